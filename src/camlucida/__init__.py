@@ -1,0 +1,54 @@
+"""camlucida: what a medical-imaging model used, laid over the image, and measured. For research use only.
+
+>>> import camlucida as cl
+>>> model = cl.load_model("card.toml")                          # doctest: +SKIP
+>>> for explanation in cl.explain(model, model.read("film.png")):  # doctest: +SKIP
+...     explanation.save("out")
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+# Names are imported when first used: `import camlucida` must not cost the seconds that importing torch takes.
+_HOMES = {
+    "explain": "camlucida.engine",
+    "Explanation": "camlucida.explanation",
+    "Scan": "camlucida.types",
+    "OutputSpec": "camlucida.types",
+    "Geometry": "camlucida.geometry",
+    "METHODS": "camlucida.methods",
+    "list_layers": "camlucida.layers",
+    "load_model": "camlucida.models",
+    "read_image": "camlucida.io",
+    "CamlucidaError": "camlucida.errors",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from camlucida.engine import explain as explain
+    from camlucida.errors import CamlucidaError as CamlucidaError
+    from camlucida.explanation import Explanation as Explanation
+    from camlucida.geometry import Geometry as Geometry
+    from camlucida.io import read_image as read_image
+    from camlucida.layers import list_layers as list_layers
+    from camlucida.methods import METHODS as METHODS
+    from camlucida.models import load_model as load_model
+    from camlucida.types import OutputSpec as OutputSpec
+    from camlucida.types import Scan as Scan
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'camlucida' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,260 @@
+"""One forward pass, watched: the activations of the chosen layers, the logits, and what a later replay needs.
+
+The only hooks on layers are here. A captured layer's output is cut from what came before (so nothing upstream builds a graph)
+and handed on as a clone (so an in-place operation after the layer cannot change what was captured).
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from camlucida.errors import LayerError, ModelError
+from camlucida.families import CHANNELS_FIRST, Layout
+from camlucida.layers import LayerRef, Layouts, list_layers, resolve
+from camlucida.modelstate import main_tensor, replace_tensor
+
+_FOUND: weakref.WeakKeyDictionary[nn.Module, LayerRef] = weakref.WeakKeyDictionary()
+"""What ``auto`` found by running a model of unknown family; the next capture then cuts at this layer alone."""
+
+_FINAL = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax)
+
+
+@dataclass
+class Captured:
+    """One layer's part of a forward pass.
+
+    Attributes:
+        ref: the layer, output index resolved.
+        activations: (B, K, *grid), part of the graph that leads to the scores.
+        layout: between the layer's own output and the grid.
+        call: which call of the module this was (a module can run several times; the last counts).
+        before: outputs of the modules that had finished when the layer fired, by (path, call); only when recorded.
+        own: the layer's whole output, as the module returned it.
+    """
+
+    ref: LayerRef
+    activations: Tensor
+    layout: Layout
+    call: int
+    before: dict[tuple[str, int], Any] = field(default_factory=dict)
+    own: Any = None
+
+
+@dataclass
+class Forward:
+    """A watched forward pass.
+
+    Attributes:
+        inputs: what the model was called with; the first is the image batch.
+        output: the model's main output tensor.
+        logits: what is explained, (B, C) or (B, C, *spatial): the logits where there are any, else the output.
+        final: class name of the final sigmoid or softmax module that the logits were taken before, "" if none.
+        layers: one a requested layer, in the order asked.
+    """
+
+    inputs: tuple[Tensor, ...]
+    output: Tensor
+    logits: Tensor
+    final: str
+    layers: list[Captured]
+
+    def gradients(self, score: Tensor, keep_graph: bool) -> list[Tensor | None]:
+        """∂score/∂activations of each layer; None where the score does not depend on it. ``score`` is a scalar."""
+        if not score.requires_grad:
+            return [None] * len(self.layers)
+        wanted = [layer.activations for layer in self.layers]
+        return list(torch.autograd.grad(score, wanted, retain_graph=keep_graph, allow_unused=True))
+
+
+def capture(
+    model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[str], logits_from: str | None = None, record: bool = False
+) -> Forward:
+    """Run the model once and capture ``layers``. Call it inside :func:`camlucida.modelstate.frozen`.
+
+    Args:
+        model: a plain module (see ``unwrap``).
+        inputs: the image batch (B, C, *spatial), then any further inputs.
+        layers: as the user wrote them; ``auto`` on an unknown family is found in this same pass.
+        logits_from: path of the module whose output is the logits.
+        record: keep what a tail replay needs.
+
+    Raises:
+        LayerError: a layer does not exist, does not run, or has no spatial grid.
+        ModelError: the model cannot run on these inputs or returns no tensor.
+    """
+    refs = [_FOUND.get(model) if name == "auto" and model in _FOUND else resolve(model, name) for name in layers]
+    watch = _Watch(model, inputs, refs, logits_from, record)
+    output = watch.run()
+    found = watch.found
+    unusable = [(name, ref) for name, ref in zip(layers, refs) if ref is not None and ref not in watch.captured]
+    for name, ref in unusable:
+        if name != "auto":
+            _raise_not_captured(model, inputs, name, ref, watch)
+    # A family's layer that this model does not use; or a dense output, where the last grid is the output itself.
+    dense = found is not None and output.ndim == inputs[0].ndim and output.ndim > 2
+    if unusable or dense or (None in refs and found is None):
+        _FOUND[model] = _auto_by_running(model, inputs)
+        named = [str(_FOUND[model]) if name == "auto" else name for name in layers]
+        return capture(model, inputs, named, logits_from, record)
+    if found is not None:
+        _FOUND[model] = found
+    chosen = [watch.captured[ref] for ref in (ref or found for ref in refs) if ref is not None]
+    return Forward(inputs, output, *watch.logits(output), layers=chosen)
+
+
+def run_logits(model: nn.Module, inputs: tuple[Tensor, ...], logits_from: str | None = None) -> Tensor:
+    """The logits of an unwatched run, found as :func:`capture` finds them."""
+    watch = _Watch(model, inputs, [], logits_from, False)
+    return watch.logits(watch.run())[0]
+
+
+def _auto_by_running(model: nn.Module, inputs: tuple[Tensor, ...]) -> LayerRef:
+    path = next((info.path for info in list_layers(model, *inputs) if info.auto), None)
+    if path is None:
+        raise LayerError("no layer of this model has a spatial grid", "a class activation map needs one; see `camlucida layers`")
+    base, bracket, index = path.partition("[")
+    return LayerRef(base, int(index.rstrip("]")) if bracket else None)
+
+
+class _Watch:
+    """The hooks of one forward pass."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: tuple[Tensor, ...],
+        refs: Sequence[LayerRef | None],
+        logits_from: str | None,
+        record: bool,
+    ) -> None:
+        self.model, self.inputs = model, inputs
+        self.wanted: dict[str, list[LayerRef]] = {}
+        for ref in refs:
+            if ref is not None and ref not in self.wanted.setdefault(ref.path, []):
+                self.wanted[ref.path].append(ref)
+        self.discover = None in refs
+        self.logits_from = logits_from
+        self.record = record
+        self.layouts = Layouts(model, tuple(inputs[0].shape[2:])) if refs else None
+        self.captured: dict[LayerRef, Captured] = {}
+        self.found: LayerRef | None = None
+        self.gridless: dict[str, tuple[int, ...]] = {}
+        self.calls: dict[str, int] = {}
+        self.done: dict[tuple[str, int], Any] = {}
+        self.asked_fired = False
+        self.named_logits: Tensor | None = None
+        self.final: tuple[nn.Module, Tensor, Tensor] | None = None
+
+    def run(self) -> Tensor:
+        """The forward pass; hooks are gone afterwards whatever happens."""
+        handles = []
+        try:
+            for path, module in self.model.named_modules():
+                if not path:
+                    continue
+                if path in self.wanted or self.discover or self.record:
+                    handles.append(module.register_forward_hook(self._hook(path)))
+                if path == self.logits_from:
+                    handles.append(module.register_forward_hook(self._keep_logits))
+                if isinstance(module, _FINAL):
+                    handles.append(module.register_forward_hook(self._keep_final))
+            output = main_tensor(self.model(*self.inputs))
+        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+            shapes = ", ".join(str(tuple(x.shape)) for x in self.inputs)
+            fix = "use a smaller --batch-size" if isinstance(error, torch.OutOfMemoryError) else ""
+            raise ModelError(f"the model cannot run on inputs of shape {shapes}: {error}", fix) from error
+        finally:
+            for handle in handles:
+                handle.remove()
+        if output is None:
+            raise ModelError("the model returns no tensor", "wrap it so that forward returns logits (B, C)")
+        return output
+
+    def logits(self, output: Tensor) -> tuple[Tensor, str]:
+        """What to explain, and the name of the final module that was stripped."""
+        if self.logits_from is not None:
+            if self.named_logits is None:
+                raise ModelError(f"logits_from = {self.logits_from!r} names no module that runs and returns a tensor")
+            return self.named_logits, self.logits_from
+        if self.final is not None and self.final[2] is output:
+            return self.final[1], type(self.final[0]).__name__
+        return output, ""
+
+    def _keep_logits(self, module: nn.Module, args: Any, output: Any) -> None:
+        self.named_logits = main_tensor(output)
+
+    def _keep_final(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+        if args and isinstance(args[0], Tensor) and isinstance(output, Tensor):
+            self.final = (module, args[0], output)
+
+    def _hook(self, path: str) -> Any:
+        def hook(module: nn.Module, args: Any, output: Any) -> Any:
+            call = self.calls.get(path, 0)
+            self.calls[path] = call + 1
+            if self.record:
+                for key in [key for key in self.done if key[0].startswith(path + ".")]:
+                    del self.done[key]
+            before = dict(self.done) if path in self.wanted or self.discover else {}
+            if self.record:
+                self.done[path, call] = output
+            for ref in self.wanted.get(path, ()):
+                output = self._capture(ref, output, call, before)
+            if self.discover and path not in self.wanted:
+                output = self._discover(path, output, call, before)
+            return output
+
+        return hook
+
+    def _pick(self, ref: LayerRef, output: Any) -> tuple[LayerRef, Tensor | None]:
+        """The tensor that ``ref`` means among a module's outputs, and ``ref`` with a positive index."""
+        if ref.index is None:
+            return ref, main_tensor(output)
+        if isinstance(output, (list, tuple)) and -len(output) <= ref.index < len(output):
+            item = output[ref.index]
+            return LayerRef(ref.path, ref.index % len(output)), item if isinstance(item, Tensor) else None
+        return ref, None
+
+    def _capture(self, ref: LayerRef, output: Any, call: int, before: dict[tuple[str, int], Any]) -> Any:
+        resolved, tensor = self._pick(ref, output)
+        layout = self.layouts(ref.path, tensor) if tensor is not None and self.layouts is not None else None
+        if tensor is None or layout is None:
+            self.gridless[str(ref)] = tuple(tensor.shape) if tensor is not None else ()
+            return output
+        self.asked_fired = True
+        activations = layout.to_grid(tensor)
+        if not activations.requires_grad:  # the first captured layer on this path: cut here
+            activations = activations.detach().requires_grad_()
+        self.captured[ref] = Captured(resolved, activations, layout, call, before, output)
+        # A clone goes on, so that an in-place operation downstream cannot touch what was captured.
+        onward = layout.from_grid(activations, tensor)
+        return replace_tensor(output, tensor, onward.clone() if onward is activations else onward)
+
+    def _discover(self, path: str, output: Any, call: int, before: dict[tuple[str, int], Any]) -> Any:
+        """``auto`` without a family: cut at every layer with a grid; the last one cut is the one to explain."""
+        if not isinstance(output, Tensor) or self.layouts is None or output.shape[:1] != self.inputs[0].shape[:1]:
+            return output
+        if self.layouts(path, output) is None:
+            return output
+        activations = output if self.asked_fired else output.detach()
+        if not activations.requires_grad:
+            activations = activations.detach().requires_grad_()
+        if self.found is not None:
+            self.captured.pop(self.found, None)
+        self.found = LayerRef(path)
+        self.captured[self.found] = Captured(self.found, activations, CHANNELS_FIRST, call, before, output)
+        return activations.clone()
+
+
+def _raise_not_captured(model: nn.Module, inputs: tuple[Tensor, ...], name: str, ref: LayerRef, watch: _Watch) -> None:
+    good = [info.path for info in list_layers(model, *inputs) if info.grid][-5:]
+    fix = f"layers with a grid, last first: {', '.join(reversed(good)) or 'none'}"
+    if str(ref) in watch.gridless:
+        shape = watch.gridless[str(ref)]
+        raise LayerError(f"layer {name!r} has no spatial grid (its output is {shape or 'no tensor'})", fix)
+    raise LayerError(f"layer {name!r} exists but does not run in the forward pass", fix)

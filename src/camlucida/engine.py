@@ -1,0 +1,362 @@
+"""``explain``: many targets, methods and layers of a batch of images from one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from camlucida import __version__
+from camlucida.capture import Captured, Forward, capture, run_logits
+from camlucida.errors import ModelError, NoEvidenceError, TargetError, UsageError
+from camlucida.explanation import Explanation
+from camlucida.geometry import Geometry
+from camlucida.methods import METHODS, Method
+from camlucida.modelstate import frozen, unwrap
+from camlucida.probe import Probe
+from camlucida.targets import Answer, Request, Target, default_request, parse_target
+from camlucida.types import OutputSpec, Scan, Task
+
+DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
+"""Images in one forward; on a CPU larger batches are slower, not faster."""
+
+
+class Described(Protocol):
+    """A module with its card, as ``load_model`` returns it."""
+
+    module: nn.Module
+    name: str
+    sha256: str
+
+    @property
+    def output_spec(self) -> OutputSpec: ...
+
+
+Inputs = Tensor | tuple[Tensor, ...] | Scan | Sequence[Scan]
+TargetLike = str | int | Target | Request
+
+
+def explain(
+    model: nn.Module | Described,
+    inputs: Inputs,
+    target: TargetLike | Sequence[TargetLike] | None = None,
+    method: str | Sequence[str] = "gradcam",
+    layer: str | Sequence[str] | None = None,
+    *,
+    task: Task | None = None,
+    labels: Sequence[str] | None = None,
+    truth: Sequence[Sequence[str | int]] | None = None,
+    batch_size: int | None = None,
+) -> list[Explanation]:
+    """Explain scores of images.
+
+    Args:
+        model: any ``nn.Module``, or what ``load_model`` returns. Left exactly as it was found.
+        inputs: a tensor (B, C, *spatial), a tuple of tensors for a model of several inputs (images first), a Scan or Scans.
+        target: what to explain, or a list: see :func:`camlucida.targets.parse_target`. None: the task's default.
+        method: registry name, or a list of them.
+        layer: ``"auto"``, a family alias, a dotted path with indices, or a list. None: the model card's, else ``"auto"``.
+        task: what the output means, for a bare module; taken from the output's shape if None.
+        labels: a name an output channel, for a bare module.
+        truth: the true labels of each image, for ``target="truth"``.
+        batch_size: images in one forward. None: a tensor goes through in one piece, Scans by 8 (CPU) or 32 (GPU).
+
+    Returns:
+        One Explanation for each input, target, method and layer, in this order of nesting. A request can mean no target for
+        an image (``above:0.5``): then it has none.
+
+    Raises:
+        UsageError, LayerError, TargetError, ModelError, NoEvidenceError: each with one line on how to mend it.
+    """
+    methods = [METHODS[name] for name in _listed(method)]
+    card = getattr(model, "card", None)
+    layers = [str(name) for name in _listed(layer if layer is not None else getattr(card, "layer", "auto"))]
+    requests = [default_request] if target is None else [parse_target(item) for item in _listed(target)]
+    for name, items in (("method", methods), ("layer", layers), ("target", requests)):
+        if not items:
+            raise UsageError(f"the list of {name}s is empty")
+    subject = _subject(model, task, labels)
+    results: list[Explanation] = []
+    with frozen(subject.module):
+        for batch in _batches(subject.module, inputs, batch_size):
+            known = truth[len(batch.done) : len(batch.done) + len(batch.scans)] if truth is not None else None
+            results += _explain_batch(subject, batch, known, requests, methods, layers)
+    return results
+
+
+@dataclass(frozen=True)
+class _Subject:
+    module: nn.Module
+    spec: OutputSpec
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Batch:
+    tensors: tuple[Tensor, ...]
+    scans: Sequence[Scan]
+    done: range
+    probe_batch: int
+
+
+def _listed(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _subject(model: nn.Module | Described, task: Task | None, labels: Sequence[str] | None) -> _Subject:
+    if isinstance(model, nn.Module):
+        module, spec = unwrap(model), OutputSpec()
+        about: dict[str, Any] = {"name": type(module).__name__, "sha256": None}
+        if labels is None:
+            own = getattr(module, "pathologies", None) or getattr(module, "labels", None)
+            labels = own if isinstance(own, (list, tuple)) and all(isinstance(name, str) for name in own) else None
+    else:
+        module, spec = unwrap(model.module), model.output_spec
+        about = {"name": model.name, "sha256": model.sha256}
+    if task is not None:
+        spec = replace(spec, task=task)
+    if labels is not None:
+        spec = replace(spec, labels=tuple(labels))
+    return _Subject(module, spec, {"model": about, "camlucida": __version__, "torch": torch.__version__})
+
+
+def _batches(module: nn.Module, inputs: Inputs, batch_size: int | None) -> Iterator[_Batch]:
+    weight = next(module.parameters(), None)
+    device = weight.device if weight is not None else torch.device("cpu")
+    dtype = weight.dtype if weight is not None and weight.is_floating_point() else torch.float32
+    default = DEFAULT_BATCH.get(device.type, 8)
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"batch size is {batch_size}", "give 1 or more")
+    tensors: tuple[Tensor, ...]
+    if isinstance(inputs, Tensor) or (isinstance(inputs, tuple) and inputs and isinstance(inputs[0], Tensor)):
+        tensors = (inputs,) if isinstance(inputs, Tensor) else cast(tuple[Tensor, ...], inputs)
+        scans = _scans_of(tensors)
+        size = batch_size or max(len(scans), 1)
+    else:
+        scans = [inputs] if isinstance(inputs, Scan) else list(cast(Sequence[Scan], inputs))
+        wrong = next((item for item in scans if not isinstance(item, Scan)), None)
+        if wrong is not None:
+            raise UsageError(f"inputs hold a {type(wrong).__name__}", "give a tensor (B, C, H, W) or Scans")
+        shapes = {tuple(scan.tensor.shape) for scan in scans}
+        if len(shapes) > 1:
+            raise UsageError(f"the scans have different model sizes: {sorted(shapes)}", "explain them one size at a time")
+        tensors = ()
+        size = batch_size or default
+    if not scans:
+        raise UsageError("there is no image to explain", "inputs is empty")
+    for start in range(0, len(scans), size):
+        part = range(start, min(start + size, len(scans)))
+        chosen = tuple(x[part.start : part.stop] for x in tensors)
+        chosen = chosen or (torch.stack([scans[i].tensor for i in part]),)
+        # A clone where inference mode made the tensor: such a tensor cannot enter a graph.
+        ready = tuple(
+            x.clone() if x.is_inference() else x
+            for x in (x.detach().to(device, dtype if x.is_floating_point() else None) for x in chosen)
+        )
+        yield _Batch(ready, scans[part.start : part.stop], range(start), batch_size or default)
+
+
+def _scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
+    images = tensors[0]
+    if images.ndim < 3 or not images.is_floating_point():
+        raise UsageError(
+            f"inputs have shape {tuple(images.shape)} and type {images.dtype}", "give a floating-point batch (B, C, H, W)"
+        )
+    if any(len(extra) != len(images) for extra in tensors[1:]):
+        raise UsageError("the inputs have different batch sizes", "the first axis of every input is the image")
+    geometry = Geometry.identity(images.shape[2:])
+    return [
+        Scan(image.detach(), _display(image), geometry, f"input{i}", preprocessing=("given as a tensor",))
+        for i, image in enumerate(images)
+    ]
+
+
+def _display(image: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """A tensor (C, *spatial) as grey levels, its own minimum black and maximum white."""
+    grey = image.detach().float().mean(0)
+    span = grey.max() - grey.min()
+    return ((grey - grey.min()) / (span if span > 0 else 1) * 255).round().byte().cpu().numpy()
+
+
+def _explain_batch(
+    subject: _Subject,
+    batch: _Batch,
+    truth: Sequence[Sequence[str | int]] | None,
+    requests: Sequence[Request],
+    methods: Sequence[Method],
+    layers: Sequence[str],
+) -> list[Explanation]:
+    module, spec = subject.module, subject.spec
+    record = any(method.kind == "probe" for method in methods)
+    forward = capture(module, batch.tensors, layers, spec.logits_from, record)
+    logits, answers, about = _answers(forward, spec, batch, truth)
+    targets = [[target for request in requests for target in request(answer)] for answer in answers]
+    rounds = max(map(len, targets))
+    device_type = logits.device.type
+    maps: dict[tuple[int, int, int, int], Tensor] = {}  # image, target, method, layer
+    reasons: dict[tuple[int, int, int], str] = {}
+    needs_gradient = any(method.kind == "gradient" for method in methods)
+    with torch.autocast(device_type, enabled=False):
+        for t in range(rounds if needs_gradient else 0):
+            holders = [i for i in range(len(targets)) if t < len(targets[i])]
+            score = torch.stack([targets[i][t](logits[i : i + 1]).sum() for i in holders]).sum()
+            gradients = forward.gradients(score, keep_graph=t + 1 < rounds)
+            for place, (captured, gradient) in enumerate(zip(forward.layers, gradients)):
+                if gradient is None:
+                    names = sorted({targets[i][t].name for i in holders})
+                    raise NoEvidenceError(
+                        f"the score of {', '.join(names)} does not depend on layer {captured.ref}",
+                        "choose an earlier layer; `camlucida layers` lists them",
+                    )
+                activations, gradient = _full(captured.activations), _full(gradient)
+                for i in holders:
+                    if not bool(gradient[i].any()):
+                        reasons[i, t, place] = "the gradient of the score is zero everywhere on this layer"
+                for m, method in enumerate(methods):
+                    if method.kind == "gradient":
+                        with torch.no_grad():
+                            raw = method.run(activations, gradient).cpu()
+                        maps.update({(i, t, m, place): raw[i] for i in holders})
+        for m, method in enumerate(methods):
+            for place, captured in enumerate(forward.layers):
+                if method.kind == "activation" and rounds:
+                    with torch.no_grad():
+                        raw = method.run(_full(captured.activations)).cpu()
+                    maps.update({(i, t, m, place): raw[i] for i in range(len(targets)) for t in range(len(targets[i]))})
+    for m, method in enumerate(methods):
+        if method.kind != "probe":
+            continue
+        for place, captured in enumerate(forward.layers):
+            for i in range(len(targets)):
+                if targets[i]:
+                    probe = _probe(subject, batch, captured, i, targets[i], logits)
+                    with torch.no_grad():
+                        raw = method.run(probe).cpu()
+                    maps.update({(i, t, m, place): raw[t] for t in range(len(targets[i]))})
+                    about[f"replay {captured.ref}"] = probe.replay if method.name == "ablationcam" else ""
+    return list(_collect(subject, batch, forward, logits, targets, methods, maps, reasons, about))
+
+
+def _full(x: Tensor) -> Tensor:
+    """Detached, and in at least float32: half precision is for the model, not for the arithmetic of a map."""
+    x = x.detach()
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
+def _probe(
+    subject: _Subject, batch: _Batch, captured: Captured, image: int, targets: Sequence[Target], logits: Tensor
+) -> Probe:
+    def run(*inputs: Tensor) -> Tensor:
+        return _channels(run_logits(subject.module, inputs, subject.spec.logits_from))
+
+    reference = logits[image : image + 1].detach()
+    return Probe(subject.module, batch.tensors, captured, image, run, targets, reference, batch.probe_batch)
+
+
+def _channels(output: Tensor) -> Tensor:
+    return output[:, None] if output.ndim == 1 else output
+
+
+def _answers(
+    forward: Forward, spec: OutputSpec, batch: _Batch, truth: Sequence[Sequence[str | int]] | None
+) -> tuple[Tensor, list[Answer], dict[str, Any]]:
+    """Logits (B, C, …), one :class:`Answer` an image, and what to record of how the output was read."""
+    logits, output = _channels(forward.logits), _channels(forward.output)
+    if len(logits) != len(batch.scans) or logits.shape[1:] != output.shape[1:]:
+        raise ModelError(
+            f"for {len(batch.scans)} images the model returned {tuple(output.shape)} and logits {tuple(logits.shape)}",
+            "the first axis of the output must be the image, the second the label",
+        )
+    task = spec.task or _task_of(logits, batch.tensors[0], forward.final)
+    dense = logits.ndim == batch.tensors[0].ndim
+    if dense != (task == "segmentation"):
+        raise ModelError(f"the task is {task}, and the model's output has shape {tuple(output.shape)}", "correct the task")
+    count = logits.shape[1]
+    labels = spec.labels or (("output",) if task == "regression" and count == 1 else tuple(str(i) for i in range(count)))
+    if task == "binary" and count == 1 and not spec.labels:
+        labels = ("positive",)
+    if len(labels) != count and not (task == "binary" and count == 1 and len(labels) == 2):
+        raise ModelError(f"the model has {count} outputs and {len(labels)} labels", "give one label an output, in order")
+    stripped = forward.final != ""
+    given = stripped or spec.output == "probabilities"
+    probabilities: Tensor | None = None
+    if task != "regression":
+        shown = output.exp() if forward.final == "LogSoftmax" else output
+        one_each = task == "multilabel" or count == 1
+        probabilities = shown if given else (logits.sigmoid() if one_each else logits.softmax(1))
+        probabilities = probabilities.detach()
+    kind = "value" if task == "regression" else "probability" if given and not stripped else "logit"
+    about = {"score_kind": kind, "task": task, "task_from": "given" if spec.task else "the output's shape"}
+    if stripped:
+        about["logits_from"] = forward.final
+    answers = [
+        Answer(
+            logits[i].detach(),
+            None if probabilities is None else probabilities[i],
+            task,
+            labels,
+            scan.geometry,
+            tuple(truth[i]) if truth is not None else None,
+        )
+        for i, scan in enumerate(batch.scans)
+    ]
+    return logits, answers, about
+
+
+def _task_of(logits: Tensor, images: Tensor, final: str) -> Task:
+    """A guess from the output alone, recorded as such."""
+    if logits.ndim == images.ndim:
+        return "segmentation"
+    if logits.ndim != 2:
+        raise TargetError(f"the model's output has shape {tuple(logits.shape)}", "wrap it so that forward returns (B, C)")
+    if logits.shape[1] == 1:
+        return "binary"
+    return "multilabel" if final == "Sigmoid" else "multiclass"
+
+
+def _collect(
+    subject: _Subject,
+    batch: _Batch,
+    forward: Forward,
+    logits: Tensor,
+    targets: Sequence[Sequence[Target]],
+    methods: Sequence[Method],
+    maps: dict[tuple[int, int, int, int], Tensor],
+    reasons: dict[tuple[int, int, int], str],
+    about: dict[str, Any],
+) -> Iterator[Explanation]:
+    for i, scan in enumerate(batch.scans):
+        for t, target in enumerate(targets[i]):
+            score = float(target(logits[i : i + 1].detach()))
+            for m, method in enumerate(methods):
+                for place, captured in enumerate(forward.layers):
+                    raw = maps[i, t, m, place].clone()
+                    name = f"{method.name} at {captured.ref}"
+                    if not bool(torch.isfinite(raw).all()):
+                        raise NoEvidenceError(
+                            f"{scan.id}: the map of {name} for {target.name} is not finite", "run the model in float32"
+                        )
+                    reason = ""
+                    if not bool((raw.relu() if method.relu else raw).any()):
+                        reason = reasons.get((i, t, place), "") if method.kind == "gradient" else ""
+                        reason = reason or ("no cell speaks for the target" if method.relu else "the map is zero everywhere")
+                    yield Explanation(
+                        raw=raw,
+                        score=score,
+                        probability=target.probability,
+                        target=target.name,
+                        method=method.name,
+                        layer=str(captured.ref),
+                        relu=method.relu,
+                        scan=scan,
+                        empty_reason=reason,
+                        provenance=subject.provenance
+                        | {key: value for key, value in about.items() if not key.startswith("replay")}
+                        | ({"replay": replay} if (replay := about.get(f"replay {captured.ref}")) and method.kind == "probe" else {})
+                        | {"method": method.title, "paper": method.paper, "class_specific": method.class_specific}
+                        | {"preprocessing": list(scan.preprocessing), "source": scan.source},
+                    )

@@ -1,0 +1,201 @@
+"""Which layer: ``auto``, a family's alias, a dotted path with indices, or a list of these; and what fires, in order."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from camlucida.errors import LayerError, did_you_mean
+from camlucida.families import CHANNELS_FIRST, Layout, ModelFamily, find_family
+from camlucida.modelstate import frozen, main_tensor
+
+_STEP = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
+
+
+@dataclass(frozen=True)
+class LayerRef:
+    """A layer found in a model.
+
+    Attributes:
+        path: dotted path of the module, as in ``named_modules()``.
+        index: which of the module's outputs, for a module that returns a list of feature maps (an encoder); else None.
+    """
+
+    path: str
+    index: int | None = None
+
+    def __str__(self) -> str:
+        return self.path if self.index is None else f"{self.path}[{self.index}]"
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One line of ``camlucida layers``.
+
+    Attributes:
+        path: dotted path (with the output's index where a module returns several).
+        type: class name.
+        shape: of the output, batch first.
+        grid: its spatial axes; () when it has none.
+        stride: input pixels per cell, an axis each; () without a grid.
+        calls: how often the module ran; the last call is the one explained.
+        auto: True for the layer ``auto`` takes.
+    """
+
+    path: str
+    type: str
+    shape: tuple[int, ...]
+    grid: tuple[int, ...]
+    stride: tuple[float, ...]
+    calls: int
+    auto: bool
+
+
+def parse_path(model: nn.Module, text: str) -> LayerRef:
+    """A dotted path with indices, ``layer4[-1].conv2`` or ``encoder[5]``, as a :class:`LayerRef`.
+
+    Raises:
+        LayerError: no such module; the message names near matches.
+    """
+    steps = _STEP.findall(text)
+    if not steps or "".join(f"[{i}]" if i else n for i, n in steps) != text.replace(".", ""):
+        raise LayerError(f"layer {text!r} is no dotted path", "write it as layer4[-1].conv2 or features.denseblock4")
+    module, path = model, ""
+    for position, (index, name) in enumerate(steps):
+        children = dict(module.named_children())
+        if name in children:
+            key = name
+        elif index and isinstance(module, (nn.Sequential, nn.ModuleList)):
+            key = _child_at(list(children), int(index), path, text)
+        elif index and position == len(steps) - 1 and path:
+            return LayerRef(path, int(index))  # not a container: the index picks one of the module's outputs
+        else:
+            known = [p for p, _ in model.named_modules() if p]
+            raise LayerError(f"the model has no layer {text!r}", f"{did_you_mean(text, known)}; `camlucida layers` lists all")
+        module, path = children[key], f"{path}.{key}" if path else key
+    return LayerRef(path)
+
+
+def _child_at(names: list[str], index: int, path: str, text: str) -> str:
+    try:
+        return names[index]
+    except IndexError:
+        raise LayerError(f"layer {text!r}: {path or 'the model'} has {len(names)} children") from None
+
+
+def resolve(model: nn.Module, layer: str) -> LayerRef | None:
+    """``auto``, an alias of the model's family, or a path. None: ``auto`` on an unknown family, to be found by running it."""
+    found = find_family(model)
+    if found is None:
+        return None if layer == "auto" else parse_path(model, layer)
+    root, family = found
+    network = model.get_submodule(root)
+    aliases = family.aliases(network)
+    if layer != "auto" and layer not in aliases:
+        return parse_path(model, layer)
+    ref = parse_path(network, family.layer(network) if layer == "auto" else aliases[layer])
+    return LayerRef(f"{root}.{ref.path}" if root else ref.path, ref.index)
+
+
+class Layouts:
+    """How the outputs of this model's layers lie on a grid; asks the family of the part of the model that a layer is in."""
+
+    def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
+        self.input_size = input_size
+        found = find_family(model)
+        self._family: ModelFamily | None = found[1] if found else None
+        self._root = found[0] if found else ""
+        self._network = model.get_submodule(self._root)
+
+    def __call__(self, path: str, output: Tensor) -> Layout | None:
+        """The layout of ``output``, the tensor that the module at ``path`` returned; None without a spatial grid."""
+        inside = not self._root or path == self._root or path.startswith(self._root + ".")
+        if self._family is not None and inside:
+            layout = self._family.layout(self._network, output, self.input_size)
+        else:
+            layout = CHANNELS_FIRST if output.ndim == len(self.input_size) + 2 else None
+        if layout is None or not output.is_floating_point():
+            return None
+        return layout if max(layout.to_grid(output).shape[2:]) > 1 else None
+
+
+def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
+    """Run the model once and list what fires, in order of completion.
+
+    Args:
+        model: any module.
+        inputs: what it is called with; the first is the image batch (B, C, *spatial).
+
+    Returns:
+        One :class:`LayerInfo` a module (the model itself left out), and one a feature map for modules that return several.
+    """
+    size = tuple(inputs[0].shape[2:])
+    layouts = Layouts(model, size)
+    fired: dict[str, tuple[nn.Module, Tensor | None]] = {}
+    calls: dict[str, int] = {}
+
+    def note(path: str, module: nn.Module, output: Any) -> None:
+        calls[path] = calls.get(path, 0) + 1
+        several = output if isinstance(output, (list, tuple)) and len(output) > 1 else None
+        for i, item in enumerate(several or ()):
+            if isinstance(item, torch.Tensor) and layouts(path, item) is not None:
+                fired.pop(f"{path}[{i}]", None)
+                fired[f"{path}[{i}]"] = (module, item)
+                calls[f"{path}[{i}]"] = calls[path]
+        if several is None:
+            fired.pop(path, None)
+            fired[path] = (module, main_tensor(output))
+
+    handles = [
+        module.register_forward_hook(lambda m, _, out, path=path: note(path, m, out))
+        for path, module in model.named_modules()
+        if path
+    ]
+    try:
+        with frozen(model), torch.no_grad():
+            answer = main_tensor(model(*inputs))
+    finally:
+        for handle in handles:
+            handle.remove()
+    chosen = resolve(model, "auto")
+    shapes = {path: _grid(layouts, path, tensor) for path, (_, tensor) in fired.items()}
+    auto = _as_fired(chosen, fired) if chosen else None
+    if auto is None or not shapes.get(auto):
+        auto = pick_auto(shapes, answer is not None and answer.ndim == inputs[0].ndim)
+    return [
+        LayerInfo(
+            path,
+            type(module).__name__,
+            tuple(tensor.shape) if tensor is not None else (),
+            shapes[path],
+            tuple(round(n / g, 2) for n, g in zip(size, shapes[path])),
+            calls[path],
+            path == auto,
+        )
+        for path, (module, tensor) in fired.items()
+    ]
+
+
+def pick_auto(grids: dict[str, tuple[int, ...]], dense: bool) -> str | None:
+    """The rule for unknown families: the last layer with a grid; for a dense output (a map) the last one of the coarsest grid."""
+    with_grid = [path for path, grid in grids.items() if grid]
+    if dense and with_grid:
+        cells = {path: torch.Size(grids[path]).numel() for path in with_grid}
+        with_grid = [path for path in with_grid if cells[path] == min(cells.values())]
+    return with_grid[-1] if with_grid else None
+
+
+def _grid(layouts: Layouts, path: str, tensor: Tensor | None) -> tuple[int, ...]:
+    layout = layouts(path.partition("[")[0], tensor) if tensor is not None else None
+    return tuple(layout.to_grid(tensor).shape[2:]) if layout is not None and tensor is not None else ()
+
+
+def _as_fired(ref: LayerRef, fired: dict[str, tuple[nn.Module, Tensor | None]]) -> str:
+    if ref.index is None or ref.index >= 0:
+        return str(ref)
+    outputs = [path for path in fired if path.startswith(f"{ref.path}[")]
+    return outputs[ref.index] if len(outputs) >= -ref.index else str(ref)

@@ -1,0 +1,91 @@
+"""The model's state while it is explained: evaluated, frozen, and put back exactly as it was found."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from camlucida.errors import ModelError
+
+_LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
+_LOCKS_GUARD = threading.Lock()
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The plain module behind DataParallel, DistributedDataParallel and ``torch.compile``.
+
+    Raises:
+        ModelError: a TorchScript module, whose inner layers cannot be watched.
+    """
+    while True:
+        if isinstance(model, torch.jit.ScriptModule):
+            raise ModelError("a TorchScript model hides its layers", "explain the Python module it was made from")
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, parameters without gradients, one thread at a time; everything restored, also after an exception.
+
+    Works under ``no_grad`` and ``inference_mode``, which it lifts for its body.
+    """
+    with _LOCKS_GUARD:
+        lock = _LOCKS.setdefault(model, threading.RLock())
+    with lock, torch.inference_mode(False), torch.enable_grad():
+        if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
+            raise ModelError("the model was built under torch.inference_mode()", "build or load it outside that block")
+        training = [module for module in model.modules() if module.training]
+        learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        # Modules compiled in place would skip forward hooks and replaced forwards.
+        compiled = [(m, m._compiled_call_impl) for m in model.modules() if m._compiled_call_impl is not None]
+        try:
+            for module in training:
+                module.training = False
+            for parameter in learning:
+                parameter.requires_grad_(False)
+            for module, _ in compiled:
+                module._compiled_call_impl = None
+            yield
+        finally:
+            for module in training:
+                module.training = True
+            for parameter in learning:
+                parameter.requires_grad_(True)
+            for module, call in compiled:
+                module._compiled_call_impl = call
+
+
+def main_tensor(output: Any) -> Tensor | None:
+    """The tensor a model or module answers with: itself, ``logits`` / ``out`` of a mapping, or the first tensor of a sequence."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping):
+        named = [output[key] for key in ("logits", "out", "output") if key in output]
+        return next((item for item in (*named, *output.values()) if isinstance(item, Tensor)), None)
+    if isinstance(output, (list, tuple)):
+        return next((item for item in output if isinstance(item, Tensor)), None)
+    return None
+
+
+def replace_tensor(output: Any, old: Tensor, new: Tensor) -> Any:
+    """``output`` with its tensor ``old`` (found by identity) replaced by ``new``; containers are rebuilt, not changed."""
+    if output is old:
+        return new
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return type(output)(*(replace_tensor(item, old, new) for item in output))
+    if isinstance(output, (list, tuple)):
+        return type(output)(replace_tensor(item, old, new) for item in output)
+    if isinstance(output, dict):
+        return type(output)((key, replace_tensor(item, old, new)) for key, item in output.items())
+    return output

@@ -1,0 +1,321 @@
+"""What is explained: concrete targets (logits → one number an image), and the words users ask for them with.
+
+A *target* is a frozen dataclass that is called with logits (B, C) or (B, C, *spatial) and answers (B,). A *request*
+("predicted", "top3", a label …) becomes concrete targets only when the model has answered for that image.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from camlucida.errors import TargetError, did_you_mean
+from camlucida.geometry import Geometry
+from camlucida.types import Task
+
+Reduction = Callable[[Tensor], Tensor]
+
+
+class Target(Protocol):
+    """A number to explain. ``name`` is what people read; ``probability`` what the model says of it, None if it has none."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def probability(self) -> float | None: ...
+    def __call__(self, logits: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Label:
+    """The logit of one label: ``sign`` −1 for the negative class of a single-logit model or for the fall of a regression."""
+
+    index: int
+    name: str
+    probability: float | None = None
+    sign: int = 1
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        return self.sign * logits[:, self.index]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The logit of one label less that of another: what speaks for the first *rather than* the second."""
+
+    first: Label
+    second: Label
+    probability: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.first.name} − {self.second.name}"
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        return self.first(logits) - self.second(logits)
+
+
+@dataclass(frozen=True)
+class Region:
+    """The mean logit of one channel over a region of a dense output (Seg-Grad-CAM, Vinogradova et al. 2020).
+
+    Attributes:
+        channel: of the output.
+        mask: bool (*spatial) on the output's grid.
+    """
+
+    channel: int
+    name: str
+    mask: Tensor = field(repr=False)
+    probability: float | None = None
+
+    def __call__(self, logits: Tensor) -> Tensor:
+        return logits[:, self.channel][:, self.mask].mean(1)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model answered for one image, and what it means.
+
+    Attributes:
+        logits: (C,) or (C, *spatial).
+        probabilities: same shape; None for a regression.
+        task: how to read them.
+        labels: a name a channel; "" for a channel without trained weights.
+        geometry: of the image, for targets given in original pixels.
+        truth: labels that are true of this image, if known.
+    """
+
+    logits: Tensor
+    probabilities: Tensor | None
+    task: Task
+    labels: tuple[str, ...]
+    geometry: Geometry
+    truth: tuple[str | int, ...] | None = None
+
+    def label(self, index: int) -> Label:
+        """The target of output channel ``index``."""
+        if self.task == "binary" and len(self.logits) == 1:
+            positive, negative = (self.labels[-1], self.labels[0] if len(self.labels) == 2 else f"not {self.labels[0]}")
+            p = float(self.probabilities[0]) if self.probabilities is not None else None
+            if index == 0:
+                return Label(0, negative, None if p is None else 1 - p, -1)
+            return Label(0, positive, p)
+        per_image = self.probabilities is not None and self.probabilities.ndim == 1
+        return Label(index, self.labels[index], float(self.probabilities[index]) if per_image else None)  # type: ignore[index]
+
+    def candidates(self) -> list[Label]:
+        """Every label with trained weights, most probable first."""
+        count = 2 if self.task == "binary" and len(self.logits) == 1 else len(self.logits)
+        usable = [i for i in range(count) if count == 2 or self.labels[i]]
+        return sorted((self.label(i) for i in usable), key=lambda label: -(label.probability or 0.0))
+
+    def find(self, name: str | int) -> Label:
+        """A label by name (exact, then ignoring case) or index."""
+        labels = self.candidates() if self.task != "regression" else [self.label(i) for i in range(len(self.logits))]
+        names = [label.name for label in labels]
+        for match in (lambda n: n == str(name), lambda n: n.casefold() == str(name).casefold()):
+            hits = [label for label in labels if match(label.name)]
+            if hits:
+                return hits[0]
+        if isinstance(name, int) or re.fullmatch(r"-?\d+", name):
+            index, count = int(name), 2 if self.task == "binary" and len(self.logits) == 1 else len(self.logits)
+            if not -count <= index < count:
+                raise TargetError(f"target {index} is outside the model's {count} outputs")
+            if not self.labels[index % len(self.labels)]:
+                raise TargetError(f"output {index} has no trained weights", "choose a label that has a name")
+            return self.label(index % count)
+        raise TargetError(f"unknown label {name!r}", did_you_mean(str(name), names))
+
+
+Request = Callable[[Answer], Sequence[Target]]
+
+
+def parse_target(text: str | int | Target | Request) -> Request:
+    """A user's words as a request.
+
+    ``predicted`` · ``top3`` · ``above:0.5`` · ``truth`` · ``all`` · ``diff:A|B`` · ``output``, ``output+``, ``output-``
+    (regression) · ``region``, ``region:LABEL``, ``component:N`` (1 is the largest), ``pixel:ROW,COLUMN`` (original pixels)
+    (segmentation) · otherwise a label's name or index. A name that a label has always wins over these words.
+    """
+    if callable(text):
+        if isinstance(text, (Label, Difference, Region)):
+            target: Target = text
+            return lambda answer: [target]
+        return text  # type: ignore[return-value]
+    words = str(text).strip()
+
+    def request(answer: Answer) -> Sequence[Target]:
+        if isinstance(text, str) and words not in answer.labels:
+            for pattern, make in _WORDS:
+                match = re.fullmatch(pattern, words, re.IGNORECASE)
+                if match:
+                    return make(answer, *match.groups())
+        if answer.task == "segmentation":
+            return [_predicted_region(answer, answer.find(text))]
+        return [answer.find(text)]
+
+    return request
+
+
+def default_request(answer: Answer) -> Sequence[Target]:
+    """Multi-label: the top 3; multi-class and binary: the predicted; regression: both signs; segmentation: predicted region."""
+    if answer.task == "regression":
+        return _output(answer, "")
+    if answer.task == "segmentation":
+        return _region(answer, None)
+    return answer.candidates()[: 3 if answer.task == "multilabel" else 1]
+
+
+def _needs(answer: Answer, words: str, *tasks: Task) -> None:
+    if answer.task not in tasks:
+        raise TargetError(f"target {words!r} is for {' or '.join(tasks)}, and this model's task is {answer.task}")
+
+
+_LABELLED: tuple[Task, ...] = ("multilabel", "multiclass", "binary")
+
+
+def _top(answer: Answer, count: str) -> Sequence[Target]:
+    _needs(answer, f"top{count}", *_LABELLED)
+    if int(count) < 1:
+        raise TargetError("top-k needs k of 1 or more")
+    return answer.candidates()[: int(count)]
+
+
+def _predicted(answer: Answer) -> Sequence[Target]:
+    return default_request(answer) if answer.task in ("regression", "segmentation") else answer.candidates()[:1]
+
+
+def _above(answer: Answer, threshold: str) -> Sequence[Target]:
+    _needs(answer, f"above:{threshold}", *_LABELLED)
+    return [label for label in answer.candidates() if (label.probability or 0.0) > float(threshold)]
+
+
+def _all(answer: Answer) -> Sequence[Target]:
+    _needs(answer, "all", *_LABELLED)
+    return answer.candidates()
+
+
+def _truth(answer: Answer) -> Sequence[Target]:
+    if answer.truth is None:
+        raise TargetError("target 'truth' needs the true labels", "pass truth=[…], one entry an image")
+    return [answer.find(name) for name in answer.truth]
+
+
+def _difference(answer: Answer, first: str, second: str) -> Sequence[Target]:
+    return [Difference(answer.find(first.strip()), answer.find(second.strip()))]
+
+
+def _output(answer: Answer, sign: str) -> Sequence[Target]:
+    _needs(answer, "output", "regression")
+    names = answer.labels
+    return [
+        Label(index, f"{name or 'output'} {'↑' if s > 0 else '↓'}", None, s)
+        for index, name in enumerate(names)
+        for s in ({"+": (1,), "-": (-1,)}.get(sign, (1, -1)))
+    ]
+
+
+def predicted_mask(logits: Tensor, channel: int) -> Tensor:
+    """Bool (*spatial): where ``channel`` is predicted. One channel: logit > 0; several: the largest logit."""
+    return logits[0] > 0 if len(logits) == 1 else logits.argmax(0) == channel
+
+
+def region_target(answer: Answer, channel: int, name: str, mask: Tensor) -> Region:
+    """A :class:`Region` over ``mask``; its probability is the mean over it.
+
+    Raises:
+        TargetError: the mask is empty.
+    """
+    if not bool(mask.any()):
+        raise TargetError(f"the region {name!r} is empty: the model predicts no such pixel here", "give another label, pixel or mask")
+    p = None if answer.probabilities is None else float(answer.probabilities[channel][mask].mean())
+    return Region(channel, name, mask, p)
+
+
+def given_mask(mask: Tensor, label: str | int = 0) -> Request:
+    """Request for the region of a mask in original pixels (bool, (*original)), for one label's channel."""
+
+    def request(answer: Answer) -> Sequence[Target]:
+        _needs(answer, "mask", "segmentation")
+        if tuple(mask.shape) != answer.geometry.original:
+            raise TargetError(f"the mask has size {tuple(mask.shape)} and the image {answer.geometry.original}")
+        on_model = answer.geometry.map_to_model(mask[None].float())
+        size = answer.logits.shape[1:]
+        on_output = torch.nn.functional.interpolate(on_model[None], size=size, mode="area")[0, 0] >= 0.5
+        found = answer.find(label)
+        return [region_target(answer, found.index, f"{found.name} (given mask)", on_output.to(answer.logits.device))]
+
+    return request
+
+
+def _predicted_region(answer: Answer, label: Label) -> Region:
+    return region_target(answer, label.index, f"{label.name} region", predicted_mask(answer.logits, label.index))
+
+
+def _foreground(answer: Answer, name: str | None) -> Label:
+    """The label named, or the channel (background 0 left out, when there are several) that covers most predicted pixels."""
+    if name:
+        return answer.find(name)
+    if len(answer.logits) == 1:
+        return answer.label(0)
+    counts = torch.bincount(answer.logits.argmax(0).flatten(), minlength=len(answer.logits))[1:]
+    return answer.label(1 + int(counts.argmax()))
+
+
+def _region(answer: Answer, name: str | None) -> Sequence[Target]:
+    _needs(answer, "region", "segmentation")
+    return [_predicted_region(answer, _foreground(answer, name))]
+
+
+def _component(answer: Answer, number: str, name: str | None) -> Sequence[Target]:
+    _needs(answer, "component", "segmentation")
+    label = _foreground(answer, name)
+    from scipy import ndimage
+
+    parts, count = ndimage.label(predicted_mask(answer.logits, label.index).cpu().numpy())
+    if not 1 <= int(number) <= count:
+        raise TargetError(f"component {number} of {label.name!r} does not exist: {count} found")
+    sizes = ndimage.sum_labels(parts > 0, parts, range(1, count + 1))
+    chosen = int((-sizes).argsort(kind="stable")[int(number) - 1]) + 1
+    mask = torch.from_numpy(parts == chosen).to(answer.logits.device)
+    return [region_target(answer, label.index, f"{label.name} component {number}", mask)]
+
+
+def _pixel(answer: Answer, row: str, column: str, name: str | None) -> Sequence[Target]:
+    _needs(answer, "pixel", "segmentation")
+    point = (int(row), int(column))
+    if any(not 0 <= p < n for p, n in zip(point, answer.geometry.original)):
+        raise TargetError(f"pixel {row},{column} is outside the image of {answer.geometry.original} pixels (rows, columns)")
+    on_model = answer.geometry.to_model([p + 0.5 for p in point])
+    size, model = answer.logits.shape[1:], answer.geometry.model
+    cell = [int(p * n // m) for p, n, m in zip(on_model, size, model)]
+    if any(not 0 <= c < n for c, n in zip(cell, size)):
+        raise TargetError(f"pixel {row},{column} was cropped away before the model saw it")
+    mask = torch.zeros(size, dtype=torch.bool, device=answer.logits.device)
+    mask[tuple(cell)] = True
+    label = answer.find(name) if name else _foreground_at(answer, mask)
+    return [region_target(answer, label.index, f"{label.name} at {row},{column}", mask)]
+
+
+def _foreground_at(answer: Answer, mask: Tensor) -> Label:
+    return answer.label(0 if len(answer.logits) == 1 else int(answer.logits[:, mask][:, 0].argmax()))
+
+
+_WORDS: list[tuple[str, Callable[..., Sequence[Target]]]] = [
+    (r"predicted", _predicted),
+    (r"top[-: ]?(\d+)", _top),
+    (r"(?:above[: ]|>)\s*([0-9.]+)", _above),
+    (r"all", _all),
+    (r"truth", _truth),
+    (r"diff:(.+)\|(.+)", _difference),
+    (r"output([+-]?)", _output),
+    (r"region(?::(.+))?", _region),
+    (r"component:(\d+)(?::(.+))?", _component),
+    (r"pixel:(\d+),(\d+)(?::(.+))?", _pixel),
+]
