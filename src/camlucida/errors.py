@@ -40,6 +40,10 @@ class TargetError(CamlucidaError):
     """The target does not fit the model's output."""
 
 
+class UnknownTargetError(TargetError, UsageError):
+    """The target can never fit this model, whatever the image: unknown label, or words for another task. Exit code 2."""
+
+
 class NoEvidenceError(CamlucidaError):
     """The method is undefined here: for instance a score that does not depend on the layer."""
 
@@ -52,7 +56,11 @@ def did_you_mean(asked: str, known: Iterable[str], limit: int = 12) -> str:
     """
     names = [str(name) for name in known]
     folded = {name.casefold(): name for name in names}
-    near = [folded[key] for key in get_close_matches(asked.casefold(), list(folded), n=3, cutoff=0.6)]
+    for name in names:  # a name of several words is also found by one of them
+        for word in name.casefold().replace("_", " ").split():
+            folded.setdefault(word, name)
+    matches = get_close_matches(asked.casefold(), list(folded), n=3, cutoff=0.6)
+    near = list(dict.fromkeys(folded[key] for key in matches))
     if near:
         return f"did you mean {' or '.join(near)}?"
     shown = ", ".join(names[:limit]) + (f", … ({len(names)} in all)" if len(names) > limit else "")

@@ -14,7 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from camlucida.errors import TargetError, did_you_mean
+from camlucida.errors import TargetError, UnknownTargetError, did_you_mean
 from camlucida.geometry import Geometry
 from camlucida.types import Task
 
@@ -113,7 +113,11 @@ class Answer:
         """Every label with trained weights, most probable first."""
         count = 2 if self.task == "binary" and len(self.logits) == 1 else len(self.logits)
         usable = [i for i in range(count) if count == 2 or self.labels[i]]
-        return sorted((self.label(i) for i in usable), key=lambda label: -(label.probability or 0.0))
+        # The logit decides between probabilities that have rounded to the same number.
+        return sorted((self.label(i) for i in usable), key=lambda label: (-(label.probability or 0.0), -self._score(label)))
+
+    def _score(self, label: Label) -> float:
+        return float(label(self.logits[None])) if self.logits.ndim == 1 else 0.0
 
     def find(self, name: str | int) -> Label:
         """A label by name (exact, then ignoring case) or index."""
@@ -126,11 +130,11 @@ class Answer:
         if isinstance(name, int) or re.fullmatch(r"-?\d+", name):
             index, count = int(name), 2 if self.task == "binary" and len(self.logits) == 1 else len(self.logits)
             if not -count <= index < count:
-                raise TargetError(f"target {index} is outside the model's {count} outputs")
+                raise UnknownTargetError(f"target {index} is outside the model's {count} outputs")
             if not self.labels[index % len(self.labels)]:
-                raise TargetError(f"output {index} has no trained weights", "choose a label that has a name")
+                raise UnknownTargetError(f"output {index} has no trained weights", "choose a label that has a name")
             return self.label(index % count)
-        raise TargetError(f"unknown label {name!r}", did_you_mean(str(name), names))
+        raise UnknownTargetError(f"unknown label {name!r}", did_you_mean(str(name), names))
 
 
 Request = Callable[[Answer], Sequence[Target]]
@@ -174,7 +178,7 @@ def default_request(answer: Answer) -> Sequence[Target]:
 
 def _needs(answer: Answer, words: str, *tasks: Task) -> None:
     if answer.task not in tasks:
-        raise TargetError(f"target {words!r} is for {' or '.join(tasks)}, and this model's task is {answer.task}")
+        raise UnknownTargetError(f"target {words!r} is for {' or '.join(tasks)}, and this model's task is {answer.task}")
 
 
 _LABELLED: tuple[Task, ...] = ("multilabel", "multiclass", "binary")
@@ -183,7 +187,7 @@ _LABELLED: tuple[Task, ...] = ("multilabel", "multiclass", "binary")
 def _top(answer: Answer, count: str) -> Sequence[Target]:
     _needs(answer, f"top{count}", *_LABELLED)
     if int(count) < 1:
-        raise TargetError("top-k needs k of 1 or more")
+        raise UnknownTargetError("top-k needs k of 1 or more")
     return answer.candidates()[: int(count)]
 
 
@@ -203,7 +207,7 @@ def _all(answer: Answer) -> Sequence[Target]:
 
 def _truth(answer: Answer) -> Sequence[Target]:
     if answer.truth is None:
-        raise TargetError("target 'truth' needs the true labels", "pass truth=[…], one entry an image")
+        raise UnknownTargetError("target 'truth' needs the true labels", "pass truth=[…], one entry an image")
     return [answer.find(name) for name in answer.truth]
 
 

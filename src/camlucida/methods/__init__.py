@@ -1,19 +1,18 @@
 """The class-activation-map family: one method a file. This list is the registry; a new method is a file and a line here."""
 
-from camlucida.methods import (  # noqa: F401
-    cam,
-    gradcam,
-    gradcam_pp,
-    hirescam,
-    gradcam_elementwise,
-    xgradcam,
-    layercam,
-    eigencam,
-    eigengradcam,
-    ablationcam,
-    scorecam,
-    baselines,
-)
+# isort: skip_file
+from camlucida.methods import cam  # noqa: F401
+from camlucida.methods import gradcam  # noqa: F401
+from camlucida.methods import gradcam_pp  # noqa: F401
+from camlucida.methods import hirescam  # noqa: F401
+from camlucida.methods import gradcam_elementwise  # noqa: F401
+from camlucida.methods import xgradcam  # noqa: F401
+from camlucida.methods import layercam  # noqa: F401
+from camlucida.methods import eigencam  # noqa: F401
+from camlucida.methods import eigengradcam  # noqa: F401
+from camlucida.methods import ablationcam  # noqa: F401
+from camlucida.methods import scorecam  # noqa: F401
+from camlucida.methods import baselines  # noqa: F401
 from camlucida.methods.base import METHODS, Method, method
 
 __all__ = ["METHODS", "Method", "method"]

@@ -1,0 +1,241 @@
+"""The command line: thin commands over the package. Nothing heavy is imported before a command runs."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from camlucida import __version__
+from camlucida.errors import CamlucidaError, UsageError
+
+if TYPE_CHECKING:
+    from camlucida.models import LoadedModel
+
+app = typer.Typer(
+    name="camlucida",
+    help="Lay what a medical-imaging model used over the image. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+OK, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
+
+ModelOption = Annotated[str, typer.Option("--model", "-m", help="Model card (TOML), or a factory such as torchvision:resnet50.")]
+FactoryOption = Annotated[str | None, typer.Option(help="In place of the card's factory: net.py:build, torchvision:resnet50, …")]
+CheckpointOption = Annotated[str | None, typer.Option(help="In place of the card's checkpoint: .pth, .pt, .safetensors.")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: typed errors become one line and an exit code (1: some item failed; 2: usage or configuration)."""
+    try:
+        app(args=list(arguments) if arguments is not None else None)
+    except CamlucidaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(WRONG_REQUEST)
+    except BrokenPipeError:
+        sys.exit(SOME_FAILED)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"camlucida {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    pass
+
+
+@app.command("explain")
+def explain_command(
+    images: Annotated[list[str], typer.Argument(help="Image files, folders or globs: PNG, JPEG, TIFF, BMP, DICOM.")],
+    model: ModelOption,
+    factory: FactoryOption = None,
+    checkpoint: CheckpointOption = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A label or its index; predicted, top3, above:0.5, all, diff:A|B; output+ or output- (regression); region, "
+            "region:LABEL, component:1, pixel:ROW,COLUMN (segmentation). Repeatable. Default: multi-label the top 3, "
+            "multi-class the predicted, regression both signs of the output, segmentation the predicted region."
+        ),
+    ] = None,
+    method: Annotated[list[str] | None, typer.Option(help="See `camlucida methods`. Repeatable. Default: gradcam.")] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(help="auto, an alias (encoder_last), or a path (layer4[-1]). Repeatable. Default: the card's.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures, maps and index.html.")] = Path("explanations"),
+    device: DeviceOption = "auto",
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU.")] = None,
+    colormap: Annotated[str | None, typer.Option(help="Any matplotlib colormap, for instance jet. Default: inferno.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print explanations.json on standard output.")] = False,
+) -> None:
+    """Explain images: overlays, heat maps, numeric maps, masks, boxes, explanations.json and index.html."""
+    from camlucida.figures.overlay import check_colormap
+    from camlucida.io import expand_paths
+    from camlucida.job import Failure, explain_to_folder
+    from camlucida.methods import METHODS
+
+    check_colormap(colormap)
+    methods = list(dict.fromkeys(method or ["gradcam"]))
+    for name in methods:
+        METHODS[name]
+    loaded = _load(model, factory, checkpoint, device)
+    paths, missing = expand_paths(images)
+    failures = [Failure(error.what.partition(": ")[2] or error.what, str(error)) for error in missing]
+    with _progress(len(paths), "explaining") as progress:
+        outcome = explain_to_folder(
+            loaded,
+            paths,
+            _writable(out),
+            targets=target,
+            methods=methods,
+            layers=layer,
+            colormap=colormap,
+            batch_size=batch_size,
+            command=shlex.join(["camlucida", *sys.argv[1:]]),
+            failures=failures,
+            progress=progress,
+        )
+    for failure in outcome.failures:
+        print(f"error: {failure.error}", file=sys.stderr)
+    for note in outcome.notes:
+        print(f"note: {note}", file=sys.stderr)
+    if as_json:
+        print(json.dumps(outcome.records, indent=2, ensure_ascii=False))
+    else:
+        total = len(paths) + len(missing)
+        explained = total - len(outcome.failures)
+        print(f"{explained} of {total} images explained, {len(outcome.records)} explanations: {outcome.index}")
+        for record in outcome.records:
+            print(f"  {_line(record)}")
+    if outcome.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command("layers")
+def layers_command(
+    model: ModelOption,
+    factory: FactoryOption = None,
+    checkpoint: CheckpointOption = None,
+    device: DeviceOption = "auto",
+    every: Annotated[bool, typer.Option("--all", help="Also layers without a spatial grid.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Run the model once and list what fires, in order: path, type, output shape, stride; → marks what auto takes."""
+    from dataclasses import asdict
+
+    import torch
+
+    from camlucida.layers import list_layers
+    from camlucida.modelstate import unwrap
+
+    loaded = _load(model, factory, checkpoint, device)
+    spec = loaded.card.input
+    weight = next(loaded.module.parameters())
+    images = torch.zeros(1, spec.channels, *spec.height_width, device=weight.device, dtype=weight.dtype)
+    found = [info for info in list_layers(unwrap(loaded.module), images) if info.grid or every]
+    if as_json:
+        print(json.dumps([asdict(info) for info in found], indent=2))
+        return
+    rows = [
+        ("→" if info.auto else "", info.path, info.type, "×".join(map(str, info.shape)), _stride(info.stride), str(info.calls))
+        for info in found
+    ]
+    _table(("", "layer", "type", "output", "stride (px)", "calls"), rows)
+
+
+@app.command("methods")
+def methods_command(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the methods: what each is, its cost in forwards, whether it is class-specific, its paper."""
+    from camlucida.methods import METHODS
+
+    items = [item for _, item in METHODS.items()]
+    if as_json:
+        fields = ("name", "title", "summary", "cost", "class_specific", "relu", "paper")
+        print(json.dumps([{key: getattr(item, key) for key in fields} for item in items], indent=2, ensure_ascii=False))
+        return
+    rows = [(i.name, i.summary, i.cost, "yes" if i.class_specific else "NO", i.paper) for i in items]
+    _table(("method", "what it is", "cost", "class-specific", "paper"), rows)
+
+
+@app.command("demo")
+def demo_command(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo writes.")] = Path("demo"),
+    device: DeviceOption = "auto",
+) -> None:
+    """Explain ten SYNTHETIC radiographs with three models that come with the package, one of which cheats."""
+    from camlucida.demo import run_demo
+
+    with _progress(None, "demo") as progress:
+        result = run_demo(_writable(out), device, progress)
+    for line in result.lines:
+        print(line)
+    print(f"pictures: {out}/*/*.png")
+    print(f"index:    {result.index}")
+
+
+def _load(card: str, factory: str | None, checkpoint: str | None, device: str) -> LoadedModel:
+    from camlucida.models import load_model
+
+    return load_model(card, factory=factory, checkpoint=checkpoint, device=device)
+
+
+def _writable(out: Path) -> Path:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {out}: {error.strerror}", "give a folder that can be written") from error
+    return out
+
+
+def _line(record: dict[str, Any]) -> str:
+    p = "" if record["probability"] is None else f", p {record['probability']:.3f}"
+    empty = f"; no evidence: {record['empty_reason']}" if record["empty"] else ""
+    return f"{record['id']}: {record['target']} ({record['score_kind']} {record['score']:.3f}{p}) {record['method']} at {record['layer']}{empty}"
+
+
+def _stride(stride: Sequence[float]) -> str:
+    sides = [f"{side:g}" for side in stride]
+    return sides[0] if len(set(sides)) == 1 else "×".join(sides)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns for people; on a terminal rich wraps them, in a pipe they are tab-separated and whole."""
+    if not sys.stdout.isatty():
+        print("\n".join("\t".join(row) for row in (head, *rows)))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in head:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+@contextmanager
+def _progress(total: int | None, what: str) -> Iterator[Any]:
+    """A progress bar on standard error; yields a function that takes how many items were done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done=1, total=None: bar.update(task, advance=done, **({} if total is None else {"total": total}))

@@ -1,0 +1,126 @@
+"""The map over the image, in original pixels, with a caption bar below: the pixels keep their place."""
+
+from __future__ import annotations
+
+import io
+from functools import lru_cache
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib import font_manager
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from camlucida.errors import UsageError, did_you_mean
+from camlucida.explanation import Explanation
+
+DEFAULT_COLORMAP = "inferno"
+SIGNED_COLORMAP = "RdBu_r"
+"""Diverging, for maps with evidence for (red) and against (blue); the unsigned colormap cannot show a sign."""
+NOTICE = "Research use only"
+
+
+def colormap_for(explanation: Explanation, asked: str | None = None) -> Any:
+    """The matplotlib colormap: what was asked for, else inferno; always a diverging one for a signed map.
+
+    Raises:
+        UsageError: unknown colormap.
+    """
+    check_colormap(asked)
+    return matplotlib.colormaps[SIGNED_COLORMAP if explanation.signed else asked or DEFAULT_COLORMAP]
+
+
+def check_colormap(name: str | None) -> None:
+    """Raise a :class:`UsageError` for a colormap that matplotlib does not know."""
+    if name is not None and name not in matplotlib.colormaps:
+        raise UsageError(f"unknown colormap {name!r}", did_you_mean(name, sorted(matplotlib.colormaps)))
+
+
+def as_rgb(display: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Display image (H, W) or (H, W, 3) uint8 → (H, W, 3) in [0, 1]."""
+    grey = display.astype(np.float32) / 255
+    return np.repeat(grey[..., None], 3, axis=2) if grey.ndim == 2 else grey
+
+
+def blend(explanation: Explanation, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None) -> NDArray[np.float32]:
+    """The overlay as (H, W, 3) in [0, 1]: opacity is ``alpha`` × the scaled magnitude, pixel by pixel; nothing where it is 0."""
+    base = as_rgb(explanation.scan.display)
+    limit = explanation.limit if limit is None else limit
+    if explanation.is_empty or limit <= 0:
+        return base
+    heat = np.clip(explanation.numpy() / limit, -1, 1)
+    colours = colormap_for(explanation, colormap)(heat / 2 + 0.5 if explanation.signed else heat)[..., :3]
+    opacity = (alpha * np.abs(heat))[..., None]
+    return np.asarray(base * (1 - opacity) + colours * opacity, dtype=np.float32)
+
+
+def overlay_image(
+    explanation: Explanation, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None
+) -> Image.Image:
+    """The overlay with its caption bar below; the image's pixels are unmoved."""
+    picture = Image.fromarray((blend(explanation, colormap, alpha, limit) * 255).round().astype(np.uint8))
+    return with_caption(picture, caption(explanation, limit), explanation.scan.synthetic)
+
+
+def caption(explanation: Explanation, limit: float | None = None) -> str:
+    """Label, score, method, layer and scale in one line."""
+    p = "" if explanation.probability is None else f", p {explanation.probability:.3f}"
+    kind = explanation.provenance.get("score_kind", "score")
+    head = f"{explanation.target} ({kind} {explanation.score:.3g}{p}) · {explanation.method} at {explanation.layer}"
+    return f"{head} · {scale_text(explanation, limit)}"
+
+
+def scale_text(explanation: Explanation, limit: float | None = None) -> str:
+    """How colours relate to numbers."""
+    if explanation.is_empty:
+        return f"no evidence: {explanation.empty_reason}"
+    shown = explanation.limit if limit is None else limit
+    whose = "own scale" if limit is None else "shared scale"
+    return f"{whose}: {'±' if explanation.signed else ''}{shown:.3g} is full colour, 0 is none"
+
+
+@lru_cache(maxsize=8)
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
+
+
+def with_caption(picture: Image.Image, text: str, synthetic: bool) -> Image.Image:
+    """Add a bar below that says what this is, that it is for research, and SYNTHETIC where it is."""
+    width, height = picture.size
+    font = _font(max(9, min(width // 48, 26)))
+    line = round(font.size * 1.4)
+    lines = [*_wrapped(text, font, width - line), f"{NOTICE}{' · SYNTHETIC image' if synthetic else ''}"]
+    canvas = Image.new("RGB", (width, height + line * len(lines) + line // 2), "black")
+    canvas.paste(picture)
+    draw = ImageDraw.Draw(canvas)
+    for number, words in enumerate(lines):
+        colour = "#ffcc66" if number == len(lines) - 1 else "white"
+        draw.text((line // 2, height + line // 4 + number * line), words, fill=colour, font=font)
+    return watermarked(canvas, height) if synthetic else canvas
+
+
+def watermarked(picture: Image.Image, height: int) -> Image.Image:
+    """SYNTHETIC across the upper edge of the image (``height`` pixels high), half transparent."""
+    font = _font(max(10, picture.width // 14))
+    layer = Image.new("RGBA", picture.size, (0, 0, 0, 0))
+    ImageDraw.Draw(layer).text((picture.width / 2, height * 0.06), "SYNTHETIC", fill=(255, 255, 255, 120), font=font, anchor="mm")
+    return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
+
+
+def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) <= width or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
+def png_bytes(picture: Image.Image) -> bytes:
+    """A Pillow image as PNG."""
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=4)
+    return buffer.getvalue()

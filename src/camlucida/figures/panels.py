@@ -1,0 +1,143 @@
+"""Figures of one image: heat map with its colour bar, three panels, and the strip of its labels. 300 dpi."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from PIL import Image
+
+from camlucida.explanation import Explanation
+from camlucida.figures.overlay import NOTICE, as_rgb, blend, colormap_for, scale_text
+
+DPI = 300
+PANEL = 3.6
+"""Inches on the longer side of a panel."""
+
+
+def heatmap_figure(explanation: Explanation, colormap: str | None = None) -> Figure:
+    """The map alone, in original pixels, with a colour bar in its own units."""
+    width, height = _panel_size(explanation)
+    figure = Figure(figsize=(width + 1.3, height + 1.0), layout="constrained")
+    axes = figure.add_subplot()
+    _heat(axes, explanation, colormap)
+    axes.set_title(_title(explanation), fontsize=9)
+    _colour_bar(figure, [axes], explanation, colormap)
+    return _finish(figure, [explanation])
+
+
+def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure:
+    """Original | heat map | overlay, one title, one colour bar."""
+    width, height = _panel_size(explanation)
+    figure = Figure(figsize=(3 * width + 1.6, height + 1.2), layout="constrained")
+    panels = figure.subplots(1, 3)
+    panels[0].imshow(as_rgb(explanation.scan.display))
+    panels[0].set_title(f"Original ({' × '.join(map(str, explanation.scan.geometry.original[::-1]))} px)", fontsize=9)
+    _heat(panels[1], explanation, colormap)
+    panels[1].set_title(f"{explanation.provenance.get('method', explanation.method)}, grid {_grid(explanation)}", fontsize=9)
+    panels[2].imshow(blend(explanation, colormap))
+    panels[2].set_title("Overlay", fontsize=9)
+    for axes in panels:
+        axes.set_axis_off()
+    figure.suptitle(_title(explanation), fontsize=11)
+    _colour_bar(figure, list(panels), explanation, colormap)
+    return _finish(figure, [explanation])
+
+
+def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None) -> Figure:
+    """The original and one overlay a label, "{label} {probability:.2%}" above each; every panel on its own stated scale."""
+    width, height = _panel_size(explanations[0])
+    figure = Figure(figsize=((len(explanations) + 1) * width + 0.3, height + 1.1), layout="constrained")
+    panels = figure.subplots(1, len(explanations) + 1)
+    panels[0].imshow(as_rgb(explanations[0].scan.display))
+    panels[0].set_title("Original", fontsize=9)
+    for axes, explanation in zip(panels[1:], explanations):
+        axes.imshow(blend(explanation, colormap))
+        axes.set_title(f"{strip_title(explanation)}\n{_short_scale(explanation)}", fontsize=9)
+    for axes in panels:
+        axes.set_axis_off()
+    first = explanations[0]
+    figure.suptitle(f"{first.scan.id} · {first.provenance.get('method', first.method)} at {first.layer}", fontsize=10)
+    return _finish(figure, explanations)
+
+
+def strip_title(explanation: Explanation) -> str:
+    """"{label} {probability:.2%}", or the value where the model gives none."""
+    if explanation.probability is None:
+        return f"{explanation.target} {explanation.score:.4g}"
+    return f"{explanation.target} {explanation.probability:.2%}"
+
+
+def figure_png(figure: Figure) -> bytes:
+    """PNG at 300 dpi."""
+    figure.set_dpi(DPI)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()  # savefig would draw every image twice, the first time for the layout alone
+    buffer = io.BytesIO()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    picture.save(buffer, "PNG", compress_level=2, dpi=(DPI, DPI))
+    return buffer.getvalue()
+
+
+def _panel_size(explanation: Explanation) -> tuple[float, float]:
+    rows, columns = explanation.scan.geometry.original
+    longest = max(rows, columns)
+    # A very long film keeps a readable narrow side.
+    return max(PANEL * columns / longest, 1.4), max(PANEL * rows / longest, 1.4)
+
+
+def _grid(explanation: Explanation) -> str:
+    return "×".join(map(str, explanation.grid))
+
+
+def _title(explanation: Explanation) -> str:
+    kind = explanation.provenance.get("score_kind", "score")
+    p = "" if explanation.probability is None else f"confidence {explanation.probability:.3f}, "
+    return f"{explanation.scan.id}: {explanation.target} ({p}{kind} {explanation.score:.3f})"
+
+
+def _short_scale(explanation: Explanation) -> str:
+    return "no evidence" if explanation.is_empty else f"full colour = {explanation.limit:.3g}"
+
+
+def _limits(explanation: Explanation) -> tuple[float, float]:
+    limit = explanation.limit or 1.0
+    return (-limit if explanation.signed else 0.0), limit
+
+
+def _heat(axes: Axes, explanation: Explanation, colormap: str | None) -> None:
+    low, high = _limits(explanation)
+    values = explanation.numpy() if not explanation.is_empty else np.zeros(explanation.scan.geometry.original, np.float32)
+    axes.imshow(values, cmap=colormap_for(explanation, colormap), vmin=low, vmax=high)
+    axes.set_axis_off()
+    if explanation.is_empty:
+        axes.text(0.5, 0.5, "no evidence", color="white", ha="center", va="center", transform=axes.transAxes, fontsize=11)
+
+
+def _colour_bar(figure: Figure, axes: list[Axes], explanation: Explanation, colormap: str | None) -> None:
+    low, high = _limits(explanation)
+    shown = ScalarMappable(Normalize(low, high), colormap_for(explanation, colormap))
+    bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
+    unit = f"map value ({explanation.provenance.get('score_kind', 'score')} units)"
+    bar.set_label(f"{unit}: < 0 against, > 0 for" if explanation.signed else unit, fontsize=7)
+    bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+
+
+def _finish(figure: Figure, explanations: Sequence[Explanation]) -> Figure:
+    """What every figure says: what it is at, on what scale, and what it is not for."""
+    first = explanations[0]
+    rows, columns = first.scan.geometry.original
+    cell = f"{columns / first.grid[-1]:.0f} × {rows / first.grid[-2]:.0f} px"
+    where = f"layer {first.layer}, grid {_grid(first)}, one cell ≈ {cell}"
+    scale = scale_text(first) if len(explanations) == 1 else "each panel on its own scale"
+    figure.supxlabel(f"{where} · {scale}\n{NOTICE}{' · SYNTHETIC image' if first.scan.synthetic else ''}", fontsize=7)
+    if first.scan.synthetic:
+        figure.text(0.5, 0.5, "SYNTHETIC", fontsize=34, color="white", alpha=0.35, ha="center", va="center", rotation=20)
+    return figure

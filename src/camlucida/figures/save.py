@@ -1,0 +1,99 @@
+"""Every file of one explanation, and its record."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from camlucida.explanation import Explanation
+from camlucida.figures.overlay import overlay_image, png_bytes
+from camlucida.figures.panels import figure_png, heatmap_figure, three_panel, top_k_strip
+from camlucida.files import slug, write_bytes
+from camlucida.regions import MASK_FRACTION, binary_mask, boxes
+
+
+def save_explanation(explanation: Explanation, directory: Path, colormap: str | None = None, stem: str | None = None) -> dict[str, Any]:
+    """Write overlay, heat map, three panels, numeric maps and mask; each file appears whole or not at all.
+
+    Args:
+        explanation: what to write.
+        directory: made if missing.
+        colormap: matplotlib name; inferno if None.
+        stem: beginning of the file names; from image, target, method and layer if None.
+
+    Returns:
+        The record of ``explanations.json``; ``files`` are names relative to ``directory``.
+    """
+    stem = stem or file_stem(explanation)
+    values = explanation.numpy()
+    mask = binary_mask(values)
+    contents = {
+        "overlay": (".png", png_bytes(overlay_image(explanation, colormap))),
+        "heatmap": (".png", figure_png(heatmap_figure(explanation, colormap))),
+        "figure": (".png", figure_png(three_panel(explanation, colormap))),
+        "map": (".npy", _npy(values)),
+        "raw": (".npy", _npy(explanation.raw.numpy())),
+        "mask": (".png", png_bytes(Image.fromarray(mask.astype(np.uint8) * 255))),
+    }
+    files = {}
+    for kind, (suffix, data) in contents.items():
+        files[kind] = f"{stem}_{kind}{suffix}"
+        write_bytes(directory / files[kind], data)
+    return record(explanation, files) | {
+        "mask": {"rule": f"map ≥ {MASK_FRACTION} × its maximum", "threshold": MASK_FRACTION * max(float(values.max()), 0.0)},
+        "boxes": [asdict(box) for box in boxes(mask, values)],
+    }
+
+
+def save_strip(explanations: Sequence[Explanation], directory: Path, colormap: str | None = None) -> str:
+    """Write the top-k strip of one image, method and layer; its file name."""
+    first = explanations[0]
+    name = f"{slug(first.scan.id)}_{slug(first.method)}_{slug(first.layer)}_strip.png"
+    write_bytes(directory / name, figure_png(top_k_strip(explanations, colormap)))
+    return name
+
+
+def file_stem(explanation: Explanation) -> str:
+    """``{image}_{target}_{method}_{layer}``, safe in a file name."""
+    return "_".join(slug(part) for part in (explanation.scan.id, explanation.target, explanation.method, explanation.layer))
+
+
+def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
+    """One entry of ``explanations.json``; boxes and sizes in original pixels."""
+    source, geometry = explanation.scan.source, explanation.scan.geometry
+    return {
+        "image": source.get("path", explanation.scan.id),
+        "image_sha256": source.get("sha256"),
+        "id": explanation.scan.id,
+        "target": explanation.target,
+        "score": explanation.score,
+        "score_kind": explanation.provenance.get("score_kind"),
+        "probability": explanation.probability,
+        "method": explanation.method,
+        "layer": explanation.layer,
+        "grid": list(explanation.grid),
+        "raw_range": [float(explanation.raw.min()), float(explanation.raw.max())],
+        "scale": {"full_colour": explanation.limit, "signed": explanation.signed, "of": "this map"},
+        "empty": explanation.is_empty,
+        "empty_reason": explanation.empty_reason or None,
+        "image_size": list(geometry.original),
+        "seen": [list(span) for span in geometry.seen()],
+        "synthetic": explanation.scan.synthetic,
+        "warnings": list(explanation.scan.warnings),
+        "preprocessing": list(explanation.scan.preprocessing),
+        "replay": explanation.provenance.get("replay"),
+        "class_specific": explanation.provenance.get("class_specific"),
+        "files": files,
+    }
+
+
+def _npy(values: np.ndarray[Any, Any]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
