@@ -37,7 +37,7 @@ class Geometry:
         return Geometry(size, size, (1.0,) * len(size), (0.0,) * len(size))
 
     def crop(self, start: Sequence[int], size: Sequence[int]) -> Geometry:
-        """Keep the window of ``size`` pixels that begins at ``start`` (current model pixels); a start < 0 or an end beyond pads."""
+        """Keep the window of ``size`` pixels from ``start`` (current model pixels); a start < 0 or an end beyond pads."""
         offset = tuple(o - s for o, s in zip(self.offset, start))
         return Geometry(self.original, tuple(int(n) for n in size), self.scale, offset)
 
@@ -70,8 +70,10 @@ class Geometry:
     def seen(self) -> tuple[tuple[int, int], ...]:
         """The part of the original that the model saw: (first, last + 1) pixel of each axis; the rest was cropped away."""
         corners = zip(self.to_original([0.0] * len(self.model)), self.to_original([float(n) for n in self.model]))
+        # Both ends are held inside the image: a window wholly beside it has seen nothing, first = last.
         return tuple(
-            (max(0, round(min(a, b))), min(size, round(max(a, b)))) for (a, b), size in zip(corners, self.original)
+            (min(size, max(0, round(min(a, b)))), min(size, max(0, round(max(a, b)))))
+            for (a, b), size in zip(corners, self.original)
         )
 
     def map_to_original(self, values: Tensor) -> Tensor:

@@ -1,0 +1,181 @@
+"""How a grey DICOM frame is shown: rescale → window → polarity, on plain arrays.
+
+Polarity is applied exactly once, inside the window, by swapping its ends: so MONOCHROME1 and the same image stored as
+MONOCHROME2 give the same numbers, not only the same up to rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+
+_KEYWORDS = (
+    "RescaleSlope",
+    "RescaleIntercept",
+    "ModalityLUTSequence",
+    "VOILUTSequence",
+    "WindowCenter",
+    "WindowWidth",
+    "VOILUTFunction",
+    "PresentationLUTShape",
+)
+# Enhanced multi-frame objects keep the same elements a frame each, inside these items.
+_FRAME_ITEMS = ("PixelValueTransformationSequence", "FrameVOILUTSequence")
+
+
+@dataclass(frozen=True)
+class Grey:
+    """One grey frame.
+
+    Attributes:
+        stored: (H, W) stored values.
+        inverted: MONOCHROME1, where the lowest value is white.
+        padding: (H, W), True outside the picture; None if there is no padding.
+        full_scale: (lowest value, number of steps) of the bit depth.
+    """
+
+    stored: NDArray[np.int64]
+    inverted: bool
+    padding: NDArray[np.bool_] | None
+    full_scale: tuple[int, int]
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """The first value of a numeric element; None where it is absent, empty or not finite."""
+    value = dataset.get(keyword)
+    if isinstance(value, (list, tuple)) or (hasattr(value, "__getitem__") and not isinstance(value, (str, bytes))):
+        value = value[0] if len(value) else None
+    if value is None or value == "":
+        return None
+    return float(value) if math.isfinite(float(value)) else None
+
+
+def display_grey(dataset: Dataset, frame: int, grey: Grey) -> tuple[NDArray[np.float64], dict[str, Any], tuple[str, ...]]:
+    """Values for people: (H, W) float64, 0 = black, 1 = white; what window was used; warnings.
+
+    Padding is black. With several windows the first is used; without one, the range of the pixels that are no padding.
+    """
+    rules = frame_rules(dataset, frame)
+    values = _rescaled(rules, grey.stored)
+    valid = values if grey.padding is None else values[~grey.padding]
+    notes = _polarity_notes(rules, grey.inverted)
+    unit, window = _windowed(rules, values, grey.inverted)
+    if unit is None:
+        problem = window.get("unusable")
+        notes += (f"the file's window is unusable ({problem}): shown over the range of its pixels",) if problem else ()
+        low, high = float(valid.min()), float(valid.max())
+        window = {"from": "pixel range", "low": low, "high": high}
+        if low == high:
+            first, steps = grey.full_scale
+            ends = _rescaled(rules, np.array([first, first + steps]))
+            low, high = float(ends.min()), float(ends.max())
+            window = {"from": "bit depth (all pixels are equal)", "low": low, "high": high}
+        unit = ramp(values, low, high, grey.inverted)
+    if grey.padding is not None:
+        unit = np.where(grey.padding, 0.0, unit)
+    return unit, window, notes
+
+
+def frame_rules(dataset: Dataset, frame: int) -> Dataset:
+    """The display elements that hold for one frame: its own before the shared ones before the top level's."""
+    rules = Dataset()
+    sources = [dataset]
+    for groups, index in (("SharedFunctionalGroupsSequence", 0), ("PerFrameFunctionalGroupsSequence", frame)):
+        items = dataset.get(groups) or []
+        if index < len(items):
+            sources += [items[index][name][0] for name in _FRAME_ITEMS if items[index].get(name)]
+    for source in sources:
+        for keyword in _KEYWORDS:
+            if keyword in source:
+                rules[keyword] = source[keyword]
+    return rules
+
+
+def ramp(values: NDArray[Any], low: float, high: float, inverted: bool) -> NDArray[np.float64]:
+    """Linear from ``low`` (0) to ``high`` (1), clipped; inverted: ``high`` (0) to ``low`` (1). A step if they meet."""
+    if high <= low:
+        return ((values <= low) if inverted else (values > low)).astype(np.float64)
+    part = (high - values) if inverted else (values - low)
+    return np.clip(part / (high - low), 0.0, 1.0)
+
+
+def window(values: NDArray[Any], center: float, width: float, function: str, inverted: bool) -> NDArray[np.float64]:
+    """A window centre and width (DICOM PS3.3 C.11.2.1.2 and .3) → [0, 1].
+
+    LINEAR: 0 up to c − 0.5 − (w − 1)/2, 1 above c − 0.5 + (w − 1)/2. LINEAR_EXACT: the same with c and w themselves.
+    SIGMOID: 1 / (1 + exp(−4 (x − c) / w)).
+    """
+    if function == "SIGMOID":
+        sign = 4.0 if inverted else -4.0
+        exponent = np.clip(sign * (values - center) / width, -700, 700)  # exp overflows at 710
+        return np.asarray(1 / (1 + np.exp(exponent)), np.float64)
+    if function == "LINEAR":
+        center, width = center - 0.5, width - 1
+    return ramp(values, center - width / 2, center + width / 2, inverted)
+
+
+def _windowed(rules: Dataset, values: NDArray[Any], inverted: bool) -> tuple[NDArray[np.float64] | None, dict[str, Any]]:
+    if rules.get("VOILUTSequence"):
+        entries, first, bits = _item_table(rules.VOILUTSequence[0])
+        top = max(2**bits - 1, int(entries.max()))
+        levels = look_up(values, entries, first)
+        unit = (top - levels if inverted else levels) / top
+        return unit, {"from": "VOI LUT", "entries": len(entries), "bits": bits}
+    center, width = number(rules, "WindowCenter"), number(rules, "WindowWidth")
+    if center is None or width is None:
+        return None, {}
+    function = str(rules.get("VOILUTFunction") or "LINEAR").strip().upper()
+    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        return None, {"unusable": "its function is none of LINEAR, LINEAR_EXACT, SIGMOID"}
+    if width < 1 if function == "LINEAR" else width <= 0:
+        return None, {"unusable": f"width {width:g} for {function}"}
+    used = {"from": "window", "center": center, "width": width, "function": function}
+    return window(values, center, width, function, inverted), used
+
+
+def _rescaled(rules: Dataset, stored: NDArray[Any]) -> NDArray[np.float64]:
+    if rules.get("ModalityLUTSequence"):
+        entries, first, _ = _item_table(rules.ModalityLUTSequence[0])
+        return look_up(stored, entries, first).astype(np.float64)
+    slope, intercept = number(rules, "RescaleSlope"), number(rules, "RescaleIntercept")
+    if not slope:  # absent, or a slope of 0, which would leave nothing to see
+        return stored.astype(np.float64)
+    return stored * slope + (intercept or 0.0)
+
+
+def table(descriptor: Sequence[int], data: Any, little_endian: bool) -> tuple[NDArray[np.int64], int, int]:
+    """(entries, first value mapped, bits an entry) of a lookup table's descriptor and data (bytes or numbers)."""
+    count, first, bits = (int(value) for value in descriptor)
+    count = count or 2**16
+    if isinstance(data, bytes):
+        packed = len(data) < 2 * count  # 8-bit entries, two to a word
+        data = np.frombuffer(data[: len(data) // 2 * 2], "u1" if packed else "<u2" if little_endian else ">u2")
+    entries = np.atleast_1d(np.asarray(data)).astype(np.int64)[:count]
+    if not len(entries) or not 1 <= bits <= 16:
+        raise ValueError(f"a lookup table of {len(entries)} entries of {bits} bits")
+    return entries, first, bits
+
+
+def look_up(values: NDArray[Any], entries: NDArray[np.int64], first: int) -> NDArray[np.int64]:
+    """``entries[value - first]``; values before the first and after the last take the nearest entry."""
+    index = np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.int64)
+    found: NDArray[np.int64] = entries[index]
+    return found
+
+
+def _item_table(item: Dataset) -> tuple[NDArray[np.int64], int, int]:
+    return table(item.LUTDescriptor, item.LUTData, item.original_encoding[1] is not False)
+
+
+def _polarity_notes(rules: Dataset, inverted: bool) -> tuple[str, ...]:
+    shape = str(rules.get("PresentationLUTShape") or "").strip().upper()
+    if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != inverted:
+        name = "MONOCHROME1" if inverted else "MONOCHROME2"
+        return (f"PresentationLUTShape {shape} contradicts {name}; {name} was followed",)
+    return ()

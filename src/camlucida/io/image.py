@@ -1,0 +1,150 @@
+"""One image as read from a file, and what every reader shares: the registry, the size limit, frames and errors."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camlucida.errors import CamlucidaError, ImageError
+from camlucida.registry import Registry
+
+MAX_PIXELS = 89_478_485
+"""Most pixels one frame may have (Pillow's own limit, here for every format). A larger claim is refused unread."""
+
+MAX_BYTES = 2**31
+"""Largest file, and largest inflated DICOM data set, in bytes."""
+
+_RASTER = ("png", "apng", "jpg", "jpeg", "jpe", "jfif", "jp2", "j2k", "tif", "tiff", "bmp", "gif", "webp", "pgm", "ppm")
+KNOWN_SUFFIXES = frozenset(f".{word}" for word in (*_RASTER, "pnm", "pbm", "dcm", "dicom", "dic"))
+"""Suffixes that a folder is searched for; the reader itself is chosen by content."""
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """One image in its own pixels, before any model's transform.
+
+    Attributes:
+        pixels: (H, W) or (H, W, 3) float32, 0 = black and 1 = white of the full grey scale of the file's bit depth
+            (never of this image's own minimum and maximum); MONOCHROME1 is inverted, EXIF orientation applied.
+        display: the same pixels for people, uint8; DICOM: through rescale, window and polarity.
+        id: the file's stem, and the frame's number where one was chosen (``liver_f2``).
+        windowed: DICOM grey images only: (H, W) float32 in [0, 1], ``display`` before it is cut to 8 bits.
+        source: {"path", "sha256", "format", "size" (rows, columns), "bits", "frame", "frames", …};
+            no patient attributes.
+        warnings: one line each, for the person who reads the result.
+        synthetic: the file says that it was generated.
+    """
+
+    pixels: NDArray[np.float32]
+    display: NDArray[np.uint8]
+    id: str
+    windowed: NDArray[np.float32] | None = None
+    source: dict[str, Any] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    synthetic: bool = False
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One kind of file.
+
+    Attributes:
+        matches: whether a file's first bytes (up to 1 KiB) are of this kind.
+        read: (path, the file's bytes, frame or None) → image. May raise anything; callers wrap it in :func:`readable`.
+    """
+
+    matches: Callable[[bytes], bool]
+    read: Callable[[Path, bytes, int | None], RawImage]
+
+
+READERS: Registry[Reader] = Registry("image format")
+
+
+@contextmanager
+def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
+    """Turn whatever a decoder raises into one :class:`ImageError` line.
+
+    Args:
+        path: the file, named in the error.
+        kind: what it was read as ("a PNG image").
+        quote: whether the decoder's own words may be repeated; False where they could hold a patient's data.
+    """
+    try:
+        yield
+    except CamlucidaError:
+        raise
+    except BaseException as error:
+        # A panic in a Rust decoder derives from BaseException, as KeyboardInterrupt and SystemExit do: only it is ours.
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = f"{type(error).__name__}: {error}"[:300] if quote and str(error) else type(error).__name__
+        raise ImageError(
+            f"cannot read {path} as {kind}: {reason}",
+            "the file is damaged or cut short: open it in a viewer, or export it again",
+        ) from error
+
+
+@contextmanager
+def quiet(*loggers: str) -> Iterator[None]:
+    """Keep a decoder's warnings and log lines, which may quote the header, out of the caller's streams."""
+    found = [logging.getLogger(name) for name in loggers]
+    levels = [logger.level for logger in found]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            for logger in found:
+                logger.setLevel(logging.CRITICAL + 1)
+            yield
+        finally:
+            for logger, level in zip(found, levels):
+                logger.setLevel(level)
+
+
+def check_size(path: Path, rows: int, columns: int, samples: int = 1) -> None:
+    """Refuse a frame whose header claims nothing, or more than :data:`MAX_PIXELS`, before anything is decoded.
+
+    Raises:
+        ImageError: no pixels, or too many.
+    """
+    if min(rows, columns, samples) < 1:
+        raise ImageError(f"{path} claims {rows} × {columns} pixels of {samples} samples: there is no image in it")
+    if rows * columns * max(1, samples // 4) > MAX_PIXELS:
+        raise ImageError(
+            f"{path} claims {rows} × {columns} pixels of {samples} samples; the limit is {MAX_PIXELS:,} pixels",
+            "if the file is genuine, scale it down or cut the region out first",
+        )
+
+
+def choose_frame(path: Path, frame: int | None, frames: int) -> tuple[int, tuple[str, ...]]:
+    """The frame to read, counted from 0, and a warning where nobody chose one of several.
+
+    Raises:
+        ImageError: there is no such frame.
+    """
+    if frame is None:
+        several = (f"frame 0 of {frames} is shown; choose another with a frame number",) if frames > 1 else ()
+        return 0, several
+    if not 0 <= frame < frames:
+        last = f"numbers 0 to {frames - 1}" if frames > 1 else "only number 0"
+        raise ImageError(f"no frame {frame} in {path}", f"it has {frames} frame{'s' * (frames > 1)}: {last}")
+    return frame, ()
+
+
+def image_id(path: Path, frame: int | None) -> str:
+    """A short name: the stem (the whole name where the suffix is none, as in ``1.2.840.10008``), then ``_f{frame}``."""
+    stem = path.stem if path.suffix.lower() in KNOWN_SUFFIXES else path.name
+    return stem if frame is None else f"{stem}_f{frame}"
+
+
+def to_display(unit: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """[0, 1] → 0–255, rounded."""
+    levels: NDArray[np.uint8] = np.rint(unit * 255).astype(np.uint8)
+    return levels

@@ -1,0 +1,224 @@
+"""PNG, JPEG, JPEG 2000, BMP, GIF, WebP, PNM by Pillow; TIFF by Pillow or tifffile, whichever keeps all its bits."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from camlucida.errors import ImageError
+from camlucida.io.image import RawImage, Reader, check_size, choose_frame, image_id, quiet, to_display
+
+SYNTHETIC_KEY = "camlucida:synthetic"
+"""PNG text chunk that marks a generated image; its value is "true"."""
+
+_ORIENTATION = 0x0112
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Decoded samples, (H, W) or (H, W, 3); ``white``: value of full scale; orientation as in EXIF (1 = upright)."""
+
+    values: NDArray[Any]
+    white: float
+    bits: int
+    orientation: int = 1
+    notes: tuple[str, ...] = ()
+    text: Mapping[Any, Any] | None = None
+
+
+def readers() -> dict[str, Reader]:
+    """The raster formats, by name, for the registry."""
+    starts: dict[str, tuple[str, Callable[[bytes], bool]]] = {
+        "PNG": ("PNG", lambda head: head.startswith(b"\x89PNG\r\n\x1a\n")),
+        "JPEG": ("JPEG", lambda head: head.startswith(b"\xff\xd8\xff")),
+        "JPEG 2000": ("JPEG2000", lambda head: head.startswith((b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51"))),
+        "BMP": ("BMP", lambda head: head.startswith(b"BM")),
+        "GIF": ("GIF", lambda head: head.startswith((b"GIF87a", b"GIF89a"))),
+        "WebP": ("WEBP", lambda head: head.startswith(b"RIFF") and head[8:12] == b"WEBP"),
+        "PNM": ("PPM", lambda head: head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()),
+    }
+    found = {name: Reader(matches, partial(_read, plugin=plugin)) for name, (plugin, matches) in starts.items()}
+    tiff = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+    return {**found, "TIFF": Reader(lambda head: head.startswith(tiff), partial(_read, plugin="TIFF"))}
+
+
+def write_synthetic_png(path: str | Path, array: NDArray[np.uint8], text: Mapping[str, object] | None = None) -> None:
+    """Write a generated image that says so: its text chunk ``camlucida:synthetic`` is "true".
+
+    Args:
+        path: file to write.
+        array: (H, W) or (H, W, 3) uint8.
+        text: further text chunks, name → value (written as text).
+    """
+    chunks = PngImagePlugin.PngInfo()
+    for key, value in {**(text or {}), SYNTHETIC_KEY: "true"}.items():
+        chunks.add_text(key, str(value))
+    Image.fromarray(array).save(path, format="PNG", pnginfo=chunks)
+
+
+def _read(path: Path, data: bytes, frame: int | None, plugin: str) -> RawImage:
+    # Remarks on metadata say nothing about the pixels; only the bomb warning matters.
+    with quiet("PIL", "tifffile"):
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            read = _read_tiff if plugin == "TIFF" else partial(_read_pillow, plugin=plugin)
+            samples, index, frames, notes = read(path, data, frame)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            fix = "if the file is genuine, scale it down or cut the region out first"
+            raise ImageError(f"{path} claims more pixels than the limit: {error}", fix) from error
+    values = oriented(samples.values, samples.orientation)
+    pixels = np.clip(values.astype(np.float32) / np.float32(samples.white), 0, 1)
+    several = frames > 1
+    return RawImage(
+        pixels,
+        to_display(pixels),
+        image_id(path, index if several or frame is not None else None),
+        source={"bits": samples.bits, "orientation": samples.orientation, "frame": index, "frames": frames},
+        warnings=(*notes, *samples.notes, *_dark(values, samples)),
+        synthetic=str((samples.text or {}).get(SYNTHETIC_KEY, "")).strip().lower() == "true",
+    )
+
+
+def _dark(values: NDArray[Any], samples: _Samples) -> tuple[str, ...]:
+    """12-bit data in a 16-bit file are a common trap: to a model trained on full scale they are almost black."""
+    brightest = float(values.max())
+    if samples.bits <= 8 or not 0 < brightest <= samples.white / 8:
+        return ()
+    return (f"the brightest pixel is {brightest:g} of {samples.white:g}: fewer bits in a {samples.bits}-bit file?",)
+
+
+def oriented(values: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """Turn (H, W, …) upright: undo EXIF/TIFF orientation 1–8 (1, or anything else, leaves it)."""
+    if orientation in (5, 6, 7, 8):
+        values = np.swapaxes(values, 0, 1)
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    return np.ascontiguousarray(values)
+
+
+def _read_pillow(path: Path, data: bytes, frame: int | None, plugin: str) -> tuple[_Samples, int, int, tuple[str, ...]]:
+    with Image.open(BytesIO(data), formats=(plugin,)) as image:
+        check_size(path, image.height, image.width)
+        frames = int(getattr(image, "n_frames", 1))
+        index, notes = choose_frame(path, frame, frames)
+        image.seek(index)
+        image.load()
+        samples = _decoded(path, image)
+    if data[12:16] == b"IHDR" and data[24] == 16 and data[25] in (2, 4, 6):
+        notes += ("16-bit colour (or grey with transparency) PNG: read at 8 bits a channel",)
+    return samples, index, frames, notes
+
+
+def _decoded(path: Path, image: Image.Image) -> _Samples:
+    """Samples of a loaded Pillow image, without ``convert("L")``, which clips 16-bit values to 255."""
+    orientation, notes = _exif_orientation(image)
+    mode = image.mode
+    keep = partial(_Samples, orientation=orientation, text=dict(image.info))
+    if mode == "1":
+        return keep(np.asarray(image, np.uint8), 1, 1, notes=notes)
+    if mode.startswith("I;16"):
+        return keep(np.asarray(image).astype(np.uint16), 65535, 16, notes=notes)
+    if mode in ("I", "F"):  # 16-bit PNM comes as "I", stretched to 65535 by Pillow; "F" is a float PNM (PFM)
+        values = np.asarray(image)
+        whole = mode == "I" and values.min() >= 0 and values.max() <= 65535
+        return keep(values, 65535, 16, notes=notes) if whole else keep(_unit(path, values), 1, 32, notes=notes)
+    transparent = "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa")
+    if transparent:
+        grey = mode in ("L", "LA", "La")
+        values, more = over_black(np.asarray(image.convert("LA" if grey else "RGBA")))
+        return keep(values, 255, 8, notes=notes + more)
+    if mode == "CMYK":
+        notes += ("CMYK print colours converted to RGB without a colour profile",)
+    return keep(np.asarray(image if mode in ("L", "RGB") else image.convert("RGB")), 255, 8, notes=notes)
+
+
+def over_black(values: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+    """(H, W, 2 or 4), alpha last → (H, W) or (H, W, 3) laid over black, with a note if anything was transparent."""
+    top = np.iinfo(values.dtype).max
+    colour, alpha = values[..., :-1], values[..., -1:]
+    note: tuple[str, ...] = ()
+    if (alpha < top).any():
+        colour = np.rint(colour * (alpha / top)).astype(values.dtype)
+        note = ("transparent pixels were laid over black",)
+    return (colour[..., 0] if colour.shape[-1] == 1 else colour), note
+
+
+def _exif_orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
+    if image.format == "TIFF":
+        return 1, ()  # Pillow has already turned it while loading
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1)), ()
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError) as error:
+        return 1, (f"EXIF data unreadable ({type(error).__name__}): orientation not applied",)
+
+
+def _unit(path: Path, values: NDArray[Any]) -> NDArray[Any]:
+    """Float samples, which have no bit depth to scale by, must be in [0, 1] already."""
+    if not np.isfinite(values).all():
+        raise ImageError(f"{path} holds NaN or infinite pixels", "replace them, then scale to [0, 1]")
+    low, high = float(values.min()), float(values.max())
+    if low < 0 or high > 1:
+        raise ImageError(
+            f"{path} holds {values.dtype} pixels from {low:g} to {high:g}, a scale without a black and a white",
+            "divide by the full scale of the detector so that 0 is black and 1 is white, or save as 16-bit unsigned",
+        )
+    return values
+
+
+def _read_tiff(path: Path, data: bytes, frame: int | None) -> tuple[_Samples, int, int, tuple[str, ...]]:
+    import tifffile
+
+    with tifffile.TiffFile(BytesIO(data)) as tiff:
+        index, notes = choose_frame(path, frame, len(tiff.pages))
+        page = tiff.pages[index].aspage()
+        check_size(path, page.imagelength * page.imagedepth, page.imagewidth, page.samplesperpixel)
+        # Pillow reads every compression but cuts colour to 8 bits and leaves 16-bit MINISWHITE negative.
+        deep = page.bitspersample > 8
+        if not deep:
+            return *_read_pillow(path, data, index, "TIFF")[:3], notes
+        inverted = page.photometric == tifffile.PHOTOMETRIC.MINISWHITE
+        orientation = int(page.tags.valueof(_ORIENTATION, 1))
+        try:
+            values = page.asarray(maxworkers=1)
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            if page.samplesperpixel != 1 or page.dtype != np.uint16:
+                fix = "save it uncompressed or with Deflate, or pip install imagecodecs"
+                raise ImageError(f"{path} is a {page.dtype} TIFF with compression {page.compression!r}", fix) from error
+            values, orientation = _read_pillow(path, data, index, "TIFF")[0].values, 1
+    if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and values.ndim == 3:
+        values = np.moveaxis(values, 0, -1)
+    values, white, more = _tiff_samples(path, values)
+    if inverted:
+        values = (white - values).astype(values.dtype)
+    return _Samples(values, white, int(page.bitspersample), orientation, more), index, len(tiff.pages), notes
+
+
+def _tiff_samples(path: Path, values: NDArray[Any]) -> tuple[NDArray[Any], float, tuple[str, ...]]:
+    """(samples, value of white, notes) of a TIFF page with more than 8 bits a sample."""
+    if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[-1] not in (1, 2, 3, 4)):
+        raise ImageError(f"{path} has samples of shape {values.shape}", "expected (H, W) grey or (H, W, 3) colour")
+    if values.dtype.kind not in "uf":
+        fix = "shift it so that 0 is black and save as 16-bit unsigned"
+        raise ImageError(f"{path} holds {values.dtype} pixels, whose black and white are not defined", fix)
+    white = 1.0 if values.dtype.kind == "f" else float(np.iinfo(values.dtype).max)
+    note: tuple[str, ...] = ()
+    if values.dtype.kind == "f":
+        values = _unit(path, values)
+    if values.ndim == 3 and values.shape[-1] in (2, 4):
+        if values.dtype.kind == "f":
+            raise ImageError(f"{path} holds float pixels with transparency", "remove the alpha channel")
+        values, note = over_black(values)
+    return (values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values), white, note

@@ -1,0 +1,158 @@
+"""From what a user typed to images: find the files, recognise each by its content, read it."""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from camlucida.errors import ImageError, did_you_mean
+from camlucida.io import dicom, raster
+from camlucida.io.image import KNOWN_SUFFIXES, MAX_BYTES, READERS, RawImage, Reader, readable
+
+# The list of readers, in the order they are tried: DICOM first, for its preamble may hold a whole TIFF header.
+for _name, _kind in (*dicom.readers().items(), *raster.readers().items()):
+    READERS.add(_name, _kind)
+
+_OTHER = {
+    b"%PDF": "a PDF document",
+    b"PK\x03\x04": "a ZIP archive (or an Office or NumPy file)",
+    b"\x1f\x8b": "a gzip file (a compressed NIfTI volume?)",
+    b"\x93NUMPY": "a NumPy array",
+    b"\x89HDF": "an HDF5 file",
+    b"<svg": "an SVG drawing",
+    b"<?xml": "an XML file",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
+}
+
+
+def read_image(path: str | Path, frame: int | None = None) -> RawImage:
+    """Read one image, whatever its kind: PNG, JPEG, JPEG 2000, TIFF, BMP, GIF, WebP, PNM or DICOM.
+
+    Args:
+        path: the file; its content decides the reader, not its name.
+        frame: frame or page, counted from 0; None reads the first and warns where there are more.
+
+    Returns:
+        The image; see :class:`RawImage` for shapes and ranges.
+
+    Raises:
+        ImageError: missing, empty, damaged, too large, of a kind not read here, or without an image in it.
+    """
+    path = Path(path)
+    data = _file_bytes(path)
+    name, reader = _reader(path, data)
+    with readable(path, name):
+        image = reader.read(path, data, frame)
+    source = {"path": str(path), "sha256": hashlib.sha256(data).hexdigest(), "format": name}
+    return replace(image, source={**source, "size": image.pixels.shape[:2], **image.source})
+
+
+def expand_paths(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageError]]:
+    """Files, folders and globs → image files.
+
+    Args:
+        items: a file is taken as it is; a folder is searched with its subfolders for image suffixes and for DICOM files
+            without a suffix (hidden ones left out); a glob (``**`` allowed) likewise keeps only image files.
+
+    Returns:
+        (paths, errors): each path once, sorted within an item; one error for each item that gave nothing.
+    """
+    paths: dict[Path, None] = {}
+    errors: list[ImageError] = []
+    for item in items:
+        try:
+            paths.update(dict.fromkeys(_expand(str(item))))
+        except ImageError as error:
+            errors.append(error)
+    return list(paths), errors
+
+
+def _expand(item: str) -> list[Path]:
+    path = Path(item).expanduser()
+    if path.is_dir():
+        found = _search(path)
+        if not found:
+            raise ImageError(f"no image in the folder {path}", f"looked for {_suffixes()} and DICOM files without a suffix")
+        return found
+    if path.exists():
+        return [path]
+    if glob.has_magic(item):
+        return _match(str(path))
+    raise _missing(path)
+
+
+def _match(pattern: str) -> list[Path]:
+    matches = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    found = {file for match in matches for file in (_search(match) if match.is_dir() else [match]) if _is_image(file)}
+    if not found:
+        raise ImageError(f"nothing matches {pattern}" if not matches else f"no image among what matches {pattern}")
+    return sorted(found)
+
+
+def _search(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(root, name) for name in files if not name.startswith(".") and _is_image(Path(root, name))]
+    return sorted(found)
+
+
+def _is_image(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    if suffix in KNOWN_SUFFIXES:
+        return path.is_file()
+    # "IM0001" and "1.2.840.113619.2" are how scanners name DICOM files; DICOMDIR is only their index.
+    if (suffix and not suffix[1:].isdigit()) or path.name == "DICOMDIR" or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return dicom.has_prefix(file.read(132))
+    except OSError:
+        return False
+
+
+def _suffixes() -> str:
+    return " ".join(sorted(KNOWN_SUFFIXES))
+
+
+def _missing(path: Path) -> ImageError:
+    try:
+        names = sorted(entry.name for entry in path.parent.iterdir() if not entry.name.startswith("."))
+    except OSError:
+        return ImageError(f"no such file: {path}", f"nor is there a folder {path.parent}")
+    return ImageError(f"no such file: {path}", did_you_mean(path.name, names, limit=5) if names else "the folder is empty")
+
+
+def _file_bytes(path: Path) -> bytes:
+    if path.is_dir():
+        raise ImageError(f"{path} is a folder", "name a file in it, or expand the folder first")
+    if not path.exists():
+        raise _missing(path)
+    if not path.is_file():
+        raise ImageError(f"{path} is not a regular file")
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ImageError(f"{path} has {size:,} bytes; the limit is {MAX_BYTES:,}", "split or compress it first")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot open {path}: {error.strerror}") from error
+    if not data:
+        raise ImageError(f"{path} is empty (0 bytes)", "copy or export it again")
+    return data
+
+
+def _reader(path: Path, data: bytes) -> tuple[str, Reader]:
+    head = data[:1024]
+    for name, reader in READERS.items():
+        if reader.matches(head):
+            return name, reader
+    seen = next((kind for magic, kind in _OTHER.items() if head.lstrip().startswith(magic)), "of an unknown kind")
+    if head[344:348] in (b"n+1\0", b"ni1\0"):
+        seen = "a NIfTI volume"
+    raise ImageError(f"{path} is {seen}, not an image that can be read", f"readable: {', '.join(READERS)}")

@@ -1,0 +1,130 @@
+"""From an image to the model's input, as the model was trained, with the geometry kept in step and each step said."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from camlucida.geometry import Geometry
+from camlucida.io.image import RawImage
+from camlucida.models.card import InputSpec
+from camlucida.types import Scan
+
+_MODES = {
+    "antialias": "bilinear with antialiasing",
+    "bilinear": "bilinear without antialiasing",
+    "nearest": "nearest pixel",
+}
+
+
+def prepare(image: RawImage, spec: InputSpec) -> Scan:
+    """Channels → fit and resize → value scale.
+
+    Args:
+        image: the image in its own pixels, [0, 1].
+        spec: what the model was trained on.
+
+    Returns:
+        A scan whose tensor is (spec.channels, *spec.height_width) float32, in ``range``, or normalised by ``mean`` and
+        ``std``, or in [0, 1]; its geometry carries maps back to the image's own pixels.
+    """
+    values, pixels_step = _pixels(image, spec)
+    tensor, channel_steps = _channels(torch.from_numpy(np.array(values, np.float32)), spec.channels)
+    geometry = Geometry.identity(tensor.shape[1:])
+    tensor, geometry, fit_steps = _fit(tensor, geometry, spec)
+    tensor, scale_step = _scale(tensor, spec)
+    return Scan(
+        tensor=tensor.contiguous(),
+        display=image.display,
+        geometry=geometry,
+        id=image.id,
+        source=image.source,
+        preprocessing=(pixels_step, *channel_steps, *fit_steps, scale_step),
+        synthetic=image.synthetic,
+        warnings=image.warnings,
+    )
+
+
+def _pixels(image: RawImage, spec: InputSpec) -> tuple[NDArray[np.float32], str]:
+    if spec.dicom == "windowed" and image.windowed is not None:
+        return image.windowed, f"pixels: windowed as displayed ({image.source.get('window')}), to 0–1"
+    bits = image.source.get("bits")
+    return image.pixels, f"pixels: stored values over the full scale of {bits} bits, to 0–1" if bits else "pixels: 0–1"
+
+
+def _channels(values: Tensor, channels: int) -> tuple[Tensor, tuple[str, ...]]:
+    """(H, W) or (H, W, 3) → (channels, H, W)."""
+    if values.ndim == 2 and channels == 1:
+        return values[None], ()
+    if values.ndim == 2:
+        return values[None].expand(channels, -1, -1), (f"channels: grey repeated {channels} times",)
+    if channels == 1:
+        return values.mean(dim=-1)[None], ("channels: mean of red, green and blue",)
+    return values.movedim(-1, 0), ()
+
+
+def _fit(tensor: Tensor, geometry: Geometry, spec: InputSpec) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+    height, width = spec.height_width
+    if spec.fit == "center-crop":
+        tensor, geometry, crop = _center_crop(tensor, geometry, height / width, spec.crop)
+        tensor, geometry, resize = _resize(tensor, geometry, (height, width), spec.resize)
+        return tensor, geometry, crop + resize
+    if spec.fit == "pad":
+        factor = min(height / tensor.shape[1], width / tensor.shape[2])
+        inner = (max(1, round(tensor.shape[1] * factor)), max(1, round(tensor.shape[2] * factor)))
+        # Resized before padding: the other way round, black would bleed into the image's border.
+        tensor, geometry, resize = _resize(tensor, geometry, inner, spec.resize)
+        tensor, geometry, pad = _pad(tensor, geometry, (height, width))
+        return tensor, geometry, resize + pad
+    return _resize(tensor, geometry, (height, width), spec.resize)
+
+
+def _center_crop(tensor: Tensor, geometry: Geometry, aspect: float, share: float) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+    """The largest centred window of ``aspect`` (height / width), times ``share``."""
+    rows, columns = tensor.shape[1:]
+    height = max(1, round(min(rows, columns * aspect) * share))
+    width = max(1, round(min(columns, rows / aspect) * share))
+    if (height, width) == (rows, columns):
+        return tensor, geometry, ()
+    top, left = (rows - height) // 2, (columns - width) // 2
+    step = f"crop: rows {top}–{top + height}, columns {left}–{left + width} of {rows} × {columns}"
+    window = tensor[:, top : top + height, left : left + width]
+    return window, geometry.crop((top, left), (height, width)), (step,)
+
+
+def _resize(tensor: Tensor, geometry: Geometry, size: tuple[int, int], how: str) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+    rows, columns = tensor.shape[1:]
+    if (rows, columns) == size:
+        return tensor, geometry, ()
+    batch = tensor[None]
+    if how == "nearest":
+        resized = F.interpolate(batch, size, mode="nearest-exact")  # "nearest" itself samples off the pixel centres
+    else:
+        resized = F.interpolate(batch, size, mode="bilinear", align_corners=False, antialias=how == "antialias")
+    stretch = (size[1] / columns) / (size[0] / rows)
+    note = f", width stretched {stretch:.3g} times against height" if abs(stretch - 1) > 0.01 else ""
+    step = f"resize: {rows} × {columns} → {size[0]} × {size[1]}, {_MODES[how]}{note}"
+    return resized[0], geometry.resize(size), (step,)
+
+
+def _pad(tensor: Tensor, geometry: Geometry, size: tuple[int, int]) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+    rows, columns = size[0] - tensor.shape[1], size[1] - tensor.shape[2]
+    if rows == 0 and columns == 0:
+        return tensor, geometry, ()
+    before, after = (rows // 2, columns // 2), (rows - rows // 2, columns - columns // 2)
+    padded = F.pad(tensor, (before[1], after[1], before[0], after[0]))
+    step = f"pad: black rows {before[0]} above, {after[0]} below, columns {before[1]} left, {after[1]} right"
+    return padded, geometry.pad(before, after), (step,)
+
+
+def _scale(tensor: Tensor, spec: InputSpec) -> tuple[Tensor, str]:
+    if spec.range is not None:
+        black, white = spec.range
+        return tensor * (white - black) + black, f"scale: black to {black:g}, white to {white:g}"
+    if spec.mean is not None and spec.std is not None:
+        mean, std = (torch.tensor(values, dtype=tensor.dtype)[:, None, None] for values in (spec.mean, spec.std))
+        return (tensor - mean) / std, f"normalise: minus {list(spec.mean)}, over {list(spec.std)}"
+    return tensor, "scale: black 0, white 1"
