@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from camlucida.errors import UsageError, did_you_mean
 from camlucida.types import OutputSpec, Task
 
 
 class InputSpec(BaseModel):
-    """``[input]``: what the model was trained on. Either ``range``, or ``mean`` and ``std``; [0, 1] if neither is given."""
+    """``[input]``: what the model was trained on. Either ``range``, or ``mean`` and ``std``; else [0, 1]."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     size: int | tuple[int, int] = 224
     """Height and width in pixels, or one number for a square."""
@@ -45,6 +51,8 @@ class InputSpec(BaseModel):
                 raise ValueError(f"{name} has {len(values)} values for {self.channels} channels")
         if self.std is not None and min(self.std) <= 0:
             raise ValueError("std must be positive")
+        if self.range is not None and self.range[0] == self.range[1]:
+            raise ValueError("range needs two different ends")
         if min(self.height_width) < 1:
             raise ValueError("size must be at least 1 pixel")
         return self
@@ -53,7 +61,7 @@ class InputSpec(BaseModel):
 class Card(BaseModel):
     """A model card. See ``docs/model-cards.md`` for the file."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     factory: str
     args: dict[str, Any] = {}
@@ -70,3 +78,189 @@ class Card(BaseModel):
     def output_spec(self) -> OutputSpec:
         """The part of the card that ``explain`` needs."""
         return OutputSpec(self.task, self.labels, self.output, self.logits_from)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Card:
+        if not is_factory(self.factory):
+            raise ValueError(f"factory = {self.factory!r} is not a factory: {_FACTORY_HELP}")
+        if self.logits_from is not None and self.output == "logits":
+            raise ValueError('logits_from needs output = "probabilities": a model that returns logits has them already')
+        if self.input.crop < 1 and self.input.fit != "center-crop":
+            raise ValueError(f'input.crop = {self.input.crop} needs input.fit = "center-crop"')
+        if not self.layer:
+            raise ValueError('layer is empty: write "auto", a name, or a list of names')
+        count = len(self.labels)
+        if self.task == "multiclass" and count == 1:
+            raise ValueError('task = "multiclass" has 1 label: it needs at least 2, or task = "binary"')
+        if self.task == "binary" and count > 2:
+            raise ValueError(f'task = "binary" has {count} labels: it takes 1 or 2')
+        for key in ("num_classes", "classes"):  # smp says classes, everybody else num_classes
+            channels = self.args.get(key)
+            one_for_two = self.task == "binary" and (channels, count) == (1, 2)
+            if count and isinstance(channels, int) and channels != count and not one_for_two:
+                raise ValueError(f"args.{key} = {channels}, but there are {count} labels: one label an output channel")
+        return self
+
+
+_FACTORY_HELP = (
+    'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…" or "torchxrayvision:…"'
+)
+
+
+def is_factory(text: str) -> bool:
+    """Whether ``text`` reads ``where:what`` (it says nothing about either of them existing)."""
+    where, _, what = text.partition(":")
+    return bool(where.strip() and what.strip()) and not text.endswith((".toml", ".py"))
+
+
+def factory_file(factory: str) -> tuple[Path, str] | None:
+    """("net.py", "build") of ``net.py:build``; None when the factory is not the user's own file."""
+    where, _, what = factory.rpartition(":")
+    return (Path(where).expanduser(), what) if where.endswith(".py") else None
+
+
+def read_card(source: str | Path, factory: str | None = None, checkpoint: str | Path | None = None) -> tuple[Card, Path]:
+    """Read a model card.
+
+    Args:
+        source: a TOML file; or a factory by itself, such as ``torchvision:resnet50``, with defaults for the rest.
+        factory: used in place of the card's own; a file in it is relative to the current directory.
+        checkpoint: used in place of the card's own; relative to the current directory.
+
+    Returns:
+        the card, and the folder that the card's own relative paths start from.
+    """
+    path = Path(source).expanduser()
+    bare = is_factory(str(source)) and not path.is_file()
+    data: dict[str, Any] = {"factory": str(source)} if bare else _read_toml(path)
+    if factory is not None:
+        data["factory"] = _from_here(factory)
+    if checkpoint is not None:
+        data["checkpoint"] = str(Path.cwd() / Path(checkpoint).expanduser())
+    card = _validated(data, "the factory" if bare else path.name)
+    twice = [name for name, count in Counter(card.labels).items() if name and count > 1]
+    if twice:
+        raise UsageError(f"{path.name}: labels: {twice[0]!r} is there twice", "a label names one output channel")
+    return card, Path.cwd() if bare else path.parent.absolute()
+
+
+def resolve_card(card: Card, defaults: Mapping[str, Any], where: str) -> Card:
+    """Fill in what the card does not state with what is known of its factory; what the card states always wins.
+
+    Args:
+        defaults: card fields; ``input`` is a mapping of its own and is merged key by key.
+        where: the card's name, for messages.
+    """
+    stated = card.model_dump(exclude_unset=True)
+    merged = {**defaults, **stated, "input": _merged_input(defaults.get("input", {}), stated.get("input", {}))}
+    if merged.get("output", "logits") == "logits" and "logits_from" not in stated:
+        merged.pop("logits_from", None)
+    return _validated(merged, where)
+
+
+def _merged_input(known: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
+    """Defaults that contradict a stated key go: the grey scale is one thing, and so is the crop."""
+    known = dict(known)
+    channels = stated.get("channels", known.get("channels", 3))
+    if {"range", "mean", "std"} & set(stated) or len(known.get("mean") or ()) not in (0, channels):
+        for key in ("range", "mean", "std"):
+            known.pop(key, None)
+    if stated.get("fit", "center-crop") != "center-crop":
+        known.pop("crop", None)
+    return {**known, **stated}
+
+
+def _from_here(factory: str) -> str:
+    """Anchor a factory given on the command line in the current directory."""
+    own = factory_file(factory)
+    return f"{Path.cwd() / own[0]}:{own[1]}" if own else factory
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise _no_card(path)
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path.name} is not valid TOML: {error}", 'strings need quotes: task = "multiclass"') from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path.name} is not a text file in UTF-8", "a model card is a TOML file") from error
+    except OSError as error:
+        raise UsageError(f"{path.name} cannot be read: {error.strerror}") from error
+
+
+def _no_card(path: Path) -> UsageError:
+    if path.is_dir():
+        what = f"{path} is a folder, not a model card"
+        return UsageError(what, did_you_mean("card.toml", sorted(p.name for p in path.glob("*.toml"))))
+    if path.suffix != ".toml":
+        what = f"{path} is neither a model card nor a factory"
+        return UsageError(what, f"a card is a TOML file; for a factory {_FACTORY_HELP}")
+    if not path.parent.is_dir():
+        return UsageError(f"no model card {path}: there is no folder {path.parent}")
+    cards = sorted(p.name for p in path.parent.glob("*.toml"))
+    return UsageError(f"no model card {path}", did_you_mean(path.name, cards))
+
+
+def _validated(data: Mapping[str, Any], where: str) -> Card:
+    try:
+        return Card.model_validate(data)
+    except ValidationError as error:
+        raise _flattened(error, data, where) from error
+
+
+def _flattened(error: ValidationError, data: Mapping[str, Any], where: str, limit: int = 3) -> UsageError:
+    """Pydantic's report in one line: file, key, what was seen, how to mend."""
+    complaints: dict[str, str] = {}
+    fixes: dict[str, str] = {}
+    for detail in error.errors():
+        key, seen = _located(detail["loc"], data)
+        message, fix = _explained(detail["type"], detail["msg"], key, seen)
+        if key in complaints:  # the branches of a union complain one by one
+            complaints[key] += f", or {message}"
+        else:
+            complaints[key] = _complaint(key, seen, message)
+        if fix:
+            fixes[key] = fix
+    lines = list(complaints.values())
+    rest = f"; and {len(lines) - limit} more" if len(lines) > limit else ""
+    return UsageError(f"{where}: {'; '.join(lines[:limit])}{rest}", "; ".join(list(fixes.values())[:limit]))
+
+
+def _located(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
+    """("input.size", its value): as much of pydantic's location as the card itself has, or the missing key."""
+    key = ""
+    for part in loc:
+        if isinstance(data, Mapping) and part in data:
+            data, key = data[str(part)], f"{key}.{part}".lstrip(".")
+        elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
+            data, key = data[part], f"{key}[{part}]"
+        elif isinstance(data, Mapping):
+            return f"{key}.{part}".lstrip("."), data
+        else:
+            break  # the rest names a branch of a union
+    return key, data
+
+
+def _explained(kind: str, message: str, key: str, seen: Any) -> tuple[str, str]:
+    if kind == "extra_forbidden":
+        fields = InputSpec.model_fields if key.startswith("input.") else Card.model_fields
+        return "is not a key of a model card", did_you_mean(key.rpartition(".")[2], fields)
+    if kind == "literal_error":
+        expected = message.removeprefix("Input should be ")
+        quoted = re.findall(r"'([^']*)'", expected)
+        return f"should be {expected}", did_you_mean(str(seen), quoted) if quoted else ""
+    if kind == "missing":
+        return "is missing", _FACTORY_HELP
+    return message.removeprefix("Value error, ").replace("Input should be", "should be"), ""
+
+
+def _complaint(key: str, seen: Any, message: str) -> str:
+    if not key:  # about the card as a whole
+        return message
+    return f"{key}: {message}" if isinstance(seen, Mapping) else f"{key} = {_shown(seen)}: {message}"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"

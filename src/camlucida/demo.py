@@ -1,0 +1,156 @@
+"""The demonstration: ten SYNTHETIC radiographs, three packaged models, and what moved each model's score, measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from camlucida.engine import explain
+from camlucida.explanation import Explanation
+from camlucida.figures.comparison import comparison_figure
+from camlucida.figures.panels import figure_png
+from camlucida.files import write_bytes, write_json
+from camlucida.io import write_synthetic_png
+from camlucida.job import explain_to_folder, versions
+from camlucida.models import LoadedModel, load_model
+from camlucida.phantom import Film, film, model_cards
+from camlucida.report.page import render
+from camlucida.types import Scan
+
+FILMS = 10
+FIRST_SEED = 9_000_000
+"""Far from the seeds that the packaged models were trained and tested on."""
+FINDING = "pneumothorax"
+MARKER = "PORT"
+SIZE = 256
+OTHERS = ("nodule", "effusion", "cardiomegaly", "consolidation")
+RESAMPLES = 2000
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The page, and the lines that sum it up."""
+
+    index: Path
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over films with its 95 % percentile bootstrap interval."""
+
+    mean: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
+
+
+def run_demo(out: Path, device: str, progress: Callable[..., object]) -> DemoResult:
+    """Make the films, explain them with every packaged model, measure, and write ``out/index.html``."""
+    films = demo_films()
+    paths = write_films(films, out / "films")
+    cards = model_cards()
+    progress(0, total=len(cards) * FILMS)
+    rows: list[dict[str, Any]] = []
+    columns: dict[str, list[Explanation]] = {}
+    for name, card in cards.items():
+        model = load_model(card, device=device)
+        outcome = explain_to_folder(
+            model, paths, out / name, targets=[FINDING], command=f"camlucida demo (model {name})", progress=progress
+        )
+        scans = [model.read(path) for path in paths]
+        columns[name] = explain(model, scans, target=FINDING)
+        rows.append(measure(model, films, scans, columns[name]) | {"page": f"{name}/{outcome.index.name}"})
+    figure = comparison_figure(columns, [(item.masks[FINDING], item.masks["marker"]) for item in films[:4]])
+    write_bytes(out / "comparison.png", figure_png(figure))
+    chance = {key: float(np.mean([item.masks[key].mean() for item in films])) for key in (FINDING, "marker")}
+    summary = {"films": FILMS, "finding": FINDING, "marker": MARKER, "chance": chance, "models": rows, "versions": versions()}
+    write_json(out / "demo.json", summary)
+    render("demo.html.j2", out / "index.html", **summary, resamples=RESAMPLES)
+    return DemoResult(out / "index.html", [_sentence(row, chance) for row in rows])
+
+
+def demo_films() -> list[Film]:
+    """Ten films, each with a pneumothorax, the marker, and none to two other findings."""
+    films = []
+    for number in range(FILMS):
+        random = np.random.default_rng(FIRST_SEED + number)
+        others = random.choice(OTHERS, size=number % 3, replace=False)
+        films.append(film(FIRST_SEED + number, [FINDING, *map(str, others)], MARKER, SIZE))
+    return films
+
+
+def write_films(films: Sequence[Film], folder: Path) -> list[Path]:
+    """Each film as a PNG that says it is synthetic."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, item in enumerate(films):
+        path = folder / f"film_{number:02d}.png"
+        write_synthetic_png(path, item.image, {"seed": item.seed, "findings": ", ".join(item.findings)})
+        paths.append(path)
+    return paths
+
+
+def measure(
+    model: LoadedModel, films: Sequence[Film], scans: Sequence[Scan], explanations: Sequence[Explanation]
+) -> dict[str, Any]:
+    """Where the heat lies, and how far the logit falls when the finding, or the marker, is taken out of the film."""
+    heat = [np.clip(item.numpy(), 0, None) for item in explanations]
+    with_both = _logits(model, scans)
+    row: dict[str, Any] = {"name": model.name, "description": model.card.description}
+    for key, without in (
+        (FINDING, lambda f: film(f.seed, [x for x in f.findings if x != FINDING], MARKER, SIZE)),
+        ("marker", lambda f: film(f.seed, f.findings, None, SIZE)),
+    ):
+        shares = np.array([_share(h, item.masks[key]) for h, item in zip(heat, films)])
+        fall = with_both - _logits(model, [_scan(model, without(item)) for item in films])
+        row[f"heat on {key}"] = vars(bootstrap(shares))
+        row[f"fall without {key}"] = vars(bootstrap(fall))
+    row["looks at"] = "marker" if row["heat on marker"]["mean"] > row[f"heat on {FINDING}"]["mean"] else FINDING
+    return row
+
+
+def _share(heat: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> float:
+    """Share of the positive heat inside the mask; NaN without heat."""
+    total = float(heat.sum())
+    return float(heat[mask].sum()) / total if total > 0 else float("nan")
+
+
+def _scan(model: LoadedModel, item: Film) -> Scan:
+    from camlucida.io import RawImage
+    from camlucida.models.transform import prepare
+
+    pixels = item.image.astype(np.float32) / 255
+    return prepare(RawImage(pixels=pixels, display=item.image, id=f"seed{item.seed}", synthetic=True), model.card.input)
+
+
+def _logits(model: LoadedModel, scans: Sequence[Scan]) -> NDArray[np.floating[Any]]:
+    """The finding's logit for each scan."""
+    weight = next(model.module.parameters())
+    with torch.inference_mode():
+        logits = model.module(torch.stack([scan.tensor for scan in scans]).to(weight))
+    return logits[:, model.card.labels.index(FINDING)].double().cpu().numpy()
+
+
+def bootstrap(values: NDArray[np.floating[Any]], seed: int = 0) -> Interval:
+    """Mean and 95 % percentile interval over films; NaN values (no heat) are left out."""
+    values = values[np.isfinite(values)]
+    draws = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
+    low, high = np.percentile(values[draws].mean(1), [2.5, 97.5])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def _sentence(row: Mapping[str, Any], chance: Mapping[str, float]) -> str:
+    def ratio(key: str) -> str:
+        return f"{Interval(**row[f'heat on {key}'])} of the heat on the {key} (chance {chance[key]:.2f})"
+
+    falls = ", ".join(f"{Interval(**row[f'fall without {key}'])} without the {key}" for key in (FINDING, "marker"))
+    return f"{row['name']}: {ratio(FINDING)}, {ratio('marker')}; the logit falls by {falls}"

@@ -1,0 +1,49 @@
+"""The same films under several models, side by side, with the truth outlined."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from camlucida.explanation import Explanation
+from camlucida.figures.overlay import NOTICE, as_rgb, blend
+
+FINDING_COLOUR, MARKER_COLOUR = "#40e0ff", "#7dff5a"
+
+
+def comparison_figure(
+    columns: Mapping[str, Sequence[Explanation]], truth: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+) -> Figure:
+    """One row a film, one column a model.
+
+    Args:
+        columns: model name → explanations of the same films, in the same order.
+        truth: (finding mask, marker mask) in original pixels for the films to show, from the first.
+    """
+    names = list(columns)
+    figure = Figure(figsize=(2.7 * (len(names) + 1), 2.85 * len(truth) + 0.9), layout="constrained")
+    grid = figure.subplots(len(truth), len(names) + 1, squeeze=False)
+    for row, (finding, marker) in enumerate(truth):
+        explanations = [columns[name][row] for name in names]
+        grid[row][0].imshow(as_rgb(explanations[0].scan.display))
+        for axes, explanation in zip(grid[row][1:], explanations):
+            axes.imshow(blend(explanation, alpha=0.7))
+            p = "" if explanation.probability is None else f"p {explanation.probability:.3f}, "
+            scale = "no evidence" if explanation.is_empty else f"full colour = {explanation.limit:.3g}"
+            axes.set_title(f"{p}{scale}", fontsize=7)
+        for axes in grid[row]:
+            axes.contour(finding, [0.5], colors=[FINDING_COLOUR], linewidths=0.9)
+            axes.contour(marker, [0.5], colors=[MARKER_COLOUR], linewidths=0.9)
+            axes.set_axis_off()
+            axes.text(0.5, 0.97, "SYNTHETIC", color="white", alpha=0.5, fontsize=7, ha="center", va="top", transform=axes.transAxes)
+    for axes, name in zip(grid[0], ["film", *names]):
+        axes.set_title(f"{name}\n{axes.get_title()}", fontsize=9)
+    target = next(iter(columns.values()))[0].target
+    figure.supxlabel(
+        f"Target: {target}. Outlined: the finding (blue) and the marker (green). Each map on its own scale.\n{NOTICE} · SYNTHETIC images",
+        fontsize=8,
+    )
+    return figure

@@ -1,0 +1,190 @@
+"""Checkpoints: tensors in, nothing else. A file that is more than tensors is refused, never opened another way."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import Tensor, nn
+
+from camlucida.errors import ModelError, did_you_mean
+
+_NESTED = ("state_dict", "model_state_dict", "model")
+"""Where training scripts put the state dict when they save more than it."""
+
+_WRAPPERS = ("module.", "model.", "_orig_mod.")
+"""What DataParallel, Lightning and torch.compile put before each key."""
+
+_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
+
+
+def load_state(path: str | Path) -> dict[str, Tensor]:
+    """Read a state dict from ``.safetensors``, or from a ``.pth``/``.pt`` file with ``weights_only=True``.
+
+    Args:
+        path: a plain state dict, or one under ``state_dict``, ``model_state_dict`` or ``model``.
+
+    Returns:
+        names → tensors on the CPU, with the names as they are in the file.
+    """
+    path = Path(path)
+    head = _head(path)
+    if path.suffix == ".safetensors" or (head[8:9] == b"{" and head[:2] != b"PK"):
+        try:
+            return safetensors.torch.load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise ModelError(f"{path.name} is not a whole safetensors file: {_said(error)}", _AGAIN) from error
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # damaged bytes fail anywhere in the unpickler, with any type
+        raise _refused(path, error) from error
+    return _state_of(found, path)
+
+
+def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[str] = ()) -> None:
+    """Load ``path`` into ``module``: every key and shape must match, else a :class:`ModelError` and nothing is loaded.
+
+    Prefixes that wrappers put before each key (``module.``, ``model.``, ``_orig_mod.``) are taken off, or put on, where
+    that makes the keys match exactly.
+
+    Args:
+        optional: keys of the module that the file may lack; they keep their values.
+    """
+    path = Path(path)
+    own = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
+    layouts = list(_layouts(load_state(path)))
+    required = set(own) - set(optional)
+    state = next((s for s in layouts if required <= set(s) <= set(own)), None)
+    if state is None:
+        closest = max(layouts, key=lambda s: len(required & set(s)))
+        raise _mismatch(path, required - set(closest), set(closest) - set(own), len(own))
+    shapes = [
+        f"{key}: file {_shape(tensor)} vs model {_shape(own[key])}"
+        for key, tensor in state.items()
+        if tensor.shape != own[key].shape
+    ]
+    if shapes:
+        what = f"{path.name} does not fit the model: {len(shapes)} of {len(own)} shapes differ: {_first(shapes, '; ')}"
+        raise ModelError(what, "the factory's args (number of classes, channels, width) must be those of training")
+    module.load_state_dict({**module.state_dict(), **state}, strict=True)
+
+
+def weights_sha256(module: nn.Module) -> str:
+    """A stable hash of the names, types, shapes and bytes of a state dict, whatever file or device it came from."""
+    digest = hashlib.sha256()
+    for key, value in sorted(module.state_dict().items()):
+        if isinstance(value, Tensor):
+            digest.update(f"{key}|{value.dtype}|{tuple(value.shape)}|".encode())
+            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        else:  # a module's own extra state
+            digest.update(f"{key}|{value!r}|".encode())
+    return digest.hexdigest()
+
+
+_AGAIN = "it may be cut short or damaged: copy or download it again"
+_RESAVE = "re-save it where it was trained: torch.save(model.state_dict(), 'weights.pth')"
+
+
+def _head(path: Path) -> bytes:
+    """The first bytes of the file, once it is sure that they are a checkpoint's."""
+    if not path.exists():
+        raise _missing(path)
+    if not path.is_file():
+        raise ModelError(f"the checkpoint {path} is a folder, not a file")
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise ModelError(f"the checkpoint {path} cannot be read: {error.strerror}") from error
+    text = head.lstrip().lower()
+    if not head:
+        raise ModelError(f"the checkpoint {path.name} is empty", _AGAIN)
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        raise ModelError(f"{path.name} is a web page, not a checkpoint", "the download gave a page: fetch the file itself")
+    if text.startswith(b"version https://git-lfs"):
+        raise ModelError(f"{path.name} is a Git LFS pointer, not the checkpoint", "fetch it with: git lfs pull")
+    return head
+
+
+def _missing(path: Path) -> ModelError:
+    if not path.parent.is_dir():
+        return ModelError(f"no checkpoint {path}: there is no folder {path.parent}")
+    files = sorted(p.name for p in path.parent.iterdir() if p.suffix in _SUFFIXES)
+    return ModelError(f"no checkpoint {path}", did_you_mean(path.name, files))
+
+
+def _refused(path: Path, error: Exception) -> ModelError:
+    """What ``torch.load`` could not read, in our words."""
+    text = str(error)
+    named = re.search(r"\bGLOBAL ([\w.]+)", text)
+    if named:
+        risk = "refused by weights_only, because opening such a file can run any code"
+        what = f"{path.name} holds more than tensors (it names {named[1]}): {risk}"
+        if named[1].startswith("torchxrayvision."):
+            return ModelError(what, f"without checkpoint the package fetches its own weights; for yours, {_RESAVE}")
+        return ModelError(what, _RESAVE)
+    if "TorchScript" in text:
+        what = f"{path.name} is a TorchScript program, not a state dict: refused by weights_only"
+        return ModelError(what, "torch.save(torch.jit.load(file).state_dict(), 'weights.pth') gives one")
+    reason = re.search(r"WeightsUnpickler error:\s*(.*?)\s*(?:Check the documentation|$)", text, re.DOTALL)
+    said = reason[1] if reason else _said(error)  # the rest of PyTorch's text advises unsafe loading
+    return ModelError(f"{path.name} is not a readable checkpoint: {said or type(error).__name__}", _AGAIN)
+
+
+def _state_of(found: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict itself, or the one nested in what a training script saved."""
+    if not isinstance(found, Mapping):
+        raise ModelError(f"{path.name} holds a {type(found).__name__}, not a state dict", _RESAVE)
+    for candidate in (found, *(found.get(key) for key in _NESTED)):
+        if isinstance(candidate, Mapping) and candidate and all(_is_entry(*item) for item in candidate.items()):
+            return dict(candidate)
+    keys = _first([str(key) for key in found]) or "nothing"
+    what = f"{path.name} holds no state dict: its keys are {keys}"
+    raise ModelError(what, f"looked at the whole file and under {', '.join(_NESTED)}; {_RESAVE}")
+
+
+def _is_entry(key: object, value: object) -> bool:
+    return isinstance(key, str) and isinstance(value, Tensor)
+
+
+def _layouts(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """The state as it is, with wrappers' prefixes taken off, and with prefixes put on."""
+    yield state
+    stripped = state
+    while prefix := next((p for p in _WRAPPERS if any(key.startswith(p) for key in stripped)), None):
+        shorter = {key.removeprefix(prefix): value for key, value in stripped.items()}
+        if len(shorter) < len(stripped):  # two keys would become one
+            break
+        stripped = shorter
+        yield stripped
+    for prefix in ("module.", "model."):
+        yield {prefix + key: value for key, value in stripped.items()}
+
+
+def _mismatch(path: Path, missing: set[str], unexpected: set[str], total: int) -> ModelError:
+    parts = [
+        f"{len(keys)} {name} ({_first(sorted(keys))})"
+        for name, keys in (("missing", missing), ("unexpected", unexpected))
+        if keys
+    ]
+    what = f"{path.name} does not fit the model ({total} keys): {', '.join(parts)}; nothing was loaded"
+    return ModelError(what, "the factory must build the architecture that was trained")
+
+
+def _first(names: list[str], separator: str = ", ", limit: int = 5) -> str:
+    return separator.join(names[:limit]) + (f"{separator}…" if len(names) > limit else "")
+
+
+def _shape(tensor: Tensor) -> str:
+    return f"({', '.join(map(str, tensor.shape))})"
+
+
+def _said(error: BaseException, limit: int = 200) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= limit else f"{text[:limit]}…"

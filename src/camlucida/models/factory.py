@@ -1,0 +1,198 @@
+"""From a card's ``factory`` to a module: another package's model by name, or a callable of the user's own."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+
+from torch import nn
+
+from camlucida.errors import ModelError, did_you_mean
+from camlucida.models.card import factory_file
+from camlucida.models.zoo import ZOO, Args, Defaults, guard, hush, is_xrv, xrv_defaults
+
+
+def build(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
+    """Build a model.
+
+    Args:
+        factory: ``torchvision:resnet50`` and its like, ``package.module:callable``, or ``net.py:build`` (the file is
+            relative to ``base``).
+        args: keyword arguments. For another package's model, ``pretrained = false`` asks for random weights.
+        base: folder of the card.
+        pretrained: False when the weights come from a checkpoint: then nothing is downloaded.
+    """
+    args, pretrained = _settled(factory, args, pretrained)
+    module = _built(factory, args, base, pretrained)
+    hush(module)
+    return module
+
+
+def _built(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
+    prefix, _, name = factory.partition(":")
+    if prefix in ZOO:
+        fix = "give checkpoint = … in the card when its weights cannot be fetched" if pretrained else ""
+        with guard(f"{factory} cannot be built{_with(args)}", fix):
+            return ZOO[prefix].build(name, args, pretrained)
+    own = factory_file(factory)
+    if own is None:
+        where, _, what = factory.rpartition(":")
+        return _called(factory, _module(where), what, args)
+    path = base / own[0]
+    with _importing_from(path):
+        return _called(f"{path.name}:{own[1]}", _file(path), own[1], args)
+
+
+def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
+    """Card fields that are known without being stated; ``input`` is a mapping of its own.
+
+    A module of the user's own may carry ``labels`` (or ``pathologies``, as TorchXRayVision names them): strings, one an
+    output channel.
+    """
+    args, pretrained = _settled(factory, args, pretrained)
+    prefix, _, name = factory.partition(":")
+    if prefix in ZOO:
+        return ZOO[prefix].defaults(name, args, pretrained, module)
+    if is_xrv(module):
+        return xrv_defaults(module)
+    for attribute in ("labels", "pathologies"):
+        labels = getattr(module, attribute, None)
+        if isinstance(labels, list | tuple) and labels and all(isinstance(label, str) for label in labels):
+            return {"labels": tuple(labels)}
+    return {}
+
+
+def optional_keys(factory: str) -> frozenset[str]:
+    """Keys of the state dict that a checkpoint for this factory may lack."""
+    zoo = ZOO.get(factory.partition(":")[0])
+    return zoo.optional if zoo else frozenset()
+
+
+def _settled(factory: str, args: Args, pretrained: bool) -> tuple[Args, bool]:
+    """Take ``pretrained`` out of the args of a zoo model; a user's own callable may mean anything by it."""
+    if factory.partition(":")[0] not in ZOO:
+        return args, pretrained
+    rest = {key: value for key, value in args.items() if key != "pretrained"}
+    return rest, pretrained and bool(args.get("pretrained", True))
+
+
+def _with(args: Args) -> str:
+    return f" with {', '.join(f'{key} = {value!r}' for key, value in args.items())}" if args else ""
+
+
+def _module(where: str) -> ModuleType:
+    try:
+        with guard(f"{where} cannot be imported"):
+            return importlib.import_module(where)
+    except ModelError as error:
+        if isinstance(error.__cause__, ModuleNotFoundError) and where.startswith(error.__cause__.name or "-"):
+            fix = did_you_mean(where, ZOO) if "." not in where else "a file of your own is written net.py:build"
+            raise ModelError(f"there is no package {where!r}", fix) from error
+        raise
+
+
+def _file(path: Path) -> ModuleType:
+    """Import the user's file under a name of its own, so that two cards with a ``net.py`` each do not meet."""
+    if not path.is_file():
+        near = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        raise ModelError(f"the factory's file {path} does not exist", did_you_mean(path.name, near))
+    name = f"camlucida_factory_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ModelError(f"{path.name} cannot be imported as Python")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses and pickles look their module up by name
+    with _placed(path), guard(f"{path.name} cannot be imported"):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _called(factory: str, module: ModuleType, name: str, args: Args) -> nn.Module:
+    function = getattr(module, name, None)
+    if not callable(function):
+        offered = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        what = "has no" if function is None else f"has a {type(function).__name__}, not a callable,"
+        raise ModelError(f"{factory.rpartition(':')[0]} {what} {name!r}", did_you_mean(name, offered))
+    call: Callable[..., object] = function
+    with _placed(Path(getattr(module, "__file__", None) or "")), guard(f"{factory} failed{_with(args)}"):
+        built = call(**args)
+    if not isinstance(built, nn.Module):
+        what = f"{factory} returned a {type(built).__name__}, not a torch.nn.Module"
+        raise ModelError(what, "the factory builds the model and returns it; weights come from checkpoint = …")
+    return built
+
+
+@contextmanager
+def _placed(path: Path) -> Iterator[None]:
+    """Add to an error the last line of the user's own code, in the folder of ``path``, that it came through."""
+    try:
+        yield
+    except ModelError as error:
+        where = _last_line(error.__cause__, path.parent.resolve())
+        if where is None:
+            raise
+        raise ModelError(f"{error.what} ({where})", error.fix) from error.__cause__
+
+
+def _last_line(error: BaseException | None, folder: Path) -> str | None:
+    """ "net.py, line 3": where an error last passed through the folder."""
+    if error is None:
+        return None
+    lines = [(frame.filename, frame.lineno) for frame in traceback.extract_tb(error.__traceback__)]
+    if isinstance(error, SyntaxError) and error.filename:
+        lines.append((error.filename, error.lineno))
+    for file, line in reversed(lines):
+        path = Path(file).resolve()
+        if path.is_relative_to(folder) and "site-packages" not in path.parts:
+            return f"{path.name}, line {line}"
+    return None
+
+
+@contextmanager
+def _importing_from(path: Path) -> Iterator[None]:
+    """Make the siblings of ``path`` importable, as they are when it is run as a script.
+
+    A sibling wins over a module of the same name that something else imported (TorchXRayVision, for one, leaves a
+    top-level ``model`` behind); that one is put back afterwards, and the siblings are forgotten.
+    """
+    folder = path.parent.resolve()
+    names = _siblings(folder) - sys.stdlib_module_names - {"torch", "camlucida"}
+    others = {key: module for key, module in _loaded(names).items() if not _lies_in(module, folder)}
+    for key in others:
+        del sys.modules[key]
+    before, search = set(_loaded(names)), list(sys.path)
+    sys.path.insert(0, str(folder))
+    importlib.invalidate_caches()
+    try:
+        with warnings.catch_warnings():  # what the file imports may change the filters of the whole process
+            yield
+    finally:
+        sys.path[:] = search
+        for key in set(_loaded(names)) - before:
+            del sys.modules[key]
+        sys.modules.update(others)
+
+
+def _siblings(folder: Path) -> set[str]:
+    """Names that ``import`` finds in a folder."""
+    if not folder.is_dir():
+        return set()
+    return {p.stem for p in folder.iterdir() if p.suffix == ".py" or (p.is_dir() and any(p.glob("*.py")))}
+
+
+def _loaded(names: set[str]) -> dict[str, ModuleType]:
+    """Imported modules with these top-level names."""
+    return {key: module for key, module in sys.modules.items() if key.partition(".")[0] in names}
+
+
+def _lies_in(module: ModuleType, folder: Path) -> bool:
+    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return any(Path(place).resolve().is_relative_to(folder) for place in places if place)
