@@ -3,7 +3,11 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import settings
+
+# Each test process has a core of its own.
+torch.set_num_threads(1)
 
 # The same examples on every run and machine; no deadline, for a shared core may pause.
 settings.register_profile("suite", derandomize=True, deadline=None, database=None)

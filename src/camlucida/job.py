@@ -86,7 +86,7 @@ def explain_to_folder(
     synthetic = False
     size = batch_size or DEFAULT_BATCH.get(next(model.module.parameters()).device.type, 8)
     seen: dict[str, int] = {}
-    same: set[tuple[str, ...]] = set()
+    same: set[tuple[str, ...]] | None = None
     for part in _parts(paths, size):
         scans = list(_read(model, part, seen, outcome))
         wanted = {"target": list(targets) if targets else None, "method": list(methods), "layer": layers and list(layers)}
@@ -94,7 +94,9 @@ def explain_to_folder(
             synthetic |= scan.synthetic
             if not found:
                 outcome.notes.append(f"{scan.id}: no target applies ({', '.join(targets or ())})")
-            same |= {pair for pair in identical_methods(found)}
+            if found:
+                here = identical_methods(found)
+                same = here if same is None else same & here
             for explanation in found:
                 outcome.records.append(save_explanation(explanation, out, colormap))
             for _, group in groupby(sorted(found, key=_strip_key), key=_strip_key):
@@ -102,7 +104,7 @@ def explain_to_folder(
                 if len(panels) > 1:
                     strips.setdefault(scan.id, []).append(save_strip(panels, out, colormap))
         progress(len(part))
-    for pair in sorted(same):
+    for pair in sorted(same or ()):
         outcome.notes.append(f"{' and '.join(pair)} give the same map here by construction; their agreement is no evidence.")
     run = {
         "model": {"name": model.name, "description": model.card.description, "sha256": model.sha256, "card": model.card.model_dump()},
@@ -135,7 +137,7 @@ def identical_methods(explanations: Sequence[Explanation]) -> set[tuple[str, ...
     behind a pooling and linear head), up to scale."""
     groups: set[tuple[str, ...]] | None = None
     for _, group in groupby(sorted(explanations, key=_place), key=_place):
-        here = {pair for pair in _identical_pairs(list(group))}
+        here = set(_identical_pairs(list(group)))
         groups = here if groups is None else groups & here
     return groups or set()
 

@@ -1,0 +1,36 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camlucida.files import slug, write_bytes, write_json
+
+
+def test_labels_become_file_names_with_underscores():
+    assert slug("Pleural Effusion") == "Pleural_Effusion"
+    assert slug("age ↑") == "age_up"
+    assert slug("age ↓") == "age_down"
+    assert slug("A − B") == "A_minus_B"
+    assert slug("../../etc/passwd") == "etc_passwd"
+    assert slug("???") == "x"
+
+
+@given(st.text())
+def test_a_slug_is_one_safe_path_part(text):
+    part = slug(text)
+    assert part
+    assert "/" not in part
+    assert "\0" not in part
+    assert part not in (".", "..")
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"kept": True})
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_json(path, {"x": float("nan")})
+    with pytest.raises(TypeError):
+        write_bytes(path, "text, not bytes")  # type: ignore[arg-type]
+    assert json.loads(path.read_text()) == {"kept": True}
+    assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
