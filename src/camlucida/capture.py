@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from camlucida.errors import LayerError, ModelError
 from camlucida.families import CHANNELS_FIRST, Layout
-from camlucida.layers import LayerRef, Layouts, list_layers, resolve
+from camlucida.layers import LayerRef, Layouts, list_layers, resolve, single
 from camlucida.modelstate import main_tensor, replace_tensor
 
-_FOUND: weakref.WeakKeyDictionary[nn.Module, LayerRef] = weakref.WeakKeyDictionary()
-"""What ``auto`` found by running a model of unknown family; the next capture then cuts at this layer alone."""
+_FOUND: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], LayerRef]] = weakref.WeakKeyDictionary()
+"""What ``auto`` found by running a model of unknown family, an input size each; the next capture then cuts there alone."""
 
 _FINAL = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax)
 
@@ -81,14 +81,17 @@ def capture(
         model: a plain module (see ``unwrap``).
         inputs: the image batch (B, C, *spatial), then any further inputs.
         layers: as the user wrote them; ``auto`` on an unknown family is found in this same pass.
-        logits_from: path of the module whose output is the logits.
+        logits_from: path of the module whose output is the logits; None to look for a final sigmoid or softmax module, "" to
+            take the output as it is.
         record: keep what a tail replay needs.
 
     Raises:
         LayerError: a layer does not exist, does not run, or has no spatial grid.
         ModelError: the model cannot run on these inputs or returns no tensor.
     """
-    refs = [_FOUND.get(model) if name == "auto" and model in _FOUND else resolve(model, name) for name in layers]
+    size = tuple(inputs[0].shape[1:])
+    known = _FOUND.setdefault(model, {})
+    refs = [known[size] if name == "auto" and size in known else resolve(model, name) for name in layers]
     watch = _Watch(model, inputs, refs, logits_from, record)
     output = watch.run()
     found = watch.found
@@ -99,11 +102,11 @@ def capture(
     # A family's layer that this model does not use; or a dense output, where the last grid is the output itself.
     dense = found is not None and output.ndim == inputs[0].ndim and output.ndim > 2
     if unusable or dense or (None in refs and found is None):
-        _FOUND[model] = _auto_by_running(model, inputs)
-        named = [str(_FOUND[model]) if name == "auto" else name for name in layers]
+        known[size] = _auto_by_running(model, inputs)
+        named = [str(known[size]) if name == "auto" else name for name in layers]
         return capture(model, inputs, named, logits_from, record)
     if found is not None:
-        _FOUND[model] = found
+        known[size] = found
     chosen = [watch.captured[ref] for ref in (ref or found for ref in refs) if ref is not None]
     return Forward(inputs, output, *watch.logits(output), layers=chosen)
 
@@ -165,7 +168,7 @@ class _Watch:
                 if isinstance(module, _FINAL):
                     handles.append(module.register_forward_hook(self._keep_final))
             output = main_tensor(self.model(*self.inputs))
-        except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
             shapes = ", ".join(str(tuple(x.shape)) for x in self.inputs)
             fix = "use a smaller --batch-size" if isinstance(error, torch.OutOfMemoryError) else ""
             raise ModelError(f"the model cannot run on inputs of shape {shapes}: {error}", fix) from error
@@ -178,12 +181,14 @@ class _Watch:
 
     def logits(self, output: Tensor) -> tuple[Tensor, str]:
         """What to explain, and the name of the final module that was stripped."""
+        if self.logits_from == "":
+            return output, ""
         if self.logits_from is not None:
             if self.named_logits is None:
                 raise ModelError(f"logits_from = {self.logits_from!r} names no module that runs and returns a tensor")
             return self.named_logits, self.logits_from
-        if self.final is not None and self.final[2] is output:
-            return self.final[1], type(self.final[0]).__name__
+        if self.final is not None and _same_numbers(self.final[2], output):
+            return self.final[1].reshape(output.shape), type(self.final[0]).__name__
         return output, ""
 
     def _keep_logits(self, module: nn.Module, args: Any, output: Any) -> None:
@@ -203,11 +208,14 @@ class _Watch:
             before = dict(self.done) if path in self.wanted or self.discover else {}
             if self.record:
                 self.done[path, call] = output
+            onward = output
             for ref in self.wanted.get(path, ()):
-                output = self._capture(ref, output, call, before)
-            if self.discover and path not in self.wanted:
-                output = self._discover(path, output, call, before)
-            return output
+                onward = self._capture(ref, onward, call, before)
+            if self.discover:
+                onward = self._discover(path, onward, call, before)
+            if self.final is not None and self.final[2] is output:  # captured after the final sigmoid
+                self.final = (*self.final[:2], onward)
+            return onward
 
         return hook
 
@@ -233,27 +241,43 @@ class _Watch:
         self.captured[ref] = Captured(resolved, activations, layout, call, before, output)
         # A clone goes on, so that an in-place operation downstream cannot touch what was captured.
         onward = layout.from_grid(activations, tensor)
-        return replace_tensor(output, tensor, onward.clone() if onward is activations else onward)
+        shared = onward.data_ptr() == activations.data_ptr()
+        return replace_tensor(output, tensor, onward.clone() if shared else onward)
 
     def _discover(self, path: str, output: Any, call: int, before: dict[tuple[str, int], Any]) -> Any:
         """``auto`` without a family: cut at every layer with a grid; the last one cut is the one to explain."""
-        if not isinstance(output, Tensor) or self.layouts is None or output.shape[:1] != self.inputs[0].shape[:1]:
+        tensor = single(output)
+        if tensor is None or self.layouts is None or tensor.shape[:1] != self.inputs[0].shape[:1]:
             return output
-        if self.layouts(path, output) is None:
+        if self.layouts(path, tensor) is None:
             return output
-        activations = output if self.asked_fired else output.detach()
-        if not activations.requires_grad:
-            activations = activations.detach().requires_grad_()
-        if self.found is not None:
+        asked = {ref for refs in self.wanted.values() for ref in refs}
+        if self.found is not None and self.found not in asked:
             self.captured.pop(self.found, None)
         self.found = LayerRef(path)
+        if self.found in asked:  # captured just now
+            return output
+        activations = tensor if self.asked_fired else tensor.detach()
+        if not activations.requires_grad:
+            activations = activations.detach().requires_grad_()
         self.captured[self.found] = Captured(self.found, activations, CHANNELS_FIRST, call, before, output)
-        return activations.clone()
+        return replace_tensor(output, tensor, activations.clone())
+
+
+def _same_numbers(a: Tensor, b: Tensor) -> bool:
+    """Whether ``b`` is ``a``, or ``a`` squeezed or reshaped."""
+    same = a.data_ptr() == b.data_ptr() and a.numel() == b.numel() and a.is_contiguous() and b.is_contiguous()
+    return a is b or same
+
+
+def usable_layers(model: nn.Module, inputs: tuple[Tensor, ...], but: str = "") -> str:
+    """The last layers with a grid, as the hint of an error; ``but`` is the one that failed."""
+    good = [info.path for info in list_layers(model, *inputs) if info.grid and info.path != but][-5:]
+    return f"layers with a grid, last first: {', '.join(reversed(good)) or 'none'}"
 
 
 def _raise_not_captured(model: nn.Module, inputs: tuple[Tensor, ...], name: str, ref: LayerRef, watch: _Watch) -> None:
-    good = [info.path for info in list_layers(model, *inputs) if info.grid][-5:]
-    fix = f"layers with a grid, last first: {', '.join(reversed(good)) or 'none'}"
+    fix = usable_layers(model, inputs)
     if str(ref) in watch.gridless:
         shape = watch.gridless[str(ref)]
         raise LayerError(f"layer {name!r} has no spatial grid (its output is {shape or 'no tensor'})", fix)

@@ -69,7 +69,7 @@ def explain_command(
         list[str] | None,
         typer.Option(
             help="A label or its index; predicted, top3, above:0.5, all, diff:A|B; output+ or output- (regression); region, "
-            "region:LABEL, component:1, pixel:ROW,COLUMN (segmentation). Repeatable. Default: multi-label the top 3, "
+            "region:LABEL, component:1, pixel:ROW,COLUMN, mask:FILE (segmentation). Repeatable. Default: multi-label the top 3, "
             "multi-class the predicted, regression both signs of the output, segmentation the predicted region."
         ),
     ] = None,
@@ -101,7 +101,7 @@ def explain_command(
             loaded,
             paths,
             _writable(out),
-            targets=target,
+            targets=_targets(target),
             methods=methods,
             layers=layer,
             colormap=colormap,
@@ -112,7 +112,8 @@ def explain_command(
         )
     for failure in outcome.failures:
         print(f"error: {failure.error}", file=sys.stderr)
-    for note in outcome.notes:
+    warnings = {(record["id"], warning): None for record in outcome.records for warning in record["warnings"]}
+    for note in [*outcome.notes, *(f"{name}: {warning}" for name, warning in warnings)]:
         print(f"note: {note}", file=sys.stderr)
     if as_json:
         print(json.dumps(outcome.records, indent=2, ensure_ascii=False))
@@ -192,6 +193,24 @@ def _load(card: str, factory: str | None, checkpoint: str | None, device: str) -
     from camlucida.models import load_model
 
     return load_model(card, factory=factory, checkpoint=checkpoint, device=device)
+
+
+def _targets(words: Sequence[str] | None) -> list[Any] | None:
+    """Targets as ``explain`` takes them; ``mask:FILE`` is read here, for only the shell knows of files."""
+    return [_mask_target(word[5:]) if word.startswith("mask:") else word for word in words] if words else None
+
+
+def _mask_target(path: str) -> Any:
+    import torch
+
+    from camlucida.io import read_image
+    from camlucida.targets import given_mask
+
+    try:
+        pixels = read_image(path).pixels
+    except CamlucidaError as error:
+        raise UsageError(f"--target mask:{path}: {error.what}", error.fix) from error
+    return given_mask(torch.from_numpy(pixels if pixels.ndim == 2 else pixels.mean(2)) > 0.5)
 
 
 def _writable(out: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from camlucida import __version__
-from camlucida.capture import Captured, Forward, capture, run_logits
+from camlucida.capture import Forward, capture, run_logits, usable_layers
 from camlucida.errors import ModelError, NoEvidenceError, TargetError, UsageError
 from camlucida.explanation import Explanation
 from camlucida.geometry import Geometry
 from camlucida.methods import METHODS, Method
 from camlucida.modelstate import frozen, unwrap
+from camlucida.ops import full
 from camlucida.probe import Probe
 from camlucida.targets import Answer, Request, Target, default_request, parse_target
 from camlucida.types import OutputSpec, Scan, Task
@@ -82,7 +83,7 @@ def explain(
     subject = _subject(model, task, labels)
     results: list[Explanation] = []
     with frozen(subject.module):
-        for batch in _batches(subject.module, inputs, batch_size):
+        for batch in _batches(subject.module, inputs, batch_size, truth):
             known = truth[len(batch.done) : len(batch.done) + len(batch.scans)] if truth is not None else None
             results += _explain_batch(subject, batch, known, requests, methods, layers)
     return results
@@ -121,10 +122,14 @@ def _subject(model: nn.Module | Described, task: Task | None, labels: Sequence[s
         spec = replace(spec, task=task)
     if labels is not None:
         spec = replace(spec, labels=tuple(labels))
+    if spec.task == "regression" and spec.logits_from is None:
+        spec = replace(spec, logits_from="")  # a final sigmoid belongs to the value that is explained
     return _Subject(module, spec, {"model": about, "camlucida": __version__, "torch": torch.__version__})
 
 
-def _batches(module: nn.Module, inputs: Inputs, batch_size: int | None) -> Iterator[_Batch]:
+def _batches(
+    module: nn.Module, inputs: Inputs, batch_size: int | None, truth: Sequence[Sequence[str | int]] | None
+) -> Iterator[_Batch]:
     weight = next(module.parameters(), None)
     device = weight.device if weight is not None else torch.device("cpu")
     dtype = weight.dtype if weight is not None and weight.is_floating_point() else torch.float32
@@ -148,6 +153,8 @@ def _batches(module: nn.Module, inputs: Inputs, batch_size: int | None) -> Itera
         size = batch_size or default
     if not scans:
         raise UsageError("there is no image to explain", "inputs is empty")
+    if truth is not None and len(truth) != len(scans):
+        raise UsageError(f"truth has {len(truth)} entries for {len(scans)} images", "give a list of labels an image")
     for start in range(0, len(scans), size):
         part = range(start, min(start + size, len(scans)))
         chosen = tuple(x[part.start : part.stop] for x in tensors)
@@ -166,6 +173,8 @@ def _scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
         raise UsageError(
             f"inputs have shape {tuple(images.shape)} and type {images.dtype}", "give a floating-point batch (B, C, H, W)"
         )
+    if 0 in images.shape[1:]:
+        raise UsageError(f"inputs have shape {tuple(images.shape)}: an image without pixels")
     if any(len(extra) != len(images) for extra in tensors[1:]):
         raise UsageError("the inputs have different batch sizes", "the first axis of every input is the image")
     geometry = Geometry.identity(images.shape[2:])
@@ -195,10 +204,12 @@ def _explain_batch(
     forward = capture(module, batch.tensors, layers, spec.logits_from, record)
     logits, answers, about = _answers(forward, spec, batch, truth)
     targets = [[target for request in requests for target in request(answer)] for answer in answers]
+    scores = [[_score(target, logits[i : i + 1]) for target in targets[i]] for i in range(len(targets))]
     rounds = max(map(len, targets))
     device_type = logits.device.type
     maps: dict[tuple[int, int, int, int], Tensor] = {}  # image, target, method, layer
     reasons: dict[tuple[int, int, int], str] = {}
+    replays: dict[tuple[int, int, int], str] = {}  # image, method, layer
     needs_gradient = any(method.kind == "gradient" for method in methods)
     with torch.autocast(device_type, enabled=False):
         for t in range(rounds if needs_gradient else 0):
@@ -208,11 +219,12 @@ def _explain_batch(
             for place, (captured, gradient) in enumerate(zip(forward.layers, gradients)):
                 if gradient is None:
                     names = sorted({targets[i][t].name for i in holders})
+                    others = usable_layers(module, batch.tensors, but=str(captured.ref))
                     raise NoEvidenceError(
                         f"the score of {', '.join(names)} does not depend on layer {captured.ref}",
-                        "choose an earlier layer; `camlucida layers` lists them",
+                        f"choose an earlier layer, or scorecam, which needs no gradient; {others}",
                     )
-                activations, gradient = _full(captured.activations), _full(gradient)
+                activations, gradient = full(captured.activations.detach()), full(gradient)
                 for i in holders:
                     if not bool(gradient[i].any()):
                         reasons[i, t, place] = "the gradient of the score is zero everywhere on this layer"
@@ -225,47 +237,57 @@ def _explain_batch(
             for place, captured in enumerate(forward.layers):
                 if method.kind == "activation" and rounds:
                     with torch.no_grad():
-                        raw = method.run(_full(captured.activations)).cpu()
+                        raw = method.run(full(captured.activations.detach())).cpu()
                     maps.update({(i, t, m, place): raw[i] for i in range(len(targets)) for t in range(len(targets[i]))})
-    for m, method in enumerate(methods):
-        if method.kind != "probe":
-            continue
-        for place, captured in enumerate(forward.layers):
-            for i in range(len(targets)):
-                if targets[i]:
-                    probe = _probe(subject, batch, captured, i, targets[i], logits)
-                    with torch.no_grad():
+    run = _runner(subject, device_type)
+    with torch.autocast(device_type, enabled=False), torch.no_grad():
+        for m, method in enumerate(methods):
+            for place, captured in enumerate(forward.layers):
+                for i in range(len(targets) if method.kind == "probe" else 0):
+                    if targets[i]:
+                        reference = logits[i : i + 1].detach()
+                        probe = Probe(module, batch.tensors, captured, i, run, targets[i], reference, batch.probe_batch)
                         raw = method.run(probe).cpu()
-                    maps.update({(i, t, m, place): raw[t] for t in range(len(targets[i]))})
-                    about[f"replay {captured.ref}"] = probe.replay if method.name == "ablationcam" else ""
-    return list(_collect(subject, batch, forward, logits, targets, methods, maps, reasons, about))
+                        maps.update({(i, t, m, place): raw[t] for t in range(len(targets[i]))})
+                        replays[i, m, place] = probe.replay
+    return list(_collect(subject, batch, forward, scores, targets, methods, maps, reasons, replays, about))
 
 
-def _full(x: Tensor) -> Tensor:
-    """Detached, and in at least float32: half precision is for the model, not for the arithmetic of a map."""
-    x = x.detach()
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+def _score(target: Target, logits: Tensor) -> float:
+    """The number that ``target`` makes of one image's logits (1, C, …)."""
+    try:
+        score = target(logits.detach())
+    except (RuntimeError, LookupError, TypeError) as error:
+        raise TargetError(f"target {target.name!r} does not fit an output of shape {tuple(logits.shape)}: {error}") from error
+    if score.shape != (1,):
+        raise TargetError(
+            f"target {target.name!r} makes shape {tuple(score.shape)} of an output of shape {tuple(logits.shape)}",
+            "a target is one number an image, (B, C, …) → (B,)",
+        )
+    return float(score)
 
 
-def _probe(
-    subject: _Subject, batch: _Batch, captured: Captured, image: int, targets: Sequence[Target], logits: Tensor
-) -> Probe:
+def _runner(subject: _Subject, device_type: str) -> Callable[..., Tensor]:
+    """The model as a function inputs → logits, under the autocast that surrounds ``explain``."""
+    cast_to, enabled = torch.get_autocast_dtype(device_type), torch.is_autocast_enabled(device_type)
+
     def run(*inputs: Tensor) -> Tensor:
-        return _channels(run_logits(subject.module, inputs, subject.spec.logits_from))
+        with torch.autocast(device_type, cast_to, enabled):
+            return _channels(run_logits(subject.module, inputs, subject.spec.logits_from))
 
-    reference = logits[image : image + 1].detach()
-    return Probe(subject.module, batch.tensors, captured, image, run, targets, reference, batch.probe_batch)
+    return run
 
 
 def _channels(output: Tensor) -> Tensor:
-    return output[:, None] if output.ndim == 1 else output
+    """(B, C, …), also where a model of one output returns (B,) or, squeezed for one image, a number."""
+    return output.reshape(-1, 1) if output.ndim < 2 else output
 
 
 def _answers(
     forward: Forward, spec: OutputSpec, batch: _Batch, truth: Sequence[Sequence[str | int]] | None
 ) -> tuple[Tensor, list[Answer], dict[str, Any]]:
     """Logits (B, C, …), one :class:`Answer` an image, and what to record of how the output was read."""
-    logits, output = _channels(forward.logits), _channels(forward.output)
+    logits, output = full(_channels(forward.logits)), full(_channels(forward.output))
     if len(logits) != len(batch.scans) or logits.shape[1:] != output.shape[1:]:
         raise ModelError(
             f"for {len(batch.scans)} images the model returned {tuple(output.shape)} and logits {tuple(logits.shape)}",
@@ -281,6 +303,10 @@ def _answers(
         labels = ("positive",)
     if len(labels) != count and not (task == "binary" and count == 1 and len(labels) == 2):
         raise ModelError(f"the model has {count} outputs and {len(labels)} labels", "give one label an output, in order")
+    named = [i for i, name in enumerate(labels[:count]) if name]
+    for scan, numbers in zip(batch.scans, logits[:, named]):
+        if bool(numbers.isnan().any()):
+            raise ModelError(f"{scan.id}: the model's output is not a number", "look for NaN or huge values in the image")
     stripped = forward.final != ""
     given = stripped or spec.output == "probabilities"
     probabilities: Tensor | None = None
@@ -322,16 +348,16 @@ def _collect(
     subject: _Subject,
     batch: _Batch,
     forward: Forward,
-    logits: Tensor,
+    scores: Sequence[Sequence[float]],
     targets: Sequence[Sequence[Target]],
     methods: Sequence[Method],
     maps: dict[tuple[int, int, int, int], Tensor],
     reasons: dict[tuple[int, int, int], str],
+    replays: dict[tuple[int, int, int], str],
     about: dict[str, Any],
 ) -> Iterator[Explanation]:
     for i, scan in enumerate(batch.scans):
         for t, target in enumerate(targets[i]):
-            score = float(target(logits[i : i + 1].detach()))
             for m, method in enumerate(methods):
                 for place, captured in enumerate(forward.layers):
                     raw = maps[i, t, m, place].clone()
@@ -346,7 +372,7 @@ def _collect(
                         reason = reason or ("no cell speaks for the target" if method.relu else "the map is zero everywhere")
                     yield Explanation(
                         raw=raw,
-                        score=score,
+                        score=scores[i][t],
                         probability=target.probability,
                         target=target.name,
                         method=method.name,
@@ -355,8 +381,8 @@ def _collect(
                         scan=scan,
                         empty_reason=reason,
                         provenance=subject.provenance
-                        | {key: value for key, value in about.items() if not key.startswith("replay")}
-                        | ({"replay": replay} if (replay := about.get(f"replay {captured.ref}")) and method.kind == "probe" else {})
+                        | about
+                        | ({"replay": replay} if (replay := replays.get((i, m, place))) else {})
                         | {"method": method.title, "paper": method.paper, "class_specific": method.class_specific}
                         | {"preprocessing": list(scan.preprocessing), "source": scan.source},
                     )

@@ -52,6 +52,12 @@ class Explanation:
         return tuple(self.raw.shape)
 
     @property
+    def cell(self) -> tuple[float, ...]:
+        """Size of one cell of the grid in original pixels, an axis each."""
+        geometry = self.scan.geometry
+        return tuple(n / g / abs(s) for n, g, s in zip(geometry.model, self.grid, geometry.scale))
+
+    @property
     def is_empty(self) -> bool:
         """No evidence: the map (after the method's ReLU) is zero everywhere. Never stretched into a picture."""
         return bool(self.empty_reason)

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from camlucida import __version__
-from camlucida.engine import DEFAULT_BATCH, explain
+from camlucida.engine import DEFAULT_BATCH, TargetLike, explain
 from camlucida.errors import CamlucidaError, LayerError, UsageError
 from camlucida.explanation import Explanation
 from camlucida.figures.save import save_explanation, save_strip
@@ -56,7 +56,7 @@ def explain_to_folder(
     paths: Sequence[Path],
     out: Path,
     *,
-    targets: Sequence[str] | None = None,
+    targets: Sequence[TargetLike] | None = None,
     methods: Sequence[str] = ("gradcam",),
     layers: Sequence[str] | None = None,
     colormap: str | None = None,
@@ -93,7 +93,7 @@ def explain_to_folder(
         for scan, found in _explained(model, scans, wanted, size, outcome):
             synthetic |= scan.synthetic
             if not found:
-                outcome.notes.append(f"{scan.id}: no target applies ({', '.join(targets or ())})")
+                outcome.notes.append(f"{scan.id}: no target applies ({', '.join(map(str, targets or ()))})")
             if found:
                 here = identical_methods(found)
                 same = here if same is None else same & here
@@ -110,7 +110,7 @@ def explain_to_folder(
         "model": {"name": model.name, "description": model.card.description, "sha256": model.sha256, "card": model.card.model_dump()},
         "methods": used_methods,
         "layers": sorted({record["layer"] for record in outcome.records}) or [str(layer) for layer in used_layers],
-        "targets": list(targets) if targets else "default of the task",
+        "targets": [str(item) if isinstance(item, (str, int)) else "given mask" for item in targets or ()] or "default of the task",
         "command": command,
         "versions": versions(),
         "device": str(next(model.module.parameters()).device),

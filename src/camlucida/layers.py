@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from camlucida.errors import LayerError, did_you_mean
 from camlucida.families import CHANNELS_FIRST, Layout, ModelFamily, find_family
-from camlucida.modelstate import frozen, main_tensor
+from camlucida.modelstate import frozen, main_tensor, unwrap
 
 _STEP = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
 
@@ -66,18 +66,20 @@ def parse_path(model: nn.Module, text: str) -> LayerRef:
         raise LayerError(f"layer {text!r} is no dotted path", "write it as layer4[-1].conv2 or features.denseblock4")
     module, path = model, ""
     for position, (index, name) in enumerate(steps):
-        children = dict(module.named_children())
+        # Not named_children(), which leaves out a module that has come before under another name.
+        children = {key: child for key, child in module._modules.items() if child is not None}
         if name in children:
             key = name
         elif index and isinstance(module, (nn.Sequential, nn.ModuleList)):
             key = _child_at(list(children), int(index), path, text)
         elif index and position == len(steps) - 1 and path:
-            return LayerRef(path, int(index))  # not a container: the index picks one of the module's outputs
+            return LayerRef(parse_path(model, path).path, int(index))  # no container: the index picks one of its outputs
         else:
             known = [p for p, _ in model.named_modules() if p]
             raise LayerError(f"the model has no layer {text!r}", f"{did_you_mean(text, known)}; `camlucida layers` lists all")
         module, path = children[key], f"{path}.{key}" if path else key
-    return LayerRef(path)
+    # A module that sits in the model under two names is known by the first of them.
+    return LayerRef(next(name for name, known in model.named_modules() if known is module))
 
 
 def _child_at(names: list[str], index: int, path: str, text: str) -> str:
@@ -123,6 +125,11 @@ class Layouts:
         return layout if max(layout.to_grid(output).shape[2:]) > 1 else None
 
 
+def single(output: Any) -> Tensor | None:
+    """The tensor of a module that returns one; None for a module that returns several, which need an index."""
+    return None if isinstance(output, (list, tuple)) and len(output) > 1 else main_tensor(output)
+
+
 def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
     """Run the model once and list what fires, in order of completion.
 
@@ -133,6 +140,7 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
     Returns:
         One :class:`LayerInfo` a module (the model itself left out), and one a feature map for modules that return several.
     """
+    model = unwrap(model)
     size = tuple(inputs[0].shape[2:])
     layouts = Layouts(model, size)
     fired: dict[str, tuple[nn.Module, Tensor | None]] = {}
@@ -147,8 +155,11 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
                 fired[f"{path}[{i}]"] = (module, item)
                 calls[f"{path}[{i}]"] = calls[path]
         if several is None:
-            fired.pop(path, None)
-            fired[path] = (module, main_tensor(output))
+            tensor, earlier = main_tensor(output), fired.get(path, (module, None))[1]
+            # The last call is the one explained; of a module that is used with and without a grid, the last with one.
+            if not _grid(layouts, path, earlier) or _grid(layouts, path, tensor):
+                fired.pop(path, None)
+                fired[path] = (module, tensor)
 
     handles = [
         module.register_forward_hook(lambda m, _, out, path=path: note(path, m, out))
@@ -165,7 +176,14 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
     shapes = {path: _grid(layouts, path, tensor) for path, (_, tensor) in fired.items()}
     auto = _as_fired(chosen, fired) if chosen else None
     if auto is None or not shapes.get(auto):
-        auto = pick_auto(shapes, answer is not None and answer.ndim == inputs[0].ndim)
+        images = len(inputs[0])
+        dense = answer is not None and answer.ndim == inputs[0].ndim
+        whole = {
+            path: shapes[path]
+            for path, (_, tensor) in fired.items()
+            if "[" not in path and tensor is not None and tensor.shape[:1] == (images,)
+        }
+        auto = pick_auto(whole, dense) or pick_auto(shapes, dense)
     return [
         LayerInfo(
             path,

@@ -47,8 +47,10 @@ def frozen(model: nn.Module) -> Iterator[None]:
             raise ModelError("the model was built under torch.inference_mode()", "build or load it outside that block")
         training = [module for module in model.modules() if module.training]
         learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        # Modules compiled in place would skip forward hooks and replaced forwards.
+        # Compiled code does not notice hooks and replaced forwards: modules run as they were before compilation.
         compiled = [(m, m._compiled_call_impl) for m in model.modules() if m._compiled_call_impl is not None]
+        wrapped = [m for m in model.modules() if isinstance(m._modules.get("_orig_mod"), nn.Module)]
+        forwards = [own_forward(module) for module in wrapped]
         try:
             for module in training:
                 module.training = False
@@ -56,6 +58,8 @@ def frozen(model: nn.Module) -> Iterator[None]:
                 parameter.requires_grad_(False)
             for module, _ in compiled:
                 module._compiled_call_impl = None
+            for module in wrapped:
+                set_forward(module, module._modules["_orig_mod"])
             yield
         finally:
             for module in training:
@@ -64,6 +68,21 @@ def frozen(model: nn.Module) -> Iterator[None]:
                 parameter.requires_grad_(True)
             for module, call in compiled:
                 module._compiled_call_impl = call
+            for module, forward in zip(wrapped, forwards):
+                set_forward(module, forward)
+
+
+def own_forward(module: nn.Module) -> Any:
+    """The ``forward`` that was put on this one instance; None where it is its class's."""
+    return module.__dict__.get("forward")
+
+
+def set_forward(module: nn.Module, forward: Any) -> None:
+    """Put a ``forward`` on one instance; None gives it back its class's."""
+    if forward is None:
+        module.__dict__.pop("forward", None)
+    else:
+        module.__dict__["forward"] = forward
 
 
 def main_tensor(output: Any) -> Tensor | None:

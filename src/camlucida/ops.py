@@ -11,6 +11,11 @@ from torch import Tensor
 LINEAR_MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
+def full(x: Tensor) -> Tensor:
+    """In at least float32: half precision is for the model, not for the arithmetic of a map."""
+    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+
+
 def spatial(x: Tensor) -> tuple[int, ...]:
     """The spatial axes of (B, K, *grid)."""
     return tuple(range(2, x.ndim))
@@ -48,7 +53,8 @@ def first_component(features: Tensor, orient: Tensor) -> Tensor:
 
     Args:
         features: (B, K, *grid), not centred.
-        orient: (B, *grid); the sign of each projection is chosen so that its correlation with this map is ≥ 0.
+        orient: (B, *grid); the sign of each projection is chosen so that its correlation with this map is ≥ 0. Where a map
+            is constant and has no correlation, their dot product decides.
 
     Returns:
         (B, *grid). The smaller Gram matrix is decomposed, in float64, which is much cheaper than a full SVD.
@@ -64,5 +70,7 @@ def first_component(features: Tensor, orient: Tensor) -> Tensor:
         projection = (matrix @ vectors[..., -1:])[..., 0]
     reference = orient.flatten(1).double()
     agreement = ((projection - projection.mean(1, keepdim=True)) * (reference - reference.mean(1, keepdim=True))).sum(1)
+    rounding = 1e-12 * projection.norm(dim=1) * reference.norm(dim=1)
+    agreement = torch.where(agreement.abs() <= rounding, (projection * reference).sum(1), agreement)
     sign = torch.where(agreement < 0, -1.0, 1.0)
-    return (projection * sign[:, None]).to(features.dtype).unflatten(1, grid)
+    return (projection * sign[:, None]).to(features.dtype).reshape(-1, *grid)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from camlucida.capture import Captured
 from camlucida.errors import ModelError
-from camlucida.modelstate import main_tensor, replace_tensor
+from camlucida.modelstate import main_tensor, own_forward, replace_tensor, set_forward
+from camlucida.ops import full
 
 Score = Callable[[Tensor], Tensor]
 """logits (N, C, …) → (N,)"""
 
+Stub = Callable[[Callable[[], Any]], Any]
+"""What a module answers in a replay, given the function that would run it."""
+
 TAIL_BYTES = 16 * 2**20
-"""Altered activations held at once; small enough to stay in the cache, large enough to keep the cores busy."""
+"""Altered activations (or outputs, where these are larger) held at once: they stay in the cache and keep the cores busy."""
 
 
 class Probe:
@@ -25,10 +29,8 @@ class Probe:
 
     Attributes:
         inputs: (1, C, *spatial) the image.
-        activations: (1, K, *grid) of the layer.
+        activations: (1, K, *grid) of the layer, in at least float32.
         scores: (T,) of the image as it is.
-        replay: ``"tail"`` when altered activations need only the part of the model after the layer, ``"whole forward"`` when
-            the model does not allow that (found out on the first use, by replaying the unaltered activations).
         batch_size: altered inputs in one forward.
         tail_batch: altered activations in one replay.
     """
@@ -51,16 +53,19 @@ class Probe:
         self._reference = reference
         self._tail: bool | None = None
         self.inputs = self._args[0]
-        self.activations = layer.activations.detach()[image : image + 1]
+        self.activations = full(layer.activations.detach()[image : image + 1])
         self.scores = self._score(reference)[:, 0]
         self.batch_size = batch_size
-        bytes_each = self.activations.numel() * self.activations.element_size()
+        bytes_each = max(x.numel() * x.element_size() for x in (self.activations, reference))
         self.tail_batch = max(batch_size, TAIL_BYTES // bytes_each)
 
     @property
     def replay(self) -> str:
-        """How :meth:`score_tail` works on this model."""
-        return "tail" if self._can_replay_tail() else "whole forward"
+        """How :meth:`score_tail` worked: ``"tail"`` when altered activations need only the part of the model after the layer,
+        ``"whole forward"`` when the model does not allow that (found out on the first use, by replaying the unaltered
+        activations), "" before the first use.
+        """
+        return {None: "", True: "tail", False: "whole forward"}[self._tail]
 
     @torch.no_grad()
     def score(self, inputs: Tensor) -> Tensor:
@@ -71,10 +76,12 @@ class Probe:
     @torch.no_grad()
     def score_tail(self, activations: Tensor) -> Tensor:
         """Scores (T, N) with the layer's output replaced by ``activations`` (N, K, *grid), which may be overwritten."""
-        return self._score(self._run_tail(activations, self._can_replay_tail()))
+        tail = self._can_replay_tail()
+        parts = [activations] if tail else activations.split(self.batch_size)
+        return torch.cat([self._score(self._run_tail(part, tail)) for part in parts], 1)
 
     def _score(self, logits: Tensor) -> Tensor:
-        return torch.stack([target(logits) for target in self._targets])
+        return torch.stack([target(full(logits)) for target in self._targets])
 
     def _arguments(self, count: int, images: Tensor | None = None) -> tuple[Tensor, ...]:
         first = self.inputs.expand(count, *self.inputs.shape[1:]) if images is None else images
@@ -91,36 +98,36 @@ class Probe:
                 self._tail = False
             else:
                 expected = self._reference.expand(2, *self._reference.shape[1:])
-                close = again.shape == expected.shape and torch.allclose(again, expected, rtol=1e-4, atol=1e-5)
-                self._tail = bool(close)
+                rounding = 4 * max(torch.finfo(x.dtype).eps for x in (again, self._layer.activations))
+                self._tail = again.shape == expected.shape and torch.allclose(
+                    full(again), expected, rtol=max(1e-4, rounding), atol=max(1e-5, rounding)
+                )
         return self._tail
 
     def _run_tail(self, activations: Tensor, tail: bool) -> Tensor:
-        with _replaced(self._model, self._stubs(activations, tail)):
-            return self._logits(*self._arguments(len(activations)))
-
-    def _stubs(self, activations: Tensor, tail: bool) -> dict[str, dict[int, Any]]:
-        """Per module path and call, what it shall answer instead of running."""
         layer, count = self._layer, len(activations)
-        stubs: dict[str, dict[int, Any]] = {}
+        reached = False
+
+        def altered(run: Callable[[], Any]) -> Any:
+            nonlocal reached
+            reached = True
+            whole = _repeat(layer.own, self._image, self._batch, count) if tail else run()
+            old = cast(Tensor, main_tensor(whole) if layer.ref.index is None else whole[layer.ref.index])
+            return replace_tensor(whole, old, layer.layout.from_grid(activations.to(old.dtype), old))
+
+        stubs: dict[str, dict[int, Stub]] = {}
         for (path, call), output in (layer.before if tail else {}).items():
-            stubs.setdefault(path, {})[call] = _repeat(output, self._image, self._batch, count)
-
-        def altered(original: Any) -> Any:
-            old = main_tensor(original) if layer.ref.index is None else original[layer.ref.index]
-            return replace_tensor(original, old, layer.layout.from_grid(activations, old))
-
+            stubs.setdefault(path, {})[call] = _answering(_repeat(output, self._image, self._batch, count))
         stubs.setdefault(layer.ref.path, {})[layer.call] = altered
-        if tail and layer.own is not None:
-            stubs[layer.ref.path][layer.call] = _Answer(altered(_repeat(layer.own, self._image, self._batch, count)))
-        return stubs
+        with _replaced(self._model, stubs):
+            logits = self._logits(*self._arguments(count))
+        if not reached:
+            raise ModelError(f"layer {layer.ref} does not run in every forward pass", "choose another layer")
+        return logits
 
 
-class _Answer:
-    """A module's answer, given without running it (a bare callable changes the answer after running)."""
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
+def _answering(value: Any) -> Stub:
+    return lambda run: value
 
 
 def _repeat(output: Any, image: int, batch: int, count: int) -> Any:
@@ -139,33 +146,27 @@ def _repeat(output: Any, image: int, batch: int, count: int) -> Any:
 
 
 @contextmanager
-def _replaced(model: nn.Module, stubs: dict[str, dict[int, Any]]) -> Iterator[None]:
+def _replaced(model: nn.Module, stubs: dict[str, dict[int, Stub]]) -> Iterator[None]:
     """Modules answer from ``stubs`` for the calls named there; afterwards every forward is the module's own again."""
     changed: list[tuple[nn.Module, Any]] = []
 
-    def install(path: str, answers: dict[int, Any]) -> None:
-        module = model.get_submodule(path)
-        own_forward = module.forward
+    def install(module: nn.Module, answers: dict[int, Stub]) -> None:
+        run = module.forward
         calls = 0
 
         def forward(*args: Any, **kwargs: Any) -> Any:
             nonlocal calls
             answer = answers.get(calls)
             calls += 1
-            if answer is None:
-                return own_forward(*args, **kwargs)
-            return answer(own_forward(*args, **kwargs)) if callable(answer) else answer.value
+            return run(*args, **kwargs) if answer is None else answer(lambda: run(*args, **kwargs))
 
-        changed.append((module, module.__dict__.get("forward")))
-        module.__dict__["forward"] = forward
+        changed.append((module, own_forward(module)))
+        set_forward(module, forward)
 
     try:
         for path, answers in stubs.items():
-            install(path, {call: a if callable(a) or isinstance(a, _Answer) else _Answer(a) for call, a in answers.items()})
+            install(model.get_submodule(path), answers)
         yield
     finally:
         for module, forward in reversed(changed):
-            if forward is None:
-                del module.__dict__["forward"]
-            else:
-                module.__dict__["forward"] = forward
+            set_forward(module, forward)

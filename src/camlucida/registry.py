@@ -7,7 +7,6 @@ from typing import Generic, TypeVar
 
 from camlucida.errors import UsageError, did_you_mean
 
-
 T = TypeVar("T")
 
 

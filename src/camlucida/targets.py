@@ -6,10 +6,11 @@ A *target* is a frozen dataclass that is called with logits (B, C) or (B, C, *sp
 
 from __future__ import annotations
 
+import operator
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ from camlucida.types import Task
 Reduction = Callable[[Tensor], Tensor]
 
 
+@runtime_checkable
 class Target(Protocol):
     """A number to explain. ``name`` is what people read; ``probability`` what the model says of it, None if it has none."""
 
@@ -98,6 +100,11 @@ class Answer:
     geometry: Geometry
     truth: tuple[str | int, ...] | None = None
 
+    @property
+    def count(self) -> int:
+        """Labels to choose from: both classes of a single-logit binary model, else the output channels."""
+        return 2 if self.task == "binary" and len(self.logits) == 1 else len(self.logits)
+
     def label(self, index: int) -> Label:
         """The target of output channel ``index``."""
         if self.task == "binary" and len(self.logits) == 1:
@@ -111,8 +118,7 @@ class Answer:
 
     def candidates(self) -> list[Label]:
         """Every label with trained weights, most probable first."""
-        count = 2 if self.task == "binary" and len(self.logits) == 1 else len(self.logits)
-        usable = [i for i in range(count) if count == 2 or self.labels[i]]
+        usable = [i for i in range(self.count) if self.labels[i % len(self.labels)]]
         # The logit decides between probabilities that have rounded to the same number.
         return sorted((self.label(i) for i in usable), key=lambda label: (-(label.probability or 0.0), -self._score(label)))
 
@@ -120,21 +126,22 @@ class Answer:
         return float(label(self.logits[None])) if self.logits.ndim == 1 else 0.0
 
     def find(self, name: str | int) -> Label:
-        """A label by name (exact, then ignoring case) or index."""
-        labels = self.candidates() if self.task != "regression" else [self.label(i) for i in range(len(self.logits))]
-        names = [label.name for label in labels]
-        for match in (lambda n: n == str(name), lambda n: n.casefold() == str(name).casefold()):
-            hits = [label for label in labels if match(label.name)]
+        """A label by index (a number), or by name: exact, then ignoring case, then as an index."""
+        if isinstance(name, str):
+            labels = self.candidates() if self.task != "regression" else [self.label(i) for i in range(len(self.logits))]
+            names = [label.name for label in labels]
+            exact = [label for label in labels if label.name == name]
+            hits = exact or [label for label in labels if label.name.casefold() == name.casefold()]
             if hits:
                 return hits[0]
-        if isinstance(name, int) or re.fullmatch(r"-?\d+", name):
-            index, count = int(name), 2 if self.task == "binary" and len(self.logits) == 1 else len(self.logits)
-            if not -count <= index < count:
-                raise UnknownTargetError(f"target {index} is outside the model's {count} outputs")
-            if not self.labels[index % len(self.labels)]:
-                raise UnknownTargetError(f"output {index} has no trained weights", "choose a label that has a name")
-            return self.label(index % count)
-        raise UnknownTargetError(f"unknown label {name!r}", did_you_mean(str(name), names))
+            if not re.fullmatch(r"-?\d+", name):
+                raise UnknownTargetError(f"unknown label {name!r}", did_you_mean(name, names))
+        index = int(name)
+        if not -self.count <= index < self.count:
+            raise UnknownTargetError(f"target {index} is outside the model's {self.count} outputs")
+        if not self.labels[index % len(self.labels)]:
+            raise UnknownTargetError(f"output {index} has no trained weights", "choose a label that has a name")
+        return self.label(index % self.count)
 
 
 Request = Callable[[Answer], Sequence[Target]]
@@ -147,22 +154,25 @@ def parse_target(text: str | int | Target | Request) -> Request:
     (regression) · ``region``, ``region:LABEL``, ``component:N`` (1 is the largest), ``pixel:ROW,COLUMN`` (original pixels)
     (segmentation) · otherwise a label's name or index. A name that a label has always wins over these words.
     """
+    if isinstance(text, Target):
+        target: Target = text
+        return lambda answer: [target]
     if callable(text):
-        if isinstance(text, (Label, Difference, Region)):
-            target: Target = text
-            return lambda answer: [target]
-        return text  # type: ignore[return-value]
-    words = str(text).strip()
+        return text
+    try:
+        words = text.strip() if isinstance(text, str) else operator.index(text)
+    except TypeError:
+        raise UnknownTargetError(f"target {text!r} is neither words nor a number nor a Target") from None
 
     def request(answer: Answer) -> Sequence[Target]:
-        if isinstance(text, str) and words not in answer.labels:
+        if isinstance(words, str) and words not in answer.labels:
             for pattern, make in _WORDS:
                 match = re.fullmatch(pattern, words, re.IGNORECASE)
                 if match:
                     return make(answer, *match.groups())
         if answer.task == "segmentation":
-            return [_predicted_region(answer, answer.find(text))]
-        return [answer.find(text)]
+            return [_predicted_region(answer, answer.find(words))]
+        return [answer.find(words)]
 
     return request
 
@@ -206,12 +216,14 @@ def _all(answer: Answer) -> Sequence[Target]:
 
 
 def _truth(answer: Answer) -> Sequence[Target]:
+    _needs(answer, "truth", *_LABELLED)
     if answer.truth is None:
         raise UnknownTargetError("target 'truth' needs the true labels", "pass truth=[…], one entry an image")
     return [answer.find(name) for name in answer.truth]
 
 
 def _difference(answer: Answer, first: str, second: str) -> Sequence[Target]:
+    _needs(answer, f"diff:{first}|{second}", *_LABELLED, "regression")
     return [Difference(answer.find(first.strip()), answer.find(second.strip()))]
 
 
@@ -225,9 +237,11 @@ def _output(answer: Answer, sign: str) -> Sequence[Target]:
     ]
 
 
-def predicted_mask(logits: Tensor, channel: int) -> Tensor:
-    """Bool (*spatial): where ``channel`` is predicted. One channel: logit > 0; several: the largest logit."""
-    return logits[0] > 0 if len(logits) == 1 else logits.argmax(0) == channel
+def predicted_mask(answer: Answer, channel: int) -> Tensor:
+    """Bool (*spatial): where ``channel`` is predicted. One channel: probability > ½; several: the largest output."""
+    if len(answer.logits) > 1:
+        return answer.logits.argmax(0) == channel
+    return answer.probabilities[0] > 0.5 if answer.probabilities is not None else answer.logits[0] > 0
 
 
 def region_target(answer: Answer, channel: int, name: str, mask: Tensor) -> Region:
@@ -237,7 +251,9 @@ def region_target(answer: Answer, channel: int, name: str, mask: Tensor) -> Regi
         TargetError: the mask is empty.
     """
     if not bool(mask.any()):
-        raise TargetError(f"the region {name!r} is empty: the model predicts no such pixel here", "give another label, pixel or mask")
+        raise TargetError(
+            f"the region {name!r} is empty: the model predicts no such pixel here", "give another label, pixel or mask"
+        )
     p = None if answer.probabilities is None else float(answer.probabilities[channel][mask].mean())
     return Region(channel, name, mask, p)
 
@@ -259,7 +275,7 @@ def given_mask(mask: Tensor, label: str | int = 0) -> Request:
 
 
 def _predicted_region(answer: Answer, label: Label) -> Region:
-    return region_target(answer, label.index, f"{label.name} region", predicted_mask(answer.logits, label.index))
+    return region_target(answer, label.index, f"{label.name} region", predicted_mask(answer, label.index))
 
 
 def _foreground(answer: Answer, name: str | None) -> Label:
@@ -282,7 +298,7 @@ def _component(answer: Answer, number: str, name: str | None) -> Sequence[Target
     label = _foreground(answer, name)
     from scipy import ndimage
 
-    parts, count = ndimage.label(predicted_mask(answer.logits, label.index).cpu().numpy())
+    parts, count = ndimage.label(predicted_mask(answer, label.index).cpu().numpy())
     if not 1 <= int(number) <= count:
         raise TargetError(f"component {number} of {label.name!r} does not exist: {count} found")
     sizes = ndimage.sum_labels(parts > 0, parts, range(1, count + 1))
@@ -291,20 +307,21 @@ def _component(answer: Answer, number: str, name: str | None) -> Sequence[Target
     return [region_target(answer, label.index, f"{label.name} component {number}", mask)]
 
 
-def _pixel(answer: Answer, row: str, column: str, name: str | None) -> Sequence[Target]:
+def _pixel(answer: Answer, where: str, name: str | None) -> Sequence[Target]:
     _needs(answer, "pixel", "segmentation")
-    point = (int(row), int(column))
-    if any(not 0 <= p < n for p, n in zip(point, answer.geometry.original)):
-        raise TargetError(f"pixel {row},{column} is outside the image of {answer.geometry.original} pixels (rows, columns)")
+    point = tuple(int(p) for p in where.split(","))
+    original = answer.geometry.original
+    if len(point) != len(original) or any(not 0 <= p < n for p, n in zip(point, original)):
+        raise TargetError(f"pixel {where} is outside the image of {original} pixels (rows, columns)")
     on_model = answer.geometry.to_model([p + 0.5 for p in point])
     size, model = answer.logits.shape[1:], answer.geometry.model
     cell = [int(p * n // m) for p, n, m in zip(on_model, size, model)]
     if any(not 0 <= c < n for c, n in zip(cell, size)):
-        raise TargetError(f"pixel {row},{column} was cropped away before the model saw it")
+        raise TargetError(f"pixel {where} was cropped away before the model saw it")
     mask = torch.zeros(size, dtype=torch.bool, device=answer.logits.device)
     mask[tuple(cell)] = True
     label = answer.find(name) if name else _foreground_at(answer, mask)
-    return [region_target(answer, label.index, f"{label.name} at {row},{column}", mask)]
+    return [region_target(answer, label.index, f"{label.name} at {where}", mask)]
 
 
 def _foreground_at(answer: Answer, mask: Tensor) -> Label:
@@ -314,12 +331,12 @@ def _foreground_at(answer: Answer, mask: Tensor) -> Label:
 _WORDS: list[tuple[str, Callable[..., Sequence[Target]]]] = [
     (r"predicted", _predicted),
     (r"top[-: ]?(\d+)", _top),
-    (r"(?:above[: ]|>)\s*([0-9.]+)", _above),
+    (r"(?:above[: ]|>)\s*([0-9]+\.?[0-9]*|\.[0-9]+)", _above),
     (r"all", _all),
     (r"truth", _truth),
     (r"diff:(.+)\|(.+)", _difference),
     (r"output([+-]?)", _output),
     (r"region(?::(.+))?", _region),
     (r"component:(\d+)(?::(.+))?", _component),
-    (r"pixel:(\d+),(\d+)(?::(.+))?", _pixel),
+    (r"pixel:(\d+(?:,\d+)+)(?::(.+))?", _pixel),
 ]

@@ -10,7 +10,7 @@ from PIL import Image
 
 from camlucida.errors import UsageError
 from camlucida.explanation import Explanation
-from camlucida.figures.overlay import blend, colormap_for, overlay_image
+from camlucida.figures.overlay import blend, caption, colormap_for, overlay_image, unseen_text
 from camlucida.figures.panels import figure_png, heatmap_figure, strip_title, three_panel, top_k_strip
 from camlucida.geometry import Geometry
 from camlucida.types import Scan
@@ -99,3 +99,12 @@ def test_strip_titles_follow_the_source_and_regression_has_no_probability():
 def test_a_notebook_shows_the_overlay():
     picture = Image.open(io.BytesIO(explanation([[0.0, 1.0]])._repr_png_()))
     assert picture.width == 60
+
+
+def test_a_cropped_image_says_what_the_model_saw_and_its_true_cell_size():
+    geometry = Geometry.identity((100, 200)).crop((0, 50), (100, 100)).resize((50, 50))
+    item = explanation([[0.0, 1.0], [0.0, 1.0]], size=(100, 200))
+    item = replace(item, scan=replace(item.scan, geometry=geometry))
+    assert item.cell == (50.0, 50.0)
+    assert caption(item).endswith("the model saw columns 50–149, rows 0–99 only")
+    assert unseen_text(explanation([[0.0, 1.0]])) == ""

@@ -32,7 +32,8 @@ def tokens(prefix: int, grid: tuple[int, ...]) -> Layout:
     """(B, prefix + cells, K) tokens, the prefix being class and register tokens; cells in row-major order."""
 
     def to_grid(x: Tensor) -> Tensor:
-        return x[:, prefix:].transpose(1, 2).unflatten(2, grid)
+        cells = x[:, prefix:].transpose(1, 2)
+        return cells.reshape(*cells.shape[:2], *grid)
 
     def from_grid(cells: Tensor, original: Tensor) -> Tensor:
         first = original[:, :prefix].expand(len(cells), -1, -1)

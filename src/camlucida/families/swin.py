@@ -4,24 +4,29 @@ from torch import Tensor, nn
 
 from camlucida.families.base import CHANNELS_FIRST, CHANNELS_LAST, FAMILIES, Layout, ModelFamily, class_is
 
+STRIDES = (2, 4, 8, 16, 32, 64)
+
 
 def _layout(model: nn.Module, output: Tensor, input_size: tuple[int, ...]) -> Layout | None:
     if output.ndim != 4:
         return None
-    # A grid shrinks with depth while channels grow: the channel axis is the one that is no even division of the input.
-    first_is_channel = output.shape[2] <= input_size[0] // 2 and input_size[0] * output.shape[3] == input_size[1] * output.shape[2]
-    last_is_channel = output.shape[1] <= input_size[0] // 2 and input_size[0] * output.shape[2] == input_size[1] * output.shape[1]
-    if last_is_channel:
+    if _is_grid(output.shape[1:3], input_size):
         return CHANNELS_LAST
-    return CHANNELS_FIRST if first_is_channel else None
+    return CHANNELS_FIRST if _is_grid(output.shape[2:], input_size) else None
+
+
+def _is_grid(cells: tuple[int, ...], input_size: tuple[int, ...]) -> bool:
+    """Whether these axes are the input's at one stride, an odd size rounded up or down."""
+    return any(all(abs(n - size / stride) < 1 for n, size in zip(cells, input_size)) for stride in STRIDES)
 
 
 FAMILIES.add(
     "swin",
     ModelFamily(
         "Swin transformer",
-        matches=lambda m: class_is(m, "torchvision", "SwinTransformer")
-        or class_is(m, "timm", "SwinTransformer", "SwinTransformerV2"),
+        matches=lambda m: (
+            class_is(m, "torchvision", "SwinTransformer") or class_is(m, "timm", "SwinTransformer", "SwinTransformerV2")
+        ),
         layer=lambda m: "norm",
         layout=_layout,
     ),

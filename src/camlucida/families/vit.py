@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from camlucida.families.base import CHANNELS_FIRST, FAMILIES, Layout, ModelFamily, class_is, tokens
+from camlucida.families.base import CHANNELS_FIRST, CHANNELS_LAST, FAMILIES, Layout, ModelFamily, class_is, tokens
 
 
 def _patch(model: nn.Module) -> tuple[int, int]:
@@ -17,14 +17,20 @@ def _patch(model: nn.Module) -> tuple[int, int]:
 
 
 def _layout(model: nn.Module, output: Tensor, input_size: tuple[int, ...]) -> Layout | None:
-    if output.ndim == 4:  # the patch embedding's convolution
-        return CHANNELS_FIRST
-    if output.ndim != 3:
-        return None
-    grid = tuple(n // p for n, p in zip(input_size, _patch(model)))
-    prefix = output.shape[1] - grid[0] * grid[1]
-    known = getattr(model, "num_prefix_tokens", 1)
-    return tokens(prefix, grid) if prefix in (0, known) else None
+    known = (0, getattr(model, "num_prefix_tokens", 1))
+    # A last patch that the image does not fill is left out, or padded (timm's dynamic_img_pad).
+    for grid in (_cells(input_size, _patch(model), floor=True), _cells(input_size, _patch(model), floor=False)):
+        if output.ndim == 4 and tuple(output.shape[2:]) == grid:  # the patch embedding's convolution
+            return CHANNELS_FIRST
+        if output.ndim == 4 and tuple(output.shape[1:3]) == grid:  # the patch embedding of a model for any image size
+            return CHANNELS_LAST
+        if output.ndim == 3 and output.shape[1] - grid[0] * grid[1] in known:
+            return tokens(output.shape[1] - grid[0] * grid[1], grid)
+    return None
+
+
+def _cells(size: tuple[int, ...], patch: tuple[int, int], floor: bool) -> tuple[int, ...]:
+    return tuple(n // p if floor else -(-n // p) for n, p in zip(size, patch))
 
 
 def _layer(model: nn.Module) -> str:

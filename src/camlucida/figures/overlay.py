@@ -68,7 +68,16 @@ def caption(explanation: Explanation, limit: float | None = None) -> str:
     p = "" if explanation.probability is None else f", p {explanation.probability:.3f}"
     kind = explanation.provenance.get("score_kind", "score")
     head = f"{explanation.target} ({kind} {explanation.score:.3g}{p}) · {explanation.method} at {explanation.layer}"
-    return f"{head} · {scale_text(explanation, limit)}"
+    return f"{head} · {scale_text(explanation, limit)}{unseen_text(explanation)}"
+
+
+def unseen_text(explanation: Explanation) -> str:
+    """Which part of the image the model saw, where that is not all of it; else ""."""
+    geometry = explanation.scan.geometry
+    (top, bottom), (left, right) = geometry.seen()
+    if ((top, bottom), (left, right)) == tuple((0, n) for n in geometry.original):
+        return ""
+    return f" · the model saw columns {left}–{right - 1}, rows {top}–{bottom - 1} only"
 
 
 def scale_text(explanation: Explanation, limit: float | None = None) -> str:

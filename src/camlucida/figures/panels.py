@@ -11,10 +11,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from PIL import Image
 
 from camlucida.explanation import Explanation
-from camlucida.figures.overlay import NOTICE, as_rgb, blend, colormap_for, scale_text
+from camlucida.figures.overlay import NOTICE, as_rgb, blend, colormap_for, scale_text, unseen_text
 
 DPI = 300
 PANEL = 3.6
@@ -116,6 +117,10 @@ def _heat(axes: Axes, explanation: Explanation, colormap: str | None) -> None:
     values = explanation.numpy() if not explanation.is_empty else np.zeros(explanation.scan.geometry.original, np.float32)
     axes.imshow(values, cmap=colormap_for(explanation, colormap), vmin=low, vmax=high)
     axes.set_axis_off()
+    if unseen_text(explanation):
+        (top, bottom), (left, right) = explanation.scan.geometry.seen()
+        frame = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor="white", linestyle="--", linewidth=0.8)
+        axes.add_patch(frame)
     if explanation.is_empty:
         axes.text(0.5, 0.5, "no evidence", color="white", ha="center", va="center", transform=axes.transAxes, fontsize=11)
 
@@ -133,9 +138,8 @@ def _colour_bar(figure: Figure, axes: list[Axes], explanation: Explanation, colo
 def _finish(figure: Figure, explanations: Sequence[Explanation]) -> Figure:
     """What every figure says: what it is at, on what scale, and what it is not for."""
     first = explanations[0]
-    rows, columns = first.scan.geometry.original
-    cell = f"{columns / first.grid[-1]:.0f} × {rows / first.grid[-2]:.0f} px"
-    where = f"layer {first.layer}, grid {_grid(first)}, one cell ≈ {cell}"
+    cell = " × ".join(f"{side:.0f}" for side in reversed(first.cell))
+    where = f"layer {first.layer}, grid {_grid(first)}, one cell ≈ {cell} px{unseen_text(first)}"
     scale = scale_text(first) if len(explanations) == 1 else "each panel on its own scale"
     figure.supxlabel(f"{where} · {scale}\n{NOTICE}{' · SYNTHETIC image' if first.scan.synthetic else ''}", fontsize=7)
     if first.scan.synthetic:

@@ -37,7 +37,7 @@ def cam(activations: Tensor, gradients: Tensor) -> Tensor:
     tolerance = 1e-4 * weights.abs().amax(1)
     if bool(((gradients - expected).abs() > over_grid(tolerance[:, None], gradients)).any()):
         raise NoEvidenceError(
-            "cam needs global average pooling and one linear layer after the target layer; here the gradient varies over the grid",
+            "cam needs global average pooling and one linear layer after the layer; here the gradient varies over the grid",
             "use gradcam or hirescam, which hold for any head",
         )
     return weighted_sum(weights * cells, activations * passes)

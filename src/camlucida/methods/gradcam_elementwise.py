@@ -5,7 +5,11 @@ from torch import Tensor
 from camlucida.methods.base import method
 
 
-@method("gradcam_elementwise", "Grad-CAM element-wise", "Gildenblat et al. 2021, pytorch-grad-cam (no paper): HiResCAM with a ReLU a channel")
+@method(
+    "gradcam_elementwise",
+    "Grad-CAM element-wise",
+    "Gildenblat et al. 2021, pytorch-grad-cam (no paper): HiResCAM with a ReLU a channel",
+)
 def gradcam_elementwise(activations: Tensor, gradients: Tensor) -> Tensor:
     """HiResCAM of which each channel keeps only its positive part.
 

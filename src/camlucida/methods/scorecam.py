@@ -31,9 +31,19 @@ def scorecam(probe: Probe) -> Tensor:
     """
     activations = probe.activations[0]
     size = probe.inputs.shape[2:]
-    chunks = [mask_scores(probe, *min_max(resize(part, size))) for part in activations.split(probe.batch_size)]
+    chunks = []
+    for part in activations.split(probe.batch_size):
+        masks, _ = min_max(resize(part, size))
+        chunks.append(mask_scores(probe, masks, _varies(part)))
     weights = channel_softmax(torch.cat(chunks, 1))
     return torch.einsum("tk,k...->t...", weights, activations.to(weights.dtype))
+
+
+def _varies(activations: Tensor) -> Tensor:
+    """Whether each channel of (K, *grid) has a range beyond rounding errors, which min-max would blow up into a mask."""
+    flat = activations.flatten(1)
+    rounding = 16 * torch.finfo(flat.dtype).eps * flat.abs().amax(1)
+    return flat.amax(1) - flat.amin(1) > rounding
 
 
 def mask_scores(probe: Probe, masks: Tensor, usable: Tensor) -> Tensor:

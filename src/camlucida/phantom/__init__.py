@@ -1,0 +1,15 @@
+"""Synthetic chest radiographs with known evidence, and small models trained on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from camlucida.phantom.findings import FINDINGS
+from camlucida.phantom.generator import Film, film, image
+
+__all__ = ["FINDINGS", "Film", "film", "image", "model_cards"]
+
+
+def model_cards() -> dict[str, Path]:
+    """Name → card of each packaged model, sorted by name."""
+    return {path.stem: path for path in sorted((Path(__file__).parent / "models").glob("*.toml"))}

@@ -1,0 +1,135 @@
+"""Three small networks of different families, in plain PyTorch, for films of 128 × 128 pixels.
+
+Each is ``features`` (B, 1, 128, 128) → (B, K, 16, 16), mean over the grid, ``fc`` → (B, num_classes) logits. No activation works
+in place: what a hook captures is what the module returned. Dilated convolutions widen what a cell of the fine grid sees, to
+about the whole film, without making the grid coarse.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class Classifier(nn.Module):
+    """``features``, global average pooling, ``fc``."""
+
+    def __init__(self, features: nn.Sequential, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.features = features
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.fc = nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, H, W) in [−1, 1] → (B, num_classes) logits."""
+        logits: Tensor = self.fc(torch.flatten(self.pool(self.features(x)), 1))
+        return logits
+
+
+def conv_norm_relu(c_in: int, c_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1, groups: int = 1) -> nn.Sequential:
+    """Convolution, batch norm, ReLU; the grid only changes by the stride."""
+    pad = dilation * (kernel // 2)
+    return nn.Sequential(
+        nn.Conv2d(c_in, c_out, kernel, stride, pad, dilation, groups, bias=False),
+        nn.BatchNorm2d(c_out),
+        nn.ReLU(),
+    )
+
+
+class ResidualBlock(nn.Module):
+    """relu(x + two 3 × 3 convolutions); a 1 × 1 convolution on the shortcut where the shape changes."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int = 1, dilation: int = 1) -> None:
+        super().__init__()
+        self.first = conv_norm_relu(c_in, c_out, 3, stride, dilation)
+        self.second = nn.Sequential(
+            nn.Conv2d(c_out, c_out, 3, padding=dilation, dilation=dilation, bias=False), nn.BatchNorm2d(c_out)
+        )
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or c_in != c_out:
+            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
+        self.relu = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, H, W) → (B, c_out, H / stride, W / stride)."""
+        out: Tensor = self.relu(self.second(self.first(x)) + self.shortcut(x))
+        return out
+
+
+class DenseLayer(nn.Module):
+    """Appends ``growth`` new maps to those it was given."""
+
+    def __init__(self, c_in: int, growth: int, dilation: int = 1) -> None:
+        super().__init__()
+        self.norm1, self.relu1 = nn.BatchNorm2d(c_in), nn.ReLU()
+        self.squeeze = nn.Conv2d(c_in, 2 * growth, 1, bias=False)
+        self.norm2, self.relu2 = nn.BatchNorm2d(2 * growth), nn.ReLU()
+        self.grow = nn.Conv2d(2 * growth, growth, 3, padding=dilation, dilation=dilation, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, H, W) → (B, c_in + growth, H, W)."""
+        new = self.squeeze(self.relu1(self.norm1(x)))
+        return torch.cat([x, self.grow(self.relu2(self.norm2(new)))], dim=1)
+
+
+class InvertedResidual(nn.Module):
+    """Widen by 1 × 1, look around channel by channel, narrow by 1 × 1; added to the input where the shape allows."""
+
+    def __init__(self, c_in: int, c_out: int, expand: int = 4, stride: int = 1, kernel: int = 3, dilation: int = 1) -> None:
+        super().__init__()
+        wide = expand * c_in
+        self.widen = conv_norm_relu(c_in, wide, 1)
+        self.look = conv_norm_relu(wide, wide, kernel, stride, dilation, groups=wide)
+        self.narrow = nn.Sequential(nn.Conv2d(wide, c_out, 1, bias=False), nn.BatchNorm2d(c_out))
+        self.adds = stride == 1 and c_in == c_out
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, c_in, H, W) → (B, c_out, H / stride, W / stride)."""
+        out: Tensor = self.narrow(self.look(self.widen(x)))
+        return x + out if self.adds else out
+
+
+def small_resnet(num_classes: int = 5) -> Classifier:
+    """Residual network, 0.31 M parameters, K = 96."""
+    features = nn.Sequential(
+        conv_norm_relu(1, 16, 5, stride=2),
+        ResidualBlock(16, 32, stride=2),
+        ResidualBlock(32, 32),
+        ResidualBlock(32, 64, stride=2),
+        ResidualBlock(64, 64, dilation=2),
+        ResidualBlock(64, 96, dilation=4),
+    )
+    return Classifier(features, 96, num_classes)
+
+
+def small_densenet(num_classes: int = 5) -> Classifier:
+    """Densely connected network, 0.07 M parameters, K = 136."""
+    growth = 12
+    first = [DenseLayer(24 + growth * i, growth) for i in range(2)]
+    dilations = (1, 1, 2, 2, 4, 4)
+    second = [DenseLayer(64 + growth * i, growth, d) for i, d in enumerate(dilations)]
+    features = nn.Sequential(
+        conv_norm_relu(1, 16, 5, stride=2),
+        conv_norm_relu(16, 24, 3, stride=2),
+        nn.Sequential(*first),
+        conv_norm_relu(24 + 2 * growth, 64, 3, stride=2),
+        nn.Sequential(*second),
+        nn.BatchNorm2d(64 + 6 * growth),
+        nn.ReLU(),
+    )
+    return Classifier(features, 64 + 6 * growth, num_classes)
+
+
+def small_mobilenet(num_classes: int = 5) -> Classifier:
+    """Depthwise separable network with inverted residuals, 0.08 M parameters, K = 128."""
+    features = nn.Sequential(
+        conv_norm_relu(1, 16, 5, stride=2),
+        conv_norm_relu(16, 24, 3, stride=2),
+        InvertedResidual(24, 24, expand=2),
+        InvertedResidual(24, 48, expand=3, stride=2),
+        InvertedResidual(48, 48, expand=3),
+        InvertedResidual(48, 64, expand=3, dilation=2),
+        InvertedResidual(64, 64, expand=3, dilation=4),
+        conv_norm_relu(64, 128, 1),
+    )
+    return Classifier(features, 128, num_classes)

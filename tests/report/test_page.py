@@ -1,0 +1,48 @@
+from camlucida.report.page import number, write_index
+
+RUN = {
+    "model": {"name": "<script>alert(1)</script>", "description": "", "sha256": "0" * 64},
+    "methods": ["gradcam"],
+    "layers": ["layer4"],
+    "command": "camlucida explain 'a\"><img src=x>'",
+    "versions": {"camlucida": "0.1.0"},
+    "failures": [{"image": "b.png", "error": "b.png is truncated"}],
+    "notes": ["gradcam and hirescam give the same map"],
+    "synthetic": True,
+}
+RECORD = {
+    "id": "film",
+    "image": "film.png",
+    "image_sha256": "ab" * 32,
+    "image_size": [40, 60],
+    "warnings": [],
+    "target": "A & B",
+    "method": "gradcam",
+    "layer": "layer4",
+    "grid": [7, 7],
+    "score": 1.23456,
+    "score_kind": "logit",
+    "probability": 0.8,
+    "raw_range": [-1.0, 2.0],
+    "empty": False,
+    "empty_reason": None,
+    "boxes": [{"x": 1, "y": 2, "width": 3, "height": 4}],
+    "class_specific": True,
+    "files": {"figure": "f.png", "map": "m.npy"},
+}
+
+
+def test_the_page_shows_everything_and_escapes_what_is_not_ours(tmp_path):
+    page = write_index(tmp_path, RUN, [RECORD, {**RECORD, "empty": True, "empty_reason": "no cell speaks for the target"}], {}).read_text()
+    assert "<script>" not in page
+    assert "<img src=x>" not in page
+    assert "A &amp; B" in page
+    for words in ("Research use only", "SYNTHETIC", "b.png is truncated", "gradcam and hirescam", "1, 2, 3, 4", "1.235", "60 × 40 px"):
+        assert words in page, words
+    assert "No evidence: no cell speaks for the target" in page
+    assert "http" not in page.replace("http-equiv", "")  # no remote resource
+
+
+def test_a_number_that_is_missing_is_a_dash():
+    assert number(None) == "–"
+    assert number(0.000123456) == "0.000123"
