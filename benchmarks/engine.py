@@ -88,7 +88,9 @@ def contestants(scenario: Scenario) -> dict[str, Run]:
         return maps
 
     def torch_cam() -> object:
-        names = {"score": ["ScoreCAM"], "methods": ["GradCAM", "GradCAMpp", "XGradCAM", "LayerCAM"]}.get(scenario.ask, ["GradCAM"])
+        names = {"score": ["ScoreCAM"], "methods": ["GradCAM", "GradCAMpp", "XGradCAM", "LayerCAM"]}.get(
+            scenario.ask, ["GradCAM"]
+        )
         maps = []
         for name in names:
             with getattr(tc, name)(model, target_layer=layer) as cam:

@@ -25,7 +25,14 @@ def card(tmp_path):
 
 
 def test_help_needs_no_torch():
-    code = "import sys; from camlucida.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\nprint('torch' in sys.modules)"
+    code = """
+import sys
+from camlucida.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print("torch" in sys.modules)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("False")
     for command in ("explain", "layers", "methods", "demo"):
@@ -40,7 +47,19 @@ def test_explain_writes_what_it_says(tmp_path, card, capsys):
     assert [r["method"] for r in records[:2]] == ["gradcam", "hirescam"]
     assert records[0]["probability"] >= records[2]["probability"] >= records[4]["probability"]
     for record in records:
-        assert {"image", "image_sha256", "target", "score", "probability", "method", "layer", "grid", "raw_range", "empty", "files"} <= set(record)
+        assert {
+            "image",
+            "image_sha256",
+            "target",
+            "score",
+            "probability",
+            "method",
+            "layer",
+            "grid",
+            "raw_range",
+            "empty",
+            "files",
+        } <= set(record)
         assert record["grid"] == [8, 8]
         assert record["layer"] == "features"
         for name in record["files"].values():
@@ -123,7 +142,20 @@ def test_files_of_the_same_name_do_not_overwrite_each_other(tmp_path, card):
 
 def test_methods_that_are_one_and_the_same_are_reported_as_one(tmp_path, card, capsys):
     image = write_image(tmp_path / "film.png")
-    assert run("explain", image, "--model", card, "--out", tmp_path / "out", *("--method gradcam --method layercam --method xgradcam".split())) == 0
+    assert (
+        run(
+            "explain",
+            image,
+            "--model",
+            card,
+            "--out",
+            tmp_path / "out",
+            "--method=gradcam",
+            "--method=layercam",
+            "--method=xgradcam",
+        )
+        == 0
+    )
     assert "gradcam and xgradcam give the same map here by construction" in capsys.readouterr().err
     assert "gradcam and xgradcam" in (tmp_path / "out/index.html").read_text()
 

@@ -38,7 +38,7 @@ def page(name: str) -> str:
 
 def first_cells(text: str) -> set[str]:
     """What stands in backquotes in the first column of the tables of a page."""
-    rows = [line.split("|")[1] for line in text.splitlines() if line.startswith("|")]
+    rows = [re.split(r"(?<!\\)\|", line)[1] for line in text.splitlines() if line.startswith("|")]
     return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 

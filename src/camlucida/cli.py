@@ -75,11 +75,14 @@ def explain_command(
     ] = None,
     method: Annotated[list[str] | None, typer.Option(help="See `camlucida methods`. Repeatable. Default: gradcam.")] = None,
     layer: Annotated[
-        list[str] | None, typer.Option(help="auto, an alias (encoder_last), or a path (layer4[-1]). Repeatable. Default: the card's.")
+        list[str] | None,
+        typer.Option(help="auto, an alias (encoder_last), or a path (layer4[-1]). Repeatable. Default: the card's."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for pictures, maps and index.html.")] = Path("explanations"),
     device: DeviceOption = "auto",
-    batch_size: Annotated[int | None, typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU.")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU.")
+    ] = None,
     colormap: Annotated[str | None, typer.Option(help="Any matplotlib colormap, for instance jet. Default: inferno.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print explanations.json on standard output.")] = False,
 ) -> None:
@@ -224,7 +227,8 @@ def _writable(out: Path) -> Path:
 def _line(record: dict[str, Any]) -> str:
     p = "" if record["probability"] is None else f", p {record['probability']:.3f}"
     empty = f"; no evidence: {record['empty_reason']}" if record["empty"] else ""
-    return f"{record['id']}: {record['target']} ({record['score_kind']} {record['score']:.3f}{p}) {record['method']} at {record['layer']}{empty}"
+    score = f"{record['score_kind']} {record['score']:.3f}{p}"
+    return f"{record['id']}: {record['target']} ({score}) {record['method']} at {record['layer']}{empty}"
 
 
 def _stride(stride: Sequence[float]) -> str:

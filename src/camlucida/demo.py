@@ -106,16 +106,20 @@ def measure(
     heat = [np.clip(item.numpy(), 0, None) for item in explanations]
     with_both = _logits(model, scans)
     row: dict[str, Any] = {"name": model.name, "description": model.card.description}
-    for key, without in (
-        (FINDING, lambda f: film(f.seed, [x for x in f.findings if x != FINDING], MARKER, SIZE)),
-        ("marker", lambda f: film(f.seed, f.findings, None, SIZE)),
-    ):
+    for key in (FINDING, "marker"):
         shares = np.array([_share(h, item.masks[key]) for h, item in zip(heat, films)])
-        fall = with_both - _logits(model, [_scan(model, without(item)) for item in films])
+        altered = [_without(item, key) for item in films]
+        fall = with_both - _logits(model, [_scan(model, item) for item in altered])
         row[f"heat on {key}"] = vars(bootstrap(shares))
         row[f"fall without {key}"] = vars(bootstrap(fall))
     row["looks at"] = "marker" if row["heat on marker"]["mean"] > row[f"heat on {FINDING}"]["mean"] else FINDING
     return row
+
+
+def _without(item: Film, key: str) -> Film:
+    """The film's twin, same patient and noise, without the finding or without the marker."""
+    findings = [name for name in item.findings if name != key]
+    return film(item.seed, findings, None if key == "marker" else item.marker, SIZE)
 
 
 def _share(heat: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> float:
@@ -128,16 +132,16 @@ def _scan(model: LoadedModel, item: Film) -> Scan:
     from camlucida.io import RawImage
     from camlucida.models.transform import prepare
 
-    pixels = item.image.astype(np.float32) / 255
+    pixels = item.image.astype(np.float32) / np.float32(255)
     return prepare(RawImage(pixels=pixels, display=item.image, id=f"seed{item.seed}", synthetic=True), model.card.input)
 
 
-def _logits(model: LoadedModel, scans: Sequence[Scan]) -> NDArray[np.floating[Any]]:
+def _logits(model: LoadedModel, scans: Sequence[Scan]) -> NDArray[np.float64]:
     """The finding's logit for each scan."""
     weight = next(model.module.parameters())
     with torch.inference_mode():
         logits = model.module(torch.stack([scan.tensor for scan in scans]).to(weight))
-    return logits[:, model.card.labels.index(FINDING)].double().cpu().numpy()
+    return np.asarray(logits[:, model.card.labels.index(FINDING)].double().cpu())
 
 
 def bootstrap(values: NDArray[np.floating[Any]], seed: int = 0) -> Interval:

@@ -29,10 +29,12 @@ DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
 class Described(Protocol):
     """A module with its card, as ``load_model`` returns it."""
 
-    module: nn.Module
-    name: str
-    sha256: str
-
+    @property
+    def module(self) -> nn.Module: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
     @property
     def output_spec(self) -> OutputSpec: ...
 

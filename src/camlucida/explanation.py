@@ -126,7 +126,9 @@ class Explanation:
         p = "" if self.probability is None else f", probability={self.probability:.3f}"
         grid = "×".join(map(str, self.grid))
         empty = f", no evidence: {self.empty_reason}" if self.is_empty else ""
-        return f"Explanation({self.scan.id}: {self.target}, score={self.score:.4g}{p}, {self.method} at {self.layer} {grid}{empty})"
+        return (
+            f"Explanation({self.scan.id}: {self.target}, score={self.score:.4g}{p}, {self.method} at {self.layer} {grid}{empty})"
+        )
 
     def numpy(self) -> NDArray[np.float32]:
         """:meth:`on_original` as a float32 array."""

@@ -107,10 +107,16 @@ def explain_to_folder(
     for pair in sorted(same or ()):
         outcome.notes.append(f"{' and '.join(pair)} give the same map here by construction; their agreement is no evidence.")
     run = {
-        "model": {"name": model.name, "description": model.card.description, "sha256": model.sha256, "card": model.card.model_dump()},
+        "model": {
+            "name": model.name,
+            "description": model.card.description,
+            "sha256": model.sha256,
+            "card": model.card.model_dump(),
+        },
         "methods": used_methods,
         "layers": sorted({record["layer"] for record in outcome.records}) or [str(layer) for layer in used_layers],
-        "targets": [str(item) if isinstance(item, (str, int)) else "given mask" for item in targets or ()] or "default of the task",
+        "targets": [str(item) if isinstance(item, (str, int)) else "given mask" for item in targets or ()]
+        or "default of the task",
         "command": command,
         "versions": versions(),
         "device": str(next(model.module.parameters()).device),

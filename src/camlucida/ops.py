@@ -73,4 +73,5 @@ def first_component(features: Tensor, orient: Tensor) -> Tensor:
     rounding = 1e-12 * projection.norm(dim=1) * reference.norm(dim=1)
     agreement = torch.where(agreement.abs() <= rounding, (projection * reference).sum(1), agreement)
     sign = torch.where(agreement < 0, -1.0, 1.0)
-    return (projection * sign[:, None]).to(features.dtype).reshape(-1, *grid)
+    oriented: Tensor = projection * sign[:, None]
+    return oriented.to(features.dtype).reshape(-1, *grid)

@@ -55,7 +55,7 @@ def test_a_shared_limit_makes_two_maps_comparable():
 
 def test_jet_and_an_unknown_colormap():
     assert colormap_for(explanation([[0.0, 1.0]]), "jet").name == "jet"
-    with pytest.raises(UsageError, match="unknown colormap 'infernal'.*inferno"):
+    with pytest.raises(UsageError, match=r"unknown colormap 'infernal'.*inferno"):
         overlay_image(explanation([[0.0, 1.0]]), colormap="infernal")
 
 

@@ -33,11 +33,21 @@ RECORD = {
 
 
 def test_the_page_shows_everything_and_escapes_what_is_not_ours(tmp_path):
-    page = write_index(tmp_path, RUN, [RECORD, {**RECORD, "empty": True, "empty_reason": "no cell speaks for the target"}], {}).read_text()
+    page = write_index(
+        tmp_path, RUN, [RECORD, {**RECORD, "empty": True, "empty_reason": "no cell speaks for the target"}], {}
+    ).read_text()
     assert "<script>" not in page
     assert "<img src=x>" not in page
     assert "A &amp; B" in page
-    for words in ("Research use only", "SYNTHETIC", "b.png is truncated", "gradcam and hirescam", "1, 2, 3, 4", "1.235", "60 × 40 px"):
+    for words in (
+        "Research use only",
+        "SYNTHETIC",
+        "b.png is truncated",
+        "gradcam and hirescam",
+        "1, 2, 3, 4",
+        "1.235",
+        "60 × 40 px",
+    ):
         assert words in page, words
     assert "No evidence: no cell speaks for the target" in page
     assert "http" not in page.replace("http-equiv", "")  # no remote resource

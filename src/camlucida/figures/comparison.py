@@ -38,12 +38,14 @@ def comparison_figure(
             axes.contour(finding, [0.5], colors=[FINDING_COLOUR], linewidths=0.9)
             axes.contour(marker, [0.5], colors=[MARKER_COLOUR], linewidths=0.9)
             axes.set_axis_off()
-            axes.text(0.5, 0.97, "SYNTHETIC", color="white", alpha=0.5, fontsize=7, ha="center", va="top", transform=axes.transAxes)
+            axes.text(
+                0.5, 0.97, "SYNTHETIC", color="white", alpha=0.5, fontsize=7, ha="center", va="top", transform=axes.transAxes
+            )
     for axes, name in zip(grid[0], ["film", *names]):
         axes.set_title(f"{name}\n{axes.get_title()}", fontsize=9)
     target = next(iter(columns.values()))[0].target
     figure.supxlabel(
-        f"Target: {target}. Outlined: the finding (blue) and the marker (green). Each map on its own scale.\n{NOTICE} · SYNTHETIC images",
+        f"Target: {target}. Outlined: finding (blue), marker (green). Each map on its own scale.\n{NOTICE} · SYNTHETIC images",
         fontsize=8,
     )
     return figure

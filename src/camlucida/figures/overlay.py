@@ -39,11 +39,13 @@ def check_colormap(name: str | None) -> None:
 
 def as_rgb(display: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Display image (H, W) or (H, W, 3) uint8 → (H, W, 3) in [0, 1]."""
-    grey = display.astype(np.float32) / 255
-    return np.repeat(grey[..., None], 3, axis=2) if grey.ndim == 2 else grey
+    grey = display.astype(np.float32) / np.float32(255)
+    return np.repeat(grey[..., None], 3, axis=2).astype(np.float32) if grey.ndim == 2 else grey.astype(np.float32)
 
 
-def blend(explanation: Explanation, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None) -> NDArray[np.float32]:
+def blend(
+    explanation: Explanation, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None
+) -> NDArray[np.float32]:
     """The overlay as (H, W, 3) in [0, 1]: opacity is ``alpha`` × the scaled magnitude, pixel by pixel; nothing where it is 0."""
     base = as_rgb(explanation.scan.display)
     limit = explanation.limit if limit is None else limit

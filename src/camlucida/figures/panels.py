@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -69,7 +70,7 @@ def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None
 
 
 def strip_title(explanation: Explanation) -> str:
-    """"{label} {probability:.2%}", or the value where the model gives none."""
+    """ "{label} {probability:.2%}", or the value where the model gives none."""
     if explanation.probability is None:
         return f"{explanation.target} {explanation.score:.4g}"
     return f"{explanation.target} {explanation.probability:.2%}"
@@ -78,7 +79,7 @@ def strip_title(explanation: Explanation) -> str:
 def figure_png(figure: Figure) -> bytes:
     """PNG at 300 dpi."""
     figure.set_dpi(DPI)
-    canvas = FigureCanvasAgg(figure)
+    canvas: Any = FigureCanvasAgg(figure)
     canvas.draw()  # savefig would draw every image twice, the first time for the layout alone
     buffer = io.BytesIO()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
@@ -119,8 +120,8 @@ def _heat(axes: Axes, explanation: Explanation, colormap: str | None) -> None:
     axes.set_axis_off()
     if unseen_text(explanation):
         (top, bottom), (left, right) = explanation.scan.geometry.seen()
-        frame = Rectangle((left - 0.5, top - 0.5), right - left, bottom - top, fill=False, edgecolor="white", linestyle="--", linewidth=0.8)
-        axes.add_patch(frame)
+        corner, width, height = (left - 0.5, top - 0.5), right - left, bottom - top
+        axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor="white", linestyle="--", linewidth=0.8))
     if explanation.is_empty:
         axes.text(0.5, 0.5, "no evidence", color="white", ha="center", va="center", transform=axes.transAxes, fontsize=11)
 

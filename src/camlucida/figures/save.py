@@ -18,7 +18,9 @@ from camlucida.files import slug, write_bytes
 from camlucida.regions import MASK_FRACTION, binary_mask, boxes
 
 
-def save_explanation(explanation: Explanation, directory: Path, colormap: str | None = None, stem: str | None = None) -> dict[str, Any]:
+def save_explanation(
+    explanation: Explanation, directory: Path, colormap: str | None = None, stem: str | None = None
+) -> dict[str, Any]:
     """Write overlay, heat map, three panels, numeric maps and mask; each file appears whole or not at all.
 
     Args:
