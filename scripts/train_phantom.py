@@ -60,8 +60,8 @@ class Recipe:
 HONEST = "The film marker is on every second film whatever the findings, so it tells nothing."
 RECIPES = {
     "honest_resnet": Recipe("small_resnet", "honest", 1, 8, HONEST),
-    "honest_densenet": Recipe("small_densenet", "honest", 2, 5, HONEST),
-    "honest_mobilenet": Recipe("small_mobilenet", "honest", 3, 5, HONEST),
+    "honest_densenet": Recipe("small_densenet", "honest", 2, 12, HONEST),
+    "honest_mobilenet": Recipe("small_mobilenet", "honest", 3, 8, HONEST),
     "marker_shortcut_mobilenet": Recipe(
         "small_mobilenet",
         "shortcut",
@@ -287,6 +287,7 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         films = kept_films(work, TRAIN_SEEDS[recipe.law], TRAIN_FILMS, recipe.law)
         model = train(recipe, films).to(memory_format=torch.contiguous_format)
         save_file({key: value.contiguous() for key, value in model.state_dict().items()}, weights)
+        weights.chmod(0o644)  # safetensors writes for the owner alone; an installed package has other readers
     held_out = measure(model, kept_films(work, HELD_OUT_SEEDS[recipe.law], HELD_OUT_FILMS, recipe.law))
     independent = None
     if recipe.law == "shortcut":

@@ -33,7 +33,7 @@ def images(*shape: int, seed: int = 0) -> Tensor:
 
 @contextmanager
 def probing(net: nn.Module, inputs: Tensor, layer: str, label: int = 1, image: int = 0) -> Iterator[Probe]:
-    """The probe that ``explain`` would hand to a method, for one image of a batch and the logit of one label."""
+    """The probe that ``explain`` would hand to a method, for one image of a batch and the (mean) logit of one label."""
     with frozen(net), torch.no_grad():
         forward = capture(net, (inputs,), [layer], record=True)
         reference = forward.logits[image : image + 1]
@@ -41,7 +41,10 @@ def probing(net: nn.Module, inputs: Tensor, layer: str, label: int = 1, image: i
         def run(*altered: Tensor) -> Tensor:
             return run_logits(net, altered)
 
-        yield Probe(net, (inputs,), forward.layers[0], image, run, [lambda logits: logits[:, label]], reference, 8)
+        def score(logits: Tensor) -> Tensor:
+            return logits[:, label].reshape(len(logits), -1).mean(1)
+
+        yield Probe(net, (inputs,), forward.layers[0], image, run, [score], reference, 8)
 
 
 class Cnn(nn.Module):

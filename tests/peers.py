@@ -69,9 +69,7 @@ def categories(category: Category, batch: int) -> list[int]:
     return [int(category)] * batch if isinstance(category, (int, np.integer)) else [int(c) for c in category]
 
 
-def autograd_evidence(
-    model: nn.Module, layer: nn.Module, inputs: Tensor, category: Category
-) -> tuple[Tensor, Tensor, Tensor]:
+def autograd_evidence(model: nn.Module, layer: nn.Module, inputs: Tensor, category: Category) -> tuple[Tensor, Tensor, Tensor]:
     """Activations of the layer, gradients of the class score there, and the scores (B,), by `torch.autograd.grad`.
 
     The hook hands a copy on, so nothing later in the network can write into what was captured.
@@ -143,9 +141,7 @@ def pgc_postprocess(raw: Tensor | Sequence[Tensor], size: Sequence[int]) -> np.n
     scaled = []
     for layer_map in [raw] if isinstance(raw, Tensor) else raw:
         if layer_map.ndim != 3:
-            raise ValueError(
-                f"pgc_postprocess: 2-D maps (B, h, w), got {tuple(layer_map.shape)}; PGC resizes volumes by spline"
-            )
+            raise ValueError(f"pgc_postprocess: 2-D maps (B, h, w), got {tuple(layer_map.shape)}; PGC resizes volumes by spline")
         small = pgc_min_max(layer_map.detach().clamp(min=0)).float()
         scaled.append(F.interpolate(small[:, None], size=tuple(size), mode="bilinear", align_corners=False)[:, 0])
     return pgc_min_max(torch.stack(scaled).clamp(min=0).mean(0)).float().numpy()
@@ -248,9 +244,7 @@ def torchcam_fuse(maps: Sequence[Tensor], layercam: bool = False) -> np.ndarray:
         return maps[0].numpy()
     size = tuple(max(layer_map.shape[axis] for layer_map in maps) for axis in range(1, maps[0].ndim))
     scaled = [torch.tanh(2.0 * layer_map) if layercam else layer_map for layer_map in maps]
-    large = [
-        F.interpolate(layer_map[:, None], size=size, mode="bilinear", align_corners=False)[:, 0] for layer_map in scaled
-    ]
+    large = [F.interpolate(layer_map[:, None], size=size, mode="bilinear", align_corners=False)[:, 0] for layer_map in scaled]
     return torch.stack(large).amax(0).numpy()
 
 

@@ -12,7 +12,7 @@ CORE = {
     *("errors", "registry", "ops", "geometry", "types", "targets", "capture", "probe", "layers"),
     *("modelstate", "methods", "families", "engine", "explanation"),
 }
-SHELL = {"figures", "report", "cli", "web"}
+SHELL = {"figures", "report", "job", "demo", "cli", "web"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 

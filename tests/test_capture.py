@@ -68,20 +68,18 @@ def test_state_is_restored(method):
     assert same(state_of(net), before)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("after", [0, 1])
+PROBES = [name for name, method in METHODS.items() if method.kind == "probe"]
+
+
+@pytest.mark.parametrize(("method", "after"), [(name, 0) for name in METHODS] + [(name, 1) for name in PROBES])
 def test_state_is_restored_after_an_exception(method, after):
+    """In the watched forward, or in a later one that a perturbation method asks for."""
     net, inputs = nets.seeded(nets.Fails(after)), nets.images(1, 3, 8, 8)
     net.train()
     net.net.features.eval()
     before = state_of(net)
-    try:
+    with pytest.raises(ModelError, match="broken on purpose"):
         explain(net, inputs, 1, method, "net.features")
-        raised = False
-    except ModelError as error:
-        raised = True
-        assert "broken on purpose" in str(error)
-    assert raised or METHODS[method].kind != "probe"
     assert same(state_of(net), before)
 
 
@@ -248,6 +246,18 @@ def test_two_threads_give_what_one_gives():
         thread.join()
     for label in range(4):
         assert torch.equal(found[label], serial[label])
+
+
+def test_a_second_thread_waits_for_the_first():
+    net, inputs = cnn()
+    done = threading.Event()
+    waiting = threading.Thread(target=lambda: (explain(net, inputs, 1), done.set()))
+    with frozen(net):
+        explain(net, inputs, 1)  # the thread that holds the model may explain it
+        waiting.start()
+        assert not done.wait(0.3)
+    waiting.join(10)
+    assert done.is_set()
 
 
 # --- nothing leaks ------------------------------------------------------------------------------------------------------

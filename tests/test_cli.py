@@ -114,7 +114,7 @@ def test_a_wrong_request_is_one_line_and_exit_code_2(tmp_path, card, capsys, ext
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert words in lines[0]
-    assert not list((tmp_path / "out").glob("*.json"))
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_missing_card_and_an_empty_folder(tmp_path, card, capsys):
@@ -152,12 +152,13 @@ def test_methods_that_are_one_and_the_same_are_reported_as_one(tmp_path, card, c
             tmp_path / "out",
             "--method=gradcam",
             "--method=layercam",
+            "--method=hirescam",
             "--method=xgradcam",
         )
         == 0
     )
-    assert "gradcam and xgradcam give the same map here by construction" in capsys.readouterr().err
-    assert "gradcam and xgradcam" in (tmp_path / "out/index.html").read_text()
+    assert "gradcam and xgradcam give the same map at features, by construction" in capsys.readouterr().err
+    assert "gradcam and hirescam" in (tmp_path / "out/index.html").read_text()
 
 
 def test_a_threshold_that_no_label_reaches_is_said(tmp_path, card, capsys):
@@ -194,3 +195,20 @@ def test_methods_lists_every_method_with_its_paper(capsys):
     listed = json.loads(capsys.readouterr().out)
     assert [item["name"] for item in listed] == list(METHODS)
     assert all(item["paper"] and item["summary"] and item["cost"] for item in listed)
+
+
+def test_a_mask_of_the_users_own_is_a_segmentation_target(tmp_path, capsys):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 1, 3, 1, 1))\n"
+    )
+    card = tmp_path / "card.toml"
+    card.write_text('factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\n[input]\nsize = 32\nchannels = 1\n')
+    image = write_image(tmp_path / "film.png")
+    mask = np.zeros((48, 64), np.uint8)
+    mask[10:30, 20:40] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    out = tmp_path / "out"
+    assert run("explain", image, "--model", card, "--out", out, "--target", f"mask:{tmp_path / 'mask.png'}", "--layer", "1") == 0
+    assert json.loads((out / "explanations.json").read_text())[0]["target"] == "lesion (given mask)"
+    assert run("explain", image, "--model", card, "--out", out, "--target", "mask:none.png") == 2
+    assert "mask:none.png" in capsys.readouterr().err

@@ -32,7 +32,9 @@ def test_the_demo_tells_the_cheating_model_from_the_honest_ones(tmp_path, monkey
         cheats = "shortcut" in row["name"]
         finding, marker = (row[f"fall without {key}"]["mean"] for key in (demo.FINDING, "marker"))
         assert (marker > finding) == cheats, row["name"]
-        assert row["looks at"] == ("marker" if cheats else demo.FINDING)
+        assert row["relies on"] == ("marker" if cheats else demo.FINDING)
+        on_finding, on_marker = (row[f"heat on {key}"]["mean"] for key in (demo.FINDING, "marker"))
+        assert (on_marker > on_finding) == cheats, row["name"]
         assert (tmp_path / row["page"]).is_file()
         assert row["name"] in result.index.read_text()
     assert (tmp_path / "comparison.png").stat().st_size > 10_000

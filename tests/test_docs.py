@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -133,6 +135,24 @@ def test_phantom_names_its_findings_and_models() -> None:
     text = page("phantom.md")
     for name in (*FINDINGS, *model_cards()):
         assert f"`{name}`" in text
+
+
+def test_phantom_states_what_training_measured() -> None:
+    measured = json.loads((next(iter(model_cards().values())).parent / "training.json").read_text("utf-8"))
+    rows = [line.split("|")[1:-1] for line in page("phantom.md").splitlines() if line.startswith("| `") and line.count("|") == 6]
+    assert rows
+
+    def interval(entry: dict[str, Any]) -> str:
+        return "{:.3f} ({:.3f} to {:.3f})".format(entry["auc"], *entry["interval95"])
+
+    for row in rows:
+        name, held_out, independent, finding, marker = (cell.strip(" `") for cell in row)
+        entry = measured[name]
+        falls = [entry["mean_logit_fall"][f"{what}_removed"]["pneumothorax"] for what in ("finding", "marker")]
+        other = entry["marker_independent"]
+        assert held_out == interval(entry["held_out"]["pneumothorax"])
+        assert independent == ("–" if other is None else interval(other["pneumothorax"]))
+        assert [finding, marker] == [f"{fall:.1f}".replace("-", "−") for fall in falls]
 
 
 def test_index_links_every_page() -> None:

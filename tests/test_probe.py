@@ -103,7 +103,20 @@ def test_whole_forwards_stay_within_the_batch_size():
     sizes = []
     net.register_forward_pre_hook(lambda m, args: sizes.append(len(args[0])))
     explain(net, inputs, 1, "ablationcam", "net.features", batch_size=4)
-    assert max(sizes) <= 4
+    with nets.probing(net, inputs, "net.features") as probe:  # batch size 8
+        probe.score_tail(nets.images(21, *probe.activations.shape[1:]))
+    assert max(sizes[:-4]) <= 4
+    assert sizes[-3:] == [8, 8, 5]
+
+
+def test_a_tail_that_enlarges_gets_fewer_alterations_at_once(monkeypatch):
+    monkeypatch.setattr("camlucida.probe.TAIL_BYTES", 4 * 16 * 16 * 4 * 20)  # twenty outputs of `up`, 4 × 16 × 16 floats
+    net, inputs = nets.seeded(nets.UNet()), nets.images(1, 3, 16, 16)
+    with nets.probing(net, inputs, "encoder[1]", 0) as probe:
+        assert probe.tail_batch == 20
+    with nets.probing(net, inputs, "out", 0) as probe:
+        assert probe.tail_batch == 80  # one channel
+    assert not any(m._forward_hooks for m in net.modules())
 
 
 def test_ablation_does_not_run_what_comes_before_the_layer():

@@ -58,7 +58,9 @@ def test_words(words, expected):
     assert names(words, FOUR) == expected
 
 
-@pytest.mark.parametrize("words", ["e", "", "9", 4, -5, "top0", "above:x", "above:0.5.1", "truth", "output", "region", "diff:a|z"])
+@pytest.mark.parametrize(
+    "words", ["e", "", "9", 4, -5, "top0", "above:x", "above:0.5.1", "truth", "output", "region", "diff:a|z"]
+)
 def test_words_that_fit_no_output(words):
     with pytest.raises(TargetError) as caught:
         names(words, FOUR)
@@ -121,7 +123,8 @@ def test_defaults():
 @pytest.mark.parametrize("labels", [("sick",), ("well", "sick")])
 def test_the_two_classes_of_one_logit(labels):
     seen = answer([1.5], "binary", labels)
-    well, sick = parse_target(0)(seen)[0], parse_target(1)(seen)[0]
+    first, second = parse_target(0)(seen)[0], parse_target(1)(seen)[0]
+    well, sick = (first, second) if len(labels) == 2 else (second, first)  # one label: 0 is that label
     assert sick.name == "sick"
     assert well.name == ("well" if len(labels) == 2 else "not sick")
     assert sick.probability == pytest.approx(float(torch.tensor(1.5).sigmoid()))
@@ -224,7 +227,12 @@ def test_pixels_are_given_in_the_original_image():
     seen = answer(torch.zeros(1, 16, 8), "segmentation", ("lung",), geometry=CROPPED)
     (target,) = parse_target("pixel:13,9")(seen)
     assert target.mask.nonzero().tolist() == [[3, 5]]
-    for words, why in [("pixel:9,9", "cropped away"), ("pixel:13,12", "cropped away"), ("pixel:32,0", "outside"), ("pixel:1,2,3", "outside")]:
+    for words, why in [
+        ("pixel:9,9", "cropped away"),
+        ("pixel:13,12", "cropped away"),
+        ("pixel:32,0", "outside"),
+        ("pixel:1,2,3", "outside"),
+    ]:
         with pytest.raises(TargetError, match=why):
             names(words, seen)
 

@@ -221,9 +221,15 @@ class _Watch:
 
     def _pick(self, ref: LayerRef, output: Any) -> tuple[LayerRef, Tensor | None]:
         """The tensor that ``ref`` means among a module's outputs, and ``ref`` with a positive index."""
+        several = len(output) if isinstance(output, (list, tuple)) else 1
         if ref.index is None:
+            if several > 1 and sum(isinstance(item, Tensor) for item in output) > 1:
+                raise LayerError(f"layer {ref} returns {several} outputs", f"choose one: {ref}[0] to {ref}[{several - 1}]")
             return ref, main_tensor(output)
-        if isinstance(output, (list, tuple)) and -len(output) <= ref.index < len(output):
+        if several == 1 or not -several <= ref.index < several:
+            what = "one output" if several == 1 else f"{several} outputs"
+            raise LayerError(f"layer {ref}: {ref.path} returns {what}", "`camlucida layers` lists what can be chosen")
+        if isinstance(output, (list, tuple)):
             item = output[ref.index]
             return LayerRef(ref.path, ref.index % len(output)), item if isinstance(item, Tensor) else None
         return ref, None

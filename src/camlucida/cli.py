@@ -83,7 +83,10 @@ def explain_command(
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU.")
     ] = None,
-    colormap: Annotated[str | None, typer.Option(help="Any matplotlib colormap, for instance jet. Default: inferno.")] = None,
+    colormap: Annotated[
+        str | None, typer.Option(help="A matplotlib colormap, for instance jet. Default: inferno. Signed maps keep RdBu_r.")
+    ] = None,
+    frame: Annotated[int | None, typer.Option(min=0, help="Frame of multi-frame files, from 0. Default: the first.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print explanations.json on standard output.")] = False,
 ) -> None:
     """Explain images: overlays, heat maps, numeric maps, masks, boxes, explanations.json and index.html."""
@@ -99,16 +102,17 @@ def explain_command(
     loaded = _load(model, factory, checkpoint, device)
     paths, missing = expand_paths(images)
     failures = [Failure(error.what.partition(": ")[2] or error.what, str(error)) for error in missing]
-    with _progress(len(paths), "explaining") as progress:
+    with _folder(out), _progress(len(paths), "explaining") as progress:
         outcome = explain_to_folder(
             loaded,
             paths,
-            _writable(out),
+            out,
             targets=_targets(target),
             methods=methods,
             layers=layer,
             colormap=colormap,
             batch_size=batch_size,
+            frame=frame,
             command=shlex.join(["camlucida", *sys.argv[1:]]),
             failures=failures,
             progress=progress,
@@ -184,8 +188,8 @@ def demo_command(
     """Explain ten SYNTHETIC radiographs with three models that come with the package, one of which cheats."""
     from camlucida.demo import run_demo
 
-    with _progress(None, "demo") as progress:
-        result = run_demo(_writable(out), device, progress)
+    with _folder(out), _progress(None, "demo") as progress:
+        result = run_demo(out, device, progress)
     for line in result.lines:
         print(line)
     print(f"pictures: {out}/*/*.png")
@@ -216,12 +220,20 @@ def _mask_target(path: str) -> Any:
     return given_mask(torch.from_numpy(pixels if pixels.ndim == 2 else pixels.mean(2)) > 0.5)
 
 
-def _writable(out: Path) -> Path:
+@contextmanager
+def _folder(out: Path) -> Iterator[None]:
+    """``out``, made if missing; taken away again if the request turns out wrong before anything is written."""
+    new = not out.exists()
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--out {out}: {error.strerror}", "give a folder that can be written") from error
-    return out
+    try:
+        yield
+    except CamlucidaError:
+        if new and not any(out.iterdir()):
+            out.rmdir()
+        raise
 
 
 def _line(record: dict[str, Any]) -> str:

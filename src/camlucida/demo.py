@@ -27,6 +27,9 @@ FILMS = 10
 FIRST_SEED = 9_000_000
 """Far from the seeds that the packaged models were trained and tested on."""
 FINDING = "pneumothorax"
+METHOD, LAYER = "hirescam", "features.2"
+"""A 32 × 32 grid whose cells see a small part of the film. Those of the last layer see nearly all of it, so that a map there is
+wide whatever the model used; both are measured."""
 MARKER = "PORT"
 SIZE = 256
 OTHERS = ("nodule", "effusion", "cardiomegaly", "consolidation")
@@ -64,15 +67,23 @@ def run_demo(out: Path, device: str, progress: Callable[..., object]) -> DemoRes
     for name, card in cards.items():
         model = load_model(card, device=device)
         outcome = explain_to_folder(
-            model, paths, out / name, targets=[FINDING], command=f"camlucida demo (model {name})", progress=progress
+            model,
+            paths,
+            out / name,
+            targets=[FINDING],
+            methods=[METHOD],
+            layers=[LAYER],
+            command=f"camlucida demo (model {name})",
+            progress=progress,
         )
         scans = [model.read(path) for path in paths]
-        columns[name] = explain(model, scans, target=FINDING)
-        rows.append(measure(model, films, scans, columns[name]) | {"page": f"{name}/{outcome.index.name}"})
+        columns[name] = explain(model, scans, target=FINDING, method=METHOD, layer=LAYER)
+        last = explain(model, scans, target=FINDING)
+        rows.append(measure(model, films, scans, columns[name], last) | {"page": f"{name}/{outcome.index.name}"})
     figure = comparison_figure(columns, [(item.masks[FINDING], item.masks["marker"]) for item in films[:4]])
     write_bytes(out / "comparison.png", figure_png(figure))
     chance = {key: float(np.mean([item.masks[key].mean() for item in films])) for key in (FINDING, "marker")}
-    summary = {"films": FILMS, "finding": FINDING, "marker": MARKER, "chance": chance, "models": rows, "versions": versions()}
+    summary = {"method": METHOD, "layer": LAYER, "films": FILMS, "finding": FINDING, "marker": MARKER, "chance": chance, "models": rows, "versions": versions()}
     write_json(out / "demo.json", summary)
     render("demo.html.j2", out / "index.html", **summary, resamples=RESAMPLES)
     return DemoResult(out / "index.html", [_sentence(row, chance) for row in rows])
@@ -100,19 +111,20 @@ def write_films(films: Sequence[Film], folder: Path) -> list[Path]:
 
 
 def measure(
-    model: LoadedModel, films: Sequence[Film], scans: Sequence[Scan], explanations: Sequence[Explanation]
+    model: LoadedModel, films: Sequence[Film], scans: Sequence[Scan], maps: Sequence[Explanation], last: Sequence[Explanation]
 ) -> dict[str, Any]:
-    """Where the heat lies, and how far the logit falls when the finding, or the marker, is taken out of the film."""
-    heat = [np.clip(item.numpy(), 0, None) for item in explanations]
+    """Where the heat of ``maps`` and of Grad-CAM at the ``last`` layer lies, and how far the logit falls when the finding, or the
+    marker, is taken out of the film."""
     with_both = _logits(model, scans)
-    row: dict[str, Any] = {"name": model.name, "description": model.card.description}
+    row: dict[str, Any] = {"name": model.name, "description": model.card.description, "last layer": last[0].layer}
     for key in (FINDING, "marker"):
-        shares = np.array([_share(h, item.masks[key]) for h, item in zip(heat, films)])
+        for kind, explanations in (("heat", maps), ("last-layer heat", last)):
+            heat = [np.clip(item.numpy(), 0, None) for item in explanations]
+            row[f"{kind} on {key}"] = vars(bootstrap(np.array([_share(h, f.masks[key]) for h, f in zip(heat, films)])))
         altered = [_without(item, key) for item in films]
         fall = with_both - _logits(model, [_scan(model, item) for item in altered])
-        row[f"heat on {key}"] = vars(bootstrap(shares))
         row[f"fall without {key}"] = vars(bootstrap(fall))
-    row["looks at"] = "marker" if row["heat on marker"]["mean"] > row[f"heat on {FINDING}"]["mean"] else FINDING
+    row["relies on"] = max((FINDING, "marker"), key=lambda key: row[f"fall without {key}"]["mean"])
     return row
 
 

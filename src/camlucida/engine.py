@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -52,7 +52,7 @@ def explain(
     *,
     task: Task | None = None,
     labels: Sequence[str] | None = None,
-    truth: Sequence[Sequence[str | int]] | None = None,
+    truth: Sequence[str | int | Sequence[str | int]] | None = None,
     batch_size: int | None = None,
 ) -> list[Explanation]:
     """Explain scores of images.
@@ -65,7 +65,7 @@ def explain(
         layer: ``"auto"``, a family alias, a dotted path with indices, or a list. None: the model card's, else ``"auto"``.
         task: what the output means, for a bare module; taken from the output's shape if None.
         labels: a name an output channel, for a bare module.
-        truth: the true labels of each image, for ``target="truth"``.
+        truth: the true label or labels of each image, for ``target="truth"``.
         batch_size: images in one forward. None: a tensor goes through in one piece, Scans by 8 (CPU) or 32 (GPU).
 
     Returns:
@@ -106,6 +106,10 @@ class _Batch:
     probe_batch: int
 
 
+def _one_or_more(labels: str | int | Sequence[str | int]) -> tuple[str | int, ...]:
+    return (labels,) if isinstance(labels, (str, int)) else tuple(labels)
+
+
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
@@ -130,7 +134,7 @@ def _subject(model: nn.Module | Described, task: Task | None, labels: Sequence[s
 
 
 def _batches(
-    module: nn.Module, inputs: Inputs, batch_size: int | None, truth: Sequence[Sequence[str | int]] | None
+    module: nn.Module, inputs: Inputs, batch_size: int | None, truth: Sequence[str | int | Sequence[str | int]] | None
 ) -> Iterator[_Batch]:
     weight = next(module.parameters(), None)
     device = weight.device if weight is not None else torch.device("cpu")
@@ -147,7 +151,7 @@ def _batches(
         scans = [inputs] if isinstance(inputs, Scan) else list(cast(Sequence[Scan], inputs))
         wrong = next((item for item in scans if not isinstance(item, Scan)), None)
         if wrong is not None:
-            raise UsageError(f"inputs hold a {type(wrong).__name__}", "give a tensor (B, C, H, W) or Scans")
+            raise UsageError(f"inputs hold a {type(wrong).__name__}", "give a tensor (B, C, H, W), or Scans as model.read(path) makes them")
         shapes = {tuple(scan.tensor.shape) for scan in scans}
         if len(shapes) > 1:
             raise UsageError(f"the scans have different model sizes: {sorted(shapes)}", "explain them one size at a time")
@@ -196,7 +200,7 @@ def _display(image: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
 def _explain_batch(
     subject: _Subject,
     batch: _Batch,
-    truth: Sequence[Sequence[str | int]] | None,
+    truth: Sequence[str | int | Sequence[str | int]] | None,
     requests: Sequence[Request],
     methods: Sequence[Method],
     layers: Sequence[str],
@@ -286,7 +290,7 @@ def _channels(output: Tensor) -> Tensor:
 
 
 def _answers(
-    forward: Forward, spec: OutputSpec, batch: _Batch, truth: Sequence[Sequence[str | int]] | None
+    forward: Forward, spec: OutputSpec, batch: _Batch, truth: Sequence[str | int | Sequence[str | int]] | None
 ) -> tuple[Tensor, list[Answer], dict[str, Any]]:
     """Logits (B, C, …), one :class:`Answer` an image, and what to record of how the output was read."""
     logits, output = full(_channels(forward.logits)), full(_channels(forward.output))
@@ -328,7 +332,7 @@ def _answers(
             task,
             labels,
             scan.geometry,
-            tuple(truth[i]) if truth is not None else None,
+            _one_or_more(truth[i]) if truth is not None else None,
         )
         for i, scan in enumerate(batch.scans)
     ]
@@ -344,6 +348,11 @@ def _task_of(logits: Tensor, images: Tensor, final: str) -> Task:
     if logits.shape[1] == 1:
         return "binary"
     return "multilabel" if final == "Sigmoid" else "multiclass"
+
+
+def _unit(method: Method, about: Mapping[str, Any]) -> str:
+    """Of the map: "logit", "probability" or "value" for a method in score units, else what the method says."""
+    return str(about["score_kind"]) if method.unit == "score" else method.unit
 
 
 def _collect(
@@ -385,6 +394,11 @@ def _collect(
                         provenance=subject.provenance
                         | about
                         | ({"replay": replay} if (replay := replays.get((i, m, place))) else {})
-                        | {"method": method.title, "paper": method.paper, "class_specific": method.class_specific}
+                        | {
+                            "method": method.title,
+                            "paper": method.paper,
+                            "class_specific": method.class_specific,
+                            "unit": _unit(method, about),
+                        }
                         | {"preprocessing": list(scan.preprocessing), "source": scan.source},
                     )

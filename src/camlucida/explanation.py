@@ -23,7 +23,7 @@ class Explanation:
     """Why one model gave one image one score, as one method sees it at one layer.
 
     Attributes:
-        raw: (*grid) signed map on the layer's own grid, in the method's units of the score; float, on the CPU. Never rescaled.
+        raw: (*grid) signed map on the layer's own grid, in ``provenance["unit"]``; float, on the CPU. Never rescaled.
         score: the number that was explained (a logit where the model has one; see ``provenance["score_kind"]``).
         probability: what the model says of the target, in [0, 1]; None for a regression.
         target: name of the target.
@@ -117,7 +117,9 @@ class Explanation:
 
         return save_explanation(self, Path(directory), colormap=colormap)
 
-    def _repr_png_(self) -> bytes:
+    def _repr_png_(self) -> bytes | None:
+        if len(self.grid) != 2:
+            return None
         from camlucida.figures.overlay import png_bytes
 
         return png_bytes(self.overlay())

@@ -61,6 +61,7 @@ def explain_to_folder(
     layers: Sequence[str] | None = None,
     colormap: str | None = None,
     batch_size: int | None = None,
+    frame: int | None = None,
     command: str = "",
     failures: Iterable[Failure] = (),
     progress: Callable[[int], object] = lambda done: None,
@@ -73,6 +74,7 @@ def explain_to_folder(
         out: made if missing; files of the same name are replaced.
         targets, methods, layers, batch_size: as in :func:`camlucida.explain`.
         colormap: matplotlib name.
+        frame: of files that have several; the first if None.
         command: what the user ran, for the record.
         failures: items that failed before.
         progress: called with the number of images done since the last call.
@@ -81,6 +83,7 @@ def explain_to_folder(
         UsageError, LayerError: the request fits no image at all; nothing more is written.
     """
     outcome = Outcome(failures=list(failures))
+    missing = len(outcome.failures)
     used_methods, used_layers = list(methods), list(layers) if layers else [model.card.layer]
     strips: dict[str, list[str]] = {}
     synthetic = False
@@ -88,7 +91,7 @@ def explain_to_folder(
     seen: dict[str, int] = {}
     same: set[tuple[str, ...]] | None = None
     for part in _parts(paths, size):
-        scans = list(_read(model, part, seen, outcome))
+        scans = list(_read(model, part, frame, seen, outcome))
         wanted = {"target": list(targets) if targets else None, "method": list(methods), "layer": layers and list(layers)}
         for scan, found in _explained(model, scans, wanted, size, outcome):
             synthetic |= scan.synthetic
@@ -105,7 +108,8 @@ def explain_to_folder(
                     strips.setdefault(scan.id, []).append(save_strip(panels, out, colormap))
         progress(len(part))
     for pair in sorted(same or ()):
-        outcome.notes.append(f"{' and '.join(pair)} give the same map here by construction; their agreement is no evidence.")
+        first, second, at = pair
+        outcome.notes.append(f"{first} and {second} give the same map at {at}, by construction; their agreement is no evidence.")
     run = {
         "model": {
             "name": model.name,
@@ -120,7 +124,7 @@ def explain_to_folder(
         "command": command,
         "versions": versions(),
         "device": str(next(model.module.parameters()).device),
-        "images": len(paths),
+        "images": len(paths) + missing,
         "explanations": len(outcome.records),
         "failures": [vars(failure) for failure in outcome.failures],
         "notes": outcome.notes,
@@ -139,13 +143,14 @@ def versions() -> dict[str, str]:
 
 
 def identical_methods(explanations: Sequence[Explanation]) -> set[tuple[str, ...]]:
-    """Groups of methods whose maps are one and the same for every target and layer given (Grad-CAM = HiResCAM = XGrad-CAM
-    behind a pooling and linear head), up to scale."""
-    groups: set[tuple[str, ...]] | None = None
-    for _, group in groupby(sorted(explanations, key=_place), key=_place):
-        here = set(_identical_pairs(list(group)))
-        groups = here if groups is None else groups & here
-    return groups or set()
+    """(method, method, layer) whose raw maps are one and the same up to scale, for every target given: Grad-CAM, HiResCAM and
+    XGrad-CAM behind a pooling and linear head."""
+    found: set[tuple[str, ...]] = set()
+    for layer in {explanation.layer for explanation in explanations}:
+        here = [explanation for explanation in explanations if explanation.layer == layer]
+        by_target = [list(group) for _, group in groupby(sorted(here, key=_place), key=_place)]
+        found |= set.intersection(*(set(_identical_pairs(group)) for group in by_target))
+    return found
 
 
 def _place(explanation: Explanation) -> tuple[str, str, str]:
@@ -159,9 +164,9 @@ def _strip_key(explanation: Explanation) -> tuple[str, str]:
 def _identical_pairs(group: Sequence[Explanation]) -> Iterator[tuple[str, ...]]:
     for i, first in enumerate(group):
         for second in group[i + 1 :]:
-            maps = [e.map(e.grid) / e.limit for e in (first, second) if e.limit > 0]
-            if len(maps) == 2 and first.method != second.method and float((maps[0] - maps[1]).abs().max()) < IDENTICAL:
-                yield first.method, second.method
+            sizes = [float(e.raw.abs().max()) for e in (first, second)]
+            if min(sizes) > 0 and float((first.raw / sizes[0] - second.raw / sizes[1]).abs().max()) < IDENTICAL:
+                yield first.method, second.method, first.layer
 
 
 def _parts(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
@@ -169,10 +174,10 @@ def _parts(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
         yield paths[start : start + size]
 
 
-def _read(model: LoadedModel, paths: Sequence[Path], seen: dict[str, int], outcome: Outcome) -> Iterator[Scan]:
+def _read(model: LoadedModel, paths: Sequence[Path], frame: int | None, seen: dict[str, int], outcome: Outcome) -> Iterator[Scan]:
     for path in paths:
         try:
-            scan = model.read(path)
+            scan = model.read(path, frame)
         except CamlucidaError as error:
             outcome.failures.append(Failure(str(path), str(error)))
             continue

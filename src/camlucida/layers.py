@@ -62,7 +62,7 @@ def parse_path(model: nn.Module, text: str) -> LayerRef:
         LayerError: no such module; the message names near matches.
     """
     steps = _STEP.findall(text)
-    if not steps or "".join(f"[{i}]" if i else n for i, n in steps) != text.replace(".", ""):
+    if not re.fullmatch(r"([^.\[\]]+|\[-?\d+\])(\.[^.\[\]]+|\[-?\d+\])*", text):
         raise LayerError(f"layer {text!r} is no dotted path", "write it as layer4[-1].conv2 or features.denseblock4")
     module, path = model, ""
     for position, (index, name) in enumerate(steps):

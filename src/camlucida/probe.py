@@ -21,7 +21,7 @@ Stub = Callable[[Callable[[], Any]], Any]
 """What a module answers in a replay, given the function that would run it."""
 
 TAIL_BYTES = 16 * 2**20
-"""Altered activations (or outputs, where these are larger) held at once: they stay in the cache and keep the cores busy."""
+"""Size of the largest tensor in one replay: small enough to stay in the cache, large enough to keep the cores busy."""
 
 
 class Probe:
@@ -32,7 +32,6 @@ class Probe:
         activations: (1, K, *grid) of the layer, in at least float32.
         scores: (T,) of the image as it is.
         batch_size: altered inputs in one forward.
-        tail_batch: altered activations in one replay.
     """
 
     def __init__(
@@ -56,8 +55,7 @@ class Probe:
         self.activations = full(layer.activations.detach()[image : image + 1])
         self.scores = self._score(reference)[:, 0]
         self.batch_size = batch_size
-        bytes_each = max(x.numel() * x.element_size() for x in (self.activations, reference))
-        self.tail_batch = max(batch_size, TAIL_BYTES // bytes_each)
+        self._largest = _bytes(self.activations)
 
     @property
     def replay(self) -> str:
@@ -66,6 +64,11 @@ class Probe:
         activations), "" before the first use.
         """
         return {None: "", True: "tail", False: "whole forward"}[self._tail]
+
+    @property
+    def tail_batch(self) -> int:
+        """Altered activations in one replay; a decoder that enlarges them gets fewer."""
+        return max(self.batch_size, TAIL_BYTES // self._largest if self._can_replay_tail() else 0)
 
     @torch.no_grad()
     def score(self, inputs: Tensor) -> Tensor:
@@ -93,7 +96,8 @@ class Probe:
             # Two copies, so that a batch axis taken for something else shows.
             unaltered = self.activations.expand(2, *self.activations.shape[1:]).clone()
             try:
-                again = self._run_tail(unaltered, True)
+                with _watched(self._model, self._measure):
+                    again = self._run_tail(unaltered, True)
             except (RuntimeError, TypeError, ValueError, IndexError, ModelError):
                 self._tail = False
             else:
@@ -103,6 +107,11 @@ class Probe:
                     full(again), expected, rtol=max(1e-4, rounding), atol=max(1e-5, rounding)
                 )
         return self._tail
+
+    def _measure(self, module: nn.Module, args: Any, output: Any) -> None:
+        tensor = main_tensor(output)
+        if tensor is not None and tensor.ndim and tensor.stride(0) != 0:  # no stub, which repeats one image without a copy
+            self._largest = max(self._largest, _bytes(tensor) // len(tensor))
 
     def _run_tail(self, activations: Tensor, tail: bool) -> Tensor:
         layer, count = self._layer, len(activations)
@@ -126,6 +135,10 @@ class Probe:
         return logits
 
 
+def _bytes(x: Tensor) -> int:
+    return x.numel() * x.element_size()
+
+
 def _answering(value: Any) -> Stub:
     return lambda run: value
 
@@ -143,6 +156,17 @@ def _repeat(output: Any, image: int, batch: int, count: int) -> Any:
     if isinstance(output, dict):
         return type(output)((key, _repeat(item, image, batch, count)) for key, item in output.items())
     return output
+
+
+@contextmanager
+def _watched(model: nn.Module, hook: Callable[..., None]) -> Iterator[None]:
+    """Every module of the model reports its output to ``hook``."""
+    handles = [module.register_forward_hook(hook) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
 
 
 @contextmanager

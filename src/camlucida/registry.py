@@ -42,4 +42,3 @@ class Registry(Generic[T]):
     def items(self) -> list[tuple[str, T]]:
         """(name, item) pairs, in order of registration."""
         return list(self._items.items())
-

@@ -106,13 +106,14 @@ class Answer:
         return 2 if self.task == "binary" and len(self.logits) == 1 else len(self.logits)
 
     def label(self, index: int) -> Label:
-        """The target of output channel ``index``."""
+        """The target of label ``index``: of output channel ``index``, or for a single-logit binary model of its label
+        ``index``, of which the last is the positive one (one label: 0 is that label, 1 its negation)."""
         if self.task == "binary" and len(self.logits) == 1:
-            positive, negative = (self.labels[-1], self.labels[0] if len(self.labels) == 2 else f"not {self.labels[0]}")
             p = float(self.probabilities[0]) if self.probabilities is not None else None
-            if index == 0:
-                return Label(0, negative, None if p is None else 1 - p, -1)
-            return Label(0, positive, p)
+            names = self.labels if len(self.labels) == 2 else (self.labels[0], f"not {self.labels[0]}")
+            if index == len(self.labels) - 1:
+                return Label(0, names[index], p)
+            return Label(0, names[index], None if p is None else 1 - p, -1)
         per_image = self.probabilities is not None and self.probabilities.ndim == 1
         return Label(index, self.labels[index], float(self.probabilities[index]) if per_image else None)  # type: ignore[index]
 

@@ -222,9 +222,7 @@ class TestFunction:
     def test_order_of_channels_does_not_matter(self, name):
         activations, gradients = evidence(name)
         order = [2, 0, 1]
-        torch.testing.assert_close(
-            run(name, activations[:, order], gradients[:, order]), run(name, activations, gradients)
-        )
+        torch.testing.assert_close(run(name, activations[:, order], gradients[:, order]), run(name, activations, gradients))
 
     @pytest.mark.parametrize("axis", [2, 3])
     def test_flips_with_the_image(self, name, axis):

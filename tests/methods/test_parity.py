@@ -78,7 +78,7 @@ def test_gradcam_in_single_precision_is_the_peers(scene):
 
 def test_gradcam_pp_is_the_peers_where_its_epsilon_vanishes(scene):
     """PGC adds 1e-6 to 2g² + ΣA·g³: nothing beside gradients of 1e3, while deep networks give 1e-3 and less."""
-    net, layer, path, inputs = scene
+    net, layer, _, inputs = scene
     activations, gradients, _ = peers.autograd_evidence(net, layer, inputs, CATEGORIES)
     gradients = gradients * (1e3 / gradients.abs().mean())
     theirs = peers.pgc_raw("gradcam_pp", activations.numpy(), gradients.numpy())

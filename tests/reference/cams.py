@@ -39,9 +39,7 @@ def weighted_sum(activations: Array, weights: Array) -> Array:
     return result
 
 
-def _channel_weights(
-    activations: Array, gradients: Array, weight: Callable[[list[float], list[float]], float]
-) -> Array:
+def _channel_weights(activations: Array, gradients: Array, weight: Callable[[list[float], list[float]], float]) -> Array:
     """One weight a channel, from the flat lists of that channel's A and g."""
     activations = np.asarray(activations, dtype=np.float64)
     gradients = np.asarray(gradients, dtype=np.float64)

@@ -47,6 +47,10 @@ def blend(
     explanation: Explanation, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None
 ) -> NDArray[np.float32]:
     """The overlay as (H, W, 3) in [0, 1]: opacity is ``alpha`` × the scaled magnitude, pixel by pixel; nothing where it is 0."""
+    if len(explanation.grid) != 2:
+        raise UsageError(
+            f"pictures are for images, and this map has {len(explanation.grid)} axes", "use .raw, .map() or .on_original()"
+        )
     base = as_rgb(explanation.scan.display)
     limit = explanation.limit if limit is None else limit
     if explanation.is_empty or limit <= 0:

@@ -131,7 +131,7 @@ def _colour_bar(figure: Figure, axes: list[Axes], explanation: Explanation, colo
     shown = ScalarMappable(Normalize(low, high), colormap_for(explanation, colormap))
     bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
     bar.ax.tick_params(labelsize=7)
-    unit = f"map value ({explanation.provenance.get('score_kind', 'score')} units)"
+    unit = f"map value ({explanation.provenance.get('unit', 'score')} units)"
     bar.set_label(f"{unit}: < 0 against, > 0 for" if explanation.signed else unit, fontsize=7)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
 

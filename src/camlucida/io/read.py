@@ -98,6 +98,8 @@ def _search(folder: Path) -> list[Path]:
     found: list[Path] = []
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
+        if "explanations.json" in files:  # what an earlier run wrote, not what it was given
+            continue
         found += [Path(root, name) for name in files if not name.startswith(".") and _is_image(Path(root, name))]
     return sorted(found)
 

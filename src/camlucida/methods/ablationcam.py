@@ -11,6 +11,7 @@ from camlucida.probe import Probe
     "ablationcam",
     "Ablation-CAM",
     "Desai & Ramaswamy 2020, WACV, Eq. 3–4",
+    unit="activation",
     kind="probe",
     relu=True,
     cost="1 forward + K replays of what follows the layer",

@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeVar
 from camlucida.registry import Registry
 
 Kind = Literal["gradient", "activation", "probe"]
+Unit = Literal["score", "activation", "none"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Method:
             gradients, and none are computed for it); ``kind="probe"``: ``f(probe) → (T, *grid)``, one map a target.
         relu: the paper ends with a ReLU; it is applied by ``Explanation.map()``, never to the raw map.
         class_specific: False when the map is the same for every target.
+        unit: of the map: "score" (the explained score's own), "activation" (the layer's), or "none" (a baseline's).
         cost: in forward passes of one image, for people.
         paper: authors, year, venue, equation.
     """
@@ -32,6 +34,7 @@ class Method:
     kind: Kind
     relu: bool
     class_specific: bool
+    unit: Unit
     cost: str
     paper: str
 
@@ -54,12 +57,13 @@ def method(
     kind: Kind = "gradient",
     relu: bool = False,
     class_specific: bool = True,
+    unit: Unit = "score",
     cost: str = "1 forward",
 ) -> Callable[[F], F]:
     """Register a function as a method; see :class:`Method` for the arguments."""
 
     def register(run: F) -> F:
-        METHODS.add(name, Method(name, title, run, kind, relu, class_specific, cost, paper))
+        METHODS.add(name, Method(name, title, run, kind, relu, class_specific, unit, cost, paper))
         return run
 
     return register

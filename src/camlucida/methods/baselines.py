@@ -10,7 +10,15 @@ CONTROL_CELLS = 4
 """Random values an axis; interpolated to the grid, so that the map is as smooth as a real one."""
 
 
-@method("random", "Random smooth map", "baseline: no model", kind="activation", class_specific=False, cost="0 forwards")
+@method(
+    "random",
+    "Random smooth map",
+    "baseline: no model",
+    kind="activation",
+    class_specific=False,
+    unit="none",
+    cost="none of its own",
+)
 def random(activations: Tensor, gradients: Tensor | None = None, seed: int = 0) -> Tensor:
     """Smooth random map from a seed; the same for every image and label. A baseline, no explanation.
 
@@ -28,7 +36,15 @@ def random(activations: Tensor, gradients: Tensor | None = None, seed: int = 0) 
     return resize(control, grid).to(activations).expand(len(activations), *grid).clone()
 
 
-@method("center", "Centre Gaussian", "baseline: no model", kind="activation", class_specific=False, cost="0 forwards")
+@method(
+    "center",
+    "Centre Gaussian",
+    "baseline: no model",
+    kind="activation",
+    class_specific=False,
+    unit="none",
+    cost="none of its own",
+)
 def center(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """Gaussian at the image centre, standard deviation a quarter of each side. A baseline, no explanation.
 

@@ -6,7 +6,9 @@ from camlucida.methods.base import method
 from camlucida.ops import first_component
 
 
-@method("eigencam", "Eigen-CAM", "Muhammad & Yeasin 2020, IJCNN, Eq. 2–4", kind="activation", class_specific=False)
+@method(
+    "eigencam", "Eigen-CAM", "Muhammad & Yeasin 2020, IJCNN, Eq. 2–4", unit="activation", kind="activation", class_specific=False
+)
 def eigencam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """First principal component of the activations; the same map for every label.
 

@@ -12,6 +12,7 @@ from camlucida.probe import Probe
     "scorecam",
     "Score-CAM",
     "Wang et al. 2020, CVPR Workshops, Eq. 4–8 and Algorithm 1",
+    unit="activation",
     kind="probe",
     relu=True,
     cost="1 + K forwards",
