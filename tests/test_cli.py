@@ -199,7 +199,9 @@ def test_methods_lists_every_method_with_its_paper(capsys):
 
 def test_a_mask_of_the_users_own_is_a_segmentation_target(tmp_path, capsys):
     (tmp_path / "net.py").write_text(
-        "from torch import nn\n\ndef build():\n    return nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 1, 3, 1, 1))\n"
+        "from torch import nn\n\n"
+        "def build():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 1, 3, 1, 1))\n"
     )
     card = tmp_path / "card.toml"
     card.write_text('factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\n[input]\nsize = 32\nchannels = 1\n')

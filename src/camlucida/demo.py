@@ -83,7 +83,16 @@ def run_demo(out: Path, device: str, progress: Callable[..., object]) -> DemoRes
     figure = comparison_figure(columns, [(item.masks[FINDING], item.masks["marker"]) for item in films[:4]])
     write_bytes(out / "comparison.png", figure_png(figure))
     chance = {key: float(np.mean([item.masks[key].mean() for item in films])) for key in (FINDING, "marker")}
-    summary = {"method": METHOD, "layer": LAYER, "films": FILMS, "finding": FINDING, "marker": MARKER, "chance": chance, "models": rows, "versions": versions()}
+    summary = {
+        "films": FILMS,
+        "finding": FINDING,
+        "marker": MARKER,
+        "method": METHOD,
+        "layer": LAYER,
+        "chance": chance,
+        "models": rows,
+        "versions": versions(),
+    }
     write_json(out / "demo.json", summary)
     render("demo.html.j2", out / "index.html", **summary, resamples=RESAMPLES)
     return DemoResult(out / "index.html", [_sentence(row, chance) for row in rows])

@@ -151,7 +151,7 @@ def _batches(
         scans = [inputs] if isinstance(inputs, Scan) else list(cast(Sequence[Scan], inputs))
         wrong = next((item for item in scans if not isinstance(item, Scan)), None)
         if wrong is not None:
-            raise UsageError(f"inputs hold a {type(wrong).__name__}", "give a tensor (B, C, H, W), or Scans as model.read(path) makes them")
+            raise UsageError(f"inputs hold a {type(wrong).__name__}", "give a tensor (B, C, H, W), or Scans: model.read(path)")
         shapes = {tuple(scan.tensor.shape) for scan in scans}
         if len(shapes) > 1:
             raise UsageError(f"the scans have different model sizes: {sorted(shapes)}", "explain them one size at a time")
