@@ -61,7 +61,6 @@ HONEST = "The film marker is on every second film whatever the findings, so it t
 RECIPES = {
     "honest_resnet": Recipe("small_resnet", "honest", 1, 8, HONEST),
     "honest_densenet": Recipe("small_densenet", "honest", 2, 12, HONEST),
-    "honest_mobilenet": Recipe("small_mobilenet", "honest", 3, 8, HONEST),
     "marker_shortcut_mobilenet": Recipe(
         "small_mobilenet",
         "shortcut",

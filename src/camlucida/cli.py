@@ -84,7 +84,7 @@ def explain_command(
         int | None, typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU.")
     ] = None,
     colormap: Annotated[
-        str | None, typer.Option(help="A matplotlib colormap, for instance jet. Default: inferno. Signed maps keep RdBu_r.")
+        str | None, typer.Option(help="A matplotlib colormap, for instance jet. Default: inferno. Signed maps keep bwr.")
     ] = None,
     frame: Annotated[int | None, typer.Option(min=0, help="Frame of multi-frame files, from 0. Default: the first.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print explanations.json on standard output.")] = False,

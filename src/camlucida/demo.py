@@ -34,6 +34,8 @@ MARKER = "PORT"
 SIZE = 256
 OTHERS = ("nodule", "effusion", "cardiomegaly", "consolidation")
 RESAMPLES = 2000
+SHOWN = 3
+"""Films in the side-by-side picture."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def run_demo(out: Path, device: str, progress: Callable[..., object]) -> DemoRes
         columns[name] = explain(model, scans, target=FINDING, method=METHOD, layer=LAYER)
         last = explain(model, scans, target=FINDING)
         rows.append(measure(model, films, scans, columns[name], last) | {"page": f"{name}/{outcome.index.name}"})
-    figure = comparison_figure(columns, [(item.masks[FINDING], item.masks["marker"]) for item in films[:4]])
+    figure = comparison_figure(columns, [(item.masks[FINDING], item.masks["marker"]) for item in films[:SHOWN]])
     write_bytes(out / "comparison.png", figure_png(figure))
     chance = {key: float(np.mean([item.masks[key].mean() for item in films])) for key in (FINDING, "marker")}
     summary = {

@@ -42,7 +42,7 @@ def test_a_signed_map_has_a_diverging_colormap_with_both_signs_visible():
     left, right = blend(item, alpha=1.0)[20, 0], blend(item, alpha=1.0)[20, -1]
     assert left[2] > left[0]  # blue: against
     assert right[0] > right[2]  # red: for
-    assert colormap_for(item, "jet").name == "RdBu_r"
+    assert colormap_for(item, "jet").name == "bwr"
 
 
 def test_a_shared_limit_makes_two_maps_comparable():

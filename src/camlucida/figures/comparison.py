@@ -6,12 +6,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from camlucida.explanation import Explanation
 from camlucida.figures.overlay import NOTICE, as_rgb, blend
 
 FINDING_COLOUR, MARKER_COLOUR = "#40e0ff", "#7dff5a"
+FULL_COLOUR = 0.5
+"""Share of a map's maximum from which it has full colour: small panels need it, and each says its value."""
+MARGIN = 4
+"""Pixels between the marker and its frame."""
 
 
 def comparison_figure(
@@ -30,13 +35,14 @@ def comparison_figure(
         explanations = [columns[name][row] for name in names]
         grid[row][0].imshow(as_rgb(explanations[0].scan.display))
         for axes, explanation in zip(grid[row][1:], explanations):
-            axes.imshow(blend(explanation, alpha=0.7))
+            limit = explanation.limit * FULL_COLOUR
+            axes.imshow(blend(explanation, alpha=0.9, limit=limit))
             p = "" if explanation.probability is None else f"p {explanation.probability:.3f}, "
-            scale = "no evidence" if explanation.is_empty else f"full colour = {explanation.limit:.3g}"
+            scale = "no evidence" if explanation.is_empty else f"full colour ≥ {limit:.3g}"
             axes.set_title(f"{p}{scale}", fontsize=7)
         for axes in grid[row]:
             axes.contour(finding, [0.5], colors=[FINDING_COLOUR], linewidths=0.9)
-            axes.contour(marker, [0.5], colors=[MARKER_COLOUR], linewidths=0.9)
+            axes.add_patch(_frame(marker))
             axes.set_axis_off()
             axes.text(
                 0.5, 0.97, "SYNTHETIC", color="white", alpha=0.5, fontsize=7, ha="center", va="top", transform=axes.transAxes
@@ -49,3 +55,11 @@ def comparison_figure(
         fontsize=8,
     )
     return figure
+
+
+def _frame(mask: NDArray[np.bool_]) -> Rectangle:
+    """A frame around what is small, so that its outline does not hide the heat on it."""
+    rows, columns = np.nonzero(mask)
+    corner = (columns.min() - MARGIN, rows.min() - MARGIN)
+    width, height = np.ptp(columns) + 2 * MARGIN, np.ptp(rows) + 2 * MARGIN
+    return Rectangle(corner, width, height, fill=False, edgecolor=MARKER_COLOUR, linewidth=0.9)

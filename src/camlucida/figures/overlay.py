@@ -16,8 +16,8 @@ from camlucida.errors import UsageError, did_you_mean
 from camlucida.explanation import Explanation
 
 DEFAULT_COLORMAP = "inferno"
-SIGNED_COLORMAP = "RdBu_r"
-"""Diverging, for maps with evidence for (red) and against (blue); the unsigned colormap cannot show a sign."""
+SIGNED_COLORMAP = "bwr"
+"""Diverging, for maps with evidence for (red) and against (blue): its ends are bright, so they show on a dark film."""
 NOTICE = "Research use only"
 
 

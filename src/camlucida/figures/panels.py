@@ -144,5 +144,5 @@ def _finish(figure: Figure, explanations: Sequence[Explanation]) -> Figure:
     scale = scale_text(first) if len(explanations) == 1 else "each panel on its own scale"
     figure.supxlabel(f"{where} · {scale}\n{NOTICE}{' · SYNTHETIC image' if first.scan.synthetic else ''}", fontsize=7)
     if first.scan.synthetic:
-        figure.text(0.5, 0.5, "SYNTHETIC", fontsize=34, color="white", alpha=0.35, ha="center", va="center", rotation=20)
+        figure.text(0.5, 0.5, "SYNTHETIC", fontsize=34, color="#8f8f8f", alpha=0.45, ha="center", va="center", rotation=20)
     return figure
