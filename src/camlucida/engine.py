@@ -192,9 +192,10 @@ def _scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
 
 def _display(image: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """A tensor (C, *spatial) as grey levels, its own minimum black and maximum white."""
-    grey = image.detach().float().mean(0)
-    span = grey.max() - grey.min()
-    return ((grey - grey.min()) / (span if span > 0 else 1) * 255).round().byte().cpu().numpy()
+    grey = np.nan_to_num(image.detach().float().cpu().numpy(), posinf=0, neginf=0).mean(0)
+    low, high = grey.min(), grey.max()
+    levels = (grey - low) * (255 / (high - low) if high > low else 0)
+    return np.asarray(levels.round(), np.uint8)
 
 
 def _explain_batch(

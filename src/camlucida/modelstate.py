@@ -43,13 +43,16 @@ def frozen(model: nn.Module) -> Iterator[None]:
     with _LOCKS_GUARD:
         lock = _LOCKS.setdefault(model, threading.RLock())
     with lock, torch.inference_mode(False), torch.enable_grad():
-        if any(tensor.is_inference() for tensor in (*model.parameters(), *model.buffers())):
+        modules = list(model.modules())  # walked once: on a large model each walk costs as much as a layer
+        parameters = [p for m in modules for p in m._parameters.values() if p is not None]
+        buffers = [b for m in modules for b in m._buffers.values() if b is not None]
+        if any(tensor.is_inference() for tensor in (*parameters, *buffers)):
             raise ModelError("the model was built under torch.inference_mode()", "build or load it outside that block")
-        training = [module for module in model.modules() if module.training]
-        learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        training = [module for module in modules if module.training]
+        learning = [parameter for parameter in parameters if parameter.requires_grad]
         # Compiled code does not notice hooks and replaced forwards: modules run as they were before compilation.
-        compiled = [(m, m._compiled_call_impl) for m in model.modules() if m._compiled_call_impl is not None]
-        wrapped = [m for m in model.modules() if isinstance(m._modules.get("_orig_mod"), nn.Module)]
+        compiled = [(m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None]
+        wrapped = [m for m in modules if isinstance(m._modules.get("_orig_mod"), nn.Module)]
         forwards = [own_forward(module) for module in wrapped]
         try:
             for module in training:

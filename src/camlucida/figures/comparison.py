@@ -61,5 +61,5 @@ def _frame(mask: NDArray[np.bool_]) -> Rectangle:
     """A frame around what is small, so that its outline does not hide the heat on it."""
     rows, columns = np.nonzero(mask)
     corner = (columns.min() - MARGIN, rows.min() - MARGIN)
-    width, height = np.ptp(columns) + 2 * MARGIN, np.ptp(rows) + 2 * MARGIN
+    width, height = (int(np.ptp(axis)) + 2 * MARGIN for axis in (columns, rows))
     return Rectangle(corner, width, height, fill=False, edgecolor=MARKER_COLOUR, linewidth=0.9)
