@@ -171,8 +171,8 @@ def test_an_unnamed_output_may_be_no_number():
 def test_display_of_a_constant_image_is_black():
     net, _ = cnn()
     (e,) = explain(net, torch.ones(1, 3, 8, 8), 0)
-    assert e.scan.display.dtype == np.uint8
-    assert not e.scan.display.any()
+    assert e.scan.picture().dtype == np.uint8
+    assert not e.scan.picture().any()
 
 
 @pytest.mark.parametrize("rank", [1, 2, 3])

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -185,17 +184,8 @@ def _scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
         raise UsageError("the inputs have different batch sizes", "the first axis of every input is the image")
     geometry = Geometry.identity(images.shape[2:])
     return [
-        Scan(image.detach(), _display(image), geometry, f"input{i}", preprocessing=("given as a tensor",))
-        for i, image in enumerate(images)
+        Scan(image.detach(), None, geometry, f"input{i}", preprocessing=("given as a tensor",)) for i, image in enumerate(images)
     ]
-
-
-def _display(image: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """A tensor (C, *spatial) as grey levels, its own minimum black and maximum white."""
-    grey = np.nan_to_num(image.detach().float().cpu().numpy(), posinf=0, neginf=0).mean(0)
-    low, high = grey.min(), grey.max()
-    levels = (grey - low) * (255 / (high - low) if high > low else 0)
-    return np.asarray(levels.round(), np.uint8)
 
 
 def _explain_batch(

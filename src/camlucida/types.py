@@ -18,7 +18,8 @@ class Scan:
 
     Attributes:
         tensor: (C, *spatial) float32 model input, preprocessed as the model was trained.
-        display: (H, W) or (H, W, 3) uint8 in original pixels (EXIF orientation applied, DICOM windowed), for people.
+        display: (H, W) or (H, W, 3) uint8 in original pixels (EXIF orientation applied, DICOM windowed), for people; None for a
+            bare tensor, of which :meth:`picture` then shows the grey levels.
         geometry: original pixels ↔ model pixels.
         id: short name, unique in a batch (the file's stem, plus the frame number for a multi-frame file).
         source: where it came from: {"path", "sha256", "format", "frame", …}; no patient attributes.
@@ -28,13 +29,22 @@ class Scan:
     """
 
     tensor: Tensor
-    display: NDArray[np.uint8]
+    display: NDArray[np.uint8] | None
     geometry: Geometry
     id: str
     source: dict[str, Any] = field(default_factory=dict)
     preprocessing: tuple[str, ...] = ()
     synthetic: bool = False
     warnings: tuple[str, ...] = ()
+
+    def picture(self) -> NDArray[np.uint8]:
+        """``display``; or the tensor's mean over channels, its own minimum black and maximum white."""
+        if self.display is not None:
+            return self.display
+        grey = np.nan_to_num(self.tensor.float().cpu().numpy(), posinf=0, neginf=0).mean(0)
+        low, high = grey.min(), grey.max()
+        levels = (grey - low) * (255 / (high - low) if high > low else 0)
+        return np.asarray(levels.round(), np.uint8)
 
 
 Task = Literal["multilabel", "multiclass", "binary", "regression", "segmentation"]

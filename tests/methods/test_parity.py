@@ -17,7 +17,7 @@ from tests.reference.nets import MeanNet, conv_net
 CATEGORIES = [1, 2]
 SAME = ["gradcam", "hirescam", "gradcam_elementwise", "layercam", "xgradcam"]
 TOLERANCE = 2e-6  # of a map scaled to 0…1, in float32
-XGRAD_TOLERANCE = 1e-5  # the peer adds 1e-7 to ΣA, which shows where signed activations nearly cancel
+XGRAD_TOLERANCE = 1e-5  # the peer adds 1e-7 to ΣA, which shows where the signed activations of a norm nearly cancel
 
 
 class Copy(nn.Module):
@@ -62,7 +62,8 @@ def test_map_is_the_peers(scene, name):
     theirs = peers.pgc_map(net, layer, inputs, CATEGORIES, name)
     mine = peers.pgc_postprocess(ours(net, inputs, path, name), inputs.shape[2:])
     assert theirs.max() > 0.9
-    np.testing.assert_allclose(mine, theirs, atol=XGRAD_TOLERANCE if name == "xgradcam" else TOLERANCE)
+    cancels = name == "xgradcam" and path == "features.norm5"
+    np.testing.assert_allclose(mine, theirs, atol=XGRAD_TOLERANCE if cancels else TOLERANCE)
 
 
 def test_gradcam_in_single_precision_is_the_peers(scene):
@@ -73,7 +74,7 @@ def test_gradcam_in_single_precision_is_the_peers(scene):
         mine = peers.pgc_postprocess(ours(net, inputs, path, "gradcam"), inputs.shape[2:])
     finally:
         net.double()
-    np.testing.assert_allclose(mine, theirs, atol=5e-5)  # both round in float32, before the stretch to 0…1
+    np.testing.assert_allclose(mine, theirs, atol=5e-6)  # both round in float32, before the stretch to 0…1
 
 
 def test_gradcam_pp_is_the_peers_where_its_epsilon_vanishes(scene):

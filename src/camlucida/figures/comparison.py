@@ -33,7 +33,7 @@ def comparison_figure(
     grid = figure.subplots(len(truth), len(names) + 1, squeeze=False)
     for row, (finding, marker) in enumerate(truth):
         explanations = [columns[name][row] for name in names]
-        grid[row][0].imshow(as_rgb(explanations[0].scan.display))
+        grid[row][0].imshow(as_rgb(explanations[0].scan.picture()))
         for axes, explanation in zip(grid[row][1:], explanations):
             limit = explanation.limit * FULL_COLOUR
             axes.imshow(blend(explanation, alpha=0.9, limit=limit))

@@ -51,7 +51,7 @@ def blend(
         raise UsageError(
             f"pictures are for images, and this map has {len(explanation.grid)} axes", "use .raw, .map() or .on_original()"
         )
-    base = as_rgb(explanation.scan.display)
+    base = as_rgb(explanation.scan.picture())
     limit = explanation.limit if limit is None else limit
     if explanation.is_empty or limit <= 0:
         return base

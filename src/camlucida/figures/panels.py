@@ -39,7 +39,7 @@ def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure
     width, height = _panel_size(explanation)
     figure = Figure(figsize=(3 * width + 1.6, height + 1.2), layout="constrained")
     panels = figure.subplots(1, 3)
-    panels[0].imshow(as_rgb(explanation.scan.display))
+    panels[0].imshow(as_rgb(explanation.scan.picture()))
     panels[0].set_title(f"Original ({' × '.join(map(str, explanation.scan.geometry.original[::-1]))} px)", fontsize=9)
     _heat(panels[1], explanation, colormap)
     panels[1].set_title(f"{explanation.provenance.get('method', explanation.method)}, grid {_grid(explanation)}", fontsize=9)
@@ -57,7 +57,7 @@ def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None
     width, height = _panel_size(explanations[0])
     figure = Figure(figsize=((len(explanations) + 1) * width + 0.3, height + 1.1), layout="constrained")
     panels = figure.subplots(1, len(explanations) + 1)
-    panels[0].imshow(as_rgb(explanations[0].scan.display))
+    panels[0].imshow(as_rgb(explanations[0].scan.picture()))
     panels[0].set_title("Original", fontsize=9)
     for axes, explanation in zip(panels[1:], explanations):
         axes.imshow(blend(explanation, colormap))
