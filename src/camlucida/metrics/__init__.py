@@ -1,0 +1,18 @@
+"""Measures of explanations: pure functions, one file a family. A new metric is a function in its family's file.
+
+The files that register are imported here; this list is the registry.
+"""
+
+from camlucida.metrics import (  # noqa: F401
+    agreement,
+    artefacts,
+    chexlocalize,
+    description,
+    faithfulness,
+    localisation,
+    sanity,
+    stability,
+)
+from camlucida.metrics.base import METRICS, Metric, metric
+
+__all__ = ["METRICS", "Metric", "metric"]

@@ -1,0 +1,139 @@
+"""How much heat lies where no finding can be: the image border, burned-in text, outside the body. Or in regions that are given.
+
+Regions are masks in original pixels. A share is the positive heat in the region over all positive heat; beside it stands the
+region's area, which a uniform map would score. A small share is no proof that a shortcut is not used (Adebayo 2022).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import ndimage
+
+from camlucida.errors import ImageError
+from camlucida.metrics.annotations import Floats, Mask, as_map
+from camlucida.metrics.base import metric
+from camlucida.metrics.localisation import relevance_mass
+
+BORDER = 0.05
+"""Width of the border, as a share of each side."""
+
+DARK = 0.1
+"""Air outside the body: at most this share of the way from the darkest pixel to the 99th percentile."""
+
+TEXT_STROKE = 0.02
+"""Strokes of letters are narrower than this share of the shorter side of the image."""
+
+TEXT_CONTRAST = 0.3
+"""How much brighter a stroke is than what lies beside it, as a share of the range of the image."""
+
+TEXT_SIDES = (0.01, 0.15)
+"""The longer side of a letter or word, as shares of the shorter side of the image."""
+
+TEXT_MARGIN = 0.01
+"""Letters are widened by this share of the shorter side, which joins them to words and covers their edges."""
+
+
+@metric("region_share", "Heat in a region", "artefact", direction="none", range=(0, 1), chance="area", source="Arras 2022, eq. 2")
+def region_share(values: ArrayLike, region: ArrayLike) -> float:
+    """Σ_R E⁺ / Σ E⁺ for any region R, such as lungs or heart. NaN for an empty region or a map without positive heat.
+
+    An artefact that is not in the image has no share, rather than a good one.
+    """
+    return relevance_mass(values, region)
+
+
+@metric(
+    "border_share", "Heat on the border", "artefact", direction="lower", range=(0, 1), chance="area", source="Frame of 5 % a side"
+)
+def border_share(values: ArrayLike, width: float = BORDER) -> float:
+    """:func:`region_share` of :func:`border_region`."""
+    return region_share(values, border_region(as_map(values).shape, width))
+
+
+@metric(
+    "text_share", "Heat on burned-in text", "artefact", direction="lower", range=(0, 1), chance="area", source="See text_region"
+)
+def text_share(values: ArrayLike, image: ArrayLike) -> float:
+    """:func:`region_share` of :func:`text_region`; NaN where no text is found."""
+    return region_share(values, text_region(image))
+
+
+@metric(
+    "outside_body_share",
+    "Heat outside the body",
+    "artefact",
+    direction="lower",
+    range=(0, 1),
+    chance="area",
+    source="See outside_body",
+)
+def outside_body_share(values: ArrayLike, image: ArrayLike) -> float:
+    """:func:`region_share` of :func:`outside_body`; NaN where the body fills the image."""
+    return region_share(values, outside_body(image))
+
+
+def border_region(size: Sequence[int], width: float = BORDER) -> Mask:
+    """The frame of an image of ``size``: ``width`` of each side, rounded up to whole pixels."""
+    inner = np.zeros(tuple(size), np.bool_)
+    frame = [int(np.ceil(width * n)) for n in size]
+    inner[tuple(slice(w, max(w, n - w)) for n, w in zip(size, frame))] = True
+    return ~inner
+
+
+def outside_body(image: ArrayLike, dark: float = DARK) -> Mask:
+    """Everything but the body: the largest connected part (8-neighbourhood) of pixels that are not dark, its holes filled.
+
+    Args:
+        image: (H, W) of intensities in any unit, air dark (as a MONOCHROME2 radiograph is shown).
+        dark: a pixel is dark at or below ``min + dark · (99th percentile − min)``.
+
+    Labels and text in the air are outside, too. Lungs stay inside unless the crop opens
+    them to the edge. A constant image is all body: nothing is outside.
+    """
+    grey = _image(image)
+    low, high = float(grey.min()), float(np.percentile(grey, 99))
+    bright = grey > low + dark * (high - low)
+    parts, count = ndimage.label(bright, np.ones((3, 3)))
+    if not count:
+        return np.zeros(grey.shape, np.bool_)
+    largest = 1 + int(np.bincount(parts.reshape(-1))[1:].argmax())
+    return ~np.asarray(ndimage.binary_fill_holes(parts == largest), np.bool_)
+
+
+def text_region(image: ArrayLike) -> Mask:
+    """Where letters or side markers seem to be burned in, by a simple rule; empty where there are none.
+
+    Strokes are pixels whose white top-hat (image − its opening by a square of ``TEXT_STROKE``) is at least ``TEXT_CONTRAST``. A
+    letter is a connected part of them (8-neighbourhood) whose longer side lies within ``TEXT_SIDES`` and which does not touch the
+    edge of the image, as cut-off bright borders do. Letters are widened by ``TEXT_MARGIN``.
+
+    It misses inverted text, letters on white bone and letters cut by the edge, and takes small metal (clips, leads) and now and
+    then the thin end of a bone for text: give a region of your own where that matters.
+    """
+    grey = _image(image)
+    low, high = float(grey.min()), float(grey.max())
+    if high == low:
+        return np.zeros(grey.shape, np.bool_)
+    side = min(grey.shape)
+    relative, stroke, margin = (grey - low) / (high - low), max(3, round(TEXT_STROKE * side)), max(1, round(TEXT_MARGIN * side))
+    hat = relative - ndimage.grey_opening(relative, size=(stroke, stroke))
+    parts, _ = ndimage.label(hat >= TEXT_CONTRAST, np.ones((3, 3)))
+    letters = np.zeros(grey.shape, np.bool_)
+    for number, window in enumerate(ndimage.find_objects(parts), start=1):
+        longer = max(part.stop - part.start for part in window)
+        whole = all(part.start > 0 and part.stop < n for part, n in zip(window, grey.shape))
+        if whole and max(3, TEXT_SIDES[0] * side) <= longer <= TEXT_SIDES[1] * side:
+            letters[window] |= parts[window] == number
+    return np.asarray(ndimage.distance_transform_edt(~letters) <= margin if letters.any() else letters, np.bool_)
+
+
+def _image(image: ArrayLike) -> Floats:
+    grey = np.asarray(image, np.float64)
+    if grey.ndim != 2 or not grey.size or not np.isfinite(grey).all():
+        raise ImageError(
+            f"an image of shape {grey.shape} with {int((~np.isfinite(grey)).sum())} unusable values", "give (H, W), finite"
+        )
+    return grey

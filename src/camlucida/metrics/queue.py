@@ -1,0 +1,181 @@
+"""One queue for the altered images of every metric and method: forwards of one fixed small batch, equal inputs run once."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from camlucida.errors import ModelError, UsageError
+
+Floats = NDArray[np.float64]
+Score = Callable[[Tensor], Tensor]
+"""Model inputs (N, C, *spatial) → (N, S): S numbers an image, such as the logit and the probability of each label."""
+
+Measure = Callable[[Floats], dict[str, Floats]]
+"""Scores (steps, S) → the plan's metrics, (S,) each."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One altered image.
+
+    Attributes:
+        key: what was done, unique within an image: two steps of one image with one key are one forward.
+        make: builds the model input (C, *spatial); may run in another thread.
+    """
+
+    key: Hashable
+    make: Callable[[], Tensor]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a metric asks of one image and map.
+
+    Attributes:
+        image: which image; the plans of one image come one after another.
+        steps: the altered images; the scores come back in this order.
+        measure: makes the metrics of the scores.
+        about: passed through: method, label, whatever the caller wants back.
+    """
+
+    image: Hashable
+    steps: Sequence[Step]
+    measure: Measure
+    about: Hashable = None
+
+
+@dataclass
+class Count:
+    """What a queue has done: ``asked`` steps, ``images`` altered images run, ``forwards`` of the model."""
+
+    asked: int = 0
+    images: int = 0
+    forwards: int = 0
+
+
+@dataclass
+class _Open:
+    """A plan that waits for scores."""
+
+    plan: Plan
+    scores: dict[Hashable, Floats]
+    missing: set[Hashable] = field(default_factory=set)
+
+
+def forwards_needed(plans: Iterable[Plan]) -> int:
+    """Altered images that the plans will run, equal ones once; nothing is built."""
+    return len({(plan.image, step.key) for plan in plans for step in plan.steps})
+
+
+def evaluate(
+    plans: Iterable[Plan], score: Score, batch_size: int = 8, *, workers: int = 0, count: Count | None = None
+) -> Iterator[tuple[Plan, dict[str, Floats]]]:
+    """Run plans through the model; yields each plan with its metrics, in the order given, as soon as its scores are there.
+
+    Memory is bounded: at most ``batch_size`` altered images wait for a forward (and 2 · ``workers`` more are being built);
+    scores are kept for the images that have an open plan, and for the last one.
+
+    Args:
+        plans: in any number; an iterator is read as it is needed. All plans of an image stand together.
+        score: the model, already in evaluation mode; runs under ``torch.no_grad``.
+        batch_size: altered images in one forward, whatever image or metric they belong to.
+        workers: threads that build altered images beside the forwards; 0 builds them in turn.
+        count: filled in as the queue runs.
+
+    Raises:
+        ModelError: ``score`` does not answer (N, S).
+    """
+    if batch_size < 1 or workers < 0:
+        raise UsageError(f"batch size {batch_size}, {workers} workers", "give at least 1, and at least 0")
+    count = Count() if count is None else count
+    waiting: deque[_Open] = deque()
+    batch: list[tuple[dict[Hashable, Floats], Hashable, Tensor]] = []
+    for scores, step, made, opened in _built(plans, workers, count):
+        if opened is not None:
+            waiting.append(opened)
+        if step is not None and made is not None:
+            batch.append((scores, step.key, made))
+        if len(batch) == batch_size:
+            _flush(batch, score, count)
+        yield from _finished(waiting)
+    if batch:
+        _flush(batch, score, count)
+    yield from _finished(waiting)
+
+
+def _flush(batch: list[tuple[dict[Hashable, Floats], Hashable, Tensor]], score: Score, count: Count) -> None:
+    """One forward; every score goes to its image's table."""
+    inputs = torch.stack([made for _, _, made in batch])
+    with torch.no_grad():
+        answer = score(inputs)
+    if answer.ndim != 2 or len(answer) != len(inputs):
+        raise ModelError(
+            f"the scores of {len(inputs)} altered images have shape {tuple(answer.shape)}", "score must answer (N, S)"
+        )
+    count.forwards += 1
+    count.images += len(inputs)
+    for (scores, key, _), row in zip(batch, answer.detach().cpu().double().numpy()):
+        scores[key] = row
+    batch.clear()
+
+
+def _finished(waiting: deque[_Open]) -> Iterator[tuple[Plan, dict[str, Floats]]]:
+    """Plans at the head of the line whose scores are complete."""
+    while waiting and all(key in waiting[0].scores for key in waiting[0].missing):
+        done = waiting.popleft()
+        values = np.stack([done.scores[step.key] for step in done.plan.steps])
+        yield done.plan, done.plan.measure(values)
+
+
+_Item = tuple[dict[Hashable, Floats], Step | None, _Open | None]
+
+
+def _items(plans: Iterable[Plan], count: Count) -> Iterator[_Item]:
+    """(score table of the image, a step to run, the plan it opens); a plan opens with its last new step, or without one."""
+    image: Hashable = None
+    scores: dict[Hashable, Floats] = {}
+    asked: set[Hashable] = set()
+    first = True
+    for plan in plans:
+        if not plan.steps:
+            raise UsageError(f"a plan for {plan.image!r} has no steps")
+        if first or plan.image != image:
+            image, scores, asked, first = plan.image, {}, set(), False
+        count.asked += len(plan.steps)
+        new = {step.key: step for step in plan.steps if step.key not in asked}
+        asked |= set(new)
+        for step in new.values():
+            yield scores, step, None
+        yield scores, None, _Open(plan, scores, {step.key for step in plan.steps})
+
+
+def _built(
+    plans: Iterable[Plan], workers: int, count: Count
+) -> Iterator[tuple[dict[Hashable, Floats], Step | None, Tensor | None, _Open | None]]:
+    """Items with their altered image built, in order; with workers, a few are built ahead."""
+    items = _items(plans, count)
+    if not workers:
+        for scores, step, opened in items:
+            yield scores, step, None if step is None else step.make(), opened
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        ahead: deque[tuple[_Item, Future[Tensor] | None]] = deque()
+
+        def fill() -> None:
+            for item in islice(items, max(0, 2 * workers - len(ahead))):
+                ahead.append((item, None if item[1] is None else pool.submit(item[1].make)))
+
+        fill()
+        while ahead:
+            (scores, step, opened), future = ahead.popleft()
+            yield scores, step, None if future is None else future.result(), opened
+            fill()

@@ -1,0 +1,329 @@
+"""Does the map depend on what the model learnt? Weights are made random, block by block, and the maps compared.
+
+A gate, not a ranking: a method that passes is not thereby good.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import mannwhitneyu
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+
+from camlucida.errors import ModelError, UsageError
+from camlucida.metrics.base import metric
+from camlucida.metrics.statistics import MIN_POSITIVES, excess, pearson
+from camlucida.modelstate import frozen, unwrap
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Explain = Callable[[nn.Module], Sequence[Tensor]]
+"""The model as it is now → one map (*grid) an image, on the layer's own grid."""
+
+Similarity = Callable[[ArrayLike, ArrayLike], float]
+RunningStatistics = Literal["reset", "keep"]
+
+BLOCKS = 6
+NULL_PAIRS = 50
+ALPHA = 0.05
+EMBEDDING_STD = 0.02
+"""Of parameters that are no weight, bias or scale: class tokens, positions, layer scales."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Modules that are randomised together, by dotted path ("" the model itself), the one nearest the logits first."""
+
+    name: str
+    modules: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Randomised:
+    """What the maps look like once a block (cascading: and all before it) is random.
+
+    Attributes:
+        block: the block.
+        similarity: (images,) with the trained model's maps; NaN where a map is constant.
+        dead: (images,) True where the randomised model's map is constant: counted apart, not a similarity of 0.
+        maps: of the randomised model.
+    """
+
+    block: Block
+    similarity: Floats
+    dead: Bools
+    maps: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Outcome of :func:`randomisation_gate`.
+
+    Attributes:
+        passed: p < ``ALPHA``; None where there are too few maps to say.
+        p: one-sided p-value, NaN where ``passed`` is None.
+        similarity, null: means of the two samples.
+        excess: (similarity − null) / (1 − null): 0 or less is what a sane method gives.
+        images: with a similarity.
+    """
+
+    passed: bool | None
+    p: float
+    similarity: float
+    null: float
+    excess: float
+    images: int
+
+
+def blocks(model: nn.Module, inputs: Tensor | tuple[Tensor, ...], count: int = BLOCKS) -> list[Block]:
+    """Modules with parameters of their own, from the logits down, in about ``count`` blocks.
+
+    The order is that of the forward pass (a module called twice counts at its last call; one that never runs, such as the
+    projection inside an attention, goes with its parent). The first block is the last module alone, usually the classifier;
+    the others hold about equally many modules.
+    """
+    if count < 2:
+        raise UsageError(f"{count} blocks", "give 2 or more")
+    model = unwrap(model)
+    fired: dict[str, int] = {}
+    calls = itertools.count()
+    handles = []
+
+    def watch(name: str) -> Callable[..., None]:
+        def note(*_: object) -> None:
+            fired[name] = next(calls)
+
+        return note
+
+    with frozen(model), torch.no_grad():
+        try:
+            for name, module in model.named_modules():
+                handles.append(module.register_forward_pre_hook(watch(name)))
+            model(*(inputs if isinstance(inputs, tuple) else (inputs,)))
+        finally:
+            for handle in handles:
+                handle.remove()
+    own = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    if not own:
+        raise ModelError("the model has no parameters to randomise")
+    top_down = sorted(own, key=lambda name: _call(name, fired), reverse=True)
+    rest = np.array_split(np.array(top_down[1:], object), min(count - 1, max(1, len(top_down) - 1)))
+    groups = [tuple(top_down[:1]), *(tuple(str(name) for name in part) for part in rest if len(part))]
+    return [Block(_title(group), group) for group in groups]
+
+
+@metric(
+    "cascading_randomisation",
+    "Cascading parameter randomisation",
+    "sanity",
+    direction="lower",
+    range=(-1, 1),
+    chance="similarity of maps of different images (not 0)",
+    cost=f"{BLOCKS} maps",
+    source="Adebayo 2018, section 4.1",
+)
+def cascading_randomisation(
+    model: nn.Module,
+    inputs: Tensor | tuple[Tensor, ...],
+    explain: Explain,
+    *,
+    count: int = BLOCKS,
+    seed: int = 0,
+    statistics: RunningStatistics = "reset",
+    similarity: Similarity = pearson,
+) -> list[Randomised]:
+    """Similarity of the maps as more and more blocks, from the logits down, are made random.
+
+    Args:
+        model: restored exactly, bit by bit, afterwards and after an exception.
+        inputs: one batch, to find the order of the modules.
+        explain: called with the trained model once, then after each block.
+        count: of blocks.
+        seed: of the new weights; a module gets the same ones in every mode.
+        statistics: running statistics of normalisation layers in a block: "reset" to mean 0 and variance 1, as
+            ``reset_parameters`` does, or "keep" the trained ones.
+        similarity: of two maps on one grid; Pearson on the native grid unless told.
+    """
+    return _randomised(model, inputs, explain, "cascading", count, seed, statistics, similarity)
+
+
+@metric(
+    "independent_randomisation",
+    "Independent parameter randomisation",
+    "sanity",
+    direction="lower",
+    range=(-1, 1),
+    chance="similarity of maps of different images (not 0)",
+    cost=f"{BLOCKS} maps",
+    source="Adebayo 2018, section 4.2",
+)
+def independent_randomisation(
+    model: nn.Module,
+    inputs: Tensor | tuple[Tensor, ...],
+    explain: Explain,
+    *,
+    count: int = BLOCKS,
+    seed: int = 0,
+    statistics: RunningStatistics = "reset",
+    similarity: Similarity = pearson,
+) -> list[Randomised]:
+    """As :func:`cascading_randomisation`, one block at a time, the others as trained."""
+    return _randomised(model, inputs, explain, "independent", count, seed, statistics, similarity)
+
+
+@metric(
+    "randomisation_gate",
+    "Randomisation test against different images",
+    "sanity",
+    direction="higher",
+    range=(0, 1),
+    chance=f"passes {ALPHA:.0%} of the time at the null's own similarity",
+    cost="none of its own",
+    source="Venkatesh 2024; threshold of Arun 2021",
+)
+def randomisation_gate(similarity: ArrayLike, null: ArrayLike, alpha: float = ALPHA) -> Gate:
+    """Whether maps after randomisation are less alike than maps of different images: one-sided Mann–Whitney test.
+
+    Args:
+        similarity: (images,) or (images, seeds) after randomisation; averaged over the seeds, since those of one image are
+            not independent. NaN (dead maps) is left out.
+        null: (pairs,) from :func:`different_image_null`.
+        alpha: of the test.
+    """
+    values = np.asarray(similarity, np.float64)
+    values = values[:, None] if values.ndim == 1 else values
+    known = ~np.isnan(values)
+    images = known.any(1)
+    after = np.where(known, values, 0)[images].sum(1) / known[images].sum(1)
+    pairs = np.asarray(null, np.float64)
+    pairs = pairs[~np.isnan(pairs)]
+    here, there = (float(x.mean()) if len(x) else float("nan") for x in (after, pairs))
+    beyond = excess(here, there)
+    if min(len(after), len(pairs)) < MIN_POSITIVES:
+        return Gate(None, float("nan"), here, there, beyond, len(after))
+    p = float(mannwhitneyu(after, pairs, alternative="less").pvalue)
+    return Gate(p < alpha, p, here, there, beyond, len(after))
+
+
+def different_image_null(
+    maps: Sequence[Tensor],
+    *,
+    patients: Sequence[Hashable] | None = None,
+    pairs: int = NULL_PAIRS,
+    seed: int = 0,
+    similarity: Similarity = pearson,
+) -> Floats:
+    """Similarity of the trained model's maps of two different images (of different patients, if told): (pairs,) or fewer."""
+    if patients is not None and len(patients) != len(maps):
+        raise UsageError(f"{len(patients)} patients for {len(maps)} maps", "give one a map")
+    rng = np.random.default_rng(seed)
+    kept = rng.choice(len(maps), min(len(maps), 1000), replace=False)  # enough for any number of pairs asked in practice
+    first, second = (kept[side] for side in np.triu_indices(len(kept), 1))
+    if patients is not None:
+        number = {patient: i for i, patient in enumerate(dict.fromkeys(patients))}
+        who = np.array([number[patient] for patient in patients])
+        apart = who[first] != who[second]
+        first, second = first[apart], second[apart]
+    if not len(first):
+        raise UsageError("no two maps of different images", "give two images or more")
+    picked = rng.permutation(len(first))[:pairs]
+    return np.array([similarity(_array(maps[i]), _array(maps[j])) for i, j in zip(first[picked], second[picked])])
+
+
+def _randomised(
+    model: nn.Module,
+    inputs: Tensor | tuple[Tensor, ...],
+    explain: Explain,
+    mode: Literal["cascading", "independent"],
+    count: int,
+    seed: int,
+    statistics: RunningStatistics,
+    similarity: Similarity,
+) -> list[Randomised]:
+    model = unwrap(model)
+    parts = blocks(model, inputs, count)
+    trained = [_array(heat) for heat in explain(model)]
+    results = []
+    with restored(model) as restore:
+        for part in parts:
+            if mode == "independent":
+                restore()
+            for name in part.modules:
+                redraw(model.get_submodule(name), f"{seed}:{name}", statistics)
+            maps = tuple(explain(model))
+            if len(maps) != len(trained):
+                raise UsageError(f"explain gave {len(trained)} maps, then {len(maps)}", "it must explain the same images")
+            alike = np.array([similarity(a, _array(b)) for a, b in zip(trained, maps)])
+            results.append(Randomised(part, alike, np.array([np.ptp(_array(heat)) == 0 for heat in maps]), maps))
+    return results
+
+
+@contextmanager
+def restored(model: nn.Module) -> Iterator[Callable[[], None]]:
+    """Parameters and buffers are as before afterwards, bit by bit, also after an exception; the value restores them at once."""
+    tensors = [*model.parameters(), *model.buffers()]
+    if any(tensor.is_inference() for tensor in tensors):
+        raise ModelError("the model was built under torch.inference_mode()", "build or load it outside that block")
+    saved = [tensor.detach().clone() for tensor in tensors]
+
+    def restore() -> None:
+        with torch.inference_mode(False), torch.no_grad():
+            for tensor, before in zip(tensors, saved):
+                tensor.copy_(before)
+
+    try:
+        yield restore
+    finally:
+        restore()
+
+
+def redraw(module: nn.Module, seed: str, statistics: RunningStatistics = "reset") -> None:
+    """New random values, in place, for the parameters that ``module`` itself owns.
+
+    Weights of two or more axes: N(0, 2 / fan-in) (He 2015), which keeps the scale of activations through ReLU layers, so that
+    maps do not die; biases 0; scales of normalisation layers 1; anything else N(0, 0.02²). The global generator is not used.
+    """
+    generator = torch.Generator().manual_seed(int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=7).digest()))
+    with torch.inference_mode(False), torch.no_grad():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.ndim < 2 and "bias" in name:
+                parameter.zero_()
+            elif parameter.ndim < 2 and "weight" in name:
+                parameter.fill_(1)
+            else:
+                std = (2 / _fan_in(module, parameter)) ** 0.5 if "weight" in name else EMBEDDING_STD
+                parameter.copy_(torch.randn(parameter.shape, generator=generator) * std)
+        if isinstance(module, _NormBase) and statistics == "reset":
+            module.reset_running_stats()
+
+
+def _fan_in(module: nn.Module, weight: Tensor) -> int:
+    transposed = isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
+    return max(1, weight.numel() // weight.shape[1 if transposed else 0])
+
+
+def _call(name: str, fired: dict[str, int]) -> float:
+    """When a module ran; one that did not, just after its nearest ancestor that did."""
+    if name in fired:
+        return fired[name]
+    while name and name not in fired:
+        name = name.rpartition(".")[0]
+    return fired.get(name, -1) + 0.5
+
+
+def _title(modules: tuple[str, ...]) -> str:
+    names = [name or "(the model itself)" for name in modules]
+    return names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+
+
+def _array(heat: Tensor) -> Floats:
+    return np.asarray(heat.detach().cpu().double().numpy())

@@ -1,0 +1,228 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from camlucida.errors import NoEvidenceError, UsageError
+from camlucida.metrics import localisation as m
+from camlucida.metrics.base import METRICS
+
+TRUTH = np.zeros((6, 8), bool)
+TRUTH[1:3, 2:5] = True  # 6 of 48 pixels
+AREA = 6 / 48
+PIXEL = (m.hit, m.tolerant_hit, m.relevance_mass, m.relevance_rank, m.roc_auc, m.average_precision)
+OVERLAP = (m.iou_otsu, m.dice_otsu, m.iou_area_matched)
+ALL = (*PIXEL, m.attention_ratio, m.average_precision_lift, *OVERLAP, m.iou_best)
+seeds = st.integers(0, 2**32 - 1)
+
+
+def drawn(seed, levels=None):
+    rng = np.random.default_rng(seed)
+    values = rng.random((9, 7)) if levels is None else rng.integers(0, levels, (9, 7)).astype(float)
+    truth = rng.random((9, 7)) < rng.uniform(0.05, 0.9)
+    truth[0, 0], truth[8, 6] = True, False
+    return values, truth
+
+
+def test_the_perfect_map():
+    for metric in (*PIXEL, *OVERLAP, m.iou_best):
+        assert metric(TRUTH.astype(float), TRUTH) == pytest.approx(1), metric
+    assert m.attention_ratio(TRUTH, TRUTH) == pytest.approx(1 / AREA)
+    assert m.average_precision_lift(TRUTH, TRUTH) == pytest.approx(1 / AREA)
+
+
+def test_one_pixel_inside_the_truth():
+    values = np.zeros(TRUTH.shape)
+    values[1, 2] = 3
+    assert m.hit(values, TRUTH) == m.relevance_mass(values, TRUTH) == 1
+    tied = 5 / 47  # 5 of the 47 pixels at 0 are inside
+    assert m.relevance_rank(values, TRUTH) == pytest.approx((1 + 5 * tied) / 6)
+    assert m.roc_auc(values, TRUTH) == pytest.approx((1 + 5 * 0.5) / 6)
+    assert m.average_precision(values, TRUTH) == pytest.approx((1 + 5 * AREA) / 6)
+    assert m.iou_otsu(values, TRUTH) == pytest.approx(1 / 6)
+    assert m.dice_otsu(values, TRUTH) == pytest.approx(2 / 7)
+
+
+def test_one_pixel_outside_the_truth_is_tolerated_by_its_distance():
+    values = np.zeros(TRUTH.shape)
+    values[5, 6] = 1  # nearest truth pixel (2, 4): distance √13
+    assert m.hit(values, TRUTH) == m.relevance_mass(values, TRUTH) == m.iou_otsu(values, TRUTH) == 0
+    assert (m.tolerant_hit(values, TRUTH, 3.6), m.tolerant_hit(values, TRUTH, 3.61)) == (0, 1)
+
+
+@pytest.mark.parametrize("level", [0.0, 2.5])
+def test_a_constant_map_scores_chance(level):
+    flat = np.full(TRUTH.shape, level)
+    for metric in (m.hit, m.relevance_rank, m.average_precision):
+        assert metric(flat, TRUTH) == pytest.approx(AREA)
+    assert m.roc_auc(flat, TRUTH) == 0.5
+    assert m.average_precision_lift(flat, TRUTH) == pytest.approx(1)
+    assert m.iou_area_matched(flat, TRUTH) == pytest.approx(AREA / (2 - AREA))
+    assert m.iou_otsu(flat, TRUTH) == m.iou_tuned(flat, TRUTH, 0.5) == m.dice_tuned(flat, TRUTH, 0.0) == 0
+    np.testing.assert_equal(m.relevance_mass(flat, TRUTH), AREA if level else np.nan)
+    np.testing.assert_equal(m.attention_ratio(flat, TRUTH), 1.0 if level else np.nan)
+
+
+def test_an_empty_truth_has_no_score():
+    values, empty = np.random.default_rng(0).random((6, 8)), np.zeros((6, 8), bool)
+    assert all(np.isnan(metric(values, empty)) for metric in ALL)
+    assert np.isnan(m.roc_auc(values, ~empty))
+    assert np.isnan(m.class_specificity(values, TRUTH, empty))
+
+
+def test_negative_heat_does_not_count_as_mass():
+    values = np.where(TRUTH, -5.0, 0.0)
+    values[1, 2], values[5, 5] = 1, 3
+    assert m.relevance_mass(values, TRUTH) == pytest.approx(0.25)
+    assert m.attention_ratio(values, TRUTH) == pytest.approx(0.25 / AREA)
+
+
+def test_a_corner_peak_has_256_maxima():
+    torch = pytest.importorskip("torch")
+    grid = torch.zeros(1, 1, 7, 7)
+    grid[0, 0, 0, 0] = 1
+    large = torch.nn.functional.interpolate(grid, size=(224, 224), mode="bilinear", align_corners=False)[0, 0].numpy()
+    truth = np.zeros((224, 224), bool)
+    truth[8:20, 8:20] = True  # 8×8 of the 16×16 maxima; the first maximum is outside
+    assert (large == large.max()).sum() == 256
+    assert m.hit(large, truth) == 64 / 256
+
+
+def test_thresholds_are_strict_and_on_the_scaled_map():
+    values = np.array([[2.0, 4.0, 6.0]])
+    truth = np.array([[False, False, True]])
+    assert (m.iou_tuned(values, truth, 0.5), m.iou_tuned(values, truth, 0.49)) == (1, 0.5)
+    assert m.dice_tuned(values, truth, 0.49) == pytest.approx(2 / 3)
+
+
+def test_best_iou_over_thresholds():
+    values = np.array([[4.0, 3.0, 2.0, 1.0]])
+    assert m.iou_best(values, np.array([[1, 0, 1, 0]])) == pytest.approx(2 / 3)
+
+
+def test_class_specificity():
+    other = np.zeros_like(TRUTH)
+    other[4:6, 0:3] = True
+    values = TRUTH + 0.5 * other
+    assert m.class_specificity(values, TRUTH, other) == -m.class_specificity(values, other, TRUTH) > 0.3
+    assert m.class_specificity(values, TRUTH, TRUTH) == 0
+
+
+def test_bad_input_is_refused_in_one_line():
+    values = np.ones((6, 8))
+    with pytest.raises(UsageError, match="mask of 8×6 for a map of 6×8"):
+        m.hit(values, TRUTH.T)
+    with pytest.raises(UsageError, match="mask of 8×6 for a map of 6×8"):
+        m.attention_ratio(values, TRUTH.T)
+    with pytest.raises(UsageError, match="4 values"):
+        m.hit(values, TRUTH + 2 * np.eye(6, 8))
+    values[0, 0] = np.nan
+    for metric in ALL:
+        with pytest.raises(NoEvidenceError, match="1 of 48"):
+            metric(values, TRUTH)
+
+
+@given(seeds, st.sampled_from([None, 1, 2, 5]), st.sampled_from([1e-300, 1e-5, 3.0, 1e200]))
+def test_ranges_scale_and_position(seed, levels, factor):
+    values, truth = drawn(seed, levels)
+    kept, kept_truth = values.copy(), truth.copy()
+    order = np.random.default_rng(seed).permutation(values.size)
+    for metric in ALL:
+        score = metric(values, truth)
+        if np.isnan(score):
+            assert not values.any()
+            continue
+        top = METRICS[metric.__name__].range[1] if metric.__name__ in METRICS else 1
+        assert 0 <= score <= (top if top is not None else 1 / truth.mean()) + 1e-12
+        if metric not in (m.iou_otsu, m.dice_otsu):  # 256 levels: the last bit of a product may change a level
+            assert metric(values * factor, truth) == pytest.approx(score, abs=1e-9)
+        if metric is not m.tolerant_hit:
+            moved = metric(values.reshape(-1)[order].reshape(7, 9), truth.reshape(-1)[order].reshape(7, 9))
+            assert moved == pytest.approx(score, abs=1e-9)
+    np.testing.assert_array_equal(values, kept)
+    np.testing.assert_array_equal(truth, kept_truth)
+
+
+@given(seeds, st.sampled_from([None, 2, 5]))
+def test_monotone_change_keeps_rank_metrics(seed, levels):
+    values, truth = drawn(seed, levels)
+    for metric in (m.hit, m.tolerant_hit, m.relevance_rank, m.roc_auc, m.average_precision, m.iou_area_matched, m.iou_best):
+        assert metric(np.exp(values), truth) == pytest.approx(metric(values, truth), abs=1e-12)
+    assert m.roc_auc(-values, truth) == pytest.approx(1 - m.roc_auc(values, truth))
+
+
+@given(seeds, st.sampled_from([None, 2, 5]))
+def test_rank_accuracy_is_the_mean_over_random_tie_breaking(seed, levels):
+    values, truth = drawn(seed, levels)
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(400):
+        order = np.lexsort((rng.random(values.size), -values.reshape(-1)))
+        found.append(truth.reshape(-1)[order[: truth.sum()]].mean())
+    assert m.relevance_rank(values, truth) == pytest.approx(np.mean(found), abs=0.1)
+
+
+@given(seeds, st.sampled_from([None, 2, 5]))
+def test_pixel_curves_equal_scikit_learn(seed, levels):
+    sk = pytest.importorskip("sklearn.metrics")
+    values, truth = drawn(seed, levels)
+    assert m.roc_auc(values, truth) == pytest.approx(sk.roc_auc_score(truth.ravel(), values.ravel()), abs=1e-9)
+    assert m.average_precision(values, truth) == pytest.approx(
+        sk.average_precision_score(truth.ravel(), values.ravel()), abs=1e-9
+    )
+
+
+# ---- boxes ------------------------------------------------------------------------------------------------------------------
+
+
+def test_corloc_takes_the_component_with_the_highest_peak():
+    values = np.zeros((10, 10))
+    values[0:2, 0:2], values[5:9, 5:9] = 1.0, 0.8
+    assert m.corloc(values, [[0, 0, 2, 3]]) == 1  # IoU 4/6
+    assert m.corloc(values, [[0, 0, 3, 3]]) == 0  # IoU 4/9
+    assert m.corloc(values, [[5, 5, 4, 4]]) == 0
+    assert np.isnan(m.corloc(values, []))
+    assert m.corloc(np.zeros((10, 10)), [[5, 5, 4, 4]]) == 0
+
+
+def test_heat_boxes_score_probability_times_mean_heat():
+    values = np.zeros((6, 6))
+    values[0, 0:2], values[4, 4] = [4.0, 2.0], 3.0
+    assert m.heat_boxes(values, 0.5).tolist() == [[0, 0, 2, 1, 0.375], [4, 4, 1, 1, 0.375]]
+    assert m.heat_boxes(-values).shape == (0, 5)
+
+
+def test_max_box_acc_v2_by_hand():
+    values = np.zeros((10, 10))
+    values[2:6, 2:6] = 0.5  # the box at low thresholds
+    values[2:4, 2:6] = 1.0  # the box above one half
+    low = m.box_accuracy(values, [[2, 2, 4, 4]])
+    assert low[49].tolist() == [1, 1, 1]
+    assert low[50].tolist() == [1, 1, 0]  # half the box: IoU 1/2
+    other = m.box_accuracy(values, [[2, 2, 4, 2]])
+    assert m.max_box_acc_v2([low]) == 1
+    # δ .3 and .5: both images right at every level; δ .7: one of two at any level.
+    assert m.max_box_acc_v2([low, other]) == pytest.approx((1 + 1 + 0.5) / 3)
+    assert m.max_box_acc_v2([low, m.box_accuracy(values, [])]) == 1
+    assert np.isnan(m.max_box_acc_v2([m.box_accuracy(values, [])]))
+
+
+def test_box_ap_by_hand():
+    truth = [[[0, 0, 4, 4]], [[0, 0, 4, 4], [6, 6, 2, 2]]]
+    found = [[[0, 0, 4, 4, 0.9], [0, 0, 4, 4, 0.8]], [[0, 0, 4, 2, 0.7]]]
+    # right, double (false), half of the box (right at .5): precision 1, 1/2, 2/3 at recall 1/3, 1/3, 2/3.
+    assert m.box_ap50(found, truth) == pytest.approx(1 / 3 + 2 / 3 / 3)
+    assert m.box_ap30(found, truth) == m.box_ap50(found, truth)
+    assert m.box_ap(found, truth, 0.6) == pytest.approx(1 / 3)
+    assert m.box_ap50([[], []], truth) == 0
+    assert np.isnan(m.box_ap50(found, [[], []]))
+
+
+@given(seeds)
+def test_box_ap_is_a_share_and_ignores_image_order(seed):
+    rng = np.random.default_rng(seed)
+    truth = [rng.uniform(1, 6, (rng.integers(0, 3), 4)) for _ in range(4)]
+    found = [np.c_[rng.uniform(1, 6, (3, 4)), rng.integers(0, 3, 3)] for _ in range(4)]
+    score = m.box_ap30(found, truth)
+    np.testing.assert_allclose(m.box_ap30(found[::-1], truth[::-1]), score)
+    assert np.isnan(score) or 0 <= score <= 1
