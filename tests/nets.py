@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from camlucida.capture import capture, run_logits
+from camlucida.capture import capture, run_output
 from camlucida.modelstate import frozen
 from camlucida.probe import Probe
 
@@ -39,7 +39,7 @@ def probing(net: nn.Module, inputs: Tensor, layer: str, label: int = 1, image: i
         reference = forward.logits[image : image + 1]
 
         def run(*altered: Tensor) -> Tensor:
-            return run_logits(net, altered)
+            return run_output(net, altered)[0]
 
         def score(logits: Tensor) -> Tensor:
             return logits[:, label].reshape(len(logits), -1).mean(1)

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "camlucida"
 CORE = {
     *("errors", "registry", "ops", "geometry", "types", "targets", "capture", "probe", "layers"),
-    *("modelstate", "methods", "families", "engine", "explanation"),
+    *("modelstate", "methods", "families", "engine", "explanation", "outputs"),
 }
 SHELL = {"figures", "report", "job", "demo", "cli", "web"}
 FILES = sorted(ROOT.rglob("*.py"))

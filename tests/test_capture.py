@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from camlucida import explain
-from camlucida.capture import capture, run_logits
+from camlucida.capture import capture, run_output
 from camlucida.errors import LayerError, ModelError, NoEvidenceError
 from camlucida.layers import list_layers, parse_path
 from camlucida.methods import METHODS
@@ -485,13 +485,13 @@ def test_sigmoid_inside_a_captured_container():
         explain(net, nets.images(1, 3, 8, 8), "pixel:1,1", layer="final")
 
 
-def test_run_logits_finds_what_capture_finds():
+def test_run_output_finds_what_capture_finds():
     net, inputs = cnn(final=nn.Sigmoid())
     with frozen(net), torch.no_grad():
         expected = capture(net, (inputs,), ["features"]).logits
-        assert torch.equal(run_logits(net, (inputs,)), expected)
-        assert torch.equal(run_logits(net, (inputs,), "head"), expected)
-        assert torch.equal(run_logits(net, (inputs,), ""), expected.sigmoid())
+        assert torch.equal(run_output(net, (inputs,))[0], expected)
+        assert torch.equal(run_output(net, (inputs,), "head")[0], expected)
+        assert torch.equal(run_output(net, (inputs,), "")[0], expected.sigmoid())
 
 
 def test_logits_from_that_does_not_run():

@@ -111,10 +111,12 @@ def capture(
     return Forward(inputs, output, *watch.logits(output), layers=chosen)
 
 
-def run_logits(model: nn.Module, inputs: tuple[Tensor, ...], logits_from: str | None = None) -> Tensor:
-    """The logits of an unwatched run, found as :func:`capture` finds them."""
+def run_output(model: nn.Module, inputs: tuple[Tensor, ...], logits_from: str | None = None) -> tuple[Tensor, Tensor, str]:
+    """Logits, output and final module of a run without captured layers, found as :func:`capture` finds them."""
     watch = _Watch(model, inputs, [], logits_from, False)
-    return watch.logits(watch.run())[0]
+    output = watch.run()
+    logits, final = watch.logits(output)
+    return logits, output, final
 
 
 def _auto_by_running(model: nn.Module, inputs: tuple[Tensor, ...]) -> LayerRef:

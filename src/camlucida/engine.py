@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from camlucida import __version__
-from camlucida.capture import Forward, capture, run_logits, usable_layers
-from camlucida.errors import ModelError, NoEvidenceError, TargetError, UsageError
+from camlucida.capture import Forward, capture, usable_layers
+from camlucida.errors import NoEvidenceError, TargetError, UsageError
 from camlucida.explanation import Explanation
 from camlucida.geometry import Geometry
 from camlucida.methods import METHODS, Method
-from camlucida.modelstate import frozen, unwrap
+from camlucida.modelstate import frozen
 from camlucida.ops import full
+from camlucida.outputs import Described, Subject, check_numbers, interpret, runner
+from camlucida.outputs import subject as subject_of
 from camlucida.probe import Probe
-from camlucida.targets import Answer, Request, Target, default_request, parse_target
-from camlucida.types import OutputSpec, Scan, Task
+from camlucida.targets import Request, Target, default_request, parse_target
+from camlucida.types import Scan, Task
 
 DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
 """Images in one forward; on a CPU larger batches are slower, not faster."""
-
-
-class Described(Protocol):
-    """A module with its card, as ``load_model`` returns it."""
-
-    @property
-    def module(self) -> nn.Module: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def sha256(self) -> str: ...
-    @property
-    def output_spec(self) -> OutputSpec: ...
 
 
 Inputs = Tensor | tuple[Tensor, ...] | Scan | Sequence[Scan]
@@ -81,20 +69,13 @@ def explain(
     for name, items in (("method", methods), ("layer", layers), ("target", requests)):
         if not items:
             raise UsageError(f"the list of {name}s is empty")
-    subject = _subject(model, task, labels)
+    subject = subject_of(model, task, labels)
     results: list[Explanation] = []
     with frozen(subject.module):
         for batch in _batches(subject.module, inputs, batch_size, truth):
             known = truth[len(batch.done) : len(batch.done) + len(batch.scans)] if truth is not None else None
             results += _explain_batch(subject, batch, known, requests, methods, layers)
     return results
-
-
-@dataclass(frozen=True)
-class _Subject:
-    module: nn.Module
-    spec: OutputSpec
-    provenance: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -105,31 +86,8 @@ class _Batch:
     probe_batch: int
 
 
-def _one_or_more(labels: str | int | Sequence[str | int]) -> tuple[str | int, ...]:
-    return (labels,) if isinstance(labels, (str, int)) else tuple(labels)
-
-
 def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
-
-
-def _subject(model: nn.Module | Described, task: Task | None, labels: Sequence[str] | None) -> _Subject:
-    if isinstance(model, nn.Module):
-        module, spec = unwrap(model), OutputSpec()
-        about: dict[str, Any] = {"name": type(module).__name__, "sha256": None}
-        if labels is None:
-            own = getattr(module, "pathologies", None) or getattr(module, "labels", None)
-            labels = own if isinstance(own, (list, tuple)) and all(isinstance(name, str) for name in own) else None
-    else:
-        module, spec = unwrap(model.module), model.output_spec
-        about = {"name": model.name, "sha256": model.sha256}
-    if task is not None:
-        spec = replace(spec, task=task)
-    if labels is not None:
-        spec = replace(spec, labels=tuple(labels))
-    if spec.task == "regression" and spec.logits_from is None:
-        spec = replace(spec, logits_from="")  # a final sigmoid belongs to the value that is explained
-    return _Subject(module, spec, {"model": about, "camlucida": __version__, "torch": torch.__version__})
 
 
 def _batches(
@@ -189,7 +147,7 @@ def _scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
 
 
 def _explain_batch(
-    subject: _Subject,
+    subject: Subject,
     batch: _Batch,
     truth: Sequence[str | int | Sequence[str | int]] | None,
     requests: Sequence[Request],
@@ -199,7 +157,9 @@ def _explain_batch(
     module, spec = subject.module, subject.spec
     record = any(method.kind == "probe" for method in methods)
     forward = capture(module, batch.tensors, layers, spec.logits_from, record)
-    logits, answers, about = _answers(forward, spec, batch, truth)
+    reading = interpret(forward.logits, forward.output, forward.final, spec, batch.tensors[0])
+    check_numbers(reading, batch.scans)
+    logits, about, answers = reading.logits, reading.about, reading.answers(batch.scans, truth)
     targets = [[target for request in requests for target in request(answer)] for answer in answers]
     scores = [[_score(target, logits[i : i + 1]) for target in targets[i]] for i in range(len(targets))]
     rounds = max(map(len, targets))
@@ -236,7 +196,7 @@ def _explain_batch(
                     with torch.no_grad():
                         raw = method.run(full(captured.activations.detach())).cpu()
                     maps.update({(i, t, m, place): raw[i] for i in range(len(targets)) for t in range(len(targets[i]))})
-    run = _runner(subject, device_type)
+    run = runner(subject, device_type)
     with torch.autocast(device_type, enabled=False), torch.no_grad():
         for m, method in enumerate(methods):
             for place, captured in enumerate(forward.layers):
@@ -264,90 +224,13 @@ def _score(target: Target, logits: Tensor) -> float:
     return float(score)
 
 
-def _runner(subject: _Subject, device_type: str) -> Callable[..., Tensor]:
-    """The model as a function inputs → logits, under the autocast that surrounds ``explain``."""
-    cast_to, enabled = torch.get_autocast_dtype(device_type), torch.is_autocast_enabled(device_type)
-
-    def run(*inputs: Tensor) -> Tensor:
-        with torch.autocast(device_type, cast_to, enabled):
-            return _channels(run_logits(subject.module, inputs, subject.spec.logits_from))
-
-    return run
-
-
-def _channels(output: Tensor) -> Tensor:
-    """(B, C, …), also where a model of one output returns (B,) or, squeezed for one image, a number."""
-    return output.reshape(-1, 1) if output.ndim < 2 else output
-
-
-def _answers(
-    forward: Forward, spec: OutputSpec, batch: _Batch, truth: Sequence[str | int | Sequence[str | int]] | None
-) -> tuple[Tensor, list[Answer], dict[str, Any]]:
-    """Logits (B, C, …), one :class:`Answer` an image, and what to record of how the output was read."""
-    logits, output = full(_channels(forward.logits)), full(_channels(forward.output))
-    if len(logits) != len(batch.scans) or logits.shape[1:] != output.shape[1:]:
-        raise ModelError(
-            f"for {len(batch.scans)} images the model returned {tuple(output.shape)} and logits {tuple(logits.shape)}",
-            "the first axis of the output must be the image, the second the label",
-        )
-    task = spec.task or _task_of(logits, batch.tensors[0], forward.final)
-    dense = logits.ndim == batch.tensors[0].ndim
-    if dense != (task == "segmentation"):
-        raise ModelError(f"the task is {task}, and the model's output has shape {tuple(output.shape)}", "correct the task")
-    count = logits.shape[1]
-    labels = spec.labels or (("output",) if task == "regression" and count == 1 else tuple(str(i) for i in range(count)))
-    if task == "binary" and count == 1 and not spec.labels:
-        labels = ("positive",)
-    if len(labels) != count and not (task == "binary" and count == 1 and len(labels) == 2):
-        raise ModelError(f"the model has {count} outputs and {len(labels)} labels", "give one label an output, in order")
-    named = [i for i, name in enumerate(labels[:count]) if name]
-    for scan, numbers in zip(batch.scans, logits[:, named]):
-        if bool(numbers.isnan().any()):
-            raise ModelError(f"{scan.id}: the model's output is not a number", "look for NaN or huge values in the image")
-    stripped = forward.final != ""
-    given = stripped or spec.output == "probabilities"
-    probabilities: Tensor | None = None
-    if task != "regression":
-        shown = output.exp() if forward.final == "LogSoftmax" else output
-        one_each = task == "multilabel" or count == 1
-        probabilities = shown if given else (logits.sigmoid() if one_each else logits.softmax(1))
-        probabilities = probabilities.detach()
-    kind = "value" if task == "regression" else "probability" if given and not stripped else "logit"
-    about = {"score_kind": kind, "task": task, "task_from": "given" if spec.task else "the output's shape"}
-    if stripped:
-        about["logits_from"] = forward.final
-    answers = [
-        Answer(
-            logits[i].detach(),
-            None if probabilities is None else probabilities[i],
-            task,
-            labels,
-            scan.geometry,
-            _one_or_more(truth[i]) if truth is not None else None,
-        )
-        for i, scan in enumerate(batch.scans)
-    ]
-    return logits, answers, about
-
-
-def _task_of(logits: Tensor, images: Tensor, final: str) -> Task:
-    """A guess from the output alone, recorded as such."""
-    if logits.ndim == images.ndim:
-        return "segmentation"
-    if logits.ndim != 2:
-        raise TargetError(f"the model's output has shape {tuple(logits.shape)}", "wrap it so that forward returns (B, C)")
-    if logits.shape[1] == 1:
-        return "binary"
-    return "multilabel" if final == "Sigmoid" else "multiclass"
-
-
 def _unit(method: Method, about: Mapping[str, Any]) -> str:
     """Of the map: "logit", "probability" or "value" for a method in score units, else what the method says."""
     return str(about["score_kind"]) if method.unit == "score" else method.unit
 
 
 def _collect(
-    subject: _Subject,
+    subject: Subject,
     batch: _Batch,
     forward: Forward,
     scores: Sequence[Sequence[float]],
@@ -392,4 +275,5 @@ def _collect(
                             "unit": _unit(method, about),
                         }
                         | {"preprocessing": list(scan.preprocessing), "source": scan.source},
+                        explained=target,
                     )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camlucida.ops import resize
+from camlucida.targets import Target
 from camlucida.types import Scan
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Explanation:
         scan: the image that was explained.
         empty_reason: why there is no evidence, "" if there is some.
         provenance: model, versions, preprocessing, kind of score, cost class: what it takes to get this map again.
+        explained: the function logits → score; None for a map that was read from a file.
     """
 
     raw: Tensor
@@ -45,6 +47,7 @@ class Explanation:
     scan: Scan
     empty_reason: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+    explained: Target | None = field(default=None, repr=False, compare=False)
 
     @property
     def grid(self) -> tuple[int, ...]:

@@ -80,6 +80,17 @@ class Region:
         return logits[:, self.channel][:, self.mask].mean(1)
 
 
+def probability_of(target: Target, probabilities: Tensor | None) -> Tensor:
+    """What the model says of ``target``: probabilities (B, C, …) → (B,); NaN where it has none (a regression, a difference)."""
+    if probabilities is not None and isinstance(target, Region):
+        return probabilities[:, target.channel][:, target.mask].mean(1)
+    if probabilities is not None and isinstance(target, Label):
+        p = probabilities[:, target.index]
+        return p if target.sign > 0 else 1 - p
+    count = 0 if probabilities is None else len(probabilities)
+    return torch.full((count,), torch.nan)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the model answered for one image, and what it means.

@@ -1,0 +1,183 @@
+"""What a model's output means: its task, labels, logits and probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from camlucida import __version__
+from camlucida.capture import run_output
+from camlucida.errors import ModelError, TargetError
+from camlucida.modelstate import unwrap
+from camlucida.ops import full
+from camlucida.targets import Answer
+from camlucida.types import OutputSpec, Scan, Task
+
+
+class Described(Protocol):
+    """A module with its card, as ``load_model`` returns it."""
+
+    @property
+    def module(self) -> nn.Module: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def sha256(self) -> str: ...
+    @property
+    def output_spec(self) -> OutputSpec: ...
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that is asked: the plain module, what is known of its output, and what to record of it."""
+
+    module: nn.Module
+    spec: OutputSpec
+    provenance: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An output as it is understood.
+
+    Attributes:
+        logits: (B, C) or (B, C, *spatial): the logits where the model has any, else its output; in the model's graph.
+        probabilities: same shape, no graph; None for a regression.
+        task: given, or taken from the output's shape.
+        labels: a name an output channel (both names of a single-logit binary model).
+        about: for the record: kind of score, task, where both come from.
+    """
+
+    logits: Tensor
+    probabilities: Tensor | None
+    task: Task
+    labels: tuple[str, ...]
+    about: dict[str, Any]
+
+    def answers(self, scans: Sequence[Scan], truth: Sequence[str | int | Sequence[str | int]] | None = None) -> list[Answer]:
+        """One :class:`Answer` an image, with the labels that are true of it, if known."""
+        logits = self.logits.detach()
+        p = self.probabilities
+        return [
+            Answer(
+                logits[i],
+                None if p is None else p[i],
+                self.task,
+                self.labels,
+                scan.geometry,
+                _one_or_more(truth[i]) if truth is not None else None,
+            )
+            for i, scan in enumerate(scans)
+        ]
+
+
+def subject(model: nn.Module | Described, task: Task | None = None, labels: Sequence[str] | None = None) -> Subject:
+    """A bare module or a loaded model, with what the caller knows of its output."""
+    if isinstance(model, nn.Module):
+        module, spec = unwrap(model), OutputSpec()
+        about: dict[str, Any] = {"name": type(module).__name__, "sha256": None}
+        if labels is None:
+            own = getattr(module, "pathologies", None) or getattr(module, "labels", None)
+            labels = own if isinstance(own, (list, tuple)) and all(isinstance(name, str) for name in own) else None
+    else:
+        module, spec = unwrap(model.module), model.output_spec
+        about = {"name": model.name, "sha256": model.sha256}
+    if task is not None:
+        spec = replace(spec, task=task)
+    if labels is not None:
+        spec = replace(spec, labels=tuple(labels))
+    if spec.task == "regression" and spec.logits_from is None:
+        spec = replace(spec, logits_from="")  # a final sigmoid belongs to the value that is explained
+    return Subject(module, spec, {"model": about, "camlucida": __version__, "torch": torch.__version__})
+
+
+def read(asked: Subject, inputs: Tensor) -> Reading:
+    """Run the model on inputs (B, C, *spatial) and read its output."""
+    logits, output, final = run_output(asked.module, (inputs,), asked.spec.logits_from)
+    return interpret(logits, output, final, asked.spec, inputs)
+
+
+def interpret(logits: Tensor, output: Tensor, final: str, spec: OutputSpec, images: Tensor) -> Reading:
+    """Read one forward pass.
+
+    Args:
+        logits, output, final: as :class:`camlucida.capture.Forward` has them.
+        spec: what is known beforehand.
+        images: the inputs (B, C, *spatial).
+
+    Raises:
+        ModelError: the output fits neither the images, nor the task, nor the labels.
+        TargetError: the output is neither (B, C) nor dense.
+    """
+    logits, output = full(_channels(logits)), full(_channels(output))
+    if len(logits) != len(images) or logits.shape[1:] != output.shape[1:]:
+        raise ModelError(
+            f"for {len(images)} images the model returned {tuple(output.shape)} and logits {tuple(logits.shape)}",
+            "the first axis of the output must be the image, the second the label",
+        )
+    task = spec.task or _task_of(logits, images, final)
+    dense = logits.ndim == images.ndim
+    if dense != (task == "segmentation"):
+        raise ModelError(f"the task is {task}, and the model's output has shape {tuple(output.shape)}", "correct the task")
+    count = logits.shape[1]
+    labels = spec.labels or (("output",) if task == "regression" and count == 1 else tuple(str(i) for i in range(count)))
+    if task == "binary" and count == 1 and not spec.labels:
+        labels = ("positive",)
+    if len(labels) != count and not (task == "binary" and count == 1 and len(labels) == 2):
+        raise ModelError(f"the model has {count} outputs and {len(labels)} labels", "give one label an output, in order")
+    stripped = final != ""
+    given = stripped or spec.output == "probabilities"
+    probabilities: Tensor | None = None
+    if task != "regression":
+        shown = output.exp() if final == "LogSoftmax" else output
+        one_each = task == "multilabel" or count == 1
+        probabilities = shown if given else (logits.sigmoid() if one_each else logits.softmax(1))
+        probabilities = probabilities.detach()
+    kind = "value" if task == "regression" else "probability" if given and not stripped else "logit"
+    about = {"score_kind": kind, "task": task, "task_from": "given" if spec.task else "the output's shape"}
+    if stripped:
+        about["logits_from"] = final
+    return Reading(logits, probabilities, task, labels, about)
+
+
+def check_numbers(reading: Reading, scans: Sequence[Scan]) -> None:
+    """ModelError for an image whose output is NaN, in any label that has trained weights."""
+    named = [i for i, name in enumerate(reading.labels[: reading.logits.shape[1]]) if name]
+    for scan, numbers in zip(scans, reading.logits[:, named]):
+        if bool(numbers.isnan().any()):
+            raise ModelError(f"{scan.id}: the model's output is not a number", "look for NaN or huge values in the image")
+
+
+def runner(asked: Subject, device_type: str) -> Callable[..., Tensor]:
+    """The model as a function inputs → logits, under the autocast that surrounds the caller."""
+    cast_to, enabled = torch.get_autocast_dtype(device_type), torch.is_autocast_enabled(device_type)
+
+    def run(*inputs: Tensor) -> Tensor:
+        with torch.autocast(device_type, cast_to, enabled):
+            return _channels(run_output(asked.module, inputs, asked.spec.logits_from)[0])
+
+    return run
+
+
+def _channels(output: Tensor) -> Tensor:
+    """(B, C, …), also where a model of one output returns (B,) or, squeezed for one image, a number."""
+    return output.reshape(-1, 1) if output.ndim < 2 else output
+
+
+def _one_or_more(labels: str | int | Sequence[str | int]) -> tuple[str | int, ...]:
+    return (labels,) if isinstance(labels, (str, int)) else tuple(labels)
+
+
+def _task_of(logits: Tensor, images: Tensor, final: str) -> Task:
+    """A guess from the output alone, recorded as such."""
+    if logits.ndim == images.ndim:
+        return "segmentation"
+    if logits.ndim != 2:
+        raise TargetError(f"the model's output has shape {tuple(logits.shape)}", "wrap it so that forward returns (B, C)")
+    if logits.shape[1] == 1:
+        return "binary"
+    return "multilabel" if final == "Sigmoid" else "multiclass"
