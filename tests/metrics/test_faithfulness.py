@@ -32,7 +32,7 @@ NO_MAP = [name for name in ALL if name != "adcc"]
 def linear(weights):
     """Scores (logit, logit / 10 as a stand-in for a probability) of a linear model."""
 
-    def score(x):
+    def score(x, images=None):
         logit = (x.double() * weights).flatten(1).sum(1)
         return torch.stack([logit, logit / 10], 1)
 
@@ -41,8 +41,8 @@ def linear(weights):
 
 def run(case, names, score, batch_size=5, coherency=None, count=None):
     found = {}
-    for _, part in evaluate(plans(case, names, coherency), score, batch_size, count=count):
-        found |= part
+    for done in evaluate(plans(case, names, coherency), score, batch_size, count=count):
+        found |= done.metrics
     return found
 
 
@@ -107,8 +107,12 @@ def test_curves_by_hand():
     weights = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]).double()
     one = case(weights[0], torch.ones(1, 2, 2).double())
     found = {}
-    for _, part in evaluate([faith.curves_plan(one, ["insertion", "deletion", "pixel_flipping"], 4)], linear(weights)):
-        found |= part
+    (done,) = evaluate([faith.curves_plan(one, ["insertion", "deletion", "pixel_flipping"], 4)], linear(weights))
+    found = done.metrics
+    assert [(share, done.scores[step, 0]) for share, step in done.plan.curves["deletion"]] == [
+        *((0, 10), (0.25, 6), (0.5, 3), (0.75, 1), (1, 0))
+    ]
+    assert [share for share, _ in done.plan.curves["insertion"]] == [0, 0.25, 0.5, 0.75, 1]
     assert found["deletion"] == pytest.approx([(10 / 2 + 6 + 3 + 1) / 4, 1.5 / 4])
     assert found["insertion"] == pytest.approx([10, 1])
     assert found["pixel_flipping"] == pytest.approx([(0 + 4 + 7 + 9 + 10) / 5, 3 / 5])
@@ -119,9 +123,11 @@ def test_cells_by_hand():
     native = torch.tensor([[4.0, 3.0], [2.0, 1.0]])
     image = native.repeat_interleave(2, 0).repeat_interleave(2, 1)[None].double() / 4
     plan = faith.cells_plan(case(native, image), 4, "black")
-    ((_, found),) = evaluate([plan], linear(torch.ones(1, 4, 4)))
+    (found,) = (done.metrics for done in evaluate([plan], linear(torch.ones(1, 4, 4))))
     assert found["cell_insertion_deletion"] == pytest.approx([(4 + 7 + 9 + 5) / 4 - (5 + 6 + 3 + 1) / 4, 0.25])
-    ((_, reverse),) = evaluate([faith.cells_plan(case(-native, image), 4, "black")], linear(torch.ones(1, 4, 4)))
+    (reverse,) = (
+        done.metrics for done in evaluate([faith.cells_plan(case(-native, image), 4, "black")], linear(torch.ones(1, 4, 4)))
+    )
     assert reverse["cell_insertion_deletion"] == pytest.approx(-found["cell_insertion_deletion"])
 
 
@@ -131,13 +137,13 @@ def test_road_of_a_one_pixel_map_by_hand():
     image[0, 2, 2] = 1
     native = image[0].float()
     plan = faith.road_plan(case(native, image), (0.04, 0.2), noise=0)
-    ((_, found),) = evaluate([plan], linear(image))
+    (found,) = (done.metrics for done in evaluate([plan], linear(image)))
     assert found["road_morf"] == pytest.approx([-1, -0.1])
     assert found["road_lerf"] == pytest.approx([0, 0])
     assert found["road"] == pytest.approx([0.5, 0.05])
     wrong = native.clone()
     wrong[2, 2], wrong[0, 0] = -1, 0
-    ((_, worst),) = evaluate([faith.road_plan(case(wrong, image), (0.04,), noise=0)], linear(image))
+    (worst,) = (done.metrics for done in evaluate([faith.road_plan(case(wrong, image), (0.04,), noise=0)], linear(image)))
     assert worst["road"] == pytest.approx([-0.5, -0.05])
 
 
@@ -213,7 +219,7 @@ def test_two_methods_with_one_map_cost_one():
 def test_alterations_happen_before_the_models_normalisation():
     image, native = noise(1, 12, 12), noise(3, 3, seed=1)
     score = linear(noise(1, 12, 12, seed=3))
-    shift = run(case(native, image, lambda x: (x - 0.5) / 0.2), NO_MAP, lambda x: score(x * 0.2 + 0.5))
+    shift = run(case(native, image, lambda x: (x - 0.5) / 0.2), NO_MAP, lambda x, images: score(x * 0.2 + 0.5))
     plain = run(case(native, image), NO_MAP, score)
     for name in NO_MAP:
         np.testing.assert_allclose(shift[name], plain[name], atol=1e-9)
@@ -298,7 +304,7 @@ class FixedMap:
 
 
 def probabilities(net, label=1):
-    def score(x):
+    def score(x, images=None):
         logits = net(x)
         return torch.stack([logits[:, label], logits.sigmoid()[:, label]], 1)
 
@@ -321,7 +327,10 @@ def test_average_drop_and_increase_against_torchcam(seed):
 def test_insertion_and_deletion_against_torchcam(steps):
     net, image, heat = small_net(), noise(1, 32, 32), noise(32, 32, seed=3)
     subject = Subject("image", image, (False, True))
-    ((_, found),) = evaluate([faith.curves_plan(Case(subject, heat), ["insertion", "deletion"], steps)], probabilities(net))
+    (found,) = (
+        done.metrics
+        for done in evaluate([faith.curves_plan(Case(subject, heat), ["insertion", "deletion"], steps)], probabilities(net))
+    )
     for baseline, name in ((None, "deletion"), (lambda _: subject.filled("blur")[None], "insertion")):
         theirs = DeletionInsertionMetric(FixedMap(net, heat), torch.sigmoid, steps=steps, baseline=baseline)
         theirs.update(image[None], 1)
@@ -344,12 +353,12 @@ def test_road_against_grad_cam(channels):
     inner = small_net()
     net = nn.Sequential(Mean(), inner).double()
 
-    def score(x):
+    def score(x, images=None):
         return net(x)[:, 1:]
 
     shares = (0.2, 0.4, 0.6, 0.8)
     plan = faith.road_plan(Case(Subject("image", image, (False,)), heat), shares, noise=0)
-    ((_, found),) = evaluate([plan], score)
+    (found,) = (done.metrics for done in evaluate([plan], score))
     cams = heat.numpy()[None]
 
     def theirs(remove):

@@ -27,7 +27,7 @@ class Model:
     def __init__(self):
         self.sizes, self.seen = [], []
 
-    def __call__(self, x):
+    def __call__(self, x, images):
         assert not torch.is_grad_enabled()
         self.sizes.append(len(x))
         self.seen += x[:, 0, 0].tolist()
@@ -40,9 +40,11 @@ def test_scores_go_back_where_they_came_from(workers, batch_size):
     plans = [plan(image, [10.0 * image + k for k in range(image % 3 + 1)], about=f"m{image}") for image in range(7)]
     model, count = Model(), Count()
     results = list(evaluate(plans, model, batch_size, workers=workers, count=count))
-    assert [done.about for done, _ in results] == [f"m{image}" for image in range(7)]
-    for done, found in results:
-        expected = np.array([[step.key, -step.key] for step in done.steps])
+    assert [done.plan.about for done in results] == [f"m{image}" for image in range(7)]
+    for done in results:
+        found = done.metrics
+        expected = np.array([[step.key, -step.key] for step in done.plan.steps])
+        assert done.scores.tolist() == expected.tolist()
         assert found["all"].tolist() == expected.tolist()
         assert found["sum"].tolist() == expected.sum(0).tolist()
     asked = sum(len(p.steps) for p in plans)
@@ -59,7 +61,7 @@ def test_equal_steps_of_an_image_run_once(workers):
         plan("b", [5, 6], ["original", "black"]),
     ]
     model, count = Model(), Count()
-    results = [found["sum"][0] for _, found in evaluate(plans, model, 2, workers=workers, count=count)]
+    results = [done.metrics["sum"][0] for done in evaluate(plans, model, 2, workers=workers, count=count)]
     assert results == [6, 13, 4, 11]
     assert sorted(model.seen) == [1, 2, 3, 5, 6, 9]
     assert (count.asked, count.images) == (10, 6)
@@ -68,7 +70,7 @@ def test_equal_steps_of_an_image_run_once(workers):
 
 def test_a_plan_that_names_one_key_twice():
     (done,) = evaluate([plan("a", [4, 4, 1], ["k", "k", "l"])], Model(), 8)
-    assert done[1]["all"][:, 0].tolist() == [4, 4, 1]
+    assert done.metrics["all"][:, 0].tolist() == [4, 4, 1]
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -116,8 +118,8 @@ def test_errors_reach_the_caller(workers):
 
     with pytest.raises(ZeroDivisionError):
         list(evaluate([Plan("a", (Step("k", broken),), lambda s: {})], Model(), workers=workers))
-    with pytest.raises(ModelError, match=r"\(N, S\)"):
-        list(evaluate([plan("a", [1.0])], lambda x: x[:, 0, 0], workers=workers))
+    with pytest.raises(ModelError, match="N times"):
+        list(evaluate([plan("a", [1.0])], lambda x, images: x[:, 0, 0], workers=workers))
     with pytest.raises(UsageError, match="no steps"):
         list(evaluate([plan("a", [])], Model(), workers=workers))
     with pytest.raises(UsageError):

@@ -6,7 +6,7 @@ them, never for argmax accuracy. The registered functions are the arithmetic; :f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -226,7 +226,9 @@ def curves_plan(case: Case, names: Iterable[str], steps: int = CURVE_STEPS) -> P
         found |= {"deletion": deletion(gone, shares)} if "deletion" in wanted else {}
         return found | ({"pixel_flipping": pixel_flipping(gone)} if "pixel_flipping" in wanted else {})
 
-    return _plan(case, deleting + inserting, measure)
+    curves = {"deletion": list(zip(shares, range(len(deleting))))} if deleting else {}
+    curves |= {"insertion": list(zip(shares, range(len(deleting), len(deleting) + len(inserting))))} if inserting else {}
+    return _plan(case, deleting + inserting, measure, curves)
 
 
 def cells_plan(case: Case, steps: int = CELL_STEPS, fill: Fill = "strong blur") -> Plan:
@@ -240,7 +242,11 @@ def cells_plan(case: Case, steps: int = CELL_STEPS, fill: Fill = "strong blur") 
         found = cell_insertion_deletion(s[len(counts) :], s[: len(counts)], shares)
         return {"cell_insertion_deletion": found}
 
-    return _plan(case, deleting + inserting, measure)
+    curves = {
+        "cell_deletion": list(zip(shares, range(len(counts)))),
+        "cell_insertion": list(zip(shares, range(len(counts), 2 * len(counts)))),
+    }
+    return _plan(case, deleting + inserting, measure, curves)
 
 
 def road_plan(case: Case, shares: Sequence[float] = ROAD_SHARES, noise: float = NOISE) -> Plan:
@@ -257,7 +263,12 @@ def road_plan(case: Case, shares: Sequence[float] = ROAD_SHARES, noise: float = 
         original, morf, lerf = s[0], s[1 : 1 + len(shares)], s[1 + len(shares) :]
         return {"road": road(morf, lerf), "road_morf": road_morf(original, morf), "road_lerf": road_lerf(original, lerf)}
 
-    return _plan(case, [_original(case), *most, *least], measure)
+    altered = [0.0, *shares]
+    curves = {
+        "road_morf": list(zip(altered, range(len(altered)))),
+        "road_lerf": list(zip(altered, [0, *range(len(altered), len(altered) + len(shares))])),
+    }
+    return _plan(case, [_original(case), *most, *least], measure, curves)
 
 
 GROUPS: dict[str, tuple[str, ...]] = {
@@ -299,8 +310,13 @@ def fake_cam(grid: Sequence[int]) -> Tensor:
     return heat
 
 
-def _plan(case: Case, steps: Sequence[Step], measure: Callable[[Floats], dict[str, Floats]]) -> Plan:
-    return Plan(case.subject.id, tuple(steps), measure, case.about)
+def _plan(
+    case: Case,
+    steps: Sequence[Step],
+    measure: Callable[[Floats], dict[str, Floats]],
+    curves: Mapping[str, Sequence[tuple[float, int]]] | None = None,
+) -> Plan:
+    return Plan(case.subject.id, tuple(steps), measure, case.about, curves or {})
 
 
 def _original(case: Case) -> Step:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,8 +16,9 @@ from torch import Tensor
 from camlucida.errors import ModelError, UsageError
 
 Floats = NDArray[np.float64]
-Score = Callable[[Tensor], Tensor]
-"""Model inputs (N, C, *spatial) → (N, S): S numbers an image, such as the logit and the probability of each label."""
+Score = Callable[[Tensor, Sequence[Hashable]], Sequence[Tensor]]
+"""Model inputs (N, C, *spatial) and the image each was made from → N tensors (S,): S numbers an altered image, such as the
+logit and the probability of each label; S may differ from image to image."""
 
 Measure = Callable[[Floats], dict[str, Floats]]
 """Scores (steps, S) → the plan's metrics, (S,) each."""
@@ -45,12 +46,23 @@ class Plan:
         steps: the altered images; the scores come back in this order.
         measure: makes the metrics of the scores.
         about: passed through: method, label, whatever the caller wants back.
+        curves: name → (altered share of the image, step) of each point: scores that are worth drawing.
     """
 
     image: Hashable
     steps: Sequence[Step]
     measure: Measure
     about: Hashable = None
+    curves: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A plan with its metrics, (S,) each, and the scores (steps, S) they were made of."""
+
+    plan: Plan
+    metrics: dict[str, Floats]
+    scores: Floats
 
 
 @dataclass
@@ -63,11 +75,19 @@ class Count:
 
 
 @dataclass
+class _Scores:
+    """Of one image: what was done to it → (S,)."""
+
+    image: Hashable
+    of: dict[Hashable, Floats] = field(default_factory=dict)
+
+
+@dataclass
 class _Open:
     """A plan that waits for scores."""
 
     plan: Plan
-    scores: dict[Hashable, Floats]
+    scores: _Scores
     missing: set[Hashable] = field(default_factory=set)
 
 
@@ -78,7 +98,7 @@ def forwards_needed(plans: Iterable[Plan]) -> int:
 
 def evaluate(
     plans: Iterable[Plan], score: Score, batch_size: int = 8, *, workers: int = 0, count: Count | None = None
-) -> Iterator[tuple[Plan, dict[str, Floats]]]:
+) -> Iterator[Done]:
     """Run plans through the model; yields each plan with its metrics, in the order given, as soon as its scores are there.
 
     Memory is bounded: at most ``batch_size`` altered images wait for a forward (and 2 · ``workers`` more are being built);
@@ -92,13 +112,13 @@ def evaluate(
         count: filled in as the queue runs.
 
     Raises:
-        ModelError: ``score`` does not answer (N, S).
+        ModelError: ``score`` does not answer N times (S,).
     """
     if batch_size < 1 or workers < 0:
         raise UsageError(f"batch size {batch_size}, {workers} workers", "give at least 1, and at least 0")
     count = Count() if count is None else count
     waiting: deque[_Open] = deque()
-    batch: list[tuple[dict[Hashable, Floats], Hashable, Tensor]] = []
+    batch: list[tuple[_Scores, Hashable, Tensor]] = []
     for scores, step, made, opened in _built(plans, workers, count):
         if opened is not None:
             waiting.append(opened)
@@ -112,44 +132,41 @@ def evaluate(
     yield from _finished(waiting)
 
 
-def _flush(batch: list[tuple[dict[Hashable, Floats], Hashable, Tensor]], score: Score, count: Count) -> None:
+def _flush(batch: list[tuple[_Scores, Hashable, Tensor]], score: Score, count: Count) -> None:
     """One forward; every score goes to its image's table."""
     inputs = torch.stack([made for _, _, made in batch])
     with torch.no_grad():
-        answer = score(inputs)
-    if answer.ndim != 2 or len(answer) != len(inputs):
-        raise ModelError(
-            f"the scores of {len(inputs)} altered images have shape {tuple(answer.shape)}", "score must answer (N, S)"
-        )
+        answer = score(inputs, [scores.image for scores, _, _ in batch])
+    if len(answer) != len(inputs) or any(row.ndim != 1 for row in answer):
+        shapes = [tuple(row.shape) for row in answer]
+        raise ModelError(f"the scores of {len(inputs)} altered images have shapes {shapes}", "score must answer N times (S,)")
     count.forwards += 1
     count.images += len(inputs)
-    for (scores, key, _), row in zip(batch, answer.detach().cpu().double().numpy()):
-        scores[key] = row
+    for (scores, key, _), row in zip(batch, answer):
+        scores.of[key] = row.detach().cpu().double().numpy()
     batch.clear()
 
 
-def _finished(waiting: deque[_Open]) -> Iterator[tuple[Plan, dict[str, Floats]]]:
+def _finished(waiting: deque[_Open]) -> Iterator[Done]:
     """Plans at the head of the line whose scores are complete."""
-    while waiting and all(key in waiting[0].scores for key in waiting[0].missing):
+    while waiting and all(key in waiting[0].scores.of for key in waiting[0].missing):
         done = waiting.popleft()
-        values = np.stack([done.scores[step.key] for step in done.plan.steps])
-        yield done.plan, done.plan.measure(values)
+        values = np.stack([done.scores.of[step.key] for step in done.plan.steps])
+        yield Done(done.plan, done.plan.measure(values), values)
 
 
-_Item = tuple[dict[Hashable, Floats], Step | None, _Open | None]
+_Item = tuple[_Scores, Step | None, _Open | None]
 
 
 def _items(plans: Iterable[Plan], count: Count) -> Iterator[_Item]:
     """(score table of the image, a step to run, the plan it opens); a plan opens with its last new step, or without one."""
-    image: Hashable = None
-    scores: dict[Hashable, Floats] = {}
+    scores: _Scores | None = None
     asked: set[Hashable] = set()
-    first = True
     for plan in plans:
         if not plan.steps:
             raise UsageError(f"a plan for {plan.image!r} has no steps")
-        if first or plan.image != image:
-            image, scores, asked, first = plan.image, {}, set(), False
+        if scores is None or plan.image != scores.image:
+            scores, asked = _Scores(plan.image), set()
         count.asked += len(plan.steps)
         new = {step.key: step for step in plan.steps if step.key not in asked}
         asked |= set(new)
@@ -160,7 +177,7 @@ def _items(plans: Iterable[Plan], count: Count) -> Iterator[_Item]:
 
 def _built(
     plans: Iterable[Plan], workers: int, count: Count
-) -> Iterator[tuple[dict[Hashable, Floats], Step | None, Tensor | None, _Open | None]]:
+) -> Iterator[tuple[_Scores, Step | None, Tensor | None, _Open | None]]:
     """Items with their altered image built, in order; with workers, a few are built ahead."""
     items = _items(plans, count)
     if not workers:
