@@ -69,12 +69,14 @@ class Region:
     Attributes:
         channel: of the output.
         mask: bool (*spatial) on the output's grid.
+        label: whose channel it is.
     """
 
     channel: int
     name: str
     mask: Tensor = field(repr=False)
     probability: float | None = None
+    label: str = ""
 
     def __call__(self, logits: Tensor) -> Tensor:
         return logits[:, self.channel][:, self.mask].mean(1)
@@ -267,7 +269,7 @@ def region_target(answer: Answer, channel: int, name: str, mask: Tensor) -> Regi
             f"the region {name!r} is empty: the model predicts no such pixel here", "give another label, pixel or mask"
         )
     p = None if answer.probabilities is None else float(answer.probabilities[channel][mask].mean())
-    return Region(channel, name, mask, p)
+    return Region(channel, name, mask, p, answer.labels[channel])
 
 
 def given_mask(mask: Tensor, label: str | int = 0) -> Request:

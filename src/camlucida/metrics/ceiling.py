@@ -119,6 +119,27 @@ def shifted_chance(metric: Score, values: ArrayLike, truth: ArrayLike, positions
     return float(np.mean(known)) if known else float("nan")
 
 
+def shifted_overlap(found: Mask, truth: ArrayLike, positions: int = SHIFTS) -> tuple[float, float]:
+    """Mean IoU and mean Dice of a predicted mask against the truth moved elsewhere: :func:`shifted_chance` for a fixed mask.
+
+    Only the truth's bounding box is looked at, so that large images cost little. NaN as there.
+    """
+    mask = as_mask(truth, np.shape(truth))
+    if not mask.any():
+        return float("nan"), float("nan")
+    window = _window(mask)
+    piece = mask[window]
+    taken, inside = int(found.sum()), int(piece.sum())
+    overlaps = [
+        int((found[tuple(slice(at, at + n) for at, n in zip(start, piece.shape))] & piece).sum())
+        for start in _places(mask, positions)
+    ]
+    if not overlaps:
+        return float("nan"), float("nan")
+    shared = np.array(overlaps, np.float64)
+    return float((shared / (taken + inside - shared)).mean()), float((2 * shared / (taken + inside)).mean())
+
+
 def _fitting(geometry: Geometry | None, size: Sequence[int]) -> Geometry:
     if geometry is None:
         return Geometry.identity(size)

@@ -104,6 +104,21 @@ def max_sensitivity(
     return Sensitivity(float(relative.max()), float(relative.mean()), np.atleast_1d(change))
 
 
+@metric(
+    "score_change",
+    "Largest change of the score under noise",
+    "stability",
+    direction="none",
+    range=(0, None),
+    chance="none: what max-sensitivity must be read beside",
+    cost="shared with max_sensitivity",
+    source="largest |f(y) − f(x)| of the noisy copies y",
+)
+def score_change(score: float, noisy_scores: ArrayLike) -> float:
+    """max over noisy copies y of |f(y) − f(x)|, in score units."""
+    return float(np.abs(np.asarray(noisy_scores, np.float64) - score).max())
+
+
 def view(image: Tensor, name: str) -> Tensor:
     """A mirrored view of an image (C, *spatial) or a map (*grid); applied twice, it is undone."""
     if name not in VIEWS:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -46,6 +48,17 @@ def prepare(image: RawImage, spec: InputSpec) -> Scan:
         synthetic=image.synthetic,
         warnings=image.warnings,
     )
+
+
+def unit_scale(spec: InputSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """Model input (C, *spatial) → [0, 1], black to white, and back: where metrics alter an image before it is normalised."""
+    if spec.range is not None:
+        black, white = spec.range
+        return lambda x: (x - black) / (white - black), lambda x: x * (white - black) + black
+    if spec.mean is not None and spec.std is not None:
+        mean, std = (torch.tensor(values)[:, None, None] for values in (spec.mean, spec.std))
+        return lambda x: x * std.to(x) + mean.to(x), lambda x: (x - mean.to(x)) / std.to(x)
+    return lambda x: x, lambda x: x
 
 
 def _pixels(image: RawImage, spec: InputSpec) -> tuple[NDArray[np.float32], str]:
