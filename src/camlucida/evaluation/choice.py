@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from camlucida.errors import UsageError, did_you_mean
+from camlucida.evaluation.baselines import BASELINES
 from camlucida.metrics import METRICS
 
 DEFAULT = (
@@ -55,3 +56,13 @@ def choose(asked: Sequence[str] = ("default",), threshold: float | None = None) 
         else:
             raise UsageError(f"unknown metric {word!r}", did_you_mean(word, ["default", "all", *sorted(families), *possible]))
     return tuple(name for name, _ in METRICS.items() if name in chosen)
+
+
+def choose_baselines(asked: str) -> tuple[str, ...]:
+    """Names among ``BASELINES`` of "all", "none", or names joined by commas."""
+    if asked in ("all", "none"):
+        return tuple(BASELINES) if asked == "all" else ()
+    for name in asked.split(","):
+        if name not in BASELINES:
+            raise UsageError(f"unknown baseline {name!r}", did_you_mean(name, ["all", "none", *BASELINES]))
+    return tuple(dict.fromkeys(asked.split(",")))

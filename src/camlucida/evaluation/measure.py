@@ -355,7 +355,7 @@ class _Session:
     # ---- rows
 
     def _where(self, sample: Sample, found: _Map, e: Explanation) -> tuple[Any, ...]:
-        return sample.scan.id, sample.patient, _label(e), found.method, found.layer, found.baseline
+        return sample.scan.id, sample.patient, e.target, found.method, found.layer, found.baseline
 
     def _row(
         self,

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.engine import explain
-from camlucida.errors import ModelError, NoEvidenceError
-from camlucida.evaluation.measure import Sample, Settings, known_labels, label_of
+from camlucida.errors import CamlucidaError, LayerError, ModelError, NoEvidenceError, UsageError
+from camlucida.evaluation.measure import Sample, Settings, known_labels
 from camlucida.explanation import Explanation
 from camlucida.metrics.sanity import (
     Randomised,
@@ -62,17 +62,17 @@ def randomisation_table(
             "randomisation_gate" alone means the first.
 
     Returns:
-        ``COLUMNS``: one row a map, block, seed and mode; ``null`` (mean similarity of maps of different images), ``passed`` and
-        ``p`` are of the label, method, layer and block. ``passed`` is None under 10 images, ``null`` NaN under 2.
+        ``COLUMNS``: one row a map, block, seed and mode; ``null`` (mean similarity of maps of different images and one label),
+        ``passed`` and ``p`` are of the method, layer and block. ``passed`` is None under 10 images, ``null`` NaN under 2.
     """
     asked = asked_of(model)
     modes = [mode for mode in MODES if f"{mode}_randomisation" in settings.metrics]
     if not modes and "randomisation_gate" in settings.metrics:
         modes = ["cascading"]
-    trained = _explained(model, samples, settings)
-    if not modes or not trained:
+    trained = _explained(model, samples, settings) if modes else []
+    if not trained:
         return pd.DataFrame([], columns=list(COLUMNS))
-    places = [(_label(e), e.method, e.layer) for _, e in trained]
+    places = [(e.target, e.method, e.layer) for _, e in trained]
 
     by_sample = [(sample, [e for other, e in trained if other is sample]) for sample in samples]
 
@@ -84,34 +84,34 @@ def randomisation_table(
     rows: list[dict[str, Any]] = []
     for mode in modes:
         runs = [MODES[mode](asked.module, inputs, again, seed=seed) for seed in range(seeds)]
-        for place in dict.fromkeys(places):
-            chosen = [i for i, other in enumerate(places) if other == place]
-            maps = [trained[i][1].map(trained[i][1].grid) for i in chosen]
-            rows += _rows(place, mode, runs, chosen, [trained[i][0] for i in chosen], maps)
+        for method, layer in dict.fromkeys((method, layer) for _, method, layer in places):
+            chosen = [i for i, place in enumerate(places) if place[1:] == (method, layer)]
+            rows += _rows(mode, runs, chosen, places, trained)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 def _rows(
-    place: tuple[str, str, str],
     mode: str,
     runs: Sequence[Sequence[Randomised]],
     chosen: Sequence[int],
-    samples: Sequence[Sample],
-    maps: Sequence[Tensor],
+    places: Sequence[tuple[str, str, str]],
+    trained: Sequence[tuple[Sample, Explanation]],
 ) -> Iterator[dict[str, Any]]:
-    null = _null(maps, [sample.patient for sample in samples])
+    """One method and layer. The gate sees one value an image, its labels and seeds averaged, for those are not independent."""
+    null = _null([(places[i][0], *trained[i]) for i in chosen])
+    images = [trained[i][0].scan.id for i in chosen]
     for block in range(len(runs[0])):
         similarity = np.stack([run[block].similarity[list(chosen)] for run in runs], 1)
-        gate = randomisation_gate(similarity, null)
+        gate = randomisation_gate(_by_image(similarity, images), null)
         for seed, run in enumerate(runs):
             for row, i in enumerate(chosen):
                 yield {
-                    **dict(zip(("label", "method", "layer"), place)),
+                    **dict(zip(("label", "method", "layer"), places[i])),
                     "mode": mode,
                     "block": block,
                     "block_name": run[block].block.name,
                     "seed": seed,
-                    "image": samples[row].scan.id,
+                    "image": images[row],
                     "similarity": float(similarity[row, seed]),
                     "dead": bool(run[block].dead[i]),
                     "null": float(np.nanmean(null)) if np.isfinite(null).any() else float("nan"),
@@ -120,19 +120,39 @@ def _rows(
                 }
 
 
-def _null(maps: Sequence[Tensor], patients: Sequence[str]) -> Floats:
-    """Similarity of the trained model's maps of different patients; empty where there is but one."""
-    return different_image_null(maps, patients=patients) if len(set(patients)) > 1 else np.zeros(0)
+def _by_image(similarity: Floats, images: Sequence[str]) -> Floats:
+    """(maps, seeds) → (images, most labels × seeds), NaN where an image has fewer."""
+    rows = [similarity[[i for i, name in enumerate(images) if name == image]].ravel() for image in dict.fromkeys(images)]
+    padded = np.full((len(rows), max(map(len, rows))), np.nan)
+    for line, row in zip(padded, rows):
+        line[: len(row)] = row
+    return padded
+
+
+def _null(maps: Sequence[tuple[str, Sample, Explanation]]) -> Floats:
+    """Similarity of the trained model's maps of different patients, each label apart; empty where there is but one patient."""
+    found = [np.zeros(0)]
+    for label in dict.fromkeys(label for label, _, _ in maps):
+        part = [(sample.patient, e.map(e.grid)) for name, sample, e in maps if name == label]
+        if len({patient for patient, _ in part}) > 1:
+            found.append(different_image_null([heat for _, heat in part], patients=[patient for patient, _ in part]))
+    return np.concatenate(found)
 
 
 def _explained(model: nn.Module | Described, samples: Sequence[Sample], settings: Settings) -> list[tuple[Sample, Explanation]]:
-    found = []
+    """The trained model's explanations; an image that fails has been reported by the run and is left out here."""
+    found: list[tuple[Sample, Explanation]] = []
     for sample in samples:
         wanted = known_labels(sample, settings, asked_of(model).spec.task)
-        if wanted.get("truth") != [[]]:
-            found += [
-                (sample, e) for e in explain(model, [sample.scan], method=list(settings.methods), layer=settings.layers, **wanted)
-            ]
+        if wanted.get("truth") == [[]]:
+            continue
+        try:
+            explanations = explain(model, [sample.scan], method=list(settings.methods), layer=settings.layers, **wanted)
+        except (UsageError, LayerError):
+            raise
+        except CamlucidaError:
+            continue
+        found += [(sample, e) for e in explanations]
     return found
 
 
@@ -146,7 +166,3 @@ def _maps(model: nn.Module | Described, sample: Sample, explanations: Sequence[E
         return [torch.zeros(e.grid) for e in explanations]
     found = {(e.target, e.method, e.layer): e.map(e.grid) for e in again}
     return [found[e.target, e.method, e.layer] for e in explanations]
-
-
-def _label(e: Explanation) -> str:
-    return label_of(e.explained) if e.explained is not None else e.target

@@ -23,8 +23,8 @@ def _environment() -> Environment:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number for people; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}g}"
+    """A number for people; a dash where there is none; rounding left by sums that cancel is 0."""
+    return "–" if value is None else f"{value if abs(value) > 1e-12 else 0:.{digits}g}"
 
 
 def render(template: str, path: Path, **values: Any) -> None:

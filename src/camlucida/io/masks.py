@@ -1,0 +1,66 @@
+"""A mask from a file: PNG, TIFF, BMP or NumPy, where 0 is outside and one other value is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camlucida.errors import ImageError
+from camlucida.io.image import readable
+from camlucida.io.read import read_image
+
+MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".npy")
+"""Kinds of file without loss: JPEG blurs the edge of a mask."""
+
+
+def read_mask(path: Path, where: str, size: tuple[int, int]) -> NDArray[np.bool_]:
+    """Read one mask.
+
+    Args:
+        path: the file; what is not ``.npy`` is read as an image, whatever its name.
+        where: what to call it in an error.
+        size: (H, W) of the image it belongs to.
+
+    Returns:
+        (H, W), True where the file is not 0; all False for an empty mask.
+
+    Raises:
+        ImageError: missing or damaged, several pages, another size, or more than one value (or colour) beside 0.
+    """
+    values = _array(path, where) if path.suffix.lower() == ".npy" else _picture(path, where)
+    check_mask_size(where, values.shape[:2], size)
+    cells = values.reshape(*size, -1)
+    mask: NDArray[np.bool_] = (cells != 0).any(-1)
+    inside = cells[mask]
+    if len(inside) and (inside != inside[0]).any():
+        what = f"{where} holds {len(np.unique(inside, axis=0))} different values beside 0"
+        raise ImageError(what, "save one mask a label, of 0 and one other value, and never as JPEG")
+    return mask
+
+
+def check_mask_size(where: str, found: Sequence[int], size: Sequence[int]) -> None:
+    """ImageError if a mask of (H, W) ``found`` belongs to an image of another ``size``; ``where`` names the mask."""
+    if tuple(found) != tuple(size):
+        what = f"{where} is {'×'.join(map(str, found))} for an image of {'×'.join(map(str, size))}"
+        raise ImageError(what, "bring it to the original pixels of the image, by nearest neighbour")
+
+
+def _array(path: Path, where: str) -> NDArray[Any]:
+    with readable(path, "a NumPy array"):
+        values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+        if values.ndim != 2 or values.dtype.kind not in "biuf":
+            raise ImageError(f"{where} holds {values.dtype} of shape {values.shape}", "a mask is (H, W) of bool or numbers")
+        if not np.isfinite(values).all():
+            raise ImageError(f"{where} holds NaN or infinite values", "write 0 outside and 1 inside")
+    return values
+
+
+def _picture(path: Path, where: str) -> NDArray[np.float32]:
+    image = read_image(path)
+    if image.source.get("frames", 1) > 1:
+        raise ImageError(f"{where} has {image.source['frames']} pages", "save one mask a file")
+    return image.pixels
