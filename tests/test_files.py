@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlucida.files import slug, write_bytes, write_json
+from camlucida.files import LONGEST, slug, unique, write_bytes, write_json
 
 
 def test_labels_become_file_names_with_underscores():
@@ -23,6 +23,21 @@ def test_a_slug_is_one_safe_path_part(text):
     assert "/" not in part
     assert "\0" not in part
     assert part not in (".", "..")
+    assert len(part.encode()) <= LONGEST
+
+
+def test_long_names_that_differ_at_the_end_stay_apart():
+    first, second = (slug("x" * 100 + end) for end in "ab")
+    assert first != second
+    assert slug("x" * LONGEST) == "x" * LONGEST
+
+
+@given(st.lists(st.text("aA_2 .", max_size=4)))
+def test_unique_names_differ_as_file_names(names):
+    taken: set[str] = set()
+    given = [unique(name, taken) for name in names]
+    assert len({slug(name).casefold() for name in given}) == len(names)
+    assert given[:1] == names[:1]
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):

@@ -1,22 +1,38 @@
-"""Writing files so that a reader never meets half of one."""
+"""Writing files so that a reader never meets half of one; names for them; what the system refuses, in one line."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from camlucida.errors import CamlucidaError
+
 _WORDS = {"↑": "up", "↓": "down", "−": "minus", "+": "plus", ">": "above"}
+
+LONGEST = 70
+"""Bytes of one part of a file name: three such parts, a method and a suffix stay below the 255 of most file systems."""
+
+
+@contextmanager
+def reading(path: Path, kind: type[CamlucidaError], what: str) -> Iterator[None]:
+    """Whatever the system refuses of ``path`` (no right to look, a name too long) becomes one line of ``kind``."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"cannot read {what} ({error.strerror}): {path}") from error
 
 
 def write_bytes(path: Path, data: bytes) -> None:
     """Write ``data`` to ``path`` through a temporary file in the same folder: it is there whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".camlucida-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -33,11 +49,29 @@ def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
 
 
 def slug(text: str) -> str:
-    """A file-name part: letters, digits, ``-``, ``.`` and ``_``; words joined by underscores.
+    """A file-name part: letters, digits, ``-``, ``.`` and ``_``; words joined by underscores; a long one cut, with its hash.
 
     >>> slug("Pleural Effusion")
     'Pleural_Effusion'
     """
     for sign, word in _WORDS.items():
         text = text.replace(sign, f" {word} ")
-    return re.sub(r"[^\w.-]+", "_", text).strip("_.") or "x"
+    part = re.sub(r"[^\w.-]+", "_", text).strip("_.") or "x"
+    whole = part.encode()
+    if len(whole) <= LONGEST:
+        return part
+    return f"{whole[: LONGEST - 9].decode(errors='ignore')}_{hashlib.sha256(whole).hexdigest()[:8]}"
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """``name``, or ``name_2`` and so on where another has the same :func:`slug`, letter case aside; it is then taken.
+
+    >>> unique("a b", {"a_b"})
+    'a b_2'
+    """
+    free, number = name, 1
+    while slug(free).casefold() in taken:
+        number += 1
+        free = f"{name}_{number}"
+    taken.add(slug(free).casefold())
+    return free

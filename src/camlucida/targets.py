@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -80,6 +80,13 @@ class Region:
 
     def __call__(self, logits: Tensor) -> Tensor:
         return logits[:, self.channel][:, self.mask].mean(1)
+
+
+def identity(target: Target) -> Hashable:
+    """Equal for targets that are the same number; a target that is not of this module is equal to itself alone."""
+    if isinstance(target, Region):
+        return target.channel, target.name, tuple(target.mask.shape), target.mask.cpu().numpy().tobytes()
+    return target if isinstance(target, (Label, Difference)) else id(target)
 
 
 def probability_of(target: Target, probabilities: Tensor | None) -> Tensor:

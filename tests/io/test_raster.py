@@ -1,3 +1,5 @@
+import errno
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -287,6 +289,40 @@ def test_expand_paths(tmp_path):
     assert paths == ["b.png"]
     for error, words in zip(errors, ("did you mean a.jpg", "no image in the folder", "nothing matches", "no image among")):
         assert words in error
+
+
+def test_a_folder_that_cannot_be_searched_is_an_error_of_its_own(tmp_path, monkeypatch):
+    for name in ("a.png", "sub/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    scan = os.scandir
+
+    def refused(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    for items in (["."], ["*"]):
+        paths, (error,) = expand_paths([str(tmp_path / item) for item in items])
+        assert paths == [tmp_path / "a.png"]
+        assert str(error) == f"cannot search the folder (Permission denied): {tmp_path / 'sub'}"
+
+
+def test_an_image_in_a_folder_that_cannot_be_entered(tmp_path, monkeypatch):
+    """It is listed, and reading it says why it cannot be read."""
+    (tmp_path / "a.png").write_bytes(b"x")
+    stat = Path.stat
+
+    def refused(path, **options):
+        if path.name == "a.png":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert expand_paths([str(tmp_path)]) == ([tmp_path / "a.png"], [])
+    with pytest.raises(ImageError, match=r"cannot read the file \(Permission denied\): .*a.png"):
+        read_image(tmp_path / "a.png")
 
 
 def test_a_name_without_an_image_suffix_is_kept_whole(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -80,7 +81,9 @@ def figure_png(figure: Figure) -> bytes:
     """PNG at 300 dpi."""
     figure.set_dpi(DPI)
     canvas: Any = FigureCanvasAgg(figure)
-    canvas.draw()  # savefig would draw every image twice, the first time for the layout alone
+    with warnings.catch_warnings():  # a sign that the font lacks is drawn as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        canvas.draw()  # savefig would draw every image twice, the first time for the layout alone
     buffer = io.BytesIO()
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     picture.save(buffer, "PNG", compress_level=2, dpi=(DPI, DPI))

@@ -53,10 +53,9 @@ def save_explanation(
     }
 
 
-def save_strip(explanations: Sequence[Explanation], directory: Path, colormap: str | None = None) -> str:
+def save_strip(explanations: Sequence[Explanation], directory: Path, colormap: str | None = None, stem: str | None = None) -> str:
     """Write the top-k strip of one image, method and layer; its file name."""
-    first = explanations[0]
-    name = f"{slug(first.scan.id)}_{slug(first.method)}_{slug(first.layer)}_strip.png"
+    name = f"{stem or strip_stem(explanations[0])}_strip.png"
     write_bytes(directory / name, figure_png(top_k_strip(explanations, colormap)))
     return name
 
@@ -64,6 +63,11 @@ def save_strip(explanations: Sequence[Explanation], directory: Path, colormap: s
 def file_stem(explanation: Explanation) -> str:
     """``{image}_{target}_{method}_{layer}``, safe in a file name."""
     return "_".join(slug(part) for part in (explanation.scan.id, explanation.target, explanation.method, explanation.layer))
+
+
+def strip_stem(explanation: Explanation) -> str:
+    """``{image}_{method}_{layer}``, safe in a file name."""
+    return "_".join(slug(part) for part in (explanation.scan.id, explanation.method, explanation.layer))
 
 
 def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from camlucida.errors import ImageError, did_you_mean
+from camlucida.files import reading
 from camlucida.io import dicom, raster
 from camlucida.io.image import KNOWN_SUFFIXES, MAX_BYTES, READERS, RawImage, Reader, readable
 
@@ -60,43 +61,52 @@ def expand_paths(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageErr
             without a suffix (hidden ones left out); a glob (``**`` allowed) likewise keeps only image files.
 
     Returns:
-        (paths, errors): each path once, sorted within an item; one error for each item that gave nothing.
+        (paths, errors): each path once, sorted within an item; one error for each item that gave nothing, and for each
+        folder that cannot be searched.
     """
     paths: dict[Path, None] = {}
     errors: list[ImageError] = []
     for item in items:
         try:
-            paths.update(dict.fromkeys(_expand(str(item))))
+            with reading(Path(item), ImageError, "the path"):
+                paths.update(dict.fromkeys(_expand(str(item), errors)))
         except ImageError as error:
             errors.append(error)
     return list(paths), errors
 
 
-def _expand(item: str) -> list[Path]:
+def _expand(item: str, errors: list[ImageError]) -> list[Path]:
+    """The images of one item; what could not be searched goes to ``errors``."""
     path = Path(item).expanduser()
     if path.is_dir():
-        found = _search(path)
-        if not found:
+        before = len(errors)
+        found = _search(path, errors)
+        if not found and len(errors) == before:
             raise ImageError(f"no image in the folder {path}", f"looked for {_suffixes()} and DICOM files without a suffix")
         return found
     if path.exists():
         return [path]
     if glob.has_magic(item):
-        return _match(str(path))
+        return _match(str(path), errors)
     raise _missing(path)
 
 
-def _match(pattern: str) -> list[Path]:
+def _match(pattern: str, errors: list[ImageError]) -> list[Path]:
     matches = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
-    found = {file for match in matches for file in (_search(match) if match.is_dir() else [match]) if _is_image(file)}
-    if not found:
+    before = len(errors)
+    found = {file for match in matches for file in (_search(match, errors) if match.is_dir() else [match]) if _is_image(file)}
+    if not found and len(errors) == before:
         raise ImageError(f"nothing matches {pattern}" if not matches else f"no image among what matches {pattern}")
     return sorted(found)
 
 
-def _search(folder: Path) -> list[Path]:
+def _search(folder: Path, errors: list[ImageError]) -> list[Path]:
     found: list[Path] = []
-    for root, folders, files in os.walk(folder):
+
+    def refused(error: OSError) -> None:
+        errors.append(ImageError(f"cannot search the folder ({error.strerror}): {error.filename}"))
+
+    for root, folders, files in os.walk(folder, onerror=refused):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if "explanations.json" in files:  # what an earlier run wrote, not what it was given
             continue
@@ -106,10 +116,15 @@ def _search(folder: Path) -> list[Path]:
 
 def _is_image(path: Path) -> bool:
     suffix = path.suffix.lower()
+    try:
+        if not path.is_file():
+            return False
+    except OSError:  # reading it will say why
+        return suffix in KNOWN_SUFFIXES
     if suffix in KNOWN_SUFFIXES:
-        return path.is_file()
+        return True
     # "IM0001" and "1.2.840.113619.2" are how scanners name DICOM files; DICOMDIR is only their index.
-    if (suffix and not suffix[1:].isdigit()) or path.name == "DICOMDIR" or not path.is_file():
+    if (suffix and not suffix[1:].isdigit()) or path.name == "DICOMDIR":
         return False
     try:
         with path.open("rb") as file:
@@ -131,19 +146,17 @@ def _missing(path: Path) -> ImageError:
 
 
 def _file_bytes(path: Path) -> bytes:
-    if path.is_dir():
-        raise ImageError(f"{path} is a folder", "name a file in it, or expand the folder first")
-    if not path.exists():
-        raise _missing(path)
-    if not path.is_file():
-        raise ImageError(f"{path} is not a regular file")
-    try:
+    with reading(path, ImageError, "the file"):
+        if path.is_dir():
+            raise ImageError(f"{path} is a folder", "name a file in it, or expand the folder first")
+        if not path.exists():
+            raise _missing(path)
+        if not path.is_file():
+            raise ImageError(f"{path} is not a regular file")
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise ImageError(f"{path} has {size:,} bytes; the limit is {MAX_BYTES:,}", "split or compress it first")
         data = path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot open {path}: {error.strerror}") from error
     if not data:
         raise ImageError(f"{path} is empty (0 bytes)", "copy or export it again")
     return data

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from camlucida.errors import UsageError, did_you_mean
+from camlucida.files import reading
 from camlucida.types import OutputSpec, Task
 
 
@@ -131,8 +132,9 @@ def read_card(source: str | Path, factory: str | None = None, checkpoint: str | 
         the card, and the folder that the card's own relative paths start from.
     """
     path = Path(source).expanduser()
-    bare = is_factory(str(source)) and not path.is_file()
-    data: dict[str, Any] = {"factory": str(source)} if bare else _read_toml(path)
+    with reading(path, UsageError, "the model card"):
+        bare = is_factory(str(source)) and not path.is_file()
+        data: dict[str, Any] = {"factory": str(source)} if bare else _read_toml(path)
     if factory is not None:
         data["factory"] = _from_here(factory)
     if checkpoint is not None:
@@ -185,8 +187,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path.name} is not valid TOML: {error}", 'strings need quotes: task = "multiclass"') from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path.name} is not a text file in UTF-8", "a model card is a TOML file") from error
-    except OSError as error:
-        raise UsageError(f"{path.name} cannot be read: {error.strerror}") from error
 
 
 def _no_card(path: Path) -> UsageError:

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from camlucida.errors import ModelError, did_you_mean
+from camlucida.files import reading
 
 _NESTED = ("state_dict", "model_state_dict", "model")
 """Where training scripts put the state dict when they save more than it."""
@@ -93,15 +94,13 @@ _RESAVE = "re-save it where it was trained: torch.save(model.state_dict(), 'weig
 
 def _head(path: Path) -> bytes:
     """The first bytes of the file, once it is sure that they are a checkpoint's."""
-    if not path.exists():
-        raise _missing(path)
-    if not path.is_file():
-        raise ModelError(f"the checkpoint {path} is a folder, not a file")
-    try:
+    with reading(path, ModelError, "the checkpoint"):
+        if not path.exists():
+            raise _missing(path)
+        if not path.is_file():
+            raise ModelError(f"the checkpoint {path} is a folder, not a file")
         with path.open("rb") as file:
             head = file.read(512)
-    except OSError as error:
-        raise ModelError(f"the checkpoint {path} cannot be read: {error.strerror}") from error
     text = head.lstrip().lower()
     if not head:
         raise ModelError(f"the checkpoint {path.name} is empty", _AGAIN)
