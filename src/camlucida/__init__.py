@@ -16,6 +16,7 @@ __version__ = "0.1.0"
 # Names are imported when first used: `import camlucida` must not cost the seconds that importing torch takes.
 _HOMES = {
     "explain": "camlucida.engine",
+    "evaluate": "camlucida.evaluation.api",
     "Explanation": "camlucida.explanation",
     "Scan": "camlucida.types",
     "OutputSpec": "camlucida.types",
@@ -32,6 +33,7 @@ __all__ = ["__version__", *_HOMES]
 if TYPE_CHECKING:
     from camlucida.engine import explain as explain
     from camlucida.errors import CamlucidaError as CamlucidaError
+    from camlucida.evaluation.api import evaluate as evaluate
     from camlucida.explanation import Explanation as Explanation
     from camlucida.geometry import Geometry as Geometry
     from camlucida.io import read_image as read_image

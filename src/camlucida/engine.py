@@ -102,7 +102,7 @@ def _batches(
     tensors: tuple[Tensor, ...]
     if isinstance(inputs, Tensor) or (isinstance(inputs, tuple) and inputs and isinstance(inputs[0], Tensor)):
         tensors = (inputs,) if isinstance(inputs, Tensor) else cast(tuple[Tensor, ...], inputs)
-        scans = _scans_of(tensors)
+        scans = scans_of(tensors)
         size = batch_size or max(len(scans), 1)
     else:
         scans = [inputs] if isinstance(inputs, Scan) else list(cast(Sequence[Scan], inputs))
@@ -130,7 +130,7 @@ def _batches(
         yield _Batch(ready, scans[part.start : part.stop], range(start), batch_size or default)
 
 
-def _scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
+def scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
     images = tensors[0]
     if images.ndim < 3 or not images.is_floating_point():
         raise UsageError(

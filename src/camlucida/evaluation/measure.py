@@ -32,6 +32,7 @@ from camlucida.types import Scan, Task
 
 NAN = float("nan")
 FAITHFUL = tuple(name for name, metric in METRICS.items() if metric.family == "faithfulness")
+OF_PROBABILITIES = ("average_gain", "adcc")
 MASKING = ("average_drop", "increase_in_confidence", "average_gain", "adcc", "drop_in_deletion")
 """All that is asked of ``fake_cam``, which exists to show that they can be gamed."""
 
@@ -97,7 +98,6 @@ class Tables:
         failures: (image, one line) of images that could not be evaluated.
         notes: what a reader must know, a line each.
         count: of altered images and forwards.
-        explained: by image: one explanation a label, method and layer, without baselines; kept for the sanity check alone.
     """
 
     rows: pd.DataFrame
@@ -135,6 +135,7 @@ def measure(
     *,
     atlas: Atlas | None = None,
     unit: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None = None,
+    strict: bool = False,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Tables:
     """Explain and score.
@@ -145,13 +146,14 @@ def measure(
         settings: what is asked.
         atlas: mean truths, for the baseline "average_mask".
         unit: model input → [0, 1] and back, so that images are altered before they are normalised; None: altered as they are.
+        strict: raise what costs an image, rather than note it among the failures.
         progress: called with the number of images done.
 
     Raises:
         UsageError, LayerError: the request fits no image at all.
     """
     asked = asked_of(model)
-    session = _Session(model, asked, settings, atlas, unit)
+    session = _Session(model, asked, settings, atlas, unit, strict)
     weight = next(asked.module.parameters(), None)
     batch = settings.batch_size or DEFAULT_BATCH.get(weight.device.type if weight is not None else "cpu", 8)
     with frozen(asked.module):
@@ -170,9 +172,10 @@ class _Session:
         settings: Settings,
         atlas: Atlas | None,
         unit: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None,
+        strict: bool,
     ) -> None:
         self.model, self.asked, self.settings, self.atlas = model, asked, settings, atlas
-        self.unit = unit
+        self.unit, self.strict = unit, strict
         weight = next(asked.module.parameters(), None)
         self.like = weight if weight is not None and weight.is_floating_point() else torch.zeros(())
         self.count = Count()
@@ -211,6 +214,8 @@ class _Session:
             except (UsageError, LayerError):
                 raise
             except CamlucidaError as error:
+                if self.strict:
+                    raise
                 self.failures.append((sample.scan.id, f"{sample.scan.id}: {error}"))
                 plans = []
             yield from plans
@@ -230,7 +235,7 @@ class _Session:
                 columns["probability"] = count + place
             for on, column in columns.items():
                 for name, values in done.metrics.items():
-                    if name in self.settings.metrics:
+                    if name in self.settings.metrics and (on == "probability" or name not in OF_PROBABILITIES):
                         chance = 0.0 if name in ("road", "cell_insertion_deletion") else NAN
                         self._row(sample, found, explanation, name, float(values[column]), chance, on=on)
                 for curve, points in done.plan.curves.items():
@@ -286,7 +291,9 @@ class _Session:
         count = len(self.targets[key])
         to_unit, normalise = self.unit if self.unit is not None else (None, None)
         tensor = sample.scan.tensor
-        subject = Subject(key, to_unit(tensor) if to_unit else tensor, (False,) * count + (True,) * count, normalise)
+        kind = next(iter(maps[0].explanations.values())).provenance["score_kind"]
+        probability = (kind == "probability",) * count + (True,) * count
+        subject = Subject(key, to_unit(tensor) if to_unit else tensor, probability, normalise)
         for found in maps:
             self._without_model(sample, found, places, best)
             faithful = [name for name in names if name in FAITHFUL and (found.method != "fake_cam" or name in MASKING)]
