@@ -101,7 +101,7 @@ def evaluate(
 ) -> Iterator[Done]:
     """Run plans through the model; yields each plan with its metrics, in the order given, as soon as its scores are there.
 
-    Memory is bounded: at most ``batch_size`` altered images wait for a forward (and 2 · ``workers`` more are being built);
+    Memory is bounded: at most ``batch_size`` altered images wait for a forward, and with workers the next batch is being built;
     scores are kept for the images that have an open plan, and for the last one.
 
     Args:
@@ -119,7 +119,7 @@ def evaluate(
     count = Count() if count is None else count
     waiting: deque[_Open] = deque()
     batch: list[tuple[_Scores, Hashable, Tensor]] = []
-    for scores, step, made, opened in _built(plans, workers, count):
+    for scores, step, made, opened in _built(plans, workers, batch_size, count):
         if opened is not None:
             waiting.append(opened)
         if step is not None and made is not None:
@@ -176,9 +176,9 @@ def _items(plans: Iterable[Plan], count: Count) -> Iterator[_Item]:
 
 
 def _built(
-    plans: Iterable[Plan], workers: int, count: Count
+    plans: Iterable[Plan], workers: int, batch_size: int, count: Count
 ) -> Iterator[tuple[_Scores, Step | None, Tensor | None, _Open | None]]:
-    """Items with their altered image built, in order; with workers, a few are built ahead."""
+    """Items with their altered image built, in order; with workers, one batch is built ahead, while a forward runs."""
     items = _items(plans, count)
     if not workers:
         for scores, step, opened in items:
@@ -188,7 +188,7 @@ def _built(
         ahead: deque[tuple[_Item, Future[Tensor] | None]] = deque()
 
         def fill() -> None:
-            for item in islice(items, max(0, 2 * workers - len(ahead))):
+            for item in islice(items, max(0, batch_size + workers - len(ahead))):
                 ahead.append((item, None if item[1] is None else pool.submit(item[1].make)))
 
         fill()
