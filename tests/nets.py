@@ -196,6 +196,53 @@ class ListNet(nn.Module):
         return self.head(self.encoder(x)[-1].mean((2, 3)))
 
 
+class ChannelsLast(nn.Module):
+    """Feature maps (B, *grid, K) behind a patch embedding, then tokens whose attention is no picture of the image."""
+
+    def __init__(self, heads: int = 2) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 6, 2, stride=2)
+        self.mix = nn.Linear(6, 6)
+        self.keys = nn.Identity()
+        self.attention = nn.Softmax(-1)
+        self.head = nn.Linear(6, 3)
+        self.heads = heads
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.mix(self.patch(x).movedim(1, -1)).tanh().flatten(1, 2)
+        keys = self.keys(tokens.unflatten(2, (self.heads, -1)).transpose(1, 2))
+        return self.head(self.attention(keys @ keys.mT).mean(1) @ tokens).mean(1)
+
+
+class Siamese(nn.Module):
+    """Two images through one part, then each through its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shared = nn.Conv2d(3, 4, 3, padding=1)
+        self.first = nn.Conv2d(4, 4, 3, padding=1)
+        self.second = nn.Conv2d(4, 4, 3, padding=1)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        both = [self.first(self.shared(a).relu()), self.second(self.shared(b).relu())]
+        return self.head(torch.cat(both, 1).relu().mean((2, 3)))
+
+
+class FrozenBackbone(nn.Module):
+    """The part with the grid runs under ``no_grad``, as in linear probing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.backbone = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU())
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            x = self.backbone(x)
+        return self.head(x.mean((2, 3)))
+
+
 class Noisy(nn.Module):
     """Adds noise that no seed fixes from run to run: nothing about it can be replayed."""
 

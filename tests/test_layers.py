@@ -6,7 +6,8 @@ from torch import nn
 
 from camlucida import explain, list_layers
 from camlucida.capture import capture
-from camlucida.errors import LayerError
+from camlucida.errors import LayerError, ModelError
+from camlucida.families.base import one_stride
 from camlucida.layers import LayerRef, parse_path, resolve
 from camlucida.modelstate import frozen
 from tests import nets
@@ -66,6 +67,18 @@ def test_list_sees_through_data_parallel():
     assert list_layers(nn.DataParallel(net), nets.images(1, 3, 8, 8)) == list_layers(net, nets.images(1, 3, 8, 8))
 
 
+class ClassMap(nn.Module):
+    """Dense like DeepLab: the classifier's own map, at the stride of the features, is enlarged at the end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(3, 5, 3, stride=2, padding=1)
+        self.classifier = nn.Conv2d(5, 2, 1)
+
+    def forward(self, x):
+        return nn.functional.interpolate(self.classifier(self.features(x).relu()), scale_factor=2)
+
+
 UNKNOWN = {
     "cnn": (nets.Cnn(), (3, 12, 10), "act"),
     "1-D": (nets.Cnn(rank=1), (3, 12), "act"),
@@ -77,6 +90,9 @@ UNKNOWN = {
     "head only": (nets.Head(3), (3, 5, 5), "features"),
     "dense": (nets.UNet(), (3, 8, 8), "encoder.coarse"),
     "dense with sigmoid": (nets.UNet(final=nn.Sigmoid()), (3, 8, 8), "encoder.coarse"),
+    "channels last": (nets.ChannelsLast(), (3, 8, 8), "mix"),
+    "frozen backbone": (nets.FrozenBackbone(), (3, 8, 8), "backbone"),
+    "class map at the coarsest grid": (nets.Wrapped(ClassMap(), lambda x: x), (3, 8, 8), "net.features"),
     "tuple of one": (nets.Wrapped(nets.Cnn(), lambda x: (x,)), (3, 8, 8), "net.act"),
 }
 
@@ -133,6 +149,61 @@ def test_auto_falls_back_when_the_name_of_a_family_deceives():
         net[2].add_module(f"layer{i}", nn.Linear(4 * 36 if i == 1 else 3, 3))
     nets.seeded(net)
     assert explain(net, nets.images(1, 3, 8, 8), 0)[0].layer == "0"
+
+
+@pytest.mark.parametrize(
+    ("grid", "size", "fits"),
+    [
+        ((7, 7), (224, 224), True),
+        ((3, 3), (65, 96), True),  # rounded up
+        ((2, 3), (65, 96), True),  # rounded down
+        ((54, 86), (64, 96), True),  # five convolutions without padding
+        ((12, 16), (100, 130), True),
+        ((1, 2), (32, 64), True),
+        ((5,), (20,), True),
+        ((2, 3, 4), (16, 24, 32), True),
+        ((7, 288), (224, 224), False),  # channels last
+        ((257, 64), (224, 224), False),  # tokens × features of a head
+        ((64, 281), (224, 320), False),
+        ((1, 197), (224, 224), False),
+        ((4, 1), (240, 240), False),
+    ],
+)
+def test_a_grid_has_one_stride(grid, size, fits):
+    assert one_stride(grid, size) is fits
+
+
+def test_channels_last_is_turned_and_attention_is_no_grid():
+    net, inputs = nets.seeded(nets.ChannelsLast()), nets.images(2, 3, 8, 12)
+    assert {info.path: info.grid for info in list_layers(net, inputs)} == {
+        "patch": (4, 6),
+        "mix": (4, 6),
+        "keys": (),
+        "attention": (),
+        "head": (),
+    }
+    (e, _) = explain(net, inputs, 1, "hirescam")
+    torch.testing.assert_close(e.raw, explain(net, inputs, 1, "hirescam", "mix")[0].raw)
+    with torch.no_grad():
+        mixed = net.mix(net.patch(inputs[:1]).movedim(1, -1))
+    with frozen(net):
+        seen = capture(net, (inputs,), ["mix"]).layers[0].activations
+    torch.testing.assert_close(seen[:1], mixed.movedim(-1, 1))
+    with pytest.raises(LayerError, match="has no spatial grid"):
+        explain(net, inputs, 1, layer="keys")
+
+
+def test_auto_takes_no_grid_that_is_finer_than_before():
+    """Attention of a square image is as wide as high."""
+    net, inputs = nets.seeded(nets.ChannelsLast()), nets.images(1, 3, 8, 8)
+    grids = {info.path: info.grid for info in list_layers(net, inputs)}
+    assert grids["attention"] == (16, 16)
+    assert explain(net, inputs, 1)[0].layer == "mix"
+
+
+def test_a_forward_that_fails_is_one_line():
+    with pytest.raises(ModelError, match=r"cannot run on inputs of shape \(1, 1, 8, 8\)"):
+        list_layers(nets.Cnn(), nets.images(1, 1, 8, 8))
 
 
 def test_auto_is_found_in_one_forward_and_remembered():

@@ -6,8 +6,9 @@ and handed on as a clone (so an in-place operation after the layer cannot change
 
 from __future__ import annotations
 
+import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.errors import LayerError, ModelError
-from camlucida.families import CHANNELS_FIRST, Layout
+from camlucida.families import Layout
 from camlucida.layers import LayerRef, Layouts, list_layers, resolve, single
-from camlucida.modelstate import main_tensor, replace_tensor
+from camlucida.modelstate import forwarding, main_tensor, replace_tensor
 
 _FOUND: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], LayerRef]] = weakref.WeakKeyDictionary()
 """What ``auto`` found by running a model of unknown family, an input size each; the next capture then cuts there alone."""
@@ -108,6 +109,7 @@ def capture(
     if found is not None:
         known[size] = found
     chosen = [watch.captured[ref] for ref in (ref or found for ref in refs) if ref is not None]
+    _check_one_image(inputs, chosen, watch.calls)
     return Forward(inputs, output, *watch.logits(output), layers=chosen)
 
 
@@ -149,6 +151,7 @@ class _Watch:
         self.layouts = Layouts(model, tuple(inputs[0].shape[2:])) if refs else None
         self.captured: dict[LayerRef, Captured] = {}
         self.found: LayerRef | None = None
+        self.coarsest: float = math.inf
         self.gridless: dict[str, tuple[int, ...]] = {}
         self.calls: dict[str, int] = {}
         self.done: dict[tuple[str, int], Any] = {}
@@ -169,11 +172,8 @@ class _Watch:
                     handles.append(module.register_forward_hook(self._keep_logits))
                 if isinstance(module, _FINAL):
                     handles.append(module.register_forward_hook(self._keep_final))
-            output = main_tensor(self.model(*self.inputs))
-        except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
-            shapes = ", ".join(str(tuple(x.shape)) for x in self.inputs)
-            fix = "use a smaller --batch-size" if isinstance(error, torch.OutOfMemoryError) else ""
-            raise ModelError(f"the model cannot run on inputs of shape {shapes}: {error}", fix) from error
+            with forwarding(self.inputs):
+                output = main_tensor(self.model(*self.inputs))
         finally:
             for handle in handles:
                 handle.remove()
@@ -243,39 +243,55 @@ class _Watch:
             self.gridless[str(ref)] = tuple(tensor.shape) if tensor is not None else ()
             return output
         self.asked_fired = True
-        activations = layout.to_grid(tensor)
-        if not activations.requires_grad:  # the first captured layer on this path: cut here
-            activations = activations.detach().requires_grad_()
-        self.captured[ref] = Captured(resolved, activations, layout, call, before, output)
-        # A clone goes on, so that an in-place operation downstream cannot touch what was captured.
-        onward = layout.from_grid(activations, tensor)
-        shared = onward.data_ptr() == activations.data_ptr()
-        return replace_tensor(output, tensor, onward.clone() if shared else onward)
+        return self._cut(ref, Captured(resolved, layout.to_grid(tensor), layout, call, before, output), tensor)
+
+    def _cut(self, ref: LayerRef, captured: Captured, tensor: Tensor) -> Any:
+        """Keep a layer's activations, and give what goes on instead of its output."""
+        if not captured.activations.requires_grad:  # the first captured layer on this path: cut here
+            captured.activations = captured.activations.detach().requires_grad_()
+        self.captured[ref] = captured
+        with torch.enable_grad():  # a model may run its frozen part under no_grad
+            onward = captured.layout.from_grid(captured.activations, tensor)
+            # A clone goes on, so that an in-place operation downstream cannot touch what was captured.
+            shared = onward.data_ptr() == captured.activations.data_ptr()
+            return replace_tensor(captured.own, tensor, onward.clone() if shared else onward)
 
     def _discover(self, path: str, output: Any, call: int, before: dict[tuple[str, int], Any]) -> Any:
-        """``auto`` without a family: cut at every layer with a grid; the last one cut is the one to explain."""
+        """``auto`` without a family: cut at every layer whose grid is no finer than before; the last is the one to explain."""
         tensor = single(output)
         if tensor is None or self.layouts is None or tensor.shape[:1] != self.inputs[0].shape[:1]:
             return output
-        if self.layouts(path, tensor) is None:
+        layout = self.layouts(path, tensor)
+        grid = layout.to_grid(tensor) if layout is not None else None
+        if layout is None or grid is None or grid[0, 0].numel() > self.coarsest:
             return output
+        self.coarsest = grid[0, 0].numel()
         asked = {ref for refs in self.wanted.values() for ref in refs}
         if self.found is not None and self.found not in asked:
             self.captured.pop(self.found, None)
         self.found = LayerRef(path)
         if self.found in asked:  # captured just now
             return output
-        activations = tensor if self.asked_fired else tensor.detach()
-        if not activations.requires_grad:
-            activations = activations.detach().requires_grad_()
-        self.captured[self.found] = Captured(self.found, activations, CHANNELS_FIRST, call, before, output)
-        return replace_tensor(output, tensor, activations.clone())
+        activations = grid if self.asked_fired else grid.detach()
+        return self._cut(self.found, Captured(self.found, activations, layout, call, before, output), tensor)
 
 
 def _same_numbers(a: Tensor, b: Tensor) -> bool:
     """Whether ``b`` is ``a``, or ``a`` squeezed or reshaped."""
     same = a.data_ptr() == b.data_ptr() and a.numel() == b.numel() and a.is_contiguous() and b.is_contiguous()
     return a is b or same
+
+
+def _check_one_image(inputs: tuple[Tensor, ...], layers: Sequence[Captured], calls: Mapping[str, int]) -> None:
+    """LayerError where a layer that runs several times may have seen the other image last, whose map is not this image's."""
+    images = sum(x.ndim == inputs[0].ndim for x in inputs)
+    for layer in layers:
+        runs = calls[layer.ref.path]
+        if images > 1 and runs > 1:
+            raise LayerError(
+                f"layer {layer.ref} runs {runs} times and the model takes {images} images: which one it sees is not known",
+                "name a layer that runs once (`calls` in `camlucida layers`), or give the other image a copy.deepcopy of it",
+            )
 
 
 def usable_layers(model: nn.Module, inputs: tuple[Tensor, ...], but: str = "") -> str:

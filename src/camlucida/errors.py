@@ -32,6 +32,10 @@ class ModelError(CamlucidaError):
     """The model cannot be built, loaded or run."""
 
 
+class ModelMismatchError(ModelError, UsageError):
+    """The model can never be what its card, or the caller, says: labels, channels, size, task. Exit code 2."""
+
+
 class LayerError(CamlucidaError):
     """The layer does not exist, does not fire, or has no spatial grid."""
 

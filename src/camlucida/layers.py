@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.errors import LayerError, did_you_mean
-from camlucida.families import CHANNELS_FIRST, Layout, ModelFamily, find_family
-from camlucida.modelstate import frozen, main_tensor, unwrap
+from camlucida.families import Layout, ModelFamily, find_family, image_layout
+from camlucida.modelstate import forwarding, frozen, main_tensor, unwrap
 
 _STEP = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
 
@@ -119,7 +120,7 @@ class Layouts:
         if self._family is not None and inside:
             layout = self._family.layout(self._network, output, self.input_size)
         else:
-            layout = CHANNELS_FIRST if output.ndim == len(self.input_size) + 2 else None
+            layout = image_layout(output, self.input_size)
         if layout is None or not output.is_floating_point():
             return None
         return layout if max(layout.to_grid(output).shape[2:]) > 1 else None
@@ -157,7 +158,7 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
         if several is None:
             tensor, earlier = main_tensor(output), fired.get(path, (module, None))[1]
             # The last call is the one explained; of a module that is used with and without a grid, the last with one.
-            if not _grid(layouts, path, earlier) or _grid(layouts, path, tensor):
+            if not _map_shape(layouts, path, earlier) or _map_shape(layouts, path, tensor):
                 fired.pop(path, None)
                 fired[path] = (module, tensor)
 
@@ -167,30 +168,30 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
         if path
     ]
     try:
-        with frozen(model), torch.no_grad():
+        with frozen(model), torch.no_grad(), forwarding(inputs):
             answer = main_tensor(model(*inputs))
     finally:
         for handle in handles:
             handle.remove()
     chosen = resolve(model, "auto")
-    shapes = {path: _grid(layouts, path, tensor) for path, (_, tensor) in fired.items()}
+    maps = {path: _map_shape(layouts, path, tensor) for path, (_, tensor) in fired.items()}
     auto = _as_fired(chosen, fired) if chosen else None
-    if auto is None or not shapes.get(auto):
+    if auto is None or not maps.get(auto):
         images = len(inputs[0])
-        dense = answer is not None and answer.ndim == inputs[0].ndim
+        classes = answer.shape[1] if answer is not None and answer.ndim == inputs[0].ndim else 0
         whole = {
-            path: shapes[path]
+            path: maps[path]
             for path, (_, tensor) in fired.items()
             if "[" not in path and tensor is not None and tensor.shape[:1] == (images,)
         }
-        auto = pick_auto(whole, dense) or pick_auto(shapes, dense)
+        auto = pick_auto(whole, classes) or pick_auto(maps, classes)
     return [
         LayerInfo(
             path,
             type(module).__name__,
             tuple(tensor.shape) if tensor is not None else (),
-            shapes[path],
-            tuple(round(n / g, 2) for n, g in zip(size, shapes[path])),
+            maps[path][1:],
+            tuple(round(n / g, 2) for n, g in zip(size, maps[path][1:])),
             calls[path],
             path == auto,
         )
@@ -198,18 +199,23 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
     ]
 
 
-def pick_auto(grids: dict[str, tuple[int, ...]], dense: bool) -> str | None:
-    """The rule for unknown families: the last layer with a grid; for a dense output (a map) the last one of the coarsest grid."""
-    with_grid = [path for path, grid in grids.items() if grid]
-    if dense and with_grid:
-        cells = {path: torch.Size(grids[path]).numel() for path in with_grid}
-        with_grid = [path for path in with_grid if cells[path] == min(cells.values())]
-    return with_grid[-1] if with_grid else None
+def pick_auto(maps: Mapping[str, tuple[int, ...]], classes: int) -> str | None:
+    """The rule for unknown families: the last layer of the coarsest grid. A finer one after it is a decoder, or no image at all.
+
+    Args:
+        maps: path → (K, *grid) in the order they fired; () without a grid.
+        classes: channels of a dense output, which a layer of as many is likely to be itself; 0 for other outputs.
+    """
+    cells = {path: torch.Size(shape[1:]).numel() for path, shape in maps.items() if shape}
+    coarsest = [path for path in cells if cells[path] == min(cells.values())]
+    chosen = [path for path in coarsest if maps[path][0] != classes] or coarsest
+    return chosen[-1] if chosen else None
 
 
-def _grid(layouts: Layouts, path: str, tensor: Tensor | None) -> tuple[int, ...]:
+def _map_shape(layouts: Layouts, path: str, tensor: Tensor | None) -> tuple[int, ...]:
+    """(K, *grid) of a layer's output; () without a grid."""
     layout = layouts(path.partition("[")[0], tensor) if tensor is not None else None
-    return tuple(layout.to_grid(tensor).shape[2:]) if layout is not None and tensor is not None else ()
+    return tuple(layout.to_grid(tensor).shape[1:]) if layout is not None and tensor is not None else ()
 
 
 def _as_fired(ref: LayerRef, fired: dict[str, tuple[nn.Module, Tensor | None]]) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from camlucida.errors import ModelError
+from camlucida.errors import ModelError, ModelMismatchError
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
@@ -73,6 +73,18 @@ def frozen(model: nn.Module) -> Iterator[None]:
                 module._compiled_call_impl = call
             for module, forward in zip(wrapped, forwards):
                 set_forward(module, forward)
+
+
+@contextmanager
+def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
+    """What a model raises in its forward becomes one line; of a single image, a wrong request: the next would fare no better."""
+    try:
+        yield
+    except (RuntimeError, ValueError, TypeError, LookupError, AttributeError, AssertionError) as error:
+        what = f"the model cannot run on inputs of shape {', '.join(str(tuple(x.shape)) for x in inputs)}: {error}"
+        if isinstance(error, torch.OutOfMemoryError):
+            raise ModelError(what, "use a smaller --batch-size") from error
+        raise (ModelMismatchError if len(inputs[0]) == 1 else ModelError)(what) from error
 
 
 def own_forward(module: nn.Module) -> Any:

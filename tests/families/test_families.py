@@ -120,6 +120,7 @@ CASES = {
         (4, 4),
     ),
     "timm deit": (timm_deit, (3, 64, 64), "Vision", "blocks.1.norm1", (4, 4)),
+    "timm vit, hybrid": (timm("vit_tiny_r_s16_p8_224", img_size=64), (3, 64, 64), "Vision", "blocks.11.norm1", (2, 2)),
     "xrv densenet": (xrv_densenet, (1, 64, 96), "DenseNet", "features.norm5", (2, 3)),
     "xrv resnet": (xrv_resnet, (1, 64, 96), "ResNet", "model.layer4", (2, 3)),
     "a user's backbone": (Backbone, (3, 64, 96), "ResNet", "backbone.layer4", (2, 3)),
@@ -237,6 +238,17 @@ def test_a_layer_of_one_cell_is_no_grid():
     net = torchvision("resnet18")().eval()
     (e,) = explain(net, nets.images(1, 3, 32, 32), 1)
     assert (e.layer, e.grid) == ("layer3", (2, 2))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "layer", "grid"),
+    [("mambaout_femto", 64, "stages", (2, 2)), ("pit_ti_224", 224, "transformers.2.pool.conv", (7, 7))],
+)
+def test_auto_on_an_unknown_transformer_is_a_grid_of_the_image(name, size, layer, grid):
+    net, inputs = timm(name)().eval(), nets.images(1, 3, size, size)
+    (e,) = explain(net, inputs, 1)
+    assert (e.layer, e.grid) == (layer, grid)
+    assert [info.path for info in list_layers(net, inputs) if info.auto] == [layer]
 
 
 # --- segmentation-models-pytorch -------------------------------------------------------------------------------------------

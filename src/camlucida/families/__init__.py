@@ -1,9 +1,9 @@
 """Model families: one file each. A new family is a file and a line here; the first match wins."""
 
 from camlucida.families import unet, vit, swin, efficientnet, convnext, vgg, densenet, resnet  # noqa: F401, I001
-from camlucida.families.base import CHANNELS_FIRST, FAMILIES, Layout, ModelFamily
+from camlucida.families.base import FAMILIES, Layout, ModelFamily, image_layout
 
-__all__ = ["CHANNELS_FIRST", "FAMILIES", "Layout", "ModelFamily", "find_family"]
+__all__ = ["FAMILIES", "Layout", "ModelFamily", "find_family", "image_layout"]
 
 from torch import nn
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -26,6 +26,27 @@ class Layout:
 
 CHANNELS_FIRST = Layout(lambda x: x, lambda grid, _: grid)
 CHANNELS_LAST = Layout(lambda x: x.movedim(-1, 1), lambda grid, _: grid.movedim(1, -1))
+
+
+def one_stride(grid: Sequence[int], size: Sequence[int]) -> bool:
+    """Whether cells of one shape would fill the image with this grid.
+
+    A cell an axis is granted to rounding; convolutions without padding may have taken some from each axis, as many of all.
+    """
+
+    def fits(lost: int) -> bool:
+        cells = [(g + lost, n) for g, n in zip(grid, size)]
+        return max((g - 1) / n for g, n in cells) < min((g + 1) / n for g, n in cells)
+
+    return any(fits(lost) for lost in range(min(grid) // 2 + 1))
+
+
+def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
+    """Of a tensor of unknown origin: (B, K, *grid) or (B, *grid, K), whichever has a grid of one stride; else None."""
+    if output.ndim != len(input_size) + 2:
+        return None
+    layouts = ((CHANNELS_FIRST, output.shape[2:]), (CHANNELS_LAST, output.shape[1:-1]))
+    return next((layout for layout, grid in layouts if one_stride(grid, input_size)), None)
 
 
 def tokens(prefix: int, grid: tuple[int, ...]) -> Layout:

@@ -12,6 +12,9 @@ from camlucida.families.base import CHANNELS_FIRST, CHANNELS_LAST, FAMILIES, Lay
 
 
 def _patch(model: nn.Module) -> tuple[int, int]:
+    if hasattr(embed := getattr(model, "patch_embed", None), "feat_ratio"):  # also counts the stride of a hybrid's backbone
+        ratio: tuple[int, int] = cast(Any, embed).feat_ratio(as_scalar=False)
+        return ratio
     size = cast(Any, model).patch_size if hasattr(model, "patch_size") else cast(Any, model).patch_embed.patch_size
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
