@@ -15,6 +15,9 @@ import torch
 import typer
 
 from camlucida.cli import app
+from camlucida.evaluation.baselines import BASELINES
+from camlucida.evaluation.job import TABLES
+from camlucida.evaluation.measure import ABOUT, ROW
 from camlucida.explanation import Explanation
 from camlucida.families import FAMILIES
 from camlucida.figures.save import record
@@ -22,6 +25,7 @@ from camlucida.geometry import Geometry
 from camlucida.io import READERS
 from camlucida.layers import LayerInfo
 from camlucida.methods import METHODS
+from camlucida.metrics import METRICS
 from camlucida.models import Card, InputSpec
 from camlucida.phantom import FINDINGS, model_cards
 from camlucida.regions import Box
@@ -79,6 +83,24 @@ def test_every_method_has_a_row_and_a_heading(name: str) -> None:
         assert paper.split(",")[0].split("pytorch-grad-cam")[0].strip() in heading[1]
 
 
+def test_every_metric_stands_with_what_it_says_of_itself() -> None:
+    text = page("metrics.md")
+    for name, metric in METRICS.items():
+        words = (f"`{name}`", metric.title, metric.direction, metric.range_text, metric.chance, metric.cost, metric.source)
+        assert "| " + " | ".join(word.replace("|", "\\|") for word in words) + " |" in text
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
+def test_every_baseline_is_documented(name: str) -> None:
+    assert f"`{name}`" in page("evaluate.md")
+
+
+def test_every_table_of_an_evaluation_is_documented() -> None:
+    assert {*TABLES, "evaluation.json", "summary.csv"} <= first_cells(page("evaluate.md"))
+    for column in [*ROW, *ABOUT]:
+        assert f"`{column}`" in page("evaluate.md")
+
+
 @pytest.mark.parametrize("field", [*Card.model_fields, *InputSpec.model_fields])
 def test_every_card_field_is_documented(field: str) -> None:
     if field != "input":
@@ -89,7 +111,8 @@ def test_every_card_field_is_documented(field: str) -> None:
 
 @pytest.mark.parametrize("command", list(commands()))
 def test_every_command_and_option_is_documented(command: str) -> None:
-    text = page("layers.md") if command == "layers" else page("explain.md")
+    pages = {"layers": "layers.md", "evaluate": "evaluate.md", "metrics": "metrics.md", "benchmark": "benchmark.md"}
+    text = page(pages.get(command, "explain.md"))
     assert f"camlucida {command}" in text
     for option in commands()[command]:
         assert re.search(rf"`{option}\b", text), option

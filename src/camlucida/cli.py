@@ -74,8 +74,8 @@ def explain_command(
         list[str] | None,
         typer.Option(
             help="A label or its index; predicted, top3, above:0.5, all, diff:A|B; output+ or output- (regression); region, "
-            "region:LABEL, component:1, pixel:ROW,COLUMN, mask:FILE (segmentation). Repeatable. Default: multi-label the top 3, "
-            "multi-class the predicted, regression both signs of the output, segmentation the predicted region."
+            "region:LABEL, component:1, pixel:ROW,COLUMN, mask:FILE[:LABEL] (segmentation). Repeatable. Default: multi-label the "
+            "top 3, multi-class the predicted, regression both signs of the output, segmentation the predicted region."
         ),
     ] = None,
     method: Annotated[list[str] | None, typer.Option(help="See `camlucida methods`. Repeatable. Default: gradcam.")] = None,
@@ -328,6 +328,20 @@ def methods_command(as_json: Annotated[bool, typer.Option("--json", help="As JSO
     _table(("method", "what it is", "cost", "class-specific", "paper"), rows)
 
 
+@app.command("metrics")
+def metrics_command(as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False) -> None:
+    """List the metrics: family, which end is better, range, what a map that knows nothing scores, cost, source."""
+    from camlucida.metrics import METRICS
+
+    items = [item for _, item in METRICS.items()]
+    if as_json:
+        fields = ("name", "title", "family", "direction", "range", "chance", "cost", "source")
+        print(json.dumps([{key: getattr(item, key) for key in fields} for item in items], indent=2, ensure_ascii=False))
+        return
+    rows = [(i.name, i.family, i.direction, i.range_text, i.chance, i.cost, i.source) for i in items]
+    _table(("metric", "family", "better", "range", "chance", "cost", "source"), rows)
+
+
 @app.command("demo")
 def demo_command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo writes.")] = Path("demo"),
@@ -355,17 +369,21 @@ def _targets(words: Sequence[str] | None) -> list[Any] | None:
     return [_mask_target(word[5:]) if word.startswith("mask:") else word for word in words] if words else None
 
 
-def _mask_target(path: str) -> Any:
+def _mask_target(words: str) -> Any:
+    """``FILE``, or ``FILE:LABEL`` where no file has the whole name."""
     import torch
 
     from camlucida.io import read_image
     from camlucida.targets import given_mask
 
+    path, _, label = words.rpartition(":")
+    if not path or Path(words).exists():
+        path, label = words, ""
     try:
         pixels = read_image(path).pixels
     except CamlucidaError as error:
         raise UsageError(f"--target mask:{path}: {error.what}", error.fix) from error
-    return given_mask(torch.from_numpy(pixels if pixels.ndim == 2 else pixels.mean(2)) > 0.5)
+    return given_mask(torch.from_numpy(pixels if pixels.ndim == 2 else pixels.mean(2)) > 0.5, label or None)
 
 
 @contextmanager

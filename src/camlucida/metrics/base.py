@@ -38,6 +38,14 @@ class Metric:
     cost: str
     source: str
 
+    @property
+    def range_text(self) -> str:
+        """ "0 to 1", "0 or more", "any"."""
+        low, high = self.range
+        if low is None:
+            return "any" if high is None else f"{high:g} or less"
+        return f"{low:g} or more" if high is None else f"{low:g} to {high:g}"
+
 
 METRICS: Registry[Metric] = Registry("metric")
 

@@ -100,7 +100,7 @@ def mask_iou(mask: ArrayLike, truth: ArrayLike, true_positives_only: bool = True
     "localisation",
     direction="higher",
     range=(0, 1),
-    chance="see shifted_chance",
+    chance="the same map, the truth moved elsewhere",
     source=SOURCE,
 )
 def chexlocalize_iou(
