@@ -157,7 +157,7 @@ def test_methods_that_are_one_and_the_same_are_reported_as_one(tmp_path, card, c
         )
         == 0
     )
-    assert "gradcam and xgradcam give the same map at features, by construction" in capsys.readouterr().err
+    assert "gradcam and xgradcam give the same map at features, before any ReLU, by construction" in capsys.readouterr().err
     assert "gradcam and hirescam" in (tmp_path / "out/index.html").read_text()
 
 

@@ -136,6 +136,9 @@ def test_two_inputs():
         (torch.zeros(1, 3, 8, 8, dtype=torch.uint8), "uint8"),
         (torch.zeros(1, 3, 0, 8), "without pixels"),
         ([torch.zeros(3, 8, 8)], "hold a Tensor"),
+        ((torch.zeros(1, 3, 8, 8), "a"), "hold a str"),
+        (None, "hold a NoneType"),
+        ((torch.zeros(1, 3, 8, 8), None), "hold a NoneType"),
         ([scan(torch.zeros(3, 8, 8)), scan(torch.zeros(3, 8, 9))], "different model sizes"),
     ],
 )
@@ -293,11 +296,38 @@ def test_regression_explains_the_value_itself():
     [
         ({"task": "segmentation"}, "the task is segmentation"),
         ({"labels": ["a", "b"]}, "4 outputs and 2 labels"),
+        ({"task": "binary"}, "the task is binary, and the model has 4 outputs"),
     ],
 )
 def test_an_output_that_contradicts_its_description(options, message):
-    with pytest.raises(ModelError, match=message):
+    """As a request that no image can fulfil."""
+    with pytest.raises(ModelError, match=message) as caught:
         explain(*cnn(), **options)
+    assert isinstance(caught.value, UsageError)
+
+
+def test_a_task_that_is_none():
+    with pytest.raises(UsageError, match=r"unknown task 'multi-class' \(did you mean multiclass"):
+        explain(*cnn(), task="multi-class")
+
+
+def test_features_before_the_logits_are_not_taken_for_a_map():
+    net = nets.Wrapped(nets.seeded(nets.Cnn()), lambda logits: (torch.zeros(len(logits), 5, 4, 4), logits))
+    with pytest.raises(ModelError, match="wrap it so that forward returns the logits"):
+        explain(net, nets.images(1, 3, 8, 8), 0, task="multiclass")
+
+
+@pytest.mark.parametrize("labels", [4, 1])
+def test_logits_that_are_said_to_be_probabilities(labels):
+    net, inputs = cnn(labels=labels)
+    with pytest.raises(ModelError, match=r'the card says output = "probabilities", and the model returned -?\d+\.\d+'):
+        explain(described(net, task="multilabel", output="probabilities"), inputs * 9, 0)
+
+
+def test_a_model_that_cannot_run_on_one_image_can_run_on_none():
+    for batch, kind in ((1, UsageError), (2, ModelError)):
+        with pytest.raises(kind, match="cannot run on inputs"):
+            explain(nets.Cnn(), nets.images(batch, 1, 8, 8), 0)
 
 
 def test_an_output_without_an_axis_of_images():

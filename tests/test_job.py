@@ -20,6 +20,13 @@ def build():
     return nn.Sequential(nn.Conv2d(1, 4, 3, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 2))
 """
 
+DENSE = """
+from torch import nn
+
+def build():
+    return nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.ReLU(), nn.Conv2d(4, 3, 1))
+"""
+
 
 def run(*arguments) -> int:
     """Exit code of a command."""
@@ -153,6 +160,50 @@ def test_a_request_that_fails_late_costs_that_image_alone(tmp_path):
     code, records, about = explain(tmp_path, images, "--target", "Mass", "--batch-size", 1, card=card)
     assert (code, [record["id"] for record in records]) == (1, ["0", "2"])
     assert "white" in about["failures"][0]["error"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("channels = 1", "channels = 3", "cannot run on inputs"),
+        ("'Mass']", "'Mass', 'd']", "3 outputs and 4 labels"),
+        ('"multilabel"', '"segmentation"', "the task is segmentation"),
+        ('"multilabel"', '"binary"', "has 3 labels"),
+    ],
+)
+@pytest.mark.parametrize("images", [1, 3])
+def test_a_card_that_fits_no_image_is_a_wrong_request(tmp_path, capsys, old, new, words, images):
+    card = write_model(tmp_path)
+    text = card.read_text()
+    assert old in text
+    card.write_text(text.replace(old, new))
+    films = [write_image(tmp_path / f"{i}.png", i) for i in range(images)]
+    assert run("explain", *films, "--model", card, "--out", tmp_path / "out") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert words in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_layers_of_a_card_that_does_not_fit_is_one_line(tmp_path, capsys):
+    card = write_model(tmp_path)
+    card.write_text(card.read_text().replace("channels = 1", "channels = 3"))
+    assert run("layers", "--model", card) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "cannot run on inputs of shape (1, 3, 32, 32)" in line
+
+
+def test_a_mask_names_the_label_that_it_is_for(tmp_path):
+    (tmp_path / "net.py").write_text(DENSE)
+    card = tmp_path / "card.toml"
+    card.write_text(
+        'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["none", "a", "b"]\n[input]\nsize = 32\nchannels = 1\n'
+    )
+    image, mask = (write_image(tmp_path / name, 0, (8, 8)) for name in ("film.png", "mask.png"))
+    Image.new("L", (8, 8), 255).save(mask)
+    words = [f"--target=mask:{mask}{label}" for label in (":b", ":none", "")]
+    _, records, _ = explain(tmp_path, [image], *words, card=card)
+    assert [record["target"] for record in records][:2] == ["b (given mask)", "none (given mask)"]
+    assert "none" not in [record["target"] for record in records][2:]
 
 
 # --- what the system refuses is one line ----------------------------------------------------------------------------------

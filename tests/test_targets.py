@@ -8,7 +8,7 @@ import torch
 
 from camlucida.errors import TargetError, UsageError
 from camlucida.geometry import Geometry
-from camlucida.targets import Answer, Difference, Label, Region, Target, default_request, given_mask, parse_target
+from camlucida.targets import Answer, Difference, Label, Region, Target, default_request, given_mask, identity, parse_target
 
 SQUARE = Geometry.identity((8, 8))
 
@@ -187,6 +187,14 @@ def test_regions_of_one_channel(lungs):
         names("component:3", lungs)
 
 
+def test_components_touch_at_corners_too():
+    """As the boxes of a mask do."""
+    logits = torch.full((1, 4, 4), -1.0)
+    logits[0, [0, 1, 2], [0, 1, 2]] = 1.0
+    seen = answer(logits, "segmentation", ("vessel",), geometry=Geometry.identity((4, 4)))
+    assert int(parse_target("component:1")(seen)[0].mask.sum()) == 3
+
+
 def test_regions_of_probabilities_begin_at_one_half(lungs):
     """A model that returns probabilities has no negative output."""
     p = lungs.logits.sigmoid()
@@ -265,6 +273,27 @@ def test_given_mask_is_carried_to_the_output():
         given_mask(torch.zeros(32, 16, dtype=torch.bool))(seen)
     with pytest.raises(TargetError, match="segmentation"):
         given_mask(mask)(FOUR)
+
+
+def test_given_mask_is_of_the_channel_that_fills_it():
+    logits = torch.zeros(4, 8, 8)
+    logits[0] = 1.0  # background everywhere, but for
+    logits[2, 2:4, 2:4] = 2.0
+    logits[3, 2, 2] = 3.0
+    logits[1, 6:, 6:] = 0.5  # the strongest label there, though no pixel is predicted
+    seen = answer(logits, "segmentation")
+    filled, empty = (torch.zeros(8, 8, dtype=torch.bool) for _ in range(2))
+    filled[:5, :5] = True
+    empty[6:, 6:] = True
+    assert [given_mask(mask)(seen)[0].channel for mask in (filled, empty)] == [2, 1]
+    assert [given_mask(filled, label)(seen)[0].channel for label in ("d", 0)] == [3, 0]
+
+
+def test_identity_of_targets():
+    regions = [Region(0, "x", torch.tensor([[True, seen]])) for seen in (False, True, True)]
+    assert identity(regions[0]) != identity(regions[1]) == identity(regions[2])
+    assert identity(Label(0, "a", 0.5)) == identity(Label(0, "a", 0.5)) != identity(Label(0, "a", 0.5, -1))
+    assert identity(Sum()) != identity(Sum("other"))
 
 
 # --- targets of one's own -------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -105,10 +105,10 @@ def _batches(
         scans = scans_of(tensors)
         size = batch_size or max(len(scans), 1)
     else:
-        scans = [inputs] if isinstance(inputs, Scan) else list(cast(Sequence[Scan], inputs))
-        wrong = next((item for item in scans if not isinstance(item, Scan)), None)
-        if wrong is not None:
-            raise UsageError(f"inputs hold a {type(wrong).__name__}", "give a tensor (B, C, H, W), or Scans: model.read(path)")
+        scans = [inputs] if isinstance(inputs, Scan) or not isinstance(inputs, Iterable) else list(cast(Sequence[Scan], inputs))
+        wrong = [type(item).__name__ for item in scans if not isinstance(item, Scan)]
+        if wrong:
+            raise UsageError(f"inputs hold a {wrong[0]}", "give a tensor (B, C, H, W), or Scans: model.read(path)")
         shapes = {tuple(scan.tensor.shape) for scan in scans}
         if len(shapes) > 1:
             raise UsageError(f"the scans have different model sizes: {sorted(shapes)}", "explain them one size at a time")
@@ -131,6 +131,9 @@ def _batches(
 
 
 def scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
+    wrong = [type(item).__name__ for item in tensors if not isinstance(item, Tensor)]
+    if wrong:
+        raise UsageError(f"inputs hold a {wrong[0]}", "give tensors, the images (B, C, H, W) first")
     images = tensors[0]
     if images.ndim < 3 or not images.is_floating_point():
         raise UsageError(

@@ -199,7 +199,8 @@ class _Run:
     def closing_notes(self) -> Iterator[str]:
         """What can be said only at the end."""
         for first, second, at in sorted(self.same or ()):
-            yield f"{first} and {second} give the same map at {at}, by construction; their agreement is no evidence."
+            same = f"{first} and {second} give the same map at {at}, before any ReLU"
+            yield f"{same}, by construction; their agreement is no evidence."
         for what, images in self.left_out.items():
             yield f"left out of {images} of {self.outcome.explained} images: {what}"
         if self.stopped:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import Tensor, nn
 
 from camlucida import __version__
 from camlucida.capture import run_output
-from camlucida.errors import ModelError, TargetError
+from camlucida.errors import ModelError, ModelMismatchError, TargetError, UsageError, did_you_mean
 from camlucida.modelstate import unwrap
 from camlucida.ops import full
 from camlucida.targets import Answer
 from camlucida.types import OutputSpec, Scan, Task
+
+ROUNDING = 1e-3
+"""How far outside [0, 1] a number may lie and still be a probability."""
 
 
 class Described(Protocol):
@@ -86,6 +89,8 @@ def subject(model: nn.Module | Described, task: Task | None = None, labels: Sequ
     else:
         module, spec = unwrap(model.module), model.output_spec
         about = {"name": model.name, "sha256": model.sha256}
+    if task is not None and task not in get_args(Task):
+        raise UsageError(f"unknown task {task!r}", did_you_mean(str(task), get_args(Task)))
     if task is not None:
         spec = replace(spec, task=task)
     if labels is not None:
@@ -110,7 +115,8 @@ def interpret(logits: Tensor, output: Tensor, final: str, spec: OutputSpec, imag
         images: the inputs (B, C, *spatial).
 
     Raises:
-        ModelError: the output fits neither the images, nor the task, nor the labels.
+        ModelError: the output does not fit the images, or is no probability where it should be one.
+        ModelMismatchError: the output does not fit the task or the labels.
         TargetError: the output is neither (B, C) nor dense.
     """
     logits, output = full(_channels(logits)), full(_channels(output))
@@ -122,18 +128,23 @@ def interpret(logits: Tensor, output: Tensor, final: str, spec: OutputSpec, imag
     task = spec.task or _task_of(logits, images, final)
     dense = logits.ndim == images.ndim
     if dense != (task == "segmentation"):
-        raise ModelError(f"the task is {task}, and the model's output has shape {tuple(output.shape)}", "correct the task")
+        fix = "wrap it so that forward returns the logits (B, C), or correct the task" if dense else "correct the task"
+        raise ModelMismatchError(f"the task is {task}, and the model's output has shape {tuple(output.shape)}", fix)
     count = logits.shape[1]
+    if task == "binary" and count > 2:
+        raise ModelMismatchError(f"the task is binary, and the model has {count} outputs", "is it multiclass or multilabel?")
     labels = spec.labels or (("output",) if task == "regression" and count == 1 else tuple(str(i) for i in range(count)))
     if task == "binary" and count == 1 and not spec.labels:
         labels = ("positive",)
     if len(labels) != count and not (task == "binary" and count == 1 and len(labels) == 2):
-        raise ModelError(f"the model has {count} outputs and {len(labels)} labels", "give one label an output, in order")
+        raise ModelMismatchError(f"the model has {count} outputs and {len(labels)} labels", "give one label an output, in order")
     stripped = final != ""
     given = stripped or spec.output == "probabilities"
     probabilities: Tensor | None = None
     if task != "regression":
         shown = output.exp() if final == "LogSoftmax" else output
+        if spec.output == "probabilities":
+            _check_probabilities(shown.detach())
         one_each = task == "multilabel" or count == 1
         probabilities = shown if given else (logits.sigmoid() if one_each else logits.softmax(1))
         probabilities = probabilities.detach()
@@ -142,6 +153,13 @@ def interpret(logits: Tensor, output: Tensor, final: str, spec: OutputSpec, imag
     if stripped:
         about["logits_from"] = final
     return Reading(logits, probabilities, task, labels, about)
+
+
+def _check_probabilities(shown: Tensor) -> None:
+    outside = shown[(shown < -ROUNDING) | (shown > 1 + ROUNDING)]
+    if len(outside):
+        what = f'the card says output = "probabilities", and the model returned {float(outside[0]):.3f}'
+        raise ModelError(what, 'write output = "logits"')
 
 
 def check_numbers(reading: Reading, scans: Sequence[Scan]) -> None:

@@ -279,8 +279,9 @@ def region_target(answer: Answer, channel: int, name: str, mask: Tensor) -> Regi
     return Region(channel, name, mask, p, answer.labels[channel])
 
 
-def given_mask(mask: Tensor, label: str | int = 0) -> Request:
-    """Request for the region of a mask in original pixels (bool, (*original)), for one label's channel."""
+def given_mask(mask: Tensor, label: str | int | None = None) -> Request:
+    """Request for the region of a mask in original pixels (bool, (*original)), for one label's channel; None for the channel
+    (background 0 left out, when there are several) that is predicted in most of the mask, else the strongest there."""
 
     def request(answer: Answer) -> Sequence[Target]:
         _needs(answer, "mask", "segmentation")
@@ -289,8 +290,9 @@ def given_mask(mask: Tensor, label: str | int = 0) -> Request:
         on_model = answer.geometry.map_to_model(mask[None].float())
         size = answer.logits.shape[1:]
         on_output = torch.nn.functional.interpolate(on_model[None], size=size, mode="area")[0, 0] >= 0.5
-        found = answer.find(label)
-        return [region_target(answer, found.index, f"{found.name} (given mask)", on_output.to(answer.logits.device))]
+        region = on_output.to(answer.logits.device)
+        found = _foreground(answer, region) if label is None else answer.find(label)
+        return [region_target(answer, found.index, f"{found.name} (given mask)", region)]
 
     return request
 
@@ -299,27 +301,33 @@ def _predicted_region(answer: Answer, label: Label) -> Region:
     return region_target(answer, label.index, f"{label.name} region", predicted_mask(answer, label.index))
 
 
-def _foreground(answer: Answer, name: str | None) -> Label:
-    """The label named, or the channel (background 0 left out, when there are several) that covers most predicted pixels."""
-    if name:
-        return answer.find(name)
+def _foreground(answer: Answer, within: Tensor) -> Label:
+    """The channel (background 0 left out, when there are several) that is predicted in most pixels ``within`` a mask; where
+    none is, the one of the highest mean logit."""
     if len(answer.logits) == 1:
         return answer.label(0)
-    counts = torch.bincount(answer.logits.argmax(0).flatten(), minlength=len(answer.logits))[1:]
-    return answer.label(1 + int(counts.argmax()))
+    inside = answer.logits[:, within]
+    counts = torch.bincount(inside.argmax(0), minlength=len(inside))[1:]
+    strength = counts if bool(counts.any()) else inside[1:].mean(1)
+    return answer.label(1 + int(strength.argmax()))
+
+
+def _named_or_foreground(answer: Answer, name: str | None) -> Label:
+    return answer.find(name) if name else _foreground(answer, torch.ones_like(answer.logits[0], dtype=torch.bool))
 
 
 def _region(answer: Answer, name: str | None) -> Sequence[Target]:
     _needs(answer, "region", "segmentation")
-    return [_predicted_region(answer, _foreground(answer, name))]
+    return [_predicted_region(answer, _named_or_foreground(answer, name))]
 
 
 def _component(answer: Answer, number: str, name: str | None) -> Sequence[Target]:
     _needs(answer, "component", "segmentation")
-    label = _foreground(answer, name)
+    label = _named_or_foreground(answer, name)
     from scipy import ndimage
 
-    parts, count = ndimage.label(predicted_mask(answer, label.index).cpu().numpy())
+    mask = predicted_mask(answer, label.index)
+    parts, count = ndimage.label(mask.cpu().numpy(), ndimage.generate_binary_structure(mask.ndim, mask.ndim))  # as boxes are
     if not 1 <= int(number) <= count:
         raise TargetError(f"component {number} of {label.name!r} does not exist: {count} found")
     sizes = ndimage.sum_labels(parts > 0, parts, range(1, count + 1))

@@ -61,6 +61,9 @@ def test_a_byte_order_mark_is_no_obstacle(tmp_path):
     [
         ('factory = "a:b"\nfactroy = "c:d"', "factroy = 'c:d': is not a key of a model card (did you mean factory?)"),
         ('factory = "a:b"\n[input]\nsizes = 3', "input.sizes = 3: is not a key of a model card (did you mean size or resize?)"),
+        ('factory = "a:b"\nsize = 32', "size = 32: belongs under [input]"),
+        ('factory = "a:b"\n[input]\nlabels = ["A"]', "input.labels = ['A']: belongs above [input]"),
+        ('factory = "a:b"\n[input]\nrange = [1]', "input.range = [1]: needs two numbers"),
         ('factory = "a:b"\ntask = "multi-label"', "task = 'multi-label': should be 'multilabel', 'multiclass'"),
         ('factory = "a:b"\ntask = "multi-label"', "(did you mean multilabel"),
         ('factory = "a:b"\n[input]\nfit = "center"', "did you mean center-crop?"),

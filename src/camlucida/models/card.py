@@ -244,14 +244,17 @@ def _located(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
 
 def _explained(kind: str, message: str, key: str, seen: Any) -> tuple[str, str]:
     if kind == "extra_forbidden":
-        fields = InputSpec.model_fields if key.startswith("input.") else Card.model_fields
-        return "is not a key of a model card", did_you_mean(key.rpartition(".")[2], fields)
+        name, inside = key.rpartition(".")[2], key.startswith("input.")
+        fields, others = (InputSpec, Card) if inside else (Card, InputSpec)
+        if name in others.model_fields:
+            return f"belongs {'above' if inside else 'under'} [input]", ""
+        return "is not a key of a model card", did_you_mean(name, fields.model_fields)
     if kind == "literal_error":
         expected = message.removeprefix("Input should be ")
         quoted = re.findall(r"'([^']*)'", expected)
         return f"should be {expected}", did_you_mean(str(seen), quoted) if quoted else ""
     if kind == "missing":
-        return "is missing", _FACTORY_HELP
+        return ("is missing", _FACTORY_HELP) if key == "factory" else ("needs two numbers", "")
     return message.removeprefix("Value error, ").replace("Input should be", "should be"), ""
 
 
