@@ -46,7 +46,7 @@ def located(heat: ArrayLike, truth: Mask, names: Collection[str], threshold: flo
 
 def chances(heat: ArrayLike, truth: Mask, names: Collection[str], threshold: float | None = None) -> dict[str, float]:
     """The chance level of each: of the truth alone, or for overlaps that of the same map against the truth moved elsewhere."""
-    found = chance_levels(truth)
+    found = chance_levels(truth, "tolerant_hit" in names)
     masks: dict[str, Callable[[], Mask]] = {
         "chexlocalize_iou": lambda: segment(heat),
         "iou_otsu": lambda: otsu_mask(heat),

@@ -90,18 +90,23 @@ def over_ceiling(value: float, ceiling: float) -> float:
     return value / ceiling if ceiling > 0 else float("nan")
 
 
-def chance_levels(truth: ArrayLike) -> dict[str, float]:
+def chance_levels(truth: ArrayLike, tolerant: bool = True) -> dict[str, float]:
     """Expected score of a map that knows nothing (independent random pixels), for the metrics where the truth alone sets it.
+
+    ``tolerant`` False leaves out "tolerant_hit", whose distance transform costs more than all others.
 
     Area share for hit, relevance mass and rank, average precision; ½ for ROC-AUC; 1 for the ratios. For average precision it is
     the limit of many pixels. All NaN for an empty truth. Overlaps at a threshold depend on the map: :func:`shifted_chance`.
     """
     mask = as_mask(truth, np.shape(truth))
     area = float(mask.mean()) if mask.any() else float("nan")
-    wide = float((ndimage.distance_transform_edt(~mask) <= score.TOLERANCE).mean()) if mask.any() else float("nan")
     by_area = dict.fromkeys(("hit", "chexlocalize_hit", "relevance_mass", "relevance_rank", "average_precision"), area)
     by_ratio = dict.fromkeys(("attention_ratio", "average_precision_lift"), area / area)
-    return {**by_area, **by_ratio, "tolerant_hit": wide, "roc_auc": 0.5 * area / area, "iou_area_matched": area / (2 - area)}
+    levels = {**by_area, **by_ratio, "roc_auc": 0.5 * area / area, "iou_area_matched": area / (2 - area)}
+    if tolerant:
+        widened = ndimage.distance_transform_edt(~mask) <= score.TOLERANCE
+        levels["tolerant_hit"] = float(widened.mean()) if mask.any() else float("nan")
+    return levels
 
 
 def shifted_chance(metric: Score, values: ArrayLike, truth: ArrayLike, positions: int = SHIFTS) -> float:
