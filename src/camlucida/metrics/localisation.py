@@ -22,6 +22,7 @@ from camlucida.regions import boxes as component_boxes
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 NAN = float("nan")
+MOVED = "the same map, the truth moved elsewhere"
 
 TOLERANCE = 15.0
 """Pixels around the truth that still count in the tolerant hit (Zhang 2018)."""
@@ -74,9 +75,7 @@ def relevance_mass(values: ArrayLike, truth: ArrayLike) -> float:
     return float(positive[mask].sum() / positive.sum())
 
 
-@_measured(
-    "attention_ratio", "Attention ratio", "1", "Mean positive heat in the truth over that of the image", None
-)
+@_measured("attention_ratio", "Attention ratio", "1", "Mean positive heat in the truth over that of the image", None)
 def attention_ratio(values: ArrayLike, truth: ArrayLike) -> float:
     """mean_M E⁺ / mean E⁺ = relevance mass / area, in [0, 1/area]. NaN without positive heat."""
     mask = np.asarray(truth)
@@ -155,28 +154,38 @@ def dice(mask: ArrayLike, truth: ArrayLike) -> float:
     return 2 * overlap / (1 + overlap)
 
 
-@_measured("iou_otsu", "IoU at Otsu's threshold", "the same map, the truth moved elsewhere", "Otsu 1979, on 256 levels, strictly above")
+@_measured("iou_otsu", "IoU at Otsu's threshold", MOVED, "Otsu 1979, on 256 levels, strictly above")
 def iou_otsu(values: ArrayLike, truth: ArrayLike) -> float:
     """IoU of the pixels above Otsu's threshold. A constant map marks nothing: 0."""
     heat, mask = as_pair(values, truth)
     return mask_iou(otsu_mask(heat), mask, true_positives_only=False)
 
 
-@_measured("dice_otsu", "Dice at Otsu's threshold", "the same map, the truth moved elsewhere", "Dice 1945; Otsu 1979")
+@_measured("dice_otsu", "Dice at Otsu's threshold", MOVED, "Dice 1945; Otsu 1979")
 def dice_otsu(values: ArrayLike, truth: ArrayLike) -> float:
     """Dice of the pixels above Otsu's threshold. A constant map marks nothing: 0."""
     heat, mask = as_pair(values, truth)
     return dice(otsu_mask(heat), mask)
 
 
-@_measured("iou_tuned", "IoU at a given threshold", "the same map, the truth moved elsewhere", "Saporta 2022; tuned on validation images only")
+@_measured(
+    "iou_tuned",
+    "IoU at a given threshold",
+    MOVED,
+    "Saporta 2022; tuned on validation images only",
+)
 def iou_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
     """IoU of the pixels where (E − min)/(max − min) > ``threshold``. A constant map marks nothing: 0."""
     heat, mask = as_pair(values, truth)
     return mask_iou(unit(heat) > threshold, mask, true_positives_only=False)
 
 
-@_measured("dice_tuned", "Dice at a given threshold", "the same map, the truth moved elsewhere", "Dice 1945; tuned on validation images only")
+@_measured(
+    "dice_tuned",
+    "Dice at a given threshold",
+    MOVED,
+    "Dice 1945; tuned on validation images only",
+)
 def dice_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
     """Dice of the pixels where (E − min)/(max − min) > ``threshold``. A constant map marks nothing: 0."""
     heat, mask = as_pair(values, truth)
