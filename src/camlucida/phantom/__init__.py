@@ -7,9 +7,18 @@ from pathlib import Path
 from camlucida.phantom.findings import FINDINGS
 from camlucida.phantom.generator import Film, film, image
 
-__all__ = ["FINDINGS", "Film", "film", "image", "model_cards"]
+__all__ = ["FINDINGS", "Film", "film", "image", "model_cards", "trial_cards"]
 
 
 def model_cards() -> dict[str, Path]:
     """Name → card of each packaged model, sorted by name."""
-    return {path.stem: path for path in sorted((Path(__file__).parent / "models").glob("*.toml"))}
+    return _cards("models")
+
+
+def trial_cards() -> dict[str, Path]:
+    """Name → card of each packaged model of the benchmark (``phantom.trial``), sorted by name."""
+    return _cards("trial_models")
+
+
+def _cards(folder: str) -> dict[str, Path]:
+    return {path.stem: path for path in sorted((Path(__file__).parent / folder).glob("*.toml"))}

@@ -12,8 +12,9 @@ changes by more than EPSILON grey levels when this finding alone is switched off
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,6 +76,30 @@ class Film:
         return tuple(int(name in self.findings) for name in FINDINGS)
 
 
+class Exposure(NamedTuple):
+    """How a film is taken and shown.
+
+    Attributes:
+        quanta: mean count of a pixel where nothing attenuates.
+        black, white: attenuations at the two ends of the window.
+        contrast, centre: slope and middle of the S over the window, in units of its width.
+    """
+
+    quanta: float
+    black: float
+    white: float
+    contrast: float
+    centre: float
+
+
+class Healthy(NamedTuple):
+    """A patient without findings: attenuation (H, W), no unit; lung fields (H, W) bool; and how the film is taken."""
+
+    attenuation: Array
+    lungs: NDArray[np.bool_]
+    exposure: Exposure
+
+
 @dataclass(frozen=True)
 class _Subject:
     """All that a seed decides, at one film size. Thicknesses in cm, (H, W)."""
@@ -88,11 +113,10 @@ class _Subject:
     vessels_of_lung: Array
     haze: Array  # relative fluctuation of the lung's density
     rough: Array
-    quanta: float
-    tone: tuple[float, float, float, float]  # black and white ends in attenuation; contrast and centre of the S
+    exposure: Exposure
 
 
-def _stream(seed: int, name: int) -> np.random.Generator:
+def stream(seed: int, name: int) -> np.random.Generator:
     """An independent generator for each purpose, so that drawing more of one thing never changes another."""
     return np.random.default_rng([name, seed])
 
@@ -104,14 +128,14 @@ def _fields(patient: Patient, grid: Grid, ctr: float) -> NDArray[np.bool_]:
 
 def _disease(seed: int, patient: Patient) -> Disease:
     grid = patient_grid(patient, PLACING_GRID)
-    return draw_disease(_stream(seed, 1), patient, _fields(patient, grid, ctr=0.62))
+    return draw_disease(stream(seed, 1), patient, _fields(patient, grid, ctr=0.62))
 
 
 @lru_cache(maxsize=8)
 def _subject(seed: int, size: int) -> _Subject:
-    patient = anatomy.draw_patient(_stream(seed, 0))
+    patient = anatomy.draw_patient(stream(seed, 0))
     grid = patient_grid(patient, size)
-    look = _stream(seed, 2)
+    look = stream(seed, 2)
     cage = anatomy.cage(patient, grid)
     solid = np.maximum(anatomy.under_diaphragm(patient, grid), anatomy.great_vessels(patient, grid))
     flesh = np.maximum(anatomy.body(patient, grid), cage) - anatomy.airways(patient, grid) - cage
@@ -129,18 +153,25 @@ def _subject(seed: int, size: int) -> _Subject:
         texture.vessels(patient, look, size),
         haze,
         texture.smooth_field(look, 22, size),
-        QUANTA_PER_CM2 * float(look.uniform(0.6, 1.6)) * (FIELD_CM / size) ** 2,
-        (0.0, 1.0, float(look.uniform(3.8, 5.0)), float(look.uniform(0.46, 0.56))),
+        Exposure(
+            QUANTA_PER_CM2 * float(look.uniform(0.6, 1.6)) * (FIELD_CM / size) ** 2,
+            black=0.0,
+            white=1.0,
+            contrast=float(look.uniform(3.8, 5.0)),
+            centre=float(look.uniform(0.46, 0.56)),
+        ),
     )
     healthy = _attenuation(subject, frozenset())[::2, ::2]
     lung = (cage - solid)[::2, ::2] > np.float32(1.1 * patient.half_depth)
-    ends = float(np.percentile(healthy[lung], 4)), float(np.percentile(healthy, 97))
-    return _replace_tone(subject, ends)
+    black, white = float(np.percentile(healthy[lung], 4)), float(np.percentile(healthy, 97))
+    return replace(subject, exposure=subject.exposure._replace(black=black, white=white))
 
 
-def _replace_tone(subject: _Subject, ends: tuple[float, float]) -> _Subject:
-    values = {name: getattr(subject, name) for name in subject.__dataclass_fields__}
-    return _Subject(**{**values, "tone": (*ends, *subject.tone[2:])})
+def healthy(seed: int, size: int) -> Healthy:
+    """The patient of a seed without findings, on a film of ``size`` pixels a side."""
+    subject = _subject(seed, size)
+    lungs = _fields(subject.patient, subject.grid, subject.patient.ctr)
+    return Healthy(_attenuation(subject, frozenset()), lungs, subject.exposure)
 
 
 def _ctr(subject: _Subject, findings: Collection[str]) -> float:
@@ -179,12 +210,12 @@ def _attenuation(subject: _Subject, findings: Collection[str]) -> Array:
     return attenuation
 
 
-def _develop(subject: _Subject, counts: Array) -> Array:
-    """Quanta → grey levels in [0, 255]: detector blur, logarithm, S-shaped window."""
+def develop(counts: Array, exposure: Exposure) -> Array:
+    """Quanta (H, W) → grey levels in [0, 255]: detector blur, logarithm, S-shaped window."""
     size = counts.shape[0]
     seen = ndimage.gaussian_filter(counts, BLUR_CM * size / FIELD_CM, mode="nearest", truncate=3.0)
-    black, white, contrast, centre = subject.tone
-    attenuation = -np.log(np.maximum(seen / np.float32(subject.quanta), np.float32(1e-6)))
+    quanta, black, white, contrast, centre = exposure
+    attenuation = -np.log(np.maximum(seen / np.float32(quanta), np.float32(1e-6)))
     x = (attenuation - np.float32(black)) / np.float32(white - black)
     grey: Array = np.float32(255) / (1 + np.exp(np.float32(-contrast) * (x - np.float32(centre))))
     return grey
@@ -194,7 +225,7 @@ def _quanta(subject: _Subject, findings: Collection[str], lead: Array | None) ->
     attenuation = _attenuation(subject, findings)
     if lead is not None:
         attenuation = attenuation + np.float32(MU_LEAD) * lead
-    quanta: Array = np.float32(subject.quanta) * np.exp(-attenuation)
+    quanta: Array = np.float32(subject.exposure.quanta) * np.exp(-attenuation)
     return quanta
 
 
@@ -213,13 +244,14 @@ def image(seed: int, findings: Collection[str] = (), marker: str | None = None, 
     """Only the picture of ``film``, (H, W) uint8: several times quicker, for training."""
     present = _check(findings, size)
     subject = _subject(seed, size)
-    lead = None if marker is None else marker_field(marker, _stream(seed, 4), size)
-    return _expose(subject, seed, _quanta(subject, present, lead))
+    lead = None if marker is None else marker_field(marker, stream(seed, 4), size)
+    return picture(_quanta(subject, present, lead), subject.exposure, stream(seed, 3))
 
 
-def _expose(subject: _Subject, seed: int, quanta: Array) -> NDArray[np.uint8]:
-    noise = _stream(seed, 3).standard_normal(quanta.shape, dtype=np.float32)
-    grey = _develop(subject, np.maximum(quanta + np.sqrt(quanta) * noise, np.float32(0)))
+def picture(quanta: Array, exposure: Exposure, noise: np.random.Generator) -> NDArray[np.uint8]:
+    """Expected quanta (H, W) → the stored film, uint8: one draw of the counts, developed and rounded."""
+    z = noise.standard_normal(quanta.shape, dtype=np.float32)
+    grey = develop(np.maximum(quanta + np.sqrt(quanta) * z, np.float32(0)), exposure)
     return np.round(grey).astype(np.uint8)
 
 
@@ -237,12 +269,12 @@ def film(seed: int, findings: Collection[str] = (), marker: str | None = None, s
     """
     present = _check(findings, size)
     subject = _subject(seed, size)
-    lead = None if marker is None else marker_field(marker, _stream(seed, 4), size)
+    lead = None if marker is None else marker_field(marker, stream(seed, 4), size)
     quanta = _quanta(subject, present, lead)
-    clean = _develop(subject, quanta)
+    clean = develop(quanta, subject.exposure)
 
     def changed(other: Array) -> NDArray[np.bool_]:
-        mask: NDArray[np.bool_] = np.abs(_develop(subject, other) - clean) > EPSILON
+        mask: NDArray[np.bool_] = np.abs(develop(other, subject.exposure) - clean) > EPSILON
         return mask
 
     masks = {name: changed(_quanta(subject, [f for f in present if f != name], lead)) for name in present}
@@ -251,4 +283,4 @@ def film(seed: int, findings: Collection[str] = (), marker: str | None = None, s
     masks["heart"] = (_heart(subject, present) > 0) & (grid.y < anatomy.dome_height(patient, grid.x))
     if lead is not None:
         masks["marker"] = changed(_quanta(subject, present, None))
-    return Film(_expose(subject, seed, quanta), clean, masks, present, marker, seed)
+    return Film(picture(quanta, subject.exposure, stream(seed, 3)), clean, masks, present, marker, seed)

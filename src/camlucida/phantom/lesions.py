@@ -1,0 +1,177 @@
+"""Lesions, and distractors of their size and contrast, as an attenuation added to a film: shapes and places.
+
+Lengths are pixels of a film of FILM_PX a side, whatever size it is drawn at; rows run downwards, columns to the right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camlucida.errors import UsageError
+from camlucida.phantom.anatomy import Array, half_chord
+
+FILM_PX = 256
+SMALLEST_RADIUS, LARGEST_RADIUS = 4.0, 64.0
+CONTRAST = (0.7, 1.6)
+"""Peak attenuation of a lesion or bar, log-uniform; raised for small ones (see SMALL_GAIN). A rib's is about 0.3."""
+SMALL_GAIN, SMALL_RADIUS = 1.5, 12.0
+"""Factor on the contrast at SMALLEST_RADIUS; it falls to 1 at SMALL_RADIUS, linearly in the logarithm of the radius."""
+HOLE = 0.55
+"""Radius of a cavity's clear centre over that of the cavity."""
+BAR_LENGTH = 4.0
+"""Length of a bar over its width, round ends included."""
+GAP = 3.0
+"""Least clear space between two objects."""
+TRIES = 60
+"""Places tried for a lesion before it is dropped, and for each bar of ``equal_bars`` before there are more of them."""
+MOST_PIECES = 64
+
+_BAR_HALF_WIDTH = float(np.sqrt(np.pi / (4 * (BAR_LENGTH - 1) + np.pi)))  # of a bar whose area is that of a unit disc
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """A solid ball, a ring or a bar. The profile across each is a half chord, so ``contrast`` is the peak of all three.
+
+    Attributes:
+        kind: "nodule", "cavity" or "bar". A bar is a distractor: no label speaks of it.
+        row, column: centre.
+        radius: outer radius; a bar's is that of the disc of equal area.
+        contrast: peak attenuation, no unit.
+        angle: of a bar's long axis, radians from the rows' direction towards lower rows; round lesions have none.
+    """
+
+    kind: str
+    row: float
+    column: float
+    radius: float
+    contrast: float
+    angle: float = 0.0
+
+    @property
+    def area(self) -> float:
+        """Pixels of FILM_PX² under the lesion; a cavity's without its hole."""
+        return float(np.pi * self.radius**2 * (1 - HOLE**2 if self.kind == "cavity" else 1))
+
+
+def _axis(bar: Lesion) -> tuple[float, float, float]:
+    """Cosine and sine of a bar's axis, and half the length of the straight part of its edges."""
+    return float(np.cos(bar.angle)), float(np.sin(bar.angle)), (BAR_LENGTH - 1) * _BAR_HALF_WIDTH * bar.radius
+
+
+def _cover(lesion: Lesion) -> NDArray[np.float64]:
+    """Discs that cover the lesion, (N, 3) as row, column, radius."""
+    if lesion.kind != "bar":
+        return np.array([[lesion.row, lesion.column, lesion.radius]])
+    cos, sin, reach = _axis(lesion)
+    along = np.linspace(-reach, reach, 9)
+    width = np.full(9, _BAR_HALF_WIDTH * lesion.radius)
+    return np.stack([lesion.row + along * sin, lesion.column + along * cos, width], axis=1)
+
+
+def _is_free(lesion: Lesion, others: Iterable[Lesion]) -> bool:
+    """Whether the lesion lies on the film, GAP away from its edges and from all others."""
+    discs = _cover(lesion)
+    spread = discs[:, 2:] + GAP
+    if (discs[:, :2] - spread < 0).any() or (discs[:, :2] + spread > FILM_PX - 1).any():
+        return False
+    taken = np.concatenate([np.empty((0, 3)), *map(_cover, others)])
+    distance = np.hypot(discs[:, None, 0] - taken[:, 0], discs[:, None, 1] - taken[:, 1])
+    return bool((distance > spread + taken[:, 2]).all())
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
+    return float(np.exp(rng.uniform(np.log(low), np.log(max(low, high)))))
+
+
+def _somewhere(rng: np.random.Generator, spots: NDArray[np.intp]) -> tuple[float, float]:
+    """Row and column of a uniform point of the pixels ``spots``, given as flat indices of the film."""
+    row, column = divmod(int(rng.choice(spots)), FILM_PX)
+    return row + float(rng.uniform(-0.5, 0.5)), column + float(rng.uniform(-0.5, 0.5))
+
+
+def _draw(rng: np.random.Generator, spots: NDArray[np.intp], room: Array, kind: str, shrink: float) -> Lesion:
+    """One lesion as ``scatter`` describes it, wherever others lie."""
+    row, column = _somewhere(rng, spots)
+    inside = float(room[round(row), round(column)])
+    radius = _log_uniform(rng, SMALLEST_RADIUS, shrink * min(LARGEST_RADIUS, 2 * inside + 8))
+    small = float(np.clip(np.log(SMALL_RADIUS / radius) / np.log(SMALL_RADIUS / SMALLEST_RADIUS), 0, 1))
+    contrast = _log_uniform(rng, *CONTRAST) * SMALL_GAIN**small
+    angle, ring = float(rng.uniform(0, np.pi)), rng.random() < 0.5
+    if kind != "bar":
+        return Lesion(kind, row, column, radius, contrast)
+    return Lesion(kind, row, column, radius * ((1 - HOLE**2) ** 0.5 if ring else 1.0), contrast, angle)
+
+
+def scatter(rng: np.random.Generator, room: Array, kinds: Collection[str]) -> tuple[Lesion, ...]:
+    """Lesions of the given kinds at uniform places over the lung fields, none touching another, in the order of ``kinds``.
+
+    The radius is log-uniform from SMALLEST_RADIUS to what the place allows: LARGEST_RADIUS, or 8 pixels more than twice the
+    distance to the edge of the lung fields if that is less. Half of the bars have the area of a ball, half that of a ring.
+    A lesion that touches another is drawn anew, place and all, each time at most 3 % smaller; after TRIES it is dropped.
+
+    Args:
+        rng: decides all.
+        room: (FILM_PX, FILM_PX) distance to the edge of the allowed places, 0 outside them: ``background(seed).room``, or
+            ``scipy.ndimage.distance_transform_edt(lungs)`` of a real radiograph's lung fields.
+        kinds: "nodule", "cavity" or "bar", once for each lesion.
+    """
+    spots = np.flatnonzero(room > 0)
+    placed: tuple[Lesion, ...] = ()
+    for kind in kinds if len(spots) else ():
+        drawn = (_draw(rng, spots, room, kind, 0.97**attempt) for attempt in range(TRIES))
+        placed += tuple(islice((lesion for lesion in drawn if _is_free(lesion, placed)), 1))
+    return placed
+
+
+def equal_bars(rng: np.random.Generator, room: Array, lesion: Lesion, taken: tuple[Lesion, ...]) -> tuple[Lesion, ...]:
+    """Bars with the area and the contrast of a lesion, over the lung fields, clear of ``taken``: as few as find room.
+
+    Raises:
+        UsageError: there is no room even for very small ones.
+    """
+    spots = np.flatnonzero(room > 0)
+    for pieces in range(1, MOST_PIECES + 1 if len(spots) else 1):
+        radius = (lesion.area / np.pi / pieces) ** 0.5
+        bars: tuple[Lesion, ...] = ()
+        for _ in range(TRIES * pieces):
+            row, column = _somewhere(rng, spots)
+            bar = Lesion("bar", row, column, radius, lesion.contrast, float(rng.uniform(0, np.pi)))
+            if _is_free(bar, taken + bars):
+                bars += (bar,)
+            if len(bars) == pieces:
+                return bars
+    raise UsageError("no room for distractors over these lung fields", "take another film")
+
+
+def _profile(lesion: Lesion, y: Array, x: Array) -> Array:
+    """Share of the peak attenuation at an offset from the lesion's centre, in [0, 1]; y (H, 1), x (1, W) → (H, W)."""
+    if lesion.kind == "nodule":
+        return half_chord((y * y + x * x) / np.float32(lesion.radius**2))
+    if lesion.kind == "cavity":
+        wall = (1 - HOLE) / 2
+        return half_chord(((np.hypot(y, x) / np.float32(lesion.radius) - np.float32(1 - wall)) / np.float32(wall)) ** 2)
+    cos, sin, reach = _axis(lesion)
+    along, across = x * np.float32(cos) + y * np.float32(sin), y * np.float32(cos) - x * np.float32(sin)
+    beyond = np.maximum(np.abs(along) - np.float32(reach), np.float32(0))
+    return half_chord((beyond * beyond + across * across) / np.float32((_BAR_HALF_WIDTH * lesion.radius) ** 2))
+
+
+def added_attenuation(lesions: Iterable[Lesion], size: int = FILM_PX) -> Array:
+    """What the lesions add to the attenuation, (size, size) float32."""
+    added = np.zeros((size, size), np.float32)
+    scale = FILM_PX / size
+    ticks = ((np.arange(size) + 0.5) * scale - 0.5).astype(np.float32)
+    for lesion in lesions:
+        discs = _cover(lesion)
+        low = np.searchsorted(ticks, (discs[:, :2] - discs[:, 2:]).min(axis=0))
+        high = np.searchsorted(ticks, (discs[:, :2] + discs[:, 2:]).max(axis=0))
+        rows, columns = slice(low[0], high[0]), slice(low[1], high[1])
+        y, x = ticks[rows, None] - np.float32(lesion.row), ticks[None, columns] - np.float32(lesion.column)
+        added[rows, columns] += np.float32(lesion.contrast) * _profile(lesion, y, x)
+    return added

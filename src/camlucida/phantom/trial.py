@@ -1,0 +1,292 @@
+"""Films on which explanations are put to the test: lesions, distractors and a tag on a healthy phantom, with truth by twins.
+
+A lesion is an attenuation added to the healthy patient's before quanta, blur and window (Beer–Lambert), so ribs, vessels and
+haze cross it as they cross all else. A twin lacks one part and keeps the patient, the noise, the window and every other part.
+The truth of a part is hence where the noise-free film changes by more than EPSILON grey levels when this part alone is taken
+off. Lengths are pixels of a film of FILM_PX a side, whatever size it is drawn at. SYNTHETIC; of no use in radiology.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from camlucida.errors import UsageError
+from camlucida.phantom.anatomy import FIELD_CM, Array
+from camlucida.phantom.generator import BLUR_CM, EPSILON, LARGEST, MU_LEAD, SMALLEST, Exposure, develop, healthy, picture, stream
+from camlucida.phantom.lesions import FILM_PX, GAP, Lesion, added_attenuation, equal_bars, scatter
+from camlucida.phantom.marker import marker_field
+
+Mask = NDArray[np.bool_]
+
+LABELS = ("nodule", "cavity", "nodule and cavity")
+"""Outputs of the packaged models, in order. The last is true if and only if both others are; its evidence is their union."""
+LESIONS = ("nodule", "cavity")
+PARTS = (*LABELS, "bar", "tag")
+TAG = "PORT"
+TRAIN_SEEDS, HELD_OUT_SEEDS, BENCHMARK_SEEDS = (range(start, start + 10_000_000) for start in (10**8, 2 * 10**8, 3 * 10**8))
+"""Seeds of backgrounds: no patient is in two of the three sets."""
+
+DISPLAY_CONTRAST, DISPLAY_SPAN = 4.4, 2.5
+"""Display curve assumed of a real radiograph (see ``paste``): slope of its S, and attenuation from its black to its white end."""
+DISPLAY_NOISE = 0.03
+"""Standard deviation of a real radiograph's attenuation where nothing is added (see ``paste``)."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """All that is on a film. ``seed`` decides the patient, the noise, the window and the place of the tag."""
+
+    seed: int
+    lesions: tuple[Lesion, ...]
+    tag: bool
+
+    @property
+    def labels(self) -> tuple[int, int, int]:
+        """0 or 1 for each of LABELS."""
+        nodule, cavity = (int(any(lesion.kind == kind for lesion in self.lesions)) for kind in LESIONS)
+        return nodule, cavity, nodule & cavity
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Those of PARTS that are present."""
+        kinds = {lesion.kind for lesion in self.lesions} | ({"tag"} if self.tag else set())
+        return tuple(part for part in PARTS if (kinds >= set(LESIONS) if part == LABELS[2] else part in kinds))
+
+
+@dataclass(frozen=True)
+class TrialFilm:
+    """A film and its truth.
+
+    Attributes:
+        image: (H, W) uint8, white where little passes.
+        clean: (H, W) float32 in [0, 255]: the same film without noise and rounding.
+        masks: part → (H, W) bool, for every part present: where the clean film changes by more than EPSILON without it.
+        soft: part → (H, W) float32: that change, absolute, grey levels.
+    """
+
+    image: NDArray[np.uint8]
+    clean: Array
+    masks: dict[str, Mask]
+    soft: dict[str, Array]
+
+
+class Background(NamedTuple):
+    """All that a seed decides, at one film size.
+
+    Attributes:
+        attenuation: (H, W) float32 of the healthy patient.
+        room: (FILM_PX, FILM_PX) float32: distance to the edge of the lung fields, 0 outside them and under the tag.
+        exposure: quanta and window.
+    """
+
+    attenuation: Array
+    room: Array
+    exposure: Exposure
+
+
+@lru_cache(maxsize=8)
+def background(seed: int, size: int = FILM_PX) -> Background:
+    """The healthy film under a trial of this seed. The arrays are shared: they are read-only."""
+    attenuation, _, exposure = healthy(seed, size)
+    lungs = healthy(seed, FILM_PX).lungs & ~_grown(tag_field(seed, FILM_PX) > 0, GAP)
+    room = ndimage.distance_transform_edt(lungs).astype(np.float32)
+    for array in (attenuation, room):
+        array.flags.writeable = False
+    return Background(attenuation, room, exposure)
+
+
+def _grown(mask: Mask, pixels: float) -> Mask:
+    grown: Mask = ndimage.distance_transform_edt(~mask) <= pixels
+    return grown
+
+
+def tag_field(seed: int, size: int = FILM_PX) -> Array:
+    """Share of each pixel under the tag's lead, (size, size) in [0, 1], whether the film bears the tag or not."""
+    return marker_field(TAG, stream(seed, 4), size)
+
+
+def draw_kinds(rng: np.random.Generator) -> tuple[str, ...]:
+    """What is on a film: nodule and cavity each with probability 1/2, 1–3 of each present kind, and 0–2 bars.
+
+    The order is random, as the first find room most easily; the first of each kind come before all others.
+    """
+    present = [kind for kind, there in zip(LESIONS, rng.random(2) < 0.5, strict=True) if there]
+    more = [kind for kind in present for _ in range(int(rng.integers(3)))] + ["bar"] * int(rng.integers(3))
+    return (*(str(kind) for kind in rng.permutation(present)), *(str(kind) for kind in rng.permutation(more)))
+
+
+def draw_tag(rng: np.random.Generator, nodule: bool, rho: float) -> bool:
+    """Whether the film bears the tag: with probability (1 + rho)/2 if it has a nodule, (1 − rho)/2 if not."""
+    return bool(rng.random() < (1 + rho if nodule else 1 - rho) / 2)
+
+
+def draw(seed: int, rho: float = 0.0) -> Trial:
+    """The trial of a seed. ``rho`` in [−1, 1] moves the tag alone; 0: it is on half of the films and tells nothing.
+
+    Raises:
+        UsageError: rho out of range.
+    """
+    if not -1 <= rho <= 1:
+        raise UsageError(f"rho={rho}", "rho is from -1 to 1")
+    rng = stream(seed, 11)
+    lesions = scatter(rng, background(seed).room, draw_kinds(rng))
+    return Trial(seed, lesions, draw_tag(stream(seed, 12), any(lesion.kind == "nodule" for lesion in lesions), rho))
+
+
+# Twins
+
+
+def without(trial: Trial, part: str) -> Trial:
+    """The twin that lacks one part: all its lesions, the tag, or, for "nodule and cavity", both kinds of lesion.
+
+    Raises:
+        UsageError: the part is not on the film.
+    """
+    if part not in trial.parts:
+        raise UsageError(f"no {part!r} on this film", f"there is {', '.join(trial.parts) or 'nothing'}")
+    if part == "tag":
+        return replace(trial, tag=False)
+    return replace(trial, lesions=tuple(lesion for lesion in trial.lesions if lesion.kind not in _kinds(part)))
+
+
+def _kinds(part: str) -> tuple[str, ...]:
+    return LESIONS if part == LABELS[2] else (part,)
+
+
+def swapped(trial: Trial, part: str) -> Trial:
+    """The film without a part, but with bars of the area and contrast of its lesions at free places in their stead.
+
+    What these distractors do to a score is the yardstick for what the evidence does, from the same bare film:
+    score(swapped) − score(without) against score(trial) − score(without). There is one bar for each lesion, or, where a long bar
+    finds no room over the lung fields, two, three … of the same area in all. Equal trials get equal bars.
+
+    Raises:
+        UsageError: the part is not on the film, or is the tag.
+    """
+    if part == "tag":
+        raise UsageError("a tag has no equal bar", f"give one of {', '.join(PARTS[:-1])}")
+    bare = without(trial, part)
+    gone = [lesion for lesion in trial.lesions if lesion not in bare.lesions]
+    rng, room, lesions = stream(trial.seed, 13), background(trial.seed).room, bare.lesions
+    for lesion in sorted(gone, key=lambda lesion: -lesion.area):  # large ones while there is room
+        lesions += equal_bars(rng, room, lesion, lesions)
+    return replace(bare, lesions=lesions)
+
+
+# Films
+
+
+def quanta(trial: Trial, under: Background) -> Array:
+    """Quanta expected at each pixel of the film, (H, W) float32. ``under``: the trial's background."""
+    size = len(under.attenuation)
+    attenuation = under.attenuation + added_attenuation(trial.lesions, size)
+    if trial.tag:
+        attenuation = attenuation + np.float32(MU_LEAD) * tag_field(trial.seed, size)
+    passed: Array = np.float32(under.exposure.quanta) * np.exp(-attenuation)
+    return passed
+
+
+def image(trial: Trial, size: int = FILM_PX) -> NDArray[np.uint8]:
+    """Only the picture of ``expose``, (H, W) uint8."""
+    under = background(trial.seed, _checked(size))
+    return picture(quanta(trial, under), under.exposure, stream(trial.seed, 3))
+
+
+def expose(trial: Trial, size: int = FILM_PX) -> TrialFilm:
+    """The film of a trial with the truth of each part on it.
+
+    Raises:
+        UsageError: a size out of range.
+    """
+    under = background(trial.seed, _checked(size))
+    passed = quanta(trial, under)
+    clean = develop(passed, under.exposure)
+    twins = {part: develop(quanta(without(trial, part), under), under.exposure) for part in trial.parts}
+    stored = picture(passed, under.exposure, stream(trial.seed, 3))
+    return TrialFilm(stored, clean, *_truth(clean, twins))
+
+
+def _checked(size: int) -> int:
+    if not SMALLEST <= size <= LARGEST:
+        raise UsageError(f"a film of {size} pixels", f"size is from {SMALLEST} to {LARGEST}")
+    return size
+
+
+def _truth(clean: Array, twins: Mapping[str, Array]) -> tuple[dict[str, Mask], dict[str, Array]]:
+    soft = {part: np.abs(twin - clean) for part, twin in twins.items()}
+    return {part: change > EPSILON for part, change in soft.items()}, soft
+
+
+@dataclass(frozen=True)
+class Pasted:
+    """A real radiograph with lesions put on it, and as it was. ``masks`` and ``soft`` as a TrialFilm's.
+
+    Attributes:
+        image, bare: (H, W) uint8, with the lesions and without any.
+    """
+
+    image: NDArray[np.uint8]
+    bare: NDArray[np.uint8]
+    masks: dict[str, Mask]
+    soft: dict[str, Array]
+
+
+def paste(pixels: NDArray[np.floating], lesions: Collection[Lesion], seed: int) -> Pasted:
+    """Lesions on a real radiograph, as their attenuation would show, with truth by twins.
+
+    The radiograph is taken to be shown through the phantom's own kind of window: p = 1/(1 + exp(−k·(x − m))), x the attenuation
+    in units of the window. An added attenuation a (blurred by the detector) then moves the log-odds of a grey value by k·a/D,
+    with k = DISPLAY_CONTRAST and D = DISPLAY_SPAN: m cancels, and no value leaves [0, 1]. Fewer quanta are more grain: a is
+    raised by DISPLAY_NOISE·√(exp(a) − 1)·z, the noise that Poisson counts would gain. The real film's curve is not known, so the
+    lesions' contrast is plausible, not physical.
+
+    Args:
+        pixels: (FILM_PX, FILM_PX) in [0, 1], white where little passes.
+        lesions: where and what, for instance ``scatter(rng, distance_transform_edt(lungs), kinds)``.
+        seed: of the grain.
+
+    Raises:
+        UsageError: another shape, or a value outside [0, 1].
+    """
+    if pixels.shape != (FILM_PX, FILM_PX):
+        raise UsageError(f"pixels of shape {pixels.shape}", f"crop and resize to {FILM_PX} × {FILM_PX} first")
+    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
+        raise UsageError(f"pixels from {pixels.min()} to {pixels.max()}", "scale them to [0, 1]")
+    grey = np.asarray(pixels, np.float32)
+    z = stream(seed, 14).standard_normal(grey.shape, dtype=np.float32)
+
+    def shown(some: Iterable[Lesion], grain: float = 0.0) -> Array:
+        added = ndimage.gaussian_filter(added_attenuation(some), BLUR_CM * FILM_PX / FIELD_CM, truncate=3.0)
+        raised = added + np.float32(grain) * np.sqrt(np.expm1(added)) * z
+        odds = np.exp(np.float32(DISPLAY_CONTRAST / DISPLAY_SPAN) * raised)
+        result: Array = np.float32(255) * grey * odds / (1 + grey * (odds - 1))
+        return result
+
+    trial = Trial(seed, tuple(lesions), tag=False)
+    twins = {part: shown(without(trial, part).lesions) for part in trial.parts}
+    stored, bare = (np.round(film).astype(np.uint8) for film in (shown(trial.lesions, DISPLAY_NOISE), shown(())))
+    return Pasted(stored, bare, *_truth(shown(trial.lesions), twins))
+
+
+def generator_version() -> str:
+    """SHA-256 of the code that draws the films, without comments and docstrings: it changes when the films may."""
+    digest = hashlib.sha256()
+    for name in ("anatomy.py", "findings.py", "generator.py", "marker.py", "texture.py", "lesions.py", "trial.py"):
+        tree = ast.parse((Path(__file__).parent / name).read_text("utf-8"))
+        for node in ast.walk(tree):
+            body = getattr(node, "body", None)
+            if isinstance(body, list):
+                kept = [line for line in body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
+                node.body = kept  # type: ignore[attr-defined]
+        digest.update(ast.unparse(tree).encode())
+    return digest.hexdigest()
