@@ -63,6 +63,10 @@ class Sample:
     positives: tuple[str, ...] | None = None
 
 
+Extra = Callable[[Sample, Explanation], Mapping[str, Tensor]]
+"""Maps to score beside the baselines: from a sample and one of its explanations, name → (*grid)."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is asked.
@@ -135,6 +139,7 @@ def measure(
     *,
     atlas: Atlas | None = None,
     unit: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None = None,
+    extra: Extra | None = None,
     strict: bool = False,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Tables:
@@ -146,6 +151,7 @@ def measure(
         settings: what is asked.
         atlas: mean truths, for the baseline "average_mask".
         unit: model input → [0, 1] and back, so that images are altered before they are normalised; None: altered as they are.
+        extra: more baselines of an image, made from one explanation of each label and layer: name → (*grid).
         strict: raise what costs an image, rather than note it among the failures.
         progress: called with the number of images done.
 
@@ -153,7 +159,7 @@ def measure(
         UsageError, LayerError: the request fits no image at all.
     """
     asked = asked_of(model)
-    session = _Session(model, asked, settings, atlas, unit, strict)
+    session = _Session(model, asked, settings, atlas, unit, extra, strict)
     weight = next(asked.module.parameters(), None)
     batch = settings.batch_size or DEFAULT_BATCH.get(weight.device.type if weight is not None else "cpu", 8)
     with frozen(asked.module):
@@ -172,13 +178,15 @@ class _Session:
         settings: Settings,
         atlas: Atlas | None,
         unit: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None,
+        extra: Extra | None,
         strict: bool,
     ) -> None:
         self.model, self.asked, self.settings, self.atlas = model, asked, settings, atlas
-        self.unit, self.strict = unit, strict
+        self.unit, self.extra, self.strict = unit, extra, strict
         weight = next(asked.module.parameters(), None)
         self.like = weight if weight is not None and weight.is_floating_point() else torch.zeros(())
         self.count = Count()
+        self.any_explained = False
         self.targets: dict[Any, list[Target]] = {}
         self.rows: list[tuple[Any, ...]] = []
         self.curves: list[tuple[Any, ...]] = []
@@ -210,11 +218,11 @@ class _Session:
             try:
                 maps = self._maps(sample)
                 self.targets[key] = _targets(maps)
+                self.any_explained |= bool(maps)
                 plans = list(self._scored(key, sample, maps))
-            except (UsageError, LayerError):
-                raise
             except CamlucidaError as error:
-                if self.strict:
+                wrong_request = isinstance(error, (UsageError, LayerError)) and not self.any_explained
+                if self.strict or wrong_request:
                     raise
                 self.failures.append((sample.scan.id, f"{sample.scan.id}: {error}"))
                 plans = []
@@ -279,8 +287,11 @@ class _Session:
                 prior = self.atlas.without(_truth_key(sample, label), sample.patient) if self.atlas is not None else None
                 heat = baseline_map(name, sample.scan.tensor, e.grid, sample.scan.geometry, sample.scan.id, truth, prior)
                 if heat is not None:
-                    empty = "" if bool(heat.any()) else "the map is zero everywhere"
-                    yield replace(e, raw=heat, method=name, relu=False, empty_reason=empty)
+                    yield _standing_in(e, name, heat)
+        if self.extra is not None:
+            for e in explanations:
+                for name, heat in self.extra(sample, e).items():
+                    yield _standing_in(e, name, heat)
 
     def _scored(self, key: Hashable, sample: Sample, maps: Sequence[_Map]) -> Iterator[Plan]:
         if not maps:
@@ -397,6 +408,12 @@ def known_labels(sample: Sample, settings: Settings, task: Task | None) -> dict[
     if known is None or task in ("segmentation", "regression"):
         return {}
     return {"target": "truth", "truth": [list(known)]}
+
+
+def _standing_in(e: Explanation, name: str, heat: Tensor) -> Explanation:
+    """The explanation with another map, (*grid), in place of its own."""
+    empty = "" if bool(heat.any()) else "the map is zero everywhere"
+    return replace(e, raw=heat, method=name, relu=False, empty_reason=empty)
 
 
 def _label(e: Explanation) -> str:
