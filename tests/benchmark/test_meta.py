@@ -59,9 +59,9 @@ def test_a_step_down_drops_a_metric_and_says_whether_it_is_sure():
     line = verdict(rows(scores((0.1, 0.5, 0.4, 0.7, 0.9))))
     assert not line["kept"]
     assert line["worst_step"] == pytest.approx(-0.1)
-    assert line["why"] == "scores worse from one α to a larger one (beyond its interval)"
+    assert line["why"] == "scores worse from one α to a larger one"
     few = verdict(rows(scores((0.1, 0.5, 0.4, 0.7, 0.9)), films=4))
-    assert "no interval" in few["why"]
+    assert not few["kept"]
 
 
 def test_a_flat_step_is_no_fall_but_a_flat_ladder_is_no_rise():

@@ -1,7 +1,8 @@
 """The metrics put to the test: maps whose order of merit is known are scored, and a metric that orders them wrongly is dropped.
 
-The ladder: α · oracle + (1 − α) · random for rising α must never score worse. The oracle is the truth's share of each cell, so
-its blurred twin must not score better. Shifted oracles are shown beside, to tell how far off a map may be before it is noticed.
+The ladder: α · oracle + (1 − α) · random for rising α must rise in all and never fall, beyond the interval of the paired
+difference. The oracle is the truth's share of each cell, so its blurred twin must not score better. Shifted oracles are shown
+beside, to tell how far off a map may be before it is noticed.
 """
 
 from __future__ import annotations
@@ -75,10 +76,10 @@ def verdicts(rows: pd.DataFrame, replicates: int = REPLICATES) -> pd.DataFrame:
         rows: of an evaluation whose methods are RUNGS; what is not among them is left out.
         replicates: of the intervals.
 
-    ``worst_step`` is the largest loss from one α to the next, in the metric's own unit, 0 where none; ``worst_step_high`` below 0
-    means a loss beyond its interval. ``blur_gain`` is that of the better blur over the oracle. Signs: a gain in the metric's
-    direction is positive. A blur improves a metric where the whole interval of its gain is above 0 (with too few
-    patients for an interval: the gain itself).
+    ``worst_step`` is the largest loss from one α to the next, in the metric's own unit, 0 where none; ``worst_step_high`` is the
+    upper end of its interval. ``blur_gain`` is that of the better blur over the oracle. Signs: a gain in the metric's direction
+    is positive. A metric rises, falls or is improved by blur where the whole interval says so (with too few patients for an
+    interval: the estimate itself).
     """
     chosen = rows[rows["method"].isin(RUNGS)]
     lines = [
@@ -114,17 +115,17 @@ def _verdict(name: str, on: str, part: pd.DataFrame, replicates: int) -> Iterato
     worst = min(steps, key=lambda step: step.estimate)
     means = table.mean()
     slack = ROUNDING * float(means[BLEND].max() - means[BLEND].min())
-    monotone = worst.estimate >= -slack and rise.estimate > slack
+    falls = any(_surely(step.high, step.estimate) < -slack for step in steps)
+    rises = _surely(rise.low, rise.estimate) > slack
+    monotone = rises and not falls
     blur = max((gain(rung, ORACLE) for rung in BLUR), key=lambda found: found.estimate)
-    improves = (blur.low if np.isfinite(blur.low) else blur.estimate) > 0
-    why = (
-        []
-        if monotone
-        else [
-            f"scores worse from one α to a larger one ({_beyond(worst)})" if worst.estimate < -slack else "does not rise with α"
-        ]
-    )
-    why += ["is improved by blur"] if improves else []
+    improves = _surely(blur.low, blur.estimate) > 0
+    reasons = {
+        "scores worse from one α to a larger one": falls,
+        "does not rise with α": not rises,
+        "is improved by blur": improves,
+    }
+    why = [reason for reason, holds in reasons.items() if holds]
     yield {
         **{"metric": name, "on": on, "title": title(name, on), "family": known.family, "direction": known.direction},
         **{rung: float(means[rung]) for rung in RUNGS},
@@ -135,7 +136,6 @@ def _verdict(name: str, on: str, part: pd.DataFrame, replicates: int) -> Iterato
     }
 
 
-def _beyond(step: Interval) -> str:
-    if not np.isfinite(step.high):
-        return "no interval: too few films"
-    return "beyond its interval" if step.high < 0 else "within its interval"
+def _surely(bound: float, estimate: float) -> float:
+    """The end of the interval that decides; with too few patients for one, the estimate itself."""
+    return bound if np.isfinite(bound) else estimate

@@ -262,8 +262,8 @@ def _limits(b: Benchmark) -> list[str]:
         "Truth is where the film changes. A model may use a part of it, or the lesion's surroundings: verified use says that "
         "the evidence matters, not which of its pixels.",
         "The random map of the ladder is smooth, and the oracle is the truth on the grid: a metric that passes orders these "
-        "maps rightly, which is needed, not enough. A metric that fails by a step within its interval may pass with more "
-        "films, and the reverse.",
+        "maps rightly, which is needed, not enough. With more films "
+        "and narrower intervals a metric that passes may fail.",
         "Ranks weigh families alike; other weights give other orders. Near-duplicate metrics of one family weigh more within it.",
         "Intervals are of means over films, not corrected for the number of comparisons; models are few (seeds and "
         "architectures are not resampled).",
