@@ -15,6 +15,7 @@ import torch
 import typer
 
 from camlucida.cli import app
+from camlucida.cohort.config import CohortConfig
 from camlucida.evaluation.baselines import BASELINES
 from camlucida.evaluation.job import TABLES
 from camlucida.evaluation.measure import ABOUT, ROW
@@ -111,7 +112,14 @@ def test_every_card_field_is_documented(field: str) -> None:
 
 @pytest.mark.parametrize("command", list(commands()))
 def test_every_command_and_option_is_documented(command: str) -> None:
-    pages = {"layers": "layers.md", "evaluate": "evaluate.md", "metrics": "metrics.md", "benchmark": "benchmark.md"}
+    pages = {
+        "layers": "layers.md",
+        "evaluate": "evaluate.md",
+        "metrics": "metrics.md",
+        "benchmark": "benchmark.md",
+        "evaluate-predictions": "predictions.md",
+    }
+    pages |= dict.fromkeys(("run", "runs", "show"), "runs.md")
     text = page(pages.get(command, "explain.md"))
     assert f"camlucida {command}" in text
     for option in commands()[command]:
@@ -207,8 +215,8 @@ def test_python_blocks_are_python() -> None:
 def test_cards_in_the_documentation_are_cards() -> None:
     import tomllib
 
-    for _, _, code in blocks("toml"):
-        Card.model_validate(tomllib.loads(code))
+    for name, _, code in blocks("toml"):
+        (CohortConfig if name == "runs.md" else Card).model_validate(tomllib.loads(code))
 
 
 def test_extension_examples_work(tmp_path: Path) -> None:

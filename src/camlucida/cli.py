@@ -29,6 +29,7 @@ app = typer.Typer(
 )
 
 OK, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
+INTERRUPTED = 130
 
 ModelOption = Annotated[str, typer.Option("--model", "-m", help="Model card (TOML), or a factory such as torchvision:resnet50.")]
 FactoryOption = Annotated[str | None, typer.Option(help="In place of the card's factory: net.py:build, torchvision:resnet50, …")]
@@ -282,6 +283,70 @@ def _report_evaluation(page: Path, summary: Any) -> None:
     print(f"page:   {page}")
 
 
+@app.command("run")
+def run_command(
+    cohort: Annotated[Path, typer.Argument(help="COHORT.toml: images, table, models, what to explain.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder. Default: runs/NAME.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
+    device: DeviceOption = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Images in one forward. Default: the run's own, else 8 on a CPU, 32 on a GPU.")
+    ] = None,
+) -> None:
+    """Explain and predict a cohort into a folder that survives a kill at any moment."""
+    from camlucida.cohort import read_config
+    from camlucida.files import slug
+    from camlucida.job import versions
+    from camlucida.runs import execute
+
+    place = out or Path("runs") / slug(read_config(cohort).name)
+    about = {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions()}
+    try:
+        with _folder(place), _progress(None, "running") as progress:
+            outcome = execute(cohort, place, resume=resume, device=device, batch_size=batch_size, about=about, progress=progress)
+    except KeyboardInterrupt:
+        print(f"error: interrupted; go on with: camlucida run {cohort} --out {place} --resume", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    for _, error in outcome.failures:
+        print(f"error: {error}", file=sys.stderr)
+    for note in outcome.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(f"{outcome.counts['done']} of {sum(outcome.counts.values())} items done: {place}")
+    if outcome.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+@app.command("runs")
+def runs_command(
+    folder: Annotated[Path, typer.Argument(help="Folder that holds runs, or a run.")] = Path("runs"),
+) -> None:
+    """List runs: how many items are done, failed and pending, of which models."""
+    from camlucida.runs import Run, find_runs
+
+    found = [Run.open(place) for place in find_runs(folder)]
+    names = [", ".join(model["name"] for model in run.about["models"]) for run in found]
+    rows = [(str(run.folder.root), run.about["name"], *map(str, run.counts.values()), name) for run, name in zip(found, names)]
+    _table(("run", "cohort", "done", "failed", "pending", "models"), rows)
+
+
+@app.command("show")
+def show_command(
+    run: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """Show a run: what was asked of which models, what is done, what failed and why, where the files are."""
+    from camlucida.runs import Run
+
+    summary = Run.open(run).summary()
+    if as_json:
+        print(json.dumps(summary, indent=2, ensure_ascii=False))
+        return
+    for key, value in summary.items():
+        lines = [f"{name}: {item}" for name, item in value.items()] if isinstance(value, dict) else value
+        lines = lines if isinstance(lines, list) else [lines]
+        print("".join(f"{key if i == 0 else '':12}{line}\n" for i, line in enumerate(lines)), end="")
+
+
 @app.command("layers")
 def layers_command(
     model: ModelOption,
@@ -356,6 +421,101 @@ def demo_command(
         print(line)
     print(f"pictures: {out}/*/*.png")
     print(f"index:    {result.index}")
+
+
+@app.command("benchmark")
+def benchmark_command(
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer films: at most 10 minutes on two cores.")] = False,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="A method of your own, module:function, beside all registered ones. Repeatable."),
+    ] = None,
+    films: Annotated[Path | None, typer.Option(help="Folder of real chest radiographs: lesions are pasted on them, too.")] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figures and benchmark.html.")] = Path("benchmark"),
+    device: DeviceOption = "auto",
+    seed: Annotated[int, typer.Option(min=0, max=9, help="Of films, ties and noise: another seed, other films.")] = 0,
+) -> None:
+    """Put methods and metrics to the test on SYNTHETIC radiographs whose evidence is known, with models proven to use it."""
+    from camlucida.benchmark.run import run_benchmark
+
+    with _folder(out):
+        found = run_benchmark(
+            out,
+            quick=quick,
+            own=method or [],
+            films=films,
+            device=device,
+            seed=seed,
+            command=shlex.join(["camlucida", *sys.argv[1:]]),
+            say=lambda line: print(line, file=sys.stderr, flush=True),
+        )
+    for line in found.board[found.board["place"].notna()].to_dict("records"):
+        print(f"{line['place']:.0f}. {line['method']}: mean rank {line['rank']:.3g}, {1000 * line['seconds']:.0f} ms a map")
+    passed = found.meta["kept"].astype(bool)
+    print(f"metrics: {int(passed.sum())} of {len(passed)} passed their own test")
+    print(f"tables:  {out}/leaderboard.csv, summary.csv, meta.csv, verified.csv, arms.csv, rows.parquet")
+    print(f"page:    {out}/benchmark.html")
+
+
+@app.command("evaluate-predictions")
+def evaluate_predictions_command(
+    file: Annotated[Path, typer.Argument(help="Predictions of any system: CSV, TSV, XLSX, Parquet or JSON.")],
+    task: Annotated[str, typer.Option(help="multilabel, binary, multiclass, regression, segmentation.")],
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Multi-label: positive from this probability up.")] = 0.5,
+    patient_column: Annotated[str | None, typer.Option(help="Who is resampled for the intervals.")] = None,
+    group_column: Annotated[list[str] | None, typer.Option(help="Also figures of each value of this column. Repeatable.")] = None,
+    bin_width: Annotated[
+        float | None, typer.Option(help="Regression: also errors by true value, in groups this wide, such as 10.")
+    ] = None,
+    within: Annotated[
+        list[float] | None, typer.Option(help="Regression: share of errors of at most this. Repeatable. Default: 5, 10, 15.")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(help="ROLE=NAME, where a column is not found: image, model, label, truth, prediction, … Repeatable."),
+    ] = None,
+    class_name: Annotated[
+        list[str] | None, typer.Option("--class", help="A label, or the classes in their order. Repeatable. Default: the file's.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")] = Path("predictions_evaluation"),
+) -> None:
+    """Evaluate predictions that exist, without running a model: figures with intervals by patient and chance levels."""
+    from camlucida.cohort.predictions_job import evaluate_file, write_evaluated
+    from camlucida.cohort.regression import WITHIN
+    from camlucida.cohort.report_table import Settings
+    from camlucida.figures.predictions import save_figures
+
+    named = [word.partition("=") for word in column or []]
+    for role, sign, name in named:
+        if not (role and sign and name):
+            raise UsageError(f"--column {role}{sign}{name}", "write ROLE=NAME, such as truth=age")
+    columns = {role: name for role, _, name in named} | ({"patient": patient_column} if patient_column else {})
+    settings = Settings(threshold, tuple(within or WITHIN), bin_width)
+    with _folder(out):
+        found = evaluate_file(file, task, settings, columns=columns, groups=group_column or [], labels=class_name or [])
+        written = write_evaluated(out, found)
+        if found.predictions is not None:
+            written += save_figures(out, found.predictions, found.figures, threshold)
+    for error in found.errors:
+        print(f"error: {error}", file=sys.stderr)
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
+    heads = ("model", "metric", "label", "group", "estimate", "interval", "chance", "n", "patients", "positives")
+    _table(heads, [_prediction_line(line) for line in found.figures.to_dict("records")])
+    print("written: " + ", ".join(map(str, written)), file=sys.stderr)
+    if found.errors:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _prediction_line(line: dict[Any, Any]) -> tuple[str, ...]:
+    """A figure as cells of the printed table; blank for a number that does not exist."""
+
+    def word(name: str, digits: str = ".4g") -> str:
+        return "" if line[name] != line[name] else f"{line[name]:{digits}}"
+
+    bounds = "none" if line["how"] == "none" else f"{word('low')} to {word('high')}"
+    counts = (str(line["n"]), str(line["patients"]), word("positives", ".0f"))
+    return (line["model"], line["metric"], line["label"], line["group"], word("estimate"), bounds, word("chance"), *counts)
 
 
 def _load(card: str, factory: str | None, checkpoint: str | None, device: str) -> LoadedModel:

@@ -33,6 +33,7 @@ class Item:
         patient: from the table; where the table does not say, the image stands for a patient of its own.
         split: from the table; None where it does not say.
         positives: the model's labels that are present, in the model's order; None where nothing is known of labels.
+        rows: of the table that speak of it, from 0.
     """
 
     path: Path
@@ -40,6 +41,7 @@ class Item:
     patient: str
     split: str | None
     positives: tuple[str, ...] | None
+    rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -195,7 +197,7 @@ class _Table:
                 lines.append((str(path), str(line)))
                 continue
             patient, part, positives = facts.pop()
-            items.append(Item(path, name, patient or f"image:{name}", part or None, positives))
+            items.append(Item(path, name, patient or f"image:{name}", part or None, positives, tuple(self.rows[path])))
         kept, notes = self._choose(items, split)
         used = [self.rows[item.path][0] for item in kept]
         notes = [*self._notes(kept, split), *notes, *self.labels.notes(used)]

@@ -1,0 +1,228 @@
+"""From images to rows: predictions and maps of a batch from one forward pass. One bad image costs that image alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+
+from camlucida.cohort import Member
+from camlucida.engine import TargetLike, explain
+from camlucida.errors import CamlucidaError, LayerError, NoEvidenceError, TargetError, UsageError
+from camlucida.explanation import Explanation
+from camlucida.methods import METHODS
+from camlucida.models import LoadedModel
+from camlucida.runs.answers import prediction_rows
+from camlucida.runs.identity import Recipe, canonical, digest, identity
+from camlucida.runs.parts import Map, Row
+from camlucida.targets import Answer, Request, default_request
+from camlucida.targets import identity as same_target
+from camlucida.types import Scan
+
+TRIES = 2
+"""How often an image is read before it counts as unreadable: a network folder may stumble once."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came out of one image.
+
+    Attributes:
+        identity: of the item; "" where it is not known, for the image could not be read.
+        rows, maps: of its explanations (see :data:`camlucida.runs.parts.META`).
+        predictions: rows of :data:`camlucida.runs.parts.PREDICTIONS`.
+        provenance: hash → text, of its rows.
+        error: why there is no map at all; the predictions may still be there.
+        note: which maps are missing, and why.
+    """
+
+    member: Member
+    identity: str = ""
+    rows: list[Row] = field(default_factory=list)
+    maps: list[Map] = field(default_factory=list)
+    predictions: list[Row] = field(default_factory=list)
+    provenance: dict[str, str] = field(default_factory=dict)
+    error: str = ""
+    note: str = ""
+    answered: bool = False
+    """Whether the model answered: then there are rows to keep, even if there is no map."""
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A model and what is asked of it.
+
+    Attributes:
+        name: of the model in the run.
+        made_by: its recipe: targets, methods and layers are taken from there.
+    """
+
+    model: LoadedModel
+    name: str
+    made_by: Recipe
+
+    def check(self) -> None:
+        """Try the request on a grey image, before anything is written.
+
+        Raises:
+            UsageError, LayerError: it fits no image.
+        """
+        spec = self.model.card.input
+        grey = torch.full((1, spec.channels, *spec.height_width), 0.5)
+        methods = [METHODS[name] for name in self.made_by.methods]
+        quick = [method.name for method in methods if method.kind != "probe"] or ["eigencam"]
+        try:
+            explain(self.model, grey, self._requests(), quick, self.made_by.layers, truth=[()])
+        except (UsageError, LayerError):
+            raise
+        except CamlucidaError:
+            pass  # of this image alone: no region, no gradient, no number
+
+    def process(self, members: Sequence[Member]) -> list[Found]:
+        """One batch, in one forward; where that fails, each image by itself. In the order given, one an image."""
+        scans: dict[str, Scan] = {}
+        found: dict[str, Found] = {}
+        for member in members:
+            try:
+                scans[member.item.id] = self._read(member)
+            except CamlucidaError as error:
+                found[member.item.id] = Found(member, error=str(error))
+        ready = [member for member in members if member.item.id in scans]
+        try:
+            whole = self._explain(ready, [scans[member.item.id] for member in ready]) if ready else []
+        except CamlucidaError:
+            whole = [self._by_itself(member, scans[member.item.id]) for member in ready]
+        found |= {one.member.item.id: one for one in whole}
+        return [found[member.item.id] for member in members]
+
+    def _read(self, member: Member, tries: int = TRIES) -> Scan:
+        try:
+            return replace(self.model.read(member.item.path), id=member.item.id)
+        except CamlucidaError:
+            if tries == 1:
+                raise
+            return self._read(member, tries - 1)
+
+    def _requests(self) -> list[TargetLike]:
+        return list(self.made_by.targets) if self.made_by.targets is not None else [default_request]
+
+    def _explain(self, members: Sequence[Member], scans: Sequence[Scan]) -> list[Found]:
+        """Everything that is asked, of every scan; all of it or an error."""
+        answers, maps = self._ask(members, scans, self._requests(), self.made_by.methods, self.made_by.layers)
+        return [
+            self._found(member, scan, answer, [e for e in maps if e.scan.id == scan.id])
+            for member, scan, answer in zip(members, scans, answers)
+        ]
+
+    def _by_itself(self, member: Member, scan: Scan) -> Found:
+        """One image; a target, method or layer that is undefined for it costs that map alone."""
+        try:
+            return self._explain([member], [scan])[0]
+        except (NoEvidenceError, TargetError) as error:
+            if isinstance(error, UsageError):
+                return Found(member, error=f"{member.item.path}: {error}")
+        except CamlucidaError as error:
+            return Found(member, error=f"{member.item.path}: {error}")
+        maps: list[Explanation] = []
+        missing: list[str] = []
+        answer = self._ask([member], [scan], [], self.made_by.methods, self.made_by.layers)[0][0]
+        for target in self._requests():
+            for method in self.made_by.methods:
+                for layer in self.made_by.layers:
+                    try:
+                        maps += self._ask([member], [scan], [target], [method], [layer])[1]
+                    except CamlucidaError as error:
+                        missing.append(f"{method} at {layer}: {error}")
+        note = "; ".join(dict.fromkeys(missing))
+        found = self._found(member, scan, answer, maps)
+        return replace(found, note=note) if maps else replace(found, error=f"{member.item.path}: {note}")
+
+    def _ask(
+        self,
+        members: Sequence[Member],
+        scans: Sequence[Scan],
+        targets: Sequence[TargetLike],
+        methods: Sequence[str],
+        layers: Sequence[str],
+    ) -> tuple[list[Answer], list[Explanation]]:
+        """One forward pass: what the model answers of each scan, and its maps."""
+        answers: list[Answer] = []
+        truth = [member.item.positives or () for member in members] if "truth" in targets else None
+        asked: list[TargetLike] = [_listening(answers), *targets]
+        maps = explain(self.model, scans, asked, methods, layers, truth=truth, batch_size=len(scans))
+        return answers, maps
+
+    def _found(self, member: Member, scan: Scan, answer: Answer, maps: Sequence[Explanation]) -> Found:
+        once = {(same_target(e.explained), e.method, e.layer): e for e in maps if e.explained is not None}
+        provenance = [_provenance(explanation) for explanation in once.values()]
+        sha256 = str(scan.source["sha256"])
+        known_as = item_identity(self.made_by, member, sha256)
+        common = {
+            "identity": known_as,
+            "image": member.item.id,
+            "model": self.name,
+            "image_sha256": sha256,
+            "original": list(scan.geometry.original),
+            "synthetic": scan.synthetic,
+        }
+        logits_missing = self.model.card.output == "probabilities" and (
+            answer.probabilities is not None and torch.equal(answer.probabilities, answer.logits)
+        )
+        return Found(
+            member,
+            known_as,
+            [common | _meta(explanation, digest(text)) for explanation, text in zip(once.values(), provenance)],
+            [np.ascontiguousarray(explanation.raw.float().numpy()) for explanation in once.values()],
+            [common | row for row in prediction_rows(answer, logits_missing)],
+            {digest(text): text for text in provenance},
+            answered=True,
+        )
+
+
+def item_identity(made_by: Recipe, member: Member, sha256: str) -> str:
+    """What the member's item is, if its file has this hash."""
+    truth = (member.item.positives or ()) if "truth" in (made_by.targets or ()) else ()
+    return identity(made_by, sha256, truth)
+
+
+def _listening(answers: list[Answer]) -> Request:
+    """A request for no target, that keeps what the model answered."""
+
+    def request(answer: Answer) -> tuple[()]:
+        answers.append(answer)
+        return ()
+
+    return request
+
+
+def _provenance(explanation: Explanation) -> str:
+    """What does not change from image to image, as text: stored once."""
+    each = ("source", "preprocessing")
+    shared = {key: value for key, value in explanation.provenance.items() if key not in each}
+    return canonical(shared | {"preprocessing": explanation.provenance["preprocessing"]})
+
+
+def _meta(explanation: Explanation, provenance: str) -> dict[str, Any]:
+    geometry = explanation.scan.geometry
+    return {
+        "target": explanation.target,
+        "method": explanation.method,
+        "layer": explanation.layer,
+        "score": explanation.score,
+        "score_kind": explanation.provenance["score_kind"],
+        "probability": explanation.probability,
+        "grid": list(explanation.grid),
+        "low": float(explanation.raw.min()),
+        "high": float(explanation.raw.max()),
+        "relu": explanation.relu,
+        "unit": explanation.provenance["unit"],
+        "empty_reason": explanation.empty_reason,
+        "model_size": list(geometry.model),
+        "scale": list(geometry.scale),
+        "offset": list(geometry.offset),
+        "warnings": list(explanation.scan.warnings),
+        "provenance": provenance,
+    }

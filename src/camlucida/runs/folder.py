@@ -1,0 +1,94 @@
+"""Where the files of a run are, and who may write to them."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from camlucida.errors import UsageError
+
+FORMAT = 1
+"""Of the folder; a later one is refused, not guessed at."""
+
+TEMPORARY = ".camlucida-"
+"""How the names of unfinished files begin."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The layout of a run.
+
+    ``run.json`` what was asked and of whom; ``cohort.parquet`` what the table says of each image; ``ledger.sqlite`` the state of
+    each item; ``maps/``, ``meta/`` and ``predictions/`` the parts; ``figures/``, ``report/`` and ``exports/`` for later commands.
+    """
+
+    root: Path
+
+    @property
+    def about(self) -> Path:
+        """What was asked, JSON."""
+        return self.root / "run.json"
+
+    @property
+    def cohort(self) -> Path:
+        """One row an image and model."""
+        return self.root / "cohort.parquet"
+
+    @property
+    def ledger(self) -> Path:
+        """SQLite."""
+        return self.root / "ledger.sqlite"
+
+    def part(self, name: str) -> dict[str, Path]:
+        """The three files of a part."""
+        return {
+            "maps": self.root / "maps" / f"{name}.safetensors",
+            "meta": self.root / "meta" / f"{name}.parquet",
+            "predictions": self.root / "predictions" / f"{name}.parquet",
+        }
+
+    def exists(self) -> bool:
+        """Whether a run was begun here."""
+        return self.ledger.is_file()
+
+    def make(self) -> None:
+        """Make the folders that are missing; durable."""
+        for name in ("maps", "meta", "predictions"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        sync_folder(self.root)
+
+    def strays(self, known: set[str]) -> list[Path]:
+        """Files of parts that are not ``known``, and unfinished files: what a killed process left behind."""
+        found = [path for name in ("maps", "meta", "predictions") for path in sorted((self.root / name).glob("*"))]
+        left = [path for path in found if path.name.startswith(TEMPORARY) or path.stem not in known]
+        return [*left, *sorted(self.root.glob(f"{TEMPORARY}*"))]
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable."""
+    if os.name == "nt":  # Windows has no handle on a folder; it writes names through
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def one_writer(folder: Folder) -> Iterator[None]:
+    """Hold the run for this process; the system lets go of it when the process dies, however it dies.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    with closing(sqlite3.connect(folder.root / "writer.lock", timeout=0, isolation_level=None)) as lock:
+        try:
+            lock.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise UsageError(f"another process is writing to the run {folder.root}", "wait for it, or end it") from error
+        yield

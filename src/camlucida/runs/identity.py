@@ -1,0 +1,117 @@
+"""What a stored map is the map of: everything that can change it, in one hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from camlucida import __version__
+from camlucida.models import LoadedModel
+from camlucida.models.card import factory_file
+
+COMPUTING = (
+    *("families", "io", "methods", "models", "runs/compute.py", "runs/answers.py", "metrics/annotations.py"),
+    *("capture.py", "engine.py", "explanation.py", "geometry.py", "layers.py", "modelstate.py", "ops.py", "outputs.py"),
+    *("probe.py", "registry.py", "targets.py", "types.py"),
+)
+"""Files and folders of this package whose code a map or a prediction goes through."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All that makes maps and predictions of an image, but the image.
+
+    Attributes:
+        weights: SHA-256 of the model's weights.
+        card: factory, arguments, task, labels, output and preprocessing, as canonical JSON.
+        network: hash of the code of the model's modules and of its factory's file.
+        targets: words, in order; None for the task's default.
+        methods, layers: names, in order.
+        code: hash of this package's computing code (:func:`code_digest`).
+        versions: of this package and of PyTorch.
+    """
+
+    weights: str
+    card: str
+    network: str
+    targets: tuple[str | int, ...] | None
+    methods: tuple[str, ...]
+    layers: tuple[str, ...]
+    code: str
+    versions: tuple[str, str]
+
+
+def recipe(
+    model: LoadedModel, targets: tuple[str | int, ...] | None, methods: tuple[str, ...], layers: tuple[str, ...]
+) -> Recipe:
+    """The recipe of a loaded model and a request."""
+    card = model.card.model_dump(mode="json", exclude={"name", "description", "checkpoint", "layer"})
+    own = factory_file(model.card.factory)
+    base = model.card_path.parent if model.card_path is not None else Path.cwd()
+    network = network_digest(model.module, [base / own[0]] if own else [])
+    versions = (__version__, torch.__version__)
+    return Recipe(model.sha256, canonical(card), network, targets, methods, layers, code_digest(), versions)
+
+
+def identity(made_by: Recipe, image_sha256: str, truth: tuple[str, ...] = ()) -> str:
+    """Of one item, 40 hexadecimal digits: equal only where maps and predictions are those of the same bytes and recipe.
+
+    Args:
+        image_sha256: of the image file's bytes.
+        truth: labels that are true of the image, where they are what is explained.
+    """
+    return digest(canonical([asdict(made_by), image_sha256, truth]))
+
+
+def changed(before: dict[str, Any], now: Recipe) -> list[str]:
+    """Names of the fields in which a stored recipe differs, with both values where a person can read them."""
+    after = json.loads(canonical(asdict(now)))
+    short = ("targets", "methods", "layers", "versions")
+    differ = [item.name for item in fields(now) if after[item.name] != before.get(item.name)]
+    return [f"{key} ({before.get(key)} → {after[key]})" if key in short else key for key in differ]
+
+
+def canonical(value: Any) -> str:
+    """One text a value, whatever the order of its keys."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def digest(text: str) -> str:
+    """BLAKE2b, 160 bits, hexadecimal."""
+    return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
+
+
+def file_sha256(path: Path) -> str | None:
+    """Of a file's bytes; None where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
+
+
+def network_digest(module: nn.Module, more: Iterable[Path]) -> str:
+    """Hash of the source files of every module's ``forward`` (PyTorch's own go by its version), and of ``more``."""
+    codes = [getattr(getattr(type(part), "forward", None), "__code__", None) for part in module.modules()]
+    files = {Path(code.co_filename) for code in codes if code is not None} | {Path(path) for path in more}
+    own = Path(torch.__file__).parent
+    hashes = {file_sha256(path) for path in files if not path.is_relative_to(own)} - {None}
+    return digest(canonical(sorted(map(str, hashes))))
+
+
+@lru_cache(maxsize=1)
+def code_digest() -> str:
+    """Hash of :data:`COMPUTING`."""
+    root = Path(__file__).parents[1]
+    files = [
+        file for name in COMPUTING for file in ([root / name] if name.endswith(".py") else sorted((root / name).rglob("*.py")))
+    ]
+    return digest(canonical([(file.relative_to(root).as_posix(), file_sha256(file)) for file in files]))

@@ -1,0 +1,129 @@
+"""Parts: a few dozen items' raw maps and rows, written once, whole or not at all, and never changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import safetensors.numpy
+from numpy.typing import NDArray
+
+from camlucida.runs.folder import TEMPORARY, Folder, sync_folder
+
+Row = dict[str, Any]
+Map = NDArray[np.float32]
+
+_NUMBERS = pa.list_(pa.float64())
+_SIZES = pa.list_(pa.int64())
+
+META = pa.schema(
+    [
+        *((name, pa.string()) for name in ("identity", "image", "model", "image_sha256")),
+        *((name, pa.string()) for name in ("target", "method", "layer")),
+        *(("score", pa.float64()), ("score_kind", pa.string()), ("probability", pa.float64())),
+        *(("grid", _SIZES), ("tensor", pa.string()), ("slot", pa.int64()), ("low", pa.float64()), ("high", pa.float64())),
+        *(("relu", pa.bool_()), ("unit", pa.string()), ("empty_reason", pa.string())),
+        *(("original", _SIZES), ("model_size", _SIZES), ("scale", _NUMBERS), ("offset", _NUMBERS)),
+        *(("synthetic", pa.bool_()), ("warnings", pa.list_(pa.string())), ("provenance", pa.string())),
+    ]
+)
+"""One row a map. ``tensor`` and ``slot``: where it is in the part's safetensors; ``low`` and ``high``: its range, signed."""
+
+PREDICTIONS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("identity", "image", "model", "image_sha256", "task", "label")),
+        *((name, pa.float64()) for name in ("logit", "probability", "value", "area", "share")),
+        ("region", _SIZES),
+        *(("original", _SIZES), ("synthetic", pa.bool_())),
+    ]
+)
+"""One row an image, model and label."""
+
+
+def write_part(folder: Folder, number: int, rows: Sequence[Row], maps: Sequence[Map], predictions: Sequence[Row]) -> None:
+    """Write a part durably. Until the ledger names it, it does not count, and the next writer removes it.
+
+    Args:
+        number: that no part ever had.
+        rows: of :data:`META`, without ``tensor`` and ``slot``.
+        maps: of each row, (*grid) float32, signed, as the method made it.
+        predictions: rows of :data:`PREDICTIONS`.
+    """
+    stacks: dict[str, list[Map]] = {}
+    placed = []
+    for row, values in zip(rows, maps):
+        key = "x".join(map(str, values.shape))
+        stack = stacks.setdefault(key, [])
+        placed.append({**row, "tensor": key, "slot": len(stack)})
+        stack.append(values)
+    contents = {
+        "maps": safetensors.numpy.save({key: np.stack(stacks[key]) for key in sorted(stacks)}),
+        "meta": _parquet(placed, META),
+        "predictions": _parquet(predictions, PREDICTIONS),
+    }
+    paths = folder.part(part_name(number))
+    for kind, data in contents.items():
+        write_durable(paths[kind], data)
+    for path in paths.values():
+        sync_folder(path.parent)
+
+
+def part_name(number: int) -> str:
+    """Of its files, without suffix."""
+    return f"part-{number:05d}"
+
+
+def read_part(folder: Folder, number: int) -> tuple[list[Row], list[Map], list[Row]]:
+    """Rows, maps and predictions, as they were given to :func:`write_part`."""
+    paths = folder.part(part_name(number))
+    stacks: Mapping[str, NDArray[Any]] = safetensors.numpy.load(paths["maps"].read_bytes())
+    placed = _rows(paths["meta"])
+    maps = [stacks[row["tensor"]][row["slot"]] for row in placed]
+    rows = [{key: value for key, value in row.items() if key not in ("tensor", "slot")} for row in placed]
+    return rows, maps, _rows(paths["predictions"])
+
+
+def write_durable(path: Path, data: bytes) -> None:
+    """Write through a temporary file, so that ``path`` is there whole or not at all, also after a power cut."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write_durable_json(path: Path, value: Mapping[str, Any]) -> None:
+    """JSON, indented, durable."""
+    write_durable(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    sync_folder(path.parent)
+
+
+def write_durable_table(path: Path, rows: Sequence[Row], schema: pa.Schema) -> None:
+    """Parquet, durable."""
+    write_durable(path, _parquet(rows, schema))
+    sync_folder(path.parent)
+
+
+def _parquet(rows: Sequence[Row], schema: pa.Schema) -> bytes:
+    buffer = BytesIO()
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _rows(path: Path) -> list[Row]:
+    found: list[Row] = pq.read_table(path).to_pylist()
+    return found

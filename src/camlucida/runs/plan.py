@@ -1,0 +1,75 @@
+"""What a run will do: its models, loaded once and tried before anything is written, and the images of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from camlucida.cohort import CohortFile, Members, read_members
+from camlucida.cohort.config import ModelEntry
+from camlucida.errors import UsageError
+from camlucida.methods import METHODS
+from camlucida.models import LoadedModel, load_model
+from camlucida.runs.compute import Worker
+from camlucida.runs.identity import Recipe, recipe
+from camlucida.runs.ledger import Key
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One model of a run: how to load it, and what is asked of it."""
+
+    name: str
+    entry: ModelEntry
+    card: dict[str, Any]
+    made_by: Recipe
+    members: Members
+
+    @property
+    def keys(self) -> list[Key]:
+        """Of its items, in order."""
+        return [(member.item.id, self.name) for member in self.members.members]
+
+
+class Loader:
+    """Models one at a time: the last one is kept, so that a run of one model loads it once."""
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._kept: tuple[ModelEntry, LoadedModel] | None = None
+
+    def __call__(self, entry: ModelEntry) -> LoadedModel:
+        if self._kept is None or self._kept[0] != entry:
+            self._kept = None  # before the next is there
+            self._kept = entry, load_model(entry.card, checkpoint=entry.checkpoint, device=self._device)
+        return self._kept[1]
+
+    def device(self, entry: ModelEntry) -> str:
+        return next(self(entry).module.parameters()).device.type
+
+
+def plan_models(file: CohortFile, loader: Loader) -> list[Plan]:
+    """Every model, loaded once and tried on a grey image; the last is loaded first, so that the first is at hand."""
+    explain = file.config.explain
+    for method in explain.method:
+        METHODS[method]
+    plans = []
+    for entry in reversed(file.models()):
+        model = loader(entry)
+        asked = model.card.layer if explain.layer is None else explain.layer
+        layers = (asked,) if isinstance(asked, str) else tuple(asked)
+        made_by = recipe(model, explain.target, tuple(dict.fromkeys(explain.method)), tuple(dict.fromkeys(layers)))
+        Worker(model, "", made_by).check()
+        card = model.card.model_dump(mode="json")
+        plans.append(Plan(_name(entry, model), entry, card, made_by, read_members(file, model.card.labels)))
+    names = [plan.name for plan in plans]
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise UsageError(f"{file.path.name}: two models are called {twice[0]!r}", "give each of [[models]] a name of its own")
+    return plans[::-1]
+
+
+def _name(entry: ModelEntry, model: LoadedModel) -> str:
+    """The name given, else the card's, with seed and fold where they are stated."""
+    told = [f"{what}{value}" for what, value in (("seed", entry.seed), ("fold", entry.fold)) if value is not None]
+    return entry.name or "_".join([model.name, *told])

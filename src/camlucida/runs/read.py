@@ -1,0 +1,196 @@
+"""Reading a run: tables, queries, and each stored map as an Explanation again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import pandas as pd
+import torch
+from safetensors import safe_open
+
+from camlucida.errors import CamlucidaError, UsageError, did_you_mean
+from camlucida.explanation import Explanation
+from camlucida.geometry import Geometry
+from camlucida.io import read_image
+from camlucida.models import Card
+from camlucida.models.transform import prepare
+from camlucida.runs.folder import FORMAT, Folder
+from camlucida.runs.ledger import Entry, Ledger
+from camlucida.runs.tables import connect
+from camlucida.types import Scan
+
+NO_PICTURE = "the image is no longer there, or has changed: the map is shown without it"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it stands; open it again to see what was computed since.
+
+    Attributes:
+        folder: where its files are.
+        about: the content of ``run.json``.
+        entries: the ledger's items that are in the cohort, in its order.
+    """
+
+    folder: Folder
+    about: Mapping[str, Any]
+    entries: tuple[Entry, ...]
+
+    @staticmethod
+    def open(path: str | Path) -> Run:
+        """Raises UsageError for a folder that is no run, or of a later format."""
+        folder = Folder(Path(path))
+        if not _is_run(folder.root):
+            near = [str(place) for place in find_runs(Path(path).parent)] if Path(path).parent.is_dir() else []
+            raise UsageError(f"{path} is not the folder of a run", did_you_mean(str(path), near))
+        about = json.loads(folder.about.read_text("utf-8"))
+        if about["format"] > FORMAT:
+            raise UsageError(f"{path} is of format {about['format']}, and this version reads {FORMAT}", "update camlucida")
+        with Ledger.read(folder.ledger) as ledger:
+            entries = tuple(entry for entry in ledger.entries() if entry.position is not None)
+        return Run(folder, about, entries)
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """State → items."""
+        return {state: sum(entry.state == state for entry in self.entries) for state in ("done", "failed", "pending")}
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        """(image, line) of items that failed and of images that could not be items."""
+        failed = [(entry.image, entry.error) for entry in self.entries if entry.state == "failed"]
+        return [*((image, line) for image, line in self.about["problems"]), *failed]
+
+    def summary(self) -> dict[str, Any]:
+        """For people: what it is, how far it is, what went wrong, where its files are."""
+        parts = {entry.part for entry in self.entries if entry.part is not None}
+        seeds = ("seed", "fold", "weight")
+        return {
+            "run": str(self.folder.root.absolute()),
+            "cohort": self.about["cohort"],
+            "images": self.about["images"],
+            "models": [
+                f"{model['name']}: {model['card']}, weights {model['sha256'][:12]}"
+                + "".join(f", {key} {model[key]}" for key in seeds if model[key] not in (None, 1.0))
+                for model in self.about["models"]
+            ],
+            "asked": [
+                f"{model['name']}: targets {_words(model['recipe']['targets'])}; methods {_words(model['recipe']['methods'])}; "
+                f"layers {_words(model['recipe']['layers'])}"
+                for model in self.about["models"]
+            ],
+            "items": self.counts,
+            "failures": [line for _, line in self.failures],
+            "incomplete": [f"{entry.image}, {entry.model}: {entry.note}" for entry in self.entries if entry.note],
+            "notes": list(self.about["notes"]),
+            "files": {
+                "maps, meta, predictions": f"{len(parts)} parts each",
+                **{name: str(getattr(self.folder, name)) for name in ("about", "cohort", "ledger")},
+            },
+        }
+
+    def query(self, sql: str) -> pd.DataFrame:
+        """Any DuckDB query over the views ``items``, ``cohort``, ``predictions`` and ``explanations``.
+
+        Raises:
+            UsageError: DuckDB refuses it.
+        """
+        import duckdb
+
+        with connect(self.folder, self.entries) as db:
+            try:
+                return db.execute(sql).df()
+            except duckdb.Error as error:
+                raise UsageError(f"the query failed: {error}", "tables: items, cohort, predictions, explanations") from error
+
+    def predictions(self) -> pd.DataFrame:
+        """One row an image, model and label, in the cohort's order."""
+        return self.query("SELECT * FROM predictions ORDER BY position, row")
+
+    @cached_property
+    def _explanations(self) -> pd.DataFrame:
+        return self.query("SELECT * FROM explanations ORDER BY position, row")
+
+    def explanations(self) -> pd.DataFrame:
+        """One row a map, in the cohort's order; the index is what :meth:`explanation` takes."""
+        return self._explanations.copy()
+
+    def explanation(self, index: int) -> Explanation:
+        """The stored map of row ``index`` of :meth:`explanations`.
+
+        Its scan is read from the image again if the file is there and its hash is the same; else it has no picture, and a
+        warning says so.
+        """
+        if not 0 <= index < len(self._explanations):
+            raise UsageError(f"no explanation {index}", f"the run has {len(self._explanations)}, counted from 0")
+        row = {str(key): value for key, value in self._explanations.iloc[index].items()}
+        with safe_open(self.folder.part(row["part"])["maps"], "pt") as file:
+            raw = file.get_slice(row["tensor"])[int(row["slot"])].clone()
+        provenance = json.loads(self._provenance[row["provenance"]])
+        scan = self._scan(row, provenance)
+        return Explanation(
+            raw=raw,
+            score=float(row["score"]),
+            probability=None if pd.isna(row["probability"]) else float(row["probability"]),
+            target=row["target"],
+            method=row["method"],
+            layer=row["layer"],
+            relu=bool(row["relu"]),
+            scan=scan,
+            empty_reason=row["empty_reason"],
+            provenance=provenance | {"source": scan.source},
+        )
+
+    @cached_property
+    def _provenance(self) -> dict[str, str]:
+        with Ledger.read(self.folder.ledger) as ledger:
+            return ledger.provenance()
+
+    def _scan(self, row: Mapping[str, Any], provenance: Mapping[str, Any]) -> Scan:
+        """The image again, prepared as it was; or its geometry alone."""
+        card = next(model["resolved"] for model in self.about["models"] if model["name"] == row["model"])
+        geometry = Geometry(
+            tuple(map(int, row["original"])),
+            tuple(map(int, row["model_size"])),
+            tuple(map(float, row["scale"])),
+            tuple(map(float, row["offset"])),
+        )
+        try:
+            scan = prepare(read_image(row["path"]), Card.model_validate(card).input)
+        except CamlucidaError:
+            scan = None
+        if scan is not None and scan.source["sha256"] == row["image_sha256"]:
+            return replace(scan, id=row["image"], geometry=geometry)
+        return Scan(
+            tensor=torch.zeros(1, *geometry.model),
+            display=None,
+            geometry=geometry,
+            id=row["image"],
+            source={"path": row["path"], "sha256": row["image_sha256"]},
+            preprocessing=tuple(cast(list[str], provenance["preprocessing"])),
+            synthetic=bool(row["synthetic"]),
+            warnings=(*row["warnings"], NO_PICTURE),
+        )
+
+
+def find_runs(folder: Path) -> list[Path]:
+    """The folder itself if it is a run, else the runs among its sub-folders, by name."""
+    if not folder.is_dir():
+        raise UsageError(f"no folder {folder}", "give the folder that holds the runs")
+    if _is_run(folder):
+        return [folder]
+    return [place for place in sorted(folder.iterdir()) if place.is_dir() and _is_run(place)]
+
+
+def _is_run(place: Path) -> bool:
+    folder = Folder(place)
+    return folder.exists() and folder.about.is_file()
+
+
+def _words(names: Sequence[str | int] | None) -> str:
+    return "default of the task" if names is None else ", ".join(map(str, names))

@@ -1,0 +1,105 @@
+"""Between a run that stopped and the run that goes on: what is still true, and what has to be computed again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from camlucida.io.tables import count, listing
+from camlucida.runs.compute import item_identity
+from camlucida.runs.folder import Folder
+from camlucida.runs.identity import changed, file_sha256
+from camlucida.runs.ledger import Entry, Key, Ledger
+from camlucida.runs.parts import part_name, read_part, write_part
+from camlucida.runs.plan import Plan
+
+DEATHS = 3
+"""How often the process may die on a part before its images are tried one by one, and on one of them before it is given up."""
+
+
+def recover(folder: Folder, ledger: Ledger) -> None:
+    """What a killed process left behind goes; a part whose files were taken away is computed again."""
+    for number in ledger.parts():
+        if not all(path.is_file() for path in folder.part(part_name(number)).values()):
+            ledger.forget(number)
+    for path in folder.strays({part_name(number) for number in ledger.parts()}):
+        path.unlink()
+
+
+def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> list[str]:
+    """Bring the ledger to this cohort: what is no longer true of an item's image, model or request is pending again.
+
+    Args:
+        before: ``run.json`` of the run that goes on; empty for a new one.
+
+    Returns:
+        What to tell of it, one line each.
+    """
+    ledger.place([key for plan in plans for key in plan.keys])
+    known = {entry.key: entry for entry in ledger.entries()}
+    recipes = {model["name"]: model["recipe"] for model in before.get("models", ())}
+    notes: list[str] = []
+    gone: list[Key] = []
+    for plan in plans:
+        stale, unreadable = _stale(plan, known)
+        hopeful = [key for key in plan.keys if _hopeful(known[key])]
+        ledger.reset([*stale, *hopeful])
+        gone += unreadable
+        if stale:
+            fields = changed(recipes.get(plan.name, {}), plan.made_by)
+            why = ", ".join(fields) if fields else f"the image, or what is true of it: {listing(image for image, _ in stale)}"
+            notes.append(f"{plan.name}: {count(stale, 'item')} computed again; changed: {why}")
+    if gone:
+        images = list(dict.fromkeys(image for image, _ in gone))
+        notes.append(f"{count(images, 'image')} can no longer be read, what was computed of them is kept: {listing(images)}")
+    left = [entry.image for entry in known.values() if entry.position is None]
+    if left:
+        notes.append(f"{count(left, 'item')} no longer in the cohort, kept in the folder but in no table: {listing(left)}")
+    return notes
+
+
+def tidy(folder: Folder, ledger: Ledger) -> None:
+    """Parts that hold rows of no item any more are written again without them."""
+    held: dict[int, list[Entry]] = {number: [] for number in ledger.parts()}
+    for entry in ledger.entries():
+        if entry.part is not None:
+            held[entry.part].append(entry)
+    for number, items in ledger.parts().items():
+        if len(held[number]) < items:
+            _rewrite(folder, ledger, number, held[number])
+    recover(folder, ledger)
+
+
+def _rewrite(folder: Folder, ledger: Ledger, number: int, entries: Iterable[Entry]) -> None:
+    live = {entry.key for entry in entries}
+    rows, maps, predictions = read_part(folder, number)
+    kept = [i for i, row in enumerate(rows) if (row["image"], row["model"]) in live]
+    answers = [row for row in predictions if (row["image"], row["model"]) in live]
+    new = ledger.next_part() if live else None
+    if new is not None:
+        write_part(folder, new, [rows[i] for i in kept], [maps[i] for i in kept], answers)
+    first = dict.fromkeys(live, 0)
+    for i, row in reversed(list(enumerate(answers))):
+        first[row["image"], row["model"]] = i
+    ledger.rewrite(number, new, first)
+
+
+def _hopeful(entry: Entry) -> bool:
+    """Failed without a trace, and without killing the process: another try costs little, and a decoder may be there now."""
+    return entry.state == "failed" and entry.part is None and entry.alone < DEATHS
+
+
+def _stale(plan: Plan, known: Mapping[Key, Entry]) -> tuple[list[Key], list[Key]]:
+    """Items whose identity is another now; items whose image cannot be read any more."""
+    stale: list[Key] = []
+    gone: list[Key] = []
+    for member, key in zip(plan.members.members, plan.keys):
+        entry = known[key]
+        if entry.state == "pending" or _hopeful(entry):
+            continue
+        sha256 = file_sha256(member.item.path)
+        if sha256 is None:
+            gone.append(key)
+        elif item_identity(plan.made_by, member, sha256) != entry.identity:
+            stale.append(key)
+    return stale, gone

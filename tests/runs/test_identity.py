@@ -1,0 +1,89 @@
+"""Identity: any change that could change a map changes it, and nothing else does."""
+
+import ast
+from dataclasses import fields, replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from camlucida.models import load_model
+from camlucida.runs.identity import COMPUTING, Recipe, changed, identity, network_digest, recipe
+from tests.models_on_disk import write_model
+
+WORDS = st.lists(st.text(max_size=5), min_size=1, max_size=3).map(tuple)
+FIELDS = {
+    **dict.fromkeys(("weights", "card", "network", "code"), st.text(max_size=8)),
+    "targets": st.none() | st.lists(st.text(max_size=5) | st.integers(), max_size=3).map(tuple),
+    **dict.fromkeys(("methods", "layers"), WORDS),
+    "versions": st.tuples(st.text(max_size=5), st.text(max_size=5)),
+}
+RECIPES = st.builds(Recipe, **FIELDS)
+
+
+@given(RECIPES, st.sampled_from(sorted(FIELDS)), st.data())
+def test_any_field_changed_is_another_identity(before, name, data):
+    value = data.draw(FIELDS[name])
+    assume(value != getattr(before, name))
+    after = replace(before, **{name: value})
+    assert identity(after, "image") != identity(before, "image")
+    assert set(FIELDS) == {field.name for field in fields(Recipe)}
+
+
+@given(RECIPES, st.text(), st.text(), WORDS)
+def test_image_and_truth_count(made_by, one, other, truth):
+    assume(one != other)
+    found = {identity(made_by, one), identity(made_by, other), identity(made_by, one, truth), identity(made_by, other, truth)}
+    assert len(found) == 4
+    assert identity(replace(made_by), one) == identity(made_by, one)
+    assert all(len(text) == 40 for text in found)
+
+
+def test_what_changed_is_named():
+    before = Recipe("w", "c", "n", None, ("gradcam",), ("auto",), "k", ("1", "2"))
+    stored = {**before.__dict__, "methods": ["gradcam"], "layers": ["auto"], "versions": ["1", "2"]}
+    assert changed(stored, before) == []
+    assert changed(stored, replace(before, weights="v", layers=("a",))) == ["weights", "layers (['auto'] → ['a'])"]
+
+
+def test_name_and_description_of_a_card_do_not_count(tmp_path):
+    card = write_model(tmp_path)
+    first = recipe(load_model(card), None, ("gradcam",), ("auto",))
+    card.write_text('name = "another"\ndescription = "words"\n' + card.read_text())
+    assert recipe(load_model(card), None, ("gradcam",), ("auto",)) == first
+    card.write_text(card.read_text().replace("[-1, 1]", "[0, 1]"))
+    assert recipe(load_model(card), None, ("gradcam",), ("auto",)).card != first.card
+
+
+def test_the_code_of_the_network_counts(tmp_path):
+    card = write_model(tmp_path)
+    model = load_model(card)
+    first = network_digest(model.module, [])
+    assert first != network_digest(torch.nn.ReLU(), [])  # torch's own code goes by its version
+    net = tmp_path / "net.py"
+    net.write_text(net.read_text().replace("mean((2, 3))", "amax((2, 3))"))
+    changed_model = load_model(card)
+    assert changed_model.sha256 == model.sha256
+    assert network_digest(changed_model.module, []) != first
+
+
+@pytest.mark.parametrize("start", ["engine.py", "models/load.py", "models/transform.py", "io/read.py", "runs/answers.py"])
+def test_all_code_that_a_map_goes_through_is_hashed(start):
+    root = Path(__file__).parents[2] / "src/camlucida"
+    hashed = {file for name in COMPUTING for file in ([root / name] if name.endswith(".py") else (root / name).rglob("*.py"))}
+    beside = {root / name for name in ("__init__.py", "errors.py", "files.py")} | {*(root / "figures").glob("*.py")}
+    pending, seen = [root / start], set()
+    while pending:
+        file = pending.pop()
+        if file in seen or file in beside:
+            continue
+        seen.add(file)
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("camlucida."):
+                place = root.joinpath(*node.module.split(".")[1:])
+                names = [place / f"{alias.name}.py" for alias in node.names]
+                found = [path for path in (*names, place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
+                pending += found
+    assert seen <= hashed, sorted(path.relative_to(root).as_posix() for path in seen - hashed)

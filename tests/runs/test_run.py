@@ -1,0 +1,392 @@
+"""A run, what a reader finds in it, and what makes it compute again."""
+
+import json
+import sqlite3
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+import camlucida
+from camlucida.errors import LayerError, UsageError
+from camlucida.models import load_model
+from camlucida.runs import Run, execute, find_runs
+from camlucida.runs import run as runs
+from camlucida.runs.compute import Worker
+from camlucida.runs.folder import one_writer
+from camlucida.runs.read import NO_PICTURE
+from camlucida.runs.upkeep import DEATHS
+from tests.models_on_disk import write_image, write_model
+from tests.runs.cohorts import content, write_cohort, write_toml
+from tests.test_cli import run as command
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    return write_cohort(tmp_path / "cohort")
+
+
+@pytest.fixture(autouse=True)
+def small_parts(monkeypatch):
+    monkeypatch.setattr(runs, "PART", 2)
+
+
+def computed(monkeypatch) -> list[str]:
+    """Ids of the images that are computed from now on."""
+    seen: list[str] = []
+    process = Worker.process
+
+    def noting(self, members):
+        seen.extend(member.item.id for member in members)
+        return process(self, members)
+
+    monkeypatch.setattr(Worker, "process", noting)
+    return seen
+
+
+def test_maps_and_predictions_are_those_of_explain(cohort, tmp_path):
+    out = tmp_path / "run"
+    outcome = execute(cohort, out, batch_size=2)
+    assert outcome.counts == {"done": 5, "failed": 1, "pending": 0}
+    run = Run.open(out)
+    model = load_model(cohort.parent / "card.toml", device="cpu")
+    explanations = run.explanations()
+    assert len(explanations) == 5 * 2 * 2
+    for i, row in explanations.iterrows():
+        scan = model.read(row["path"])
+        want = next(e for e in camlucida.explain(model, scan, target="top2", method=row["method"]) if e.target == row["target"])
+        have = run.explanation(i)
+        torch.testing.assert_close(have.raw, want.raw, rtol=1e-4, atol=1e-7)
+        assert have.raw.dtype == torch.float32
+        assert (have.layer, have.relu, have.empty_reason) == (want.layer, want.relu, want.empty_reason)
+        assert have.score == pytest.approx(want.score, rel=1e-4)
+        assert have.probability == pytest.approx(want.probability, rel=1e-4)
+        assert have.scan.geometry == scan.geometry
+        assert have.scan.tensor.equal(scan.tensor)
+        assert have.scan.picture().shape == (48, 64)
+        assert {k: v for k, v in have.provenance.items() if k != "source"} == {
+            k: v for k, v in want.provenance.items() if k != "source"
+        }
+        assert np.isclose(row["high"], float(want.raw.max()), rtol=1e-4)
+    predictions = run.predictions()
+    assert list(predictions["label"][:3]) == ["Nodule", "Pleural Effusion", "Mass"]
+    with torch.no_grad():
+        logits = torch.stack([model.module(model.read(p).tensor[None])[0] for p in predictions["path"][::3]])
+    np.testing.assert_allclose(predictions["logit"], logits.flatten(), rtol=1e-4)
+    np.testing.assert_allclose(predictions["probability"], logits.flatten().sigmoid(), rtol=1e-4)
+    truth = {(row["image"], row["label"]): row["truth"] for _, row in predictions.iterrows()}
+    assert (truth["0", "Nodule"], truth["1", "Nodule"], truth["0", "Mass"]) == (0, 1, 1)
+    assert np.isnan(truth["1", "Mass"])  # −1 in the table
+    assert np.isnan(truth["0", "Pleural Effusion"])  # no column
+    assert list(predictions["group_sex"][:6]) == ["f"] * 3 + ["m"] * 3
+
+
+def test_a_poison_image_costs_that_image_alone(cohort, tmp_path):
+    outcome = execute(cohort, tmp_path / "run")
+    assert [image for image, _ in outcome.failures] == ["3"]
+    run = Run.open(tmp_path / "run")
+    (failed,) = [entry for entry in run.entries if entry.state == "failed"]
+    assert failed.attempts == 1
+    assert "3.png" in failed.error
+    assert "\n" not in failed.error
+    write_image(cohort.parent / "films/3.png", 3)
+    assert execute(cohort, tmp_path / "run", resume=True).counts == {"done": 6, "failed": 0, "pending": 0}
+
+
+def test_an_image_on_which_the_process_dies_is_found_and_given_up(cohort, tmp_path, monkeypatch):
+    """The deaths are exceptions here, that nothing catches; the ledger sees the same."""
+    process, out = Worker.process, tmp_path / "run"
+
+    def deadly(self, members):
+        if any(member.item.id == "4" for member in members):
+            raise SystemError("segmentation fault")
+        return process(self, members)
+
+    monkeypatch.setattr(Worker, "process", deadly)
+    deaths = 0
+    while True:
+        try:
+            outcome = execute(cohort, out, resume=True)
+            break
+        except SystemError:
+            deaths += 1
+    assert deaths == 2 * DEATHS
+    assert outcome.counts == {"done": 4, "failed": 2, "pending": 0}
+    assert "died 3 times while it worked on this image alone" in dict(outcome.failures)["4"]
+    seen = computed(monkeypatch)
+    assert execute(cohort, out, resume=True).counts == outcome.counts
+    assert seen == ["3"]  # a file that could not be read is tried again; what killed the process is not
+    monkeypatch.setattr(Worker, "process", process)
+    write_image(cohort.parent / "films/4.png", 44)
+    assert execute(cohort, out, resume=True).counts == {"done": 5, "failed": 1, "pending": 0}
+
+
+def test_nothing_is_computed_twice(cohort, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    execute(cohort, out)
+    before = content(out)
+    seen = computed(monkeypatch)
+    outcome = execute(cohort, out, resume=True)
+    assert seen == ["3"]
+    assert content(out) == before
+    assert not any("again" in note for note in outcome.notes)
+
+
+def change_image(folder: Path) -> None:
+    write_image(folder / "films/0.png", 77)
+
+
+def change_weights(folder: Path) -> None:
+    model = load_model(folder / "card.toml")
+    state = {key: value * 1.5 for key, value in model.module.state_dict().items()}
+    save_file(state, folder / "w.safetensors")
+    (folder / "card.toml").write_text('checkpoint = "w.safetensors"\n' + (folder / "card.toml").read_text())
+
+
+def change_code(folder: Path) -> None:
+    text = (folder / "net.py").read_text()
+    (folder / "net.py").write_text(text.replace("mean((2, 3))", "amax((2, 3))"))
+
+
+def change_preprocessing(folder: Path) -> None:
+    (folder / "card.toml").write_text((folder / "card.toml").read_text().replace("[-1, 1]", "[0, 1]"))
+
+
+ALL = ["0", "1", "2", "4", "5"]
+CHANGES = {
+    "image": (change_image, ["0"], "0"),
+    "weights": (change_weights, ALL, "weights"),
+    "layer": (lambda folder: write_toml(folder, "features.1"), ALL, "layers"),
+    "network": (change_code, ALL, "network"),
+    "card": (change_preprocessing, ALL, "card"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+def test_what_has_changed_is_computed_again_and_nothing_stale_is_left(tmp_path, monkeypatch, what):
+    cohort, out = write_cohort(tmp_path / "cohort"), tmp_path / "run"
+    execute(cohort, out, batch_size=1)
+    change, again, named = CHANGES[what]
+    change(cohort.parent)
+    seen = computed(monkeypatch)
+    outcome = execute(cohort, out, resume=True)
+    assert [image for image in seen if image != "3"] == again
+    assert any("computed again" in note and named in note for note in outcome.notes)
+    execute(cohort, tmp_path / "fresh", batch_size=1)
+    assert content(out) == content(tmp_path / "fresh")  # batches of one: no other rounding
+    live = {entry.identity for entry in Run.open(out).entries}
+    stored = Run.open(out).query(f"SELECT DISTINCT identity FROM read_parquet('{out}/meta/*.parquet')")
+    assert set(stored["identity"]) <= live  # no file holds a stale row
+
+
+def test_stale_maps_are_out_of_sight_before_they_are_replaced(cohort, tmp_path, monkeypatch):
+    out = tmp_path / "run"
+    execute(cohort, out)
+    write_toml(cohort.parent, "features.1")
+
+    def stop(self, members):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Worker, "process", stop)
+    with pytest.raises(KeyboardInterrupt):
+        execute(cohort, out, resume=True)
+    run = Run.open(out)
+    assert run.counts == {"done": 0, "failed": 0, "pending": 6}
+    assert run.explanations().empty
+    assert run.predictions().empty
+    assert len(list(out.glob("meta/*.parquet"))) == 3  # nothing is deleted before its successor is there
+
+
+def test_new_code_of_camlucida_computes_again(cohort, tmp_path, monkeypatch):
+    execute(cohort, tmp_path / "run")
+    monkeypatch.setattr("camlucida.runs.identity.code_digest", lambda: "another")
+    assert any("changed: code" in note for note in execute(cohort, tmp_path / "run", resume=True).notes)
+
+
+def test_a_corrected_table_needs_no_model(cohort, tmp_path, monkeypatch):
+    out, table = tmp_path / "run", cohort.parent / "labels.csv"
+    execute(cohort, out)
+    table.write_text(table.read_text().replace("0,p0,f,0,1", "0,other,x,1,1"))
+    seen = computed(monkeypatch)
+    execute(cohort, out, resume=True)
+    assert seen == ["3"]
+    row = Run.open(out).predictions().iloc[0]
+    assert (row["patient"], row["group_sex"], row["truth"]) == ("other", "x", 1)
+
+
+def test_images_that_leave_and_return_are_kept(cohort, tmp_path, monkeypatch):
+    out, film = tmp_path / "run", cohort.parent / "films/5.png"
+    execute(cohort, out)
+    before = content(out)
+    film.rename(tmp_path / "5.png")
+    outcome = execute(cohort, out, resume=True)
+    assert any("no longer in the cohort" in note for note in outcome.notes)
+    assert "5" not in set(Run.open(out).predictions()["image"])
+    (tmp_path / "5.png").rename(film)
+    seen = computed(monkeypatch)
+    execute(cohort, out, resume=True)
+    assert seen == ["3"]
+    assert content(out) == before
+
+
+def test_a_map_is_shown_without_a_picture_that_has_changed(cohort, tmp_path):
+    execute(cohort, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    before = run.explanation(0)
+    change_image(cohort.parent)
+    after = run.explanation(0)
+    assert after.raw.equal(before.raw)
+    assert NO_PICTURE in after.scan.warnings
+    assert after.scan.display is None
+    assert after.on_original().equal(before.on_original())
+    (cohort.parent / "films/0.png").unlink()
+    assert NO_PICTURE in run.explanation(0).scan.warnings
+    outcome = execute(cohort, tmp_path / "run", resume=True)
+    assert outcome.counts["done"] == 4  # the folder no longer has it
+
+
+def test_several_models(tmp_path):
+    cohort = write_cohort(tmp_path / "cohort", broken=None)
+    change_weights(cohort.parent)
+    text = 'images = "films"\n[[models]]\ncard = "card.toml"\nseed = 42\nweight = 2\n'
+    text += '[[models]]\ncard = "card.toml"\ncheckpoint = "w.safetensors"\nfold = 1\n'
+    cohort.write_text(text)
+    execute(cohort, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    assert [model["name"] for model in run.about["models"]] == ["card_seed42", "card_fold1"]
+    assert run.counts["done"] == 12
+    found = run.query("SELECT model, count(*) AS n FROM explanations GROUP BY model ORDER BY model")
+    assert list(found["n"]) == [18, 18]
+    cohort.write_text(text.replace("seed = 42", "").replace("fold = 1", ""))
+    with pytest.raises(UsageError, match="two models are called 'card'"):
+        execute(cohort, tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_regression_and_truth(tmp_path):
+    cohort = write_cohort(tmp_path / "cohort", films=3, broken=None)
+    write_model(cohort.parent, "regression", ("age",))
+    (cohort.parent / "labels.csv").write_text("image,age_years\n0,50\n1,\n2,70.5\n")
+    cohort.write_text('images = "films"\ntable = "labels.csv"\nmodel = "card.toml"\n[columns]\nvalue = "age_years"\n')
+    execute(cohort, tmp_path / "run")
+    found = Run.open(tmp_path / "run").predictions()
+    assert list(found["truth"].fillna(-1)) == [50, -1, 70.5]
+    assert found["value"].notna().all()
+    assert found["logit"].isna().all()
+
+
+SEGMENTER = """
+import torch
+from torch import nn
+
+def build():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.ReLU(), nn.Conv2d(4, 1, 1))
+    with torch.no_grad():
+        net[0].weight.fill_(1 / 9), net[0].bias.zero_(), net[2].weight.fill_(1), net[2].bias.fill_(-2)
+    return net
+"""
+
+
+def test_segmentation_keeps_regions_and_predictions_without_a_region(tmp_path):
+    from PIL import Image
+
+    from camlucida.metrics.annotations import from_rle
+
+    (tmp_path / "net.py").write_text(SEGMENTER)
+    text = 'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\nlayer = "0"\n[input]\nsize = 16\nchannels = 1\n'
+    (tmp_path / "card.toml").write_text(text)
+    (tmp_path / "films").mkdir()
+    film = np.zeros((32, 32), np.uint8)
+    Image.fromarray(film).save(tmp_path / "films/empty.png")
+    film[8:16, 8:24] = 255
+    Image.fromarray(film).save(tmp_path / "films/lesion.png")
+    cohort = tmp_path / "cohort.toml"
+    cohort.write_text('images = "films"\nmodel = "card.toml"\n')
+    outcome = execute(cohort, tmp_path / "run")
+    assert [image for image, _ in outcome.failures] == ["empty"]
+    found = Run.open(tmp_path / "run").predictions().set_index("image")
+    assert found["area"].to_dict() == {"empty": 0.0, "lesion": pytest.approx(128, abs=40)}
+    region = from_rle({"size": found["original"]["lesion"], "counts": found["region"]["lesion"]})
+    assert region.sum() == found["area"]["lesion"]
+    assert region[12, 16]
+    assert found["share"]["lesion"] == found["area"]["lesion"] / 1024
+    assert list(Run.open(tmp_path / "run").explanations()["target"]) == ["lesion region"]
+
+
+def test_wrong_requests_leave_no_folder(cohort, tmp_path):
+    for layer, kind in (("nowhere", LayerError), ('auto"\nmethods = "x', UsageError)):
+        write_toml(cohort.parent, layer)
+        with pytest.raises(kind):
+            execute(cohort, tmp_path / "run")
+    write_toml(cohort.parent, "auto")
+    cohort.write_text(cohort.read_text().replace('"top2"', '"Noodle"'))
+    with pytest.raises(UsageError, match="did you mean Nodule"):
+        execute(cohort, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_in_the_way_or_in_use_is_refused(cohort, tmp_path):
+    execute(cohort, tmp_path / "run")
+    before = content(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"holds a run already .*--resume"):
+        execute(cohort, tmp_path / "run")
+    folder = Run.open(tmp_path / "run").folder
+    with one_writer(folder), pytest.raises(UsageError, match="another process"):
+        execute(cohort, tmp_path / "run", resume=True)
+    assert content(tmp_path / "run") == before
+
+
+def test_bad_folders_and_queries_are_one_line(cohort, tmp_path):
+    execute(cohort, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"not the folder of a run .*did you mean .*run"):
+        Run.open(tmp_path / "rum")
+    with pytest.raises(UsageError, match="no folder"):
+        find_runs(tmp_path / "rum")
+    run = Run.open(tmp_path / "run")
+    with pytest.raises(UsageError, match="the query failed"):
+        run.query("SELECT nothing FROM nowhere")
+    with pytest.raises(UsageError, match="no explanation 20"):
+        run.explanation(20)
+    about = json.loads((tmp_path / "run/run.json").read_text())
+    (tmp_path / "run/run.json").write_text(json.dumps(about | {"format": 2}))
+    for opening in (lambda: Run.open(tmp_path / "run"), lambda: execute(cohort, tmp_path / "run", resume=True)):
+        with pytest.raises(UsageError, match="format 2"):
+            opening()
+
+
+def test_commands(cohort, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert command("run", cohort) == 1
+    said = capsys.readouterr()
+    assert "5 of 6 items done: runs/cohort" in said.out
+    assert "error: " in said.err
+    assert "3.png" in said.err
+    assert command("run", cohort) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    write_image(cohort.parent / "films/3.png", 3)
+    assert command("run", cohort, "--resume", "--device", "cpu", "--batch-size", 2) == 0
+    capsys.readouterr()
+    assert command("runs") == 0
+    assert capsys.readouterr().out.splitlines()[1].split("\t") == ["runs/cohort", "cohort", "6", "0", "0", "card"]
+    assert command("show", "runs/cohort", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["items"] == {"done": 6, "failed": 0, "pending": 0}
+    assert command("show", "runs/cohort") == 0
+    out = capsys.readouterr().out
+    assert str(cohort) in out
+    assert "done: 6" in out
+    assert command("show", "runs") == 2
+    assert command("run", "nowhere.toml") == 2
+
+
+def test_the_ledger_is_plain_sqlite(cohort, tmp_path):
+    execute(cohort, tmp_path / "run")
+    with sqlite3.connect(tmp_path / "run/ledger.sqlite") as db:
+        assert db.execute("SELECT state, count(*) FROM items GROUP BY state ORDER BY state").fetchall() == [
+            ("done", 5),
+            ("failed", 1),
+        ]
+    db.close()
