@@ -103,11 +103,11 @@ def test_degenerate_samples():
 def test_percentile_where_bca_is_undefined():
     # All replicates on one side of the estimate; a jackknife that does not vary, or is undefined.
     drawn = np.linspace(1, 2, 1000)
-    low, high, how = statistics._limits(0.5, drawn, np.arange(5.0), 0.95)
+    low, high, how = statistics.limits(0.5, drawn, np.arange(5.0), 0.95)
     assert how == "percentile"
     assert (low, high) == pytest.approx((1.025, 1.975))
-    assert statistics._limits(1.5, drawn, np.ones(5), 0.95)[2] == "percentile"
-    assert statistics._limits(1.5, drawn, np.array([1.0, np.nan]), 0.95)[2] == "percentile"
+    assert statistics.limits(1.5, drawn, np.ones(5), 0.95)[2] == "percentile"
+    assert statistics.limits(1.5, drawn, np.array([1.0, np.nan]), 0.95)[2] == "percentile"
 
 
 def test_paired_difference():

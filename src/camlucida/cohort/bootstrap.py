@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.errors import UsageError
-from camlucida.metrics.statistics import BATCH_CELLS, REPLICATES, How, _limits
+from camlucida.metrics.statistics import BATCH_CELLS, REPLICATES, How, limits
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -64,7 +64,7 @@ class Sampled:
         estimate, drawn = float(self.estimate[place]), self.drawn[everywhere]
         if not np.isfinite(estimate):
             return float("nan"), float("nan"), "none"
-        return _limits(estimate, drawn[np.isfinite(drawn)], self.left_out[everywhere], level)
+        return limits(estimate, drawn[np.isfinite(drawn)], self.left_out[everywhere], level)
 
 
 def numbered(patients: Sequence[Hashable]) -> tuple[Integers, int]:

@@ -121,7 +121,7 @@ def ratio_interval(
     if count < MIN_POSITIVES or not np.isfinite(estimate):
         return Interval(estimate, float("nan"), float("nan"), "none", count, rows, nan_rate)
     drawn = _replicates(sums, replicates, seed)
-    low, high, how = _limits(estimate, drawn, _jackknife(sums), level)
+    low, high, how = limits(estimate, drawn, _jackknife(sums), level)
     return Interval(estimate, low, high, how, count, rows, nan_rate)
 
 
@@ -230,7 +230,15 @@ def _jackknife(sums: Floats) -> Floats:
     return _divide(*(sums.sum(1, keepdims=True) - sums))
 
 
-def _limits(estimate: float, drawn: Floats, left_out: Floats, level: float) -> tuple[float, float, How]:
+def limits(estimate: float, drawn: Floats, left_out: Floats, level: float) -> tuple[float, float, How]:
+    """Both ends of an interval and how they were found: see :class:`Interval`.
+
+    Args:
+        estimate: of all patients.
+        drawn: (replicates,) of resampled patients, finite.
+        left_out: (patients,) the jackknife: without each of them.
+        level: coverage.
+    """
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     spread = np.ptp(drawn) if len(drawn) else 0.0
     if spread <= 1e-12 * max(1e-300, abs(estimate)):

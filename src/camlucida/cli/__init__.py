@@ -1,0 +1,51 @@
+"""The command line: thin commands over the package, one file a command. Nothing heavy is imported before a command runs."""
+
+# isort: skip_file
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from camlucida import __version__
+from camlucida.cli import explain  # noqa: F401, in the order of --help
+from camlucida.cli import lists  # noqa: F401
+from camlucida.cli import evaluate  # noqa: F401
+from camlucida.cli import predictions  # noqa: F401
+from camlucida.cli import runs  # noqa: F401
+from camlucida.cli import benchmark  # noqa: F401
+from camlucida.cli import demo  # noqa: F401
+from camlucida.cli.common import SOME_FAILED, WRONG_REQUEST, app
+from camlucida.errors import CamlucidaError
+
+__all__ = ["app", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: typed errors become one line and an exit code (1: some item failed; 2: usage or configuration)."""
+    try:
+        app(args=list(arguments) if arguments is not None else None)
+    except CamlucidaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(WRONG_REQUEST)
+    except BrokenPipeError:
+        sys.exit(SOME_FAILED)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {where}{error.strerror or error}", file=sys.stderr)
+        sys.exit(WRONG_REQUEST)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(f"camlucida {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    pass
