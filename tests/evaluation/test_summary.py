@@ -183,10 +183,11 @@ def test_pairs_are_by_image_and_label_whatever_the_order():
         assert line["better"] == ""
 
 
-def test_holm_is_within_a_family(compared):
+def test_holm_is_within_a_family_and_a_question(compared):
     for family in ("localisation", "faithfulness"):
-        part = only(compared, family=family)
-        np.testing.assert_array_equal(part["p_holm"], holm(part["p"]))
+        for against in ("method", "baseline"):
+            part = only(compared, family=family, against=against)
+            np.testing.assert_array_equal(part["p_holm"], holm(part["p"]))
     assert len(only(compared, family="faithfulness")) == 4 * 15  # road and average_drop, on two scores
     assert len(only(compared, family="localisation")) == 15
 
