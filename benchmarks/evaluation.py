@@ -87,13 +87,17 @@ def default_set(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> No
 
 
 def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
-    """ROAD combined of one tie-free map, noise 0, as grad-cam computes it and as camlucida does."""
+    """ROAD combined of one tie-free map, noise 0, as grad-cam computes it and as camlucida does.
+
+    At 220², where 20 % is a whole number of pixels: elsewhere a percentile and an exact count differ by one.
+    """
     from pytorch_grad_cam.metrics.road import NoisyLinearImputer, ROADCombined, neighbors_weights
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
     NoisyLinearImputer.__init__.__defaults__ = (0.0, neighbors_weights)  # no noise: it cannot be asked for from outside
-    unit = to_unit(images[0])
-    heat = torch.rand(224, 224, generator=torch.Generator().manual_seed(0)) * 0.01 + torch.linspace(0, 1, 224)[:, None]
+    unit = to_unit(images[0])[:, :220, :220]
+    slope = torch.rand(220, 220, generator=torch.Generator().manual_seed(0)) * 0.01 + torch.linspace(0, 1, 220)[:, None]
+    heat = (slope.flatten().argsort().argsort() / slope.numel()).view_as(slope)  # ranks: no two are equal
 
     class Inner(torch.nn.Module):  # grad-cam imputes what the model is given
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -116,11 +120,11 @@ def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         seconds = in_turn({"camlucida": ours, "grad-cam": theirs}, rounds)
-        print("| ROAD combined at 20, 40, 60, 80 % | result | seconds an image |")
+        print("| ROAD combined at 20, 40, 60, 80 %, 220² | result | seconds an image |")
         print("|---|---|---|")
-        print(f"| camlucida | {ours():.6f} | {seconds['camlucida']:.2f} |")
+        print(f"| camlucida | {ours():.7f} | {seconds['camlucida']:.2f} |")
         ratio = seconds["grad-cam"] / seconds["camlucida"]
-        print(f"| grad-cam | {theirs():.6f} | {seconds['grad-cam']:.2f}, {ratio:.1f} × (goal ≥ 1.5 ×) |")
+        print(f"| grad-cam | {theirs():.7f} | {seconds['grad-cam']:.2f}, {ratio:.1f} × (goal ≥ 1.5 ×) |")
 
 
 def main() -> None:
