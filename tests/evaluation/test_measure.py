@@ -10,10 +10,12 @@ from torch import nn
 
 from camlucida.engine import explain, scans_of
 from camlucida.errors import ModelError
+from camlucida.evaluation import placed
 from camlucida.evaluation.api import evaluate
 from camlucida.evaluation.choice import choose
 from camlucida.evaluation.measure import Sample, Settings, measure
-from camlucida.metrics import faithfulness, localisation
+from camlucida.geometry import Geometry
+from camlucida.metrics import chexlocalize, faithfulness, localisation
 from camlucida.metrics.ceiling import ceilings, chance_levels
 from camlucida.metrics.imputation import Case, Subject
 from camlucida.metrics.queue import evaluate as run_queue
@@ -61,6 +63,25 @@ def test_localisation_in_original_pixels_with_chance_and_ceiling():
         assert value(rows, "class_specificity", image=f"input{i}") == pytest.approx(own - other)
     assert set(rows.patient) == {"P0", "P1", "P2"}
     assert not rows.duplicated(["image", "label", "method", "layer", "metric", "on"]).any()
+
+
+def test_chexlocalize_enlarges_straight_from_the_grid_to_the_original():
+    net, (sample,) = seeded(Cnn()), samples(1)
+    geometry = Geometry.identity((50, 70)).resize((SIZE, SIZE))
+    truth = np.zeros((50, 70), bool)
+    truth[10:24, 20:40] = True
+    large = replace(sample, scan=replace(sample.scan, geometry=geometry), masks={"1": truth})
+    rows = measure(net, [large], settings("localisation")).rows
+    (e,) = explain(net, [large.scan], target="1", method="hirescam", layer="features")
+    protocol = chexlocalize.upsample(e.map(e.grid), (50, 70))
+    assert value(rows, "chexlocalize_iou") == pytest.approx(
+        chexlocalize.chexlocalize_iou(protocol, truth), abs=1e-12, nan_ok=True
+    )
+    assert value(rows, "chexlocalize_hit") == chexlocalize.chexlocalize_hit(protocol, truth)
+    assert value(rows, "hit") == localisation.hit(e.on_original().double().numpy(), truth)
+    cropped = Geometry.identity((50, 70)).crop((2, 3), (SIZE, SIZE))
+    heat = placed.Heat.of(e.map(e.grid), np.ones((50, 70)), cropped)
+    assert heat.protocol is heat.original
 
 
 def test_faithfulness_is_that_of_the_queue_for_logit_and_probability():

@@ -20,7 +20,6 @@ from camlucida.evaluation.steadiness import steadiness
 from camlucida.explanation import Explanation
 from camlucida.metrics import METRICS, faithfulness, localisation
 from camlucida.metrics.annotations import Floats, Mask
-from camlucida.metrics.ceiling import best_map
 from camlucida.metrics.imputation import Case, Subject
 from camlucida.metrics.queue import Count, Done, Plan, evaluate
 from camlucida.modelstate import frozen
@@ -298,7 +297,7 @@ class _Session:
             return
         names = self.settings.metrics
         places = placed.artefact_places(sample.scan.picture(), sample.regions, names)
-        best: dict[tuple[str, tuple[int, ...]], Floats] = {}
+        best: dict[tuple[str, tuple[int, ...]], placed.Heat] = {}
         count = len(self.targets[key])
         to_unit, normalise = self.unit if self.unit is not None else (None, None)
         tensor = sample.scan.tensor
@@ -315,7 +314,7 @@ class _Session:
         self._steady(sample, maps)
 
     def _without_model(
-        self, sample: Sample, found: _Map, places: Mapping[str, Mask], best: dict[tuple[str, tuple[int, ...]], Floats]
+        self, sample: Sample, found: _Map, places: Mapping[str, Mask], best: dict[tuple[str, tuple[int, ...]], placed.Heat]
     ) -> None:
         """Rows of the metrics that look at the map alone."""
         names = self.settings.metrics
@@ -333,14 +332,15 @@ class _Session:
                 continue
             at = label, e.grid
             if at not in best:
-                best[at] = best_map(truth, e.grid, sample.scan.geometry)
-            located = placed.located(heat, truth, names, self.settings.threshold)
-            chance = placed.chances(heat, truth, names, self.settings.threshold)
+                best[at] = placed.best(truth, e.grid, sample.scan.geometry)
+            whole = placed.Heat.of(found.native, heat, sample.scan.geometry)
+            located = placed.located(whole, truth, names, self.settings.threshold)
+            chance = placed.chances(whole, truth, names, self.settings.threshold)
             ceiling = placed.best_scores(best[at], truth, names, self.settings.threshold)
             boxes = sample.boxes.get(_truth_key(sample, label))
             if boxes is not None:
                 located |= placed.box_scores(heat, boxes, names)
-                ceiling |= placed.box_scores(best[at], boxes, names)
+                ceiling |= placed.box_scores(best[at].original, boxes, names)
                 if set(POOLED) & set(names):
                     table = placed.found_boxes(heat, boxes, 1.0 if e.probability is None else e.probability)
                     self.boxes.append((*self._where(sample, found, e), table["found"], table["truth"], table["accuracy"]))

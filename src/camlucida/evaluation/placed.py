@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from camlucida.geometry import Geometry
 from camlucida.metrics import METRICS, localisation
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.metrics.artefacts import border_region, outside_body, region_share, text_region
-from camlucida.metrics.ceiling import chance_levels, shifted_overlap
-from camlucida.metrics.chexlocalize import otsu_mask, segment, unit
+from camlucida.metrics.ceiling import area_average, best_map, chance_levels, shifted_overlap
+from camlucida.metrics.chexlocalize import otsu_mask, segment, unit, upsample
 from camlucida.metrics.localisation import box_accuracy, heat_boxes
 
 NAN = float("nan")
@@ -34,29 +35,59 @@ class Score:
     ceiling: float = NAN
 
 
-def located(heat: ArrayLike, truth: Mask, names: Collection[str], threshold: float | None = None) -> dict[str, float]:
-    """The metrics of ``BY_MASK`` among ``names`` for a map and a mask, both (*original)."""
+@dataclass(frozen=True)
+class Heat:
+    """One map, as the metrics look at it.
+
+    Attributes:
+        original: (*original) carried back through the image's geometry.
+        protocol: (*original) as CheXlocalize enlarges it: straight from the grid to the original, where the model saw all of the
+            original and nothing else; else ``original``.
+    """
+
+    original: Floats
+    protocol: ArrayLike
+
+    @classmethod
+    def of(cls, native: ArrayLike, original: Floats, geometry: Geometry) -> Heat:
+        """From a map on its own grid and the same carried back."""
+        whole = not any(geometry.offset) and all(s > 0 for s in geometry.scale)
+        whole = whole and geometry.model == tuple(round(n * s) for n, s in zip(geometry.original, geometry.scale))
+        return cls(original, upsample(native, geometry.original) if whole and original.ndim == 2 else original)
+
+    def seen_by(self, name: str) -> ArrayLike:
+        """What the metric ``name`` is given."""
+        return self.protocol if name.startswith("chexlocalize") else self.original
+
+
+def located(heat: Heat, truth: Mask, names: Collection[str], threshold: float | None = None) -> dict[str, float]:
+    """The metrics of ``BY_MASK`` among ``names`` for a map and a mask (*original)."""
     found: dict[str, float] = {}
     for name in BY_MASK:
         if name in names:
             more = {"threshold": threshold} if name in ("iou_tuned", "dice_tuned") else {}
-            found[name] = METRICS[name].run(heat, truth, **more)
+            found[name] = METRICS[name].run(heat.seen_by(name), truth, **more)
     return found
 
 
-def chances(heat: ArrayLike, truth: Mask, names: Collection[str], threshold: float | None = None) -> dict[str, float]:
+def chances(heat: Heat, truth: Mask, names: Collection[str], threshold: float | None = None) -> dict[str, float]:
     """The chance level of each: of the truth alone, or for overlaps that of the same map against the truth moved elsewhere."""
     found = chance_levels(truth, "tolerant_hit" in names)
     masks: dict[str, Callable[[], Mask]] = {
-        "chexlocalize_iou": lambda: segment(heat),
-        "iou_otsu": lambda: otsu_mask(heat),
-        "iou_tuned": lambda: np.asarray(unit(heat) > (threshold or 0.0)),
+        "chexlocalize_iou": lambda: segment(heat.protocol),
+        "iou_otsu": lambda: otsu_mask(heat.original),
+        "iou_tuned": lambda: np.asarray(unit(heat.original) > (threshold or 0.0)),
     }
     for name, make in masks.items():
         dice = name.replace("iou", "dice")
         if {name, dice} & set(names):
             found[name], found[dice] = shifted_overlap(make(), truth)
     return found
+
+
+def best(truth: Mask, grid: Sequence[int], geometry: Geometry) -> Heat:
+    """The best map of a grid, whose scores are the ceiling."""
+    return Heat.of(area_average(truth, grid, geometry), best_map(truth, grid, geometry), geometry)
 
 
 def box_scores(heat: ArrayLike, boxes: Floats, names: Collection[str]) -> dict[str, float]:
@@ -70,9 +101,9 @@ def found_boxes(heat: ArrayLike, boxes: Floats, probability: float) -> dict[str,
     return {"found": found.tolist(), "truth": boxes.tolist(), "accuracy": box_accuracy(heat, boxes).ravel().tolist()}
 
 
-def best_scores(best: Floats, truth: Mask, names: Collection[str], threshold: float | None = None) -> dict[str, float]:
+def best_scores(best: Heat, truth: Mask, names: Collection[str], threshold: float | None = None) -> dict[str, float]:
     """:func:`located` of the best map of a grid: the ceiling; empty where the model never saw the finding."""
-    return located(best, truth, names, threshold) if best.any() else {}
+    return located(best, truth, names, threshold) if best.original.any() else {}
 
 
 def artefact_scores(heat: ArrayLike, places: Mapping[str, Mask]) -> dict[str, Score]:
