@@ -154,3 +154,21 @@ def test_wrong_requests_write_nothing(study, capsys, more, said):
 def test_no_model_and_no_evaluation(study, capsys):
     assert run("evaluate", study / "films") == 2
     assert "--model" in capsys.readouterr().err
+
+
+def test_a_run_is_evaluated_with_its_own_models_and_request(study, capsys):
+    (study / "cohort.toml").write_text(
+        'name = "study"\nimages = "films"\ntable = "table.csv"\nmodel = "card.toml"\n'
+        '[columns]\npatient = "patient"\n[explain]\ntarget = "truth"\nmethod = ["layercam", "hirescam"]\n'
+    )
+    assert run("run", study / "cohort.toml", "--out", study / "run") == 0
+    more = ("--masks", study / "masks", "--metrics", "localisation", "--baselines", "center")
+    assert run("evaluate", study / "run", *more) == 0
+    rows = pd.read_parquet(study / "run" / "evaluation" / "rows.parquet")
+    assert set(rows.method) == {"layercam", "hirescam", "center"}
+    assert set(rows.patient) == {f"P{i}" for i in range(6)}
+    assert len(set(rows.image)) == 12
+    (study / "net.py").write_text((study / "net.py").read_text().replace("manual_seed(0)", "manual_seed(1)"))
+    capsys.readouterr()
+    assert run("evaluate", study / "run", *more) == 2
+    assert "weights of card are not those" in capsys.readouterr().err

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from camlucida.cli.common import SOME_FAILED, DeviceOption, app, load, output_folder, progress_bar, targets
-from camlucida.errors import UsageError
+from camlucida.errors import ImageError, UsageError
+
+if TYPE_CHECKING:
+    from camlucida.evaluation.cohort import Cohort
+    from camlucida.runs.evaluation import RunSubject
 
 
 @app.command("evaluate")
 def evaluate_command(
     images: Annotated[
         list[str],
-        typer.Argument(help="Image files, folders or globs; or a folder that evaluate wrote: its statistics again, no model."),
+        typer.Argument(
+            help="Image files, folders or globs; or a folder of `camlucida run`: its images, models and request; or one that "
+            "evaluate wrote: its statistics again, no model."
+        ),
     ],
     model: Annotated[
         list[str] | None,
@@ -29,8 +38,10 @@ def evaluate_command(
             help="As in explain. Repeatable. Default: the labels marked in the image, else true of it, else the task's."
         ),
     ] = None,
-    method: Annotated[list[str] | None, typer.Option(help="See `camlucida methods`. Repeatable. Default: gradcam.")] = None,
-    layer: Annotated[list[str] | None, typer.Option(help="As in explain. Repeatable. Default: the card's.")] = None,
+    method: Annotated[
+        list[str] | None, typer.Option(help="See `camlucida methods`. Repeatable. Default: the run's, else gradcam.")
+    ] = None,
+    layer: Annotated[list[str] | None, typer.Option(help="As in explain. Repeatable. Default: the run's, or the card's.")] = None,
     masks: Annotated[Path | None, typer.Option(help="Folder of LABEL/ID.png, ID_LABEL.png or ID.png.")] = None,
     boxes: Annotated[
         Path | None, typer.Option(help="Table of boxes: image, label, x, y, width, height (original pixels).")
@@ -59,9 +70,10 @@ def evaluate_command(
     ] = None,
     baselines: Annotated[str, typer.Option(help="all, none, or names joined by commas.")] = "all",
     seed: Annotated[int, typer.Option(min=0, help="Of ties and noise.")] = 0,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figures and evaluation.html.")] = Path(
-        "evaluation"
-    ),
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Folder for tables, figures and page. Default: RUN/evaluation, else evaluation."),
+    ] = None,
     device: DeviceOption = "auto",
     batch_size: Annotated[
         int | None, typer.Option(min=1, help="Altered images in one forward. Default: 8 on a CPU, 32 on a GPU.")
@@ -79,79 +91,90 @@ def evaluate_command(
     from camlucida.job import versions
     from camlucida.methods import METHODS
     from camlucida.report.evaluation_folder import present
+    from camlucida.runs.evaluation import run_marks, run_subjects
+    from camlucida.runs.read import Run, is_run
 
-    if not model:
-        if len(images) == 1 and (Path(images[0]) / ABOUT).is_file():
-            folder = Path(images[0])
-            _report_evaluation(*present(folder, read(folder), None))
-            return
-        raise UsageError("no --model is given, and the images are no folder that `camlucida evaluate` wrote", "give --model CARD")
-    methods = tuple(dict.fromkeys(method or ["gradcam"]))
-    for name in methods:
+    given = Path(images[0])
+    if not model and len(images) == 1 and (given / ABOUT).is_file():
+        _report_evaluation(*present(given, read(given), None))
+        return
+    marks = {"masks": masks, "boxes": boxes, "rle": rle, "polygons": polygons}
+    missing: list[ImageError] = []
+    if model:
+        paths, missing = expand_paths(images)
+        columns = {"id_column": id_column, "patient_column": patient_column, "label_column": label_column}
+        columns |= {"split_column": split_column, "split": split}
+        subjects = _of_images(model, device, lambda labels: read_cohort(paths, table=table, labels=labels, **columns))
+        place, count = out or Path("evaluation"), len(model)
+    elif len(images) == 1 and is_run(given):
+        opened = Run.open(given)
+        subjects, place, count = run_subjects(opened, device), out or given / "evaluation", len(opened.about["models"])
+        if not any(marks.values()):
+            marks |= run_marks(opened)
+    else:
+        raise UsageError(
+            "no --model is given, and the images are no folder that `camlucida run` or `camlucida evaluate` wrote",
+            "give --model CARD",
+        )
+    for name in method or ():
         METHODS[name]
     settings = Settings(
-        targets=tuple(targets(target) or ()) or None,
-        methods=methods,
-        layers=tuple(layer) if layer else None,
         metrics=choose(metrics or ["default"], threshold),
         baselines=choose_baselines(baselines),
         threshold=threshold,
         batch_size=batch_size,
         seed=seed,
     )
-    paths, missing = expand_paths(images)
     failed = False
-    for name in model:
-        loaded = load(name, None, None, device)
-        labels = loaded.card.labels
-        cohort = read_cohort(
-            paths,
-            table=table,
-            id_column=id_column,
-            patient_column=patient_column,
-            split_column=split_column,
-            label_column=label_column,
-            split=split,
-            labels=labels,
+    for subject in subjects:
+        asked = replace(
+            settings,
+            targets=tuple(targets(target) or ()) or subject.targets,
+            methods=tuple(dict.fromkeys(method or subject.methods)),
+            layers=tuple(layer) if layer else subject.layers or None,
         )
-        marks = {"masks": masks, "boxes": boxes, "rle": rle, "polygons": polygons}
-        truth = read_truth(**marks, labels=labels) if any(marks.values()) else None
-        watched = read_regions(regions) if regions else None
-        source = Source(loaded, cohort, settings, truth, watched, frame)
-        place = out / slug(loaded.name) if len(model) > 1 else out
-        with output_folder(out), output_folder(place):
+        truth = read_truth(**marks, labels=subject.model.card.labels) if any(marks.values()) else None
+        source = Source(subject.model, subject.cohort, asked, truth, read_regions(regions) if regions else None, frame)
+        here = place / slug(subject.name) if count > 1 else place
+        with output_folder(place), output_folder(here):
             print(estimate(source), file=sys.stderr)
-            with progress_bar(len(cohort.items), f"evaluating {loaded.name}") as progress:
+            with progress_bar(len(subject.cohort.items), f"evaluating {subject.name}") as progress:
                 evaluated = run(source, progress=progress)
             evaluated.tables.failures[:0] = [(error.what, str(error)) for error in missing]
-            command = shlex.join(["camlucida", *sys.argv[1:]])
-            evaluated.about = describe(source, evaluated, command, versions())
-            write(place, evaluated)
+            evaluated.about = describe(source, evaluated, shlex.join(["camlucida", *sys.argv[1:]]), versions())
+            write(here, evaluated)
             for _, error in evaluated.tables.failures:
                 print(f"error: {error}", file=sys.stderr)
             for note in evaluated.tables.notes:
                 print(f"note: {note}", file=sys.stderr)
             failed |= bool(evaluated.tables.failures)
             if len(evaluated.tables.rows):
-                _report_evaluation(*present(place, evaluated, source))
+                _report_evaluation(*present(here, evaluated, source))
     if failed:
         raise typer.Exit(SOME_FAILED)
+
+
+def _of_images(cards: Sequence[str], device: str, cohort: Callable[[Sequence[str]], Cohort]) -> Iterator[RunSubject]:
+    """Each model, with the cohort as its labels see it."""
+    from camlucida.runs.evaluation import RunSubject
+
+    for name in cards:
+        loaded = load(name, None, None, device)
+        yield RunSubject(loaded.name, loaded, cohort(loaded.card.labels), ("gradcam",), (), None)
 
 
 def _report_evaluation(page: Path, summary: Any) -> None:
     """The first numbers of an evaluation, and where the rest is."""
     from camlucida.evaluation.summary import headline, pooled, title
+    from camlucida.report.page import number
 
     table = pooled(summary)
     for name, on in headline(summary):
         part = table[(table["metric"] == name) & (table["on"] == on)]
         for line in part.to_dict("records"):
-            bounds = (
-                f" [{line['low']:.3g}, {line['high']:.3g}]"
-                if line["how"] != "none"
-                else f" (no interval: {line['patients']} patients)"
-            )
+            interval = f" [{number(line['low'])}, {number(line['high'])}]"
+            bounds = interval if line["how"] != "none" else f" (no interval: {line['patients']} patients)"
             kind = "baseline " if line["baseline"] else ""
-            print(f"{title(name, on)}: {kind}{line['method']} at {line['layer']} {line['estimate']:.3g}{bounds}")
+            print(f"{title(name, on)}: {kind}{line['method']} at {line['layer']} {number(line['estimate'])}{bounds}")
     print(f"tables: {page.parent}/rows.parquet, summary.csv, differences.csv")
     print(f"page:   {page}")

@@ -102,7 +102,8 @@ def read_members(file: CohortFile, labels: Sequence[str]) -> Members:
         notes.append(
             f"{count(blank, 'image')} with labels of which the table says nothing: their truth stays blank: {listing(blank)}"
         )
-    notes += _mask_notes(members, config.masks is not None or columns.mask is not None)
+    folder = file.place(config.masks) if config.masks is not None else None
+    notes += _mask_notes(members, folder, columns.mask is not None)
     return Members(tuple(members), tuple(problems), tuple(notes), cohort.patients_known)
 
 
@@ -122,9 +123,16 @@ def _mask_in(folder: Path, image: Path) -> Path:
     return next((path for path in known if path.is_file()), known[0])
 
 
-def _mask_notes(members: Iterable[Member], expected: bool) -> list[str]:
-    missing = [m.item.id for m in members if m.mask is None or not m.mask.is_file()]
-    some = expected or any(m.mask is not None for m in members)
+def _mask_notes(members: Iterable[Member], folder: Path | None, column: bool) -> list[str]:
+    """Which images have no mask, where masks are expected: beside the images, in a column, or in a folder of any layout."""
+    stems = {path.stem for path in folder.rglob("*") if path.is_file()} if folder is not None else set()
+    named = stems | {stem[:at] for stem in stems for at, sign in enumerate(stem) if sign == "_"}  # ID of ID_LABEL
+
+    def masked(member: Member) -> bool:
+        return (member.mask is not None and member.mask.is_file()) or image_id(member.item.path, None) in named
+
+    missing = [m.item.id for m in members if not masked(m)]
+    some = folder is not None or column or any(m.mask is not None for m in members)
     return [f"{count(missing, 'image')} without a mask: {listing(missing)}"] if missing and some else []
 
 

@@ -45,7 +45,7 @@ class Run:
     def open(path: str | Path) -> Run:
         """Raises UsageError for a folder that is no run, or of a later format."""
         folder = Folder(Path(path))
-        if not _is_run(folder.root):
+        if not is_run(folder.root):
             near = [str(place) for place in find_runs(Path(path).parent)] if Path(path).parent.is_dir() else []
             raise UsageError(f"{path} is not the folder of a run", did_you_mean(str(path), near))
         about = json.loads(folder.about.read_text("utf-8"))
@@ -182,12 +182,12 @@ def find_runs(folder: Path) -> list[Path]:
     """The folder itself if it is a run, else the runs among its sub-folders, by name."""
     if not folder.is_dir():
         raise UsageError(f"no folder {folder}", "give the folder that holds the runs")
-    if _is_run(folder):
+    if is_run(folder):
         return [folder]
-    return [place for place in sorted(folder.iterdir()) if place.is_dir() and _is_run(place)]
+    return [place for place in sorted(folder.iterdir()) if place.is_dir() and is_run(place)]
 
 
-def _is_run(place: Path) -> bool:
+def is_run(place: Path) -> bool:
     folder = Folder(place)
     return folder.exists() and folder.about.is_file()
 
