@@ -12,7 +12,8 @@ from camlucida.benchmark.document import Document, markdown
 from camlucida.benchmark.figures import ladder_figure, shortcut_figure
 from camlucida.benchmark.result import Benchmark
 from camlucida.benchmark.words import document
-from camlucida.figures.evaluation import figure_svg, ranking_figure
+from camlucida.figures.evaluation import ranking_figure
+from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
 from camlucida.files import write_bytes
 from camlucida.report.page import render

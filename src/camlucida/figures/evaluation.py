@@ -5,13 +5,11 @@ Colours are those of Okabe and Ito (told apart with any colour vision); baseline
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from itertools import cycle, product
 from textwrap import fill
 from typing import Any
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.artist import Artist
@@ -157,14 +155,6 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
         3 if across > 2 else 1,
     )
     return _finish(figure, "Block made random, from the logits down. Dead (constant) maps have no similarity.", synthetic)
-
-
-def figure_svg(figure: Figure) -> bytes:
-    """SVG, the same bytes on every run."""
-    buffer = io.BytesIO()
-    with matplotlib.rc_context({"svg.hashsalt": "camlucida"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
 
 
 Style = dict[str, Any]

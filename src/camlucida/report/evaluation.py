@@ -10,7 +10,8 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from camlucida.evaluation import summary as tables
-from camlucida.figures.evaluation import curves_figure, figure_svg, ranking_figure, sanity_figure
+from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_figure
+from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
 from camlucida.files import write_bytes
 from camlucida.metrics.statistics import MIN_POSITIVES
