@@ -9,7 +9,8 @@ from matplotlib.colors import to_hex
 from PIL import Image
 
 from camlucida.evaluation.summary import curve_means, gate_table, pooled, summarise
-from camlucida.figures.evaluation import GREYS, PALETTE, curves_figure, figure_svg, ranking_figure, sanity_figure
+from camlucida.figures.evaluation import GREYS, PALETTE, curves_figure, ranking_figure, sanity_figure
+from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
 from tests.evaluation.tables import BASELINES, METHODS, evaluation, row
 
