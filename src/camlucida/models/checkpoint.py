@@ -59,11 +59,11 @@ def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[st
     """
     path = Path(path)
     own = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
-    layouts = list(_layouts(load_state(path)))
+    found = list(layouts(load_state(path)))
     required = set(own) - set(optional)
-    state = next((s for s in layouts if required <= set(s) <= set(own)), None)
+    state = next((s for s in found if required <= set(s) <= set(own)), None)
     if state is None:
-        closest = max(layouts, key=lambda s: len(required & set(s)))
+        closest = max(found, key=lambda s: len(required & set(s)))
         raise _mismatch(path, required - set(closest), set(closest) - set(own), len(own))
     shapes = [
         f"{key}: file {_shape(tensor)} vs model {_shape(own[key])}"
@@ -152,7 +152,7 @@ def _is_entry(key: object, value: object) -> bool:
     return isinstance(key, str) and isinstance(value, Tensor)
 
 
-def _layouts(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+def layouts(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """The state as it is, with wrappers' prefixes taken off, and with prefixes put on."""
     yield state
     stripped = state

@@ -1,0 +1,200 @@
+"""Checkpoints without a card: real networks of three packages, saved as training scripts save them, and told apart."""
+
+import pytest
+import torch
+from torch import nn
+
+from camlucida.errors import ModelError, UsageError
+from camlucida.models import load_model
+from camlucida.models.recognise import find_checkpoint, recognise
+from camlucida.phantom.nets import small_resnet
+
+tv = pytest.importorskip("torchvision").models
+timm = pytest.importorskip("timm")
+smp = pytest.importorskip("segmentation_models_pytorch")
+
+
+class Around(nn.Module):
+    """What training scripts write: a backbone with its head replaced, or an identity there and a head beside it."""
+
+    def __init__(self, backbone, at="fc", head=None, name="", own="backbone"):
+        super().__init__()
+        self.own, self.name = own, name
+        self.add_module(own, backbone)
+        setattr(backbone, at, nn.Identity() if name else head)
+        if name:
+            self.add_module(name, head)
+
+    def forward(self, x):
+        x = self._modules[self.own](x)
+        return self._modules[self.name](x) if self.name else x
+
+
+def mlp(n_in, n_out=1):
+    return nn.Sequential(nn.Dropout(0.5), nn.Linear(n_in, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, n_out))
+
+
+def normed(n_in):
+    return nn.Sequential(nn.Linear(n_in, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 1))
+
+
+def set_head(model, at, head):
+    setattr(model, at, head)
+    return model
+
+
+def timm_net(**args):
+    return timm.create_model("efficientnet_b0", **args)
+
+
+CLASSIFIERS = {
+    "torchvision:resnet18": lambda: tv.resnet18(num_classes=3),
+    "torchvision:resnet34": lambda: tv.resnet34(num_classes=1),
+    "torchvision:resnet50": lambda: tv.resnet50(num_classes=1),
+    "torchvision:densenet121": lambda: tv.densenet121(num_classes=14),
+    "torchvision:efficientnet_b0": lambda: tv.efficientnet_b0(num_classes=4),
+    "timm:efficientnet_b0": lambda: timm_net(num_classes=4),
+    "camlucida.phantom.nets:small_resnet": lambda: small_resnet(num_classes=2),
+}
+WRAPPED = {
+    "fc replaced by an MLP": lambda: set_head(tv.resnet18(), "fc", mlp(512)),
+    "backbone.fc": lambda: Around(tv.resnet18(), head=nn.Linear(512, 1)),
+    "backbone.fc, an MLP": lambda: Around(tv.resnet18(), head=mlp(512)),
+    "head beside": lambda: Around(tv.resnet18(), head=nn.Linear(512, 1), name="head"),
+    "regressor beside, normed": lambda: Around(tv.resnet18(), head=normed(512), name="regressor"),
+    "another name": lambda: Around(tv.resnet18(), head=mlp(512), name="fc", own="model"),
+    "efficientnet with a deeper head": lambda: set_head(tv.efficientnet_b0(), "classifier", mlp(1280)),
+    "timm, head beside": lambda: Around(timm_net(), "classifier", mlp(1280), "classifier"),
+    "grey input": lambda: set_head(
+        set_head(tv.resnet18(num_classes=2), "conv1", nn.Conv2d(1, 64, 7, 2, 3, bias=False)), "x", None
+    ),
+    "a small net": lambda: Around(small_resnet(), head=nn.Linear(96, 1)),
+}
+
+
+def settled(model):
+    """A model in eval mode whose batch norms are not those of a fresh network."""
+    torch.manual_seed(0)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d):
+            nn.init.normal_(module.running_mean, 0, 0.1)
+            nn.init.uniform_(module.running_var, 0.5, 1.5)
+    return model.eval()
+
+
+def same_output(model, card):
+    loaded = load_model(card, device="cpu")
+    x = torch.randn(2, card.input.channels, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(loaded.module(x), model(x))
+    return loaded
+
+
+@pytest.mark.parametrize("factory", CLASSIFIERS)
+def test_a_plain_network_is_known_by_its_own_factory(tmp_path, factory):
+    model = settled(CLASSIFIERS[factory]())
+    torch.save(model.state_dict(), tmp_path / "best_model.pth")
+    card = recognise(tmp_path, task="regression")
+    assert (card.factory, card.task, card.labels) == (factory, "regression", ())
+    assert "ASSUMED" in card.description
+    same_output(model, card)
+
+
+@pytest.mark.parametrize("name", WRAPPED)
+def test_a_network_with_another_head_computes_the_same(tmp_path, name):
+    model = settled(WRAPPED[name]())
+    state = {f"module.{key}": value for key, value in model.state_dict().items()}
+    torch.save({"epoch": 7, "model_state_dict": state, "optimizer": {"lr": 1e-4, "betas": (0.9, 0.999)}}, tmp_path / "m.pt")
+    card = recognise(tmp_path / "m.pt", task="regression", outputs=2 if name == "grey input" else 1)
+    same_output(model, card)
+
+
+@pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "model.module."])
+def test_what_a_wrapper_put_before_the_keys_is_not_part_of_the_network(tmp_path, prefix):
+    state = {f"{prefix}{key}": value for key, value in tv.resnet18(num_classes=2).state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "m.ckpt")
+    assert recognise(tmp_path / "m.ckpt", task="multiclass").factory == "torchvision:resnet18"
+
+
+def test_resnet101_is_told_by_its_blocks(tmp_path):
+    with torch.device("meta"):
+        state = tv.resnet101(num_classes=2).state_dict()
+    torch.save({key: torch.zeros(value.shape, dtype=torch.int8) for key, value in state.items()}, tmp_path / "m.pth")
+    assert recognise(tmp_path / "m.pth", task="multiclass").factory == "torchvision:resnet101"
+
+
+def test_what_a_state_dict_cannot_say_is_said(tmp_path):
+    torch.save(Around(tv.resnet18(), head=mlp(512), name="head").state_dict(), tmp_path / "m.pth")
+    words = recognise(tmp_path / "m.pth", task="regression").description
+    assert "head.2: no weights there, so its kind cannot be known; taken for a ReLU" in words
+    assert "head.0, head.3: no weights there; taken for a dropout" in words
+    assert "preprocessing ASSUMED, not known: 224 × 224, 3 channels, ImageNet mean and std" in words
+    assert "under 'backbone' with its head 'head' beside it, 1 output;" in words
+    torch.save(timm_net(num_classes=4).state_dict(), tmp_path / "m.pth")
+    assert "tf_efficientnet_b0 has the same keys" in recognise(tmp_path / "m.pth", task="multiclass").description
+
+
+@pytest.mark.parametrize("architecture", ["Unet", "UnetPlusPlus"])
+@pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-b1"])
+def test_segmentation(tmp_path, architecture, encoder):
+    model = settled(getattr(smp, architecture)(encoder, encoder_weights=None, classes=2))
+    torch.save({"state_dict": {f"model.{key}": value for key, value in model.state_dict().items()}}, tmp_path / "m.ckpt")
+    card = recognise(tmp_path / "m.ckpt", task="segmentation")
+    assert (card.factory, card.args["encoder_name"], card.args["classes"]) == (f"smp:{architecture}", encoder, 2)
+    same_output(model, card)
+
+
+def test_an_encoder_that_is_named(tmp_path):
+    torch.save(smp.Unet("vgg11", encoder_weights=None).state_dict(), tmp_path / "m.pth")
+    with pytest.raises(ModelError, match=r"no model that can be recognised.*--model CARD"):
+        recognise(tmp_path / "m.pth", task="segmentation")
+    assert recognise(tmp_path / "m.pth", task="segmentation", encoder="vgg11").args["encoder_name"] == "vgg11"
+    with pytest.raises(ModelError, match="vgg99"):
+        recognise(tmp_path / "m.pth", task="segmentation", encoder="vgg99")
+
+
+def test_a_model_that_is_named_wins(tmp_path):
+    model = settled(timm.create_model("tf_efficientnet_b0", num_classes=4))
+    torch.save(model.state_dict(), tmp_path / "m.pth")
+    card = recognise(tmp_path / "m.pth", task="multiclass", model="timm:tf_efficientnet_b0")
+    assert card.factory == "timm:tf_efficientnet_b0"
+    same_output(model, card)
+    (tmp_path / "net.py").write_text("from torchvision.models import resnet18\ndef build(): return resnet18(num_classes=2)\n")
+    (tmp_path / "card.toml").write_text('factory = "net.py:build"\ntask = "multiclass"\nlabels = ["a", "b"]\n')
+    torch.save(tv.resnet18(num_classes=2).state_dict(), tmp_path / "r.pth")
+    card = recognise(tmp_path / "r.pth", task="multiclass", model=tmp_path / "card.toml")
+    assert load_model(card, device="cpu").card.labels == ("a", "b")
+    with pytest.raises(UsageError, match="is a multiclass model"):
+        recognise(tmp_path / "r.pth", task="regression", model=tmp_path / "card.toml")
+
+
+def test_a_network_that_is_not_known(tmp_path):
+    torch.save(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(4, 1)).state_dict(), tmp_path / "m.pth")
+    with pytest.raises(ModelError) as error:
+        recognise(tmp_path / "m.pth", task="regression")
+    assert "its 4 keys begin with 0.weight (2, 1, 3, 3), 0.bias (2,), 1.weight (1, 4)" in str(error.value)
+    assert "give --model CARD" in str(error.value)
+
+
+def test_a_head_of_other_layers_is_not_guessed(tmp_path):
+    odd = tv.resnet18()
+    odd.fc = nn.Sequential(nn.Conv1d(512, 8, 1), nn.Linear(8, 1))
+    torch.save(odd.state_dict(), tmp_path / "m.pth")
+    with pytest.raises(ModelError, match="no model that can be recognised"):
+        recognise(tmp_path / "m.pth", task="regression")
+
+
+def test_number_of_outputs(tmp_path):
+    torch.save(tv.resnet18(num_classes=1000).state_dict(), tmp_path / "m.pth")
+    with pytest.raises(ModelError, match="has 1000 outputs, not 1"):
+        recognise(tmp_path / "m.pth", task="regression", outputs=1)
+
+
+def test_folders(tmp_path):
+    with pytest.raises(ModelError, match="there is no checkpoint in it"):
+        find_checkpoint(tmp_path)
+    (tmp_path / "last.pth").touch()
+    with pytest.raises(ModelError, match=r"has no best_model.pth or best_model.pt \(name the file: last.pth\)"):
+        find_checkpoint(tmp_path)
+    (tmp_path / "best_model.pt").touch()
+    assert find_checkpoint(tmp_path) == tmp_path / "best_model.pt"
