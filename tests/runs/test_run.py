@@ -16,7 +16,7 @@ from camlucida.runs import Run, execute, find_runs
 from camlucida.runs import run as runs
 from camlucida.runs.compute import Worker
 from camlucida.runs.folder import one_writer
-from camlucida.runs.read import NO_PICTURE
+from camlucida.runs.read import NO_PICTURE, stored_geometry
 from camlucida.runs.upkeep import DEATHS
 from tests.models_on_disk import write_image, write_model
 from tests.runs.cohorts import content, write_cohort, write_toml
@@ -339,6 +339,19 @@ def test_a_run_in_the_way_or_in_use_is_refused(cohort, tmp_path):
     assert content(tmp_path / "run") == before
 
 
+def test_raw_maps_come_in_the_order_asked_without_images(cohort, tmp_path):
+    execute(cohort, tmp_path / "run")
+    run = Run.open(tmp_path / "run")
+    order = [7, 0, 19, 7]
+    want = [run.explanation(i) for i in order]
+    for path in cohort.parent.glob("films/*"):
+        path.unlink()
+    for raw, explanation in zip(run.raw(order), want, strict=True):
+        torch.testing.assert_close(raw, explanation.raw, rtol=0, atol=0)
+    geometry = stored_geometry(run.explanations().iloc[7].to_dict())
+    assert geometry == want[0].scan.geometry
+
+
 def test_bad_folders_and_queries_are_one_line(cohort, tmp_path):
     execute(cohort, tmp_path / "run")
     with pytest.raises(UsageError, match=r"not the folder of a run .*did you mean .*run"):
@@ -350,6 +363,8 @@ def test_bad_folders_and_queries_are_one_line(cohort, tmp_path):
         run.query("SELECT nothing FROM nowhere")
     with pytest.raises(UsageError, match="no explanation 20"):
         run.explanation(20)
+    with pytest.raises(UsageError, match="no explanation -1"):
+        run.raw([0, -1])
     about = json.loads((tmp_path / "run/run.json").read_text())
     (tmp_path / "run/run.json").write_text(json.dumps(about | {"format": 2}))
     for opening in (lambda: Run.open(tmp_path / "run"), lambda: execute(cohort, tmp_path / "run", resume=True)):

@@ -57,7 +57,7 @@ def area_average(truth: ArrayLike, grid: Sequence[int], geometry: Geometry | Non
     for axis, (count, length) in enumerate(zip(grid, geometry.model)):
         model = np.linspace(0, length, count + 1)
         edges = (model - geometry.offset[axis]) / geometry.scale[axis]
-        cells = np.moveaxis(np.tensordot(_coverage(edges, cells.shape[axis]), cells, (1, axis)), 0, axis)
+        cells = np.moveaxis(np.tensordot(coverage(edges, cells.shape[axis]), cells, (1, axis)), 0, axis)
     return cells
 
 
@@ -153,7 +153,7 @@ def _fitting(geometry: Geometry | None, size: Sequence[int]) -> Geometry:
     return geometry
 
 
-def _coverage(edges: Floats, length: int) -> Floats:
+def coverage(edges: Floats, length: int) -> Floats:
     """(cells, length): the share of each cell, between two ``edges``, that each unit pixel covers."""
     low, high = np.minimum(edges[:-1], edges[1:]), np.maximum(edges[:-1], edges[1:])
     pixel = np.arange(length)

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pandas as pd
 import torch
 from safetensors import safe_open
+from torch import Tensor
 
 from camlucida.errors import CamlucidaError, UsageError, did_you_mean
 from camlucida.explanation import Explanation
@@ -126,11 +127,8 @@ class Run:
         Its scan is read from the image again if the file is there and its hash is the same; else it has no picture, and a
         warning says so.
         """
-        if not 0 <= index < len(self._explanations):
-            raise UsageError(f"no explanation {index}", f"the run has {len(self._explanations)}, counted from 0")
+        (raw,) = self.raw([index])
         row = {str(key): value for key, value in self._explanations.iloc[index].items()}
-        with safe_open(self.folder.part(row["part"])["maps"], "pt") as file:
-            raw = file.get_slice(row["tensor"])[int(row["slot"])].clone()
         provenance = json.loads(self._provenance[row["provenance"]])
         scan = self._scan(row, provenance)
         return Explanation(
@@ -146,6 +144,19 @@ class Run:
             provenance=provenance | {"source": scan.source},
         )
 
+    def raw(self, indices: Sequence[int]) -> list[Tensor]:
+        """The stored signed maps of these rows of :meth:`explanations`, (*grid) each; no image is read."""
+        table = self._explanations
+        for index in indices:
+            if not 0 <= index < len(table):
+                raise UsageError(f"no explanation {index}", f"the run has {len(table)}, counted from 0")
+        found: dict[int, Tensor] = {}
+        for part, rows in table.iloc[list(indices)].groupby("part", sort=False):
+            with safe_open(self.folder.part(str(part))["maps"], "pt") as file:
+                for index, tensor, slot in zip(rows.index, rows["tensor"], rows["slot"]):
+                    found[int(index)] = file.get_slice(tensor)[int(slot)].clone()
+        return [found[index] for index in indices]
+
     @cached_property
     def _provenance(self) -> dict[str, str]:
         with Ledger.read(self.folder.ledger) as ledger:
@@ -154,12 +165,7 @@ class Run:
     def _scan(self, row: Mapping[str, Any], provenance: Mapping[str, Any]) -> Scan:
         """The image again, prepared as it was; or its geometry alone."""
         card = next(model["resolved"] for model in self.about["models"] if model["name"] == row["model"])
-        geometry = Geometry(
-            tuple(map(int, row["original"])),
-            tuple(map(int, row["model_size"])),
-            tuple(map(float, row["scale"])),
-            tuple(map(float, row["offset"])),
-        )
+        geometry = stored_geometry(row)
         try:
             scan = prepare(read_image(row["path"]), Card.model_validate(card).input)
         except CamlucidaError:
@@ -176,6 +182,12 @@ class Run:
             synthetic=bool(row["synthetic"]),
             warnings=(*row["warnings"], NO_PICTURE),
         )
+
+
+def stored_geometry(row: Mapping[str, Any]) -> Geometry:
+    """Original ↔ model pixels of a row of :meth:`Run.explanations`."""
+    original, model = (tuple(map(int, row[name])) for name in ("original", "model_size"))
+    return Geometry(original, model, tuple(map(float, row["scale"])), tuple(map(float, row["offset"])))
 
 
 def find_runs(folder: Path) -> list[Path]:
