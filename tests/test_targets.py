@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from camlucida.errors import TargetError, UsageError
+from camlucida.errors import TargetError, UnknownTargetError, UsageError
 from camlucida.geometry import Geometry
 from camlucida.targets import Answer, Difference, Label, Region, Target, default_request, given_mask, identity, parse_target
 
@@ -273,6 +273,21 @@ def test_given_mask_is_carried_to_the_output():
         given_mask(torch.zeros(32, 16, dtype=torch.bool))(seen)
     with pytest.raises(TargetError, match="segmentation"):
         given_mask(mask)(FOUR)
+
+
+def test_the_true_region_of_a_segmentation():
+    mask = torch.zeros(32, 16, dtype=torch.bool)
+    mask[12:16, 6:10] = True
+    logits = torch.arange(128.0).reshape(1, 16, 8)
+    (region,) = parse_target("truth")(answer(logits, "segmentation", ("lung",), truth=mask, geometry=CROPPED))
+    assert region.name == "lung true region"
+    assert torch.equal(region.mask, given_mask(mask)(answer(logits, "segmentation", ("lung",), geometry=CROPPED))[0].mask)
+    for truth, why in [((), "no true mask"), (mask[:8], "size"), (torch.zeros_like(mask), "true region is empty")]:
+        with pytest.raises(TargetError, match=why) as found:
+            names("truth", answer(logits, "segmentation", ("lung",), truth=truth, geometry=CROPPED))
+        assert not isinstance(found.value, UnknownTargetError)  # of this image alone
+    with pytest.raises(UnknownTargetError, match="multilabel"):
+        names("truth", answer([0.0, 2.0], truth=mask))
 
 
 def test_given_mask_is_of_the_channel_that_fills_it():

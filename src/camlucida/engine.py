@@ -19,7 +19,7 @@ from camlucida.ops import full
 from camlucida.outputs import Described, Subject, check_numbers, interpret, runner
 from camlucida.outputs import subject as subject_of
 from camlucida.probe import Probe
-from camlucida.targets import Request, Target, default_request, parse_target
+from camlucida.targets import Request, Target, Truth, default_request, parse_target
 from camlucida.types import Scan, Task
 
 DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
@@ -39,7 +39,7 @@ def explain(
     *,
     task: Task | None = None,
     labels: Sequence[str] | None = None,
-    truth: Sequence[str | int | Sequence[str | int]] | None = None,
+    truth: Sequence[Truth] | None = None,
     batch_size: int | None = None,
 ) -> list[Explanation]:
     """Explain scores of images.
@@ -52,7 +52,7 @@ def explain(
         layer: ``"auto"``, a family alias, a dotted path with indices, or a list. None: the model card's, else ``"auto"``.
         task: what the output means, for a bare module; taken from the output's shape if None.
         labels: a name an output channel, for a bare module.
-        truth: the true label or labels of each image, for ``target="truth"``.
+        truth: of each image the true label or labels, or the true mask, for ``target="truth"``.
         batch_size: images in one forward. None: a tensor goes through in one piece, Scans by 8 (CPU) or 32 (GPU).
 
     Returns:
@@ -90,9 +90,7 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _batches(
-    module: nn.Module, inputs: Inputs, batch_size: int | None, truth: Sequence[str | int | Sequence[str | int]] | None
-) -> Iterator[_Batch]:
+def _batches(module: nn.Module, inputs: Inputs, batch_size: int | None, truth: Sequence[Truth] | None) -> Iterator[_Batch]:
     weight = next(module.parameters(), None)
     device = weight.device if weight is not None else torch.device("cpu")
     dtype = weight.dtype if weight is not None and weight.is_floating_point() else torch.float32
@@ -152,7 +150,7 @@ def scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
 def _explain_batch(
     subject: Subject,
     batch: _Batch,
-    truth: Sequence[str | int | Sequence[str | int]] | None,
+    truth: Sequence[Truth] | None,
     requests: Sequence[Request],
     methods: Sequence[Method],
     layers: Sequence[str],

@@ -14,7 +14,7 @@ from camlucida.capture import run_output
 from camlucida.errors import ModelError, ModelMismatchError, TargetError, UsageError, did_you_mean
 from camlucida.modelstate import unwrap
 from camlucida.ops import full
-from camlucida.targets import Answer
+from camlucida.targets import Answer, Truth
 from camlucida.types import OutputSpec, Scan, Task
 
 ROUNDING = 1e-3
@@ -61,8 +61,8 @@ class Reading:
     labels: tuple[str, ...]
     about: dict[str, Any]
 
-    def answers(self, scans: Sequence[Scan], truth: Sequence[str | int | Sequence[str | int]] | None = None) -> list[Answer]:
-        """One :class:`Answer` an image, with the labels that are true of it, if known."""
+    def answers(self, scans: Sequence[Scan], truth: Sequence[Truth] | None = None) -> list[Answer]:
+        """One :class:`Answer` an image, with what is true of it, if known."""
         logits = self.logits.detach()
         p = self.probabilities
         return [
@@ -186,8 +186,10 @@ def _channels(output: Tensor) -> Tensor:
     return output.reshape(-1, 1) if output.ndim < 2 else output
 
 
-def _one_or_more(labels: str | int | Sequence[str | int]) -> tuple[str | int, ...]:
-    return (labels,) if isinstance(labels, (str, int)) else tuple(labels)
+def _one_or_more(truth: Truth) -> tuple[str | int, ...] | Tensor:
+    if isinstance(truth, Tensor):
+        return truth
+    return (truth,) if isinstance(truth, (str, int)) else tuple(truth)
 
 
 def _task_of(logits: Tensor, images: Tensor, final: str) -> Task:

@@ -20,6 +20,8 @@ from camlucida.geometry import Geometry
 from camlucida.types import Task
 
 Reduction = Callable[[Tensor], Tensor]
+Truth = str | int | Sequence[str | int] | Tensor
+"""What is true of one image: its label or labels; of a segmentation its mask, bool (*original)."""
 
 
 @runtime_checkable
@@ -110,7 +112,7 @@ class Answer:
         task: how to read them.
         labels: a name a channel; "" for a channel without trained weights.
         geometry: of the image, for targets given in original pixels.
-        truth: labels that are true of this image, if known.
+        truth: labels that are true of this image, or its true mask, bool (*original); None if unknown.
     """
 
     logits: Tensor
@@ -118,7 +120,7 @@ class Answer:
     task: Task
     labels: tuple[str, ...]
     geometry: Geometry
-    truth: tuple[str | int, ...] | None = None
+    truth: tuple[str | int, ...] | Tensor | None = None
 
     @property
     def count(self) -> int:
@@ -171,9 +173,10 @@ Request = Callable[[Answer], Sequence[Target]]
 def parse_target(text: str | int | Target | Request) -> Request:
     """A user's words as a request.
 
-    ``predicted`` · ``top3`` · ``above:0.5`` · ``truth`` · ``all`` · ``diff:A|B`` · ``output``, ``output+``, ``output-``
-    (regression) · ``region``, ``region:LABEL``, ``component:N`` (1 is the largest), ``pixel:ROW,COLUMN`` (original pixels)
-    (segmentation) · otherwise a label's name or index. A name that a label has always wins over these words.
+    ``predicted`` · ``top3`` · ``above:0.5`` · ``truth`` (labels; of a segmentation the true region) · ``all`` · ``diff:A|B`` ·
+    ``output``, ``output+``, ``output-`` (regression) · ``region``, ``region:LABEL``, ``component:N`` (1 is the largest),
+    ``pixel:ROW,COLUMN`` (original pixels) (segmentation) · otherwise a label's name or index. A name that a label has always
+    wins over these words.
     """
     if isinstance(text, Target):
         target: Target = text
@@ -237,9 +240,17 @@ def _all(answer: Answer) -> Sequence[Target]:
 
 
 def _truth(answer: Answer) -> Sequence[Target]:
-    _needs(answer, "truth", *_LABELLED)
+    _needs(answer, "truth", *_LABELLED, "segmentation")
     if answer.truth is None:
-        raise UnknownTargetError("target 'truth' needs the true labels", "pass truth=[…], one entry an image")
+        raise UnknownTargetError(
+            "target 'truth' needs the true labels, or the true masks of a segmentation", "pass truth=[…], one entry an image"
+        )
+    if answer.task == "segmentation":
+        if not isinstance(answer.truth, Tensor):
+            raise TargetError("target 'truth': no true mask of this image is known", "give masks, or another target")
+        return [_masked_region(answer, answer.truth, None, "true region")]
+    if isinstance(answer.truth, Tensor):
+        raise UnknownTargetError(f"target 'truth': a mask is given, and this model's task is {answer.task}", "give labels")
     return [answer.find(name) for name in answer.truth]
 
 
@@ -285,16 +296,25 @@ def given_mask(mask: Tensor, label: str | int | None = None) -> Request:
 
     def request(answer: Answer) -> Sequence[Target]:
         _needs(answer, "mask", "segmentation")
-        if tuple(mask.shape) != answer.geometry.original:
-            raise TargetError(f"the mask has size {tuple(mask.shape)} and the image {answer.geometry.original}")
-        on_model = answer.geometry.map_to_model(mask[None].float())
-        size = answer.logits.shape[1:]
-        on_output = torch.nn.functional.interpolate(on_model[None], size=size, mode="area")[0, 0] >= 0.5
-        region = on_output.to(answer.logits.device)
-        found = _foreground(answer, region) if label is None else answer.find(label)
-        return [region_target(answer, found.index, f"{found.name} (given mask)", region)]
+        return [_masked_region(answer, mask, label, "(given mask)")]
 
     return request
+
+
+def _masked_region(answer: Answer, mask: Tensor, label: str | int | None, what: str) -> Region:
+    """The region of a mask in original pixels: the cells of the output that lie at least half inside."""
+    if tuple(mask.shape) != answer.geometry.original:
+        raise TargetError(f"the mask has size {tuple(mask.shape)} and the image {answer.geometry.original}")
+    on_model = answer.geometry.map_to_model(mask[None].float())
+    size = answer.logits.shape[1:]
+    region = torch.nn.functional.interpolate(on_model[None], size=size, mode="area")[0, 0] >= 0.5
+    if not bool(region.any()):
+        raise TargetError(
+            f"the {what.strip('()')} is empty: no pixel of the model's output is half inside", "give another target"
+        )
+    region = region.to(answer.logits.device)
+    found = _foreground(answer, region) if label is None else answer.find(label)
+    return region_target(answer, found.index, f"{found.name} {what}", region)
 
 
 def _predicted_region(answer: Answer, label: Label) -> Region:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from camlucida.geometry import Geometry
 from camlucida.metrics.annotations import to_rle
 from camlucida.targets import Answer, predicted_mask
 
@@ -56,16 +57,24 @@ def _regions(answer: Answer) -> list[dict[str, Any]]:
         inside = None
         if answer.probabilities is not None and bool(mask.any()):
             inside = float(answer.probabilities[channel][mask].mean())
-        on_original = _on_original(answer, mask)
+        on_original = _on_original(answer.geometry, mask)
         area = float(on_original.sum())
-        region = to_rle(on_original.numpy())["counts"] if on_original.ndim == 2 else None
-        share = area / on_original.numel()
-        rows.append({"label": answer.labels[channel], "probability": inside, "area": area, "share": share, "region": region})
+        about = {"label": answer.labels[channel], "probability": inside, "area": area, "share": area / on_original.numel()}
+        rows.append(about | {"region": _lengths(on_original)})
     return rows
 
 
-def _on_original(answer: Answer, mask: Tensor) -> Tensor:
-    """Bool (*original): the pixels whose nearest point of the output's grid is predicted."""
+def region_lengths(geometry: Geometry, mask: Tensor) -> list[int] | None:
+    """Run lengths, in original pixels, of a mask on the output's grid; None for one that is not of two axes."""
+    return _lengths(_on_original(geometry, mask))
+
+
+def _lengths(mask: Tensor) -> list[int] | None:
+    return to_rle(mask.numpy())["counts"] if mask.ndim == 2 else None
+
+
+def _on_original(geometry: Geometry, mask: Tensor) -> Tensor:
+    """Bool (*original): the pixels whose nearest point of the output's grid is in the mask."""
     dense = mask.cpu().float()[None, None]
-    on_model = torch.nn.functional.interpolate(dense, size=answer.geometry.model, mode="nearest-exact")[0]
-    return answer.geometry.map_to_original(on_model)[0] > 0.5
+    on_model = torch.nn.functional.interpolate(dense, size=geometry.model, mode="nearest-exact")[0]
+    return geometry.map_to_original(on_model)[0] > 0.5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,14 +12,15 @@ import torch
 
 from camlucida.cohort import Member
 from camlucida.engine import TargetLike, explain
-from camlucida.errors import CamlucidaError, LayerError, NoEvidenceError, TargetError, UsageError
+from camlucida.errors import CamlucidaError, ImageError, LayerError, NoEvidenceError, TargetError, UsageError
 from camlucida.explanation import Explanation
+from camlucida.io.masks import read_mask
 from camlucida.methods import METHODS
 from camlucida.models import LoadedModel
-from camlucida.runs.answers import prediction_rows
-from camlucida.runs.identity import Recipe, canonical, digest, identity
+from camlucida.runs.answers import prediction_rows, region_lengths
+from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
 from camlucida.runs.parts import Map, Row
-from camlucida.targets import Answer, Request, default_request
+from camlucida.targets import Answer, Region, Request, Truth, default_request
 from camlucida.targets import identity as same_target
 from camlucida.types import Scan
 
@@ -73,9 +75,10 @@ class Worker:
         spec = self.model.card.input
         grey = torch.full((1, spec.channels, *spec.height_width), 0.5)
         methods = [METHODS[name] for name in self.made_by.methods]
+        whole: Truth = torch.ones(spec.height_width, dtype=torch.bool) if _explains_masks(self.made_by) else ()
         quick = [method.name for method in methods if method.kind != "probe"] or ["eigencam"]
         try:
-            explain(self.model, grey, self._requests(), quick, self.made_by.layers, truth=[()])
+            explain(self.model, grey, self._requests(), quick, self.made_by.layers, truth=[whole])
         except (UsageError, LayerError):
             raise
         except CamlucidaError:
@@ -111,11 +114,16 @@ class Worker:
 
     def _explain(self, members: Sequence[Member], scans: Sequence[Scan]) -> list[Found]:
         """Everything that is asked, of every scan; all of it or an error."""
+        known_as = list(map(self._identity, members, scans))
         answers, maps = self._ask(members, scans, self._requests(), self.made_by.methods, self.made_by.layers)
         return [
-            self._found(member, scan, answer, [e for e in maps if e.scan.id == scan.id])
-            for member, scan, answer in zip(members, scans, answers)
+            self._found(member, scan, name, answer, [e for e in maps if e.scan.id == scan.id])
+            for member, scan, name, answer in zip(members, scans, known_as, answers)
         ]
+
+    def _identity(self, member: Member, scan: Scan) -> str:
+        """Asked for before a mask is read: one that changes meanwhile has another identity than its maps, never the same."""
+        return item_identity(self.made_by, member, str(scan.source["sha256"]))
 
     def _by_itself(self, member: Member, scan: Scan) -> Found:
         """One image; a target, method or layer that is undefined for it costs that map alone."""
@@ -126,6 +134,7 @@ class Worker:
                 return Found(member, error=f"{member.item.path}: {error}")
         except CamlucidaError as error:
             return Found(member, error=f"{member.item.path}: {error}")
+        known_as = self._identity(member, scan)
         maps: list[Explanation] = []
         missing: list[str] = []
         answer = self._ask([member], [scan], [], self.made_by.methods, self.made_by.layers)[0][0]
@@ -137,7 +146,7 @@ class Worker:
                     except CamlucidaError as error:
                         missing.append(f"{method} at {layer}: {error}")
         note = "; ".join(dict.fromkeys(missing))
-        found = self._found(member, scan, answer, maps)
+        found = self._found(member, scan, known_as, answer, maps)
         return replace(found, note=note) if maps else replace(found, error=f"{member.item.path}: {note}")
 
     def _ask(
@@ -150,21 +159,31 @@ class Worker:
     ) -> tuple[list[Answer], list[Explanation]]:
         """One forward pass: what the model answers of each scan, and its maps."""
         answers: list[Answer] = []
-        truth = [member.item.positives or () for member in members] if "truth" in targets else None
+        truth = [self._truth(member, scan) for member, scan in zip(members, scans)] if "truth" in targets else None
         asked: list[TargetLike] = [_listening(answers), *targets]
         maps = explain(self.model, scans, asked, methods, layers, truth=truth, batch_size=len(scans))
         return answers, maps
 
-    def _found(self, member: Member, scan: Scan, answer: Answer, maps: Sequence[Explanation]) -> Found:
+    def _truth(self, member: Member, scan: Scan) -> Truth:
+        """The image's true labels; for a segmentation its mask, or nothing where there is no such file."""
+        if not _explains_masks(self.made_by):
+            return member.item.positives or ()
+        if member.mask is None or not member.mask.is_file():
+            return ()
+        rows, columns = scan.geometry.original
+        try:
+            return torch.from_numpy(read_mask(member.mask, f"mask {member.mask}", (rows, columns)))
+        except ImageError as error:
+            raise TargetError(error.what, error.fix) from error
+
+    def _found(self, member: Member, scan: Scan, known_as: str, answer: Answer, maps: Sequence[Explanation]) -> Found:
         once = {(same_target(e.explained), e.method, e.layer): e for e in maps if e.explained is not None}
         provenance = [_provenance(explanation) for explanation in once.values()]
-        sha256 = str(scan.source["sha256"])
-        known_as = item_identity(self.made_by, member, sha256)
         common = {
             "identity": known_as,
             "image": member.item.id,
             "model": self.name,
-            "image_sha256": sha256,
+            "image_sha256": str(scan.source["sha256"]),
             "original": list(scan.geometry.original),
             "synthetic": scan.synthetic,
         }
@@ -184,8 +203,17 @@ class Worker:
 
 def item_identity(made_by: Recipe, member: Member, sha256: str) -> str:
     """What the member's item is, if its file has this hash."""
-    truth = (member.item.positives or ()) if "truth" in (made_by.targets or ()) else ()
+    truth: tuple[str, ...] = ()
+    if _explains_masks(made_by):
+        truth = ("mask", (file_sha256(member.mask) if member.mask is not None else None) or "")
+    elif "truth" in (made_by.targets or ()):
+        truth = member.item.positives or ()
     return identity(made_by, sha256, truth)
+
+
+def _explains_masks(made_by: Recipe) -> bool:
+    """Whether an item's maps depend on its true mask."""
+    return "truth" in (made_by.targets or ()) and json.loads(made_by.card)["task"] == "segmentation"
 
 
 def _listening(answers: list[Answer]) -> Request:
@@ -206,7 +234,7 @@ def _provenance(explanation: Explanation) -> str:
 
 
 def _meta(explanation: Explanation, provenance: str) -> dict[str, Any]:
-    geometry = explanation.scan.geometry
+    geometry, target = explanation.scan.geometry, explanation.explained
     return {
         "target": explanation.target,
         "method": explanation.method,
@@ -220,6 +248,7 @@ def _meta(explanation: Explanation, provenance: str) -> dict[str, Any]:
         "relu": explanation.relu,
         "unit": explanation.provenance["unit"],
         "empty_reason": explanation.empty_reason,
+        "region": region_lengths(geometry, target.mask) if isinstance(target, Region) else None,
         "model_size": list(geometry.model),
         "scale": list(geometry.scale),
         "offset": list(geometry.offset),

@@ -33,9 +33,11 @@ META = pa.schema(
         *(("relu", pa.bool_()), ("unit", pa.string()), ("empty_reason", pa.string())),
         *(("original", _SIZES), ("model_size", _SIZES), ("scale", _NUMBERS), ("offset", _NUMBERS)),
         *(("synthetic", pa.bool_()), ("warnings", pa.list_(pa.string())), ("provenance", pa.string())),
+        ("region", _SIZES),
     ]
 )
-"""One row a map. ``tensor`` and ``slot``: where it is in the part's safetensors; ``low`` and ``high``: its range, signed."""
+"""One row a map. ``tensor`` and ``slot``: where it is in the part's safetensors; ``low`` and ``high``: its range, signed;
+``region``: of a segmentation's target, run lengths in original pixels."""
 
 PREDICTIONS = pa.schema(
     [

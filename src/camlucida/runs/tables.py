@@ -63,7 +63,8 @@ def connect(folder: Folder, entries: Sequence[Entry]) -> duckdb.DuckDBPyConnecti
         files = [str(folder.part(name)[kind]) for name in names]
         db.register(f"no_{kind}", pa.table({**{f.name: pa.array([], f.type) for f in schema}, **_NOWHERE}))
         listed = f"[{', '.join(map(_quoted, files))}]"
-        source = f"read_parquet({listed}, filename = true, file_row_number = true)" if files else f"no_{kind}"
+        options = "filename = true, file_row_number = true, union_by_name = true"  # an older part may lack a column
+        source = f"read_parquet({listed}, {options})" if files else f"no_{kind}"
         db.execute(f"CREATE VIEW all_{kind} AS SELECT *, parse_filename(filename, true) AS part FROM {source}")
     db.execute(f"CREATE VIEW predictions AS {_SELECT.format(kind='predictions', extra=_TRUTH)}")
     db.execute(f"CREATE VIEW explanations AS {_SELECT.format(kind='meta', extra='')}")

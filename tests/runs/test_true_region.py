@@ -1,0 +1,102 @@
+"""Runs that explain the true region of a segmentation: each image by its own mask, whose bytes belong to the item."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from camlucida.metrics.annotations import from_rle
+from camlucida.runs import Run, execute
+from camlucida.runs.parts import META
+
+NET = """
+import torch
+from torch import nn
+
+def build():
+    net = nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.ReLU(), nn.Conv2d(4, 1, 1))
+    torch.manual_seed(0)
+    with torch.no_grad():
+        net[0].weight.fill_(1 / 9), net[0].bias.zero_(), net[2].weight.fill_(1), net[2].bias.fill_(-2)
+    return net
+"""
+CARD = 'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\nlayer = "0"\n[input]\nsize = 16\nchannels = 1\n'
+COHORT = 'images = "images"\nmasks = "masks"\nmodel = "card.toml"\n[explain]\ntarget = ["region", "truth"]\n'
+
+
+def draw(path: Path, rows: slice, columns: slice) -> None:
+    path.parent.mkdir(exist_ok=True)
+    picture = np.zeros((32, 32), np.uint8)
+    picture[rows, columns] = 255
+    Image.fromarray(picture).save(path)
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    """Film "a" with a mask beside its bright square, "b" with a mask of another size, "c" without one."""
+    (tmp_path / "net.py").write_text(NET)
+    (tmp_path / "card.toml").write_text(CARD)
+    for name in "abc":
+        draw(tmp_path / f"images/{name}.png", slice(8, 16), slice(8, 24))
+    draw(tmp_path / "masks/a.png", slice(20, 28), slice(4, 12))
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "masks/b.png")
+    (tmp_path / "cohort.toml").write_text(COHORT)
+    return tmp_path / "cohort.toml"
+
+
+def test_each_image_is_explained_by_its_own_mask(cohort, tmp_path):
+    outcome = execute(cohort, tmp_path / "run")
+    assert outcome.counts == {"done": 3, "failed": 0, "pending": 0}
+    found = Run.open(tmp_path / "run").explanations()
+    assert list(zip(found["image"], found["target"])) == [
+        ("a", "lesion region"),
+        ("a", "lesion true region"),
+        ("b", "lesion region"),
+        ("c", "lesion region"),
+    ]
+    regions = [from_rle({"size": row["original"], "counts": row["region"]}) for _, row in found.iterrows()]
+    assert regions[0][12, 16]
+    assert not regions[0][24, 8]
+    rows, columns = np.nonzero(regions[1])
+    assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 27, 4, 11)
+    notes = {entry.image: entry.note for entry in Run.open(tmp_path / "run").entries}
+    assert notes["a"] == ""
+    assert "8×8 for an image of 32×32" in notes["b"]
+    assert "no true mask" in notes["c"]
+
+
+def test_another_mask_is_another_item(cohort, tmp_path):
+    execute(cohort, tmp_path / "run")
+    before = {entry.image: entry.identity for entry in Run.open(tmp_path / "run").entries}
+    draw(tmp_path / "masks/a.png", slice(20, 28), slice(20, 28))
+    draw(tmp_path / "masks/c.png", slice(0, 4), slice(0, 4))
+    outcome = execute(cohort, tmp_path / "run", resume=True)
+    assert any("2 items computed again" in note for note in outcome.notes)
+    run = Run.open(tmp_path / "run")
+    after = {entry.image: entry.identity for entry in run.entries}
+    assert {name for name in "abc" if before[name] != after[name]} == {"a", "c"}
+    found = run.query("SELECT image, region, original FROM explanations WHERE target LIKE '%true region' ORDER BY image")
+    assert list(found["image"]) == ["a", "c"]
+    assert from_rle({"size": found["original"][0], "counts": found["region"][0]})[24, 24]
+
+
+def test_masks_are_no_part_of_an_item_that_does_not_use_them(cohort, tmp_path):
+    cohort.write_text(COHORT.replace(', "truth"', ""))
+    execute(cohort, tmp_path / "run")
+    before = [entry.identity for entry in Run.open(tmp_path / "run").entries]
+    draw(tmp_path / "masks/a.png", slice(0, 4), slice(0, 4))
+    execute(cohort, tmp_path / "run", resume=True)
+    assert [entry.identity for entry in Run.open(tmp_path / "run").entries] == before
+
+
+def test_parts_of_an_earlier_version_without_regions_are_read(cohort, tmp_path):
+    import pyarrow.parquet as pq
+
+    execute(cohort, tmp_path / "run")
+    (path,) = (tmp_path / "run/meta").glob("*.parquet")
+    whole = pq.read_table(path)
+    assert whole.schema.names == META.names
+    pq.write_table(whole.drop_columns(["region"]), path)
+    found = Run.open(tmp_path / "run").query("SELECT image, target FROM explanations")
+    assert len(found) == 4
