@@ -86,7 +86,12 @@ class Picture:
     caption: Sentence
 
 
-Block: TypeAlias = "Paragraph | Points | Table | Picture"
+@dataclass(frozen=True)
+class References:
+    """Where the works are listed that the sentences cite."""
+
+
+Block: TypeAlias = "Paragraph | Points | Table | Picture | References"
 
 
 @dataclass(frozen=True)
@@ -99,8 +104,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report. ``synthetic``: whether every format must say so."""
+    """A whole report.
+
+    Attributes:
+        synthetic: whether every format must say that scans are synthetic.
+        failures: a line for each section that could not be made.
+    """
 
     title: Sentence
     sections: tuple[Section, ...]
     synthetic: bool = False
+    failures: tuple[str, ...] = ()

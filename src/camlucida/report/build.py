@@ -1,0 +1,48 @@
+"""A report's document, made of the sections that are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from camlucida.errors import CamlucidaError, UsageError
+from camlucida.report.document import Document, Paragraph, Section, Sentence
+from camlucida.report.sections import SECTIONS
+from camlucida.report.study import Study
+from camlucida.runs import Run
+
+
+def build_report(runs: Sequence[Run], folder: Path, sections: Sequence[str] | None = None) -> Document:
+    """What the report of ``runs`` says, in no language and no format yet.
+
+    Args:
+        runs: reported together.
+        folder: where the report will be; its pictures are written below it now.
+        sections: names of :data:`~camlucida.report.sections.SECTIONS`, in the order wanted; all without it.
+
+    Returns:
+        The document. A section that fails says so in its place, and in ``failures``.
+
+    Raises:
+        UsageError: an unknown section, no run, or a run in which nothing is done yet.
+    """
+    if not runs:
+        raise UsageError("no run to report", "give the folder of a run")
+    makers = {name: SECTIONS[name] for name in (SECTIONS if sections is None else sections)}
+    for run in runs:
+        if not run.counts["done"]:
+            raise UsageError(f"nothing is done in {run.folder.root} yet", "finish it with: camlucida run COHORT --resume")
+    study = Study(tuple(runs), folder)
+    made: list[Section] = []
+    failures: list[str] = []
+    for name, maker in makers.items():
+        try:
+            section = maker(study)
+        except CamlucidaError as error:
+            failures.append(f"section {name}: {error}")
+            section = Section(name, (Paragraph((Sentence("page.failed", {"error": str(error)}),)),))
+        if section is not None:
+            made.append(section)
+    names = list(dict.fromkeys(str(run.about["name"]) for run in runs))
+    synthetic = any(bool(run.predictions()["synthetic"].any()) for run in runs)
+    return Document(Sentence("page.title", {"names": names}), tuple(made), synthetic, tuple(failures))

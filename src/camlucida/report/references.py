@@ -1,0 +1,122 @@
+"""The works that reports cite, by key. Only those cited are printed, in order of appearance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A published work, as lists of references have it."""
+
+    authors: str
+    title: str
+    venue: str
+    year: int
+
+    def __str__(self) -> str:
+        return f"{self.authors.removesuffix('.')}. {self.title}. {self.venue}, {self.year}."
+
+
+REFERENCES: Mapping[str, Reference] = MappingProxyType(
+    {
+        "selvaraju2017": Reference(
+            "Selvaraju RR, Cogswell M, Das A, Vedantam R, Parikh D, Batra D",
+            "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
+            "IEEE International Conference on Computer Vision (ICCV)",
+            2017,
+        ),
+        "rajpurkar2017": Reference(
+            "Rajpurkar P, Irvin J, Zhu K, et al.",
+            "CheXNet: Radiologist-Level Pneumonia Detection on Chest X-Rays with Deep Learning",
+            "arXiv:1711.05225",
+            2017,
+        ),
+        "saporta2022": Reference(
+            "Saporta A, Gui X, Agrawal A, et al.",
+            "Benchmarking saliency methods for chest X-ray interpretation",
+            "Nature Machine Intelligence 4:867–878",
+            2022,
+        ),
+        "adebayo2018": Reference(
+            "Adebayo J, Gilmer J, Muelly M, Goodfellow I, Hardt M, Kim B",
+            "Sanity Checks for Saliency Maps",
+            "Advances in Neural Information Processing Systems (NeurIPS) 31",
+            2018,
+        ),
+        "zhou2016": Reference(
+            "Zhou B, Khosla A, Lapedriza A, Oliva A, Torralba A",
+            "Learning Deep Features for Discriminative Localization",
+            "IEEE Conference on Computer Vision and Pattern Recognition (CVPR)",
+            2016,
+        ),
+        "chattopadhay2018": Reference(
+            "Chattopadhay A, Sarkar A, Howlader P, Balasubramanian VN",
+            "Grad-CAM++: Generalized Gradient-Based Visual Explanations for Deep Convolutional Networks",
+            "IEEE Winter Conference on Applications of Computer Vision (WACV)",
+            2018,
+        ),
+        "draelos2020": Reference(
+            "Draelos RL, Carin L",
+            "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks",
+            "arXiv:2011.08891",
+            2020,
+        ),
+        "fu2020": Reference(
+            "Fu R, Hu Q, Dong X, Guo Y, Gao Y, Li B",
+            "Axiom-based Grad-CAM: Towards Accurate Visualization and Explanation of CNNs",
+            "British Machine Vision Conference (BMVC)",
+            2020,
+        ),
+        "jiang2021": Reference(
+            "Jiang PT, Zhang CB, Hou Q, Cheng MM, Wei Y",
+            "LayerCAM: Exploring Hierarchical Class Activation Maps for Localization",
+            "IEEE Transactions on Image Processing 30:5875–5888",
+            2021,
+        ),
+        "muhammad2020": Reference(
+            "Muhammad MB, Yeasin M",
+            "Eigen-CAM: Class Activation Map using Principal Components",
+            "International Joint Conference on Neural Networks (IJCNN)",
+            2020,
+        ),
+        "ramaswamy2020": Reference(
+            "Ramaswamy HG, Desai S",
+            "Ablation-CAM: Visual Explanations for Deep Convolutional Network via Gradient-free Localization",
+            "IEEE Winter Conference on Applications of Computer Vision (WACV)",
+            2020,
+        ),
+        "wang2020": Reference(
+            "Wang H, Wang Z, Du M, et al.",
+            "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks",
+            "IEEE/CVF Conference on Computer Vision and Pattern Recognition Workshops (CVPRW)",
+            2020,
+        ),
+        "rong2022": Reference(
+            "Rong Y, Leemann T, Borisov V, Kasneci G, Kasneci E",
+            "A Consistent and Efficient Evaluation Strategy for Attribution Methods",
+            "International Conference on Machine Learning (ICML)",
+            2022,
+        ),
+        "arun2021": Reference(
+            "Arun N, Gaw N, Singh P, et al.",
+            "Assessing the Trustworthiness of Saliency Maps for Localizing Abnormalities in Medical Imaging",
+            "Radiology: Artificial Intelligence 3(6):e200267",
+            2021,
+        ),
+        "bland1986": Reference(
+            "Bland JM, Altman DG",
+            "Statistical methods for assessing agreement between two methods of clinical measurement",
+            "The Lancet 327(8476):307–310",
+            1986,
+        ),
+        "efron1987": Reference(
+            "Efron B",
+            "Better Bootstrap Confidence Intervals",
+            "Journal of the American Statistical Association 82(397):171–185",
+            1987,
+        ),
+    }
+)

@@ -1,0 +1,119 @@
+"""The data: how many images of whom, what is known of them, and what could not be used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from camlucida.metrics.statistics import mean_interval
+from camlucida.report.document import Block, Estimate, Paragraph, Points, Section, Sentence, Table
+from camlucida.report.study import Study
+from camlucida.runs import Run
+
+LISTED = 20
+"""Failures and notes printed of each run; the rest is counted."""
+
+
+def data(study: Study) -> Section:
+    """Counts of images, patients, splits, groups and labels; what failed."""
+    blocks: list[Block] = [Paragraph(tuple(_cohort(study)))]
+    if len(study.runs) > 1:
+        blocks.append(_runs(study))
+    blocks += _labels(study)
+    blocks += [_groups(study, name) for name in map(str, study.images) if name.startswith("group_")]
+    for name, run in zip(study.names, study.runs):
+        blocks += _failures(name, run)
+    return Section("data", tuple(blocks))
+
+
+def _cohort(study: Study) -> Iterator[Sentence]:
+    images = study.images
+    if all(run.about["patients_known"] for run in study.runs):
+        yield Sentence("data.patients", {"images": len(images), "patients": images["patient"].nunique()})
+    else:
+        yield Sentence("data.no_patients", {"images": len(images)})
+    synthetic = study.truth.drop_duplicates(["image", "path"])["synthetic"].astype(bool)
+    if synthetic.any():
+        yield Sentence("data.synthetic", {"synthetic": int(synthetic.sum()), "read": len(synthetic)})
+    for split, part in images.dropna(subset="split").groupby("split", sort=True):
+        yield Sentence("data.split", {"split": str(split), "images": len(part), "patients": part["patient"].nunique()})
+    masks, boxes = images["mask"].dropna(), images["box"].dropna()
+    if len(masks):
+        yield Sentence("data.masks", {"count": sum(Path(place).is_file() for place in masks), "images": len(images)})
+    if len(boxes):
+        yield Sentence("data.boxes", {"count": len(boxes), "images": len(images)})
+    yield from _values(study.truth[study.truth["task"] == "regression"])
+
+
+def _values(truth: pd.DataFrame) -> Iterator[Sentence]:
+    """The true values of a regression."""
+    known = truth.drop_duplicates(["image", "path"])["truth"]
+    if known.notna().any():
+        values = {"mean": float(known.mean()), "low": float(known.min()), "high": float(known.max())}
+        yield Sentence("data.values", {"known": int(known.notna().sum()), "images": len(known), **values})
+
+
+def _runs(study: Study) -> Table:
+    head = tuple(Sentence(f"data.runs_{name}") for name in ("run", "cohort", "images", "done", "failed", "pending"))
+    rows = tuple(
+        (name, run.about["name"], run.about["images"], *run.counts.values()) for name, run in zip(study.names, study.runs)
+    )
+    return Table("runs", Sentence("data.runs"), head, rows)
+
+
+def _labels(study: Study) -> list[Block]:
+    """How often each label is positive; a label of which nothing is known stands with a dash."""
+    truth = study.truth[study.truth["task"].isin(["multilabel", "binary", "multiclass", "segmentation"])]
+    if not truth["truth"].notna().any():
+        return [Paragraph((Sentence("data.no_truth"),))] if len(truth) else []
+    rows, never = [], []
+    for label, part in truth.groupby("label", sort=False):
+        known = part["truth"].astype(float)
+        share = mean_interval(known.to_numpy(), part["patient"].tolist())
+        positive = part[known == 1]
+        if known.notna().any() and not len(positive):
+            never.append(str(label))
+        counts = (len(positive), positive["patient"].nunique(), int((known == 0).sum()), int(known.isna().sum()))
+        rows.append((str(label), *counts, Estimate(share.estimate, share.low, share.high, percent=True)))
+    columns = ("label", "positive", "positive_patients", "negative", "unknown", "prevalence")
+    head = tuple(Sentence(f"data.labels_{name}") for name in columns)
+    found: list[Block] = [Table("labels", Sentence("data.labels"), head, tuple(rows))]
+    if never:
+        found.append(Paragraph((Sentence("data.never_positive", {"count": len(never), "labels": never}),)))
+    return found
+
+
+def _groups(study: Study, column: str) -> Table:
+    name = column.removeprefix("group_")
+    head = tuple(Sentence(f"data.groups_{key}") for key in ("group", "images", "patients"))
+    counted = study.images.groupby(column, sort=True, dropna=False)["patient"].agg(["size", "nunique"])
+    rows = tuple(
+        (Sentence("data.groups_blank") if pd.isna(group) else str(group), int(size), int(patients))
+        for group, size, patients in zip(counted.index, counted["size"], counted["nunique"])
+    )
+    return Table(f"groups_{name}", Sentence("data.groups", {"column": name}), head, rows)
+
+
+def _failures(name: str, run: Run) -> list[Block]:
+    """What a run lost, line by line, and what it noted when it read its table."""
+    lines = [line for _, line in run.failures]
+    found: list[Block] = []
+    if lines:
+        found.append(Paragraph((Sentence("data.failed", {"run": name, "count": len(lines)}),)))
+        found.append(_listed(lines))
+    if run.counts["pending"]:
+        items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
+        found.append(Paragraph((Sentence("data.pending", {"run": name, **items}),)))
+    notes = [*run.about["notes"], *(f"{entry.image}, {entry.model}: {entry.note}" for entry in run.entries if entry.note)]
+    if notes:
+        found += [Paragraph((Sentence("data.notes", {"run": name}),)), _listed(notes)]
+    return found
+
+
+def _listed(lines: list[str]) -> Points:
+    shown = [Sentence("data.line", {"line": line}) for line in lines[:LISTED]]
+    if len(lines) > LISTED:
+        shown.append(Sentence("data.more", {"count": len(lines) - LISTED}))
+    return Points(tuple(shown))

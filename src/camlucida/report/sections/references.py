@@ -1,0 +1,11 @@
+"""The works that the sentences of the report cite."""
+
+from __future__ import annotations
+
+from camlucida.report.document import References, Section
+from camlucida.report.study import Study
+
+
+def references(study: Study) -> Section:
+    """Filled when the sentences are said: only then is it known what they cite."""
+    return Section("references", (References(),))
