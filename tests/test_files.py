@@ -1,10 +1,11 @@
 import json
+import tomllib
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlucida.files import LONGEST, slug, unique, write_bytes, write_json
+from camlucida.files import LONGEST, slug, unique, write_bytes, write_json, write_toml
 
 
 def test_labels_become_file_names_with_underscores():
@@ -49,3 +50,14 @@ def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):
         write_bytes(path, "text, not bytes")  # type: ignore[arg-type]
     assert json.loads(path.read_text()) == {"kept": True}
     assert [item.name for item in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_toml_is_read_as_it_was_written(tmp_path):
+    value = {
+        "name": 'a "b" \\ \x7f \n 年',
+        "args": {"head": ["Linear 2 1", "ReLU"], "a b": True, "nested": {}},
+        "sizes": (1, 2.5),
+        "models": [{"card": "m.toml", "seed": 3}],
+    }
+    write_toml(tmp_path / "a.toml", value | {"none": None})
+    assert tomllib.loads((tmp_path / "a.toml").read_text("utf-8")) == value | {"sizes": [1, 2.5]}

@@ -48,6 +48,26 @@ def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
+def write_toml(path: Path, value: Mapping[str, Any]) -> None:
+    """Write TOML, a line a key, tables and lists inline; None is left out."""
+    lines = [f"{_toml_key(key)} = {_toml(item)}\n" for key, item in value.items() if item is not None]
+    write_bytes(path, "".join(lines).encode())
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else _toml(key)
+
+
+def _toml(value: Any) -> str:
+    """A value of JSON's kinds. TOML's strings and lists are JSON's; its tables are not."""
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items() if item is not None)
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
+
+
 def slug(text: str) -> str:
     """A file-name part: letters, digits, ``-``, ``.`` and ``_``; words joined by underscores; a long one cut, with its hash.
 

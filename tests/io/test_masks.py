@@ -86,3 +86,23 @@ def test_what_is_no_picture(tmp_path):
     (tmp_path / "a.png").write_text("words")
     with pytest.raises(ImageError, match="not an image"):
         read(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("quality", [50, 75, 95])
+def test_a_jpeg_has_blurred_edges_and_one_value(tmp_path, quality):
+    rows, columns = np.ogrid[:64, :80]
+    disc = (rows - 30) ** 2 + (columns - 45) ** 2 < 15**2
+    Image.fromarray(disc.astype(np.uint8) * 255).save(tmp_path / "a.jpg", quality=quality)
+    found = read_mask(tmp_path / "a.jpg", "mask", (64, 80))
+    assert (found != disc).mean() < 0.002
+
+
+def test_a_photograph_is_no_mask(tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 80), np.uint8)).save(tmp_path / "a.jpg")
+    with pytest.raises(ImageError, match="is a JPEG of more than two values"):
+        read_mask(tmp_path / "a.jpg", "mask", (64, 80))
+
+
+def test_an_empty_jpeg_is_an_empty_mask(tmp_path):
+    Image.fromarray(np.zeros((64, 80), np.uint8)).save(tmp_path / "a.jpg")
+    assert not read_mask(tmp_path / "a.jpg", "mask", (64, 80)).any()

@@ -265,11 +265,12 @@ def test_several_models(tmp_path):
     assert not (tmp_path / "other").exists()
 
 
-def test_regression_and_truth(tmp_path):
+@pytest.mark.parametrize("column", ["age_years", "age"])
+def test_regression_and_truth(tmp_path, column):
     cohort = write_cohort(tmp_path / "cohort", films=3, broken=None)
     write_model(cohort.parent, "regression", ("age",))
-    (cohort.parent / "labels.csv").write_text("image,age_years\n0,50\n1,\n2,70.5\n")
-    cohort.write_text('images = "films"\ntable = "labels.csv"\nmodel = "card.toml"\n[columns]\nvalue = "age_years"\n')
+    (cohort.parent / "labels.csv").write_text(f"image,{column}\n0,50\n1,\n2,70.5\n")
+    cohort.write_text(f'images = "films"\ntable = "labels.csv"\nmodel = "card.toml"\n[columns]\nvalue = "{column}"\n')
     execute(cohort, tmp_path / "run")
     found = Run.open(tmp_path / "run").predictions()
     assert list(found["truth"].fillna(-1)) == [50, -1, 70.5]

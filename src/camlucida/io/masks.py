@@ -16,9 +16,14 @@ from camlucida.io.read import read_image
 MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".npy")
 """Kinds of file without loss: JPEG blurs the edge of a mask."""
 
+BETWEEN = 0.25
+"""Of a mask saved as JPEG: the share of its pixels that its blurred edge may make."""
+
 
 def read_mask(path: Path, where: str, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Read one mask.
+
+    Of a JPEG, whose edges and corners are blurred, inside is from half of its largest value up.
 
     Args:
         path: the file; what is not ``.npy`` is read as an image, whatever its name.
@@ -29,7 +34,8 @@ def read_mask(path: Path, where: str, size: tuple[int, int]) -> NDArray[np.bool_
         (H, W), True where the file is not 0; all False for an empty mask.
 
     Raises:
-        ImageError: missing or damaged, several pages, another size, or more than one value (or colour) beside 0.
+        ImageError: missing or damaged, several pages, another size, or more than one value (or colour) beside 0; of a JPEG,
+            more than :data:`BETWEEN` of its brighter pixels between a quarter and three quarters of its largest value.
     """
     values = _array(path, where) if path.suffix.lower() == ".npy" else _picture(path, where)
     check_mask_size(where, values.shape[:2], size)
@@ -63,4 +69,15 @@ def _picture(path: Path, where: str) -> NDArray[np.float32]:
     image = read_image(path)
     if image.source.get("frames", 1) > 1:
         raise ImageError(f"{where} has {image.source['frames']} pages", "save one mask a file")
-    return image.pixels
+    return _sharp(image.pixels, where) if image.source["format"] == "JPEG" else image.pixels
+
+
+def _sharp(pixels: NDArray[np.float32], where: str) -> NDArray[np.float32]:
+    """A mask that was saved as JPEG, of 0 and 1 again."""
+    values = pixels.max(-1) if pixels.ndim == 3 else pixels
+    largest = float(values.max()) or 1.0
+    bright = values >= largest / 4
+    if (bright & (values < 3 * largest / 4)).sum() > BETWEEN * bright.sum():
+        what = f"{where} is a JPEG of more than two values"
+        raise ImageError(what, "save one mask a label, of 0 and one other value, and never as JPEG")
+    return (values >= largest / 2).astype(np.float32)
