@@ -111,7 +111,7 @@ def artefact_scores(heat: ArrayLike, places: Mapping[str, Mask]) -> dict[str, Sc
     return {name: Score(region_share(heat, place), float(place.mean())) for name, place in places.items()}
 
 
-def artefact_places(picture: NDArray[np.uint8], regions: Mapping[str, Mask], names: Collection[str]) -> dict[str, Mask]:
+def artefact_places(picture: NDArray[np.uint8] | Floats, regions: Mapping[str, Mask], names: Collection[str]) -> dict[str, Mask]:
     """Border, text, outside the body, and the given regions: metric name → mask (H, W).
 
     Args:

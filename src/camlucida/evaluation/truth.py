@@ -101,6 +101,20 @@ class Truth:
             for label in self.has(item_id, file_name)
         }
 
+    def mask(self, item_id: str, file_name: str, label: str, size: Size) -> Mask | None:
+        """The drawn mask (H, W) of one label of an image, "" for the one that names no label; None where there is none.
+
+        Raises:
+            ImageError: as :meth:`masks`, of this label alone.
+        """
+        drawn = _of(self.drawn, item_id, file_name)
+        return _one(drawn[label], size) if label in drawn else None
+
+    def given_boxes(self, item_id: str, file_name: str, label: str, size: Size) -> Floats | None:
+        """The boxes (N, 4) of one label of an image, as :meth:`mask` has them: those of the table, never of a mask."""
+        boxed = _of(self.boxed, item_id, file_name)
+        return _inside(boxed[label], size) if label in boxed else None
+
     def unused(self, images: Iterable[tuple[str, str]]) -> list[str]:
         """Notes on what no image or label takes, given (id, file name or path) of every image; and :attr:`notes`."""
         keys = [_keys(item_id, file_name) for item_id, file_name in images]

@@ -1,0 +1,84 @@
+"""What readers marked in the images of a run: masks and boxes, from its folder, its table of boxes, or its cohort's columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+from camlucida.errors import CamlucidaError
+from camlucida.evaluation.truth import Truth, read_truth
+from camlucida.io.masks import read_mask
+from camlucida.metrics.annotations import Floats, Mask, as_boxes
+from camlucida.runs import Run
+
+T = TypeVar("T")
+Size = tuple[int, int]
+
+
+class Marks:
+    """Masks and boxes of one run and model. What cannot be read is a line in ``problems``, once, and no mask.
+
+    Args:
+        run: whose folder of masks and table of boxes these are.
+        labels: of the model.
+        task: of the model.
+        problems: lines are added here.
+    """
+
+    def __init__(self, run: Run, labels: Sequence[str], task: str, problems: list[str]) -> None:
+        self._labels = tuple(labels)
+        self._task = task
+        self._problems = problems
+        self._masks = self._truth(run.about["masks"], "masks")
+        self._boxes = self._truth(run.about["boxes"], "boxes")
+
+    def mask(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
+        """(H, W) of a label in an image: the folder's mask of this label, else the file in the cohort's mask column or beside
+        the image, else the folder's mask that names no label. None where there is none.
+
+        A mask that names no label holds for each; for a segmentation of several labels (beside the background, channel 0 of
+        several) for none, for it cannot be the truth of them all.
+
+        Args:
+            case: with ``image``, ``path`` and ``mask``.
+            label: of the model.
+            size: (H, W) of the image.
+        """
+        image, path = str(case["image"]), str(case["path"])
+        own = self._tried(partial(self._masks.mask, image, path, label, size))
+        if own is not None or not self._shared(label):
+            return own
+        file = case["mask"]
+        if isinstance(file, str) and Path(file).is_file():
+            return self._tried(partial(read_mask, Path(file), f"mask {file}", size))
+        return self._tried(partial(self._masks.mask, image, path, "", size))
+
+    def boxes(self, case: Mapping[str, Any], label: str, size: Size) -> Floats | None:
+        """(N, 4) x, y, width, height in original pixels: the table's of this label, or that name none, else the cohort's box."""
+        image, path = str(case["image"]), str(case["path"])
+        for name in (label, ""):
+            found = self._tried(partial(self._boxes.given_boxes, image, path, name, size))
+            if found is not None:
+                return found
+        box = case["box"]
+        return self._tried(partial(as_boxes, [list(box)])) if box is not None else None
+
+    def _shared(self, label: str) -> bool:
+        return self._task != "segmentation" or [label] == list(self._labels[len(self._labels) > 1 :])
+
+    def _truth(self, place: str | None, kind: str) -> Truth:
+        nothing = Truth(self._labels, {}, {})
+        if place is None:
+            return nothing
+        masks, boxes = (Path(place) if kind == own else None for own in ("masks", "boxes"))
+        return self._tried(partial(read_truth, masks=masks, boxes=boxes, labels=self._labels)) or nothing
+
+    def _tried(self, read: Callable[[], T | None]) -> T | None:
+        try:
+            return read()
+        except CamlucidaError as error:
+            if str(error) not in self._problems:
+                self._problems.append(str(error))
+            return None
