@@ -7,7 +7,7 @@ from pathlib import Path
 from camlucida.phantom.findings import FINDINGS
 from camlucida.phantom.generator import Film, film, image
 
-__all__ = ["FINDINGS", "Film", "film", "image", "model_cards", "trial_cards"]
+__all__ = ["FINDINGS", "Film", "cohort_cards", "film", "image", "model_cards", "trial_cards"]
 
 
 def model_cards() -> dict[str, Path]:
@@ -18,6 +18,11 @@ def model_cards() -> dict[str, Path]:
 def trial_cards() -> dict[str, Path]:
     """Name → card of each packaged model of the benchmark (``phantom.trial``), sorted by name."""
     return _cards("trial_models")
+
+
+def cohort_cards() -> dict[str, Path]:
+    """Name → card of each packaged model of the bundled cohorts (``phantom.cohorts``), sorted by name."""
+    return _cards("cohort_models")
 
 
 def _cards(folder: str) -> dict[str, Path]:

@@ -1,11 +1,14 @@
-"""Three small networks of different families, in plain PyTorch, for films of 128 × 128 pixels.
+"""Small networks in plain PyTorch, for films of 128 × 128 pixels: three classifiers, one for values, one that outlines.
 
-Each is ``features`` (B, 1, 128, 128) → (B, K, 16, 16), mean over the grid, ``fc`` → (B, num_classes) logits. No activation works
-in place: what a hook captures is what the module returned. Dilated convolutions widen what a cell of the fine grid sees, to
-about the whole film, without making the grid coarse.
+A classifier is ``features`` (B, 1, 128, 128) → (B, K, 16, 16), mean over the grid, ``fc`` → (B, num_classes) logits. No
+activation works in place: what a hook captures is what the module returned. Dilated convolutions widen what a cell of the fine
+grid sees, to about the whole film, without making the grid coarse.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -133,3 +136,100 @@ def small_mobilenet(num_classes: int = 5) -> Classifier:
         conv_norm_relu(64, 128, 1),
     )
     return Classifier(features, 128, num_classes)
+
+
+class ResidualBackbone(nn.Module):
+    """``stem``, ``layer1`` … ``layer4``, mean over the grid: (B, 1, 128, 128) → (B, 64)."""
+
+    channels = 64
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = conv_norm_relu(1, 16, 5, stride=2)
+        self.layer1 = ResidualBlock(16, 24, stride=2)
+        self.layer2 = ResidualBlock(24, 48, stride=2)
+        self.layer3 = ResidualBlock(48, 48, dilation=2)
+        self.layer4 = ResidualBlock(48, self.channels, dilation=4)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, H, W) in [−1, 1] → (B, 64)."""
+        maps = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
+        return torch.flatten(self.pool(maps), 1)
+
+
+class Regressor(nn.Module):
+    """``backbone``, then ``head``: one linear layer to the values."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = ResidualBackbone()
+        self.head = nn.Linear(ResidualBackbone.channels, num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, H, W) in [−1, 1] → (B, num_classes) values in their own unit."""
+        values: Tensor = self.head(self.backbone(x))
+        return values
+
+
+class UNetEncoder(nn.Module):
+    """Returns the input and one map a stage, of strides 1, 2, 4, 8, 16."""
+
+    def __init__(self, out_channels: Sequence[int]) -> None:
+        super().__init__()
+        self.out_channels = tuple(out_channels)
+        pairs = list(pairwise(self.out_channels))
+        self.stages = nn.ModuleList([conv_norm_relu(*pairs[0], 5, stride=2), *(ResidualBlock(*p, stride=2) for p in pairs[1:])])
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """(B, 1, H, W) → [(B, c, H / 2^i, W / 2^i)] for the i-th of ``out_channels``; H and W multiples of 16."""
+        maps = [x]
+        for stage in self.stages:
+            maps.append(stage(maps[-1]))
+        return maps
+
+
+class UNetDecoder(nn.Module):
+    """From the coarsest map up to the input's grid: enlarge, append the encoder's map of that stride, two convolutions."""
+
+    def __init__(self, encoder_channels: Sequence[int], out_channels: Sequence[int]) -> None:
+        super().__init__()
+        skips = (*encoder_channels[-2:0:-1], 0)
+        ins = (encoder_channels[-1], *out_channels[:-1])
+        self.blocks = nn.ModuleList(
+            nn.Sequential(conv_norm_relu(c_in + skip, c_out), conv_norm_relu(c_out, c_out))
+            for c_in, skip, c_out in zip(ins, skips, out_channels, strict=True)
+        )
+
+    def forward(self, maps: list[Tensor]) -> Tensor:
+        """The encoder's maps → (B, last of ``out_channels``, H, W)."""
+        x, skips = maps[-1], maps[-2:0:-1]
+        for i, block in enumerate(self.blocks):
+            x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = block(torch.cat([x, skips[i]], dim=1) if i < len(skips) else x)
+        return x
+
+
+class UNet(nn.Module):
+    """``encoder``, ``decoder``, ``segmentation_head``, as segmentation-models-pytorch names them."""
+
+    def __init__(self, num_classes: int) -> None:
+        super().__init__()
+        self.encoder = UNetEncoder((1, 16, 24, 40, 56))
+        self.decoder = UNetDecoder(self.encoder.out_channels, (40, 24, 12, 8))
+        self.segmentation_head = nn.Sequential(nn.Conv2d(8, num_classes, 3, padding=1), nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, 1, H, W) in [−1, 1], H and W multiples of 16 → (B, num_classes, H, W) logits."""
+        logits: Tensor = self.segmentation_head(self.decoder(self.encoder(x)))
+        return logits
+
+
+def small_regressor(num_classes: int = 1) -> Regressor:
+    """Residual network for values, 0.15 M parameters; its grid is 16 × 16."""
+    return Regressor(num_classes)
+
+
+def small_unet(num_classes: int = 1) -> UNet:
+    """U-Net, 0.16 M parameters; the grid of its encoder's last map is 8 × 8."""
+    return UNet(num_classes)

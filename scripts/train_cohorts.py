@@ -1,0 +1,353 @@
+"""Train the models of the bundled regression and segmentation cohorts: films, training, measurement, weights, cards, record.
+
+    python scripts/train_cohorts.py                  # both, one after the other
+    python scripts/train_cohorts.py --only fluid_unet
+
+Both learn from the same SYNTHETIC films (``phantom.cohorts.law``), drawn at 256 pixels and brought to 128 as a user's film is.
+The last weights are kept; nothing is selected on the held-out films. What is packaged, and hence measured, is rounded to float16.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from camlucida import phantom
+from camlucida.phantom import nets, study, trial
+from camlucida.phantom.cohorts import law
+
+MODELS = Path(phantom.__file__).parent / "cohort_models"
+FILM_PX, MODEL_PX = 256, 128
+TRAIN_FILMS, HELD_OUT_FILMS = 6_000, 600
+BATCH, LEARNING_RATE, WEIGHT_DECAY = 32, 2e-3, 1e-2
+CENTRE, SPREAD = 53.0, 7.0
+"""The regression learns (ratio in percent − CENTRE) / SPREAD; both then go into its last layer, which gives percent."""
+REPLICATES = 1000
+
+
+@dataclass(frozen=True)
+class Films:
+    """Inputs and truth.
+
+    Attributes:
+        images: (N, 128, 128) uint8.
+        ratios: (N,) float32: cardiothoracic ratio in percent.
+        fluid: (N, 128, 128) uint8 of 0 and 1: pixels of which an effusion changes at least half.
+    """
+
+    images: Tensor
+    ratios: Tensor
+    fluid: Tensor
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one model is made."""
+
+    factory: str
+    task: str
+    label: str
+    seed: int
+    steps: int
+    words: str
+    layer: str
+
+
+RECIPES = {
+    "heart_regressor": Recipe(
+        "small_regressor",
+        "regression",
+        "cardiothoracic ratio",
+        5,
+        3750,
+        "Gives the cardiothoracic ratio in percent: largest width of the heart over the largest inner width of the rib cage.",
+        "backbone.layer4",
+    ),
+    "fluid_unet": Recipe(
+        "small_unet",
+        "segmentation",
+        "effusion",
+        6,
+        1200,
+        "Outlines a pleural effusion: every pixel that the fluid changes by more than one grey level of 255.",
+        "encoder_last",
+    ),
+}
+
+
+# Films
+
+
+def shrink(image: NDArray[Any]) -> Tensor:
+    """(256, 256) → (128, 128) float32, antialiased: what a model card with ``resize = "antialias"`` asks for."""
+    x = torch.from_numpy(image.astype(np.float32))[None, None]
+    return nn.functional.interpolate(x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False)[0, 0]
+
+
+def draw_films(seeds: range) -> Films:
+    """The first film of each patient."""
+    images, ratios, fluid = [], [], []
+    for seed in seeds:
+        visit = law.heart_study(seed)
+        film = study.expose(visit, FILM_PX)
+        images.append(shrink(film.image).round().clamp(0, 255).to(torch.uint8))
+        ratios.append(100 * study.cardiothoracic_ratio(visit))
+        mask = film.masks.get("effusion", np.zeros((FILM_PX, FILM_PX), bool))
+        fluid.append((torch.from_numpy(mask).float().reshape(MODEL_PX, 2, MODEL_PX, 2).mean((1, 3)) >= 0.5).to(torch.uint8))
+    return Films(torch.stack(images), torch.tensor(ratios), torch.stack(fluid))
+
+
+def kept_films(work: Path, seeds: range) -> Films:
+    """``draw_films``, drawn once for this version of the generator and kept in ``work``."""
+    path = work / f"{seeds.start}-{len(seeds)}-{films_version()[:12]}.safetensors"
+    if not path.exists():
+        start, films = time.monotonic(), draw_films(seeds)
+        work.mkdir(parents=True, exist_ok=True)
+        save_file({"images": films.images, "ratios": films.ratios, "fluid": films.fluid}, path)
+        print(f"{len(seeds)} films in {time.monotonic() - start:.0f} s", flush=True)
+    held = load_file(path)
+    return Films(held["images"], held["ratios"], held["fluid"])
+
+
+def films_version() -> str:
+    """SHA-256 of the code that draws these films; comments count."""
+    digest = hashlib.sha256(trial.generator_version().encode())
+    for module in (study, law):
+        digest.update(Path(module.__file__).read_bytes())
+    return digest.hexdigest()
+
+
+def to_input(images: Tensor) -> Tensor:
+    """(B, 128, 128) uint8 → (B, 1, 128, 128) float32 in [−1, 1]."""
+    return images[:, None].float() / 127.5 - 1
+
+
+# Training
+
+
+def jitter(x: Tensor, fluid: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Inputs and truth moved by up to 3 pixels; contrast and brightness of the inputs changed a little."""
+    shift = tuple(torch.randint(-3, 4, (2,), generator=rng).tolist())
+    gain = 1 + 0.1 * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)
+    offset = 0.1 * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)
+    return (torch.roll(x, shift, (2, 3)) * gain + offset).clamp(-1, 1), torch.roll(fluid, shift, (1, 2))
+
+
+def value_loss(output: Tensor, ratios: Tensor, fluid: Tensor) -> Tensor:
+    """Huber's, of the standardised ratio."""
+    return nn.functional.smooth_l1_loss(output[:, 0], (ratios - CENTRE) / SPREAD, beta=0.1)
+
+
+def mask_loss(output: Tensor, ratios: Tensor, fluid: Tensor) -> Tensor:
+    """Cross-entropy a pixel, and 1 − soft Dice of the batch."""
+    logits, truth = output[:, 0], fluid.float()
+    shares = torch.sigmoid(logits)
+    dice = (2 * (shares * truth).sum() + 1) / (shares.sum() + truth.sum() + 1)
+    return nn.functional.binary_cross_entropy_with_logits(logits, truth) + 1 - dice
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"regression": value_loss, "segmentation": mask_loss}
+
+
+def train(recipe: Recipe, films: Films) -> nn.Module:
+    """AdamW with one cosine cycle after a short warm-up; the last weights are kept."""
+    torch.manual_seed(recipe.seed)
+    rng = torch.Generator().manual_seed(recipe.seed)
+    model = build(recipe).to(memory_format=torch.channels_last)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=recipe.steps, pct_start=0.1)
+    repeats = -(-recipe.steps * BATCH // len(films.images))
+    order = torch.cat([torch.randperm(len(films.images), generator=rng) for _ in range(repeats)])
+    start, losses = time.monotonic(), []
+    for step, pick in enumerate(order[: recipe.steps * BATCH].split(BATCH), 1):
+        x, fluid = jitter(to_input(films.images[pick]), films.fluid[pick], rng)
+        output = model(x.contiguous(memory_format=torch.channels_last))
+        loss = LOSSES[recipe.task](output, films.ratios[pick], fluid)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+        losses.append(float(loss.detach()))
+        if step % 100 == 0:
+            print(
+                f"  step {step}/{recipe.steps}: loss {np.mean(losses[-100:]):.4f}, {time.monotonic() - start:.0f} s", flush=True
+            )
+    if isinstance(model, nets.Regressor):
+        with torch.no_grad():
+            model.head.weight.mul_(SPREAD)
+            model.head.bias.mul_(SPREAD).add_(CENTRE)
+    return model.eval().to(memory_format=torch.contiguous_format)
+
+
+def build(recipe: Recipe) -> nn.Module:
+    """The network with random weights."""
+    model: nn.Module = getattr(nets, recipe.factory)(1)
+    return model
+
+
+def save(model: nn.Module, path: Path) -> None:
+    """Weights as float16."""
+    state = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
+    save_file({key: value.contiguous() for key, value in state.items()}, path)
+    path.chmod(0o644)  # safetensors writes for the owner alone; an installed package has other readers
+
+
+def load(recipe: Recipe, path: Path) -> nn.Module:
+    """The packaged network, as float32 for computing."""
+    model = build(recipe)
+    model.load_state_dict(load_file(path))
+    return model.eval()
+
+
+# Measurement
+
+
+@torch.inference_mode()
+def outputs(model: nn.Module, images: Tensor) -> NDArray[np.float64]:
+    """What the model says of each image, float64."""
+    return torch.cat([model(to_input(part)) for part in images.split(100)]).double().numpy()
+
+
+def with_interval(figure: Callable[[NDArray[np.int64]], float], count: int) -> dict[str, Any]:
+    """A figure of all films and its 95 % percentile interval over resampled films; ``figure`` takes indices of films."""
+    picks = np.random.default_rng(0).integers(count, size=(REPLICATES, count))
+    low, high = np.percentile([figure(pick) for pick in picks], [2.5, 97.5])
+    estimate = figure(np.arange(count))
+    return {"estimate": round(estimate, 4), "interval95": [round(float(low), 4), round(float(high), 4)]}
+
+
+def measure_values(model: nn.Module, films: Films) -> dict[str, Any]:
+    """Mean absolute error in percent, and R²."""
+    values, truth = outputs(model, films.images)[:, 0], films.ratios.double().numpy()
+    error = values - truth
+    chance = float(np.abs(truth - np.median(truth)).mean())
+
+    def r2(pick: NDArray[np.int64]) -> float:
+        return float(1 - (error[pick] ** 2).sum() / ((truth[pick] - truth[pick].mean()) ** 2).sum())
+
+    return {
+        "mae": {**with_interval(lambda pick: float(np.abs(error[pick]).mean()), len(truth)), "chance": round(chance, 4)},
+        "r2": with_interval(r2, len(truth)),
+        "largest_error": round(float(np.abs(error).max()), 4),
+    }
+
+
+def measure_masks(model: nn.Module, films: Films) -> dict[str, Any]:
+    """Mean Dice over the films with fluid, and share of the films without fluid where none is outlined."""
+    said, truth = outputs(model, films.images)[:, 0] > 0, films.fluid.numpy().astype(bool)
+    both, total, there = (said & truth).sum((1, 2)), said.sum((1, 2)) + truth.sum((1, 2)), truth.any((1, 2))
+    dice, clean = 2 * both[there] / total[there], ~said[~there].any((1, 2))
+    return {
+        "dice": {**with_interval(lambda pick: float(dice[pick].mean()), len(dice)), "films": len(dice)},
+        "nothing_where_nothing_is": {**with_interval(lambda pick: float(clean[pick].mean()), len(clean)), "films": len(clean)},
+        "smallest_dice": round(float(dice.min()), 4),
+    }
+
+
+MEASURES = {"regression": measure_values, "segmentation": measure_masks}
+
+
+# Records
+
+
+def describe(recipe: Recipe, held_out: dict[str, Any]) -> str:
+    """The card's description: what it is and what was measured, one paragraph."""
+
+    def said(name: str) -> str:
+        return "{:.3f} ({:.3f} to {:.3f})".format(held_out[name]["estimate"], *held_out[name]["interval95"])
+
+    if recipe.task == "regression":
+        found = f"mean absolute error {said('mae')} percentage points, R² {said('r2')}"
+    else:
+        found = f"mean Dice {said('dice')}; nothing outlined on {said('nothing_where_nothing_is')} of those without fluid"
+    return (
+        f"A small network trained on {TRAIN_FILMS} SYNTHETIC chest films of camlucida.phantom; of no use on real ones. "
+        f"{recipe.words} On {HELD_OUT_FILMS} held-out films of the same kind (95 % interval): {found}."
+    )
+
+
+def write_card(name: str, recipe: Recipe, description: str) -> None:
+    """``cohort_models/NAME.toml``."""
+    (MODELS / f"{name}.toml").write_text(
+        f'name = "{name}"\n'
+        f'description = "{description}"\n'
+        f'factory = "camlucida.phantom.nets:{recipe.factory}"\n'
+        "args = { num_classes = 1 }\n"
+        f'checkpoint = "{name}.safetensors"\n'
+        f'task = "{recipe.task}"\n'
+        f'labels = ["{recipe.label}"]\n'
+        'output = "logits"\n'
+        f'layer = "{recipe.layer}"\n'
+        "\n[input]\n"
+        f"size = {MODEL_PX}\n"
+        "channels = 1\n"
+        "range = [-1.0, 1.0]\n"
+        'resize = "antialias"\n',
+        "utf-8",
+    )
+
+
+def record(name: str, entry: dict[str, Any]) -> None:
+    """Puts one model's entry into ``cohort_models/training.json``; the others stay."""
+    path = MODELS / "training.json"
+    entries = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    entries[name] = entry
+    path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", "utf-8")
+
+
+def make(name: str, work: Path, measure_only: bool) -> None:
+    """Train (or load) one model, measure it and write its files."""
+    recipe, weights = RECIPES[name], MODELS / f"{name}.safetensors"
+    print(name, flush=True)
+    if not measure_only:
+        save(train(recipe, kept_films(work, law.TRAIN_SEEDS[:TRAIN_FILMS])), weights)
+    model = load(recipe, weights)
+    held_out = MEASURES[recipe.task](model, kept_films(work, law.HELD_OUT_SEEDS[:HELD_OUT_FILMS]))
+    entry = {
+        "factory": recipe.factory,
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "seed": recipe.seed,
+        "batch": BATCH,
+        "steps": recipe.steps,
+        "train_films": TRAIN_FILMS,
+        "train_first_seed": law.TRAIN_SEEDS.start,
+        "held_out_films": HELD_OUT_FILMS,
+        "held_out_first_seed": law.HELD_OUT_SEEDS.start,
+        "held_out": held_out,
+        "films_sha256": films_version(),
+        "torch": torch.__version__.split("+")[0],
+    }
+    record(name, entry)
+    write_card(name, recipe, describe(recipe, held_out))
+    print(json.dumps(held_out), flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", choices=sorted(RECIPES), action="append", help="train this model; may be repeated")
+    parser.add_argument(
+        "--work", type=Path, default=Path(tempfile.gettempdir()) / "camlucida-cohorts", help="folder of drawn films"
+    )
+    parser.add_argument("--measure-only", action="store_true", help="keep the weights, measure and write cards again")
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    MODELS.mkdir(exist_ok=True)
+    for name in asked.only or RECIPES:
+        make(name, asked.work, asked.measure_only)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,123 @@
+"""Three classifiers for an ensemble, films with boxes, and a patient before and after, as system [001] takes them. SYNTHETIC."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camlucida.files import write_json
+from camlucida.metrics.annotations import Mask, boxes_of
+from camlucida.phantom import model_cards
+from camlucida.phantom.cohorts.folders import FILM_PX, copy_model, write_film, write_mask, write_readme, write_text
+from camlucida.phantom.cohorts.law import WRITTEN_SEEDS
+from camlucida.phantom.generator import Film
+from camlucida.phantom.study import Pose, Study, expose, movement
+
+FIRST_SEED = WRITTEN_SEEDS.start + 1_000_000
+CLASSIFIERS = {
+    "honest_densenet": ("Honest DenseNet", 0.4),
+    "honest_resnet": ("Honest ResNet", 0.4),
+    "marker_shortcut_mobilenet": ("Marker shortcut MobileNet", 0.2),
+}
+"""Packaged card → its name for people and its default weight."""
+FILMS = (
+    (("pneumothorax",), None),
+    (("effusion", "cardiomegaly"), "L"),
+    (("consolidation",), "PORT"),
+    ((), "R"),
+    (("nodule", "pneumothorax"), "PORT"),
+    (("cardiomegaly",), None),
+    (("effusion", "consolidation", "nodule"), None),
+    ((), None),
+)
+"""Findings and marker of each film. Those with either a marker or a pneumothorax tell the third classifier apart."""
+SMALLEST_BOX = 20
+"""Pixels of a component that gets a box; smaller ones are specks off the edge of a larger one."""
+
+BEFORE = Study(FIRST_SEED + 1005, ("nodule", "effusion", "consolidation"))
+AFTER = Study(BEFORE.seed, ("nodule", "effusion"), None, 1, Pose((0.9, -0.6), 0.035, 1.03), drained=1.8)
+
+README = """\
+config_classifiers.toml    three classifiers: name, description, model_type, input_size, default_weight, weights (a model card)
+images/                    {films} films, 256 x 256
+boxes.csv                  image,Label,x,y,w,h: a box round each component of what a finding changes, in pixels
+models/                    model cards and weights; marker_shortcut_mobilenet cheats on purpose: it takes a marker for a
+                           pneumothorax
+pair/before.png            a patient with a nodule, an effusion and a consolidation
+pair/after.png             the same patient later: the consolidation is gone, the effusion has fallen, the nodule is as it was;
+                           the patient stands a little otherwise, and the noise is another
+pair/masks/LABEL/ID.png    what each finding changes on each of the two
+pair/pair.json             what is on them, and how the patient moved
+"""
+
+
+def write_ensemble(folder: str | Path) -> Path:
+    """Writes the ensemble's folder: a table of three classifiers, 8 films with boxes, and a pair of studies.
+
+    Returns:
+        the folder, which also has a ``README.txt`` on what is what.
+    """
+    folder = Path(folder)
+    rows: list[dict[str, Any]] = []
+    for number, (findings, marker) in enumerate(FILMS):
+        film, name = expose(Study(FIRST_SEED + number, findings, marker), FILM_PX), f"chest_{number}.png"
+        write_film(folder / "images" / name, film)
+        rows += [{"image": name, "Label": label, **box} for label in film.findings for box in _boxes(film.masks[label])]
+    pd.DataFrame(rows).to_csv(folder / "boxes.csv", index=False)
+    write_text(folder / "config_classifiers.toml", "\n".join(_classifiers(folder)))
+    _write_pair(folder / "pair")
+    write_readme(folder, README.format(films=len(FILMS)))
+    return folder
+
+
+def _boxes(mask: Mask) -> Iterator[dict[str, int]]:
+    for x, y, w, h in boxes_of(mask).astype(int).tolist():
+        if mask[y : y + h, x : x + w].sum() >= SMALLEST_BOX:
+            yield {"x": x, "y": y, "w": w, "h": h}
+
+
+def _classifiers(folder: Path) -> Iterator[str]:
+    for key, (name, weight) in CLASSIFIERS.items():
+        card = copy_model(model_cards()[key], folder / "models")
+        said = tomllib.loads(card.read_text("utf-8"))
+        yield f"[classifiers.{key}]"
+        yield f'name = "{name}"'
+        yield f"description = {json.dumps(said['description'], ensure_ascii=False)}"
+        yield 'model_type = "card"'
+        yield f"input_size = {said['input']['size']}"
+        yield f"default_weight = {weight}"
+        yield f'weights = "models/{card.name}"\n'
+
+
+def _write_pair(folder: Path) -> None:
+    films = {"before": expose(BEFORE, FILM_PX), "after": expose(AFTER, FILM_PX)}
+    for name, film in films.items():
+        write_film(folder / f"{name}.png", film)
+        for label in film.findings:
+            write_mask(folder / "masks" / label / f"{name}.png", film.masks[label])
+    write_json(folder / "pair.json", _said(films))
+
+
+def _said(films: dict[str, Film]) -> dict[str, Any]:
+    matrix = movement(AFTER, FILM_PX)
+    centre = np.full(2, (FILM_PX - 1) / 2)
+    return {
+        "synthetic": True,
+        "seed": BEFORE.seed,
+        "findings": {name: list(film.findings) for name, film in films.items()},
+        "change": {"gone": ["consolidation"], "less": ["effusion"], "same": ["nodule"]},
+        "movement": {
+            "meaning": "from before to after, in pixels (x, y), pixel centres at integers: x' = matrix (x, y, 1); a clockwise "
+            "rotation and a magnification about the centre of the film, then a translation",
+            "rotation_degrees": round(float(np.degrees(AFTER.pose.tilt)), 6),
+            "magnification": AFTER.pose.zoom,
+            "translation": np.round(matrix[:, :2] @ centre + matrix[:, 2] - centre, 6).tolist(),
+            "matrix": np.round(matrix, 9).tolist(),
+        },
+    }

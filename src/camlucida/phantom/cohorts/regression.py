@@ -1,0 +1,87 @@
+"""A regression with masks and an Excel table, as system [002] has it: the cardiothoracic ratio of SYNTHETIC films."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from camlucida.phantom import cohort_cards
+from camlucida.phantom.cohorts.folders import (
+    FILM_PX,
+    card_for,
+    write_checkpoint,
+    write_film,
+    write_mask,
+    write_readme,
+    write_text,
+)
+from camlucida.phantom.cohorts.law import WRITTEN_SEEDS, heart_study
+from camlucida.phantom.study import cardiothoracic_ratio, expose, habitus
+
+FIRST_SEED = WRITTEN_SEEDS.start + 2_000_000
+PATIENTS = 32
+TWICE = 4
+"""Every so manieth patient comes twice."""
+UNMASKED = ("heart_005", "heart_023")
+"""Films without a mask, as real cohorts have them."""
+CARD = "heart_regressor"
+
+COHORT = """\
+name = "regression"
+images = "Images"
+table = "characteristics.xlsx"
+model = "card.toml"
+
+[columns]
+id = "filename"
+value = "ctr"
+groups = ["habitus"]
+"""
+
+README = """\
+One value a film: the cardiothoracic ratio in percent, largest width of the heart over the largest inner width of the rib cage,
+known from the anatomy that was drawn. Above 50 a heart counts as enlarged.
+
+Images/                          films, 256 x 256
+Masks/                           the heart of each film, under the same name, 255 inside; two are missing on purpose
+characteristics.xlsx             filename, patient, ctr (the true value), habitus (build: slim, medium, stout), marker
+outputs/run_1/best_model.pth     weights of a small network (state dict); layers backbone.layer1 to backbone.layer4
+card.toml                        what that network is, what goes in, and what was measured of it
+cohort.toml                      for camlucida run
+
+The evidence of a ratio is not the heart alone: it is the borders of the heart and of the chest.
+"""
+
+
+def write_regression(folder: str | Path) -> Path:
+    """Writes the regression cohort: 40 films of 32 patients, a value each.
+
+    Returns:
+        the folder, which also has a ``README.txt`` on what is what.
+    """
+    folder = Path(folder)
+    rows = []
+    visits = [(patient, visit) for patient in range(PATIENTS) for visit in range(2 if patient % TWICE == 0 else 1)]
+    for number, (patient, visit) in enumerate(visits):
+        name, study = f"heart_{number:03d}", heart_study(FIRST_SEED + patient, visit)
+        film = expose(study, FILM_PX)
+        write_film(folder / "Images" / f"{name}.png", film)
+        if name not in UNMASKED:
+            write_mask(folder / "Masks" / f"{name}.png", film.masks["heart"])
+        rows.append(
+            {
+                "filename": f"{name}.png",
+                "patient": f"P{patient:02d}",
+                "ctr": round(100 * cardiothoracic_ratio(study), 2),
+                "habitus": habitus(study.seed),
+                "marker": study.marker or "none",
+            }
+        )
+    pd.DataFrame(rows).to_excel(folder / "characteristics.xlsx", index=False)
+    card = cohort_cards()[CARD]
+    write_checkpoint(card, folder / "outputs" / "run_1" / "best_model.pth")
+    write_text(folder / "card.toml", card_for(card, "outputs/run_1/best_model.pth"))
+    write_text(folder / "cohort.toml", COHORT)
+    write_readme(folder, README)
+    return folder

@@ -1,0 +1,62 @@
+"""A segmentation as system [004] has it: pleural effusions on SYNTHETIC films, and a U-Net."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from camlucida.phantom import cohort_cards
+from camlucida.phantom.cohorts.folders import (
+    FILM_PX,
+    card_for,
+    write_checkpoint,
+    write_film,
+    write_mask,
+    write_readme,
+    write_text,
+)
+from camlucida.phantom.cohorts.law import WRITTEN_SEEDS, heart_study
+from camlucida.phantom.study import expose
+
+FIRST_SEED = WRITTEN_SEEDS.start + 3_000_000
+FILMS = 20
+CARD = "fluid_unet"
+FINDING = "effusion"
+
+COHORT = """\
+name = "segmentation"
+images = "Dataset/test"
+masks = "Dataset/masks"
+model = "card.toml"
+"""
+
+README = """\
+What is outlined: pleural effusion, every pixel that the fluid changes by more than one grey level of 255 on the noise-free film.
+
+Dataset/test/               films, 256 x 256, one a patient
+Dataset/masks/              the truth of each film, under the same name, 255 inside; empty where there is no fluid
+models_1/best_model.pth     weights of a small U-Net (state dict) for films brought to 128 x 128; one output channel, a logit
+card.toml                   what that network is, what goes in, and what was measured of it
+cohort.toml                 for camlucida run
+"""
+
+
+def write_segmentation(folder: str | Path) -> Path:
+    """Writes the segmentation cohort: 20 films, some of them without fluid.
+
+    Returns:
+        the folder, which also has a ``README.txt`` on what is what.
+    """
+    folder = Path(folder)
+    for number in range(FILMS):
+        film = expose(heart_study(FIRST_SEED + number), FILM_PX)
+        name = f"chest_{number:03d}.png"
+        write_film(folder / "Dataset" / "test" / name, film)
+        write_mask(folder / "Dataset" / "masks" / name, film.masks.get(FINDING, np.zeros((FILM_PX, FILM_PX), bool)))
+    card = cohort_cards()[CARD]
+    write_checkpoint(card, folder / "models_1" / "best_model.pth")
+    write_text(folder / "card.toml", card_for(card, "models_1/best_model.pth"))
+    write_text(folder / "cohort.toml", COHORT)
+    write_readme(folder, README)
+    return folder
