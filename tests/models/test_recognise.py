@@ -7,7 +7,7 @@ from torch import nn
 from camlucida.errors import ModelError, UsageError
 from camlucida.models import load_model
 from camlucida.models.recognise import find_checkpoint, recognise
-from camlucida.phantom.nets import small_resnet
+from camlucida.phantom.nets import small_regressor, small_resnet, small_unet
 
 tv = pytest.importorskip("torchvision").models
 timm = pytest.importorskip("timm")
@@ -144,6 +144,15 @@ def test_segmentation(tmp_path, architecture, encoder):
     same_output(model, card)
 
 
+@pytest.mark.parametrize(("build", "task"), [(small_regressor, "regression"), (small_unet, "segmentation")])
+def test_the_networks_of_the_phantom_cohorts(tmp_path, build, task):
+    model = settled(build(num_classes=1))
+    torch.save(model.state_dict(), tmp_path / "best_model.pth")
+    card = recognise(tmp_path, task=task, outputs=1)
+    assert card.input.range == (-1, 1)
+    same_output(model, card)
+
+
 def test_an_encoder_that_is_named(tmp_path):
     torch.save(smp.Unet("vgg11", encoder_weights=None).state_dict(), tmp_path / "m.pth")
     with pytest.raises(ModelError, match=r"no model that can be recognised.*--model CARD"):
@@ -166,6 +175,15 @@ def test_a_model_that_is_named_wins(tmp_path):
     assert load_model(card, device="cpu").card.labels == ("a", "b")
     with pytest.raises(UsageError, match="is a multiclass model"):
         recognise(tmp_path / "r.pth", task="regression", model=tmp_path / "card.toml")
+
+
+def test_a_size_that_is_given(tmp_path):
+    torch.save(tv.resnet18(num_classes=1).state_dict(), tmp_path / "m.pth")
+    card = recognise(tmp_path / "m.pth", task="regression", size=512)
+    assert card.input.height_width == (512, 512)
+    assert "preprocessing 512 × 512 as given; ASSUMED, not known: 3 channels, ImageNet mean and std" in card.description
+    named = recognise(tmp_path / "m.pth", task="regression", size=96, model="torchvision:resnet18")
+    assert load_model(named, device="cpu").card.input.size == 96
 
 
 def test_a_network_that_is_not_known(tmp_path):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from camlucida.models.card import Card, InputSpec
+from camlucida.models.factory import build as build_factory
 from camlucida.models.heads import Head, read_head
 from camlucida.models.wrapped import build
 
@@ -17,6 +19,22 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """Mean and standard deviation, red, green and blue."""
 
 ACTIVATION = "what follows the last layer with weights cannot be known: taken for logits, or the value itself"
+
+
+def assumed(spec: InputSpec, scale: str) -> str:
+    """A sentence that says that a preprocessing is assumed."""
+    size = " × ".join(map(str, spec.height_width))
+    channels = f"{spec.channels} channel{'s' * (spec.channels != 1)}"
+    return f"preprocessing ASSUMED, not known: {size}, {channels}, {scale}"
+
+
+def _small_input() -> tuple[InputSpec, str]:
+    spec = InputSpec(size=128, channels=1, range=(-1, 1))
+    return spec, assumed(spec, "black −1, white 1")
+
+
+SMALL_INPUT = _small_input()
+"""Of the networks of the phantom cohorts."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +46,6 @@ class Backbone:
         first: path of its first convolution.
         at: path of its own head.
         own: the index of the Linear layer in its own head; None where the head is that layer.
-        size: the input's height and width, where training was as usual.
         channels: that it is built for.
         note: what keys and shapes cannot tell.
     """
@@ -37,24 +54,22 @@ class Backbone:
     first: str
     at: str
     own: int | None = None
-    size: int = 224
     channels: int = 3
     note: str = ""
 
     def input(self, channels: int) -> tuple[InputSpec, str]:
         """The preprocessing that such networks are usually trained with, and a sentence that says it is assumed."""
         if self.channels == 1:
-            spec, scale = InputSpec(size=self.size, channels=1, range=(-1, 1)), "black −1, white 1"
-        elif channels == 3:
-            spec, scale = InputSpec(size=self.size, mean=IMAGENET[0], std=IMAGENET[1]), "ImageNet mean and std"
+            return SMALL_INPUT
+        if channels == 3:
+            spec, scale = InputSpec(mean=IMAGENET[0], std=IMAGENET[1]), "ImageNet mean and std"
         else:
-            spec, scale = InputSpec(size=self.size, channels=1), "black 0, white 1"
-        said = f"preprocessing ASSUMED, not known: {self.size} × {self.size}, {spec.channels} channels, {scale}"
-        return spec, said.replace("1 channels", "1 channel")
+            spec, scale = InputSpec(channels=1), "black 0, white 1"
+        return spec, assumed(spec, scale)
 
 
 def _small(name: str) -> Backbone:
-    return Backbone(f"camlucida.phantom.nets:{name}", "features.0.0", "fc", size=128, channels=1)
+    return Backbone(f"camlucida.phantom.nets:{name}", "features.0.0", "fc", channels=1)
 
 
 _TF = "timm's tf_efficientnet_b0 has the same keys and shapes and pads otherwise: name it with --model if it was that"
@@ -75,6 +90,36 @@ def classifiers(state: Mapping[str, Tensor]) -> Iterator[tuple[Card, int]]:
             args = _args(state, backbone, under)
             if args is not None and _fits(state, args[0]):
                 yield _card(backbone, *args), args[1].outputs
+    yield from REGRESSOR.cards(state)
+
+
+@dataclass(frozen=True)
+class Small:
+    """A network of the phantom cohorts that is recognised as a whole, by a ``key`` of its own; ``last``: its last weight."""
+
+    factory: str
+    key: str
+    last: str
+
+    def cards(self, state: Mapping[str, Tensor]) -> Iterator[tuple[Card, int]]:
+        """Its card, if the state is one of its own."""
+        if self.key in state and self.last in state:
+            outputs = int(state[self.last].shape[0])
+            with torch.device("meta"):
+                own = build_factory(self.factory, {"num_classes": outputs}, Path(), pretrained=False).state_dict()
+            if _shapes(own) == _shapes(state):
+                what = f"recognised from its keys and shapes: {self.factory.partition(':')[2]}"
+                spec, said = SMALL_INPUT
+                description = f"{what}, {outputs} output{'s' * (outputs != 1)}; {ACTIVATION}; {said}"
+                yield Card(factory=self.factory, args={"num_classes": outputs}, input=spec, description=description), outputs
+
+
+REGRESSOR = Small("camlucida.phantom.nets:small_regressor", "backbone.stem.0.weight", "head.weight")
+UNET = Small("camlucida.phantom.nets:small_unet", "encoder.stages.0.0.weight", "segmentation_head.0.weight")
+
+
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in state.items()}
 
 
 def _args(state: Mapping[str, Tensor], backbone: Backbone, under: str) -> tuple[dict[str, Any], Head] | None:
@@ -98,16 +143,16 @@ def _args(state: Mapping[str, Tensor], backbone: Backbone, under: str) -> tuple[
 def _fits(state: Mapping[str, Tensor], args: Mapping[str, Any]) -> bool:
     with torch.device("meta"):
         own = build(**args).state_dict()
-    return {key: tensor.shape for key, tensor in own.items()} == {key: tensor.shape for key, tensor in state.items()}
+    return _shapes(own) == _shapes(state)
 
 
 def _card(backbone: Backbone, args: dict[str, Any], head: Head) -> Card:
-    spec, assumed = backbone.input(args.get("channels", backbone.channels))
+    spec, said_of_input = backbone.input(args.get("channels", backbone.channels))
     what = backbone.factory.partition(":")[2]
     where = [f"under {args['under']!r}"] if "under" in args else []
     where += [f"with its head {args['beside']!r} beside it" if "beside" in args else f"with its head at {backbone.at!r}"]
     said = f"recognised from its keys and shapes: {what} {' '.join(where)}, {head.outputs} outputs"
-    notes = [said.replace(" 1 outputs", " 1 output"), backbone.note, *head.notes, ACTIVATION, assumed]
+    notes = [said.replace(" 1 outputs", " 1 output"), backbone.note, *head.notes, ACTIVATION, said_of_input]
     if _is_own(args, head, backbone):
         factory, args = backbone.factory, {"num_classes": head.outputs}
     else:

@@ -44,6 +44,7 @@ def recognise(
     outputs: int | None = None,
     model: str | Path | None = None,
     encoder: str | None = None,
+    size: int | None = None,
 ) -> Card:
     """A card for a checkpoint: absolute paths, the task as given, no labels, its ``description`` says what is assumed.
 
@@ -54,6 +55,7 @@ def recognise(
         outputs: how many the caller needs; None takes what the file has.
         model: a card, or a factory such as ``timm:tf_efficientnet_b0``, in place of recognising.
         encoder: of a segmentation model, as segmentation-models-pytorch names it.
+        size: of the input, height and width in pixels; None takes that of the card, or the usual one.
 
     Raises:
         ModelError: unreadable, not recognised, or of another number of outputs.
@@ -61,7 +63,8 @@ def recognise(
     file = find_checkpoint(checkpoint)
     state = load_state(file)
     if model is not None:
-        return _named(model, file, task, outputs if outputs is not None else _outputs(state))
+        named = _named(model, file, task, outputs if outputs is not None else _outputs(state))
+        return named if size is None else named.model_copy(update={"input": named.input.model_copy(update={"size": size})})
     kinds = (segmenters(layout, encoder) if task == "segmentation" else classifiers(layout) for layout in _bare_first(state))
     found = next((match for matches in kinds for match in matches), None)
     if found is None:
@@ -69,7 +72,16 @@ def recognise(
     card, there = found
     if outputs is not None and there != outputs:
         raise ModelError(f"{file} has {there} outputs, not {outputs}", "is it the checkpoint of this task?")
-    return card.model_copy(update={"checkpoint": str(file), "task": task})
+    card = card.model_copy(update={"checkpoint": str(file), "task": task})
+    return card if size is None else _of_size(card, size)
+
+
+def _of_size(card: Card, size: int) -> Card:
+    """A recognised card whose input's size is known; its description says so."""
+    spec = card.input.model_copy(update={"size": size})
+    known, given = (" × ".join(map(str, each.height_width)) for each in (card.input, spec))
+    usual, words = f"ASSUMED, not known: {known}, ", f"{given} as given; ASSUMED, not known: "
+    return card.model_copy(update={"input": spec, "description": card.description.replace(usual, words)})
 
 
 def _bare_first(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:

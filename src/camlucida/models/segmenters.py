@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from camlucida.errors import ModelError
-from camlucida.models.backbones import ACTIVATION, IMAGENET
+from camlucida.models.backbones import ACTIVATION, IMAGENET, UNET, assumed
 from camlucida.models.card import Card, InputSpec
 from camlucida.models.factory import build
 
@@ -33,6 +33,7 @@ def segmenters(state: Mapping[str, Tensor], encoder: str | None = None) -> Itera
     Args:
         encoder: its name in segmentation-models-pytorch; else those of :data:`ENCODERS` are tried.
     """
+    yield from UNET.cards(state)
     first = next((key for key in ENCODERS if key in state), None)
     if _LAST not in state or (first is None and encoder is None):
         return
@@ -60,11 +61,11 @@ def _fits(state: Mapping[str, Tensor], factory: str, args: Mapping[str, object],
 def _card(architecture: str, args: Mapping[str, object], channels: int) -> Card:
     usual = channels == 3
     spec = InputSpec(mean=IMAGENET[0], std=IMAGENET[1]) if usual else InputSpec(channels=1)
-    scale = "3 channels, ImageNet mean and std" if usual else "1 channel, black 0, white 1"
+    scale = "ImageNet mean and std" if usual else "black 0, white 1"
     plural = "output" if args["classes"] == 1 else "outputs"
     notes = [
         f"recognised from its keys and shapes: {architecture} with encoder {args['encoder_name']}, {args['classes']} {plural}",
         ACTIVATION,
-        f"preprocessing ASSUMED, not known: 224 × 224, {scale}",
+        assumed(spec, scale),
     ]
     return Card(factory=f"smp:{architecture}", args=dict(args), input=spec, description="; ".join(notes))
