@@ -1,0 +1,22 @@
+"""Cases whose heat lies where no finding can be."""
+
+from camlucida.cases.selection.base import Asked, Selected, nothing, rule
+from camlucida.cases.selection.pool import Pool, first, numbered, share
+from camlucida.errors import UsageError
+
+
+@rule("artefact", "the most heat on border, burned-in text and outside the body, over their area")
+def artefact(pool: Pool, asked: Asked) -> Selected:
+    """Largest ``artefact_share`` ÷ ``artefact_area`` of the heat table first; cases without either are left out."""
+    if pool.heat is None:
+        raise UsageError(f"rule {asked.text!r} needs the heat table", "give heat=heat_table(runs, cases)")
+    cases = pool.candidates(by_label=True)
+    heat = pool.heat.loc[cases.index]
+    ratio = (heat["artefact_share"] / heat["artefact_area"]).dropna()
+    if ratio.empty:
+        return nothing(asked, "none: no map has heat that can be measured against its image")
+    cases = cases.loc[ratio.index]
+    chosen = first(cases, -ratio, asked.count)
+    what = "with the most heat on border, burned-in text and outside the body, as a multiple of their area"
+    said = f"{share(asked.count, len(cases))} {what} (median {ratio.median():.2g}, largest {ratio.max():.2g}){pool.aside(cases)}"
+    return Selected(asked.text, said, list(chosen.index), numbered("artefact", len(chosen)))

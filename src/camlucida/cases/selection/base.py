@@ -1,0 +1,164 @@
+"""What a rule of selection is: its name, what it may be told, what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from camlucida.cases.selection.pool import Pool, first, numbered, share
+from camlucida.errors import UsageError
+from camlucida.registry import Registry
+
+Takes = Literal["", "seed", "column"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A rule as it was written: how many cases, and what else it was told."""
+
+    text: str
+    count: int = 1
+    seed: int = 0
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a rule chose.
+
+    Attributes:
+        rule: as it was written.
+        words: the rule in words, with its numbers; where nothing was chosen, why.
+        rows: index labels of the case table, in the rule's order.
+        role: of each row, such as "worst 2", "FN" or "sex = F".
+    """
+
+    rule: str
+    words: str
+    rows: list[Any]
+    role: list[str]
+
+
+Run = Callable[[Pool, Asked], Selected]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A registered rule.
+
+    Attributes:
+        name: what people write.
+        chooses: what it chooses, in words.
+        run: from the cases and what was asked to what is chosen.
+        takes: what it may be told beside a number of cases.
+    """
+
+    name: str
+    chooses: str
+    run: Run
+    takes: Takes = ""
+
+    @property
+    def usage(self) -> str:
+        """How it is written."""
+        return {"": "{}:COUNT", "seed": "{}:COUNT:seed=N", "column": "{}:COLUMN:COUNT"}[self.takes].format(self.name)
+
+
+RULES: Registry[Rule] = Registry("selection rule")
+
+
+def rule(name: str, chooses: str, takes: Takes = "") -> Callable[[Run], Run]:
+    """Register a function as a rule; see :class:`Rule` for the arguments."""
+
+    def register(run: Run) -> Run:
+        RULES.add(name, Rule(name, chooses, run, takes))
+        return run
+
+    return register
+
+
+def select(cases: pd.DataFrame, rules: Sequence[str], heat: pd.DataFrame | None = None) -> list[Selected]:
+    """Choose cases by each rule, in the order given.
+
+    A rule is written ``NAME``, ``NAME:COUNT``, ``random:COUNT:seed=N`` or ``per-group:COLUMN:COUNT``; the count is 1 if not
+    given. A case is an image and a label (of classes: an image); where it has several maps, that of the first model, method and
+    layer stands for it, unless the rule compares models. Within a rule a case appears once, and equal ones go by the name of
+    their image. A rule that finds nothing chooses no row, and its words say why.
+
+    Args:
+        cases: rows of :func:`~camlucida.cases.case_table`, any choice of them.
+        rules: see :data:`RULES`.
+        heat: of :func:`~camlucida.cases.heat_table`, for the rules that look at it.
+
+    Raises:
+        UsageError: an unknown rule, a count that is none, something that the rule does not take, an unknown column, or no
+            ``heat`` where a rule needs it.
+    """
+    asked = [_parse(text) for text in rules]
+    pool = Pool(cases, heat)
+    return [found.run(pool, words) for found, words in asked]
+
+
+def _parse(text: str) -> tuple[Rule, Asked]:
+    name, *told = (part.strip() for part in text.split(":"))
+    found = RULES[name]
+    given: dict[str, Any] = {}
+    if found.takes == "column":
+        if not told or not told[0]:
+            raise UsageError(f"rule {text!r} names no column", f"write {found.usage}")
+        given["column"] = told.pop(0)
+    for part in told:
+        key, number = part.split("=", 1) if "=" in part else ("count", part)
+        if key not in ("count", found.takes) or key in given:
+            raise UsageError(f"rule {text!r}: {part!r} is not understood", f"write {found.usage}")
+        if not number.isdecimal() or (key == "count" and int(number) < 1):
+            raise UsageError(f"rule {text!r}: {part!r} is not a number of cases", f"write {found.usage}")
+        given[key] = int(number)
+    return found, Asked(text.strip(), **given)
+
+
+def nothing(asked: Asked, why: str) -> Selected:
+    """A rule that chose no row."""
+    return Selected(asked.text, why, [], [])
+
+
+def by_loss(pool: Pool, asked: Asked, order: Callable[[pd.Series], ArrayLike], words: str) -> Selected:
+    """The judged cases whose ``order`` (of their losses) is smallest; ``words`` follow the name of the loss's cases."""
+    judged = pool.judged()
+    if judged.empty:
+        return nothing(asked, pool.unjudged)
+    chosen = first(judged, order(judged["loss"]), asked.count)
+    said = f"{share(asked.count, len(judged))} {words}{pool.aside(judged, pool.candidates())}"
+    return Selected(asked.text, said, list(chosen.index), numbered(asked.text.partition(":")[0].strip(), len(chosen)))
+
+
+def typical(pool: Pool, asked: Asked, what: str, groups: Iterable[tuple[str, pd.DataFrame]], last: str = "") -> Selected:
+    """Of each group of judged cases those nearest to its median loss.
+
+    Args:
+        pool: the cases.
+        asked: how many of each group.
+        what: a group is, such as "true class".
+        groups: (name, rows); the name is the role.
+        last: a further clause.
+    """
+    known = [(name, rows) for name, rows in groups if len(rows)]
+    parts = [(name, first(rows, nearest(rows["loss"]), asked.count)) for name, rows in known]
+    every = pd.concat([rows for _, rows in known])
+    counts = ", ".join(f"{name} ({len(rows)})" for name, rows in known)
+    number = "the case" if asked.count == 1 else f"the {asked.count} cases"
+    said = f"of each {what} {number} nearest to its median {pool.loss}, of so many cases: {counts}{last}"
+    roles = [role for name, rows in parts for role in numbered(name, len(rows))]
+    rows = [index for _, rows in parts for index in rows.index]
+    return Selected(asked.text, said + pool.aside(every), rows, roles)
+
+
+def nearest(losses: pd.Series) -> ArrayLike:
+    """How far each is from their median."""
+    distance: ArrayLike = np.abs(losses - losses.median())
+    return distance

@@ -1,0 +1,24 @@
+"""Cases whose maps show next to nothing, which a picture scaled to its own maximum would hide."""
+
+import numpy as np
+
+from camlucida.cases.selection.base import Asked, Selected, nothing, rule
+from camlucida.cases.selection.pool import VOICE, Pool, first, numbered, share
+
+
+@rule("low-evidence", "the smallest peak of the positive map, over the median of the same model, method, layer and label")
+def low_evidence(pool: Pool, asked: Asked) -> Selected:
+    """Empty maps first. The median is over all maps of the case table, empty ones too."""
+    cases = pool.candidates(by_label=True)
+    if cases.empty:
+        return nothing(asked, pool.unjudged)
+    every = pool.cases
+    peak = every["high"].clip(lower=0).where(every["empty_reason"] == "", 0.0)
+    usual = peak.groupby([every[name] for name in (*VOICE, "target")], dropna=False).transform("median")
+    relative = np.where(peak > 0, peak / usual.where(usual > 0, np.nan), 0.0)
+    order = every.assign(_relative=relative).loc[cases.index, "_relative"].fillna(np.inf)
+    empty = int((order == 0).sum())
+    chosen = first(cases, order, asked.count)
+    what = "with the smallest peak of the positive map, as a share of the median of the same model, method, layer and target"
+    said = f"{share(asked.count, len(cases))} {what}; {empty} of the {len(cases)} have no positive heat at all{pool.aside(cases)}"
+    return Selected(asked.text, said, list(chosen.index), numbered("low evidence", len(chosen)))

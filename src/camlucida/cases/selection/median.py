@@ -1,0 +1,11 @@
+"""The cases in the middle: neither the best nor the worst."""
+
+from camlucida.cases.selection.base import Asked, Selected, by_loss, nearest, rule
+from camlucida.cases.selection.pool import Pool
+
+
+@rule("median", "the loss nearest to the median loss")
+def median(pool: Pool, asked: Asked) -> Selected:
+    """Nearest to the median loss first."""
+    middle = pool.judged()["loss"].median()
+    return by_loss(pool, asked, nearest, f"whose {pool.loss} is nearest to the median, {middle:.3g}")

@@ -1,0 +1,18 @@
+"""Cases by lot: what a reader would see who opened some without looking."""
+
+import numpy as np
+
+from camlucida.cases.selection.base import Asked, Selected, nothing, rule
+from camlucida.cases.selection.pool import Pool, first, numbered, share
+
+
+@rule("random", "drawn by lot, all alike; seed 0 unless another is given", takes="seed")
+def random(pool: Pool, asked: Asked) -> Selected:
+    """The first of a permutation of all cases, known truth or not, which were put in order of their names."""
+    cases = pool.candidates()
+    if cases.empty:
+        return nothing(asked, pool.unjudged)
+    named = first(cases, np.zeros(len(cases)), len(cases))
+    chosen = named.iloc[np.random.default_rng(asked.seed).permutation(len(named))[: asked.count]]
+    said = f"{share(asked.count, len(cases))} that were drawn at random with seed {asked.seed}{pool.aside(cases, ties=False)}"
+    return Selected(asked.text, said, list(chosen.index), numbered("random", len(chosen)))
