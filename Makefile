@@ -6,12 +6,12 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types bench clean
+.PHONY: demo test lint types system bench clean
 
 demo: .venv/.base
 	$(BIN)/camlucida demo --out demo
 
-test: lint types
+test: lint types system
 	$(BIN)/python -m pytest -n 2
 
 lint: .venv/.dev
@@ -20,6 +20,9 @@ lint: .venv/.dev
 
 types: .venv/.dev
 	$(BIN)/mypy
+
+system:
+	scripts/system_packages.sh
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/engine.py

@@ -29,7 +29,12 @@ def number(value: float | None, digits: int = 3) -> str:
 
 def render(template: str, path: Path, **values: Any) -> None:
     """Render ``templates/<template>`` with ``values`` to ``path``, whole or not at all."""
-    write_bytes(path, _environment().get_template(template).render(**values).encode())
+    write_bytes(path, page(template, **values).encode())
+
+
+def page(template: str, **values: Any) -> str:
+    """``templates/<template>`` with ``values``, all of them escaped."""
+    return _environment().get_template(template).render(**values)
 
 
 def write_index(
