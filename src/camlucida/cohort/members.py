@@ -67,8 +67,6 @@ def read_members(file: CohortFile, labels: Sequence[str]) -> Members:
             :func:`~camlucida.evaluation.cohort.read_cohort` refuses.
     """
     config, columns = file.config, file.config.columns
-    # The column of an output's true value, whose name the output often has, holds no flags.
-    labels = [label for label in labels if columns.value is None or fold(label) != fold(columns.value)]
     table = file.place(config.table) if config.table is not None else None
     for what, words, there in (("masks", config.masks, Path.is_dir), ("boxes", config.boxes, Path.is_file)):
         if words is not None and not there(file.place(words)):

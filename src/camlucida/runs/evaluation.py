@@ -10,6 +10,7 @@ from camlucida.cohort import read_config, read_members
 from camlucida.errors import UsageError
 from camlucida.evaluation.cohort import Cohort
 from camlucida.models import LoadedModel, load_model
+from camlucida.runs.plan import flagged
 from camlucida.runs.read import Run
 
 
@@ -47,7 +48,7 @@ def run_subjects(run: Run, device: str = "auto") -> Iterator[RunSubject]:
                 f"the weights of {described['name']} are not those of {run.folder.root} any more",
                 "run it again: camlucida run … --resume",
             )
-        members = read_members(file, model.card.labels)
+        members = read_members(file, flagged(model.card))
         done = {entry.image for entry in run.entries if entry.model == described["name"] and entry.state == "done"}
         items = tuple(member.item for member in members.members if member.item.id in done)
         waiting = len(members.members) - len(items)

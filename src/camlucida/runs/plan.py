@@ -9,7 +9,7 @@ from camlucida.cohort import CohortFile, Members, read_members
 from camlucida.cohort.config import ModelEntry
 from camlucida.errors import UsageError
 from camlucida.methods import METHODS
-from camlucida.models import LoadedModel, load_model
+from camlucida.models import Card, LoadedModel, load_model
 from camlucida.runs.compute import Worker
 from camlucida.runs.identity import Recipe, recipe
 from camlucida.runs.ledger import Key
@@ -61,12 +61,17 @@ def plan_models(file: CohortFile, loader: Loader) -> list[Plan]:
         made_by = recipe(model, explain.target, tuple(dict.fromkeys(explain.method)), tuple(dict.fromkeys(layers)))
         Worker(model, "", made_by).check()
         card = model.card.model_dump(mode="json")
-        plans.append(Plan(_name(entry, model), entry, card, made_by, read_members(file, model.card.labels)))
+        plans.append(Plan(_name(entry, model), entry, card, made_by, read_members(file, flagged(model.card))))
     names = [plan.name for plan in plans]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         raise UsageError(f"{file.path.name}: two models are called {twice[0]!r}", "give each of [[models]] a name of its own")
     return plans[::-1]
+
+
+def flagged(card: Card) -> tuple[str, ...]:
+    """Labels of which a table says that they are present or not: none of a regression."""
+    return () if card.task == "regression" else card.labels
 
 
 def _name(entry: ModelEntry, model: LoadedModel) -> str:
