@@ -11,6 +11,9 @@ import typer
 from camlucida.cli.common import SOME_FAILED, app, output_folder, print_table
 from camlucida.errors import UsageError
 
+HEADS = ("model", "metric", "label", "group", "estimate", "interval", "chance", "n", "patients", "positives")
+"""Of the printed table; :func:`figure_line` has its rows."""
+
 
 @app.command("evaluate-predictions")
 def evaluate_predictions_command(
@@ -55,14 +58,13 @@ def evaluate_predictions_command(
         print(f"error: {error}", file=sys.stderr)
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
-    heads = ("model", "metric", "label", "group", "estimate", "interval", "chance", "n", "patients", "positives")
-    print_table(heads, [_prediction_line(line) for line in found.figures.to_dict("records")])
+    print_table(HEADS, [figure_line(line) for line in found.figures.to_dict("records")])
     print("written: " + ", ".join(map(str, written)), file=sys.stderr)
     if found.errors:
         raise typer.Exit(SOME_FAILED)
 
 
-def _prediction_line(line: dict[Any, Any]) -> tuple[str, ...]:
+def figure_line(line: dict[Any, Any]) -> tuple[str, ...]:
     """A figure as cells of the printed table; blank for a number that does not exist."""
 
     def word(name: str, digits: str = ".4g") -> str:

@@ -1,0 +1,133 @@
+"""Is the evidence inside the mask? Shares of heat in marked regions beside their area, by group, patients resampled."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from camlucida.cohort.bootstrap import Floats, Sampling, by_patient, divide, numbered, sampled_sums
+from camlucida.metrics.statistics import MIN_POSITIVES, mean_interval
+
+NAN = float("nan")
+
+SIGNS = {"↑": "raises the value", "↓": "lowers the value"}
+"""Last sign of a target's name → what its heat does."""
+
+
+@dataclass(frozen=True)
+class EvidenceRow:
+    """Heat in the mask, of the images of a group that have a mask and heat of this sign.
+
+    Attributes:
+        heat: what it does to the value.
+        group: "everybody", ``|error| < 5``, ``sex=F``, …; or two of them with " minus " between.
+        images, patients: that are averaged.
+        share: mean share of the heat that lies in the mask; NaN for a difference.
+        area: mean share of the image that the mask covers: what a map that knows nothing scores; NaN for a difference.
+        excess: mean of share − area; of two groups the first's less the second's.
+        low, high, how: the interval of ``excess``; see :class:`~camlucida.metrics.statistics.Interval`.
+    """
+
+    heat: str
+    group: str
+    images: int
+    patients: int
+    share: float
+    area: float
+    excess: float
+    low: float
+    high: float
+    how: str
+
+
+COLUMNS = [field.name for field in fields(EvidenceRow)]
+Group = tuple[str, set[str]]
+"""A name, and the images in it."""
+
+
+def evidence_table(
+    cases: pd.DataFrame, heat: pd.DataFrame, groups: Sequence[Group], pairs: Sequence[tuple[Group, Group]]
+) -> pd.DataFrame:
+    """Of each sign of heat: everybody, then each group, then the difference of each pair; columns :data:`COLUMNS`.
+
+    Args:
+        cases: rows of :func:`~camlucida.cases.case_table`, of a regression.
+        heat: of :func:`~camlucida.cases.heat_table`, same index.
+        groups: sets of images.
+        pairs: of groups without a common image.
+    """
+    return pd.DataFrame([asdict(row) for row in _rows(cases, heat, groups, pairs)], columns=COLUMNS)
+
+
+def _rows(
+    cases: pd.DataFrame, heat: pd.DataFrame, groups: Sequence[Group], pairs: Sequence[tuple[Group, Group]]
+) -> Iterator[EvidenceRow]:
+    frame = cases[["image", "patient", "target"]].assign(share=heat["mask_share"], area=heat["mask_area"])
+    frame = frame[frame["share"].notna() & frame["area"].notna()]
+    for sign, words in SIGNS.items():
+        own = frame[frame["target"].str.endswith(sign)]
+        if own.empty:
+            continue
+        yield _group(words, "everybody", own)
+        for name, images in groups:
+            rows = own[own["image"].isin(images)]
+            if len(rows):
+                yield _group(words, name, rows)
+        for first, second in pairs:
+            found = _difference(words, own, first, second)
+            if found is not None:
+                yield found
+
+
+def _group(words: str, name: str, rows: pd.DataFrame) -> EvidenceRow:
+    excess = mean_interval(rows["share"] - rows["area"], rows["patient"].tolist())
+    share, area = float(rows["share"].mean()), float(rows["area"].mean())
+    bounds = (excess.estimate, excess.low, excess.high, excess.how)
+    return EvidenceRow(words, name, len(rows), rows["patient"].nunique(), share, area, *bounds)
+
+
+def _difference(words: str, rows: pd.DataFrame, first: Group, second: Group) -> EvidenceRow | None:
+    """Patients are resampled over both groups together, for a patient may have images in both."""
+    sampling = Sampling()
+    inside = [rows["image"].isin(images).to_numpy() for _, images in (first, second)]
+    kept = inside[0] | inside[1]
+    if not (inside[0].any() and inside[1].any()):
+        return None
+    excess = (rows["share"] - rows["area"]).to_numpy(np.float64)
+    columns = np.column_stack([part * weight for part in inside for weight in (np.ones_like(excess), excess)])[kept]
+    people = rows["patient"][kept]
+    index, patients = numbered(people.tolist())
+    sampled = sampled_sums(_of_means, by_patient(columns, index, patients), sampling)
+    fewest = min(rows["patient"][part].nunique() for part in inside)
+    low, high, how = sampled.interval((0,), sampling.level) if fewest >= MIN_POSITIVES else (NAN, NAN, "none")
+    name = f"{first[0]} minus {second[0]}"
+    return EvidenceRow(words, name, int(kept.sum()), patients, NAN, NAN, float(sampled.estimate[0]), low, high, how)
+
+
+def _of_means(totals: Floats) -> Floats:
+    """(r, 4) counts and sums of two groups → (r, 1) difference of their means."""
+    count, excess, other_count, other_excess = totals.T
+    return (divide(excess, count) - divide(other_excess, other_count))[:, None]
+
+
+def inside_words(cases: pd.DataFrame, heat: pd.DataFrame) -> str:
+    """What of one image's heat lies in its mask, in one sentence; "" where it is not measured.
+
+    Args:
+        cases: the image's maps.
+        heat: same index.
+    """
+    told = list(_told(zip(cases["target"], heat["mask_share"])))
+    area = heat["mask_area"].dropna()
+    if not told or area.empty:
+        return ""
+    return f"heat inside the mask: {' and '.join(told)}; the mask covers {area.iloc[0]:.1%} of the image, the share of chance"
+
+
+def _told(shares: Iterable[tuple[str, float]]) -> Iterator[str]:
+    for target, share in shares:
+        if share == share and target[-1] in SIGNS:
+            yield f"{share:.1%} of what {SIGNS[target[-1]]}"
