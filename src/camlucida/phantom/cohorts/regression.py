@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -17,12 +18,14 @@ from camlucida.phantom.cohorts.folders import (
     write_text,
 )
 from camlucida.phantom.cohorts.law import WRITTEN_SEEDS, heart_study
-from camlucida.phantom.study import cardiothoracic_ratio, expose, habitus
+from camlucida.phantom.study import Pose, Study, cardiothoracic_ratio, expose, habitus
 
 FIRST_SEED = WRITTEN_SEEDS.start + 2_000_000
 PATIENTS = 32
 TWICE = 4
 """Every so manieth patient comes twice."""
+FAR, FAR_ZOOM = (2, 7, 13, 19, 22, 27), 0.7
+"""Patients filmed from further away than any of the training's, and their magnification."""
 UNMASKED = ("heart_005", "heart_023")
 """Films without a mask, as real cohorts have them."""
 CARD = "heart_regressor"
@@ -36,22 +39,30 @@ model = "card.toml"
 [columns]
 id = "filename"
 value = "ctr"
-groups = ["habitus"]
+groups = ["habitus", "distance"]
 """
 
 README = """\
 One value a film: the cardiothoracic ratio in percent, largest width of the heart over the largest inner width of the rib cage,
 known from the anatomy that was drawn. Above 50 a heart counts as enlarged.
+{far} films were taken from further away than any that the network was trained on (distance: far); the ratio is the same from
+anywhere.
 
 Images/                          films, 256 x 256
 Masks/                           the heart of each film, under the same name, 255 inside; two are missing on purpose
-characteristics.xlsx             filename, patient, ctr (the true value), habitus (build: slim, medium, stout), marker
+characteristics.xlsx             filename, patient, ctr (the true value), habitus (build: slim, medium, stout), distance, marker
 outputs/run_1/best_model.pth     weights of a small network (state dict); layers backbone.layer1 to backbone.layer4
 card.toml                        what that network is, what goes in, and what was measured of it
 cohort.toml                      for camlucida run
 
 The evidence of a ratio is not the heart alone: it is the borders of the heart and of the chest.
 """
+
+
+def study_of(patient: int, visit: int) -> Study:
+    """What is on a film of the cohort."""
+    study = heart_study(FIRST_SEED + patient, visit)
+    return replace(study, pose=Pose(zoom=FAR_ZOOM)) if patient in FAR else study
 
 
 def write_regression(folder: str | Path) -> Path:
@@ -64,7 +75,7 @@ def write_regression(folder: str | Path) -> Path:
     rows = []
     visits = [(patient, visit) for patient in range(PATIENTS) for visit in range(2 if patient % TWICE == 0 else 1)]
     for number, (patient, visit) in enumerate(visits):
-        name, study = f"heart_{number:03d}", heart_study(FIRST_SEED + patient, visit)
+        name, study = f"heart_{number:03d}", study_of(patient, visit)
         film = expose(study, FILM_PX)
         write_film(folder / "Images" / f"{name}.png", film)
         if name not in UNMASKED:
@@ -75,6 +86,7 @@ def write_regression(folder: str | Path) -> Path:
                 "patient": f"P{patient:02d}",
                 "ctr": round(100 * cardiothoracic_ratio(study), 2),
                 "habitus": habitus(study.seed),
+                "distance": "far" if patient in FAR else "usual",
                 "marker": study.marker or "none",
             }
         )
@@ -83,5 +95,5 @@ def write_regression(folder: str | Path) -> Path:
     write_checkpoint(card, folder / "outputs" / "run_1" / "best_model.pth")
     write_text(folder / "card.toml", card_for(card, "outputs/run_1/best_model.pth"))
     write_text(folder / "cohort.toml", COHORT)
-    write_readme(folder, README)
+    write_readme(folder, README.format(far=len(FAR)))
     return folder
