@@ -118,6 +118,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "metrics": "metrics.md",
         "benchmark": "benchmark.md",
         "evaluate-predictions": "predictions.md",
+        "report": "report.md",
     }
     pages |= dict.fromkeys(("run", "runs", "show"), "runs.md")
     text = page(pages.get(command, "explain.md"))

@@ -15,6 +15,11 @@ from camlucida.cli import lists  # noqa: F401
 from camlucida.cli import evaluate  # noqa: F401
 from camlucida.cli import predictions  # noqa: F401
 from camlucida.cli import runs  # noqa: F401
+from camlucida.cli import report  # noqa: F401
+from camlucida.cli import compare  # noqa: F401
+from camlucida.cli import regression  # noqa: F401
+from camlucida.cli import ensemble  # noqa: F401
+from camlucida.cli import segmentation  # noqa: F401
 from camlucida.cli import benchmark  # noqa: F401
 from camlucida.cli import demo  # noqa: F401
 from camlucida.cli.common import SOME_FAILED, WRONG_REQUEST, app

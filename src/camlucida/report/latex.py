@@ -1,7 +1,8 @@
-"""A report as LaTeX: a document of its own, or a section for an article. It needs graphicx and booktabs; Chinese also CJKutf8."""
+"""A report as LaTeX: a document of its own, or a section for an article."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -9,9 +10,11 @@ from math import ceil
 from pathlib import Path
 from typing import Literal
 
-from camlucida.files import slug, write_bytes
+from camlucida.errors import UsageError
+from camlucida.files import write_bytes
 from camlucida.report.document import Document
 from camlucida.report.html import file_stem
+from camlucida.report.insert import root_of
 from camlucida.report.latex_text import LONG, escape, has_chinese, parts
 from camlucida.report.spoken import (
     Line,
@@ -65,19 +68,29 @@ def write_latex(document: Document, texts: Texts, folder: Path) -> Path:
     return path
 
 
-def section(document: Document, texts: Texts, folder: Path, name: str, figures: str) -> str:
+def section(document: Document, texts: Texts, folder: Path, name: str, tex: Path) -> str:
     """The report as a section of an article, for :func:`~camlucida.report.insert.insert_section`.
 
     Args:
         folder: the report's, in which the pictures are.
         name: of the section: its labels are ``NAME:figure-…`` and ``NAME:table-…``.
-        figures: ``folder`` as the article is to write it: empty, or with a slash at its end.
+        tex: the file for which it is.
+
+    Raises:
+        UsageError: LaTeX cannot take pictures from ``folder``, for its name.
     """
+    place = os.path.relpath(folder.absolute(), root_of(tex)).replace(os.sep, "/")
+    figures = "" if place == "." else f"{place}/"
+    odd = [sign for sign in figures if sign in '%#{}\\~"$^']
+    if odd:
+        raise UsageError(f"LaTeX takes no pictures from {place}: its name has {odd[0]!r}", "give a plain name by --out")
     report = speak(document, texts)
     lines = [
-        rf"\section{{{escape(report.title)}}}\label{{{slug(name)}}}",
+        r"% The preamble needs graphicx; with booktabs the tables look better; Chinese needs CJKutf8 or ctex.",
+        *(rf"\providecommand{{\{rule}}}{{\hline}}" for rule in ("toprule", "midrule", "bottomrule")),
+        rf"\section{{{escape(report.title)}}}\label{{{name}}}",
         *_notices(report),
-        *_sections(report, folder, figures, "subsection", slug(name)),
+        *_sections(report, folder, figures, "subsection", name),
     ]
     return "\n".join(_chinese(lines)) + "\n"
 
@@ -139,9 +152,15 @@ def _figure(figure: SpokenFigure, folder: Path, figures: str, name: str) -> list
         "figure",
         [
             rf"\includegraphics[{size}]{{{figures}{figure.stem}{suffix}}}",
-            rf"\caption{{{_said(figure.caption)}}}\label{{{name}:{figure.anchor}}}",
+            rf"\caption{{{_said(figure.caption)}}}\label{{{name}:{_label(figure)}}}",
         ],
     )
+
+
+def _label(block: SpokenTable | SpokenFigure) -> str:
+    """The anchor, or where TeX could not write it the number."""
+    kind = "table" if isinstance(block, SpokenTable) else "figure"
+    return block.anchor if block.anchor.isascii() else f"{kind}-{block.number}"
 
 
 def _table(table: SpokenTable, report: Spoken, name: str) -> Iterator[str]:
@@ -149,10 +168,10 @@ def _table(table: SpokenTable, report: Spoken, name: str) -> Iterator[str]:
     pages = list(_pages(table, layout))
     for i, rows in enumerate(pages):
         if i == 0:
-            caption = rf"\caption{{{_said(table.caption)}}}\label{{{name}:{table.anchor}}}"
+            caption = rf"\caption{{{_said(table.caption)}}}\label{{{name}:{_label(table)}}}"
         else:
             again, continued = escape(report.words["table"]), escape(report.words["continued"])
-            caption = rf"{again} \ref{{{name}:{table.anchor}}}, {continued}"
+            caption = rf"{again} \ref{{{name}:{_label(table)}}}, {continued}"
         note = [rf"\par\smallskip\footnotesize {escape(table.note)}"] if table.note and i == len(pages) - 1 else []
         yield from _here("table", [caption, r"\par\smallskip\footnotesize", *_tabular(table, rows, layout), *note])
 

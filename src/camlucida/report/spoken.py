@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from camlucida.files import slug, unique
-from camlucida.report.document import Block, Document, Estimate, Paragraph, Picture, Points, References, Section, Sentence, Table
+from camlucida.report.document import Block, Document, Estimate, Paragraph, Picture, Points, References, Sentence, Table
 from camlucida.report.document import Value as CellValue
 from camlucida.report.references import REFERENCES
 from camlucida.report.texts import Citation, Piece, Texts
@@ -108,26 +108,28 @@ def speak(document: Document, texts: Texts) -> Spoken:
     without rows, references where nothing is cited, a section of which nothing is left.
     """
     speaker = _Speaker(texts)
-    said = [(section, [speaker.block(block) for block in section.blocks]) for section in document.sections]
+    said = [(section.name, [speaker.block(block) for block in section.blocks if _holds(block)]) for section in document.sections]
     works = SpokenReferences(tuple(str(REFERENCES[key]) for key in speaker.cited))
-    if works.works and not any(isinstance(block, References) for section in document.sections for block in section.blocks):
-        said.append((Section("references", (References(),)), [works]))
+    if not any(isinstance(block, SpokenReferences) for _, blocks in said for block in blocks):
+        said.append(("references", [works]))
     sections = []
-    for section, blocks in said:
-        kept = tuple(_kept(works if isinstance(block, SpokenReferences) else block for block in blocks))
+    for name, blocks in said:
+        kept = [works if isinstance(block, SpokenReferences) else block for block in blocks]
+        kept = kept if works.works else [block for block in kept if block is not works]
         if kept:
-            sections.append(SpokenSection(section.name, texts.say(Sentence(f"sections.{section.name}")), kept))
+            sections.append(SpokenSection(name, texts.say(Sentence(f"sections.{name}")), tuple(kept)))
     words = {key.removeprefix("page."): text for key, text in texts.templates.items() if key.startswith("page.")}
     notices = (words["notice"], *((words["synthetic"],) if document.synthetic else ()))
     return Spoken(texts.language, texts.say(document.title), notices, tuple(sections), words)
 
 
-def _kept(blocks: Iterator[SpokenBlock]) -> Iterator[SpokenBlock]:
-    for block in blocks:
-        match block:
-            case SpokenTable(rows=()) | SpokenPoints(lines=()) | SpokenParagraph(line=()) | SpokenReferences(works=()):
-                continue
-        yield block
+def _holds(block: Block) -> bool:
+    match block:
+        case Paragraph(sentences) | Points(sentences):
+            return bool(sentences)
+        case Table():
+            return bool(block.rows)
+    return True
 
 
 @dataclass
@@ -156,7 +158,7 @@ class _Speaker:
                 return SpokenReferences(())
 
     def _table(self, table: Table) -> SpokenTable:
-        self.tables += bool(table.rows)
+        self.tables += 1
         caption = self._line(self.texts.pieces(table.caption))
         head = tuple(self._line(self.texts.pieces(cell)) for cell in table.head)
         if any(len(row) != len(head) for row in table.rows):

@@ -1,0 +1,61 @@
+"""``camlucida report``: what runs say, in words and figures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from camlucida.cli.common import SOME_FAILED, app, output_folder
+from camlucida.errors import UsageError
+
+
+@app.command("report")
+def report_command(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, reported together.")],
+    formats: Annotated[list[str] | None, typer.Option("--format", help="html, md, tex, pdf. Repeatable. Default: html.")] = None,
+    sections: Annotated[
+        list[str] | None, typer.Option(help="Only these, in this order, such as data,results. Repeatable. Default: all.")
+    ] = None,
+    language: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Folder. Default: report in the run; with several runs, report here.")
+    ] = None,
+    tex: Annotated[Path | None, typer.Option(help="LaTeX file: also put the report into it as a section.")] = None,
+) -> None:
+    """Report runs: every sentence from what was measured, with intervals and chance levels."""
+    from camlucida.report.build import build_report
+    from camlucida.report.formats import FORMATS
+    from camlucida.report.insert import insert_section, section_name
+    from camlucida.report.latex import section
+    from camlucida.report.texts import Texts
+    from camlucida.runs import Run
+
+    opened = [Run.open(run) for run in runs]
+    texts = Texts.load(language)
+    writers = [FORMATS[name] for name in _words(formats) or ["html"]]
+    folder = out or (opened[0].folder.root / "report" if len(opened) == 1 else Path("report"))
+    with output_folder(folder):
+        document = build_report(opened, folder, _words(sections))
+        for writer in writers:
+            print(writer(document, texts, folder))
+        if tex is not None:
+            name = section_name(list(dict.fromkeys(str(run.about["name"]) for run in opened)))
+            changed = insert_section(tex, name, section(document, texts, folder, name, tex))
+            print(f"{tex}: section {name} {'written' if changed else 'is as it was'}")
+    for failure in document.failures:
+        print(f"error: {failure}", file=sys.stderr)
+    if document.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _words(options: list[str] | None) -> list[str] | None:
+    """Repeated options, each of which may hold several words between commas; each word once."""
+    if options is None:
+        return None
+    words = [word.strip() for option in options for word in option.split(",")]
+    if not all(words):
+        raise UsageError(f"an empty word in {', '.join(options)!r}", "write the words with single commas between them")
+    return list(dict.fromkeys(words))
