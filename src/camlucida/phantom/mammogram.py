@@ -1,0 +1,249 @@
+"""Synthetic mammograms with a known breast density.
+
+A film is a Beer–Lambert projection of a compressed breast: fat, skin, pectoral muscle (MLO views) and fibroglandular tissue. The
+last lies where a random field behind the nipple exceeds a threshold, and the threshold is such that this part is a given SHARE of
+the breast's area. The share decides the density class 1 to 4 (BI-RADS a to d). Quantum noise, detector blur, a correction of the
+thin rim, and an S-shaped window make the picture.
+
+Twins: with one seed and view, another density moves the threshold alone, so the dense masks are nested; a view label is burned
+into the air and changes nothing else. The window does not follow the density. A right breast is a left one mirrored; the
+letters are not. SYNTHETIC; of no use in radiology.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from camlucida.errors import UsageError
+from camlucida.phantom.anatomy import Array
+from camlucida.phantom.breast import HEIGHT_CM, SHARES, Breast, Mask, Woman, draw_view, draw_woman, project
+from camlucida.phantom.generator import LARGEST, SMALLEST, stream
+from camlucida.phantom.marker import bitmap
+
+Laterality = Literal["L", "R"]
+ViewPosition = Literal["CC", "MLO"]
+
+DENSITIES = (1, 2, 3, 4)
+PREVALENCE = (0.2, 0.3, 0.3, 0.2)
+"""Of the classes among the phantom's patients; rarer extremes, as among women who are screened."""
+LATERALITIES: tuple[Laterality, ...] = ("L", "R")
+VIEWS: tuple[ViewPosition, ...] = ("CC", "MLO")
+WHITE = 4095
+"""Largest stored value: 12 bits."""
+MU_FAT, MU_GLAND, MU_MUSCLE, MU_SKIN = 0.45, 0.80, 0.80, 0.65
+"""Attenuation per cm at about 20 keV."""
+QUANTA_PER_CM2 = 2.5e7
+"""Quanta per cm² of film where nothing attenuates."""
+BLUR_CM = 0.05
+"""Standard deviation of the detector's Gaussian blur."""
+RIM = 0.75
+"""Share of the missing thickness at the breast's rim that the display makes up for, as mammography systems do."""
+LETTER_CM = 0.95
+"""Height of a burned-in letter."""
+
+
+@dataclass(frozen=True)
+class Mammogram:
+    """One synthetic mammogram and its truth.
+
+    Attributes:
+        image: (H, W) uint16 in [0, 4095], white where little passes; W is three quarters of H.
+        masks: (H, W) bool each: "breast" (within the skin, off the muscle), "dense" (where the field exceeds its threshold; thin
+            tissue at its border may not be seen), "muscle" (empty on a CC view), and "label" where letters are burned in.
+        density: 1 to 4, BI-RADS a to d.
+        share: dense area ÷ breast area.
+        laterality, view: of the breast, and of the projection.
+        seed: of the patient.
+    """
+
+    image: NDArray[np.uint16]
+    masks: dict[str, Mask]
+    density: int
+    share: float
+    laterality: Laterality
+    view: ViewPosition
+    seed: int
+
+
+class Examination(NamedTuple):
+    """A phantom patient as the packaged models and the bundled cohort have her: one breast, both VIEWS.
+
+    Attributes:
+        labelled: for each of VIEWS, whether the film bears its view label. It tells nothing of the density.
+    """
+
+    density: int
+    laterality: Laterality
+    labelled: tuple[bool, bool]
+
+
+class Exposure(NamedTuple):
+    """Quanta of a pixel where nothing attenuates; the window: attenuation at its two ends, and the S's slope."""
+
+    quanta: float
+    black: float
+    white: float
+    contrast: float
+
+
+class _Subject(NamedTuple):
+    woman: Woman
+    breast: Breast
+    exposure: Exposure
+    noise: Array
+
+
+def mammogram(
+    seed: int,
+    density: int = 2,
+    *,
+    laterality: Laterality = "L",
+    view: ViewPosition = "MLO",
+    view_label: str | None = None,
+    size: int = 384,
+) -> Mammogram:
+    """A synthetic mammogram with the exact place of its dense tissue.
+
+    Args:
+        seed: decides the patient, and with ``view`` the tissue, the noise and the window; ≥ 0.
+        density: class 1 to 4; where in its class the share lies is the patient's.
+        laterality: "L", or "R" for the mirrored film.
+        view: "CC", or "MLO" with the pectoral muscle.
+        view_label: letters burned in at the upper corner of the air, such as "R MLO"; None for none.
+        size: height in pixels, 64 to 1024; the width is three quarters of it.
+
+    Raises:
+        UsageError: a density, laterality, view or size out of range, or a letter without a shape.
+    """
+    _check(density, laterality, view, size)
+    woman, breast, exposure, noise = _subject(seed, view, size)
+    low, high = SHARES[density - 1]
+    dense, depth = _dense(breast, low + (high - low) * woman.place)
+    share = np.float32(woman.fill) * (1 - np.exp(-np.maximum(depth, 0) / np.float32(woman.edge)))
+    gland = (breast.whole - breast.skin) * share * np.clip(1 + np.float32(0.3) * breast.grain, 0, 1.6)
+    values = _develop(_attenuation(breast, gland), breast, exposure, noise)
+    masks = {"breast": breast.inside, "dense": dense, "muscle": breast.behind}
+    if laterality == "R":
+        values = values[:, ::-1]
+        masks = {name: mask[:, ::-1] for name, mask in masks.items()}
+    image = np.round(values).astype(np.uint16)
+    if view_label is not None:
+        letters = label_field(view_label, laterality, size)
+        masks["label"] = letters > 0
+        image = np.maximum(image, np.round(WHITE * letters).astype(np.uint16))
+    truth = float(masks["dense"].sum() / masks["breast"].sum())
+    return Mammogram(image, {name: mask.copy() for name, mask in masks.items()}, density, truth, laterality, view, seed)
+
+
+def examination(seed: int) -> Examination:
+    """What kind of patient a seed is, in the PREVALENCE of the classes."""
+    rng = stream(seed, 27)
+    density = int(rng.choice(DENSITIES, p=PREVALENCE))
+    side: Laterality = "L" if rng.random() < 0.5 else "R"
+    first, second = rng.random(2) < 0.5
+    return Examination(density, side, (bool(first), bool(second)))
+
+
+def _check(density: int, laterality: str, view: str, size: int) -> None:
+    for name, value, known in (
+        ("density", density, DENSITIES),
+        ("laterality", laterality, LATERALITIES),
+        ("view", view, VIEWS),
+    ):
+        if value not in known:
+            raise UsageError(f"{name}={value!r}", f"one of {', '.join(map(str, known))}")
+    if not SMALLEST <= size <= LARGEST:
+        raise UsageError(f"a film of {size} pixels", f"size is from {SMALLEST} to {LARGEST}")
+
+
+@lru_cache(maxsize=4)
+def _subject(seed: int, view: ViewPosition, size: int) -> _Subject:
+    """All that a seed and a view decide, at one film size."""
+    woman = draw_woman(stream(seed, 20))
+    number = VIEWS.index(view)
+    look = stream(seed, 21 + number)
+    breast = project(woman, draw_view(look, woman, view), look, size)
+    u = stream(seed, 23 + number).uniform
+    fat = MU_FAT * woman.thickness
+    span = (MU_GLAND - MU_FAT) * woman.thickness * u(0.65, 1.0)
+    black = fat - span * u(0.35, 0.65)
+    quanta = QUANTA_PER_CM2 * u(0.6, 1.6) * (HEIGHT_CM / size) ** 2
+    exposure = Exposure(quanta, black, fat + span * u(0.9, 1.3), u(3.6, 4.8))
+    noise = stream(seed, 25 + number).standard_normal(breast.whole.shape, dtype=np.float32)
+    return _Subject(woman, breast, exposure, noise)
+
+
+def _dense(breast: Breast, share: float) -> tuple[Mask, Array]:
+    """The dense pixels, as many as make up the share (to half a pixel), and the field above its threshold."""
+    values = np.sort(breast.field[breast.inside])[::-1]
+    count = min(max(1, round(share * len(values))), len(values) - 1)
+    depth = breast.field - values[count]
+    return breast.inside & (depth > 0), depth
+
+
+def _attenuation(breast: Breast, gland: Array) -> Array:
+    """Σ μᵢ·tᵢ along each ray. Dense tissue is no thicker than what the strands, skin and muscle leave."""
+    tissue = breast.whole - breast.skin
+    gland = np.where(breast.inside, np.minimum(np.maximum(gland, breast.fibres), tissue - breast.muscle), np.float32(0))
+    fat = tissue - gland - breast.muscle
+    within = np.float32(MU_FAT) * fat + np.float32(MU_GLAND) * gland + np.float32(MU_MUSCLE) * breast.muscle
+    total: Array = within + np.float32(MU_SKIN) * breast.skin
+    return total
+
+
+def _develop(attenuation: Array, breast: Breast, exposure: Exposure, noise: Array) -> Array:
+    """Attenuation → grey values in [0, WHITE]: counts, blur, logarithm, correction of the rim, window."""
+    expected = np.float32(exposure.quanta) * np.exp(-attenuation)
+    counts = np.maximum(expected + np.sqrt(expected) * noise, np.float32(1))
+    seen = ndimage.gaussian_filter(counts, BLUR_CM * len(counts) / HEIGHT_CM, mode="nearest", truncate=3.0)
+    measured = -np.log(seen / np.float32(exposure.quanta))
+    missing = np.where(breast.whole > 0, breast.whole.max() - breast.whole, np.float32(0))
+    x = (measured + np.float32(RIM * MU_FAT) * missing - np.float32(exposure.black)) / np.float32(exposure.white - exposure.black)
+    grey: Array = np.float32(WHITE) / (1 + np.exp(np.float32(-exposure.contrast) * (x - np.float32(0.5))))
+    return grey
+
+
+def label_field(text: str, laterality: Laterality, size: int) -> Array:
+    """Burned-in letters (H, W), 1 on a letter and 0 off it: in the upper corner away from the chest wall.
+
+    Raises:
+        UsageError: a letter without a shape, no text, or more letters than fit.
+    """
+    words = [bitmap(word) for word in text.split()] or [bitmap("")]
+    gap = np.zeros((7, 4), np.float32)
+    letters = np.hstack([part for word in words for part in (gap, word)][1:])
+    width = round(size * 3 / 4)
+    height = max(7, round(LETTER_CM * size / HEIGHT_CM))
+    long = round(height * letters.shape[1] / 7)
+    margin = round(0.6 * size / HEIGHT_CM)
+    if long + 2 * margin > width / 2:
+        raise UsageError(f"view label {text!r} is too long", "use letters such as R MLO")
+    drawn = np.asarray(Image.fromarray(letters).resize((long, height), Image.Resampling.BICUBIC), dtype=np.float32)
+    field = np.zeros((size, width), np.float32)
+    left = width - margin - long if laterality == "L" else margin
+    field[margin : margin + height, left : left + long] = np.clip(1.4 * drawn, 0, 1)
+    return field
+
+
+def generator_version() -> str:
+    """SHA-256 of the code that draws mammograms, without comments and docstrings: it changes when the films may."""
+    digest = hashlib.sha256()
+    for name in ("anatomy.py", "breast.py", "generator.py", "mammogram.py", "marker.py", "texture.py"):
+        tree = ast.parse((Path(__file__).parent / name).read_text("utf-8"))
+        digest.update(ast.unparse(_WithoutDocstrings().visit(tree)).encode())
+    return digest.hexdigest()
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
