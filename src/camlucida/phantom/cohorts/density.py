@@ -1,0 +1,259 @@
+"""The breast-density cohort: DICOM mammograms, a table, and the run folders of three seeds and three folds."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from torch import Tensor
+
+from camlucida.cohort.multiclass import confusion, evaluate_multiclass
+from camlucida.errors import UsageError
+from camlucida.files import write_bytes, write_json
+from camlucida.io.tables import write_table
+from camlucida.models import LoadedModel, load_model
+from camlucida.phantom import breast
+from camlucida.phantom.mammogram import DENSITIES, VIEWS, WHITE, Mammogram, examination, mammogram
+
+MODELS = Path(__file__).parents[1] / "density_models"
+FIRST_SEED = 600_000_000
+"""Of the cohort's patients, far from those that the packaged models were trained and measured on."""
+TURN = (1, 2, 3, 4, 2, 3, 1, 2, 3, 4)
+"""Density classes of the patients, in turn, so that a small cohort has every class in about the share of its training."""
+FOLDS = 3
+RUNS = {
+    "results_4": "seed42",
+    "results_5": "seed43",
+    "results_6": "seed44",
+    **{f"results_k3_seed42/fold_{fold}/results": f"fold{fold}" for fold in range(1, FOLDS + 1)},
+}
+"""Run folder → packaged model."""
+FEWEST = 2 * len(VIEWS) * FOLDS
+"""Films that give every fold two patients."""
+CLASSES = tuple(str(density) for density in DENSITIES)
+COMMENT = "SYNTHETIC phantom mammogram, no patient; research use only"
+
+
+@dataclass(frozen=True)
+class _Film:
+    """A film that was written: its name without suffix, and what metadata.csv says of it."""
+
+    image: str
+    accession: str
+    patient: str
+    density: int
+    laterality: str
+    view: str
+
+
+def density_cards() -> dict[str, Path]:
+    """Name → card of each packaged density model, sorted by name."""
+    return {path.stem: path for path in sorted(MODELS.glob("*.toml"))}
+
+
+def write_density(folder: Path, films: int = 60) -> Path:
+    """Write the cohort as a density pipeline leaves it; the same files, byte for byte, each time.
+
+    ``images/*.dcm``, two views a patient; ``metadata.csv``; ``results_4``, ``results_5``, ``results_6`` (seeds 42, 43, 44) and
+    ``results_k3_seed42/fold_1`` to ``fold_3``, under ``results``. A run has ``best_model.pth``, ``summary.json``,
+    ``val_predictions.csv`` and ``metrics/val_metrics.json``, computed here from the packaged weights on the films written. A
+    seed's run validates on all of them, a fold's on every third patient; no patient of the cohort was in any training.
+
+    Args:
+        folder: made where it is not there.
+        films: an even number of 12 or more.
+
+    Returns:
+        ``folder``.
+
+    Raises:
+        UsageError: another number of films.
+    """
+    if films < FEWEST or films % len(VIEWS):
+        raise UsageError(f"{films} films", f"give an even number, {FEWEST} or more")
+    folder = Path(folder)
+    written = [film for number in range(films // len(VIEWS)) for film in _write_patient(folder / "images", number)]
+    write_table(pd.DataFrame([_row(film) for film in written]), folder / "metadata.csv")
+    models = {name: load_model(MODELS / f"{name}.toml", device="cpu") for name in RUNS.values()}
+    read = next(iter(models.values())).read  # all have one input
+    inputs = torch.stack([read(folder / "images" / f"{film.image}.dcm").tensor for film in written])
+    for run, name in RUNS.items():
+        entry = _training()[name]
+        fold = entry["fold"]
+        rows = [at for at in range(films) if not fold or at // len(VIEWS) % FOLDS == fold - 1]
+        _write_run(folder, run, models[name], entry, [written[at] for at in rows], inputs[rows])
+    return folder
+
+
+@cache
+def _training() -> dict[str, Any]:
+    """What the training of the packaged models recorded."""
+    entries: dict[str, Any] = json.loads((MODELS / "training.json").read_text("utf-8"))
+    return entries
+
+
+# Films
+
+
+def _write_patient(images: Path, number: int) -> list[_Film]:
+    seed = FIRST_SEED + number
+    who = examination(seed)._replace(density=TURN[number % len(TURN)])
+    written = []
+    for view, labelled in zip(VIEWS, who.labelled, strict=True):
+        label = f"{who.laterality} {view}" if labelled else None
+        drawn = mammogram(seed, who.density, laterality=who.laterality, view=view, view_label=label)
+        film = _Film(
+            f"P{number + 1:03d}_{who.laterality}_{view}",
+            f"D{number + 1:06d}",
+            f"PHANTOM-{number + 1:03d}",
+            who.density,
+            who.laterality,
+            view,
+        )
+        write_bytes(images / f"{film.image}.dcm", dicom_bytes(drawn, film.patient, film.accession))
+        written.append(film)
+    return written
+
+
+def dicom_bytes(film: Mammogram, patient: str, accession: str) -> bytes:
+    """A mammogram as a DICOM file for presentation, 12 bits, marked as synthetic data."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
+    who = ["camlucida", patient]
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=[*who, film.laterality, film.view])
+    dataset.StudyInstanceUID = generate_uid(entropy_srcs=[*who, "study"])
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[*who, "series"])
+    dataset.ImageType = ["DERIVED", "PRIMARY"]
+    dataset.SyntheticData = "YES"
+    dataset.ImageComments = COMMENT
+    dataset.PatientID, dataset.PatientName, dataset.PatientSex, dataset.PatientBirthDate = patient, patient, "F", ""
+    dataset.AccessionNumber, dataset.StudyID, dataset.StudyDate, dataset.StudyTime = accession, accession, "", ""
+    dataset.ReferringPhysicianName, dataset.Manufacturer = "", "camlucida phantom"
+    dataset.SeriesNumber, dataset.InstanceNumber = 1, VIEWS.index(film.view) + 1
+    dataset.Modality, dataset.PresentationIntentType, dataset.BodyPartExamined = "MG", "FOR PRESENTATION", "BREAST"
+    dataset.Laterality = dataset.ImageLaterality = film.laterality
+    dataset.ViewPosition = film.view
+    towards = "A" if film.laterality == "L" else "P"
+    dataset.PatientOrientation = [towards, ("F" if film.view == "MLO" else "") + ("R" if film.laterality == "L" else "L")]
+    dataset.BurnedInAnnotation = "YES" if "label" in film.masks else "NO"
+    spacing = 10 * breast.HEIGHT_CM / len(film.image)
+    dataset.ImagerPixelSpacing = [spacing, spacing]
+    dataset.PixelIntensityRelationship, dataset.PixelIntensityRelationshipSign = "LOG", -1
+    dataset.PresentationLUTShape, dataset.LossyImageCompression = "IDENTITY", "00"
+    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
+    dataset.WindowCenter, dataset.WindowWidth = (WHITE + 1) / 2, WHITE + 1
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = 1, "MONOCHROME2", 0
+    dataset.Rows, dataset.Columns = film.image.shape
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.PixelData = film.image.astype("<u2").tobytes()
+    buffer = BytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def _row(film: _Film) -> dict[str, object]:
+    return {
+        "image": f"{film.image}.dcm",
+        "AccessionNumber": film.accession,
+        "patient": film.patient,
+        "density": film.density,
+        "laterality": film.laterality,
+        "view": film.view,
+    }
+
+
+# Runs
+
+
+def _write_run(
+    folder: Path, name: str, model: LoadedModel, entry: Mapping[str, Any], films: Sequence[_Film], inputs: Tensor
+) -> None:
+    """One run folder: weights, summary, predictions on ``inputs`` (N, 1, H, W), and what they amount to."""
+    run = folder / name
+    buffer = BytesIO()
+    torch.save(model.module.state_dict(), buffer)
+    write_bytes(run / "best_model.pth", buffer.getvalue())
+    write_json(run / "summary.json", _summary(folder, run, model, entry, len(films)))
+    with torch.inference_mode():
+        probabilities = model.module(inputs).softmax(1).double()
+    predicted = (probabilities.argmax(1) + 1).tolist()
+    frame = pd.DataFrame(
+        {
+            "filename": [f"{film.image}.dcm" for film in films],
+            "path": [_seen_from(run, folder / "images" / f"{film.image}.dcm") for film in films],
+            "patient": [film.patient for film in films],
+            "y_true": [film.density for film in films],
+            "y_pred": predicted,
+            **{f"prob_{label}": probabilities[:, k].numpy() for k, label in enumerate(CLASSES)},
+        }
+    )
+    write_table(frame, run / "val_predictions.csv")
+    write_json(run / "metrics" / "val_metrics.json", val_metrics(frame))
+
+
+def val_metrics(frame: pd.DataFrame) -> dict[str, Any]:
+    """Accuracy, balanced accuracy, quadratic kappa (null where undefined) and the confusion matrix, truth down.
+
+    Args:
+        frame: columns patient, y_true, y_pred.
+    """
+    told = pd.DataFrame(
+        {"patient": frame["patient"], "truth": frame["y_true"].astype(str), "predicted": frame["y_pred"].astype(str)}
+    )
+    found = {row.metric: row.estimate for row in evaluate_multiclass(told, CLASSES) if not row.label}
+    figures = {
+        "accuracy": found["accuracy"],
+        "balanced_accuracy": found["balanced_accuracy"],
+        "kappa_quadratic": found["quadratic_kappa"],
+        "macro_f1": found["macro_f1"],
+    }
+    return {
+        "n": len(frame),
+        **{name: value if value == value else None for name, value in figures.items()},
+        "classes": [int(label) for label in CLASSES],
+        "confusion_matrix": confusion(told, CLASSES).tolist(),
+    }
+
+
+def _summary(folder: Path, run: Path, model: LoadedModel, entry: Mapping[str, Any], films: int) -> dict[str, Any]:
+    """What a training script leaves of itself; paths as seen from the run's folder."""
+    fold = entry["fold"]
+    share = f"every third patient of the cohort (fold {fold})" if fold else "all patients of the cohort"
+    return {
+        "synthetic": True,
+        "description": model.card.description,
+        "arch": entry["factory"],
+        "factory": model.card.factory,
+        "num_classes": len(CLASSES),
+        "classes": [int(label) for label in CLASSES],
+        "img_size": model.card.input.height_width[0],
+        "input": model.card.input.model_dump(exclude_none=True),
+        "seed": entry["seed"],
+        "fold": fold,
+        "folds": FOLDS if fold else None,
+        "hyperparameters": {key: entry[key] for key in ("epochs", "batch", "learning_rate", "weight_decay")},
+        "optimizer": "AdamW, one cosine cycle, last weights",
+        "train_films": entry["train_films"],
+        "train_patients": entry["train_patients"],
+        "view_label_in_training": entry["view_label"],
+        "commit": f"generator {entry['generator_sha256']}",
+        "data": {"metadata": _seen_from(run, folder / "metadata.csv"), "images": _seen_from(run, folder / "images")},
+        "validation": f"{films} films, {share}; none of them was in any training",
+    }
+
+
+def _seen_from(run: Path, path: Path) -> str:
+    return Path(os.path.relpath(path, run)).as_posix()
