@@ -97,7 +97,7 @@ def _with_section(data: bytes, name: str, body: str, tex: Path) -> bytes:
     if name in places:
         start, stop = places[name]
         return data[:start] + text + data[stop:]
-    at = _before_the_end(data, lines)
+    at = _before_the_end(data, lines, list(places.values()))
     ahead = end if at and data[at - 1 : at] not in b"\r\n" else b""
     begin, finish = (f"% camlucida:{word} {name}".encode() + end for word in ("begin", "end"))
     return data[:at] + ahead + begin + text + finish + data[at:]
@@ -156,11 +156,11 @@ def _blocks(lines: Sequence[tuple[int, int, bytes]], tex: Path) -> dict[str, tup
     return found
 
 
-def _before_the_end(data: bytes, lines: Sequence[tuple[int, int, bytes]]) -> int:
-    r"""Where ``\end{document}`` stands: its line, if nothing stands before it there."""
+def _before_the_end(data: bytes, lines: Sequence[tuple[int, int, bytes]], blocks: Sequence[tuple[int, int]]) -> int:
+    r"""Where ``\end{document}`` stands outside all blocks: its line, if nothing stands before it there."""
     for _, offset, line in lines:
         end = _END.search(_code(line))
-        if end:
+        if end and not any(start <= offset < stop for start, stop in blocks):
             return offset + (end.start() if line[: end.start()].strip() else 0)
     return len(data)
 
