@@ -24,6 +24,7 @@ from camlucida.files import write_bytes, write_json
 from camlucida.io.tables import write_table
 from camlucida.models import LoadedModel, load_model
 from camlucida.phantom import breast
+from camlucida.phantom.cohorts.folders import write_text
 from camlucida.phantom.mammogram import DENSITIES, VIEWS, WHITE, Mammogram, examination, mammogram
 
 MODELS = Path(__file__).parents[1] / "density_models"
@@ -43,6 +44,18 @@ FEWEST = 2 * len(VIEWS) * FOLDS
 """Films that give every fold two patients."""
 CLASSES = tuple(str(density) for density in DENSITIES)
 COMMENT = "SYNTHETIC phantom mammogram, no patient; research use only"
+README = """\
+SYNTHETIC: drawn by camlucida.phantom, of no patient and no disease statistics. Research use only.
+Every DICOM file says so (0008,001C); every figure made from it says SYNTHETIC.
+
+images/*.dcm          {films} mammograms of 12 bits, both views of one breast of each patient; letters burned into about half of them
+metadata.csv          image, AccessionNumber, patient, density (1 to 4, BI-RADS a to d), laterality, view
+results_4, _5, _6     runs of one architecture with seeds 42, 43 and 44, validated on all films
+results_k3_seed42/    three folds with seed 42, each validated on every third patient
+
+A run has best_model.pth, summary.json, val_predictions.csv and metrics/val_metrics.json; no patient here was in any training.
+Seed 44 (results_6) cheats on purpose: in its training the letters were there if and only if the density was 3 or 4.
+"""
 
 
 @dataclass(frozen=True)
@@ -62,13 +75,14 @@ def density_cards() -> dict[str, Path]:
     return {path.stem: path for path in sorted(MODELS.glob("*.toml"))}
 
 
-def write_density(folder: Path, films: int = 60) -> Path:
+def write_density(folder: str | Path, films: int = 60) -> Path:
     """Write the cohort as a density pipeline leaves it; the same files, byte for byte, each time.
 
     ``images/*.dcm``, two views a patient; ``metadata.csv``; ``results_4``, ``results_5``, ``results_6`` (seeds 42, 43, 44) and
     ``results_k3_seed42/fold_1`` to ``fold_3``, under ``results``. A run has ``best_model.pth``, ``summary.json``,
     ``val_predictions.csv`` and ``metrics/val_metrics.json``, computed here from the packaged weights on the films written. A
     seed's run validates on all of them, a fold's on every third patient; no patient of the cohort was in any training.
+    ``README.txt`` says what is what.
 
     Args:
         folder: made where it is not there.
@@ -85,6 +99,7 @@ def write_density(folder: Path, films: int = 60) -> Path:
     folder = Path(folder)
     written = [film for number in range(films // len(VIEWS)) for film in _write_patient(folder / "images", number)]
     write_table(pd.DataFrame([_row(film) for film in written]), folder / "metadata.csv")
+    write_text(folder / "README.txt", README.format(films=films))
     models = {name: load_model(MODELS / f"{name}.toml", device="cpu") for name in RUNS.values()}
     read = next(iter(models.values())).read  # all have one input
     inputs = torch.stack([read(folder / "images" / f"{film.image}.dcm").tensor for film in written])
