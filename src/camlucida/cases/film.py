@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, TypeVar
@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
+from scipy import sparse
 
 from camlucida.errors import ImageError
 from camlucida.evaluation.placed import artefact_places
@@ -18,6 +19,7 @@ from camlucida.io import read_image
 from camlucida.metrics.annotations import Floats
 from camlucida.metrics.artefacts import border_region
 from camlucida.metrics.ceiling import coverage
+from camlucida.ops import resize
 
 T = TypeVar("T")
 
@@ -71,6 +73,16 @@ class Film:
         places = {name: mask.astype(np.float64) for name, mask in (*masks.items(), ("artefact", artefact))}
         return str(image.source["sha256"]), places
 
+    def carriers(self, geometry: Geometry, grid: Sequence[int]) -> tuple[Floats, Floats]:
+        """(h, rows) and (w, columns): ``down @ cells @ across.T`` is a map of this grid on the image, as
+        ``Explanation.on_original`` carries it. The way there is linear, an axis at a time."""
+
+        def ask() -> tuple[Floats, Floats]:
+            down, across = (_carrier(geometry, axis, cells) for axis, cells in enumerate(grid))
+            return down, across
+
+        return self.once((geometry, *grid), ask)
+
     def seen(self, geometry: Geometry) -> Floats:
         """(h, w) of a geometry of :func:`on_film`: 1 where the model saw the image, 0 where it was cropped away."""
 
@@ -97,21 +109,32 @@ def on_film(geometry: Geometry) -> Geometry:
 def shrink(values: ArrayLike, size: tuple[int, int]) -> Floats:
     """(H, W) → (h, w) by exact area averaging; of a mask, the share of each new pixel that it covers."""
     array = np.asarray(values, np.float64)
-    for axis, count in enumerate(size):
-        length = array.shape[axis]
-        if count == length:
-            continue
-        total = np.insert(np.cumsum(array, axis), 0, 0, axis)
-        edges = np.linspace(0, length, count + 1)
-        low = np.minimum(edges.astype(int), length - 1)
-        part = (edges - low)[:, None] if axis == 0 else edges - low
-        at = total.take(low, axis) * (1 - part) + total.take(low + 1, axis) * part
-        array = np.diff(at, axis=axis) * (count / length)
-    return array
+    if array.shape == tuple(size):
+        return array
+    down, across = (_averaging(old, new) for old, new in zip(array.shape, size))
+    return np.asarray((across @ (down @ array).T).T)
+
+
+def _averaging(old: int, new: int) -> sparse.csr_array:
+    """(new, old): how much of each new pixel each old one is."""
+    edges = np.linspace(0, old, new + 1)
+    reach = np.arange(int(np.ceil(old / new)) + 1)
+    place = edges[:-1, None].astype(int) + reach
+    cover = np.clip(np.minimum(place + 1, edges[1:, None]) - np.maximum(place, edges[:-1, None]), 0, None) * (new / old)
+    rows, columns = np.repeat(np.arange(new), len(reach)), np.minimum(place, old - 1).reshape(-1)
+    return sparse.csr_array((cover.reshape(-1), (rows, columns)), shape=(new, old))
+
+
+def _carrier(geometry: Geometry, axis: int, cells: int) -> Floats:
+    """(n, cells) of one axis."""
+    axes = (geometry.original, geometry.model, geometry.scale, geometry.offset)
+    line = Geometry(*((values[axis],) for values in axes))  # type: ignore[arg-type]
+    return line.map_to_original(resize(torch.eye(cells, dtype=torch.float64), line.model)).numpy().T
 
 
 def _fixed(size: tuple[int, int]) -> dict[str, Floats]:
     """The places that depend on the size alone."""
-    centre = (1 - np.sqrt(0.5)) / 2
-    inner = [coverage(np.array([centre, 1 - centre]) * n, n)[0] * n * (1 - 2 * centre) for n in size]
+    margin = (1 - np.sqrt(0.5)) / 2
+    share = [coverage(np.array([margin, 1 - margin]) * n, n)[0] * n * (1 - 2 * margin) for n in size]
+    inner = [np.minimum(rows, 1) for rows in share]  # of each row and column, the part inside; 1 but for rounding
     return {"border": border_region(size).astype(np.float64), "periphery": 1 - np.outer(*inner)}

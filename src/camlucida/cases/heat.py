@@ -6,7 +6,7 @@ would score there: the region's area, of what the model saw of the image. No mod
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,9 +17,8 @@ from camlucida.cases.film import Film, on_film, reduced, shrink
 from camlucida.cases.marks import Marks
 from camlucida.geometry import Geometry
 from camlucida.metrics import METRICS, localisation
-from camlucida.metrics.annotations import Floats, Mask, from_boxes
-from camlucida.metrics.ceiling import best_map
-from camlucida.ops import resize
+from camlucida.metrics.annotations import Floats, Mask
+from camlucida.metrics.ceiling import area_average
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
 
@@ -65,8 +64,7 @@ def heat_table(runs: Sequence[Run], cases: pd.DataFrame, progress: Callable[...,
     report = progress or (lambda done=0, total=None: None)
     report(0, total=len(cases))
     problems: list[str] = []
-    stored = [run.explanations() for run in runs]
-    marks = {key: Marks(runs[key[0]], labels, task, problems) for key, labels, task in _models(runs, cases)}
+    stored, marks = [run.explanations() for run in runs], _marks(runs, cases, problems)
     rows: dict[Any, dict[str, float]] = {}
     for path, of_image in cases.groupby("path", sort=False):
         film = Film(str(path))
@@ -81,69 +79,91 @@ def heat_table(runs: Sequence[Run], cases: pd.DataFrame, progress: Callable[...,
     return table
 
 
-def _models(runs: Sequence[Run], cases: pd.DataFrame) -> Iterator[tuple[tuple[int, str], list[str], str]]:
-    """((run, model), its labels, its task)."""
-    for place in dict.fromkeys(cases["run"]):
-        said = runs[place].query("SELECT model, label, task FROM predictions ORDER BY position, row")
+def _marks(runs: Sequence[Run], cases: pd.DataFrame, problems: list[str]) -> dict[tuple[int, str], Marks]:
+    """(run, model) → its marks; models that share them have the same, so that a mask is read once."""
+    kept: dict[Hashable, Marks] = {}
+    found = {}
+    for place in dict.fromkeys(map(int, cases["run"])):
+        run = runs[place]
+        said = run.query("SELECT model, label, task FROM predictions ORDER BY position, row")
         for model, rows in said.groupby("model", sort=False):
-            yield (int(place), str(model)), list(dict.fromkeys(rows["label"])), str(rows["task"].iloc[0])
+            labels, task = tuple(dict.fromkeys(rows["label"])), str(rows["task"].iloc[0])
+            key = run.about["masks"], run.about["boxes"], labels, task
+            if key not in kept:
+                kept[key] = Marks(run, labels, task, problems)
+            found[place, str(model)] = kept[key]
+    return found
 
 
 def _measured(raw: Tensor, row: Mapping[str, Any], case: Mapping[str, Any], film: Film, marks: Marks) -> dict[str, float]:
-    cells = raw.relu() if row["relu"] else raw
-    positive, magnitude = cells.clamp(min=0).double().numpy(), raw.double().abs()
+    cells = (raw.relu() if row["relu"] else raw).double().numpy()
+    positive, magnitude = np.maximum(cells, 0), raw.double().abs()
     found = {name: METRICS[metric].run(positive) if positive.any() else NAN for name, metric in NATIVE.items()}
     total = float(magnitude.sum())
     found["negative_share"] = float(magnitude[raw < 0].sum()) / total if total else NAN
     if raw.ndim == 2:
         geometry = on_film(stored_geometry(row))
-        heat = geometry.map_to_original(resize(cells[None], geometry.model))[0].double().numpy()
-        found |= _Carried(heat, geometry, film).shares(row, case, marks)
+        found |= _Carried(cells, geometry, film).shares(row["image_sha256"], tuple(map(int, row["original"])), case, marks)
     return found
 
 
 class _Carried:
-    """A map on the pixels of its image, (h, w), and what the model saw of them."""
+    """A map on the pixels of its image, (h, w), and what the model saw of them.
 
-    def __init__(self, heat: Floats, geometry: Geometry, film: Film) -> None:
-        self._heat, self._geometry, self._film = heat, geometry, film
-        self._positive = np.maximum(heat, 0)
-        self._total, self._seen = float(self._positive.sum()), film.seen(geometry)
+    Args:
+        cells: (rows, columns) of the map's own grid, after the method's ReLU.
+        geometry: of :func:`~camlucida.cases.film.on_film`.
+        film: the image.
+    """
 
-    def shares(self, row: Mapping[str, Any], case: Mapping[str, Any], marks: Marks) -> dict[str, float]:
+    def __init__(self, cells: Floats, geometry: Geometry, film: Film) -> None:
+        self._grid, self._geometry, self._film = cells.shape, geometry, film
+        down, across = film.carriers(geometry, cells.shape)
+        self._heat = down @ cells @ across.T
+        self._positive = np.maximum(self._heat, 0)
+        self._total = float(self._positive.sum())
+
+    def shares(self, sha256: str, original: Sequence[int], case: Mapping[str, Any], marks: Marks) -> dict[str, float]:
         """Every column that is not measured on the map's own grid."""
-        film, original = self._film, (int(row["original"][0]), int(row["original"][1]))
-        of_model = case["run"], case["model"], case["label"]
-        mask = film.once(("mask", *of_model), lambda: _small(marks.mask(case, case["label"], original)))
-        box = film.once(("box", *of_model), lambda: _small(_filled(marks, case, original)))
-        regions = film.places(row["image_sha256"], original) | {"mask": mask, "box": box}
+        height, width = original
+        film, key, label = self._film, (id(marks), case["mask"], case["box"], case["label"]), case["label"]
+        mask = film.once(("mask", key), lambda: _small(marks.mask(case, label, (height, width))))
+        box = film.once(("box", key), lambda: _small(marks.boxed(case, label, (height, width))))
+        places = film.places(sha256, (height, width))
         found = {}
-        for name in ("border", "text", "outside", "artefact", "mask", "box"):
-            found[f"{name}_share"], found[f"{name}_area"] = self._share(regions.get(name))
-        found["peripheral"], found["peripheral_chance"] = self._share(regions["periphery"])
+        for name in ("border", "text", "outside", "artefact", "periphery"):
+            found[f"{name}_share"], found[f"{name}_area"] = self.share(places.get(name), (name, sha256))
+        found["peripheral"], found["peripheral_chance"] = found.pop("periphery_share"), found.pop("periphery_area")
+        for name, marked in (("mask", mask), ("box", box)):
+            found[f"{name}_share"], found[f"{name}_area"] = self.share(marked, (name, key))
         if mask is not None and mask.any():
-            found |= self._against(mask, tuple(row["grid"]), of_model)
+            found |= self._against(mask, key)
         if self._total:
             for axis, name in enumerate(("centre_y", "centre_x")):
                 length = self._heat.shape[axis]
                 found[name] = float(self._positive.sum(1 - axis) @ (np.arange(length) + 0.5) / length / self._total)
         return found
 
-    def _share(self, region: Floats | None) -> tuple[float, float]:
-        """Share of the heat in a region, and the region's share of what the model saw."""
-        if region is None or not region.any():
+    def share(self, region: Floats | None, key: Hashable) -> tuple[float, float]:
+        """Share of the heat in a region, and the region's share of what the model saw, kept under ``key``."""
+        if region is None:
             return NAN, NAN
-        share = float(np.vdot(self._positive, region)) / self._total if self._total else NAN
-        seen = float(self._seen.sum())
-        return share, float(np.vdot(self._seen, region)) / seen if seen else NAN
+        area = self._film.once(("area", self._geometry, key), lambda: self._area(region))
+        known = self._total and not np.isnan(area)
+        return float(np.vdot(self._positive, region)) / self._total if known else NAN, area
 
-    def _against(self, mask: Floats, grid: Sequence[int], of_model: tuple[Any, ...]) -> dict[str, float]:
+    def _area(self, region: Floats) -> float:
+        seen = self._film.seen(self._geometry)
+        return float(np.vdot(seen, region) / seen.sum()) if region.any() and seen.any() else NAN
+
+    def _against(self, mask: Floats, key: Hashable) -> dict[str, float]:
         half = mask >= 0.5
 
         def ceiling() -> float:
-            return _Carried(best_map(half, grid, self._geometry), self._geometry, self._film)._share(mask)[0]
+            best = _Carried(area_average(half, self._grid, self._geometry), self._geometry, self._film)
+            return best.share(mask, ("mask", key))[0]
 
-        found = {"mask_ceiling": self._film.once(("ceiling", tuple(grid), self._geometry, *of_model), ceiling)}
+        found = {"mask_ceiling": self._film.once(("ceiling", self._grid, self._geometry, key), ceiling)}
         if self._total:
             found["mask_hit"] = localisation.hit(self._heat, half)
             found["mask_ap"] = localisation.average_precision(self._heat, half)
@@ -156,8 +176,3 @@ def _plain(row: pd.Series) -> dict[str, Any]:
 
 def _small(mask: Mask | None) -> Floats | None:
     return None if mask is None else shrink(mask, reduced((mask.shape[0], mask.shape[1])))
-
-
-def _filled(marks: Marks, case: Mapping[str, Any], size: tuple[int, int]) -> Mask | None:
-    boxes = marks.boxes(case, case["label"], size)
-    return None if boxes is None else from_boxes(boxes, size)

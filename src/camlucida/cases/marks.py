@@ -7,10 +7,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from camlucida.errors import CamlucidaError
+from numpy.typing import ArrayLike
+
+from camlucida.errors import CamlucidaError, ImageError
 from camlucida.evaluation.truth import Truth, read_truth
 from camlucida.io.masks import read_mask
-from camlucida.metrics.annotations import Floats, Mask, as_boxes
+from camlucida.metrics.annotations import Mask, from_boxes
 from camlucida.runs import Run
 
 T = TypeVar("T")
@@ -55,15 +57,14 @@ class Marks:
             return self._tried(partial(read_mask, Path(file), f"mask {file}", size))
         return self._tried(partial(self._masks.mask, image, path, "", size))
 
-    def boxes(self, case: Mapping[str, Any], label: str, size: Size) -> Floats | None:
-        """(N, 4) x, y, width, height in original pixels: the table's of this label, or that name none, else the cohort's box."""
+    def boxed(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
+        """(H, W), filled: the boxes of this label in the table, else those that name none, else the cohort's box."""
         image, path = str(case["image"]), str(case["path"])
         for name in (label, ""):
             found = self._tried(partial(self._boxes.given_boxes, image, path, name, size))
             if found is not None:
-                return found
-        box = case["box"]
-        return self._tried(partial(as_boxes, [list(box)])) if box is not None else None
+                return self._tried(partial(_filled, image, found, size))
+        return self._tried(partial(_filled, image, [case["box"]], size)) if case["box"] is not None else None
 
     def _shared(self, label: str) -> bool:
         return self._task != "segmentation" or [label] == list(self._labels[len(self._labels) > 1 :])
@@ -82,3 +83,10 @@ class Marks:
             if str(error) not in self._problems:
                 self._problems.append(str(error))
             return None
+
+
+def _filled(image: str, boxes: ArrayLike, size: Size) -> Mask:
+    try:
+        return from_boxes(boxes, size)
+    except CamlucidaError as error:
+        raise ImageError(f"{image}: {error.what}", error.fix) from error

@@ -118,8 +118,12 @@ def roc_auc(values: ArrayLike, truth: ArrayLike) -> float:
 def average_precision(values: ArrayLike, truth: ArrayLike) -> float:
     """Σ_n (R_n − R_{n−1}) P_n over the distinct values of the map, hottest first."""
     heat, mask = as_pair(values, truth)
-    found, taken = _curve(heat, mask)
-    return float((np.diff(found, prepend=0) / found[-1]) @ (found / taken)) if found[-1] else NAN
+    levels, counts = np.unique(heat[mask], return_counts=True)  # recall grows at these alone; a plain sort counts the rest
+    if not len(levels):
+        return NAN
+    taken = heat.size - np.searchsorted(np.sort(heat, axis=None), levels)
+    found = counts[::-1].cumsum()[::-1]
+    return float(counts @ (found / taken) / found[0])
 
 
 @_measured("average_precision_lift", "Average precision over area", "1", "Average precision ÷ its chance level", None)
