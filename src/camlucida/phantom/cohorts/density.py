@@ -48,7 +48,7 @@ README = """\
 SYNTHETIC: drawn by camlucida.phantom, of no patient and no disease statistics. Research use only.
 Every DICOM file says so (0008,001C); every figure made from it says SYNTHETIC.
 
-images/*.dcm          {films} mammograms of 12 bits, both views of one breast of each patient; letters burned into about half of them
+images/*.dcm          {films} mammograms of 12 bits, both views of one breast of each patient; about half bear burned-in letters
 metadata.csv          image, AccessionNumber, patient, density (1 to 4, BI-RADS a to d), laterality, view
 results_4, _5, _6     runs of one architecture with seeds 42, 43 and 44, validated on all films
 results_k3_seed42/    three folds with seed 42, each validated on every third patient
