@@ -28,21 +28,27 @@ def report_command(
     """Report runs: every sentence from what was measured, with intervals and chance levels."""
     from camlucida.report.build import build_report
     from camlucida.report.formats import FORMATS
-    from camlucida.report.insert import insert_section, section_name
+    from camlucida.report.insert import check_insertable, insert_section, section_name
     from camlucida.report.latex import section
+    from camlucida.report.pdf import installed
     from camlucida.report.texts import Texts
     from camlucida.runs import Run
 
     opened = [Run.open(run) for run in runs]
     texts = Texts.load(language)
-    writers = [FORMATS[name] for name in _words(formats) or ["html"]]
+    names = _words(formats) or ["html"]
+    writers = [FORMATS[name] for name in names]
+    name = section_name(list(dict.fromkeys(str(run.about["name"]) for run in opened)))
+    if "pdf" in names:  # what is missing is said now, not after the work
+        installed()
+    if tex is not None:
+        check_insertable(tex, name)
     folder = out or (opened[0].folder.root / "report" if len(opened) == 1 else Path("report"))
     with output_folder(folder):
         document = build_report(opened, folder, _words(sections))
         for writer in writers:
             print(writer(document, texts, folder))
         if tex is not None:
-            name = section_name(list(dict.fromkeys(str(run.about["name"]) for run in opened)))
             changed = insert_section(tex, name, section(document, texts, folder, name, tex))
             print(f"{tex}: section {name} {'written' if changed else 'is as it was'}")
     for failure in document.failures:

@@ -43,23 +43,20 @@ def insert_section(tex: Path, name: str, body: str) -> bool:
         UsageError: broken markers (one without the other, nested, twice), by their lines; a name or a body that cannot stand
             there; the file is untouched.
     """
-    if not NAME.fullmatch(name):
-        raise UsageError(f"{name!r} cannot name a section", "letters, digits, dots, hyphens and underscores of ASCII")
     if any(_MARKER.fullmatch(line) for line in _LINE.findall(body.encode())):
         raise ValueError("the section's own text has a marker")
-    with reading(tex, UsageError, "the LaTeX file"):
-        if not tex.parent.is_dir() or tex.is_dir():
-            raise UsageError(f"{tex} cannot be a LaTeX file", "it is a folder, or its folder does not exist")
-        file = tex.resolve()
-        data = file.read_bytes() if file.exists() else b""
-        mode = file.stat().st_mode & 0o7777 if file.exists() else 0o644
-    if b"\0" in data:
-        raise UsageError(f"{tex} is no text that LaTeX reads", "save it as UTF-8")
+    data = _checked(tex, name)
     changed = _with_section(data, name, body, tex)
     if changed == data:
         return False
-    write_bytes(file, changed, mode)
+    file = tex.resolve()
+    write_bytes(file, changed, file.stat().st_mode & 0o7777 if file.exists() else 0o644)
     return True
+
+
+def check_insertable(tex: Path, name: str) -> None:
+    """Raise what :func:`insert_section` would raise of the file and its markers, before there is a body."""
+    _blocks(list(_visible(_checked(tex, name))), tex)
 
 
 def section_name(words: Sequence[str]) -> str:
@@ -86,6 +83,19 @@ def root_of(tex: Path) -> Path:
             if any(_DOCUMENT.search(path.read_bytes()) for path in sorted(folder.glob("*.tex")) if path.is_file()):
                 return folder
     return own
+
+
+def _checked(tex: Path, name: str) -> bytes:
+    """The content of the file; none if it is not there."""
+    if not NAME.fullmatch(name):
+        raise UsageError(f"{name!r} cannot name a section", "letters, digits, dots, hyphens and underscores of ASCII")
+    with reading(tex, UsageError, "the LaTeX file"):
+        if not tex.parent.is_dir() or tex.is_dir():
+            raise UsageError(f"{tex} cannot be a LaTeX file", "it is a folder, or its folder does not exist")
+        data = tex.read_bytes() if tex.exists() else b""
+    if b"\0" in data:
+        raise UsageError(f"{tex} is no text that LaTeX reads", "save it as UTF-8")
+    return data
 
 
 def _with_section(data: bytes, name: str, body: str, tex: Path) -> bytes:

@@ -21,14 +21,15 @@ def write_pdf(document: Document, texts: Texts, folder: Path) -> Path:
         UsageError: WeasyPrint, or a system library that it needs, is not installed.
         CamlucidaError: a picture is missing or is no picture.
     """
-    weasyprint = _weasyprint()
+    weasyprint = installed()
     path = folder / f"{file_stem(texts)}.pdf"
     own = weasyprint.urls.URLFetcher(allowed_protocols=["data"])  # nothing from a disk or a network
     write_bytes(path, weasyprint.HTML(string=html(speak(document, texts), folder), url_fetcher=own).write_pdf())
     return path
 
 
-def _weasyprint() -> Any:
+def installed() -> Any:
+    """The package WeasyPrint. Raises UsageError: it, or a system library that it needs, is not there."""
     try:
         import weasyprint
     except ImportError as error:

@@ -1,0 +1,108 @@
+"""What the section on the data says, against what was written to disk."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from camlucida.report.document import Paragraph, Points, Table
+from camlucida.report.sections.data import LISTED, data
+from camlucida.report.study import Study
+from camlucida.report.texts import Texts
+from camlucida.runs import Run, execute
+from tests.models_on_disk import write_image, write_model
+
+TEXTS = {language: Texts.load(language) for language in ("en", "zh")}
+
+
+def sentences(section, language="en"):
+    return [
+        TEXTS[language].say(sentence)
+        for block in section.blocks
+        if isinstance(block, (Paragraph, Points))
+        for sentence in block.sentences
+    ]
+
+
+def table(section, name):
+    (found,) = [block for block in section.blocks if isinstance(block, Table) and block.name == name]
+    return ["|".join("".join(TEXTS["en"].cell(cell)) for cell in row) for row in found.rows]
+
+
+def test_counts_labels_groups_failures_and_notes(small_run):
+    section = data(Study((small_run,), Path("x")))
+    said = sentences(section)
+    assert said[0] == "The cohort has 6 images of 3 patients."
+    assert "Run “run”: 1 failure, and no number of this report includes it." in said
+    assert any("3.png" in line for line in said)
+    assert not any("synthetic" in line for line in said)
+    # Image 3 is broken: nodule in 1 and 5 of the five read; mass in four, unknown of image 1; no column of the third label.
+    assert table(section, "labels") == ["Nodule|2|2|3|0|40.0%", "Pleural Effusion|0|0|0|5|–", "Mass|4|3|0|1|100.0%"]
+    assert table(section, "groups_sex") == ["f|3|3", "m|3|3"]
+    assert sentences(section, "zh")[0] == "队列共有6张图像，来自3名患者。"
+
+
+def test_several_runs_count_an_image_once(small_run, tmp_path):
+    shutil.copytree(small_run.folder.root, tmp_path / "again")
+    section = data(Study((small_run, Run.open(tmp_path / "again")), Path("x")))
+    assert sentences(section)[0] == "The cohort has 6 images of 3 patients."
+    assert table(section, "runs") == ["run|cohort|6|5|1|0", "again|cohort|6|5|1|0"]
+
+
+def test_runs_of_folders_with_one_name_are_called_by_their_paths(small_run, tmp_path):
+    shutil.copytree(small_run.folder.root, tmp_path / "run")
+    names = Study((small_run, Run.open(tmp_path / "run")), Path("x")).names
+    assert names == (str(small_run.folder.root), str(tmp_path / "run"))
+
+
+def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
+    problems = [[f"{i}.png", f"{i}.png is broken"] for i in range(LISTED + 4)]
+    waiting = tuple(replace(entry, state="pending") for entry in small_run.entries)
+    said = sentences(
+        data(Study((replace(small_run, about={**small_run.about, "problems": problems}, entries=waiting),), Path("x")))
+    )
+    assert "… and 4 more." in said
+    assert "Run “run”: 6 of 6 items not computed yet." in said
+
+
+@pytest.mark.parametrize(
+    ("task", "table_text", "columns", "said"),
+    [
+        (
+            "regression",
+            "image,patient,age,split,mask\n0,p,20,train,m.png\n1,q,30,test,\n2,q,,test,gone.png\n",
+            'value = "age"\nmask = "mask"\nsplit = "split"',
+            [
+                "The cohort has 3 images of 2 patients.",
+                "Split test: 2 images of 1 patient.",
+                "Split train: 1 image of 1 patient.",
+                "A mask is there for 1 of 3 images.",
+                "The true value is known for 2 of 3 images: mean 25, from 20 to 30.",
+            ],
+        ),
+        (
+            "multilabel",
+            'image,box\n0,"1,2,3,4"\n1,\n2,\n',
+            'box = "box"',
+            [
+                "The cohort has 3 images. Whose they are is not known: each counts as a patient of its own, and "
+                "intervals are too narrow if some patients have several.",
+                "A box is there for 1 of 3 images.",
+                "The table says of no image which labels are true: nothing here can say whether a prediction is right.",
+            ],
+        ),
+    ],
+)
+def test_other_cohorts(tmp_path, task, table_text, columns, said):
+    write_model(tmp_path, task, ("age",) if task == "regression" else ("A", "B", "C"))
+    for i in range(3):
+        write_image(tmp_path / f"films/{i}.png", i)
+    write_image(tmp_path / "m.png")
+    (tmp_path / "table.csv").write_text(table_text)
+    (tmp_path / "cohort.toml").write_text(
+        f'images = "films"\ntable = "table.csv"\nmodel = "card.toml"\n[columns]\n{columns}\n[explain]\nlayer = "features.2"\n'
+    )
+    execute(tmp_path / "cohort.toml", tmp_path / "run", device="cpu")
+    found = sentences(data(Study((Run.open(tmp_path / "run"),), tmp_path)))
+    assert found[: len(said)] == said
