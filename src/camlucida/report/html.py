@@ -51,7 +51,7 @@ def _data_uri(path: Path) -> str:
                     (WIDEST, max(1, round(picture.height * WIDEST / picture.width))), Image.Resampling.LANCZOS
                 )
             buffer = io.BytesIO()
-            picture.save(buffer, "PNG", compress_level=9)
+            picture.save(buffer, "PNG")
     except (OSError, UnidentifiedImageError) as error:
         raise CamlucidaError(f"the report's picture {path} cannot be read", "make the report again") from error
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
