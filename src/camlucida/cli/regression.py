@@ -44,7 +44,7 @@ def evaluate_regression_command(
     ] = None,
     sample: Annotated[
         list[int] | None,
-        typer.Option(min=0, help="Also a figure of this row, counted from 0 as in predictions.json. Repeatable."),
+        typer.Option(min=0, help="Also a figure of this row, counted from 0 as in predictions.json; repeatable."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything; the same call goes on with it.")] = Path(
         "evaluation_results"
@@ -93,7 +93,17 @@ def evaluate_regression_command(
     print_table(HEADS, [figure_line(line) for line in found.figures.to_dict("records")])
     if len(found.evidence):
         print()
-        heads = ("heat that", "group", "images", "patients", "share in mask", "area (chance)", "share − area", "interval")
+        heads = (
+            "heat that",
+            "group",
+            "images",
+            "patients",
+            "of all heat",
+            "share in mask",
+            "area (chance)",
+            "share − area",
+            "interval",
+        )
         print_table(heads, [_evidence_line(line) for line in found.evidence.to_dict("records")])
     print("written: " + ", ".join(map(str, found.written)), file=sys.stderr)
     if found.failures:
@@ -109,4 +119,4 @@ def _evidence_line(line: dict[Any, Any]) -> tuple[str, ...]:
 
     bounds = "none" if line["how"] == "none" else f"{word('low', '+.3f')} to {word('high', '+.3f')}"
     names = (str(line["heat"]), str(line["group"]), str(line["images"]), str(line["patients"]))
-    return (*names, word("share", ".3f"), word("area", ".3f"), word("excess", "+.3f"), bounds)
+    return (*names, word("of_heat", ".3f"), word("share", ".3f"), word("area", ".3f"), word("excess", "+.3f"), bounds)

@@ -24,7 +24,8 @@ PANEL = 3.6
 GREEN, RED = "#1a7f37", "#c62828"
 """Of the error: below the threshold, and from it up."""
 
-MASK_ALPHA = 0.3
+MASK_ALPHA, ALPHA = 0.3, 0.75
+"""Opacity of the mask, and of full colour: two colours on grey need more than one does."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def value_figure(
     shown = explanation.numpy() if not explanation.is_empty else np.zeros((rows, columns), np.float32)
     panels[0].imshow(_with_mask(case))
     panels[0].set_title("image and mask (red)" if case.mask is not None else f"image; {case.no_mask}", fontsize=9)
-    panels[1].imshow(_overlay(explanation, shown, limit, colours) if colormap else blend(explanation, None, 0.6, limit))
+    panels[1].imshow(_overlay(explanation, shown, limit, colours) if colormap else blend(explanation, None, ALPHA, limit))
     panels[1].set_title(f"image and {_method(explanation)}", fontsize=9)
     panels[2].imshow(shown, cmap=colours, vmin=-limit, vmax=limit)
     panels[2].set_title(f"{_method(explanation)}, grid {'×'.join(map(str, explanation.grid))}", fontsize=9)
@@ -118,7 +119,9 @@ def value_figure(
         panels[2].text(0.5, 0.5, "no evidence", ha="center", va="center", transform=panels[2].transAxes, fontsize=11)
     for axes in panels:
         axes.set_axis_off()
-    bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), colours), ax=panels, fraction=0.04, pad=0.02)
+        if explanation.scan.synthetic:
+            axes.text(0.5, 0.97, "SYNTHETIC", transform=axes.transAxes, color="#8f8f8f", fontsize=9, ha="center", va="top")
+    bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), colours), ax=panels, fraction=0.04, pad=0.02, shrink=0.85)
     bar.ax.tick_params(labelsize=7.5)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
     unit = explanation.provenance.get("unit", "score")
@@ -131,10 +134,10 @@ def _heading(axes: Axes, case: ValueCase, threshold: float) -> None:
     error = abs(case.value - case.truth)
     style: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
     axes.text(0.5, 0.8, case.file, fontsize=11, **style)
-    told = f"true {case.name} {case.truth:.4g}   ·   predicted {case.value:.4g}"
+    told = f"true {case.name} {case.truth:.4g}   ·   predicted {case.value:.4g}   ·"
     axes.text(0.49, 0.15, told, fontsize=10, ha="right", va="center", transform=axes.transAxes)
-    colour, sign = (GREEN, "below") if error < threshold else (RED, "not below")
-    told = f"  ·   absolute error {error:.3g} ({sign} {threshold:g})"
+    colour, where = (GREEN, f"below {threshold:g}") if error < threshold else (RED, f"{threshold:g} or more")
+    told = f"  absolute error {error:.3g} ({where})"
     axes.text(0.49, 0.15, told, fontsize=10, color=colour, weight="bold", ha="left", va="center", transform=axes.transAxes)
 
 
@@ -149,7 +152,7 @@ def _with_mask(case: ValueCase) -> NDArray[np.float32]:
 def _overlay(explanation: Explanation, values: NDArray[np.float32], limit: float, colours: Any) -> NDArray[np.float32]:
     """As :func:`~camlucida.figures.overlay.blend`, in the colours that were asked for."""
     heat = np.clip(values / limit, -1, 1)
-    opacity = (0.6 * np.abs(heat))[..., None]
+    opacity = (ALPHA * np.abs(heat))[..., None]
     base = as_rgb(explanation.scan.picture())
     return np.asarray(base * (1 - opacity) + colours(heat / 2 + 0.5)[..., :3] * opacity, np.float32)
 
@@ -162,12 +165,8 @@ def _finish(figure: Figure, case: ValueCase, scale: str, notes: Sequence[str]) -
     explanation = case.explanation
     cell = " × ".join(f"{side:.0f}" for side in reversed(explanation.cell))
     where = f"{_method(explanation)} at {explanation.layer}, one cell ≈ {cell} px{unseen_text(explanation)} · {scale}"
-    synthetic = explanation.scan.synthetic
-    last = f"{NOTICE}{' · SYNTHETIC image' if synthetic else ''}"
+    last = f"{NOTICE}{' · SYNTHETIC image' if explanation.scan.synthetic else ''}"
     width = int(figure.get_figwidth() * 15)
     lines = [line for text in (case.chosen, where, case.inside, *notes) if text for line in textwrap.wrap(text, width)]
     figure.supxlabel("\n".join([*lines, last]), fontsize=7.5)
-    if synthetic:
-        style: dict[str, Any] = {"fontsize": 34, "color": "#8f8f8f", "alpha": 0.35, "ha": "center", "va": "center"}
-        figure.text(0.5, 0.5, "SYNTHETIC", rotation=20, **style)
     return figure

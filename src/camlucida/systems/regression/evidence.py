@@ -25,6 +25,7 @@ class EvidenceRow:
         heat: what it does to the value.
         group: "everybody", ``|error| < 5``, ``sex=F``, …; or two of them with " minus " between.
         images, patients: that are averaged.
+        of_heat: mean share of all heat, raising and lowering, that has this sign; NaN for a difference.
         share: mean share of the heat that lies in the mask; NaN for a difference.
         area: mean share of the image that the mask covers: what a map that knows nothing scores; NaN for a difference.
         excess: mean of share − area; of two groups the first's less the second's.
@@ -35,6 +36,7 @@ class EvidenceRow:
     group: str
     images: int
     patients: int
+    of_heat: float
     share: float
     area: float
     excess: float
@@ -65,7 +67,9 @@ def evidence_table(
 def _rows(
     cases: pd.DataFrame, heat: pd.DataFrame, groups: Sequence[Group], pairs: Sequence[tuple[Group, Group]]
 ) -> Iterator[EvidenceRow]:
-    frame = cases[["image", "patient", "target"]].assign(share=heat["mask_share"], area=heat["mask_area"])
+    frame = cases[["image", "patient", "target"]].assign(
+        of_heat=1 - heat["negative_share"], share=heat["mask_share"], area=heat["mask_area"]
+    )
     frame = frame[frame["share"].notna() & frame["area"].notna()]
     for sign, words in SIGNS.items():
         own = frame[frame["target"].str.endswith(sign)]
@@ -84,9 +88,9 @@ def _rows(
 
 def _group(words: str, name: str, rows: pd.DataFrame) -> EvidenceRow:
     excess = mean_interval(rows["share"] - rows["area"], rows["patient"].tolist())
-    share, area = float(rows["share"].mean()), float(rows["area"].mean())
+    of_heat, share, area = (float(rows[column].mean()) for column in ("of_heat", "share", "area"))
     bounds = (excess.estimate, excess.low, excess.high, excess.how)
-    return EvidenceRow(words, name, len(rows), rows["patient"].nunique(), share, area, *bounds)
+    return EvidenceRow(words, name, len(rows), rows["patient"].nunique(), of_heat, share, area, *bounds)
 
 
 def _difference(words: str, rows: pd.DataFrame, first: Group, second: Group) -> EvidenceRow | None:
@@ -104,7 +108,7 @@ def _difference(words: str, rows: pd.DataFrame, first: Group, second: Group) -> 
     fewest = min(rows["patient"][part].nunique() for part in inside)
     low, high, how = sampled.interval((0,), sampling.level) if fewest >= MIN_POSITIVES else (NAN, NAN, "none")
     name = f"{first[0]} minus {second[0]}"
-    return EvidenceRow(words, name, int(kept.sum()), patients, NAN, NAN, float(sampled.estimate[0]), low, high, how)
+    return EvidenceRow(words, name, int(kept.sum()), patients, NAN, NAN, NAN, float(sampled.estimate[0]), low, high, how)
 
 
 def _of_means(totals: Floats) -> Floats:
@@ -120,14 +124,14 @@ def inside_words(cases: pd.DataFrame, heat: pd.DataFrame) -> str:
         cases: the image's maps.
         heat: same index.
     """
-    told = list(_told(zip(cases["target"], heat["mask_share"])))
+    told = list(_told(zip(cases["target"], 1 - heat["negative_share"], heat["mask_share"])))
     area = heat["mask_area"].dropna()
     if not told or area.empty:
         return ""
-    return f"heat inside the mask: {' and '.join(told)}; the mask covers {area.iloc[0]:.1%} of the image, the share of chance"
+    return f"heat: {'; '.join(told)}; the mask covers {area.iloc[0]:.1%} of the image, the share of chance"
 
 
-def _told(shares: Iterable[tuple[str, float]]) -> Iterator[str]:
-    for target, share in shares:
+def _told(shares: Iterable[tuple[str, float, float]]) -> Iterator[str]:
+    for target, of_heat, share in shares:
         if share == share and target[-1] in SIGNS:
-            yield f"{share:.1%} of what {SIGNS[target[-1]]}"
+            yield f"{of_heat:.1%} {SIGNS[target[-1]]}, {share:.1%} of that inside the mask"

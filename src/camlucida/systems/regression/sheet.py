@@ -167,11 +167,17 @@ class _Files:
 
 
 def _value_column(frame: pd.DataFrame, asked: str | None, table: Path) -> str:
-    """The one asked for; else the one with a usual name; else the only one of numbers that do not repeat like a group's."""
+    """The one asked for; else the one with a usual name; else the only one of numbers that does not name images or patients."""
     if asked is not None:
-        return str(find_column(frame, asked, (), "--value-column", table))
+        name = str(find_column(frame, asked, (), "--value-column", table))
+        if not _share_of_numbers(frame[name]):
+            raise UsageError(
+                f"--value-column {name!r} of {table} holds no number: {listing(dict.fromkeys(texts(frame[name])))}",
+                "name another",
+            )
+        return name
     usual = [name for name in frame.columns if fold(name) in VALUE_COLUMNS]
-    numeric = [name for name in frame.columns if _is_numeric(frame[name]) and not _is_name(str(name))]
+    numeric = [name for name in frame.columns if _share_of_numbers(frame[name]) > 0.5 and not _is_name(str(name))]
     candidates = usual or numeric
     if len(candidates) == 1:
         return str(candidates[0])
@@ -180,9 +186,10 @@ def _value_column(frame: pd.DataFrame, asked: str | None, table: Path) -> str:
     raise UsageError(f"{what}: {listing(shown, 12)}", "say which: --value-column NAME")
 
 
-def _is_numeric(column: pd.Series) -> bool:
+def _share_of_numbers(column: pd.Series) -> float:
+    """Of the cells that are not blank."""
     cells = [cell for cell in texts(column) if cell]
-    return bool(cells) and bool(np.isfinite(pd.to_numeric(pd.Series(cells), errors="coerce")).all())
+    return float(np.isfinite(pd.to_numeric(pd.Series(cells, dtype=str), errors="coerce")).mean()) if cells else 0.0
 
 
 def _is_name(column: str) -> bool:
@@ -203,7 +210,11 @@ def _id_column(frame: pd.DataFrame, asked: str | None, files: _Files, table: Pat
             found = _hits(frame, columns, files)
     best = max(columns, key=lambda name: found[name])
     if not found[best]:
-        said = f": its column {best!r} says {listing(texts(frame[best]))}" if asked is not None or len(columns) == 1 else ""
+        said = (
+            f": its column {best!r} says {listing(dict.fromkeys(texts(frame[best])))}"
+            if asked is not None or len(columns) == 1
+            else ""
+        )
         what = f"no row of {table} names an image of {folder}{said}"
         raise UsageError(what, f"the images are {listing(path.name for path in files.paths)}; name the column: --id-column")
     return best

@@ -114,9 +114,7 @@ def study_regression(
     Raises:
         UsageError, ModelError, LayerError: the request is wrong.
     """
-    check_colormap(study.colormap)
-    METHODS[study.method]
-    Settings(within=study.within)
+    _check(study)
     sheet = read_sheet(study.table, study.images, study.columns, masks=study.masks, split=study.split)
     wrong = [index for index in study.samples if not 0 <= index < len(sheet.rows)]
     if wrong:
@@ -143,6 +141,15 @@ def study_regression(
         return studied
     _evaluate(study, out, run, predictions, studied, measuring)
     return studied
+
+
+def _check(study: RegressionStudy) -> None:
+    """What needs neither table nor model, before anything is written."""
+    check_colormap(study.colormap)
+    METHODS[study.method]
+    for option, numbers in (("--within", study.within), ("--bin-width", [1.0 if study.bin_width is None else study.bin_width])):
+        if any(not number > 0 for number in numbers):
+            raise UsageError(f"{option} {min(numbers):g}", "give a number above 0")
 
 
 def run_predictions(run: Run, sheet: Sheet, notes: Sequence[str]) -> Predictions:
