@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from camlucida.errors import UsageError
 from camlucida.report.document import Document, Estimate, Section, Sentence, Table
 from camlucida.report.insert import insert_section
-from camlucida.report.latex import section, write_latex
+from camlucida.report.latex import place_of, section, write_latex
 from camlucida.report.latex_text import escape, has_chinese, parts
 from camlucida.report.texts.language import clean
 from tests.report.documents import NASTY, compiled, document, texts
@@ -94,12 +94,12 @@ def test_all_kinds_of_signs_compile(tmp_path):
     ],
 )
 def test_a_section_in_an_article_compiles_and_is_the_same_again(tmp_path, language, options, preamble):
-    out, tex = tmp_path / "my assets" / "r_1", tmp_path / "article.tex"
+    out, tex = tmp_path / "my ässets 胸" / "r_1", tmp_path / "article.tex"
     tex.write_text(HOST % (options, preamble), "utf-8")
     made = document(out)
 
     def insert():
-        return insert_section(tex, "co", section(made, texts(language), out, "co", tex))
+        return insert_section(tex, "co", section(made, texts(language), out, "co", place_of(out, tex)))
 
     assert insert()
     first = tex.read_bytes()
@@ -113,20 +113,20 @@ def test_a_section_in_an_article_compiles_and_is_the_same_again(tmp_path, langua
 
 def test_an_english_section_without_chinese_is_ascii(tmp_path):
     made = Document(Sentence("page.title", {"names": ["Müller ≥ 3"]}), ())
-    assert section(made, texts(), tmp_path, "x", tmp_path / "a.tex").isascii()
+    assert section(made, texts(), tmp_path, "x", "").isascii()
 
 
 def test_pictures_are_where_latex_is_run(tmp_path):
     (tmp_path / "paper" / "sections").mkdir(parents=True)
     (tmp_path / "paper" / "main.tex").write_text(r"\documentclass{article}\begin{document}\input{sections/a}\end{document}")
     out = tmp_path / "paper" / "assets"
-    body = section(document(out), texts(), out, "x", tmp_path / "paper" / "sections" / "a.tex")
+    body = section(document(out), texts(), out, "x", place_of(out, tmp_path / "paper" / "sections" / "a.tex"))
     assert "{assets/figures/case.1_Pleural_Effusion.pdf}" in body
 
 
 def test_a_folder_that_latex_cannot_name_is_refused(tmp_path):
     with pytest.raises(UsageError, match="its name has '%'"):
-        section(document(tmp_path / "50%"), texts(), tmp_path / "50%", "x", tmp_path / "a.tex")
+        place_of(tmp_path / "50%", tmp_path / "a.tex")
 
 
 def test_long_tables_go_on_and_wide_ones_wrap(tmp_path):
@@ -148,5 +148,5 @@ def test_labels_are_ascii_and_unique(tmp_path):
         Table(name, Sentence("cases.table"), (Sentence("cases.label"),), ((NASTY,),)) for name in ("a_性别", "a_年龄", "a")
     )
     made = Document(Sentence("page.title", {"names": ["x"]}), (Section("cases", tables),))
-    labels = re.findall(r"\\label\{(.*?)\}", section(made, texts(), tmp_path, "x", tmp_path / "a.tex"))
+    labels = re.findall(r"\\label\{(.*?)\}", section(made, texts(), tmp_path, "x", ""))
     assert labels == ["x", "x:cases", "x:table-1", "x:table-2", "x:table-a"]

@@ -81,6 +81,7 @@ def test_wrong_requests_are_one_line(folder, tmp_path, command, arguments, words
     assert code == 2
     assert words in err
     assert err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
 
 
 def test_what_is_no_run_is_refused(tmp_path, command):

@@ -29,7 +29,7 @@ def report_command(
     from camlucida.report.build import build_report
     from camlucida.report.formats import FORMATS
     from camlucida.report.insert import check_insertable, insert_section, section_name
-    from camlucida.report.latex import section
+    from camlucida.report.latex import place_of, section
     from camlucida.report.pdf import installed
     from camlucida.report.texts import Texts
     from camlucida.runs import Run
@@ -41,15 +41,17 @@ def report_command(
     name = section_name(list(dict.fromkeys(str(run.about["name"]) for run in opened)))
     if "pdf" in names:  # what is missing is said now, not after the work
         installed()
+    folder = out or (opened[0].folder.root / "report" if len(opened) == 1 else Path("report"))
+    place = ""
     if tex is not None:
         check_insertable(tex, name)
-    folder = out or (opened[0].folder.root / "report" if len(opened) == 1 else Path("report"))
+        place = place_of(folder, tex)
     with output_folder(folder):
         document = build_report(opened, folder, _words(sections))
         for writer in writers:
             print(writer(document, texts, folder))
         if tex is not None:
-            changed = insert_section(tex, name, section(document, texts, folder, name, tex))
+            changed = insert_section(tex, name, section(document, texts, folder, name, place))
             print(f"{tex}: section {name} {'written' if changed else 'is as it was'}")
     for failure in document.failures:
         print(f"error: {failure}", file=sys.stderr)

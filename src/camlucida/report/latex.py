@@ -68,29 +68,34 @@ def write_latex(document: Document, texts: Texts, folder: Path) -> Path:
     return path
 
 
-def section(document: Document, texts: Texts, folder: Path, name: str, tex: Path) -> str:
+def place_of(folder: Path, tex: Path) -> str:
+    """How the LaTeX file ``tex`` names the report's folder before the names of its pictures.
+
+    Raises:
+        UsageError: LaTeX can take no pictures from a folder of this name.
+    """
+    place = os.path.relpath(folder.absolute(), root_of(tex)).replace(os.sep, "/")
+    odd = [sign for sign in place if sign in '%#{}\\~"$^']
+    if odd:
+        raise UsageError(f"LaTeX takes no pictures from {place}: its name has {odd[0]!r}", "give a plain name by --out")
+    return "" if place == "." else f"{place}/"
+
+
+def section(document: Document, texts: Texts, folder: Path, name: str, place: str) -> str:
     """The report as a section of an article, for :func:`~camlucida.report.insert.insert_section`.
 
     Args:
         folder: the report's, in which the pictures are.
         name: of the section: its labels are ``NAME:figure-…`` and ``NAME:table-…``.
-        tex: the file for which it is.
-
-    Raises:
-        UsageError: LaTeX cannot take pictures from ``folder``, for its name.
+        place: by :func:`place_of`.
     """
-    place = os.path.relpath(folder.absolute(), root_of(tex)).replace(os.sep, "/")
-    figures = "" if place == "." else f"{place}/"
-    odd = [sign for sign in figures if sign in '%#{}\\~"$^']
-    if odd:
-        raise UsageError(f"LaTeX takes no pictures from {place}: its name has {odd[0]!r}", "give a plain name by --out")
     report = speak(document, texts)
     lines = [
         r"% The preamble needs graphicx; with booktabs the tables look better; Chinese needs CJKutf8 or ctex.",
         *(rf"\providecommand{{\{rule}}}{{\hline}}" for rule in ("toprule", "midrule", "bottomrule")),
         rf"\section{{{escape(report.title)}}}\label{{{name}}}",
         *_notices(report),
-        *_sections(report, folder, figures, "subsection", name),
+        *_sections(report, folder, place, "subsection", name),
     ]
     return "\n".join(_chinese(lines)) + "\n"
 
@@ -110,14 +115,14 @@ def _notices(report: Spoken) -> Iterator[str]:
     yield rf"\noindent{{\small {escape(report.words['intervals'])}\par}}"
 
 
-def _sections(report: Spoken, folder: Path, figures: str, heading: Heading, name: str) -> Iterator[str]:
+def _sections(report: Spoken, folder: Path, place: str, heading: Heading, name: str) -> Iterator[str]:
     for part in report.sections:
         yield f"\n\\{heading}{{{escape(part.title)}}}\\label{{{name}:{part.name}}}"
         for block in part.blocks:
-            yield from _block(block, report, folder, figures, name)
+            yield from _block(block, report, folder, place, name)
 
 
-def _block(block: SpokenBlock, report: Spoken, folder: Path, figures: str, name: str) -> Iterator[str]:
+def _block(block: SpokenBlock, report: Spoken, folder: Path, place: str, name: str) -> Iterator[str]:
     match block:
         case SpokenParagraph(line):
             yield f"\n{_said(line)}\n"
@@ -128,7 +133,7 @@ def _block(block: SpokenBlock, report: Spoken, folder: Path, figures: str, name:
         case SpokenTable():
             yield from _table(block, report, name)
         case SpokenFigure():
-            yield from _figure(block, folder, figures, name)
+            yield from _figure(block, folder, place, name)
         case SpokenReferences(works):
             yield "\\begin{enumerate}"
             yield from (rf"\item[{{[{number}]}}] {escape(work)}" for number, work in enumerate(works, 1))
@@ -145,13 +150,15 @@ def _here(kind: str, lines: Sequence[str]) -> list[str]:
     return [begin, *lines, r"\end{minipage}\par\medskip"]
 
 
-def _figure(figure: SpokenFigure, folder: Path, figures: str, name: str) -> list[str]:
+def _figure(figure: SpokenFigure, folder: Path, place: str, name: str) -> list[str]:
     suffix = next((suffix for suffix in (".pdf", ".png") if Path(f"{folder / figure.stem}{suffix}").is_file()), ".png")
+    path = f"{place}{figure.stem}{suffix}"
+    path = path if path.isascii() else rf"\detokenize{{{path}}}"  # the CJK package makes commands of its signs
     size = r"width=\linewidth,height=.75\textheight,keepaspectratio"
     return _here(
         "figure",
         [
-            rf"\includegraphics[{size}]{{{figures}{figure.stem}{suffix}}}",
+            rf"\includegraphics[{size}]{{{path}}}",
             rf"\caption{{{_said(figure.caption)}}}\label{{{name}:{_label(figure)}}}",
         ],
     )
