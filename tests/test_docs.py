@@ -119,6 +119,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "benchmark": "benchmark.md",
         "evaluate-predictions": "predictions.md",
         "report": "report.md",
+        "explain-segmentation": "segmentation.md",
     }
     pages |= dict.fromkeys(("run", "runs", "show"), "runs.md")
     text = page(pages.get(command, "explain.md"))

@@ -18,6 +18,9 @@ FORMATS = ("png", "pdf")
 
 def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write ``stem.png`` (300 dpi), ``stem.pdf``, ``stem.svg``, whichever are asked for; the same bytes on every run."""
+    figure.set_dpi(DPI)
+    figure.draw_without_rendering()  # lays it out, once for all formats
+    figure.set_layout_engine("none")
     paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
     for name, path in zip(formats, paths):
         write_bytes(path, _WRITERS[name](figure))

@@ -35,9 +35,9 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Chance:
-    """What knows nothing scores: the mean, and the range that holds 95 % of it."""
+    """What knows nothing scores: the median, and the range that holds 95 % of it. A mean could be ∞: the ratio has no bound."""
 
-    mean: float
+    median: float
     low: float
     high: float
 
@@ -99,10 +99,10 @@ _UNKNOWN = (Chance(NAN, NAN, NAN), NAN, Chance(NAN, NAN, NAN), NAN)
 
 
 def chance(ratios: ArrayLike) -> Chance:
-    """Mean and :data:`RANGE` of ratios."""
+    """Median and :data:`RANGE` of ratios."""
     values = np.asarray(ratios, np.float64).reshape(-1)
-    low, high = np.percentile(values, RANGE, method="inverted_cdf")  # picks a value: between 1 and ∞ there is none to take
-    return Chance(float(values.mean()), float(low), float(high))
+    low, median, high = np.percentile(values, (RANGE[0], 50, RANGE[1]), method="inverted_cdf")  # no value between 1 and ∞
+    return Chance(float(median), float(low), float(high))
 
 
 def inside_outside(values: ArrayLike, region: ArrayLike) -> float:

@@ -1,0 +1,102 @@
+"""``camlucida explain-segmentation``: a segmentation project's checkpoint and images in, maps, numbers and report out."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, output_folder, print_table, progress_bar
+from camlucida.errors import UsageError
+
+
+@app.command("explain-segmentation", context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
+def explain_segmentation_command(
+    model_path: Annotated[Path, typer.Option(help="Checkpoint (.pth, .pt, .safetensors), or a folder with best_model.pth.")],
+    image_path: Annotated[Path | None, typer.Option(help="One image.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Folder with test/ or images/, and perhaps masks/.")] = None,
+    num_samples: Annotated[int, typer.Option(min=1, help="Images drawn from --data-dir.")] = 10,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    mask_dir: Annotated[
+        Path | None, typer.Option(help="Folder of true masks, of the images' stems. Default: masks/, /Masks/.")
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Model card or factory. Default: recognised from the checkpoint.")
+    ] = None,
+    architecture: Annotated[
+        str | None, typer.Option(help="Of segmentation-models-pytorch: UnetPlusPlus, … Default: recognised.")
+    ] = None,
+    encoder: Annotated[str | None, typer.Option(help="Its encoder: efficientnet-b5, … Default: recognised.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, help="Pixels a side the model takes. Default: the card's, else 640.")
+    ] = None,
+    target_layer: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="encoder_last, encoder_mid, encoder_early, decoder_last, seg_head, or a path. Repeatable, or joined by commas. "
+            "Default: encoder_last."
+        ),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(help="gradcam, gradcam++, scorecam, layercam, … Repeatable, or joined by commas. Default: gradcam."),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="predicted, true, component:1 (the largest), pixel:ROW,COLUMN, or a label. Repeatable. Default: predicted."
+        ),
+    ] = None,
+    output_dir: Annotated[Path, typer.Option(help="Folder for everything.")] = Path("gradcam_results"),
+    device: DeviceOption = "auto",
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward.")] = 1,
+) -> None:
+    """Explain a segmentation model: maps, heat inside and outside of regions beside chance, report. Resumes by itself."""
+    from camlucida.systems.segmentation import explain_segmentation, one_image, sampled_images
+    from camlucida.systems.segmentation.words import HEAD, map_lines
+
+    if image_path is not None and data_dir is None:
+        images = one_image(image_path, mask_dir)
+    elif data_dir is not None and image_path is None:
+        images = sampled_images(data_dir, mask_dir, num_samples, seed)
+    else:
+        raise UsageError("give either --image-path or --data-dir")
+    try:
+        with output_folder(output_dir), progress_bar(None, "explaining") as progress:
+            outcome = explain_segmentation(
+                model_path,
+                images,
+                output_dir,
+                model=model,
+                architecture=architecture,
+                encoder=encoder,
+                image_size=image_size,
+                targets=target or ["predicted"],
+                methods=_listed(methods) or ["gradcam"],
+                layers=_listed(target_layer) or ["encoder_last"],
+                device=device,
+                batch_size=batch_size,
+                command=shlex.join(["camlucida", *sys.argv[1:]]),
+                progress=progress,
+            )
+    except KeyboardInterrupt:
+        print("error: interrupted; the same command goes on", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
+    for _, line in outcome.failures:
+        print(f"error: {line}", file=sys.stderr)
+    for title, lines in outcome.sentences.items():
+        if title not in ("Maps", "Without a map"):
+            print("\n  ".join([f"{title}:", *lines]))
+    if len(outcome.summary):
+        print_table(HEAD, map_lines(outcome.summary))
+    print(f"report: {outcome.out}/index.html, {outcome.out}/report.txt, {outcome.out}/statistics.csv")
+    if outcome.failures:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _listed(words: list[str] | None) -> list[str]:
+    """Repeated options and comma-separated lists alike."""
+    return [part.strip() for word in words or [] for part in word.split(",") if part.strip()]

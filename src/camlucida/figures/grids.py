@@ -1,0 +1,241 @@
+"""Maps side by side: one row a case or target, one column a method, layer or model, each on a scale that is stated."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from camlucida.errors import UsageError
+from camlucida.explanation import Explanation
+from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, check_colormap
+
+Mask = NDArray[np.bool_]
+Share = Literal["none", "row", "column", "all"]
+
+PANEL = 2.5
+"""Inches on the longer side of a panel."""
+
+COLOURS = ("#00e5ff", "#7dff5a", "#ff6ad5", "#ffd23f")
+"""Of outlines, in order; they show on dark films and on the warm colours of a map."""
+
+ALPHA = 0.75
+"""Opacity of full colour: small panels need more than a single overlay."""
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """One row of a grid.
+
+    Attributes:
+        title: beside the row; what its panels have in common.
+        maps: one a column, all of one image; None where there is no map.
+        outlines: name → mask (H, W) in original pixels, drawn on every panel.
+        missing: why maps are missing, shown in their place.
+    """
+
+    title: str
+    maps: Sequence[Explanation | None]
+    outlines: Mapping[str, Mask] = field(default_factory=dict)
+    missing: str = "no map"
+
+
+def comparison_grid(
+    rows: Sequence[GridRow],
+    columns: Sequence[str],
+    *,
+    shared: Share = "none",
+    title: str = "",
+    notes: Sequence[str] = (),
+    colormap: str | None = None,
+) -> Figure:
+    """The original of each row, then its maps, in original pixels.
+
+    Args:
+        rows: at least one map in each.
+        columns: a title for each map of a row.
+        shared: which maps share one scale: "none" (each its own), those of a "row", of a "column", or "all".
+        title: of the figure.
+        notes: lines below.
+        colormap: matplotlib name; inferno if None. Signed maps keep the diverging one.
+
+    Raises:
+        UsageError: a row without any map or of another length; maps of different units, or signed and unsigned ones, that were
+            to share a scale; an unknown colormap.
+    """
+    check_colormap(colormap)
+    limits = _limits(rows, columns, shared)
+    longest = [max(_first(row).scan.geometry.original) for row in rows]
+    sides = [tuple(n / longest[i] for n in _first(row).scan.geometry.original) for i, row in enumerate(rows)]
+    width = max(1.5, PANEL * max(side[1] for side in sides))
+    heights = [max(1.2, PANEL * side[0]) + 0.35 for side in sides]
+    size = (width * (len(columns) + 1) + 1.3, sum(heights) + 0.75 + 0.16 * len(notes) + (0.35 if title else 0))
+    figure = Figure(figsize=size, layout="constrained")
+    colours = outline_colours([name for row in rows for name in row.outlines])
+    grid = figure.subplots(len(rows), len(columns) + 1, squeeze=False, gridspec_kw={"height_ratios": heights})
+    for r, row in enumerate(rows):
+        first = _first(row)
+        grid[r][0].imshow(as_rgb(first.scan.picture()))
+        for c, explanation in enumerate(row.maps, 1):
+            _panel(grid[r][c], row, explanation, limits[r][c - 1], colormap, shared != "none")
+        for axes, shown in zip(grid[r], [first, *row.maps]):
+            outline(axes, row.outlines if shown is not None else {}, colours)
+            mark_synthetic(axes, first.scan.synthetic)
+            axes.set_xticks([])
+            axes.set_yticks([])
+            for spine in axes.spines.values():
+                spine.set_visible(False)
+        grid[r][0].set_ylabel("\n".join(textwrap.wrap(row.title, 30)), fontsize=8)
+    for axes, name in zip(grid[0], ["original", *columns]):
+        axes.set_title(name, fontsize=9)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    _bars(figure, grid, rows, limits, shared, colormap)
+    legend(figure, colours)
+    _footer(figure, rows, shared, notes)
+    return figure
+
+
+def method_comparison(rows: Sequence[GridRow], title: str = "", notes: Sequence[str] = ()) -> Figure:
+    """Methods side by side, each map on its own stated scale: their units differ, and so does what a unit means."""
+    names = [next(e for e in maps if e is not None) for maps in zip(*(row.maps for row in rows))]
+    return comparison_grid(rows, [str(e.provenance.get("method", e.method)) for e in names], title=title, notes=notes)
+
+
+def layer_comparison(rows: Sequence[GridRow], layers: Sequence[str], title: str = "", notes: Sequence[str] = ()) -> Figure:
+    """Layers side by side, each map on its own stated scale; above each its layer and its grid.
+
+    Args:
+        layers: what to call each.
+    """
+    columns = []
+    for name, maps in zip(layers, zip(*(row.maps for row in rows))):
+        grids = [explanation.grid for explanation in maps if explanation is not None]
+        columns.append(f"{name}\ngrid {' × '.join(map(str, grids[0]))}" if grids else name)
+    return comparison_grid(rows, columns, title=title, notes=notes)
+
+
+def outline_colours(names: Sequence[str]) -> dict[str, str]:
+    """A colour of :data:`COLOURS` a name, in order of appearance."""
+    return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(dict.fromkeys(names))}
+
+
+def outline(axes: Axes, masks: Mapping[str, Mask], colours: Mapping[str, str]) -> None:
+    """Draw the edge of each mask, name → (H, W), in the colour of its name; nothing for an empty one."""
+    for name, mask in masks.items():
+        if mask.any():
+            padded = np.pad(mask, 1)  # an edge on the image's border is an edge too
+            rows, columns = (np.arange(-1, n + 1) for n in mask.shape)
+            axes.contour(columns, rows, padded, [0.5], colors=[colours[name]], linewidths=1.1)
+            axes.set_xlim(-0.5, mask.shape[1] - 0.5)
+            axes.set_ylim(mask.shape[0] - 0.5, -0.5)
+
+
+def legend(figure: Figure, colours: Mapping[str, str]) -> None:
+    """What the colours of :func:`outline` mean, at the top; nothing without outlines."""
+    lines = [Line2D([], [], color=colour, linewidth=1.6, label=name) for name, colour in colours.items()]
+    if lines:
+        style: dict[str, Any] = {"facecolor": "#555", "labelcolor": "white", "fontsize": 8}
+        figure.legend(handles=lines, loc="outside upper right", ncols=len(lines), **style)
+
+
+def mark_synthetic(axes: Axes, synthetic: bool) -> None:
+    """SYNTHETIC across the upper edge of a panel."""
+    if synthetic:
+        style: dict[str, Any] = {"color": "white", "alpha": 0.55, "fontsize": 8, "ha": "center", "va": "top"}
+        axes.text(0.5, 0.97, "SYNTHETIC", transform=axes.transAxes, **style)
+
+
+def _first(row: GridRow) -> Explanation:
+    found = next((explanation for explanation in row.maps if explanation is not None), None)
+    if found is None:
+        raise UsageError(f"row {row.title!r} has no map", "leave it out")
+    return found
+
+
+def _limits(rows: Sequence[GridRow], columns: Sequence[str], shared: Share) -> list[list[float | None]]:
+    """The value of full colour of each panel; None for its own."""
+    for row in rows:
+        if len(row.maps) != len(columns):
+            raise UsageError(f"row {row.title!r} has {len(row.maps)} maps for {len(columns)} columns", "give one a column")
+    groups: dict[object, list[Explanation]] = {}
+    keys = [[{"none": (r, c), "row": r, "column": c, "all": 0}[shared] for c in range(len(columns))] for r in range(len(rows))]
+    for row, places in zip(rows, keys):
+        for explanation, key in zip(row.maps, places):
+            if explanation is not None:
+                groups.setdefault(key, []).append(explanation)
+    for group in groups.values():
+        kinds = {(e.provenance.get("unit"), e.signed) for e in group if not e.is_empty}
+        if len(kinds) > 1:
+            told = ", ".join(sorted(f"{'signed ' if signed else ''}{unit}" for unit, signed in kinds))
+            raise UsageError(f"maps of different units ({told}) cannot share a scale", 'compare them with shared="none"')
+    if shared == "none":
+        return [[None] * len(columns) for _ in rows]
+    highest = {key: max(e.limit for e in group) for key, group in groups.items()}
+    return [[highest.get(key) for key in places] for places in keys]
+
+
+def _panel(
+    axes: Axes, row: GridRow, explanation: Explanation | None, limit: float | None, colormap: str | None, shared: bool
+) -> None:
+    if explanation is None:
+        axes.imshow(np.full((*_first(row).scan.geometry.original, 3), 0.85))
+        said = "\n".join(textwrap.wrap(row.missing, 26)[:6])
+        axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", fontsize=7)
+        return
+    axes.imshow(blend(explanation, colormap, ALPHA, limit))
+    if explanation.is_empty:
+        scale = "\n".join(textwrap.wrap(f"no evidence: {explanation.empty_reason}", 34)[:3])
+    elif shared:
+        scale = f"strongest {explanation.limit:.3g} of {limit:.3g} {_unit(explanation)}"
+    else:
+        scale = f"full colour = {'±' if explanation.signed else ''}{explanation.limit:.3g} {_unit(explanation)}"
+    axes.set_xlabel(scale, fontsize=7.5)
+
+
+def _unit(explanation: Explanation) -> str:
+    unit = str(explanation.provenance.get("unit", ""))
+    return "" if unit == "none" else unit
+
+
+def _bars(
+    figure: Figure,
+    grid: NDArray[np.object_],
+    rows: Sequence[GridRow],
+    limits: Sequence[Sequence[float | None]],
+    shared: Share,
+    colormap: str | None,
+) -> None:
+    """One bar a kind of map: in their unit where all share a scale, else in shares of each panel's full colour."""
+    maps = [e for row in rows for e in row.maps if e is not None and not e.is_empty]
+    for signed in sorted({e.signed for e in maps}):
+        name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
+        top = (limits[0][0] or 1.0) if shared == "all" else 1.0
+        shown = ScalarMappable(Normalize(-top if signed else 0, top), colormaps[name])
+        bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=30)
+        bar.ax.tick_params(labelsize=7)
+        unit = f"map value ({_unit(maps[0])} units)" if shared == "all" else "share of the full colour stated"
+        bar.set_label(f"{unit}; < 0 speaks against" if signed else unit, fontsize=7.5)
+
+
+def _footer(figure: Figure, rows: Sequence[GridRow], shared: Share, notes: Sequence[str]) -> None:
+    scales = {
+        "none": "Each map is on its own scale, stated below it: equal colours are not equal strength.",
+        "row": "The maps of a row share one scale.",
+        "column": "The maps of a column share one scale.",
+        "all": "All maps share one scale.",
+    }
+    synthetic = any(_first(row).scan.synthetic for row in rows)
+    width = int(figure.get_figwidth() * 15)
+    lines = [line for text in (scales[shared], *notes) for line in textwrap.wrap(text, width)]
+    figure.supxlabel("\n".join([*lines, f"{NOTICE}{' · SYNTHETIC images' if synthetic else ''}"]), fontsize=7.5)

@@ -1,0 +1,116 @@
+"""The analysis sheet of one map: image, map, overlay, truth and prediction, heat inside and outside a region, numbers."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from camlucida.explanation import Explanation
+from camlucida.figures.grids import legend, mark_synthetic, outline, outline_colours
+from camlucida.figures.overlay import NOTICE, as_rgb, blend, caption, colormap_for
+
+Mask = NDArray[np.bool_]
+
+BINS = 40
+"""Of the histogram of the map's values."""
+
+INSIDE, OUTSIDE = "#d1495b", "#4c6a92"
+
+
+def analysis_sheet(
+    explanation: Explanation,
+    region: Mask,
+    facts: Sequence[tuple[str, str]],
+    *,
+    outlines: Mapping[str, Mask],
+    warnings: Sequence[str] = (),
+) -> Figure:
+    """Six panels of one map.
+
+    Args:
+        explanation: the map.
+        region: (H, W) in original pixels, what heat inside and outside refers to; may be empty.
+        facts: (name, value), as text: the statistics panel.
+        outlines: name → (H, W): truth, prediction, whatever is known.
+        warnings: lines below, such as that the map restates the prediction.
+    """
+    rows, columns = explanation.scan.geometry.original
+    height = min(max(3.2 * rows / columns, 2.0), 4.6)
+    figure = Figure(figsize=(11.6, 2 * height + 1.3 + 0.17 * len(warnings)), layout="constrained")
+    panels = figure.subplots(2, 3, width_ratios=(1, 1.15, 1.2))
+    colours = outline_colours(list(outlines))
+    image = as_rgb(explanation.scan.picture())
+    _picture(panels[0, 0], image, f"image, {columns} × {rows} px", explanation)
+    _heat(figure, panels[0, 1], explanation)
+    _picture(panels[0, 2], blend(explanation), "overlay", explanation)
+    _picture(panels[1, 0], image, " and ".join(outlines) or "neither truth nor prediction", explanation)
+    for axes in (panels[0, 1], panels[0, 2], panels[1, 0]):
+        outline(axes, outlines, colours)
+    _histogram(panels[1, 1], explanation, region)
+    _facts(panels[1, 2], facts)
+    legend(figure, colours)
+    figure.suptitle(f"{explanation.scan.id}: {explanation.target}", fontsize=11, x=0.02, ha="left")
+    lines = [line for text in (caption(explanation), *warnings) for line in textwrap.wrap(text, 190)]
+    synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
+    figure.supxlabel("\n".join([*lines, f"{NOTICE}{synthetic}"]), fontsize=7.5)
+    return figure
+
+
+def _picture(axes: Axes, pixels: NDArray[np.float32], title: str, explanation: Explanation) -> None:
+    axes.imshow(pixels)
+    axes.set_title(title, fontsize=9)
+    axes.set_axis_off()
+    mark_synthetic(axes, explanation.scan.synthetic)
+
+
+def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
+    limit = explanation.limit or 1.0
+    low, colours = -limit if explanation.signed else 0.0, colormap_for(explanation)
+    axes.imshow(explanation.numpy(), cmap=colours, vmin=low, vmax=limit)
+    axes.set_title(f"map, grid {' × '.join(map(str, explanation.grid))}", fontsize=9)
+    axes.set_axis_off()
+    mark_synthetic(axes, explanation.scan.synthetic)
+    if explanation.is_empty:
+        axes.text(0.5, 0.5, "no evidence", color="white", ha="center", va="center", transform=axes.transAxes, fontsize=11)
+    bar = figure.colorbar(ScalarMappable(Normalize(low, limit), colours), ax=axes, fraction=0.045, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
+    bar.ax.yaxis.get_offset_text().set_fontsize(7)
+    bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
+    bar.set_label(f"map value ({explanation.provenance.get('unit', 'score')} units)", fontsize=7.5)
+
+
+def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
+    """Shares of the pixels inside and outside, by the map's value; logarithmic, for most pixels are cold."""
+    window = tuple(slice(*span) for span in explanation.scan.geometry.seen())
+    values, inside = explanation.numpy()[window], region[window]
+    limit = explanation.limit or 1.0
+    edges = np.linspace(-limit if explanation.signed else 0.0, limit, BINS + 1).tolist()
+    for part, name, colour in ((~inside, "outside", OUTSIDE), (inside, "inside", INSIDE)):
+        if part.any():
+            weights = np.full(int(part.sum()), 1 / part.sum())
+            label = f"{name}, {int(part.sum()):,} px, mean {values[part].mean():.3g}"
+            axes.hist(np.clip(values[part], edges[0], limit), edges, weights=weights, color=colour, alpha=0.6, label=label)
+            axes.axvline(float(values[part].mean()), color=colour, linestyle="--", linewidth=1.2)
+    axes.set_yscale("log")
+    axes.set_xlabel("map value (dashed: means)", fontsize=8)
+    axes.set_ylabel("share of pixels", fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.set_title("map values inside and outside the region" if inside.any() else "map values (no region)", fontsize=9)
+    axes.legend(fontsize=7.5, loc="upper right")
+
+
+def _facts(axes: Axes, facts: Sequence[tuple[str, str]]) -> None:
+    axes.set_axis_off()
+    axes.set_title("numbers", fontsize=9)
+    step = 1 / max(len(facts) + 1, 14)
+    for number, (name, value) in enumerate(facts):
+        y = 1 - (number + 0.6) * step
+        axes.text(0.0, y, name, transform=axes.transAxes, fontsize=7.5, va="center", color="#444")
+        axes.text(0.48, y, value, transform=axes.transAxes, fontsize=7.5, va="center")
