@@ -24,26 +24,32 @@ def has_classes(task: str, labels: Sequence[str]) -> bool:
     return task == "multiclass" or (task == "binary" and len(labels) > 1)
 
 
-def answers(predictions: pd.DataFrame, task: str, labels: Sequence[str], marks: Marks) -> pd.DataFrame:
+def answers(predictions: pd.DataFrame, task: str, labels: Sequence[str], marks: Marks | None = None) -> pd.DataFrame:
     """A row an image and label of one model: columns ``KEYS`` and ``VALUES``; what a task does not have is NaN, None or "".
 
     Args:
         predictions: of :meth:`~camlucida.runs.Run.predictions`, of one model.
         task, labels: of the model.
-        marks: true masks, for a segmentation.
+        marks: true masks, of a segmentation.
     """
     if task == "segmentation":
         found = _regions(predictions, marks)
     elif task == "regression":
         found = _values(predictions, labels)
     elif has_classes(task, labels):
-        found = _classes(predictions)
+        found = _classes(both_classes(predictions) if task == "binary" else predictions)
     else:
         found = _labels(predictions)
     texts = dict.fromkeys(("predicted", "true_class", "outcome"), "")
     blank = texts | dict.fromkeys(set(VALUES) - set(texts), NAN) | {"correct": None}
     found = found.assign(**{name: value for name, value in blank.items() if name not in found})
     return found[[*KEYS, *VALUES]]
+
+
+def both_classes(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Of a binary model of two labels: what is not one is the other, where the truth of one alone is known."""
+    other = 1 - predictions.groupby("image")["truth"].transform("sum", min_count=1)
+    return predictions.assign(truth=predictions["truth"].fillna(other))
 
 
 def _labels(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -78,12 +84,12 @@ def _values(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     return found.assign(error=error, loss=error.abs())
 
 
-def _regions(predictions: pd.DataFrame, marks: Marks) -> pd.DataFrame:
+def _regions(predictions: pd.DataFrame, marks: Marks | None) -> pd.DataFrame:
     found = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
     overlaps, truths = [], []
     for record in predictions.to_dict("records"):
         row = {str(name): value for name, value in record.items()}
-        mask = true_region(row, marks)
+        mask = None if marks is None else true_region(row, marks)
         overlaps.append(NAN if mask is None else _dice(predicted_region(row), mask))
         truths.append(row["truth"] if mask is None else float(mask.any()))
     return found.assign(truth=truths, dice=overlaps, loss=1 - np.array(overlaps, float))

@@ -10,7 +10,7 @@ Columns of every table: image, patient, model ("" where the file names none), th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -102,22 +102,34 @@ def read_predictions(
     base, notes = _base(source, groups)
     build = {"multilabel": _multilabel, "multiclass": _multiclass, "regression": _regression}[task]
     tidy, known, said = build(source, base)
-    _check_once(tidy, path)
-    notes = [*notes, *said]
+    synthetic = find_column(frame, None, ("synthetic",), "", path)
+    marked = synthetic is not None and any(flags(frame[synthetic], path))
+    names = tuple(column for column in base.columns if column not in OWN)
+    found_rows = Predictions(_TASKS[task], tidy.reset_index(drop=True), known, names, (*notes, *said), marked)
+    return checked(found_rows, str(path), "check its columns, or name them with --column")
+
+
+def checked(predictions: Predictions, where: str, fix: str) -> Predictions:
+    """The same, with a note of the rows that figures leave out.
+
+    Args:
+        predictions: a tidy table, of wherever.
+        where: it came from, for messages.
+        fix: what to do where a model has no row with both.
+
+    Raises:
+        UsageError: an image twice (in multi-label, with one label); a model without any row with prediction and truth.
+    """
+    tidy, task = predictions.frame, predictions.task
+    _check_once(tidy, where)
     whole = _whole_rows(tidy, task)
     for model in dict.fromkeys(tidy["model"]):
         if not whole[(tidy["model"] == model).to_numpy()].any():
             of = f" of model {model!r}" if model else ""
-            what = f"no row{of} of {path} has both a prediction and a truth"
-            raise UsageError(what, "check its columns, or name them with --column")
-    if not whole.all():
-        notes.append(
-            f"{int((~whole).sum())} of {len(whole)} rows without a prediction or without a truth, left out of the figures"
-        )
-    synthetic = find_column(frame, None, ("synthetic",), "", path)
-    marked = synthetic is not None and any(flags(frame[synthetic], path))
-    names = tuple(column for column in base.columns if column not in OWN)
-    return Predictions(_TASKS[task], tidy.reset_index(drop=True), known, names, tuple(notes), marked)
+            raise UsageError(f"no row{of} of {where} has both a prediction and a truth", fix)
+    missing = int((~whole).sum())
+    line = f"{missing} of {len(whole)} rows without a prediction or without a truth, left out of the figures"
+    return replace(predictions, notes=(*predictions.notes, *([line] if missing else [])))
 
 
 _TASKS: dict[str, Task] = {task: task for task in get_args(Task)}
@@ -287,7 +299,7 @@ def _whole_rows(tidy: pd.DataFrame, task: str) -> Flags:
     return np.asarray(tidy["truth"].notna() & tidy[said].notna(), bool)
 
 
-def _check_once(tidy: pd.DataFrame, where: Path) -> None:
+def _check_once(tidy: pd.DataFrame, where: str) -> None:
     keys = [name for name in ("model", "image", "label") if name in tidy]
     twice = tidy[tidy.duplicated(keys)]
     if len(twice):

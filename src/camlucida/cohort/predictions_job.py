@@ -67,7 +67,11 @@ def evaluate_file(
         if groups or labels:
             raise UsageError("groups and classes are not for masks", "leave them out; labels come from the label column")
         return _evaluate_masks(path, settings, columns)
-    predictions = read_predictions(path, task, columns=columns, groups=groups, labels=labels)
+    return evaluate_table(read_predictions(path, task, columns=columns, groups=groups, labels=labels), settings)
+
+
+def evaluate_table(predictions: Predictions, settings: Settings) -> Evaluated:
+    """Figures, document and records of a tidy table, wherever it came from."""
     figures = evaluate_predictions(predictions, settings)
     document = metrics_document(predictions, figures, settings)
     return Evaluated(figures, document, prediction_records(predictions), predictions, predictions.notes)
@@ -94,6 +98,11 @@ def _evaluate_masks(path: Path, settings: Settings, columns: Mapping[str, str] |
     rows = compare_masks(item for item in pairs if readable(item) and isinstance(item, MaskPair))
     if rows.empty:
         raise UsageError(f"no pair of masks of {path} can be read: {errors[0]}", "see the first of them")
+    return evaluate_pairs(rows, settings, notes, errors)
+
+
+def evaluate_pairs(rows: pd.DataFrame, settings: Settings, notes: Sequence[str], errors: Sequence[str]) -> Evaluated:
+    """As :func:`evaluate_table`, of rows of :func:`~camlucida.cohort.segmentation.compare_masks`."""
     figures = evaluate_masks(rows, settings)
     document = segmentation_document(rows, figures, notes, settings)
     return Evaluated(figures, document, records(rows), None, tuple(notes), tuple(errors))
