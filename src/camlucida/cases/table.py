@@ -78,7 +78,7 @@ def _of_model(
 ) -> pd.DataFrame:
     """The maps of one model, with what it said."""
     task, labels = str(predictions["task"].iloc[0]), list(dict.fromkeys(predictions["label"]))
-    marks = Marks(run, labels, task, problems)
+    marks = Marks(run, labels, task, problems) if task == "segmentation" else None
     own = maps.reset_index(drop=True).rename(columns={"probability": "of_target"})
     own["task"], own["weight"] = task, float(model["weight"])
     own["label"] = [label_of(target, task, labels) for target in own["target"]]
