@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camlucida.errors import UsageError
+from camlucida.report.breaks import parts
 from camlucida.report.document import Document, Estimate, Section, Sentence, Table
 from camlucida.report.insert import insert_section
 from camlucida.report.latex import place_of, section, write_latex
-from camlucida.report.latex_text import escape, has_chinese, parts
+from camlucida.report.latex_text import escape, has_chinese
 from camlucida.report.texts.language import clean
 from tests.report.documents import NASTY, compiled, document, texts
 

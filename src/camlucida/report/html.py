@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import base64
 import io
+import re
 from pathlib import Path
 
+from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
 from camlucida.errors import CamlucidaError
 from camlucida.files import write_bytes
+from camlucida.report.breaks import parts
 from camlucida.report.document import Document
 from camlucida.report.page import page
 from camlucida.report.spoken import Spoken, SpokenFigure, plain, speak
 from camlucida.report.texts import Texts
 
-WIDEST = 1600
+WIDEST = 1280
 """Pixels of a picture in the page; the file beside it keeps its 300 dpi."""
 
 
@@ -34,12 +37,18 @@ def html(report: Spoken, folder: Path) -> str:
     """The page."""
     figures = [block for section in report.sections for block in section.blocks if isinstance(block, SpokenFigure)]
     pictures = {figure.stem: _data_uri(folder / f"{figure.stem}.png") for figure in figures}
-    return page("report.html.j2", report=report, pictures=pictures, plain=plain)
+    return page("report.html.j2", report=report, pictures=pictures, plain=plain, breakable=_breakable)
 
 
 def file_stem(texts: Texts) -> str:
     """``report`` in English, else with the language: editions stand beside each other."""
     return "report" if texts.language == "en" else f"report_{texts.language}"
+
+
+def _breakable(text: str) -> Markup:
+    """``text``, escaped, with the places at which a line may be broken."""
+    words = re.findall(r"\s+|\S+", text)
+    return Markup("").join(word if word.isspace() else Markup("<wbr>").join(parts(word)) for word in words)
 
 
 def _data_uri(path: Path) -> str:

@@ -12,10 +12,11 @@ from typing import Literal
 
 from camlucida.errors import UsageError
 from camlucida.files import write_bytes
+from camlucida.report.breaks import LONG, parts
 from camlucida.report.document import Document
 from camlucida.report.html import file_stem
 from camlucida.report.insert import root_of
-from camlucida.report.latex_text import LONG, escape, has_chinese, parts
+from camlucida.report.latex_text import escape, has_chinese
 from camlucida.report.spoken import (
     Line,
     Spoken,

@@ -10,11 +10,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-LONG = 16
-"""A run of signs longer than this may be broken after a separator, for a path has no spaces; and anywhere, as a hash, where it
-has no separators either."""
-
-_STEP = 8
+from camlucida.report.breaks import parts
 
 _PLAIN = {
     **{
@@ -158,18 +154,6 @@ def escape(text: str) -> str:
 def has_chinese(text: str) -> bool:
     """Whether the CJK package is needed: characters that the font gbsn has."""
     return any(_is_chinese(sign) for sign in text)
-
-
-def parts(text: str) -> list[str]:
-    """The pieces between which a line may be broken."""
-    found: list[str] = []
-    for run in text.split():
-        if len(run) <= LONG or not re.fullmatch(r"[!-~]+", run) or re.fullmatch(r"\W*[A-Za-z]+\W*", run):
-            found.append(run)  # TeX knows where to break a word
-            continue
-        for part in re.findall(r"[^/_.:=-]*[/_.:=-]+|[^/_.:=-]+", run):
-            found += [part[i : i + _STEP] for i in range(0, len(part), _STEP)] if len(part) > LONG else [part]
-    return found
 
 
 def _run(run: str) -> str:
