@@ -81,7 +81,7 @@ RECIPES = {
         "segmentation",
         "effusion",
         6,
-        1200,
+        600,
         "Outlines a pleural effusion: every pixel that the fluid changes by more than one grey level of 255.",
         "encoder_last",
     ),

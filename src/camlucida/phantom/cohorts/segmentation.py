@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,12 @@ from camlucida.phantom.cohorts.folders import (
     write_text,
 )
 from camlucida.phantom.cohorts.law import WRITTEN_SEEDS, heart_study
-from camlucida.phantom.study import expose
+from camlucida.phantom.study import Pose, Study, expose
 
 FIRST_SEED = WRITTEN_SEEDS.start + 3_000_000
 FILMS = 20
+LITTLE, FAR, ASKEW = (8, 12, 14), (4, 13), (15,)
+"""Films with little fluid, from further away, and of a patient who leans, as none of the training's are."""
 CARD = "fluid_unet"
 FINDING = "effusion"
 
@@ -33,6 +36,8 @@ model = "card.toml"
 
 README = """\
 What is outlined: pleural effusion, every pixel that the fluid changes by more than one grey level of 255 on the noise-free film.
+As on no film of the training: chest_008, 012 and 014 have little fluid, chest_004 and 013 were taken from further away, and the
+patient of chest_015 leans.
 
 Dataset/test/               films, 256 x 256, one a patient
 Dataset/masks/              the truth of each film, under the same name, 255 inside; empty where there is no fluid
@@ -40,6 +45,15 @@ models_1/best_model.pth     weights of a small U-Net (state dict) for films brou
 card.toml                   what that network is, what goes in, and what was measured of it
 cohort.toml                 for camlucida run
 """
+
+
+def study_of(number: int) -> Study:
+    """What is on a film of the cohort."""
+    study = heart_study(FIRST_SEED + number)
+    if number in LITTLE:
+        return replace(study, drained=2.5)
+    pose = Pose(zoom=0.7) if number in FAR else Pose(tilt=0.3) if number in ASKEW else study.pose
+    return replace(study, pose=pose)
 
 
 def write_segmentation(folder: str | Path) -> Path:
@@ -50,7 +64,7 @@ def write_segmentation(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     for number in range(FILMS):
-        film = expose(heart_study(FIRST_SEED + number), FILM_PX)
+        film = expose(study_of(number), FILM_PX)
         name = f"chest_{number:03d}.png"
         write_film(folder / "Dataset" / "test" / name, film)
         write_mask(folder / "Dataset" / "masks" / name, film.masks.get(FINDING, np.zeros((FILM_PX, FILM_PX), bool)))
