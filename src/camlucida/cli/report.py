@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import SOME_FAILED, app, output_folder
+from camlucida.cli.common import SOME_FAILED, app, output_folder, progress_bar
 from camlucida.errors import UsageError
 
 
@@ -18,6 +18,10 @@ def report_command(
     formats: Annotated[list[str] | None, typer.Option("--format", help="html, md, tex, pdf. Repeatable. Default: html.")] = None,
     sections: Annotated[
         list[str] | None, typer.Option(help="Only these, in this order, such as data,results. Repeatable. Default: all.")
+    ] = None,
+    rules: Annotated[
+        list[str] | None,
+        typer.Option("--rule", help="How cases are chosen: best:2, worst, random:3:seed=1, … Repeatable. Default: by task."),
     ] = None,
     language: Annotated[str, typer.Option(help="en or zh.")] = "en",
     out: Annotated[
@@ -47,7 +51,8 @@ def report_command(
         check_insertable(tex, name)
         place = place_of(folder, tex)
     with output_folder(folder):
-        document = build_report(opened, folder, _words(sections))
+        with progress_bar(None, "measuring maps") as progress:
+            document = build_report(opened, folder, _words(sections), rules or (), progress)
         for writer in writers:
             print(writer(document, texts, folder))
         if tex is not None:

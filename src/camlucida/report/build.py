@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from camlucida.cases.selection import check_rules
 from camlucida.errors import CamlucidaError, UsageError
 from camlucida.report.document import Document, Paragraph, Section, Sentence
 from camlucida.report.sections import SECTIONS
@@ -12,19 +13,27 @@ from camlucida.report.study import Study
 from camlucida.runs import Run
 
 
-def build_report(runs: Sequence[Run], folder: Path, sections: Sequence[str] | None = None) -> Document:
+def build_report(
+    runs: Sequence[Run],
+    folder: Path,
+    sections: Sequence[str] | None = None,
+    rules: Sequence[str] = (),
+    progress: Callable[..., object] | None = None,
+) -> Document:
     """What the report of ``runs`` says, in no language and no format yet.
 
     Args:
         runs: reported together.
         folder: where the report will be; its pictures are written below it now.
         sections: names of :data:`~camlucida.report.sections.SECTIONS`, in the order wanted; all without it.
+        rules: by which cases are chosen, as :func:`~camlucida.cases.selection.select` reads them; by task without them.
+        progress: called with how many maps were measured since the last call, and once with their ``total``.
 
     Returns:
         The document. A section that fails says so in its place, and in ``failures``.
 
     Raises:
-        UsageError: an unknown section, no run, or a run in which nothing is done yet.
+        UsageError: an unknown section or rule, no run, or a run in which nothing is done yet.
     """
     if not runs:
         raise UsageError("no run to report", "give the folder of a run")
@@ -32,7 +41,8 @@ def build_report(runs: Sequence[Run], folder: Path, sections: Sequence[str] | No
     for run in runs:
         if not run.counts["done"]:
             raise UsageError(f"nothing is done in {run.folder.root} yet", "finish it with: camlucida run COHORT --resume")
-    study = Study(tuple(runs), folder)
+    check_rules(rules)
+    study = Study(tuple(runs), folder, tuple(rules), progress or (lambda done=1, total=None: None))
     made: list[Section] = []
     failures: list[str] = []
     for name, maker in makers.items():

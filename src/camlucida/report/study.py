@@ -2,13 +2,67 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from camlucida.cases import case_table, heat_table
+from camlucida.cases.marks import Marks
+from camlucida.cases.predictions import evaluate_runs
+from camlucida.cases.selection import Selected, select
+from camlucida.cohort.predictions import Predictions
+from camlucida.comparison import BY, Comparison, compare
+from camlucida.errors import UsageError
+from camlucida.explanation import Explanation
+from camlucida.metrics.annotations import Mask
 from camlucida.runs import Run
+
+RULES = {
+    "regression": ("best", "worst", "median", "random:1:seed=0"),
+    "segmentation": ("best", "worst", "median", "random:1:seed=0"),
+    "multiclass": ("per-class:1", "best", "worst", "random:1:seed=0", "low-evidence"),
+}
+"""Task → rules by which its cases are chosen, where none are asked for."""
+
+OTHER_RULES = ("outcomes", "best", "worst", "random:1:seed=0", "low-evidence")
+
+
+@dataclass(frozen=True)
+class Voice:
+    """The maps of one model, method and layer.
+
+    Attributes:
+        name: for people: as much as tells it from the others.
+        run: place in ``Study.runs``.
+        model: its name in the run.
+        rows: index labels of ``Study.cases``.
+    """
+
+    name: str
+    run: int
+    model: str
+    rows: list[Any]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """How good the models of one task are.
+
+    Attributes:
+        task: of all of them; a binary one is a multi-label one of one label.
+        figures: columns of :class:`~camlucida.cohort.result.Row`.
+        predictions: what was judged; None for masks.
+        notes: one line each.
+    """
+
+    task: str
+    figures: pd.DataFrame
+    predictions: Predictions | None
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -18,10 +72,14 @@ class Study:
     Attributes:
         runs: at least one.
         folder: the report's; pictures are written below it.
+        rules: of the selection of cases; by task if empty.
+        progress: called with what is done, as a bar of progress wants it.
     """
 
     runs: tuple[Run, ...]
     folder: Path
+    rules: tuple[str, ...] = ()
+    progress: Callable[..., object] = field(default=lambda done=1, total=None: None, repr=False, compare=False)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -46,3 +104,153 @@ class Study:
         """One row an image and label that a model was asked for: image, path, patient, task, label, truth, synthetic."""
         columns = ["image", "path", "patient", "task", "label", "truth", "synthetic"]
         return self.predictions[columns].drop_duplicates(["image", "path", "task", "label"], ignore_index=True)
+
+    @cached_property
+    def cases(self) -> pd.DataFrame:
+        """One row a map: :func:`~camlucida.cases.case_table`."""
+        return case_table(self.runs)
+
+    @cached_property
+    def measured(self) -> pd.DataFrame:
+        """``cases`` with what the heat of each does: :func:`~camlucida.cases.heat_table`."""
+        heat = heat_table(self.runs, self.cases, self.progress)
+        whole = self.cases.join(heat)
+        whole.attrs = {"problems": [*self.cases.attrs["problems"], *heat.attrs["problems"]]}
+        return whole
+
+    @cached_property
+    def heat(self) -> pd.DataFrame:
+        """The heat's columns alone."""
+        return self.measured.drop(columns=list(self.cases.columns))
+
+    @cached_property
+    def judged(self) -> list[Judged]:
+        """How good the models are, by task; a task of which no truth is known is not among them."""
+        tasks: dict[str, list[Run]] = {}
+        for run in self.runs:
+            tasks.setdefault(str(run.predictions()["task"].iloc[0]), []).append(run)
+        found = []
+        for task, runs in tasks.items():
+            try:
+                evaluated = evaluate_runs(runs)
+            except UsageError:
+                continue
+            kind = task if evaluated.predictions is None else evaluated.predictions.task
+            found.append(Judged(kind, evaluated.figures, evaluated.predictions, evaluated.notes))
+        return found
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """Of each case: ``height``, ``width`` of a cell of the map in original pixels, ``mm`` its longer side; NaN if unknown."""
+        parts = [self._cells_of(at) for at in sorted(set(self.cases["run"]))]
+        return pd.concat(parts).reindex(self.cases.index)
+
+    def _cells_of(self, at: int) -> pd.DataFrame:
+        cases = self.cases[self.cases["run"] == at]
+        rows = self.runs[at].explanations().iloc[cases["explanation"].tolist()]
+        sides = [
+            [n / g / abs(s) for n, g, s in zip(model, grid, scale)]
+            for model, grid, scale in zip(rows["model_size"], rows["grid"], rows["scale"])
+        ]
+        spacing = [self._spacing(str(path)) for path in cases["path"]]
+        longest = [
+            max(n * step for n, step in zip(side, steps)) if steps and len(side) == 2 else float("nan")
+            for side, steps in zip(sides, spacing)
+        ]
+        ends = [(side[-2], side[-1]) for side in sides]
+        table = {"height": [end[0] for end in ends], "width": [end[1] for end in ends], "mm": longest}
+        return pd.DataFrame(table, index=cases.index)
+
+    @cached_property
+    def _spacings(self) -> dict[str, list[float] | None]:
+        return {}
+
+    def _spacing(self, path: str) -> list[float] | None:
+        """Millimetres of a pixel (down, across) by the file's header; None where it says nothing."""
+        if path not in self._spacings:
+            self._spacings[path] = pixel_spacing(Path(path))
+        return self._spacings[path]
+
+    @cached_property
+    def voices(self) -> tuple[Voice, ...]:
+        """The maps of each model, method and layer, in the order of the runs."""
+        keys = ["run", "model", "method", "layer"]
+        groups = list(self.cases.groupby(keys, sort=False))
+        several = {key: self.cases[key].nunique() > 1 for key in keys}
+        same_name = self.cases.drop_duplicates(["run", "model"])["model"].duplicated().any()
+        found: list[Voice] = []
+        for _, rows in groups:
+            run, model, method, layer = (rows[key].iloc[0] for key in keys)
+            parts = [self.names[run]] if same_name else []
+            parts += [str(model)] if several["model"] or same_name or len(groups) == 1 else []
+            parts += [str(method)] if several["method"] else []
+            parts += [str(layer)] if several["layer"] and not several["model"] else []
+            found.append(Voice(", ".join(parts) or str(model), int(run), str(model), list(rows.index)))
+        return tuple(found)
+
+    @cached_property
+    def selected(self) -> list[Selected]:
+        """The cases that are shown, rule by rule."""
+        task = str(self.cases["task"].iloc[0]) if len(self.cases) else ""
+        rules = list(self.rules or RULES.get(task, OTHER_RULES))
+        if not self.rules:
+            several = self.cases[["run", "model"]].drop_duplicates()
+            rules += ["disagreement"] if len(several) > 1 else []
+        return select(self.cases, rules, self.heat)
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Each thing that varies between the maps, and nothing else with it; "model" only where no other word fits."""
+        found: list[Comparison] = []
+        for by in BY:
+            if by == "model" and any(c.by in ("seed", "fold") for c in found):
+                continue
+            if by == "architecture" and any(c.by == "model" for c in found):
+                continue
+            try:
+                found.append(compare(self.runs, self.cases, self.heat, by))
+            except UsageError:
+                continue  # nothing varies in this alone
+        return found
+
+    def explanation(self, run: int, number: int) -> Explanation:
+        """The stored map of a row of ``cases``, by its ``run`` and ``explanation``."""
+        return self.runs[run].explanation(number)
+
+    def mask(self, row: Any) -> Mask | None:
+        """(H, W) truth of the label of a case (index label), in original pixels; None where there is none."""
+        case = self.cases.loc[row]
+        marks = self._marks(int(case["run"]), str(case["model"]))
+        original = self.runs[int(case["run"])].explanations().iloc[int(case["explanation"])]["original"]
+        if len(original) != 2:
+            return None
+        return marks.mask(case.to_dict(), str(case["label"]), (int(original[0]), int(original[1])))
+
+    def _marks(self, at: int, model: str) -> Marks:
+        key = (at, model)
+        if key not in self._kept_marks:
+            resolved = next(m["resolved"] for m in self.runs[at].about["models"] if m["name"] == model)
+            labels = [label for label in resolved["labels"] if label]
+            task = str(self.cases[(self.cases["run"] == at) & (self.cases["model"] == model)]["task"].iloc[0])
+            self._kept_marks[key] = Marks(self.runs[at], labels, task, [])
+        return self._kept_marks[key]
+
+    @cached_property
+    def _kept_marks(self) -> dict[tuple[int, str], Marks]:
+        return {}
+
+
+def pixel_spacing(path: Path) -> list[float] | None:
+    """Millimetres of a pixel (down, across) by a DICOM file's header; None for other files and where it says nothing."""
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PixelSpacing", "ImagerPixelSpacing"])
+    except (InvalidDicomError, OSError):
+        return None
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        spacing = header.get(keyword)
+        if spacing and len(spacing) == 2:
+            return [float(step) for step in spacing]
+    return None

@@ -11,6 +11,6 @@ from camlucida.cases.selection import outcomes  # noqa: F401
 from camlucida.cases.selection import disagreement  # noqa: F401
 from camlucida.cases.selection import low_evidence  # noqa: F401
 from camlucida.cases.selection import artefact  # noqa: F401
-from camlucida.cases.selection.base import RULES, Rule, Selected, select
+from camlucida.cases.selection.base import RULES, Rule, Selected, check_rules, select
 
-__all__ = ["RULES", "Rule", "Selected", "select"]
+__all__ = ["RULES", "Rule", "Selected", "check_rules", "select"]

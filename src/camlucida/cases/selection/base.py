@@ -104,6 +104,12 @@ def select(cases: pd.DataFrame, rules: Sequence[str], heat: pd.DataFrame | None 
     return [found.run(pool, words) for found, words in asked]
 
 
+def check_rules(rules: Sequence[str]) -> None:
+    """Whether each can be read, before anything is computed. Raises UsageError as :func:`select`, but for unknown columns."""
+    for text in rules:
+        _parse(text)
+
+
 def _parse(text: str) -> tuple[Rule, Asked]:
     name, *told = (part.strip() for part in text.split(":"))
     found = RULES[name]

@@ -1,0 +1,43 @@
+"""Measured columns as estimates: means over rows with their patient-level intervals, chance levels beside them."""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camlucida.metrics.statistics import MIN_POSITIVES, mean_interval
+from camlucida.report.document import NAN, Estimate
+
+
+def mean_of(rows: pd.DataFrame, column: str, chance: str | float = NAN, percent: bool = False) -> Estimate | None:
+    """The mean of a column over the rows that have it, patients resampled; None where no row has.
+
+    Args:
+        rows: with ``patient``.
+        column: of numbers.
+        chance: a column, whose mean over the same rows is the chance level, or a number.
+        percent: say it as a percentage.
+    """
+    values = rows[column].to_numpy(np.float64)
+    known = np.isfinite(values)
+    if not known.any():
+        return None
+    found = mean_interval(values, rows["patient"].tolist())
+    level = float(rows[chance].to_numpy(np.float64)[known].mean()) if isinstance(chance, str) else chance
+    enough = rows["patient"][known].nunique() >= MIN_POSITIVES
+    low, high = (found.low, found.high) if enough else (NAN, NAN)
+    return Estimate(found.estimate, low, high, level, percent)
+
+
+def figure_of(row: Any) -> Estimate:
+    """A row of the table of prediction figures (:class:`~camlucida.cohort.result.Row`)."""
+    known = row["how"] != "none"
+    return Estimate(row["estimate"], row["low"] if known else NAN, row["high"] if known else NAN, row["chance"])
+
+
+def or_dash(estimate: Estimate | None) -> Estimate | float:
+    """For a table's cell: NaN is a dash."""
+    return NAN if estimate is None or not isfinite(estimate.estimate) else estimate

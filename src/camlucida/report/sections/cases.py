@@ -1,0 +1,167 @@
+"""Cases, chosen by declared rules: what the model said, what is true, and the map, whatever it shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import isfinite
+from typing import Any
+
+import pandas as pd
+
+from camlucida.explanation import Explanation
+from camlucida.figures.comparison import FINDING_COLOUR
+from camlucida.figures.files import save_figure
+from camlucida.figures.grids import GridRow, comparison_grid
+from camlucida.figures.panels import three_panel
+from camlucida.files import slug
+from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence
+from camlucida.report.study import Study
+
+SHOWN = 10
+"""Cases that have a figure; the rules go on, and say so, where they chose more."""
+
+
+def cases(study: Study) -> Section | None:
+    """The rules, a figure for each case, the labels of one case side by side, and best against worst."""
+    if study.cases.empty:
+        return None
+    rules = [
+        Sentence("cases.rule", {"rule": chosen.rule, "name": rule_name(chosen.rule), "words": chosen.words})
+        for chosen in study.selected
+    ]
+    blocks: list[Block] = [Paragraph((Sentence("cases.rules"),)), Points(tuple(rules))]
+    roles = _roles(study)
+    shown = list(roles)[:SHOWN]
+    if len(roles) > len(shown):
+        blocks.append(Paragraph((Sentence("cases.more", {"shown": len(shown), "chosen": len(roles)}),)))
+    for number, row in enumerate(shown, 1):
+        blocks.append(_case(study, number, row, roles[row]))
+    side = [_labels_of_one(study, shown), _best_and_worst(study)]
+    return Section("cases", (*blocks, *(block for block in side if block is not None)))
+
+
+def rule_name(rule: str) -> Sentence:
+    """The rule's name in the reader's language."""
+    return Sentence(f"rules.{rule.partition(':')[0].strip().replace('-', '_')}")
+
+
+def _roles(study: Study) -> dict[Any, list[str]]:
+    """Row → the roles for which it was chosen, in the order of the rules."""
+    found: dict[Any, list[str]] = {}
+    for chosen in study.selected:
+        rule = chosen.rule.partition(":")[0].strip()
+        for row, role in zip(chosen.rows, chosen.role):
+            found.setdefault(row, []).append(role if role.startswith(rule) or rule == "outcomes" else f"{rule}: {role}")
+    return found
+
+
+def _case(study: Study, number: int, row: Any, roles: Sequence[str]) -> Picture:
+    case = study.measured.loc[row]
+    explanation = study.explanation(int(case["run"]), int(case["explanation"]))
+    mask = study.mask(row)
+    figure = three_panel(explanation)
+    if mask is not None and mask.any():
+        for axes in figure.axes[:3]:
+            axes.contour(mask, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
+    stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
+    save_figure(figure, study.folder / stem)
+    return Picture(stem, Sentence("cases.caption", {"parts": _joined(list(_caption(study, case, roles, mask is not None)))}))
+
+
+def _joined(sentences: list[Sentence]) -> Sentence:
+    """Sentences one after the other, as one value."""
+    first, *rest = sentences
+    return Sentence("cases.two", {"first": first, "then": _joined(rest)}) if rest else first
+
+
+def _caption(study: Study, case: pd.Series, roles: Sequence[str], masked: bool) -> Iterator[Sentence]:
+    """What the figure shows, what was said, what is true, and what was measured of this map."""
+    yield Sentence("cases.what", {"target": case["target"], "image": case["image"], "model": case["model"], "roles": list(roles)})
+    yield from said(case)
+    yield Sentence("cases.panels", {"method": case["method"], "layer": case["layer"]})
+    if masked:
+        yield Sentence("cases.outline")
+    if case["empty_reason"]:
+        yield Sentence("cases.empty", {"reason": case["empty_reason"]})
+        return
+    if isfinite(case["spread"]):
+        peers = study.measured.loc[_same_voice(study, case), "spread"]
+        yield Sentence("cases.spread", {"spread": float(case["spread"]), "median": float(peers.median())})
+    for region in ("mask", "artefact"):
+        if isfinite(case[f"{region}_share"]) and isfinite(case[f"{region}_area"]):
+            shares = {"share": float(case[f"{region}_share"]), "area": float(case[f"{region}_area"])}
+            yield Sentence(f"cases.{region}", shares)
+
+
+def said(case: pd.Series) -> Iterator[Sentence]:
+    """What the model said of a case, and what is true of it."""
+    if isfinite(case["value"]):
+        yield Sentence("cases.value", {"value": float(case["value"])})
+        if isfinite(case["truth"]):
+            yield Sentence("cases.value_truth", {"truth": float(case["truth"]), "error": float(case["error"])})
+        return
+    if isfinite(case["probability"]):
+        yield Sentence("cases.confidence", {"confidence": float(case["probability"])})
+    if case["true_class"]:
+        yield Sentence("cases.classes", {"predicted": case["predicted"], "truth": case["true_class"]})
+    elif case["outcome"]:
+        yield Sentence("cases.outcome", {"outcome": Sentence(f"words.{case['outcome']}")})
+    if isfinite(case["dice"]):
+        yield Sentence("cases.dice", {"dice": float(case["dice"])})
+
+
+def _same_voice(study: Study, case: pd.Series) -> pd.Series:
+    keys = ["run", "model", "method", "layer"]
+    return (study.cases[keys] == case[keys]).all(axis=1)
+
+
+def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
+    """The maps of the most labels that one of the shown cases has, side by side, on one scale each."""
+    best: list[Any] = []
+    for row in shown:
+        case = study.cases.loc[row]
+        same = study.cases[_same_voice(study, case) & (study.cases["path"] == case["path"])]
+        if len(same) > len(best):
+            best = list(same.sort_values("probability", ascending=False).index[:4])
+    if len(best) < 2:
+        return None
+    explanations = [_at(study, row) for row in best]
+    titles = [
+        f"{e.target}" + ("" if e.probability is None else f" {e.probability:.2%}") + _true(study.cases.loc[row])
+        for row, e in zip(best, explanations)
+    ]
+    stem = "figures/label_comparison"
+    grid = comparison_grid([GridRow(explanations[0].scan.id, explanations)], titles)
+    save_figure(grid, study.folder / stem)
+    values = {"image": explanations[0].scan.id, "labels": [e.target for e in explanations]}
+    return Picture(stem, Sentence("cases.labels", values))
+
+
+def _true(case: pd.Series) -> str:
+    return f"\n{case['outcome']}" if case["outcome"] else ""
+
+
+def _best_and_worst(study: Study) -> Picture | None:
+    """The best and the worst case under each other, on one scale."""
+    ends = {chosen.rule: chosen for chosen in study.selected if chosen.rule in ("best", "worst") and chosen.rows}
+    if len(ends) < 2:
+        return None
+    rows = [ends[name].rows[0] for name in ("best", "worst")]
+    if rows[0] == rows[1]:
+        return None
+    lines = []
+    for name, row in zip(("best", "worst"), rows):
+        mask = study.mask(row)
+        outlines = {"truth": mask} if mask is not None and mask.any() else {}
+        case = study.cases.loc[row]
+        lines.append(GridRow(f"{name}: {case['image']}\nloss {case['loss']:.3g}", [_at(study, row)], outlines))
+    column = str(study.cases.loc[rows[0], "method"])
+    stem = "figures/best_worst"
+    save_figure(comparison_grid(lines, [column], shared="all"), study.folder / stem)
+    losses = {name: float(study.cases.loc[row, "loss"]) for name, row in zip(("best", "worst"), rows)}
+    return Picture(stem, Sentence("cases.best_worst", losses))
+
+
+def _at(study: Study, row: Any) -> Explanation:
+    case = study.cases.loc[row]
+    return study.explanation(int(case["run"]), int(case["explanation"]))

@@ -1,0 +1,112 @@
+"""What these numbers cannot show, each point with the number that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any
+
+from camlucida.cohort.report_table import never_predicted
+from camlucida.metrics.statistics import MIN_POSITIVES
+from camlucida.report.document import Points, Section, Sentence, Value
+from camlucida.report.sections.evaluated import evaluations, sanity_gate
+from camlucida.report.study import Judged, Study
+
+CIRCULAR = ("decoder", "segmentation_head", "seg_head")
+"""Beginnings of layers that restate a segmentation."""
+
+
+def limitations(study: Study) -> Section:
+    """One list; a point whose number does not call for it is not in it."""
+    points = (*_size(study), *_classes(study), *_resolution(study), *_evidence(study), *_checks(study), *_kind(study))
+    return Section("limitations", (Points(tuple(points)),))
+
+
+def _size(study: Study) -> Iterator[Sentence]:
+    images = study.images
+    patients = images["patient"].nunique()
+    if patients < MIN_POSITIVES:
+        yield Sentence("limitations.few_none", {"patients": patients, "images": len(images), "needed": MIN_POSITIVES})
+    else:
+        widths = [row["high"] - row["low"] for found in study.judged for row in _bounded(found)]
+        if widths:
+            yield Sentence("limitations.width", {"patients": patients, "width": sorted(widths)[len(widths) // 2]})
+    if patients < len(images):
+        yield Sentence("limitations.several", {"patients": patients, "images": len(images)})
+    if not all(run.about["patients_known"] for run in study.runs):
+        yield Sentence("limitations.unknown_patients", {"images": len(images)})
+    failed = sum(run.counts["failed"] for run in study.runs)
+    if failed:
+        yield Sentence("limitations.failed", {"failed": failed, "items": sum(sum(run.counts.values()) for run in study.runs)})
+
+
+def _bounded(found: Judged) -> list[dict[Any, Any]]:
+    """Figures between 0 and 1 of everybody that have an interval."""
+    figures = found.figures
+    shares = ("auc", "accuracy", "dice", "within_5", "balanced_accuracy")
+    rows = figures[(figures["group"] == "") & (figures["how"] != "none") & figures["metric"].isin(shares)]
+    return [row for row in rows.to_dict("records") if isfinite(row["low"]) and isfinite(row["high"])]
+
+
+def _classes(study: Study) -> Iterator[Sentence]:
+    truth = study.truth[study.truth["task"].isin(["multilabel", "binary", "multiclass"])]
+    positives = truth[truth["truth"] == 1].groupby("label")["patient"].nunique()
+    known = truth.loc[truth["truth"].notna(), "label"].unique()
+    rare = [str(label) for label in known if positives.get(label, 0) < MIN_POSITIVES]
+    if rare:
+        yield Sentence("limitations.rare", {"labels": rare, "count": len(rare), "needed": MIN_POSITIVES})
+    if len(truth) and not truth["truth"].notna().any():
+        yield Sentence("limitations.no_truth", {"images": len(study.images)})
+    for found in study.judged:
+        for model, figures in found.figures[found.figures["group"] == ""].groupby("model", sort=False):
+            labels = never_predicted(figures)
+            if labels:
+                yield Sentence("limitations.never", {"model": str(model), "labels": labels, "count": len(labels)})
+
+
+def _resolution(study: Study) -> Iterator[Sentence]:
+    for _, rows in study.cases.groupby(["grid", "layer"], sort=False):
+        grid, layer = rows["grid"].iloc[0], rows["layer"].iloc[0]
+        cells = study.cells.loc[rows.index]
+        side = float(cells[["height", "width"]].max(axis=1).median())
+        if not isfinite(side):
+            continue
+        values: dict[str, Value] = {"layer": str(layer), "grid": " × ".join(map(str, grid)), "side": side}
+        mm = float(cells["mm"].median())
+        yield Sentence("limitations.grid_mm", {**values, "mm": mm}) if isfinite(mm) else Sentence("limitations.grid", values)
+
+
+def _evidence(study: Study) -> Iterator[Sentence]:
+    empty = int((study.cases["empty_reason"] != "").sum())
+    if empty:
+        yield Sentence("limitations.empty", {"empty": empty, "maps": len(study.cases)})
+    without = int(study.cases.attrs.get("without_map", 0))
+    if without:
+        yield Sentence("limitations.without", {"without": without})
+    located = int((study.measured["mask_share"].notna() | study.measured["box_share"].notna()).sum())
+    if located < len(study.cases):
+        yield Sentence("limitations.unlocated", {"located": located, "maps": len(study.cases)})
+    unread = study.measured.attrs["problems"]
+    if unread:
+        yield Sentence("limitations.unread", {"count": len(unread), "first": unread[0]})
+
+
+def _checks(study: Study) -> Iterator[Sentence]:
+    gates = [(model, gate) for model, found in evaluations(study) if (gate := sanity_gate(found)) is not None]
+    if not gates:
+        yield Sentence("limitations.no_sanity", {"maps": len(study.cases)})
+    for model, gate in gates:
+        failed = gate[~gate["passed"].astype(bool)]
+        if len(failed):
+            names = list(dict.fromkeys(f"{m} ({mode})" for m, mode in zip(failed["method"], failed["mode"])))
+            yield Sentence("limitations.sanity", {"model": model, "failed": len(failed), "checks": len(gate), "methods": names})
+
+
+def _kind(study: Study) -> Iterator[Sentence]:
+    regions = study.cases[study.cases["task"] == "segmentation"]
+    circular = regions["layer"].map(lambda layer: str(layer).startswith(CIRCULAR))
+    if len(regions):
+        yield Sentence("limitations.circular", {"circular": int(circular.sum()), "maps": len(regions)})
+    synthetic = int(study.cases["synthetic"].astype(bool).sum())
+    if synthetic:
+        yield Sentence("limitations.synthetic", {"synthetic": synthetic, "maps": len(study.cases)})
