@@ -87,14 +87,11 @@ def comparison_grid(
         first = _first(row)
         grid[r][0].imshow(as_rgb(first.scan.picture()))
         for c, explanation in enumerate(row.maps, 1):
-            _panel(grid[r][c], row, explanation, limits[r][c - 1], colormap, shared != "none")
+            _panel(grid[r][c], row, explanation, limits[r][c - 1], colormap)
         for axes, shown in zip(grid[r], [first, *row.maps]):
             outline(axes, row.outlines if shown is not None else {}, colours)
             mark_synthetic(axes, first.scan.synthetic)
-            axes.set_xticks([])
-            axes.set_yticks([])
-            for spine in axes.spines.values():
-                spine.set_visible(False)
+            bare(axes)
         grid[r][0].set_ylabel("\n".join(textwrap.wrap(row.title, 30)), fontsize=8)
     for axes, name in zip(grid[0], ["original", *columns]):
         axes.set_title(name, fontsize=9)
@@ -149,6 +146,36 @@ def legend(figure: Figure, colours: Mapping[str, str]) -> None:
         figure.legend(handles=lines, loc="outside upper right", ncols=len(lines), **style)
 
 
+def shared_limit(explanations: Sequence[Explanation]) -> float:
+    """The value of full colour of maps that share one scale: the largest of them.
+
+    Raises:
+        UsageError: maps of different units, or signed and unsigned ones.
+    """
+    kinds = {(e.provenance.get("unit"), e.signed) for e in explanations if not e.is_empty}
+    if len(kinds) > 1:
+        told = ", ".join(sorted(f"{'signed ' if signed else ''}{unit}" for unit, signed in kinds))
+        raise UsageError(f"maps of different units ({told}) cannot share a scale", "give each its own")
+    return max(explanation.limit for explanation in explanations)
+
+
+def scale_line(explanation: Explanation, limit: float | None = None) -> str:
+    """What stands below a panel: the map's own scale, or how strong it is on a shared one."""
+    if explanation.is_empty:
+        return f"no evidence: {explanation.empty_reason}"
+    strongest = f"{'±' if explanation.signed else ''}{explanation.limit:.3g}"
+    scale = f"full colour = {strongest}" if limit is None else f"strongest {strongest} of {limit:.3g}"
+    return f"{scale} {_unit(explanation)}".rstrip()
+
+
+def bare(axes: Axes) -> None:
+    """No ticks and no frame, but labels stay."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
 def mark_synthetic(axes: Axes, synthetic: bool) -> None:
     """SYNTHETIC across the upper edge of a panel."""
     if synthetic:
@@ -174,33 +201,20 @@ def _limits(rows: Sequence[GridRow], columns: Sequence[str], shared: Share) -> l
         for explanation, key in zip(row.maps, places):
             if explanation is not None:
                 groups.setdefault(key, []).append(explanation)
-    for group in groups.values():
-        kinds = {(e.provenance.get("unit"), e.signed) for e in group if not e.is_empty}
-        if len(kinds) > 1:
-            told = ", ".join(sorted(f"{'signed ' if signed else ''}{unit}" for unit, signed in kinds))
-            raise UsageError(f"maps of different units ({told}) cannot share a scale", 'compare them with shared="none"')
     if shared == "none":
         return [[None] * len(columns) for _ in rows]
-    highest = {key: max(e.limit for e in group) for key, group in groups.items()}
+    highest = {key: shared_limit(group) for key, group in groups.items()}
     return [[highest.get(key) for key in places] for places in keys]
 
 
-def _panel(
-    axes: Axes, row: GridRow, explanation: Explanation | None, limit: float | None, colormap: str | None, shared: bool
-) -> None:
+def _panel(axes: Axes, row: GridRow, explanation: Explanation | None, limit: float | None, colormap: str | None) -> None:
     if explanation is None:
         axes.imshow(np.full((*_first(row).scan.geometry.original, 3), 0.85))
         said = "\n".join(textwrap.wrap(row.missing, 26)[:6])
         axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", fontsize=7)
         return
     axes.imshow(blend(explanation, colormap, ALPHA, limit))
-    if explanation.is_empty:
-        scale = "\n".join(textwrap.wrap(f"no evidence: {explanation.empty_reason}", 34)[:3])
-    elif shared:
-        scale = f"strongest {explanation.limit:.3g} of {limit:.3g} {_unit(explanation)}"
-    else:
-        scale = f"full colour = {'±' if explanation.signed else ''}{explanation.limit:.3g} {_unit(explanation)}"
-    axes.set_xlabel(scale, fontsize=7.5)
+    axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), 38)[:3]), fontsize=7.5)
 
 
 def _unit(explanation: Explanation) -> str:

@@ -1,0 +1,114 @@
+"""Figures of one case: its most probable labels side by side, and what the heat marks against true boxes."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike
+
+from camlucida.errors import UsageError
+from camlucida.explanation import Explanation
+from camlucida.figures.grids import ALPHA, COLOURS, bare, mark_synthetic, scale_line, shared_limit
+from camlucida.figures.overlay import NOTICE, as_rgb, blend
+from camlucida.figures.panels import strip_title
+from camlucida.metrics.annotations import Floats, as_boxes, box_iou
+from camlucida.metrics.localisation import heat_boxes
+from camlucida.regions import MASK_FRACTION
+
+TRUTHS = {True: "true", False: "not true", None: "truth unknown"}
+
+
+def label_comparison(
+    explanations: Sequence[Explanation], truths: Sequence[bool | None] | None = None, *, shared: bool = False
+) -> Figure:
+    """One case, 2 × 2: a panel a label, with its probability and truth.
+
+    Args:
+        explanations: of one image, the labels in the order to be shown; up to four.
+        truths: whether each label is true; None where it is not known.
+        shared: one scale for all, rather than each its own.
+
+    Raises:
+        UsageError: none or more than four; of several images; maps of different units that were to share a scale.
+    """
+    images = {explanation.scan.id for explanation in explanations}
+    if not 0 < len(explanations) <= 4 or len(images) > 1:
+        raise UsageError(f"{len(explanations)} maps of {len(images)} images", "give one to four maps of one image")
+    limit = shared_limit(explanations) if shared else None
+    first = explanations[0]
+    figure, panels = _panels(first, 2, 2)
+    for axes, explanation, truth in zip(panels, explanations, truths or [None] * 4):
+        axes.imshow(blend(explanation, None, ALPHA, limit))
+        axes.set_title(f"{strip_title(explanation)} · {TRUTHS[truth]}", fontsize=9)
+        axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), 56)), fontsize=7.5)
+        mark_synthetic(axes, explanation.scan.synthetic)
+    method = first.provenance.get("method", first.method)
+    figure.suptitle(f"{first.scan.id}: {len(explanations)} labels, {method} at {first.layer}", fontsize=10)
+    scale = "All maps share one scale." if shared else "Each map is on its own scale: equal colours are not equal strength."
+    return _signed_off(figure, first, scale)
+
+
+def boxes_on_film(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
+    """The film and the overlay with the boxes that the heat marks, and the true ones, in original pixels.
+
+    Args:
+        explanation: its boxes are those of the parts where the map is at least half of its maximum, strongest first.
+        truth: (N, 4) x, y, width, height.
+    """
+    marked, true = heat_boxes(explanation.numpy())[:, :4], as_boxes(truth)
+    figure, panels = _panels(explanation, 1, 2)
+    panels[0].imshow(as_rgb(explanation.scan.picture()))
+    panels[1].imshow(blend(explanation))
+    for axes in panels:
+        _draw(axes, true, COLOURS[0], "-")
+        _draw(axes, marked, COLOURS[3], "--")
+        mark_synthetic(axes, explanation.scan.synthetic)
+    panels[0].set_title("film", fontsize=9)
+    panels[1].set_title(scale_line(explanation), fontsize=9)
+    figure.suptitle(f"{explanation.scan.id}: {strip_title(explanation)}", fontsize=10, x=0.02, ha="left")
+    handles = [
+        Line2D([], [], color=COLOURS[0], label=f"true ({len(true)})"),
+        Line2D([], [], color=COLOURS[3], linestyle="--", label=f"heat ≥ {MASK_FRACTION:g} of its maximum ({len(marked)})"),
+    ]
+    figure.legend(handles=handles, loc="outside upper right", ncols=2, fontsize=7.5, facecolor="#555", labelcolor="white")
+    return _signed_off(figure, explanation, f"{explanation.method} at {explanation.layer}. {_overlaps(marked, true)}")
+
+
+def _overlaps(marked: Floats, true: Floats) -> str:
+    """The best overlap of each true box, in words."""
+    if not len(true):
+        return "No true box is known."
+    if not len(marked):
+        return "The heat marks no box."
+    best = box_iou(true, marked).max(1)
+    told = ", ".join(f"{overlap:.2f}" for overlap in best)
+    return f"Best overlap (IoU) of each true box with a marked one: {told}."
+
+
+def _draw(axes: Axes, boxes: Floats, colour: str, style: str) -> None:
+    for number, (x, y, width, height) in enumerate(boxes, 1):
+        corner = (x - 0.5, y - 0.5)  # boxes are in edge coordinates, pixel centres are whole numbers
+        axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linestyle=style, linewidth=1.4))
+        axes.text(*corner, str(number), color=colour, fontsize=7.5, va="bottom")
+
+
+def _panels(explanation: Explanation, rows: int, columns: int) -> tuple[Figure, list[Axes]]:
+    """A figure of panels of the image's shape, without axes."""
+    height, width = explanation.scan.geometry.original
+    tall = min(max(3.5 * height / width, 1.8), 5.2)
+    figure = Figure(figsize=(3.7 * columns, rows * (tall + 0.35) + 0.9), layout="constrained")
+    panels = list(figure.subplots(rows, columns, squeeze=False).reshape(-1))
+    for axes in panels:
+        bare(axes)
+    return figure, panels
+
+
+def _signed_off(figure: Figure, explanation: Explanation, said: str) -> Figure:
+    synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
+    figure.supxlabel(f"{said}\n{NOTICE}{synthetic}", fontsize=7.5)
+    return figure

@@ -1,0 +1,119 @@
+"""Figures of one case, and of how Grad-CAM comes about: every number on them is the case's own."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from camlucida.engine import explain
+from camlucida.errors import NoEvidenceError, UsageError
+from camlucida.figures.cases import boxes_on_film, label_comparison
+from camlucida.figures.pipeline import pipeline_figure
+from camlucida.figures.segmentation import analysis_sheet
+from camlucida.geometry import Geometry
+from camlucida.stages import grad_cam_stages
+from camlucida.types import Scan
+from tests.figures.maps import explanation, pictures, said
+
+
+def test_labels_with_probability_truth_and_scale():
+    maps = [explanation([[0.0, float(i)]], target=f"label {i}") for i in range(1, 5)]
+    text = said(label_comparison(maps, [True, False, None, True]))
+    for words in (
+        "label 1 82.00% · true",
+        "label 2 82.00% · not true",
+        "label 3 82.00% · truth unknown",
+        "full colour = 4 logit",
+    ):
+        assert words in text
+    shared = label_comparison(maps[:2], shared=True)
+    assert "strongest 1 of 2 logit" in said(shared)
+    assert "All maps share one scale" in said(shared)
+    for wrong in ([], [*maps, maps[0]], [maps[0], explanation([[1.0]], image="other")]):
+        with pytest.raises(UsageError, match="one to four"):
+            label_comparison(wrong)
+
+
+def test_boxes_of_the_heat_and_of_the_truth():
+    raw = np.zeros((40, 60))
+    raw[10:20, 30:50] = 2.0
+    figure = boxes_on_film(explanation(raw), [[30, 10, 20, 10], [0, 0, 5, 5]])
+    boxes = [(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in figure.axes[0].patches]
+    assert boxes == [(29.5, 9.5, 20, 10), (-0.5, -0.5, 5, 5), (29.5, 9.5, 20, 10)]
+    assert "with a marked one: 1.00, 0.00." in said(figure)
+    assert "true (2)" in said(figure)
+    assert "No true box is known." in said(boxes_on_film(explanation(raw)))
+    assert "The heat marks no box." in said(boxes_on_film(explanation([[-1.0]], empty="none"), [[0, 0, 5, 5]]))
+
+
+class Tiny(nn.Module):
+    """Two channels: the image, and its negative; the score is 3 × mean of the first less the mean of the second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features = nn.Conv2d(1, 2, 1, bias=False)
+        self.head = nn.Linear(2, 2, bias=False)
+        with torch.no_grad():
+            self.features.weight.copy_(torch.tensor([1.0, -1.0]).reshape(2, 1, 1, 1))
+            self.head.weight.copy_(torch.tensor([[3.0, -1.0], [0.0, 0.0]]))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.features(x).mean((2, 3)))
+
+
+def scan(values) -> Scan:
+    image = torch.tensor(values, dtype=torch.float32)[None]
+    return Scan(image, None, Geometry.identity(image.shape[1:]), "film", synthetic=True)
+
+
+def test_stages_by_hand():
+    """w = (3/4, −1/4) on four cells; Σ w A = ¾x + ¼x = x."""
+    image = [[1.0, 2.0], [-3.0, 4.0]]
+    stages = grad_cam_stages(Tiny(), scan(image), 0, "features")
+    assert stages.weights.tolist() == [0.75, -0.25]
+    torch.testing.assert_close(stages.activations[0], torch.tensor(image))
+    torch.testing.assert_close(stages.combined, torch.tensor(image))
+    torch.testing.assert_close(stages.explanation.raw, stages.combined)
+    assert stages.strongest(2) == [0, 1]
+    assert stages.share([0]) == 0.75
+    assert stages.level
+
+
+def test_stages_are_those_of_explain():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(1, 6, 3), nn.Tanh(), nn.Conv2d(6, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(3 * 16, 4)).eval()
+    one = scan(np.random.default_rng(0).normal(size=(8, 8)))
+    stages = grad_cam_stages(net, one, 2, "1")
+    (expected,) = explain(net, one, 2, "gradcam", "1")
+    torch.testing.assert_close(stages.combined, expected.raw)
+    torch.testing.assert_close(stages.weighted.sum(0), expected.raw)
+    assert not stages.level
+    assert not any(parameter.grad is not None for parameter in net.parameters())
+    with pytest.raises(NoEvidenceError, match="no target"):
+        grad_cam_stages(net, one, "above:0.99", "1")
+
+
+def test_the_method_figure_prints_the_weights_of_the_case():
+    stages = grad_cam_stages(Tiny(), scan([[1.0, 2.0], [-3.0, 4.0]]), 0, "features")
+    figure = pipeline_figure(stages)
+    text = said(figure)
+    for words in ("channel 0", "= +7.50e-01", "= -2.50e-01", "2 of 2 channels", "100 % of all", "from -3 ", "to 4 ", "SYNTHETIC"):
+        assert words in text
+    assert "same in all cells" in text
+    shown = [values for part in figure.subfigs for values in pictures(part)]
+    np.testing.assert_allclose(shown[1], stages.activations[0])
+    np.testing.assert_allclose(shown[-2], stages.combined.relu())
+
+
+def test_analysis_sheet_says_what_it_was_given():
+    region = np.zeros((40, 60), bool)
+    region[10:20, 30:50] = True
+    raw = np.where(region, 3.0, 1.0)
+    masks = {"truth": region, "prediction (empty)": ~region & region}
+    figure = analysis_sheet(explanation(raw), region, [("ratio", "3")], outlines=masks, warnings=["Circular: x."])
+    text = said(figure)
+    for words in ("inside, 200 px, mean 3", "outside, 2,200 px, mean 1", "ratio", "Circular: x.", "truth", "prediction (empty)"):
+        assert words in text
+    empty = analysis_sheet(explanation([[-1.0]], empty="no cell"), region & ~region, [], outlines={})
+    assert "no evidence" in said(empty)
+    assert "map values (no region)" in said(empty)
