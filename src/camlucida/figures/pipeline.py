@@ -66,7 +66,7 @@ def pipeline_figure(stages: Stages) -> Figure:
     shown = f"The {len(channels)} channels shown are those of the largest $Σ|w_k A_k|$: {share}"
     lines = [f"{shown}. Columns 2 and 3: each panel on its own scale (3: blue < 0 < red)."]
     if stages.level:
-        lines.append("Every gradient is the same in all cells of its channel here: what follows this layer takes their mean.")
+        lines.append("Every gradient is the same in all cells of its channel here, as where a mean over the cells follows.")
     synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
     figure.supxlabel("\n".join([*lines, f"{NOTICE}{synthetic}"]), fontsize=8)
     return figure
