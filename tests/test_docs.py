@@ -118,6 +118,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "metrics": "metrics.md",
         "benchmark": "benchmark.md",
         "evaluate-predictions": "predictions.md",
+        "evaluate-regression": "regression.md",
         "ensemble": "ensemble.md",
         "report": "report.md",
         "compare": "compare.md",

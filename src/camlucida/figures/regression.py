@@ -126,7 +126,8 @@ def value_figure(
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
     unit = explanation.provenance.get("unit", "score")
     bar.set_label(f"map value ({unit} units): < 0 lowers, > 0 raises {case.name}", fontsize=7.5)
-    return _finish(figure, case, f"{scale}: ±{limit:.3g} is full colour", notes)
+    told = f"no evidence: {explanation.empty_reason}" if explanation.is_empty else f"{scale}: ±{limit:.3g} is full colour"
+    return _finish(figure, case, told, notes)
 
 
 def _heading(axes: Axes, case: ValueCase, threshold: float) -> None:

@@ -128,7 +128,7 @@ def inside_words(cases: pd.DataFrame, heat: pd.DataFrame) -> str:
     area = heat["mask_area"].dropna()
     if not told or area.empty:
         return ""
-    return f"heat: {'; '.join(told)}; the mask covers {area.iloc[0]:.1%} of the image, the share of chance"
+    return f"heat: {'; '.join(told)}; the mask covers {area.iloc[0]:.1%} of the image, what chance would score"
 
 
 def _told(shares: Iterable[tuple[str, float, float]]) -> Iterator[str]:

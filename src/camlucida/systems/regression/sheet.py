@@ -22,8 +22,8 @@ from camlucida.io.tables import count, find_column, fold, listing, read_table, t
 VALUE_COLUMNS = ("age", "value", "target", "ageyears", "patientage", "boneage", "y", "groundtruth", "truth", "年龄")
 """Folded names that columns of true values usually have."""
 
-OWN = ("path", "value", "mask")
-"""Columns of the table that is written; a group cannot be called so."""
+OWN = ("path", "value", "mask", "image", "model", "index", "file", "truth", "error", "absolute_error")
+"""Columns of what is written, beside patient and split; a group cannot be called so."""
 
 
 @dataclass(frozen=True)

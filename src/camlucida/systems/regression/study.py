@@ -214,10 +214,11 @@ def _evaluate(
     studied.evidence = evidence_table(masked, heat, groups, [(high, low)])
     pictures = CaseFigures(run, cases, heat.reindex(cases.index), study.threshold, study.colormap, _assumed(studied.notes))
     chosen = pictures.best_and_worst()
-    studied.notes += [case.chosen for case in chosen.values()]
+    studied.notes += [f"{name}: {case.file}; {case.chosen}" for name, case in chosen.items()]
     document = metrics_document(predictions, studied.figures, settings) | {
         "error_threshold": study.threshold,
         "mask_evidence": records(studied.evidence),
+        "selection": {name: {"image": case.file, "rule": case.chosen} for name, case in chosen.items()},
         "notes": studied.notes,
         "model": {key: run.about["models"][0][key] for key in ("name", "sha256", "resolved")},
     }

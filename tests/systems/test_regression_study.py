@@ -1,0 +1,236 @@
+"""``camlucida evaluate-regression`` on the folders of a training system: a checkpoint without a card, images, masks, a table."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from camlucida.cli import main
+from camlucida.cohort.predictions_job import evaluate_file
+from camlucida.cohort.report_table import Settings
+from camlucida.errors import UsageError
+from camlucida.models import load_model
+from camlucida.phantom.nets import small_resnet
+from camlucida.runs import Run
+from camlucida.systems.regression import regression_figure
+from tests.models_on_disk import write_image, write_model
+
+FIGURES = (
+    *("evaluation_results", "bland_altman", "age_group_comparison"),
+    *("gradcam_best_sample", "gradcam_worst_sample", "gradcam_sample_2"),
+)
+FILES = {
+    *("test_metrics.json", "predictions.json", "high_error_samples.txt", "low_error_samples.txt", "metrics.csv"),
+    *("mask_evidence.csv", "inputs", "run"),
+    *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")),
+}
+COUNT = 8
+
+
+class Net(nn.Module):
+    """A backbone with its head replaced, as training scripts write it."""
+
+    def __init__(self, outputs=1):
+        super().__init__()
+        self.backbone = small_resnet()
+        self.backbone.fc = nn.Sequential(nn.Dropout(0.3), nn.Linear(96, 8), nn.ReLU(), nn.Linear(8, outputs))
+
+
+def write_study(folder, outputs=1):
+    torch.manual_seed(0)
+    net = Net(outputs)
+    net.backbone.fc[3].bias.data += 50
+    net.backbone.fc[3].weight.data *= 200
+    (folder / "outputs/run_1").mkdir(parents=True)
+    torch.save({"epoch": 2, "model_state_dict": net.state_dict()}, folder / "outputs/run_1/best_model.pth")
+    for i in range(COUNT):
+        write_image(folder / f"Images/anon_{i}_1.png", i)
+        if i != 3:
+            mask = np.zeros((48, 64), np.uint8)
+            mask[12:36, 16:48] = 255
+            (folder / "Masks").mkdir(exist_ok=True)
+            Image.fromarray(mask).save(folder / f"Masks/anon_{i}_1.{'jpg' if i % 2 else 'png'}")
+    ages = [30 + 5 * i for i in range(COUNT)]
+    names = [f"anon_{i}_1" for i in range(COUNT)]
+    frame = pd.DataFrame({"id": names, "patient_id": [f"p{i // 2}" for i in range(COUNT)], "age": ages, "sex": [*"mf"] * 4})
+    frame.to_excel(folder / "characteristics.xlsx", index=False)
+    return folder
+
+
+def command(folder, out, *options):
+    """Exit code."""
+    named = {"--checkpoint": "outputs/run_1/best_model.pth", "--image-dir": "Images", "--excel-path": "characteristics.xlsx"}
+    words = [word for option, name in named.items() for word in (option, str(folder / name))]
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate-regression", *words, "--size", "64", "--out", str(out), *map(str, options)])
+    return stopped.value.code
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = write_study(tmp_path_factory.mktemp("study"))
+    assert command(folder, folder / "out", "--group-column", "sex", "--sample", 2, "--layer", "backbone.features.5") == 0
+    return folder
+
+
+def read(study, name="out"):
+    records = pd.DataFrame(json.loads((study / name / "predictions.json").read_text("utf-8")))
+    return records, json.loads((study / name / "test_metrics.json").read_text("utf-8"))
+
+
+def test_the_files_of_the_source_system(study):
+    assert {path.name for path in (study / "out").iterdir()} == FILES
+    for name in FIGURES:
+        with Image.open(study / "out" / f"{name}.png") as picture:
+            assert picture.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
+            assert min(picture.size) > 600
+
+
+def test_metrics_are_those_of_the_predictions(study):
+    records, metrics = read(study)
+    assert list(records["index"]) == list(range(COUNT))
+    assert list(records["truth"]) == [30 + 5 * i for i in range(COUNT)]
+    error = records["value"] - records["truth"]
+    assert metrics["mae"] == pytest.approx(error.abs().mean())
+    assert metrics["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    assert metrics["bias"] == pytest.approx(error.mean())
+    assert metrics["within_10"] == pytest.approx((error.abs() <= 10).mean())
+    assert metrics["groups"]["sex=f"]["mae"]["estimate"] == pytest.approx(error[records["sex"] == "f"].abs().mean())
+    assert "truth 40 to 50" in metrics["groups"]
+    assert metrics["patients"] == 4
+    np.testing.assert_allclose(records["absolute_error"], error.abs())
+    again = evaluate_file(study / "out/predictions.json", "regression", Settings())
+    assert again.document["mae"] == pytest.approx(metrics["mae"])
+
+
+def test_what_the_checkpoint_cannot_say_is_said(study):
+    _, metrics = read(study)
+    said = "\n".join(metrics["notes"])
+    assert "recognised from its keys and shapes: small_resnet under 'backbone' with its head at 'fc', 1 output" in said
+    assert "backbone.fc.2: no weights there, so its kind cannot be known; taken for a ReLU" in said
+    assert "preprocessing 64 × 64 as given; ASSUMED, not known: 1 channel, black −1, white 1" in said
+    assert metrics["model"]["resolved"]["input"]["size"] == 64
+    assert "1 image without a mask: anon_3_1" in said
+
+
+def test_best_and_worst_by_the_rule_that_is_stated(study):
+    records, metrics = read(study)
+    chosen = metrics["selection"]
+    for name, place in (("best", records["absolute_error"].idxmin()), ("worst", records["absolute_error"].idxmax())):
+        found = chosen[f"gradcam_{name}_sample"]
+        assert found["image"] == records["file"][place]
+        extreme = "smallest" if name == "best" else "largest"
+        assert f"{name}: the 1 of {COUNT} cases with the {extreme} |error|" in found["rule"]
+
+
+def test_lists_of_high_and_low_errors(study):
+    records, _ = read(study)
+    high, low = ((study / "out" / f"{name}_error_samples.txt").read_text("utf-8").splitlines() for name in ("high", "low"))
+    assert high[0].startswith("# images with an absolute error of at least 5, largest first:")
+    assert high[1] == low[1] == "image\ttrue\tpredicted\terror"
+    rows = [line.split("\t") for line in (*high[2:], *low[2:])]
+    assert sorted(name for name, *_ in rows) == sorted(records["file"])
+    errors = [abs(float(line.split("\t")[3])) for line in high[2:]]
+    assert errors == sorted(errors, reverse=True)
+    assert min(errors) >= 5 > max(abs(float(line.split("\t")[3])) for line in low[2:])
+
+
+def test_evidence_in_the_masks_is_that_of_the_maps(study):
+    records, metrics = read(study)
+    assert records["mask_area"].tolist() == pytest.approx([float("nan") if i == 3 else 0.25 for i in range(COUNT)], nan_ok=True)
+    run = Run.open(study / "out/run")
+    maps = run.explanations()
+    first = run.explanation(maps.index[(maps["image"] == "anon_0_1") & maps["target"].str.endswith("↑")][0]).numpy()
+    assert records["raises_in_mask"][0] == pytest.approx(first[12:36, 16:48].sum() / first.sum(), rel=1e-4)
+    everybody = metrics["mask_evidence"][0]
+    assert (everybody["group"], everybody["images"], everybody["how"]) == ("everybody", 7, "none")
+    assert everybody["share"] == pytest.approx(records["raises_in_mask"].mean())
+
+
+def test_the_same_command_goes_on_with_what_is_there(study):
+    before = {path: path.read_bytes() for path in (study / "out").glob("*.*")}
+    parts = {path: path.stat().st_mtime_ns for path in (study / "out/run/maps").iterdir()}
+    assert command(study, study / "out", "--group-column", "sex", "--layer", "backbone.features.5") == 0
+    assert {path: path.read_bytes() for path in (study / "out").glob("*.*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (study / "out/run/maps").iterdir()} == parts
+
+
+def test_a_figure_for_a_notebook(study):
+    figure = regression_figure(study / "out", 2)
+    assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
+    assert "row 2 of predictions.json" in figure._supxlabel.get_text()
+    with pytest.raises(UsageError, match="no sample 8"):
+        regression_figure(study / "out", 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sample", 8], "no sample 8 (8 rows can be used, counted from 0)"),
+        (["--method", "gradcma"], "did you mean gradcam"),
+        (["--layer", "backbone.layer9"], "no layer 'backbone.layer9'"),
+        (["--colormap", "jett"], "did you mean jet"),
+        (["--within", 0], "--within 0 (give a number above 0)"),
+        (["--bin-width", -1], "--bin-width -1 (give a number above 0)"),
+        (["--value-column", "agee"], "did you mean age?"),
+        (["--model", "net.tom"], "neither a model card nor a factory"),
+    ],
+)
+def test_a_wrong_request_is_one_line(study, tmp_path, capsys, options, words):
+    assert command(study, tmp_path / "out", *options) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out/run/ledger.sqlite").exists()
+
+
+def test_what_is_broken_costs_itself_alone(tmp_path, capsys):
+    folder = write_study(tmp_path)
+    (folder / "Images/anon_1_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    (folder / "Masks/anon_2_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    (folder / "Images/anon_4_1.png").unlink()
+    assert command(folder, folder / "out", "--sample", 1, "--method", "hirescam", "--colormap", "jet") == 1
+    said = capsys.readouterr().err
+    for words in ("anon_1_1.png", "Masks/anon_2_1.png", "row 5: no image 'anon_4_1'", "sample 1, "):
+        assert sum(words in line for line in said.splitlines() if line.startswith("error: ")) >= 1, words
+    records, metrics = read(folder)
+    assert metrics["images"] == len(records) == COUNT - 2
+    assert np.isnan(records.set_index("image")["mask_area"]["anon_2_1"])
+    assert list(records["index"]) == [0, 2, 3, 4, 5, 6]
+
+
+def test_nothing_can_be_read(tmp_path, capsys):
+    folder = write_study(tmp_path)
+    for path in (folder / "Images").iterdir():
+        path.write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    assert command(folder, folder / "out") == 1
+    assert capsys.readouterr().err.count("error: ") == COUNT
+    assert not (folder / "out/test_metrics.json").exists()
+
+
+def test_a_model_of_two_values_is_refused(tmp_path, capsys):
+    folder = write_study(tmp_path, outputs=2)
+    assert command(folder, folder / "out") == 2
+    assert "has 2 outputs, not 1" in capsys.readouterr().err
+
+
+def test_a_named_card_one_image_no_mask_and_no_evidence(tmp_path, capsys):
+    folder = write_study(tmp_path)
+    card = write_model(folder, "regression", ("years",))
+    state = load_model(card, device="cpu").module.state_dict()
+    torch.save({key: value * (0 if key == "head.weight" else 1) for key, value in state.items()}, folder / "weights.pt")
+    for path in (folder / "Masks").iterdir():
+        path.unlink()
+    pd.DataFrame({"id": ["anon_0_1"], "age": [30]}).to_excel(folder / "characteristics.xlsx", index=False)
+    assert command(folder, folder / "out", "--model", card, "--checkpoint", folder / "weights.pt", "--size", 32) == 0
+    records, metrics = read(folder)
+    assert metrics["model"]["resolved"]["labels"] == ["years"]
+    assert "as its card says" in metrics["notes"][0]
+    assert metrics["mae"] == pytest.approx(records["absolute_error"][0])
+    assert metrics["mask_evidence"] == []
+    assert records["raises_in_mask"].isna().all()
+    assert (folder / "out/gradcam_best_sample.png").exists()
