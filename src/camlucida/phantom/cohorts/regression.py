@@ -24,7 +24,7 @@ FIRST_SEED = WRITTEN_SEEDS.start + 2_000_000
 PATIENTS = 32
 TWICE = 4
 """Every so manieth patient comes twice."""
-FAR, FAR_ZOOM = (2, 7, 13, 19, 22, 27), 0.7
+FAR, FAR_ZOOM = (2, 7, 13, 19, 22, 27), 0.65
 """Patients filmed from further away than any of the training's, and their magnification."""
 UNMASKED = ("heart_005", "heart_023")
 """Films without a mask, as real cohorts have them."""
