@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import DeviceOption, app, output_folder, progress_bar
+from camlucida.cli.common import SOME_FAILED, DeviceOption, app, output_folder, progress_bar
 
 
 @app.command("demo")
@@ -15,12 +16,15 @@ def demo_command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo writes.")] = Path("demo"),
     device: DeviceOption = "auto",
 ) -> None:
-    """Explain ten SYNTHETIC radiographs with three models that come with the package, one of which cheats."""
+    """Run five kinds of SYNTHETIC study from inputs to report, with models that come with the package; one model cheats."""
     from camlucida.demo import run_demo
 
     with output_folder(out), progress_bar(None, "demo") as progress:
         result = run_demo(out, device, progress)
     for line in result.lines:
         print(line)
-    print(f"pictures: {out}/*/*.png")
-    print(f"index:    {result.index}")
+    for failure in result.failures:
+        print(f"error: {failure}", file=sys.stderr)
+    print(f"index: {result.index}")
+    if result.failures:
+        raise typer.Exit(SOME_FAILED)
