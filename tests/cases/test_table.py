@@ -90,6 +90,21 @@ def test_classes(tmp_path, task):
         assert row.outcome == (("TP" if positive else "FN") if row.label == true else ("FP" if positive else "TN"))
 
 
+def test_a_class_is_judged_among_all_also_where_one_alone_is_explained(tmp_path):
+    """The class that is predicted, and the one that is true, may be without a map."""
+    table = "image,label\n0,x\n1,y\n2,z\n3,x\n"
+    run = run_of(tmp_path, "multiclass", ("x", "y", "z"), table, '[columns]\nlabels = "label"\n[explain]\ntarget = "y"\n')
+    cases = case_table([run]).set_index("image")
+    predictions = run.predictions()
+    best = predictions.sort_values("probability", ascending=False).drop_duplicates("image").set_index("image")["label"]
+    assert cases["label"].unique().tolist() == ["y"]
+    assert cases["predicted"].to_dict() == best.to_dict()
+    assert cases["true_class"].to_dict() == {"0": "x", "1": "y", "2": "z", "3": "x"}
+    assert cases["truth"].tolist() == [0, 1, 0, 0]
+    assert cases["correct"].tolist() == [best[image] == true for image, true in zip("0123", "xyzx")]
+    assert set(best) != {"y"}
+
+
 def test_one_label_is_judged_by_its_own_name_also_where_its_negation_is_explained(tmp_path):
     run = run_of(tmp_path, "binary", ("sick",), "image,sick\n0,1\n1,0\n2,1\n3,0\n", '[explain]\ntarget = "all"\n')
     cases = case_table([run])

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camlucida.cases.answers import answers
+from camlucida.cases.answers import answers, has_classes
 from camlucida.cases.marks import Marks
 from camlucida.cases.names import label_of
 from camlucida.runs import Run
@@ -85,7 +85,9 @@ def _of_model(
     own["architecture"] = model["resolved"]["factory"].rpartition(":")[2]
     for name in ("seed", "fold"):
         own[name] = _objects([model[name]] * len(own))
-    asked = predictions.merge(own[["image", "label"]].drop_duplicates())
+    # A class is judged among all of them; of other labels only those with a map are looked at, for a region costs a mask.
+    whole = has_classes(task, labels)
+    asked = predictions if whole else predictions.merge(own[["image", "label"]].drop_duplicates())
     said = answers(asked, task, labels, marks)
     own = own.merge(said, on=["image", "label"], how="left", validate="many_to_one")
     own["correct"] = _objects(value if isinstance(value, bool) else None for value in own["correct"])
