@@ -120,6 +120,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "evaluate-predictions": "predictions.md",
         "evaluate-regression": "regression.md",
         "ensemble": "ensemble.md",
+        "change": "change.md",
         "report": "report.md",
         "compare": "compare.md",
         "explain-segmentation": "segmentation.md",

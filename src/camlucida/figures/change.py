@@ -1,0 +1,128 @@
+"""Two studies and what changed between them: films above, maps below; both maps on one scale."""
+
+from __future__ import annotations
+
+from textwrap import fill
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from camlucida.change.difference import Change
+from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb
+
+FILMS_COLORMAP = "PuOr_r"
+"""Of the difference of films: another than that of maps."""
+STRENGTH = 0.75
+SIDE = 3.1
+"""Inches on the longer side of a panel."""
+BRIGHTEST = 99.5
+"""Percentile of the difference of films that is full colour: one bright letter must not hide the rest."""
+
+Floats = NDArray[np.float64]
+
+
+def change_figure(change: Change, names: tuple[str, str] = ("before", "after"), colormap: str | None = None) -> Figure:
+    """Film before | film after, aligned | their difference; map before | map after, aligned | the signed difference.
+
+    Args:
+        change: of one label.
+        names: what to call the studies.
+        colormap: of the maps; inferno if None, a diverging one where a map has evidence against the label.
+    """
+    films = [change.before.scan.picture(), change.after.scan.picture()]
+    first, second = as_rgb(films[0]), change.alignment.carry(as_rgb(films[1]))
+    rows, columns = films[0].shape[:2]
+    width, height = (max(SIDE * n / max(rows, columns), 1.6) for n in (columns, rows))
+    figure = Figure(figsize=(3 * width + 1.5, 2 * height + 1.9), layout="constrained")
+    panels = [list(row) for row in figure.subplots(2, 3)]
+    lit = np.nan_to_num(second, nan=0.5)
+    panels[0][0].imshow(first)
+    panels[0][1].imshow(np.clip(lit, 0, 1))
+    _films(figure, panels[0][2], np.asarray(255 * (second.mean(2) - first.mean(2))))
+    signed = bool(np.nanmin([change.before_map, change.after_map]) < 0)
+    name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
+    limit, unit = change.limit or 1.0, change.before.provenance.get("unit", "score")
+    panels[1][0].imshow(_over(first, change.before_map, limit, name, signed))
+    panels[1][1].imshow(_over(lit, change.after_map, limit, name, signed))
+    _bar(figure, panels[1][:2], Normalize(-limit if signed else 0, limit), name, f"map ({unit} units)")
+    most = float(np.nanmax(np.abs(change.difference), initial=0.0)) or 1.0
+    known = np.where(np.isfinite(change.difference)[..., None], first, 0.5)
+    panels[1][2].imshow(_over(known, change.difference, most, SIGNED_COLORMAP, True))
+    _bar(figure, [panels[1][2]], Normalize(-most, most), SIGNED_COLORMAP, f"after − before ({unit} units)")
+    _titles(panels, change, names)
+    return _finish(figure, panels, change, 3 * width + 1.5)
+
+
+def _films(figure: Figure, axes: Axes, values: Floats) -> None:
+    known = np.abs(values[np.isfinite(values)])
+    limit = float(np.percentile(known, BRIGHTEST)) if known.size else 1.0
+    limit = limit or 1.0
+    axes.imshow(values, cmap=matplotlib.colormaps[FILMS_COLORMAP].with_extremes(bad="#808080"), vmin=-limit, vmax=limit)
+    _bar(figure, [axes], Normalize(-limit, limit), FILMS_COLORMAP, "after − before (grey levels of 255)")
+
+
+def _over(base: NDArray[np.floating], values: Floats, limit: float, name: str, signed: bool) -> Floats:
+    """The map over the film; opacity is proportional to the map's magnitude, nothing where it is unknown."""
+    heat = np.clip(np.nan_to_num(values) / limit, -1, 1)
+    colours = matplotlib.colormaps[name](heat / 2 + 0.5 if signed else heat)[..., :3]
+    opacity = (STRENGTH * np.abs(heat))[..., None]
+    return np.clip(base * (1 - opacity) + colours * opacity, 0, 1)
+
+
+def _titles(panels: list[list[Axes]], change: Change, names: tuple[str, str]) -> None:
+    after = "aligned" if change.alignment.moved else "not aligned"
+    panels[0][0].set_title(f"Before: {names[0]}", fontsize=9)
+    panels[0][1].set_title(f"After: {names[1]}, {after}", fontsize=9)
+    panels[0][2].set_title("Difference of the films", fontsize=9)
+    panels[1][0].set_title(_said(change.before.score, change.before.probability, change), fontsize=9)
+    panels[1][1].set_title(_said(change.after.score, change.after.probability, change), fontsize=9)
+    panels[1][2].set_title(f"Change: {_said(change.score, change.probability, change, '+')}", fontsize=9)
+    for axes in (axes for row in panels for axes in row):
+        axes.set_axis_off()
+
+
+def _said(score: float, probability: float | None, change: Change, sign: str = "") -> str:
+    kind = change.before.provenance.get("score_kind", "score")
+    p = "" if probability is None else f", p {probability:{sign}.3f}"
+    return f"{kind} {score:{sign}.2f}{p}"
+
+
+def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: float) -> Figure:
+    first = change.before
+    figure.suptitle(f"{first.target}: {first.provenance.get('method', first.method)} at {first.layer}", fontsize=11)
+    quality = change.alignment
+    lines = [
+        f"Both maps on one scale: {change.limit or 1.0:.3g} is full colour.",
+        "Grey: not on both films, or not seen by the model; no change is computed there.",
+    ]
+    if quality.moved:
+        down, across = quality.shift
+        turned = f"{quality.rotation:+.1f}°, × {quality.magnification:.3f}, {across:+.1f} px across, {down:+.1f} px down"
+        alike = f"{quality.unaligned.correlation:.3f} before, {quality.aligned.correlation:.3f} after it"
+        lines.append(f"Alignment: {turned}; correlation of the films {alike}.")
+    else:
+        lines.append(f"Not aligned: {quality.refused}.")
+    if change.moved_difference is not None:
+        most, here = (float(np.nanmax(np.abs(values))) for values in (change.moved_difference, change.difference))
+        lines.append(
+            f"Largest change of the map {here:.3g}; {most:.3g} when the first film itself is moved so and explained again."
+        )
+    synthetic = first.scan.synthetic or change.after.scan.synthetic
+    words = "\n".join(fill(line, int(width * 16)) for line in lines)
+    figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=7)
+    for axes in (axes for row in panels for axes in row if synthetic):
+        dark = {"facecolor": "black", "alpha": 0.4, "edgecolor": "none", "pad": 1.5}
+        mark = axes.text(0.5, 0.02, "SYNTHETIC", color="white", alpha=0.8, fontsize=8, ha="center", va="bottom", bbox=dark)
+        mark.set_transform(axes.transAxes)
+    return figure
+
+
+def _bar(figure: Figure, panels: list[Axes], norm: Normalize, name: str, label: str) -> None:
+    bar = figure.colorbar(ScalarMappable(norm, name), ax=panels, fraction=0.035, pad=0.02)
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label(label, fontsize=7)
