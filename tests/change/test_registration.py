@@ -83,9 +83,15 @@ def test_films_of_two_sizes_are_laid_centre_on_centre(before):
     assert np.allclose(found.offset, 0.5)
     assert found.refused == "no alignment was asked for"
     assert np.allclose(found.carry(larger), before)
-    wide = centred(before, np.pad(before, ((0, 0), (10, 10)), mode="edge"))
-    assert np.allclose(wide.offset, (0, 10))
     assert align(before, larger).unaligned.correlation == pytest.approx(1)
+
+
+def test_a_film_with_more_at_its_sides(before):
+    wide = np.pad(before, ((0, 0), (8, 8)), mode="edge")
+    assert np.allclose(centred(before, wide).matrix, 144 / 128 * np.eye(2))  # as large as it fits into the first
+    found = align(before, wide)
+    assert error(found, np.eye(2), np.array([0, 8])) < 1
+    assert found.magnification == pytest.approx(128 / 144, abs=0.01)
 
 
 def test_colours_are_carried_plane_by_plane(before):
