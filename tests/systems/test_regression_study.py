@@ -16,7 +16,8 @@ from camlucida.errors import UsageError
 from camlucida.models import load_model
 from camlucida.phantom.nets import small_resnet
 from camlucida.runs import Run
-from camlucida.systems.regression import regression_figure
+from camlucida.systems.regression import RegressionStudy, regression_figure, study_regression
+from camlucida.systems.regression.sheet import SheetColumns
 from tests.models_on_disk import write_image, write_model
 
 FIGURES = (
@@ -70,10 +71,16 @@ def command(folder, out, *options):
     return stopped.value.code
 
 
+def studied(folder, **options):
+    """The same without the command line and without the report."""
+    named = {"checkpoint": folder / "outputs/run_1/best_model.pth", "images": folder / "Images", "size": 64}
+    return study_regression(RegressionStudy(**named | {"table": folder / "characteristics.xlsx"} | options), folder / "out")
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
     folder = write_study(tmp_path_factory.mktemp("study"))
-    assert command(folder, folder / "out", "--group-column", "sex", "--sample", 2, "--layer", "backbone.features.5") == 0
+    assert not studied(folder, columns=SheetColumns(groups=("sex",)), samples=(2,), layer="backbone.features.5").failures
     return folder
 
 
@@ -154,7 +161,7 @@ def test_evidence_in_the_masks_is_that_of_the_maps(study):
 def test_the_same_command_goes_on_with_what_is_there(study):
     before = {path: path.read_bytes() for path in (study / "out").glob("*.*")}
     parts = {path: path.stat().st_mtime_ns for path in (study / "out/run/maps").iterdir()}
-    assert command(study, study / "out", "--group-column", "sex", "--layer", "backbone.features.5") == 0
+    studied(study, columns=SheetColumns(groups=("sex",)), layer="backbone.features.5")
     assert {path: path.read_bytes() for path in (study / "out").glob("*.*")} == before
     assert {path: path.stat().st_mtime_ns for path in (study / "out/run/maps").iterdir()} == parts
 
@@ -188,15 +195,15 @@ def test_a_wrong_request_is_one_line(study, tmp_path, capsys, options, words):
     assert not (tmp_path / "out/run/ledger.sqlite").exists()
 
 
-def test_what_is_broken_costs_itself_alone(tmp_path, capsys):
+def test_what_is_broken_costs_itself_alone(tmp_path):
     folder = write_study(tmp_path)
     (folder / "Images/anon_1_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     (folder / "Masks/anon_2_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     (folder / "Images/anon_4_1.png").unlink()
-    assert command(folder, folder / "out", "--sample", 1, "--method", "hirescam", "--colormap", "jet") == 1
-    said = capsys.readouterr().err
-    for words in ("anon_1_1.png", "Masks/anon_2_1.png", "row 5: no image 'anon_4_1'", "sample 1, "):
-        assert sum(words in line for line in said.splitlines() if line.startswith("error: ")) >= 1, words
+    found = studied(folder, samples=(1,), method="hirescam", colormap="jet")
+    for words in ("Images/anon_1_1.png", "Masks/anon_2_1.png", "row 5: no image 'anon_4_1'", "sample 1, "):
+        assert any(words in line for line in found.failures), words
+    assert len(found.failures) == 4
     records, metrics = read(folder)
     assert metrics["images"] == len(records) == COUNT - 2
     assert np.isnan(records.set_index("image")["mask_area"]["anon_2_1"])
@@ -227,6 +234,8 @@ def test_a_named_card_one_image_no_mask_and_no_evidence(tmp_path, capsys):
         path.unlink()
     pd.DataFrame({"id": ["anon_0_1"], "age": [30]}).to_excel(folder / "characteristics.xlsx", index=False)
     assert command(folder, folder / "out", "--model", card, "--checkpoint", folder / "weights.pt", "--size", 32) == 0
+    assert "mae" in capsys.readouterr().out
+    assert "anon_0_1" in (folder / "out/report/report.html").read_text("utf-8")
     records, metrics = read(folder)
     assert metrics["model"]["resolved"]["labels"] == ["years"]
     assert "as its card says" in metrics["notes"][0]

@@ -57,6 +57,7 @@ def evaluate_regression_command(
     """Evaluate a model of a value, such as age: errors, Bland–Altman, best and worst maps, and whether they lie in the masks."""
     from camlucida.cohort.regression import WITHIN
     from camlucida.job import versions
+    from camlucida.systems.closing import write_report
     from camlucida.systems.regression import RegressionStudy, study_regression
     from camlucida.systems.regression.sheet import SheetColumns
 
@@ -83,6 +84,10 @@ def evaluate_regression_command(
             found = study_regression(
                 study, out, device=device, batch_size=batch_size, about=about, progress=running, measuring=measuring
             )
+            if found.written:
+                page, failed = write_report([out / "run"], out / "report")
+                found.written.append(page)
+                found.failures += failed
     except KeyboardInterrupt:
         print("error: interrupted; the same command goes on with it", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

@@ -1,0 +1,17 @@
+"""What every study ends with: the report of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from camlucida.report.build import build_report
+from camlucida.report.formats import FORMATS
+from camlucida.report.texts import Texts
+from camlucida.runs import Run
+
+
+def write_report(runs: Sequence[Path], folder: Path) -> tuple[Path, tuple[str, ...]]:
+    """``report.html`` of runs (their folders) in ``folder``; its path, and a line for each section that could not be made."""
+    document = build_report([Run.open(run) for run in runs], folder)
+    return FORMATS["html"](document, Texts.load("en"), folder), document.failures
