@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from camlucida.geometry import Geometry
-from camlucida.metrics.agreement import CELLS, different_image_null, excess, pearson, top_cells_iou
+from camlucida.metrics.agreement import CELLS, different_image_null, pearson, top_cells_iou
 from camlucida.metrics.annotations import Floats
 from camlucida.metrics.ceiling import coverage
 from camlucida.runs import Run
@@ -53,19 +53,15 @@ class Alike:
 
     Attributes:
         similarity: (cases,) Pearson correlation; NaN where a map is constant.
-        excess: (cases,) (similarity − null) ÷ (1 − null).
         top: (cases,) IoU of the five hottest cells.
-        null, top_null: mean of both over pairs of different patients; NaN with one patient.
-        null_pairs: how many these are.
+        nulls, top_nulls: (pairs,) both of maps of different patients, without those that have none; empty with one patient.
         identical: see :func:`same_maps`.
     """
 
     similarity: Floats
-    excess: Floats
     top: Floats
-    null: float
-    top_null: float
-    null_pairs: int
+    nulls: Floats
+    top_nulls: Floats
     identical: bool | None
 
 
@@ -90,14 +86,12 @@ def alike(first: Sequence[StoredMap], second: Sequence[StoredMap], patients: Seq
     pairs = [common_cells(a, b, raw=bool(identical)) for a, b in zip(first, second)]
     ones, others = [a for a, _ in pairs], [b for _, b in pairs]
     similarity, top = (np.array([_seen(m)(a, b) for a, b in pairs], np.float64) for m in (pearson, top_cells_iou))
-    null, top_null, count = NAN, NAN, 0
+    nulls, tops = np.zeros(0), np.zeros(0)
     if len(set(patients)) > 1:
         nulls, tops = (
             different_image_null(_seen(m), ones, others, groups=patients, pairs=NULL_PAIRS) for m in (pearson, top_cells_iou)
         )
-        null, top_null, count = _mean(nulls), _mean(tops), int(np.isfinite(nulls).sum())
-    beyond = np.array([excess(s, null) for s in similarity], np.float64)
-    return Alike(similarity, beyond, top, null, top_null, count, identical)
+    return Alike(similarity, top, nulls[np.isfinite(nulls)], tops[np.isfinite(tops)], identical)
 
 
 def same_maps(first: Sequence[StoredMap], second: Sequence[StoredMap]) -> bool | None:
@@ -163,8 +157,3 @@ def _seen(measure: Callable[..., float]) -> Callable[[NDArray[Any], NDArray[Any]
         return measure(a[both], b[both]) if both.sum() > CELLS else NAN
 
     return of
-
-
-def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else NAN

@@ -13,7 +13,7 @@ from camlucida.comparison.attention import Alike, alike, stored_maps
 from camlucida.comparison.decisions import Agreement
 from camlucida.comparison.voices import Voice
 from camlucida.metrics.annotations import Floats
-from camlucida.metrics.statistics import mean_interval
+from camlucida.metrics.statistics import excess, mean_interval
 from camlucida.runs import Run
 
 COLUMNS = [
@@ -22,6 +22,9 @@ COLUMNS = [
     *("excess_low", "excess_high", "top5_iou", "top5_null", "identical"),
 ]
 """Of ``pairs``."""
+
+ENOUGH = 50
+"""Pairs of maps of different patients that a label's own null needs; with fewer it takes that of all labels together."""
 
 NAN = float("nan")
 CaseKey = tuple[str, str]
@@ -55,23 +58,46 @@ def compare_pair(runs: Sequence[Run], first: Voice, second: Voice, said: Mapping
         said: how far they say the same, by label, "" for all; empty for voices of one model.
     """
     both = first.rows.merge(second.rows[["image", "target", "explanation"]], on=["image", "target"], suffixes=("", "_2"))
-    parts: dict[str, tuple[pd.DataFrame, Alike]] = {}
+    found: dict[str, tuple[pd.DataFrame, Alike]] = {}
     for target, rows in both.groupby("target", sort=False):
         others = rows.drop(columns="explanation").rename(columns={"explanation_2": "explanation"})
         ones, twos = stored_maps(runs[first.run], rows), stored_maps(runs[second.run], others)
-        parts[str(target)] = rows, alike(ones, twos, rows["patient"].tolist())
-    flags = [found.identical for _, found in parts.values() if found.identical is not None]
+        found[str(target)] = rows, alike(ones, twos, rows["patient"].tolist())
+    parts = {target: _Part.of(rows, own, [other for _, other in found.values()]) for target, (rows, own) in found.items()}
+    flags = [own.identical for _, own in found.values() if own.identical is not None]
     identical = bool(flags) and all(flags)
     about = {"group": first.group, "first": first.name, "second": second.name, "identical": identical}
     lines = [_row("", list(parts.values()), said.get(""))]
     if len(parts) > 1:
-        lines += [_row(target, [part], said.get(part[0]["label"].iloc[0])) for target, part in parts.items()]
+        lines += [_row(target, [part], said.get(part.rows["label"].iloc[0])) for target, part in parts.items()]
     excess = {
-        (image, target): value
-        for target, (rows, found) in parts.items()
-        for image, value in zip(rows["image"], found.excess.tolist())
+        (image, target): value for target, part in parts.items() for image, value in zip(part.rows["image"], part.excess.tolist())
     }
     return Pair(first.name, second.name, [about | line for line in lines], excess, identical)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The cases of one target, with the nulls that they are measured against."""
+
+    rows: pd.DataFrame
+    alike: Alike
+    null: float
+    null_pairs: int
+    top_null: float
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, own: Alike, everything: Sequence[Alike]) -> _Part:
+        """With the null of the target itself, or where that rests on too few pairs, of all targets."""
+        enough = len(own.nulls) >= ENOUGH
+        nulls = own.nulls if enough else _joined([other.nulls for other in everything])
+        tops = own.top_nulls if enough else _joined([other.top_nulls for other in everything])
+        return cls(rows, own, _mean(nulls), len(nulls), _mean(tops))
+
+    @property
+    def excess(self) -> Floats:
+        """(cases,) similarity beyond the null."""
+        return np.array([excess(similarity, self.null) for similarity in self.alike.similarity], np.float64)
 
 
 def nothing_shared(first: Voice, second: Voice) -> Pair:
@@ -89,14 +115,13 @@ def distinct(voices: Sequence[Voice], pairs: Sequence[Pair]) -> dict[str, str]:
     return {name: found[other] for name, other in found.items()}
 
 
-def _row(label: str, parts: Sequence[tuple[pd.DataFrame, Alike]], said: Agreement | None) -> dict[str, Any]:
+def _row(label: str, parts: Sequence[_Part], said: Agreement | None) -> dict[str, Any]:
     """A line of the table; over several labels a null is the mean of theirs, each as often as it has cases."""
     said = said or Agreement(NAN, NAN, NAN)
-    similarity, beyond, top = (_joined([getattr(found, name) for _, found in parts]) for name in ("similarity", "excess", "top"))
-    patients = [patient for rows, _ in parts for patient in rows["patient"]]
-    interval = mean_interval(beyond, patients)
-    sizes = [np.full(len(rows), value) for rows, found in parts for value in [found.null]]
-    tops = [np.full(len(rows), found.top_null) for rows, found in parts]
+    similarity, top = (_joined([getattr(part.alike, name) for part in parts]) for name in ("similarity", "top"))
+    patients = [patient for part in parts for patient in part.rows["patient"]]
+    interval = mean_interval(_joined([part.excess for part in parts]), patients)
+    nulls, tops = (_joined([np.full(len(p.rows), getattr(p, name)) for p in parts]) for name in ("null", "top_null"))
     return {
         "label": label,
         "n": said.n,
@@ -111,13 +136,13 @@ def _row(label: str, parts: Sequence[tuple[pd.DataFrame, Alike]], said: Agreemen
         "maps": len(similarity),
         "dead": int(np.isnan(similarity).sum()),
         "similarity": _mean(similarity),
-        "null": _mean(_joined(sizes)[np.isfinite(similarity)]),
-        "null_pairs": sum(found.null_pairs for _, found in parts),
+        "null": _mean(nulls[np.isfinite(similarity)]),
+        "null_pairs": sum(len(part.alike.nulls) for part in parts) if not label else parts[0].null_pairs,
         "excess": interval.estimate,
         "excess_low": interval.low,
         "excess_high": interval.high,
         "top5_iou": _mean(top),
-        "top5_null": _mean(_joined(tops)[np.isfinite(top)]),
+        "top5_null": _mean(tops[np.isfinite(top)]),
     }
 
 
