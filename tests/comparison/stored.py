@@ -53,7 +53,8 @@ def world(models, *, task="multilabel", patients=None, heat=None, runs=None):
 
     Args:
         models: a dict each: name, seed, fold, architecture, sha, method, layer, and maps (image, target) → array; said
-            (image, label) → probability or value; truth (image, label) → number; relu; hash image → text; frame.
+            (image, label) → probability, value or run lengths; truth (image, label) → number (of a region its Dice); relu;
+            hash image → text; frame.
         task: of all of them.
         patients: image → patient; each image its own if None.
         heat: (model, image, target) → (share, area); (0, 0.1) where not given.
@@ -100,6 +101,8 @@ def _case(model, place, run, image, target, values, task, patients):
         own |= {"probability": number, "predicted": best, "correct": None if np.isnan(truth) else (best == target) == bool(truth)}
     elif task == "regression":
         own |= {"value": number, "error": number - truth}
+    elif task == "segmentation":
+        own |= {"dice": truth, "truth": float("nan")}
     return own
 
 
@@ -110,7 +113,7 @@ def _said(model, image, label, number, task, patients):
     kinds = {"regression": "value", "segmentation": "region"}
     shared = dict.fromkeys(("logit", "probability", "value", "region"))
     shared |= {kinds.get(task, "probability"): number, "task": task, "label": label, "image": image, "model": model["name"]}
-    if kinds.get(task) is None:
+    if task not in kinds:
         shared["logit"] = float(np.log(number / (1 - number)))
     digest = model.get("hash", {}).get(image, f"sha of {image}")
     truth = model.get("truth", {}).get((image, label), float("nan"))

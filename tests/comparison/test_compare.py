@@ -163,6 +163,26 @@ def test_values_are_apart_beyond_the_mean_absolute_error():
     assert found.cases["error"].tolist() == pytest.approx([2, 0.5, 10])
 
 
+def test_regions_that_hardly_overlap_are_to_be_reviewed():
+    """Runs of 2 × 2 pixels: the left column, three pixels (Dice 0.8), the right column (Dice 0)."""
+    regions = {"m1": [[0, 2, 2]] * 2, "m2": [[0, 3, 1], [2, 2]]}
+    models = []
+    for number, name in enumerate(regions, 1):
+        said = {(image, "lung"): runs for image, runs in zip(IMAGES, regions[name])}
+        models.append(seed(number, [0, 1], said=said, truth=[0.5 * number, 0.25], images=IMAGES[:2], label="lung"))
+    for heat in models[1]["maps"].values():
+        heat += 0.01 * one_hot(8)
+    found = compare(*world(models, task="segmentation"), by="seed")
+    assert found.pairs["agreement"].tolist() == pytest.approx([0.4])
+    assert found.cases["agreement"].tolist() == [1, 0]
+    assert found.cases["verdict"].tolist() == ["consistent", "review"]
+    assert found.cases["dice"].tolist() == pytest.approx([0.75, 0.25])
+    assert found.voices["metric"].tolist() == ["dice", "dice"]
+    assert found.voices["value"].tolist() == pytest.approx([0.375, 0.625])
+    table = by_verdict(found).set_index("verdict")
+    assert table["estimate"].drop("artefact").tolist() == pytest.approx([0.25, 0.75, 0.5])
+
+
 def test_thresholds_can_be_given():
     models = [seed(1), noisy(2)]
     strict, lax = (compare(*world(models), by="seed", rule=Rule(excess=limit)) for limit in (0.5, -1.0))

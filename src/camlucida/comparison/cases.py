@@ -16,23 +16,10 @@ from camlucida.comparison.verdict import OfVoice, Rule
 from camlucida.comparison.voices import Voice
 
 COLUMNS = [
-    *(
-        "case",
-        "group",
-        "image",
-        "patient",
-        "label",
-        "voices",
-        "agreement",
-        "excess",
-        "artefact_ratio",
-        "empty",
-        "truth",
-        "correct",
-    ),
-    *("error", "verdict", "why"),
+    *("case", "group", "image", "patient", "label", "voices", "agreement", "excess", "artefact_ratio", "empty", "truth"),
+    *("correct", "error", "dice", "verdict", "why"),
 ]
-"""Of ``cases``; ``correct`` is the share of the voices that are right, ``error`` their mean absolute error."""
+"""Of ``cases``; ``correct``: share of the voices that are right; ``error``, ``dice``: mean of theirs, without sign."""
 
 MAP_COLUMNS = [
     *("case", "group", "voice", "run", "explanation", "image", "target", "said", "probability", "value", "truth"),
