@@ -6,6 +6,9 @@ from torch import Tensor
 from camlucida.methods.base import method
 from camlucida.probe import Probe
 
+ROUNDING = 8
+"""Relative falls of up to this many machine epsilons are none: a score of another batch size differs by as much."""
+
 
 @method(
     "ablationcam",
@@ -38,5 +41,7 @@ def ablationcam(probe: Probe) -> Tensor:
         without.append(probe.score_tail(altered))
     scores = probe.scores[:, None]
     scale = torch.where(scores == 0, torch.ones_like(scores), scores.abs())
-    weights = (scores - torch.cat(without, 1)) / scale
+    falls = scores - torch.cat(without, 1)
+    falls[falls.abs() <= ROUNDING * torch.finfo(falls.dtype).eps * scale] = 0
+    weights = falls / scale
     return torch.einsum("tk,k...->t...", weights, activations.to(weights.dtype))
