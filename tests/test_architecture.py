@@ -12,7 +12,7 @@ CORE = {
     *("errors", "registry", "ops", "geometry", "types", "targets", "capture", "probe", "layers"),
     *("modelstate", "methods", "families", "engine", "explanation", "outputs"),
 }
-SHELL = {"figures", "report", "systems", "job", "demo", "benchmark", "cli", "web"}
+SHELL = {"figures", "report", "systems", "job", "demo", "benchmark", "cli", "web", "__main__"}
 FILES = sorted(ROOT.rglob("*.py"))
 
 
