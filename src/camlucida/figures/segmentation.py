@@ -42,7 +42,7 @@ def analysis_sheet(
         warnings: lines below, such as that the map restates the prediction.
     """
     rows, columns = explanation.scan.geometry.original
-    height = min(max(3.2 * rows / columns, 2.0), 4.6)
+    height = min(max(3.2 * rows / columns, 2.7), 4.6)
     figure = Figure(figsize=(11.6, 2 * height + 1.3 + 0.17 * len(warnings)), layout="constrained")
     panels = figure.subplots(2, 3, width_ratios=(1, 1.15, 1.2))
     colours = outline_colours(list(outlines))
@@ -50,7 +50,7 @@ def analysis_sheet(
     _picture(panels[0, 0], image, f"image, {columns} × {rows} px", explanation)
     _heat(figure, panels[0, 1], explanation)
     _picture(panels[0, 2], blend(explanation), "overlay", explanation)
-    _picture(panels[1, 0], image, " and ".join(outlines) or "neither truth nor prediction", explanation)
+    _picture(panels[1, 0], image, "outlines" if outlines else "nothing outlined", explanation)
     for axes in (panels[0, 1], panels[0, 2], panels[1, 0]):
         outline(axes, outlines, colours)
     _histogram(panels[1, 1], explanation, region)

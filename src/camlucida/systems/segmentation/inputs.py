@@ -129,7 +129,7 @@ def sampled_images(data_dir: str | Path, masks: Path | None = None, count: int =
             f"no image in {data_dir}", f"looked in {', '.join(name or 'the folder itself' for name in IMAGE_FOLDERS)}"
         )
     if count >= len(paths):
-        rule = f"all {len(paths)} images of {folder}"
+        rule = f"all images of {folder}, {len(paths)} in number"
     else:
         rule = (
             f"{count} of the {len(paths)} images of {folder}, drawn at random without replacement (Python's random, seed {seed})"

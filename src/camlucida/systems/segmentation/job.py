@@ -129,11 +129,15 @@ def _sentences(
     model = about["models"][0]
     stated = "assumed, for the checkpoint does not say" if assumed else "as the model card has it"
     explained = sum(bool(case.maps) for case in cases)
-    data = [f"Chosen: {images.rule}.", f"{explained} of {about['images']} images have a map."]
+    data = [
+        f"Chosen: {images.rule}.",
+        f"{explained} of {words.plural(about['images'], 'image')} {'has' if explained == 1 else 'have'} a map.",
+    ]
     if not about["patients_known"]:
         data.append("Whose they are is not known: each image counts as a patient of its own.")
-    truths = sum(case.truth is not None for case in cases)
-    data.append(f"{truths} of {len(cases)} images have a true mask{f', from {images.masks}' if images.masks else ''}.")
+    truths, source = sum(case.truth is not None for case in cases), f", from {images.masks}" if images.masks else ""
+    has = "has" if truths == 1 else "have"
+    data.append(f"{truths} of {words.plural(len(cases), 'image')} {has} a true mask{source}.")
     seen = {
         "Model": [
             f"{model['name']}, weights sha256 {model['sha256']}.",

@@ -32,6 +32,11 @@ def number(value: float | None, digits: int = 3) -> str:
     return ("∞" if value > 0 else "−∞") if math.isinf(value) else f"{value:.{digits}g}"
 
 
+def plural(count: int, what: str) -> str:
+    """ "1 image", "2 images"."""
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
 def percent(value: float | None) -> str:
     """A share for people."""
     if value is None or math.isnan(value):
@@ -114,7 +119,7 @@ def _sentence(means: Mapping[str, Row], kind: str, where: str) -> str:
     if not ratio["images"]:
         return f"no map has a ratio in {where}"
     parts = [
-        f"mean heat inside ÷ outside of {where} is {_estimate(ratio)} on average over {int(ratio['images'])} images, "
+        f"mean heat inside ÷ outside of {where} is {_estimate(ratio)} on average over {plural(int(ratio['images']), 'image')}, "
         f"median {number(ratio['median'])}",
         f"at the median of all places of the image the same region has {number(ratio['chance'])}",
         f"{percent(share['estimate'])} of the heat lies on {percent(share['chance'])} of the area",
@@ -138,7 +143,7 @@ def overlap_sentences(figures: pd.DataFrame) -> Iterator[str]:
     for _, found in figures.iterrows():
         row = dict(found)
         if not _missing(row["estimate"]):
-            about = f"{titles[row['metric']]} ({row['label']}): {_estimate(row)}, {row['n']} images"
+            about = f"{titles[row['metric']]} ({row['label']}): {_estimate(row)}, {plural(row['n'], 'image')}"
             yield f"{about}; the prediction displaced at random reaches {number(row['chance'])}."
 
 
