@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from camlucida.errors import CamlucidaError, ImageError
 from camlucida.evaluation.truth import Truth, read_truth
 from camlucida.io.masks import read_mask
-from camlucida.metrics.annotations import Mask, from_boxes
+from camlucida.metrics.annotations import Floats, Mask, from_boxes
 from camlucida.runs import Run
 
 T = TypeVar("T")
@@ -58,13 +59,18 @@ class Marks:
         return self._tried(partial(self._masks.mask, image, path, "", size))
 
     def boxed(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
-        """(H, W), filled: the boxes of this label in the table, else those that name none, else the cohort's box."""
+        """(H, W), filled: :meth:`boxes`."""
+        found = self.boxes(case, label, size)
+        return None if found is None else self._tried(partial(_filled, str(case["image"]), found, size))
+
+    def boxes(self, case: Mapping[str, Any], label: str, size: Size) -> Floats | None:
+        """(N, 4) x, y, width, height: those of this label in the table, else those that name none, else the cohort's box."""
         image, path = str(case["image"]), str(case["path"])
         for name in (label, ""):
             found = self._tried(partial(self._boxes.given_boxes, image, path, name, size))
             if found is not None:
-                return self._tried(partial(_filled, image, found, size))
-        return self._tried(partial(_filled, image, [case["box"]], size)) if case["box"] is not None else None
+                return found
+        return None if case["box"] is None else np.asarray([case["box"]], np.float64)
 
     def _shared(self, label: str) -> bool:
         return self._task != "segmentation" or [label] == list(self._labels[len(self._labels) > 1 :])

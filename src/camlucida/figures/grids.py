@@ -214,7 +214,9 @@ def _panel(axes: Axes, row: GridRow, explanation: Explanation | None, limit: flo
         axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", fontsize=7)
         return
     axes.imshow(blend(explanation, colormap, ALPHA, limit))
-    axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), 38)[:3]), fontsize=7.5)
+    rows, columns = explanation.scan.geometry.original
+    letters = max(16, int(15 * PANEL * columns / max(rows, columns)))  # that fit below the image
+    axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), letters)[:4]), fontsize=7.5)
 
 
 def _unit(explanation: Explanation) -> str:

@@ -186,7 +186,7 @@ def _table(table: SpokenTable, report: Spoken, name: str) -> Iterator[str]:
 
 def _tabular(table: SpokenTable, rows: Sequence[Sequence[Line]], layout: _Layout) -> Iterator[str]:
     aligned = [r"\raggedleft " if numeric else r"\raggedright " for numeric in table.numeric] if layout.widths else repeat("")
-    if not layout.widths:  # a narrow column of the article makes it smaller
+    if layout.shrinks:
         yield r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
     yield rf"\begin{{tabular}}{{{layout.columns}}}"
     yield r"\toprule"
@@ -195,15 +195,22 @@ def _tabular(table: SpokenTable, rows: Sequence[Sequence[Line]], layout: _Layout
         if i == 0:
             yield r"\midrule"
     yield r"\bottomrule"
-    yield r"\end{tabular}" + ("" if layout.widths else "}")
+    yield r"\end{tabular}" + ("}" if layout.shrinks else "")
 
 
 @dataclass(frozen=True)
 class _Layout:
-    """``columns``: of the tabular. ``widths``: of the columns in signs, where the cells wrap; else empty."""
+    """How a table is set.
+
+    Attributes:
+        columns: of the tabular.
+        widths: of the columns in signs, where the cells wrap; else empty.
+        shrinks: whether it is made smaller to fit a line.
+    """
 
     columns: str
     widths: tuple[float, ...]
+    shrinks: bool
 
 
 def _layout(table: SpokenTable) -> _Layout:
@@ -212,16 +219,17 @@ def _layout(table: SpokenTable) -> _Layout:
     columns = [[plain(cell) for cell in column] for column in zip(table.head, *table.rows)]
     longest = [max(map(_width, column)) for column in columns]
     if sum(longest) + 2 * len(longest) <= LINE_SIGNS:
-        return _Layout("".join("r" if numeric else "l" for numeric in table.numeric), ())
+        return _Layout("".join("r" if numeric else "l" for numeric in table.numeric), (), True)
     words = [
         2 + max((_width(part) for cell in column for part in parts(cell) if len(part) <= LONG), default=2) for column in columns
     ]
     wanted = [min(width - word, LINE_SIGNS) if width > word else 0 for width, word in zip(longest, words)]
     left = max(0, LINE_SIGNS - sum(words))
     widths = [word + left * want / max(sum(wanted), 1) for word, want in zip(words, wanted)]
-    shares = [width / sum(widths) for width in widths]
+    scale = max(1, sum(words) / LINE_SIGNS)
+    shares = [scale * width / sum(widths) for width in widths]
     letters = "".join(rf"p{{\dimexpr {share:.4f}\linewidth-2\tabcolsep\relax}}" for share in shares)
-    return _Layout(letters, tuple(max(1, share * LINE_SIGNS - 2) for share in shares))
+    return _Layout(letters, tuple(max(1, share * LINE_SIGNS - 2) for share in shares), scale > 1)
 
 
 def _pages(table: SpokenTable, layout: _Layout) -> Iterator[list[tuple[Line, ...]]]:

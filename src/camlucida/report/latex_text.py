@@ -148,7 +148,16 @@ def escape(text: str) -> str:
     >>> escape("50%_a² µ")
     '50\\\\%\\\\_a\\\\ensuremath{^{2}} \\\\ensuremath{\\\\mu}'
     """
-    return re.sub(r"[!-~]+|\s+|[^!-~\s]+", lambda run: _run(run[0]), unicodedata.normalize("NFC", text))
+    runs = re.findall(r"[!-~]+|\s+|[^!-~\s]+", unicodedata.normalize("NFC", text))
+    return "".join(_between(before, run) + _run(run) for before, run in zip(["", *runs], runs))
+
+
+def _between(before: str, run: str) -> str:
+    """Chinese and Latin may part at the end of a line, which the CJK package does not know; punctuation stays in its place."""
+    if not before or has_chinese(before[-1]) == has_chinese(run[0]) or run[0].isspace() or before[-1].isspace():
+        return ""
+    opens, closes = unicodedata.category(before[-1]) == "Ps", unicodedata.category(run[0]) in ("Pe", "Po")
+    return "" if opens or closes else r"\allowbreak{}"
 
 
 def has_chinese(text: str) -> bool:

@@ -18,8 +18,10 @@ from camlucida.cohort.predictions import Predictions
 from camlucida.comparison import BY, Comparison, compare
 from camlucida.errors import UsageError
 from camlucida.explanation import Explanation
-from camlucida.metrics.annotations import Mask
+from camlucida.metrics.annotations import Floats, Mask
+from camlucida.models import load_model
 from camlucida.runs import Run
+from camlucida.stages import Stages, grad_cam_stages
 
 RULES = {
     "regression": ("best", "worst", "median", "random:1:seed=0"),
@@ -217,6 +219,19 @@ class Study:
         """The stored map of a row of ``cases``, by its ``run`` and ``explanation``."""
         return self.runs[run].explanation(number)
 
+    def stages(self, case: Any) -> Stages:
+        """The steps of Grad-CAM on a case, with the model of its run.
+
+        Raises:
+            CamlucidaError: the model or the image is not there any more, or is another.
+        """
+        described = next(m for m in self.runs[int(case["run"])].about["models"] if m["name"] == case["model"])
+        model = load_model(described["card"], checkpoint=described["checkpoint"], device="cpu")
+        scan = self.explanation(int(case["run"]), int(case["explanation"])).scan
+        if model.sha256 != described["sha256"] or scan.display is None:
+            raise UsageError(f"the model or the image of {case['image']} is not that of the run any more")
+        return grad_cam_stages(model, scan, str(case["label"] or case["target"]), str(case["layer"]))
+
     def mask(self, row: Any) -> Mask | None:
         """(H, W) truth of the label of a case (index label), in original pixels; None where there is none."""
         case = self.cases.loc[row]
@@ -225,6 +240,15 @@ class Study:
         if len(original) != 2:
             return None
         return marks.mask(case.to_dict(), str(case["label"]), (int(original[0]), int(original[1])))
+
+    def boxes(self, row: Any) -> Floats | None:
+        """(N, 4) x, y, width, height of the label of a case, in original pixels; None where no box is known."""
+        case = self.cases.loc[row]
+        original = self.runs[int(case["run"])].explanations().iloc[int(case["explanation"])]["original"]
+        if len(original) != 2:
+            return None
+        marks = self._marks(int(case["run"]), str(case["model"]))
+        return marks.boxes(case.to_dict(), str(case["label"]), (int(original[0]), int(original[1])))
 
     def _marks(self, at: int, model: str) -> Marks:
         key = (at, model)

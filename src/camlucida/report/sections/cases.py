@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.explanation import Explanation
+from camlucida.figures.cases import boxes_on_film, label_comparison
 from camlucida.figures.comparison import FINDING_COLOUR
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
@@ -36,7 +37,7 @@ def cases(study: Study) -> Section | None:
         blocks.append(Paragraph((Sentence("cases.more", {"shown": len(shown), "chosen": len(roles)}),)))
     for number, row in enumerate(shown, 1):
         blocks.append(_case(study, number, row, roles[row]))
-    side = [_labels_of_one(study, shown), _best_and_worst(study)]
+    side = [_boxes(study, shown), _labels_of_one(study, shown), _best_and_worst(study)]
     return Section("cases", (*blocks, *(block for block in side if block is not None)))
 
 
@@ -126,19 +127,11 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
     if len(best) < 2:
         return None
     explanations = [_at(study, row) for row in best]
-    titles = [
-        f"{e.target}" + ("" if e.probability is None else f" {e.probability:.2%}") + _true(study.cases.loc[row])
-        for row, e in zip(best, explanations)
-    ]
+    truths = [None if pd.isna(truth) else bool(truth) for truth in study.cases.loc[best, "truth"]]
     stem = "figures/label_comparison"
-    grid = comparison_grid([GridRow(explanations[0].scan.id, explanations)], titles)
-    save_figure(grid, study.folder / stem)
+    save_figure(label_comparison(explanations, truths), study.folder / stem)
     values = {"image": explanations[0].scan.id, "labels": [e.target for e in explanations]}
     return Picture(stem, Sentence("cases.labels", values))
-
-
-def _true(case: pd.Series) -> str:
-    return f"\n{case['outcome']}" if case["outcome"] else ""
 
 
 def _best_and_worst(study: Study) -> Picture | None:
@@ -160,6 +153,18 @@ def _best_and_worst(study: Study) -> Picture | None:
     save_figure(comparison_grid(lines, [column], shared="all"), study.folder / stem)
     losses = {name: float(study.cases.loc[row, "loss"]) for name, row in zip(("best", "worst"), rows)}
     return Picture(stem, Sentence("cases.best_worst", losses))
+
+
+def _boxes(study: Study, shown: Sequence[Any]) -> Picture | None:
+    """The first shown case that has a true box, with the boxes that its heat marks."""
+    for row in shown:
+        case = study.cases.loc[row]
+        true = study.boxes(row)
+        if true is not None and len(true) and not case["empty_reason"]:
+            stem = "figures/boxes"
+            save_figure(boxes_on_film(_at(study, row), true), study.folder / stem)
+            return Picture(stem, Sentence("cases.boxes", {"image": case["image"], "target": case["target"], "true": len(true)}))
+    return None
 
 
 def _at(study: Study, row: Any) -> Explanation:

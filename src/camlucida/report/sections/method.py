@@ -7,18 +7,22 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from camlucida.report.document import Block, Paragraph, Section, Sentence, Table, Value
+from camlucida.errors import CamlucidaError
+from camlucida.figures.files import save_figure
+from camlucida.figures.pipeline import pipeline_figure
+from camlucida.report.document import Block, Paragraph, Picture, Section, Sentence, Table, Value
 from camlucida.report.study import Study
 
 
 def method(study: Study) -> Section:
-    """Methods, layers, grids, targets."""
+    """Methods, layers, grids, targets, and the way from an image to its map in a real case."""
     cases = study.cases
     blocks: list[Block] = [Paragraph(tuple(_methods(cases)))]
     head = tuple(Sentence(f"method.head_{name}") for name in ("model", "layer", "grid", "cell", "mm", "maps"))
     blocks.append(Table("layers", Sentence("method.layers"), head, tuple(_layers(study))))
     blocks.append(Paragraph(tuple(_explained(cases))))
-    return Section("method", tuple(blocks))
+    picture = _pipeline(study)
+    return Section("method", (*blocks, *([picture] if picture else [])))
 
 
 def _methods(cases: pd.DataFrame) -> Iterator[Sentence]:
@@ -48,3 +52,20 @@ def _explained(cases: pd.DataFrame) -> Iterator[Sentence]:
     signed = int(((cases["low"] < 0) & (cases["high"] > 0)).sum())
     yield Sentence("method.signed", {"signed": signed, "maps": len(cases)})
     yield Sentence("method.scale")
+
+
+def _pipeline(study: Study) -> Picture | None:
+    """The steps of Grad-CAM on the first shown case that has a map by it; None where there is none, or its model is not there."""
+    chosen = [row for found in study.selected for row in found.rows]
+    cases = study.cases.loc[chosen]
+    cases = cases[(cases["method"] == "gradcam") & (cases["empty_reason"] == "")]
+    for _, case in cases[:1].iterrows():
+        try:
+            stages = study.stages(case)
+            figure = pipeline_figure(stages)
+        except CamlucidaError:
+            return None
+        save_figure(figure, study.folder / "figures/method")
+        names = {key: str(case[key]) for key in ("image", "target", "model", "layer")}
+        return Picture("figures/method", Sentence("method.pipeline", {**names, "of": len(stages.weights)}))
+    return None

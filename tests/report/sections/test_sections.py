@@ -1,0 +1,224 @@
+"""The measured sections: every sentence changes with its number, and is not there without it; every task, both languages."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from camlucida.methods import METHODS
+from camlucida.report.document import Document, Paragraph, Picture, Points, Sentence, Table
+from camlucida.report.sections import SECTIONS
+from camlucida.report.sections.cases import cases
+from camlucida.report.sections.limitations import limitations
+from camlucida.report.sections.method import method
+from camlucida.report.sections.model import model
+from camlucida.report.sections.quality import quality
+from camlucida.report.sections.results import results
+from camlucida.report.sections.summary import summary
+from camlucida.report.spoken import speak
+from camlucida.report.study import RULES, Study, pixel_spacing
+from camlucida.report.texts import Texts
+from camlucida.runs import Run
+from tests.cases.folders import run_of, segmentation_run
+
+TEXTS = {language: Texts.load(language) for language in ("en", "zh")}
+
+
+def said(section, language="en") -> list[str]:
+    """Paragraphs, points and captions."""
+    found = []
+    for block in section.blocks:
+        if isinstance(block, (Paragraph, Points)):
+            found += [TEXTS[language].say(sentence) for sentence in block.sentences]
+        elif isinstance(block, (Picture, Table)):
+            found.append(TEXTS[language].say(block.caption))
+    return found
+
+
+def cells(section, name) -> list[list[str]]:
+    (table,) = [block for block in section.blocks if isinstance(block, Table) and block.name == name]
+    return [["".join(map(str, TEXTS["en"].cell(cell))) for cell in row] for row in table.rows]
+
+
+@pytest.fixture
+def study(small_run, tmp_path) -> Study:
+    return Study((small_run,), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> dict[str, Run]:
+    """A run of every other task."""
+    folder = tmp_path_factory.mktemp("tasks")
+    truths = "image,patient,class\n0,p,A\n1,q,B\n2,q,C\n3,r,A\n"
+    values = "image,patient,age\n0,p,20\n1,q,30\n2,q,25.5\n3,r,41\n"
+    columns = '[columns]\nlabels = "class"\n[explain]\nmethod = ["gradcam", "hirescam"]\nlayer = "features.2"\n'
+    return {
+        "multiclass": run_of(folder / "classes", "multiclass", ("A", "B", "C"), truths, columns),
+        "regression": run_of(folder / "values", "regression", ("age",), values, '[columns]\nvalue = "age"\n'),
+        "segmentation": segmentation_run(folder / "regions"),
+    }
+
+
+@pytest.mark.parametrize("task", ["multiclass", "regression", "segmentation"])
+def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
+    study = Study((runs[task],), tmp_path)
+    made = [(name, maker(study)) for name, maker in SECTIONS.items()]
+    assert {name for name, section in made if section is None} <= {"results", "consistency"}
+    document = Document(Sentence("page.title", {"names": ["x"]}), tuple(s for _, s in made if s is not None))
+    for texts in TEXTS.values():
+        speak(document, texts)  # raises where a value is missing, left over or not finite
+    for _, section in made:
+        for block in section.blocks if section else ():
+            if isinstance(block, Picture):
+                assert (tmp_path / f"{block.stem}.png").stat().st_size > 5000
+                assert (tmp_path / f"{block.stem}.pdf").is_file()
+
+
+def test_methods_words_metrics_and_verdicts_have_texts():
+    from camlucida.cases.selection import RULES as SELECTION
+    from camlucida.comparison import BY
+    from camlucida.comparison.verdict import VERDICTS
+
+    keys = [f"methods.{name}" for name in METHODS] + [f"words.{by}" for by in BY]
+    keys += [f"rules.{name.replace('-', '_')}" for name in SELECTION] + [f"verdicts.{v.replace(' ', '_')}" for v in VERDICTS]
+    for texts in TEXTS.values():
+        assert not [key for key in keys if key not in texts.templates]
+
+
+def test_the_rules_of_each_task_are_rules(study):
+    from camlucida.cases.selection import check_rules
+
+    for rules in RULES.values():
+        check_rules(rules)
+    assert all(chosen.words for chosen in study.selected)
+
+
+# Every sentence is bound to a number
+
+
+def test_shares_in_words_are_those_of_the_maps(study):
+    measured = study.measured.copy()
+    measured.attrs = {"problems": []}
+    measured["artefact_share"], measured["artefact_area"] = 0.25, 0.5
+    study.__dict__["measured"] = measured
+    first = said(quality(study))
+    assert any("25.0% of the heat lies on the border" in line and "50.0% of the area" in line for line in first)
+    assert any("difference of −0.250 (no interval: fewer than 10 patients)" in line for line in first)
+    measured["artefact_share"] = 0.75
+    assert any("75.0% of the heat" in line and "difference of 0.250" in line for line in said(quality(study)))
+    measured["artefact_share"] = np.nan
+    assert not any("of the heat lies on the border" in line for line in said(quality(study)))
+    assert not any("burned-in text" in line for line in said(summary(study)))
+
+
+def test_more_than_chance_needs_an_interval_that_leaves_out_zero(study):
+    measured = study.measured.iloc[[0] * 12].reset_index(drop=True)
+    measured.attrs = {"problems": []}
+    measured["patient"] = [f"p{i}" for i in range(12)]
+    measured["mask_area"], measured["mask_ceiling"] = 0.1, 0.9
+    study.__dict__["measured"] = measured
+    study.__dict__["voices"] = (type(study.voices[0])("m", 0, "m", list(range(12))),)
+    for shares, verdict in (
+        (np.linspace(0.4, 0.6, 12), "more than chance"),
+        (np.linspace(0.01, 0.05, 12), "less than chance"),
+        (np.linspace(0, 0.2, 12), "not told apart from chance"),
+    ):
+        measured["mask_share"] = shares
+        (line,) = [line for line in said(quality(study)) if "with a true mask" in line]
+        assert verdict in line
+        assert f"{shares.mean():.1%}" in line
+
+
+def test_spread_is_of_this_case_and_of_its_peers(study):
+    measured = study.measured.copy()
+    measured.attrs = {"problems": []}
+    measured["spread"] = 0.5
+    row = study.selected[0].rows[0] if study.selected[0].rows else study.selected[-1].rows[0]
+    measured.loc[row, ["spread", "empty_reason"]] = [0.125, ""]
+    study.__dict__["measured"] = measured
+    lines = [line for line in said(cases(study)) if "of the map's cells" in line]
+    assert any("12% of the map's cells are at half its maximum or above (median of these maps: 50%)" in line for line in lines)
+
+
+def test_a_label_that_is_never_predicted_is_named(study):
+    figures = study.judged[0].figures
+    label = str(figures.loc[figures["metric"] == "predicted_share", "label"].iloc[0])
+    figures.loc[(figures["metric"] == "predicted_share") & (figures["label"] == label), "estimate"] = 0.0
+    assert any(f"never predicted {label}" in line for line in said(results(study)))
+    assert any(label in line for line in said(limitations(study)) if "never predicted" in line)
+    figures.loc[figures["metric"] == "predicted_share", "estimate"] = 0.5
+    assert not any("never predicted" in line for line in said(results(study)))
+
+
+def test_figures_stand_in_the_table_with_their_chance(study):
+    figures = study.judged[0].figures
+    place = (figures["metric"] == "ap") & (figures["label"] == "Mass") & (figures["group"] == "")
+    figures.loc[place, ["estimate", "low", "high", "how", "chance"]] = [0.8125, 0.75, 0.875, "BCa", 0.5]
+    (row,) = [row for row in cells(results(study), "by_label") if row[0] == "Mass"]
+    assert "0.812 [0.750, 0.875] (chance 0.500)" in row
+
+
+def test_no_truth_no_results(tmp_path):
+    run = run_of(tmp_path / "r", "multilabel", ("A", "B"), "image,patient\n0,p\n1,q\n")
+    study = Study((run,), tmp_path / "out")
+    assert results(study) is None
+    assert any("is the truth known" in line for line in said(limitations(study)))
+
+
+def test_few_patients_and_patients_with_several_images_are_limits(study):
+    lines = said(limitations(study))
+    assert any(line.startswith("6 images of 3 patients: fewer than 10") for line in lines)
+    assert any("1 of 6 items failed" in line for line in lines)
+    assert any("sanity check" in line and "was not tested" in line for line in lines)
+
+
+def test_an_empty_map_is_called_so(study):
+    measured = study.measured.copy()
+    measured.attrs = {"problems": []}
+    measured["empty_reason"] = "no cell speaks for the target"
+    study.__dict__["measured"] = measured
+    lines = [line for line in said(cases(study)) if "shown as" in line]
+    assert lines
+    assert all("No evidence: no cell speaks for the target." in line and "of the map's cells" not in line for line in lines)
+
+
+def test_names_of_case_figures_are_those_that_reports_use(study):
+    stems = [block.stem for block in cases(study).blocks if isinstance(block, Picture)]
+    first = study.cases.loc[next(row for chosen in study.selected for row in chosen.rows)]
+    assert stems[0] == f"figures/gradcam_1_{first['target'].replace(' ', '_')}"
+
+
+def test_asked_rules_choose_and_stand_in_words(small_run, tmp_path):
+    study = Study((small_run,), tmp_path, ("random:2:seed=3",))
+    section = cases(study)
+    assert [chosen.rule for chosen in study.selected] == ["random:2:seed=3"]
+    assert any("seed 3" in line for line in said(section))
+
+
+def test_models_with_their_preprocessing(study):
+    section = model(study)
+    (row,) = cells(section, "models")
+    assert row[0] == study.runs[0].about["models"][0]["name"]
+    assert any("resize" in line or "pixels" in line for line in said(section))
+
+
+def test_cells_in_pixels_and_millimetres(study, tmp_path):
+    rows = cells(method(study), "layers")
+    geometry = study.explanation(0, 0)
+    assert rows[0][3] == " × ".join(f"{side:.0f}" for side in geometry.cell)
+    assert rows[0][4] == "–"
+    assert pixel_spacing(Path(study.cases["path"].iloc[0])) is None
+
+
+def test_the_method_figure_needs_the_model_of_the_run(small_run, tmp_path):
+    shutil.copytree(small_run.folder.root, tmp_path / "run")
+    study = Study((Run.open(tmp_path / "run"),), tmp_path)
+    with_model = [block.stem for block in method(study).blocks if isinstance(block, Picture)]
+    about = dict(study.runs[0].about)
+    about["models"] = [{**about["models"][0], "sha256": "another"}]
+    other = Study((type(study.runs[0])(study.runs[0].folder, about, study.runs[0].entries),), tmp_path)
+    assert not [block for block in method(other).blocks if isinstance(block, Picture)]
+    assert with_model in ([], ["figures/method"])
