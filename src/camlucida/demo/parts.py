@@ -58,7 +58,7 @@ PARTS = (
     Part(
         "ensemble",
         "Three classifiers side by side, their mean, and a patient before and after",
-        "Two look at the finding, one at the letters it was trained to cheat with. Maps are averaged as numbers, not as pictures.",
+        "Two look at the finding, one at the letters it was trained to cheat with. Maps are averaged as numbers.",
         write_ensemble,
         (
             (

@@ -1,0 +1,138 @@
+"""Examples of each true class side by side: a row a class, every map on one scale, with what was said and what is true."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from PIL import Image
+
+from camlucida.explanation import Explanation
+from camlucida.figures.grids import ALPHA, bare, mark_synthetic, shared_limit
+from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend
+
+HEIGHT = 2.1
+"""Inches of a panel."""
+
+PIXELS = 720
+"""Longest side of a panel's picture: what 300 dpi can show."""
+
+GAP = 0.03
+"""Between film and overlay, in shares of the panel's height."""
+
+RIGHT, WRONG, UNKNOWN = "#0072B2", "#D55E00", "#767676"
+"""Of the frames; the words say it too."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """A case of a class: its map, what was predicted with which probability, what is true."""
+
+    explanation: Explanation
+    predicted: str
+    truth: str
+    confidence: float
+
+
+def class_grid(
+    classes: Mapping[str, Sequence[Example]], columns: int, *, title: str = "", notes: Sequence[str] = ()
+) -> tuple[Figure, float]:
+    """Film and overlay of each example; a class without one says so.
+
+    Args:
+        classes: class → its examples, at most ``columns``.
+        columns: of the grid.
+        title: above it.
+        notes: lines below it: by which rule the examples were chosen.
+
+    Returns:
+        The figure, and the value of full colour.
+
+    Raises:
+        UsageError: maps of different units.
+    """
+    examples = [example for row in classes.values() for example in row]
+    limit = shared_limit([e.explanation for e in examples])
+    pictures = {id(e): _pair(e.explanation, limit) for e in examples}
+    ratio = max((picture.shape[1] / picture.shape[0] for picture in pictures.values()), default=1.0)
+    width = max(HEIGHT * ratio, 1.7)
+    size = (width * columns + 1.9, (HEIGHT + 0.62) * len(classes) + 0.95 + 0.15 * len(notes) + (0.3 if title else 0))
+    figure = Figure(figsize=size, layout="constrained")
+    grid = figure.subplots(len(classes), columns, squeeze=False)
+    for axes, (name, row) in zip(grid, classes.items()):
+        for place, panel in enumerate(axes):
+            if place < len(row):
+                _panel(panel, row[place], pictures[id(row[place])], limit)
+            else:
+                panel.set_xlim(0, 1)
+                if not row and place == 0:
+                    panel.text(0, 0.5, f"no image of class {name}", fontsize=9, va="center", color=UNKNOWN)
+                bare(panel)
+        axes[0].set_ylabel("\n".join(textwrap.wrap(f"true class {name}", 18)), fontsize=10)
+    if title:
+        figure.suptitle(title, fontsize=10)
+    _bar(figure, grid, examples, limit)
+    synthetic = any(e.explanation.scan.synthetic for e in examples)
+    wide = int(size[0] * 14)
+    words = [
+        "Left the film, right the map over it. All maps share one scale. Solid frame: right class; dashed frame: wrong.",
+        *notes,
+        f"{NOTICE}{' · SYNTHETIC images' if synthetic else ''}",
+    ]
+    figure.supxlabel("\n".join(line for text in words for line in textwrap.wrap(text, wide)), fontsize=7.5)
+    return figure, limit
+
+
+def _panel(axes: Axes, example: Example, picture: NDArray[np.uint8], limit: float) -> None:
+    height, width = picture.shape[:2]
+    axes.imshow(picture)
+    right = example.predicted == example.truth
+    verdict, colour = ("right", RIGHT) if right else ("wrong", WRONG)
+    lines = textwrap.wrap(f"{example.explanation.scan.id}", 30)[:1]
+    axes.set_title(f"says {example.predicted}: {verdict}\nconfidence {example.confidence:.2f}", fontsize=8)
+    axes.set_xlabel("\n".join([*lines, *textwrap.wrap(_strength(example.explanation, limit), 34)[:2]]), fontsize=7)
+    frame = Rectangle((-0.5, -0.5), width, height, fill=False, linewidth=2.2, edgecolor=colour, clip_on=False)
+    frame.set_linestyle("-" if right else (0, (4, 2)))
+    axes.add_patch(frame)
+    mark_synthetic(axes, example.explanation.scan.synthetic)
+    bare(axes)
+
+
+def _strength(explanation: Explanation, limit: float) -> str:
+    if explanation.is_empty:
+        return f"no evidence: {explanation.empty_reason}"
+    return f"strongest {explanation.limit:.3g} of {limit:.3g}"
+
+
+def _pair(explanation: Explanation, limit: float) -> NDArray[np.uint8]:
+    """Film and overlay beside each other, (h, w, 3)."""
+    film, overlay = (_small(picture) for picture in (as_rgb(explanation.scan.picture()), blend(explanation, None, ALPHA, limit)))
+    gap = np.full((film.shape[0], max(1, round(GAP * film.shape[0])), 3), 255, np.uint8)
+    return np.concatenate([film, gap, overlay], axis=1)
+
+
+def _small(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
+    image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
+    image.thumbnail((PIXELS, PIXELS), Image.Resampling.LANCZOS, reducing_gap=None)
+    return np.asarray(image)
+
+
+def _bar(figure: Figure, grid: NDArray[np.object_], examples: Sequence[Example], limit: float) -> None:
+    """What the colours mean."""
+    signed = any(e.explanation.signed for e in examples)
+    units = {str(e.explanation.provenance.get("unit", "")) for e in examples if not e.explanation.is_empty} - {"", "none"}
+    top = limit or 1.0
+    shown = ScalarMappable(Normalize(-top if signed else 0, top), colormaps[SIGNED_COLORMAP if signed else DEFAULT_COLORMAP])
+    bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=40)
+    bar.ax.tick_params(labelsize=7)
+    unit = f" ({', '.join(sorted(units))})" if units else ""
+    bar.set_label(f"map value{unit}; {'< 0 speaks against' if signed else 'dark: no evidence, bright: most'}", fontsize=7.5)

@@ -1,0 +1,159 @@
+"""A training run explained: every validation image through its checkpoint, and whether that says what the run's file says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import ValidationError
+
+from camlucida.cohort.predictions import PROBABILITY
+from camlucida.errors import UsageError
+from camlucida.files import write_toml
+from camlucida.io.tables import write_table
+from camlucida.models import Card, InputSpec
+from camlucida.models.recognise import recognise
+from camlucida.runs import Run, execute
+from camlucida.systems.pack.folders import SUMMARY, Training
+from camlucida.systems.pack.inputs import Validation
+
+SIZES = ("img_size", "image_size", "input_size")
+ASSUMED = "preprocessing ASSUMED"
+
+WRONG_CLASSES = 0.02
+"""Share of images with another class than the file has from which on the model is not the one that wrote the file, as loaded."""
+
+WRONG_PROBABILITY = 0.05
+"""The same of the median largest difference of an image's probabilities."""
+
+Progress = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How to explain.
+
+    Attributes:
+        model: card or factory; None recognises the checkpoint.
+        method: of the maps.
+        layers: the first is that of the class grids.
+        target: ``predicted``, ``truth`` or a class.
+        device, batch_size: as in :func:`camlucida.runs.execute`.
+    """
+
+    model: str | None = None
+    method: str = "gradcam"
+    layers: tuple[str, ...] = ("auto",)
+    target: str = "predicted"
+    device: str = "auto"
+    batch_size: int | None = None
+
+
+@dataclass(frozen=True)
+class Check:
+    """The predictions computed here against those of the run's own file.
+
+    Attributes:
+        images: with both.
+        differ: of another class.
+        largest: difference of a probability; NaN where the file has none.
+        median: over images, of each one's largest difference.
+        worst: the image with the largest.
+    """
+
+    images: int
+    differ: int
+    largest: float
+    median: float
+    worst: str
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the model, as loaded here, is not the one that wrote the file."""
+        return self.differ > WRONG_CLASSES * self.images or self.median > WRONG_PROBABILITY
+
+
+@dataclass
+class Explained:
+    """A run of a training run; ``failures``: a line for each image without an answer."""
+
+    run: Run
+    card: Card
+    check: Check
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def explain_training(
+    training: Training, validation: Validation, asked: Asked, out: Path, about: Mapping[str, Any], progress: Progress
+) -> Explained:
+    """Explain all validation images into the run ``out``, or go on with it.
+
+    Raises:
+        UsageError, ModelError, LayerError: the checkpoint is not recognised or has other classes; the request is wrong.
+    """
+    card = _card(training, validation.predictions.labels, asked.model)
+    table = validation.table()
+    cohort = _write_cohort(out / "inputs", training, card, table, asked)
+    outcome = execute(cohort, out, resume=True, device=asked.device, batch_size=asked.batch_size, about=about, progress=progress)
+    run = Run.open(out)
+    failures = [f"{training.key}: {line}" for _, line in outcome.failures]
+    if not run.counts["done"]:
+        raise UsageError(f"{training.folder}: no image could be explained", failures[0] if failures else "")
+    notes = [f"model: {card.description}"] if asked.model is None else []
+    return Explained(run, card, check(run, table), failures, [*notes, *outcome.notes])
+
+
+def check(run: Run, table: pd.DataFrame) -> Check:
+    """Compare what a run says with the rows of :meth:`Validation.table`."""
+    said = run.predictions().pivot(index="path", columns="label", values="probability")
+    rows = table[table["path"].isin(said.index)]
+    classes = [name.removeprefix(PROBABILITY) for name in table.columns if name.startswith(PROBABILITY)]
+    own = said.loc[rows["path"], classes].to_numpy(np.float64)
+    known = (rows["predicted"] != "").to_numpy()
+    differ = np.array(classes, object)[own.argmax(1)] != rows["predicted"].to_numpy()
+    apart = np.abs(own - rows[[PROBABILITY + name for name in classes]].to_numpy(np.float64)).max(1)
+    measured = np.isfinite(apart)
+    worst = rows["image"].iloc[int(np.nanargmax(apart))] if measured.any() else ""
+    largest, median = (float(f(apart[measured])) if measured.any() else float("nan") for f in (np.max, np.median))
+    return Check(int(known.sum()), int((differ & known).sum()), largest, median, str(worst))
+
+
+def _card(training: Training, classes: tuple[str, ...], model: str | None) -> Card:
+    """Recognised, of the size and input that the summary states, with the classes as labels."""
+    size = training.said(*SIZES)
+    whole = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
+    card = recognise(training.checkpoint, task="multiclass", outputs=len(classes), model=model, size=whole)
+    if len(card.labels) not in (0, len(classes)):
+        raise UsageError(f"{model} has {len(card.labels)} labels for {len(classes)} classes", "is it the card of this model?")
+    update: dict[str, Any] = {"labels": classes}
+    stated = training.summary.get("input")
+    if model is None and isinstance(stated, Mapping):
+        try:
+            update["input"] = InputSpec.model_validate(stated)
+        except ValidationError as error:
+            what = f"{training.folder / SUMMARY}: input: {error.errors()[0]['msg']}"
+            raise UsageError(what, "write it as [input] of a model card, or leave it out") from error
+        update["description"] = f"{card.description.partition(ASSUMED)[0]}preprocessing as {SUMMARY} states it"
+    return card.model_copy(update=update)
+
+
+def _write_cohort(folder: Path, training: Training, card: Card, table: pd.DataFrame, asked: Asked) -> Path:
+    """COHORT.toml, its table and its model's card."""
+    known = bool((table["patient"] != "").any())
+    write_table(table[["path", "truth", *(["patient"] if known else [])]], folder / "images.parquet")
+    write_toml(folder / "model.toml", card.model_dump(mode="json", exclude_unset=True))
+    model = {"card": "model.toml", "name": training.key, "seed": training.seed, "fold": training.fold}
+    config = {
+        "name": training.key,
+        "table": "images.parquet",
+        "models": [{key: value for key, value in model.items() if value is not None}],
+        "columns": {"path": "path", "labels": "truth", "patient": "patient" if known else None},
+        "explain": {"target": asked.target, "method": asked.method, "layer": list(asked.layers)},
+    }
+    write_toml(folder / "cohort.toml", config)
+    return folder / "cohort.toml"

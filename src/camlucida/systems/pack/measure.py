@@ -1,0 +1,206 @@
+"""What is kept of a packed run: numbers with intervals, in ``report_pack.json``, so that later runs join earlier ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from camlucida.cases.predictions import evaluate_runs
+from camlucida.cohort.bootstrap import Floats, Sampling, by_patient, divide, numbered, sampled_sums
+from camlucida.cohort.multiclass import OVERALL
+from camlucida.errors import UsageError
+from camlucida.files import reading, write_json
+from camlucida.metrics.statistics import MIN_POSITIVES, mean_interval
+from camlucida.report.document import NAN, Estimate
+from camlucida.runs import Run
+
+RECORD = "report_pack.json"
+
+
+class Number(BaseModel):
+    """A measured number; None for what does not exist. ``chance`` is a level or an area."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    chance: float | None = None
+    n: int = 0
+
+    def said(self) -> Estimate:
+        """As reports say it; NaN for what does not exist."""
+        estimate, low, high, chance = (
+            NAN if value is None else value for value in (self.estimate, self.low, self.high, self.chance)
+        )
+        return Estimate(estimate, low, high, chance)
+
+
+class Packed(BaseModel):
+    """One training run.
+
+    Attributes:
+        folder: of the training run, and ``run`` of its maps, from the assets folder.
+        figures: metric, or ``recall:CLASS`` → number.
+        artefact, text: share of heat beside its area, over maps where it is measured; ``lift`` of artefact: share − area.
+        spread: true class → share of cells at half the maximum or above; ``contrast``: last class minus first.
+        check: of the predictions against the run's file; see :class:`~camlucida.systems.pack.explain.Check`.
+        figure: stem of the class grid.
+        rule: of its cases, in words.
+        notes: lines.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    key: str
+    seed: int | None
+    fold: int | None
+    folder: str
+    run: str
+    architecture: str
+    classes: tuple[str, ...]
+    method: str
+    layer: str
+    grid: tuple[int, ...]
+    cell: float
+    target: str
+    images: int
+    patients: int
+    patients_known: bool
+    empty: int
+    synthetic: bool
+    figures: dict[str, Number]
+    artefact: Number
+    lift: Number
+    text: Number
+    spread: dict[str, Number]
+    contrast: Number
+    contrast_of: tuple[str, ...]
+    check: dict[str, int | float | str | bool | None]
+    figure: str
+    scale: str
+    rule: str
+    layers_figure: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.key.replace("_", " ").replace("seed", "seed ")
+
+
+def read_record(folder: Path, name: str) -> dict[str, Packed]:
+    """Key → what was packed before, in order; nothing where there is no record.
+
+    Raises:
+        UsageError: a record that cannot be read, or of another pack.
+    """
+    path = folder / RECORD
+    if not path.is_file():
+        return {}
+    with reading(path, UsageError, "the record of earlier runs"):
+        data = path.read_bytes()
+    try:
+        document = json.loads(data)
+        found = {key: Packed.model_validate(value) for key, value in document["runs"].items()}
+        known = str(document["name"])
+    except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
+        raise UsageError(f"{path} is not a record of this version", "take it away: runs given again are packed again") from error
+    if known != name:
+        raise UsageError(f"{folder} holds the pack {known!r}, not {name!r}", f"add --name {known}, or give another --assets-dir")
+    return found
+
+
+def write_record(folder: Path, name: str, packed: Mapping[str, Packed]) -> Path:
+    """Write the record; the same bytes for the same runs."""
+    runs = {key: one.model_dump(mode="json") for key, one in packed.items()}
+    write_json(folder / RECORD, {"name": name, "notice": "Research use only", "runs": runs})
+    return folder / RECORD
+
+
+def number(estimate: float, low: float = NAN, high: float = NAN, chance: float = NAN, n: int = 0) -> Number:
+    """NaN becomes None."""
+    values = [None if not np.isfinite(value) else float(value) for value in (estimate, low, high, chance)]
+    return Number(estimate=values[0], low=values[1], high=values[2], chance=values[3], n=n)
+
+
+def figures_of(run: Run) -> dict[str, Number]:
+    """Accuracy, quadratic kappa, balanced accuracy, macro-F1, and the recall of each class; none without truth."""
+    try:
+        figures = evaluate_runs([run]).figures
+    except UsageError:
+        return {}
+    wanted = figures[(figures["group"] == "") & (figures["metric"].isin([*OVERALL, "recall"]))]
+    return {
+        f"{row['metric']}:{row['label']}" if row["label"] else str(row["metric"]): number(
+            row["estimate"], row["low"], row["high"], row["chance"], int(row["n"])
+        )
+        for row in wanted.to_dict("records")
+    }
+
+
+def share_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> Number:
+    """Mean share of heat in a place beside its mean area."""
+    share = heat[f"{place}_share"].to_numpy(np.float64)
+    known = np.isfinite(share)
+    found = mean_interval(share, patients.tolist())
+    area = float(heat[f"{place}_area"].to_numpy(np.float64)[known].mean()) if known.any() else NAN
+    return number(found.estimate, found.low, found.high, area, found.rows)
+
+
+def lift_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> Number:
+    """Mean of share − area."""
+    found = mean_interval((heat[f"{place}_share"] - heat[f"{place}_area"]).to_numpy(np.float64), patients.tolist())
+    return number(found.estimate, found.low, found.high, 0.0, found.rows)
+
+
+def spread_of(cases: pd.DataFrame, heat: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, Number]:
+    """Of each true class that has a map with heat."""
+    found = {}
+    for name in classes:
+        here = (cases["true_class"] == name).to_numpy()
+        part = mean_interval(heat["spread"].to_numpy(np.float64)[here], cases["patient"][here].tolist())
+        if part.rows:
+            found[name] = number(part.estimate, part.low, part.high, n=part.rows)
+    return found
+
+
+def contrast_of(cases: pd.DataFrame, heat: pd.DataFrame, first: str, last: str) -> Number:
+    """Mean spread of the last class minus that of the first; patients are resampled over both, for one may be in both."""
+    values = heat["spread"].to_numpy(np.float64)
+    inside = [((cases["true_class"] == name) & np.isfinite(values)).to_numpy() for name in (last, first)]
+    kept = inside[0] | inside[1]
+    if not (inside[0].any() and inside[1].any()):
+        return Number()
+    counted = np.ones_like(values), np.nan_to_num(values)
+    columns = np.column_stack([part * weight for part in inside for weight in counted])[kept]
+    index, patients = numbered(cases["patient"][kept].tolist())
+    sampling = Sampling()
+    sampled = sampled_sums(_difference, by_patient(columns, index, patients), sampling)
+    fewest = min(cases["patient"][part].nunique() for part in inside)
+    low, high, _ = sampled.interval((0,), sampling.level) if fewest >= MIN_POSITIVES else (NAN, NAN, "none")
+    return number(float(sampled.estimate[0]), low, high, n=int(kept.sum()))
+
+
+def _difference(totals: Floats) -> Floats:
+    """(r, 4) counts and sums of two groups → (r, 1) difference of their means."""
+    count, total, other_count, other_total = totals.T
+    return (divide(total, count) - divide(other_total, other_count))[:, None]
+
+
+def row_of(packed: Packed) -> dict[str, Any]:
+    """A row of ``seeds_table.csv``."""
+    row: dict[str, Any] = {"run": packed.key, "seed": packed.seed, "fold": packed.fold, "folder": packed.folder}
+    row |= {"images": packed.images, "patients": packed.patients}
+    numbers = {**packed.figures, "artefact_share": packed.artefact, "text_share": packed.text}
+    for metric, value in numbers.items():
+        level = "area" if metric.endswith("_share") else "chance"
+        row |= {metric: value.estimate, f"{metric}_low": value.low, f"{metric}_high": value.high}
+        row[f"{metric}_{level}"] = value.chance
+    return row
