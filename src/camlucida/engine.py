@@ -16,10 +16,10 @@ from camlucida.geometry import Geometry
 from camlucida.methods import METHODS, Method
 from camlucida.modelstate import frozen
 from camlucida.ops import full
-from camlucida.outputs import Described, Subject, check_numbers, interpret, runner
+from camlucida.outputs import Described, Subject, check_numbers, interpret, on_host, runner
 from camlucida.outputs import subject as subject_of
 from camlucida.probe import Probe
-from camlucida.targets import Request, Target, Truth, default_request, parse_target
+from camlucida.targets import Difference, Label, Request, Target, Truth, default_request, parse_target
 from camlucida.types import Scan, Task
 
 DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
@@ -162,7 +162,11 @@ def _explain_batch(
     check_numbers(reading, batch.scans)
     logits, about, answers = reading.logits, reading.about, reading.answers(batch.scans, truth)
     targets = [[target for request in requests for target in request(answer)] for answer in answers]
-    scores = [[_score(target, logits[i : i + 1]) for target in targets[i]] for i in range(len(targets))]
+    seen = on_host(logits)
+    scores = [
+        [_score(target, (seen if isinstance(target, (Label, Difference)) else logits)[i : i + 1]) for target in targets[i]]
+        for i in range(len(targets))
+    ]
     rounds = max(map(len, targets))
     device_type = logits.device.type
     maps: dict[tuple[int, int, int, int], Tensor] = {}  # image, target, method, layer
@@ -172,7 +176,7 @@ def _explain_batch(
     with torch.autocast(device_type, enabled=False):
         for t in range(rounds if needs_gradient else 0):
             holders = [i for i in range(len(targets)) if t < len(targets[i])]
-            score = torch.stack([targets[i][t](logits[i : i + 1]).sum() for i in holders]).sum()
+            score = _sum(logits, {i: targets[i][t] for i in holders})
             gradients = forward.gradients(score, keep_graph=t + 1 < rounds)
             for place, (captured, gradient) in enumerate(zip(forward.layers, gradients)):
                 if gradient is None:
@@ -183,8 +187,9 @@ def _explain_batch(
                         f"choose an earlier layer, or scorecam, which needs no gradient; {others}",
                     )
                 activations, gradient = full(captured.activations.detach()), full(gradient)
+                some = gradient.flatten(1).any(1).tolist()
                 for i in holders:
-                    if not bool(gradient[i].any()):
+                    if not some[i]:
                         reasons[i, t, place] = "the gradient of the score is zero everywhere on this layer"
                 for m, method in enumerate(methods):
                     if method.kind == "gradient":
@@ -209,6 +214,15 @@ def _explain_batch(
                         maps.update({(i, t, m, place): raw[t] for t in range(len(targets[i]))})
                         replays[i, m, place] = probe.replay
     return list(_collect(subject, batch, forward, scores, targets, methods, maps, reasons, replays, about))
+
+
+def _sum(logits: Tensor, targets: Mapping[int, Target]) -> Tensor:
+    """Σ of the targets, image → its target; labels are gathered, for an operation an image costs a GPU more than the forward."""
+    if logits.ndim == 2 and all(isinstance(target, Label) for target in targets.values()):
+        labels = cast(Mapping[int, Label], targets)
+        signs = logits.new_tensor([label.sign for label in labels.values()])
+        return (logits[list(labels), [label.index for label in labels.values()]] * signs).sum()
+    return torch.stack([target(logits[i : i + 1]).sum() for i, target in targets.items()]).sum()
 
 
 def _score(target: Target, logits: Tensor) -> float:

@@ -63,8 +63,8 @@ class Reading:
 
     def answers(self, scans: Sequence[Scan], truth: Sequence[Truth] | None = None) -> list[Answer]:
         """One :class:`Answer` an image, with what is true of it, if known."""
-        logits = self.logits.detach()
-        p = self.probabilities
+        logits = on_host(self.logits)
+        p = None if self.probabilities is None else on_host(self.probabilities)
         return [
             Answer(
                 logits[i],
@@ -165,9 +165,14 @@ def _check_probabilities(shown: Tensor) -> None:
 def check_numbers(reading: Reading, scans: Sequence[Scan]) -> None:
     """ModelError for an image whose output is NaN, in any label that has trained weights."""
     named = [i for i, name in enumerate(reading.labels[: reading.logits.shape[1]]) if name]
-    for scan, numbers in zip(scans, reading.logits[:, named]):
-        if bool(numbers.isnan().any()):
+    for scan, bad in zip(scans, reading.logits[:, named].flatten(1).isnan().any(1).tolist()):
+        if bad:
             raise ModelError(f"{scan.id}: the model's output is not a number", "look for NaN or huge values in the image")
+
+
+def on_host(numbers: Tensor) -> Tensor:
+    """Without its graph; (B, C) on the CPU: one copy, where reading number by number waits for a GPU each time."""
+    return numbers.detach().cpu() if numbers.ndim == 2 else numbers.detach()
 
 
 def runner(asked: Subject, device_type: str) -> Callable[..., Tensor]:
