@@ -23,6 +23,8 @@ def demo_command(
         result = run_demo(out, device, progress)
     for line in result.lines:
         print(line)
+    for note in result.notes:
+        print(f"note: {note}", file=sys.stderr)
     for failure in result.failures:
         print(f"error: {failure}", file=sys.stderr)
     print(f"index: {result.index}")

@@ -39,7 +39,8 @@ def _report(runs: tuple[str, ...], out: str, *options: str) -> tuple[str, ...]:
     return ("report", *runs, "--out", out, *formats, *options)
 
 
-SEEDS = ("results_4", "results_5", "results_6")
+SEEDS = {"results_4": "seed42", "results_5": "seed43", "results_6": "seed44"}
+"""Folder of a training run → what report-pack calls it."""
 
 PARTS = (
     Part(
@@ -104,7 +105,7 @@ PARTS = (
                 *(word for seed in SEEDS for word in ("--run", f"inputs/density/{seed}")),
                 *("--run", "inputs/density/results_k3_seed42", "--assets-dir", "density"),
             ),
-            _report(tuple(f"density/.camlucida/{seed}" for seed in SEEDS), "density/report"),
+            _report(tuple(f"density/.camlucida/{seed}" for seed in SEEDS.values()), "density/report"),
         ),
         {"density/report/report.html": "report"},
         "density/density_gradcam_seed42.png",

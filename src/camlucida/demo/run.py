@@ -21,15 +21,19 @@ from camlucida.report.page import render
 AT_ONCE = 2
 """Parts that run side by side, one thread each."""
 
+GOES_ON = (0, 1)
+"""Exit codes of a command that did its work; 1: an item failed, and the rest of the batch went on."""
+
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
 class DemoResult:
-    """The page that links everything, the lines that sum it up, and what went wrong."""
+    """The page that links everything, the lines that sum it up, items that could not be explained, and what went wrong."""
 
     index: Path
     lines: list[str]
+    notes: list[str]
     failures: list[str]
 
 
@@ -43,6 +47,7 @@ class Done:
         pages: (file, what it is), those that are there.
         picture: its file; "" where there is none.
         summary: sentences of its report.
+        notes: a line for each item that could not be explained.
         failure: "" or the last line of the command that failed.
     """
 
@@ -51,6 +56,7 @@ class Done:
     pages: tuple[tuple[str, str], ...]
     picture: str
     summary: str
+    notes: tuple[str, ...]
     failure: str
 
 
@@ -78,12 +84,16 @@ def run_demo(out: Path, device: str, progress: Callable[..., object], parts: Seq
     index = out / "index.html"
     render("demos.html.j2", index, parts=done, shortcut=shortcut.lines, versions=versions())
     lines = [f"{each.part.title}: {out / each.pages[0][0]}" for each in done if each.pages]
-    return DemoResult(index, [*shortcut.lines, *lines], [f"{d.part.name}: {d.failure}" for d in done if d.failure])
+    notes = [f"{each.part.name}: {note}" for each in done for note in each.notes]
+    failures = [f"{each.part.name}: {each.failure}" for each in done if each.failure]
+    return DemoResult(index, [*shortcut.lines, *lines], notes, failures)
 
 
 def _run_part(out: Path, part: Part, device: str) -> Done:
     part.write(out / "inputs" / part.name)
-    commands, failure, log = [], "", ""
+    commands: list[str] = []
+    notes: list[str] = []
+    failure = log = ""
     for arguments in part.commands:
         asked = [*arguments, *(("--device", device) if arguments[0] != "report" and device != "auto" else ())]
         commands.append(shlex.join(["camlucida", *asked]))
@@ -97,12 +107,15 @@ def _run_part(out: Path, part: Part, device: str) -> Done:
             check=False,
         )
         log += f"$ {commands[-1]}\n{found.stdout}{found.stderr}"
-        if found.returncode:
-            failure = (found.stderr.strip().splitlines() or [f"exit code {found.returncode}"])[-1]
+        errors = [line.removeprefix("error: ") for line in found.stderr.splitlines() if line.startswith("error: ")]
+        if found.returncode not in GOES_ON:
+            failure = (errors or [f"exit code {found.returncode}: {commands[-1]}"])[-1]
             break
+        notes += errors
     write_bytes(out / part.name / "log.txt", log.encode())
     pages = tuple((page, words) for page, words in part.pages.items() if (out / page).is_file())
-    return Done(part, tuple(commands), pages, _picture(out, part), _summary(out / part.name / "report" / "report.md"), failure)
+    summary = _summary(out / part.name / "report" / "report.md")
+    return Done(part, tuple(commands), pages, _picture(out, part), summary, tuple(notes), failure)
 
 
 def _picture(out: Path, part: Part) -> str:
