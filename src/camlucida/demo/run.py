@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -140,4 +141,4 @@ def _summary(report: Path) -> str:
         return ""
     lines = report.read_text("utf-8").splitlines()
     heads = [number for number, line in enumerate(lines) if line.startswith("## ")]
-    return " ".join(line for line in lines[heads[0] + 1 : heads[1]] if line).replace("\\_", "_") if len(heads) > 1 else ""
+    return re.sub(r"\\(\W|_)", r"\1", " ".join(line for line in lines[heads[0] + 1 : heads[1]] if line)) if len(heads) > 1 else ""

@@ -136,7 +136,7 @@ class Worker:
             return Found(member, error=f"{member.item.path}: {error}")
         known_as = self._identity(member, scan)
         maps: list[Explanation] = []
-        missing: list[str] = []
+        missing: dict[str, list[str]] = {}
         answer = self._ask([member], [scan], [], self.made_by.methods, self.made_by.layers)[0][0]
         for target in self._requests():
             for method in self.made_by.methods:
@@ -144,8 +144,8 @@ class Worker:
                     try:
                         maps += self._ask([member], [scan], [target], [method], [layer])[1]
                     except CamlucidaError as error:
-                        missing.append(f"{method} at {layer}: {error}")
-        note = "; ".join(dict.fromkeys(missing))
+                        missing.setdefault(str(error), []).append(f"{method} at {layer}")
+        note = "; ".join(f"{', '.join(dict.fromkeys(maps_of))}: {error}" for error, maps_of in missing.items())
         found = self._found(member, scan, known_as, answer, maps)
         return replace(found, note=note) if maps else replace(found, error=f"{member.item.path}: {note}")
 
