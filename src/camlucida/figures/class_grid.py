@@ -103,7 +103,7 @@ def _panel(axes: Axes, example: Example, picture: NDArray[np.uint8], limit: floa
     frame = Rectangle((-0.5, -0.5), width, height, fill=False, linewidth=2.2, edgecolor=colour, clip_on=False)
     frame.set_linestyle("-" if right else (0, (4, 2)))
     axes.add_patch(frame)
-    mark_synthetic(axes, example.explanation.scan.synthetic)
+    mark_synthetic(axes, example.explanation.scan.synthetic, 0.25)  # on the film, not over the gap
     bare(axes)
 
 

@@ -16,13 +16,13 @@ from camlucida.errors import UsageError
 from camlucida.files import write_toml
 from camlucida.io.tables import write_table
 from camlucida.models import Card, InputSpec
-from camlucida.models.recognise import recognise
+from camlucida.models.card import is_factory
+from camlucida.models.recognise import recognise, with_input
 from camlucida.runs import Run, execute
 from camlucida.systems.pack.folders import SUMMARY, Training
 from camlucida.systems.pack.inputs import Validation
 
 SIZES = ("img_size", "image_size", "input_size")
-ASSUMED = "preprocessing ASSUMED"
 
 WRONG_CLASSES = 0.02
 """Share of images with another class than the file has from which on the model is not the one that wrote the file, as loaded."""
@@ -130,16 +130,16 @@ def _card(training: Training, classes: tuple[str, ...], model: str | None) -> Ca
     card = recognise(training.checkpoint, task="multiclass", outputs=len(classes), model=model, size=whole)
     if len(card.labels) not in (0, len(classes)):
         raise UsageError(f"{model} has {len(card.labels)} labels for {len(classes)} classes", "is it the card of this model?")
-    update: dict[str, Any] = {"labels": classes}
+    card = card.model_copy(update={"labels": classes})
     stated = training.summary.get("input")
-    if model is None and isinstance(stated, Mapping):
-        try:
-            update["input"] = InputSpec.model_validate(stated)
-        except ValidationError as error:
-            what = f"{training.folder / SUMMARY}: input: {error.errors()[0]['msg']}"
-            raise UsageError(what, "write it as [input] of a model card, or leave it out") from error
-        update["description"] = f"{card.description.partition(ASSUMED)[0]}preprocessing as {SUMMARY} states it"
-    return card.model_copy(update=update)
+    if not isinstance(stated, Mapping) or not (model is None or is_factory(model)):
+        return card
+    try:
+        spec = InputSpec.model_validate({**({} if whole is None else {"size": whole}), **stated})
+    except ValidationError as error:
+        what = f"{training.folder / SUMMARY}: input: {error.errors()[0]['msg']}"
+        raise UsageError(what, "write it as [input] of a model card, or leave it out") from error
+    return with_input(card, spec, SUMMARY)
 
 
 def _write_cohort(folder: Path, training: Training, card: Card, table: pd.DataFrame, asked: Asked) -> Path:
