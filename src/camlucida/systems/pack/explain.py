@@ -21,14 +21,9 @@ from camlucida.models.recognise import recognise, with_input
 from camlucida.runs import Run, execute
 from camlucida.systems.pack.folders import SUMMARY, Training
 from camlucida.systems.pack.inputs import Validation
+from camlucida.systems.pack.measure import Check
 
 SIZES = ("img_size", "image_size", "input_size")
-
-WRONG_CLASSES = 0.02
-"""Share of images with another class than the file has from which on the model is not the one that wrote the file, as loaded."""
-
-WRONG_PROBABILITY = 0.05
-"""The same of the median largest difference of an image's probabilities."""
 
 Progress = Callable[..., object]
 
@@ -51,30 +46,6 @@ class Asked:
     target: str = "predicted"
     device: str = "auto"
     batch_size: int | None = None
-
-
-@dataclass(frozen=True)
-class Check:
-    """The predictions computed here against those of the run's own file.
-
-    Attributes:
-        images: with both.
-        differ: of another class.
-        largest: difference of a probability; NaN where the file has none.
-        median: over images, of each one's largest difference.
-        worst: the image with the largest.
-    """
-
-    images: int
-    differ: int
-    largest: float
-    median: float
-    worst: str
-
-    @property
-    def wrong(self) -> bool:
-        """Whether the model, as loaded here, is not the one that wrote the file."""
-        return self.differ > WRONG_CLASSES * self.images or self.median > WRONG_PROBABILITY
 
 
 @dataclass
@@ -118,9 +89,11 @@ def check(run: Run, table: pd.DataFrame) -> Check:
     differ = np.array(classes, object)[own.argmax(1)] != rows["predicted"].to_numpy()
     apart = np.abs(own - rows[[PROBABILITY + name for name in classes]].to_numpy(np.float64)).max(1)
     measured = np.isfinite(apart)
-    worst = rows["image"].iloc[int(np.nanargmax(apart))] if measured.any() else ""
-    largest, median = (float(f(apart[measured])) if measured.any() else float("nan") for f in (np.max, np.median))
-    return Check(int(known.sum()), int((differ & known).sum()), largest, median, str(worst))
+    found = Check(images=int(known.sum()), differ=int((differ & known).sum()))
+    if not measured.any():
+        return found
+    largest, median, worst = apart[measured].max(), np.median(apart[measured]), rows["image"].iloc[int(np.nanargmax(apart))]
+    return found.model_copy(update={"largest": float(largest), "median": float(median), "worst": str(worst)})
 
 
 def _card(training: Training, classes: tuple[str, ...], model: str | None) -> Card:

@@ -155,7 +155,8 @@ def _explained(
     progress: Progress,
 ) -> dict[str, Told]:
     """Every training run that can be explained."""
-    told = {}
+    told: dict[str, Told] = {}
+    notes: dict[str, list[str]] = {}
     for key, training in trainings.items():
         out = (settings.work or assets / WORK) / key
         try:
@@ -165,8 +166,10 @@ def _explained(
             packing.failures.append(f"{training.folder}: {error}")
             continue
         packing.failures += [*validation.problems, *found.failures]
-        packing.notes += [f"{key}: {note}" for note in (*validation.notes, *found.notes)]
+        for note in (*validation.notes, *found.notes):
+            notes.setdefault(note, []).append(key)
         told[key] = _told(key, training, found, settings, assets, out)
+    packing.notes += [f"{', '.join(keys)}: {note}" for note, keys in notes.items()]
     return told
 
 
