@@ -63,8 +63,8 @@ class Rule:
             f"all heat lies there; else “{REVIEW}” if {differ}a voice has no evidence, or the mean excess similarity of the maps "
             f"of each two voices, (similarity − null) ÷ (1 − null), is under {self.excess:g} or unknown; else “{CONSISTENT}”. "
             "The null is the similarity of the same voices' maps of different patients. Voices whose maps are the same up to a "
-            f"factor count as one; a case with one voice left is “{NOT_COMPARED}”. “{CONSISTENT}” says that the voices agree, not that "
-            "they are right: how right they are and their heat on artefacts stand beside it."
+            f"factor count as one; a case with one voice left is “{NOT_COMPARED}”. “{CONSISTENT}” says that the voices agree, "
+            "not that they are right: how right they are and their heat on artefacts stand beside it."
         )
 
     def judge(self, voices: Sequence[OfVoice], same: float, excess: float) -> tuple[str, str]:
