@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from camlucida.cohort.predictions import PROBABILITY
 from camlucida.errors import UsageError
+from camlucida.evaluation.cohort import NO_PATIENTS
 from camlucida.files import write_toml
 from camlucida.io.tables import write_table
 from camlucida.models import Card, InputSpec
@@ -76,7 +77,8 @@ def explain_training(
     if not run.counts["done"]:
         raise UsageError(f"{training.folder}: no image could be explained", failures[0] if failures else "")
     notes = [f"model: {card.description}"] if asked.model is None else []
-    return Explained(run, card, check(run, table), failures, [*notes, *outcome.notes])
+    notes += [note for note in outcome.notes if note != NO_PATIENTS]  # the predictions file has said so
+    return Explained(run, card, check(run, table), failures, notes)
 
 
 def check(run: Run, table: pd.DataFrame) -> Check:

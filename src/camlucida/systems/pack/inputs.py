@@ -73,14 +73,14 @@ def read_validation(
             :func:`~camlucida.cohort.predictions.read_predictions` refuses.
     """
     where = training.predictions
-    predictions = _predictions(training, classes)
     raw = read_records(where)
-    named = choose_columns(raw, ("image", "patient"), {}, where)["image"]
     columns = _path_columns(raw)
     if not columns:
         what = f"no column of {where} names images: it has {listing(raw.columns, 12)}"
         raise UsageError(what, "add a column path")
-    raw = raw.drop_duplicates(named) if named else raw
+    named = choose_columns(raw, ("image", "patient"), {}, where)["image"] or columns[0]
+    predictions = _predictions(training, classes, named)
+    raw = raw.drop_duplicates(named)
     if len(raw) != len(predictions.frame):
         raise UsageError(f"{where}: several rows have the same {named!r}", "keep one row an image")
     finder = _Finder(training, images, table)
@@ -97,19 +97,19 @@ def read_validation(
     return Validation(predictions, tuple(files), tuple(patients), tuple(problems), tuple(notes))
 
 
-def _predictions(training: Training, asked: Sequence[str]) -> Predictions:
-    """The file, with all classes of the model, whether they occur or not."""
+def _predictions(training: Training, asked: Sequence[str], image: str) -> Predictions:
+    """The file, with all classes of the model, whether they occur or not; ``image`` is the column that names images."""
     names = tuple(asked)
     for key in ("classes", "class_names"):
         known = training.said(key)
         if not names and isinstance(known, list) and len(known) > 1:
             names = tuple(class_names(pd.Series([str(name) for name in known], dtype=object)))
-    found = read_predictions(training.predictions, "multiclass", labels=names)
+    found = read_predictions(training.predictions, "multiclass", columns={"image": image}, labels=names)
     many = training.said("num_classes", "n_classes")
     if not names and isinstance(many, int) and many > len(found.labels) and numeric(found.labels):
         first = 0 if "0" in found.labels else 1
         names = tuple(str(first + place) for place in range(many))
-        found = read_predictions(training.predictions, "multiclass", labels=names)
+        found = read_predictions(training.predictions, "multiclass", columns={"image": image}, labels=names)
     odd = [name for name in found.labels if "|" in name]
     if odd:
         raise UsageError(f"{training.predictions}: a class is called {odd[0]!r}", "take the vertical bar out of its name")
