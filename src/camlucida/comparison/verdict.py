@@ -92,8 +92,8 @@ class Rule:
             reasons.append(known)
         if reasons:
             return REVIEW, "; ".join(reasons)
-        shares = [(voice.share, voice.area) for voice in voices if isfinite(voice.share)]
-        most = max(shares, key=lambda found: found[0] - found[1], default=None)
+        measured = [(voice.share, voice.area) for voice in voices if isfinite(voice.share)]
+        most = max(measured, key=lambda found: found[0] - found[1], default=None)
         heat = f"heat on artefacts at most {most[0]:.2f} (area {most[1]:.2f})" if most else "heat on artefacts not measured"
         return CONSISTENT, "; ".join([*(["the voices say the same"] if same == 1 else []), known, heat])
 

@@ -236,13 +236,17 @@ def _comparisons(
     """Seeds among the runs of no fold; folds; layers of every run that has several."""
     at = {key: place for place, key in enumerate(opened)}
     here = [one for one in packed if one.key in at]
+    alike = [one for one in here if one.classes == here[0].classes]
+    for one in (one for one in here if one not in alike):
+        first, its = (", ".join(each.classes) for each in (here[0], one))
+        packing.notes.append(f"{one.name}, with the classes {its}, is not compared with {here[0].name}, with {first}")
     main = pd.Series(False, index=cases.index)
     for one in here:
         main |= (cases["run"] == at[one.key]) & (cases["layer"] == one.layer)
     layered = [at[one.key] for one in here if cases[cases["run"] == at[one.key]]["layer"].nunique() > 1]
     wanted = {
-        "seed": main & cases["run"].isin([at[one.key] for one in here if one.fold is None]),
-        "fold": main & cases["run"].isin([at[one.key] for one in here if one.fold is not None]),
+        "seed": main & cases["run"].isin([at[one.key] for one in alike if one.fold is None]),
+        "fold": main & cases["run"].isin([at[one.key] for one in alike if one.fold is not None]),
         "layer": cases["run"].isin(layered),
     }
     found = {}
