@@ -97,7 +97,7 @@ def pack_runs(
 
     Args:
         settings: what is asked.
-        assets: folder of the figures, made if missing.
+        assets: folder of the figures, which is there.
         about: for the runs' records: command, versions.
         progress: of the images explained.
         measuring: of the maps measured.
