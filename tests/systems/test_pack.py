@@ -18,6 +18,7 @@ from camlucida.report.texts import Texts
 from camlucida.runs import Run
 from camlucida.systems.pack import Settings, pack_runs
 from camlucida.systems.pack.explain import Asked
+from camlucida.systems.pack.lines import verdict_lines
 from camlucida.systems.pack.measure import read_record
 from camlucida.systems.pack.section import pack_document
 from tests.report.documents import compiled
@@ -192,6 +193,9 @@ def test_seeds_that_look_at_the_background_are_flagged(cohort, quick):
     assert len(flagged) >= 3
     assert flagged["why"].str.startswith("heat on artefacts in").all()
     assert not (cases["verdict"] == "consistent").all()
+    (line,) = verdict_lines({"seed": packing.comparisons["seed"]})
+    assert f"artefact {len(flagged)}, review" in line
+    assert "each by itself has heat on artefacts in: seed 44 " in line
     text = " ".join((cohort / "assets/density_model.tex").read_text("utf-8").split())
     assert f"{len(flagged)} have heat on artefacts" in text
     assert "seed 44: by this rule, its heat lies on artefacts in" in text

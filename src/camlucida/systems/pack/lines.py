@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from camlucida.comparison import Comparison
-from camlucida.comparison.summary import by_verdict
+from camlucida.comparison.summary import by_verdict, on_artefacts
 from camlucida.systems.pack.measure import Number, Packed
 
 
@@ -27,7 +27,8 @@ def verdict_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
     if seeds is not None and len(seeds.cases):
         counts = by_verdict(seeds)
         told = ", ".join(f"{row['verdict']} {row['cases']}" for row in counts[counts["verdict"] != ""].to_dict("records"))
-        yield f"seeds: {told}, of {len(seeds.cases)} cases. {seeds.rule}"
+        marked = ", ".join(f"{run} {count}" for run, count, _ in on_artefacts(seeds))
+        yield f"seeds: {told}, of {len(seeds.cases)} cases; each by itself has heat on artefacts in: {marked}. {seeds.rule}"
     for comparison in comparisons.values():
         yield from (f"{comparison.by}: {note}" for note in comparison.notes)
 

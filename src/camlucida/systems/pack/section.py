@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 
 from camlucida.comparison import Comparison
-from camlucida.comparison.summary import by_verdict
+from camlucida.comparison.summary import by_verdict, on_artefacts
 from camlucida.comparison.verdict import ARTEFACT, CONSISTENT, NOT_COMPARED, REVIEW
 from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.report.document import NAN, Block, Document, Estimate, Paragraph, Picture, Points, Section, Sentence, Table, Value
@@ -218,10 +218,8 @@ _VERDICTS = {"consistent": CONSISTENT, "review": REVIEW, "artefact": ARTEFACT, "
 
 def _marked(seeds: Comparison) -> Iterator[Sentence]:
     """In how many cases each seed's own heat lies on artefacts, whatever the others' does."""
-    for run, maps in seeds.maps.groupby("voice", sort=False):
-        heat = zip(maps["artefact_share"], maps["artefact_area"])
-        marked = sum(seeds.thresholds.on_artefacts(share, area) for share, area in heat)
-        yield Sentence("pack.marked", {"run": str(run), "marked": marked, "cases": len(maps)})
+    for run, marked, cases in on_artefacts(seeds):
+        yield Sentence("pack.marked", {"run": run, "marked": marked, "cases": cases})
 
 
 def _pairs(seeds: Comparison) -> Iterator[Sentence]:
