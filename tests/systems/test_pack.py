@@ -234,3 +234,14 @@ def test_from_the_command_line(cohort, tmp_path, capsys, quick):
     assert "density_gradcam_seed42.png, density_gradcam_seed43.png: of each true class the 3 cases" in out
     assert "seed42: classes and probabilities are those of val_predictions.csv in all of 12 images" in out
     assert (tmp_path / "some assets/density_model.tex").is_file()
+
+
+def test_layers_are_compared_where_several_are_asked_for(density, tmp_path, quick):
+    packing = pack(density, f"{FOLDS}/fold_1", assets=tmp_path, asked=Asked(layers=("auto", "features.3")))
+    assert {"density_layers_fold_1.png", "layers.csv"} <= {path.name for path in tmp_path.iterdir()}
+    (one,) = packing.packed
+    assert one.layer != "features.3"  # the first is that of the class grid
+    assert one.images == 4
+    (pair,) = packing.comparisons["layer"].pairs.query("label == ''").to_dict("records")
+    assert "features.3" in pair["first"] + pair["second"]
+    assert "Layers: " in (tmp_path / "density_model.tex").read_text("utf-8") or not np.isfinite(pair["excess"])
