@@ -122,6 +122,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "ensemble": "ensemble.md",
         "change": "change.md",
         "report": "report.md",
+        "report-pack": "report-pack.md",
         "compare": "compare.md",
         "explain-segmentation": "segmentation.md",
     }

@@ -176,6 +176,16 @@ def test_a_mask_folder_and_masks_beside_images(films):
     assert mask_beside(Path("a/films/c.dcm")) is None
 
 
+def test_masks_that_nobody_has_are_not_missed(films):
+    """A folder called Images alone does not mean that there should be masks."""
+    for mask in (films / "Masks").glob("*"):
+        mask.unlink()
+    text = 'images = "Images"\nmodel = "m"'
+    assert not any("without a mask" in note for note in members(films, text).notes)
+    write_image(films / "Masks/f1.png")
+    assert any("3 images without a mask: f0, f2, f3" in note for note in members(films, text).notes)
+
+
 def test_every_key_is_documented():
     text = (Path(__file__).parents[2] / "docs/runs.md").read_text("utf-8")
     for part in (CohortConfig, Columns, ModelEntry, Explain):

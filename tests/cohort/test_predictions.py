@@ -104,6 +104,31 @@ def test_the_density_file_with_cumulative_probabilities(write):
     assert found.notes == ()
 
 
+@pytest.mark.parametrize(
+    ("columns", "answers", "labels"),
+    [
+        ("0123", (1, 4), "1234"),  # columns counted from 0, classes from 1
+        ("1234", (0, 3), "0123"),
+        ("0123", (1, 3), "0123"),  # both readings are possible: as it stands
+        ("1234", (1, 4), "1234"),
+    ],
+)
+def test_columns_of_classes_may_count_from_elsewhere(write, columns, answers, labels):
+    rows = {"image": ["a", "b"], "y_true": answers, "y_pred": answers}
+    found = read_predictions(write({**rows, **{f"prob_{name}": [0.25, 0.25] for name in columns}}), "multiclass")
+    assert found.labels == tuple(labels)
+    assert found.frame["truth"].tolist() == [str(answer) for answer in answers]
+
+
+@pytest.mark.parametrize("cells", [["[0.25, 0.75]", "[1e-3, 0.999]"], ["[0.25 0.75]", "[0.001  0.999]"]])
+def test_a_list_in_a_cell_is_a_column_an_entry(write, cells):
+    rows = {"image": ["a", "b"], "y_true": [0, 1], "y_pred": [1, 1], "softmax": cells}
+    frame = read_predictions(write(rows), "multiclass").frame
+    assert frame["probability:1"].tolist() == [0.75, 0.999]
+    unequal = read_predictions(write({**rows, "softmax": ["[0.25, 0.75]", "[1, 0, 0]"]}), "multiclass").frame
+    assert "probability:1" not in unequal or unequal["probability:1"].isna().all()
+
+
 def test_the_most_probable_class_where_none_is_predicted(write):
     columns = {"image": list("abc"), "target": [0, 1, 1], "logit_NORMAL": [2, 0, ""], "logit_PNEUMONIA": [0, 1, 1]}
     found = read_predictions(write(columns), "multiclass")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from camlucida.comparison import Rule, compare
-from camlucida.comparison.summary import by_verdict, choose
+from camlucida.comparison.summary import by_verdict, choose, on_artefacts
 from tests.comparison.stored import one_hot, world
 
 IMAGES = [f"i{k}" for k in range(9)]
@@ -63,6 +63,7 @@ def test_verdicts_by_hand():
     assert cases.at["i3", "why"].startswith("no evidence in seed 2 (all zero)")
     assert cases.at["i4", "artefact_ratio"] == pytest.approx(5)
     assert found.pairs["dead"].tolist() == [1]
+    assert on_artefacts(found) == [("seed 1", 1, 9), ("seed 2", 1, 9)]
     table = by_verdict(found).set_index("verdict")
     assert table["cases"].to_dict() == {"artefact": 1, "review": 4, "consistent": 4, "": 9}
     chosen, rule = choose(found.cases)

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from camlucida.errors import ModelError, UsageError
-from camlucida.models import load_model
-from camlucida.models.recognise import find_checkpoint, recognise
+from camlucida.models import InputSpec, load_model
+from camlucida.models.recognise import find_checkpoint, recognise, with_input
 from camlucida.phantom.nets import small_regressor, small_resnet, small_unet
 
 tv = pytest.importorskip("torchvision").models
@@ -184,6 +184,18 @@ def test_a_size_that_is_given(tmp_path):
     assert "preprocessing 512 × 512 as given; ASSUMED, not known: 3 channels, ImageNet mean and std" in card.description
     named = recognise(tmp_path / "m.pth", task="regression", size=96, model="torchvision:resnet18")
     assert load_model(named, device="cpu").card.input.size == 96
+
+
+@pytest.mark.parametrize("size", [None, 512])
+def test_an_input_that_is_known_replaces_the_whole_assumption(tmp_path, size):
+    torch.save(tv.resnet18(num_classes=1).state_dict(), tmp_path / "m.pth")
+    spec = InputSpec(size=64, range=(-1, 1))
+    known = with_input(recognise(tmp_path / "m.pth", task="regression", size=size), spec, "summary.json")
+    assert known.input == spec
+    assert known.description.endswith("or the value itself; preprocessing as summary.json states it")
+    assert "ASSUMED" not in known.description
+    named = recognise(tmp_path / "m.pth", task="regression", model="torchvision:resnet18")
+    assert with_input(named, spec, "summary.json").description == "preprocessing as summary.json states it"
 
 
 def test_a_network_that_is_not_known(tmp_path):

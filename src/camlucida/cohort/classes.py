@@ -34,7 +34,8 @@ def choose_classes(
     Args:
         asked: by the caller; a column is found by its name, or else by its place if there are as many.
         scored: class → column, as the file has them.
-        present: among the answers; without the two others they are the classes, numbers in their order, else alphabetical.
+        present: among the answers; without the two others they are the classes, numbers in their order, else alphabetical. Where
+            columns are counted from 0 and answers from 1, or the other way round, the answers' numbers are the names.
         where: the file, for the message.
 
     Raises:
@@ -42,7 +43,7 @@ def choose_classes(
     """
     if not asked:
         names = sorted(present, key=int) if numeric(present := list(present)) else sorted(present)
-        return tuple(scored or names), list(scored.values())
+        return _as_answered(scored, names) if scored else tuple(names), list(scored.values())
     columns = {fold(name): column for name, column in scored.items()}
     if all(fold(name) in columns for name in asked):
         return tuple(asked), [columns[fold(name)] for name in asked]
@@ -50,6 +51,16 @@ def choose_classes(
         what = f"{where} has probabilities of {len(scored)} classes ({', '.join(scored)}), where {len(asked)} are named"
         raise UsageError(what, "name them all, in the order of the columns")
     return tuple(asked), list(scored.values())
+
+
+def _as_answered(scored: Mapping[str, str], present: Sequence[str]) -> tuple[str, ...]:
+    """The names of the columns, one more or one less each if only that makes all answers (1 to 4 for 0 to 3) one of them."""
+    if numeric(scored) and numeric(present) and not set(present) <= set(scored):
+        for step in (1, -1):
+            moved = tuple(str(int(name) + step) for name in scored)
+            if set(present) <= set(moved):
+                return moved
+    return tuple(scored)
 
 
 def as_classes(column: pd.Series, classes: Sequence[str], where: Path) -> list[str]:
@@ -68,9 +79,7 @@ def as_classes(column: pd.Series, classes: Sequence[str], where: Path) -> list[s
     for row, name in enumerate(class_names(column), 1):
         if fold(name) not in known:
             what = f"{where}, row {row}: {name!r} in column {column.name!r} is none of the classes {', '.join(classes)}"
-            raise UsageError(
-                what, f"{did_you_mean(name, classes)} Else name the classes in order: --class".replace("? Else", "? else")
-            )
+            raise UsageError(what, f"{did_you_mean(name, classes)}; else name the classes in order: --class".replace("?;", "?"))
         found.append(known[fold(name)])
     return found
 

@@ -58,6 +58,8 @@ WORDS = {
 }
 """A column with one of these words in its name is of the role, if it is the only one: ``true_age``, ``age_pred``."""
 
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+
 NOT_WORDS = {"error", "abs", "absolute", "diff", "difference", "residual", "std", "correct", "prob", "proba", "probability"}
 
 AFFIXES = {
@@ -86,13 +88,14 @@ def read_records(path: Path) -> pd.DataFrame:
 
     JSON may be ``{"predictions": [record, …], …}``, lists of equal length by name (``{"predictions": [1.2, …], "targets": …}``),
     or ``{"a.png": record, …}``, whose names become the column ``image``; a list or mapping in a record becomes a column an entry
-    (``probabilities_0``).
+    (``probabilities_0``). So does a column of a table whose cells are all lists of numbers in brackets, as lists and arrays of
+    Python print.
 
     Raises:
         UsageError: as :func:`~camlucida.io.tables.read_table`; JSON in which there are no records.
     """
     if path.suffix.lower() != ".json" or not path.is_file():
-        return read_table(path)
+        return _lists_widened(read_table(path))
     try:
         document = json.loads(path.read_bytes().decode("utf-8-sig"))
     except ValueError:
@@ -101,6 +104,22 @@ def read_records(path: Path) -> pd.DataFrame:
     if not records:
         raise UsageError(f"{path} has no records", "export it again")
     return pd.DataFrame(records)
+
+
+def _lists_widened(frame: pd.DataFrame) -> pd.DataFrame:
+    parts = [_entries(frame[name]) for name in frame.columns]
+    return pd.concat(parts, axis=1) if any(part.shape[1] > 1 for part in parts) else frame
+
+
+def _entries(column: pd.Series) -> pd.DataFrame:
+    """A column an entry, if every cell is a list of as many numbers, two or more; else the column."""
+    cells = [re.fullmatch(rf"\[\s*({_NUMBER}(?:[\s,;]+{_NUMBER})+)\s*\]", str(cell)) for cell in column]
+    if not all(cells):
+        return column.to_frame()
+    rows = [re.split(r"[\s,;]+", cell[1]) for cell in cells if cell]
+    if len({len(row) for row in rows}) > 1:
+        return column.to_frame()
+    return pd.DataFrame(rows, index=column.index, columns=[f"{column.name}_{number}" for number in range(len(rows[0]))])
 
 
 def choose_columns(frame: pd.DataFrame, roles: Sequence[str], given: Mapping[str, str], where: Path) -> dict[str, str | None]:

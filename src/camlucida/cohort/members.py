@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -123,8 +123,8 @@ def _mask_in(folder: Path, image: Path) -> Path:
     return next((path for path in known if path.is_file()), known[0])
 
 
-def _mask_notes(members: Iterable[Member], folder: Path | None, column: bool) -> list[str]:
-    """Which images have no mask, where masks are expected: beside the images, in a column, or in a folder of any layout."""
+def _mask_notes(members: Sequence[Member], folder: Path | None, column: bool) -> list[str]:
+    """Which images have no mask, where masks are expected: some image has one, or a column or a folder of them is given."""
     stems = {path.stem for path in folder.rglob("*") if path.is_file()} if folder is not None else set()
     named = stems | {stem[:at] for stem in stems for at, sign in enumerate(stem) if sign == "_"}  # ID of ID_LABEL
 
@@ -132,8 +132,8 @@ def _mask_notes(members: Iterable[Member], folder: Path | None, column: bool) ->
         return (member.mask is not None and member.mask.is_file()) or image_id(member.item.path, None) in named
 
     missing = [m.item.id for m in members if not masked(m)]
-    some = folder is not None or column or any(m.mask is not None for m in members)
-    return [f"{count(missing, 'image')} without a mask: {listing(missing)}"] if missing and some else []
+    expected = folder is not None or column or len(missing) < len(members)
+    return [f"{count(missing, 'image')} without a mask: {listing(missing)}"] if missing and expected else []
 
 
 def _paths(file: CohortFile, frame: pd.DataFrame, table: Path | None) -> tuple[list[Path], str | None, list[tuple[str, str]]]:

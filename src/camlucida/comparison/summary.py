@@ -58,3 +58,12 @@ def choose(cases: pd.DataFrame) -> tuple[list[int], str]:
             found += [int(part["case"].iloc[0])] + ([int(part["case"].iloc[-1])] if len(part) > 1 else [])
     words = f"Of each verdict the case with {' and the one with '.join(EACH)} mean excess similarity, of {len(cases)} cases"
     return found, f"{words}; an unknown similarity counts as lowest."
+
+
+def on_artefacts(comparison: Comparison) -> list[tuple[str, int, int]]:
+    """(voice, cases in which its own heat on artefacts counts, all its cases), whatever the others' does."""
+    counts = comparison.thresholds.on_artefacts
+    return [
+        (str(voice), sum(counts(share, area) for share, area in zip(maps["artefact_share"], maps["artefact_area"])), len(maps))
+        for voice, maps in comparison.maps.groupby("voice", sort=False)
+    ]

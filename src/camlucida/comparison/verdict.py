@@ -43,8 +43,8 @@ class Rule:
     """Thresholds of the verdict.
 
     Attributes:
-        factor: heat on artefacts above this many times its area …
-        share: … and of at least this share of all heat counts,
+        factor: heat on artefacts counts where a pixel there has on average more than this many times the heat of one elsewhere
+        share: (a rule that also holds where they cover most of the image), and they have at least this share of all heat,
         voices: in at least this share of the voices.
         excess: mean excess similarity under which a case is to be reviewed.
     """
@@ -58,13 +58,13 @@ class Rule:
         """The rule in a paragraph, for voices that say this kind of thing; of one model none can differ in what it says."""
         differ = "" if one_model else f"{_DIFFER[kind]}, or "
         return (
-            f"“{ARTEFACT}” if in at least {self.voices:.0%} of the voices the heat on the border, on burned-in text and outside "
-            f"the body is more than {self.factor:g} times what a uniform map would have there, and at least {self.share:g} of "
-            f"all heat; else “{REVIEW}” if {differ}a voice has no evidence, or the mean excess similarity of the maps of each "
-            f"two voices, (similarity − null) ÷ (1 − null), is under {self.excess:g} or unknown; else “{CONSISTENT}”. The null "
-            "is the similarity of the same voices' maps of different patients. Voices whose maps are the same up to a factor "
-            f"count as one; a case with one voice left is “{NOT_COMPARED}”. “{CONSISTENT}” says that the voices agree, not that "
-            "they are right: how right they are and their heat on artefacts stand beside it."
+            f"“{ARTEFACT}” if in at least {self.voices:.0%} of the voices the heat per area on the border, on burned-in text and "
+            f"outside the body is more than {self.factor:g} times that of the rest of the image, and at least {self.share:g} of "
+            f"all heat lies there; else “{REVIEW}” if {differ}a voice has no evidence, or the mean excess similarity of the maps "
+            f"of each two voices, (similarity − null) ÷ (1 − null), is under {self.excess:g} or unknown; else “{CONSISTENT}”. "
+            "The null is the similarity of the same voices' maps of different patients. Voices whose maps are the same up to a "
+            f"factor count as one; a case with one voice left is “{NOT_COMPARED}”. “{CONSISTENT}” says that the voices agree, "
+            "not that they are right: how right they are and their heat on artefacts stand beside it."
         )
 
     def judge(self, voices: Sequence[OfVoice], same: float, excess: float) -> tuple[str, str]:
@@ -75,7 +75,7 @@ class Rule:
             same: share of pairs of voices that say the same; NaN where that is unknown, or they are one model.
             excess: mean over pairs of voices; NaN where no pair has one.
         """
-        marked = [voice for voice in voices if self.on_artefacts(voice)]
+        marked = [voice for voice in voices if self.on_artefacts(voice.share, voice.area)]
         if marked and len(marked) >= ceil(self.voices * len(voices)):
             shares = ", ".join(f"{voice.name} {voice.share:.2f} (area {voice.area:.2f})" for voice in marked)
             return ARTEFACT, f"heat on artefacts in {len(marked)} of {len(voices)} voices: {shares}"
@@ -92,10 +92,11 @@ class Rule:
             reasons.append(known)
         if reasons:
             return REVIEW, "; ".join(reasons)
-        ratios = [voice.share / voice.area for voice in voices if voice.area > 0 and isfinite(voice.share)]
-        heat = f"heat on artefacts at most {max(ratios):.1f} times its area" if ratios else "heat on artefacts not measured"
+        measured = [(voice.share, voice.area) for voice in voices if isfinite(voice.share)]
+        most = max(measured, key=lambda found: found[0] - found[1], default=None)
+        heat = f"heat on artefacts at most {most[0]:.2f} (area {most[1]:.2f})" if most else "heat on artefacts not measured"
         return CONSISTENT, "; ".join([*(["the voices say the same"] if same == 1 else []), known, heat])
 
-    def on_artefacts(self, voice: OfVoice) -> bool:
-        """Whether this voice's heat on artefacts counts."""
-        return voice.share > self.factor * voice.area and voice.share >= self.share
+    def on_artefacts(self, share: float, area: float) -> bool:
+        """Whether this share of heat on artefacts counts; NaN does not."""
+        return share * (1 - area) > self.factor * area * (1 - share) and share >= self.share

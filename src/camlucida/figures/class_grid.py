@@ -23,6 +23,9 @@ from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP,
 HEIGHT = 2.1
 """Inches of a panel."""
 
+EMPTY = 0.6
+"""Inches of a row without an example."""
+
 PIXELS = 720
 """Longest side of a panel's picture: what 300 dpi can show."""
 
@@ -65,9 +68,10 @@ def class_grid(
     pictures = {id(e): _pair(e.explanation, limit) for e in examples}
     ratio = max((picture.shape[1] / picture.shape[0] for picture in pictures.values()), default=1.0)
     width = max(HEIGHT * ratio, 1.7)
-    size = (width * columns + 1.9, (HEIGHT + 0.62) * len(classes) + 0.95 + 0.15 * len(notes) + (0.3 if title else 0))
+    heights = [HEIGHT + 0.62 if row else EMPTY for row in classes.values()]
+    size = (width * columns + 1.9, sum(heights) + 0.95 + 0.15 * len(notes) + (0.3 if title else 0))
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(classes), columns, squeeze=False)
+    grid = figure.subplots(len(classes), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
     for axes, (name, row) in zip(grid, classes.items()):
         for place, panel in enumerate(axes):
             if place < len(row):
@@ -103,7 +107,7 @@ def _panel(axes: Axes, example: Example, picture: NDArray[np.uint8], limit: floa
     frame = Rectangle((-0.5, -0.5), width, height, fill=False, linewidth=2.2, edgecolor=colour, clip_on=False)
     frame.set_linestyle("-" if right else (0, (4, 2)))
     axes.add_patch(frame)
-    mark_synthetic(axes, example.explanation.scan.synthetic)
+    mark_synthetic(axes, example.explanation.scan.synthetic, 0.25)  # on the film, not over the gap
     bare(axes)
 
 

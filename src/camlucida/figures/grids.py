@@ -176,11 +176,12 @@ def bare(axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def mark_synthetic(axes: Axes, synthetic: bool) -> None:
-    """SYNTHETIC across the upper edge of a panel."""
+def mark_synthetic(axes: Axes, synthetic: bool, at: float = 0.5) -> None:
+    """SYNTHETIC at the lower edge of a panel, ``at`` this share of its width: films bear their own letters above."""
     if synthetic:
-        style: dict[str, Any] = {"color": "white", "alpha": 0.55, "fontsize": 8, "ha": "center", "va": "top"}
-        axes.text(0.5, 0.97, "SYNTHETIC", transform=axes.transAxes, **style)
+        dark = {"facecolor": "black", "alpha": 0.4, "edgecolor": "none", "pad": 1.5}
+        style: dict[str, Any] = {"color": "white", "alpha": 0.8, "fontsize": 8, "ha": "center", "va": "bottom", "bbox": dark}
+        axes.text(at, 0.02, "SYNTHETIC", transform=axes.transAxes, **style)
 
 
 def _first(row: GridRow) -> Explanation:

@@ -20,12 +20,15 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 ACTIVATION = "what follows the last layer with weights cannot be known: taken for logits, or the value itself"
 
+PREPROCESSING = "preprocessing "
+"""How the last part of a recognised card's description begins."""
+
 
 def assumed(spec: InputSpec, scale: str) -> str:
     """A sentence that says that a preprocessing is assumed."""
     size = " × ".join(map(str, spec.height_width))
     channels = f"{spec.channels} channel{'s' * (spec.channels != 1)}"
-    return f"preprocessing ASSUMED, not known: {size}, {channels}, {scale}"
+    return f"{PREPROCESSING}ASSUMED, not known: {size}, {channels}, {scale}"
 
 
 def _small_input() -> tuple[InputSpec, str]:

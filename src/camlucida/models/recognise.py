@@ -9,8 +9,8 @@ from typing import Any
 from torch import Tensor
 
 from camlucida.errors import ModelError, UsageError
-from camlucida.models.backbones import classifiers
-from camlucida.models.card import Card, factory_file, is_factory, read_card
+from camlucida.models.backbones import PREPROCESSING, classifiers
+from camlucida.models.card import Card, InputSpec, factory_file, is_factory, read_card
 from camlucida.models.checkpoint import layouts, load_state
 from camlucida.models.segmenters import segmenters
 from camlucida.models.zoo import ZOO
@@ -82,6 +82,13 @@ def _of_size(card: Card, size: int) -> Card:
     known, given = (" × ".join(map(str, each.height_width)) for each in (card.input, spec))
     usual, words = f"ASSUMED, not known: {known}, ", f"{given} as given; ASSUMED, not known: "
     return card.model_copy(update={"input": spec, "description": card.description.replace(usual, words)})
+
+
+def with_input(card: Card, spec: InputSpec, source: str) -> Card:
+    """A recognised card whose preprocessing is known; its description says by whom, in place of what was assumed."""
+    kept = [part for part in [card.description.rpartition(PREPROCESSING)[0].removesuffix("; ")] if part]
+    said = "; ".join([*kept, f"{PREPROCESSING}as {source} states it"])
+    return card.model_copy(update={"input": spec, "description": said})
 
 
 def _bare_first(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:

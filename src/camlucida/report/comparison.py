@@ -132,7 +132,8 @@ def _denied(comparison: Comparison) -> int:
     if comparison.kind != "labels":
         return 0
     rule, maps = comparison.thresholds, comparison.maps
-    marked = maps[(maps["artefact_ratio"] > rule.factor) & (maps["artefact_share"] >= rule.share)]
+    heat = zip(maps["artefact_share"], maps["artefact_area"])
+    marked = maps[np.array([rule.on_artefacts(share, area) for share, area in heat], bool)]
     called = marked["said"].str.startswith("positive").groupby(marked["case"]).any()
     cases = comparison.cases["case"][comparison.cases["verdict"] == ARTEFACT]
     return int((~called.reindex(cases).astype(bool)).sum())

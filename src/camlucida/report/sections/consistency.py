@@ -35,7 +35,7 @@ def _of(study: Study, comparison: Comparison) -> Iterator[Block]:
     if len(comparison.pairs):
         yield _pairs(comparison, by)
     if len(comparison.cases):
-        yield Paragraph(tuple(_rule(comparison)))
+        yield Paragraph((rule_of(comparison),))
         yield _verdicts(comparison)
     if comparison.notes:
         yield Points(tuple(Sentence("data.line", {"line": note}) for note in comparison.notes))
@@ -91,12 +91,13 @@ def _pairs(comparison: Comparison, by: Sentence) -> Table:
     return Table(f"pairs_{comparison.by}", Sentence("consistency.pairs", {"by": by}), head, tuple(rows))
 
 
-def _rule(comparison: Comparison) -> Iterator[Sentence]:
+def rule_of(comparison: Comparison) -> Sentence:
+    """By which rule cases were judged, with its thresholds."""
     rule = comparison.thresholds
     one_model = comparison.by in ("method", "layer")
     differ = Sentence("consistency.differ_none" if one_model else f"consistency.differ_{comparison.kind}")
     values = {"factor": rule.factor, "share": rule.share, "voices": rule.voices, "excess": rule.excess}
-    yield Sentence("consistency.rule", {**values, "differ": differ})
+    return Sentence("consistency.rule", {**values, "differ": differ})
 
 
 def _verdicts(comparison: Comparison) -> Table:

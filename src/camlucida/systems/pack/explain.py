@@ -13,22 +13,18 @@ from pydantic import ValidationError
 
 from camlucida.cohort.predictions import PROBABILITY
 from camlucida.errors import UsageError
+from camlucida.evaluation.cohort import NO_PATIENTS
 from camlucida.files import write_toml
 from camlucida.io.tables import write_table
 from camlucida.models import Card, InputSpec
-from camlucida.models.recognise import recognise
+from camlucida.models.card import is_factory
+from camlucida.models.recognise import recognise, with_input
 from camlucida.runs import Run, execute
 from camlucida.systems.pack.folders import SUMMARY, Training
 from camlucida.systems.pack.inputs import Validation
+from camlucida.systems.pack.measure import Check
 
 SIZES = ("img_size", "image_size", "input_size")
-ASSUMED = "preprocessing ASSUMED"
-
-WRONG_CLASSES = 0.02
-"""Share of images with another class than the file has from which on the model is not the one that wrote the file, as loaded."""
-
-WRONG_PROBABILITY = 0.05
-"""The same of the median largest difference of an image's probabilities."""
 
 Progress = Callable[..., object]
 
@@ -51,30 +47,6 @@ class Asked:
     target: str = "predicted"
     device: str = "auto"
     batch_size: int | None = None
-
-
-@dataclass(frozen=True)
-class Check:
-    """The predictions computed here against those of the run's own file.
-
-    Attributes:
-        images: with both.
-        differ: of another class.
-        largest: difference of a probability; NaN where the file has none.
-        median: over images, of each one's largest difference.
-        worst: the image with the largest.
-    """
-
-    images: int
-    differ: int
-    largest: float
-    median: float
-    worst: str
-
-    @property
-    def wrong(self) -> bool:
-        """Whether the model, as loaded here, is not the one that wrote the file."""
-        return self.differ > WRONG_CLASSES * self.images or self.median > WRONG_PROBABILITY
 
 
 @dataclass
@@ -105,7 +77,8 @@ def explain_training(
     if not run.counts["done"]:
         raise UsageError(f"{training.folder}: no image could be explained", failures[0] if failures else "")
     notes = [f"model: {card.description}"] if asked.model is None else []
-    return Explained(run, card, check(run, table), failures, [*notes, *outcome.notes])
+    notes += [note for note in outcome.notes if note != NO_PATIENTS]  # the predictions file has said so
+    return Explained(run, card, check(run, table), failures, notes)
 
 
 def check(run: Run, table: pd.DataFrame) -> Check:
@@ -118,9 +91,11 @@ def check(run: Run, table: pd.DataFrame) -> Check:
     differ = np.array(classes, object)[own.argmax(1)] != rows["predicted"].to_numpy()
     apart = np.abs(own - rows[[PROBABILITY + name for name in classes]].to_numpy(np.float64)).max(1)
     measured = np.isfinite(apart)
-    worst = rows["image"].iloc[int(np.nanargmax(apart))] if measured.any() else ""
-    largest, median = (float(f(apart[measured])) if measured.any() else float("nan") for f in (np.max, np.median))
-    return Check(int(known.sum()), int((differ & known).sum()), largest, median, str(worst))
+    found = Check(images=int(known.sum()), differ=int((differ & known).sum()))
+    if not measured.any():
+        return found
+    largest, median, worst = apart[measured].max(), np.median(apart[measured]), rows["image"].iloc[int(np.nanargmax(apart))]
+    return found.model_copy(update={"largest": float(largest), "median": float(median), "worst": str(worst)})
 
 
 def _card(training: Training, classes: tuple[str, ...], model: str | None) -> Card:
@@ -130,16 +105,16 @@ def _card(training: Training, classes: tuple[str, ...], model: str | None) -> Ca
     card = recognise(training.checkpoint, task="multiclass", outputs=len(classes), model=model, size=whole)
     if len(card.labels) not in (0, len(classes)):
         raise UsageError(f"{model} has {len(card.labels)} labels for {len(classes)} classes", "is it the card of this model?")
-    update: dict[str, Any] = {"labels": classes}
+    card = card.model_copy(update={"labels": classes})
     stated = training.summary.get("input")
-    if model is None and isinstance(stated, Mapping):
-        try:
-            update["input"] = InputSpec.model_validate(stated)
-        except ValidationError as error:
-            what = f"{training.folder / SUMMARY}: input: {error.errors()[0]['msg']}"
-            raise UsageError(what, "write it as [input] of a model card, or leave it out") from error
-        update["description"] = f"{card.description.partition(ASSUMED)[0]}preprocessing as {SUMMARY} states it"
-    return card.model_copy(update=update)
+    if not isinstance(stated, Mapping) or not (model is None or is_factory(model)):
+        return card
+    try:
+        spec = InputSpec.model_validate({**({} if whole is None else {"size": whole}), **stated})
+    except ValidationError as error:
+        what = f"{training.folder / SUMMARY}: input: {error.errors()[0]['msg']}"
+        raise UsageError(what, "write it as [input] of a model card, or leave it out") from error
+    return with_input(card, spec, SUMMARY)
 
 
 def _write_cohort(folder: Path, training: Training, card: Card, table: pd.DataFrame, asked: Asked) -> Path:

@@ -59,8 +59,8 @@ def read_validation(
     """The predictions of a training run with their images.
 
     Paths may start from ``images``, from the run's folder or one of the four above it, from the table's folder, or from the
-    folder of images that the summary names. Where a row only has a name, the table (or the summary's) leads to its path, or the
-    folder of images is searched for that name.
+    folder of images that the summary names; of a path from another machine the end counts. Where a row only has a name, the
+    table (or the summary's) leads to its path, or the folder of images is searched for that name.
 
     Args:
         training: the run.
@@ -73,14 +73,14 @@ def read_validation(
             :func:`~camlucida.cohort.predictions.read_predictions` refuses.
     """
     where = training.predictions
-    predictions = _predictions(training, classes)
     raw = read_records(where)
-    named = choose_columns(raw, ("image", "patient"), {}, where)["image"]
     columns = _path_columns(raw)
     if not columns:
         what = f"no column of {where} names images: it has {listing(raw.columns, 12)}"
         raise UsageError(what, "add a column path")
-    raw = raw.drop_duplicates(named) if named else raw
+    named = choose_columns(raw, ("image", "patient"), {}, where)["image"] or columns[0]
+    predictions = _predictions(training, classes, named)
+    raw = raw.drop_duplicates(named)
     if len(raw) != len(predictions.frame):
         raise UsageError(f"{where}: several rows have the same {named!r}", "keep one row an image")
     finder = _Finder(training, images, table)
@@ -97,19 +97,19 @@ def read_validation(
     return Validation(predictions, tuple(files), tuple(patients), tuple(problems), tuple(notes))
 
 
-def _predictions(training: Training, asked: Sequence[str]) -> Predictions:
-    """The file, with all classes of the model, whether they occur or not."""
+def _predictions(training: Training, asked: Sequence[str], image: str) -> Predictions:
+    """The file, with all classes of the model, whether they occur or not; ``image`` is the column that names images."""
     names = tuple(asked)
     for key in ("classes", "class_names"):
         known = training.said(key)
         if not names and isinstance(known, list) and len(known) > 1:
             names = tuple(class_names(pd.Series([str(name) for name in known], dtype=object)))
-    found = read_predictions(training.predictions, "multiclass", labels=names)
+    found = read_predictions(training.predictions, "multiclass", columns={"image": image}, labels=names)
     many = training.said("num_classes", "n_classes")
     if not names and isinstance(many, int) and many > len(found.labels) and numeric(found.labels):
         first = 0 if "0" in found.labels else 1
         names = tuple(str(first + place) for place in range(many))
-        found = read_predictions(training.predictions, "multiclass", labels=names)
+        found = read_predictions(training.predictions, "multiclass", columns={"image": image}, labels=names)
     odd = [name for name in found.labels if "|" in name]
     if odd:
         raise UsageError(f"{training.predictions}: a class is called {odd[0]!r}", "take the vertical bar out of its name")
@@ -130,7 +130,7 @@ def _best(found: Sequence[list[Path | None]]) -> list[Path | None]:
 def _patients(predictions: Predictions, finder: _Finder, rows: Sequence[Mapping[str, str]]) -> list[str]:
     """From the file, else from the table by whatever names a row; "" for each unknown."""
     own = ["" if patient.startswith("image:") else patient for patient in predictions.frame["patient"]]
-    return [patient or next(finder.patients(row.values()), "") for patient, row in zip(own, rows)]
+    return [patient or next(finder.patients(list(row.values())), "") for patient, row in zip(own, rows)]
 
 
 class _Finder:
@@ -159,13 +159,18 @@ class _Finder:
         led = {file for other in self._lookup.get(cell, ()) if (file := self._direct(other)) is not None}
         if len(led) == 1:
             return led.pop()
-        named = self._index.get(Path(cell.replace("\\", "/")).name.casefold(), [])
-        return named[0] if len(named) == 1 else None
+        parts = cell.replace("\\", "/").split("/")
+        named = self._index.get(parts[-1].casefold(), [])
+        if len(named) == 1:
+            return named[0]
+        ends = ("/".join(parts[place:]) for place in range(1, len(parts) - 1))  # of a path from another machine
+        return next((file for end in ends if (file := self._direct(end)) is not None), None)
 
-    def patients(self, cells: Any) -> Iterator[str]:
-        """Patients that the table knows of these cells."""
-        for cell in cells:
-            known = self._owners.get(cell, set())
+    def patients(self, cells: Sequence[str]) -> Iterator[str]:
+        """Patients that the table knows of these cells: by the whole, by the file's name, or by its folder's."""
+        paths = [Path(cell.replace("\\", "/")) for cell in cells]
+        for name in (*cells, *(word for path in paths for word in (path.name, path.stem, path.parent.name))):
+            known = self._owners.get(name, set())
             if len(known) == 1:
                 yield next(iter(known))
 
@@ -198,7 +203,7 @@ class _Finder:
 
     @cached_property
     def _owners(self) -> dict[str, set[str]]:
-        """Cell of the table, or its file's name → patients of its rows."""
+        """Cell of the table → patients of its rows."""
         column = find_column(self._frame, None, PATIENT_COLUMNS, "patient column", self._table)
         found: dict[str, set[str]] = {}
         if column is not None:

@@ -97,7 +97,7 @@ def pack_runs(
 
     Args:
         settings: what is asked.
-        assets: folder of the figures, made if missing.
+        assets: folder of the figures, which is there.
         about: for the runs' records: command, versions.
         progress: of the images explained.
         measuring: of the maps measured.
@@ -155,7 +155,8 @@ def _explained(
     progress: Progress,
 ) -> dict[str, Told]:
     """Every training run that can be explained."""
-    told = {}
+    told: dict[str, Told] = {}
+    notes: dict[str, list[str]] = {}
     for key, training in trainings.items():
         out = (settings.work or assets / WORK) / key
         try:
@@ -165,8 +166,10 @@ def _explained(
             packing.failures.append(f"{training.folder}: {error}")
             continue
         packing.failures += [*validation.problems, *found.failures]
-        packing.notes += [f"{key}: {note}" for note in (*validation.notes, *found.notes)]
+        for note in (*validation.notes, *found.notes):
+            notes.setdefault(note, []).append(key)
         told[key] = _told(key, training, found, settings, assets, out)
+    packing.notes += [f"{', '.join(keys)}: {note}" for note, keys in notes.items()]
     return told
 
 
@@ -233,13 +236,17 @@ def _comparisons(
     """Seeds among the runs of no fold; folds; layers of every run that has several."""
     at = {key: place for place, key in enumerate(opened)}
     here = [one for one in packed if one.key in at]
+    alike = [one for one in here if one.classes == here[0].classes]
+    for one in (one for one in here if one not in alike):
+        first, its = (", ".join(each.classes) for each in (here[0], one))
+        packing.notes.append(f"{one.name}, with the classes {its}, is not compared with {here[0].name}, with {first}")
     main = pd.Series(False, index=cases.index)
     for one in here:
         main |= (cases["run"] == at[one.key]) & (cases["layer"] == one.layer)
     layered = [at[one.key] for one in here if cases[cases["run"] == at[one.key]]["layer"].nunique() > 1]
     wanted = {
-        "seed": main & cases["run"].isin([at[one.key] for one in here if one.fold is None]),
-        "fold": main & cases["run"].isin([at[one.key] for one in here if one.fold is not None]),
+        "seed": main & cases["run"].isin([at[one.key] for one in alike if one.fold is None]),
+        "fold": main & cases["run"].isin([at[one.key] for one in alike if one.fold is not None]),
         "layer": cases["run"].isin(layered),
     }
     found = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from camlucida.comparison import Comparison
-from camlucida.comparison.summary import by_verdict
+from camlucida.comparison.summary import by_verdict, on_artefacts
 from camlucida.systems.pack.measure import Number, Packed
 
 
@@ -16,9 +16,9 @@ def lines_of(one: Packed) -> tuple[str, ...]:
 
 
 def rules_of(packed: Sequence[Packed]) -> Iterator[str]:
-    """By which rule the cases of each figure were chosen."""
-    for one in packed:
-        yield f"{one.figure}.png: {one.rule}"
+    """By which rule the cases of each figure were chosen; figures of one rule in one line."""
+    for rule in dict.fromkeys(one.rule for one in packed):
+        yield f"{', '.join(f'{one.figure}.png' for one in packed if one.rule == rule)}: {rule}"
 
 
 def verdict_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
@@ -27,7 +27,8 @@ def verdict_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
     if seeds is not None and len(seeds.cases):
         counts = by_verdict(seeds)
         told = ", ".join(f"{row['verdict']} {row['cases']}" for row in counts[counts["verdict"] != ""].to_dict("records"))
-        yield f"seeds: {told}, of {len(seeds.cases)} cases. {seeds.rule}"
+        marked = ", ".join(f"{run} {count}" for run, count, _ in on_artefacts(seeds))
+        yield f"seeds: {told}, of {len(seeds.cases)} cases; each by itself has heat on artefacts in: {marked}. {seeds.rule}"
     for comparison in comparisons.values():
         yield from (f"{comparison.by}: {note}" for note in comparison.notes)
 
@@ -35,12 +36,15 @@ def verdict_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
 def warnings_of(packed: Sequence[Packed]) -> Iterator[str]:
     """Whether each run's predictions are those of its own file."""
     for one in packed:
-        check = one.check
-        told = f"{one.key}: another class than val_predictions.csv in {check['differ']} of {check['images']} images"
-        if check["largest"] is not None:
-            told += f", probabilities differ by at most {check['largest']:.2g} ({check['worst']}), median {check['median']:.2g}"
+        check, images = one.check, f"{one.check.images} image{'s' * (one.check.images != 1)}"
+        if check.same:
+            yield f"{one.key}: classes and probabilities are those of val_predictions.csv in all of {images}"
+            continue
+        told = f"{one.key}: another class than val_predictions.csv in {check.differ} of {images}"
+        if check.largest is not None:
+            told += f", probabilities differ by at most {check.largest:.2g} ({check.worst}), median {check.median:.2g}"
         warning = "; WRONG PREPROCESSING OR MODEL? These maps are not to be used: name its card with --model"
-        yield told + (warning if check["wrong"] else "")
+        yield told + (warning if check.wrong else "")
 
 
 def _interval(number: Number) -> str:

@@ -22,6 +22,15 @@ from camlucida.runs import Run
 
 RECORD = "report_pack.json"
 
+ROUNDING = 1e-4
+"""Probabilities that differ less are the same: files round them, and devices add in another order."""
+
+WRONG_CLASSES = 0.02
+"""Share of images with another class than the file has from which on the model is not the one that wrote the file, as loaded."""
+
+WRONG_PROBABILITY = 0.05
+"""The same of the median largest difference of an image's probabilities."""
+
 
 class Number(BaseModel):
     """A measured number; None for what does not exist. ``chance`` is a level or an area."""
@@ -42,6 +51,41 @@ class Number(BaseModel):
         return Estimate(estimate, low, high, chance)
 
 
+class Check(BaseModel):
+    """The predictions computed here against those of the run's own file.
+
+    Attributes:
+        images: with both.
+        differ: of another class.
+        largest: difference of a probability; None where the file has none.
+        median: over images, of each one's largest difference.
+        worst: the image with the largest.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    images: int
+    differ: int
+    largest: float | None = None
+    median: float | None = None
+    worst: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether class and probabilities are those of the file; False where it has no probabilities."""
+        return not self.differ and self.largest is not None and self.largest < ROUNDING
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the model, as loaded here, is not the one that wrote the file.
+
+        Another class of the same probabilities is none of the model's: the file's may come from thresholds.
+        """
+        if self.largest is not None and self.largest < ROUNDING:
+            return False
+        return self.differ > WRONG_CLASSES * self.images or (self.median or 0) > WRONG_PROBABILITY
+
+
 class Packed(BaseModel):
     """One training run.
 
@@ -50,7 +94,7 @@ class Packed(BaseModel):
         figures: metric, or ``recall:CLASS`` → number.
         artefact, text: share of heat beside its area, over maps where it is measured; ``lift`` of artefact: share − area.
         spread: true class → share of cells at half the maximum or above; ``contrast``: last class minus first.
-        check: of the predictions against the run's file; see :class:`~camlucida.systems.pack.explain.Check`.
+        check: of the predictions against the run's file; see :class:`Check`.
         figure: stem of the class grid.
         rule: of its cases, in words.
         notes: lines.
@@ -82,7 +126,7 @@ class Packed(BaseModel):
     spread: dict[str, Number]
     contrast: Number
     contrast_of: tuple[str, ...]
-    check: dict[str, int | float | str | bool | None]
+    check: Check
     figure: str
     scale: str
     rule: str

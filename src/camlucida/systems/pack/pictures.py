@@ -110,7 +110,7 @@ def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:
         same = maps.own[(maps.own["image"] == case["image"]) & (maps.own["target"] == case["target"])]
         at = dict(zip(same["layer"], same["explanation"]))
         shown = [maps.run.explanation(int(at[layer])) if layer in at else None for layer in maps.layers]
-        rows.append(GridRow(f"true class {case['true_class']}, says {case['predicted']}", shown))
+        rows.append(GridRow(f"{case['image']}: true class {case['true_class']}, says {case['predicted']}", shown))
     if not rows:
         return None
     figure = layer_comparison(rows, maps.layers, told.key.replace("_", " "), [f"Shown: {chosen.words}."])

@@ -7,10 +7,11 @@ from math import isfinite
 from pathlib import Path
 
 from camlucida.comparison import Comparison
-from camlucida.comparison.summary import by_verdict
+from camlucida.comparison.summary import by_verdict, on_artefacts
 from camlucida.comparison.verdict import ARTEFACT, CONSISTENT, NOT_COMPARED, REVIEW
 from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.report.document import NAN, Block, Document, Estimate, Paragraph, Picture, Points, Section, Sentence, Table, Value
+from camlucida.report.sections.consistency import rule_of
 from camlucida.systems.pack.measure import Number, Packed
 
 METRICS = ("accuracy", "quadratic_kappa", "balanced_accuracy", "macro_f1")
@@ -47,13 +48,18 @@ def pack_document(
 
 def _checks(packed: Sequence[Packed]) -> Iterator[Sentence]:
     """Are the predictions those of the runs' own files?"""
+    same = [one for one in packed if one.check.same]
+    if same:
+        yield Sentence("pack.check_same", {"runs": [one.name for one in same]})
     for one in packed:
         check = one.check
-        values = {"run": one.name, "differ": check["differ"], "images": check["images"]}
-        yield Sentence("pack.check_classes", _plain(values))
-        if check["largest"] is not None:
-            yield Sentence("pack.check_probabilities", _plain({key: check[key] for key in ("largest", "median")}))
-        if check["wrong"]:
+        if not check.same:
+            apart = Sentence("pack.check_none")
+            if check.largest is not None and check.median is not None:
+                apart = Sentence("pack.check_probabilities", {"largest": check.largest, "median": check.median})
+            values: dict[str, Value] = {"differ": check.differ, "images": check.images, "probabilities": apart}
+            yield Sentence("pack.check_classes", {"run": one.name, **values})
+        if check.wrong:
             yield Sentence("pack.check_wrong", {"run": one.name})
 
 
@@ -161,8 +167,7 @@ def _contrast(one: Packed) -> Iterator[Sentence]:
     if isfinite(difference.estimate) and one.contrast_of:
         first, last = one.contrast_of
         verdict = Sentence(f"pack.{_told_apart(difference, 'wider', 'narrower', 'not_apart', 'unsure')}")
-        shown = Estimate(difference.estimate, difference.low, difference.high, percent=True)
-        yield Sentence("pack.contrast", {"run": one.name, "first": first, "last": last, "value": shown, "verdict": verdict})
+        yield Sentence("pack.contrast", {"run": one.name, "first": first, "last": last, "value": difference, "verdict": verdict})
 
 
 def _told_apart(value: Estimate, above: str, below: str, neither: str, unsure: str) -> str:
@@ -195,7 +200,7 @@ def _seeds(seeds: Comparison) -> Iterator[Block]:
     yield Paragraph(
         (
             Sentence("summary.verdicts", {"by": Sentence("words.seed"), "cases": len(seeds.cases), **values}),
-            Sentence("pack.rule", {"rule": seeds.rule}),
+            rule_of(seeds),
         )
     )
     head = tuple(Sentence(f"consistency.head_{key}") for key in ("verdict", "cases", "share", "known"))
@@ -205,10 +210,16 @@ def _seeds(seeds: Comparison) -> Iterator[Block]:
         right = Estimate(row["estimate"], row["low"], row["high"])
         rows.append((verdict, int(row["cases"]), f"{row['share']:.0%}", int(row["known"]), right))
     yield Table("pack_verdicts", Sentence("consistency.verdicts"), (*head, Sentence("consistency.right_classes")), tuple(rows))
-    yield Points(tuple(_pairs(seeds)))
+    yield Points((*_marked(seeds), *_pairs(seeds)))
 
 
 _VERDICTS = {"consistent": CONSISTENT, "review": REVIEW, "artefact": ARTEFACT, "not_compared": NOT_COMPARED}
+
+
+def _marked(seeds: Comparison) -> Iterator[Sentence]:
+    """In how many cases each seed's own heat lies on artefacts, whatever the others' does."""
+    for run, marked, cases in on_artefacts(seeds):
+        yield Sentence("pack.marked", {"run": run, "marked": marked, "cases": cases})
 
 
 def _pairs(seeds: Comparison) -> Iterator[Sentence]:
@@ -243,7 +254,3 @@ def _limits(packed: Sequence[Packed], comparisons: Mapping[str, Comparison], ope
         yield Sentence("pack.gone", {"runs": gone})
     notes = dict.fromkeys(f"{by}: {note}" for by, comparison in comparisons.items() for note in comparison.notes)
     yield from (Sentence("data.line", {"line": note}) for note in notes)
-
-
-def _plain(values: Mapping[str, object]) -> dict[str, Value]:
-    return {key: value for key, value in values.items() if isinstance(value, (str, int, float))}

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from math import isfinite
-from typing import Any
+from dataclasses import dataclass
 
-import numpy as np
-
-from camlucida.systems.pack.explain import Check
-from camlucida.systems.pack.measure import Packed, contrast_of, figures_of, lift_of, share_of, spread_of
+from camlucida.systems.pack.measure import Check, Packed, contrast_of, figures_of, lift_of, share_of, spread_of
 from camlucida.systems.pack.pictures import Maps
 
 
@@ -36,9 +31,7 @@ class Told:
     @staticmethod
     def again(one: Packed) -> Told:
         """Of an earlier call."""
-        kept: dict[str, Any] = {name: float("nan") if value is None else value for name, value in one.check.items()}
-        kept.pop("wrong")
-        return Told(one.key, one.seed, one.fold, one.folder, one.run, one.target, one.figure, Check(**kept), one.classes)
+        return Told(one.key, one.seed, one.fold, one.folder, one.run, one.target, one.figure, one.check, one.classes)
 
 
 def summarise(maps: Maps, told: Told, scale: str, rule: str, layers: str) -> Packed:
@@ -46,8 +39,6 @@ def summarise(maps: Maps, told: Told, scale: str, rule: str, layers: str) -> Pac
     cases, heat = maps.main, maps.main_heat
     contrast = [name for name in told.classes if (cases["true_class"] == name).any()]
     first, last = (contrast[0], contrast[-1]) if len(contrast) > 1 else ("", "")
-    known = asdict(told.check).items()
-    check = {name: None if isinstance(value, float) and not isfinite(value) else value for name, value in known}
     return Packed(
         key=told.key,
         seed=told.seed,
@@ -73,7 +64,7 @@ def summarise(maps: Maps, told: Told, scale: str, rule: str, layers: str) -> Pac
         spread=spread_of(cases, heat, told.classes),
         contrast=contrast_of(cases, heat, first, last),
         contrast_of=(first, last) if last else (),
-        check={**check, "wrong": bool(np.bool_(told.check.wrong))},
+        check=told.check,
         figure=told.figure,
         scale=scale,
         rule=rule,
