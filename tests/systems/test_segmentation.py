@@ -351,10 +351,30 @@ def test_command(project, tmp_path, capsys):
     assert (tmp_path / "out/index.html").is_file()
 
 
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(("mode", "images"), [("single", ["c"]), ("batch", ["a", "c"])])
+def test_the_command_line_of_the_source_system(project, tmp_path, mode, images):
+    """Both places given, the mode picks one; lists with blanks between their words."""
+    words = f"""explain-segmentation --model_path {project}/models_1 --mode {mode} --image_path {project}/Dataset/test/c.png
+        --data_dir {project}/Dataset --num_samples 10 --output_dir {tmp_path}/out --target_layer encoder_last seg_head
+        --methods gradcam gradcam++ --device cpu --model {project}/card.toml"""
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    rows = pd.read_csv(tmp_path / "out/statistics.csv")
+    assert (ended.value.code, sorted(set(rows["image"]))) == ((0, images) if mode == "single" else (1, images))
+    assert set(rows["layer"]) == {"encoder_last", "seg_head"}
+    assert set(rows["method"]) == {"gradcam", "gradcam_pp"}
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
         ([], "either --image-path or --data-dir"),
+        (["--data-dir", "{0}/Dataset", "--image-path", "{0}/Dataset/test/a.png"], "--mode single or --mode batch"),
+        (["--mode", "single", "--data-dir", "{0}/Dataset"], "--mode single needs --image-path"),
+        (["--mode", "batch", "--image-path", "{0}/Dataset/test/a.png"], "--mode batch needs --data-dir"),
+        (["--mode", "bach", "--data-dir", "{0}/Dataset"], "unknown mode 'bach'"),
+        (["--data-dir", "{0}/Dataset", "--methods", "gradcam", "gradcamm"], "unknown method 'gradcamm'"),
         (["--data-dir", "{0}/nowhere"], "no folder"),
         (["--data-dir", "{0}/models_1"], "no image in"),
         (["--image-path", "{0}/nowhere.png"], "nowhere.png"),
