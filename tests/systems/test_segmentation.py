@@ -303,6 +303,8 @@ def test_a_checkpoint_is_recognised_and_what_is_assumed_is_said(tmp_path):
     )
     assert "640 × 640" in card.description
     assert assumptions(card).startswith("640 × 640 pixels (stretch), 3 channels, mean (0.485")
+    given = segmentation_card(tmp_path, image_size=96)
+    assert (given.input.size, "96 × 96 as given; ASSUMED, not known: 3 channels" in given.description) == (96, True)
     named = segmentation_card(tmp_path, architecture="UnetPlusPlus", encoder="resnet18", image_size=96)
     assert (named.factory, named.args["classes"], named.input.size) == ("smp:UnetPlusPlus", 1, 96)
     assert segmentation_card(tmp_path, architecture="Unet").args["encoder_name"] == "efficientnet-b5"
@@ -319,6 +321,9 @@ def test_components_and_pixels(project, tmp_path):
     assert list(rows.index) == ["component 1", "pixel 12,10"]
     assert rows["area"].tolist() == [128 / 1024, 1 / 1024]
     assert found.figures["a"] == ["a_analysis.png", "a_pixel_12_10_analysis.png"]
+    first, second = found.sentences["What the ratios cannot show"]
+    assert first.startswith("Target component 1: the region is the model's own prediction")
+    assert second.startswith("Target pixel 12,10: the score is read at this pixel")
 
 
 def test_an_unknown_layer_is_answered_with_those_that_there_are(project, tmp_path):

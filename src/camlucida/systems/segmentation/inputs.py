@@ -192,12 +192,12 @@ def segmentation_card(
         ModelError: not a checkpoint, or not recognised.
     """
     if model is not None:
-        card = recognise(model_path, task="segmentation", model=model)
+        card = recognise(model_path, task="segmentation", model=model, size=image_size)
         card = card.model_copy(update={"name": card.name or Path(model).stem})
     elif architecture is not None:
         card = _built(find_checkpoint(model_path), architecture, encoder or ENCODER)
     else:
-        card = recognise(model_path, task="segmentation", encoder=encoder)
+        card = recognise(model_path, task="segmentation", encoder=encoder, size=image_size)
     if image_size is not None or (model is None and "size" not in card.input.model_fields_set):
         card = card.model_copy(update={"input": card.input.model_copy(update={"size": image_size or SIZE})})
     classes = card.args.get("classes")

@@ -18,6 +18,7 @@ BEHIND = (
     "used for it"
 )
 OWN = "the region is the model's own prediction, where its score is read: some heat inside is bound to be there"
+PIXEL = "the score is read at this pixel: some heat is bound to be there"
 """Of every layer, where the region is not the true one."""
 
 
@@ -46,7 +47,7 @@ def percent(value: float | None) -> str:
 
 def facts(row: Row) -> list[tuple[str, str]]:
     """(name, value) of one map, for its sheet."""
-    p = "" if _missing(row["probability"]) else f", probability {number(row['probability'])}"
+    p = "" if _missing(row["probability"]) else f", mean probability {number(row['probability'])}"
     shown = [
         ("score: mean logit", f"{number(row['score'])}{p}"),
         ("map: mean, std, max", f"{number(row['mean'])}, {number(row['std'])}, {number(row['max'])} {row['unit']}"),
@@ -85,7 +86,7 @@ def warnings(row: Row) -> list[str]:
     """Lines below a sheet."""
     found = [BEHIND.format(layers=row["layer"])] if row["circular"] == "yes" else []
     if row["circular"] == "partly":
-        found.append(OWN)
+        found.append(_own(row["target"]))
     return [f"Circular: {line}." for line in found]
 
 
@@ -151,10 +152,15 @@ def circular_sentences(rows: pd.DataFrame) -> Iterator[str]:
     """What the ratios of this run cannot show."""
     behind = dict.fromkeys(rows["layer"][rows["circular"] == "yes"])
     if behind:
-        yield f"{_capital(BEHIND.format(layers=', '.join(behind)))}."
+        yield f"{capital(BEHIND.format(layers=', '.join(behind)))}."
     if (rows["circular"] == "partly").any():
-        targets = ", ".join(dict.fromkeys(rows["target"][rows["circular"] == "partly"]))
-        yield f"Target {targets}: {OWN}."
+        targets = list(dict.fromkeys(rows["target"][rows["circular"] == "partly"]))
+        for why in dict.fromkeys(map(_own, targets)):
+            yield f"Target {'; '.join(target for target in targets if _own(target) == why)}: {why}."
+
+
+def _own(target: str) -> str:
+    return PIXEL if target.startswith("pixel ") else OWN
 
 
 def _estimate(row: Row) -> str:
@@ -164,7 +170,7 @@ def _estimate(row: Row) -> str:
     return f"{number(row['estimate'])} (95 % interval {number(row['low'])} to {number(row['high'])})"
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
