@@ -218,6 +218,7 @@ def test_intervals_from_ten_patients_on_and_infinite_ratios_left_out():
     numbers = [*np.linspace(1, 2, 12), np.inf]
     about = {
         "layer": "l",
+        "label": "lesion",
         "method": "m",
         "target": "predicted",
         "share": 0.5,
@@ -418,3 +419,38 @@ def test_a_mask_that_cannot_be_read_costs_the_truth_alone(project, tmp_path):
     assert "8×8 for an image of 32×32" in line
     assert len(found.statistics) == 1
     assert "truth_ratio" not in found.statistics
+
+
+def test_each_label_of_several_has_its_own_sheet_and_means(project, tmp_path):
+    """Grey pixels are tissue, white ones lesion; before, the sheet of one took the other's place, and means mixed both."""
+    changes = {
+        "Conv2d(2, 1, 1)": "Conv2d(2, 3, 1)",
+        "[0].weight.fill_(1)": "[0].weight.copy_(torch.tensor([0, 1, 2.]).view(3, 1, 1, 1).expand(3, 2, 1, 1))",
+        "bias.fill_(-2)": "bias.copy_(torch.tensor([0, -2, -5.]))",
+    }
+    net = NET
+    for old, new in changes.items():
+        net = net.replace(old, new)
+    (tmp_path / "net.py").write_text(net)
+    (tmp_path / "card.toml").write_text(CARD.replace('["lesion"]', '["", "tissue", "lesion"]'))
+    scope: dict = {}
+    exec(net, scope)
+    torch.save(scope["build"]().state_dict(), tmp_path / "best_model.pth")
+    picture = square(slice(2, 12), slice(2, 20))
+    picture[20:28, 4:28] = 153
+    write_synthetic_png(tmp_path / "x.png", picture)
+    (tmp_path / "masks").mkdir()
+    write_synthetic_png(tmp_path / "masks/x.png", np.where(picture == 255, 255, 0).astype(np.uint8))
+    options = {"targets": ("lesion", "tissue"), "methods": ("gradcam", "hirescam"), "layers": ["encoder_last"], "device": "cpu"}
+    found = explain_segmentation(
+        tmp_path, one_image(tmp_path / "x.png"), tmp_path / "out", model=str(tmp_path / "card.toml"), **options
+    )
+    assert found.figures["x"] == ["x_analysis.png", "x_tissue_predicted_analysis.png", "x_methods.png"]
+    ratios = found.summary[found.summary["metric"] == "ratio"].set_index(["method", "label"])
+    assert set(ratios["images"]) == {1}
+    assert set(ratios.index) == {(method, label) for method in ("gradcam", "hirescam") for label in ("lesion", "tissue")}
+    text = (tmp_path / "out/report.txt").read_text()
+    assert "encoder_last, gradcam, target tissue predicted" in text
+    assert "A mask names no label" in text
+    assert "Dice (lesion): 1 (" in text
+    assert "2 images × labels" in text

@@ -143,18 +143,18 @@ def align(before: NDArray[Any], after: NDArray[Any]) -> Alignment:
     Raises:
         UsageError: a film without any contrast, or of another shape.
     """
-    whole = _grey(before, after)
+    first, second = _grey(before, after)
     start = centred(before, after)
-    coarse, plain = _search(*whole, COARSE)
-    _, mirrored = _search(whole[0], whole[1][:, ::-1], COARSE)
+    coarse, plain = _search(first, second, COARSE)
+    _, mirrored = _search(first, second[:, ::-1], COARSE)
     mirror = Mirror(plain, mirrored)
-    best, _ = _search(*whole, FINE, coarse)
+    best, _ = _search(first, second, FINE, coarse)
     matrix, offset = _similarity(best, *_sizes(before, after))
-    quality = _quality(whole[0], whole[1], matrix, offset)
+    quality = _quality(first, second, matrix, offset)
     refused = _refused(best, start.unaligned, quality)
     if refused:
         return replace(start, refused=refused, mirror=mirror)
-    longest = max(whole[1].shape)
+    longest = max(second.shape)
     shift = (float(best[0] * longest), float(best[1] * longest))
     turned = float(np.degrees(best[2]))
     return Alignment(matrix, offset, start.size, turned, float(np.exp(best[3])), shift, start.unaligned, quality, mirror=mirror)

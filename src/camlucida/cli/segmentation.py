@@ -77,7 +77,9 @@ def explain_segmentation_command(
     ] = None,
     methods: Annotated[
         list[str] | None,
-        typer.Option(help="gradcam, gradcam++, scorecam, layercam, … Repeatable, or joined by blanks or commas. Default: gradcam."),
+        typer.Option(
+            help="gradcam, gradcam++, scorecam, layercam, … Repeatable, or joined by blanks or commas. Default: gradcam."
+        ),
     ] = None,
     target: Annotated[
         list[str] | None,

@@ -17,6 +17,7 @@ from camlucida.io import expand_paths
 from camlucida.layers import list_layers
 from camlucida.methods import METHODS
 from camlucida.models import Card, LoadedModel
+from camlucida.models.backbones import ACTIVATION
 from camlucida.models.card import InputSpec
 from camlucida.models.checkpoint import load_state
 from camlucida.models.recognise import find_checkpoint, recognise
@@ -217,7 +218,10 @@ def _built(file: Path, architecture: str, encoder: str) -> Card:
     args = {"encoder_name": encoder, "in_channels": channels, "classes": int(heads[0].shape[0]) if heads else 1}
     usual = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)} if channels == 3 else {}
     spec = InputSpec.model_validate({"channels": channels, **usual})
-    return Card(factory=f"smp:{architecture}", args=args, checkpoint=str(file), task="segmentation", input=spec)
+    description = f"built as named: {architecture} with encoder {encoder}; {ACTIVATION}"
+    return Card(
+        factory=f"smp:{architecture}", args=args, checkpoint=str(file), task="segmentation", input=spec, description=description
+    )
 
 
 def assumptions(card: Card) -> str:

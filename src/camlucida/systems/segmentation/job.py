@@ -134,15 +134,15 @@ def _sentences(
     rows, cases = outcome.statistics, study.cases
     model = about["models"][0]
     explained = sum(bool(case.maps) for case in cases)
-    data = [
-        f"Chosen: {images.rule}.",
-        f"{explained} of {words.plural(about['images'], 'image')} {'has' if 1 in (explained, about['images']) else 'have'} a map.",
-    ]
+    has = "has" if 1 in (explained, about["images"]) else "have"
+    data = [f"Chosen: {images.rule}.", f"{explained} of {words.plural(about['images'], 'image')} {has} a map."]
     if not about["patients_known"]:
         data.append("Whose they are is not known: each image counts as a patient of its own.")
     truths, source = sum(case.truth is not None for case in cases), f", from {images.masks}" if images.masks else ""
     has = "has" if 1 in (truths, len(cases)) else "have"
     data.append(f"{truths} of {words.plural(len(cases), 'image')} {has} a true mask{source}.")
+    if truths and len(study.labels) > 1:
+        data.append("A mask names no label: it is taken for the truth of every label that was explained.")
     seen = {
         "Model": [
             f"{model['name']}, weights sha256 {model['sha256']}.",
@@ -189,6 +189,7 @@ def _write(study: Study, card: Card, outcome: Outcome, overlaps: pd.DataFrame, f
         images=images,
         sentences=outcome.sentences,
         summary=outcome.summary.to_dict("records"),
+        several=len(study.labels) > 1,
         name=study.run.about["models"][0]["name"],
         synthetic=synthetic,
         command=command,

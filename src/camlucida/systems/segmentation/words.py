@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from camlucida.cohort.segmentation import ALL_LABELS
 from camlucida.metrics.statistics import MIN_POSITIVES
-from camlucida.systems.segmentation.statistics import BEYOND
+from camlucida.systems.segmentation.statistics import BEYOND, SUMMARY, named
 
 Row = Mapping[str, Any]
 
@@ -92,24 +93,25 @@ def warnings(row: Row) -> list[str]:
 
 def map_lines(summary: pd.DataFrame) -> list[tuple[str, ...]]:
     """The average ratios as a table, a line a layer, method and target."""
-    lines = []
-    for keys, part in summary.groupby(["layer", "method", "target"], sort=False):
+    lines, several = [], summary["label"].nunique() > 1
+    for (layer, method, label, target), part in summary.groupby(list(SUMMARY[:4]), sort=False):
         means: dict[str, Row] = {row["metric"]: dict(row) for _, row in part.iterrows()}
         true = means.get("truth_ratio", {"estimate": None, "chance": None})
         cells = [number(row[key]) for row in (means["ratio"], true) for key in ("estimate", "chance")]
-        lines.append((*map(str, keys), *cells, str(means["ratio"]["images"])))
+        lines.append((str(layer), str(method), named(label, target, several), *cells, str(means["ratio"]["images"])))
     return lines
 
 
 def map_sentences(summary: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
     """One sentence a layer, method and target, and one on the true region where it is known."""
-    for (layer, method, target), part in summary.groupby(["layer", "method", "target"], sort=False):
+    several = summary["label"].nunique() > 1
+    for (layer, method, label, target), part in summary.groupby(list(SUMMARY[:4]), sort=False):
         means: dict[str, Row] = {row["metric"]: dict(row) for _, row in part.iterrows()}
-        about = f"{layer}, {method}, target {target}"
+        about = f"{layer}, {method}, target {named(label, target, several)}"
         yield f"{about}: {_sentence(means, '', 'the region explained')}."
         if target != "true" and means.get("truth_ratio", {}).get("images"):
             yield f"{about}: {_sentence(means, 'truth_', 'the true region')}."
-        here = rows[(rows["layer"] == layer) & (rows["method"] == method) & (rows["target"] == target)]
+        here = rows[(rows[list(SUMMARY[:4])] == [layer, method, label, target]).all(axis=1)]
         empty = int((here["empty"] != "").sum())
         if empty:
             yield f"{about}: {empty} of {len(here)} maps show no evidence."
@@ -144,7 +146,8 @@ def overlap_sentences(figures: pd.DataFrame) -> Iterator[str]:
     for _, found in figures.iterrows():
         row = dict(found)
         if not _missing(row["estimate"]):
-            about = f"{titles[row['metric']]} ({row['label']}): {_estimate(row)}, {plural(row['n'], 'image')}"
+            counted = f"{row['n']} images × labels" if row["label"] == ALL_LABELS else plural(row["n"], "image")
+            about = f"{titles[row['metric']]} ({row['label']}): {_estimate(row)}, {counted}"
             yield f"{about}; the prediction displaced at random reaches {number(row['chance'])}."
 
 
