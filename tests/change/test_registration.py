@@ -105,3 +105,24 @@ def test_colours_are_carried_plane_by_plane(before):
 def test_a_film_without_contrast_is_refused(before, film):
     with pytest.raises(UsageError, match="cannot be aligned"):
         align(before, film)
+
+
+def test_a_film_without_contrast_is_named(before):
+    with pytest.raises(UsageError, match="the film after has no contrast"):
+        align(before, np.zeros((64, 64)))
+
+
+def test_a_mirrored_film_is_noticed(before):
+    after, _, _ = moved(before, 2, 1, (3, 4))
+    found = align(before, after[:, ::-1])
+    assert found.mirror.suspected
+    assert found.mirror.mirrored > 0.98 > found.mirror.plain
+    upright = align(before, after)
+    assert not upright.mirror.suspected
+    assert upright.mirror.plain > 0.98 > upright.mirror.mirrored
+
+
+def test_films_that_are_not_alike_are_not_aligned(before):
+    noise = np.random.default_rng(0).random(before.shape)
+    assert "the films are not alike" in align(before, noise).refused
+    assert "looks like the negative of the other, their correlation is -1.0000" in align(before, -before).refused

@@ -64,7 +64,7 @@ def test_what_fails_costs_itself_alone(done):
     code, out = done
     assert code == 1
     record = json.loads((out / "ensemble.json").read_text())
-    assert len(record["failures"]) == 3  # a classifier; a film, for each of the two that could be loaded
+    assert len(record["failures"]) == 2  # a classifier; a film, which fails alike for the two that could be loaded
     assert record["failures"][0].startswith("broken: no model card")
     assert [model["key"] for model in record["models"]] == ["first", "second"]
     assert [model["share"] for model in record["models"]] == [0.75, 0.25]
@@ -183,3 +183,13 @@ def test_no_classifier_at_all(folder, tmp_path, capsys):
     assert run("ensemble", tmp_path / "c.toml", folder / "films", "--out", tmp_path / "out") == 2
     assert "no classifier can be used: x: no model card" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_two_classifiers_of_one_name_keep_their_boxes_apart(folder, tmp_path):
+    (tmp_path / "two.toml").write_text(
+        "".join(f'[classifiers.{key}]\nname = "Net"\nmodel_type = "card"\nweights = "{folder}/{key}/card.toml"\n' for key in "ab")
+    )
+    options = ["--label", "Mass", "--out", tmp_path / "out", "--no-pdf"]
+    assert run("ensemble", tmp_path / "two.toml", folder / "films/0.png", *options) == 0
+    record = json.loads((tmp_path / "out/ensemble.json").read_text())
+    assert [model["title"] for model in record["models"]] == ["Net (a)", "Net (b)"]

@@ -86,6 +86,8 @@ weights = "b.pth"
         ('[classifiers.a]\nmodel_type = "densenet"\nweights = ["x", "y"]\ndefault_weight = "z"', "not one of its weights"),
         ('[classifiers.a]\nmodel_type = "densenet"\ninput_size = 2.5', "whole number of pixels"),
         ("x =", "not valid TOML"),
+        ("[classifiers.a]\n[classifiers.a]\n", "a key of its own"),
+        ("[classifiers.a]\nname = 'x'\nname = 'y'\n", "a key of its own"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path, text, words):

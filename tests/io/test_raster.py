@@ -327,3 +327,10 @@ def test_an_image_in_a_folder_that_cannot_be_entered(tmp_path, monkeypatch):
 
 def test_a_name_without_an_image_suffix_is_kept_whole(tmp_path):
     assert read_image(write_dicom(tmp_path / "1.2.840.5", RAMP)).id == "1.2.840.5"
+
+
+def test_an_error_names_no_address_in_memory(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    with pytest.raises(ImageError, match="cannot identify image file it") as first:
+        read_image(tmp_path / "x.png")
+    assert "0x" not in str(first.value)

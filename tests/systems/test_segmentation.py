@@ -218,6 +218,7 @@ def test_intervals_from_ten_patients_on_and_infinite_ratios_left_out():
     numbers = [*np.linspace(1, 2, 12), np.inf]
     about = {
         "layer": "l",
+        "label": "lesion",
         "method": "m",
         "target": "predicted",
         "share": 0.5,
@@ -303,6 +304,8 @@ def test_a_checkpoint_is_recognised_and_what_is_assumed_is_said(tmp_path):
     )
     assert "640 × 640" in card.description
     assert assumptions(card).startswith("640 × 640 pixels (stretch), 3 channels, mean (0.485")
+    given = segmentation_card(tmp_path, image_size=96)
+    assert (given.input.size, "96 × 96 as given; ASSUMED, not known: 3 channels" in given.description) == (96, True)
     named = segmentation_card(tmp_path, architecture="UnetPlusPlus", encoder="resnet18", image_size=96)
     assert (named.factory, named.args["classes"], named.input.size) == ("smp:UnetPlusPlus", 1, 96)
     assert segmentation_card(tmp_path, architecture="Unet").args["encoder_name"] == "efficientnet-b5"
@@ -319,6 +322,9 @@ def test_components_and_pixels(project, tmp_path):
     assert list(rows.index) == ["component 1", "pixel 12,10"]
     assert rows["area"].tolist() == [128 / 1024, 1 / 1024]
     assert found.figures["a"] == ["a_analysis.png", "a_pixel_12_10_analysis.png"]
+    first, second = found.sentences["What the ratios cannot show"]
+    assert first.startswith("Target component 1: the region is the model's own prediction")
+    assert second.startswith("Target pixel 12,10: the score is read at this pixel")
 
 
 def test_an_unknown_layer_is_answered_with_those_that_there_are(project, tmp_path):
@@ -351,10 +357,30 @@ def test_command(project, tmp_path, capsys):
     assert (tmp_path / "out/index.html").is_file()
 
 
+@pytest.mark.usefixtures("no_figures")
+@pytest.mark.parametrize(("mode", "images"), [("single", ["c"]), ("batch", ["a", "c"])])
+def test_the_command_line_of_the_source_system(project, tmp_path, mode, images):
+    """Both places given, the mode picks one; lists with blanks between their words."""
+    words = f"""explain-segmentation --model_path {project}/models_1 --mode {mode} --image_path {project}/Dataset/test/c.png
+        --data_dir {project}/Dataset --num_samples 10 --output_dir {tmp_path}/out --target_layer encoder_last seg_head
+        --methods gradcam gradcam++ --device cpu --model {project}/card.toml"""
+    with pytest.raises(SystemExit) as ended:
+        main(words.split())
+    rows = pd.read_csv(tmp_path / "out/statistics.csv")
+    assert (ended.value.code, sorted(set(rows["image"]))) == ((0, images) if mode == "single" else (1, images))
+    assert set(rows["layer"]) == {"encoder_last", "seg_head"}
+    assert set(rows["method"]) == {"gradcam", "gradcam_pp"}
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
         ([], "either --image-path or --data-dir"),
+        (["--data-dir", "{0}/Dataset", "--image-path", "{0}/Dataset/test/a.png"], "--mode single or --mode batch"),
+        (["--mode", "single", "--data-dir", "{0}/Dataset"], "--mode single needs --image-path"),
+        (["--mode", "batch", "--image-path", "{0}/Dataset/test/a.png"], "--mode batch needs --data-dir"),
+        (["--mode", "bach", "--data-dir", "{0}/Dataset"], "unknown mode 'bach'"),
+        (["--data-dir", "{0}/Dataset", "--methods", "gradcam", "gradcamm"], "unknown method 'gradcamm'"),
         (["--data-dir", "{0}/nowhere"], "no folder"),
         (["--data-dir", "{0}/models_1"], "no image in"),
         (["--image-path", "{0}/nowhere.png"], "nowhere.png"),
@@ -393,3 +419,38 @@ def test_a_mask_that_cannot_be_read_costs_the_truth_alone(project, tmp_path):
     assert "8×8 for an image of 32×32" in line
     assert len(found.statistics) == 1
     assert "truth_ratio" not in found.statistics
+
+
+def test_each_label_of_several_has_its_own_sheet_and_means(project, tmp_path):
+    """Grey pixels are tissue, white ones lesion; before, the sheet of one took the other's place, and means mixed both."""
+    changes = {
+        "Conv2d(2, 1, 1)": "Conv2d(2, 3, 1)",
+        "[0].weight.fill_(1)": "[0].weight.copy_(torch.tensor([0, 1, 2.]).view(3, 1, 1, 1).expand(3, 2, 1, 1))",
+        "bias.fill_(-2)": "bias.copy_(torch.tensor([0, -2, -5.]))",
+    }
+    net = NET
+    for old, new in changes.items():
+        net = net.replace(old, new)
+    (tmp_path / "net.py").write_text(net)
+    (tmp_path / "card.toml").write_text(CARD.replace('["lesion"]', '["", "tissue", "lesion"]'))
+    scope: dict = {}
+    exec(net, scope)
+    torch.save(scope["build"]().state_dict(), tmp_path / "best_model.pth")
+    picture = square(slice(2, 12), slice(2, 20))
+    picture[20:28, 4:28] = 153
+    write_synthetic_png(tmp_path / "x.png", picture)
+    (tmp_path / "masks").mkdir()
+    write_synthetic_png(tmp_path / "masks/x.png", np.where(picture == 255, 255, 0).astype(np.uint8))
+    options = {"targets": ("lesion", "tissue"), "methods": ("gradcam", "hirescam"), "layers": ["encoder_last"], "device": "cpu"}
+    found = explain_segmentation(
+        tmp_path, one_image(tmp_path / "x.png"), tmp_path / "out", model=str(tmp_path / "card.toml"), **options
+    )
+    assert found.figures["x"] == ["x_analysis.png", "x_tissue_predicted_analysis.png", "x_methods.png"]
+    ratios = found.summary[found.summary["metric"] == "ratio"].set_index(["method", "label"])
+    assert set(ratios["images"]) == {1}
+    assert set(ratios.index) == {(method, label) for method in ("gradcam", "hirescam") for label in ("lesion", "tissue")}
+    text = (tmp_path / "out/report.txt").read_text()
+    assert "encoder_last, gradcam, target tissue predicted" in text
+    assert "A mask names no label" in text
+    assert "Dice (lesion): 1 (" in text
+    assert "2 images × labels" in text

@@ -1,6 +1,6 @@
 """Two studies of a patient: their films aligned, and what changed between them in score and map."""
 
 from camlucida.change.difference import Change, changes, difference, moved_film
-from camlucida.change.registration import Alignment, Quality, align, centred
+from camlucida.change.registration import Alignment, Mirror, Quality, align, centred
 
-__all__ = ["Alignment", "Change", "Quality", "align", "centred", "changes", "difference", "moved_film"]
+__all__ = ["Alignment", "Change", "Mirror", "Quality", "align", "centred", "changes", "difference", "moved_film"]

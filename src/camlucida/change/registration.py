@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from camlucida.errors import UsageError
 
 Floats = NDArray[np.float64]
 
-LEVELS = (48, 96, 192, 384)
+COARSE, FINE = (48, 96), (192, 384)
 """Pixels on the longer side of the films at which they are compared, coarse to fine; never more than the film has."""
 
 SHIFT, ROTATION, MAGNIFICATION = 0.2, 15.0, 1.2
@@ -30,6 +30,9 @@ BINS = 32
 
 GAIN = 1e-3
 """By how much the correlation must rise: less is rounding and resampling."""
+
+LEAST = 0.3
+"""Smallest correlation of aligned films: below it one film says less than a tenth of the other's variance."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,19 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Mirror:
+    """The best correlation of two small films, the second as it is and with left and right exchanged."""
+
+    plain: float
+    mirrored: float
+
+    @property
+    def suspected(self) -> bool:
+        """The mirrored film fits better: one film may be mirrored, or they are of two patients."""
+        return self.mirrored > self.plain + GAIN
+
+
+@dataclass(frozen=True)
 class Alignment:
     """Where each point of the film before lies on the film after.
 
@@ -63,6 +79,7 @@ class Alignment:
         shift: (rows, columns) by which the centre of the film before moves, in pixels of the film after.
         unaligned, aligned: how alike the films are with their centres laid over each other, and by this alignment.
         refused: why the films were not aligned; "" if they were. The alignment is then that of their centres.
+        mirror: whether the second film fits better mirrored; None where no alignment was looked for.
     """
 
     matrix: Floats
@@ -74,6 +91,7 @@ class Alignment:
     unaligned: Quality
     aligned: Quality
     refused: str = ""
+    mirror: Mirror | None = None
 
     @property
     def moved(self) -> bool:
@@ -119,34 +137,48 @@ def align(before: NDArray[Any], after: NDArray[Any]) -> Alignment:
         before, after: (H, W) or (H, W, 3) grey levels of any range; sizes may differ.
 
     Returns:
-        The alignment; refused, with the reason, where it does not improve both the correlation (by more than 0.001) and the
-        mutual information, or lies at the edge of what is searched.
+        The alignment; refused, with the reason, where it does not improve both the correlation (by more than 0.001, to 0.3 or
+        more) and the mutual information, or lies at the edge of what is searched.
 
     Raises:
         UsageError: a film without any contrast, or of another shape.
     """
-    whole = _grey(before, after)
+    first, second = _grey(before, after)
     start = centred(before, after)
-    best = np.zeros(4)
-    for number, side in enumerate(LEVELS):
-        if number and side > max(max(film.shape) for film in whole) * 1.5:
-            break
-        first, second = (_reduced(film, side) for film in whole)
-        starts = [best, _shifted(first, second)] if number == 0 else [best]
-        found = [optimize.minimize(_distance, x, (first, second), "Powell", bounds=_bounds(), tol=1e-5) for x in starts]
-        best = min(found, key=lambda result: float(result.fun)).x
+    coarse, plain = _search(first, second, COARSE)
+    _, mirrored = _search(first, second[:, ::-1], COARSE)
+    mirror = Mirror(plain, mirrored)
+    best, _ = _search(first, second, FINE, coarse)
     matrix, offset = _similarity(best, *_sizes(before, after))
-    quality = _quality(whole[0], whole[1], matrix, offset)
+    quality = _quality(first, second, matrix, offset)
     refused = _refused(best, start.unaligned, quality)
     if refused:
-        return centred(before, after, refused)
-    longest = max(whole[1].shape)
+        return replace(start, refused=refused, mirror=mirror)
+    longest = max(second.shape)
     shift = (float(best[0] * longest), float(best[1] * longest))
     turned = float(np.degrees(best[2]))
-    return Alignment(matrix, offset, start.size, turned, float(np.exp(best[3])), shift, start.unaligned, quality)
+    return Alignment(matrix, offset, start.size, turned, float(np.exp(best[3])), shift, start.unaligned, quality, mirror=mirror)
+
+
+def _search(first: Floats, second: Floats, levels: Sequence[int], start: Floats | None = None) -> tuple[Floats, float]:
+    """The best similarity from level to level, and its correlation at the last; the films themselves bound the levels."""
+    best, found = start, float("nan")
+    for side in levels:
+        if best is not None and side > max(*first.shape, *second.shape) * 1.5:
+            break
+        small = (_reduced(first, side), _reduced(second, side))
+        starts = [np.zeros(4), _shifted(*small)] if best is None else [best]
+        results = [optimize.minimize(_distance, x, small, "Powell", bounds=_bounds(), tol=1e-5) for x in starts]
+        result = min(results, key=lambda result: float(result.fun))
+        best, found = result.x, 1 - float(result.fun)
+    return np.zeros(4) if best is None else best, found
 
 
 def _refused(best: Floats, before: Quality, after: Quality) -> str:
+    if after.correlation < LEAST:
+        if before.correlation < -LEAST:
+            return f"one film looks like the negative of the other, their correlation is {before.correlation:.4f}"
+        return f"the films are not alike: at best their correlation is {after.correlation:.4f}"
     reach = np.array([high for _, high in _bounds()])
     if (np.abs(best) > 0.98 * reach).any():
         return "the best alignment lies at the edge of what is searched"
@@ -177,15 +209,15 @@ def _similarity(x: Floats, size: tuple[int, int], other: tuple[int, int]) -> tup
 
 def _grey(*films: NDArray[Any]) -> list[Floats]:
     found = []
-    for film in films:
+    for name, film in zip(("before", "after"), films):
         if film.ndim not in (2, 3) or min(film.shape[:2]) < 8:
             raise UsageError(
-                f"a film of shape {film.shape} cannot be aligned", "give (H, W) or (H, W, 3), 8 pixels a side or more"
+                f"the film {name}, of shape {film.shape}, cannot be aligned", "give (H, W) or (H, W, 3), 8 pixels a side or more"
             )
         grey = np.asarray(film, np.float64)
         found.append(grey.mean(2) if grey.ndim == 3 else grey)
         if not np.isfinite(grey).all() or np.ptp(found[-1]) == 0:
-            raise UsageError("a film without any contrast cannot be aligned", "look at it")
+            raise UsageError(f"the film {name} has no contrast at all and cannot be aligned", "look at it: is it blank?")
     return found
 
 

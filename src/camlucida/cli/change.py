@@ -60,6 +60,8 @@ def change_command(
             print(f"note: {film.id}: {warning}", file=sys.stderr)
     if record["alignment"]["refused"]:
         print(f"note: not aligned: {record['alignment']['refused']}", file=sys.stderr)
+    if record["alignment"]["mirror_note"]:
+        print(f"note: {record['alignment']['mirror_note']}", file=sys.stderr)
     if as_json:
         print(json.dumps(record, indent=2, ensure_ascii=False))
         return

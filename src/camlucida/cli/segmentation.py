@@ -4,18 +4,53 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, output_folder, print_table, progress_bar
-from camlucida.errors import UsageError
+from camlucida.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from camlucida.systems.segmentation import Images
+
+MODES = ("single", "batch")
+LISTS = ("--methods", "--target-layer", "--target")
 
 
-@app.command("explain-segmentation", context_settings={"token_normalize_func": lambda name: name.replace("_", "-")})
+class _ListCommand(TyperCommand):
+    """Takes lists with blanks between their words, as argparse's ``nargs="+"``: ``--methods gradcam gradcam++``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _repeated(args))
+
+
+def _repeated(words: Sequence[str]) -> list[str]:
+    """Every further word after one of :data:`LISTS` gets the option's name before it."""
+    found: list[str] = []
+    option = ""  # the list whose first word has been read
+    for before, word in zip(["", *words], words):
+        if word.startswith("-"):
+            option = ""
+        elif before.replace("_", "-") in LISTS:
+            option = before
+        elif option:
+            found.append(option)
+        found.append(word)
+    return found
+
+
+@app.command(
+    "explain-segmentation", cls=_ListCommand, context_settings={"token_normalize_func": lambda name: name.replace("_", "-")}
+)
 def explain_segmentation_command(
     model_path: Annotated[Path, typer.Option(help="Checkpoint (.pth, .pt, .safetensors), or a folder with best_model.pth.")],
+    mode: Annotated[
+        str | None, typer.Option(help="single (--image-path) or batch (--data-dir). Default: whichever is given.")
+    ] = None,
     image_path: Annotated[Path | None, typer.Option(help="One image.")] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Folder with test/ or images/, and perhaps masks/.")] = None,
     num_samples: Annotated[int, typer.Option(min=1, help="Images drawn from --data-dir.")] = 10,
@@ -36,18 +71,21 @@ def explain_segmentation_command(
     target_layer: Annotated[
         list[str] | None,
         typer.Option(
-            help="encoder_last, encoder_mid, encoder_early, decoder_last, seg_head, or a path. Repeatable, or joined by commas. "
-            "Default: encoder_last."
+            help="encoder_last, encoder_mid, encoder_early, decoder_last, seg_head, or a path. Repeatable, or joined by blanks "
+            "or commas. Default: encoder_last."
         ),
     ] = None,
     methods: Annotated[
         list[str] | None,
-        typer.Option(help="gradcam, gradcam++, scorecam, layercam, … Repeatable, or joined by commas. Default: gradcam."),
+        typer.Option(
+            help="gradcam, gradcam++, scorecam, layercam, … Repeatable, or joined by blanks or commas. Default: gradcam."
+        ),
     ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="predicted, true, component:1 (the largest), pixel:ROW,COLUMN, or a label. Repeatable. Default: predicted."
+            help="predicted, true, component:1 (the largest), pixel:ROW,COLUMN, or a label. Repeatable, or joined by blanks. "
+            "Default: predicted."
         ),
     ] = None,
     output_dir: Annotated[Path, typer.Option(help="Folder for everything.")] = Path("gradcam_results"),
@@ -55,15 +93,10 @@ def explain_segmentation_command(
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward.")] = 1,
 ) -> None:
     """Explain a segmentation model: maps, heat inside and outside of regions beside chance, report. Resumes by itself."""
-    from camlucida.systems.segmentation import explain_segmentation, one_image, sampled_images
+    from camlucida.systems.segmentation import explain_segmentation
     from camlucida.systems.segmentation.words import HEAD, map_lines
 
-    if image_path is not None and data_dir is None:
-        images = one_image(image_path, mask_dir)
-    elif data_dir is not None and image_path is None:
-        images = sampled_images(data_dir, mask_dir, num_samples, seed)
-    else:
-        raise UsageError("give either --image-path or --data-dir")
+    images = _images(mode, image_path, data_dir, mask_dir, num_samples, seed)
     try:
         with output_folder(output_dir), progress_bar(None, "explaining") as progress:
             outcome = explain_segmentation(
@@ -95,6 +128,24 @@ def explain_segmentation_command(
     print(f"report: {outcome.out}/index.html, {outcome.out}/report.txt, {outcome.out}/statistics.csv")
     if outcome.failures:
         raise typer.Exit(SOME_FAILED)
+
+
+def _images(
+    mode: str | None, image_path: Path | None, data_dir: Path | None, mask_dir: Path | None, num_samples: int, seed: int
+) -> Images:
+    """Of the mode, which picks one of two places where both are given."""
+    from camlucida.systems.segmentation import one_image, sampled_images
+
+    if mode not in (None, *MODES):
+        raise UsageError(f"unknown mode {mode!r}", did_you_mean(str(mode), MODES))
+    if mode is None and image_path is not None and data_dir is not None:
+        raise UsageError("give either --image-path or --data-dir", "or say which: --mode single or --mode batch")
+    if image_path is not None and mode != "batch":
+        return one_image(image_path, mask_dir)
+    if data_dir is not None and mode != "single":
+        return sampled_images(data_dir, mask_dir, num_samples, seed)
+    wanted = {"single": "--mode single needs --image-path", "batch": "--mode batch needs --data-dir"}
+    raise UsageError(wanted.get(mode or "", "give either --image-path or --data-dir"))
 
 
 def _listed(words: list[str] | None) -> list[str]:

@@ -132,7 +132,9 @@ def _read(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not a text file in UTF-8", "classifiers are described by a TOML file") from error
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not valid TOML: {error}", 'strings need quotes: model_type = "densenet"') from error
+        twice = "twice" in str(error) or "overwrite" in str(error)
+        fix = "give each classifier, and each of its values, a key of its own" if twice else 'strings need quotes: name = "A"'
+        raise UsageError(f"{path} is not valid TOML: {error}", fix) from error
 
 
 def _classifier(path: Path, key: str, entry: Entry, weight: float | None) -> Classifier:

@@ -95,11 +95,18 @@ def ask(
     }
     write_toml(out / "cohort.toml", cohort)
     outcome = execute(out / "cohort.toml", out / "run", resume=True, device=device, about=about, progress=progress)
-    titles = {one.key: one.title for one in classifiers if one.key in {model["name"] for model in models}}
+    titles = _titles([one for one in classifiers if one.key in {model["name"] for model in models}])
     run = Run.open(out / "run")
     # A folder called "images" makes the cohort look for masks beside it, and an ensemble has no use for them.
     notes += [note for note in outcome.notes if " without a mask: " not in note]
-    return Asked(run, titles, [*failures, *outcome.failures], [*notes, *_twins(run, titles)])
+    failures += dict.fromkeys(outcome.failures)  # an unreadable film fails once for each classifier
+    return Asked(run, titles, failures, [*notes, *_twins(run, titles)])
+
+
+def _titles(classifiers: Sequence[Classifier]) -> dict[str, str]:
+    """Key → what to call it; two of one name are told apart by their keys."""
+    names = [one.title for one in classifiers]
+    return {one.key: one.title if names.count(one.title) == 1 else f"{one.title} ({one.key})" for one in classifiers}
 
 
 def _check_labels(asked: Sequence[str], known: Sequence[Sequence[str]]) -> None:

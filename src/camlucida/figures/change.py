@@ -107,6 +107,8 @@ def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: flo
         lines.append(f"Alignment: {turned}; correlation of the films {alike}.")
     else:
         lines.append(f"Not aligned: {quality.refused}.")
+    if quality.mirror is not None and quality.mirror.suspected:
+        lines.append("The second film mirrored fits the first better: one of them may be mirrored, or they are of two patients.")
     if change.moved_difference is not None:
         most, here = (float(np.nanmax(np.abs(values))) for values in (change.moved_difference, change.difference))
         lines.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -85,7 +86,8 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
         # A panic in a Rust decoder derives from BaseException, as KeyboardInterrupt and SystemExit do: only it is ours.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        reason = f"{type(error).__name__}: {error}"[:300] if quote and str(error) else type(error).__name__
+        said = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>", "it", str(error))  # an address is another in each process
+        reason = f"{type(error).__name__}: {said}"[:300] if quote and str(error) else type(error).__name__
         raise ImageError(
             f"cannot read {path} as {kind}: {reason}",
             "the file is damaged or cut short: open it in a viewer, or export it again",

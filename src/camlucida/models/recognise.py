@@ -121,4 +121,5 @@ def _unknown(file: Path, state: Mapping[str, Tensor], task: Task) -> ModelError:
     keys = [f"{key} {tuple(tensor.shape)}" for key, tensor in list(state.items())[:3]]
     kinds = "U-Net, U-Net++" if task == "segmentation" else "ResNet-18/34/50/101, DenseNet-121, EfficientNet-B0"
     what = f"{file} is no model that can be recognised ({kinds}): its {len(state)} keys begin with {', '.join(keys)}"
-    return ModelError(what, "say what builds it: give --model CARD")
+    own = "--architecture FPN --encoder resnet34, or " if task == "segmentation" else ""
+    return ModelError(what, f"say what builds it: give {own}--model CARD")

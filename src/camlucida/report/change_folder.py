@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.change.difference import SHIFTED, Change
-from camlucida.change.registration import Alignment
+from camlucida.change.registration import Alignment, Mirror
 from camlucida.figures.change import change_figure
 from camlucida.figures.files import save_figure
 from camlucida.files import slug, unique, write_bytes, write_json
@@ -102,7 +102,19 @@ def _alignment(alignment: Alignment) -> dict[str, Any]:
         "shift": list(alignment.shift),
         "films_unaligned": asdict(alignment.unaligned),
         "films_aligned": asdict(alignment.aligned),
+        "mirror": None if alignment.mirror is None else asdict(alignment.mirror),
+        "mirror_note": _mirror_note(alignment.mirror),
     }
+
+
+def _mirror_note(mirror: Mirror | None) -> str:
+    """ "" where the second film fits best as it is."""
+    if mirror is None or not mirror.suspected:
+        return ""
+    return (
+        f"the second film mirrored fits the first better (correlation of small films {mirror.mirrored:.3f}, as it is "
+        f"{mirror.plain:.3f}): one of them may be mirrored, or they are of two patients"
+    )
 
 
 def _scores(change: Change) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from camlucida.io import expand_paths
 from camlucida.layers import list_layers
 from camlucida.methods import METHODS
 from camlucida.models import Card, LoadedModel
+from camlucida.models.backbones import ACTIVATION
 from camlucida.models.card import InputSpec
 from camlucida.models.checkpoint import load_state
 from camlucida.models.recognise import find_checkpoint, recognise
@@ -192,12 +193,12 @@ def segmentation_card(
         ModelError: not a checkpoint, or not recognised.
     """
     if model is not None:
-        card = recognise(model_path, task="segmentation", model=model)
+        card = recognise(model_path, task="segmentation", model=model, size=image_size)
         card = card.model_copy(update={"name": card.name or Path(model).stem})
     elif architecture is not None:
         card = _built(find_checkpoint(model_path), architecture, encoder or ENCODER)
     else:
-        card = recognise(model_path, task="segmentation", encoder=encoder)
+        card = recognise(model_path, task="segmentation", encoder=encoder, size=image_size)
     if image_size is not None or (model is None and "size" not in card.input.model_fields_set):
         card = card.model_copy(update={"input": card.input.model_copy(update={"size": image_size or SIZE})})
     classes = card.args.get("classes")
@@ -217,7 +218,10 @@ def _built(file: Path, architecture: str, encoder: str) -> Card:
     args = {"encoder_name": encoder, "in_channels": channels, "classes": int(heads[0].shape[0]) if heads else 1}
     usual = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)} if channels == 3 else {}
     spec = InputSpec.model_validate({"channels": channels, **usual})
-    return Card(factory=f"smp:{architecture}", args=args, checkpoint=str(file), task="segmentation", input=spec)
+    description = f"built as named: {architecture} with encoder {encoder}; {ACTIVATION}"
+    return Card(
+        factory=f"smp:{architecture}", args=args, checkpoint=str(file), task="segmentation", input=spec, description=description
+    )
 
 
 def assumptions(card: Card) -> str:

@@ -98,7 +98,7 @@ def explain_segmentation(
     outcome.failures += study.problems
     outcome.summary = summarise(outcome.statistics) if len(outcome.statistics) else pd.DataFrame()
     figures = agreement(overlaps)
-    outcome.sentences = _sentences(study, card, model is None, images, outcome, figures)
+    outcome.sentences = _sentences(study, card, _stated(model, image_size), images, outcome, figures)
     _write(study, card, outcome, overlaps, figures, command)
     return outcome
 
@@ -121,27 +121,32 @@ def _each_image(study: Study, overlaps: pd.DataFrame, outcome: Outcome, progress
     outcome.statistics = pd.DataFrame(found)
 
 
+def _stated(model: str | None, image_size: int | None) -> str:
+    """Where the model's input is known from."""
+    rest = "as the model card has it" if model is not None else "assumed, for the checkpoint does not say"
+    return rest if image_size is None else f"its size as given, the rest {rest}"
+
+
 def _sentences(
-    study: Study, card: Card, assumed: bool, images: Images, outcome: Outcome, figures: pd.DataFrame
+    study: Study, card: Card, stated: str, images: Images, outcome: Outcome, figures: pd.DataFrame
 ) -> dict[str, list[str]]:
     about = study.run.about
     rows, cases = outcome.statistics, study.cases
     model = about["models"][0]
-    stated = "assumed, for the checkpoint does not say" if assumed else "as the model card has it"
     explained = sum(bool(case.maps) for case in cases)
-    data = [
-        f"Chosen: {images.rule}.",
-        f"{explained} of {words.plural(about['images'], 'image')} {'has' if explained == 1 else 'have'} a map.",
-    ]
+    has = "has" if 1 in (explained, about["images"]) else "have"
+    data = [f"Chosen: {images.rule}.", f"{explained} of {words.plural(about['images'], 'image')} {has} a map."]
     if not about["patients_known"]:
         data.append("Whose they are is not known: each image counts as a patient of its own.")
     truths, source = sum(case.truth is not None for case in cases), f", from {images.masks}" if images.masks else ""
-    has = "has" if truths == 1 else "have"
+    has = "has" if 1 in (truths, len(cases)) else "have"
     data.append(f"{truths} of {words.plural(len(cases), 'image')} {has} a true mask{source}.")
+    if truths and len(study.labels) > 1:
+        data.append("A mask names no label: it is taken for the truth of every label that was explained.")
     seen = {
         "Model": [
             f"{model['name']}, weights sha256 {model['sha256']}.",
-            *([f"{card.description}."] if card.description else []),
+            *([f"{words.capital(card.description)}."] if card.description else []),
             f"Input, {stated}: {assumptions(card)}.",
             *(f"{layer.name} is {layer.path}: {' × '.join(map(str, layer.shape))}." for layer in study.layers),
         ],
@@ -184,6 +189,7 @@ def _write(study: Study, card: Card, outcome: Outcome, overlaps: pd.DataFrame, f
         images=images,
         sentences=outcome.sentences,
         summary=outcome.summary.to_dict("records"),
+        several=len(study.labels) > 1,
         name=study.run.about["models"][0]["name"],
         synthetic=synthetic,
         command=command,

@@ -31,12 +31,13 @@ def write_pictures(
         stem: of the file names; unique in the folder.
     """
     frame = study.explanations.iloc[list(maps)]
-    keys = zip(frame["asked"], frame["method"], frame["layer"])
+    named = [study.named(label, asked) for label, asked in zip(frame["label"], frame["asked"])]
+    keys = zip(named, frame["method"], frame["layer"])
     methods, layers = (
         list(dict.fromkeys(frame["method"])),
         [layer.path for layer in study.layers if layer.path in set(frame["layer"])],
     )
-    asked = list(dict.fromkeys(frame["asked"]))
+    asked = list(dict.fromkeys(named))
     place = dict(zip(keys, maps))
     figures: dict[str, Figure] = {}
     for target in asked:
@@ -45,7 +46,7 @@ def write_pictures(
             name = f"{stem}_analysis" if target == asked[0] else f"{stem}_{slug(target)}_analysis"
             region = study.region(case, index)
             outlines = _outlines(case, rows[index]["label"]) | (
-                {f"explained: {target}": region} if target[:4] in ("comp", "pixe") else {}
+                {f"explained: {target}": region} if rows[index]["target"][:4] in ("comp", "pixe") else {}
             )
             warned = words.warnings(rows[index])
             figures[name] = analysis_sheet(maps[index], region, words.facts(rows[index]), outlines=outlines, warnings=warned)

@@ -33,7 +33,7 @@ CHANCES = {"ratio": "shifted_median", "share": "area", "truth_ratio": "truth_shi
 """Averaged column → column of its chance level."""
 
 SUMMARY = (
-    *("layer", "method", "target", "metric", "estimate", "low", "high", "how", "median"),
+    *("layer", "method", "label", "target", "metric", "estimate", "low", "high", "how", "median"),
     *("images", "patients", "chance", "left_out"),
 )
 
@@ -74,6 +74,10 @@ class Study:
         frame["asked"] = [_asked(target, label) for target, label in zip(frame["target"], frame["label"])]
         return frame
 
+    def named(self, label: str, asked: str) -> str:
+        """A target for people: with its label, where the model has several."""
+        return named(label, asked, len(self.labels) > 1)
+
     @cached_property
     def labels(self) -> list[str]:
         return list(dict.fromkeys(self.run.predictions()["label"]))
@@ -110,6 +114,11 @@ class Study:
         if row["asked"] == "true" and case.truth is not None:
             return case.truth
         return from_rle({"size": list(row["original"]), "counts": list(row["region"])})
+
+
+def named(label: object, asked: object, several: bool) -> str:
+    """ "predicted", and of a model of several labels "class 2 predicted"."""
+    return f"{label} {asked}" if several else str(asked)
 
 
 def overlap(study: Study) -> pd.DataFrame:
@@ -177,14 +186,15 @@ def _asked(target: str, label: str) -> str:
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:
-    """Means over the images of each layer, method and target, with intervals by patient from ten on; columns :data:`SUMMARY`.
+    """Means over the images of each layer, method, label and target; columns :data:`SUMMARY`.
 
-    ``beyond_chance`` is the share of maps whose ratio at most :data:`BEYOND` of all places of the region reach; were the place
-    of no matter, about as many would be. ``left_out``: maps without the number, or with an infinite one (no heat outside).
+    With intervals by patient from ten on. ``beyond_chance`` is the share of maps whose ratio at most :data:`BEYOND` of all places
+    of the region reach; were the place of no matter, about as many would be. ``left_out``: maps without the number, or with an
+    infinite one (no heat outside).
     """
     found = []
-    for (layer, method, target), part in rows.groupby(["layer", "method", "target"], sort=False):
-        about = {"layer": layer, "method": method, "target": target}
+    for keys, part in rows.groupby(list(SUMMARY[:4]), sort=False):
+        about = dict(zip(SUMMARY[:4], keys, strict=True))
         columns = {name: (part[name], part[CHANCES[name]] if name in CHANCES else None) for name in AVERAGED if name in part}
         beyond = (part["reached"] <= BEYOND).astype(float).where(part["reached"].notna())
         columns["beyond_chance"] = (beyond, pd.Series(BEYOND, index=part.index))
@@ -194,7 +204,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
             level = float(chance[known].replace(np.inf, np.nan).mean()) if chance is not None and known.any() else np.nan
             bounds = (mean.estimate, mean.low, mean.high, mean.how, float(values[known].median()) if known.any() else np.nan)
             counts = (mean.rows, mean.patients, level, len(part) - mean.rows)
-            found.append(about | dict(zip(SUMMARY[3:], (name, *bounds, *counts), strict=True)))
+            found.append(about | dict(zip(SUMMARY[4:], (name, *bounds, *counts), strict=True)))
     return pd.DataFrame(found, columns=list(SUMMARY))
 
 

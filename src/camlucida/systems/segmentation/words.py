@@ -8,8 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from camlucida.cohort.segmentation import ALL_LABELS
 from camlucida.metrics.statistics import MIN_POSITIVES
-from camlucida.systems.segmentation.statistics import BEYOND
+from camlucida.systems.segmentation.statistics import BEYOND, SUMMARY, named
 
 Row = Mapping[str, Any]
 
@@ -18,6 +19,7 @@ BEHIND = (
     "used for it"
 )
 OWN = "the region is the model's own prediction, where its score is read: some heat inside is bound to be there"
+PIXEL = "the score is read at this pixel: some heat is bound to be there"
 """Of every layer, where the region is not the true one."""
 
 
@@ -46,7 +48,7 @@ def percent(value: float | None) -> str:
 
 def facts(row: Row) -> list[tuple[str, str]]:
     """(name, value) of one map, for its sheet."""
-    p = "" if _missing(row["probability"]) else f", probability {number(row['probability'])}"
+    p = "" if _missing(row["probability"]) else f", mean probability {number(row['probability'])}"
     shown = [
         ("score: mean logit", f"{number(row['score'])}{p}"),
         ("map: mean, std, max", f"{number(row['mean'])}, {number(row['std'])}, {number(row['max'])} {row['unit']}"),
@@ -85,30 +87,31 @@ def warnings(row: Row) -> list[str]:
     """Lines below a sheet."""
     found = [BEHIND.format(layers=row["layer"])] if row["circular"] == "yes" else []
     if row["circular"] == "partly":
-        found.append(OWN)
+        found.append(_own(row["target"]))
     return [f"Circular: {line}." for line in found]
 
 
 def map_lines(summary: pd.DataFrame) -> list[tuple[str, ...]]:
     """The average ratios as a table, a line a layer, method and target."""
-    lines = []
-    for keys, part in summary.groupby(["layer", "method", "target"], sort=False):
+    lines, several = [], summary["label"].nunique() > 1
+    for (layer, method, label, target), part in summary.groupby(list(SUMMARY[:4]), sort=False):
         means: dict[str, Row] = {row["metric"]: dict(row) for _, row in part.iterrows()}
         true = means.get("truth_ratio", {"estimate": None, "chance": None})
         cells = [number(row[key]) for row in (means["ratio"], true) for key in ("estimate", "chance")]
-        lines.append((*map(str, keys), *cells, str(means["ratio"]["images"])))
+        lines.append((str(layer), str(method), named(label, target, several), *cells, str(means["ratio"]["images"])))
     return lines
 
 
 def map_sentences(summary: pd.DataFrame, rows: pd.DataFrame) -> Iterator[str]:
     """One sentence a layer, method and target, and one on the true region where it is known."""
-    for (layer, method, target), part in summary.groupby(["layer", "method", "target"], sort=False):
+    several = summary["label"].nunique() > 1
+    for (layer, method, label, target), part in summary.groupby(list(SUMMARY[:4]), sort=False):
         means: dict[str, Row] = {row["metric"]: dict(row) for _, row in part.iterrows()}
-        about = f"{layer}, {method}, target {target}"
+        about = f"{layer}, {method}, target {named(label, target, several)}"
         yield f"{about}: {_sentence(means, '', 'the region explained')}."
         if target != "true" and means.get("truth_ratio", {}).get("images"):
             yield f"{about}: {_sentence(means, 'truth_', 'the true region')}."
-        here = rows[(rows["layer"] == layer) & (rows["method"] == method) & (rows["target"] == target)]
+        here = rows[(rows[list(SUMMARY[:4])] == [layer, method, label, target]).all(axis=1)]
         empty = int((here["empty"] != "").sum())
         if empty:
             yield f"{about}: {empty} of {len(here)} maps show no evidence."
@@ -143,7 +146,8 @@ def overlap_sentences(figures: pd.DataFrame) -> Iterator[str]:
     for _, found in figures.iterrows():
         row = dict(found)
         if not _missing(row["estimate"]):
-            about = f"{titles[row['metric']]} ({row['label']}): {_estimate(row)}, {plural(row['n'], 'image')}"
+            counted = f"{row['n']} images × labels" if row["label"] == ALL_LABELS else plural(row["n"], "image")
+            about = f"{titles[row['metric']]} ({row['label']}): {_estimate(row)}, {counted}"
             yield f"{about}; the prediction displaced at random reaches {number(row['chance'])}."
 
 
@@ -151,10 +155,15 @@ def circular_sentences(rows: pd.DataFrame) -> Iterator[str]:
     """What the ratios of this run cannot show."""
     behind = dict.fromkeys(rows["layer"][rows["circular"] == "yes"])
     if behind:
-        yield f"{_capital(BEHIND.format(layers=', '.join(behind)))}."
+        yield f"{capital(BEHIND.format(layers=', '.join(behind)))}."
     if (rows["circular"] == "partly").any():
-        targets = ", ".join(dict.fromkeys(rows["target"][rows["circular"] == "partly"]))
-        yield f"Target {targets}: {OWN}."
+        targets = list(dict.fromkeys(rows["target"][rows["circular"] == "partly"]))
+        for why in dict.fromkeys(map(_own, targets)):
+            yield f"Target {'; '.join(target for target in targets if _own(target) == why)}: {why}."
+
+
+def _own(target: str) -> str:
+    return PIXEL if target.startswith("pixel ") else OWN
 
 
 def _estimate(row: Row) -> str:
@@ -164,7 +173,7 @@ def _estimate(row: Row) -> str:
     return f"{number(row['estimate'])} (95 % interval {number(row['low'])} to {number(row['high'])})"
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
