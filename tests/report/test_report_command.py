@@ -40,6 +40,14 @@ def test_a_report_of_a_run_stands_in_the_run(folder, command):
     assert Run.open(folder).counts["done"] == 5
 
 
+def test_lists_may_have_blanks_and_a_run_after_them(folder, command):
+    code, out, err = command("report", "--sections", "data", "provenance", "--format", "md", "tex", str(folder))
+    assert (code, err) == (0, "")
+    assert out.split() == [str(folder / "report" / name) for name in ("report.md", "report.tex")]
+    text = (folder / "report" / "report.md").read_text("utf-8")
+    assert [line for line in text.splitlines() if line.startswith("## ")] == ["## Data", "## Provenance"]
+
+
 def test_formats_languages_and_a_section(folder, tmp_path, command):
     article = tmp_path / "article.tex"
     article.write_text("\\documentclass{article}\n\\begin{document}\nx\n\\end{document}\n")

@@ -10,6 +10,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from camlucida.errors import CamlucidaError, UsageError
 
@@ -32,6 +33,37 @@ ModelOption = Annotated[str, typer.Option("--model", "-m", help="Model card (TOM
 FactoryOption = Annotated[str | None, typer.Option(help="In place of the card's factory: net.py:build, torchvision:resnet50, …")]
 CheckpointOption = Annotated[str | None, typer.Option(help="In place of the card's checkpoint: .pth, .pt, .safetensors.")]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+
+
+def command_with_lists(*options: str) -> type[TyperCommand]:
+    """Commands of which these repeatable options take words with blanks between them, too: ``--methods gradcam gradcam++``.
+
+    In a command that has arguments, a word that is the path of a file or folder stays one.
+    """
+
+    class ListCommand(TyperCommand):
+        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+            arguments = any(parameter.param_type_name == "argument" for parameter in self.params)
+            return super().parse_args(ctx, _repeated(args, options, arguments))
+
+    return ListCommand
+
+
+def _repeated(words: Sequence[str], options: Sequence[str], arguments: bool) -> list[str]:
+    """Every further word after one of the options gets the option's name before it; ``arguments``: but for paths."""
+    found: list[str] = []
+    option = ""  # the list whose first word has been read
+    for before, word in zip(["", *words], words):
+        if word.startswith("-"):
+            option = ""
+        elif before.replace("_", "-") in options:
+            option = before
+        elif arguments and Path(word).exists():
+            option = ""
+        elif option:
+            found.append(option)
+        found.append(word)
+    return found
 
 
 def load(card: str, factory: str | None, checkpoint: str | None, device: str) -> LoadedModel:

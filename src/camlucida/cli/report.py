@@ -8,16 +8,18 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import SOME_FAILED, app, output_folder, progress_bar
+from camlucida.cli.common import SOME_FAILED, app, command_with_lists, output_folder, progress_bar
 from camlucida.errors import UsageError
 
 
-@app.command("report")
+@app.command("report", cls=command_with_lists("--format", "--sections", "--rule"))
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, reported together.")],
-    formats: Annotated[list[str] | None, typer.Option("--format", help="html, md, tex, pdf. Repeatable. Default: html.")] = None,
+    formats: Annotated[
+        list[str] | None, typer.Option("--format", help="html, md, tex, pdf; several with blanks or commas. Default: html.")
+    ] = None,
     sections: Annotated[
-        list[str] | None, typer.Option(help="Only these, in this order, such as data,results. Repeatable. Default: all.")
+        list[str] | None, typer.Option(help="Only these, in this order, such as data results. Default: all.")
     ] = None,
     rules: Annotated[
         list[str] | None,

@@ -4,47 +4,33 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from typer.core import TyperCommand
 
-from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, output_folder, print_table, progress_bar
+from camlucida.cli.common import (
+    INTERRUPTED,
+    SOME_FAILED,
+    DeviceOption,
+    app,
+    command_with_lists,
+    output_folder,
+    print_table,
+    progress_bar,
+)
 from camlucida.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from camlucida.systems.segmentation import Images
 
 MODES = ("single", "batch")
-LISTS = ("--methods", "--target-layer", "--target")
-
-
-class _ListCommand(TyperCommand):
-    """Takes lists with blanks between their words, as argparse's ``nargs="+"``: ``--methods gradcam gradcam++``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _repeated(args))
-
-
-def _repeated(words: Sequence[str]) -> list[str]:
-    """Every further word after one of :data:`LISTS` gets the option's name before it."""
-    found: list[str] = []
-    option = ""  # the list whose first word has been read
-    for before, word in zip(["", *words], words):
-        if word.startswith("-"):
-            option = ""
-        elif before.replace("_", "-") in LISTS:
-            option = before
-        elif option:
-            found.append(option)
-        found.append(word)
-    return found
 
 
 @app.command(
-    "explain-segmentation", cls=_ListCommand, context_settings={"token_normalize_func": lambda name: name.replace("_", "-")}
+    "explain-segmentation",
+    cls=command_with_lists("--methods", "--target-layer", "--target"),
+    context_settings={"token_normalize_func": lambda name: name.replace("_", "-")},
 )
 def explain_segmentation_command(
     model_path: Annotated[Path, typer.Option(help="Checkpoint (.pth, .pt, .safetensors), or a folder with best_model.pth.")],
