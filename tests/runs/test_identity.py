@@ -69,6 +69,34 @@ def test_the_code_of_the_network_counts(tmp_path):
     assert network_digest(changed_model.module, None) != first
 
 
+@pytest.mark.parametrize(
+    "how", ["import helper", "from helper import pool", "from parts.helper import pool", "from parts import helper"]
+)
+def test_modules_beside_the_factory_that_it_imports_count(tmp_path, how):
+    card = write_model(tmp_path)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "unused.py").write_text("x = 1\n")
+    helpers = [tmp_path / "helper.py", tmp_path / "parts/helper.py"]
+    for helper in helpers:
+        helper.write_text(
+            "from . import deeper\ndef pool(x):\n    return x.mean((2, 3))\n".replace(
+                "from .", "# from ." if helper is helpers[0] else "from ."
+            )
+        )
+    (tmp_path / "parts/deeper.py").write_text("x = 1\n")
+    (tmp_path / "net.py").write_text(f"{how}\n" + (tmp_path / "net.py").read_text())
+    model = load_model(card)
+    first = network_digest(model.module, tmp_path / "net.py")
+    (tmp_path / "unused.py").write_text("x = 2\n")
+    assert network_digest(model.module, tmp_path / "net.py") == first
+    used = helpers["parts" in how]
+    used.write_text(used.read_text().replace("mean", "amax"))
+    second = network_digest(model.module, tmp_path / "net.py")
+    assert second != first
+    (tmp_path / "parts/deeper.py").write_text("x = 2\n")
+    assert (network_digest(model.module, tmp_path / "net.py") != second) == ("parts" in how)
+
+
 @pytest.mark.parametrize("start", ["engine.py", "models/load.py", "models/transform.py", "io/read.py", "runs/answers.py"])
 def test_all_code_that_a_map_goes_through_is_hashed(start):
     root = Path(__file__).parents[2] / "src/camlucida"
