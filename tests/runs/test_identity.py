@@ -69,32 +69,32 @@ def test_the_code_of_the_network_counts(tmp_path):
     assert network_digest(changed_model.module, None) != first
 
 
+HELPER = "from . import deeper\ndef pool(x):\n    return x.mean((2, 3))\n"
+
+
 @pytest.mark.parametrize(
     "how", ["import helper", "from helper import pool", "from parts.helper import pool", "from parts import helper"]
 )
 def test_modules_beside_the_factory_that_it_imports_count(tmp_path, how):
-    card = write_model(tmp_path)
+    card, net = write_model(tmp_path), tmp_path / "net.py"
     (tmp_path / "parts").mkdir()
-    (tmp_path / "unused.py").write_text("x = 1\n")
-    helpers = [tmp_path / "helper.py", tmp_path / "parts/helper.py"]
-    for helper in helpers:
-        helper.write_text(
-            "from . import deeper\ndef pool(x):\n    return x.mean((2, 3))\n".replace(
-                "from .", "# from ." if helper is helpers[0] else "from ."
-            )
-        )
-    (tmp_path / "parts/deeper.py").write_text("x = 1\n")
-    (tmp_path / "net.py").write_text(f"{how}\n" + (tmp_path / "net.py").read_text())
-    model = load_model(card)
-    first = network_digest(model.module, tmp_path / "net.py")
-    (tmp_path / "unused.py").write_text("x = 2\n")
-    assert network_digest(model.module, tmp_path / "net.py") == first
-    used = helpers["parts" in how]
-    used.write_text(used.read_text().replace("mean", "amax"))
-    second = network_digest(model.module, tmp_path / "net.py")
+    (tmp_path / "parts/helper.py").write_text(HELPER)
+    (tmp_path / "helper.py").write_text(HELPER.partition("\n")[2])
+    deeper, unused = tmp_path / "parts/deeper.py", tmp_path / "unused.py"
+    deeper.write_text("x = 1\n")
+    used = tmp_path / ("parts/helper.py" if "parts" in how else "helper.py")
+    net.write_text(f"{how}\n{net.read_text()}")
+    module = load_model(card).module
+
+    def after(file, text):
+        file.write_text(text)
+        return network_digest(module, net)
+
+    first = after(unused, "x = 1\n")
+    assert after(unused, "x = 2\n") == first
+    second = after(used, used.read_text().replace("mean", "amax"))
     assert second != first
-    (tmp_path / "parts/deeper.py").write_text("x = 2\n")
-    assert (network_digest(model.module, tmp_path / "net.py") != second) == ("parts" in how)
+    assert (after(deeper, "x = 2\n") != second) == ("parts" in how)
 
 
 @pytest.mark.parametrize("start", ["engine.py", "models/load.py", "models/transform.py", "io/read.py", "runs/answers.py"])
