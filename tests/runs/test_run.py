@@ -123,6 +123,20 @@ def test_an_image_on_which_the_process_dies_is_found_and_given_up(cohort, tmp_pa
     assert execute(cohort, out, resume=True).counts == {"done": 5, "failed": 1, "pending": 0}
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_an_interrupt_or_a_full_disk_is_not_held_against_an_image(cohort, tmp_path, monkeypatch, error):
+    def stopped(self, members):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "process", stopped)
+        for _ in range(2 * DEATHS + 1):
+            with pytest.raises((KeyboardInterrupt, CamlucidaError)):
+                execute(cohort, tmp_path / "run", resume=True)
+    assert {entry.attempts for entry in Run.open(tmp_path / "run").entries} == {0}
+    assert execute(cohort, tmp_path / "run", resume=True).counts["done"] == 5
+
+
 def test_nothing_is_computed_twice(cohort, tmp_path, monkeypatch):
     out = tmp_path / "run"
     execute(cohort, out)

@@ -191,6 +191,12 @@ class Ledger:
             sql = "UPDATE items SET alone = CASE WHEN ? THEN alone + 1 ELSE 0 END WHERE image = ? AND model = ?"
             self._db.execute(sql, (begun, *key))
 
+    def spare(self, keys: Iterable[Key]) -> None:
+        """Work on them ended without being done, but not by a death of the process: it does not count."""
+        with self.transaction():
+            sql = "UPDATE items SET attempts = max(attempts - 1, 0), alone = 0 WHERE image = ? AND model = ?"
+            self._db.executemany(sql, keys)
+
     def settle(self, part: int | None, settled: Iterable[Settled], provenance: Mapping[str, str]) -> None:
         """Items have ended; their rows are in ``part``, whose files are durable by now."""
         with self.transaction():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,7 +17,7 @@ from camlucida.models import LoadedModel
 from camlucida.runs.compute import Found, Worker, item_identity
 from camlucida.runs.folder import FORMAT, Folder, one_writer
 from camlucida.runs.identity import canonical, changed, file_sha256, recipe
-from camlucida.runs.ledger import Entry, Ledger, Settled, State
+from camlucida.runs.ledger import Entry, Key, Ledger, Settled, State
 from camlucida.runs.parts import write_durable_json, write_durable_table, write_part
 from camlucida.runs.plan import Loader, Plan, plan_models
 from camlucida.runs.tables import cohort_rows, cohort_schema
@@ -90,7 +90,8 @@ def execute(
         for plan in plans:
             worker = Worker(_unchanged(loader(plan.entry), plan), plan.name, plan.made_by)
             for part in _pending(ledger, plan):
-                _compute(folder, ledger, worker, part, size)
+                with _sparing(ledger, [entry.key for _, entry in part]):
+                    _compute(folder, ledger, worker, part, size)
                 progress(len(part))
         tidy(folder, ledger)
         entries = [entry for entry in ledger.entries() if entry.position is not None]
@@ -110,6 +111,17 @@ def _written(folder: Folder) -> Iterator[None]:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         fix = "mend that, then go on with --resume: what was done is kept"
         raise CamlucidaError(f"the run {folder.root} cannot be written: {reason}", fix) from error
+
+
+@contextmanager
+def _sparing(ledger: Ledger, keys: Sequence[Key]) -> Iterator[None]:
+    """An interrupt or a full disk is no death of the process: it is not held against the images."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError, sqlite3.Error):
+        with suppress(sqlite3.Error):
+            ledger.spare(keys)
+        raise
 
 
 def _unchanged(model: LoadedModel, plan: Plan) -> LoadedModel:
