@@ -47,6 +47,9 @@ def films(tmp_path):
         ('images = "f"\nmodel = "m"\nsplit = "test"', "split asked for, but no table"),
         ('images = "f"\nmodel = "m"\n[columns]\nid = "a"', "columns.id asked for, but no table"),
         ("images = f", "not valid TOML"),
+        ('images = "f"\nmodel = "m"\n[explain]\ntarget = true', "explain.target = True"),
+        ('images = "f"\nmodel = "m"\ncolumns = "id"', r"columns = 'id': should be a section: \[columns\]"),
+        ('images = "f"\n[models]\ncard = "m"', r"models = .*\[\[models\]\]"),
     ],
 )
 def test_bad_toml_is_one_line(tmp_path, text, said):
@@ -191,3 +194,12 @@ def test_every_key_is_documented():
     for part in (CohortConfig, Columns, ModelEntry, Explain):
         for name in part.model_fields:
             assert f"`{name}`" in text, name
+
+
+def test_files_of_another_machine_are_one_line_not_one_each(films):
+    rows = [f"/mnt/other/f{i}.png,p{i}" for i in range(4)]
+    (films / "t.csv").write_text("\n".join(["path,patient", *rows, ""]))
+    with pytest.raises(UsageError, match=r"none of the 4 files in column 'path' .* such as /mnt/other/f0.png .*images = "):
+        members(films, 'table = "t.csv"\nmodel = "m"\n')
+    found = members(films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n')
+    assert [member.item.patient for member in found.members] == ["p0", "p1", "p2", "p3"]

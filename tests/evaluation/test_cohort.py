@@ -48,6 +48,19 @@ def test_ids_take_as_many_folders_as_they_need():
     assert ids == ["p1/s1/view", "s2/view", "p2/s1/view", "p3/view", "other"]
 
 
+@pytest.mark.parametrize("folder", ["/mnt/data/nih/", r"D:\data\nih" + "\\"])
+def test_paths_of_another_machine_count_from_their_common_folder_on(table, folder):
+    sign = folder[-1]
+    paths = [Path("mine/p1/a.png"), Path("mine/p2/a.png"), Path("mine/p2/b.png")]
+    rows = [f"{folder}p{p}{sign}{name}.png,{p}{name}" for p, name in ((1, "a"), (2, "a"), (2, "b"))]
+    cohort = read_cohort(paths, table=table("path,patient", *rows))
+    assert [item.patient for item in cohort.items] == ["1a", "2a", "2b"]
+    where = folder.replace("\\", "/").rstrip("/")
+    assert any(f"names files of another place: what follows {where} counts" in note for note in cohort.notes)
+    with pytest.raises(UsageError, match="no row of"):
+        read_cohort([Path("mine/p3/c.png")], table=table("path,patient", *rows))
+
+
 def test_a_file_given_twice_counts_once():
     assert len(read_cohort([Path("a.png"), Path("a.png").absolute(), Path("./a.png")]).items) == 1
 

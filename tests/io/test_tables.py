@@ -66,6 +66,18 @@ def test_xlsx_keeps_numbers_and_drops_blank_rows_and_columns(tmp_path):
     assert np.isnan(frame["age"].iloc[1])
 
 
+def test_xlsx_cells_merged_over_rows_stand_in_each(tmp_path):
+    book = Workbook()
+    sheet = book.active
+    for row in (["patient", "image", "sex"], ["p1", "a", "f"], [None, "b", None], [None, "c", "m"], ["p2", "d", "m"]):
+        sheet.append(row)
+    sheet.merge_cells("A2:A4")
+    book.save(tmp_path / "a.xlsx")
+    frame = read_table(tmp_path / "a.xlsx")
+    assert list(frame["patient"]) == ["p1", "p1", "p1", "p2"]
+    assert list(frame["sex"]) == ["f", "", "m", "m"]  # blank, not merged
+
+
 def test_xlsx_cells_of_mixed_kinds_become_text(tmp_path):
     frame = read_table(workbook(tmp_path / "a.xlsx", [["id", 2024], ["a", 1], [7, "x"]]))
     assert frame.to_dict("list") == {"id": ["a", "7"], "2024": ["1", "x"]}

@@ -60,13 +60,41 @@ def test_name_and_description_of_a_card_do_not_count(tmp_path):
 def test_the_code_of_the_network_counts(tmp_path):
     card = write_model(tmp_path)
     model = load_model(card)
-    first = network_digest(model.module, [])
-    assert first != network_digest(torch.nn.ReLU(), [])  # torch's own code goes by its version
+    first = network_digest(model.module, None)
+    assert first != network_digest(torch.nn.ReLU(), None)  # torch's own code goes by its version
     net = tmp_path / "net.py"
     net.write_text(net.read_text().replace("mean((2, 3))", "amax((2, 3))"))
     changed_model = load_model(card)
     assert changed_model.sha256 == model.sha256
-    assert network_digest(changed_model.module, []) != first
+    assert network_digest(changed_model.module, None) != first
+
+
+HELPER = "from . import deeper\ndef pool(x):\n    return x.mean((2, 3))\n"
+
+
+@pytest.mark.parametrize(
+    "how", ["import helper", "from helper import pool", "from parts.helper import pool", "from parts import helper"]
+)
+def test_modules_beside_the_factory_that_it_imports_count(tmp_path, how):
+    card, net = write_model(tmp_path), tmp_path / "net.py"
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts/helper.py").write_text(HELPER)
+    (tmp_path / "helper.py").write_text(HELPER.partition("\n")[2])
+    deeper, unused = tmp_path / "parts/deeper.py", tmp_path / "unused.py"
+    deeper.write_text("x = 1\n")
+    used = tmp_path / ("parts/helper.py" if "parts" in how else "helper.py")
+    net.write_text(f"{how}\n{net.read_text()}")
+    module = load_model(card).module
+
+    def after(file, text):
+        file.write_text(text)
+        return network_digest(module, net)
+
+    first = after(unused, "x = 1\n")
+    assert after(unused, "x = 2\n") == first
+    second = after(used, used.read_text().replace("mean", "amax"))
+    assert second != first
+    assert (after(deeper, "x = 2\n") != second) == ("parts" in how)
 
 
 @pytest.mark.parametrize("start", ["engine.py", "models/load.py", "models/transform.py", "io/read.py", "runs/answers.py"])

@@ -98,6 +98,30 @@ def test_unreferenced_files_go_and_lost_parts_are_computed_again(folder, ledger)
     assert names == ["maps/part-00001.safetensors", "meta/part-00001.parquet", "predictions/part-00001.parquet"]
 
 
+@pytest.mark.parametrize("kind", ["maps", "meta", "predictions"])
+@pytest.mark.parametrize("left", [0, 50])
+def test_a_part_that_was_cut_short_is_computed_again(folder, ledger, kind, left):
+    some_part(folder, 1, "a")
+    ledger.begin(KEYS[:1])
+    ledger.settle(1, [Settled(KEYS[0], "done", "id", 0, note="a map is missing")], {})
+    assert recover(folder, ledger) == []
+    path = folder.part(part_name(1))[kind]
+    path.write_bytes(path.read_bytes()[:left])
+    assert recover(folder, ledger) == ["1 part missing or damaged, their items are computed again: part-00001"]
+    entry = ledger.entries()[0]
+    assert (entry.state, entry.attempts, entry.part, entry.note) == ("pending", 0, None, "")
+    assert not list(folder.root.glob("*/*"))
+
+
+def test_files_of_others_stay(folder, ledger):
+    others = [folder.root / name for name in ("maps/atlas.png", "predictions/mine.csv", "meta/part-1.parquet", "maps/more/x")]
+    for path in others:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("mine")
+    recover(folder, ledger)
+    assert all(path.is_file() for path in others)
+
+
 def test_an_unfinished_file_is_never_seen_under_its_name(folder, monkeypatch):
     def full(handle):
         raise OSError(28, "No space left on device")
@@ -128,6 +152,9 @@ def test_a_damaged_or_later_ledger_is_one_line(folder):
     for opening in (Ledger.read, Ledger.write):
         with pytest.raises(UsageError, match="cannot be read as a ledger"):
             opening(folder.ledger)
+    folder.ledger.write_bytes(b"")
+    with pytest.raises(UsageError, match=r"empty ledger .*--resume"):
+        Ledger.read(folder.ledger)
     folder.ledger.unlink()
     with sqlite3.connect(folder.ledger) as db:
         db.execute("PRAGMA user_version = 99")

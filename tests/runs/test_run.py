@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 import camlucida
-from camlucida.errors import LayerError, UsageError
+from camlucida.errors import CamlucidaError, LayerError, ModelError, UsageError
 from camlucida.models import load_model
 from camlucida.runs import Run, execute, find_runs
 from camlucida.runs import run as runs
@@ -121,6 +121,20 @@ def test_an_image_on_which_the_process_dies_is_found_and_given_up(cohort, tmp_pa
     monkeypatch.setattr(Worker, "process", process)
     write_image(cohort.parent / "films/4.png", 44)
     assert execute(cohort, out, resume=True).counts == {"done": 5, "failed": 1, "pending": 0}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
+def test_an_interrupt_or_a_full_disk_is_not_held_against_an_image(cohort, tmp_path, monkeypatch, error):
+    def stopped(self, members):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Worker, "process", stopped)
+        for _ in range(2 * DEATHS + 1):
+            with pytest.raises((KeyboardInterrupt, CamlucidaError)):
+                execute(cohort, tmp_path / "run", resume=True)
+    assert {entry.attempts for entry in Run.open(tmp_path / "run").entries} == {0}
+    assert execute(cohort, tmp_path / "run", resume=True).counts["done"] == 5
 
 
 def test_nothing_is_computed_twice(cohort, tmp_path, monkeypatch):
@@ -337,6 +351,74 @@ def test_a_run_in_the_way_or_in_use_is_refused(cohort, tmp_path):
     folder = Run.open(tmp_path / "run").folder
     with one_writer(folder), pytest.raises(UsageError, match="another process"):
         execute(cohort, tmp_path / "run", resume=True)
+    assert content(tmp_path / "run") == before
+
+
+@pytest.mark.parametrize("name", ["run.json", "cohort.parquet"])
+def test_files_of_others_are_not_written_over(cohort, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("mine")
+    with pytest.raises(UsageError, match=rf"out holds {name}, but no run .*another --out"):
+        execute(cohort, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), sqlite3.OperationalError("database or disk is full")])
+def test_a_full_disk_is_one_line_and_the_run_goes_on_later(cohort, tmp_path, monkeypatch, error):
+    def full(*_):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "write_part", full)
+        with pytest.raises(CamlucidaError, match=r"cannot be written: .*(space left|disk is full) .*--resume"):
+            execute(cohort, tmp_path / "run")
+    assert execute(cohort, tmp_path / "run", resume=True).counts["done"] == 5
+
+
+def test_weights_that_change_while_the_run_goes_on_stop_it(tmp_path, monkeypatch):
+    """Of two models the first is loaded again when it is its turn; then its weights are others than those planned."""
+    cohort = write_cohort(tmp_path / "cohort", broken=None)
+    cohort.write_text('images = "films"\n[[models]]\ncard = "card.toml"\nseed = 1\n[[models]]\ncard = "card.toml"\nseed = 2\n')
+    begin = Worker.process
+
+    def overwriting(self, members):
+        change_weights(cohort.parent)
+        monkeypatch.setattr(Worker, "process", begin)
+        return begin(self, members)
+
+    monkeypatch.setattr(Worker, "process", overwriting)
+    with pytest.raises(ModelError, match=r"card_seed2: its weights changed while .*--resume"):
+        execute(cohort, tmp_path / "run")
+    outcome = execute(cohort, tmp_path / "run", resume=True)
+    assert outcome.counts["done"] == 12
+    assert any("card_seed1: 6 items computed again; changed: weights" in note for note in outcome.notes)
+
+
+def test_a_damaged_run_is_one_line_and_hides_no_other(cohort, tmp_path, capsys):
+    for name in ("good", "bad"):
+        execute(cohort, tmp_path / f"all/{name}")
+    (tmp_path / "all/bad/run.json").write_text('{"format": 1,')
+    assert command("runs", tmp_path / "all") == 1
+    said = capsys.readouterr()
+    assert said.out.count("\n") == 2
+    assert "all/good" in said.out
+    assert said.err.count("\n") == 1
+    assert "bad/run.json cannot be read" in said.err
+    (tmp_path / "none").mkdir()
+    assert command("runs", tmp_path / "none") == 0
+    assert "no run in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["maps", "meta", "predictions"])
+def test_damaged_parts_are_one_line_and_mended_by_resume(cohort, tmp_path, kind):
+    execute(cohort, tmp_path / "run")
+    before = content(tmp_path / "run")
+    path = next((tmp_path / "run" / kind).iterdir())
+    path.write_bytes(path.read_bytes()[:60])
+    run = Run.open(tmp_path / "run")
+    with pytest.raises(UsageError, match=r"cannot be read: .*--resume"):
+        run.raw([*range(len(run.explanations()))])
+    assert any("damaged" in note for note in execute(cohort, tmp_path / "run", resume=True).notes)
     assert content(tmp_path / "run") == before
 
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, output_folder, print_table, progress_bar
+from camlucida.errors import CamlucidaError
 
 
 @app.command("run")
@@ -53,10 +54,24 @@ def runs_command(
     """List runs: how many items are done, failed and pending, of which models."""
     from camlucida.runs import Run, find_runs
 
-    found = [Run.open(place) for place in find_runs(folder)]
-    names = [", ".join(model["name"] for model in run.about["models"]) for run in found]
-    rows = [(str(run.folder.root), run.about["name"], *map(str, run.counts.values()), name) for run, name in zip(found, names)]
-    print_table(("run", "cohort", "done", "failed", "pending", "models"), rows)
+    rows: list[tuple[str, ...]] = []
+    damaged: list[CamlucidaError] = []
+    for place in find_runs(folder):
+        try:
+            run = Run.open(place)
+        except CamlucidaError as error:
+            damaged.append(error)
+            continue
+        names = ", ".join(model["name"] for model in run.about["models"])
+        rows.append((str(place), run.about["name"], *map(str, run.counts.values()), names))
+    if rows or damaged:
+        print_table(("run", "cohort", "done", "failed", "pending", "models"), rows)
+    else:
+        print(f"no run in {folder}", file=sys.stderr)
+    for line in damaged:
+        print(f"error: {line}", file=sys.stderr)
+    if damaged:
+        raise typer.Exit(SOME_FAILED)
 
 
 @app.command("show")

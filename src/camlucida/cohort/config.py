@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictInt, ValidationError, model_validator
 
 from camlucida.errors import UsageError, did_you_mean
 from camlucida.files import reading
@@ -55,7 +55,7 @@ class ModelEntry(_Part):
 class Explain(_Part):
     """``[explain]``: as the options of ``camlucida explain``."""
 
-    target: Annotated[tuple[str | int, ...], BeforeValidator(_listed), Field(min_length=1)] | None = None
+    target: Annotated[tuple[str | StrictInt, ...], BeforeValidator(_listed), Field(min_length=1)] | None = None
     method: Words = ("gradcam",)
     layer: Words | None = None
 
@@ -153,6 +153,7 @@ _KEYS: dict[str, type[_Part]] = {"": CohortConfig, "columns": Columns, "models":
 def _one_line(error: ValidationError, content: Mapping[str, Any], where: str) -> UsageError:
     """The first complaint of each key: what, where, how to mend."""
     found: dict[str, str] = {}
+    lists = {"model_type": "should be a section: [{}]", "tuple_type": "should be a list, or of sections [[{}]]"}
     fixes: list[str] = []
     for detail in error.errors():
         key, seen = _located(detail["loc"], content)
@@ -166,6 +167,7 @@ def _one_line(error: ValidationError, content: Mapping[str, Any], where: str) ->
             found[key] = f"{key} is missing"
         else:
             said = detail["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
+            said = lists.get(detail["type"], said).format(key)
             found[key] = f"{key} = {seen!r}: {said}" if key else said
     return UsageError(f"{where}: {'; '.join(found.values())}", "; ".join(fixes))
 

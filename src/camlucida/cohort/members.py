@@ -150,6 +150,9 @@ def _paths(file: CohortFile, frame: pd.DataFrame, table: Path | None) -> tuple[l
             continue
         places = [file.place(cell), table.parent / cell]
         paths.append(next((place for place in places if place.is_file()), places[0]))
+    if paths and not any(path.exists() for path in paths):
+        what = f"none of the {count(paths, 'file')} in column {column!r} of {table} is here, such as {paths[0]}"
+        raise UsageError(f"{file.path.name}: {what}", 'write images = "FOLDER": where they lie now')
     return paths, column, blank
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,6 +78,7 @@ def read_cohort(
 
     A row belongs to the image whose stem, file name or trailing path (``valid/patient1/study1/frontal.jpg``) it names, or
     whose last three path parts joined by underscores, as CheXlocalize does; suffixes do not matter. The longest name decides.
+    Where no row does, and all name absolute paths, of another machine, only what follows their common folder counts.
     Labels stand in one column a label, named as the model names it, with 1/true, 0/false, and blank or −1 for unknown, which
     counts as not positive; or in one column of names joined by ``|``, ``;`` or ``,``. Names are compared without case, spaces
     and underscores.
@@ -84,9 +87,10 @@ def read_cohort(
 
     - Left out, with a line in ``problems``: an image without a row; rows that disagree on an image; a row that fits several
       images; two files that differ in nothing but their suffix.
-    - A note: rows without an image; rows that say the same of one image (taken once); no patient column, or blank cells in it
-      (own patients); a patient in several splits; images without a split (left out where one is asked for); unknown labels
-      (not positive); labels of the table that the model does not have; labels of the model without a column or a positive image.
+    - A note: paths of another machine; rows without an image; rows that say the same of one image (taken once); no patient
+      column, or blank cells in it (own patients); a patient in several splits; images without a split (left out where one is
+      asked for); unknown labels (not positive); labels of the table that the model does not have; labels of the model without a
+      column or a positive image.
     - ``split`` asked for: a patient who is also in another split, by any row of the table, is left out, with a note.
 
     Args:
@@ -159,12 +163,13 @@ _Facts = tuple[str, str, tuple[str, ...] | None]  # patient, split, positives; "
 
 @dataclass(frozen=True)
 class _Table:
-    """A table, a list entry a row; ``rows``: image file → its rows. ``column`` names the images."""
+    """A table, a list entry a row; ``rows``: image file → its rows. ``column`` names the images, in the folder ``elsewhere``."""
 
     where: Path
     column: str
     names: Sequence[str]
     rows: Mapping[Path, Sequence[int]]
+    elsewhere: str
     patients: Sequence[str]
     splits: Sequence[str]
     patients_known: bool
@@ -173,14 +178,14 @@ class _Table:
     @classmethod
     def read(cls, where: Path, asked: Mapping[str, str | None], labels: Sequence[str], images: Iterable[Path]) -> _Table:
         frame = read_table(where)
-        column, rows = _match(frame, asked["id column"], list(images), where)
+        column, rows, elsewhere = _match(frame, asked["id column"], list(images), where)
         patient = find_column(frame, asked["patient column"], PATIENT_COLUMNS, "patient column", where)
         split = find_column(frame, asked["split column"], SPLIT_COLUMNS, "split column", where)
         if asked["split"] is not None:
             _check_split(asked["split"], texts(frame[split]) if split else [], where)
         patients, splits = (texts(frame[name]) if name else [""] * len(frame) for name in (patient, split))
         said = _labels(frame, asked["label column"], labels, where)
-        return cls(where, column, texts(frame[column]), rows, patients, splits, patient is not None, said)
+        return cls(where, column, texts(frame[column]), rows, elsewhere, patients, splits, patient is not None, said)
 
     @cached_property
     def claims(self) -> Counter[int]:
@@ -217,6 +222,8 @@ class _Table:
         return None
 
     def _notes(self, items: Sequence[Item], split: str | None) -> Iterator[str]:
+        if self.elsewhere:
+            yield f"{self.where} (column {self.column!r}) names files of another place: what follows {self.elsewhere} counts"
         idle = [name for i, name in enumerate(self.names) if i not in self.claims and split in (None, self.splits[i])]
         if idle:
             yield f"{count(idle, 'row')} of {self.where} without an image among those given: {listing(idle)}"
@@ -249,24 +256,46 @@ class _Table:
         return [item for item in chosen if split is None or item.patient not in patients], notes
 
 
-def _match(frame: pd.DataFrame, asked: str | None, images: Sequence[Path], where: Path) -> tuple[str, dict[Path, list[int]]]:
-    """The column that names the images, and the rows of each image."""
+def _match(frame: pd.DataFrame, asked: str | None, images: Sequence[Path], where: Path) -> tuple[str, dict[Path, list[int]], str]:
+    """The column that names the images, the rows of each image, and the folder of another machine that was left off the names."""
     usual = [name for word in ID_COLUMNS if (name := find_column(frame, None, (word,), "id column", where))]
     columns = usual if asked is None else [str(find_column(frame, asked, (), "id column", where))]
     if not columns:
         raise UsageError(f"{where} has no column that usually names images", f"say which: {listing(frame.columns, 12)}")
     keys = {path: image_keys(path.absolute()) for path in images}
-    found: dict[str, dict[Path, list[int]]] = {}
-    for column in columns:
-        index: dict[str, list[int]] = defaultdict(list)
-        for row, name in enumerate(texts(frame[column])):
-            index[bare_name(name)].append(row)
-        found[column] = {path: next((index[key] for key in keys[path] if key in index), []) for path in images}
-    best = max(columns, key=lambda column: sum(map(bool, found[column].values())))
+    named = {column: (texts(frame[column]), "") for column in columns}
+    best, found = _best(named, keys)
+    if images and not any(found[best].values()):
+        named = {column: _relative(names) for column, (names, _) in named.items()}
+        best, found = _best(named, keys)
     if images and not any(found[best].values()):
         what = f"no row of {where} fits any image: its column {best!r} says {listing(texts(frame[best]))}"
         raise UsageError(what, f"the images are {listing(path.name for path in images)}; name the column, or another table")
-    return best, found[best]
+    return best, found[best], named[best][1]
+
+
+_Found = dict[Path, list[int]]
+
+
+def _best(named: Mapping[str, tuple[Sequence[str], str]], keys: Mapping[Path, Sequence[str]]) -> tuple[str, dict[str, _Found]]:
+    """The column that fits most images, and the rows of each image by every column."""
+    found: dict[str, _Found] = {}
+    for column, (names, _) in named.items():
+        index: dict[str, list[int]] = defaultdict(list)
+        for row, name in enumerate(names):
+            index[bare_name(name)].append(row)
+        found[column] = {path: next((index[key] for key in known if key in index), []) for path, known in keys.items()}
+    return max(found, key=lambda column: sum(map(bool, found[column].values()))), found
+
+
+def _relative(names: Sequence[str]) -> tuple[list[str], str]:
+    """Absolute paths from their common folder on, and that folder; names that are no such paths as they are, and ""."""
+    paths = [name.replace("\\", "/") for name in names]
+    places = {posixpath.dirname(path) for path in paths if path}
+    if not places or not (all(place.startswith("/") for place in places) or all(re.match("[A-Za-z]:", p) for p in places)):
+        return list(names), ""
+    common = posixpath.commonpath(places)
+    return [path.removeprefix(common).lstrip("/") for path in paths], common
 
 
 def _check_split(asked: str, splits: Sequence[str], where: Path) -> None:

@@ -32,7 +32,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
     - ``.csv``: separated by comma, semicolon or tab (whichever the first line has most of); ``.tsv``: by tab. UTF-8, with or
       without a byte-order mark. Every column is text, so that 00001 keeps its zeros.
-    - ``.xlsx``: the first sheet, its first row being the names; formulas count with the value they were saved with.
+    - ``.xlsx``: the first sheet, its first row being the names; formulas count with the value they were saved with, and a cell
+      that is merged over several rows in each of them.
     - ``.parquet``; ``.json``: a list of records. Numbers stay numbers here.
 
     Rows without any content are left out. So is a column that has neither a name nor content; one that has content but no name is
@@ -233,14 +234,30 @@ def _read_xlsx(path: Path, data: bytes) -> pd.DataFrame:
 
     with zipfile.ZipFile(BytesIO(data)) as archive:
         inflated = sum(entry.file_size for entry in archive.infolist())
-    if inflated > MAX_BYTES:
-        raise UsageError(f"{path} inflates to {inflated:,} bytes; the limit is {MAX_BYTES:,}", "split the table")
-    book = load_workbook(BytesIO(data), read_only=True, data_only=True)
+        if inflated > MAX_BYTES:
+            raise UsageError(f"{path} inflates to {inflated:,} bytes; the limit is {MAX_BYTES:,}", "split the table")
+        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+        merged = any(b"<mergeCell " in archive.read(name) for name in sheets)
+    book = load_workbook(BytesIO(data), read_only=not merged, data_only=True)  # where read only, it says nothing of merged cells
     sheet = book.worksheets[0]
-    sheet.reset_dimensions()  # some writers understate them, and rows would be missing
-    rows = [list(row) for row in sheet.iter_rows(values_only=True) if any(_text(cell) for cell in row)]
+    if merged:
+        rows = _unmerged(sheet)
+    else:
+        sheet.reset_dimensions()  # some writers understate them, and rows would be missing
+        rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     book.close()
-    return _from_rows([list(row) for row in zip(*zip_longest(*rows))])
+    full = [row for row in rows if any(_text(cell) for cell in row)]
+    return _from_rows([list(row) for row in zip(*zip_longest(*full))])
+
+
+def _unmerged(sheet: Any) -> list[list[Any]]:
+    """The cells of a sheet; what is merged over several rows stands in each of them."""
+    rows = [list(row) for row in sheet.iter_rows(values_only=True)]
+    for area in sheet.merged_cells.ranges:
+        value = rows[area.min_row - 1][area.min_col - 1]
+        for row in range(area.min_row, area.max_row):  # below its first; a title over several columns stays one cell
+            rows[row][area.min_col - 1 : area.max_col] = [value] * (area.max_col - area.min_col + 1)
+    return rows
 
 
 def _read_parquet(path: Path, data: bytes) -> pd.DataFrame:

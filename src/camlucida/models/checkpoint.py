@@ -115,7 +115,7 @@ def _missing(path: Path) -> ModelError:
     if not path.parent.is_dir():
         return ModelError(f"no checkpoint {path}: there is no folder {path.parent}")
     files = sorted(p.name for p in path.parent.iterdir() if p.suffix in _SUFFIXES)
-    return ModelError(f"no checkpoint {path}", did_you_mean(path.name, files))
+    return ModelError(f"no checkpoint {path}", did_you_mean(path.name, files) if files else "there is none in that folder")
 
 
 def _refused(path: Path, error: Exception) -> ModelError:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from camlucida.errors import UsageError
 
@@ -61,11 +64,37 @@ class Folder:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         sync_folder(self.root)
 
+    def check_free(self) -> None:
+        """Raises UsageError where a new run would write over somebody's file."""
+        there = [path.name for path in (self.about, self.cohort) if path.exists()]
+        if there and not self.exists():
+            raise UsageError(f"{self.root} holds {' and '.join(there)}, but no run", "give another --out, or move them away")
+
     def strays(self, known: set[str]) -> list[Path]:
-        """Files of parts that are not ``known``, and unfinished files: what a killed process left behind."""
+        """Files of parts that are not ``known``, and unfinished files: what a killed process left behind. Never another's."""
         found = [path for name in ("maps", "meta", "predictions") for path in sorted((self.root / name).glob("*"))]
-        left = [path for path in found if path.name.startswith(TEMPORARY) or path.stem not in known]
+        left = [path for path in found if path.name.startswith(TEMPORARY) or (_is_part(path) and path.stem not in known)]
         return [*left, *sorted(self.root.glob(f"{TEMPORARY}*"))]
+
+    def read_about(self) -> dict[str, Any]:
+        """The content of ``run.json``.
+
+        Raises:
+            UsageError: damaged, of another program, or of a later format.
+        """
+        try:
+            found = json.loads(self.about.read_text("utf-8"))
+            number = int(found["format"])
+        except (ValueError, LookupError, TypeError) as error:
+            what = f"{self.about} cannot be read as that of a run ({type(error).__name__}: {error})"
+            raise UsageError(what, "take it away, and go on with --resume: it is written again") from error
+        if number > FORMAT:
+            raise UsageError(f"{self.about} is of format {number}, and this version reads {FORMAT}", "update camlucida")
+        return dict(found)
+
+
+def _is_part(path: Path) -> bool:
+    return re.fullmatch(r"part-\d{5,}\.(safetensors|parquet)", path.name) is not None
 
 
 def sync_folder(folder: Path) -> None:
@@ -90,5 +119,7 @@ def one_writer(folder: Folder) -> Iterator[None]:
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
             raise UsageError(f"another process is writing to the run {folder.root}", "wait for it, or end it") from error
         yield

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -32,7 +33,7 @@ class Recipe:
     Attributes:
         weights: SHA-256 of the model's weights.
         card: factory, arguments, task, labels, output and preprocessing, as canonical JSON.
-        network: hash of the code of the model's modules and of its factory's file.
+        network: hash of the code of the model's modules, of its factory's file and of what these import beside it.
         targets: words, in order; None for the task's default.
         methods, layers: names, in order.
         code: hash of this package's computing code (:func:`code_digest`).
@@ -56,7 +57,7 @@ def recipe(
     card = model.card.model_dump(mode="json", exclude={"name", "description", "checkpoint", "layer"})
     own = factory_file(model.card.factory)
     base = model.card_path.parent if model.card_path is not None else Path.cwd()
-    network = network_digest(model.module, [base / own[0]] if own else [])
+    network = network_digest(model.module, base / own[0] if own else None)
     versions = (__version__, torch.__version__)
     return Recipe(model.sha256, canonical(card), network, targets, methods, layers, code_digest(), versions)
 
@@ -98,13 +99,50 @@ def file_sha256(path: Path) -> str | None:
         return None
 
 
-def network_digest(module: nn.Module, more: Iterable[Path]) -> str:
-    """Hash of the source files of every module's ``forward`` (PyTorch's own go by its version), and of ``more``."""
+def network_digest(module: nn.Module, factory: Path | None) -> str:
+    """Hash of the source files of every module's ``forward`` (PyTorch's own go by its version), of its factory's file, and of the
+    files beside that one which they import."""
     codes = [getattr(getattr(type(part), "forward", None), "__code__", None) for part in module.modules()]
-    files = {Path(code.co_filename) for code in codes if code is not None} | {Path(path) for path in more}
-    own = Path(torch.__file__).parent
-    hashes = {file_sha256(path) for path in files if not path.is_relative_to(own)} - {None}
+    files = {Path(code.co_filename) for code in codes if code is not None}
+    if factory is not None:
+        folder = factory.parent.resolve()
+        own = {path.resolve() for path in files if path.resolve().is_relative_to(folder)}
+        files |= _followed({factory.resolve(), *own}, folder)
+    torch_own = Path(torch.__file__).parent
+    hashes = {file_sha256(path) for path in files if not path.is_relative_to(torch_own)} - {None}
     return digest(canonical(sorted(map(str, hashes))))
+
+
+def _followed(files: Iterable[Path], folder: Path) -> set[Path]:
+    """The files, what they import from their folder, what that imports, and so on."""
+    found: set[Path] = set()
+    pending = list(files)
+    while pending:
+        file = pending.pop()
+        if file not in found and file.is_file():
+            found.add(file)
+            pending += _imported(file, folder)
+    return found
+
+
+def _imported(file: Path, folder: Path) -> Iterator[Path]:
+    """Where the modules that a file imports would lie, if they were its own: in ``folder``, or in its package."""
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        names: list[str] = []
+        base = folder
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [f"{node.module or ''}.{alias.name}".lstrip(".") for alias in node.names]
+            base = file.parents[node.level - 1] if 0 < node.level <= len(file.parents) else folder
+        for parts in (name.split(".") for name in names):
+            for end in range(1, len(parts) + 1):
+                place = base.joinpath(*parts[:end])
+                yield from (place.with_name(f"{place.name}.py"), place / "__init__.py")
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Any, Literal
 
 from camlucida.errors import UsageError
 from camlucida.runs.folder import FORMAT
@@ -29,6 +29,8 @@ _SCHEMA = (
     """CREATE TABLE provenance (hash TEXT PRIMARY KEY, text TEXT NOT NULL)""",
     f"""PRAGMA user_version = {FORMAT}""",
 )
+_RESET = """UPDATE items SET state = 'pending', attempts = 0, alone = 0, identity = NULL, part = NULL, row = NULL,
+    error = '', note = ''"""
 _COLUMNS = "image, model, position, state, attempts, alone, ifnull(identity, ''), part, row, error, note"
 
 
@@ -80,8 +82,9 @@ class Settled:
 class Ledger:
     """An open ledger; use it as a context manager. Every method that changes it is one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
+        self._path = path
 
     @classmethod
     def write(cls, path: Path) -> Ledger:
@@ -94,7 +97,7 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             db.close()
             raise _damaged(path, error) from error
-        ledger = cls(db)
+        ledger = cls(db, path)
         if not db.execute("PRAGMA user_version").fetchone()[0]:
             with ledger.transaction():
                 for statement in _SCHEMA:
@@ -106,10 +109,11 @@ class Ledger:
         """Open for reading; another process may write meanwhile."""
         try:
             db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
-            _check_format(db, path)
+            if not _check_format(db, path):
+                raise UsageError(f"{path} is an empty ledger", "go on with the run: camlucida run … --resume")
         except sqlite3.DatabaseError as error:
             raise _damaged(path, error) from error
-        return cls(db)
+        return cls(db, path)
 
     def __enter__(self) -> Ledger:
         return self
@@ -130,7 +134,8 @@ class Ledger:
         try:
             yield
         except BaseException:
-            self._db.execute("ROLLBACK")
+            if self._db.in_transaction:  # a full disk has rolled it back already
+                self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
 
@@ -140,21 +145,25 @@ class Ledger:
         """Items of one model, or all; those of the cohort first and in its order."""
         where, values = ("", ()) if model is None else (" WHERE model = ?", (model,))
         order = " ORDER BY position IS NULL, position, image, model"
-        rows = self._db.execute(f"SELECT {_COLUMNS} FROM items{where}{order}", values)
-        return [Entry(*row) for row in rows]
+        return [Entry(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM items{where}{order}", values)]
 
     def parts(self) -> dict[int, int]:
         """Number → how many items it was written with."""
-        return dict(self._db.execute("SELECT number, items FROM parts ORDER BY number").fetchall())
+        return dict(self._rows("SELECT number, items FROM parts ORDER BY number"))
 
     def next_part(self) -> int:
         """A number that no part ever had."""
-        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'parts'").fetchone()
-        return 1 + (row[0] if row else 0)
+        return 1 + sum(int(number) for (number,) in self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'parts'"))
 
     def provenance(self) -> dict[str, str]:
         """Hash → JSON text."""
-        return dict(self._db.execute("SELECT hash, text FROM provenance").fetchall())
+        return dict(self._rows("SELECT hash, text FROM provenance"))
+
+    def _rows(self, sql: str, values: Sequence[str] = ()) -> list[Any]:
+        try:
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise _damaged(self._path, error) from error
 
     # ---- changes ------------------------------------------------------------------------------------------------------------
 
@@ -169,11 +178,7 @@ class Ledger:
     def reset(self, keys: Iterable[Key]) -> None:
         """Pending again, as if never begun."""
         with self.transaction():
-            sql = (
-                "UPDATE items SET state = 'pending', attempts = 0, alone = 0, identity = NULL, part = NULL, row = NULL, "
-                "error = '', note = '' WHERE image = ? AND model = ?"
-            )
-            self._db.executemany(sql, keys)
+            self._db.executemany(f"{_RESET} WHERE image = ? AND model = ?", keys)
 
     def begin(self, keys: Iterable[Key]) -> None:
         """They are worked on from now; counted before, so that a death of the process is counted too."""
@@ -185,6 +190,12 @@ class Ledger:
         with self.transaction():
             sql = "UPDATE items SET alone = CASE WHEN ? THEN alone + 1 ELSE 0 END WHERE image = ? AND model = ?"
             self._db.execute(sql, (begun, *key))
+
+    def spare(self, keys: Iterable[Key]) -> None:
+        """Work on them ended without being done, but not by a death of the process: it does not count."""
+        with self.transaction():
+            sql = "UPDATE items SET attempts = max(attempts - 1, 0), alone = 0 WHERE image = ? AND model = ?"
+            self._db.executemany(sql, keys)
 
     def settle(self, part: int | None, settled: Iterable[Settled], provenance: Mapping[str, str]) -> None:
         """Items have ended; their rows are in ``part``, whose files are durable by now."""
@@ -204,9 +215,7 @@ class Ledger:
     def forget(self, part: int) -> None:
         """The files of a part are gone: its items are pending again."""
         with self.transaction():
-            self._db.execute(
-                "UPDATE items SET state = 'pending', part = NULL, row = NULL, identity = NULL WHERE part = ?", (part,)
-            )
+            self._db.execute(f"{_RESET} WHERE part = ?", (part,))
             self._db.execute("DELETE FROM parts WHERE number = ?", (part,))
 
     def _add(self, part: int | None, settled: Iterable[Settled]) -> None:
@@ -221,10 +230,11 @@ class Ledger:
             self._db.execute(sql, (*values, *item.key))
 
 
-def _check_format(db: sqlite3.Connection, path: Path) -> None:
-    found = db.execute("PRAGMA user_version").fetchone()[0]
+def _check_format(db: sqlite3.Connection, path: Path) -> int:
+    found = int(db.execute("PRAGMA user_version").fetchone()[0])
     if found > FORMAT:
         raise UsageError(f"{path} is of format {found}, and this version reads {FORMAT}", "update camlucida")
+    return found
 
 
 def _damaged(path: Path, error: sqlite3.Error) -> UsageError:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import safetensors.numpy
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 
 from camlucida.runs.folder import TEMPORARY, Folder, sync_folder
 
@@ -91,6 +92,19 @@ def read_part(folder: Folder, number: int) -> tuple[list[Row], list[Map], list[R
     maps = [stacks[row["tensor"]][row["slot"]] for row in placed]
     rows = [{key: value for key, value in row.items() if key not in ("tensor", "slot")} for row in placed]
     return rows, maps, _rows(paths["predictions"])
+
+
+def is_whole(folder: Folder, number: int) -> bool:
+    """Whether the three files of a part are there and end where they should; their content is not read."""
+    paths = folder.part(part_name(number))
+    try:
+        with safe_open(paths["maps"], "np"):
+            pass
+        pq.read_metadata(paths["meta"])
+        pq.read_metadata(paths["predictions"])
+    except (SafetensorError, OSError, pa.ArrowException):
+        return False
+    return True
 
 
 def write_durable(path: Path, data: bytes) -> None:

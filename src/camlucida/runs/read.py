@@ -11,21 +11,23 @@ from typing import Any, cast
 
 import pandas as pd
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from camlucida.errors import CamlucidaError, UsageError, did_you_mean
 from camlucida.explanation import Explanation
 from camlucida.geometry import Geometry
 from camlucida.io import read_image
+from camlucida.io.tables import count
 from camlucida.models import Card
 from camlucida.models.transform import prepare
-from camlucida.runs.folder import FORMAT, Folder
+from camlucida.runs.folder import Folder
 from camlucida.runs.ledger import Entry, Ledger
 from camlucida.runs.tables import connect
 from camlucida.types import Scan
 
 NO_PICTURE = "the image is no longer there, or has changed: the map is shown without it"
+DAMAGED = "go on with the run, camlucida run … --resume: what is missing or damaged is computed again"
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,12 @@ class Run:
 
     @staticmethod
     def open(path: str | Path) -> Run:
-        """Raises UsageError for a folder that is no run, or of a later format."""
+        """Raises UsageError for a folder that is no run, one that is damaged, or one of a later format."""
         folder = Folder(Path(path))
         if not is_run(folder.root):
             near = [str(place) for place in find_runs(Path(path).parent)] if Path(path).parent.is_dir() else []
             raise UsageError(f"{path} is not the folder of a run", did_you_mean(str(path), near))
-        about = json.loads(folder.about.read_text("utf-8"))
-        if about["format"] > FORMAT:
-            raise UsageError(f"{path} is of format {about['format']}, and this version reads {FORMAT}", "update camlucida")
+        about = folder.read_about()
         with Ledger.read(folder.ledger) as ledger:
             entries = tuple(entry for entry in ledger.entries() if entry.position is not None)
         return Run(folder, about, entries)
@@ -65,7 +65,7 @@ class Run:
     def failures(self) -> list[tuple[str, str]]:
         """(image, line) of items that failed and of images that could not be items."""
         failed = [(entry.image, entry.error) for entry in self.entries if entry.state == "failed"]
-        return [*((image, line) for image, line in self.about["problems"]), *failed]
+        return list(dict.fromkeys([*((image, line) for image, line in self.about["problems"]), *failed]))
 
     def summary(self) -> dict[str, Any]:
         """For people: what it is, how far it is, what went wrong, where its files are."""
@@ -90,7 +90,7 @@ class Run:
             "incomplete": [f"{entry.image}, {entry.model}: {entry.note}" for entry in self.entries if entry.note],
             "notes": list(self.about["notes"]),
             "files": {
-                "maps, meta, predictions": f"{len(parts)} parts each",
+                "maps, meta, predictions": f"{count([*parts], 'part')} each",
                 **{name: str(getattr(self.folder, name)) for name in ("about", "cohort", "ledger")},
             },
         }
@@ -103,7 +103,11 @@ class Run:
         """
         import duckdb
 
-        with connect(self.folder, self.entries) as db:
+        try:
+            db = connect(self.folder, self.entries)
+        except duckdb.Error as error:
+            raise UsageError(f"the tables of {self.folder.root} cannot be read: {error}", DAMAGED) from error
+        with db:
             try:
                 return db.execute(sql).df()
             except duckdb.Error as error:
@@ -152,9 +156,13 @@ class Run:
                 raise UsageError(f"no explanation {index}", f"the run has {len(table)}, counted from 0")
         found: dict[int, Tensor] = {}
         for part, rows in table.iloc[list(indices)].groupby("part", sort=False):
-            with safe_open(self.folder.part(str(part))["maps"], "pt") as file:
-                for index, tensor, slot in zip(rows.index, rows["tensor"], rows["slot"]):
-                    found[int(index)] = file.get_slice(tensor)[int(slot)].clone()
+            path = self.folder.part(str(part))["maps"]
+            try:
+                with safe_open(path, "pt") as file:
+                    for index, tensor, slot in zip(rows.index, rows["tensor"], rows["slot"]):
+                        found[int(index)] = file.get_slice(tensor)[int(slot)].clone()
+            except (SafetensorError, OSError) as error:
+                raise UsageError(f"the maps of {path} cannot be read: {error}", DAMAGED) from error
         return [found[index] for index in indices]
 
     @cached_property

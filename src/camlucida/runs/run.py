@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from camlucida.cohort import CohortFile, Member, read_config
 from camlucida.engine import DEFAULT_BATCH
-from camlucida.errors import UsageError
+from camlucida.errors import CamlucidaError, ModelError, UsageError
+from camlucida.models import LoadedModel
 from camlucida.runs.compute import Found, Worker, item_identity
 from camlucida.runs.folder import FORMAT, Folder, one_writer
-from camlucida.runs.identity import canonical, file_sha256
-from camlucida.runs.ledger import Entry, Ledger, Settled, State
+from camlucida.runs.identity import canonical, changed, file_sha256, recipe
+from camlucida.runs.ledger import Entry, Key, Ledger, Settled, State
 from camlucida.runs.parts import write_durable_json, write_durable_table, write_part
 from camlucida.runs.plan import Loader, Plan, plan_models
 from camlucida.runs.tables import cohort_rows, cohort_schema
@@ -69,13 +72,13 @@ def execute(
     file, folder = read_config(cohort), Folder(out)
     if folder.exists() and not resume:
         raise UsageError(f"{out} holds a run already", "add --resume to go on with it, or give another --out")
-    before = _before(folder)
+    folder.check_free()
+    before = folder.read_about() if folder.about.is_file() else {}
     loader = Loader(device)
     plans = plan_models(file, loader)
-    folder.make()
-    with one_writer(folder), Ledger.write(folder.ledger) as ledger:
-        recover(folder, ledger)
-        notes = [*_once(note for plan in plans for note in plan.members.notes), *sync(ledger, plans, before)]
+    with _written(folder), one_writer(folder), Ledger.write(folder.ledger) as ledger:
+        lost = recover(folder, ledger)
+        notes = [*_once(note for plan in plans for note in plan.members.notes), *lost, *sync(ledger, plans, before)]
         problems = _once(problem for plan in plans for problem in plan.members.problems)
         size = batch_size or before.get("batch_size") or DEFAULT_BATCH.get(loader.device(plans[0].entry), 8)
         record = _record(file, plans, size, problems, notes) | {"device": loader.device(plans[0].entry)} | dict(about or {})
@@ -85,26 +88,51 @@ def execute(
         done = sum(entry.state != "pending" for entry in ledger.entries() if entry.position is not None)
         progress(done, total=sum(len(plan.keys) for plan in plans))
         for plan in plans:
-            worker = Worker(loader(plan.entry), plan.name, plan.made_by)
+            worker = Worker(_unchanged(loader(plan.entry), plan), plan.name, plan.made_by)
             for part in _pending(ledger, plan):
-                _compute(folder, ledger, worker, part, size)
+                with _sparing(ledger, [entry.key for _, entry in part]):
+                    _compute(folder, ledger, worker, part, size)
                 progress(len(part))
         tidy(folder, ledger)
         entries = [entry for entry in ledger.entries() if entry.position is not None]
-    failures = [*problems, *((entry.image, entry.error) for entry in entries if entry.state == "failed")]
+    failures = _once([*problems, *((entry.image, entry.error) for entry in entries if entry.state == "failed")])
     counts = {state: sum(entry.state == state for entry in entries) for state in ("done", "failed", "pending")}
     notes += [f"{entry.image}, {entry.model}: {entry.note}" for entry in entries if entry.note]
     return Outcome(folder.root, counts, failures, notes)
 
 
-def _before(folder: Folder) -> dict[str, Any]:
-    """``run.json`` of the run that is there; empty where there is none."""
-    if not folder.about.is_file():
-        return {}
-    found: dict[str, Any] = json.loads(folder.about.read_text("utf-8"))
-    if found.get("format", 0) > FORMAT:
-        raise UsageError(f"{folder.about} is of format {found['format']}, and this version reads {FORMAT}", "update camlucida")
-    return found
+@contextmanager
+def _written(folder: Folder) -> Iterator[None]:
+    """Make the folder; a full disk, or whatever else the system refuses while the run is written, becomes one line."""
+    try:
+        folder.make()
+        yield
+    except (OSError, sqlite3.OperationalError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or error
+        fix = "mend that, then go on with --resume: what was done is kept"
+        raise CamlucidaError(f"the run {folder.root} cannot be written: {reason}", fix) from error
+
+
+@contextmanager
+def _sparing(ledger: Ledger, keys: Sequence[Key]) -> Iterator[None]:
+    """An interrupt or a full disk is no death of the process: it is not held against the images."""
+    try:
+        yield
+    except (KeyboardInterrupt, OSError, sqlite3.Error):
+        with suppress(sqlite3.Error):
+            ledger.spare(keys)
+        raise
+
+
+def _unchanged(model: LoadedModel, plan: Plan) -> LoadedModel:
+    """The model, if it is still the one that was planned: of several models, each is loaded again when it is its turn."""
+    now, planned = recipe(model, plan.made_by.targets, plan.made_by.methods, plan.made_by.layers), plan.made_by
+    if now != planned:
+        what = ", ".join(changed(json.loads(canonical(asdict(planned))), now))
+        raise ModelError(
+            f"{plan.name}: its {what} changed while the run was going on", "go on with --resume once it stays as it is"
+        )
+    return model
 
 
 def _record(

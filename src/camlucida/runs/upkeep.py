@@ -10,20 +10,26 @@ from camlucida.runs.compute import item_identity
 from camlucida.runs.folder import Folder
 from camlucida.runs.identity import changed, file_sha256
 from camlucida.runs.ledger import Entry, Key, Ledger
-from camlucida.runs.parts import part_name, read_part, write_part
+from camlucida.runs.parts import is_whole, part_name, read_part, write_part
 from camlucida.runs.plan import Plan
 
 DEATHS = 3
 """How often the process may die on a part before its images are tried one by one, and on one of them before it is given up."""
 
 
-def recover(folder: Folder, ledger: Ledger) -> None:
-    """What a killed process left behind goes; a part whose files were taken away is computed again."""
-    for number in ledger.parts():
-        if not all(path.is_file() for path in folder.part(part_name(number)).values()):
-            ledger.forget(number)
+def recover(folder: Folder, ledger: Ledger) -> list[str]:
+    """What a killed process left behind goes; a part whose files were taken away or cut short is computed again.
+
+    Returns:
+        What to tell of it, one line each.
+    """
+    lost = [number for number in ledger.parts() if not is_whole(folder, number)]
+    for number in lost:
+        ledger.forget(number)
     for path in folder.strays({part_name(number) for number in ledger.parts()}):
         path.unlink()
+    names = listing(map(part_name, lost))
+    return [f"{count(lost, 'part')} missing or damaged, their items are computed again: {names}"] if lost else []
 
 
 def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> list[str]:
