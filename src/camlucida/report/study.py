@@ -125,21 +125,45 @@ class Study:
         """The heat's columns alone."""
         return self.measured.drop(columns=list(self.cases.columns))
 
-    @cached_property
+    @property
+    def patients_known(self) -> bool:
+        """Whether every table says whose its images are; else each image counts as a patient."""
+        return all(run.about["patients_known"] for run in self.runs)
+
+    @property
     def judged(self) -> list[Judged]:
         """How good the models are, by task; a task of which no truth is known is not among them."""
-        tasks: dict[str, list[Run]] = {}
-        for run in self.runs:
-            tasks.setdefault(str(run.predictions()["task"].iloc[0]), []).append(run)
-        found = []
-        for task, runs in tasks.items():
+        return self._evaluated[0]
+
+    @property
+    def unjudged(self) -> list[str]:
+        """Why runs could not be evaluated, one line each."""
+        return self._evaluated[1]
+
+    @cached_property
+    def _evaluated(self) -> tuple[list[Judged], list[str]]:
+        found: list[Judged] = []
+        refused: list[str] = []
+        for runs in self._of_one_question():
             try:
                 evaluated = evaluate_runs(runs)
-            except UsageError:
+            except UsageError as error:
+                refused.append(error.what)
                 continue
+            task = str(runs[0].predictions()["task"].iloc[0])
             kind = task if evaluated.predictions is None else evaluated.predictions.task
             found.append(Judged(kind, evaluated.figures, evaluated.predictions, evaluated.notes))
-        return found
+        return found, refused
+
+    def _of_one_question(self) -> list[list[Run]]:
+        """Runs of the same task, and of the same classes where one of them is predicted: what can stand in one table."""
+        groups: dict[tuple[str, ...], list[Run]] = {}
+        for run in self.runs:
+            rows = run.predictions()
+            task = str(rows["task"].iloc[0])
+            classes = sorted(set(rows["label"])) if task == "multiclass" else []
+            groups.setdefault((task, *classes), []).append(run)
+        return list(groups.values())
 
     @cached_property
     def cells(self) -> pd.DataFrame:

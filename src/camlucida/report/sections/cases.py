@@ -15,7 +15,7 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.panels import three_panel
 from camlucida.files import slug
-from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence
+from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence, Value
 from camlucida.report.study import Study
 
 SHOWN = 10
@@ -47,12 +47,13 @@ def rule_name(rule: str) -> Sentence:
 
 
 def _roles(study: Study) -> dict[Any, list[str]]:
-    """Row → the roles for which it was chosen, in the order of the rules."""
+    """Row → the roles for which it was chosen, in the order of the rules; a role that does not name its rule, with it."""
     found: dict[Any, list[str]] = {}
     for chosen in study.selected:
         rule = chosen.rule.partition(":")[0].strip()
         for row, role in zip(chosen.rows, chosen.role):
-            found.setdefault(row, []).append(role if role.startswith(rule) or rule == "outcomes" else f"{rule}: {role}")
+            named = rule == "outcomes" or role.startswith(rule.replace("-", " "))
+            found.setdefault(row, []).append(role if named else f"{rule}: {role}")
     return found
 
 
@@ -135,24 +136,27 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
 
 
 def _best_and_worst(study: Study) -> Picture | None:
-    """The best and the worst case under each other, on one scale."""
-    ends = {chosen.rule: chosen for chosen in study.selected if chosen.rule in ("best", "worst") and chosen.rows}
-    if len(ends) < 2:
+    """The best and the worst case under each other, on one scale if their maps are in one unit."""
+    names = ("best", "worst")
+    ends = {chosen.rule.partition(":")[0].strip(): chosen.rows[0] for chosen in study.selected if chosen.rows}
+    if not set(names) <= set(ends) or ends["best"] == ends["worst"]:
         return None
-    rows = [ends[name].rows[0] for name in ("best", "worst")]
-    if rows[0] == rows[1]:
-        return None
+    maps = {name: _at(study, ends[name]) for name in names}
+    if all(found.is_empty for found in maps.values()):
+        return None  # each has its own figure, which says so
     lines = []
-    for name, row in zip(("best", "worst"), rows):
-        mask = study.mask(row)
+    values: dict[str, Value] = {}
+    for name, found in maps.items():
+        mask = study.mask(ends[name])
         outlines = {"truth": mask} if mask is not None and mask.any() else {}
-        case = study.cases.loc[row]
-        lines.append(GridRow(f"{name}: {case['image']}\nloss {case['loss']:.3g}", [_at(study, row)], outlines))
-    column = str(study.cases.loc[rows[0], "method"])
+        case = study.cases.loc[ends[name]]
+        lines.append(GridRow(f"{name}: {case['target']} in {case['image']}, loss {case['loss']:.3g}", [found], outlines))
+        values |= {name: float(case["loss"]), f"{name}_image": case["image"], f"{name}_target": case["target"]}
+    one_unit = len({(found.provenance.get("unit"), found.signed) for found in maps.values() if not found.is_empty}) == 1
+    method = str(maps["best"].provenance.get("method", maps["best"].method))
     stem = "figures/best_worst"
-    save_figure(comparison_grid(lines, [column], shared="all"), study.folder / stem)
-    losses = {name: float(study.cases.loc[row, "loss"]) for name, row in zip(("best", "worst"), rows)}
-    return Picture(stem, Sentence("cases.best_worst", losses))
+    save_figure(comparison_grid(lines, [method], shared="all" if one_unit else "none"), study.folder / stem)
+    return Picture(stem, Sentence("cases.best_worst" if one_unit else "cases.best_worst_apart", values))
 
 
 def _boxes(study: Study, shown: Sequence[Any]) -> Picture | None:

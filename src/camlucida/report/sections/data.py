@@ -30,7 +30,7 @@ def data(study: Study) -> Section:
 
 def _cohort(study: Study) -> Iterator[Sentence]:
     images = study.images
-    if all(run.about["patients_known"] for run in study.runs):
+    if study.patients_known:
         yield Sentence("data.patients", {"images": len(images), "patients": images["patient"].nunique()})
     else:
         yield Sentence("data.no_patients", {"images": len(images)})
@@ -98,11 +98,10 @@ def _groups(study: Study, column: str) -> Table:
 
 def _failures(name: str, run: Run) -> list[Block]:
     """What a run lost, line by line, and what it noted when it read its table."""
-    lines = [line for _, line in run.failures]
     found: list[Block] = []
-    if lines:
-        found.append(Paragraph((Sentence("data.failed", {"run": name, "count": len(lines)}),)))
-        found.append(_listed(lines))
+    for key, lines in zip(("data.failed", "data.no_map"), losses(run)):
+        if lines:
+            found += [Paragraph((Sentence(key, {"run": name, "count": len(lines)}),)), _listed(lines)]
     if run.counts["pending"]:
         items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
         found.append(Paragraph((Sentence("data.pending", {"run": name, **items}),)))
@@ -110,6 +109,14 @@ def _failures(name: str, run: Run) -> list[Block]:
     if notes:
         found += [Paragraph((Sentence("data.notes", {"run": name}),)), _listed(notes)]
     return found
+
+
+def losses(run: Run) -> tuple[list[str], list[str]]:
+    """Lines of what failed altogether, and of items without a map whose prediction is there and counts."""
+    said = run.predictions()
+    predicted = set(zip(said["image"], said["model"]))
+    mapless = [entry.error for entry in run.entries if entry.state == "failed" and (entry.image, entry.model) in predicted]
+    return [line for _, line in run.failures if line not in mapless], mapless
 
 
 def _listed(lines: list[str]) -> Points:
