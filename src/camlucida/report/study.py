@@ -97,9 +97,18 @@ class Study:
 
     @cached_property
     def images(self) -> pd.DataFrame:
-        """One row an image of the cohorts, computed or not: image, path, patient, split, mask, box, group_*."""
-        tables = [run.query("SELECT * EXCLUDE (model, positives, unknown, value) FROM cohort") for run in self.runs]
+        """One row an image of the cohorts, computed or not: run, image, path, patient, split, mask, box, group_*."""
+        asked = "SELECT * EXCLUDE (model, positives, unknown, value) FROM cohort"
+        tables = [run.query(asked).assign(run=at) for at, run in enumerate(self.runs)]
         return pd.concat(tables, ignore_index=True).drop_duplicates(["image", "path"], ignore_index=True)
+
+    @cached_property
+    def marked(self) -> pd.DataFrame:
+        """Of each of ``images``: ``mask`` and ``box``, whether there is one of any label."""
+        marks = {at: self._marks(at, str(run.about["models"][0]["name"])) for at, run in enumerate(self.runs)}
+        rows = self.images.to_dict("records")
+        found = [(marks[row["run"]].has_mask(row), marks[row["run"]].has_box(row)) for row in rows]
+        return pd.DataFrame(found, columns=["mask", "box"], index=self.images.index)
 
     @cached_property
     def truth(self) -> pd.DataFrame:
@@ -279,7 +288,7 @@ class Study:
         if key not in self._kept_marks:
             resolved = next(m["resolved"] for m in self.runs[at].about["models"] if m["name"] == model)
             labels = [label for label in resolved["labels"] if label]
-            task = str(self.cases[(self.cases["run"] == at) & (self.cases["model"] == model)]["task"].iloc[0])
+            task = str(self.runs[at].predictions()["task"].iloc[0])
             self._kept_marks[key] = Marks(self.runs[at], labels, task, [])
         return self._kept_marks[key]
 

@@ -15,6 +15,7 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.panels import three_panel
 from camlucida.files import slug
+from camlucida.metrics.annotations import Mask
 from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence, Value
 from camlucida.report.study import Study
 
@@ -67,7 +68,7 @@ def _case(study: Study, number: int, row: Any, roles: Sequence[str]) -> Picture:
             axes.contour(mask, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, study.folder / stem)
-    return Picture(stem, Sentence("cases.caption", {"parts": _joined(list(_caption(study, case, roles, mask is not None)))}))
+    return Picture(stem, Sentence("cases.caption", {"parts": _joined(list(_caption(study, case, roles, mask)))}))
 
 
 def _joined(sentences: list[Sentence]) -> Sentence:
@@ -76,13 +77,13 @@ def _joined(sentences: list[Sentence]) -> Sentence:
     return Sentence("cases.two", {"first": first, "then": _joined(rest)}) if rest else first
 
 
-def _caption(study: Study, case: pd.Series, roles: Sequence[str], masked: bool) -> Iterator[Sentence]:
+def _caption(study: Study, case: pd.Series, roles: Sequence[str], mask: Mask | None) -> Iterator[Sentence]:
     """What the figure shows, what was said, what is true, and what was measured of this map."""
     yield Sentence("cases.what", {"target": case["target"], "image": case["image"], "model": case["model"], "roles": list(roles)})
     yield from said(case)
     yield Sentence("cases.panels", {"method": case["method"], "layer": case["layer"]})
-    if masked:
-        yield Sentence("cases.outline")
+    if mask is not None:
+        yield Sentence("cases.outline" if mask.any() else "cases.nothing")
     if case["empty_reason"]:
         yield Sentence("cases.empty", {"reason": case["empty_reason"]})
         return
@@ -128,7 +129,9 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
     if len(best) < 2:
         return None
     explanations = [_at(study, row) for row in best]
-    truths = [None if pd.isna(truth) else bool(truth) for truth in study.cases.loc[best, "truth"]]
+    chosen = study.cases.loc[best]
+    judged = chosen["task"].isin(["multilabel", "binary", "multiclass"]).all()  # others' truth is a number, or a mask
+    truths = [None if pd.isna(truth) else bool(truth) for truth in chosen["truth"]] if judged else None
     stem = "figures/label_comparison"
     save_figure(label_comparison(explanations, truths), study.folder / stem)
     values = {"image": explanations[0].scan.id, "labels": [e.target for e in explanations]}

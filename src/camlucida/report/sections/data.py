@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 
@@ -39,11 +38,10 @@ def _cohort(study: Study) -> Iterator[Sentence]:
         yield Sentence("data.synthetic", {"synthetic": int(synthetic.sum()), "read": len(synthetic)})
     for split, part in images.dropna(subset="split").groupby("split", sort=True):
         yield Sentence("data.split", {"split": str(split), "images": len(part), "patients": part["patient"].nunique()})
-    masks, boxes = images["mask"].dropna(), images["box"].dropna()
-    if len(masks):
-        yield Sentence("data.masks", {"count": sum(Path(place).is_file() for place in masks), "images": len(images)})
-    if len(boxes):
-        yield Sentence("data.boxes", {"count": len(boxes), "images": len(images)})
+    for kind, key in (("mask", "masks"), ("box", "boxes")):
+        asked = images[kind].notna().any() or any(run.about[key] for run in study.runs)
+        if asked:
+            yield Sentence(f"data.{key}", {"count": int(study.marked[kind].sum()), "images": len(images)})
     yield from _values(study.truth[study.truth["task"] == "regression"])
 
 
@@ -65,9 +63,11 @@ def _runs(study: Study) -> Table:
 
 def _labels(study: Study) -> list[Block]:
     """How often each label is positive; a label of which nothing is known stands with a dash."""
+    if not study.truth["truth"].notna().any() and not study.judged:
+        return [Paragraph((Sentence("data.no_truth"),))]
     truth = study.truth[study.truth["task"].isin(["multilabel", "binary", "multiclass", "segmentation"])]
     if not truth["truth"].notna().any():
-        return [Paragraph((Sentence("data.no_truth"),))] if len(truth) else []
+        return []
     rows, never = [], []
     for label, part in truth.groupby("label", sort=False):
         known = part["truth"].astype(float)

@@ -42,7 +42,10 @@ def evaluated(study: Study) -> list[Block]:
     for found in evaluations(study):
         rows = found.tables.tables.rows
         if len(rows):
-            blocks.append(_scores(found.model, summarise(rows)))
+            summary = summarise(rows)
+            blocks.append(_scores(found.model, summary))
+            if any("road" in name for name, _ in headline(summary)):
+                blocks.append(Paragraph((Sentence("quality.road"),)))
         gate = sanity_gate(found.tables)
         if gate is not None:
             blocks.append(Paragraph(tuple(_sanity(found.model, gate))))

@@ -36,11 +36,14 @@ def _size(study: Study) -> Iterator[Sentence]:
         key = "limitations.few_none" if study.patients_known else "limitations.few_unknown"
         yield Sentence(key, {**counts, "needed": MIN_POSITIVES})
     else:
-        widths = [row["high"] - row["low"] for found in study.judged for row in _bounded(found)]
+        bounded = [row["high"] - row["low"] for found in study.judged for row in _bounded(found)]
+        widths = [width for width in bounded if width > 0]
         if widths and study.patients_known:
             yield Sentence("limitations.width", {"patients": patients, "width": median(widths)})
         elif widths:
             yield Sentence("limitations.width_unknown", {"images": len(images), "width": median(widths)})
+        if len(widths) < len(bounded):
+            yield Sentence("limitations.constant", {"count": len(bounded) - len(widths)})
     if study.patients_known and patients < len(images):
         yield Sentence("limitations.several", {**counts, "most": int(images["patient"].value_counts().max())})
     if not study.patients_known:

@@ -48,7 +48,10 @@ def _little(study: Study) -> Iterator[Sentence]:
     if len(positive) and positive.min() < MIN_POSITIVES:
         counts = {"labels": len(positive), "rare": int((positive < MIN_POSITIVES).sum()), "never": int((positive == 0).sum())}
         most: dict[str, Value] = {"most": str(positive.idxmax()), "patients": int(positive.max())}
-        yield Sentence("summary.rare", {**counts, **most, "needed": MIN_POSITIVES})
+        if not counts["never"]:
+            del counts["never"]
+        key = "summary.rare_never" if "never" in counts else "summary.rare"
+        yield Sentence(key, {**counts, **most, "needed": MIN_POSITIVES})
 
 
 def _right(study: Study) -> Iterator[Sentence]:
@@ -64,10 +67,13 @@ def _right(study: Study) -> Iterator[Sentence]:
                     continue
                 values: dict[str, Value] = {"metric": metric_name(metric), "model": str(model), "value": estimates[0]}
                 own = of_model[(of_model["metric"] == metric) & ~of_model["label"].isin(["", MEAN, MEAN_ENOUGH])]
-                if rows["label"].iloc[0] == MEAN and len(own) > 1:
-                    yield Sentence("summary.mean", {**values, "known": int(own["estimate"].notna().sum()), "labels": len(own)})
-                else:
+                known = int(own["estimate"].notna().sum())
+                if rows["label"].iloc[0] != MEAN or len(own) < 2:
                     yield Sentence("summary.right", values)
+                elif known == len(own):
+                    yield Sentence("summary.mean", {**values, "labels": len(own)})
+                else:
+                    yield Sentence("summary.mean_some", {**values, "known": known, "labels": len(own)})
 
 
 def _heat(study: Study) -> Iterator[Sentence]:
