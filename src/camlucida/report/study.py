@@ -106,7 +106,7 @@ class Study:
     def marked(self) -> pd.DataFrame:
         """Of each of ``images``: ``mask`` and ``box``, whether there is one of any label."""
         marks = {at: self._marks(at, str(run.about["models"][0]["name"])) for at, run in enumerate(self.runs)}
-        rows = self.images.to_dict("records")
+        rows = [{str(name): value for name, value in row.items()} for row in self.images.to_dict("records")]
         found = [(marks[row["run"]].has_mask(row), marks[row["run"]].has_box(row)) for row in rows]
         return pd.DataFrame(found, columns=["mask", "box"], index=self.images.index)
 

@@ -71,8 +71,14 @@ def _classes(study: Study) -> Iterator[Sentence]:
     for found in study.judged:
         for model, figures in found.figures[found.figures["group"] == ""].groupby("model", sort=False):
             labels = never_predicted(figures)
-            if labels:
-                yield Sentence("limitations.never", {"model": str(model), "labels": labels, "count": len(labels)})
+            if not labels:
+                continue
+            values: dict[str, Value] = {"model": str(model), "labels": labels}
+            maps = int(((study.cases["model"] == model) & study.cases["label"].isin(labels)).sum())
+            if maps:
+                yield Sentence("limitations.never_maps", {**values, "count": len(labels), "maps": maps})
+            else:
+                yield Sentence("limitations.never", values)
 
 
 def _resolution(study: Study) -> Iterator[Sentence]:

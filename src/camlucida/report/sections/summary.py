@@ -47,11 +47,10 @@ def _little(study: Study) -> Iterator[Sentence]:
     positive = positive_patients(study)
     if len(positive) and positive.min() < MIN_POSITIVES:
         counts = {"labels": len(positive), "rare": int((positive < MIN_POSITIVES).sum()), "never": int((positive == 0).sum())}
-        most: dict[str, Value] = {"most": str(positive.idxmax()), "patients": int(positive.max())}
         if not counts["never"]:
             del counts["never"]
         key = "summary.rare_never" if "never" in counts else "summary.rare"
-        yield Sentence(key, {**counts, **most, "needed": MIN_POSITIVES})
+        yield Sentence(key, {**counts, "most": int(positive.max()), "needed": MIN_POSITIVES})
 
 
 def _right(study: Study) -> Iterator[Sentence]:
