@@ -139,6 +139,12 @@ class Study:
         """Whether every table says whose its images are; else each image counts as a patient."""
         return all(run.about["patients_known"] for run in self.runs)
 
+    @cached_property
+    def unowned(self) -> pd.Series:
+        """Of each of ``images``, whether its table says of no image whose it is."""
+        unknown = [not run.about["patients_known"] for run in self.runs]
+        return self.images["run"].map(dict(enumerate(unknown))).astype(bool)
+
     @property
     def judged(self) -> list[Judged]:
         """How good the models are, by task; a task of which no truth is known is not among them."""
@@ -224,18 +230,37 @@ class Study:
         return tuple(found)
 
     @cached_property
-    def selected(self) -> list[Selected]:
-        """The cases that are shown, rule by rule."""
-        task = str(self.cases["task"].iloc[0]) if len(self.cases) else ""
+    def tasks(self) -> dict[str, pd.DataFrame]:
+        """Task → its rows of ``cases``: cases of several tasks have no loss and no answer in common."""
+        parts = {str(task): rows.copy() for task, rows in self.cases.groupby("task", sort=False)}
+        asked = ["run", "image", "model"]
+        for task, rows in parts.items():
+            predicted = self.predictions[self.predictions["task"] == task][asked].drop_duplicates()
+            rows.attrs = {**self.cases.attrs, "without_map": len(predicted) - len(rows[asked].drop_duplicates())}
+        return parts
+
+    @cached_property
+    def chosen(self) -> dict[str, list[Selected]]:
+        """Task → the cases of it that are shown, rule by rule."""
+        return {task: self._select(task, cases) for task, cases in self.tasks.items()}
+
+    def _select(self, task: str, cases: pd.DataFrame) -> list[Selected]:
         rules = list(self.rules or RULES.get(task, OTHER_RULES))
         if not self.rules:
-            several = self.cases[["run", "model"]].drop_duplicates()
-            rules += ["disagreement"] if len(several) > 1 else []
-        return select(self.cases, rules, self.heat)
+            rules += ["disagreement"] if len(cases[["run", "model"]].drop_duplicates()) > 1 else []
+        return select(cases, rules, self.heat)
+
+    @property
+    def selected(self) -> list[Selected]:
+        """The cases that are shown, rule by rule, task by task."""
+        return [found for of_task in self.chosen.values() for found in of_task]
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """Each thing that varies between the maps, and nothing else with it; "model" only where no other word fits."""
+        """Each thing that varies between the maps of a task, and nothing else with it; "model" only where no other word fits."""
+        return [found for cases in self.tasks.values() for found in self._compared(cases)]
+
+    def _compared(self, cases: pd.DataFrame) -> list[Comparison]:
         found: list[Comparison] = []
         for by in BY:
             if by == "model" and any(c.by in ("seed", "fold") for c in found):
@@ -243,7 +268,7 @@ class Study:
             if by == "architecture" and any(c.by == "model" for c in found):
                 continue
             try:
-                found.append(compare(self.runs, self.cases, self.heat, by))
+                found.append(compare(self.runs, cases, self.heat.loc[cases.index], by))
             except UsageError:
                 continue  # nothing varies in this alone
         return found

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from camlucida.cases.selection import Selected
 from camlucida.explanation import Explanation
 from camlucida.figures.cases import boxes_on_film, label_comparison
 from camlucida.figures.comparison import FINDING_COLOUR
@@ -20,26 +21,36 @@ from camlucida.report.document import Block, Paragraph, Picture, Points, Section
 from camlucida.report.study import Study
 
 SHOWN = 10
-"""Cases that have a figure; the rules go on, and say so, where they chose more."""
+"""Cases of a task that have a figure; the rules go on, and say so, where they chose more."""
 
 
 def cases(study: Study) -> Section | None:
     """The rules, a figure for each case, the labels of one case side by side, and best against worst."""
     if study.cases.empty:
         return None
-    rules = [
-        Sentence("cases.rule", {"rule": chosen.rule, "name": rule_name(chosen.rule), "words": chosen.words})
-        for chosen in study.selected
-    ]
-    blocks: list[Block] = [Paragraph((Sentence("cases.rules"),)), Points(tuple(rules))]
+    blocks: list[Block] = [Paragraph((Sentence("cases.rules"),)), Points(tuple(_rules(study)))]
     roles = _roles(study)
-    shown = list(roles)[:SHOWN]
+    shown = [row for chosen in study.chosen.values() for row in _rows(chosen)[:SHOWN]]
     if len(roles) > len(shown):
         blocks.append(Paragraph((Sentence("cases.more", {"shown": len(shown), "chosen": len(roles)}),)))
     for number, row in enumerate(shown, 1):
         blocks.append(_case(study, number, row, roles[row]))
-    side = [_boxes(study, shown), _labels_of_one(study, shown), _best_and_worst(study)]
+    side = [_boxes(study, shown), _labels_of_one(study, shown), *(_best_and_worst(study, task) for task in study.chosen)]
     return Section("cases", (*blocks, *(block for block in side if block is not None)))
+
+
+def _rules(study: Study) -> Iterator[Sentence]:
+    """Each rule in words, with the task where there are several."""
+    for task, selected in study.chosen.items():
+        of_task: dict[str, Value] = {} if len(study.chosen) == 1 else {"task": Sentence(f"words.{task}")}
+        for chosen in selected:
+            values: dict[str, Value] = {"rule": chosen.rule, "name": rule_name(chosen.rule), "words": chosen.words}
+            yield Sentence("cases.rule_of" if of_task else "cases.rule", {**values, **of_task})
+
+
+def _rows(selected: Sequence[Selected]) -> list[Any]:
+    """What the rules chose, each case once."""
+    return list(dict.fromkeys(row for chosen in selected for row in chosen.rows))
 
 
 def rule_name(rule: str) -> Sentence:
@@ -138,10 +149,10 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
     return Picture(stem, Sentence("cases.labels", values))
 
 
-def _best_and_worst(study: Study) -> Picture | None:
+def _best_and_worst(study: Study, task: str) -> Picture | None:
     """The best and the worst case under each other, on one scale if their maps are in one unit."""
     names = ("best", "worst")
-    ends = {chosen.rule.partition(":")[0].strip(): chosen.rows[0] for chosen in study.selected if chosen.rows}
+    ends = {chosen.rule.partition(":")[0].strip(): chosen.rows[0] for chosen in study.chosen[task] if chosen.rows}
     if not set(names) <= set(ends) or ends["best"] == ends["worst"]:
         return None
     maps = {name: _at(study, ends[name]) for name in names}
@@ -157,7 +168,7 @@ def _best_and_worst(study: Study) -> Picture | None:
         values |= {name: float(case["loss"]), f"{name}_image": case["image"], f"{name}_target": case["target"]}
     one_unit = len({(found.provenance.get("unit"), found.signed) for found in maps.values() if not found.is_empty}) == 1
     method = str(maps["best"].provenance.get("method", maps["best"].method))
-    stem = "figures/best_worst"
+    stem = "figures/best_worst" if len(study.chosen) == 1 else f"figures/best_worst_{task}"
     save_figure(comparison_grid(lines, [method], shared="all" if one_unit else "none"), study.folder / stem)
     return Picture(stem, Sentence("cases.best_worst" if one_unit else "cases.best_worst_apart", values))
 

@@ -11,6 +11,7 @@ from camlucida.comparison import Comparison
 from camlucida.comparison.summary import by_verdict
 from camlucida.figures.consistency import consistency_figure, panel_figure, verdicts_figure
 from camlucida.figures.files import save_figure
+from camlucida.files import unique
 from camlucida.report.document import Block, Estimate, Paragraph, Picture, Points, Section, Sentence, Table, Value
 from camlucida.report.sections.results import metric_name
 from camlucida.report.study import Study
@@ -21,11 +22,12 @@ PANELS = 3
 
 def consistency(study: Study) -> Section | None:
     """One part for each thing that varies; nothing where nothing does."""
-    blocks = [block for comparison in study.comparisons for block in _of(study, comparison)]
+    taken: set[str] = set()
+    blocks = [block for comparison in study.comparisons for block in _of(study, comparison, taken)]
     return Section("consistency", tuple(blocks)) if blocks else None
 
 
-def _of(study: Study, comparison: Comparison) -> Iterator[Block]:
+def _of(study: Study, comparison: Comparison, taken: set[str]) -> Iterator[Block]:
     by = Sentence(f"words.{comparison.by}")
     counts = {"voices": len(comparison.voices), "groups": comparison.voices["group"].nunique()}
     if counts["groups"] > 1:
@@ -44,7 +46,7 @@ def _of(study: Study, comparison: Comparison) -> Iterator[Block]:
     if comparison.notes:
         yield Points(tuple(Sentence("data.line", {"line": note}) for note in comparison.notes))
     for name, figure, caption in _figures(study, comparison, by):
-        stem = f"figures/{comparison.by}_{name}"
+        stem = f"figures/{unique(f'{comparison.by}_{name}', taken)}"
         save_figure(figure, study.folder / stem)
         yield Picture(stem, caption)
 

@@ -29,8 +29,12 @@ def data(study: Study) -> Section:
 
 def _cohort(study: Study) -> Iterator[Sentence]:
     images = study.images
-    if study.patients_known:
+    known = images[~study.unowned]
+    if len(known) == len(images):
         yield Sentence("data.patients", {"images": len(images), "patients": images["patient"].nunique()})
+    elif len(known):
+        counts = {"images": len(images), "unknown": len(images) - len(known), "patients": known["patient"].nunique()}
+        yield Sentence("data.some_patients", counts)
     else:
         yield Sentence("data.no_patients", {"images": len(images)})
     synthetic = study.truth.drop_duplicates(["image", "path"])["synthetic"].astype(bool)

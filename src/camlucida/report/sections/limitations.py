@@ -47,7 +47,7 @@ def _size(study: Study) -> Iterator[Sentence]:
     if study.patients_known and patients < len(images):
         yield Sentence("limitations.several", {**counts, "most": int(images["patient"].value_counts().max())})
     if not study.patients_known:
-        yield Sentence("limitations.unknown_patients")
+        yield Sentence("limitations.unknown_patients", {"images": len(images), "unknown": int(study.unowned.sum())})
     failed = sum(run.counts["failed"] - len(losses(run)[1]) for run in study.runs)
     if failed:
         yield Sentence("limitations.failed", {"failed": failed, "items": sum(sum(run.counts.values()) for run in study.runs)})

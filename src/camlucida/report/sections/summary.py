@@ -35,7 +35,7 @@ def _what(study: Study) -> Iterator[Sentence]:
     if study.patients_known:
         yield Sentence("summary.what", {**values, "patients": study.images["patient"].nunique()})
     else:
-        yield Sentence("summary.what_unknown", values)
+        yield Sentence("summary.what_unknown", {**values, "unknown": int(study.unowned.sum())})
 
 
 def _little(study: Study) -> Iterator[Sentence]:
