@@ -96,7 +96,7 @@ def _labels(found: Judged, model: str, figures: pd.DataFrame) -> Table:
         *map(metric_name, wanted),
     )
     rows: list[tuple[Value, ...]] = []
-    for label, part in figures[figures["label"] != ""].groupby("label", sort=False):
+    for label, part in figures[(figures["label"] != "") & (figures["n"] > 0)].groupby("label", sort=False):
         by_metric = part.set_index("metric")
         known = [name for name in wanted if name in by_metric.index]
         if not known:

@@ -66,13 +66,14 @@ def _right(study: Study) -> Iterator[Sentence]:
                     continue
                 values: dict[str, Value] = {"metric": metric_name(metric), "model": str(model), "value": estimates[0]}
                 own = of_model[(of_model["metric"] == metric) & ~of_model["label"].isin(["", MEAN, MEAN_ENOUGH])]
+                own = own[own["n"] > 0]  # others are labels of another model, or of unknown truth
                 known = int(own["estimate"].notna().sum())
                 if rows["label"].iloc[0] != MEAN or len(own) < 2:
                     yield Sentence("summary.right", values)
                 elif known == len(own):
                     yield Sentence("summary.mean", {**values, "labels": len(own)})
                 else:
-                    yield Sentence("summary.mean_some", {**values, "known": known, "labels": len(own)})
+                    yield Sentence("summary.mean_some", {**values, "known": known, "rest": len(own) - known})
 
 
 def _heat(study: Study) -> Iterator[Sentence]:
