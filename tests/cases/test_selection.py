@@ -49,7 +49,7 @@ def test_best_worst_and_median_by_error():
 def test_random_is_stated_reproducible_and_blind_to_order_and_truth():
     cases = regression({str(i): np.nan for i in range(20)})
     images, _, words = chosen(cases, "random:5:seed=3")
-    assert "5 of 20 cases that were drawn at random with seed 3" in words
+    assert "5 of 20 cases drawn at random with seed 3" in words
     shuffled = cases.sample(frac=1, random_state=1)
     assert chosen(shuffled, "random:seed=3:5")[0] == images
     assert chosen(cases, "random:5")[2].count("seed 0") == 1

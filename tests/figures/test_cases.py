@@ -27,6 +27,10 @@ def test_labels_with_probability_truth_and_scale():
     ):
         assert words in text
     shared = label_comparison(maps[:2], shared=True)
+    assert "truth" not in said(shared)  # nothing was told of it
+    assert "true" not in said(shared)
+    assert len(shared.axes) == 2  # no empty row
+    assert ": 2 targets, " in said(shared)
     assert "strongest 1 of 2 logit" in said(shared)
     assert "All maps share one scale" in said(shared)
     for wrong in ([], [*maps, maps[0]], [maps[0], explanation([[1.0]], image="other")]):

@@ -58,6 +58,17 @@ class Marks:
             return self._tried(partial(read_mask, Path(file), f"mask {file}", size))
         return self._tried(partial(self._masks.mask, image, path, "", size))
 
+    def has_mask(self, case: Mapping[str, Any]) -> bool:
+        """Whether there is a mask of any label in an image, or one that names no label; none is read."""
+        file = case["mask"]
+        own = isinstance(file, str) and Path(file).is_file()
+        return own or bool(self._masks.has(str(case["image"]), str(case["path"])))
+
+    def has_box(self, case: Mapping[str, Any]) -> bool:
+        """Whether there is a box of any label in an image, or one that names no label."""
+        own = isinstance(case["box"], (list, tuple, np.ndarray))
+        return own or bool(self._boxes.has(str(case["image"]), str(case["path"])))
+
     def boxed(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
         """(H, W), filled: :meth:`boxes`."""
         found = self.boxes(case, label, size)

@@ -14,10 +14,11 @@ from camlucida.cohort.result import Row, table
 from camlucida.comparison import cases as per_case
 from camlucida.comparison import pairs as per_pair
 from camlucida.comparison.cases import Heard, judge_cases
-from camlucida.comparison.decisions import Answers, CaseKey, Kind, agreements, dice_row, headline, performance
+from camlucida.comparison.decisions import OTHER_TASK, Answers, CaseKey, Kind, agreements, dice_row, headline, performance
 from camlucida.comparison.pairs import Pair, compare_pair, distinct, nothing_shared
 from camlucida.comparison.verdict import Rule
 from camlucida.comparison.voices import Group, Voice, find_groups, keys, on_shared_images
+from camlucida.errors import UsageError
 from camlucida.io.tables import count
 from camlucida.metrics.statistics import mean_interval
 from camlucida.runs import Run
@@ -109,6 +110,8 @@ def compare(
         start = sum(len(part.cases) for part in found)
         found.append(_compare_group(runs, group, heat, rule, one_model, start, report))
     kind = found[0].kind
+    if any(part.kind != kind for part in found):
+        raise UsageError(*OTHER_TASK)
     rows = pd.concat([voice.rows for group in groups for voice in group.voices])
     return Comparison(
         by=by,
@@ -132,6 +135,8 @@ def _compare_group(
     labels = {label for voice in group.voices for label in voice.rows["label"]}
     answers = {v.name: Answers.of(runs[v.run], v.model, images or keys(runs, v.rows)).only(labels) for v in group.voices}
     kind = answers[group.voices[0].name].kind
+    if any(other.kind != kind for other in answers.values()):
+        raise UsageError(*OTHER_TASK)
     of_model = {voice.answers: performance(answers[voice.name]) for voice in {v.answers: v for v in group.voices}.values()}
     right = {voice.name: [*of_model[voice.answers], *dice_row(voice.rows)] for voice in group.voices}
     gap = _mean([row.estimate for rows in right.values() if (row := headline(rows, kind))]) if kind == "values" else NAN

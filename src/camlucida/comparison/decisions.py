@@ -31,6 +31,9 @@ NAN = float("nan")
 OVERLAP = 0.5
 """Predicted regions of two models agree from this Dice on."""
 
+OTHER_TASK = ("models of different tasks are compared", "give runs of models that answer the same question")
+"""What is wrong, and how it is mended."""
+
 WORDS: dict[Kind, str] = {
     "labels": "same decision",
     "classes": "same class",
@@ -106,7 +109,7 @@ def agreements(first: Answers, second: Answers, gap: float) -> tuple[dict[str, A
         UsageError: they are of different tasks.
     """
     if first.kind != second.kind:
-        raise UsageError("models of different tasks are compared", "give runs of models that answer the same question")
+        raise UsageError(*OTHER_TASK)
     build = {"labels": _of_labels, "classes": _of_classes, "values": _of_values, "regions": _of_regions}[first.kind]
     return build(first, second, gap)
 

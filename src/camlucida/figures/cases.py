@@ -26,11 +26,11 @@ TRUTHS = {True: "true", False: "not true", None: "truth unknown"}
 def label_comparison(
     explanations: Sequence[Explanation], truths: Sequence[bool | None] | None = None, *, shared: bool = False
 ) -> Figure:
-    """One case, 2 × 2: a panel a label, with its probability and truth.
+    """One case, 2 × 2 (two targets: 1 × 2): a panel a target, with its probability and truth.
 
     Args:
-        explanations: of one image, the labels in the order to be shown; up to four.
-        truths: whether each label is true; None where it is not known.
+        explanations: of one image, the targets in the order to be shown; up to four.
+        truths: whether each target is true, None where it is not known; without it nothing is said.
         shared: one scale for all, rather than each its own.
 
     Raises:
@@ -41,14 +41,16 @@ def label_comparison(
         raise UsageError(f"{len(explanations)} maps of {len(images)} images", "give one to four maps of one image")
     limit = shared_limit(explanations) if shared else None
     first = explanations[0]
-    figure, panels = _panels(first, 2, 2)
-    for axes, explanation, truth in zip(panels, explanations, truths or [None] * 4):
+    figure, panels = _panels(first, 2 if len(explanations) > 2 else 1, 2 if len(explanations) > 1 else 1)
+    told = [""] * 4 if truths is None else [f" · {TRUTHS[truth]}" for truth in truths]
+    for axes, explanation, truth in zip(panels, explanations, told):
         axes.imshow(blend(explanation, None, ALPHA, limit))
-        axes.set_title(f"{strip_title(explanation)} · {TRUTHS[truth]}", fontsize=9)
+        axes.set_title(f"{strip_title(explanation)}{truth}", fontsize=9)
         axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), 56)), fontsize=7.5)
         mark_synthetic(axes, explanation.scan.synthetic)
     method = first.provenance.get("method", first.method)
-    figure.suptitle(f"{first.scan.id}: {len(explanations)} labels, {method} at {first.layer}", fontsize=10)
+    number = f"{len(explanations)} target{'s' * (len(explanations) > 1)}"
+    figure.suptitle(f"{first.scan.id}: {number}, {method} at {first.layer}", fontsize=10)
     scale = "All maps share one scale." if shared else "Each map is on its own scale: equal colours are not equal strength."
     return _signed_off(figure, first, scale)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from camlucida.cases.selection import check_rules
+from camlucida.cases.selection import check_rules, select
 from camlucida.errors import CamlucidaError, UsageError
 from camlucida.report.document import Document, Paragraph, Section, Sentence
 from camlucida.report.sections import SECTIONS
@@ -33,7 +33,7 @@ def build_report(
         The document. A section that fails says so in its place, and in ``failures``.
 
     Raises:
-        UsageError: an unknown section or rule, no run, or a run in which nothing is done yet.
+        UsageError: an unknown section or rule, a rule's column that is none, no run, or one in which nothing is done yet.
     """
     if not runs:
         raise UsageError("no run to report", "give the folder of a run")
@@ -43,6 +43,7 @@ def build_report(
             raise UsageError(f"nothing is done in {run.folder.root} yet", "finish it with: camlucida run COHORT --resume")
     check_rules(rules)
     study = Study(tuple(runs), folder, tuple(rules), progress or (lambda done=1, total=None: None))
+    select(study.cases, [rule for rule in rules if rule.strip().startswith("per-group")])  # a column that is there?
     made: list[Section] = []
     failures: list[str] = []
     for name, maker in makers.items():

@@ -10,6 +10,7 @@ import pandas as pd
 
 from camlucida.metrics.statistics import MIN_POSITIVES, mean_interval
 from camlucida.report.document import NAN, Estimate
+from camlucida.report.study import Study
 
 
 def mean_of(rows: pd.DataFrame, column: str, chance: str | float = NAN, percent: bool = False) -> Estimate | None:
@@ -30,6 +31,13 @@ def mean_of(rows: pd.DataFrame, column: str, chance: str | float = NAN, percent:
     enough = rows["patient"][known].nunique() >= MIN_POSITIVES
     low, high = (found.low, found.high) if enough else (NAN, NAN)
     return Estimate(found.estimate, low, high, level, percent)
+
+
+def positive_patients(study: Study) -> pd.Series:
+    """Label → how many patients are positive for it, of the labels and classes of which some truth is known."""
+    truth = study.truth[study.truth["task"].isin(["multilabel", "binary", "multiclass"]) & study.truth["truth"].notna()]
+    labels = list(dict.fromkeys(truth["label"]))
+    return truth[truth["truth"] == 1].groupby("label")["patient"].nunique().reindex(labels, fill_value=0)
 
 
 def figure_of(row: Any) -> Estimate:

@@ -100,12 +100,6 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "International Conference on Machine Learning (ICML)",
             2022,
         ),
-        "arun2021": Reference(
-            "Arun N, Gaw N, Singh P, et al.",
-            "Assessing the Trustworthiness of Saliency Maps for Localizing Abnormalities in Medical Imaging",
-            "Radiology: Artificial Intelligence 3(6):e200267",
-            2021,
-        ),
         "bland1986": Reference(
             "Bland JM, Altman DG",
             "Statistical methods for assessing agreement between two methods of clinical measurement",

@@ -97,9 +97,18 @@ class Study:
 
     @cached_property
     def images(self) -> pd.DataFrame:
-        """One row an image of the cohorts, computed or not: image, path, patient, split, mask, box, group_*."""
-        tables = [run.query("SELECT * EXCLUDE (model, positives, unknown, value) FROM cohort") for run in self.runs]
+        """One row an image of the cohorts, computed or not: run, image, path, patient, split, mask, box, group_*."""
+        asked = "SELECT * EXCLUDE (model, positives, unknown, value) FROM cohort"
+        tables = [run.query(asked).assign(run=at) for at, run in enumerate(self.runs)]
         return pd.concat(tables, ignore_index=True).drop_duplicates(["image", "path"], ignore_index=True)
+
+    @cached_property
+    def marked(self) -> pd.DataFrame:
+        """Of each of ``images``: ``mask`` and ``box``, whether there is one of any label."""
+        marks = {at: self._marks(at, str(run.about["models"][0]["name"])) for at, run in enumerate(self.runs)}
+        rows = [{str(name): value for name, value in row.items()} for row in self.images.to_dict("records")]
+        found = [(marks[row["run"]].has_mask(row), marks[row["run"]].has_box(row)) for row in rows]
+        return pd.DataFrame(found, columns=["mask", "box"], index=self.images.index)
 
     @cached_property
     def truth(self) -> pd.DataFrame:
@@ -125,21 +134,51 @@ class Study:
         """The heat's columns alone."""
         return self.measured.drop(columns=list(self.cases.columns))
 
+    @property
+    def patients_known(self) -> bool:
+        """Whether every table says whose its images are; else each image counts as a patient."""
+        return all(run.about["patients_known"] for run in self.runs)
+
     @cached_property
+    def unowned(self) -> pd.Series:
+        """Of each of ``images``, whether its table says of no image whose it is."""
+        unknown = [not run.about["patients_known"] for run in self.runs]
+        return self.images["run"].map(dict(enumerate(unknown))).astype(bool)
+
+    @property
     def judged(self) -> list[Judged]:
         """How good the models are, by task; a task of which no truth is known is not among them."""
-        tasks: dict[str, list[Run]] = {}
-        for run in self.runs:
-            tasks.setdefault(str(run.predictions()["task"].iloc[0]), []).append(run)
-        found = []
-        for task, runs in tasks.items():
+        return self._evaluated[0]
+
+    @property
+    def unjudged(self) -> list[str]:
+        """Why runs could not be evaluated, one line each."""
+        return self._evaluated[1]
+
+    @cached_property
+    def _evaluated(self) -> tuple[list[Judged], list[str]]:
+        found: list[Judged] = []
+        refused: list[str] = []
+        for runs in self._of_one_question():
             try:
                 evaluated = evaluate_runs(runs)
-            except UsageError:
+            except UsageError as error:
+                refused.append(error.what)
                 continue
+            task = str(runs[0].predictions()["task"].iloc[0])
             kind = task if evaluated.predictions is None else evaluated.predictions.task
             found.append(Judged(kind, evaluated.figures, evaluated.predictions, evaluated.notes))
-        return found
+        return found, refused
+
+    def _of_one_question(self) -> list[list[Run]]:
+        """Runs of the same task, and of the same classes where one of them is predicted: what can stand in one table."""
+        groups: dict[tuple[str, ...], list[Run]] = {}
+        for run in self.runs:
+            rows = run.predictions()
+            task = str(rows["task"].iloc[0])
+            classes = sorted(set(rows["label"])) if task == "multiclass" else []
+            groups.setdefault((task, *classes), []).append(run)
+        return list(groups.values())
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -191,18 +230,37 @@ class Study:
         return tuple(found)
 
     @cached_property
-    def selected(self) -> list[Selected]:
-        """The cases that are shown, rule by rule."""
-        task = str(self.cases["task"].iloc[0]) if len(self.cases) else ""
+    def tasks(self) -> dict[str, pd.DataFrame]:
+        """Task → its rows of ``cases``: cases of several tasks have no loss and no answer in common."""
+        parts = {str(task): rows.copy() for task, rows in self.cases.groupby("task", sort=False)}
+        asked = ["run", "image", "model"]
+        for task, rows in parts.items():
+            predicted = self.predictions[self.predictions["task"] == task][asked].drop_duplicates()
+            rows.attrs = {**self.cases.attrs, "without_map": len(predicted) - len(rows[asked].drop_duplicates())}
+        return parts
+
+    @cached_property
+    def chosen(self) -> dict[str, list[Selected]]:
+        """Task → the cases of it that are shown, rule by rule."""
+        return {task: self._select(task, cases) for task, cases in self.tasks.items()}
+
+    def _select(self, task: str, cases: pd.DataFrame) -> list[Selected]:
         rules = list(self.rules or RULES.get(task, OTHER_RULES))
         if not self.rules:
-            several = self.cases[["run", "model"]].drop_duplicates()
-            rules += ["disagreement"] if len(several) > 1 else []
-        return select(self.cases, rules, self.heat)
+            rules += ["disagreement"] if len(cases[["run", "model"]].drop_duplicates()) > 1 else []
+        return select(cases, rules, self.heat)
+
+    @property
+    def selected(self) -> list[Selected]:
+        """The cases that are shown, rule by rule, task by task."""
+        return [found for of_task in self.chosen.values() for found in of_task]
 
     @cached_property
     def comparisons(self) -> list[Comparison]:
-        """Each thing that varies between the maps, and nothing else with it; "model" only where no other word fits."""
+        """Each thing that varies between the maps of a task, and nothing else with it; "model" only where no other word fits."""
+        return [found for cases in self.tasks.values() for found in self._compared(cases)]
+
+    def _compared(self, cases: pd.DataFrame) -> list[Comparison]:
         found: list[Comparison] = []
         for by in BY:
             if by == "model" and any(c.by in ("seed", "fold") for c in found):
@@ -210,7 +268,7 @@ class Study:
             if by == "architecture" and any(c.by == "model" for c in found):
                 continue
             try:
-                found.append(compare(self.runs, self.cases, self.heat, by))
+                found.append(compare(self.runs, cases, self.heat.loc[cases.index], by))
             except UsageError:
                 continue  # nothing varies in this alone
         return found
@@ -255,7 +313,7 @@ class Study:
         if key not in self._kept_marks:
             resolved = next(m["resolved"] for m in self.runs[at].about["models"] if m["name"] == model)
             labels = [label for label in resolved["labels"] if label]
-            task = str(self.cases[(self.cases["run"] == at) & (self.cases["model"] == model)]["task"].iloc[0])
+            task = str(self.runs[at].predictions()["task"].iloc[0])
             self._kept_marks[key] = Marks(self.runs[at], labels, task, [])
         return self._kept_marks[key]
 

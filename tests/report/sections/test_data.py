@@ -89,7 +89,7 @@ def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
                 "The cohort has 3 images. Whose they are is not known: each counts as a patient of its own, and "
                 "intervals are too narrow if some patients have several.",
                 "A box is there for 1 of 3 images.",
-                "The table says of no image which labels are true: nothing here can say whether a prediction is right.",
+                "The table says of no image what is true: nothing here can say whether a prediction is right.",
             ],
         ),
     ],

@@ -106,7 +106,7 @@ def test_shares_in_words_are_those_of_the_maps(study):
     study.__dict__["measured"] = measured
     first = said(quality(study))
     assert any("25.0% of the heat lies on the border" in line and "50.0% of the area" in line for line in first)
-    assert any("difference of −0.250 (no interval: fewer than 10 patients)" in line for line in first)
+    assert any("difference of −0.250 (no interval: it rests on fewer than 10 patients)" in line for line in first)
     measured["artefact_share"] = 0.75
     assert any("75.0% of the heat" in line and "difference of 0.250" in line for line in said(quality(study)))
     measured["artefact_share"] = np.nan

@@ -14,5 +14,5 @@ def random(pool: Pool, asked: Asked) -> Selected:
         return nothing(asked, pool.unjudged)
     named = first(cases, np.zeros(len(cases)), len(cases))
     chosen = named.iloc[np.random.default_rng(asked.seed).permutation(len(named))[: asked.count]]
-    said = f"{share(asked.count, len(cases))} that were drawn at random with seed {asked.seed}{pool.aside(cases, ties=False)}"
+    said = f"{share(asked.count, len(cases))} drawn at random with seed {asked.seed}{pool.aside(cases, ties=False)}"
     return Selected(asked.text, said, list(chosen.index), numbered("random", len(chosen)))

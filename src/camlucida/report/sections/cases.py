@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from camlucida.cases.selection import Selected
 from camlucida.explanation import Explanation
 from camlucida.figures.cases import boxes_on_film, label_comparison
 from camlucida.figures.comparison import FINDING_COLOUR
@@ -15,30 +16,41 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.panels import three_panel
 from camlucida.files import slug
-from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence
+from camlucida.metrics.annotations import Mask
+from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence, Value
 from camlucida.report.study import Study
 
 SHOWN = 10
-"""Cases that have a figure; the rules go on, and say so, where they chose more."""
+"""Cases of a task that have a figure; the rules go on, and say so, where they chose more."""
 
 
 def cases(study: Study) -> Section | None:
     """The rules, a figure for each case, the labels of one case side by side, and best against worst."""
     if study.cases.empty:
         return None
-    rules = [
-        Sentence("cases.rule", {"rule": chosen.rule, "name": rule_name(chosen.rule), "words": chosen.words})
-        for chosen in study.selected
-    ]
-    blocks: list[Block] = [Paragraph((Sentence("cases.rules"),)), Points(tuple(rules))]
+    blocks: list[Block] = [Paragraph((Sentence("cases.rules"),)), Points(tuple(_rules(study)))]
     roles = _roles(study)
-    shown = list(roles)[:SHOWN]
+    shown = [row for chosen in study.chosen.values() for row in _rows(chosen)[:SHOWN]]
     if len(roles) > len(shown):
         blocks.append(Paragraph((Sentence("cases.more", {"shown": len(shown), "chosen": len(roles)}),)))
     for number, row in enumerate(shown, 1):
         blocks.append(_case(study, number, row, roles[row]))
-    side = [_boxes(study, shown), _labels_of_one(study, shown), _best_and_worst(study)]
+    side = [_boxes(study, shown), _labels_of_one(study, shown), *(_best_and_worst(study, task) for task in study.chosen)]
     return Section("cases", (*blocks, *(block for block in side if block is not None)))
+
+
+def _rules(study: Study) -> Iterator[Sentence]:
+    """Each rule in words, with the task where there are several."""
+    for task, selected in study.chosen.items():
+        of_task: dict[str, Value] = {} if len(study.chosen) == 1 else {"task": Sentence(f"words.{task}")}
+        for chosen in selected:
+            values: dict[str, Value] = {"rule": chosen.rule, "name": rule_name(chosen.rule), "words": chosen.words}
+            yield Sentence("cases.rule_of" if of_task else "cases.rule", {**values, **of_task})
+
+
+def _rows(selected: Sequence[Selected]) -> list[Any]:
+    """What the rules chose, each case once."""
+    return list(dict.fromkeys(row for chosen in selected for row in chosen.rows))
 
 
 def rule_name(rule: str) -> Sentence:
@@ -47,12 +59,13 @@ def rule_name(rule: str) -> Sentence:
 
 
 def _roles(study: Study) -> dict[Any, list[str]]:
-    """Row → the roles for which it was chosen, in the order of the rules."""
+    """Row → the roles for which it was chosen, in the order of the rules; a role that does not name its rule, with it."""
     found: dict[Any, list[str]] = {}
     for chosen in study.selected:
         rule = chosen.rule.partition(":")[0].strip()
         for row, role in zip(chosen.rows, chosen.role):
-            found.setdefault(row, []).append(role if role.startswith(rule) or rule == "outcomes" else f"{rule}: {role}")
+            named = rule == "outcomes" or role.startswith(rule.replace("-", " "))
+            found.setdefault(row, []).append(role if named else f"{rule}: {role}")
     return found
 
 
@@ -66,7 +79,7 @@ def _case(study: Study, number: int, row: Any, roles: Sequence[str]) -> Picture:
             axes.contour(mask, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, study.folder / stem)
-    return Picture(stem, Sentence("cases.caption", {"parts": _joined(list(_caption(study, case, roles, mask is not None)))}))
+    return Picture(stem, Sentence("cases.caption", {"parts": _joined(list(_caption(study, case, roles, mask)))}))
 
 
 def _joined(sentences: list[Sentence]) -> Sentence:
@@ -75,13 +88,13 @@ def _joined(sentences: list[Sentence]) -> Sentence:
     return Sentence("cases.two", {"first": first, "then": _joined(rest)}) if rest else first
 
 
-def _caption(study: Study, case: pd.Series, roles: Sequence[str], masked: bool) -> Iterator[Sentence]:
+def _caption(study: Study, case: pd.Series, roles: Sequence[str], mask: Mask | None) -> Iterator[Sentence]:
     """What the figure shows, what was said, what is true, and what was measured of this map."""
     yield Sentence("cases.what", {"target": case["target"], "image": case["image"], "model": case["model"], "roles": list(roles)})
     yield from said(case)
     yield Sentence("cases.panels", {"method": case["method"], "layer": case["layer"]})
-    if masked:
-        yield Sentence("cases.outline")
+    if mask is not None:
+        yield Sentence("cases.outline" if mask.any() else "cases.nothing")
     if case["empty_reason"]:
         yield Sentence("cases.empty", {"reason": case["empty_reason"]})
         return
@@ -127,32 +140,37 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
     if len(best) < 2:
         return None
     explanations = [_at(study, row) for row in best]
-    truths = [None if pd.isna(truth) else bool(truth) for truth in study.cases.loc[best, "truth"]]
+    chosen = study.cases.loc[best]
+    judged = chosen["task"].isin(["multilabel", "binary", "multiclass"]).all()  # others' truth is a number, or a mask
+    truths = [None if pd.isna(truth) else bool(truth) for truth in chosen["truth"]] if judged else None
     stem = "figures/label_comparison"
     save_figure(label_comparison(explanations, truths), study.folder / stem)
     values = {"image": explanations[0].scan.id, "labels": [e.target for e in explanations]}
     return Picture(stem, Sentence("cases.labels", values))
 
 
-def _best_and_worst(study: Study) -> Picture | None:
-    """The best and the worst case under each other, on one scale."""
-    ends = {chosen.rule: chosen for chosen in study.selected if chosen.rule in ("best", "worst") and chosen.rows}
-    if len(ends) < 2:
+def _best_and_worst(study: Study, task: str) -> Picture | None:
+    """The best and the worst case under each other, on one scale if their maps are in one unit."""
+    names = ("best", "worst")
+    ends = {chosen.rule.partition(":")[0].strip(): chosen.rows[0] for chosen in study.chosen[task] if chosen.rows}
+    if not set(names) <= set(ends) or ends["best"] == ends["worst"]:
         return None
-    rows = [ends[name].rows[0] for name in ("best", "worst")]
-    if rows[0] == rows[1]:
-        return None
+    maps = {name: _at(study, ends[name]) for name in names}
+    if all(found.is_empty for found in maps.values()):
+        return None  # each has its own figure, which says so
     lines = []
-    for name, row in zip(("best", "worst"), rows):
-        mask = study.mask(row)
+    values: dict[str, Value] = {}
+    for name, found in maps.items():
+        mask = study.mask(ends[name])
         outlines = {"truth": mask} if mask is not None and mask.any() else {}
-        case = study.cases.loc[row]
-        lines.append(GridRow(f"{name}: {case['image']}\nloss {case['loss']:.3g}", [_at(study, row)], outlines))
-    column = str(study.cases.loc[rows[0], "method"])
-    stem = "figures/best_worst"
-    save_figure(comparison_grid(lines, [column], shared="all"), study.folder / stem)
-    losses = {name: float(study.cases.loc[row, "loss"]) for name, row in zip(("best", "worst"), rows)}
-    return Picture(stem, Sentence("cases.best_worst", losses))
+        case = study.cases.loc[ends[name]]
+        lines.append(GridRow(f"{name}: {case['target']} in {case['image']}, loss {case['loss']:.3g}", [found], outlines))
+        values |= {name: float(case["loss"]), f"{name}_image": case["image"], f"{name}_target": case["target"]}
+    one_unit = len({(found.provenance.get("unit"), found.signed) for found in maps.values() if not found.is_empty}) == 1
+    method = str(maps["best"].provenance.get("method", maps["best"].method))
+    stem = "figures/best_worst" if len(study.chosen) == 1 else f"figures/best_worst_{task}"
+    save_figure(comparison_grid(lines, [method], shared="all" if one_unit else "none"), study.folder / stem)
+    return Picture(stem, Sentence("cases.best_worst" if one_unit else "cases.best_worst_apart", values))
 
 
 def _boxes(study: Study, shown: Sequence[Any]) -> Picture | None:

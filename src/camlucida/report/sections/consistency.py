@@ -11,6 +11,7 @@ from camlucida.comparison import Comparison
 from camlucida.comparison.summary import by_verdict
 from camlucida.figures.consistency import consistency_figure, panel_figure, verdicts_figure
 from camlucida.figures.files import save_figure
+from camlucida.files import unique
 from camlucida.report.document import Block, Estimate, Paragraph, Picture, Points, Section, Sentence, Table, Value
 from camlucida.report.sections.results import metric_name
 from camlucida.report.study import Study
@@ -21,13 +22,18 @@ PANELS = 3
 
 def consistency(study: Study) -> Section | None:
     """One part for each thing that varies; nothing where nothing does."""
-    blocks = [block for comparison in study.comparisons for block in _of(study, comparison)]
+    taken: set[str] = set()
+    blocks = [block for comparison in study.comparisons for block in _of(study, comparison, taken)]
     return Section("consistency", tuple(blocks)) if blocks else None
 
 
-def _of(study: Study, comparison: Comparison) -> Iterator[Block]:
+def _of(study: Study, comparison: Comparison, taken: set[str]) -> Iterator[Block]:
     by = Sentence(f"words.{comparison.by}")
-    yield Paragraph((Sentence("consistency.varies", {"by": by, "voices": len(comparison.voices)}),))
+    counts = {"voices": len(comparison.voices), "groups": comparison.voices["group"].nunique()}
+    if counts["groups"] > 1:
+        yield Paragraph((Sentence("consistency.varies_groups", {"by": by, **counts}),))
+    else:
+        yield Paragraph((Sentence("consistency.varies", {"by": by, "voices": counts["voices"]}),))
     yield _voices(comparison, by)
     if len(comparison.pairs) and bool(comparison.pairs["identical"].all()):
         yield Paragraph((Sentence("consistency.all_identical", {"by": by}),))
@@ -39,27 +45,29 @@ def _of(study: Study, comparison: Comparison) -> Iterator[Block]:
         yield _verdicts(comparison)
     if comparison.notes:
         yield Points(tuple(Sentence("data.line", {"line": note}) for note in comparison.notes))
-    for name, figure in _figures(study, comparison):
-        stem = f"figures/{comparison.by}_{name}"
+    for name, figure, caption in _figures(study, comparison, by):
+        stem = f"figures/{unique(f'{comparison.by}_{name}', taken)}"
         save_figure(figure, study.folder / stem)
-        yield Picture(stem, Sentence(f"consistency.figure_{name.rstrip('_0123456789')}", {"by": by}))
+        yield Picture(stem, caption)
 
 
-def _figures(study: Study, comparison: Comparison) -> Iterator[tuple[str, Figure]]:
-    """(name, figure) of what there is to draw."""
+def _figures(study: Study, comparison: Comparison, by: Sentence) -> Iterator[tuple[str, Figure, Sentence]]:
+    """(name, figure, caption) of what there is to draw."""
     if len(comparison.pairs):
-        yield "consistency", consistency_figure(comparison)
+        yield "consistency", consistency_figure(comparison), Sentence("consistency.figure_consistency", {"by": by})
     if len(comparison.cases):
-        yield "verdicts", verdicts_figure(comparison)
+        yield "verdicts", verdicts_figure(comparison), Sentence("consistency.figure_verdicts", {"by": by})
     groups = list(dict.fromkeys(comparison.voices["group"]))
     for number, group in enumerate(groups[:PANELS], 1):
         panel = panel_figure(comparison, group, study.explanation)
-        if panel is not None:
-            yield "panel" if len(groups) == 1 else f"panel_{number}", panel
+        if panel is not None and len(groups) == 1:
+            yield "panel", panel, Sentence("consistency.figure_panel", {"by": by})
+        elif panel is not None:
+            yield f"panel_{number}", panel, Sentence("consistency.figure_panel_of", {"by": by, "group": str(group)})
 
 
 def _voices(comparison: Comparison, by: Sentence) -> Table:
-    names = ("voice", "images", "empty", "right", "artefact", "area")
+    names = ("voice", "images", "maps", "empty", "right", "artefact", "area")
     head = tuple(Sentence(f"consistency.head_{name}") for name in names)
     rows = []
     for row in comparison.voices.to_dict("records"):
@@ -70,14 +78,16 @@ def _voices(comparison: Comparison, by: Sentence) -> Table:
         artefact = Estimate(row["artefact_share"], row["artefact_low"], row["artefact_high"])
         same = row["same_as"] if isinstance(row["same_as"], str) and row["same_as"] else ""
         name = Sentence("consistency.same_as", {"voice": row["name"], "other": same}) if same else str(row["name"])
-        counts = (int(row["images"]), int(row["empty"]))
+        counts = (int(row["images"]), int(row["maps"]), int(row["empty"]))
         rows.append((name, *counts, right, artefact, float(row["artefact_area"])))
     return Table(f"voices_{comparison.by}", Sentence("consistency.voices", {"by": by}), head, tuple(rows))
 
 
 def _pairs(comparison: Comparison, by: Sentence) -> Table:
     pairs = comparison.pairs[comparison.pairs["label"] == ""]
-    head = tuple(Sentence(f"consistency.head_{name}") for name in ("pair", "maps", "agreement", "similarity", "null", "excess"))
+    head = tuple(
+        Sentence(f"consistency.head_{name}") for name in ("pair", "measured", "agreement", "similarity", "null", "excess")
+    )
     rows = []
     for row in pairs.to_dict("records"):
         agreement = Estimate(row["agreement"], row["agreement_low"], row["agreement_high"], row["agreement_chance"])
@@ -87,7 +97,8 @@ def _pairs(comparison: Comparison, by: Sentence) -> Table:
         if bool(row["identical"]):
             excess = Sentence("consistency.identical")
         name = f"{row['first']} – {row['second']}"
-        rows.append((name, int(row["maps"]), agreement, float(row["similarity"]), float(row["null"]), excess))
+        maps = Sentence("consistency.measured", {"known": int(row["maps"]) - int(row["dead"]), "maps": int(row["maps"])})
+        rows.append((name, maps, agreement, float(row["similarity"]), float(row["null"]), excess))
     return Table(f"pairs_{comparison.by}", Sentence("consistency.pairs", {"by": by}), head, tuple(rows))
 
 

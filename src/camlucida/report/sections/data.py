@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 
@@ -30,8 +29,12 @@ def data(study: Study) -> Section:
 
 def _cohort(study: Study) -> Iterator[Sentence]:
     images = study.images
-    if all(run.about["patients_known"] for run in study.runs):
+    known = images[~study.unowned]
+    if len(known) == len(images):
         yield Sentence("data.patients", {"images": len(images), "patients": images["patient"].nunique()})
+    elif len(known):
+        counts = {"images": len(images), "unknown": len(images) - len(known), "patients": known["patient"].nunique()}
+        yield Sentence("data.some_patients", counts)
     else:
         yield Sentence("data.no_patients", {"images": len(images)})
     synthetic = study.truth.drop_duplicates(["image", "path"])["synthetic"].astype(bool)
@@ -39,11 +42,10 @@ def _cohort(study: Study) -> Iterator[Sentence]:
         yield Sentence("data.synthetic", {"synthetic": int(synthetic.sum()), "read": len(synthetic)})
     for split, part in images.dropna(subset="split").groupby("split", sort=True):
         yield Sentence("data.split", {"split": str(split), "images": len(part), "patients": part["patient"].nunique()})
-    masks, boxes = images["mask"].dropna(), images["box"].dropna()
-    if len(masks):
-        yield Sentence("data.masks", {"count": sum(Path(place).is_file() for place in masks), "images": len(images)})
-    if len(boxes):
-        yield Sentence("data.boxes", {"count": len(boxes), "images": len(images)})
+    for kind, key in (("mask", "masks"), ("box", "boxes")):
+        asked = images[kind].notna().any() or any(run.about[key] for run in study.runs)
+        if asked:
+            yield Sentence(f"data.{key}", {"count": int(study.marked[kind].sum()), "images": len(images)})
     yield from _values(study.truth[study.truth["task"] == "regression"])
 
 
@@ -65,9 +67,11 @@ def _runs(study: Study) -> Table:
 
 def _labels(study: Study) -> list[Block]:
     """How often each label is positive; a label of which nothing is known stands with a dash."""
+    if not study.truth["truth"].notna().any() and not study.judged:
+        return [Paragraph((Sentence("data.no_truth"),))]
     truth = study.truth[study.truth["task"].isin(["multilabel", "binary", "multiclass", "segmentation"])]
     if not truth["truth"].notna().any():
-        return [Paragraph((Sentence("data.no_truth"),))] if len(truth) else []
+        return []
     rows, never = [], []
     for label, part in truth.groupby("label", sort=False):
         known = part["truth"].astype(float)
@@ -98,11 +102,10 @@ def _groups(study: Study, column: str) -> Table:
 
 def _failures(name: str, run: Run) -> list[Block]:
     """What a run lost, line by line, and what it noted when it read its table."""
-    lines = [line for _, line in run.failures]
     found: list[Block] = []
-    if lines:
-        found.append(Paragraph((Sentence("data.failed", {"run": name, "count": len(lines)}),)))
-        found.append(_listed(lines))
+    for key, lines in zip(("data.failed", "data.no_map"), losses(run)):
+        if lines:
+            found += [Paragraph((Sentence(key, {"run": name, "count": len(lines)}),)), _listed(lines)]
     if run.counts["pending"]:
         items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
         found.append(Paragraph((Sentence("data.pending", {"run": name, **items}),)))
@@ -110,6 +113,14 @@ def _failures(name: str, run: Run) -> list[Block]:
     if notes:
         found += [Paragraph((Sentence("data.notes", {"run": name}),)), _listed(notes)]
     return found
+
+
+def losses(run: Run) -> tuple[list[str], list[str]]:
+    """Lines of what failed altogether, and of items without a map whose prediction is there and counts."""
+    said = run.predictions()
+    predicted = set(zip(said["image"], said["model"]))
+    mapless = [entry.error for entry in run.entries if entry.state == "failed" and (entry.image, entry.model) in predicted]
+    return [line for _, line in run.failures if line not in mapless], mapless
 
 
 def _listed(lines: list[str]) -> Points:

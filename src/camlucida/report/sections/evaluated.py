@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
 
@@ -14,34 +15,50 @@ from camlucida.report.document import NAN, Block, Estimate, Paragraph, Sentence,
 from camlucida.report.study import Study
 
 
-def evaluations(study: Study) -> Iterator[tuple[str, Evaluated]]:
-    """(model, tables) of each evaluation in the folders of the runs."""
+@dataclass(frozen=True)
+class Evaluation:
+    """What ``camlucida evaluate`` wrote of a model of a run: the model's name there, its weights, and the tables."""
+
+    model: str
+    sha256: str
+    tables: Evaluated
+
+
+def evaluations(study: Study) -> Iterator[Evaluation]:
+    """Each evaluation in the folders of the runs, of weights that the run has; others are of another model by now."""
     for run in study.runs:
+        names = {model["sha256"]: str(model["name"]) for model in run.about["models"]}
         place = run.folder.root / "evaluation"
         for about in sorted([*place.glob(ABOUT), *place.glob(f"*/{ABOUT}")]):
             found = read(Path(about).parent)
-            yield str(found.about["model"]["name"]), found
+            sha256 = str(found.about["model"]["sha256"])
+            if sha256 in names:
+                yield Evaluation(names[sha256], sha256, found)
 
 
 def evaluated(study: Study) -> list[Block]:
     """Tables and sentences of all evaluations; none where nothing was evaluated."""
     blocks: list[Block] = []
-    for model, found in evaluations(study):
-        if len(found.tables.rows):
-            summary = summarise(found.tables.rows)
-            blocks.append(_scores(model, summary))
-        gate = sanity_gate(found)
+    for found in evaluations(study):
+        rows = found.tables.tables.rows
+        if len(rows):
+            summary = summarise(rows)
+            blocks.append(_scores(found.model, summary))
+            if any("road" in name for name, _ in headline(summary)):
+                blocks.append(Paragraph((Sentence("quality.road"),)))
+        gate = sanity_gate(found.tables)
         if gate is not None:
-            blocks.append(Paragraph(tuple(_sanity(model, gate))))
+            blocks.append(Paragraph(tuple(_sanity(found.model, gate))))
     return blocks
 
 
 def sanity_gate(found: Evaluated) -> pd.DataFrame | None:
-    """One row a method, layer and mode: whether it passed; None where the check was not run."""
+    """One row a method, layer and mode: whether it passed; None where the check was not run, or decided nothing."""
     if found.sanity.empty:
         return None
     gate = gate_table(found.sanity)
-    return gate[gate["decisive"] & gate["passed"].notna()]
+    gate = gate[gate["decisive"] & gate["passed"].notna()]
+    return None if gate.empty else gate
 
 
 def _scores(model: str, summary: pd.DataFrame) -> Table:

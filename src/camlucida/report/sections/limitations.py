@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isfinite
+from statistics import median
 from typing import Any
 
 from camlucida.cohort.report_table import never_predicted
 from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.report.document import Points, Section, Sentence, Value
+from camlucida.report.measured import positive_patients
+from camlucida.report.sections.data import losses
 from camlucida.report.sections.evaluated import evaluations, sanity_gate
 from camlucida.report.study import Judged, Study
 
 CIRCULAR = ("decoder", "segmentation_head", "seg_head")
 """Beginnings of layers that restate a segmentation."""
+
+OWN_REGION = r"(?<! true) region$| component \d+$"
+"""Targets of a segmentation that it predicted itself."""
 
 
 def limitations(study: Study) -> Section:
@@ -25,17 +31,24 @@ def limitations(study: Study) -> Section:
 def _size(study: Study) -> Iterator[Sentence]:
     images = study.images
     patients = images["patient"].nunique()
+    counts: dict[str, Value] = {"images": len(images), **({"patients": patients} if study.patients_known else {})}
     if patients < MIN_POSITIVES:
-        yield Sentence("limitations.few_none", {"patients": patients, "images": len(images), "needed": MIN_POSITIVES})
+        key = "limitations.few_none" if study.patients_known else "limitations.few_unknown"
+        yield Sentence(key, {**counts, "needed": MIN_POSITIVES})
     else:
-        widths = [row["high"] - row["low"] for found in study.judged for row in _bounded(found)]
-        if widths:
-            yield Sentence("limitations.width", {"patients": patients, "width": sorted(widths)[len(widths) // 2]})
-    if patients < len(images):
-        yield Sentence("limitations.several", {"patients": patients, "images": len(images)})
-    if not all(run.about["patients_known"] for run in study.runs):
-        yield Sentence("limitations.unknown_patients", {"images": len(images)})
-    failed = sum(run.counts["failed"] for run in study.runs)
+        bounded = [row["high"] - row["low"] for found in study.judged for row in _bounded(found)]
+        widths = [width for width in bounded if width > 0]
+        if widths and study.patients_known:
+            yield Sentence("limitations.width", {"patients": patients, "width": median(widths)})
+        elif widths:
+            yield Sentence("limitations.width_unknown", {"images": len(images), "width": median(widths)})
+        if len(widths) < len(bounded):
+            yield Sentence("limitations.constant", {"count": len(bounded) - len(widths)})
+    if study.patients_known and patients < len(images):
+        yield Sentence("limitations.several", {**counts, "most": int(images["patient"].value_counts().max())})
+    if not study.patients_known:
+        yield Sentence("limitations.unknown_patients", {"images": len(images), "unknown": int(study.unowned.sum())})
+    failed = sum(run.counts["failed"] - len(losses(run)[1]) for run in study.runs)
     if failed:
         yield Sentence("limitations.failed", {"failed": failed, "items": sum(sum(run.counts.values()) for run in study.runs)})
 
@@ -49,19 +62,23 @@ def _bounded(found: Judged) -> list[dict[Any, Any]]:
 
 
 def _classes(study: Study) -> Iterator[Sentence]:
-    truth = study.truth[study.truth["task"].isin(["multilabel", "binary", "multiclass"])]
-    positives = truth[truth["truth"] == 1].groupby("label")["patient"].nunique()
-    known = truth.loc[truth["truth"].notna(), "label"].unique()
-    rare = [str(label) for label in known if positives.get(label, 0) < MIN_POSITIVES]
-    if rare:
+    positive = positive_patients(study)
+    rare = [str(label) for label, patients in positive.items() if patients < MIN_POSITIVES]
+    if rare and study.images["patient"].nunique() >= MIN_POSITIVES:  # else nothing has an interval, and that is said
         yield Sentence("limitations.rare", {"labels": rare, "count": len(rare), "needed": MIN_POSITIVES})
-    if len(truth) and not truth["truth"].notna().any():
-        yield Sentence("limitations.no_truth", {"images": len(study.images)})
+    if not study.truth["truth"].notna().any() and not study.judged:
+        yield Sentence("summary.no_truth", {"images": len(study.images)})
     for found in study.judged:
         for model, figures in found.figures[found.figures["group"] == ""].groupby("model", sort=False):
             labels = never_predicted(figures)
-            if labels:
-                yield Sentence("limitations.never", {"model": str(model), "labels": labels, "count": len(labels)})
+            if not labels:
+                continue
+            values: dict[str, Value] = {"model": str(model), "labels": labels}
+            maps = int(((study.cases["model"] == model) & study.cases["label"].isin(labels)).sum())
+            if maps:
+                yield Sentence("limitations.never_maps", {**values, "count": len(labels), "maps": maps})
+            else:
+                yield Sentence("limitations.never", values)
 
 
 def _resolution(study: Study) -> Iterator[Sentence]:
@@ -84,7 +101,9 @@ def _evidence(study: Study) -> Iterator[Sentence]:
     if without:
         yield Sentence("limitations.without", {"without": without})
     located = int((study.measured["mask_share"].notna() | study.measured["box_share"].notna()).sum())
-    if located < len(study.cases):
+    if not located and len(study.cases):
+        yield Sentence("limitations.unlocated_all", {"maps": len(study.cases)})
+    elif located < len(study.cases):
         yield Sentence("limitations.unlocated", {"located": located, "maps": len(study.cases)})
     unread = study.measured.attrs["problems"]
     if unread:
@@ -92,20 +111,25 @@ def _evidence(study: Study) -> Iterator[Sentence]:
 
 
 def _checks(study: Study) -> Iterator[Sentence]:
-    gates = [(model, gate) for model, found in evaluations(study) if (gate := sanity_gate(found)) is not None]
-    if not gates:
-        yield Sentence("limitations.no_sanity", {"maps": len(study.cases)})
-    for model, gate in gates:
+    gates = [(found, gate) for found in evaluations(study) if (gate := sanity_gate(found.tables)) is not None]
+    tested = {found.sha256 for found, _ in gates}
+    models = {model["name"]: model["sha256"] for run in study.runs for model in run.about["models"]}
+    untested = [name for name, sha256 in models.items() if sha256 not in tested]
+    if untested:
+        yield Sentence("limitations.no_sanity", {"models": untested, "count": len(untested)})
+    for found, gate in gates:
         failed = gate[~gate["passed"].astype(bool)]
         if len(failed):
             names = list(dict.fromkeys(f"{m} ({mode})" for m, mode in zip(failed["method"], failed["mode"])))
-            yield Sentence("limitations.sanity", {"model": model, "failed": len(failed), "checks": len(gate), "methods": names})
+            yield Sentence(
+                "limitations.sanity", {"model": found.model, "failed": len(failed), "checks": len(gate), "methods": names}
+            )
 
 
 def _kind(study: Study) -> Iterator[Sentence]:
-    regions = study.cases[study.cases["task"] == "segmentation"]
+    regions = study.cases[(study.cases["task"] == "segmentation") & study.cases["target"].str.contains(OWN_REGION)]
     circular = regions["layer"].map(lambda layer: str(layer).startswith(CIRCULAR))
-    if len(regions):
+    if circular.any():
         yield Sentence("limitations.circular", {"circular": int(circular.sum()), "maps": len(regions)})
     synthetic = int(study.cases["synthetic"].astype(bool).sum())
     if synthetic:

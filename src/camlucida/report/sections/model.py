@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from camlucida.report.document import Block, Paragraph, Points, Section, Sentence, Table, Value
 from camlucida.report.study import Study
+
+DENSENET = re.compile(r"\bdensenet121\b")
+"""In the name of a factory."""
 
 NAMED = 8
 """Labels named in the table; of more, how many there are."""
@@ -18,6 +22,9 @@ def model(study: Study) -> Section:
     steps = [Sentence("model.steps", {"model": name, "steps": words}) for name, words in _preprocessing(study).items()]
     if steps:
         blocks += [Paragraph((Sentence("model.preprocessing"),)), Points(tuple(steps))]
+    design = _chexnets(study)
+    if design:
+        blocks.append(Paragraph((Sentence("model.chexnet", {"models": design, "count": len(design)}),)))
     cards = [Sentence("model.card", {"model": name, "words": words}) for name, words in _descriptions(study).items()]
     if cards:
         blocks += [Paragraph((Sentence("model.cards"),)), Points(tuple(cards))]
@@ -50,6 +57,13 @@ def _preprocessing(study: Study) -> dict[str, str]:
     firsts = study.cases.drop_duplicates("model")
     scans = [study.explanation(int(at), int(number)).scan for at, number in zip(firsts["run"], firsts["explanation"])]
     return {str(model): "; ".join(scan.preprocessing) for model, scan in zip(firsts["model"], scans) if scan.preprocessing}
+
+
+def _chexnets(study: Study) -> list[str]:
+    """Multi-label models by a DenseNet-121."""
+    models = [described for run in study.runs for described in run.about["models"]]
+    cards = {described["name"]: described["resolved"] for described in models}
+    return [name for name, card in cards.items() if card["task"] == "multilabel" and DENSENET.search(card["factory"])]
 
 
 def _descriptions(study: Study) -> dict[str, str]:

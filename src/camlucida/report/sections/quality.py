@@ -15,6 +15,9 @@ from camlucida.report.measured import mean_of, or_dash
 from camlucida.report.sections.evaluated import evaluated
 from camlucida.report.study import Study, Voice
 
+QUARTERS = 4
+"""Maps of which half can be told apart from the rest."""
+
 LABELS = 12
 """Labels with a row of their own in a table."""
 
@@ -66,10 +69,13 @@ def _said(study: Study) -> Iterator[Sentence]:
     for voice in study.voices:
         rows = study.measured.loc[voice.rows]
         spread = rows["spread"].dropna()
-        if len(spread):
+        cells = int(np.prod(study.cases.loc[voice.rows[0], "grid"]))
+        if len(spread) >= QUARTERS:
             values = {"low": float(spread.quantile(0.25)), "high": float(spread.quantile(0.75)), "median": float(spread.median())}
-            cells = int(np.prod(study.cases.loc[voice.rows[0], "grid"]))
             yield Sentence("quality.spread", {"voice": voice.name, "cells": cells, **values})
+        elif len(spread):
+            ends = {"low": float(spread.min()), "high": float(spread.max()), "maps": len(spread)}
+            yield Sentence("quality.spread_few", {"voice": voice.name, "cells": cells, **ends})
         yield from _against_area(voice, rows, "artefact", "quality.artefact")
         yield from _against_area(voice, rows, "mask", "quality.mask")
         yield from _against_area(voice, rows, "box", "quality.box")

@@ -8,6 +8,7 @@ import pandas as pd
 
 from camlucida.cohort.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.cohort.report_table import never_predicted
+from camlucida.cohort.segmentation import ALL_LABELS
 from camlucida.figures.files import save_figure
 from camlucida.figures.predictions import prediction_figures
 from camlucida.files import slug
@@ -48,12 +49,14 @@ def results(study: Study) -> Section | None:
         task = found.task
         everybody = figures[figures["group"] == ""]
         blocks += _overall(task, everybody)
-        blocks += [_labels(task, model, part) for model, part in everybody.groupby("model", sort=False) if _named(task, part)]
+        blocks += [_labels(found, str(name), part) for name, part in everybody.groupby("model", sort=False) if _named(task, part)]
         blocks.append(Paragraph(tuple(_never(everybody))))
-        blocks += _groups(task, figures)
+        blocks += _groups(found)
         blocks += _pictures(study, found)
         if found.notes:
             blocks.append(Paragraph(tuple(Sentence("data.line", {"line": note}) for note in found.notes)))
+    if study.truth["truth"].notna().any():  # else nothing can be evaluated, and the limitations say why
+        blocks.append(Paragraph(tuple(Sentence("results.not_judged", {"error": why}) for why in study.unjudged)))
     return Section("results", tuple(blocks)) if blocks else None
 
 
@@ -85,25 +88,38 @@ def _named(task: str, figures: pd.DataFrame) -> bool:
     return bool((figures["label"] != "").any()) and task in OF_LABELS
 
 
-def _labels(task: str, model: object, figures: pd.DataFrame) -> Table:
+def _labels(found: Judged, model: str, figures: pd.DataFrame) -> Table:
     """One row a label, one column a figure."""
-    wanted = [name for name in OF_LABELS[task] if (figures["metric"] == name).any()]
+    wanted = [name for name in OF_LABELS[found.task] if (figures["metric"] == name).any()]
     head = (
         *(Sentence(f"results.head_{name}") for name in ("label", "n", "positives", "patients")),
         *map(metric_name, wanted),
     )
     rows: list[tuple[Value, ...]] = []
-    for label, part in figures[figures["label"] != ""].groupby("label", sort=False):
+    for label, part in figures[(figures["label"] != "") & (figures["n"] > 0)].groupby("label", sort=False):
         by_metric = part.set_index("metric")
         known = [name for name in wanted if name in by_metric.index]
         if not known:
             continue
         first = part[part["metric"] == known[0]].iloc[0]
+        several = label in MEANS or label == ALL_LABELS
         called: Value = Sentence(MEANS[str(label)]) if label in MEANS else str(label)
-        positives: Value = "" if pd.isna(first["positives"]) else int(first["positives"])
+        positives: Value = "" if several or pd.isna(first["positives"]) else int(first["positives"])
         cells = [or_dash(figure_of(by_metric.loc[name])) if name in known else "" for name in wanted]
-        rows.append((called, int(first["n"]), positives, int(first["patients"]), *cells))
-    return Table("by_label", Sentence("results.by_label", {"model": str(model)}), head, tuple(rows))
+        images: Value = _images(found, model) if several else int(first["n"])
+        rows.append((called, images, positives, int(first["patients"]), *cells))
+    return Table("by_label", Sentence("results.by_label", {"model": model}), head, tuple(rows))
+
+
+def _images(found: Judged, model: str, group: str = "") -> int | str:
+    """How many images a figure of several labels is of, for its own count is of images and labels; "" where masks were judged."""
+    if found.predictions is None:
+        return ""
+    frame = found.predictions.frame
+    frame = frame[(frame["model"] == model) & frame["truth"].notna()]
+    columns = [column for column in found.predictions.groups if group.startswith(f"{column}=")]
+    own = [frame[column].map(f"{column}={{}}".format) == group for column in columns]
+    return int(frame.loc[own[0] if own else frame.index, "image"].nunique())
 
 
 def _never(figures: pd.DataFrame) -> Iterator[Sentence]:
@@ -113,15 +129,21 @@ def _never(figures: pd.DataFrame) -> Iterator[Sentence]:
             yield Sentence("results.never", {"model": str(model), "labels": labels})
 
 
-def _groups(task: str, figures: pd.DataFrame) -> list[Block]:
+def _groups(found: Judged) -> list[Block]:
     """The main figure of each group."""
-    metric = {"regression": "mae", "multiclass": "accuracy", "segmentation": "dice"}.get(task, "auc")
+    figures = found.figures
+    metric = {"regression": "mae", "multiclass": "accuracy", "segmentation": "dice"}.get(found.task, "auc")
     rows = figures[(figures["group"] != "") & (figures["metric"] == metric) & figures["label"].isin(["", MEAN])]
     if rows.empty:
         return []
     head = (*(Sentence(f"results.head_{name}") for name in ("model", "group", "n", "patients")), metric_name(metric))
     cells = [
-        (str(r["model"]), str(r["group"]), int(r["n"]), int(r["patients"]), or_dash(figure_of(r))) for _, r in rows.iterrows()
+        (
+            *(str(r["model"]), str(r["group"])),
+            _images(found, str(r["model"]), str(r["group"])) if r["label"] == MEAN else int(r["n"]),
+            *(int(r["patients"]), or_dash(figure_of(r))),
+        )
+        for _, r in rows.iterrows()
     ]
     return [Table("by_group", Sentence("results.by_group"), head, tuple(cells))]
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import isfinite
 
-from camlucida.cohort.multilabel import MEAN
+from camlucida.cohort.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.comparison.verdict import VERDICTS
-from camlucida.report.document import Paragraph, Section, Sentence
-from camlucida.report.measured import figure_of, mean_of
+from camlucida.metrics.statistics import MIN_POSITIVES
+from camlucida.report.document import Paragraph, Section, Sentence, Value
+from camlucida.report.measured import figure_of, mean_of, positive_patients
 from camlucida.report.sections.results import metric_name
 from camlucida.report.study import Study
 
@@ -23,13 +25,32 @@ MOST = 3
 
 def summary(study: Study) -> Section:
     """At most a dozen sentences."""
-    return Section("summary", (Paragraph((*_what(study), *_right(study), *_heat(study), *_verdicts(study))),))
+    said = (*_what(study), *_little(study), *_right(study), *_heat(study), *_verdicts(study))
+    return Section("summary", (Paragraph(said),))
 
 
 def _what(study: Study) -> Iterator[Sentence]:
     models = list(dict.fromkeys(model["name"] for run in study.runs for model in run.about["models"]))
-    counts = {"images": len(study.images), "patients": study.images["patient"].nunique(), "maps": len(study.cases)}
-    yield Sentence("summary.what", {"models": models, "count": len(models), **counts})
+    values: dict[str, Value] = {"models": models, "count": len(models), "images": len(study.images), "maps": len(study.cases)}
+    if study.patients_known:
+        yield Sentence("summary.what", {**values, "patients": study.images["patient"].nunique()})
+    else:
+        yield Sentence("summary.what_unknown", {**values, "unknown": int(study.unowned.sum())})
+
+
+def _little(study: Study) -> Iterator[Sentence]:
+    """How little can be concluded: before any figure, so that nobody reads one without it."""
+    if study.images["patient"].nunique() < MIN_POSITIVES:
+        yield Sentence("summary.few" if study.patients_known else "summary.few_unknown", {"needed": MIN_POSITIVES})
+    if not study.truth["truth"].notna().any() and not study.judged:
+        yield Sentence("summary.no_truth", {"images": len(study.images)})
+    positive = positive_patients(study)
+    if len(positive) and positive.min() < MIN_POSITIVES:
+        counts = {"labels": len(positive), "rare": int((positive < MIN_POSITIVES).sum()), "never": int((positive == 0).sum())}
+        if not counts["never"]:
+            del counts["never"]
+        key = "summary.rare_never" if "never" in counts else "summary.rare"
+        yield Sentence(key, {**counts, "most": int(positive.max()), "needed": MIN_POSITIVES})
 
 
 def _right(study: Study) -> Iterator[Sentence]:
@@ -41,9 +62,18 @@ def _right(study: Study) -> Iterator[Sentence]:
                 rows = of_model[of_model["metric"] == metric]
                 rows = rows[rows["label"].isin(["", MEAN])] if rows["label"].isin(["", MEAN]).any() else rows[:1]
                 estimates = [figure_of(row) for _, row in rows.iterrows()]
-                if estimates and estimates[0].estimate == estimates[0].estimate:
-                    key = "summary.mean" if rows["label"].iloc[0] == MEAN else "summary.right"
-                    yield Sentence(key, {"metric": metric_name(metric), "model": str(model), "value": estimates[0]})
+                if not estimates or not isfinite(estimates[0].estimate):
+                    continue
+                values: dict[str, Value] = {"metric": metric_name(metric), "model": str(model), "value": estimates[0]}
+                own = of_model[(of_model["metric"] == metric) & ~of_model["label"].isin(["", MEAN, MEAN_ENOUGH])]
+                own = own[own["n"] > 0]  # others are labels of another model, or of unknown truth
+                known = int(own["estimate"].notna().sum())
+                if rows["label"].iloc[0] != MEAN or len(own) < 2:
+                    yield Sentence("summary.right", values)
+                elif known == len(own):
+                    yield Sentence("summary.mean", {**values, "labels": len(own)})
+                else:
+                    yield Sentence("summary.mean_some", {**values, "known": known, "rest": len(own) - known})
 
 
 def _heat(study: Study) -> Iterator[Sentence]:
