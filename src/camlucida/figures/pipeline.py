@@ -31,9 +31,7 @@ def pipeline_figure(stages: Stages) -> Figure:
     figure = Figure(figsize=(15.2, 6.3), layout="constrained")
     columns: Any = figure.subfigures(1, 7, width_ratios=(2.3, 1.2, 1.2, 1.2, 2.2, 2.2, 2.4))
     count = len(stages.weights)
-    _column(
-        columns[1], f"2  activations Aₖ\n{len(channels)} of {count} channels", stages.activations[channels], False, channels
-    )
+    _column(columns[1], f"2  activations Aₖ\n{len(channels)} of {count} channels", stages.activations[channels], False, channels)
     weights = [f"w = {float(stages.weights[k]):+.2e}" for k in channels]
     _column(columns[2], "3  gradients ∂score/∂Aₖ\nwₖ = their mean", stages.gradients[channels], True, weights)
     _column(columns[3], "4  wₖ Aₖ\none scale", stages.weighted[channels], True, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 
 from camlucida.explanation import Explanation
 from camlucida.figures.overlay import NOTICE, SIGNED_COLORMAP, as_rgb, blend, check_colormap, unseen_text
+from camlucida.figures.panels import PANEL, plain_texts
 
-PANEL = 3.6
-"""Inches on the longer side of a panel."""
+SCREEN_DPI = 110
+"""Of a figure in a notebook."""
 
 HEAD = 0.24
 """Inches of a line above the panels."""
@@ -32,6 +34,15 @@ GREEN, RED = "#1a7f37", "#c62828"
 
 MASK_ALPHA, ALPHA = 0.3, 0.75
 """Opacity of the mask, and of full colour: two colours on grey need more than one does."""
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows: it knows matplotlib's own only after pyplot has drawn one."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=SCREEN_DPI)
+        return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -113,7 +124,7 @@ def value_figure(
     told = f"no evidence: {explanation.empty_reason}" if explanation.is_empty else f"{scale}: ±{limit:.3g} is full colour"
     heads, feet = _heads(case, threshold, wide), _feet(case, told, notes, wide)
     above, below = HEAD * len(heads), 0.13 * len(feet)
-    figure = Figure(figsize=(wide, height + above + below + 1), layout="constrained")
+    figure = NotebookFigure(figsize=(wide, height + above + below + 1), layout="constrained")
     grid = figure.add_gridspec(2, 3, height_ratios=[above, height])
     _heading(figure.add_subplot(grid[0, :]), heads)
     panels = [figure.add_subplot(grid[1, k]) for k in range(3)]
@@ -141,6 +152,7 @@ def value_figure(
     meaning = f"map value ({unit} units): < 0 lowers, > 0 raises {_brief(case.name)}"
     bar.set_label(textwrap.fill(meaning, int(height * 16)), fontsize=7.5)
     figure.supxlabel("\n".join(feet), fontsize=7.5)
+    plain_texts(figure)  # here too: a notebook draws it unsaved
     return figure
 
 
