@@ -306,7 +306,8 @@ def _words(figures: pd.DataFrame, metric: str, label: str = "") -> str:
     line = _line(figures, metric, label)
     if line is None or not np.isfinite(line["estimate"]):
         return "undefined"
-    digits = ".3f" if abs(line["estimate"]) < 1 else ".2f"
+    size = abs(line["estimate"])
+    digits = ".3f" if size < 1 else ".2f" if size < 1e4 else ".3g"
     bounds = f" [{line['low']:{digits}}, {line['high']:{digits}}]" if np.isfinite(line["low"]) else ", no interval"
     return f"{line['estimate']:{digits}}{bounds}".replace("-", "−")
 
