@@ -283,12 +283,6 @@ def test_lists_of_unequal_length_are_said(write):
         read_predictions(write({"predictions": [1, 2, 3], "targets": [1, 2]}, "p.json"), "regression")
 
 
-def test_the_fix_of_an_unknown_class_is_one_sentence(write):
-    path = write({"image": list("ab"), "y_true": list("AB"), "y_pred": list("AB")})
-    with pytest.raises(UsageError, match="known: A, C; else name the classes in order: --class"):
-        read_predictions(path, "multiclass", labels=["A", "C"])
-
-
 def test_the_sheet_of_a_workbook_is_named(tmp_path):
     with pd.ExcelWriter(tmp_path / "p.xlsx") as book:
         pd.DataFrame({"note": ["read me"]}).to_excel(book, sheet_name="README", index=False)

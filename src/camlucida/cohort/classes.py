@@ -68,7 +68,9 @@ def as_classes(column: pd.Series, classes: Sequence[str], where: Path) -> list[s
     for row, name in enumerate(class_names(column), 1):
         if fold(name) not in known:
             what = f"{where}, row {row}: {name!r} in column {column.name!r} is none of the classes {', '.join(classes)}"
-            raise UsageError(what, f"{did_you_mean(name, classes).rstrip('?')}; else name the classes in order: --class")
+            raise UsageError(
+                what, f"{did_you_mean(name, classes)} Else name the classes in order: --class".replace("? Else", "? else")
+            )
         found.append(known[fold(name)])
     return found
 
