@@ -301,3 +301,16 @@ def test_damaged_json(tmp_path):
         read_predictions(tmp_path / "p.json", "regression")
     with pytest.raises(UsageError, match="no such table"):
         read_predictions(tmp_path / "q.json", "regression")
+
+
+def test_lists_of_unequal_length_are_said(write):
+    with pytest.raises(UsageError, match=r"lists of unequal length: predictions 3, targets 2 \(give a value an image in each\)"):
+        read_predictions(write({"predictions": [1, 2, 3], "targets": [1, 2]}, "p.json"), "regression")
+
+
+def test_the_sheet_of_a_workbook_is_named(tmp_path):
+    with pd.ExcelWriter(tmp_path / "p.xlsx") as book:
+        pd.DataFrame({"note": ["read me"]}).to_excel(book, sheet_name="README", index=False)
+        pd.DataFrame({"y_true": [1], "y_pred": [2]}).to_excel(book, sheet_name="data", index=False)
+    with pytest.raises(UsageError, match=r"no column of .*p.xlsx \(sheet 'README', the first of 2\) is called like a"):
+        read_predictions(tmp_path / "p.xlsx", "regression")

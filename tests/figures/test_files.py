@@ -1,5 +1,6 @@
 """Figures as files: every format, the same bytes twice, nothing else left behind."""
 
+import pytest
 from matplotlib.figure import Figure
 
 from camlucida.figures.files import save_figure
@@ -21,3 +22,15 @@ def test_each_format_is_what_its_name_says_and_does_not_change(tmp_path):
     again = save_figure(drawn(), tmp_path / "again", ("png", "pdf", "svg"))
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
     assert len(list(tmp_path.iterdir())) == 6
+
+
+@pytest.mark.filterwarnings("error")
+def test_texts_are_written_as_they_stand(tmp_path):
+    figure = drawn()
+    axes = figure.axes[0]
+    axes.set_title("a$b_$c 年龄")
+    axes.set_yticks([0, 1], ["x$y_$z", "w"])
+    axes.set_xscale("log")
+    assert len(save_figure(figure, tmp_path / "a", ("png", "pdf"))) == 2
+    assert not axes.title.get_parse_math()
+    assert all(label.get_parse_math() for label in axes.get_xticklabels())  # 10² is a formula

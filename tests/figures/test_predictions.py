@@ -112,3 +112,44 @@ def test_one_row_can_be_drawn(tmp_path):
     for path in written:
         with Image.open(path) as picture:
             assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def of_values(value, truth, site=None):
+    frame = pd.DataFrame({"image": range(len(value)), "patient": range(len(value)), "model": "", "value": value, "truth": truth})
+    groups = ("site",) if site else ()
+    predictions = Predictions("regression", frame.assign(site=site) if site else frame, (), groups, (), False)
+    return dict(prediction_figures(predictions, predictions.frame, evaluate_predictions(predictions)))
+
+
+def overlap(one, other):
+    return one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1
+
+
+@pytest.mark.parametrize("far", [1e5, 1e12])
+def test_a_far_outlier_is_drawn_and_its_words_do_not_overlap(far):
+    value = np.append(TRUTH[1:] + RNG.normal(0, 0.1, 59), far)
+    found = of_values(value, np.append(TRUTH[1:], TRUTH[0]))
+    histogram = found["evaluation_results.png"].axes[1]
+    assert len(histogram.patches) <= 60
+    assert sum(bar.get_height() for bar in histogram.patches) == 60
+    figure = found["bland_altman.png"]
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
+    assert len(boxes) == 3
+    assert not any(overlap(one, other) for k, one in enumerate(boxes) for other in boxes[:k])
+
+
+def test_long_and_odd_names_of_groups_leave_room():
+    figure = of_values(TRUTH, TRUTH + 1, ["Department of paediatric radiology of the northern hospital, a$b_$c"] * 60)[
+        "group_comparison.png"
+    ]
+    assert figure_png(figure).startswith(b"\x89PNG")
+    titles = [axes.title.get_window_extent() for axes in figure.axes]
+    assert not overlap(*titles)
+
+
+def test_one_image_is_one_image_and_has_no_band():
+    found = of_values(np.array([3.0]), np.array([1.0]))
+    said = words(found["bland_altman.png"])
+    assert "1 image of 1 patient.\n" in said
+    assert "bands" not in said

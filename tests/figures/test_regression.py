@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from matplotlib.text import Text
 
 from camlucida.errors import UsageError
 from camlucida.explanation import Explanation
+from camlucida.figures.panels import figure_png
 from camlucida.figures.regression import GREEN, RED, ValueCase, both_signs, shared_limit, value_figure
 from camlucida.geometry import Geometry
 from camlucida.types import Scan
@@ -102,3 +104,32 @@ def test_no_evidence_is_said_and_nothing_is_stretched(colormap):
     assert "no evidence: all zero" in words(figure)
     assert "full colour" not in words(figure)
     np.testing.assert_allclose(figure.axes[2].images[0].get_array(), 100 / 255, atol=1e-6)
+
+
+def inside(figure):
+    """Of every text: its box in shares of the figure."""
+    figure.draw_without_rendering()
+    texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
+    return {text.get_text(): text.get_window_extent().transformed(figure.transFigure.inverted()) for text in texts}
+
+
+LONG = "sacred-heart_PA_2023-11-05T10-22-31_series_0004_instance_000017_anonymised_rescaled_checked.png" * 2
+
+
+@pytest.mark.parametrize("size", [(8, 8), (8, 80), (80, 8)])
+def test_long_names_and_long_films_stay_on_the_page(size):
+    scan = Scan(torch.zeros(1, *size), np.full(size, 100, np.uint8), Geometry.identity(size), "film")
+    shown = replace(explanation(RAW), scan=scan)
+    film = replace(case(), explanation=shown, file=LONG, name="bone age in months by Greulich and Pyle, second reading of two")
+    figure = value_figure(replace(film, inside="heat: " + "a word, " * 40), notes=["a note"])
+    boxes = inside(figure)
+    assert all(box.x0 > -0.005 and box.x1 < 1.005 and box.y0 > -0.005 and box.y1 < 1.005 for box in boxes.values())
+    assert "".join(text.get_text() for text in figure.axes[0].texts).startswith(LONG)
+    panels = [axes.get_window_extent() for axes in figure.axes[1:4]]
+    assert all(max(panel.width, panel.height) > 150 for panel in panels)
+    assert min(box.y0 for box in (axes.get_position() for axes in figure.axes[1:4])) > figure._supxlabel.get_position()[1]
+
+
+def test_names_are_no_formulas():
+    odd = replace(case(), file="a$b_$c.png", name="v$a$")
+    assert figure_png(value_figure(odd)).startswith(b"\x89PNG")

@@ -131,6 +131,19 @@ def test_which_column_is_the_value(tmp_path):
     assert "holds no number: a, b, c" in refused(tmp_path, SheetColumns(value="image"))
 
 
+def test_of_several_sheets_the_first_is_read_and_said(tmp_path):
+    folder(tmp_path)
+    data, notes = pd.DataFrame({"id": [*"abc"], "age": [30, 40, 50]}), pd.DataFrame({"note": ["read me"]})
+    for sheets in ({"data": data, "README": notes}, {"README": notes, "data": data}):
+        with pd.ExcelWriter(tmp_path / "characteristics.xlsx") as book:
+            for name, frame in sheets.items():
+                frame.to_excel(book, sheet_name=name, index=False)
+        if next(iter(sheets)) == "data":
+            assert [note.endswith("sheet 'data', the first of 2, is read") for note in read(tmp_path).notes] == [True]
+        else:
+            assert "characteristics.xlsx (sheet 'README', the first of 2) has no column that may hold" in refused(tmp_path)
+
+
 def test_what_cannot_be_evaluated_at_all(tmp_path):
     assert "no folder of images" in refused_missing(tmp_path)
     folder(tmp_path)

@@ -1,6 +1,8 @@
 """``camlucida evaluate-regression`` on the folders of a training system: a checkpoint without a card, images, masks, a table."""
 
+import ast
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,12 +11,16 @@ import torch
 from PIL import Image
 from torch import nn
 
+from camlucida.cases import case_table
 from camlucida.cli import main
 from camlucida.cohort.predictions_job import evaluate_file
 from camlucida.cohort.report_table import Settings
 from camlucida.errors import UsageError
 from camlucida.models import load_model
 from camlucida.phantom.nets import small_resnet
+from camlucida.report.build import build_report
+from camlucida.report.document import Paragraph, Table
+from camlucida.report.texts import Texts
 from camlucida.runs import Run
 from camlucida.systems.regression import RegressionStudy, regression_figure, study_regression
 from camlucida.systems.regression.sheet import SheetColumns
@@ -170,6 +176,9 @@ def test_a_figure_for_a_notebook(study):
     figure = regression_figure(study / "out", 2)
     assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
     assert "row 2 of predictions.json" in figure._supxlabel.get_text()
+    assert "preprocessing 64 × 64 as given; ASSUMED" in figure._supxlabel.get_text()
+    assert "(5 or more)" in figure.axes[0].texts[-1].get_text() or "(below 5)" in figure.axes[0].texts[-1].get_text()
+    assert "(below 500)" in regression_figure(study / "out", 2, threshold=500).axes[0].texts[-1].get_text()
     with pytest.raises(UsageError, match="no sample 8"):
         regression_figure(study / "out", 8)
 
@@ -243,3 +252,52 @@ def test_a_named_card_one_image_no_mask_and_no_evidence(tmp_path, capsys):
     assert metrics["mask_evidence"] == []
     assert records["raises_in_mask"].isna().all()
     assert (folder / "out/gradcam_best_sample.png").exists()
+
+
+def test_the_notebook_shows_a_sample_and_the_highest_errors(study):
+    book = json.loads((Path(__file__).parents[2] / "examples/regression/show_sample.ipynb").read_text("utf-8"))
+    cells = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") for cell in book["cells"])
+    names: dict = {}
+    shown = []
+    for cell in [*cells[:1], f"OUT, INDEX = {str(study / 'out')!r}, 2", *cells[1:]]:
+        *lines, last = ast.parse(cell).body
+        exec(ast.unparse(lines), names)
+        if isinstance(last, ast.Expr):
+            shown.append(eval(ast.unparse(last), names))
+        else:
+            exec(ast.unparse(last), names)
+    figure, highest = shown
+    assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    records, _ = read(study)
+    assert highest.index[0] == records["absolute_error"].idxmax()
+    assert (highest["error"].abs().diff().dropna() <= 0).all()
+
+
+def test_the_report_holds_the_evidence_against_the_masks(study, tmp_path):
+    document = build_report([Run.open(study / "out/run")], tmp_path, ["quality"], error_threshold=5)
+    texts = Texts.load("en")
+    said = [texts.say(s) for block in document.sections[0].blocks if isinstance(block, Paragraph) for s in block.sentences]
+    _, metrics = read(study)
+    everybody = metrics["mask_evidence"][0]
+    line = next(text for text in said if "that raises the value, " in text and "inside the mask in 7 images" in text)
+    for number in (f"{everybody['share']:.1%} lies inside", f"{everybody['area']:.1%} of the area", "too few patients"):
+        assert number in line
+    assert any(text.startswith("Between |error| ≥ 5 and |error| < 5") for text in said)
+    assert any(text.startswith("Between sex=f and sex=m") for text in said)
+    assert "An absolute error of 5 or more counts as high, as was asked." in said
+    (table,) = [block for block in document.sections[0].blocks if isinstance(block, Table) and block.name == "evidence"]
+    assert len(table.rows) == len([row for row in metrics["mask_evidence"] if not row["group"].startswith("truth")])
+    ends = [text for text in said if "in the worst" in text]
+    best, worst = (metrics["selection"][f"gradcam_{name}_sample"]["image"].removesuffix(".png") for name in ("best", "worst"))
+    assert "anon_3_1" not in (best, worst)  # which has no mask
+    assert ends
+    assert all(f"the best case, {best} " in text and f"the worst, {worst} " in text for text in ends)
+    again = build_report([Run.open(study / "out/run")], tmp_path, ["quality"])
+    words = str(again.sections[0])
+    assert "evidence.split_median" in words
+
+
+def test_an_architecture_is_that_of_the_backbone(study):
+    assert set(case_table([Run.open(study / "out/run")])["architecture"]) == {"small_resnet"}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 MINUS = " − "
 _REGION = r" (?:region|true region|component \d+|at \d+(?:,\d+)+|\(given mask\))"
@@ -35,3 +36,13 @@ def label_of(target: str, task: str, labels: Sequence[str]) -> str:
     cuts = [found.start() for found in re.finditer(MINUS, target)]
     firsts = [label_of(target[:cut], task, labels) for cut in cuts if label_of(target[cut + len(MINUS) :], task, labels)]
     return next(filter(None, firsts), "")
+
+
+def architecture(card: Mapping[str, Any]) -> str:
+    """What a model is built of, by its card as a run keeps it: the name of its factory, or of the backbone under another head.
+
+    >>> architecture({"factory": "torchvision:resnet50", "args": {}})
+    'resnet50'
+    """
+    backbone = card["args"].get("backbone") if card["factory"] == "camlucida.models.wrapped:build" else None
+    return str(backbone or card["factory"]).rpartition(":")[2]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from camlucida.cases.answers import answers, has_classes
 from camlucida.cases.marks import Marks
-from camlucida.cases.names import label_of
+from camlucida.cases.names import architecture, label_of
 from camlucida.runs import Run
 from camlucida.runs.tables import GROUP
 
@@ -82,7 +82,7 @@ def _of_model(
     own = maps.reset_index(drop=True).rename(columns={"probability": "of_target"})
     own["task"], own["weight"] = task, float(model["weight"])
     own["label"] = [label_of(target, task, labels) for target in own["target"]]
-    own["architecture"] = model["resolved"]["factory"].rpartition(":")[2]
+    own["architecture"] = architecture(model["resolved"])
     for name in ("seed", "fold"):
         own[name] = _objects([model[name]] * len(own))
     # A class is judged among all of them; of other labels only those with a map are looked at, for a region costs a mask.

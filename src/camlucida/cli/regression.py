@@ -85,7 +85,9 @@ def evaluate_regression_command(
                 study, out, device=device, batch_size=batch_size, about=about, progress=running, measuring=measuring
             )
             if found.written:
-                page, failed = write_report([out / "run"], out / "report")
+                page, failed = write_report(
+                    [out / "run"], out / "report", error_threshold=error_threshold, settings=found.settings
+                )
                 found.written.append(page)
                 found.failures += failed
     except KeyboardInterrupt:

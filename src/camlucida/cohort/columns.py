@@ -12,7 +12,7 @@ import pandas as pd
 
 from camlucida.errors import UsageError, did_you_mean
 from camlucida.evaluation.cohort import ID_COLUMNS, PATIENT_COLUMNS
-from camlucida.io.tables import find_column, listing, read_table
+from camlucida.io.tables import find_column, listing, read_table, source
 
 ROLES = ("image", "patient", "model", "label", "truth", "prediction", "probability", "logit")
 """What a column can be."""
@@ -165,7 +165,7 @@ def need(found: Mapping[str, str | None], role: str, frame: pd.DataFrame, where:
     column = found[role]
     if column is None:
         raise UsageError(
-            f"no column of {where} is called like {_article(role)} {role}: it has {listing(frame.columns, 12)}",
+            f"no column of {source(where, frame)} is called like {_article(role)} {role}: it has {listing(frame.columns, 12)}",
             f"name it: --column {role}=NAME",
         )
     return column
@@ -211,6 +211,9 @@ def _records(path: Path, document: Any) -> Iterator[dict[str, Any]]:
             document = [{"image": name, **record} for name, record in document.items()]
         elif columns and len({len(column) for column in columns.values()}) == 1:
             document = [dict(zip(columns, cells)) for cells in zip(*columns.values())]
+        elif columns:
+            said = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
+            raise UsageError(f"{path} has lists of unequal length: {said}", "give a value an image in each")
     if not isinstance(document, list) or not all(isinstance(record, dict) for record in document):
         raise UsageError(f"{path} holds no list of records", 'write [{"image": "a.png", …}, …]')
     yield from document

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from camlucida.figures.panels import DPI, figure_png
+from camlucida.figures.panels import DPI, figure_png, plain_texts
 from camlucida.files import write_bytes
 
 FORMATS = ("png", "pdf")
@@ -19,7 +19,10 @@ FORMATS = ("png", "pdf")
 def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
     """Write ``stem.png`` (300 dpi), ``stem.pdf``, ``stem.svg``, whichever are asked for; the same bytes on every run."""
     figure.set_dpi(DPI)
-    figure.draw_without_rendering()  # lays it out, once for all formats
+    plain_texts(figure)
+    with warnings.catch_warnings():  # a sign that no font has is drawn as a box
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
+        figure.draw_without_rendering()  # lays it out, once for all formats
     figure.set_layout_engine("none")
     paths = [stem.with_name(f"{stem.name}.{name}") for name in formats]
     for name, path in zip(formats, paths):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 from PIL import Image
 
 from camlucida.explanation import Explanation
@@ -22,6 +25,15 @@ from camlucida.figures.overlay import NOTICE, as_rgb, blend, colormap_for, scale
 DPI = 300
 PANEL = 3.6
 """Inches on the longer side of a panel."""
+
+MATHS_OF_TICKS = "\\mathdefault"
+"""What matplotlib writes powers of ten with, on a logarithmic axis."""
+
+MORE_FONTS = (
+    *("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
+    *("PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei"),
+)
+"""For signs that matplotlib's own font lacks: of Linux, macOS and Windows."""
 
 
 def heatmap_figure(explanation: Explanation, colormap: str | None = None) -> Figure:
@@ -77,8 +89,28 @@ def strip_title(explanation: Explanation) -> str:
     return f"{explanation.target} {explanation.probability:.2%}"
 
 
+def plain_texts(figure: Figure) -> None:
+    """Draw every text as it stands: names of files, labels and groups are no formulas, and may have Chinese signs.
+
+    Signs that the font lacks are taken from another that is installed.
+    """
+    for text in figure.findobj(Text):
+        words = text.get_text()
+        if words and MATHS_OF_TICKS not in words:
+            text.set_parse_math(False)
+        if not words.isascii():
+            text.set_fontfamily(list(dict.fromkeys([*text.get_fontfamily(), *_more_fonts()])))
+
+
+@lru_cache(maxsize=1)
+def _more_fonts() -> tuple[str, ...]:
+    """Those of :data:`MORE_FONTS` that are installed."""
+    return tuple(sorted({font.name for font in fontManager.ttflist} & set(MORE_FONTS), key=MORE_FONTS.index))
+
+
 def figure_png(figure: Figure) -> bytes:
     """PNG at 300 dpi."""
+    plain_texts(figure)
     figure.set_dpi(DPI)
     canvas: Any = FigureCanvasAgg(figure)
     with warnings.catch_warnings():  # a sign that the font lacks is drawn as a box

@@ -31,12 +31,10 @@ def pipeline_figure(stages: Stages) -> Figure:
     figure = Figure(figsize=(15.2, 6.3), layout="constrained")
     columns: Any = figure.subfigures(1, 7, width_ratios=(2.3, 1.2, 1.2, 1.2, 2.2, 2.2, 2.4))
     count = len(stages.weights)
-    _column(
-        columns[1], f"2  activations $A_k$\n{len(channels)} of {count} channels", stages.activations[channels], False, channels
-    )
-    weights = [f"$w$ = {float(stages.weights[k]):+.2e}" for k in channels]
-    _column(columns[2], "3  gradients ∂score/∂$A_k$\n$w_k$ = their mean", stages.gradients[channels], True, weights)
-    _column(columns[3], "4  $w_k A_k$\none scale", stages.weighted[channels], True, None)
+    _column(columns[1], f"2  activations Aₖ\n{len(channels)} of {count} channels", stages.activations[channels], False, channels)
+    weights = [f"w = {float(stages.weights[k]):+.2e}" for k in channels]
+    _column(columns[2], "3  gradients ∂score/∂Aₖ\nwₖ = their mean", stages.gradients[channels], True, weights)
+    _column(columns[3], "4  wₖ Aₖ\none scale", stages.weighted[channels], True, None)
     image = columns[0].subplots()
     image.imshow(as_rgb(explanation.scan.picture()))
     _single(
@@ -63,7 +61,7 @@ def pipeline_figure(stages: Stages) -> Figure:
     kind = explanation.provenance.get("score_kind", "score")
     figure.suptitle(f"Grad-CAM at {explanation.layer} for {explanation.target} ({kind} {explanation.score:.3g}{p})", fontsize=11)
     share = f"{100 * stages.share(channels):.0f} % of all of it"
-    shown = f"The {len(channels)} channels shown are those of the largest $Σ|w_k A_k|$: {share}"
+    shown = f"The {len(channels)} channels shown are those of the largest Σ|wₖ Aₖ|: {share}"
     lines = [f"{shown}. Columns 2 and 3: each panel on its own scale (3: blue < 0 < red)."]
     if stages.level:
         lines.append("Every gradient is the same in all cells of its channel here, as where a mean over the cells follows.")

@@ -21,10 +21,13 @@ from camlucida.figures.evaluation import PALETTE
 from camlucida.figures.overlay import NOTICE
 from camlucida.figures.panels import figure_png
 from camlucida.files import slug, unique, write_bytes
+from camlucida.io.tables import count
 
 INK, GREY = "#222222", "#767676"
 ACROSS = 4
 """Panels side by side."""
+MOST_BINS = 60
+"""Of a histogram."""
 
 
 def save_figures(out: Path, predictions: Predictions, figures: pd.DataFrame, threshold: float) -> list[Path]:
@@ -79,7 +82,7 @@ def regression_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: boo
     scatter.set(xlabel="true value", ylabel="predicted value", aspect="equal")
     scatter.set_title(f"MAE {_words(figures, 'mae')}\nPearson r {_words(figures, 'pearson_r')}", fontsize=9)
     scatter.legend(fontsize=8, frameon=False, loc="upper left")
-    histogram.hist(value - truth, bins="fd", color=PALETTE[0], edgecolor="white", linewidth=0.4)
+    histogram.hist(value - truth, bins=_bins(value - truth), color=PALETTE[0], edgecolor="white", linewidth=0.4)
     histogram.axvline(0, color=GREY, linestyle="--", linewidth=1)
     histogram.axvline((value - truth).mean(), color=PALETTE[1], linewidth=1.5, label=f"bias {_words(figures, 'bias')}")
     histogram.set(xlabel="error (predicted − true)", ylabel="images")
@@ -95,25 +98,21 @@ def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: b
     limits = agreement(frame)
     outside = limits.outside(value - truth) > 0
     figure, (axes,) = _panels(1, 7.0, 4.6)
-    middle, error = (truth + value) / 2, value - truth
+    middle, error, note = (truth + value) / 2, value - truth, ""
     _points(axes, middle[~outside], error[~outside])
     axes.scatter(middle[outside], error[outside], s=22, marker="x", color=PALETTE[1], linewidth=1.2)
-    for name, title, level, style in (
-        ("limit_high", "+1.96 SD", limits.high, "--"),
-        ("bias", "bias", limits.bias, "-"),
-        ("limit_low", "−1.96 SD", limits.low, "--"),
-    ):
+    levels = (limits.low, limits.bias, limits.high)
+    for name, level, style in zip(("limit_low", "bias", "limit_high"), levels, ("--", "-", "--")):
         line = _line(figures, name)
         axes.axhline(level, color=INK, linestyle=style, linewidth=1.2)
         if line is not None and np.isfinite(line["low"]):
             axes.axhspan(line["low"], line["high"], color=INK, alpha=0.08, linewidth=0)
-        axes.annotate(
-            f"{title}\n{_words(figures, name)}", (1.01, level), xycoords=("axes fraction", "data"), fontsize=8, va="center"
-        )
+            note = " Grey bands: intervals, patients resampled."
     axes.axhline(0, color=GREY, linewidth=0.6, linestyle=":")
     axes.set(xlabel="mean of predicted and true value", ylabel="error (predicted − true)")
     axes.set_title(f"{int(outside.sum())} of {len(error)} images outside the limits (×)", fontsize=9)
-    return _finish(figure, f"{_people(figures)} Grey bands: intervals, patients resampled.", synthetic)
+    _beside(axes, levels, [_words(figures, name) for name in ("limit_low", "bias", "limit_high")])
+    return _finish(figure, f"{_people(figures)}{note}", synthetic)
 
 
 def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
@@ -125,7 +124,7 @@ def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
     """
     grouped = figures[figures["group"] != ""]
     names = list(dict.fromkeys(grouped["group"]))
-    figure, panels = _panels(2, 4.4, 1.6 + 0.32 * len(names))
+    figure, panels = _panels(2, 4.4, 1.6 + 0.32 * sum(1 + len(name) // 36 for name in names))
     for axes, metric, colour in zip(panels, ("mae", "rmse"), PALETTE):
         rows = grouped[grouped["metric"] == metric].set_index("group")
         for place, name in enumerate(names):
@@ -135,9 +134,9 @@ def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
             axes.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
         axes.set_xlim(left=0)
         axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_title(f"{metric.upper()}: everybody {_words(figures, metric)}", fontsize=9)
+        axes.set_title(f"{metric.upper()}, everybody:\n{_words(figures, metric)}", fontsize=9)
         axes.set_xlabel(f"{metric.upper()}, unit of the value")
-        sizes = [f"{name}  (n = {rows.loc[name, 'n']})" for name in names]
+        sizes = [fill(f"{name}  (n = {rows.loc[name, 'n']})", 36) for name in names]
         axes.set_yticks(range(len(names)), sizes if axes is panels[0] else [""] * len(names), fontsize=8.5)
     note = "Bar: interval, patients resampled; hollow: under 10 patients. Dotted: everybody's median (mean) as the answer."
     return _finish(figure, f"{note} Grey line: everybody.", synthetic)
@@ -258,12 +257,30 @@ def _points(axes: Axes, across: Floats, up: Floats) -> None:
     axes.scatter(across, up, s=12, color=PALETTE[0], alpha=0.35 if len(across) > 300 else 0.65, linewidth=0)
 
 
+def _beside(axes: Axes, levels: Sequence[float], words: Sequence[str]) -> None:
+    """What the lines of −1.96 SD, bias and +1.96 SD are, right of them and apart where they are not."""
+    bottom, top = axes.get_ylim()
+    low, bias, high = ((level - bottom) / (top - bottom) for level in levels)
+    apart = 0.085  # of the panel's height: two lines of text
+    titles, places = ("−1.96 SD", "bias", "+1.96 SD"), (min(low, bias - apart), bias, max(high, bias + apart))
+    for title, place, said in zip(titles, places, words):
+        if np.isfinite(place):
+            axes.annotate(f"{title}\n{said}", (1.01, place), xycoords="axes fraction", fontsize=8, va="center")
+
+
 def _dot(axes: Axes, place: int, line: pd.Series, colour: str) -> None:
     known = bool(np.isfinite(line["low"]))
     if known:
         axes.hlines(place, line["low"], line["high"], color=colour, linewidth=1.8)
     axes.plot(line["estimate"], place, marker="o", markersize=5.5, color=colour, markerfacecolor=colour if known else "white")
     axes.vlines(line["chance"], place - 0.4, place + 0.4, color=INK, linestyle=":", linewidth=1.3)
+
+
+def _bins(values: Floats) -> int:
+    """Freedman and Diaconis's number of bins, at most :data:`MOST_BINS`: one far outlier would ask for billions."""
+    low, high = np.percentile(values, [25, 75])
+    width = 2 * (high - low) / np.cbrt(len(values))
+    return int(np.clip(np.ceil(np.ptp(values) / width), 1, MOST_BINS)) if width > 0 else 1
 
 
 def _room_for_a_legend(axes: Axes) -> None:
@@ -289,7 +306,8 @@ def _words(figures: pd.DataFrame, metric: str, label: str = "") -> str:
     line = _line(figures, metric, label)
     if line is None or not np.isfinite(line["estimate"]):
         return "undefined"
-    digits = ".3f" if abs(line["estimate"]) < 1 else ".2f"
+    size = abs(line["estimate"])
+    digits = ".3f" if size < 1 else ".2f" if size < 1e4 else ".3g"
     bounds = f" [{line['low']:{digits}}, {line['high']:{digits}}]" if np.isfinite(line["low"]) else ", no interval"
     return f"{line['estimate']:{digits}}{bounds}".replace("-", "−")
 
@@ -301,7 +319,7 @@ def _chance(figures: pd.DataFrame, metric: str, label: str = "") -> str:
 
 def _people(figures: pd.DataFrame) -> str:
     first = figures[figures["group"] == ""].iloc[0]
-    return f"{first['n']} images of {first['patients']} patients."
+    return f"{count(range(first['n']), 'image')} of {count(range(first['patients']), 'patient')}."
 
 
 def _finish(figure: Figure, note: str, synthetic: bool) -> Figure:

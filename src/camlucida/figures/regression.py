@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -17,15 +18,31 @@ from numpy.typing import NDArray
 
 from camlucida.explanation import Explanation
 from camlucida.figures.overlay import NOTICE, SIGNED_COLORMAP, as_rgb, blend, check_colormap, unseen_text
+from camlucida.figures.panels import PANEL, plain_texts
 
-PANEL = 3.6
-"""Inches on the longer side of a panel."""
+SCREEN_DPI = 110
+"""Of a figure in a notebook."""
+
+HEAD = 0.24
+"""Inches of a line above the panels."""
+
+LONGEST_NAME = 40
+"""Characters of a value's name."""
 
 GREEN, RED = "#1a7f37", "#c62828"
 """Of the error: below the threshold, and from it up."""
 
 MASK_ALPHA, ALPHA = 0.3, 0.75
 """Opacity of the mask, and of full colour: two colours on grey need more than one does."""
+
+
+class NotebookFigure(Figure):
+    """A figure that a notebook shows: it knows matplotlib's own only after pyplot has drawn one."""
+
+    def _repr_png_(self) -> bytes:
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=SCREEN_DPI)
+        return buffer.getvalue()
 
 
 @dataclass(frozen=True)
@@ -103,43 +120,64 @@ def value_figure(
     limit = (explanation.limit if limit is None else limit) or 1.0
     rows, columns = explanation.scan.geometry.original
     width, height = (max(PANEL * n / max(rows, columns), 1.6) for n in (columns, rows))
-    figure = Figure(figsize=(max(3 * width + 1.6, 7.5), height + 2.1 + 0.13 * len(notes)), layout="constrained")
-    grid = figure.add_gridspec(2, 3, height_ratios=[0.55, height])
-    _heading(figure.add_subplot(grid[0, :]), case, threshold)
+    wide = max(3 * width + 1.6, 7.5)
+    told = f"no evidence: {explanation.empty_reason}" if explanation.is_empty else f"{scale}: ±{limit:.3g} is full colour"
+    heads, feet = _heads(case, threshold, wide), _feet(case, told, notes, wide)
+    above, below = HEAD * len(heads), 0.13 * len(feet)
+    figure = NotebookFigure(figsize=(wide, height + above + below + 1), layout="constrained")
+    grid = figure.add_gridspec(2, 3, height_ratios=[above, height])
+    _heading(figure.add_subplot(grid[0, :]), heads)
     panels = [figure.add_subplot(grid[1, k]) for k in range(3)]
     colours = matplotlib.colormaps[colormap or SIGNED_COLORMAP]
     shown = explanation.numpy() if not explanation.is_empty else np.zeros((rows, columns), np.float32)
     panels[0].imshow(_with_mask(case))
-    panels[0].set_title("image and mask (red)" if case.mask is not None else f"image; {case.no_mask}", fontsize=9)
     panels[1].imshow(_overlay(explanation, shown, limit, colours) if colormap else blend(explanation, None, ALPHA, limit))
-    panels[1].set_title(f"image and {_method(explanation)}", fontsize=9)
     panels[2].imshow(shown, cmap=colours, vmin=-limit, vmax=limit)
-    panels[2].set_title(f"{_method(explanation)}, grid {'×'.join(map(str, explanation.grid))}", fontsize=9)
-    if explanation.is_empty:
-        panels[2].text(0.5, 0.5, "no evidence", ha="center", va="center", transform=panels[2].transAxes, fontsize=11)
-    for axes in panels:
+    titles = (
+        "image and mask (red)" if case.mask is not None else f"image; {case.no_mask}",
+        f"image and {_method(explanation)}",
+        f"{_method(explanation)}, grid {'×'.join(map(str, explanation.grid))}",
+    )
+    for axes, title in zip(panels, titles):
+        axes.set_title(textwrap.fill(title, int((wide - 1.3) / 3 * 12)), fontsize=9)
         axes.set_axis_off()
         if explanation.scan.synthetic:
             axes.text(0.5, 0.97, "SYNTHETIC", transform=axes.transAxes, color="#8f8f8f", fontsize=9, ha="center", va="top")
+    if explanation.is_empty:
+        panels[2].text(0.5, 0.5, "no evidence", ha="center", va="center", transform=panels[2].transAxes, fontsize=11)
     bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), colours), ax=panels, fraction=0.04, pad=0.02, shrink=0.85)
     bar.ax.tick_params(labelsize=7.5)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
     unit = explanation.provenance.get("unit", "score")
-    bar.set_label(f"map value ({unit} units): < 0 lowers, > 0 raises {case.name}", fontsize=7.5)
-    told = f"no evidence: {explanation.empty_reason}" if explanation.is_empty else f"{scale}: ±{limit:.3g} is full colour"
-    return _finish(figure, case, told, notes)
+    meaning = f"map value ({unit} units): < 0 lowers, > 0 raises {_brief(case.name)}"
+    bar.set_label(textwrap.fill(meaning, int(height * 16)), fontsize=7.5)
+    figure.supxlabel("\n".join(feet), fontsize=7.5)
+    plain_texts(figure)  # here too: a notebook draws it unsaved
+    return figure
 
 
-def _heading(axes: Axes, case: ValueCase, threshold: float) -> None:
-    axes.set_axis_off()
+def _heads(case: ValueCase, threshold: float, width: float) -> list[tuple[str, dict[str, Any]]]:
+    """Lines above the panels, each with its look: the file, the values, the error; as many as ``width`` inches need."""
     error = abs(case.value - case.truth)
-    style: dict[str, Any] = {"ha": "center", "va": "center", "transform": axes.transAxes}
-    axes.text(0.5, 0.8, case.file, fontsize=11, **style)
-    told = f"true {case.name} {case.truth:.4g}   ·   predicted {case.value:.4g}   ·"
-    axes.text(0.49, 0.15, told, fontsize=10, ha="right", va="center", transform=axes.transAxes)
     colour, where = (GREEN, f"below {threshold:g}") if error < threshold else (RED, f"{threshold:g} or more")
-    told = f"  absolute error {error:.3g} ({where})"
-    axes.text(0.49, 0.15, told, fontsize=10, color=colour, weight="bold", ha="left", va="center", transform=axes.transAxes)
+    values = f"true {_brief(case.name)} {case.truth:.4g}   ·   predicted {case.value:.4g}"
+    return [
+        *((line, {"fontsize": 11}) for line in textwrap.wrap(case.file, int(width * 10), break_on_hyphens=False)),
+        *((line, {"fontsize": 10}) for line in textwrap.wrap(values, int(width * 11), drop_whitespace=False)),
+        (f"absolute error {error:.3g} ({where})", {"fontsize": 10, "color": colour, "weight": "bold"}),
+    ]
+
+
+def _heading(axes: Axes, lines: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    axes.set_axis_off()
+    for place, (line, look) in enumerate(lines):
+        high = 1 - (place + 0.5) / len(lines)
+        axes.text(0.5, high, line.strip(), ha="center", va="center", transform=axes.transAxes, **look)
+
+
+def _brief(name: str) -> str:
+    """The name of a value, its middle left out where it is longer than a heading has room for."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2 + 1 :]}"
 
 
 def _with_mask(case: ValueCase) -> NDArray[np.float32]:
@@ -162,12 +200,11 @@ def _method(explanation: Explanation) -> str:
     return str(explanation.provenance.get("method", explanation.method))
 
 
-def _finish(figure: Figure, case: ValueCase, scale: str, notes: Sequence[str]) -> Figure:
+def _feet(case: ValueCase, scale: str, notes: Sequence[str], width: float) -> list[str]:
+    """Lines below the panels, as many as ``width`` inches need."""
     explanation = case.explanation
     cell = " × ".join(f"{side:.0f}" for side in reversed(explanation.cell))
     where = f"{_method(explanation)} at {explanation.layer}, one cell ≈ {cell} px{unseen_text(explanation)} · {scale}"
+    texts = [text for text in (case.chosen, where, case.inside, *notes) if text]
     last = f"{NOTICE}{' · SYNTHETIC image' if explanation.scan.synthetic else ''}"
-    width = int(figure.get_figwidth() * 15)
-    lines = [line for text in (case.chosen, where, case.inside, *notes) if text for line in textwrap.wrap(text, width)]
-    figure.supxlabel("\n".join([*lines, last]), fontsize=7.5)
-    return figure
+    return [*(line for text in texts for line in textwrap.wrap(text, int(width * 15))), last]

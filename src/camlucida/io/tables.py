@@ -40,7 +40,8 @@ def read_table(path: str | Path) -> pd.DataFrame:
     called "column N", counted from 1.
 
     Returns:
-        (rows, columns), at least 1 × 1; names and text cells stripped of surrounding blanks, a missing text cell "".
+        (rows, columns), at least 1 × 1; names and text cells stripped of surrounding blanks, a missing text cell "". Where a
+        workbook has several sheets, ``attrs["sheet"]`` says which was read.
 
     Raises:
         UsageError: no such file, a folder, another kind of file, damaged or cut short, not UTF-8, rows of unequal length, no
@@ -60,7 +61,14 @@ def read_table(path: str | Path) -> pd.DataFrame:
         reason = f"{type(error).__name__}: {error}"[:300]
         fix = "the file is damaged, cut short or of another kind: open it, and save it again"
         raise UsageError(f"cannot read {path} as {kind}: {reason}", fix) from error
-    return _tidy(path, frame)
+    tidy = _tidy(path, frame)
+    tidy.attrs = frame.attrs
+    return tidy
+
+
+def source(path: Path, frame: pd.DataFrame) -> str:
+    """The file of a table for a message, with the sheet that was read where it has several."""
+    return f"{path} ({frame.attrs['sheet']})" if "sheet" in frame.attrs else str(path)
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
@@ -247,7 +255,10 @@ def _read_xlsx(path: Path, data: bytes) -> pd.DataFrame:
         rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     book.close()
     full = [row for row in rows if any(_text(cell) for cell in row)]
-    return _from_rows([list(row) for row in zip(*zip_longest(*full))])
+    frame = _from_rows([list(row) for row in zip(*zip_longest(*full))])
+    if len(book.worksheets) > 1:
+        frame.attrs["sheet"] = f"sheet {sheet.title!r}, the first of {len(book.worksheets)}"
+    return frame
 
 
 def _unmerged(sheet: Any) -> list[list[Any]]:
@@ -296,13 +307,13 @@ _READERS: dict[str, tuple[str, Callable[[Path, bytes], pd.DataFrame]]] = {
 
 
 def _tidy(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
-    columns = list(_columns(path, frame))
+    columns, where = list(_columns(path, frame)), source(path, frame)
     names = [name for name, _ in columns]
     _check_names(path, names)
     if not columns:
-        raise UsageError(f"{path} has no columns", "the first row must name them")
+        raise UsageError(f"{where} has no columns", "the first row must name them")
     if not len(frame):
-        raise UsageError(f"{path} has no rows, only the columns {', '.join(names[:5])}", "export it again")
+        raise UsageError(f"{where} has no rows, only the columns {', '.join(names[:5])}", "export it again")
     return pd.DataFrame(dict(columns))
 
 

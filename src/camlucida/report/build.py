@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from camlucida.cases.selection import check_rules, select
+from camlucida.cohort.report_table import Settings
 from camlucida.errors import CamlucidaError, UsageError
 from camlucida.report.document import Document, Paragraph, Section, Sentence
 from camlucida.report.sections import SECTIONS
@@ -19,6 +20,9 @@ def build_report(
     sections: Sequence[str] | None = None,
     rules: Sequence[str] = (),
     progress: Callable[..., object] | None = None,
+    *,
+    error_threshold: float | None = None,
+    settings: Settings | None = None,
 ) -> Document:
     """What the report of ``runs`` says, in no language and no format yet.
 
@@ -28,6 +32,8 @@ def build_report(
         sections: names of :data:`~camlucida.report.sections.SECTIONS`, in the order wanted; all without it.
         rules: by which cases are chosen, as :func:`~camlucida.cases.selection.select` reads them; by task without them.
         progress: called with how many maps were measured since the last call, and once with their ``total``.
+        error_threshold: of a regression: absolute errors from here up are high; the median of each model's without it.
+        settings: of the figures of predictions.
 
     Returns:
         The document. A section that fails says so in its place, and in ``failures``.
@@ -42,7 +48,8 @@ def build_report(
         if not run.counts["done"]:
             raise UsageError(f"nothing is done in {run.folder.root} yet", "finish it with: camlucida run COHORT --resume")
     check_rules(rules)
-    study = Study(tuple(runs), folder, tuple(rules), progress or (lambda done=1, total=None: None))
+    shown = progress or (lambda done=1, total=None: None)
+    study = Study(tuple(runs), folder, tuple(rules), error_threshold, settings or Settings(), shown)
     select(study.cases, [rule for rule in rules if rule.strip().startswith("per-group")])  # a column that is there?
     made: list[Section] = []
     failures: list[str] = []

@@ -36,6 +36,13 @@ class Estimate:
         """Whether it has an interval."""
         return isfinite(self.low) and isfinite(self.high)
 
+    @property
+    def verdict(self) -> str:
+        """Where its interval lies: "more" or "less" than zero, "same", or "unsure" where there is none."""
+        if not self.sure:
+            return "unsure"
+        return "more" if self.low > 0 else "less" if self.high < 0 else "same"
+
 
 @dataclass(frozen=True)
 class Sentence:

@@ -15,6 +15,7 @@ from camlucida.cases.marks import Marks
 from camlucida.cases.predictions import evaluate_runs
 from camlucida.cases.selection import Selected, select
 from camlucida.cohort.predictions import Predictions
+from camlucida.cohort.report_table import Settings
 from camlucida.comparison import BY, Comparison, compare
 from camlucida.errors import UsageError
 from camlucida.explanation import Explanation
@@ -75,12 +76,16 @@ class Study:
         runs: at least one.
         folder: the report's; pictures are written below it.
         rules: of the selection of cases; by task if empty.
+        error_threshold: of a regression: from where up an absolute error is high; the median without it.
+        settings: of the figures of predictions.
         progress: called with what is done, as a bar of progress wants it.
     """
 
     runs: tuple[Run, ...]
     folder: Path
     rules: tuple[str, ...] = ()
+    error_threshold: float | None = None
+    settings: Settings = field(default_factory=Settings)
     progress: Callable[..., object] = field(default=lambda done=1, total=None: None, repr=False, compare=False)
 
     @cached_property
@@ -161,7 +166,7 @@ class Study:
         refused: list[str] = []
         for runs in self._of_one_question():
             try:
-                evaluated = evaluate_runs(runs)
+                evaluated = evaluate_runs(runs, self.settings)
             except UsageError as error:
                 refused.append(error.what)
                 continue

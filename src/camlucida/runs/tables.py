@@ -54,7 +54,8 @@ def cohort_rows(members: Iterable[tuple[str, Sequence[Member]]]) -> list[dict[st
 def connect(folder: Folder, entries: Sequence[Entry]) -> duckdb.DuckDBPyConnection:
     """An in-memory database with the views ``items``, ``cohort``, ``predictions`` and ``explanations``."""
     db = duckdb.connect()
-    db.execute("SET enable_progress_bar = false")
+    if db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
+        db.execute("SET enable_progress_bar = false")  # a notebook without widgets has none, and refuses to be told so
     live = [entry for entry in entries if entry.position is not None]
     db.register("items", _items(live))
     db.execute(f"CREATE VIEW cohort AS SELECT * FROM read_parquet({_quoted(str(folder.cohort))})")

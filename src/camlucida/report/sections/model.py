@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from camlucida.cases.names import architecture
 from camlucida.report.document import Block, Paragraph, Points, Section, Sentence, Table, Value
 from camlucida.report.study import Study
 
@@ -44,7 +45,7 @@ def _rows(study: Study) -> Iterator[tuple[Value, ...]]:
             height, width = size if isinstance(size, (list, tuple)) else (size, size)
             yield (
                 described["name"],
-                card["factory"].rpartition(":")[2],
+                architecture(card),
                 Sentence(f"words.{card['task']}") if card["task"] else "",
                 labels if 0 < len(labels) <= NAMED else len(labels),
                 f"{height} × {width} × {card['input']['channels']}",

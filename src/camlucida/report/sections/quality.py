@@ -13,6 +13,7 @@ from camlucida.metrics.agreement import different_image_null, pearson
 from camlucida.report.document import NAN, Block, Estimate, Paragraph, Section, Sentence, Table, Value
 from camlucida.report.measured import mean_of, or_dash
 from camlucida.report.sections.evaluated import evaluated
+from camlucida.report.sections.evidence import evidence
 from camlucida.report.study import Study, Voice
 
 QUARTERS = 4
@@ -27,7 +28,7 @@ def quality(study: Study) -> Section:
     blocks: list[Block] = [_overview(study), Paragraph(tuple(_said(study)))]
     blocks += [table for voice in study.voices if (table := _by_label(study, voice)) is not None]
     blocks.append(Paragraph(tuple(_own_maps(study))))
-    return Section("quality", (*blocks, *evaluated(study)))
+    return Section("quality", (*blocks, *evidence(study), *evaluated(study)))
 
 
 _MEASURES: tuple[tuple[str, str | float], ...] = (
@@ -97,13 +98,7 @@ def _against_area(voice: Voice, rows: pd.DataFrame, region: str, key: str) -> It
         "area": float(area[known].mean()),
         "maps": int(known.sum()),
     }
-    yield Sentence(key, {**values, "lift": found, "verdict": Sentence(f"quality.{_verdict(found)}")})
-
-
-def _verdict(lift: Estimate) -> str:
-    if not lift.sure:
-        return "unsure"
-    return "more" if lift.low > 0 else "less" if lift.high < 0 else "same"
+    yield Sentence(key, {**values, "lift": found, "verdict": Sentence(f"quality.{found.verdict}")})
 
 
 def _by_label(study: Study, voice: Voice) -> Table | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.cases import case_table, heat_table
+from camlucida.cases.evidence import inside_words
 from camlucida.cases.selection import select
 from camlucida.cohort import read_config
 from camlucida.cohort.predictions import Predictions
@@ -24,7 +26,9 @@ from camlucida.figures.regression import ValueCase, both_signs, shared_limit, va
 from camlucida.io.masks import read_mask
 from camlucida.io.tables import read_table
 from camlucida.runs import Run
-from camlucida.systems.regression.evidence import inside_words
+
+PREPROCESSING = "preprocessing "
+"""How the sentence on an assumed preprocessing begins, the last of a recognised card's description."""
 
 
 def save_predictions(out: Path, predictions: Predictions, figures: pd.DataFrame) -> list[Path]:
@@ -38,23 +42,31 @@ def save_predictions(out: Path, predictions: Predictions, figures: pd.DataFrame)
     return [path for name, figure in drawn.items() for path in save_figure(figure, out / name)]
 
 
-def regression_figure(out: str | Path, index: int, *, threshold: float = 5.0, colormap: str | None = None) -> Figure:
+def regression_figure(out: str | Path, index: int, *, threshold: float | None = None, colormap: str | None = None) -> Figure:
     """The figure of one row, as ``--sample`` writes it, on its own scale; for notebooks.
 
     Args:
         out: folder that ``camlucida evaluate-regression`` wrote.
         index: of the row, as in ``predictions.json``.
-        threshold: the error is green below it, red from it up.
+        threshold: the error is green below it, red from it up; that of ``--error-threshold`` if None.
         colormap: matplotlib name, of which the middle is zero.
 
     Raises:
         UsageError: no such folder or row; a row without a map.
     """
-    run = Run.open(Path(out) / "run")
+    run, metrics = Run.open(Path(out) / "run"), Path(out) / "test_metrics.json"
+    said = json.loads(metrics.read_text("utf-8")) if metrics.is_file() else {}
+    limit = said.get("error_threshold", 5.0) if threshold is None else threshold
     cases = case_table([run])
     own = cases[cases["path"] == image_of(run, index)]
-    pictures = CaseFigures(run, cases, heat_table([run], own).reindex(cases.index), threshold, colormap)
+    heat = heat_table([run], own).reindex(cases.index)
+    pictures = CaseFigures(run, cases, heat, limit, colormap, assumed(said.get("notes", ())))
     return pictures.figure(pictures.sample(index), None, "own scale")
+
+
+def assumed(notes: Sequence[str]) -> list[str]:
+    """What the figures must say of the preprocessing, of the notes of a study."""
+    return [note[note.index(PREPROCESSING) :] for note in notes if PREPROCESSING in note][:1]
 
 
 def image_of(run: Run, index: int) -> str:

@@ -17,7 +17,7 @@ from camlucida.errors import UsageError
 from camlucida.evaluation.cohort import PATIENT_COLUMNS, SPLIT_COLUMNS, bare_name, image_keys
 from camlucida.io import expand_paths
 from camlucida.io.image import image_id
-from camlucida.io.tables import count, find_column, fold, listing, read_table, texts
+from camlucida.io.tables import count, find_column, fold, listing, read_table, source, texts
 
 VALUE_COLUMNS = ("age", "value", "target", "ageyears", "patientage", "boneage", "y", "groundtruth", "truth", "年龄")
 """Folded names that columns of true values usually have."""
@@ -90,8 +90,8 @@ def read_sheet(table: Path, images: Path, asked: SheetColumns, *, masks: Path | 
 
     - Left out, with a line: a row without a name, without an image, with several, with a value that is no number; rows that say
       different things of one image.
-    - A note: rows without a value (left out); rows that repeat another; images without a row; with a split, patients
-      who are also in another (left out).
+    - A note: of a workbook with several sheets, which is read; rows without a value (left out); rows that repeat another;
+      images without a row; with a split, patients who are also in another (left out).
 
     Args:
         table: CSV, TSV, XLSX, Parquet or JSON.
@@ -106,12 +106,12 @@ def read_sheet(table: Path, images: Path, asked: SheetColumns, *, masks: Path | 
     if masks is not None and not masks.is_dir():
         raise UsageError(f"no folder of masks {masks}", "correct --mask-dir, or leave it out")
     frame = read_table(table)
-    files = _Files.find(images, masks)
-    value = _value_column(frame, asked.value, table)
-    names = _id_column(frame, asked.id, files, table, images)
-    patient = find_column(frame, asked.patient, PATIENT_COLUMNS, "--patient-column", table) or ""
-    splits = find_column(frame, None, SPLIT_COLUMNS, "split column", table) or ""
-    groups = {str(find_column(frame, name, (), "--group-column", table)): None for name in asked.groups}
+    files, where = _Files.find(images, masks), source(table, frame)
+    value = _value_column(frame, asked.value, where)
+    names = _id_column(frame, asked.id, files, where, images)
+    patient = find_column(frame, asked.patient, PATIENT_COLUMNS, "--patient-column", where) or ""
+    splits = find_column(frame, None, SPLIT_COLUMNS, "split column", where) or ""
+    groups = {str(find_column(frame, name, (), "--group-column", where)): None for name in asked.groups}
     kept = {"patient": patient, "split": splits}
     own = [name for name in groups if name in OWN or kept.get(name, name) != name]
     if own:
@@ -166,7 +166,7 @@ class _Files:
         return next((path for path in known if path.is_file()), None)
 
 
-def _value_column(frame: pd.DataFrame, asked: str | None, table: Path) -> str:
+def _value_column(frame: pd.DataFrame, asked: str | None, table: str) -> str:
     """The one asked for; else the one with a usual name; else the only one of numbers that does not name images or patients."""
     if asked is not None:
         name = str(find_column(frame, asked, (), "--value-column", table))
@@ -196,7 +196,7 @@ def _is_name(column: str) -> bool:
     return fold(column) in {*EXACT["image"], *PATIENT_COLUMNS}
 
 
-def _id_column(frame: pd.DataFrame, asked: str | None, files: _Files, table: Path, folder: Path) -> str:
+def _id_column(frame: pd.DataFrame, asked: str | None, files: _Files, table: str, folder: Path) -> str:
     """The one asked for; else, of those with usual names, the one that names most images; else that of all columns."""
     if asked is not None:
         columns = [str(find_column(frame, asked, (), "--id-column", table))]
@@ -302,6 +302,8 @@ class _Table:
         return chosen, sorted(torn)
 
     def _row_notes(self, asked: str | None, torn: Sequence[str], blank: Sequence[int], twice: Sequence[str]) -> Iterator[str]:
+        if "sheet" in self.frame.attrs:
+            yield f"of {self.where} {self.frame.attrs['sheet']}, is read"
         if torn:
             yield f"{count(torn, 'patient')} in {asked} and in another split of {self.where}, left out: {listing(torn)}"
         known = sorted({part for part in self.cells["split"] if part})

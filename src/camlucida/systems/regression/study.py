@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.cases import case_table, heat_table
+from camlucida.cases.evidence import evidence_table, pairs_of_two
 from camlucida.cohort.predictions import Predictions
 from camlucida.cohort.regression import WITHIN
 from camlucida.cohort.report_table import Settings, evaluate_predictions, groups_of, metrics_document, records
@@ -22,13 +23,9 @@ from camlucida.models import Card
 from camlucida.models.recognise import recognise
 from camlucida.runs import Run, execute
 from camlucida.runs.tables import GROUP
-from camlucida.systems.regression.evidence import evidence_table
-from camlucida.systems.regression.figures import CaseFigures, save_predictions
+from camlucida.systems.regression.figures import CaseFigures, assumed, save_predictions
 from camlucida.systems.regression.sheet import Sheet, SheetColumns, read_sheet
 from camlucida.systems.regression.tables import groups_of_errors, usual_width, with_evidence, write_tables
-
-PREPROCESSING = "preprocessing "
-"""How the sentence on an assumed preprocessing begins, the last of a recognised card's description."""
 
 Progress = Callable[..., object]
 
@@ -77,10 +74,11 @@ class Studied:
 
     Attributes:
         figures: of the predictions; columns of :class:`~camlucida.cohort.result.Row`.
-        evidence: of the maps in the masks; columns of :class:`~camlucida.systems.regression.evidence.EvidenceRow`.
+        evidence: of the maps in the masks; columns of :class:`~camlucida.cases.evidence.EvidenceRow`.
         written: files.
         failures: a line for each row, image or mask that could not be used.
         notes: for the reader.
+        settings: of the figures.
     """
 
     figures: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -88,6 +86,7 @@ class Studied:
     written: list[Path] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
 
 
 def study_regression(
@@ -202,20 +201,20 @@ def _evaluate(
 ) -> None:
     """Everything after the run."""
     width = study.bin_width or usual_width(predictions.frame["truth"])
-    settings = Settings(within=study.within, bin_width=width)
-    studied.figures = evaluate_predictions(predictions, settings)
+    studied.settings = Settings(within=study.within, bin_width=width)
+    studied.figures = evaluate_predictions(predictions, studied.settings)
     cases = case_table([run])
     masked = cases[[isinstance(path, str) and Path(path).is_file() for path in cases["mask"]]]
     heat = heat_table([run], masked, measuring)
     studied.failures += [line for line in heat.attrs["problems"] if line not in studied.failures]
     low, high = groups_of_errors(predictions.frame, study.threshold)
-    named = groups_of(predictions, predictions.frame, width)
-    groups = [low, high, *((name, set(rows["image"])) for name, rows in named)]
-    studied.evidence = evidence_table(masked, heat, groups, [(high, low)])
-    pictures = CaseFigures(run, cases, heat.reindex(cases.index), study.threshold, study.colormap, _assumed(studied.notes))
+    named = [(name, set(rows["image"])) for name, rows in groups_of(predictions, predictions.frame, width)]
+    columns = [[group for group in named if group[0].startswith(f"{column}=")] for column in predictions.groups]
+    studied.evidence = evidence_table(masked, heat, [low, high, *named], [(high, low), *pairs_of_two(columns)])
+    pictures = CaseFigures(run, cases, heat.reindex(cases.index), study.threshold, study.colormap, assumed(studied.notes))
     chosen = pictures.best_and_worst()
     studied.notes += [f"{name}: {case.file}; {case.chosen}" for name, case in chosen.items()]
-    document = metrics_document(predictions, studied.figures, settings) | {
+    document = metrics_document(predictions, studied.figures, studied.settings) | {
         "error_threshold": study.threshold,
         "mask_evidence": records(studied.evidence),
         "selection": {name: {"image": case.file, "rule": case.chosen} for name, case in chosen.items()},
@@ -233,9 +232,3 @@ def _evaluate(
         except UsageError as error:
             studied.failures.append(str(error))
     studied.written += pictures.save(out, samples, "own scale" if len(samples) == 1 else "shared scale of the samples asked for")
-
-
-def _assumed(notes: Sequence[str]) -> list[str]:
-    """What the figures must say of the preprocessing."""
-    found = [note[note.index(PREPROCESSING) :] for note in notes if PREPROCESSING in note]
-    return found[:1]

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from camlucida.cases.evidence import SIGNS, Group
 from camlucida.cohort.regression import known_rows
 from camlucida.cohort.report_table import Document, records
 from camlucida.files import write_bytes, write_json
 from camlucida.io.tables import write_table
-from camlucida.systems.regression.evidence import SIGNS, Group
 
 USUAL_WIDTH, MOST_GROUPS = 10.0, 12
 """Groups of the true value are 10 wide, as decades of age are, where that gives from 2 to this many of them."""

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camlucida.systems.regression.evidence import evidence_table, inside_words
+from camlucida.cases.evidence import evidence_table, inside_words
 
 
 def tables(shares, areas, patients=None, negative=0.25):

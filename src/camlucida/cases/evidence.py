@@ -117,6 +117,11 @@ def _of_means(totals: Floats) -> Floats:
     return (divide(excess, count) - divide(other_excess, other_count))[:, None]
 
 
+def pairs_of_two(columns: Iterable[Sequence[Group]]) -> list[tuple[Group, Group]]:
+    """The two groups of each column that has just two: there a difference means something without choosing."""
+    return [(groups[0], groups[1]) for groups in columns if len(groups) == 2]
+
+
 def inside_words(cases: pd.DataFrame, heat: pd.DataFrame) -> str:
     """What of one image's heat lies in its mask, in one sentence; "" where it is not measured.
 
