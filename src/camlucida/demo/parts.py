@@ -46,7 +46,7 @@ PARTS = (
     Part(
         "chest",
         "An honest report on a classifier of chest films",
-        "One model, five labels, 33 patients: how good it is, where its heat lies, whether its maps depend on what it learnt.",
+        "One model, five labels: how good it is, where its heat lies, whether its maps depend on what it learnt.",
         write_multilabel,
         (
             ("run", "inputs/chest/cohort.toml", "--out", "chest/run", "--resume"),
@@ -77,7 +77,7 @@ PARTS = (
             "ensemble/index.html": "every film and classifier",
             "ensemble/change/change.html": "before and after",
         },
-        "ensemble/*/*side*.png",
+        "ensemble/cases/*/*_side_by_side.png",
     ),
     Part(
         "heart",

@@ -47,7 +47,7 @@ class Done:
         commands: as typed in the demo's folder.
         pages: (file, what it is), those that are there.
         picture: its file; "" where there is none.
-        summary: sentences of its report.
+        summary: lines of its report.
         notes: a line for each item that could not be explained.
         failure: "" or the last line of the command that failed.
     """
@@ -56,7 +56,7 @@ class Done:
     commands: tuple[str, ...]
     pages: tuple[tuple[str, str], ...]
     picture: str
-    summary: str
+    summary: tuple[str, ...]
     notes: tuple[str, ...]
     failure: str
 
@@ -135,10 +135,11 @@ def _picture(out: Path, part: Part) -> str:
     return name
 
 
-def _summary(report: Path) -> str:
-    """The first section of a report in Markdown."""
+def _summary(report: Path) -> tuple[str, ...]:
+    """The lines of the first section of a report in Markdown."""
     if not report.is_file():
-        return ""
+        return ()
     lines = report.read_text("utf-8").splitlines()
     heads = [number for number, line in enumerate(lines) if line.startswith("## ")]
-    return re.sub(r"\\(\W|_)", r"\1", " ".join(line for line in lines[heads[0] + 1 : heads[1]] if line)) if len(heads) > 1 else ""
+    first = lines[heads[0] + 1 : heads[1]] if len(heads) > 1 else []
+    return tuple(re.sub(r"\\(\W|_)", r"\1", line.removeprefix("- ")) for line in first if line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from importlib import import_module
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from camlucida.cohort.multilabel import MEAN_ENOUGH
 from camlucida.comparison import compare
 from camlucida.errors import UsageError
 from camlucida.report.build import build_report
@@ -62,6 +64,20 @@ def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
     assert "the mean of 1 label; of 1 more it cannot be computed" in lines[3]
     (several,) = [line for line in said(limitations(Study((runs["labels"],), tmp_path))) if "images come from" in line]
     assert several.startswith("4 images come from 3 patients, up to 2 of one:")
+
+
+def test_a_mean_without_an_interval_has_that_of_the_labels_with_one_beside_it(tmp_path):
+    """Of A an interval is known, as in a larger cohort; of B not."""
+    rows = "".join(f"{at % 4},q{at},{at % 2},{int(at == 0)}\n" for at in range(4))
+    study = Study((run_of(tmp_path / "few", "multilabel", ("A", "B"), "image,patient,A,B\n" + rows),), tmp_path)
+    (found,) = study.judged
+    table = found.figures[found.figures["metric"] == "auc"].set_index("label")
+    table.loc["A", ["low", "high", "how"]] = [0.2, 0.9, "BCa"]
+    sure = table.loc[["A"]].rename(index={"A": MEAN_ENOUGH})
+    study.__dict__["_evaluated"] = ([replace(found, figures=pd.concat([table, sure]).reset_index())], [])
+    lines = said(summary(study))
+    (line,) = [line for line in lines if "interval." in line and "1 label that has" in line]
+    assert "[0.200, 0.900]" in line
 
 
 def test_images_of_nobody_are_not_so_many_patients(runs, tmp_path):

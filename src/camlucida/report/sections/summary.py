@@ -8,7 +8,7 @@ from math import isfinite
 from camlucida.cohort.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.comparison.verdict import VERDICTS
 from camlucida.metrics.statistics import MIN_POSITIVES
-from camlucida.report.document import Paragraph, Section, Sentence, Value
+from camlucida.report.document import Block, Paragraph, Points, Section, Sentence, Value
 from camlucida.report.measured import figure_of, mean_of, positive_patients
 from camlucida.report.sections.results import metric_name
 from camlucida.report.study import Study
@@ -24,9 +24,10 @@ MOST = 3
 
 
 def summary(study: Study) -> Section:
-    """At most a dozen sentences."""
-    said = (*_what(study), *_little(study), *_right(study), *_heat(study), *_verdicts(study))
-    return Section("summary", (Paragraph(said),))
+    """What it is about and how little that may be; then at most a dozen numbers."""
+    numbers = (*_right(study), *_heat(study), *_verdicts(study))
+    blocks: tuple[Block, ...] = (Paragraph((*_what(study), *_little(study))),)
+    return Section("summary", (*blocks, Points(numbers)) if numbers else blocks)
 
 
 def _what(study: Study) -> Iterator[Sentence]:
@@ -74,6 +75,10 @@ def _right(study: Study) -> Iterator[Sentence]:
                     yield Sentence("summary.mean", {**values, "labels": len(own)})
                 else:
                     yield Sentence("summary.mean_some", {**values, "known": known, "rest": len(own) - known})
+                sure = of_model[(of_model["metric"] == metric) & (of_model["label"] == MEAN_ENOUGH)]
+                if not estimates[0].sure and len(sure):
+                    own_sure = int((own["how"] != "none").sum())
+                    yield Sentence("summary.mean_sure", {**values, "value": figure_of(sure.iloc[0]), "labels": own_sure})
 
 
 def _heat(study: Study) -> Iterator[Sentence]:
