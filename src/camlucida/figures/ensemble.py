@@ -46,16 +46,16 @@ def ensemble_figure(ensemble: Ensemble, titles: Mapping[str, str], colormap: str
     panels[0].imshow(as_rgb(whole.scan.picture()))
     panels[0].set_title(f"Film\n{whole.scan.id}\n{' × '.join(map(str, whole.scan.geometry.original[::-1]))} px", fontsize=8)
     limit = ensemble.limit
+    signed = any(item.signed for item in (whole, *(member.explanation for member in ensemble.members)))
     for axes, member in zip(panels[1:], ensemble.members):
-        axes.imshow(blend(member.explanation, colormap, STRENGTH, limit))
+        axes.imshow(blend(member.explanation, colormap, STRENGTH, limit, signed))
         axes.set_title(_member_title(member, titles), fontsize=8)
         _frame_seen(axes, member.explanation)
     at = len(ensemble.members) + 1
-    panels[at].imshow(blend(whole, colormap, STRENGTH, limit))
+    panels[at].imshow(blend(whole, colormap, STRENGTH, limit, signed))
     mean = "no probability" if ensemble.probability is None else f"mean p {ensemble.probability:.3f}"
     panels[at].set_title(f"Ensemble\n{mean}\npeak {float(ensemble.mean.max()):.3g}", fontsize=8)
     _disagreement(panels[at + 1], ensemble, limit)
-    signed = any(item.signed for item in (whole, *(member.explanation for member in ensemble.members)))
     _bars(figure, panels[: at + 2], ensemble, limit, signed, colormap)
     figure.suptitle(f"{whole.scan.id}: {ensemble.label}, {_classifiers(ensemble)}", fontsize=10)
     words = f"One colour scale for all maps: {limit:.3g} and above is full colour, 0 is none."

@@ -97,6 +97,7 @@ class Packed(BaseModel):
         check: of the predictions against the run's file; see :class:`Check`.
         figure: stem of the class grid.
         rule: of its cases, in words.
+        signed: whether a map of the class grid speaks against its class somewhere: it is then blue and red.
         notes: lines.
     """
 
@@ -130,6 +131,7 @@ class Packed(BaseModel):
     figure: str
     scale: str
     rule: str
+    signed: bool = False
     layers_figure: str = ""
     notes: tuple[str, ...] = ()
 

@@ -76,12 +76,13 @@ class Maps:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure with its stem; the value of full colour and the rule of its cases, in words."""
+    """A figure with its stem; the value of full colour and the rule of its cases, in words; whether a map has negative cells."""
 
     stem: str
     figure: Figure
     scale: str = ""
     rule: str = ""
+    signed: bool = False
 
 
 def save(assets: Path, drawn: Drawn) -> list[Path]:
@@ -97,7 +98,8 @@ def class_figure(maps: Maps, told: Told, per_class: int) -> Drawn:
     where = f"{cases['method'].iloc[0]} at {maps.layers[0]}" if len(cases) else ""
     title = f"{told.key.replace('_', ' ')}: {where}, target {told.target}"
     figure, limit = class_grid(rows, per_class, title=title, notes=[f"Shown: {chosen.words}."])
-    return Drawn(told.figure, figure, f"{limit:.3g}", chosen.words)
+    signed = any(example.explanation.signed for row in rows.values() for example in row)
+    return Drawn(told.figure, figure, f"{limit:.3g}", chosen.words, signed)
 
 
 def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:
