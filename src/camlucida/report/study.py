@@ -222,7 +222,8 @@ class Study:
         """The maps of each model, method and layer, in the order of the runs."""
         keys = ["run", "model", "method", "layer"]
         groups = list(self.cases.groupby(keys, sort=False))
-        several = {key: self.cases[key].nunique() > 1 for key in keys}
+        several = {key: self.cases[key].nunique() > 1 for key in ("model", "method")}
+        layers = bool((self.cases.groupby(["run", "model"])["layer"].nunique() > 1).any())
         same_name = self.cases.drop_duplicates(["run", "model"])["model"].duplicated().any()
         found: list[Voice] = []
         for _, rows in groups:
@@ -230,7 +231,7 @@ class Study:
             parts = [self.names[run]] if same_name else []
             parts += [str(model)] if several["model"] or same_name or len(groups) == 1 else []
             parts += [str(method)] if several["method"] else []
-            parts += [str(layer)] if several["layer"] and not several["model"] else []
+            parts += [str(layer)] if layers else []
             found.append(Voice(", ".join(parts) or str(model), int(run), str(model), list(rows.index)))
         return tuple(found)
 
@@ -318,7 +319,8 @@ class Study:
         if key not in self._kept_marks:
             resolved = next(m["resolved"] for m in self.runs[at].about["models"] if m["name"] == model)
             labels = [label for label in resolved["labels"] if label]
-            task = str(self.runs[at].predictions()["task"].iloc[0])
+            said = self.runs[at].predictions()
+            task = next(iter(said["task"][said["model"] == model]), "")  # none where every image failed
             self._kept_marks[key] = Marks(self.runs[at], labels, task, [])
         return self._kept_marks[key]
 

@@ -101,10 +101,16 @@ def target_word(words: str) -> str:
 
 
 def one_image(path: str | Path, masks: Path | None = None) -> Images:
-    """A single image."""
+    """A single image.
+
+    Raises:
+        UsageError: it is not there, or is a folder or pattern of several.
+    """
     found, errors = expand_paths([path])
     if errors:
         raise UsageError(errors[0].what, errors[0].fix)
+    if len(found) > 1:
+        raise UsageError(f"{path} holds {len(found)} images", "give one of them, or the folder as --data-dir")
     return Images(tuple(found), _given(masks) or _masks_of(found[0].parent), f"the image given, {path}")
 
 
