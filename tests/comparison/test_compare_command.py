@@ -91,7 +91,12 @@ def test_seeds_are_compared(runs, tmp_path, capsys):
 
 def test_limits_count_the_patients_of_each_voice():
     def fold(number, images):
-        return {"name": f"m{number}", "seed": 1, "fold": number, "maps": {(f"{number}{k}", "x"): one_hot(k) for k in range(images)}}
+        return {
+            "name": f"m{number}",
+            "seed": 1,
+            "fold": number,
+            "maps": {(f"{number}{k}", "x"): one_hot(k) for k in range(images)},
+        }
 
     stored, *tables = world([{**one, "said": dict.fromkeys(one["maps"], 0.9)} for one in (fold(1, 4), fold(2, 9))], runs=[0, 1])
     (line, *_) = limits(compare(stored, *tables, by="fold"))

@@ -114,7 +114,9 @@ def read_classifiers(path: str | Path, weights: Mapping[str, float] | None = Non
     except ValidationError as error:
         raise _one_line(error, content, path.name) from error
     if taken := [key for key in entries if key in RESERVED]:
-        raise UsageError(f"{path.name}: a classifier cannot have the key {taken[0]!r}", 'give another: its name = "…" may be that')
+        raise UsageError(
+            f"{path.name}: a classifier cannot have the key {taken[0]!r}", 'give another: its name = "…" may be that'
+        )
     for key, weight in (weights or {}).items():
         if key not in entries:
             raise UsageError(f"a weight for {key!r}, which is no classifier of {path.name}", did_you_mean(key, entries))

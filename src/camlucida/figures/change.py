@@ -110,7 +110,7 @@ def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: flo
     if quality.mirror is not None and quality.mirror.suspected:
         lines.append("The second film mirrored fits the first better: one of them may be mirrored, or they are of two patients.")
     if change.moved_difference is not None:
-        most, here = (float(np.nanmax(np.abs(values))) for values in (change.moved_difference, change.difference))
+        most, here = (float(np.nanmax(np.abs(values), initial=0.0)) for values in (change.moved_difference, change.difference))
         lines.append(
             f"Largest change of the map {here:.3g}; {most:.3g} when the first film itself is moved so and explained again."
         )

@@ -56,8 +56,10 @@ def _size(study: Study) -> Iterator[Sentence]:
 def _bounded(found: Judged) -> list[dict[Any, Any]]:
     """Figures between 0 and 1 of everybody that have an interval."""
     figures = found.figures
-    shares = ("auc", "accuracy", "dice", "within_5", "balanced_accuracy")
-    rows = figures[(figures["group"] == "") & (figures["how"] != "none") & figures["metric"].isin(shares)]
+    shares = figures["metric"].isin(["auc", "accuracy", "dice", "balanced_accuracy"]) | figures["metric"].str.startswith(
+        "within_"
+    )
+    rows = figures[(figures["group"] == "") & (figures["how"] != "none") & shares]
     return [row for row in rows.to_dict("records") if isfinite(row["low"]) and isfinite(row["high"])]
 
 
@@ -113,8 +115,8 @@ def _evidence(study: Study) -> Iterator[Sentence]:
 def _checks(study: Study) -> Iterator[Sentence]:
     gates = [(found, gate) for found in evaluations(study) if (gate := sanity_gate(found.tables)) is not None]
     tested = {found.sha256 for found, _ in gates}
-    models = {model["name"]: model["sha256"] for run in study.runs for model in run.about["models"]}
-    untested = [name for name, sha256 in models.items() if sha256 not in tested]
+    models = dict.fromkeys((model["name"], model["sha256"]) for run in study.runs for model in run.about["models"])
+    untested = list(dict.fromkeys(name for name, sha256 in models if sha256 not in tested))
     if untested:
         yield Sentence("limitations.no_sanity", {"models": untested, "count": len(untested)})
     for found, gate in gates:
