@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.change.difference import Change
+from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb
 
 FILMS_COLORMAP = "PuOr_r"
@@ -117,10 +118,8 @@ def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: flo
     synthetic = first.scan.synthetic or change.after.scan.synthetic
     words = "\n".join(fill(line, int(width * 16)) for line in lines)
     figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=7)
-    for axes in (axes for row in panels for axes in row if synthetic):
-        dark = {"facecolor": "black", "alpha": 0.4, "edgecolor": "none", "pad": 1.5}
-        mark = axes.text(0.5, 0.02, "SYNTHETIC", color="white", alpha=0.8, fontsize=8, ha="center", va="bottom", bbox=dark)
-        mark.set_transform(axes.transAxes)
+    for axes in (axes for row in panels for axes in row):
+        mark_synthetic(axes, synthetic)
     return figure
 
 

@@ -14,11 +14,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from PIL import Image
 
 from camlucida.explanation import Explanation
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic, shared_limit
-from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend
+from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, reduced
 
 HEIGHT = 2.1
 """Inches of a panel."""
@@ -121,15 +120,9 @@ def _strength(explanation: Explanation, limit: float) -> str:
 def _pair(explanation: Explanation, limit: float, signed: bool) -> NDArray[np.uint8]:
     """Film and overlay beside each other, (h, w, 3)."""
     pictures = as_rgb(explanation.scan.picture()), blend(explanation, None, ALPHA, limit, signed)
-    film, overlay = (_small(picture) for picture in pictures)
+    film, overlay = (reduced(picture, PIXELS) for picture in pictures)
     gap = np.full((film.shape[0], max(1, round(GAP * film.shape[0])), 3), 255, np.uint8)
     return np.concatenate([film, gap, overlay], axis=1)
-
-
-def _small(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
-    image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
-    image.thumbnail((PIXELS, PIXELS), Image.Resampling.LANCZOS, reducing_gap=None)
-    return np.asarray(image)
 
 
 def _bar(figure: Figure, grid: NDArray[np.object_], examples: Sequence[Example], limit: float, signed: bool) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from camlucida.ensemble.combine import SCALES, Ensemble, Member
 from camlucida.explanation import Explanation
+from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, unseen_text
 from camlucida.regions import Box
 
@@ -173,8 +174,6 @@ def _finish(figure: Figure, panels: Sequence[Axes], ensemble: Ensemble, scale: s
 def _footed(figure: Figure, panels: Sequence[Axes], words: str, synthetic: bool) -> Figure:
     """The words and the notice below; SYNTHETIC on every panel."""
     figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC image' if synthetic else ''}", fontsize=7)
-    for axes in panels if synthetic else ():
-        dark = {"facecolor": "black", "alpha": 0.4, "edgecolor": "none", "pad": 1.5}
-        mark = axes.text(0.5, 0.02, "SYNTHETIC", color="white", alpha=0.8, fontsize=8, ha="center", va="bottom", bbox=dark)
-        mark.set_transform(axes.transAxes)
+    for axes in panels:
+        mark_synthetic(axes, synthetic)
     return figure

@@ -35,6 +35,13 @@ def colormap_for(explanation: Explanation, asked: str | None = None, signed: boo
     return matplotlib.colormaps[SIGNED_COLORMAP if signed else asked or DEFAULT_COLORMAP]
 
 
+def reduced(picture: NDArray[np.float32], longest: int) -> NDArray[np.uint8]:
+    """(H, W, 3) in [0, 1] as 8 bits, its longer side brought to ``longest`` pixels where it is more: what a panel can show."""
+    image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=None)
+    return np.asarray(image)
+
+
 def check_colormap(name: str | None) -> None:
     """Raise a :class:`UsageError` for a colormap that matplotlib does not know."""
     if name is not None and name not in matplotlib.colormaps:

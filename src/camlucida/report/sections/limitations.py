@@ -8,15 +8,13 @@ from statistics import median
 from typing import Any
 
 from camlucida.cohort.report_table import never_predicted
+from camlucida.families.unet import restates
 from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.report.document import Points, Section, Sentence, Value
 from camlucida.report.measured import positive_patients
 from camlucida.report.sections.data import losses
 from camlucida.report.sections.evaluated import evaluations, sanity_gate
 from camlucida.report.study import Judged, Study
-
-CIRCULAR = ("decoder", "segmentation_head", "seg_head")
-"""Beginnings of layers that restate a segmentation."""
 
 OWN_REGION = r"(?<! true) region$| component \d+$"
 """Targets of a segmentation that it predicted itself."""
@@ -130,7 +128,7 @@ def _checks(study: Study) -> Iterator[Sentence]:
 
 def _kind(study: Study) -> Iterator[Sentence]:
     regions = study.cases[(study.cases["task"] == "segmentation") & study.cases["target"].str.contains(OWN_REGION)]
-    circular = regions["layer"].map(lambda layer: str(layer).startswith(CIRCULAR))
+    circular = regions["layer"].map(lambda layer: restates(str(layer)))
     if circular.any():
         yield Sentence("limitations.circular", {"circular": int(circular.sum()), "maps": len(regions)})
     synthetic = int(study.cases["synthetic"].astype(bool).sum())

@@ -12,12 +12,13 @@ import torch
 from camlucida.capture import capture
 from camlucida.cohort.members import mask_beside
 from camlucida.errors import LayerError, UsageError, did_you_mean
+from camlucida.families.unet import restates
 from camlucida.files import write_toml
 from camlucida.io import expand_paths
 from camlucida.layers import list_layers
 from camlucida.methods import METHODS
 from camlucida.models import Card, LoadedModel
-from camlucida.models.backbones import ACTIVATION
+from camlucida.models.backbones import ACTIVATION, IMAGENET
 from camlucida.models.card import InputSpec
 from camlucida.models.checkpoint import load_state
 from camlucida.models.recognise import find_checkpoint, recognise
@@ -71,7 +72,7 @@ class Layer:
 
     @property
     def behind(self) -> bool:
-        return any(part.startswith(("decoder", "segmentation_head", "seg_head")) for part in self.path.split("."))
+        return restates(self.path)
 
 
 def method_name(words: str) -> str:
@@ -222,7 +223,7 @@ def _built(file: Path, architecture: str, encoder: str) -> Card:
     first = next((tensor for key, tensor in state.items() if "encoder" in key and tensor.ndim == 4), None)
     channels = int(first.shape[1]) if first is not None and first.shape[1] in (1, 3) else 3
     args = {"encoder_name": encoder, "in_channels": channels, "classes": int(heads[0].shape[0]) if heads else 1}
-    usual = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)} if channels == 3 else {}
+    usual = dict(zip(("mean", "std"), IMAGENET)) if channels == 3 else {}
     spec = InputSpec.model_validate({"channels": channels, **usual})
     description = f"built as named: {architecture} with encoder {encoder}; {ACTIVATION}"
     return Card(
