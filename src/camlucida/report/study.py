@@ -22,6 +22,7 @@ from camlucida.explanation import Explanation
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.models import load_model
 from camlucida.runs import Run
+from camlucida.runs.read import stored_geometry
 from camlucida.stages import Stages, grad_cam_stages
 
 RULES = {
@@ -194,10 +195,7 @@ class Study:
     def _cells_of(self, at: int) -> pd.DataFrame:
         cases = self.cases[self.cases["run"] == at]
         rows = self.runs[at].explanations().iloc[cases["explanation"].tolist()]
-        sides = [
-            [n / g / abs(s) for n, g, s in zip(model, grid, scale)]
-            for model, grid, scale in zip(rows["model_size"], rows["grid"], rows["scale"])
-        ]
+        sides = [stored_geometry(row).cell(row["grid"]) for row in rows.to_dict("records")]
         spacing = [self._spacing(str(path)) for path in cases["path"]]
         longest = [
             max(n * step for n, step in zip(side, steps)) if steps and len(side) == 2 else float("nan")

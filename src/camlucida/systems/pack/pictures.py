@@ -19,6 +19,7 @@ from camlucida.figures.consistency import consistency_figure, panel_figure, verd
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, layer_comparison
 from camlucida.runs import Run
+from camlucida.runs.read import stored_geometry
 
 if TYPE_CHECKING:
     from camlucida.systems.pack.summary import Told
@@ -67,11 +68,7 @@ class Maps:
         """Longer side of a cell of the first layer's maps, in pixels of the image; median over images."""
         explained = self.run.explanations()
         rows = explained.loc[self.main["explanation"]]
-        sides = [
-            max(model / grid / abs(scale) for model, grid, scale in zip(row["model_size"], row["grid"], row["scale"]))
-            for row in rows.to_dict("records")
-        ]
-        return float(np.median(sides))
+        return float(np.median([max(stored_geometry(row).cell(row["grid"])) for row in rows.to_dict("records")]))
 
 
 @dataclass(frozen=True)
