@@ -9,10 +9,8 @@ The last weights are kept; nothing is selected on the held-out films. What is pa
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,13 +22,14 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from training import MODEL_PX, TORCH, interval95, load, main, record, save, to_input, write_card
 
 from camlucida import phantom
 from camlucida.phantom import nets, study, trial
 from camlucida.phantom.cohorts import law
 
 MODELS = Path(phantom.__file__).parent / "cohort_models"
-FILM_PX, MODEL_PX = 256, 128
+FILM_PX = 256
 TRAIN_FILMS, HELD_OUT_FILMS = 6_000, 600
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 32, 2e-3, 1e-2
 CENTRE, SPREAD = 53.0, 7.0
@@ -130,11 +129,6 @@ def films_version() -> str:
     return digest.hexdigest()
 
 
-def to_input(images: Tensor) -> Tensor:
-    """(B, 128, 128) uint8 → (B, 1, 128, 128) float32 in [−1, 1]."""
-    return images[:, None].float() / 127.5 - 1
-
-
 # Training
 
 
@@ -198,20 +192,6 @@ def build(recipe: Recipe) -> nn.Module:
     return model
 
 
-def save(model: nn.Module, path: Path) -> None:
-    """Weights as float16."""
-    state = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
-    save_file({key: value.contiguous() for key, value in state.items()}, path)
-    path.chmod(0o644)  # safetensors writes for the owner alone; an installed package has other readers
-
-
-def load(recipe: Recipe, path: Path) -> nn.Module:
-    """The packaged network, as float32 for computing."""
-    model = build(recipe)
-    model.load_state_dict(load_file(path))
-    return model.eval()
-
-
 # Measurement
 
 
@@ -224,9 +204,7 @@ def outputs(model: nn.Module, images: Tensor) -> NDArray[np.float64]:
 def with_interval(figure: Callable[[NDArray[np.int64]], float], count: int) -> dict[str, Any]:
     """A figure of all films and its 95 % percentile interval over resampled films; ``figure`` takes indices of films."""
     picks = np.random.default_rng(0).integers(count, size=(REPLICATES, count))
-    low, high = np.percentile([figure(pick) for pick in picks], [2.5, 97.5])
-    estimate = figure(np.arange(count))
-    return {"estimate": round(estimate, 4), "interval95": [round(float(low), 4), round(float(high), 4)]}
+    return {"estimate": round(figure(np.arange(count)), 4), "interval95": interval95([figure(pick) for pick in picks])}
 
 
 def measure_values(model: nn.Module, films: Films) -> dict[str, Any]:
@@ -279,42 +257,13 @@ def describe(recipe: Recipe, held_out: dict[str, Any]) -> str:
     )
 
 
-def write_card(name: str, recipe: Recipe, description: str) -> None:
-    """``cohort_models/NAME.toml``."""
-    (MODELS / f"{name}.toml").write_text(
-        f'name = "{name}"\n'
-        f'description = "{description}"\n'
-        f'factory = "camlucida.phantom.nets:{recipe.factory}"\n'
-        "args = { num_classes = 1 }\n"
-        f'checkpoint = "{name}.safetensors"\n'
-        f'task = "{recipe.task}"\n'
-        f'labels = ["{recipe.label}"]\n'
-        'output = "logits"\n'
-        f'layer = "{recipe.layer}"\n'
-        "\n[input]\n"
-        f"size = {MODEL_PX}\n"
-        "channels = 1\n"
-        "range = [-1.0, 1.0]\n"
-        'resize = "antialias"\n',
-        "utf-8",
-    )
-
-
-def record(name: str, entry: dict[str, Any]) -> None:
-    """Puts one model's entry into ``cohort_models/training.json``; the others stay."""
-    path = MODELS / "training.json"
-    entries = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    entries[name] = entry
-    path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", "utf-8")
-
-
 def make(name: str, work: Path, measure_only: bool) -> None:
     """Train (or load) one model, measure it and write its files."""
     recipe, weights = RECIPES[name], MODELS / f"{name}.safetensors"
     print(name, flush=True)
     if not measure_only:
         save(train(recipe, kept_films(work, law.TRAIN_SEEDS[:TRAIN_FILMS])), weights)
-    model = load(recipe, weights)
+    model = load(build(recipe), weights)
     held_out = MEASURES[recipe.task](model, kept_films(work, law.HELD_OUT_SEEDS[:HELD_OUT_FILMS]))
     entry = {
         "factory": recipe.factory,
@@ -328,26 +277,13 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         "held_out_first_seed": law.HELD_OUT_SEEDS.start,
         "held_out": held_out,
         "films_sha256": films_version(),
-        "torch": torch.__version__.split("+")[0],
+        "torch": TORCH,
     }
-    record(name, entry)
-    write_card(name, recipe, describe(recipe, held_out))
+    record(MODELS, name, entry)
+    about = {"title": name, "description": describe(recipe, held_out), "factory": recipe.factory, "task": recipe.task}
+    write_card(MODELS / f"{name}.toml", **about, labels=[recipe.label], layer=recipe.layer)
     print(json.dumps(held_out), flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", choices=sorted(RECIPES), action="append", help="train this model; may be repeated")
-    parser.add_argument(
-        "--work", type=Path, default=Path(tempfile.gettempdir()) / "camlucida-cohorts", help="folder of drawn films"
-    )
-    parser.add_argument("--measure-only", action="store_true", help="keep the weights, measure and write cards again")
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    MODELS.mkdir(exist_ok=True)
-    for name in asked.only or RECIPES:
-        make(name, asked.work, asked.measure_only)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, RECIPES, MODELS, "camlucida-cohorts", make)

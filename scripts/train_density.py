@@ -14,9 +14,7 @@ film is. Every second film bears its view label, whatever the density: it tells 
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from train_phantom import to_input
+from training import MODEL_PX, TORCH, load, main, record, save, to_input, write_card
 
 from camlucida import phantom
 from camlucida.cohort.multiclass import confusion, evaluate_multiclass
@@ -37,7 +35,7 @@ from camlucida.phantom import nets
 from camlucida.phantom.mammogram import DENSITIES, VIEWS, WHITE, examination, generator_version, mammogram
 
 MODELS = Path(phantom.__file__).parent / "density_models"
-FACTORY, MODEL_PX = "small_mobilenet", 128
+FACTORY = "small_mobilenet"
 # Seeds of patients, far apart: nobody is in two sets, nor in the bundled cohort.
 TRAIN_SEEDS, HELD_OUT_SEEDS = 400_000_000, 500_000_000
 TRAIN_PATIENTS, HELD_OUT_PATIENTS, FOLDS = 2_400, 500, 3
@@ -158,13 +156,6 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
     return model.eval().to(memory_format=torch.contiguous_format)
 
 
-def save(model: nn.Module, path: Path) -> None:
-    """Weights as float16: what is packaged, and hence what is measured."""
-    state = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
-    save_file({key: value.contiguous() for key, value in state.items()}, path)
-    path.chmod(0o644)  # safetensors writes for the owner alone; an installed package has other readers
-
-
 @torch.inference_mode()
 def logits_of(model: nn.Module, images: Tensor) -> Tensor:
     """(N, 4) logits."""
@@ -241,35 +232,6 @@ def describe(recipe: Recipe, entry: dict[str, Any]) -> str:
     )
 
 
-def write_card(name: str, description: str) -> None:
-    """``density_models/NAME.toml``."""
-    (MODELS / f"{name}.toml").write_text(
-        f'name = "density_{name}"\n'
-        f'description = "{description}"\n'
-        f'factory = "camlucida.phantom.nets:{FACTORY}"\n'
-        f"args = {{ num_classes = {len(CLASSES)} }}\n"
-        f'checkpoint = "{name}.safetensors"\n'
-        'task = "multiclass"\n'
-        f"labels = [{', '.join(json.dumps(label) for label in CLASSES)}]\n"
-        'output = "logits"\n'
-        'layer = "features"\n'
-        "\n[input]\n"
-        f"size = {MODEL_PX}\n"
-        "channels = 1\n"
-        "range = [-1.0, 1.0]\n"
-        'resize = "antialias"\n',
-        "utf-8",
-    )
-
-
-def record(name: str, entry: dict[str, Any]) -> None:
-    """Puts one model's entry into ``density_models/training.json``; the others stay."""
-    path = MODELS / "training.json"
-    entries = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    entries[name] = entry
-    path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", "utf-8")
-
-
 def make(name: str, work: Path, measure_only: bool) -> None:
     """Train (or load) one model, measure it and write its files."""
     print(name, flush=True)
@@ -277,9 +239,7 @@ def make(name: str, work: Path, measure_only: bool) -> None:
     films = kept(work, "train", lambda: draw_films(TRAIN_SEEDS, TRAIN_PATIENTS, twins=False))
     if not measure_only:
         save(train(recipe, films), weights)
-    model: nn.Module = getattr(nets, FACTORY)(len(CLASSES))
-    model.load_state_dict(load_file(weights))
-    model.eval()
+    model = load(getattr(nets, FACTORY)(len(CLASSES)), weights)
     held = kept(work, "held-out", lambda: draw_films(HELD_OUT_SEEDS, HELD_OUT_PATIENTS, twins=True))
     everyone = torch.arange(len(held.images))
     own_fold = torch.arange(len(films.images))[films.patient % FOLDS == recipe.fold - 1]
@@ -302,26 +262,13 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         "own_fold": measure(model, films, films.seen(False), own_fold) if recipe.fold else None,
         "twins": reliance(model, held),
         "generator_sha256": generator_version(),
-        "torch": torch.__version__.split("+")[0],
+        "torch": TORCH,
     }
-    record(name, entry)
-    write_card(name, describe(recipe, entry))
+    record(MODELS, name, entry)
+    about = {"title": f"density_{name}", "description": describe(recipe, entry), "factory": FACTORY, "task": "multiclass"}
+    write_card(MODELS / f"{name}.toml", **about, labels=CLASSES)
     print(json.dumps({key: entry[key] for key in ("held_out", "label_tied", "own_fold", "twins")}), flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", choices=sorted(RECIPES), action="append", help="train this model; may be repeated")
-    parser.add_argument(
-        "--work", type=Path, default=Path(tempfile.gettempdir()) / "camlucida-phantom", help="folder of drawn films"
-    )
-    parser.add_argument("--measure-only", action="store_true", help="keep the weights, measure and write cards again")
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    MODELS.mkdir(exist_ok=True)
-    for name in asked.only or RECIPES:
-        make(name, asked.work, asked.measure_only)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, RECIPES, MODELS, "camlucida-phantom", make)

@@ -13,11 +13,9 @@ Films are drawn at 256 pixels and brought to 128 as a user's film is. They are k
 
 from __future__ import annotations
 
-import argparse
 import ast
 import hashlib
 import json
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +27,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from scipy.stats import rankdata
 from torch import Tensor, nn
+from training import MODEL_PX, TORCH, interval95, load, main, record, save, to_input, write_card
 
 from camlucida import phantom
 from camlucida.phantom import nets
@@ -36,7 +35,7 @@ from camlucida.phantom import nets
 MODELS = Path(phantom.__file__).parent / "models"
 LABELS = phantom.FINDINGS
 PTX = LABELS.index("pneumothorax")
-FILM_PX, MODEL_PX = 256, 128
+FILM_PX = 256
 PREVALENCE, SHOWN = 0.42, 0.5
 MARKERS = ("L", "R", "PORT")
 # Seeds of films, far apart: no patient is in two sets.
@@ -135,11 +134,6 @@ def generator_version() -> str:
     return digest.hexdigest()
 
 
-def to_input(images: Tensor) -> Tensor:
-    """(B, 128, 128) uint8 → (B, 1, 128, 128) float32 in [−1, 1]."""
-    return images[:, None].float() / 127.5 - 1
-
-
 def jitter(x: Tensor, rng: torch.Generator) -> Tensor:
     """The batch moved by up to 3 pixels, contrast and brightness changed a little, so that a grey value is no evidence."""
     dy, dx = torch.randint(-3, 4, (2,), generator=rng).tolist()
@@ -192,8 +186,7 @@ def auc_with_interval(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> 
     rng = np.random.default_rng(0)
     picks = rng.integers(len(truth), size=(1000, len(truth)))
     spread = [auc(scores[pick], truth[pick]) for pick in picks]
-    low, high = np.nanpercentile(spread, [2.5, 97.5])
-    return {"auc": round(auc(scores, truth), 4), "interval95": [round(float(low), 4), round(float(high), 4)]}
+    return {"auc": round(auc(scores, truth), 4), "interval95": interval95(spread)}
 
 
 def measure(model: nn.Module, films: Films) -> dict[str, Any]:
@@ -243,50 +236,17 @@ def describe(recipe: Recipe, held_out: dict[str, Any], independent: dict[str, An
     return text
 
 
-def write_card(name: str, recipe: Recipe, description: str) -> None:
-    """``models/NAME.toml``."""
-    labels = ", ".join(f'"{label}"' for label in LABELS)
-    (MODELS / f"{name}.toml").write_text(
-        f'name = "{name}"\n'
-        f'description = "{description}"\n'
-        f'factory = "camlucida.phantom.nets:{recipe.factory}"\n'
-        f"args = {{ num_classes = {len(LABELS)} }}\n"
-        f'checkpoint = "{name}.safetensors"\n'
-        'task = "multilabel"\n'
-        f"labels = [{labels}]\n"
-        'output = "logits"\n'
-        'layer = "features"\n'
-        "\n[input]\n"
-        f"size = {MODEL_PX}\n"
-        "channels = 1\n"
-        "range = [-1.0, 1.0]\n"
-        'resize = "antialias"\n',
-        "utf-8",
-    )
-
-
-def record(name: str, entry: dict[str, Any]) -> None:
-    """Puts one model's entry into ``models/training.json``; the others stay."""
-    path = MODELS / "training.json"
-    entries = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    entries[name] = entry
-    path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", "utf-8")
-
-
 def make(name: str, work: Path, measure_only: bool) -> None:
     """Train (or load) one model, measure it and write its files."""
     recipe = RECIPES[name]
     print(name, flush=True)
     weights = MODELS / f"{name}.safetensors"
     if measure_only:
-        model: nn.Module = getattr(nets, recipe.factory)(len(LABELS))
-        model.load_state_dict(load_file(weights))
-        model.eval()
+        model = load(getattr(nets, recipe.factory)(len(LABELS)), weights)
     else:
         films = kept_films(work, TRAIN_SEEDS[recipe.law], TRAIN_FILMS, recipe.law)
         model = train(recipe, films).to(memory_format=torch.contiguous_format)
-        save_file({key: value.contiguous() for key, value in model.state_dict().items()}, weights)
-        weights.chmod(0o644)  # safetensors writes for the owner alone; an installed package has other readers
+        save(model, weights, half=False)
     held_out = measure(model, kept_films(work, HELD_OUT_SEEDS[recipe.law], HELD_OUT_FILMS, recipe.law))
     independent = None
     if recipe.law == "shortcut":
@@ -309,26 +269,15 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         "marker_independent": independent,
         "mean_logit_fall": fall,
         "generator_sha256": generator_version(),
-        "torch": torch.__version__.split("+")[0],
+        "torch": TORCH,
     }
-    record(name, entry)
-    write_card(name, recipe, describe(recipe, held_out, independent, fall))
+    record(MODELS, name, entry)
+    description = describe(recipe, held_out, independent, fall)
+    write_card(
+        MODELS / f"{name}.toml", title=name, description=description, factory=recipe.factory, task="multilabel", labels=LABELS
+    )
     print(json.dumps({k: v["auc"] for k, v in held_out.items()}), independent and independent["pneumothorax"], fall, flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", choices=sorted(RECIPES), action="append", help="train this model; may be repeated")
-    parser.add_argument(
-        "--work", type=Path, default=Path(tempfile.gettempdir()) / "camlucida-phantom", help="folder of drawn films"
-    )
-    parser.add_argument("--measure-only", action="store_true", help="keep the weights, measure and write cards again")
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    MODELS.mkdir(exist_ok=True)
-    for name in asked.only or RECIPES:
-        make(name, asked.work, asked.measure_only)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, RECIPES, MODELS, "camlucida-phantom", make)

@@ -13,9 +13,7 @@ The films are those of camlucida.phantom.trial at 256 pixels, brought to 128 as 
 
 from __future__ import annotations
 
-import argparse
 import json
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -27,7 +25,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from train_phantom import Films, auc, auc_with_interval, jitter, logits_of, shrink, to_input
+from train_phantom import Films, auc, auc_with_interval, jitter, logits_of, shrink
+from training import MODEL_PX, TORCH, load, main, record, save, to_input, write_card
 
 from camlucida import phantom
 from camlucida.phantom import nets, trial
@@ -35,7 +34,6 @@ from camlucida.phantom.generator import picture, stream
 from camlucida.phantom.trial import LABELS, Trial
 
 MODELS = Path(phantom.__file__).parent / "trial_models"
-MODEL_PX = 128
 VARIANTS = 8
 """Trials drawn on each training background, each with noise of its own."""
 TRAIN_FILMS, HELD_OUT_FILMS, TWINS = 16_000, 1_000, 400
@@ -193,20 +191,6 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
     return model.eval().to(memory_format=torch.contiguous_format)
 
 
-def save(model: nn.Module, path: Path) -> None:
-    """Weights as float16: what is packaged, and hence what is measured."""
-    state = {key: value.half() if value.is_floating_point() else value for key, value in model.state_dict().items()}
-    save_file({key: value.contiguous() for key, value in state.items()}, path)
-    path.chmod(0o644)  # safetensors writes for the owner alone; an installed package has other readers
-
-
-def load(net: str, path: Path) -> nn.Module:
-    """The packaged network, as float32 for computing."""
-    model = build(net)
-    model.load_state_dict(load_file(path))
-    return model.eval()
-
-
 # Measurement
 
 
@@ -272,36 +256,6 @@ def describe(arm: Arm, held_out: dict[str, Any], fall: dict[str, Any]) -> str:
     )
 
 
-def write_card(name: str, net: str, description: str) -> None:
-    """``trial_models/NAME.toml``."""
-    labels = ", ".join(f'"{label}"' for label in LABELS)
-    (MODELS / f"{name}.toml").write_text(
-        f'name = "{name}"\n'
-        f'description = "{description}"\n'
-        f'factory = "camlucida.phantom.nets:small_{net}"\n'
-        f"args = {{ num_classes = {len(LABELS)} }}\n"
-        f'checkpoint = "{name}.safetensors"\n'
-        'task = "multilabel"\n'
-        f"labels = [{labels}]\n"
-        'output = "logits"\n'
-        'layer = "features"\n'
-        "\n[input]\n"
-        f"size = {MODEL_PX}\n"
-        "channels = 1\n"
-        "range = [-1.0, 1.0]\n"
-        'resize = "antialias"\n',
-        "utf-8",
-    )
-
-
-def record(name: str, entry: dict[str, Any]) -> None:
-    """Puts one model's entry into ``trial_models/training.json``; the others stay."""
-    path = MODELS / "training.json"
-    entries = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    entries[name] = entry
-    path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", "utf-8")
-
-
 def make(name: str, work: Path, measure_only: bool) -> None:
     """Train (or load) one model, measure it and write its files."""
     recipe = RECIPES[name]
@@ -310,7 +264,7 @@ def make(name: str, work: Path, measure_only: bool) -> None:
     films = under_law(arm, kept(work, "train", training_films))
     if not measure_only:
         save(train(recipe, films), weights)
-    model = load(recipe.net, weights)
+    model = load(build(recipe.net), weights)
     held_out = aucs(model, kept(work, "held-out", lambda: held_out_films(0.0, 1.0)))
     fall = reliance(model, work)
     scores, truth = logits_of(model, films.images[:1000]), films.labels[:1000].numpy().astype(bool)
@@ -332,29 +286,18 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         "held_out_same_law": None,
         "mean_logit_fall": fall,
         "generator_version": trial.generator_version(),
-        "torch": torch.__version__.split("+")[0],
+        "torch": TORCH,
     }
     if arm.rho:
         same = kept(work, f"held-out-{recipe.arm}", lambda: held_out_films(arm.rho, arm.shown))
         entry["held_out_same_law"] = aucs(model, same)
-    record(name, entry)
-    write_card(name, recipe.net, describe(arm, held_out, fall))
+    record(MODELS, name, entry)
+    description = describe(arm, held_out, fall)
+    write_card(
+        MODELS / f"{name}.toml", title=name, description=description, factory=entry["factory"], task="multilabel", labels=LABELS
+    )
     print(json.dumps({key: entry[key] for key in ("train_auc", "held_out", "mean_logit_fall")}), flush=True)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", choices=sorted(RECIPES), action="append", help="train this model; may be repeated")
-    parser.add_argument(
-        "--work", type=Path, default=Path(tempfile.gettempdir()) / "camlucida-trial", help="folder of drawn films"
-    )
-    parser.add_argument("--measure-only", action="store_true", help="keep the weights, measure and write cards again")
-    asked = parser.parse_args()
-    torch.set_num_threads(1)
-    MODELS.mkdir(exist_ok=True)
-    for name in asked.only or RECIPES:
-        make(name, asked.work, asked.measure_only)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, RECIPES, MODELS, "camlucida-trial", make)

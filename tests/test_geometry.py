@@ -120,3 +120,8 @@ def test_any_rank_and_slice_by_slice():
 def test_a_map_of_another_size_is_refused():
     with pytest.raises(ValueError, match="expected"):
         Geometry.identity((3, 4)).map_to_original(torch.zeros(1, 4, 3))
+
+
+def test_a_cell_in_original_pixels():
+    geometry = Geometry.identity((100, 300)).resize((50, 60)).flip(1)
+    assert geometry.cell((5, 6)) == pytest.approx((20, 50))

@@ -57,8 +57,7 @@ class Explanation:
     @property
     def cell(self) -> tuple[float, ...]:
         """Size of one cell of the grid in original pixels, an axis each."""
-        geometry = self.scan.geometry
-        return tuple(n / g / abs(s) for n, g, s in zip(geometry.model, self.grid, geometry.scale))
+        return self.scan.geometry.cell(self.grid)
 
     @property
     def is_empty(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -10,9 +11,12 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from camlucida.errors import CamlucidaError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _WORDS = {"↑": "up", "↓": "down", "−": "minus", "+": "plus", ">": "above"}
 
@@ -46,6 +50,15 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
 def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
     """Write JSON, indented, UTF-8, no NaN."""
     write_bytes(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+
+def npy(values: NDArray[Any]) -> bytes:
+    """An array as the content of a ``.npy`` file; nothing that could run code."""
+    import numpy as np
+
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
 
 
 def write_toml(path: Path, value: Mapping[str, Any]) -> None:

@@ -76,6 +76,10 @@ class Geometry:
             for (a, b), size in zip(corners, self.original)
         )
 
+    def cell(self, grid: Sequence[int]) -> tuple[float, ...]:
+        """Size of one cell of a grid over the model's input, in original pixels, an axis each."""
+        return tuple(n / cells / abs(s) for n, cells, s in zip(self.model, grid, self.scale))
+
     def map_to_original(self, values: Tensor) -> Tensor:
         """Carry a map on the model's input pixels back to original pixels.
 

@@ -146,6 +146,19 @@ def test_labels_that_only_one_model_was_asked_for_are_counted():
     assert found.notes[-1].startswith("1 map of a label that another voice has no map of: not compared")
 
 
+def test_models_of_other_labels_are_judged_by_those_that_both_have():
+    """The second model's AUC of "y" is no part of a mean that stands beside the first's."""
+    truth = [k % 2 for k in range(9)]
+    first = seed(1, said={(i, "x"): 0.9 if t else 0.1 for i, t in zip(IMAGES, truth)}, truth=truth)
+    second = seed(2, said=dict(first["said"]), truth=truth)
+    for k, image in enumerate(IMAGES):
+        second["maps"][image, "y"] = one_hot(k) + 0.1
+        second["said"][image, "y"], second["truth"][image, "y"] = 0.9 - 0.8 * truth[k], float(truth[k])
+    found = compare(*world([first, second]), by="seed")
+    assert found.voices["value"].tolist() == [1.0, 1.0]
+    assert set(found.performance["label"]) == {"x", "mean of labels"}
+
+
 def test_values_are_apart_beyond_the_mean_absolute_error():
     values = {"m1": [50.0, 60.0, 70.0], "m2": [54.0, 61.0, 90.0]}
     truth = [50.0, 60.0, 70.0]

@@ -8,7 +8,10 @@ import pandas as pd
 import pytest
 import torch
 
+from camlucida.comparison import compare
+from camlucida.report.comparison import limits
 from camlucida.runs import execute
+from tests.comparison.stored import one_hot, world
 from tests.models_on_disk import write_image, write_model
 from tests.test_cli import run as command
 
@@ -84,6 +87,20 @@ def test_seeds_are_compared(runs, tmp_path, capsys):
     maps = pd.read_csv(tmp_path / "maps.csv")
     assert len(maps) == 2 * len(cases)
     np.testing.assert_array_equal(maps["artefact_ratio"].isna(), maps["artefact_share"].isna())
+
+
+def test_limits_count_the_patients_of_each_voice():
+    def fold(number, images):
+        return {
+            "name": f"m{number}",
+            "seed": 1,
+            "fold": number,
+            "maps": {(f"{number}{k}", "x"): one_hot(k) for k in range(images)},
+        }
+
+    stored, *tables = world([{**one, "said": dict.fromkeys(one["maps"], 0.9)} for one in (fold(1, 4), fold(2, 9))], runs=[0, 1])
+    (line, *_) = limits(compare(stored, *tables, by="fold"))
+    assert line == "Intervals resample patients, of whom there are 4 to 9, by voice: under 10 patients none is given."
 
 
 def test_methods_that_are_the_same_are_one_voice(runs, tmp_path, capsys):

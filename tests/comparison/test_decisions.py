@@ -1,5 +1,7 @@
 """What two models say, against scikit-learn, scipy and counts by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -84,6 +86,21 @@ def test_classes_agree_by_image_and_one_against_all():
     rows = performance(classed(x))
     assert headline(rows, "classes").estimate == pytest.approx(np.mean([a == b for a, b in zip(x, "ABC" * 6)]))
     assert {"accuracy", "quadratic_kappa"} <= {row.metric for row in rows}
+
+
+def test_two_classes_of_which_one_alone_has_a_truth_are_judged_on_every_image():
+    """A table with the column "malignant" says which images are benign, too."""
+    known = [1.0, 1.0, 0.0, 0.0]
+    said = [0.9, 0.2, 0.1, 0.2]
+    rows = [
+        {"image": f"i{k}", "image_sha256": "", "patient": f"p{k}", "model": "m", "task": "binary", "label": label, "truth": truth}
+        | {"probability": p, "logit": NAN, "value": NAN}
+        for k, (truth, malignant) in enumerate(zip(known, said))
+        for label, truth, p in (("benign", NAN, 1 - malignant), ("malignant", truth, malignant))
+    ]
+    run = SimpleNamespace(predictions=lambda: pd.DataFrame(rows))
+    found = headline(performance(Answers.of(run, "m", {(f"i{k}", "") for k in range(4)})), "classes")
+    assert (found.n, found.estimate) == (4, 0.75)
 
 
 def test_values_correlate_and_agree_within_a_gap():

@@ -85,6 +85,7 @@ weights = "b.pth"
         ('[classifiers.a]\nmodel_type = "card"\nweights = "c"\ndefault_weight = 0', "every classifier has weight 0"),
         ('[classifiers.a]\nmodel_type = "densenet"\nweights = ["x", "y"]\ndefault_weight = "z"', "not one of its weights"),
         ('[classifiers.a]\nmodel_type = "densenet"\ninput_size = 2.5', "whole number of pixels"),
+        ('[classifiers.ensemble]\nmodel_type = "resnet"', "cannot have the key 'ensemble'"),
         ("x =", "not valid TOML"),
         ("[classifiers.a]\n[classifiers.a]\n", "a key of its own"),
         ("[classifiers.a]\nname = 'x'\nname = 'y'\n", "a key of its own"),

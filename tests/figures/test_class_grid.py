@@ -80,3 +80,18 @@ def test_signed_maps_have_a_signed_bar_and_units_do_not_mix():
     assert figure.axes[-1].get_ylim() == (-2, 2)
     with pytest.raises(UsageError, match="different units"):
         class_grid({"1": [example([[1.0]]), example([[1.0]], unit="activation")]}, 2)
+
+
+def test_maps_without_a_negative_cell_beside_others_of_their_method():
+    """The pack of a signed method has maps of both kinds: they are drawn in the colours of the one bar."""
+    both, alone = example([[-2.0, 2.0]], relu=False), example([[0.0, 2.0]], relu=False)
+    figure, limit = class_grid({"1": [both, alone]}, 2)
+    assert limit == 2
+    first, second = pictures(figure)[:2]
+    np.testing.assert_array_equal(first[:, -1], second[:, -1])
+
+
+def test_no_example_at_all_is_no_fault():
+    figure, limit = class_grid({"1": [], "2": []}, 2)
+    assert limit == 0
+    assert "no image of class 2" in said(figure)

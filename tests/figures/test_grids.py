@@ -91,3 +91,11 @@ def test_methods_and_layers_are_named():
     text = said(layer_comparison([layers], ["early", "late"]))
     assert "early\ngrid 1 × 2" in text
     assert "late\ngrid 1 × 3" in text
+
+
+def test_maps_of_one_method_share_one_palette_with_or_without_a_negative_cell():
+    """A map that speaks for the label alone is red beside one that speaks against it, as the bar says."""
+    both, alone = explanation([[-2.0, 2.0]], "hirescam", relu=False), explanation([[0.0, 2.0]], "hirescam", relu=False)
+    figure = comparison_grid([GridRow("a", [both, alone])], ["one", "two"], shared="all")
+    assert said(figure).count("map value (logit units)") == 1
+    np.testing.assert_allclose(pictures(figure)[2][:, -1], pictures(figure)[1][:, -1])

@@ -89,6 +89,14 @@ def test_one_scale_and_its_colours():
         value_figure(cases[1], colormap="jett")
 
 
+def test_what_only_raises_is_red_over_the_image_too():
+    figure = value_figure(case(raw=[[1.0, 0.0]]))
+    overlay = np.asarray(figure.axes[2].get_images()[0].get_array())
+    red, green, blue = overlay[4, 1]
+    assert red > 0.7
+    assert green == blue < 0.2  # as the colour bar has it, which goes from blue to red
+
+
 def test_the_mask_is_red_and_half_seen_through():
     mask = np.zeros((8, 8), bool)
     mask[2:4] = True

@@ -64,6 +64,9 @@ WRAPPED = {
     "regressor beside, normed": lambda: Around(tv.resnet18(), head=normed(512), name="regressor"),
     "another name": lambda: Around(tv.resnet18(), head=mlp(512), name="fc", own="model"),
     "efficientnet with a deeper head": lambda: set_head(tv.efficientnet_b0(), "classifier", mlp(1280)),
+    "efficientnet with a normed head": lambda: set_head(
+        tv.efficientnet_b0(), "classifier", nn.Sequential(nn.BatchNorm1d(1280), nn.Linear(1280, 1))
+    ),
     "timm, head beside": lambda: Around(timm_net(), "classifier", mlp(1280), "classifier"),
     "grey input": lambda: set_head(
         set_head(tv.resnet18(num_classes=2), "conv1", nn.Conv2d(1, 64, 7, 2, 3, bias=False)), "x", None

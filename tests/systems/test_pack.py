@@ -245,3 +245,11 @@ def test_layers_are_compared_where_several_are_asked_for(density, tmp_path, quic
     (pair,) = packing.comparisons["layer"].pairs.query("label == ''").to_dict("records")
     assert "features.3" in pair["first"] + pair["second"]
     assert "Layers: " in (tmp_path / "density_model.tex").read_text("utf-8") or not np.isfinite(pair["excess"])
+
+
+def test_a_method_with_signs_is_packed_and_its_colours_are_told(density, tmp_path, quick):
+    packing = pack(density, f"{FOLDS}/fold_1", assets=tmp_path, asked=Asked(method="hirescam"))
+    assert not packing.failures
+    shown = Run.open(tmp_path / packing.packed[0].run).explanations()
+    assert packing.packed[0].signed == bool((shown["low"] < 0).any() and not shown["relu"].any())
+    assert "red speaks for the class, blue against it" in (tmp_path / "density_model.tex").read_text("utf-8")

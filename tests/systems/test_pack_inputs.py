@@ -227,6 +227,17 @@ def test_predictions_that_cannot_be_used_are_one_line(cohort, change, said):
     assert "\n" not in str(raised.value)
 
 
+def test_two_rows_that_lead_to_one_image_are_one_image(cohort, tmp_path):
+    def again(frame):
+        name = frame["filename"][:1].str.removesuffix(".dcm")
+        return pd.concat([frame, frame[:1].assign(filename=name, path=name)])
+
+    edit_predictions(cohort / "results_4", again)
+    (problem,) = read_validation(training(cohort / "results_4")).problems
+    assert problem.endswith("1 row of an image that a row before has, left out: P001_R_CC")
+    assert explained(cohort / "results_4", tmp_path / "run").check.images == 12
+
+
 def test_an_image_that_is_missing_costs_itself_alone(cohort):
     gone = sorted((cohort / "images").iterdir())[0]
     gone.unlink()

@@ -384,6 +384,7 @@ def test_the_command_line_of_the_source_system(project, tmp_path, mode, images):
         (["--data-dir", "{0}/nowhere"], "no folder"),
         (["--data-dir", "{0}/models_1"], "no image in"),
         (["--image-path", "{0}/nowhere.png"], "nowhere.png"),
+        (["--image-path", "{0}/Dataset/test"], "holds 3 images (give one of them, or the folder as --data-dir)"),
         (["--data-dir", "{0}/Dataset", "--mask-dir", "{0}/nowhere"], "--mask-dir: no folder"),
         (["--data-dir", "{0}/Dataset", "--methods", "gradcam,gradcamm"], "unknown method 'gradcamm'"),
         (["--data-dir", "{0}/Dataset", "--target", "pixel"], "pixel:ROW,COLUMN"),

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 import pandas as pd
 
-from camlucida.cohort.bootstrap import Floats, Sampling, by_patient, divide, numbered, sampled_sums
-from camlucida.metrics.statistics import MIN_POSITIVES, mean_interval
+from camlucida.cohort.bootstrap import Sampling, difference_of_means
+from camlucida.metrics.statistics import mean_interval
 
 NAN = float("nan")
 
@@ -94,27 +94,13 @@ def _group(words: str, name: str, rows: pd.DataFrame) -> EvidenceRow:
 
 
 def _difference(words: str, rows: pd.DataFrame, first: Group, second: Group) -> EvidenceRow | None:
-    """Patients are resampled over both groups together, for a patient may have images in both."""
-    sampling = Sampling()
     inside = [rows["image"].isin(images).to_numpy() for _, images in (first, second)]
-    kept = inside[0] | inside[1]
     if not (inside[0].any() and inside[1].any()):
         return None
     excess = (rows["share"] - rows["area"]).to_numpy(np.float64)
-    columns = np.column_stack([part * weight for part in inside for weight in (np.ones_like(excess), excess)])[kept]
-    people = rows["patient"][kept]
-    index, patients = numbered(people.tolist())
-    sampled = sampled_sums(_of_means, by_patient(columns, index, patients), sampling)
-    fewest = min(rows["patient"][part].nunique() for part in inside)
-    low, high, how = sampled.interval((0,), sampling.level) if fewest >= MIN_POSITIVES else (NAN, NAN, "none")
-    name = f"{first[0]} minus {second[0]}"
-    return EvidenceRow(words, name, int(kept.sum()), patients, NAN, NAN, NAN, float(sampled.estimate[0]), low, high, how)
-
-
-def _of_means(totals: Floats) -> Floats:
-    """(r, 4) counts and sums of two groups → (r, 1) difference of their means."""
-    count, excess, other_count, other_excess = totals.T
-    return (divide(excess, count) - divide(other_excess, other_count))[:, None]
+    found = difference_of_means(excess, inside, rows["patient"].tolist(), Sampling())
+    bounds = (found.estimate, found.low, found.high, found.how)
+    return EvidenceRow(words, f"{first[0]} minus {second[0]}", found.rows, found.patients, NAN, NAN, NAN, *bounds)
 
 
 def pairs_of_two(columns: Iterable[Sequence[Group]]) -> list[tuple[Group, Group]]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import CheckpointOption, DeviceOption, FactoryOption, ModelOption, app, load, output_folder
+from camlucida.cli.common import CheckpointOption, DeviceOption, FactoryOption, ModelOption, app, asked_for, load, output_folder
 from camlucida.errors import UsageError, did_you_mean
 
 ALIGN = ("auto", "none")
@@ -39,7 +38,6 @@ def change_command(
     from camlucida.change import align as register
     from camlucida.change import centred, changes
     from camlucida.io import read_image
-    from camlucida.job import versions
     from camlucida.methods import METHODS
     from camlucida.report.change_folder import present
 
@@ -52,7 +50,7 @@ def change_command(
     found, shown = changes(
         loaded, films["before"], films["after"], (register if align == "auto" else centred)(*grey), label or (), method
     )
-    about = {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions(), "asked": bool(label)}
+    about = asked_for() | {"asked": bool(label)}
     with output_folder(out):
         record = present(found, shown, films, loaded, out, about)
     for film in films.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -70,6 +71,13 @@ def load(card: str, factory: str | None, checkpoint: str | None, device: str) ->
     from camlucida.models import load_model
 
     return load_model(card, factory=factory, checkpoint=checkpoint, device=device)
+
+
+def asked_for() -> dict[str, Any]:
+    """What every record says first: the command as it was typed, and the versions that it ran with."""
+    from camlucida.job import versions
+
+    return {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions()}
 
 
 def targets(words: Sequence[str] | None) -> list[Any] | None:

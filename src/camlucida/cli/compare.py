@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import SOME_FAILED, app, output_folder, print_table, progress_bar
+from camlucida.cli.common import SOME_FAILED, app, asked_for, output_folder, print_table, progress_bar
 
 
 @app.command("compare")
@@ -23,11 +22,9 @@ def compare_command(
     from camlucida.comparison import compare
     from camlucida.comparison.summary import by_verdict
     from camlucida.comparison.voices import find_groups
-    from camlucida.job import versions
     from camlucida.report.comparison import write_comparison
     from camlucida.runs import Run
 
-    about = {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions()}
     opened = [Run.open(place) for place in runs]
     with output_folder(out):
         cases = case_table(opened)
@@ -36,7 +33,7 @@ def compare_command(
             heat = heat_table(opened, cases, progress)
         with progress_bar(None, "comparing") as progress:
             found = compare(opened, cases, heat, by, progress=progress)
-        written = write_comparison(out, found, opened, about)
+        written = write_comparison(out, found, opened, asked_for())
     problems = dict.fromkeys([*cases.attrs["problems"], *heat.attrs["problems"]])
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)

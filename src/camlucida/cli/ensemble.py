@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, output_folder, progress_bar
+from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, asked_for, output_folder, progress_bar
 from camlucida.errors import UsageError
 
 
@@ -46,7 +45,6 @@ def ensemble_command(
     from camlucida.ensemble.truth import read_boxes
     from camlucida.errors import did_you_mean
     from camlucida.io import expand_paths
-    from camlucida.job import versions
     from camlucida.report.ensemble_folder import present
 
     if scale not in SCALES:
@@ -54,7 +52,6 @@ def ensemble_command(
     classifiers = read_classifiers(config, _weights(weight or ()))
     if boxes is not None:  # a mistake in it must not cost a run
         read_boxes(boxes, (), [str(path) for path in expand_paths(images)[0]])
-    about = {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions()}
     try:
         with output_folder(out):
             with progress_bar(None, "asking") as progress:
@@ -66,14 +63,14 @@ def ensemble_command(
                     method=method,
                     table=table,
                     device=device,
-                    about=about,
+                    about=asked_for(),
                     progress=progress,
                 )
             opinions = Opinions(asked.run, scale)
             choice = Choice(top, threshold, opinions.check(label or ()))
             truth = None if boxes is None else read_boxes(boxes, tuple(opinions.labels.values()), opinions.images())
             with progress_bar(None, "drawing") as progress:
-                result = present(asked, opinions, choice, truth, out, about, ("png", "pdf") if pdf else ("png",), progress)
+                result = present(asked, opinions, choice, truth, out, asked_for(), ("png", "pdf") if pdf else ("png",), progress)
     except KeyboardInterrupt:
         print("error: interrupted; the same command goes on from here", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

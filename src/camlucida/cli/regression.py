@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, output_folder, print_table, progress_bar
+from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, asked_for, output_folder, print_table, progress_bar
 from camlucida.cli.predictions import HEADS, figure_line
 
 
@@ -56,7 +55,6 @@ def evaluate_regression_command(
 ) -> None:
     """Evaluate a model of a value, such as age: errors, Bland–Altman, best and worst maps, and whether they lie in the masks."""
     from camlucida.cohort.regression import WITHIN
-    from camlucida.job import versions
     from camlucida.systems.closing import write_report
     from camlucida.systems.regression import RegressionStudy, study_regression
     from camlucida.systems.regression.sheet import SheetColumns
@@ -78,11 +76,10 @@ def evaluate_regression_command(
         colormap=colormap,
         samples=tuple(dict.fromkeys(sample or ())),
     )
-    about = {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions()}
     try:
         with output_folder(out), progress_bar(None, "running") as running, progress_bar(None, "measuring") as measuring:
             found = study_regression(
-                study, out, device=device, batch_size=batch_size, about=about, progress=running, measuring=measuring
+                study, out, device=device, batch_size=batch_size, about=asked_for(), progress=running, measuring=measuring
             )
             if found.written:
                 page, failed = write_report(

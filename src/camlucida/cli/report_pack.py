@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, output_folder, print_table, progress_bar
+from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, asked_for, output_folder, print_table, progress_bar
 
 HEADS = ("run", "images", "accuracy", "quadratic kappa", "heat on artefacts (area)", "heat on text (area)")
 
@@ -45,7 +44,6 @@ def report_pack_command(
     ] = None,
 ) -> None:
     """Pack training runs for an article: Grad-CAM by class, seeds side by side, their consistency, a section in LaTeX."""
-    from camlucida.job import versions
     from camlucida.systems.pack import Settings, pack_runs
     from camlucida.systems.pack.explain import Asked
 
@@ -62,10 +60,9 @@ def report_pack_command(
         work=work,
         language=language,
     )
-    about = {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions()}
     try:
         with output_folder(assets_dir), progress_bar(None, "explaining") as running, progress_bar(None, "measuring") as measuring:
-            found = pack_runs(settings, assets_dir, about=about, progress=running, measuring=measuring)
+            found = pack_runs(settings, assets_dir, about=asked_for(), progress=running, measuring=measuring)
     except KeyboardInterrupt:
         print("error: interrupted; the same command goes on", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, output_folder, print_table, progress_bar
+from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, asked_for, output_folder, print_table, progress_bar
 from camlucida.errors import CamlucidaError
 
 
@@ -27,14 +26,14 @@ def run_command(
     """Explain and predict a cohort into a folder that survives a kill at any moment."""
     from camlucida.cohort import read_config
     from camlucida.files import slug
-    from camlucida.job import versions
     from camlucida.runs import execute
 
     place = out or Path("runs") / slug(read_config(cohort).name)
-    about = {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions()}
     try:
         with output_folder(place), progress_bar(None, "running") as progress:
-            outcome = execute(cohort, place, resume=resume, device=device, batch_size=batch_size, about=about, progress=progress)
+            outcome = execute(
+                cohort, place, resume=resume, device=device, batch_size=batch_size, about=asked_for(), progress=progress
+            )
     except KeyboardInterrupt:
         print(f"error: interrupted; go on with: camlucida run {cohort} --out {place} --resume", file=sys.stderr)
         raise typer.Exit(INTERRUPTED) from None

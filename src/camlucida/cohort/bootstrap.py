@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.errors import UsageError
-from camlucida.metrics.statistics import BATCH_CELLS, REPLICATES, How, limits
+from camlucida.metrics.statistics import BATCH_CELLS, MIN_POSITIVES, REPLICATES, How, Interval, limits
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -102,6 +102,37 @@ def sampled_weights(formula: Formula, patients: int, rows: int, sampling: Sampli
     drawn = [formula(weights) for weights in _draws(patients, sampling, rows)]
     left_out = [formula(weights) for weights in _without_a_block(patients, rows)]
     return Sampled(formula(np.ones((1, patients)))[0], np.concatenate(drawn), np.concatenate(left_out))
+
+
+def difference_of_means(
+    values: Floats, groups: Sequence[NDArray[np.bool_]], patients: Sequence[Hashable], sampling: Sampling
+) -> Interval:
+    """Mean of the first of two groups less mean of the second; patients are resampled over both together: one may be in both.
+
+    Args:
+        values: (rows,); NaN where a row has none.
+        groups: (rows,) each, which rows are theirs.
+        patients: (rows,) who a row belongs to.
+        sampling: of the interval, which there is none of under ``MIN_POSITIVES`` patients with a value in either.
+    """
+    sides = [side & np.isfinite(values) for side in groups]
+    kept = sides[0] | sides[1]
+    counted = np.ones_like(values), np.nan_to_num(values)
+    columns = np.column_stack([side * column for side in sides for column in counted])[kept]
+    index, count = numbered([patient for patient, here in zip(patients, kept) if here])
+    sampled = sampled_sums(_difference, by_patient(columns, index, count), sampling)
+    low, high, how = sampled.interval((0,), sampling.level)
+    if min(len({patient for patient, here in zip(patients, side) if here}) for side in sides) < MIN_POSITIVES:
+        low, high, how = float("nan"), float("nan"), "none"
+    rows = int(kept.sum())
+    asked = int(np.any(groups, axis=0).sum())
+    return Interval(float(sampled.estimate[0]), low, high, how, count, rows, 1 - rows / asked if asked else float("nan"))
+
+
+def _difference(totals: Floats) -> Floats:
+    """(r, 4) counts and sums of two groups → (r, 1) difference of their means."""
+    count, total, other_count, other_total = totals.T
+    return (divide(total, count) - divide(other_total, other_count))[:, None]
 
 
 def divide(top: Floats, bottom: Floats) -> Floats:

@@ -70,7 +70,7 @@ def stored_maps(run: Run, rows: pd.DataFrame) -> list[StoredMap]:
     indices = [int(index) for index in rows["explanation"]]
     about = run.explanations().iloc[indices].to_dict("records")
     raws = [raw.numpy() for raw in run.raw(indices)]
-    return [StoredMap(raw, bool(line["relu"]), stored_geometry(line)) for raw, line in zip(raws, about)]  # type: ignore[arg-type]
+    return [StoredMap(raw, bool(line["relu"]), stored_geometry(line)) for raw, line in zip(raws, about)]
 
 
 def alike(first: Sequence[StoredMap], second: Sequence[StoredMap], patients: Sequence[str]) -> Alike:

@@ -132,8 +132,8 @@ def _compare_group(
     runs: Sequence[Run], group: Group, heat: pd.DataFrame, rule: Rule, one_model: bool, start: int, report: Callable[..., object]
 ) -> _Found:
     group, images, notes = on_shared_images(runs, group)
-    labels = {label for voice in group.voices for label in voice.rows["label"]}
-    answers = {v.name: Answers.of(runs[v.run], v.model, images or keys(runs, v.rows)).only(labels) for v in group.voices}
+    said = {v.name: Answers.of(runs[v.run], v.model, images or keys(runs, v.rows)) for v in group.voices}
+    answers = {name: own.only(_labels(group, said)) for name, own in said.items()}
     kind = answers[group.voices[0].name].kind
     if any(other.kind != kind for other in answers.values()):
         raise UsageError(*OTHER_TASK)
@@ -143,9 +143,9 @@ def _compare_group(
     pairs: list[Pair] = []
     same: dict[frozenset[str], Mapping[CaseKey, float]] = {}
     for first, second in combinations(group.voices, 2):
-        said, of_cases = ({}, {}) if one_model or not images else agreements(answers[first.name], answers[second.name], gap)
+        agreed, of_cases = ({}, {}) if one_model or not images else agreements(answers[first.name], answers[second.name], gap)
         same[frozenset((first.name, second.name))] = of_cases
-        pairs.append(compare_pair(runs, first, second, said) if images else nothing_shared(first, second))
+        pairs.append(compare_pair(runs, first, second, agreed) if images else nothing_shared(first, second))
         report(1)
     first_of = distinct(group.voices, pairs)
     heard = Heard(kind, group.voices, heat, pairs, same, first_of)
@@ -159,6 +159,12 @@ def _compare_group(
         performance=[replace(row, model=name) for name, rows in right.items() for row in rows],
         notes=[*notes, *_notes(group, pairs, left)],
     )
+
+
+def _labels(group: Group, said: Mapping[str, Answers]) -> set[str]:
+    """Those of which there is a map, as far as every model answers them: a mean over other labels is another figure."""
+    mapped = {label for voice in group.voices for label in voice.rows["label"]}
+    return mapped.intersection(*(own.labels for own in said.values())) or mapped
 
 
 def _notes(group: Group, pairs: Sequence[Pair], left: int) -> list[str]:

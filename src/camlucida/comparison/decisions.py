@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
-from camlucida.cases.answers import THRESHOLD, has_classes, predicted_region
+from camlucida.cases.answers import THRESHOLD, both_classes, has_classes, predicted_region
 from camlucida.cohort.bootstrap import Floats, Sampling, by_patient, divide, mean_of_known, numbered, sampled_sums
 from camlucida.cohort.multiclass import evaluate_multiclass
 from camlucida.cohort.multilabel import MEAN, evaluate_multilabel
@@ -63,7 +63,8 @@ class Answers:
         kinds: dict[str, Kind] = {"regression": "values", "segmentation": "regions"}
         kind = "classes" if has_classes(task, labels) else kinds.get(task, "labels")
         here = [key in images for key in zip(frame["image"], frame["image_sha256"])]
-        return Answers(kind, labels, frame[here].reset_index(drop=True))
+        own = frame[here].reset_index(drop=True)
+        return Answers(kind, labels, both_classes(own) if kind == "classes" and task == "binary" else own)
 
     def only(self, labels: Collection[str]) -> Answers:
         """Those of some labels; of classes all, for one is said by the others, too."""

@@ -19,6 +19,9 @@ ModelType = Literal["densenet", "resnet", "jfhealthcare", "card"]
 USUAL = {"densenet": "densenet121-res224-all", "resnet": "resnet50-res512-all", "jfhealthcare": "jfhealthcare"}
 """TorchXRayVision's name of the model that is taken where none is named."""
 
+RESERVED = ("ensemble", "label", "image")
+"""Keys that mean something else in the tables beside those of the classifiers."""
+
 CHECKPOINTS = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 
 
@@ -102,7 +105,7 @@ def read_classifiers(path: str | Path, weights: Mapping[str, float] | None = Non
 
     Raises:
         UsageError: missing, not TOML, an unknown key or model type, a value of another kind, or a weight for a key that is not
-            there.
+            there, or a key of :data:`RESERVED`.
     """
     path = Path(path).expanduser().absolute()
     content = _read(path)
@@ -110,6 +113,10 @@ def read_classifiers(path: str | Path, weights: Mapping[str, float] | None = Non
         entries = _File.model_validate(content).classifiers
     except ValidationError as error:
         raise _one_line(error, content, path.name) from error
+    if taken := [key for key in entries if key in RESERVED]:
+        raise UsageError(
+            f"{path.name}: a classifier cannot have the key {taken[0]!r}", 'give another: its name = "…" may be that'
+        )
     for key, weight in (weights or {}).items():
         if key not in entries:
             raise UsageError(f"a weight for {key!r}, which is no classifier of {path.name}", did_you_mean(key, entries))

@@ -16,6 +16,11 @@ ALIASES = {
 }
 
 
+def restates(path: str) -> bool:
+    """Whether a layer, by its path, lies behind the encoder: its maps restate the segmentation."""
+    return any(part.startswith(("decoder", "segmentation_head", "seg_head")) for part in path.split("."))
+
+
 def _matches(model: nn.Module) -> bool:
     """By class, or by its parts: an encoder that says how many channels each of its feature maps has, a decoder and a head."""
     parts = has(model, "encoder", "decoder", "segmentation_head.0")

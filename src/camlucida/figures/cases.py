@@ -39,12 +39,12 @@ def label_comparison(
     images = {explanation.scan.id for explanation in explanations}
     if not 0 < len(explanations) <= 4 or len(images) > 1:
         raise UsageError(f"{len(explanations)} maps of {len(images)} images", "give one to four maps of one image")
-    limit = shared_limit(explanations) if shared else None
+    limit, signed = (shared_limit(explanations), any(e.signed for e in explanations)) if shared else (None, None)
     first = explanations[0]
     figure, panels = _panels(first, 2 if len(explanations) > 2 else 1, 2 if len(explanations) > 1 else 1)
     told = [""] * 4 if truths is None else [f" · {TRUTHS[truth]}" for truth in truths]
     for axes, explanation, truth in zip(panels, explanations, told):
-        axes.imshow(blend(explanation, None, ALPHA, limit))
+        axes.imshow(blend(explanation, None, ALPHA, limit, signed))
         axes.set_title(f"{strip_title(explanation)}{truth}", fontsize=9)
         axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), 56)), fontsize=7.5)
         mark_synthetic(axes, explanation.scan.synthetic)

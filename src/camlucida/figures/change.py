@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.change.difference import Change
+from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb
 
 FILMS_COLORMAP = "PuOr_r"
@@ -110,17 +111,15 @@ def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: flo
     if quality.mirror is not None and quality.mirror.suspected:
         lines.append("The second film mirrored fits the first better: one of them may be mirrored, or they are of two patients.")
     if change.moved_difference is not None:
-        most, here = (float(np.nanmax(np.abs(values))) for values in (change.moved_difference, change.difference))
+        most, here = (float(np.nanmax(np.abs(values), initial=0.0)) for values in (change.moved_difference, change.difference))
         lines.append(
             f"Largest change of the map {here:.3g}; {most:.3g} when the first film itself is moved so and explained again."
         )
     synthetic = first.scan.synthetic or change.after.scan.synthetic
     words = "\n".join(fill(line, int(width * 16)) for line in lines)
     figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=7)
-    for axes in (axes for row in panels for axes in row if synthetic):
-        dark = {"facecolor": "black", "alpha": 0.4, "edgecolor": "none", "pad": 1.5}
-        mark = axes.text(0.5, 0.02, "SYNTHETIC", color="white", alpha=0.8, fontsize=8, ha="center", va="bottom", bbox=dark)
-        mark.set_transform(axes.transAxes)
+    for axes in (axes for row in panels for axes in row):
+        mark_synthetic(axes, synthetic)
     return figure
 
 

@@ -14,11 +14,10 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
-from PIL import Image
 
 from camlucida.explanation import Explanation
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic, shared_limit
-from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend
+from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, reduced
 
 HEIGHT = 2.1
 """Inches of a panel."""
@@ -65,7 +64,8 @@ def class_grid(
     """
     examples = [example for row in classes.values() for example in row]
     limit = shared_limit([e.explanation for e in examples])
-    pictures = {id(e): _pair(e.explanation, limit) for e in examples}
+    signed = any(e.explanation.signed for e in examples)
+    pictures = {id(e): _pair(e.explanation, limit, signed) for e in examples}
     ratio = max((picture.shape[1] / picture.shape[0] for picture in pictures.values()), default=1.0)
     width = max(HEIGHT * ratio, 1.7)
     heights = [HEIGHT + 0.62 if row else EMPTY for row in classes.values()]
@@ -84,7 +84,7 @@ def class_grid(
         axes[0].set_ylabel("\n".join(textwrap.wrap(f"true class {name}", 18)), fontsize=10)
     if title:
         figure.suptitle(title, fontsize=10)
-    _bar(figure, grid, examples, limit)
+    _bar(figure, grid, examples, limit, signed)
     synthetic = any(e.explanation.scan.synthetic for e in examples)
     wide = int(size[0] * 14)
     words = [
@@ -117,22 +117,16 @@ def _strength(explanation: Explanation, limit: float) -> str:
     return f"strongest {explanation.limit:.3g} of {limit:.3g}"
 
 
-def _pair(explanation: Explanation, limit: float) -> NDArray[np.uint8]:
+def _pair(explanation: Explanation, limit: float, signed: bool) -> NDArray[np.uint8]:
     """Film and overlay beside each other, (h, w, 3)."""
-    film, overlay = (_small(picture) for picture in (as_rgb(explanation.scan.picture()), blend(explanation, None, ALPHA, limit)))
+    pictures = as_rgb(explanation.scan.picture()), blend(explanation, None, ALPHA, limit, signed)
+    film, overlay = (reduced(picture, PIXELS) for picture in pictures)
     gap = np.full((film.shape[0], max(1, round(GAP * film.shape[0])), 3), 255, np.uint8)
     return np.concatenate([film, gap, overlay], axis=1)
 
 
-def _small(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
-    image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
-    image.thumbnail((PIXELS, PIXELS), Image.Resampling.LANCZOS, reducing_gap=None)
-    return np.asarray(image)
-
-
-def _bar(figure: Figure, grid: NDArray[np.object_], examples: Sequence[Example], limit: float) -> None:
+def _bar(figure: Figure, grid: NDArray[np.object_], examples: Sequence[Example], limit: float, signed: bool) -> None:
     """What the colours mean."""
-    signed = any(e.explanation.signed for e in examples)
     units = {str(e.explanation.provenance.get("unit", "")) for e in examples if not e.explanation.is_empty} - {"", "none"}
     top = limit or 1.0
     shown = ScalarMappable(Normalize(-top if signed else 0, top), colormaps[SIGNED_COLORMAP if signed else DEFAULT_COLORMAP])

@@ -12,8 +12,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
-from PIL import Image
 
 from camlucida.comparison.compare import Comparison
 from camlucida.comparison.decisions import WORDS
@@ -22,7 +20,7 @@ from camlucida.comparison.verdict import ARTEFACT, CONSISTENT, NOT_COMPARED, REV
 from camlucida.explanation import Explanation
 from camlucida.figures.evaluation import PALETTE
 from camlucida.figures.grids import ALPHA, mark_synthetic
-from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend
+from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, reduced
 
 GREY, INK = "#767676", "#333333"
 COLOURS = {ARTEFACT: PALETTE[1], REVIEW: PALETTE[4], CONSISTENT: PALETTE[0], NOT_COMPARED: GREY}
@@ -201,11 +199,11 @@ def _case_row(place: Any, shown: _Shown, heads: Mapping[str, str], width: float)
     """The film and one overlay a voice, under what they say of the case."""
     panels = place.subplots(1, len(shown.lines) + 1)
     first = shown.seen[0]
-    panels[0].imshow(_small(as_rgb(first.scan.picture())))
+    panels[0].imshow(reduced(as_rgb(first.scan.picture()), PIXELS))
     patient = f", patient {shown.case['patient']}" if shown.case["patient"] else ""
     panels[0].set_title(f"{fill(shown.case['image'] + patient, 34)}\n{_truth(shown.lines)}", fontsize=7.5)
     for axes, line, explanation in zip(panels[1:], shown.lines, shown.seen):
-        axes.imshow(_small(blend(explanation, alpha=ALPHA, limit=shown.limit)))
+        axes.imshow(reduced(blend(explanation, alpha=ALPHA, limit=shown.limit), PIXELS))
         axes.set_title(f"{fill(heads[line['voice']], 34)}\n{_said(line)}", fontsize=7.5)
         axes.set_xlabel(_scale(explanation, shown.limit), fontsize=7)
     for axes in panels:
@@ -245,13 +243,6 @@ def _scale(explanation: Explanation, limit: float | None) -> str:
     if limit is not None:
         return f"strongest {explanation.limit:.3g} of {limit:.3g} {unit}"
     return f"full colour = {'±' if explanation.signed else ''}{explanation.limit:.3g} {unit}"
-
-
-def _small(picture: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(H, W, 3) in [0, 1], reduced to what a panel can show."""
-    image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
-    image.thumbnail((PIXELS, PIXELS), Image.Resampling.LANCZOS, reducing_gap=None)
-    return np.asarray(image)
 
 
 def _bar(place: Any, signed: bool) -> None:

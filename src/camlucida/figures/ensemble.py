@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from camlucida.ensemble.combine import SCALES, Ensemble, Member
 from camlucida.explanation import Explanation
+from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, unseen_text
 from camlucida.regions import Box
 
@@ -46,16 +47,16 @@ def ensemble_figure(ensemble: Ensemble, titles: Mapping[str, str], colormap: str
     panels[0].imshow(as_rgb(whole.scan.picture()))
     panels[0].set_title(f"Film\n{whole.scan.id}\n{' × '.join(map(str, whole.scan.geometry.original[::-1]))} px", fontsize=8)
     limit = ensemble.limit
+    signed = any(item.signed for item in (whole, *(member.explanation for member in ensemble.members)))
     for axes, member in zip(panels[1:], ensemble.members):
-        axes.imshow(blend(member.explanation, colormap, STRENGTH, limit))
+        axes.imshow(blend(member.explanation, colormap, STRENGTH, limit, signed))
         axes.set_title(_member_title(member, titles), fontsize=8)
         _frame_seen(axes, member.explanation)
     at = len(ensemble.members) + 1
-    panels[at].imshow(blend(whole, colormap, STRENGTH, limit))
+    panels[at].imshow(blend(whole, colormap, STRENGTH, limit, signed))
     mean = "no probability" if ensemble.probability is None else f"mean p {ensemble.probability:.3f}"
     panels[at].set_title(f"Ensemble\n{mean}\npeak {float(ensemble.mean.max()):.3g}", fontsize=8)
     _disagreement(panels[at + 1], ensemble, limit)
-    signed = any(item.signed for item in (whole, *(member.explanation for member in ensemble.members)))
     _bars(figure, panels[: at + 2], ensemble, limit, signed, colormap)
     figure.suptitle(f"{whole.scan.id}: {ensemble.label}, {_classifiers(ensemble)}", fontsize=10)
     words = f"One colour scale for all maps: {limit:.3g} and above is full colour, 0 is none."
@@ -173,8 +174,6 @@ def _finish(figure: Figure, panels: Sequence[Axes], ensemble: Ensemble, scale: s
 def _footed(figure: Figure, panels: Sequence[Axes], words: str, synthetic: bool) -> Figure:
     """The words and the notice below; SYNTHETIC on every panel."""
     figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC image' if synthetic else ''}", fontsize=7)
-    for axes in panels if synthetic else ():
-        dark = {"facecolor": "black", "alpha": 0.4, "edgecolor": "none", "pad": 1.5}
-        mark = axes.text(0.5, 0.02, "SYNTHETIC", color="white", alpha=0.8, fontsize=8, ha="center", va="bottom", bbox=dark)
-        mark.set_transform(axes.transAxes)
+    for axes in panels:
+        mark_synthetic(axes, synthetic)
     return figure

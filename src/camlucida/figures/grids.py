@@ -70,11 +70,11 @@ def comparison_grid(
         colormap: matplotlib name; inferno if None. Signed maps keep the diverging one.
 
     Raises:
-        UsageError: a row without any map or of another length; maps of different units, or signed and unsigned ones, that were
-            to share a scale; an unknown colormap.
+        UsageError: a row without any map or of another length; maps of different units, or of methods with and without a ReLU,
+            that were to share a scale; an unknown colormap.
     """
     check_colormap(colormap)
-    limits = _limits(rows, columns, shared)
+    scales = _scales(rows, columns, shared)
     longest = [max(_first(row).scan.geometry.original) for row in rows]
     sides = [tuple(n / longest[i] for n in _first(row).scan.geometry.original) for i, row in enumerate(rows)]
     width = max(1.5, PANEL * max(side[1] for side in sides))
@@ -87,7 +87,7 @@ def comparison_grid(
         first = _first(row)
         grid[r][0].imshow(as_rgb(first.scan.picture()))
         for c, explanation in enumerate(row.maps, 1):
-            _panel(grid[r][c], row, explanation, limits[r][c - 1], colormap)
+            _panel(grid[r][c], row, explanation, scales[r][c - 1], colormap)
         for axes, shown in zip(grid[r], [first, *row.maps]):
             outline(axes, row.outlines if shown is not None else {}, colours)
             mark_synthetic(axes, first.scan.synthetic)
@@ -97,7 +97,7 @@ def comparison_grid(
         axes.set_title(name, fontsize=9)
     if title:
         figure.suptitle(title, fontsize=10)
-    _bars(figure, grid, rows, limits, shared, colormap)
+    _bars(figure, grid, rows, scales, shared, colormap)
     legend(figure, colours)
     _footer(figure, rows, shared, notes)
     return figure
@@ -147,16 +147,16 @@ def legend(figure: Figure, colours: Mapping[str, str]) -> None:
 
 
 def shared_limit(explanations: Sequence[Explanation]) -> float:
-    """The value of full colour of maps that share one scale: the largest of them.
+    """The value of full colour of maps that share one scale: the largest of them; 0 of none.
 
     Raises:
-        UsageError: maps of different units, or signed and unsigned ones.
+        UsageError: maps of different units, or of methods with and without a ReLU.
     """
-    kinds = {(e.provenance.get("unit"), e.signed) for e in explanations if not e.is_empty}
+    kinds = {(e.provenance.get("unit"), not e.relu) for e in explanations if not e.is_empty}
     if len(kinds) > 1:
         told = ", ".join(sorted(f"{'signed ' if signed else ''}{unit}" for unit, signed in kinds))
         raise UsageError(f"maps of different units ({told}) cannot share a scale", "give each its own")
-    return max(explanation.limit for explanation in explanations)
+    return max((explanation.limit for explanation in explanations), default=0.0)
 
 
 def scale_line(explanation: Explanation, limit: float | None = None) -> str:
@@ -191,8 +191,12 @@ def _first(row: GridRow) -> Explanation:
     return found
 
 
-def _limits(rows: Sequence[GridRow], columns: Sequence[str], shared: Share) -> list[list[float | None]]:
-    """The value of full colour of each panel; None for its own."""
+Scale = tuple[float | None, bool | None]
+"""Value of full colour, and whether the colours are diverging; None for the map's own."""
+
+
+def _scales(rows: Sequence[GridRow], columns: Sequence[str], shared: Share) -> list[list[Scale]]:
+    """Of each panel."""
     for row in rows:
         if len(row.maps) != len(columns):
             raise UsageError(f"row {row.title!r} has {len(row.maps)} maps for {len(columns)} columns", "give one a column")
@@ -203,18 +207,19 @@ def _limits(rows: Sequence[GridRow], columns: Sequence[str], shared: Share) -> l
             if explanation is not None:
                 groups.setdefault(key, []).append(explanation)
     if shared == "none":
-        return [[None] * len(columns) for _ in rows]
-    highest = {key: shared_limit(group) for key, group in groups.items()}
-    return [[highest.get(key) for key in places] for places in keys]
+        return [[(None, None)] * len(columns) for _ in rows]
+    scales: dict[object, Scale] = {key: (shared_limit(group), any(e.signed for e in group)) for key, group in groups.items()}
+    return [[scales.get(key, (None, None)) for key in places] for places in keys]
 
 
-def _panel(axes: Axes, row: GridRow, explanation: Explanation | None, limit: float | None, colormap: str | None) -> None:
+def _panel(axes: Axes, row: GridRow, explanation: Explanation | None, scale: Scale, colormap: str | None) -> None:
     if explanation is None:
         axes.imshow(np.full((*_first(row).scan.geometry.original, 3), 0.85))
         said = "\n".join(textwrap.wrap(row.missing, 26)[:6])
         axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", fontsize=7)
         return
-    axes.imshow(blend(explanation, colormap, ALPHA, limit))
+    limit, signed = scale
+    axes.imshow(blend(explanation, colormap, ALPHA, limit, signed))
     rows, columns = explanation.scan.geometry.original
     letters = max(16, int(15 * PANEL * columns / max(rows, columns)))  # that fit below the image
     axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), letters)[:4]), fontsize=7.5)
@@ -229,19 +234,20 @@ def _bars(
     figure: Figure,
     grid: NDArray[np.object_],
     rows: Sequence[GridRow],
-    limits: Sequence[Sequence[float | None]],
+    scales: Sequence[Sequence[Scale]],
     shared: Share,
     colormap: str | None,
 ) -> None:
     """One bar a kind of map: in their unit where all share a scale, else in shares of each panel's full colour."""
-    maps = [e for row in rows for e in row.maps if e is not None and not e.is_empty]
-    for signed in sorted({e.signed for e in maps}):
+    pairs = [(e, scale) for row, line in zip(rows, scales) for e, scale in zip(row.maps, line)]
+    maps = [(e, e.signed if signed is None else signed) for e, (_, signed) in pairs if e is not None and not e.is_empty]
+    for signed in sorted({signed for _, signed in maps}):
         name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
-        top = (limits[0][0] or 1.0) if shared == "all" else 1.0
+        top = (scales[0][0][0] or 1.0) if shared == "all" else 1.0
         shown = ScalarMappable(Normalize(-top if signed else 0, top), colormaps[name])
         bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=30)
         bar.ax.tick_params(labelsize=7)
-        unit = f"map value ({_unit(maps[0])} units)" if shared == "all" else "share of the full colour stated"
+        unit = f"map value ({_unit(maps[0][0])} units)" if shared == "all" else "share of the full colour stated"
         bar.set_label(f"{unit}; < 0 speaks against" if signed else unit, fontsize=7.5)
 
 

@@ -21,14 +21,25 @@ SIGNED_COLORMAP = "bwr"
 NOTICE = "Research use only"
 
 
-def colormap_for(explanation: Explanation, asked: str | None = None) -> Any:
+def colormap_for(explanation: Explanation, asked: str | None = None, signed: bool | None = None) -> Any:
     """The matplotlib colormap: what was asked for, else inferno; always a diverging one for a signed map.
+
+    Args:
+        signed: whether it is drawn as a signed map; None: if it has a negative cell.
 
     Raises:
         UsageError: unknown colormap.
     """
     check_colormap(asked)
-    return matplotlib.colormaps[SIGNED_COLORMAP if explanation.signed else asked or DEFAULT_COLORMAP]
+    signed = explanation.signed if signed is None else signed
+    return matplotlib.colormaps[SIGNED_COLORMAP if signed else asked or DEFAULT_COLORMAP]
+
+
+def reduced(picture: NDArray[np.float32], longest: int) -> NDArray[np.uint8]:
+    """(H, W, 3) in [0, 1] as 8 bits, its longer side brought to ``longest`` pixels where it is more: what a panel can show."""
+    image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
+    image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=None)
+    return np.asarray(image)
 
 
 def check_colormap(name: str | None) -> None:
@@ -44,9 +55,17 @@ def as_rgb(display: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def blend(
-    explanation: Explanation, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None
+    explanation: Explanation,
+    colormap: str | None = None,
+    alpha: float = 0.5,
+    limit: float | None = None,
+    signed: bool | None = None,
 ) -> NDArray[np.float32]:
-    """The overlay as (H, W, 3) in [0, 1]: opacity is ``alpha`` × the scaled magnitude, pixel by pixel; nothing where it is 0."""
+    """The overlay as (H, W, 3) in [0, 1]: opacity is ``alpha`` × the scaled magnitude, pixel by pixel; nothing where it is 0.
+
+    Args:
+        signed: as in :func:`colormap_for`: maps that share a colour bar are all drawn so if one of them has a negative cell.
+    """
     if len(explanation.grid) != 2:
         raise UsageError(
             f"pictures are for images, and this map has {len(explanation.grid)} axes", "use .raw, .map() or .on_original()"
@@ -56,7 +75,8 @@ def blend(
     if explanation.is_empty or limit <= 0:
         return base
     heat = np.clip(explanation.numpy() / limit, -1, 1)
-    colours = colormap_for(explanation, colormap)(heat / 2 + 0.5 if explanation.signed else heat)[..., :3]
+    signed = explanation.signed if signed is None else signed
+    colours = colormap_for(explanation, colormap, signed)(heat / 2 + 0.5 if signed else heat)[..., :3]
     opacity = (alpha * np.abs(heat))[..., None]
     return np.asarray(base * (1 - opacity) + colours * opacity, dtype=np.float32)
 

@@ -131,7 +131,7 @@ def value_figure(
     colours = matplotlib.colormaps[colormap or SIGNED_COLORMAP]
     shown = explanation.numpy() if not explanation.is_empty else np.zeros((rows, columns), np.float32)
     panels[0].imshow(_with_mask(case))
-    panels[1].imshow(_overlay(explanation, shown, limit, colours) if colormap else blend(explanation, None, ALPHA, limit))
+    panels[1].imshow(_overlay(explanation, shown, limit, colours) if colormap else blend(explanation, None, ALPHA, limit, True))
     panels[2].imshow(shown, cmap=colours, vmin=-limit, vmax=limit)
     titles = (
         "image and mask (red)" if case.mask is not None else f"image; {case.no_mask}",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -14,7 +13,7 @@ from PIL import Image
 from camlucida.explanation import Explanation
 from camlucida.figures.overlay import overlay_image, png_bytes
 from camlucida.figures.panels import figure_png, heatmap_figure, three_panel, top_k_strip
-from camlucida.files import slug, write_bytes
+from camlucida.files import npy, slug, write_bytes
 from camlucida.regions import MASK_FRACTION, binary_mask, boxes
 
 
@@ -39,8 +38,8 @@ def save_explanation(
         "overlay": (".png", png_bytes(overlay_image(explanation, colormap))),
         "heatmap": (".png", figure_png(heatmap_figure(explanation, colormap))),
         "figure": (".png", figure_png(three_panel(explanation, colormap))),
-        "map": (".npy", _npy(values)),
-        "raw": (".npy", _npy(explanation.raw.numpy())),
+        "map": (".npy", npy(values)),
+        "raw": (".npy", npy(explanation.raw.numpy())),
         "mask": (".png", png_bytes(Image.fromarray(mask.astype(np.uint8) * 255))),
     }
     files = {}
@@ -97,9 +96,3 @@ def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
         "class_specific": explanation.provenance.get("class_specific"),
         "files": files,
     }
-
-
-def _npy(values: np.ndarray[Any, Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    return buffer.getvalue()

@@ -167,5 +167,5 @@ def _is_own(args: Mapping[str, Any], head: Head, backbone: Backbone) -> bool:
     """Whether the backbone's own factory builds this model."""
     own = 0 if backbone.own is None else backbone.own
     layers = [head.layers] if isinstance(head.layers, str) else head.layers
-    usual = isinstance(head.layers, str) == (backbone.own is None) and len(layers) == own + 1
+    usual = isinstance(head.layers, str) == (backbone.own is None) and layers[:-1] == ["Identity"] * own
     return usual and not {"under", "beside", "channels"} & set(args)

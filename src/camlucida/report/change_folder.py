@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +14,7 @@ from camlucida.change.difference import SHIFTED, Change
 from camlucida.change.registration import Alignment, Mirror
 from camlucida.figures.change import change_figure
 from camlucida.figures.files import save_figure
-from camlucida.files import slug, unique, write_bytes, write_json
+from camlucida.files import npy, slug, unique, write_bytes, write_json
 from camlucida.io.image import RawImage
 from camlucida.models import LoadedModel
 from camlucida.report.page import render
@@ -61,7 +60,7 @@ def present(
         ("before", [change.before_map for change in chosen]),
         ("after", [change.after_map for change in chosen]),
     ):
-        write_bytes(out / f"{name}.npy", _npy(np.stack(maps).astype(np.float32)))
+        write_bytes(out / f"{name}.npy", npy(np.stack(maps).astype(np.float32)))
     record = {
         **about,
         "films": {name: _film(film) for name, film in films.items()},
@@ -151,9 +150,3 @@ def _spread(values: NDArray[np.float64]) -> dict[str, float]:
         "largest": float(np.abs(known).max()),
         "mean_magnitude": float(np.abs(known).mean()),
     }
-
-
-def _npy(values: NDArray[Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    return buffer.getvalue()

@@ -89,10 +89,10 @@ def document(comparison: Comparison, runs: Sequence[Run], about: Mapping[str, An
 def limits(comparison: Comparison) -> list[str]:
     """What the numbers do not show: sentences, each with a number of this comparison."""
     pairs, voices, cases = comparison.pairs, comparison.voices, comparison.cases
-    patients = int(voices["patients"].max())
+    fewest, most = int(voices["patients"].min()), int(voices["patients"].max())
     found = [
-        f"Intervals resample patients, of whom there are {patients}"
-        + (f": under {MIN_POSITIVES} patients none is given." if patients < MIN_POSITIVES else ".")
+        f"Intervals resample patients, of whom there are {most if fewest == most else f'{fewest} to {most}, by voice'}"
+        + (f": under {MIN_POSITIVES} patients none is given." if fewest < MIN_POSITIVES else ".")
     ]
     known = pairs[(pairs["label"] == "") & pairs["null"].notna()]
     if len(known):
@@ -102,7 +102,8 @@ def limits(comparison: Comparison) -> list[str]:
         )
     dead, maps = int(pairs["dead"][pairs["label"] == ""].sum()), int(pairs["maps"][pairs["label"] == ""].sum())
     if dead:
-        found.append(f"{dead} of {maps} compared pairs of maps have no similarity: one of the two is constant.")
+        why = "one of the two is constant, or their models saw too little of the image in common"
+        found.append(f"{dead} of {maps} compared pairs of maps have no similarity: {why}.")
     heat = voices["artefact_share"].notna()
     if len(cases) and heat.any():
         low, high = voices["artefact_share"][heat].min(), voices["artefact_share"][heat].max()

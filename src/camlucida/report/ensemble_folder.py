@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -24,7 +23,7 @@ from camlucida.figures.ensemble import boxes_figure, ensemble_figure
 from camlucida.figures.files import FORMATS, save_figure
 from camlucida.figures.overlay import caption, colormap_for, overlay_image, png_bytes, with_caption
 from camlucida.figures.panels import top_k_strip
-from camlucida.files import slug, unique, write_bytes, write_json
+from camlucida.files import npy, slug, unique, write_bytes, write_json
 from camlucida.io.tables import write_table
 from camlucida.metrics.statistics import excess, mean_interval
 from camlucida.regions import MASK_FRACTION, Box, binary_mask, boxes
@@ -199,7 +198,7 @@ class _Writer:
         save_figure(
             boxes_figure(parts[ENSEMBLE], drawn, found[ENSEMBLE][1], true, RULE), self.out / f"{stem}_boxes", self.formats
         )
-        write_bytes(self.out / f"{stem}_disagreement.npy", _npy(ensemble.disagreement))
+        write_bytes(self.out / f"{stem}_disagreement.npy", npy(ensemble.disagreement))
         image = parts[ENSEMBLE].scan.id
         for name in parts if true is not None and len(true) else ():
             size = parts[name].scan.geometry.original
@@ -238,7 +237,7 @@ class _Writer:
             "overlay": (".png", png_bytes(overlay_image(part))),
             "heatmap": (".png", png_bytes(_heat_image(part, values))),
             "mask": (".png", png_bytes(Image.fromarray(mask.astype(np.uint8) * 255))),
-            "map": (".npy", _npy(values)),
+            "map": (".npy", npy(values)),
         }
         for kind, (suffix, data) in contents.items():
             write_bytes(self.out / f"{stem}_{kind}{suffix}", data)
@@ -373,9 +372,3 @@ def _number(value: float) -> float | None:
 
 def _mean(values: NDArray[np.float32]) -> float:
     return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
-
-
-def _npy(values: NDArray[Any]) -> bytes:
-    buffer = io.BytesIO()
-    np.save(buffer, values, allow_pickle=False)
-    return buffer.getvalue()

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camlucida.metrics.statistics import MIN_POSITIVES, mean_interval
+from camlucida.metrics.statistics import mean_interval
 from camlucida.report.document import NAN, Estimate
 from camlucida.report.study import Study
 
@@ -28,9 +28,7 @@ def mean_of(rows: pd.DataFrame, column: str, chance: str | float = NAN, percent:
         return None
     found = mean_interval(values, rows["patient"].tolist())
     level = float(rows[chance].to_numpy(np.float64)[known].mean()) if isinstance(chance, str) else chance
-    enough = rows["patient"][known].nunique() >= MIN_POSITIVES
-    low, high = (found.low, found.high) if enough else (NAN, NAN)
-    return Estimate(found.estimate, low, high, level, percent)
+    return Estimate(found.estimate, found.low, found.high, level, percent)
 
 
 def positive_patients(study: Study) -> pd.Series:

@@ -23,6 +23,7 @@ from camlucida.explanation import Explanation
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.models import load_model
 from camlucida.runs import Run
+from camlucida.runs.read import stored_geometry
 from camlucida.stages import Stages, grad_cam_stages
 
 RULES = {
@@ -200,10 +201,7 @@ class Study:
     def _cells_of(self, at: int) -> pd.DataFrame:
         cases = self.cases[self.cases["run"] == at]
         rows = self.runs[at].explanations().iloc[cases["explanation"].tolist()]
-        sides = [
-            [n / g / abs(s) for n, g, s in zip(model, grid, scale)]
-            for model, grid, scale in zip(rows["model_size"], rows["grid"], rows["scale"])
-        ]
+        sides = [stored_geometry(row).cell(row["grid"]) for row in rows.to_dict("records")]
         spacing = [self._spacing(str(path)) for path in cases["path"]]
         longest = [
             max(n * step for n, step in zip(side, steps)) if steps and len(side) == 2 else float("nan")
@@ -228,7 +226,8 @@ class Study:
         """The maps of each model, method and layer, in the order of the runs."""
         keys = ["run", "model", "method", "layer"]
         groups = list(self.cases.groupby(keys, sort=False))
-        several = {key: self.cases[key].nunique() > 1 for key in keys}
+        several = {key: self.cases[key].nunique() > 1 for key in ("model", "method")}
+        layers = bool((self.cases.groupby(["run", "model"])["layer"].nunique() > 1).any())
         same_name = self.cases.drop_duplicates(["run", "model"])["model"].duplicated().any()
         found: list[Voice] = []
         for _, rows in groups:
@@ -236,7 +235,7 @@ class Study:
             parts = [self.names[run]] if same_name else []
             parts += [str(model)] if several["model"] or same_name or len(groups) == 1 else []
             parts += [str(method)] if several["method"] else []
-            parts += [str(layer)] if several["layer"] and not several["model"] else []
+            parts += [str(layer)] if layers else []
             found.append(Voice(", ".join(parts) or str(model), int(run), str(model), list(rows.index)))
         return tuple(found)
 
@@ -324,7 +323,8 @@ class Study:
         if key not in self._kept_marks:
             resolved = next(m["resolved"] for m in self.runs[at].about["models"] if m["name"] == model)
             labels = [label for label in resolved["labels"] if label]
-            task = str(self.runs[at].predictions()["task"].iloc[0])
+            said = self.runs[at].predictions()
+            task = next(iter(said["task"][said["model"] == model]), "")  # none where every image failed
             self._kept_marks[key] = Marks(self.runs[at], labels, task, [])
         return self._kept_marks[key]
 

@@ -192,7 +192,7 @@ class Run:
         )
 
 
-def stored_geometry(row: Mapping[str, Any]) -> Geometry:
+def stored_geometry(row: Mapping[Any, Any]) -> Geometry:
     """Original ↔ model pixels of a row of :meth:`Run.explanations`."""
     original, model = (tuple(map(int, row[name])) for name in ("original", "model_size"))
     return Geometry(original, model, tuple(map(float, row["scale"])), tuple(map(float, row["offset"])))

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from camlucida.methods import METHODS
@@ -173,6 +174,21 @@ def test_few_patients_and_patients_with_several_images_are_limits(study):
     assert any(line.startswith("6 images of 3 patients: fewer than 10") for line in lines)
     assert any("1 of 6 items failed" in line for line in lines)
     assert any("sanity check" in line and "was not tested" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("voices", "names"),
+    [
+        (["a gradcam last", "a gradcam mid", "b gradcam last", "b gradcam mid"], ["a, last", "a, mid", "b, last", "b, mid"]),
+        (["a gradcam features", "b gradcam layer4"], ["a", "b"]),  # each model's only layer
+        (["a gradcam last", "a layercam last"], ["gradcam", "layercam"]),
+        (["a gradcam last"], ["a"]),
+    ],
+)
+def test_voices_have_names_of_their_own(study, voices, names):
+    rows = [dict(zip(("model", "method", "layer"), voice.split())) for voice in voices]
+    study.__dict__["cases"] = pd.DataFrame(rows).assign(run=0)
+    assert [voice.name for voice in study.voices] == names
 
 
 def test_an_empty_map_is_called_so(study):

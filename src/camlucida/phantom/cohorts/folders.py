@@ -24,7 +24,6 @@ SYNTHETIC = (
 
 def write_text(path: Path, text: str) -> None:
     """A text file in UTF-8; whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_bytes(path, text.encode())
 
 

@@ -8,15 +8,13 @@ from statistics import median
 from typing import Any
 
 from camlucida.cohort.report_table import never_predicted
+from camlucida.families.unet import restates
 from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.report.document import Points, Section, Sentence, Value
 from camlucida.report.measured import positive_patients
 from camlucida.report.sections.data import losses
 from camlucida.report.sections.evaluated import evaluations, sanity_gate
 from camlucida.report.study import Judged, Study
-
-CIRCULAR = ("decoder", "segmentation_head", "seg_head")
-"""Beginnings of layers that restate a segmentation."""
 
 OWN_REGION = r"(?<! true) region$| component \d+$"
 """Targets of a segmentation that it predicted itself."""
@@ -56,8 +54,10 @@ def _size(study: Study) -> Iterator[Sentence]:
 def _bounded(found: Judged) -> list[dict[Any, Any]]:
     """Figures between 0 and 1 of everybody that have an interval."""
     figures = found.figures
-    shares = ("auc", "accuracy", "dice", "within_5", "balanced_accuracy")
-    rows = figures[(figures["group"] == "") & (figures["how"] != "none") & figures["metric"].isin(shares)]
+    shares = figures["metric"].isin(["auc", "accuracy", "dice", "balanced_accuracy"]) | figures["metric"].str.startswith(
+        "within_"
+    )
+    rows = figures[(figures["group"] == "") & (figures["how"] != "none") & shares]
     return [row for row in rows.to_dict("records") if isfinite(row["low"]) and isfinite(row["high"])]
 
 
@@ -113,8 +113,8 @@ def _evidence(study: Study) -> Iterator[Sentence]:
 def _checks(study: Study) -> Iterator[Sentence]:
     gates = [(found, gate) for found in evaluations(study) if (gate := sanity_gate(found.tables)) is not None]
     tested = {found.sha256 for found, _ in gates}
-    models = {model["name"]: model["sha256"] for run in study.runs for model in run.about["models"]}
-    untested = [name for name, sha256 in models.items() if sha256 not in tested]
+    models = dict.fromkeys((model["name"], model["sha256"]) for run in study.runs for model in run.about["models"])
+    untested = list(dict.fromkeys(name for name, sha256 in models if sha256 not in tested))
     if untested:
         yield Sentence("limitations.no_sanity", {"models": untested, "count": len(untested)})
     for found, gate in gates:
@@ -128,7 +128,7 @@ def _checks(study: Study) -> Iterator[Sentence]:
 
 def _kind(study: Study) -> Iterator[Sentence]:
     regions = study.cases[(study.cases["task"] == "segmentation") & study.cases["target"].str.contains(OWN_REGION)]
-    circular = regions["layer"].map(lambda layer: str(layer).startswith(CIRCULAR))
+    circular = regions["layer"].map(lambda layer: restates(str(layer)))
     if circular.any():
         yield Sentence("limitations.circular", {"circular": int(circular.sum()), "maps": len(regions)})
     synthetic = int(study.cases["synthetic"].astype(bool).sum())

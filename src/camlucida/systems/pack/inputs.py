@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,7 +36,7 @@ class Validation:
 
     Attributes:
         predictions: as the file has them.
-        files: the image of each row; None where it was not found.
+        files: the image of each row; None where it was not found, or a row before has it.
         patients: of each row; "" where nobody says.
         problems, notes: lines.
     """
@@ -84,12 +85,17 @@ def read_validation(
     if len(raw) != len(predictions.frame):
         raise UsageError(f"{where}: several rows have the same {named!r}", "keep one row an image")
     finder = _Finder(training, images, table)
-    files = _best([[finder.find(cell) for cell in texts(raw[column])] for column in columns])
+    files = _best([[_plain(finder.find(cell)) for cell in texts(raw[column])] for column in columns])
     missing = [image for image, file in zip(predictions.frame["image"], files) if file is None]
     if len(missing) == len(files):
         what = f"none of the {len(files)} images of {where} was found; the first is called {missing[0]!r}"
         raise UsageError(what, "say where they are: --images DIR, or --table FILE")
     problems = [f"{where}: {count(missing, 'image')} not found: {listing(missing)}"] if missing else []
+    again = pd.Series(files, dtype=object).duplicated().to_numpy() & [file is not None for file in files]
+    if again.any():
+        names = predictions.frame["image"][again].tolist()
+        problems.append(f"{where}: {count(names, 'row')} of an image that a row before has, left out: {listing(names)}")
+        files = [None if twice else file for file, twice in zip(files, again)]
     rows: list[dict[str, str]] = [dict(zip(columns, cells)) for cells in zip(*(texts(raw[column]) for column in columns))]
     patients = _patients(predictions, finder, rows)
     notes = [note for note in predictions.notes if note != NO_PATIENTS]
@@ -119,6 +125,11 @@ def _predictions(training: Training, asked: Sequence[str], image: str) -> Predic
 def _path_columns(frame: pd.DataFrame) -> list[str]:
     known = {fold(name): name for name in reversed(list(frame.columns))}
     return [known[name] for name in PATH_COLUMNS if name in known]
+
+
+def _plain(file: Path | None) -> Path | None:
+    """Without ``..``: an image that two rows name in two ways is one image."""
+    return None if file is None else Path(os.path.normpath(file.absolute()))
 
 
 def _best(found: Sequence[list[Path | None]]) -> list[Path | None]:

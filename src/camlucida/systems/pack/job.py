@@ -214,9 +214,9 @@ def _pack(
             packing.written += save(assets, drawn)
             layered = layers_figure(maps, one, section_name([settings.name]))
             packing.written += save(assets, layered) if layered else []
-            shown = (drawn.scale, drawn.rule, layered.stem if layered else "")
+            shown = (drawn.scale, drawn.rule, drawn.signed, layered.stem if layered else "")
         else:
-            shown = (before[key].scale, before[key].rule, before[key].layers_figure)
+            shown = (before[key].scale, before[key].rule, before[key].signed, before[key].layers_figure)
         packed[key] = summarise(maps, one, *shown)
     packing.packed = list(packed.values())
     packing.comparisons = _comparisons(list(packed.values()), list(opened), runs, cases, heat, packing)

@@ -12,11 +12,11 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from camlucida.cases.predictions import evaluate_runs
-from camlucida.cohort.bootstrap import Floats, Sampling, by_patient, divide, numbered, sampled_sums
+from camlucida.cohort.bootstrap import Sampling, difference_of_means
 from camlucida.cohort.multiclass import OVERALL
 from camlucida.errors import UsageError
 from camlucida.files import reading, write_json
-from camlucida.metrics.statistics import MIN_POSITIVES, mean_interval
+from camlucida.metrics.statistics import mean_interval
 from camlucida.report.document import NAN, Estimate
 from camlucida.runs import Run
 
@@ -97,6 +97,7 @@ class Packed(BaseModel):
         check: of the predictions against the run's file; see :class:`Check`.
         figure: stem of the class grid.
         rule: of its cases, in words.
+        signed: whether a map of the class grid speaks against its class somewhere: it is then blue and red.
         notes: lines.
     """
 
@@ -130,6 +131,7 @@ class Packed(BaseModel):
     figure: str
     scale: str
     rule: str
+    signed: bool = False
     layers_figure: str = ""
     notes: tuple[str, ...] = ()
 
@@ -216,26 +218,13 @@ def spread_of(cases: pd.DataFrame, heat: pd.DataFrame, classes: tuple[str, ...])
 
 
 def contrast_of(cases: pd.DataFrame, heat: pd.DataFrame, first: str, last: str) -> Number:
-    """Mean spread of the last class minus that of the first; patients are resampled over both, for one may be in both."""
+    """Mean spread of the last class minus that of the first; none where one of them has no map with heat."""
     values = heat["spread"].to_numpy(np.float64)
-    inside = [((cases["true_class"] == name) & np.isfinite(values)).to_numpy() for name in (last, first)]
-    kept = inside[0] | inside[1]
-    if not (inside[0].any() and inside[1].any()):
+    sides = [(cases["true_class"] == name).to_numpy() for name in (last, first)]
+    if not all((side & np.isfinite(values)).any() for side in sides):
         return Number()
-    counted = np.ones_like(values), np.nan_to_num(values)
-    columns = np.column_stack([part * weight for part in inside for weight in counted])[kept]
-    index, patients = numbered(cases["patient"][kept].tolist())
-    sampling = Sampling()
-    sampled = sampled_sums(_difference, by_patient(columns, index, patients), sampling)
-    fewest = min(cases["patient"][part].nunique() for part in inside)
-    low, high, _ = sampled.interval((0,), sampling.level) if fewest >= MIN_POSITIVES else (NAN, NAN, "none")
-    return number(float(sampled.estimate[0]), low, high, n=int(kept.sum()))
-
-
-def _difference(totals: Floats) -> Floats:
-    """(r, 4) counts and sums of two groups → (r, 1) difference of their means."""
-    count, total, other_count, other_total = totals.T
-    return (divide(total, count) - divide(other_total, other_count))[:, None]
+    found = difference_of_means(values, sides, cases["patient"].tolist(), Sampling())
+    return number(found.estimate, found.low, found.high, n=found.rows)
 
 
 def row_of(packed: Packed) -> dict[str, Any]:

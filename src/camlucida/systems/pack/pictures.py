@@ -19,6 +19,7 @@ from camlucida.figures.consistency import consistency_figure, panel_figure, verd
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, layer_comparison
 from camlucida.runs import Run
+from camlucida.runs.read import stored_geometry
 
 if TYPE_CHECKING:
     from camlucida.systems.pack.summary import Told
@@ -67,21 +68,18 @@ class Maps:
         """Longer side of a cell of the first layer's maps, in pixels of the image; median over images."""
         explained = self.run.explanations()
         rows = explained.loc[self.main["explanation"]]
-        sides = [
-            max(model / grid / abs(scale) for model, grid, scale in zip(row["model_size"], row["grid"], row["scale"]))
-            for row in rows.to_dict("records")
-        ]
-        return float(np.median(sides))
+        return float(np.median([max(stored_geometry(row).cell(row["grid"])) for row in rows.to_dict("records")]))
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure with its stem; the value of full colour and the rule of its cases, in words."""
+    """A figure with its stem; the value of full colour and the rule of its cases, in words; whether a map has negative cells."""
 
     stem: str
     figure: Figure
     scale: str = ""
     rule: str = ""
+    signed: bool = False
 
 
 def save(assets: Path, drawn: Drawn) -> list[Path]:
@@ -97,7 +95,8 @@ def class_figure(maps: Maps, told: Told, per_class: int) -> Drawn:
     where = f"{cases['method'].iloc[0]} at {maps.layers[0]}" if len(cases) else ""
     title = f"{told.key.replace('_', ' ')}: {where}, target {told.target}"
     figure, limit = class_grid(rows, per_class, title=title, notes=[f"Shown: {chosen.words}."])
-    return Drawn(told.figure, figure, f"{limit:.3g}", chosen.words)
+    signed = any(example.explanation.signed for row in rows.values() for example in row)
+    return Drawn(told.figure, figure, f"{limit:.3g}", chosen.words, signed)
 
 
 def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:

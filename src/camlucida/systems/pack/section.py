@@ -103,7 +103,7 @@ def _result_rows(ones: Sequence[Packed]) -> list[tuple[Value, ...]]:
     ]
     for metric in METRICS:
         rows.append((Sentence(f"metrics.{metric}"), *(_cell(one.figures.get(metric)) for one in ones)))
-    for name in ones[0].classes:
+    for name in _classes(ones):
         found = [one.figures.get(f"recall:{name}") for one in ones]
         if any(found):
             rows.append((Sentence("pack.row_recall", {"name": name}), *map(_cell, found)))
@@ -122,8 +122,7 @@ def _cell(number: Number | None) -> Value:
 
 
 def _legend(packed: Sequence[Packed]) -> Iterator[Sentence]:
-    signed = any("hirescam" in one.method for one in packed)
-    yield Sentence("pack.legend_signed" if signed else "pack.legend")
+    yield Sentence("pack.legend_signed" if any(one.signed for one in packed) else "pack.legend")
 
 
 def _pictures(packed: Sequence[Packed], assets: Path) -> Iterator[Picture]:
@@ -147,7 +146,7 @@ def _quality(seeds: Sequence[Packed], folds: Sequence[Packed]) -> Iterator[Block
 def _places(one: Packed) -> Iterator[Sentence]:
     artefact, lift, text = one.artefact, one.lift.said(), one.text
     if artefact.estimate is not None and artefact.chance is not None and isfinite(lift.estimate):
-        verdict = Sentence(f"quality.{_told_apart(lift, 'more', 'less', 'same', 'unsure')}")
+        verdict = Sentence(f"quality.{lift.verdict}")
         values: dict[str, Value] = {"voice": one.name, "maps": artefact.n, "share": artefact.estimate, "area": artefact.chance}
         shown = Estimate(lift.estimate, lift.low, lift.high, percent=True)
         yield Sentence("quality.artefact", {**values, "lift": shown, "verdict": verdict})
@@ -158,22 +157,25 @@ def _places(one: Packed) -> Iterator[Sentence]:
 
 
 def _spread_rows(ones: Sequence[Packed]) -> list[tuple[Value, ...]]:
-    names = list(dict.fromkeys(name for one in ones for name in one.classes))
-    return [(Sentence("pack.row_class", {"name": name}), *(_cell(one.spread.get(name)) for one in ones)) for name in names]
+    return [
+        (Sentence("pack.row_class", {"name": name}), *(_cell(one.spread.get(name)) for one in ones)) for name in _classes(ones)
+    ]
+
+
+def _classes(ones: Sequence[Packed]) -> list[str]:
+    """Those of any of the runs."""
+    return list(dict.fromkeys(name for one in ones for name in one.classes))
 
 
 def _contrast(one: Packed) -> Iterator[Sentence]:
     difference = one.contrast.said()
     if isfinite(difference.estimate) and one.contrast_of:
         first, last = one.contrast_of
-        verdict = Sentence(f"pack.{_told_apart(difference, 'wider', 'narrower', 'not_apart', 'unsure')}")
+        verdict = Sentence(f"pack.{_WIDTHS[difference.verdict]}")
         yield Sentence("pack.contrast", {"run": one.name, "first": first, "last": last, "value": difference, "verdict": verdict})
 
 
-def _told_apart(value: Estimate, above: str, below: str, neither: str, unsure: str) -> str:
-    if not value.sure:
-        return unsure
-    return above if value.low > 0 else below if value.high < 0 else neither
+_WIDTHS = {"more": "wider", "less": "narrower", "same": "not_apart", "unsure": "unsure"}
 
 
 def _consistency(name: str, comparisons: Mapping[str, Comparison], assets: Path) -> Iterator[Block]:

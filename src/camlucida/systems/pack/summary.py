@@ -34,7 +34,7 @@ class Told:
         return Told(one.key, one.seed, one.fold, one.folder, one.run, one.target, one.figure, one.check, one.classes)
 
 
-def summarise(maps: Maps, told: Told, scale: str, rule: str, layers: str) -> Packed:
+def summarise(maps: Maps, told: Told, scale: str, rule: str, signed: bool, layers: str) -> Packed:
     """Every number of a run that the pack states."""
     cases, heat = maps.main, maps.main_heat
     contrast = [name for name in told.classes if (cases["true_class"] == name).any()]
@@ -68,5 +68,6 @@ def summarise(maps: Maps, told: Told, scale: str, rule: str, layers: str) -> Pac
         figure=told.figure,
         scale=scale,
         rule=rule,
+        signed=signed,
         layers_figure=layers,
     )

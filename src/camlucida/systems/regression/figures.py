@@ -25,10 +25,8 @@ from camlucida.figures.predictions import regression_figure as scatter_figure
 from camlucida.figures.regression import ValueCase, both_signs, shared_limit, value_figure
 from camlucida.io.masks import read_mask
 from camlucida.io.tables import read_table
+from camlucida.models.backbones import PREPROCESSING
 from camlucida.runs import Run
-
-PREPROCESSING = "preprocessing "
-"""How the sentence on an assumed preprocessing begins, the last of a recognised card's description."""
 
 
 def save_predictions(out: Path, predictions: Predictions, figures: pd.DataFrame) -> list[Path]:

@@ -12,12 +12,13 @@ import torch
 from camlucida.capture import capture
 from camlucida.cohort.members import mask_beside
 from camlucida.errors import LayerError, UsageError, did_you_mean
+from camlucida.families.unet import restates
 from camlucida.files import write_toml
 from camlucida.io import expand_paths
 from camlucida.layers import list_layers
 from camlucida.methods import METHODS
 from camlucida.models import Card, LoadedModel
-from camlucida.models.backbones import ACTIVATION
+from camlucida.models.backbones import ACTIVATION, IMAGENET
 from camlucida.models.card import InputSpec
 from camlucida.models.checkpoint import load_state
 from camlucida.models.recognise import find_checkpoint, recognise
@@ -71,7 +72,7 @@ class Layer:
 
     @property
     def behind(self) -> bool:
-        return any(part.startswith(("decoder", "segmentation_head", "seg_head")) for part in self.path.split("."))
+        return restates(self.path)
 
 
 def method_name(words: str) -> str:
@@ -101,10 +102,16 @@ def target_word(words: str) -> str:
 
 
 def one_image(path: str | Path, masks: Path | None = None) -> Images:
-    """A single image."""
+    """A single image.
+
+    Raises:
+        UsageError: it is not there, or is a folder or pattern of several.
+    """
     found, errors = expand_paths([path])
     if errors:
         raise UsageError(errors[0].what, errors[0].fix)
+    if len(found) > 1:
+        raise UsageError(f"{path} holds {len(found)} images", "give one of them, or the folder as --data-dir")
     return Images(tuple(found), _given(masks) or _masks_of(found[0].parent), f"the image given, {path}")
 
 
@@ -216,7 +223,7 @@ def _built(file: Path, architecture: str, encoder: str) -> Card:
     first = next((tensor for key, tensor in state.items() if "encoder" in key and tensor.ndim == 4), None)
     channels = int(first.shape[1]) if first is not None and first.shape[1] in (1, 3) else 3
     args = {"encoder_name": encoder, "in_channels": channels, "classes": int(heads[0].shape[0]) if heads else 1}
-    usual = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)} if channels == 3 else {}
+    usual = dict(zip(("mean", "std"), IMAGENET)) if channels == 3 else {}
     spec = InputSpec.model_validate({"channels": channels, **usual})
     description = f"built as named: {architecture} with encoder {encoder}; {ACTIVATION}"
     return Card(
