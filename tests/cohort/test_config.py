@@ -65,6 +65,9 @@ def test_missing_files_are_one_line(tmp_path):
         read_config(tmp_path / "cohrt.toml")
     with pytest.raises(UsageError, match="is a folder"):
         read_config(tmp_path)
+    (tmp_path / "films").mkdir()
+    with pytest.raises(UsageError, match=r"is a folder.*with two lines, images"):
+        read_config(tmp_path / "films")
     (tmp_path / "cohort.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="UTF-8"):
         read_config(tmp_path / "cohort.toml")

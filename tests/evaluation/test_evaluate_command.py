@@ -172,3 +172,11 @@ def test_a_run_is_evaluated_with_its_own_models_and_request(study, capsys):
     capsys.readouterr()
     assert run("evaluate", study / "run", *more) == 2
     assert "weights of card are not those" in capsys.readouterr().err
+
+
+def test_a_run_without_targets_is_evaluated_with_the_labels_that_evaluate_takes(study):
+    (study / "cohort.toml").write_text('images = "films"\ntable = "table.csv"\nmodel = "card.toml"\n')
+    assert run("run", study / "cohort.toml", "--out", study / "run") == 0
+    more = ("--masks", study / "masks", "--metrics", "localisation", "--baselines", "none")
+    assert run("evaluate", study / "run", *more) == 0
+    assert set(pd.read_parquet(study / "run" / "evaluation" / "rows.parquet").method) == {"gradcam"}

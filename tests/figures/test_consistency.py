@@ -1,5 +1,7 @@
 """What the figures of a comparison draw, read back from their axes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -88,6 +90,13 @@ def test_the_panel_shows_each_distinct_voice_on_one_scale(compared):
     assert "of 9 cases" in text.replace("\n", " ")
     pictures = [axes for part in figure.subfigs for axes in part.axes if axes.images and axes.get_title()]
     assert len(pictures) % 3 == 0
+
+
+def test_the_panel_names_the_label_that_probability_and_truth_are_of(compared):
+    runs, found = compared
+    text = words(panel_figure(replace(found, maps=found.maps.assign(target="not x")), "", reader(runs)))
+    assert "says positive (right)\nx 0.900" in text
+    assert "truth: x positive" in text
 
 
 def test_a_panel_of_other_units_has_own_scales():

@@ -78,6 +78,6 @@ def report_pack_command(
             print(line)
         print(f"{found.tex}: section {'written' if found.changed else 'is as it was'}")
         print(f"written: {', '.join(map(str, found.written))}", file=sys.stderr)
-        print(f"whole reports: camlucida report {work or assets_dir / '.camlucida'}/*", file=sys.stderr)
+        print(f"whole reports: camlucida report {shlex.quote(str(work or assets_dir / '.camlucida'))}/*", file=sys.stderr)
     if found.failures:
         raise typer.Exit(SOME_FAILED)

@@ -141,7 +141,8 @@ def read_config(path: str | Path) -> CohortFile:
 
 def _missing(path: Path) -> UsageError:
     if path.is_dir():
-        fix = did_you_mean("cohort.toml", sorted(file.name for file in path.glob("*.toml")))
+        here = sorted(file.name for file in path.glob("*.toml"))
+        fix = did_you_mean("cohort.toml", here) if here else "write one with two lines, images = … and model = …"
         return UsageError(f"{path} is a folder, not a cohort's TOML file", fix)
     near = sorted(file.name for file in path.parent.glob("*.toml")) if path.parent.is_dir() else []
     return UsageError(f"no cohort {path}", did_you_mean(path.name, near) if near else "give a COHORT.toml")

@@ -22,7 +22,7 @@ COLUMNS = [
 """Of ``cases``; ``correct``: share of the voices that are right; ``error``, ``dice``: mean of theirs, without sign."""
 
 MAP_COLUMNS = [
-    *("case", "group", "voice", "run", "explanation", "image", "target", "said", "probability", "value", "truth"),
+    *("case", "group", "voice", "run", "explanation", "image", "target", "label", "said", "probability", "value", "truth"),
     *("true_class", "correct", "artefact_share", "artefact_area", "artefact_ratio", "excess", "empty_reason"),
 ]
 """Of ``maps``: a row a case and voice; ``run`` and ``explanation`` find its map, ``excess`` is the mean with the others."""

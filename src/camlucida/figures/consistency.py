@@ -223,7 +223,7 @@ def _truth(lines: Sequence[Mapping[str, Any]]) -> str:
         return "truth unknown"
     if np.isfinite(first["value"]):
         return f"truth: {first['truth']:.4g}"
-    return f"truth: {first['target']} {'positive' if first['truth'] else 'negative'}"
+    return f"truth: {first['label']} {'positive' if first['truth'] else 'negative'}"
 
 
 def _said(line: Mapping[str, Any]) -> str:
@@ -231,8 +231,9 @@ def _said(line: Mapping[str, Any]) -> str:
     if np.isfinite(line["value"]):
         return f"value {line['value']:.4g}"
     right = {True: " (right)", False: " (wrong)"}.get(line["correct"], "")
-    confidence = f"{line['target']} {line['probability']:.3f}" if np.isfinite(line["probability"]) else f"{line['target']}"
     said = str(line["said"]).partition(" (")[0]
+    named = line["label"] if said else line["target"]  # the probability is the label's, also of "not sick"; a region has its own
+    confidence = f"{named} {line['probability']:.3f}" if np.isfinite(line["probability"]) else f"{line['target']}"
     return f"says {said}{right}\n{fill(confidence, 36)}" if said else fill(confidence, 36)
 
 

@@ -81,13 +81,14 @@ def boxes_figure(
     """
     figure, panels, _ = _grid_of(1, film, side=5.0, extra=2.3, titles=0.0)
     panels[0].imshow(as_rgb(film.scan.picture()))
+    # first and wide: where one classifier makes the ensemble, its boxes are the same and stay visible on top
+    _draw(panels[0], [(b.x, b.y, b.width, b.height) for b in consolidated], ENSEMBLE_COLOUR, 3.0, "-")
     lines: list[Line2D] = []
     for number, (name, boxes) in enumerate(found.items()):
         colour = COLOURS[number % len(COLOURS)]
         _draw(panels[0], [(b.x, b.y, b.width, b.height) for b in boxes], colour, 1.2, "-")
         lines.append(Line2D([], [], color=colour, lw=1.2, label=f"{name}: {len(boxes)}"))
-    _draw(panels[0], [(b.x, b.y, b.width, b.height) for b in consolidated], ENSEMBLE_COLOUR, 2.2, "-")
-    lines.append(Line2D([], [], color=ENSEMBLE_COLOUR, lw=2.2, label=f"ensemble: {len(consolidated)}"))
+    lines.append(Line2D([], [], color=ENSEMBLE_COLOUR, lw=3.0, label=f"ensemble: {len(consolidated)}"))
     if truth is not None:
         _draw(panels[0], truth.tolist(), TRUTH_COLOUR, 1.8, (0, (4, 3)))
         lines.append(Line2D([], [], color=TRUTH_COLOUR, lw=1.8, ls=(0, (4, 3)), label=f"reader: {len(truth)}"))

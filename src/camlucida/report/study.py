@@ -138,7 +138,8 @@ class Study:
         """``cases`` with what the heat of each does: :func:`~camlucida.cases.heat_table`."""
         heat = heat_table(self.runs, self.cases, self.progress)
         whole = self.cases.join(heat)
-        whole.attrs = {"problems": [*self.cases.attrs["problems"], *heat.attrs["problems"]]}
+        found = dict.fromkeys([*self.cases.attrs["problems"], *heat.attrs["problems"]])  # both look at a segmentation's masks
+        whole.attrs = {"problems": list(found)}
         return whole
 
     @cached_property

@@ -54,7 +54,7 @@ def run_subjects(run: Run, device: str = "auto") -> Iterator[RunSubject]:
         waiting = len(members.members) - len(items)
         notes = (*members.notes, *([f"{waiting} images that the run has not done are left out"] if waiting else []))
         recipe = described["recipe"]
-        asked = tuple(word for word in recipe["targets"] if word != "truth") or None
+        asked = tuple(word for word in recipe["targets"] or () if word != "truth") or None
         cohort = Cohort(items, members.problems, notes, members.patients_known)
         yield RunSubject(described["name"], model, cohort, tuple(recipe["methods"]), tuple(recipe["layers"]), asked)
 

@@ -13,6 +13,7 @@ from camlucida.methods import METHODS
 from camlucida.report.document import Document, Paragraph, Picture, Points, Sentence, Table
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
+from camlucida.report.sections.cases import said as said_of
 from camlucida.report.sections.limitations import limitations
 from camlucida.report.sections.method import method
 from camlucida.report.sections.model import model
@@ -131,6 +132,19 @@ def test_more_than_chance_needs_an_interval_that_leaves_out_zero(study):
         (line,) = [line for line in said(quality(study)) if "with a true mask" in line]
         assert verdict in line
         assert f"{shares.mean():.1%}" in line
+
+
+@pytest.mark.parametrize(
+    ("target", "lines"),
+    [
+        ("sick", ["Confidence 0.250.", "A false negative."]),
+        ("not sick", ["Confidence in sick: 0.250.", "A false negative of sick."]),
+    ],
+)
+def test_probability_and_outcome_are_those_of_the_label(study, target, lines):
+    case = study.cases.iloc[0].copy()
+    case[["task", "label", "target", "probability", "outcome", "true_class"]] = ["binary", "sick", target, 0.25, "FN", ""]
+    assert [TEXTS["en"].say(sentence) for sentence in said_of(case)] == lines
 
 
 def test_spread_is_of_this_case_and_of_its_peers(study):

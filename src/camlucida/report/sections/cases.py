@@ -114,12 +114,16 @@ def said(case: pd.Series) -> Iterator[Sentence]:
         if isfinite(case["truth"]):
             yield Sentence("cases.value_truth", {"truth": float(case["truth"]), "error": float(case["error"])})
         return
+    # "not sick" and "sick − well" have the probability and the outcome of "sick"; a region has its own probability
+    of = {"label": case["label"]} if case["task"] != "segmentation" and case["label"] != case["target"] else {}
     if isfinite(case["probability"]):
-        yield Sentence("cases.confidence", {"confidence": float(case["probability"])})
+        confidence: dict[str, Value] = {**of, "confidence": float(case["probability"])}
+        yield Sentence("cases.confidence_of" if of else "cases.confidence", confidence)
     if case["true_class"]:
         yield Sentence("cases.classes", {"predicted": case["predicted"], "truth": case["true_class"]})
     elif case["outcome"]:
-        yield Sentence("cases.outcome", {"outcome": Sentence(f"words.{case['outcome']}")})
+        outcome: dict[str, Value] = {**of, "outcome": Sentence(f"words.{case['outcome']}")}
+        yield Sentence("cases.outcome_of" if of else "cases.outcome", outcome)
     if isfinite(case["dice"]):
         yield Sentence("cases.dice", {"dice": float(case["dice"])})
 
@@ -142,7 +146,8 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
     explanations = [_at(study, row) for row in best]
     chosen = study.cases.loc[best]
     judged = chosen["task"].isin(["multilabel", "binary", "multiclass"]).all()  # others' truth is a number, or a mask
-    truths = [None if pd.isna(truth) else bool(truth) for truth in chosen["truth"]] if judged else None
+    known = chosen["truth"].where(chosen["target"] == chosen["label"])  # the truth of "sick" is not that of "not sick"
+    truths = [None if pd.isna(truth) else bool(truth) for truth in known] if judged else None
     stem = "figures/label_comparison"
     save_figure(label_comparison(explanations, truths), study.folder / stem)
     values = {"image": explanations[0].scan.id, "labels": [e.target for e in explanations]}
