@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from camlucida.figures.files import save_figure
 from camlucida.report.document import Document, Estimate, Paragraph, Picture, Points, References, Section, Sentence, Table
-from camlucida.report.texts import Texts
+from camlucida.texts import Texts
 
 NASTY = r'Effusion_50%&{x}\ $~^#<script>|"`--\'[1]µ²α×−é…胸水 *_a_* \end{document}'
 

@@ -14,13 +14,13 @@ from camlucida.cli import main
 from camlucida.errors import UsageError
 from camlucida.report.insert import insert_section
 from camlucida.report.latex import place_of, section
-from camlucida.report.texts import Texts
 from camlucida.runs import Run
 from camlucida.systems.pack import Settings, pack_runs
 from camlucida.systems.pack.explain import Asked
 from camlucida.systems.pack.lines import verdict_lines
 from camlucida.systems.pack.measure import read_record
 from camlucida.systems.pack.section import pack_document
+from camlucida.texts import Texts
 from tests.report.documents import compiled
 from tests.systems.packs import FOLDS, SEEDS, blank, edit_summary, pack, patched
 

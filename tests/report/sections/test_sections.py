@@ -20,8 +20,8 @@ from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
 from camlucida.report.spoken import speak
 from camlucida.report.study import RULES, Study, pixel_spacing
-from camlucida.report.texts import Texts
 from camlucida.runs import Run
+from camlucida.texts import Texts
 from tests.cases.folders import run_of, segmentation_run
 
 TEXTS = {language: Texts.load(language) for language in ("en", "zh")}
