@@ -10,6 +10,8 @@ import torch
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, cohen_kappa_score, f1_score
 
+from camlucida.cases import case_table
+from camlucida.cases.selection import select
 from camlucida.cli import main
 from camlucida.errors import UsageError
 from camlucida.report.insert import insert_section
@@ -245,3 +247,11 @@ def test_layers_are_compared_where_several_are_asked_for(density, tmp_path, quic
     (pair,) = packing.comparisons["layer"].pairs.query("label == ''").to_dict("records")
     assert "features.3" in pair["first"] + pair["second"]
     assert "Layers: " in (tmp_path / "density_model.tex").read_text("utf-8") or not np.isfinite(pair["excess"])
+
+
+def test_runs_of_a_pack_share_their_films(density, tmp_path, quick):
+    """A report on two seeds is on each film once, whatever folder its path started from."""
+    pack(density, "results_4", "results_5", assets=tmp_path)
+    runs = [Run.open(tmp_path / ".camlucida" / key) for key in ("seed42", "seed43")]
+    (chosen,) = select(case_table(runs), ["disagreement"])
+    assert "of 12 cases with a map by two or more of 2 models" in chosen.words
