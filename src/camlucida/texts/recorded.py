@@ -7,7 +7,7 @@ from functools import cache
 from string import Formatter
 
 from camlucida.texts.language import Texts
-from camlucida.texts.sentence import Sentence, Value
+from camlucida.texts.sentence import Sentence, Value, named
 
 
 def english(sentence: Sentence) -> str:
@@ -34,13 +34,14 @@ def heard(text: str, table: str) -> Sentence:
     before, colon, after = text.partition(": ")
     if found is None and colon and (inner := _sentence(after, table)) is not None:
         found = Sentence("words.of", {"of": before, "line": inner})
-    return found or Sentence("words.plain", {"text": text})
+    return found or named(text)
 
 
 def _sentence(text: str, table: str) -> Sentence | None:
     for key, pattern, counted in _patterns(table):
         if match := pattern.fullmatch(text):
-            values: dict[str, Value] = {k: int(v) if k in counted else v for k, v in match.groupdict().items()}
+            found = match.groupdict().items()
+            values: dict[str, Value] = {k: int(v) if k in counted else _sentence(v, table) or v for k, v in found}
             return Sentence(key, values)
     return None
 

@@ -53,6 +53,11 @@ Value: TypeAlias = "str | int | float | Estimate | Sentence | Sequence[str | Sen
 """What a placeholder or a table's cell holds; a list is joined as the language joins lists."""
 
 
+def named(text: str) -> Sentence:
+    """A name, or what is quoted: the same in every language."""
+    return Sentence("words.plain", {"text": text})
+
+
 def chain(key: str, sentences: Sequence[Sentence]) -> Sentence:
     """One or more sentences as one: ``key`` joins two, ``{first}`` and ``{then}``."""
     return reduce(lambda first, then: Sentence(key, {"first": first, "then": then}), sentences)

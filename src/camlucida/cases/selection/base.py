@@ -177,15 +177,10 @@ def typical(pool: Pool, asked: Asked, what: Sentence, groups: Groups, last: Sequ
     said = Sentence("selection.typical", values)
     if asked.count > 1:
         said = Sentence("selection.typical_several", {**values, "count": asked.count})
-    said = chain("selection.clause", [said, *last])
+    said = chain("words.clause", [said, *last])
     roles = [role for name, rows in parts for role in numbered(name, len(rows))]
     rows = [index for _, rows in parts for index in rows.index]
     return Selected(asked.text, pool.whole(said, every), rows, roles)
-
-
-def named(text: str) -> Sentence:
-    """A name, which is the same in every language."""
-    return Sentence("words.plain", {"text": text})
 
 
 def nearest(losses: pd.Series) -> ArrayLike:

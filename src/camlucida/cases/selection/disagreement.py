@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from camlucida.cases.selection.base import Asked, Selected, named, nothing, rule
+from camlucida.cases.selection.base import Asked, Selected, nothing, rule
 from camlucida.cases.selection.pool import MODEL, Pool, first, of_classes, share
-from camlucida.texts import Sentence, Value, chain
+from camlucida.texts import Sentence, Value, chain, named
 
 MEASURED = {"regression": "value", "segmentation": "dice"}
 """Task → column whose range over the models counts; else "probability"."""
@@ -45,7 +45,7 @@ def disagreement(pool: Pool, asked: Asked) -> Selected:
         "first": ahead_of if classes else Sentence("words.nothing"),
     }
     said = Sentence("selection.disagreement", {**share(asked.count, len(table)), **values})
-    told = chain("selection.clause", [said, Sentence("selection.equal")])
+    told = chain("words.clause", [said, Sentence("selection.equal")])
     return Selected(asked.text, told, rows, [named(str(model)) for model in every.loc[rows, "model"]])
 
 

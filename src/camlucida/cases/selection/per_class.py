@@ -1,8 +1,8 @@
 """Representative cases of each class, rare ones too."""
 
-from camlucida.cases.selection.base import Asked, Selected, named, nothing, rule, typical
+from camlucida.cases.selection.base import Asked, Selected, nothing, rule, typical
 from camlucida.cases.selection.pool import Pool, of_classes
-from camlucida.texts import Sentence
+from camlucida.texts import Sentence, named
 
 
 @rule("per-class", "of each true class, or label that is present, the loss nearest to that class's median")

@@ -1,11 +1,11 @@
 """Representative cases of each group of a column of the cohort."""
 
-from camlucida.cases.selection.base import Asked, Selected, named, nothing, rule, typical
+from camlucida.cases.selection.base import Asked, Selected, nothing, rule, typical
 from camlucida.cases.selection.per_class import in_order
 from camlucida.cases.selection.pool import Pool
 from camlucida.errors import UsageError, did_you_mean
 from camlucida.runs.tables import GROUP
-from camlucida.texts import Sentence
+from camlucida.texts import Sentence, named
 
 
 @rule("per-group", "of each group of a column of the cohort, the loss nearest to that group's median", takes="column")

@@ -78,7 +78,7 @@ class Pool:
             ties: whether the rule puts equal cases in the order of their names.
         """
         equal = [Sentence("selection.equal")] if ties else []
-        return chain("selection.clause", [said, *equal, *self._clauses(chosen_from, candidates)])
+        return chain("words.clause", [said, *equal, *self._clauses(chosen_from, candidates)])
 
     def _clauses(self, chosen_from: pd.DataFrame, candidates: pd.DataFrame | None) -> Iterator[Sentence]:
         if chosen_from["path"].duplicated().any():

@@ -19,7 +19,7 @@ from camlucida.files import slug
 from camlucida.metrics.annotations import Mask
 from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence, Value
 from camlucida.report.study import Study
-from camlucida.texts import chain
+from camlucida.texts import chain, heard
 
 SHOWN = 10
 """Cases of a task that have a figure; the rules go on, and say so, where they chose more."""
@@ -95,7 +95,7 @@ def _caption(study: Study, case: pd.Series, roles: Sequence[Sentence], mask: Mas
     if mask is not None:
         yield Sentence("cases.outline" if mask.any() else "cases.nothing")
     if case["empty_reason"]:
-        yield Sentence("cases.empty", {"reason": case["empty_reason"]})
+        yield Sentence("cases.empty", {"reason": heard(case["empty_reason"], "empty")})
         return
     if isfinite(case["spread"]):
         peers = study.measured.loc[_same_voice(study, case), "spread"]
