@@ -15,6 +15,7 @@ from camlucida.cohort.columns import choose_columns, read_records
 from camlucida.cohort.predictions import Predictions, read_predictions
 from camlucida.errors import UsageError
 from camlucida.evaluation.cohort import NO_PATIENTS, PATIENT_COLUMNS
+from camlucida.files import without_dots
 from camlucida.io.image import KNOWN_SUFFIXES
 from camlucida.io.tables import count, find_column, fold, listing, read_table, texts
 from camlucida.systems.pack.folders import Training
@@ -48,7 +49,7 @@ class Validation:
 
     def table(self) -> pd.DataFrame:
         """One row an image that was found: path, patient, truth, predicted, ``probability:CLASS``."""
-        paths = pd.Series([None if file is None else str(file.absolute()) for file in self.files], dtype=object)
+        paths = pd.Series([None if file is None else str(without_dots(file)) for file in self.files], dtype=object)
         frame = self.predictions.frame.reset_index(drop=True).assign(path=paths, patient=list(self.patients))
         return frame[frame["path"].notna()].reset_index(drop=True)
 

@@ -19,6 +19,7 @@ from camlucida.figures.consistency import consistency_figure, panel_figure, verd
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, layer_comparison
 from camlucida.runs import Run
+from camlucida.texts import Sentence
 
 if TYPE_CHECKING:
     from camlucida.systems.pack.summary import Told
@@ -76,12 +77,12 @@ class Maps:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure with its stem; the value of full colour and the rule of its cases, in words."""
+    """A figure with its stem; the value of full colour and the rule of its cases."""
 
     stem: str
     figure: Figure
+    rule: Sentence
     scale: str = ""
-    rule: str = ""
 
 
 def save(assets: Path, drawn: Drawn) -> list[Path]:
@@ -97,7 +98,7 @@ def class_figure(maps: Maps, told: Told, per_class: int) -> Drawn:
     where = f"{cases['method'].iloc[0]} at {maps.layers[0]}" if len(cases) else ""
     title = f"{told.key.replace('_', ' ')}: {where}, target {told.target}"
     figure, limit = class_grid(rows, per_class, title=title, notes=[f"Shown: {chosen.words}."])
-    return Drawn(told.figure, figure, f"{limit:.3g}", chosen.words)
+    return Drawn(told.figure, figure, chosen.told, f"{limit:.3g}")
 
 
 def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:
@@ -114,7 +115,7 @@ def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:
     if not rows:
         return None
     figure = layer_comparison(rows, maps.layers, told.key.replace("_", " "), [f"Shown: {chosen.words}."])
-    return Drawn(f"{name}_layers_{told.key}", figure, rule=chosen.words)
+    return Drawn(f"{name}_layers_{told.key}", figure, chosen.told)
 
 
 def comparison_figures(assets: Path, name: str, comparisons: Mapping[str, Comparison], runs: Sequence[Run]) -> list[Path]:
