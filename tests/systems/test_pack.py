@@ -23,7 +23,7 @@ from camlucida.systems.pack.lines import verdict_lines
 from camlucida.systems.pack.measure import read_record
 from camlucida.systems.pack.section import pack_document
 from camlucida.texts import Texts
-from tests.report.documents import compiled
+from tests.report.documents import compiled, english_in
 from tests.systems.packs import FOLDS, SEEDS, blank, edit_summary, pack, patched
 
 SAVE = "camlucida.systems.pack.pictures.save_figure"
@@ -179,6 +179,9 @@ def test_a_chinese_section_compiles(tmp_path, article):
     document = pack_document("density", packing.packed, packing.comparisons, {"seed42", "fold_2"}, assets)
     assert insert_section(tex, "density", section(document, Texts.load("zh"), assets, "density", place_of(assets, tex)))
     assert "预测类别和概率均与" in "".join(compiled(folder / "main.tex").split())
+    written = "\n".join(part for part in tex.read_text("utf-8").splitlines() if not part.startswith("%"))
+    assert "每个真实类别中损失" in (plain := written.replace(r"\allowbreak{}", ""))
+    assert not english_in(plain)
 
 
 def test_seeds_that_look_at_the_background_are_flagged(cohort, quick):

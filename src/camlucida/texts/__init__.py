@@ -4,7 +4,7 @@ Imports nothing of the package but its errors, so that any part of it can say wh
 """
 
 from camlucida.texts.language import Citation, Piece, Texts
-from camlucida.texts.recorded import english, heard, line
+from camlucida.texts.recorded import english, heard, line, quoted
 from camlucida.texts.sentence import Estimate, Sentence, Value, chain, named
 
-__all__ = ["Citation", "Estimate", "Piece", "Sentence", "Texts", "Value", "chain", "english", "heard", "line", "named"]
+__all__ = ["Citation", "Estimate", "Piece", "Sentence", "Texts", "Value", "chain", "english", "heard", "line", "named", "quoted"]

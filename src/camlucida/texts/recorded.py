@@ -7,7 +7,7 @@ from functools import cache
 from string import Formatter
 
 from camlucida.texts.language import Texts
-from camlucida.texts.sentence import Sentence, Value, named
+from camlucida.texts.sentence import Sentence, Value
 
 
 def english(sentence: Sentence) -> str:
@@ -28,13 +28,18 @@ def heard(text: str, table: str) -> Sentence:
         table: of the texts that can have made it, such as ``notes``. Their placeholders are plain, or words of a count.
 
     Returns:
-        The sentence of the table whose English is this text; the text itself where none is, such as a quoted error.
+        The sentence of the table whose English is this text; the text as a quotation where none is, such as an error.
     """
     found = _sentence(text, table)
     before, colon, after = text.partition(": ")
     if found is None and colon and (inner := _sentence(after, table)) is not None:
         found = Sentence("words.of", {"of": before, "line": inner})
-    return found or named(text)
+    return found or quoted(text)
+
+
+def quoted(text: str) -> Sentence:
+    """A recorded line that stays in English."""
+    return Sentence("words.quoted", {"text": text})
 
 
 def _sentence(text: str, table: str) -> Sentence | None:

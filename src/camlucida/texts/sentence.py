@@ -54,7 +54,7 @@ Value: TypeAlias = "str | int | float | Estimate | Sentence | Sequence[str | Sen
 
 
 def named(text: str) -> Sentence:
-    """A name, or what is quoted: the same in every language."""
+    """A name, which is the same in every language."""
     return Sentence("words.plain", {"text": text})
 
 

@@ -10,7 +10,7 @@ from camlucida.metrics.statistics import mean_interval
 from camlucida.report.document import Block, Estimate, Paragraph, Points, Section, Sentence, Table
 from camlucida.report.study import Study
 from camlucida.runs import Run
-from camlucida.texts import heard, named
+from camlucida.texts import heard, quoted
 
 LISTED = 20
 """Failures and notes printed of each run; the rest is counted."""
@@ -106,7 +106,7 @@ def _failures(name: str, run: Run) -> list[Block]:
     found: list[Block] = []
     for key, lines in zip(("data.failed", "data.no_map"), losses(run)):
         if lines:
-            found += [Paragraph((Sentence(key, {"run": name, "count": len(lines)}),)), _listed(list(map(named, lines)))]
+            found += [Paragraph((Sentence(key, {"run": name, "count": len(lines)}),)), _listed(list(map(quoted, lines)))]
     if run.counts["pending"]:
         items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
         found.append(Paragraph((Sentence("data.pending", {"run": name, **items}),)))
