@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "camlucida"
 CORE = {
     *("errors", "registry", "ops", "geometry", "types", "targets", "capture", "probe", "layers"),
-    *("modelstate", "methods", "families", "engine", "explanation", "outputs"),
+    *("modelstate", "texts", "methods", "families", "engine", "explanation", "outputs"),
 }
 SHELL = {"figures", "report", "systems", "job", "demo", "benchmark", "cli", "web", "__main__"}
 FILES = sorted(ROOT.rglob("*.py"))

@@ -1,11 +1,12 @@
 import json
 import tomllib
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlucida.files import LONGEST, slug, unique, write_bytes, write_json, write_toml
+from camlucida.files import LONGEST, slug, unique, without_dots, write_bytes, write_json, write_toml
 
 
 def test_labels_become_file_names_with_underscores():
@@ -61,3 +62,16 @@ def test_toml_is_read_as_it_was_written(tmp_path):
     }
     write_toml(tmp_path / "a.toml", value | {"none": None})
     assert tomllib.loads((tmp_path / "a.toml").read_text("utf-8")) == value | {"sizes": [1, 2.5]}
+
+
+def test_one_file_has_one_name(tmp_path, monkeypatch):
+    (tmp_path / "films").mkdir()
+    (tmp_path / "elsewhere/deep").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere/deep")
+    monkeypatch.chdir(tmp_path)
+    film = tmp_path / "films/a.png"
+    assert without_dots(film) == film
+    assert without_dots(tmp_path / "run_1/../films/../films/a.png") == film
+    assert without_dots(Path("films/a.png")) == film
+    assert without_dots(tmp_path / "link/b.png") == tmp_path / "link/b.png"  # a link stays
+    assert without_dots(tmp_path / "link/../b.png") == tmp_path / "elsewhere/b.png"  # as the system goes

@@ -20,6 +20,7 @@ from camlucida.outputs import Described, Subject, check_numbers, interpret, on_h
 from camlucida.outputs import subject as subject_of
 from camlucida.probe import Probe
 from camlucida.targets import Difference, Label, Request, Target, Truth, default_request, parse_target
+from camlucida.texts import line
 from camlucida.types import Scan, Task
 
 DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
@@ -143,7 +144,8 @@ def scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
         raise UsageError("the inputs have different batch sizes", "the first axis of every input is the image")
     geometry = Geometry.identity(images.shape[2:])
     return [
-        Scan(image.detach(), None, geometry, f"input{i}", preprocessing=("given as a tensor",)) for i, image in enumerate(images)
+        Scan(image.detach(), None, geometry, f"input{i}", preprocessing=(line("preprocessing.tensor"),))
+        for i, image in enumerate(images)
     ]
 
 
@@ -190,7 +192,7 @@ def _explain_batch(
                 some = gradient.flatten(1).any(1).tolist()
                 for i in holders:
                     if not some[i]:
-                        reasons[i, t, place] = "the gradient of the score is zero everywhere on this layer"
+                        reasons[i, t, place] = line("empty.gradient")
                 for m, method in enumerate(methods):
                     if method.kind == "gradient":
                         with torch.no_grad():
@@ -269,7 +271,7 @@ def _collect(
                     reason = ""
                     if not bool((raw.relu() if method.relu else raw).any()):
                         reason = reasons.get((i, t, place), "") if method.kind == "gradient" else ""
-                        reason = reason or ("no cell speaks for the target" if method.relu else "the map is zero everywhere")
+                        reason = reason or line("empty.target" if method.relu else "empty.zero")
                     yield Explanation(
                         raw=raw,
                         score=scores[i][t],

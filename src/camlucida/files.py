@@ -33,6 +33,14 @@ def reading(path: Path, kind: type[CamlucidaError], what: str) -> Iterator[None]
         raise kind(f"cannot read {what} ({error.strerror}): {path}") from error
 
 
+def without_dots(path: Path) -> Path:
+    """The absolute path without ``..``, so that one file has one name; links stay, but for one that a ``..`` goes out of."""
+    found = Path(path.absolute().anchor)
+    for part in path.absolute().parts[1:]:
+        found = (found.resolve() if found.is_symlink() else found).parent if part == ".." else found / part
+    return found
+
+
 def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
     """Write ``data`` to ``path`` through a temporary file in the same folder: it is there whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)

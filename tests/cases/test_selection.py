@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from camlucida.cases import case_table
 from camlucida.cases.selection import RULES, select
 from camlucida.errors import UsageError
+from camlucida.texts import english
 from tests.cases.folders import hand_made, run_of
 
 RULE = [name if rule.takes != "column" else f"{name}:sex" for name, rule in RULES.items() if name != "artefact"]
@@ -18,8 +19,8 @@ def chosen(cases: pd.DataFrame, rule: str, heat: pd.DataFrame | None = None):
     """Images, roles and words of one rule."""
     (found,) = select(cases, [rule], heat)
     assert found.rule == rule
-    assert len(found.rows) == len(found.role) == len(set(found.rows))
-    return cases.loc[found.rows, "image"].tolist(), found.role, found.words
+    assert len(found.rows) == len(found.roles) == len(set(found.rows))
+    return cases.loc[found.rows, "image"].tolist(), [english(role) for role in found.roles], found.words
 
 
 def regression(errors: dict[str, float], **more: object) -> pd.DataFrame:

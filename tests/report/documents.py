@@ -1,5 +1,6 @@
 """A small document with one of everything, and texts that can say it."""
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ from matplotlib.figure import Figure
 
 from camlucida.figures.files import save_figure
 from camlucida.report.document import Document, Estimate, Paragraph, Picture, Points, References, Section, Sentence, Table
-from camlucida.report.texts import Texts
+from camlucida.texts import Texts
 
 NASTY = r'Effusion_50%&{x}\ $~^#<script>|"`--\'[1]µ²α×−é…胸水 *_a_* \end{document}'
 
@@ -61,6 +62,13 @@ def document(folder: Path, rows: int = 2) -> Document:
     )
     title = Sentence("page.title", {"names": [NASTY, "b"]})
     return Document(title, (Section("cases", blocks), Section("references", (References(),))), synthetic=True)
+
+
+def english_in(text: str) -> list[str]:
+    """What reads as an English sentence in a Chinese report: four words in a row, but for quotations, commands, references."""
+    text = re.sub("\n## 参考文献.*?(?=\n## )", "", text, flags=re.DOTALL)
+    text = re.sub("“[^”]*”", "", re.sub(r"\n\| 命令 \|[^\n]*", "", text))
+    return re.findall(r"(?:[A-Za-z’']{2,}[ ,;:]+){3,}[A-Za-z]{2,}", text)
 
 
 def pdf_text(path: Path) -> str:

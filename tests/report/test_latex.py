@@ -15,7 +15,7 @@ from camlucida.report.document import Document, Estimate, Section, Sentence, Tab
 from camlucida.report.insert import insert_section
 from camlucida.report.latex import place_of, section, write_latex
 from camlucida.report.latex_text import escape, has_chinese
-from camlucida.report.texts.language import clean
+from camlucida.texts.language import clean
 from tests.report.documents import NASTY, compiled, document, texts
 
 HOST = r"""\documentclass%s{article}

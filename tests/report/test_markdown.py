@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from camlucida.report.markdown import escape, write_markdown
-from camlucida.report.texts.language import clean
+from camlucida.texts.language import clean
 from tests.report.documents import NASTY, document, texts
 
 PARSER = MarkdownIt("commonmark").enable(["table", "strikethrough"])

@@ -10,18 +10,20 @@ import torch
 from PIL import Image
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, cohen_kappa_score, f1_score
 
+from camlucida.cases import case_table
+from camlucida.cases.selection import select
 from camlucida.cli import main
 from camlucida.errors import UsageError
 from camlucida.report.insert import insert_section
 from camlucida.report.latex import place_of, section
-from camlucida.report.texts import Texts
 from camlucida.runs import Run
 from camlucida.systems.pack import Settings, pack_runs
 from camlucida.systems.pack.explain import Asked
 from camlucida.systems.pack.lines import verdict_lines
 from camlucida.systems.pack.measure import read_record
 from camlucida.systems.pack.section import pack_document
-from tests.report.documents import compiled
+from camlucida.texts import Texts
+from tests.report.documents import compiled, english_in
 from tests.systems.packs import FOLDS, SEEDS, blank, edit_summary, pack, patched
 
 SAVE = "camlucida.systems.pack.pictures.save_figure"
@@ -177,6 +179,9 @@ def test_a_chinese_section_compiles(tmp_path, article):
     document = pack_document("density", packing.packed, packing.comparisons, {"seed42", "fold_2"}, assets)
     assert insert_section(tex, "density", section(document, Texts.load("zh"), assets, "density", place_of(assets, tex)))
     assert "预测类别和概率均与" in "".join(compiled(folder / "main.tex").split())
+    written = "\n".join(part for part in tex.read_text("utf-8").splitlines() if not part.startswith("%"))
+    assert "每个真实类别中损失" in (plain := written.replace(r"\allowbreak{}", ""))
+    assert not english_in(plain)
 
 
 def test_seeds_that_look_at_the_background_are_flagged(cohort, quick):
@@ -253,3 +258,11 @@ def test_a_method_with_signs_is_packed_and_its_colours_are_told(density, tmp_pat
     shown = Run.open(tmp_path / packing.packed[0].run).explanations()
     assert packing.packed[0].signed == bool((shown["low"] < 0).any() and not shown["relu"].any())
     assert "red speaks for the class, blue against it" in (tmp_path / "density_model.tex").read_text("utf-8")
+
+
+def test_runs_of_a_pack_share_their_films(density, tmp_path, quick):
+    """A report on two seeds is on each film once, whatever folder its path started from."""
+    pack(density, "results_4", "results_5", assets=tmp_path)
+    runs = [Run.open(tmp_path / ".camlucida" / key) for key in ("seed42", "seed43")]
+    (chosen,) = select(case_table(runs), ["disagreement"])
+    assert "of 12 cases with a map by two or more of 2 models" in chosen.words

@@ -15,6 +15,7 @@ from camlucida.systems.pack.folders import find_trainings
 from camlucida.systems.pack.inputs import read_validation
 from camlucida.systems.pack.lines import rules_of, warnings_of
 from camlucida.systems.pack.measure import Check, Packed, contrast_of
+from camlucida.texts import named
 from tests.systems.packs import FOLDS, blank, edit_predictions, edit_summary, pack, training
 
 
@@ -292,5 +293,5 @@ def test_contrast_is_a_difference_of_means_with_patients_resampled():
 
 
 def test_figures_of_one_rule_are_one_line():
-    packed = [Packed.model_construct(figure=figure, rule=rule) for figure, rule in (("a", "x"), ("b", "x"), ("c", "y"))]
+    packed = [Packed.model_construct(figure=figure, rule=named(rule)) for figure, rule in (("a", "x"), ("b", "x"), ("c", "y"))]
     assert list(rules_of(packed)) == ["a.png, b.png: x", "c.png: y"]

@@ -20,10 +20,10 @@ from camlucida.models import load_model
 from camlucida.phantom.nets import small_resnet
 from camlucida.report.build import build_report
 from camlucida.report.document import Paragraph, Table
-from camlucida.report.texts import Texts
 from camlucida.runs import Run
 from camlucida.systems.regression import RegressionStudy, regression_figure, study_regression
 from camlucida.systems.regression.sheet import SheetColumns
+from camlucida.texts import Texts
 from tests.models_on_disk import write_image, write_model
 
 FIGURES = (

@@ -14,9 +14,10 @@ from camlucida.cohort.report_table import Settings
 from camlucida.cohort.segmentation import MaskPair, compare_masks
 from camlucida.errors import UsageError
 from camlucida.evaluation.cohort import NO_PATIENTS
-from camlucida.io.tables import count, listing
+from camlucida.io.tables import listing
 from camlucida.runs import Run
 from camlucida.runs.tables import GROUP
+from camlucida.texts import line
 
 KINDS: dict[str, Task] = {
     **dict.fromkeys(("multilabel", "binary"), "multilabel"),
@@ -108,7 +109,7 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
             frames.append(tidy)
             labels[model] = known
         else:
-            notes.append(f"{model}: the truth of no image is known, left out")
+            notes.append(f"{model}: {line('notes.no_truth')}")
     if not frames:
         raise UsageError(f"{_where(runs)}: the truth of no image is known", FIX)
     if task == "multiclass" and len(set(labels.values())) > 1:
@@ -118,7 +119,7 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
     kind = KINDS[task]
     if kind == "multilabel":
         silent = [label for label in every if whole["truth"][whole["label"] == label].isna().all()]
-        notes += [f"{count(silent, 'label')} of which no truth is known: {listing(silent, 20)}"] if silent else []
+        notes += [line("notes.no_truth_labels", count=len(silent), names=listing(silent, 20))] if silent else []
     synthetic = any(bool(rows["synthetic"].any()) for _, _, rows in tables)
     found = Predictions(kind, whole, every, tuple(map(_group, groups)), tuple(notes), synthetic)
     return checked(found, _where(runs), FIX)
@@ -161,7 +162,7 @@ def _evaluate_masks(runs: Sequence[Run], tables: Sequence[_Table], settings: Set
         raise UsageError(f"{_where(runs)}: there is no mask to compare with{f': {errors[0]}' if errors else ''}", MASKS)
     if missing:
         images = list(dict.fromkeys(missing))
-        notes.append(f"{count(images, 'image')} without a readable mask of a label, left out there: {listing(images)}")
+        notes.append(line("notes.no_readable_mask", count=len(images), names=listing(images)))
     return evaluate_pairs(rows, settings, notes, errors)
 
 

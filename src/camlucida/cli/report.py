@@ -37,8 +37,8 @@ def report_command(
     from camlucida.report.insert import check_insertable, insert_section, section_name
     from camlucida.report.latex import place_of, section
     from camlucida.report.pdf import installed
-    from camlucida.report.texts import Texts
     from camlucida.runs import Run
+    from camlucida.texts import Texts
 
     opened = [Run.open(run) for run in runs]
     texts = Texts.load(language)

@@ -16,6 +16,7 @@ from camlucida.evaluation.cohort import LABEL_COLUMNS, Item, read_cohort
 from camlucida.io import expand_paths
 from camlucida.io.image import image_id
 from camlucida.io.tables import count, find_column, flags, fold, listing, numbers, read_table, texts
+from camlucida.texts import line
 
 T = TypeVar("T")
 PATH_COLUMNS = ("path", "file", "filename", "image")
@@ -99,9 +100,7 @@ def read_members(file: CohortFile, labels: Sequence[str]) -> Members:
             problems.append((str(item.path), str(error)))
     blank = [m.item.id for m in members if m.unknown]
     if blank:
-        notes.append(
-            f"{count(blank, 'image')} with labels of which the table says nothing: their truth stays blank: {listing(blank)}"
-        )
+        notes.append(line("notes.blank_truth", count=len(blank), names=listing(blank)))
     folder = file.place(config.masks) if config.masks is not None else None
     notes += _mask_notes(members, folder, columns.mask is not None)
     return Members(tuple(members), tuple(problems), tuple(notes), cohort.patients_known)
@@ -133,7 +132,7 @@ def _mask_notes(members: Sequence[Member], folder: Path | None, column: bool) ->
 
     missing = [m.item.id for m in members if not masked(m)]
     expected = folder is not None or column or len(missing) < len(members)
-    return [f"{count(missing, 'image')} without a mask: {listing(missing)}"] if missing and expected else []
+    return [line("notes.no_mask", count=len(missing), names=listing(missing))] if missing and expected else []
 
 
 def _paths(file: CohortFile, frame: pd.DataFrame, table: Path | None) -> tuple[list[Path], str | None, list[tuple[str, str]]]:

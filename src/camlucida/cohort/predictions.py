@@ -25,6 +25,7 @@ from camlucida.cohort.columns import choose_columns, label_columns, need, read_r
 from camlucida.errors import UsageError, did_you_mean
 from camlucida.evaluation.cohort import NO_PATIENTS
 from camlucida.io.tables import count, find_column, flags, fold, listing, numbers, texts
+from camlucida.texts import line
 
 Task = Literal["multilabel", "multiclass", "regression"]
 
@@ -128,8 +129,8 @@ def checked(predictions: Predictions, where: str, fix: str) -> Predictions:
             of = f" of model {model!r}" if model else ""
             raise UsageError(f"no row{of} of {where} has both a prediction and a truth", fix)
     missing = int((~whole).sum())
-    line = f"{missing} of {len(whole)} rows without a prediction or without a truth, left out of the figures"
-    return replace(predictions, notes=(*predictions.notes, *([line] if missing else [])))
+    left_out = [line("notes.rows_left_out", count=missing, rows=len(whole))] if missing else []
+    return replace(predictions, notes=(*predictions.notes, *left_out))
 
 
 _TASKS: dict[str, Task] = {task: task for task in get_args(Task)}
@@ -186,7 +187,7 @@ def _base(source: _Source, groups: Sequence[str]) -> tuple[pd.DataFrame, list[st
     if not found["patient"]:
         notes.append(NO_PATIENTS)
     elif alone:
-        notes.append(f"{count(alone, 'image')} without a patient in {where}, each a patient of its own: {listing(alone)}")
+        notes.append(line("notes.no_patient", count=len(alone), where=str(where), names=listing(alone)))
     columns = {"image": images, "patient": [patient or f"image:{image}" for image, patient in zip(images, patients)]}
     columns["model"] = texts(frame[found["model"]]) if found["model"] else [""] * len(frame)
     for name in groups:

@@ -19,9 +19,9 @@ from camlucida.comparison.pairs import Pair, compare_pair, distinct, nothing_sha
 from camlucida.comparison.verdict import Rule
 from camlucida.comparison.voices import Group, Voice, find_groups, keys, on_shared_images
 from camlucida.errors import UsageError
-from camlucida.io.tables import count
 from camlucida.metrics.statistics import mean_interval
 from camlucida.runs import Run
+from camlucida.texts import line
 
 NAN = float("nan")
 
@@ -170,23 +170,20 @@ def _labels(group: Group, said: Mapping[str, Answers]) -> set[str]:
 def _notes(group: Group, pairs: Sequence[Pair], left: int) -> list[str]:
     found = []
     if left:
-        what = f"{count(range(left), 'map')} of a label that another voice has no map of: not compared"
-        fix = "A target such as “predicted” is another label in each model: ask for labels by name"
-        found.append(f"{group.name}: {what}. {fix}" if group.name else f"{what}. {fix}")
+        note = line("notes.other_labels", count=left)
+        found.append(f"{group.name}: {note}" if group.name else note)
     twins = [pair for pair in pairs if pair.identical]
-    return found + [
-        f"{pair.first} and {pair.second} have the same maps up to a factor: they count as one voice" for pair in twins
-    ]
+    return found + [line("notes.same_maps", first=pair.first, second=pair.second) for pair in twins]
 
 
 def _unfinished(runs: Sequence[Run]) -> list[str]:
-    lines = [(run.folder.root.name, run.counts) for run in runs]
-    return [f"{name}: {c['failed']} items failed, {c['pending']} are pending" for name, c in lines if c["failed"] or c["pending"]]
+    counts = {run.folder.root.name: {key: run.counts[key] for key in ("failed", "pending")} for run in runs}
+    return [f"{name}: {line('notes.unfinished', **of_run)}" for name, of_run in counts.items() if any(of_run.values())]
 
 
 def _unmeasured(cases: pd.DataFrame, heat: pd.DataFrame) -> list[str]:
     missing = int((heat["artefact_share"].isna() & (cases["high"] > 0)).sum())
-    return [f"heat on artefacts could not be measured for {missing} of {len(cases)} maps"] if missing else []
+    return [line("notes.unmeasured", count=missing, maps=len(cases))] if missing else []
 
 
 def _voice_row(voice: Voice, first_of: str, figure: Row | None, heat: pd.DataFrame) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from camlucida.errors import UsageError, did_you_mean
-from camlucida.io.tables import count
 from camlucida.runs import Run
+from camlucida.texts import line
 
 Key = tuple[str, str]
 """Name of an image, and the hash of its file."""
@@ -101,9 +101,9 @@ def find_groups(runs: Sequence[Run], cases: pd.DataFrame, by: str) -> tuple[list
     several = [records for records in contexts.values() if len(records) > 1]
     if not several:
         raise _nothing_varies(found, by)
-    notes = [f"{r['model']}: no {by} is stated in its run, so it is left out" for r in _once(unnamed, "answers")]
+    notes = [f"{r['model']}: {line('notes.unstated', by=by)}" for r in _once(unnamed, "answers")]
     lone = [records[0] for records in contexts.values() if len(records) == 1]
-    notes += [f"{_whole_name(r)}: nothing differs from it in {by} alone, so it is left out" for r in lone]
+    notes += [f"{_whole_name(r)}: {line('notes.lone', by=by)}" for r in lone]
     varying = [key for key in equal if len({r[0][key] for r in several}) > 1]
     return [_group(records, by, varying) for records in several], notes
 
@@ -119,15 +119,12 @@ def on_shared_images(runs: Sequence[Run], group: Group) -> tuple[Group, set[Key]
     notes = []
     twins = len(everywhere) - len({name for name, _ in everywhere})
     if twins:
-        notes.append(f"{prefix}{count(range(twins), 'image')} of the same name but another content: not taken for the same")
+        notes.append(prefix + line("notes.namesakes", count=twins))
     if not shared:
-        what = f"no image is shared by {', '.join(own)}: no case is compared"
-        notes.append(f"{prefix}{what}. How right each is and its heat on artefacts stand side by side, each on its own images")
+        notes.append(prefix + line("notes.none_shared", names=", ".join(own)))
         return group, shared, notes
     if len(shared) < len(everywhere):
-        notes.append(
-            f"{prefix}{len(shared)} of {count(list(everywhere), 'image')} are in all voices, and only these are compared"
-        )
+        notes.append(prefix + line("notes.some_shared", shared=len(shared), count=len(everywhere)))
     voices = []
     for voice in group.voices:
         kept = [key in shared for key in _row_keys(runs, voice.rows)]

@@ -15,6 +15,7 @@ from camlucida.errors import UsageError, did_you_mean
 from camlucida.explanation import Explanation
 from camlucida.geometry import Geometry
 from camlucida.metrics.agreement import pearson
+from camlucida.texts import line
 from camlucida.types import Scan
 
 Floats = NDArray[np.float32]
@@ -119,7 +120,7 @@ class Ensemble:
             layer="original pixels",
             relu=False,
             scan=_in_original_pixels(scan),
-            empty_reason="no member has evidence" if self.empty else "",
+            empty_reason=line("empty.members") if self.empty else "",
             provenance={"score_kind": "weighted mean probability", "unit": self.unit},
         )
 

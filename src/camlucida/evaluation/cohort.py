@@ -14,7 +14,8 @@ import pandas as pd
 
 from camlucida.errors import UsageError
 from camlucida.io.image import KNOWN_SUFFIXES, image_id
-from camlucida.io.tables import count, find_column, flags, fold, listing, read_table, texts
+from camlucida.io.tables import find_column, flags, fold, listing, read_table, texts
+from camlucida.texts import line
 
 ID_COLUMNS = ("image", "id", "imageid", "filename", "file", "path", "imageindex")
 PATIENT_COLUMNS = ("patient", "patientid", "subject", "subjectid")
@@ -22,7 +23,7 @@ SPLIT_COLUMNS = ("split", "subset", "partition")
 LABEL_COLUMNS = ("labels", "label", "finding", "findinglabels")
 """Columns that are looked for, in this order, where none is named; without case, spaces and underscores."""
 
-NO_PATIENTS = "no patient column: each image counts as a patient of its own"
+NO_PATIENTS = line("notes.no_patients")
 
 
 @dataclass(frozen=True)
@@ -223,18 +224,22 @@ class _Table:
 
     def _notes(self, items: Sequence[Item], split: str | None) -> Iterator[str]:
         if self.elsewhere:
-            yield f"{self.where} (column {self.column!r}) names files of another place: what follows {self.elsewhere} counts"
+            column = repr(self.column)
+            yield line("notes.another_place", where=str(self.where), column=column, place=self.elsewhere)
         idle = [name for i, name in enumerate(self.names) if i not in self.claims and split in (None, self.splits[i])]
         if idle:
-            yield f"{count(idle, 'row')} of {self.where} without an image among those given: {listing(idle)}"
+            yield self._line("idle_rows", idle)
         merged = [item.id for item in items if len(self.rows[item.path]) > 1]
         if merged:
-            yield f"{count(merged, 'image')} with several rows in {self.where} that say the same, taken once: {listing(merged)}"
+            yield self._line("merged_rows", merged)
         alone = [item.id for item in items if not self.patients[self.rows[item.path][0]]]
         if not self.patients_known:
             yield NO_PATIENTS
         elif alone:
-            yield f"{count(alone, 'image')} without a patient in {self.where}, each a patient of its own: {listing(alone)}"
+            yield self._line("no_patient", alone)
+
+    def _line(self, key: str, names: Sequence[str]) -> str:
+        return line(f"notes.{key}", count=len(names), where=str(self.where), names=listing(names))
 
     def _choose(self, items: Sequence[Item], split: str | None) -> tuple[list[Item], list[str]]:
         """The items of a split, without patients who are also in another; and what is to be said of it."""
@@ -248,11 +253,11 @@ class _Table:
         notes = []
         without = [item.id for item in items if item.split is None] if any(self.splits) else []
         if without:
-            left = "" if split is None else ", left out"
-            notes.append(f"{count(without, 'image')} without a split in {self.where}{left}: {listing(without)}")
+            notes.append(self._line("no_split" if split is None else "no_split_left_out", without))
         if torn:
-            said = f"{count([*patients], 'patient')} ({count(torn, 'image')}) in more than one split of {self.where}"
-            notes.append(f"{said}{'' if split is None else f', left out of {split}'}: {listing(patients)}")
+            key, out = ("notes.torn", {}) if split is None else ("notes.torn_left_out", {"split": split})
+            counts = {"patients": len(patients), "images": len(torn)}
+            notes.append(line(key, **counts, **out, where=str(self.where), names=listing(patients)))
         return [item for item in chosen if split is None or item.patient not in patients], notes
 
 
@@ -334,28 +339,28 @@ class _Labels:
         """What a reader must know of the labels of these rows."""
         if not self.known:
             return
-        missing: list[str] = []
+        where, missing = str(self.where), list[str]()
         if self.columns:
             blank = [row for row in rows for cells in self.columns.values() if cells[row] is None]
             if blank:
-                yield f"{count(blank, 'label cell')} of {self.where} blank or -1 (unknown), counted as not positive"
+                yield line("notes.blank_cells", count=len(blank), where=where)
             missing = [label for label in self.known.values() if label not in self.columns]
             if missing:
-                yield f"no column of {self.where} for {count(missing, 'label')}, counted as not positive: {listing(missing, 20)}"
+                yield line("notes.no_column", where=where, count=len(missing), names=listing(missing, 20))
         elif self.named is not None:
             empty = [row for row in rows if not self.named[row]]
             if empty:
-                yield f"{count(empty, 'image')} with a blank label cell in {self.where}, counted as without a finding"
+                yield line("notes.blank_names", count=len(empty), where=where)
             strange = sorted({name for row in rows for name in self.named[row] if fold(name) not in self.known})
             if strange:
-                yield f"{count(strange, 'label')} in {self.where} that the model does not have: {listing(strange, 20)}"
+                yield line("notes.strange_labels", count=len(strange), where=where, names=listing(strange, 20))
         else:
-            yield f"no labels in {self.where}: nothing is known of what is present"
+            yield line("notes.no_labels", where=where)
             return
         present = {label for row in rows for label in self.positives(row) or ()}
         absent = [label for label in self.known.values() if label not in present and label not in missing]
         if absent:
-            yield f"{count(absent, 'label')} without a positive image: {listing(absent, 20)}"
+            yield line("notes.absent_labels", count=len(absent), names=listing(absent, 20))
 
 
 def _labels(frame: pd.DataFrame, asked: str | None, labels: Sequence[str], where: Path) -> _Labels:

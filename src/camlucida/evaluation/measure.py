@@ -27,6 +27,7 @@ from camlucida.outputs import Described, read
 from camlucida.outputs import Subject as Asked
 from camlucida.outputs import subject as asked_of
 from camlucida.targets import Region, Target, probability_of
+from camlucida.texts import line
 from camlucida.types import Scan, Task
 
 NAN = float("nan")
@@ -412,7 +413,7 @@ def known_labels(sample: Sample, settings: Settings, task: Task | None) -> dict[
 
 def _standing_in(e: Explanation, name: str, heat: Tensor) -> Explanation:
     """The explanation with another map, (*grid), in place of its own."""
-    empty = "" if bool(heat.any()) else "the map is zero everywhere"
+    empty = "" if bool(heat.any()) else line("empty.zero")
     return replace(e, raw=heat, method=name, relu=False, empty_reason=empty)
 
 

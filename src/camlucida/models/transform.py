@@ -13,13 +13,8 @@ from torch import Tensor
 from camlucida.geometry import Geometry
 from camlucida.io.image import RawImage
 from camlucida.models.card import InputSpec
+from camlucida.texts import line
 from camlucida.types import Scan
-
-_MODES = {
-    "antialias": "bilinear with antialiasing",
-    "bilinear": "bilinear without antialiasing",
-    "nearest": "nearest pixel",
-}
 
 
 def prepare(image: RawImage, spec: InputSpec) -> Scan:
@@ -63,9 +58,9 @@ def unit_scale(spec: InputSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[T
 
 def _pixels(image: RawImage, spec: InputSpec) -> tuple[NDArray[np.float32], str]:
     if spec.dicom == "windowed" and image.windowed is not None:
-        return image.windowed, f"pixels: windowed as displayed ({image.source.get('window')}), to 0–1"
+        return image.windowed, line("preprocessing.window", window=str(image.source.get("window")))
     bits = image.source.get("bits")
-    return image.pixels, f"pixels: stored values over the full scale of {bits} bits, to 0–1" if bits else "pixels: 0–1"
+    return image.pixels, line("preprocessing.stored", bits=int(bits)) if bits else line("preprocessing.unit")
 
 
 def _channels(values: Tensor, channels: int) -> tuple[Tensor, tuple[str, ...]]:
@@ -73,9 +68,9 @@ def _channels(values: Tensor, channels: int) -> tuple[Tensor, tuple[str, ...]]:
     if values.ndim == 2 and channels == 1:
         return values[None], ()
     if values.ndim == 2:
-        return values[None].expand(channels, -1, -1), (f"channels: grey repeated {channels} times",)
+        return values[None].expand(channels, -1, -1), (line("preprocessing.grey", channels=channels),)
     if channels == 1:
-        return values.mean(dim=-1)[None], ("channels: mean of red, green and blue",)
+        return values.mean(dim=-1)[None], (line("preprocessing.mean"),)
     return values.movedim(-1, 0), ()
 
 
@@ -103,7 +98,8 @@ def _center_crop(tensor: Tensor, geometry: Geometry, aspect: float, share: float
     if (height, width) == (rows, columns):
         return tensor, geometry, ()
     top, left = (rows - height) // 2, (columns - width) // 2
-    step = f"crop: rows {top}–{top + height}, columns {left}–{left + width} of {rows} × {columns}"
+    ends = {"top": top, "bottom": top + height, "left": left, "right": left + width}
+    step = line("preprocessing.crop", **ends, rows=rows, columns=columns)
     window = tensor[:, top : top + height, left : left + width]
     return window, geometry.crop((top, left), (height, width)), (step,)
 
@@ -118,8 +114,9 @@ def _resize(tensor: Tensor, geometry: Geometry, size: tuple[int, int], how: str)
     else:
         resized = F.interpolate(batch, size, mode="bilinear", align_corners=False, antialias=how == "antialias")
     stretch = (size[1] / columns) / (size[0] / rows)
-    note = f", width stretched {stretch:.3g} times against height" if abs(stretch - 1) > 0.01 else ""
-    step = f"resize: {rows} × {columns} → {size[0]} × {size[1]}, {_MODES[how]}{note}"
+    step = line(f"preprocessing.{how}", rows=rows, columns=columns, height=size[0], width=size[1])
+    if abs(stretch - 1) > 0.01:
+        step = line("preprocessing.stretched", resize=step, stretch=f"{stretch:.3g}")
     return resized[0], geometry.resize(size), (step,)
 
 
@@ -129,15 +126,15 @@ def _pad(tensor: Tensor, geometry: Geometry, size: tuple[int, int]) -> tuple[Ten
         return tensor, geometry, ()
     before, after = (rows // 2, columns // 2), (rows - rows // 2, columns - columns // 2)
     padded = F.pad(tensor, (before[1], after[1], before[0], after[0]))
-    step = f"pad: black rows {before[0]} above, {after[0]} below, columns {before[1]} left, {after[1]} right"
+    step = line("preprocessing.pad", above=before[0], below=after[0], left=before[1], right=after[1])
     return padded, geometry.pad(before, after), (step,)
 
 
 def _scale(tensor: Tensor, spec: InputSpec) -> tuple[Tensor, str]:
     if spec.range is not None:
         black, white = spec.range
-        return tensor * (white - black) + black, f"scale: black to {black:g}, white to {white:g}"
+        return tensor * (white - black) + black, line("preprocessing.range", black=f"{black:g}", white=f"{white:g}")
     if spec.mean is not None and spec.std is not None:
         mean, std = (torch.tensor(values, dtype=tensor.dtype)[:, None, None] for values in (spec.mean, spec.std))
-        return (tensor - mean) / std, f"normalise: minus {list(spec.mean)}, over {list(spec.std)}"
-    return tensor, "scale: black 0, white 1"
+        return (tensor - mean) / std, line("preprocessing.normalise", mean=str(list(spec.mean)), std=str(list(spec.std)))
+    return tensor, line("preprocessing.no_scale")

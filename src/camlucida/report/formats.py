@@ -12,7 +12,7 @@ from camlucida.report.html import write_html
 from camlucida.report.latex import write_latex
 from camlucida.report.markdown import write_markdown
 from camlucida.report.pdf import write_pdf
-from camlucida.report.texts import Texts
+from camlucida.texts import Texts
 
 Writer: TypeAlias = Callable[[Document, Texts, Path], Path]
 """Document, texts, the report's folder, in which the pictures are → the file written."""

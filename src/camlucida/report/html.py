@@ -16,7 +16,7 @@ from camlucida.report.breaks import parts
 from camlucida.report.document import Document
 from camlucida.report.page import page
 from camlucida.report.spoken import Spoken, SpokenFigure, plain, speak
-from camlucida.report.texts import Texts
+from camlucida.texts import Texts
 
 WIDEST = 1280
 """Pixels of a picture in the page; the file beside it keeps its 300 dpi."""

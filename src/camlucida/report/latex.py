@@ -29,7 +29,7 @@ from camlucida.report.spoken import (
     plain,
     speak,
 )
-from camlucida.report.texts import Texts
+from camlucida.texts import Texts
 
 LINES = 45
 """Of a table on one page, as estimated; a longer one goes on in the next."""

@@ -22,7 +22,7 @@ from camlucida.report.spoken import (
     plain,
     speak,
 )
-from camlucida.report.texts import Texts
+from camlucida.texts import Texts
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~&$#])")
 _START = re.compile(r"^([-+=]|\d+[.)])")

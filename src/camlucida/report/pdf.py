@@ -11,7 +11,7 @@ from camlucida.files import write_bytes
 from camlucida.report.document import Document
 from camlucida.report.html import file_stem, html
 from camlucida.report.spoken import speak
-from camlucida.report.texts import Texts
+from camlucida.texts import Texts
 
 
 def write_pdf(document: Document, texts: Texts, folder: Path) -> Path:

@@ -10,7 +10,7 @@ from camlucida.files import slug, unique
 from camlucida.report.document import Block, Document, Estimate, Paragraph, Picture, Points, References, Sentence, Table
 from camlucida.report.document import Value as CellValue
 from camlucida.report.references import REFERENCES
-from camlucida.report.texts import Citation, Piece, Texts
+from camlucida.texts import Citation, Piece, Texts
 
 
 @dataclass(frozen=True)

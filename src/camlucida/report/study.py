@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from os.path import normpath
 from pathlib import Path
 from typing import Any
 
@@ -70,11 +69,6 @@ class Judged:
     notes: tuple[str, ...]
 
 
-def _one_path(table: pd.DataFrame) -> pd.DataFrame:
-    """The table, each ``path`` without detours: folders of runs beside each other lead to one file by ways of their own."""
-    return table.assign(path=table["path"].map(normpath))
-
-
 @dataclass(frozen=True)
 class Study:
     """Runs that are reported together. An image that is in several of them, by its id and file, is one image.
@@ -105,13 +99,13 @@ class Study:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """One row a run, image, model and label: :meth:`Run.predictions`, and ``run``, the run's place in ``runs``."""
-        return pd.concat([_one_path(run.predictions()).assign(run=at) for at, run in enumerate(self.runs)], ignore_index=True)
+        return pd.concat([run.predictions().assign(run=at) for at, run in enumerate(self.runs)], ignore_index=True)
 
     @cached_property
     def images(self) -> pd.DataFrame:
         """One row an image of the cohorts, computed or not: run, image, path, patient, split, mask, box, group_*."""
         asked = "SELECT * EXCLUDE (model, positives, unknown, value) FROM cohort"
-        tables = [_one_path(run.query(asked)).assign(run=at) for at, run in enumerate(self.runs)]
+        tables = [run.query(asked).assign(run=at) for at, run in enumerate(self.runs)]
         return pd.concat(tables, ignore_index=True).drop_duplicates(["image", "path"], ignore_index=True)
 
     @cached_property

@@ -9,6 +9,7 @@ import duckdb
 import pyarrow as pa
 
 from camlucida.cohort import Member
+from camlucida.files import without_dots
 from camlucida.runs.folder import Folder
 from camlucida.runs.ledger import Entry
 from camlucida.runs.parts import META, PREDICTIONS, part_name
@@ -36,7 +37,7 @@ def cohort_rows(members: Iterable[tuple[str, Sequence[Member]]]) -> list[dict[st
         {
             "image": member.item.id,
             "model": model,
-            "path": str(member.item.path.absolute()),
+            "path": str(without_dots(member.item.path)),
             "patient": member.item.patient,
             "split": member.item.split,
             "mask": None if member.mask is None else str(member.mask),

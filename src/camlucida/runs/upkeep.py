@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from camlucida.io.tables import count, listing
+from camlucida.io.tables import listing
 from camlucida.runs.compute import item_identity
 from camlucida.runs.folder import Folder
 from camlucida.runs.identity import changed, file_sha256
 from camlucida.runs.ledger import Entry, Key, Ledger
 from camlucida.runs.parts import is_whole, part_name, read_part, write_part
 from camlucida.runs.plan import Plan
+from camlucida.texts import line
 
 DEATHS = 3
 """How often the process may die on a part before its images are tried one by one, and on one of them before it is given up."""
@@ -29,7 +30,7 @@ def recover(folder: Folder, ledger: Ledger) -> list[str]:
     for path in folder.strays({part_name(number) for number in ledger.parts()}):
         path.unlink()
     names = listing(map(part_name, lost))
-    return [f"{count(lost, 'part')} missing or damaged, their items are computed again: {names}"] if lost else []
+    return [line("notes.lost_parts", count=len(lost), names=names)] if lost else []
 
 
 def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> list[str]:
@@ -53,14 +54,16 @@ def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> li
         gone += unreadable
         if stale:
             fields = changed(recipes.get(plan.name, {}), plan.made_by)
-            why = ", ".join(fields) if fields else f"the image, or what is true of it: {listing(image for image, _ in stale)}"
-            notes.append(f"{plan.name}: {count(stale, 'item')} computed again; changed: {why}")
+            names = listing(image for image, _ in stale)
+            again = {"fields": ", ".join(fields)} if fields else {"names": names}
+            note = line("notes.again" if fields else "notes.again_image", count=len(stale), **again)
+            notes.append(f"{plan.name}: {note}")
     if gone:
         images = list(dict.fromkeys(image for image, _ in gone))
-        notes.append(f"{count(images, 'image')} can no longer be read, what was computed of them is kept: {listing(images)}")
+        notes.append(line("notes.gone_images", count=len(images), names=listing(images)))
     left = [entry.image for entry in known.values() if entry.position is None]
     if left:
-        notes.append(f"{count(left, 'item')} no longer in the cohort, kept in the folder but in no table: {listing(left)}")
+        notes.append(line("notes.left_items", count=len(left), names=listing(left)))
     return notes
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from camlucida.cohort.report_table import Settings
 from camlucida.report.build import build_report
 from camlucida.report.formats import FORMATS
-from camlucida.report.texts import Texts
 from camlucida.runs import Run
+from camlucida.texts import Texts
 
 
 def write_report(

@@ -9,8 +9,8 @@ import pytest
 from camlucida.report.document import Paragraph, Points, Table
 from camlucida.report.sections.data import LISTED, data
 from camlucida.report.study import Study
-from camlucida.report.texts import Texts
 from camlucida.runs import Run, execute
+from camlucida.texts import Texts
 from tests.models_on_disk import write_image, write_model
 
 TEXTS = {language: Texts.load(language) for language in ("en", "zh")}

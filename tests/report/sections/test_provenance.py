@@ -5,7 +5,7 @@ from pathlib import Path
 from camlucida import __version__
 from camlucida.report.sections.provenance import provenance
 from camlucida.report.study import Study
-from camlucida.report.texts import Texts
+from camlucida.texts import Texts
 
 
 def test_runs_models_and_weights(small_run):

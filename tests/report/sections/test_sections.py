@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,9 @@ import pandas as pd
 import pytest
 
 from camlucida.methods import METHODS
+from camlucida.report.build import build_report
 from camlucida.report.document import Document, Paragraph, Picture, Points, Sentence, Table
+from camlucida.report.markdown import write_markdown
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.cases import said as said_of
@@ -22,9 +25,10 @@ from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
 from camlucida.report.spoken import speak
 from camlucida.report.study import RULES, Study, pixel_spacing
-from camlucida.report.texts import Texts
 from camlucida.runs import Run
+from camlucida.texts import Texts, line
 from tests.cases.folders import run_of, segmentation_run
+from tests.report.documents import english_in
 
 TEXTS = {language: Texts.load(language) for language in ("en", "zh")}
 
@@ -70,13 +74,25 @@ def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
     made = [(name, maker(study)) for name, maker in SECTIONS.items()]
     assert {name for name, section in made if section is None} <= {"results", "consistency"}
     document = Document(Sentence("page.title", {"names": ["x"]}), tuple(s for _, s in made if s is not None))
-    for texts in TEXTS.values():
-        speak(document, texts)  # raises where a value is missing, left over or not finite
+    speak(document, TEXTS["en"])  # raises where a value is missing, left over or not finite
+    assert not english_in(write_markdown(document, TEXTS["zh"], tmp_path).read_text("utf-8"))
     for _, section in made:
         for block in section.blocks if section else ():
             if isinstance(block, Picture):
                 assert (tmp_path / f"{block.stem}.png").stat().st_size > 5000
                 assert (tmp_path / f"{block.stem}.pdf").is_file()
+
+
+def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
+    """A broken film, images without a mask and an item without one of its maps: errors are quoted, all else is said."""
+    first, *others = small_run.entries
+    entries = (replace(first, note="gradcam at x: 1 is strange, as nothing is"), *others)
+    notes = [line("notes.no_mask", count=2, names="1, 2"), line("notes.absent_labels", count=1, names="Mass")]
+    run = replace(small_run, about={**small_run.about, "notes": notes}, entries=entries)
+    text = write_markdown(build_report([run], tmp_path), TEXTS["zh"], tmp_path).read_text("utf-8")
+    assert "2张图像没有掩膜：1, 2" in text
+    assert f"“{first.image}, {first.model}: {entries[0].note}”" in text
+    assert not english_in(text)
 
 
 def test_methods_words_metrics_and_verdicts_have_texts():

@@ -3,6 +3,7 @@
 from camlucida.cases.selection.base import Asked, Selected, nothing, rule
 from camlucida.cases.selection.pool import Pool, first, numbered, share
 from camlucida.errors import UsageError
+from camlucida.texts import Sentence
 
 
 @rule("artefact", "the most heat on border, burned-in text and outside the body, over their area")
@@ -14,9 +15,10 @@ def artefact(pool: Pool, asked: Asked) -> Selected:
     heat = pool.heat.loc[cases.index]
     ratio = (heat["artefact_share"] / heat["artefact_area"]).dropna()
     if ratio.empty:
-        return nothing(asked, "none: no map has heat that can be measured against its image")
+        return nothing(asked, Sentence("selection.none_measured"))
     cases = cases.loc[ratio.index]
     chosen = first(cases, -ratio, asked.count)
-    what = "with the most heat on border, burned-in text and outside the body, as a multiple of their area"
-    said = f"{share(asked.count, len(cases))} {what} (median {ratio.median():.2g}, largest {ratio.max():.2g}){pool.aside(cases)}"
-    return Selected(asked.text, said, list(chosen.index), numbered("artefact", len(chosen)))
+    multiples = {"median": float(ratio.median()), "largest": float(ratio.max())}
+    said = Sentence("selection.artefact", {**share(asked.count, len(cases)), **multiples})
+    roles = numbered(Sentence("roles.artefact"), len(chosen))
+    return Selected(asked.text, pool.whole(said, cases), list(chosen.index), roles)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from camlucida.cases.selection.pool import Pool, first, numbered, share
 from camlucida.errors import UsageError
 from camlucida.registry import Registry
+from camlucida.texts import Sentence, Value, chain, english
 
 Takes = Literal["", "seed", "column"]
 
@@ -33,15 +34,20 @@ class Selected:
 
     Attributes:
         rule: as it was written.
-        words: the rule in words, with its numbers; where nothing was chosen, why.
+        told: the rule in words, with its numbers; where nothing was chosen, why.
         rows: index labels of the case table, in the rule's order.
-        role: of each row, such as "worst 2", "FN" or "sex = F".
+        roles: of each row, such as "worst 2", "FN" or "sex = F".
     """
 
     rule: str
-    words: str
+    told: Sentence
     rows: list[Any]
-    role: list[str]
+    roles: list[Sentence]
+
+    @property
+    def words(self) -> str:
+        """``told`` for terminals and figures, which are in English."""
+        return english(self.told)
 
 
 Run = Callable[[Pool, Asked], Selected]
@@ -128,40 +134,53 @@ def _parse(text: str) -> tuple[Rule, Asked]:
     return found, Asked(text.strip(), **given)
 
 
-def nothing(asked: Asked, why: str) -> Selected:
+def nothing(asked: Asked, why: Sentence) -> Selected:
     """A rule that chose no row."""
     return Selected(asked.text, why, [], [])
 
 
-def by_loss(pool: Pool, asked: Asked, order: Callable[[pd.Series], ArrayLike], words: str) -> Selected:
-    """The judged cases whose ``order`` (of their losses) is smallest; ``words`` follow the name of the loss's cases."""
+def by_loss(
+    pool: Pool, asked: Asked, name: str, order: Callable[[pd.Series], ArrayLike], values: Mapping[str, Value] | None = None
+) -> Selected:
+    """The judged cases whose ``order`` (of their losses) is smallest; ``values`` are further ones of ``selection.NAME``."""
     judged = pool.judged()
-    if judged.empty:
+    if judged.empty or pool.loss is None:
         return nothing(asked, pool.unjudged)
     chosen = first(judged, order(judged["loss"]), asked.count)
-    said = f"{share(asked.count, len(judged))} {words}{pool.aside(judged, pool.candidates())}"
-    return Selected(asked.text, said, list(chosen.index), numbered(asked.text.partition(":")[0].strip(), len(chosen)))
+    said = Sentence(f"selection.{name}", {**share(asked.count, len(judged)), "loss": pool.loss, **(values or {})})
+    roles = numbered(Sentence(f"roles.{name}"), len(chosen))
+    return Selected(asked.text, pool.whole(said, judged, pool.candidates()), list(chosen.index), roles)
 
 
-def typical(pool: Pool, asked: Asked, what: str, groups: Iterable[tuple[str, pd.DataFrame]], last: str = "") -> Selected:
+Groups = Iterable[tuple[Sentence, pd.DataFrame]]
+"""Names, each with the rows that it is of."""
+
+
+def typical(pool: Pool, asked: Asked, what: Sentence, groups: Groups, last: Sequence[Sentence] = ()) -> Selected:
     """Of each group of judged cases those nearest to its median loss.
 
     Args:
         pool: the cases.
         asked: how many of each group.
         what: a group is, such as "true class".
-        groups: (name, rows); the name is the role.
-        last: a further clause.
+        groups: the name is the role.
+        last: further clauses.
     """
     known = [(name, rows) for name, rows in groups if len(rows)]
     parts = [(name, first(rows, nearest(rows["loss"]), asked.count)) for name, rows in known]
     every = pd.concat([rows for _, rows in known])
-    counts = ", ".join(f"{name} ({len(rows)})" for name, rows in known)
-    number = "the case" if asked.count == 1 else f"the {asked.count} cases"
-    said = f"of each {what} {number} nearest to its median {pool.loss}, of so many cases: {counts}{last}"
+    values: dict[str, Value] = {
+        "what": what,
+        "loss": pool.loss or Sentence("words.nothing"),
+        "counts": [Sentence("selection.counted", {"name": name, "count": len(rows)}) for name, rows in known],
+    }
+    said = Sentence("selection.typical", values)
+    if asked.count > 1:
+        said = Sentence("selection.typical_several", {**values, "count": asked.count})
+    said = chain("words.clause", [said, *last])
     roles = [role for name, rows in parts for role in numbered(name, len(rows))]
     rows = [index for _, rows in parts for index in rows.index]
-    return Selected(asked.text, said + pool.aside(every), rows, roles)
+    return Selected(asked.text, pool.whole(said, every), rows, roles)
 
 
 def nearest(losses: pd.Series) -> ArrayLike:

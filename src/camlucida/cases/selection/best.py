@@ -7,4 +7,4 @@ from camlucida.cases.selection.pool import Pool
 @rule("best", "the smallest loss")
 def best(pool: Pool, asked: Asked) -> Selected:
     """Smallest loss first."""
-    return by_loss(pool, asked, lambda loss: loss, f"with the smallest {pool.loss}")
+    return by_loss(pool, asked, "best", lambda loss: loss)

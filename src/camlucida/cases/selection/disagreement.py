@@ -6,11 +6,10 @@ import pandas as pd
 
 from camlucida.cases.selection.base import Asked, Selected, nothing, rule
 from camlucida.cases.selection.pool import MODEL, Pool, first, of_classes, share
+from camlucida.texts import Sentence, Value, chain, named
 
 MEASURED = {"regression": "value", "segmentation": "dice"}
 """Task → column whose range over the models counts; else "probability"."""
-
-WORDS = {"value": "the value", "dice": "the Dice", "probability": "the probability"}
 
 
 @rule("disagreement", "the widest range, over the models, of the probability, value or Dice; other predicted classes first")
@@ -22,7 +21,7 @@ def disagreement(pool: Pool, asked: Asked) -> Selected:
     """
     parts = [Pool(part).candidates() for _, part in pool.cases.groupby(MODEL, sort=False)]
     if len(parts) < 2:
-        return nothing(asked, f"none: {len(parts)} model{'s' * (len(parts) != 1)}, and two are needed to disagree")
+        return nothing(asked, Sentence("selection.none_of_two", {"models": len(parts)}))
     if not pool.loss:
         return nothing(asked, pool.unjudged)
     every = pd.concat(parts)
@@ -33,16 +32,21 @@ def disagreement(pool: Pool, asked: Asked) -> Selected:
     groups = every.groupby(["path", every["label"].where(~of_classes(every), "")], sort=False)
     found = [_compared(rows, column, classes) for _, rows in groups if len(rows) > 1]
     table = pd.DataFrame(found, columns=["image", "label", "path", "rows", "classes", "range"]).dropna(subset=["range"])
+    measured = Sentence(f"selection.{column}")
     if table.empty:
-        return nothing(asked, f"none: no case has a map and {WORDS[column]} by two models")
+        return nothing(asked, Sentence("selection.none_shared", {"measured": measured}))
     ahead = (table["classes"] > 1) * (1 + table["range"].max())
     chosen = first(table, -(table["range"] + ahead), asked.count)
     rows = [row for of_case in chosen["rows"] for row in of_case]
-    said = f"{share(asked.count, len(table))} with a map by two or more of {len(parts)} models that have the widest range of "
-    said += f"{WORDS[column]} over the models"
-    if classes:
-        said += f", first those of different predicted classes ({int((table['classes'] > 1).sum())})"
-    return Selected(asked.text, f"{said}; equal ones by image name", rows, every.loc[rows, "model"].tolist())
+    ahead_of = Sentence("selection.other_classes", {"count": int((table["classes"] > 1).sum())})
+    values: dict[str, Value] = {
+        "measured": measured,
+        "models": len(parts),
+        "first": ahead_of if classes else Sentence("words.nothing"),
+    }
+    said = Sentence("selection.disagreement", {**share(asked.count, len(table)), **values})
+    told = chain("words.clause", [said, Sentence("selection.equal")])
+    return Selected(asked.text, told, rows, [named(str(model)) for model in every.loc[rows, "model"]])
 
 
 def _compared(rows: pd.DataFrame, column: str, classes: bool) -> tuple[object, ...]:

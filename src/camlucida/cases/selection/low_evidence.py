@@ -4,6 +4,7 @@ import numpy as np
 
 from camlucida.cases.selection.base import Asked, Selected, nothing, rule
 from camlucida.cases.selection.pool import VOICE, Pool, first, numbered, share
+from camlucida.texts import Sentence
 
 
 @rule("low-evidence", "the smallest peak of the positive map, over the median of the same model, method, layer and label")
@@ -19,6 +20,6 @@ def low_evidence(pool: Pool, asked: Asked) -> Selected:
     order = every.assign(_relative=relative).loc[cases.index, "_relative"].fillna(np.inf)
     empty = int((order == 0).sum())
     chosen = first(cases, order, asked.count)
-    what = "with the smallest peak of the positive map, as a share of the median of the same model, method, layer and target"
-    said = f"{share(asked.count, len(cases))} {what}; {empty} of the {len(cases)} have no positive heat at all{pool.aside(cases)}"
-    return Selected(asked.text, said, list(chosen.index), numbered("low evidence", len(chosen)))
+    said = Sentence("selection.low_evidence", {**share(asked.count, len(cases)), "empty": empty})
+    roles = numbered(Sentence("roles.low_evidence"), len(chosen))
+    return Selected(asked.text, pool.whole(said, cases), list(chosen.index), roles)

@@ -7,5 +7,4 @@ from camlucida.cases.selection.pool import Pool
 @rule("median", "the loss nearest to the median loss")
 def median(pool: Pool, asked: Asked) -> Selected:
     """Nearest to the median loss first."""
-    middle = pool.judged()["loss"].median()
-    return by_loss(pool, asked, nearest, f"whose {pool.loss} is nearest to the median, {middle:.3g}")
+    return by_loss(pool, asked, "median", nearest, {"middle": float(pool.judged()["loss"].median())})

@@ -2,6 +2,7 @@
 
 from camlucida.cases.selection.base import Asked, Selected, nothing, rule, typical
 from camlucida.cases.selection.pool import Pool
+from camlucida.texts import Sentence
 
 NAMES = ("TP", "FP", "FN", "TN")
 
@@ -13,7 +14,9 @@ def outcomes(pool: Pool, asked: Asked) -> Selected:
     judged = judged[judged["outcome"] != ""]
     if judged.empty:
         no_such = not pool.cases.empty and pool.cases["task"].isin(["regression", "segmentation"]).all()
-        return nothing(asked, "none: this task has no such outcomes" if no_such else pool.unjudged)
-    missing = [name for name in NAMES if not (judged["outcome"] == name).any()]
-    last = f"; there is no {', '.join(missing)} among the cases with a map" if missing else ""
-    return typical(pool, asked, "outcome", ((name, judged[judged["outcome"] == name]) for name in NAMES), last)
+        return nothing(asked, Sentence("selection.none_of_outcomes") if no_such else pool.unjudged)
+    names = {name: Sentence(f"roles.{name}") for name in NAMES}
+    missing = [words for name, words in names.items() if not (judged["outcome"] == name).any()]
+    last = [Sentence("selection.no_outcome", {"outcomes": missing})] if missing else []
+    groups = ((words, judged[judged["outcome"] == name]) for name, words in names.items())
+    return typical(pool, asked, Sentence("selection.outcome"), groups, last)

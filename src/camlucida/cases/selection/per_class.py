@@ -1,28 +1,26 @@
 """Representative cases of each class, rare ones too."""
 
-from collections.abc import Iterator
-
-import pandas as pd
-
 from camlucida.cases.selection.base import Asked, Selected, nothing, rule, typical
 from camlucida.cases.selection.pool import Pool, of_classes
+from camlucida.texts import Sentence, named
 
 
 @rule("per-class", "of each true class, or label that is present, the loss nearest to that class's median")
 def per_class(pool: Pool, asked: Asked) -> Selected:
     """Classes in the order of their names, numbers by size; those without a case are named."""
     if (pool.cases["task"] == "regression").any():
-        return nothing(asked, "none: a regression has no classes")
+        return nothing(asked, Sentence("selection.none_of_classes"))
     judged = pool.judged()
     classes = of_classes(judged)
     true = judged["true_class"].where(classes, judged["label"].where(judged["truth"] == 1, ""))
     if not (true != "").any():
-        return nothing(asked, pool.unjudged if judged.empty else "none: no label is present in any case")
+        return nothing(asked, pool.unjudged if judged.empty else Sentence("selection.none_present"))
     known = [*pool.cases["label"], *pool.cases["predicted"].where(of_classes(pool.cases), "")]
     missing = in_order({*known} - {*true, ""})
-    last = f"; no case of {', '.join(missing)}" if missing else ""
-    groups: Iterator[tuple[str, pd.DataFrame]] = ((name, judged[true == name]) for name in in_order({*true} - {""}))
-    return typical(pool, asked, "true class" if classes.any() else "label that is present", groups, last)
+    last = [Sentence("selection.no_case", {"classes": missing})] if missing else []
+    groups = ((named(name), judged[true == name]) for name in in_order({*true} - {""}))
+    what = Sentence("selection.true_class" if classes.any() else "selection.present_label")
+    return typical(pool, asked, what, groups, last)
 
 
 def in_order(names: set[str]) -> list[str]:

@@ -5,6 +5,7 @@ from camlucida.cases.selection.per_class import in_order
 from camlucida.cases.selection.pool import Pool
 from camlucida.errors import UsageError, did_you_mean
 from camlucida.runs.tables import GROUP
+from camlucida.texts import Sentence, named
 
 
 @rule("per-group", "of each group of a column of the cohort, the loss nearest to that group's median", takes="column")
@@ -18,8 +19,8 @@ def per_group(pool: Pool, asked: Asked) -> Selected:
     judged = pool.judged()
     own = judged[GROUP + column]
     if judged.empty or not (own != "").any():
-        return nothing(asked, pool.unjudged if judged.empty else f"none: no case has a {column}")
+        return nothing(asked, pool.unjudged if judged.empty else Sentence("selection.none_of_column", {"column": column}))
     blank = int((own == "").sum())
-    last = f"; {blank} more without a {column}" if blank else ""
-    groups = ((f"{column} = {name}", judged[own == name]) for name in in_order({*own} - {""}))
-    return typical(pool, asked, f"group of {column}", groups, last)
+    last = [Sentence("selection.without_group", {"count": blank, "column": column})] if blank else []
+    groups = ((named(f"{column} = {name}"), judged[own == name]) for name in in_order({*own} - {""}))
+    return typical(pool, asked, Sentence("selection.group", {"column": column}), groups, last)

@@ -1,4 +1,4 @@
-"""The cases that a rule chooses from, one row a case, and the words for them."""
+"""The cases that a rule chooses from, one row a case, and what is said of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-LOSSES = {
-    "multilabel": "|truth − probability|",
-    "binary": "|truth − probability|",
-    "multiclass": "1 − probability of the true class",
-    "regression": "|error|",
-    "segmentation": "1 − Dice",
-}
-"""Task → what ``loss`` is."""
+from camlucida.texts import Sentence, Value, chain
 
 MODEL = ["run", "model"]
 VOICE = [*MODEL, "method", "layer"]
@@ -54,10 +47,10 @@ class Pool:
         return frame.drop(columns=["_case", "_voice", "_told", "_row"])
 
     @property
-    def loss(self) -> str:
-        """What the loss of these cases is; "" for several tasks, whose losses cannot be compared."""
+    def loss(self) -> Sentence | None:
+        """What the loss of these cases is; None for several tasks, whose losses cannot be compared."""
         tasks = self.cases["task"].unique()
-        return LOSSES[str(tasks[0])] if len(tasks) == 1 else ""
+        return Sentence(f"losses.{tasks[0]}") if len(tasks) == 1 else None
 
     def judged(self, by_label: bool = False) -> pd.DataFrame:
         """The candidates whose loss is known; none of several tasks."""
@@ -65,40 +58,42 @@ class Pool:
         return frame[frame["loss"].notna()] if self.loss else frame[:0]
 
     @property
-    def unjudged(self) -> str:
+    def unjudged(self) -> Sentence:
         """Why no case is judged."""
         if self.cases.empty:
-            return "none: there is no case"
+            return Sentence("selection.none_there")
         if not self.loss:
-            return f"none: the losses of several tasks ({', '.join(self.cases['task'].unique())}) cannot be compared"
-        return "none: no case has a known truth"
+            return Sentence("selection.none_of_one_task", {"tasks": [*map(str, self.cases["task"].unique())]})
+        return Sentence("selection.none_judged")
 
-    def aside(self, chosen_from: pd.DataFrame, candidates: pd.DataFrame | None = None, ties: bool = True) -> str:
-        """What else a reader must know of the cases, as further clauses of a sentence.
+    def whole(
+        self, said: Sentence, chosen_from: pd.DataFrame, candidates: pd.DataFrame | None = None, ties: bool = True
+    ) -> Sentence:
+        """``said`` with what else a reader must know of the cases, as further clauses.
 
         Args:
+            said: what was chosen.
             chosen_from: what the rule chose from.
             candidates: all cases, where those without a known truth were left out.
             ties: whether the rule puts equal cases in the order of their names.
         """
-        clauses = [*(["equal ones by image name"] if ties else []), *self._clauses(chosen_from, candidates)]
-        return "".join(f"; {clause}" for clause in clauses)
+        equal = [Sentence("selection.equal")] if ties else []
+        return chain("words.clause", [said, *equal, *self._clauses(chosen_from, candidates)])
 
-    def _clauses(self, chosen_from: pd.DataFrame, candidates: pd.DataFrame | None) -> Iterator[str]:
+    def _clauses(self, chosen_from: pd.DataFrame, candidates: pd.DataFrame | None) -> Iterator[Sentence]:
         if chosen_from["path"].duplicated().any():
-            yield "a case is an image and a label"
+            yield Sentence("selection.of_labels")
         voices, used = (frame[VOICE].drop_duplicates() for frame in (self.cases, chosen_from))
         if len(used) == 1 and len(voices) > 1:
-            first = used.iloc[0]
-            yield f"each by its map of {first['model']}, {first['method']} at {first['layer']}"
+            yield Sentence("selection.by_map", {key: str(used.iloc[0][key]) for key in ("model", "method", "layer")})
         elif len(voices) > 1:
-            yield "each by its first map, in the order of runs, models, methods and layers"
+            yield Sentence("selection.by_first_map")
         unknown = 0 if candidates is None else len(candidates) - len(chosen_from)
         if unknown:
-            yield f"{unknown} more without a known truth are not among them"
+            yield Sentence("selection.without_truth", {"count": unknown})
         without = int(self.cases.attrs.get("without_map", 0))
         if without:
-            yield f"{without} predictions that have no map are not among them"
+            yield Sentence("selection.without_map", {"count": without})
 
 
 def of_classes(cases: pd.DataFrame) -> pd.Series:
@@ -113,13 +108,12 @@ def first(frame: pd.DataFrame, order: ArrayLike, count: int) -> pd.DataFrame:
     return ranked.drop(columns="_order")[:count]
 
 
-def share(count: int, total: int, what: str = "case") -> str:
-    """ "the 3 of 41 cases"; where fewer exist than are asked for, that too."""
-    plural = "" if total == 1 else "s"
-    short = f" ({count} were asked for)" if count > total else ""
-    return f"the {min(count, total)} of {total} {what}{plural}{short}"
+def share(count: int, total: int) -> dict[str, Value]:
+    """How a rule's words begin: how many were chosen, of how many; where fewer exist than are asked for, that too."""
+    short = Sentence("selection.asked_for", {"count": count}) if count > total else Sentence("words.nothing")
+    return {"chosen": min(count, total), "cases": total, "short": short}
 
 
-def numbered(name: str, count: int) -> list[str]:
+def numbered(role: Sentence, count: int) -> list[Sentence]:
     """ "worst" for one, "worst 1", "worst 2", … for several."""
-    return [name] if count == 1 else [f"{name} {i}" for i in range(1, count + 1)]
+    return [role] if count == 1 else [Sentence("roles.numbered", {"role": role, "number": i}) for i in range(1, count + 1)]

@@ -4,6 +4,7 @@ import numpy as np
 
 from camlucida.cases.selection.base import Asked, Selected, nothing, rule
 from camlucida.cases.selection.pool import Pool, first, numbered, share
+from camlucida.texts import Sentence
 
 
 @rule("random", "drawn by lot, all alike; seed 0 unless another is given", takes="seed")
@@ -14,5 +15,6 @@ def random(pool: Pool, asked: Asked) -> Selected:
         return nothing(asked, pool.unjudged)
     named = first(cases, np.zeros(len(cases)), len(cases))
     chosen = named.iloc[np.random.default_rng(asked.seed).permutation(len(named))[: asked.count]]
-    said = f"{share(asked.count, len(cases))} drawn at random with seed {asked.seed}{pool.aside(cases, ties=False)}"
-    return Selected(asked.text, said, list(chosen.index), numbered("random", len(chosen)))
+    said = Sentence("selection.random", {**share(asked.count, len(cases)), "seed": asked.seed})
+    roles = numbered(Sentence("roles.random"), len(chosen))
+    return Selected(asked.text, pool.whole(said, cases, ties=False), list(chosen.index), roles)

@@ -7,4 +7,4 @@ from camlucida.cases.selection.pool import Pool
 @rule("worst", "the largest loss")
 def worst(pool: Pool, asked: Asked) -> Selected:
     """Largest loss first."""
-    return by_loss(pool, asked, lambda loss: -loss, f"with the largest {pool.loss}")
+    return by_loss(pool, asked, "worst", lambda loss: -loss)

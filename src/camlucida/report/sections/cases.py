@@ -19,6 +19,7 @@ from camlucida.files import slug
 from camlucida.metrics.annotations import Mask
 from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence, Value
 from camlucida.report.study import Study
+from camlucida.texts import chain, heard
 
 SHOWN = 10
 """Cases of a task that have a figure; the rules go on, and say so, where they chose more."""
@@ -44,7 +45,7 @@ def _rules(study: Study) -> Iterator[Sentence]:
     for task, selected in study.chosen.items():
         of_task: dict[str, Value] = {} if len(study.chosen) == 1 else {"task": Sentence(f"words.{task}")}
         for chosen in selected:
-            values: dict[str, Value] = {"rule": chosen.rule, "name": rule_name(chosen.rule), "words": chosen.words}
+            values: dict[str, Value] = {"rule": chosen.rule, "name": rule_name(chosen.rule), "words": chosen.told}
             yield Sentence("cases.rule_of" if of_task else "cases.rule", {**values, **of_task})
 
 
@@ -55,21 +56,25 @@ def _rows(selected: Sequence[Selected]) -> list[Any]:
 
 def rule_name(rule: str) -> Sentence:
     """The rule's name in the reader's language."""
-    return Sentence(f"rules.{rule.partition(':')[0].strip().replace('-', '_')}")
+    return Sentence(f"rules.{_key(rule)}")
 
 
-def _roles(study: Study) -> dict[Any, list[str]]:
+def _key(rule: str) -> str:
+    return rule.partition(":")[0].strip().replace("-", "_")
+
+
+def _roles(study: Study) -> dict[Any, list[Sentence]]:
     """Row → the roles for which it was chosen, in the order of the rules; a role that does not name its rule, with it."""
-    found: dict[Any, list[str]] = {}
+    found: dict[Any, list[Sentence]] = {}
     for chosen in study.selected:
-        rule = chosen.rule.partition(":")[0].strip()
-        for row, role in zip(chosen.rows, chosen.role):
-            named = rule == "outcomes" or role.startswith(rule.replace("-", " "))
-            found.setdefault(row, []).append(role if named else f"{rule}: {role}")
+        for row, role in zip(chosen.rows, chosen.roles):
+            if _key(chosen.rule) in ("per_class", "per_group", "disagreement"):  # whose roles are names
+                role = Sentence("roles.by_rule", {"rule": Sentence(f"roles.{_key(chosen.rule)}"), "role": role})
+            found.setdefault(row, []).append(role)
     return found
 
 
-def _case(study: Study, number: int, row: Any, roles: Sequence[str]) -> Picture:
+def _case(study: Study, number: int, row: Any, roles: Sequence[Sentence]) -> Picture:
     case = study.measured.loc[row]
     explanation = study.explanation(int(case["run"]), int(case["explanation"]))
     mask = study.mask(row)
@@ -79,16 +84,10 @@ def _case(study: Study, number: int, row: Any, roles: Sequence[str]) -> Picture:
             axes.contour(mask, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, study.folder / stem)
-    return Picture(stem, Sentence("cases.caption", {"parts": _joined(list(_caption(study, case, roles, mask)))}))
+    return Picture(stem, Sentence("cases.caption", {"parts": chain("cases.two", list(_caption(study, case, roles, mask)))}))
 
 
-def _joined(sentences: list[Sentence]) -> Sentence:
-    """Sentences one after the other, as one value."""
-    first, *rest = sentences
-    return Sentence("cases.two", {"first": first, "then": _joined(rest)}) if rest else first
-
-
-def _caption(study: Study, case: pd.Series, roles: Sequence[str], mask: Mask | None) -> Iterator[Sentence]:
+def _caption(study: Study, case: pd.Series, roles: Sequence[Sentence], mask: Mask | None) -> Iterator[Sentence]:
     """What the figure shows, what was said, what is true, and what was measured of this map."""
     yield Sentence("cases.what", {"target": case["target"], "image": case["image"], "model": case["model"], "roles": list(roles)})
     yield from said(case)
@@ -96,7 +95,7 @@ def _caption(study: Study, case: pd.Series, roles: Sequence[str], mask: Mask | N
     if mask is not None:
         yield Sentence("cases.outline" if mask.any() else "cases.nothing")
     if case["empty_reason"]:
-        yield Sentence("cases.empty", {"reason": case["empty_reason"]})
+        yield Sentence("cases.empty", {"reason": heard(case["empty_reason"], "empty")})
         return
     if isfinite(case["spread"]):
         peers = study.measured.loc[_same_voice(study, case), "spread"]

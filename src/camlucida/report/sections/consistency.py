@@ -15,6 +15,7 @@ from camlucida.files import unique
 from camlucida.report.document import Block, Estimate, Paragraph, Picture, Points, Section, Sentence, Table, Value
 from camlucida.report.sections.results import metric_name
 from camlucida.report.study import Study
+from camlucida.texts import heard
 
 PANELS = 3
 """Groups whose cases are drawn."""
@@ -44,7 +45,7 @@ def _of(study: Study, comparison: Comparison, taken: set[str]) -> Iterator[Block
         yield Paragraph((rule_of(comparison),))
         yield _verdicts(comparison)
     if comparison.notes:
-        yield Points(tuple(Sentence("data.line", {"line": note}) for note in comparison.notes))
+        yield Points(tuple(Sentence("data.line", {"line": heard(note, "notes")}) for note in comparison.notes))
     for name, figure, caption in _figures(study, comparison, by):
         stem = f"figures/{unique(f'{comparison.by}_{name}', taken)}"
         save_figure(figure, study.folder / stem)

@@ -10,6 +10,7 @@ from camlucida.metrics.statistics import mean_interval
 from camlucida.report.document import Block, Estimate, Paragraph, Points, Section, Sentence, Table
 from camlucida.report.study import Study
 from camlucida.runs import Run
+from camlucida.texts import heard, quoted
 
 LISTED = 20
 """Failures and notes printed of each run; the rest is counted."""
@@ -105,13 +106,13 @@ def _failures(name: str, run: Run) -> list[Block]:
     found: list[Block] = []
     for key, lines in zip(("data.failed", "data.no_map"), losses(run)):
         if lines:
-            found += [Paragraph((Sentence(key, {"run": name, "count": len(lines)}),)), _listed(lines)]
+            found += [Paragraph((Sentence(key, {"run": name, "count": len(lines)}),)), _listed(list(map(quoted, lines)))]
     if run.counts["pending"]:
         items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
         found.append(Paragraph((Sentence("data.pending", {"run": name, **items}),)))
     notes = [*run.about["notes"], *(f"{entry.image}, {entry.model}: {entry.note}" for entry in run.entries if entry.note)]
     if notes:
-        found += [Paragraph((Sentence("data.notes", {"run": name}),)), _listed(notes)]
+        found += [Paragraph((Sentence("data.notes", {"run": name}),)), _listed([heard(note, "notes") for note in notes])]
     return found
 
 
@@ -123,7 +124,7 @@ def losses(run: Run) -> tuple[list[str], list[str]]:
     return [line for _, line in run.failures if line not in mapless], mapless
 
 
-def _listed(lines: list[str]) -> Points:
+def _listed(lines: list[Sentence]) -> Points:
     shown = [Sentence("data.line", {"line": line}) for line in lines[:LISTED]]
     if len(lines) > LISTED:
         shown.append(Sentence("data.more", {"count": len(lines) - LISTED}))

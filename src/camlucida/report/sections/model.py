@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from camlucida.cases.names import architecture
 from camlucida.report.document import Block, Paragraph, Points, Section, Sentence, Table, Value
 from camlucida.report.study import Study
+from camlucida.texts import chain, heard
 
 DENSENET = re.compile(r"\bdensenet121\b")
 """In the name of a factory."""
@@ -53,11 +54,14 @@ def _rows(study: Study) -> Iterator[tuple[Value, ...]]:
             )
 
 
-def _preprocessing(study: Study) -> dict[str, str]:
+def _preprocessing(study: Study) -> dict[str, Sentence]:
     """Model → what was done to its first image, as it was recorded."""
     firsts = study.cases.drop_duplicates("model")
     scans = [study.explanation(int(at), int(number)).scan for at, number in zip(firsts["run"], firsts["explanation"])]
-    return {str(model): "; ".join(scan.preprocessing) for model, scan in zip(firsts["model"], scans) if scan.preprocessing}
+    steps = {
+        str(model): [heard(step, "preprocessing") for step in scan.preprocessing] for model, scan in zip(firsts["model"], scans)
+    }
+    return {model: chain("words.clause", done) for model, done in steps.items() if done}
 
 
 def _chexnets(study: Study) -> list[str]:

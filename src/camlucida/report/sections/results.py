@@ -15,6 +15,7 @@ from camlucida.files import slug
 from camlucida.report.document import Block, Paragraph, Picture, Section, Sentence, Table, Value
 from camlucida.report.measured import figure_of, or_dash
 from camlucida.report.study import Judged, Study
+from camlucida.texts import heard
 
 OF_LABELS = {
     "multilabel": ("auc", "ap", "sensitivity", "specificity", "f1", "ece"),
@@ -54,7 +55,7 @@ def results(study: Study) -> Section | None:
         blocks += _groups(found)
         blocks += _pictures(study, found)
         if found.notes:
-            blocks.append(Paragraph(tuple(Sentence("data.line", {"line": note}) for note in found.notes)))
+            blocks.append(Paragraph(tuple(Sentence("data.line", {"line": heard(note, "notes")}) for note in found.notes)))
     if study.truth["truth"].notna().any():  # else nothing can be evaluated, and the limitations say why
         blocks.append(Paragraph(tuple(Sentence("results.not_judged", {"error": why}) for why in study.unjudged)))
     return Section("results", tuple(blocks)) if blocks else None

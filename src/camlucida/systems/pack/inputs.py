@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +15,7 @@ from camlucida.cohort.columns import choose_columns, read_records
 from camlucida.cohort.predictions import Predictions, read_predictions
 from camlucida.errors import UsageError
 from camlucida.evaluation.cohort import NO_PATIENTS, PATIENT_COLUMNS
+from camlucida.files import without_dots
 from camlucida.io.image import KNOWN_SUFFIXES
 from camlucida.io.tables import count, find_column, fold, listing, read_table, texts
 from camlucida.systems.pack.folders import Training
@@ -49,7 +49,7 @@ class Validation:
 
     def table(self) -> pd.DataFrame:
         """One row an image that was found: path, patient, truth, predicted, ``probability:CLASS``."""
-        paths = pd.Series([None if file is None else str(file.absolute()) for file in self.files], dtype=object)
+        paths = pd.Series([None if file is None else str(file) for file in self.files], dtype=object)
         frame = self.predictions.frame.reset_index(drop=True).assign(path=paths, patient=list(self.patients))
         return frame[frame["path"].notna()].reset_index(drop=True)
 
@@ -129,7 +129,7 @@ def _path_columns(frame: pd.DataFrame) -> list[str]:
 
 def _plain(file: Path | None) -> Path | None:
     """Without ``..``: an image that two rows name in two ways is one image."""
-    return None if file is None else Path(os.path.normpath(file.absolute()))
+    return None if file is None else without_dots(file)
 
 
 def _best(found: Sequence[list[Path | None]]) -> list[Path | None]:

@@ -17,7 +17,6 @@ from camlucida.io.tables import write_table
 from camlucida.methods import METHODS
 from camlucida.report.insert import check_insertable, insert_section, section_name
 from camlucida.report.latex import place_of, section
-from camlucida.report.texts import Texts
 from camlucida.runs import Run
 from camlucida.runs.read import is_run
 from camlucida.systems.pack.explain import Asked, Explained, explain_training
@@ -27,6 +26,7 @@ from camlucida.systems.pack.measure import Packed, read_record, row_of, write_re
 from camlucida.systems.pack.pictures import Maps, class_figure, comparison_figures, layers_figure, save
 from camlucida.systems.pack.section import pack_document
 from camlucida.systems.pack.summary import Told, summarise
+from camlucida.texts import Texts
 
 WORK = ".camlucida"
 Progress = Callable[..., object]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from camlucida.comparison import Comparison
 from camlucida.comparison.summary import by_verdict, on_artefacts
 from camlucida.systems.pack.measure import Number, Packed
+from camlucida.texts import english
 
 
 def lines_of(one: Packed) -> tuple[str, ...]:
@@ -17,8 +18,10 @@ def lines_of(one: Packed) -> tuple[str, ...]:
 
 def rules_of(packed: Sequence[Packed]) -> Iterator[str]:
     """By which rule the cases of each figure were chosen; figures of one rule in one line."""
-    for rule in dict.fromkeys(one.rule for one in packed):
-        yield f"{', '.join(f'{one.figure}.png' for one in packed if one.rule == rule)}: {rule}"
+    figures: dict[str, list[str]] = {}
+    for one in packed:
+        figures.setdefault(english(one.rule), []).append(f"{one.figure}.png")
+    yield from (f"{', '.join(names)}: {rule}" for rule, names in figures.items())
 
 
 def verdict_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:

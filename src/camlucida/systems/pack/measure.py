@@ -17,7 +17,7 @@ from camlucida.cohort.multiclass import OVERALL
 from camlucida.errors import UsageError
 from camlucida.files import reading, write_json
 from camlucida.metrics.statistics import mean_interval
-from camlucida.report.document import NAN, Estimate
+from camlucida.report.document import NAN, Estimate, Sentence
 from camlucida.runs import Run
 
 RECORD = "report_pack.json"
@@ -96,7 +96,7 @@ class Packed(BaseModel):
         spread: true class → share of cells at half the maximum or above; ``contrast``: last class minus first.
         check: of the predictions against the run's file; see :class:`Check`.
         figure: stem of the class grid.
-        rule: of its cases, in words.
+        rule: of its cases.
         signed: whether a map of the class grid speaks against its class somewhere: it is then blue and red.
         notes: lines.
     """
@@ -130,7 +130,7 @@ class Packed(BaseModel):
     check: Check
     figure: str
     scale: str
-    rule: str
+    rule: Sentence
     signed: bool = False
     layers_figure: str = ""
     notes: tuple[str, ...] = ()

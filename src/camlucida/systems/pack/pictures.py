@@ -20,6 +20,7 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, layer_comparison
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
+from camlucida.texts import Sentence
 
 if TYPE_CHECKING:
     from camlucida.systems.pack.summary import Told
@@ -73,12 +74,12 @@ class Maps:
 
 @dataclass(frozen=True)
 class Drawn:
-    """A figure with its stem; the value of full colour and the rule of its cases, in words; whether a map has negative cells."""
+    """A figure with its stem; the value of full colour and the rule of its cases; whether a map has negative cells."""
 
     stem: str
     figure: Figure
+    rule: Sentence
     scale: str = ""
-    rule: str = ""
     signed: bool = False
 
 
@@ -96,7 +97,7 @@ def class_figure(maps: Maps, told: Told, per_class: int) -> Drawn:
     title = f"{told.key.replace('_', ' ')}: {where}, target {told.target}"
     figure, limit = class_grid(rows, per_class, title=title, notes=[f"Shown: {chosen.words}."])
     signed = any(example.explanation.signed for row in rows.values() for example in row)
-    return Drawn(told.figure, figure, f"{limit:.3g}", chosen.words, signed)
+    return Drawn(told.figure, figure, chosen.told, f"{limit:.3g}", signed)
 
 
 def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:
@@ -113,7 +114,7 @@ def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:
     if not rows:
         return None
     figure = layer_comparison(rows, maps.layers, told.key.replace("_", " "), [f"Shown: {chosen.words}."])
-    return Drawn(f"{name}_layers_{told.key}", figure, rule=chosen.words)
+    return Drawn(f"{name}_layers_{told.key}", figure, chosen.told)
 
 
 def comparison_figures(assets: Path, name: str, comparisons: Mapping[str, Comparison], runs: Sequence[Run]) -> list[Path]:

@@ -13,6 +13,7 @@ from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.report.document import NAN, Block, Document, Estimate, Paragraph, Picture, Points, Section, Sentence, Table, Value
 from camlucida.report.sections.consistency import rule_of
 from camlucida.systems.pack.measure import Number, Packed
+from camlucida.texts import heard
 
 METRICS = ("accuracy", "quadratic_kappa", "balanced_accuracy", "macro_f1")
 
@@ -254,5 +255,6 @@ def _limits(packed: Sequence[Packed], comparisons: Mapping[str, Comparison], ope
     gone = [one.name for one in packed if one.key not in opened]
     if gone:
         yield Sentence("pack.gone", {"runs": gone})
-    notes = dict.fromkeys(f"{by}: {note}" for by, comparison in comparisons.items() for note in comparison.notes)
-    yield from (Sentence("data.line", {"line": note}) for note in notes)
+    for by, comparison in comparisons.items():
+        for note in comparison.notes:
+            yield Sentence("words.of", {"of": Sentence(f"words.{by}"), "line": heard(note, "notes")})

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from camlucida.systems.pack.measure import Check, Packed, contrast_of, figures_of, lift_of, share_of, spread_of
 from camlucida.systems.pack.pictures import Maps
+from camlucida.texts import Sentence
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class Told:
         return Told(one.key, one.seed, one.fold, one.folder, one.run, one.target, one.figure, one.check, one.classes)
 
 
-def summarise(maps: Maps, told: Told, scale: str, rule: str, signed: bool, layers: str) -> Packed:
+def summarise(maps: Maps, told: Told, scale: str, rule: Sentence, signed: bool, layers: str) -> Packed:
     """Every number of a run that the pack states."""
     cases, heat = maps.main, maps.main_heat
     contrast = [name for name in told.classes if (cases["true_class"] == name).any()]

@@ -23,6 +23,7 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.predictions import bland_altman_figure, group_figure
 from camlucida.figures.predictions import regression_figure as scatter_figure
 from camlucida.figures.regression import ValueCase, both_signs, shared_limit, value_figure
+from camlucida.files import without_dots
 from camlucida.io.masks import read_mask
 from camlucida.io.tables import read_table
 from camlucida.models.backbones import PREPROCESSING
@@ -74,7 +75,7 @@ def image_of(run: Run, index: int) -> str:
     paths = read_table(file.place(file.config.table))["path"]
     if not 0 <= index < len(paths):
         raise UsageError(f"no sample {index}", f"the run has {len(paths)}, counted from 0")
-    return str(Path(paths[index]).absolute())
+    return str(without_dots(Path(paths[index])))
 
 
 @dataclass(frozen=True)

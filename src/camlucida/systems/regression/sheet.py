@@ -15,6 +15,7 @@ from camlucida.cohort.columns import EXACT
 from camlucida.cohort.members import MASK_SUFFIXES, mask_beside
 from camlucida.errors import UsageError
 from camlucida.evaluation.cohort import PATIENT_COLUMNS, SPLIT_COLUMNS, bare_name, image_keys
+from camlucida.files import without_dots
 from camlucida.io import expand_paths
 from camlucida.io.image import image_id
 from camlucida.io.tables import count, find_column, fold, listing, read_table, source, texts
@@ -72,7 +73,7 @@ class Sheet:
     def frame(self) -> pd.DataFrame:
         """As a cohort's table: path, value, mask, then patient and split if the table has them, then the groups."""
         columns: dict[str, list[object]] = {
-            "path": [str(row.path.absolute()) for row in self.rows],
+            "path": [str(without_dots(row.path)) for row in self.rows],
             "value": [row.value for row in self.rows],
             "mask": ["" if row.mask is None else str(row.mask.absolute()) for row in self.rows],
         }

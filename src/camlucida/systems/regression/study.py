@@ -16,7 +16,7 @@ from camlucida.cohort.regression import WITHIN
 from camlucida.cohort.report_table import Settings, evaluate_predictions, groups_of, metrics_document, records
 from camlucida.errors import UsageError
 from camlucida.figures.overlay import check_colormap
-from camlucida.files import write_toml
+from camlucida.files import without_dots, write_toml
 from camlucida.io.tables import write_table
 from camlucida.methods import METHODS
 from camlucida.models import Card
@@ -161,7 +161,7 @@ def run_predictions(run: Run, sheet: Sheet, notes: Sequence[str]) -> Predictions
     if frame["label"].nunique() > 1:
         what = f"the model has {frame['label'].nunique()} outputs: {', '.join(frame['label'].unique()[:5])}"
         raise UsageError(what, "this command evaluates one value an image")
-    numbers = {str(row.path.absolute()): index for index, row in enumerate(sheet.rows)}
+    numbers = {str(without_dots(row.path)): index for index, row in enumerate(sheet.rows)}
     groups = {f"{GROUP}{name}": name for name in sheet.groups}
     texts = frame[[*groups]].fillna("").rename(columns=groups)
     tidy = frame[["image", "patient", "model"]].assign(index=frame["path"].map(numbers), file=frame["path"])

@@ -5,6 +5,7 @@ Placeholders of a template:
 - ``{name}``: text, a list, a sentence, a number, an :class:`~camlucida.report.document.Estimate` with all that belongs to it;
 - ``{name:.2f}``, ``{name:.0%}``: a number or an estimate by a format spec of Python;
 - ``{name:|image|images}``: no number, but the first word if it is 1 and else the second;
+- ``{name:,}``: a list with a comma before its last item too, where else the language puts its "and";
 - ``[@key]``: a citation of :data:`~camlucida.report.references.REFERENCES`.
 
 What values hold is never read as a template or a citation.
@@ -17,14 +18,15 @@ import tomllib
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from numbers import Integral, Real
 from string import Formatter
 from typing import Any, TypeAlias
 
 from camlucida.errors import UsageError, did_you_mean
-from camlucida.report.document import Estimate, Sentence, Value
-from camlucida.report.texts.numbers import number
+from camlucida.texts.numbers import number
+from camlucida.texts.sentence import Estimate, Sentence, Value
 
 _CITATION = re.compile(r"\[@([a-z0-9]+)\]")
 _DIRECTION = re.compile("[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -59,8 +61,7 @@ class Texts:
         known = languages()
         if language not in known:
             raise UsageError(f"unknown language {language!r}", did_you_mean(language, known))
-        content = (files("camlucida.report.texts") / f"{language}.toml").read_text("utf-8")
-        return Texts(language, dict(_flat(tomllib.loads(content))))
+        return Texts(language, _templates(language))
 
     def say(self, sentence: Sentence) -> str:
         """The sentence as plain text; a citation as ``[@key]``.
@@ -107,11 +108,11 @@ class Texts:
                 one, many = spec[1:].split("|")
                 return (one if value == 1 else many,)
             return (self._number(value, spec),)
-        if spec:
+        if spec and (isinstance(value, str) or spec != ","):
             raise ValueError(f"{value!r} is no number, and is asked for as {spec}")
         if isinstance(value, str):
             return (clean(value),)
-        return (self._list([clean(item) for item in value]),)
+        return (self._list([clean(item) if isinstance(item, str) else self.say(item) for item in value], spec),)
 
     def _number(self, value: Real | float, spec: str) -> str:
         words = number(int(value) if isinstance(value, Integral) else float(value), spec)
@@ -125,21 +126,27 @@ class Texts:
             return self._form(f"{form}_chance", estimate=words, chance=self._number(value.chance, spec))
         return words
 
-    def _list(self, items: Sequence[str]) -> str:
+    def _list(self, items: Sequence[str], spec: str) -> str:
         if not items:
             raise ValueError("an empty list says nothing")
         *before, last = items
-        if not before:
-            return last
-        return self._form("list", before=self.templates["forms.comma"].join(before), last=last)
+        comma = self.templates["forms.comma"]
+        if spec or not before:
+            return comma.join(items)
+        return self._form("list", before=comma.join(before), last=last)
 
     def _form(self, name: str, **parts: str) -> str:
         return self.templates[f"forms.{name}"].format(**parts)
 
 
+@cache
+def _templates(language: str) -> dict[str, str]:
+    return dict(_flat(tomllib.loads((files("camlucida.texts") / f"{language}.toml").read_text("utf-8"))))
+
+
 def languages() -> list[str]:
     """Those of which there is a file."""
-    places = files("camlucida.report.texts").iterdir()
+    places = files("camlucida.texts").iterdir()
     return sorted(place.name.removesuffix(".toml") for place in places if place.name.endswith(".toml"))
 
 

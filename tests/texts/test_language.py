@@ -11,9 +11,9 @@ from camlucida.errors import UsageError
 from camlucida.report.document import Estimate, Sentence
 from camlucida.report.references import REFERENCES
 from camlucida.report.sections import SECTIONS
-from camlucida.report.texts import Citation, Texts
-from camlucida.report.texts.language import clean, languages, placeholders
-from camlucida.report.texts.numbers import number
+from camlucida.texts import Citation, Texts
+from camlucida.texts.language import clean, languages, placeholders
+from camlucida.texts.numbers import number
 
 EN, ZH = Texts.load("en"), Texts.load("zh")
 NAN = float("nan")
