@@ -82,7 +82,7 @@ def _said(study: Study) -> Iterator[Sentence]:
         yield from _against_area(voice, rows, "box", "quality.box")
         ceiling = mean_of(rows[rows["mask_share"].notna()], "mask_ceiling")
         if ceiling is not None:
-            yield Sentence("quality.ceiling", {"ceiling": ceiling.estimate})
+            yield Sentence("quality.ceiling", {"voice": voice.name, "ceiling": ceiling.estimate})
 
 
 def _against_area(voice: Voice, rows: pd.DataFrame, region: str, key: str) -> Iterator[Sentence]:
