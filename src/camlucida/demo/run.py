@@ -22,9 +22,6 @@ from camlucida.report.page import render
 AT_ONCE = 2
 """Parts that run side by side, one thread each."""
 
-GOES_ON = (0, 1)
-"""Exit codes of a command that did its work; 1: an item failed, and the rest of the batch went on."""
-
 THREADS = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -109,7 +106,7 @@ def _run_part(out: Path, part: Part, device: str) -> Done:
         )
         log += f"$ {commands[-1]}\n{found.stdout}{found.stderr}"
         errors = [line.removeprefix("error: ") for line in found.stderr.splitlines() if line.startswith("error: ")]
-        if found.returncode not in GOES_ON:
+        if not _did_its_work(arguments[0], found.returncode, errors):
             failure = (errors or [f"exit code {found.returncode}: {commands[-1]}"])[-1]
             break
         notes += errors
@@ -117,6 +114,12 @@ def _run_part(out: Path, part: Part, device: str) -> Done:
     pages = tuple((page, words) for page, words in part.pages.items() if (out / page).is_file())
     summary = _summary(out / part.name / "report" / "report.md")
     return Done(part, tuple(commands), pages, _picture(out, part), summary, tuple(notes), failure)
+
+
+def _did_its_work(command: str, code: int, errors: Sequence[str]) -> bool:
+    """Exit code 0; or 1 with a line an item that failed while the rest of the batch went on. A report has no items, and a
+    traceback no such line."""
+    return code == 0 or (code == 1 and bool(errors) and command != "report")
 
 
 def _picture(out: Path, part: Part) -> str:

@@ -175,14 +175,10 @@ def _write(study: Study, card: Card, outcome: Outcome, overlaps: pd.DataFrame, f
         f"{title}\n{'-' * len(title)}\n" + "".join(f"{line}\n" for line in lines) for title, lines in outcome.sentences.items()
     ]
     write_bytes(out / "report.txt", "\n".join([f"{notice}\n", *sections]).encode())
-    images = [
-        (
-            case,
-            outcome.figures.get(case.image, []),
-            [row for row in outcome.statistics.to_dict("records") if row["image"] == case.image],
-        )
-        for case in study.cases
-    ]
+    rows: dict[str, list[dict[Any, Any]]] = {}
+    for row in outcome.statistics.to_dict("records"):
+        rows.setdefault(str(row["image"]), []).append(row)
+    images = [(case, outcome.figures.get(case.image, []), rows.get(case.image, [])) for case in study.cases]
     render(
         "segmentation.html.j2",
         out / "index.html",
