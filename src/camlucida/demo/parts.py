@@ -77,7 +77,7 @@ PARTS = (
             "ensemble/index.html": "every film and classifier",
             "ensemble/change/change.html": "before and after",
         },
-        "ensemble/cases/*/*_side_by_side.png",
+        "ensemble/cases/*/pneumothorax_side_by_side.png",
     ),
     Part(
         "heart",
