@@ -23,9 +23,13 @@ def test_killed_at_every_step_and_resumed(tmp_path):
     assert min(map(int, done.stdout.split())) > 25  # there were steps to die at
 
 
+FILMS_TO_INTERRUPT = 400
+"""So many that most are left when the second part is seen, also on a busy machine."""
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGINT") or os.name == "nt", reason="needs signals")
 def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path):
-    cohort = write_cohort(tmp_path, films=80, broken=None)
+    cohort = write_cohort(tmp_path, films=FILMS_TO_INTERRUPT, broken=None)
     out = tmp_path / "run"
     camlucida = [sys.executable, "-m", "tests.runs.camlucida", "run", str(cohort), "--out", str(out), "--batch-size", "4"]
     process = subprocess.Popen(camlucida, cwd=ROOT, stderr=subprocess.PIPE, text=True)
@@ -37,7 +41,7 @@ def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path):
     assert process.returncode == 130
     assert "--resume" in said
     assert "Traceback" not in said
-    assert 0 < Run.open(out).counts["pending"] < 80
+    assert 0 < Run.open(out).counts["pending"] < FILMS_TO_INTERRUPT
     assert subprocess.run([*camlucida, "--resume"], cwd=ROOT, capture_output=True).returncode == 0
     assert subprocess.run([*camlucida[:-3], f"{out}-whole", *camlucida[-2:]], cwd=ROOT, capture_output=True).returncode == 0
     assert content(out) == content(Path(f"{out}-whole"))
