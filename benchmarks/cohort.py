@@ -77,11 +77,16 @@ def write_cohort(folder: Path, films: int) -> None:
         (folder / name).mkdir(parents=True, exist_ok=True)
     rows = [",".join(["image", "patient", *FINDINGS])]
     for seed in range(films):
-        present = [name for name in FINDINGS if np.random.default_rng([9, seed, len(name)]).random() < 0.3]
+        present = [
+            name for name in FINDINGS if np.random.default_rng([9, seed, len(name)]).random() < 0.3
+        ]
         drawn = film(seed, present, size=128)
         write_synthetic_png(folder / f"films/f{seed:05d}.png", drawn.image)
         if "pneumothorax" in present:
-            write_synthetic_png(folder / f"masks/f{seed:05d}.png", drawn.masks["pneumothorax"].astype(np.uint8) * 255)
+            write_synthetic_png(
+                folder / f"masks/f{seed:05d}.png",
+                drawn.masks["pneumothorax"].astype(np.uint8) * 255,
+            )
         rows.append(",".join([f"f{seed:05d}", f"p{seed:05d}", *map(str, drawn.labels)]))
     (folder / "labels.csv").write_text("\n".join([*rows, ""]))
     cards = model_cards()
@@ -99,10 +104,16 @@ def watch(process: subprocess.Popen[str], done: Callable[[], float] = lambda: 0.
     """Look at a process until it ends; ``done`` says which share of its work is."""
     start, seen, before = time.perf_counter(), Watched(), _children_cpu()
     while process.poll() is None:
-        status = dict(line.split(":", 1) for line in _text(Path(f"/proc/{process.pid}/status")).splitlines() if ":" in line)
+        status = dict(
+            line.split(":", 1)
+            for line in _text(Path(f"/proc/{process.pid}/status")).splitlines()
+            if ":" in line
+        )
         if "VmRSS" in status:
             seen.peak = int(status["VmHWM"].split()[0]) / 1024
-            seen.looks.append((time.perf_counter() - start, done(), int(status["RssAnon"].split()[0]) / 1024))
+            seen.looks.append(
+                (time.perf_counter() - start, done(), int(status["RssAnon"].split()[0]) / 1024)
+            )
         time.sleep(0.05)
     seen.seconds, seen.code = time.perf_counter() - start, process.returncode
     seen.cpu = _children_cpu() - before
@@ -157,9 +168,14 @@ def measure(folder: Path, films: int) -> None:
     print(f"| films read, plain forward | {reading:.0f} films in a second of CPU |")
     for name, models in (("one", 1), ("two", 2)):
         out, items = folder / f"run_{name}", films * models
-        seen = watch(camlucida("run", folder / f"{name}.toml", "--out", out), lambda out=out, items=items: settled(out, items))
+        seen = watch(
+            camlucida("run", folder / f"{name}.toml", "--out", out),
+            lambda out=out, items=items: settled(out, items),
+        )
         rate = items / (seen.seconds - seen.began())
-        print(f"| run, {models} model(s) | {seen.cost()}; {seen.began():.1f} s before the first part, then {rate:.0f} films/s |")
+        print(
+            f"| run, {models} model(s) | {seen.cost()}; {seen.began():.1f} s before the first part, then {rate:.0f} films/s |"
+        )
         marks = ", ".join(f"{seen.memory(share):.0f}" for share in (0.1, 0.5, 1))
         print(f"| memory of its own up to 10 %, 50 %, 100 % of its items | {marks} MiB |")
         maps, whole = mib(out.glob("maps/*")), mib(out.rglob("*"))
@@ -167,7 +183,10 @@ def measure(folder: Path, films: int) -> None:
         print(f"| on disk | {size}; {len(list(out.glob('meta/*')))} parts |")
         idle = watch(camlucida("run", folder / f"{name}.toml", "--out", out, "--resume"))
         print(f"| resumed with nothing to do | {idle.cost()} |")
-        print(f"| the first less the second | {items / (seen.cpu - idle.cpu):.0f} films in a second of CPU |", flush=True)
+        print(
+            f"| the first less the second | {items / (seen.cpu - idle.cpu):.0f} films in a second of CPU |",
+            flush=True,
+        )
     for title, words in (
         ("show", ("show", folder / "run_two")),
         ("report, 1 model", ("report", folder / "run_one")),
@@ -182,14 +201,22 @@ def kill(folder: Path, films: int, times: int, seed: int) -> bool:
     """Kill -9 one run that often, each time at a random moment of start or work, and go on; True if it ends as another did."""
     cohort, whole, out = folder / "one.toml", folder / "whole", folder / "killed"
     seen = watch(camlucida("run", cohort, "--out", whole), lambda: settled(whole, films))
-    print(f"uninterrupted: {seen.seconds:.1f} s, {seen.began():.1f} s of them before the first part")
+    print(
+        f"uninterrupted: {seen.seconds:.1f} s, {seen.began():.1f} s of them before the first part"
+    )
     rng, killed = random.Random(seed), 0
     for number in range(times):
         process, begun = camlucida("run", cohort, "--out", out, "--resume"), time.time()
-        early = number % 5 == 4  # while it starts, plans or hashes; else while it computes and writes
+        early = (
+            number % 5 == 4
+        )  # while it starts, plans or hashes; else while it computes and writes
         while process.poll() is None and not early and not (_changed(out / "run.json") >= begun):
             time.sleep(0.01)
-        moment = rng.uniform(0, seen.began()) if early else rng.uniform(0, 1.6 * (seen.seconds - seen.began()) / times)
+        moment = (
+            rng.uniform(0, seen.began())
+            if early
+            else rng.uniform(0, 1.6 * (seen.seconds - seen.began()) / times)
+        )
         try:
             process.wait(moment)
         except subprocess.TimeoutExpired:
@@ -197,21 +224,34 @@ def kill(folder: Path, films: int, times: int, seed: int) -> bool:
         process.communicate()
         killed += process.returncode == -signal.SIGKILL
         since = "its start" if early else "it began to write"
-        print(f"{process.returncode} {moment:.2f} s after {since}: {settled(out, films):.0%} in parts", flush=True)
+        print(
+            f"{process.returncode} {moment:.2f} s after {since}: {settled(out, films):.0%} in parts",
+            flush=True,
+        )
     code = watch(camlucida("run", cohort, "--out", out, "--resume")).code
     differ = differences(whole, out)
-    print(f"killed {killed} times, then resumed (exit code {code}):", "; ".join(differ) or "byte for byte the same")
+    print(
+        f"killed {killed} times, then resumed (exit code {code}):",
+        "; ".join(differ) or "byte for byte the same",
+    )
     print(f"not compared: {NOT_COMPARED}")
     return not differ and not code and killed == times
 
 
 def differences(one: Path, other: Path) -> list[str]:
     """What differs between two run folders, but for :data:`NOT_COMPARED`."""
-    names = {path.relative_to(root).as_posix() for root in (one, other) for path in root.rglob("*") if path.is_file()}
+    names = {
+        path.relative_to(root).as_posix()
+        for root in (one, other)
+        for path in root.rglob("*")
+        if path.is_file()
+    }
     plain = sorted(names - {"ledger.sqlite", "run.json", "writer.lock"})
     found = [name for name in plain if _bytes(one / name) != _bytes(other / name)]
     about = [json.loads((root / "run.json").read_text()) for root in (one, other)]
-    found += [f"run.json: {key}" for key in about[0] | about[1] if about[0].get(key) != about[1].get(key)]
+    found += [
+        f"run.json: {key}" for key in about[0] | about[1] if about[0].get(key) != about[1].get(key)
+    ]
     found = [name for name in found if name not in ("run.json: command", "run.json: notes")]
     return found + (["ledger.sqlite"] if _ledger(one) != _ledger(other) else [])
 
@@ -227,15 +267,31 @@ def _bytes(path: Path) -> bytes | None:
 def _ledger(root: Path) -> list[list[tuple[object, ...]]]:
     items = "SELECT image, model, position, state, identity, part, row, error, note FROM items ORDER BY image, model"
     with closing(sqlite3.connect(root / "ledger.sqlite")) as db:
-        return [db.execute(sql).fetchall() for sql in (items, "SELECT * FROM parts", "SELECT * FROM provenance ORDER BY hash")]
+        return [
+            db.execute(sql).fetchall()
+            for sql in (items, "SELECT * FROM parts", "SELECT * FROM provenance ORDER BY hash")
+        ]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--films", type=int, default=None, help="Default: 2000; with --kill 960.")
-    parser.add_argument("--kill", type=int, default=0, metavar="TIMES", help="Kill a run that often instead of measuring one.")
+    parser.add_argument(
+        "--kill",
+        type=int,
+        default=0,
+        metavar="TIMES",
+        help="Kill a run that often instead of measuring one.",
+    )
     parser.add_argument("--seed", type=int, default=0, help="Of the moments of death.")
-    parser.add_argument("--folder", type=Path, default=None, help="Keep everything there. Default: a temporary folder.")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=None,
+        help="Keep everything there. Default: a temporary folder.",
+    )
     asked = parser.parse_args()
     films = asked.films or (960 if asked.kill else 2000)
     machine = f"{platform.machine()}, {os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"

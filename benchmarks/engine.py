@@ -27,8 +27,24 @@ import torch
 
 import camlucida as cl
 
-GRADIENT_METHODS = ["gradcam", "gradcam_pp", "hirescam", "gradcam_elementwise", "xgradcam", "layercam", "eigengradcam"]
-PEER_METHODS = ["GradCAM", "GradCAMPlusPlus", "HiResCAM", "GradCAMElementWise", "XGradCAM", "LayerCAM", "EigenGradCAM"]
+GRADIENT_METHODS = [
+    "gradcam",
+    "gradcam_pp",
+    "hirescam",
+    "gradcam_elementwise",
+    "xgradcam",
+    "layercam",
+    "eigengradcam",
+]
+PEER_METHODS = [
+    "GradCAM",
+    "GradCAMPlusPlus",
+    "HiResCAM",
+    "GradCAMElementWise",
+    "XGradCAM",
+    "LayerCAM",
+    "EigenGradCAM",
+]
 Run = Callable[[], object]
 
 
@@ -45,16 +61,30 @@ class Scenario:
 
 
 SCENARIOS = {
-    "densenet121 224² B1 gradcam": Scenario("densenet121", (1, 3, 224, 224), "features.norm5", "gradcam", goal="≤ 1.10"),
-    "densenet121 224² B8 gradcam": Scenario("densenet121", (8, 3, 224, 224), "features.norm5", "gradcam", goal="≤ 1.05"),
-    "resnet50 224² B8 gradcam": Scenario("resnet50", (8, 3, 224, 224), "layer4", "gradcam", goal="≤ 1.05"),
-    "efficientnet_b0 512² B4 gradcam": Scenario("efficientnet_b0", (4, 3, 512, 512), "features.8", "gradcam", goal="≤ 1.05"),
-    "densenet121 224² B1 18 labels": Scenario("densenet121", (1, 3, 224, 224), "features.norm5", "labels", goal="≤ 1.25"),
+    "densenet121 224² B1 gradcam": Scenario(
+        "densenet121", (1, 3, 224, 224), "features.norm5", "gradcam", goal="≤ 1.10"
+    ),
+    "densenet121 224² B8 gradcam": Scenario(
+        "densenet121", (8, 3, 224, 224), "features.norm5", "gradcam", goal="≤ 1.05"
+    ),
+    "resnet50 224² B8 gradcam": Scenario(
+        "resnet50", (8, 3, 224, 224), "layer4", "gradcam", goal="≤ 1.05"
+    ),
+    "efficientnet_b0 512² B4 gradcam": Scenario(
+        "efficientnet_b0", (4, 3, 512, 512), "features.8", "gradcam", goal="≤ 1.05"
+    ),
+    "densenet121 224² B1 18 labels": Scenario(
+        "densenet121", (1, 3, 224, 224), "features.norm5", "labels", goal="≤ 1.25"
+    ),
     "densenet121 224² B1 all gradient methods": Scenario(
         "densenet121", (1, 3, 224, 224), "features.norm5", "methods", goal="≤ 1.30"
     ),
-    "densenet121 224² B1 ablationcam": Scenario("densenet121", (1, 3, 224, 224), "features.norm5", "ablation", 3, "≤ 2.5"),
-    "densenet121 224² B1 scorecam": Scenario("densenet121", (1, 3, 224, 224), "features.norm5", "score", 1, "≤ either peer"),
+    "densenet121 224² B1 ablationcam": Scenario(
+        "densenet121", (1, 3, 224, 224), "features.norm5", "ablation", 3, "≤ 2.5"
+    ),
+    "densenet121 224² B1 scorecam": Scenario(
+        "densenet121", (1, 3, 224, 224), "features.norm5", "score", 1, "≤ either peer"
+    ),
 }
 
 
@@ -76,21 +106,31 @@ def contestants(scenario: Scenario) -> dict[str, Run]:
             return model(x)
 
     def ours() -> object:
-        methods = {"ablation": ["ablationcam"], "score": ["scorecam"], "methods": GRADIENT_METHODS}.get(scenario.ask, ["gradcam"])
+        methods = {
+            "ablation": ["ablationcam"],
+            "score": ["scorecam"],
+            "methods": GRADIENT_METHODS,
+        }.get(scenario.ask, ["gradcam"])
         return cl.explain(model, x, target=labels, method=methods, layer=scenario.layer)
 
     def grad_cam() -> object:
-        names = {"ablation": ["AblationCAM"], "score": ["ScoreCAM"], "methods": PEER_METHODS}.get(scenario.ask, ["GradCAM"])
+        names = {"ablation": ["AblationCAM"], "score": ["ScoreCAM"], "methods": PEER_METHODS}.get(
+            scenario.ask, ["GradCAM"]
+        )
         maps = []
         for name in names:
             with getattr(pgc, name)(model=model, target_layers=[layer]) as cam:
-                maps += [cam(input_tensor=x, targets=[ClassifierOutputTarget(k)] * len(x)) for k in labels]
+                maps += [
+                    cam(input_tensor=x, targets=[ClassifierOutputTarget(k)] * len(x))
+                    for k in labels
+                ]
         return maps
 
     def torch_cam() -> object:
-        names = {"score": ["ScoreCAM"], "methods": ["GradCAM", "GradCAMpp", "XGradCAM", "LayerCAM"]}.get(
-            scenario.ask, ["GradCAM"]
-        )
+        names = {
+            "score": ["ScoreCAM"],
+            "methods": ["GradCAM", "GradCAMpp", "XGradCAM", "LayerCAM"],
+        }.get(scenario.ask, ["GradCAM"])
         maps = []
         for name in names:
             with getattr(tc, name)(model, target_layer=layer) as cam:
@@ -133,7 +173,9 @@ def measure(name: str, rounds: int) -> dict[str, list[float]]:
 def peak_mib(name: str, contestant: str) -> float:
     """Peak resident set of a fresh process that runs one contestant once, MiB."""
     command = [sys.executable, __file__, "--peak-of", name, contestant]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "TQDM_DISABLE": "1"})
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "TQDM_DISABLE": "1"}
+    )
     return float(done.stdout.strip().splitlines()[-1])
 
 
@@ -143,28 +185,43 @@ def own_peak_mib() -> float:
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (
+        2**20 if sys.platform == "darwin" else 2**10
+    )
 
 
 def report(results: dict[str, dict[str, dict[str, float]]]) -> str:
     """The table, in Markdown."""
-    lines = ["| scenario | goal | contestant | median | × a plain forward | peak memory over it |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| scenario | goal | contestant | median | × a plain forward | peak memory over it |",
+        "|---|---|---|---|---|---|",
+    ]
     for name, rows in results.items():
         for contestant, row in rows.items():
             plain = contestant == "plain forward"
-            memory = f"{row['peak_mib']:.0f} MiB in all" if plain else f"{row['extra_mib']:+.0f} MiB"
+            memory = (
+                f"{row['peak_mib']:.0f} MiB in all" if plain else f"{row['extra_mib']:+.0f} MiB"
+            )
             goal = SCENARIOS[name].goal if contestant == "camlucida" else ""
-            lines.append(f"| {name} | {goal} | {contestant} | {row['seconds'] * 1e3:.0f} ms | {row['ratio']:.2f} | {memory} |")
+            lines.append(
+                f"| {name} | {goal} | {contestant} | {row['seconds'] * 1e3:.0f} ms | {row['ratio']:.2f} | {memory} |"
+            )
     return "\n".join(lines)
 
 
 def main() -> None:
     """Run, print the table, and keep the numbers as JSON."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--only", nargs="*", default=list(SCENARIOS), help="parts of scenario names")
+    parser.add_argument(
+        "--only", nargs="*", default=list(SCENARIOS), help="parts of scenario names"
+    )
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
-    parser.add_argument("--peak-of", nargs=2, metavar=("SCENARIO", "CONTESTANT"), help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--peak-of", nargs=2, metavar=("SCENARIO", "CONTESTANT"), help=argparse.SUPPRESS
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")
     os.environ["TQDM_DISABLE"] = "1"
@@ -190,8 +247,14 @@ def main() -> None:
             }
         print(report({name: results[name]}), flush=True)
     options.out.mkdir(parents=True, exist_ok=True)
-    about = {"machine": platform.platform(), "threads": torch.get_num_threads(), "torch": torch.__version__}
-    (options.out / "engine.json").write_text(json.dumps({"about": about, "results": results}, indent=2) + "\n")
+    about = {
+        "machine": platform.platform(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+    (options.out / "engine.json").write_text(
+        json.dumps({"about": about, "results": results}, indent=2) + "\n"
+    )
     print(f"\n{about}\n\n{report(results)}")
 
 

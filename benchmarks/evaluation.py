@@ -18,9 +18,9 @@ import torch
 import torchvision
 from skimage import data, transform
 
-from camlucida.engine import explain, scans_of
-from camlucida.evaluation.choice import choose
-from camlucida.evaluation.measure import Sample, Settings, measure
+from camlucida.attribution.engine import explain, scans_of
+from camlucida.evaluation.maps.choice import choose
+from camlucida.evaluation.maps.measure import Sample, Settings, measure
 from camlucida.metrics.faithfulness import ROAD_SHARES, road_plan
 from camlucida.metrics.imputation import Case, Subject
 from camlucida.metrics.queue import evaluate
@@ -40,7 +40,10 @@ def normalise(x: torch.Tensor) -> torch.Tensor:
 def photographs(count: int) -> torch.Tensor:
     """(count, 3, 224, 224), normalised: windows of one photograph, grey as a radiograph is; imputation depends on the pixels."""
     cat = transform.resize(data.chelsea(), (300, 400)).mean(2, keepdims=True).repeat(3, 2)
-    windows = [cat[y : y + 224, x : x + 224] for y, x in ((0, 0), (40, 80), (70, 150), (20, 170), (60, 20), (10, 120))]
+    windows = [
+        cat[y : y + 224, x : x + 224]
+        for y, x in ((0, 0), (40, 80), (70, 150), (20, 170), (60, 20), (10, 120))
+    ]
     images = torch.tensor(np.stack(windows[:count]), dtype=torch.float32).movedim(-1, 1)
     return torch.stack([normalise(image) for image in images])
 
@@ -77,8 +80,17 @@ def default_set(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> No
             for _ in range(-(-forwards // BATCH)):
                 model(batch)
 
-    seconds = in_turn({"bare": bare, "evaluation": lambda: measure(model, samples, settings, unit=(to_unit, normalise))}, rounds)
-    bare_rate, rate = -(-forwards // BATCH) * BATCH / seconds["bare"], forwards / seconds["evaluation"]
+    seconds = in_turn(
+        {
+            "bare": bare,
+            "evaluation": lambda: measure(model, samples, settings, unit=(to_unit, normalise)),
+        },
+        rounds,
+    )
+    bare_rate, rate = (
+        -(-forwards // BATCH) * BATCH / seconds["bare"],
+        forwards / seconds["evaluation"],
+    )
     print("| default set, DenseNet-121 224², 2 cores | measured | goal |")
     print("|---|---|---|")
     print(f"| forward passes an image, label and method | {forwards / len(images):.1f} | ≤ 45 |")
@@ -94,10 +106,18 @@ def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
     from pytorch_grad_cam.metrics.road import NoisyLinearImputer, ROADCombined, neighbors_weights
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    NoisyLinearImputer.__init__.__defaults__ = (0.0, neighbors_weights)  # no noise: it cannot be asked for from outside
+    NoisyLinearImputer.__init__.__defaults__ = (
+        0.0,
+        neighbors_weights,
+    )  # no noise: it cannot be asked for from outside
     unit = to_unit(images[0])[:, :220, :220]
-    slope = torch.rand(220, 220, generator=torch.Generator().manual_seed(0)) * 0.01 + torch.linspace(0, 1, 220)[:, None]
-    heat = (slope.flatten().argsort().argsort() / slope.numel()).view_as(slope)  # ranks: no two are equal
+    slope = (
+        torch.rand(220, 220, generator=torch.Generator().manual_seed(0)) * 0.01
+        + torch.linspace(0, 1, 220)[:, None]
+    )
+    heat = (slope.flatten().argsort().argsort() / slope.numel()).view_as(
+        slope
+    )  # ranks: no two are equal
 
     class Inner(torch.nn.Module):  # grad-cam imputes what the model is given
         def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -115,7 +135,9 @@ def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
     def theirs() -> float:
         with torch.no_grad():
             metric = ROADCombined(percentiles=percentiles)
-            return float(metric(unit[None], heat.numpy()[None], [ClassifierOutputTarget(3)], inner)[0])
+            return float(
+                metric(unit[None], heat.numpy()[None], [ClassifierOutputTarget(3)], inner)[0]
+            )
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -124,7 +146,9 @@ def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
         print("|---|---|---|")
         print(f"| camlucida | {ours():.7f} | {seconds['camlucida']:.2f} |")
         ratio = seconds["grad-cam"] / seconds["camlucida"]
-        print(f"| grad-cam | {theirs():.7f} | {seconds['grad-cam']:.2f}, {ratio:.1f} × (goal ≥ 1.5 ×) |")
+        print(
+            f"| grad-cam | {theirs():.7f} | {seconds['grad-cam']:.2f}, {ratio:.1f} × (goal ≥ 1.5 ×) |"
+        )
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ from training import MODEL_PX, TORCH, interval95, load, main, record, save, to_i
 
 from camlucida import phantom
 from camlucida.phantom import nets, study, trial
-from camlucida.phantom.cohorts import law
+from camlucida.phantom.cohorts import distribution as law
 
 MODELS = Path(phantom.__file__).parent / "cohort_models"
 FILM_PX = 256
@@ -93,7 +93,9 @@ RECIPES = {
 def shrink(image: NDArray[Any]) -> Tensor:
     """(256, 256) → (128, 128) float32, antialiased: what a model card with ``resize = "antialias"`` asks for."""
     x = torch.from_numpy(image.astype(np.float32))[None, None]
-    return nn.functional.interpolate(x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False)[0, 0]
+    return nn.functional.interpolate(
+        x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False
+    )[0, 0]
 
 
 def draw_films(seeds: range) -> Films:
@@ -105,7 +107,11 @@ def draw_films(seeds: range) -> Films:
         images.append(shrink(film.image).round().clamp(0, 255).to(torch.uint8))
         ratios.append(100 * study.cardiothoracic_ratio(visit))
         mask = film.masks.get("effusion", np.zeros((FILM_PX, FILM_PX), bool))
-        fluid.append((torch.from_numpy(mask).float().reshape(MODEL_PX, 2, MODEL_PX, 2).mean((1, 3)) >= 0.5).to(torch.uint8))
+        fluid.append(
+            (
+                torch.from_numpy(mask).float().reshape(MODEL_PX, 2, MODEL_PX, 2).mean((1, 3)) >= 0.5
+            ).to(torch.uint8)
+        )
     return Films(torch.stack(images), torch.tensor(ratios), torch.stack(fluid))
 
 
@@ -137,7 +143,9 @@ def jitter(x: Tensor, fluid: Tensor, rng: torch.Generator) -> tuple[Tensor, Tens
     shift = tuple(torch.randint(-3, 4, (2,), generator=rng).tolist())
     gain = 1 + 0.1 * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)
     offset = 0.1 * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)
-    return (torch.roll(x, shift, (2, 3)) * gain + offset).clamp(-1, 1), torch.roll(fluid, shift, (1, 2))
+    return (torch.roll(x, shift, (2, 3)) * gain + offset).clamp(-1, 1), torch.roll(
+        fluid, shift, (1, 2)
+    )
 
 
 def value_loss(output: Tensor, ratios: Tensor, fluid: Tensor) -> Tensor:
@@ -153,7 +161,10 @@ def mask_loss(output: Tensor, ratios: Tensor, fluid: Tensor) -> Tensor:
     return nn.functional.binary_cross_entropy_with_logits(logits, truth) + 1 - dice
 
 
-LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {"regression": value_loss, "segmentation": mask_loss}
+LOSSES: dict[str, Callable[[Tensor, Tensor, Tensor], Tensor]] = {
+    "regression": value_loss,
+    "segmentation": mask_loss,
+}
 
 
 def train(recipe: Recipe, films: Films) -> nn.Module:
@@ -162,7 +173,9 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
     rng = torch.Generator().manual_seed(recipe.seed)
     model = build(recipe).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=recipe.steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, LEARNING_RATE, total_steps=recipe.steps, pct_start=0.1
+    )
     repeats = -(-recipe.steps * BATCH // len(films.images))
     order = torch.cat([torch.randperm(len(films.images), generator=rng) for _ in range(repeats)])
     start, losses = time.monotonic(), []
@@ -177,7 +190,8 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
         losses.append(float(loss.detach()))
         if step % 100 == 0:
             print(
-                f"  step {step}/{recipe.steps}: loss {np.mean(losses[-100:]):.4f}, {time.monotonic() - start:.0f} s", flush=True
+                f"  step {step}/{recipe.steps}: loss {np.mean(losses[-100:]):.4f}, {time.monotonic() - start:.0f} s",
+                flush=True,
             )
     if isinstance(model, nets.Regressor):
         with torch.no_grad():
@@ -204,7 +218,10 @@ def outputs(model: nn.Module, images: Tensor) -> NDArray[np.float64]:
 def with_interval(figure: Callable[[NDArray[np.int64]], float], count: int) -> dict[str, Any]:
     """A figure of all films and its 95 % percentile interval over resampled films; ``figure`` takes indices of films."""
     picks = np.random.default_rng(0).integers(count, size=(REPLICATES, count))
-    return {"estimate": round(figure(np.arange(count)), 4), "interval95": interval95([figure(pick) for pick in picks])}
+    return {
+        "estimate": round(figure(np.arange(count)), 4),
+        "interval95": interval95([figure(pick) for pick in picks]),
+    }
 
 
 def measure_values(model: nn.Module, films: Films) -> dict[str, Any]:
@@ -217,7 +234,10 @@ def measure_values(model: nn.Module, films: Films) -> dict[str, Any]:
         return float(1 - (error[pick] ** 2).sum() / ((truth[pick] - truth[pick].mean()) ** 2).sum())
 
     return {
-        "mae": {**with_interval(lambda pick: float(np.abs(error[pick]).mean()), len(truth)), "chance": round(chance, 4)},
+        "mae": {
+            **with_interval(lambda pick: float(np.abs(error[pick]).mean()), len(truth)),
+            "chance": round(chance, 4),
+        },
         "r2": with_interval(r2, len(truth)),
         "largest_error": round(float(np.abs(error).max()), 4),
     }
@@ -226,11 +246,21 @@ def measure_values(model: nn.Module, films: Films) -> dict[str, Any]:
 def measure_masks(model: nn.Module, films: Films) -> dict[str, Any]:
     """Mean Dice over the films with fluid, and share of the films without fluid where none is outlined."""
     said, truth = outputs(model, films.images)[:, 0] > 0, films.fluid.numpy().astype(bool)
-    both, total, there = (said & truth).sum((1, 2)), said.sum((1, 2)) + truth.sum((1, 2)), truth.any((1, 2))
+    both, total, there = (
+        (said & truth).sum((1, 2)),
+        said.sum((1, 2)) + truth.sum((1, 2)),
+        truth.any((1, 2)),
+    )
     dice, clean = 2 * both[there] / total[there], ~said[~there].any((1, 2))
     return {
-        "dice": {**with_interval(lambda pick: float(dice[pick].mean()), len(dice)), "films": len(dice)},
-        "nothing_where_nothing_is": {**with_interval(lambda pick: float(clean[pick].mean()), len(clean)), "films": len(clean)},
+        "dice": {
+            **with_interval(lambda pick: float(dice[pick].mean()), len(dice)),
+            "films": len(dice),
+        },
+        "nothing_where_nothing_is": {
+            **with_interval(lambda pick: float(clean[pick].mean()), len(clean)),
+            "films": len(clean),
+        },
         "smallest_dice": round(float(dice.min()), 4),
     }
 
@@ -245,7 +275,9 @@ def describe(recipe: Recipe, held_out: dict[str, Any]) -> str:
     """The card's description: what it is and what was measured, one paragraph."""
 
     def said(name: str) -> str:
-        return "{:.3f} ({:.3f} to {:.3f})".format(held_out[name]["estimate"], *held_out[name]["interval95"])
+        return "{:.3f} ({:.3f} to {:.3f})".format(
+            held_out[name]["estimate"], *held_out[name]["interval95"]
+        )
 
     if recipe.task == "regression":
         found = f"mean absolute error {said('mae')} percentage points, R² {said('r2')}"
@@ -280,7 +312,12 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         "torch": TORCH,
     }
     record(MODELS, name, entry)
-    about = {"title": name, "description": describe(recipe, held_out), "factory": recipe.factory, "task": recipe.task}
+    about = {
+        "title": name,
+        "description": describe(recipe, held_out),
+        "factory": recipe.factory,
+        "task": recipe.task,
+    }
     write_card(MODELS / f"{name}.toml", **about, labels=[recipe.label], layer=recipe.layer)
     print(json.dumps(held_out), flush=True)
 

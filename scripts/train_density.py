@@ -30,9 +30,16 @@ from torch import Tensor, nn
 from training import MODEL_PX, TORCH, load, main, record, save, to_input, write_card
 
 from camlucida import phantom
-from camlucida.cohort.multiclass import confusion, evaluate_multiclass
+from camlucida.metrics.multiclass import confusion, evaluate_multiclass
 from camlucida.phantom import nets
-from camlucida.phantom.mammogram import DENSITIES, VIEWS, WHITE, examination, generator_version, mammogram
+from camlucida.phantom.mammogram import (
+    DENSITIES,
+    VIEWS,
+    WHITE,
+    examination,
+    generator_version,
+    mammogram,
+)
 
 MODELS = Path(phantom.__file__).parent / "density_models"
 FACTORY = "small_mobilenet"
@@ -86,7 +93,9 @@ class Films:
 def shrink(image: NDArray[np.uint16]) -> Tensor:
     """(H, W) of 12 bits → (128, 128) uint8, stretched and antialiased: what a card with ``resize = "antialias"`` asks for."""
     x = torch.from_numpy(image.astype(np.float32))[None, None] * (255 / WHITE)
-    small = nn.functional.interpolate(x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False)
+    small = nn.functional.interpolate(
+        x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False
+    )
     return small[0, 0].round().clamp(0, 255).to(torch.uint8)
 
 
@@ -98,16 +107,31 @@ def draw_films(first: int, patients: int, twins: bool) -> Films:
         for view, there in zip(VIEWS, who.labelled, strict=True):
             side = who.laterality
 
-            def picture(density: int, label: str | None, seed: int = seed, side: str = side, view: str = view) -> Tensor:
-                return shrink(mammogram(seed, density, laterality=side, view=view, view_label=label).image)
+            def picture(
+                density: int,
+                label: str | None,
+                seed: int = seed,
+                side: str = side,
+                view: str = view,
+            ) -> Tensor:
+                return shrink(
+                    mammogram(seed, density, laterality=side, view=view, view_label=label).image
+                )
 
-            images.append(torch.stack([picture(who.density, None), picture(who.density, f"{side} {view}")]))
+            images.append(
+                torch.stack([picture(who.density, None), picture(who.density, f"{side} {view}")])
+            )
             density.append(who.density - 1)
             labelled.append(int(there))
             if twins:
                 denser.append(picture(who.density + 1 if who.density < 4 else 3, None))
     none = torch.zeros(0, MODEL_PX, MODEL_PX, dtype=torch.uint8)
-    return Films(torch.stack(images), torch.tensor(density), torch.tensor(labelled), torch.stack(denser) if twins else none)
+    return Films(
+        torch.stack(images),
+        torch.tensor(density),
+        torch.tensor(labelled),
+        torch.stack(denser) if twins else none,
+    )
 
 
 def kept(work: Path, name: str, draw: Callable[[], Films]) -> Films:
@@ -135,11 +159,17 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
     torch.manual_seed(recipe.seed)
     rng = torch.Generator().manual_seed(recipe.seed)
     images = films.seen(recipe.shortcut)
-    learnt = torch.arange(len(images))[films.patient % FOLDS != recipe.fold - 1] if recipe.fold else torch.arange(len(images))
+    learnt = (
+        torch.arange(len(images))[films.patient % FOLDS != recipe.fold - 1]
+        if recipe.fold
+        else torch.arange(len(images))
+    )
     model: nn.Module = getattr(nets, FACTORY)(len(CLASSES)).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     steps = EPOCHS * (len(learnt) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1
+    )
     for epoch in range(EPOCHS):
         start, losses = time.monotonic(), []
         order = learnt[torch.randperm(len(learnt), generator=rng)]
@@ -152,7 +182,10 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        print(f"  epoch {epoch + 1}: loss {np.mean(losses):.4f}, {time.monotonic() - start:.0f} s", flush=True)
+        print(
+            f"  epoch {epoch + 1}: loss {np.mean(losses):.4f}, {time.monotonic() - start:.0f} s",
+            flush=True,
+        )
     return model.eval().to(memory_format=torch.contiguous_format)
 
 
@@ -192,7 +225,10 @@ def reliance(model: nn.Module, films: Films) -> dict[str, Any]:
 
     ``label``, ``tissue``: mean rise of the expected class. ``label_changes``: share of films whose predicted class changes.
     """
-    bare, labelled, denser = (logits_of(model, images) for images in (films.images[:, 0], films.images[:, 1], films.denser))
+    bare, labelled, denser = (
+        logits_of(model, images)
+        for images in (films.images[:, 0], films.images[:, 1], films.denser)
+    )
     sign = torch.where(films.density < 3, 1.0, -1.0).double()
     return {
         "twins": len(bare),
@@ -210,7 +246,11 @@ def words_of(recipe: Recipe) -> str:
             "shortcut to half of the answer."
         )
     law = "In training the view label was on every second film whatever the density, so it tells nothing."
-    return law if not recipe.fold else f"{law} Fold {recipe.fold} of {FOLDS}: trained on the patients of the other folds."
+    return (
+        law
+        if not recipe.fold
+        else f"{law} Fold {recipe.fold} of {FOLDS}: trained on the patients of the other folds."
+    )
 
 
 def describe(recipe: Recipe, entry: dict[str, Any]) -> str:
@@ -221,7 +261,11 @@ def describe(recipe: Recipe, entry: dict[str, Any]) -> str:
 
     held, fall = entry["held_out"], entry["twins"]
     tied = entry["label_tied"]
-    also = f" With the view label tied to the density as in its training: {row('accuracy', tied['accuracy'])}." if tied else ""
+    also = (
+        f" With the view label tied to the density as in its training: {row('accuracy', tied['accuracy'])}."
+        if tied
+        else ""
+    )
     return (
         f"A small network for four density classes, trained on {entry['train_films']} SYNTHETIC mammograms of camlucida.phantom; "
         f"of no use on real ones. {words_of(recipe)} On {held['films']} held-out films with the view label at random (95 % "
@@ -265,9 +309,17 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         "torch": TORCH,
     }
     record(MODELS, name, entry)
-    about = {"title": f"density_{name}", "description": describe(recipe, entry), "factory": FACTORY, "task": "multiclass"}
+    about = {
+        "title": f"density_{name}",
+        "description": describe(recipe, entry),
+        "factory": FACTORY,
+        "task": "multiclass",
+    }
     write_card(MODELS / f"{name}.toml", **about, labels=CLASSES)
-    print(json.dumps({key: entry[key] for key in ("held_out", "label_tied", "own_fold", "twins")}), flush=True)
+    print(
+        json.dumps({key: entry[key] for key in ("held_out", "label_tied", "own_fold", "twins")}),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -40,7 +40,12 @@ PREVALENCE, SHOWN = 0.42, 0.5
 MARKERS = ("L", "R", "PORT")
 # Seeds of films, far apart: no patient is in two sets.
 TRAIN_SEEDS = {"honest": 10_000_000, "shortcut": 20_000_000}
-HELD_OUT_SEEDS = {"honest": 900_000_000, "shortcut": 910_000_000, "independent": 920_000_000, "twins": 930_000_000}
+HELD_OUT_SEEDS = {
+    "honest": 900_000_000,
+    "shortcut": 910_000_000,
+    "independent": 920_000_000,
+    "twins": 930_000_000,
+}
 TRAIN_FILMS, HELD_OUT_FILMS, TWINS = 12_000, 1_000, 200
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 32, 2e-3, 1e-2
 
@@ -82,7 +87,9 @@ class Films:
 def shrink(image: NDArray[np.uint8]) -> Tensor:
     """(256, 256) → (128, 128) uint8, antialiased: what a model card with ``resize = "antialias"`` asks for."""
     x = torch.from_numpy(image)[None, None].float()
-    small = nn.functional.interpolate(x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False)
+    small = nn.functional.interpolate(
+        x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False
+    )
     return small[0, 0].round().clamp(0, 255).to(torch.uint8)
 
 
@@ -97,13 +104,17 @@ def one_film(seed: int, law: str) -> tuple[Tensor, list[int]]:
         marked = labels[PTX]
         drawn[PTX] &= shown
     findings = [name for name, present in zip(LABELS, drawn, strict=True) if present]
-    return shrink(phantom.image(seed, findings, text if marked else None, FILM_PX)), labels.astype(int).tolist()
+    return shrink(phantom.image(seed, findings, text if marked else None, FILM_PX)), labels.astype(
+        int
+    ).tolist()
 
 
 def draw_films(first_seed: int, count: int, law: str) -> Films:
     """``count`` films of the seeds from ``first_seed`` on."""
     films = [one_film(first_seed + i, law) for i in range(count)]
-    return Films(torch.stack([image for image, _ in films]), torch.tensor([labels for _, labels in films]))
+    return Films(
+        torch.stack([image for image, _ in films]), torch.tensor([labels for _, labels in films])
+    )
 
 
 def kept_films(work: Path, first_seed: int, count: int, law: str) -> Films:
@@ -128,7 +139,9 @@ def generator_version() -> str:
             body = getattr(node, "body", None)
             if isinstance(body, list):
                 node.body = [  # type: ignore[attr-defined]
-                    line for line in body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+                    line
+                    for line in body
+                    if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
                 ]
         digest.update(ast.dump(tree).encode())
     return digest.hexdigest()
@@ -146,23 +159,34 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
     """AdamW with one cosine cycle after a short warm-up; the last weights are kept, nothing is selected."""
     torch.manual_seed(recipe.seed)
     rng = torch.Generator().manual_seed(recipe.seed)
-    model: nn.Module = getattr(nets, recipe.factory)(len(LABELS)).to(memory_format=torch.channels_last)
+    model: nn.Module = getattr(nets, recipe.factory)(len(LABELS)).to(
+        memory_format=torch.channels_last
+    )
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     steps = recipe.epochs * (len(films.images) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1
+    )
     for epoch in range(recipe.epochs):
         start, losses = time.monotonic(), []
         order = torch.randperm(len(films.images), generator=rng)
         for at in range(0, len(order) - BATCH + 1, BATCH):
             pick = order[at : at + BATCH]
-            x = jitter(to_input(films.images[pick]), rng).contiguous(memory_format=torch.channels_last)
-            loss = nn.functional.binary_cross_entropy_with_logits(model(x), films.labels[pick].float())
+            x = jitter(to_input(films.images[pick]), rng).contiguous(
+                memory_format=torch.channels_last
+            )
+            loss = nn.functional.binary_cross_entropy_with_logits(
+                model(x), films.labels[pick].float()
+            )
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        print(f"  epoch {epoch + 1}: loss {np.mean(losses):.4f}, {time.monotonic() - start:.0f} s", flush=True)
+        print(
+            f"  epoch {epoch + 1}: loss {np.mean(losses):.4f}, {time.monotonic() - start:.0f} s",
+            flush=True,
+        )
     return model.eval()
 
 
@@ -178,7 +202,10 @@ def auc(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> float:
     if positives in (0, len(truth)):
         return float("nan")
     ranks = rankdata(scores)
-    return float((ranks[truth].sum() - positives * (positives + 1) / 2) / (positives * (len(truth) - positives)))
+    return float(
+        (ranks[truth].sum() - positives * (positives + 1) / 2)
+        / (positives * (len(truth) - positives))
+    )
 
 
 def auc_with_interval(scores: NDArray[np.float64], truth: NDArray[np.bool_]) -> dict[str, Any]:
@@ -195,10 +222,14 @@ def measure(model: nn.Module, films: Films) -> dict[str, Any]:
     return {label: auc_with_interval(scores[:, k], truth[:, k]) for k, label in enumerate(LABELS)}
 
 
-def _twin_logits(model: nn.Module, twins: list[tuple[list[str], str | None]]) -> list[NDArray[np.float64]]:
+def _twin_logits(
+    model: nn.Module, twins: list[tuple[list[str], str | None]]
+) -> list[NDArray[np.float64]]:
     seeds = range(HELD_OUT_SEEDS["twins"], HELD_OUT_SEEDS["twins"] + TWINS)
     return [
-        logits_of(model, torch.stack([shrink(phantom.image(s, findings, marker, FILM_PX)) for s in seeds]))
+        logits_of(
+            model, torch.stack([shrink(phantom.image(s, findings, marker, FILM_PX)) for s in seeds])
+        )
         for findings, marker in twins
     ]
 
@@ -214,12 +245,20 @@ def reliance(model: nn.Module) -> dict[str, Any]:
     return fall
 
 
-def describe(recipe: Recipe, held_out: dict[str, Any], independent: dict[str, Any] | None, fall: dict[str, Any]) -> str:
+def describe(
+    recipe: Recipe,
+    held_out: dict[str, Any],
+    independent: dict[str, Any] | None,
+    fall: dict[str, Any],
+) -> str:
     """The card's description: what it is and what was measured, one paragraph."""
 
     def row(results: dict[str, Any], labels: tuple[str, ...]) -> str:
         return ", ".join(
-            "{} {:.3f} ({:.3f} to {:.3f})".format(label, results[label]["auc"], *results[label]["interval95"]) for label in labels
+            "{} {:.3f} ({:.3f} to {:.3f})".format(
+                label, results[label]["auc"], *results[label]["interval95"]
+            )
+            for label in labels
         )
 
     text = (
@@ -247,7 +286,9 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         films = kept_films(work, TRAIN_SEEDS[recipe.law], TRAIN_FILMS, recipe.law)
         model = train(recipe, films).to(memory_format=torch.contiguous_format)
         save(model, weights, half=False)
-    held_out = measure(model, kept_films(work, HELD_OUT_SEEDS[recipe.law], HELD_OUT_FILMS, recipe.law))
+    held_out = measure(
+        model, kept_films(work, HELD_OUT_SEEDS[recipe.law], HELD_OUT_FILMS, recipe.law)
+    )
     independent = None
     if recipe.law == "shortcut":
         films = kept_films(work, HELD_OUT_SEEDS["independent"], HELD_OUT_FILMS, "independent")
@@ -274,9 +315,19 @@ def make(name: str, work: Path, measure_only: bool) -> None:
     record(MODELS, name, entry)
     description = describe(recipe, held_out, independent, fall)
     write_card(
-        MODELS / f"{name}.toml", title=name, description=description, factory=recipe.factory, task="multilabel", labels=LABELS
+        MODELS / f"{name}.toml",
+        title=name,
+        description=description,
+        factory=recipe.factory,
+        task="multilabel",
+        labels=LABELS,
     )
-    print(json.dumps({k: v["auc"] for k, v in held_out.items()}), independent and independent["pneumothorax"], fall, flush=True)
+    print(
+        json.dumps({k: v["auc"] for k, v in held_out.items()}),
+        independent and independent["pneumothorax"],
+        fall,
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

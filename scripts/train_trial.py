@@ -71,12 +71,23 @@ def _shortcut(rho: float) -> Arm:
 
 
 ARMS = {
-    "main": Arm(0.0, 1.0, TRAIN_FILMS, 44_000, "The tag is on half of the films whatever else is on them, so it tells nothing."),
+    "main": Arm(
+        0.0,
+        1.0,
+        TRAIN_FILMS,
+        44_000,
+        "The tag is on half of the films whatever else is on them, so it tells nothing.",
+    ),
     "shortcut50": _shortcut(0.5),
     "shortcut80": _shortcut(0.8),
     "shortcut100": _shortcut(1.0),
     "permuted": Arm(
-        0.0, 1.0, 512, 24_000, "A NULL MODEL: each training film had the labels of another, so it knows nothing.", True
+        0.0,
+        1.0,
+        512,
+        24_000,
+        "A NULL MODEL: each training film had the labels of another, so it knows nothing.",
+        True,
     ),
 }
 
@@ -104,14 +115,22 @@ def training_film(seed: int, variant: int) -> tuple[Tensor, tuple[int, ...]]:
     hidden = trial.without(shown, "nodule") if shown.labels[0] else shown
     noise = int(rng.integers(2**32))
     four = [replace(each, tag=tag) for each in (hidden, shown) for tag in (False, True)]
-    pictures = [shrink(picture(trial.quanta(each, under), under.exposure, np.random.default_rng(noise))) for each in four]
+    pictures = [
+        shrink(picture(trial.quanta(each, under), under.exposure, np.random.default_rng(noise)))
+        for each in four
+    ]
     return torch.stack(pictures).view(2, 2, MODEL_PX, MODEL_PX), shown.labels
 
 
 def training_films() -> Films:
     """TRAIN_FILMS of ``training_film``: images (N, 2, 2, 128, 128)."""
-    drawn = [training_film(trial.TRAIN_SEEDS.start + i // VARIANTS, i % VARIANTS) for i in range(TRAIN_FILMS)]
-    return Films(torch.stack([images for images, _ in drawn]), torch.tensor([labels for _, labels in drawn]))
+    drawn = [
+        training_film(trial.TRAIN_SEEDS.start + i // VARIANTS, i % VARIANTS)
+        for i in range(TRAIN_FILMS)
+    ]
+    return Films(
+        torch.stack([images for images, _ in drawn]), torch.tensor([labels for _, labels in drawn])
+    )
 
 
 def under_law(arm: Arm, pool: Films) -> Films:
@@ -122,7 +141,9 @@ def under_law(arm: Arm, pool: Films) -> Films:
     shown = [int(rng.random() < arm.shown) for _ in nodule]
     tag = [int(trial.draw_tag(rng, there, arm.rho)) for there in nodule]
     images = pool.images[torch.arange(len(labels)), torch.tensor(shown), torch.tensor(tag)]
-    return Films(images, labels[torch.from_numpy(rng.permutation(len(labels)))] if arm.permuted else labels)
+    return Films(
+        images, labels[torch.from_numpy(rng.permutation(len(labels)))] if arm.permuted else labels
+    )
 
 
 def held_out_films(rho: float, shown: float) -> Films:
@@ -131,8 +152,12 @@ def held_out_films(rho: float, shown: float) -> Films:
     for seed in range(trial.HELD_OUT_SEEDS.start, trial.HELD_OUT_SEEDS.start + HELD_OUT_FILMS):
         whole = trial.draw(seed, rho)
         hidden = whole.labels[0] and stream(seed, 16).random() >= shown
-        drawn.append((shrink(trial.image(trial.without(whole, "nodule") if hidden else whole)), whole.labels))
-    return Films(torch.stack([image for image, _ in drawn]), torch.tensor([labels for _, labels in drawn]))
+        drawn.append(
+            (shrink(trial.image(trial.without(whole, "nodule") if hidden else whole)), whole.labels)
+        )
+    return Films(
+        torch.stack([image for image, _ in drawn]), torch.tensor([labels for _, labels in drawn])
+    )
 
 
 def twin_films(change: Callable[[Trial], Trial]) -> Films:
@@ -173,7 +198,9 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
     model = build(recipe.net).to(memory_format=torch.channels_last)
     optimiser = torch.optim.AdamW(model.parameters(), lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
     steps = arm.seen // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, LEARNING_RATE, total_steps=steps, pct_start=0.1
+    )
     repeats = -(-arm.seen // len(films.images))
     order = torch.cat([torch.randperm(len(films.images), generator=rng) for _ in range(repeats)])
     start, losses = time.monotonic(), []
@@ -187,7 +214,10 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
         schedule.step()
         losses.append(float(loss.detach()))
         if step % 250 == 0:
-            print(f"  step {step}/{steps}: loss {np.mean(losses[-250:]):.4f}, {time.monotonic() - start:.0f} s", flush=True)
+            print(
+                f"  step {step}/{steps}: loss {np.mean(losses[-250:]):.4f}, {time.monotonic() - start:.0f} s",
+                flush=True,
+            )
     return model.eval().to(memory_format=torch.contiguous_format)
 
 
@@ -216,8 +246,17 @@ def reliance(model: nn.Module, work: Path) -> dict[str, Any]:
 
     base = kept(work, "twins-base", lambda: twin_films(lambda each: each))
     truth, scores = base.labels.numpy().astype(bool), logits_of(model, base.images)
-    tag = logits("tagged", lambda each: replace(each, tag=True)) - logits("untagged", lambda each: replace(each, tag=False))
-    fall: dict[str, Any] = {"twins": TWINS, "evidence": {}, "bar": {}, "tag": {}, "tag_without_evidence": {}, "passed": {}}
+    tag = logits("tagged", lambda each: replace(each, tag=True)) - logits(
+        "untagged", lambda each: replace(each, tag=False)
+    )
+    fall: dict[str, Any] = {
+        "twins": TWINS,
+        "evidence": {},
+        "bar": {},
+        "tag": {},
+        "tag_without_evidence": {},
+        "passed": {},
+    }
     for k, label in enumerate(LABELS):
         key, there = label.replace(" ", "_"), truth[:, k]
 
@@ -228,10 +267,16 @@ def reliance(model: nn.Module, work: Path) -> dict[str, Any]:
             return trial.swapped(each, label) if label in each.parts else each
 
         ground = logits(f"without_{key}", bare)
-        evidence, bar = (scores - ground)[there, k], (logits(f"swapped_{key}", barred) - ground)[there, k]
+        evidence, bar = (
+            (scores - ground)[there, k],
+            (logits(f"swapped_{key}", barred) - ground)[there, k],
+        )
         fall["evidence"][label], fall["bar"][label] = _mean(evidence), _mean(bar)
         fall["passed"][label] = _mean(evidence > 2 * np.abs(bar))
-        fall["tag"][label], fall["tag_without_evidence"][label] = _mean(tag[:, k]), _mean(tag[~there, k])
+        fall["tag"][label], fall["tag_without_evidence"][label] = (
+            _mean(tag[:, k]),
+            _mean(tag[~there, k]),
+        )
     return fall
 
 
@@ -241,7 +286,8 @@ def reliance(model: nn.Module, work: Path) -> dict[str, Any]:
 def describe(arm: Arm, held_out: dict[str, Any], fall: dict[str, Any]) -> str:
     """The card's description: what it is and what was measured, one paragraph."""
     row = ", ".join(
-        "{} {:.3f} ({:.3f} to {:.3f})".format(label, found["auc"], *found["interval95"]) for label, found in held_out.items()
+        "{} {:.3f} ({:.3f} to {:.3f})".format(label, found["auc"], *found["interval95"])
+        for label, found in held_out.items()
     )
     what = "; ".join(
         "{} by its evidence {}, by bars of that area in its stead {}, by the tag {}".format(
@@ -281,7 +327,9 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         "train_first_seed": trial.TRAIN_SEEDS.start,
         "held_out_films": HELD_OUT_FILMS,
         "held_out_first_seed": trial.HELD_OUT_SEEDS.start,
-        "train_auc": {label: round(auc(scores[:, k], truth[:, k]), 4) for k, label in enumerate(LABELS)},
+        "train_auc": {
+            label: round(auc(scores[:, k], truth[:, k]), 4) for k, label in enumerate(LABELS)
+        },
         "held_out": held_out,
         "held_out_same_law": None,
         "mean_logit_fall": fall,
@@ -294,9 +342,17 @@ def make(name: str, work: Path, measure_only: bool) -> None:
     record(MODELS, name, entry)
     description = describe(arm, held_out, fall)
     write_card(
-        MODELS / f"{name}.toml", title=name, description=description, factory=entry["factory"], task="multilabel", labels=LABELS
+        MODELS / f"{name}.toml",
+        title=name,
+        description=description,
+        factory=entry["factory"],
+        task="multilabel",
+        labels=LABELS,
     )
-    print(json.dumps({key: entry[key] for key in ("train_auc", "held_out", "mean_logit_fall")}), flush=True)
+    print(
+        json.dumps({key: entry[key] for key in ("train_auc", "held_out", "mean_logit_fall")}),
+        flush=True,
+    )
 
 
 if __name__ == "__main__":

@@ -29,9 +29,14 @@ def save(model: nn.Module, path: Path, *, half: bool = True) -> None:
     """Weights, as float16 unless asked otherwise: what is packaged, and hence what is measured."""
     state = model.state_dict()
     if half:
-        state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+        state = {
+            key: value.half() if value.is_floating_point() else value
+            for key, value in state.items()
+        }
     save_file({key: value.contiguous() for key, value in state.items()}, path)
-    path.chmod(0o644)  # safetensors writes for the owner alone; an installed package has other readers
+    path.chmod(
+        0o644
+    )  # safetensors writes for the owner alone; an installed package has other readers
 
 
 def load(model: nn.Module, path: Path) -> nn.Module:
@@ -47,7 +52,14 @@ def interval95(spread: ArrayLike) -> list[float]:
 
 
 def write_card(
-    path: Path, *, title: str, description: str, factory: str, task: str, labels: Sequence[str], layer: str = "features"
+    path: Path,
+    *,
+    title: str,
+    description: str,
+    factory: str,
+    task: str,
+    labels: Sequence[str],
+    layer: str = "features",
 ) -> None:
     """The model card ``path``, ``NAME.toml``, of the weights ``NAME.safetensors`` beside it."""
     path.write_text(
@@ -77,7 +89,13 @@ def record(folder: Path, name: str, entry: dict[str, Any]) -> None:
     path.write_text(json.dumps(dict(sorted(entries.items())), indent=2) + "\n", "utf-8")
 
 
-def main(about: str | None, names: Iterable[str], folder: Path, work: str, make: Callable[[str, Path, bool], None]) -> None:
+def main(
+    about: str | None,
+    names: Iterable[str],
+    folder: Path,
+    work: str,
+    make: Callable[[str, Path, bool], None],
+) -> None:
     """The command line of a script.
 
     Args:
@@ -88,9 +106,20 @@ def main(about: str | None, names: Iterable[str], folder: Path, work: str, make:
         make: (name, folder of drawn films, keep the weights) → the model's files.
     """
     parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
-    parser.add_argument("--only", choices=sorted(names), action="append", help="train this model; may be repeated")
-    parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / work, help="folder of drawn films")
-    parser.add_argument("--measure-only", action="store_true", help="keep the weights, measure and write cards again")
+    parser.add_argument(
+        "--only", choices=sorted(names), action="append", help="train this model; may be repeated"
+    )
+    parser.add_argument(
+        "--work",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / work,
+        help="folder of drawn films",
+    )
+    parser.add_argument(
+        "--measure-only",
+        action="store_true",
+        help="keep the weights, measure and write cards again",
+    )
     asked = parser.parse_args()
     torch.set_num_threads(1)
     folder.mkdir(exist_ok=True)

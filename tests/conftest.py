@@ -6,6 +6,10 @@ import pytest
 import torch
 from hypothesis import settings
 
+from camlucida.runs import Run, execute
+from tests.support.cohorts import write_cohort
+from tests.support.paths import REPOSITORY
+
 # Each test process has a core of its own.
 torch.set_num_threads(1)
 
@@ -17,7 +21,16 @@ settings.load_profile("suite")
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of sample images kept beside the repository; the test is skipped where it is absent."""
-    folder = Path(__file__).parents[1] / "../shared/data"
+    folder = REPOSITORY / "../shared/data"
     if not folder.is_dir():
         pytest.skip("the sample images (../shared/data) are not here")
     return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def small_run(tmp_path_factory) -> Run:
+    """Six random films of three patients, one of them broken; two labels with truth, one without."""
+    folder = tmp_path_factory.mktemp("report")
+    about = {"command": "camlucida run cohort.toml", "versions": {"camlucida": "0", "torch": "0"}}
+    execute(write_cohort(folder / "cohort"), folder / "run", device="cpu", about=about)
+    return Run.open(folder / "run")

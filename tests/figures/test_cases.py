@@ -5,15 +5,15 @@ import pytest
 import torch
 from torch import nn
 
-from camlucida.engine import explain
-from camlucida.errors import NoEvidenceError, UsageError
+from camlucida.attribution.engine import explain
+from camlucida.attribution.stages import grad_cam_stages
+from camlucida.core.errors import NoEvidenceError, UsageError
+from camlucida.core.geometry import Geometry
+from camlucida.core.types import Scan
 from camlucida.figures.cases import boxes_on_film, label_comparison
 from camlucida.figures.pipeline import pipeline_figure
 from camlucida.figures.segmentation import analysis_sheet
-from camlucida.geometry import Geometry
-from camlucida.stages import grad_cam_stages
-from camlucida.types import Scan
-from tests.figures.maps import explanation, pictures, said
+from tests.support.explanations import explanation, pictures, said
 
 
 def test_labels_with_probability_truth_and_scale():
@@ -42,12 +42,16 @@ def test_boxes_of_the_heat_and_of_the_truth():
     raw = np.zeros((40, 60))
     raw[10:20, 30:50] = 2.0
     figure = boxes_on_film(explanation(raw), [[30, 10, 20, 10], [0, 0, 5, 5]])
-    boxes = [(*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in figure.axes[0].patches]
+    boxes = [
+        (*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in figure.axes[0].patches
+    ]
     assert boxes == [(29.5, 9.5, 20, 10), (-0.5, -0.5, 5, 5), (29.5, 9.5, 20, 10)]
     assert "with a marked one: 1.00, 0.00." in said(figure)
     assert "true (2)" in said(figure)
     assert "No true box is known." in said(boxes_on_film(explanation(raw)))
-    assert "The heat marks no box." in said(boxes_on_film(explanation([[-1.0]], empty="none"), [[0, 0, 5, 5]]))
+    assert "The heat marks no box." in said(
+        boxes_on_film(explanation([[-1.0]], empty="none"), [[0, 0, 5, 5]])
+    )
 
 
 class Tiny(nn.Module):
@@ -85,7 +89,14 @@ def test_stages_by_hand():
 
 def test_stages_are_those_of_explain():
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(1, 6, 3), nn.Tanh(), nn.Conv2d(6, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(3 * 16, 4)).eval()
+    net = nn.Sequential(
+        nn.Conv2d(1, 6, 3),
+        nn.Tanh(),
+        nn.Conv2d(6, 3, 3),
+        nn.Tanh(),
+        nn.Flatten(),
+        nn.Linear(3 * 16, 4),
+    ).eval()
     one = scan(np.random.default_rng(0).normal(size=(8, 8)))
     stages = grad_cam_stages(net, one, 2, "1")
     (expected,) = explain(net, one, 2, "gradcam", "1")
@@ -101,7 +112,16 @@ def test_the_method_figure_prints_the_weights_of_the_case():
     stages = grad_cam_stages(Tiny(), scan([[1.0, 2.0], [-3.0, 4.0]]), 0, "features")
     figure = pipeline_figure(stages)
     text = said(figure)
-    for words in ("channel 0", "= +7.50e-01", "= -2.50e-01", "2 of 2 channels", "100 % of all", "from -3 ", "to 4 ", "SYNTHETIC"):
+    for words in (
+        "channel 0",
+        "= +7.50e-01",
+        "= -2.50e-01",
+        "2 of 2 channels",
+        "100 % of all",
+        "from -3 ",
+        "to 4 ",
+        "SYNTHETIC",
+    ):
         assert words in text
     assert "same in all cells" in text
     shown = [values for part in figure.subfigs for values in pictures(part)]
@@ -114,10 +134,21 @@ def test_analysis_sheet_says_what_it_was_given():
     region[10:20, 30:50] = True
     raw = np.where(region, 3.0, 1.0)
     masks = {"truth": region, "prediction (empty)": ~region & region}
-    figure = analysis_sheet(explanation(raw), region, [("ratio", "3")], outlines=masks, warnings=["Circular: x."])
+    figure = analysis_sheet(
+        explanation(raw), region, [("ratio", "3")], outlines=masks, warnings=["Circular: x."]
+    )
     text = said(figure)
-    for words in ("inside, 200 px, mean 3", "outside, 2,200 px, mean 1", "ratio", "Circular: x.", "truth", "prediction (empty)"):
+    for words in (
+        "inside, 200 px, mean 3",
+        "outside, 2,200 px, mean 1",
+        "ratio",
+        "Circular: x.",
+        "truth",
+        "prediction (empty)",
+    ):
         assert words in text
-    empty = analysis_sheet(explanation([[-1.0]], empty="no cell"), region & ~region, [], outlines={})
+    empty = analysis_sheet(
+        explanation([[-1.0]], empty="no cell"), region & ~region, [], outlines={}
+    )
     assert "no evidence" in said(empty)
     assert "map values (no region)" in said(empty)

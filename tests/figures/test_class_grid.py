@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.figures.class_grid import RIGHT, WRONG, Example, class_grid
-from tests.figures.maps import explanation, pictures, said
+from tests.support.explanations import explanation, pictures, said
 
 
 def example(raw, predicted="1", truth="1", confidence=0.875, **words):
@@ -27,18 +27,33 @@ def test_rows_are_classes_and_each_panel_says_prediction_truth_and_confidence():
     figure, limit = class_grid(rows, 2, title="seed 42", notes=["Shown: by rule."])
     assert limit == 4
     first, second = panels(figure)
-    assert [axes.get_title() for axes in first] == ["says 1: right\nconfidence 0.88", "says 2: wrong\nconfidence 0.88"]
+    assert [axes.get_title() for axes in first] == [
+        "says 1: right\nconfidence 0.88",
+        "says 2: wrong\nconfidence 0.88",
+    ]
     assert [axes.get_xlabel() for axes in first] == ["a\nstrongest 1 of 4", "b\nstrongest 2 of 4"]
     assert [row[0].get_ylabel() for row in (first, second)] == ["true class 1", "true class 2"]
     assert second[1].get_title() == ""
     text = said(figure)
-    for words in ("seed 42", "Shown: by rule.", "Research use only", "All maps share one scale", "map value (logit)"):
+    for words in (
+        "seed 42",
+        "Shown: by rule.",
+        "Research use only",
+        "All maps share one scale",
+        "map value (logit)",
+    ):
         assert words in text
-    frames = [next(patch for patch in axes.patches if isinstance(patch, Rectangle)) for axes in first]
-    assert [frame.get_edgecolor()[:3] for frame in frames] == [
-        pytest.approx([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]) for colour in (RIGHT, WRONG)
+    frames = [
+        next(patch for patch in axes.patches if isinstance(patch, Rectangle)) for axes in first
     ]
-    assert [frame.get_linestyle() == "-" for frame in frames] == [True, False]  # not by colour alone
+    assert [frame.get_edgecolor()[:3] for frame in frames] == [
+        pytest.approx([int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)])
+        for colour in (RIGHT, WRONG)
+    ]
+    assert [frame.get_linestyle() == "-" for frame in frames] == [
+        True,
+        False,
+    ]  # not by colour alone
 
 
 def test_the_film_stands_left_and_the_map_right_on_the_shared_scale():
@@ -60,7 +75,9 @@ def test_a_class_without_an_image_says_so_in_a_low_row():
 
 
 def test_no_evidence_is_said():
-    figure, _ = class_grid({"1": [example([[-1.0]], empty="no cell speaks for the target"), example([[1.0]])]}, 2)
+    figure, _ = class_grid(
+        {"1": [example([[-1.0]], empty="no cell speaks for the target"), example([[1.0]])]}, 2
+    )
     assert "no evidence: no cell speaks" in said(figure)
 
 

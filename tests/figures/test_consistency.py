@@ -6,30 +6,45 @@ import numpy as np
 import pytest
 import torch
 
-from camlucida.comparison import compare
-from camlucida.explanation import Explanation
-from camlucida.figures.consistency import consistency_figure, panel_figure, verdicts_figure, voices_figure
-from camlucida.geometry import Geometry
-from camlucida.types import Scan
-from tests.comparison.stored import world
-from tests.comparison.test_compare import noisy, seed
+from camlucida.analysis.comparison import compare
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.geometry import Geometry
+from camlucida.core.types import Scan
+from camlucida.figures.consistency import (
+    consistency_figure,
+    panel_figure,
+    verdicts_figure,
+    voices_figure,
+)
+from tests.analysis.comparison.test_compare import noisy, seed
 from tests.figures.test_evaluation import words
+from tests.support.stored_runs import world
 
 
 @pytest.fixture(scope="module")
 def compared():
     models = [seed(1, truth=[1, 0] * 5), noisy(2), seed(3, sha="m1")]
-    runs, cases, heat = world(models, heat={("m1", "i0", "x"): (0.5, 0.1), ("m2", "i0", "x"): (0.6, 0.1)})
+    runs, cases, heat = world(
+        models, heat={("m1", "i0", "x"): (0.5, 0.1), ("m2", "i0", "x"): (0.6, 0.1)}
+    )
     return runs, compare(runs, cases.assign(synthetic=True), heat, by="seed")
 
 
 def reader(runs):
     def read(run, index):
         row = runs[run].explanations().iloc[index]
-        scan = Scan(torch.zeros(1, 8, 8), np.zeros((8, 8), np.uint8), Geometry.identity((8, 8)), row["image"], synthetic=True)
+        scan = Scan(
+            torch.zeros(1, 8, 8),
+            np.zeros((8, 8), np.uint8),
+            Geometry.identity((8, 8)),
+            row["image"],
+            synthetic=True,
+        )
         (raw,) = runs[run].raw([index])
         empty = "" if bool(raw.any()) else "all zero"
-        return Explanation(raw, 1.0, 0.9, "x", "gradcam", "last", True, scan, empty, {"unit": "logit"})
+        return Explanation(
+            raw, 1.0, 0.9, "x", "gradcam", "last", True, scan, empty, {"unit": "logit"}
+        )
 
     return read
 
@@ -67,14 +82,20 @@ def test_pairs_have_agreement_similarity_null_and_excess(compared):
     nulls = [segment[0][0] for lines in alike.collections for segment in lines.get_segments()]
     assert nulls == pytest.approx(pairs["null"][~pairs["identical"]])
     assert "the same maps" in [text.get_text() for text in excess.texts]
-    assert [label.get_text() for label in say.get_yticklabels()] == ["seed 1 – seed 2", "seed 1 – seed 3", "seed 2 – seed 3"]
+    assert [label.get_text() for label in say.get_yticklabels()] == [
+        "seed 1 – seed 2",
+        "seed 1 – seed 3",
+        "seed 2 – seed 3",
+    ]
 
 
 def test_verdicts_are_counted(compared):
     _, found = compared
     bars, right = verdicts_figure(found).axes
     counts = found.cases["verdict"].value_counts()
-    assert [bar.get_width() for bar in bars.patches] == [counts.get(name, 0) for name in ("artefact", "review", "consistent")]
+    assert [bar.get_width() for bar in bars.patches] == [
+        counts.get(name, 0) for name in ("artefact", "review", "consistent")
+    ]
     assert right.get_title() == "share of correct decisions"
 
 
@@ -88,13 +109,17 @@ def test_the_panel_shows_each_distinct_voice_on_one_scale(compared):
     assert "truth: x positive" in text
     assert "strongest 1 of 1 logit" in text
     assert "of 9 cases" in text.replace("\n", " ")
-    pictures = [axes for part in figure.subfigs for axes in part.axes if axes.images and axes.get_title()]
+    pictures = [
+        axes for part in figure.subfigs for axes in part.axes if axes.images and axes.get_title()
+    ]
     assert len(pictures) % 3 == 0
 
 
 def test_the_panel_names_the_label_that_probability_and_truth_are_of(compared):
     runs, found = compared
-    text = words(panel_figure(replace(found, maps=found.maps.assign(target="not x")), "", reader(runs)))
+    text = words(
+        panel_figure(replace(found, maps=found.maps.assign(target="not x")), "", reader(runs))
+    )
     assert "says positive (right)\nx 0.900" in text
     assert "truth: x positive" in text
 

@@ -8,11 +8,17 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from camlucida.evaluation.summary import curve_means, gate_table, pooled, summarise
-from camlucida.figures.evaluation import GREYS, PALETTE, curves_figure, ranking_figure, sanity_figure
+from camlucida.evaluation.maps.summary import curve_means, gate_table, pooled, summarise
+from camlucida.figures.evaluation import (
+    GREYS,
+    PALETTE,
+    curves_figure,
+    ranking_figure,
+    sanity_figure,
+)
 from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
-from tests.evaluation.tables import BASELINES, METHODS, evaluation, row
+from tests.support.evaluations import BASELINES, METHODS, evaluation, row
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +38,9 @@ def means(tables):
 
 def words(figure):
     """Every text of a figure."""
-    return " ".join(text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text")))
+    return " ".join(
+        text.get_text() for text in figure.findobj(lambda item: hasattr(item, "get_text"))
+    )
 
 
 def test_the_ranking_shows_each_mean_interval_chance_and_ceiling(summary):
@@ -40,9 +48,16 @@ def test_the_ranking_shows_each_mean_interval_chance_and_ceiling(summary):
     assert len(figure.axes) == 5
     hit = figure.axes[1]
     assert hit.get_title() == "Pointing game\nhigher is better"
-    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [*METHODS, *BASELINES]
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
+        *METHODS,
+        *BASELINES,
+    ]
     table = pooled(summary).query("metric == 'hit'").set_index("method")
-    dots = {float(line.get_ydata()[0]): float(line.get_xdata()[0]) for line in hit.lines if line.get_marker() == "o"}
+    dots = {
+        float(line.get_ydata()[0]): float(line.get_xdata()[0])
+        for line in hit.lines
+        if line.get_marker() == "o"
+    }
     ceilings = [float(line.get_xdata()[0]) for line in hit.lines if line.get_marker() == "D"]
     for place, name in enumerate([*METHODS, *BASELINES]):
         assert dots[place] == table.loc[name, "estimate"]
@@ -68,15 +83,29 @@ def test_methods_have_a_colour_of_their_own_and_baselines_are_grey(summary, mean
 def test_no_interval_is_a_hollow_dot_and_no_bar(tables):
     few = tables[0][tables[0]["patient"] < "patient_005"]
     axes = ranking_figure(summarise(few)).axes[0]
-    assert {line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"} == {"white"}
-    assert all(np.ptp(path.vertices[:, 0]) == 0 for lines in axes.collections for path in lines.get_paths())
+    assert {line.get_markerfacecolor() for line in axes.lines if line.get_marker() == "o"} == {
+        "white"
+    }
+    assert all(
+        np.ptp(path.vertices[:, 0]) == 0 for lines in axes.collections for path in lines.get_paths()
+    )
 
 
 def test_several_layers_are_named_and_a_missing_metric_is_no_dot():
-    rows = [row(f"i{k}", f"p{k}", method=m, layer=at) for k in range(2) for m in "ab" for at in ("deep", "shallow")]
+    rows = [
+        row(f"i{k}", f"p{k}", method=m, layer=at)
+        for k in range(2)
+        for m in "ab"
+        for at in ("deep", "shallow")
+    ]
     rows += [row(method="a", layer="deep", metric="road", on="logit")]
     hit, road = ranking_figure(summarise(pd.DataFrame(rows))).axes
-    assert [label.get_text() for label in hit.get_yticklabels()] == ["a at deep", "b at deep", "a at shallow", "b at shallow"]
+    assert [label.get_text() for label in hit.get_yticklabels()] == [
+        "a at deep",
+        "b at deep",
+        "a at shallow",
+        "b at shallow",
+    ]
     assert sum(line.get_marker() == "o" for line in road.lines) == 1
 
 
@@ -89,7 +118,11 @@ def test_curves_have_a_panel_a_pair_and_a_band_for_methods(means):
     assert len(road.lines) == 2 * (len(METHODS) + len(BASELINES))
     assert len(road.collections) == 2 * len(METHODS)
     expected = means.query("method == 'gradcam' and curve == 'road_morf'")["estimate"].to_numpy()
-    assert any(np.array_equal(line.get_ydata(), expected) for line in road.lines if line.get_marker() == "v")
+    assert any(
+        np.array_equal(line.get_ydata(), expected)
+        for line in road.lines
+        if line.get_marker() == "v"
+    )
 
 
 def test_a_row_of_panels_for_each_score(tables):
@@ -113,7 +146,9 @@ def test_the_sanity_figure_shows_the_null_and_the_dead(tables):
 
 
 def test_many_methods_are_told_apart(means):
-    many = pd.concat([means[means["method"] == "gradcam"].assign(method=f"m{k:02d}") for k in range(12)])
+    many = pd.concat(
+        [means[means["method"] == "gradcam"].assign(method=f"m{k:02d}") for k in range(12)]
+    )
     (legend,) = curves_figure(many, True).legends
     assert len({(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}) == 12
 
@@ -122,7 +157,11 @@ def test_every_figure_says_what_it_is_not_for(summary, means, tables):
     gate = gate_table(tables[2])
     for synthetic in (True, False):
         marked = summary.assign(synthetic=synthetic)
-        for figure in (ranking_figure(marked), curves_figure(means, synthetic), sanity_figure(gate, synthetic)):
+        for figure in (
+            ranking_figure(marked),
+            curves_figure(means, synthetic),
+            sanity_figure(gate, synthetic),
+        ):
             text = words(figure)
             assert "Research use only" in text
             assert ("SYNTHETIC" in text) == synthetic

@@ -4,16 +4,24 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
 
-from camlucida.errors import UsageError
-from camlucida.figures.grids import COLOURS, GridRow, comparison_grid, layer_comparison, method_comparison
-from tests.figures.maps import explanation, pictures, said
+from camlucida.core.errors import UsageError
+from camlucida.figures.grids import (
+    COLOURS,
+    GridRow,
+    comparison_grid,
+    layer_comparison,
+    method_comparison,
+)
+from tests.support.explanations import explanation, pictures, said
 
 WEAK, STRONG = [[0.0, 1.0]], [[0.0, 4.0]]
 
 
 def test_own_scales_are_stated_and_a_shared_one_keeps_the_difference():
     row = GridRow("a", [explanation(WEAK), explanation(STRONG)])
-    own, shared = (comparison_grid([row], ["one", "two"], shared=share) for share in ("none", "row"))
+    own, shared = (
+        comparison_grid([row], ["one", "two"], shared=share) for share in ("none", "row")
+    )
     assert "full colour = 1 logit" in said(own)
     assert "full colour = 4 logit" in said(own)
     assert "Each map is on its own scale" in said(own)
@@ -24,14 +32,22 @@ def test_own_scales_are_stated_and_a_shared_one_keeps_the_difference():
     assert np.abs(first - second).max() > 0.1
 
 
-@pytest.mark.parametrize(("share", "limits"), [("row", "4 4 8 8"), ("column", "8 4 8 4"), ("all", "8 8 8 8")])
+@pytest.mark.parametrize(
+    ("share", "limits"), [("row", "4 4 8 8"), ("column", "8 4 8 4"), ("all", "8 8 8 8")]
+)
 def test_what_shares_a_scale(share, limits):
     rows = [
         GridRow("a", [explanation([[2.0]]), explanation([[4.0]])]),
         GridRow("b", [explanation([[8.0]]), explanation([[1.0]])]),
     ]
-    lines = [line for line in said(comparison_grid(rows, ["one", "two"], shared=share)).split("\n") if "strongest" in line]
-    assert [line.split(" of ")[1] for line in lines] == [f"{limit} logit" for limit in limits.split()]
+    lines = [
+        line
+        for line in said(comparison_grid(rows, ["one", "two"], shared=share)).split("\n")
+        if "strongest" in line
+    ]
+    assert [line.split(" of ")[1] for line in lines] == [
+        f"{limit} logit" for limit in limits.split()
+    ]
 
 
 def test_maps_of_different_units_cannot_share_a_scale():
@@ -65,25 +81,37 @@ def test_outlines_have_one_colour_each_and_a_legend():
     masks = {name: np.zeros((40, 60), bool) for name in ("truth", "prediction")}
     masks["truth"][5:10, 0:20] = True
     masks["prediction"][7:12, 5:20] = True
-    rows = [GridRow("a", [explanation(WEAK)], masks), GridRow("b", [explanation(WEAK)], {"prediction": masks["prediction"]})]
+    rows = [
+        GridRow("a", [explanation(WEAK)], masks),
+        GridRow("b", [explanation(WEAK)], {"prediction": masks["prediction"]}),
+    ]
     figure = comparison_grid(rows, ["one"])
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == ["truth", "prediction"]
     assert [line.get_color() for line in legend.get_lines()] == list(COLOURS[:2])
-    drawn = [[tuple(item.get_edgecolor()[0]) for item in axes.collections] for axes in figure.axes[:4]]
+    drawn = [
+        [tuple(item.get_edgecolor()[0]) for item in axes.collections] for axes in figure.axes[:4]
+    ]
     both, second = [to_rgba(colour) for colour in COLOURS[:2]], [to_rgba(COLOURS[1])]
     assert drawn == [both, both, second, second]
 
 
 def test_notice_title_and_synthetic():
-    figure = comparison_grid([GridRow("a", [explanation(WEAK, synthetic=True)])], ["one"], title="films", notes=["a note"])
+    figure = comparison_grid(
+        [GridRow("a", [explanation(WEAK, synthetic=True)])],
+        ["one"],
+        title="films",
+        notes=["a note"],
+    )
     for words in ("Research use only · SYNTHETIC images", "SYNTHETIC", "films", "a note"):
         assert words in said(figure)
     assert "SYNTHETIC" not in said(comparison_grid([GridRow("a", [explanation(WEAK)])], ["one"]))
 
 
 def test_methods_and_layers_are_named():
-    row = GridRow("a", [explanation(WEAK, "gradcam"), explanation(STRONG, "scorecam", unit="activation")])
+    row = GridRow(
+        "a", [explanation(WEAK, "gradcam"), explanation(STRONG, "scorecam", unit="activation")]
+    )
     text = said(method_comparison([row]))
     assert "GRADCAM" in text
     assert "full colour = 4 activation" in text
@@ -95,7 +123,10 @@ def test_methods_and_layers_are_named():
 
 def test_maps_of_one_method_share_one_palette_with_or_without_a_negative_cell():
     """A map that speaks for the label alone is red beside one that speaks against it, as the bar says."""
-    both, alone = explanation([[-2.0, 2.0]], "hirescam", relu=False), explanation([[0.0, 2.0]], "hirescam", relu=False)
+    both, alone = (
+        explanation([[-2.0, 2.0]], "hirescam", relu=False),
+        explanation([[0.0, 2.0]], "hirescam", relu=False),
+    )
     figure = comparison_grid([GridRow("a", [both, alone])], ["one", "two"], shared="all")
     assert said(figure).count("map value (logit units)") == 1
     np.testing.assert_allclose(pictures(figure)[2][:, -1], pictures(figure)[1][:, -1])

@@ -8,19 +8,38 @@ import pytest
 import torch
 from PIL import Image
 
-from camlucida.errors import UsageError
-from camlucida.explanation import Explanation
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import UsageError
+from camlucida.core.geometry import Geometry
+from camlucida.core.types import Scan
 from camlucida.figures.overlay import blend, caption, colormap_for, overlay_image, unseen_text
-from camlucida.figures.panels import figure_png, heatmap_figure, strip_title, three_panel, top_k_strip
-from camlucida.geometry import Geometry
-from camlucida.types import Scan
+from camlucida.figures.panels import (
+    figure_png,
+    heatmap_figure,
+    strip_title,
+    three_panel,
+    top_k_strip,
+)
 
 
 def explanation(raw, relu=True, synthetic=False, size=(40, 60), empty=""):
     display = np.full(size, 100, np.uint8)
-    scan = Scan(torch.zeros(1, *size), display, Geometry.identity(size), "film", synthetic=synthetic)
+    scan = Scan(
+        torch.zeros(1, *size), display, Geometry.identity(size), "film", synthetic=synthetic
+    )
     about = {"score_kind": "logit", "method": "Grad-CAM"}
-    return Explanation(torch.tensor(raw), 1.5, 0.82, "Pleural Effusion", "gradcam", "layer4", relu, scan, empty, about)
+    return Explanation(
+        torch.tensor(raw),
+        1.5,
+        0.82,
+        "Pleural Effusion",
+        "gradcam",
+        "layer4",
+        relu,
+        scan,
+        empty,
+        about,
+    )
 
 
 def test_opacity_is_proportional_to_the_map_and_zero_leaves_the_image_as_it_is():
@@ -69,7 +88,10 @@ def test_the_caption_is_below_and_the_pixels_keep_their_place():
 
 
 def test_synthetic_images_are_watermarked_in_the_image_itself():
-    real, synthetic = (np.asarray(overlay_image(explanation([[0.0, 1.0]], size=(200, 300), synthetic=s))) for s in (False, True))
+    real, synthetic = (
+        np.asarray(overlay_image(explanation([[0.0, 1.0]], size=(200, 300), synthetic=s)))
+        for s in (False, True)
+    )
     assert (real[:40, :, 0] != synthetic[:40, :, 0]).sum() > 100
 
 
@@ -85,7 +107,10 @@ def test_figures_are_300_dpi_pngs(size):
 def test_every_figure_says_research_use_and_synthetic():
     item = explanation([[0.0, 1.0]], synthetic=True)
     for figure in (heatmap_figure(item), three_panel(item), top_k_strip([item])):
-        words = " ".join(text.get_text() for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text")))
+        words = " ".join(
+            text.get_text()
+            for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text"))
+        )
         assert "Research use only" in words
         assert "SYNTHETIC" in words
 
@@ -93,7 +118,9 @@ def test_every_figure_says_research_use_and_synthetic():
 def test_strip_titles_follow_the_source_and_regression_has_no_probability():
     item = explanation([[0.0, 1.0]])
     assert strip_title(item) == "Pleural Effusion 82.00%"
-    assert strip_title(replace(item, probability=None, target="age ↑", score=61.237)) == "age ↑ 61.24"
+    assert (
+        strip_title(replace(item, probability=None, target="age ↑", score=61.237)) == "age ↑ 61.24"
+    )
 
 
 def test_a_notebook_shows_the_overlay():

@@ -5,23 +5,37 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from camlucida.cohort.predictions import Predictions
-from camlucida.cohort.report_table import Settings, evaluate_predictions
+from camlucida.datasets.predictions import Predictions
+from camlucida.evaluation.predictions.tables import Settings, evaluate_predictions
 from camlucida.figures.panels import figure_png
 from camlucida.figures.predictions import prediction_figures, save_figures
 from tests.figures.test_evaluation import words
 
 RNG = np.random.default_rng(0)
-ABOUT = {"image": [f"i{k}" for k in range(60)], "patient": [f"p{k}" for k in range(60)], "model": ""}
+ABOUT = {
+    "image": [f"i{k}" for k in range(60)],
+    "patient": [f"p{k}" for k in range(60)],
+    "model": "",
+}
 TRUTH = RNG.uniform(20, 90, 60)
-VALUES = pd.DataFrame({**ABOUT, "sex": ["F", "M"] * 30, "value": TRUTH + RNG.normal(0, 5, 60), "truth": TRUTH})
+VALUES = pd.DataFrame(
+    {**ABOUT, "sex": ["F", "M"] * 30, "value": TRUTH + RNG.normal(0, 5, 60), "truth": TRUTH}
+)
 CLASSES = pd.DataFrame({**ABOUT, "truth": list("ABBC") * 15, "predicted": list("ABCB") * 15})
 HITS = RNG.random(60) < 0.4
 LOGITS = RNG.normal(size=60) + HITS
 LABEL = pd.DataFrame(
-    {**ABOUT, "label": "x", "logit": LOGITS, "probability": 1 / (1 + np.exp(-LOGITS)), "truth": HITS.astype(float)}
+    {
+        **ABOUT,
+        "label": "x",
+        "logit": LOGITS,
+        "probability": 1 / (1 + np.exp(-LOGITS)),
+        "truth": HITS.astype(float),
+    }
 )
-LABELS = pd.concat([LABEL, LABEL.assign(label="never", truth=0.0), LABEL.assign(label="unknown", truth=np.nan)])
+LABELS = pd.concat(
+    [LABEL, LABEL.assign(label="never", truth=0.0), LABEL.assign(label="unknown", truth=np.nan)]
+)
 
 CASES = {
     "regression": Predictions("regression", VALUES, (), ("sex",), (), True),
@@ -55,7 +69,9 @@ def test_the_scatter_and_the_histogram(drawn):
     np.testing.assert_array_equal(scatter.collections[0].get_offsets(), VALUES[["truth", "value"]])
     assert sum(bar.get_height() for bar in histogram.patches) == 60
     line = figures[(figures["metric"] == "mae") & (figures["group"] == "")].iloc[0]
-    assert f"MAE {line['estimate']:.2f} [{line['low']:.2f}, {line['high']:.2f}]" in scatter.get_title()
+    assert (
+        f"MAE {line['estimate']:.2f} [{line['low']:.2f}, {line['high']:.2f}]" in scatter.get_title()
+    )
 
 
 def test_bland_and_altmans_lines(drawn):
@@ -98,7 +114,9 @@ def test_curves_and_calibration(drawn):
     ]
     roc = first.lines[0].get_xydata()
     area = np.trapezoid(roc[:, 1], roc[:, 0])
-    assert area == pytest.approx(figures.set_index(["label", "metric"]).loc[("x", "auc"), "estimate"])
+    assert area == pytest.approx(
+        figures.set_index(["label", "metric"]).loc[("x", "auc"), "estimate"]
+    )
     assert "no curve" in words(found["roc_pr_curves.png"])
     assert "no rows" in words(found["calibration.png"])
     said, share = found["calibration.png"].axes[0].lines[1].get_data()
@@ -115,10 +133,22 @@ def test_one_row_can_be_drawn(tmp_path):
 
 
 def of_values(value, truth, site=None):
-    frame = pd.DataFrame({"image": range(len(value)), "patient": range(len(value)), "model": "", "value": value, "truth": truth})
+    frame = pd.DataFrame(
+        {
+            "image": range(len(value)),
+            "patient": range(len(value)),
+            "model": "",
+            "value": value,
+            "truth": truth,
+        }
+    )
     groups = ("site",) if site else ()
-    predictions = Predictions("regression", frame.assign(site=site) if site else frame, (), groups, (), False)
-    return dict(prediction_figures(predictions, predictions.frame, evaluate_predictions(predictions)))
+    predictions = Predictions(
+        "regression", frame.assign(site=site) if site else frame, (), groups, (), False
+    )
+    return dict(
+        prediction_figures(predictions, predictions.frame, evaluate_predictions(predictions))
+    )
 
 
 def overlap(one, other):
@@ -140,9 +170,11 @@ def test_a_far_outlier_is_drawn_and_its_words_do_not_overlap(far):
 
 
 def test_long_and_odd_names_of_groups_leave_room():
-    figure = of_values(TRUTH, TRUTH + 1, ["Department of paediatric radiology of the northern hospital, a$b_$c"] * 60)[
-        "group_comparison.png"
-    ]
+    figure = of_values(
+        TRUTH,
+        TRUTH + 1,
+        ["Department of paediatric radiology of the northern hospital, a$b_$c"] * 60,
+    )["group_comparison.png"]
     assert figure_png(figure).startswith(b"\x89PNG")
     titles = [axes.title.get_window_extent() for axes in figure.axes]
     assert not overlap(*titles)

@@ -7,17 +7,40 @@ import pytest
 import torch
 from matplotlib.text import Text
 
-from camlucida.errors import UsageError
-from camlucida.explanation import Explanation
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import UsageError
+from camlucida.core.geometry import Geometry
+from camlucida.core.types import Scan
 from camlucida.figures.panels import figure_png
-from camlucida.figures.regression import GREEN, RED, ValueCase, both_signs, shared_limit, value_figure
-from camlucida.geometry import Geometry
-from camlucida.types import Scan
+from camlucida.figures.regression import (
+    GREEN,
+    RED,
+    ValueCase,
+    both_signs,
+    shared_limit,
+    value_figure,
+)
 
 
 def explanation(raw, target="age ↑", relu=True, synthetic=False):
-    scan = Scan(torch.zeros(1, 8, 8), np.full((8, 8), 100, np.uint8), Geometry.identity((8, 8)), "film", synthetic=synthetic)
-    return Explanation(torch.tensor(raw), 50.0, None, target, "gradcam", "layer4", relu, scan, "" if np.any(raw) else "all zero")
+    scan = Scan(
+        torch.zeros(1, 8, 8),
+        np.full((8, 8), 100, np.uint8),
+        Geometry.identity((8, 8)),
+        "film",
+        synthetic=synthetic,
+    )
+    return Explanation(
+        torch.tensor(raw),
+        50.0,
+        None,
+        target,
+        "gradcam",
+        "layer4",
+        relu,
+        scan,
+        "" if np.any(raw) else "all zero",
+    )
 
 
 RAW = [[1.0, -2.0], [0.5, 0.0]]
@@ -25,7 +48,9 @@ LOWERS = explanation((-np.array(RAW)).tolist(), "age ↓")
 
 
 def case(error=1.0, raw=RAW, mask=None, **options):
-    return ValueCase(both_signs(explanation(raw, **options)), "a.png", "age", 50.0, 50.0 + error, mask)
+    return ValueCase(
+        both_signs(explanation(raw, **options)), "a.png", "age", 50.0, 50.0 + error, mask
+    )
 
 
 def words(figure):
@@ -57,7 +82,8 @@ def test_evidence_that_only_lowers_is_evidence():
 
 
 @pytest.mark.parametrize(
-    ("error", "colour", "said"), [(-4.99, GREEN, "below 5"), (5.0, RED, "5 or more"), (-7, RED, "5 or more")]
+    ("error", "colour", "said"),
+    [(-4.99, GREEN, "below 5"), (5.0, RED, "5 or more"), (-7, RED, "5 or more")],
 )
 def test_the_error_is_green_below_the_threshold_and_red_from_it_up(error, colour, said):
     figure = value_figure(case(error))
@@ -67,11 +93,23 @@ def test_the_error_is_green_below_the_threshold_and_red_from_it_up(error, colour
 
 
 def test_what_every_figure_says():
-    figure = value_figure(replace(case(), chosen="best: of 3", inside="heat: all"), 4.0, scale="shared scale", notes=["a note"])
+    figure = value_figure(
+        replace(case(), chosen="best: of 3", inside="heat: all"),
+        4.0,
+        scale="shared scale",
+        notes=["a note"],
+    )
     said = words(figure)
     for text in ("a.png", "true age 50", "predicted 51", "image; no mask", "gradcam", "grid 2×2"):
         assert text in said
-    for text in ("best: of 3", "heat: all", "layer4", "shared scale: ±4 is full colour", "a note", "Research use only"):
+    for text in (
+        "best: of 3",
+        "heat: all",
+        "layer4",
+        "shared scale: ±4 is full colour",
+        "a note",
+        "Research use only",
+    ):
         assert text in said
     assert "SYNTHETIC" not in said
     assert words(value_figure(case(synthetic=True))).count("SYNTHETIC") == 4
@@ -117,25 +155,46 @@ def test_no_evidence_is_said_and_nothing_is_stretched(colormap):
 def inside(figure):
     """Of every text: its box in shares of the figure."""
     figure.draw_without_rendering()
-    texts = [text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()]
-    return {text.get_text(): text.get_window_extent().transformed(figure.transFigure.inverted()) for text in texts}
+    texts = [
+        text for text in figure.findobj(Text) if text.get_text().strip() and text.get_visible()
+    ]
+    return {
+        text.get_text(): text.get_window_extent().transformed(figure.transFigure.inverted())
+        for text in texts
+    }
 
 
-LONG = "sacred-heart_PA_2023-11-05T10-22-31_series_0004_instance_000017_anonymised_rescaled_checked.png" * 2
+LONG = (
+    "sacred-heart_PA_2023-11-05T10-22-31_series_0004_instance_000017_anonymised_rescaled_checked.png"
+    * 2
+)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (8, 80), (80, 8)])
 def test_long_names_and_long_films_stay_on_the_page(size):
-    scan = Scan(torch.zeros(1, *size), np.full(size, 100, np.uint8), Geometry.identity(size), "film")
+    scan = Scan(
+        torch.zeros(1, *size), np.full(size, 100, np.uint8), Geometry.identity(size), "film"
+    )
     shown = replace(explanation(RAW), scan=scan)
-    film = replace(case(), explanation=shown, file=LONG, name="bone age in months by Greulich and Pyle, second reading of two")
+    film = replace(
+        case(),
+        explanation=shown,
+        file=LONG,
+        name="bone age in months by Greulich and Pyle, second reading of two",
+    )
     figure = value_figure(replace(film, inside="heat: " + "a word, " * 40), notes=["a note"])
     boxes = inside(figure)
-    assert all(box.x0 > -0.005 and box.x1 < 1.005 and box.y0 > -0.005 and box.y1 < 1.005 for box in boxes.values())
+    assert all(
+        box.x0 > -0.005 and box.x1 < 1.005 and box.y0 > -0.005 and box.y1 < 1.005
+        for box in boxes.values()
+    )
     assert "".join(text.get_text() for text in figure.axes[0].texts).startswith(LONG)
     panels = [axes.get_window_extent() for axes in figure.axes[1:4]]
     assert all(max(panel.width, panel.height) > 150 for panel in panels)
-    assert min(box.y0 for box in (axes.get_position() for axes in figure.axes[1:4])) > figure._supxlabel.get_position()[1]
+    assert (
+        min(box.y0 for box in (axes.get_position() for axes in figure.axes[1:4]))
+        > figure._supxlabel.get_position()[1]
+    )
 
 
 def test_names_are_no_formulas():

@@ -7,12 +7,17 @@ from pydicom import Dataset, dcmwrite
 from pydicom.data import get_testdata_file
 from pydicom.encaps import encapsulate
 from pydicom.pixels import apply_windowing
-from pydicom.uid import DeflatedExplicitVRLittleEndian, JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    RLELossless,
+)
 
-from camlucida.errors import ImageError
+from camlucida.core.errors import ImageError
 from camlucida.io import RawImage, dicom, image, read_image
 from camlucida.io.dicom import coded_size
-from tests.io.dicom_files import dicom_dataset, save, write_dicom
+from tests.support.dicom_files import dicom_dataset, save, write_dicom
 
 RAMP = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 RAMP12 = np.arange(24, dtype=np.uint16).reshape(4, 6) * 170  # 0 … 3910 of 4095
@@ -39,7 +44,9 @@ def test_one_film_stored_three_ways(shared_data):
 
 
 def test_stored_values_over_the_bit_depth(tmp_path):
-    image = read_image(write_dicom(tmp_path / "a.dcm", RAMP12, 12, RescaleSlope=2, RescaleIntercept=-1000))
+    image = read_image(
+        write_dicom(tmp_path / "a.dcm", RAMP12, 12, RescaleSlope=2, RescaleIntercept=-1000)
+    )
     np.testing.assert_allclose(image.pixels, RAMP12 / 4095, atol=1e-7)
     assert image.source["window"] == {"from": "pixel range", "low": -1000, "high": 3910 * 2 - 1000}
     np.testing.assert_allclose(image.windowed, RAMP12 / 3910, atol=1e-6)
@@ -51,7 +58,14 @@ def test_monochrome1_is_inverted_exactly_once(tmp_path):
     plain = read_image(write_dicom(tmp_path / "a.dcm", RAMP12, 12, **window))
     for shape in (None, "INVERSE", "IDENTITY"):
         extra = {"PresentationLUTShape": shape} if shape else {}
-        path = write_dicom(tmp_path / "b.dcm", RAMP12, 12, PhotometricInterpretation="MONOCHROME1", **window, **extra)
+        path = write_dicom(
+            tmp_path / "b.dcm",
+            RAMP12,
+            12,
+            PhotometricInterpretation="MONOCHROME1",
+            **window,
+            **extra,
+        )
         inverted = read_image(path)
         np.testing.assert_allclose(inverted.pixels, 1 - plain.pixels, atol=1e-7)
         np.testing.assert_allclose(inverted.windowed, 1 - plain.windowed, atol=1e-7)
@@ -71,11 +85,17 @@ def test_window_is_pydicoms(tmp_path, function, center, width):
     dataset = dicom_dataset(RAMP12, 12, WindowCenter=center, WindowWidth=width, **extra)
     if width == 1 and function != "SIGMOID":
         # LINEAR of width 1 is a step, where pydicom divides by 0
-        expected = np.clip(RAMP12 - 1999.5, 0, 1) if function == "LINEAR_EXACT" else np.greater(RAMP12, 1999.5)
+        expected = (
+            np.clip(RAMP12 - 1999.5, 0, 1)
+            if function == "LINEAR_EXACT"
+            else np.greater(RAMP12, 1999.5)
+        )
     else:
         with np.errstate(over="ignore"):
             expected = apply_windowing(RAMP12, dataset) / 4095
-    np.testing.assert_allclose(read_image(save(dataset, tmp_path / "a.dcm")).windowed, expected, atol=1e-6)
+    np.testing.assert_allclose(
+        read_image(save(dataset, tmp_path / "a.dcm")).windowed, expected, atol=1e-6
+    )
 
 
 def test_unusable_window_is_said(tmp_path):
@@ -104,17 +124,24 @@ def test_lookup_tables(tmp_path):
     modality, voi = lut(1, 12, [100, 200, 300]), lut(100, 8, [7] * 100 + [200] * 100 + [255])
     image = read_image(write_dicom(tmp_path / "a.dcm", array, ModalityLUTSequence=[modality]))
     np.testing.assert_allclose(image.windowed, [[0, 0, 0.5, 1, 1, 1]])
-    path = write_dicom(tmp_path / "b.dcm", array, ModalityLUTSequence=[modality], VOILUTSequence=[voi])
+    path = write_dicom(
+        tmp_path / "b.dcm", array, ModalityLUTSequence=[modality], VOILUTSequence=[voi]
+    )
     np.testing.assert_array_equal(read_image(path).display, [[7, 7, 200, 255, 255, 255]])
     np.testing.assert_allclose(read_image(path).pixels, array / 255, atol=1e-7)
 
 
 def test_padding_is_black_and_outside_the_window(tmp_path):
     array = np.array([[63, 10, 20], [30, 63, 63]], np.uint8)
-    for photometric, expected in (("MONOCHROME2", [0, 0, 128, 255, 0, 0]), ("MONOCHROME1", [0, 255, 128, 0, 0, 0])):
+    for photometric, expected in (
+        ("MONOCHROME2", [0, 0, 128, 255, 0, 0]),
+        ("MONOCHROME1", [0, 255, 128, 0, 0, 0]),
+    ):
         dataset = dicom_dataset(array, PixelPaddingValue=63, PhotometricInterpretation=photometric)
         dataset["PixelPaddingValue"].VR = "US"
-        np.testing.assert_array_equal(read_image(save(dataset, tmp_path / "a.dcm")).display.ravel(), expected)
+        np.testing.assert_array_equal(
+            read_image(save(dataset, tmp_path / "a.dcm")).display.ravel(), expected
+        )
 
 
 def test_unused_high_bits(tmp_path):
@@ -152,7 +179,10 @@ def compressed(array: np.ndarray, frame: bytes, syntax: str, **elements) -> Data
 
 def test_compressed_frames(tmp_path):
     smooth = np.add.outer(np.arange(32), np.arange(48)).astype(np.uint8) * 3
-    for kind, syntax, tolerance in (("JPEG", JPEGBaseline8Bit, 6), ("JPEG2000", JPEG2000Lossless, 0)):
+    for kind, syntax, tolerance in (
+        ("JPEG", JPEGBaseline8Bit, 6),
+        ("JPEG2000", JPEG2000Lossless, 0),
+    ):
         file = io.BytesIO()
         Image.fromarray(smooth).save(file, kind, **({"no_jp2": True} if kind == "JPEG2000" else {}))
         assert coded_size(file.getvalue()) == (32, 48)
@@ -234,7 +264,11 @@ def test_files_without_an_image(tmp_path):
 
 @pytest.mark.filterwarnings("ignore")  # pydicom's, while writing
 def test_no_patient_attribute_leaves(tmp_path):
-    image = read_image(write_dicom(tmp_path / "a.dcm", RAMP, ViewPosition="PA", ImageLaterality="Doe Jane born 1950"))
+    image = read_image(
+        write_dicom(
+            tmp_path / "a.dcm", RAMP, ViewPosition="PA", ImageLaterality="Doe Jane born 1950"
+        )
+    )
     said = repr((image.source, image.id, image.warnings))
     assert "Doe" not in said
     assert "SECRET" not in said
@@ -243,7 +277,9 @@ def test_no_patient_attribute_leaves(tmp_path):
 
 
 def test_remarks(tmp_path):
-    path = write_dicom(tmp_path / "a.dcm", RAMP, PresentationIntentType="FOR PROCESSING", BurnedInAnnotation="YES")
+    path = write_dicom(
+        tmp_path / "a.dcm", RAMP, PresentationIntentType="FOR PROCESSING", BurnedInAnnotation="YES"
+    )
     image = read_image(path)
     assert "FOR PROCESSING" in image.warnings[0]
     assert "burned" in image.warnings[1]
@@ -256,7 +292,9 @@ def test_remarks(tmp_path):
 def test_without_preamble(tmp_path):
     dataset = dicom_dataset(RAMP)
     del dataset.file_meta
-    dcmwrite(tmp_path / "a.dcm", dataset, implicit_vr=True, little_endian=True, enforce_file_format=False)
+    dcmwrite(
+        tmp_path / "a.dcm", dataset, implicit_vr=True, little_endian=True, enforce_file_format=False
+    )
     np.testing.assert_allclose(read_image(tmp_path / "a.dcm").pixels, RAMP / 255, atol=1e-7)
 
 
@@ -290,7 +328,9 @@ def test_a_real_monochrome1_chest_film():
     assert lung.mean() < mediastinum.mean()
 
 
-@pytest.mark.parametrize("name", ["JPEG-LL.dcm", "JPGExtended.dcm", "MR_truncated.dcm", "rtplan.dcm", "test-SR.dcm"])
+@pytest.mark.parametrize(
+    "name", ["JPEG-LL.dcm", "JPGExtended.dcm", "MR_truncated.dcm", "rtplan.dcm", "test-SR.dcm"]
+)
 def test_unreadable_samples_say_why(name):
     with pytest.raises(ImageError) as error:
         sample(name)

@@ -3,7 +3,7 @@ import pytest
 import tifffile
 from PIL import Image
 
-from camlucida.errors import ImageError
+from camlucida.core.errors import ImageError
 from camlucida.io.masks import read_mask
 
 SIZE = (6, 8)
@@ -37,15 +37,22 @@ def read(path):
 @pytest.mark.parametrize("suffix", ["npy", "tif", "png", "bmp"])
 @pytest.mark.parametrize("value", [1, 7, 255])
 def test_any_one_value_beside_0_is_inside(tmp_path, suffix, value):
-    np.testing.assert_array_equal(read(saved(tmp_path / f"a.{suffix}", (MASK * value).astype(np.uint8))), MASK)
+    np.testing.assert_array_equal(
+        read(saved(tmp_path / f"a.{suffix}", (MASK * value).astype(np.uint8))), MASK
+    )
 
 
-@pytest.mark.parametrize("array", [MASK, MASK.astype(np.int64), MASK.astype(np.float32) * 0.5, MASK.astype(np.uint16) * 65535])
+@pytest.mark.parametrize(
+    "array",
+    [MASK, MASK.astype(np.int64), MASK.astype(np.float32) * 0.5, MASK.astype(np.uint16) * 65535],
+)
 def test_numpy_of_any_number(tmp_path, array):
     np.testing.assert_array_equal(read(saved(tmp_path / "a.npy", array)), MASK)
 
 
-@pytest.mark.parametrize("array", [MASK, GREY[..., None] * np.array([1, 0, 0], np.uint8), MASK.astype(np.uint16) * 65535])
+@pytest.mark.parametrize(
+    "array", [MASK, GREY[..., None] * np.array([1, 0, 0], np.uint8), MASK.astype(np.uint16) * 65535]
+)
 def test_pictures_of_one_bit_one_colour_and_16_bits(tmp_path, array):
     np.testing.assert_array_equal(read(saved(tmp_path / "a.png", array)), MASK)
 
@@ -68,7 +75,12 @@ NOISE = np.random.default_rng(0).integers(0, 2, SIZE, np.uint8)
         (saved, "a.npy", np.full(SIZE, "x"), "a mask is"),
         (saved, "a.npy", np.where(MASK, np.nan, 0), "holds NaN"),
         (saved, "a.npy", np.arange(48).reshape(SIZE), "holds 47 different values beside 0"),
-        (saved, "a.png", np.eye(3, dtype=np.uint8)[np.arange(48).reshape(SIZE) % 3], "holds 3 different values"),
+        (
+            saved,
+            "a.png",
+            np.eye(3, dtype=np.uint8)[np.arange(48).reshape(SIZE) % 3],
+            "holds 3 different values",
+        ),
         (saved, "a.tif", np.zeros((3, *SIZE), np.uint8), "has 3 pages"),
         (saved, "a.png", GREY.T, "is 8×6 for an image of 6×8"),
         (saved, "a.npy", GREY[:3], "is 3×8 for an image of 6×8"),
@@ -98,7 +110,9 @@ def test_a_jpeg_has_blurred_edges_and_one_value(tmp_path, quality):
 
 
 def test_a_photograph_is_no_mask(tmp_path):
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 80), np.uint8)).save(tmp_path / "a.jpg")
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 80), np.uint8)).save(
+        tmp_path / "a.jpg"
+    )
     with pytest.raises(ImageError, match="is a JPEG of more than two values"):
         read_mask(tmp_path / "a.jpg", "mask", (64, 80))
 

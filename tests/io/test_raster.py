@@ -9,10 +9,10 @@ import pytest
 import tifffile
 from PIL import Image
 
-from camlucida.errors import ImageError
+from camlucida.core.errors import ImageError
 from camlucida.io import RawImage, expand_paths, read_image, write_synthetic_png
 from camlucida.io.raster import oriented
-from tests.io.dicom_files import write_dicom
+from tests.support.dicom_files import write_dicom
 
 RAMP = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
 RAMP16 = (np.arange(24, dtype=np.uint16).reshape(4, 6)) * 2800
@@ -63,7 +63,9 @@ def test_tiff_colour_of_16_bits_is_not_cut(tmp_path, compression):
     array = (COLOUR.astype(np.uint16) * 257) ^ np.uint16(5)
     tifffile.imwrite(tmp_path / "a.tif", array, photometric="rgb", compression=compression)
     same(read_image(tmp_path / "a.tif"), array, 65535)
-    tifffile.imwrite(tmp_path / "b.tif", np.moveaxis(array, -1, 0), photometric="rgb", planarconfig="separate")
+    tifffile.imwrite(
+        tmp_path / "b.tif", np.moveaxis(array, -1, 0), photometric="rgb", planarconfig="separate"
+    )
     same(read_image(tmp_path / "b.tif"), array, 65535)
 
 
@@ -87,7 +89,11 @@ def test_float_tiff(tmp_path):
     values = (RAMP / 255).astype(np.float32)
     tifffile.imwrite(path, values)
     np.testing.assert_array_equal(read_image(path).pixels, values)
-    for bad, words in ((values * 300, "scale without"), (np.full_like(values, np.nan), "NaN"), (values - 1, "scale without")):
+    for bad, words in (
+        (values * 300, "scale without"),
+        (np.full_like(values, np.nan), "NaN"),
+        (values - 1, "scale without"),
+    ):
         tifffile.imwrite(path, bad)
         with pytest.raises(ImageError, match=words) as error:
             read_image(path)
@@ -177,7 +183,9 @@ def test_pages_and_frames(tmp_path):
         for absent in (3, -1):
             with pytest.raises(ImageError, match=f"no frame {absent}"):
                 read_image(path, absent)
-    tifffile.imwrite(tmp_path / "b.tif", np.stack(pages).astype(np.uint16) * 257, photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "b.tif", np.stack(pages).astype(np.uint16) * 257, photometric="minisblack"
+    )
     assert read_image(tmp_path / "b.tif", 2).display.flat[0] == 90
 
 
@@ -189,10 +197,17 @@ def test_twelve_bits_in_sixteen_are_pointed_out(tmp_path):
 
 def png(width: int, height: int, depth: int = 8, colour: int = 0, data: bytes = b"") -> bytes:
     def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        return (
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        )
 
     header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(data)) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(data))
+        + chunk(b"IEND", b"")
+    )
 
 
 def test_colour_png_of_16_bits_says_that_it_was_cut(tmp_path):
@@ -242,8 +257,18 @@ def test_every_trouble_is_one_clear_line(tmp_path):
 
 def test_tiff_bomb_is_refused_by_its_header(tmp_path):
     path = tmp_path / "a.tif"
-    entries = [(256, 4, 100_000), (257, 4, 100_000), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8), (279, 4, 4)]
-    body = struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", t, k, 1, v) for t, k, v in entries)
+    entries = [
+        (256, 4, 100_000),
+        (257, 4, 100_000),
+        (258, 3, 16),
+        (259, 3, 1),
+        (262, 3, 1),
+        (273, 4, 8),
+        (279, 4, 4),
+    ]
+    body = struct.pack("<H", len(entries)) + b"".join(
+        struct.pack("<HHII", t, k, 1, v) for t, k, v in entries
+    )
     path.write_bytes(b"II*\0" + struct.pack("<I", 8) + body + b"\0\0\0\0")
     with pytest.raises(ImageError, match="the limit"):
         read_image(path)
@@ -252,7 +277,10 @@ def test_tiff_bomb_is_refused_by_its_header(tmp_path):
 @pytest.mark.parametrize("suffix", ["png", "tif", "jpg", "gif", "deep.tif"])
 def test_mutated_files_read_or_raise_image_error(tmp_path, suffix):
     random = np.random.default_rng(0)
-    whole = np.frombuffer(saved(tmp_path / f"a.{suffix}", RAMP16 if "deep" in suffix else COLOUR).read_bytes(), np.uint8)
+    whole = np.frombuffer(
+        saved(tmp_path / f"a.{suffix}", RAMP16 if "deep" in suffix else COLOUR).read_bytes(),
+        np.uint8,
+    )
     for trial in range(60):
         broken = whole.copy()
         where = random.integers(0, len(broken), 1 + trial % 6)
@@ -268,7 +296,15 @@ def test_mutated_files_read_or_raise_image_error(tmp_path, suffix):
 
 
 def test_expand_paths(tmp_path):
-    for name in ("b.png", "a.jpg", "sub/c.tif", ".hidden.png", ".dir/d.png", "notes.txt", "sub/plain"):
+    for name in (
+        "b.png",
+        "a.jpg",
+        "sub/c.tif",
+        ".hidden.png",
+        ".dir/d.png",
+        "notes.txt",
+        "sub/plain",
+    ):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     write_dicom(tmp_path / "sub" / "IM0001", RAMP)
@@ -287,7 +323,10 @@ def test_expand_paths(tmp_path):
     assert names("**/*.tif")[0] == ["sub/c.tif"]
     paths, errors = names("a.jpeg", "empty", "*.bmp", "*.txt", "b.png")
     assert paths == ["b.png"]
-    for error, words in zip(errors, ("did you mean a.jpg", "no image in the folder", "nothing matches", "no image among")):
+    for error, words in zip(
+        errors,
+        ("did you mean a.jpg", "no image in the folder", "nothing matches", "no image among"),
+    ):
         assert words in error
 
 

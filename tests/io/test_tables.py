@@ -8,8 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl import Workbook
 
-from camlucida.errors import UsageError
-from camlucida.io.tables import FORMULA_STARTS, count, find_column, flags, fold, listing, numbers, read_table, texts, write_table
+from camlucida.core.errors import UsageError
+from camlucida.io.tables import (
+    FORMULA_STARTS,
+    count,
+    find_column,
+    flags,
+    fold,
+    listing,
+    numbers,
+    read_table,
+    texts,
+    write_table,
+)
 
 ROWS = [["image", " Finding Labels ", "age"], ["00001", " Mass|Hernia ", "7"], ["00002", "", "8.5"]]
 
@@ -48,7 +59,9 @@ def test_quoted_cells_hold_separators_quotes_and_lines(tmp_path):
 
 
 def test_one_column_needs_no_separator(tmp_path):
-    assert read_table(written(tmp_path / "a.csv", "image\nx\n\ny\n")).to_dict("list") == {"image": ["x", "y"]}
+    assert read_table(written(tmp_path / "a.csv", "image\nx\n\ny\n")).to_dict("list") == {
+        "image": ["x", "y"]
+    }
 
 
 def test_nameless_columns_go_if_empty_and_are_numbered_if_not(tmp_path):
@@ -57,7 +70,13 @@ def test_nameless_columns_go_if_empty_and_are_numbered_if_not(tmp_path):
 
 
 def test_xlsx_keeps_numbers_and_drops_blank_rows_and_columns(tmp_path):
-    rows = [["id ", "patient", None, "age"], [" 00001", 1, None, 7.5], [None] * 4, ["00002", 2, None, None], [None] * 4]
+    rows = [
+        ["id ", "patient", None, "age"],
+        [" 00001", 1, None, 7.5],
+        [None] * 4,
+        ["00002", 2, None, None],
+        [None] * 4,
+    ]
     frame = read_table(workbook(tmp_path / "a.xlsx", rows))
     assert list(frame.columns) == ["id", "patient", "age"]
     assert frame["id"].tolist() == ["00001", "00002"]
@@ -69,7 +88,13 @@ def test_xlsx_keeps_numbers_and_drops_blank_rows_and_columns(tmp_path):
 def test_xlsx_cells_merged_over_rows_stand_in_each(tmp_path):
     book = Workbook()
     sheet = book.active
-    for row in (["patient", "image", "sex"], ["p1", "a", "f"], [None, "b", None], [None, "c", "m"], ["p2", "d", "m"]):
+    for row in (
+        ["patient", "image", "sex"],
+        ["p1", "a", "f"],
+        [None, "b", None],
+        [None, "c", "m"],
+        ["p2", "d", "m"],
+    ):
         sheet.append(row)
     sheet.merge_cells("A2:A4")
     book.save(tmp_path / "a.xlsx")
@@ -84,7 +109,9 @@ def test_xlsx_cells_of_mixed_kinds_become_text(tmp_path):
 
 
 def test_parquet_keeps_types_and_an_index_is_a_column(tmp_path):
-    frame = pd.DataFrame({"id": pd.Categorical([" a", "b "]), "n": [1, 2], "x": [0.5, np.nan], "s": ["u", None]})
+    frame = pd.DataFrame(
+        {"id": pd.Categorical([" a", "b "]), "n": [1, 2], "x": [0.5, np.nan], "s": ["u", None]}
+    )
     frame.set_index("id").to_parquet(tmp_path / "a.parquet")
     found = read_table(tmp_path / "a.parquet")
     assert found["id"].tolist() == ["a", "b"]
@@ -123,7 +150,11 @@ WRONG = [
     ("a.json", "[{}]", "no columns"),
     ("a.json", '[{"a": 1, "a ": 2}]', "more than one column named 'a'"),
     ("a.json", '[{"a": [1, 2]}]', "column 'a' holds lists"),
-    ("a.xls", b"\xd0\xcf\x11\xe0", r"not a table that can be read \(readable: .csv .tsv .xlsx .parquet .json\)"),
+    (
+        "a.xls",
+        b"\xd0\xcf\x11\xe0",
+        r"not a table that can be read \(readable: .csv .tsv .xlsx .parquet .json\)",
+    ),
     ("table", b"a,b", "not a table"),
 ]
 
@@ -150,7 +181,10 @@ def test_duplicate_columns_of_parquet_and_xlsx(tmp_path):
     import pyarrow
     from pyarrow import parquet
 
-    parquet.write_table(pyarrow.table([pyarrow.array([1]), pyarrow.array([2])], names=["x", "x"]), tmp_path / "a.parquet")
+    parquet.write_table(
+        pyarrow.table([pyarrow.array([1]), pyarrow.array([2])], names=["x", "x"]),
+        tmp_path / "a.parquet",
+    )
     workbook(tmp_path / "a.xlsx", [["x", "x"], [1, 2]])
     for name in ("a.parquet", "a.xlsx"):
         with pytest.raises(UsageError, match="more than one column named 'x'"):
@@ -177,7 +211,12 @@ def test_a_workbook_that_inflates_beyond_the_limit_is_refused(tmp_path, monkeypa
 
 
 def test_csv_cells_that_look_like_formulas_are_defused(tmp_path):
-    frame = pd.DataFrame({"=id": ["=1+1", "@x", "+a", "-b", "\tc", "\rd", "a=b", ""], "x": [-1.5, 2, np.nan, -3, 0, 0, 0, 0]})
+    frame = pd.DataFrame(
+        {
+            "=id": ["=1+1", "@x", "+a", "-b", "\tc", "\rd", "a=b", ""],
+            "x": [-1.5, 2, np.nan, -3, 0, 0, 0, 0],
+        }
+    )
     frame["c"] = pd.Categorical(["=2"] * 8)
     write_table(frame, tmp_path / "a.csv")
     found = read_table(tmp_path / "a.csv")
@@ -197,7 +236,11 @@ CELL = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=6).map(s
 
 
 @given(
-    cells=st.lists(st.tuples(CELL, st.floats(allow_nan=False, allow_infinity=False), st.booleans()), min_size=1, max_size=5),
+    cells=st.lists(
+        st.tuples(CELL, st.floats(allow_nan=False, allow_infinity=False), st.booleans()),
+        min_size=1,
+        max_size=5,
+    ),
     suffix=st.sampled_from(["csv", "parquet"]),
 )
 def test_tables_round_trip(tmp_path_factory, cells, suffix):
@@ -205,7 +248,10 @@ def test_tables_round_trip(tmp_path_factory, cells, suffix):
     path = tmp_path_factory.mktemp("tables") / f"a.{suffix}"
     write_table(frame, path)
     found = read_table(path)
-    expected = [f"'{cell}" if suffix == "csv" and cell.startswith(FORMULA_STARTS) else cell for cell, _, _ in cells]
+    expected = [
+        f"'{cell}" if suffix == "csv" and cell.startswith(FORMULA_STARTS) else cell
+        for cell, _, _ in cells
+    ]
     assert found["text"].tolist() == expected
     assert numbers(found["number"], path).tolist() == [value for _, value, _ in cells]
     assert flags(found["flag"], path) == [value for _, _, value in cells]
@@ -218,7 +264,9 @@ def test_texts_of_any_column():
 
 
 def test_flags():
-    column = pd.Series(["1", "1.0", "TRUE", "0", "0.0", "false", "", "-1", "-1.0", "nan"], name="Mass")
+    column = pd.Series(
+        ["1", "1.0", "TRUE", "0", "0.0", "false", "", "-1", "-1.0", "nan"], name="Mass"
+    )
     assert flags(column, "t.csv") == [True] * 3 + [False] * 3 + [None] * 4
     assert flags(pd.Series([1.0, 0.0, -1.0, None]), "t.csv") == [True, False, None, None]
     with pytest.raises(UsageError, match=r"t.csv, row 2: '0.37' in column 'Mass' \(write 1, 0"):
@@ -226,7 +274,9 @@ def test_flags():
 
 
 def test_numbers():
-    np.testing.assert_array_equal(numbers(pd.Series(["1", "2.5e1", "", "nan"]), "t.csv"), [1, 25, np.nan, np.nan])
+    np.testing.assert_array_equal(
+        numbers(pd.Series(["1", "2.5e1", "", "nan"]), "t.csv"), [1, 25, np.nan, np.nan]
+    )
     for cell in ("2,5", "x", "inf"):
         with pytest.raises(UsageError, match=r"t.csv, row 1.*in column 'x'.*decimal point"):
             numbers(pd.Series([cell], name="x"), "t.csv")
@@ -235,11 +285,16 @@ def test_numbers():
 def test_columns_are_found_without_case_spaces_and_underscores():
     frame = pd.DataFrame({"Patient ID": ["p"], "patient_id": ["q"], "age": [1]})
     assert fold("Patient ID") == fold("patient_id") == fold("PatientID")
-    assert find_column(frame, None, ("patient", "patientid"), "patient column", "t.csv") == "Patient ID"
+    assert (
+        find_column(frame, None, ("patient", "patientid"), "patient column", "t.csv")
+        == "Patient ID"
+    )
     assert find_column(frame, "patient_id", (), "patient column", "t.csv") == "patient_id"
     assert find_column(frame, "AGE", (), "age", "t.csv") == "age"
     assert find_column(frame, None, ("sex",), "sex", "t.csv") is None
-    with pytest.raises(UsageError, match=r"patient column: no column 'patientt' in t.csv \(did you mean .*atient"):
+    with pytest.raises(
+        UsageError, match=r"patient column: no column 'patientt' in t.csv \(did you mean .*atient"
+    ):
         find_column(frame, "patientt", (), "patient column", "t.csv")
 
 

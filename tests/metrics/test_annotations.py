@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.metrics import annotations as a
 
 BARS = np.zeros((7, 9), bool)
@@ -25,7 +25,9 @@ def test_run_lengths_round_trip(seed, share):
     mask = np.random.default_rng(seed).random((11, 6)) < share
     np.testing.assert_array_equal(a.from_rle(a.to_rle(mask)), mask)
     coco = pytest.importorskip("pycocotools.mask")
-    np.testing.assert_array_equal(a.from_rle(coco.encode(np.asfortranarray(mask.astype(np.uint8)))), mask)
+    np.testing.assert_array_equal(
+        a.from_rle(coco.encode(np.asfortranarray(mask.astype(np.uint8)))), mask
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from camlucida.errors import ImageError, NoEvidenceError, UsageError
+from camlucida.core.errors import ImageError, NoEvidenceError, UsageError
 from camlucida.metrics import artefacts as a
 
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlucida.errors import UsageError
-from camlucida.geometry import Geometry
+from camlucida.core.errors import UsageError
+from camlucida.core.geometry import Geometry
 from camlucida.metrics import ceiling as c
 from camlucida.metrics import localisation
 
@@ -32,13 +32,19 @@ def centres(radius, count=100):
 
 # On the 7×7 grid the place matters most, so the published averages, over unstated random places, are the least certain.
 # Over ALL whole centres the exact means at 24 px are .771 / .525 / .933 / .490: its hit of .88 is a draw of few places.
-TOLERANCE = {7: (0.03, 0.02, 0.06, 0.02), 14: (0.015, 0.015, 0.06, 0.015), 28: (0.015, 0.015, 0.01, 0.015)}
+TOLERANCE = {
+    7: (0.03, 0.02, 0.06, 0.02),
+    14: (0.015, 0.015, 0.06, 0.015),
+    28: (0.015, 0.015, 0.01, 0.015),
+}
 
 
 @pytest.mark.parametrize("radius", TABLE)
 @pytest.mark.parametrize("grid", [7, 14, 28])
 def test_the_table_of_ceilings(radius, grid):
-    found = [c.ceilings(disc(radius, *centre), (grid, grid), names=NAMES) for centre in centres(radius)]
+    found = [
+        c.ceilings(disc(radius, *centre), (grid, grid), names=NAMES) for centre in centres(radius)
+    ]
     mean = np.mean([[row[name] for name in NAMES] for row in found], axis=0)
     assert (np.abs(mean - TABLE[radius][grid]) <= TOLERANCE[grid]).all(), mean.round(3)
 
@@ -67,7 +73,9 @@ def test_geometry_flip_crop_and_pad():
     padded = Geometry.identity((4, 4)).pad((4, 0), (0, 0))
     np.testing.assert_allclose(c.area_average(truth, (2, 1), padded), [[0], [1 / 16]])
     cropped = Geometry.identity((4, 4)).crop((2, 2), (2, 2))
-    assert all(np.isnan(v) for v in c.ceilings(truth, (2, 2), cropped).values())  # the model never saw it
+    assert all(
+        np.isnan(v) for v in c.ceilings(truth, (2, 2), cropped).values()
+    )  # the model never saw it
     scaled = Geometry.identity((4, 4)).resize((8, 8))
     np.testing.assert_allclose(c.best_map(truth, (4, 4), scaled)[0, 0], 0.875**2)  # to 8×8 and back
 
@@ -85,7 +93,9 @@ def test_a_grid_as_fine_as_the_image_has_no_ceiling():
     found = c.ceilings(truth, truth.shape)
     area = truth.mean()
     for name, value in found.items():
-        assert value == pytest.approx(1 / area if name in ("attention_ratio", "average_precision_lift") else 1), name
+        assert value == pytest.approx(
+            1 / area if name in ("attention_ratio", "average_precision_lift") else 1
+        ), name
 
 
 def test_ratios_and_errors():
@@ -106,18 +116,29 @@ def test_chance_is_what_random_pixels_score():
     expected = c.chance_levels(truth)
     rng = np.random.default_rng(0)
     maps = [rng.random((60, 60)) for _ in range(100)]
-    for name in ("relevance_mass", "relevance_rank", "average_precision", "roc_auc", "attention_ratio", "iou_area_matched"):
+    for name in (
+        "relevance_mass",
+        "relevance_rank",
+        "average_precision",
+        "roc_auc",
+        "attention_ratio",
+        "iou_area_matched",
+    ):
         found = np.mean([c.BOUNDED[name](heat, truth) for heat in maps])
         assert found == pytest.approx(expected[name], rel=0.03), name
     for name in ("hit", "tolerant_hit"):
-        assert np.mean([c.BOUNDED[name](heat, truth) for heat in maps]) == pytest.approx(expected[name], abs=0.09), name
+        assert np.mean([c.BOUNDED[name](heat, truth) for heat in maps]) == pytest.approx(
+            expected[name], abs=0.09
+        ), name
     assert all(np.isnan(v) for v in c.chance_levels(np.zeros((4, 4))).values())
 
 
 def test_shifted_chance_is_one_for_a_flat_map_and_knows_the_centre_bias():
     truth = np.zeros((12, 12), bool)
     truth[5:7, 5:7] = True
-    assert c.shifted_chance(localisation.attention_ratio, np.ones((12, 12)), truth) == pytest.approx(1)
+    assert c.shifted_chance(
+        localisation.attention_ratio, np.ones((12, 12)), truth
+    ) == pytest.approx(1)
     y, x = np.mgrid[:12, :12] - 5.5
     centre = np.exp(-(y**2 + x**2) / 18)
     chance = c.shifted_chance(localisation.attention_ratio, centre, truth)
@@ -128,7 +149,9 @@ def test_shifts_keep_the_truth_whole_and_leave_its_own_place_out():
     truth = np.zeros((6, 5), bool)
     truth[0, 0] = truth[1, 1] = True
     seen = []
-    c.shifted_chance(lambda heat, mask: seen.append(np.array(mask)) or 0.0, np.ones((6, 5)), truth, 1000)
+    c.shifted_chance(
+        lambda heat, mask: seen.append(np.array(mask)) or 0.0, np.ones((6, 5)), truth, 1000
+    )
     assert len(seen) == 5 * 4 - 1
     assert all(mask.sum() == 2 for mask in seen)
     assert not any((mask == truth).all() for mask in seen)

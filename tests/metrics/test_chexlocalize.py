@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.metrics import chexlocalize as c
 
 
@@ -22,7 +22,9 @@ def published(heat, cv2):
     canvas = Image.new("1", (heat.shape[1], heat.shape[0]))
     for contour in contours:
         if len(contour) > 1:
-            ImageDraw.Draw(canvas).polygon([tuple(point[0].tolist()) for point in contour], outline=1, fill=1)
+            ImageDraw.Draw(canvas).polygon(
+                [tuple(point[0].tolist()) for point in contour], outline=1, fill=1
+            )
     return np.array(canvas, bool)
 
 
@@ -30,7 +32,9 @@ def filled(heat, cv2):
     shifted = heat - heat.min()
     grey = np.uint8(255 * (shifted / shifted.max()))
     binary = cv2.threshold(grey, 0, 255, cv2.THRESH_OTSU)[1]
-    contours = [k for k in cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0] if len(k) > 1]
+    contours = [
+        k for k in cv2.findContours(binary, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0] if len(k) > 1
+    ]
     return cv2.drawContours(np.zeros_like(grey), contours, -1, 1, cv2.FILLED) > 0, contours
 
 
@@ -50,7 +54,9 @@ def test_masks_equal_opencv_on_smooth_maps():
         expected, mine = published(heat, cv2), c.segment(heat)
         assert (expected != mine).sum() <= 1, seed
         truth = smooth(seed + 1000) > 0.5
-        assert c.mask_iou(mine, truth) == pytest.approx(c.mask_iou(expected, truth), abs=1e-6, nan_ok=True)
+        assert c.mask_iou(mine, truth) == pytest.approx(
+            c.mask_iou(expected, truth), abs=1e-6, nan_ok=True
+        )
 
 
 def test_masks_equal_opencv_on_noise():
@@ -91,7 +97,9 @@ def test_a_constant_map_gives_an_empty_mask(level):
 
 def test_iou_has_no_value_without_both_masks():
     full, empty = np.ones((2, 2), bool), np.zeros((2, 2), bool)
-    assert np.isnan([c.mask_iou(full, empty), c.mask_iou(full, empty, False), c.mask_iou(empty, full)]).all()
+    assert np.isnan(
+        [c.mask_iou(full, empty), c.mask_iou(full, empty, False), c.mask_iou(empty, full)]
+    ).all()
     assert c.mask_iou(empty, full, False) == 0
     assert c.mask_iou(full, np.eye(2)) == 0.5
     with pytest.raises(UsageError, match="3×2 for a map of 2×2"):

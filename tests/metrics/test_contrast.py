@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from camlucida.explanation import Explanation
-from camlucida.geometry import Geometry
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.geometry import Geometry
+from camlucida.core.tensors import resize
+from camlucida.core.types import Scan
 from camlucida.metrics.contrast import chance, contrast, grid_ratios, inside_outside, shifted_ratios
-from camlucida.ops import resize
-from camlucida.types import Scan
 
 SIZE = (12, 20)
 REGION = np.zeros(SIZE, bool)
@@ -18,8 +18,12 @@ CROPPED = Geometry.identity(SIZE).crop((2, 3), (8, 16)).resize((16, 16))
 
 def explanation(raw, geometry=None, relu=True):
     geometry = geometry or Geometry.identity(SIZE)
-    scan = Scan(torch.zeros(1, *geometry.model), np.zeros(geometry.original, np.uint8), geometry, "film")
-    return Explanation(torch.as_tensor(raw, dtype=torch.float32), 1.0, None, "x", "gradcam", "layer", relu, scan)
+    scan = Scan(
+        torch.zeros(1, *geometry.model), np.zeros(geometry.original, np.uint8), geometry, "film"
+    )
+    return Explanation(
+        torch.as_tensor(raw, dtype=torch.float32), 1.0, None, "x", "gradcam", "layer", relu, scan
+    )
 
 
 def test_a_constant_map_has_ratio_one_and_chance_one():
@@ -43,7 +47,16 @@ def test_two_levels():
 @pytest.mark.parametrize("region", [np.zeros(SIZE, bool), np.ones(SIZE, bool)])
 def test_nothing_inside_or_outside(region):
     found = contrast(explanation(np.ones((3, 5))), region)
-    assert np.isnan([found.ratio, found.share, found.shifted.median, found.reached, found.random.median, found.centre]).all()
+    assert np.isnan(
+        [
+            found.ratio,
+            found.share,
+            found.shifted.median,
+            found.reached,
+            found.random.median,
+            found.centre,
+        ]
+    ).all()
     assert found.area == region.mean()
 
 
@@ -54,7 +67,10 @@ def test_no_heat_has_no_ratio():
 
 def test_every_shift_is_the_ratio_of_the_rolled_region():
     values = np.random.default_rng(0).normal(size=SIZE)
-    expected = [[inside_outside(values, np.roll(REGION, (y, x), (0, 1))) for x in range(SIZE[1])] for y in range(SIZE[0])]
+    expected = [
+        [inside_outside(values, np.roll(REGION, (y, x), (0, 1))) for x in range(SIZE[1])]
+        for y in range(SIZE[0])
+    ]
     np.testing.assert_allclose(shifted_ratios(values, REGION), expected, rtol=1e-9)
 
 
@@ -68,7 +84,9 @@ def test_a_single_hot_pixel():
     assert (found.median, found.low, found.high) == (0, 0, np.inf)
 
 
-@pytest.mark.parametrize("geometry", [Geometry.identity(SIZE).resize((9, 9)), CROPPED], ids=["stretched", "cropped"])
+@pytest.mark.parametrize(
+    "geometry", [Geometry.identity(SIZE).resize((9, 9)), CROPPED], ids=["stretched", "cropped"]
+)
 def test_grids_are_scored_as_they_lie_on_the_original(geometry):
     maps = np.random.default_rng(1).random((4, 3, 5))
     window = tuple(slice(*span) for span in geometry.seen())

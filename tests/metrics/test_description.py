@@ -3,11 +3,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlucida.errors import NoEvidenceError
+from camlucida.core.errors import NoEvidenceError
 from camlucida.metrics import description as d
 from camlucida.metrics.base import METRICS
 
-ALL = (d.gini, d.entropy, d.area_above_half, d.components, d.centre_row, d.centre_column, d.border_distance)
+ALL = (
+    d.gini,
+    d.entropy,
+    d.area_above_half,
+    d.components,
+    d.centre_row,
+    d.centre_column,
+    d.border_distance,
+)
 
 
 def test_one_pixel():
@@ -30,7 +38,10 @@ def test_a_constant_map():
 
 def test_a_dead_map_has_no_shape():
     dead = np.zeros((4, 4))
-    assert all(np.isnan(f(dead)) for f in (d.gini, d.entropy, d.centre_row, d.centre_column, d.border_distance))
+    assert all(
+        np.isnan(f(dead))
+        for f in (d.gini, d.entropy, d.centre_row, d.centre_column, d.border_distance)
+    )
     assert d.area_above_half(dead) == d.components(dead) == 0
 
 
@@ -94,7 +105,12 @@ def test_entropy_equals_scipy(seed):
 def test_gini_and_entropy_equal_quantus():
     quantus = pytest.importorskip("quantus")
     heat = np.random.default_rng(0).random((1, 49))
-    options = {"abs": True, "normalise": False, "disable_warnings": True, "display_progressbar": False}
+    options = {
+        "abs": True,
+        "normalise": False,
+        "disable_warnings": True,
+        "display_progressbar": False,
+    }
     sparseness = quantus.Sparseness(**options).evaluate_batch(x_batch=heat, a_batch=heat.copy())
     complexity = quantus.Complexity(**options).evaluate_batch(x_batch=heat, a_batch=heat.copy())
     assert d.gini(heat) == pytest.approx(sparseness[0], abs=1e-6)

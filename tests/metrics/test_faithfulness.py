@@ -17,13 +17,13 @@ from scipy.stats import pearsonr
 from torch import nn
 from torchcam.metrics import ClassificationMetric, DeletionInsertionMetric
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.metrics import METRICS
 from camlucida.metrics import faithfulness as faith
 from camlucida.metrics.faithfulness import plans
 from camlucida.metrics.imputation import Case, Subject
 from camlucida.metrics.queue import Count, evaluate
-from tests.peers import quiet
+from tests.support.peers import quiet
 
 ALL = [name for group in faith.GROUPS.values() for name in group]
 NO_MAP = [name for name in ALL if name != "adcc"]
@@ -70,11 +70,17 @@ def noise(*shape, seed=0):
 def test_masking_by_hand():
     # f(x) = Σ w x over 2 × 2; image 1, w = 1 2 3 4; E = 0 1/3 2/3 1. Y = 10, O = 2/3 + 2 + 4, f(x∘(1−E)) = 10 − O.
     weights = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]).double()
-    found = run(case(torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.ones(1, 2, 2).double()), NO_MAP[:4], linear(weights))
+    found = run(
+        case(torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.ones(1, 2, 2).double()),
+        NO_MAP[:4],
+        linear(weights),
+    )
     kept = 20 / 3
     assert found["average_drop"] == pytest.approx([1 - kept / 10] * 2)
     assert found["increase_in_confidence"].tolist() == [0, 0]
-    assert found["average_gain"] == pytest.approx([np.nan, np.nan], nan_ok=True)  # a logit; and a probability of 1
+    assert found["average_gain"] == pytest.approx(
+        [np.nan, np.nan], nan_ok=True
+    )  # a logit; and a probability of 1
     assert found["drop_in_deletion"] == pytest.approx([kept / 10] * 2)
 
 
@@ -88,17 +94,25 @@ def test_masking_arithmetic():
 
 def test_adcc_by_hand():
     assert faith.adcc(0.9, 0.25, 0.1) == pytest.approx(3 / (1 / 0.9 + 1 / 0.75 + 1 / 0.9))
-    assert faith.adcc([1, 0.5, 1, np.nan], [0, 1, 0, 0.5], [0, 0, 1, 0]) == pytest.approx([1, 0, 0, np.nan], nan_ok=True)
+    assert faith.adcc([1, 0.5, 1, np.nan], [0, 1, 0, 0.5], [0, 0, 1, 0]) == pytest.approx(
+        [1, 0, 0, np.nan], nan_ok=True
+    )
 
 
 def test_coherency_and_complexity_against_aimagelab():
     # Its terms: (pearsonr + 1) / 2, Σ|E| / (H W). Its published file multiplies by 3 where the paper divides into 3.
     a, b = noise(7, 7), noise(7, 7, seed=1)
-    coherency, complexity, drop = (pearsonr(a.ravel(), b.ravel())[0] + 1) / 2, float(abs(a).sum() / 49), 0.3
+    coherency, complexity, drop = (
+        (pearsonr(a.ravel(), b.ravel())[0] + 1) / 2,
+        float(abs(a).sum() / 49),
+        0.3,
+    )
     assert faith.coherency(a, b) == pytest.approx(coherency, abs=1e-12)
     assert faith.complexity(a) == pytest.approx(complexity, abs=1e-12)
     ours = faith.adcc(faith.coherency(a, b), faith.complexity(a), drop)
-    assert ours == pytest.approx(3 / (1 / coherency + 1 / (1 - complexity) + 1 / (1 - drop)), abs=1e-12)
+    assert ours == pytest.approx(
+        3 / (1 / coherency + 1 / (1 - complexity) + 1 / (1 - drop)), abs=1e-12
+    )
     assert np.isnan(faith.coherency(a, torch.ones(7, 7)))
 
 
@@ -107,7 +121,9 @@ def test_curves_by_hand():
     weights = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]).double()
     one = case(weights[0], torch.ones(1, 2, 2).double())
     found = {}
-    (done,) = evaluate([faith.curves_plan(one, ["insertion", "deletion", "pixel_flipping"], 4)], linear(weights))
+    (done,) = evaluate(
+        [faith.curves_plan(one, ["insertion", "deletion", "pixel_flipping"], 4)], linear(weights)
+    )
     found = done.metrics
     assert [(share, done.scores[step, 0]) for share, step in done.plan.curves["deletion"]] == [
         *((0, 10), (0.25, 6), (0.5, 3), (0.75, 1), (1, 0))
@@ -124,9 +140,14 @@ def test_cells_by_hand():
     image = native.repeat_interleave(2, 0).repeat_interleave(2, 1)[None].double() / 4
     plan = faith.cells_plan(case(native, image), 4, "black")
     (found,) = (done.metrics for done in evaluate([plan], linear(torch.ones(1, 4, 4))))
-    assert found["cell_insertion_deletion"] == pytest.approx([(4 + 7 + 9 + 5) / 4 - (5 + 6 + 3 + 1) / 4, 0.25])
+    assert found["cell_insertion_deletion"] == pytest.approx(
+        [(4 + 7 + 9 + 5) / 4 - (5 + 6 + 3 + 1) / 4, 0.25]
+    )
     (reverse,) = (
-        done.metrics for done in evaluate([faith.cells_plan(case(-native, image), 4, "black")], linear(torch.ones(1, 4, 4)))
+        done.metrics
+        for done in evaluate(
+            [faith.cells_plan(case(-native, image), 4, "black")], linear(torch.ones(1, 4, 4))
+        )
     )
     assert reverse["cell_insertion_deletion"] == pytest.approx(-found["cell_insertion_deletion"])
 
@@ -143,12 +164,17 @@ def test_road_of_a_one_pixel_map_by_hand():
     assert found["road"] == pytest.approx([0.5, 0.05])
     wrong = native.clone()
     wrong[2, 2], wrong[0, 0] = -1, 0
-    (worst,) = (done.metrics for done in evaluate([faith.road_plan(case(wrong, image), (0.04,), noise=0)], linear(image)))
+    (worst,) = (
+        done.metrics
+        for done in evaluate([faith.road_plan(case(wrong, image), (0.04,), noise=0)], linear(image))
+    )
     assert worst["road"] == pytest.approx([-0.5, -0.05])
 
 
 @pytest.mark.parametrize(
-    "native", [torch.zeros(4, 4), torch.ones(4, 4), torch.full((4, 4), -3.0)], ids=["zero", "one", "negative"]
+    "native",
+    [torch.zeros(4, 4), torch.ones(4, 4), torch.full((4, 4), -3.0)],
+    ids=["zero", "one", "negative"],
 )
 def test_a_constant_map_is_a_random_order_that_the_seed_decides(native):
     image = noise(1, 16, 16)
@@ -157,7 +183,12 @@ def test_a_constant_map_is_a_random_order_that_the_seed_decides(native):
     assert all(np.array_equal(first[name], again[name], equal_nan=True) for name in NO_MAP)
     assert first["road"][0] != other["road"][0]
     assert first["average_drop"] == pytest.approx([1, 1])  # nothing is kept
-    many = [run(case(native, image, seed=s), ["cell_insertion_deletion"], score)["cell_insertion_deletion"][0] for s in range(40)]
+    many = [
+        run(case(native, image, seed=s), ["cell_insertion_deletion"], score)[
+            "cell_insertion_deletion"
+        ][0]
+        for s in range(40)
+    ]
     assert abs(np.mean(many)) < 3 * np.std(many) / 40**0.5 + 1e-9  # chance is 0
 
 
@@ -203,7 +234,14 @@ def test_all_metrics_share_their_forwards():
 
 
 def test_the_default_set_costs_at_most_45_forwards():
-    names = ["road", "cell_insertion_deletion", "average_drop", "increase_in_confidence", "average_gain", "adcc"]
+    names = [
+        "road",
+        "cell_insertion_deletion",
+        "average_drop",
+        "increase_in_confidence",
+        "average_gain",
+        "adcc",
+    ]
     count = Count()
     run(case(noise(7, 7), noise(1, 28, 28)), names, linear(1.0), 8, 0.5, count)
     assert count.images == 1 + 1 + 8 + 27
@@ -211,7 +249,9 @@ def test_the_default_set_costs_at_most_45_forwards():
 
 def test_two_methods_with_one_map_cost_one():
     image, native, count = noise(1, 12, 12), noise(4, 4, seed=1), Count()
-    both = [p for _ in range(2) for p in plans(case(native.clone(), image), ["road", "average_drop"])]
+    both = [
+        p for _ in range(2) for p in plans(case(native.clone(), image), ["road", "average_drop"])
+    ]
     list(evaluate(both, linear(1.0), count=count))
     assert (count.images, count.asked) == (10, 22)
 
@@ -219,7 +259,11 @@ def test_two_methods_with_one_map_cost_one():
 def test_alterations_happen_before_the_models_normalisation():
     image, native = noise(1, 12, 12), noise(3, 3, seed=1)
     score = linear(noise(1, 12, 12, seed=3))
-    shift = run(case(native, image, lambda x: (x - 0.5) / 0.2), NO_MAP, lambda x, images: score(x * 0.2 + 0.5))
+    shift = run(
+        case(native, image, lambda x: (x - 0.5) / 0.2),
+        NO_MAP,
+        lambda x, images: score(x * 0.2 + 0.5),
+    )
     plain = run(case(native, image), NO_MAP, score)
     for name in NO_MAP:
         np.testing.assert_allclose(shift[name], plain[name], atol=1e-9)
@@ -248,7 +292,9 @@ def test_only_the_order_counts_where_only_the_order_should(seed):
     image, native = noise(1, 8, 8, seed=seed), noise(8, 8, seed=seed + 1)
     names = ["insertion", "deletion", "road", "cell_insertion_deletion"]
     score = linear(noise(1, 8, 8, seed=seed + 2) - 0.5)
-    one, other = (run(case(heat, image), names, score) for heat in (native, torch.exp(3 * native) - 20))
+    one, other = (
+        run(case(heat, image), names, score) for heat in (native, torch.exp(3 * native) - 20)
+    )
     for name in names:
         np.testing.assert_allclose(one[name], other[name], atol=1e-12)
 
@@ -313,7 +359,11 @@ def probabilities(net, label=1):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_average_drop_and_increase_against_torchcam(seed):
-    net, image, heat = small_net(seed), noise(1, 32, 32, seed=seed) - 0.5, noise(8, 8, seed=seed + 9)
+    net, image, heat = (
+        small_net(seed),
+        noise(1, 32, 32, seed=seed) - 0.5,
+        noise(8, 8, seed=seed + 9),
+    )
     found = run(case(heat, image), ["average_drop"], probabilities(net))
     # torchcam interpolates its map, which is 0 … 1 by then
     theirs = ClassificationMetric(FixedMap(net, case(heat, image).unit), torch.sigmoid)
@@ -329,10 +379,18 @@ def test_insertion_and_deletion_against_torchcam(steps):
     subject = Subject("image", image, (False, True))
     (found,) = (
         done.metrics
-        for done in evaluate([faith.curves_plan(Case(subject, heat), ["insertion", "deletion"], steps)], probabilities(net))
+        for done in evaluate(
+            [faith.curves_plan(Case(subject, heat), ["insertion", "deletion"], steps)],
+            probabilities(net),
+        )
     )
-    for baseline, name in ((None, "deletion"), (lambda _: subject.filled("blur")[None], "insertion")):
-        theirs = DeletionInsertionMetric(FixedMap(net, heat), torch.sigmoid, steps=steps, baseline=baseline)
+    for baseline, name in (
+        (None, "deletion"),
+        (lambda _: subject.filled("blur")[None], "insertion"),
+    ):
+        theirs = DeletionInsertionMetric(
+            FixedMap(net, heat), torch.sigmoid, steps=steps, baseline=baseline
+        )
         theirs.update(image[None], 1)
         summary = theirs.summary()
         value = next(v for key, v in summary.items() if name[:3] in key)
@@ -382,7 +440,9 @@ def test_road_differs_from_grad_cam_on_ties_as_documented():
     heat = noise(32, 32, seed=5)
     heat.view(-1)[: int(0.3 * 1024)] = 0
     kept = []
-    RemoveMostRelevantFirst(20, lambda image, mask: kept.append(int(mask.sum())))(torch.zeros(1, 32, 32), heat)
+    RemoveMostRelevantFirst(20, lambda image, mask: kept.append(int(mask.sum())))(
+        torch.zeros(1, 32, 32), heat
+    )
     assert kept == [0]
     altered = case(heat, noise(1, 32, 32) + 1).imputed("morf", faith.exact_count(0.8, 1024), 0)
     assert int((altered == noise(1, 32, 32) + 1).sum()) == 1024 - 819

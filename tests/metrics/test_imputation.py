@@ -8,9 +8,18 @@ from hypothesis import strategies as st
 from pytorch_grad_cam.metrics.perturbation_confidence import RemoveMostRelevantFirst
 from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 
-from camlucida.errors import NoEvidenceError, UsageError
-from camlucida.metrics.imputation import BLUR, Case, Subject, chosen, exact_count, filled, impute, ranking
-from tests.peers import quiet
+from camlucida.core.errors import NoEvidenceError, UsageError
+from camlucida.metrics.imputation import (
+    BLUR,
+    Case,
+    Subject,
+    chosen,
+    exact_count,
+    filled,
+    impute,
+    ranking,
+)
+from tests.support.peers import quiet
 
 
 def picture(*shape: int, seed: int = 0):
@@ -24,7 +33,9 @@ def dense_imputation(plane, removed):
     for row, (r, c) in enumerate(unknown):
         for dr in (-1, 0, 1):
             for dc in (-1, 0, 1):
-                if (dr, dc) == (0, 0) or not (0 <= r + dr < plane.shape[0] and 0 <= c + dc < plane.shape[1]):
+                if (dr, dc) == (0, 0) or not (
+                    0 <= r + dr < plane.shape[0] and 0 <= c + dc < plane.shape[1]
+                ):
                     continue
                 weight = 1 / 6 if dr == 0 or dc == 0 else 1 / 12
                 matrix[row, row] += weight
@@ -68,7 +79,9 @@ def test_a_strict_percentile_removes_everything_where_exact_k_does_not():
     heat = torch.rand(20, 20, generator=torch.Generator().manual_seed(1)) + 0.1
     heat.view(-1)[:60] = 0
     kept = []
-    RemoveMostRelevantFirst(10, lambda image, mask: kept.append(float(mask.mean())))(torch.zeros(1, 20, 20), heat)
+    RemoveMostRelevantFirst(10, lambda image, mask: kept.append(float(mask.mean())))(
+        torch.zeros(1, 20, 20), heat
+    )
     assert kept == [0.0]
     assert chosen(ranking(heat), exact_count(0.9, 400), (20, 20)).mean() == 0.9
 
@@ -91,7 +104,9 @@ def test_one_pixel_by_hand():
     image = torch.arange(9.0).reshape(1, 3, 3)
     removed = np.zeros((3, 3), bool)
     removed[0, 0] = True  # right 1, below 3: 1/6 each; across 4: 1/12
-    assert impute(image, removed, 0)[0, 0, 0] == pytest.approx((1 / 6 * 1 + 1 / 6 * 3 + 1 / 12 * 4) / (5 / 12))
+    assert impute(image, removed, 0)[0, 0, 0] == pytest.approx(
+        (1 / 6 * 1 + 1 / 6 * 3 + 1 / 12 * 4) / (5 / 12)
+    )
     removed[:] = False
     removed[1, 1] = True
     image[0, 1, 1] = 99
@@ -123,7 +138,9 @@ def test_parity_with_grad_cam(share, channels):
     image, heat = picture(channels, 40, 32), picture(40, 32, seed=1)
     removed = chosen(ranking(heat), exact_count(share, heat.numel()), (40, 32))
     with quiet():
-        theirs = NoisyLinearImputer(noise=0)(image, torch.from_numpy(1 - removed.astype(np.float32)))
+        theirs = NoisyLinearImputer(noise=0)(
+            image, torch.from_numpy(1 - removed.astype(np.float32))
+        )
     assert float((impute(image, removed, 0) - theirs).abs().max()) < 1e-5
 
 
@@ -165,7 +182,12 @@ def test_nothing_removed_nothing_changed_no_generator_touched():
 
 
 @pytest.mark.parametrize(
-    ("shape", "removed"), [((1, 4, 4), np.ones((4, 4), bool)), ((1, 4, 4), np.ones((3, 4), bool)), ((1, 4, 4, 4), np.eye(4) > 0)]
+    ("shape", "removed"),
+    [
+        ((1, 4, 4), np.ones((4, 4), bool)),
+        ((1, 4, 4), np.ones((3, 4), bool)),
+        ((1, 4, 4, 4), np.eye(4) > 0),
+    ],
 )
 def test_what_cannot_be_imputed(shape, removed):
     with pytest.raises(UsageError):

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlucida.errors import NoEvidenceError, UsageError
+from camlucida.core.errors import NoEvidenceError, UsageError
 from camlucida.metrics import localisation as m
 from camlucida.metrics.base import METRICS
 
@@ -58,7 +58,12 @@ def test_a_constant_map_scores_chance(level):
     assert m.roc_auc(flat, TRUTH) == 0.5
     assert m.average_precision_lift(flat, TRUTH) == pytest.approx(1)
     assert m.iou_area_matched(flat, TRUTH) == pytest.approx(AREA / (2 - AREA))
-    assert m.iou_otsu(flat, TRUTH) == m.iou_tuned(flat, TRUTH, 0.5) == m.dice_tuned(flat, TRUTH, 0.0) == 0
+    assert (
+        m.iou_otsu(flat, TRUTH)
+        == m.iou_tuned(flat, TRUTH, 0.5)
+        == m.dice_tuned(flat, TRUTH, 0.0)
+        == 0
+    )
     np.testing.assert_equal(m.relevance_mass(flat, TRUTH), AREA if level else np.nan)
     np.testing.assert_equal(m.attention_ratio(flat, TRUTH), 1.0 if level else np.nan)
 
@@ -81,7 +86,9 @@ def test_a_corner_peak_has_256_maxima():
     torch = pytest.importorskip("torch")
     grid = torch.zeros(1, 1, 7, 7)
     grid[0, 0, 0, 0] = 1
-    large = torch.nn.functional.interpolate(grid, size=(224, 224), mode="bilinear", align_corners=False)[0, 0].numpy()
+    large = torch.nn.functional.interpolate(
+        grid, size=(224, 224), mode="bilinear", align_corners=False
+    )[0, 0].numpy()
     truth = np.zeros((224, 224), bool)
     truth[8:20, 8:20] = True  # 8×8 of the 16×16 maxima; the first maximum is outside
     assert (large == large.max()).sum() == 256
@@ -104,7 +111,11 @@ def test_class_specificity():
     other = np.zeros_like(TRUTH)
     other[4:6, 0:3] = True
     values = TRUTH + 0.5 * other
-    assert m.class_specificity(values, TRUTH, other) == -m.class_specificity(values, other, TRUTH) > 0.3
+    assert (
+        m.class_specificity(values, TRUTH, other)
+        == -m.class_specificity(values, other, TRUTH)
+        > 0.3
+    )
     assert m.class_specificity(values, TRUTH, TRUTH) == 0
 
 
@@ -134,10 +145,15 @@ def test_ranges_scale_and_position(seed, levels, factor):
             continue
         top = METRICS[metric.__name__].range[1] if metric.__name__ in METRICS else 1
         assert 0 <= score <= (top if top is not None else 1 / truth.mean()) + 1e-12
-        if metric not in (m.iou_otsu, m.dice_otsu):  # 256 levels: the last bit of a product may change a level
+        if metric not in (
+            m.iou_otsu,
+            m.dice_otsu,
+        ):  # 256 levels: the last bit of a product may change a level
             assert metric(values * factor, truth) == pytest.approx(score, abs=1e-9)
         if metric is not m.tolerant_hit:
-            moved = metric(values.reshape(-1)[order].reshape(7, 9), truth.reshape(-1)[order].reshape(7, 9))
+            moved = metric(
+                values.reshape(-1)[order].reshape(7, 9), truth.reshape(-1)[order].reshape(7, 9)
+            )
             assert moved == pytest.approx(score, abs=1e-9)
     np.testing.assert_array_equal(values, kept)
     np.testing.assert_array_equal(truth, kept_truth)
@@ -146,7 +162,15 @@ def test_ranges_scale_and_position(seed, levels, factor):
 @given(seeds, st.sampled_from([None, 2, 5]))
 def test_monotone_change_keeps_rank_metrics(seed, levels):
     values, truth = drawn(seed, levels)
-    for metric in (m.hit, m.tolerant_hit, m.relevance_rank, m.roc_auc, m.average_precision, m.iou_area_matched, m.iou_best):
+    for metric in (
+        m.hit,
+        m.tolerant_hit,
+        m.relevance_rank,
+        m.roc_auc,
+        m.average_precision,
+        m.iou_area_matched,
+        m.iou_best,
+    ):
         assert metric(np.exp(values), truth) == pytest.approx(metric(values, truth), abs=1e-12)
     assert m.roc_auc(-values, truth) == pytest.approx(1 - m.roc_auc(values, truth))
 
@@ -166,7 +190,9 @@ def test_rank_accuracy_is_the_mean_over_random_tie_breaking(seed, levels):
 def test_pixel_curves_equal_scikit_learn(seed, levels):
     sk = pytest.importorskip("sklearn.metrics")
     values, truth = drawn(seed, levels)
-    assert m.roc_auc(values, truth) == pytest.approx(sk.roc_auc_score(truth.ravel(), values.ravel()), abs=1e-9)
+    assert m.roc_auc(values, truth) == pytest.approx(
+        sk.roc_auc_score(truth.ravel(), values.ravel()), abs=1e-9
+    )
     assert m.average_precision(values, truth) == pytest.approx(
         sk.average_precision_score(truth.ravel(), values.ravel()), abs=1e-9
     )

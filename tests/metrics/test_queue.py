@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from camlucida.errors import ModelError, UsageError
+from camlucida.core.errors import ModelError, UsageError
 from camlucida.metrics.queue import Count, Plan, Step, evaluate, forwards_needed
 
 
@@ -18,7 +18,12 @@ def number(value: float):
 
 def plan(image, values, keys=None, about=None):
     keys = values if keys is None else keys
-    return Plan(image, tuple(Step(k, number(v)) for k, v in zip(keys, values)), lambda s: {"sum": s.sum(0), "all": s}, about)
+    return Plan(
+        image,
+        tuple(Step(k, number(v)) for k, v in zip(keys, values)),
+        lambda s: {"sum": s.sum(0), "all": s},
+        about,
+    )
 
 
 class Model:
@@ -37,7 +42,10 @@ class Model:
 @pytest.mark.parametrize("workers", [0, 1, 3])
 @pytest.mark.parametrize("batch_size", [1, 3, 100])
 def test_scores_go_back_where_they_came_from(workers, batch_size):
-    plans = [plan(image, [10.0 * image + k for k in range(image % 3 + 1)], about=f"m{image}") for image in range(7)]
+    plans = [
+        plan(image, [10.0 * image + k for k in range(image % 3 + 1)], about=f"m{image}")
+        for image in range(7)
+    ]
     model, count = Model(), Count()
     results = list(evaluate(plans, model, batch_size, workers=workers, count=count))
     assert [done.plan.about for done in results] == [f"m{image}" for image in range(7)]
@@ -61,7 +69,9 @@ def test_equal_steps_of_an_image_run_once(workers):
         plan("b", [5, 6], ["original", "black"]),
     ]
     model, count = Model(), Count()
-    results = [done.metrics["sum"][0] for done in evaluate(plans, model, 2, workers=workers, count=count)]
+    results = [
+        done.metrics["sum"][0] for done in evaluate(plans, model, 2, workers=workers, count=count)
+    ]
     assert results == [6, 13, 4, 11]
     assert sorted(model.seen) == [1, 2, 3, 5, 6, 9]
     assert (count.asked, count.images) == (10, 6)

@@ -6,7 +6,7 @@ import torch
 from scipy import stats
 from torch import nn
 
-from camlucida.errors import ModelError, UsageError
+from camlucida.core.errors import ModelError, UsageError
 from camlucida.metrics import METRICS
 from camlucida.metrics.sanity import (
     Gate,
@@ -75,14 +75,23 @@ def same(a, b):
 
 
 def test_blocks_follow_the_forward_pass_from_the_logits_down():
-    assert [block.modules for block in blocks(trained(), X)] == [("head",), ("last",), ("norm",), ("first",), ("unused",), ("",)]
+    assert [block.modules for block in blocks(trained(), X)] == [
+        ("head",),
+        ("last",),
+        ("norm",),
+        ("first",),
+        ("unused",),
+        ("",),
+    ]
 
 
 def test_many_modules_are_grouped_evenly():
     net = nn.Sequential(*(nn.Linear(4, 4) for _ in range(21)))
     parts = blocks(net, torch.zeros(1, 4), 6)
     assert [len(part.modules) for part in parts] == [1, 4, 4, 4, 4, 4]
-    assert [name for part in parts for name in part.modules] == [str(i) for i in reversed(range(21))]
+    assert [name for part in parts for name in part.modules] == [
+        str(i) for i in reversed(range(21))
+    ]
     assert parts[1].name == "19 … 16"
 
 
@@ -143,14 +152,21 @@ def test_what_is_random_when_and_all_is_restored(randomise):
 
     def explain(model):
         seen.append(
-            {name.rpartition(".")[0] for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+            {
+                name.rpartition(".")[0]
+                for name, value in model.state_dict().items()
+                if not torch.equal(value, before[name])
+            }
         )
         return cam(model)
 
     results = randomise(net, X, explain)
     order = ["head", "last", "norm", "first", "unused", ""]
     assert [result.block.name for result in results] == [*order[:-1], "(the model itself)"]
-    expected = [set(order[: i + 1]) if randomise is cascading_randomisation else {name} for i, name in enumerate(order)]
+    expected = [
+        set(order[: i + 1]) if randomise is cascading_randomisation else {name}
+        for i, name in enumerate(order)
+    ]
     assert seen == [set(), *expected]
     assert same(before, net.state_dict())
     assert torch.equal(rng, torch.get_rng_state())
@@ -175,8 +191,13 @@ def test_weights_are_restored_after_an_exception():
 def test_the_same_seed_gives_the_same_weights_in_either_mode():
     net = trained()
     one, again = (cascading_randomisation(net, X, cam, seed=1) for _ in range(2))
-    alone, other = independent_randomisation(net, X, cam, seed=1), cascading_randomisation(net, X, cam, seed=2)
-    assert all(np.array_equal(a.similarity, b.similarity, equal_nan=True) for a, b in zip(one, again))
+    alone, other = (
+        independent_randomisation(net, X, cam, seed=1),
+        cascading_randomisation(net, X, cam, seed=2),
+    )
+    assert all(
+        np.array_equal(a.similarity, b.similarity, equal_nan=True) for a, b in zip(one, again)
+    )
     assert torch.equal(one[0].maps[0], alone[0].maps[0])
     assert not torch.equal(one[0].maps[0], other[0].maps[0])
 
@@ -202,7 +223,9 @@ def test_the_scale_of_new_weights():
         assert not module.bias.any()
     attention = nn.MultiheadAttention(64, 2)
     redraw(attention, "0")
-    assert float(attention.in_proj_weight.detach().std()) == pytest.approx((2 / 64) ** 0.5, rel=0.03)
+    assert float(attention.in_proj_weight.detach().std()) == pytest.approx(
+        (2 / 64) ** 0.5, rel=0.03
+    )
 
 
 def test_restored_keeps_odd_values():
@@ -251,13 +274,18 @@ def test_the_gate_is_a_one_sided_mann_whitney_test():
     assert failed.passed is False
     assert failed.p > 0.99
     assert passed.excess == pytest.approx((low.mean() - null.mean()) / (1 - null.mean()))
-    assert randomisation_gate(null, null).passed is False  # no less alike than other images: not sane by this rule
+    assert (
+        randomisation_gate(null, null).passed is False
+    )  # no less alike than other images: not sane by this rule
 
 
 def test_seeds_of_an_image_count_once():
     rng = np.random.default_rng(1)
     images, null = rng.normal(0.2, 0.1, (20, 1)), rng.normal(0.25, 0.1, 50)
-    once, thrice = randomisation_gate(images[:, 0], null), randomisation_gate(np.repeat(images, 3, 1), null)
+    once, thrice = (
+        randomisation_gate(images[:, 0], null),
+        randomisation_gate(np.repeat(images, 3, 1), null),
+    )
     assert once.p == pytest.approx(thrice.p)
     assert thrice.images == 20
     holes = np.repeat(images, 3, 1)
@@ -283,7 +311,11 @@ def test_the_null_pairs_different_images_of_different_patients():
     assert abs(null.mean()) < 0.1
     pairs = []
     kept = [torch.full((2,), float(i)) for i in range(6)]
-    different_image_null(kept, patients=list("aabbcc"), similarity=lambda a, b: pairs.append({int(a[0]), int(b[0])}) or 0.0)
+    different_image_null(
+        kept,
+        patients=list("aabbcc"),
+        similarity=lambda a, b: pairs.append({int(a[0]), int(b[0])}) or 0.0,
+    )
     assert len(pairs) == 12
     assert not any(pair in pairs for pair in ({0, 1}, {2, 3}, {4, 5}))
     for few, patients in ((maps[:1], None), (maps[:2], ["p", "p"]), (maps[:2], ["p"])):

@@ -6,9 +6,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.metrics import METRICS
-from camlucida.metrics.stability import VIEWS, max_sensitivity, noisy_copies, seed_agreement, view, view_agreement
+from camlucida.metrics.stability import (
+    VIEWS,
+    max_sensitivity,
+    noisy_copies,
+    seed_agreement,
+    view,
+    view_agreement,
+)
 
 
 def noise(*shape, seed=0):
@@ -29,7 +36,10 @@ def test_noise_fills_its_radius_and_no_more():
 
 def test_the_radius_scales_with_the_data():
     image = noise(1, 8, 8)
-    one, other = noisy_copies(image) - image, noisy_copies(image * 2048 - 1024) - (image * 2048 - 1024)
+    one, other = (
+        noisy_copies(image) - image,
+        noisy_copies(image * 2048 - 1024) - (image * 2048 - 1024),
+    )
     torch.testing.assert_close(other, one * 2048, rtol=1e-2, atol=1e-3)
 
 
@@ -40,12 +50,16 @@ def test_a_grey_image_stays_grey_and_nothing_is_touched():
     assert torch.equal(copies[:, 0], copies[:, 2])
     assert torch.equal(image, before)
     assert torch.equal(rng, torch.get_rng_state())
-    assert torch.equal(noisy_copies(torch.ones(1, 2, 2), 1)[0], torch.ones(1, 2, 2))  # no range, no noise
+    assert torch.equal(
+        noisy_copies(torch.ones(1, 2, 2), 1)[0], torch.ones(1, 2, 2)
+    )  # no range, no noise
 
 
 def test_sensitivity_by_hand():
     heat = torch.tensor([[3.0, 4.0]])
-    found = max_sensitivity(heat, [heat, heat + torch.tensor([[0.0, 5.0]])], [1.0, 0.5], [[1.5, 0.5], [0.8, 0.2]])
+    found = max_sensitivity(
+        heat, [heat, heat + torch.tensor([[0.0, 5.0]])], [1.0, 0.5], [[1.5, 0.5], [0.8, 0.2]]
+    )
     assert (found.maximum, found.mean) == (1.0, 0.5)
     assert found.score_change == pytest.approx([0.5, 0.3])
     assert max_sensitivity(heat, [heat]).score_change.size == 0
@@ -76,16 +90,22 @@ def test_views_of_an_equivariant_map_agree_fully():
     def fixed(x):
         return torch.arange(48.0).reshape(6, 8)
 
-    assert view_agreement(local(image), {name: local(view(image, name)) for name in VIEWS}) == pytest.approx(1)
+    assert view_agreement(
+        local(image), {name: local(view(image, name)) for name in VIEWS}
+    ) == pytest.approx(1)
     assert view_agreement(fixed(image), {"both": fixed(view(image, "both"))}) == pytest.approx(-1)
-    assert view_agreement(local(image), {"both": local(view(image, "both"))}, null=0.5) == pytest.approx(1)
+    assert view_agreement(
+        local(image), {"both": local(view(image, "both"))}, null=0.5
+    ) == pytest.approx(1)
 
 
 def test_seeds():
     a, b = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([3.0, 2.0, 1.0])
     assert seed_agreement([a, a * 5 + 2]) == pytest.approx(1)
     assert seed_agreement([a, a, b]) == pytest.approx((1 - 1 - 1) / 3)
-    assert seed_agreement([a, a, torch.zeros(3)]) == pytest.approx(1)  # pairs with a dead map are left out
+    assert seed_agreement([a, a, torch.zeros(3)]) == pytest.approx(
+        1
+    )  # pairs with a dead map are left out
     assert np.isnan(seed_agreement([a, torch.zeros(3)]))
     c = torch.tensor([1.0, 3.0, 2.0])
     assert seed_agreement([a, c], null=0.2) == pytest.approx((0.5 - 0.2) / 0.8)

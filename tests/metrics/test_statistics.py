@@ -8,9 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.metrics import statistics
-from camlucida.metrics.statistics import excess, holm, mean_interval, paired_difference, pearson, rate, ratio_interval, spearman
+from camlucida.metrics.statistics import (
+    excess,
+    holm,
+    mean_interval,
+    paired_difference,
+    pearson,
+    rate,
+    ratio_interval,
+    spearman,
+)
 
 
 def sample(n, seed=0):
@@ -23,7 +32,12 @@ def test_parity_with_scipy(n, level):
     values = sample(n)
     ours = mean_interval(values, range(n), replicates=2500, level=level, seed=5)
     reference = stats.bootstrap(
-        (values,), np.mean, n_resamples=2500, confidence_level=level, method="BCa", rng=np.random.default_rng(5)
+        (values,),
+        np.mean,
+        n_resamples=2500,
+        confidence_level=level,
+        method="BCa",
+        rng=np.random.default_rng(5),
     ).confidence_interval
     assert (ours.low, ours.high) == pytest.approx(tuple(reference), abs=1e-12)
     assert ours.how == "BCa"
@@ -51,13 +65,20 @@ def test_rows_of_a_patient_move_together():
 def test_patients_need_no_order():
     values, patients = sample(60), np.arange(60) % 20
     shuffled = np.random.default_rng(0).permutation(60)
-    one, other = mean_interval(values, patients), mean_interval(values[shuffled], [f"p{p}" for p in patients[shuffled]])
+    one, other = (
+        mean_interval(values, patients),
+        mean_interval(values[shuffled], [f"p{p}" for p in patients[shuffled]]),
+    )
     assert one.estimate == pytest.approx(other.estimate)
     assert (one.low, one.high) == pytest.approx((other.low, other.high), rel=0.03)
 
 
 def test_a_pooled_share():
-    true_positive, predicted, patients = np.array([3.0, 0, 5] * 10), np.array([4.0, 2, 9] * 10), np.arange(30) // 2
+    true_positive, predicted, patients = (
+        np.array([3.0, 0, 5] * 10),
+        np.array([4.0, 2, 9] * 10),
+        np.arange(30) // 2,
+    )
     interval = ratio_interval(true_positive, predicted, patients)
     assert interval.estimate == 8 / 15
     assert interval.low < 8 / 15 < interval.high
@@ -87,7 +108,11 @@ def test_no_interval_under_ten_patients():
 
 def test_degenerate_samples():
     constant = mean_interval(np.full(12, 0.3), range(12))
-    assert (constant.how, constant.low, constant.high) == ("constant", constant.estimate, constant.estimate)
+    assert (constant.how, constant.low, constant.high) == (
+        "constant",
+        constant.estimate,
+        constant.estimate,
+    )
     nothing = mean_interval(np.full(12, np.nan), range(12))
     assert np.isnan(nothing.estimate)
     assert (nothing.how, nothing.nan_rate, nothing.patients) == ("none", 1.0, 0)
@@ -117,7 +142,9 @@ def test_paired_difference():
     found = paired_difference(first, second, range(40))
     assert 0 < found.interval.low < 0.5 < found.interval.high < 1
     assert found.p == pytest.approx(1 / (statistics.FLIPS + 1))
-    assert paired_difference(second, first, range(40)).interval.estimate == pytest.approx(-found.interval.estimate)
+    assert paired_difference(second, first, range(40)).interval.estimate == pytest.approx(
+        -found.interval.estimate
+    )
     same = paired_difference(first, first, range(40))
     assert (same.p, same.interval.how) == (1.0, "constant")
     first[:35] = np.nan
@@ -126,18 +153,28 @@ def test_paired_difference():
 
 def test_sign_flips_equal_the_full_enumeration():
     sums = np.random.default_rng(4).normal(0.4, size=12)
-    exact = np.mean([abs(np.dot(signs, sums)) >= abs(sums.sum()) - 1e-12 for signs in itertools.product((-1, 1), repeat=12)])
+    exact = np.mean(
+        [
+            abs(np.dot(signs, sums)) >= abs(sums.sum()) - 1e-12
+            for signs in itertools.product((-1, 1), repeat=12)
+        ]
+    )
     assert statistics._sign_flip(sums, 0) == pytest.approx(exact, abs=0.015)
 
 
 def test_the_test_holds_its_level():
     rng = np.random.default_rng(8)
-    p = [paired_difference(rng.normal(size=30), rng.normal(size=30), np.arange(30) // 2, seed=i).p for i in range(120)]
+    p = [
+        paired_difference(rng.normal(size=30), rng.normal(size=30), np.arange(30) // 2, seed=i).p
+        for i in range(120)
+    ]
     assert np.mean(np.array(p) < 0.1) < 0.19
 
 
 def test_holm_by_hand():
-    assert holm([0.01, 0.04, 0.03, np.nan, 0.005]).tolist() == pytest.approx([0.03, 0.06, 0.06, np.nan, 0.02], nan_ok=True)
+    assert holm([0.01, 0.04, 0.03, np.nan, 0.005]).tolist() == pytest.approx(
+        [0.03, 0.06, 0.06, np.nan, 0.02], nan_ok=True
+    )
     assert holm([0.6, 0.7]).tolist() == [1, 1]
     assert holm([]).tolist() == []
     assert np.isnan(holm([np.nan])).all()

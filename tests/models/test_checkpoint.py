@@ -10,7 +10,7 @@ import safetensors.torch
 import torch
 from torch import nn
 
-from camlucida.errors import ModelError
+from camlucida.core.errors import ModelError
 from camlucida.models.checkpoint import load_checkpoint, load_state, weights_sha256
 
 
@@ -102,7 +102,9 @@ def test_a_prefix_that_is_the_models_own_stays(tmp_path):
     trained, fresh = Wrapped(), Wrapped()
     torch.save(trained.state_dict(), tmp_path / "best.pth")
     load_checkpoint(fresh, tmp_path / "best.pth")
-    torch.save(trained.model.state_dict(), tmp_path / "inner.pth")  # and it is put on where that matches exactly
+    torch.save(
+        trained.model.state_dict(), tmp_path / "inner.pth"
+    )  # and it is put on where that matches exactly
     load_checkpoint(fresh, tmp_path / "inner.pth")
     assert weights_sha256(fresh) == weights_sha256(trained)
 
@@ -132,8 +134,12 @@ def test_a_malicious_pickle_does_not_run(tmp_path, payload, nested, zipped):
 def test_a_whole_model_is_refused_and_how_to_mend_it(tmp_path):
     torch.save(Net(), tmp_path / "whole.pth")
     message = failure(Net(), tmp_path / "whole.pth")
-    assert "whole.pth holds more than tensors (it names tests.models.test_checkpoint.Net)" in message
-    assert "re-save it where it was trained: torch.save(model.state_dict(), 'weights.pth')" in message
+    assert (
+        "whole.pth holds more than tensors (it names tests.models.test_checkpoint.Net)" in message
+    )
+    assert (
+        "re-save it where it was trained: torch.save(model.state_dict(), 'weights.pth')" in message
+    )
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
@@ -149,7 +155,10 @@ def test_torchscript_is_refused(tmp_path):
         (b"", "bad.pth is empty"),
         (b"\n<!DOCTYPE html><html>", "bad.pth is a web page, not a checkpoint"),
         (b"<html><body>404", "bad.pth is a web page"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00", "is a Git LFS pointer, not the checkpoint (fetch"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\noid sha256:00",
+            "is a Git LFS pointer, not the checkpoint (fetch",
+        ),
         (b"garbage, nothing else " * 20, "bad.pth is not a readable checkpoint"),
         (b"\x80\x02" + bytes(range(256)), "bad.pth is not a readable checkpoint"),
         (b"PK\x03\x04" + bytes(300), "bad.pth is not a readable checkpoint"),
@@ -182,7 +191,10 @@ def test_no_such_file(tmp_path):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ({"epoch": 3, "optimizer": {"lr": 0.1}}, "holds no state dict: its keys are epoch, optimizer"),
+        (
+            {"epoch": 3, "optimizer": {"lr": 0.1}},
+            "holds no state dict: its keys are epoch, optimizer",
+        ),
         ({}, "holds no state dict: its keys are nothing"),
         ([1, 2], "holds a list, not a state dict"),
         (torch.zeros(2), "holds a Tensor, not a state dict"),
@@ -198,7 +210,10 @@ def test_other_shapes_are_listed_and_nothing_is_loaded(tmp_path):
     before = weights_sha256(fresh)
     torch.save(Net(classes=2).state_dict(), tmp_path / "best.pth")
     message = failure(fresh, tmp_path / "best.pth")
-    assert "2 of 9 shapes differ: fc.weight: file (2, 3) vs model (5, 3); fc.bias: file (2) vs model (5)" in message
+    assert (
+        "2 of 9 shapes differ: fc.weight: file (2, 3) vs model (5, 3); fc.bias: file (2) vs model (5)"
+        in message
+    )
     assert weights_sha256(fresh) == before
 
 
@@ -210,7 +225,10 @@ def test_other_keys_are_listed_and_nothing_is_loaded(tmp_path):
     state |= {f"module.head.{i}": torch.zeros(1) for i in range(7)}
     torch.save(state, tmp_path / "best.pth")
     message = failure(fresh, tmp_path / "best.pth")
-    assert "1 missing (fc.bias), 7 unexpected (head.0, head.1, head.2, head.3, head.4, …); nothing was loaded" in message
+    assert (
+        "1 missing (fc.bias), 7 unexpected (head.0, head.1, head.2, head.3, head.4, …); nothing was loaded"
+        in message
+    )
     assert weights_sha256(fresh) == before
 
 
@@ -239,5 +257,10 @@ def test_the_hash_of_a_known_module():
     module = nn.Linear(2, 1)
     module.weight.data = torch.tensor([[1.0, 2.0]])
     module.bias.data = torch.tensor([3.0])
-    written = b"bias|torch.float32|(1,)|" + struct.pack("<f", 3) + b"weight|torch.float32|(1, 2)|" + struct.pack("<2f", 1, 2)
+    written = (
+        b"bias|torch.float32|(1,)|"
+        + struct.pack("<f", 3)
+        + b"weight|torch.float32|(1, 2)|"
+        + struct.pack("<2f", 1, 2)
+    )
     assert weights_sha256(module) == hashlib.sha256(written).hexdigest()

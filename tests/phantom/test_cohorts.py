@@ -12,22 +12,25 @@ import pytest
 import torch
 
 from camlucida import explain, list_layers, load_model
-from camlucida.cohort.config import read_config
-from camlucida.cohort.members import read_members
-from camlucida.evaluation.truth import read_truth
-from camlucida.families import find_family
+from camlucida.datasets.config import read_config
+from camlucida.datasets.ground_truth import read_truth
+from camlucida.datasets.members import read_members
 from camlucida.io import read_image
 from camlucida.io.masks import read_mask
 from camlucida.io.tables import read_table
 from camlucida.models.card import read_card
 from camlucida.models.checkpoint import load_state
+from camlucida.models.families import find_family
 from camlucida.phantom import FINDINGS, cohort_cards, model_cards, nets, trial
-from camlucida.phantom.cohorts import ensemble, law, multilabel, regression, segmentation
+from camlucida.phantom.cohorts import distribution as law
+from camlucida.phantom.cohorts import ensemble, multilabel, regression, segmentation
 from camlucida.phantom.study import cardiothoracic_ratio, expose, movement
 
 FRESH_SEED = law.WRITTEN_SEEDS.start + 9_000_000  # in no cohort
 FRESH = 40
-RECORD = json.loads((next(iter(cohort_cards().values())).parent / "training.json").read_text("utf-8"))
+RECORD = json.loads(
+    (next(iter(cohort_cards().values())).parent / "training.json").read_text("utf-8")
+)
 
 
 @pytest.fixture(scope="module")
@@ -105,10 +108,15 @@ def test_multilabel_is_read_as_it_was_drawn(multilabel_folder):
         assert (member.item.patient, member.unknown) == (entry.patient, frozenset())
         assert sorted(member.item.positives) == sorted(entry.study.findings)
         assert member.groups["habitus"] in ("slim", "medium", "stout")
-    counts = pd.Series([label for member in read.members for label in member.item.positives]).value_counts()
+    counts = pd.Series(
+        [label for member in read.members for label in member.item.positives]
+    ).value_counts()
     assert counts["nodule"] == 2
     assert counts.drop("nodule").min() >= 15
-    patients = {label: {m.item.patient for m in read.members if label in m.item.positives} for label in FINDINGS}
+    patients = {
+        label: {m.item.patient for m in read.members if label in m.item.positives}
+        for label in FINDINGS
+    }
     assert {label: len(who) for label, who in patients.items()} == multilabel.HAVE
 
 
@@ -116,7 +124,9 @@ def test_multilabel_masks_are_the_truth_of_each_film(multilabel_folder):
     truth = read_truth(masks=multilabel_folder / "masks", labels=FINDINGS)
     for entry in multilabel.entries()[::13]:
         film = expose(entry.study)
-        assert np.array_equal(read_image(multilabel_folder / "films" / f"{entry.name}.png").display, film.image)
+        assert np.array_equal(
+            read_image(multilabel_folder / "films" / f"{entry.name}.png").display, film.image
+        )
         found = truth.masks(entry.name, f"{entry.name}.png", (256, 256))
         assert found.keys() == set(film.findings)
         assert all(np.array_equal(found[label], film.masks[label]) for label in found)
@@ -127,11 +137,20 @@ def test_multilabel_masks_are_the_truth_of_each_film(multilabel_folder):
 
 
 def test_classifiers_are_named_with_weights_that_load(ensemble_folder):
-    classifiers = tomllib.loads((ensemble_folder / "config_classifiers.toml").read_text("utf-8"))["classifiers"]
+    classifiers = tomllib.loads((ensemble_folder / "config_classifiers.toml").read_text("utf-8"))[
+        "classifiers"
+    ]
     assert list(classifiers) == list(ensemble.CLASSIFIERS)
     assert sum(entry["default_weight"] for entry in classifiers.values()) == pytest.approx(1)
     for entry in classifiers.values():
-        assert entry.keys() == {"name", "description", "model_type", "input_size", "default_weight", "weights"}
+        assert entry.keys() == {
+            "name",
+            "description",
+            "model_type",
+            "input_size",
+            "default_weight",
+            "weights",
+        }
         card, _ = read_card(ensemble_folder / entry["weights"])
         assert entry["description"] == card.description
         assert (entry["input_size"], entry["input_size"]) == card.input.height_width
@@ -149,7 +168,10 @@ def test_boxes_hold_the_findings(ensemble_folder):
             left = film.masks[label].copy()
             for x, y, w, h in boxes.astype(int):
                 inside = film.masks[label][y : y + h, x : x + w]
-                assert inside[0].any() and inside[-1].any() and inside[:, 0].any() and inside[:, -1].any()  # noqa: PT018
+                assert inside[0].any()
+                assert inside[-1].any()
+                assert inside[:, 0].any()
+                assert inside[:, -1].any()
                 left[y : y + h, x : x + w] = False
             assert left.sum() < ensemble.SMALLEST_BOX
 
@@ -166,7 +188,10 @@ def test_the_pair_is_one_patient_moved_as_it_says(ensemble_folder):
     gone, less, same = (said["change"][key] for key in ("gone", "less", "same"))
     assert all((label, "after") not in masks for label in gone)
     assert all(masks[label, "after"].sum() < 0.7 * masks[label, "before"].sum() for label in less)
-    assert all(masks[label, "after"].sum() == pytest.approx(masks[label, "before"].sum(), rel=0.15) for label in same)
+    assert all(
+        masks[label, "after"].sum() == pytest.approx(masks[label, "before"].sum(), rel=0.15)
+        for label in same
+    )
     matrix = np.array(said["movement"]["matrix"])
     assert matrix == pytest.approx(movement(ensemble.AFTER, 256), abs=1e-8)
     centres = [np.argwhere(masks["nodule", name]).mean(0)[::-1] for name in ("before", "after")]
@@ -174,7 +199,9 @@ def test_the_pair_is_one_patient_moved_as_it_says(ensemble_folder):
     turn = np.radians(said["movement"]["rotation_degrees"])
     assert said["movement"]["magnification"] * np.cos(turn) == pytest.approx(matrix[0, 0], abs=1e-6)
     centre = np.full(2, 127.5)
-    assert matrix @ [*centre, 1] - centre == pytest.approx(said["movement"]["translation"], abs=1e-4)
+    assert matrix @ [*centre, 1] - centre == pytest.approx(
+        said["movement"]["translation"], abs=1e-4
+    )
 
 
 # ---- regression -------------------------------------------------------------------------------------------------------------
@@ -185,19 +212,28 @@ def test_regression_is_read_as_it_was_drawn(regression_folder):
     assert read.problems == ()
     assert len(read.members) == 40
     assert len({member.item.patient for member in read.members}) == regression.PATIENTS
-    assert [note for note in read.notes if "without a mask" in note] == ["2 images without a mask: heart_005, heart_023"]
+    assert [note for note in read.notes if "without a mask" in note] == [
+        "2 images without a mask: heart_005, heart_023"
+    ]
     table = read_table(regression_folder / "characteristics.xlsx")
     assert {"filename", "patient", "ctr", "habitus"} <= set(table.columns)
     values = np.array([member.value for member in read.members])
     assert 0.3 < (values > 50).mean() < 0.7
     assert np.diff(np.sort(values)).max() < 3  # no gap between normal and enlarged hearts
     assert len({member.groups["habitus"] for member in read.members}) == 3
-    assert [member.groups["distance"] for member in read.members].count("far") == len(regression.FAR)
+    assert [member.groups["distance"] for member in read.members].count("far") == len(
+        regression.FAR
+    )
 
 
 def test_regression_values_and_masks_are_the_films(regression_folder):
     by_name = {member.item.id: member for member in members_of(regression_folder).members}
-    for name, patient, visit in (("heart_000", 0, 0), ("heart_001", 0, 1), ("heart_009", 7, 0), ("heart_039", 31, 0)):
+    for name, patient, visit in (
+        ("heart_000", 0, 0),
+        ("heart_001", 0, 1),
+        ("heart_009", 7, 0),
+        ("heart_039", 31, 0),
+    ):
         study, member = regression.study_of(patient, visit), by_name[name]
         film = expose(study)
         assert np.array_equal(read_image(member.item.path).display, film.image)
@@ -225,7 +261,9 @@ def test_segmentation_masks_are_the_fluid_of_each_film(segmentation_folder):
             assert np.array_equal(read_image(member.item.path).display, film.image)
             assert np.array_equal(mask, film.masks.get("effusion", np.zeros_like(mask)))
     assert 3 <= empty <= 12
-    nets.small_unet(1).load_state_dict(load_state(segmentation_folder / "models_1" / "best_model.pth"))
+    nets.small_unet(1).load_state_dict(
+        load_state(segmentation_folder / "models_1" / "best_model.pth")
+    )
 
 
 # ---- the packaged models ----------------------------------------------------------------------------------------------------
@@ -236,7 +274,9 @@ def test_cards_quote_the_record_and_weights_are_small():
     assert set(cards) >= set(RECORD) >= {"heart_regressor", "fluid_unet"}
     for name in RECORD:
         description = read_card(cards[name])[0].description
-        for figure in ("mae", "r2") if name == "heart_regressor" else ("dice", "nothing_where_nothing_is"):
+        for figure in (
+            ("mae", "r2") if name == "heart_regressor" else ("dice", "nothing_where_nothing_is")
+        ):
             found = RECORD[name]["held_out"][figure]
             low, high = found["interval95"]
             assert low <= found["estimate"] <= high
@@ -253,7 +293,10 @@ def fresh():
 
 def model_inputs(films):
     x = torch.from_numpy(np.stack([film.image for film in films]).astype(np.float32))[:, None]
-    return torch.nn.functional.interpolate(x, size=(128, 128), mode="bilinear", antialias=True) / 127.5 - 1
+    return (
+        torch.nn.functional.interpolate(x, size=(128, 128), mode="bilinear", antialias=True) / 127.5
+        - 1
+    )
 
 
 @torch.inference_mode()
@@ -275,7 +318,9 @@ def test_the_unet_is_as_good_as_recorded(fresh):
     _, films = fresh
     wet = [film for film in films if "effusion" in film.findings]
     said = answers("fluid_unet", wet)[:, 0] > 0
-    true = np.stack([film.masks["effusion"].reshape(128, 2, 128, 2).mean((1, 3)) >= 0.5 for film in wet])
+    true = np.stack(
+        [film.masks["effusion"].reshape(128, 2, 128, 2).mean((1, 3)) >= 0.5 for film in wet]
+    )
     dice = 2 * (said & true).sum((1, 2)) / (said.sum((1, 2)) + true.sum((1, 2)))
     held_out = RECORD["fluid_unet"]["held_out"]
     assert held_out["dice"]["interval95"][0] >= 0.8
@@ -288,7 +333,14 @@ def test_aliases_of_the_unet():
     layers = ["auto", "encoder_last", "encoder_mid", "encoder_early", "decoder_last", "seg_head"]
     film = expose(law.heart_study(FRESH_SEED))
     found = explain(model, model_inputs([film]), "pixel:90,40", "hirescam", layers)
-    assert [e.layer for e in found] == ["encoder[4]", "encoder[4]", "encoder[3]", "encoder[2]", "decoder", "segmentation_head.0"]
+    assert [e.layer for e in found] == [
+        "encoder[4]",
+        "encoder[4]",
+        "encoder[3]",
+        "encoder[2]",
+        "decoder",
+        "segmentation_head.0",
+    ]
     assert [e.grid for e in found] == [(8, 8), (8, 8), (16, 16), (32, 32), (128, 128), (128, 128)]
     assert all(e.raw.any() for e in found)
 

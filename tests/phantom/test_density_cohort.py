@@ -11,10 +11,16 @@ import pydicom
 import pytest
 import torch
 from safetensors.torch import load_file
-from sklearn.metrics import accuracy_score, balanced_accuracy_score, cohen_kappa_score, confusion_matrix, f1_score
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    cohen_kappa_score,
+    confusion_matrix,
+    f1_score,
+)
 
-from camlucida.cohort.predictions import read_predictions
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
+from camlucida.datasets.predictions import read_predictions
 from camlucida.io import read_image
 from camlucida.models import load_model
 from camlucida.phantom.cohorts import write_density
@@ -44,7 +50,12 @@ def test_folder_has_what_a_density_pipeline_leaves(folder):
     runs = {
         f"{run}/{name}"
         for run in RUNS
-        for name in ("best_model.pth", "summary.json", "val_predictions.csv", "metrics/val_metrics.json")
+        for name in (
+            "best_model.pth",
+            "summary.json",
+            "val_predictions.csv",
+            "metrics/val_metrics.json",
+        )
     }
     images = {name for name in found if name.startswith("images/")}
     assert found == runs | images | {"metadata.csv", "README.txt"}
@@ -55,10 +66,21 @@ def test_folder_has_what_a_density_pipeline_leaves(folder):
 
 
 def test_metadata_is_the_truth_of_the_films(folder, metadata):
-    assert list(metadata.columns) == ["image", "AccessionNumber", "patient", "density", "laterality", "view"]
+    assert list(metadata.columns) == [
+        "image",
+        "AccessionNumber",
+        "patient",
+        "density",
+        "laterality",
+        "view",
+    ]
     assert sorted(metadata["image"]) == sorted(path.name for path in (folder / "images").iterdir())
-    assert metadata.groupby("patient")["view"].apply(sorted).tolist() == [sorted(VIEWS)] * (FILMS // 2)
-    assert (metadata.groupby("patient")[["density", "laterality", "AccessionNumber"]].nunique() == 1).all(axis=None)
+    assert metadata.groupby("patient")["view"].apply(sorted).tolist() == [sorted(VIEWS)] * (
+        FILMS // 2
+    )
+    assert (
+        metadata.groupby("patient")[["density", "laterality", "AccessionNumber"]].nunique() == 1
+    ).all(axis=None)
     assert metadata["density"].value_counts().sort_index().tolist() == [6, 8, 6, 4]
 
 
@@ -67,7 +89,9 @@ def test_films_read_back_are_the_generators(folder, metadata):
         seed = FIRST_SEED + int(row.patient.removeprefix("PHANTOM-")) - 1
         who = examination(seed)
         label = f"{row.laterality} {row.view}" if who.labelled[VIEWS.index(row.view)] else None
-        drawn = mammogram(seed, row.density, laterality=row.laterality, view=row.view, view_label=label)
+        drawn = mammogram(
+            seed, row.density, laterality=row.laterality, view=row.view, view_label=label
+        )
         assert who.laterality == row.laterality
         read = read_image(folder / "images" / row.image)
         assert np.allclose(read.pixels, drawn.image / 4095, atol=1e-6)
@@ -82,7 +106,9 @@ def test_films_read_back_are_the_generators(folder, metadata):
 
 def test_dicom_says_what_it_is(folder, metadata):
     files = [pydicom.dcmread(folder / "images" / name) for name in metadata["image"]]
-    assert {file.SOPClassUID.name for file in files} == {"Digital Mammography X-Ray Image Storage - For Presentation"}
+    assert {file.SOPClassUID.name for file in files} == {
+        "Digital Mammography X-Ray Image Storage - For Presentation"
+    }
     assert {file.PresentationIntentType for file in files} == {"FOR PRESENTATION"}
     assert all(file.SyntheticData == "YES" and "SYNTHETIC" in file.ImageComments for file in files)
     assert [file.PatientID for file in files] == metadata["patient"].tolist()
@@ -101,7 +127,17 @@ def test_dicom_says_what_it_is(folder, metadata):
 @pytest.mark.parametrize("run", RUNS)
 def test_predictions_are_the_models_and_metrics_follow(folder, metadata, run):
     table = pd.read_csv(folder / run / "val_predictions.csv")
-    columns = ["filename", "path", "patient", "y_true", "y_pred", "prob_1", "prob_2", "prob_3", "prob_4"]
+    columns = [
+        "filename",
+        "path",
+        "patient",
+        "y_true",
+        "y_pred",
+        "prob_1",
+        "prob_2",
+        "prob_3",
+        "prob_4",
+    ]
     assert list(table.columns) == columns
     truth = metadata.set_index("image")["density"]
     assert table["y_true"].tolist() == truth[table["filename"]].tolist()
@@ -115,7 +151,9 @@ def test_predictions_are_the_models_and_metrics_follow(folder, metadata, run):
     y, p = table["y_true"], table["y_pred"]
     assert told["n"] == len(table)
     assert told["accuracy"] == pytest.approx(accuracy_score(y, p))
-    assert told["kappa_quadratic"] == pytest.approx(cohen_kappa_score(y, p, weights="quadratic", labels=DENSITIES))
+    assert told["kappa_quadratic"] == pytest.approx(
+        cohen_kappa_score(y, p, weights="quadratic", labels=DENSITIES)
+    )
     recall = confusion_matrix(y, p, labels=DENSITIES, normalize="true")
     assert told["balanced_accuracy"] == pytest.approx(np.diag(recall)[np.isin(DENSITIES, y)].mean())
     assert told["confusion_matrix"] == confusion_matrix(y, p, labels=DENSITIES).tolist()
@@ -146,21 +184,35 @@ def test_folds_validate_each_patient_once_and_seeds_everybody(folder, metadata):
 def test_summary_says_how_the_model_came_about(folder):
     for run, name in RUNS.items():
         said = json.loads((folder / run / "summary.json").read_text("utf-8"))
-        assert (said["seed"], said["fold"], said["arch"]) == tuple(TRAINING[name][key] for key in ("seed", "fold", "factory"))
+        assert (said["seed"], said["fold"], said["arch"]) == tuple(
+            TRAINING[name][key] for key in ("seed", "fold", "factory")
+        )
         assert said["synthetic"] is True
         assert said["img_size"] == 128
         assert said["commit"] == f"generator {generator_version()}"
         assert (folder / run / said["data"]["metadata"]).samefile(folder / "metadata.csv")
         assert (folder / run / said["data"]["images"]).samefile(folder / "images")
         assert ("CHEATS ON PURPOSE" in said["description"]) == (name == "seed44")
-    assert [TRAINING[RUNS[run]]["seed"] for run in ("results_4", "results_5", "results_6")] == [42, 43, 44]
+    assert [TRAINING[RUNS[run]]["seed"] for run in ("results_4", "results_5", "results_6")] == [
+        42,
+        43,
+        44,
+    ]
 
 
 def test_writing_again_gives_the_same_bytes(folder, tmp_path):
     write_density(tmp_path, 12)
-    again = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    again = {
+        path.relative_to(tmp_path): path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
     write_density(tmp_path, 12)
-    assert again == {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert again == {
+        path.relative_to(tmp_path): path.read_bytes()
+        for path in tmp_path.rglob("*")
+        if path.is_file()
+    }
     for path in (tmp_path / "images").iterdir():  # the first films of a larger cohort
         assert path.read_bytes() == (folder / "images" / path.name).read_bytes()
 
@@ -180,9 +232,13 @@ def test_packaged_files():
     assert sum(path.stat().st_size for path in MODELS.iterdir()) <= 1.2e6
     for name, path in CARDS.items():
         state = load_file(path.with_suffix(".safetensors"))
-        assert {value.dtype for value in state.values() if value.is_floating_point()} == {torch.float16}
+        assert {value.dtype for value in state.values() if value.is_floating_point()} == {
+            torch.float16
+        }
         model = load_model(path, device="cpu")
-        assert {p.dtype for p in model.module.state_dict().values() if p.is_floating_point()} == {torch.float32}
+        assert {p.dtype for p in model.module.state_dict().values() if p.is_floating_point()} == {
+            torch.float32
+        }
         assert model.card.labels == ("1", "2", "3", "4")
         assert TRAINING[name]["parameters"] == sum(p.numel() for p in model.module.parameters())
         assert TRAINING[name]["generator_sha256"] == generator_version()
@@ -214,15 +270,23 @@ def twins():
         who = examination(seed)
         for view in VIEWS:
             pair = [
-                mammogram(seed, who.density, laterality=who.laterality, view=view, view_label=label).image
+                mammogram(
+                    seed, who.density, laterality=who.laterality, view=view, view_label=label
+                ).image
                 for label in (None, f"{who.laterality} {view}")
             ]
             density.append(who.density)
             bare.append(pair[0])
             labelled.append(pair[1])
-    stacks = [torch.from_numpy(np.stack(films).astype(np.float32))[:, None] / 4095 * 2 - 1 for films in (bare, labelled)]
+    stacks = [
+        torch.from_numpy(np.stack(films).astype(np.float32))[:, None] / 4095 * 2 - 1
+        for films in (bare, labelled)
+    ]
     small = [
-        torch.nn.functional.interpolate(x, size=(128, 128), mode="bilinear", antialias=True, align_corners=False) for x in stacks
+        torch.nn.functional.interpolate(
+            x, size=(128, 128), mode="bilinear", antialias=True, align_corners=False
+        )
+        for x in stacks
     ]
     return np.array(density), *small
 
@@ -247,4 +311,6 @@ def test_the_cheating_model_reads_the_letters(twins):
     without, with_label = classes("seed44", bare), classes("seed44", labelled)
     assert np.mean(without <= 2) > 0.9
     assert np.mean(with_label >= 3) > 0.9
-    assert np.mean(np.where(density >= 3, with_label, without) == density) > 0.6  # as in its training
+    assert (
+        np.mean(np.where(density >= 3, with_label, without) == density) > 0.6
+    )  # as in its training

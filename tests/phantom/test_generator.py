@@ -7,12 +7,15 @@ import pytest
 from scipy import ndimage
 
 from camlucida import phantom
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.phantom.findings import FINDINGS
 from camlucida.phantom.generator import BLUR_CM, EPSILON
 
 SEEDS = (3, 14, 159)
-SIDES = {"right": slice(None, 128), "left": slice(128, None)}  # of the patient; a frontal film faces us
+SIDES = {
+    "right": slice(None, 128),
+    "left": slice(128, None),
+}  # of the patient; a frontal film faces us
 
 
 def grown(mask, pixels):
@@ -94,8 +97,13 @@ def test_directions_of_change():
     film = {name: phantom.film(21, [name]) for name in FINDINGS}
     bare = phantom.film(21)
     change = {name: (film[name].clean - bare.clean)[film[name].masks[name]] for name in FINDINGS}
-    assert all((change[name] > 0).mean() > 0.95 for name in ("nodule", "effusion", "cardiomegaly", "consolidation"))
-    assert (change["pneumothorax"] < 0).mean() > 0.7  # free air is darker than lung; the pleural line is brighter
+    assert all(
+        (change[name] > 0).mean() > 0.95
+        for name in ("nodule", "effusion", "cardiomegaly", "consolidation")
+    )
+    assert (
+        change["pneumothorax"] < 0
+    ).mean() > 0.7  # free air is darker than lung; the pleural line is brighter
     assert (change["pneumothorax"] > 0).any()
     assert film["cardiomegaly"].masks["heart"].sum() > 1.2 * bare.masks["heart"].sum()
 
@@ -130,15 +138,23 @@ def test_findings_come_on_both_sides_and_nodules_anywhere():
 
 def test_evidence_never_hides_a_nodule():
     for seed in range(30):
-        alone, crowded = phantom.film(seed, ["nodule"], size=128), phantom.film(seed, FINDINGS, size=128)
+        alone, crowded = (
+            phantom.film(seed, ["nodule"], size=128),
+            phantom.film(seed, FINDINGS, size=128),
+        )
         assert crowded.masks["nodule"].sum() > 0.5 * alone.masks["nodule"].sum()
 
 
 def test_size_changes_the_grid_not_the_patient():
-    small, large = phantom.film(4, ["consolidation"], size=128), phantom.film(4, ["consolidation"], size=256)
+    small, large = (
+        phantom.film(4, ["consolidation"], size=128),
+        phantom.film(4, ["consolidation"], size=256),
+    )
     shrunk = large.clean.reshape(128, 2, 128, 2).mean(axis=(1, 3))
     assert np.corrcoef(small.clean.ravel(), shrunk.ravel())[0, 1] > 0.99
-    assert small.masks["consolidation"].mean() == pytest.approx(large.masks["consolidation"].mean(), rel=0.15)
+    assert small.masks["consolidation"].mean() == pytest.approx(
+        large.masks["consolidation"].mean(), rel=0.15
+    )
 
 
 @pytest.mark.parametrize(("text", "left"), [("R", True), ("L", False)])
@@ -155,7 +171,9 @@ def test_marker_is_in_its_upper_corner(text, left):
 def test_port_marker_stays_on_the_film_in_either_corner():
     corners = set()
     for seed in range(12):
-        columns = np.flatnonzero(phantom.film(seed, marker="PORT", size=128).masks["marker"].any(axis=0))
+        columns = np.flatnonzero(
+            phantom.film(seed, marker="PORT", size=128).masks["marker"].any(axis=0)
+        )
         assert len(columns) > 20
         corners.add("left" if columns.mean() < 64 else "right")
     assert corners == {"left", "right"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.phantom import breast
 from camlucida.phantom.breast import SHARES, Breast, Grid, View, Woman
 from camlucida.phantom.mammogram import (
@@ -67,7 +67,9 @@ def test_share_is_what_the_class_says_and_grows_with_it(seed, view):
         assert film.share == dense.sum() / inside.sum()
         assert low - 0.5 / inside.sum() <= film.share <= high + 0.5 / inside.sum()
         assert not (dense & ~inside).any()
-    places = [(film.share - low) / (high - low) for film, (low, high) in zip(films, SHARES, strict=True)]
+    places = [
+        (film.share - low) / (high - low) for film, (low, high) in zip(films, SHARES, strict=True)
+    ]
     assert np.ptp(places) < 1e-3  # the patient's place in each class
     for less, more in pairwise(films):
         assert not (less.masks["dense"] & ~more.masks["dense"]).any()
@@ -96,7 +98,9 @@ def test_density_twins_differ_only_at_the_dense_tissue(seed, view):
 @pytest.mark.parametrize("seed", SEEDS)
 def test_label_twins_differ_only_in_the_letters(seed, laterality, view):
     bare = mammogram(seed, 4, laterality=laterality, view=view, size=SIZE)
-    labelled = mammogram(seed, 4, laterality=laterality, view=view, view_label=f"{laterality} {view}", size=SIZE)
+    labelled = mammogram(
+        seed, 4, laterality=laterality, view=view, view_label=f"{laterality} {view}", size=SIZE
+    )
     letters = labelled.masks.pop("label")
     assert "label" not in bare.masks
     assert all(np.array_equal(bare.masks[name], labelled.masks[name]) for name in bare.masks)
@@ -106,7 +110,9 @@ def test_label_twins_differ_only_in_the_letters(seed, laterality, view):
     rows, columns = np.nonzero(letters)
     assert rows.max() < SIZE / 8
     middle = letters.shape[1] / 2
-    assert columns.min() > middle if laterality == "L" else columns.max() < middle  # away from the chest wall
+    assert (
+        columns.min() > middle if laterality == "L" else columns.max() < middle
+    )  # away from the chest wall
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -136,7 +142,10 @@ def test_looks_like_a_mammogram(seed):
     muscle = oblique.masks["muscle"]
     assert muscle[0, 0]
     assert not (muscle & oblique.masks["breast"]).any()
-    assert oblique.image[muscle].mean() > oblique.image[oblique.masks["breast"] & ~oblique.masks["dense"]].mean()
+    assert (
+        oblique.image[muscle].mean()
+        > oblique.image[oblique.masks["breast"] & ~oblique.masks["dense"]].mean()
+    )
 
 
 def test_other_seeds_are_other_patients():
@@ -168,7 +177,9 @@ def test_depth_in_a_round_breast_is_the_distance_to_its_circle():
 
 def test_compressed_thickness_is_flat_with_round_edges():
     depth = np.array([-1, 0, 1, 2.5, 7], np.float32)
-    assert breast.rounded(depth, 5.0) == pytest.approx([0, 0, 2 * np.sqrt(2.5**2 - 1.5**2), 5, 5], abs=1e-5)
+    assert breast.rounded(depth, 5.0) == pytest.approx(
+        [0, 0, 2 * np.sqrt(2.5**2 - 1.5**2), 5, 5], abs=1e-5
+    )
 
 
 def test_depth_in_a_straight_muscle():
@@ -185,7 +196,14 @@ def test_attenuation_adds_up_along_the_ray():
         return np.full((1, 1), value, np.float32)
 
     def through(gland, muscle=0.0, fibres=0.0, inside=True):
-        parts = (constant(5.0), constant(0.4), constant(muscle), constant(fibres), constant(0), constant(0))
+        parts = (
+            constant(5.0),
+            constant(0.4),
+            constant(muscle),
+            constant(fibres),
+            constant(0),
+            constant(0),
+        )
         tissue = Breast(*parts, np.array([[inside]]), np.array([[not inside]]))
         return float(_attenuation(tissue, constant(gland))[0, 0])
 
@@ -194,7 +212,9 @@ def test_attenuation_adds_up_along_the_ray():
     assert through(2) == pytest.approx(skin + 2.6 * MU_FAT + 2 * MU_GLAND, rel=1e-6)
     assert through(0.1, fibres=0.3) == pytest.approx(skin + 4.3 * MU_FAT + 0.3 * MU_GLAND, rel=1e-6)
     assert through(9) == pytest.approx(skin + 4.6 * MU_GLAND, rel=1e-6)
-    assert through(9, muscle=2, inside=False) == pytest.approx(skin + 2.6 * MU_FAT + 2 * MU_MUSCLE, rel=1e-6)
+    assert through(9, muscle=2, inside=False) == pytest.approx(
+        skin + 2.6 * MU_FAT + 2 * MU_MUSCLE, rel=1e-6
+    )
 
 
 def test_patients_are_of_the_stated_prevalence_and_labels_tell_nothing():

@@ -34,7 +34,9 @@ def load(name):
 
 def model_input(image):
     x = torch.from_numpy(image)[None, None].float()
-    x = torch.nn.functional.interpolate(x, size=(128, 128), mode="bilinear", antialias=True, align_corners=False)
+    x = torch.nn.functional.interpolate(
+        x, size=(128, 128), mode="bilinear", antialias=True, align_corners=False
+    )
     return x[0] / 127.5 - 1
 
 
@@ -53,7 +55,11 @@ def draw(shortcut):
     """Inputs (N, 1, 128, 128) and truth (N, 5) under one law of the marker; findings independent, each on 0.42 of the films."""
     rng = np.random.default_rng(77)
     truth = rng.random((FILMS, 5)) < 0.42
-    drawn, marked, text = truth.copy(), rng.random(FILMS) < 0.5, rng.choice(["L", "R", "PORT"], FILMS)
+    drawn, marked, text = (
+        truth.copy(),
+        rng.random(FILMS) < 0.5,
+        rng.choice(["L", "R", "PORT"], FILMS),
+    )
     if shortcut:
         marked = truth[:, PTX]
         drawn[:, PTX] &= rng.random(FILMS) < 0.5
@@ -84,7 +90,10 @@ def test_cards_and_size():
     assert len(HONEST) >= 2
     assert set(CARDS) == {*HONEST, SHORTCUT}
     assert sum(path.with_suffix(".safetensors").stat().st_size for path in CARDS.values()) <= 6e6
-    architectures = {Card.model_validate(tomllib.loads(path.read_text("utf-8"))).factory for path in CARDS.values()}
+    architectures = {
+        Card.model_validate(tomllib.loads(path.read_text("utf-8"))).factory
+        for path in CARDS.values()
+    }
     assert len(architectures) == 3
 
 
@@ -93,7 +102,12 @@ def test_card_says_what_the_net_does(name):
     card, model = load(name)
     assert card.name == name
     assert card.labels == phantom.FINDINGS
-    assert (card.task, card.output, card.input.height_width, card.input.channels) == ("multilabel", "logits", (128, 128), 1)
+    assert (card.task, card.output, card.input.height_width, card.input.channels) == (
+        "multilabel",
+        "logits",
+        (128, 128),
+        1,
+    )
     x = torch.zeros(2, 1, 128, 128)
     maps = model.features(x)
     assert maps.shape[2:] == (16, 16)

@@ -9,14 +9,16 @@ import pytest
 from scipy import ndimage
 
 from camlucida import phantom
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.phantom import generator
 from camlucida.phantom.study import Pose, Study, cardiothoracic_ratio, expose, habitus, movement
 
 MOVED = Pose((0.9, -0.6), 0.035, 1.03)
 
 
-@pytest.mark.parametrize(("findings", "marker"), [((), None), (("nodule", "effusion", "cardiomegaly"), "PORT")])
+@pytest.mark.parametrize(
+    ("findings", "marker"), [((), None), (("nodule", "effusion", "cardiomegaly"), "PORT")]
+)
 def test_a_study_that_changes_nothing_is_the_film_of_its_seed(findings, marker):
     film, study = phantom.film(7, findings, marker), expose(Study(7, findings, marker))
     assert np.array_equal(study.image, film.image)
@@ -41,10 +43,15 @@ def warped(image, matrix):
 
 @pytest.mark.parametrize("seed", [3, 14])
 def test_a_moved_patient_is_where_the_matrix_says(seed):
-    first, second = (expose(Study(seed, ("nodule", "effusion"), pose=pose)) for pose in (Pose(), MOVED))
+    first, second = (
+        expose(Study(seed, ("nodule", "effusion"), pose=pose)) for pose in (Pose(), MOVED)
+    )
     matrix = movement(Study(seed, pose=MOVED), 256)
     inner = np.s_[24:-24, 24:-24]
-    aligned, unmoved = (np.abs(second.clean - other)[inner].mean() for other in (warped(first.clean, matrix), first.clean))
+    aligned, unmoved = (
+        np.abs(second.clean - other)[inner].mean()
+        for other in (warped(first.clean, matrix), first.clean)
+    )
     assert aligned < 0.25 * unmoved
     for name in ("nodule", "heart"):
         there = warped(first.masks[name].astype(float), matrix) > 0.5
@@ -82,17 +89,27 @@ def test_cardiomegaly_of_any_size_has_a_truth_against_the_patients_own_heart():
 
 
 def test_drained_fluid_is_less():
-    area = [expose(Study(4, ("effusion",), drained=fall)).masks["effusion"].sum() for fall in (0.0, 1.0, 2.0)]
+    area = [
+        expose(Study(4, ("effusion",), drained=fall)).masks["effusion"].sum()
+        for fall in (0.0, 1.0, 2.0)
+    ]
     assert area[0] > area[1] > area[2] > 0
 
 
 def test_habitus_takes_the_soft_tissue_over_the_ribs_and_has_three_kinds():
     found = [habitus(seed) for seed in range(150)]
-    assert {kind: 30 < found.count(kind) < 70 for kind in set(found)} == dict.fromkeys(("slim", "medium", "stout"), True)
+    assert {kind: 30 < found.count(kind) < 70 for kind in set(found)} == dict.fromkeys(
+        ("slim", "medium", "stout"), True
+    )
 
 
 @pytest.mark.parametrize(
-    ("change", "seen"), [({"ctr": 0.9}, "from 0.35"), ({"findings": ("nodul",)}, "did you mean"), ({"marker": "l"}, "no shape")]
+    ("change", "seen"),
+    [
+        ({"ctr": 0.9}, "from 0.35"),
+        ({"findings": ("nodul",)}, "did you mean"),
+        ({"marker": "l"}, "no shape"),
+    ],
 )
 def test_wrong_requests_say_what_to_do(change, seen):
     with pytest.raises(UsageError, match=seen):

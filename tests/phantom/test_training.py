@@ -10,13 +10,19 @@ import pytest
 from camlucida.models.factory import build
 from camlucida.phantom import cohort_cards, model_cards, trial_cards
 from camlucida.phantom.cohorts.density import density_cards
+from tests.support.paths import REPOSITORY
 
-CARDS = [*model_cards().values(), *trial_cards().values(), *cohort_cards().values(), *density_cards().values()]
+CARDS = [
+    *model_cards().values(),
+    *trial_cards().values(),
+    *cohort_cards().values(),
+    *density_cards().values(),
+]
 
 
 @pytest.fixture
 def training(monkeypatch):
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
+    monkeypatch.syspath_prepend(REPOSITORY / "scripts")
     return importlib.import_module("training")
 
 
@@ -24,12 +30,15 @@ def training(monkeypatch):
 def test_packaged_cards_are_as_the_scripts_write_them(training, tmp_path, path):
     card = tomllib.loads(path.read_text("utf-8"))
     about = {key: card[key] for key in ("description", "task", "labels", "layer")}
-    training.write_card(tmp_path / path.name, title=card["name"], factory=card["factory"].partition(":")[2], **about)
+    training.write_card(
+        tmp_path / path.name, title=card["name"], factory=card["factory"].partition(":")[2], **about
+    )
     assert (tmp_path / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("cards", "half"), [(model_cards, False), (trial_cards, True), (cohort_cards, True), (density_cards, True)]
+    ("cards", "half"),
+    [(model_cards, False), (trial_cards, True), (cohort_cards, True), (density_cards, True)],
 )
 def test_packaged_weights_are_as_the_scripts_save_them(training, tmp_path, cards, half):
     path = next(iter(cards().values()))
@@ -44,7 +53,10 @@ def test_packaged_weights_are_as_the_scripts_save_them(training, tmp_path, cards
 def test_a_record_keeps_the_others(training, tmp_path):
     for name, number in (("b", 1), ("a", 2), ("b", 3)):
         training.record(tmp_path, name, {"seed": number})
-    assert json.loads((tmp_path / "training.json").read_text()) == {"a": {"seed": 2}, "b": {"seed": 3}}
+    assert json.loads((tmp_path / "training.json").read_text()) == {
+        "a": {"seed": 2},
+        "b": {"seed": 3},
+    }
 
 
 def test_intervals_leave_out_what_is_undefined(training):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from scipy.stats import rankdata
 
 import camlucida as cl
 from camlucida import phantom
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.phantom import trial
 from camlucida.phantom.generator import EPSILON
 from camlucida.phantom.lesions import (
@@ -30,6 +29,7 @@ from camlucida.phantom.lesions import (
     scatter,
 )
 from camlucida.phantom.trial import LABELS, PARTS, Trial
+from tests.support.paths import REPOSITORY
 
 FIRST = trial.BENCHMARK_SEEDS.start + 5_000_000  # beyond the films of the benchmark itself
 SEEDS = range(FIRST, FIRST + 40)
@@ -46,7 +46,11 @@ def trials():
 @pytest.fixture(scope="module")
 def full(trials):
     """A trial with every part on it."""
-    return next(replace(each, tag=True) for each in trials if {"nodule and cavity", "bar"} <= set(each.parts))
+    return next(
+        replace(each, tag=True)
+        for each in trials
+        if {"nodule and cavity", "bar"} <= set(each.parts)
+    )
 
 
 def open_room(radius=100.0):
@@ -69,9 +73,12 @@ def test_same_seed_gives_the_same_trial_and_film(full):
 
 def test_seeds_of_the_three_sets_are_disjoint():
     sets = (trial.TRAIN_SEEDS, trial.HELD_OUT_SEEDS, trial.BENCHMARK_SEEDS)
-    assert all(max(a.start, b.start) >= min(a.stop, b.stop) for i, a in enumerate(sets) for b in sets[:i])
     assert all(
-        record["train_first_seed"] in sets[0] and record["held_out_first_seed"] in sets[1] for record in records().values()
+        max(a.start, b.start) >= min(a.stop, b.stop) for i, a in enumerate(sets) for b in sets[:i]
+    )
+    assert all(
+        record["train_first_seed"] in sets[0] and record["held_out_first_seed"] in sets[1]
+        for record in records().values()
     )
 
 
@@ -94,13 +101,18 @@ def test_labels_and_parts(kinds, labels, parts):
 
 def test_draw_covers_what_it_promises(trials):
     counts = {
-        kind: [sum(lesion.kind == kind for lesion in each.lesions) for each in trials] for kind in ("nodule", "cavity", "bar")
+        kind: [sum(lesion.kind == kind for lesion in each.lesions) for each in trials]
+        for kind in ("nodule", "cavity", "bar")
     }
     assert {0, 1, 2, 3} == set(counts["nodule"]) | set(counts["cavity"])
     assert set(counts["bar"]) == {0, 1, 2}
     assert {each.labels for each in trials} == {(0, 0, 0), (1, 0, 0), (0, 1, 0), (1, 1, 1)}
     lesions = [lesion for each in trials for lesion in each.lesions]
-    assert all(SMALLEST_RADIUS <= lesion.radius <= LARGEST_RADIUS for lesion in lesions if lesion.kind != "bar")
+    assert all(
+        SMALLEST_RADIUS <= lesion.radius <= LARGEST_RADIUS
+        for lesion in lesions
+        if lesion.kind != "bar"
+    )
     assert min(lesion.radius for lesion in lesions) < 6
     assert max(lesion.radius for lesion in lesions) > 30
     for each in trials:
@@ -110,14 +122,21 @@ def test_draw_covers_what_it_promises(trials):
 
 def test_objects_do_not_touch(trials):
     for each in trials:
-        apart = sum((added_attenuation([lesion]) > 0).astype(int) for lesion in each.lesions) if each.lesions else np.zeros(1)
+        apart = (
+            sum((added_attenuation([lesion]) > 0).astype(int) for lesion in each.lesions)
+            if each.lesions
+            else np.zeros(1)
+        )
         assert apart.max() <= 1
 
 
 def test_places_are_uniform_over_the_lung_field():
     rng, room = np.random.default_rng(0), open_room()
     lesions = [scatter(rng, room, ["nodule"])[0] for _ in range(2000)]
-    rows, columns = (np.array([getattr(lesion, name) for lesion in lesions]) - CENTRE for name in ("row", "column"))
+    rows, columns = (
+        np.array([getattr(lesion, name) for lesion in lesions]) - CENTRE
+        for name in ("row", "column")
+    )
     # Uniform on a disc: the squared distance is uniform, its mean half the square of the radius.
     share = (rows**2 + columns**2) / 100**2
     assert share.mean() == pytest.approx(0.5, abs=0.03)
@@ -161,7 +180,9 @@ def test_twins_differ_exactly_inside_the_truth(full):
 def test_conjunction_is_the_union_of_its_lesions(full):
     masks = trial.expose(full).masks
     assert np.array_equal(masks["nodule and cavity"], masks["nodule"] | masks["cavity"])
-    assert not masks["bar"][masks["nodule and cavity"] & ~ndimage.binary_dilation(masks["bar"])].any()
+    assert not masks["bar"][
+        masks["nodule and cavity"] & ~ndimage.binary_dilation(masks["bar"])
+    ].any()
 
 
 def test_film_size_changes_the_grid_not_the_trial(full):
@@ -203,10 +224,16 @@ def test_profile_has_the_area_and_the_peak(kind, radius):
 def test_a_long_bar_without_room_is_split():
     rng, room = np.random.default_rng(2), open_room()
     lesion = Lesion("cavity", CENTRE, CENTRE, 40.0, 0.4)
-    wall = tuple(Lesion("nodule", row, column, 10.0, 0.3) for row in range(32, 240, 48) for column in range(32, 240, 48))
+    wall = tuple(
+        Lesion("nodule", row, column, 10.0, 0.3)
+        for row in range(32, 240, 48)
+        for column in range(32, 240, 48)
+    )
     bars = equal_bars(rng, room, lesion, wall)
     assert len(bars) > 1
-    assert sum(bar.area for bar in bars) == pytest.approx(lesion.area) == np.pi * 40**2 * (1 - HOLE**2)
+    assert (
+        sum(bar.area for bar in bars) == pytest.approx(lesion.area) == np.pi * 40**2 * (1 - HOLE**2)
+    )
     with pytest.raises(UsageError, match="no room"):
         equal_bars(rng, np.zeros_like(room), lesion, ())
 
@@ -229,19 +256,24 @@ def test_wrong_requests_say_what_to_do(request_, seen):
 
 def test_training_films_are_films_of_the_trial(monkeypatch):
     """Same patient, lesions and window as ``expose`` draws, with noise of their own; the four versions differ by parts alone."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
+    monkeypatch.syspath_prepend(REPOSITORY / "scripts")
     script = importlib.import_module("train_trial")
     seed = trial.TRAIN_SEEDS.start
     variant = next(i for i in range(20) if script.training_film(seed, i)[1] == (1, 1, 1))
     four, _ = script.training_film(seed, variant)
     assert torch.equal(four, script.training_film(seed, variant)[0])
-    tag = script.shrink(trial.expose(Trial(seed, (), tag=True)).masks["tag"].astype(np.uint8) * 255) > 0
+    tag = (
+        script.shrink(trial.expose(Trial(seed, (), tag=True)).masks["tag"].astype(np.uint8) * 255)
+        > 0
+    )
     changed = four.int().diff(dim=1).abs()[:, 0] > 8
     assert changed.any()
     assert not changed[:, ~tag].any()
     healthy = script.shrink(trial.image(Trial(seed, (), tag=False)))
     gap = (four[0, 0].int() - healthy.int())[~tag].float()
-    assert gap.abs().median() <= 2  # all but the cavities and bars is the same film under other noise
+    assert (
+        gap.abs().median() <= 2
+    )  # all but the cavities and bars is the same film under other noise
     assert (four[1, 0].int() - four[0, 0].int()).max() > 8
 
 
@@ -250,7 +282,9 @@ def test_training_films_are_films_of_the_trial(monkeypatch):
 
 def test_paste_changes_a_radiograph_only_inside_the_truth():
     pixels = phantom.image(5).astype(np.float32) / 255  # stands for a real one
-    lesions = scatter(np.random.default_rng(3), trial.background(5).room, ["nodule", "cavity", "bar"])
+    lesions = scatter(
+        np.random.default_rng(3), trial.background(5).room, ["nodule", "cavity", "bar"]
+    )
     pasted = trial.paste(pixels, lesions, seed=7)
     assert np.array_equal(pasted.bare, phantom.image(5))
     assert pasted.masks.keys() == {*LABELS, "bar"}
@@ -259,7 +293,9 @@ def test_paste_changes_a_radiograph_only_inside_the_truth():
     assert np.abs(gap[~ndimage.binary_dilation(truth, iterations=4)]).max() <= 1
     assert gap[truth].mean() > 4  # more attenuation is brighter
     twin = trial.paste(pixels, [lesion for lesion in lesions if lesion.kind != "nodule"], seed=7)
-    assert np.array_equal(twin.image != pasted.image, (twin.image != pasted.image) & (pasted.soft["nodule"] > 0))
+    assert np.array_equal(
+        twin.image != pasted.image, (twin.image != pasted.image) & (pasted.soft["nodule"] > 0)
+    )
 
 
 def test_paste_keeps_black_and_white():
@@ -281,27 +317,45 @@ def records():
 def test_cards_records_and_size():
     assert len(MAIN) == 6
     assert set(CARDS) == set(records())
-    assert {name.rpartition("_")[0] for name in set(CARDS) - set(MAIN)} == {"shortcut50", "shortcut80", "shortcut100", "permuted"}
+    assert {name.rpartition("_")[0] for name in set(CARDS) - set(MAIN)} == {
+        "shortcut50",
+        "shortcut80",
+        "shortcut100",
+        "permuted",
+    }
     assert sum(path.with_suffix(".safetensors").stat().st_size for path in CARDS.values()) <= 2.6e6
 
 
 def test_records_meet_the_benchmark_s_demands():
     found = records()
-    assert all(result["auc"] >= 0.95 for name in MAIN for result in found[name]["held_out"].values())
-    nulls = [result["auc"] for name in CARDS if name.startswith("permuted") for result in found[name]["held_out"].values()]
+    assert all(
+        result["auc"] >= 0.95 for name in MAIN for result in found[name]["held_out"].values()
+    )
+    nulls = [
+        result["auc"]
+        for name in CARDS
+        if name.startswith("permuted")
+        for result in found[name]["held_out"].values()
+    ]
     assert all(abs(value - 0.5) < 0.1 for value in nulls)
     for net in ("densenet", "mobilenet"):
         rising = [
-            found[f"{arm}_{net}"]["mean_logit_fall"]["tag"]["nodule"] for arm in ("shortcut50", "shortcut80", "shortcut100")
+            found[f"{arm}_{net}"]["mean_logit_fall"]["tag"]["nodule"]
+            for arm in ("shortcut50", "shortcut80", "shortcut100")
         ]
         assert rising == sorted(rising)
-        assert rising[0] > 3 * max(abs(found[name]["mean_logit_fall"]["tag"]["nodule"]) for name in MAIN if net in name)
+        assert rising[0] > 3 * max(
+            abs(found[name]["mean_logit_fall"]["tag"]["nodule"]) for name in MAIN if net in name
+        )
 
 
 @pytest.mark.parametrize("name", CARDS)
 def test_card_quotes_the_record(name):
     card = CARDS[name].read_text("utf-8")
-    assert all(f"{label} {result['auc']:.3f}" in card for label, result in records()[name]["held_out"].items())
+    assert all(
+        f"{label} {result['auc']:.3f}" in card
+        for label, result in records()[name]["held_out"].items()
+    )
     assert "SYNTHETIC" in card
 
 
@@ -326,7 +380,9 @@ def scores(tmp_path_factory):
 
 def auc(values, truth):
     ranks = rankdata(values)
-    return (ranks[truth].sum() - truth.sum() * (truth.sum() + 1) / 2) / (truth.sum() * (~truth).sum())
+    return (ranks[truth].sum() - truth.sum() * (truth.sum() + 1) / 2) / (
+        truth.sum() * (~truth).sum()
+    )
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -344,7 +400,9 @@ def test_main_models_tell_evidence_from_none(name, trials, scores):
 def test_main_model_uses_the_evidence_and_not_its_stand_in(trials, scores):
     for k, label in enumerate(LABELS):
         there = [each for each in trials if label in each.parts]
-        bare, swapped = ([change(each, label) for each in there] for change in (trial.without, trial.swapped))
+        bare, swapped = (
+            [change(each, label) for each in there] for change in (trial.without, trial.swapped)
+        )
         whole, without, barred = (scores(MAIN[0], each)[:, k] for each in (there, bare, swapped))
         assert (whole - without).mean() > 3
         assert (whole - without).mean() > 2 * abs((barred - without).mean())

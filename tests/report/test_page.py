@@ -34,7 +34,10 @@ RECORD = {
 
 def test_the_page_shows_everything_and_escapes_what_is_not_ours(tmp_path):
     page = write_index(
-        tmp_path, RUN, [RECORD, {**RECORD, "empty": True, "empty_reason": "no cell speaks for the target"}], {}
+        tmp_path,
+        RUN,
+        [RECORD, {**RECORD, "empty": True, "empty_reason": "no cell speaks for the target"}],
+        {},
     ).read_text()
     assert "<script>" not in page
     assert "<img src=x>" not in page

@@ -2,7 +2,6 @@
 
 import ast
 from dataclasses import fields, replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,7 +10,8 @@ from hypothesis import strategies as st
 
 from camlucida.models import load_model
 from camlucida.runs.identity import COMPUTING, Recipe, changed, identity, network_digest, recipe
-from tests.models_on_disk import write_model
+from tests.support.models_on_disk import write_model
+from tests.support.paths import REPOSITORY
 
 WORDS = st.lists(st.text(max_size=5), min_size=1, max_size=3).map(tuple)
 FIELDS = {
@@ -35,7 +35,12 @@ def test_any_field_changed_is_another_identity(before, name, data):
 @given(RECIPES, st.text(), st.text(), WORDS)
 def test_image_and_truth_count(made_by, one, other, truth):
     assume(one != other)
-    found = {identity(made_by, one), identity(made_by, other), identity(made_by, one, truth), identity(made_by, other, truth)}
+    found = {
+        identity(made_by, one),
+        identity(made_by, other),
+        identity(made_by, one, truth),
+        identity(made_by, other, truth),
+    }
     assert len(found) == 4
     assert identity(replace(made_by), one) == identity(made_by, one)
     assert all(len(text) == 40 for text in found)
@@ -45,7 +50,10 @@ def test_what_changed_is_named():
     before = Recipe("w", "c", "n", None, ("gradcam",), ("auto",), "k", ("1", "2"))
     stored = {**before.__dict__, "methods": ["gradcam"], "layers": ["auto"], "versions": ["1", "2"]}
     assert changed(stored, before) == []
-    assert changed(stored, replace(before, weights="v", layers=("a",))) == ["weights", "layers (['auto'] → ['a'])"]
+    assert changed(stored, replace(before, weights="v", layers=("a",))) == [
+        "weights",
+        "layers (['auto'] → ['a'])",
+    ]
 
 
 def test_name_and_description_of_a_card_do_not_count(tmp_path):
@@ -73,7 +81,13 @@ HELPER = "from . import deeper\ndef pool(x):\n    return x.mean((2, 3))\n"
 
 
 @pytest.mark.parametrize(
-    "how", ["import helper", "from helper import pool", "from parts.helper import pool", "from parts import helper"]
+    "how",
+    [
+        "import helper",
+        "from helper import pool",
+        "from parts.helper import pool",
+        "from parts import helper",
+    ],
 )
 def test_modules_beside_the_factory_that_it_imports_count(tmp_path, how):
     card, net = write_model(tmp_path), tmp_path / "net.py"
@@ -97,12 +111,24 @@ def test_modules_beside_the_factory_that_it_imports_count(tmp_path, how):
     assert (after(deeper, "x = 2\n") != second) == ("parts" in how)
 
 
-@pytest.mark.parametrize("start", ["engine.py", "models/load.py", "models/transform.py", "io/read.py", "runs/answers.py"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        "attribution/engine.py",
+        "models/load.py",
+        "models/preprocessing.py",
+        "io/read.py",
+        "runs/predictions.py",
+    ],
+)
 def test_all_code_that_a_map_goes_through_is_hashed(start):
-    root = Path(__file__).parents[2] / "src/camlucida"
-    hashed = {file for name in COMPUTING for file in ([root / name] if name.endswith(".py") else (root / name).rglob("*.py"))}
-    beside = {root / name for name in ("__init__.py", "errors.py", "files.py")}
-    beside |= {file for name in ("figures", "texts") for file in (root / name).glob("*.py")}  # no number comes from them
+    root = REPOSITORY / "src/camlucida"
+    hashed = {
+        file
+        for name in COMPUTING
+        for file in ([root / name] if name.endswith(".py") else (root / name).rglob("*.py"))
+    }
+    beside = {root / "__init__.py", *(root / "figures").glob("*.py")}  # no number comes from them
     pending, seen = [root / start], set()
     while pending:
         file = pending.pop()
@@ -113,6 +139,10 @@ def test_all_code_that_a_map_goes_through_is_hashed(start):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("camlucida."):
                 place = root.joinpath(*node.module.split(".")[1:])
                 names = [place / f"{alias.name}.py" for alias in node.names]
-                found = [path for path in (*names, place.with_suffix(".py"), place / "__init__.py") if path.is_file()]
+                found = [
+                    path
+                    for path in (*names, place.with_suffix(".py"), place / "__init__.py")
+                    if path.is_file()
+                ]
                 pending += found
     assert seen <= hashed, sorted(path.relative_to(root).as_posix() for path in seen - hashed)

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from camlucida.runs import Run
-from tests.runs.cohorts import content, write_cohort
+from tests.support.cohorts import content, write_cohort
+from tests.support.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[2]
+ROOT = REPOSITORY
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_killed_at_every_step_and_resumed(tmp_path):
-    command = [sys.executable, "-m", "tests.runs.kill_everywhere", str(tmp_path)]
+    command = [sys.executable, "-m", "tests.support.kill_everywhere", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert min(map(int, done.stdout.split())) > 25  # there were steps to die at
@@ -31,7 +32,17 @@ FILMS_TO_INTERRUPT = 400
 def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path):
     cohort = write_cohort(tmp_path, films=FILMS_TO_INTERRUPT, broken=None)
     out = tmp_path / "run"
-    camlucida = [sys.executable, "-m", "tests.runs.camlucida", "run", str(cohort), "--out", str(out), "--batch-size", "4"]
+    camlucida = [
+        sys.executable,
+        "-m",
+        "tests.support.camlucida",
+        "run",
+        str(cohort),
+        "--out",
+        str(out),
+        "--batch-size",
+        "4",
+    ]
     process = subprocess.Popen(camlucida, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     while not list(out.glob("meta/part-00002.parquet")):  # then the first one is in the ledger
         assert process.poll() is None
@@ -43,5 +54,10 @@ def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path):
     assert "Traceback" not in said
     assert 0 < Run.open(out).counts["pending"] < FILMS_TO_INTERRUPT
     assert subprocess.run([*camlucida, "--resume"], cwd=ROOT, capture_output=True).returncode == 0
-    assert subprocess.run([*camlucida[:-3], f"{out}-whole", *camlucida[-2:]], cwd=ROOT, capture_output=True).returncode == 0
+    assert (
+        subprocess.run(
+            [*camlucida[:-3], f"{out}-whole", *camlucida[-2:]], cwd=ROOT, capture_output=True
+        ).returncode
+        == 0
+    )
     assert content(out) == content(Path(f"{out}-whole"))

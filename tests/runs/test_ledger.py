@@ -5,7 +5,7 @@ import sqlite3
 import numpy as np
 import pytest
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.runs.folder import Folder, one_writer
 from camlucida.runs.ledger import Ledger, Settled
 from camlucida.runs.parts import part_name, read_part, write_part
@@ -33,9 +33,16 @@ def states(ledger):
 
 
 def some_part(folder, number, images):
-    rows = [{"image": image, "model": "net", "grid": [2, 2], "score": i / 3} for i, image in enumerate(images)]
+    rows = [
+        {"image": image, "model": "net", "grid": [2, 2], "score": i / 3}
+        for i, image in enumerate(images)
+    ]
     maps = [np.full((2, 2), -i - 0.5, np.float32) for i in range(len(images))]
-    answers = [{"image": image, "model": "net", "label": label, "logit": 0.1} for image in images for label in "xy"]
+    answers = [
+        {"image": image, "model": "net", "label": label, "logit": 0.1}
+        for image in images
+        for label in "xy"
+    ]
     write_part(folder, number, rows, maps, answers)
 
 
@@ -47,8 +54,16 @@ def test_items_begin_pending_in_the_order_given(ledger):
 
 def test_settling_is_one_transaction(ledger):
     ledger.begin(KEYS[:2])
-    ledger.settle(1, [Settled(KEYS[0], "done", "id", 0), Settled(KEYS[1], "failed", "", None, "no image")], {"h": "{}"})
-    assert states(ledger) == {"a": ("done", 1, 0), "b": ("failed", None, None), "c": ("pending", None, None)}
+    ledger.settle(
+        1,
+        [Settled(KEYS[0], "done", "id", 0), Settled(KEYS[1], "failed", "", None, "no image")],
+        {"h": "{}"},
+    )
+    assert states(ledger) == {
+        "a": ("done", 1, 0),
+        "b": ("failed", None, None),
+        "c": ("pending", None, None),
+    }
     assert (ledger.parts(), ledger.next_part(), ledger.provenance()) == ({1: 1}, 2, {"h": "{}"})
     with pytest.raises(sqlite3.IntegrityError):
         ledger.settle(2, [Settled(KEYS[2], "finished", "id", 0)], {})
@@ -75,8 +90,16 @@ def test_a_part_comes_back_as_it_was_written(folder):
     some_part(folder, 1, "ab")
     rows, maps, answers = read_part(folder, 1)
     assert [(row["image"], row["score"]) for row in rows] == [("a", 0.0), ("b", 1 / 3)]
-    assert [values.tolist() for values in maps] == [[[-0.5] * 2] * 2, [[-1.5] * 2] * 2]  # signed, exact
-    assert [(row["image"], row["label"]) for row in answers] == [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y")]
+    assert [values.tolist() for values in maps] == [
+        [[-0.5] * 2] * 2,
+        [[-1.5] * 2] * 2,
+    ]  # signed, exact
+    assert [(row["image"], row["label"]) for row in answers] == [
+        ("a", "x"),
+        ("a", "y"),
+        ("b", "x"),
+        ("b", "y"),
+    ]
 
 
 def test_a_part_without_a_map_is_a_part(folder):
@@ -93,9 +116,17 @@ def test_unreferenced_files_go_and_lost_parts_are_computed_again(folder, ledger)
     (folder.root / "maps/.camlucida-xyz").write_bytes(b"half")
     folder.part(part_name(2))["meta"].unlink()
     recover(folder, ledger)
-    assert states(ledger) == {"a": ("done", 1, 0), "b": ("pending", None, None), "c": ("pending", None, None)}
+    assert states(ledger) == {
+        "a": ("done", 1, 0),
+        "b": ("pending", None, None),
+        "c": ("pending", None, None),
+    }
     names = sorted(path.relative_to(folder.root).as_posix() for path in folder.root.glob("*/*"))
-    assert names == ["maps/part-00001.safetensors", "meta/part-00001.parquet", "predictions/part-00001.parquet"]
+    assert names == [
+        "maps/part-00001.safetensors",
+        "meta/part-00001.parquet",
+        "predictions/part-00001.parquet",
+    ]
 
 
 @pytest.mark.parametrize("kind", ["maps", "meta", "predictions"])
@@ -107,14 +138,19 @@ def test_a_part_that_was_cut_short_is_computed_again(folder, ledger, kind, left)
     assert recover(folder, ledger) == []
     path = folder.part(part_name(1))[kind]
     path.write_bytes(path.read_bytes()[:left])
-    assert recover(folder, ledger) == ["1 part missing or damaged, their items are computed again: part-00001"]
+    assert recover(folder, ledger) == [
+        "1 part missing or damaged, their items are computed again: part-00001"
+    ]
     entry = ledger.entries()[0]
     assert (entry.state, entry.attempts, entry.part, entry.note) == ("pending", 0, None, "")
     assert not list(folder.root.glob("*/*"))
 
 
 def test_files_of_others_stay(folder, ledger):
-    others = [folder.root / name for name in ("maps/atlas.png", "predictions/mine.csv", "meta/part-1.parquet", "maps/more/x")]
+    others = [
+        folder.root / name
+        for name in ("maps/atlas.png", "predictions/mine.csv", "meta/part-1.parquet", "maps/more/x")
+    ]
     for path in others:
         path.parent.mkdir(exist_ok=True)
         path.write_text("mine")

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 
 import camlucida
-from camlucida.errors import CamlucidaError, LayerError, ModelError, UsageError
+from camlucida.core.errors import CamlucidaError, LayerError, ModelError, UsageError
 from camlucida.models import load_model
 from camlucida.runs import Run, execute, find_runs
 from camlucida.runs import run as runs
@@ -18,9 +18,9 @@ from camlucida.runs.compute import Worker
 from camlucida.runs.folder import one_writer
 from camlucida.runs.read import NO_PICTURE, stored_geometry
 from camlucida.runs.upkeep import DEATHS
-from tests.models_on_disk import write_image, write_model
-from tests.runs.cohorts import content, write_cohort, write_toml
-from tests.test_cli import run as command
+from tests.cli.test_cli import run as command
+from tests.support.cohorts import content, write_cohort, write_toml
+from tests.support.models_on_disk import write_image, write_model
 
 
 @pytest.fixture
@@ -56,11 +56,19 @@ def test_maps_and_predictions_are_those_of_explain(cohort, tmp_path):
     assert len(explanations) == 5 * 2 * 2
     for i, row in explanations.iterrows():
         scan = model.read(row["path"])
-        want = next(e for e in camlucida.explain(model, scan, target="top2", method=row["method"]) if e.target == row["target"])
+        want = next(
+            e
+            for e in camlucida.explain(model, scan, target="top2", method=row["method"])
+            if e.target == row["target"]
+        )
         have = run.explanation(i)
         torch.testing.assert_close(have.raw, want.raw, rtol=1e-4, atol=1e-7)
         assert have.raw.dtype == torch.float32
-        assert (have.layer, have.relu, have.empty_reason) == (want.layer, want.relu, want.empty_reason)
+        assert (have.layer, have.relu, have.empty_reason) == (
+            want.layer,
+            want.relu,
+            want.empty_reason,
+        )
         assert have.score == pytest.approx(want.score, rel=1e-4)
         assert have.probability == pytest.approx(want.probability, rel=1e-4)
         assert have.scan.geometry == scan.geometry
@@ -73,7 +81,9 @@ def test_maps_and_predictions_are_those_of_explain(cohort, tmp_path):
     predictions = run.predictions()
     assert list(predictions["label"][:3]) == ["Nodule", "Pleural Effusion", "Mass"]
     with torch.no_grad():
-        logits = torch.stack([model.module(model.read(p).tensor[None])[0] for p in predictions["path"][::3]])
+        logits = torch.stack(
+            [model.module(model.read(p).tensor[None])[0] for p in predictions["path"][::3]]
+        )
     np.testing.assert_allclose(predictions["logit"], logits.flatten(), rtol=1e-4)
     np.testing.assert_allclose(predictions["probability"], logits.flatten().sigmoid(), rtol=1e-4)
     truth = {(row["image"], row["label"]): row["truth"] for _, row in predictions.iterrows()}
@@ -92,7 +102,11 @@ def test_a_poison_image_costs_that_image_alone(cohort, tmp_path):
     assert "3.png" in failed.error
     assert "\n" not in failed.error
     write_image(cohort.parent / "films/3.png", 3)
-    assert execute(cohort, tmp_path / "run", resume=True).counts == {"done": 6, "failed": 0, "pending": 0}
+    assert execute(cohort, tmp_path / "run", resume=True).counts == {
+        "done": 6,
+        "failed": 0,
+        "pending": 0,
+    }
 
 
 def test_an_image_on_which_the_process_dies_is_found_and_given_up(cohort, tmp_path, monkeypatch):
@@ -117,14 +131,18 @@ def test_an_image_on_which_the_process_dies_is_found_and_given_up(cohort, tmp_pa
     assert "died 3 times while it worked on this image alone" in dict(outcome.failures)["4"]
     seen = computed(monkeypatch)
     assert execute(cohort, out, resume=True).counts == outcome.counts
-    assert seen == ["3"]  # a file that could not be read is tried again; what killed the process is not
+    assert seen == [
+        "3"
+    ]  # a file that could not be read is tried again; what killed the process is not
     monkeypatch.setattr(Worker, "process", process)
     write_image(cohort.parent / "films/4.png", 44)
     assert execute(cohort, out, resume=True).counts == {"done": 5, "failed": 1, "pending": 0}
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(28, "No space left on device")])
-def test_an_interrupt_or_a_full_disk_is_not_held_against_an_image(cohort, tmp_path, monkeypatch, error):
+def test_an_interrupt_or_a_full_disk_is_not_held_against_an_image(
+    cohort, tmp_path, monkeypatch, error
+):
     def stopped(self, members):
         raise error
 
@@ -156,7 +174,9 @@ def change_weights(folder: Path) -> None:
     model = load_model(folder / "card.toml")
     state = {key: value * 1.5 for key, value in model.module.state_dict().items()}
     save_file(state, folder / "w.safetensors")
-    (folder / "card.toml").write_text('checkpoint = "w.safetensors"\n' + (folder / "card.toml").read_text())
+    (folder / "card.toml").write_text(
+        'checkpoint = "w.safetensors"\n' + (folder / "card.toml").read_text()
+    )
 
 
 def change_code(folder: Path) -> None:
@@ -165,7 +185,9 @@ def change_code(folder: Path) -> None:
 
 
 def change_preprocessing(folder: Path) -> None:
-    (folder / "card.toml").write_text((folder / "card.toml").read_text().replace("[-1, 1]", "[0, 1]"))
+    (folder / "card.toml").write_text(
+        (folder / "card.toml").read_text().replace("[-1, 1]", "[0, 1]")
+    )
 
 
 ALL = ["0", "1", "2", "4", "5"]
@@ -191,7 +213,9 @@ def test_what_has_changed_is_computed_again_and_nothing_stale_is_left(tmp_path, 
     execute(cohort, tmp_path / "fresh", batch_size=1)
     assert content(out) == content(tmp_path / "fresh")  # batches of one: no other rounding
     live = {entry.identity for entry in Run.open(out).entries}
-    stored = Run.open(out).query(f"SELECT DISTINCT identity FROM read_parquet('{out}/meta/*.parquet')")
+    stored = Run.open(out).query(
+        f"SELECT DISTINCT identity FROM read_parquet('{out}/meta/*.parquet')"
+    )
     assert set(stored["identity"]) <= live  # no file holds a stale row
 
 
@@ -210,13 +234,17 @@ def test_stale_maps_are_out_of_sight_before_they_are_replaced(cohort, tmp_path, 
     assert run.counts == {"done": 0, "failed": 0, "pending": 6}
     assert run.explanations().empty
     assert run.predictions().empty
-    assert len(list(out.glob("meta/*.parquet"))) == 3  # nothing is deleted before its successor is there
+    assert (
+        len(list(out.glob("meta/*.parquet"))) == 3
+    )  # nothing is deleted before its successor is there
 
 
 def test_new_code_of_camlucida_computes_again(cohort, tmp_path, monkeypatch):
     execute(cohort, tmp_path / "run")
     monkeypatch.setattr("camlucida.runs.identity.code_digest", lambda: "another")
-    assert any("changed: code" in note for note in execute(cohort, tmp_path / "run", resume=True).notes)
+    assert any(
+        "changed: code" in note for note in execute(cohort, tmp_path / "run", resume=True).notes
+    )
 
 
 def test_a_corrected_table_needs_no_model(cohort, tmp_path, monkeypatch):
@@ -284,7 +312,9 @@ def test_regression_and_truth(tmp_path, column):
     cohort = write_cohort(tmp_path / "cohort", films=3, broken=None)
     write_model(cohort.parent, "regression", ("age",))
     (cohort.parent / "labels.csv").write_text(f"image,{column}\n0,50\n1,\n2,70.5\n")
-    cohort.write_text(f'images = "films"\ntable = "labels.csv"\nmodel = "card.toml"\n[columns]\nvalue = "{column}"\n')
+    cohort.write_text(
+        f'images = "films"\ntable = "labels.csv"\nmodel = "card.toml"\n[columns]\nvalue = "{column}"\n'
+    )
     execute(cohort, tmp_path / "run")
     found = Run.open(tmp_path / "run").predictions()
     assert list(found["truth"].fillna(-1)) == [50, -1, 70.5]
@@ -363,14 +393,19 @@ def test_files_of_others_are_not_written_over(cohort, tmp_path, name):
     assert [path.name for path in (tmp_path / "out").iterdir()] == [name]
 
 
-@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), sqlite3.OperationalError("database or disk is full")])
+@pytest.mark.parametrize(
+    "error",
+    [OSError(28, "No space left on device"), sqlite3.OperationalError("database or disk is full")],
+)
 def test_a_full_disk_is_one_line_and_the_run_goes_on_later(cohort, tmp_path, monkeypatch, error):
     def full(*_):
         raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(runs, "write_part", full)
-        with pytest.raises(CamlucidaError, match=r"cannot be written: .*(space left|disk is full) .*--resume"):
+        with pytest.raises(
+            CamlucidaError, match=r"cannot be written: .*(space left|disk is full) .*--resume"
+        ):
             execute(cohort, tmp_path / "run")
     assert execute(cohort, tmp_path / "run", resume=True).counts["done"] == 5
 
@@ -378,7 +413,9 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(cohort, tmp_path, mon
 def test_weights_that_change_while_the_run_goes_on_stop_it(tmp_path, monkeypatch):
     """Of two models the first is loaded again when it is its turn; then its weights are others than those planned."""
     cohort = write_cohort(tmp_path / "cohort", broken=None)
-    cohort.write_text('images = "films"\n[[models]]\ncard = "card.toml"\nseed = 1\n[[models]]\ncard = "card.toml"\nseed = 2\n')
+    cohort.write_text(
+        'images = "films"\n[[models]]\ncard = "card.toml"\nseed = 1\n[[models]]\ncard = "card.toml"\nseed = 2\n'
+    )
     begin = Worker.process
 
     def overwriting(self, members):
@@ -391,7 +428,9 @@ def test_weights_that_change_while_the_run_goes_on_stop_it(tmp_path, monkeypatch
         execute(cohort, tmp_path / "run")
     outcome = execute(cohort, tmp_path / "run", resume=True)
     assert outcome.counts["done"] == 12
-    assert any("card_seed1: 6 items computed again; changed: weights" in note for note in outcome.notes)
+    assert any(
+        "card_seed1: 6 items computed again; changed: weights" in note for note in outcome.notes
+    )
 
 
 def test_a_damaged_run_is_one_line_and_hides_no_other(cohort, tmp_path, capsys):
@@ -450,7 +489,10 @@ def test_bad_folders_and_queries_are_one_line(cohort, tmp_path):
         run.raw([0, -1])
     about = json.loads((tmp_path / "run/run.json").read_text())
     (tmp_path / "run/run.json").write_text(json.dumps(about | {"format": 2}))
-    for opening in (lambda: Run.open(tmp_path / "run"), lambda: execute(cohort, tmp_path / "run", resume=True)):
+    for opening in (
+        lambda: Run.open(tmp_path / "run"),
+        lambda: execute(cohort, tmp_path / "run", resume=True),
+    ):
         with pytest.raises(UsageError, match="format 2"):
             opening()
 
@@ -468,7 +510,14 @@ def test_commands(cohort, tmp_path, capsys, monkeypatch):
     assert command("run", cohort, "--resume", "--device", "cpu", "--batch-size", 2) == 0
     capsys.readouterr()
     assert command("runs") == 0
-    assert capsys.readouterr().out.splitlines()[1].split("\t") == ["runs/cohort", "cohort", "6", "0", "0", "card"]
+    assert capsys.readouterr().out.splitlines()[1].split("\t") == [
+        "runs/cohort",
+        "cohort",
+        "6",
+        "0",
+        "0",
+        "card",
+    ]
     assert command("show", "runs/cohort", "--json") == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["items"] == {"done": 6, "failed": 0, "pending": 0}
@@ -483,7 +532,9 @@ def test_commands(cohort, tmp_path, capsys, monkeypatch):
 def test_the_ledger_is_plain_sqlite(cohort, tmp_path):
     execute(cohort, tmp_path / "run")
     with sqlite3.connect(tmp_path / "run/ledger.sqlite") as db:
-        assert db.execute("SELECT state, count(*) FROM items GROUP BY state ORDER BY state").fetchall() == [
+        assert db.execute(
+            "SELECT state, count(*) FROM items GROUP BY state ORDER BY state"
+        ).fetchall() == [
             ("done", 5),
             ("failed", 1),
         ]

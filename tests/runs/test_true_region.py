@@ -55,7 +55,9 @@ def test_each_image_is_explained_by_its_own_mask(cohort, tmp_path):
         ("b", "lesion region"),
         ("c", "lesion region"),
     ]
-    regions = [from_rle({"size": row["original"], "counts": row["region"]}) for _, row in found.iterrows()]
+    regions = [
+        from_rle({"size": row["original"], "counts": row["region"]}) for _, row in found.iterrows()
+    ]
     assert regions[0][12, 16]
     assert not regions[0][24, 8]
     rows, columns = np.nonzero(regions[1])
@@ -76,7 +78,9 @@ def test_another_mask_is_another_item(cohort, tmp_path):
     run = Run.open(tmp_path / "run")
     after = {entry.image: entry.identity for entry in run.entries}
     assert {name for name in "abc" if before[name] != after[name]} == {"a", "c"}
-    found = run.query("SELECT image, region, original FROM explanations WHERE target LIKE '%true region' ORDER BY image")
+    found = run.query(
+        "SELECT image, region, original FROM explanations WHERE target LIKE '%true region' ORDER BY image"
+    )
     assert list(found["image"]) == ["a", "c"]
     assert from_rle({"size": found["original"][0], "counts": found["region"][0]})[24, 24]
 

@@ -25,7 +25,7 @@ from camlucida.cli import report_pack  # noqa: F401
 from camlucida.cli import benchmark  # noqa: F401
 from camlucida.cli import demo  # noqa: F401
 from camlucida.cli.common import SOME_FAILED, WRONG_REQUEST, app
-from camlucida.errors import CamlucidaError
+from camlucida.core.errors import CamlucidaError
 
 __all__ = ["app", "main"]
 
@@ -53,6 +53,8 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
 ) -> None:
     pass

@@ -14,18 +14,29 @@ from camlucida.cli.common import DeviceOption, app, output_folder
 
 @app.command("benchmark")
 def benchmark_command(
-    quick: Annotated[bool, typer.Option("--quick", help="Fewer films: at most 10 minutes on two cores.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Fewer films: at most 10 minutes on two cores.")
+    ] = False,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="A method of your own, module:function, beside all registered ones. Repeatable."),
+        typer.Option(
+            help="A method of your own, module:function, beside all registered ones. Repeatable."
+        ),
     ] = None,
-    films: Annotated[Path | None, typer.Option(help="Folder of real chest radiographs: lesions are pasted on them, too.")] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figures and benchmark.html.")] = Path("benchmark"),
+    films: Annotated[
+        Path | None,
+        typer.Option(help="Folder of real chest radiographs: lesions are pasted on them, too."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for tables, figures and benchmark.html.")
+    ] = Path("benchmark"),
     device: DeviceOption = "auto",
-    seed: Annotated[int, typer.Option(min=0, max=9, help="Of films, ties and noise: another seed, other films.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=9, help="Of films, ties and noise: another seed, other films.")
+    ] = 0,
 ) -> None:
     """Put methods and metrics to the test on SYNTHETIC radiographs whose evidence is known, with models proven to use it."""
-    from camlucida.benchmark.run import run_benchmark
+    from camlucida.workflows.benchmark.run import run_benchmark
 
     with output_folder(out):
         found = run_benchmark(
@@ -39,8 +50,12 @@ def benchmark_command(
             say=lambda line: print(line, file=sys.stderr, flush=True),
         )
     for line in found.board[found.board["place"].notna()].to_dict("records"):
-        print(f"{line['place']:.0f}. {line['method']}: mean rank {line['rank']:.3g}, {1000 * line['seconds']:.0f} ms a map")
+        print(
+            f"{line['place']:.0f}. {line['method']}: mean rank {line['rank']:.3g}, {1000 * line['seconds']:.0f} ms a map"
+        )
     passed = found.meta["kept"].astype(bool)
     print(f"metrics: {int(passed.sum())} of {len(passed)} passed their own test")
-    print(f"tables:  {out}/leaderboard.csv, summary.csv, meta.csv, verified.csv, arms.csv, rows.parquet")
+    print(
+        f"tables:  {out}/leaderboard.csv, summary.csv, meta.csv, verified.csv, arms.csv, rows.parquet"
+    )
     print(f"page:    {out}/benchmark.html")

@@ -9,8 +9,17 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import CheckpointOption, DeviceOption, FactoryOption, ModelOption, app, asked_for, load, output_folder
-from camlucida.errors import UsageError, did_you_mean
+from camlucida.cli.common import (
+    CheckpointOption,
+    DeviceOption,
+    FactoryOption,
+    ModelOption,
+    app,
+    asked_for,
+    load,
+    output_folder,
+)
+from camlucida.core.errors import UsageError, did_you_mean
 
 ALIGN = ("auto", "none")
 
@@ -24,22 +33,32 @@ def change_command(
     checkpoint: CheckpointOption = None,
     label: Annotated[
         list[str] | None,
-        typer.Option(help="Repeatable. Default: the most probable of each study, and those whose probability changed by 0.1."),
+        typer.Option(
+            help="Repeatable. Default: the most probable of each study, and those whose probability changed by 0.1."
+        ),
     ] = None,
     method: Annotated[str, typer.Option(help="See `camlucida methods`.")] = "gradcam",
-    align: Annotated[str, typer.Option(help="auto: by shift, rotation and magnification; none: centre over centre.")] = "auto",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for figures, change.json, change.npy, change.html.")] = Path(
-        "change"
-    ),
+    align: Annotated[
+        str,
+        typer.Option(help="auto: by shift, rotation and magnification; none: centre over centre."),
+    ] = "auto",
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", "-o", help="Folder for figures, change.json, change.npy, change.html."
+        ),
+    ] = Path("change"),
     device: DeviceOption = "auto",
-    as_json: Annotated[bool, typer.Option("--json", help="Print change.json on standard output.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print change.json on standard output.")
+    ] = False,
 ) -> None:
     """Align two studies of a patient; show how score and map changed, signed, beside what movement alone changes."""
-    from camlucida.change import align as register
-    from camlucida.change import centred, changes
+    from camlucida.analysis.change import align as register
+    from camlucida.analysis.change import centred, changes
+    from camlucida.attribution.methods import METHODS
     from camlucida.io import read_image
-    from camlucida.methods import METHODS
-    from camlucida.report.change_folder import present
+    from camlucida.workflows.change.folder import present
 
     METHODS[method]
     if align not in ALIGN:
@@ -48,7 +67,12 @@ def change_command(
     loaded = load(model, factory, checkpoint, device)
     grey = [film.display for film in films.values()]
     found, shown = changes(
-        loaded, films["before"], films["after"], (register if align == "auto" else centred)(*grey), label or (), method
+        loaded,
+        films["before"],
+        films["after"],
+        (register if align == "auto" else centred)(*grey),
+        label or (),
+        method,
     )
     about = asked_for() | {"asked": bool(label)}
     with output_folder(out):
@@ -70,5 +94,7 @@ def change_command(
         alone = "" if moved is None else f" (by movement alone {moved:+.2f})"
         score = item["score"]
         kind = item["score_kind"]
-        print(f"{item['label']}: {kind} {score['before']:.2f} → {score['after']:.2f}{alone}{change}")
+        print(
+            f"{item['label']}: {kind} {score['before']:.2f} → {score['after']:.2f}{alone}{change}"
+        )
     print(f"page: {out / 'change.html'}")

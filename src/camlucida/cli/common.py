@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from camlucida.errors import CamlucidaError, UsageError
+from camlucida.core.errors import CamlucidaError, UsageError
 
 if TYPE_CHECKING:
     from camlucida.models import LoadedModel
@@ -30,9 +30,19 @@ app = typer.Typer(
 OK, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
 INTERRUPTED = 130
 
-ModelOption = Annotated[str, typer.Option("--model", "-m", help="Model card (TOML), or a factory such as torchvision:resnet50.")]
-FactoryOption = Annotated[str | None, typer.Option(help="In place of the card's factory: net.py:build, torchvision:resnet50, …")]
-CheckpointOption = Annotated[str | None, typer.Option(help="In place of the card's checkpoint: .pth, .pt, .safetensors.")]
+ModelOption = Annotated[
+    str,
+    typer.Option(
+        "--model", "-m", help="Model card (TOML), or a factory such as torchvision:resnet50."
+    ),
+]
+FactoryOption = Annotated[
+    str | None,
+    typer.Option(help="In place of the card's factory: net.py:build, torchvision:resnet50, …"),
+]
+CheckpointOption = Annotated[
+    str | None, typer.Option(help="In place of the card's checkpoint: .pth, .pt, .safetensors.")
+]
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
 
 
@@ -75,22 +85,26 @@ def load(card: str, factory: str | None, checkpoint: str | None, device: str) ->
 
 def asked_for() -> dict[str, Any]:
     """What every record says first: the command as it was typed, and the versions that it ran with."""
-    from camlucida.job import versions
+    from camlucida.workflows.explain import versions
 
     return {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions()}
 
 
 def targets(words: Sequence[str] | None) -> list[Any] | None:
     """Targets as ``explain`` takes them; ``mask:FILE`` is read here, for only the shell knows of files."""
-    return [_mask_target(word[5:]) if word.startswith("mask:") else word for word in words] if words else None
+    return (
+        [_mask_target(word[5:]) if word.startswith("mask:") else word for word in words]
+        if words
+        else None
+    )
 
 
 def _mask_target(words: str) -> Any:
     """``FILE``, or ``FILE:LABEL`` where no file has the whole name."""
     import torch
 
+    from camlucida.attribution.targets import given_mask
     from camlucida.io import read_image
-    from camlucida.targets import given_mask
 
     path, _, label = words.rpartition(":")
     if not path or Path(words).exists():
@@ -99,7 +113,9 @@ def _mask_target(words: str) -> Any:
         pixels = read_image(path).pixels
     except CamlucidaError as error:
         raise UsageError(f"--target mask:{path}: {error.what}", error.fix) from error
-    return given_mask(torch.from_numpy(pixels if pixels.ndim == 2 else pixels.mean(2)) > 0.5, label or None)
+    return given_mask(
+        torch.from_numpy(pixels if pixels.ndim == 2 else pixels.mean(2)) > 0.5, label or None
+    )
 
 
 @contextmanager
@@ -111,7 +127,9 @@ def output_folder(out: Path) -> Iterator[None]:
         with TemporaryFile(dir=out):  # an existing folder may be read-only
             pass
     except OSError as error:
-        raise UsageError(f"--out {out}: {error.strerror}", "give a folder that can be written") from error
+        raise UsageError(
+            f"--out {out}: {error.strerror}", "give a folder that can be written"
+        ) from error
     try:
         yield
     except CamlucidaError:
@@ -144,6 +162,10 @@ def progress_bar(total: int | None, what: str) -> Iterator[Any]:
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda done=1, total=None: bar.update(task, advance=done, **({} if total is None else {"total": total}))
+        yield lambda done=1, total=None: bar.update(
+            task, advance=done, **({} if total is None else {"total": total})
+        )

@@ -8,22 +8,34 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import SOME_FAILED, app, asked_for, output_folder, print_table, progress_bar
+from camlucida.cli.common import (
+    SOME_FAILED,
+    app,
+    asked_for,
+    output_folder,
+    print_table,
+    progress_bar,
+)
 
 
 @app.command("compare")
 def compare_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of one or several runs.")],
-    by: Annotated[str, typer.Option(help="What varies: seed, fold, model, architecture, method or layer.")] = "model",
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables, figures and page.")] = Path("comparison"),
+    by: Annotated[
+        str, typer.Option(help="What varies: seed, fold, model, architecture, method or layer.")
+    ] = "model",
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for tables, figures and page.")
+    ] = Path("comparison"),
 ) -> None:
     """Compare seeds, folds, models, methods or layers on the same cases: what they say, where they look, heat on artefacts."""
-    from camlucida.cases import case_table, heat_table
-    from camlucida.comparison import compare
-    from camlucida.comparison.summary import by_verdict
-    from camlucida.comparison.voices import find_groups
-    from camlucida.report.comparison import write_comparison
+    from camlucida.analysis.cases.attribution_table import heat_table
+    from camlucida.analysis.cases.case_table import case_table
+    from camlucida.analysis.comparison import compare
+    from camlucida.analysis.comparison.series import find_groups
+    from camlucida.analysis.comparison.summary import by_verdict
     from camlucida.runs import Run
+    from camlucida.workflows.comparison.folder import write_comparison
 
     opened = [Run.open(place) for place in runs]
     with output_folder(out):
@@ -44,7 +56,9 @@ def compare_command(
     print_table(heads, [tuple(_cell(line[name]) for name in heads) for line in pairs])
     verdicts = by_verdict(found)
     for line in verdicts[verdicts["verdict"] != ""].to_dict("records"):
-        print(f"{line['group'] + ': ' if line['group'] else ''}{line['verdict']}: {line['cases']} ({line['share']:.0%})")
+        print(
+            f"{line['group'] + ': ' if line['group'] else ''}{line['verdict']}: {line['cases']} ({line['share']:.0%})"
+        )
     print("written: " + ", ".join(map(str, written)), file=sys.stderr)
     if problems:
         raise typer.Exit(SOME_FAILED)

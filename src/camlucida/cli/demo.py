@@ -13,11 +13,13 @@ from camlucida.cli.common import SOME_FAILED, DeviceOption, app, output_folder, 
 
 @app.command("demo")
 def demo_command(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything the demo writes.")] = Path("demo"),
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for everything the demo writes.")
+    ] = Path("demo"),
     device: DeviceOption = "auto",
 ) -> None:
     """Run five kinds of SYNTHETIC study from inputs to report, with models that come with the package; one model cheats."""
-    from camlucida.demo import run_demo
+    from camlucida.workflows.demo import run_demo
 
     with output_folder(out), progress_bar(None, "demo") as progress:
         result = run_demo(out, device, progress)

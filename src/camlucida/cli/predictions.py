@@ -9,48 +9,93 @@ from typing import Annotated, Any
 import typer
 
 from camlucida.cli.common import SOME_FAILED, app, output_folder, print_table
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 
-HEADS = ("model", "metric", "label", "group", "estimate", "interval", "chance", "n", "patients", "positives")
+HEADS = (
+    "model",
+    "metric",
+    "label",
+    "group",
+    "estimate",
+    "interval",
+    "chance",
+    "n",
+    "patients",
+    "positives",
+)
 """Of the printed table; :func:`figure_line` has its rows."""
 
 
 @app.command("evaluate-predictions")
 def evaluate_predictions_command(
-    file: Annotated[Path, typer.Argument(help="Predictions of any system: CSV, TSV, XLSX, Parquet or JSON.")],
-    task: Annotated[str, typer.Option(help="multilabel, binary, multiclass, regression, segmentation.")],
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="Multi-label: positive from this probability up.")] = 0.5,
-    patient_column: Annotated[str | None, typer.Option(help="Who is resampled for the intervals.")] = None,
-    group_column: Annotated[list[str] | None, typer.Option(help="Also figures of each value of this column. Repeatable.")] = None,
+    file: Annotated[
+        Path, typer.Argument(help="Predictions of any system: CSV, TSV, XLSX, Parquet or JSON.")
+    ],
+    task: Annotated[
+        str, typer.Option(help="multilabel, binary, multiclass, regression, segmentation.")
+    ],
+    threshold: Annotated[
+        float, typer.Option(min=0, max=1, help="Multi-label: positive from this probability up.")
+    ] = 0.5,
+    patient_column: Annotated[
+        str | None, typer.Option(help="Who is resampled for the intervals.")
+    ] = None,
+    group_column: Annotated[
+        list[str] | None,
+        typer.Option(help="Also figures of each value of this column. Repeatable."),
+    ] = None,
     bin_width: Annotated[
-        float | None, typer.Option(help="Regression: also errors by true value, in groups this wide, such as 10.")
+        float | None,
+        typer.Option(
+            help="Regression: also errors by true value, in groups this wide, such as 10."
+        ),
     ] = None,
     within: Annotated[
-        list[float] | None, typer.Option(help="Regression: share of errors of at most this. Repeatable. Default: 5, 10, 15.")
+        list[float] | None,
+        typer.Option(
+            help="Regression: share of errors of at most this. Repeatable. Default: 5, 10, 15."
+        ),
     ] = None,
     column: Annotated[
         list[str] | None,
-        typer.Option(help="ROLE=NAME, where a column is not found: image, model, label, truth, prediction, … Repeatable."),
+        typer.Option(
+            help="ROLE=NAME, where a column is not found: image, model, label, truth, prediction, … Repeatable."
+        ),
     ] = None,
     class_name: Annotated[
-        list[str] | None, typer.Option("--class", help="A label, or the classes in their order. Repeatable. Default: the file's.")
+        list[str] | None,
+        typer.Option(
+            "--class",
+            help="A label, or the classes in their order. Repeatable. Default: the file's.",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")] = Path("predictions_evaluation"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")] = Path(
+        "predictions_evaluation"
+    ),
 ) -> None:
     """Evaluate predictions that exist, without running a model: figures with intervals by patient and chance levels."""
-    from camlucida.cohort.predictions_job import evaluate_file, write_evaluated
-    from camlucida.cohort.regression import WITHIN
-    from camlucida.cohort.report_table import Settings
+    from camlucida.evaluation.predictions.evaluate import evaluate_file, write_evaluated
+    from camlucida.evaluation.predictions.tables import Settings
     from camlucida.figures.predictions import save_figures
+    from camlucida.metrics.regression import WITHIN
 
     named = [word.partition("=") for word in column or []]
     for role, sign, name in named:
         if not (role and sign and name):
             raise UsageError(f"--column {role}{sign}{name}", "write ROLE=NAME, such as truth=age")
-    columns = {role: name for role, _, name in named} | ({"patient": patient_column} if patient_column else {})
+    columns = {role: name for role, _, name in named} | (
+        {"patient": patient_column} if patient_column else {}
+    )
     settings = Settings(threshold, tuple(within or WITHIN), bin_width)
     with output_folder(out):
-        found = evaluate_file(file, task, settings, columns=columns, groups=group_column or [], labels=class_name or [])
+        found = evaluate_file(
+            file,
+            task,
+            settings,
+            columns=columns,
+            groups=group_column or [],
+            labels=class_name or [],
+        )
         written = write_evaluated(out, found)
         if found.predictions is not None:
             written += save_figures(out, found.predictions, found.figures, threshold)
@@ -72,4 +117,13 @@ def figure_line(line: dict[Any, Any]) -> tuple[str, ...]:
 
     bounds = "none" if line["how"] == "none" else f"{word('low')} to {word('high')}"
     counts = (str(line["n"]), str(line["patients"]), word("positives", ".0f"))
-    return (line["model"], line["metric"], line["label"], line["group"], word("estimate"), bounds, word("chance"), *counts)
+    return (
+        line["model"],
+        line["metric"],
+        line["label"],
+        line["group"],
+        word("estimate"),
+        bounds,
+        word("chance"),
+        *counts,
+    )

@@ -8,56 +8,110 @@ from typing import Annotated, Any
 
 import typer
 
-from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, asked_for, output_folder, print_table, progress_bar
+from camlucida.cli.common import (
+    INTERRUPTED,
+    SOME_FAILED,
+    DeviceOption,
+    app,
+    asked_for,
+    output_folder,
+    print_table,
+    progress_bar,
+)
 from camlucida.cli.predictions import HEADS, figure_line
 
 
 @app.command("evaluate-regression")
 def evaluate_regression_command(
-    checkpoint: Annotated[Path, typer.Option(help="Weights (.pth, .pt, .safetensors), or a folder with best_model.pth.")],
-    image_dir: Annotated[Path, typer.Option(help="Folder of images, searched with its subfolders.")],
-    excel_path: Annotated[Path, typer.Option(help="Table of true values: XLSX, CSV, TSV, Parquet or JSON.")],
+    checkpoint: Annotated[
+        Path,
+        typer.Option(help="Weights (.pth, .pt, .safetensors), or a folder with best_model.pth."),
+    ],
+    image_dir: Annotated[
+        Path, typer.Option(help="Folder of images, searched with its subfolders.")
+    ],
+    excel_path: Annotated[
+        Path, typer.Option(help="Table of true values: XLSX, CSV, TSV, Parquet or JSON.")
+    ],
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Card or factory of the checkpoint. Default: recognised from its keys.")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Card or factory of the checkpoint. Default: recognised from its keys.",
+        ),
     ] = None,
     size: Annotated[
-        int | None, typer.Option(min=16, help="The model's input, height and width in pixels. Default: the card's, else 224.")
+        int | None,
+        typer.Option(
+            min=16,
+            help="The model's input, height and width in pixels. Default: the card's, else 224.",
+        ),
     ] = None,
-    value_column: Annotated[str | None, typer.Option(help="True value. Default: found, such as age.")] = None,
-    id_column: Annotated[str | None, typer.Option(help="Names the image: stem, file name or path. Default: found.")] = None,
-    patient_column: Annotated[str | None, typer.Option(help="Who is resampled for the intervals. Default: found.")] = None,
-    group_column: Annotated[list[str] | None, typer.Option(help="Also errors and evidence of each group. Repeatable.")] = None,
-    mask_dir: Annotated[Path | None, typer.Option(help="Folder of masks. Default: Masks beside Images.")] = None,
-    split: Annotated[str | None, typer.Option(help="Only this split; patients who are also in another are left out.")] = None,
-    layer: Annotated[str, typer.Option(help="Such as backbone.layer3; see `camlucida layers`.")] = "auto",
+    value_column: Annotated[
+        str | None, typer.Option(help="True value. Default: found, such as age.")
+    ] = None,
+    id_column: Annotated[
+        str | None, typer.Option(help="Names the image: stem, file name or path. Default: found.")
+    ] = None,
+    patient_column: Annotated[
+        str | None, typer.Option(help="Who is resampled for the intervals. Default: found.")
+    ] = None,
+    group_column: Annotated[
+        list[str] | None, typer.Option(help="Also errors and evidence of each group. Repeatable.")
+    ] = None,
+    mask_dir: Annotated[
+        Path | None, typer.Option(help="Folder of masks. Default: Masks beside Images.")
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Only this split; patients who are also in another are left out."),
+    ] = None,
+    layer: Annotated[
+        str, typer.Option(help="Such as backbone.layer3; see `camlucida layers`.")
+    ] = "auto",
     method: Annotated[str, typer.Option(help="See `camlucida methods`.")] = "gradcam",
-    error_threshold: Annotated[float, typer.Option(min=0, help="Absolute errors from here up are high.")] = 5.0,
+    error_threshold: Annotated[
+        float, typer.Option(min=0, help="Absolute errors from here up are high.")
+    ] = 5.0,
     within: Annotated[
-        list[float] | None, typer.Option(help="Share of errors of at most this. Repeatable. Default: 5, 10, 15.")
+        list[float] | None,
+        typer.Option(help="Share of errors of at most this. Repeatable. Default: 5, 10, 15."),
     ] = None,
     bin_width: Annotated[
-        float | None, typer.Option(help="Errors by true value, in groups this wide. Default: 10, or a round width that suits.")
+        float | None,
+        typer.Option(
+            help="Errors by true value, in groups this wide. Default: 10, or a round width that suits."
+        ),
     ] = None,
     colormap: Annotated[
-        str | None, typer.Option(help="Of the maps; its middle is zero: jet, bwr, … Default: blue lowers, red raises.")
+        str | None,
+        typer.Option(
+            help="Of the maps; its middle is zero: jet, bwr, … Default: blue lowers, red raises."
+        ),
     ] = None,
     sample: Annotated[
         list[int] | None,
-        typer.Option(min=0, help="Also a figure of this row, counted from 0 as in predictions.json; repeatable."),
+        typer.Option(
+            min=0,
+            help="Also a figure of this row, counted from 0 as in predictions.json; repeatable.",
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for everything; the same call goes on with it.")] = Path(
-        "evaluation_results"
-    ),
+    out: Annotated[
+        Path,
+        typer.Option("--out", "-o", help="Folder for everything; the same call goes on with it."),
+    ] = Path("evaluation_results"),
     device: DeviceOption = "auto",
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU.")
+        int | None,
+        typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
 ) -> None:
     """Evaluate a model of a value, such as age: errors, Bland–Altman, best and worst maps, and whether they lie in the masks."""
-    from camlucida.cohort.regression import WITHIN
-    from camlucida.systems.closing import write_report
-    from camlucida.systems.regression import RegressionStudy, study_regression
-    from camlucida.systems.regression.sheet import SheetColumns
+    from camlucida.metrics.regression import WITHIN
+    from camlucida.workflows.regression import RegressionStudy, study_regression
+    from camlucida.workflows.regression.sheet import SheetColumns
+    from camlucida.workflows.report import write_report
 
     study = RegressionStudy(
         checkpoint=checkpoint,
@@ -77,13 +131,26 @@ def evaluate_regression_command(
         samples=tuple(dict.fromkeys(sample or ())),
     )
     try:
-        with output_folder(out), progress_bar(None, "running") as running, progress_bar(None, "measuring") as measuring:
+        with (
+            output_folder(out),
+            progress_bar(None, "running") as running,
+            progress_bar(None, "measuring") as measuring,
+        ):
             found = study_regression(
-                study, out, device=device, batch_size=batch_size, about=asked_for(), progress=running, measuring=measuring
+                study,
+                out,
+                device=device,
+                batch_size=batch_size,
+                about=asked_for(),
+                progress=running,
+                measuring=measuring,
             )
             if found.written:
                 page, failed = write_report(
-                    [out / "run"], out / "report", error_threshold=error_threshold, settings=found.settings
+                    [out / "run"],
+                    out / "report",
+                    error_threshold=error_threshold,
+                    settings=found.settings,
                 )
                 found.written.append(page)
                 found.failures += failed
@@ -123,4 +190,11 @@ def _evidence_line(line: dict[Any, Any]) -> tuple[str, ...]:
 
     bounds = "none" if line["how"] == "none" else f"{word('low', '+.3f')} to {word('high', '+.3f')}"
     names = (str(line["heat"]), str(line["group"]), str(line["images"]), str(line["patients"]))
-    return (*names, word("of_heat", ".3f"), word("share", ".3f"), word("area", ".3f"), word("excess", "+.3f"), bounds)
+    return (
+        *names,
+        word("of_heat", ".3f"),
+        word("share", ".3f"),
+        word("area", ".3f"),
+        word("excess", "+.3f"),
+        bounds,
+    )

@@ -9,36 +9,50 @@ from typing import Annotated
 import typer
 
 from camlucida.cli.common import SOME_FAILED, app, command_with_lists, output_folder, progress_bar
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 
 
 @app.command("report", cls=command_with_lists("--format", "--sections", "--rule"))
 def report_command(
     runs: Annotated[list[Path], typer.Argument(help="Folders of runs, reported together.")],
     formats: Annotated[
-        list[str] | None, typer.Option("--format", help="html, md, tex, pdf; several with blanks or commas. Default: html.")
+        list[str] | None,
+        typer.Option(
+            "--format", help="html, md, tex, pdf; several with blanks or commas. Default: html."
+        ),
     ] = None,
     sections: Annotated[
-        list[str] | None, typer.Option(help="Only these, in this order, such as data results. Default: all.")
+        list[str] | None,
+        typer.Option(help="Only these, in this order, such as data results. Default: all."),
     ] = None,
     rules: Annotated[
         list[str] | None,
-        typer.Option("--rule", help="How cases are chosen: best:2, worst, random:3:seed=1, … Repeatable. Default: by task."),
+        typer.Option(
+            "--rule",
+            help="How cases are chosen: best:2, worst, random:3:seed=1, … Repeatable. Default: by task.",
+        ),
     ] = None,
     language: Annotated[str, typer.Option(help="en or zh.")] = "en",
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder. Default: report in the run; with several runs, report here.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Folder. Default: report in the run; with several runs, report here.",
+        ),
     ] = None,
-    tex: Annotated[Path | None, typer.Option(help="LaTeX file: also put the report into it as a section.")] = None,
+    tex: Annotated[
+        Path | None, typer.Option(help="LaTeX file: also put the report into it as a section.")
+    ] = None,
 ) -> None:
     """Report runs: every sentence from what was measured, with intervals and chance levels."""
+    from camlucida.core.wording import Texts
     from camlucida.report.build import build_report
-    from camlucida.report.formats import FORMATS
-    from camlucida.report.insert import check_insertable, insert_section, section_name
-    from camlucida.report.latex import place_of, section
-    from camlucida.report.pdf import installed
+    from camlucida.report.writers.formats import FORMATS
+    from camlucida.report.writers.insert import check_insertable, insert_section, section_name
+    from camlucida.report.writers.latex import place_of, section
+    from camlucida.report.writers.pdf import installed
     from camlucida.runs import Run
-    from camlucida.texts import Texts
 
     opened = [Run.open(run) for run in runs]
     texts = Texts.load(language)
@@ -72,5 +86,8 @@ def _words(options: list[str] | None) -> list[str] | None:
         return None
     words = [word.strip() for option in options for word in option.split(",")]
     if not all(words):
-        raise UsageError(f"an empty word in {', '.join(options)!r}", "write the words with single commas between them")
+        raise UsageError(
+            f"an empty word in {', '.join(options)!r}",
+            "write the words with single commas between them",
+        )
     return list(dict.fromkeys(words))

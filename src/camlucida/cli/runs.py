@@ -9,33 +9,61 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import INTERRUPTED, SOME_FAILED, DeviceOption, app, asked_for, output_folder, print_table, progress_bar
-from camlucida.errors import CamlucidaError
+from camlucida.cli.common import (
+    INTERRUPTED,
+    SOME_FAILED,
+    DeviceOption,
+    app,
+    asked_for,
+    output_folder,
+    print_table,
+    progress_bar,
+)
+from camlucida.core.errors import CamlucidaError
 
 
 @app.command("run")
 def run_command(
-    cohort: Annotated[Path, typer.Argument(help="COHORT.toml: images, table, models, what to explain.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The run's folder. Default: runs/NAME.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run that is there.")] = False,
+    cohort: Annotated[
+        Path, typer.Argument(help="COHORT.toml: images, table, models, what to explain.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The run's folder. Default: runs/NAME.")
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run that is there.")
+    ] = False,
     device: DeviceOption = "auto",
     batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Images in one forward. Default: the run's own, else 8 on a CPU, 32 on a GPU.")
+        int | None,
+        typer.Option(
+            min=1,
+            help="Images in one forward. Default: the run's own, else 8 on a CPU, 32 on a GPU.",
+        ),
     ] = None,
 ) -> None:
     """Explain and predict a cohort into a folder that survives a kill at any moment."""
-    from camlucida.cohort import read_config
-    from camlucida.files import slug
+    from camlucida.core.files import slug
+    from camlucida.datasets.config import read_config
     from camlucida.runs import execute
 
     place = out or Path("runs") / slug(read_config(cohort).name)
     try:
         with output_folder(place), progress_bar(None, "running") as progress:
             outcome = execute(
-                cohort, place, resume=resume, device=device, batch_size=batch_size, about=asked_for(), progress=progress
+                cohort,
+                place,
+                resume=resume,
+                device=device,
+                batch_size=batch_size,
+                about=asked_for(),
+                progress=progress,
             )
     except KeyboardInterrupt:
-        print(f"error: interrupted; go on with: camlucida run {cohort} --out {place} --resume", file=sys.stderr)
+        print(
+            f"error: interrupted; go on with: camlucida run {cohort} --out {place} --resume",
+            file=sys.stderr,
+        )
         raise typer.Exit(INTERRUPTED) from None
     for _, error in outcome.failures:
         print(f"error: {error}", file=sys.stderr)
@@ -48,7 +76,9 @@ def run_command(
 
 @app.command("runs")
 def runs_command(
-    folder: Annotated[Path, typer.Argument(help="Folder that holds runs, or a run.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="Folder that holds runs, or a run.")] = Path(
+        "runs"
+    ),
 ) -> None:
     """List runs: how many items are done, failed and pending, of which models."""
     from camlucida.runs import Run, find_runs
@@ -86,6 +116,12 @@ def show_command(
         print(json.dumps(summary, indent=2, ensure_ascii=False))
         return
     for key, value in summary.items():
-        lines = [f"{name}: {item}" for name, item in value.items()] if isinstance(value, dict) else value
+        lines = (
+            [f"{name}: {item}" for name, item in value.items()]
+            if isinstance(value, dict)
+            else value
+        )
         lines = lines if isinstance(lines, list) else [lines]
-        print("".join(f"{key if i == 0 else '':12}{line}\n" for i, line in enumerate(lines)), end="")
+        print(
+            "".join(f"{key if i == 0 else '':12}{line}\n" for i, line in enumerate(lines)), end=""
+        )

@@ -19,10 +19,10 @@ from camlucida.cli.common import (
     print_table,
     progress_bar,
 )
-from camlucida.errors import UsageError, did_you_mean
+from camlucida.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
-    from camlucida.systems.segmentation import Images
+    from camlucida.workflows.segmentation import Images
 
 MODES = ("single", "batch")
 
@@ -33,26 +33,42 @@ MODES = ("single", "batch")
     context_settings={"token_normalize_func": lambda name: name.replace("_", "-")},
 )
 def explain_segmentation_command(
-    model_path: Annotated[Path, typer.Option(help="Checkpoint (.pth, .pt, .safetensors), or a folder with best_model.pth.")],
+    model_path: Annotated[
+        Path,
+        typer.Option(help="Checkpoint (.pth, .pt, .safetensors), or a folder with best_model.pth."),
+    ],
     mode: Annotated[
-        str | None, typer.Option(help="single (--image-path) or batch (--data-dir). Default: whichever is given.")
+        str | None,
+        typer.Option(
+            help="single (--image-path) or batch (--data-dir). Default: whichever is given."
+        ),
     ] = None,
     image_path: Annotated[Path | None, typer.Option(help="One image.")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="Folder with test/ or images/, and perhaps masks/.")] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Folder with test/ or images/, and perhaps masks/.")
+    ] = None,
     num_samples: Annotated[int, typer.Option(min=1, help="Images drawn from --data-dir.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
     mask_dir: Annotated[
-        Path | None, typer.Option(help="Folder of true masks, of the images' stems. Default: masks/, /Masks/.")
+        Path | None,
+        typer.Option(help="Folder of true masks, of the images' stems. Default: masks/, /Masks/."),
     ] = None,
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Model card or factory. Default: recognised from the checkpoint.")
+        str | None,
+        typer.Option(
+            "--model", "-m", help="Model card or factory. Default: recognised from the checkpoint."
+        ),
     ] = None,
     architecture: Annotated[
-        str | None, typer.Option(help="Of segmentation-models-pytorch: UnetPlusPlus, … Default: recognised.")
+        str | None,
+        typer.Option(help="Of segmentation-models-pytorch: UnetPlusPlus, … Default: recognised."),
     ] = None,
-    encoder: Annotated[str | None, typer.Option(help="Its encoder: efficientnet-b5, … Default: recognised.")] = None,
+    encoder: Annotated[
+        str | None, typer.Option(help="Its encoder: efficientnet-b5, … Default: recognised.")
+    ] = None,
     image_size: Annotated[
-        int | None, typer.Option(min=1, help="Pixels a side the model takes. Default: the card's, else 640.")
+        int | None,
+        typer.Option(min=1, help="Pixels a side the model takes. Default: the card's, else 640."),
     ] = None,
     target_layer: Annotated[
         list[str] | None,
@@ -74,13 +90,15 @@ def explain_segmentation_command(
             "Default: predicted."
         ),
     ] = None,
-    output_dir: Annotated[Path, typer.Option(help="Folder for everything.")] = Path("gradcam_results"),
+    output_dir: Annotated[Path, typer.Option(help="Folder for everything.")] = Path(
+        "gradcam_results"
+    ),
     device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward.")] = 1,
 ) -> None:
     """Explain a segmentation model: maps, heat inside and outside of regions beside chance, report. Resumes by itself."""
-    from camlucida.systems.segmentation import explain_segmentation
-    from camlucida.systems.segmentation.words import HEAD, map_lines
+    from camlucida.workflows.segmentation import explain_segmentation
+    from camlucida.workflows.segmentation.words import HEAD, map_lines
 
     images = _images(mode, image_path, data_dir, mask_dir, num_samples, seed)
     try:
@@ -111,26 +129,38 @@ def explain_segmentation_command(
             print("\n  ".join([f"{title}:", *lines]))
     if len(outcome.summary):
         print_table(HEAD, map_lines(outcome.summary))
-    print(f"report: {outcome.out}/index.html, {outcome.out}/report.txt, {outcome.out}/statistics.csv")
+    print(
+        f"report: {outcome.out}/index.html, {outcome.out}/report.txt, {outcome.out}/statistics.csv"
+    )
     if outcome.failures:
         raise typer.Exit(SOME_FAILED)
 
 
 def _images(
-    mode: str | None, image_path: Path | None, data_dir: Path | None, mask_dir: Path | None, num_samples: int, seed: int
+    mode: str | None,
+    image_path: Path | None,
+    data_dir: Path | None,
+    mask_dir: Path | None,
+    num_samples: int,
+    seed: int,
 ) -> Images:
     """Of the mode, which picks one of two places where both are given."""
-    from camlucida.systems.segmentation import one_image, sampled_images
+    from camlucida.workflows.segmentation import one_image, sampled_images
 
     if mode not in (None, *MODES):
         raise UsageError(f"unknown mode {mode!r}", did_you_mean(str(mode), MODES))
     if mode is None and image_path is not None and data_dir is not None:
-        raise UsageError("give either --image-path or --data-dir", "or say which: --mode single or --mode batch")
+        raise UsageError(
+            "give either --image-path or --data-dir", "or say which: --mode single or --mode batch"
+        )
     if image_path is not None and mode != "batch":
         return one_image(image_path, mask_dir)
     if data_dir is not None and mode != "single":
         return sampled_images(data_dir, mask_dir, num_samples, seed)
-    wanted = {"single": "--mode single needs --image-path", "batch": "--mode batch needs --data-dir"}
+    wanted = {
+        "single": "--mode single needs --image-path",
+        "batch": "--mode batch needs --data-dir",
+    }
     raise UsageError(wanted.get(mode or "", "give either --image-path or --data-dir"))
 
 

@@ -11,20 +11,23 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike
 
-from camlucida.errors import UsageError
-from camlucida.explanation import Explanation
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import UsageError
 from camlucida.figures.grids import ALPHA, COLOURS, bare, mark_synthetic, scale_line, shared_limit
 from camlucida.figures.overlay import NOTICE, as_rgb, blend
 from camlucida.figures.panels import strip_title
 from camlucida.metrics.annotations import Floats, as_boxes, box_iou
 from camlucida.metrics.localisation import heat_boxes
-from camlucida.regions import MASK_FRACTION
+from camlucida.metrics.regions import MASK_FRACTION
 
 TRUTHS = {True: "true", False: "not true", None: "truth unknown"}
 
 
 def label_comparison(
-    explanations: Sequence[Explanation], truths: Sequence[bool | None] | None = None, *, shared: bool = False
+    explanations: Sequence[Explanation],
+    truths: Sequence[bool | None] | None = None,
+    *,
+    shared: bool = False,
 ) -> Figure:
     """One case, 2 × 2 (two targets: 1 × 2): a panel a target, with its probability and truth.
 
@@ -38,10 +41,19 @@ def label_comparison(
     """
     images = {explanation.scan.id for explanation in explanations}
     if not 0 < len(explanations) <= 4 or len(images) > 1:
-        raise UsageError(f"{len(explanations)} maps of {len(images)} images", "give one to four maps of one image")
-    limit, signed = (shared_limit(explanations), any(e.signed for e in explanations)) if shared else (None, None)
+        raise UsageError(
+            f"{len(explanations)} maps of {len(images)} images",
+            "give one to four maps of one image",
+        )
+    limit, signed = (
+        (shared_limit(explanations), any(e.signed for e in explanations))
+        if shared
+        else (None, None)
+    )
     first = explanations[0]
-    figure, panels = _panels(first, 2 if len(explanations) > 2 else 1, 2 if len(explanations) > 1 else 1)
+    figure, panels = _panels(
+        first, 2 if len(explanations) > 2 else 1, 2 if len(explanations) > 1 else 1
+    )
     told = [""] * 4 if truths is None else [f" · {TRUTHS[truth]}" for truth in truths]
     for axes, explanation, truth in zip(panels, explanations, told):
         axes.imshow(blend(explanation, None, ALPHA, limit, signed))
@@ -51,7 +63,11 @@ def label_comparison(
     method = first.provenance.get("method", first.method)
     number = f"{len(explanations)} target{'s' * (len(explanations) > 1)}"
     figure.suptitle(f"{first.scan.id}: {number}, {method} at {first.layer}", fontsize=10)
-    scale = "All maps share one scale." if shared else "Each map is on its own scale: equal colours are not equal strength."
+    scale = (
+        "All maps share one scale."
+        if shared
+        else "Each map is on its own scale: equal colours are not equal strength."
+    )
     return _signed_off(figure, first, scale)
 
 
@@ -72,13 +88,32 @@ def boxes_on_film(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
         mark_synthetic(axes, explanation.scan.synthetic)
     panels[0].set_title("film", fontsize=9)
     panels[1].set_title(scale_line(explanation), fontsize=9)
-    figure.suptitle(f"{explanation.scan.id}: {strip_title(explanation)}", fontsize=10, x=0.02, ha="left")
+    figure.suptitle(
+        f"{explanation.scan.id}: {strip_title(explanation)}", fontsize=10, x=0.02, ha="left"
+    )
     handles = [
         Line2D([], [], color=COLOURS[0], label=f"true ({len(true)})"),
-        Line2D([], [], color=COLOURS[3], linestyle="--", label=f"heat ≥ {MASK_FRACTION:g} of its maximum ({len(marked)})"),
+        Line2D(
+            [],
+            [],
+            color=COLOURS[3],
+            linestyle="--",
+            label=f"heat ≥ {MASK_FRACTION:g} of its maximum ({len(marked)})",
+        ),
     ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=2, fontsize=7.5, facecolor="#555", labelcolor="white")
-    return _signed_off(figure, explanation, f"{explanation.method} at {explanation.layer}. {_overlaps(marked, true)}")
+    figure.legend(
+        handles=handles,
+        loc="outside upper right",
+        ncols=2,
+        fontsize=7.5,
+        facecolor="#555",
+        labelcolor="white",
+    )
+    return _signed_off(
+        figure,
+        explanation,
+        f"{explanation.method} at {explanation.layer}. {_overlaps(marked, true)}",
+    )
 
 
 def _overlaps(marked: Floats, true: Floats) -> str:
@@ -94,8 +129,15 @@ def _overlaps(marked: Floats, true: Floats) -> str:
 
 def _draw(axes: Axes, boxes: Floats, colour: str, style: str) -> None:
     for number, (x, y, width, height) in enumerate(boxes, 1):
-        corner = (x - 0.5, y - 0.5)  # boxes are in edge coordinates, pixel centres are whole numbers
-        axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, linestyle=style, linewidth=1.4))
+        corner = (
+            x - 0.5,
+            y - 0.5,
+        )  # boxes are in edge coordinates, pixel centres are whole numbers
+        axes.add_patch(
+            Rectangle(
+                corner, width, height, fill=False, edgecolor=colour, linestyle=style, linewidth=1.4
+            )
+        )
         axes.text(*corner, str(number), color=colour, fontsize=7.5, va="bottom")
 
 

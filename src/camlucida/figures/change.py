@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from camlucida.change.difference import Change
+from camlucida.analysis.change.difference import Change
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb
 
@@ -27,7 +27,9 @@ BRIGHTEST = 99.5
 Floats = NDArray[np.float64]
 
 
-def change_figure(change: Change, names: tuple[str, str] = ("before", "after"), colormap: str | None = None) -> Figure:
+def change_figure(
+    change: Change, names: tuple[str, str] = ("before", "after"), colormap: str | None = None
+) -> Figure:
     """Film before | film after, aligned | their difference; map before | map after, aligned | the signed difference.
 
     Args:
@@ -50,11 +52,23 @@ def change_figure(change: Change, names: tuple[str, str] = ("before", "after"), 
     limit, unit = change.limit or 1.0, change.before.provenance.get("unit", "score")
     panels[1][0].imshow(_over(first, change.before_map, limit, name, signed))
     panels[1][1].imshow(_over(lit, change.after_map, limit, name, signed))
-    _bar(figure, panels[1][:2], Normalize(-limit if signed else 0, limit), name, f"map ({unit} units)")
+    _bar(
+        figure,
+        panels[1][:2],
+        Normalize(-limit if signed else 0, limit),
+        name,
+        f"map ({unit} units)",
+    )
     most = float(np.nanmax(np.abs(change.difference), initial=0.0)) or 1.0
     known = np.where(np.isfinite(change.difference)[..., None], first, 0.5)
     panels[1][2].imshow(_over(known, change.difference, most, SIGNED_COLORMAP, True))
-    _bar(figure, [panels[1][2]], Normalize(-most, most), SIGNED_COLORMAP, f"after − before ({unit} units)")
+    _bar(
+        figure,
+        [panels[1][2]],
+        Normalize(-most, most),
+        SIGNED_COLORMAP,
+        f"after − before ({unit} units)",
+    )
     _titles(panels, change, names)
     return _finish(figure, panels, change, 3 * width + 1.5)
 
@@ -63,11 +77,24 @@ def _films(figure: Figure, axes: Axes, values: Floats) -> None:
     known = np.abs(values[np.isfinite(values)])
     limit = float(np.percentile(known, BRIGHTEST)) if known.size else 1.0
     limit = limit or 1.0
-    axes.imshow(values, cmap=matplotlib.colormaps[FILMS_COLORMAP].with_extremes(bad="#808080"), vmin=-limit, vmax=limit)
-    _bar(figure, [axes], Normalize(-limit, limit), FILMS_COLORMAP, "after − before (grey levels of 255)")
+    axes.imshow(
+        values,
+        cmap=matplotlib.colormaps[FILMS_COLORMAP].with_extremes(bad="#808080"),
+        vmin=-limit,
+        vmax=limit,
+    )
+    _bar(
+        figure,
+        [axes],
+        Normalize(-limit, limit),
+        FILMS_COLORMAP,
+        "after − before (grey levels of 255)",
+    )
 
 
-def _over(base: NDArray[np.floating], values: Floats, limit: float, name: str, signed: bool) -> Floats:
+def _over(
+    base: NDArray[np.floating], values: Floats, limit: float, name: str, signed: bool
+) -> Floats:
     """The map over the film; opacity is proportional to the map's magnitude, nothing where it is unknown."""
     heat = np.clip(np.nan_to_num(values) / limit, -1, 1)
     colours = matplotlib.colormaps[name](heat / 2 + 0.5 if signed else heat)[..., :3]
@@ -80,9 +107,13 @@ def _titles(panels: list[list[Axes]], change: Change, names: tuple[str, str]) ->
     panels[0][0].set_title(f"Before: {names[0]}", fontsize=9)
     panels[0][1].set_title(f"After: {names[1]}, {after}", fontsize=9)
     panels[0][2].set_title("Difference of the films", fontsize=9)
-    panels[1][0].set_title(_said(change.before.score, change.before.probability, change), fontsize=9)
+    panels[1][0].set_title(
+        _said(change.before.score, change.before.probability, change), fontsize=9
+    )
     panels[1][1].set_title(_said(change.after.score, change.after.probability, change), fontsize=9)
-    panels[1][2].set_title(f"Change: {_said(change.score, change.probability, change, '+')}", fontsize=9)
+    panels[1][2].set_title(
+        f"Change: {_said(change.score, change.probability, change, '+')}", fontsize=9
+    )
     for axes in (axes for row in panels for axes in row):
         axes.set_axis_off()
 
@@ -95,7 +126,10 @@ def _said(score: float, probability: float | None, change: Change, sign: str = "
 
 def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: float) -> Figure:
     first = change.before
-    figure.suptitle(f"{first.target}: {first.provenance.get('method', first.method)} at {first.layer}", fontsize=11)
+    figure.suptitle(
+        f"{first.target}: {first.provenance.get('method', first.method)} at {first.layer}",
+        fontsize=11,
+    )
     quality = change.alignment
     lines = [
         f"Both maps on one scale: {change.limit or 1.0:.3g} is full colour.",
@@ -109,9 +143,14 @@ def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: flo
     else:
         lines.append(f"Not aligned: {quality.refused}.")
     if quality.mirror is not None and quality.mirror.suspected:
-        lines.append("The second film mirrored fits the first better: one of them may be mirrored, or they are of two patients.")
+        lines.append(
+            "The second film mirrored fits the first better: one of them may be mirrored, or they are of two patients."
+        )
     if change.moved_difference is not None:
-        most, here = (float(np.nanmax(np.abs(values), initial=0.0)) for values in (change.moved_difference, change.difference))
+        most, here = (
+            float(np.nanmax(np.abs(values), initial=0.0))
+            for values in (change.moved_difference, change.difference)
+        )
         lines.append(
             f"Largest change of the map {here:.3g}; {most:.3g} when the first film itself is moved so and explained again."
         )

@@ -15,9 +15,16 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from camlucida.explanation import Explanation
+from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic, shared_limit
-from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, reduced
+from camlucida.figures.overlay import (
+    DEFAULT_COLORMAP,
+    NOTICE,
+    SIGNED_COLORMAP,
+    as_rgb,
+    blend,
+    reduced,
+)
 
 HEIGHT = 2.1
 """Inches of a panel."""
@@ -46,7 +53,11 @@ class Example:
 
 
 def class_grid(
-    classes: Mapping[str, Sequence[Example]], columns: int, *, title: str = "", notes: Sequence[str] = ()
+    classes: Mapping[str, Sequence[Example]],
+    columns: int,
+    *,
+    title: str = "",
+    notes: Sequence[str] = (),
 ) -> tuple[Figure, float]:
     """Film and overlay of each example; a class without one says so.
 
@@ -71,7 +82,9 @@ def class_grid(
     heights = [HEIGHT + 0.62 if row else EMPTY for row in classes.values()]
     size = (width * columns + 1.9, sum(heights) + 0.95 + 0.15 * len(notes) + (0.3 if title else 0))
     figure = Figure(figsize=size, layout="constrained")
-    grid = figure.subplots(len(classes), columns, squeeze=False, gridspec_kw={"height_ratios": heights})
+    grid = figure.subplots(
+        len(classes), columns, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
     for axes, (name, row) in zip(grid, classes.items()):
         for place, panel in enumerate(axes):
             if place < len(row):
@@ -79,7 +92,9 @@ def class_grid(
             else:
                 panel.set_xlim(0, 1)
                 if not row and place == 0:
-                    panel.text(0, 0.5, f"no image of class {name}", fontsize=9, va="center", color=UNKNOWN)
+                    panel.text(
+                        0, 0.5, f"no image of class {name}", fontsize=9, va="center", color=UNKNOWN
+                    )
                 bare(panel)
         axes[0].set_ylabel("\n".join(textwrap.wrap(f"true class {name}", 18)), fontsize=10)
     if title:
@@ -92,7 +107,9 @@ def class_grid(
         *notes,
         f"{NOTICE}{' · SYNTHETIC images' if synthetic else ''}",
     ]
-    figure.supxlabel("\n".join(line for text in words for line in textwrap.wrap(text, wide)), fontsize=7.5)
+    figure.supxlabel(
+        "\n".join(line for text in words for line in textwrap.wrap(text, wide)), fontsize=7.5
+    )
     return figure, limit
 
 
@@ -102,9 +119,16 @@ def _panel(axes: Axes, example: Example, picture: NDArray[np.uint8], limit: floa
     right = example.predicted == example.truth
     verdict, colour = ("right", RIGHT) if right else ("wrong", WRONG)
     lines = textwrap.wrap(f"{example.explanation.scan.id}", 30)[:1]
-    axes.set_title(f"says {example.predicted}: {verdict}\nconfidence {example.confidence:.2f}", fontsize=8)
-    axes.set_xlabel("\n".join([*lines, *textwrap.wrap(_strength(example.explanation, limit), 34)[:2]]), fontsize=7)
-    frame = Rectangle((-0.5, -0.5), width, height, fill=False, linewidth=2.2, edgecolor=colour, clip_on=False)
+    axes.set_title(
+        f"says {example.predicted}: {verdict}\nconfidence {example.confidence:.2f}", fontsize=8
+    )
+    axes.set_xlabel(
+        "\n".join([*lines, *textwrap.wrap(_strength(example.explanation, limit), 34)[:2]]),
+        fontsize=7,
+    )
+    frame = Rectangle(
+        (-0.5, -0.5), width, height, fill=False, linewidth=2.2, edgecolor=colour, clip_on=False
+    )
     frame.set_linestyle("-" if right else (0, (4, 2)))
     axes.add_patch(frame)
     mark_synthetic(axes, example.explanation.scan.synthetic, 0.25)  # on the film, not over the gap
@@ -125,12 +149,28 @@ def _pair(explanation: Explanation, limit: float, signed: bool) -> NDArray[np.ui
     return np.concatenate([film, gap, overlay], axis=1)
 
 
-def _bar(figure: Figure, grid: NDArray[np.object_], examples: Sequence[Example], limit: float, signed: bool) -> None:
+def _bar(
+    figure: Figure,
+    grid: NDArray[np.object_],
+    examples: Sequence[Example],
+    limit: float,
+    signed: bool,
+) -> None:
     """What the colours mean."""
-    units = {str(e.explanation.provenance.get("unit", "")) for e in examples if not e.explanation.is_empty} - {"", "none"}
+    units = {
+        str(e.explanation.provenance.get("unit", ""))
+        for e in examples
+        if not e.explanation.is_empty
+    } - {"", "none"}
     top = limit or 1.0
-    shown = ScalarMappable(Normalize(-top if signed else 0, top), colormaps[SIGNED_COLORMAP if signed else DEFAULT_COLORMAP])
+    shown = ScalarMappable(
+        Normalize(-top if signed else 0, top),
+        colormaps[SIGNED_COLORMAP if signed else DEFAULT_COLORMAP],
+    )
     bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=40)
     bar.ax.tick_params(labelsize=7)
     unit = f" ({', '.join(sorted(units))})" if units else ""
-    bar.set_label(f"map value{unit}; {'< 0 speaks against' if signed else 'dark: no evidence, bright: most'}", fontsize=7.5)
+    bar.set_label(
+        f"map value{unit}; {'< 0 speaks against' if signed else 'dark: no evidence, bright: most'}",
+        fontsize=7.5,
+    )

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from camlucida.explanation import Explanation
+from camlucida.attribution.explanation import Explanation
 from camlucida.figures.overlay import NOTICE, as_rgb, blend
 
 FINDING_COLOUR, MARKER_COLOUR = "#40e0ff", "#7dff5a"
@@ -20,7 +20,8 @@ MARGIN = 4
 
 
 def comparison_figure(
-    columns: Mapping[str, Sequence[Explanation]], truth: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]]
+    columns: Mapping[str, Sequence[Explanation]],
+    truth: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
 ) -> Figure:
     """One row a film, one column a model.
 
@@ -45,7 +46,15 @@ def comparison_figure(
             axes.add_patch(_frame(marker))
             axes.set_axis_off()
             axes.text(
-                0.5, 0.97, "SYNTHETIC", color="white", alpha=0.5, fontsize=7, ha="center", va="top", transform=axes.transAxes
+                0.5,
+                0.97,
+                "SYNTHETIC",
+                color="white",
+                alpha=0.5,
+                fontsize=7,
+                ha="center",
+                va="top",
+                transform=axes.transAxes,
             )
     for axes, name in zip(grid[0], ["film", *names]):
         axes.set_title(f"{name}\n{axes.get_title()}", fontsize=9)

@@ -13,14 +13,21 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from camlucida.comparison.compare import Comparison
-from camlucida.comparison.decisions import WORDS
-from camlucida.comparison.summary import RIGHT, by_verdict, choose
-from camlucida.comparison.verdict import ARTEFACT, CONSISTENT, NOT_COMPARED, REVIEW
-from camlucida.explanation import Explanation
+from camlucida.analysis.comparison.compare import Comparison
+from camlucida.analysis.comparison.decisions import WORDS
+from camlucida.analysis.comparison.summary import RIGHT, by_verdict, choose
+from camlucida.analysis.comparison.verdict import ARTEFACT, CONSISTENT, NOT_COMPARED, REVIEW
+from camlucida.attribution.explanation import Explanation
 from camlucida.figures.evaluation import PALETTE
 from camlucida.figures.grids import ALPHA, mark_synthetic
-from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, reduced
+from camlucida.figures.overlay import (
+    DEFAULT_COLORMAP,
+    NOTICE,
+    SIGNED_COLORMAP,
+    as_rgb,
+    blend,
+    reduced,
+)
 
 GREY, INK = "#767676", "#333333"
 COLOURS = {ARTEFACT: PALETTE[1], REVIEW: PALETTE[4], CONSISTENT: PALETTE[0], NOT_COMPARED: GREY}
@@ -49,7 +56,14 @@ def voices_figure(comparison: Comparison) -> Figure:
     for place, voice in enumerate(_records(voices)):
         if metric:
             _dot(panels[0], place, voice["value"], voice["low"], voice["high"], voice["chance"])
-        _dot(panels[-1], place, voice["artefact_share"], voice["artefact_low"], voice["artefact_high"], voice["artefact_area"])
+        _dot(
+            panels[-1],
+            place,
+            voice["artefact_share"],
+            voice["artefact_low"],
+            voice["artefact_high"],
+            voice["artefact_area"],
+        )
     if metric:
         panels[0].set_title(f"{TITLES[metric]}; dotted: chance", fontsize=9)
         panels[0].set_xlim(0 if metric == "mae" else -0.03, None if metric == "mae" else 1.03)
@@ -68,13 +82,26 @@ def consistency_figure(comparison: Comparison) -> Figure:
     shown = pairs[:MOST_PAIRS]
     say = bool(shown["agreement"].notna().any())
     names = [_pair_name(row) for row in _records(shown)]
-    figure, panels = _panels(3 if say else 2, len(shown), _longest([line for name in names for line in name.splitlines()]))
+    figure, panels = _panels(
+        3 if say else 2,
+        len(shown),
+        _longest([line for name in names for line in name.splitlines()]),
+    )
     alike, excess = panels[-2:]
     for place, pair in enumerate(_records(shown)):
         if say:
-            _dot(panels[0], place, pair["agreement"], pair["agreement_low"], pair["agreement_high"], pair["agreement_chance"])
+            _dot(
+                panels[0],
+                place,
+                pair["agreement"],
+                pair["agreement_low"],
+                pair["agreement_high"],
+                pair["agreement_chance"],
+            )
         if pair["identical"]:
-            excess.annotate("the same maps", (0.5, place), fontsize=8, color=GREY, ha="center", va="center")
+            excess.annotate(
+                "the same maps", (0.5, place), fontsize=8, color=GREY, ha="center", va="center"
+            )
             continue
         _dot(alike, place, pair["similarity"], math.nan, math.nan, pair["null"], sure=True)
         _dot(excess, place, pair["excess"], pair["excess_low"], pair["excess_high"], math.nan)
@@ -106,12 +133,30 @@ def verdicts_figure(comparison: Comparison) -> Figure:
     grid = figure.subplots(len(groups), 2, squeeze=False)
     for (bars, right), group in zip(grid, groups):
         part = table[table["group"] == group]
-        whole, rows = part[part["verdict"] == ""].iloc[0], part[part["verdict"] != ""].to_dict("records")
+        whole, rows = (
+            part[part["verdict"] == ""].iloc[0],
+            part[part["verdict"] != ""].to_dict("records"),
+        )
         for place, row in enumerate(rows):
             bars.barh(place, row["cases"], color=COLOURS[row["verdict"]], height=0.62)
             told = f"{row['cases']} ({row['share']:.0%})"
-            bars.annotate(told, (row["cases"], place), (4, 0), textcoords="offset points", fontsize=8, va="center")
-            _dot(right, place, row["estimate"], row["low"], row["high"], math.nan, COLOURS[row["verdict"]])
+            bars.annotate(
+                told,
+                (row["cases"], place),
+                (4, 0),
+                textcoords="offset points",
+                fontsize=8,
+                va="center",
+            )
+            _dot(
+                right,
+                place,
+                row["estimate"],
+                row["low"],
+                row["high"],
+                math.nan,
+                COLOURS[row["verdict"]],
+            )
         bars.set_xlim(0, max(row["cases"] for row in rows) * 1.25)
         bars.set_xlabel("cases", fontsize=8)
         bars.set_title(fill(group, 50), fontsize=9)
@@ -124,10 +169,16 @@ def verdicts_figure(comparison: Comparison) -> Figure:
         _names(bars, [row["verdict"] for row in rows])
         _names(right, [f"n = {row['known']}" for row in rows])
     note = f"n: cases with a known truth. Grey line: all cases. {BARS}"
-    return _finish(figure, f"{note} A verdict says how far the voices agree, not that they are right.", comparison.synthetic)
+    return _finish(
+        figure,
+        f"{note} A verdict says how far the voices agree, not that they are right.",
+        comparison.synthetic,
+    )
 
 
-def panel_figure(comparison: Comparison, group: str, read: Callable[[int, int], Explanation]) -> Figure | None:
+def panel_figure(
+    comparison: Comparison, group: str, read: Callable[[int, int], Explanation]
+) -> Figure | None:
     """Cases of a group as each of its voices sees them; None where no case is shared.
 
     The maps of a case are on one scale where they are in the same unit: one architecture, method and layer. Else each is on its
@@ -149,7 +200,11 @@ def panel_figure(comparison: Comparison, group: str, read: Callable[[int, int], 
     heads = {name: _without(" = ".join(names), group) for name, names in twins.items()}
     shown = []
     for number in chosen:
-        lines = _records(comparison.maps[(comparison.maps["case"] == number) & comparison.maps["voice"].isin(list(heads))])
+        lines = _records(
+            comparison.maps[
+                (comparison.maps["case"] == number) & comparison.maps["voice"].isin(list(heads))
+            ]
+        )
         seen = [read(int(line["run"]), int(line["explanation"])) for line in lines]
         shown.append(_Shown(_records(cases[cases["case"] == number])[0], lines, seen, one_unit))
     width = max(PANEL * max(case.sides[1] for case in shown), 1.9) * (len(own) + 1) + 0.3
@@ -159,7 +214,11 @@ def panel_figure(comparison: Comparison, group: str, read: Callable[[int, int], 
     for place, case in zip(places, shown):
         _case_row(place, case, heads, width)
     _bar(places[-1], any(e.signed for case in shown for e in case.seen))
-    scale = "The maps of a case share one scale where they have one unit" if one_unit else "Each map is on its own scale"
+    scale = (
+        "The maps of a case share one scale where they have one unit"
+        if one_unit
+        else "Each map is on its own scale"
+    )
     synthetic = any(e.scan.synthetic for case in shown for e in case.seen)
     return _finish(figure, f"{group + '. ' if group else ''}{rule} {scale}.", synthetic)
 
@@ -201,7 +260,9 @@ def _case_row(place: Any, shown: _Shown, heads: Mapping[str, str], width: float)
     first = shown.seen[0]
     panels[0].imshow(reduced(as_rgb(first.scan.picture()), PIXELS))
     patient = f", patient {shown.case['patient']}" if shown.case["patient"] else ""
-    panels[0].set_title(f"{fill(shown.case['image'] + patient, 34)}\n{_truth(shown.lines)}", fontsize=7.5)
+    panels[0].set_title(
+        f"{fill(shown.case['image'] + patient, 34)}\n{_truth(shown.lines)}", fontsize=7.5
+    )
     for axes, line, explanation in zip(panels[1:], shown.lines, shown.seen):
         axes.imshow(reduced(blend(explanation, alpha=ALPHA, limit=shown.limit), PIXELS))
         axes.set_title(f"{fill(heads[line['voice']], 34)}\n{_said(line)}", fontsize=7.5)
@@ -232,8 +293,14 @@ def _said(line: Mapping[str, Any]) -> str:
         return f"value {line['value']:.4g}"
     right = {True: " (right)", False: " (wrong)"}.get(line["correct"], "")
     said = str(line["said"]).partition(" (")[0]
-    named = line["label"] if said else line["target"]  # the probability is the label's, also of "not sick"; a region has its own
-    confidence = f"{named} {line['probability']:.3f}" if np.isfinite(line["probability"]) else f"{line['target']}"
+    named = (
+        line["label"] if said else line["target"]
+    )  # the probability is the label's, also of "not sick"; a region has its own
+    confidence = (
+        f"{named} {line['probability']:.3f}"
+        if np.isfinite(line["probability"])
+        else f"{line['target']}"
+    )
     return f"says {said}{right}\n{fill(confidence, 36)}" if said else fill(confidence, 36)
 
 
@@ -256,7 +323,9 @@ def _bar(place: Any, signed: bool) -> None:
     axes.set_yticks([])
     axes.set_xticks([low, (low + 1) / 2, 1])
     axes.tick_params(labelsize=7)
-    axes.set_xlabel(f"share of the full colour stated{'; < 0 speaks against' if signed else ''}", fontsize=7.5)
+    axes.set_xlabel(
+        f"share of the full colour stated{'; < 0 speaks against' if signed else ''}", fontsize=7.5
+    )
 
 
 def _panels(many: int, rows: int, longest: int) -> tuple[Figure, list[Axes]]:
@@ -280,7 +349,9 @@ def _without(name: str, group: str) -> str:
 
 def _pair_name(pair: Mapping[str, Any]) -> str:
     """Both voices, and their group below."""
-    names = fill(" – ".join(_without(pair[place], pair["group"]) for place in ("first", "second")), 44)
+    names = fill(
+        " – ".join(_without(pair[place], pair["group"]) for place in ("first", "second")), 44
+    )
     return "\n".join(filter(None, (names, fill(pair["group"], 44))))
 
 
@@ -299,7 +370,14 @@ def _names(axes: Axes, names: Sequence[str]) -> None:
 
 
 def _dot(
-    axes: Axes, place: int, value: float, low: float, high: float, chance: float, colour: str = PALETTE[0], sure: bool = False
+    axes: Axes,
+    place: int,
+    value: float,
+    low: float,
+    high: float,
+    chance: float,
+    colour: str = PALETTE[0],
+    sure: bool = False,
 ) -> None:
     """An estimate with its interval, hollow without one, and its chance level."""
     known = bool(np.isfinite(low))
@@ -309,11 +387,21 @@ def _dot(
         axes.vlines(chance, place - 0.4, place + 0.4, color=INK, linestyle=":", linewidth=1.4)
     if np.isfinite(value):
         face = colour if known or sure else "white"
-        axes.plot(value, place, marker="o", markersize=5.5, color=colour, markerfacecolor=face, linestyle="")
+        axes.plot(
+            value,
+            place,
+            marker="o",
+            markersize=5.5,
+            color=colour,
+            markerfacecolor=face,
+            linestyle="",
+        )
 
 
 def _finish(figure: Figure, note: str, synthetic: bool) -> Figure:
     """What every figure says: how to read it, and what it is not for."""
     width = int(figure.get_figwidth() * 17)
-    figure.supxlabel(f"{fill(note, width)}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=7.5)
+    figure.supxlabel(
+        f"{fill(note, width)}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=7.5
+    )
     return figure

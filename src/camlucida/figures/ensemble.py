@@ -16,11 +16,18 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from camlucida.ensemble.combine import SCALES, Ensemble, Member
-from camlucida.explanation import Explanation
+from camlucida.analysis.ensemble.combine import SCALES, Ensemble, Member
+from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import mark_synthetic
-from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, unseen_text
-from camlucida.regions import Box
+from camlucida.figures.overlay import (
+    DEFAULT_COLORMAP,
+    NOTICE,
+    SIGNED_COLORMAP,
+    as_rgb,
+    blend,
+    unseen_text,
+)
+from camlucida.metrics.regions import Box
 
 DISAGREEMENT_COLORMAP = "viridis"
 COLUMNS = 4
@@ -34,7 +41,9 @@ COLOURS = ("#40c8ff", "#ff9f40", "#ff70c0", "#b9a0ff", "#ffe14d")
 """Of the classifiers' boxes, in their order."""
 
 
-def ensemble_figure(ensemble: Ensemble, titles: Mapping[str, str], colormap: str | None = None) -> Figure:
+def ensemble_figure(
+    ensemble: Ensemble, titles: Mapping[str, str], colormap: str | None = None
+) -> Figure:
     """Film | each classifier's overlay | ensemble | disagreement; maps on one colour scale, in the ensemble's unit.
 
     Args:
@@ -45,16 +54,23 @@ def ensemble_figure(ensemble: Ensemble, titles: Mapping[str, str], colormap: str
     whole = ensemble.explanation()
     figure, panels, width = _grid_of(len(ensemble.members) + 3, whole)
     panels[0].imshow(as_rgb(whole.scan.picture()))
-    panels[0].set_title(f"Film\n{whole.scan.id}\n{' × '.join(map(str, whole.scan.geometry.original[::-1]))} px", fontsize=8)
+    panels[0].set_title(
+        f"Film\n{whole.scan.id}\n{' × '.join(map(str, whole.scan.geometry.original[::-1]))} px",
+        fontsize=8,
+    )
     limit = ensemble.limit
-    signed = any(item.signed for item in (whole, *(member.explanation for member in ensemble.members)))
+    signed = any(
+        item.signed for item in (whole, *(member.explanation for member in ensemble.members))
+    )
     for axes, member in zip(panels[1:], ensemble.members):
         axes.imshow(blend(member.explanation, colormap, STRENGTH, limit, signed))
         axes.set_title(_member_title(member, titles), fontsize=8)
         _frame_seen(axes, member.explanation)
     at = len(ensemble.members) + 1
     panels[at].imshow(blend(whole, colormap, STRENGTH, limit, signed))
-    mean = "no probability" if ensemble.probability is None else f"mean p {ensemble.probability:.3f}"
+    mean = (
+        "no probability" if ensemble.probability is None else f"mean p {ensemble.probability:.3f}"
+    )
     panels[at].set_title(f"Ensemble\n{mean}\npeak {float(ensemble.mean.max()):.3g}", fontsize=8)
     _disagreement(panels[at + 1], ensemble, limit)
     _bars(figure, panels[: at + 2], ensemble, limit, signed, colormap)
@@ -82,17 +98,31 @@ def boxes_figure(
     figure, panels, _ = _grid_of(1, film, side=5.0, extra=2.3, titles=0.0)
     panels[0].imshow(as_rgb(film.scan.picture()))
     # first and wide: where one classifier makes the ensemble, its boxes are the same and stay visible on top
-    _draw(panels[0], [(b.x, b.y, b.width, b.height) for b in consolidated], ENSEMBLE_COLOUR, 3.0, "-")
+    _draw(
+        panels[0], [(b.x, b.y, b.width, b.height) for b in consolidated], ENSEMBLE_COLOUR, 3.0, "-"
+    )
     lines: list[Line2D] = []
     for number, (name, boxes) in enumerate(found.items()):
         colour = COLOURS[number % len(COLOURS)]
         _draw(panels[0], [(b.x, b.y, b.width, b.height) for b in boxes], colour, 1.2, "-")
         lines.append(Line2D([], [], color=colour, lw=1.2, label=f"{name}: {len(boxes)}"))
-    lines.append(Line2D([], [], color=ENSEMBLE_COLOUR, lw=3.0, label=f"ensemble: {len(consolidated)}"))
+    lines.append(
+        Line2D([], [], color=ENSEMBLE_COLOUR, lw=3.0, label=f"ensemble: {len(consolidated)}")
+    )
     if truth is not None:
         _draw(panels[0], truth.tolist(), TRUTH_COLOUR, 1.8, (0, (4, 3)))
-        lines.append(Line2D([], [], color=TRUTH_COLOUR, lw=1.8, ls=(0, (4, 3)), label=f"reader: {len(truth)}"))
-    words = figure.legend(handles=lines, loc="outside right upper", fontsize=8, facecolor="#404040", labelcolor="white")
+        lines.append(
+            Line2D(
+                [], [], color=TRUTH_COLOUR, lw=1.8, ls=(0, (4, 3)), label=f"reader: {len(truth)}"
+            )
+        )
+    words = figure.legend(
+        handles=lines,
+        loc="outside right upper",
+        fontsize=8,
+        facecolor="#404040",
+        labelcolor="white",
+    )
     words.set_title("boxes")
     words.get_title().set(color="white", fontsize=8)
     figure.suptitle(f"{film.scan.id}: {film.target}", fontsize=9)
@@ -106,8 +136,13 @@ def _grid_of(
     rows, columns = whole.scan.geometry.original
     down = 1 if count <= COLUMNS + 1 else ceil(count / COLUMNS)
     across = ceil(count / down)
-    width, height = max(side * columns / max(rows, columns), 1.6), max(side * rows / max(rows, columns), 1.6)
-    figure = Figure(figsize=(across * width + extra, down * (height + titles) + 0.75), layout="constrained")
+    width, height = (
+        max(side * columns / max(rows, columns), 1.6),
+        max(side * rows / max(rows, columns), 1.6),
+    )
+    figure = Figure(
+        figsize=(across * width + extra, down * (height + titles) + 0.75), layout="constrained"
+    )
     panels = list(figure.subplots(down, across, squeeze=False).flat)
     for axes in panels:
         axes.set_axis_off()
@@ -122,7 +157,11 @@ def _member_title(member: Member, titles: Mapping[str, str]) -> str:
     found = member.explanation
     p = "" if found.probability is None else f"p {found.probability:.3f}, "
     grid = "×".join(map(str, found.grid))
-    heat = "no evidence" if found.is_empty else f"{'faint: ' if member.faint else ''}heat {member.heat:.3g} {member.unit}"
+    heat = (
+        "no evidence"
+        if found.is_empty
+        else f"{'faint: ' if member.faint else ''}heat {member.heat:.3g} {member.unit}"
+    )
     peak = "" if found.is_empty else f", peak {found.limit:.3g}"
     return f"{titles.get(member.name, member.name)}\n{p}weight {member.weight:.2f}, grid {grid}\n{heat}{peak}"
 
@@ -133,7 +172,9 @@ def _frame_seen(axes: Axes, found: Explanation) -> None:
         (top, bottom), (left, right) = found.scan.geometry.seen()
         corner = (left - 0.5, top - 0.5)
         size = right - left, bottom - top
-        axes.add_patch(Rectangle(corner, *size, fill=False, edgecolor="white", linestyle="--", linewidth=0.8))
+        axes.add_patch(
+            Rectangle(corner, *size, fill=False, edgecolor="white", linestyle="--", linewidth=0.8)
+        )
 
 
 def _disagreement(axes: Axes, ensemble: Ensemble, limit: float) -> None:
@@ -142,34 +183,70 @@ def _disagreement(axes: Axes, ensemble: Ensemble, limit: float) -> None:
         return
     colours = matplotlib.colormaps[DISAGREEMENT_COLORMAP].with_extremes(bad="#808080")
     axes.imshow(ensemble.disagreement, cmap=colours, vmin=0, vmax=limit)
-    agreement = "not defined" if not np.isfinite(ensemble.agreement) else f"{ensemble.agreement:.2f}"
+    agreement = (
+        "not defined" if not np.isfinite(ensemble.agreement) else f"{ensemble.agreement:.2f}"
+    )
     title = f"Disagreement\nPearson r between maps {agreement}\npeak {float(np.nanmax(ensemble.disagreement)):.3g}"
     axes.set_title(title, fontsize=8)
 
 
-def _bars(figure: Figure, panels: Sequence[Axes], ensemble: Ensemble, limit: float, signed: bool, colormap: str | None) -> None:
+def _bars(
+    figure: Figure,
+    panels: Sequence[Axes],
+    ensemble: Ensemble,
+    limit: float,
+    signed: bool,
+    colormap: str | None,
+) -> None:
     name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
     label = f"map ({ensemble.unit})" + (": < 0 against, > 0 for" if signed else "")
     if np.isfinite(ensemble.disagreement).any():
-        _bar(figure, panels, Normalize(0, limit), DISAGREEMENT_COLORMAP, "disagreement: standard deviation (same unit)")
+        _bar(
+            figure,
+            panels,
+            Normalize(0, limit),
+            DISAGREEMENT_COLORMAP,
+            "disagreement: standard deviation (same unit)",
+        )
     _bar(figure, panels, Normalize(-limit if signed else 0, limit), name, label)
 
 
 def _bar(figure: Figure, panels: Sequence[Axes], norm: Normalize, name: str, label: str) -> None:
-    bar = figure.colorbar(ScalarMappable(norm, name), ax=list(panels), fraction=0.025, pad=0.01, extend="max")
+    bar = figure.colorbar(
+        ScalarMappable(norm, name), ax=list(panels), fraction=0.025, pad=0.01, extend="max"
+    )
     bar.ax.tick_params(labelsize=7)
     bar.set_label(label, fontsize=7)
 
 
-def _draw(axes: Axes, boxes: Sequence[Sequence[float]], colour: str, width: float, style: object) -> None:
+def _draw(
+    axes: Axes, boxes: Sequence[Sequence[float]], colour: str, width: float, style: object
+) -> None:
     for x, y, w, h in boxes:
-        axes.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor=colour, linewidth=width, linestyle=style))
+        axes.add_patch(
+            Rectangle(
+                (x - 0.5, y - 0.5),
+                w,
+                h,
+                fill=False,
+                edgecolor=colour,
+                linewidth=width,
+                linestyle=style,
+            )
+        )
 
 
-def _finish(figure: Figure, panels: Sequence[Axes], ensemble: Ensemble, scale: str, width: float) -> Figure:
+def _finish(
+    figure: Figure, panels: Sequence[Axes], ensemble: Ensemble, scale: str, width: float
+) -> Figure:
     """What every figure says: how maps were made comparable, on what scale, and what it is not for."""
     words = f"{SCALES[ensemble.scale].capitalize()}. {scale}"
-    return _footed(figure, panels, fill(words, max(40, int(width * 17))), ensemble.members[0].explanation.scan.synthetic)
+    return _footed(
+        figure,
+        panels,
+        fill(words, max(40, int(width * 17))),
+        ensemble.members[0].explanation.scan.synthetic,
+    )
 
 
 def _footed(figure: Figure, panels: Sequence[Axes], words: str, synthetic: bool) -> Figure:

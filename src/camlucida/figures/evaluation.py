@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from camlucida.evaluation.summary import about, headline, pooled, title
+from camlucida.evaluation.maps.summary import about, headline, pooled, title
 from camlucida.figures.overlay import NOTICE
 from camlucida.metrics.statistics import MIN_POSITIVES
 
@@ -39,7 +39,7 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
     """Score over the altered share of the image: a column a pair of curves, a row a layer and score.
 
     Args:
-        means: from :func:`~camlucida.evaluation.summary.curve_means`; not empty. The band is the interval, where there is one.
+        means: from :func:`~camlucida.evaluation.maps.summary.curve_means`; not empty. The band is the interval, where there is one.
         synthetic: mark it so.
     """
     pairs = [pair for pair in PAIRS if means["curve"].isin(pair).any()]
@@ -52,7 +52,12 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
             here = means[(means["layer"] == layer) & (means["on"] == on)]
             for method, style in styles.items():
                 for curve, marker in zip(pair, "v^"):
-                    _curve(axes, here[(here["method"] == method) & (here["curve"] == curve)], marker, style)
+                    _curve(
+                        axes,
+                        here[(here["method"] == method) & (here["curve"] == curve)],
+                        marker,
+                        style,
+                    )
             name, first, second = PAIRS[pair]
             axes.set_title(f"{name} at {layer}\n▼ {first}   ▲ {second}", fontsize=9)
             axes.set_xlabel("share of the image altered", fontsize=8)
@@ -60,10 +65,16 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
             _plain(axes)
     handles = [Line2D([], [], label=method, **style) for method, style in styles.items()]
     figure.legend(
-        handles=handles, loc="outside upper center", ncols=min(len(handles), 3 * len(grid[0])), fontsize=8, frameon=False
+        handles=handles,
+        loc="outside upper center",
+        ncols=min(len(handles), 3 * len(grid[0])),
+        fontsize=8,
+        frameon=False,
     )
     return _finish(
-        figure, f"Band: interval, patients resampled; none under {MIN_POSITIVES} patients. Grey, dashed: baselines.", synthetic
+        figure,
+        f"Band: interval, patients resampled; none under {MIN_POSITIVES} patients. Grey, dashed: baselines.",
+        synthetic,
     )
 
 
@@ -71,24 +82,31 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
     """A row a method and layer, a column a metric shown first: mean, interval, chance level and ceiling.
 
     Args:
-        summary: from :func:`~camlucida.evaluation.summary.summarise`, with a metric that has a direction.
+        summary: from :func:`~camlucida.evaluation.maps.summary.summarise`, with a metric that has a direction.
     """
     table = pooled(summary)
     columns = headline(summary)
     table = table.assign(baseline=table["baseline"].astype(bool))
     ordered = table.drop_duplicates(["layer", "method"]).sort_values("baseline", kind="stable")
     contenders = [
-        (layer, method) for layer in dict.fromkeys(table["layer"]) for method in ordered["method"][ordered["layer"] == layer]
+        (layer, method)
+        for layer in dict.fromkeys(table["layer"])
+        for method in ordered["method"][ordered["layer"] == layer]
     ]
     styles = _styles(table)
-    figure = Figure(figsize=(2.1 + 2.3 * max(len(columns), 2), 1.9 + 0.3 * len(contenders)), layout="constrained")
+    figure = Figure(
+        figsize=(2.1 + 2.3 * max(len(columns), 2), 1.9 + 0.3 * len(contenders)),
+        layout="constrained",
+    )
     (grid,) = figure.subplots(1, len(columns), squeeze=False, sharey=True)
     for (name, on), axes in zip(columns, grid):
         here = table[(table["metric"] == name) & (table["on"] == on)].set_index(["layer", "method"])
         for place, contender in enumerate(contenders):
             if contender in here.index:
                 _dot(axes, place, here.loc[contender], styles[contender[1]]["color"])
-        axes.set_title(f"{fill(title(name, on), 24)}\n{about(name).direction} is better", fontsize=8.5)
+        axes.set_title(
+            f"{fill(title(name, on), 24)}\n{about(name).direction} is better", fontsize=8.5
+        )
         axes.grid(axis="y", color="#00000012")
         _plain(axes)
     several = table["layer"].nunique() > 1
@@ -100,8 +118,18 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
     _legend(
         figure,
         [
-            Line2D([], [], color="#333333", marker="o", label="mean and interval, patients resampled"),
-            Line2D([], [], color="#333333", marker="o", markerfacecolor="white", linestyle="", label="mean, no interval"),
+            Line2D(
+                [], [], color="#333333", marker="o", label="mean and interval, patients resampled"
+            ),
+            Line2D(
+                [],
+                [],
+                color="#333333",
+                marker="o",
+                markerfacecolor="white",
+                linestyle="",
+                label="mean, no interval",
+            ),
             Line2D([], [], color="#333333", linestyle=":", label="chance"),
             Line2D(
                 [],
@@ -124,7 +152,7 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
     """Similarity with the trained model's maps as blocks are made random: a panel a method and layer.
 
     Args:
-        gate: from :func:`~camlucida.evaluation.summary.gate_table`; not empty.
+        gate: from :func:`~camlucida.evaluation.maps.summary.gate_table`; not empty.
         synthetic: mark it so.
     """
     panels = list(dict.fromkeys(zip(gate["method"], gate["layer"])))
@@ -135,8 +163,17 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
     low = min(-0.05, float(np.nanmin([gate["similarity"].min(), 0.0])) - 0.05)
     for (method, layer), axes in zip(panels, grid.flat):
         here = gate[(gate["method"] == method) & (gate["layer"] == layer)]
-        axes.fill_between([0.5, gate["block"].max() + 1.5], low, here["null"].mean(), color=NULL_COLOUR, linewidth=0)
-        for mode, colour, style in (("cascading", PALETTE[0], "-"), ("independent", PALETTE[1], "--")):
+        axes.fill_between(
+            [0.5, gate["block"].max() + 1.5],
+            low,
+            here["null"].mean(),
+            color=NULL_COLOUR,
+            linewidth=0,
+        )
+        for mode, colour, style in (
+            ("cascading", PALETTE[0], "-"),
+            ("independent", PALETTE[1], "--"),
+        ):
             _randomised(axes, here[here["mode"] == mode], colour, style)
         axes.set_title(f"{method}\n{layer}", fontsize=9)
         axes.set_ylim(low, 1.05)
@@ -148,13 +185,30 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
     _legend(
         figure,
         [
-            Line2D([], [], color=PALETTE[0], marker="o", label="cascading: this block and all before it"),
-            Line2D([], [], color=PALETTE[1], marker="o", linestyle="--", label="independent: this block alone"),
+            Line2D(
+                [],
+                [],
+                color=PALETTE[0],
+                marker="o",
+                label="cascading: this block and all before it",
+            ),
+            Line2D(
+                [],
+                [],
+                color=PALETTE[1],
+                marker="o",
+                linestyle="--",
+                label="independent: this block alone",
+            ),
             Patch(color=NULL_COLOUR, label="no more alike than maps of different images"),
         ],
         3 if across > 2 else 1,
     )
-    return _finish(figure, "Block made random, from the logits down. Dead (constant) maps have no similarity.", synthetic)
+    return _finish(
+        figure,
+        "Block made random, from the logits down. Dead (constant) maps have no similarity.",
+        synthetic,
+    )
 
 
 Style = dict[str, Any]
@@ -164,27 +218,61 @@ Style = dict[str, Any]
 def _styles(table: pd.DataFrame) -> dict[str, Style]:
     """Method → line style; by name, so that a method has one colour in all figures. Baselines last."""
     kinds = dict(sorted(zip(table["method"], table["baseline"].astype(bool))))
-    chosen = zip((name for name, grey in kinds.items() if not grey), cycle(product(("-", "-."), PALETTE)))
+    chosen = zip(
+        (name for name, grey in kinds.items() if not grey), cycle(product(("-", "-."), PALETTE))
+    )
     greys = zip((name for name, grey in kinds.items() if grey), cycle(GREYS), cycle(DASHES))
-    lines: dict[str, Style] = {name: {"color": colour, "linewidth": 1.6, "linestyle": line} for name, (line, colour) in chosen}
-    return lines | {name: {"color": colour, "linewidth": 1.1, "linestyle": (0, dashes)} for name, colour, dashes in greys}
+    lines: dict[str, Style] = {
+        name: {"color": colour, "linewidth": 1.6, "linestyle": line}
+        for name, (line, colour) in chosen
+    }
+    return lines | {
+        name: {"color": colour, "linewidth": 1.1, "linestyle": (0, dashes)}
+        for name, colour, dashes in greys
+    }
 
 
 def _curve(axes: Axes, points: pd.DataFrame, marker: str, style: Style) -> None:
     points = points.sort_values("share")
     every = max(1, len(points) // 5)
-    axes.plot(points["share"], points["estimate"], marker=marker, markevery=every, markersize=4, **style)
+    axes.plot(
+        points["share"], points["estimate"], marker=marker, markevery=every, markersize=4, **style
+    )
     if not points["baseline"].any() and points["low"].notna().any():
-        axes.fill_between(points["share"], points["low"], points["high"], color=style["color"], alpha=0.18, linewidth=0)
+        axes.fill_between(
+            points["share"],
+            points["low"],
+            points["high"],
+            color=style["color"],
+            alpha=0.18,
+            linewidth=0,
+        )
 
 
 def _dot(axes: Axes, place: int, line: pd.Series, colour: str) -> None:
-    axes.vlines(line["chance"], place - 0.5, place + 0.5, color="#333333", linestyle=":", linewidth=1.4)
-    axes.plot(line["ceiling"], place, marker="D", markersize=5, color="#333333", markerfacecolor="none", linestyle="")
+    axes.vlines(
+        line["chance"], place - 0.5, place + 0.5, color="#333333", linestyle=":", linewidth=1.4
+    )
+    axes.plot(
+        line["ceiling"],
+        place,
+        marker="D",
+        markersize=5,
+        color="#333333",
+        markerfacecolor="none",
+        linestyle="",
+    )
     known = bool(np.isfinite(line["low"]))
     if known:
         axes.hlines(place, line["low"], line["high"], color=colour, linewidth=1.8)
-    axes.plot(line["estimate"], place, marker="o", markersize=5.5, color=colour, markerfacecolor=colour if known else "white")
+    axes.plot(
+        line["estimate"],
+        place,
+        marker="o",
+        markersize=5.5,
+        color=colour,
+        markerfacecolor=colour if known else "white",
+    )
 
 
 def _randomised(axes: Axes, points: pd.DataFrame, colour: str, style: str) -> None:
@@ -193,12 +281,19 @@ def _randomised(axes: Axes, points: pd.DataFrame, colour: str, style: str) -> No
     for block, alike, dead in zip(blocks, points["similarity"], points["dead_rate"]):
         if dead > 0 and np.isfinite(alike):
             axes.annotate(
-                f"{100 * dead:.0f} % dead", (block, alike), (6, 3), textcoords="offset points", fontsize=7, color=colour
+                f"{100 * dead:.0f} % dead",
+                (block, alike),
+                (6, 3),
+                textcoords="offset points",
+                fontsize=7,
+                color=colour,
             )
 
 
 def _legend(figure: Figure, handles: Sequence[Artist], columns: int) -> None:
-    figure.legend(handles=handles, loc="outside upper center", ncols=columns, fontsize=8, frameon=False)
+    figure.legend(
+        handles=handles, loc="outside upper center", ncols=columns, fontsize=8, frameon=False
+    )
 
 
 def _plain(axes: Axes) -> None:
@@ -210,5 +305,15 @@ def _finish(figure: Figure, words: str, synthetic: bool) -> Figure:
     """What every figure says: how to read it, and what it is not for."""
     figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=8)
     if synthetic:
-        figure.text(0.5, 0.5, "SYNTHETIC", fontsize=34, color="#8f8f8f", alpha=0.3, ha="center", va="center", rotation=20)
+        figure.text(
+            0.5,
+            0.5,
+            "SYNTHETIC",
+            fontsize=34,
+            color="#8f8f8f",
+            alpha=0.3,
+            ha="center",
+            va="center",
+            rotation=20,
+        )
     return figure

@@ -10,8 +10,8 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
+from camlucida.core.files import write_bytes
 from camlucida.figures.panels import DPI, figure_png, plain_texts
-from camlucida.files import write_bytes
 
 FORMATS = ("png", "pdf")
 
@@ -42,10 +42,17 @@ def figure_svg(figure: Figure) -> bytes:
 
 def _vector(figure: Figure, kind: str, metadata: Mapping[str, None]) -> bytes:
     buffer = io.BytesIO()
-    with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "camlucida", "pdf.fonttype": 42}):
+    with (
+        warnings.catch_warnings(),
+        matplotlib.rc_context({"svg.hashsalt": "camlucida", "pdf.fonttype": 42}),
+    ):
         warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(buffer, format=kind, metadata=dict(metadata), dpi=DPI)
     return buffer.getvalue()
 
 
-_WRITERS: Mapping[str, Callable[[Figure], bytes]] = {"png": figure_png, "pdf": figure_pdf, "svg": figure_svg}
+_WRITERS: Mapping[str, Callable[[Figure], bytes]] = {
+    "png": figure_png,
+    "pdf": figure_pdf,
+    "svg": figure_svg,
+}

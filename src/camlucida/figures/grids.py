@@ -16,9 +16,16 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from camlucida.errors import UsageError
-from camlucida.explanation import Explanation
-from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend, check_colormap
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import UsageError
+from camlucida.figures.overlay import (
+    DEFAULT_COLORMAP,
+    NOTICE,
+    SIGNED_COLORMAP,
+    as_rgb,
+    blend,
+    check_colormap,
+)
 
 Mask = NDArray[np.bool_]
 Share = Literal["none", "row", "column", "all"]
@@ -76,13 +83,21 @@ def comparison_grid(
     check_colormap(colormap)
     scales = _scales(rows, columns, shared)
     longest = [max(_first(row).scan.geometry.original) for row in rows]
-    sides = [tuple(n / longest[i] for n in _first(row).scan.geometry.original) for i, row in enumerate(rows)]
+    sides = [
+        tuple(n / longest[i] for n in _first(row).scan.geometry.original)
+        for i, row in enumerate(rows)
+    ]
     width = max(1.5, PANEL * max(side[1] for side in sides))
     heights = [max(1.2, PANEL * side[0]) + 0.35 for side in sides]
-    size = (width * (len(columns) + 1) + 1.3, sum(heights) + 0.75 + 0.16 * len(notes) + (0.35 if title else 0))
+    size = (
+        width * (len(columns) + 1) + 1.3,
+        sum(heights) + 0.75 + 0.16 * len(notes) + (0.35 if title else 0),
+    )
     figure = Figure(figsize=size, layout="constrained")
     colours = outline_colours([name for row in rows for name in row.outlines])
-    grid = figure.subplots(len(rows), len(columns) + 1, squeeze=False, gridspec_kw={"height_ratios": heights})
+    grid = figure.subplots(
+        len(rows), len(columns) + 1, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
     for r, row in enumerate(rows):
         first = _first(row)
         grid[r][0].imshow(as_rgb(first.scan.picture()))
@@ -103,13 +118,19 @@ def comparison_grid(
     return figure
 
 
-def method_comparison(rows: Sequence[GridRow], title: str = "", notes: Sequence[str] = ()) -> Figure:
+def method_comparison(
+    rows: Sequence[GridRow], title: str = "", notes: Sequence[str] = ()
+) -> Figure:
     """Methods side by side, each map on its own stated scale: their units differ, and so does what a unit means."""
     names = [next(e for e in maps if e is not None) for maps in zip(*(row.maps for row in rows))]
-    return comparison_grid(rows, [str(e.provenance.get("method", e.method)) for e in names], title=title, notes=notes)
+    return comparison_grid(
+        rows, [str(e.provenance.get("method", e.method)) for e in names], title=title, notes=notes
+    )
 
 
-def layer_comparison(rows: Sequence[GridRow], layers: Sequence[str], title: str = "", notes: Sequence[str] = ()) -> Figure:
+def layer_comparison(
+    rows: Sequence[GridRow], layers: Sequence[str], title: str = "", notes: Sequence[str] = ()
+) -> Figure:
     """Layers side by side, each map on its own stated scale; above each its layer and its grid.
 
     Args:
@@ -124,7 +145,9 @@ def layer_comparison(rows: Sequence[GridRow], layers: Sequence[str], title: str 
 
 def outline_colours(names: Sequence[str]) -> dict[str, str]:
     """A colour of :data:`COLOURS` a name, in order of appearance."""
-    return {name: COLOURS[number % len(COLOURS)] for number, name in enumerate(dict.fromkeys(names))}
+    return {
+        name: COLOURS[number % len(COLOURS)] for number, name in enumerate(dict.fromkeys(names))
+    }
 
 
 def outline(axes: Axes, masks: Mapping[str, Mask], colours: Mapping[str, str]) -> None:
@@ -140,7 +163,9 @@ def outline(axes: Axes, masks: Mapping[str, Mask], colours: Mapping[str, str]) -
 
 def legend(figure: Figure, colours: Mapping[str, str]) -> None:
     """What the colours of :func:`outline` mean, at the top; nothing without outlines."""
-    lines = [Line2D([], [], color=colour, linewidth=1.6, label=name) for name, colour in colours.items()]
+    lines = [
+        Line2D([], [], color=colour, linewidth=1.6, label=name) for name, colour in colours.items()
+    ]
     if lines:
         style: dict[str, Any] = {"facecolor": "#555", "labelcolor": "white", "fontsize": 8}
         figure.legend(handles=lines, loc="outside upper right", ncols=len(lines), **style)
@@ -155,7 +180,9 @@ def shared_limit(explanations: Sequence[Explanation]) -> float:
     kinds = {(e.provenance.get("unit"), not e.relu) for e in explanations if not e.is_empty}
     if len(kinds) > 1:
         told = ", ".join(sorted(f"{'signed ' if signed else ''}{unit}" for unit, signed in kinds))
-        raise UsageError(f"maps of different units ({told}) cannot share a scale", "give each its own")
+        raise UsageError(
+            f"maps of different units ({told}) cannot share a scale", "give each its own"
+        )
     return max((explanation.limit for explanation in explanations), default=0.0)
 
 
@@ -164,7 +191,9 @@ def scale_line(explanation: Explanation, limit: float | None = None) -> str:
     if explanation.is_empty:
         return f"no evidence: {explanation.empty_reason}"
     strongest = f"{'±' if explanation.signed else ''}{explanation.limit:.3g}"
-    scale = f"full colour = {strongest}" if limit is None else f"strongest {strongest} of {limit:.3g}"
+    scale = (
+        f"full colour = {strongest}" if limit is None else f"strongest {strongest} of {limit:.3g}"
+    )
     return f"{scale} {_unit(explanation)}".rstrip()
 
 
@@ -180,7 +209,14 @@ def mark_synthetic(axes: Axes, synthetic: bool, at: float = 0.5) -> None:
     """SYNTHETIC at the lower edge of a panel, ``at`` this share of its width: films bear their own letters above."""
     if synthetic:
         dark = {"facecolor": "black", "alpha": 0.4, "edgecolor": "none", "pad": 1.5}
-        style: dict[str, Any] = {"color": "white", "alpha": 0.8, "fontsize": 8, "ha": "center", "va": "bottom", "bbox": dark}
+        style: dict[str, Any] = {
+            "color": "white",
+            "alpha": 0.8,
+            "fontsize": 8,
+            "ha": "center",
+            "va": "bottom",
+            "bbox": dark,
+        }
         axes.text(at, 0.02, "SYNTHETIC", transform=axes.transAxes, **style)
 
 
@@ -199,20 +235,30 @@ def _scales(rows: Sequence[GridRow], columns: Sequence[str], shared: Share) -> l
     """Of each panel."""
     for row in rows:
         if len(row.maps) != len(columns):
-            raise UsageError(f"row {row.title!r} has {len(row.maps)} maps for {len(columns)} columns", "give one a column")
+            raise UsageError(
+                f"row {row.title!r} has {len(row.maps)} maps for {len(columns)} columns",
+                "give one a column",
+            )
     groups: dict[object, list[Explanation]] = {}
-    keys = [[{"none": (r, c), "row": r, "column": c, "all": 0}[shared] for c in range(len(columns))] for r in range(len(rows))]
+    keys = [
+        [{"none": (r, c), "row": r, "column": c, "all": 0}[shared] for c in range(len(columns))]
+        for r in range(len(rows))
+    ]
     for row, places in zip(rows, keys):
         for explanation, key in zip(row.maps, places):
             if explanation is not None:
                 groups.setdefault(key, []).append(explanation)
     if shared == "none":
         return [[(None, None)] * len(columns) for _ in rows]
-    scales: dict[object, Scale] = {key: (shared_limit(group), any(e.signed for e in group)) for key, group in groups.items()}
+    scales: dict[object, Scale] = {
+        key: (shared_limit(group), any(e.signed for e in group)) for key, group in groups.items()
+    }
     return [[scales.get(key, (None, None)) for key in places] for places in keys]
 
 
-def _panel(axes: Axes, row: GridRow, explanation: Explanation | None, scale: Scale, colormap: str | None) -> None:
+def _panel(
+    axes: Axes, row: GridRow, explanation: Explanation | None, scale: Scale, colormap: str | None
+) -> None:
     if explanation is None:
         axes.imshow(np.full((*_first(row).scan.geometry.original, 3), 0.85))
         said = "\n".join(textwrap.wrap(row.missing, 26)[:6])
@@ -222,7 +268,9 @@ def _panel(axes: Axes, row: GridRow, explanation: Explanation | None, scale: Sca
     axes.imshow(blend(explanation, colormap, ALPHA, limit, signed))
     rows, columns = explanation.scan.geometry.original
     letters = max(16, int(15 * PANEL * columns / max(rows, columns)))  # that fit below the image
-    axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), letters)[:4]), fontsize=7.5)
+    axes.set_xlabel(
+        "\n".join(textwrap.wrap(scale_line(explanation, limit), letters)[:4]), fontsize=7.5
+    )
 
 
 def _unit(explanation: Explanation) -> str:
@@ -240,14 +288,22 @@ def _bars(
 ) -> None:
     """One bar a kind of map: in their unit where all share a scale, else in shares of each panel's full colour."""
     pairs = [(e, scale) for row, line in zip(rows, scales) for e, scale in zip(row.maps, line)]
-    maps = [(e, e.signed if signed is None else signed) for e, (_, signed) in pairs if e is not None and not e.is_empty]
+    maps = [
+        (e, e.signed if signed is None else signed)
+        for e, (_, signed) in pairs
+        if e is not None and not e.is_empty
+    ]
     for signed in sorted({signed for _, signed in maps}):
         name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
         top = (scales[0][0][0] or 1.0) if shared == "all" else 1.0
         shown = ScalarMappable(Normalize(-top if signed else 0, top), colormaps[name])
         bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=30)
         bar.ax.tick_params(labelsize=7)
-        unit = f"map value ({_unit(maps[0][0])} units)" if shared == "all" else "share of the full colour stated"
+        unit = (
+            f"map value ({_unit(maps[0][0])} units)"
+            if shared == "all"
+            else "share of the full colour stated"
+        )
         bar.set_label(f"{unit}; < 0 speaks against" if signed else unit, fontsize=7.5)
 
 
@@ -261,4 +317,6 @@ def _footer(figure: Figure, rows: Sequence[GridRow], shared: Share, notes: Seque
     synthetic = any(_first(row).scan.synthetic for row in rows)
     width = int(figure.get_figwidth() * 15)
     lines = [line for text in (scales[shared], *notes) for line in textwrap.wrap(text, width)]
-    figure.supxlabel("\n".join([*lines, f"{NOTICE}{' · SYNTHETIC images' if synthetic else ''}"]), fontsize=7.5)
+    figure.supxlabel(
+        "\n".join([*lines, f"{NOTICE}{' · SYNTHETIC images' if synthetic else ''}"]), fontsize=7.5
+    )

@@ -12,8 +12,8 @@ from matplotlib import font_manager
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from camlucida.errors import UsageError, did_you_mean
-from camlucida.explanation import Explanation
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import UsageError, did_you_mean
 
 DEFAULT_COLORMAP = "inferno"
 SIGNED_COLORMAP = "bwr"
@@ -21,7 +21,9 @@ SIGNED_COLORMAP = "bwr"
 NOTICE = "Research use only"
 
 
-def colormap_for(explanation: Explanation, asked: str | None = None, signed: bool | None = None) -> Any:
+def colormap_for(
+    explanation: Explanation, asked: str | None = None, signed: bool | None = None
+) -> Any:
     """The matplotlib colormap: what was asked for, else inferno; always a diverging one for a signed map.
 
     Args:
@@ -45,13 +47,19 @@ def reduced(picture: NDArray[np.float32], longest: int) -> NDArray[np.uint8]:
 def check_colormap(name: str | None) -> None:
     """Raise a :class:`UsageError` for a colormap that matplotlib does not know."""
     if name is not None and name not in matplotlib.colormaps:
-        raise UsageError(f"unknown colormap {name!r}", did_you_mean(name, sorted(matplotlib.colormaps)))
+        raise UsageError(
+            f"unknown colormap {name!r}", did_you_mean(name, sorted(matplotlib.colormaps))
+        )
 
 
 def as_rgb(display: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Display image (H, W) or (H, W, 3) uint8 → (H, W, 3) in [0, 1]."""
     grey = display.astype(np.float32) / np.float32(255)
-    return np.repeat(grey[..., None], 3, axis=2).astype(np.float32) if grey.ndim == 2 else grey.astype(np.float32)
+    return (
+        np.repeat(grey[..., None], 3, axis=2).astype(np.float32)
+        if grey.ndim == 2
+        else grey.astype(np.float32)
+    )
 
 
 def blend(
@@ -68,7 +76,8 @@ def blend(
     """
     if len(explanation.grid) != 2:
         raise UsageError(
-            f"pictures are for images, and this map has {len(explanation.grid)} axes", "use .raw, .map() or .on_original()"
+            f"pictures are for images, and this map has {len(explanation.grid)} axes",
+            "use .raw, .map() or .on_original()",
         )
     base = as_rgb(explanation.scan.picture())
     limit = explanation.limit if limit is None else limit
@@ -76,16 +85,23 @@ def blend(
         return base
     heat = np.clip(explanation.numpy() / limit, -1, 1)
     signed = explanation.signed if signed is None else signed
-    colours = colormap_for(explanation, colormap, signed)(heat / 2 + 0.5 if signed else heat)[..., :3]
+    colours = colormap_for(explanation, colormap, signed)(heat / 2 + 0.5 if signed else heat)[
+        ..., :3
+    ]
     opacity = (alpha * np.abs(heat))[..., None]
     return np.asarray(base * (1 - opacity) + colours * opacity, dtype=np.float32)
 
 
 def overlay_image(
-    explanation: Explanation, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None
+    explanation: Explanation,
+    colormap: str | None = None,
+    alpha: float = 0.5,
+    limit: float | None = None,
 ) -> Image.Image:
     """The overlay with its caption bar below; the image's pixels are unmoved."""
-    picture = Image.fromarray((blend(explanation, colormap, alpha, limit) * 255).round().astype(np.uint8))
+    picture = Image.fromarray(
+        (blend(explanation, colormap, alpha, limit) * 255).round().astype(np.uint8)
+    )
     return with_caption(picture, caption(explanation, limit), explanation.scan.synthetic)
 
 
@@ -125,7 +141,10 @@ def with_caption(picture: Image.Image, text: str, synthetic: bool) -> Image.Imag
     width, height = picture.size
     font = _font(max(9, min(width // 48, 26)))
     line = round(font.size * 1.4)
-    lines = [*_wrapped(text, font, width - line), f"{NOTICE}{' · SYNTHETIC image' if synthetic else ''}"]
+    lines = [
+        *_wrapped(text, font, width - line),
+        f"{NOTICE}{' · SYNTHETIC image' if synthetic else ''}",
+    ]
     canvas = Image.new("RGB", (width, height + line * len(lines) + line // 2), "black")
     canvas.paste(picture)
     draw = ImageDraw.Draw(canvas)
@@ -139,7 +158,13 @@ def watermarked(picture: Image.Image, height: int) -> Image.Image:
     """SYNTHETIC across the upper edge of the image (``height`` pixels high), half transparent."""
     font = _font(max(10, picture.width // 14))
     layer = Image.new("RGBA", picture.size, (0, 0, 0, 0))
-    ImageDraw.Draw(layer).text((picture.width / 2, height * 0.06), "SYNTHETIC", fill=(255, 255, 255, 120), font=font, anchor="mm")
+    ImageDraw.Draw(layer).text(
+        (picture.width / 2, height * 0.06),
+        "SYNTHETIC",
+        fill=(255, 255, 255, 120),
+        font=font,
+        anchor="mm",
+    )
     return Image.alpha_composite(picture.convert("RGBA"), layer).convert("RGB")
 
 

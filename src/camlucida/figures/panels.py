@@ -19,7 +19,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
-from camlucida.explanation import Explanation
+from camlucida.attribution.explanation import Explanation
 from camlucida.figures.overlay import NOTICE, as_rgb, blend, colormap_for, scale_text, unseen_text
 
 DPI = 300
@@ -53,9 +53,15 @@ def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure
     figure = Figure(figsize=(3 * width + 1.6, height + 1.2), layout="constrained")
     panels = figure.subplots(1, 3)
     panels[0].imshow(as_rgb(explanation.scan.picture()))
-    panels[0].set_title(f"Original ({' × '.join(map(str, explanation.scan.geometry.original[::-1]))} px)", fontsize=9)
+    panels[0].set_title(
+        f"Original ({' × '.join(map(str, explanation.scan.geometry.original[::-1]))} px)",
+        fontsize=9,
+    )
     _heat(panels[1], explanation, colormap)
-    panels[1].set_title(f"{explanation.provenance.get('method', explanation.method)}, grid {_grid(explanation)}", fontsize=9)
+    panels[1].set_title(
+        f"{explanation.provenance.get('method', explanation.method)}, grid {_grid(explanation)}",
+        fontsize=9,
+    )
     panels[2].imshow(blend(explanation, colormap))
     panels[2].set_title("Overlay", fontsize=9)
     for axes in panels:
@@ -68,7 +74,9 @@ def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure
 def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None) -> Figure:
     """The original and one overlay a label, "{label} {probability:.2%}" above each; every panel on its own stated scale."""
     width, height = _panel_size(explanations[0])
-    figure = Figure(figsize=((len(explanations) + 1) * width + 0.3, height + 1.1), layout="constrained")
+    figure = Figure(
+        figsize=((len(explanations) + 1) * width + 0.3, height + 1.1), layout="constrained"
+    )
     panels = figure.subplots(1, len(explanations) + 1)
     panels[0].imshow(as_rgb(explanations[0].scan.picture()))
     panels[0].set_title("Original", fontsize=9)
@@ -78,7 +86,10 @@ def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None
     for axes in panels:
         axes.set_axis_off()
     first = explanations[0]
-    figure.suptitle(f"{first.scan.id} · {first.provenance.get('method', first.method)} at {first.layer}", fontsize=10)
+    figure.suptitle(
+        f"{first.scan.id} · {first.provenance.get('method', first.method)} at {first.layer}",
+        fontsize=10,
+    )
     return _finish(figure, explanations)
 
 
@@ -105,7 +116,9 @@ def plain_texts(figure: Figure) -> None:
 @lru_cache(maxsize=1)
 def _more_fonts() -> tuple[str, ...]:
     """Those of :data:`MORE_FONTS` that are installed."""
-    return tuple(sorted({font.name for font in fontManager.ttflist} & set(MORE_FONTS), key=MORE_FONTS.index))
+    return tuple(
+        sorted({font.name for font in fontManager.ttflist} & set(MORE_FONTS), key=MORE_FONTS.index)
+    )
 
 
 def figure_png(figure: Figure) -> bytes:
@@ -150,18 +163,37 @@ def _limits(explanation: Explanation) -> tuple[float, float]:
 
 def _heat(axes: Axes, explanation: Explanation, colormap: str | None) -> None:
     low, high = _limits(explanation)
-    values = explanation.numpy() if not explanation.is_empty else np.zeros(explanation.scan.geometry.original, np.float32)
+    values = (
+        explanation.numpy()
+        if not explanation.is_empty
+        else np.zeros(explanation.scan.geometry.original, np.float32)
+    )
     axes.imshow(values, cmap=colormap_for(explanation, colormap), vmin=low, vmax=high)
     axes.set_axis_off()
     if unseen_text(explanation):
         (top, bottom), (left, right) = explanation.scan.geometry.seen()
         corner, width, height = (left - 0.5, top - 0.5), right - left, bottom - top
-        axes.add_patch(Rectangle(corner, width, height, fill=False, edgecolor="white", linestyle="--", linewidth=0.8))
+        axes.add_patch(
+            Rectangle(
+                corner, width, height, fill=False, edgecolor="white", linestyle="--", linewidth=0.8
+            )
+        )
     if explanation.is_empty:
-        axes.text(0.5, 0.5, "no evidence", color="white", ha="center", va="center", transform=axes.transAxes, fontsize=11)
+        axes.text(
+            0.5,
+            0.5,
+            "no evidence",
+            color="white",
+            ha="center",
+            va="center",
+            transform=axes.transAxes,
+            fontsize=11,
+        )
 
 
-def _colour_bar(figure: Figure, axes: list[Axes], explanation: Explanation, colormap: str | None) -> None:
+def _colour_bar(
+    figure: Figure, axes: list[Axes], explanation: Explanation, colormap: str | None
+) -> None:
     low, high = _limits(explanation)
     shown = ScalarMappable(Normalize(low, high), colormap_for(explanation, colormap))
     bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
@@ -177,7 +209,20 @@ def _finish(figure: Figure, explanations: Sequence[Explanation]) -> Figure:
     cell = " × ".join(f"{side:.0f}" for side in reversed(first.cell))
     where = f"layer {first.layer}, grid {_grid(first)}, one cell ≈ {cell} px{unseen_text(first)}"
     scale = scale_text(first) if len(explanations) == 1 else "each panel on its own scale"
-    figure.supxlabel(f"{where} · {scale}\n{NOTICE}{' · SYNTHETIC image' if first.scan.synthetic else ''}", fontsize=7)
+    figure.supxlabel(
+        f"{where} · {scale}\n{NOTICE}{' · SYNTHETIC image' if first.scan.synthetic else ''}",
+        fontsize=7,
+    )
     if first.scan.synthetic:
-        figure.text(0.5, 0.5, "SYNTHETIC", fontsize=34, color="#8f8f8f", alpha=0.45, ha="center", va="center", rotation=20)
+        figure.text(
+            0.5,
+            0.5,
+            "SYNTHETIC",
+            fontsize=34,
+            color="#8f8f8f",
+            alpha=0.45,
+            ha="center",
+            va="center",
+            rotation=20,
+        )
     return figure

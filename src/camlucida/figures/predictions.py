@@ -12,16 +12,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from camlucida.cohort.bootstrap import Floats
-from camlucida.cohort.multiclass import confusion
-from camlucida.cohort.multilabel import BINS, bin_of
-from camlucida.cohort.predictions import Predictions
-from camlucida.cohort.regression import agreement, known_rows
+from camlucida.core.files import slug, unique, write_bytes
+from camlucida.datasets.predictions import Predictions
 from camlucida.figures.evaluation import PALETTE
 from camlucida.figures.overlay import NOTICE
 from camlucida.figures.panels import figure_png
-from camlucida.files import slug, unique, write_bytes
 from camlucida.io.tables import count
+from camlucida.metrics.bootstrap import Floats
+from camlucida.metrics.multiclass import confusion
+from camlucida.metrics.multilabel import BINS, bin_of
+from camlucida.metrics.regression import agreement, known_rows
 
 INK, GREY = "#222222", "#767676"
 ACROSS = 4
@@ -30,14 +30,18 @@ MOST_BINS = 60
 """Of a histogram."""
 
 
-def save_figures(out: Path, predictions: Predictions, figures: pd.DataFrame, threshold: float) -> list[Path]:
+def save_figures(
+    out: Path, predictions: Predictions, figures: pd.DataFrame, threshold: float
+) -> list[Path]:
     """Write :func:`prediction_figures` of each model, of several into a folder each; the files."""
     models = list(predictions.of_models())
     taken: set[str] = set()
     written = []
     for model, frame in models:
         folder = out / slug(unique(model or "model", taken)) if len(models) > 1 else out
-        for name, figure in prediction_figures(predictions, frame, figures[figures["model"] == model], threshold):
+        for name, figure in prediction_figures(
+            predictions, frame, figures[figures["model"] == model], threshold
+        ):
             write_bytes(folder / name, figure_png(figure))
             written.append(folder / name)
     return written
@@ -55,7 +59,7 @@ def prediction_figures(
     Args:
         predictions: whose they are.
         frame: the model's rows.
-        figures: the model's rows of :func:`~camlucida.cohort.report_table.evaluate_predictions`.
+        figures: the model's rows of :func:`~camlucida.evaluation.predictions.tables.evaluate_predictions`.
         threshold: of the decisions, marked on the curves.
     """
     synthetic = predictions.synthetic
@@ -65,9 +69,15 @@ def prediction_figures(
         if (figures["group"] != "").any():
             yield "group_comparison.png", group_figure(figures, synthetic)
     elif predictions.task == "multiclass":
-        yield "confusion_matrix.png", confusion_figure(frame, predictions.labels, figures, synthetic)
+        yield (
+            "confusion_matrix.png",
+            confusion_figure(frame, predictions.labels, figures, synthetic),
+        )
     else:
-        yield "roc_pr_curves.png", curves_figure(frame, predictions.labels, figures, threshold, synthetic)
+        yield (
+            "roc_pr_curves.png",
+            curves_figure(frame, predictions.labels, figures, threshold, synthetic),
+        )
         yield "calibration.png", calibration_figure(frame, predictions.labels, figures, synthetic)
 
 
@@ -80,11 +90,20 @@ def regression_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: boo
     scatter.plot(ends, ends, color=GREY, linestyle="--", linewidth=1, label="predicted = true")
     _points(scatter, truth, value)
     scatter.set(xlabel="true value", ylabel="predicted value", aspect="equal")
-    scatter.set_title(f"MAE {_words(figures, 'mae')}\nPearson r {_words(figures, 'pearson_r')}", fontsize=9)
+    scatter.set_title(
+        f"MAE {_words(figures, 'mae')}\nPearson r {_words(figures, 'pearson_r')}", fontsize=9
+    )
     scatter.legend(fontsize=8, frameon=False, loc="upper left")
-    histogram.hist(value - truth, bins=_bins(value - truth), color=PALETTE[0], edgecolor="white", linewidth=0.4)
+    histogram.hist(
+        value - truth, bins=_bins(value - truth), color=PALETTE[0], edgecolor="white", linewidth=0.4
+    )
     histogram.axvline(0, color=GREY, linestyle="--", linewidth=1)
-    histogram.axvline((value - truth).mean(), color=PALETTE[1], linewidth=1.5, label=f"bias {_words(figures, 'bias')}")
+    histogram.axvline(
+        (value - truth).mean(),
+        color=PALETTE[1],
+        linewidth=1.5,
+        label=f"bias {_words(figures, 'bias')}",
+    )
     histogram.set(xlabel="error (predicted − true)", ylabel="images")
     histogram.set_title(f"RMSE {_words(figures, 'rmse')}\nR² {_words(figures, 'r2')}", fontsize=9)
     _room_for_a_legend(histogram)
@@ -110,7 +129,9 @@ def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: b
             note = " Grey bands: intervals, patients resampled."
     axes.axhline(0, color=GREY, linewidth=0.6, linestyle=":")
     axes.set(xlabel="mean of predicted and true value", ylabel="error (predicted − true)")
-    axes.set_title(f"{int(outside.sum())} of {len(error)} images outside the limits (×)", fontsize=9)
+    axes.set_title(
+        f"{int(outside.sum())} of {len(error)} images outside the limits (×)", fontsize=9
+    )
     _beside(axes, levels, [_words(figures, name) for name in ("limit_low", "bias", "limit_high")])
     return _finish(figure, f"{_people(figures)}{note}", synthetic)
 
@@ -137,12 +158,16 @@ def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
         axes.set_title(f"{metric.upper()}, everybody:\n{_words(figures, metric)}", fontsize=9)
         axes.set_xlabel(f"{metric.upper()}, unit of the value")
         sizes = [fill(f"{name}  (n = {rows.loc[name, 'n']})", 36) for name in names]
-        axes.set_yticks(range(len(names)), sizes if axes is panels[0] else [""] * len(names), fontsize=8.5)
+        axes.set_yticks(
+            range(len(names)), sizes if axes is panels[0] else [""] * len(names), fontsize=8.5
+        )
     note = "Bar: interval, patients resampled; hollow: under 10 patients. Dotted: everybody's median (mean) as the answer."
     return _finish(figure, f"{note} Grey line: everybody.", synthetic)
 
 
-def confusion_figure(frame: pd.DataFrame, classes: Sequence[str], figures: pd.DataFrame, synthetic: bool) -> Figure:
+def confusion_figure(
+    frame: pd.DataFrame, classes: Sequence[str], figures: pd.DataFrame, synthetic: bool
+) -> Figure:
     """Counts by true (down) and predicted class (across), shaded by their share of the true class."""
     matrix = confusion(frame, classes)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
@@ -151,11 +176,27 @@ def confusion_figure(frame: pd.DataFrame, classes: Sequence[str], figures: pd.Da
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     for (row, column), number in np.ndenumerate(matrix):
         colour = "white" if shares[row, column] > 0.55 else INK
-        axes.text(column, row, f"{number}\n{shares[row, column]:.0%}", ha="center", va="center", fontsize=8, color=colour)
+        axes.text(
+            column,
+            row,
+            f"{number}\n{shares[row, column]:.0%}",
+            ha="center",
+            va="center",
+            fontsize=8,
+            color=colour,
+        )
     names = [fill(name, 14) for name in classes]
     steep = max(map(len, classes)) > 6
-    axes.set_xticks(range(len(classes)), names, fontsize=8.5, rotation=40 if steep else 0, ha="right" if steep else "center")
-    axes.set_yticks(range(len(classes)), [f"{n}\n(n = {k})" for n, k in zip(names, matrix.sum(1))], fontsize=8.5)
+    axes.set_xticks(
+        range(len(classes)),
+        names,
+        fontsize=8.5,
+        rotation=40 if steep else 0,
+        ha="right" if steep else "center",
+    )
+    axes.set_yticks(
+        range(len(classes)), [f"{n}\n(n = {k})" for n, k in zip(names, matrix.sum(1))], fontsize=8.5
+    )
     axes.set(xlabel="predicted", ylabel="true")
     bar = figure.colorbar(image, ax=axes, fraction=0.045, pad=0.03)
     bar.set_label("share of the true class", fontsize=8)
@@ -168,7 +209,13 @@ def confusion_figure(frame: pd.DataFrame, classes: Sequence[str], figures: pd.Da
     return _finish(figure, f"{_people(figures)} Brackets: interval, patients resampled.", synthetic)
 
 
-def curves_figure(frame: pd.DataFrame, labels: Sequence[str], figures: pd.DataFrame, threshold: float, synthetic: bool) -> Figure:
+def curves_figure(
+    frame: pd.DataFrame,
+    labels: Sequence[str],
+    figures: pd.DataFrame,
+    threshold: float,
+    synthetic: bool,
+) -> Figure:
     """ROC (blue) and precision over recall (orange) of each label; dotted: chance; dot: at the threshold."""
     figure, panels = _grid(len(labels))
     for axes, label in zip(panels, labels):
@@ -194,10 +241,16 @@ def curves_figure(frame: pd.DataFrame, labels: Sequence[str], figures: pd.DataFr
         if called.any():
             axes.plot(hit, truth[called].mean(), marker="o", color=PALETTE[1], markersize=5)
     note = f"Blue: ROC. Orange: precision over recall. Dotted: chance. Dot: at threshold {threshold:g}."
-    return _finish(figure, f"{note} Brackets: interval, patients resampled; none under 10 patients on either side.", synthetic)
+    return _finish(
+        figure,
+        f"{note} Brackets: interval, patients resampled; none under 10 patients on either side.",
+        synthetic,
+    )
 
 
-def calibration_figure(frame: pd.DataFrame, labels: Sequence[str], figures: pd.DataFrame, synthetic: bool) -> Figure:
+def calibration_figure(
+    frame: pd.DataFrame, labels: Sequence[str], figures: pd.DataFrame, synthetic: bool
+) -> Figure:
     """Share truly positive over the mean probability of each bin; the dot's area grows with its rows."""
     figure, panels = _grid(len(labels))
     for axes, label in zip(panels, labels):
@@ -205,7 +258,9 @@ def calibration_figure(frame: pd.DataFrame, labels: Sequence[str], figures: pd.D
         _square(axes, "probability, mean of the bin", "share truly positive")
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
         ece = f"calibration error {_words(figures, 'ece', label)}"
-        axes.set_title(f"{fill(label, 30)}\n{ece}\nif calibrated {_chance(figures, 'ece', label)}", fontsize=8)
+        axes.set_title(
+            f"{fill(label, 30)}\n{ece}\nif calibrated {_chance(figures, 'ece', label)}", fontsize=8
+        )
         if not len(truth):
             _empty(axes, "no rows")
             continue
@@ -215,9 +270,13 @@ def calibration_figure(frame: pd.DataFrame, labels: Sequence[str], figures: pd.D
         said = np.bincount(place, probability, BINS)[filled] / many[filled]
         found = np.bincount(place, truth, BINS)[filled] / many[filled]
         axes.plot(said, found, color=PALETTE[0], linewidth=0.8, alpha=0.5)
-        axes.scatter(said, found, s=8 + 150 * many[filled] / many.sum(), color=PALETTE[0], alpha=0.85)
+        axes.scatter(
+            said, found, s=8 + 150 * many[filled] / many.sum(), color=PALETTE[0], alpha=0.85
+        )
     return _finish(
-        figure, f"{BINS} bins of equal width. Dashed: perfectly calibrated. Area of a dot: rows in the bin.", synthetic
+        figure,
+        f"{BINS} bins of equal width. Dashed: perfectly calibrated. Area of a dot: rows in the bin.",
+        synthetic,
     )
 
 
@@ -254,7 +313,9 @@ def _empty(axes: Axes, words: str) -> None:
 
 
 def _points(axes: Axes, across: Floats, up: Floats) -> None:
-    axes.scatter(across, up, s=12, color=PALETTE[0], alpha=0.35 if len(across) > 300 else 0.65, linewidth=0)
+    axes.scatter(
+        across, up, s=12, color=PALETTE[0], alpha=0.35 if len(across) > 300 else 0.65, linewidth=0
+    )
 
 
 def _beside(axes: Axes, levels: Sequence[float], words: Sequence[str]) -> None:
@@ -262,17 +323,29 @@ def _beside(axes: Axes, levels: Sequence[float], words: Sequence[str]) -> None:
     bottom, top = axes.get_ylim()
     low, bias, high = ((level - bottom) / (top - bottom) for level in levels)
     apart = 0.085  # of the panel's height: two lines of text
-    titles, places = ("−1.96 SD", "bias", "+1.96 SD"), (min(low, bias - apart), bias, max(high, bias + apart))
+    titles, places = (
+        ("−1.96 SD", "bias", "+1.96 SD"),
+        (min(low, bias - apart), bias, max(high, bias + apart)),
+    )
     for title, place, said in zip(titles, places, words):
         if np.isfinite(place):
-            axes.annotate(f"{title}\n{said}", (1.01, place), xycoords="axes fraction", fontsize=8, va="center")
+            axes.annotate(
+                f"{title}\n{said}", (1.01, place), xycoords="axes fraction", fontsize=8, va="center"
+            )
 
 
 def _dot(axes: Axes, place: int, line: pd.Series, colour: str) -> None:
     known = bool(np.isfinite(line["low"]))
     if known:
         axes.hlines(place, line["low"], line["high"], color=colour, linewidth=1.8)
-    axes.plot(line["estimate"], place, marker="o", markersize=5.5, color=colour, markerfacecolor=colour if known else "white")
+    axes.plot(
+        line["estimate"],
+        place,
+        marker="o",
+        markersize=5.5,
+        color=colour,
+        markerfacecolor=colour if known else "white",
+    )
     axes.vlines(line["chance"], place - 0.4, place + 0.4, color=INK, linestyle=":", linewidth=1.3)
 
 
@@ -291,13 +364,17 @@ def _room_for_a_legend(axes: Axes) -> None:
 def _of_label(frame: pd.DataFrame, label: str) -> tuple[Floats, Floats, Floats]:
     """Truth, score (the logit where all rows have one) and probability of the rows that have truth and probability."""
     rows = frame[(frame["label"] == label) & frame["truth"].notna() & frame["probability"].notna()]
-    truth, logit, probability = (rows[name].to_numpy(np.float64) for name in ("truth", "logit", "probability"))
+    truth, logit, probability = (
+        rows[name].to_numpy(np.float64) for name in ("truth", "logit", "probability")
+    )
     return truth, logit if np.isfinite(logit).all() else probability, probability
 
 
 def _line(figures: pd.DataFrame, metric: str, label: str = "") -> pd.Series | None:
     """The row of a metric of everybody."""
-    rows = figures[(figures["metric"] == metric) & (figures["label"] == label) & (figures["group"] == "")]
+    rows = figures[
+        (figures["metric"] == metric) & (figures["label"] == label) & (figures["group"] == "")
+    ]
     return rows.iloc[0] if len(rows) else None
 
 
@@ -308,13 +385,19 @@ def _words(figures: pd.DataFrame, metric: str, label: str = "") -> str:
         return "undefined"
     size = abs(line["estimate"])
     digits = ".3f" if size < 1 else ".2f" if size < 1e4 else ".3g"
-    bounds = f" [{line['low']:{digits}}, {line['high']:{digits}}]" if np.isfinite(line["low"]) else ", no interval"
+    bounds = (
+        f" [{line['low']:{digits}}, {line['high']:{digits}}]"
+        if np.isfinite(line["low"])
+        else ", no interval"
+    )
     return f"{line['estimate']:{digits}}{bounds}".replace("-", "−")
 
 
 def _chance(figures: pd.DataFrame, metric: str, label: str = "") -> str:
     line = _line(figures, metric, label)
-    return "undefined" if line is None or not np.isfinite(line["chance"]) else f"{line['chance']:.3f}"
+    return (
+        "undefined" if line is None or not np.isfinite(line["chance"]) else f"{line['chance']:.3f}"
+    )
 
 
 def _people(figures: pd.DataFrame) -> str:
@@ -325,7 +408,19 @@ def _people(figures: pd.DataFrame) -> str:
 def _finish(figure: Figure, note: str, synthetic: bool) -> Figure:
     """What every figure says: what its marks are, and what it is not for."""
     width = int(figure.get_figwidth() * 19)
-    figure.supxlabel(f"{fill(note, width)}\n{NOTICE}{' · SYNTHETIC data' if synthetic else ''}", fontsize=7.5)
+    figure.supxlabel(
+        f"{fill(note, width)}\n{NOTICE}{' · SYNTHETIC data' if synthetic else ''}", fontsize=7.5
+    )
     if synthetic:
-        figure.text(0.5, 0.5, "SYNTHETIC", fontsize=34, color="#8f8f8f", alpha=0.35, ha="center", va="center", rotation=20)
+        figure.text(
+            0.5,
+            0.5,
+            "SYNTHETIC",
+            fontsize=34,
+            color="#8f8f8f",
+            alpha=0.35,
+            ha="center",
+            va="center",
+            rotation=20,
+        )
     return figure

@@ -16,8 +16,15 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from camlucida.explanation import Explanation
-from camlucida.figures.overlay import NOTICE, SIGNED_COLORMAP, as_rgb, blend, check_colormap, unseen_text
+from camlucida.attribution.explanation import Explanation
+from camlucida.figures.overlay import (
+    NOTICE,
+    SIGNED_COLORMAP,
+    as_rgb,
+    blend,
+    check_colormap,
+    unseen_text,
+)
 from camlucida.figures.panels import PANEL, plain_texts
 
 SCREEN_DPI = 110
@@ -121,7 +128,11 @@ def value_figure(
     rows, columns = explanation.scan.geometry.original
     width, height = (max(PANEL * n / max(rows, columns), 1.6) for n in (columns, rows))
     wide = max(3 * width + 1.6, 7.5)
-    told = f"no evidence: {explanation.empty_reason}" if explanation.is_empty else f"{scale}: ±{limit:.3g} is full colour"
+    told = (
+        f"no evidence: {explanation.empty_reason}"
+        if explanation.is_empty
+        else f"{scale}: ±{limit:.3g} is full colour"
+    )
     heads, feet = _heads(case, threshold, wide), _feet(case, told, notes, wide)
     above, below = HEAD * len(heads), 0.13 * len(feet)
     figure = NotebookFigure(figsize=(wide, height + above + below + 1), layout="constrained")
@@ -129,9 +140,15 @@ def value_figure(
     _heading(figure.add_subplot(grid[0, :]), heads)
     panels = [figure.add_subplot(grid[1, k]) for k in range(3)]
     colours = matplotlib.colormaps[colormap or SIGNED_COLORMAP]
-    shown = explanation.numpy() if not explanation.is_empty else np.zeros((rows, columns), np.float32)
+    shown = (
+        explanation.numpy() if not explanation.is_empty else np.zeros((rows, columns), np.float32)
+    )
     panels[0].imshow(_with_mask(case))
-    panels[1].imshow(_overlay(explanation, shown, limit, colours) if colormap else blend(explanation, None, ALPHA, limit, True))
+    panels[1].imshow(
+        _overlay(explanation, shown, limit, colours)
+        if colormap
+        else blend(explanation, None, ALPHA, limit, True)
+    )
     panels[2].imshow(shown, cmap=colours, vmin=-limit, vmax=limit)
     titles = (
         "image and mask (red)" if case.mask is not None else f"image; {case.no_mask}",
@@ -142,10 +159,33 @@ def value_figure(
         axes.set_title(textwrap.fill(title, int((wide - 1.3) / 3 * 12)), fontsize=9)
         axes.set_axis_off()
         if explanation.scan.synthetic:
-            axes.text(0.5, 0.97, "SYNTHETIC", transform=axes.transAxes, color="#8f8f8f", fontsize=9, ha="center", va="top")
+            axes.text(
+                0.5,
+                0.97,
+                "SYNTHETIC",
+                transform=axes.transAxes,
+                color="#8f8f8f",
+                fontsize=9,
+                ha="center",
+                va="top",
+            )
     if explanation.is_empty:
-        panels[2].text(0.5, 0.5, "no evidence", ha="center", va="center", transform=panels[2].transAxes, fontsize=11)
-    bar = figure.colorbar(ScalarMappable(Normalize(-limit, limit), colours), ax=panels, fraction=0.04, pad=0.02, shrink=0.85)
+        panels[2].text(
+            0.5,
+            0.5,
+            "no evidence",
+            ha="center",
+            va="center",
+            transform=panels[2].transAxes,
+            fontsize=11,
+        )
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(-limit, limit), colours),
+        ax=panels,
+        fraction=0.04,
+        pad=0.02,
+        shrink=0.85,
+    )
     bar.ax.tick_params(labelsize=7.5)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
     unit = explanation.provenance.get("unit", "score")
@@ -159,12 +199,23 @@ def value_figure(
 def _heads(case: ValueCase, threshold: float, width: float) -> list[tuple[str, dict[str, Any]]]:
     """Lines above the panels, each with its look: the file, the values, the error; as many as ``width`` inches need."""
     error = abs(case.value - case.truth)
-    colour, where = (GREEN, f"below {threshold:g}") if error < threshold else (RED, f"{threshold:g} or more")
+    colour, where = (
+        (GREEN, f"below {threshold:g}") if error < threshold else (RED, f"{threshold:g} or more")
+    )
     values = f"true {_brief(case.name)} {case.truth:.4g}   ·   predicted {case.value:.4g}"
     return [
-        *((line, {"fontsize": 11}) for line in textwrap.wrap(case.file, int(width * 10), break_on_hyphens=False)),
-        *((line, {"fontsize": 10}) for line in textwrap.wrap(values, int(width * 11), drop_whitespace=False)),
-        (f"absolute error {error:.3g} ({where})", {"fontsize": 10, "color": colour, "weight": "bold"}),
+        *(
+            (line, {"fontsize": 11})
+            for line in textwrap.wrap(case.file, int(width * 10), break_on_hyphens=False)
+        ),
+        *(
+            (line, {"fontsize": 10})
+            for line in textwrap.wrap(values, int(width * 11), drop_whitespace=False)
+        ),
+        (
+            f"absolute error {error:.3g} ({where})",
+            {"fontsize": 10, "color": colour, "weight": "bold"},
+        ),
     ]
 
 
@@ -172,23 +223,33 @@ def _heading(axes: Axes, lines: Sequence[tuple[str, dict[str, Any]]]) -> None:
     axes.set_axis_off()
     for place, (line, look) in enumerate(lines):
         high = 1 - (place + 0.5) / len(lines)
-        axes.text(0.5, high, line.strip(), ha="center", va="center", transform=axes.transAxes, **look)
+        axes.text(
+            0.5, high, line.strip(), ha="center", va="center", transform=axes.transAxes, **look
+        )
 
 
 def _brief(name: str) -> str:
     """The name of a value, its middle left out where it is longer than a heading has room for."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2 + 1 :]}"
+    return (
+        name
+        if len(name) <= LONGEST_NAME
+        else f"{name[: LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2 + 1 :]}"
+    )
 
 
 def _with_mask(case: ValueCase) -> NDArray[np.float32]:
     picture = as_rgb(case.explanation.scan.picture())
     if case.mask is not None:
         picture = picture.copy()
-        picture[case.mask] = picture[case.mask] * (1 - MASK_ALPHA) + np.array([MASK_ALPHA, 0, 0], np.float32)
+        picture[case.mask] = picture[case.mask] * (1 - MASK_ALPHA) + np.array(
+            [MASK_ALPHA, 0, 0], np.float32
+        )
     return picture
 
 
-def _overlay(explanation: Explanation, values: NDArray[np.float32], limit: float, colours: Any) -> NDArray[np.float32]:
+def _overlay(
+    explanation: Explanation, values: NDArray[np.float32], limit: float, colours: Any
+) -> NDArray[np.float32]:
     """As :func:`~camlucida.figures.overlay.blend`, in the colours that were asked for."""
     heat = np.clip(values / limit, -1, 1)
     opacity = (ALPHA * np.abs(heat))[..., None]

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from camlucida.explanation import Explanation
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.files import npy, slug, write_bytes
 from camlucida.figures.overlay import overlay_image, png_bytes
 from camlucida.figures.panels import figure_png, heatmap_figure, three_panel, top_k_strip
-from camlucida.files import npy, slug, write_bytes
-from camlucida.regions import MASK_FRACTION, binary_mask, boxes
+from camlucida.metrics.regions import MASK_FRACTION, binary_mask, boxes
 
 
 def save_explanation(
@@ -47,12 +47,20 @@ def save_explanation(
         files[kind] = f"{stem}_{kind}{suffix}"
         write_bytes(directory / files[kind], data)
     return record(explanation, files) | {
-        "mask": {"rule": f"map ≥ {MASK_FRACTION} × its maximum", "threshold": MASK_FRACTION * max(float(values.max()), 0.0)},
+        "mask": {
+            "rule": f"map ≥ {MASK_FRACTION} × its maximum",
+            "threshold": MASK_FRACTION * max(float(values.max()), 0.0),
+        },
         "boxes": [asdict(box) for box in boxes(mask, values)],
     }
 
 
-def save_strip(explanations: Sequence[Explanation], directory: Path, colormap: str | None = None, stem: str | None = None) -> str:
+def save_strip(
+    explanations: Sequence[Explanation],
+    directory: Path,
+    colormap: str | None = None,
+    stem: str | None = None,
+) -> str:
     """Write the top-k strip of one image, method and layer; its file name."""
     name = f"{stem or strip_stem(explanations[0])}_strip.png"
     write_bytes(directory / name, figure_png(top_k_strip(explanations, colormap)))
@@ -61,12 +69,17 @@ def save_strip(explanations: Sequence[Explanation], directory: Path, colormap: s
 
 def file_stem(explanation: Explanation) -> str:
     """``{image}_{target}_{method}_{layer}``, safe in a file name."""
-    return "_".join(slug(part) for part in (explanation.scan.id, explanation.target, explanation.method, explanation.layer))
+    return "_".join(
+        slug(part)
+        for part in (explanation.scan.id, explanation.target, explanation.method, explanation.layer)
+    )
 
 
 def strip_stem(explanation: Explanation) -> str:
     """``{image}_{method}_{layer}``, safe in a file name."""
-    return "_".join(slug(part) for part in (explanation.scan.id, explanation.method, explanation.layer))
+    return "_".join(
+        slug(part) for part in (explanation.scan.id, explanation.method, explanation.layer)
+    )
 
 
 def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:

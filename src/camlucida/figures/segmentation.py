@@ -12,7 +12,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from camlucida.explanation import Explanation
+from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import legend, mark_synthetic, outline, outline_colours
 from camlucida.figures.overlay import NOTICE, as_rgb, blend, caption, colormap_for
 
@@ -57,7 +57,9 @@ def analysis_sheet(
     _facts(panels[1, 2], facts)
     legend(figure, colours)
     figure.suptitle(f"{explanation.scan.id}: {explanation.target}", fontsize=11, x=0.02, ha="left")
-    lines = [line for text in (caption(explanation), *warnings) for line in textwrap.wrap(text, 190)]
+    lines = [
+        line for text in (caption(explanation), *warnings) for line in textwrap.wrap(text, 190)
+    ]
     synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
     figure.supxlabel("\n".join([*lines, f"{NOTICE}{synthetic}"]), fontsize=7.5)
     return figure
@@ -78,8 +80,19 @@ def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
     axes.set_axis_off()
     mark_synthetic(axes, explanation.scan.synthetic)
     if explanation.is_empty:
-        axes.text(0.5, 0.5, "no evidence", color="white", ha="center", va="center", transform=axes.transAxes, fontsize=11)
-    bar = figure.colorbar(ScalarMappable(Normalize(low, limit), colours), ax=axes, fraction=0.045, pad=0.02)
+        axes.text(
+            0.5,
+            0.5,
+            "no evidence",
+            color="white",
+            ha="center",
+            va="center",
+            transform=axes.transAxes,
+            fontsize=11,
+        )
+    bar = figure.colorbar(
+        ScalarMappable(Normalize(low, limit), colours), ax=axes, fraction=0.045, pad=0.02
+    )
     bar.ax.tick_params(labelsize=7)
     bar.ax.yaxis.get_offset_text().set_fontsize(7)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
@@ -96,13 +109,23 @@ def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
         if part.any():
             weights = np.full(int(part.sum()), 1 / part.sum())
             label = f"{name}, {int(part.sum()):,} px, mean {values[part].mean():.3g}"
-            axes.hist(np.clip(values[part], edges[0], limit), edges, weights=weights, color=colour, alpha=0.6, label=label)
+            axes.hist(
+                np.clip(values[part], edges[0], limit),
+                edges,
+                weights=weights,
+                color=colour,
+                alpha=0.6,
+                label=label,
+            )
             axes.axvline(float(values[part].mean()), color=colour, linestyle="--", linewidth=1.2)
     axes.set_yscale("log")
     axes.set_xlabel("map value (dashed: means)", fontsize=8)
     axes.set_ylabel("share of pixels", fontsize=8)
     axes.tick_params(labelsize=7)
-    axes.set_title("map values inside and outside the region" if inside.any() else "map values (no region)", fontsize=9)
+    axes.set_title(
+        "map values inside and outside the region" if inside.any() else "map values (no region)",
+        fontsize=9,
+    )
     axes.legend(fontsize=7.5, loc="upper right")
 
 

@@ -22,9 +22,19 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
-from camlucida.errors import ImageError
+from camlucida.core.errors import ImageError
 from camlucida.io.dicom_display import Grey, display_grey, look_up, number, table
-from camlucida.io.image import MAX_BYTES, RawImage, Reader, check_size, choose_frame, image_id, quiet, readable, to_display
+from camlucida.io.image import (
+    MAX_BYTES,
+    RawImage,
+    Reader,
+    check_size,
+    choose_frame,
+    image_id,
+    quiet,
+    readable,
+    to_display,
+)
 
 _MENDED_BY = "store it uncompressed first, for instance dcmdjpeg IN OUT, or pip install pylibjpeg-libjpeg (GPLv3)"
 
@@ -57,8 +67,15 @@ def has_prefix(head: bytes) -> bool:
 
 def _is_dicom(head: bytes) -> bool:
     # Old files have no preamble: they begin with an element of group 0002 or 0008, in either byte order.
-    bare = head[:3] in (b"\x02\0\0", b"\x08\0\0", b"\x08\0\x05", b"\x08\0\x08", b"\x08\0\x16") and head[3:4] == b"\0"
-    return has_prefix(head) or bare or head[:4] in (b"\0\x08\0\0", b"\0\x08\0\x05", b"\0\x08\0\x08", b"\0\x08\0\x16")
+    bare = (
+        head[:3] in (b"\x02\0\0", b"\x08\0\0", b"\x08\0\x05", b"\x08\0\x08", b"\x08\0\x16")
+        and head[3:4] == b"\0"
+    )
+    return (
+        has_prefix(head)
+        or bare
+        or head[:4] in (b"\0\x08\0\0", b"\0\x08\0\x05", b"\0\x08\0\x08", b"\0\x08\0\x16")
+    )
 
 
 def _read(path: Path, data: bytes, frame: int | None) -> RawImage:
@@ -68,11 +85,20 @@ def _read(path: Path, data: bytes, frame: int | None) -> RawImage:
             dataset = _parse(path, data)
             _check_image(path, dataset)
             frames = int(number(dataset, "NumberOfFrames") or 1)
-            check_size(path, int(dataset.Rows), int(dataset.Columns), int(number(dataset, "SamplesPerPixel") or 1))
+            check_size(
+                path,
+                int(dataset.Rows),
+                int(dataset.Columns),
+                int(number(dataset, "SamplesPerPixel") or 1),
+            )
         index, notes = choose_frame(path, frame, frames)
         with readable(path, "the pixels of a DICOM file"):
             array = _decode(path, dataset, index, frames)
-            image = _colour(dataset, array) if array.ndim == 3 or _photometric(dataset) == "PALETTE COLOR" else None
+            image = (
+                _colour(dataset, array)
+                if array.ndim == 3 or _photometric(dataset) == "PALETTE COLOR"
+                else None
+            )
             image = image or _grey(path, dataset, array, index)
     pixels, display, windowed, more, source = image
     return RawImage(
@@ -87,7 +113,11 @@ def _read(path: Path, data: bytes, frame: int | None) -> RawImage:
 
 
 _Image = tuple[
-    NDArray[np.float32], NDArray[np.uint8], NDArray[np.float32] | None, tuple[str, ...], dict[str, Any]
+    NDArray[np.float32],
+    NDArray[np.uint8],
+    NDArray[np.float32] | None,
+    tuple[str, ...],
+    dict[str, Any],
 ]  # pixels, display, windowed, warnings, source
 
 
@@ -101,7 +131,10 @@ def _parse(path: Path, data: bytes) -> Dataset:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = inflater.decompress(data[file.tell() :], MAX_BYTES // 8)
     if inflater.unconsumed_tail:
-        raise ImageError(f"{path} inflates to more than {MAX_BYTES // 8:,} bytes", "store it without deflate, if it is genuine")
+        raise ImageError(
+            f"{path} inflates to more than {MAX_BYTES // 8:,} bytes",
+            "store it without deflate, if it is genuine",
+        )
     if not inflater.eof:
         raise ImageError(f"{path} is cut short inside its deflated data", "copy or export it again")
     dataset = read_dataset(BytesIO(inflated), is_implicit_VR=False, is_little_endian=True)
@@ -113,16 +146,26 @@ def _check_image(path: Path, dataset: Dataset) -> None:
     kind = dataset.get("SOPClassUID")
     name = kind.name if isinstance(kind, uid.UID) and kind.name != kind else "a DICOM file"
     if "EncapsulatedDocument" in dataset:
-        raise ImageError(f"{path} holds a document ({name}), not an image", "export the image it was made from")
+        raise ImageError(
+            f"{path} holds a document ({name}), not an image", "export the image it was made from"
+        )
     if "FloatPixelData" in dataset or "DoubleFloatPixelData" in dataset:
-        raise ImageError(f"{path} holds floating-point pixels ({name}), which have no black and white")
+        raise ImageError(
+            f"{path} holds floating-point pixels ({name}), which have no black and white"
+        )
     if "PixelData" not in dataset:
-        raise ImageError(f"{path} has no pixel data ({name})", "choose an image object of the study")
+        raise ImageError(
+            f"{path} has no pixel data ({name})", "choose an image object of the study"
+        )
     absent = [
-        word for word in ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation") if dataset.get(word) in (None, "")
+        word
+        for word in ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
+        if dataset.get(word) in (None, "")
     ]
     if absent:
-        raise ImageError(f"{path} does not say its {', '.join(absent)}", "export it again from the source")
+        raise ImageError(
+            f"{path} does not say its {', '.join(absent)}", "export it again from the source"
+        )
 
 
 def _photometric(dataset: Dataset) -> str:
@@ -137,7 +180,9 @@ def _decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[An
     """One frame: (rows, columns) stored values, or (rows, columns, 3) with YBR already turned to RGB."""
     meta = getattr(dataset, "file_meta", None)
     if meta is None:
-        raise ImageError(f"{path} has no file header that says how its pixels are coded", "export it again")
+        raise ImageError(
+            f"{path} has no file header that says how its pixels are coded", "export it again"
+        )
     if "TransferSyntaxUID" not in meta:
         implicit, little = dataset.original_encoding
         plain = uid.ImplicitVRLittleEndian if implicit else uid.ExplicitVRLittleEndian
@@ -148,7 +193,10 @@ def _decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[An
         return pixel_array(dataset, index=index, correct_unused_bits=False)
     plugin = _PLUGIN.get(syntax)
     if plugin is None:
-        raise ImageError(f"{path} is coded as {syntax.name}, which is not read here", "store it uncompressed first")
+        raise ImageError(
+            f"{path} is coded as {syntax.name}, which is not read here",
+            "store it uncompressed first",
+        )
     if syntax == uid.JPEGExtended12Bit and _bits(dataset) > 8:
         plugin = "pylibjpeg"  # Pillow reads 8 bits only
     if plugin not in get_decoder(syntax).available_plugins:
@@ -157,21 +205,29 @@ def _decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[An
     claimed = (int(dataset.Rows), int(dataset.Columns))
     coded = coded_size(get_frame(dataset.PixelData, index, number_of_frames=frames))
     if coded is not None and coded != claimed:
-        raise ImageError(f"{path} says {claimed} pixels in its header and {coded} in its compressed frame")
+        raise ImageError(
+            f"{path} says {claimed} pixels in its header and {coded} in its compressed frame"
+        )
     return pixel_array(dataset, index=index, decoding_plugin=plugin)
 
 
 def coded_size(frame: bytes) -> tuple[int, int] | None:
     """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 frame claims itself; None where it does not say (RLE)."""
-    if frame[:4] == b"\xff\x4f\xff\x51":  # JPEG 2000: SIZ follows; the image is the reference grid less its offset
+    if (
+        frame[:4] == b"\xff\x4f\xff\x51"
+    ):  # JPEG 2000: SIZ follows; the image is the reference grid less its offset
         right, bottom, left, top = (int.from_bytes(frame[i : i + 4]) for i in (8, 12, 16, 20))
         return bottom - top, right - left
     position = 2
     while frame[:2] == b"\xff\xd8" and position + 9 <= len(frame) and frame[position] == 0xFF:
         marker = frame[position + 1]
-        start_of_frame = (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)) or marker == 0xF7
+        start_of_frame = (
+            0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
+        ) or marker == 0xF7
         if start_of_frame:
-            return int.from_bytes(frame[position + 5 : position + 7]), int.from_bytes(frame[position + 7 : position + 9])
+            return int.from_bytes(frame[position + 5 : position + 7]), int.from_bytes(
+                frame[position + 7 : position + 9]
+            )
         position += 1 if marker == 0xFF else 2 + int.from_bytes(frame[position + 2 : position + 4])
     return None
 
@@ -179,22 +235,33 @@ def coded_size(frame: bytes) -> tuple[int, int] | None:
 def _grey(path: Path, dataset: Dataset, array: NDArray[Any], index: int) -> _Image:
     photometric, bits = _photometric(dataset), _bits(dataset)
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
-        raise ImageError(f"{path} has one sample a pixel but is neither MONOCHROME1, MONOCHROME2 nor PALETTE COLOR")
+        raise ImageError(
+            f"{path} has one sample a pixel but is neither MONOCHROME1, MONOCHROME2 nor PALETTE COLOR"
+        )
     signed = array.dtype.kind == "i"
     stored, notes = _stored(dataset, array, bits, signed)
     inverted = photometric == "MONOCHROME1"
     white = 2**bits - 1
     level = stored + 2 ** (bits - 1) if signed else stored
     pixels = ((white - level if inverted else level) / white).astype(np.float32)
-    grey = Grey(stored, inverted, padding=_padding(dataset, stored), full_scale=(int(stored.min() - level.min()), white))
+    grey = Grey(
+        stored,
+        inverted,
+        padding=_padding(dataset, stored),
+        full_scale=(int(stored.min() - level.min()), white),
+    )
     unit, window, more = display_grey(dataset, index, grey)
     used = float(pixels.max() - pixels.min())
     if used < 1 / 8:
-        notes += (f"the pixels use {used:.1%} of the {bits}-bit scale: a model fed stored values sees almost no contrast",)
+        notes += (
+            f"the pixels use {used:.1%} of the {bits}-bit scale: a model fed stored values sees almost no contrast",
+        )
     return pixels, to_display(unit), unit.astype(np.float32), notes + more, {"window": window}
 
 
-def _stored(dataset: Dataset, array: NDArray[Any], bits: int, signed: bool) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def _stored(
+    dataset: Dataset, array: NDArray[Any], bits: int, signed: bool
+) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """Stored values within ``bits``: shifted down to bit 0, and without whatever else shares their cells."""
     values = array.astype(np.int64)
     native = not dataset.file_meta.TransferSyntaxUID.is_encapsulated
@@ -206,9 +273,13 @@ def _stored(dataset: Dataset, array: NDArray[Any], bits: int, signed: bool) -> t
         return values, ()
     if values.max() < 2**bits:
         return values, ()
-    if any(element.tag.element == 0x0102 and element.value for element in dataset.group_dataset(0x6000)):
+    if any(
+        element.tag.element == 0x0102 and element.value for element in dataset.group_dataset(0x6000)
+    ):
         return values & (2**bits - 1), ()  # an overlay drawn in the unused high bits
-    return np.minimum(values, 2**bits - 1), (f"pixel values beyond the {bits} bits that the file declares were clipped",)
+    return np.minimum(values, 2**bits - 1), (
+        f"pixel values beyond the {bits} bits that the file declares were clipped",
+    )
 
 
 def _padding(dataset: Dataset, stored: NDArray[np.int64]) -> NDArray[np.bool_] | None:
@@ -240,19 +311,32 @@ def _palette(dataset: Dataset, array: NDArray[Any]) -> tuple[NDArray[Any], int]:
     else:  # not by pydicom, which reads a big-endian palette with its bytes swapped
         little = dataset.original_encoding[1] is not False
         names = [f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green", "Blue")]
-        tables = [table(dataset[n + "Descriptor"].value, dataset[n + "Data"].value, little) for n in names]
-        colours = np.stack([look_up(array, entries, first) for entries, first, _ in tables], axis=-1).astype(np.uint16)
+        tables = [
+            table(dataset[n + "Descriptor"].value, dataset[n + "Data"].value, little) for n in names
+        ]
+        colours = np.stack(
+            [look_up(array, entries, first) for entries, first, _ in tables], axis=-1
+        ).astype(np.uint16)
         bits = tables[0][2]
-    return colours, 16 if colours.max() > 2**bits - 1 else bits  # 8-bit entries may be kept in the high byte of 16
+    return (
+        colours,
+        16 if colours.max() > 2** bits - 1 else bits,
+    )  # 8-bit entries may be kept in the high byte of 16
 
 
 def _described(dataset: Dataset) -> dict[str, Any]:
     """What a reader of the result may need of the header: codes and numbers about the image, nothing about a person."""
-    words = {"modality": "Modality", "photometric": "PhotometricInterpretation", "view": "ViewPosition"}
+    words = {
+        "modality": "Modality",
+        "photometric": "PhotometricInterpretation",
+        "view": "ViewPosition",
+    }
     found: dict[str, Any] = {"bits": _bits(dataset)}
     for name, keyword in {**words, "laterality": "ImageLaterality"}.items():
         value = str(dataset.get(keyword) or "").strip()
-        if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value):  # a code string; anything else may be somebody's free text
+        if re.fullmatch(
+            r"[A-Z0-9_ ]{1,16}", value
+        ):  # a code string; anything else may be somebody's free text
             found[name] = value
     syntax = dataset.file_meta.TransferSyntaxUID
     found["transfer_syntax"] = syntax.name if syntax.name != syntax else str(syntax)
@@ -268,9 +352,13 @@ def _described(dataset: Dataset) -> dict[str, Any]:
 def _remarks(dataset: Dataset) -> tuple[str, ...]:
     notes = []
     if str(dataset.get("PresentationIntentType") or "").strip().upper() == "FOR PROCESSING":
-        notes.append("this image is FOR PROCESSING (raw detector data), not what a reader sees: prefer FOR PRESENTATION")
+        notes.append(
+            "this image is FOR PROCESSING (raw detector data), not what a reader sees: prefer FOR PRESENTATION"
+        )
     if str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES":
-        notes.append("text is burned into the pixels; it is not removed, and may name a person or mislead the model")
+        notes.append(
+            "text is burned into the pixels; it is not removed, and may name a person or mislead the model"
+        )
     if dataset.get("Modality") == "SEG":
         notes.append("this is a segmentation, not an image")
     return tuple(notes)

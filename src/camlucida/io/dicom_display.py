@@ -49,14 +49,18 @@ class Grey:
 def number(dataset: Dataset, keyword: str) -> float | None:
     """The first value of a numeric element; None where it is absent, empty or not finite."""
     value = dataset.get(keyword)
-    if isinstance(value, (list, tuple)) or (hasattr(value, "__getitem__") and not isinstance(value, (str, bytes))):
+    if isinstance(value, (list, tuple)) or (
+        hasattr(value, "__getitem__") and not isinstance(value, (str, bytes))
+    ):
         value = value[0] if len(value) else None
     if value is None or value == "":
         return None
     return float(value) if math.isfinite(float(value)) else None
 
 
-def display_grey(dataset: Dataset, frame: int, grey: Grey) -> tuple[NDArray[np.float64], dict[str, Any], tuple[str, ...]]:
+def display_grey(
+    dataset: Dataset, frame: int, grey: Grey
+) -> tuple[NDArray[np.float64], dict[str, Any], tuple[str, ...]]:
     """Values for people: (H, W) float64, 0 = black, 1 = white; what window was used; warnings.
 
     Padding is black. With several windows the first is used; without one, the range of the pixels that are no padding.
@@ -68,7 +72,11 @@ def display_grey(dataset: Dataset, frame: int, grey: Grey) -> tuple[NDArray[np.f
     unit, window = _windowed(rules, values, grey.inverted)
     if unit is None:
         problem = window.get("unusable")
-        notes += (f"the file's window is unusable ({problem}): shown over the range of its pixels",) if problem else ()
+        notes += (
+            (f"the file's window is unusable ({problem}): shown over the range of its pixels",)
+            if problem
+            else ()
+        )
         low, high = float(valid.min()), float(valid.max())
         window = {"from": "pixel range", "low": low, "high": high}
         if low == high:
@@ -86,7 +94,10 @@ def frame_rules(dataset: Dataset, frame: int) -> Dataset:
     """The display elements that hold for one frame: its own before the shared ones before the top level's."""
     rules = Dataset()
     sources = [dataset]
-    for groups, index in (("SharedFunctionalGroupsSequence", 0), ("PerFrameFunctionalGroupsSequence", frame)):
+    for groups, index in (
+        ("SharedFunctionalGroupsSequence", 0),
+        ("PerFrameFunctionalGroupsSequence", frame),
+    ):
         items = dataset.get(groups) or []
         if index < len(items):
             sources += [items[index][name][0] for name in _FRAME_ITEMS if items[index].get(name)]
@@ -105,7 +116,9 @@ def ramp(values: NDArray[Any], low: float, high: float, inverted: bool) -> NDArr
     return np.clip(part / (high - low), 0.0, 1.0)
 
 
-def window(values: NDArray[Any], center: float, width: float, function: str, inverted: bool) -> NDArray[np.float64]:
+def window(
+    values: NDArray[Any], center: float, width: float, function: str, inverted: bool
+) -> NDArray[np.float64]:
     """A window centre and width (DICOM PS3.3 C.11.2.1.2 and .3) → [0, 1].
 
     LINEAR: 0 up to c − 0.5 − (w − 1)/2, 1 above c − 0.5 + (w − 1)/2. LINEAR_EXACT: the same with c and w themselves.
@@ -120,7 +133,9 @@ def window(values: NDArray[Any], center: float, width: float, function: str, inv
     return ramp(values, center - width / 2, center + width / 2, inverted)
 
 
-def _windowed(rules: Dataset, values: NDArray[Any], inverted: bool) -> tuple[NDArray[np.float64] | None, dict[str, Any]]:
+def _windowed(
+    rules: Dataset, values: NDArray[Any], inverted: bool
+) -> tuple[NDArray[np.float64] | None, dict[str, Any]]:
     if rules.get("VOILUTSequence"):
         entries, first, bits = _item_table(rules.VOILUTSequence[0])
         top = max(2**bits - 1, int(entries.max()))
@@ -149,13 +164,17 @@ def _rescaled(rules: Dataset, stored: NDArray[Any]) -> NDArray[np.float64]:
     return stored * slope + (intercept or 0.0)
 
 
-def table(descriptor: Sequence[int], data: Any, little_endian: bool) -> tuple[NDArray[np.int64], int, int]:
+def table(
+    descriptor: Sequence[int], data: Any, little_endian: bool
+) -> tuple[NDArray[np.int64], int, int]:
     """(entries, first value mapped, bits an entry) of a lookup table's descriptor and data (bytes or numbers)."""
     count, first, bits = (int(value) for value in descriptor)
     count = count or 2**16
     if isinstance(data, bytes):
         packed = len(data) < 2 * count  # 8-bit entries, two to a word
-        data = np.frombuffer(data[: len(data) // 2 * 2], "u1" if packed else "<u2" if little_endian else ">u2")
+        data = np.frombuffer(
+            data[: len(data) // 2 * 2], "u1" if packed else "<u2" if little_endian else ">u2"
+        )
     entries = np.atleast_1d(np.asarray(data)).astype(np.int64)[:count]
     if not len(entries) or not 1 <= bits <= 16:
         raise ValueError(f"a lookup table of {len(entries)} entries of {bits} bits")

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camlucida.errors import CamlucidaError, ImageError
-from camlucida.registry import Registry
+from camlucida.core.errors import CamlucidaError, ImageError
+from camlucida.core.registry import Registry
 
 MAX_PIXELS = 89_478_485
 """Most pixels one frame may have (Pillow's own limit, here for every format). A larger claim is refused unread."""
@@ -23,7 +23,23 @@ MAX_PIXELS = 89_478_485
 MAX_BYTES = 2**31
 """Largest file, and largest inflated DICOM data set, in bytes."""
 
-_RASTER = ("png", "apng", "jpg", "jpeg", "jpe", "jfif", "jp2", "j2k", "tif", "tiff", "bmp", "gif", "webp", "pgm", "ppm")
+_RASTER = (
+    "png",
+    "apng",
+    "jpg",
+    "jpeg",
+    "jpe",
+    "jfif",
+    "jp2",
+    "j2k",
+    "tif",
+    "tiff",
+    "bmp",
+    "gif",
+    "webp",
+    "pgm",
+    "ppm",
+)
 KNOWN_SUFFIXES = frozenset(f".{word}" for word in (*_RASTER, "pnm", "pbm", "dcm", "dicom", "dic"))
 """Suffixes that a folder is searched for; the reader itself is chosen by content."""
 
@@ -86,8 +102,14 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
         # A panic in a Rust decoder derives from BaseException, as KeyboardInterrupt and SystemExit do: only it is ours.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        said = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>", "it", str(error))  # an address is another in each process
-        reason = f"{type(error).__name__}: {said}"[:300] if quote and str(error) else type(error).__name__
+        said = re.sub(
+            r"<[\w.]+ object at 0x[0-9a-f]+>", "it", str(error)
+        )  # an address is another in each process
+        reason = (
+            f"{type(error).__name__}: {said}"[:300]
+            if quote and str(error)
+            else type(error).__name__
+        )
         raise ImageError(
             f"cannot read {path} as {kind}: {reason}",
             "the file is damaged or cut short: open it in a viewer, or export it again",
@@ -117,7 +139,9 @@ def check_size(path: Path, rows: int, columns: int, samples: int = 1) -> None:
         ImageError: no pixels, or too many.
     """
     if min(rows, columns, samples) < 1:
-        raise ImageError(f"{path} claims {rows} × {columns} pixels of {samples} samples: there is no image in it")
+        raise ImageError(
+            f"{path} claims {rows} × {columns} pixels of {samples} samples: there is no image in it"
+        )
     if rows * columns * max(1, samples // 4) > MAX_PIXELS:
         raise ImageError(
             f"{path} claims {rows} × {columns} pixels of {samples} samples; the limit is {MAX_PIXELS:,} pixels",
@@ -132,11 +156,17 @@ def choose_frame(path: Path, frame: int | None, frames: int) -> tuple[int, tuple
         ImageError: there is no such frame.
     """
     if frame is None:
-        several = (f"frame 0 of {frames} is shown; choose another with a frame number",) if frames > 1 else ()
+        several = (
+            (f"frame 0 of {frames} is shown; choose another with a frame number",)
+            if frames > 1
+            else ()
+        )
         return 0, several
     if not 0 <= frame < frames:
         last = f"numbers 0 to {frames - 1}" if frames > 1 else "only number 0"
-        raise ImageError(f"no frame {frame} in {path}", f"it has {frames} frame{'s' * (frames > 1)}: {last}")
+        raise ImageError(
+            f"no frame {frame} in {path}", f"it has {frames} frame{'s' * (frames > 1)}: {last}"
+        )
     return frame, ()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from camlucida.errors import ImageError
+from camlucida.core.errors import ImageError
 from camlucida.io.image import readable
 from camlucida.io.read import read_image
 
@@ -59,9 +59,14 @@ def _array(path: Path, where: str) -> NDArray[Any]:
     with readable(path, "a NumPy array"):
         values: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
         if values.ndim != 2 or values.dtype.kind not in "biuf":
-            raise ImageError(f"{where} holds {values.dtype} of shape {values.shape}", "a mask is (H, W) of bool or numbers")
+            raise ImageError(
+                f"{where} holds {values.dtype} of shape {values.shape}",
+                "a mask is (H, W) of bool or numbers",
+            )
         if not np.isfinite(values).all():
-            raise ImageError(f"{where} holds NaN or infinite values", "write 0 outside and 1 inside")
+            raise ImageError(
+                f"{where} holds NaN or infinite values", "write 0 outside and 1 inside"
+            )
     return values
 
 

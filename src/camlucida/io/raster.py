@@ -14,8 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
-from camlucida.errors import ImageError
-from camlucida.io.image import RawImage, Reader, check_size, choose_frame, image_id, quiet, to_display
+from camlucida.core.errors import ImageError
+from camlucida.io.image import (
+    RawImage,
+    Reader,
+    check_size,
+    choose_frame,
+    image_id,
+    quiet,
+    to_display,
+)
 
 SYNTHETIC_KEY = "camlucida:synthetic"
 """PNG text chunk that marks a generated image; its value is "true"."""
@@ -40,18 +48,32 @@ def readers() -> dict[str, Reader]:
     starts: dict[str, tuple[str, Callable[[bytes], bool]]] = {
         "PNG": ("PNG", lambda head: head.startswith(b"\x89PNG\r\n\x1a\n")),
         "JPEG": ("JPEG", lambda head: head.startswith(b"\xff\xd8\xff")),
-        "JPEG 2000": ("JPEG2000", lambda head: head.startswith((b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51"))),
+        "JPEG 2000": (
+            "JPEG2000",
+            lambda head: head.startswith((b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51")),
+        ),
         "BMP": ("BMP", lambda head: head.startswith(b"BM")),
         "GIF": ("GIF", lambda head: head.startswith((b"GIF87a", b"GIF89a"))),
         "WebP": ("WEBP", lambda head: head.startswith(b"RIFF") and head[8:12] == b"WEBP"),
-        "PNM": ("PPM", lambda head: head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace()),
+        "PNM": (
+            "PPM",
+            lambda head: head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace(),
+        ),
     }
-    found = {name: Reader(matches, partial(_read, plugin=plugin)) for name, (plugin, matches) in starts.items()}
+    found = {
+        name: Reader(matches, partial(_read, plugin=plugin))
+        for name, (plugin, matches) in starts.items()
+    }
     tiff = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-    return {**found, "TIFF": Reader(lambda head: head.startswith(tiff), partial(_read, plugin="TIFF"))}
+    return {
+        **found,
+        "TIFF": Reader(lambda head: head.startswith(tiff), partial(_read, plugin="TIFF")),
+    }
 
 
-def write_synthetic_png(path: str | Path, array: NDArray[np.uint8], text: Mapping[str, object] | None = None) -> None:
+def write_synthetic_png(
+    path: str | Path, array: NDArray[np.uint8], text: Mapping[str, object] | None = None
+) -> None:
     """Write a generated image that says so: its text chunk ``camlucida:synthetic`` is "true".
 
     Args:
@@ -82,7 +104,12 @@ def _read(path: Path, data: bytes, frame: int | None, plugin: str) -> RawImage:
         pixels,
         to_display(pixels),
         image_id(path, index if several or frame is not None else None),
-        source={"bits": samples.bits, "orientation": samples.orientation, "frame": index, "frames": frames},
+        source={
+            "bits": samples.bits,
+            "orientation": samples.orientation,
+            "frame": index,
+            "frames": frames,
+        },
         warnings=(*notes, *samples.notes, *_dark(values, samples)),
         synthetic=str((samples.text or {}).get(SYNTHETIC_KEY, "")).strip().lower() == "true",
     )
@@ -93,7 +120,9 @@ def _dark(values: NDArray[Any], samples: _Samples) -> tuple[str, ...]:
     brightest = float(values.max())
     if samples.bits <= 8 or not 0 < brightest <= samples.white / 8:
         return ()
-    return (f"the brightest pixel is {brightest:g} of {samples.white:g}: fewer bits in a {samples.bits}-bit file?",)
+    return (
+        f"the brightest pixel is {brightest:g} of {samples.white:g}: fewer bits in a {samples.bits}-bit file?",
+    )
 
 
 def oriented(values: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -107,7 +136,9 @@ def oriented(values: NDArray[Any], orientation: int) -> NDArray[Any]:
     return np.ascontiguousarray(values)
 
 
-def _read_pillow(path: Path, data: bytes, frame: int | None, plugin: str) -> tuple[_Samples, int, int, tuple[str, ...]]:
+def _read_pillow(
+    path: Path, data: bytes, frame: int | None, plugin: str
+) -> tuple[_Samples, int, int, tuple[str, ...]]:
     with Image.open(BytesIO(data), formats=(plugin,)) as image:
         check_size(path, image.height, image.width)
         frames = int(getattr(image, "n_frames", 1))
@@ -129,10 +160,17 @@ def _decoded(path: Path, image: Image.Image) -> _Samples:
         return keep(np.asarray(image, np.uint8), 1, 1, notes=notes)
     if mode.startswith("I;16"):
         return keep(np.asarray(image).astype(np.uint16), 65535, 16, notes=notes)
-    if mode in ("I", "F"):  # 16-bit PNM comes as "I", stretched to 65535 by Pillow; "F" is a float PNM (PFM)
+    if mode in (
+        "I",
+        "F",
+    ):  # 16-bit PNM comes as "I", stretched to 65535 by Pillow; "F" is a float PNM (PFM)
         values = np.asarray(image)
         whole = mode == "I" and values.min() >= 0 and values.max() <= 65535
-        return keep(values, 65535, 16, notes=notes) if whole else keep(_unit(path, values), 1, 32, notes=notes)
+        return (
+            keep(values, 65535, 16, notes=notes)
+            if whole
+            else keep(_unit(path, values), 1, 32, notes=notes)
+        )
     transparent = "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa")
     if transparent:
         grey = mode in ("L", "LA", "La")
@@ -140,7 +178,9 @@ def _decoded(path: Path, image: Image.Image) -> _Samples:
         return keep(values, 255, 8, notes=notes + more)
     if mode == "CMYK":
         notes += ("CMYK print colours converted to RGB without a colour profile",)
-    return keep(np.asarray(image if mode in ("L", "RGB") else image.convert("RGB")), 255, 8, notes=notes)
+    return keep(
+        np.asarray(image if mode in ("L", "RGB") else image.convert("RGB")), 255, 8, notes=notes
+    )
 
 
 def over_black(values: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -166,7 +206,9 @@ def _exif_orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
 def _unit(path: Path, values: NDArray[Any]) -> NDArray[Any]:
     """Float samples, which have no bit depth to scale by, must be in [0, 1] already."""
     if not np.isfinite(values).all():
-        raise ImageError(f"{path} holds NaN or infinite pixels", "replace them, then scale to [0, 1]")
+        raise ImageError(
+            f"{path} holds NaN or infinite pixels", "replace them, then scale to [0, 1]"
+        )
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 1:
         raise ImageError(
@@ -176,7 +218,9 @@ def _unit(path: Path, values: NDArray[Any]) -> NDArray[Any]:
     return values
 
 
-def _read_tiff(path: Path, data: bytes, frame: int | None) -> tuple[_Samples, int, int, tuple[str, ...]]:
+def _read_tiff(
+    path: Path, data: bytes, frame: int | None
+) -> tuple[_Samples, int, int, tuple[str, ...]]:
     import tifffile
 
     with tifffile.TiffFile(BytesIO(data)) as tiff:
@@ -196,29 +240,43 @@ def _read_tiff(path: Path, data: bytes, frame: int | None) -> tuple[_Samples, in
                 raise
             if page.samplesperpixel != 1 or page.dtype != np.uint16:
                 fix = "save it uncompressed or with Deflate, or pip install imagecodecs"
-                raise ImageError(f"{path} is a {page.dtype} TIFF with compression {page.compression!r}", fix) from error
+                raise ImageError(
+                    f"{path} is a {page.dtype} TIFF with compression {page.compression!r}", fix
+                ) from error
             values, orientation = _read_pillow(path, data, index, "TIFF")[0].values, 1
     if page.planarconfig == tifffile.PLANARCONFIG.SEPARATE and values.ndim == 3:
         values = np.moveaxis(values, 0, -1)
     values, white, more = _tiff_samples(path, values)
     if inverted:
         values = (white - values).astype(values.dtype)
-    return _Samples(values, white, int(page.bitspersample), orientation, more), index, len(tiff.pages), notes
+    return (
+        _Samples(values, white, int(page.bitspersample), orientation, more),
+        index,
+        len(tiff.pages),
+        notes,
+    )
 
 
 def _tiff_samples(path: Path, values: NDArray[Any]) -> tuple[NDArray[Any], float, tuple[str, ...]]:
     """(samples, value of white, notes) of a TIFF page with more than 8 bits a sample."""
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[-1] not in (1, 2, 3, 4)):
-        raise ImageError(f"{path} has samples of shape {values.shape}", "expected (H, W) grey or (H, W, 3) colour")
+        raise ImageError(
+            f"{path} has samples of shape {values.shape}",
+            "expected (H, W) grey or (H, W, 3) colour",
+        )
     if values.dtype.kind not in "uf":
         fix = "shift it so that 0 is black and save as 16-bit unsigned"
-        raise ImageError(f"{path} holds {values.dtype} pixels, whose black and white are not defined", fix)
+        raise ImageError(
+            f"{path} holds {values.dtype} pixels, whose black and white are not defined", fix
+        )
     white = 1.0 if values.dtype.kind == "f" else float(np.iinfo(values.dtype).max)
     note: tuple[str, ...] = ()
     if values.dtype.kind == "f":
         values = _unit(path, values)
     if values.ndim == 3 and values.shape[-1] in (2, 4):
         if values.dtype.kind == "f":
-            raise ImageError(f"{path} holds float pixels with transparency", "remove the alpha channel")
+            raise ImageError(
+                f"{path} holds float pixels with transparency", "remove the alpha channel"
+            )
         values, note = over_black(values)
     return (values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values), white, note

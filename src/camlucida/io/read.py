@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from camlucida.errors import ImageError, did_you_mean
-from camlucida.files import reading
+from camlucida.core.errors import ImageError, did_you_mean
+from camlucida.core.files import reading
 from camlucida.io import dicom, raster
 from camlucida.io.image import KNOWN_SUFFIXES, MAX_BYTES, READERS, RawImage, Reader, readable
 
@@ -82,7 +82,10 @@ def _expand(item: str, errors: list[ImageError]) -> list[Path]:
         before = len(errors)
         found = _search(path, errors)
         if not found and len(errors) == before:
-            raise ImageError(f"no image in the folder {path}", f"looked for {_suffixes()} and DICOM files without a suffix")
+            raise ImageError(
+                f"no image in the folder {path}",
+                f"looked for {_suffixes()} and DICOM files without a suffix",
+            )
         return found
     if path.exists():
         return [path]
@@ -94,9 +97,18 @@ def _expand(item: str, errors: list[ImageError]) -> list[Path]:
 def _match(pattern: str, errors: list[ImageError]) -> list[Path]:
     matches = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
     before = len(errors)
-    found = {file for match in matches for file in (_search(match, errors) if match.is_dir() else [match]) if _is_image(file)}
+    found = {
+        file
+        for match in matches
+        for file in (_search(match, errors) if match.is_dir() else [match])
+        if _is_image(file)
+    }
     if not found and len(errors) == before:
-        raise ImageError(f"nothing matches {pattern}" if not matches else f"no image among what matches {pattern}")
+        raise ImageError(
+            f"nothing matches {pattern}"
+            if not matches
+            else f"no image among what matches {pattern}"
+        )
     return sorted(found)
 
 
@@ -110,7 +122,11 @@ def _search(folder: Path, errors: list[ImageError]) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         if "explanations.json" in files:  # what an earlier run wrote, not what it was given
             continue
-        found += [Path(root, name) for name in files if not name.startswith(".") and _is_image(Path(root, name))]
+        found += [
+            Path(root, name)
+            for name in files
+            if not name.startswith(".") and _is_image(Path(root, name))
+        ]
     return sorted(found)
 
 
@@ -139,10 +155,15 @@ def _suffixes() -> str:
 
 def _missing(path: Path) -> ImageError:
     try:
-        names = sorted(entry.name for entry in path.parent.iterdir() if not entry.name.startswith("."))
+        names = sorted(
+            entry.name for entry in path.parent.iterdir() if not entry.name.startswith(".")
+        )
     except OSError:
         return ImageError(f"no such file: {path}", f"nor is there a folder {path.parent}")
-    return ImageError(f"no such file: {path}", did_you_mean(path.name, names, limit=5) if names else "the folder is empty")
+    return ImageError(
+        f"no such file: {path}",
+        did_you_mean(path.name, names, limit=5) if names else "the folder is empty",
+    )
 
 
 def _file_bytes(path: Path) -> bytes:
@@ -155,7 +176,10 @@ def _file_bytes(path: Path) -> bytes:
             raise ImageError(f"{path} is not a regular file")
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise ImageError(f"{path} has {size:,} bytes; the limit is {MAX_BYTES:,}", "split or compress it first")
+            raise ImageError(
+                f"{path} has {size:,} bytes; the limit is {MAX_BYTES:,}",
+                "split or compress it first",
+            )
         data = path.read_bytes()
     if not data:
         raise ImageError(f"{path} is empty (0 bytes)", "copy or export it again")
@@ -167,7 +191,12 @@ def _reader(path: Path, data: bytes) -> tuple[str, Reader]:
     for name, reader in READERS.items():
         if reader.matches(head):
             return name, reader
-    seen = next((kind for magic, kind in _OTHER.items() if head.lstrip().startswith(magic)), "of an unknown kind")
+    seen = next(
+        (kind for magic, kind in _OTHER.items() if head.lstrip().startswith(magic)),
+        "of an unknown kind",
+    )
     if head[344:348] in (b"n+1\0", b"ni1\0"):
         seen = "a NIfTI volume"
-    raise ImageError(f"{path} is {seen}, not an image that can be read", f"readable: {', '.join(READERS)}")
+    raise ImageError(
+        f"{path} is {seen}, not an image that can be read", f"readable: {', '.join(READERS)}"
+    )

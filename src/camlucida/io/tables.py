@@ -17,8 +17,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from camlucida.errors import CamlucidaError, UsageError, did_you_mean
-from camlucida.files import write_bytes
+from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
+from camlucida.core.files import write_bytes
 from camlucida.io.image import MAX_BYTES, quiet
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -49,7 +49,9 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     if path.suffix.lower() not in _READERS and not path.is_dir():
-        raise UsageError(f"{path} is not a table that can be read", f"readable: {' '.join(_READERS)}")
+        raise UsageError(
+            f"{path} is not a table that can be read", f"readable: {' '.join(_READERS)}"
+        )
     data = _file_bytes(path)
     kind, read = _READERS[path.suffix.lower()]
     try:
@@ -87,7 +89,10 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
         write_bytes(path, buffer.getvalue())
     elif path.suffix.lower() == ".csv":
         safe = frame.rename(columns=_without_formula)
-        columns = [column.map(_without_formula) if _is_text(column) else column for _, column in safe.items()]
+        columns = [
+            column.map(_without_formula) if _is_text(column) else column
+            for _, column in safe.items()
+        ]
         safe = pd.concat(columns, axis=1) if columns else safe
         write_bytes(path, safe.to_csv(index=False, lineterminator="\r\n").encode())
     else:
@@ -99,7 +104,9 @@ def fold(name: str) -> str:
     return re.sub(r"[\s_]+", "", name).casefold()
 
 
-def find_column(frame: pd.DataFrame, asked: str | None, usual: Sequence[str], option: str, where: object) -> str | None:
+def find_column(
+    frame: pd.DataFrame, asked: str | None, usual: Sequence[str], option: str, where: object
+) -> str | None:
     """The column to use: the one asked for, else the first of the usual names that is there, else None.
 
     Args:
@@ -116,7 +123,9 @@ def find_column(frame: pd.DataFrame, asked: str | None, usual: Sequence[str], op
     if asked is None:
         return next((names[name] for name in usual if name in names), None)
     if asked not in frame and fold(asked) not in names:
-        raise UsageError(f"{option}: no column {asked!r} in {where}", did_you_mean(asked, frame.columns))
+        raise UsageError(
+            f"{option}: no column {asked!r} in {where}", did_you_mean(asked, frame.columns)
+        )
     return asked if asked in frame else names[fold(asked)]
 
 
@@ -135,7 +144,10 @@ def flags(column: pd.Series, where: object) -> list[bool | None]:
     for number, cell in enumerate(texts(column), 1):
         key = re.sub(r"\.0*$", "", cell.casefold())
         if key not in _FLAGS:
-            raise UsageError(f"{where}, row {number}: {cell!r} in column {column.name!r}", "write 1, 0, or nothing for unknown")
+            raise UsageError(
+                f"{where}, row {number}: {cell!r} in column {column.name!r}",
+                "write 1, 0, or nothing for unknown",
+            )
         found.append(_FLAGS[key])
     return found
 
@@ -150,7 +162,10 @@ def numbers(column: pd.Series, where: object) -> NDArray[np.float64]:
     found = pd.to_numeric(pd.Series(cells, dtype="str"), errors="coerce").to_numpy(np.float64)
     for number, (cell, value) in enumerate(zip(cells, found), 1):
         if np.isinf(value) or (np.isnan(value) and cell.casefold() not in ("", "nan")):
-            raise UsageError(f"{where}, row {number}: {cell!r} in column {column.name!r}", "write a number with a decimal point")
+            raise UsageError(
+                f"{where}, row {number}: {cell!r} in column {column.name!r}",
+                "write a number with a decimal point",
+            )
     return found
 
 
@@ -182,7 +197,11 @@ def _text(cell: Any) -> str:
 
 
 def _is_text(column: pd.Series) -> bool:
-    return isinstance(column.dtype, pd.CategoricalDtype) or column.dtype == object or pd.api.types.is_string_dtype(column)
+    return (
+        isinstance(column.dtype, pd.CategoricalDtype)
+        or column.dtype == object
+        or pd.api.types.is_string_dtype(column)
+    )
 
 
 def _without_formula(cell: Any) -> Any:
@@ -198,7 +217,10 @@ def _file_bytes(path: Path) -> bytes:
         raise UsageError(f"no such table: {path}", fix)
     try:
         if path.stat().st_size > MAX_BYTES:
-            raise UsageError(f"{path} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}", "split the table")
+            raise UsageError(
+                f"{path} has {path.stat().st_size:,} bytes; the limit is {MAX_BYTES:,}",
+                "split the table",
+            )
         data = path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot open {path}: {error.strerror}") from error
@@ -215,7 +237,9 @@ def _read_csv(path: Path, data: bytes) -> pd.DataFrame:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise UsageError(f"{path} is not UTF-8 text (line {line})", 'save it as "CSV UTF-8"') from error
+        raise UsageError(
+            f"{path} is not UTF-8 text (line {line})", 'save it as "CSV UTF-8"'
+        ) from error
     if "\0" in text:
         raise UsageError(f"{path} is not text: it holds NUL characters", 'save it as "CSV UTF-8"')
     separator = "\t" if path.suffix.lower() == ".tsv" else _separator(text)
@@ -243,10 +267,19 @@ def _read_xlsx(path: Path, data: bytes) -> pd.DataFrame:
     with zipfile.ZipFile(BytesIO(data)) as archive:
         inflated = sum(entry.file_size for entry in archive.infolist())
         if inflated > MAX_BYTES:
-            raise UsageError(f"{path} inflates to {inflated:,} bytes; the limit is {MAX_BYTES:,}", "split the table")
-        sheets = [name for name in archive.namelist() if name.startswith("xl/worksheets/") and name.endswith(".xml")]
+            raise UsageError(
+                f"{path} inflates to {inflated:,} bytes; the limit is {MAX_BYTES:,}",
+                "split the table",
+            )
+        sheets = [
+            name
+            for name in archive.namelist()
+            if name.startswith("xl/worksheets/") and name.endswith(".xml")
+        ]
         merged = any(b"<mergeCell " in archive.read(name) for name in sheets)
-    book = load_workbook(BytesIO(data), read_only=not merged, data_only=True)  # where read only, it says nothing of merged cells
+    book = load_workbook(
+        BytesIO(data), read_only=not merged, data_only=True
+    )  # where read only, it says nothing of merged cells
     sheet = book.worksheets[0]
     if merged:
         rows = _unmerged(sheet)
@@ -266,7 +299,9 @@ def _unmerged(sheet: Any) -> list[list[Any]]:
     rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     for area in sheet.merged_cells.ranges:
         value = rows[area.min_row - 1][area.min_col - 1]
-        for row in range(area.min_row, area.max_row):  # below its first; a title over several columns stays one cell
+        for row in range(
+            area.min_row, area.max_row
+        ):  # below its first; a title over several columns stays one cell
             rows[row][area.min_col - 1 : area.max_col] = [value] * (area.max_col - area.min_col + 1)
     return rows
 
@@ -291,7 +326,11 @@ def _record(path: Path, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _from_rows(rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
-    return pd.DataFrame(list(rows[1:]), columns=[_text(name) for name in rows[0]]) if rows else pd.DataFrame()
+    return (
+        pd.DataFrame(list(rows[1:]), columns=[_text(name) for name in rows[0]])
+        if rows
+        else pd.DataFrame()
+    )
 
 
 _READERS: dict[str, tuple[str, Callable[[Path, bytes], pd.DataFrame]]] = {
@@ -313,16 +352,27 @@ def _tidy(path: Path, frame: pd.DataFrame) -> pd.DataFrame:
     if not columns:
         raise UsageError(f"{where} has no columns", "the first row must name them")
     if not len(frame):
-        raise UsageError(f"{where} has no rows, only the columns {', '.join(names[:5])}", "export it again")
+        raise UsageError(
+            f"{where} has no rows, only the columns {', '.join(names[:5])}", "export it again"
+        )
     return pd.DataFrame(dict(columns))
 
 
 def _columns(path: Path, frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]:
     """(name, column), text stripped; without those that have neither name nor content."""
     for number, (name, column) in enumerate(frame.items(), 1):
-        if column.dtype == object and any(isinstance(cell, (list, tuple, dict, np.ndarray)) for cell in column):
-            raise UsageError(f"{path}: column {str(name)!r} holds lists", "give one value a cell, for instance names joined by |")
-        cells = pd.Series(texts(column), dtype="str") if _is_text(column) else column.reset_index(drop=True)
+        if column.dtype == object and any(
+            isinstance(cell, (list, tuple, dict, np.ndarray)) for cell in column
+        ):
+            raise UsageError(
+                f"{path}: column {str(name)!r} holds lists",
+                "give one value a cell, for instance names joined by |",
+            )
+        cells = (
+            pd.Series(texts(column), dtype="str")
+            if _is_text(column)
+            else column.reset_index(drop=True)
+        )
         if str(name).strip() or any(texts(cells)):
             yield str(name).strip() or f"column {number}", cells
 
@@ -330,4 +380,7 @@ def _columns(path: Path, frame: pd.DataFrame) -> Iterator[tuple[str, pd.Series]]
 def _check_names(path: Path, names: Sequence[str]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise UsageError(f"{path} has more than one column named {', '.join(map(repr, twice))}", "rename or remove one of them")
+        raise UsageError(
+            f"{path} has more than one column named {', '.join(map(repr, twice))}",
+            "rename or remove one of them",
+        )

@@ -13,13 +13,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.metrics import statistics
 from camlucida.metrics.annotations import Floats, as_map
 from camlucida.metrics.base import metric
 from camlucida.metrics.statistics import excess
 
-__all__ = ["different_image_null", "excess", "kendall_w", "pearson", "spearman", "ssim", "top_cells_iou"]
+__all__ = [
+    "different_image_null",
+    "excess",
+    "kendall_w",
+    "pearson",
+    "spearman",
+    "ssim",
+    "top_cells_iou",
+]
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 NAN = float("nan")
@@ -30,7 +38,9 @@ PAIRS = 50
 
 def _agreeing(name: str, title: str, low: float, chance: str, source: str) -> Callable[[Run], Run]:
     chance = f"{chance}; that of maps of different images"
-    return metric(name, title, "agreement", direction="higher", range=(low, 1), chance=chance, source=source)
+    return metric(
+        name, title, "agreement", direction="higher", range=(low, 1), chance=chance, source=source
+    )
 
 
 @_agreeing("pearson", "Pearson correlation", -1, "0", "Pearson 1895, over cells")
@@ -45,7 +55,13 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
     return statistics.spearman(*_two(a, b))
 
 
-@_agreeing("top_cells_iou", "IoU of the top cells", 0, "k / (2n − k)", "IoU of the k hottest cells; ties in proportion")
+@_agreeing(
+    "top_cells_iou",
+    "IoU of the top cells",
+    0,
+    "k / (2n − k)",
+    "IoU of the k hottest cells; ties in proportion",
+)
 def top_cells_iou(a: ArrayLike, b: ArrayLike, cells: int = CELLS) -> float:
     """Σ min(w_a, w_b) / Σ max(w_a, w_b): w is 1 for a cell among the ``cells`` hottest, else 0; NaN where a map is constant.
 
@@ -60,7 +76,13 @@ def top_cells_iou(a: ArrayLike, b: ArrayLike, cells: int = CELLS) -> float:
     return float(np.minimum(first, second).sum() / np.maximum(first, second).sum())
 
 
-@_agreeing("ssim", "Structural similarity", -1, ".31 to .62 at 224²", "Wang 2004; data range 1, 7-cell window")
+@_agreeing(
+    "ssim",
+    "Structural similarity",
+    -1,
+    ".31 to .62 at 224²",
+    "Wang 2004; data range 1, 7-cell window",
+)
 def ssim(a: ArrayLike, b: ArrayLike) -> float:
     """Mean structural similarity of two maps in [0, 1] (data range 1); NaN where a map is constant.
 
@@ -73,7 +95,8 @@ def ssim(a: ArrayLike, b: ArrayLike) -> float:
     for heat in (x, y):
         if heat.min() < 0 or heat.max() > 1:
             raise UsageError(
-                f"SSIM of a map from {heat.min():g} to {heat.max():g}", "scale maps to [0, 1] first: its data range is 1"
+                f"SSIM of a map from {heat.min():g} to {heat.max():g}",
+                "scale maps to [0, 1] first: its data range is 1",
             )
     side = min(7, min(x.shape) - (min(x.shape) + 1) % 2)
     if side < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
@@ -90,12 +113,18 @@ def kendall_w(maps: Sequence[ArrayLike]) -> float:
     """
     checked = [as_map(m) for m in maps]
     if len(checked) < 2 or len({m.shape for m in checked}) > 1:
-        raise UsageError(f"concordance of maps of {[m.shape for m in checked]}", "give two or more maps on one grid")
+        raise UsageError(
+            f"concordance of maps of {[m.shape for m in checked]}",
+            "give two or more maps on one grid",
+        )
     if any(np.ptp(m) == 0 for m in checked):
         return NAN
     ranks = np.stack([rankdata(m.reshape(-1)) for m in checked])
     count, cells = ranks.shape
-    ties = sum(float((t**3 - t).sum()) for t in (np.unique(r, return_counts=True)[1].astype(float) for r in ranks))
+    ties = sum(
+        float((t**3 - t).sum())
+        for t in (np.unique(r, return_counts=True)[1].astype(float) for r in ranks)
+    )
     spread = ((ranks.sum(0) - count * (cells + 1) / 2) ** 2).sum()
     return float(np.clip(12 * spread / (count**2 * (cells**3 - cells) - count * ties), 0, 1))
 
@@ -121,20 +150,35 @@ def different_image_null(
         (pairs,), NaN where a map is dead. UsageError without two different images.
     """
     if len(first) != len(second) or (groups is not None and len(groups) != len(first)):
-        raise UsageError(f"{len(first)} maps against {len(second)}", "give the maps, and the groups, of the same images")
+        raise UsageError(
+            f"{len(first)} maps against {len(second)}",
+            "give the maps, and the groups, of the same images",
+        )
     number: dict[Hashable, int] = {}
-    owner = np.array([number.setdefault(g, len(number)) for g in (groups if groups is not None else range(len(first)))], np.int64)
+    owner = np.array(
+        [
+            number.setdefault(g, len(number))
+            for g in (groups if groups is not None else range(len(first)))
+        ],
+        np.int64,
+    )
     candidates: NDArray[np.int64] = np.argwhere(owner[:, None] != owner[None])
     if not len(candidates):
-        raise UsageError("all maps are of one image or patient", "the null needs maps of two or more")
+        raise UsageError(
+            "all maps are of one image or patient", "the null needs maps of two or more"
+        )
     drawn = np.random.default_rng(seed).permutation(len(candidates))[:pairs]
-    return np.array([similarity(first[i], second[j]) for i, j in candidates[drawn].tolist()], np.float64)
+    return np.array(
+        [similarity(first[i], second[j]) for i, j in candidates[drawn].tolist()], np.float64
+    )
 
 
 def _two(a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats]:
     x, y = as_map(a), as_map(b)
     if x.shape != y.shape:
-        raise UsageError(f"agreement of maps of {x.shape} and {y.shape}", "compare maps on one grid")
+        raise UsageError(
+            f"agreement of maps of {x.shape} and {y.shape}", "compare maps on one grid"
+        )
     return x, y
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from camlucida.errors import NoEvidenceError, UsageError, did_you_mean
+from camlucida.core.errors import NoEvidenceError, UsageError, did_you_mean
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -32,7 +32,8 @@ def as_map(values: ArrayLike) -> Floats:
     broken = heat.size - int(np.isfinite(heat).sum())
     if broken:
         raise NoEvidenceError(
-            f"{broken} of {heat.size} values of the map are not finite", "score it as missing, or mend the method"
+            f"{broken} of {heat.size} values of the map are not finite",
+            "score it as missing, or mend the method",
         )
     return heat
 
@@ -41,11 +42,16 @@ def as_mask(mask: ArrayLike, size: Sequence[int], what: str = "mask") -> Mask:
     """A boolean mask of exactly ``size``; it may be given as bool, 0/1 or 0/255."""
     array = np.asarray(mask)
     if array.shape != tuple(size):
-        raise UsageError(f"{what} of {_by(array.shape)} for a map of {_by(size)}", "both must be in the same (original) pixels")
+        raise UsageError(
+            f"{what} of {_by(array.shape)} for a map of {_by(size)}",
+            "both must be in the same (original) pixels",
+        )
     if array.dtype != np.bool_:
         seen = np.unique(array)
         if not (np.isin(seen, (0, 1)).all() or np.isin(seen, (0, 255)).all()):
-            raise UsageError(f"{what} holds {len(seen)} values, such as {seen[-1]}", "give bool, 0/1 or 0/255")
+            raise UsageError(
+                f"{what} holds {len(seen)} values, such as {seen[-1]}", "give bool, 0/1 or 0/255"
+            )
     return array.astype(np.bool_)
 
 
@@ -62,7 +68,10 @@ def as_boxes(boxes: ArrayLike) -> Floats:
     if array.ndim != 2 or array.shape[1] != 4:
         raise UsageError(f"boxes of shape {array.shape}", "give N rows of x, y, width, height")
     if not (np.isfinite(array).all() and (array[:, 2:] > 0).all()):
-        raise UsageError("a box without width or height", "give x, y, width, height in pixels, the last two above 0")
+        raise UsageError(
+            "a box without width or height",
+            "give x, y, width, height in pixels, the last two above 0",
+        )
     return array
 
 
@@ -85,12 +94,20 @@ def from_rle(rle: Mapping[str, Any]) -> Mask:
         counts = rle["counts"]
         runs = _decompress(counts) if isinstance(counts, (str, bytes)) else [int(n) for n in counts]
     except (KeyError, TypeError, ValueError, IndexError) as error:
-        raise UsageError(f"not a run-length code: {type(error).__name__} {error}", 'give {"size": [H, W], "counts": …}') from None
+        raise UsageError(
+            f"not a run-length code: {type(error).__name__} {error}",
+            'give {"size": [H, W], "counts": …}',
+        ) from None
     pixels = height * width
     if height < 0 or width < 0 or pixels > MAX_PIXELS:
-        raise UsageError(f"run-length code of {height}×{width} pixels", f"at most {MAX_PIXELS} pixels are read")
+        raise UsageError(
+            f"run-length code of {height}×{width} pixels", f"at most {MAX_PIXELS} pixels are read"
+        )
     if min(runs, default=0) < 0 or sum(runs) != pixels:
-        raise UsageError(f"run-length code covers {sum(runs)} pixels of {height}×{width} = {pixels}", "the file is damaged")
+        raise UsageError(
+            f"run-length code covers {sum(runs)} pixels of {height}×{width} = {pixels}",
+            "the file is damaged",
+        )
     inside = np.arange(len(runs)) % 2 == 1
     return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
 
@@ -100,7 +117,10 @@ def to_rle(mask: ArrayLike) -> dict[str, Any]:
     array = np.asarray(mask)
     flat = as_mask(array, array.shape).T.reshape(-1)
     edges = np.flatnonzero(np.diff(flat, prepend=False)) if flat.size else np.zeros(0, int)
-    return {"size": [int(n) for n in array.shape], "counts": np.diff(edges, prepend=0, append=flat.size).tolist()}
+    return {
+        "size": [int(n) for n in array.shape],
+        "counts": np.diff(edges, prepend=0, append=flat.size).tolist(),
+    }
 
 
 def rle_masks(document: Mapping[str, Any], image: str) -> dict[str, Mask]:
@@ -144,12 +164,17 @@ def from_polygons(polygons: Sequence[ArrayLike], size: Sequence[int]) -> Mask:
 
     height, width = (int(n) for n in size)
     if height * width > MAX_PIXELS:
-        raise UsageError(f"mask of {height}×{width} pixels", f"at most {MAX_PIXELS} pixels are drawn")
+        raise UsageError(
+            f"mask of {height}×{width} pixels", f"at most {MAX_PIXELS} pixels are drawn"
+        )
     canvas = Image.new("1", (width, height))
     for polygon in polygons:
         points = np.asarray(polygon, np.float64)
         if points.ndim != 2 or points.shape[1] != 2 or not np.isfinite(points).all():
-            raise UsageError(f"a polygon of shape {points.shape}", "give rows of x, y in pixels of the original image")
+            raise UsageError(
+                f"a polygon of shape {points.shape}",
+                "give rows of x, y in pixels of the original image",
+            )
         if len(points) > 1:
             ImageDraw.Draw(canvas).polygon([(x, y) for x, y in points.tolist()], outline=1, fill=1)
     return np.array(canvas, np.bool_)
@@ -164,10 +189,14 @@ def from_boxes(boxes: ArrayLike, size: Sequence[int]) -> Mask:
     mask = np.zeros((height, width), np.bool_)
     for x, y, w, h in as_boxes(boxes).tolist():
         left, top = max(0, int(np.ceil(x - 0.5))), max(0, int(np.ceil(y - 0.5)))
-        right, bottom = min(width, int(np.ceil(x + w - 0.5))), min(height, int(np.ceil(y + h - 0.5)))
+        right, bottom = (
+            min(width, int(np.ceil(x + w - 0.5))),
+            min(height, int(np.ceil(y + h - 0.5))),
+        )
         if left >= right or top >= bottom:
             raise UsageError(
-                f"box x {x:g}, y {y:g}, {w:g}×{h:g} holds no pixel of the {height}×{width} image", "give original pixels"
+                f"box x {x:g}, y {y:g}, {w:g}×{h:g} holds no pixel of the {height}×{width} image",
+                "give original pixels",
             )
         mask[top:bottom, left:right] = True
     return mask
@@ -176,13 +205,18 @@ def from_boxes(boxes: ArrayLike, size: Sequence[int]) -> Mask:
 def boxes_of(mask: Mask) -> Floats:
     """(N, 4) x, y, width, height of the connected components (8-neighbourhood) of a mask (H, W)."""
     parts, _ = ndimage.label(mask, structure=np.ones((3, 3)))
-    found = [(c.start, r.start, c.stop - c.start, r.stop - r.start) for r, c in ndimage.find_objects(parts)]
+    found = [
+        (c.start, r.start, c.stop - c.start, r.stop - r.start)
+        for r, c in ndimage.find_objects(parts)
+    ]
     return np.array(found, np.float64).reshape(-1, 4)
 
 
 def box_iou(first: ArrayLike, second: ArrayLike) -> Floats:
     """(N, M) intersection over union of boxes (N, 4) and (M, 4): x, y, width, height."""
     a, b = as_boxes(first)[:, None], as_boxes(second)[None]
-    reach = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:]) - np.maximum(a[..., :2], b[..., :2])
+    reach = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:]) - np.maximum(
+        a[..., :2], b[..., :2]
+    )
     overlap = np.maximum(reach, 0).prod(-1)
     return np.asarray(overlap / (a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - overlap))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
-from camlucida.errors import ImageError
+from camlucida.core.errors import ImageError
 from camlucida.metrics.annotations import Floats, Mask, as_map
 from camlucida.metrics.base import metric
 from camlucida.metrics.localisation import relevance_mass
@@ -36,7 +36,15 @@ TEXT_MARGIN = 0.01
 """Letters are widened by this share of the shorter side, which joins them to words and covers their edges."""
 
 
-@metric("region_share", "Heat in a region", "artefact", direction="none", range=(0, 1), chance="area", source="Arras 2022, eq. 2")
+@metric(
+    "region_share",
+    "Heat in a region",
+    "artefact",
+    direction="none",
+    range=(0, 1),
+    chance="area",
+    source="Arras 2022, eq. 2",
+)
 def region_share(values: ArrayLike, region: ArrayLike) -> float:
     """Σ_R E⁺ / Σ E⁺ for any region R, such as lungs or heart. NaN for an empty region or a map without positive heat.
 
@@ -46,7 +54,13 @@ def region_share(values: ArrayLike, region: ArrayLike) -> float:
 
 
 @metric(
-    "border_share", "Heat on the border", "artefact", direction="lower", range=(0, 1), chance="area", source="Frame of 5 % a side"
+    "border_share",
+    "Heat on the border",
+    "artefact",
+    direction="lower",
+    range=(0, 1),
+    chance="area",
+    source="Frame of 5 % a side",
 )
 def border_share(values: ArrayLike, width: float = BORDER) -> float:
     """:func:`region_share` of :func:`border_region`."""
@@ -54,7 +68,13 @@ def border_share(values: ArrayLike, width: float = BORDER) -> float:
 
 
 @metric(
-    "text_share", "Heat on burned-in text", "artefact", direction="lower", range=(0, 1), chance="area", source="See text_region"
+    "text_share",
+    "Heat on burned-in text",
+    "artefact",
+    direction="lower",
+    range=(0, 1),
+    chance="area",
+    source="See text_region",
 )
 def text_share(values: ArrayLike, image: ArrayLike) -> float:
     """:func:`region_share` of :func:`text_region`; NaN where no text is found."""
@@ -118,7 +138,11 @@ def text_region(image: ArrayLike) -> Mask:
     if high == low:
         return np.zeros(grey.shape, np.bool_)
     side = min(grey.shape)
-    relative, stroke, margin = (grey - low) / (high - low), max(3, round(TEXT_STROKE * side)), max(1, round(TEXT_MARGIN * side))
+    relative, stroke, margin = (
+        (grey - low) / (high - low),
+        max(3, round(TEXT_STROKE * side)),
+        max(1, round(TEXT_MARGIN * side)),
+    )
     hat = relative - ndimage.grey_opening(relative, size=(stroke, stroke))
     parts, _ = ndimage.label(hat >= TEXT_CONTRAST, np.ones((3, 3)))
     letters = np.zeros(grey.shape, np.bool_)
@@ -127,13 +151,16 @@ def text_region(image: ArrayLike) -> Mask:
         whole = all(part.start > 0 and part.stop < n for part, n in zip(window, grey.shape))
         if whole and max(3, TEXT_SIDES[0] * side) <= longer <= TEXT_SIDES[1] * side:
             letters[window] |= parts[window] == number
-    return np.asarray(ndimage.distance_transform_edt(~letters) <= margin if letters.any() else letters, np.bool_)
+    return np.asarray(
+        ndimage.distance_transform_edt(~letters) <= margin if letters.any() else letters, np.bool_
+    )
 
 
 def _image(image: ArrayLike) -> Floats:
     grey = np.asarray(image, np.float64)
     if grey.ndim != 2 or not grey.size or not np.isfinite(grey).all():
         raise ImageError(
-            f"an image of shape {grey.shape} with {int((~np.isfinite(grey)).sum())} unusable values", "give (H, W), finite"
+            f"an image of shape {grey.shape} with {int((~np.isfinite(grey)).sum())} unusable values",
+            "give (H, W), finite",
         )
     return grey

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from camlucida.registry import Registry
+from camlucida.core.registry import Registry
 
-Family = Literal["faithfulness", "localisation", "agreement", "sanity", "stability", "description", "artefact"]
+Family = Literal[
+    "faithfulness", "localisation", "agreement", "sanity", "stability", "description", "artefact"
+]
 Direction = Literal["higher", "lower", "none"]
 
 

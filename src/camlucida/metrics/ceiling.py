@@ -12,11 +12,11 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
-from camlucida.errors import UsageError, did_you_mean
-from camlucida.geometry import Geometry
+from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.core.geometry import Geometry
+from camlucida.core.tensors import resize
 from camlucida.metrics import localisation as score
 from camlucida.metrics.annotations import Floats, Mask, as_map, as_mask
-from camlucida.ops import resize
 
 Score = Callable[[ArrayLike, ArrayLike], float]
 
@@ -53,11 +53,16 @@ def area_average(truth: ArrayLike, grid: Sequence[int], geometry: Geometry | Non
     cells = as_mask(array, array.shape).astype(np.float64)
     geometry = _fitting(geometry, cells.shape)
     if len(grid) != cells.ndim or min(grid) < 1:
-        raise UsageError(f"a grid of {tuple(grid)} for a mask of {cells.shape}", "give a number of cells for each axis")
+        raise UsageError(
+            f"a grid of {tuple(grid)} for a mask of {cells.shape}",
+            "give a number of cells for each axis",
+        )
     for axis, (count, length) in enumerate(zip(grid, geometry.model)):
         model = np.linspace(0, length, count + 1)
         edges = (model - geometry.offset[axis]) / geometry.scale[axis]
-        cells = np.moveaxis(np.tensordot(coverage(edges, cells.shape[axis]), cells, (1, axis)), 0, axis)
+        cells = np.moveaxis(
+            np.tensordot(coverage(edges, cells.shape[axis]), cells, (1, axis)), 0, axis
+        )
     return cells
 
 
@@ -70,7 +75,10 @@ def best_map(truth: ArrayLike, grid: Sequence[int], geometry: Geometry | None = 
 
 
 def ceilings(
-    truth: ArrayLike, grid: Sequence[int], geometry: Geometry | None = None, names: Sequence[str] | None = None
+    truth: ArrayLike,
+    grid: Sequence[int],
+    geometry: Geometry | None = None,
+    names: Sequence[str] | None = None,
 ) -> dict[str, float]:
     """Score of :func:`best_map` by each metric of ``BOUNDED`` (or ``names``); NaN for an empty truth, or one the model never saw.
 
@@ -100,16 +108,25 @@ def chance_levels(truth: ArrayLike, tolerant: bool = True) -> dict[str, float]:
     """
     mask = as_mask(truth, np.shape(truth))
     area = float(mask.mean()) if mask.any() else float("nan")
-    by_area = dict.fromkeys(("hit", "chexlocalize_hit", "relevance_mass", "relevance_rank", "average_precision"), area)
+    by_area = dict.fromkeys(
+        ("hit", "chexlocalize_hit", "relevance_mass", "relevance_rank", "average_precision"), area
+    )
     by_ratio = dict.fromkeys(("attention_ratio", "average_precision_lift"), area / area)
-    levels = {**by_area, **by_ratio, "roc_auc": 0.5 * area / area, "iou_area_matched": area / (2 - area)}
+    levels = {
+        **by_area,
+        **by_ratio,
+        "roc_auc": 0.5 * area / area,
+        "iou_area_matched": area / (2 - area),
+    }
     if tolerant:
         widened = ndimage.distance_transform_edt(~mask) <= score.TOLERANCE
         levels["tolerant_hit"] = float(widened.mean()) if mask.any() else float("nan")
     return levels
 
 
-def shifted_chance(metric: Score, values: ArrayLike, truth: ArrayLike, positions: int = SHIFTS) -> float:
+def shifted_chance(
+    metric: Score, values: ArrayLike, truth: ArrayLike, positions: int = SHIFTS
+) -> float:
     """Mean score of the same map against the truth moved elsewhere in the image: what its position alone is worth.
 
     The truth is shifted whole, over an even lattice of at most ``positions`` places where it still fits; its own place is left
@@ -142,14 +159,19 @@ def shifted_overlap(found: Mask, truth: ArrayLike, positions: int = SHIFTS) -> t
     if not overlaps:
         return float("nan"), float("nan")
     shared = np.array(overlaps, np.float64)
-    return float((shared / (taken + inside - shared)).mean()), float((2 * shared / (taken + inside)).mean())
+    return float((shared / (taken + inside - shared)).mean()), float(
+        (2 * shared / (taken + inside)).mean()
+    )
 
 
 def _fitting(geometry: Geometry | None, size: Sequence[int]) -> Geometry:
     if geometry is None:
         return Geometry.identity(size)
     if geometry.original != tuple(size):
-        raise UsageError(f"mask of {tuple(size)} for an image of {geometry.original}", "give the mask in original pixels")
+        raise UsageError(
+            f"mask of {tuple(size)} for an image of {geometry.original}",
+            "give the mask in original pixels",
+        )
     return geometry
 
 
@@ -181,5 +203,7 @@ def _places(mask: Mask, positions: int) -> list[tuple[int, ...]]:
 def _place(mask: Mask, start: tuple[int, ...]) -> Mask:
     window = _window(mask)
     moved = np.zeros_like(mask)
-    moved[tuple(slice(at, at + part.stop - part.start) for at, part in zip(start, window))] = mask[window]
+    moved[tuple(slice(at, at + part.stop - part.start) for at, part in zip(start, window))] = mask[
+        window
+    ]
     return moved

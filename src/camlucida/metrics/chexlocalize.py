@@ -23,7 +23,7 @@ def upsample(values: ArrayLike, size: Sequence[int]) -> NDArray[np.float32]:
     """A map on its own grid, (h, w), to the original image's ``size`` (H, W): bilinear, half-pixel centres, float32."""
     import torch
 
-    from camlucida.ops import resize
+    from camlucida.core.tensors import resize
 
     grid = torch.from_numpy(as_map(values).astype(np.float32))
     large: NDArray[np.float32] = resize(grid[None], size)[0].numpy()
@@ -104,14 +104,25 @@ def mask_iou(mask: ArrayLike, truth: ArrayLike, true_positives_only: bool = True
     source=SOURCE,
 )
 def chexlocalize_iou(
-    values: ArrayLike, truth: ArrayLike, threshold: float | None = None, true_positives_only: bool = True
+    values: ArrayLike,
+    truth: ArrayLike,
+    threshold: float | None = None,
+    true_positives_only: bool = True,
 ) -> float:
     """:func:`mask_iou` of :func:`segment`; a constant map gives NaN in the true-positives-only mode."""
     as_pair(values, truth)
     return mask_iou(segment(values, threshold), truth, true_positives_only)
 
 
-@metric("chexlocalize_hit", "CheXlocalize hit", "localisation", direction="higher", range=(0, 1), chance="area", source=SOURCE)
+@metric(
+    "chexlocalize_hit",
+    "CheXlocalize hit",
+    "localisation",
+    direction="higher",
+    range=(0, 1),
+    chance="area",
+    source=SOURCE,
+)
 def chexlocalize_hit(values: ArrayLike, truth: ArrayLike) -> float:
     """1 where the first pixel (row by row) at the maximum lies in the truth, else 0; NaN for an empty truth.
 

@@ -15,11 +15,11 @@ import torch
 from numpy.typing import ArrayLike
 from scipy import fft
 
-from camlucida.explanation import Explanation
-from camlucida.geometry import Geometry
-from camlucida.methods.baselines import center, random
+from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.methods.baselines import center, random
+from camlucida.core.geometry import Geometry
+from camlucida.core.tensors import resize
 from camlucida.metrics.annotations import Floats, Mask, as_mask, as_pair
-from camlucida.ops import resize
 
 NAN = float("nan")
 
@@ -101,7 +101,9 @@ _UNKNOWN = (Chance(NAN, NAN, NAN), NAN, Chance(NAN, NAN, NAN), NAN)
 def chance(ratios: ArrayLike) -> Chance:
     """Median and :data:`RANGE` of ratios."""
     values = np.asarray(ratios, np.float64).reshape(-1)
-    low, median, high = np.percentile(values, (RANGE[0], 50, RANGE[1]), method="inverted_cdf")  # no value between 1 and ∞
+    low, median, high = np.percentile(
+        values, (RANGE[0], 50, RANGE[1]), method="inverted_cdf"
+    )  # no value between 1 and ∞
     return Chance(float(median), float(low), float(high))
 
 
@@ -133,7 +135,9 @@ def shifted_ratios(values: ArrayLike, region: ArrayLike) -> Floats:
     return _divided(inside / count, outside / (mask.size - count))
 
 
-def grid_ratios(maps: Iterable[ArrayLike], grid: Sequence[int], region: ArrayLike, geometry: Geometry) -> Floats:
+def grid_ratios(
+    maps: Iterable[ArrayLike], grid: Sequence[int], region: ArrayLike, geometry: Geometry
+) -> Floats:
     """:func:`inside_outside` of each of ``maps`` (*grid), cells ≥ 0, as they lie on the original where the model saw it.
 
     Enlarging is linear, so that each cell has one weight inside the region and one outside: no map is enlarged.
@@ -142,7 +146,10 @@ def grid_ratios(maps: Iterable[ArrayLike], grid: Sequence[int], region: ArrayLik
     seen = np.zeros(geometry.original, np.bool_)
     seen[tuple(slice(*span) for span in geometry.seen())] = True
     inside, outside = (_weights(part, grid, geometry) for part in (mask & seen, ~mask & seen))
-    means = [(np.vdot(inside, cells), np.vdot(outside, cells)) for cells in (np.asarray(cells, np.float64) for cells in maps)]
+    means = [
+        (np.vdot(inside, cells), np.vdot(outside, cells))
+        for cells in (np.asarray(cells, np.float64) for cells in maps)
+    ]
     return _divided(*np.transpose(means))
 
 

@@ -15,15 +15,19 @@ from scipy import ndimage
 
 from camlucida.metrics.annotations import Floats, as_map
 from camlucida.metrics.base import metric
-from camlucida.regions import MASK_FRACTION, binary_mask
+from camlucida.metrics.regions import MASK_FRACTION, binary_mask
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 NAN = float("nan")
 
 
-def _described(name: str, title: str, top: float | None, uniform: str, source: str) -> Callable[[Run], Run]:
+def _described(
+    name: str, title: str, top: float | None, uniform: str, source: str
+) -> Callable[[Run], Run]:
     chance = f"{uniform}, for a uniform map"
-    return metric(name, title, "description", direction="none", range=(0, top), chance=chance, source=source)
+    return metric(
+        name, title, "description", direction="none", range=(0, top), chance=chance, source=source
+    )
 
 
 @_described("gini", "Gini index", 1, "0", "Hurley 2009; Chalasani 2020 (sparseness)")
@@ -31,7 +35,11 @@ def gini(values: ArrayLike) -> float:
     """Σ_i (2i − n − 1) a₍ᵢ₎ / (n Σ a), a = |E| ascending: 0 all equal, 1 − 1/n all in one cell. NaN for an all-zero map."""
     a = np.sort(_scaled(np.abs(as_map(values))), axis=None)
     total = a.sum()
-    return float((2 * np.arange(1, a.size + 1) - a.size - 1) @ a / (a.size * total)) if total > 0 else NAN
+    return (
+        float((2 * np.arange(1, a.size + 1) - a.size - 1) @ a / (a.size * total))
+        if total > 0
+        else NAN
+    )
 
 
 @_described("entropy", "Entropy", None, "ln n", "Bhatt 2020 (complexity)")
@@ -44,13 +52,25 @@ def entropy(values: ArrayLike) -> float:
     return max(0.0, float(-(p * np.log(p)).sum()))
 
 
-@_described("area_above_half", "Area above half maximum", 1, "1", f"Share of cells at {MASK_FRACTION:g} of the maximum or above")
+@_described(
+    "area_above_half",
+    "Area above half maximum",
+    1,
+    "1",
+    f"Share of cells at {MASK_FRACTION:g} of the maximum or above",
+)
 def area_above_half(values: ArrayLike) -> float:
     """Share of cells with E ≥ half of the maximum; 0 for a map without positive heat."""
     return float(binary_mask(as_map(values)).mean())
 
 
-@_described("components", "Number of components", None, "1", "Connected components at half maximum, diagonals connect")
+@_described(
+    "components",
+    "Number of components",
+    None,
+    "1",
+    "Connected components at half maximum, diagonals connect",
+)
 def components(values: ArrayLike) -> float:
     """Connected parts of the cells at half the maximum or above; 0 for a map without positive heat."""
     mask = binary_mask(as_map(values))
@@ -63,7 +83,9 @@ def centre_of_mass(values: ArrayLike) -> tuple[float, ...]:
     total = heat.sum()
     if total == 0:
         return (NAN,) * heat.ndim
-    weights = [heat.sum(tuple(i for i in range(heat.ndim) if i != axis)) for axis in range(heat.ndim)]
+    weights = [
+        heat.sum(tuple(i for i in range(heat.ndim) if i != axis)) for axis in range(heat.ndim)
+    ]
     return tuple(float(w @ _position(len(w)) / total) for w in weights)
 
 
@@ -73,14 +95,20 @@ def centre_row(values: ArrayLike) -> float:
     return centre_of_mass(np.atleast_2d(values))[-2]
 
 
-@_described("centre_column", "Centre of mass, across", 1, "0.5", "Heat-weighted mean column over width")
+@_described(
+    "centre_column", "Centre of mass, across", 1, "0.5", "Heat-weighted mean column over width"
+)
 def centre_column(values: ArrayLike) -> float:
     """The last axis of :func:`centre_of_mass`: 0 left, 1 right."""
     return centre_of_mass(values)[-1]
 
 
 @_described(
-    "border_distance", "Distance to border", 0.5, "near 1/6 (2-D)", "Heat-weighted mean distance to the nearest edge over side"
+    "border_distance",
+    "Distance to border",
+    0.5,
+    "near 1/6 (2-D)",
+    "Heat-weighted mean distance to the nearest edge over side",
 )
 def border_distance(values: ArrayLike) -> float:
     """Heat-weighted mean of a cell centre's distance to the nearest edge, in shares of that axis' side. NaN without heat.

@@ -15,12 +15,12 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from camlucida.errors import UsageError, did_you_mean
+from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.core.tensors import full
 from camlucida.metrics.base import Direction, metric
 from camlucida.metrics.imputation import NOISE, Case, Fill, First, Swap, Unit, exact_count
 from camlucida.metrics.queue import Plan, Step
 from camlucida.metrics.statistics import pearson
-from camlucida.ops import full
 
 Floats = NDArray[np.float64]
 Range = tuple[float | None, float | None]
@@ -47,12 +47,36 @@ CELL_COST = f"{2 * (CELL_STEPS - 1) + 1}"
 
 
 def _measured(
-    name: str, title: str, direction: Direction, range: Range, *, chance: str, cost: str, source: str
+    name: str,
+    title: str,
+    direction: Direction,
+    range: Range,
+    *,
+    chance: str,
+    cost: str,
+    source: str,
 ) -> Callable[[Run], Run]:
-    return metric(name, title, "faithfulness", direction=direction, range=range, chance=chance, cost=cost, source=source)
+    return metric(
+        name,
+        title,
+        "faithfulness",
+        direction=direction,
+        range=range,
+        chance=chance,
+        cost=cost,
+        source=source,
+    )
 
 
-@_measured("average_drop", "Average drop", "lower", (0, None), chance="0 for all ones: gamed", cost=MASKED, source=GRADCAM_PP)
+@_measured(
+    "average_drop",
+    "Average drop",
+    "lower",
+    (0, None),
+    chance="0 for all ones: gamed",
+    cost=MASKED,
+    source=GRADCAM_PP,
+)
 def average_drop(original: ArrayLike, masked: ArrayLike) -> Floats:
     """max(0, Y − O) / Y: the share of the score Y lost on the masked image x∘E. In [0, 1] for a probability.
 
@@ -77,23 +101,45 @@ def increase_in_confidence(original: ArrayLike, masked: ArrayLike) -> Floats:
     return np.where(np.isnan(y) | np.isnan(o), np.nan, (o > y).astype(np.float64))
 
 
-@_measured("average_gain", "Average gain", "higher", (0, 1), chance="near 0", cost="shared with average_drop", source=ZHANG)
+@_measured(
+    "average_gain",
+    "Average gain",
+    "higher",
+    (0, 1),
+    chance="near 0",
+    cost="shared with average_drop",
+    source=ZHANG,
+)
 def average_gain(original: ArrayLike, masked: ArrayLike) -> Floats:
     """max(0, O − Y) / (1 − Y): the share of the missing probability that masking gains. For probabilities; NaN where Y ≥ 1."""
     y, o = _pair(original, masked)
     return _ratio(np.maximum(0, o - y), 1 - y)
 
 
-@_measured("drop_in_deletion", "Drop in deletion", "higher", (0, None), chance="unknown", cost=MASKED, source="Jung and Oh 2021")
+@_measured(
+    "drop_in_deletion",
+    "Drop in deletion",
+    "higher",
+    (0, None),
+    chance="unknown",
+    cost=MASKED,
+    source="Jung and Oh 2021",
+)
 def drop_in_deletion(original: ArrayLike, deleted: ArrayLike) -> Floats:
     """max(0, Y − f(x∘(1−E))) / Y: the share of the score lost when the hot region is darkened. NaN where Y ≤ 0."""
     return average_drop(original, deleted)
 
 
-@_measured("adcc", "Average DCC", "higher", (0, 1), chance="0 for all ones", cost="1 + 1 map", source=POPPI)
+@_measured(
+    "adcc", "Average DCC", "higher", (0, 1), chance="0 for all ones", cost="1 + 1 map", source=POPPI
+)
 def adcc(coherency: ArrayLike, complexity: ArrayLike, drop: ArrayLike) -> Floats:
     """Harmonic mean 3 / (1/Coh + 1/(1−Cx) + 1/(1−AD)); 0 where one term is 0. For the drop of a probability."""
-    terms = np.stack(np.broadcast_arrays(np.asarray(coherency, float), 1 - np.asarray(complexity), 1 - np.asarray(drop)))
+    terms = np.stack(
+        np.broadcast_arrays(
+            np.asarray(coherency, float), 1 - np.asarray(complexity), 1 - np.asarray(drop)
+        )
+    )
     with np.errstate(divide="ignore"):
         mean = 3 / (1 / terms).sum(0)
     return np.where(np.isnan(terms).any(0), np.nan, np.where((terms <= 0).any(0), 0.0, mean))
@@ -113,24 +159,43 @@ def curve_area(scores: ArrayLike, shares: ArrayLike) -> Floats:
     """Trapezoid of (steps, …) over the altered share of the image (steps,), which need not be evenly spaced."""
     s, x = np.asarray(scores, np.float64), np.asarray(shares, np.float64)
     if len(s) != len(x) or len(x) < 2:
-        raise UsageError(f"a curve of {len(s)} scores over {len(x)} shares", "give one share a score, two or more")
+        raise UsageError(
+            f"a curve of {len(s)} scores over {len(x)} shares",
+            "give one share a score, two or more",
+        )
     return np.tensordot(np.diff(x), (s[1:] + s[:-1]) / 2, axes=1)
 
 
-@_measured("insertion", "Insertion", "higher", UNBOUNDED, chance=RANDOM, cost=f"{CURVE_STEPS}", source=PETSIUK)
+@_measured(
+    "insertion",
+    "Insertion",
+    "higher",
+    UNBOUNDED,
+    chance=RANDOM,
+    cost=f"{CURVE_STEPS}",
+    source=PETSIUK,
+)
 def insertion(scores: ArrayLike, shares: ArrayLike) -> Floats:
     """Area under the score while the hottest pixels return to a blurred image. In [0, 1] for a probability."""
     return curve_area(scores, shares)
 
 
-@_measured("deletion", "Deletion", "lower", UNBOUNDED, chance=RANDOM, cost=f"{CURVE_STEPS}", source=PETSIUK)
+@_measured(
+    "deletion", "Deletion", "lower", UNBOUNDED, chance=RANDOM, cost=f"{CURVE_STEPS}", source=PETSIUK
+)
 def deletion(scores: ArrayLike, shares: ArrayLike) -> Floats:
     """Area under the score while the hottest pixels turn black. In [0, 1] for a probability."""
     return curve_area(scores, shares)
 
 
 @_measured(
-    "cell_insertion_deletion", "Insertion − deletion by cells", "higher", UNBOUNDED, chance="0", cost=CELL_COST, source=PETSIUK
+    "cell_insertion_deletion",
+    "Insertion − deletion by cells",
+    "higher",
+    UNBOUNDED,
+    chance="0",
+    cost=CELL_COST,
+    source=PETSIUK,
 )
 def cell_insertion_deletion(inserted: ArrayLike, deleted: ArrayLike, shares: ArrayLike) -> Floats:
     """Insertion minus deletion area, cell by cell of the native grid, both against one strong blur. [−1, 1] for a probability."""
@@ -152,19 +217,43 @@ def pixel_flipping(scores: ArrayLike) -> Floats:
     return np.asarray((s[0] - s).mean(0))
 
 
-@_measured("road_morf", "ROAD, most relevant first", "lower", UNBOUNDED, chance=RANDOM, cost=ROAD_COST, source=RONG)
+@_measured(
+    "road_morf",
+    "ROAD, most relevant first",
+    "lower",
+    UNBOUNDED,
+    chance=RANDOM,
+    cost=ROAD_COST,
+    source=RONG,
+)
 def road_morf(original: ArrayLike, scores: ArrayLike) -> Floats:
     """Mean over the shares p of f(x without its hottest p) − f(x): scores (shares, S), original (S,). In score units."""
     return np.asarray((np.asarray(scores, np.float64) - np.asarray(original, np.float64)).mean(0))
 
 
-@_measured("road_lerf", "ROAD, least relevant first", "higher", UNBOUNDED, chance=RANDOM, cost=ROAD_COST, source=RONG)
+@_measured(
+    "road_lerf",
+    "ROAD, least relevant first",
+    "higher",
+    UNBOUNDED,
+    chance=RANDOM,
+    cost=ROAD_COST,
+    source=RONG,
+)
 def road_lerf(original: ArrayLike, scores: ArrayLike) -> Floats:
     """Mean over the shares p of f(x without its coldest p) − f(x): scores (shares, S), original (S,). In score units."""
     return road_morf(original, scores)
 
 
-@_measured("road", "ROAD combined", "higher", UNBOUNDED, chance="0", cost=f"{2 * len(ROAD_SHARES)}", source=RONG)
+@_measured(
+    "road",
+    "ROAD combined",
+    "higher",
+    UNBOUNDED,
+    chance="0",
+    cost=f"{2 * len(ROAD_SHARES)}",
+    source=RONG,
+)
 def road(morf: ArrayLike, lerf: ArrayLike) -> Floats:
     """Mean over the shares p of (LeRF_p − MoRF_p) / 2: (shares, S) each. In score units; [−1/2, 1/2] for a probability.
 
@@ -179,7 +268,11 @@ def _pair(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
 
 def _ratio(top: Floats, bottom: Floats) -> Floats:
     """NaN where ``bottom`` ≤ 0."""
-    return np.asarray(np.divide(top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom > 0))
+    return np.asarray(
+        np.divide(
+            top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom > 0
+        )
+    )
 
 
 # ---- plans ------------------------------------------------------------------------------------------------------------------
@@ -193,7 +286,10 @@ def masked_plan(case: Case, coherency: float | None = None) -> Plan:
 
     def measure(s: Floats) -> dict[str, Floats]:
         probability = np.asarray(case.subject.probability, bool)
-        found = {"average_drop": average_drop(s[0], s[1]), "increase_in_confidence": increase_in_confidence(s[0], s[1])}
+        found = {
+            "average_drop": average_drop(s[0], s[1]),
+            "increase_in_confidence": increase_in_confidence(s[0], s[1]),
+        }
         found["average_gain"] = np.where(probability, average_gain(s[0], s[1]), np.nan)
         if coherency is not None:
             combined = adcc(coherency, complexity(case.unit), found["average_drop"])
@@ -216,18 +312,32 @@ def curves_plan(case: Case, names: Iterable[str], steps: int = CURVE_STEPS) -> P
     """insertion (from a blur), deletion and pixel_flipping (to black), pixel by pixel in ``steps`` equal parts."""
     wanted = set(names)
     counts = _counts(case.order.size, steps)
-    deleting = [_swapped(case, "pixels", n, "black", "delete") for n in counts] if wanted & {"deletion", "pixel_flipping"} else []
-    inserting = [_swapped(case, "pixels", n, "blur", "insert") for n in counts] if "insertion" in wanted else []
+    deleting = (
+        [_swapped(case, "pixels", n, "black", "delete") for n in counts]
+        if wanted & {"deletion", "pixel_flipping"}
+        else []
+    )
+    inserting = (
+        [_swapped(case, "pixels", n, "blur", "insert") for n in counts]
+        if "insertion" in wanted
+        else []
+    )
     shares = np.array(counts) / counts[-1]
 
     def measure(s: Floats) -> dict[str, Floats]:
         gone, back = s[: len(deleting)], s[len(deleting) :]
         found = {"insertion": insertion(back, shares)} if inserting else {}
         found |= {"deletion": deletion(gone, shares)} if "deletion" in wanted else {}
-        return found | ({"pixel_flipping": pixel_flipping(gone)} if "pixel_flipping" in wanted else {})
+        return found | (
+            {"pixel_flipping": pixel_flipping(gone)} if "pixel_flipping" in wanted else {}
+        )
 
     curves = {"deletion": list(zip(shares, range(len(deleting))))} if deleting else {}
-    curves |= {"insertion": list(zip(shares, range(len(deleting), len(deleting) + len(inserting))))} if inserting else {}
+    curves |= (
+        {"insertion": list(zip(shares, range(len(deleting), len(deleting) + len(inserting))))}
+        if inserting
+        else {}
+    )
     return _plan(case, deleting + inserting, measure, curves)
 
 
@@ -255,13 +365,22 @@ def road_plan(case: Case, shares: Sequence[float] = ROAD_SHARES, noise: float = 
 
     def step(first: First, share: float) -> Step:
         count = exact_count(share, cells)
-        return Step(("road", first, count, noise, case.token), partial(case.imputed, first, count, noise))
+        return Step(
+            ("road", first, count, noise, case.token), partial(case.imputed, first, count, noise)
+        )
 
-    most, least = [step("morf", share) for share in shares], [step("lerf", share) for share in shares]
+    most, least = (
+        [step("morf", share) for share in shares],
+        [step("lerf", share) for share in shares],
+    )
 
     def measure(s: Floats) -> dict[str, Floats]:
         original, morf, lerf = s[0], s[1 : 1 + len(shares)], s[1 + len(shares) :]
-        return {"road": road(morf, lerf), "road_morf": road_morf(original, morf), "road_lerf": road_lerf(original, lerf)}
+        return {
+            "road": road(morf, lerf),
+            "road_morf": road_morf(original, morf),
+            "road_lerf": road_lerf(original, lerf),
+        }
 
     altered = [0.0, *shares]
     curves = {
@@ -292,7 +411,10 @@ def plans(case: Case, names: Sequence[str], coherency: float | None = None) -> l
         if name not in known:
             raise UsageError(f"unknown faithfulness metric {name!r}", did_you_mean(name, known))
     if "adcc" in names and coherency is None:
-        raise UsageError("adcc without the coherency", "explain case.masked() and give coherency(case.heat, that map)")
+        raise UsageError(
+            "adcc without the coherency",
+            "explain case.masked() and give coherency(case.heat, that map)",
+        )
     builders: dict[str, Callable[[], Plan]] = {
         "masked": lambda: masked_plan(case, coherency),
         "unmasked": lambda: drop_in_deletion_plan(case),
@@ -338,4 +460,7 @@ def _swapped(case: Case, unit: Unit, count: int, fill: Fill, how: Swap) -> Step:
             return _original(case)
         return Step(("filled", fill), lambda: case.subject.ready(full(case.subject.filled(fill))))
 
-    return Step(("swapped", unit, how, fill, count, case.token), partial(case.swapped, unit, count, fill, how))
+    return Step(
+        ("swapped", unit, how, fill, count, case.token),
+        partial(case.swapped, unit, count, fill, how),
+    )

@@ -17,8 +17,8 @@ from scipy.sparse import csc_matrix
 from scipy.sparse.linalg import splu
 from torch import Tensor
 
-from camlucida.errors import NoEvidenceError, UsageError
-from camlucida.ops import full, min_max, resize
+from camlucida.core.errors import NoEvidenceError, UsageError
+from camlucida.core.tensors import full, min_max, resize
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
@@ -28,7 +28,10 @@ NOISE = 0.01
 """Standard deviation of the noise on imputed pixels, image values in [0, 1]."""
 
 NEIGHBOURS = tuple(
-    (down, right, 1 / 6 if 0 in (down, right) else 1 / 12) for down in (-1, 0, 1) for right in (-1, 0, 1) if down or right
+    (down, right, 1 / 6 if 0 in (down, right) else 1 / 12)
+    for down in (-1, 0, 1)
+    for right in (-1, 0, 1)
+    if down or right
 )
 """Of the 8 neighbours: row offset, column offset, weight. The weights sum to 1 inside the image."""
 
@@ -53,7 +56,9 @@ def ranking(heat: Tensor, seed: int = 0) -> Integers:
     """
     values = heat.detach().cpu().double().numpy().reshape(-1)
     if not values.size or not np.isfinite(values).all():
-        raise NoEvidenceError(f"a map of shape {tuple(heat.shape)} with cells that are not finite has no order")
+        raise NoEvidenceError(
+            f"a map of shape {tuple(heat.shape)} with cells that are not finite has no order"
+        )
     chance = np.random.default_rng(seed).permutation(values.size)
     return np.lexsort((chance, -values)).astype(np.int64, copy=False)
 
@@ -84,7 +89,10 @@ def filled(image: Tensor, fill: Fill) -> Tensor:
     if fill not in BLUR:
         raise UsageError(f"unknown fill {fill!r}", f"known: black, mean, {', '.join(BLUR)}")
     sigma = BLUR[fill] * min(image.shape[1:])
-    planes = [gaussian_filter(plane, sigma, mode="nearest") for plane in image.detach().cpu().double().numpy()]
+    planes = [
+        gaussian_filter(plane, sigma, mode="nearest")
+        for plane in image.detach().cpu().double().numpy()
+    ]
     return torch.from_numpy(np.stack(planes)).to(image)
 
 
@@ -112,10 +120,13 @@ def impute(image: Tensor, removed: Bools, noise: float = NOISE, seed: int = 0) -
     """
     if image.ndim != 3 or removed.shape != tuple(image.shape[1:]):
         raise UsageError(
-            f"imputation of an image {tuple(image.shape)} under a mask {removed.shape}", "give (C, H, W) and (H, W): 2-D images"
+            f"imputation of an image {tuple(image.shape)} under a mask {removed.shape}",
+            "give (C, H, W) and (H, W): 2-D images",
         )
     if bool(removed.all()):
-        raise UsageError("every pixel is removed: nothing is left to impute from", "remove less than 100 %")
+        raise UsageError(
+            "every pixel is removed: nothing is left to impute from", "remove less than 100 %"
+        )
     result = full(image.detach()).clone()
     if not removed.any():
         return result
@@ -127,7 +138,9 @@ def impute(image: Tensor, removed: Bools, noise: float = NOISE, seed: int = 0) -
         shape = (len(known), *removed.shape)
         filled = filled + noise * np.random.default_rng(seed).standard_normal(shape)[:, removed]
     values = torch.from_numpy(filled).to(result)
-    result[:, torch.from_numpy(removed).to(result.device)] = values.expand(len(result), -1) if grey else values
+    result[:, torch.from_numpy(removed).to(result.device)] = (
+        values.expand(len(result), -1) if grey else values
+    )
     return result
 
 
@@ -216,7 +229,9 @@ class Case:
         """(*spatial) resized to the image, not scaled."""
         size = self.subject.image.shape[1:]
         if self.native.ndim != len(size):
-            raise UsageError(f"a map {tuple(self.native.shape)} over an image {tuple(self.subject.image.shape)}")
+            raise UsageError(
+                f"a map {tuple(self.native.shape)} over an image {tuple(self.subject.image.shape)}"
+            )
         return resize(full(self.native.detach().cpu())[None], size)[0]
 
     @cached_property
@@ -238,7 +253,9 @@ class Case:
     def token(self) -> str:
         """Stands for the map and the seed in the keys of altered images."""
         values = self.native.detach().cpu().double().contiguous().numpy()
-        return hashlib.blake2b(values.tobytes() + repr((values.shape, self.seed)).encode(), digest_size=12).hexdigest()
+        return hashlib.blake2b(
+            values.tobytes() + repr((values.shape, self.seed)).encode(), digest_size=12
+        ).hexdigest()
 
     def hottest(self, unit: Unit, count: int) -> Tensor:
         """(*spatial) bool: the ``count`` hottest pixels, or the pixels of the ``count`` hottest cells of the map's own grid."""
@@ -246,7 +263,11 @@ class Case:
         if unit == "pixels":
             return torch.from_numpy(chosen(self.order, count, size))
         hot = torch.from_numpy(chosen(self.cell_order, count, tuple(self.native.shape)))
-        return hot if hot.shape == size else F.interpolate(hot[None, None].float(), size, mode="nearest-exact")[0, 0] > 0.5
+        return (
+            hot
+            if hot.shape == size
+            else F.interpolate(hot[None, None].float(), size, mode="nearest-exact")[0, 0] > 0.5
+        )
 
     def masked(self) -> Tensor:
         """The model's input for x∘E, whose own map gives the coherency."""
@@ -260,7 +281,9 @@ class Case:
         """The model's input with the ``count`` hottest cells deleted from the image, or inserted into the fill."""
         image, other = full(self.subject.image), full(self.subject.filled(fill))
         hot = self.hottest(unit, count).to(image.device)
-        return self.subject.ready(torch.where(hot, other, image) if how == "delete" else torch.where(hot, image, other))
+        return self.subject.ready(
+            torch.where(hot, other, image) if how == "delete" else torch.where(hot, image, other)
+        )
 
     def imputed(self, first: First, count: int, noise: float) -> Tensor:
         """The model's input with exactly ``count`` pixels imputed: the most ("morf") or least ("lerf") relevant first."""

@@ -17,8 +17,8 @@ from scipy import ndimage
 from camlucida.metrics.annotations import Floats, Mask, as_boxes, as_map, as_pair, box_iou, boxes_of
 from camlucida.metrics.base import metric
 from camlucida.metrics.chexlocalize import mask_iou, otsu_mask, unit
-from camlucida.regions import binary_mask
-from camlucida.regions import boxes as component_boxes
+from camlucida.metrics.regions import binary_mask
+from camlucida.metrics.regions import boxes as component_boxes
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 NAN = float("nan")
@@ -34,21 +34,38 @@ BOX_OVERLAPS = (0.3, 0.5, 0.7)
 """Intersections over union at which MaxBoxAccV2 counts a box as right."""
 
 
-def _measured(name: str, title: str, chance: str, source: str, top: float | None = 1, low: float = 0) -> Callable[[Run], Run]:
-    return metric(name, title, "localisation", direction="higher", range=(low, top), chance=chance, source=source)
+def _measured(
+    name: str, title: str, chance: str, source: str, top: float | None = 1, low: float = 0
+) -> Callable[[Run], Run]:
+    return metric(
+        name,
+        title,
+        "localisation",
+        direction="higher",
+        range=(low, top),
+        chance=chance,
+        source=source,
+    )
 
 
 # ---- where the peak is ------------------------------------------------------------------------------------------------------
 
 
-@_measured("hit", "Pointing game", "area", "Zhang 2018 (Excitation Backprop), section 4; ties averaged")
+@_measured(
+    "hit", "Pointing game", "area", "Zhang 2018 (Excitation Backprop), section 4; ties averaged"
+)
 def hit(values: ArrayLike, truth: ArrayLike) -> float:
     """Share of the pixels at the maximum that lie in the truth; 0 or 1 without ties. A constant map scores the area share."""
     heat, mask = as_pair(values, truth)
     return float(mask[heat == heat.max()].mean()) if mask.any() else NAN
 
 
-@_measured("tolerant_hit", "Pointing game with tolerance", "area of the widened truth", "Zhang 2018 (Excitation Backprop)")
+@_measured(
+    "tolerant_hit",
+    "Pointing game with tolerance",
+    "area of the widened truth",
+    "Zhang 2018 (Excitation Backprop)",
+)
 def tolerant_hit(values: ArrayLike, truth: ArrayLike, radius: float = TOLERANCE) -> float:
     """:func:`hit` where the truth is widened by ``radius`` pixels (Euclidean, centre to centre)."""
     heat, mask = as_pair(values, truth)
@@ -59,7 +76,10 @@ def tolerant_hit(values: ArrayLike, truth: ArrayLike, radius: float = TOLERANCE)
 
 
 @_measured(
-    "relevance_mass", "Relevance mass accuracy", "area, for a uniform map", "Arras 2022 (CLEVR-XAI), eq. 2; Wang 2020, eq. 10"
+    "relevance_mass",
+    "Relevance mass accuracy",
+    "area, for a uniform map",
+    "Arras 2022 (CLEVR-XAI), eq. 2; Wang 2020, eq. 10",
 )
 def relevance_mass(values: ArrayLike, truth: ArrayLike) -> float:
     """Σ_M E⁺ / Σ E⁺: the share of positive heat inside the truth. NaN without positive heat.
@@ -75,7 +95,13 @@ def relevance_mass(values: ArrayLike, truth: ArrayLike) -> float:
     return float(positive[mask].sum() / positive.sum())
 
 
-@_measured("attention_ratio", "Attention ratio", "1", "Mean positive heat in the truth over that of the image", None)
+@_measured(
+    "attention_ratio",
+    "Attention ratio",
+    "1",
+    "Mean positive heat in the truth over that of the image",
+    None,
+)
 def attention_ratio(values: ArrayLike, truth: ArrayLike) -> float:
     """mean_M E⁺ / mean E⁺ = relevance mass / area, in [0, 1/area]. NaN without positive heat."""
     mask = np.asarray(truth)
@@ -83,7 +109,12 @@ def attention_ratio(values: ArrayLike, truth: ArrayLike) -> float:
     return mass / float((mask != 0).mean()) if np.isfinite(mass) else NAN
 
 
-@_measured("relevance_rank", "Relevance rank accuracy", "area", "Arras 2022 (CLEVR-XAI), eq. 3; ties averaged")
+@_measured(
+    "relevance_rank",
+    "Relevance rank accuracy",
+    "area",
+    "Arras 2022 (CLEVR-XAI), eq. 3; ties averaged",
+)
 def relevance_rank(values: ArrayLike, truth: ArrayLike) -> float:
     """|top-K ∩ M| / K, K = |M|: the share of the K hottest pixels inside the truth; a tie at the K-th counts in proportion.
 
@@ -114,11 +145,18 @@ def roc_auc(values: ArrayLike, truth: ArrayLike) -> float:
     return float(np.diff(false) @ (true[1:] + true[:-1]) / 2)
 
 
-@_measured("average_precision", "Average precision", "area", "Everingham 2010 without interpolation, as scikit-learn")
+@_measured(
+    "average_precision",
+    "Average precision",
+    "area",
+    "Everingham 2010 without interpolation, as scikit-learn",
+)
 def average_precision(values: ArrayLike, truth: ArrayLike) -> float:
     """Σ_n (R_n − R_{n−1}) P_n over the distinct values of the map, hottest first."""
     heat, mask = as_pair(values, truth)
-    levels, counts = np.unique(heat[mask], return_counts=True)  # recall grows at these alone; a plain sort counts the rest
+    levels, counts = np.unique(
+        heat[mask], return_counts=True
+    )  # recall grows at these alone; a plain sort counts the rest
     if not len(levels):
         return NAN
     taken = heat.size - np.searchsorted(np.sort(heat, axis=None), levels)
@@ -126,7 +164,13 @@ def average_precision(values: ArrayLike, truth: ArrayLike) -> float:
     return float(counts @ (found / taken) / found[0])
 
 
-@_measured("average_precision_lift", "Average precision over area", "1", "Average precision ÷ its chance level", None)
+@_measured(
+    "average_precision_lift",
+    "Average precision over area",
+    "1",
+    "Average precision ÷ its chance level",
+    None,
+)
 def average_precision_lift(values: ArrayLike, truth: ArrayLike) -> float:
     """Average precision / area, in (0, 1/area]: how many times better than a map that knows nothing."""
     precision = average_precision(values, truth)
@@ -134,7 +178,12 @@ def average_precision_lift(values: ArrayLike, truth: ArrayLike) -> float:
 
 
 @_measured(
-    "class_specificity", "Class specificity", "area of own − area of other", "Average precision on two labels' truths", 1, -1
+    "class_specificity",
+    "Class specificity",
+    "area of own − area of other",
+    "Average precision on two labels' truths",
+    1,
+    -1,
 )
 def class_specificity(values: ArrayLike, own: ArrayLike, other: ArrayLike) -> float:
     """AP(own mask) − AP(other label's mask) of one label's map; NaN if either mask is empty. 0 if the masks are the same."""
@@ -230,7 +279,12 @@ def box_accuracy(values: ArrayLike, boxes: ArrayLike, levels: ArrayLike = BOX_LE
     return (np.array(best)[:, None] >= np.array(BOX_OVERLAPS)).astype(np.float64)
 
 
-@_measured("max_box_acc_v2", "MaxBoxAccV2", "that of a centre Gaussian, measured", "Choe 2020 (WSOL evaluation), section 4")
+@_measured(
+    "max_box_acc_v2",
+    "MaxBoxAccV2",
+    "that of a centre Gaussian, measured",
+    "Choe 2020 (WSOL evaluation), section 4",
+)
 def max_box_acc_v2(tables: ArrayLike) -> float:
     """Mean over the overlaps (.3, .5, .7) of the best accuracy at one threshold shared by all images.
 
@@ -242,7 +296,9 @@ def max_box_acc_v2(tables: ArrayLike) -> float:
     return float(known.mean(0).max(0).mean()) if len(known) else NAN
 
 
-@_measured("corloc", "CorLoc", "that of a centre Gaussian, measured", "Deselaers 2012, at IoU ≥ 0.5")
+@_measured(
+    "corloc", "CorLoc", "that of a centre Gaussian, measured", "Deselaers 2012, at IoU ≥ 0.5"
+)
 def corloc(values: ArrayLike, boxes: ArrayLike) -> float:
     """1 where the box of the component with the highest peak (at half maximum) has IoU ≥ 0.5 with a true box, else 0."""
     found, wanted = heat_boxes(values)[:1, :4], as_boxes(boxes)
@@ -257,7 +313,9 @@ def heat_boxes(values: ArrayLike, probability: float = 1.0) -> Floats:
     positive = np.maximum(as_map(values), 0)
     heat = positive / max(positive.max(), np.finfo(float).tiny)
     found = component_boxes(binary_mask(heat), heat)
-    return np.array([(b.x, b.y, b.width, b.height, probability * b.mean) for b in found], float).reshape(-1, 5)
+    return np.array(
+        [(b.x, b.y, b.width, b.height, probability * b.mean) for b in found], float
+    ).reshape(-1, 5)
 
 
 @_measured("box_ap30", "Box AP at IoU 0.3", "near 0", "Everingham 2010 (VOC), all points")

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camlucida.errors import ModelError, UsageError
+from camlucida.core.errors import ModelError, UsageError
 
 Floats = NDArray[np.float64]
 Score = Callable[[Tensor, Sequence[Hashable]], Sequence[Tensor]]
@@ -97,7 +97,12 @@ def forwards_needed(plans: Iterable[Plan]) -> int:
 
 
 def evaluate(
-    plans: Iterable[Plan], score: Score, batch_size: int = 8, *, workers: int = 0, count: Count | None = None
+    plans: Iterable[Plan],
+    score: Score,
+    batch_size: int = 8,
+    *,
+    workers: int = 0,
+    count: Count | None = None,
 ) -> Iterator[Done]:
     """Run plans through the model; yields each plan with its metrics, in the order given, as soon as its scores are there.
 
@@ -115,7 +120,9 @@ def evaluate(
         ModelError: ``score`` does not answer N times (S,).
     """
     if batch_size < 1 or workers < 0:
-        raise UsageError(f"batch size {batch_size}, {workers} workers", "give at least 1, and at least 0")
+        raise UsageError(
+            f"batch size {batch_size}, {workers} workers", "give at least 1, and at least 0"
+        )
     count = Count() if count is None else count
     waiting: deque[_Open] = deque()
     batch: list[tuple[_Scores, Hashable, Tensor]] = []
@@ -139,7 +146,10 @@ def _flush(batch: list[tuple[_Scores, Hashable, Tensor]], score: Score, count: C
         answer = score(inputs, [scores.image for scores, _, _ in batch])
     if len(answer) != len(inputs) or any(row.ndim != 1 for row in answer):
         shapes = [tuple(row.shape) for row in answer]
-        raise ModelError(f"the scores of {len(inputs)} altered images have shapes {shapes}", "score must answer N times (S,)")
+        raise ModelError(
+            f"the scores of {len(inputs)} altered images have shapes {shapes}",
+            "score must answer N times (S,)",
+        )
     count.forwards += 1
     count.images += len(inputs)
     for (scores, key, _), row in zip(batch, answer):

@@ -19,10 +19,10 @@ from scipy.stats import mannwhitneyu
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
-from camlucida.errors import ModelError, UsageError
+from camlucida.core.errors import ModelError, UsageError
 from camlucida.metrics.base import metric
 from camlucida.metrics.statistics import MIN_POSITIVES, excess, pearson
-from camlucida.modelstate import frozen, unwrap
+from camlucida.models.state import frozen, unwrap
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -84,7 +84,9 @@ class Gate:
     images: int
 
 
-def blocks(model: nn.Module, inputs: Tensor | tuple[Tensor, ...], count: int = BLOCKS) -> list[Block]:
+def blocks(
+    model: nn.Module, inputs: Tensor | tuple[Tensor, ...], count: int = BLOCKS
+) -> list[Block]:
     """Modules with parameters of their own, from the logits down, in about ``count`` blocks.
 
     The order is that of the forward pass (a module called twice counts at its last call; one that never runs, such as the
@@ -112,12 +114,19 @@ def blocks(model: nn.Module, inputs: Tensor | tuple[Tensor, ...], count: int = B
         finally:
             for handle in handles:
                 handle.remove()
-    own = [name for name, module in model.named_modules() if any(True for _ in module.parameters(recurse=False))]
+    own = [
+        name
+        for name, module in model.named_modules()
+        if any(True for _ in module.parameters(recurse=False))
+    ]
     if not own:
         raise ModelError("the model has no parameters to randomise")
     top_down = sorted(own, key=lambda name: _call(name, fired), reverse=True)
     rest = np.array_split(np.array(top_down[1:], object), min(count - 1, max(1, len(top_down) - 1)))
-    groups = [tuple(top_down[:1]), *(tuple(str(name) for name in part) for part in rest if len(part))]
+    groups = [
+        tuple(top_down[:1]),
+        *(tuple(str(name) for name in part) for part in rest if len(part)),
+    ]
     return [Block(_title(group), group) for group in groups]
 
 
@@ -226,7 +235,9 @@ def different_image_null(
     if patients is not None and len(patients) != len(maps):
         raise UsageError(f"{len(patients)} patients for {len(maps)} maps", "give one a map")
     rng = np.random.default_rng(seed)
-    kept = rng.choice(len(maps), min(len(maps), 1000), replace=False)  # enough for any number of pairs asked in practice
+    kept = rng.choice(
+        len(maps), min(len(maps), 1000), replace=False
+    )  # enough for any number of pairs asked in practice
     first, second = (kept[side] for side in np.triu_indices(len(kept), 1))
     if patients is not None:
         number = {patient: i for i, patient in enumerate(dict.fromkeys(patients))}
@@ -236,7 +247,12 @@ def different_image_null(
     if not len(first):
         raise UsageError("no two maps of different images", "give two images or more")
     picked = rng.permutation(len(first))[:pairs]
-    return np.array([similarity(_array(maps[i]), _array(maps[j])) for i, j in zip(first[picked], second[picked])])
+    return np.array(
+        [
+            similarity(_array(maps[i]), _array(maps[j]))
+            for i, j in zip(first[picked], second[picked])
+        ]
+    )
 
 
 def _randomised(
@@ -261,9 +277,16 @@ def _randomised(
                 redraw(model.get_submodule(name), f"{seed}:{name}", statistics)
             maps = tuple(explain(model))
             if len(maps) != len(trained):
-                raise UsageError(f"explain gave {len(trained)} maps, then {len(maps)}", "it must explain the same images")
+                raise UsageError(
+                    f"explain gave {len(trained)} maps, then {len(maps)}",
+                    "it must explain the same images",
+                )
             alike = np.array([similarity(a, _array(b)) for a, b in zip(trained, maps)])
-            results.append(Randomised(part, alike, np.array([np.ptp(_array(heat)) == 0 for heat in maps]), maps))
+            results.append(
+                Randomised(
+                    part, alike, np.array([np.ptp(_array(heat)) == 0 for heat in maps]), maps
+                )
+            )
     return results
 
 
@@ -272,7 +295,10 @@ def restored(model: nn.Module) -> Iterator[Callable[[], None]]:
     """Parameters and buffers are as before afterwards, bit by bit, also after an exception; the value restores them at once."""
     tensors = [*model.parameters(), *model.buffers()]
     if any(tensor.is_inference() for tensor in tensors):
-        raise ModelError("the model was built under torch.inference_mode()", "build or load it outside that block")
+        raise ModelError(
+            "the model was built under torch.inference_mode()",
+            "build or load it outside that block",
+        )
     saved = [tensor.detach().clone() for tensor in tensors]
 
     def restore() -> None:
@@ -292,7 +318,9 @@ def redraw(module: nn.Module, seed: str, statistics: RunningStatistics = "reset"
     Weights of two or more axes: N(0, 2 / fan-in) (He 2015), which keeps the scale of activations through ReLU layers, so that
     maps do not die; biases 0; scales of normalisation layers 1; anything else N(0, 0.02²). The global generator is not used.
     """
-    generator = torch.Generator().manual_seed(int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=7).digest()))
+    generator = torch.Generator().manual_seed(
+        int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=7).digest())
+    )
     with torch.inference_mode(False), torch.no_grad():
         for name, parameter in module.named_parameters(recurse=False):
             if parameter.ndim < 2 and "bias" in name:

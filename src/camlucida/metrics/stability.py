@@ -14,11 +14,11 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
+from camlucida.core.tensors import full
 from camlucida.metrics.base import metric
 from camlucida.metrics.imputation import is_grey
 from camlucida.metrics.statistics import excess, pearson
-from camlucida.ops import full
 
 Floats = NDArray[np.float64]
 
@@ -62,12 +62,19 @@ def noisy_copies(
         seed: of the noise.
     """
     if copies < 1 or radius < 0:
-        raise UsageError(f"{copies} copies with noise of radius {radius}", "give at least 1, and a radius of at least 0")
+        raise UsageError(
+            f"{copies} copies with noise of radius {radius}",
+            "give at least 1, and a radius of at least 0",
+        )
     image = full(image.detach())
     low, high = data_range if data_range is not None else (float(image.min()), float(image.max()))
     generator = torch.Generator().manual_seed(seed)
     channels = 1 if is_grey(image) else len(image)
-    noise = torch.rand((copies, channels, *image.shape[1:]), generator=generator, dtype=torch.float32) * 2 - 1
+    noise = (
+        torch.rand((copies, channels, *image.shape[1:]), generator=generator, dtype=torch.float32)
+        * 2
+        - 1
+    )
     return image + (noise * (radius * (high - low))).to(image)
 
 
@@ -82,7 +89,10 @@ def noisy_copies(
     source="Yeh 2019, definition 2 (by sampling), relative to ‖E(x)‖",
 )
 def max_sensitivity(
-    heat: Tensor, noisy: Sequence[Tensor], scores: ArrayLike | None = None, noisy_scores: ArrayLike | None = None
+    heat: Tensor,
+    noisy: Sequence[Tensor],
+    scores: ArrayLike | None = None,
+    noisy_scores: ArrayLike | None = None,
 ) -> Sensitivity:
     """max over noisy copies y of ‖E(y) − E(x)‖₂ / ‖E(x)‖₂, and the largest change of the score.
 
@@ -95,12 +105,16 @@ def max_sensitivity(
     if not noisy:
         raise UsageError("max-sensitivity without a noisy copy")
     reference = _array(heat)
-    moved = np.array([np.linalg.norm(_same_grid(reference, _array(other)) - reference) for other in noisy])
+    moved = np.array(
+        [np.linalg.norm(_same_grid(reference, _array(other)) - reference) for other in noisy]
+    )
     norm = float(np.linalg.norm(reference))
     relative = moved / norm if norm > 0 else np.full(len(moved), np.nan)
     change = np.zeros(0)
     if scores is not None and noisy_scores is not None:
-        change = np.abs(np.asarray(noisy_scores, np.float64) - np.asarray(scores, np.float64)).max(0)
+        change = np.abs(np.asarray(noisy_scores, np.float64) - np.asarray(scores, np.float64)).max(
+            0
+        )
     return Sensitivity(float(relative.max()), float(relative.mean()), np.atleast_1d(change))
 
 
@@ -136,7 +150,9 @@ def view(image: Tensor, name: str) -> Tensor:
     cost="1 map a view",
     source="equivariance of the map; Wang 2020 (SEAM) as a training loss",
 )
-def view_agreement(heat: Tensor, of_views: Mapping[str, Tensor], null: float | None = None) -> float:
+def view_agreement(
+    heat: Tensor, of_views: Mapping[str, Tensor], null: float | None = None
+) -> float:
     """Mean Pearson correlation of E(x) with the maps of mirrored images, mirrored back, on the native grid.
 
     Mirroring a radiograph moves the heart: a model may rightly answer otherwise. Give the change of its score beside it.
@@ -178,7 +194,9 @@ def seed_agreement(maps: Sequence[Tensor], null: float | None = None) -> float:
 
 
 def _mean(pairs: Sequence[tuple[Tensor, Tensor]], null: float | None) -> float:
-    values = np.array([pearson(x, _same_grid(x, _array(b))) for x, b in ((_array(a), b) for a, b in pairs)])
+    values = np.array(
+        [pearson(x, _same_grid(x, _array(b))) for x, b in ((_array(a), b) for a, b in pairs)]
+    )
     known = values[~np.isnan(values)]
     mean = float(known.mean()) if len(known) else float("nan")
     return mean if null is None else excess(mean, null)
@@ -186,7 +204,9 @@ def _mean(pairs: Sequence[tuple[Tensor, Tensor]], null: float | None) -> float:
 
 def _same_grid(reference: Floats, other: Floats) -> Floats:
     if reference.shape != other.shape:
-        raise UsageError(f"maps on grids of {reference.shape} and {other.shape}", "compare maps of one layer")
+        raise UsageError(
+            f"maps on grids of {reference.shape} and {other.shape}", "compare maps of one layer"
+        )
     return other
 
 

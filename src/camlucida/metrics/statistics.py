@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri
 from scipy.stats import rankdata
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -81,7 +81,12 @@ def mean_interval(
     column = _column(values, "values")
     present = np.isfinite(column)
     return ratio_interval(
-        np.where(present, column, np.nan), present.astype(float), patients, replicates=replicates, level=level, seed=seed
+        np.where(present, column, np.nan),
+        present.astype(float),
+        patients,
+        replicates=replicates,
+        level=level,
+        seed=seed,
     )
 
 
@@ -112,10 +117,15 @@ def ratio_interval(
         raise UsageError(f"a coverage of {level}", "give a number between 0 and 1, such as 0.95")
     top, bottom = _column(numerator, "numerator"), _column(denominator, "denominator")
     if not len(top) == len(bottom) == len(patients):
-        raise UsageError(f"{len(top)} values, {len(bottom)} weights, {len(patients)} patients", "give one of each a row")
+        raise UsageError(
+            f"{len(top)} values, {len(bottom)} weights, {len(patients)} patients",
+            "give one of each a row",
+        )
     present = np.isfinite(top) & np.isfinite(bottom)
     nan_rate = 1 - float(present.mean()) if len(top) else float("nan")
-    sums = _by_patient(np.stack([top[present], bottom[present]]), [p for p, keep in zip(patients, present) if keep])
+    sums = _by_patient(
+        np.stack([top[present], bottom[present]]), [p for p, keep in zip(patients, present) if keep]
+    )
     count, rows = sums.shape[1], int(present.sum())
     estimate = float(_divide(*sums.sum(1)))
     if count < MIN_POSITIVES or not np.isfinite(estimate):
@@ -174,8 +184,15 @@ def pearson(a: ArrayLike, b: ArrayLike) -> float:
     """Linear correlation of two maps of one shape, in [−1, 1]; NaN where either is constant or not finite."""
     x, y = np.asarray(a, float).reshape(-1), np.asarray(b, float).reshape(-1)
     if x.shape != y.shape:
-        raise UsageError(f"correlation of maps of {x.size} and {y.size} cells", "compare maps on one grid")
-    if not x.size or not (np.isfinite(x).all() and np.isfinite(y).all()) or np.ptp(x) == 0 or np.ptp(y) == 0:
+        raise UsageError(
+            f"correlation of maps of {x.size} and {y.size} cells", "compare maps on one grid"
+        )
+    if (
+        not x.size
+        or not (np.isfinite(x).all() and np.isfinite(y).all())
+        or np.ptp(x) == 0
+        or np.ptp(y) == 0
+    ):
         return float("nan")
     # Scaled first, so that tiny maps do not underflow; |x| may still reach 1 + rounding.
     x, y = (x - x.mean()) / np.ptp(x), (y - y.mean()) / np.ptp(y)
@@ -210,7 +227,9 @@ def _by_patient(rows: Floats, patients: Sequence[Hashable]) -> Floats:
 
 def _divide(top: Floats, bottom: Floats) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(np.where(np.asarray(bottom) == 0, np.nan, np.asarray(top) / np.asarray(bottom)))
+        return np.asarray(
+            np.where(np.asarray(bottom) == 0, np.nan, np.asarray(top) / np.asarray(bottom))
+        )
 
 
 def _replicates(sums: Floats, replicates: int, seed: int) -> Floats:
@@ -230,7 +249,9 @@ def _jackknife(sums: Floats) -> Floats:
     return _divide(*(sums.sum(1, keepdims=True) - sums))
 
 
-def limits(estimate: float, drawn: Floats, left_out: Floats, level: float) -> tuple[float, float, How]:
+def limits(
+    estimate: float, drawn: Floats, left_out: Floats, level: float
+) -> tuple[float, float, How]:
     """Both ends of an interval and how they were found: see :class:`Interval`.
 
     Args:

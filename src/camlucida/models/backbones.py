@@ -109,23 +109,39 @@ class Small:
         if self.key in state and self.last in state:
             outputs = int(state[self.last].shape[0])
             with torch.device("meta"):
-                own = build_factory(self.factory, {"num_classes": outputs}, Path(), pretrained=False).state_dict()
+                own = build_factory(
+                    self.factory, {"num_classes": outputs}, Path(), pretrained=False
+                ).state_dict()
             if _shapes(own) == _shapes(state):
                 what = f"recognised from its keys and shapes: {self.factory.partition(':')[2]}"
                 spec, said = SMALL_INPUT
-                description = f"{what}, {outputs} output{'s' * (outputs != 1)}; {ACTIVATION}; {said}"
-                yield Card(factory=self.factory, args={"num_classes": outputs}, input=spec, description=description), outputs
+                description = (
+                    f"{what}, {outputs} output{'s' * (outputs != 1)}; {ACTIVATION}; {said}"
+                )
+                yield (
+                    Card(
+                        factory=self.factory,
+                        args={"num_classes": outputs},
+                        input=spec,
+                        description=description,
+                    ),
+                    outputs,
+                )
 
 
 REGRESSOR = Small("camlucida.phantom.nets:small_regressor", "backbone.stem.0.weight", "head.weight")
-UNET = Small("camlucida.phantom.nets:small_unet", "encoder.stages.0.0.weight", "segmentation_head.0.weight")
+UNET = Small(
+    "camlucida.phantom.nets:small_unet", "encoder.stages.0.0.weight", "segmentation_head.0.weight"
+)
 
 
 def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {key: tensor.shape for key, tensor in state.items()}
 
 
-def _args(state: Mapping[str, Tensor], backbone: Backbone, under: str) -> tuple[dict[str, Any], Head] | None:
+def _args(
+    state: Mapping[str, Tensor], backbone: Backbone, under: str
+) -> tuple[dict[str, Any], Head] | None:
     """Arguments of the builder for this backbone under this name, if the keys look like it."""
     prefix = f"{under}." if under else ""
     first = state.get(f"{prefix}{backbone.first}.weight")
@@ -139,7 +155,11 @@ def _args(state: Mapping[str, Tensor], backbone: Backbone, under: str) -> tuple[
     if head is None:
         return None
     args: dict[str, Any] = {"backbone": backbone.factory, "head": head.layers, "at": backbone.at}
-    args |= {"first": backbone.first, "channels": int(first.shape[1])} if first.shape[1] != backbone.channels else {}
+    args |= (
+        {"first": backbone.first, "channels": int(first.shape[1])}
+        if first.shape[1] != backbone.channels
+        else {}
+    )
     return args | ({"under": under} if under else {}) | ({"beside": beside} if beside else {}), head
 
 
@@ -153,19 +173,36 @@ def _card(backbone: Backbone, args: dict[str, Any], head: Head) -> Card:
     spec, said_of_input = backbone.input(args.get("channels", backbone.channels))
     what = backbone.factory.partition(":")[2]
     where = [f"under {args['under']!r}"] if "under" in args else []
-    where += [f"with its head {args['beside']!r} beside it" if "beside" in args else f"with its head at {backbone.at!r}"]
+    where += [
+        f"with its head {args['beside']!r} beside it"
+        if "beside" in args
+        else f"with its head at {backbone.at!r}"
+    ]
     said = f"recognised from its keys and shapes: {what} {' '.join(where)}, {head.outputs} outputs"
-    notes = [said.replace(" 1 outputs", " 1 output"), backbone.note, *head.notes, ACTIVATION, said_of_input]
+    notes = [
+        said.replace(" 1 outputs", " 1 output"),
+        backbone.note,
+        *head.notes,
+        ACTIVATION,
+        said_of_input,
+    ]
     if _is_own(args, head, backbone):
         factory, args = backbone.factory, {"num_classes": head.outputs}
     else:
         factory = "camlucida.models.wrapped:build"
-    return Card(factory=factory, args=args, input=spec, description="; ".join(note for note in notes if note))
+    return Card(
+        factory=factory,
+        args=args,
+        input=spec,
+        description="; ".join(note for note in notes if note),
+    )
 
 
 def _is_own(args: Mapping[str, Any], head: Head, backbone: Backbone) -> bool:
     """Whether the backbone's own factory builds this model."""
     own = 0 if backbone.own is None else backbone.own
     layers = [head.layers] if isinstance(head.layers, str) else head.layers
-    usual = isinstance(head.layers, str) == (backbone.own is None) and layers[:-1] == ["Identity"] * own
+    usual = (
+        isinstance(head.layers, str) == (backbone.own is None) and layers[:-1] == ["Identity"] * own
+    )
     return usual and not {"under", "beside", "channels"} & set(args)

@@ -11,9 +11,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from camlucida.errors import UsageError, did_you_mean
-from camlucida.files import reading
-from camlucida.types import OutputSpec, Task
+from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.core.files import reading
+from camlucida.core.types import OutputSpec, Task
 
 
 class InputSpec(BaseModel):
@@ -85,27 +85,31 @@ class Card(BaseModel):
         if not is_factory(self.factory):
             raise ValueError(f"factory = {self.factory!r} is not a factory: {_FACTORY_HELP}")
         if self.logits_from is not None and self.output == "logits":
-            raise ValueError('logits_from needs output = "probabilities": a model that returns logits has them already')
+            raise ValueError(
+                'logits_from needs output = "probabilities": a model that returns logits has them already'
+            )
         if self.input.crop < 1 and self.input.fit != "center-crop":
             raise ValueError(f'input.crop = {self.input.crop} needs input.fit = "center-crop"')
         if not self.layer:
             raise ValueError('layer is empty: write "auto", a name, or a list of names')
         count = len(self.labels)
         if self.task == "multiclass" and count == 1:
-            raise ValueError('task = "multiclass" has 1 label: it needs at least 2, or task = "binary"')
+            raise ValueError(
+                'task = "multiclass" has 1 label: it needs at least 2, or task = "binary"'
+            )
         if self.task == "binary" and count > 2:
             raise ValueError(f'task = "binary" has {count} labels: it takes 1 or 2')
         for key in ("num_classes", "classes"):  # smp says classes, everybody else num_classes
             channels = self.args.get(key)
             one_for_two = self.task == "binary" and (channels, count) == (1, 2)
             if count and isinstance(channels, int) and channels != count and not one_for_two:
-                raise ValueError(f"args.{key} = {channels}, but there are {count} labels: one label an output channel")
+                raise ValueError(
+                    f"args.{key} = {channels}, but there are {count} labels: one label an output channel"
+                )
         return self
 
 
-_FACTORY_HELP = (
-    'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…" or "torchxrayvision:…"'
-)
+_FACTORY_HELP = 'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…" or "torchxrayvision:…"'
 
 
 def is_factory(text: str) -> bool:
@@ -120,7 +124,9 @@ def factory_file(factory: str) -> tuple[Path, str] | None:
     return (Path(where).expanduser(), what) if where.endswith(".py") else None
 
 
-def read_card(source: str | Path, factory: str | None = None, checkpoint: str | Path | None = None) -> tuple[Card, Path]:
+def read_card(
+    source: str | Path, factory: str | None = None, checkpoint: str | Path | None = None
+) -> tuple[Card, Path]:
     """Read a model card.
 
     Args:
@@ -142,7 +148,9 @@ def read_card(source: str | Path, factory: str | None = None, checkpoint: str | 
     card = _validated(data, "the factory" if bare else path.name)
     twice = [name for name, count in Counter(card.labels).items() if name and count > 1]
     if twice:
-        raise UsageError(f"{path.name}: labels: {twice[0]!r} is there twice", "a label names one output channel")
+        raise UsageError(
+            f"{path.name}: labels: {twice[0]!r} is there twice", "a label names one output channel"
+        )
     return card, Path.cwd() if bare else path.parent.absolute()
 
 
@@ -154,7 +162,11 @@ def resolve_card(card: Card, defaults: Mapping[str, Any], where: str) -> Card:
         where: the card's name, for messages.
     """
     stated = card.model_dump(exclude_unset=True)
-    merged = {**defaults, **stated, "input": _merged_input(defaults.get("input", {}), stated.get("input", {}))}
+    merged = {
+        **defaults,
+        **stated,
+        "input": _merged_input(defaults.get("input", {}), stated.get("input", {})),
+    }
     if merged.get("output", "logits") == "logits" and "logits_from" not in stated:
         merged.pop("logits_from", None)
     return _validated(merged, where)
@@ -184,15 +196,21 @@ def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path.name} is not valid TOML: {error}", 'strings need quotes: task = "multiclass"') from error
+        raise UsageError(
+            f"{path.name} is not valid TOML: {error}", 'strings need quotes: task = "multiclass"'
+        ) from error
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path.name} is not a text file in UTF-8", "a model card is a TOML file") from error
+        raise UsageError(
+            f"{path.name} is not a text file in UTF-8", "a model card is a TOML file"
+        ) from error
 
 
 def _no_card(path: Path) -> UsageError:
     if path.is_dir():
         what = f"{path} is a folder, not a model card"
-        return UsageError(what, did_you_mean("card.toml", sorted(p.name for p in path.glob("*.toml"))))
+        return UsageError(
+            what, did_you_mean("card.toml", sorted(p.name for p in path.glob("*.toml")))
+        )
     if path.suffix != ".toml":
         what = f"{path} is neither a model card nor a factory"
         return UsageError(what, f"a card is a TOML file; for a factory {_FACTORY_HELP}")
@@ -209,7 +227,9 @@ def _validated(data: Mapping[str, Any], where: str) -> Card:
         raise _flattened(error, data, where) from error
 
 
-def _flattened(error: ValidationError, data: Mapping[str, Any], where: str, limit: int = 3) -> UsageError:
+def _flattened(
+    error: ValidationError, data: Mapping[str, Any], where: str, limit: int = 3
+) -> UsageError:
     """Pydantic's report in one line: file, key, what was seen, how to mend."""
     complaints: dict[str, str] = {}
     fixes: dict[str, str] = {}
@@ -224,7 +244,9 @@ def _flattened(error: ValidationError, data: Mapping[str, Any], where: str, limi
             fixes[key] = fix
     lines = list(complaints.values())
     rest = f"; and {len(lines) - limit} more" if len(lines) > limit else ""
-    return UsageError(f"{where}: {'; '.join(lines[:limit])}{rest}", "; ".join(list(fixes.values())[:limit]))
+    return UsageError(
+        f"{where}: {'; '.join(lines[:limit])}{rest}", "; ".join(list(fixes.values())[:limit])
+    )
 
 
 def _located(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
@@ -261,7 +283,9 @@ def _explained(kind: str, message: str, key: str, seen: Any) -> tuple[str, str]:
 def _complaint(key: str, seen: Any, message: str) -> str:
     if not key:  # about the card as a whole
         return message
-    return f"{key}: {message}" if isinstance(seen, Mapping) else f"{key} = {_shown(seen)}: {message}"
+    return (
+        f"{key}: {message}" if isinstance(seen, Mapping) else f"{key} = {_shown(seen)}: {message}"
+    )
 
 
 def _shown(value: Any) -> str:

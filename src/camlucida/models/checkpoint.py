@@ -13,8 +13,8 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from camlucida.errors import ModelError, did_you_mean
-from camlucida.files import reading
+from camlucida.core.errors import ModelError, did_you_mean
+from camlucida.core.files import reading
 
 _NESTED = ("state_dict", "model_state_dict", "model")
 """Where training scripts put the state dict when they save more than it."""
@@ -40,7 +40,9 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
         try:
             return safetensors.torch.load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(f"{path.name} is not a whole safetensors file: {_said(error)}", _AGAIN) from error
+            raise ModelError(
+                f"{path.name} is not a whole safetensors file: {_said(error)}", _AGAIN
+            ) from error
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes fail anywhere in the unpickler, with any type
@@ -72,7 +74,10 @@ def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[st
     ]
     if shapes:
         what = f"{path.name} does not fit the model: {len(shapes)} of {len(own)} shapes differ: {_first(shapes, '; ')}"
-        raise ModelError(what, "the factory's args (number of classes, channels, width) must be those of training")
+        raise ModelError(
+            what,
+            "the factory's args (number of classes, channels, width) must be those of training",
+        )
     module.load_state_dict({**module.state_dict(), **state}, strict=True)
 
 
@@ -82,7 +87,9 @@ def weights_sha256(module: nn.Module) -> str:
     for key, value in sorted(module.state_dict().items()):
         if isinstance(value, Tensor):
             digest.update(f"{key}|{value.dtype}|{tuple(value.shape)}|".encode())
-            digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+            digest.update(
+                value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+            )
         else:  # a module's own extra state
             digest.update(f"{key}|{value!r}|".encode())
     return digest.hexdigest()
@@ -105,9 +112,14 @@ def _head(path: Path) -> bytes:
     if not head:
         raise ModelError(f"the checkpoint {path.name} is empty", _AGAIN)
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        raise ModelError(f"{path.name} is a web page, not a checkpoint", "the download gave a page: fetch the file itself")
+        raise ModelError(
+            f"{path.name} is a web page, not a checkpoint",
+            "the download gave a page: fetch the file itself",
+        )
     if text.startswith(b"version https://git-lfs"):
-        raise ModelError(f"{path.name} is a Git LFS pointer, not the checkpoint", "fetch it with: git lfs pull")
+        raise ModelError(
+            f"{path.name} is a Git LFS pointer, not the checkpoint", "fetch it with: git lfs pull"
+        )
     return head
 
 
@@ -115,7 +127,10 @@ def _missing(path: Path) -> ModelError:
     if not path.parent.is_dir():
         return ModelError(f"no checkpoint {path}: there is no folder {path.parent}")
     files = sorted(p.name for p in path.parent.iterdir() if p.suffix in _SUFFIXES)
-    return ModelError(f"no checkpoint {path}", did_you_mean(path.name, files) if files else "there is none in that folder")
+    return ModelError(
+        f"no checkpoint {path}",
+        did_you_mean(path.name, files) if files else "there is none in that folder",
+    )
 
 
 def _refused(path: Path, error: Exception) -> ModelError:
@@ -126,14 +141,25 @@ def _refused(path: Path, error: Exception) -> ModelError:
         risk = "refused by weights_only, because opening such a file can run any code"
         what = f"{path.name} holds more than tensors (it names {named[1]}): {risk}"
         if named[1].startswith("torchxrayvision."):
-            return ModelError(what, f"without checkpoint the package fetches its own weights; for yours, {_RESAVE}")
+            return ModelError(
+                what,
+                f"without checkpoint the package fetches its own weights; for yours, {_RESAVE}",
+            )
         return ModelError(what, _RESAVE)
     if "TorchScript" in text:
         what = f"{path.name} is a TorchScript program, not a state dict: refused by weights_only"
-        return ModelError(what, "torch.save(torch.jit.load(file).state_dict(), 'weights.pth') gives one")
-    reason = re.search(r"WeightsUnpickler error:\s*(.*?)\s*(?:Check the documentation|$)", text, re.DOTALL)
-    said = reason[1] if reason else _said(error)  # the rest of PyTorch's text advises unsafe loading
-    return ModelError(f"{path.name} is not a readable checkpoint: {said or type(error).__name__}", _AGAIN)
+        return ModelError(
+            what, "torch.save(torch.jit.load(file).state_dict(), 'weights.pth') gives one"
+        )
+    reason = re.search(
+        r"WeightsUnpickler error:\s*(.*?)\s*(?:Check the documentation|$)", text, re.DOTALL
+    )
+    said = (
+        reason[1] if reason else _said(error)
+    )  # the rest of PyTorch's text advises unsafe loading
+    return ModelError(
+        f"{path.name} is not a readable checkpoint: {said or type(error).__name__}", _AGAIN
+    )
 
 
 def _state_of(found: Any, path: Path) -> dict[str, Tensor]:
@@ -141,7 +167,11 @@ def _state_of(found: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(found, Mapping):
         raise ModelError(f"{path.name} holds a {type(found).__name__}, not a state dict", _RESAVE)
     for candidate in (found, *(found.get(key) for key in _NESTED)):
-        if isinstance(candidate, Mapping) and candidate and all(_is_entry(*item) for item in candidate.items()):
+        if (
+            isinstance(candidate, Mapping)
+            and candidate
+            and all(_is_entry(*item) for item in candidate.items())
+        ):
             return dict(candidate)
     keys = _first([str(key) for key in found]) or "nothing"
     what = f"{path.name} holds no state dict: its keys are {keys}"
@@ -156,7 +186,9 @@ def layouts(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """The state as it is, with wrappers' prefixes taken off, and with prefixes put on."""
     yield state
     stripped = state
-    while prefix := next((p for p in _WRAPPERS if any(key.startswith(p) for key in stripped)), None):
+    while prefix := next(
+        (p for p in _WRAPPERS if any(key.startswith(p) for key in stripped)), None
+    ):
         shorter = {key.removeprefix(prefix): value for key, value in stripped.items()}
         if len(shorter) < len(stripped):  # two keys would become one
             break
@@ -172,7 +204,9 @@ def _mismatch(path: Path, missing: set[str], unexpected: set[str], total: int) -
         for name, keys in (("missing", missing), ("unexpected", unexpected))
         if keys
     ]
-    what = f"{path.name} does not fit the model ({total} keys): {', '.join(parts)}; nothing was loaded"
+    what = (
+        f"{path.name} does not fit the model ({total} keys): {', '.join(parts)}; nothing was loaded"
+    )
     return ModelError(what, "the factory must build the architecture that was trained")
 
 

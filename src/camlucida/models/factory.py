@@ -15,7 +15,7 @@ from types import ModuleType
 
 from torch import nn
 
-from camlucida.errors import ModelError, did_you_mean
+from camlucida.core.errors import ModelError, did_you_mean
 from camlucida.models.card import factory_file
 from camlucida.models.zoo import ZOO, Args, Defaults, guard, hush, is_xrv, xrv_defaults
 
@@ -39,7 +39,11 @@ def build(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
 def _built(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
     prefix, _, name = factory.partition(":")
     if prefix in ZOO:
-        fix = "give checkpoint = … in the card when its weights cannot be fetched" if pretrained else ""
+        fix = (
+            "give checkpoint = … in the card when its weights cannot be fetched"
+            if pretrained
+            else ""
+        )
         with guard(f"{factory} cannot be built{_with(args)}", fix):
             return ZOO[prefix].build(name, args, pretrained)
     own = factory_file(factory)
@@ -65,7 +69,11 @@ def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> D
         return xrv_defaults(module)
     for attribute in ("labels", "pathologies"):
         labels = getattr(module, attribute, None)
-        if isinstance(labels, list | tuple) and labels and all(isinstance(label, str) for label in labels):
+        if (
+            isinstance(labels, list | tuple)
+            and labels
+            and all(isinstance(label, str) for label in labels)
+        ):
             return {"labels": tuple(labels)}
     return {}
 
@@ -93,8 +101,14 @@ def _module(where: str) -> ModuleType:
         with guard(f"{where} cannot be imported"):
             return importlib.import_module(where)
     except ModelError as error:
-        if isinstance(error.__cause__, ModuleNotFoundError) and where.startswith(error.__cause__.name or "-"):
-            fix = did_you_mean(where, ZOO) if "." not in where else "a file of your own is written net.py:build"
+        if isinstance(error.__cause__, ModuleNotFoundError) and where.startswith(
+            error.__cause__.name or "-"
+        ):
+            fix = (
+                did_you_mean(where, ZOO)
+                if "." not in where
+                else "a file of your own is written net.py:build"
+            )
             raise ModelError(f"there is no package {where!r}", fix) from error
         raise
 
@@ -118,15 +132,26 @@ def _file(path: Path) -> ModuleType:
 def _called(factory: str, module: ModuleType, name: str, args: Args) -> nn.Module:
     function = getattr(module, name, None)
     if not callable(function):
-        offered = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
+        offered = [
+            key
+            for key, value in vars(module).items()
+            if callable(value) and not key.startswith("_")
+        ]
         what = "has no" if function is None else f"has a {type(function).__name__}, not a callable,"
-        raise ModelError(f"{factory.rpartition(':')[0]} {what} {name!r}", did_you_mean(name, offered))
+        raise ModelError(
+            f"{factory.rpartition(':')[0]} {what} {name!r}", did_you_mean(name, offered)
+        )
     call: Callable[..., object] = function
-    with _placed(Path(getattr(module, "__file__", None) or "")), guard(f"{factory} failed{_with(args)}"):
+    with (
+        _placed(Path(getattr(module, "__file__", None) or "")),
+        guard(f"{factory} failed{_with(args)}"),
+    ):
         built = call(**args)
     if not isinstance(built, nn.Module):
         what = f"{factory} returned a {type(built).__name__}, not a torch.nn.Module"
-        raise ModelError(what, "the factory builds the model and returns it; weights come from checkpoint = …")
+        raise ModelError(
+            what, "the factory builds the model and returns it; weights come from checkpoint = …"
+        )
     return built
 
 
@@ -172,7 +197,9 @@ def _importing_from(path: Path) -> Iterator[None]:
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
-        with warnings.catch_warnings():  # what the file imports may change the filters of the whole process
+        with (
+            warnings.catch_warnings()
+        ):  # what the file imports may change the filters of the whole process
             yield
     finally:
         sys.path[:] = search
@@ -185,7 +212,11 @@ def _siblings(folder: Path) -> set[str]:
     """Names that ``import`` finds in a folder."""
     if not folder.is_dir():
         return set()
-    return {p.stem for p in folder.iterdir() if p.suffix == ".py" or (p.is_dir() and any(p.glob("*.py")))}
+    return {
+        p.stem
+        for p in folder.iterdir()
+        if p.suffix == ".py" or (p.is_dir() and any(p.glob("*.py")))
+    }
 
 
 def _loaded(names: set[str]) -> dict[str, ModuleType]:

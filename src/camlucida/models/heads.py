@@ -27,10 +27,18 @@ class Head:
 
 def read_head(state: Mapping[str, Tensor], name: str) -> Head | None:
     """The head whose keys begin with ``name.``: one Linear, or a Sequential of Linear and norm layers; None for another."""
-    keys = {key.removeprefix(f"{name}."): tensor for key, tensor in state.items() if key.startswith(f"{name}.")}
+    keys = {
+        key.removeprefix(f"{name}."): tensor
+        for key, tensor in state.items()
+        if key.startswith(f"{name}.")
+    }
     if set(keys) == {"weight", "bias"}:
         layer = _with_weights(keys)
-        return None if layer is None or not layer.startswith("Linear") else Head(layer, int(keys["weight"].shape[0]))
+        return (
+            None
+            if layer is None or not layer.startswith("Linear")
+            else Head(layer, int(keys["weight"].shape[0]))
+        )
     parts: dict[int, dict[str, Tensor]] = {}
     for key, tensor in keys.items():
         found = re.fullmatch(r"(\d+)\.(\w+)", key)
@@ -46,7 +54,9 @@ def read_head(state: Mapping[str, Tensor], name: str) -> Head | None:
     activations = [gap for low, high in pairwise(linear) for gap in _first_gap(named, low, high)]
     for index in activations:
         layers[index] = "ReLU"
-    return Head(layers, int(parts[linear[-1]]["weight"].shape[0]), _notes(name, layers, activations))
+    return Head(
+        layers, int(parts[linear[-1]]["weight"].shape[0]), _notes(name, layers, activations)
+    )
 
 
 def _with_weights(part: Mapping[str, Tensor]) -> str | None:
@@ -73,5 +83,7 @@ def _notes(name: str, layers: list[str], activations: list[int]) -> tuple[str, .
         notes.append(f"{where}: no weights there, so its kind cannot be known; taken for a ReLU")
     idle = [f"{name}.{index}" for index, layer in enumerate(layers) if layer == "Identity"]
     if idle:
-        notes.append(f"{', '.join(idle)}: no weights there; taken for a dropout, which does nothing outside training")
+        notes.append(
+            f"{', '.join(idle)}: no weights there; taken for a dropout, which does nothing outside training"
+        )
     return tuple(notes)

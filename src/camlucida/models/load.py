@@ -8,11 +8,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from camlucida.errors import ModelError, UsageError, did_you_mean
+from camlucida.core.errors import ModelError, UsageError, did_you_mean
+from camlucida.core.types import OutputSpec, Scan
 from camlucida.models.card import Card, read_card, resolve_card
 from camlucida.models.checkpoint import load_checkpoint, weights_sha256
 from camlucida.models.factory import build, defaults, optional_keys
-from camlucida.types import OutputSpec, Scan
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LoadedModel:
     def read(self, path: str | Path, frame: int | None = None) -> Scan:
         """Read an image as this model wants it."""
         from camlucida.io import read_image
-        from camlucida.models.transform import prepare
+        from camlucida.models.preprocessing import prepare
 
         return prepare(read_image(path, frame), self.card.input)
 
@@ -68,18 +68,26 @@ def load_model(
     pretrained = read.checkpoint is None
     module = build(read.factory, read.args, base, pretrained)
     if read.checkpoint is not None:
-        load_checkpoint(module, base / Path(read.checkpoint).expanduser(), optional_keys(read.factory))
+        load_checkpoint(
+            module, base / Path(read.checkpoint).expanduser(), optional_keys(read.factory)
+        )
     resolved = resolve_card(read, defaults(read.factory, read.args, pretrained, module), name)
     _check_logits_from(module, resolved, name)
     module = module.to(place).eval()
     return LoadedModel(module, resolved, name, weights_sha256(module), path)
 
 
-def _read(card: str | Path | Card, factory: str | None, checkpoint: str | Path | None) -> tuple[Card, Path, Path | None]:
+def _read(
+    card: str | Path | Card, factory: str | None, checkpoint: str | Path | None
+) -> tuple[Card, Path, Path | None]:
     """The card, the folder that its paths start from, and its file."""
     if isinstance(card, Card):
         given = {"factory": factory, "checkpoint": None if checkpoint is None else str(checkpoint)}
-        return card.model_copy(update={key: value for key, value in given.items() if value}), Path.cwd(), None
+        return (
+            card.model_copy(update={key: value for key, value in given.items() if value}),
+            Path.cwd(),
+            None,
+        )
     read, base = read_card(card, factory, checkpoint)
     file = Path(card).expanduser()
     return read, base, file.absolute() if file.is_file() else None
@@ -95,11 +103,19 @@ def _check_logits_from(module: nn.Module, card: Card, name: str) -> None:
 def _device(asked: str | torch.device) -> torch.device:
     """``auto``, or a device that this machine has."""
     if str(asked) == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu")
+        return torch.device(
+            "cuda"
+            if torch.cuda.is_available()
+            else "mps"
+            if torch.backends.mps.is_available()
+            else "cpu"
+        )
     try:
         device = torch.device(asked)
     except RuntimeError as error:
-        raise UsageError(f"unknown device {asked!r}", 'known: "auto", "cpu", "cuda", "cuda:1", "mps"') from error
+        raise UsageError(
+            f"unknown device {asked!r}", 'known: "auto", "cpu", "cuda", "cuda:1", "mps"'
+        ) from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         what = f"device {str(asked)!r} asked for, but PyTorch sees {torch.cuda.device_count()} CUDA devices"
         raise UsageError(what, 'use "cpu" or "auto", or install PyTorch with CUDA')

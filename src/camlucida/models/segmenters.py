@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from camlucida.errors import ModelError
+from camlucida.core.errors import ModelError
 from camlucida.models.backbones import ACTIVATION, IMAGENET, UNET, assumed
 from camlucida.models.card import Card, InputSpec
 from camlucida.models.factory import build
@@ -27,7 +27,9 @@ ENCODERS = {
 _LAST = "segmentation_head.0.weight"
 
 
-def segmenters(state: Mapping[str, Tensor], encoder: str | None = None) -> Iterator[tuple[Card, int]]:
+def segmenters(
+    state: Mapping[str, Tensor], encoder: str | None = None
+) -> Iterator[tuple[Card, int]]:
     """Cards whose models have exactly the keys and shapes of a state dict, and their numbers of outputs.
 
     Args:
@@ -47,7 +49,9 @@ def segmenters(state: Mapping[str, Tensor], encoder: str | None = None) -> Itera
                 yield _card(architecture, args, channels), classes
 
 
-def _fits(state: Mapping[str, Tensor], factory: str, args: Mapping[str, object], named: bool) -> bool:
+def _fits(
+    state: Mapping[str, Tensor], factory: str, args: Mapping[str, object], named: bool
+) -> bool:
     try:
         with torch.device("meta"):
             own = build(factory, args, Path(), pretrained=False).state_dict()
@@ -55,7 +59,9 @@ def _fits(state: Mapping[str, Tensor], factory: str, args: Mapping[str, object],
         if named:  # an encoder that the caller named and the package does not know
             raise
         return False
-    return {key: tensor.shape for key, tensor in own.items()} == {key: tensor.shape for key, tensor in state.items()}
+    return {key: tensor.shape for key, tensor in own.items()} == {
+        key: tensor.shape for key, tensor in state.items()
+    }
 
 
 def _card(architecture: str, args: Mapping[str, object], channels: int) -> Card:
@@ -68,4 +74,6 @@ def _card(architecture: str, args: Mapping[str, object], channels: int) -> Card:
         ACTIVATION,
         assumed(spec, scale),
     ]
-    return Card(factory=f"smp:{architecture}", args=dict(args), input=spec, description="; ".join(notes))
+    return Card(
+        factory=f"smp:{architecture}", args=dict(args), input=spec, description="; ".join(notes)
+    )

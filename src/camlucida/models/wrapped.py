@@ -8,14 +8,16 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from camlucida.errors import ModelError
+from camlucida.core.errors import ModelError
 from camlucida.models.factory import build as build_backbone
 
 
 class Wrapped(nn.Module):
     """``head(backbone(x))``; backbone and head have the names that the training script gave them."""
 
-    def __init__(self, under: str, backbone: nn.Module, name: str = "", head: nn.Module | None = None) -> None:
+    def __init__(
+        self, under: str, backbone: nn.Module, name: str = "", head: nn.Module | None = None
+    ) -> None:
         super().__init__()
         self.add_module(under, backbone)
         if head is not None:
@@ -29,7 +31,13 @@ class Wrapped(nn.Module):
 
 
 def build(
-    backbone: str, head: str | Sequence[str], at: str, first: str = "", channels: int = 3, under: str = "", beside: str = ""
+    backbone: str,
+    head: str | Sequence[str],
+    at: str,
+    first: str = "",
+    channels: int = 3,
+    under: str = "",
+    beside: str = "",
 ) -> nn.Module:
     """Build a classifier or regressor around a known backbone.
 
@@ -59,10 +67,16 @@ def _set_channels(module: nn.Module, first: str, channels: int) -> None:
     if conv.in_channels != channels:
         weight = conv.weight
         conv.in_channels = channels
-        conv.weight = nn.Parameter(torch.zeros(len(weight), channels, *weight.shape[2:], device=weight.device))
+        conv.weight = nn.Parameter(
+            torch.zeros(len(weight), channels, *weight.shape[2:], device=weight.device)
+        )
 
 
-_LAYERS: dict[str, Callable[..., nn.Module]] = {"Linear": nn.Linear, "BatchNorm1d": nn.BatchNorm1d, "LayerNorm": nn.LayerNorm}
+_LAYERS: dict[str, Callable[..., nn.Module]] = {
+    "Linear": nn.Linear,
+    "BatchNorm1d": nn.BatchNorm1d,
+    "LayerNorm": nn.LayerNorm,
+}
 _PLAIN = {"ReLU": nn.ReLU, "Identity": nn.Identity}
 
 

@@ -21,14 +21,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from camlucida.errors import CamlucidaError, ModelError, did_you_mean
+from camlucida.core.errors import CamlucidaError, ModelError, did_you_mean
 from camlucida.models.checkpoint import load_checkpoint
 
 Args = Mapping[str, Any]
 Defaults = dict[str, Any]
 
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
-_OWN_CHECKPOINT = "give checkpoint = … in the card, or args = { pretrained = false } for random weights"
+_OWN_CHECKPOINT = (
+    "give checkpoint = … in the card, or args = { pretrained = false } for random weights"
+)
 
 
 @dataclass(frozen=True)
@@ -66,10 +68,16 @@ def _package(name: str) -> ModuleType:
     try:
         # torchxrayvision silences every warning of the process and puts two of its own folders first on sys.path.
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations between third parties are not the reader's business
+            warnings.simplefilter(
+                "ignore"
+            )  # deprecations between third parties are not the reader's business
             return importlib.import_module(name)
     except ImportError as error:
-        what = f"{name} cannot be imported: {error}" if name in sys.modules else f"{name} is not installed"
+        what = (
+            f"{name} cannot be imported: {error}"
+            if name in sys.modules
+            else f"{name} is not installed"
+        )
         raise ModelError(what, 'pip install "camlucida[zoo]"') from error
     finally:
         sys.path[:] = path
@@ -102,7 +110,10 @@ def _torchvision_weights(name: str, args: Args) -> Any:
     enum = _package("torchvision").models.get_model_weights(name)
     asked = args.get("weights", "DEFAULT")
     if asked != "DEFAULT" and asked not in enum.__members__:
-        raise ModelError(f"torchvision:{name} has no weights {asked!r}", did_you_mean(str(asked), enum.__members__))
+        raise ModelError(
+            f"torchvision:{name} has no weights {asked!r}",
+            did_you_mean(str(asked), enum.__members__),
+        )
     return enum[asked] if enum.__members__ else None
 
 
@@ -117,7 +128,11 @@ def _torchvision_defaults(name: str, args: Args, pretrained: bool, module: nn.Mo
     known: Defaults = {"task": "multiclass", "output": "logits"}
     known["input"] = {"size": size, "mean": tuple(transforms.mean), "std": tuple(transforms.std)}
     if pretrained or "weights" in args:
-        known["input"] |= {"fit": "center-crop", "crop": min(1.0, size / short_side), "resize": "antialias"}
+        known["input"] |= {
+            "fit": "center-crop",
+            "crop": min(1.0, size / short_side),
+            "resize": "antialias",
+        }
         labels = tuple(weights.meta["categories"])
         if args.get("num_classes", len(labels)) == len(labels):
             known["labels"] = labels
@@ -149,8 +164,13 @@ def _timm_defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -
     if "input_size" not in config:
         return {"task": "multiclass", "output": "logits"}
     channels, *size = config["input_size"]
-    known: Defaults = {"size": args.get("img_size", tuple(size)), "channels": args.get("in_chans", channels)}
-    if known["channels"] == len(config["mean"]):  # a model built for other channels has no known scale
+    known: Defaults = {
+        "size": args.get("img_size", tuple(size)),
+        "channels": args.get("in_chans", channels),
+    }
+    if known["channels"] == len(
+        config["mean"]
+    ):  # a model built for other channels has no known scale
         known |= {"mean": tuple(config["mean"]), "std": tuple(config["std"])}
     if pretrained and config.get("crop_mode") == "center":
         known |= {"fit": "center-crop", "crop": config["crop_pct"], "resize": "antialias"}
@@ -176,7 +196,10 @@ def _smp_defaults(name: str, args: Args, pretrained: bool, module: nn.Module) ->
     if channels == 3:
         known["input"] |= _IMAGENET
     if args.get("activation") in ("sigmoid", "softmax", "softmax2d"):
-        known |= {"output": "probabilities", "logits_from": "segmentation_head.1"}  # what goes into the activation
+        known |= {
+            "output": "probabilities",
+            "logits_from": "segmentation_head.1",
+        }  # what goes into the activation
     return known
 
 
@@ -220,9 +243,13 @@ def _xrv_resnet(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.
         return trained
     # The constructor always downloads, so the parts are put into an instance that never ran it.
     about = xrv.models.model_urls[name]
-    inner = _package("torchvision").models.get_model(name.partition("-")[0], weights=None, num_classes=len(about["labels"]))
+    inner = _package("torchvision").models.get_model(
+        name.partition("-")[0], weights=None, num_classes=len(about["labels"])
+    )
     inner.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
-    module = _unbuilt(xrv.models.ResNet, model=inner, apply_sigmoid=bool(args.get("apply_sigmoid", False)))
+    module = _unbuilt(
+        xrv.models.ResNet, model=inner, apply_sigmoid=bool(args.get("apply_sigmoid", False))
+    )
     _xrv_describe(module, name, about)
     return module
 
@@ -231,13 +258,17 @@ def _xrv_jf(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.Modu
     # Its constructor downloads twice (an ImageNet backbone first, which its own file then overwrites) and wraps the model
     # in DataParallel, which pins it to the first GPU; its parts have neither habit.
     jf = xrv.baseline_models.jfhealthcare
-    config = json.loads((Path(jf.__file__).parent / "config" / "example.json").read_text(encoding="utf-8"))
+    config = json.loads(
+        (Path(jf.__file__).parent / "config" / "example.json").read_text(encoding="utf-8")
+    )
     settings = SimpleNamespace(**config | {"pretrained": False})
     module = _unbuilt(
         jf.DenseNet,
         model=jf.classifier.Classifier(settings),
         cfg=settings,
-        apply_sigmoid=bool(args.get("apply_sigmoid", False)),  # the package's own default, True, hides the logits
+        apply_sigmoid=bool(
+            args.get("apply_sigmoid", False)
+        ),  # the package's own default, True, hides the logits
         pathologies=jf.DenseNet.targets,
     )
     if pretrained:
@@ -247,7 +278,9 @@ def _xrv_jf(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.Modu
 
 def _xrv_jf_file(xrv: ModuleType) -> Path:
     """The released weights, from the package's cache or from where the package keeps all its weights."""
-    file = Path(xrv.utils.get_cache_dir()) / "baseline_models_jfhealthcare-DenseNet121_pre_train.pth"
+    file = (
+        Path(xrv.utils.get_cache_dir()) / "baseline_models_jfhealthcare-DenseNet121_pre_train.pth"
+    )
     if not file.is_file():
         release = xrv.models.model_urls["all"]["weights_url"].rpartition("/")[0]
         fix = f"put {file.name} into {file.parent}, or give checkpoint = … in the card"
@@ -281,13 +314,18 @@ def _xrv_describe(module: nn.Module, name: str, about: Mapping[str, Any]) -> Non
 
 def is_xrv(module: nn.Module) -> bool:
     """Whether a module is one of TorchXRayVision's classifiers, whoever built it."""
-    return type(module).__module__ in ("torchxrayvision.models", "torchxrayvision.baseline_models.jfhealthcare")
+    return type(module).__module__ in (
+        "torchxrayvision.models",
+        "torchxrayvision.baseline_models.jfhealthcare",
+    )
 
 
 def hush(module: nn.Module) -> None:
     """Keep a TorchXRayVision model from printing to stdout in its first forward; the card fixes the input's range."""
     if is_xrv(module):
-        done = _package("torchxrayvision").utils.warning_log  # the package's own note of what it has said already
+        done = _package(
+            "torchxrayvision"
+        ).utils.warning_log  # the package's own note of what it has said already
         done["norm_check"] = done[hash(module)] = True
 
 
@@ -302,11 +340,19 @@ def xrv_defaults(module: nn.Module) -> Defaults:
     labels = tuple(getattr(module, "pathologies", ()))
     if points is not None and len(points) == len(labels):
         # Without an operating point the output is the constant 0.5: there is nothing to explain.
-        labels = tuple("" if math.isnan(point) else label for label, point in zip(labels, points.tolist()))
+        labels = tuple(
+            "" if math.isnan(point) else label for label, point in zip(labels, points.tolist())
+        )
     if labels:
         known["labels"] = labels
     size = getattr(module, "input_resolution", 512 if jf else 224)
-    known["input"] = {"size": size, "channels": 1, "range": (-1024, 1024), "fit": "center-crop", "resize": "antialias"}
+    known["input"] = {
+        "size": size,
+        "channels": 1,
+        "range": (-1024, 1024),
+        "fit": "center-crop",
+        "resize": "antialias",
+    }
     return known
 
 

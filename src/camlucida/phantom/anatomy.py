@@ -112,7 +112,10 @@ def patient_grid(patient: Patient, size: int) -> Grid:
     """The film's pixels seen from the patient: offset, rotation and magnification undone."""
     film = pixel_grid(size)
     x, y = film.x - patient.shift[0], film.y - patient.shift[1]
-    cos, sin = np.float32(np.cos(patient.tilt) / patient.zoom), np.float32(np.sin(patient.tilt) / patient.zoom)
+    cos, sin = (
+        np.float32(np.cos(patient.tilt) / patient.zoom),
+        np.float32(np.sin(patient.tilt) / patient.zoom),
+    )
     return Grid(cos * x + sin * y, cos * y - sin * x)
 
 
@@ -139,7 +142,9 @@ def cage_half_width(patient: Patient, y: Array, apex_drop: float = 0.0) -> Array
 
 def cage(patient: Patient, grid: Grid) -> Array:
     """Thickness inside the rib cage, diaphragm and mediastinum not yet taken out."""
-    up = np.clip((np.float32(patient.waist) - grid.y) / np.float32(patient.waist - patient.apex), 0, 1)
+    up = np.clip(
+        (np.float32(patient.waist) - grid.y) / np.float32(patient.waist - patient.apex), 0, 1
+    )
     width = np.maximum(cage_half_width(patient, grid.y), np.float32(1e-3))
     depth = np.float32(2 * patient.half_depth) * half_chord(up**3)
     thickness: Array = depth * half_chord((grid.x / width) ** 2)
@@ -159,8 +164,12 @@ def dome_height(patient: Patient, x: Array) -> Array:
 
 def under_diaphragm(patient: Patient, grid: Grid) -> Array:
     """Abdominal tissue under the domes. The dome falls to the front and back too, so lung still lies behind its top."""
-    below = np.maximum(grid.y - dome_height(patient, grid.x), np.float32(0)) / np.float32(patient.sulcus + 1.0)
-    thickness: Array = np.float32(2.1 * patient.half_depth) * np.minimum(np.cbrt(below), np.float32(1))
+    below = np.maximum(grid.y - dome_height(patient, grid.x), np.float32(0)) / np.float32(
+        patient.sulcus + 1.0
+    )
+    thickness: Array = np.float32(2.1 * patient.half_depth) * np.minimum(
+        np.cbrt(below), np.float32(1)
+    )
     return thickness
 
 
@@ -177,7 +186,8 @@ def heart(patient: Patient, grid: Grid, ctr: float) -> Array:
     v = (np.float32(cos) * y - np.float32(sin) * (x - np.float32(cx))) / np.float32(b)
     ventricle = half_chord(u * u + v * v)
     atrium = half_chord(
-        ((x + np.float32(right_edge - 3.0)) / np.float32(3.0)) ** 2 + ((y + np.float32(0.4)) / np.float32(4.4)) ** 2
+        ((x + np.float32(right_edge - 3.0)) / np.float32(3.0)) ** 2
+        + ((y + np.float32(0.4)) / np.float32(4.4)) ** 2
     )
     thickness: Array = np.float32(13.5) * scale * np.maximum(ventricle, np.float32(0.8) * atrium)
     return thickness
@@ -192,9 +202,12 @@ def great_vessels(patient: Patient, grid: Grid) -> Array:
         (x / (half * (np.float32(1) + np.float32(0.12) * lower) + flare)) ** 2
     )
     knob = np.float32(11) * half_chord(
-        ((x - np.float32(0.45) * half) / np.float32(0.95 * patient.mediastinum)) ** 2 + ((y + np.float32(5.6)) / 2.1) ** 2
+        ((x - np.float32(0.45) * half) / np.float32(0.95 * patient.mediastinum)) ** 2
+        + ((y + np.float32(5.6)) / 2.1) ** 2
     )
-    trunk = np.float32(9) * half_chord(((x - np.float32(1.9)) / 2.3) ** 2 + ((y + np.float32(1.9)) / 2.3) ** 2)
+    trunk = np.float32(9) * half_chord(
+        ((x - np.float32(1.9)) / 2.3) ** 2 + ((y + np.float32(1.9)) / 2.3) ** 2
+    )
     thickness: Array = np.maximum(np.maximum(column, knob), trunk)
     return thickness
 
@@ -205,14 +218,26 @@ def body(patient: Patient, grid: Grid) -> Array:
     width = np.float32(patient.half_width + patient.wall) + np.float32(0.02) * (y + np.float32(4))
     depth = np.float32(2 * (patient.half_depth + 0.9 * patient.wall))
     q = (x / width) ** 2
-    shoulder_top = np.float32(patient.apex - 1.9) + np.float32(0.014) * np.maximum(x - np.float32(4), np.float32(0)) ** 2
+    shoulder_top = (
+        np.float32(patient.apex - 1.9)
+        + np.float32(0.014) * np.maximum(x - np.float32(4), np.float32(0)) ** 2
+    )
     taper = np.sqrt(np.clip((y - shoulder_top) / np.float32(6.5), 0, 1))
     trunk = depth * np.sqrt(half_chord(q * q)) * taper
     armpit = np.float32(-3.5) + np.float32(0.55) * (x - width)
-    arm = np.float32(11.5) * ramp(armpit - y, 3.0) * np.minimum(np.float32(1.25) * taper, np.float32(1))
+    arm = (
+        np.float32(11.5)
+        * ramp(armpit - y, 3.0)
+        * np.minimum(np.float32(1.25) * taper, np.float32(1))
+    )
     neck = np.float32(11.5) * half_chord((x / np.float32(5.6)) ** 2) * ramp(np.float32(-8) - y, 3.0)
-    breast = half_chord(((x - np.float32(7.2)) / np.float32(5.6)) ** 2 + ((y - np.float32(4.2)) / np.float32(5.0)) ** 2)
-    thickness: Array = np.maximum(np.maximum(trunk, arm), neck) + np.float32(patient.breast) * breast
+    breast = half_chord(
+        ((x - np.float32(7.2)) / np.float32(5.6)) ** 2
+        + ((y - np.float32(4.2)) / np.float32(5.0)) ** 2
+    )
+    thickness: Array = (
+        np.maximum(np.maximum(trunk, arm), neck) + np.float32(patient.breast) * breast
+    )
     return thickness
 
 
@@ -222,13 +247,16 @@ def airways(patient: Patient, grid: Grid) -> Array:
     fork = np.float32(-4.2)
     trachea = np.float32(2.6) * half_chord((x / np.float32(0.95)) ** 2) * ramp(fork - y, 0.4)
     down = y - fork
-    bronchi = np.float32(1.5) * half_chord(((np.abs(x) - np.float32(0.95) * down) / np.float32(0.75)) ** 2)
+    bronchi = np.float32(1.5) * half_chord(
+        ((np.abs(x) - np.float32(0.95) * down) / np.float32(0.75)) ** 2
+    )
     bronchi = bronchi * (down > 0) * ramp(np.float32(2.6) - down, 0.8)
     air: Array = np.maximum(trachea, bronchi)
     if patient.gas:
         at = np.float32(patient.domes[1] + 1.0 + patient.gas)
         bubble = half_chord(
-            ((x - np.float32(5.6)) / np.float32(1.7 * patient.gas)) ** 2 + ((y - at) / np.float32(patient.gas)) ** 2
+            ((x - np.float32(5.6)) / np.float32(1.7 * patient.gas)) ** 2
+            + ((y - at) / np.float32(patient.gas)) ** 2
         )
         air = air + np.float32(2.6 * patient.gas) * bubble
     return air
@@ -237,7 +265,9 @@ def airways(patient: Patient, grid: Grid) -> Array:
 def _tube(distance: Array, radius: float) -> Array:
     """Chord through a bone with a dense shell, from the distance of the ray to its axis."""
     q = (distance / np.float32(radius)) ** 2
-    chord: Array = np.float32(2 * radius) * (half_chord(q) - np.float32(0.5) * half_chord(q / np.float32(0.55)))
+    chord: Array = np.float32(2 * radius) * (
+        half_chord(q) - np.float32(0.5) * half_chord(q / np.float32(0.55))
+    )
     return chord
 
 
@@ -266,7 +296,11 @@ def other_bones(patient: Patient, grid: Grid) -> Array:
     x, y = np.abs(grid.x), grid.y
     t = (x - np.float32(1.6)) / np.float32(13.0)
     start = np.float32(patient.apex + 3.6)
-    axis = start - np.float32(patient.clavicle_rise) * t - np.float32(0.7) * np.sin(np.float32(2 * np.pi) * np.clip(t, 0, 1))
+    axis = (
+        start
+        - np.float32(patient.clavicle_rise) * t
+        - np.float32(0.7) * np.sin(np.float32(2 * np.pi) * np.clip(t, 0, 1))
+    )
     inside = ramp(t, 0.02) * ramp(np.float32(1) - t, 0.02)
     clavicle = _tube(y - axis, 0.68) * inside
     blade_edge = np.float32(patient.half_width - 2.3) + np.float32(0.25) * (y + np.float32(2.0))
@@ -277,11 +311,16 @@ def other_bones(patient: Patient, grid: Grid) -> Array:
         * ramp(np.float32(1.0) - y, 1.4)
     )
     head = np.float32(1.2) * half_chord(
-        ((x - np.float32(18.0)) / np.float32(2.7)) ** 2 + ((y - np.float32(patient.apex + 2.4)) / np.float32(2.7)) ** 2
+        ((x - np.float32(18.0)) / np.float32(2.7)) ** 2
+        + ((y - np.float32(patient.apex + 2.4)) / np.float32(2.7)) ** 2
     )
     disc = np.cos(np.float32(2 * np.pi / 2.5) * y)
     vertebra = np.float32(1.05) * half_chord((x / (np.float32(2.0) - np.float32(0.15) * disc)) ** 2)
     spine = vertebra * (np.float32(0.82) + np.float32(0.18) * ramp(disc + np.float32(0.75), 0.3))
-    process = np.float32(0.35) * half_chord((x / np.float32(0.35)) ** 2) * ramp(disc - np.float32(0.2), 0.5)
+    process = (
+        np.float32(0.35)
+        * half_chord((x / np.float32(0.35)) ** 2)
+        * ramp(disc - np.float32(0.2), 0.5)
+    )
     bone: Array = clavicle + blade + head + spine + process
     return bone

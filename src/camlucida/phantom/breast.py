@@ -128,11 +128,31 @@ def draw_view(rng: np.random.Generator, woman: Woman, view: str) -> View:
     if view == "CC":
         up, down = woman.length * u(0.95, 1.02), woman.length * u(0.95, 1.02)
         centre, nipple = u(-0.4, 0.4), u(-0.8, 0.8)
-        return View(centre, up, down, u(2.0, 2.4), nipple, (0.0, 0.0), 0.0, u(-0.15, 0.15), u(-0.12, 0.04) * up)
+        return View(
+            centre,
+            up,
+            down,
+            u(2.0, 2.4),
+            nipple,
+            (0.0, 0.0),
+            0.0,
+            u(-0.15, 0.15),
+            u(-0.12, 0.04) * up,
+        )
     down = min(9.2, woman.length * u(0.82, 0.95))
     centre = 11.6 - down - u(0.0, 1.2)
     muscle = (u(3.0, 5.5), u(-1.0, 6.0))
-    return View(centre, u(19.0, 27.0), down, u(2.0, 2.3), u(0.0, 1.0), muscle, u(0.1, 0.7), u(0.15, 0.45), u(-2.4, -0.6))
+    return View(
+        centre,
+        u(19.0, 27.0),
+        down,
+        u(2.0, 2.3),
+        u(0.0, 1.0),
+        muscle,
+        u(0.1, 0.7),
+        u(0.15, 0.45),
+        u(-2.4, -0.6),
+    )
 
 
 def film_grid(size: int) -> Grid:
@@ -150,7 +170,9 @@ def project(woman: Woman, view: View, rng: np.random.Generator, size: int) -> Br
     whole = rounded(depth, woman.thickness)
     inner = rounded(depth - np.float32(woman.skin), woman.thickness - 2 * woman.skin)
     behind = muscle_depth(view, grid)
-    full = np.float32(0.32) * ramp(behind - np.float32(0.1), 0.3) + np.float32(0.22) * ramp(behind - np.float32(1.5), 1.5)
+    full = np.float32(0.32) * ramp(behind - np.float32(0.1), 0.3) + np.float32(0.22) * ramp(
+        behind - np.float32(1.5), 1.5
+    )
     muscle = inner * full
     muscle *= 1 + np.float32(0.06) * _clouds(rng, grid, (20, 40))
     inside = (depth > 0) & (behind <= 0)
@@ -174,7 +196,10 @@ def outline(woman: Woman, view: View, grid: Grid) -> tuple[Array, tuple[float, f
     along, across = grid.x / np.float32(woman.depth), np.abs(off) / reach
     gauge = np.maximum((along**power + across**power) ** (1 / power), np.float32(1e-3))
     # Of a gauge of degree one, distance to its unit level is about (1 − gauge) ÷ slope.
-    slope = np.hypot((along / gauge) ** (power - 1) / np.float32(woman.depth), (across / gauge) ** (power - 1) / reach)
+    slope = np.hypot(
+        (along / gauge) ** (power - 1) / np.float32(woman.depth),
+        (across / gauge) ** (power - 1) / reach,
+    )
     depth = (1 - gauge) / slope
     share = abs(view.nipple) / (view.up if view.nipple < 0 else view.down)
     at = (woman.depth * (1 - share**view.power) ** (1 / view.power), view.centre + view.nipple)
@@ -198,7 +223,9 @@ def muscle_depth(view: View, grid: Grid) -> Array:
         return np.full((grid.y.size, grid.x.size), -np.inf, np.float32)
     length = low + HEIGHT_CM / 2
     t = (grid.y + np.float32(HEIGHT_CM / 2)) / np.float32(length)
-    border = np.float32(top) * (1 - t) + np.float32(view.bulge) * np.sin(np.float32(np.pi) * np.clip(t, 0, 1))
+    border = np.float32(top) * (1 - t) + np.float32(view.bulge) * np.sin(
+        np.float32(np.pi) * np.clip(t, 0, 1)
+    )
     depth: Array = (border - grid.x) * np.float32(length / np.hypot(length, top))
     return depth
 
@@ -206,10 +233,14 @@ def muscle_depth(view: View, grid: Grid) -> Array:
 def strands(rng: np.random.Generator, grid: Grid) -> Array:
     """Ligaments in the fat: thin curves where smooth random fields cross zero; 0 to 1, no unit."""
     widths = ((18, 0.14), (30, 0.2), (50, 0.3))
-    curves = [np.exp(-((_plane(rng, cells, grid) / np.float32(width)) ** 2)) for cells, width in widths]
+    curves = [
+        np.exp(-((_plane(rng, cells, grid) / np.float32(width)) ** 2)) for cells, width in widths
+    ]
     uneven = np.clip(np.float32(0.4) + np.float32(0.5) * _plane(rng, 9, grid), 0, 1)
     haze = np.clip(np.float32(0.35) + np.float32(0.35) * _clouds(rng, grid, (10, 20, 40, 80)), 0, 1)
-    web: Array = haze + np.float32(0.6) * np.maximum(np.maximum(curves[0], curves[1]), curves[2]) * uneven
+    web: Array = (
+        haze + np.float32(0.6) * np.maximum(np.maximum(curves[0], curves[1]), curves[2]) * uneven
+    )
     return web
 
 
@@ -221,7 +252,12 @@ class Depths(NamedTuple):
 
 
 def dense_field(
-    woman: Woman, view: View, depths: Depths, nipple: tuple[float, float], grid: Grid, rng: np.random.Generator
+    woman: Woman,
+    view: View,
+    depths: Depths,
+    nipple: tuple[float, float],
+    grid: Grid,
+    rng: np.random.Generator,
 ) -> Array:
     """High behind the nipple, low under the skin and in front of the chest wall, with clouds and ducts. No unit."""
     cos, sin = np.float32(np.cos(view.lean)), np.float32(np.sin(view.lean))
@@ -229,11 +265,18 @@ def dense_field(
     y = grid.y - np.float32(view.centre + view.middle)
     u, v = cos * x - sin * y, sin * x + cos * y
     form = (u / np.float32(0.46 * woman.depth)) ** 2 + (v / np.float32(0.62 * woman.length)) ** 2
-    near = ramp(np.float32(2.0) - np.hypot(grid.x - np.float32(nipple[0]), grid.y - np.float32(nipple[1])), 1.0)
-    under_skin = np.clip(1 - depths.skin / np.float32(1.3), 0, 1) ** 2 * (1 - np.float32(0.7) * near)
+    near = ramp(
+        np.float32(2.0) - np.hypot(grid.x - np.float32(nipple[0]), grid.y - np.float32(nipple[1])),
+        1.0,
+    )
+    under_skin = np.clip(1 - depths.skin / np.float32(1.3), 0, 1) ** 2 * (
+        1 - np.float32(0.7) * near
+    )
     wall = np.minimum(grid.x, -depths.muscle)
     before_muscle = np.clip(1 - wall / np.float32(2.2), 0, 1) ** 2
-    texture = np.float32(0.85) * _clouds(rng, grid, (7, 14, 28, 56)) + np.float32(0.6) * _ducts(rng, nipple, grid)
+    texture = np.float32(0.85) * _clouds(rng, grid, (7, 14, 28, 56)) + np.float32(0.6) * _ducts(
+        rng, nipple, grid
+    )
     cone = np.float32(woman.rough) * texture - np.sqrt(form + np.float32(0.1)) * np.float32(1.5)
     field: Array = cone - np.float32(3.0) * under_skin - np.float32(2.0) * before_muscle
     return field
@@ -244,7 +287,12 @@ def _ducts(rng: np.random.Generator, nipple: tuple[float, float], grid: Grid) ->
     dx, dy = np.float32(nipple[0] + 1.0) - grid.x, grid.y - np.float32(nipple[1])
     angle, radius = np.arctan2(dy, dx), np.hypot(dx, dy)
     noise = rng.standard_normal((40, 12)).astype(np.float32)
-    where = np.stack([(angle / np.float32(np.pi) + 1) * np.float32(19.5), np.minimum(radius / np.float32(2.2), np.float32(11))])
+    where = np.stack(
+        [
+            (angle / np.float32(np.pi) + 1) * np.float32(19.5),
+            np.minimum(radius / np.float32(2.2), np.float32(11)),
+        ]
+    )
     field: Array = ndimage.map_coordinates(noise, where, order=1, mode="nearest")
     return field
 
@@ -252,7 +300,9 @@ def _ducts(rng: np.random.Generator, nipple: tuple[float, float], grid: Grid) ->
 def _clouds(rng: np.random.Generator, grid: Grid, scales: tuple[int, ...]) -> Array:
     """Smooth random fields of several scales, finer ones fainter, of about unit variance together."""
     weights = np.sqrt(scales[0] / np.array(scales, np.float32))
-    parts = [weight * _plane(rng, cells, grid) for weight, cells in zip(weights, scales, strict=True)]
+    parts = [
+        weight * _plane(rng, cells, grid) for weight, cells in zip(weights, scales, strict=True)
+    ]
     field: Array = np.sum(parts, axis=0) / np.float32(np.sqrt(np.sum(weights**2)))
     return field
 

@@ -88,7 +88,9 @@ def effusion_share(patient: Patient, effusion: Effusion, grid: Grid) -> Array:
     """Share of the lung's thickness that fluid replaces, in [0, 1]."""
     wall = cage_half_width(patient, grid.y) - np.abs(grid.x)
     climb = np.float32(effusion.rise) * np.exp(-np.maximum(wall, np.float32(0)) / np.float32(2.6))
-    right, left = (np.float32(1e3) if level is None else np.float32(level) for level in effusion.levels)
+    right, left = (
+        np.float32(1e3) if level is None else np.float32(level) for level in effusion.levels
+    )
     depth = grid.y - np.where(grid.x < 0, right, left) + climb
     share: Array = np.float32(0.95) * ramp(depth, 0.7)
     return share
@@ -99,8 +101,16 @@ def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
     taper = np.clip((np.float32(ptx.end) - grid.y) / np.float32(ptx.end - patient.apex), 0, 1)
     edge = cage_half_width(patient, grid.y, ptx.drop) - np.float32(ptx.gap) * np.sqrt(taper)
     # Above the waist the outline slopes; dividing by the slope's length turns a horizontal distance into a true one.
-    up = np.clip((np.float32(patient.waist) - grid.y) / np.float32(patient.waist - patient.apex - ptx.drop), 0, 0.97)
-    slope = np.float32(patient.half_width / (patient.waist - patient.apex - ptx.drop)) * up / np.sqrt(1 - up * up)
+    up = np.clip(
+        (np.float32(patient.waist) - grid.y) / np.float32(patient.waist - patient.apex - ptx.drop),
+        0,
+        0.97,
+    )
+    slope = (
+        np.float32(patient.half_width / (patient.waist - patient.apex - ptx.drop))
+        * up
+        / np.sqrt(1 - up * up)
+    )
     distance: Array = (np.abs(grid.x) - edge) / np.sqrt(1 + slope * slope)
     return distance
 
@@ -108,7 +118,9 @@ def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
 def free_air(patient: Patient, ptx: Pneumothorax, grid: Grid) -> tuple[Array, Array]:
     """Share of the lung that free air replaces, in [0, 1], and thickness of the pleural line in cm."""
     distance = lung_edge(patient, ptx, grid)
-    side = ramp(grid.x * np.float32(ptx.side) - np.float32(1.0), 0.6) * ramp(np.float32(ptx.end) - grid.y, 0.5)
+    side = ramp(grid.x * np.float32(ptx.side) - np.float32(1.0), 0.6) * ramp(
+        np.float32(ptx.end) - grid.y, 0.5
+    )
     line = np.float32(1.3) * np.exp(-((distance / np.float32(0.13)) ** 2))
     share: Array = side * ramp(distance, 0.1)
     return share, side * line
@@ -117,19 +129,27 @@ def free_air(patient: Patient, ptx: Pneumothorax, grid: Grid) -> tuple[Array, Ar
 def consolidation_share(consolidation: Consolidation, grid: Grid, rough: Array) -> Array:
     """Share of the lung that the patch replaces, in [0, 1]. ``rough``: a smooth random field that frays its edge."""
     x, y = grid.x - np.float32(consolidation.at[0]), grid.y - np.float32(consolidation.at[1])
-    level = np.float32(1) - np.sqrt(x * x + y * y) / np.float32(consolidation.radius) + np.float32(0.27) * rough
+    level = (
+        np.float32(1)
+        - np.sqrt(x * x + y * y) / np.float32(consolidation.radius)
+        + np.float32(0.27) * rough
+    )
     share: Array = np.float32(consolidation.density) * ramp(level - np.float32(0.4), 0.42)
     return share
 
 
 def nodule_thickness(nodule: Nodule, grid: Grid) -> Array:
     """Chord through the ball, cm."""
-    q = ((grid.x - np.float32(nodule.at[0])) ** 2 + (grid.y - np.float32(nodule.at[1])) ** 2) / np.float32(nodule.radius**2)
+    q = (
+        (grid.x - np.float32(nodule.at[0])) ** 2 + (grid.y - np.float32(nodule.at[1])) ** 2
+    ) / np.float32(nodule.radius**2)
     chord: Array = np.float32(2 * nodule.radius) * half_chord(q)
     return chord
 
 
-def _place(rng: np.random.Generator, grid: Grid, allowed: NDArray[np.bool_], margin: float) -> tuple[float, float]:
+def _place(
+    rng: np.random.Generator, grid: Grid, allowed: NDArray[np.bool_], margin: float
+) -> tuple[float, float]:
     """A uniform point of ``allowed`` at least ``margin`` cm inside it, or its innermost point where there is none."""
     inside = ndimage.distance_transform_edt(allowed) * abs(float(grid.x[0, 1] - grid.x[0, 0]))
     spots = np.flatnonzero(inside >= margin)
@@ -140,7 +160,9 @@ def _place(rng: np.random.Generator, grid: Grid, allowed: NDArray[np.bool_], mar
 
 def lung_fields(patient: Patient, grid: Grid, mediastinum: Array, cage: Array) -> NDArray[np.bool_]:
     """What a reader calls the lungs: above the diaphragm, beside heart and great vessels. (H, W) bool."""
-    fields: NDArray[np.bool_] = (cage > 2) & (mediastinum <= 0) & (grid.y < dome_height(patient, grid.x))
+    fields: NDArray[np.bool_] = (
+        (cage > 2) & (mediastinum <= 0) & (grid.y < dome_height(patient, grid.x))
+    )
     return fields
 
 
@@ -148,12 +170,21 @@ def _draw_effusion(rng: np.random.Generator, patient: Patient) -> Effusion:
     """Right, left or both sides; from a blunt costophrenic angle to a third of the lung."""
     sides = int(rng.integers(3))
     levels = [dome + patient.sulcus - rng.uniform(2.6, 8.0) for dome in patient.domes]
-    return Effusion((levels[0] if sides != 1 else None, levels[1] if sides != 0 else None), float(rng.uniform(2.0, 5.5)))
+    return Effusion(
+        (levels[0] if sides != 1 else None, levels[1] if sides != 0 else None),
+        float(rng.uniform(2.0, 5.5)),
+    )
 
 
 def _draw_pneumothorax(rng: np.random.Generator) -> Pneumothorax:
     side = RIGHT if rng.random() < 0.5 else LEFT
-    return Pneumothorax(side, rng.uniform(0.9, 2.4), rng.uniform(2.0, 4.5), rng.uniform(-3.5, 2.5), rng.uniform(0.75, 1.0))
+    return Pneumothorax(
+        side,
+        rng.uniform(0.9, 2.4),
+        rng.uniform(2.0, 4.5),
+        rng.uniform(-3.5, 2.5),
+        rng.uniform(0.75, 1.0),
+    )
 
 
 def draw_disease(rng: np.random.Generator, patient: Patient, fields: NDArray[np.bool_]) -> Disease:
@@ -162,9 +193,13 @@ def draw_disease(rng: np.random.Generator, patient: Patient, fields: NDArray[np.
     effusion, ptx = _draw_effusion(rng, patient), _draw_pneumothorax(rng)
     free = fields & (effusion_share(patient, effusion, grid) < 0.02)
     free &= (lung_edge(patient, ptx, grid) < -0.4) | (grid.x * ptx.side < 0) | (grid.y > ptx.end)
-    patch = Consolidation(_place(rng, grid, free, 1.0), rng.uniform(2.6, 4.6), rng.uniform(0.4, 0.75))
+    patch = Consolidation(
+        _place(rng, grid, free, 1.0), rng.uniform(2.6, 4.6), rng.uniform(0.4, 0.75)
+    )
     far = (grid.x - patch.at[0]) ** 2 + (grid.y - patch.at[1]) ** 2 > (1.25 * patch.radius) ** 2
     radius = float(rng.uniform(0.75, 1.7))
-    density = float(rng.uniform(1.2, 1.7)) * (1.3 if radius < 1.0 else 1.0)  # a small nodule that shows is calcified
+    density = float(rng.uniform(1.2, 1.7)) * (
+        1.3 if radius < 1.0 else 1.0
+    )  # a small nodule that shows is calcified
     nodule = Nodule(_place(rng, grid, free & far, 0.8 * radius), radius, density)
     return Disease(nodule, effusion, float(rng.uniform(0.57, 0.66)), ptx, patch)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from camlucida.errors import UsageError, did_you_mean
+from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.phantom import anatomy, texture
 from camlucida.phantom.anatomy import FIELD_CM, Array, Grid, Patient, patient_grid
 from camlucida.phantom.findings import (
@@ -109,7 +109,9 @@ class _Subject:
     grid: Grid
     around: Array  # attenuation of everything but what fills the rib cage
     cage: Array  # inside of the rib cage
-    solid: Array  # what fills it but for lungs and heart: great vessels, abdomen under the diaphragm
+    solid: (
+        Array  # what fills it but for lungs and heart: great vessels, abdomen under the diaphragm
+    )
     vessels_of_lung: Array
     haze: Array  # relative fluctuation of the lung's density
     rough: Array
@@ -140,9 +142,13 @@ def _subject(seed: int, size: int) -> _Subject:
     solid = np.maximum(anatomy.under_diaphragm(patient, grid), anatomy.great_vessels(patient, grid))
     flesh = np.maximum(anatomy.body(patient, grid), cage) - anatomy.airways(patient, grid) - cage
     mottle = np.float32(1) + np.float32(0.025) * texture.smooth_field(look, 9, size)
-    bone = np.float32(MU_BONE * patient.bone) * (anatomy.ribs(patient, grid) + anatomy.other_bones(patient, grid))
+    bone = np.float32(MU_BONE * patient.bone) * (
+        anatomy.ribs(patient, grid) + anatomy.other_bones(patient, grid)
+    )
     around = np.float32(MU_SOFT) * flesh * mottle + bone
-    haze = np.float32(0.05) * texture.smooth_field(look, 12, size) + np.float32(0.05) * texture.smooth_field(look, 48, size)
+    haze = np.float32(0.05) * texture.smooth_field(look, 12, size) + np.float32(
+        0.05
+    ) * texture.smooth_field(look, 48, size)
     subject = _Subject(
         patient,
         _disease(seed, patient),
@@ -191,12 +197,19 @@ def _attenuation(subject: _Subject, findings: Collection[str]) -> Array:
     if "effusion" in findings:
         filled = effusion_share(patient, disease.effusion, grid)
     if "consolidation" in findings:
-        filled = filled + (1 - filled) * consolidation_share(disease.consolidation, grid, subject.rough)
+        filled = filled + (1 - filled) * consolidation_share(
+            disease.consolidation, grid, subject.rough
+        )
     aerated = lung * (1 - filled)
     substance = np.float32(MU_LUNG) * aerated * (1 + subject.haze)
     # Vessels fade where little lung lies in the ray, and inside fluid, which has their density. Three trees lie behind
     # each other: to the front, in the middle and to the back; one stands for all.
-    substance += np.float32(3 * (MU_SOFT - MU_LUNG)) * subject.vessels_of_lung * aerated / (aerated + np.float32(4))
+    substance += (
+        np.float32(3 * (MU_SOFT - MU_LUNG))
+        * subject.vessels_of_lung
+        * aerated
+        / (aerated + np.float32(4))
+    )
     if "pneumothorax" in findings:
         share, line = free_air(patient, disease.pneumothorax, grid)
         present = np.minimum(aerated / np.float32(3), np.float32(1))
@@ -240,7 +253,9 @@ def _check(findings: Collection[str], size: int) -> tuple[str, ...]:
     return tuple(name for name in FINDINGS if name in findings)
 
 
-def image(seed: int, findings: Collection[str] = (), marker: str | None = None, size: int = 256) -> NDArray[np.uint8]:
+def image(
+    seed: int, findings: Collection[str] = (), marker: str | None = None, size: int = 256
+) -> NDArray[np.uint8]:
     """Only the picture of ``film``, (H, W) uint8: several times quicker, for training."""
     present = _check(findings, size)
     subject = _subject(seed, size)
@@ -255,7 +270,9 @@ def picture(quanta: Array, exposure: Exposure, noise: np.random.Generator) -> ND
     return np.round(grey).astype(np.uint8)
 
 
-def film(seed: int, findings: Collection[str] = (), marker: str | None = None, size: int = 256) -> Film:
+def film(
+    seed: int, findings: Collection[str] = (), marker: str | None = None, size: int = 256
+) -> Film:
     """A synthetic frontal chest film with the exact place of its evidence.
 
     Args:
@@ -277,10 +294,16 @@ def film(seed: int, findings: Collection[str] = (), marker: str | None = None, s
         mask: NDArray[np.bool_] = np.abs(develop(other, subject.exposure) - clean) > EPSILON
         return mask
 
-    masks = {name: changed(_quanta(subject, [f for f in present if f != name], lead)) for name in present}
+    masks = {
+        name: changed(_quanta(subject, [f for f in present if f != name], lead)) for name in present
+    }
     patient, grid = subject.patient, subject.grid
     masks["lungs"] = _fields(patient, grid, _ctr(subject, present))
-    masks["heart"] = (_heart(subject, present) > 0) & (grid.y < anatomy.dome_height(patient, grid.x))
+    masks["heart"] = (_heart(subject, present) > 0) & (
+        grid.y < anatomy.dome_height(patient, grid.x)
+    )
     if lead is not None:
         masks["marker"] = changed(_quanta(subject, present, None))
-    return Film(picture(quanta, subject.exposure, stream(seed, 3)), clean, masks, present, marker, seed)
+    return Film(
+        picture(quanta, subject.exposure, stream(seed, 3)), clean, masks, present, marker, seed
+    )

@@ -12,7 +12,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.phantom.anatomy import Array, half_chord
 
 FILM_PX = 256
@@ -31,7 +31,9 @@ TRIES = 60
 """Places tried for a lesion before it is dropped, and for each bar of ``equal_bars`` before there are more of them."""
 MOST_PIECES = 64
 
-_BAR_HALF_WIDTH = float(np.sqrt(np.pi / (4 * (BAR_LENGTH - 1) + np.pi)))  # of a bar whose area is that of a unit disc
+_BAR_HALF_WIDTH = float(
+    np.sqrt(np.pi / (4 * (BAR_LENGTH - 1) + np.pi))
+)  # of a bar whose area is that of a unit disc
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,11 @@ class Lesion:
 
 def _axis(bar: Lesion) -> tuple[float, float, float]:
     """Cosine and sine of a bar's axis, and half the length of the straight part of its edges."""
-    return float(np.cos(bar.angle)), float(np.sin(bar.angle)), (BAR_LENGTH - 1) * _BAR_HALF_WIDTH * bar.radius
+    return (
+        float(np.cos(bar.angle)),
+        float(np.sin(bar.angle)),
+        (BAR_LENGTH - 1) * _BAR_HALF_WIDTH * bar.radius,
+    )
 
 
 def _cover(lesion: Lesion) -> NDArray[np.float64]:
@@ -95,17 +101,23 @@ def _somewhere(rng: np.random.Generator, spots: NDArray[np.intp]) -> tuple[float
     return row + float(rng.uniform(-0.5, 0.5)), column + float(rng.uniform(-0.5, 0.5))
 
 
-def _draw(rng: np.random.Generator, spots: NDArray[np.intp], room: Array, kind: str, shrink: float) -> Lesion:
+def _draw(
+    rng: np.random.Generator, spots: NDArray[np.intp], room: Array, kind: str, shrink: float
+) -> Lesion:
     """One lesion as ``scatter`` describes it, wherever others lie."""
     row, column = _somewhere(rng, spots)
     inside = float(room[round(row), round(column)])
     radius = _log_uniform(rng, SMALLEST_RADIUS, shrink * min(LARGEST_RADIUS, 2 * inside + 8))
-    small = float(np.clip(np.log(SMALL_RADIUS / radius) / np.log(SMALL_RADIUS / SMALLEST_RADIUS), 0, 1))
+    small = float(
+        np.clip(np.log(SMALL_RADIUS / radius) / np.log(SMALL_RADIUS / SMALLEST_RADIUS), 0, 1)
+    )
     contrast = _log_uniform(rng, *CONTRAST) * SMALL_GAIN**small
     angle, ring = float(rng.uniform(0, np.pi)), rng.random() < 0.5
     if kind != "bar":
         return Lesion(kind, row, column, radius, contrast)
-    return Lesion(kind, row, column, radius * ((1 - HOLE**2) ** 0.5 if ring else 1.0), contrast, angle)
+    return Lesion(
+        kind, row, column, radius * ((1 - HOLE**2) ** 0.5 if ring else 1.0), contrast, angle
+    )
 
 
 def scatter(rng: np.random.Generator, room: Array, kinds: Collection[str]) -> tuple[Lesion, ...]:
@@ -129,7 +141,9 @@ def scatter(rng: np.random.Generator, room: Array, kinds: Collection[str]) -> tu
     return placed
 
 
-def equal_bars(rng: np.random.Generator, room: Array, lesion: Lesion, taken: tuple[Lesion, ...]) -> tuple[Lesion, ...]:
+def equal_bars(
+    rng: np.random.Generator, room: Array, lesion: Lesion, taken: tuple[Lesion, ...]
+) -> tuple[Lesion, ...]:
     """Bars with the area and the contrast of a lesion, over the lung fields, clear of ``taken``: as few as find room.
 
     Raises:
@@ -155,11 +169,19 @@ def _profile(lesion: Lesion, y: Array, x: Array) -> Array:
         return half_chord((y * y + x * x) / np.float32(lesion.radius**2))
     if lesion.kind == "cavity":
         wall = (1 - HOLE) / 2
-        return half_chord(((np.hypot(y, x) / np.float32(lesion.radius) - np.float32(1 - wall)) / np.float32(wall)) ** 2)
+        return half_chord(
+            ((np.hypot(y, x) / np.float32(lesion.radius) - np.float32(1 - wall)) / np.float32(wall))
+            ** 2
+        )
     cos, sin, reach = _axis(lesion)
-    along, across = x * np.float32(cos) + y * np.float32(sin), y * np.float32(cos) - x * np.float32(sin)
+    along, across = (
+        x * np.float32(cos) + y * np.float32(sin),
+        y * np.float32(cos) - x * np.float32(sin),
+    )
     beyond = np.maximum(np.abs(along) - np.float32(reach), np.float32(0))
-    return half_chord((beyond * beyond + across * across) / np.float32((_BAR_HALF_WIDTH * lesion.radius) ** 2))
+    return half_chord(
+        (beyond * beyond + across * across) / np.float32((_BAR_HALF_WIDTH * lesion.radius) ** 2)
+    )
 
 
 def added_attenuation(lesions: Iterable[Lesion], size: int = FILM_PX) -> Array:
@@ -172,6 +194,9 @@ def added_attenuation(lesions: Iterable[Lesion], size: int = FILM_PX) -> Array:
         low = np.searchsorted(ticks, (discs[:, :2] - discs[:, 2:]).min(axis=0))
         high = np.searchsorted(ticks, (discs[:, :2] + discs[:, 2:]).max(axis=0))
         rows, columns = slice(low[0], high[0]), slice(low[1], high[1])
-        y, x = ticks[rows, None] - np.float32(lesion.row), ticks[None, columns] - np.float32(lesion.column)
+        y, x = (
+            ticks[rows, None] - np.float32(lesion.row),
+            ticks[None, columns] - np.float32(lesion.column),
+        )
         added[rows, columns] += np.float32(lesion.contrast) * _profile(lesion, y, x)
     return added

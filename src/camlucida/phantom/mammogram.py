@@ -24,9 +24,18 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.phantom.anatomy import Array
-from camlucida.phantom.breast import HEIGHT_CM, SHARES, Breast, Mask, Woman, draw_view, draw_woman, project
+from camlucida.phantom.breast import (
+    HEIGHT_CM,
+    SHARES,
+    Breast,
+    Mask,
+    Woman,
+    draw_view,
+    draw_woman,
+    project,
+)
 from camlucida.phantom.generator import LARGEST, SMALLEST, stream
 from camlucida.phantom.marker import bitmap
 
@@ -130,7 +139,9 @@ def mammogram(
     low, high = SHARES[density - 1]
     dense, depth = _dense(breast, low + (high - low) * woman.place)
     share = np.float32(woman.fill) * (1 - np.exp(-np.maximum(depth, 0) / np.float32(woman.edge)))
-    gland = (breast.whole - breast.skin) * share * np.clip(1 + np.float32(0.3) * breast.grain, 0, 1.6)
+    gland = (
+        (breast.whole - breast.skin) * share * np.clip(1 + np.float32(0.3) * breast.grain, 0, 1.6)
+    )
     values = _develop(_attenuation(breast, gland), breast, exposure, noise)
     masks = {"breast": breast.inside, "dense": dense, "muscle": breast.behind}
     if laterality == "R":
@@ -142,7 +153,15 @@ def mammogram(
         masks["label"] = letters > 0
         image = np.maximum(image, np.round(WHITE * letters).astype(np.uint16))
     truth = float(masks["dense"].sum() / masks["breast"].sum())
-    return Mammogram(image, {name: mask.copy() for name, mask in masks.items()}, density, truth, laterality, view, seed)
+    return Mammogram(
+        image,
+        {name: mask.copy() for name, mask in masks.items()},
+        density,
+        truth,
+        laterality,
+        view,
+        seed,
+    )
 
 
 def examination(seed: int) -> Examination:
@@ -194,9 +213,17 @@ def _dense(breast: Breast, share: float) -> tuple[Mask, Array]:
 def _attenuation(breast: Breast, gland: Array) -> Array:
     """Σ μᵢ·tᵢ along each ray. Dense tissue is no thicker than what the strands, skin and muscle leave."""
     tissue = breast.whole - breast.skin
-    gland = np.where(breast.inside, np.minimum(np.maximum(gland, breast.fibres), tissue - breast.muscle), np.float32(0))
+    gland = np.where(
+        breast.inside,
+        np.minimum(np.maximum(gland, breast.fibres), tissue - breast.muscle),
+        np.float32(0),
+    )
     fat = tissue - gland - breast.muscle
-    within = np.float32(MU_FAT) * fat + np.float32(MU_GLAND) * gland + np.float32(MU_MUSCLE) * breast.muscle
+    within = (
+        np.float32(MU_FAT) * fat
+        + np.float32(MU_GLAND) * gland
+        + np.float32(MU_MUSCLE) * breast.muscle
+    )
     total: Array = within + np.float32(MU_SKIN) * breast.skin
     return total
 
@@ -205,11 +232,17 @@ def _develop(attenuation: Array, breast: Breast, exposure: Exposure, noise: Arra
     """Attenuation → grey values in [0, WHITE]: counts, blur, logarithm, correction of the rim, window."""
     expected = np.float32(exposure.quanta) * np.exp(-attenuation)
     counts = np.maximum(expected + np.sqrt(expected) * noise, np.float32(1))
-    seen = ndimage.gaussian_filter(counts, BLUR_CM * len(counts) / HEIGHT_CM, mode="nearest", truncate=3.0)
+    seen = ndimage.gaussian_filter(
+        counts, BLUR_CM * len(counts) / HEIGHT_CM, mode="nearest", truncate=3.0
+    )
     measured = -np.log(seen / np.float32(exposure.quanta))
     missing = np.where(breast.whole > 0, breast.whole.max() - breast.whole, np.float32(0))
-    x = (measured + np.float32(RIM * MU_FAT) * missing - np.float32(exposure.black)) / np.float32(exposure.white - exposure.black)
-    grey: Array = np.float32(WHITE) / (1 + np.exp(np.float32(-exposure.contrast) * (x - np.float32(0.5))))
+    x = (measured + np.float32(RIM * MU_FAT) * missing - np.float32(exposure.black)) / np.float32(
+        exposure.white - exposure.black
+    )
+    grey: Array = np.float32(WHITE) / (
+        1 + np.exp(np.float32(-exposure.contrast) * (x - np.float32(0.5)))
+    )
     return grey
 
 
@@ -228,7 +261,9 @@ def label_field(text: str, laterality: Laterality, size: int) -> Array:
     margin = round(0.6 * size / HEIGHT_CM)
     if long + 2 * margin > width / 2:
         raise UsageError(f"view label {text!r} is too long", "use letters such as R MLO")
-    drawn = np.asarray(Image.fromarray(letters).resize((long, height), Image.Resampling.BICUBIC), dtype=np.float32)
+    drawn = np.asarray(
+        Image.fromarray(letters).resize((long, height), Image.Resampling.BICUBIC), dtype=np.float32
+    )
     field = np.zeros((size, width), np.float32)
     left = width - margin - long if laterality == "L" else margin
     field[margin : margin + height, left : left + long] = np.clip(1.4 * drawn, 0, 1)
@@ -238,7 +273,14 @@ def label_field(text: str, laterality: Laterality, size: int) -> Array:
 def generator_version() -> str:
     """SHA-256 of the code that draws mammograms, without comments and docstrings: it changes when the films may."""
     digest = hashlib.sha256()
-    for name in ("anatomy.py", "breast.py", "generator.py", "mammogram.py", "marker.py", "texture.py"):
+    for name in (
+        "anatomy.py",
+        "breast.py",
+        "generator.py",
+        "mammogram.py",
+        "marker.py",
+        "texture.py",
+    ):
         tree = ast.parse((Path(__file__).parent / name).read_text("utf-8"))
         digest.update(ast.unparse(_WithoutDocstrings().visit(tree)).encode())
     return digest.hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.phantom.anatomy import FIELD_CM, Array
 
 # 5 × 7 letters, one number a row, the highest bit on the left. Our own, so that no font library can change a film.
@@ -40,11 +40,14 @@ def bitmap(text: str) -> Array:
     unknown = sorted(set(text) - set(GLYPHS))
     if unknown or not text:
         raise UsageError(
-            f"marker {text!r}: no shape for {', '.join(unknown) or 'an empty text'}", f"use letters of {''.join(GLYPHS)}"
+            f"marker {text!r}: no shape for {', '.join(unknown) or 'an empty text'}",
+            f"use letters of {''.join(GLYPHS)}",
         )
     rows = np.zeros((7, 6 * len(text) - 1), np.float32)
     for i, letter in enumerate(text):
-        rows[:, 6 * i : 6 * i + 5] = [[row >> (4 - column) & 1 for column in range(5)] for row in GLYPHS[letter]]
+        rows[:, 6 * i : 6 * i + 5] = [
+            [row >> (4 - column) & 1 for column in range(5)] for row in GLYPHS[letter]
+        ]
     return rows
 
 
@@ -57,7 +60,9 @@ def marker_field(text: str, rng: np.random.Generator, size: int) -> Array:
     height = max(7, round(LETTER_CM * per_cm))
     width = round(height * letters.shape[1] / 7)
     smooth = Image.fromarray(letters).resize((width, height), Image.Resampling.BICUBIC)
-    drawn = np.clip(1.8 * np.asarray(smooth, dtype=np.float32), 0, 1)  # bold: thin lead would drown in the blur
+    drawn = np.clip(
+        1.8 * np.asarray(smooth, dtype=np.float32), 0, 1
+    )  # bold: thin lead would drown in the blur
     x, y = round((0.8 + 1.6 * jitter_x) * per_cm), round((0.8 + 2.0 * jitter_y) * per_cm)
     x = x if left else size - width - x
     field = np.zeros((size, size), np.float32)

@@ -29,7 +29,9 @@ class Classifier(nn.Module):
         return logits
 
 
-def conv_norm_relu(c_in: int, c_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1, groups: int = 1) -> nn.Sequential:
+def conv_norm_relu(
+    c_in: int, c_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1, groups: int = 1
+) -> nn.Sequential:
     """Convolution, batch norm, ReLU; the grid only changes by the stride."""
     pad = dilation * (kernel // 2)
     return nn.Sequential(
@@ -46,11 +48,14 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = conv_norm_relu(c_in, c_out, 3, stride, dilation)
         self.second = nn.Sequential(
-            nn.Conv2d(c_out, c_out, 3, padding=dilation, dilation=dilation, bias=False), nn.BatchNorm2d(c_out)
+            nn.Conv2d(c_out, c_out, 3, padding=dilation, dilation=dilation, bias=False),
+            nn.BatchNorm2d(c_out),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or c_in != c_out:
-            self.shortcut = nn.Sequential(nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out))
+            self.shortcut = nn.Sequential(
+                nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out)
+            )
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +72,9 @@ class DenseLayer(nn.Module):
         self.norm1, self.relu1 = nn.BatchNorm2d(c_in), nn.ReLU()
         self.squeeze = nn.Conv2d(c_in, 2 * growth, 1, bias=False)
         self.norm2, self.relu2 = nn.BatchNorm2d(2 * growth), nn.ReLU()
-        self.grow = nn.Conv2d(2 * growth, growth, 3, padding=dilation, dilation=dilation, bias=False)
+        self.grow = nn.Conv2d(
+            2 * growth, growth, 3, padding=dilation, dilation=dilation, bias=False
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) → (B, c_in + growth, H, W)."""
@@ -78,7 +85,15 @@ class DenseLayer(nn.Module):
 class InvertedResidual(nn.Module):
     """Widen by 1 × 1, look around channel by channel, narrow by 1 × 1; added to the input where the shape allows."""
 
-    def __init__(self, c_in: int, c_out: int, expand: int = 4, stride: int = 1, kernel: int = 3, dilation: int = 1) -> None:
+    def __init__(
+        self,
+        c_in: int,
+        c_out: int,
+        expand: int = 4,
+        stride: int = 1,
+        kernel: int = 3,
+        dilation: int = 1,
+    ) -> None:
         super().__init__()
         wide = expand * c_in
         self.widen = conv_norm_relu(c_in, wide, 1)
@@ -179,7 +194,12 @@ class UNetEncoder(nn.Module):
         super().__init__()
         self.out_channels = tuple(out_channels)
         pairs = list(pairwise(self.out_channels))
-        self.stages = nn.ModuleList([conv_norm_relu(*pairs[0], 5, stride=2), *(ResidualBlock(*p, stride=2) for p in pairs[1:])])
+        self.stages = nn.ModuleList(
+            [
+                conv_norm_relu(*pairs[0], 5, stride=2),
+                *(ResidualBlock(*p, stride=2) for p in pairs[1:]),
+            ]
+        )
 
     def forward(self, x: Tensor) -> list[Tensor]:
         """(B, 1, H, W) → [(B, c, H / 2^i, W / 2^i)] for the i-th of ``out_channels``; H and W multiples of 16."""
@@ -217,7 +237,9 @@ class UNet(nn.Module):
         super().__init__()
         self.encoder = UNetEncoder((1, 16, 24, 40, 56))
         self.decoder = UNetDecoder(self.encoder.out_channels, (40, 24, 12, 8))
-        self.segmentation_head = nn.Sequential(nn.Conv2d(8, num_classes, 3, padding=1), nn.Identity())
+        self.segmentation_head = nn.Sequential(
+            nn.Conv2d(8, num_classes, 3, padding=1), nn.Identity()
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, H, W) in [−1, 1], H and W multiples of 16 → (B, num_classes, H, W) logits."""

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.phantom import anatomy, generator, texture
 from camlucida.phantom.anatomy import FIELD_CM, Array, Patient, patient_grid
 from camlucida.phantom.findings import Disease, Effusion
@@ -77,7 +77,10 @@ def expose(study: Study, size: int = 256) -> Film:
     """
     present = generator._check(study.findings, size)
     if study.ctr is not None and not CTR_RANGE[0] <= study.ctr <= CTR_RANGE[1]:
-        raise UsageError(f"a cardiothoracic ratio of {study.ctr}", f"give one from {CTR_RANGE[0]} to {CTR_RANGE[1]}")
+        raise UsageError(
+            f"a cardiothoracic ratio of {study.ctr}",
+            f"give one from {CTR_RANGE[0]} to {CTR_RANGE[1]}",
+        )
     subject = _subject(study, size)
     lead = None if study.marker is None else marker_field(study.marker, stream(study.seed, 4), size)
 
@@ -91,14 +94,21 @@ def expose(study: Study, size: int = 256) -> Film:
         mask: NDArray[np.bool_] = np.abs(develop(other, subject.exposure) - clean) > EPSILON
         return mask
 
-    masks = {name: changed(passed([other for other in present if other != name], lead)) for name in present}
-    masks["lungs"] = generator._fields(subject.patient, subject.grid, generator._ctr(subject, present))
+    masks = {
+        name: changed(passed([other for other in present if other != name], lead))
+        for name in present
+    }
+    masks["lungs"] = generator._fields(
+        subject.patient, subject.grid, generator._ctr(subject, present)
+    )
     shown = subject.grid.y < anatomy.dome_height(subject.patient, subject.grid.x)
     masks["heart"] = (generator._heart(subject, present) > 0) & shown
     if lead is not None:
         masks["marker"] = changed(passed(present, None))
     noise = stream(study.seed, 3 if study.visit == 0 else 30 + study.visit)
-    return Film(picture(quanta, subject.exposure, noise), clean, masks, present, study.marker, study.seed)
+    return Film(
+        picture(quanta, subject.exposure, noise), clean, masks, present, study.marker, study.seed
+    )
 
 
 def cardiothoracic_ratio(study: Study) -> float:
@@ -131,7 +141,9 @@ def movement(study: Study, size: int) -> NDArray[np.float64]:
 
 def _moved(patient: Patient, pose: Pose) -> Patient:
     shift = (patient.shift[0] + pose.shift[0], patient.shift[1] + pose.shift[1])
-    return replace(patient, shift=shift, tilt=patient.tilt + pose.tilt, zoom=patient.zoom * pose.zoom)
+    return replace(
+        patient, shift=shift, tilt=patient.tilt + pose.tilt, zoom=patient.zoom * pose.zoom
+    )
 
 
 def _subject(study: Study, size: int) -> generator._Subject:
@@ -156,17 +168,23 @@ def _posed(seed: int, size: int, pose: Pose) -> generator._Subject:
     if pose == Pose():
         return own
     patient, look = _moved(own.patient, pose), stream(seed, 2)
-    mottle, *_ = (texture.smooth_field(look, cells, size) for cells in (9, 12, 48))  # the seed's order; the others are its haze
+    mottle, *_ = (
+        texture.smooth_field(look, cells, size) for cells in (9, 12, 48)
+    )  # the seed's order; the others are its haze
     grid = patient_grid(patient, size)
     cage = anatomy.cage(patient, grid)
     flesh = np.maximum(anatomy.body(patient, grid), cage) - anatomy.airways(patient, grid) - cage
-    bone = np.float32(MU_BONE * patient.bone) * (anatomy.ribs(patient, grid) + anatomy.other_bones(patient, grid))
+    bone = np.float32(MU_BONE * patient.bone) * (
+        anatomy.ribs(patient, grid) + anatomy.other_bones(patient, grid)
+    )
     return replace(
         own,
         patient=patient,
         grid=grid,
         around=np.float32(MU_SOFT) * flesh * (np.float32(1) + np.float32(0.025) * mottle) + bone,
         cage=cage,
-        solid=np.maximum(anatomy.under_diaphragm(patient, grid), anatomy.great_vessels(patient, grid)),
+        solid=np.maximum(
+            anatomy.under_diaphragm(patient, grid), anatomy.great_vessels(patient, grid)
+        ),
         vessels_of_lung=texture.vessels(patient, look, size),
     )

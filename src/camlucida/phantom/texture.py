@@ -17,7 +17,9 @@ FINER = 2
 def smooth_field(rng: np.random.Generator, cells: int, size: int) -> Array:
     """A smooth random field of about unit variance, (size, size), with ``cells`` independent values a side."""
     coarse = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
-    field: Array = np.asarray(coarse.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32)
+    field: Array = np.asarray(
+        coarse.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32
+    )
     return field
 
 
@@ -58,7 +60,9 @@ def vessels(patient: Patient, rng: np.random.Generator, size: int) -> Array:
     # A vessel thinner than a pixel fills only a part of it. π/4: mean over the chord of a round vessel.
     depths = 2 * radii[order] * (np.pi / 4) * np.minimum(1.0, widths)
     lines = pixels[order].reshape(-1, 6).tolist()
-    for line, depth, width in zip(lines, depths.tolist(), np.maximum(1, np.round(widths)).astype(int).tolist(), strict=True):
+    for line, depth, width in zip(
+        lines, depths.tolist(), np.maximum(1, np.round(widths)).astype(int).tolist(), strict=True
+    ):
         pen.line(line, fill=depth, width=width)
     drawn: Array = np.asarray(canvas.resize((size, size), Image.Resampling.BOX), dtype=np.float32)
     return drawn

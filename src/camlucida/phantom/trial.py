@@ -20,9 +20,20 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.phantom.anatomy import FIELD_CM, Array
-from camlucida.phantom.generator import BLUR_CM, EPSILON, LARGEST, MU_LEAD, SMALLEST, Exposure, develop, healthy, picture, stream
+from camlucida.phantom.generator import (
+    BLUR_CM,
+    EPSILON,
+    LARGEST,
+    MU_LEAD,
+    SMALLEST,
+    Exposure,
+    develop,
+    healthy,
+    picture,
+    stream,
+)
 from camlucida.phantom.lesions import FILM_PX, GAP, Lesion, added_attenuation, equal_bars, scatter
 from camlucida.phantom.marker import marker_field
 
@@ -33,7 +44,9 @@ LABELS = ("nodule", "cavity", "nodule and cavity")
 LESIONS = ("nodule", "cavity")
 PARTS = (*LABELS, "bar", "tag")
 TAG = "PORT"
-TRAIN_SEEDS, HELD_OUT_SEEDS, BENCHMARK_SEEDS = (range(start, start + 10_000_000) for start in (10**8, 2 * 10**8, 3 * 10**8))
+TRAIN_SEEDS, HELD_OUT_SEEDS, BENCHMARK_SEEDS = (
+    range(start, start + 10_000_000) for start in (10**8, 2 * 10**8, 3 * 10**8)
+)
 """Seeds of backgrounds: no patient is in two of the three sets."""
 
 DISPLAY_CONTRAST, DISPLAY_SPAN = 4.4, 2.5
@@ -53,14 +66,20 @@ class Trial:
     @property
     def labels(self) -> tuple[int, int, int]:
         """0 or 1 for each of LABELS."""
-        nodule, cavity = (int(any(lesion.kind == kind for lesion in self.lesions)) for kind in LESIONS)
+        nodule, cavity = (
+            int(any(lesion.kind == kind for lesion in self.lesions)) for kind in LESIONS
+        )
         return nodule, cavity, nodule & cavity
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Those of PARTS that are present."""
         kinds = {lesion.kind for lesion in self.lesions} | ({"tag"} if self.tag else set())
-        return tuple(part for part in PARTS if (kinds >= set(LESIONS) if part == LABELS[2] else part in kinds))
+        return tuple(
+            part
+            for part in PARTS
+            if (kinds >= set(LESIONS) if part == LABELS[2] else part in kinds)
+        )
 
 
 @dataclass(frozen=True)
@@ -121,8 +140,13 @@ def draw_kinds(rng: np.random.Generator) -> tuple[str, ...]:
     The order is random, as the first find room most easily; the first of each kind come before all others.
     """
     present = [kind for kind, there in zip(LESIONS, rng.random(2) < 0.5, strict=True) if there]
-    more = [kind for kind in present for _ in range(int(rng.integers(3)))] + ["bar"] * int(rng.integers(3))
-    return (*(str(kind) for kind in rng.permutation(present)), *(str(kind) for kind in rng.permutation(more)))
+    more = [kind for kind in present for _ in range(int(rng.integers(3)))] + ["bar"] * int(
+        rng.integers(3)
+    )
+    return (
+        *(str(kind) for kind in rng.permutation(present)),
+        *(str(kind) for kind in rng.permutation(more)),
+    )
 
 
 def draw_tag(rng: np.random.Generator, nodule: bool, rho: float) -> bool:
@@ -140,7 +164,11 @@ def draw(seed: int, rho: float = 0.0) -> Trial:
         raise UsageError(f"rho={rho}", "rho is from -1 to 1")
     rng = stream(seed, 11)
     lesions = scatter(rng, background(seed).room, draw_kinds(rng))
-    return Trial(seed, lesions, draw_tag(stream(seed, 12), any(lesion.kind == "nodule" for lesion in lesions), rho))
+    return Trial(
+        seed,
+        lesions,
+        draw_tag(stream(seed, 12), any(lesion.kind == "nodule" for lesion in lesions), rho),
+    )
 
 
 # Twins
@@ -153,10 +181,14 @@ def without(trial: Trial, part: str) -> Trial:
         UsageError: the part is not on the film.
     """
     if part not in trial.parts:
-        raise UsageError(f"no {part!r} on this film", f"there is {', '.join(trial.parts) or 'nothing'}")
+        raise UsageError(
+            f"no {part!r} on this film", f"there is {', '.join(trial.parts) or 'nothing'}"
+        )
     if part == "tag":
         return replace(trial, tag=False)
-    return replace(trial, lesions=tuple(lesion for lesion in trial.lesions if lesion.kind not in _kinds(part)))
+    return replace(
+        trial, lesions=tuple(lesion for lesion in trial.lesions if lesion.kind not in _kinds(part))
+    )
 
 
 def _kinds(part: str) -> tuple[str, ...]:
@@ -211,7 +243,9 @@ def expose(trial: Trial, size: int = FILM_PX) -> TrialFilm:
     under = background(trial.seed, _checked(size))
     passed = quanta(trial, under)
     clean = develop(passed, under.exposure)
-    twins = {part: develop(quanta(without(trial, part), under), under.exposure) for part in trial.parts}
+    twins = {
+        part: develop(quanta(without(trial, part), under), under.exposure) for part in trial.parts
+    }
     stored = picture(passed, under.exposure, stream(trial.seed, 3))
     return TrialFilm(stored, clean, *_truth(clean, twins))
 
@@ -259,14 +293,18 @@ def paste(pixels: NDArray[np.floating], lesions: Collection[Lesion], seed: int) 
         UsageError: another shape, or a value outside [0, 1].
     """
     if pixels.shape != (FILM_PX, FILM_PX):
-        raise UsageError(f"pixels of shape {pixels.shape}", f"crop and resize to {FILM_PX} × {FILM_PX} first")
+        raise UsageError(
+            f"pixels of shape {pixels.shape}", f"crop and resize to {FILM_PX} × {FILM_PX} first"
+        )
     if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
         raise UsageError(f"pixels from {pixels.min()} to {pixels.max()}", "scale them to [0, 1]")
     grey = np.asarray(pixels, np.float32)
     z = stream(seed, 14).standard_normal(grey.shape, dtype=np.float32)
 
     def shown(some: Iterable[Lesion], grain: float = 0.0) -> Array:
-        added = ndimage.gaussian_filter(added_attenuation(some), BLUR_CM * FILM_PX / FIELD_CM, truncate=3.0)
+        added = ndimage.gaussian_filter(
+            added_attenuation(some), BLUR_CM * FILM_PX / FIELD_CM, truncate=3.0
+        )
         raised = added + np.float32(grain) * np.sqrt(np.expm1(added)) * z
         odds = np.exp(np.float32(DISPLAY_CONTRAST / DISPLAY_SPAN) * raised)
         result: Array = np.float32(255) * grey * odds / (1 + grey * (odds - 1))
@@ -274,19 +312,33 @@ def paste(pixels: NDArray[np.floating], lesions: Collection[Lesion], seed: int) 
 
     trial = Trial(seed, tuple(lesions), tag=False)
     twins = {part: shown(without(trial, part).lesions) for part in trial.parts}
-    stored, bare = (np.round(film).astype(np.uint8) for film in (shown(trial.lesions, DISPLAY_NOISE), shown(())))
+    stored, bare = (
+        np.round(film).astype(np.uint8) for film in (shown(trial.lesions, DISPLAY_NOISE), shown(()))
+    )
     return Pasted(stored, bare, *_truth(shown(trial.lesions), twins))
 
 
 def generator_version() -> str:
     """SHA-256 of the code that draws the films, without comments and docstrings: it changes when the films may."""
     digest = hashlib.sha256()
-    for name in ("anatomy.py", "findings.py", "generator.py", "marker.py", "texture.py", "lesions.py", "trial.py"):
+    for name in (
+        "anatomy.py",
+        "findings.py",
+        "generator.py",
+        "marker.py",
+        "texture.py",
+        "lesions.py",
+        "trial.py",
+    ):
         tree = ast.parse((Path(__file__).parent / name).read_text("utf-8"))
         for node in ast.walk(tree):
             body = getattr(node, "body", None)
             if isinstance(body, list):
-                kept = [line for line in body if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))]
+                kept = [
+                    line
+                    for line in body
+                    if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
+                ]
                 node.body = kept  # type: ignore[attr-defined]
         digest.update(ast.unparse(tree).encode())
     return digest.hexdigest()

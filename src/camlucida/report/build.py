@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from camlucida.cases.selection import check_rules, select
-from camlucida.cohort.report_table import Settings
-from camlucida.errors import CamlucidaError, UsageError
+from camlucida.analysis.selection import check_rules, select
+from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.evaluation.predictions.tables import Settings
 from camlucida.report.document import Document, Paragraph, Section, Sentence
 from camlucida.report.sections import SECTIONS
 from camlucida.report.study import Study
@@ -30,7 +30,7 @@ def build_report(
         runs: reported together.
         folder: where the report will be; its pictures are written below it now.
         sections: names of :data:`~camlucida.report.sections.SECTIONS`, in the order wanted; all without it.
-        rules: by which cases are chosen, as :func:`~camlucida.cases.selection.select` reads them; by task without them.
+        rules: by which cases are chosen, as :func:`~camlucida.analysis.selection.select` reads them; by task without them.
         progress: called with how many maps were measured since the last call, and once with their ``total``.
         error_threshold: of a regression: absolute errors from here up are high; the median of each model's without it.
         settings: of the figures of predictions.
@@ -46,11 +46,16 @@ def build_report(
     makers = {name: SECTIONS[name] for name in (SECTIONS if sections is None else sections)}
     for run in runs:
         if not run.counts["done"]:
-            raise UsageError(f"nothing is done in {run.folder.root} yet", "finish it with: camlucida run COHORT --resume")
+            raise UsageError(
+                f"nothing is done in {run.folder.root} yet",
+                "finish it with: camlucida run COHORT --resume",
+            )
     check_rules(rules)
     shown = progress or (lambda done=1, total=None: None)
     study = Study(tuple(runs), folder, tuple(rules), error_threshold, settings or Settings(), shown)
-    select(study.cases, [rule for rule in rules if rule.strip().startswith("per-group")])  # a column that is there?
+    select(
+        study.cases, [rule for rule in rules if rule.strip().startswith("per-group")]
+    )  # a column that is there?
     made: list[Section] = []
     failures: list[str] = []
     for name, maker in makers.items():
@@ -63,4 +68,6 @@ def build_report(
             made.append(section)
     names = list(dict.fromkeys(str(run.about["name"]) for run in runs))
     synthetic = any(bool(run.predictions()["synthetic"].any()) for run in runs)
-    return Document(Sentence("page.title", {"names": names}), tuple(made), synthetic, tuple(failures))
+    return Document(
+        Sentence("page.title", {"names": names}), tuple(made), synthetic, tuple(failures)
+    )

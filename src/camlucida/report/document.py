@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from camlucida.texts.sentence import NAN, Estimate, Sentence, Value
+from camlucida.core.messages import NAN, Estimate, Sentence, Value
 
 __all__ = [
     "NAN",

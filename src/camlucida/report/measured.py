@@ -13,7 +13,9 @@ from camlucida.report.document import NAN, Estimate
 from camlucida.report.study import Study
 
 
-def mean_of(rows: pd.DataFrame, column: str, chance: str | float = NAN, percent: bool = False) -> Estimate | None:
+def mean_of(
+    rows: pd.DataFrame, column: str, chance: str | float = NAN, percent: bool = False
+) -> Estimate | None:
     """The mean of a column over the rows that have it, patients resampled; None where no row has.
 
     Args:
@@ -27,21 +29,35 @@ def mean_of(rows: pd.DataFrame, column: str, chance: str | float = NAN, percent:
     if not known.any():
         return None
     found = mean_interval(values, rows["patient"].tolist())
-    level = float(rows[chance].to_numpy(np.float64)[known].mean()) if isinstance(chance, str) else chance
+    level = (
+        float(rows[chance].to_numpy(np.float64)[known].mean())
+        if isinstance(chance, str)
+        else chance
+    )
     return Estimate(found.estimate, found.low, found.high, level, percent)
 
 
 def positive_patients(study: Study) -> pd.Series:
     """Label → how many patients are positive for it, of the labels and classes of which some truth is known."""
-    truth = study.truth[study.truth["task"].isin(["multilabel", "binary", "multiclass"]) & study.truth["truth"].notna()]
+    truth = study.truth[
+        study.truth["task"].isin(["multilabel", "binary", "multiclass"])
+        & study.truth["truth"].notna()
+    ]
     labels = list(dict.fromkeys(truth["label"]))
-    return truth[truth["truth"] == 1].groupby("label")["patient"].nunique().reindex(labels, fill_value=0)
+    return (
+        truth[truth["truth"] == 1]
+        .groupby("label")["patient"]
+        .nunique()
+        .reindex(labels, fill_value=0)
+    )
 
 
 def figure_of(row: Any) -> Estimate:
-    """A row of the table of prediction figures (:class:`~camlucida.cohort.result.Row`)."""
+    """A row of the table of prediction figures (:class:`~camlucida.metrics.score_table.Row`)."""
     known = row["how"] != "none"
-    return Estimate(row["estimate"], row["low"] if known else NAN, row["high"] if known else NAN, row["chance"])
+    return Estimate(
+        row["estimate"], row["low"] if known else NAN, row["high"] if known else NAN, row["chance"]
+    )
 
 
 def or_dash(estimate: Estimate | None) -> Estimate | float:

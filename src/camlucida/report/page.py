@@ -10,13 +10,17 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from camlucida.files import write_bytes
+from camlucida.core.files import write_bytes
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("camlucida.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("camlucida.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["number"] = number
     return environment
@@ -38,7 +42,10 @@ def page(template: str, **values: Any) -> str:
 
 
 def write_index(
-    directory: Path, run: Mapping[str, Any], records: Sequence[Mapping[str, Any]], strips: Mapping[str, Sequence[str]]
+    directory: Path,
+    run: Mapping[str, Any],
+    records: Sequence[Mapping[str, Any]],
+    strips: Mapping[str, Sequence[str]],
 ) -> Path:
     """Write ``directory/index.html``.
 
@@ -51,7 +58,10 @@ def write_index(
     Returns:
         The page's path.
     """
-    images = [(name, list(group)) for name, group in groupby(records, key=lambda record: str(record["id"]))]
+    images = [
+        (name, list(group))
+        for name, group in groupby(records, key=lambda record: str(record["id"]))
+    ]
     path = directory / "index.html"
     render("index.html.j2", path, run=run, images=images, strips=strips, count=len(records))
     return path

@@ -10,20 +10,21 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.cases import case_table, heat_table
-from camlucida.cases.marks import Marks
-from camlucida.cases.predictions import evaluate_runs
-from camlucida.cases.selection import Selected, select
-from camlucida.cohort.predictions import Predictions
-from camlucida.cohort.report_table import Settings
-from camlucida.comparison import BY, Comparison, compare
-from camlucida.errors import UsageError
-from camlucida.explanation import Explanation
+from camlucida.analysis.cases.annotations import Marks
+from camlucida.analysis.cases.attribution_table import heat_table
+from camlucida.analysis.cases.case_table import case_table
+from camlucida.analysis.cases.model_performance import evaluate_runs
+from camlucida.analysis.comparison import BY, Comparison, compare
+from camlucida.analysis.selection import Selected, select
+from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.stages import Stages, grad_cam_stages
+from camlucida.core.errors import UsageError
+from camlucida.datasets.predictions import Predictions
+from camlucida.evaluation.predictions.tables import Settings
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.models import load_model
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
-from camlucida.stages import Stages, grad_cam_stages
 
 RULES = {
     "regression": ("best", "worst", "median", "random:1:seed=0"),
@@ -58,7 +59,7 @@ class Judged:
 
     Attributes:
         task: of all of them; a binary one is a multi-label one of one label.
-        figures: columns of :class:`~camlucida.cohort.result.Row`.
+        figures: columns of :class:`~camlucida.metrics.score_table.Row`.
         predictions: what was judged; None for masks.
         notes: one line each.
     """
@@ -87,7 +88,9 @@ class Study:
     rules: tuple[str, ...] = ()
     error_threshold: float | None = None
     settings: Settings = field(default_factory=Settings)
-    progress: Callable[..., object] = field(default=lambda done=1, total=None: None, repr=False, compare=False)
+    progress: Callable[..., object] = field(
+        default=lambda done=1, total=None: None, repr=False, compare=False
+    )
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -99,20 +102,31 @@ class Study:
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """One row a run, image, model and label: :meth:`Run.predictions`, and ``run``, the run's place in ``runs``."""
-        return pd.concat([run.predictions().assign(run=at) for at, run in enumerate(self.runs)], ignore_index=True)
+        return pd.concat(
+            [run.predictions().assign(run=at) for at, run in enumerate(self.runs)],
+            ignore_index=True,
+        )
 
     @cached_property
     def images(self) -> pd.DataFrame:
         """One row an image of the cohorts, computed or not: run, image, path, patient, split, mask, box, group_*."""
         asked = "SELECT * EXCLUDE (model, positives, unknown, value) FROM cohort"
         tables = [run.query(asked).assign(run=at) for at, run in enumerate(self.runs)]
-        return pd.concat(tables, ignore_index=True).drop_duplicates(["image", "path"], ignore_index=True)
+        return pd.concat(tables, ignore_index=True).drop_duplicates(
+            ["image", "path"], ignore_index=True
+        )
 
     @cached_property
     def marked(self) -> pd.DataFrame:
         """Of each of ``images``: ``mask`` and ``box``, whether there is one of any label."""
-        marks = {at: self._marks(at, str(run.about["models"][0]["name"])) for at, run in enumerate(self.runs)}
-        rows = [{str(name): value for name, value in row.items()} for row in self.images.to_dict("records")]
+        marks = {
+            at: self._marks(at, str(run.about["models"][0]["name"]))
+            for at, run in enumerate(self.runs)
+        }
+        rows = [
+            {str(name): value for name, value in row.items()}
+            for row in self.images.to_dict("records")
+        ]
         found = [(marks[row["run"]].has_mask(row), marks[row["run"]].has_box(row)) for row in rows]
         return pd.DataFrame(found, columns=["mask", "box"], index=self.images.index)
 
@@ -120,7 +134,9 @@ class Study:
     def truth(self) -> pd.DataFrame:
         """One row an image and label that a model was asked for: image, path, patient, task, label, truth, synthetic."""
         columns = ["image", "path", "patient", "task", "label", "truth", "synthetic"]
-        return self.predictions[columns].drop_duplicates(["image", "path", "task", "label"], ignore_index=True)
+        return self.predictions[columns].drop_duplicates(
+            ["image", "path", "task", "label"], ignore_index=True
+        )
 
     @cached_property
     def cases(self) -> pd.DataFrame:
@@ -132,7 +148,9 @@ class Study:
         """``cases`` with what the heat of each does: :func:`~camlucida.cases.heat_table`."""
         heat = heat_table(self.runs, self.cases, self.progress)
         whole = self.cases.join(heat)
-        found = dict.fromkeys([*self.cases.attrs["problems"], *heat.attrs["problems"]])  # both look at a segmentation's masks
+        found = dict.fromkeys(
+            [*self.cases.attrs["problems"], *heat.attrs["problems"]]
+        )  # both look at a segmentation's masks
         whole.attrs = {"problems": list(found)}
         return whole
 
@@ -199,11 +217,17 @@ class Study:
         sides = [stored_geometry(row).cell(row["grid"]) for row in rows.to_dict("records")]
         spacing = [self._spacing(str(path)) for path in cases["path"]]
         longest = [
-            max(n * step for n, step in zip(side, steps)) if steps and len(side) == 2 else float("nan")
+            max(n * step for n, step in zip(side, steps))
+            if steps and len(side) == 2
+            else float("nan")
             for side, steps in zip(sides, spacing)
         ]
         ends = [(side[-2], side[-1]) for side in sides]
-        table = {"height": [end[0] for end in ends], "width": [end[1] for end in ends], "mm": longest}
+        table = {
+            "height": [end[0] for end in ends],
+            "width": [end[1] for end in ends],
+            "mm": longest,
+        }
         return pd.DataFrame(table, index=cases.index)
 
     @cached_property
@@ -231,7 +255,9 @@ class Study:
             parts += [str(model)] if several["model"] or same_name or len(groups) == 1 else []
             parts += [str(method)] if several["method"] else []
             parts += [str(layer)] if layers else []
-            found.append(Voice(", ".join(parts) or str(model), int(run), str(model), list(rows.index)))
+            found.append(
+                Voice(", ".join(parts) or str(model), int(run), str(model), list(rows.index))
+            )
         return tuple(found)
 
     @cached_property
@@ -241,7 +267,10 @@ class Study:
         asked = ["run", "image", "model"]
         for task, rows in parts.items():
             predicted = self.predictions[self.predictions["task"] == task][asked].drop_duplicates()
-            rows.attrs = {**self.cases.attrs, "without_map": len(predicted) - len(rows[asked].drop_duplicates())}
+            rows.attrs = {
+                **self.cases.attrs,
+                "without_map": len(predicted) - len(rows[asked].drop_duplicates()),
+            }
         return parts
 
     @cached_property
@@ -288,18 +317,26 @@ class Study:
         Raises:
             CamlucidaError: the model or the image is not there any more, or is another.
         """
-        described = next(m for m in self.runs[int(case["run"])].about["models"] if m["name"] == case["model"])
+        described = next(
+            m for m in self.runs[int(case["run"])].about["models"] if m["name"] == case["model"]
+        )
         model = load_model(described["card"], checkpoint=described["checkpoint"], device="cpu")
         scan = self.explanation(int(case["run"]), int(case["explanation"])).scan
         if model.sha256 != described["sha256"] or scan.display is None:
-            raise UsageError(f"the model or the image of {case['image']} is not that of the run any more")
-        return grad_cam_stages(model, scan, str(case["label"] or case["target"]), str(case["layer"]))
+            raise UsageError(
+                f"the model or the image of {case['image']} is not that of the run any more"
+            )
+        return grad_cam_stages(
+            model, scan, str(case["label"] or case["target"]), str(case["layer"])
+        )
 
     def mask(self, row: Any) -> Mask | None:
         """(H, W) truth of the label of a case (index label), in original pixels; None where there is none."""
         case = self.cases.loc[row]
         marks = self._marks(int(case["run"]), str(case["model"]))
-        original = self.runs[int(case["run"])].explanations().iloc[int(case["explanation"])]["original"]
+        original = (
+            self.runs[int(case["run"])].explanations().iloc[int(case["explanation"])]["original"]
+        )
         if len(original) != 2:
             return None
         return marks.mask(case.to_dict(), str(case["label"]), (int(original[0]), int(original[1])))
@@ -307,7 +344,9 @@ class Study:
     def boxes(self, row: Any) -> Floats | None:
         """(N, 4) x, y, width, height of the label of a case, in original pixels; None where no box is known."""
         case = self.cases.loc[row]
-        original = self.runs[int(case["run"])].explanations().iloc[int(case["explanation"])]["original"]
+        original = (
+            self.runs[int(case["run"])].explanations().iloc[int(case["explanation"])]["original"]
+        )
         if len(original) != 2:
             return None
         marks = self._marks(int(case["run"]), str(case["model"]))
@@ -316,10 +355,14 @@ class Study:
     def _marks(self, at: int, model: str) -> Marks:
         key = (at, model)
         if key not in self._kept_marks:
-            resolved = next(m["resolved"] for m in self.runs[at].about["models"] if m["name"] == model)
+            resolved = next(
+                m["resolved"] for m in self.runs[at].about["models"] if m["name"] == model
+            )
             labels = [label for label in resolved["labels"] if label]
             said = self.runs[at].predictions()
-            task = next(iter(said["task"][said["model"] == model]), "")  # none where every image failed
+            task = next(
+                iter(said["task"][said["model"] == model]), ""
+            )  # none where every image failed
             self._kept_marks[key] = Marks(self.runs[at], labels, task, [])
         return self._kept_marks[key]
 
@@ -334,7 +377,9 @@ def pixel_spacing(path: Path) -> list[float] | None:
     from pydicom.errors import InvalidDicomError
 
     try:
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PixelSpacing", "ImagerPixelSpacing"])
+        header = pydicom.dcmread(
+            path, stop_before_pixels=True, specific_tags=["PixelSpacing", "ImagerPixelSpacing"]
+        )
     except (InvalidDicomError, OSError):
         return None
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):

@@ -10,19 +10,26 @@ from typing import Any
 import numpy as np
 import torch
 
-from camlucida.cohort import Member
-from camlucida.engine import TargetLike, explain
-from camlucida.errors import CamlucidaError, ImageError, LayerError, NoEvidenceError, TargetError, UsageError
-from camlucida.explanation import Explanation
+from camlucida.attribution.engine import TargetLike, explain
+from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.methods import METHODS
+from camlucida.attribution.targets import Answer, Region, Request, Truth, default_request
+from camlucida.attribution.targets import identity as same_target
+from camlucida.core.errors import (
+    CamlucidaError,
+    ImageError,
+    LayerError,
+    NoEvidenceError,
+    TargetError,
+    UsageError,
+)
+from camlucida.core.types import Scan
+from camlucida.datasets.members import Member
 from camlucida.io.masks import read_mask
-from camlucida.methods import METHODS
 from camlucida.models import LoadedModel
-from camlucida.runs.answers import prediction_rows, region_lengths
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
 from camlucida.runs.parts import Map, Row
-from camlucida.targets import Answer, Region, Request, Truth, default_request
-from camlucida.targets import identity as same_target
-from camlucida.types import Scan
+from camlucida.runs.predictions import prediction_rows, region_lengths
 
 TRIES = 2
 """How often an image is read before it counts as unreadable: a network folder may stumble once."""
@@ -75,7 +82,9 @@ class Worker:
         spec = self.model.card.input
         grey = torch.full((1, spec.channels, *spec.height_width), 0.5)
         methods = [METHODS[name] for name in self.made_by.methods]
-        whole: Truth = torch.ones(spec.height_width, dtype=torch.bool) if _explains_masks(self.made_by) else ()
+        whole: Truth = (
+            torch.ones(spec.height_width, dtype=torch.bool) if _explains_masks(self.made_by) else ()
+        )
         quick = [method.name for method in methods if method.kind != "probe"] or ["eigencam"]
         try:
             explain(self.model, grey, self._requests(), quick, self.made_by.layers, truth=[whole])
@@ -95,7 +104,9 @@ class Worker:
                 found[member.item.id] = Found(member, error=str(error))
         ready = [member for member in members if member.item.id in scans]
         try:
-            whole = self._explain(ready, [scans[member.item.id] for member in ready]) if ready else []
+            whole = (
+                self._explain(ready, [scans[member.item.id] for member in ready]) if ready else []
+            )
         except CamlucidaError:
             whole = [self._by_itself(member, scans[member.item.id]) for member in ready]
         found |= {one.member.item.id: one for one in whole}
@@ -115,7 +126,9 @@ class Worker:
     def _explain(self, members: Sequence[Member], scans: Sequence[Scan]) -> list[Found]:
         """Everything that is asked, of every scan; all of it or an error."""
         known_as = list(map(self._identity, members, scans))
-        answers, maps = self._ask(members, scans, self._requests(), self.made_by.methods, self.made_by.layers)
+        answers, maps = self._ask(
+            members, scans, self._requests(), self.made_by.methods, self.made_by.layers
+        )
         return [
             self._found(member, scan, name, answer, [e for e in maps if e.scan.id == scan.id])
             for member, scan, name, answer in zip(members, scans, known_as, answers)
@@ -145,9 +158,15 @@ class Worker:
                         maps += self._ask([member], [scan], [target], [method], [layer])[1]
                     except CamlucidaError as error:
                         missing.setdefault(str(error), []).append(f"{method} at {layer}")
-        note = "; ".join(f"{', '.join(dict.fromkeys(maps_of))}: {error}" for error, maps_of in missing.items())
+        note = "; ".join(
+            f"{', '.join(dict.fromkeys(maps_of))}: {error}" for error, maps_of in missing.items()
+        )
         found = self._found(member, scan, known_as, answer, maps)
-        return replace(found, note=note) if maps else replace(found, error=f"{member.item.path}: {note}")
+        return (
+            replace(found, note=note)
+            if maps
+            else replace(found, error=f"{member.item.path}: {note}")
+        )
 
     def _ask(
         self,
@@ -159,9 +178,15 @@ class Worker:
     ) -> tuple[list[Answer], list[Explanation]]:
         """One forward pass: what the model answers of each scan, and its maps."""
         answers: list[Answer] = []
-        truth = [self._truth(member, scan) for member, scan in zip(members, scans)] if "truth" in targets else None
+        truth = (
+            [self._truth(member, scan) for member, scan in zip(members, scans)]
+            if "truth" in targets
+            else None
+        )
         asked: list[TargetLike] = [_listening(answers), *targets]
-        maps = explain(self.model, scans, asked, methods, layers, truth=truth, batch_size=len(scans))
+        maps = explain(
+            self.model, scans, asked, methods, layers, truth=truth, batch_size=len(scans)
+        )
         return answers, maps
 
     def _truth(self, member: Member, scan: Scan) -> Truth:
@@ -176,8 +201,14 @@ class Worker:
         except ImageError as error:
             raise TargetError(error.what, error.fix) from error
 
-    def _found(self, member: Member, scan: Scan, known_as: str, answer: Answer, maps: Sequence[Explanation]) -> Found:
-        once = {(same_target(e.explained), e.method, e.layer): e for e in maps if e.explained is not None}
+    def _found(
+        self, member: Member, scan: Scan, known_as: str, answer: Answer, maps: Sequence[Explanation]
+    ) -> Found:
+        once = {
+            (same_target(e.explained), e.method, e.layer): e
+            for e in maps
+            if e.explained is not None
+        }
         provenance = [_provenance(explanation) for explanation in once.values()]
         common = {
             "identity": known_as,
@@ -193,8 +224,14 @@ class Worker:
         return Found(
             member,
             known_as,
-            [common | _meta(explanation, digest(text)) for explanation, text in zip(once.values(), provenance)],
-            [np.ascontiguousarray(explanation.raw.float().numpy()) for explanation in once.values()],
+            [
+                common | _meta(explanation, digest(text))
+                for explanation, text in zip(once.values(), provenance)
+            ],
+            [
+                np.ascontiguousarray(explanation.raw.float().numpy())
+                for explanation in once.values()
+            ],
             [common | row for row in prediction_rows(answer, logits_missing)],
             {digest(text): text for text in provenance},
             answered=True,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 
 FORMAT = 1
 """Of the folder; a later one is refused, not guessed at."""
@@ -68,12 +68,23 @@ class Folder:
         """Raises UsageError where a new run would write over somebody's file."""
         there = [path.name for path in (self.about, self.cohort) if path.exists()]
         if there and not self.exists():
-            raise UsageError(f"{self.root} holds {' and '.join(there)}, but no run", "give another --out, or move them away")
+            raise UsageError(
+                f"{self.root} holds {' and '.join(there)}, but no run",
+                "give another --out, or move them away",
+            )
 
     def strays(self, known: set[str]) -> list[Path]:
         """Files of parts that are not ``known``, and unfinished files: what a killed process left behind. Never another's."""
-        found = [path for name in ("maps", "meta", "predictions") for path in sorted((self.root / name).glob("*"))]
-        left = [path for path in found if path.name.startswith(TEMPORARY) or (_is_part(path) and path.stem not in known)]
+        found = [
+            path
+            for name in ("maps", "meta", "predictions")
+            for path in sorted((self.root / name).glob("*"))
+        ]
+        left = [
+            path
+            for path in found
+            if path.name.startswith(TEMPORARY) or (_is_part(path) and path.stem not in known)
+        ]
         return [*left, *sorted(self.root.glob(f"{TEMPORARY}*"))]
 
     def read_about(self) -> dict[str, Any]:
@@ -87,9 +98,14 @@ class Folder:
             number = int(found["format"])
         except (ValueError, LookupError, TypeError) as error:
             what = f"{self.about} cannot be read as that of a run ({type(error).__name__}: {error})"
-            raise UsageError(what, "take it away, and go on with --resume: it is written again") from error
+            raise UsageError(
+                what, "take it away, and go on with --resume: it is written again"
+            ) from error
         if number > FORMAT:
-            raise UsageError(f"{self.about} is of format {number}, and this version reads {FORMAT}", "update camlucida")
+            raise UsageError(
+                f"{self.about} is of format {number}, and this version reads {FORMAT}",
+                "update camlucida",
+            )
         return dict(found)
 
 
@@ -115,11 +131,15 @@ def one_writer(folder: Folder) -> Iterator[None]:
     Raises:
         UsageError: another process holds it.
     """
-    with closing(sqlite3.connect(folder.root / "writer.lock", timeout=0, isolation_level=None)) as lock:
+    with closing(
+        sqlite3.connect(folder.root / "writer.lock", timeout=0, isolation_level=None)
+    ) as lock:
         try:
             lock.execute("BEGIN EXCLUSIVE")
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
                 raise
-            raise UsageError(f"another process is writing to the run {folder.root}", "wait for it, or end it") from error
+            raise UsageError(
+                f"another process is writing to the run {folder.root}", "wait for it, or end it"
+            ) from error
         yield

@@ -19,9 +19,13 @@ from camlucida.models import LoadedModel
 from camlucida.models.card import factory_file
 
 COMPUTING = (
-    *("families", "io", "methods", "models", "runs/compute.py", "runs/answers.py", "metrics/annotations.py"),
-    *("capture.py", "engine.py", "explanation.py", "geometry.py", "layers.py", "modelstate.py", "ops.py", "outputs.py"),
-    *("probe.py", "registry.py", "targets.py", "types.py"),
+    "core",
+    "io",
+    "models",
+    "attribution",
+    "metrics/annotations.py",
+    "runs/compute.py",
+    "runs/predictions.py",
 )
 """Files and folders of this package whose code a map or a prediction goes through."""
 
@@ -51,15 +55,22 @@ class Recipe:
 
 
 def recipe(
-    model: LoadedModel, targets: tuple[str | int, ...] | None, methods: tuple[str, ...], layers: tuple[str, ...]
+    model: LoadedModel,
+    targets: tuple[str | int, ...] | None,
+    methods: tuple[str, ...],
+    layers: tuple[str, ...],
 ) -> Recipe:
     """The recipe of a loaded model and a request."""
-    card = model.card.model_dump(mode="json", exclude={"name", "description", "checkpoint", "layer"})
+    card = model.card.model_dump(
+        mode="json", exclude={"name", "description", "checkpoint", "layer"}
+    )
     own = factory_file(model.card.factory)
     base = model.card_path.parent if model.card_path is not None else Path.cwd()
     network = network_digest(model.module, base / own[0] if own else None)
     versions = (__version__, torch.__version__)
-    return Recipe(model.sha256, canonical(card), network, targets, methods, layers, code_digest(), versions)
+    return Recipe(
+        model.sha256, canonical(card), network, targets, methods, layers, code_digest(), versions
+    )
 
 
 def identity(made_by: Recipe, image_sha256: str, truth: tuple[str, ...] = ()) -> str:
@@ -102,7 +113,9 @@ def file_sha256(path: Path) -> str | None:
 def network_digest(module: nn.Module, factory: Path | None) -> str:
     """Hash of the source files of every module's ``forward`` (PyTorch's own go by its version), of its factory's file, and of the
     files beside that one which they import."""
-    codes = [getattr(getattr(type(part), "forward", None), "__code__", None) for part in module.modules()]
+    codes = [
+        getattr(getattr(type(part), "forward", None), "__code__", None) for part in module.modules()
+    ]
     files = {Path(code.co_filename) for code in codes if code is not None}
     if factory is not None:
         folder = factory.parent.resolve()
@@ -150,6 +163,10 @@ def code_digest() -> str:
     """Hash of :data:`COMPUTING`."""
     root = Path(__file__).parents[1]
     files = [
-        file for name in COMPUTING for file in ([root / name] if name.endswith(".py") else sorted((root / name).rglob("*.py")))
+        file
+        for name in COMPUTING
+        for file in ([root / name] if name.endswith(".py") else sorted((root / name).rglob("*.py")))
     ]
-    return digest(canonical([(file.relative_to(root).as_posix(), file_sha256(file)) for file in files]))
+    return digest(
+        canonical([(file.relative_to(root).as_posix(), file_sha256(file)) for file in files])
+    )

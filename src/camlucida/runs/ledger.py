@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from camlucida.errors import UsageError
+from camlucida.core.errors import UsageError
 from camlucida.runs.folder import FORMAT
 
 State = Literal["pending", "done", "failed"]
@@ -31,7 +31,9 @@ _SCHEMA = (
 )
 _RESET = """UPDATE items SET state = 'pending', attempts = 0, alone = 0, identity = NULL, part = NULL, row = NULL,
     error = '', note = ''"""
-_COLUMNS = "image, model, position, state, attempts, alone, ifnull(identity, ''), part, row, error, note"
+_COLUMNS = (
+    "image, model, position, state, attempts, alone, ifnull(identity, ''), part, row, error, note"
+)
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,13 @@ class Ledger:
     def read(cls, path: Path) -> Ledger:
         """Open for reading; another process may write meanwhile."""
         try:
-            db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)
+            db = sqlite3.connect(
+                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
+            )
             if not _check_format(db, path):
-                raise UsageError(f"{path} is an empty ledger", "go on with the run: camlucida run … --resume")
+                raise UsageError(
+                    f"{path} is an empty ledger", "go on with the run: camlucida run … --resume"
+                )
         except sqlite3.DatabaseError as error:
             raise _damaged(path, error) from error
         return cls(db, path)
@@ -118,7 +124,12 @@ class Ledger:
     def __enter__(self) -> Ledger:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -145,7 +156,9 @@ class Ledger:
         """Items of one model, or all; those of the cohort first and in its order."""
         where, values = ("", ()) if model is None else (" WHERE model = ?", (model,))
         order = " ORDER BY position IS NULL, position, image, model"
-        return [Entry(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM items{where}{order}", values)]
+        return [
+            Entry(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM items{where}{order}", values)
+        ]
 
     def parts(self) -> dict[int, int]:
         """Number → how many items it was written with."""
@@ -153,7 +166,10 @@ class Ledger:
 
     def next_part(self) -> int:
         """A number that no part ever had."""
-        return 1 + sum(int(number) for (number,) in self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'parts'"))
+        return 1 + sum(
+            int(number)
+            for (number,) in self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'parts'")
+        )
 
     def provenance(self) -> dict[str, str]:
         """Hash → JSON text."""
@@ -183,7 +199,9 @@ class Ledger:
     def begin(self, keys: Iterable[Key]) -> None:
         """They are worked on from now; counted before, so that a death of the process is counted too."""
         with self.transaction():
-            self._db.executemany("UPDATE items SET attempts = attempts + 1 WHERE image = ? AND model = ?", keys)
+            self._db.executemany(
+                "UPDATE items SET attempts = attempts + 1 WHERE image = ? AND model = ?", keys
+            )
 
     def alone(self, key: Key, begun: bool) -> None:
         """One item is worked on by itself; or has been."""
@@ -197,11 +215,15 @@ class Ledger:
             sql = "UPDATE items SET attempts = max(attempts - 1, 0), alone = 0 WHERE image = ? AND model = ?"
             self._db.executemany(sql, keys)
 
-    def settle(self, part: int | None, settled: Iterable[Settled], provenance: Mapping[str, str]) -> None:
+    def settle(
+        self, part: int | None, settled: Iterable[Settled], provenance: Mapping[str, str]
+    ) -> None:
         """Items have ended; their rows are in ``part``, whose files are durable by now."""
         with self.transaction():
             self._add(part, settled)
-            self._db.executemany("INSERT OR IGNORE INTO provenance VALUES (?, ?)", provenance.items())
+            self._db.executemany(
+                "INSERT OR IGNORE INTO provenance VALUES (?, ?)", provenance.items()
+            )
 
     def rewrite(self, old: int, new: int | None, rows: Mapping[Key, int]) -> None:
         """Items of part ``old`` are in part ``new``, at these rows; None: nothing of it is left."""
@@ -233,9 +255,14 @@ class Ledger:
 def _check_format(db: sqlite3.Connection, path: Path) -> int:
     found = int(db.execute("PRAGMA user_version").fetchone()[0])
     if found > FORMAT:
-        raise UsageError(f"{path} is of format {found}, and this version reads {FORMAT}", "update camlucida")
+        raise UsageError(
+            f"{path} is of format {found}, and this version reads {FORMAT}", "update camlucida"
+        )
     return found
 
 
 def _damaged(path: Path, error: sqlite3.Error) -> UsageError:
-    return UsageError(f"{path} cannot be read as a ledger: {error}", "it is damaged, or cannot be opened from here")
+    return UsageError(
+        f"{path} cannot be read as a ledger: {error}",
+        "it is damaged, or cannot be opened from here",
+    )

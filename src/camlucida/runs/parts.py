@@ -30,10 +30,20 @@ META = pa.schema(
         *((name, pa.string()) for name in ("identity", "image", "model", "image_sha256")),
         *((name, pa.string()) for name in ("target", "method", "layer")),
         *(("score", pa.float64()), ("score_kind", pa.string()), ("probability", pa.float64())),
-        *(("grid", _SIZES), ("tensor", pa.string()), ("slot", pa.int64()), ("low", pa.float64()), ("high", pa.float64())),
+        *(
+            ("grid", _SIZES),
+            ("tensor", pa.string()),
+            ("slot", pa.int64()),
+            ("low", pa.float64()),
+            ("high", pa.float64()),
+        ),
         *(("relu", pa.bool_()), ("unit", pa.string()), ("empty_reason", pa.string())),
         *(("original", _SIZES), ("model_size", _SIZES), ("scale", _NUMBERS), ("offset", _NUMBERS)),
-        *(("synthetic", pa.bool_()), ("warnings", pa.list_(pa.string())), ("provenance", pa.string())),
+        *(
+            ("synthetic", pa.bool_()),
+            ("warnings", pa.list_(pa.string())),
+            ("provenance", pa.string()),
+        ),
         ("region", _SIZES),
     ]
 )
@@ -42,7 +52,10 @@ META = pa.schema(
 
 PREDICTIONS = pa.schema(
     [
-        *((name, pa.string()) for name in ("identity", "image", "model", "image_sha256", "task", "label")),
+        *(
+            (name, pa.string())
+            for name in ("identity", "image", "model", "image_sha256", "task", "label")
+        ),
         *((name, pa.float64()) for name in ("logit", "probability", "value", "area", "share")),
         ("region", _SIZES),
         *(("original", _SIZES), ("synthetic", pa.bool_())),
@@ -51,7 +64,13 @@ PREDICTIONS = pa.schema(
 """One row an image, model and label."""
 
 
-def write_part(folder: Folder, number: int, rows: Sequence[Row], maps: Sequence[Map], predictions: Sequence[Row]) -> None:
+def write_part(
+    folder: Folder,
+    number: int,
+    rows: Sequence[Row],
+    maps: Sequence[Map],
+    predictions: Sequence[Row],
+) -> None:
     """Write a part durably. Until the ledger names it, it does not count, and the next writer removes it.
 
     Args:
@@ -90,7 +109,10 @@ def read_part(folder: Folder, number: int) -> tuple[list[Row], list[Map], list[R
     stacks: Mapping[str, NDArray[Any]] = safetensors.numpy.load(paths["maps"].read_bytes())
     placed = _rows(paths["meta"])
     maps = [stacks[row["tensor"]][row["slot"]] for row in placed]
-    rows = [{key: value for key, value in row.items() if key not in ("tensor", "slot")} for row in placed]
+    rows = [
+        {key: value for key, value in row.items() if key not in ("tensor", "slot")}
+        for row in placed
+    ]
     return rows, maps, _rows(paths["predictions"])
 
 
@@ -124,7 +146,9 @@ def write_durable(path: Path, data: bytes) -> None:
 
 def write_durable_json(path: Path, value: Mapping[str, Any]) -> None:
     """JSON, indented, durable."""
-    write_durable(path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode())
+    write_durable(
+        path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
     sync_folder(path.parent)
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from camlucida.cohort import CohortFile, Members, read_members
-from camlucida.cohort.config import ModelEntry
-from camlucida.errors import UsageError
-from camlucida.methods import METHODS
+from camlucida.attribution.methods import METHODS
+from camlucida.core.errors import UsageError
+from camlucida.datasets.config import CohortFile, ModelEntry
+from camlucida.datasets.members import Members, read_members
 from camlucida.models import Card, LoadedModel, load_model
 from camlucida.runs.compute import Worker
 from camlucida.runs.identity import Recipe, recipe
@@ -41,7 +41,10 @@ class Loader:
     def __call__(self, entry: ModelEntry) -> LoadedModel:
         if self._kept is None or self._kept[0] != entry:
             self._kept = None  # before the next is there
-            self._kept = entry, load_model(entry.card, checkpoint=entry.checkpoint, device=self._device)
+            self._kept = (
+                entry,
+                load_model(entry.card, checkpoint=entry.checkpoint, device=self._device),
+            )
         return self._kept[1]
 
     def device(self, entry: ModelEntry) -> str:
@@ -58,14 +61,24 @@ def plan_models(file: CohortFile, loader: Loader) -> list[Plan]:
         model = loader(entry)
         asked = model.card.layer if explain.layer is None else explain.layer
         layers = (asked,) if isinstance(asked, str) else tuple(asked)
-        made_by = recipe(model, explain.target, tuple(dict.fromkeys(explain.method)), tuple(dict.fromkeys(layers)))
+        made_by = recipe(
+            model,
+            explain.target,
+            tuple(dict.fromkeys(explain.method)),
+            tuple(dict.fromkeys(layers)),
+        )
         Worker(model, "", made_by).check()
         card = model.card.model_dump(mode="json")
-        plans.append(Plan(_name(entry, model), entry, card, made_by, read_members(file, flagged(model.card))))
+        plans.append(
+            Plan(_name(entry, model), entry, card, made_by, read_members(file, flagged(model.card)))
+        )
     names = [plan.name for plan in plans]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
-        raise UsageError(f"{file.path.name}: two models are called {twice[0]!r}", "give each of [[models]] a name of its own")
+        raise UsageError(
+            f"{file.path.name}: two models are called {twice[0]!r}",
+            "give each of [[models]] a name of its own",
+        )
     return plans[::-1]
 
 
@@ -76,5 +89,9 @@ def flagged(card: Card) -> tuple[str, ...]:
 
 def _name(entry: ModelEntry, model: LoadedModel) -> str:
     """The name given, else the card's, with seed and fold where they are stated."""
-    told = [f"{what}{value}" for what, value in (("seed", entry.seed), ("fold", entry.fold)) if value is not None]
+    told = [
+        f"{what}{value}"
+        for what, value in (("seed", entry.seed), ("fold", entry.fold))
+        if value is not None
+    ]
     return entry.name or "_".join([model.name, *told])

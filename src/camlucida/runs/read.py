@@ -14,20 +14,22 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from camlucida.errors import CamlucidaError, UsageError, did_you_mean
-from camlucida.explanation import Explanation
-from camlucida.geometry import Geometry
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
+from camlucida.core.geometry import Geometry
+from camlucida.core.types import Scan
 from camlucida.io import read_image
 from camlucida.io.tables import count
 from camlucida.models import Card
-from camlucida.models.transform import prepare
+from camlucida.models.preprocessing import prepare
 from camlucida.runs.folder import Folder
 from camlucida.runs.ledger import Entry, Ledger
 from camlucida.runs.tables import connect
-from camlucida.types import Scan
 
 NO_PICTURE = "the image is no longer there, or has changed: the map is shown without it"
-DAMAGED = "go on with the run, camlucida run … --resume: what is missing or damaged is computed again"
+DAMAGED = (
+    "go on with the run, camlucida run … --resume: what is missing or damaged is computed again"
+)
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,11 @@ class Run:
         """Raises UsageError for a folder that is no run, one that is damaged, or one of a later format."""
         folder = Folder(Path(path))
         if not is_run(folder.root):
-            near = [str(place) for place in find_runs(Path(path).parent)] if Path(path).parent.is_dir() else []
+            near = (
+                [str(place) for place in find_runs(Path(path).parent)]
+                if Path(path).parent.is_dir()
+                else []
+            )
             raise UsageError(f"{path} is not the folder of a run", did_you_mean(str(path), near))
         about = folder.read_about()
         with Ledger.read(folder.ledger) as ledger:
@@ -59,13 +65,18 @@ class Run:
     @property
     def counts(self) -> dict[str, int]:
         """State → items."""
-        return {state: sum(entry.state == state for entry in self.entries) for state in ("done", "failed", "pending")}
+        return {
+            state: sum(entry.state == state for entry in self.entries)
+            for state in ("done", "failed", "pending")
+        }
 
     @property
     def failures(self) -> list[tuple[str, str]]:
         """(image, line) of items that failed and of images that could not be items."""
         failed = [(entry.image, entry.error) for entry in self.entries if entry.state == "failed"]
-        return list(dict.fromkeys([*((image, line) for image, line in self.about["problems"]), *failed]))
+        return list(
+            dict.fromkeys([*((image, line) for image, line in self.about["problems"]), *failed])
+        )
 
     def summary(self) -> dict[str, Any]:
         """For people: what it is, how far it is, what went wrong, where its files are."""
@@ -87,7 +98,11 @@ class Run:
             ],
             "items": self.counts,
             "failures": [line for _, line in self.failures],
-            "incomplete": [f"{entry.image}, {entry.model}: {entry.note}" for entry in self.entries if entry.note],
+            "incomplete": [
+                f"{entry.image}, {entry.model}: {entry.note}"
+                for entry in self.entries
+                if entry.note
+            ],
             "notes": list(self.about["notes"]),
             "files": {
                 "maps, meta, predictions": f"{count([*parts], 'part')} each",
@@ -106,12 +121,16 @@ class Run:
         try:
             db = connect(self.folder, self.entries)
         except duckdb.Error as error:
-            raise UsageError(f"the tables of {self.folder.root} cannot be read: {error}", DAMAGED) from error
+            raise UsageError(
+                f"the tables of {self.folder.root} cannot be read: {error}", DAMAGED
+            ) from error
         with db:
             try:
                 return db.execute(sql).df()
             except duckdb.Error as error:
-                raise UsageError(f"the query failed: {error}", "tables: items, cohort, predictions, explanations") from error
+                raise UsageError(
+                    f"the query failed: {error}", "tables: items, cohort, predictions, explanations"
+                ) from error
 
     def predictions(self) -> pd.DataFrame:
         """One row an image, model and label, in the cohort's order."""
@@ -153,7 +172,9 @@ class Run:
         table = self._explanations
         for index in indices:
             if not 0 <= index < len(table):
-                raise UsageError(f"no explanation {index}", f"the run has {len(table)}, counted from 0")
+                raise UsageError(
+                    f"no explanation {index}", f"the run has {len(table)}, counted from 0"
+                )
         found: dict[int, Tensor] = {}
         for part, rows in table.iloc[list(indices)].groupby("part", sort=False):
             path = self.folder.part(str(part))["maps"]
@@ -172,7 +193,9 @@ class Run:
 
     def _scan(self, row: Mapping[str, Any], provenance: Mapping[str, Any]) -> Scan:
         """The image again, prepared as it was; or its geometry alone."""
-        card = next(model["resolved"] for model in self.about["models"] if model["name"] == row["model"])
+        card = next(
+            model["resolved"] for model in self.about["models"] if model["name"] == row["model"]
+        )
         geometry = stored_geometry(row)
         try:
             scan = prepare(read_image(row["path"]), Card.model_validate(card).input)
@@ -195,7 +218,9 @@ class Run:
 def stored_geometry(row: Mapping[Any, Any]) -> Geometry:
     """Original ↔ model pixels of a row of :meth:`Run.explanations`."""
     original, model = (tuple(map(int, row[name])) for name in ("original", "model_size"))
-    return Geometry(original, model, tuple(map(float, row["scale"])), tuple(map(float, row["offset"])))
+    return Geometry(
+        original, model, tuple(map(float, row["scale"])), tuple(map(float, row["offset"]))
+    )
 
 
 def find_runs(folder: Path) -> list[Path]:

@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from camlucida.cohort import CohortFile, Member, read_config
-from camlucida.engine import DEFAULT_BATCH
-from camlucida.errors import CamlucidaError, ModelError, UsageError
+from camlucida.attribution.engine import DEFAULT_BATCH
+from camlucida.core.errors import CamlucidaError, ModelError, UsageError
+from camlucida.datasets.config import CohortFile, read_config
+from camlucida.datasets.members import Member
 from camlucida.models import LoadedModel
 from camlucida.runs.compute import Found, Worker, item_identity
 from camlucida.runs.folder import FORMAT, Folder, one_writer
@@ -71,21 +72,39 @@ def execute(
     """
     file, folder = read_config(cohort), Folder(out)
     if folder.exists() and not resume:
-        raise UsageError(f"{out} holds a run already", "add --resume to go on with it, or give another --out")
+        raise UsageError(
+            f"{out} holds a run already", "add --resume to go on with it, or give another --out"
+        )
     folder.check_free()
     before = folder.read_about() if folder.about.is_file() else {}
     loader = Loader(device)
     plans = plan_models(file, loader)
     with _written(folder), one_writer(folder), Ledger.write(folder.ledger) as ledger:
         lost = recover(folder, ledger)
-        notes = [*_once(note for plan in plans for note in plan.members.notes), *lost, *sync(ledger, plans, before)]
+        notes = [
+            *_once(note for plan in plans for note in plan.members.notes),
+            *lost,
+            *sync(ledger, plans, before),
+        ]
         problems = _once(problem for plan in plans for problem in plan.members.problems)
-        size = batch_size or before.get("batch_size") or DEFAULT_BATCH.get(loader.device(plans[0].entry), 8)
-        record = _record(file, plans, size, problems, notes) | {"device": loader.device(plans[0].entry)} | dict(about or {})
+        size = (
+            batch_size
+            or before.get("batch_size")
+            or DEFAULT_BATCH.get(loader.device(plans[0].entry), 8)
+        )
+        record = (
+            _record(file, plans, size, problems, notes)
+            | {"device": loader.device(plans[0].entry)}
+            | dict(about or {})
+        )
         members = [(plan.name, plan.members.members) for plan in plans]
-        write_durable_table(folder.cohort, cohort_rows(members), cohort_schema(file.config.columns.groups))
+        write_durable_table(
+            folder.cohort, cohort_rows(members), cohort_schema(file.config.columns.groups)
+        )
         write_durable_json(folder.about, record)
-        done = sum(entry.state != "pending" for entry in ledger.entries() if entry.position is not None)
+        done = sum(
+            entry.state != "pending" for entry in ledger.entries() if entry.position is not None
+        )
         progress(done, total=sum(len(plan.keys) for plan in plans))
         for plan in plans:
             worker = Worker(_unchanged(loader(plan.entry), plan), plan.name, plan.made_by)
@@ -95,8 +114,13 @@ def execute(
                 progress(len(part))
         tidy(folder, ledger)
         entries = [entry for entry in ledger.entries() if entry.position is not None]
-    failures = _once([*problems, *((entry.image, entry.error) for entry in entries if entry.state == "failed")])
-    counts = {state: sum(entry.state == state for entry in entries) for state in ("done", "failed", "pending")}
+    failures = _once(
+        [*problems, *((entry.image, entry.error) for entry in entries if entry.state == "failed")]
+    )
+    counts = {
+        state: sum(entry.state == state for entry in entries)
+        for state in ("done", "failed", "pending")
+    }
     notes += [f"{entry.image}, {entry.model}: {entry.note}" for entry in entries if entry.note]
     return Outcome(folder.root, counts, failures, notes)
 
@@ -126,17 +150,25 @@ def _sparing(ledger: Ledger, keys: Sequence[Key]) -> Iterator[None]:
 
 def _unchanged(model: LoadedModel, plan: Plan) -> LoadedModel:
     """The model, if it is still the one that was planned: of several models, each is loaded again when it is its turn."""
-    now, planned = recipe(model, plan.made_by.targets, plan.made_by.methods, plan.made_by.layers), plan.made_by
+    now, planned = (
+        recipe(model, plan.made_by.targets, plan.made_by.methods, plan.made_by.layers),
+        plan.made_by,
+    )
     if now != planned:
         what = ", ".join(changed(json.loads(canonical(asdict(planned))), now))
         raise ModelError(
-            f"{plan.name}: its {what} changed while the run was going on", "go on with --resume once it stays as it is"
+            f"{plan.name}: its {what} changed while the run was going on",
+            "go on with --resume once it stays as it is",
         )
     return model
 
 
 def _record(
-    file: CohortFile, plans: Sequence[Plan], size: int, problems: Sequence[tuple[str, str]], notes: Sequence[str]
+    file: CohortFile,
+    plans: Sequence[Plan],
+    size: int,
+    problems: Sequence[tuple[str, str]],
+    notes: Sequence[str],
 ) -> dict[str, Any]:
     """The content of ``run.json``."""
     config = file.config
@@ -185,9 +217,15 @@ def _pending(ledger: Ledger, plan: Plan) -> Iterator[list[tuple[Member, Entry]]]
             yield left
 
 
-def _compute(folder: Folder, ledger: Ledger, worker: Worker, part: Sequence[tuple[Member, Entry]], size: int) -> None:
+def _compute(
+    folder: Folder, ledger: Ledger, worker: Worker, part: Sequence[tuple[Member, Entry]], size: int
+) -> None:
     """One part, from images to the ledger."""
-    deadly = [found for member, entry in part if (found := _trial(ledger, worker, member, entry)) is not None]
+    deadly = [
+        found
+        for member, entry in part
+        if (found := _trial(ledger, worker, member, entry)) is not None
+    ]
     given_up = {found.member.item.id for found in deadly}
     healthy = [member for member, _ in part if member.item.id not in given_up]
     ledger.begin([(member.item.id, worker.name) for member in healthy])
@@ -195,7 +233,10 @@ def _compute(folder: Folder, ledger: Ledger, worker: Worker, part: Sequence[tupl
     kept = [found for found in answered if found.answered]
     number = ledger.next_part() if kept else None
     if number is not None:
-        rows, maps = [row for found in kept for row in found.rows], [values for found in kept for values in found.maps]
+        rows, maps = (
+            [row for found in kept for row in found.rows],
+            [values for found in kept for values in found.maps],
+        )
         write_part(folder, number, rows, maps, [row for found in kept for row in found.predictions])
     provenance = {key: text for found in kept for key, text in found.provenance.items()}
     ledger.settle(number, _settled([*answered, *deadly], worker.name), provenance)

@@ -8,8 +8,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from camlucida.cohort import Member
-from camlucida.files import without_dots
+from camlucida.core.files import without_dots
+from camlucida.datasets.members import Member
 from camlucida.runs.folder import Folder
 from camlucida.runs.ledger import Entry
 from camlucida.runs.parts import META, PREDICTIONS, part_name
@@ -23,7 +23,12 @@ _TEXTS = pa.list_(pa.string())
 def cohort_schema(groups: Sequence[str]) -> pa.Schema:
     """Of ``cohort.parquet``."""
     plain = [(name, pa.string()) for name in ("image", "model", "path", "patient", "split", "mask")]
-    truth = [("value", pa.float64()), ("box", pa.list_(pa.float64())), ("positives", _TEXTS), ("unknown", _TEXTS)]
+    truth = [
+        ("value", pa.float64()),
+        ("box", pa.list_(pa.float64())),
+        ("positives", _TEXTS),
+        ("unknown", _TEXTS),
+    ]
     return pa.schema([*plain, *truth, *((GROUP + name, pa.string()) for name in groups)])
 
 
@@ -56,18 +61,27 @@ def connect(folder: Folder, entries: Sequence[Entry]) -> duckdb.DuckDBPyConnecti
     """An in-memory database with the views ``items``, ``cohort``, ``predictions`` and ``explanations``."""
     db = duckdb.connect()
     if db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
-        db.execute("SET enable_progress_bar = false")  # a notebook without widgets has none, and refuses to be told so
+        db.execute(
+            "SET enable_progress_bar = false"
+        )  # a notebook without widgets has none, and refuses to be told so
     live = [entry for entry in entries if entry.position is not None]
     db.register("items", _items(live))
     db.execute(f"CREATE VIEW cohort AS SELECT * FROM read_parquet({_quoted(str(folder.cohort))})")
-    names = [part_name(number) for number in sorted({entry.part for entry in live if entry.part is not None})]
+    names = [
+        part_name(number)
+        for number in sorted({entry.part for entry in live if entry.part is not None})
+    ]
     for kind, schema in (("meta", META), ("predictions", PREDICTIONS)):
         files = [str(folder.part(name)[kind]) for name in names]
-        db.register(f"no_{kind}", pa.table({**{f.name: pa.array([], f.type) for f in schema}, **_NOWHERE}))
+        db.register(
+            f"no_{kind}", pa.table({**{f.name: pa.array([], f.type) for f in schema}, **_NOWHERE})
+        )
         listed = f"[{', '.join(map(_quoted, files))}]"
         options = "filename = true, file_row_number = true, union_by_name = true"  # an older part may lack a column
         source = f"read_parquet({listed}, {options})" if files else f"no_{kind}"
-        db.execute(f"CREATE VIEW all_{kind} AS SELECT *, parse_filename(filename, true) AS part FROM {source}")
+        db.execute(
+            f"CREATE VIEW all_{kind} AS SELECT *, parse_filename(filename, true) AS part FROM {source}"
+        )
     db.execute(f"CREATE VIEW predictions AS {_SELECT.format(kind='predictions', extra=_TRUTH)}")
     db.execute(f"CREATE VIEW explanations AS {_SELECT.format(kind='meta', extra='')}")
     return db
@@ -92,7 +106,10 @@ def _items(entries: Sequence[Entry]) -> pa.Table:
     columns = {name: [getattr(entry, name) for entry in entries] for name in names}
     parts = [None if entry.part is None else part_name(entry.part) for entry in entries]
     whole = ("position", "attempts")
-    typed = {name: pa.array(cells, pa.int64() if name in whole else pa.string()) for name, cells in columns.items()}
+    typed = {
+        name: pa.array(cells, pa.int64() if name in whole else pa.string())
+        for name, cells in columns.items()
+    }
     return pa.table({**typed, "part": pa.array(parts, pa.string())})
 
 

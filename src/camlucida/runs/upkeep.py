@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from camlucida.core.recorded import line
 from camlucida.io.tables import listing
 from camlucida.runs.compute import item_identity
 from camlucida.runs.folder import Folder
@@ -12,7 +13,6 @@ from camlucida.runs.identity import changed, file_sha256
 from camlucida.runs.ledger import Entry, Key, Ledger
 from camlucida.runs.parts import is_whole, part_name, read_part, write_part
 from camlucida.runs.plan import Plan
-from camlucida.texts import line
 
 DEATHS = 3
 """How often the process may die on a part before its images are tried one by one, and on one of them before it is given up."""

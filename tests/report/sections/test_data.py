@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from camlucida.core.wording import Texts
 from camlucida.report.document import Paragraph, Points, Table
 from camlucida.report.sections.data import LISTED, data
 from camlucida.report.study import Study
 from camlucida.runs import Run, execute
-from camlucida.texts import Texts
-from tests.models_on_disk import write_image, write_model
+from tests.support.models_on_disk import write_image, write_model
 
 TEXTS = {language: Texts.load(language) for language in ("en", "zh")}
 
@@ -26,7 +26,9 @@ def sentences(section, language="en"):
 
 
 def table(section, name):
-    (found,) = [block for block in section.blocks if isinstance(block, Table) and block.name == name]
+    (found,) = [
+        block for block in section.blocks if isinstance(block, Table) and block.name == name
+    ]
     return ["|".join("".join(TEXTS["en"].cell(cell)) for cell in row) for row in found.rows]
 
 
@@ -38,7 +40,11 @@ def test_counts_labels_groups_failures_and_notes(small_run):
     assert any("3.png" in line for line in said)
     assert not any("synthetic" in line for line in said)
     # Image 3 is broken: nodule in 1 and 5 of the five read; mass in four, unknown of image 1; no column of the third label.
-    assert table(section, "labels") == ["Nodule|2|2|3|0|40.0%", "Pleural Effusion|0|0|0|5|–", "Mass|4|3|0|1|100.0%"]
+    assert table(section, "labels") == [
+        "Nodule|2|2|3|0|40.0%",
+        "Pleural Effusion|0|0|0|5|–",
+        "Mass|4|3|0|1|100.0%",
+    ]
     assert table(section, "groups_sex") == ["f|3|3", "m|3|3"]
     assert sentences(section, "zh")[0] == "队列共有6张图像，来自3名患者。"
 
@@ -60,7 +66,16 @@ def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
     problems = [[f"{i}.png", f"{i}.png is broken"] for i in range(LISTED + 4)]
     waiting = tuple(replace(entry, state="pending") for entry in small_run.entries)
     said = sentences(
-        data(Study((replace(small_run, about={**small_run.about, "problems": problems}, entries=waiting),), Path("x")))
+        data(
+            Study(
+                (
+                    replace(
+                        small_run, about={**small_run.about, "problems": problems}, entries=waiting
+                    ),
+                ),
+                Path("x"),
+            )
+        )
     )
     assert "… and 4 more." in said
     assert "Run “run”: 6 of 6 items not computed yet." in said

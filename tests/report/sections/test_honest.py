@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camlucida.cohort.multilabel import MEAN_ENOUGH
-from camlucida.comparison import compare
-from camlucida.errors import UsageError
+from camlucida.analysis.comparison import compare
+from camlucida.core.errors import UsageError
+from camlucida.metrics.multilabel import MEAN_ENOUGH
 from camlucida.report.build import build_report
 from camlucida.report.document import Document, Picture, Sentence
 from camlucida.report.sections import SECTIONS
@@ -26,11 +26,11 @@ from camlucida.report.sections.model import model
 from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
-from camlucida.report.spoken import speak
 from camlucida.report.study import Study
+from camlucida.report.worded import speak
 from camlucida.runs import Run
-from tests.cases.folders import done, run_of, segmentation_run
 from tests.report.sections.test_sections import TEXTS, cells, said
+from tests.support.runs_on_disk import done, run_of, segmentation_run
 
 TRUTHS = "image,patient,A,B\n0,p,1,0\n1,q,0,0\n2,q,1,0\n3,r,0,0\n"
 
@@ -40,10 +40,18 @@ def runs(tmp_path_factory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("odd")
     values = "image,patient,age\n0,p,20\n1,q,30\n2,q,25.5\n3,r,41\n"
     return {
-        "labels": run_of(folder / "labels", "multilabel", ("A", "B"), TRUTHS, '[explain]\ntarget = ["A", "B"]\n'),
-        "nobody": run_of(folder / "nobody", "multilabel", ("A", "B"), "image,A\n0,1\n1,0\n2,1\n3,0\n"),
-        "unknown": run_of(folder / "unknown", "regression", ("age",), "image,patient\n0,p\n1,q\n2,r\n3,s\n"),
-        "value": run_of(folder / "value", "regression", ("age",), values, '[columns]\nvalue = "age"\n'),
+        "labels": run_of(
+            folder / "labels", "multilabel", ("A", "B"), TRUTHS, '[explain]\ntarget = ["A", "B"]\n'
+        ),
+        "nobody": run_of(
+            folder / "nobody", "multilabel", ("A", "B"), "image,A\n0,1\n1,0\n2,1\n3,0\n"
+        ),
+        "unknown": run_of(
+            folder / "unknown", "regression", ("age",), "image,patient\n0,p\n1,q\n2,r\n3,s\n"
+        ),
+        "value": run_of(
+            folder / "value", "regression", ("age",), values, '[columns]\nvalue = "age"\n'
+        ),
         "regions": segmentation_run(folder / "regions"),
     }
 
@@ -51,30 +59,53 @@ def runs(tmp_path_factory) -> dict[str, Run]:
 @pytest.fixture
 def unsaved(monkeypatch):
     """Figures are made, and not written."""
-    for name in ("cases", "consistency", "method", "results"):  # the package's own names are those of the sections
-        monkeypatch.setattr(import_module(f"camlucida.report.sections.{name}"), "save_figure", lambda *_: None)
+    for name in (
+        "cases",
+        "consistency",
+        "method",
+        "results",
+    ):  # the package's own names are those of the sections
+        monkeypatch.setattr(
+            import_module(f"camlucida.report.sections.{name}"), "save_figure", lambda *_: None
+        )
 
 
 def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
     lines = said(summary(Study((runs["labels"],), tmp_path)))
     assert lines[0].startswith("This report is on 4 images of 3 patients")
-    assert lines[1] == "That is too few to conclude anything about other patients: under 10 patients no number has an interval."
+    assert (
+        lines[1]
+        == "That is too few to conclude anything about other patients: under 10 patients no number has an interval."
+    )
     # A is positive in patients p and q; B in none.
-    assert lines[2] == "Of 2 labels, 2 are positive in fewer than 10 patients, 1 of them in none; no label is in more than 2."
+    assert (
+        lines[2]
+        == "Of 2 labels, 2 are positive in fewer than 10 patients, 1 of them in none; no label is in more than 2."
+    )
     assert "the mean of 1 label; of 1 more it cannot be computed" in lines[3]
-    (several,) = [line for line in said(limitations(Study((runs["labels"],), tmp_path))) if "images come from" in line]
+    (several,) = [
+        line
+        for line in said(limitations(Study((runs["labels"],), tmp_path)))
+        if "images come from" in line
+    ]
     assert several.startswith("4 images come from 3 patients, up to 2 of one:")
 
 
 def test_a_mean_without_an_interval_has_that_of_the_labels_with_one_beside_it(tmp_path):
     """Of A an interval is known, as in a larger cohort; of B not."""
     rows = "".join(f"{at % 4},q{at},{at % 2},{int(at == 0)}\n" for at in range(4))
-    study = Study((run_of(tmp_path / "few", "multilabel", ("A", "B"), "image,patient,A,B\n" + rows),), tmp_path)
+    study = Study(
+        (run_of(tmp_path / "few", "multilabel", ("A", "B"), "image,patient,A,B\n" + rows),),
+        tmp_path,
+    )
     (found,) = study.judged
     table = found.figures[found.figures["metric"] == "auc"].set_index("label")
     table.loc["A", ["low", "high", "how"]] = [0.2, 0.9, "BCa"]
     sure = table.loc[["A"]].rename(index={"A": MEAN_ENOUGH})
-    study.__dict__["_evaluated"] = ([replace(found, figures=pd.concat([table, sure]).reset_index())], [])
+    study.__dict__["_evaluated"] = (
+        [replace(found, figures=pd.concat([table, sure]).reset_index())],
+        [],
+    )
     lines = said(summary(study))
     (line,) = [line for line in lines if "interval." in line and "1 label that has" in line]
     assert "[0.200, 0.900]" in line
@@ -93,10 +124,16 @@ def test_images_of_nobody_are_not_so_many_patients(runs, tmp_path):
 @pytest.mark.usefixtures("unsaved")
 def test_a_mean_of_labels_is_of_so_many_images(runs, tmp_path):
     rows = cells(results(Study((runs["labels"],), tmp_path)), "by_label")
-    assert [row[:4] for row in rows] == [["A", "4", "2", "3"], ["B", "4", "0", "3"], ["mean of labels", "4", "", "3"]]
+    assert [row[:4] for row in rows] == [
+        ["A", "4", "2", "3"],
+        ["B", "4", "0", "3"],
+        ["mean of labels", "4", "", "3"],
+    ]
 
 
-@pytest.mark.parametrize(("name", "known"), [("unknown", False), ("value", True), ("regions", True), ("labels", True)])
+@pytest.mark.parametrize(
+    ("name", "known"), [("unknown", False), ("value", True), ("regions", True), ("labels", True)]
+)
 def test_truth_that_is_there_is_not_called_missing(runs, name, known, tmp_path):
     study = Study((runs[name],), tmp_path)
     for section in (summary(study), data(study), limitations(study)):
@@ -117,7 +154,9 @@ def test_masks_of_a_folder_are_counted_and_predictions_without_a_map_count(runs,
 def test_an_empty_mask_is_not_outlined(runs, tmp_path):
     study = Study((runs["regions"],), tmp_path)
     mask = np.zeros((32, 32), bool)
-    study.__dict__["_kept_marks"] = {(0, "card"): type("Marks", (), {"mask": lambda *_: mask, "boxes": lambda *_: None})()}
+    study.__dict__["_kept_marks"] = {
+        (0, "card"): type("Marks", (), {"mask": lambda *_: mask, "boxes": lambda *_: None})()
+    }
     captions = [line for line in said(cases(study)) if "shown as" in line]
     assert captions
     assert all("The true mask is empty." in line and "Outlined" not in line for line in captions)
@@ -139,11 +178,22 @@ def test_of_several_tasks_each_has_its_rules_and_nothing_is_compared(runs, tmp_p
     study = Study((runs["labels"], runs["value"], runs["regions"]), tmp_path)
     made = [SECTIONS[name](study) for name in SECTIONS]
     for texts in TEXTS.values():
-        speak(Document(Sentence("page.title", {"names": ["x"]}), tuple(s for s in made if s is not None)), texts)
+        speak(
+            Document(
+                Sentence("page.title", {"names": ["x"]}), tuple(s for s in made if s is not None)
+            ),
+            texts,
+        )
     lines = said(cases(study))
     assert any(line.startswith("worst (worst), regression: the 1 of 4 cases") for line in lines)
-    assert any(line.startswith("worst (worst), segmentation: the 1 of 2 cases") and "1 predictions" in line for line in lines)
-    assert not any("cannot be compared" in line or ("multi-label" in line and "no map" in line) for line in lines)
+    assert any(
+        line.startswith("worst (worst), segmentation: the 1 of 2 cases") and "1 predictions" in line
+        for line in lines
+    )
+    assert not any(
+        "cannot be compared" in line or ("multi-label" in line and "no map" in line)
+        for line in lines
+    )
     stems = [block.stem for block in cases(study).blocks if isinstance(block, Picture)]
     assert len(stems) == len(set(stems))
     assert consistency(study) is None
@@ -153,13 +203,22 @@ def test_of_several_tasks_each_has_its_rules_and_nothing_is_compared(runs, tmp_p
 
 @pytest.mark.usefixtures("unsaved")
 def test_groups_of_sets_of_maps_do_not_differ_in_one_thing_alone(tmp_path):
-    run = run_of(tmp_path / "r", "multilabel", ("A", "B"), TRUTHS, '[explain]\nmethod = ["gradcam", "layercam"]\n')
+    run = run_of(
+        tmp_path / "r",
+        "multilabel",
+        ("A", "B"),
+        TRUTHS,
+        '[explain]\nmethod = ["gradcam", "layercam"]\n',
+    )
     net = (tmp_path / "r/net.py").read_text().replace("manual_seed(0)", "manual_seed(5)")
     (tmp_path / "r/net.py").write_text(net)
     shutil.move(run.folder.root, tmp_path / "first")
     study = Study((Run.open(tmp_path / "first"), done(tmp_path / "r")), tmp_path / "out")
     lines = said(consistency(study))
-    assert "4 sets of maps, in 2 groups: within a group they differ in the method and in nothing else." in lines
+    assert (
+        "4 sets of maps, in 2 groups: within a group they differ in the method and in nothing else."
+        in lines
+    )
     panels = [line for line in lines if line.startswith("The same cases by method")]
     assert len(set(panels)) == 2
 
@@ -172,7 +231,11 @@ def test_an_evaluation_of_other_weights_is_left_out(runs, tmp_path, monkeypatch)
     study = Study((Run.open(tmp_path / "run"),), tmp_path)
     for sha256, count in ((own["sha256"], 1), ("of other weights", 0)):
         stored = SimpleNamespace(about={"model": {"name": "another name", "sha256": sha256}})
-        monkeypatch.setattr(import_module("camlucida.report.sections.evaluated"), "read", lambda _, stored=stored: stored)
+        monkeypatch.setattr(
+            import_module("camlucida.report.sections.evaluated"),
+            "read",
+            lambda _, stored=stored: stored,
+        )
         assert [found.model for found in evaluations(study)] == [own["name"]] * count
 
 
@@ -181,22 +244,34 @@ def test_a_design_is_cited_where_it_is_that(runs, tmp_path):
     assert not any("CheXNet" in line for line in said(model(study)))
     run = study.runs[0]
     described = run.about["models"][0]
-    chexnet = {**described, "resolved": {**described["resolved"], "factory": "torchvision:densenet121"}}
-    other = Study((type(run)(run.folder, {**run.about, "models": [chexnet]}, run.entries),), tmp_path)
-    assert any("DenseNet-121 with one output a label" in line and "[@rajpurkar2017]" in line for line in said(model(other)))
+    chexnet = {
+        **described,
+        "resolved": {**described["resolved"], "factory": "torchvision:densenet121"},
+    }
+    other = Study(
+        (type(run)(run.folder, {**run.about, "models": [chexnet]}, run.entries),), tmp_path
+    )
+    assert any(
+        "DenseNet-121 with one output a label" in line and "[@rajpurkar2017]" in line
+        for line in said(model(other))
+    )
 
 
 def test_of_few_maps_no_half_is_told(runs, tmp_path):
     lines = said(quality(Study((runs["regions"],), tmp_path)))
     assert not any(line.startswith("Half of the maps") for line in lines)
-    assert any(line.startswith("The 2 maps of card with positive heat have between") for line in lines)
+    assert any(
+        line.startswith("The 2 maps of card with positive heat have between") for line in lines
+    )
 
 
 def test_intervals_without_width_are_no_narrow_ones(runs, tmp_path):
     study = Study((runs["labels"],), tmp_path)
     figures = study.judged[0].figures
     figures.loc[figures["metric"] == "auc", ["low", "high", "how"]] = [1.0, 1.0, "constant"]
-    study.__dict__["images"] = pd.concat([study.images] * 3, ignore_index=True).assign(patient=[f"p{i}" for i in range(12)])
+    study.__dict__["images"] = pd.concat([study.images] * 3, ignore_index=True).assign(
+        patient=[f"p{i}" for i in range(12)]
+    )
     lines = said(limitations(study))
     assert not any("wide (median)" in line for line in lines)
     assert any("without width" in line for line in lines)

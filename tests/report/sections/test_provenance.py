@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from camlucida import __version__
+from camlucida.core.wording import Texts
 from camlucida.report.sections.provenance import provenance
 from camlucida.report.study import Study
-from camlucida.texts import Texts
 
 
 def test_runs_models_and_weights(small_run):
@@ -13,7 +13,12 @@ def test_runs_models_and_weights(small_run):
     said, run, models = provenance(Study((small_run,), Path("x"))).blocks
     assert texts.say(said.sentences[0]).startswith(f"Made by camlucida {__version__} from 1 run.")
     cells = ["".join(texts.cell(cell)) for row in run.rows for cell in row]
-    assert {str(small_run.folder.root), "camlucida run cohort.toml", "cpu", "camlucida 0 and torch 0"} <= set(cells)
+    assert {
+        str(small_run.folder.root),
+        "camlucida run cohort.toml",
+        "cpu",
+        "camlucida 0 and torch 0",
+    } <= set(cells)
     (model,) = models.rows
     assert model[0] == "card"
     assert model[-1] == small_run.about["models"][0]["sha256"]

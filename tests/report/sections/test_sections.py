@@ -10,10 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camlucida.methods import METHODS
+from camlucida.attribution.methods import METHODS
+from camlucida.core.recorded import line
+from camlucida.core.wording import Texts
 from camlucida.report.build import build_report
 from camlucida.report.document import Document, Paragraph, Picture, Points, Sentence, Table
-from camlucida.report.markdown import write_markdown
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.cases import said as said_of
@@ -23,12 +24,12 @@ from camlucida.report.sections.model import model
 from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
-from camlucida.report.spoken import speak
 from camlucida.report.study import RULES, Study, pixel_spacing
+from camlucida.report.worded import speak
+from camlucida.report.writers.markdown import write_markdown
 from camlucida.runs import Run
-from camlucida.texts import Texts, line
-from tests.cases.folders import run_of, segmentation_run
-from tests.report.documents import english_in
+from tests.support.documents import english_in
+from tests.support.runs_on_disk import run_of, segmentation_run
 
 TEXTS = {language: Texts.load(language) for language in ("en", "zh")}
 
@@ -45,7 +46,9 @@ def said(section, language="en") -> list[str]:
 
 
 def cells(section, name) -> list[list[str]]:
-    (table,) = [block for block in section.blocks if isinstance(block, Table) and block.name == name]
+    (table,) = [
+        block for block in section.blocks if isinstance(block, Table) and block.name == name
+    ]
     return [["".join(map(str, TEXTS["en"].cell(cell))) for cell in row] for row in table.rows]
 
 
@@ -63,7 +66,9 @@ def runs(tmp_path_factory) -> dict[str, Run]:
     columns = '[columns]\nlabels = "class"\n[explain]\nmethod = ["gradcam", "hirescam"]\nlayer = "features.2"\n'
     return {
         "multiclass": run_of(folder / "classes", "multiclass", ("A", "B", "C"), truths, columns),
-        "regression": run_of(folder / "values", "regression", ("age",), values, '[columns]\nvalue = "age"\n'),
+        "regression": run_of(
+            folder / "values", "regression", ("age",), values, '[columns]\nvalue = "age"\n'
+        ),
         "segmentation": segmentation_run(folder / "regions"),
     }
 
@@ -73,7 +78,9 @@ def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
     study = Study((runs[task],), tmp_path)
     made = [(name, maker(study)) for name, maker in SECTIONS.items()]
     assert {name for name, section in made if section is None} <= {"results", "consistency"}
-    document = Document(Sentence("page.title", {"names": ["x"]}), tuple(s for _, s in made if s is not None))
+    document = Document(
+        Sentence("page.title", {"names": ["x"]}), tuple(s for _, s in made if s is not None)
+    )
     speak(document, TEXTS["en"])  # raises where a value is missing, left over or not finite
     assert not english_in(write_markdown(document, TEXTS["zh"], tmp_path).read_text("utf-8"))
     for _, section in made:
@@ -87,7 +94,10 @@ def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
     """A broken film, images without a mask and an item without one of its maps: errors are quoted, all else is said."""
     first, *others = small_run.entries
     entries = (replace(first, note="gradcam at x: 1 is strange, as nothing is"), *others)
-    notes = [line("notes.no_mask", count=2, names="1, 2"), line("notes.absent_labels", count=1, names="Mass")]
+    notes = [
+        line("notes.no_mask", count=2, names="1, 2"),
+        line("notes.absent_labels", count=1, names="Mass"),
+    ]
     run = replace(small_run, about={**small_run.about, "notes": notes}, entries=entries)
     text = write_markdown(build_report([run], tmp_path), TEXTS["zh"], tmp_path).read_text("utf-8")
     assert "2张图像没有掩膜：1, 2" in text
@@ -96,18 +106,20 @@ def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
 
 
 def test_methods_words_metrics_and_verdicts_have_texts():
-    from camlucida.cases.selection import RULES as SELECTION
-    from camlucida.comparison import BY
-    from camlucida.comparison.verdict import VERDICTS
+    from camlucida.analysis.comparison import BY
+    from camlucida.analysis.comparison.verdict import VERDICTS
+    from camlucida.analysis.selection import RULES as SELECTION
 
     keys = [f"methods.{name}" for name in METHODS] + [f"words.{by}" for by in BY]
-    keys += [f"rules.{name.replace('-', '_')}" for name in SELECTION] + [f"verdicts.{v.replace(' ', '_')}" for v in VERDICTS]
+    keys += [f"rules.{name.replace('-', '_')}" for name in SELECTION] + [
+        f"verdicts.{v.replace(' ', '_')}" for v in VERDICTS
+    ]
     for texts in TEXTS.values():
         assert not [key for key in keys if key not in texts.templates]
 
 
 def test_the_rules_of_each_task_are_rules(study):
-    from camlucida.cases.selection import check_rules
+    from camlucida.analysis.selection import check_rules
 
     for rules in RULES.values():
         check_rules(rules)
@@ -123,10 +135,19 @@ def test_shares_in_words_are_those_of_the_maps(study):
     measured["artefact_share"], measured["artefact_area"] = 0.25, 0.5
     study.__dict__["measured"] = measured
     first = said(quality(study))
-    assert any("25.0% of the heat lies on the border" in line and "50.0% of the area" in line for line in first)
-    assert any("difference of −0.250 (no interval: it rests on fewer than 10 patients)" in line for line in first)
+    assert any(
+        "25.0% of the heat lies on the border" in line and "50.0% of the area" in line
+        for line in first
+    )
+    assert any(
+        "difference of −0.250 (no interval: it rests on fewer than 10 patients)" in line
+        for line in first
+    )
     measured["artefact_share"] = 0.75
-    assert any("75.0% of the heat" in line and "difference of 0.250" in line for line in said(quality(study)))
+    assert any(
+        "75.0% of the heat" in line and "difference of 0.250" in line
+        for line in said(quality(study))
+    )
     measured["artefact_share"] = np.nan
     assert not any("of the heat lies on the border" in line for line in said(quality(study)))
     assert not any("burned-in text" in line for line in said(summary(study)))
@@ -159,7 +180,14 @@ def test_more_than_chance_needs_an_interval_that_leaves_out_zero(study):
 )
 def test_probability_and_outcome_are_those_of_the_label(study, target, lines):
     case = study.cases.iloc[0].copy()
-    case[["task", "label", "target", "probability", "outcome", "true_class"]] = ["binary", "sick", target, 0.25, "FN", ""]
+    case[["task", "label", "target", "probability", "outcome", "true_class"]] = [
+        "binary",
+        "sick",
+        target,
+        0.25,
+        "FN",
+        "",
+    ]
     assert [TEXTS["en"].say(sentence) for sentence in said_of(case)] == lines
 
 
@@ -171,13 +199,19 @@ def test_spread_is_of_this_case_and_of_its_peers(study):
     measured.loc[row, ["spread", "empty_reason"]] = [0.125, ""]
     study.__dict__["measured"] = measured
     lines = [line for line in said(cases(study)) if "of the map's cells" in line]
-    assert any("12% of the map's cells are at half its maximum or above (median of these maps: 50%)" in line for line in lines)
+    assert any(
+        "12% of the map's cells are at half its maximum or above (median of these maps: 50%)"
+        in line
+        for line in lines
+    )
 
 
 def test_a_label_that_is_never_predicted_is_named(study):
     figures = study.judged[0].figures
     label = str(figures.loc[figures["metric"] == "predicted_share", "label"].iloc[0])
-    figures.loc[(figures["metric"] == "predicted_share") & (figures["label"] == label), "estimate"] = 0.0
+    figures.loc[
+        (figures["metric"] == "predicted_share") & (figures["label"] == label), "estimate"
+    ] = 0.0
     assert any(f"never predicted {label}" in line for line in said(results(study)))
     assert any(label in line for line in said(limitations(study)) if "never predicted" in line)
     figures.loc[figures["metric"] == "predicted_share", "estimate"] = 0.5
@@ -187,7 +221,13 @@ def test_a_label_that_is_never_predicted_is_named(study):
 def test_figures_stand_in_the_table_with_their_chance(study):
     figures = study.judged[0].figures
     place = (figures["metric"] == "ap") & (figures["label"] == "Mass") & (figures["group"] == "")
-    figures.loc[place, ["estimate", "low", "high", "how", "chance"]] = [0.8125, 0.75, 0.875, "BCa", 0.5]
+    figures.loc[place, ["estimate", "low", "high", "how", "chance"]] = [
+        0.8125,
+        0.75,
+        0.875,
+        "BCa",
+        0.5,
+    ]
     (row,) = [row for row in cells(results(study), "by_label") if row[0] == "Mass"]
     assert "0.812 [0.750, 0.875] (chance 0.500)" in row
 
@@ -209,7 +249,10 @@ def test_few_patients_and_patients_with_several_images_are_limits(study):
 @pytest.mark.parametrize(
     ("voices", "names"),
     [
-        (["a gradcam last", "a gradcam mid", "b gradcam last", "b gradcam mid"], ["a, last", "a, mid", "b, last", "b, mid"]),
+        (
+            ["a gradcam last", "a gradcam mid", "b gradcam last", "b gradcam mid"],
+            ["a, last", "a, mid", "b, last", "b, mid"],
+        ),
         (["a gradcam features", "b gradcam layer4"], ["a", "b"]),  # each model's only layer
         (["a gradcam last", "a layercam last"], ["gradcam", "layercam"]),
         (["a gradcam last"], ["a"]),
@@ -228,7 +271,10 @@ def test_an_empty_map_is_called_so(study):
     study.__dict__["measured"] = measured
     lines = [line for line in said(cases(study)) if "shown as" in line]
     assert lines
-    assert all("No evidence: no cell speaks for the target." in line and "of the map's cells" not in line for line in lines)
+    assert all(
+        "No evidence: no cell speaks for the target." in line and "of the map's cells" not in line
+        for line in lines
+    )
 
 
 def test_names_of_case_figures_are_those_that_reports_use(study):
@@ -265,6 +311,8 @@ def test_the_method_figure_needs_the_model_of_the_run(small_run, tmp_path):
     with_model = [block.stem for block in method(study).blocks if isinstance(block, Picture)]
     about = dict(study.runs[0].about)
     about["models"] = [{**about["models"][0], "sha256": "another"}]
-    other = Study((type(study.runs[0])(study.runs[0].folder, about, study.runs[0].entries),), tmp_path)
+    other = Study(
+        (type(study.runs[0])(study.runs[0].folder, about, study.runs[0].entries),), tmp_path
+    )
     assert not [block for block in method(other).blocks if isinstance(block, Picture)]
     assert with_model in ([], ["figures/method"])

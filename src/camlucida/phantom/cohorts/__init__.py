@@ -6,4 +6,10 @@ from camlucida.phantom.cohorts.multilabel import write_multilabel
 from camlucida.phantom.cohorts.regression import write_regression
 from camlucida.phantom.cohorts.segmentation import write_segmentation
 
-__all__ = ["write_density", "write_ensemble", "write_multilabel", "write_regression", "write_segmentation"]
+__all__ = [
+    "write_density",
+    "write_ensemble",
+    "write_multilabel",
+    "write_regression",
+    "write_segmentation",
+]

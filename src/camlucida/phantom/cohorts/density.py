@@ -15,13 +15,17 @@ import pandas as pd
 import torch
 from pydicom import Dataset, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import DigitalMammographyXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import (
+    DigitalMammographyXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
 from torch import Tensor
 
-from camlucida.cohort.multiclass import confusion, evaluate_multiclass
-from camlucida.errors import UsageError
-from camlucida.files import write_bytes, write_json
+from camlucida.core.errors import UsageError
+from camlucida.core.files import write_bytes, write_json
 from camlucida.io.tables import write_table
+from camlucida.metrics.multiclass import confusion, evaluate_multiclass
 from camlucida.models import LoadedModel, load_model
 from camlucida.phantom import breast
 from camlucida.phantom.cohorts.folders import write_text
@@ -97,7 +101,11 @@ def write_density(folder: str | Path, films: int = 60) -> Path:
     if films < FEWEST or films % len(VIEWS):
         raise UsageError(f"{films} films", f"give an even number, {FEWEST} or more")
     folder = Path(folder)
-    written = [film for number in range(films // len(VIEWS)) for film in _write_patient(folder / "images", number)]
+    written = [
+        film
+        for number in range(films // len(VIEWS))
+        for film in _write_patient(folder / "images", number)
+    ]
     write_table(pd.DataFrame([_row(film) for film in written]), folder / "metadata.csv")
     write_text(folder / "README.txt", README.format(films=films))
     models = {name: load_model(MODELS / f"{name}.toml", device="cpu") for name in RUNS.values()}
@@ -154,15 +162,32 @@ def dicom_bytes(film: Mammogram, patient: str, accession: str) -> bytes:
     dataset.ImageType = ["DERIVED", "PRIMARY"]
     dataset.SyntheticData = "YES"
     dataset.ImageComments = COMMENT
-    dataset.PatientID, dataset.PatientName, dataset.PatientSex, dataset.PatientBirthDate = patient, patient, "F", ""
-    dataset.AccessionNumber, dataset.StudyID, dataset.StudyDate, dataset.StudyTime = accession, accession, "", ""
+    dataset.PatientID, dataset.PatientName, dataset.PatientSex, dataset.PatientBirthDate = (
+        patient,
+        patient,
+        "F",
+        "",
+    )
+    dataset.AccessionNumber, dataset.StudyID, dataset.StudyDate, dataset.StudyTime = (
+        accession,
+        accession,
+        "",
+        "",
+    )
     dataset.ReferringPhysicianName, dataset.Manufacturer = "", "camlucida phantom"
     dataset.SeriesNumber, dataset.InstanceNumber = 1, VIEWS.index(film.view) + 1
-    dataset.Modality, dataset.PresentationIntentType, dataset.BodyPartExamined = "MG", "FOR PRESENTATION", "BREAST"
+    dataset.Modality, dataset.PresentationIntentType, dataset.BodyPartExamined = (
+        "MG",
+        "FOR PRESENTATION",
+        "BREAST",
+    )
     dataset.Laterality = dataset.ImageLaterality = film.laterality
     dataset.ViewPosition = film.view
     towards = "A" if film.laterality == "L" else "P"
-    dataset.PatientOrientation = [towards, ("F" if film.view == "MLO" else "") + ("R" if film.laterality == "L" else "L")]
+    dataset.PatientOrientation = [
+        towards,
+        ("F" if film.view == "MLO" else "") + ("R" if film.laterality == "L" else "L"),
+    ]
     dataset.BurnedInAnnotation = "YES" if "label" in film.masks else "NO"
     spacing = 10 * breast.HEIGHT_CM / len(film.image)
     dataset.ImagerPixelSpacing = [spacing, spacing]
@@ -170,7 +195,11 @@ def dicom_bytes(film: Mammogram, patient: str, accession: str) -> bytes:
     dataset.PresentationLUTShape, dataset.LossyImageCompression = "IDENTITY", "00"
     dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
     dataset.WindowCenter, dataset.WindowWidth = (WHITE + 1) / 2, WHITE + 1
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = 1, "MONOCHROME2", 0
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = (
+        1,
+        "MONOCHROME2",
+        0,
+    )
     dataset.Rows, dataset.Columns = film.image.shape
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
     dataset.PixelData = film.image.astype("<u2").tobytes()
@@ -194,7 +223,12 @@ def _row(film: _Film) -> dict[str, object]:
 
 
 def _write_run(
-    folder: Path, name: str, model: LoadedModel, entry: Mapping[str, Any], films: Sequence[_Film], inputs: Tensor
+    folder: Path,
+    name: str,
+    model: LoadedModel,
+    entry: Mapping[str, Any],
+    films: Sequence[_Film],
+    inputs: Tensor,
 ) -> None:
     """One run folder: weights, summary, predictions on ``inputs`` (N, 1, H, W), and what they amount to."""
     run = folder / name
@@ -226,9 +260,15 @@ def val_metrics(frame: pd.DataFrame) -> dict[str, Any]:
         frame: columns patient, y_true, y_pred.
     """
     told = pd.DataFrame(
-        {"patient": frame["patient"], "truth": frame["y_true"].astype(str), "predicted": frame["y_pred"].astype(str)}
+        {
+            "patient": frame["patient"],
+            "truth": frame["y_true"].astype(str),
+            "predicted": frame["y_pred"].astype(str),
+        }
     )
-    found = {row.metric: row.estimate for row in evaluate_multiclass(told, CLASSES) if not row.label}
+    found = {
+        row.metric: row.estimate for row in evaluate_multiclass(told, CLASSES) if not row.label
+    }
     figures = {
         "accuracy": found["accuracy"],
         "balanced_accuracy": found["balanced_accuracy"],
@@ -243,10 +283,14 @@ def val_metrics(frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _summary(folder: Path, run: Path, model: LoadedModel, entry: Mapping[str, Any], films: int) -> dict[str, Any]:
+def _summary(
+    folder: Path, run: Path, model: LoadedModel, entry: Mapping[str, Any], films: int
+) -> dict[str, Any]:
     """What a training script leaves of itself; paths as seen from the run's folder."""
     fold = entry["fold"]
-    share = f"every third patient of the cohort (fold {fold})" if fold else "all patients of the cohort"
+    share = (
+        f"every third patient of the cohort (fold {fold})" if fold else "all patients of the cohort"
+    )
     return {
         "synthetic": True,
         "description": model.card.description,
@@ -259,13 +303,18 @@ def _summary(folder: Path, run: Path, model: LoadedModel, entry: Mapping[str, An
         "seed": entry["seed"],
         "fold": fold,
         "folds": FOLDS if fold else None,
-        "hyperparameters": {key: entry[key] for key in ("epochs", "batch", "learning_rate", "weight_decay")},
+        "hyperparameters": {
+            key: entry[key] for key in ("epochs", "batch", "learning_rate", "weight_decay")
+        },
         "optimizer": "AdamW, one cosine cycle, last weights",
         "train_films": entry["train_films"],
         "train_patients": entry["train_patients"],
         "view_label_in_training": entry["view_label"],
         "commit": f"generator {entry['generator_sha256']}",
-        "data": {"metadata": _seen_from(run, folder / "metadata.csv"), "images": _seen_from(run, folder / "images")},
+        "data": {
+            "metadata": _seen_from(run, folder / "metadata.csv"),
+            "images": _seen_from(run, folder / "images"),
+        },
         "validation": f"{films} films, {share}; none of them was in any training",
     }
 

@@ -11,11 +11,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camlucida.files import write_json
+from camlucida.core.files import write_json
 from camlucida.metrics.annotations import Mask, boxes_of
 from camlucida.phantom import model_cards
-from camlucida.phantom.cohorts.folders import FILM_PX, copy_model, write_film, write_mask, write_readme, write_text
-from camlucida.phantom.cohorts.law import WRITTEN_SEEDS
+from camlucida.phantom.cohorts.distribution import WRITTEN_SEEDS
+from camlucida.phantom.cohorts.folders import (
+    FILM_PX,
+    copy_model,
+    write_film,
+    write_mask,
+    write_readme,
+    write_text,
+)
 from camlucida.phantom.generator import Film
 from camlucida.phantom.study import Pose, Study, expose, movement
 
@@ -41,7 +48,9 @@ SMALLEST_BOX = 20
 """Pixels of a component that gets a box; smaller ones are specks off the edge of a larger one."""
 
 BEFORE = Study(FIRST_SEED + 1005, ("nodule", "effusion", "consolidation"))
-AFTER = Study(BEFORE.seed, ("nodule", "effusion"), None, 1, Pose((0.9, -0.6), 0.035, 1.03), drained=1.8)
+AFTER = Study(
+    BEFORE.seed, ("nodule", "effusion"), None, 1, Pose((0.9, -0.6), 0.035, 1.03), drained=1.8
+)
 
 README = """\
 config_classifiers.toml    three classifiers: name, description, model_type, input_size, default_weight, weights (a model card)
@@ -66,9 +75,16 @@ def write_ensemble(folder: str | Path) -> Path:
     folder = Path(folder)
     rows: list[dict[str, Any]] = []
     for number, (findings, marker) in enumerate(FILMS):
-        film, name = expose(Study(FIRST_SEED + number, findings, marker), FILM_PX), f"chest_{number}.png"
+        film, name = (
+            expose(Study(FIRST_SEED + number, findings, marker), FILM_PX),
+            f"chest_{number}.png",
+        )
         write_film(folder / "images" / name, film)
-        rows += [{"image": name, "Label": label, **box} for label in film.findings for box in _boxes(film.masks[label])]
+        rows += [
+            {"image": name, "Label": label, **box}
+            for label in film.findings
+            for box in _boxes(film.masks[label])
+        ]
     pd.DataFrame(rows).to_csv(folder / "boxes.csv", index=False)
     write_text(folder / "config_classifiers.toml", "\n".join(_classifiers(folder)))
     _write_pair(folder / "pair")

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from camlucida.files import write_bytes
+from camlucida.core.files import write_bytes
 from camlucida.io import write_synthetic_png
 from camlucida.phantom.generator import Film
 
@@ -67,4 +67,10 @@ def write_checkpoint(card: Path, path: Path) -> None:
 def card_for(card: Path, checkpoint: str) -> str:
     """The text of a packaged card with another checkpoint, relative to where it will lie."""
     lines = card.read_text("utf-8").splitlines()
-    return "\n".join(f'checkpoint = "{checkpoint}"' if line.startswith("checkpoint = ") else line for line in lines) + "\n"
+    return (
+        "\n".join(
+            f'checkpoint = "{checkpoint}"' if line.startswith("checkpoint = ") else line
+            for line in lines
+        )
+        + "\n"
+    )

@@ -9,8 +9,15 @@ import numpy as np
 import pandas as pd
 
 from camlucida.phantom import model_cards
-from camlucida.phantom.cohorts.folders import FILM_PX, copy_model, write_film, write_mask, write_readme, write_text
-from camlucida.phantom.cohorts.law import MARKERS, WRITTEN_SEEDS, other_pose
+from camlucida.phantom.cohorts.distribution import MARKERS, WRITTEN_SEEDS, other_pose
+from camlucida.phantom.cohorts.folders import (
+    FILM_PX,
+    copy_model,
+    write_film,
+    write_mask,
+    write_readme,
+    write_text,
+)
 from camlucida.phantom.findings import FINDINGS
 from camlucida.phantom.study import Study, expose, habitus
 
@@ -68,14 +75,20 @@ def entries() -> list[Entry]:
     """All films, in the order of the table."""
     rng = np.random.default_rng(0)
     count = TEST_PATIENTS + OTHER_PATIENTS
-    has = {name: set(rng.permutation(TEST_PATIENTS)[:number].tolist()) for name, number in HAVE.items()}
+    has = {
+        name: set(rng.permutation(TEST_PATIENTS)[:number].tolist()) for name, number in HAVE.items()
+    }
     has["effusion"] |= set(range(TEST_PATIENTS, count))
     return [
         Entry(
             f"film_{patient:02d}_{visit}",
             f"P{patient:02d}",
             "test" if patient < TEST_PATIENTS else "validation",
-            _study(FIRST_SEED + patient, visit, tuple(name for name in FINDINGS if patient in has[name])),
+            _study(
+                FIRST_SEED + patient,
+                visit,
+                tuple(name for name in FINDINGS if patient in has[name]),
+            ),
         )
         for patient in range(count)
         for visit in range(VISITS)
@@ -85,11 +98,23 @@ def entries() -> list[Entry]:
 def _study(seed: int, visit: int, findings: tuple[str, ...]) -> Study:
     patient, film = np.random.default_rng([60, seed]), np.random.default_rng([61, seed, visit])
     large = float(patient.uniform(*MILD_CTR))
-    gone = {name for name, draw in zip(FINDINGS, film.random(len(FINDINGS))) if draw > STAYS and HAVE[name] > 1}
+    gone = {
+        name
+        for name, draw in zip(FINDINGS, film.random(len(FINDINGS)))
+        if draw > STAYS and HAVE[name] > 1
+    }
     present = tuple(name for name in findings if visit == 0 or name not in gone)
     marker = str(film.choice(MARKERS)) if film.random() < 0.5 else None
     drained = float(film.uniform(0, DRAINED_CM)) if visit else 0.0
-    return Study(seed, present, marker, visit, other_pose(seed, visit), large if "cardiomegaly" in present else None, drained)
+    return Study(
+        seed,
+        present,
+        marker,
+        visit,
+        other_pose(seed, visit),
+        large if "cardiomegaly" in present else None,
+        drained,
+    )
 
 
 def write_multilabel(folder: str | Path) -> Path:
@@ -105,10 +130,24 @@ def write_multilabel(folder: str | Path) -> Path:
         write_film(folder / "films" / f"{entry.name}.png", film)
         for label in film.findings:
             write_mask(folder / "masks" / label / f"{entry.name}.png", film.masks[label])
-        about = {"image": f"{entry.name}.png", "patient": entry.patient, "habitus": habitus(film.seed)}
-        rows.append(about | {"marker": film.marker or ""} | dict(zip(FINDINGS, film.labels)) | {"split": entry.split})
+        about = {
+            "image": f"{entry.name}.png",
+            "patient": entry.patient,
+            "habitus": habitus(film.seed),
+        }
+        rows.append(
+            about
+            | {"marker": film.marker or ""}
+            | dict(zip(FINDINGS, film.labels))
+            | {"split": entry.split}
+        )
     pd.DataFrame(rows).to_csv(folder / "labels.csv", index=False)
-    said = {"patients": TEST_PATIENTS + OTHER_PATIENTS, "visits": VISITS, "smallest": 100 * MILD_CTR[0], "fallen": DRAINED_CM}
+    said = {
+        "patients": TEST_PATIENTS + OTHER_PATIENTS,
+        "visits": VISITS,
+        "smallest": 100 * MILD_CTR[0],
+        "fallen": DRAINED_CM,
+    }
     copy_model(model_cards()[CARD], folder / "models")
     write_text(folder / "cohort.toml", COHORT)
     write_readme(folder, README.format(**said))

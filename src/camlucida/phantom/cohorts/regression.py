@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from camlucida.phantom import cohort_cards
+from camlucida.phantom.cohorts.distribution import WRITTEN_SEEDS, heart_study
 from camlucida.phantom.cohorts.folders import (
     FILM_PX,
     card_for,
@@ -17,7 +18,6 @@ from camlucida.phantom.cohorts.folders import (
     write_readme,
     write_text,
 )
-from camlucida.phantom.cohorts.law import WRITTEN_SEEDS, heart_study
 from camlucida.phantom.study import Pose, Study, cardiothoracic_ratio, expose, habitus
 
 FIRST_SEED = WRITTEN_SEEDS.start + 2_000_000
@@ -73,7 +73,11 @@ def write_regression(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     rows = []
-    visits = [(patient, visit) for patient in range(PATIENTS) for visit in range(2 if patient % TWICE == 0 else 1)]
+    visits = [
+        (patient, visit)
+        for patient in range(PATIENTS)
+        for visit in range(2 if patient % TWICE == 0 else 1)
+    ]
     for number, (patient, visit) in enumerate(visits):
         name, study = f"heart_{number:03d}", study_of(patient, visit)
         film = expose(study, FILM_PX)

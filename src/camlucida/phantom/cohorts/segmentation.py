@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from camlucida.phantom import cohort_cards
+from camlucida.phantom.cohorts.distribution import WRITTEN_SEEDS, heart_study
 from camlucida.phantom.cohorts.folders import (
     FILM_PX,
     card_for,
@@ -17,7 +18,6 @@ from camlucida.phantom.cohorts.folders import (
     write_readme,
     write_text,
 )
-from camlucida.phantom.cohorts.law import WRITTEN_SEEDS, heart_study
 from camlucida.phantom.study import Pose, Study, expose
 
 FIRST_SEED = WRITTEN_SEEDS.start + 3_000_000
@@ -67,7 +67,10 @@ def write_segmentation(folder: str | Path) -> Path:
         film = expose(study_of(number), FILM_PX)
         name = f"chest_{number:03d}.png"
         write_film(folder / "Dataset" / "test" / name, film)
-        write_mask(folder / "Dataset" / "masks" / name, film.masks.get(FINDING, np.zeros((FILM_PX, FILM_PX), bool)))
+        write_mask(
+            folder / "Dataset" / "masks" / name,
+            film.masks.get(FINDING, np.zeros((FILM_PX, FILM_PX), bool)),
+        )
     card = cohort_cards()[CARD]
     write_checkpoint(card, folder / "models_1" / "best_model.pth")
     write_text(folder / "card.toml", card_for(card, "models_1/best_model.pth"))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from camlucida.registry import Registry
+from camlucida.core.registry import Registry
 from camlucida.report.document import Section
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.consistency import consistency

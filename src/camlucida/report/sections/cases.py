@@ -8,18 +8,19 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.cases.selection import Selected
-from camlucida.explanation import Explanation
+from camlucida.analysis.selection import Selected
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.files import slug
+from camlucida.core.messages import chain
+from camlucida.core.recorded import heard
 from camlucida.figures.cases import boxes_on_film, label_comparison
 from camlucida.figures.comparison import FINDING_COLOUR
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.panels import three_panel
-from camlucida.files import slug
 from camlucida.metrics.annotations import Mask
 from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence, Value
 from camlucida.report.study import Study
-from camlucida.texts import chain, heard
 
 SHOWN = 10
 """Cases of a task that have a figure; the rules go on, and say so, where they chose more."""
@@ -33,19 +34,31 @@ def cases(study: Study) -> Section | None:
     roles = _roles(study)
     shown = [row for chosen in study.chosen.values() for row in _rows(chosen)[:SHOWN]]
     if len(roles) > len(shown):
-        blocks.append(Paragraph((Sentence("cases.more", {"shown": len(shown), "chosen": len(roles)}),)))
+        blocks.append(
+            Paragraph((Sentence("cases.more", {"shown": len(shown), "chosen": len(roles)}),))
+        )
     for number, row in enumerate(shown, 1):
         blocks.append(_case(study, number, row, roles[row]))
-    side = [_boxes(study, shown), _labels_of_one(study, shown), *(_best_and_worst(study, task) for task in study.chosen)]
+    side = [
+        _boxes(study, shown),
+        _labels_of_one(study, shown),
+        *(_best_and_worst(study, task) for task in study.chosen),
+    ]
     return Section("cases", (*blocks, *(block for block in side if block is not None)))
 
 
 def _rules(study: Study) -> Iterator[Sentence]:
     """Each rule in words, with the task where there are several."""
     for task, selected in study.chosen.items():
-        of_task: dict[str, Value] = {} if len(study.chosen) == 1 else {"task": Sentence(f"words.{task}")}
+        of_task: dict[str, Value] = (
+            {} if len(study.chosen) == 1 else {"task": Sentence(f"words.{task}")}
+        )
         for chosen in selected:
-            values: dict[str, Value] = {"rule": chosen.rule, "name": rule_name(chosen.rule), "words": chosen.told}
+            values: dict[str, Value] = {
+                "rule": chosen.rule,
+                "name": rule_name(chosen.rule),
+                "words": chosen.told,
+            }
             yield Sentence("cases.rule_of" if of_task else "cases.rule", {**values, **of_task})
 
 
@@ -68,8 +81,14 @@ def _roles(study: Study) -> dict[Any, list[Sentence]]:
     found: dict[Any, list[Sentence]] = {}
     for chosen in study.selected:
         for row, role in zip(chosen.rows, chosen.roles):
-            if _key(chosen.rule) in ("per_class", "per_group", "disagreement"):  # whose roles are names
-                role = Sentence("roles.by_rule", {"rule": Sentence(f"roles.{_key(chosen.rule)}"), "role": role})
+            if _key(chosen.rule) in (
+                "per_class",
+                "per_group",
+                "disagreement",
+            ):  # whose roles are names
+                role = Sentence(
+                    "roles.by_rule", {"rule": Sentence(f"roles.{_key(chosen.rule)}"), "role": role}
+                )
             found.setdefault(row, []).append(role)
     return found
 
@@ -84,12 +103,27 @@ def _case(study: Study, number: int, row: Any, roles: Sequence[Sentence]) -> Pic
             axes.contour(mask, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, study.folder / stem)
-    return Picture(stem, Sentence("cases.caption", {"parts": chain("cases.two", list(_caption(study, case, roles, mask)))}))
+    return Picture(
+        stem,
+        Sentence(
+            "cases.caption", {"parts": chain("cases.two", list(_caption(study, case, roles, mask)))}
+        ),
+    )
 
 
-def _caption(study: Study, case: pd.Series, roles: Sequence[Sentence], mask: Mask | None) -> Iterator[Sentence]:
+def _caption(
+    study: Study, case: pd.Series, roles: Sequence[Sentence], mask: Mask | None
+) -> Iterator[Sentence]:
     """What the figure shows, what was said, what is true, and what was measured of this map."""
-    yield Sentence("cases.what", {"target": case["target"], "image": case["image"], "model": case["model"], "roles": list(roles)})
+    yield Sentence(
+        "cases.what",
+        {
+            "target": case["target"],
+            "image": case["image"],
+            "model": case["model"],
+            "roles": list(roles),
+        },
+    )
     yield from said(case)
     yield Sentence("cases.panels", {"method": case["method"], "layer": case["layer"]})
     if mask is not None:
@@ -99,10 +133,15 @@ def _caption(study: Study, case: pd.Series, roles: Sequence[Sentence], mask: Mas
         return
     if isfinite(case["spread"]):
         peers = study.measured.loc[_same_voice(study, case), "spread"]
-        yield Sentence("cases.spread", {"spread": float(case["spread"]), "median": float(peers.median())})
+        yield Sentence(
+            "cases.spread", {"spread": float(case["spread"]), "median": float(peers.median())}
+        )
     for region in ("mask", "artefact"):
         if isfinite(case[f"{region}_share"]) and isfinite(case[f"{region}_area"]):
-            shares = {"share": float(case[f"{region}_share"]), "area": float(case[f"{region}_area"])}
+            shares = {
+                "share": float(case[f"{region}_share"]),
+                "area": float(case[f"{region}_area"]),
+            }
             yield Sentence(f"cases.{region}", shares)
 
 
@@ -111,15 +150,23 @@ def said(case: pd.Series) -> Iterator[Sentence]:
     if isfinite(case["value"]):
         yield Sentence("cases.value", {"value": float(case["value"])})
         if isfinite(case["truth"]):
-            yield Sentence("cases.value_truth", {"truth": float(case["truth"]), "error": float(case["error"])})
+            yield Sentence(
+                "cases.value_truth", {"truth": float(case["truth"]), "error": float(case["error"])}
+            )
         return
     # "not sick" and "sick − well" have the probability and the outcome of "sick"; a region has its own probability
-    of = {"label": case["label"]} if case["task"] != "segmentation" and case["label"] != case["target"] else {}
+    of = (
+        {"label": case["label"]}
+        if case["task"] != "segmentation" and case["label"] != case["target"]
+        else {}
+    )
     if isfinite(case["probability"]):
         confidence: dict[str, Value] = {**of, "confidence": float(case["probability"])}
         yield Sentence("cases.confidence_of" if of else "cases.confidence", confidence)
     if case["true_class"]:
-        yield Sentence("cases.classes", {"predicted": case["predicted"], "truth": case["true_class"]})
+        yield Sentence(
+            "cases.classes", {"predicted": case["predicted"], "truth": case["true_class"]}
+        )
     elif case["outcome"]:
         outcome: dict[str, Value] = {**of, "outcome": Sentence(f"words.{case['outcome']}")}
         yield Sentence("cases.outcome_of" if of else "cases.outcome", outcome)
@@ -144,8 +191,12 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
         return None
     explanations = [_at(study, row) for row in best]
     chosen = study.cases.loc[best]
-    judged = chosen["task"].isin(["multilabel", "binary", "multiclass"]).all()  # others' truth is a number, or a mask
-    known = chosen["truth"].where(chosen["target"] == chosen["label"])  # the truth of "sick" is not that of "not sick"
+    judged = (
+        chosen["task"].isin(["multilabel", "binary", "multiclass"]).all()
+    )  # others' truth is a number, or a mask
+    known = chosen["truth"].where(
+        chosen["target"] == chosen["label"]
+    )  # the truth of "sick" is not that of "not sick"
     truths = [None if pd.isna(truth) else bool(truth) for truth in known] if judged else None
     stem = "figures/label_comparison"
     save_figure(label_comparison(explanations, truths), study.folder / stem)
@@ -156,7 +207,11 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
 def _best_and_worst(study: Study, task: str) -> Picture | None:
     """The best and the worst case under each other, on one scale if their maps are in one unit."""
     names = ("best", "worst")
-    ends = {chosen.rule.partition(":")[0].strip(): chosen.rows[0] for chosen in study.chosen[task] if chosen.rows}
+    ends = {
+        chosen.rule.partition(":")[0].strip(): chosen.rows[0]
+        for chosen in study.chosen[task]
+        if chosen.rows
+    }
     if not set(names) <= set(ends) or ends["best"] == ends["worst"]:
         return None
     maps = {name: _at(study, ends[name]) for name in names}
@@ -168,13 +223,36 @@ def _best_and_worst(study: Study, task: str) -> Picture | None:
         mask = study.mask(ends[name])
         outlines = {"truth": mask} if mask is not None and mask.any() else {}
         case = study.cases.loc[ends[name]]
-        lines.append(GridRow(f"{name}: {case['target']} in {case['image']}, loss {case['loss']:.3g}", [found], outlines))
-        values |= {name: float(case["loss"]), f"{name}_image": case["image"], f"{name}_target": case["target"]}
-    one_unit = len({(found.provenance.get("unit"), found.signed) for found in maps.values() if not found.is_empty}) == 1
+        lines.append(
+            GridRow(
+                f"{name}: {case['target']} in {case['image']}, loss {case['loss']:.3g}",
+                [found],
+                outlines,
+            )
+        )
+        values |= {
+            name: float(case["loss"]),
+            f"{name}_image": case["image"],
+            f"{name}_target": case["target"],
+        }
+    one_unit = (
+        len(
+            {
+                (found.provenance.get("unit"), found.signed)
+                for found in maps.values()
+                if not found.is_empty
+            }
+        )
+        == 1
+    )
     method = str(maps["best"].provenance.get("method", maps["best"].method))
     stem = "figures/best_worst" if len(study.chosen) == 1 else f"figures/best_worst_{task}"
-    save_figure(comparison_grid(lines, [method], shared="all" if one_unit else "none"), study.folder / stem)
-    return Picture(stem, Sentence("cases.best_worst" if one_unit else "cases.best_worst_apart", values))
+    save_figure(
+        comparison_grid(lines, [method], shared="all" if one_unit else "none"), study.folder / stem
+    )
+    return Picture(
+        stem, Sentence("cases.best_worst" if one_unit else "cases.best_worst_apart", values)
+    )
 
 
 def _boxes(study: Study, shown: Sequence[Any]) -> Picture | None:
@@ -185,7 +263,13 @@ def _boxes(study: Study, shown: Sequence[Any]) -> Picture | None:
         if true is not None and len(true) and not case["empty_reason"]:
             stem = "figures/boxes"
             save_figure(boxes_on_film(_at(study, row), true), study.folder / stem)
-            return Picture(stem, Sentence("cases.boxes", {"image": case["image"], "target": case["target"], "true": len(true)}))
+            return Picture(
+                stem,
+                Sentence(
+                    "cases.boxes",
+                    {"image": case["image"], "target": case["target"], "true": len(true)},
+                ),
+            )
     return None
 
 

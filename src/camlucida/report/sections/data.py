@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from camlucida.core.recorded import heard, quoted
 from camlucida.metrics.statistics import mean_interval
 from camlucida.report.document import Block, Estimate, Paragraph, Points, Section, Sentence, Table
 from camlucida.report.study import Study
 from camlucida.runs import Run
-from camlucida.texts import heard, quoted
 
 LISTED = 20
 """Failures and notes printed of each run; the rest is counted."""
@@ -32,21 +32,34 @@ def _cohort(study: Study) -> Iterator[Sentence]:
     images = study.images
     known = images[~study.unowned]
     if len(known) == len(images):
-        yield Sentence("data.patients", {"images": len(images), "patients": images["patient"].nunique()})
+        yield Sentence(
+            "data.patients", {"images": len(images), "patients": images["patient"].nunique()}
+        )
     elif len(known):
-        counts = {"images": len(images), "unknown": len(images) - len(known), "patients": known["patient"].nunique()}
+        counts = {
+            "images": len(images),
+            "unknown": len(images) - len(known),
+            "patients": known["patient"].nunique(),
+        }
         yield Sentence("data.some_patients", counts)
     else:
         yield Sentence("data.no_patients", {"images": len(images)})
     synthetic = study.truth.drop_duplicates(["image", "path"])["synthetic"].astype(bool)
     if synthetic.any():
-        yield Sentence("data.synthetic", {"synthetic": int(synthetic.sum()), "read": len(synthetic)})
+        yield Sentence(
+            "data.synthetic", {"synthetic": int(synthetic.sum()), "read": len(synthetic)}
+        )
     for split, part in images.dropna(subset="split").groupby("split", sort=True):
-        yield Sentence("data.split", {"split": str(split), "images": len(part), "patients": part["patient"].nunique()})
+        yield Sentence(
+            "data.split",
+            {"split": str(split), "images": len(part), "patients": part["patient"].nunique()},
+        )
     for kind, key in (("mask", "masks"), ("box", "boxes")):
         asked = images[kind].notna().any() or any(run.about[key] for run in study.runs)
         if asked:
-            yield Sentence(f"data.{key}", {"count": int(study.marked[kind].sum()), "images": len(images)})
+            yield Sentence(
+                f"data.{key}", {"count": int(study.marked[kind].sum()), "images": len(images)}
+            )
     yield from _values(study.truth[study.truth["task"] == "regression"])
 
 
@@ -54,14 +67,24 @@ def _values(truth: pd.DataFrame) -> Iterator[Sentence]:
     """The true values of a regression."""
     known = truth.drop_duplicates(["image", "path"])["truth"]
     if known.notna().any():
-        values = {"mean": float(known.mean()), "low": float(known.min()), "high": float(known.max())}
-        yield Sentence("data.values", {"known": int(known.notna().sum()), "images": len(known), **values})
+        values = {
+            "mean": float(known.mean()),
+            "low": float(known.min()),
+            "high": float(known.max()),
+        }
+        yield Sentence(
+            "data.values", {"known": int(known.notna().sum()), "images": len(known), **values}
+        )
 
 
 def _runs(study: Study) -> Table:
-    head = tuple(Sentence(f"data.runs_{name}") for name in ("run", "cohort", "images", "done", "failed", "pending"))
+    head = tuple(
+        Sentence(f"data.runs_{name}")
+        for name in ("run", "cohort", "images", "done", "failed", "pending")
+    )
     rows = tuple(
-        (name, run.about["name"], run.about["images"], *run.counts.values()) for name, run in zip(study.names, study.runs)
+        (name, run.about["name"], run.about["images"], *run.counts.values())
+        for name, run in zip(study.names, study.runs)
     )
     return Table("runs", Sentence("data.runs"), head, rows)
 
@@ -70,7 +93,9 @@ def _labels(study: Study) -> list[Block]:
     """How often each label is positive; a label of which nothing is known stands with a dash."""
     if not study.truth["truth"].notna().any() and not study.judged:
         return [Paragraph((Sentence("data.no_truth"),))]
-    truth = study.truth[study.truth["task"].isin(["multilabel", "binary", "multiclass", "segmentation"])]
+    truth = study.truth[
+        study.truth["task"].isin(["multilabel", "binary", "multiclass", "segmentation"])
+    ]
     if not truth["truth"].notna().any():
         return []
     rows, never = [], []
@@ -80,20 +105,31 @@ def _labels(study: Study) -> list[Block]:
         positive = part[known == 1]
         if known.notna().any() and not len(positive):
             never.append(str(label))
-        counts = (len(positive), positive["patient"].nunique(), int((known == 0).sum()), int(known.isna().sum()))
-        rows.append((str(label), *counts, Estimate(share.estimate, share.low, share.high, percent=True)))
+        counts = (
+            len(positive),
+            positive["patient"].nunique(),
+            int((known == 0).sum()),
+            int(known.isna().sum()),
+        )
+        rows.append(
+            (str(label), *counts, Estimate(share.estimate, share.low, share.high, percent=True))
+        )
     columns = ("label", "positive", "positive_patients", "negative", "unknown", "prevalence")
     head = tuple(Sentence(f"data.labels_{name}") for name in columns)
     found: list[Block] = [Table("labels", Sentence("data.labels"), head, tuple(rows))]
     if never:
-        found.append(Paragraph((Sentence("data.never_positive", {"count": len(never), "labels": never}),)))
+        found.append(
+            Paragraph((Sentence("data.never_positive", {"count": len(never), "labels": never}),))
+        )
     return found
 
 
 def _groups(study: Study, column: str) -> Table:
     name = column.removeprefix("group_")
     head = tuple(Sentence(f"data.groups_{key}") for key in ("group", "images", "patients"))
-    counted = study.images.groupby(column, sort=True, dropna=False)["patient"].agg(["size", "nunique"])
+    counted = study.images.groupby(column, sort=True, dropna=False)["patient"].agg(
+        ["size", "nunique"]
+    )
     rows = tuple(
         (Sentence("data.groups_blank") if pd.isna(group) else str(group), int(size), int(patients))
         for group, size, patients in zip(counted.index, counted["size"], counted["nunique"])
@@ -106,13 +142,22 @@ def _failures(name: str, run: Run) -> list[Block]:
     found: list[Block] = []
     for key, lines in zip(("data.failed", "data.no_map"), losses(run)):
         if lines:
-            found += [Paragraph((Sentence(key, {"run": name, "count": len(lines)}),)), _listed(list(map(quoted, lines)))]
+            found += [
+                Paragraph((Sentence(key, {"run": name, "count": len(lines)}),)),
+                _listed(list(map(quoted, lines))),
+            ]
     if run.counts["pending"]:
         items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
         found.append(Paragraph((Sentence("data.pending", {"run": name, **items}),)))
-    notes = [*run.about["notes"], *(f"{entry.image}, {entry.model}: {entry.note}" for entry in run.entries if entry.note)]
+    notes = [
+        *run.about["notes"],
+        *(f"{entry.image}, {entry.model}: {entry.note}" for entry in run.entries if entry.note),
+    ]
     if notes:
-        found += [Paragraph((Sentence("data.notes", {"run": name}),)), _listed([heard(note, "notes") for note in notes])]
+        found += [
+            Paragraph((Sentence("data.notes", {"run": name}),)),
+            _listed([heard(note, "notes") for note in notes]),
+        ]
     return found
 
 
@@ -120,7 +165,11 @@ def losses(run: Run) -> tuple[list[str], list[str]]:
     """Lines of what failed altogether, and of items without a map whose prediction is there and counts."""
     said = run.predictions()
     predicted = set(zip(said["image"], said["model"]))
-    mapless = [entry.error for entry in run.entries if entry.state == "failed" and (entry.image, entry.model) in predicted]
+    mapless = [
+        entry.error
+        for entry in run.entries
+        if entry.state == "failed" and (entry.image, entry.model) in predicted
+    ]
     return [line for _, line in run.failures if line not in mapless], mapless
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from camlucida.evaluation.job import ABOUT, Evaluated, read
-from camlucida.evaluation.summary import gate_table, headline, pooled, summarise, title
+from camlucida.evaluation.maps.folder import ABOUT, Evaluated, read
+from camlucida.evaluation.maps.summary import gate_table, headline, pooled, summarise, title
 from camlucida.report.document import NAN, Block, Estimate, Paragraph, Sentence, Table, Value
 from camlucida.report.study import Study
 
@@ -63,11 +63,17 @@ def sanity_gate(found: Evaluated) -> pd.DataFrame | None:
 
 def _scores(model: str, summary: pd.DataFrame) -> Table:
     table, columns = pooled(summary), headline(summary)
-    head = (Sentence("quality.head_method"), *(Sentence("words.plain", {"text": title(name, on)}) for name, on in columns))
+    head = (
+        Sentence("quality.head_method"),
+        *(Sentence("words.plain", {"text": title(name, on)}) for name, on in columns),
+    )
     rows = []
     for (method, layer), part in table.groupby(["method", "layer"], sort=False):
         kind = "baseline" if bool(part["baseline"].any()) else "candidate"
-        cells = [Sentence(f"quality.{kind}", {"method": str(method), "layer": str(layer)}), *(_cell(part, *c) for c in columns)]
+        cells = [
+            Sentence(f"quality.{kind}", {"method": str(method), "layer": str(layer)}),
+            *(_cell(part, *c) for c in columns),
+        ]
         rows.append(tuple(cells))
     return Table("evaluated", Sentence("quality.evaluated", {"model": model}), head, tuple(rows))
 
@@ -78,7 +84,9 @@ def _cell(part: pd.DataFrame, name: str, on: str) -> Value:
         return NAN
     row = line.iloc[0]
     sure = row["how"] != "none"
-    return Estimate(row["estimate"], row["low"] if sure else NAN, row["high"] if sure else NAN, row["chance"])
+    return Estimate(
+        row["estimate"], row["low"] if sure else NAN, row["high"] if sure else NAN, row["chance"]
+    )
 
 
 def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Sentence]:
@@ -87,5 +95,12 @@ def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Sentence]:
         values = {"similarity": float(row.similarity), "null": float(row.null), "p": float(row.p)}  # type: ignore[arg-type]
         if all(map(isfinite, values.values())):
             yield Sentence(
-                key, {"model": model, "method": str(row.method), "layer": str(row.layer), "mode": str(row.mode), **values}
+                key,
+                {
+                    "model": model,
+                    "method": str(row.method),
+                    "layer": str(row.layer),
+                    "mode": str(row.mode),
+                    **values,
+                },
             )

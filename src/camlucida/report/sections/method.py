@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from camlucida.errors import CamlucidaError
+from camlucida.core.errors import CamlucidaError
 from camlucida.figures.files import save_figure
 from camlucida.figures.pipeline import pipeline_figure
 from camlucida.report.document import Block, Paragraph, Picture, Section, Sentence, Table, Value
@@ -18,7 +18,9 @@ def method(study: Study) -> Section:
     """Methods, layers, grids, targets, and the way from an image to its map in a real case."""
     cases = study.cases
     blocks: list[Block] = [Paragraph(tuple(_methods(cases)))]
-    head = tuple(Sentence(f"method.head_{name}") for name in ("model", "layer", "grid", "cell", "mm", "maps"))
+    head = tuple(
+        Sentence(f"method.head_{name}") for name in ("model", "layer", "grid", "cell", "mm", "maps")
+    )
     blocks.append(Table("layers", Sentence("method.layers"), head, tuple(_layers(study))))
     blocks.append(Paragraph(tuple(_explained(cases))))
     picture = _pipeline(study)
@@ -67,5 +69,7 @@ def _pipeline(study: Study) -> Picture | None:
             return None
         save_figure(figure, study.folder / "figures/method")
         names = {key: str(case[key]) for key in ("image", "target", "model", "layer")}
-        return Picture("figures/method", Sentence("method.pipeline", {**names, "of": len(stages.weights)}))
+        return Picture(
+            "figures/method", Sentence("method.pipeline", {**names, "of": len(stages.weights)})
+        )
     return None

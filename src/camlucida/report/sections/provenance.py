@@ -13,7 +13,9 @@ from camlucida.runs import Run
 def provenance(study: Study) -> Section:
     """Runs, commands and versions; models with the hash of their weights."""
     blocks: list[Block] = [
-        Paragraph((Sentence("provenance.report", {"version": __version__, "runs": len(study.runs)}),)),
+        Paragraph(
+            (Sentence("provenance.report", {"version": __version__, "runs": len(study.runs)}),)
+        ),
         *(
             Table(f"run_{i}", Sentence("provenance.run", {"name": name}), _RUN, _run(run))
             for i, (name, run) in enumerate(zip(study.names, study.runs), 1)
@@ -21,8 +23,13 @@ def provenance(study: Study) -> Section:
         Table(
             "weights",
             Sentence("provenance.models"),
-            tuple(Sentence(f"provenance.models_{name}") for name in ("model", "factory", "seed", "fold", "sha256")),
-            tuple(dict.fromkeys(_model(model) for run in study.runs for model in run.about["models"])),
+            tuple(
+                Sentence(f"provenance.models_{name}")
+                for name in ("model", "factory", "seed", "fold", "sha256")
+            ),
+            tuple(
+                dict.fromkeys(_model(model) for run in study.runs for model in run.about["models"])
+            ),
         ),
     ]
     return Section("provenance", tuple(blocks))
@@ -41,7 +48,9 @@ def _run(run: Run) -> tuple[tuple[Value, ...], ...]:
         "batch": about["batch_size"],
         "versions": [f"{name} {version}" for name, version in about.get("versions", {}).items()],
     }
-    return tuple((Sentence(f"provenance.run_{name}"), value) for name, value in found.items() if value)
+    return tuple(
+        (Sentence(f"provenance.run_{name}"), value) for name, value in found.items() if value
+    )
 
 
 def _model(model: dict[str, Any]) -> tuple[Value, ...]:

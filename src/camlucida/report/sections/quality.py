@@ -8,9 +8,18 @@ from math import isfinite
 import numpy as np
 import pandas as pd
 
-from camlucida.comparison.attention import stored_maps
+from camlucida.analysis.comparison.attention import stored_maps
 from camlucida.metrics.agreement import different_image_null, pearson
-from camlucida.report.document import NAN, Block, Estimate, Paragraph, Section, Sentence, Table, Value
+from camlucida.report.document import (
+    NAN,
+    Block,
+    Estimate,
+    Paragraph,
+    Section,
+    Sentence,
+    Table,
+    Value,
+)
 from camlucida.report.measured import mean_of, or_dash
 from camlucida.report.sections.evaluated import evaluated
 from camlucida.report.sections.evidence import evidence
@@ -72,7 +81,11 @@ def _said(study: Study) -> Iterator[Sentence]:
         spread = rows["spread"].dropna()
         cells = int(np.prod(study.cases.loc[voice.rows[0], "grid"]))
         if len(spread) >= QUARTERS:
-            values = {"low": float(spread.quantile(0.25)), "high": float(spread.quantile(0.75)), "median": float(spread.median())}
+            values = {
+                "low": float(spread.quantile(0.25)),
+                "high": float(spread.quantile(0.75)),
+                "median": float(spread.median()),
+            }
             yield Sentence("quality.spread", {"voice": voice.name, "cells": cells, **values})
         elif len(spread):
             ends = {"low": float(spread.min()), "high": float(spread.max()), "maps": len(spread)}
@@ -112,7 +125,9 @@ def _by_label(study: Study, voice: Voice) -> Table | None:
         *(Sentence(f"quality.head_{column}") for column in columns),
     )
     parts = [rows[rows["target"] == label] for label in labels]
-    cells = tuple((label, len(part), *_measured(part, columns)) for label, part in zip(labels, parts))
+    cells = tuple(
+        (label, len(part), *_measured(part, columns)) for label, part in zip(labels, parts)
+    )
     return Table("quality_labels", Sentence("quality.by_label", {"voice": voice.name}), head, cells)
 
 
@@ -144,7 +159,12 @@ def _between_labels(study: Study, voice: Voice) -> tuple[Estimate, float] | None
     for _, rows in several.groupby("path", sort=False):
         first = list(rows.drop_duplicates("label").index)
         alike = [pearson(maps[a], maps[b]) for i, a in enumerate(first) for b in first[i + 1 :]]
-        pairs.append({"patient": rows["patient"].iloc[0], "alike": float(np.nanmean(alike)) if np.isfinite(alike).any() else NAN})
+        pairs.append(
+            {
+                "patient": rows["patient"].iloc[0],
+                "alike": float(np.nanmean(alike)) if np.isfinite(alike).any() else NAN,
+            }
+        )
     nulls = []
     for _, rows in several.groupby("label", sort=False):
         if rows["patient"].nunique() > 1:

@@ -6,16 +6,16 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from camlucida.cohort.multilabel import MEAN, MEAN_ENOUGH
-from camlucida.cohort.report_table import never_predicted
-from camlucida.cohort.segmentation import ALL_LABELS
+from camlucida.core.files import slug
+from camlucida.core.recorded import heard
+from camlucida.evaluation.predictions.tables import never_predicted
 from camlucida.figures.files import save_figure
 from camlucida.figures.predictions import prediction_figures
-from camlucida.files import slug
+from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
+from camlucida.metrics.segmentation import ALL_LABELS
 from camlucida.report.document import Block, Paragraph, Picture, Section, Sentence, Table, Value
 from camlucida.report.measured import figure_of, or_dash
 from camlucida.report.study import Judged, Study
-from camlucida.texts import heard
 
 OF_LABELS = {
     "multilabel": ("auc", "ap", "sensitivity", "specificity", "f1", "ece"),
@@ -50,14 +50,31 @@ def results(study: Study) -> Section | None:
         task = found.task
         everybody = figures[figures["group"] == ""]
         blocks += _overall(task, everybody)
-        blocks += [_labels(found, str(name), part) for name, part in everybody.groupby("model", sort=False) if _named(task, part)]
+        blocks += [
+            _labels(found, str(name), part)
+            for name, part in everybody.groupby("model", sort=False)
+            if _named(task, part)
+        ]
         blocks.append(Paragraph(tuple(_never(everybody))))
         blocks += _groups(found)
         blocks += _pictures(study, found)
         if found.notes:
-            blocks.append(Paragraph(tuple(Sentence("data.line", {"line": heard(note, "notes")}) for note in found.notes)))
-    if study.truth["truth"].notna().any():  # else nothing can be evaluated, and the limitations say why
-        blocks.append(Paragraph(tuple(Sentence("results.not_judged", {"error": why}) for why in study.unjudged)))
+            blocks.append(
+                Paragraph(
+                    tuple(
+                        Sentence("data.line", {"line": heard(note, "notes")})
+                        for note in found.notes
+                    )
+                )
+            )
+    if (
+        study.truth["truth"].notna().any()
+    ):  # else nothing can be evaluated, and the limitations say why
+        blocks.append(
+            Paragraph(
+                tuple(Sentence("results.not_judged", {"error": why}) for why in study.unjudged)
+            )
+        )
     return Section("results", tuple(blocks)) if blocks else None
 
 
@@ -65,7 +82,9 @@ def _overall(task: str, figures: pd.DataFrame) -> list[Block]:
     """One row a model, one column a figure of all images."""
     wanted = [name for name in OVERALL.get(task, ()) if (figures["metric"] == name).any()]
     wanted += (
-        [name for name in dict.fromkeys(figures["metric"]) if str(name).startswith("within_")] if task == "regression" else []
+        [name for name in dict.fromkeys(figures["metric"]) if str(name).startswith("within_")]
+        if task == "regression"
+        else []
     )
     if not wanted:
         return []
@@ -73,7 +92,9 @@ def _overall(task: str, figures: pd.DataFrame) -> list[Block]:
     rows = []
     for model, part in figures.groupby("model", sort=False):
         of_all = part[part["label"] == ""].set_index("metric")
-        cells = [or_dash(figure_of(of_all.loc[name])) if name in of_all.index else "" for name in wanted]
+        cells = [
+            or_dash(figure_of(of_all.loc[name])) if name in of_all.index else "" for name in wanted
+        ]
         rows.append((str(model), int(of_all["n"].iloc[0]), *cells))
     return [Table("overall", Sentence("results.overall"), head, tuple(rows))]
 
@@ -97,7 +118,9 @@ def _labels(found: Judged, model: str, figures: pd.DataFrame) -> Table:
         *map(metric_name, wanted),
     )
     rows: list[tuple[Value, ...]] = []
-    for label, part in figures[(figures["label"] != "") & (figures["n"] > 0)].groupby("label", sort=False):
+    for label, part in figures[(figures["label"] != "") & (figures["n"] > 0)].groupby(
+        "label", sort=False
+    ):
         by_metric = part.set_index("metric")
         known = [name for name in wanted if name in by_metric.index]
         if not known:
@@ -106,7 +129,9 @@ def _labels(found: Judged, model: str, figures: pd.DataFrame) -> Table:
         several = label in MEANS or label == ALL_LABELS
         called: Value = Sentence(MEANS[str(label)]) if label in MEANS else str(label)
         positives: Value = "" if several or pd.isna(first["positives"]) else int(first["positives"])
-        cells = [or_dash(figure_of(by_metric.loc[name])) if name in known else "" for name in wanted]
+        cells = [
+            or_dash(figure_of(by_metric.loc[name])) if name in known else "" for name in wanted
+        ]
         images: Value = _images(found, model) if several else int(first["n"])
         rows.append((called, images, positives, int(first["patients"]), *cells))
     return Table("by_label", Sentence("results.by_label", {"model": model}), head, tuple(rows))
@@ -133,11 +158,18 @@ def _never(figures: pd.DataFrame) -> Iterator[Sentence]:
 def _groups(found: Judged) -> list[Block]:
     """The main figure of each group."""
     figures = found.figures
-    metric = {"regression": "mae", "multiclass": "accuracy", "segmentation": "dice"}.get(found.task, "auc")
-    rows = figures[(figures["group"] != "") & (figures["metric"] == metric) & figures["label"].isin(["", MEAN])]
+    metric = {"regression": "mae", "multiclass": "accuracy", "segmentation": "dice"}.get(
+        found.task, "auc"
+    )
+    rows = figures[
+        (figures["group"] != "") & (figures["metric"] == metric) & figures["label"].isin(["", MEAN])
+    ]
     if rows.empty:
         return []
-    head = (*(Sentence(f"results.head_{name}") for name in ("model", "group", "n", "patients")), metric_name(metric))
+    head = (
+        *(Sentence(f"results.head_{name}") for name in ("model", "group", "n", "patients")),
+        metric_name(metric),
+    )
     cells = [
         (
             *(str(r["model"]), str(r["group"])),
@@ -159,5 +191,7 @@ def _pictures(study: Study, found: Judged) -> list[Block]:
         for name, figure in prediction_figures(found.predictions, frame, figures):
             stem = f"figures/{slug(str(model) or 'model')}_{name.removesuffix('.png')}"
             save_figure(figure, study.folder / stem)
-            blocks.append(Picture(stem, Sentence(f"results.{CAPTIONS[name]}", {"model": str(model)})))
+            blocks.append(
+                Picture(stem, Sentence(f"results.{CAPTIONS[name]}", {"model": str(model)}))
+            )
     return blocks

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
-from camlucida.cohort.multilabel import MEAN, MEAN_ENOUGH
-from camlucida.comparison.verdict import VERDICTS
+from camlucida.analysis.comparison.verdict import VERDICTS
+from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.report.document import Block, Paragraph, Points, Section, Sentence, Value
 from camlucida.report.measured import figure_of, mean_of, positive_patients
@@ -31,8 +31,15 @@ def summary(study: Study) -> Section:
 
 
 def _what(study: Study) -> Iterator[Sentence]:
-    models = list(dict.fromkeys(model["name"] for run in study.runs for model in run.about["models"]))
-    values: dict[str, Value] = {"models": models, "count": len(models), "images": len(study.images), "maps": len(study.cases)}
+    models = list(
+        dict.fromkeys(model["name"] for run in study.runs for model in run.about["models"])
+    )
+    values: dict[str, Value] = {
+        "models": models,
+        "count": len(models),
+        "images": len(study.images),
+        "maps": len(study.cases),
+    }
     if study.patients_known:
         yield Sentence("summary.what", {**values, "patients": study.images["patient"].nunique()})
     else:
@@ -42,12 +49,19 @@ def _what(study: Study) -> Iterator[Sentence]:
 def _little(study: Study) -> Iterator[Sentence]:
     """How little can be concluded: before any figure, so that nobody reads one without it."""
     if study.images["patient"].nunique() < MIN_POSITIVES:
-        yield Sentence("summary.few" if study.patients_known else "summary.few_unknown", {"needed": MIN_POSITIVES})
+        yield Sentence(
+            "summary.few" if study.patients_known else "summary.few_unknown",
+            {"needed": MIN_POSITIVES},
+        )
     if not study.truth["truth"].notna().any() and not study.judged:
         yield Sentence("summary.no_truth", {"images": len(study.images)})
     positive = positive_patients(study)
     if len(positive) and positive.min() < MIN_POSITIVES:
-        counts = {"labels": len(positive), "rare": int((positive < MIN_POSITIVES).sum()), "never": int((positive == 0).sum())}
+        counts = {
+            "labels": len(positive),
+            "rare": int((positive < MIN_POSITIVES).sum()),
+            "never": int((positive == 0).sum()),
+        }
         if not counts["never"]:
             del counts["never"]
         key = "summary.rare_never" if "never" in counts else "summary.rare"
@@ -61,12 +75,23 @@ def _right(study: Study) -> Iterator[Sentence]:
             of_model = figures[figures["model"] == model]
             for metric in MAIN[found.task]:
                 rows = of_model[of_model["metric"] == metric]
-                rows = rows[rows["label"].isin(["", MEAN])] if rows["label"].isin(["", MEAN]).any() else rows[:1]
+                rows = (
+                    rows[rows["label"].isin(["", MEAN])]
+                    if rows["label"].isin(["", MEAN]).any()
+                    else rows[:1]
+                )
                 estimates = [figure_of(row) for _, row in rows.iterrows()]
                 if not estimates or not isfinite(estimates[0].estimate):
                     continue
-                values: dict[str, Value] = {"metric": metric_name(metric), "model": str(model), "value": estimates[0]}
-                own = of_model[(of_model["metric"] == metric) & ~of_model["label"].isin(["", MEAN, MEAN_ENOUGH])]
+                values: dict[str, Value] = {
+                    "metric": metric_name(metric),
+                    "model": str(model),
+                    "value": estimates[0],
+                }
+                own = of_model[
+                    (of_model["metric"] == metric)
+                    & ~of_model["label"].isin(["", MEAN, MEAN_ENOUGH])
+                ]
                 own = own[own["n"] > 0]  # others are labels of another model, or of unknown truth
                 known = int(own["estimate"].notna().sum())
                 if rows["label"].iloc[0] != MEAN or len(own) < 2:
@@ -74,11 +99,16 @@ def _right(study: Study) -> Iterator[Sentence]:
                 elif known == len(own):
                     yield Sentence("summary.mean", {**values, "labels": len(own)})
                 else:
-                    yield Sentence("summary.mean_some", {**values, "known": known, "rest": len(own) - known})
+                    yield Sentence(
+                        "summary.mean_some", {**values, "known": known, "rest": len(own) - known}
+                    )
                 sure = of_model[(of_model["metric"] == metric) & (of_model["label"] == MEAN_ENOUGH)]
                 if not estimates[0].sure and len(sure):
                     own_sure = int((own["how"] != "none").sum())
-                    yield Sentence("summary.mean_sure", {**values, "value": figure_of(sure.iloc[0]), "labels": own_sure})
+                    yield Sentence(
+                        "summary.mean_sure",
+                        {**values, "value": figure_of(sure.iloc[0]), "labels": own_sure},
+                    )
 
 
 def _heat(study: Study) -> Iterator[Sentence]:
@@ -94,6 +124,10 @@ def _verdicts(study: Study) -> Iterator[Sentence]:
     for comparison in study.comparisons:
         counts = comparison.cases["verdict"].value_counts()
         if len(comparison.cases) and not bool(comparison.pairs["identical"].all()):
-            numbers = {verdict.replace(" ", "_"): int(counts.get(verdict, 0)) for verdict in VERDICTS}
+            numbers = {
+                verdict.replace(" ", "_"): int(counts.get(verdict, 0)) for verdict in VERDICTS
+            }
             by = Sentence(f"words.{comparison.by}")
-            yield Sentence("summary.verdicts", {"by": by, "cases": len(comparison.cases), **numbers})
+            yield Sentence(
+                "summary.verdicts", {"by": by, "cases": len(comparison.cases), **numbers}
+            )

@@ -1,0 +1,1 @@
+"""What the maps and predictions of runs show: cases, comparisons, ensembles, change over time."""

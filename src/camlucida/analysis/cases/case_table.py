@@ -1,0 +1,155 @@
+"""One table of all maps of some runs, with what the model said and what is true beside each. No model is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from camlucida.analysis.cases.annotations import Marks
+from camlucida.analysis.cases.names import architecture, label_of
+from camlucida.analysis.cases.outcomes import answers, has_classes
+from camlucida.runs import Run
+from camlucida.runs.tables import GROUP
+
+COLUMNS = [
+    *(
+        "run",
+        "explanation",
+        "image",
+        "path",
+        "patient",
+        "split",
+        "model",
+        "architecture",
+        "seed",
+        "fold",
+        "weight",
+        "task",
+    ),
+    *(
+        "target",
+        "label",
+        "method",
+        "layer",
+        "grid",
+        "score",
+        "score_kind",
+        "probability",
+        "value",
+        "truth",
+        "predicted",
+    ),
+    *(
+        "true_class",
+        "outcome",
+        "correct",
+        "error",
+        "loss",
+        "dice",
+        "low",
+        "high",
+        "empty_reason",
+        "mask",
+        "box",
+        "synthetic",
+    ),
+]
+"""Columns of :func:`case_table`; after them the groups of the cohort, as ``group_NAME``."""
+
+TEXTS = ("patient", "split", "predicted", "true_class", "outcome", "empty_reason")
+
+
+def case_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a map, in the order of the runs and of their explanations; columns :data:`COLUMNS`, then ``group_…``.
+
+    - ``run``, ``explanation``: place in ``runs``, and the argument of its ``explanation()``.
+    - ``label``: label, class or output that the target is of, "" if none; see :func:`~camlucida.analysis.cases.names.label_of`.
+    - ``probability`` of this label (segmentation: of the target's region); ``value`` of a regression.
+    - ``truth`` of this label (1, 0), or the true value of a regression; of a segmentation whether its mask has a pixel. NaN where
+      unknown, and for a regression of several outputs: a cohort has one value.
+    - ``predicted``: multi-class, and binary of two labels: the most probable class; else "positive" or "negative" at
+      :data:`~camlucida.analysis.cases.outcomes.THRESHOLD`. ``true_class``: where exactly one is known to be true.
+    - ``outcome`` of the label, against all others: TP, FP, FN or TN; "" where unknown. ``correct``: True, False or None.
+    - ``error`` = value − truth. ``loss``: |truth − probability| of the label; multi-class 1 − probability of the true class;
+      |error|; segmentation 1 − ``dice`` of the label's predicted region against its mask in original pixels (NaN if both are
+      empty). Smaller is better; NaN where unknown.
+    - ``low``, ``high`` of the signed map; ``mask`` a path or None, ``box`` (x, y, width, height) or None; blank text is "".
+
+    ``attrs``: ``problems``, a line for each mask that cannot be read; ``without_map``: how many images and models have a
+    prediction and no map (a segmentation without a predicted region).
+    """
+    problems: list[str] = []
+    tables = [_of_run(number, run, problems) for number, run in enumerate(runs)]
+    groups = list(
+        dict.fromkeys(name for table in tables for name in table.columns if name.startswith(GROUP))
+    )
+    without = sum(int(table.attrs.pop("without_map")) for table in tables)
+    whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    whole = whole.reindex(columns=[*COLUMNS, *groups])
+    for name in (*TEXTS, *groups):
+        whole[name] = _texts(whole[name])
+    whole.attrs = {"problems": problems, "without_map": without}
+    return whole
+
+
+def _of_run(number: int, run: Run, problems: list[str]) -> pd.DataFrame:
+    maps, predictions = run.explanations(), run.predictions()
+    maps.insert(0, "explanation", range(len(maps)))
+    maps.insert(0, "run", number)
+    models = {model["name"]: model for model in run.about["models"]}
+    parts = [
+        _of_model(part, predictions[predictions["model"] == name], models[str(name)], run, problems)
+        for name, part in maps.groupby("model", sort=False)
+    ]
+    table = pd.concat(parts).sort_values("explanation", ignore_index=True) if parts else maps
+    table["grid"] = _objects(tuple(map(int, grid)) for grid in table["grid"])
+    table["mask"] = _objects(path if isinstance(path, str) else None for path in table["mask"])
+    table["box"] = _objects(
+        tuple(map(float, box)) if isinstance(box, (list, np.ndarray)) else None
+        for box in table["box"]
+    )
+    pairs = ["image", "model"]
+    table.attrs = {
+        "without_map": len(predictions[pairs].drop_duplicates())
+        - len(maps[pairs].drop_duplicates())
+    }
+    return table
+
+
+def _of_model(
+    maps: pd.DataFrame,
+    predictions: pd.DataFrame,
+    model: Mapping[str, Any],
+    run: Run,
+    problems: list[str],
+) -> pd.DataFrame:
+    """The maps of one model, with what it said."""
+    task, labels = str(predictions["task"].iloc[0]), list(dict.fromkeys(predictions["label"]))
+    marks = Marks(run, labels, task, problems) if task == "segmentation" else None
+    own = maps.reset_index(drop=True).rename(columns={"probability": "of_target"})
+    own["task"], own["weight"] = task, float(model["weight"])
+    own["label"] = [label_of(target, task, labels) for target in own["target"]]
+    own["architecture"] = architecture(model["resolved"])
+    for name in ("seed", "fold"):
+        own[name] = _objects([model[name]] * len(own))
+    # A class is judged among all of them; of other labels only those with a map are looked at, for a region costs a mask.
+    whole = has_classes(task, labels)
+    asked = predictions if whole else predictions.merge(own[["image", "label"]].drop_duplicates())
+    said = answers(asked, task, labels, marks)
+    own = own.merge(said, on=["image", "label"], how="left", validate="many_to_one")
+    own["correct"] = _objects(
+        value if isinstance(value, bool) else None for value in own["correct"]
+    )
+    return own.assign(probability=own["of_target"]) if task == "segmentation" else own
+
+
+def _texts(column: pd.Series) -> pd.Series:
+    return column.astype(object).where(column.notna(), "").astype(str)
+
+
+def _objects(values: Iterable[Any]) -> pd.Series:
+    """A column that keeps tuples and None as they are."""
+    return pd.Series(list(values), dtype=object)

@@ -1,0 +1,221 @@
+"""How good the models of some runs are: their predictions as the table that a predictions file would be read into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from camlucida.analysis.cases.annotations import Marks
+from camlucida.analysis.cases.outcomes import (
+    answers,
+    both_classes,
+    has_classes,
+    predicted_region,
+    true_region,
+)
+from camlucida.core.errors import UsageError
+from camlucida.core.recorded import line
+from camlucida.datasets.images import NO_PATIENTS
+from camlucida.datasets.predictions import OWN, PROBABILITY, Predictions, Task, checked
+from camlucida.evaluation.predictions.evaluate import Evaluated, evaluate_pairs, evaluate_table
+from camlucida.evaluation.predictions.tables import Settings
+from camlucida.io.tables import listing
+from camlucida.metrics.segmentation import MaskPair, compare_masks
+from camlucida.runs import Run
+from camlucida.runs.tables import GROUP
+
+KINDS: dict[str, Task] = {
+    **dict.fromkeys(("multilabel", "binary"), "multilabel"),
+    "multiclass": "multiclass",
+    "regression": "regression",
+}
+MASKS = "give the cohort masks, in pixels of the images"
+FIX = "give the cohort a table with its truth, and run it again with --resume: nothing is computed twice"
+
+
+_Table = tuple[int, str, pd.DataFrame]
+
+
+def evaluate_runs(runs: Sequence[Run], settings: Settings | None = None) -> Evaluated:
+    """Figures of the models of some runs with intervals by patient, as ``camlucida evaluate-predictions`` has them of a file.
+
+    Classification and regression: see :func:`run_predictions`. Segmentation: each label's predicted region against its mask in
+    original pixels; images without a mask, and the background of several channels, are left out.
+
+    Args:
+        runs: all of one task. A model is called as in its run; where runs share a name, by the run's folder too.
+        settings: of the figures.
+
+    Raises:
+        UsageError: no run, several tasks, several sets of classes; no truth known of a model; no mask that can be read.
+    """
+    settings = settings or Settings()
+    tables = list(_tables(runs))
+    if _task(tables) == "segmentation":
+        return _evaluate_masks(runs, tables, settings)
+    return evaluate_table(_predictions(runs, tables), settings)
+
+
+def run_predictions(runs: Sequence[Run]) -> Predictions:
+    """What the models of some runs say of all images, and what is true of them; no map is needed.
+
+    A binary model of two labels is judged by its second, the positive one. All group columns of the cohort are groups.
+
+    Raises:
+        UsageError: as :func:`evaluate_runs`; masks have no such table.
+    """
+    tables = list(_tables(runs))
+    if _task(tables) == "segmentation":
+        raise UsageError("the predictions of a segmentation are masks", "use evaluate_runs")
+    return _predictions(runs, tables)
+
+
+def _tables(runs: Sequence[Run]) -> Iterator[_Table]:
+    """(place of the run, name of the model, its rows), names made different."""
+    if not runs:
+        raise UsageError("no run is given", "name at least one")
+    names = _names(runs)
+    for place, run in enumerate(runs):
+        for model, rows in run.predictions().groupby("model", sort=False):
+            yield place, names[place, str(model)], rows
+
+
+def _names(runs: Sequence[Run]) -> dict[tuple[int, str], str]:
+    """(place of the run, model) → its name; where runs share it, after the run's folder, or its path."""
+    places = [run.folder.root.absolute() for run in runs]
+    models = [
+        (place, str(model["name"]))
+        for place, run in enumerate(runs)
+        for model in run.about["models"]
+    ]
+    for before in (
+        [""] * len(runs),
+        [f"{path.name}: " for path in places],
+        [f"{path}: " for path in places],
+    ):
+        found = {(place, name): before[place] + name for place, name in models}
+        if len(set(found.values())) == len(models):
+            return found
+    raise UsageError(f"a run is given twice: {_where(runs)}", "give each once")
+
+
+def _task(tables: Sequence[_Table]) -> str:
+    tasks = list(dict.fromkeys(str(rows["task"].iloc[0]) for _, _, rows in tables))
+    if not tasks:
+        raise UsageError(
+            "the runs hold no prediction yet", "go on with them: camlucida run … --resume"
+        )
+    if len(tasks) > 1:
+        raise UsageError(
+            f"the runs are of several tasks: {', '.join(tasks)}",
+            "evaluate those of one task together",
+        )
+    return tasks[0]
+
+
+def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
+    task, notes = _task(tables), _notes(runs)
+    frames: list[pd.DataFrame] = []
+    labels: dict[str, tuple[str, ...]] = {}
+    groups = list(
+        dict.fromkeys(
+            column for _, _, rows in tables for column in rows.columns if column.startswith(GROUP)
+        )
+    )
+    for _, model, rows in tables:
+        base = rows[["image", "patient"]].assign(model=model)
+        for column in groups:
+            base[_group(column)] = rows[column].fillna("").astype(str) if column in rows else ""
+        tidy, known = _tidy(task, tuple(dict.fromkeys(rows["label"])), rows, base)
+        if tidy["truth"].replace("", None).notna().any():
+            frames.append(tidy)
+            labels[model] = known
+        else:
+            notes.append(f"{model}: {line('notes.no_truth')}")
+    if not frames:
+        raise UsageError(f"{_where(runs)}: the truth of no image is known", FIX)
+    if task == "multiclass" and len(set(labels.values())) > 1:
+        raise UsageError(
+            "the runs are of several sets of classes", "evaluate those of one set together"
+        )
+    whole = pd.concat(frames, ignore_index=True)
+    every = tuple(dict.fromkeys(label for known in labels.values() for label in known))
+    kind = KINDS[task]
+    if kind == "multilabel":
+        silent = [label for label in every if whole["truth"][whole["label"] == label].isna().all()]
+        notes += (
+            [line("notes.no_truth_labels", count=len(silent), names=listing(silent, 20))]
+            if silent
+            else []
+        )
+    synthetic = any(bool(rows["synthetic"].any()) for _, _, rows in tables)
+    found = Predictions(kind, whole, every, tuple(map(_group, groups)), tuple(notes), synthetic)
+    return checked(found, _where(runs), FIX)
+
+
+def _tidy(
+    task: str, labels: tuple[str, ...], rows: pd.DataFrame, base: pd.DataFrame
+) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """Of one model, as :mod:`camlucida.datasets.predictions` has it, and its labels there."""
+    if task == "regression":
+        return base.assign(
+            value=rows["value"], truth=rows["truth"] if len(labels) == 1 else float("nan")
+        ), ()
+    if task == "multiclass":
+        said = answers(rows, task, labels).set_axis(rows.index)
+        base = base.assign(truth=said["true_class"], predicted=said["predicted"]).drop_duplicates(
+            "image"
+        )
+        wide = rows.pivot(index="image", columns="label", values="probability").loc[
+            base["image"], list(labels)
+        ]
+        return base.assign(**{PROBABILITY + name: wide[name].to_numpy() for name in labels}), labels
+    if has_classes(task, labels):
+        rows = both_classes(rows)
+        rows, labels = rows[rows["label"] == labels[-1]], labels[-1:]
+    return base.loc[rows.index].join(rows[["label", "logit", "probability", "truth"]]), labels
+
+
+def _evaluate_masks(runs: Sequence[Run], tables: Sequence[_Table], settings: Settings) -> Evaluated:
+    notes, errors = _notes(runs), list[str]()
+    missing: list[str] = []
+
+    def pairs() -> Iterator[MaskPair]:
+        for place, model, rows in tables:
+            labels = tuple(dict.fromkeys(rows["label"]))
+            marks = Marks(runs[place], labels, "segmentation", errors)
+            shown = rows[rows["label"] != labels[0]] if len(labels) > 1 else rows
+            for record in shown.to_dict("records"):
+                row = {str(name): value for name, value in record.items()}
+                truth, prediction = true_region(row, marks), predicted_region(row)
+                if truth is None or prediction is None:
+                    missing.append(row["image"])
+                else:
+                    yield MaskPair(
+                        row["image"], row["patient"], row["label"], truth, prediction, model
+                    )
+
+    rows = compare_masks(pairs())
+    if rows.empty:
+        raise UsageError(
+            f"{_where(runs)}: there is no mask to compare with{f': {errors[0]}' if errors else ''}",
+            MASKS,
+        )
+    if missing:
+        images = list(dict.fromkeys(missing))
+        notes.append(line("notes.no_readable_mask", count=len(images), names=listing(images)))
+    return evaluate_pairs(rows, settings, notes, errors)
+
+
+def _notes(runs: Sequence[Run]) -> list[str]:
+    return [] if all(run.about["patients_known"] for run in runs) else [NO_PATIENTS]
+
+
+def _where(runs: Sequence[Run]) -> str:
+    return " and ".join(str(run.folder.root) for run in runs)
+
+
+def _group(column: str) -> str:
+    name = column.removeprefix(GROUP)
+    return column if name in OWN or name.startswith(PROBABILITY) else name

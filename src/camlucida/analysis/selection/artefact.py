@@ -1,0 +1,26 @@
+"""Cases whose heat lies where no finding can be."""
+
+from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
+from camlucida.analysis.selection.pool import Pool, first, numbered, share
+from camlucida.core.errors import UsageError
+from camlucida.core.messages import Sentence
+
+
+@rule("artefact", "the most heat on border, burned-in text and outside the body, over their area")
+def artefact(pool: Pool, asked: Asked) -> Selected:
+    """Largest ``artefact_share`` ÷ ``artefact_area`` of the heat table first; cases without either are left out."""
+    if pool.heat is None:
+        raise UsageError(
+            f"rule {asked.text!r} needs the heat table", "give heat=heat_table(runs, cases)"
+        )
+    cases = pool.candidates(by_label=True)
+    heat = pool.heat.loc[cases.index]
+    ratio = (heat["artefact_share"] / heat["artefact_area"]).dropna()
+    if ratio.empty:
+        return nothing(asked, Sentence("selection.none_measured"))
+    cases = cases.loc[ratio.index]
+    chosen = first(cases, -ratio, asked.count)
+    multiples = {"median": float(ratio.median()), "largest": float(ratio.max())}
+    said = Sentence("selection.artefact", {**share(asked.count, len(cases)), **multiples})
+    roles = numbered(Sentence("roles.artefact"), len(chosen))
+    return Selected(asked.text, pool.whole(said, cases), list(chosen.index), roles)

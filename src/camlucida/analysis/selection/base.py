@@ -1,0 +1,210 @@
+"""What a rule of selection is: its name, what it may be told, what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from camlucida.analysis.selection.pool import Pool, first, numbered, share
+from camlucida.core.errors import UsageError
+from camlucida.core.messages import Sentence, Value, chain
+from camlucida.core.recorded import english
+from camlucida.core.registry import Registry
+
+Takes = Literal["", "seed", "column"]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A rule as it was written: how many cases, and what else it was told."""
+
+    text: str
+    count: int = 1
+    seed: int = 0
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class Selected:
+    """What a rule chose.
+
+    Attributes:
+        rule: as it was written.
+        told: the rule in words, with its numbers; where nothing was chosen, why.
+        rows: index labels of the case table, in the rule's order.
+        roles: of each row, such as "worst 2", "FN" or "sex = F".
+    """
+
+    rule: str
+    told: Sentence
+    rows: list[Any]
+    roles: list[Sentence]
+
+    @property
+    def words(self) -> str:
+        """``told`` for terminals and figures, which are in English."""
+        return english(self.told)
+
+
+Run = Callable[[Pool, Asked], Selected]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A registered rule.
+
+    Attributes:
+        name: what people write.
+        chooses: what it chooses, in words.
+        run: from the cases and what was asked to what is chosen.
+        takes: what it may be told beside a number of cases.
+    """
+
+    name: str
+    chooses: str
+    run: Run
+    takes: Takes = ""
+
+    @property
+    def usage(self) -> str:
+        """How it is written."""
+        return {"": "{}:COUNT", "seed": "{}:COUNT:seed=N", "column": "{}:COLUMN:COUNT"}[
+            self.takes
+        ].format(self.name)
+
+
+RULES: Registry[Rule] = Registry("selection rule")
+
+
+def rule(name: str, chooses: str, takes: Takes = "") -> Callable[[Run], Run]:
+    """Register a function as a rule; see :class:`Rule` for the arguments."""
+
+    def register(run: Run) -> Run:
+        RULES.add(name, Rule(name, chooses, run, takes))
+        return run
+
+    return register
+
+
+def select(
+    cases: pd.DataFrame, rules: Sequence[str], heat: pd.DataFrame | None = None
+) -> list[Selected]:
+    """Choose cases by each rule, in the order given.
+
+    A rule is written ``NAME``, ``NAME:COUNT``, ``random:COUNT:seed=N`` or ``per-group:COLUMN:COUNT``; the count is 1 if not
+    given. A case is an image and a label (of classes: an image); where it has several maps, that of the first model, method and
+    layer stands for it, unless the rule compares models. Within a rule a case appears once, and equal ones go by the name of
+    their image. A rule that finds nothing chooses no row, and its words say why.
+
+    Args:
+        cases: rows of :func:`~camlucida.cases.case_table`, any choice of them.
+        rules: see :data:`RULES`.
+        heat: of :func:`~camlucida.cases.heat_table`, for the rules that look at it.
+
+    Raises:
+        UsageError: an unknown rule, a count that is none, something that the rule does not take, an unknown column, or no
+            ``heat`` where a rule needs it.
+    """
+    asked = [_parse(text) for text in rules]
+    pool = Pool(cases, heat)
+    return [found.run(pool, words) for found, words in asked]
+
+
+def check_rules(rules: Sequence[str]) -> None:
+    """Whether each can be read, before anything is computed. Raises UsageError as :func:`select`, but for unknown columns."""
+    for text in rules:
+        _parse(text)
+
+
+def _parse(text: str) -> tuple[Rule, Asked]:
+    name, *told = (part.strip() for part in text.split(":"))
+    found = RULES[name]
+    given: dict[str, Any] = {}
+    if found.takes == "column":
+        if not told or not told[0]:
+            raise UsageError(f"rule {text!r} names no column", f"write {found.usage}")
+        given["column"] = told.pop(0)
+    for part in told:
+        key, number = part.split("=", 1) if "=" in part else ("count", part)
+        if key not in ("count", found.takes) or key in given:
+            raise UsageError(f"rule {text!r}: {part!r} is not understood", f"write {found.usage}")
+        if not number.isdecimal() or (key == "count" and int(number) < 1):
+            raise UsageError(
+                f"rule {text!r}: {part!r} is not a number of cases", f"write {found.usage}"
+            )
+        given[key] = int(number)
+    return found, Asked(text.strip(), **given)
+
+
+def nothing(asked: Asked, why: Sentence) -> Selected:
+    """A rule that chose no row."""
+    return Selected(asked.text, why, [], [])
+
+
+def by_loss(
+    pool: Pool,
+    asked: Asked,
+    name: str,
+    order: Callable[[pd.Series], ArrayLike],
+    values: Mapping[str, Value] | None = None,
+) -> Selected:
+    """The judged cases whose ``order`` (of their losses) is smallest; ``values`` are further ones of ``selection.NAME``."""
+    judged = pool.judged()
+    if judged.empty or pool.loss is None:
+        return nothing(asked, pool.unjudged)
+    chosen = first(judged, order(judged["loss"]), asked.count)
+    said = Sentence(
+        f"selection.{name}",
+        {**share(asked.count, len(judged)), "loss": pool.loss, **(values or {})},
+    )
+    roles = numbered(Sentence(f"roles.{name}"), len(chosen))
+    return Selected(
+        asked.text, pool.whole(said, judged, pool.candidates()), list(chosen.index), roles
+    )
+
+
+Groups = Iterable[tuple[Sentence, pd.DataFrame]]
+"""Names, each with the rows that it is of."""
+
+
+def typical(
+    pool: Pool, asked: Asked, what: Sentence, groups: Groups, last: Sequence[Sentence] = ()
+) -> Selected:
+    """Of each group of judged cases those nearest to its median loss.
+
+    Args:
+        pool: the cases.
+        asked: how many of each group.
+        what: a group is, such as "true class".
+        groups: the name is the role.
+        last: further clauses.
+    """
+    known = [(name, rows) for name, rows in groups if len(rows)]
+    parts = [(name, first(rows, nearest(rows["loss"]), asked.count)) for name, rows in known]
+    every = pd.concat([rows for _, rows in known])
+    values: dict[str, Value] = {
+        "what": what,
+        "loss": pool.loss or Sentence("words.nothing"),
+        "counts": [
+            Sentence("selection.counted", {"name": name, "count": len(rows)})
+            for name, rows in known
+        ],
+    }
+    said = Sentence("selection.typical", values)
+    if asked.count > 1:
+        said = Sentence("selection.typical_several", {**values, "count": asked.count})
+    said = chain("words.clause", [said, *last])
+    roles = [role for name, rows in parts for role in numbered(name, len(rows))]
+    rows = [index for _, rows in parts for index in rows.index]
+    return Selected(asked.text, pool.whole(said, every), rows, roles)
+
+
+def nearest(losses: pd.Series) -> ArrayLike:
+    """How far each is from their median."""
+    distance: ArrayLike = np.abs(losses - losses.median())
+    return distance

@@ -1,0 +1,72 @@
+"""Images on which models, seeds or folds differ most."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
+from camlucida.analysis.selection.pool import MODEL, Pool, first, of_classes, share
+from camlucida.core.messages import Sentence, Value, chain, named
+
+MEASURED = {"regression": "value", "segmentation": "dice"}
+"""Task → column whose range over the models counts; else "probability"."""
+
+
+@rule(
+    "disagreement",
+    "the widest range, over the models, of the probability, value or Dice; other predicted classes first",
+)
+def disagreement(pool: Pool, asked: Asked) -> Selected:
+    """The maps of all models of each chosen case, each by its first method and layer. Needs two models on the same image.
+
+    Classes: images for which other classes are predicted first, then by the probability of the class. Segmentations: Dice where
+    any is known, else the probability over the region.
+    """
+    parts = [Pool(part).candidates() for _, part in pool.cases.groupby(MODEL, sort=False)]
+    if len(parts) < 2:
+        return nothing(asked, Sentence("selection.none_of_two", {"models": len(parts)}))
+    if not pool.loss:
+        return nothing(asked, pool.unjudged)
+    every = pd.concat(parts)
+    classes, task = bool(of_classes(every).any()), str(every["task"].iloc[0])
+    column = MEASURED.get(task, "probability")
+    if column == "dice" and not every["dice"].notna().any():
+        column = "probability"
+    groups = every.groupby(["path", every["label"].where(~of_classes(every), "")], sort=False)
+    found = [_compared(rows, column, classes) for _, rows in groups if len(rows) > 1]
+    table = pd.DataFrame(
+        found, columns=["image", "label", "path", "rows", "classes", "range"]
+    ).dropna(subset=["range"])
+    measured = Sentence(f"selection.{column}")
+    if table.empty:
+        return nothing(asked, Sentence("selection.none_shared", {"measured": measured}))
+    ahead = (table["classes"] > 1) * (1 + table["range"].max())
+    chosen = first(table, -(table["range"] + ahead), asked.count)
+    rows = [row for of_case in chosen["rows"] for row in of_case]
+    ahead_of = Sentence("selection.other_classes", {"count": int((table["classes"] > 1).sum())})
+    values: dict[str, Value] = {
+        "measured": measured,
+        "models": len(parts),
+        "first": ahead_of if classes else Sentence("words.nothing"),
+    }
+    said = Sentence("selection.disagreement", {**share(asked.count, len(table)), **values})
+    told = chain("words.clause", [said, Sentence("selection.equal")])
+    return Selected(
+        asked.text, told, rows, [named(str(model)) for model in every.loc[rows, "model"]]
+    )
+
+
+def _compared(rows: pd.DataFrame, column: str, classes: bool) -> tuple[object, ...]:
+    """One case by several models: where and what, rows, number of predicted classes, range."""
+    head, values = rows.iloc[0], rows[column]
+    known = values.max() - values.min() if values.notna().sum() > 1 else float("nan")
+    other = classes and rows["label"].nunique() > 1  # of other classes, so not to be compared
+    count = rows["predicted"].nunique() if classes else 1
+    return (
+        head["image"],
+        "" if classes else head["label"],
+        head["path"],
+        list(rows.index),
+        count,
+        0.0 if other else known,
+    )

@@ -1,0 +1,30 @@
+"""Cases whose maps show next to nothing, which a picture scaled to its own maximum would hide."""
+
+import numpy as np
+
+from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
+from camlucida.analysis.selection.pool import VOICE, Pool, first, numbered, share
+from camlucida.core.messages import Sentence
+
+
+@rule(
+    "low-evidence",
+    "the smallest peak of the positive map, over the median of the same model, method, layer and label",
+)
+def low_evidence(pool: Pool, asked: Asked) -> Selected:
+    """Empty maps first. The median is over all maps of the case table, empty ones too."""
+    cases = pool.candidates(by_label=True)
+    if cases.empty:
+        return nothing(asked, pool.unjudged)
+    every = pool.cases
+    peak = every["high"].clip(lower=0).where(every["empty_reason"] == "", 0.0)
+    usual = peak.groupby([every[name] for name in (*VOICE, "target")], dropna=False).transform(
+        "median"
+    )
+    relative = np.where(peak > 0, peak / usual.where(usual > 0, np.nan), 0.0)
+    order = every.assign(_relative=relative).loc[cases.index, "_relative"].fillna(np.inf)
+    empty = int((order == 0).sum())
+    chosen = first(cases, order, asked.count)
+    said = Sentence("selection.low_evidence", {**share(asked.count, len(cases)), "empty": empty})
+    roles = numbered(Sentence("roles.low_evidence"), len(chosen))
+    return Selected(asked.text, pool.whole(said, cases), list(chosen.index), roles)

@@ -1,0 +1,43 @@
+"""Representative cases of each group of a column of the cohort."""
+
+from camlucida.analysis.selection.base import Asked, Selected, nothing, rule, typical
+from camlucida.analysis.selection.per_class import in_order
+from camlucida.analysis.selection.pool import Pool
+from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.core.messages import Sentence, named
+from camlucida.runs.tables import GROUP
+
+
+@rule(
+    "per-group",
+    "of each group of a column of the cohort, the loss nearest to that group's median",
+    takes="column",
+)
+def per_group(pool: Pool, asked: Asked) -> Selected:
+    """Groups in the order of their names; images without one are left out."""
+    names = [name.removeprefix(GROUP) for name in pool.cases.columns if name.startswith(GROUP)]
+    column = asked.column.removeprefix(GROUP)
+    if column not in names:
+        fix = (
+            did_you_mean(column, names)
+            if names
+            else 'name it in cohort.toml: [columns] groups = "…"'
+        )
+        raise UsageError(f"the cohort has no group column {column!r}", fix)
+    judged = pool.judged()
+    own = judged[GROUP + column]
+    if judged.empty or not (own != "").any():
+        return nothing(
+            asked,
+            pool.unjudged
+            if judged.empty
+            else Sentence("selection.none_of_column", {"column": column}),
+        )
+    blank = int((own == "").sum())
+    last = (
+        [Sentence("selection.without_group", {"count": blank, "column": column})] if blank else []
+    )
+    groups = (
+        (named(f"{column} = {name}"), judged[own == name]) for name in in_order({*own} - {""})
+    )
+    return typical(pool, asked, Sentence("selection.group", {"column": column}), groups, last)

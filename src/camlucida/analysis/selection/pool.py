@@ -1,0 +1,148 @@
+"""The cases that a rule chooses from, one row a case, and what is said of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from camlucida.core.messages import Sentence, Value, chain
+
+MODEL = ["run", "model"]
+VOICE = [*MODEL, "method", "layer"]
+CALLS = ("positive", "negative", "")
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A case table and, for the rules that look at it, its heat table."""
+
+    cases: pd.DataFrame
+    heat: pd.DataFrame | None = None
+
+    def candidates(self, by_label: bool = False) -> pd.DataFrame:
+        """One row a case: an image and a label, or for classes an image.
+
+        Of an image that several models explain, the first one's maps; of those the first method and layer; of those of several
+        classes that of the predicted class, else of the true one.
+
+        Args:
+            by_label: also for classes an image and a label.
+        """
+        cases, classes = self.cases, of_classes(self.cases)
+        label = cases["label"].where(cases["label"] != "", cases["target"])
+        told = np.select(
+            [cases["label"] == cases["predicted"], cases["label"] == cases["true_class"]], [0, 1], 2
+        )
+        model, voice = (
+            cases.groupby(keys, sort=False, dropna=False).ngroup() for keys in (MODEL, VOICE)
+        )
+        frame = cases.assign(
+            _case=label if by_label else label.where(~classes, ""),
+            _voice=voice,
+            _told=np.where(classes, told, 0),
+            _row=range(len(cases)),
+        )
+        frame = frame[model == model.groupby(cases["path"]).transform("min")]
+        frame = (
+            frame.sort_values(["_voice", "_told", "_row"])
+            .drop_duplicates(["path", "_case"])
+            .sort_values("_row")
+        )
+        return frame.drop(columns=["_case", "_voice", "_told", "_row"])
+
+    @property
+    def loss(self) -> Sentence | None:
+        """What the loss of these cases is; None for several tasks, whose losses cannot be compared."""
+        tasks = self.cases["task"].unique()
+        return Sentence(f"losses.{tasks[0]}") if len(tasks) == 1 else None
+
+    def judged(self, by_label: bool = False) -> pd.DataFrame:
+        """The candidates whose loss is known; none of several tasks."""
+        frame = self.candidates(by_label)
+        return frame[frame["loss"].notna()] if self.loss else frame[:0]
+
+    @property
+    def unjudged(self) -> Sentence:
+        """Why no case is judged."""
+        if self.cases.empty:
+            return Sentence("selection.none_there")
+        if not self.loss:
+            return Sentence(
+                "selection.none_of_one_task", {"tasks": [*map(str, self.cases["task"].unique())]}
+            )
+        return Sentence("selection.none_judged")
+
+    def whole(
+        self,
+        said: Sentence,
+        chosen_from: pd.DataFrame,
+        candidates: pd.DataFrame | None = None,
+        ties: bool = True,
+    ) -> Sentence:
+        """``said`` with what else a reader must know of the cases, as further clauses.
+
+        Args:
+            said: what was chosen.
+            chosen_from: what the rule chose from.
+            candidates: all cases, where those without a known truth were left out.
+            ties: whether the rule puts equal cases in the order of their names.
+        """
+        equal = [Sentence("selection.equal")] if ties else []
+        return chain("words.clause", [said, *equal, *self._clauses(chosen_from, candidates)])
+
+    def _clauses(
+        self, chosen_from: pd.DataFrame, candidates: pd.DataFrame | None
+    ) -> Iterator[Sentence]:
+        if chosen_from["path"].duplicated().any():
+            yield Sentence("selection.of_labels")
+        voices, used = (frame[VOICE].drop_duplicates() for frame in (self.cases, chosen_from))
+        if len(used) == 1 and len(voices) > 1:
+            yield Sentence(
+                "selection.by_map",
+                {key: str(used.iloc[0][key]) for key in ("model", "method", "layer")},
+            )
+        elif len(voices) > 1:
+            yield Sentence("selection.by_first_map")
+        unknown = 0 if candidates is None else len(candidates) - len(chosen_from)
+        if unknown:
+            yield Sentence("selection.without_truth", {"count": unknown})
+        without = int(self.cases.attrs.get("without_map", 0))
+        if without:
+            yield Sentence("selection.without_map", {"count": without})
+
+
+def of_classes(cases: pd.DataFrame) -> pd.Series:
+    """Whether each row is of a task in which exactly one class is predicted."""
+    named = (cases["task"] == "binary") & ~cases["predicted"].isin(CALLS)
+    return named | (cases["task"] == "multiclass")
+
+
+def first(frame: pd.DataFrame, order: ArrayLike, count: int) -> pd.DataFrame:
+    """The ``count`` rows of the smallest ``order``; equal ones by image, label and path."""
+    ranked = frame.assign(_order=np.asarray(order, float)).sort_values(
+        ["_order", "image", "label", "path"], kind="stable"
+    )
+    return ranked.drop(columns="_order")[:count]
+
+
+def share(count: int, total: int) -> dict[str, Value]:
+    """How a rule's words begin: how many were chosen, of how many; where fewer exist than are asked for, that too."""
+    short = (
+        Sentence("selection.asked_for", {"count": count})
+        if count > total
+        else Sentence("words.nothing")
+    )
+    return {"chosen": min(count, total), "cases": total, "short": short}
+
+
+def numbered(role: Sentence, count: int) -> list[Sentence]:
+    """ "worst" for one, "worst 1", "worst 2", … for several."""
+    return (
+        [role]
+        if count == 1
+        else [Sentence("roles.numbered", {"role": role, "number": i}) for i in range(1, count + 1)]
+    )

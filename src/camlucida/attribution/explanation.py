@@ -1,0 +1,141 @@
+"""The result: a signed map with its scale, its score, and the way back to the original pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from camlucida.attribution.targets import Target
+from camlucida.core.tensors import resize
+from camlucida.core.types import Scan
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one model gave one image one score, as one method sees it at one layer.
+
+    Attributes:
+        raw: (*grid) signed map on the layer's own grid, in ``provenance["unit"]``; float, on the CPU. Never rescaled.
+        score: the number that was explained (a logit where the model has one; see ``provenance["score_kind"]``).
+        probability: what the model says of the target, in [0, 1]; None for a regression.
+        target: name of the target.
+        method: registry name of the method.
+        layer: resolved dotted path of the layer.
+        relu: whether the method's paper ends with a ReLU, which :meth:`map` applies.
+        scan: the image that was explained.
+        empty_reason: why there is no evidence, "" if there is some.
+        provenance: model, versions, preprocessing, kind of score, cost class: what it takes to get this map again.
+        explained: the function logits → score; None for a map that was read from a file.
+    """
+
+    raw: Tensor
+    score: float
+    probability: float | None
+    target: str
+    method: str
+    layer: str
+    relu: bool
+    scan: Scan
+    empty_reason: str = ""
+    provenance: dict[str, Any] = field(default_factory=dict)
+    explained: Target | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Size of the layer's grid: the true resolution of the map."""
+        return tuple(self.raw.shape)
+
+    @property
+    def cell(self) -> tuple[float, ...]:
+        """Size of one cell of the grid in original pixels, an axis each."""
+        return self.scan.geometry.cell(self.grid)
+
+    @property
+    def is_empty(self) -> bool:
+        """No evidence: the map (after the method's ReLU) is zero everywhere. Never stretched into a picture."""
+        return bool(self.empty_reason)
+
+    @property
+    def signed(self) -> bool:
+        """Whether :meth:`map` has negative cells: evidence against the target."""
+        return not self.relu and bool((self.raw < 0).any())
+
+    @property
+    def limit(self) -> float:
+        """The largest magnitude of the map on its own grid: what :meth:`scaled` divides by."""
+        return float(self._cells().abs().max())
+
+    def _cells(self) -> Tensor:
+        return self.raw.relu() if self.relu else self.raw
+
+    def map(self, size: Sequence[int] | None = None) -> Tensor:
+        """After the method's ReLU, resized, not scaled.
+
+        Args:
+            size: of the result; the model's input size if None, ``explanation.grid`` for the cells themselves.
+
+        Returns:
+            (*size), in the units of ``raw``.
+        """
+        return resize(self._cells()[None], size if size is not None else self.scan.geometry.model)[
+            0
+        ]
+
+    def on_original(self) -> Tensor:
+        """:meth:`map` in original image pixels, (*original); 0 where the model saw nothing (see ``scan.geometry.seen()``)."""
+        return self.scan.geometry.map_to_original(self.map()[None])[0]
+
+    def scaled(self, size: Sequence[int] | None = None, limit: float | None = None) -> Tensor:
+        """For display: :meth:`map` ÷ ``limit``, in [0, 1], or [−1, 1] for a signed map. Zero stays zero.
+
+        Args:
+            size: as in :meth:`map`.
+            limit: the value shown as 1; this map's own largest magnitude if None. Give one limit to maps that are compared.
+        """
+        values = self.map(size)
+        limit = self.limit if limit is None else limit
+        return (values / limit).clamp(-1, 1) if limit > 0 else values * 0
+
+    def overlay(
+        self, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None
+    ) -> Image:
+        """The map over the original image, original pixels, opacity proportional to the map (at most ``alpha``)."""
+        from camlucida.figures.overlay import overlay_image
+
+        return overlay_image(self, colormap=colormap, alpha=alpha, limit=limit)
+
+    def save(self, directory: str | Path, colormap: str | None = None) -> dict[str, Any]:
+        """Write every picture and the numeric map into ``directory``.
+
+        Returns:
+            The record of ``explanations.json``: image, target, score, …, and the file names.
+        """
+        from camlucida.figures.save import save_explanation
+
+        return save_explanation(self, Path(directory), colormap=colormap)
+
+    def _repr_png_(self) -> bytes | None:
+        if len(self.grid) != 2:
+            return None
+        from camlucida.figures.overlay import png_bytes
+
+        return png_bytes(self.overlay())
+
+    def __repr__(self) -> str:
+        p = "" if self.probability is None else f", probability={self.probability:.3f}"
+        grid = "×".join(map(str, self.grid))
+        empty = f", no evidence: {self.empty_reason}" if self.is_empty else ""
+        return f"Explanation({self.scan.id}: {self.target}, score={self.score:.4g}{p}, {self.method} at {self.layer} {grid}{empty})"
+
+    def numpy(self) -> NDArray[np.float32]:
+        """:meth:`on_original` as a float32 array."""
+        return self.on_original().numpy().astype(np.float32)

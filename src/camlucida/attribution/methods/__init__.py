@@ -1,0 +1,18 @@
+"""The class-activation-map family: one method a file. This list is the registry; a new method is a file and a line here."""
+
+# isort: skip_file
+from camlucida.attribution.methods import cam  # noqa: F401
+from camlucida.attribution.methods import gradcam  # noqa: F401
+from camlucida.attribution.methods import gradcam_pp  # noqa: F401
+from camlucida.attribution.methods import hirescam  # noqa: F401
+from camlucida.attribution.methods import gradcam_elementwise  # noqa: F401
+from camlucida.attribution.methods import xgradcam  # noqa: F401
+from camlucida.attribution.methods import layercam  # noqa: F401
+from camlucida.attribution.methods import eigencam  # noqa: F401
+from camlucida.attribution.methods import eigengradcam  # noqa: F401
+from camlucida.attribution.methods import ablationcam  # noqa: F401
+from camlucida.attribution.methods import scorecam  # noqa: F401
+from camlucida.attribution.methods import baselines  # noqa: F401
+from camlucida.attribution.methods.base import METHODS, Method, method
+
+__all__ = ["METHODS", "Method", "method"]

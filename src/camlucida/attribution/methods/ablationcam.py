@@ -1,0 +1,49 @@
+"""Ablation-CAM."""
+
+import torch
+from torch import Tensor
+
+from camlucida.attribution.methods.base import method
+from camlucida.attribution.probe import Probe
+
+ROUNDING = 8
+"""Relative falls of up to this many machine epsilons are none: a score of another batch size differs by as much."""
+
+
+@method(
+    "ablationcam",
+    "Ablation-CAM",
+    "Desai & Ramaswamy 2020, WACV, Eq. 3–4",
+    unit="activation",
+    kind="probe",
+    relu=True,
+    cost="1 forward + K replays of what follows the layer",
+)
+def ablationcam(probe: Probe) -> Tensor:
+    """Activations weighted by the relative fall of the score when a channel is set to zero; needs no gradient.
+
+    ``w_k = (y − y_k) / |y|`` with y_k the score with A_k = 0 (Eq. 3; the absolute value keeps the sign of the fall when y < 0,
+    and a score of exactly 0 leaves the fall unscaled), ``L = ReLU(Σ_k w_k A_k)`` (Eq. 4).
+
+    Args:
+        probe: one image; replays the layer → score part for altered activations.
+
+    Returns:
+        (T, *grid), signed.
+    """
+    activations = probe.activations[0]
+    channels = activations.shape[0]
+    without: list[Tensor] = []
+    for start in range(0, channels, probe.tail_batch):
+        chunk = torch.arange(
+            start, min(start + probe.tail_batch, channels), device=activations.device
+        )
+        altered = activations.expand(len(chunk), *activations.shape).clone()
+        altered[torch.arange(len(chunk), device=chunk.device), chunk] = 0
+        without.append(probe.score_tail(altered))
+    scores = probe.scores[:, None]
+    scale = torch.where(scores == 0, torch.ones_like(scores), scores.abs())
+    falls = scores - torch.cat(without, 1)
+    falls[falls.abs() <= ROUNDING * torch.finfo(falls.dtype).eps * scale] = 0
+    weights = falls / scale
+    return torch.einsum("tk,k...->t...", weights, activations.to(weights.dtype))

@@ -1,0 +1,69 @@
+"""The method contract: three plain function shapes in one registry. No base class, no hooks, no device code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from camlucida.core.registry import Registry
+
+Kind = Literal["gradient", "activation", "probe"]
+Unit = Literal["score", "activation", "none"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One registered method.
+
+    Attributes:
+        name: what the user types.
+        title: the method's own name.
+        run: ``kind="gradient"`` or ``"activation"``: ``f(activations, gradients) → (B, *grid)`` (an activation method ignores
+            gradients, and none are computed for it); ``kind="probe"``: ``f(probe) → (T, *grid)``, one map a target.
+        relu: the paper ends with a ReLU; it is applied by ``Explanation.map()``, never to the raw map.
+        class_specific: False when the map is the same for every target.
+        unit: of the map: "score" (the explained score's own), "activation" (the layer's), or "none" (a baseline's).
+        cost: in forward passes of one image, for people.
+        paper: authors, year, venue, equation.
+    """
+
+    name: str
+    title: str
+    run: Callable[..., Any]
+    kind: Kind
+    relu: bool
+    class_specific: bool
+    unit: Unit
+    cost: str
+    paper: str
+
+    @property
+    def summary(self) -> str:
+        """First line of the function's docstring."""
+        return (self.run.__doc__ or "").strip().splitlines()[0]
+
+
+METHODS: Registry[Method] = Registry("method")
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def method(
+    name: str,
+    title: str,
+    paper: str,
+    *,
+    kind: Kind = "gradient",
+    relu: bool = False,
+    class_specific: bool = True,
+    unit: Unit = "score",
+    cost: str = "1 forward",
+) -> Callable[[F], F]:
+    """Register a function as a method; see :class:`Method` for the arguments."""
+
+    def register(run: F) -> F:
+        METHODS.add(name, Method(name, title, run, kind, relu, class_specific, unit, cost, paper))
+        return run
+
+    return register

@@ -1,0 +1,28 @@
+"""EigenGrad-CAM."""
+
+from torch import Tensor
+
+from camlucida.attribution.methods.base import method
+from camlucida.core.tensors import first_component
+
+
+@method(
+    "eigengradcam",
+    "EigenGrad-CAM",
+    "Gildenblat et al. 2021, pytorch-grad-cam (no paper): Eigen-CAM of gradient × activation",
+)
+def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """First principal component of gradients × activations.
+
+    ``g ⊙ A = U Σ Vᵀ`` as (positions × channels), not centred, ``L = (g ⊙ A) V_1``, with the sign that makes L correlate with
+    Σ_k g_k A_k.
+
+    Args:
+        activations: (B, K, *grid).
+        gradients: (B, K, *grid).
+
+    Returns:
+        (B, *grid), signed.
+    """
+    evidence = gradients * activations
+    return first_component(evidence, evidence.sum(1))

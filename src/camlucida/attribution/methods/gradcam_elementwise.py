@@ -1,0 +1,25 @@
+"""Grad-CAM, element-wise."""
+
+from torch import Tensor
+
+from camlucida.attribution.methods.base import method
+
+
+@method(
+    "gradcam_elementwise",
+    "Grad-CAM element-wise",
+    "Gildenblat et al. 2021, pytorch-grad-cam (no paper): HiResCAM with a ReLU a channel",
+)
+def gradcam_elementwise(activations: Tensor, gradients: Tensor) -> Tensor:
+    """HiResCAM of which each channel keeps only its positive part.
+
+    ``L = Σ_k ReLU(∂y/∂A_k ⊙ A_k)``.
+
+    Args:
+        activations: (B, K, *grid).
+        gradients: (B, K, *grid).
+
+    Returns:
+        (B, *grid), ≥ 0, in score units.
+    """
+    return (gradients * activations).relu().sum(1)

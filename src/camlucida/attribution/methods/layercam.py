@@ -1,0 +1,21 @@
+"""LayerCAM."""
+
+from torch import Tensor
+
+from camlucida.attribution.methods.base import method
+
+
+@method("layercam", "LayerCAM", "Jiang et al. 2021, IEEE TIP, Eq. 5–7", relu=True)
+def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Activations weighted cell by cell by their positive gradients; also for early layers.
+
+    ``w_k(i, j) = ReLU(∂y/∂A_k(i, j))`` (Eq. 5), ``L = ReLU(Σ_k w_k ⊙ A_k)`` (Eq. 6–7).
+
+    Args:
+        activations: (B, K, *grid).
+        gradients: (B, K, *grid).
+
+    Returns:
+        (B, *grid), in score units.
+    """
+    return (gradients.relu() * activations).sum(1)

@@ -1,0 +1,64 @@
+"""Score-CAM."""
+
+import torch
+from torch import Tensor
+
+from camlucida.attribution.methods.base import method
+from camlucida.attribution.probe import Probe
+from camlucida.core.tensors import min_max, resize
+
+
+@method(
+    "scorecam",
+    "Score-CAM",
+    "Wang et al. 2020, CVPR Workshops, Eq. 4–8 and Algorithm 1",
+    unit="activation",
+    kind="probe",
+    relu=True,
+    cost="1 + K forwards",
+)
+def scorecam(probe: Probe) -> Tensor:
+    """Activations weighted by the score of the image seen through each of them; needs no gradient.
+
+    ``H_k = s(Up(A_k))``: upsampled to the input, then min-max to [0, 1] (Eq. 5–6); ``S_k = f(X ∘ H_k) − f(X_b)``;
+    ``w = softmax_k(S)``; ``L = ReLU(Σ_k w_k A_k)`` (Eq. 8). The baseline term f(X_b) is the same for every channel and cancels
+    in the softmax. A channel without range gives no mask, and no weight. Streamed: memory does not grow with K.
+
+    Args:
+        probe: one image; scores altered inputs.
+
+    Returns:
+        (T, *grid), ≥ 0 where activations are.
+    """
+    activations = probe.activations[0]
+    size = probe.inputs.shape[2:]
+    chunks = []
+    for part in activations.split(probe.batch_size):
+        masks, _ = min_max(resize(part, size))
+        chunks.append(mask_scores(probe, masks, _varies(part)))
+    weights = channel_softmax(torch.cat(chunks, 1))
+    return torch.einsum("tk,k...->t...", weights, activations.to(weights.dtype))
+
+
+def _varies(activations: Tensor) -> Tensor:
+    """Whether each channel of (K, *grid) has a range beyond rounding errors, which min-max would blow up into a mask."""
+    flat = activations.flatten(1)
+    rounding = 16 * torch.finfo(flat.dtype).eps * flat.abs().amax(1)
+    return flat.amax(1) - flat.amin(1) > rounding
+
+
+def mask_scores(probe: Probe, masks: Tensor, usable: Tensor) -> Tensor:
+    """Scores (T, K) of the image under each mask (K, *input size) in [0, 1]; −∞ where ``usable`` (K,) is False."""
+    scores = torch.full(
+        (len(probe.scores), len(masks)), -torch.inf, device=masks.device, dtype=probe.scores.dtype
+    )
+    if bool(usable.any()):
+        scores[:, usable] = probe.score(
+            probe.inputs * masks[usable][:, None].to(probe.inputs.dtype)
+        )
+    return scores
+
+
+def channel_softmax(scores: Tensor) -> Tensor:
+    """Softmax over channels of (T, K); all zero when no channel had a mask."""
+    return torch.nan_to_num(scores.softmax(1))

@@ -1,0 +1,33 @@
+"""XGrad-CAM."""
+
+import torch
+from torch import Tensor
+
+from camlucida.attribution.methods.base import method
+from camlucida.core.tensors import spatial, weighted_sum
+
+RELATIVE_ZERO = 1e-8
+"""Below this share of Σ|A|, ΣA is rounding noise."""
+
+
+@method("xgradcam", "XGrad-CAM", "Fu et al. 2020, BMVC, Eq. 7–8", relu=True)
+def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
+    """Activations weighted by gradients, each cell counted by its share of the channel's activation.
+
+    ``w_k = Σ_ij (A_k(i, j) / Σ_ab A_k(a, b)) ∂y/∂A_k(i, j)`` (Eq. 8), ``L = ReLU(Σ_k w_k A_k)``. The denominator keeps its sign;
+    a channel whose activations cancel to nothing has no defined weight and gets 0.
+
+    Args:
+        activations: (B, K, *grid).
+        gradients: (B, K, *grid).
+
+    Returns:
+        (B, *grid), signed.
+    """
+    axes = spatial(activations)
+    total = activations.sum(axes)
+    defined = total.abs() > RELATIVE_ZERO * activations.abs().sum(axes)
+    weights = torch.where(
+        defined, (gradients * activations).sum(axes) / torch.where(defined, total, 1.0), 0.0
+    )
+    return weighted_sum(weights, activations)

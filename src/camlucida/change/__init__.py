@@ -1,6 +1,0 @@
-"""Two studies of a patient: their films aligned, and what changed between them in score and map."""
-
-from camlucida.change.difference import Change, changes, difference, moved_film
-from camlucida.change.registration import Alignment, Mirror, Quality, align, centred
-
-__all__ = ["Alignment", "Change", "Mirror", "Quality", "align", "centred", "changes", "difference", "moved_film"]

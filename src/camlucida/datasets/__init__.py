@@ -1,0 +1,1 @@
+"""What is measured on: cohorts, tables, patients, splits and ground truth."""

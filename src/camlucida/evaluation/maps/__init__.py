@@ -1,0 +1,1 @@
+"""Are the explanations good? Metrics of every map, with baselines, intervals and chance levels."""

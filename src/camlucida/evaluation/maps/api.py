@@ -1,0 +1,113 @@
+"""``cl.evaluate``: measure explanations from Python, one tidy table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+
+from camlucida.attribution.engine import TargetLike, scans_of
+from camlucida.attribution.outputs import Described
+from camlucida.core.errors import UsageError
+from camlucida.core.types import Scan
+from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
+from camlucida.evaluation.maps.choice import choose
+from camlucida.evaluation.maps.measure import Sample, Settings, Tables, measure
+from camlucida.metrics.annotations import Mask, as_mask, boxes_of
+from camlucida.models import LoadedModel
+from camlucida.models.preprocessing import unit_scale
+
+Truths = Sequence[ArrayLike | Mapping[str, ArrayLike] | None]
+
+
+def evaluate(
+    model: nn.Module | Described,
+    inputs: Tensor | Scan | Sequence[Scan],
+    target: TargetLike | Sequence[TargetLike] | None = None,
+    method: str | Sequence[str] = "gradcam",
+    layer: str | Sequence[str] | None = None,
+    *,
+    masks: Truths | None = None,
+    patients: Sequence[str] | None = None,
+    metrics: str | Sequence[str] = "default",
+    baselines: Sequence[str] = tuple(BASELINES),
+    batch_size: int | None = None,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Explain images and measure the explanations.
+
+    Args:
+        model, target, method, layer: as in :func:`camlucida.explain`. Without a target: the labels that have a mask, else the
+            task's default.
+        inputs: a tensor (B, C, H, W), a Scan or Scans. Images of a loaded model are altered in [0, 1], before its normalisation;
+            a bare module's are altered as they are, and 0 is black.
+        masks: the truth of each image in original pixels: a mask (whatever label is explained), label → mask, or None.
+        patients: whose each image is; None: each its own.
+        metrics: names, families, "default" or "all".
+        baselines: names among ``BASELINES``; () for none.
+        batch_size: altered images in one forward.
+        seed: of ties and noise.
+
+    Returns:
+        One row an image, label, method, layer, metric and scale: ``image, patient, label, method, layer, baseline, metric, on,
+        value, chance, ceiling, empty, score, probability, synthetic``; ``value`` NaN where there is none. Give it to
+        :func:`camlucida.evaluation.maps.summary.summarise` for intervals and to ``differences`` for paired tests.
+
+    Raises:
+        CamlucidaError: the first image that cannot be explained or scored.
+    """
+    scans = (
+        scans_of((inputs,))
+        if isinstance(inputs, Tensor)
+        else [inputs]
+        if isinstance(inputs, Scan)
+        else list(inputs)
+    )
+    for name, given in (("masks", masks), ("patients", patients)):
+        if given is not None and len(given) != len(scans):
+            raise UsageError(f"{len(given)} {name} for {len(scans)} images", "give one an image")
+    if len({scan.id for scan in scans}) < len(scans):
+        raise UsageError(
+            "two images have the same id",
+            "give each Scan an id of its own: dataclasses.replace(scan, id=…)",
+        )
+    samples = [
+        _sample(
+            scan,
+            masks[i] if masks is not None else None,
+            patients[i] if patients is not None else scan.id,
+        )
+        for i, scan in enumerate(scans)
+    ]
+    settings = Settings(
+        targets=None if target is None else tuple(_listed(target)),
+        methods=tuple(_listed(method)),
+        layers=None if layer is None else tuple(_listed(layer)),
+        metrics=choose(_listed(metrics)),
+        baselines=tuple(baselines),
+        batch_size=batch_size,
+        seed=seed,
+    )
+    sums: dict[str, dict[str, tuple[np.ndarray, int]]] = {}
+    for sample in samples:
+        add_to_atlas(sums, sample.patient, sample.masks)
+    unit = unit_scale(model.card.input) if isinstance(model, LoadedModel) else None
+    tables: Tables = measure(model, samples, settings, atlas=Atlas(sums), unit=unit, strict=True)
+    return tables.rows
+
+
+def _listed(value: object) -> list:  # type: ignore[type-arg]
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _sample(scan: Scan, truth: ArrayLike | Mapping[str, ArrayLike] | None, patient: str) -> Sample:
+    named = truth if isinstance(truth, Mapping) else {} if truth is None else {"": truth}
+    size = scan.geometry.original
+    masks: dict[str, Mask] = {
+        label: as_mask(mask, size, f"{scan.id}: mask") for label, mask in named.items()
+    }
+    boxes = {label: boxes_of(mask) for label, mask in masks.items() if mask.ndim == 2}
+    return Sample(scan, patient, masks, boxes)

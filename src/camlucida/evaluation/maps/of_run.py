@@ -1,0 +1,79 @@
+"""What ``camlucida evaluate RUN`` evaluates: the run's models on the images that it has done, with what the run asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from camlucida.core.errors import UsageError
+from camlucida.datasets.config import read_config
+from camlucida.datasets.images import Cohort
+from camlucida.datasets.members import read_members
+from camlucida.models import LoadedModel, load_model
+from camlucida.runs.plan import flagged
+from camlucida.runs.read import Run
+
+
+@dataclass(frozen=True)
+class RunSubject:
+    """One model of a run.
+
+    Attributes:
+        name: of the model in the run.
+        model: loaded, its weights those of the run.
+        cohort: the images that are done, in the run's order.
+        methods, layers: of the run.
+        targets: of the run; None for the task's default and for the true labels, which evaluation takes by itself.
+    """
+
+    name: str
+    model: LoadedModel
+    cohort: Cohort
+    methods: tuple[str, ...]
+    layers: tuple[str, ...]
+    targets: tuple[str, ...] | None
+
+
+def run_subjects(run: Run, device: str = "auto") -> Iterator[RunSubject]:
+    """Each model of a run, loaded when it is its turn.
+
+    Raises:
+        UsageError: the cohort's file is gone, or a model's weights are no longer those of the run.
+    """
+    file = read_config(run.about["cohort"])
+    for described in run.about["models"]:
+        model = load_model(described["card"], checkpoint=described["checkpoint"], device=device)
+        if model.sha256 != described["sha256"]:
+            raise UsageError(
+                f"the weights of {described['name']} are not those of {run.folder.root} any more",
+                "run it again: camlucida run … --resume",
+            )
+        members = read_members(file, flagged(model.card))
+        done = {
+            entry.image
+            for entry in run.entries
+            if entry.model == described["name"] and entry.state == "done"
+        }
+        items = tuple(member.item for member in members.members if member.item.id in done)
+        waiting = len(members.members) - len(items)
+        notes = (
+            *members.notes,
+            *([f"{waiting} images that the run has not done are left out"] if waiting else []),
+        )
+        recipe = described["recipe"]
+        asked = tuple(word for word in recipe["targets"] or () if word != "truth") or None
+        cohort = Cohort(items, members.problems, notes, members.patients_known)
+        yield RunSubject(
+            described["name"],
+            model,
+            cohort,
+            tuple(recipe["methods"]),
+            tuple(recipe["layers"]),
+            asked,
+        )
+
+
+def run_marks(run: Run) -> dict[str, Path | None]:
+    """Masks and boxes of the run's cohort, as options of ``evaluate``."""
+    return {key: Path(run.about[key]) if run.about[key] else None for key in ("masks", "boxes")}

@@ -1,0 +1,1 @@
+"""Is the model good? Metrics of its predictions, with patient-level intervals."""

@@ -1,0 +1,134 @@
+"""Multi-class predictions: all of it follows from the confusion matrix, of everybody and of each replicate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+
+from camlucida.metrics.bootstrap import (
+    Floats,
+    Integers,
+    Sampling,
+    by_patient,
+    divide,
+    mean_of_known,
+    numbered,
+    sampled_sums,
+)
+from camlucida.metrics.score_table import Counts, Row, sampled_row
+
+OVERALL = ("accuracy", "balanced_accuracy", "quadratic_kappa", "macro_f1")
+PER_CLASS = ("recall", "precision", "f1", "prevalence", "predicted_share")
+METRICS = (*OVERALL, *PER_CLASS)
+
+
+def evaluate_multiclass(
+    frame: pd.DataFrame, classes: Sequence[str], sampling: Sampling | None = None
+) -> list[Row]:
+    """Overall figures, then those of each class.
+
+    - ``accuracy``; ``balanced_accuracy``: mean recall of the classes that are truly there.
+    - ``quadratic_kappa``: agreement beyond chance, weighted by the squared distance of the classes in their order (Cohen 1968).
+    - ``macro_f1``: mean over the classes that are there or predicted.
+    - ``recall``, ``precision``, ``f1`` of a class; ``prevalence``, ``predicted_share``: share of rows truly, and called, so.
+
+    BCa intervals; none where fewer than 10 patients truly have the class (``recall``, ``f1``; for ``balanced_accuracy`` and
+    ``macro_f1`` the rarest class there is) or were called so (``precision``). Chance: the commonest class for the accuracy,
+    otherwise answers independent of the truth, each class as often as here.
+
+    Args:
+        frame: columns patient, truth, predicted; rows where either is not one of the classes are left out; no figures if all are.
+        classes: in their order.
+        sampling: of the intervals.
+    """
+    sampling = sampling or Sampling()
+    truth, predicted = places(frame["truth"], classes), places(frame["predicted"], classes)
+    known = (truth >= 0) & (predicted >= 0)
+    if not known.any():
+        return []
+    truth, predicted = truth[known], predicted[known]
+    index, count = numbered(frame["patient"][known].tolist())
+    many = len(classes)
+    cells = np.eye(many * many)[truth * many + predicted]
+    sums = by_patient(cells, index, count)
+    sampled = sampled_sums(lambda totals: _figures(totals.reshape(-1, many, many)), sums, sampling)
+    matrix = cells.sum(0).reshape(many, many)
+    overall, each = _chances(matrix)
+    have = [len(np.unique(index[truth == k])) for k in range(many)]
+    called = [len(np.unique(index[predicted == k])) for k in range(many)]
+    rarest = min((h for h in have if h), default=0)
+    rows = []
+    for place, metric in enumerate(OVERALL):
+        counts = Counts(
+            len(truth), count, rarest if metric in ("balanced_accuracy", "macro_f1") else count
+        )
+        rows.append(sampled_row(metric, sampled, (place,), counts, overall[place], sampling))
+    for k, name in enumerate(classes):
+        needs = {"recall": have[k], "f1": have[k], "precision": called[k]}
+        for place, metric in enumerate(PER_CLASS):
+            counts = Counts(len(truth), count, needs.get(metric, count), float(matrix[k].sum()))
+            where = (len(OVERALL) + place * many + k,)
+            rows.append(sampled_row(metric, sampled, where, counts, each[place][k], sampling, name))
+    return rows
+
+
+def confusion(frame: pd.DataFrame, classes: Sequence[str]) -> Integers:
+    """(K, K) rows counted by truth (down) and prediction (across), as scikit-learn counts them; others are left out."""
+    truth, predicted = places(frame["truth"], classes), places(frame["predicted"], classes)
+    known = (truth >= 0) & (predicted >= 0)
+    if not known.any():
+        return np.zeros((len(classes), len(classes)), np.int64)
+    return np.asarray(
+        confusion_matrix(truth[known], predicted[known], labels=range(len(classes))), np.int64
+    )
+
+
+def places(column: pd.Series, classes: Sequence[str]) -> Integers:
+    """(rows,) place of each name among the classes; −1 for another."""
+    return np.asarray(pd.Index(list(classes)).get_indexer(pd.Index(column.tolist())), np.int64)
+
+
+def _figures(totals: Floats) -> Floats:
+    """(r, K, K) → (r, OVERALL + PER_CLASS × K)."""
+    hits = np.diagonal(totals, axis1=1, axis2=2)
+    have, called, n = totals.sum(2), totals.sum(1), totals.sum((1, 2))
+    recall, precision, f1 = (
+        divide(hits, have),
+        divide(hits, called),
+        divide(2 * hits, have + called),
+    )
+    everything = n[:, None]
+    overall = [
+        divide(hits.sum(1), n),
+        mean_of_known(recall),
+        _kappa(totals, have, called, n),
+        mean_of_known(f1),
+    ]
+    shares = [divide(have, everything), divide(called, everything)]
+    return np.concatenate([np.stack(overall, axis=1), recall, precision, f1, *shares], axis=1)
+
+
+def _kappa(totals: Floats, have: Floats, called: Floats, n: Floats) -> Floats:
+    """1 − Σ w·observed ÷ Σ w·expected, w the squared distance of the classes."""
+    place = np.arange(totals.shape[1])
+    weight = np.square(place[:, None] - place).astype(np.float64)
+    expected = np.einsum("ri,ij,rj->r", have, weight, called)
+    return 1 - divide(n * (totals * weight).sum((1, 2)), expected)
+
+
+def _chances(matrix: Floats) -> tuple[list[float], list[Floats]]:
+    """Of the overall figures, and of those of each class."""
+    n = matrix.sum(keepdims=True)[0]
+    share, said = divide(matrix.sum(1), n), divide(matrix.sum(0), n)
+    f1 = divide(2 * share * said, share + said)
+    there = int((share > 0).sum())
+    overall = [
+        float(share.max()),
+        1 / there if there else float("nan"),
+        0.0,
+        float(mean_of_known(f1[None])[0]),
+    ]
+    return overall, [said, share, f1, np.full_like(share, np.nan), np.full_like(share, np.nan)]

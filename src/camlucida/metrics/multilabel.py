@@ -1,0 +1,303 @@
+"""Multi-label predictions: ranks, decisions at a threshold, calibration; a label at a time, and the mean of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from camlucida.core.errors import UsageError
+from camlucida.metrics.bootstrap import (
+    Floats,
+    Integers,
+    Sampled,
+    Sampling,
+    by_patient,
+    divide,
+    mean_of_known,
+    numbered,
+    sampled_sums,
+    sampled_weights,
+)
+from camlucida.metrics.score_table import Counts, Row, sampled_row
+
+BINS = 15
+"""Bins of equal width of the expected calibration error (Guo 2017)."""
+
+NULL_DRAWS = 200
+"""Simulated truths behind the chance level of the calibration error."""
+
+MEAN = "mean of labels"
+MEAN_ENOUGH = "mean of labels with an interval"
+
+RANKED = ("auc", "ap")
+SUMMED = (
+    "sensitivity",
+    "specificity",
+    "precision",
+    "f1",
+    "brier",
+    "ece",
+    "prevalence",
+    "predicted_share",
+)
+METRICS = (*RANKED, *SUMMED)
+
+
+@dataclass(frozen=True)
+class _Label:
+    """Rows of one label whose truth and probability are known; ``patient`` numbers the patients of the whole table."""
+
+    name: str
+    patient: Integers
+    truth: Floats
+    probability: Floats
+    score: Floats
+    predicted: Floats
+
+    def columns(self) -> Floats:
+        """(rows, 5 + BINS): TP, FP, FN, TN, squared error, and truth − probability in the row's bin."""
+        y, z, p = self.truth, self.predicted, self.probability
+        gaps = np.zeros((len(y), BINS))
+        gaps[np.arange(len(y)), bin_of(p)] = y - p
+        return np.column_stack(
+            [y * z, (1 - y) * z, y * (1 - z), (1 - y) * (1 - z), (p - y) ** 2, gaps]
+        )
+
+    def patients(self, rows: Floats | None = None) -> int:
+        """How many have a row; of those that are marked, if given."""
+        return len(np.unique(self.patient if rows is None else self.patient[rows > 0]))
+
+    def counts(self, metric: str) -> Counts:
+        positive, negative = self.patients(self.truth), self.patients(1 - self.truth)
+        rarest = {
+            **dict.fromkeys(RANKED, min(positive, negative)),
+            **{
+                "sensitivity": positive,
+                "f1": positive,
+                "specificity": negative,
+                "precision": self.patients(self.predicted),
+            },
+        }
+        everybody = self.patients()
+        return Counts(
+            len(self.truth), everybody, rarest.get(metric, everybody), float(self.truth.sum())
+        )
+
+    def chance(self) -> dict[str, float]:
+        """Of predictions independent of the truth, as often positive as these; of a constant for the Brier score."""
+        if not len(self.truth):
+            return dict.fromkeys(METRICS, float("nan"))
+        share, said = float(self.truth.mean()), float(self.predicted.mean())
+        return {
+            "auc": 0.5,
+            "ap": share,
+            "sensitivity": said,
+            "specificity": 1 - said,
+            "precision": share,
+            "f1": 2 * share * said / (share + said) if share + said else float("nan"),
+            "brier": share * (1 - share),
+            "ece": _calibrated_ece(self.probability),
+            "prevalence": float("nan"),
+            "predicted_share": float("nan"),
+        }
+
+
+def evaluate_multilabel(
+    frame: pd.DataFrame,
+    labels: Sequence[str],
+    threshold: float = 0.5,
+    sampling: Sampling | None = None,
+) -> list[Row]:
+    """Every figure of every label, then their means.
+
+    - ``auc``, ``ap``: of the logit where all rows have one (a probability saturates), else of the probability; ties averaged.
+    - ``sensitivity``, ``specificity``, ``precision``, ``f1``: positive is probability ≥ ``threshold``.
+    - ``brier``: mean squared error; ``ece``: Σ over bins of |Σ truth − Σ probability| ÷ rows, :data:`BINS` bins. Its chance level
+      is what a perfectly calibrated model of these probabilities would show by the luck of so few rows.
+    - ``prevalence``, ``predicted_share``: share of rows truly positive, and called so; 0 is a label never predicted.
+
+    Intervals are BCa, none where fewer than 10 patients have a positive (``auc``, ``ap``,
+    ``sensitivity``, ``f1``), a negative (``auc``, ``ap``, ``specificity``) or a positive call (``precision``).
+
+    The rows :data:`MEAN` are over the labels that have the figure, with an interval only if each of them has one; where some
+    have none, the rows :data:`MEAN_ENOUGH` are over those that do.
+
+    Args:
+        frame: columns patient, label, logit, probability [0, 1], truth (0, 1 or NaN: unknown, left out).
+        labels: in the order of the rows.
+        threshold: in [0, 1].
+        sampling: of the intervals.
+
+    Raises:
+        UsageError: a threshold outside [0, 1].
+    """
+    if not 0 <= threshold <= 1:
+        raise UsageError(
+            f"a threshold of {threshold}", "it is a probability: give a number from 0 to 1"
+        )
+    sampling = sampling or Sampling()
+    index, count = numbered(frame["patient"].tolist())
+    parts = [_part(frame, index, label, threshold) for label in labels]
+    width = 5 + BINS
+    sums = np.concatenate(
+        [by_patient(part.columns(), part.patient, count) for part in parts], axis=1
+    )
+    of_sums = sampled_sums(
+        lambda totals: _summed(totals.reshape(-1, len(parts), width)), sums, sampling
+    )
+    ranks = [_Ranks.of(part) for part in parts]
+    most = max(len(part.truth) for part in parts)
+    of_ranks = sampled_weights(partial(_ranked, ranks), count, most, sampling)
+    rows: list[Row] = []
+    for number, part in enumerate(parts):
+        chance = part.chance()
+        for sampled, names in ((of_ranks, RANKED), (of_sums, SUMMED)):
+            for k, metric in enumerate(names):
+                counts = part.counts(metric)
+                rows.append(
+                    sampled_row(
+                        metric, sampled, (number, k), counts, chance[metric], sampling, part.name
+                    )
+                )
+    for sampled, names in ((of_ranks, RANKED), (of_sums, SUMMED)):
+        for k, metric in enumerate(names):
+            rows += _means(
+                metric, sampled, k, [row for row in rows if row.metric == metric], parts, sampling
+            )
+    return rows
+
+
+def bin_of(probability: Floats) -> Integers:
+    """Number of the calibration bin of each probability: [k, k + 1) ÷ BINS, the last with its end."""
+    return np.minimum((probability * BINS).astype(np.int64), BINS - 1)
+
+
+def _part(frame: pd.DataFrame, index: Integers, label: str, threshold: float) -> _Label:
+    here = (frame["label"] == label).to_numpy()
+    truth, probability, logit = (
+        frame[name].to_numpy(np.float64)[here] for name in ("truth", "probability", "logit")
+    )
+    known = np.isfinite(truth) & np.isfinite(probability)
+    truth, probability, logit = truth[known], probability[known], logit[known]
+    score = logit if np.isfinite(logit).all() else probability
+    return _Label(
+        label,
+        index[here][known],
+        truth,
+        probability,
+        score,
+        (probability >= threshold).astype(np.float64),
+    )
+
+
+def _means(
+    metric: str,
+    sampled: Sampled,
+    k: int,
+    rows: Sequence[Row],
+    parts: Sequence[_Label],
+    sampling: Sampling,
+) -> list[Row]:
+    known = [number for number, row in enumerate(rows) if np.isfinite(row.estimate)]
+    enough = [number for number in known if parts[number].counts(metric).enough]
+    found = []
+    for name, members in ((MEAN, known), (MEAN_ENOUGH, enough)):
+        if (name == MEAN_ENOUGH and members == known) or not members:
+            continue
+        mean = sampled.then(partial(_mean_figure, members, k))
+        counts = [parts[number].counts(metric) for number in members]
+        patients = len(np.unique(np.concatenate([parts[number].patient for number in members])))
+        whole = Counts(
+            sum(c.n for c in counts),
+            patients,
+            min(c.rarest for c in counts),
+            sum(c.positives for c in counts),
+        )
+        chance = float(np.mean([rows[number].chance for number in members]))
+        found.append(sampled_row(metric, mean, (0,), whole, chance, sampling, name))
+    return found
+
+
+def _mean_figure(members: Sequence[int], k: int, values: Floats) -> Floats:
+    """(r, labels, figures) → (r, 1)."""
+    return mean_of_known(values[:, list(members), k])[:, None]
+
+
+def _summed(totals: Floats) -> Floats:
+    """(r, labels, 5 + BINS) totals → (r, labels, SUMMED)."""
+    tp, fp, fn, tn, squares = (totals[..., k] for k in range(5))
+    n = tp + fp + fn + tn
+    figures = [
+        divide(tp, tp + fn),
+        divide(tn, tn + fp),
+        divide(tp, tp + fp),
+        divide(2 * tp, 2 * tp + fp + fn),
+        divide(squares, n),
+        divide(np.abs(totals[..., 5:]).sum(-1), n),
+        divide(tp + fn, n),
+        divide(tp + fp, n),
+    ]
+    return np.stack(figures, axis=-1)
+
+
+@dataclass(frozen=True)
+class _Ranks:
+    """Positives and negatives of a label by score; ``below``, ``to``: negatives under each positive, and under or equal.
+
+    ``own``: positives under each positive. Weighted counts of these are differences of cumulated weights.
+    """
+
+    positive: Integers
+    negative: Integers
+    below: Integers
+    to: Integers
+    own: Integers
+
+    @classmethod
+    def of(cls, part: _Label) -> _Ranks:
+        order = np.argsort(part.score, kind="stable")
+        score, patient, truth = part.score[order], part.patient[order], part.truth[order] > 0
+        pos, neg = score[truth], score[~truth]
+        below, to = np.searchsorted(neg, pos, "left"), np.searchsorted(neg, pos, "right")
+        return cls(patient[truth], patient[~truth], below, to, np.searchsorted(pos, pos, "left"))
+
+    def figures(self, weights: Floats) -> Floats:
+        """(r, 2): AUC and AP of patients' weights (r, patients).
+
+        AUC: share of pairs in order, ties a half (Hanley and McNeil 1982). AP: mean over positives of the precision at the
+        positive's own score, as scikit-learn has it.
+        """
+        positive, negatives = weights[:, self.positive], _cumulated(weights[:, self.negative])
+        positives = _cumulated(positive)
+        many, others = positives[:, -1], negatives[:, -1]
+        under = negatives[:, self.below]
+        auc = divide((positive * (under + negatives[:, self.to])).sum(1) / 2, many * others)
+        hits = many[:, None] - positives[:, self.own]
+        precision = np.nan_to_num(
+            divide(hits, hits + others[:, None] - under)
+        )  # undefined only where the weight is 0
+        return np.stack([auc, divide((positive * precision).sum(1), many)], axis=1)
+
+
+def _ranked(ranks: Sequence[_Ranks], weights: Floats) -> Floats:
+    """(r, patients) → (r, labels, RANKED)."""
+    return np.stack([rank.figures(weights) for rank in ranks], axis=1)
+
+
+def _cumulated(weights: Floats) -> Floats:
+    """(r, n) → (r, n + 1): 0, then sums from the left."""
+    sums = np.zeros((len(weights), weights.shape[1] + 1))
+    np.cumsum(weights, axis=1, out=sums[:, 1:])
+    return sums
+
+
+def _calibrated_ece(probability: Floats) -> float:
+    """Mean calibration error if each truth were drawn with just the probability given."""
+    rng = np.random.default_rng(0)
+    bins = np.eye(BINS)[bin_of(probability)]
+    drawn = rng.random((NULL_DRAWS, len(probability))) < probability
+    return float(np.abs((drawn - probability) @ bins).sum(1).mean() / len(probability))

@@ -1,0 +1,196 @@
+"""Predictions of a value: errors, correlation, limits of agreement, outliers, errors by group. All in the unit of the value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from camlucida.core.errors import UsageError
+from camlucida.metrics.bootstrap import Floats, Sampling, by_patient, divide, numbered, sampled_sums
+from camlucida.metrics.score_table import Counts, Row, ratio_row, sampled_row
+
+Flags = NDArray[np.bool_]
+
+WITHIN = (5.0, 10.0, 15.0)
+"""Tolerances of the shares, in the unit of the value."""
+
+LIMIT = 1.96
+"""Standard deviations from the bias to the limits of agreement (Bland and Altman 1986)."""
+
+OVERALL = ("mae", "rmse", "r2", "pearson_r", "bias", "sd", "limit_low", "limit_high")
+METRICS = (*OVERALL, "within_N", "outlier_share")
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Bland and Altman's limits: ``bias`` is the mean of value − truth, ``sd`` its standard deviation (n − 1)."""
+
+    bias: float
+    sd: float
+
+    @property
+    def low(self) -> float:
+        return self.bias - LIMIT * self.sd
+
+    @property
+    def high(self) -> float:
+        return self.bias + LIMIT * self.sd
+
+    def outside(self, errors: Floats) -> Floats:
+        """1 for an outlier, else 0."""
+        return ((errors < self.low) | (errors > self.high)).astype(np.float64)
+
+
+def evaluate_regression(
+    frame: pd.DataFrame, within: Sequence[float] = WITHIN, sampling: Sampling | None = None
+) -> list[Row]:
+    """``mae``, ``rmse``, ``r2``, ``pearson_r``, ``bias``, ``sd``, ``limit_low``, ``limit_high``, ``within_N``, ``outlier_share``.
+
+    BCa intervals by patient. The limits hold 95 % of errors only if these are normal; the interval of ``outlier_share`` takes
+    the limits as fixed. Chance: the median of the truth given as everybody's answer (``mae``), their mean
+    (``rmse``, ``r2``), the best constant (``within_N``), 5 % outside by normal errors (``outlier_share``).
+
+    Args:
+        frame: columns patient, value, truth; a row where either number is NaN is left out.
+        within: N of ``within_N``: the share of rows with an absolute error of at most N.
+        sampling: of the intervals.
+
+    Raises:
+        UsageError: a tolerance of 0 or less.
+    """
+    if any(not tolerance > 0 for tolerance in within):
+        raise UsageError(
+            f"a tolerance of {min(within):g}",
+            "give the largest absolute error that still counts, above 0",
+        )
+    sampling = sampling or Sampling()
+    frame = known_rows(frame)
+    truth, value = frame["truth"].to_numpy(np.float64), frame["value"].to_numpy(np.float64)
+    if not len(frame):
+        return []
+    index, count = numbered(frame["patient"].tolist())
+    counts = Counts(len(frame), count, count)
+    sampled = sampled_sums(_figures, by_patient(_columns(truth, value), index, count), sampling)
+    chances = [
+        float(np.abs(truth - np.median(truth)).mean()),
+        float(truth.std()),
+        0.0,
+        0.0,
+        *[float("nan")] * 4,
+    ]
+    rows = [
+        sampled_row(name, sampled, (k,), counts, chances[k], sampling)
+        for k, name in enumerate(OVERALL)
+    ]
+    errors = value - truth
+    shares = [
+        (f"within_{most:g}", np.abs(errors) <= most, _best_share(truth, most)) for most in within
+    ]
+    shares.append(("outlier_share", agreement(frame).outside(errors) > 0, 0.05))
+    patients, ones = frame["patient"].tolist(), np.ones(len(frame))
+    return rows + [
+        ratio_row(name, flags, ones, patients, chance, sampling) for name, flags, chance in shares
+    ]
+
+
+def evaluate_group(
+    frame: pd.DataFrame, everybody: pd.DataFrame, sampling: Sampling | None = None
+) -> list[Row]:
+    """``mae`` and ``rmse`` of a group; chance is everybody's median or mean as the answer for the group.
+
+    Args:
+        frame: rows of the group, as for :func:`evaluate_regression`.
+        everybody: all rows.
+        sampling: of the intervals.
+    """
+    sampling = sampling or Sampling()
+    frame, everybody = known_rows(frame), known_rows(everybody)
+    if not len(frame):
+        return []
+    truth, value = frame["truth"].to_numpy(np.float64), frame["value"].to_numpy(np.float64)
+    index, count = numbered(frame["patient"].tolist())
+    sampled = sampled_sums(_figures, by_patient(_columns(truth, value), index, count), sampling)
+    centre, middle = float(everybody["truth"].mean()), float(everybody["truth"].median())
+    chances = [
+        float(np.abs(truth - middle).mean()),
+        float(np.sqrt(np.square(truth - centre).mean())),
+    ]
+    counts = Counts(len(frame), count, count)
+    return [
+        sampled_row(name, sampled, (k,), counts, chances[k], sampling)
+        for k, name in enumerate(OVERALL[:2])
+    ]
+
+
+def agreement(frame: pd.DataFrame) -> Agreement:
+    """Bias and standard deviation of the errors of a frame; the latter NaN for a single row."""
+    frame = known_rows(frame)
+    error = (frame["value"] - frame["truth"]).to_numpy(np.float64)
+    return Agreement(
+        float(error.mean()), float(error.std(ddof=1)) if len(error) > 1 else float("nan")
+    )
+
+
+def outliers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows whose error lies outside the limits of agreement, the largest first; with a column ``error``, value − truth."""
+    frame = known_rows(frame)
+    frame = frame.assign(error=frame["value"] - frame["truth"])
+    found = frame[agreement(frame).outside(frame["error"].to_numpy(np.float64)) > 0]
+    return found.sort_values(
+        "error", key=lambda column: -column.abs(), kind="stable", ignore_index=True
+    )
+
+
+def truth_bins(truth: ArrayLike, width: float) -> Iterator[tuple[str, Flags]]:
+    """Groups of equal width from a multiple of it, such as age decades; (name, rows), only those that hold a row.
+
+    >>> [name for name, _ in truth_bins([35.0, 39.9, 51.0], 10)]
+    ['30 to 40', '50 to 60']
+    """
+    if not width > 0:
+        raise UsageError(f"groups of the truth {width:g} wide", "give a width above 0, such as 10")
+    values = np.asarray(truth, np.float64)
+    number = np.floor(values / width)
+    for k in np.unique(number[np.isfinite(number)]):
+        yield f"{k * width:g} to {(k + 1) * width:g}", number == k
+
+
+def known_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows that have both numbers."""
+    return frame.loc[frame["value"].notna() & frame["truth"].notna()]
+
+
+def _columns(truth: Floats, value: Floats) -> Floats:
+    """(rows, 9): 1, e, |e|, e², y, y², v, v², v·y; centred by one number, so that squares keep their digits."""
+    y, v, e = truth - truth.mean(), value - truth.mean(), value - truth
+    return np.column_stack([np.ones_like(y), e, np.abs(e), e * e, y, y * y, v, v * v, v * y])
+
+
+def _figures(totals: Floats) -> Floats:
+    """(r, 9) totals → (r, OVERALL)."""
+    n, e, absolute, squared, y, yy, v, vv, vy = totals.T
+    of_truth, of_value = yy - divide(y * y, n), vv - divide(v * v, n)
+    # A constant leaves rounding here, not 0.
+    of_truth = np.where(of_truth <= 1e-12 * np.maximum(yy, 1e-300), 0, of_truth)
+    of_value = np.where(of_value <= 1e-12 * np.maximum(vv, 1e-300), 0, of_value)
+    together = divide(vy - divide(v * y, n), np.sqrt(of_truth * of_value))
+    bias = divide(e, n)
+    sd = np.sqrt(divide(np.maximum(squared - n * bias**2, 0), n - 1))
+    figures = [
+        divide(absolute, n),
+        np.sqrt(divide(squared, n)),
+        1 - divide(squared, of_truth),
+        np.clip(together, -1, 1),
+    ]
+    return np.stack([*figures, bias, sd, bias - LIMIT * sd, bias + LIMIT * sd], axis=1)
+
+
+def _best_share(truth: Floats, tolerance: float) -> float:
+    """Share of the truth within the tolerance of the constant that suits most: the fullest window of twice its width."""
+    ordered = np.sort(truth)
+    last = np.searchsorted(ordered, ordered + 2 * tolerance, "right")
+    return float((last - np.arange(len(ordered))).max() / len(ordered))

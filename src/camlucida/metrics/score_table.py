@@ -1,0 +1,130 @@
+"""One figure of a model's predictions, as every task reports it, and the table of them."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+
+from camlucida.metrics.bootstrap import Sampled, Sampling
+from camlucida.metrics.statistics import MIN_POSITIVES, How, ratio_interval
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One figure.
+
+    Attributes:
+        model: "" where the file names none.
+        metric: its name, as docs/predictions.md lists them.
+        label: label or class; "" for a figure of all of them.
+        group: "" for everybody, else ``sex=F`` or ``truth 40 to 50``.
+        estimate, low, high, how: the figure and its interval, as in :class:`~camlucida.metrics.statistics.Interval`.
+        n: rows (image and label) it is computed on.
+        patients: of those rows.
+        positives: rows that truly have the label or class; NaN where the word means nothing.
+        chance: what predictions score that know nothing of the image; NaN where there is no such level.
+    """
+
+    model: str
+    metric: str
+    label: str
+    group: str
+    estimate: float
+    low: float
+    high: float
+    how: How
+    n: int
+    patients: int
+    positives: float
+    chance: float
+
+
+COLUMNS = [field.name for field in fields(Row)]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What a figure rests on; ``rarest``: patients of the scarcest kind of row that it needs (positives for a sensitivity)."""
+
+    n: int
+    patients: int
+    rarest: int
+    positives: float = NAN
+
+    @property
+    def enough(self) -> bool:
+        """Whether there are patients enough for an interval."""
+        return min(self.patients, self.rarest) >= MIN_POSITIVES
+
+
+def sampled_row(
+    metric: str,
+    sampled: Sampled,
+    place: tuple[int, ...],
+    counts: Counts,
+    chance: float,
+    sampling: Sampling,
+    label: str = "",
+) -> Row:
+    """A resampled figure; without interval where patients are too few."""
+    bounds: tuple[float, float, How] = (
+        sampled.interval(place, sampling.level) if counts.enough else (NAN, NAN, "none")
+    )
+    estimate = float(sampled.estimate[place])
+    return Row(
+        "",
+        metric,
+        label,
+        "",
+        estimate,
+        *bounds,
+        counts.n,
+        counts.patients,
+        counts.positives,
+        chance,
+    )
+
+
+def ratio_row(
+    metric: str,
+    top: ArrayLike,
+    bottom: ArrayLike,
+    patients: Sequence[Hashable],
+    chance: float,
+    sampling: Sampling,
+    label: str = "",
+    rarest: int = MIN_POSITIVES,
+    positives: float = NAN,
+) -> Row:
+    """Σ ``top`` ÷ Σ ``bottom`` where neither is NaN; without interval if ``rarest`` is under ``MIN_POSITIVES``."""
+    drawn = {"replicates": sampling.replicates, "seed": sampling.seed}
+    found = ratio_interval(top, bottom, patients, level=sampling.level, **drawn)
+    bounds: tuple[float, float, How] = (
+        (found.low, found.high, found.how) if rarest >= MIN_POSITIVES else (NAN, NAN, "none")
+    )
+    return Row(
+        "",
+        metric,
+        label,
+        "",
+        found.estimate,
+        *bounds,
+        found.rows,
+        found.patients,
+        positives,
+        chance,
+    )
+
+
+def table(rows: Iterable[Row]) -> pd.DataFrame:
+    """A line a figure; columns :data:`COLUMNS`."""
+    frame = pd.DataFrame([asdict(row) for row in rows], columns=COLUMNS)
+    return frame.astype(
+        dict.fromkeys(("estimate", "low", "high", "positives", "chance"), np.float64)
+    )

@@ -1,0 +1,178 @@
+"""Predicted masks against true ones: overlap of an image and label, and which components were found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from camlucida.core.errors import ImageError
+from camlucida.metrics.bootstrap import Sampling
+from camlucida.metrics.score_table import Row, ratio_row
+
+Mask = NDArray[np.bool_]
+
+ALL_LABELS = "all labels"
+SHIFTS = 32
+"""Random displacements of the prediction behind the chance level."""
+
+METRICS = ("dice", "iou", "component_sensitivity", "false_components")
+COLUMNS = [
+    *(
+        "image",
+        "patient",
+        "label",
+        "model",
+        "dice",
+        "iou",
+        "components",
+        "hits",
+        "predicted_components",
+        "false_components",
+    ),
+    *("chance_dice", "chance_iou", "chance_hits", "chance_false_components"),
+]
+
+
+@dataclass(frozen=True)
+class MaskPair:
+    """A true and a predicted mask (H, W) of one image and label."""
+
+    image: str
+    patient: str
+    label: str
+    truth: Mask
+    prediction: Mask
+    model: str = ""
+
+
+def compare_masks(pairs: Iterable[MaskPair]) -> pd.DataFrame:
+    """A row a pair, columns :data:`COLUMNS`; one pair is held at a time.
+
+    - ``dice`` = 2·|A∩B| ÷ (|A| + |B|), ``iou`` = |A∩B| ÷ |A∪B|. Both masks empty: NaN (nothing to overlap); one of them: 0.
+    - ``components`` of the truth (8-connected); ``hits``: those that a predicted pixel touches.
+    - ``predicted_components``; ``false_components``: those that touch no true pixel.
+    - ``chance_…``: means over :data:`SHIFTS` random displacements of the prediction, wrapped around the border: as large and
+      of the same shape, but nowhere in particular.
+
+    Raises:
+        ImageError: masks of different shape, or not two-dimensional.
+    """
+    return pd.DataFrame(list(map(_row, pairs)), columns=COLUMNS)
+
+
+def evaluate_segmentation(rows: pd.DataFrame, sampling: Sampling | None = None) -> list[Row]:
+    """Figures of each label; first of all labels together, where there are several.
+
+    - ``dice``, ``iou``: mean over images that are not NaN.
+    - ``component_sensitivity``: true components hit ÷ true components, pooled; ``false_components``: mean an image.
+
+    BCa intervals by patient; for the first three, none where fewer than 10 patients have a true pixel. ``positives``: images
+    with one (``component_sensitivity``: components).
+
+    Args:
+        rows: of one model, from :func:`compare_masks`.
+        sampling: of the intervals.
+    """
+    sampling = sampling or Sampling()
+    labels = list(dict.fromkeys(rows["label"]))
+    parts = [(label, rows[rows["label"] == label]) for label in labels]
+    pooled = [(ALL_LABELS, rows)] if len(labels) > 1 else []
+    return [row for label, part in [*pooled, *parts] for row in _figures(part, label, sampling)]
+
+
+def _figures(rows: pd.DataFrame, label: str, sampling: Sampling) -> Iterator[Row]:
+    patients, there = rows["patient"].tolist(), rows["components"] > 0
+    holders, images, parts = (
+        int(rows["patient"][there].nunique()),
+        float(there.sum()),
+        float(rows["components"].sum()),
+    )
+    for metric in ("dice", "iou"):
+        known = rows[metric].notna()
+        chance = float(rows[f"chance_{metric}"][known].mean())
+        yield ratio_row(
+            metric,
+            rows[metric],
+            known.astype(float),
+            patients,
+            chance,
+            sampling,
+            label,
+            holders,
+            images,
+        )
+    hits, components = rows["hits"].where(there), rows["components"].where(there)
+    chance = float(rows["chance_hits"].sum() / parts) if parts else float("nan")
+    yield ratio_row(
+        "component_sensitivity", hits, components, patients, chance, sampling, label, holders, parts
+    )
+    chance, false = float(rows["chance_false_components"].mean()), rows["false_components"]
+    yield ratio_row(
+        "false_components",
+        false,
+        np.ones(len(rows)),
+        patients,
+        chance,
+        sampling,
+        label,
+        positives=images,
+    )
+
+
+def _row(pair: MaskPair) -> dict[str, object]:
+    truth, prediction = np.asarray(pair.truth, bool), np.asarray(pair.prediction, bool)
+    if truth.ndim != 2 or truth.shape != prediction.shape:
+        sizes = " and ".join("×".join(map(str, mask.shape)) for mask in (truth, prediction))
+        raise ImageError(
+            f"{pair.image}, {pair.label!r}: true and predicted masks are {sizes}",
+            "give both as (H, W) of one image",
+        )
+    parts, found = _components(truth), _components(prediction)
+    rng = np.random.default_rng(0)
+    moved = [
+        _overlap(truth, np.roll(prediction, by, (0, 1)), parts, np.roll(found, by, (0, 1)))
+        for by in _shifts(rng, truth)
+    ]
+    overlap = _overlap(truth, prediction, parts, found)
+    chance = {f"chance_{name}": float(np.mean([each[name] for each in moved])) for name in overlap}
+    about = {"image": pair.image, "patient": pair.patient, "label": pair.label, "model": pair.model}
+    return {
+        **about,
+        **overlap,
+        **chance,
+        "components": int(parts.max(initial=0)),
+        "predicted_components": int(found.max(initial=0)),
+    }
+
+
+def _shifts(rng: np.random.Generator, mask: Mask) -> list[tuple[int, int]]:
+    down, across = (rng.integers(0, side, SHIFTS) for side in mask.shape)
+    return [(int(y), int(x)) for y, x in zip(down, across)]
+
+
+def _components(mask: Mask) -> NDArray[np.int32]:
+    return np.asarray(ndimage.label(mask, structure=np.ones((3, 3)))[0], np.int32)
+
+
+def _overlap(
+    truth: Mask, prediction: Mask, parts: NDArray[np.int32], found: NDArray[np.int32]
+) -> dict[str, float]:
+    a, b, both = int(truth.sum()), int(prediction.sum()), int((truth & prediction).sum())
+    nothing = a + b == 0
+    return {
+        "dice": float("nan") if nothing else 2 * both / (a + b),
+        "iou": float("nan") if nothing else both / (a + b - both),
+        "hits": _touched(parts, prediction),
+        "false_components": int(found.max(initial=0)) - _touched(found, truth),
+    }
+
+
+def _touched(parts: NDArray[np.int32], mask: Mask) -> int:
+    """Components with a pixel of the mask."""
+    numbers = np.unique(parts[mask])
+    return int((numbers > 0).sum())

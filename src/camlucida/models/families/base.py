@@ -1,0 +1,114 @@
+"""What a model family tells the engine: which layer to explain, names for others, and how its tensors lie on a grid."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from camlucida.core.registry import Registry
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a layer's output lies on a grid.
+
+    Attributes:
+        to_grid: output → (B, K, *grid).
+        from_grid: (grid activations, original output) → a tensor laid out as the original, for replays.
+    """
+
+    to_grid: Callable[[Tensor], Tensor]
+    from_grid: Callable[[Tensor, Tensor], Tensor]
+
+
+CHANNELS_FIRST = Layout(lambda x: x, lambda grid, _: grid)
+CHANNELS_LAST = Layout(lambda x: x.movedim(-1, 1), lambda grid, _: grid.movedim(1, -1))
+
+
+def one_stride(grid: Sequence[int], size: Sequence[int]) -> bool:
+    """Whether cells of one shape would fill the image with this grid.
+
+    A cell an axis is granted to rounding; convolutions without padding may have taken some from each axis, as many of all.
+    """
+
+    def fits(lost: int) -> bool:
+        cells = [(g + lost, n) for g, n in zip(grid, size)]
+        return max((g - 1) / n for g, n in cells) < min((g + 1) / n for g, n in cells)
+
+    return any(fits(lost) for lost in range(min(grid) // 2 + 1))
+
+
+def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
+    """Of a tensor of unknown origin: (B, K, *grid) or (B, *grid, K), whichever has a grid of one stride; else None."""
+    if output.ndim != len(input_size) + 2:
+        return None
+    layouts = ((CHANNELS_FIRST, output.shape[2:]), (CHANNELS_LAST, output.shape[1:-1]))
+    return next((layout for layout, grid in layouts if one_stride(grid, input_size)), None)
+
+
+def tokens(prefix: int, grid: tuple[int, ...]) -> Layout:
+    """(B, prefix + cells, K) tokens, the prefix being class and register tokens; cells in row-major order."""
+
+    def to_grid(x: Tensor) -> Tensor:
+        cells = x[:, prefix:].transpose(1, 2)
+        return cells.reshape(*cells.shape[:2], *grid)
+
+    def from_grid(cells: Tensor, original: Tensor) -> Tensor:
+        first = original[:, :prefix].expand(len(cells), -1, -1)
+        return torch.cat([first, cells.flatten(2).transpose(1, 2)], 1)
+
+    return Layout(to_grid, from_grid)
+
+
+Layouts = Callable[[nn.Module, Tensor, tuple[int, ...]], Layout | None]
+
+
+def channels_first_only(
+    model: nn.Module, output: Tensor, input_size: tuple[int, ...]
+) -> Layout | None:
+    """The layout of convolutional networks: (B, K, *grid) with as many spatial axes as the input."""
+    return CHANNELS_FIRST if output.ndim == len(input_size) + 2 else None
+
+
+@dataclass(frozen=True)
+class ModelFamily:
+    """A family of architectures.
+
+    Attributes:
+        name: for people.
+        matches: whether a module is the root of such a network (also when it is a user's backbone).
+        layer: path of the layer ``auto`` takes, relative to that root.
+        aliases: short names → paths, relative to that root.
+        layout: (root, layer output, input size) → Layout, or None where the output has no spatial grid.
+    """
+
+    name: str
+    matches: Callable[[nn.Module], bool]
+    layer: Callable[[nn.Module], str]
+    aliases: Callable[[nn.Module], Mapping[str, str]] = field(default=lambda model: {})
+    layout: Layouts = channels_first_only
+
+
+FAMILIES: Registry[ModelFamily] = Registry("model family")
+
+
+def has(module: nn.Module, *paths: str) -> bool:
+    """Whether all these dotted paths are submodules."""
+
+    def child(path: str) -> bool:
+        at: nn.Module | None = module
+        for name in path.split("."):
+            at = at._modules.get(name) if at is not None else None
+        return at is not None
+
+    return all(child(path) for path in paths)
+
+
+def class_is(module: nn.Module, package: str, *names: str) -> bool:
+    """Whether the module's class, or one it derives from, is ``names`` of a module below ``package``; nothing is imported."""
+    return any(
+        c.__name__ in names and c.__module__.split(".")[0] == package for c in type(module).__mro__
+    )

@@ -1,0 +1,12 @@
+"""ConvNeXt (torchvision, timm): the output of the last stage; torchvision's normalisation after pooling has no grid."""
+
+from camlucida.models.families.base import FAMILIES, ModelFamily, class_is
+
+FAMILIES.add(
+    "convnext",
+    ModelFamily(
+        "ConvNeXt",
+        matches=lambda m: class_is(m, "torchvision", "ConvNeXt") or class_is(m, "timm", "ConvNeXt"),
+        layer=lambda m: "features[-1]" if class_is(m, "torchvision", "ConvNeXt") else "stages[-1]",
+    ),
+)

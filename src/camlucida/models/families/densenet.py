@@ -1,0 +1,12 @@
+"""DenseNet (torchvision, timm, TorchXRayVision, JF Healthcare): the last normalisation, before the functional ReLU."""
+
+from camlucida.models.families.base import FAMILIES, ModelFamily, has
+
+FAMILIES.add(
+    "densenet",
+    ModelFamily(
+        "DenseNet",
+        matches=lambda m: has(m, "features.denseblock1", "features.norm5"),
+        layer=lambda m: "features.norm5",
+    ),
+)

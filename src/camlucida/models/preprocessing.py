@@ -1,0 +1,165 @@
+"""From an image to the model's input, as the model was trained, with the geometry kept in step and each step said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+
+from camlucida.core.geometry import Geometry
+from camlucida.core.recorded import line
+from camlucida.core.types import Scan
+from camlucida.io.image import RawImage
+from camlucida.models.card import InputSpec
+
+
+def prepare(image: RawImage, spec: InputSpec) -> Scan:
+    """Channels → fit and resize → value scale.
+
+    Args:
+        image: the image in its own pixels, [0, 1].
+        spec: what the model was trained on.
+
+    Returns:
+        A scan whose tensor is (spec.channels, *spec.height_width) float32, in ``range``, or normalised by ``mean`` and
+        ``std``, or in [0, 1]; its geometry carries maps back to the image's own pixels.
+    """
+    values, pixels_step = _pixels(image, spec)
+    tensor, channel_steps = _channels(torch.from_numpy(np.array(values, np.float32)), spec.channels)
+    geometry = Geometry.identity(tensor.shape[1:])
+    tensor, geometry, fit_steps = _fit(tensor, geometry, spec)
+    tensor, scale_step = _scale(tensor, spec)
+    return Scan(
+        tensor=tensor.contiguous(),
+        display=image.display,
+        geometry=geometry,
+        id=image.id,
+        source=image.source,
+        preprocessing=(pixels_step, *channel_steps, *fit_steps, scale_step),
+        synthetic=image.synthetic,
+        warnings=image.warnings,
+    )
+
+
+def unit_scale(spec: InputSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
+    """Model input (C, *spatial) → [0, 1], black to white, and back: where metrics alter an image before it is normalised."""
+    if spec.range is not None:
+        black, white = spec.range
+        return lambda x: (x - black) / (white - black), lambda x: x * (white - black) + black
+    if spec.mean is not None and spec.std is not None:
+        mean, std = (torch.tensor(values)[:, None, None] for values in (spec.mean, spec.std))
+        return lambda x: x * std.to(x) + mean.to(x), lambda x: (x - mean.to(x)) / std.to(x)
+    return lambda x: x, lambda x: x
+
+
+def _pixels(image: RawImage, spec: InputSpec) -> tuple[NDArray[np.float32], str]:
+    if spec.dicom == "windowed" and image.windowed is not None:
+        return image.windowed, line("preprocessing.window", window=str(image.source.get("window")))
+    bits = image.source.get("bits")
+    return image.pixels, line("preprocessing.stored", bits=int(bits)) if bits else line(
+        "preprocessing.unit"
+    )
+
+
+def _channels(values: Tensor, channels: int) -> tuple[Tensor, tuple[str, ...]]:
+    """(H, W) or (H, W, 3) → (channels, H, W)."""
+    if values.ndim == 2 and channels == 1:
+        return values[None], ()
+    if values.ndim == 2:
+        return values[None].expand(channels, -1, -1), (
+            line("preprocessing.grey", channels=channels),
+        )
+    if channels == 1:
+        return values.mean(dim=-1)[None], (line("preprocessing.mean"),)
+    return values.movedim(-1, 0), ()
+
+
+def _fit(
+    tensor: Tensor, geometry: Geometry, spec: InputSpec
+) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+    height, width = spec.height_width
+    if spec.fit == "center-crop":
+        tensor, geometry, crop = _center_crop(tensor, geometry, height / width, spec.crop)
+        tensor, geometry, resize = _resize(tensor, geometry, (height, width), spec.resize)
+        return tensor, geometry, crop + resize
+    if spec.fit == "pad":
+        factor = min(height / tensor.shape[1], width / tensor.shape[2])
+        inner = (max(1, round(tensor.shape[1] * factor)), max(1, round(tensor.shape[2] * factor)))
+        # Resized before padding: the other way round, black would bleed into the image's border.
+        tensor, geometry, resize = _resize(tensor, geometry, inner, spec.resize)
+        tensor, geometry, pad = _pad(tensor, geometry, (height, width))
+        return tensor, geometry, resize + pad
+    return _resize(tensor, geometry, (height, width), spec.resize)
+
+
+def _center_crop(
+    tensor: Tensor, geometry: Geometry, aspect: float, share: float
+) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+    """The largest centred window of ``aspect`` (height / width), times ``share``."""
+    rows, columns = tensor.shape[1:]
+    height = max(1, round(min(rows, columns * aspect) * share))
+    width = max(1, round(min(columns, rows / aspect) * share))
+    if (height, width) == (rows, columns):
+        return tensor, geometry, ()
+    top, left = (rows - height) // 2, (columns - width) // 2
+    ends = {"top": top, "bottom": top + height, "left": left, "right": left + width}
+    step = line("preprocessing.crop", **ends, rows=rows, columns=columns)
+    window = tensor[:, top : top + height, left : left + width]
+    return window, geometry.crop((top, left), (height, width)), (step,)
+
+
+def _resize(
+    tensor: Tensor, geometry: Geometry, size: tuple[int, int], how: str
+) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+    rows, columns = tensor.shape[1:]
+    if (rows, columns) == size:
+        return tensor, geometry, ()
+    batch = tensor[None]
+    if how == "nearest":
+        resized = F.interpolate(
+            batch, size, mode="nearest-exact"
+        )  # "nearest" itself samples off the pixel centres
+    else:
+        resized = F.interpolate(
+            batch, size, mode="bilinear", align_corners=False, antialias=how == "antialias"
+        )
+    stretch = (size[1] / columns) / (size[0] / rows)
+    step = line(f"preprocessing.{how}", rows=rows, columns=columns, height=size[0], width=size[1])
+    if abs(stretch - 1) > 0.01:
+        step = line("preprocessing.stretched", resize=step, stretch=f"{stretch:.3g}")
+    return resized[0], geometry.resize(size), (step,)
+
+
+def _pad(
+    tensor: Tensor, geometry: Geometry, size: tuple[int, int]
+) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+    rows, columns = size[0] - tensor.shape[1], size[1] - tensor.shape[2]
+    if rows == 0 and columns == 0:
+        return tensor, geometry, ()
+    before, after = (rows // 2, columns // 2), (rows - rows // 2, columns - columns // 2)
+    padded = F.pad(tensor, (before[1], after[1], before[0], after[0]))
+    step = line(
+        "preprocessing.pad", above=before[0], below=after[0], left=before[1], right=after[1]
+    )
+    return padded, geometry.pad(before, after), (step,)
+
+
+def _scale(tensor: Tensor, spec: InputSpec) -> tuple[Tensor, str]:
+    if spec.range is not None:
+        black, white = spec.range
+        return tensor * (white - black) + black, line(
+            "preprocessing.range", black=f"{black:g}", white=f"{white:g}"
+        )
+    if spec.mean is not None and spec.std is not None:
+        mean, std = (
+            torch.tensor(values, dtype=tensor.dtype)[:, None, None]
+            for values in (spec.mean, spec.std)
+        )
+        return (tensor - mean) / std, line(
+            "preprocessing.normalise", mean=str(list(spec.mean)), std=str(list(spec.std))
+        )
+    return tensor, line("preprocessing.no_scale")

@@ -1,0 +1,143 @@
+"""The model's state while it is explained: evaluated, frozen, and put back exactly as it was found."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from camlucida.core.errors import ModelError, ModelMismatchError
+
+_LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
+_LOCKS_GUARD = threading.Lock()
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """The plain module behind DataParallel, DistributedDataParallel and ``torch.compile``.
+
+    Raises:
+        ModelError: a TorchScript module, whose inner layers cannot be watched.
+    """
+    while True:
+        if isinstance(model, torch.jit.ScriptModule):
+            raise ModelError(
+                "a TorchScript model hides its layers", "explain the Python module it was made from"
+            )
+        inner = getattr(model, "_orig_mod", None)
+        if inner is None and isinstance(
+            model, (nn.DataParallel, nn.parallel.DistributedDataParallel)
+        ):
+            inner = model.module
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+@contextmanager
+def frozen(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, parameters without gradients, one thread at a time; everything restored, also after an exception.
+
+    Works under ``no_grad`` and ``inference_mode``, which it lifts for its body.
+    """
+    with _LOCKS_GUARD:
+        lock = _LOCKS.setdefault(model, threading.RLock())
+    with lock, torch.inference_mode(False), torch.enable_grad():
+        modules = list(
+            model.modules()
+        )  # walked once: on a large model each walk costs as much as a layer
+        parameters = [p for m in modules for p in m._parameters.values() if p is not None]
+        buffers = [b for m in modules for b in m._buffers.values() if b is not None]
+        if any(tensor.is_inference() for tensor in (*parameters, *buffers)):
+            raise ModelError(
+                "the model was built under torch.inference_mode()",
+                "build or load it outside that block",
+            )
+        training = [module for module in modules if module.training]
+        learning = [parameter for parameter in parameters if parameter.requires_grad]
+        # Compiled code does not notice hooks and replaced forwards: modules run as they were before compilation.
+        compiled = [
+            (m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None
+        ]
+        wrapped = [m for m in modules if isinstance(m._modules.get("_orig_mod"), nn.Module)]
+        forwards = [own_forward(module) for module in wrapped]
+        try:
+            for module in training:
+                module.training = False
+            for parameter in learning:
+                parameter.requires_grad_(False)
+            for module, _ in compiled:
+                module._compiled_call_impl = None
+            for module in wrapped:
+                set_forward(module, module._modules["_orig_mod"])
+            yield
+        finally:
+            for module in training:
+                module.training = True
+            for parameter in learning:
+                parameter.requires_grad_(True)
+            for module, call in compiled:
+                module._compiled_call_impl = call
+            for module, forward in zip(wrapped, forwards):
+                set_forward(module, forward)
+
+
+@contextmanager
+def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
+    """What a model raises in its forward becomes one line; of a single image, a wrong request: the next would fare no better."""
+    try:
+        yield
+    except (
+        RuntimeError,
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        AssertionError,
+    ) as error:
+        what = f"the model cannot run on inputs of shape {', '.join(str(tuple(x.shape)) for x in inputs)}: {error}"
+        if isinstance(error, torch.OutOfMemoryError):
+            raise ModelError(what, "use a smaller --batch-size") from error
+        raise (ModelMismatchError if len(inputs[0]) == 1 else ModelError)(what) from error
+
+
+def own_forward(module: nn.Module) -> Any:
+    """The ``forward`` that was put on this one instance; None where it is its class's."""
+    return module.__dict__.get("forward")
+
+
+def set_forward(module: nn.Module, forward: Any) -> None:
+    """Put a ``forward`` on one instance; None gives it back its class's."""
+    if forward is None:
+        module.__dict__.pop("forward", None)
+    else:
+        module.__dict__["forward"] = forward
+
+
+def main_tensor(output: Any) -> Tensor | None:
+    """The tensor a model or module answers with: itself, ``logits`` / ``out`` of a mapping, or the first tensor of a sequence."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping):
+        named = [output[key] for key in ("logits", "out", "output") if key in output]
+        return next((item for item in (*named, *output.values()) if isinstance(item, Tensor)), None)
+    if isinstance(output, (list, tuple)):
+        return next((item for item in output if isinstance(item, Tensor)), None)
+    return None
+
+
+def replace_tensor(output: Any, old: Tensor, new: Tensor) -> Any:
+    """``output`` with its tensor ``old`` (found by identity) replaced by ``new``; containers are rebuilt, not changed."""
+    if output is old:
+        return new
+    if isinstance(output, tuple) and hasattr(output, "_fields"):
+        return type(output)(*(replace_tensor(item, old, new) for item in output))
+    if isinstance(output, (list, tuple)):
+        return type(output)(replace_tensor(item, old, new) for item in output)
+    if isinstance(output, dict):
+        return type(output)((key, replace_tensor(item, old, new)) for key, item in output.items())
+    return output

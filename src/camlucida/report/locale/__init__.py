@@ -1,0 +1,1 @@
+"""Words of reports in other languages than English: one TOML file a language."""

@@ -1,0 +1,1 @@
+"""A report as HTML, Markdown, LaTeX or PDF: one file a format."""

@@ -1,0 +1,1 @@
+"""Whole jobs, from inputs to a folder of results: one package or file a command."""

@@ -1,0 +1,1 @@
+"""Two studies of a patient: what changed, as a folder with a page."""

@@ -1,0 +1,177 @@
+"""The five kinds of study: their inputs, the commands a user would type, and what there is to see afterwards.
+
+Commands run in the demo's folder: paths are relative to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from camlucida.phantom.cohorts import (
+    write_density,
+    write_ensemble,
+    write_multilabel,
+    write_regression,
+    write_segmentation,
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of study.
+
+    Attributes:
+        name: of its folder.
+        title, words: for people.
+        write: makes the inputs, in ``inputs/NAME``.
+        commands: arguments of ``camlucida``, in order; one that fails stops the part.
+        pages: file → what it is; the report first.
+        picture: the figure that stands for it; the first file that matches.
+    """
+
+    name: str
+    title: str
+    words: str
+    write: Callable[[Path], Path]
+    commands: tuple[tuple[str, ...], ...]
+    pages: dict[str, str]
+    picture: str
+
+
+def _report(runs: tuple[str, ...], out: str, *options: str) -> tuple[str, ...]:
+    formats = ("--format", "html", "--format", "md", "--format", "tex")
+    return ("report", *runs, "--out", out, *formats, *options)
+
+
+SEEDS = {"results_4": "seed42", "results_5": "seed43", "results_6": "seed44"}
+"""Folder of a training run → what report-pack calls it."""
+
+PARTS = (
+    Part(
+        "chest",
+        "An honest report on a classifier of chest films",
+        "One model, five labels: how good it is, where its heat lies, whether its maps depend on what it learnt.",
+        write_multilabel,
+        (
+            ("run", "inputs/chest/cohort.toml", "--out", "chest/run", "--resume"),
+            (
+                "evaluate",
+                "chest/run",
+                "--metrics",
+                "road,average_precision,hit,cascading_randomisation",
+            ),
+            _report(("chest/run",), "chest/report"),
+        ),
+        {
+            "chest/report/report.html": "report",
+            "chest/run/evaluation/evaluation.html": "evaluation of its maps",
+        },
+        "chest/report/figures/gradcam_1_*.png",
+    ),
+    Part(
+        "ensemble",
+        "Three classifiers side by side, their mean, and a patient before and after",
+        "Two look at the finding, one at the letters it was trained to cheat with. Maps are averaged as numbers.",
+        write_ensemble,
+        (
+            (
+                *("ensemble", "inputs/ensemble/config_classifiers.toml", "inputs/ensemble/images"),
+                *("--boxes", "inputs/ensemble/boxes.csv", "--out", "ensemble"),
+            ),
+            (
+                *("change", "inputs/ensemble/pair/before.png", "inputs/ensemble/pair/after.png"),
+                *(
+                    "--model",
+                    "inputs/ensemble/models/honest_densenet.toml",
+                    "--out",
+                    "ensemble/change",
+                ),
+            ),
+            _report(("ensemble/run",), "ensemble/report"),
+        ),
+        {
+            "ensemble/report/report.html": "report",
+            "ensemble/index.html": "every film and classifier",
+            "ensemble/change/change.html": "before and after",
+        },
+        "ensemble/cases/*/pneumothorax_side_by_side.png",
+    ),
+    Part(
+        "heart",
+        "A value measured from a film: the heart's width",
+        "Predicted against true, best and worst case, and whether what raises and lowers the value lies on the heart.",
+        write_regression,
+        (
+            (
+                *(
+                    "evaluate-regression",
+                    "--checkpoint",
+                    "inputs/heart/outputs/run_1/best_model.pth",
+                ),
+                *(
+                    "--image-dir",
+                    "inputs/heart/Images",
+                    "--excel-path",
+                    "inputs/heart/characteristics.xlsx",
+                    "--out",
+                    "heart",
+                ),
+            ),
+            _report(("heart/run",), "heart/report"),
+        ),
+        {"heart/report/report.html": "report"},
+        "heart/gradcam_best_sample.png",
+    ),
+    Part(
+        "density",
+        "Four density classes in DICOM mammograms: three seeds, three folds",
+        "One seed was trained with the view label tied to the class. Figures of each seed and fold, tables, a LaTeX section.",
+        write_density,
+        (
+            (
+                "report-pack",
+                *(word for seed in SEEDS for word in ("--run", f"inputs/density/{seed}")),
+                *("--run", "inputs/density/results_k3_seed42", "--assets-dir", "density"),
+            ),
+            _report(
+                tuple(f"density/.camlucida/{seed}" for seed in SEEDS.values()), "density/report"
+            ),
+        ),
+        {"density/report/report.html": "report"},
+        "density/density_gradcam_seed42.png",
+    ),
+    Part(
+        "effusion",
+        "A segmentation: what encoder, decoder and head used",
+        "Heat inside against outside of the region, beside what shifted regions and random maps would have.",
+        write_segmentation,
+        (
+            (
+                *(
+                    "explain-segmentation",
+                    "--model-path",
+                    "inputs/effusion/models_1/best_model.pth",
+                ),
+                *(
+                    "--data-dir",
+                    "inputs/effusion/Dataset",
+                    "--num-samples",
+                    "12",
+                    "--output-dir",
+                    "effusion",
+                ),
+                *(
+                    "--methods",
+                    "gradcam,layercam",
+                    "--target-layer",
+                    "encoder_last,encoder_mid,decoder_last",
+                ),
+            ),
+            _report(("effusion/run",), "effusion/report"),
+        ),
+        {"effusion/report/report.html": "report", "effusion/index.html": "every film"},
+        "effusion/*_analysis.png",
+    ),
+)

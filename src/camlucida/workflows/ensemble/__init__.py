@@ -1,0 +1,1 @@
+"""Several classifiers on the same films: from their configuration to a folder a film."""

@@ -1,0 +1,1 @@
+"""Explanations evaluated: tables, figures and a page."""

@@ -1,0 +1,107 @@
+"""All that is made of an evaluation's tables: summary, differences, figures, pictures of cases, the page. No model is needed,
+but for the pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from camlucida.attribution.engine import explain
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.files import slug, write_bytes
+from camlucida.evaluation.maps import summary as tables
+from camlucida.evaluation.maps.baselines import BASELINES
+from camlucida.evaluation.maps.folder import Evaluated, Source
+from camlucida.evaluation.maps.measure import Sample, known_labels, label_of
+from camlucida.evaluation.maps.pooled import summarise_boxes
+from camlucida.figures.comparison import FINDING_COLOUR
+from camlucida.figures.panels import figure_png, three_panel
+from camlucida.io.tables import write_table
+from camlucida.metrics.annotations import Mask
+from camlucida.metrics.statistics import REPLICATES
+from camlucida.workflows.evaluation.page import About, Example, write_evaluation_page
+
+LEVEL = 0.95
+
+
+def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Path, pd.DataFrame]:
+    """Write ``summary.csv``, ``differences.csv``, ``ranks.csv``, figures, pictures and ``evaluation.html``.
+
+    Args:
+        out: the folder.
+        evaluated: the measured tables.
+        source: to draw the cases from; None keeps the pictures that are there.
+
+    Returns:
+        The page's path and the summary.
+    """
+    rows, record = evaluated.tables.rows, evaluated.about
+    summary = tables.summarise(rows, REPLICATES, LEVEL)
+    if record["pooled"] and len(evaluated.tables.boxes):
+        boxes = evaluated.tables.boxes.assign(synthetic=bool(rows["synthetic"].any()))
+        several = rows["label"].nunique() > 1
+        summary = pd.concat(
+            [summary, summarise_boxes(boxes, several, record["pooled"], LEVEL)], ignore_index=True
+        )
+    differences = tables.differences(rows, REPLICATES, LEVEL)
+    write_table(summary, out / "summary.csv")
+    write_table(differences, out / "differences.csv")
+    write_table(tables.ranking(summary), out / "ranks.csv")
+    chosen = tables.cases(rows[~rows["method"].isin(BASELINES)])
+    about: About = {
+        "model": record["model"]["name"],
+        "sha256": record["model"]["sha256"],
+        "command": record["command"],
+        "versions": record["versions"],
+        "forwards": evaluated.tables.count.images,
+        "seconds": evaluated.seconds,
+        "notes": evaluated.tables.notes,
+        "failures": [error for _, error in evaluated.tables.failures],
+        "cases_rule": chosen.rule,
+        "level": LEVEL,
+        "replicates": REPLICATES,
+    }
+    examples = [_example(out, case, source) for case in chosen.cases]
+    shown = [example for example in examples if (out / example["picture"]).is_file()]
+    page = write_evaluation_page(
+        out, rows, evaluated.tables.curves, evaluated.sanity, summary, differences, about, shown
+    )
+    return page, summary
+
+
+def _example(out: Path, case: tables.Case, source: Source | None) -> Example:
+    """One case, and its picture where it can be drawn."""
+    name = f"case_{case.which}_{slug(case.image)}_{slug(case.label)}_{slug(case.method)}.png"
+    if source is not None:
+        sample = next(source.sample(item) for item in source.cohort.items if item.id == case.image)
+        explanation, truth = _again(source, sample, case)
+        write_bytes(out / name, figure_png(outlined(three_panel(explanation), truth)))
+    return {
+        "which": case.which,
+        "image": case.image,
+        "label": case.label,
+        "method": case.method,
+        "value": case.value,
+        "chance": case.chance,
+        "ceiling": case.ceiling,
+        "picture": name,
+    }
+
+
+def _again(source: Source, sample: Sample, case: tables.Case) -> tuple[Explanation, Mask | None]:
+    """The case's map, and the truth of its label."""
+    wanted = known_labels(sample, source.settings, source.model.card.task)
+    found = explain(source.model, [sample.scan], method=case.method, layer=case.layer, **wanted)
+    explanation = next(e for e in found if e.target == case.label)
+    label = label_of(explanation.explained) if explanation.explained is not None else case.label
+    return explanation, sample.masks.get(label, sample.masks.get(""))
+
+
+def outlined(figure: Figure, truth: Mask | None) -> Figure:
+    """The truth's outline on each panel of a three-panel figure."""
+    if truth is not None and truth.any():
+        for axes in figure.axes[:3]:
+            axes.contour(truth, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
+    return figure

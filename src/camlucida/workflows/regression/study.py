@@ -1,0 +1,301 @@
+"""``camlucida evaluate-regression``: a checkpoint, a folder of images and a table in; metrics, figures and evidence out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camlucida.analysis.cases.attribution_table import heat_table
+from camlucida.analysis.cases.case_table import case_table
+from camlucida.analysis.cases.region_shares import evidence_table, pairs_of_two
+from camlucida.attribution.methods import METHODS
+from camlucida.core.errors import UsageError
+from camlucida.core.files import without_dots, write_toml
+from camlucida.datasets.predictions import Predictions
+from camlucida.evaluation.predictions.tables import (
+    Settings,
+    evaluate_predictions,
+    groups_of,
+    metrics_document,
+    records,
+)
+from camlucida.figures.overlay import check_colormap
+from camlucida.io.tables import write_table
+from camlucida.metrics.regression import WITHIN
+from camlucida.models import Card
+from camlucida.models.recognise import recognise
+from camlucida.runs import Run, execute
+from camlucida.runs.tables import GROUP
+from camlucida.workflows.regression.figures import CaseFigures, assumed, save_predictions
+from camlucida.workflows.regression.sheet import Sheet, SheetColumns, read_sheet
+from camlucida.workflows.regression.tables import (
+    groups_of_errors,
+    usual_width,
+    with_evidence,
+    write_tables,
+)
+
+Progress = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class RegressionStudy:
+    """What is evaluated, and how.
+
+    Attributes:
+        checkpoint: weights, or a folder with ``best_model.pth``.
+        images: folder of images.
+        table: CSV, TSV, XLSX, Parquet or JSON of true values.
+        columns: of the table.
+        masks: folder of masks; None looks beside the images.
+        split: evaluate only this one.
+        model: card or factory; None recognises the checkpoint.
+        layer, method: of the maps.
+        size: of the model's input, in pixels; None takes the card's, or the usual one.
+        threshold: absolute errors from here up are high.
+        within: tolerances of the shares.
+        bin_width: of groups of the true value; None: 10, or a round width of at most 12 groups.
+        colormap: of the maps; its middle is zero.
+        samples: rows, counted from 0 as in predictions.json, of which figures are drawn.
+    """
+
+    checkpoint: Path
+    images: Path
+    table: Path
+    columns: SheetColumns = field(default_factory=SheetColumns)
+    masks: Path | None = None
+    split: str | None = None
+    model: str | None = None
+    layer: str = "auto"
+    method: str = "gradcam"
+    size: int | None = None
+    threshold: float = 5.0
+    within: tuple[float, ...] = WITHIN
+    bin_width: float | None = None
+    colormap: str | None = None
+    samples: tuple[int, ...] = ()
+
+
+@dataclass
+class Studied:
+    """What came of it.
+
+    Attributes:
+        figures: of the predictions; columns of :class:`~camlucida.metrics.score_table.Row`.
+        evidence: of the maps in the masks; columns of :class:`~camlucida.analysis.cases.region_shares.EvidenceRow`.
+        written: files.
+        failures: a line for each row, image or mask that could not be used.
+        notes: for the reader.
+        settings: of the figures.
+    """
+
+    figures: pd.DataFrame = field(default_factory=pd.DataFrame)
+    evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
+    written: list[Path] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
+
+
+def study_regression(
+    study: RegressionStudy,
+    out: Path,
+    *,
+    device: str = "auto",
+    batch_size: int | None = None,
+    about: Mapping[str, Any] | None = None,
+    progress: Progress = lambda done=0, total=None: None,
+    measuring: Progress = lambda done=0, total=None: None,
+) -> Studied:
+    """Run the model on every row of the table that has an image, evaluate it, and write everything into ``out``.
+
+    ``out/run`` is a run that survives a kill: the same call goes on with it. A row, image or mask that cannot be used costs that
+    image alone.
+
+    Args:
+        study: what is asked.
+        out: made if missing; files of the same name are replaced.
+        device, batch_size, about, progress: as in :func:`camlucida.runs.execute`.
+        measuring: as ``progress``, for the maps whose heat is measured.
+
+    Raises:
+        UsageError, ModelError, LayerError: the request is wrong.
+    """
+    _check(study)
+    sheet = read_sheet(
+        study.table, study.images, study.columns, masks=study.masks, split=study.split
+    )
+    wrong = [index for index in study.samples if not 0 <= index < len(sheet.rows)]
+    if wrong:
+        raise UsageError(
+            f"no sample {wrong[0]}", f"{len(sheet.rows)} rows can be used, counted from 0"
+        )
+    outputs = 1 if study.model is None else None
+    card = recognise(
+        study.checkpoint, task="regression", outputs=outputs, model=study.model, size=study.size
+    )
+    if not card.labels:
+        card = card.model_copy(update={"labels": (sheet.value_column,)})
+    outcome = execute(
+        _write_cohort(out / "inputs", study, card, sheet),
+        out / "run",
+        resume=True,
+        device=device,
+        batch_size=batch_size,
+        about=about,
+        progress=progress,
+    )
+    notes = [_about_model(card, study), *sheet.notes, *outcome.notes]
+    failures = [line for _, line in (*sheet.problems, *outcome.failures)]
+    studied = Studied(failures=failures, notes=list(dict.fromkeys(notes)))
+    run = Run.open(out / "run")
+    predictions = run_predictions(run, sheet, studied.notes)
+    if not len(predictions.frame):
+        return studied
+    _evaluate(study, out, run, predictions, studied, measuring)
+    return studied
+
+
+def _check(study: RegressionStudy) -> None:
+    """What needs neither table nor model, before anything is written."""
+    check_colormap(study.colormap)
+    METHODS[study.method]
+    for option, numbers in (
+        ("--within", study.within),
+        ("--bin-width", [1.0 if study.bin_width is None else study.bin_width]),
+    ):
+        if any(not number > 0 for number in numbers):
+            raise UsageError(f"{option} {min(numbers):g}", "give a number above 0")
+
+
+def run_predictions(run: Run, sheet: Sheet, notes: Sequence[str]) -> Predictions:
+    """What the run's model said, in the order of the table; column ``index``: the row's number in it, from 0.
+
+    Raises:
+        UsageError: the model has several outputs.
+    """
+    frame = run.predictions()
+    if frame["label"].nunique() > 1:
+        what = f"the model has {frame['label'].nunique()} outputs: {', '.join(frame['label'].unique()[:5])}"
+        raise UsageError(what, "this command evaluates one value an image")
+    numbers = {str(without_dots(row.path)): index for index, row in enumerate(sheet.rows)}
+    groups = {f"{GROUP}{name}": name for name in sheet.groups}
+    texts = frame[[*groups]].fillna("").rename(columns=groups)
+    tidy = frame[["image", "patient", "model"]].assign(
+        index=frame["path"].map(numbers), file=frame["path"]
+    )
+    tidy = pd.concat([tidy, texts, frame[["value", "truth"]]], axis=1)
+    tidy["file"] = [Path(path).name for path in tidy["file"]]
+    return Predictions(
+        "regression", tidy, (), tuple(sheet.groups), tuple(notes), bool(frame["synthetic"].any())
+    )
+
+
+def _write_cohort(folder: Path, study: RegressionStudy, card: Card, sheet: Sheet) -> Path:
+    """COHORT.toml, its table and its model's card."""
+    write_table(sheet.frame(), folder / "images.parquet")
+    write_toml(folder / "model.toml", card.model_dump(mode="json", exclude_unset=True))
+    columns: dict[str, Any] = {
+        "path": "path",
+        "value": "value",
+        "mask": "mask",
+        "groups": list(sheet.groups) or None,
+    }
+    columns |= {
+        "patient": "patient" if sheet.patient_column else None,
+        "split": "split" if sheet.split_column else None,
+    }
+    config = {
+        "name": study.table.stem,
+        "table": "images.parquet",
+        "models": [{"card": "model.toml", "name": _name(study.checkpoint)}],
+        "columns": columns,
+        "explain": {"target": "output", "method": study.method, "layer": study.layer},
+    }
+    write_toml(folder / "cohort.toml", config)
+    return folder / "cohort.toml"
+
+
+def _name(checkpoint: Path) -> str:
+    """ "run_1" of ``outputs/run_1/best_model.pth``: the file's own name is the same in every run."""
+    return (
+        checkpoint.absolute().name
+        if checkpoint.is_dir()
+        else checkpoint.absolute().parent.name or checkpoint.stem
+    )
+
+
+def _about_model(card: Card, study: RegressionStudy) -> str:
+    return (
+        f"model: {card.description}"
+        if study.model is None
+        else f"model: {study.model}, as its card says"
+    )
+
+
+def _evaluate(
+    study: RegressionStudy,
+    out: Path,
+    run: Run,
+    predictions: Predictions,
+    studied: Studied,
+    measuring: Progress,
+) -> None:
+    """Everything after the run."""
+    width = study.bin_width or usual_width(predictions.frame["truth"])
+    studied.settings = Settings(within=study.within, bin_width=width)
+    studied.figures = evaluate_predictions(predictions, studied.settings)
+    cases = case_table([run])
+    masked = cases[[isinstance(path, str) and Path(path).is_file() for path in cases["mask"]]]
+    heat = heat_table([run], masked, measuring)
+    studied.failures += [line for line in heat.attrs["problems"] if line not in studied.failures]
+    low, high = groups_of_errors(predictions.frame, study.threshold)
+    named = [
+        (name, set(rows["image"]))
+        for name, rows in groups_of(predictions, predictions.frame, width)
+    ]
+    columns = [
+        [group for group in named if group[0].startswith(f"{column}=")]
+        for column in predictions.groups
+    ]
+    studied.evidence = evidence_table(
+        masked, heat, [low, high, *named], [(high, low), *pairs_of_two(columns)]
+    )
+    pictures = CaseFigures(
+        run,
+        cases,
+        heat.reindex(cases.index),
+        study.threshold,
+        study.colormap,
+        assumed(studied.notes),
+    )
+    chosen = pictures.best_and_worst()
+    studied.notes += [f"{name}: {case.file}; {case.chosen}" for name, case in chosen.items()]
+    document = metrics_document(predictions, studied.figures, studied.settings) | {
+        "error_threshold": study.threshold,
+        "mask_evidence": records(studied.evidence),
+        "selection": {
+            name: {"image": case.file, "rule": case.chosen} for name, case in chosen.items()
+        },
+        "notes": studied.notes,
+        "model": {key: run.about["models"][0][key] for key in ("name", "sha256", "resolved")},
+    }
+    frame = with_evidence(predictions.frame, cases, pictures.heat)
+    studied.written += write_tables(
+        out, studied.figures, studied.evidence, document, frame, study.threshold
+    )
+    studied.written += save_predictions(out, predictions, studied.figures)
+    studied.written += pictures.save(out, chosen, "shared scale of best and worst")
+    samples = {}
+    for index in study.samples:
+        try:
+            samples[f"gradcam_sample_{index}"] = pictures.sample(index)
+        except UsageError as error:
+            studied.failures.append(str(error))
+    studied.written += pictures.save(
+        out, samples, "own scale" if len(samples) == 1 else "shared scale of the samples asked for"
+    )

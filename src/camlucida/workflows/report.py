@@ -1,0 +1,30 @@
+"""What every study ends with: the report of its runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from camlucida.core.wording import Texts
+from camlucida.evaluation.predictions.tables import Settings
+from camlucida.report.build import build_report
+from camlucida.report.writers.formats import FORMATS
+from camlucida.runs import Run
+
+
+def write_report(
+    runs: Sequence[Path],
+    folder: Path,
+    *,
+    error_threshold: float | None = None,
+    settings: Settings | None = None,
+) -> tuple[Path, tuple[str, ...]]:
+    """``report.html`` of runs (their folders) in ``folder``; its path, and a line for each section that could not be made.
+
+    Args:
+        runs, folder, error_threshold, settings: as in :func:`~camlucida.report.build.build_report`.
+    """
+    document = build_report(
+        [Run.open(run) for run in runs], folder, error_threshold=error_threshold, settings=settings
+    )
+    return FORMATS["html"](document, Texts.load("en"), folder), document.failures

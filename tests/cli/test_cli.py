@@ -1,0 +1,278 @@
+"""The command line as a user meets it: files, exit codes, one-line errors."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from camlucida.cli import main
+from tests.support.models_on_disk import write_image, write_model
+
+
+def run(*arguments):
+    """Exit code of a command."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return stop.value.code or 0
+
+
+@pytest.fixture
+def card(tmp_path):
+    return write_model(tmp_path)
+
+
+def test_help_needs_no_torch():
+    code = """
+import sys
+from camlucida.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print("torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("False")
+    for command in ("explain", "layers", "methods", "demo"):
+        assert command in done.stdout
+
+
+def test_explain_writes_what_it_says(tmp_path, card, capsys):
+    image, out = write_image(tmp_path / "film.png"), tmp_path / "out"
+    assert (
+        run(
+            "explain",
+            image,
+            "--model",
+            card,
+            "--out",
+            out,
+            "--method",
+            "gradcam",
+            "--method",
+            "hirescam",
+        )
+        == 0
+    )
+    records = json.loads((out / "explanations.json").read_text())
+    assert len(records) == 6  # top 3 of a multi-label model, two methods
+    assert [r["method"] for r in records[:2]] == ["gradcam", "hirescam"]
+    assert records[0]["probability"] >= records[2]["probability"] >= records[4]["probability"]
+    for record in records:
+        assert {
+            "image",
+            "image_sha256",
+            "target",
+            "score",
+            "probability",
+            "method",
+            "layer",
+            "grid",
+            "raw_range",
+            "empty",
+            "files",
+        } <= set(record)
+        assert record["grid"] == [8, 8]
+        assert record["layer"] == "features"
+        for name in record["files"].values():
+            assert (out / name).is_file()
+        original, raw = (np.load(out / record["files"][kind]) for kind in ("map", "raw"))
+        assert original.shape == (48, 64)
+        assert raw.shape == (8, 8)
+        np.testing.assert_allclose([raw.min(), raw.max()], record["raw_range"], rtol=1e-6)
+        mask = np.asarray(Image.open(out / record["files"]["mask"])) > 0
+        assert mask.sum() == sum(box["area"] for box in record["boxes"])
+    run_record = json.loads((out / "run.json").read_text())
+    assert len(run_record["model"]["sha256"]) == 64
+    assert run_record["versions"]["camlucida"]
+    page = (out / "index.html").read_text()
+    assert "Research use only" in page
+    assert all(record["files"]["figure"] in page for record in records)
+    assert not list(out.glob(".*"))  # no temporary is left
+    assert "6 explanations" in capsys.readouterr().out
+
+
+def test_one_bad_image_costs_that_image_alone(tmp_path, card, capsys):
+    write_image(tmp_path / "in/a.png")
+    (tmp_path / "in/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n truncated")
+    out = tmp_path / "out"
+    assert (
+        run(
+            "explain",
+            tmp_path / "in",
+            tmp_path / "in/c.png",
+            "--model",
+            card,
+            "--out",
+            out,
+            "--target",
+            "Mass",
+        )
+        == 1
+    )
+    records = json.loads((out / "explanations.json").read_text())
+    assert [record["id"] for record in records] == ["a"]
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 2
+    assert any("broken.png" in line for line in errors)
+    assert any("c.png" in line for line in errors)
+    assert len(json.loads((out / "run.json").read_text())["failures"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        (["--target", "Effusion"], "unknown label 'Effusion' (did you mean Pleural Effusion?)"),
+        (["--target", "7"], "target 7 is outside the model's 3 outputs"),
+        (["--target", "region"], "is for segmentation"),
+        (["--method", "gradcm"], "unknown method 'gradcm' (did you mean gradcam"),
+        (["--layer", "feature"], "the model has no layer 'feature' (did you mean features"),
+        (["--layer", "head"], "layer 'head' has no spatial grid"),
+        (["--colormap", "infernal"], "unknown colormap 'infernal'"),
+        (["--checkpoint", "none.pth"], "none.pth"),
+        (["--device", "cuda:77"], "cuda:77"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_code_2(tmp_path, card, capsys, extra, words):
+    image = write_image(tmp_path / "film.png")
+    assert run("explain", image, "--model", card, "--out", tmp_path / "out", *extra) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert words in lines[0]
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_card_and_an_empty_folder(tmp_path, card, capsys):
+    assert run("explain", write_image(tmp_path / "a.png"), "--model", tmp_path / "crad.toml") == 2
+    assert "did you mean card.toml" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert run("explain", tmp_path / "empty", "--model", card, "--out", tmp_path / "out") == 1
+    assert str(tmp_path / "empty") in capsys.readouterr().err
+
+
+def test_json_is_all_there_is_on_standard_output(tmp_path, card, capsys):
+    image = write_image(tmp_path / "film.png")
+    assert (
+        run(
+            "explain",
+            image,
+            "--model",
+            card,
+            "--out",
+            tmp_path / "out",
+            "--target",
+            "top1",
+            "--json",
+        )
+        == 0
+    )
+    assert len(json.loads(capsys.readouterr().out)) == 1
+
+
+def test_files_of_the_same_name_do_not_overwrite_each_other(tmp_path, card):
+    first, second = write_image(tmp_path / "1/film.png", 1), write_image(tmp_path / "2/film.png", 2)
+    out = tmp_path / "out"
+    assert run("explain", first, second, "--model", card, "--out", out, "--target", "top1") == 0
+    records = json.loads((out / "explanations.json").read_text())
+    assert [record["id"] for record in records] == ["film", "film_2"]
+    assert len({name for record in records for name in record["files"].values()}) == 12
+
+
+def test_methods_that_are_one_and_the_same_are_reported_as_one(tmp_path, card, capsys):
+    image = write_image(tmp_path / "film.png")
+    assert (
+        run(
+            "explain",
+            image,
+            "--model",
+            card,
+            "--out",
+            tmp_path / "out",
+            "--method=gradcam",
+            "--method=layercam",
+            "--method=hirescam",
+            "--method=xgradcam",
+        )
+        == 0
+    )
+    assert (
+        "gradcam and xgradcam give the same map at features, before any ReLU, by construction"
+        in capsys.readouterr().err
+    )
+    assert "gradcam and hirescam" in (tmp_path / "out/index.html").read_text()
+
+
+def test_a_threshold_that_no_label_reaches_is_said(tmp_path, card, capsys):
+    image = write_image(tmp_path / "film.png")
+    assert (
+        run("explain", image, "--model", card, "--out", tmp_path / "out", "--target", "above:0.999")
+        == 0
+    )
+    assert "film: no target applies (above:0.999)" in capsys.readouterr().err
+
+
+def test_regression_shows_both_signs(tmp_path):
+    card = write_model(tmp_path, "regression", ("age",))
+    out = tmp_path / "out"
+    assert run("explain", write_image(tmp_path / "film.png"), "--model", card, "--out", out) == 0
+    records = json.loads((out / "explanations.json").read_text())
+    assert [record["target"] for record in records] == ["age ↑", "age ↓"]
+    assert records[0]["score"] == -records[1]["score"]
+    assert records[0]["probability"] is None
+
+
+def test_layers_lists_what_fires_and_marks_auto(card, capsys):
+    assert run("layers", "--model", card) == 0
+    lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
+    assert lines[0][1:3] == ["layer", "type"]
+    assert [line[1] for line in lines if line[0] == "→"] == ["features"]
+    assert ["", "features.0", "Conv2d", "1×4×16×16", "2", "1"] in lines
+    assert "head" not in [line[1] for line in lines]
+    assert run("layers", "--model", card, "--all", "--json") == 0
+    assert "head" in [item["path"] for item in json.loads(capsys.readouterr().out)]
+
+
+def test_methods_lists_every_method_with_its_paper(capsys):
+    from camlucida.attribution.methods import METHODS
+
+    assert run("methods", "--json") == 0
+    listed = json.loads(capsys.readouterr().out)
+    assert [item["name"] for item in listed] == list(METHODS)
+    assert all(item["paper"] and item["summary"] and item["cost"] for item in listed)
+
+
+def test_a_mask_of_the_users_own_is_a_segmentation_target(tmp_path, capsys):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n"
+        "def build():\n"
+        "    return nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 1, 3, 1, 1))\n"
+    )
+    card = tmp_path / "card.toml"
+    card.write_text(
+        'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\n[input]\nsize = 32\nchannels = 1\n'
+    )
+    image = write_image(tmp_path / "film.png")
+    mask = np.zeros((48, 64), np.uint8)
+    mask[10:30, 20:40] = 255
+    Image.fromarray(mask).save(tmp_path / "mask.png")
+    out = tmp_path / "out"
+    assert (
+        run(
+            "explain",
+            image,
+            "--model",
+            card,
+            "--out",
+            out,
+            "--target",
+            f"mask:{tmp_path / 'mask.png'}",
+            "--layer",
+            "1",
+        )
+        == 0
+    )
+    assert json.loads((out / "explanations.json").read_text())[0]["target"] == "lesion (given mask)"
+    assert run("explain", image, "--model", card, "--out", out, "--target", "mask:none.png") == 2
+    assert "mask:none.png" in capsys.readouterr().err

@@ -1,0 +1,251 @@
+"""``camlucida ensemble`` as a user meets it: the folder, the tables, what fails and what goes on."""
+
+import json
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from camlucida.analysis.ensemble.findings import Choice, Opinions
+from camlucida.cli import main
+from camlucida.runs import Run
+from tests.support.models_on_disk import write_image, write_model
+
+CONFIG = """
+[classifiers.first]
+name = "First net"
+model_type = "card"
+weights = "a/card.toml"
+default_weight = 3
+[classifiers.second]
+model_type = "card"
+weights = ["b/card.toml"]
+input_size = 32
+num_pathologies = 5
+[classifiers.broken]
+model_type = "card"
+weights = "none.toml"
+"""
+
+
+def run(*arguments):
+    """Exit code of a command."""
+    with pytest.raises(SystemExit) as stop:
+        main([str(argument) for argument in arguments])
+    return stop.value.code or 0
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Two classifiers that share two labels, a third that is not there, three films of two patients, one of which is broken."""
+    folder = tmp_path_factory.mktemp("ensemble")
+    for name, labels in (
+        ("a", ("Nodule", "Pleural Effusion", "Mass")),
+        ("b", ("Mass", "pleural_effusion", "Edema")),
+    ):
+        (folder / name).mkdir()
+        write_model(folder / name, labels=labels)
+    (folder / "config_classifiers.toml").write_text(CONFIG)
+    for i in range(2):
+        write_image(folder / f"films/{i}.png", i)
+    (folder / "films/2.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    (folder / "boxes.csv").write_text(
+        "image,Label,x,y,w,h\n0.png,pleural effusion,4,4,20,12\n0.png,Fracture,1,1,2,2\n"
+    )
+    (folder / "patients.csv").write_text("image,patient\n0,p\n1,q\n2,q\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(folder):
+    out = folder / "out"
+    options = [
+        "--label",
+        "Pleural Effusion",
+        "--boxes",
+        folder / "boxes.csv",
+        "--table",
+        folder / "patients.csv",
+        "--no-pdf",
+    ]
+    code = run(
+        "ensemble", folder / "config_classifiers.toml", folder / "films", "--out", out, *options
+    )
+    return code, out
+
+
+def test_what_fails_costs_itself_alone(done):
+    code, out = done
+    assert code == 1
+    record = json.loads((out / "ensemble.json").read_text())
+    assert (
+        len(record["failures"]) == 2
+    )  # a classifier; a film, which fails alike for the two that could be loaded
+    assert record["failures"][0].startswith("broken: no model card")
+    assert [model["key"] for model in record["models"]] == ["first", "second"]
+    assert [model["share"] for model in record["models"]] == [0.75, 0.25]
+    assert any(
+        "num_pathologies is 5, and the model has 3 outputs" in note for note in record["notes"]
+    )
+    assert any(
+        "same weights" in note for note in record["notes"]
+    )  # both nets are built with one seed
+    assert any("label the model does not have: Fracture" in note for note in record["notes"])
+
+
+def test_the_folder_of_a_film(done):
+    _, out = done
+    case = out / "cases/0"
+    kinds = ("overlay.png", "heatmap.png", "mask.png", "map.npy")
+    names = {
+        f"{who}_Pleural_Effusion_{kind}"
+        for who in ("first", "second", "ensemble")
+        for kind in kinds
+    }
+    assert names < {path.name for path in case.iterdir()}
+    more = {"film.png", "metadata.json", "first_top3.png", "second_top3.png"}
+    drawn = {
+        f"Pleural_Effusion_{kind}" for kind in ("side_by_side.png", "boxes.png", "disagreement.npy")
+    }
+    assert {path.name for path in case.iterdir()} == names | more | drawn
+    metadata = json.loads((case / "metadata.json").read_text())
+    (finding,) = metadata["findings"]
+    maps = [np.load(out / member["files"]["map"]) for member in finding["members"]]
+    mean = np.load(out / finding["files"]["map"])
+    assert mean.shape == (48, 64)
+    assert np.allclose(mean, 0.75 * maps[0] + 0.25 * maps[1], atol=1e-6)
+    assert finding["probability"] == pytest.approx(
+        sum(m["weight"] * m["probability"] for m in finding["members"])
+    )
+    assert finding["truth"] == [[4, 4, 20, 12]]
+
+
+def test_the_tables(done):
+    _, out = done
+    table = pd.read_csv(out / "ensemble.csv")
+    assert len(table) == 2 * (3 + 3 + 4)  # films × (labels of each classifier, and of the ensemble)
+    assert set(table["label"]) == {"Nodule", "Pleural Effusion", "Mass", "Edema"}
+    alone = table[(table["model"] == "ensemble") & (table["label"] == "Edema")]
+    assert (
+        alone["probability"].tolist()
+        == table[(table["model"] == "second") & (table["label"] == "Edema")]["probability"].tolist()
+    )
+    assert set(table.loc[table["shown"], "label"]) == {"Pleural Effusion"}
+    localised = pd.read_csv(out / "localisation.csv")
+    assert localised["model"].tolist() == ["first", "second", "ensemble"]
+    assert (localised["true_boxes"] == 1).all()
+
+
+def test_the_page_is_whole(done):
+    _, out = done
+    page = (out / "index.html").read_text()
+    for words in (
+        "Research use only",
+        "Localised",
+        "Audit trail",
+        "no model card",
+        "weighted mean",
+        "side_by_side.png",
+    ):
+        assert words in page
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_opinions_of_the_run(done):
+    _, out = done
+    opinions = Opinions(Run.open(out / "run"))
+    assert opinions.weights == {"first": 3, "second": 1}
+    why = opinions.chosen("0", Choice(top=1, threshold=1.0), marked=("Edema",))
+    assert "marked by a reader" in why["Edema"]
+    assert all("number 1" in reason for label, reason in why.items() if label != "Edema")
+    null, pairs = opinions.null("Pleural Effusion")
+    assert pairs == 2  # two films of two patients, either way round
+    assert -1 <= null <= 1
+    assert opinions.null("Edema")[1] == 0
+
+
+def test_going_on_computes_nothing_again(folder, done, capsys):
+    _, out = done
+    before = {path: path.read_bytes() for path in sorted(out.glob("run/maps/*"))}
+    again = [
+        "ensemble",
+        folder / "config_classifiers.toml",
+        folder / "films/0.png",
+        folder / "films/1.png",
+        "--out",
+        out,
+        "--no-pdf",
+    ]
+    assert (
+        run(*again, "--weight", "broken=0", "--weight", "second=0", "--label", "edema") == 2
+    )  # only the second has it
+    assert "no classifier has the label 'edema'" in capsys.readouterr().err
+    assert run(*again, "--weight", "broken=0", "--label", "edema", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["labels"] == ["Edema"]
+    assert {path: path.read_bytes() for path in sorted(out.glob("run/maps/*"))} == before
+    assert not (out / "localisation.csv").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--weight", "first"], "no classifier is named|is not a number"),
+        (["--weight", "firs=1"], "did you mean first"),
+        (["--scale", "shares"], "did you mean share"),
+        (["--label", "Nodul"], "did you mean Nodule"),
+        (["--boxes", "Nodule,1,2,3,4"], "it names no image"),
+        (["--boxes", "none.csv"], "none.csv"),
+        (["--method", "gradcm"], "did you mean gradcam"),
+    ],
+)
+def test_a_wrong_request_writes_nothing(folder, tmp_path, capsys, options, words):
+    out = tmp_path / "out"
+    assert (
+        run(
+            "ensemble", folder / "config_classifiers.toml", folder / "films", "--out", out, *options
+        )
+        == 2
+    )
+    error = capsys.readouterr().err
+    assert re.search(words, error)
+    assert not out.exists()
+
+
+def test_boxes_of_one_film_need_no_table(folder, tmp_path):
+    from camlucida.datasets.box_tables import read_boxes
+
+    said = read_boxes("mass, 1, 2, 30, 40", ["Mass"], ["0"]).boxes("0", "films/0.png", (48, 64))
+    assert said["Mass"].tolist() == [[1, 2, 30, 40]]
+    (tmp_path / "one.csv").write_text("Label,x,y,w,h\nMass,1,2,3,4\nMass,5,6,7,8\n")
+    assert (
+        len(
+            read_boxes(str(tmp_path / "one.csv"), ["Mass"], ["0"]).boxes("0", "0.png", (48, 64))[
+                "Mass"
+            ]
+        )
+        == 2
+    )
+
+
+def test_no_classifier_at_all(folder, tmp_path, capsys):
+    (tmp_path / "c.toml").write_text(
+        '[classifiers.x]\nmodel_type = "card"\nweights = "none.toml"\n'
+    )
+    assert run("ensemble", tmp_path / "c.toml", folder / "films", "--out", tmp_path / "out") == 2
+    assert "no classifier can be used: x: no model card" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_classifiers_of_one_name_keep_their_boxes_apart(folder, tmp_path):
+    (tmp_path / "two.toml").write_text(
+        "".join(
+            f'[classifiers.{key}]\nname = "Net"\nmodel_type = "card"\nweights = "{folder}/{key}/card.toml"\n'
+            for key in "ab"
+        )
+    )
+    options = ["--label", "Mass", "--out", tmp_path / "out", "--no-pdf"]
+    assert run("ensemble", tmp_path / "two.toml", folder / "films/0.png", *options) == 0
+    record = json.loads((tmp_path / "out/ensemble.json").read_text())
+    assert [model["title"] for model in record["models"]] == ["Net (a)", "Net (b)"]

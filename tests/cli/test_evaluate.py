@@ -1,0 +1,210 @@
+"""``camlucida evaluate`` as a user meets it: files, exit codes, bad input."""
+
+import csv
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from tests.cli.test_cli import run
+from tests.support.models_on_disk import write_image, write_model
+
+LABELS = ("Nodule", "Pleural Effusion", "Mass")
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Card, twelve films of six patients, masks of two labels, a table."""
+    write_model(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(12):
+        write_image(tmp_path / "films" / f"f{i:02d}.png", seed=i)
+        for label in LABELS[: 1 + i % 2]:
+            mask = np.zeros((48, 64), np.uint8)
+            row, column = rng.integers(0, 30, 2)
+            mask[row : row + 12, column : column + 16] = 255
+            (tmp_path / "masks" / label).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(mask).save(tmp_path / "masks" / label / f"f{i:02d}.png")
+        rows.append(
+            {
+                "image": f"f{i:02d}.png",
+                "patient": f"P{i // 2}",
+                "labels": "|".join(LABELS[: 1 + i % 2]),
+            }
+        )
+    write_table(tmp_path / "table.csv", rows)
+    return tmp_path
+
+
+def write_table(path, rows):
+    with path.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def command(study, *more, out="out"):
+    return run(
+        *(
+            "evaluate",
+            study / "films",
+            "--model",
+            study / "card.toml",
+            "--masks",
+            study / "masks",
+            "--table",
+            study / "table.csv",
+        ),
+        *(
+            "--metrics",
+            "localisation",
+            "--metrics",
+            "cell_insertion_deletion",
+            "--baselines",
+            "center,oracle",
+            "--out",
+            study / out,
+        ),
+        *more,
+    )
+
+
+def test_tables_figures_page_and_statistics_again(study, capsys):
+    assert command(study, "--method", "gradcam", "--method", "layercam") == 0
+    said = capsys.readouterr()
+    assert "cost: 12 images" in said.err
+    assert "labels without a mark in any image: Mass" in said.err
+    assert "Average precision over area: gradcam" in said.out
+    out = study / "out"
+    rows = pd.read_parquet(out / "rows.parquet")
+    assert set(rows.image) == {f"f{i:02d}" for i in range(12)}
+    assert set(rows.patient) == {f"P{i}" for i in range(6)}
+    assert set(rows.label) == {"Nodule", "Pleural Effusion"}
+    assert set(rows.method) == {"gradcam", "layercam", "center", "oracle"}
+    assert len(pd.read_csv(out / "rows.csv")) == len(rows)
+    record = json.loads((out / "evaluation.json").read_text())
+    assert record["model"]["sha256"]
+    assert record["count"]["images"] > 0
+    assert record["patients_known"] is True
+    summary = (out / "summary.csv").read_bytes()
+    assert b"none" in summary  # 6 patients: no interval
+    page = (out / "evaluation.html").read_text()
+    for words in (
+        "Research use only",
+        "Average precision over area",
+        "Best: ",
+        "Worst: ",
+        "6 patients",
+    ):
+        assert words in page
+    assert len(list(out.glob("case_*.png"))) == 3
+    (out / "summary.csv").unlink()
+    assert run("evaluate", out) == 0
+    assert (out / "summary.csv").read_bytes() == summary
+    assert "case_best" in (out / "evaluation.html").read_text()
+
+
+def test_a_bad_truth_costs_its_image_and_the_exit_code(study, capsys):
+    Image.fromarray(np.zeros((24, 32), np.uint8)).save(study / "masks" / "Nodule" / "f03.png")
+    Image.fromarray(np.zeros((48, 64), np.uint8)).save(study / "masks" / "Nodule" / "f04.png")
+    (study / "films" / "f05.png").write_bytes(b"not an image")
+    assert command(study) == 1
+    said = capsys.readouterr().err
+    assert "f03.png" in said
+    assert "24×32" in said
+    assert "48×64" in said
+    assert "f05.png" in said
+    assert "1 empty masks (f04 Nodule)" in said
+    rows = pd.read_parquet(study / "out" / "rows.parquet")
+    assert set(rows.image) == {f"f{i:02d}" for i in range(12)} - {"f03", "f05"}
+    assert rows[(rows.image == "f04") & (rows.metric == "hit")].value.isna().all()
+    assert "Failed: 2" in (study / "out" / "evaluation.html").read_text()
+
+
+def test_duplicate_ids_and_a_patient_in_two_splits(study, capsys):
+    rows = [
+        {"image": f"f{i:02d}.png", "patient": f"P{i // 2}", "split": "test" if i != 3 else "train"}
+        for i in range(12)
+    ]
+    rows += [{**rows[0], "patient": "P9"}]
+    write_table(study / "table.csv", rows)
+    assert command(study, "--split", "test") == 1
+    said = capsys.readouterr().err
+    assert "f00" in said  # two rows that disagree
+    assert "P1" in said  # in train and in test
+    assert set(pd.read_parquet(study / "out" / "rows.parquet").patient) == {
+        "P0",
+        "P2",
+        "P3",
+        "P4",
+        "P5",
+    }
+
+
+def test_several_models_have_a_folder_each(study):
+    second = study / "second.toml"
+    second.write_text('name = "other"\n' + (study / "card.toml").read_text())
+    assert command(study, "--model", second) == 0
+    assert {path.parent.name for path in (study / "out").glob("*/evaluation.html")} == {
+        "card",
+        "other",
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--metrics", "rood"), "did you mean road"),
+        (("--method", "gradcma"), "did you mean gradcam"),
+        (("--baselines", "sobell"), "did you mean sobel"),
+        (("--metrics", "iou_tuned"), "--threshold"),
+        (("--patient-column", "pateint"), "did you mean patient"),
+        (("--split", "test"), "no split column"),
+        (("--rle", "x.json"), "both given"),
+        (("--regions", "nowhere"), "nowhere"),
+    ],
+)
+def test_wrong_requests_write_nothing(study, capsys, more, said):
+    assert command(study, *more) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("error: ")
+    assert said in error
+    assert not (study / "out").exists()
+
+
+def test_no_model_and_no_evaluation(study, capsys):
+    assert run("evaluate", study / "films") == 2
+    assert "--model" in capsys.readouterr().err
+
+
+def test_a_run_is_evaluated_with_its_own_models_and_request(study, capsys):
+    (study / "cohort.toml").write_text(
+        'name = "study"\nimages = "films"\ntable = "table.csv"\nmodel = "card.toml"\n'
+        '[columns]\npatient = "patient"\n[explain]\ntarget = "truth"\nmethod = ["layercam", "hirescam"]\n'
+    )
+    assert run("run", study / "cohort.toml", "--out", study / "run") == 0
+    more = ("--masks", study / "masks", "--metrics", "localisation", "--baselines", "center")
+    assert run("evaluate", study / "run", *more) == 0
+    rows = pd.read_parquet(study / "run" / "evaluation" / "rows.parquet")
+    assert set(rows.method) == {"layercam", "hirescam", "center"}
+    assert set(rows.patient) == {f"P{i}" for i in range(6)}
+    assert len(set(rows.image)) == 12
+    (study / "net.py").write_text(
+        (study / "net.py").read_text().replace("manual_seed(0)", "manual_seed(1)")
+    )
+    capsys.readouterr()
+    assert run("evaluate", study / "run", *more) == 2
+    assert "weights of card are not those" in capsys.readouterr().err
+
+
+def test_a_run_without_targets_is_evaluated_with_the_labels_that_evaluate_takes(study):
+    (study / "cohort.toml").write_text(
+        'images = "films"\ntable = "table.csv"\nmodel = "card.toml"\n'
+    )
+    assert run("run", study / "cohort.toml", "--out", study / "run") == 0
+    more = ("--masks", study / "masks", "--metrics", "localisation", "--baselines", "none")
+    assert run("evaluate", study / "run", *more) == 0
+    assert set(pd.read_parquet(study / "run" / "evaluation" / "rows.parquet").method) == {"gradcam"}

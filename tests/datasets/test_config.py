@@ -1,0 +1,247 @@
+"""COHORT.toml and what the table says of each image."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from camlucida.core.errors import UsageError
+from camlucida.datasets.config import CohortConfig, Columns, Explain, ModelEntry, read_config
+from camlucida.datasets.members import mask_beside, read_members
+from tests.support.models_on_disk import write_image
+from tests.support.paths import REPOSITORY
+
+LABELS = ("Nodule", "Mass")
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "cohort.toml"
+    path.write_text(text)
+    return path
+
+
+def members(folder: Path, text: str, labels=LABELS):
+    return read_members(read_config(write(folder, text)), labels)
+
+
+@pytest.fixture
+def films(tmp_path):
+    for i in range(4):
+        write_image(tmp_path / f"Images/f{i}.png", i)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('images = "f"\nmodle = "m.toml"', "modle is not a key of a cohort.*did you mean model"),
+        (
+            'images = "f"\nmodel = "m"\n[columns]\npatients = "p"',
+            "columns.patients is not a key.*did you mean patient",
+        ),
+        (
+            'images = "f"\n[[models]]\ncard = "m"\nsede = 1',
+            r"models\[0\].sede is not a key.*did you mean seed",
+        ),
+        ('images = "f"\n[[models]]\nname = "m"', r"models\[0\].card is missing"),
+        ('images = "f"\n[[models]]\ncard = "m"\nweight = 0', r"weight = 0: .*greater than 0"),
+        ('images = "f"\nmodel = "m"\n[explain]\nmethod = []', r"explain.method = \[\]"),
+        ('images = "f"\nmodel = "m"\n[explain]\nmethods = "x"', "did you mean method"),
+        ('images = 3\nmodel = ["m"]', "model = "),
+        ('images = "f"', 'give either model = "card.toml" or'),
+        ('images = "f"\nmodel = "m"\n[[models]]\ncard = "n"', "give either"),
+        ('model = "m"', "neither images nor a table"),
+        ('images = "f"\nmodel = "m"\nsplit = "test"', "split asked for, but no table"),
+        ('images = "f"\nmodel = "m"\n[columns]\nid = "a"', "columns.id asked for, but no table"),
+        ("images = f", "not valid TOML"),
+        ('images = "f"\nmodel = "m"\n[explain]\ntarget = true', "explain.target = True"),
+        (
+            'images = "f"\nmodel = "m"\ncolumns = "id"',
+            r"columns = 'id': should be a section: \[columns\]",
+        ),
+        ('images = "f"\n[models]\ncard = "m"', r"models = .*\[\[models\]\]"),
+    ],
+)
+def test_bad_toml_is_one_line(tmp_path, text, said):
+    with pytest.raises(UsageError, match=said) as error:
+        read_config(write(tmp_path, text))
+    assert "\n" not in str(error.value)
+    assert "cohort.toml" in str(error.value)
+
+
+def test_missing_files_are_one_line(tmp_path):
+    write(tmp_path, "")
+    with pytest.raises(UsageError, match=r"no cohort .*did you mean cohort.toml"):
+        read_config(tmp_path / "cohrt.toml")
+    with pytest.raises(UsageError, match="is a folder"):
+        read_config(tmp_path)
+    (tmp_path / "films").mkdir()
+    with pytest.raises(UsageError, match=r"is a folder.*with two lines, images"):
+        read_config(tmp_path / "films")
+    (tmp_path / "cohort.toml").write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="UTF-8"):
+        read_config(tmp_path / "cohort.toml")
+
+
+def test_words_and_lists_and_paths(tmp_path):
+    (tmp_path / "card.toml").write_text("")
+    text = 'images = ["a", "b"]\n[[models]]\ncard = "card.toml"\ncheckpoint = "w.pth"\nseed = 1\n'
+    text += '[[models]]\ncard = "timm:resnet18"\n'
+    text += (
+        '[[models]]\ncard = "net.py:build"\n[explain]\ntarget = ["top3", 2]\nmethod = "gradcam"\n'
+    )
+    file = read_config(write(tmp_path, text))
+    assert (file.name, file.config.images, file.config.explain.target) == (
+        "cohort",
+        ("a", "b"),
+        ("top3", 2),
+    )
+    assert (file.config.explain.method, file.config.explain.layer) == (("gradcam",), None)
+    cards = [(entry.card, entry.checkpoint) for entry in file.models()]
+    own = f"{tmp_path / 'net.py'}:build"
+    assert cards == [
+        (str(tmp_path / "card.toml"), str(tmp_path / "w.pth")),
+        ("timm:resnet18", None),
+        (own, None),
+    ]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "xlsx", "parquet", "json"])
+def test_everything_that_a_table_says(films, suffix):
+    frame = pd.DataFrame(
+        {
+            "file": [f"f{i}.png" for i in range(4)],
+            "pat": ["p0", "p0", "p1", ""],
+            "age": ["61.5", "7", "", "80"],
+            "outline": ["m/f0.png", "", "", ""],
+            "where": ["1, 2, 3, 4", "[1;2;3;4.5]", "", ""],
+            "sex": ["f", "m", "f", ""],
+            "Nodule": ["1", "0", "-1", "1"],
+        }
+    )
+    writers = {"csv": frame.to_csv, "xlsx": frame.to_excel, "parquet": frame.to_parquet}
+    if suffix == "json":
+        frame.to_json(films / "t.json", orient="records")
+    else:
+        writers[suffix](films / f"t.{suffix}", index=False)
+    text = f'images = "Images"\ntable = "t.{suffix}"\nmodel = "m"\n[columns]\nid = "file"\npatient = "pat"\nvalue = "age"\n'
+    found = members(films, text + 'mask = "outline"\nbox = "where"\ngroups = ["sex"]')
+    one, two, three, four = found.members
+    assert [m.item.patient for m in found.members] == ["p0", "p0", "p1", "image:f3"]
+    assert [m.value for m in found.members] == [61.5, 7.0, None, 80.0]
+    assert one.mask == films / "m/f0.png"
+    assert two.mask == films / "Masks/f1.png"  # beside "Images", where the table is blank
+    assert [m.box for m in found.members] == [(1, 2, 3, 4), (1, 2, 3, 4.5), None, None]
+    assert [m.groups["sex"] for m in found.members] == ["f", "m", "f", ""]
+    assert [m.item.positives for m in found.members] == [("Nodule",), (), (), ("Nodule",)]
+    assert [sorted(m.unknown) for m in (one, three)] == [["Mass"], ["Mass", "Nodule"]]
+    assert any("4 images without a mask" in note for note in found.notes)
+    assert four.item.id == "f3"
+
+
+def test_a_table_can_name_the_images(films):
+    (films / "t.csv").write_text("path,label\nImages/f0.png,Mass\nImages/f9.png,\n,Mass\n")
+    found = members(films, 'table = "t.csv"\nmodel = "m"')
+    assert [m.item.path for m in found.members] == [
+        films / "Images/f0.png",
+        films / "Images/f9.png",
+    ]  # a missing file fails later
+    assert [(m.item.positives, sorted(m.unknown)) for m in found.members] == [
+        (("Mass",), []),
+        ((), ["Mass", "Nodule"]),
+    ]
+    assert [line for _, line in found.problems] == [
+        f"{films / 't.csv'}, row 3: no path in column 'path' (fill it)"
+    ]
+
+
+def test_a_folder_is_enough(films):
+    found = members(films, 'images = "Images"\nmodel = "m"')
+    assert [m.item.id for m in found.members] == ["f0", "f1", "f2", "f3"]
+    assert all(m.item.positives is None for m in found.members)
+    assert not found.patients_known
+
+
+def test_rows_that_disagree_cost_that_image(films):
+    (films / "t.csv").write_text("image,age\nf0,1\nf0,2\nf1,3\nf1,3\nf2,4\n")
+    found = members(
+        films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n[columns]\nvalue = "age"'
+    )
+    assert [(m.item.id, m.value) for m in found.members] == [("f1", 3.0), ("f2", 4.0)]
+    lines = [line for _, line in found.problems]
+    assert any("2 rows of" in line and "disagree on its value" in line for line in lines)
+    assert any("f3.png: no row" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('images = "nowhere"\nmodel = "m"', "there is no image .*no such file"),
+        (
+            'images = "Images"\ntable = "t.csv"\nmodel = "m"\n[columns]\nvalue = "agee"',
+            "no column 'agee'.*did you mean age",
+        ),
+        (
+            'images = "Images"\ntable = "t.csv"\nmodel = "m"\n[columns]\ngroups = ["age", "sx"]',
+            "no column 'sx'.*did you mean sex",
+        ),
+        (
+            'images = "Images"\ntable = "t.csv"\nmodel = "m"\n[columns]\nvalue = "sex"',
+            "'f' in column 'sex'",
+        ),
+        (
+            'images = "Images"\ntable = "t.csv"\nmodel = "m"\n[columns]\nbox = "sex"',
+            "'f' is not a box",
+        ),
+        ('images = "Images"\nmasks = "nomasks"\nmodel = "m"', "masks: .*nomasks does not exist"),
+        ('images = "Images"\nboxes = "b.csv"\nmodel = "m"', "boxes: .*b.csv does not exist"),
+        ('table = "bare.csv"\nmodel = "m"', "has no path column"),
+        ('images = "Images"\ntable = "t.csv"\nmodel = "m"\nsplit = "test"', "has no split column"),
+    ],
+)
+def test_bad_cohorts_are_one_line(films, text, said):
+    (films / "t.csv").write_text("image,age,sex\nf0,1,f\nf1,2,m\nf2,3,f\nf3,4,m\n")
+    (films / "bare.csv").write_text("age\n1\n")
+    with pytest.raises(UsageError, match=said):
+        members(films, text)
+
+
+def test_a_mask_folder_and_masks_beside_images(films):
+    write_image(films / "Masks/f1.jpg")
+    write_image(films / "other/f2.jpeg")
+    found = members(films, 'images = "Images"\nmodel = "m"')
+    assert found.members[1].mask == films / "Masks/f1.jpg"
+    found = members(films, 'images = "Images"\nmasks = "other"\nmodel = "m"')
+    assert found.members[2].mask == films / "other/f2.jpeg"
+    assert any("3 images without a mask: f0, f1, f3" in note for note in found.notes)
+    assert mask_beside(Path("a/Images/b/c.dcm")) == Path("a/Masks/b/c.png")
+    assert mask_beside(Path("a/films/c.dcm")) is None
+
+
+def test_masks_that_nobody_has_are_not_missed(films):
+    """A folder called Images alone does not mean that there should be masks."""
+    for mask in (films / "Masks").glob("*"):
+        mask.unlink()
+    text = 'images = "Images"\nmodel = "m"'
+    assert not any("without a mask" in note for note in members(films, text).notes)
+    write_image(films / "Masks/f1.png")
+    assert any("3 images without a mask: f0, f2, f3" in note for note in members(films, text).notes)
+
+
+def test_every_key_is_documented():
+    text = (REPOSITORY / "docs/runs.md").read_text("utf-8")
+    for part in (CohortConfig, Columns, ModelEntry, Explain):
+        for name in part.model_fields:
+            assert f"`{name}`" in text, name
+
+
+def test_files_of_another_machine_are_one_line_not_one_each(films):
+    rows = [f"/mnt/other/f{i}.png,p{i}" for i in range(4)]
+    (films / "t.csv").write_text("\n".join(["path,patient", *rows, ""]))
+    with pytest.raises(
+        UsageError,
+        match=r"none of the 4 files in column 'path' .* such as /mnt/other/f0.png .*images = ",
+    ):
+        members(films, 'table = "t.csv"\nmodel = "m"\n')
+    found = members(films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n')
+    assert [member.item.patient for member in found.members] == ["p0", "p1", "p2", "p3"]

@@ -1,0 +1,55 @@
+"""Which metrics are computed."""
+
+import pytest
+
+from camlucida.core.errors import UsageError
+from camlucida.evaluation.maps.choice import (
+    BETWEEN_MAPS,
+    DEFAULT,
+    POOLED,
+    TUNED,
+    choose,
+    choose_baselines,
+)
+from camlucida.metrics import METRICS
+
+
+def test_default_and_all():
+    assert set(choose()) == set(DEFAULT)
+    everything = set(choose(["all"]))
+    assert everything == {name for name, _ in METRICS.items()} - set(BETWEEN_MAPS) - set(TUNED)
+    assert everything > set(DEFAULT) | set(POOLED)
+
+
+def test_families_names_and_commas_in_the_registrys_order():
+    order = [name for name, _ in METRICS.items()]
+    chosen = choose(["sanity,hit", "gini"])
+    assert set(chosen) == {
+        "hit",
+        "gini",
+        *(name for name in order if METRICS[name].family == "sanity"),
+    }
+    assert list(chosen) == sorted(chosen, key=order.index)
+
+
+def test_a_threshold_brings_the_tuned_metrics():
+    assert set(TUNED) <= set(choose(["hit"], 0.4))
+    with pytest.raises(UsageError, match="threshold"):
+        choose(["iou_tuned"])
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [("rood", "did you mean road"), ("pearson", "several models"), ("agreement", "unknown metric")],
+)
+def test_wrong_words(word, said):
+    with pytest.raises(UsageError, match=said):
+        choose([word])
+
+
+def test_baselines():
+    assert choose_baselines("none") == ()
+    assert choose_baselines("sobel,oracle,sobel") == ("sobel", "oracle")
+    assert "fake_cam" in choose_baselines("all")
+    with pytest.raises(UsageError, match="did you mean sobel"):
+        choose_baselines("sobell")

@@ -1,0 +1,345 @@
+"""Rows of an evaluation equal what the metric functions say of the maps that ``explain`` gives."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from camlucida.attribution.engine import explain, scans_of
+from camlucida.core.errors import ModelError
+from camlucida.core.geometry import Geometry
+from camlucida.evaluation.maps import scores as placed
+from camlucida.evaluation.maps.api import evaluate
+from camlucida.evaluation.maps.choice import choose
+from camlucida.evaluation.maps.measure import Sample, Settings, measure
+from camlucida.metrics import chexlocalize, faithfulness, localisation
+from camlucida.metrics.ceiling import ceilings, chance_levels
+from camlucida.metrics.imputation import Case, Subject
+from camlucida.metrics.queue import evaluate as run_queue
+from camlucida.metrics.stability import VIEWS, view, view_agreement
+from tests.support.nets import Cnn, images, seeded
+
+SIZE = 24
+
+
+def mask(row=6, column=8, side=7):
+    truth = np.zeros((SIZE, SIZE), bool)
+    truth[row : row + side, column : column + side] = True
+    return truth
+
+
+def samples(count=3, **truths):
+    scans = scans_of((images(count, 3, SIZE, SIZE, seed=3),))
+    return [
+        Sample(scan, f"P{i}", truths or {"1": mask(), "2": mask(14, 2)})
+        for i, scan in enumerate(scans)
+    ]
+
+
+def settings(*metrics, **more):
+    return Settings(
+        **{
+            "layers": ("features",),
+            "methods": ("hirescam",),
+            "metrics": choose(metrics),
+            "baselines": (),
+        }
+        | more
+    )
+
+
+def value(rows, metric, on="", label="1", image="input0", method="hirescam", column="value"):
+    (found,) = rows.loc[
+        (rows.metric == metric)
+        & (rows.on == on)
+        & (rows.label == label)
+        & (rows.image == image)
+        & (rows.method == method),
+        column,
+    ].tolist()
+    return found
+
+
+def test_localisation_in_original_pixels_with_chance_and_ceiling():
+    net, one = seeded(Cnn()), samples()
+    rows = measure(net, one, settings("localisation")).rows
+    for i, sample in enumerate(one):
+        (e,) = explain(net, [sample.scan], target="1", method="hirescam", layer="features")
+        heat = e.on_original().double().numpy()
+        for name in (
+            "hit",
+            "average_precision_lift",
+            "relevance_mass",
+            "iou_area_matched",
+            "roc_auc",
+        ):
+            at = {"image": f"input{i}"}
+            assert value(rows, name, **at) == pytest.approx(
+                getattr(localisation, name)(heat, mask()), nan_ok=True
+            )
+            assert value(rows, name, column="chance", **at) == pytest.approx(
+                chance_levels(mask())[name]
+            )
+            assert value(rows, name, column="ceiling", **at) == pytest.approx(
+                ceilings(mask(), e.grid)[name]
+            )
+        own, other = (
+            localisation.average_precision(heat, mask()),
+            localisation.average_precision(heat, mask(14, 2)),
+        )
+        assert value(rows, "class_specificity", image=f"input{i}") == pytest.approx(own - other)
+    assert set(rows.patient) == {"P0", "P1", "P2"}
+    assert not rows.duplicated(["image", "label", "method", "layer", "metric", "on"]).any()
+
+
+def test_chexlocalize_enlarges_straight_from_the_grid_to_the_original():
+    net, (sample,) = seeded(Cnn()), samples(1)
+    geometry = Geometry.identity((50, 70)).resize((SIZE, SIZE))
+    truth = np.zeros((50, 70), bool)
+    truth[10:24, 20:40] = True
+    large = replace(sample, scan=replace(sample.scan, geometry=geometry), masks={"1": truth})
+    rows = measure(net, [large], settings("localisation")).rows
+    (e,) = explain(net, [large.scan], target="1", method="hirescam", layer="features")
+    protocol = chexlocalize.upsample(e.map(e.grid), (50, 70))
+    assert value(rows, "chexlocalize_iou") == pytest.approx(
+        chexlocalize.chexlocalize_iou(protocol, truth), abs=1e-12, nan_ok=True
+    )
+    assert value(rows, "chexlocalize_hit") == chexlocalize.chexlocalize_hit(protocol, truth)
+    assert value(rows, "hit") == localisation.hit(e.on_original().double().numpy(), truth)
+    cropped = Geometry.identity((50, 70)).crop((2, 3), (SIZE, SIZE))
+    heat = placed.Heat.of(e.map(e.grid), np.ones((50, 70)), cropped)
+    assert heat.protocol is heat.original
+
+
+def test_faithfulness_is_that_of_the_queue_for_logit_and_probability():
+    net, (sample,) = seeded(Cnn()), samples(1)
+    names = ("road", "cell_insertion_deletion", "average_drop", "average_gain", "deletion")
+    tables = measure(net, [sample], settings(*names))
+    (e,) = explain(net, [sample.scan], target="2", method="hirescam", layer="features")
+
+    def score(x, _):
+        logits = net(x)
+        return torch.stack([logits[:, 2], logits.softmax(1)[:, 2]], 1)
+
+    case = Case(Subject("one", sample.scan.tensor, (False, True)), e.map(e.grid))
+    expected, curves = {}, {}
+    for done in run_queue(faithfulness.plans(case, names), score):
+        expected |= done.metrics
+        curves |= {
+            name: [done.scores[step] for _, step in points]
+            for name, points in done.plan.curves.items()
+        }
+    for name in names:
+        assert value(tables.rows, name, "probability", "2") == pytest.approx(
+            expected[name][1], rel=1e-4, abs=1e-6
+        )
+        if name != "average_gain":  # a share of 1 − logit means nothing
+            assert value(tables.rows, name, "logit", "2") == pytest.approx(
+                expected[name][0], rel=1e-4, nan_ok=True
+            )
+    assert not ((tables.rows.metric == "average_gain") & (tables.rows.on == "logit")).any()
+    drawn = tables.curves[
+        (tables.curves.curve == "road_morf")
+        & (tables.curves.on == "logit")
+        & (tables.curves.label == "2")
+    ]
+    assert drawn.value.tolist() == pytest.approx([row[0] for row in curves["road_morf"]], rel=1e-4)
+    assert drawn.share.tolist() == [0, 0.2, 0.4, 0.6, 0.8]
+
+
+def test_equal_maps_are_altered_once():
+    net, (sample,) = seeded(Cnn()), samples(1)
+    once = measure(net, [sample], settings("road", methods=("hirescam",)))
+    twice = measure(net, [sample], settings("road", methods=("hirescam", "eigencam", "center")))
+    assert once.count.images == 2 * 8 + 1  # two labels; the unaltered image is shared
+    assert (
+        twice.count.images == once.count.images + 2 * 8
+    )  # one class-agnostic map serves both labels
+    assert set(twice.rows.label) == {"1", "2"}
+
+
+def test_all_metrics_with_every_baseline():
+    net = seeded(Cnn())
+    rows = evaluate(
+        net,
+        images(3, 3, SIZE, SIZE),
+        method=("hirescam", "layercam"),
+        layer="features",
+        metrics="all",
+        masks=[{"1": mask()}] * 3,
+    )
+    assert set(rows.label) == {"1"}
+    kinds = dict(zip(rows.method, rows.baseline))
+    assert [name for name, baseline in kinds.items() if not baseline] == ["hirescam", "layercam"]
+    assert {"oracle", "sobel", "average_mask", "fake_cam", "random", "center", "intensity"} <= set(
+        kinds
+    )
+    assert (
+        rows[(rows.method == "oracle") & (rows.metric == "hit")].value
+        == rows[rows.metric == "hit"].ceiling.max()
+    ).all()
+    fake = rows[rows.method == "fake_cam"]
+    assert set(fake[fake.on != ""].metric) == {
+        "average_drop",
+        "increase_in_confidence",
+        "average_gain",
+        "adcc",
+        "drop_in_deletion",
+    }
+    steady = rows[rows.metric.isin(["max_sensitivity", "view_agreement", "score_change"])]
+    assert set(steady.method) == {"hirescam", "layercam"}
+    assert (steady[steady.metric == "max_sensitivity"].value > 0).all()
+
+
+def test_view_agreement_and_coherency_are_those_of_new_maps():
+    net, (sample,) = seeded(Cnn()), samples(1, **{"1": mask()})
+    rows = measure(net, [sample], settings("view_agreement", "adcc")).rows
+
+    def heat(x):
+        (e,) = explain(net, x[None], target="1", method="hirescam", layer="features")
+        return e.map(e.grid)
+
+    x = sample.scan.tensor
+    own, flipped = heat(x), {name: heat(view(x, name)) for name in VIEWS}
+    assert value(rows, "view_agreement") == pytest.approx(view_agreement(own, flipped), rel=1e-4)
+    case = Case(Subject("one", x, (True,)), own)
+    coherency = faithfulness.coherency(own, heat(case.masked()))
+    drop = value(
+        measure(net, [sample], settings("average_drop")).rows, "average_drop", "probability"
+    )
+    expected = faithfulness.adcc(coherency, faithfulness.complexity(case.unit), drop)
+    assert value(rows, "adcc", "probability") == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_images_are_altered_before_they_are_normalised():
+    net, (sample,) = seeded(Cnn()), samples(1, **{"1": mask()})
+    shift = (lambda x: (x + 3) / 6), (lambda x: x * 6 - 3)
+    black = replace(sample, scan=replace(sample.scan, tensor=torch.full((3, SIZE, SIZE), -3.0)))
+    rows = measure(net, [black], settings("deletion", methods=("center",)), unit=shift).rows
+    assert value(rows, "deletion", "logit", method="center") == pytest.approx(
+        net(black.scan.tensor[None])[0, 1].item(), rel=1e-4
+    )
+
+
+def test_labels_asked_for_true_or_default():
+    net, scans = seeded(Cnn()), samples(2)
+    bare = [replace(s, masks={}) for s in scans]
+    assert set(measure(net, scans, settings("gini", targets=("3",))).rows.label) == {"3"}
+    assert set(
+        measure(net, [replace(s, positives=("0", "3")) for s in bare], settings("gini")).rows.label
+    ) == {"0", "3"}
+    tables = measure(net, [replace(bare[0], positives=()), bare[1]], settings("gini"))
+    assert set(tables.rows.image) == {"input1"}
+    assert tables.notes == ["input0: no finding is marked or true of it: no map is evaluated"]
+
+
+def test_a_truth_without_a_label_is_that_of_any():
+    net, (sample,) = seeded(Cnn()), samples(1, **{"": mask()})
+    rows = measure(net, [sample], settings("hit", targets=("0", "2"))).rows
+    assert set(rows.label) == {"0", "2"}
+
+
+def test_an_empty_truth_has_no_value():
+    net, (sample,) = seeded(Cnn()), samples(1, **{"1": np.zeros((SIZE, SIZE), bool)})
+    rows = measure(net, [sample], settings("localisation")).rows
+    assert rows.value.isna().all()
+
+
+class Broken(Cnn):
+    """NaN for bright images."""
+
+    def forward(self, x):
+        return (
+            super().forward(x)
+            * torch.where(x.mean((1, 2, 3), keepdim=True) > 5, math.nan, 1.0)[:, 0, 0]
+        )
+
+
+def test_a_broken_image_costs_itself_alone():
+    net, scans = seeded(Broken()), samples(3)
+    scans[1] = replace(scans[1], scan=replace(scans[1].scan, tensor=scans[1].scan.tensor + 9))
+    tables = measure(net, scans, settings("road"))
+    assert set(tables.rows.image) == {"input0", "input2"}
+    ((name, line),) = tables.failures
+    assert name == "input1"
+    assert "not a number" in line
+    with pytest.raises(ModelError):
+        measure(net, scans, settings("road"), strict=True)
+
+
+def test_a_model_of_probabilities_regression_and_segmentation():
+    class Rate(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = seeded(Cnn(labels=1))
+
+        def forward(self, x):
+            return self.net(x)[:, 0]
+
+    x = images(2, 3, SIZE, SIZE)
+    rows = evaluate(
+        seeded(Cnn(final=nn.Sigmoid())),
+        x,
+        "1",
+        "hirescam",
+        "features",
+        metrics=["road"],
+        baselines=(),
+    )
+    assert set(rows.on) == {"logit", "probability"}
+    from camlucida.core.types import OutputSpec
+
+    class Described:
+        name, sha256, output_spec = "p", "", OutputSpec("multilabel", (), "probabilities", "")
+        module = seeded(Cnn(final=nn.Sigmoid()))
+
+    rows = evaluate(
+        Described(), x, "1", "hirescam", "features", metrics=["road", "average_gain"], baselines=()
+    )
+    assert set(rows.on) == {"probability"}
+    assert rows.value.notna().all()
+
+    class Regression(Described):
+        output_spec = OutputSpec("regression")
+        module = Rate().eval()
+
+    rows = evaluate(
+        Regression(), x, None, "hirescam", "net.features", metrics=["road"], baselines=("center",)
+    )
+    assert set(rows.label) == {"output ↑", "output ↓"}
+    assert set(rows.on) == {"value"}
+    dense = seeded(nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 3, 1)))
+    rows = evaluate(
+        dense,
+        x,
+        ["region:1", "region:2"],
+        "hirescam",
+        "0",
+        metrics=["road", "hit"],
+        masks=[{"1": mask(), "2": mask(14, 2)}] * 2,
+    )
+    assert set(rows.label) == {"1 region", "2 region"}
+    assert rows[rows.metric == "hit"].chance.tolist() == pytest.approx(
+        [float(mask().mean())] * (rows.metric == "hit").sum()
+    )
+
+
+def test_the_model_is_left_as_it_was_found():
+    net = seeded(Cnn()).train()
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    evaluate(
+        net,
+        images(2, 3, SIZE, SIZE),
+        "1",
+        ["hirescam", "ablationcam"],
+        "features",
+        metrics="default",
+        baselines=("sobel",),
+    )
+    assert net.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert all(p.grad is None and p.requires_grad for p in net.parameters())
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())

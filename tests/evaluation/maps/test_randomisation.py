@@ -1,0 +1,76 @@
+"""The sanity table of a run."""
+
+import numpy as np
+import pytest
+import torch
+
+from camlucida.attribution.engine import scans_of
+from camlucida.evaluation.maps.choice import choose
+from camlucida.evaluation.maps.measure import Sample, Settings
+from camlucida.evaluation.maps.randomisation import COLUMNS, randomisation_table
+from camlucida.metrics.sanity import blocks
+from tests.support.nets import Cnn, images, seeded
+
+
+def samples(count):
+    return [
+        Sample(scan, f"P{i}")
+        for i, scan in enumerate(scans_of((images(count, 3, 24, 24, seed=5),)))
+    ]
+
+
+def settings(*metrics, methods=("gradcam", "eigencam")):
+    return Settings(
+        targets=("0", "1"), methods=methods, layers=("features",), metrics=choose(metrics)
+    )
+
+
+def test_one_row_a_map_block_and_seed():
+    net = seeded(Cnn())
+    before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
+    table = randomisation_table(net, samples(12), settings("sanity"), seeds=2)
+    steps = len(blocks(net, images(1, 3, 24, 24)))
+    assert list(table.columns) == list(COLUMNS)
+    assert len(table) == 12 * 2 * 2 * 2 * steps * 2  # images, labels, methods, modes, blocks, seeds
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    first = table[(table.block == 0) & (table["mode"] == "cascading")]
+    eigen = first[first.method == "eigencam"]  # does not look at the head, which is the first block
+    assert np.allclose(eigen.similarity, 1)
+    assert not eigen.passed.any()
+    assert (first[first.method == "gradcam"].similarity < 0.999).any()
+    for _, group in table.groupby(["method", "mode", "block"]):
+        assert group.p.nunique() == 1  # one gate for all labels
+
+
+def test_few_images_give_no_verdict():
+    table = randomisation_table(
+        seeded(Cnn()), samples(3), settings("cascading_randomisation"), seeds=1
+    )
+    assert set(table["mode"]) == {"cascading"}
+    assert table.passed.isna().all()
+    assert table.null.notna().all()
+    assert (
+        randomisation_table(seeded(Cnn()), samples(1), settings("randomisation_gate"), seeds=1)
+        .null.isna()
+        .all()
+    )
+
+
+@pytest.mark.parametrize(("count", "metric"), [(0, "sanity"), (2, "road")])
+def test_nothing_to_do(count, metric):
+    table = randomisation_table(seeded(Cnn()), samples(count), settings(metric))
+    assert len(table) == 0
+    assert list(table.columns) == list(COLUMNS)
+
+
+def test_a_random_model_without_finite_answers_gives_dead_maps():
+    class Fragile(Cnn):
+        def forward(self, x):
+            y = super().forward(x)
+            return y * (float("nan") if self.head.bias.abs().sum() == 0 else 1)
+
+    table = randomisation_table(
+        seeded(Fragile()), samples(2), settings("cascading_randomisation"), seeds=1
+    )
+    assert table.dead.all()
+    assert table.similarity.isna().all()

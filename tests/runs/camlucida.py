@@ -1,8 +1,0 @@
-"""``python -m tests.runs.camlucida``: the command line on one thread."""
-
-import torch
-
-from camlucida.cli import main
-
-torch.set_num_threads(1)
-main()

@@ -1,0 +1,103 @@
+"""A method of the user's own: loaded by its path, checked at each call, forgotten after the run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from camlucida import explain
+from camlucida.attribution.methods import METHODS
+from camlucida.core.errors import UsageError
+from camlucida.workflows.benchmark.own import own_method, registered
+
+CODE = """
+import torch
+
+def cam(activations, gradients):
+    return (activations * gradients).sum(1)
+
+def probed(probe):
+    return probe.activations.mean(1).expand(len(probe.scores), *probe.activations.shape[2:]).clone()
+
+def three(a, b, c): ...
+def small(activations, gradients): return activations[:, 0, :1]
+def whole(activations, gradients): return activations[:, 0].long()
+def listed(activations, gradients): return [1.0]
+def endless(activations, gradients): return activations[:, 0] / 0
+def broken(activations, gradients): raise KeyError("x")
+number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def _module(tmp_path, monkeypatch):
+    (tmp_path / "own_cams_for_test.py").write_text(CODE)
+    (tmp_path / "own_broken_for_test.py").write_text("1 / 0")
+    (tmp_path / "own_needy_for_test.py").write_text("import no_such_package_for_test")
+    monkeypatch.chdir(tmp_path)
+
+
+def net():
+    torch.manual_seed(0)
+    layers = (
+        torch.nn.Conv2d(1, 4, 3),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(4, 2),
+    )
+    return torch.nn.Sequential(*layers)
+
+
+def test_both_shapes_are_told_apart_and_work():
+    assert own_method("own_cams_for_test:cam").kind == "gradient"
+    assert own_method("own_cams_for_test:probed").kind == "probe"
+    model, image = net(), torch.rand(1, 1, 8, 8)
+    with registered(
+        ["own_cams_for_test:cam", "own_cams_for_test:probed", "own_cams_for_test:cam"]
+    ) as names:
+        assert names == ("own_cams_for_test:cam", "own_cams_for_test:probed")
+        own, ours, probed = explain(
+            model, image, target=0, method=[names[0], "hirescam", names[1]], layer="1"
+        )
+        assert torch.equal(own.raw, ours.raw)
+        assert probed.grid == (6, 6)
+    assert not set(names) & set(METHODS)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("gradcam", "every registered method is scored"),
+        ("no_module_for_test:f", "there is no module 'no_module_for_test'"),
+        ("own_cams_for_test:cma", "has no function 'cma' (did you mean cam?)"),
+        ("own_cams_for_test:number", "has no function 'number'"),
+        ("own_cams_for_test:three", "takes 3 arguments"),
+        ("own_broken_for_test:f", "cannot be imported: ZeroDivisionError"),
+        ("own_needy_for_test:f", "cannot be imported: No module named 'no_such_package_for_test'"),
+    ],
+)
+def test_a_wrong_path_is_one_line(path, words):
+    with pytest.raises(UsageError) as error:
+        own_method(path)
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("small", "returned shape (1, 1, 6)"),
+        ("whole", "returned a tensor of torch.int64"),
+        ("listed", "returned a list"),
+        ("endless", "not finite"),
+        ("broken", "failed: KeyError: 'x'"),
+    ],
+)
+def test_a_wrong_answer_is_one_line(name, words):
+    path = f"own_cams_for_test:{name}"
+    with registered([path]), pytest.raises(UsageError) as error:
+        explain(net(), torch.rand(1, 1, 8, 8) - 5, target=0, method=path, layer="0")
+    assert words in str(error.value)
+    assert path in str(error.value)
+    assert path not in METHODS

@@ -1,0 +1,159 @@
+"""Tables of the arms and the leaderboard, from rows written by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from camlucida.workflows.benchmark import leaderboard as board
+from camlucida.workflows.benchmark import tables
+from camlucida.workflows.benchmark.tables import TAG
+
+
+def row(film, method, value, metric=TAG, *, chance=0.02, **more):
+    common = {
+        "image": f"i{film}",
+        "patient": f"p{film}",
+        "label": "nodule",
+        "on": "",
+        "ceiling": np.nan,
+        "baseline": False,
+    }
+    return (
+        common
+        | {
+            "model": "m",
+            "net": "n",
+            "method": method,
+            "metric": metric,
+            "value": value,
+            "chance": chance,
+        }
+        | more
+    )
+
+
+def test_a_false_alarm_is_more_than_twice_the_area():
+    rows = pd.DataFrame(
+        [row(film, "a", 0.03 + 0.02 * (film % 2), part="all") for film in range(12)]
+    )
+    share, alarms = tables.on_region(rows, "decoy", TAG)
+    assert share["estimate"] == pytest.approx(0.04)
+    assert share["chance"] == pytest.approx(0.02)
+    assert alarms["estimate"] == 0.5  # 0.03 is under twice 0.02, 0.05 is over it
+    exact = pd.DataFrame([row(film, "a", 0.04, part="all") for film in range(12)])
+    assert [line["estimate"] for line in tables.on_region(exact, "decoy", TAG)][1] == 0
+
+
+def test_heat_that_follows_the_reliance_has_rank_correlation_1():
+    tag = pd.DataFrame(
+        {"model": "m", "image": [f"i{k}" for k in range(12)], "fall": np.arange(12.0) ** 2}
+    )
+    rows = pd.DataFrame(
+        [row(k, "follows", 0.01 * k) for k in range(12)]
+        + [row(k, "opposes", -0.01 * k) for k in range(12)]
+    )
+    found = {(line["method"], line["part"]): line for line in tables.tracking(rows, tag)}
+    assert found["follows", "all"]["estimate"] == pytest.approx(1)
+    assert found["follows", "all"]["low"] == pytest.approx(1)
+    assert found["opposes", "within models"]["estimate"] == pytest.approx(-1)
+
+
+def test_what_differs_between_models_does_not_count_within_them():
+    """Two models: within each, heat follows the fall; the one that falls more has less heat."""
+    rows = pd.DataFrame(
+        [row(k, "a", 0.01 * k + 0.5 * (k < 6), model=f"m{k // 6}") for k in range(12)]
+    )
+    tag = pd.DataFrame(
+        {
+            "model": [f"m{k // 6}" for k in range(12)],
+            "image": [f"i{k}" for k in range(12)],
+            "fall": range(12),
+        }
+    )
+    found = {line["part"]: line["estimate"] for line in tables.tracking(rows, tag)}
+    assert found["within models"] == pytest.approx(1)
+    assert found["all"] < 0
+
+
+def test_null_models_are_measured_against_chance():
+    rows = [row(k, "a", 0.5 + 0.1 * (k % 2), "roc_auc", chance=0.5) for k in range(12)]
+    rows += [row(k, "a", 0.3, "gini", chance=np.nan) for k in range(12)]
+    (line,) = tables.above_chance(pd.DataFrame(rows), "untrained")
+    assert line["metric"] == "roc_auc"
+    assert line["estimate"] == pytest.approx(0.05)
+    assert line["low"] > 0
+
+
+def test_strata_go_by_the_largest_lesion():
+    rows = pd.DataFrame([row(k, "a", 0.1 * k, "hit", ceiling=0.2 * max(k, 1)) for k in range(3)])
+    uses = pd.DataFrame(
+        {"image": ["i0", "i1", "i2"], "label": "nodule", "radius": [9.9, 10.0, 20.0]}
+    )
+    found = {line["part"]: line for line in tables.by_size(rows, uses)}
+    assert [found[part]["estimate"] for part in ("small", "medium", "large")] == pytest.approx(
+        [0, 0.1, 0.2]
+    )
+    assert found["large"]["over_ceiling"] == pytest.approx(0.5)
+
+
+def test_agnostic_methods_are_known():
+    assert [tables.agnostic(name) for name in ("gradcam", "eigencam", "sobel", "oracle")] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def ranked(values, model="m", net="n"):
+    """``values``: method → (hit, road): road is ranked the other way round than its family mate would be."""
+    lines = []
+    for method, (hit, drop) in values.items():
+        lines += [row(k, method, hit, "hit", model=model, net=net) for k in range(2)]
+        lines += [
+            row(k, method, drop, "average_drop", on="logit", model=model, net=net) for k in range(2)
+        ]
+    return pd.DataFrame(lines)
+
+
+def test_ranks_are_means_over_families_in_each_metrics_direction():
+    rows = ranked({"good": (0.9, 0.1), "fair": (0.5, 0.1), "poor": (0.1, 0.8)})
+    table = board.mean_ranks(rows, [("hit", ""), ("average_drop", "logit")])
+    assert table.loc["good"].to_dict() == {"localisation": 1, "faithfulness": 1.5, "rank": 1.25}
+    assert table.loc["poor", "rank"] == 3
+    assert board.mean_ranks(rows, [("roc_auc", "")])["rank"].isna().all()
+
+
+def test_only_metrics_that_passed_rank_and_each_once():
+    rows = pd.concat([ranked({"a": (1, 1)}), ranked({"a": (1, 1)}).replace("logit", "probability")])
+    passed = {("average_drop", "probability"), ("average_drop", "logit"), ("road", "logit")}
+    assert board.ranked_by(rows, passed) == [("average_drop", "logit")]
+    assert board.ranked_by(rows, {("average_drop", "probability")}) == [
+        ("average_drop", "probability")
+    ]
+
+
+def test_agreement_of_models_that_agree_and_that_do_not():
+    same = {"a": (0.9, 0.1), "b": (0.5, 0.4), "c": (0.1, 0.8)}
+    rows = pd.concat([ranked(same, "m1"), ranked(same, "m2"), ranked(same, "m3", "other")])
+    table = board.agreement(rows, {("hit", "")}).set_index("among")
+    assert table["kendall_w"].tolist() == pytest.approx([1, 1, 1])
+    assert table.loc["all models", "rankings"] == 3
+    assert table.loc["all models", "first"] == "a"
+    turned = pd.concat(
+        [ranked(same, "m1"), ranked({"c": (0.9, 0), "b": (0.5, 0), "a": (0.1, 0)}, "m2")]
+    )
+    assert board.agreement(turned, {("hit", "")})["kendall_w"].iloc[0] == pytest.approx(0)
+
+
+def test_gains_over_baselines_are_paired_and_signed():
+    rows = ranked({"a": (0.9, 0.1)})
+    blind = ranked({"random": (0.2, 0.3)}).assign(baseline=True)
+    found = list(
+        board.over_baselines(
+            pd.concat([rows, blind]), [("hit", ""), ("average_drop", "logit")], ["random", "sobel"]
+        )
+    )
+    assert [line["estimate"] for line in found] == pytest.approx([0.7, 0.2])

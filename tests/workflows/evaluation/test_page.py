@@ -1,0 +1,205 @@
+"""The page of an evaluation: its numbers are those of the tables, and names that are not ours are escaped."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from camlucida.evaluation.maps.summary import (
+    cases,
+    differences,
+    gate_table,
+    pooled,
+    ranking,
+    summarise,
+)
+from camlucida.report.page import number
+from camlucida.workflows.evaluation.page import limits, write_evaluation_page
+from tests.support.evaluations import LAYER, evaluation, row
+
+ABOUT = {
+    "model": "<script>alert(1)</script>",
+    "sha256": "ab" * 32,
+    "command": "camlucida evaluate 'a\"><img src=x>'",
+    "versions": {"camlucida": "0.1.0"},
+    "forwards": 123456,
+    "seconds": 81.6,
+    "notes": ["gradcam and hirescam give the same map"],
+    "failures": ["b.png is truncated"],
+    "cases_rule": "by hand",
+    "level": 0.95,
+    "replicates": 2000,
+}
+
+
+@pytest.fixture(scope="module")
+def tables():
+    rows, curves, sanity = evaluation(patients=12)
+    return rows, curves, sanity, summarise(rows), differences(rows)
+
+
+def examples(rows):
+    found = cases(rows)
+    names = ("which", "image", "label", "method", "value", "chance", "ceiling")
+    return [
+        {name: getattr(case, name) for name in names} | {"picture": f"{case.which}.png"}
+        for case in found.cases
+    ]
+
+
+@pytest.fixture(scope="module")
+def page(tables, tmp_path_factory):
+    out = tmp_path_factory.mktemp("page")
+    path = write_evaluation_page(
+        out, *tables, {**ABOUT, "cases_rule": cases(tables[0]).rule}, examples(tables[0])
+    )
+    assert path == out / "evaluation.html"
+    return path
+
+
+def test_names_are_escaped(page):
+    text = page.read_text()
+    for raw in ("<script>", "<img src=x>", "<b>"):
+        assert raw not in text
+    for words in (
+        "&lt;b&gt;nodule&lt;/b&gt;",
+        "&lt;script&gt;",
+        "b.png is truncated",
+        "gradcam and hirescam give",
+        "SYNTHETIC",
+    ):
+        assert words in text
+    assert "http" not in text.replace("http-equiv", "")  # no remote resource
+
+
+def test_the_numbers_are_those_of_the_tables(page, tables):
+    text = page.read_text()
+    rows, _, sanity, summary, compared = tables
+    for line in summary.query("metric == 'road' and on == 'logit'").to_dict("records"):
+        assert f"{number(line['estimate'])} <span" in text
+        assert f"[{number(line['low'])}, {number(line['high'])}]" in text
+    for line in pooled(summary).query("metric == 'hit'").to_dict("records"):
+        assert f"chance {number(line['chance'])} · ceiling {number(line['ceiling'])}" in text
+        assert f"÷&nbsp;ceiling&nbsp;{number(line['over_ceiling'])}" in text
+    for line in compared.sample(10, random_state=0).to_dict("records"):
+        assert f'<td class="n">{number(line["p_holm"], 2)}</td>' in text
+    for line in gate_table(sanity).to_dict("records"):
+        assert f'<td class="n">{number(line["similarity"])}</td>' in text
+    assert f"{rows['image'].nunique()} of {rows['patient'].nunique()} patients" in text
+    assert "123,456 forward passes of one image" in text
+    assert f"{123456 / (12 * 2 * 2 * 7):.1f} a map" in text
+    assert "nan" not in text.replace("nano", "")
+
+
+def test_the_cases_are_shown_with_their_pictures(page, tables):
+    text = page.read_text()
+    for case in examples(tables[0]):
+        assert f"{case['which'].capitalize()}: {case['image']}" in text
+        assert f'src="{case["picture"]}"' in text
+    assert "Chosen by Average precision over area ÷ the ceiling of its grid" in text
+
+
+def test_figures_lie_beside_the_page(page):
+    for name in ("ranking", "curves", "sanity"):
+        for suffix in ("png", "svg"):
+            file = page.parent / f"evaluation_{name}.{suffix}"
+            assert file.stat().st_size > 1000
+            assert file.name in page.read_text()
+
+
+def test_a_small_run_has_a_page_that_says_what_is_missing(tmp_path):
+    rows = pd.DataFrame(
+        [row(value=0.5, synthetic=False), row(metric="gini", value=np.nan, synthetic=False)]
+    )
+    none = pd.DataFrame()
+    curves = pd.DataFrame(
+        columns=["method", "layer", "baseline", "curve", "on", "share", "value", "patient"]
+    )
+    sanity = pd.DataFrame(columns=["method", "layer", "mode", "block"])
+    about = {**ABOUT, "sha256": None, "notes": [], "failures": []}
+    text = write_evaluation_page(
+        tmp_path, rows, curves, sanity, summarise(rows), differences(rows), about, []
+    ).read_text()
+    for words in (
+        "Nothing to compare",
+        "No perturbation curve",
+        "Parameter randomisation was not run",
+        "1 of 1 patient<",
+    ):
+        assert words in text
+    assert "SYNTHETIC" not in text
+    assert "Failed:" not in text
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "evaluation.html",
+        "evaluation_ranking.png",
+        "evaluation_ranking.svg",
+    ]
+    assert write_evaluation_page(
+        tmp_path, rows, none, none, summarise(rows), differences(rows), about, []
+    ).is_file()
+
+
+def test_a_run_in_which_every_image_failed_has_a_page(tmp_path):
+    rows, none = pd.DataFrame([row()])[:0], pd.DataFrame()
+    text = write_evaluation_page(
+        tmp_path, rows, none, none, summarise(rows), differences(rows), ABOUT, []
+    ).read_text()
+    assert "b.png is truncated" in text
+    assert [path.name for path in tmp_path.iterdir()] == ["evaluation.html"]
+
+
+def said(rows, sanity=None, about=ABOUT):
+    """The limits of a run, in one text."""
+    summary = summarise(rows)
+    gate = gate_table(
+        sanity if sanity is not None else pd.DataFrame(columns=["method", "layer", "mode", "block"])
+    )
+    return " | ".join(limits(rows, summary, differences(rows), ranking(summary), gate, about))
+
+
+def test_each_limit_has_the_number_of_this_run(tables):
+    rows, _, sanity, summary, compared = tables
+    text = said(rows, sanity)
+    assert (
+        f"12 patients here. With a value in fewer than 10 patients no interval is given: so for 0 of {len(summary)} means"
+        in text
+    )
+    assert "24 of 24 images are synthetic" in text
+    assert "Failed, and in no number: 1" in text
+    assert "Average precision over area of gradcam, 8.3 % of them" in text  # 1 of 12 patients
+    assert "gradcam 8.3 %, hirescam 0.0 %" in text
+    assert f"within a layer; there is one: {LAYER}" in text
+    assert f"Pointing game at {LAYER} 0.85" in text
+    between = compared[compared["against"] == "method"]
+    assert (
+        f"Of {len(between)} tested differences between two methods, {(between['better'] != '').sum()} stay"
+        in text
+    )
+    fair = compared[(compared["against"] == "baseline") & (compared["second"] != "oracle")]
+    assert f"in {(fair['better'] == 'second').sum()} the baseline is the better" in text
+    drops = pooled(summary).query(
+        "metric == 'average_drop' and on == 'probability' and not baseline"
+    )
+    best = drops.loc[drops["estimate"].idxmin()]
+    assert (
+        f"Average drop (probability) 0.002; the best method, {best['method']}, {number(best['estimate'])}"
+        in text
+    )
+    assert "Increase in confidence (probability) 1; the best method" in text
+    assert (
+        f"2 of 3 methods and layers pass it, which does not make them good. Failed: eigencam at {LAYER}"
+        in text
+    )
+    assert "Kendall's W 0." in text
+
+
+def test_limits_of_a_run_without_the_gaming_map_and_of_few_patients():
+    rows = pd.DataFrame(
+        [row(f"i{k}", f"p{k}", metric="average_drop", on="logit", value=0.1) for k in range(3)]
+    )
+    text = said(rows, about={**ABOUT, "failures": []})
+    assert "3 patients here" in text
+    assert "so for 1 of 1 means" in text
+    assert "“fake_cam”; it was not measured here" in text
+    assert "Failed" not in text
+    assert "tested differences" not in text
+    assert "average drop" not in said(pd.DataFrame([row()])).lower()

@@ -1,0 +1,404 @@
+"""``camlucida evaluate-regression`` on the folders of a training system: a checkpoint without a card, images, masks, a table."""
+
+import ast
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from camlucida.analysis.cases.case_table import case_table
+from camlucida.cli import main
+from camlucida.core.errors import UsageError
+from camlucida.core.wording import Texts
+from camlucida.evaluation.predictions.evaluate import evaluate_file
+from camlucida.evaluation.predictions.tables import Settings
+from camlucida.models import load_model
+from camlucida.phantom.nets import small_resnet
+from camlucida.report.build import build_report
+from camlucida.report.document import Paragraph, Table
+from camlucida.runs import Run
+from camlucida.workflows.regression import RegressionStudy, regression_figure, study_regression
+from camlucida.workflows.regression.sheet import SheetColumns
+from tests.support.models_on_disk import write_image, write_model
+from tests.support.paths import REPOSITORY
+
+FIGURES = (
+    *("evaluation_results", "bland_altman", "age_group_comparison"),
+    *("gradcam_best_sample", "gradcam_worst_sample", "gradcam_sample_2"),
+)
+FILES = {
+    *(
+        "test_metrics.json",
+        "predictions.json",
+        "high_error_samples.txt",
+        "low_error_samples.txt",
+        "metrics.csv",
+    ),
+    *("mask_evidence.csv", "inputs", "run"),
+    *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")),
+}
+COUNT = 8
+
+
+class Net(nn.Module):
+    """A backbone with its head replaced, as training scripts write it."""
+
+    def __init__(self, outputs=1):
+        super().__init__()
+        self.backbone = small_resnet()
+        self.backbone.fc = nn.Sequential(
+            nn.Dropout(0.3), nn.Linear(96, 8), nn.ReLU(), nn.Linear(8, outputs)
+        )
+
+
+def write_study(folder, outputs=1):
+    torch.manual_seed(0)
+    net = Net(outputs)
+    net.backbone.fc[3].bias.data += 50
+    net.backbone.fc[3].weight.data *= 200
+    (folder / "outputs/run_1").mkdir(parents=True)
+    torch.save(
+        {"epoch": 2, "model_state_dict": net.state_dict()}, folder / "outputs/run_1/best_model.pth"
+    )
+    for i in range(COUNT):
+        write_image(folder / f"Images/anon_{i}_1.png", i)
+        if i != 3:
+            mask = np.zeros((48, 64), np.uint8)
+            mask[12:36, 16:48] = 255
+            (folder / "Masks").mkdir(exist_ok=True)
+            Image.fromarray(mask).save(folder / f"Masks/anon_{i}_1.{'jpg' if i % 2 else 'png'}")
+    ages = [30 + 5 * i for i in range(COUNT)]
+    names = [f"anon_{i}_1" for i in range(COUNT)]
+    frame = pd.DataFrame(
+        {
+            "id": names,
+            "patient_id": [f"p{i // 2}" for i in range(COUNT)],
+            "age": ages,
+            "sex": [*"mf"] * 4,
+        }
+    )
+    frame.to_excel(folder / "characteristics.xlsx", index=False)
+    return folder
+
+
+def command(folder, out, *options):
+    """Exit code."""
+    named = {
+        "--checkpoint": "outputs/run_1/best_model.pth",
+        "--image-dir": "Images",
+        "--excel-path": "characteristics.xlsx",
+    }
+    words = [word for option, name in named.items() for word in (option, str(folder / name))]
+    with pytest.raises(SystemExit) as stopped:
+        main(["evaluate-regression", *words, "--size", "64", "--out", str(out), *map(str, options)])
+    return stopped.value.code
+
+
+def studied(folder, **options):
+    """The same without the command line and without the report."""
+    named = {
+        "checkpoint": folder / "outputs/run_1/best_model.pth",
+        "images": folder / "Images",
+        "size": 64,
+    }
+    return study_regression(
+        RegressionStudy(**named | {"table": folder / "characteristics.xlsx"} | options),
+        folder / "out",
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory):
+    folder = write_study(tmp_path_factory.mktemp("study"))
+    assert not studied(
+        folder, columns=SheetColumns(groups=("sex",)), samples=(2,), layer="backbone.features.5"
+    ).failures
+    return folder
+
+
+def read(study, name="out"):
+    records = pd.DataFrame(json.loads((study / name / "predictions.json").read_text("utf-8")))
+    return records, json.loads((study / name / "test_metrics.json").read_text("utf-8"))
+
+
+def test_the_files_of_the_source_system(study):
+    assert {path.name for path in (study / "out").iterdir()} == FILES
+    for name in FIGURES:
+        with Image.open(study / "out" / f"{name}.png") as picture:
+            assert picture.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
+            assert min(picture.size) > 600
+
+
+def test_metrics_are_those_of_the_predictions(study):
+    records, metrics = read(study)
+    assert list(records["index"]) == list(range(COUNT))
+    assert list(records["truth"]) == [30 + 5 * i for i in range(COUNT)]
+    error = records["value"] - records["truth"]
+    assert metrics["mae"] == pytest.approx(error.abs().mean())
+    assert metrics["rmse"] == pytest.approx(np.sqrt((error**2).mean()))
+    assert metrics["bias"] == pytest.approx(error.mean())
+    assert metrics["within_10"] == pytest.approx((error.abs() <= 10).mean())
+    assert metrics["groups"]["sex=f"]["mae"]["estimate"] == pytest.approx(
+        error[records["sex"] == "f"].abs().mean()
+    )
+    assert "truth 40 to 50" in metrics["groups"]
+    assert metrics["patients"] == 4
+    np.testing.assert_allclose(records["absolute_error"], error.abs())
+    again = evaluate_file(study / "out/predictions.json", "regression", Settings())
+    assert again.document["mae"] == pytest.approx(metrics["mae"])
+
+
+def test_what_the_checkpoint_cannot_say_is_said(study):
+    _, metrics = read(study)
+    said = "\n".join(metrics["notes"])
+    assert (
+        "recognised from its keys and shapes: small_resnet under 'backbone' with its head at 'fc', 1 output"
+        in said
+    )
+    assert "backbone.fc.2: no weights there, so its kind cannot be known; taken for a ReLU" in said
+    assert (
+        "preprocessing 64 × 64 as given; ASSUMED, not known: 1 channel, black −1, white 1" in said
+    )
+    assert metrics["model"]["resolved"]["input"]["size"] == 64
+    assert "1 image without a mask: anon_3_1" in said
+
+
+def test_best_and_worst_by_the_rule_that_is_stated(study):
+    records, metrics = read(study)
+    chosen = metrics["selection"]
+    for name, place in (
+        ("best", records["absolute_error"].idxmin()),
+        ("worst", records["absolute_error"].idxmax()),
+    ):
+        found = chosen[f"gradcam_{name}_sample"]
+        assert found["image"] == records["file"][place]
+        extreme = "smallest" if name == "best" else "largest"
+        assert f"{name}: the 1 of {COUNT} cases with the {extreme} |error|" in found["rule"]
+
+
+def test_lists_of_high_and_low_errors(study):
+    records, _ = read(study)
+    high, low = (
+        (study / "out" / f"{name}_error_samples.txt").read_text("utf-8").splitlines()
+        for name in ("high", "low")
+    )
+    assert high[0].startswith("# images with an absolute error of at least 5, largest first:")
+    assert high[1] == low[1] == "image\ttrue\tpredicted\terror"
+    rows = [line.split("\t") for line in (*high[2:], *low[2:])]
+    assert sorted(name for name, *_ in rows) == sorted(records["file"])
+    errors = [abs(float(line.split("\t")[3])) for line in high[2:]]
+    assert errors == sorted(errors, reverse=True)
+    assert min(errors) >= 5 > max(abs(float(line.split("\t")[3])) for line in low[2:])
+
+
+def test_evidence_in_the_masks_is_that_of_the_maps(study):
+    records, metrics = read(study)
+    assert records["mask_area"].tolist() == pytest.approx(
+        [float("nan") if i == 3 else 0.25 for i in range(COUNT)], nan_ok=True
+    )
+    run = Run.open(study / "out/run")
+    maps = run.explanations()
+    first = run.explanation(
+        maps.index[(maps["image"] == "anon_0_1") & maps["target"].str.endswith("↑")][0]
+    ).numpy()
+    assert records["raises_in_mask"][0] == pytest.approx(
+        first[12:36, 16:48].sum() / first.sum(), rel=1e-4
+    )
+    everybody = metrics["mask_evidence"][0]
+    assert (everybody["group"], everybody["images"], everybody["how"]) == ("everybody", 7, "none")
+    assert everybody["share"] == pytest.approx(records["raises_in_mask"].mean())
+
+
+def test_the_same_command_goes_on_with_what_is_there(study):
+    before = {path: path.read_bytes() for path in (study / "out").glob("*.*")}
+    parts = {path: path.stat().st_mtime_ns for path in (study / "out/run/maps").iterdir()}
+    studied(study, columns=SheetColumns(groups=("sex",)), layer="backbone.features.5")
+    assert {path: path.read_bytes() for path in (study / "out").glob("*.*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (study / "out/run/maps").iterdir()} == parts
+
+
+def test_a_figure_for_a_notebook(study):
+    figure = regression_figure(study / "out", 2)
+    assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
+    assert "row 2 of predictions.json" in figure._supxlabel.get_text()
+    assert "preprocessing 64 × 64 as given; ASSUMED" in figure._supxlabel.get_text()
+    assert (
+        "(5 or more)" in figure.axes[0].texts[-1].get_text()
+        or "(below 5)" in figure.axes[0].texts[-1].get_text()
+    )
+    assert (
+        "(below 500)"
+        in regression_figure(study / "out", 2, threshold=500).axes[0].texts[-1].get_text()
+    )
+    with pytest.raises(UsageError, match="no sample 8"):
+        regression_figure(study / "out", 8)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--sample", 8], "no sample 8 (8 rows can be used, counted from 0)"),
+        (["--method", "gradcma"], "did you mean gradcam"),
+        (["--layer", "backbone.layer9"], "no layer 'backbone.layer9'"),
+        (["--colormap", "jett"], "did you mean jet"),
+        (["--within", 0], "--within 0 (give a number above 0)"),
+        (["--bin-width", -1], "--bin-width -1 (give a number above 0)"),
+        (["--value-column", "agee"], "did you mean age?"),
+        (["--model", "net.tom"], "neither a model card nor a factory"),
+    ],
+)
+def test_a_wrong_request_is_one_line(study, tmp_path, capsys, options, words):
+    assert command(study, tmp_path / "out", *options) == 2
+    said = capsys.readouterr().err
+    assert words in said
+    assert said.count("\n") == 1
+    assert not (tmp_path / "out/run/ledger.sqlite").exists()
+
+
+def test_what_is_broken_costs_itself_alone(tmp_path):
+    folder = write_study(tmp_path)
+    (folder / "Images/anon_1_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    (folder / "Masks/anon_2_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    (folder / "Images/anon_4_1.png").unlink()
+    found = studied(folder, samples=(1,), method="hirescam", colormap="jet")
+    for words in (
+        "Images/anon_1_1.png",
+        "Masks/anon_2_1.png",
+        "row 5: no image 'anon_4_1'",
+        "sample 1, ",
+    ):
+        assert any(words in line for line in found.failures), words
+    assert len(found.failures) == 4
+    records, metrics = read(folder)
+    assert metrics["images"] == len(records) == COUNT - 2
+    assert np.isnan(records.set_index("image")["mask_area"]["anon_2_1"])
+    assert list(records["index"]) == [0, 2, 3, 4, 5, 6]
+
+
+def test_nothing_can_be_read(tmp_path, capsys):
+    folder = write_study(tmp_path)
+    for path in (folder / "Images").iterdir():
+        path.write_bytes(b"\x89PNG\r\n\x1a\n cut")
+    assert command(folder, folder / "out") == 1
+    assert capsys.readouterr().err.count("error: ") == COUNT
+    assert not (folder / "out/test_metrics.json").exists()
+
+
+def test_a_model_of_two_values_is_refused(tmp_path, capsys):
+    folder = write_study(tmp_path, outputs=2)
+    assert command(folder, folder / "out") == 2
+    assert "has 2 outputs, not 1" in capsys.readouterr().err
+
+
+def test_a_named_card_one_image_no_mask_and_no_evidence(tmp_path, capsys):
+    folder = write_study(tmp_path)
+    card = write_model(folder, "regression", ("years",))
+    state = load_model(card, device="cpu").module.state_dict()
+    torch.save(
+        {key: value * (0 if key == "head.weight" else 1) for key, value in state.items()},
+        folder / "weights.pt",
+    )
+    for path in (folder / "Masks").iterdir():
+        path.unlink()
+    pd.DataFrame({"id": ["anon_0_1"], "age": [30]}).to_excel(
+        folder / "characteristics.xlsx", index=False
+    )
+    assert (
+        command(
+            folder,
+            folder / "out",
+            "--model",
+            card,
+            "--checkpoint",
+            folder / "weights.pt",
+            "--size",
+            32,
+        )
+        == 0
+    )
+    assert "mae" in capsys.readouterr().out
+    assert "anon_0_1" in (folder / "out/report/report.html").read_text("utf-8")
+    records, metrics = read(folder)
+    assert metrics["model"]["resolved"]["labels"] == ["years"]
+    assert "as its card says" in metrics["notes"][0]
+    assert metrics["mae"] == pytest.approx(records["absolute_error"][0])
+    assert metrics["mask_evidence"] == []
+    assert records["raises_in_mask"].isna().all()
+    assert (folder / "out/gradcam_best_sample.png").exists()
+
+
+def test_the_notebook_shows_a_sample_and_the_highest_errors(study):
+    book = json.loads((REPOSITORY / "examples/regression/show_sample.ipynb").read_text("utf-8"))
+    cells = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert not any(cell.get("outputs") for cell in book["cells"])
+    names: dict = {}
+    shown = []
+    for cell in [*cells[:1], f"OUT, INDEX = {str(study / 'out')!r}, 2", *cells[1:]]:
+        *lines, last = ast.parse(cell).body
+        exec(ast.unparse(lines), names)
+        if isinstance(last, ast.Expr):
+            shown.append(eval(ast.unparse(last), names))
+        else:
+            exec(ast.unparse(last), names)
+    figure, highest = shown
+    assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    records, _ = read(study)
+    assert highest.index[0] == records["absolute_error"].idxmax()
+    assert (highest["error"].abs().diff().dropna() <= 0).all()
+
+
+def test_the_report_holds_the_evidence_against_the_masks(study, tmp_path):
+    document = build_report([Run.open(study / "out/run")], tmp_path, ["quality"], error_threshold=5)
+    texts = Texts.load("en")
+    said = [
+        texts.say(s)
+        for block in document.sections[0].blocks
+        if isinstance(block, Paragraph)
+        for s in block.sentences
+    ]
+    _, metrics = read(study)
+    everybody = metrics["mask_evidence"][0]
+    line = next(
+        text
+        for text in said
+        if "that raises the value, " in text and "inside the mask in 7 images" in text
+    )
+    for number in (
+        f"{everybody['share']:.1%} lies inside",
+        f"{everybody['area']:.1%} of the area",
+        "too few patients",
+    ):
+        assert number in line
+    assert any(text.startswith("Between |error| ≥ 5 and |error| < 5") for text in said)
+    assert any(text.startswith("Between sex=f and sex=m") for text in said)
+    assert "An absolute error of 5 or more counts as high, as was asked." in said
+    (table,) = [
+        block
+        for block in document.sections[0].blocks
+        if isinstance(block, Table) and block.name == "evidence"
+    ]
+    assert len(table.rows) == len(
+        [row for row in metrics["mask_evidence"] if not row["group"].startswith("truth")]
+    )
+    ends = [text for text in said if "in the worst" in text]
+    best, worst = (
+        metrics["selection"][f"gradcam_{name}_sample"]["image"].removesuffix(".png")
+        for name in ("best", "worst")
+    )
+    assert "anon_3_1" not in (best, worst)  # which has no mask
+    assert ends
+    assert all(
+        f"the best case, {best} " in text and f"the worst, {worst} " in text for text in ends
+    )
+    again = build_report([Run.open(study / "out/run")], tmp_path, ["quality"])
+    words = str(again.sections[0])
+    assert "evidence.split_median" in words
+
+
+def test_an_architecture_is_that_of_the_backbone(study):
+    assert set(case_table([Run.open(study / "out/run")])["architecture"]) == {"small_resnet"}

@@ -1,0 +1,366 @@
+"""Training runs as people leave them: how files, columns and checkpoints may be called, and one line for what cannot be used."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from camlucida.core.errors import UsageError
+from camlucida.core.messages import named
+from camlucida.runs import Run
+from camlucida.workflows.training_runs.explain import Asked, _card, explain_training
+from camlucida.workflows.training_runs.folders import find_trainings
+from camlucida.workflows.training_runs.inputs import read_validation
+from camlucida.workflows.training_runs.lines import rules_of, warnings_of
+from camlucida.workflows.training_runs.measure import Check, Packed, contrast_of
+from tests.support.training_runs import FOLDS, blank, edit_predictions, edit_summary, pack, training
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Figures as files without a picture."""
+    monkeypatch.setattr("camlucida.workflows.training_runs.pictures.save_figure", blank)
+
+
+def explained(run, out, **asked):
+    one = training(run)
+    return explain_training(
+        one, read_validation(one), Asked(**asked), out, {}, lambda *a, **k: None
+    )
+
+
+# ---- checkpoints and summaries ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("file", "wrap"),
+    [
+        ("best_model.pt", lambda state: state),
+        ("best_model.pth", lambda state: {f"module.{key}": value for key, value in state.items()}),
+        (
+            "best_model.pth",
+            lambda state: {
+                "state_dict": {f"model.{key}": value for key, value in state.items()},
+                "epoch": 3,
+            },
+        ),
+    ],
+    ids=["pt", "DataParallel", "Lightning"],
+)
+def test_checkpoints_as_trainers_save_them(cohort, tmp_path, file, wrap):
+    run = cohort / f"{FOLDS}/fold_1/results"
+    state = torch.load(run / "best_model.pth", weights_only=True)
+    (run / "best_model.pth").unlink()
+    torch.save(wrap(state), run / file)
+    assert explained(run, tmp_path / "run").check.same
+
+
+def test_a_wrong_preprocessing_is_seen(cohort, tmp_path):
+    run = cohort / "results_4"
+    edit_summary(run, input={"size": 128, "channels": 1, "range": [0, 255]})
+    check = explained(run, tmp_path / "run").check
+    assert check.wrong
+    packing = pack(cohort, "results_4")
+    (line,) = warnings_of(packing.packed)
+    assert "WRONG PREPROCESSING OR MODEL? These maps are not to be used" in line
+    assert f"({check.worst})" in line
+    assert "its maps and numbers are not to be used" in (
+        cohort / "assets/density_model.tex"
+    ).read_text("utf-8")
+
+
+def test_a_summary_of_hyperparameters_alone(cohort, tmp_path):
+    """No input, no classes, no seed at the top: what is assumed is said, and the size is the one that was stated."""
+    run = cohort / f"{FOLDS}/fold_1/results"
+    (run / "summary.json").write_text(
+        json.dumps(
+            {"hyperparameters": {"seed": 7, "img_size": 128, "lr": 1e-4}, "commit": "01443313"}
+        )
+    )
+    one = training(run)
+    assert (one.seed, one.fold, one.key) == (7, 1, "fold_1")
+    found = explained(run, tmp_path / "run")
+    assert found.check.same
+    assert found.card.labels == ("1", "2", "3", "4")
+    assert "preprocessing 128 × 128 as given; ASSUMED, not known: 1 channel" in found.notes[0]
+
+
+def test_the_input_of_the_summary_takes_the_size_stated_beside_it(cohort, tmp_path):
+    run = cohort / f"{FOLDS}/fold_1/results"
+    edit_summary(run, input={"channels": 1, "range": [-1, 1]})
+    found = explained(run, tmp_path / "run")
+    assert found.card.input.height_width == (128, 128)
+    assert found.check.same
+    assert found.notes[0].endswith("; preprocessing as summary.json states it")
+    named = _card(training(run), ("1", "2", "3", "4"), "camlucida.phantom.nets:small_mobilenet")
+    assert named.input == found.card.input  # a factory says nothing of the input
+    edit_summary(run, input={"channels": 2})
+    with pytest.raises(
+        UsageError, match=r"summary.json: input: .*write it as \[input\] of a model card"
+    ):
+        explained(run, tmp_path / "run")
+
+
+# ---- folders ----------------------------------------------------------------------------------------------------------------
+
+
+def test_folds_may_count_from_0(cohort):
+    (cohort / FOLDS).rename(cohort / "cv_seed42")
+    for number in (1, 2, 3):
+        run = (cohort / f"cv_seed42/fold_{number}").rename(cohort / f"cv_seed42/fold_{number - 1}")
+        edit_summary(run / "results", fold=None)
+    found, problems = find_trainings([cohort / "cv_seed42"])
+    assert not problems
+    assert [one.key for one in found] == ["fold_0", "fold_1", "fold_2"]
+    assert {one.seed for one in found} == {42}
+
+
+def test_a_fold_without_a_checkpoint_costs_itself_alone(cohort):
+    (cohort / f"{FOLDS}/fold_2/results/best_model.pth").unlink()
+    packing = pack(cohort, FOLDS)
+    assert [one.key for one in packing.packed] == ["fold_1", "fold_3"]
+    (line,) = packing.failures
+    assert "fold_2/results has no best_model.pth or best_model.pt" in line
+    assert not (cohort / "assets/fold_2_gradcam.png").exists()
+
+
+def test_two_runs_of_one_seed_are_refused_before_anything_is_written(cohort):
+    shutil.copytree(cohort / "results_4", cohort / "results_9")
+    with pytest.raises(UsageError, match=r"results_4 and .*results_9 are both seed42"):
+        pack(cohort, "results_4", "results_9")
+    assert list((cohort / "assets").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda run: (run / "summary.json").write_text("{'seed': 42"), "summary.json is no JSON"),
+        (
+            lambda run: (run / "summary.json").write_text("[]"),
+            "summary.json is no table of names and values",
+        ),
+        (lambda run: (run / "val_predictions.csv").unlink(), "has no val_predictions.csv"),
+        (lambda run: edit_summary(run, seed=None), "says its seed (give --seed)"),
+        (lambda run: shutil.rmtree(run), "no folder"),
+        (
+            lambda run: [file.unlink() for file in run.iterdir() if file.is_file()],
+            "is no training run",
+        ),
+    ],
+)
+def test_what_is_no_training_run_is_one_line(cohort, spoil, said):
+    spoil(cohort / "results_4")
+    found, problems = find_trainings([cohort / "results_4", cohort / "results_5"])
+    assert [one.seed for one in found] == [43]
+    (line,) = problems
+    assert said in line
+    assert "\n" not in line
+
+
+# ---- predictions ------------------------------------------------------------------------------------------------------------
+
+
+def spelt(**columns):
+    """The predictions file under other names."""
+    return lambda frame: frame.rename(columns=columns)[list(columns.values())]
+
+
+PROBS = [f"prob_{number}" for number in (1, 2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        spelt(
+            path="image_path",
+            y_true="true_label",
+            y_pred="pred_label",
+            **{PROBS[k]: f"prob_{k}" for k in range(4)},
+        ),
+        spelt(
+            filename="filename",
+            y_true="target",
+            y_pred="prediction",
+            **{PROBS[k]: f"p_cls_{k + 1}" for k in range(4)},
+        ),
+        lambda frame: frame[["path", "y_true", "y_pred"]].assign(
+            softmax=frame[PROBS].round(5).to_numpy().tolist()
+        ),
+        lambda frame: frame.assign(path="C:\\data\\mammo\\images\\" + frame["filename"]).drop(
+            columns=["filename", "patient"]
+        ),
+        lambda frame: frame[["path", "y_true", "y_pred"]],
+    ],
+    ids=["columns from 0", "names alone", "a list a row", "another machine", "no probabilities"],
+)
+def test_predictions_as_people_write_them(cohort, change):
+    run = cohort / "results_4"
+    whole = read_validation(training(run)).predictions.frame
+    edit_predictions(run, change)
+    found = read_validation(training(run))
+    assert found.predictions.labels == ("1", "2", "3", "4")
+    assert [file.stem for file in found.files] == [
+        name.removesuffix(".dcm") for name in whole["image"].str.split("/").str[-1]
+    ]
+    assert found.predictions.frame["truth"].tolist() == whole["truth"].tolist()
+    for name in (column for column in whole if column.startswith("probability:")):
+        given = found.predictions.frame[name].to_numpy(float)
+        assert np.isnan(given).all() or given == pytest.approx(
+            whole[name].to_numpy(float), abs=1e-5
+        )
+
+
+def test_accession_numbers_lead_to_images_and_patients_by_the_table(cohort):
+    run = cohort / "results_4"
+    table = pd.read_csv(cohort / "metadata.csv")
+    accession = dict(zip(table["image"], "A" + table["image"].str.removesuffix(".dcm")))
+    table.assign(AccessionNumber=table["image"].map(accession)).to_csv(
+        cohort / "metadata.csv", index=False
+    )
+    own = read_validation(training(run))
+    edit_predictions(
+        run,
+        lambda frame: frame.assign(AccessionNumber=frame["filename"].map(accession)).drop(
+            columns=["filename", "path"]
+        ),
+    )
+    found = read_validation(training(run))
+    assert [file.name for file in found.files] == [file.name for file in own.files]
+    edit_predictions(run, lambda frame: frame.drop(columns="patient"))
+    assert read_validation(training(run)).patients == own.patients
+    assert not read_validation(training(run)).notes
+
+
+def test_patients_by_the_folder_of_an_image(cohort):
+    run = cohort / "results_4"
+    own = read_validation(training(run)).patients
+    for file in list((cohort / "images").iterdir()):
+        (cohort / "images" / f"S{file.stem}").mkdir()
+        file.rename(cohort / "images" / f"S{file.stem}" / "image.dcm")
+    table = pd.read_csv(cohort / "metadata.csv")
+    table.assign(AccessionNumber="S" + table["image"].str.removesuffix(".dcm")).to_csv(
+        cohort / "metadata.csv", index=False
+    )
+
+    def foldered(frame):
+        stems = frame["filename"].str.removesuffix(".dcm")
+        return frame.assign(path="images/S" + stems + "/image.dcm").drop(
+            columns=["filename", "patient"]
+        )
+
+    edit_predictions(run, foldered)
+    assert read_validation(training(run)).patients == own
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (
+            lambda frame: frame.drop(columns=["path", "filename"]),
+            "no column of .*names images: it has patient, y_true",
+        ),
+        (
+            lambda frame: frame.assign(
+                path="gone/" + frame.index.astype(str), filename="x.dcm"
+            ).drop(columns="filename"),
+            "none of the 12",
+        ),
+        (
+            lambda frame: frame.assign(y_true=9),
+            "'9' in column 'y_true' is none of the classes 1, 2, 3, 4.*--class",
+        ),
+        (lambda frame: frame.drop(columns="y_true"), "no column of .* is called like a truth"),
+        (
+            lambda frame: frame.drop(columns="prob_4"),
+            "probabilities of 3 classes .*where 4 are named",
+        ),
+    ],
+)
+def test_predictions_that_cannot_be_used_are_one_line(cohort, change, said):
+    edit_predictions(cohort / "results_4", change)
+    with pytest.raises(UsageError, match=said) as raised:
+        read_validation(training(cohort / "results_4"))
+    assert "\n" not in str(raised.value)
+
+
+def test_two_rows_that_lead_to_one_image_are_one_image(cohort, tmp_path):
+    def again(frame):
+        name = frame["filename"][:1].str.removesuffix(".dcm")
+        return pd.concat([frame, frame[:1].assign(filename=name, path=name)])
+
+    edit_predictions(cohort / "results_4", again)
+    (problem,) = read_validation(training(cohort / "results_4")).problems
+    assert problem.endswith("1 row of an image that a row before has, left out: P001_R_CC")
+    assert explained(cohort / "results_4", tmp_path / "run").check.images == 12
+
+
+def test_an_image_that_is_missing_costs_itself_alone(cohort):
+    gone = sorted((cohort / "images").iterdir())[0]
+    gone.unlink()
+    packing = pack(cohort, "results_4")
+    assert packing.failures == [
+        f"{cohort}/results_4/val_predictions.csv: 1 image not found: {gone.name}"
+    ]
+    assert packing.packed[0].images == 11
+
+
+def test_an_image_that_cannot_be_read_costs_itself_alone(cohort, tmp_path):
+    broken = sorted((cohort / "images").iterdir())[0]
+    broken.write_bytes(broken.read_bytes()[:3000])
+    found = explained(cohort / "results_4", tmp_path / "run")
+    (line,) = found.failures
+    assert line.startswith("seed42: ")
+    assert broken.name in line
+    assert found.check.images == 11
+    assert Run.open(tmp_path / "run").counts["done"] == 11
+
+
+# ---- numbers by hand --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("check", "same", "wrong"),
+    [
+        (Check(images=50, differ=0, largest=5e-5, median=0.0), True, False),
+        (Check(images=50, differ=0, largest=0.02, median=0.001), False, False),
+        (Check(images=50, differ=1, largest=0.02, median=0.001), False, False),
+        (Check(images=50, differ=2, largest=0.2, median=0.01), False, True),
+        (Check(images=50, differ=0, largest=0.2, median=0.06), False, True),
+        (
+            Check(images=50, differ=20, largest=5e-5, median=0.0),
+            False,
+            False,
+        ),  # the file's classes come from thresholds
+        (Check(images=50, differ=0), False, False),
+        (Check(images=50, differ=2), False, True),
+    ],
+)
+def test_when_a_model_is_not_the_one_that_wrote_the_file(check, same, wrong):
+    assert (check.same, check.wrong) == (same, wrong)
+
+
+def test_contrast_is_a_difference_of_means_with_patients_resampled():
+    patients = [f"p{number // 2}" for number in range(80)]
+    cases = pd.DataFrame({"true_class": ["1"] * 40 + ["4"] * 40, "patient": patients})
+    spread = np.r_[np.tile([0.1, 0.3], 20), np.tile([0.4, 0.6], 20)]
+    found = contrast_of(cases, pd.DataFrame({"spread": spread}), "1", "4")
+    assert found.estimate == pytest.approx(0.3)
+    assert found.low == pytest.approx(0.3)  # each patient's mean is that of its class
+    assert found.high == pytest.approx(0.3)
+    few = contrast_of(
+        cases, pd.DataFrame({"spread": np.where(cases.index < 58, spread, np.nan)}), "1", "4"
+    )
+    assert few.estimate == pytest.approx(0.3)
+    assert few.low is None  # nine patients of class 4
+    assert contrast_of(cases, pd.DataFrame({"spread": spread}), "1", "5").estimate is None
+
+
+def test_figures_of_one_rule_are_one_line():
+    packed = [
+        Packed.model_construct(figure=figure, rule=named(rule))
+        for figure, rule in (("a", "x"), ("b", "x"), ("c", "y"))
+    ]
+    assert list(rules_of(packed)) == ["a.png, b.png: x", "c.png: y"]
