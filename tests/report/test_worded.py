@@ -5,24 +5,22 @@ import pytest
 from camlucida.report.document import (
     Document,
     Estimate,
+    Message,
     Paragraph,
     Picture,
     Points,
     References,
     Section,
-    Sentence,
     Table,
 )
 from camlucida.report.worded import Cited, SpokenFigure, SpokenReferences, SpokenTable, plain, speak
 from tests.support.documents import document, one, texts
 
-TITLE = Sentence("page.title", {"names": ["x"]})
+TITLE = Message("page.title", {"names": ["x"]})
 
 
 def table(name="t", rows=((1, "a"),)):
-    return Table(
-        name, Sentence("cases.table"), (Sentence("cases.label"), Sentence("cases.auc")), rows
-    )
+    return Table(name, Message("cases.table"), (Message("cases.label"), Message("cases.auc")), rows)
 
 
 def said(*blocks, language="en"):
@@ -85,7 +83,7 @@ def test_a_row_that_does_not_fit_its_head_is_a_fault():
 
 
 def test_sentences_follow_each_other_as_the_language_has_it():
-    sentences = (Sentence("cases.table"), Sentence("cases.table"))
+    sentences = (Message("cases.table"), Message("cases.table"))
     assert plain(said(Paragraph(sentences))[0].blocks[0].line) == "Labels. Labels."
     assert plain(said(Paragraph(sentences), language="zh")[0].blocks[0].line) == "各标签。各标签。"
 

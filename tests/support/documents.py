@@ -8,19 +8,20 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from camlucida.core.wording import Texts
+from camlucida.core.messages import Texts
 from camlucida.figures.files import save_figure
 from camlucida.report.document import (
     Document,
     Estimate,
+    Message,
     Paragraph,
     Picture,
     Points,
     References,
     Section,
-    Sentence,
     Table,
 )
+from camlucida.report.locale import load_texts
 
 NASTY = r'Effusion_50%&{x}\ $~^#<script>|"`--\'[1]µ²α×−é…胸水 *_a_* \end{document}'
 
@@ -45,12 +46,12 @@ WORDS = {
 
 
 def texts(language: str = "en") -> Texts:
-    loaded = Texts.load(language)
-    return Texts(language, {**loaded.templates, **WORDS[language]})
+    loaded = load_texts(language)
+    return Texts(language, {**loaded.catalogue, **WORDS[language]})
 
 
-def one(label: str = NASTY) -> Sentence:
-    return Sentence("cases.one", {"label": label, "auc": Estimate(0.8, 0.7, 0.9, 0.5)})
+def one(label: str = NASTY) -> Message:
+    return Message("cases.one", {"label": label, "auc": Estimate(0.8, 0.7, 0.9, 0.5)})
 
 
 def document(folder: Path, rows: int = 2) -> Document:
@@ -60,17 +61,17 @@ def document(folder: Path, rows: int = 2) -> Document:
     save_figure(figure, folder / "figures" / "case.1_Pleural_Effusion")
     table = Table(
         "labels",
-        Sentence("cases.table"),
-        (Sentence("cases.label"), Sentence("cases.auc")),
+        Message("cases.table"),
+        (Message("cases.label"), Message("cases.auc")),
         tuple((NASTY, Estimate(-0.25)) for _ in range(rows)),
     )
     blocks = (
-        Paragraph((one(), Sentence("cases.two"))),
+        Paragraph((one(), Message("cases.two"))),
         Picture("figures/case.1_Pleural_Effusion", one("x")),
         table,
         Points((one(),)),
     )
-    title = Sentence("page.title", {"names": [NASTY, "b"]})
+    title = Message("page.title", {"names": [NASTY, "b"]})
     return Document(
         title, (Section("cases", blocks), Section("references", (References(),))), synthetic=True
     )

@@ -33,10 +33,17 @@ from camlucida.attribution.targets import (
 )
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
 from camlucida.core.geometry import Geometry
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, declare
 from camlucida.core.tensors import full
 from camlucida.core.types import Scan, Task
 from camlucida.models.state import frozen
+
+declare(
+    "preprocessing",
+    {
+        "tensor": "given as a tensor",
+    },
+)
 
 DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
 """Images in one forward; on a CPU larger batches are slower, not faster."""
@@ -195,7 +202,7 @@ def scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
             None,
             geometry,
             f"input{i}",
-            preprocessing=(line("preprocessing.tensor"),),
+            preprocessing=(Message("preprocessing.tensor"),),
         )
         for i, image in enumerate(images)
     ]
@@ -227,7 +234,7 @@ def _explain_batch(
     rounds = max(map(len, targets))
     device_type = logits.device.type
     maps: dict[tuple[int, int, int, int], Tensor] = {}  # image, target, method, layer
-    reasons: dict[tuple[int, int, int], str] = {}
+    reasons: dict[tuple[int, int, int], Message] = {}
     replays: dict[tuple[int, int, int], str] = {}  # image, method, layer
     needs_gradient = any(method.kind == "gradient" for method in methods)
     with torch.autocast(device_type, enabled=False):
@@ -247,7 +254,7 @@ def _explain_batch(
                 some = gradient.flatten(1).any(1).tolist()
                 for i in holders:
                     if not some[i]:
-                        reasons[i, t, place] = line("empty.gradient")
+                        reasons[i, t, place] = Message("empty.gradient")
                 for m, method in enumerate(methods):
                     if method.kind == "gradient":
                         with torch.no_grad():
@@ -328,7 +335,7 @@ def _collect(
     targets: Sequence[Sequence[Target]],
     methods: Sequence[Method],
     maps: dict[tuple[int, int, int, int], Tensor],
-    reasons: dict[tuple[int, int, int], str],
+    reasons: dict[tuple[int, int, int], Message],
     replays: dict[tuple[int, int, int], str],
     about: dict[str, Any],
 ) -> Iterator[Explanation]:
@@ -343,10 +350,10 @@ def _collect(
                             f"{scan.id}: the map of {name} for {target.name} is not finite",
                             "run the model in float32",
                         )
-                    reason = ""
+                    reason: Message | None = None
                     if not bool((raw.relu() if method.relu else raw).any()):
-                        reason = reasons.get((i, t, place), "") if method.kind == "gradient" else ""
-                        reason = reason or line("empty.target" if method.relu else "empty.zero")
+                        reason = reasons.get((i, t, place)) if method.kind == "gradient" else None
+                        reason = reason or Message("empty.target" if method.relu else "empty.zero")
                     yield Explanation(
                         raw=raw,
                         score=scores[i][t],

@@ -12,11 +12,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camlucida.attribution.targets import Target
+from camlucida.core.messages import Message
 from camlucida.core.tensors import resize
 from camlucida.core.types import Scan
 
 if TYPE_CHECKING:
     from PIL.Image import Image
+from camlucida.core.messages import declare
+
+declare(
+    "empty",
+    {
+        "target": "no cell speaks for the target",
+        "zero": "the map is zero everywhere",
+        "gradient": "the gradient of the score is zero everywhere on this layer",
+        "members": "no member has evidence",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,7 @@ class Explanation:
         layer: resolved dotted path of the layer.
         relu: whether the method's paper ends with a ReLU, which :meth:`map` applies.
         scan: the image that was explained.
-        empty_reason: why there is no evidence, "" if there is some.
+        empty_reason: why there is no evidence; None if there is some.
         provenance: model, versions, preprocessing, kind of score, cost class: what it takes to get this map again.
         explained: the function logits → score; None for a map that was read from a file.
     """
@@ -45,7 +57,7 @@ class Explanation:
     layer: str
     relu: bool
     scan: Scan
-    empty_reason: str = ""
+    empty_reason: Message | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
     explained: Target | None = field(default=None, repr=False, compare=False)
 
@@ -62,7 +74,7 @@ class Explanation:
     @property
     def is_empty(self) -> bool:
         """No evidence: the map (after the method's ReLU) is zero everywhere. Never stretched into a picture."""
-        return bool(self.empty_reason)
+        return self.empty_reason is not None
 
     @property
     def signed(self) -> bool:

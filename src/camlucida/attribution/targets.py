@@ -143,10 +143,10 @@ class Answer:
             if index == len(self.labels) - 1:
                 return Label(0, names[index], p)
             return Label(0, names[index], None if p is None else 1 - p, -1)
-        per_image = self.probabilities is not None and self.probabilities.ndim == 1
-        return Label(
-            index, self.labels[index], float(self.probabilities[index]) if per_image else None
-        )  # type: ignore[index]
+        p = None
+        if self.probabilities is not None and self.probabilities.ndim == 1:
+            p = float(self.probabilities[index])
+        return Label(index, self.labels[index], p)
 
     def candidates(self) -> list[Label]:
         """Every label with trained weights, most probable first."""

@@ -10,6 +10,7 @@ import typer
 
 from camlucida.cli.common import SOME_FAILED, app, command_with_lists, output_folder, progress_bar
 from camlucida.core.errors import UsageError
+from camlucida.report.locale import load_texts
 
 
 @app.command("report", cls=command_with_lists("--format", "--sections", "--rule"))
@@ -46,7 +47,6 @@ def report_command(
     ] = None,
 ) -> None:
     """Report runs: every sentence from what was measured, with intervals and chance levels."""
-    from camlucida.core.wording import Texts
     from camlucida.report.build import build_report
     from camlucida.report.writers.formats import FORMATS
     from camlucida.report.writers.insert import check_insertable, insert_section, section_name
@@ -55,7 +55,7 @@ def report_command(
     from camlucida.runs import Run
 
     opened = [Run.open(run) for run in runs]
-    texts = Texts.load(language)
+    texts = load_texts(language)
     names = _words(formats) or ["html"]
     writers = [FORMATS[name] for name in names]
     name = section_name(list(dict.fromkeys(str(run.about["name"]) for run in opened)))

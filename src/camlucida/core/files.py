@@ -60,10 +60,20 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write JSON, indented, UTF-8, no NaN."""
-    write_bytes(
-        path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    )
+    """Write JSON, indented, UTF-8, no NaN; messages as codes with values."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=json_default)
+    write_bytes(path, f"{text}\n".encode())
+
+
+def json_default(value: Any) -> Any:
+    """What ``json.dumps`` cannot write by itself: anything that has ``to_json``.
+
+    Raises:
+        TypeError: it has not.
+    """
+    if hasattr(value, "to_json"):
+        return value.to_json()
+    raise TypeError(f"{type(value).__name__} has no JSON form")
 
 
 def npy(values: NDArray[Any]) -> bytes:

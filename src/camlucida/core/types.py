@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camlucida.core.geometry import Geometry
+from camlucida.core.messages import Message
 
 
 @dataclass(frozen=True)
@@ -23,9 +24,9 @@ class Scan:
         geometry: original pixels ↔ model pixels.
         id: short name, unique in a batch (the file's stem, plus the frame number for a multi-frame file).
         source: where it came from: {"path", "sha256", "format", "frame", …}; no patient attributes.
-        preprocessing: what was done to get ``tensor``, in order, in words and numbers.
+        preprocessing: what was done to get ``tensor``, in order.
         synthetic: True for generated images; every figure then says SYNTHETIC.
-        warnings: one line each, for the person who reads the result.
+        warnings: for the person who reads the result.
     """
 
     tensor: Tensor
@@ -33,9 +34,9 @@ class Scan:
     geometry: Geometry
     id: str
     source: dict[str, Any] = field(default_factory=dict)
-    preprocessing: tuple[str, ...] = ()
+    preprocessing: tuple[Message, ...] = ()
     synthetic: bool = False
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
 
     def picture(self) -> NDArray[np.uint8]:
         """``display``; or the tensor's mean over channels, its own minimum black and maximum white."""

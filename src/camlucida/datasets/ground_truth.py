@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from camlucida.core.errors import ImageError, UsageError
+from camlucida.core.messages import Message, quoted
 from camlucida.datasets.images import ID_COLUMNS, LABEL_COLUMNS, bare_name, image_keys
 from camlucida.io.masks import MASK_SUFFIXES, check_mask_size, read_mask
 from camlucida.io.tables import count, find_column, fold, listing, numbers, read_table, texts
@@ -74,7 +75,7 @@ class Truth:
     labels: tuple[str, ...]
     drawn: Mapping[str, Mapping[str, Sequence[Mark]]]
     boxed: Mapping[str, Mapping[str, Boxes]]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
     def has(self, item_id: str, file_name: str) -> tuple[str, ...]:
         """The model's labels that are marked in an image, in its order; "" last, for marks that name no label."""
@@ -127,7 +128,7 @@ class Truth:
         boxed = _of(self.boxed, item_id, file_name)
         return _inside(boxed[label], size) if label in boxed else None
 
-    def unused(self, images: Iterable[tuple[str, str]]) -> list[str]:
+    def unused(self, images: Iterable[tuple[str, str]]) -> list[Message]:
         """Notes on what no image or label takes, given (id, file name or path) of every image; and :attr:`notes`."""
         keys = [_keys(item_id, file_name) for item_id, file_name in images]
         every = {key for found in keys for key in found}
@@ -148,11 +149,15 @@ class Truth:
         notes = list(self.notes)
         if absent:
             notes.append(
-                f"truth of {count(absent, 'image')} not among those given: {listing(absent)}"
+                quoted(
+                    f"truth of {count(absent, 'image')} not among those given: {listing(absent)}"
+                )
             )
         if strange:
             notes.append(
-                f"truth of {count([*strange], 'label')} the model does not have: {listing(sorted(strange), 20)}"
+                quoted(
+                    f"truth of {count([*strange], 'label')} the model does not have: {listing(sorted(strange), 20)}"
+                )
             )
         return notes
 
@@ -192,7 +197,7 @@ def read_truth(
             "give one; boxes may stand beside it",
         )
     marks: Iterable[tuple[str, str, Mark]] = ()
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     if masks is not None:
         marks, notes = _folder(masks, known)
     elif rle is not None:
@@ -325,7 +330,7 @@ def _filled(boxes: Boxes, size: Size) -> Mask:
 
 def _folder(
     folder: Path, known: Mapping[str, str]
-) -> tuple[list[tuple[str, str, Mark]], tuple[str, ...]]:
+) -> tuple[list[tuple[str, str, Mark]], tuple[Message, ...]]:
     if not folder.is_dir():
         raise UsageError(
             f"masks: {folder} is not a folder",
@@ -346,7 +351,7 @@ def _folder(
         image, label = _place(name.with_suffix("").parts, known)
         where = f"mask {folder / name}" + (f" of {label!r}" if label else "")
         marks.append((image, label, Mark(where, partial(read_mask, folder / name))))
-    return marks, (note,) if others else ()
+    return marks, (quoted(note),) if others else ()
 
 
 def _place(parts: tuple[str, ...], known: Mapping[str, str]) -> tuple[str, str]:
@@ -401,7 +406,7 @@ def _document(path: Path) -> Iterator[tuple[str, str, Any]]:
 
 def _box_table(
     path: Path, known: Mapping[str, str]
-) -> tuple[dict[str, dict[str, Boxes]], tuple[str, ...]]:
+) -> tuple[dict[str, dict[str, Boxes]], tuple[Message, ...]]:
     frame = read_table(path)
     folded = {fold(name): name for name in reversed(list(frame.columns))}
     image_column = find_column(frame, None, ID_COLUMNS, "image column", path)
@@ -433,4 +438,4 @@ def _box_table(
     for (image, label), of_label in found.items():
         boxed[image][label] = Boxes(f"{path}: box of {label!r} in {image}", rows[of_label])
     note = f"{count(np.flatnonzero(missing).tolist(), 'row')} of {path} without a box"
-    return dict(boxed), (note,) if missing.any() else ()
+    return dict(boxed), (quoted(note),) if missing.any() else ()

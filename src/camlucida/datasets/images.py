@@ -13,9 +13,50 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 
 from camlucida.core.errors import UsageError
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, declare
 from camlucida.io.image import KNOWN_SUFFIXES, image_id
 from camlucida.io.tables import find_column, flags, fold, listing, read_table, texts
+
+declare(
+    "notes",
+    {
+        "no_patients": "no patient column: each image counts as a patient of its own",
+        "another_place": (
+            "{where} (column {column}) names files of another place: what follows {place} counts"
+        ),
+        "idle_rows": "{count} {count:|row|rows} of {where} without an image among those given: {names}",
+        "merged_rows": (
+            "{count} {count:|image|images} with several rows in {where} that say the "
+            "same, taken once: {names}"
+        ),
+        "no_split_left_out": "{count} {count:|image|images} without a split in {where}, left out: {names}",
+        "no_split": "{count} {count:|image|images} without a split in {where}: {names}",
+        "torn_left_out": (
+            "{patients} {patients:|patient|patients} ({images} "
+            "{images:|image|images}) in more than one split of {where}, left out of "
+            "{split}: {names}"
+        ),
+        "torn": (
+            "{patients} {patients:|patient|patients} ({images} "
+            "{images:|image|images}) in more than one split of {where}: {names}"
+        ),
+        "blank_cells": (
+            "{count} {count:|label cell|label cells} of {where} blank or -1 "
+            "(unknown), counted as not positive"
+        ),
+        "blank_names": (
+            "{count} {count:|image|images} with a blank label cell in {where}, "
+            "counted as without a finding"
+        ),
+        "no_column": (
+            "no column of {where} for {count} {count:|label|labels}, counted as not "
+            "positive: {names}"
+        ),
+        "strange_labels": "{count} {count:|label|labels} in {where} that the model does not have: {names}",
+        "no_labels": "no labels in {where}: nothing is known of what is present",
+        "absent_labels": "{count} {count:|label|labels} without a positive image: {names}",
+    },
+)
 
 ID_COLUMNS = ("image", "id", "imageid", "filename", "file", "path", "imageindex")
 PATIENT_COLUMNS = ("patient", "patientid", "subject", "subjectid")
@@ -23,7 +64,7 @@ SPLIT_COLUMNS = ("split", "subset", "partition")
 LABEL_COLUMNS = ("labels", "label", "finding", "findinglabels")
 """Columns that are looked for, in this order, where none is named; without case, spaces and underscores."""
 
-NO_PATIENTS = line("notes.no_patients")
+NO_PATIENTS = Message("notes.no_patients")
 
 
 @dataclass(frozen=True)
@@ -60,7 +101,7 @@ class Cohort:
 
     items: tuple[Item, ...]
     problems: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     patients_known: bool
 
 
@@ -271,11 +312,12 @@ class _Table:
             return UsageError(what, "keep one row an image")
         return None
 
-    def _notes(self, items: Sequence[Item], split: str | None) -> Iterator[str]:
+    def _notes(self, items: Sequence[Item], split: str | None) -> Iterator[Message]:
         if self.elsewhere:
             column = repr(self.column)
-            yield line(
-                "notes.another_place", where=str(self.where), column=column, place=self.elsewhere
+            yield Message(
+                "notes.another_place",
+                {"where": str(self.where), "column": column, "place": self.elsewhere},
             )
         idle = [
             name
@@ -293,10 +335,12 @@ class _Table:
         elif alone:
             yield self._line("no_patient", alone)
 
-    def _line(self, key: str, names: Sequence[str]) -> str:
-        return line(f"notes.{key}", count=len(names), where=str(self.where), names=listing(names))
+    def _line(self, key: str, names: Sequence[str]) -> Message:
+        return Message(
+            f"notes.{key}", {"count": len(names), "where": str(self.where), "names": listing(names)}
+        )
 
-    def _choose(self, items: Sequence[Item], split: str | None) -> tuple[list[Item], list[str]]:
+    def _choose(self, items: Sequence[Item], split: str | None) -> tuple[list[Item], list[Message]]:
         """The items of a split, without patients who are also in another; and what is to be said of it."""
         parts: dict[str, set[str]] = defaultdict(set)
         for patient, part in zip(self.patients, self.splits):
@@ -314,7 +358,11 @@ class _Table:
                 ("notes.torn", {}) if split is None else ("notes.torn_left_out", {"split": split})
             )
             counts = {"patients": len(patients), "images": len(torn)}
-            notes.append(line(key, **counts, **out, where=str(self.where), names=listing(patients)))
+            notes.append(
+                Message(
+                    key, {**counts, **out, "where": str(self.where), "names": listing(patients)}
+                )
+            )
         return [item for item in chosen if split is None or item.patient not in patients], notes
 
 
@@ -418,7 +466,7 @@ class _Labels:
         present = {fold(name) for name in self.named[row]}
         return tuple(label for name, label in self.known.items() if name in present)
 
-    def notes(self, rows: Sequence[int]) -> Iterator[str]:
+    def notes(self, rows: Sequence[int]) -> Iterator[Message]:
         """What a reader must know of the labels of these rows."""
         if not self.known:
             return
@@ -426,35 +474,36 @@ class _Labels:
         if self.columns:
             blank = [row for row in rows for cells in self.columns.values() if cells[row] is None]
             if blank:
-                yield line("notes.blank_cells", count=len(blank), where=where)
+                yield Message("notes.blank_cells", {"count": len(blank), "where": where})
             missing = [label for label in self.known.values() if label not in self.columns]
             if missing:
-                yield line(
-                    "notes.no_column", where=where, count=len(missing), names=listing(missing, 20)
+                yield Message(
+                    "notes.no_column",
+                    {"where": where, "count": len(missing), "names": listing(missing, 20)},
                 )
         elif self.named is not None:
             empty = [row for row in rows if not self.named[row]]
             if empty:
-                yield line("notes.blank_names", count=len(empty), where=where)
+                yield Message("notes.blank_names", {"count": len(empty), "where": where})
             strange = sorted(
                 {name for row in rows for name in self.named[row] if fold(name) not in self.known}
             )
             if strange:
-                yield line(
+                yield Message(
                     "notes.strange_labels",
-                    count=len(strange),
-                    where=where,
-                    names=listing(strange, 20),
+                    {"count": len(strange), "where": where, "names": listing(strange, 20)},
                 )
         else:
-            yield line("notes.no_labels", where=where)
+            yield Message("notes.no_labels", {"where": where})
             return
         present = {label for row in rows for label in self.positives(row) or ()}
         absent = [
             label for label in self.known.values() if label not in present and label not in missing
         ]
         if absent:
-            yield line("notes.absent_labels", count=len(absent), names=listing(absent, 20))
+            yield Message(
+                "notes.absent_labels", {"count": len(absent), "names": listing(absent, 20)}
+            )
 
 
 def _labels(frame: pd.DataFrame, asked: str | None, labels: Sequence[str], where: Path) -> _Labels:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from camlucida.core.errors import ImageError, UsageError
+from camlucida.core.messages import Message
 from camlucida.datasets.columns import choose_columns, need, read_records
 from camlucida.io.image import readable
 from camlucida.io.masks import read_mask
@@ -20,7 +21,7 @@ ROLES = ("image", "patient", "model", "label", "truth", "prediction")
 
 def read_mask_pairs(
     path: str | Path, columns: Mapping[str, str] | None = None
-) -> tuple[Iterator[MaskPair | ImageError], list[str]]:
+) -> tuple[Iterator[MaskPair | ImageError], list[Message]]:
     """Pairs of masks, read one at a time, and notes; a pair that cannot be read is an error in its place.
 
     Args:
@@ -39,9 +40,7 @@ def read_mask_pairs(
     images, patients, models, labels = (
         texts(frame[found[role]]) if found[role] else blank for role in ROLES[:4]
     )
-    notes = (
-        [] if found["patient"] else ["no patient column: each image counts as a patient of its own"]
-    )
+    notes = [] if found["patient"] else [Message("notes.no_patients")]
     ids = [image or one or other for image, one, other in zip(images, truth, said)]
     if len(set(zip(models, ids, labels))) < len(ids):
         raise UsageError(

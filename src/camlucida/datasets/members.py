@@ -11,12 +11,23 @@ from typing import TypeVar
 import pandas as pd
 
 from camlucida.core.errors import UsageError
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, declare
 from camlucida.datasets.config import CohortFile
 from camlucida.datasets.images import LABEL_COLUMNS, Item, read_cohort
 from camlucida.io import expand_paths
 from camlucida.io.image import image_id
 from camlucida.io.tables import count, find_column, flags, fold, listing, numbers, read_table, texts
+
+declare(
+    "notes",
+    {
+        "blank_truth": (
+            "{count} {count:|image|images} with labels of which the table says "
+            "nothing: their truth stays blank: {names}"
+        ),
+        "no_mask": "{count} {count:|image|images} without a mask: {names}",
+    },
+)
 
 T = TypeVar("T")
 PATH_COLUMNS = ("path", "file", "filename", "image")
@@ -52,7 +63,7 @@ class Members:
 
     members: tuple[Member, ...]
     problems: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     patients_known: bool
 
 
@@ -108,7 +119,7 @@ def read_members(file: CohortFile, labels: Sequence[str]) -> Members:
             problems.append((str(item.path), str(error)))
     blank = [m.item.id for m in members if m.unknown]
     if blank:
-        notes.append(line("notes.blank_truth", count=len(blank), names=listing(blank)))
+        notes.append(Message("notes.blank_truth", {"count": len(blank), "names": listing(blank)}))
     folder = file.place(config.masks) if config.masks is not None else None
     notes += _mask_notes(members, folder, columns.mask is not None)
     return Members(tuple(members), tuple(problems), tuple(notes), cohort.patients_known)
@@ -130,7 +141,7 @@ def _mask_in(folder: Path, image: Path) -> Path:
     return next((path for path in known if path.is_file()), known[0])
 
 
-def _mask_notes(members: Sequence[Member], folder: Path | None, column: bool) -> list[str]:
+def _mask_notes(members: Sequence[Member], folder: Path | None, column: bool) -> list[Message]:
     """Which images have no mask, where masks are expected: some image has one, or a column or a folder of them is given."""
     stems = (
         {path.stem for path in folder.rglob("*") if path.is_file()} if folder is not None else set()
@@ -147,7 +158,7 @@ def _mask_notes(members: Sequence[Member], folder: Path | None, column: bool) ->
     missing = [m.item.id for m in members if not masked(m)]
     expected = folder is not None or column or len(missing) < len(members)
     return (
-        [line("notes.no_mask", count=len(missing), names=listing(missing))]
+        [Message("notes.no_mask", {"count": len(missing), "names": listing(missing)})]
         if missing and expected
         else []
     )

@@ -20,12 +20,26 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, declare, quoted
 from camlucida.datasets.classes import as_classes, choose_classes, class_names, numeric, widened
 from camlucida.datasets.columns import choose_columns, label_columns, need, read_records
 from camlucida.datasets.images import NO_PATIENTS
 from camlucida.io.tables import count, find_column, flags, fold, listing, numbers, texts
 from camlucida.metrics.bootstrap import Floats
+
+declare(
+    "notes",
+    {
+        "no_patient": (
+            "{count} {count:|image|images} without a patient in {where}, each a "
+            "patient of its own: {names}"
+        ),
+        "rows_left_out": (
+            "{count} of {rows} rows without a prediction or without a truth, left "
+            "out of the figures"
+        ),
+    },
+)
 
 Task = Literal["multilabel", "multiclass", "regression"]
 
@@ -68,7 +82,7 @@ class Predictions:
     frame: pd.DataFrame
     labels: tuple[str, ...]
     groups: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     synthetic: bool
 
     def of_models(self) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -142,7 +156,9 @@ def checked(predictions: Predictions, where: str, fix: str) -> Predictions:
             of = f" of model {model!r}" if model else ""
             raise UsageError(f"no row{of} of {where} has both a prediction and a truth", fix)
     missing = int((~whole).sum())
-    left_out = [line("notes.rows_left_out", count=missing, rows=len(whole))] if missing else []
+    left_out = (
+        [Message("notes.rows_left_out", {"count": missing, "rows": len(whole)})] if missing else []
+    )
     return replace(predictions, notes=(*predictions.notes, *left_out))
 
 
@@ -161,7 +177,7 @@ _ROLES = {
     ),
     "regression": ("image", "patient", "model", "truth", "prediction"),
 }
-_Built = tuple[pd.DataFrame, tuple[str, ...], list[str]]
+_Built = tuple[pd.DataFrame, tuple[str, ...], list[Message]]
 
 
 @dataclass(frozen=True)
@@ -202,14 +218,16 @@ class _Source:
         return label_columns(self.frame, [column for column in self.found.values() if column])
 
 
-def _base(source: _Source, groups: Sequence[str]) -> tuple[pd.DataFrame, list[str]]:
+def _base(source: _Source, groups: Sequence[str]) -> tuple[pd.DataFrame, list[Message]]:
     """image, patient, model and groups of each row."""
     frame, found, where = source.frame, source.found, source.path
     notes = []
     rows = [f"row {number}" for number in range(1, len(frame) + 1)]
     images = texts(frame[found["image"]]) if found["image"] else rows
     if not found["image"]:
-        notes.append(f"{where} has no column that names images: they are called row 1, row 2, …")
+        notes.append(
+            quoted(f"{where} has no column that names images: they are called row 1, row 2, …")
+        )
     images = [image or row for image, row in zip(images, rows)]
     patients = texts(frame[found["patient"]]) if found["patient"] else [""] * len(frame)
     alone = list(dict.fromkeys(image for image, patient in zip(images, patients) if not patient))
@@ -217,7 +235,10 @@ def _base(source: _Source, groups: Sequence[str]) -> tuple[pd.DataFrame, list[st
         notes.append(NO_PATIENTS)
     elif alone:
         notes.append(
-            line("notes.no_patient", count=len(alone), where=str(where), names=listing(alone))
+            Message(
+                "notes.no_patient",
+                {"count": len(alone), "where": str(where), "names": listing(alone)},
+            )
         )
     columns = {
         "image": images,
@@ -258,7 +279,11 @@ def _multilabel(source: _Source, base: pd.DataFrame) -> _Built:
     parts = [_one_label(source, base, by_role, name) for name in names]
     missing = [name for name in source.asked if fold(name) not in scored]
     notes = (
-        [f"no prediction in {source.path} of {count(missing, 'label')}: {listing(missing, 20)}"]
+        [
+            quoted(
+                f"no prediction in {source.path} of {count(missing, 'label')}: {listing(missing, 20)}"
+            )
+        ]
         if missing
         else []
     )
@@ -350,11 +375,15 @@ def _multiclass(source: _Source, base: pd.DataFrame) -> _Built:
     notes = []
     if not source.asked and not scored and not numeric(classes):
         notes.append(
-            f"classes in alphabetical order ({listing(classes, 8)}): the quadratic kappa needs them in their own, --class"
+            quoted(
+                f"classes in alphabetical order ({listing(classes, 8)}): the quadratic kappa needs them in their own, --class"
+            )
         )
     off = int((np.abs(table.sum(1) - 1) > SUM_TOLERANCE).sum())
     if off:
-        notes.append(f"the probabilities of {off} of {len(base)} rows of {where} do not sum to 1")
+        notes.append(
+            quoted(f"the probabilities of {off} of {len(base)} rows of {where} do not sum to 1")
+        )
     return (
         tidy.assign(**{PROBABILITY + name: table[:, k] for k, name in enumerate(classes)}),
         classes,

@@ -91,7 +91,7 @@ def both_signs(raises: Explanation, lowers: Explanation | None = None) -> Explan
     if not raises.relu:
         return raises
     raw = raises.raw if lowers is None else raises.raw.relu() - lowers.raw.relu()
-    empty = raises.empty_reason if not bool(raw.any()) else ""
+    empty = raises.empty_reason if not bool(raw.any()) else None
     return replace(raises, raw=raw, relu=False, empty_reason=empty)
 
 

@@ -23,6 +23,7 @@ from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
 from camlucida.core.errors import ImageError
+from camlucida.core.messages import Message, declare
 from camlucida.io.dicom_display import Grey, display_grey, look_up, number, table
 from camlucida.io.image import (
     MAX_BYTES,
@@ -34,6 +35,26 @@ from camlucida.io.image import (
     quiet,
     readable,
     to_display,
+)
+
+declare(
+    "image",
+    {
+        "little_contrast": (
+            "the pixels use {used:.1%} of the {bits}-bit scale: "
+            "a model fed stored values sees almost no contrast"
+        ),
+        "clipped": "pixel values beyond the {bits} bits that the file declares were clipped",
+        "for_processing": (
+            "this image is FOR PROCESSING (raw detector data), not what a reader sees: "
+            "prefer FOR PRESENTATION"
+        ),
+        "burned_in": (
+            "text is burned into the pixels; it is not removed, "
+            "and may name a person or mislead the model"
+        ),
+        "segmentation": "this is a segmentation, not an image",
+    },
 )
 
 _MENDED_BY = "store it uncompressed first, for instance dcmdjpeg IN OUT, or pip install pylibjpeg-libjpeg (GPLv3)"
@@ -116,7 +137,7 @@ _Image = tuple[
     NDArray[np.float32],
     NDArray[np.uint8],
     NDArray[np.float32] | None,
-    tuple[str, ...],
+    tuple[Message, ...],
     dict[str, Any],
 ]  # pixels, display, windowed, warnings, source
 
@@ -253,15 +274,13 @@ def _grey(path: Path, dataset: Dataset, array: NDArray[Any], index: int) -> _Ima
     unit, window, more = display_grey(dataset, index, grey)
     used = float(pixels.max() - pixels.min())
     if used < 1 / 8:
-        notes += (
-            f"the pixels use {used:.1%} of the {bits}-bit scale: a model fed stored values sees almost no contrast",
-        )
+        notes += (Message("image.little_contrast", {"used": used, "bits": bits}),)
     return pixels, to_display(unit), unit.astype(np.float32), notes + more, {"window": window}
 
 
 def _stored(
     dataset: Dataset, array: NDArray[Any], bits: int, signed: bool
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+) -> tuple[NDArray[np.int64], tuple[Message, ...]]:
     """Stored values within ``bits``: shifted down to bit 0, and without whatever else shares their cells."""
     values = array.astype(np.int64)
     native = not dataset.file_meta.TransferSyntaxUID.is_encapsulated
@@ -277,9 +296,7 @@ def _stored(
         element.tag.element == 0x0102 and element.value for element in dataset.group_dataset(0x6000)
     ):
         return values & (2**bits - 1), ()  # an overlay drawn in the unused high bits
-    return np.minimum(values, 2**bits - 1), (
-        f"pixel values beyond the {bits} bits that the file declares were clipped",
-    )
+    return np.minimum(values, 2**bits - 1), (Message("image.clipped", {"bits": bits}),)
 
 
 def _padding(dataset: Dataset, stored: NDArray[np.int64]) -> NDArray[np.bool_] | None:
@@ -320,7 +337,7 @@ def _palette(dataset: Dataset, array: NDArray[Any]) -> tuple[NDArray[Any], int]:
         bits = tables[0][2]
     return (
         colours,
-        16 if colours.max() > 2** bits - 1 else bits,
+        16 if colours.max() > 2**bits - 1 else bits,
     )  # 8-bit entries may be kept in the high byte of 16
 
 
@@ -349,16 +366,12 @@ def _described(dataset: Dataset) -> dict[str, Any]:
     return found
 
 
-def _remarks(dataset: Dataset) -> tuple[str, ...]:
+def _remarks(dataset: Dataset) -> tuple[Message, ...]:
     notes = []
     if str(dataset.get("PresentationIntentType") or "").strip().upper() == "FOR PROCESSING":
-        notes.append(
-            "this image is FOR PROCESSING (raw detector data), not what a reader sees: prefer FOR PRESENTATION"
-        )
+        notes.append(Message("image.for_processing"))
     if str(dataset.get("BurnedInAnnotation") or "").strip().upper() == "YES":
-        notes.append(
-            "text is burned into the pixels; it is not removed, and may name a person or mislead the model"
-        )
+        notes.append(Message("image.burned_in"))
     if dataset.get("Modality") == "SEG":
-        notes.append("this is a segmentation, not an image")
+        notes.append(Message("image.segmentation"))
     return tuple(notes)

@@ -15,6 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
+from camlucida.core.messages import Message, declare
+
+declare(
+    "image",
+    {
+        "window_unusable": (
+            "the file's window is unusable ({problem}): shown over the range of its pixels"
+        ),
+        "polarity": "PresentationLUTShape {shape} contradicts {name}; {name} was followed",
+    },
+)
+
 _KEYWORDS = (
     "RescaleSlope",
     "RescaleIntercept",
@@ -60,7 +72,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 
 def display_grey(
     dataset: Dataset, frame: int, grey: Grey
-) -> tuple[NDArray[np.float64], dict[str, Any], tuple[str, ...]]:
+) -> tuple[NDArray[np.float64], dict[str, Any], tuple[Message, ...]]:
     """Values for people: (H, W) float64, 0 = black, 1 = white; what window was used; warnings.
 
     Padding is black. With several windows the first is used; without one, the range of the pixels that are no padding.
@@ -72,11 +84,7 @@ def display_grey(
     unit, window = _windowed(rules, values, grey.inverted)
     if unit is None:
         problem = window.get("unusable")
-        notes += (
-            (f"the file's window is unusable ({problem}): shown over the range of its pixels",)
-            if problem
-            else ()
-        )
+        notes += (Message("image.window_unusable", {"problem": problem}),) if problem else ()
         low, high = float(valid.min()), float(valid.max())
         window = {"from": "pixel range", "low": low, "high": high}
         if low == high:
@@ -192,9 +200,9 @@ def _item_table(item: Dataset) -> tuple[NDArray[np.int64], int, int]:
     return table(item.LUTDescriptor, item.LUTData, item.original_encoding[1] is not False)
 
 
-def _polarity_notes(rules: Dataset, inverted: bool) -> tuple[str, ...]:
+def _polarity_notes(rules: Dataset, inverted: bool) -> tuple[Message, ...]:
     shape = str(rules.get("PresentationLUTShape") or "").strip().upper()
     if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != inverted:
         name = "MONOCHROME1" if inverted else "MONOCHROME2"
-        return (f"PresentationLUTShape {shape} contradicts {name}; {name} was followed",)
+        return (Message("image.polarity", {"shape": shape, "name": name}),)
     return ()

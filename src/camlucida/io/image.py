@@ -15,7 +15,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.core.errors import CamlucidaError, ImageError
+from camlucida.core.messages import Message, declare
 from camlucida.core.registry import Registry
+
+declare(
+    "image",
+    {
+        "first_frame": "frame 0 of {frames} is shown; choose another with a frame number",
+    },
+)
 
 MAX_PIXELS = 89_478_485
 """Most pixels one frame may have (Pillow's own limit, here for every format). A larger claim is refused unread."""
@@ -65,7 +73,7 @@ class RawImage:
     id: str
     windowed: NDArray[np.float32] | None = None
     source: dict[str, Any] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Message, ...] = ()
     synthetic: bool = False
 
 
@@ -149,18 +157,14 @@ def check_size(path: Path, rows: int, columns: int, samples: int = 1) -> None:
         )
 
 
-def choose_frame(path: Path, frame: int | None, frames: int) -> tuple[int, tuple[str, ...]]:
+def choose_frame(path: Path, frame: int | None, frames: int) -> tuple[int, tuple[Message, ...]]:
     """The frame to read, counted from 0, and a warning where nobody chose one of several.
 
     Raises:
         ImageError: there is no such frame.
     """
     if frame is None:
-        several = (
-            (f"frame 0 of {frames} is shown; choose another with a frame number",)
-            if frames > 1
-            else ()
-        )
+        several = (Message("image.first_frame", {"frames": frames}),) if frames > 1 else ()
         return 0, several
     if not 0 <= frame < frames:
         last = f"numbers 0 to {frames - 1}" if frames > 1 else "only number 0"

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin
 
 from camlucida.core.errors import ImageError
+from camlucida.core.messages import Message, Value, declare
 from camlucida.io.image import (
     RawImage,
     Reader,
@@ -23,6 +24,17 @@ from camlucida.io.image import (
     image_id,
     quiet,
     to_display,
+)
+
+declare(
+    "image",
+    {
+        "dark": ("the brightest pixel is {brightest} of {white}: fewer bits in a {bits}-bit file?"),
+        "png_8_bits": "16-bit colour (or grey with transparency) PNG: read at 8 bits a channel",
+        "cmyk": "CMYK print colours converted to RGB without a colour profile",
+        "transparent": "transparent pixels were laid over black",
+        "exif_unreadable": "EXIF data unreadable ({error}): orientation not applied",
+    },
 )
 
 SYNTHETIC_KEY = "camlucida:synthetic"
@@ -39,7 +51,7 @@ class _Samples:
     white: float
     bits: int
     orientation: int = 1
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
     text: Mapping[Any, Any] | None = None
 
 
@@ -115,14 +127,17 @@ def _read(path: Path, data: bytes, frame: int | None, plugin: str) -> RawImage:
     )
 
 
-def _dark(values: NDArray[Any], samples: _Samples) -> tuple[str, ...]:
+def _dark(values: NDArray[Any], samples: _Samples) -> tuple[Message, ...]:
     """12-bit data in a 16-bit file are a common trap: to a model trained on full scale they are almost black."""
     brightest = float(values.max())
     if samples.bits <= 8 or not 0 < brightest <= samples.white / 8:
         return ()
-    return (
-        f"the brightest pixel is {brightest:g} of {samples.white:g}: fewer bits in a {samples.bits}-bit file?",
-    )
+    levels: dict[str, Value] = {
+        "brightest": f"{brightest:g}",
+        "white": f"{samples.white:g}",
+        "bits": samples.bits,
+    }
+    return (Message("image.dark", levels),)
 
 
 def oriented(values: NDArray[Any], orientation: int) -> NDArray[Any]:
@@ -138,7 +153,7 @@ def oriented(values: NDArray[Any], orientation: int) -> NDArray[Any]:
 
 def _read_pillow(
     path: Path, data: bytes, frame: int | None, plugin: str
-) -> tuple[_Samples, int, int, tuple[str, ...]]:
+) -> tuple[_Samples, int, int, tuple[Message, ...]]:
     with Image.open(BytesIO(data), formats=(plugin,)) as image:
         check_size(path, image.height, image.width)
         frames = int(getattr(image, "n_frames", 1))
@@ -147,7 +162,7 @@ def _read_pillow(
         image.load()
         samples = _decoded(path, image)
     if data[12:16] == b"IHDR" and data[24] == 16 and data[25] in (2, 4, 6):
-        notes += ("16-bit colour (or grey with transparency) PNG: read at 8 bits a channel",)
+        notes += (Message("image.png_8_bits"),)
     return samples, index, frames, notes
 
 
@@ -177,30 +192,30 @@ def _decoded(path: Path, image: Image.Image) -> _Samples:
         values, more = over_black(np.asarray(image.convert("LA" if grey else "RGBA")))
         return keep(values, 255, 8, notes=notes + more)
     if mode == "CMYK":
-        notes += ("CMYK print colours converted to RGB without a colour profile",)
+        notes += (Message("image.cmyk"),)
     return keep(
         np.asarray(image if mode in ("L", "RGB") else image.convert("RGB")), 255, 8, notes=notes
     )
 
 
-def over_black(values: NDArray[Any]) -> tuple[NDArray[Any], tuple[str, ...]]:
+def over_black(values: NDArray[Any]) -> tuple[NDArray[Any], tuple[Message, ...]]:
     """(H, W, 2 or 4), alpha last → (H, W) or (H, W, 3) laid over black, with a note if anything was transparent."""
     top = np.iinfo(values.dtype).max
     colour, alpha = values[..., :-1], values[..., -1:]
-    note: tuple[str, ...] = ()
+    note: tuple[Message, ...] = ()
     if (alpha < top).any():
         colour = np.rint(colour * (alpha / top)).astype(values.dtype)
-        note = ("transparent pixels were laid over black",)
+        note = (Message("image.transparent"),)
     return (colour[..., 0] if colour.shape[-1] == 1 else colour), note
 
 
-def _exif_orientation(image: Image.Image) -> tuple[int, tuple[str, ...]]:
+def _exif_orientation(image: Image.Image) -> tuple[int, tuple[Message, ...]]:
     if image.format == "TIFF":
         return 1, ()  # Pillow has already turned it while loading
     try:
         return int(image.getexif().get(_ORIENTATION, 1)), ()
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError) as error:
-        return 1, (f"EXIF data unreadable ({type(error).__name__}): orientation not applied",)
+        return 1, (Message("image.exif_unreadable", {"error": type(error).__name__}),)
 
 
 def _unit(path: Path, values: NDArray[Any]) -> NDArray[Any]:
@@ -220,7 +235,7 @@ def _unit(path: Path, values: NDArray[Any]) -> NDArray[Any]:
 
 def _read_tiff(
     path: Path, data: bytes, frame: int | None
-) -> tuple[_Samples, int, int, tuple[str, ...]]:
+) -> tuple[_Samples, int, int, tuple[Message, ...]]:
     import tifffile
 
     with tifffile.TiffFile(BytesIO(data)) as tiff:
@@ -257,7 +272,9 @@ def _read_tiff(
     )
 
 
-def _tiff_samples(path: Path, values: NDArray[Any]) -> tuple[NDArray[Any], float, tuple[str, ...]]:
+def _tiff_samples(
+    path: Path, values: NDArray[Any]
+) -> tuple[NDArray[Any], float, tuple[Message, ...]]:
     """(samples, value of white, notes) of a TIFF page with more than 8 bits a sample."""
     if values.ndim not in (2, 3) or (values.ndim == 3 and values.shape[-1] not in (1, 2, 3, 4)):
         raise ImageError(
@@ -270,7 +287,7 @@ def _tiff_samples(path: Path, values: NDArray[Any]) -> tuple[NDArray[Any], float
             f"{path} holds {values.dtype} pixels, whose black and white are not defined", fix
         )
     white = 1.0 if values.dtype.kind == "f" else float(np.iinfo(values.dtype).max)
-    note: tuple[str, ...] = ()
+    note: tuple[Message, ...] = ()
     if values.dtype.kind == "f":
         values = _unit(path, values)
     if values.ndim == 3 and values.shape[-1] in (2, 4):

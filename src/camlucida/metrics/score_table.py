@@ -9,8 +9,44 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
+from camlucida.core.messages import declare
 from camlucida.metrics.bootstrap import Sampled, Sampling
 from camlucida.metrics.statistics import MIN_POSITIVES, How, ratio_interval
+
+declare(
+    "metrics",
+    {
+        "auc": "AUC",
+        "ap": "average precision",
+        "sensitivity": "sensitivity",
+        "specificity": "specificity",
+        "precision": "precision",
+        "f1": "F1",
+        "brier": "Brier score",
+        "ece": "calibration error",
+        "prevalence": "prevalence",
+        "predicted_share": "share called so",
+        "accuracy": "accuracy",
+        "balanced_accuracy": "balanced accuracy",
+        "quadratic_kappa": "quadratic kappa",
+        "macro_f1": "macro F1",
+        "recall": "recall",
+        "mae": "mean absolute error",
+        "rmse": "root mean squared error",
+        "r2": "R²",
+        "pearson_r": "Pearson r",
+        "bias": "bias",
+        "sd": "standard deviation of the error",
+        "limit_low": "lower limit of agreement",
+        "limit_high": "upper limit of agreement",
+        "outlier_share": "share outside the limits",
+        "within": "share within {tolerance}",
+        "dice": "Dice",
+        "iou": "IoU",
+        "component_sensitivity": "components found",
+        "false_components": "false components an image",
+    },
+)
 
 NAN = float("nan")
 

@@ -11,10 +11,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camlucida.core.geometry import Geometry
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, declare
 from camlucida.core.types import Scan
 from camlucida.io.image import RawImage
 from camlucida.models.card import InputSpec
+
+declare(
+    "preprocessing",
+    {
+        "window": "pixels: windowed as displayed ({window}), to 0–1",
+        "stored": "pixels: stored values over the full scale of {bits} bits, to 0–1",
+        "unit": "pixels: 0–1",
+        "grey": "channels: grey repeated {channels} times",
+        "mean": "channels: mean of red, green and blue",
+        "crop": "crop: rows {top}–{bottom}, columns {left}–{right} of {rows} × {columns}",
+        "antialias": "resize: {rows} × {columns} → {height} × {width}, bilinear with antialiasing",
+        "bilinear": "resize: {rows} × {columns} → {height} × {width}, bilinear without antialiasing",
+        "nearest": "resize: {rows} × {columns} → {height} × {width}, nearest pixel",
+        "stretched": "{resize}, width stretched {stretch} times against height",
+        "pad": "pad: black rows {above} above, {below} below, columns {left} left, {right} right",
+        "range": "scale: black to {black}, white to {white}",
+        "normalise": "normalise: minus {mean}, over {std}",
+        "no_scale": "scale: black 0, white 1",
+    },
+)
 
 
 def prepare(image: RawImage, spec: InputSpec) -> Scan:
@@ -56,31 +76,33 @@ def unit_scale(spec: InputSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[T
     return lambda x: x, lambda x: x
 
 
-def _pixels(image: RawImage, spec: InputSpec) -> tuple[NDArray[np.float32], str]:
+def _pixels(image: RawImage, spec: InputSpec) -> tuple[NDArray[np.float32], Message]:
     if spec.dicom == "windowed" and image.windowed is not None:
-        return image.windowed, line("preprocessing.window", window=str(image.source.get("window")))
+        return image.windowed, Message(
+            "preprocessing.window", {"window": str(image.source.get("window"))}
+        )
     bits = image.source.get("bits")
-    return image.pixels, line("preprocessing.stored", bits=int(bits)) if bits else line(
+    return image.pixels, Message("preprocessing.stored", {"bits": int(bits)}) if bits else Message(
         "preprocessing.unit"
     )
 
 
-def _channels(values: Tensor, channels: int) -> tuple[Tensor, tuple[str, ...]]:
+def _channels(values: Tensor, channels: int) -> tuple[Tensor, tuple[Message, ...]]:
     """(H, W) or (H, W, 3) → (channels, H, W)."""
     if values.ndim == 2 and channels == 1:
         return values[None], ()
     if values.ndim == 2:
         return values[None].expand(channels, -1, -1), (
-            line("preprocessing.grey", channels=channels),
+            Message("preprocessing.grey", {"channels": channels}),
         )
     if channels == 1:
-        return values.mean(dim=-1)[None], (line("preprocessing.mean"),)
+        return values.mean(dim=-1)[None], (Message("preprocessing.mean"),)
     return values.movedim(-1, 0), ()
 
 
 def _fit(
     tensor: Tensor, geometry: Geometry, spec: InputSpec
-) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
     height, width = spec.height_width
     if spec.fit == "center-crop":
         tensor, geometry, crop = _center_crop(tensor, geometry, height / width, spec.crop)
@@ -98,7 +120,7 @@ def _fit(
 
 def _center_crop(
     tensor: Tensor, geometry: Geometry, aspect: float, share: float
-) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
     """The largest centred window of ``aspect`` (height / width), times ``share``."""
     rows, columns = tensor.shape[1:]
     height = max(1, round(min(rows, columns * aspect) * share))
@@ -107,14 +129,14 @@ def _center_crop(
         return tensor, geometry, ()
     top, left = (rows - height) // 2, (columns - width) // 2
     ends = {"top": top, "bottom": top + height, "left": left, "right": left + width}
-    step = line("preprocessing.crop", **ends, rows=rows, columns=columns)
+    step = Message("preprocessing.crop", {**ends, "rows": rows, "columns": columns})
     window = tensor[:, top : top + height, left : left + width]
     return window, geometry.crop((top, left), (height, width)), (step,)
 
 
 def _resize(
     tensor: Tensor, geometry: Geometry, size: tuple[int, int], how: str
-) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
     rows, columns = tensor.shape[1:]
     if (rows, columns) == size:
         return tensor, geometry, ()
@@ -128,38 +150,42 @@ def _resize(
             batch, size, mode="bilinear", align_corners=False, antialias=how == "antialias"
         )
     stretch = (size[1] / columns) / (size[0] / rows)
-    step = line(f"preprocessing.{how}", rows=rows, columns=columns, height=size[0], width=size[1])
+    step = Message(
+        f"preprocessing.{how}",
+        {"rows": rows, "columns": columns, "height": size[0], "width": size[1]},
+    )
     if abs(stretch - 1) > 0.01:
-        step = line("preprocessing.stretched", resize=step, stretch=f"{stretch:.3g}")
+        step = Message("preprocessing.stretched", {"resize": step, "stretch": f"{stretch:.3g}"})
     return resized[0], geometry.resize(size), (step,)
 
 
 def _pad(
     tensor: Tensor, geometry: Geometry, size: tuple[int, int]
-) -> tuple[Tensor, Geometry, tuple[str, ...]]:
+) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
     rows, columns = size[0] - tensor.shape[1], size[1] - tensor.shape[2]
     if rows == 0 and columns == 0:
         return tensor, geometry, ()
     before, after = (rows // 2, columns // 2), (rows - rows // 2, columns - columns // 2)
     padded = F.pad(tensor, (before[1], after[1], before[0], after[0]))
-    step = line(
-        "preprocessing.pad", above=before[0], below=after[0], left=before[1], right=after[1]
+    step = Message(
+        "preprocessing.pad",
+        {"above": before[0], "below": after[0], "left": before[1], "right": after[1]},
     )
     return padded, geometry.pad(before, after), (step,)
 
 
-def _scale(tensor: Tensor, spec: InputSpec) -> tuple[Tensor, str]:
+def _scale(tensor: Tensor, spec: InputSpec) -> tuple[Tensor, Message]:
     if spec.range is not None:
         black, white = spec.range
-        return tensor * (white - black) + black, line(
-            "preprocessing.range", black=f"{black:g}", white=f"{white:g}"
+        return tensor * (white - black) + black, Message(
+            "preprocessing.range", {"black": f"{black:g}", "white": f"{white:g}"}
         )
     if spec.mean is not None and spec.std is not None:
         mean, std = (
             torch.tensor(values, dtype=tensor.dtype)[:, None, None]
             for values in (spec.mean, spec.std)
         )
-        return (tensor - mean) / std, line(
-            "preprocessing.normalise", mean=str(list(spec.mean)), std=str(list(spec.std))
+        return (tensor - mean) / std, Message(
+            "preprocessing.normalise", {"mean": str(list(spec.mean)), "std": str(list(spec.std))}
         )
-    return tensor, line("preprocessing.no_scale")
+    return tensor, Message("preprocessing.no_scale")

@@ -8,7 +8,7 @@ from pathlib import Path
 from camlucida.analysis.selection import check_rules, select
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.evaluation.predictions.tables import Settings
-from camlucida.report.document import Document, Paragraph, Section, Sentence
+from camlucida.report.document import Document, Message, Paragraph, Section
 from camlucida.report.sections import SECTIONS
 from camlucida.report.study import Study
 from camlucida.runs import Run
@@ -43,7 +43,7 @@ def build_report(
     """
     if not runs:
         raise UsageError("no run to report", "give the folder of a run")
-    makers = {name: SECTIONS[name] for name in (SECTIONS if sections is None else sections)}
+    makers = {name: SECTIONS[name].make for name in (SECTIONS if sections is None else sections)}
     for run in runs:
         if not run.counts["done"]:
             raise UsageError(
@@ -63,11 +63,11 @@ def build_report(
             section = maker(study)
         except CamlucidaError as error:
             failures.append(f"section {name}: {error}")
-            section = Section(name, (Paragraph((Sentence("page.failed", {"error": str(error)}),)),))
+            section = Section(name, (Paragraph((Message("page.failed", {"error": str(error)}),)),))
         if section is not None:
             made.append(section)
     names = list(dict.fromkeys(str(run.about["name"]) for run in runs))
     synthetic = any(bool(run.predictions()["synthetic"].any()) for run in runs)
     return Document(
-        Sentence("page.title", {"names": names}), tuple(made), synthetic, tuple(failures)
+        Message("page.title", {"names": names}), tuple(made), synthetic, tuple(failures)
     )

@@ -9,19 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from camlucida.core.messages import NAN, Estimate, Sentence, Value
+from camlucida.core.messages import NAN, Estimate, Message, Value
 
 __all__ = [
     "NAN",
     "Block",
     "Document",
     "Estimate",
+    "Message",
     "Paragraph",
     "Picture",
     "Points",
     "References",
     "Section",
-    "Sentence",
     "Table",
     "Value",
 ]
@@ -31,14 +31,14 @@ __all__ = [
 class Paragraph:
     """Sentences that follow each other."""
 
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[Message, ...]
 
 
 @dataclass(frozen=True)
 class Points:
     """A list."""
 
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[Message, ...]
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,8 @@ class Table:
     """Rows of cells under a head, with a caption. ``name`` is its anchor in the document."""
 
     name: str
-    caption: Sentence
-    head: tuple[Sentence, ...]
+    caption: Message
+    head: tuple[Message, ...]
     rows: tuple[tuple[Value, ...], ...]
 
 
@@ -61,7 +61,7 @@ class Picture:
     """
 
     stem: str
-    caption: Sentence
+    caption: Message
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Document:
         failures: a line for each section that could not be made.
     """
 
-    title: Sentence
+    title: Message
     sections: tuple[Section, ...]
     synthetic: bool = False
     failures: tuple[str, ...] = ()

@@ -19,6 +19,7 @@ from camlucida.analysis.selection import Selected, select
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.stages import Stages, grad_cam_stages
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message
 from camlucida.datasets.predictions import Predictions
 from camlucida.evaluation.predictions.tables import Settings
 from camlucida.metrics.annotations import Floats, Mask
@@ -67,7 +68,7 @@ class Judged:
     task: str
     figures: pd.DataFrame
     predictions: Predictions | None
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
 
 @dataclass(frozen=True)

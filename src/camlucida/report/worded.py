@@ -7,20 +7,50 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from camlucida.core.files import slug, unique
-from camlucida.core.wording import Citation, Piece, Texts
+from camlucida.core.messages import Citation, Piece, Texts, declare
 from camlucida.report.document import (
     Block,
     Document,
     Estimate,
+    Message,
     Paragraph,
     Picture,
     Points,
     References,
-    Sentence,
     Table,
 )
 from camlucida.report.document import Value as CellValue
 from camlucida.report.references import REFERENCES
+
+declare(
+    "page",
+    {
+        "tag": "en",
+        "title": "Report on {names}",
+        "notice": (
+            "Research use only. Not for diagnosis. A heat map shows what moved a "
+            "model's score at one layer's resolution; it does not show that the "
+            "model is right."
+        ),
+        "synthetic": (
+            "SYNTHETIC: images drawn by a program are among those of this report. "
+            "Nothing here says anything about radiology."
+        ),
+        "intervals": (
+            "Square brackets hold 95% intervals from resampling patients; chance is "
+            "what something that knows nothing of the image would score."
+        ),
+        "contents": "Contents",
+        "figure": "Figure",
+        "table": "Table",
+        "continued": "continued",
+        "alone": (
+            "Without brackets: no interval, for the number rests on fewer than 10 "
+            "patients, in all or of one kind (those positive for a sensitivity)."
+        ),
+        "failed": "This section could not be made: {error}",
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -133,15 +163,11 @@ def speak(document: Document, texts: Texts) -> Spoken:
         kept = kept if works.works else [block for block in kept if block is not works]
         if kept:
             sections.append(
-                SpokenSection(name, texts.say(Sentence(f"sections.{name}")), tuple(kept))
+                SpokenSection(name, texts.render(Message(f"sections.{name}")), tuple(kept))
             )
-    words = {
-        key.removeprefix("page."): text
-        for key, text in texts.templates.items()
-        if key.startswith("page.")
-    }
+    words = texts.table("page")
     notices = (words["notice"], *((words["synthetic"],) if document.synthetic else ()))
-    return Spoken(texts.language, texts.say(document.title), notices, tuple(sections), words)
+    return Spoken(texts.language, texts.render(document.title), notices, tuple(sections), words)
 
 
 def _holds(block: Block) -> bool:
@@ -197,11 +223,11 @@ class _Speaker:
             for column in zip(*table.rows)
         )
         alone = any(
-            isinstance(cell, Estimate) and not cell.sure and cell.estimate == cell.estimate
+            isinstance(cell, Estimate) and not cell.has_interval and cell.estimate == cell.estimate
             for row in table.rows
             for cell in row
         )
-        note = self.texts.say(Sentence("page.alone")) if alone else ""
+        note = self.texts.render(Message("page.alone")) if alone else ""
         return SpokenTable(
             self.tables, self._anchor("table", table.name), caption, head, rows, numeric, note
         )
@@ -209,8 +235,8 @@ class _Speaker:
     def _anchor(self, kind: str, name: str) -> str:
         return slug(unique(f"{kind}-{name}", self.anchors))
 
-    def _sentences(self, sentences: Sequence[Sentence]) -> Line:
-        between = self.texts.templates["forms.between"]
+    def _sentences(self, sentences: Sequence[Message]) -> Line:
+        between = self.texts.table("forms")["between"]
         pieces: list[Piece] = []
         for sentence in sentences:
             pieces += (

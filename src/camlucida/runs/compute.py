@@ -23,6 +23,7 @@ from camlucida.core.errors import (
     TargetError,
     UsageError,
 )
+from camlucida.core.messages import chain, prefixed, quoted
 from camlucida.core.types import Scan
 from camlucida.datasets.members import Member
 from camlucida.io.masks import read_mask
@@ -158,12 +159,14 @@ class Worker:
                         maps += self._ask([member], [scan], [target], [method], [layer])[1]
                     except CamlucidaError as error:
                         missing.setdefault(str(error), []).append(f"{method} at {layer}")
-        note = "; ".join(
-            f"{', '.join(dict.fromkeys(maps_of))}: {error}" for error, maps_of in missing.items()
-        )
+        parts = [
+            prefixed(", ".join(dict.fromkeys(maps_of)), quoted(error))
+            for error, maps_of in missing.items()
+        ]
+        note = chain("words.clause", parts) if parts else None
         found = self._found(member, scan, known_as, answer, maps)
         return (
-            replace(found, note=note)
+            replace(found, note=note.dumps() if note else "")
             if maps
             else replace(found, error=f"{member.item.path}: {note}")
         )
@@ -284,11 +287,11 @@ def _meta(explanation: Explanation, provenance: str) -> dict[str, Any]:
         "high": float(explanation.raw.max()),
         "relu": explanation.relu,
         "unit": explanation.provenance["unit"],
-        "empty_reason": explanation.empty_reason,
+        "empty_reason": explanation.empty_reason.dumps() if explanation.empty_reason else "",
         "region": region_lengths(geometry, target.mask) if isinstance(target, Region) else None,
         "model_size": list(geometry.model),
         "scale": list(geometry.scale),
         "offset": list(geometry.offset),
-        "warnings": list(explanation.scan.warnings),
+        "warnings": [warning.dumps() for warning in explanation.scan.warnings],
         "provenance": provenance,
     }

@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from camlucida import __version__
+from camlucida.core.files import json_default
 from camlucida.models import LoadedModel
 from camlucida.models.card import factory_file
 
@@ -93,7 +94,13 @@ def changed(before: dict[str, Any], now: Recipe) -> list[str]:
 
 def canonical(value: Any) -> str:
     """One text a value, whatever the order of its keys."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        value,
+        sort_keys=True,
+        ensure_ascii=False,
+        separators=(",", ":"),
+        default=json_default,
+    )
 
 
 def digest(text: str) -> str:

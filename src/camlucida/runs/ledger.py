@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, prefixed
 from camlucida.runs.folder import FORMAT
 
 State = Literal["pending", "done", "failed"]
@@ -67,6 +68,11 @@ class Entry:
     def key(self) -> Key:
         """What it is known by."""
         return self.image, self.model
+
+
+def item_note(entry: Entry) -> Message:
+    """What is missing of a done item, with the item's name before it."""
+    return prefixed(f"{entry.image}, {entry.model}", Message.loads(entry.note))
 
 
 @dataclass(frozen=True)

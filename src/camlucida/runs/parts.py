@@ -17,6 +17,7 @@ import safetensors.numpy
 from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
+from camlucida.core.files import json_default
 from camlucida.runs.folder import TEMPORARY, Folder, sync_folder
 
 Row = dict[str, Any]
@@ -146,9 +147,8 @@ def write_durable(path: Path, data: bytes) -> None:
 
 def write_durable_json(path: Path, value: Mapping[str, Any]) -> None:
     """JSON, indented, durable."""
-    write_durable(
-        path, (json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    )
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=json_default)
+    write_durable(path, f"{text}\n".encode())
     sync_folder(path.parent)
 
 

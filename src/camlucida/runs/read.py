@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pandas as pd
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
 from camlucida.core.geometry import Geometry
+from camlucida.core.messages import Message, declare
 from camlucida.core.types import Scan
 from camlucida.io import read_image
 from camlucida.io.tables import count
@@ -26,7 +27,14 @@ from camlucida.runs.folder import Folder
 from camlucida.runs.ledger import Entry, Ledger
 from camlucida.runs.tables import connect
 
-NO_PICTURE = "the image is no longer there, or has changed: the map is shown without it"
+declare(
+    "image",
+    {
+        "gone": "the image is no longer there, or has changed: the map is shown without it",
+    },
+)
+
+NO_PICTURE = Message("image.gone")
 DAMAGED = (
     "go on with the run, camlucida run … --resume: what is missing or damaged is computed again"
 )
@@ -163,7 +171,7 @@ class Run:
             layer=row["layer"],
             relu=bool(row["relu"]),
             scan=scan,
-            empty_reason=row["empty_reason"],
+            empty_reason=Message.loads(row["empty_reason"]) if row["empty_reason"] else None,
             provenance=provenance | {"source": scan.source},
         )
 
@@ -209,9 +217,9 @@ class Run:
             geometry=geometry,
             id=row["image"],
             source={"path": row["path"], "sha256": row["image_sha256"]},
-            preprocessing=tuple(cast(list[str], provenance["preprocessing"])),
+            preprocessing=tuple(map(Message.from_json, provenance["preprocessing"])),
             synthetic=bool(row["synthetic"]),
-            warnings=(*row["warnings"], NO_PICTURE),
+            warnings=(*map(Message.loads, row["warnings"]), NO_PICTURE),
         )
 
 

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 from camlucida.attribution.engine import DEFAULT_BATCH
 from camlucida.core.errors import CamlucidaError, ModelError, UsageError
+from camlucida.core.messages import Message
 from camlucida.datasets.config import CohortFile, read_config
 from camlucida.datasets.members import Member
 from camlucida.models import LoadedModel
 from camlucida.runs.compute import Found, Worker, item_identity
 from camlucida.runs.folder import FORMAT, Folder, one_writer
 from camlucida.runs.identity import canonical, changed, file_sha256, recipe
-from camlucida.runs.ledger import Entry, Key, Ledger, Settled, State
+from camlucida.runs.ledger import Entry, Key, Ledger, Settled, State, item_note
 from camlucida.runs.parts import write_durable_json, write_durable_table, write_part
 from camlucida.runs.plan import Loader, Plan, plan_models
 from camlucida.runs.tables import cohort_rows, cohort_schema
@@ -42,7 +43,7 @@ class Outcome:
     folder: Path
     counts: dict[str, int] = field(default_factory=dict)
     failures: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
 
 def execute(
@@ -121,7 +122,7 @@ def execute(
         state: sum(entry.state == state for entry in entries)
         for state in ("done", "failed", "pending")
     }
-    notes += [f"{entry.image}, {entry.model}: {entry.note}" for entry in entries if entry.note]
+    notes += [item_note(entry) for entry in entries if entry.note]
     return Outcome(folder.root, counts, failures, notes)
 
 
@@ -168,7 +169,7 @@ def _record(
     plans: Sequence[Plan],
     size: int,
     problems: Sequence[tuple[str, str]],
-    notes: Sequence[str],
+    notes: Sequence[Message],
 ) -> dict[str, Any]:
     """The content of ``run.json``."""
     config = file.config

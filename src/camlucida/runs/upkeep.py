@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, declare, prefixed
 from camlucida.io.tables import listing
 from camlucida.runs.compute import item_identity
 from camlucida.runs.folder import Folder
@@ -14,11 +14,34 @@ from camlucida.runs.ledger import Entry, Key, Ledger
 from camlucida.runs.parts import is_whole, part_name, read_part, write_part
 from camlucida.runs.plan import Plan
 
+declare(
+    "notes",
+    {
+        "lost_parts": (
+            "{count} {count:|part|parts} missing or damaged, their items are "
+            "computed again: {names}"
+        ),
+        "again_image": (
+            "{count} {count:|item|items} computed again; changed: the image, or what "
+            "is true of it: {names}"
+        ),
+        "again": "{count} {count:|item|items} computed again; changed: {fields}",
+        "gone_images": (
+            "{count} {count:|image|images} can no longer be read, what was computed "
+            "of them is kept: {names}"
+        ),
+        "left_items": (
+            "{count} {count:|item|items} no longer in the cohort, kept in the folder "
+            "but in no table: {names}"
+        ),
+    },
+)
+
 DEATHS = 3
 """How often the process may die on a part before its images are tried one by one, and on one of them before it is given up."""
 
 
-def recover(folder: Folder, ledger: Ledger) -> list[str]:
+def recover(folder: Folder, ledger: Ledger) -> list[Message]:
     """What a killed process left behind goes; a part whose files were taken away or cut short is computed again.
 
     Returns:
@@ -30,10 +53,10 @@ def recover(folder: Folder, ledger: Ledger) -> list[str]:
     for path in folder.strays({part_name(number) for number in ledger.parts()}):
         path.unlink()
     names = listing(map(part_name, lost))
-    return [line("notes.lost_parts", count=len(lost), names=names)] if lost else []
+    return [Message("notes.lost_parts", {"count": len(lost), "names": names})] if lost else []
 
 
-def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> list[str]:
+def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> list[Message]:
     """Bring the ledger to this cohort: what is no longer true of an item's image, model or request is pending again.
 
     Args:
@@ -45,7 +68,7 @@ def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> li
     ledger.place([key for plan in plans for key in plan.keys])
     known = {entry.key: entry for entry in ledger.entries()}
     recipes = {model["name"]: model["recipe"] for model in before.get("models", ())}
-    notes: list[str] = []
+    notes: list[Message] = []
     gone: list[Key] = []
     for plan in plans:
         stale, unreadable = _stale(plan, known)
@@ -56,14 +79,16 @@ def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> li
             fields = changed(recipes.get(plan.name, {}), plan.made_by)
             names = listing(image for image, _ in stale)
             again = {"fields": ", ".join(fields)} if fields else {"names": names}
-            note = line("notes.again" if fields else "notes.again_image", count=len(stale), **again)
-            notes.append(f"{plan.name}: {note}")
+            note = Message(
+                "notes.again" if fields else "notes.again_image", {"count": len(stale), **again}
+            )
+            notes.append(prefixed(plan.name, note))
     if gone:
         images = list(dict.fromkeys(image for image, _ in gone))
-        notes.append(line("notes.gone_images", count=len(images), names=listing(images)))
+        notes.append(Message("notes.gone_images", {"count": len(images), "names": listing(images)}))
     left = [entry.image for entry in known.values() if entry.position is None]
     if left:
-        notes.append(line("notes.left_items", count=len(left), names=listing(left)))
+        notes.append(Message("notes.left_items", {"count": len(left), "names": listing(left)}))
     return notes
 
 

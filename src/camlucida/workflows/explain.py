@@ -19,6 +19,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.targets import identity
 from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError, UsageError
 from camlucida.core.files import unique, write_json
+from camlucida.core.messages import Message, quoted
 from camlucida.core.types import Scan
 from camlucida.figures.save import file_stem, save_explanation, save_strip, strip_stem
 from camlucida.models import LoadedModel
@@ -54,7 +55,7 @@ class Outcome:
     records: list[dict[str, Any]] = field(default_factory=list)
     explained: int = 0
     failures: list[Failure] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
     index: Path = Path()
 
 
@@ -216,15 +217,15 @@ class _Run:
             if self.stopped:
                 return
 
-    def closing_notes(self) -> Iterator[str]:
+    def closing_notes(self) -> Iterator[Message]:
         """What can be said only at the end."""
         for first, second, at in sorted(self.same or ()):
             same = f"{first} and {second} give the same map at {at}, before any ReLU"
-            yield f"{same}, by construction; their agreement is no evidence."
+            yield quoted(f"{same}, by construction; their agreement is no evidence.")
         for what, images in self.left_out.items():
-            yield f"left out of {images} of {self.outcome.explained} images: {what}"
+            yield quoted(f"left out of {images} of {self.outcome.explained} images: {what}")
         if self.stopped:
-            yield f"stopped after {self.outcome.explained} images: {self.stopped}"
+            yield quoted(f"stopped after {self.outcome.explained} images: {self.stopped}")
 
     def _read(self, paths: Sequence[Path]) -> Iterator[Scan]:
         for path in paths:
@@ -310,7 +311,7 @@ class _Run:
             self.same = here if self.same is None else self.same & here
         else:
             self.outcome.notes.append(
-                f"{scan.id}: no target applies ({', '.join(map(str, self.targets or ()))})"
+                quoted(f"{scan.id}: no target applies ({', '.join(map(str, self.targets or ()))})")
             )
 
     def _strip(self, group: Sequence[Explanation]) -> str:

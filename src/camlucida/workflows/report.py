@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from camlucida.core.wording import Texts
 from camlucida.evaluation.predictions.tables import Settings
 from camlucida.report.build import build_report
+from camlucida.report.locale import load_texts
 from camlucida.report.writers.formats import FORMATS
 from camlucida.runs import Run
 
@@ -27,4 +27,4 @@ def write_report(
     document = build_report(
         [Run.open(run) for run in runs], folder, error_threshold=error_threshold, settings=settings
     )
-    return FORMATS["html"](document, Texts.load("en"), folder), document.failures
+    return FORMATS["html"](document, load_texts("en"), folder), document.failures

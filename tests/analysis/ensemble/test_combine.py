@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from camlucida.analysis.ensemble.combine import combine
-from camlucida.analysis.ensemble.combine import FAINT, on_common_grid
+from camlucida.analysis.ensemble.combine import FAINT, combine, on_common_grid
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
 from tests.support.ensemble_members import made

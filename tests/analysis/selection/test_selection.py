@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.selection import RULES, select
 from camlucida.core.errors import UsageError
-from camlucida.core.recorded import english
+from camlucida.core.messages import english
 from tests.support.runs_on_disk import hand_made, run_of
 
 RULE = [

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from camlucida.core.wording import Texts
 from camlucida.report.document import Paragraph, Points, Table
+from camlucida.report.locale import load_texts
 from camlucida.report.sections.data import LISTED, data
 from camlucida.report.study import Study
 from camlucida.runs import Run, execute
 from tests.support.models_on_disk import write_image, write_model
 
-TEXTS = {language: Texts.load(language) for language in ("en", "zh")}
+TEXTS = {language: load_texts(language) for language in ("en", "zh")}
 
 
 def sentences(section, language="en"):
     return [
-        TEXTS[language].say(sentence)
+        TEXTS[language].render(sentence)
         for block in section.blocks
         if isinstance(block, (Paragraph, Points))
         for sentence in block.sentences

@@ -15,7 +15,7 @@ from camlucida.analysis.comparison import compare
 from camlucida.core.errors import UsageError
 from camlucida.metrics.multilabel import MEAN_ENOUGH
 from camlucida.report.build import build_report
-from camlucida.report.document import Document, Picture, Sentence
+from camlucida.report.document import Document, Message, Picture
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.consistency import consistency
@@ -180,7 +180,7 @@ def test_of_several_tasks_each_has_its_rules_and_nothing_is_compared(runs, tmp_p
     for texts in TEXTS.values():
         speak(
             Document(
-                Sentence("page.title", {"names": ["x"]}), tuple(s for s in made if s is not None)
+                Message("page.title", {"names": ["x"]}), tuple(s for s in made if s is not None)
             ),
             texts,
         )

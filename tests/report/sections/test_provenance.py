@@ -3,15 +3,17 @@
 from pathlib import Path
 
 from camlucida import __version__
-from camlucida.core.wording import Texts
+from camlucida.report.locale import load_texts
 from camlucida.report.sections.provenance import provenance
 from camlucida.report.study import Study
 
 
 def test_runs_models_and_weights(small_run):
-    texts = Texts.load("en")
+    texts = load_texts("en")
     said, run, models = provenance(Study((small_run,), Path("x"))).blocks
-    assert texts.say(said.sentences[0]).startswith(f"Made by camlucida {__version__} from 1 run.")
+    assert texts.render(said.sentences[0]).startswith(
+        f"Made by camlucida {__version__} from 1 run."
+    )
     cells = ["".join(texts.cell(cell)) for row in run.rows for cell in row]
     assert {
         str(small_run.folder.root),

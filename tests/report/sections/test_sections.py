@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from camlucida.attribution.methods import METHODS
-from camlucida.core.recorded import line
-from camlucida.core.wording import Texts
+from camlucida.core.messages import Message
 from camlucida.report.build import build_report
-from camlucida.report.document import Document, Paragraph, Picture, Points, Sentence, Table
+from camlucida.report.document import Document, Paragraph, Picture, Points, Table
+from camlucida.report.locale import load_texts
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.cases import said as said_of
@@ -31,7 +31,7 @@ from camlucida.runs import Run
 from tests.support.documents import english_in
 from tests.support.runs_on_disk import run_of, segmentation_run
 
-TEXTS = {language: Texts.load(language) for language in ("en", "zh")}
+TEXTS = {language: load_texts(language) for language in ("en", "zh")}
 
 
 def said(section, language="en") -> list[str]:
@@ -39,9 +39,9 @@ def said(section, language="en") -> list[str]:
     found = []
     for block in section.blocks:
         if isinstance(block, (Paragraph, Points)):
-            found += [TEXTS[language].say(sentence) for sentence in block.sentences]
+            found += [TEXTS[language].render(sentence) for sentence in block.sentences]
         elif isinstance(block, (Picture, Table)):
-            found.append(TEXTS[language].say(block.caption))
+            found.append(TEXTS[language].render(block.caption))
     return found
 
 
@@ -79,7 +79,7 @@ def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
     made = [(name, maker(study)) for name, maker in SECTIONS.items()]
     assert {name for name, section in made if section is None} <= {"results", "consistency"}
     document = Document(
-        Sentence("page.title", {"names": ["x"]}), tuple(s for _, s in made if s is not None)
+        Message("page.title", {"names": ["x"]}), tuple(s for _, s in made if s is not None)
     )
     speak(document, TEXTS["en"])  # raises where a value is missing, left over or not finite
     assert not english_in(write_markdown(document, TEXTS["zh"], tmp_path).read_text("utf-8"))
@@ -95,8 +95,8 @@ def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
     first, *others = small_run.entries
     entries = (replace(first, note="gradcam at x: 1 is strange, as nothing is"), *others)
     notes = [
-        line("notes.no_mask", count=2, names="1, 2"),
-        line("notes.absent_labels", count=1, names="Mass"),
+        Message("notes.no_mask", {"count": 2, "names": "1, 2"}),
+        Message("notes.absent_labels", {"count": 1, "names": "Mass"}),
     ]
     run = replace(small_run, about={**small_run.about, "notes": notes}, entries=entries)
     text = write_markdown(build_report([run], tmp_path), TEXTS["zh"], tmp_path).read_text("utf-8")
@@ -115,7 +115,7 @@ def test_methods_words_metrics_and_verdicts_have_texts():
         f"verdicts.{v.replace(' ', '_')}" for v in VERDICTS
     ]
     for texts in TEXTS.values():
-        assert not [key for key in keys if key not in texts.templates]
+        assert not [key for key in keys if texts.template(key) is None]
 
 
 def test_the_rules_of_each_task_are_rules(study):
@@ -188,7 +188,7 @@ def test_probability_and_outcome_are_those_of_the_label(study, target, lines):
         "FN",
         "",
     ]
-    assert [TEXTS["en"].say(sentence) for sentence in said_of(case)] == lines
+    assert [TEXTS["en"].render(sentence) for sentence in said_of(case)] == lines
 
 
 def test_spread_is_of_this_case_and_of_its_peers(study):

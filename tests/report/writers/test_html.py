@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from camlucida.core.errors import CamlucidaError
-from camlucida.report.document import Document, Picture, Section, Sentence
+from camlucida.report.document import Document, Message, Picture, Section
 from camlucida.report.writers.html import WIDEST, write_html
 from tests.support.documents import NASTY, document, one, texts
 
@@ -60,7 +60,7 @@ def test_pictures_are_reduced(tmp_path):
     Image.new("L", (40, 30)).save(tmp_path / "small.png")
     section = Section("cases", (Picture("wide", one("a")), Picture("small", one("b"))))
     html = write_html(
-        Document(Sentence("page.title", {"names": ["x"]}), (section,)), texts(), tmp_path
+        Document(Message("page.title", {"names": ["x"]}), (section,)), texts(), tmp_path
     ).read_text("utf-8")
     sources = [
         attributes["src"].partition(",")[2] for name, attributes in Page(html).tags if name == "img"
@@ -76,7 +76,7 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path, content):
     if content is not None:
         (tmp_path / "gone.png").write_bytes(content)
     lost = Document(
-        Sentence("page.title", {"names": ["x"]}), (Section("cases", (Picture("gone", one("a")),)),)
+        Message("page.title", {"names": ["x"]}), (Section("cases", (Picture("gone", one("a")),)),)
     )
     with pytest.raises(CamlucidaError, match=r"gone\.png cannot be read"):
         write_html(lost, texts(), tmp_path)

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camlucida.core.errors import UsageError
-from camlucida.core.wording import clean
-from camlucida.report.document import Document, Estimate, Section, Sentence, Table
+from camlucida.core.messages import clean
+from camlucida.report.document import Document, Estimate, Message, Section, Table
 from camlucida.report.writers.breaks import parts
 from camlucida.report.writers.insert import insert_section
 from camlucida.report.writers.latex import place_of, section, write_latex
@@ -91,9 +91,9 @@ def test_all_kinds_of_signs_compile(tmp_path):
     rows = tuple(
         (" ".join(signs[i : i + 12]), "".join(signs[i : i + 12])) for i in range(0, len(signs), 12)
     )
-    head = (Sentence("cases.label"), Sentence("cases.auc"))
-    everything = Table("signs", Sentence("cases.table"), head, rows)
-    made = Document(Sentence("page.title", {"names": ["x"]}), (Section("cases", (everything,)),))
+    head = (Message("cases.label"), Message("cases.auc"))
+    everything = Table("signs", Message("cases.table"), head, rows)
+    made = Document(Message("page.title", {"names": ["x"]}), (Section("cases", (everything,)),))
     assert "[U+" in compiled(write_latex(made, texts(), tmp_path))
 
 
@@ -128,7 +128,7 @@ def test_a_section_in_an_article_compiles_and_is_the_same_again(
 
 
 def test_an_english_section_without_chinese_is_ascii(tmp_path):
-    made = Document(Sentence("page.title", {"names": ["Müller ≥ 3"]}), ())
+    made = Document(Message("page.title", {"names": ["Müller ≥ 3"]}), ())
     assert section(made, texts(), tmp_path, "x", "").isascii()
 
 
@@ -150,11 +150,11 @@ def test_a_folder_that_latex_cannot_name_is_refused(tmp_path):
 
 
 def test_long_tables_go_on_and_wide_ones_wrap(tmp_path):
-    head = tuple(Sentence("cases.label") for _ in range(3))
+    head = tuple(Message("cases.label") for _ in range(3))
     rows = tuple((f"model_{i}", "ab" * 60, Estimate(0.5)) for i in range(40))
     made = Document(
-        Sentence("page.title", {"names": ["x"]}),
-        (Section("cases", (Table("t", Sentence("cases.table"), head, rows),)),),
+        Message("page.title", {"names": ["x"]}),
+        (Section("cases", (Table("t", Message("cases.table"), head, rows),)),),
     )
     tex = write_latex(made, texts(), tmp_path).read_text("utf-8")
     assert tex.count(r"\caption{") == 1
@@ -166,9 +166,9 @@ def test_long_tables_go_on_and_wide_ones_wrap(tmp_path):
 
 def test_labels_are_ascii_and_unique(tmp_path):
     tables = tuple(
-        Table(name, Sentence("cases.table"), (Sentence("cases.label"),), ((NASTY,),))
+        Table(name, Message("cases.table"), (Message("cases.label"),), ((NASTY,),))
         for name in ("a_性别", "a_年龄", "a")
     )
-    made = Document(Sentence("page.title", {"names": ["x"]}), (Section("cases", tables),))
+    made = Document(Message("page.title", {"names": ["x"]}), (Section("cases", tables),))
     labels = re.findall(r"\\label\{(.*?)\}", section(made, texts(), tmp_path, "x", ""))
     assert labels == ["x", "x:cases", "x:table-1", "x:table-2", "x:table-a"]

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from camlucida.core.wording import clean
+from camlucida.core.messages import clean
 from camlucida.report.writers.markdown import escape, write_markdown
 from tests.support.documents import NASTY, document, texts
 

@@ -13,13 +13,13 @@ from torch import nn
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.cli import main
 from camlucida.core.errors import UsageError
-from camlucida.core.wording import Texts
 from camlucida.evaluation.predictions.evaluate import evaluate_file
 from camlucida.evaluation.predictions.tables import Settings
 from camlucida.models import load_model
 from camlucida.phantom.nets import small_resnet
 from camlucida.report.build import build_report
 from camlucida.report.document import Paragraph, Table
+from camlucida.report.locale import load_texts
 from camlucida.runs import Run
 from camlucida.workflows.regression import RegressionStudy, regression_figure, study_regression
 from camlucida.workflows.regression.sheet import SheetColumns
@@ -354,9 +354,9 @@ def test_the_notebook_shows_a_sample_and_the_highest_errors(study):
 
 def test_the_report_holds_the_evidence_against_the_masks(study, tmp_path):
     document = build_report([Run.open(study / "out/run")], tmp_path, ["quality"], error_threshold=5)
-    texts = Texts.load("en")
+    texts = load_texts("en")
     said = [
-        texts.say(s)
+        texts.render(s)
         for block in document.sections[0].blocks
         if isinstance(block, Paragraph)
         for s in block.sentences

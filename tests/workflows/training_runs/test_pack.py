@@ -14,7 +14,7 @@ from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.selection import select
 from camlucida.cli import main
 from camlucida.core.errors import UsageError
-from camlucida.core.wording import Texts
+from camlucida.report.locale import load_texts
 from camlucida.report.writers.insert import insert_section
 from camlucida.report.writers.latex import place_of, section
 from camlucida.runs import Run
@@ -206,7 +206,7 @@ def test_a_chinese_section_compiles(tmp_path, article):
     assert insert_section(
         tex,
         "density",
-        section(document, Texts.load("zh"), assets, "density", place_of(assets, tex)),
+        section(document, load_texts("zh"), assets, "density", place_of(assets, tex)),
     )
     assert "预测类别和概率均与" in "".join(compiled(folder / "main.tex").split())
     written = "\n".join(

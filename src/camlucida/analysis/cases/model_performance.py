@@ -15,7 +15,7 @@ from camlucida.analysis.cases.outcomes import (
     true_region,
 )
 from camlucida.core.errors import UsageError
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, declare, prefixed
 from camlucida.datasets.images import NO_PATIENTS
 from camlucida.datasets.predictions import OWN, PROBABILITY, Predictions, Task, checked
 from camlucida.evaluation.predictions.evaluate import Evaluated, evaluate_pairs, evaluate_table
@@ -24,6 +24,18 @@ from camlucida.io.tables import listing
 from camlucida.metrics.segmentation import MaskPair, compare_masks
 from camlucida.runs import Run
 from camlucida.runs.tables import GROUP
+
+declare(
+    "notes",
+    {
+        "no_truth": "the truth of no image is known, left out",
+        "no_truth_labels": "{count} {count:|label|labels} of which no truth is known: {names}",
+        "no_readable_mask": (
+            "{count} {count:|image|images} without a readable mask of a label, left "
+            "out there: {names}"
+        ),
+    },
+)
 
 KINDS: dict[str, Task] = {
     **dict.fromkeys(("multilabel", "binary"), "multilabel"),
@@ -132,7 +144,7 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
             frames.append(tidy)
             labels[model] = known
         else:
-            notes.append(f"{model}: {line('notes.no_truth')}")
+            notes.append(prefixed(str(model), Message("notes.no_truth")))
     if not frames:
         raise UsageError(f"{_where(runs)}: the truth of no image is known", FIX)
     if task == "multiclass" and len(set(labels.values())) > 1:
@@ -145,7 +157,7 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
     if kind == "multilabel":
         silent = [label for label in every if whole["truth"][whole["label"] == label].isna().all()]
         notes += (
-            [line("notes.no_truth_labels", count=len(silent), names=listing(silent, 20))]
+            [Message("notes.no_truth_labels", {"count": len(silent), "names": listing(silent, 20)})]
             if silent
             else []
         )
@@ -204,11 +216,13 @@ def _evaluate_masks(runs: Sequence[Run], tables: Sequence[_Table], settings: Set
         )
     if missing:
         images = list(dict.fromkeys(missing))
-        notes.append(line("notes.no_readable_mask", count=len(images), names=listing(images)))
+        notes.append(
+            Message("notes.no_readable_mask", {"count": len(images), "names": listing(images)})
+        )
     return evaluate_pairs(rows, settings, notes, errors)
 
 
-def _notes(runs: Sequence[Run]) -> list[str]:
+def _notes(runs: Sequence[Run]) -> list[Message]:
     return [] if all(run.about["patients_known"] for run in runs) else [NO_PATIENTS]
 
 

@@ -27,10 +27,24 @@ from camlucida.analysis.comparison.pairs import Pair, compare_pair, distinct, no
 from camlucida.analysis.comparison.series import Group, Voice, find_groups, keys, on_shared_images
 from camlucida.analysis.comparison.verdict import Rule
 from camlucida.core.errors import UsageError
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, declare, prefixed
 from camlucida.metrics.score_table import Row, table
 from camlucida.metrics.statistics import mean_interval
 from camlucida.runs import Run
+
+declare(
+    "notes",
+    {
+        "unfinished": "{failed} items failed, {pending} are pending",
+        "other_labels": (
+            "{count} {count:|map|maps} of a label that another voice has no map of: "
+            "not compared. A target such as “predicted” is another label in each "
+            "model: ask for labels by name"
+        ),
+        "same_maps": "{first} and {second} have the same maps up to a factor: they count as one voice",
+        "unmeasured": "heat on artefacts could not be measured for {count} of {maps} maps",
+    },
+)
 
 NAN = float("nan")
 
@@ -93,7 +107,7 @@ class Comparison:
     performance: pd.DataFrame
     rule: str
     thresholds: Rule
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     synthetic: bool
 
 
@@ -107,7 +121,7 @@ class _Found:
     cases: list[dict[str, Any]]
     maps: list[dict[str, Any]]
     performance: list[Row]
-    notes: list[str]
+    notes: list[Message]
 
 
 def compare(
@@ -235,30 +249,32 @@ def _labels(group: Group, said: Mapping[str, Answers]) -> set[str]:
     return mapped.intersection(*(own.labels for own in said.values())) or mapped
 
 
-def _notes(group: Group, pairs: Sequence[Pair], left: int) -> list[str]:
+def _notes(group: Group, pairs: Sequence[Pair], left: int) -> list[Message]:
     found = []
     if left:
-        note = line("notes.other_labels", count=left)
-        found.append(f"{group.name}: {note}" if group.name else note)
+        note = Message("notes.other_labels", {"count": left})
+        found.append(prefixed(group.name, note) if group.name else note)
     twins = [pair for pair in pairs if pair.identical]
-    return found + [line("notes.same_maps", first=pair.first, second=pair.second) for pair in twins]
+    return found + [
+        Message("notes.same_maps", {"first": pair.first, "second": pair.second}) for pair in twins
+    ]
 
 
-def _unfinished(runs: Sequence[Run]) -> list[str]:
+def _unfinished(runs: Sequence[Run]) -> list[Message]:
     counts = {
         run.folder.root.name: {key: run.counts[key] for key in ("failed", "pending")}
         for run in runs
     }
     return [
-        f"{name}: {line('notes.unfinished', **of_run)}"
+        prefixed(name, Message("notes.unfinished", of_run))
         for name, of_run in counts.items()
         if any(of_run.values())
     ]
 
 
-def _unmeasured(cases: pd.DataFrame, heat: pd.DataFrame) -> list[str]:
+def _unmeasured(cases: pd.DataFrame, heat: pd.DataFrame) -> list[Message]:
     missing = int((heat["artefact_share"].isna() & (cases["high"] > 0)).sum())
-    return [line("notes.unmeasured", count=missing, maps=len(cases))] if missing else []
+    return [Message("notes.unmeasured", {"count": missing, "maps": len(cases)})] if missing else []
 
 
 def _voice_row(

@@ -9,8 +9,28 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, declare, prefixed
 from camlucida.runs import Run
+
+declare(
+    "notes",
+    {
+        "unstated": "no {by} is stated in its run, so it is left out",
+        "lone": "nothing differs from it in {by} alone, so it is left out",
+        "namesakes": (
+            "{count} {count:|image|images} of the same name but another content: not "
+            "taken for the same"
+        ),
+        "none_shared": (
+            "no image is shared by {names}: no case is compared. How right each is "
+            "and its heat on artefacts stand side by side, each on its own images"
+        ),
+        "some_shared": (
+            "{shared} of {count} {count:|image|images} are in all voices, and only "
+            "these are compared"
+        ),
+    },
+)
 
 Key = tuple[str, str]
 """Name of an image, and the hash of its file."""
@@ -70,7 +90,9 @@ class Group:
     voices: tuple[Voice, ...]
 
 
-def find_groups(runs: Sequence[Run], cases: pd.DataFrame, by: str) -> tuple[list[Group], list[str]]:
+def find_groups(
+    runs: Sequence[Run], cases: pd.DataFrame, by: str
+) -> tuple[list[Group], list[Message]]:
     """Voices that differ in ``by`` and in nothing else, and lines on those that have no counterpart.
 
     Equal must be: for seeds architecture, fold, method and layer; for folds and architectures likewise; for models method and
@@ -101,35 +123,43 @@ def find_groups(runs: Sequence[Run], cases: pd.DataFrame, by: str) -> tuple[list
     several = [records for records in contexts.values() if len(records) > 1]
     if not several:
         raise _nothing_varies(found, by)
-    notes = [f"{r['model']}: {line('notes.unstated', by=by)}" for r in _once(unnamed, "answers")]
+    notes = [
+        prefixed(str(r["model"]), Message("notes.unstated", {"by": by}))
+        for r in _once(unnamed, "answers")
+    ]
     lone = [records[0] for records in contexts.values() if len(records) == 1]
-    notes += [f"{_whole_name(r)}: {line('notes.lone', by=by)}" for r in lone]
+    notes += [prefixed(_whole_name(r), Message("notes.lone", {"by": by})) for r in lone]
     varying = [key for key in equal if len({r[0][key] for r in several}) > 1]
     return [_group(records, by, varying) for records in several], notes
 
 
-def on_shared_images(runs: Sequence[Run], group: Group) -> tuple[Group, set[Key], list[str]]:
+def on_shared_images(runs: Sequence[Run], group: Group) -> tuple[Group, set[Key], list[Message]]:
     """The group on the images that all of its voices have, those images, and lines on what is left out.
 
     An image is the same if its name and its content are. Without a shared image the group stays as it is.
     """
     own = {voice.name: keys(runs, voice.rows) for voice in group.voices}
     everywhere, shared = set.union(*own.values()), set.intersection(*own.values())
-    prefix = f"{group.name}: " if group.name else ""
-    notes = []
+    notes: list[Message] = []
     twins = len(everywhere) - len({name for name, _ in everywhere})
     if twins:
-        notes.append(prefix + line("notes.namesakes", count=twins))
+        notes.append(Message("notes.namesakes", {"count": twins}))
     if not shared:
-        notes.append(prefix + line("notes.none_shared", names=", ".join(own)))
-        return group, shared, notes
+        notes.append(Message("notes.none_shared", {"names": ", ".join(own)}))
+        return group, shared, _of(group, notes)
     if len(shared) < len(everywhere):
-        notes.append(prefix + line("notes.some_shared", shared=len(shared), count=len(everywhere)))
+        counts = {"shared": len(shared), "count": len(everywhere)}
+        notes.append(Message("notes.some_shared", counts))
     voices = []
     for voice in group.voices:
         kept = [key in shared for key in _row_keys(runs, voice.rows)]
         voices.append(replace(voice, rows=voice.rows[kept].drop_duplicates(["image", "target"])))
-    return Group(group.name, tuple(voices)), shared, notes
+    return Group(group.name, tuple(voices)), shared, _of(group, notes)
+
+
+def _of(group: Group, notes: Sequence[Message]) -> list[Message]:
+    """The notes with the group's name before them, where it has one."""
+    return [prefixed(group.name, note) if group.name else note for note in notes]
 
 
 def keys(runs: Sequence[Run], rows: pd.DataFrame) -> set[Key]:

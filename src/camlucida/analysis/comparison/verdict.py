@@ -7,6 +7,18 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 
 from camlucida.analysis.comparison.decisions import OVERLAP, Kind
+from camlucida.core.messages import declare
+
+declare(
+    "verdicts",
+    {
+        "consistent": "consistent",
+        "review": "review",
+        "artefact": "artefact",
+        "not_compared": "not compared",
+        "all": "all cases",
+    },
+)
 
 ARTEFACT, REVIEW, CONSISTENT, NOT_COMPARED = "artefact", "review", "consistent", "not compared"
 VERDICTS = (ARTEFACT, REVIEW, CONSISTENT, NOT_COMPARED)

@@ -14,7 +14,7 @@ from torch import Tensor
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.geometry import Geometry
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message
 from camlucida.core.types import Scan
 from camlucida.metrics.agreement import pearson
 
@@ -122,7 +122,7 @@ class Ensemble:
             layer="original pixels",
             relu=False,
             scan=_in_original_pixels(scan),
-            empty_reason=line("empty.members") if self.empty else "",
+            empty_reason=Message("empty.members") if self.empty else None,
             provenance={"score_kind": "weighted mean probability", "unit": self.unit},
         )
 

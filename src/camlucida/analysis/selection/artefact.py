@@ -3,10 +3,27 @@
 from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
 from camlucida.analysis.selection.pool import Pool, first, numbered, share
 from camlucida.core.errors import UsageError
-from camlucida.core.messages import Sentence
+from camlucida.core.messages import Message, declare
+
+declare(
+    "selection",
+    {
+        "artefact": (
+            "the {chosen} of {cases} {cases:|case|cases}{short} with the most heat "
+            "on border, burned-in text and outside the body, as a multiple of their "
+            "area (median {median:.2g}, largest {largest:.2g})"
+        ),
+        "none_measured": "none: no map has heat that can be measured against its image",
+    },
+)
 
 
-@rule("artefact", "the most heat on border, burned-in text and outside the body, over their area")
+@rule(
+    "artefact",
+    "the most heat on border, burned-in text and outside the body, over their area",
+    title="heat on artefacts",
+    role="artefact",
+)
 def artefact(pool: Pool, asked: Asked) -> Selected:
     """Largest ``artefact_share`` ÷ ``artefact_area`` of the heat table first; cases without either are left out."""
     if pool.heat is None:
@@ -17,10 +34,10 @@ def artefact(pool: Pool, asked: Asked) -> Selected:
     heat = pool.heat.loc[cases.index]
     ratio = (heat["artefact_share"] / heat["artefact_area"]).dropna()
     if ratio.empty:
-        return nothing(asked, Sentence("selection.none_measured"))
+        return nothing(asked, Message("selection.none_measured"))
     cases = cases.loc[ratio.index]
     chosen = first(cases, -ratio, asked.count)
     multiples = {"median": float(ratio.median()), "largest": float(ratio.max())}
-    said = Sentence("selection.artefact", {**share(asked.count, len(cases)), **multiples})
-    roles = numbered(Sentence("roles.artefact"), len(chosen))
+    said = Message("selection.artefact", {**share(asked.count, len(cases)), **multiples})
+    roles = numbered(Message("roles.artefact"), len(chosen))
     return Selected(asked.text, pool.whole(said, cases), list(chosen.index), roles)

@@ -12,9 +12,22 @@ from numpy.typing import ArrayLike
 
 from camlucida.analysis.selection.pool import Pool, first, numbered, share
 from camlucida.core.errors import UsageError
-from camlucida.core.messages import Sentence, Value, chain
-from camlucida.core.recorded import english
+from camlucida.core.messages import Message, Value, chain, declare, english
 from camlucida.core.registry import Registry
+
+declare(
+    "selection",
+    {
+        "typical": (
+            "of each {what} the case nearest to its median {loss}, of so many cases: {counts:,}"
+        ),
+        "typical_several": (
+            "of each {what} the {count} cases nearest to its median {loss}, of so "
+            "many cases: {counts:,}"
+        ),
+        "counted": "{name} ({count})",
+    },
+)
 
 Takes = Literal["", "seed", "column"]
 
@@ -41,9 +54,9 @@ class Selected:
     """
 
     rule: str
-    told: Sentence
+    told: Message
     rows: list[Any]
-    roles: list[Sentence]
+    roles: list[Message]
 
     @property
     def words(self) -> str:
@@ -63,12 +76,21 @@ class Rule:
         chooses: what it chooses, in words.
         run: from the cases and what was asked to what is chosen.
         takes: what it may be told beside a number of cases.
+        title: what a report calls it; declared as ``rules.KEY``.
+        role: what a chosen case is; declared as ``roles.KEY``.
     """
 
     name: str
     chooses: str
     run: Run
     takes: Takes = ""
+    title: str = ""
+    role: str = ""
+
+    @property
+    def key(self) -> str:
+        """The name as it stands in codes of messages."""
+        return message_key(self.name)
 
     @property
     def usage(self) -> str:
@@ -81,14 +103,28 @@ class Rule:
 RULES: Registry[Rule] = Registry("selection rule")
 
 
-def rule(name: str, chooses: str, takes: Takes = "") -> Callable[[Run], Run]:
+def rule(
+    name: str, chooses: str, takes: Takes = "", *, title: str = "", role: str = ""
+) -> Callable[[Run], Run]:
     """Register a function as a rule; see :class:`Rule` for the arguments."""
+    title = title or name
 
     def register(run: Run) -> Run:
-        RULES.add(name, Rule(name, chooses, run, takes))
+        entry = RULES.add(name, Rule(name, chooses, run, takes, title, role or title))
+        declare("rules", {entry.key: entry.title})
+        declare("roles", {entry.key: entry.role})
         return run
 
     return register
+
+
+def message_key(rule: str) -> str:
+    """The key of a rule in codes of messages, from how it was written.
+
+    >>> message_key("per-group:sex:2")
+    'per_group'
+    """
+    return rule.partition(":")[0].strip().replace("-", "_")
 
 
 def select(
@@ -141,7 +177,7 @@ def _parse(text: str) -> tuple[Rule, Asked]:
     return found, Asked(text.strip(), **given)
 
 
-def nothing(asked: Asked, why: Sentence) -> Selected:
+def nothing(asked: Asked, why: Message) -> Selected:
     """A rule that chose no row."""
     return Selected(asked.text, why, [], [])
 
@@ -158,22 +194,22 @@ def by_loss(
     if judged.empty or pool.loss is None:
         return nothing(asked, pool.unjudged)
     chosen = first(judged, order(judged["loss"]), asked.count)
-    said = Sentence(
+    said = Message(
         f"selection.{name}",
         {**share(asked.count, len(judged)), "loss": pool.loss, **(values or {})},
     )
-    roles = numbered(Sentence(f"roles.{name}"), len(chosen))
+    roles = numbered(Message(f"roles.{name}"), len(chosen))
     return Selected(
         asked.text, pool.whole(said, judged, pool.candidates()), list(chosen.index), roles
     )
 
 
-Groups = Iterable[tuple[Sentence, pd.DataFrame]]
+Groups = Iterable[tuple[Message, pd.DataFrame]]
 """Names, each with the rows that it is of."""
 
 
 def typical(
-    pool: Pool, asked: Asked, what: Sentence, groups: Groups, last: Sequence[Sentence] = ()
+    pool: Pool, asked: Asked, what: Message, groups: Groups, last: Sequence[Message] = ()
 ) -> Selected:
     """Of each group of judged cases those nearest to its median loss.
 
@@ -189,15 +225,14 @@ def typical(
     every = pd.concat([rows for _, rows in known])
     values: dict[str, Value] = {
         "what": what,
-        "loss": pool.loss or Sentence("words.nothing"),
+        "loss": pool.loss or Message("words.nothing"),
         "counts": [
-            Sentence("selection.counted", {"name": name, "count": len(rows)})
-            for name, rows in known
+            Message("selection.counted", {"name": name, "count": len(rows)}) for name, rows in known
         ],
     }
-    said = Sentence("selection.typical", values)
+    said = Message("selection.typical", values)
     if asked.count > 1:
-        said = Sentence("selection.typical_several", {**values, "count": asked.count})
+        said = Message("selection.typical_several", {**values, "count": asked.count})
     said = chain("words.clause", [said, *last])
     roles = [role for name, rows in parts for role in numbered(name, len(rows))]
     rows = [index for _, rows in parts for index in rows.index]

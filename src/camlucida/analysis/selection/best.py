@@ -2,9 +2,17 @@
 
 from camlucida.analysis.selection.base import Asked, Selected, by_loss, rule
 from camlucida.analysis.selection.pool import Pool
+from camlucida.core.messages import declare
+
+declare(
+    "selection",
+    {
+        "best": "the {chosen} of {cases} {cases:|case|cases}{short} with the smallest {loss}",
+    },
+)
 
 
-@rule("best", "the smallest loss")
+@rule("best", "the smallest loss", title="best")
 def best(pool: Pool, asked: Asked) -> Selected:
     """Smallest loss first."""
     return by_loss(pool, asked, "best", lambda loss: loss)

@@ -6,7 +6,24 @@ import pandas as pd
 
 from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
 from camlucida.analysis.selection.pool import MODEL, Pool, first, of_classes, share
-from camlucida.core.messages import Sentence, Value, chain, named
+from camlucida.core.messages import Message, Value, chain, declare, named
+
+declare(
+    "selection",
+    {
+        "disagreement": (
+            "the {chosen} of {cases} {cases:|case|cases}{short} with a map by two or "
+            "more of {models} models that have the widest range of {measured} over "
+            "the models{first}"
+        ),
+        "other_classes": ", first those of different predicted classes ({count})",
+        "value": "the value",
+        "dice": "the Dice",
+        "probability": "the probability",
+        "none_of_two": "none: {models} {models:|model|models}, and two are needed to disagree",
+        "none_shared": "none: no case has a map and {measured} by two models",
+    },
+)
 
 MEASURED = {"regression": "value", "segmentation": "dice"}
 """Task → column whose range over the models counts; else "probability"."""
@@ -15,6 +32,8 @@ MEASURED = {"regression": "value", "segmentation": "dice"}
 @rule(
     "disagreement",
     "the widest range, over the models, of the probability, value or Dice; other predicted classes first",
+    title="disagreement between models",
+    role="disagreement",
 )
 def disagreement(pool: Pool, asked: Asked) -> Selected:
     """The maps of all models of each chosen case, each by its first method and layer. Needs two models on the same image.
@@ -24,7 +43,7 @@ def disagreement(pool: Pool, asked: Asked) -> Selected:
     """
     parts = [Pool(part).candidates() for _, part in pool.cases.groupby(MODEL, sort=False)]
     if len(parts) < 2:
-        return nothing(asked, Sentence("selection.none_of_two", {"models": len(parts)}))
+        return nothing(asked, Message("selection.none_of_two", {"models": len(parts)}))
     if not pool.loss:
         return nothing(asked, pool.unjudged)
     every = pd.concat(parts)
@@ -37,20 +56,20 @@ def disagreement(pool: Pool, asked: Asked) -> Selected:
     table = pd.DataFrame(
         found, columns=["image", "label", "path", "rows", "classes", "range"]
     ).dropna(subset=["range"])
-    measured = Sentence(f"selection.{column}")
+    measured = Message(f"selection.{column}")
     if table.empty:
-        return nothing(asked, Sentence("selection.none_shared", {"measured": measured}))
+        return nothing(asked, Message("selection.none_shared", {"measured": measured}))
     ahead = (table["classes"] > 1) * (1 + table["range"].max())
     chosen = first(table, -(table["range"] + ahead), asked.count)
     rows = [row for of_case in chosen["rows"] for row in of_case]
-    ahead_of = Sentence("selection.other_classes", {"count": int((table["classes"] > 1).sum())})
+    ahead_of = Message("selection.other_classes", {"count": int((table["classes"] > 1).sum())})
     values: dict[str, Value] = {
         "measured": measured,
         "models": len(parts),
-        "first": ahead_of if classes else Sentence("words.nothing"),
+        "first": ahead_of if classes else Message("words.nothing"),
     }
-    said = Sentence("selection.disagreement", {**share(asked.count, len(table)), **values})
-    told = chain("words.clause", [said, Sentence("selection.equal")])
+    said = Message("selection.disagreement", {**share(asked.count, len(table)), **values})
+    told = chain("words.clause", [said, Message("selection.equal")])
     return Selected(
         asked.text, told, rows, [named(str(model)) for model in every.loc[rows, "model"]]
     )

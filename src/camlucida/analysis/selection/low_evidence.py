@@ -4,12 +4,25 @@ import numpy as np
 
 from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
 from camlucida.analysis.selection.pool import VOICE, Pool, first, numbered, share
-from camlucida.core.messages import Sentence
+from camlucida.core.messages import Message, declare
+
+declare(
+    "selection",
+    {
+        "low_evidence": (
+            "the {chosen} of {cases} {cases:|case|cases}{short} with the smallest "
+            "peak of the positive map, as a share of the median of the same model, "
+            "method, layer and target; {empty} of the {cases} have no positive heat "
+            "at all"
+        ),
+    },
+)
 
 
 @rule(
     "low-evidence",
     "the smallest peak of the positive map, over the median of the same model, method, layer and label",
+    title="low evidence",
 )
 def low_evidence(pool: Pool, asked: Asked) -> Selected:
     """Empty maps first. The median is over all maps of the case table, empty ones too."""
@@ -25,6 +38,6 @@ def low_evidence(pool: Pool, asked: Asked) -> Selected:
     order = every.assign(_relative=relative).loc[cases.index, "_relative"].fillna(np.inf)
     empty = int((order == 0).sum())
     chosen = first(cases, order, asked.count)
-    said = Sentence("selection.low_evidence", {**share(asked.count, len(cases)), "empty": empty})
-    roles = numbered(Sentence("roles.low_evidence"), len(chosen))
+    said = Message("selection.low_evidence", {**share(asked.count, len(cases)), "empty": empty})
+    roles = numbered(Message("roles.low_evidence"), len(chosen))
     return Selected(asked.text, pool.whole(said, cases), list(chosen.index), roles)

@@ -4,14 +4,25 @@ from camlucida.analysis.selection.base import Asked, Selected, nothing, rule, ty
 from camlucida.analysis.selection.per_class import in_order
 from camlucida.analysis.selection.pool import Pool
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.messages import Sentence, named
+from camlucida.core.messages import Message, declare, named
 from camlucida.runs.tables import GROUP
+
+declare(
+    "selection",
+    {
+        "group": "group of {column}",
+        "without_group": "{count} more without a {column}",
+        "none_of_column": "none: no case has a {column}",
+    },
+)
 
 
 @rule(
     "per-group",
     "of each group of a column of the cohort, the loss nearest to that group's median",
     takes="column",
+    title="of each group",
+    role="per-group",
 )
 def per_group(pool: Pool, asked: Asked) -> Selected:
     """Groups in the order of their names; images without one are left out."""
@@ -31,13 +42,11 @@ def per_group(pool: Pool, asked: Asked) -> Selected:
             asked,
             pool.unjudged
             if judged.empty
-            else Sentence("selection.none_of_column", {"column": column}),
+            else Message("selection.none_of_column", {"column": column}),
         )
     blank = int((own == "").sum())
-    last = (
-        [Sentence("selection.without_group", {"count": blank, "column": column})] if blank else []
-    )
+    last = [Message("selection.without_group", {"count": blank, "column": column})] if blank else []
     groups = (
         (named(f"{column} = {name}"), judged[own == name]) for name in in_order({*own} - {""})
     )
-    return typical(pool, asked, Sentence("selection.group", {"column": column}), groups, last)
+    return typical(pool, asked, Message("selection.group", {"column": column}), groups, last)

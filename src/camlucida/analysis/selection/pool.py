@@ -9,7 +9,41 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from camlucida.core.messages import Sentence, Value, chain
+from camlucida.core.messages import Message, Value, chain, declare
+
+declare(
+    "losses",
+    {
+        "multilabel": "|truth − probability|",
+        "binary": "|truth − probability|",
+        "multiclass": "1 − probability of the true class",
+        "regression": "|error|",
+        "segmentation": "1 − Dice",
+    },
+)
+
+declare(
+    "selection",
+    {
+        "asked_for": " ({count} were asked for)",
+        "equal": "equal ones by image name",
+        "of_labels": "a case is an image and a label",
+        "by_map": "each by its map of {model}, {method} at {layer}",
+        "by_first_map": "each by its first map, in the order of runs, models, methods and layers",
+        "without_truth": "{count} more without a known truth are not among them",
+        "without_map": "{count} predictions that have no map are not among them",
+        "none_there": "none: there is no case",
+        "none_judged": "none: no case has a known truth",
+        "none_of_one_task": "none: the losses of several tasks ({tasks:,}) cannot be compared",
+    },
+)
+
+declare(
+    "roles",
+    {
+        "numbered": "{role} {number}",
+    },
+)
 
 MODEL = ["run", "model"]
 VOICE = [*MODEL, "method", "layer"]
@@ -55,10 +89,10 @@ class Pool:
         return frame.drop(columns=["_case", "_voice", "_told", "_row"])
 
     @property
-    def loss(self) -> Sentence | None:
+    def loss(self) -> Message | None:
         """What the loss of these cases is; None for several tasks, whose losses cannot be compared."""
         tasks = self.cases["task"].unique()
-        return Sentence(f"losses.{tasks[0]}") if len(tasks) == 1 else None
+        return Message(f"losses.{tasks[0]}") if len(tasks) == 1 else None
 
     def judged(self, by_label: bool = False) -> pd.DataFrame:
         """The candidates whose loss is known; none of several tasks."""
@@ -66,23 +100,23 @@ class Pool:
         return frame[frame["loss"].notna()] if self.loss else frame[:0]
 
     @property
-    def unjudged(self) -> Sentence:
+    def unjudged(self) -> Message:
         """Why no case is judged."""
         if self.cases.empty:
-            return Sentence("selection.none_there")
+            return Message("selection.none_there")
         if not self.loss:
-            return Sentence(
+            return Message(
                 "selection.none_of_one_task", {"tasks": [*map(str, self.cases["task"].unique())]}
             )
-        return Sentence("selection.none_judged")
+        return Message("selection.none_judged")
 
     def whole(
         self,
-        said: Sentence,
+        said: Message,
         chosen_from: pd.DataFrame,
         candidates: pd.DataFrame | None = None,
         ties: bool = True,
-    ) -> Sentence:
+    ) -> Message:
         """``said`` with what else a reader must know of the cases, as further clauses.
 
         Args:
@@ -91,28 +125,28 @@ class Pool:
             candidates: all cases, where those without a known truth were left out.
             ties: whether the rule puts equal cases in the order of their names.
         """
-        equal = [Sentence("selection.equal")] if ties else []
+        equal = [Message("selection.equal")] if ties else []
         return chain("words.clause", [said, *equal, *self._clauses(chosen_from, candidates)])
 
     def _clauses(
         self, chosen_from: pd.DataFrame, candidates: pd.DataFrame | None
-    ) -> Iterator[Sentence]:
+    ) -> Iterator[Message]:
         if chosen_from["path"].duplicated().any():
-            yield Sentence("selection.of_labels")
+            yield Message("selection.of_labels")
         voices, used = (frame[VOICE].drop_duplicates() for frame in (self.cases, chosen_from))
         if len(used) == 1 and len(voices) > 1:
-            yield Sentence(
+            yield Message(
                 "selection.by_map",
                 {key: str(used.iloc[0][key]) for key in ("model", "method", "layer")},
             )
         elif len(voices) > 1:
-            yield Sentence("selection.by_first_map")
+            yield Message("selection.by_first_map")
         unknown = 0 if candidates is None else len(candidates) - len(chosen_from)
         if unknown:
-            yield Sentence("selection.without_truth", {"count": unknown})
+            yield Message("selection.without_truth", {"count": unknown})
         without = int(self.cases.attrs.get("without_map", 0))
         if without:
-            yield Sentence("selection.without_map", {"count": without})
+            yield Message("selection.without_map", {"count": without})
 
 
 def of_classes(cases: pd.DataFrame) -> pd.Series:
@@ -132,17 +166,17 @@ def first(frame: pd.DataFrame, order: ArrayLike, count: int) -> pd.DataFrame:
 def share(count: int, total: int) -> dict[str, Value]:
     """How a rule's words begin: how many were chosen, of how many; where fewer exist than are asked for, that too."""
     short = (
-        Sentence("selection.asked_for", {"count": count})
+        Message("selection.asked_for", {"count": count})
         if count > total
-        else Sentence("words.nothing")
+        else Message("words.nothing")
     )
     return {"chosen": min(count, total), "cases": total, "short": short}
 
 
-def numbered(role: Sentence, count: int) -> list[Sentence]:
+def numbered(role: Message, count: int) -> list[Message]:
     """ "worst" for one, "worst 1", "worst 2", … for several."""
     return (
         [role]
         if count == 1
-        else [Sentence("roles.numbered", {"role": role, "number": i}) for i in range(1, count + 1)]
+        else [Message("roles.numbered", {"role": role, "number": i}) for i in range(1, count + 1)]
     )

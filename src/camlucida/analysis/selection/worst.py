@@ -2,9 +2,17 @@
 
 from camlucida.analysis.selection.base import Asked, Selected, by_loss, rule
 from camlucida.analysis.selection.pool import Pool
+from camlucida.core.messages import declare
+
+declare(
+    "selection",
+    {
+        "worst": "the {chosen} of {cases} {cases:|case|cases}{short} with the largest {loss}",
+    },
+)
 
 
-@rule("worst", "the largest loss")
+@rule("worst", "the largest loss", title="worst")
 def worst(pool: Pool, asked: Asked) -> Selected:
     """Largest loss first."""
     return by_loss(pool, asked, "worst", lambda loss: -loss)

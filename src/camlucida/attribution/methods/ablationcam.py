@@ -18,6 +18,10 @@ ROUNDING = 8
     kind="probe",
     relu=True,
     cost="1 forward + K replays of what follows the layer",
+    description=(
+        "activations weighted by the fall of the score when the channel is removed, "
+        "then ReLU [@ramaswamy2020]"
+    ),
 )
 def ablationcam(probe: Probe) -> Tensor:
     """Activations weighted by the relative fall of the score when a channel is set to zero; needs no gradient.

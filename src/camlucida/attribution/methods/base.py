@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
+from camlucida.core.messages import declare
 from camlucida.core.registry import Registry
 
 Kind = Literal["gradient", "activation", "probe"]
@@ -26,6 +27,8 @@ class Method:
         unit: of the map: "score" (the explained score's own), "activation" (the layer's), or "none" (a baseline's).
         cost: in forward passes of one image, for people.
         paper: authors, year, venue, equation.
+        description: how the map is made, as a clause of a report; may cite, as ``[@key]``. Declared
+            as ``methods.NAME`` (:mod:`camlucida.core.messages`).
     """
 
     name: str
@@ -37,6 +40,7 @@ class Method:
     unit: Unit
     cost: str
     paper: str
+    description: str = ""
 
     @property
     def summary(self) -> str:
@@ -59,11 +63,14 @@ def method(
     class_specific: bool = True,
     unit: Unit = "score",
     cost: str = "1 forward",
+    description: str = "",
 ) -> Callable[[F], F]:
     """Register a function as a method; see :class:`Method` for the arguments."""
 
     def register(run: F) -> F:
-        METHODS.add(name, Method(name, title, run, kind, relu, class_specific, unit, cost, paper))
+        traits = (kind, relu, class_specific, unit, cost, paper)
+        registered = METHODS.add(name, Method(name, title, run, *traits, description))
+        declare("methods", {name: description or registered.summary.rstrip(".")})
         return run
 
     return register

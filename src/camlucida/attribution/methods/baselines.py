@@ -18,6 +18,7 @@ CONTROL_CELLS = 4
     class_specific=False,
     unit="none",
     cost="none of its own",
+    description="smooth noise, a baseline that does not depend on the model",
 )
 def random(activations: Tensor, gradients: Tensor | None = None, seed: int = 0) -> Tensor:
     """Smooth random map from a seed; the same for every image and label. A baseline, no explanation.
@@ -44,6 +45,7 @@ def random(activations: Tensor, gradients: Tensor | None = None, seed: int = 0) 
     class_specific=False,
     unit="none",
     cost="none of its own",
+    description="a Gaussian in the middle of the image, a baseline that does not depend on the model",
 )
 def center(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """Gaussian at the image centre, standard deviation a quarter of each side. A baseline, no explanation.

@@ -8,7 +8,12 @@ from camlucida.core.errors import NoEvidenceError
 from camlucida.core.tensors import over_grid, spatial, weighted_sum
 
 
-@method("cam", "CAM", "Zhou et al. 2016, CVPR, Eq. 2")
+@method(
+    "cam",
+    "CAM",
+    "Zhou et al. 2016, CVPR, Eq. 2",
+    description="activations weighted by the classifier's own weights [@zhou2016]",
+)
 def cam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted by the class weights of a global-average-pooling + linear head.
 

@@ -13,6 +13,10 @@ from camlucida.core.tensors import first_component
     unit="activation",
     kind="activation",
     class_specific=False,
+    description=(
+        "the first principal component of the activations; it does not depend on the "
+        "target [@muhammad2020]"
+    ),
 )
 def eigencam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """First principal component of the activations; the same map for every label.

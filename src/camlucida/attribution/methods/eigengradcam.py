@@ -10,6 +10,9 @@ from camlucida.core.tensors import first_component
     "eigengradcam",
     "EigenGrad-CAM",
     "Gildenblat et al. 2021, pytorch-grad-cam (no paper): Eigen-CAM of gradient × activation",
+    description=(
+        "the first principal component of gradient times activation; it has no paper of its own"
+    ),
 )
 def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """First principal component of gradients × activations.

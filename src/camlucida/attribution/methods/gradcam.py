@@ -6,7 +6,13 @@ from camlucida.attribution.methods.base import method
 from camlucida.core.tensors import spatial, weighted_sum
 
 
-@method("gradcam", "Grad-CAM", "Selvaraju et al. 2017, ICCV, Eq. 1–2", relu=True)
+@method(
+    "gradcam",
+    "Grad-CAM",
+    "Selvaraju et al. 2017, ICCV, Eq. 1–2",
+    relu=True,
+    description="activations weighted by the mean gradient of each channel, then ReLU [@selvaraju2017]",
+)
 def gradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted by the mean gradient of each channel.
 

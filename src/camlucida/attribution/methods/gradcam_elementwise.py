@@ -9,6 +9,10 @@ from camlucida.attribution.methods.base import method
     "gradcam_elementwise",
     "Grad-CAM element-wise",
     "Gildenblat et al. 2021, pytorch-grad-cam (no paper): HiResCAM with a ReLU a channel",
+    description=(
+        "the positive part of gradient times activation of each channel, summed; it "
+        "has no paper of its own"
+    ),
 )
 def gradcam_elementwise(activations: Tensor, gradients: Tensor) -> Tensor:
     """HiResCAM of which each channel keeps only its positive part.

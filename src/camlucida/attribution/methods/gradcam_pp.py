@@ -7,7 +7,16 @@ from camlucida.attribution.methods.base import method
 from camlucida.core.tensors import over_grid, spatial, weighted_sum
 
 
-@method("gradcam_pp", "Grad-CAM++", "Chattopadhay et al. 2018, WACV, Eq. 10, 11 and 19", relu=True)
+@method(
+    "gradcam_pp",
+    "Grad-CAM++",
+    "Chattopadhay et al. 2018, WACV, Eq. 10, 11 and 19",
+    relu=True,
+    description=(
+        "positive gradients weighted cell by cell before they are summed, then ReLU "
+        "[@chattopadhay2018]"
+    ),
+)
 def gradcam_pp(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted by positive gradients, each cell by its share of the evidence.
 

@@ -5,7 +5,12 @@ from torch import Tensor
 from camlucida.attribution.methods.base import method
 
 
-@method("hirescam", "HiResCAM", "Draelos & Carin 2020, arXiv 2011.08891, Eq. 5")
+@method(
+    "hirescam",
+    "HiResCAM",
+    "Draelos & Carin 2020, arXiv 2011.08891, Eq. 5",
+    description="gradient times activation, cell by cell, summed over channels, signed [@draelos2020]",
+)
 def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations times gradients, cell by cell, summed over channels.
 

@@ -5,7 +5,13 @@ from torch import Tensor
 from camlucida.attribution.methods.base import method
 
 
-@method("layercam", "LayerCAM", "Jiang et al. 2021, IEEE TIP, Eq. 5–7", relu=True)
+@method(
+    "layercam",
+    "LayerCAM",
+    "Jiang et al. 2021, IEEE TIP, Eq. 5–7",
+    relu=True,
+    description="activations weighted cell by cell by the positive gradient, then ReLU [@jiang2021]",
+)
 def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted cell by cell by their positive gradients; also for early layers.
 

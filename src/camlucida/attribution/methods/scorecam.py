@@ -16,6 +16,9 @@ from camlucida.core.tensors import min_max, resize
     kind="probe",
     relu=True,
     cost="1 + K forwards",
+    description=(
+        "activations weighted by the score of the image masked with them, then ReLU [@wang2020]"
+    ),
 )
 def scorecam(probe: Probe) -> Tensor:
     """Activations weighted by the score of the image seen through each of them; needs no gradient.

@@ -10,7 +10,13 @@ RELATIVE_ZERO = 1e-8
 """Below this share of Σ|A|, ΣA is rounding noise."""
 
 
-@method("xgradcam", "XGrad-CAM", "Fu et al. 2020, BMVC, Eq. 7–8", relu=True)
+@method(
+    "xgradcam",
+    "XGrad-CAM",
+    "Fu et al. 2020, BMVC, Eq. 7–8",
+    relu=True,
+    description="gradients weighted by each channel's share of its own activation, then ReLU [@fu2020]",
+)
 def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted by gradients, each cell counted by its share of the channel's activation.
 

@@ -14,6 +14,7 @@ import torch
 
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import write_json
+from camlucida.core.messages import Message, prefixed, quoted
 from camlucida.datasets.ground_truth import Truth
 from camlucida.datasets.images import Cohort, Item
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
@@ -189,19 +190,22 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
     return Evaluated(tables, sanity, time.perf_counter() - start)
 
 
-def _notes_of_truth(source: Source, tables: Tables) -> list[str]:
+def _notes_of_truth(source: Source, tables: Tables) -> list[Message]:
     notes = []
-    for kind, truth in (("", source.truth), ("regions: ", source.regions)):
+    for kind, truth in (("", source.truth), ("regions", source.regions)):
         if truth is not None:
             notes += [
-                kind + note
+                prefixed(kind, note) if kind else note
                 for note in truth.unused(
                     [(item.id, str(item.path)) for item in source.cohort.items]
                 )
             ]
     if source.truth is None and any(name not in FAITHFUL for name in source.settings.metrics):
         notes.append(
-            "no truth is given (--masks, --boxes, --rle, --polygons): localisation is not measured"
+            quoted(
+                "no truth is given (--masks, --boxes, --rle, --polygons): "
+                "localisation is not measured"
+            )
         )
     elif source.truth is not None:
         marked = {
@@ -212,7 +216,9 @@ def _notes_of_truth(source: Source, tables: Tables) -> list[str]:
         without = [label for label in source.model.card.labels if label and label not in marked]
         if without and "" not in marked:
             notes.append(
-                f"labels without a mark in any image: {', '.join(without)}: their localisation is not measured"
+                quoted(
+                    f"labels without a mark in any image: {', '.join(without)}: their localisation is not measured"
+                )
             )
     empty = (
         tables.rows[tables.rows["metric"] == "hit"]
@@ -222,7 +228,9 @@ def _notes_of_truth(source: Source, tables: Tables) -> list[str]:
     if len(empty) and bool(empty.any()):
         names = listing([f"{image} {label}" for image, label in empty[empty].index])
         notes.append(
-            f"{int(empty.sum())} empty masks ({names}): no localisation value, counted as missing"
+            quoted(
+                f"{int(empty.sum())} empty masks ({names}): no localisation value, counted as missing"
+            )
         )
     return notes
 
@@ -258,7 +266,14 @@ def read(out: Path) -> Evaluated:
         boxes[key] = boxes[key].map(json.loads)
     about = json.loads((out / ABOUT).read_text("utf-8"))
     failures = [(entry["image"], entry["error"]) for entry in about["failures"]]
-    tables = Tables(rows, curves, boxes, failures, list(about["notes"]), Count(**about["count"]))
+    tables = Tables(
+        rows,
+        curves,
+        boxes,
+        failures,
+        list(map(Message.from_json, about["notes"])),
+        Count(**about["count"]),
+    )
     return Evaluated(tables, sanity, about["seconds"], about)
 
 

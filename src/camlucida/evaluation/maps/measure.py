@@ -18,7 +18,7 @@ from camlucida.attribution.outputs import Subject as Asked
 from camlucida.attribution.outputs import subject as asked_of
 from camlucida.attribution.targets import Region, Target, probability_of
 from camlucida.core.errors import CamlucidaError, LayerError, UsageError
-from camlucida.core.recorded import line
+from camlucida.core.messages import Message, quoted
 from camlucida.core.types import Scan, Task
 from camlucida.evaluation.maps import scores as placed
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, baseline_map
@@ -120,7 +120,7 @@ class Tables:
     curves: pd.DataFrame
     boxes: pd.DataFrame
     failures: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
     count: Count = field(default_factory=Count)
 
 
@@ -213,7 +213,7 @@ class _Session:
         self.boxes: list[tuple[Any, ...]] = []
         self.chunks: list[pd.DataFrame] = []
         self.failures: list[tuple[str, str]] = []
-        self.notes: list[str] = []
+        self.notes: list[Message] = []
 
     # ---- what the queue sees
 
@@ -308,7 +308,7 @@ class _Session:
         wanted = known_labels(sample, self.settings, self.asked.spec.task)
         if wanted.get("truth") == [[]]:
             self.notes.append(
-                f"{sample.scan.id}: no finding is marked or true of it: no map is evaluated"
+                quoted(f"{sample.scan.id}: no finding is marked or true of it: no map is evaluated")
             )
             return []
         explanations = explain(
@@ -519,7 +519,7 @@ def known_labels(sample: Sample, settings: Settings, task: Task | None) -> dict[
 
 def _standing_in(e: Explanation, name: str, heat: Tensor) -> Explanation:
     """The explanation with another map, (*grid), in place of its own."""
-    empty = "" if bool(heat.any()) else line("empty.zero")
+    empty = None if bool(heat.any()) else Message("empty.zero")
     return replace(e, raw=heat, method=name, relu=False, empty_reason=empty)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import quoted
 from camlucida.datasets.config import read_config
 from camlucida.datasets.images import Cohort
 from camlucida.datasets.members import read_members
@@ -59,7 +60,11 @@ def run_subjects(run: Run, device: str = "auto") -> Iterator[RunSubject]:
         waiting = len(members.members) - len(items)
         notes = (
             *members.notes,
-            *([f"{waiting} images that the run has not done are left out"] if waiting else []),
+            *(
+                [quoted(f"{waiting} images that the run has not done are left out")]
+                if waiting
+                else []
+            ),
         )
         recipe = described["recipe"]
         asked = tuple(word for word in recipe["targets"] or () if word != "truth") or None

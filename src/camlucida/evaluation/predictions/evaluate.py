@@ -10,6 +10,7 @@ import pandas as pd
 
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_json
+from camlucida.core.messages import Message
 from camlucida.datasets.mask_files import read_mask_pairs
 from camlucida.datasets.predictions import Predictions, read_predictions
 from camlucida.evaluation.predictions.tables import (
@@ -44,7 +45,7 @@ class Evaluated:
     document: Document
     records: list[Document]
     predictions: Predictions | None
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     errors: tuple[str, ...] = ()
 
 
@@ -111,7 +112,7 @@ def _evaluate_masks(path: Path, settings: Settings, columns: Mapping[str, str] |
 
 
 def evaluate_pairs(
-    rows: pd.DataFrame, settings: Settings, notes: Sequence[str], errors: Sequence[str]
+    rows: pd.DataFrame, settings: Settings, notes: Sequence[Message], errors: Sequence[str]
 ) -> Evaluated:
     """As :func:`evaluate_table`, of rows of :func:`~camlucida.metrics.segmentation.compare_masks`."""
     figures = evaluate_masks(rows, settings)

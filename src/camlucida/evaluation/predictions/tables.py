@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from camlucida.core.messages import Message
 from camlucida.datasets.predictions import Predictions
 from camlucida.metrics.bootstrap import Sampling
 from camlucida.metrics.multiclass import confusion, evaluate_multiclass
@@ -104,7 +105,7 @@ def metrics_document(
 
 
 def segmentation_document(
-    rows: pd.DataFrame, figures: pd.DataFrame, notes: Sequence[str], settings: Settings
+    rows: pd.DataFrame, figures: pd.DataFrame, notes: Sequence[Message], settings: Settings
 ) -> Document:
     """As :func:`metrics_document`, of masks.
 

@@ -1,40 +1,20 @@
-"""The sections of a report, one a file, in the order of the report: the study in, sentences with their values out.
+"""The sections of a report, one a file, in the order of the report.
 
-A new section is a file and a line here, and its sentences in every ``texts/LANGUAGE.toml``.
+This list is the registry; a new section is a file and a line here.
 """
 
-from __future__ import annotations
+# isort: skip_file
+from camlucida.report.sections import summary  # noqa: F401
+from camlucida.report.sections import data  # noqa: F401
+from camlucida.report.sections import model  # noqa: F401
+from camlucida.report.sections import method  # noqa: F401
+from camlucida.report.sections import results  # noqa: F401
+from camlucida.report.sections import cases  # noqa: F401
+from camlucida.report.sections import quality  # noqa: F401
+from camlucida.report.sections import consistency  # noqa: F401
+from camlucida.report.sections import limitations  # noqa: F401
+from camlucida.report.sections import references  # noqa: F401
+from camlucida.report.sections import provenance  # noqa: F401
+from camlucida.report.sections.base import SECTIONS, SectionEntry, SectionMaker, section
 
-from collections.abc import Callable
-from typing import TypeAlias
-
-from camlucida.core.registry import Registry
-from camlucida.report.document import Section
-from camlucida.report.sections.cases import cases
-from camlucida.report.sections.consistency import consistency
-from camlucida.report.sections.data import data
-from camlucida.report.sections.limitations import limitations
-from camlucida.report.sections.method import method
-from camlucida.report.sections.model import model
-from camlucida.report.sections.provenance import provenance
-from camlucida.report.sections.quality import quality
-from camlucida.report.sections.references import references
-from camlucida.report.sections.results import results
-from camlucida.report.sections.summary import summary
-from camlucida.report.study import Study
-
-SectionMaker: TypeAlias = Callable[[Study], "Section | None"]
-"""None where there is nothing to say."""
-
-SECTIONS: Registry[SectionMaker] = Registry("section")
-SECTIONS.add("summary", summary)
-SECTIONS.add("data", data)
-SECTIONS.add("model", model)
-SECTIONS.add("method", method)
-SECTIONS.add("results", results)
-SECTIONS.add("cases", cases)
-SECTIONS.add("quality", quality)
-SECTIONS.add("consistency", consistency)
-SECTIONS.add("limitations", limitations)
-SECTIONS.add("references", references)
-SECTIONS.add("provenance", provenance)
+__all__ = ["SECTIONS", "SectionEntry", "SectionMaker", "section"]

@@ -9,33 +9,99 @@ from typing import Any
 import pandas as pd
 
 from camlucida.analysis.selection import Selected
+from camlucida.analysis.selection.base import message_key
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import slug
-from camlucida.core.messages import chain
-from camlucida.core.recorded import heard
+from camlucida.core.messages import chain, declare
 from camlucida.figures.cases import boxes_on_film, label_comparison
 from camlucida.figures.comparison import FINDING_COLOUR
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.panels import three_panel
 from camlucida.metrics.annotations import Mask
-from camlucida.report.document import Block, Paragraph, Picture, Points, Section, Sentence, Value
+from camlucida.report.document import Block, Message, Paragraph, Picture, Points, Section, Value
+from camlucida.report.sections.base import section
 from camlucida.report.study import Study
+
+declare(
+    "cases",
+    {
+        "rules": "Which cases are shown was decided by rules, not by eye:",
+        "rule": "{name} ({rule}): {words}.",
+        "rule_of": "{name} ({rule}), {task}: {words}.",
+        "more": "The rules chose {chosen} cases; the first {shown} have a figure.",
+        "caption": "{parts}",
+        "two": "{first} {then}",
+        "what": "{target} in {image}, by {model}; shown as: {roles}.",
+        "confidence": "Confidence {confidence:.3f}.",
+        "confidence_of": "Confidence in {label}: {confidence:.3f}.",
+        "classes": "Predicted {predicted}, true {truth}.",
+        "outcome": "A {outcome}.",
+        "outcome_of": "A {outcome} of {label}.",
+        "value": "Predicted {value:.4g}.",
+        "value_truth": "True {truth:.4g}, error {error:.3g}.",
+        "dice": "Dice {dice:.3f}.",
+        "panels": (
+            "Left: the original. Middle: the heat map by {method} at {layer}, with "
+            "its scale. Right: the overlay."
+        ),
+        "outline": "Outlined: the true mask.",
+        "nothing": "The true mask is empty.",
+        "empty": "No evidence: {reason}.",
+        "spread": (
+            "{spread:.0%} of the map's cells are at half its maximum or above "
+            "(median of these maps: {median:.0%})."
+        ),
+        "mask": (
+            "{share:.0%} of its heat lies inside the true mask, which is {area:.1%} of the area."
+        ),
+        "artefact": (
+            "{share:.0%} of its heat lies on the border, on text or outside the "
+            "body, which are {area:.0%} of the area."
+        ),
+        "labels": (
+            "The maps of several targets of {image} side by side: {labels}. Each on "
+            "its own scale, as stated."
+        ),
+        "boxes": (
+            "{target} in {image}: {true} true {true:|box|boxes}, and those around "
+            "the heat of at least half its maximum, in pixels of the original."
+        ),
+        "best_worst": (
+            "The case with the smallest loss ({best_target} in {best_image}: "
+            "{best:.3g}) above the one with the largest ({worst_target} in "
+            "{worst_image}: {worst:.3g}), on one scale."
+        ),
+        "best_worst_apart": (
+            "The case with the smallest loss ({best_target} in {best_image}: "
+            "{best:.3g}) above the one with the largest ({worst_target} in "
+            "{worst_image}: {worst:.3g}), each on its own scale, as stated."
+        ),
+    },
+)
+
+declare(
+    "roles",
+    {
+        "by_rule": "{rule}: {role}",
+    },
+)
 
 SHOWN = 10
 """Cases of a task that have a figure; the rules go on, and say so, where they chose more."""
 
 
+@section("cases", "Cases")
 def cases(study: Study) -> Section | None:
     """The rules, a figure for each case, the labels of one case side by side, and best against worst."""
     if study.cases.empty:
         return None
-    blocks: list[Block] = [Paragraph((Sentence("cases.rules"),)), Points(tuple(_rules(study)))]
+    blocks: list[Block] = [Paragraph((Message("cases.rules"),)), Points(tuple(_rules(study)))]
     roles = _roles(study)
     shown = [row for chosen in study.chosen.values() for row in _rows(chosen)[:SHOWN]]
     if len(roles) > len(shown):
         blocks.append(
-            Paragraph((Sentence("cases.more", {"shown": len(shown), "chosen": len(roles)}),))
+            Paragraph((Message("cases.more", {"shown": len(shown), "chosen": len(roles)}),))
         )
     for number, row in enumerate(shown, 1):
         blocks.append(_case(study, number, row, roles[row]))
@@ -47,11 +113,11 @@ def cases(study: Study) -> Section | None:
     return Section("cases", (*blocks, *(block for block in side if block is not None)))
 
 
-def _rules(study: Study) -> Iterator[Sentence]:
+def _rules(study: Study) -> Iterator[Message]:
     """Each rule in words, with the task where there are several."""
     for task, selected in study.chosen.items():
         of_task: dict[str, Value] = (
-            {} if len(study.chosen) == 1 else {"task": Sentence(f"words.{task}")}
+            {} if len(study.chosen) == 1 else {"task": Message(f"words.{task}")}
         )
         for chosen in selected:
             values: dict[str, Value] = {
@@ -59,7 +125,7 @@ def _rules(study: Study) -> Iterator[Sentence]:
                 "name": rule_name(chosen.rule),
                 "words": chosen.told,
             }
-            yield Sentence("cases.rule_of" if of_task else "cases.rule", {**values, **of_task})
+            yield Message("cases.rule_of" if of_task else "cases.rule", {**values, **of_task})
 
 
 def _rows(selected: Sequence[Selected]) -> list[Any]:
@@ -67,33 +133,30 @@ def _rows(selected: Sequence[Selected]) -> list[Any]:
     return list(dict.fromkeys(row for chosen in selected for row in chosen.rows))
 
 
-def rule_name(rule: str) -> Sentence:
+def rule_name(rule: str) -> Message:
     """The rule's name in the reader's language."""
-    return Sentence(f"rules.{_key(rule)}")
+    return Message(f"rules.{message_key(rule)}")
 
 
-def _key(rule: str) -> str:
-    return rule.partition(":")[0].strip().replace("-", "_")
-
-
-def _roles(study: Study) -> dict[Any, list[Sentence]]:
+def _roles(study: Study) -> dict[Any, list[Message]]:
     """Row → the roles for which it was chosen, in the order of the rules; a role that does not name its rule, with it."""
-    found: dict[Any, list[Sentence]] = {}
+    found: dict[Any, list[Message]] = {}
     for chosen in study.selected:
         for row, role in zip(chosen.rows, chosen.roles):
-            if _key(chosen.rule) in (
+            if message_key(chosen.rule) in (
                 "per_class",
                 "per_group",
                 "disagreement",
             ):  # whose roles are names
-                role = Sentence(
-                    "roles.by_rule", {"rule": Sentence(f"roles.{_key(chosen.rule)}"), "role": role}
+                role = Message(
+                    "roles.by_rule",
+                    {"rule": Message(f"roles.{message_key(chosen.rule)}"), "role": role},
                 )
             found.setdefault(row, []).append(role)
     return found
 
 
-def _case(study: Study, number: int, row: Any, roles: Sequence[Sentence]) -> Picture:
+def _case(study: Study, number: int, row: Any, roles: Sequence[Message]) -> Picture:
     case = study.measured.loc[row]
     explanation = study.explanation(int(case["run"]), int(case["explanation"]))
     mask = study.mask(row)
@@ -105,17 +168,17 @@ def _case(study: Study, number: int, row: Any, roles: Sequence[Sentence]) -> Pic
     save_figure(figure, study.folder / stem)
     return Picture(
         stem,
-        Sentence(
+        Message(
             "cases.caption", {"parts": chain("cases.two", list(_caption(study, case, roles, mask)))}
         ),
     )
 
 
 def _caption(
-    study: Study, case: pd.Series, roles: Sequence[Sentence], mask: Mask | None
-) -> Iterator[Sentence]:
+    study: Study, case: pd.Series, roles: Sequence[Message], mask: Mask | None
+) -> Iterator[Message]:
     """What the figure shows, what was said, what is true, and what was measured of this map."""
-    yield Sentence(
+    yield Message(
         "cases.what",
         {
             "target": case["target"],
@@ -125,15 +188,15 @@ def _caption(
         },
     )
     yield from said(case)
-    yield Sentence("cases.panels", {"method": case["method"], "layer": case["layer"]})
+    yield Message("cases.panels", {"method": case["method"], "layer": case["layer"]})
     if mask is not None:
-        yield Sentence("cases.outline" if mask.any() else "cases.nothing")
+        yield Message("cases.outline" if mask.any() else "cases.nothing")
     if case["empty_reason"]:
-        yield Sentence("cases.empty", {"reason": heard(case["empty_reason"], "empty")})
+        yield Message("cases.empty", {"reason": Message.loads(case["empty_reason"])})
         return
     if isfinite(case["spread"]):
         peers = study.measured.loc[_same_voice(study, case), "spread"]
-        yield Sentence(
+        yield Message(
             "cases.spread", {"spread": float(case["spread"]), "median": float(peers.median())}
         )
     for region in ("mask", "artefact"):
@@ -142,15 +205,15 @@ def _caption(
                 "share": float(case[f"{region}_share"]),
                 "area": float(case[f"{region}_area"]),
             }
-            yield Sentence(f"cases.{region}", shares)
+            yield Message(f"cases.{region}", shares)
 
 
-def said(case: pd.Series) -> Iterator[Sentence]:
+def said(case: pd.Series) -> Iterator[Message]:
     """What the model said of a case, and what is true of it."""
     if isfinite(case["value"]):
-        yield Sentence("cases.value", {"value": float(case["value"])})
+        yield Message("cases.value", {"value": float(case["value"])})
         if isfinite(case["truth"]):
-            yield Sentence(
+            yield Message(
                 "cases.value_truth", {"truth": float(case["truth"]), "error": float(case["error"])}
             )
         return
@@ -162,16 +225,16 @@ def said(case: pd.Series) -> Iterator[Sentence]:
     )
     if isfinite(case["probability"]):
         confidence: dict[str, Value] = {**of, "confidence": float(case["probability"])}
-        yield Sentence("cases.confidence_of" if of else "cases.confidence", confidence)
+        yield Message("cases.confidence_of" if of else "cases.confidence", confidence)
     if case["true_class"]:
-        yield Sentence(
+        yield Message(
             "cases.classes", {"predicted": case["predicted"], "truth": case["true_class"]}
         )
     elif case["outcome"]:
-        outcome: dict[str, Value] = {**of, "outcome": Sentence(f"words.{case['outcome']}")}
-        yield Sentence("cases.outcome_of" if of else "cases.outcome", outcome)
+        outcome: dict[str, Value] = {**of, "outcome": Message(f"words.{case['outcome']}")}
+        yield Message("cases.outcome_of" if of else "cases.outcome", outcome)
     if isfinite(case["dice"]):
-        yield Sentence("cases.dice", {"dice": float(case["dice"])})
+        yield Message("cases.dice", {"dice": float(case["dice"])})
 
 
 def _same_voice(study: Study, case: pd.Series) -> pd.Series:
@@ -201,7 +264,7 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
     stem = "figures/label_comparison"
     save_figure(label_comparison(explanations, truths), study.folder / stem)
     values = {"image": explanations[0].scan.id, "labels": [e.target for e in explanations]}
-    return Picture(stem, Sentence("cases.labels", values))
+    return Picture(stem, Message("cases.labels", values))
 
 
 def _best_and_worst(study: Study, task: str) -> Picture | None:
@@ -251,7 +314,7 @@ def _best_and_worst(study: Study, task: str) -> Picture | None:
         comparison_grid(lines, [method], shared="all" if one_unit else "none"), study.folder / stem
     )
     return Picture(
-        stem, Sentence("cases.best_worst" if one_unit else "cases.best_worst_apart", values)
+        stem, Message("cases.best_worst" if one_unit else "cases.best_worst_apart", values)
     )
 
 
@@ -265,7 +328,7 @@ def _boxes(study: Study, shown: Sequence[Any]) -> Picture | None:
             save_figure(boxes_on_film(_at(study, row), true), study.folder / stem)
             return Picture(
                 stem,
-                Sentence(
+                Message(
                     "cases.boxes",
                     {"image": case["image"], "target": case["target"], "true": len(true)},
                 ),

@@ -10,27 +10,98 @@ from matplotlib.figure import Figure
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict
 from camlucida.core.files import unique
-from camlucida.core.recorded import heard
+from camlucida.core.messages import declare
 from camlucida.figures.consistency import consistency_figure, panel_figure, verdicts_figure
 from camlucida.figures.files import save_figure
 from camlucida.report.document import (
     Block,
     Estimate,
+    Message,
     Paragraph,
     Picture,
     Points,
     Section,
-    Sentence,
     Table,
     Value,
 )
+from camlucida.report.sections.base import section
 from camlucida.report.sections.results import metric_name
 from camlucida.report.study import Study
+
+declare(
+    "consistency",
+    {
+        "all_identical": (
+            "All of these maps are the same by construction, whatever the {by} is "
+            "called: there is nothing to compare."
+        ),
+        "varies": "{voices} sets of maps differ in the {by} and in nothing else.",
+        "varies_groups": (
+            "{voices} sets of maps, in {groups} groups: within a group they differ "
+            "in the {by} and in nothing else."
+        ),
+        "voices": (
+            "Side by side by {by}, on the images and labels compared: how right each "
+            "is, and its heat on the border, on burned-in text and outside the body."
+        ),
+        "pairs": (
+            "Each two by {by}: whether they say the same, and whether their maps lie "
+            "in the same place. Excess: (similarity − null) ÷ (1 − null); the null "
+            "is the similarity of their maps of different patients."
+        ),
+        "verdicts": "Cases by verdict, and how right the answers are in each.",
+        "head_voice": "Maps of",
+        "head_images": "Images",
+        "head_empty": "Maps without evidence",
+        "head_right": "How right",
+        "head_artefact": "Heat on artefacts",
+        "head_area": "Their area",
+        "head_pair": "Pair",
+        "head_maps": "Maps",
+        "head_measured": "Maps with a similarity",
+        "head_agreement": "Agreement of predictions",
+        "head_similarity": "Similarity",
+        "head_null": "Null",
+        "head_excess": "Excess",
+        "head_verdict": "Verdict",
+        "head_cases": "Cases",
+        "head_share": "Share",
+        "head_known": "With known truth",
+        "right_labels": "Right answers",
+        "right_classes": "Right answers",
+        "right_values": "Mean absolute error",
+        "right_regions": "Dice",
+        "of_group": "{verdict}, {group}",
+        "measured": "{known} of {maps}",
+        "right": "{metric} {value}",
+        "same_as": "{voice} (the same maps as {other})",
+        "identical": "the same maps by construction",
+        "rule": (
+            "A case is “artefact” if in at least {voices:.0%} of the sets the heat "
+            "per area on the border, on burned-in text and outside the body is more "
+            "than {factor:g} times that of the rest of the image, and at least "
+            "{share:.0%} of all heat lies there; else “review” if {differ}a map "
+            "shows no evidence, or the mean excess similarity is under {excess:g} or "
+            "unknown; else “consistent”. “Consistent” says that they agree, not that "
+            "they are right."
+        ),
+        "differ_none": "",
+        "differ_labels": "their decisions differ, ",
+        "differ_classes": "they predict different classes, ",
+        "differ_values": "two values lie further apart than the mean absolute error, ",
+        "differ_regions": "two predicted regions overlap too little, ",
+        "figure_panel": "The same cases by {by}: film and maps, with what each says.",
+        "figure_panel_of": "The same cases by {by}, {group}: film and maps, with what each says.",
+        "figure_consistency": "Excess similarity of each pair by {by}, with its interval where it has one.",
+        "figure_verdicts": "Verdicts by {by}, and how right the answers are in each.",
+    },
+)
 
 PANELS = 3
 """Groups whose cases are drawn."""
 
 
+@section("consistency", "Consistency")
 def consistency(study: Study) -> Section | None:
     """One part for each thing that varies; nothing where nothing does."""
     taken: set[str] = set()
@@ -39,15 +110,15 @@ def consistency(study: Study) -> Section | None:
 
 
 def _of(study: Study, comparison: Comparison, taken: set[str]) -> Iterator[Block]:
-    by = Sentence(f"words.{comparison.by}")
+    by = Message(f"words.{comparison.by}")
     counts = {"voices": len(comparison.voices), "groups": comparison.voices["group"].nunique()}
     if counts["groups"] > 1:
-        yield Paragraph((Sentence("consistency.varies_groups", {"by": by, **counts}),))
+        yield Paragraph((Message("consistency.varies_groups", {"by": by, **counts}),))
     else:
-        yield Paragraph((Sentence("consistency.varies", {"by": by, "voices": counts["voices"]}),))
+        yield Paragraph((Message("consistency.varies", {"by": by, "voices": counts["voices"]}),))
     yield _voices(comparison, by)
     if len(comparison.pairs) and bool(comparison.pairs["identical"].all()):
-        yield Paragraph((Sentence("consistency.all_identical", {"by": by}),))
+        yield Paragraph((Message("consistency.all_identical", {"by": by}),))
         return
     if len(comparison.pairs):
         yield _pairs(comparison, by)
@@ -55,11 +126,7 @@ def _of(study: Study, comparison: Comparison, taken: set[str]) -> Iterator[Block
         yield Paragraph((rule_of(comparison),))
         yield _verdicts(comparison)
     if comparison.notes:
-        yield Points(
-            tuple(
-                Sentence("data.line", {"line": heard(note, "notes")}) for note in comparison.notes
-            )
-        )
+        yield Points(tuple(Message("data.line", {"line": note}) for note in comparison.notes))
     for name, figure, caption in _figures(study, comparison, by):
         stem = f"figures/{unique(f'{comparison.by}_{name}', taken)}"
         save_figure(figure, study.folder / stem)
@@ -67,63 +134,63 @@ def _of(study: Study, comparison: Comparison, taken: set[str]) -> Iterator[Block
 
 
 def _figures(
-    study: Study, comparison: Comparison, by: Sentence
-) -> Iterator[tuple[str, Figure, Sentence]]:
+    study: Study, comparison: Comparison, by: Message
+) -> Iterator[tuple[str, Figure, Message]]:
     """(name, figure, caption) of what there is to draw."""
     if len(comparison.pairs):
         yield (
             "consistency",
             consistency_figure(comparison),
-            Sentence("consistency.figure_consistency", {"by": by}),
+            Message("consistency.figure_consistency", {"by": by}),
         )
     if len(comparison.cases):
         yield (
             "verdicts",
             verdicts_figure(comparison),
-            Sentence("consistency.figure_verdicts", {"by": by}),
+            Message("consistency.figure_verdicts", {"by": by}),
         )
     groups = list(dict.fromkeys(comparison.voices["group"]))
     for number, group in enumerate(groups[:PANELS], 1):
         panel = panel_figure(comparison, group, study.explanation)
         if panel is not None and len(groups) == 1:
-            yield "panel", panel, Sentence("consistency.figure_panel", {"by": by})
+            yield "panel", panel, Message("consistency.figure_panel", {"by": by})
         elif panel is not None:
             yield (
                 f"panel_{number}",
                 panel,
-                Sentence("consistency.figure_panel_of", {"by": by, "group": str(group)}),
+                Message("consistency.figure_panel_of", {"by": by, "group": str(group)}),
             )
 
 
-def _voices(comparison: Comparison, by: Sentence) -> Table:
+def _voices(comparison: Comparison, by: Message) -> Table:
     names = ("voice", "images", "maps", "empty", "right", "artefact", "area")
-    head = tuple(Sentence(f"consistency.head_{name}") for name in names)
+    head = tuple(Message(f"consistency.head_{name}") for name in names)
     rows = []
     for row in comparison.voices.to_dict("records"):
         right: Value = ""
         if isinstance(row["metric"], str) and row["metric"] and isfinite(row["value"]):
             value = Estimate(row["value"], row["low"], row["high"], row["chance"])
-            right = Sentence(
+            right = Message(
                 "consistency.right", {"metric": metric_name(row["metric"]), "value": value}
             )
         artefact = Estimate(row["artefact_share"], row["artefact_low"], row["artefact_high"])
         same = row["same_as"] if isinstance(row["same_as"], str) and row["same_as"] else ""
         name = (
-            Sentence("consistency.same_as", {"voice": row["name"], "other": same})
+            Message("consistency.same_as", {"voice": row["name"], "other": same})
             if same
             else str(row["name"])
         )
         counts = (int(row["images"]), int(row["maps"]), int(row["empty"]))
         rows.append((name, *counts, right, artefact, float(row["artefact_area"])))
     return Table(
-        f"voices_{comparison.by}", Sentence("consistency.voices", {"by": by}), head, tuple(rows)
+        f"voices_{comparison.by}", Message("consistency.voices", {"by": by}), head, tuple(rows)
     )
 
 
-def _pairs(comparison: Comparison, by: Sentence) -> Table:
+def _pairs(comparison: Comparison, by: Message) -> Table:
     pairs = comparison.pairs[comparison.pairs["label"] == ""]
     head = tuple(
-        Sentence(f"consistency.head_{name}")
+        Message(f"consistency.head_{name}")
         for name in ("pair", "measured", "agreement", "similarity", "null", "excess")
     )
     rows = []
@@ -137,23 +204,23 @@ def _pairs(comparison: Comparison, by: Sentence) -> Table:
             )
         excess: Value = Estimate(row["excess"], row["excess_low"], row["excess_high"])
         if bool(row["identical"]):
-            excess = Sentence("consistency.identical")
+            excess = Message("consistency.identical")
         name = f"{row['first']} – {row['second']}"
-        maps = Sentence(
+        maps = Message(
             "consistency.measured",
             {"known": int(row["maps"]) - int(row["dead"]), "maps": int(row["maps"])},
         )
         rows.append((name, maps, agreement, float(row["similarity"]), float(row["null"]), excess))
     return Table(
-        f"pairs_{comparison.by}", Sentence("consistency.pairs", {"by": by}), head, tuple(rows)
+        f"pairs_{comparison.by}", Message("consistency.pairs", {"by": by}), head, tuple(rows)
     )
 
 
-def rule_of(comparison: Comparison) -> Sentence:
+def rule_of(comparison: Comparison) -> Message:
     """By which rule cases were judged, with its thresholds."""
     rule = comparison.thresholds
     one_model = comparison.by in ("method", "layer")
-    differ = Sentence(
+    differ = Message(
         "consistency.differ_none" if one_model else f"consistency.differ_{comparison.kind}"
     )
     values = {
@@ -162,22 +229,22 @@ def rule_of(comparison: Comparison) -> Sentence:
         "voices": rule.voices,
         "excess": rule.excess,
     }
-    return Sentence("consistency.rule", {**values, "differ": differ})
+    return Message("consistency.rule", {**values, "differ": differ})
 
 
 def _verdicts(comparison: Comparison) -> Table:
     """How many cases have each verdict, and how right the voices are in them."""
-    right = Sentence(f"consistency.right_{comparison.kind}")
+    right = Message(f"consistency.right_{comparison.kind}")
     head = (
-        *(Sentence(f"consistency.head_{name}") for name in ("verdict", "cases", "share", "known")),
+        *(Message(f"consistency.head_{name}") for name in ("verdict", "cases", "share", "known")),
         right,
     )
     rows = []
     for row in by_verdict(comparison).to_dict("records"):
         verdict = row["verdict"].replace(" ", "_") or "all"
-        name = Sentence(f"verdicts.{verdict}")
+        name = Message(f"verdicts.{verdict}")
         if comparison.voices["group"].nunique() > 1:
-            name = Sentence("consistency.of_group", {"verdict": name, "group": str(row["group"])})
+            name = Message("consistency.of_group", {"verdict": name, "group": str(row["group"])})
         estimate = Estimate(row["estimate"], row["low"], row["high"])
         rows.append((name, int(row["cases"]), f"{row['share']:.0%}", int(row["known"]), estimate))
-    return Table(f"verdicts_{comparison.by}", Sentence("consistency.verdicts"), head, tuple(rows))
+    return Table(f"verdicts_{comparison.by}", Message("consistency.verdicts"), head, tuple(rows))

@@ -6,16 +6,94 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from camlucida.core.recorded import heard, quoted
+from camlucida.core.messages import declare, quoted
 from camlucida.metrics.statistics import mean_interval
-from camlucida.report.document import Block, Estimate, Paragraph, Points, Section, Sentence, Table
+from camlucida.report.document import Block, Estimate, Message, Paragraph, Points, Section, Table
+from camlucida.report.sections.base import section
 from camlucida.report.study import Study
 from camlucida.runs import Run
+from camlucida.runs.ledger import item_note
+
+declare(
+    "data",
+    {
+        "patients": (
+            "The cohort has {images} {images:|image|images} of {patients} "
+            "{patients:|patient|patients}."
+        ),
+        "no_patients": (
+            "The cohort has {images} {images:|image|images}. Whose {images:|it "
+            "is|they are} is not known: each counts as a patient of its own, and "
+            "intervals are too narrow if some patients have several."
+        ),
+        "some_patients": (
+            "The cohort has {images} images. Of {unknown} it is not known whose "
+            "{unknown:|it is: it|they are: each} counts as a patient of its own, and "
+            "intervals are too narrow if some patients have several; the others are "
+            "of {patients} {patients:|patient|patients}."
+        ),
+        "synthetic": "Of {read} {read:|image|images} read, {synthetic} {synthetic:|is|are} synthetic.",
+        "split": (
+            "Split {split}: {images} {images:|image|images} of {patients} "
+            "{patients:|patient|patients}."
+        ),
+        "masks": "A mask is there for {count} of {images} {images:|image|images}.",
+        "boxes": "A box is there for {count} of {images} {images:|image|images}.",
+        "values": (
+            "The true value is known for {known} of {images} {images:|image|images}: "
+            "mean {mean}, from {low} to {high}."
+        ),
+        "runs": "Runs of this report.",
+        "runs_run": "Run",
+        "runs_cohort": "Cohort",
+        "runs_images": "Images",
+        "runs_done": "Done",
+        "runs_failed": "Failed",
+        "runs_pending": "Pending",
+        "no_truth": (
+            "The table says of no image what is true: nothing here can say whether a "
+            "prediction is right."
+        ),
+        "labels": (
+            "How often each label of the models is positive in the images read. "
+            "Unknown: the table does not say. Prevalence: share of the images for "
+            "which it is known."
+        ),
+        "labels_label": "Label",
+        "labels_positive": "Positive",
+        "labels_positive_patients": "Patients with it",
+        "labels_negative": "Negative",
+        "labels_unknown": "Unknown",
+        "labels_prevalence": "Prevalence",
+        "never_positive": (
+            "No image is positive for {labels}: of {count:|this label|these labels} "
+            "the report cannot say whether a model finds {count:|it|them}."
+        ),
+        "groups": "Images and patients by {column}.",
+        "groups_group": "Group",
+        "groups_images": "Images",
+        "groups_patients": "Patients",
+        "groups_blank": "not given",
+        "failed": (
+            "Run “{run}”: {count} {count:|failure|failures}, and no number of this "
+            "report includes {count:|it|them}."
+        ),
+        "no_map": (
+            "Run “{run}”: of {count} {count:|image|images} there is a prediction, "
+            "which counts, and no map:"
+        ),
+        "pending": "Run “{run}”: {count} of {items} {items:|item|items} not computed yet.",
+        "notes": "Run “{run}” noted:",
+        "line": "{line}",
+        "more": "… and {count} more.",
+    },
+)
 
 LISTED = 20
 """Failures and notes printed of each run; the rest is counted."""
 
 
+@section("data", "Data")
 def data(study: Study) -> Section:
     """Counts of images, patients, splits, groups and labels; what failed."""
     blocks: list[Block] = [Paragraph(tuple(_cohort(study)))]
@@ -28,11 +106,11 @@ def data(study: Study) -> Section:
     return Section("data", tuple(blocks))
 
 
-def _cohort(study: Study) -> Iterator[Sentence]:
+def _cohort(study: Study) -> Iterator[Message]:
     images = study.images
     known = images[~study.unowned]
     if len(known) == len(images):
-        yield Sentence(
+        yield Message(
             "data.patients", {"images": len(images), "patients": images["patient"].nunique()}
         )
     elif len(known):
@@ -41,29 +119,27 @@ def _cohort(study: Study) -> Iterator[Sentence]:
             "unknown": len(images) - len(known),
             "patients": known["patient"].nunique(),
         }
-        yield Sentence("data.some_patients", counts)
+        yield Message("data.some_patients", counts)
     else:
-        yield Sentence("data.no_patients", {"images": len(images)})
+        yield Message("data.no_patients", {"images": len(images)})
     synthetic = study.truth.drop_duplicates(["image", "path"])["synthetic"].astype(bool)
     if synthetic.any():
-        yield Sentence(
-            "data.synthetic", {"synthetic": int(synthetic.sum()), "read": len(synthetic)}
-        )
+        yield Message("data.synthetic", {"synthetic": int(synthetic.sum()), "read": len(synthetic)})
     for split, part in images.dropna(subset="split").groupby("split", sort=True):
-        yield Sentence(
+        yield Message(
             "data.split",
             {"split": str(split), "images": len(part), "patients": part["patient"].nunique()},
         )
     for kind, key in (("mask", "masks"), ("box", "boxes")):
         asked = images[kind].notna().any() or any(run.about[key] for run in study.runs)
         if asked:
-            yield Sentence(
+            yield Message(
                 f"data.{key}", {"count": int(study.marked[kind].sum()), "images": len(images)}
             )
     yield from _values(study.truth[study.truth["task"] == "regression"])
 
 
-def _values(truth: pd.DataFrame) -> Iterator[Sentence]:
+def _values(truth: pd.DataFrame) -> Iterator[Message]:
     """The true values of a regression."""
     known = truth.drop_duplicates(["image", "path"])["truth"]
     if known.notna().any():
@@ -72,27 +148,27 @@ def _values(truth: pd.DataFrame) -> Iterator[Sentence]:
             "low": float(known.min()),
             "high": float(known.max()),
         }
-        yield Sentence(
+        yield Message(
             "data.values", {"known": int(known.notna().sum()), "images": len(known), **values}
         )
 
 
 def _runs(study: Study) -> Table:
     head = tuple(
-        Sentence(f"data.runs_{name}")
+        Message(f"data.runs_{name}")
         for name in ("run", "cohort", "images", "done", "failed", "pending")
     )
     rows = tuple(
         (name, run.about["name"], run.about["images"], *run.counts.values())
         for name, run in zip(study.names, study.runs)
     )
-    return Table("runs", Sentence("data.runs"), head, rows)
+    return Table("runs", Message("data.runs"), head, rows)
 
 
 def _labels(study: Study) -> list[Block]:
     """How often each label is positive; a label of which nothing is known stands with a dash."""
     if not study.truth["truth"].notna().any() and not study.judged:
-        return [Paragraph((Sentence("data.no_truth"),))]
+        return [Paragraph((Message("data.no_truth"),))]
     truth = study.truth[
         study.truth["task"].isin(["multilabel", "binary", "multiclass", "segmentation"])
     ]
@@ -115,26 +191,26 @@ def _labels(study: Study) -> list[Block]:
             (str(label), *counts, Estimate(share.estimate, share.low, share.high, percent=True))
         )
     columns = ("label", "positive", "positive_patients", "negative", "unknown", "prevalence")
-    head = tuple(Sentence(f"data.labels_{name}") for name in columns)
-    found: list[Block] = [Table("labels", Sentence("data.labels"), head, tuple(rows))]
+    head = tuple(Message(f"data.labels_{name}") for name in columns)
+    found: list[Block] = [Table("labels", Message("data.labels"), head, tuple(rows))]
     if never:
         found.append(
-            Paragraph((Sentence("data.never_positive", {"count": len(never), "labels": never}),))
+            Paragraph((Message("data.never_positive", {"count": len(never), "labels": never}),))
         )
     return found
 
 
 def _groups(study: Study, column: str) -> Table:
     name = column.removeprefix("group_")
-    head = tuple(Sentence(f"data.groups_{key}") for key in ("group", "images", "patients"))
+    head = tuple(Message(f"data.groups_{key}") for key in ("group", "images", "patients"))
     counted = study.images.groupby(column, sort=True, dropna=False)["patient"].agg(
         ["size", "nunique"]
     )
     rows = tuple(
-        (Sentence("data.groups_blank") if pd.isna(group) else str(group), int(size), int(patients))
+        (Message("data.groups_blank") if pd.isna(group) else str(group), int(size), int(patients))
         for group, size, patients in zip(counted.index, counted["size"], counted["nunique"])
     )
-    return Table(f"groups_{name}", Sentence("data.groups", {"column": name}), head, rows)
+    return Table(f"groups_{name}", Message("data.groups", {"column": name}), head, rows)
 
 
 def _failures(name: str, run: Run) -> list[Block]:
@@ -143,20 +219,20 @@ def _failures(name: str, run: Run) -> list[Block]:
     for key, lines in zip(("data.failed", "data.no_map"), losses(run)):
         if lines:
             found += [
-                Paragraph((Sentence(key, {"run": name, "count": len(lines)}),)),
+                Paragraph((Message(key, {"run": name, "count": len(lines)}),)),
                 _listed(list(map(quoted, lines))),
             ]
     if run.counts["pending"]:
         items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
-        found.append(Paragraph((Sentence("data.pending", {"run": name, **items}),)))
+        found.append(Paragraph((Message("data.pending", {"run": name, **items}),)))
     notes = [
-        *run.about["notes"],
-        *(f"{entry.image}, {entry.model}: {entry.note}" for entry in run.entries if entry.note),
+        *map(Message.from_json, run.about["notes"]),
+        *(item_note(entry) for entry in run.entries if entry.note),
     ]
     if notes:
         found += [
-            Paragraph((Sentence("data.notes", {"run": name}),)),
-            _listed([heard(note, "notes") for note in notes]),
+            Paragraph((Message("data.notes", {"run": name}),)),
+            _listed(notes),
         ]
     return found
 
@@ -173,8 +249,8 @@ def losses(run: Run) -> tuple[list[str], list[str]]:
     return [line for _, line in run.failures if line not in mapless], mapless
 
 
-def _listed(lines: list[Sentence]) -> Points:
-    shown = [Sentence("data.line", {"line": line}) for line in lines[:LISTED]]
+def _listed(lines: list[Message]) -> Points:
+    shown = [Message("data.line", {"line": line}) for line in lines[:LISTED]]
     if len(lines) > LISTED:
-        shown.append(Sentence("data.more", {"count": len(lines) - LISTED}))
+        shown.append(Message("data.more", {"count": len(lines) - LISTED}))
     return Points(tuple(shown))

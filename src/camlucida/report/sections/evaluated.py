@@ -11,7 +11,7 @@ import pandas as pd
 
 from camlucida.evaluation.maps.folder import ABOUT, Evaluated, read
 from camlucida.evaluation.maps.summary import gate_table, headline, pooled, summarise, title
-from camlucida.report.document import NAN, Block, Estimate, Paragraph, Sentence, Table, Value
+from camlucida.report.document import NAN, Block, Estimate, Message, Paragraph, Table, Value
 from camlucida.report.study import Study
 
 
@@ -45,7 +45,7 @@ def evaluated(study: Study) -> list[Block]:
             summary = summarise(rows)
             blocks.append(_scores(found.model, summary))
             if any("road" in name for name, _ in headline(summary)):
-                blocks.append(Paragraph((Sentence("quality.road"),)))
+                blocks.append(Paragraph((Message("quality.road"),)))
         gate = sanity_gate(found.tables)
         if gate is not None:
             blocks.append(Paragraph(tuple(_sanity(found.model, gate))))
@@ -64,18 +64,18 @@ def sanity_gate(found: Evaluated) -> pd.DataFrame | None:
 def _scores(model: str, summary: pd.DataFrame) -> Table:
     table, columns = pooled(summary), headline(summary)
     head = (
-        Sentence("quality.head_method"),
-        *(Sentence("words.plain", {"text": title(name, on)}) for name, on in columns),
+        Message("quality.head_method"),
+        *(Message("words.plain", {"text": title(name, on)}) for name, on in columns),
     )
     rows = []
     for (method, layer), part in table.groupby(["method", "layer"], sort=False):
         kind = "baseline" if bool(part["baseline"].any()) else "candidate"
         cells = [
-            Sentence(f"quality.{kind}", {"method": str(method), "layer": str(layer)}),
+            Message(f"quality.{kind}", {"method": str(method), "layer": str(layer)}),
             *(_cell(part, *c) for c in columns),
         ]
         rows.append(tuple(cells))
-    return Table("evaluated", Sentence("quality.evaluated", {"model": model}), head, tuple(rows))
+    return Table("evaluated", Message("quality.evaluated", {"model": model}), head, tuple(rows))
 
 
 def _cell(part: pd.DataFrame, name: str, on: str) -> Value:
@@ -89,12 +89,12 @@ def _cell(part: pd.DataFrame, name: str, on: str) -> Value:
     )
 
 
-def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Sentence]:
+def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Message]:
     for row in gate.itertuples():
         key = "quality.sanity_passed" if row.passed else "quality.sanity_failed"
         values = {"similarity": float(row.similarity), "null": float(row.null), "p": float(row.p)}  # type: ignore[arg-type]
         if all(map(isfinite, values.values())):
-            yield Sentence(
+            yield Message(
                 key,
                 {
                     "model": model,

@@ -9,11 +9,54 @@ from typing import Any
 import pandas as pd
 
 from camlucida.analysis.cases.region_shares import SIGNS, Group, evidence_table, pairs_of_two
-from camlucida.report.document import NAN, Block, Estimate, Paragraph, Sentence, Table, Value
+from camlucida.core.messages import declare
+from camlucida.report.document import NAN, Block, Estimate, Message, Paragraph, Table, Value
 from camlucida.report.study import Study, Voice
 from camlucida.runs.tables import GROUP
 
-HEATS = {words: Sentence(f"evidence.{words.split()[0]}") for words in SIGNS.values()}
+declare(
+    "evidence",
+    {
+        "raises": "raises the value",
+        "lowers": "lowers the value",
+        "everybody": "all images",
+        "minus": "{first} minus {second}",
+        "table": (
+            "Maps of {voice}, held against the masks: mean share of the heat inside, "
+            "chance being the area of the mask; excess is share minus area, with its "
+            "interval."
+        ),
+        "head_heat": "Heat that",
+        "head_group": "Group",
+        "head_images": "Images",
+        "head_patients": "Patients",
+        "head_share": "Share in the mask",
+        "head_excess": "Excess",
+        "split_asked": "An absolute error of {limit} or more counts as high, as was asked.",
+        "split_median": "An absolute error of {limit}, the median, or more counts as high.",
+        "everywhere": (
+            "Of the heat of {voice} that {heat}, {share:.1%} lies inside the mask in "
+            "{images} {images:|image|images}, {area:.1%} of the area: an excess of "
+            "{excess}, {verdict}."
+        ),
+        "difference": (
+            "Between {first} and {second} the excess of the heat that {heat} differs "
+            "by {excess} in {images} images of {voice}: {verdict}."
+        ),
+        "more": "it is larger in the first",
+        "less": "it is smaller in the first",
+        "same": "not told apart from no difference",
+        "unsure": "of too few patients to tell it from no difference",
+        "ends": (
+            "Of the heat that {heat}, {best_share:.1%} lies inside the mask of the "
+            "best case, {best} ({best_area:.1%} of the area), and {worst_share:.1%} "
+            "in the worst, {worst} ({worst_area:.1%}): two cases, which say nothing "
+            "of others."
+        ),
+    },
+)
+
+HEATS = {words: Message(f"evidence.{words.split()[0]}") for words in SIGNS.values()}
 """Heat as the table calls it → "evidence.raises", "evidence.lowers"."""
 
 
@@ -38,15 +81,15 @@ def _of_voice(study: Study, voice: Voice, rows: pd.DataFrame) -> Iterator[Block]
     table = evidence_table(
         rows, heat, [low, high, *(group for column in groups for group in column)], pairs
     )
-    names: dict[str, Value] = {"everybody": Sentence("evidence.everybody")}
+    names: dict[str, Value] = {"everybody": Message("evidence.everybody")}
     names |= {
-        f"{a} minus {b}": Sentence("evidence.minus", {"first": a, "second": b})
+        f"{a} minus {b}": Message("evidence.minus", {"first": a, "second": b})
         for (a, _), (b, _) in pairs
     }
     lines = table.to_dict("records")
     yield _table(voice, lines, names)
     rule = "median" if study.error_threshold is None else "asked"
-    said = [Sentence(f"evidence.split_{rule}", {"limit": f"{limit:.3g}"})]
+    said = [Message(f"evidence.split_{rule}", {"limit": f"{limit:.3g}"})]
     for line in lines:
         said += _sentence(voice, line, names)
     yield Paragraph((*said, *_ends(rows, heat)))
@@ -64,7 +107,7 @@ def _groups(rows: pd.DataFrame) -> Iterator[list[Group]]:
 
 def _table(voice: Voice, lines: Sequence[dict[Any, Any]], names: dict[str, Value]) -> Table:
     head = tuple(
-        Sentence(f"evidence.head_{name}")
+        Message(f"evidence.head_{name}")
         for name in ("heat", "group", "images", "patients", "share", "excess")
     )
     rows: list[tuple[Value, ...]] = []
@@ -74,7 +117,7 @@ def _table(voice: Voice, lines: Sequence[dict[Any, Any]], names: dict[str, Value
         rows.append(
             (HEATS[line["heat"]], name, line["images"], line["patients"], share, _excess(line))
         )
-    return Table("evidence", Sentence("evidence.table", {"voice": voice.name}), head, tuple(rows))
+    return Table("evidence", Message("evidence.table", {"voice": voice.name}), head, tuple(rows))
 
 
 def _excess(line: dict[Any, Any]) -> Estimate:
@@ -82,7 +125,7 @@ def _excess(line: dict[Any, Any]) -> Estimate:
     return Estimate(line["excess"], line["low"] if known else NAN, line["high"] if known else NAN)
 
 
-def _sentence(voice: Voice, line: dict[Any, Any], names: dict[str, Value]) -> list[Sentence]:
+def _sentence(voice: Voice, line: dict[Any, Any], names: dict[str, Value]) -> list[Message]:
     """Of everybody, against the area; of a difference, against none."""
     excess, name = _excess(line), names.get(line["group"])
     values: dict[str, Value] = {
@@ -94,22 +137,22 @@ def _sentence(voice: Voice, line: dict[Any, Any], names: dict[str, Value]) -> li
     if line["group"] == "everybody":
         shares = {"share": line["share"], "area": line["area"]}
         return [
-            Sentence(
+            Message(
                 "evidence.everywhere",
-                {**values, **shares, "verdict": Sentence(f"quality.{excess.verdict}")},
+                {**values, **shares, "verdict": Message(f"quality.{excess.verdict}")},
             )
         ]
-    if isinstance(name, Sentence):
+    if isinstance(name, Message):
         return [
-            Sentence(
+            Message(
                 "evidence.difference",
-                {**values, **name.values, "verdict": Sentence(f"evidence.{excess.verdict}")},
+                {**values, **name.values, "verdict": Message(f"evidence.{excess.verdict}")},
             )
         ]
     return []
 
 
-def _ends(rows: pd.DataFrame, heat: pd.DataFrame) -> Iterator[Sentence]:
+def _ends(rows: pd.DataFrame, heat: pd.DataFrame) -> Iterator[Message]:
     """The best and the worst case beside each other, where both have a mask."""
     for sign, words in SIGNS.items():
         own = rows[rows["target"].str.endswith(sign)].assign(
@@ -127,4 +170,4 @@ def _ends(rows: pd.DataFrame, heat: pd.DataFrame) -> Iterator[Sentence]:
                 for column in ("share", "area")
             }
         if all(isfinite(value) for value in values.values() if isinstance(value, float)):
-            yield Sentence("evidence.ends", values)
+            yield Message("evidence.ends", values)

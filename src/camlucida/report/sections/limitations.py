@@ -7,19 +7,117 @@ from math import isfinite
 from statistics import median
 from typing import Any
 
+from camlucida.core.messages import declare
 from camlucida.evaluation.predictions.tables import never_predicted
 from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.models.families.unet import restates
-from camlucida.report.document import Points, Section, Sentence, Value
+from camlucida.report.document import Message, Points, Section, Value
 from camlucida.report.measured import positive_patients
+from camlucida.report.sections.base import section
 from camlucida.report.sections.data import losses
 from camlucida.report.sections.evaluated import evaluations, sanity_gate
 from camlucida.report.study import Judged, Study
+
+declare(
+    "limitations",
+    {
+        "few_none": (
+            "{images} {images:|image|images} of {patients} "
+            "{patients:|patient|patients}: fewer than {needed} patients, so no "
+            "number here has an interval, and none of them says how the model does "
+            "on others."
+        ),
+        "few_unknown": (
+            "{images} {images:|image|images}: fewer than {needed}, so no number here "
+            "has an interval, and none of them says how the model does on others."
+        ),
+        "width": (
+            "With {patients} patients, the intervals of the main figures are "
+            "{width:.2f} wide (median)."
+        ),
+        "constant": (
+            "{count} {count:|figure has an interval|figures have intervals} without "
+            "width, such as [1.000, 1.000]: no resample of these patients gives "
+            "another value. Other patients may."
+        ),
+        "width_unknown": (
+            "With {images} images, the intervals of the main figures are {width:.2f} wide (median)."
+        ),
+        "several": (
+            "{images} images come from {patients} {patients:|patient|patients}, up "
+            "to {most} of one: a figure counts each image, and those of one patient "
+            "are no independent evidence. Intervals, where there are some, resample "
+            "patients [@efron1987]."
+        ),
+        "unknown_patients": (
+            "Of {unknown} of {images} {images:|image|images} it is not known whose "
+            "{unknown:|it is|they are}; if patients have several, the intervals are "
+            "too narrow."
+        ),
+        "failed": "{failed} of {items} items failed, and {failed:|is|are} in no number.",
+        "rare": (
+            "Fewer than {needed} patients are positive for {labels}: what rests on "
+            "{count:|its|their} positives, such as a sensitivity or an AUC, has no "
+            "interval."
+        ),
+        "never": "{model} never predicted {labels}.",
+        "never_maps": (
+            "{model} never predicted {labels}: {maps} {maps:|map|maps} of "
+            "{count:|it|them} {maps:|explains a score|explain scores} that led to no "
+            "positive answer."
+        ),
+        "grid": (
+            "A map at {layer} has {grid} cells; one cell is about {side:.0f} pixels "
+            "of the original long, and nothing smaller can be placed."
+        ),
+        "grid_mm": (
+            "A map at {layer} has {grid} cells; one cell is about {side:.0f} pixels "
+            "or {mm:.0f} mm long, and nothing smaller can be placed."
+        ),
+        "empty": "{empty} of {maps} {maps:|map|maps} {empty:|shows|show} no evidence at all.",
+        "without": (
+            "{without} {without:|prediction has|predictions have} no map, for there "
+            "is nothing to explain in {without:|it|them} (no predicted region)."
+        ),
+        "unlocated": (
+            "Of {maps} {maps:|map|maps}, {located} {located:|has|have} a true mask "
+            "or box to be held against; where the others' heat belongs was not "
+            "measured."
+        ),
+        "unlocated_all": (
+            "For none of the {maps} {maps:|map|maps} is there an outline drawn by a "
+            "reader, such as [@saporta2022] held maps of chest films against: where "
+            "heat belongs was not measured."
+        ),
+        "unread": (
+            "{count} {count:|mask or box|masks or boxes} could not be read; the first: {first}."
+        ),
+        "no_sanity": (
+            "Whether maps of {models} depend on what {count:|it|they} learnt (the "
+            "sanity check of [@adebayo2018]) was not tested."
+        ),
+        "sanity": (
+            "{model} failed {failed} of {checks} sanity checks: {methods}. Such maps "
+            "do not show what the model learnt."
+        ),
+        "circular": (
+            "{circular} of {maps} {maps:|map|maps} of a segmentation's own region "
+            "{circular:|is|are} at a decoder or head layer, where heat inside the "
+            "region restates the prediction: it is no evidence that the prediction "
+            "is right."
+        ),
+        "synthetic": (
+            "{synthetic} of {maps} {maps:|map is|maps are} of SYNTHETIC images: "
+            "{synthetic:|its|their} numbers say nothing of patients."
+        ),
+    },
+)
 
 OWN_REGION = r"(?<! true) region$| component \d+$"
 """Targets of a segmentation that it predicted itself."""
 
 
+@section("limitations", "Limitations")
 def limitations(study: Study) -> Section:
     """One list; a point whose number does not call for it is not in it."""
     points = (
@@ -33,7 +131,7 @@ def limitations(study: Study) -> Section:
     return Section("limitations", (Points(tuple(points)),))
 
 
-def _size(study: Study) -> Iterator[Sentence]:
+def _size(study: Study) -> Iterator[Message]:
     images = study.images
     patients = images["patient"].nunique()
     counts: dict[str, Value] = {
@@ -42,30 +140,30 @@ def _size(study: Study) -> Iterator[Sentence]:
     }
     if patients < MIN_POSITIVES:
         key = "limitations.few_none" if study.patients_known else "limitations.few_unknown"
-        yield Sentence(key, {**counts, "needed": MIN_POSITIVES})
+        yield Message(key, {**counts, "needed": MIN_POSITIVES})
     else:
         bounded = [row["high"] - row["low"] for found in study.judged for row in _bounded(found)]
         widths = [width for width in bounded if width > 0]
         if widths and study.patients_known:
-            yield Sentence("limitations.width", {"patients": patients, "width": median(widths)})
+            yield Message("limitations.width", {"patients": patients, "width": median(widths)})
         elif widths:
-            yield Sentence(
+            yield Message(
                 "limitations.width_unknown", {"images": len(images), "width": median(widths)}
             )
         if len(widths) < len(bounded):
-            yield Sentence("limitations.constant", {"count": len(bounded) - len(widths)})
+            yield Message("limitations.constant", {"count": len(bounded) - len(widths)})
     if study.patients_known and patients < len(images):
-        yield Sentence(
+        yield Message(
             "limitations.several", {**counts, "most": int(images["patient"].value_counts().max())}
         )
     if not study.patients_known:
-        yield Sentence(
+        yield Message(
             "limitations.unknown_patients",
             {"images": len(images), "unknown": int(study.unowned.sum())},
         )
     failed = sum(run.counts["failed"] - len(losses(run)[1]) for run in study.runs)
     if failed:
-        yield Sentence(
+        yield Message(
             "limitations.failed",
             {"failed": failed, "items": sum(sum(run.counts.values()) for run in study.runs)},
         )
@@ -83,17 +181,17 @@ def _bounded(found: Judged) -> list[dict[Any, Any]]:
     ]
 
 
-def _classes(study: Study) -> Iterator[Sentence]:
+def _classes(study: Study) -> Iterator[Message]:
     positive = positive_patients(study)
     rare = [str(label) for label, patients in positive.items() if patients < MIN_POSITIVES]
     if (
         rare and study.images["patient"].nunique() >= MIN_POSITIVES
     ):  # else nothing has an interval, and that is said
-        yield Sentence(
+        yield Message(
             "limitations.rare", {"labels": rare, "count": len(rare), "needed": MIN_POSITIVES}
         )
     if not study.truth["truth"].notna().any() and not study.judged:
-        yield Sentence("summary.no_truth", {"images": len(study.images)})
+        yield Message("summary.no_truth", {"images": len(study.images)})
     for found in study.judged:
         for model, figures in found.figures[found.figures["group"] == ""].groupby(
             "model", sort=False
@@ -104,14 +202,14 @@ def _classes(study: Study) -> Iterator[Sentence]:
             values: dict[str, Value] = {"model": str(model), "labels": labels}
             maps = int(((study.cases["model"] == model) & study.cases["label"].isin(labels)).sum())
             if maps:
-                yield Sentence(
+                yield Message(
                     "limitations.never_maps", {**values, "count": len(labels), "maps": maps}
                 )
             else:
-                yield Sentence("limitations.never", values)
+                yield Message("limitations.never", values)
 
 
-def _resolution(study: Study) -> Iterator[Sentence]:
+def _resolution(study: Study) -> Iterator[Message]:
     for _, rows in study.cases.groupby(["grid", "layer"], sort=False):
         grid, layer = rows["grid"].iloc[0], rows["layer"].iloc[0]
         cells = study.cells.loc[rows.index]
@@ -125,32 +223,32 @@ def _resolution(study: Study) -> Iterator[Sentence]:
         }
         mm = float(cells["mm"].median())
         yield (
-            Sentence("limitations.grid_mm", {**values, "mm": mm})
+            Message("limitations.grid_mm", {**values, "mm": mm})
             if isfinite(mm)
-            else Sentence("limitations.grid", values)
+            else Message("limitations.grid", values)
         )
 
 
-def _evidence(study: Study) -> Iterator[Sentence]:
+def _evidence(study: Study) -> Iterator[Message]:
     empty = int((study.cases["empty_reason"] != "").sum())
     if empty:
-        yield Sentence("limitations.empty", {"empty": empty, "maps": len(study.cases)})
+        yield Message("limitations.empty", {"empty": empty, "maps": len(study.cases)})
     without = int(study.cases.attrs.get("without_map", 0))
     if without:
-        yield Sentence("limitations.without", {"without": without})
+        yield Message("limitations.without", {"without": without})
     located = int(
         (study.measured["mask_share"].notna() | study.measured["box_share"].notna()).sum()
     )
     if not located and len(study.cases):
-        yield Sentence("limitations.unlocated_all", {"maps": len(study.cases)})
+        yield Message("limitations.unlocated_all", {"maps": len(study.cases)})
     elif located < len(study.cases):
-        yield Sentence("limitations.unlocated", {"located": located, "maps": len(study.cases)})
+        yield Message("limitations.unlocated", {"located": located, "maps": len(study.cases)})
     unread = study.measured.attrs["problems"]
     if unread:
-        yield Sentence("limitations.unread", {"count": len(unread), "first": unread[0]})
+        yield Message("limitations.unread", {"count": len(unread), "first": unread[0]})
 
 
-def _checks(study: Study) -> Iterator[Sentence]:
+def _checks(study: Study) -> Iterator[Message]:
     gates = [
         (found, gate)
         for found in evaluations(study)
@@ -162,14 +260,14 @@ def _checks(study: Study) -> Iterator[Sentence]:
     )
     untested = list(dict.fromkeys(name for name, sha256 in models if sha256 not in tested))
     if untested:
-        yield Sentence("limitations.no_sanity", {"models": untested, "count": len(untested)})
+        yield Message("limitations.no_sanity", {"models": untested, "count": len(untested)})
     for found, gate in gates:
         failed = gate[~gate["passed"].astype(bool)]
         if len(failed):
             names = list(
                 dict.fromkeys(f"{m} ({mode})" for m, mode in zip(failed["method"], failed["mode"]))
             )
-            yield Sentence(
+            yield Message(
                 "limitations.sanity",
                 {
                     "model": found.model,
@@ -180,15 +278,15 @@ def _checks(study: Study) -> Iterator[Sentence]:
             )
 
 
-def _kind(study: Study) -> Iterator[Sentence]:
+def _kind(study: Study) -> Iterator[Message]:
     regions = study.cases[
         (study.cases["task"] == "segmentation") & study.cases["target"].str.contains(OWN_REGION)
     ]
     circular = regions["layer"].map(lambda layer: restates(str(layer)))
     if circular.any():
-        yield Sentence(
+        yield Message(
             "limitations.circular", {"circular": int(circular.sum()), "maps": len(regions)}
         )
     synthetic = int(study.cases["synthetic"].astype(bool).sum())
     if synthetic:
-        yield Sentence("limitations.synthetic", {"synthetic": synthetic, "maps": len(study.cases)})
+        yield Message("limitations.synthetic", {"synthetic": synthetic, "maps": len(study.cases)})

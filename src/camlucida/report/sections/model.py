@@ -6,10 +6,35 @@ import re
 from collections.abc import Iterator
 
 from camlucida.analysis.cases.names import architecture
-from camlucida.core.messages import chain
-from camlucida.core.recorded import heard
-from camlucida.report.document import Block, Paragraph, Points, Section, Sentence, Table, Value
+from camlucida.core.messages import chain, declare
+from camlucida.report.document import Block, Message, Paragraph, Points, Section, Table, Value
+from camlucida.report.sections.base import section
 from camlucida.report.study import Study
+
+declare(
+    "model",
+    {
+        "models": "The models.",
+        "head_model": "Model",
+        "head_architecture": "Architecture",
+        "head_task": "Task",
+        "head_labels": "Labels",
+        "head_input": "Input: height × width × channels",
+        "head_seed": "Seed",
+        "head_fold": "Fold",
+        "preprocessing": "What was done to an image before a model saw it, as recorded:",
+        "steps": "{model}: {steps}.",
+        "cards": (
+            "What the models' cards say, in the words of whoever wrote them; not measured here:"
+        ),
+        "card": "{model}: “{words}”",
+        "chexnet": (
+            "{models}: a DenseNet-121 with one output a label, the design of CheXNet "
+            "[@rajpurkar2017]. Its results are not those of {count:|this model|these "
+            "models}."
+        ),
+    },
+)
 
 DENSENET = re.compile(r"\bdensenet121\b")
 """In the name of a factory."""
@@ -18,30 +43,31 @@ NAMED = 8
 """Labels named in the table; of more, how many there are."""
 
 
+@section("model", "Models")
 def model(study: Study) -> Section:
     """One row a model, and what is done to an image before it."""
     head = tuple(
-        Sentence(f"model.head_{name}")
+        Message(f"model.head_{name}")
         for name in ("model", "architecture", "task", "labels", "input", "seed", "fold")
     )
-    blocks: list[Block] = [Table("models", Sentence("model.models"), head, tuple(_rows(study)))]
+    blocks: list[Block] = [Table("models", Message("model.models"), head, tuple(_rows(study)))]
     steps = [
-        Sentence("model.steps", {"model": name, "steps": words})
+        Message("model.steps", {"model": name, "steps": words})
         for name, words in _preprocessing(study).items()
     ]
     if steps:
-        blocks += [Paragraph((Sentence("model.preprocessing"),)), Points(tuple(steps))]
+        blocks += [Paragraph((Message("model.preprocessing"),)), Points(tuple(steps))]
     design = _chexnets(study)
     if design:
         blocks.append(
-            Paragraph((Sentence("model.chexnet", {"models": design, "count": len(design)}),))
+            Paragraph((Message("model.chexnet", {"models": design, "count": len(design)}),))
         )
     cards = [
-        Sentence("model.card", {"model": name, "words": words})
+        Message("model.card", {"model": name, "words": words})
         for name, words in _descriptions(study).items()
     ]
     if cards:
-        blocks += [Paragraph((Sentence("model.cards"),)), Points(tuple(cards))]
+        blocks += [Paragraph((Message("model.cards"),)), Points(tuple(cards))]
     return Section("model", tuple(blocks))
 
 
@@ -59,7 +85,7 @@ def _rows(study: Study) -> Iterator[tuple[Value, ...]]:
             yield (
                 described["name"],
                 architecture(card),
-                Sentence(f"words.{card['task']}") if card["task"] else "",
+                Message(f"words.{card['task']}") if card["task"] else "",
                 labels if 0 < len(labels) <= NAMED else len(labels),
                 f"{height} × {width} × {card['input']['channels']}",
                 *(
@@ -69,17 +95,14 @@ def _rows(study: Study) -> Iterator[tuple[Value, ...]]:
             )
 
 
-def _preprocessing(study: Study) -> dict[str, Sentence]:
+def _preprocessing(study: Study) -> dict[str, Message]:
     """Model → what was done to its first image, as it was recorded."""
     firsts = study.cases.drop_duplicates("model")
     scans = [
         study.explanation(int(at), int(number)).scan
         for at, number in zip(firsts["run"], firsts["explanation"])
     ]
-    steps = {
-        str(model): [heard(step, "preprocessing") for step in scan.preprocessing]
-        for model, scan in zip(firsts["model"], scans)
-    }
+    steps = {str(model): list(scan.preprocessing) for model, scan in zip(firsts["model"], scans)}
     return {model: chain("words.clause", done) for model, done in steps.items() if done}
 
 

@@ -5,26 +5,54 @@ from __future__ import annotations
 from typing import Any
 
 from camlucida import __version__
-from camlucida.report.document import Block, Paragraph, Section, Sentence, Table, Value
+from camlucida.core.messages import declare
+from camlucida.report.document import Block, Message, Paragraph, Section, Table, Value
+from camlucida.report.sections.base import section
 from camlucida.report.study import Study
 from camlucida.runs import Run
 
+declare(
+    "provenance",
+    {
+        "report": (
+            "Made by camlucida {version} from {runs} {runs:|run|runs}. The same "
+            "{runs:|run gives|runs give} the same report; no date is part of it."
+        ),
+        "run": "Run “{name}”.",
+        "run_what": "What",
+        "run_value": "Value",
+        "run_folder": "Folder",
+        "run_cohort": "Cohort file",
+        "run_command": "Command",
+        "run_device": "Device",
+        "run_batch": "Images in one forward pass",
+        "run_versions": "Versions",
+        "models": "Models and the SHA-256 of their weights.",
+        "models_model": "Model",
+        "models_factory": "Factory",
+        "models_seed": "Seed",
+        "models_fold": "Fold",
+        "models_sha256": "SHA-256",
+    },
+)
 
+
+@section("provenance", "Provenance")
 def provenance(study: Study) -> Section:
     """Runs, commands and versions; models with the hash of their weights."""
     blocks: list[Block] = [
         Paragraph(
-            (Sentence("provenance.report", {"version": __version__, "runs": len(study.runs)}),)
+            (Message("provenance.report", {"version": __version__, "runs": len(study.runs)}),)
         ),
         *(
-            Table(f"run_{i}", Sentence("provenance.run", {"name": name}), _RUN, _run(run))
+            Table(f"run_{i}", Message("provenance.run", {"name": name}), _RUN, _run(run))
             for i, (name, run) in enumerate(zip(study.names, study.runs), 1)
         ),
         Table(
             "weights",
-            Sentence("provenance.models"),
+            Message("provenance.models"),
             tuple(
-                Sentence(f"provenance.models_{name}")
+                Message(f"provenance.models_{name}")
                 for name in ("model", "factory", "seed", "fold", "sha256")
             ),
             tuple(
@@ -35,7 +63,7 @@ def provenance(study: Study) -> Section:
     return Section("provenance", tuple(blocks))
 
 
-_RUN = (Sentence("provenance.run_what"), Sentence("provenance.run_value"))
+_RUN = (Message("provenance.run_what"), Message("provenance.run_value"))
 
 
 def _run(run: Run) -> tuple[tuple[Value, ...], ...]:
@@ -49,7 +77,7 @@ def _run(run: Run) -> tuple[tuple[Value, ...], ...]:
         "versions": [f"{name} {version}" for name, version in about.get("versions", {}).items()],
     }
     return tuple(
-        (Sentence(f"provenance.run_{name}"), value) for name, value in found.items() if value
+        (Message(f"provenance.run_{name}"), value) for name, value in found.items() if value
     )
 
 

@@ -9,21 +9,114 @@ import numpy as np
 import pandas as pd
 
 from camlucida.analysis.comparison.attention import stored_maps
+from camlucida.core.messages import declare
 from camlucida.metrics.agreement import different_image_null, pearson
 from camlucida.report.document import (
     NAN,
     Block,
     Estimate,
+    Message,
     Paragraph,
     Section,
-    Sentence,
     Table,
     Value,
 )
 from camlucida.report.measured import mean_of, or_dash
+from camlucida.report.sections.base import section
 from camlucida.report.sections.evaluated import evaluated
 from camlucida.report.sections.evidence import evidence
 from camlucida.report.study import Study, Voice
+
+declare(
+    "quality",
+    {
+        "overview": (
+            "What the maps do: means over maps with intervals; chance is what an "
+            "even map would have."
+        ),
+        "by_label": "The same for {voice}, by target.",
+        "head_voice": "Maps of",
+        "head_target": "Target",
+        "head_maps": "Maps",
+        "head_empty": "Empty",
+        "head_method": "Method",
+        "head_spread": "Cells above half the maximum",
+        "head_peripheral": "Heat outside the central half",
+        "head_artefact_share": "Heat on artefacts",
+        "head_mask_share": "Heat in the true mask",
+        "head_box_share": "Heat in the true box",
+        "head_mask_ap": "Average precision in the mask",
+        "spread_few": (
+            "The {maps} {maps:|map|maps} of {voice} with positive heat "
+            "{maps:|has|have} between {low:.0%} and {high:.0%} of {cells} cells at "
+            "half the maximum or above."
+        ),
+        "spread": (
+            "Half of the maps of {voice} have between {low:.0%} and {high:.0%} of "
+            "their {cells} cells at half the maximum or above (median {median:.0%})."
+        ),
+        "artefact": (
+            "In {maps} {maps:|map|maps} of {voice}, {share:.1%} of the heat lies on "
+            "the border, on burned-in text or outside the body, {area:.1%} of the "
+            "area: a difference of {lift}, {verdict}."
+        ),
+        "mask": (
+            "In {maps} {maps:|map|maps} of {voice} with a true mask, {share:.1%} of "
+            "the heat lies inside it, {area:.1%} of the area: a difference of "
+            "{lift}, {verdict}."
+        ),
+        "box": (
+            "In {maps} {maps:|map|maps} of {voice} with a true box, {share:.1%} of "
+            "the heat lies inside it, {area:.1%} of the area: a difference of "
+            "{lift}, {verdict}."
+        ),
+        "more": "more than chance",
+        "less": "less than chance",
+        "same": "not told apart from chance",
+        "unsure": "of too few patients to tell it from chance",
+        "ceiling": (
+            "The best map that the grid of {voice} allows would have {ceiling:.1%} "
+            "of its heat inside the mask."
+        ),
+        "own": (
+            "Maps of {voice} of different labels in one image have a mean "
+            "correlation of {within}; maps of one label in different patients have "
+            "{null:.3f}."
+        ),
+        "own_no": (
+            "The interval lies above that: in {voice} the image decides more than "
+            "the label where the heat is."
+        ),
+        "own_yes": (
+            "The interval lies below that: in {voice} the label decides more than "
+            "the image where the heat is."
+        ),
+        "evaluated": (
+            "Evaluation of {model}: what happens to its score when what a map marks "
+            "is taken away, where its heat lies; baselines have maps made without "
+            "the model."
+        ),
+        "road": (
+            "ROAD replaces what a map marks most, or least, by a noisy interpolation "
+            "of its surroundings [@rong2022]."
+        ),
+        "candidate": "{method} at {layer}",
+        "baseline": "{method} at {layer} (baseline)",
+        "sanity_passed": (
+            "Sanity check [@adebayo2018] of {model}: with the weights made random "
+            "({mode}), maps by {method} at {layer} keep a mean similarity of "
+            "{similarity:.2f} with those of the trained model; maps of different "
+            "images have {null:.2f} (largest p of a label {p:.2g}). Passed."
+        ),
+        "sanity_failed": (
+            "Sanity check [@adebayo2018] of {model}: with the weights made random "
+            "({mode}), maps by {method} at {layer} keep a mean similarity of "
+            "{similarity:.2f} with those of the trained model; maps of different "
+            "images have {null:.2f} (largest p of a label {p:.2g}). Failed for at "
+            "least one label: such maps do not show what the model learnt."
+        ),
+    },
+)
 
 QUARTERS = 4
 """Maps of which half can be told apart from the rest."""
@@ -32,6 +125,7 @@ LABELS = 12
 """Labels with a row of their own in a table."""
 
 
+@section("quality", "Explanation quality")
 def quality(study: Study) -> Section:
     """Of each model, method and layer; by label where there are several; then what ``camlucida evaluate`` found."""
     blocks: list[Block] = [_overview(study), Paragraph(tuple(_said(study)))]
@@ -64,18 +158,18 @@ def _known(rows: pd.DataFrame) -> list[str]:
 def _overview(study: Study) -> Table:
     columns = _known(study.measured)
     head = (
-        *(Sentence(f"quality.head_{name}") for name in ("voice", "maps", "empty")),
-        *(Sentence(f"quality.head_{column}") for column in columns),
+        *(Message(f"quality.head_{name}") for name in ("voice", "maps", "empty")),
+        *(Message(f"quality.head_{column}") for column in columns),
     )
     rows = tuple(
         (voice.name, len(rows), int((rows["empty_reason"] != "").sum()), *_measured(rows, columns))
         for voice in study.voices
         for rows in [study.measured.loc[voice.rows]]
     )
-    return Table("quality", Sentence("quality.overview"), head, rows)
+    return Table("quality", Message("quality.overview"), head, rows)
 
 
-def _said(study: Study) -> Iterator[Sentence]:
+def _said(study: Study) -> Iterator[Message]:
     for voice in study.voices:
         rows = study.measured.loc[voice.rows]
         spread = rows["spread"].dropna()
@@ -86,19 +180,19 @@ def _said(study: Study) -> Iterator[Sentence]:
                 "high": float(spread.quantile(0.75)),
                 "median": float(spread.median()),
             }
-            yield Sentence("quality.spread", {"voice": voice.name, "cells": cells, **values})
+            yield Message("quality.spread", {"voice": voice.name, "cells": cells, **values})
         elif len(spread):
             ends = {"low": float(spread.min()), "high": float(spread.max()), "maps": len(spread)}
-            yield Sentence("quality.spread_few", {"voice": voice.name, "cells": cells, **ends})
+            yield Message("quality.spread_few", {"voice": voice.name, "cells": cells, **ends})
         yield from _against_area(voice, rows, "artefact", "quality.artefact")
         yield from _against_area(voice, rows, "mask", "quality.mask")
         yield from _against_area(voice, rows, "box", "quality.box")
         ceiling = mean_of(rows[rows["mask_share"].notna()], "mask_ceiling")
         if ceiling is not None:
-            yield Sentence("quality.ceiling", {"voice": voice.name, "ceiling": ceiling.estimate})
+            yield Message("quality.ceiling", {"voice": voice.name, "ceiling": ceiling.estimate})
 
 
-def _against_area(voice: Voice, rows: pd.DataFrame, region: str, key: str) -> Iterator[Sentence]:
+def _against_area(voice: Voice, rows: pd.DataFrame, region: str, key: str) -> Iterator[Message]:
     """The mean difference of heat and area, patients resampled, and whether its interval leaves out zero."""
     share, area = rows[f"{region}_share"], rows[f"{region}_area"]
     found = mean_of(rows.assign(_lift=share - area), "_lift")
@@ -111,7 +205,7 @@ def _against_area(voice: Voice, rows: pd.DataFrame, region: str, key: str) -> It
         "area": float(area[known].mean()),
         "maps": int(known.sum()),
     }
-    yield Sentence(key, {**values, "lift": found, "verdict": Sentence(f"quality.{found.verdict}")})
+    yield Message(key, {**values, "lift": found, "verdict": Message(f"quality.{found.verdict}")})
 
 
 def _by_label(study: Study, voice: Voice) -> Table | None:
@@ -121,17 +215,17 @@ def _by_label(study: Study, voice: Voice) -> Table | None:
         return None
     columns = _known(rows)
     head = (
-        *(Sentence(f"quality.head_{name}") for name in ("target", "maps")),
-        *(Sentence(f"quality.head_{column}") for column in columns),
+        *(Message(f"quality.head_{name}") for name in ("target", "maps")),
+        *(Message(f"quality.head_{column}") for column in columns),
     )
     parts = [rows[rows["target"] == label] for label in labels]
     cells = tuple(
         (label, len(part), *_measured(part, columns)) for label, part in zip(labels, parts)
     )
-    return Table("quality_labels", Sentence("quality.by_label", {"voice": voice.name}), head, cells)
+    return Table("quality_labels", Message("quality.by_label", {"voice": voice.name}), head, cells)
 
 
-def _own_maps(study: Study) -> Iterator[Sentence]:
+def _own_maps(study: Study) -> Iterator[Message]:
     """Are maps of two labels in one image less alike than maps of one label in different patients?"""
     for voice in study.voices:
         found = _between_labels(study, voice)
@@ -139,11 +233,11 @@ def _own_maps(study: Study) -> Iterator[Sentence]:
             continue
         within, null = found
         verdict = ""
-        if within.sure and (within.low > null or within.high < null):
+        if within.has_interval and (within.low > null or within.high < null):
             verdict = "quality.own_no" if within.low > null else "quality.own_yes"
-        yield Sentence("quality.own", {"voice": voice.name, "within": within, "null": null})
+        yield Message("quality.own", {"voice": voice.name, "within": within, "null": null})
         if verdict:
-            yield Sentence(verdict, {"voice": voice.name})
+            yield Message(verdict, {"voice": voice.name})
 
 
 def _between_labels(study: Study, voice: Voice) -> tuple[Estimate, float] | None:

@@ -7,15 +7,44 @@ from collections.abc import Iterator
 import pandas as pd
 
 from camlucida.core.files import slug
-from camlucida.core.recorded import heard
+from camlucida.core.messages import declare
 from camlucida.evaluation.predictions.tables import never_predicted
 from camlucida.figures.files import save_figure
 from camlucida.figures.predictions import prediction_figures
 from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.metrics.segmentation import ALL_LABELS
-from camlucida.report.document import Block, Paragraph, Picture, Section, Sentence, Table, Value
+from camlucida.report.document import Block, Message, Paragraph, Picture, Section, Table, Value
 from camlucida.report.measured import figure_of, or_dash
+from camlucida.report.sections.base import section
 from camlucida.report.study import Judged, Study
+
+declare(
+    "results",
+    {
+        "overall": "Figures of all images, with intervals and chance levels.",
+        "by_label": "Figures of {model} by label, with intervals and chance levels.",
+        "by_group": "The main figure by group.",
+        "head_model": "Model",
+        "head_n": "Images",
+        "head_label": "Label",
+        "head_positives": "Positive",
+        "head_patients": "Patients",
+        "head_group": "Group",
+        "mean": "mean of labels",
+        "mean_enough": "mean of labels with an interval",
+        "never": "{model} never predicted {labels}, in any image.",
+        "not_judged": "Not evaluated: {error}.",
+        "regression_figure": "{model}: predicted over true value, and the distribution of the errors.",
+        "bland_altman_figure": (
+            "{model}: error over the mean of prediction and truth, with bias and "
+            "limits of agreement [@bland1986]."
+        ),
+        "group_figure": "{model}: errors by group.",
+        "confusion_figure": "{model}: true class (rows) against predicted class (columns).",
+        "curves_figure": "{model}: ROC and precision over recall of each label.",
+        "calibration_figure": "{model}: share truly positive over the probability, by label.",
+    },
+)
 
 OF_LABELS = {
     "multilabel": ("auc", "ap", "sensitivity", "specificity", "f1", "ece"),
@@ -42,6 +71,7 @@ CAPTIONS = {
 }
 
 
+@section("results", "Results")
 def results(study: Study) -> Section | None:
     """Tables and figures of each task and model; nothing where no truth is known."""
     blocks: list[Block] = []
@@ -60,19 +90,14 @@ def results(study: Study) -> Section | None:
         blocks += _pictures(study, found)
         if found.notes:
             blocks.append(
-                Paragraph(
-                    tuple(
-                        Sentence("data.line", {"line": heard(note, "notes")})
-                        for note in found.notes
-                    )
-                )
+                Paragraph(tuple(Message("data.line", {"line": note}) for note in found.notes))
             )
     if (
         study.truth["truth"].notna().any()
     ):  # else nothing can be evaluated, and the limitations say why
         blocks.append(
             Paragraph(
-                tuple(Sentence("results.not_judged", {"error": why}) for why in study.unjudged)
+                tuple(Message("results.not_judged", {"error": why}) for why in study.unjudged)
             )
         )
     return Section("results", tuple(blocks)) if blocks else None
@@ -88,7 +113,7 @@ def _overall(task: str, figures: pd.DataFrame) -> list[Block]:
     )
     if not wanted:
         return []
-    head = (Sentence("results.head_model"), Sentence("results.head_n"), *map(metric_name, wanted))
+    head = (Message("results.head_model"), Message("results.head_n"), *map(metric_name, wanted))
     rows = []
     for model, part in figures.groupby("model", sort=False):
         of_all = part[part["label"] == ""].set_index("metric")
@@ -96,14 +121,14 @@ def _overall(task: str, figures: pd.DataFrame) -> list[Block]:
             or_dash(figure_of(of_all.loc[name])) if name in of_all.index else "" for name in wanted
         ]
         rows.append((str(model), int(of_all["n"].iloc[0]), *cells))
-    return [Table("overall", Sentence("results.overall"), head, tuple(rows))]
+    return [Table("overall", Message("results.overall"), head, tuple(rows))]
 
 
-def metric_name(name: str) -> Sentence:
+def metric_name(name: str) -> Message:
     """The name of a figure, for people."""
     if name.startswith("within_"):
-        return Sentence("metrics.within", {"tolerance": name.removeprefix("within_")})
-    return Sentence(f"metrics.{name}")
+        return Message("metrics.within", {"tolerance": name.removeprefix("within_")})
+    return Message(f"metrics.{name}")
 
 
 def _named(task: str, figures: pd.DataFrame) -> bool:
@@ -114,7 +139,7 @@ def _labels(found: Judged, model: str, figures: pd.DataFrame) -> Table:
     """One row a label, one column a figure."""
     wanted = [name for name in OF_LABELS[found.task] if (figures["metric"] == name).any()]
     head = (
-        *(Sentence(f"results.head_{name}") for name in ("label", "n", "positives", "patients")),
+        *(Message(f"results.head_{name}") for name in ("label", "n", "positives", "patients")),
         *map(metric_name, wanted),
     )
     rows: list[tuple[Value, ...]] = []
@@ -127,14 +152,14 @@ def _labels(found: Judged, model: str, figures: pd.DataFrame) -> Table:
             continue
         first = part[part["metric"] == known[0]].iloc[0]
         several = label in MEANS or label == ALL_LABELS
-        called: Value = Sentence(MEANS[str(label)]) if label in MEANS else str(label)
+        called: Value = Message(MEANS[str(label)]) if label in MEANS else str(label)
         positives: Value = "" if several or pd.isna(first["positives"]) else int(first["positives"])
         cells = [
             or_dash(figure_of(by_metric.loc[name])) if name in known else "" for name in wanted
         ]
         images: Value = _images(found, model) if several else int(first["n"])
         rows.append((called, images, positives, int(first["patients"]), *cells))
-    return Table("by_label", Sentence("results.by_label", {"model": model}), head, tuple(rows))
+    return Table("by_label", Message("results.by_label", {"model": model}), head, tuple(rows))
 
 
 def _images(found: Judged, model: str, group: str = "") -> int | str:
@@ -148,11 +173,11 @@ def _images(found: Judged, model: str, group: str = "") -> int | str:
     return int(frame.loc[own[0] if own else frame.index, "image"].nunique())
 
 
-def _never(figures: pd.DataFrame) -> Iterator[Sentence]:
+def _never(figures: pd.DataFrame) -> Iterator[Message]:
     for model, part in figures.groupby("model", sort=False):
         labels = never_predicted(part)
         if labels:
-            yield Sentence("results.never", {"model": str(model), "labels": labels})
+            yield Message("results.never", {"model": str(model), "labels": labels})
 
 
 def _groups(found: Judged) -> list[Block]:
@@ -167,7 +192,7 @@ def _groups(found: Judged) -> list[Block]:
     if rows.empty:
         return []
     head = (
-        *(Sentence(f"results.head_{name}") for name in ("model", "group", "n", "patients")),
+        *(Message(f"results.head_{name}") for name in ("model", "group", "n", "patients")),
         metric_name(metric),
     )
     cells = [
@@ -178,7 +203,7 @@ def _groups(found: Judged) -> list[Block]:
         )
         for _, r in rows.iterrows()
     ]
-    return [Table("by_group", Sentence("results.by_group"), head, tuple(cells))]
+    return [Table("by_group", Message("results.by_group"), head, tuple(cells))]
 
 
 def _pictures(study: Study, found: Judged) -> list[Block]:
@@ -192,6 +217,6 @@ def _pictures(study: Study, found: Judged) -> list[Block]:
             stem = f"figures/{slug(str(model) or 'model')}_{name.removesuffix('.png')}"
             save_figure(figure, study.folder / stem)
             blocks.append(
-                Picture(stem, Sentence(f"results.{CAPTIONS[name]}", {"model": str(model)}))
+                Picture(stem, Message(f"results.{CAPTIONS[name]}", {"model": str(model)}))
             )
     return blocks

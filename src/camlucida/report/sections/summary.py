@@ -6,12 +6,80 @@ from collections.abc import Iterator
 from math import isfinite
 
 from camlucida.analysis.comparison.verdict import VERDICTS
+from camlucida.core.messages import declare
 from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.metrics.statistics import MIN_POSITIVES
-from camlucida.report.document import Block, Paragraph, Points, Section, Sentence, Value
+from camlucida.report.document import Block, Message, Paragraph, Points, Section, Value
 from camlucida.report.measured import figure_of, mean_of, positive_patients
+from camlucida.report.sections.base import section
 from camlucida.report.sections.results import metric_name
 from camlucida.report.study import Study
+
+declare(
+    "summary",
+    {
+        "what": (
+            "This report is on {images} {images:|image|images} of {patients} "
+            "{patients:|patient|patients} and on {maps} {maps:|map|maps} of {count} "
+            "{count:|model|models}: {models}."
+        ),
+        "what_unknown": (
+            "This report is on {images} {images:|image|images} ({unknown} of unknown "
+            "patients) and on {maps} {maps:|map|maps} of {count} "
+            "{count:|model|models}: {models}."
+        ),
+        "few": (
+            "That is too few to conclude anything about other patients: under "
+            "{needed} patients no number has an interval."
+        ),
+        "few_unknown": (
+            "That is too few to conclude anything about other images: under {needed} "
+            "no number has an interval."
+        ),
+        "rare": (
+            "Of {labels} {labels:|label|labels}, {rare} {rare:|is|are} positive in "
+            "fewer than {needed} patients; no label is in more than {most}."
+        ),
+        "rare_never": (
+            "Of {labels} {labels:|label|labels}, {rare} {rare:|is|are} positive in "
+            "fewer than {needed} patients, {never} of them in none; no label is in "
+            "more than {most}."
+        ),
+        "no_truth": (
+            "Of none of the images ({images}) is the truth known: nothing here says "
+            "whether a prediction is right."
+        ),
+        "right": "{model} has {metric} {value}.",
+        "mean": "{model} has {metric} {value}, the mean of {labels} labels.",
+        "mean_some": (
+            "{model} has {metric} {value}, the mean of {known} "
+            "{known:|label|labels}; of {rest} more it cannot be computed, for each "
+            "is positive in no image, or in all."
+        ),
+        "mean_sure": (
+            "{model} has {metric} {value}, the mean of the {labels} "
+            "{labels:|label|labels} that {labels:|has|have} an interval."
+        ),
+        "mask": (
+            "Share of the positive heat of maps of {voice} that lies inside the true "
+            "mask: {share}; chance here is the area."
+        ),
+        "box": (
+            "Share of the positive heat of maps of {voice} that lies inside the true "
+            "box: {share}; chance here is the area."
+        ),
+        "artefact": (
+            "Share of the positive heat of maps of {voice} that lies on the image's "
+            "border, on burned-in text or outside the body: {share}; chance here is "
+            "their area."
+        ),
+        "verdicts": (
+            "Verdicts of {cases} {cases:|case|cases} compared by {by}: {consistent} "
+            "consistent, {review} to be reviewed, {artefact} with heat on artefacts, "
+            "{not_compared} not compared."
+        ),
+    },
+)
 
 MAIN = {
     "multilabel": ("auc",),
@@ -23,6 +91,7 @@ MOST = 3
 """Models or voices that have a sentence here; all are in the tables."""
 
 
+@section("summary", "Summary")
 def summary(study: Study) -> Section:
     """What it is about and how little that may be; then at most a dozen numbers."""
     numbers = (*_right(study), *_heat(study), *_verdicts(study))
@@ -30,7 +99,7 @@ def summary(study: Study) -> Section:
     return Section("summary", (*blocks, Points(numbers)) if numbers else blocks)
 
 
-def _what(study: Study) -> Iterator[Sentence]:
+def _what(study: Study) -> Iterator[Message]:
     models = list(
         dict.fromkeys(model["name"] for run in study.runs for model in run.about["models"])
     )
@@ -41,20 +110,20 @@ def _what(study: Study) -> Iterator[Sentence]:
         "maps": len(study.cases),
     }
     if study.patients_known:
-        yield Sentence("summary.what", {**values, "patients": study.images["patient"].nunique()})
+        yield Message("summary.what", {**values, "patients": study.images["patient"].nunique()})
     else:
-        yield Sentence("summary.what_unknown", {**values, "unknown": int(study.unowned.sum())})
+        yield Message("summary.what_unknown", {**values, "unknown": int(study.unowned.sum())})
 
 
-def _little(study: Study) -> Iterator[Sentence]:
+def _little(study: Study) -> Iterator[Message]:
     """How little can be concluded: before any figure, so that nobody reads one without it."""
     if study.images["patient"].nunique() < MIN_POSITIVES:
-        yield Sentence(
+        yield Message(
             "summary.few" if study.patients_known else "summary.few_unknown",
             {"needed": MIN_POSITIVES},
         )
     if not study.truth["truth"].notna().any() and not study.judged:
-        yield Sentence("summary.no_truth", {"images": len(study.images)})
+        yield Message("summary.no_truth", {"images": len(study.images)})
     positive = positive_patients(study)
     if len(positive) and positive.min() < MIN_POSITIVES:
         counts = {
@@ -65,10 +134,10 @@ def _little(study: Study) -> Iterator[Sentence]:
         if not counts["never"]:
             del counts["never"]
         key = "summary.rare_never" if "never" in counts else "summary.rare"
-        yield Sentence(key, {**counts, "most": int(positive.max()), "needed": MIN_POSITIVES})
+        yield Message(key, {**counts, "most": int(positive.max()), "needed": MIN_POSITIVES})
 
 
-def _right(study: Study) -> Iterator[Sentence]:
+def _right(study: Study) -> Iterator[Message]:
     for found in study.judged:
         figures = found.figures[found.figures["group"] == ""]
         for model in list(dict.fromkeys(figures["model"]))[:MOST]:
@@ -95,39 +164,37 @@ def _right(study: Study) -> Iterator[Sentence]:
                 own = own[own["n"] > 0]  # others are labels of another model, or of unknown truth
                 known = int(own["estimate"].notna().sum())
                 if rows["label"].iloc[0] != MEAN or len(own) < 2:
-                    yield Sentence("summary.right", values)
+                    yield Message("summary.right", values)
                 elif known == len(own):
-                    yield Sentence("summary.mean", {**values, "labels": len(own)})
+                    yield Message("summary.mean", {**values, "labels": len(own)})
                 else:
-                    yield Sentence(
+                    yield Message(
                         "summary.mean_some", {**values, "known": known, "rest": len(own) - known}
                     )
                 sure = of_model[(of_model["metric"] == metric) & (of_model["label"] == MEAN_ENOUGH)]
-                if not estimates[0].sure and len(sure):
+                if not estimates[0].has_interval and len(sure):
                     own_sure = int((own["how"] != "none").sum())
-                    yield Sentence(
+                    yield Message(
                         "summary.mean_sure",
                         {**values, "value": figure_of(sure.iloc[0]), "labels": own_sure},
                     )
 
 
-def _heat(study: Study) -> Iterator[Sentence]:
+def _heat(study: Study) -> Iterator[Message]:
     for voice in study.voices[:MOST]:
         rows = study.measured.loc[voice.rows]
         for region in ("mask", "box", "artefact"):
             share = mean_of(rows, f"{region}_share", f"{region}_area", percent=True)
             if share is not None:
-                yield Sentence(f"summary.{region}", {"voice": voice.name, "share": share})
+                yield Message(f"summary.{region}", {"voice": voice.name, "share": share})
 
 
-def _verdicts(study: Study) -> Iterator[Sentence]:
+def _verdicts(study: Study) -> Iterator[Message]:
     for comparison in study.comparisons:
         counts = comparison.cases["verdict"].value_counts()
         if len(comparison.cases) and not bool(comparison.pairs["identical"].all()):
             numbers = {
                 verdict.replace(" ", "_"): int(counts.get(verdict, 0)) for verdict in VERDICTS
             }
-            by = Sentence(f"words.{comparison.by}")
-            yield Sentence(
-                "summary.verdicts", {"by": by, "cases": len(comparison.cases), **numbers}
-            )
+            by = Message(f"words.{comparison.by}")
+            yield Message("summary.verdicts", {"by": by, "cases": len(comparison.cases), **numbers})

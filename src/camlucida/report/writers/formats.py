@@ -6,8 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
+from camlucida.core.messages import Texts
 from camlucida.core.registry import Registry
-from camlucida.core.wording import Texts
 from camlucida.report.document import Document
 from camlucida.report.writers.html import write_html
 from camlucida.report.writers.latex import write_latex

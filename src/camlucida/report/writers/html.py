@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.files import write_bytes
-from camlucida.core.wording import Texts
+from camlucida.core.messages import Texts
 from camlucida.report.document import Document
 from camlucida.report.page import page
 from camlucida.report.worded import Spoken, SpokenFigure, plain, speak

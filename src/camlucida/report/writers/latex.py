@@ -12,7 +12,7 @@ from typing import Literal
 
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_bytes
-from camlucida.core.wording import Texts
+from camlucida.core.messages import Texts
 from camlucida.report.document import Document
 from camlucida.report.worded import (
     Line,

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from camlucida.core.files import write_bytes
-from camlucida.core.wording import Texts
+from camlucida.core.messages import Texts
 from camlucida.report.document import Document
 from camlucida.report.worded import (
     Line,

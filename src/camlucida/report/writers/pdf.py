@@ -8,7 +8,7 @@ from typing import Any
 
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_bytes
-from camlucida.core.wording import Texts
+from camlucida.core.messages import Texts
 from camlucida.report.document import Document
 from camlucida.report.worded import speak
 from camlucida.report.writers.html import file_stem, html

@@ -16,6 +16,7 @@ from camlucida.core.errors import (
     did_you_mean,
 )
 from camlucida.core.files import write_toml
+from camlucida.core.messages import Message, quoted
 from camlucida.datasets.classifiers import Classifier
 from camlucida.io.tables import fold
 from camlucida.models import LoadedModel, load_model
@@ -43,7 +44,7 @@ class Asked:
     run: Run
     titles: dict[str, str]
     failures: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
 
 def ask(
@@ -76,7 +77,11 @@ def ask(
     """
     METHODS[method]
     failures: list[tuple[str, str]] = []
-    notes = [f"{one.title} has weight 0 and is not asked" for one in classifiers if not one.weight]
+    notes = [
+        quoted(f"{one.title} has weight 0 and is not asked")
+        for one in classifiers
+        if not one.weight
+    ]
     models: list[dict[str, Any]] = []
     known: list[Sequence[str]] = []
     for one in classifiers:
@@ -106,7 +111,7 @@ def ask(
     titles = _titles([one for one in classifiers if one.key in {model["name"] for model in models}])
     run = Run.open(out / "run")
     # A folder called "images" makes the cohort look for masks beside it, and an ensemble has no use for them.
-    notes += [note for note in outcome.notes if " without a mask: " not in note]
+    notes += [note for note in outcome.notes if note.code != "notes.no_mask"]
     failures += dict.fromkeys(outcome.failures)  # an unreadable film fails once for each classifier
     return Asked(run, titles, failures, [*notes, *_twins(run, titles)])
 
@@ -129,7 +134,7 @@ def _check_labels(asked: Sequence[str], known: Sequence[Sequence[str]]) -> None:
             raise UsageError(what, did_you_mean(label, dict.fromkeys(names), limit=20))
 
 
-def _try(one: Classifier, model: LoadedModel, method: str) -> list[str]:
+def _try(one: Classifier, model: LoadedModel, method: str) -> list[Message]:
     """Notes on a classifier that can be asked.
 
     Raises:
@@ -152,16 +157,20 @@ def _try(one: Classifier, model: LoadedModel, method: str) -> list[str]:
     notes = []
     if entry.num_pathologies is not None and entry.num_pathologies != len(card.labels):
         notes.append(
-            f"{one.title}: num_pathologies is {entry.num_pathologies}, and the model has {len(card.labels)} outputs"
+            quoted(
+                f"{one.title}: num_pathologies is {entry.num_pathologies}, and the model has {len(card.labels)} outputs"
+            )
         )
     if one.factory and one.file is not None and not isinstance(entry.default_weight, str):
         notes.append(
-            f"{one.title}: {one.file.name} is taken for a {one.factory}: architecture and labels are those"
+            quoted(
+                f"{one.title}: {one.file.name} is taken for a {one.factory}: architecture and labels are those"
+            )
         )
     return notes
 
 
-def _twins(run: Run, titles: Mapping[str, str]) -> list[str]:
+def _twins(run: Run, titles: Mapping[str, str]) -> list[Message]:
     """A note where two classifiers have the same weights: that they agree means nothing."""
     first: dict[str, str] = {}
     notes = []
@@ -169,5 +178,5 @@ def _twins(run: Run, titles: Mapping[str, str]) -> list[str]:
         other = first.setdefault(model["sha256"], model["name"])
         if other != model["name"]:
             same = f"{titles[other]} and {titles[model['name']]} have the same weights"
-            notes.append(f"{same}: they count twice, and that they agree is no evidence")
+            notes.append(quoted(f"{same}: they count twice, and that they agree is no evidence"))
     return notes

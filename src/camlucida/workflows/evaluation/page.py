@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 import pandas as pd
 
 from camlucida.core.files import write_bytes
+from camlucida.core.messages import Message
 from camlucida.evaluation.maps import summary as tables
 from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_figure
 from camlucida.figures.files import figure_svg
@@ -35,7 +36,7 @@ class About(TypedDict):
     versions: Mapping[str, str]
     forwards: int
     seconds: float
-    notes: Sequence[str]
+    notes: Sequence[Message]
     failures: Sequence[str]
     cases_rule: str
     level: float

@@ -19,6 +19,7 @@ from camlucida.analysis.cases.region_shares import inside_words
 from camlucida.analysis.selection import select
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import without_dots
+from camlucida.core.messages import Message
 from camlucida.datasets.config import read_config
 from camlucida.datasets.predictions import Predictions
 from camlucida.figures.files import save_figure
@@ -66,9 +67,10 @@ def regression_figure(
     return pictures.figure(pictures.sample(index), None, "own scale")
 
 
-def assumed(notes: Sequence[str]) -> list[str]:
+def assumed(notes: Sequence[Message]) -> list[str]:
     """What the figures must say of the preprocessing, of the notes of a study."""
-    return [note[note.index(PREPROCESSING) :] for note in notes if PREPROCESSING in note][:1]
+    lines = [str(note) for note in notes]
+    return [line[line.index(PREPROCESSING) :] for line in lines if PREPROCESSING in line][:1]
 
 
 def image_of(run: Run, index: int) -> str:

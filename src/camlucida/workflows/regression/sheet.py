@@ -13,6 +13,7 @@ import pandas as pd
 
 from camlucida.core.errors import UsageError
 from camlucida.core.files import without_dots
+from camlucida.core.messages import Message, quoted
 from camlucida.datasets.columns import EXACT
 from camlucida.datasets.images import PATIENT_COLUMNS, SPLIT_COLUMNS, bare_name, image_keys
 from camlucida.datasets.members import MASK_SUFFIXES, mask_beside
@@ -86,7 +87,7 @@ class Sheet:
 
     rows: tuple[Row, ...]
     problems: tuple[tuple[str, str], ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
     value_column: str
     patient_column: str
     split_column: str
@@ -396,22 +397,32 @@ class _Table:
 
     def _row_notes(
         self, asked: str | None, torn: Sequence[str], blank: Sequence[int], twice: Sequence[str]
-    ) -> Iterator[str]:
+    ) -> Iterator[Message]:
         if "sheet" in self.frame.attrs:
-            yield f"of {self.where} {self.frame.attrs['sheet']}, is read"
+            yield quoted(f"of {self.where} {self.frame.attrs['sheet']}, is read")
         if torn:
-            yield f"{count(torn, 'patient')} in {asked} and in another split of {self.where}, left out: {listing(torn)}"
+            yield quoted(
+                f"{count(torn, 'patient')} in {asked} and in another split of {self.where}, left out: {listing(torn)}"
+            )
         known = sorted({part for part in self.cells["split"] if part})
         if asked is None and len(known) > 1:
-            yield f"{self.where} has the splits {listing(known, 12)}: all are evaluated; --split takes one"
+            yield quoted(
+                f"{self.where} has the splits {listing(known, 12)}: all are evaluated; --split takes one"
+            )
         if blank:
             names = [self.cells["name"][i] for i in blank]
-            yield f"{count(blank, 'row')} without a value in column {self.columns['value']!r}, left out: {listing(names)}"
+            yield quoted(
+                f"{count(blank, 'row')} without a value in column {self.columns['value']!r}, left out: {listing(names)}"
+            )
         if twice:
-            yield f"{count(twice, 'image')} with several rows in {self.where} that say the same, taken once: {listing(twice)}"
+            yield quoted(
+                f"{count(twice, 'image')} with several rows in {self.where} that say the same, taken once: {listing(twice)}"
+            )
 
-    def _image_notes(self) -> Iterator[str]:
+    def _image_notes(self) -> Iterator[Message]:
         named = {path for name in self.cells["name"] if name for path in self.files.of(name)}
         idle = [path.name for path in self.files.paths if path not in named]
         if idle:
-            yield f"{count(idle, 'image')} of {self.files.folder} without a row in {self.where}, left out: {listing(idle)}"
+            yield quoted(
+                f"{count(idle, 'image')} of {self.files.folder} without a row in {self.where}, left out: {listing(idle)}"
+            )

@@ -15,6 +15,7 @@ from camlucida.analysis.cases.region_shares import evidence_table, pairs_of_two
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
 from camlucida.core.files import without_dots, write_toml
+from camlucida.core.messages import Message, quoted
 from camlucida.datasets.predictions import Predictions
 from camlucida.evaluation.predictions.tables import (
     Settings,
@@ -97,7 +98,7 @@ class Studied:
     evidence: pd.DataFrame = field(default_factory=pd.DataFrame)
     written: list[Path] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
 
 
@@ -149,7 +150,7 @@ def study_regression(
         about=about,
         progress=progress,
     )
-    notes = [_about_model(card, study), *sheet.notes, *outcome.notes]
+    notes = [quoted(_about_model(card, study)), *sheet.notes, *outcome.notes]
     failures = [line for _, line in (*sheet.problems, *outcome.failures)]
     studied = Studied(failures=failures, notes=list(dict.fromkeys(notes)))
     run = Run.open(out / "run")
@@ -172,7 +173,7 @@ def _check(study: RegressionStudy) -> None:
             raise UsageError(f"{option} {min(numbers):g}", "give a number above 0")
 
 
-def run_predictions(run: Run, sheet: Sheet, notes: Sequence[str]) -> Predictions:
+def run_predictions(run: Run, sheet: Sheet, notes: Sequence[Message]) -> Predictions:
     """What the run's model said, in the order of the table; column ``index``: the row's number in it, from 0.
 
     Raises:
@@ -274,7 +275,9 @@ def _evaluate(
         assumed(studied.notes),
     )
     chosen = pictures.best_and_worst()
-    studied.notes += [f"{name}: {case.file}; {case.chosen}" for name, case in chosen.items()]
+    studied.notes += [
+        quoted(f"{name}: {case.file}; {case.chosen}") for name, case in chosen.items()
+    ]
     document = metrics_document(predictions, studied.figures, studied.settings) | {
         "error_threshold": study.threshold,
         "mask_evidence": records(studied.evidence),

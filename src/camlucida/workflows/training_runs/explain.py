@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_toml
+from camlucida.core.messages import Message, prefixed, quoted
 from camlucida.datasets.images import NO_PATIENTS
 from camlucida.datasets.predictions import PROBABILITY
 from camlucida.io.tables import write_table
@@ -57,7 +58,7 @@ class Explained:
     card: Card
     check: Check
     failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
 
 def explain_training(
@@ -91,7 +92,7 @@ def explain_training(
         raise UsageError(
             f"{training.folder}: no image could be explained", failures[0] if failures else ""
         )
-    notes = [f"model: {card.description}"] if asked.model is None else []
+    notes = [prefixed("model", quoted(card.description))] if asked.model is None else []
     notes += [
         note for note in outcome.notes if note != NO_PATIENTS
     ]  # the predictions file has said so

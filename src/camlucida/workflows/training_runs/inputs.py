@@ -12,6 +12,7 @@ import pandas as pd
 
 from camlucida.core.errors import UsageError
 from camlucida.core.files import without_dots
+from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.classes import class_names, numeric
 from camlucida.datasets.columns import choose_columns, read_records
 from camlucida.datasets.images import NO_PATIENTS, PATIENT_COLUMNS
@@ -56,7 +57,7 @@ class Validation:
     files: tuple[Path | None, ...]
     patients: tuple[str, ...]
     problems: tuple[str, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Message, ...]
 
     def table(self) -> pd.DataFrame:
         """One row an image that was found: path, patient, truth, predicted, ``probability:CLASS``."""
@@ -128,7 +129,7 @@ def read_validation(
     ]
     patients = _patients(predictions, finder, rows)
     notes = [note for note in predictions.notes if note != NO_PATIENTS]
-    notes += [f"{where}: {NO_PATIENTS}"] if not any(patients) else []
+    notes += [prefixed(str(where), NO_PATIENTS)] if not any(patients) else []
     return Validation(predictions, tuple(files), tuple(patients), tuple(problems), tuple(notes))
 
 

@@ -15,8 +15,9 @@ from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.comparison import Comparison, compare
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, UsageError
-from camlucida.core.wording import Texts
+from camlucida.core.messages import Message, prefixed, quoted
 from camlucida.io.tables import write_table
+from camlucida.report.locale import load_texts
 from camlucida.report.writers.insert import check_insertable, insert_section, section_name
 from camlucida.report.writers.latex import place_of, section
 from camlucida.runs import Run
@@ -87,7 +88,7 @@ class Packing:
     tex: Path | None = None
     changed: bool = False
     failures: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
 
 def pack_runs(
@@ -112,7 +113,7 @@ def pack_runs(
     Raises:
         UsageError: the request is wrong; nothing is written then.
     """
-    texts, name = Texts.load(settings.language), section_name([settings.name])
+    texts, name = load_texts(settings.language), section_name([settings.name])
     METHODS[settings.asked.method]
     before = read_record(assets, settings.name)
     tex = settings.tex or assets / f"{name}_model.tex"
@@ -173,7 +174,7 @@ def _explained(
 ) -> dict[str, Told]:
     """Every training run that can be explained."""
     told: dict[str, Told] = {}
-    notes: dict[str, list[str]] = {}
+    notes: dict[Message, list[str]] = {}
     for key, training in trainings.items():
         out = (settings.work or assets / WORK) / key
         try:
@@ -188,7 +189,7 @@ def _explained(
         for note in (*validation.notes, *found.notes):
             notes.setdefault(note, []).append(key)
         told[key] = _told(key, training, found, settings, assets, out)
-    packing.notes += [f"{', '.join(keys)}: {note}" for note, keys in notes.items()]
+    packing.notes += [prefixed(", ".join(keys), note) for note, keys in notes.items()]
     return told
 
 
@@ -277,7 +278,9 @@ def _comparisons(
     for one in (one for one in here if one not in alike):
         first, its = (", ".join(each.classes) for each in (here[0], one))
         packing.notes.append(
-            f"{one.name}, with the classes {its}, is not compared with {here[0].name}, with {first}"
+            quoted(
+                f"{one.name}, with the classes {its}, is not compared with {here[0].name}, with {first}"
+            )
         )
     main = pd.Series(False, index=cases.index)
     for one in here:
@@ -298,7 +301,7 @@ def _comparisons(
         try:
             found[by] = compare(runs, cases[rows], heat[rows], by)
         except UsageError as error:
-            packing.notes.append(f"not compared by {by}: {error}")
+            packing.notes.append(prefixed(f"not compared by {by}", quoted(str(error))))
     return found
 
 

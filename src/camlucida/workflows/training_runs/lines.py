@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict, on_artefacts
-from camlucida.core.recorded import english
+from camlucida.core.messages import english
 from camlucida.workflows.training_runs.measure import Number, Packed
 
 

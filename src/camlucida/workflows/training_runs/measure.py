@@ -17,7 +17,7 @@ from camlucida.core.files import reading, write_json
 from camlucida.metrics.bootstrap import Sampling, difference_of_means
 from camlucida.metrics.multiclass import OVERALL
 from camlucida.metrics.statistics import mean_interval
-from camlucida.report.document import NAN, Estimate, Sentence
+from camlucida.report.document import NAN, Estimate, Message
 from camlucida.runs import Run
 
 RECORD = "report_pack.json"
@@ -131,7 +131,7 @@ class Packed(BaseModel):
     check: Check
     figure: str
     scale: str
-    rule: Sentence
+    rule: Message
     signed: bool = False
     layers_figure: str = ""
     notes: tuple[str, ...] = ()

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.selection import Selected, select
-from camlucida.core.messages import Sentence
+from camlucida.core.messages import Message
 from camlucida.figures.class_grid import Example, class_grid
 from camlucida.figures.consistency import (
     consistency_figure,
@@ -90,7 +90,7 @@ class Drawn:
 
     stem: str
     figure: Figure
-    rule: Sentence
+    rule: Message
     scale: str = ""
     signed: bool = False
 

@@ -9,23 +9,151 @@ from pathlib import Path
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict, on_artefacts
 from camlucida.analysis.comparison.verdict import ARTEFACT, CONSISTENT, NOT_COMPARED, REVIEW
-from camlucida.core.recorded import heard
+from camlucida.core.messages import declare
 from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.report.document import (
     NAN,
     Block,
     Document,
     Estimate,
+    Message,
     Paragraph,
     Picture,
     Points,
     Section,
-    Sentence,
     Table,
     Value,
 )
 from camlucida.report.sections.consistency import rule_of
 from camlucida.workflows.training_runs.measure import Number, Packed
+
+declare(
+    "pack",
+    {
+        "title": "Attention maps: {name}",
+        "head_figure": "Figure",
+        "row_images": "images",
+        "row_patients": "patients",
+        "row_recall": "recall of class {name}",
+        "row_artefact": "heat on artefacts (chance: their area)",
+        "row_text": "heat on burned-in text (chance: its area)",
+        "row_class": "true class {name}",
+        "check_same": (
+            "{runs}: computed again for these maps, predicted class and "
+            "probabilities of every image are those in val_predictions.csv."
+        ),
+        "check_classes": (
+            "{run}: computed again for these maps, the predicted class differs from "
+            "that in val_predictions.csv in {differ} of {images} "
+            "{images:|image|images}{probabilities}."
+        ),
+        "check_probabilities": (
+            "; the probabilities differ by at most {largest:.2g}, in the median "
+            "image by {median:.2g}"
+        ),
+        "check_none": "",
+        "check_wrong": (
+            "{run}: this is more than rounding. The model as loaded here is not the "
+            "one that wrote the file, perhaps for a wrong preprocessing: its maps "
+            "and numbers are not to be used."
+        ),
+        "maps": (
+            "{runs} ({architecture}): each map ({maps} in all) explains the class "
+            "{target}, by {method} at {layer}: {grid} cells, each about {cell:.0f} "
+            "{cell:|pixel|pixels} of the image long, and nothing smaller can be "
+            "placed."
+        ),
+        "target_predicted": "that the model predicts",
+        "target_truth": "that is true",
+        "target_class": "{name}",
+        "seeds": (
+            "Runs by seed: figures on the validation images with intervals and "
+            "chance levels; below, where the heat of their maps lies."
+        ),
+        "folds": "Runs by fold, each on the validation images of its own fold.",
+        "legend": (
+            "Colours: where a map is zero, the film shows as it is; growing values "
+            "cover it more and more, from dark purple over red and orange to pale "
+            "yellow, which is full colour. The scale is one for all panels of a "
+            "class grid and stands beside it: colours of different figures are not "
+            "comparable. A map is no probability, and its strongest place is not "
+            "proof of anything in the film."
+        ),
+        "legend_signed": (
+            "Colours: where a map is zero, the film shows as it is; red speaks for "
+            "the class, blue against it, both stronger with larger values. The scale "
+            "is one for all panels of a class grid and stands beside it: colours of "
+            "different figures are not comparable. A map is no probability, and its "
+            "strongest place is not proof of anything in the film."
+        ),
+        "grid": (
+            "{run}: one row a true class ({classes}). Each panel: the film and the "
+            "map over it; above, the prediction, whether it is right, and the "
+            "model's probability of it; a solid frame is right, a dashed one wrong. "
+            "Full colour is a map value of {scale} in all panels. Cases were chosen "
+            "by a rule, not by eye: {rule}."
+        ),
+        "layers": "{run}: one case of each class at several layers, each map on its own scale.",
+        "text": (
+            "{run}: in {maps} {maps:|map of an image|maps of images} with burned-in "
+            "text, {share} of the heat lies on the text, {area:.1%} of the area."
+        ),
+        "spread": (
+            "How widely the heat spreads, by true class: share of a map's cells at "
+            "half its maximum or above, mean with interval. That it differs between "
+            "classes is a hypothesis; the differences are below."
+        ),
+        "contrast": (
+            "{run}: the spread of class {last} less that of class {first} is {value}: {verdict}."
+        ),
+        "wider": "wider",
+        "narrower": "narrower",
+        "not_apart": "not told apart from no difference",
+        "unsure": "of too few patients to tell it from no difference",
+        "marked": (
+            "{run}: by this rule, its heat lies on artefacts in {marked} of {cases} "
+            "{cases:|case|cases}."
+        ),
+        "pair": (
+            "{first} and {second}: same class {agreement}; excess similarity of "
+            "their maps {excess} ({maps} {maps:|map|maps} of the same class in both)."
+        ),
+        "layer_pair": "Layers: {first} and {second} have an excess similarity of {excess}.",
+        "folds_apart": (
+            "The {folds} folds validate on different patients: no image is shared "
+            "and no case can be compared. How right each is and its heat on "
+            "artefacts stand side by side, each on its own images."
+        ),
+        "figure_voices": "Each seed: how right it is, and its heat on artefacts beside their area.",
+        "figure_consistency": (
+            "Each two seeds: how often they say the same, how alike their maps are, "
+            "and the excess over maps of different patients."
+        ),
+        "figure_verdicts": "Verdicts by seed, and how right the predictions are in each.",
+        "figure_cases": (
+            "Cases as every seed sees them: of each verdict the one with the highest "
+            "and the one with the lowest excess similarity."
+        ),
+        "figure_folds": "Each fold: how right it is, and its heat on artefacts beside their area.",
+        "few": (
+            "{run}: {images} {images:|image|images} of {patients} "
+            "{patients:|patient|patients}, fewer than {needed} patients: none of its "
+            "numbers has an interval."
+        ),
+        "no_patients": (
+            "{run}: whose the {images} images are is not known; if patients have "
+            "several, the intervals are too narrow."
+        ),
+        "no_class": "{run}: classes of which no image has a map: {classes}.",
+        "empty": (
+            "{run}: {empty} of {images} {images:|map|maps} {empty:|shows|show} no evidence at all."
+        ),
+        "gone": (
+            "{runs}: the maps are no longer at hand. Numbers and figures are those "
+            "recorded when they were; they are not in the comparison."
+        ),
+    },
+)
 
 METRICS = ("accuracy", "quadratic_kappa", "balanced_accuracy", "macro_f1")
 
@@ -59,21 +187,21 @@ def pack_document(
     ]
     kept = tuple(part for part in sections if part.blocks)
     return Document(
-        Sentence("pack.title", {"name": name}), kept, any(one.synthetic for one in packed)
+        Message("pack.title", {"name": name}), kept, any(one.synthetic for one in packed)
     )
 
 
-def _checks(packed: Sequence[Packed]) -> Iterator[Sentence]:
+def _checks(packed: Sequence[Packed]) -> Iterator[Message]:
     """Are the predictions those of the runs' own files?"""
     same = [one for one in packed if one.check.same]
     if same:
-        yield Sentence("pack.check_same", {"runs": [one.name for one in same]})
+        yield Message("pack.check_same", {"runs": [one.name for one in same]})
     for one in packed:
         check = one.check
         if not check.same:
-            apart = Sentence("pack.check_none")
+            apart = Message("pack.check_none")
             if check.largest is not None and check.median is not None:
-                apart = Sentence(
+                apart = Message(
                     "pack.check_probabilities", {"largest": check.largest, "median": check.median}
                 )
             values: dict[str, Value] = {
@@ -81,12 +209,12 @@ def _checks(packed: Sequence[Packed]) -> Iterator[Sentence]:
                 "images": check.images,
                 "probabilities": apart,
             }
-            yield Sentence("pack.check_classes", {"run": one.name, **values})
+            yield Message("pack.check_classes", {"run": one.name, **values})
         if check.wrong:
-            yield Sentence("pack.check_wrong", {"run": one.name})
+            yield Message("pack.check_wrong", {"run": one.name})
 
 
-def _maps(packed: Sequence[Packed]) -> Iterator[Sentence]:
+def _maps(packed: Sequence[Packed]) -> Iterator[Message]:
     """What each map is; runs of which the same is true in one sentence."""
     groups: dict[tuple[object, ...], list[Packed]] = {}
     for one in packed:
@@ -100,7 +228,7 @@ def _maps(packed: Sequence[Packed]) -> Iterator[Sentence]:
             "runs": [one.name for one in ones],
             "architecture": first.architecture,
             "maps": sum(one.images for one in ones),
-            "target": Sentence(
+            "target": Message(
                 f"pack.target_{target}", {"name": first.target} if target == "class" else {}
             ),
             "method": first.method,
@@ -108,46 +236,46 @@ def _maps(packed: Sequence[Packed]) -> Iterator[Sentence]:
             "grid": " × ".join(map(str, first.grid)),
             "cell": first.cell,
         }
-        yield Sentence("pack.maps", values)
+        yield Message("pack.maps", values)
 
 
 def _results(seeds: Sequence[Packed], folds: Sequence[Packed]) -> Iterator[Block]:
     for kind, ones in (("seeds", seeds), ("folds", folds)):
         if ones:
-            yield _by_run(f"pack_{kind}", Sentence(f"pack.{kind}"), ones, _result_rows(ones))
+            yield _by_run(f"pack_{kind}", Message(f"pack.{kind}"), ones, _result_rows(ones))
 
 
 def _by_run(
-    name: str, caption: Sentence, ones: Sequence[Packed], rows: Sequence[tuple[Value, ...]]
+    name: str, caption: Message, ones: Sequence[Packed], rows: Sequence[tuple[Value, ...]]
 ) -> Table:
     """A column a run."""
     head = (
-        Sentence("pack.head_figure"),
-        *(Sentence("words.plain", {"text": one.name}) for one in ones),
+        Message("pack.head_figure"),
+        *(Message("words.plain", {"text": one.name}) for one in ones),
     )
     return Table(name, caption, head, tuple(rows))
 
 
 def _result_rows(ones: Sequence[Packed]) -> list[tuple[Value, ...]]:
     rows: list[tuple[Value, ...]] = [
-        (Sentence("pack.row_images"), *(one.images for one in ones)),
-        (Sentence("pack.row_patients"), *(one.patients for one in ones)),
+        (Message("pack.row_images"), *(one.images for one in ones)),
+        (Message("pack.row_patients"), *(one.patients for one in ones)),
     ]
     for metric in METRICS:
         rows.append(
-            (Sentence(f"metrics.{metric}"), *(_cell(one.figures.get(metric)) for one in ones))
+            (Message(f"metrics.{metric}"), *(_cell(one.figures.get(metric)) for one in ones))
         )
     for name in _classes(ones):
         found = [one.figures.get(f"recall:{name}") for one in ones]
         if any(found):
-            rows.append((Sentence("pack.row_recall", {"name": name}), *map(_cell, found)))
+            rows.append((Message("pack.row_recall", {"name": name}), *map(_cell, found)))
     places: tuple[tuple[str, Callable[[Packed], Number]], ...] = (
         ("artefact", lambda one: one.artefact),
         ("text", lambda one: one.text),
     )
     for place, of in places:
         if any(of(one).estimate is not None for one in ones):
-            rows.append((Sentence(f"pack.row_{place}"), *(_cell(of(one)) for one in ones)))
+            rows.append((Message(f"pack.row_{place}"), *(_cell(of(one)) for one in ones)))
     return rows
 
 
@@ -155,8 +283,8 @@ def _cell(number: Number | None) -> Value:
     return NAN if number is None else number.said()
 
 
-def _legend(packed: Sequence[Packed]) -> Iterator[Sentence]:
-    yield Sentence("pack.legend_signed" if any(one.signed for one in packed) else "pack.legend")
+def _legend(packed: Sequence[Packed]) -> Iterator[Message]:
+    yield Message("pack.legend_signed" if any(one.signed for one in packed) else "pack.legend")
 
 
 def _pictures(packed: Sequence[Packed], assets: Path) -> Iterator[Picture]:
@@ -168,9 +296,9 @@ def _pictures(packed: Sequence[Packed], assets: Path) -> Iterator[Picture]:
             "scale": one.scale,
         }
         if (assets / f"{one.figure}.png").is_file():
-            yield Picture(one.figure, Sentence("pack.grid", values))
+            yield Picture(one.figure, Message("pack.grid", values))
         if one.layers_figure and (assets / f"{one.layers_figure}.png").is_file():
-            yield Picture(one.layers_figure, Sentence("pack.layers", {"run": one.name}))
+            yield Picture(one.layers_figure, Message("pack.layers", {"run": one.name}))
 
 
 def _quality(seeds: Sequence[Packed], folds: Sequence[Packed]) -> Iterator[Block]:
@@ -178,14 +306,14 @@ def _quality(seeds: Sequence[Packed], folds: Sequence[Packed]) -> Iterator[Block
     yield Points(tuple(sentence for one in (*seeds, *folds) for sentence in _places(one)))
     for kind, ones in (("seeds", seeds), ("folds", folds)):
         if any(one.spread for one in ones):
-            yield _by_run(f"pack_spread_{kind}", Sentence("pack.spread"), ones, _spread_rows(ones))
+            yield _by_run(f"pack_spread_{kind}", Message("pack.spread"), ones, _spread_rows(ones))
     yield Points(tuple(sentence for one in (*seeds, *folds) for sentence in _contrast(one)))
 
 
-def _places(one: Packed) -> Iterator[Sentence]:
+def _places(one: Packed) -> Iterator[Message]:
     artefact, lift, text = one.artefact, one.lift.said(), one.text
     if artefact.estimate is not None and artefact.chance is not None and isfinite(lift.estimate):
-        verdict = Sentence(f"quality.{lift.verdict}")
+        verdict = Message(f"quality.{lift.verdict}")
         values: dict[str, Value] = {
             "voice": one.name,
             "maps": artefact.n,
@@ -193,18 +321,18 @@ def _places(one: Packed) -> Iterator[Sentence]:
             "area": artefact.chance,
         }
         shown = Estimate(lift.estimate, lift.low, lift.high, percent=True)
-        yield Sentence("quality.artefact", {**values, "lift": shown, "verdict": verdict})
+        yield Message("quality.artefact", {**values, "lift": shown, "verdict": verdict})
     if text.estimate is not None and text.chance is not None:
         said = text.said()
         share = Estimate(said.estimate, said.low, said.high, percent=True)
-        yield Sentence(
+        yield Message(
             "pack.text", {"run": one.name, "maps": text.n, "share": share, "area": text.chance}
         )
 
 
 def _spread_rows(ones: Sequence[Packed]) -> list[tuple[Value, ...]]:
     return [
-        (Sentence("pack.row_class", {"name": name}), *(_cell(one.spread.get(name)) for one in ones))
+        (Message("pack.row_class", {"name": name}), *(_cell(one.spread.get(name)) for one in ones))
         for name in _classes(ones)
     ]
 
@@ -214,12 +342,12 @@ def _classes(ones: Sequence[Packed]) -> list[str]:
     return list(dict.fromkeys(name for one in ones for name in one.classes))
 
 
-def _contrast(one: Packed) -> Iterator[Sentence]:
+def _contrast(one: Packed) -> Iterator[Message]:
     difference = one.contrast.said()
     if isfinite(difference.estimate) and one.contrast_of:
         first, last = one.contrast_of
-        verdict = Sentence(f"pack.{_WIDTHS[difference.verdict]}")
-        yield Sentence(
+        verdict = Message(f"pack.{_WIDTHS[difference.verdict]}")
+        yield Message(
             "pack.contrast",
             {
                 "run": one.name,
@@ -240,15 +368,15 @@ def _consistency(name: str, comparisons: Mapping[str, Comparison], assets: Path)
         yield from _seeds(seeds)
         for figure in ("voices", "consistency", "verdicts", "cases"):
             if (assets / f"{name}_{figure}.png").is_file():
-                yield Picture(f"{name}_{figure}", Sentence(f"pack.figure_{figure}"))
+                yield Picture(f"{name}_{figure}", Message(f"pack.figure_{figure}"))
     folds = comparisons.get("fold")
     if folds is not None and (assets / f"{name}_folds.png").is_file():
         yield Paragraph(
-            (Sentence("pack.folds_apart", {"folds": len(folds.voices)}),)
+            (Message("pack.folds_apart", {"folds": len(folds.voices)}),)
             if folds.cases.empty
             else ()
         )
-        yield Picture(f"{name}_folds", Sentence("pack.figure_folds"))
+        yield Picture(f"{name}_folds", Message("pack.figure_folds"))
     if "layer" in comparisons:
         yield Points(tuple(_layers(comparisons["layer"])))
 
@@ -261,25 +389,25 @@ def _seeds(seeds: Comparison) -> Iterator[Block]:
     values = {key: int(counts.get(verdict, 0)) for key, verdict in _VERDICTS.items()}
     yield Paragraph(
         (
-            Sentence(
+            Message(
                 "summary.verdicts",
-                {"by": Sentence("words.seed"), "cases": len(seeds.cases), **values},
+                {"by": Message("words.seed"), "cases": len(seeds.cases), **values},
             ),
             rule_of(seeds),
         )
     )
     head = tuple(
-        Sentence(f"consistency.head_{key}") for key in ("verdict", "cases", "share", "known")
+        Message(f"consistency.head_{key}") for key in ("verdict", "cases", "share", "known")
     )
     rows: list[tuple[Value, ...]] = []
     for row in by_verdict(seeds).to_dict("records"):
-        verdict = Sentence(f"verdicts.{row['verdict'].replace(' ', '_') or 'all'}")
+        verdict = Message(f"verdicts.{row['verdict'].replace(' ', '_') or 'all'}")
         right = Estimate(row["estimate"], row["low"], row["high"])
         rows.append((verdict, int(row["cases"]), f"{row['share']:.0%}", int(row["known"]), right))
     yield Table(
         "pack_verdicts",
-        Sentence("consistency.verdicts"),
-        (*head, Sentence("consistency.right_classes")),
+        Message("consistency.verdicts"),
+        (*head, Message("consistency.right_classes")),
         tuple(rows),
     )
     yield Points((*_marked(seeds), *_pairs(seeds)))
@@ -293,13 +421,13 @@ _VERDICTS = {
 }
 
 
-def _marked(seeds: Comparison) -> Iterator[Sentence]:
+def _marked(seeds: Comparison) -> Iterator[Message]:
     """In how many cases each seed's own heat lies on artefacts, whatever the others' does."""
     for run, marked, cases in on_artefacts(seeds):
-        yield Sentence("pack.marked", {"run": run, "marked": marked, "cases": cases})
+        yield Message("pack.marked", {"run": run, "marked": marked, "cases": cases})
 
 
-def _pairs(seeds: Comparison) -> Iterator[Sentence]:
+def _pairs(seeds: Comparison) -> Iterator[Message]:
     for row in seeds.pairs[seeds.pairs["label"] == ""].to_dict("records"):
         agreement = Estimate(
             row["agreement"], row["agreement_low"], row["agreement_high"], row["agreement_chance"]
@@ -311,14 +439,14 @@ def _pairs(seeds: Comparison) -> Iterator[Sentence]:
                 "second": row["second"],
                 "maps": int(row["maps"]),
             }
-            yield Sentence("pack.pair", {**names, "agreement": agreement, "excess": excess})
+            yield Message("pack.pair", {**names, "agreement": agreement, "excess": excess})
 
 
-def _layers(comparison: Comparison) -> Iterator[Sentence]:
+def _layers(comparison: Comparison) -> Iterator[Message]:
     for row in comparison.pairs[comparison.pairs["label"] == ""].to_dict("records"):
         excess = Estimate(row["excess"], row["excess_low"], row["excess_high"])
         if isfinite(excess.estimate):
-            yield Sentence(
+            yield Message(
                 "pack.layer_pair",
                 {"first": row["first"], "second": row["second"], "excess": excess},
             )
@@ -326,10 +454,10 @@ def _layers(comparison: Comparison) -> Iterator[Sentence]:
 
 def _limits(
     packed: Sequence[Packed], comparisons: Mapping[str, Comparison], opened: set[str]
-) -> Iterator[Sentence]:
+) -> Iterator[Message]:
     for one in packed:
         if one.patients < MIN_POSITIVES:
-            yield Sentence(
+            yield Message(
                 "pack.few",
                 {
                     "run": one.name,
@@ -339,19 +467,15 @@ def _limits(
                 },
             )
         elif not one.patients_known:
-            yield Sentence("pack.no_patients", {"run": one.name, "images": one.images})
+            yield Message("pack.no_patients", {"run": one.name, "images": one.images})
         without = [name for name in one.classes if name not in one.spread]
         if without:
-            yield Sentence("pack.no_class", {"run": one.name, "classes": without})
+            yield Message("pack.no_class", {"run": one.name, "classes": without})
         if one.empty:
-            yield Sentence(
-                "pack.empty", {"run": one.name, "empty": one.empty, "images": one.images}
-            )
+            yield Message("pack.empty", {"run": one.name, "empty": one.empty, "images": one.images})
     gone = [one.name for one in packed if one.key not in opened]
     if gone:
-        yield Sentence("pack.gone", {"runs": gone})
+        yield Message("pack.gone", {"runs": gone})
     for by, comparison in comparisons.items():
         for note in comparison.notes:
-            yield Sentence(
-                "words.of", {"of": Sentence(f"words.{by}"), "line": heard(note, "notes")}
-            )
+            yield Message("words.of", {"of": Message(f"words.{by}"), "line": note})

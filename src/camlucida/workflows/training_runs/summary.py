@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from camlucida.core.messages import Sentence
+from camlucida.core.messages import Message
 from camlucida.workflows.training_runs.measure import (
     Check,
     Packed,
@@ -54,7 +54,7 @@ class Told:
 
 
 def summarise(
-    maps: Maps, told: Told, scale: str, rule: Sentence, signed: bool, layers: str
+    maps: Maps, told: Told, scale: str, rule: Message, signed: bool, layers: str
 ) -> Packed:
     """Every number of a run that the pack states."""
     cases, heat = maps.main, maps.main_heat
