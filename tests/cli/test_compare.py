@@ -78,10 +78,10 @@ def test_seeds_are_compared(runs, tmp_path, capsys):
     assert set(cases["verdict"]) <= {"artefact", "review", "consistent"}
     document = json.loads((tmp_path / "comparison.json").read_text())
     assert document["by"] == "seed"
-    assert document["thresholds"] == {"factor": 2.0, "share": 0.2, "voices": 0.5, "excess": 0.5}
-    assert "at least 50% of the voices" in document["rule"]
+    assert document["thresholds"] == {"factor": 2.0, "share": 0.2, "all_series": 0.5, "excess": 0.5}
+    assert "at least 50% of the map series" in document["rule"]
     assert sum(line["cases"] for line in document["verdicts"] if line["verdict"]) == 10
-    for name in ("voices", "consistency", "verdicts", "seed_panel"):
+    for name in ("all_series", "consistency", "verdicts", "seed_panel"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     page = (tmp_path / "comparison.html").read_text()
@@ -95,7 +95,7 @@ def test_seeds_are_compared(runs, tmp_path, capsys):
     np.testing.assert_array_equal(maps["artefact_ratio"].isna(), maps["artefact_share"].isna())
 
 
-def test_limits_count_the_patients_of_each_voice():
+def test_limits_count_the_patients_of_each_series():
     def fold(number, images):
         return {
             "name": f"m{number}",
@@ -111,15 +111,15 @@ def test_limits_count_the_patients_of_each_voice():
     (line, *_) = limits(compare(stored, *tables, by="fold"))
     assert (
         line
-        == "Intervals resample patients, of whom there are 4 to 9, by voice: under 10 patients none is given."
+        == "Intervals resample patients, of whom there are 4 to 9, by map series: under 10 patients none is given."
     )
 
 
-def test_methods_that_are_the_same_are_one_voice(runs, tmp_path, capsys):
+def test_methods_that_are_the_same_are_one_series(runs, tmp_path, capsys):
     """A pooling and linear head: Grad-CAM and HiResCAM are one."""
     assert command("compare", runs / "fold1", "--by", "method", "--out", tmp_path) == 0
     assert (
-        "gradcam and hirescam have the same maps up to a factor: they count as one voice"
+        "gradcam and hirescam have the same maps up to a factor: they count as one map series"
         in capsys.readouterr().err
     )
     assert set(pd.read_csv(tmp_path / "cases.csv")["verdict"]) <= {"not compared", "artefact"}
@@ -135,7 +135,7 @@ def test_folds_stand_side_by_side(runs, tmp_path, capsys):
         "no image is shared by fold 1 · gradcam, fold 2 · gradcam: no case is compared"
         in capsys.readouterr().err
     )
-    assert pd.read_csv(tmp_path / "voices.csv")["images"].tolist() == [5, 3, 5, 3]
+    assert pd.read_csv(tmp_path / "map series.csv")["images"].tolist() == [5, 3, 5, 3]
     assert not (tmp_path / "verdicts.png").exists()
     page = (tmp_path / "comparison.html").read_text()
     assert "No case is compared" in page

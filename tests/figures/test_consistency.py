@@ -11,10 +11,10 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.geometry import Geometry
 from camlucida.core.types import Scan
 from camlucida.figures.consistency import (
+    all_series_figure,
     consistency_figure,
     panel_figure,
     verdicts_figure,
-    voices_figure,
 )
 from tests.analysis.comparison.test_compare import noisy, seed
 from tests.figures.test_evaluation import words
@@ -56,7 +56,7 @@ def dots(axes):
 def test_every_figure_says_what_it_is_not_for(compared):
     runs, found = compared
     for figure in (
-        voices_figure(found),
+        all_series_figure(found),
         consistency_figure(found),
         verdicts_figure(found),
         panel_figure(found, "", reader(runs)),
@@ -64,12 +64,12 @@ def test_every_figure_says_what_it_is_not_for(compared):
         assert "Research use only · SYNTHETIC images" in words(figure)
 
 
-def test_voices_have_their_figure_and_their_heat(compared):
+def test_all_series_have_their_figure_and_their_heat(compared):
     _, found = compared
-    right, heat = voices_figure(found).axes
+    right, heat = all_series_figure(found).axes
     assert right.get_title() == "AUC; dotted: chance"
-    assert dots(right) == pytest.approx(found.voices["value"].dropna())
-    assert dots(heat) == pytest.approx(found.voices["artefact_share"])
+    assert dots(right) == pytest.approx(found.all_series["value"].dropna())
+    assert dots(heat) == pytest.approx(found.all_series["artefact_share"])
 
 
 def test_pairs_have_agreement_similarity_null_and_excess(compared):
@@ -99,12 +99,12 @@ def test_verdicts_are_counted(compared):
     assert right.get_title() == "share of correct decisions"
 
 
-def test_the_panel_shows_each_distinct_voice_on_one_scale(compared):
+def test_the_panel_shows_each_distinct_series_on_one_scale(compared):
     runs, found = compared
     figure = panel_figure(found, "", reader(runs))
     text = words(figure)
     assert "seed 1 = seed 3" in text
-    assert "x – ARTEFACT: heat on artefacts in 2 of 2 voices" in text
+    assert "x – ARTEFACT: heat on artefacts in 2 of 2 map series" in text
     assert "says positive (right)\nx 0.900" in text
     assert "truth: x positive" in text
     assert "strongest 1 of 1 logit" in text
@@ -139,4 +139,4 @@ def test_nothing_to_show_without_shared_images():
     runs, cases, heat = world(folds, runs=[0, 1])
     found = compare(runs, cases, heat, by="fold")
     assert panel_figure(found, "", reader(runs)) is None
-    assert voices_figure(found).axes[0].get_title() == "heat on artefacts; dotted: their area"
+    assert all_series_figure(found).axes[0].get_title() == "heat on artefacts; dotted: their area"

@@ -30,6 +30,7 @@ from camlucida.attribution.targets import (
     Truth,
     default_request,
     parse_target,
+    spec_of,
 )
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
 from camlucida.core.geometry import Geometry
@@ -374,5 +375,6 @@ def _collect(
                             "unit": _unit(method, about),
                         }
                         | {"preprocessing": list(scan.preprocessing), "source": scan.source},
+                        spec=spec_of(target),
                         explained=target,
                     )

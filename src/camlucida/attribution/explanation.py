@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from camlucida.attribution.targets import Target
+from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
 from camlucida.core.messages import Message
 from camlucida.core.tensors import resize
 from camlucida.core.types import Scan
@@ -46,6 +46,7 @@ class Explanation:
         scan: the image that was explained.
         empty_reason: why there is no evidence; None if there is some.
         provenance: model, versions, preprocessing, kind of score, cost class: what it takes to get this map again.
+        spec: what the target is, as data.
         explained: the function logits → score; None for a map that was read from a file.
     """
 
@@ -59,6 +60,7 @@ class Explanation:
     scan: Scan
     empty_reason: Message | None = None
     provenance: dict[str, Any] = field(default_factory=dict)
+    spec: TargetSpec = CUSTOM
     explained: Target | None = field(default=None, repr=False, compare=False)
 
     @property

@@ -6,11 +6,12 @@ A *target* is a frozen dataclass that is called with logits (B, C) or (B, C, *sp
 
 from __future__ import annotations
 
+import hashlib
 import operator
 import re
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -22,6 +23,65 @@ from camlucida.core.types import Task
 Reduction = Callable[[Tensor], Tensor]
 Truth = str | int | Sequence[str | int] | Tensor
 """What is true of one image: its label or labels; of a segmentation its mask, bool (*original)."""
+
+
+TargetKind = Literal["label", "difference", "region", "custom"]
+RegionSource = Literal["predicted", "true", "given", "component", "pixel"]
+
+
+@dataclass(frozen=True)
+class TargetSpec:
+    """What a target is, as data. The name that people read is made from it and never read back.
+
+    Attributes:
+        kind: a label's score, the difference of two, a region of a dense output, or a function of
+            the user's own.
+        label: the label, class or output that it is of; "" for none.
+        other: of a difference: the label whose score is subtracted.
+        sign: −1 for what speaks against the label, or lowers the value of a regression.
+        source: of a region: where its mask comes from.
+        component: of a region: number of the connected component, 1 is the largest.
+        pixel: of a region: (row, column) in original pixels.
+        mask: of a region: hash of the mask on the output's grid.
+
+    >>> TargetSpec("label", "nodule").to_json()
+    {'kind': 'label', 'label': 'nodule'}
+    """
+
+    kind: TargetKind
+    label: str = ""
+    other: str = ""
+    sign: int = 1
+    source: RegionSource | None = None
+    component: int | None = None
+    pixel: tuple[int, ...] | None = None
+    mask: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; what is at its default is left out."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values["pixel"] = None if self.pixel is None else list(self.pixel)
+        default = TargetSpec(self.kind)
+        return {
+            name: value
+            for name, value in values.items()
+            if name == "kind" or value != getattr(default, name)
+        }
+
+    @staticmethod
+    def from_json(data: Mapping[str, Any]) -> TargetSpec:
+        """The inverse of :meth:`to_json`.
+
+        >>> TargetSpec.from_json({"kind": "region", "label": "1", "pixel": [3, 4]}).pixel
+        (3, 4)
+        """
+        values = dict(data)
+        if values.get("pixel") is not None:
+            values["pixel"] = tuple(int(p) for p in values["pixel"])
+        return TargetSpec(**values)
+
+
+CUSTOM = TargetSpec("custom")
 
 
 @runtime_checkable
@@ -37,12 +97,27 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Label:
-    """The logit of one label: ``sign`` −1 for the negative class of a single-logit model or for the fall of a regression."""
+    """The logit of one label.
+
+    Attributes:
+        index: of the output channel.
+        name: what people read.
+        probability: in [0, 1]; None for a regression.
+        sign: −1 for the negative class of a single-logit model or for the fall of a regression.
+        label: the model's label that it is of; ``name`` if "".
+    """
 
     index: int
     name: str
     probability: float | None = None
     sign: int = 1
+    label: str = ""
+
+    @property
+    def spec(self) -> TargetSpec:
+        """The second of two names of a single-logit model is a label like any other."""
+        label = self.label or self.name
+        return TargetSpec("label", label, sign=1 if self.name == label else self.sign)
 
     def __call__(self, logits: Tensor) -> Tensor:
         return self.sign * logits[:, self.index]
@@ -60,8 +135,22 @@ class Difference:
     def name(self) -> str:
         return f"{self.first.name} − {self.second.name}"
 
+    @property
+    def spec(self) -> TargetSpec:
+        first, second = self.first.spec, self.second.spec
+        return TargetSpec("difference", first.label, second.label, first.sign)
+
     def __call__(self, logits: Tensor) -> Tensor:
         return self.first(logits) - self.second(logits)
+
+
+@dataclass(frozen=True)
+class RegionPart:
+    """How the mask of a region came about; see :class:`TargetSpec`."""
+
+    source: RegionSource
+    component: int | None = None
+    pixel: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +161,7 @@ class Region:
         channel: of the output.
         mask: bool (*spatial) on the output's grid.
         label: whose channel it is.
+        part: how the mask came about.
     """
 
     channel: int
@@ -79,9 +169,28 @@ class Region:
     mask: Tensor = field(repr=False)
     probability: float | None = None
     label: str = ""
+    part: RegionPart = RegionPart("given")
+
+    @property
+    def spec(self) -> TargetSpec:
+        packed = self.mask.cpu().numpy()
+        digest = hashlib.sha256(repr(packed.shape).encode() + packed.tobytes()).hexdigest()[:16]
+        return TargetSpec(
+            "region",
+            self.label,
+            source=self.part.source,
+            component=self.part.component,
+            pixel=self.part.pixel,
+            mask=digest,
+        )
 
     def __call__(self, logits: Tensor) -> Tensor:
         return logits[:, self.channel][:, self.mask].mean(1)
+
+
+def spec_of(target: Target) -> TargetSpec:
+    """What the target is, as data; :data:`CUSTOM` for one that is not of this module."""
+    return target.spec if isinstance(target, (Label, Difference, Region)) else CUSTOM
 
 
 def identity(target: Target) -> Hashable:
@@ -142,7 +251,8 @@ class Answer:
             )
             if index == len(self.labels) - 1:
                 return Label(0, names[index], p)
-            return Label(0, names[index], None if p is None else 1 - p, -1)
+            label = names[index] if len(self.labels) == 2 else self.labels[0]
+            return Label(0, names[index], None if p is None else 1 - p, -1, label)
         p = None
         if self.probabilities is not None and self.probabilities.ndim == 1:
             p = float(self.probabilities[index])
@@ -278,7 +388,7 @@ def _truth(answer: Answer) -> Sequence[Target]:
                 "target 'truth': no true mask of this image is known",
                 "give masks, or another target",
             )
-        return [_masked_region(answer, answer.truth, None, "true region")]
+        return [_masked_region(answer, answer.truth, None, "true")]
     if isinstance(answer.truth, Tensor):
         raise UnknownTargetError(
             f"target 'truth': a mask is given, and this model's task is {answer.task}",
@@ -296,7 +406,7 @@ def _output(answer: Answer, sign: str) -> Sequence[Target]:
     _needs(answer, "output", "regression")
     names = answer.labels
     return [
-        Label(index, f"{name or 'output'} {'↑' if s > 0 else '↓'}", None, s)
+        Label(index, f"{name or 'output'} {'↑' if s > 0 else '↓'}", None, s, name or "output")
         for index, name in enumerate(names)
         for s in ({"+": (1,), "-": (-1,)}.get(sign, (1, -1)))
     ]
@@ -311,7 +421,9 @@ def predicted_mask(answer: Answer, channel: int) -> Tensor:
     )
 
 
-def region_target(answer: Answer, channel: int, name: str, mask: Tensor) -> Region:
+def region_target(
+    answer: Answer, channel: int, name: str, mask: Tensor, part: RegionPart
+) -> Region:
     """A :class:`Region` over ``mask``; its probability is the mean over it.
 
     Raises:
@@ -323,7 +435,10 @@ def region_target(answer: Answer, channel: int, name: str, mask: Tensor) -> Regi
             "give another label, pixel or mask",
         )
     p = None if answer.probabilities is None else float(answer.probabilities[channel][mask].mean())
-    return Region(channel, name, mask, p, answer.labels[channel])
+    return Region(channel, name, mask, p, answer.labels[channel], part)
+
+
+_MASKED: dict[RegionSource, str] = {"given": "(given mask)", "true": "true region"}
 
 
 def given_mask(mask: Tensor, label: str | int | None = None) -> Request:
@@ -332,12 +447,14 @@ def given_mask(mask: Tensor, label: str | int | None = None) -> Request:
 
     def request(answer: Answer) -> Sequence[Target]:
         _needs(answer, "mask", "segmentation")
-        return [_masked_region(answer, mask, label, "(given mask)")]
+        return [_masked_region(answer, mask, label, "given")]
 
     return request
 
 
-def _masked_region(answer: Answer, mask: Tensor, label: str | int | None, what: str) -> Region:
+def _masked_region(
+    answer: Answer, mask: Tensor, label: str | int | None, source: RegionSource
+) -> Region:
     """The region of a mask in original pixels: the cells of the output that lie at least half inside."""
     if tuple(mask.shape) != answer.geometry.original:
         raise TargetError(
@@ -348,18 +465,20 @@ def _masked_region(answer: Answer, mask: Tensor, label: str | int | None, what: 
     region = torch.nn.functional.interpolate(on_model[None], size=size, mode="area")[0, 0] >= 0.5
     if not bool(region.any()):
         raise TargetError(
-            f"the {what.strip('()')} is empty: no pixel of the model's output is half inside",
+            f"the {_MASKED[source].strip('()')} is empty: "
+            "no pixel of the model's output is half inside",
             "give another target",
         )
     region = region.to(answer.logits.device)
     found = _foreground(answer, region) if label is None else answer.find(label)
-    return region_target(answer, found.index, f"{found.name} {what}", region)
+    name = f"{found.name} {_MASKED[source]}"
+    return region_target(answer, found.index, name, region, RegionPart(source))
 
 
 def _predicted_region(answer: Answer, label: Label) -> Region:
-    return region_target(
-        answer, label.index, f"{label.name} region", predicted_mask(answer, label.index)
-    )
+    mask = predicted_mask(answer, label.index)
+    part = RegionPart("predicted")
+    return region_target(answer, label.index, f"{label.name} region", mask, part)
 
 
 def _foreground(answer: Answer, within: Tensor) -> Label:
@@ -400,7 +519,8 @@ def _component(answer: Answer, number: str, name: str | None) -> Sequence[Target
     sizes = ndimage.sum_labels(parts > 0, parts, range(1, count + 1))
     chosen = int((-sizes).argsort(kind="stable")[int(number) - 1]) + 1
     mask = torch.from_numpy(parts == chosen).to(answer.logits.device)
-    return [region_target(answer, label.index, f"{label.name} component {number}", mask)]
+    part = RegionPart("component", component=int(number))
+    return [region_target(answer, label.index, f"{label.name} component {number}", mask, part)]
 
 
 def _pixel(answer: Answer, where: str, name: str | None) -> Sequence[Target]:
@@ -419,7 +539,8 @@ def _pixel(answer: Answer, where: str, name: str | None) -> Sequence[Target]:
     mask = torch.zeros(size, dtype=torch.bool, device=answer.logits.device)
     mask[tuple(cell)] = True
     label = answer.find(name) if name else _foreground_at(answer, mask)
-    return [region_target(answer, label.index, f"{label.name} at {where}", mask)]
+    part = RegionPart("pixel", pixel=point)
+    return [region_target(answer, label.index, f"{label.name} at {where}", mask, part)]
 
 
 def _foreground_at(answer: Answer, mask: Tensor) -> Label:

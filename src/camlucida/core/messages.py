@@ -176,8 +176,8 @@ def _to_json(value: Any) -> Any:
         return value
     if isinstance(value, (int, float)):
         return value
-    if isinstance(value, (Integral, Real)):  # NumPy's scalars
-        return value.item()
+    if isinstance(value, Real):  # NumPy's scalars
+        return int(value) if isinstance(value, Integral) else float(value)
     return [_to_json(item) for item in value]
 
 

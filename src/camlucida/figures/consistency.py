@@ -1,4 +1,4 @@
-"""Figures of a comparison: voices side by side, how much each two agree, verdicts, and cases as every voice sees them."""
+"""Figures of a comparison: map series side by side, how much each two agree, verdicts, and cases as every map series sees them."""
 
 from __future__ import annotations
 
@@ -48,28 +48,30 @@ TITLES = {"auc": "AUC", "accuracy": "accuracy", "mae": "mean absolute error", "d
 """Of the figures that stand for how right a model is."""
 
 
-def voices_figure(comparison: Comparison) -> Figure:
-    """How right each voice is, with interval and chance; beside it its heat on artefacts, with what a uniform map would have."""
-    voices = comparison.voices
-    metric = next((name for name in voices["metric"] if name), "")
-    figure, panels = _panels(2 if metric else 1, len(voices), _longest(voices["name"]))
-    for place, voice in enumerate(_records(voices)):
+def all_series_figure(comparison: Comparison) -> Figure:
+    """How right each map series is, with interval and chance; beside it its heat on artefacts, with what a uniform map would have."""
+    all_series = comparison.all_series
+    metric = next((name for name in all_series["metric"] if name), "")
+    figure, panels = _panels(2 if metric else 1, len(all_series), _longest(all_series["name"]))
+    for place, series in enumerate(_records(all_series)):
         if metric:
-            _dot(panels[0], place, voice["value"], voice["low"], voice["high"], voice["chance"])
+            _dot(panels[0], place, series["value"], series["low"], series["high"], series["chance"])
         _dot(
             panels[-1],
             place,
-            voice["artefact_share"],
-            voice["artefact_low"],
-            voice["artefact_high"],
-            voice["artefact_area"],
+            series["artefact_share"],
+            series["artefact_low"],
+            series["artefact_high"],
+            series["artefact_area"],
         )
     if metric:
         panels[0].set_title(f"{TITLES[metric]}; dotted: chance", fontsize=9)
         panels[0].set_xlim(0 if metric == "mae" else -0.03, None if metric == "mae" else 1.03)
     panels[-1].set_title("heat on artefacts; dotted: their area", fontsize=9)
     panels[-1].set_xlim(-0.03, 1.03)
-    names = [f"{fill(name, 34)} (n = {n})" for name, n in zip(voices["name"], voices["images"])]
+    names = [
+        f"{fill(name, 34)} (n = {n})" for name, n in zip(all_series["name"], all_series["images"])
+    ]
     for axes in panels:
         _names(axes, names if axes is panels[0] else [""] * len(names))
     note = f"n: images. Artefacts: border, burned-in text, outside the body. {BARS}"
@@ -77,7 +79,7 @@ def voices_figure(comparison: Comparison) -> Figure:
 
 
 def consistency_figure(comparison: Comparison) -> Figure:
-    """Each two voices, all labels together: what they say, how alike their maps are, maps of different patients, the excess."""
+    """Each two map series, all labels together: what they say, how alike their maps are, maps of different patients, the excess."""
     pairs = comparison.pairs[comparison.pairs["label"] == ""]
     shown = pairs[:MOST_PAIRS]
     say = bool(shown["agreement"].notna().any())
@@ -124,7 +126,7 @@ def consistency_figure(comparison: Comparison) -> Figure:
 
 
 def verdicts_figure(comparison: Comparison) -> Figure:
-    """How many cases have each verdict, and how right the voices are there: a row of panels a group."""
+    """How many cases have each verdict, and how right the map series are there: a row of panels a group."""
     table = by_verdict(comparison)
     groups = list(dict.fromkeys(table["group"]))
     column, title = RIGHT[comparison.kind]
@@ -171,7 +173,7 @@ def verdicts_figure(comparison: Comparison) -> Figure:
     note = f"n: cases with a known truth. Grey line: all cases. {BARS}"
     return _finish(
         figure,
-        f"{note} A verdict says how far the voices agree, not that they are right.",
+        f"{note} A verdict says how far the map series agree, not that they are right.",
         comparison.synthetic,
     )
 
@@ -179,10 +181,10 @@ def verdicts_figure(comparison: Comparison) -> Figure:
 def panel_figure(
     comparison: Comparison, group: str, read: Callable[[int, int], Explanation]
 ) -> Figure | None:
-    """Cases of a group as each of its voices sees them; None where no case is shared.
+    """Cases of a group as each of its map series sees them; None where no case is shared.
 
     The maps of a case are on one scale where they are in the same unit: one architecture, method and layer. Else each is on its
-    own. Voices whose maps are the same are shown once.
+    own. Map series whose maps are the same are shown once.
 
     Args:
         comparison: what was found.
@@ -192,17 +194,19 @@ def panel_figure(
     cases = comparison.cases[comparison.cases["group"] == group]
     if cases.empty:
         return None
-    voices = comparison.voices[comparison.voices["group"] == group]
-    own = voices[voices["same_as"] == ""]
+    all_series = comparison.all_series[comparison.all_series["group"] == group]
+    own = all_series[all_series["same_as"] == ""]
     chosen, rule = choose(cases)
     one_unit = len(own[["architecture", "method", "layer"]].drop_duplicates()) == 1
-    twins = {name: [name, *voices["name"][voices["same_as"] == name]] for name in own["name"]}
+    twins = {
+        name: [name, *all_series["name"][all_series["same_as"] == name]] for name in own["name"]
+    }
     heads = {name: _without(" = ".join(names), group) for name, names in twins.items()}
     shown = []
     for number in chosen:
         lines = _records(
             comparison.maps[
-                (comparison.maps["case"] == number) & comparison.maps["voice"].isin(list(heads))
+                (comparison.maps["case"] == number) & comparison.maps["series"].isin(list(heads))
             ]
         )
         seen = [read(int(line["run"]), int(line["explanation"])) for line in lines]
@@ -255,7 +259,7 @@ class _Shown:
 
 
 def _case_row(place: Any, shown: _Shown, heads: Mapping[str, str], width: float) -> None:
-    """The film and one overlay a voice, under what they say of the case."""
+    """The film and one overlay a map series, under what they say of the case."""
     panels = place.subplots(1, len(shown.lines) + 1)
     first = shown.seen[0]
     panels[0].imshow(reduced(as_rgb(first.scan.picture()), PIXELS))
@@ -265,7 +269,7 @@ def _case_row(place: Any, shown: _Shown, heads: Mapping[str, str], width: float)
     )
     for axes, line, explanation in zip(panels[1:], shown.lines, shown.seen):
         axes.imshow(reduced(blend(explanation, alpha=ALPHA, limit=shown.limit), PIXELS))
-        axes.set_title(f"{fill(heads[line['voice']], 34)}\n{_said(line)}", fontsize=7.5)
+        axes.set_title(f"{fill(heads[line['series']], 34)}\n{_said(line)}", fontsize=7.5)
         axes.set_xlabel(_scale(explanation, shown.limit), fontsize=7)
     for axes in panels:
         mark_synthetic(axes, first.scan.synthetic)
@@ -343,12 +347,12 @@ def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _without(name: str, group: str) -> str:
-    """A voice's name without its group."""
+    """A map series's name without its group."""
     return name.replace(f" · {group}", "") if group else name
 
 
 def _pair_name(pair: Mapping[str, Any]) -> str:
-    """Both voices, and their group below."""
+    """Both map series, and their group below."""
     names = fill(
         " – ".join(_without(pair[place], pair["group"]) for place in ("first", "second")), 44
     )

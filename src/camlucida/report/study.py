@@ -38,7 +38,7 @@ OTHER_RULES = ("outcomes", "best", "worst", "random:1:seed=0", "low-evidence")
 
 
 @dataclass(frozen=True)
-class Voice:
+class MapSeries:
     """The maps of one model, method and layer.
 
     Attributes:
@@ -242,14 +242,14 @@ class Study:
         return self._spacings[path]
 
     @cached_property
-    def voices(self) -> tuple[Voice, ...]:
+    def all_series(self) -> tuple[MapSeries, ...]:
         """The maps of each model, method and layer, in the order of the runs."""
         keys = ["run", "model", "method", "layer"]
         groups = list(self.cases.groupby(keys, sort=False))
         several = {key: self.cases[key].nunique() > 1 for key in ("model", "method")}
         layers = bool((self.cases.groupby(["run", "model"])["layer"].nunique() > 1).any())
         same_name = self.cases.drop_duplicates(["run", "model"])["model"].duplicated().any()
-        found: list[Voice] = []
+        found: list[MapSeries] = []
         for _, rows in groups:
             run, model, method, layer = (rows[key].iloc[0] for key in keys)
             parts = [self.names[run]] if same_name else []
@@ -257,7 +257,7 @@ class Study:
             parts += [str(method)] if several["method"] else []
             parts += [str(layer)] if layers else []
             found.append(
-                Voice(", ".join(parts) or str(model), int(run), str(model), list(rows.index))
+                MapSeries(", ".join(parts) or str(model), int(run), str(model), list(rows.index))
             )
         return tuple(found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,14 @@ import torch
 from camlucida.attribution.engine import TargetLike, explain
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS
-from camlucida.attribution.targets import Answer, Region, Request, Truth, default_request
+from camlucida.attribution.targets import (
+    Answer,
+    Region,
+    Request,
+    TargetSpec,
+    Truth,
+    default_request,
+)
 from camlucida.attribution.targets import identity as same_target
 from camlucida.core.errors import (
     CamlucidaError,
@@ -277,6 +284,7 @@ def _meta(explanation: Explanation, provenance: str) -> dict[str, Any]:
     geometry, target = explanation.scan.geometry, explanation.explained
     return {
         "target": explanation.target,
+        **{f"target_{f.name}": getattr(explanation.spec, f.name) for f in fields(TargetSpec)},
         "method": explanation.method,
         "layer": explanation.layer,
         "score": explanation.score,

@@ -30,6 +30,9 @@ META = pa.schema(
     [
         *((name, pa.string()) for name in ("identity", "image", "model", "image_sha256")),
         *((name, pa.string()) for name in ("target", "method", "layer")),
+        *((f"target_{name}", pa.string()) for name in ("kind", "label", "other")),
+        *(("target_sign", pa.int8()), ("target_source", pa.string())),
+        *(("target_component", pa.int64()), ("target_pixel", _SIZES), ("target_mask", pa.string())),
         *(("score", pa.float64()), ("score_kind", pa.string()), ("probability", pa.float64())),
         *(
             ("grid", _SIZES),
@@ -48,7 +51,8 @@ META = pa.schema(
         ("region", _SIZES),
     ]
 )
-"""One row a map. ``tensor`` and ``slot``: where it is in the part's safetensors; ``low`` and ``high``: its range, signed;
+"""One row a map. ``target``: its name for people; ``target_…``: what it is, as
+:class:`~camlucida.attribution.targets.TargetSpec` has it. ``tensor`` and ``slot``: where it is in the part's safetensors; ``low`` and ``high``: its range, signed;
 ``region``: of a segmentation's target, run lengths in original pixels."""
 
 PREDICTIONS = pa.schema(

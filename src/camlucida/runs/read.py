@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.targets import TargetSpec
 from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message, declare
@@ -171,6 +172,7 @@ class Run:
             layer=row["layer"],
             relu=bool(row["relu"]),
             scan=scan,
+            spec=stored_spec(row),
             empty_reason=Message.loads(row["empty_reason"]) if row["empty_reason"] else None,
             provenance=provenance | {"source": scan.source},
         )
@@ -221,6 +223,19 @@ class Run:
             synthetic=bool(row["synthetic"]),
             warnings=(*map(Message.loads, row["warnings"]), NO_PICTURE),
         )
+
+
+def stored_spec(row: Mapping[Any, Any]) -> TargetSpec:
+    """The target of a row of :meth:`Run.explanations`."""
+    values = {field.name: row[f"target_{field.name}"] for field in fields(TargetSpec)}
+    known = {name: value for name, value in values.items() if not is_missing(value)}
+    whole = {name: int(known[name]) for name in ("sign", "component") if name in known}
+    return TargetSpec.from_json(known | whole)
+
+
+def is_missing(value: Any) -> bool:
+    """Whether a cell holds nothing: None, NaN or ``pd.NA``."""
+    return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def stored_geometry(row: Mapping[Any, Any]) -> Geometry:

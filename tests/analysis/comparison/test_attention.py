@@ -25,7 +25,7 @@ def test_the_same_maps_have_similarity_one():
 
 
 def test_shifted_maps_against_the_null_by_hand():
-    """Voice 2 marks the next cell: r = −1/8 everywhere; of 72 pairs of different images 9 mark one cell, so the null is 1/64."""
+    """Map series 2 marks the next cell: r = −1/8 everywhere; of 72 pairs of different images 9 mark one cell, so the null is 1/64."""
     found = alike(
         [stored(one_hot(k)) for k in range(9)],
         [stored(one_hot((k + 1) % 9)) for k in range(9)],

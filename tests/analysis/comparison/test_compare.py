@@ -53,7 +53,7 @@ def test_two_seeds_with_the_same_cells_but_other_strengths():
     assert list(found.cases["image"]) == IMAGES
     assert found.cases["agreement"].eq(1).all()
     np.testing.assert_allclose(found.cases["excess"], pair["excess"])
-    assert list(found.maps["voice"][:2]) == ["seed 1", "seed 2"]
+    assert list(found.maps["series"][:2]) == ["seed 1", "seed 2"]
     assert found.notes == ()
 
 
@@ -74,7 +74,7 @@ def test_verdicts_by_hand():
         "i4": "artefact",
     }
     assert cases.at["i1", "why"].startswith(
-        "the voices differ: seed 1 positive (0.90), seed 2 negative (0.20)"
+        "the map series differ: seed 1 positive (0.90), seed 2 negative (0.20)"
     )
     assert cases.at["i2", "why"].startswith("mean excess similarity −0.")
     assert cases.at["i3", "why"].startswith("no evidence in seed 2 (all zero)")
@@ -89,16 +89,16 @@ def test_verdicts_by_hand():
     assert "of 9 cases" in rule
 
 
-def test_the_same_checkpoint_twice_is_one_voice():
+def test_the_same_checkpoint_twice_is_one_series():
     twice = [seed(1), seed(2, sha="m1"), noisy(3)]
     for heat in twice[1]["maps"].values():
         heat *= 7
     found = compare(*world(twice), by="seed")
-    assert found.voices["same_as"].tolist() == ["", "seed 1", ""]
+    assert found.all_series["same_as"].tolist() == ["", "seed 1", ""]
     assert found.pairs["identical"].tolist() == [True, False, False]
-    assert found.cases["voices"].eq(2).all()
+    assert found.cases["all_series"].eq(2).all()
     assert (
-        "seed 1 and seed 2 have the same maps up to a factor: they count as one voice"
+        "seed 1 and seed 2 have the same maps up to a factor: they count as one map series"
         in found.notes
     )
     only = compare(*world(twice[:2]), by="seed")
@@ -132,9 +132,9 @@ def test_folds_without_a_common_image_stand_side_by_side():
     assert found.pairs[["maps", "agreement", "excess"]].iloc[0].tolist()[0] == 0
     assert found.pairs[["agreement", "excess"]].isna().all(axis=None)
     assert "no image is shared by fold 1, fold 2" in found.notes[0]
-    assert found.voices["metric"].tolist() == ["auc", "auc"]
-    assert found.voices["value"].tolist() == [0.5, 0.5]
-    assert found.voices["artefact_share"].tolist() == pytest.approx([0.1, 0])
+    assert found.all_series["metric"].tolist() == ["auc", "auc"]
+    assert found.all_series["value"].tolist() == [0.5, 0.5]
+    assert found.all_series["artefact_share"].tolist() == pytest.approx([0.1, 0])
     assert by_verdict(found).empty
 
 
@@ -165,8 +165,8 @@ def test_classes_that_differ_are_a_case_and_to_be_reviewed():
     assert case["verdict"] == "review"
     assert case["agreement"] == 0
     assert case["correct"] == 0
-    assert found.voices["metric"].unique().tolist() == ["accuracy"]
-    assert found.voices["value"].tolist() == pytest.approx([2 / 3] * 3)
+    assert found.all_series["metric"].unique().tolist() == ["accuracy"]
+    assert found.all_series["value"].tolist() == pytest.approx([2 / 3] * 3)
     assert found.pairs.loc[found.pairs["label"] == "", "agreement"].tolist() == pytest.approx(
         [2 / 3, 1, 2 / 3]
     )
@@ -180,7 +180,7 @@ def test_labels_that_only_one_model_was_asked_for_are_counted():
     found = compare(*world([seed(1), second]), by="seed")
     assert len(found.cases) == 9
     assert found.notes[-1].startswith(
-        "1 map of a label that another voice has no map of: not compared"
+        "1 map of a label that another map series has no map of: not compared"
     )
 
 
@@ -196,7 +196,7 @@ def test_models_of_other_labels_are_judged_by_those_that_both_have():
             float(truth[k]),
         )
     found = compare(*world([first, second]), by="seed")
-    assert found.voices["value"].tolist() == [1.0, 1.0]
+    assert found.all_series["value"].tolist() == [1.0, 1.0]
     assert set(found.performance["label"]) == {"x", "mean of labels"}
 
 
@@ -213,10 +213,10 @@ def test_values_are_apart_beyond_the_mean_absolute_error():
         heat += 0.01 * one_hot(8)
     found = compare(*world(models, task="regression"), by="seed")
     # Mean absolute errors 0 and 25/3: values further apart than 25/6 differ.
-    assert found.voices["value"].tolist() == pytest.approx([0, 25 / 3])
+    assert found.all_series["value"].tolist() == pytest.approx([0, 25 / 3])
     assert found.cases["agreement"].tolist() == [1, 1, 0]
     assert found.cases["verdict"].tolist() == ["consistent", "consistent", "review"]
-    assert "the voices differ: seed 1 70, seed 2 90" in found.cases["why"][2]
+    assert "the map series differ: seed 1 70, seed 2 90" in found.cases["why"][2]
     assert found.cases["error"].tolist() == pytest.approx([2, 0.5, 10])
 
 
@@ -243,8 +243,8 @@ def test_regions_that_hardly_overlap_are_to_be_reviewed():
     assert found.cases["agreement"].tolist() == [1, 0]
     assert found.cases["verdict"].tolist() == ["consistent", "review"]
     assert found.cases["dice"].tolist() == pytest.approx([0.75, 0.25])
-    assert found.voices["metric"].tolist() == ["dice", "dice"]
-    assert found.voices["value"].tolist() == pytest.approx([0.375, 0.625])
+    assert found.all_series["metric"].tolist() == ["dice", "dice"]
+    assert found.all_series["value"].tolist() == pytest.approx([0.375, 0.625])
     table = by_verdict(found).set_index("verdict")
     assert table["estimate"].drop("artefact").tolist() == pytest.approx([0.25, 0.75, 0.5])
 

@@ -21,22 +21,22 @@ def pair_of(first, second):
     ]
     runs, cases, _ = world(models)
     (group,) = find_groups(runs, cases, "seed")[0]
-    return compare_pair(runs, *group.voices, said={}), group.voices
+    return compare_pair(runs, *group.all_series, said={}), group.all_series
 
 
 def test_the_same_cells_exceed_every_null():
     cells = {(f"i{k}", "x"): k for k in range(9)}
-    pair, voices = pair_of(cells, cells)
+    pair, all_series = pair_of(cells, cells)
     (row,) = pair.rows
     assert (row["similarity"], row["null"], row["excess"]) == pytest.approx((1, -1 / 8, 1))
     assert (row["maps"], row["dead"], row["null_pairs"], row["label"]) == (9, 0, 72, "")
     assert pair.identical
-    assert distinct(voices, [pair]) == {"seed 1": "seed 1", "seed 2": "seed 1"}
+    assert distinct(all_series, [pair]) == {"seed 1": "seed 1", "seed 2": "seed 1"}
 
 
 def test_the_next_cell_is_less_alike_than_other_films():
     """r = −1/8; of 72 pairs of different films 9 mark one cell: null 1/64; excess (−1/8 − 1/64) ÷ (63/64) = −1/7."""
-    pair, voices = pair_of(
+    pair, all_series = pair_of(
         {(f"i{k}", "x"): k for k in range(9)}, {(f"i{k}", "x"): (k + 1) % 9 for k in range(9)}
     )
     (row,) = pair.rows
@@ -45,7 +45,7 @@ def test_the_next_cell_is_less_alike_than_other_films():
     )
     assert pair.excess["i0", "x"] == pytest.approx(-1 / 7)
     assert not pair.identical
-    assert distinct(voices, [pair]) == {"seed 1": "seed 1", "seed 2": "seed 2"}
+    assert distinct(all_series, [pair]) == {"seed 1": "seed 1", "seed 2": "seed 2"}
 
 
 def test_a_label_of_few_films_takes_the_null_of_all():
@@ -75,7 +75,7 @@ def test_a_label_of_few_films_takes_the_null_of_all():
 
 
 def test_no_common_image_is_a_row_without_numbers():
-    _, voices = pair_of({("i0", "x"): 0}, {("i0", "x"): 0})
-    (row,) = nothing_shared(*voices).rows
+    _, all_series = pair_of({("i0", "x"): 0}, {("i0", "x"): 0})
+    (row,) = nothing_shared(*all_series).rows
     assert row["maps"] == 0
     assert np.isnan([row["similarity"], row["null"], row["excess"], row["agreement"]]).all()

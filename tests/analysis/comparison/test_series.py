@@ -17,7 +17,7 @@ def model(name, **about):
 def names(models, by, **about):
     runs, cases, _ = world(models, **about)
     groups, notes = find_groups(runs, cases, by)
-    return {group.name: [voice.name for voice in group.voices] for group in groups}, notes
+    return {group.name: [series.name for series in group.all_series] for group in groups}, notes
 
 
 def test_seeds_of_one_architecture_method_and_layer():
@@ -49,7 +49,7 @@ def test_architectures_need_no_common_layer_where_each_has_one():
     assert names(pair, "architecture")[0] == {"": ["res", "dense"]}
     assert names(pair, "model")[0] == {"": ["r", "d"]}
     third = model("r", architecture="res", layer="layer3", sha="r")
-    with pytest.raises(UsageError, match="no two voices differ in architecture alone"):
+    with pytest.raises(UsageError, match="no two map series differ in architecture alone"):
         names([*pair, third], "architecture")
 
 
@@ -57,7 +57,7 @@ def test_methods_of_one_model_are_found_in_several_runs():
     pair = [model("m", method="gradcam", sha="w"), model("m", method="scorecam", sha="w")]
     assert names(pair, "method", runs=[0, 1])[0] == {"": ["gradcam", "scorecam"]}
     other = [pair[0], {**pair[1], "sha": "other weights"}]
-    with pytest.raises(UsageError, match="no two voices differ in method alone"):
+    with pytest.raises(UsageError, match="no two map series differ in method alone"):
         names(other, "method", runs=[0, 1])
 
 
@@ -95,7 +95,7 @@ def test_layers_of_one_model():
         (
             [model("m", seed=1), model("n", seed=2, architecture="o")],
             "seed",
-            "no two voices differ in seed alone .*--by model",
+            "no two map series differ in seed alone .*--by model",
         ),
     ],
 )
@@ -123,15 +123,15 @@ def test_only_the_images_of_all_are_kept():
     more = {**MAPS, ("c", "x"): one_hot(2)}
     group, images, notes = shared([model("m", seed=1, maps=more), model("n", seed=2)])
     assert {name for name, _ in images} == {"a", "b"}
-    assert notes == ["2 of 3 images are in all voices, and only these are compared"]
-    assert [len(voice.rows) for voice in group.voices] == [2, 2]
+    assert notes == ["2 of 3 images are in all map series, and only these are compared"]
+    assert [len(series.rows) for series in group.all_series] == [2, 2]
 
 
 def test_a_name_is_not_enough():
     group, images, notes = shared([model("m", seed=1), model("n", seed=2, hash={"b": "changed"})])
     assert {name for name, _ in images} == {"a"}
     assert notes[0] == "1 image of the same name but another content: not taken for the same"
-    assert [list(voice.rows["image"]) for voice in group.voices] == [["a"], ["a"]]
+    assert [list(series.rows["image"]) for series in group.all_series] == [["a"], ["a"]]
 
 
 def test_nothing_shared_is_said():
@@ -139,4 +139,4 @@ def test_nothing_shared_is_said():
     group, images, notes = shared([model("m", seed=1), model("n", seed=2, maps=apart)])
     assert images == set()
     assert "no image is shared by seed 1, seed 2: no case is compared" in notes[0]
-    assert [len(voice.rows) for voice in group.voices] == [2, 1]
+    assert [len(series.rows) for series in group.all_series] == [2, 1]

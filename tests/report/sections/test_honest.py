@@ -16,6 +16,7 @@ from camlucida.core.errors import UsageError
 from camlucida.metrics.multilabel import MEAN_ENOUGH
 from camlucida.report.build import build_report
 from camlucida.report.document import Document, Message, Picture
+from camlucida.report.rendered import render_document
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.consistency import consistency
@@ -27,7 +28,6 @@ from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
 from camlucida.report.study import Study
-from camlucida.report.worded import speak
 from camlucida.runs import Run
 from tests.report.sections.test_sections import TEXTS, cells, said
 from tests.support.runs_on_disk import done, run_of, segmentation_run
@@ -176,9 +176,9 @@ def test_a_value_is_not_called_true(runs, tmp_path, monkeypatch):
 @pytest.mark.usefixtures("unsaved")
 def test_of_several_tasks_each_has_its_rules_and_nothing_is_compared(runs, tmp_path):
     study = Study((runs["labels"], runs["value"], runs["regions"]), tmp_path)
-    made = [SECTIONS[name](study) for name in SECTIONS]
+    made = [SECTIONS[name].make(study) for name in SECTIONS]
     for texts in TEXTS.values():
-        speak(
+        render_document(
             Document(
                 Message("page.title", {"names": ["x"]}), tuple(s for s in made if s is not None)
             ),

@@ -15,6 +15,7 @@ from camlucida.core.messages import Message
 from camlucida.report.build import build_report
 from camlucida.report.document import Document, Paragraph, Picture, Points, Table
 from camlucida.report.locale import load_texts
+from camlucida.report.rendered import render_document
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.cases import said as said_of
@@ -25,7 +26,6 @@ from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
 from camlucida.report.study import RULES, Study, pixel_spacing
-from camlucida.report.worded import speak
 from camlucida.report.writers.markdown import write_markdown
 from camlucida.runs import Run
 from tests.support.documents import english_in
@@ -81,7 +81,9 @@ def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
     document = Document(
         Message("page.title", {"names": ["x"]}), tuple(s for _, s in made if s is not None)
     )
-    speak(document, TEXTS["en"])  # raises where a value is missing, left over or not finite
+    render_document(
+        document, TEXTS["en"]
+    )  # raises where a value is missing, left over or not finite
     assert not english_in(write_markdown(document, TEXTS["zh"], tmp_path).read_text("utf-8"))
     for _, section in made:
         for block in section.blocks if section else ():
@@ -159,7 +161,7 @@ def test_more_than_chance_needs_an_interval_that_leaves_out_zero(study):
     measured["patient"] = [f"p{i}" for i in range(12)]
     measured["mask_area"], measured["mask_ceiling"] = 0.1, 0.9
     study.__dict__["measured"] = measured
-    study.__dict__["voices"] = (type(study.voices[0])("m", 0, "m", list(range(12))),)
+    study.__dict__["all_series"] = (type(study.all_series[0])("m", 0, "m", list(range(12))),)
     for shares, verdict in (
         (np.linspace(0.4, 0.6, 12), "more than chance"),
         (np.linspace(0.01, 0.05, 12), "less than chance"),
@@ -247,7 +249,7 @@ def test_few_patients_and_patients_with_several_images_are_limits(study):
 
 
 @pytest.mark.parametrize(
-    ("voices", "names"),
+    ("all_series", "names"),
     [
         (
             ["a gradcam last", "a gradcam mid", "b gradcam last", "b gradcam mid"],
@@ -258,10 +260,10 @@ def test_few_patients_and_patients_with_several_images_are_limits(study):
         (["a gradcam last"], ["a"]),
     ],
 )
-def test_voices_have_names_of_their_own(study, voices, names):
-    rows = [dict(zip(("model", "method", "layer"), voice.split())) for voice in voices]
+def test_all_series_have_names_of_their_own(study, all_series, names):
+    rows = [dict(zip(("model", "method", "layer"), series.split())) for series in all_series]
     study.__dict__["cases"] = pd.DataFrame(rows).assign(run=0)
-    assert [voice.name for voice in study.voices] == names
+    assert [series.name for series in study.all_series] == names
 
 
 def test_an_empty_map_is_called_so(study):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from camlucida.analysis.cases.annotations import Marks
-from camlucida.analysis.cases.names import architecture, label_of
+from camlucida.analysis.cases.names import architecture
 from camlucida.analysis.cases.outcomes import answers, has_classes
 from camlucida.runs import Run
 from camlucida.runs.tables import GROUP
@@ -31,6 +31,10 @@ COLUMNS = [
     ),
     *(
         "target",
+        "target_kind",
+        "target_other",
+        "target_sign",
+        "target_source",
         "label",
         "method",
         "layer",
@@ -66,7 +70,8 @@ def case_table(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a map, in the order of the runs and of their explanations; columns :data:`COLUMNS`, then ``group_…``.
 
     - ``run``, ``explanation``: place in ``runs``, and the argument of its ``explanation()``.
-    - ``label``: label, class or output that the target is of, "" if none; see :func:`~camlucida.analysis.cases.names.label_of`.
+    - ``label``: label, class or output that the target is of, "" if none; ``target_…`` is what it is, as data
+      (:class:`~camlucida.attribution.targets.TargetSpec`).
     - ``probability`` of this label (segmentation: of the target's region); ``value`` of a regression.
     - ``truth`` of this label (1, 0), or the true value of a regression; of a segmentation whether its mask has a pixel. NaN where
       unknown, and for a regression of several outputs: a cohort has one value.
@@ -131,7 +136,7 @@ def _of_model(
     marks = Marks(run, labels, task, problems) if task == "segmentation" else None
     own = maps.reset_index(drop=True).rename(columns={"probability": "of_target"})
     own["task"], own["weight"] = task, float(model["weight"])
-    own["label"] = [label_of(target, task, labels) for target in own["target"]]
+    own["label"] = own["target_label"].where(own["target_label"].isin(labels), "")
     own["architecture"] = architecture(model["resolved"])
     for name in ("seed", "fold"):
         own[name] = _objects([model[name]] * len(own))

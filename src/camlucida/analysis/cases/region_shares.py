@@ -13,8 +13,8 @@ from camlucida.metrics.statistics import mean_interval
 
 NAN = float("nan")
 
-SIGNS = {"↑": "raises the value", "↓": "lowers the value"}
-"""Last sign of a target's name → what its heat does."""
+SIGNS = {1: "raises the value", -1: "lowers the value"}
+"""Sign of a target → what its heat does."""
 
 
 @dataclass(frozen=True)
@@ -73,12 +73,12 @@ def _rows(
     groups: Sequence[Group],
     pairs: Sequence[tuple[Group, Group]],
 ) -> Iterator[EvidenceRow]:
-    frame = cases[["image", "patient", "target"]].assign(
+    frame = cases[["image", "patient", "target_sign"]].assign(
         of_heat=1 - heat["negative_share"], share=heat["mask_share"], area=heat["mask_area"]
     )
     frame = frame[frame["share"].notna() & frame["area"].notna()]
     for sign, words in SIGNS.items():
-        own = frame[frame["target"].str.endswith(sign)]
+        own = frame[frame["target_sign"] == sign]
         if own.empty:
             continue
         yield _group(words, "everybody", own)
@@ -125,14 +125,14 @@ def inside_words(cases: pd.DataFrame, heat: pd.DataFrame) -> str:
         cases: the image's maps.
         heat: same index.
     """
-    told = list(_told(zip(cases["target"], 1 - heat["negative_share"], heat["mask_share"])))
+    told = list(_told(zip(cases["target_sign"], 1 - heat["negative_share"], heat["mask_share"])))
     area = heat["mask_area"].dropna()
     if not told or area.empty:
         return ""
     return f"heat: {'; '.join(told)}; the mask covers {area.iloc[0]:.1%} of the image, what chance would score"
 
 
-def _told(shares: Iterable[tuple[str, float, float]]) -> Iterator[str]:
-    for target, of_heat, share in shares:
-        if share == share and target[-1] in SIGNS:
-            yield f"{of_heat:.1%} {SIGNS[target[-1]]}, {share:.1%} of that inside the mask"
+def _told(shares: Iterable[tuple[int, float, float]]) -> Iterator[str]:
+    for sign, of_heat, share in shares:
+        if share == share:
+            yield f"{of_heat:.1%} {SIGNS[sign]}, {share:.1%} of that inside the mask"

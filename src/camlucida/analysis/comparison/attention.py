@@ -1,4 +1,4 @@
-"""Do two voices look at the same place? Maps of one image and target on one grid, and how alike maps of different images are."""
+"""Do two map series look at the same place? Maps of one image and target on one grid, and how alike maps of different images are."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class StoredMap:
 
 @dataclass(frozen=True)
 class Alike:
-    """How alike the maps of two voices are.
+    """How alike the maps of two map series are.
 
     Attributes:
         similarity: (cases,) Pearson correlation; NaN where a map is constant.
@@ -78,7 +78,7 @@ def stored_maps(run: Run, rows: pd.DataFrame) -> list[StoredMap]:
 def alike(
     first: Sequence[StoredMap], second: Sequence[StoredMap], patients: Sequence[str]
 ) -> Alike:
-    """Similarity of two voices' maps of the same images and target, in the same order.
+    """Similarity of two map series' maps of the same images and target, in the same order.
 
     Maps that are the same up to a factor are compared before their methods' ReLU: of these one may have it and one not.
 

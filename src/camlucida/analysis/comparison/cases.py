@@ -1,4 +1,4 @@
-"""The cases of a group of voices, one row an image and label, each with its verdict."""
+"""The cases of a group of map series, one row an image and label, each with its verdict."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pandas as pd
 
 from camlucida.analysis.comparison.decisions import CaseKey, Kind
 from camlucida.analysis.comparison.pairs import Pair
-from camlucida.analysis.comparison.series import Voice
-from camlucida.analysis.comparison.verdict import OfVoice, Rule
+from camlucida.analysis.comparison.series import MapSeries
+from camlucida.analysis.comparison.verdict import Rule, SeriesCase
 
 COLUMNS = [
     *(
@@ -22,7 +22,7 @@ COLUMNS = [
         "image",
         "patient",
         "label",
-        "voices",
+        "all_series",
         "agreement",
         "excess",
         "artefact_ratio",
@@ -37,7 +37,7 @@ MAP_COLUMNS = [
     *(
         "case",
         "group",
-        "voice",
+        "series",
         "run",
         "explanation",
         "image",
@@ -67,23 +67,23 @@ NAN = float("nan")
 
 @dataclass(frozen=True)
 class Heard:
-    """All that is known of a group: the voices and their maps' heat, what each two of them share, which are the same."""
+    """All that is known of a group: the map series and their maps' heat, what each two of them share, which are the same."""
 
     kind: Kind
-    voices: Sequence[Voice]
+    all_series: Sequence[MapSeries]
     heat: pd.DataFrame
     pairs: Sequence[Pair]
     same: Mapping[frozenset[str], Mapping[CaseKey, float]]
     """(first, second) → (image, label) → whether they say the same."""
     first_of: Mapping[str, str]
-    """Voice → the first with the same maps."""
+    """Map series → the first with the same maps."""
 
 
 def judge_cases(heard: Heard, rule: Rule, start: int) -> tuple[list[Line], list[Line], int]:
-    """Rows of ``cases`` and of ``maps``, and how many maps have no counterpart in some voice.
+    """Rows of ``cases`` and of ``maps``, and how many maps have no counterpart in some map series.
 
-    A case is an image and a target that every voice has a map of. Where classes are predicted and every voice has just one more
-    map of the image, these are a case, too: each voice explains its own answer, and the answers differ.
+    A case is an image and a target that every map series has a map of. Where classes are predicted and every map series has just one more
+    map of the image, these are a case, too: each map series explains its own answer, and the answers differ.
 
     Args:
         heard: of a group.
@@ -94,12 +94,13 @@ def judge_cases(heard: Heard, rule: Rule, start: int) -> tuple[list[Line], list[
     maps: list[Line] = []
     left = 0
     for image, rows in _by_image(heard).items():
-        found, unpaired = _of_image(rows, [voice.name for voice in heard.voices], heard.kind)
+        found, unpaired = _of_image(rows, [series.name for series in heard.all_series], heard.kind)
         left += unpaired
-        for of_voices in found:
+        for of_all_series in found:
             number = start + len(cases)
             lines = [
-                _map_row(number, voice, of_voices[voice.name], heard) for voice in heard.voices
+                _map_row(number, series, of_all_series[series.name], heard)
+                for series in heard.all_series
             ]
             maps += lines
             cases.append(_case_row(number, image, lines, heard, rule))
@@ -107,12 +108,12 @@ def judge_cases(heard: Heard, rule: Rule, start: int) -> tuple[list[Line], list[
 
 
 def _by_image(heard: Heard) -> dict[str, dict[str, dict[str, Line]]]:
-    """Image → target → voice → row of the case table with its heat, images in the order of the first voice."""
+    """Image → target → map series → row of the case table with its heat, images in the order of the first map series."""
     found: dict[str, dict[str, dict[str, Line]]] = {}
-    for voice in heard.voices:
-        rows = voice.rows.join(heard.heat[["artefact_share", "artefact_area"]])
+    for series in heard.all_series:
+        rows = series.rows.join(heard.heat[["artefact_share", "artefact_area"]])
         for line in rows.to_dict("records"):
-            found.setdefault(line["image"], {}).setdefault(line["target"], {})[voice.name] = {
+            found.setdefault(line["image"], {}).setdefault(line["target"], {})[series.name] = {
                 str(k): v for k, v in line.items()
             }
     return found
@@ -133,19 +134,19 @@ def _of_image(
     return whole, len(rest)
 
 
-def _map_row(number: int, voice: Voice, line: Line, heard: Heard) -> Line:
+def _map_row(number: int, series: MapSeries, line: Line, heard: Heard) -> Line:
     others = [
         pair.excess.get((line["image"], line["target"]), NAN)
         for pair in heard.pairs
-        if voice.name in (pair.first, pair.second) and not pair.identical
+        if series.name in (pair.first, pair.second) and not pair.identical
     ]
     share, area = line["artefact_share"], line["artefact_area"]
     return {
         **line,
         "case": number,
-        "group": voice.group,
-        "voice": voice.name,
-        "short": voice.short,
+        "group": series.group,
+        "series": series.name,
+        "short": series.short,
         "said": _said(line, heard.kind),
         "artefact_ratio": share / area if area > 0 else NAN,
         "excess": _mean(others),
@@ -167,9 +168,9 @@ def _said(row: Line, kind: Kind) -> str:
 def _case_row(number: int, image: str, lines: Sequence[Line], heard: Heard, rule: Rule) -> Line:
     first = lines[0]
     targets = list(dict.fromkeys(line["target"] for line in lines))
-    own = [line for line in lines if heard.first_of[line["voice"]] == line["voice"]]
+    own = [line for line in lines if heard.first_of[line["series"]] == line["series"]]
     label = "" if heard.kind == "classes" else first["label"]
-    names = [line["voice"] for line in own]
+    names = [line["series"] for line in own]
     same = _mean(
         [
             heard.same.get(frozenset(two), {}).get((image, label), NAN)
@@ -179,13 +180,15 @@ def _case_row(number: int, image: str, lines: Sequence[Line], heard: Heard, rule
     between = {frozenset((pair.first, pair.second)): pair.excess for pair in heard.pairs}
     excess = _mean(
         [
-            between[frozenset((a["voice"], b["voice"]))].get((image, a["target"]), NAN)
+            between[frozenset((a["series"], b["series"]))].get((image, a["target"]), NAN)
             for a, b in combinations(own, 2)
             if a["target"] == b["target"]
         ]
     )
     said = [
-        OfVoice(x["short"], x["said"], x["artefact_share"], x["artefact_area"], x["empty_reason"])
+        SeriesCase(
+            x["short"], x["said"], x["artefact_share"], x["artefact_area"], x["empty_reason"]
+        )
         for x in own
     ]
     verdict, why = rule.judge(said, same, excess)
@@ -196,7 +199,7 @@ def _case_row(number: int, image: str, lines: Sequence[Line], heard: Heard, rule
         "image": image,
         "patient": first["patient"],
         "label": JOINED.join(targets),
-        "voices": len(own),
+        "all_series": len(own),
         "agreement": same,
         "excess": excess,
         "artefact_ratio": max(

@@ -1,4 +1,4 @@
-"""Voices side by side: what each says and how right it is, whether each two agree, and a verdict on each case."""
+"""Map series side by side: what each says and how right it is, whether each two agree, and a verdict on each case."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ from camlucida.analysis.comparison.decisions import (
     performance,
 )
 from camlucida.analysis.comparison.pairs import Pair, compare_pair, distinct, nothing_shared
-from camlucida.analysis.comparison.series import Group, Voice, find_groups, keys, on_shared_images
+from camlucida.analysis.comparison.series import (
+    Group,
+    MapSeries,
+    find_groups,
+    keys,
+    on_shared_images,
+)
 from camlucida.analysis.comparison.verdict import Rule
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare, prefixed
@@ -37,18 +43,18 @@ declare(
     {
         "unfinished": "{failed} items failed, {pending} are pending",
         "other_labels": (
-            "{count} {count:|map|maps} of a label that another voice has no map of: "
+            "{count} {count:|map|maps} of a label that another map series has no map of: "
             "not compared. A target such as “predicted” is another label in each "
             "model: ask for labels by name"
         ),
-        "same_maps": "{first} and {second} have the same maps up to a factor: they count as one voice",
+        "same_maps": "{first} and {second} have the same maps up to a factor: they count as one map series",
         "unmeasured": "heat on artefacts could not be measured for {count} of {maps} maps",
     },
 )
 
 NAN = float("nan")
 
-VOICE_COLUMNS = [
+SERIES_COLUMNS = [
     *(
         "group",
         "name",
@@ -77,7 +83,7 @@ VOICE_COLUMNS = [
         "artefact_area",
     ),
 ]
-"""Of ``voices``; ``metric`` names the figure whose ``value`` and interval follow, ``same_as`` a voice with the same maps."""
+"""Of ``all_series``; ``metric`` names the figure whose ``value`` and interval follow, ``same_as`` a map series with the same maps."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,11 @@ class Comparison:
     Attributes:
         by: what varies.
         kind: what the models say.
-        voices: one row a voice, :data:`VOICE_COLUMNS`.
+        map series: one row a map series, :data:`SERIES_COLUMNS`.
         pairs: each two of a group, :data:`~camlucida.analysis.comparison.pairs.COLUMNS`; label "" is all labels together.
-        cases: one row an image and label that all voices of a group have, :data:`~camlucida.analysis.comparison.cases.COLUMNS`.
-        maps: one row a case and voice, :data:`~camlucida.analysis.comparison.cases.MAP_COLUMNS`.
-        performance: every figure of every model, columns of :class:`~camlucida.metrics.score_table.Row`, ``model`` being the voice.
+        cases: one row an image and label that all map series of a group have, :data:`~camlucida.analysis.comparison.cases.COLUMNS`.
+        maps: one row a case and map series, :data:`~camlucida.analysis.comparison.cases.MAP_COLUMNS`.
+        performance: every figure of every model, columns of :class:`~camlucida.metrics.score_table.Row`, ``model`` being the map series.
         rule: of the verdicts, in words.
         thresholds: of the rule.
         notes: one line each, for the person who reads the result.
@@ -100,7 +106,7 @@ class Comparison:
 
     by: str
     kind: Kind
-    voices: pd.DataFrame
+    all_series: pd.DataFrame
     pairs: pd.DataFrame
     cases: pd.DataFrame
     maps: pd.DataFrame
@@ -116,7 +122,7 @@ class _Found:
     """Of one group."""
 
     kind: Kind
-    voices: list[dict[str, Any]]
+    all_series: list[dict[str, Any]]
     pairs: list[dict[str, Any]]
     cases: list[dict[str, Any]]
     maps: list[dict[str, Any]]
@@ -132,7 +138,7 @@ def compare(
     rule: Rule | None = None,
     progress: Callable[..., object] | None = None,
 ) -> Comparison:
-    """Compare voices that differ in one thing, on the images that all of a group have.
+    """Compare map series that differ in one thing, on the images that all of a group have.
 
     Groups without a shared image (the folds of a cross-validation) are compared by how right they are and by their heat on
     artefacts alone; a note says so.
@@ -143,7 +149,7 @@ def compare(
         heat: :func:`~camlucida.cases.heat_table` of ``cases``.
         by: what varies, one of :data:`~camlucida.analysis.comparison.series.BY`.
         rule: of the verdicts.
-        progress: called with 1 for each pair of voices that is done, and once with their ``total``.
+        progress: called with 1 for each pair of map series that is done, and once with their ``total``.
 
     Raises:
         UsageError: nothing varies in ``by`` alone; the models of a group answer different questions.
@@ -151,7 +157,7 @@ def compare(
     rule, report = rule or Rule(), progress or (lambda done=0, total=None: None)
     groups, notes = find_groups(runs, cases, by)
     notes += [*_unfinished(runs), *_unmeasured(cases, heat)]
-    report(0, total=sum(len(g.voices) * (len(g.voices) - 1) // 2 for g in groups))
+    report(0, total=sum(len(g.all_series) * (len(g.all_series) - 1) // 2 for g in groups))
     one_model = by in ("method", "layer")
     found: list[_Found] = []
     for group in groups:
@@ -160,12 +166,12 @@ def compare(
     kind = found[0].kind
     if any(part.kind != kind for part in found):
         raise UsageError(*OTHER_TASK)
-    rows = pd.concat([voice.rows for group in groups for voice in group.voices])
+    rows = pd.concat([series.rows for group in groups for series in group.all_series])
     return Comparison(
         by=by,
         kind=kind,
-        voices=pd.DataFrame(
-            [line for part in found for line in part.voices], columns=VOICE_COLUMNS
+        all_series=pd.DataFrame(
+            [line for part in found for line in part.all_series], columns=SERIES_COLUMNS
         ),
         pairs=pd.DataFrame(
             [line for part in found for line in part.pairs], columns=per_pair.COLUMNS
@@ -195,18 +201,20 @@ def _compare_group(
 ) -> _Found:
     group, images, notes = on_shared_images(runs, group)
     said = {
-        v.name: Answers.of(runs[v.run], v.model, images or keys(runs, v.rows)) for v in group.voices
+        v.name: Answers.of(runs[v.run], v.model, images or keys(runs, v.rows))
+        for v in group.all_series
     }
     answers = {name: own.only(_labels(group, said)) for name, own in said.items()}
-    kind = answers[group.voices[0].name].kind
+    kind = answers[group.all_series[0].name].kind
     if any(other.kind != kind for other in answers.values()):
         raise UsageError(*OTHER_TASK)
     of_model = {
-        voice.answers: performance(answers[voice.name])
-        for voice in {v.answers: v for v in group.voices}.values()
+        series.answers: performance(answers[series.name])
+        for series in {v.answers: v for v in group.all_series}.values()
     }
     right = {
-        voice.name: [*of_model[voice.answers], *dice_row(voice.rows)] for voice in group.voices
+        series.name: [*of_model[series.answers], *dice_row(series.rows)]
+        for series in group.all_series
     }
     gap = (
         _mean([row.estimate for rows in right.values() if (row := headline(rows, kind))])
@@ -215,7 +223,7 @@ def _compare_group(
     )
     pairs: list[Pair] = []
     same: dict[frozenset[str], Mapping[CaseKey, float]] = {}
-    for first, second in combinations(group.voices, 2):
+    for first, second in combinations(group.all_series, 2):
         agreed, of_cases = (
             ({}, {})
             if one_model or not images
@@ -226,14 +234,14 @@ def _compare_group(
             compare_pair(runs, first, second, agreed) if images else nothing_shared(first, second)
         )
         report(1)
-    first_of = distinct(group.voices, pairs)
-    heard = Heard(kind, group.voices, heat, pairs, same, first_of)
+    first_of = distinct(group.all_series, pairs)
+    heard = Heard(kind, group.all_series, heat, pairs, same, first_of)
     cases, maps, left = judge_cases(heard, rule, start) if images else ([], [], 0)
     return _Found(
         kind=kind,
-        voices=[
-            _voice_row(v, first_of[v.name], headline(right[v.name], kind), heat)
-            for v in group.voices
+        all_series=[
+            _series_row(v, first_of[v.name], headline(right[v.name], kind), heat)
+            for v in group.all_series
         ],
         pairs=[line for pair in pairs for line in pair.rows],
         cases=cases,
@@ -245,7 +253,7 @@ def _compare_group(
 
 def _labels(group: Group, said: Mapping[str, Answers]) -> set[str]:
     """Those of which there is a map, as far as every model answers them: a mean over other labels is another figure."""
-    mapped = {label for voice in group.voices for label in voice.rows["label"]}
+    mapped = {label for series in group.all_series for label in series.rows["label"]}
     return mapped.intersection(*(own.labels for own in said.values())) or mapped
 
 
@@ -277,19 +285,19 @@ def _unmeasured(cases: pd.DataFrame, heat: pd.DataFrame) -> list[Message]:
     return [Message("notes.unmeasured", {"count": missing, "maps": len(cases)})] if missing else []
 
 
-def _voice_row(
-    voice: Voice, first_of: str, figure: Row | None, heat: pd.DataFrame
+def _series_row(
+    series: MapSeries, first_of: str, figure: Row | None, heat: pd.DataFrame
 ) -> dict[str, Any]:
-    rows = voice.rows
+    rows = series.rows
     own = heat.loc[rows.index]
     share = mean_interval(own["artefact_share"].to_numpy(np.float64), rows["patient"].tolist())
     area = own["artefact_area"][own["artefact_share"].notna()]
     grids = list(dict.fromkeys("×".join(map(str, grid)) for grid in rows["grid"]))
     return {
-        "group": voice.group,
-        "name": voice.name,
+        "group": series.group,
+        "name": series.name,
         **{
-            name: getattr(voice, name)
+            name: getattr(series, name)
             for name in ("model", "architecture", "seed", "fold", "method", "layer")
         },
         "grid": ", ".join(grids),
@@ -297,7 +305,7 @@ def _voice_row(
         "patients": rows["patient"].nunique(),
         "maps": len(rows),
         "empty": int((rows["empty_reason"] != "").sum()),
-        "same_as": "" if first_of == voice.name else first_of,
+        "same_as": "" if first_of == series.name else first_of,
         "metric": figure.metric if figure else "",
         **{key: getattr(figure, name) if figure else NAN for key, name in _FIGURE.items()},
         "artefact_share": share.estimate,

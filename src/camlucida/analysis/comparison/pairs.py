@@ -1,4 +1,4 @@
-"""Each two voices of a group: do they say the same, and do their maps look at the same place?"""
+"""Each two map series of a group: do they say the same, and do their maps look at the same place?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from camlucida.analysis.comparison.attention import Alike, alike, stored_maps
 from camlucida.analysis.comparison.decisions import Agreement
-from camlucida.analysis.comparison.series import Voice
+from camlucida.analysis.comparison.series import MapSeries
 from camlucida.metrics.annotations import Floats
 from camlucida.metrics.statistics import excess, mean_interval
 from camlucida.runs import Run
@@ -54,13 +54,13 @@ CaseKey = tuple[str, str]
 
 @dataclass(frozen=True)
 class Pair:
-    """Two voices.
+    """Two map series.
 
     Attributes:
         first, second: their names.
         rows: of the table of pairs: all labels together (label ""), then, where there are several, each.
         excess: (image, target) → excess similarity of the two maps; NaN where it has none.
-        identical: the maps are the same up to a factor: one voice under two names.
+        identical: the maps are the same up to a factor: one map series under two names.
     """
 
     first: str
@@ -71,14 +71,14 @@ class Pair:
 
 
 def compare_pair(
-    runs: Sequence[Run], first: Voice, second: Voice, said: Mapping[str, Agreement]
+    runs: Sequence[Run], first: MapSeries, second: MapSeries, said: Mapping[str, Agreement]
 ) -> Pair:
-    """All numbers of two voices.
+    """All numbers of two map series.
 
     Args:
         runs: theirs.
         first, second: with rows of the images that are compared.
-        said: how far they say the same, by label, "" for all; empty for voices of one model.
+        said: how far they say the same, by label, "" for all; empty for map series of one model.
     """
     both = first.rows.merge(
         second.rows[["image", "target", "explanation"]], on=["image", "target"], suffixes=("", "_2")
@@ -140,19 +140,19 @@ class _Part:
         )
 
 
-def nothing_shared(first: Voice, second: Voice) -> Pair:
-    """Two voices without a common image."""
+def nothing_shared(first: MapSeries, second: MapSeries) -> Pair:
+    """Two map series without a common image."""
     about = {"group": first.group, "first": first.name, "second": second.name, "identical": False}
     return Pair(first.name, second.name, [about | _row("", [], None)], {}, False)
 
 
-def distinct(voices: Sequence[Voice], pairs: Sequence[Pair]) -> dict[str, str]:
-    """Voice → the first voice whose maps are the same as its own, itself if there is none before."""
+def distinct(all_series: Sequence[MapSeries], pairs: Sequence[Pair]) -> dict[str, str]:
+    """Map series → the first map series whose maps are the same as its own, itself if there is none before."""
     same = {frozenset((pair.first, pair.second)) for pair in pairs if pair.identical}
     found: dict[str, str] = {}
-    for voice in voices:
-        found[voice.name] = next(
-            (other for other in found if frozenset((other, voice.name)) in same), voice.name
+    for series in all_series:
+        found[series.name] = next(
+            (other for other in found if frozenset((other, series.name)) in same), series.name
         )
     return {name: found[other] for name, other in found.items()}
 

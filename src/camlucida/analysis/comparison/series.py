@@ -1,4 +1,4 @@
-"""Who is compared with whom: the maps of one model, method and layer are a voice; voices that differ in one thing are a group."""
+"""Who is compared with whom: the maps of one model, method and layer are a map series; map series that differ in one thing are a group."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ declare(
             "and its heat on artefacts stand side by side, each on its own images"
         ),
         "some_shared": (
-            "{shared} of {count} {count:|image|images} are in all voices, and only "
+            "{shared} of {count} {count:|image|images} are in all map series, and only "
             "these are compared"
         ),
     },
@@ -52,7 +52,7 @@ _OF = ["run", "model", "architecture", "seed", "fold", "method", "layer"]
 
 
 @dataclass(frozen=True)
-class Voice:
+class MapSeries:
     """The maps of one model, method and layer.
 
     Attributes:
@@ -84,16 +84,16 @@ class Voice:
 
 @dataclass(frozen=True)
 class Group:
-    """Two or more voices that differ in one thing alone."""
+    """Two or more map series that differ in one thing alone."""
 
     name: str
-    voices: tuple[Voice, ...]
+    all_series: tuple[MapSeries, ...]
 
 
 def find_groups(
     runs: Sequence[Run], cases: pd.DataFrame, by: str
 ) -> tuple[list[Group], list[Message]]:
-    """Voices that differ in ``by`` and in nothing else, and lines on those that have no counterpart.
+    """Map series that differ in ``by`` and in nothing else, and lines on those that have no counterpart.
 
     Equal must be: for seeds architecture, fold, method and layer; for folds and architectures likewise; for models method and
     layer; for methods the model (by its weights, in whichever run) and layer; for layers the model and method. A layer of two
@@ -105,7 +105,7 @@ def find_groups(
         by: one of :data:`BY`.
 
     Raises:
-        UsageError: nothing varies in ``by`` alone, or two voices have the same; it says what varies.
+        UsageError: nothing varies in ``by`` alone, or two map series have the same; it says what varies.
     """
     if by not in BY:
         raise UsageError(f"cannot compare by {by!r}", did_you_mean(by, BY))
@@ -134,11 +134,11 @@ def find_groups(
 
 
 def on_shared_images(runs: Sequence[Run], group: Group) -> tuple[Group, set[Key], list[Message]]:
-    """The group on the images that all of its voices have, those images, and lines on what is left out.
+    """The group on the images that all of its map series have, those images, and lines on what is left out.
 
     An image is the same if its name and its content are. Without a shared image the group stays as it is.
     """
-    own = {voice.name: keys(runs, voice.rows) for voice in group.voices}
+    own = {series.name: keys(runs, series.rows) for series in group.all_series}
     everywhere, shared = set.union(*own.values()), set.intersection(*own.values())
     notes: list[Message] = []
     twins = len(everywhere) - len({name for name, _ in everywhere})
@@ -150,11 +150,13 @@ def on_shared_images(runs: Sequence[Run], group: Group) -> tuple[Group, set[Key]
     if len(shared) < len(everywhere):
         counts = {"shared": len(shared), "count": len(everywhere)}
         notes.append(Message("notes.some_shared", counts))
-    voices = []
-    for voice in group.voices:
-        kept = [key in shared for key in _row_keys(runs, voice.rows)]
-        voices.append(replace(voice, rows=voice.rows[kept].drop_duplicates(["image", "target"])))
-    return Group(group.name, tuple(voices)), shared, _of(group, notes)
+    all_series = []
+    for series in group.all_series:
+        kept = [key in shared for key in _row_keys(runs, series.rows)]
+        all_series.append(
+            replace(series, rows=series.rows[kept].drop_duplicates(["image", "target"]))
+        )
+    return Group(group.name, tuple(all_series)), shared, _of(group, notes)
 
 
 def _of(group: Group, notes: Sequence[Message]) -> list[Message]:
@@ -163,7 +165,7 @@ def _of(group: Group, notes: Sequence[Message]) -> list[Message]:
 
 
 def keys(runs: Sequence[Run], rows: pd.DataFrame) -> set[Key]:
-    """The images of the rows of a voice."""
+    """The images of the rows of a map series."""
     return set(_row_keys(runs, rows))
 
 
@@ -185,7 +187,7 @@ def _kinds(runs: Sequence[Run], cases: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _described(record: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
-    """A voice's facts: with the weights of its model, and the model's name told apart from its namesakes in other runs."""
+    """A map series's facts: with the weights of its model, and the model's name told apart from its namesakes in other runs."""
     run, model = int(record["run"]), str(record["model"])
     about = next(known for known in runs[run].about["models"] if known["name"] == model)
     namesakes = {
@@ -247,7 +249,7 @@ def _nothing_varies(records: Sequence[Mapping[str, Any]], by: str) -> UsageError
     )
     if len(values[by]) > 1:
         return UsageError(
-            f"no two voices differ in {by} alone",
+            f"no two map series differ in {by} alone",
             f"{here}. Whole models are compared with --by model",
         )
     known = f"one {by} ({values[by][0]})" if values[by] else f"no {by}"
@@ -256,12 +258,12 @@ def _nothing_varies(records: Sequence[Mapping[str, Any]], by: str) -> UsageError
 
 def _group(records: Sequence[Mapping[str, Any]], by: str, varying: Sequence[str]) -> Group:
     name = " · ".join(_said(key, records[0][key]) for key in varying)
-    voices = []
+    all_series = []
     for r in records:
         own = (r["architecture"], r["seed"], r["fold"], r["method"], r["layer"])
         short = _said(by, r[by])
-        voices.append(
-            Voice(
+        all_series.append(
+            MapSeries(
                 f"{short} · {name}" if name else short,
                 short,
                 name,
@@ -271,7 +273,7 @@ def _group(records: Sequence[Mapping[str, Any]], by: str, varying: Sequence[str]
                 rows=r["rows"],
             )
         )
-    return Group(name, tuple(voices))
+    return Group(name, tuple(all_series))
 
 
 def _said(key: str, value: Any) -> str:

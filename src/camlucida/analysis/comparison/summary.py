@@ -1,4 +1,4 @@
-"""A comparison in few numbers: how right the voices are by verdict, and which cases stand for all."""
+"""A comparison in few numbers: how right the map series are by verdict, and which cases stand for all."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ RIGHT: dict[Kind, tuple[str, str]] = {
     "values": ("error", "mean absolute error"),
     "regions": ("dice", "mean Dice"),
 }
-"""Column of the cases that says how right the voices are there, and what its mean is."""
+"""Column of the cases that says how right the map series are there, and what its mean is."""
 
 EACH = ("the highest", "the lowest")
 
 
 def by_verdict(comparison: Comparison) -> pd.DataFrame:
-    """One row a group and verdict, then one of all its cases (verdict ""): how many, and how right the voices are there.
+    """One row a group and verdict, then one of all its cases (verdict ""): how many, and how right the map series are there.
 
     Columns group, verdict, cases, share, known (cases with a truth), estimate, low, high (patients resampled).
     """
@@ -67,16 +67,16 @@ def choose(cases: pd.DataFrame) -> tuple[list[int], str]:
 
 
 def on_artefacts(comparison: Comparison) -> list[tuple[str, int, int]]:
-    """(voice, cases in which its own heat on artefacts counts, all its cases), whatever the others' does."""
+    """(map series, cases in which its own heat on artefacts counts, all its cases), whatever the others' does."""
     counts = comparison.thresholds.on_artefacts
     return [
         (
-            str(voice),
+            str(series),
             sum(
                 counts(share, area)
                 for share, area in zip(maps["artefact_share"], maps["artefact_area"])
             ),
             len(maps),
         )
-        for voice, maps in comparison.maps.groupby("voice", sort=False)
+        for series, maps in comparison.maps.groupby("series", sort=False)
     ]

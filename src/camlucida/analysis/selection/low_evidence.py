@@ -3,7 +3,7 @@
 import numpy as np
 
 from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
-from camlucida.analysis.selection.pool import VOICE, Pool, first, numbered, share
+from camlucida.analysis.selection.pool import SERIES, Pool, first, numbered, share
 from camlucida.core.messages import Message, declare
 
 declare(
@@ -31,7 +31,7 @@ def low_evidence(pool: Pool, asked: Asked) -> Selected:
         return nothing(asked, pool.unjudged)
     every = pool.cases
     peak = every["high"].clip(lower=0).where(every["empty_reason"] == "", 0.0)
-    usual = peak.groupby([every[name] for name in (*VOICE, "target")], dropna=False).transform(
+    usual = peak.groupby([every[name] for name in (*SERIES, "target")], dropna=False).transform(
         "median"
     )
     relative = np.where(peak > 0, peak / usual.where(usual > 0, np.nan), 0.0)

@@ -46,7 +46,7 @@ declare(
 )
 
 MODEL = ["run", "model"]
-VOICE = [*MODEL, "method", "layer"]
+SERIES = [*MODEL, "method", "layer"]
 CALLS = ("positive", "negative", "")
 
 
@@ -71,22 +71,22 @@ class Pool:
         told = np.select(
             [cases["label"] == cases["predicted"], cases["label"] == cases["true_class"]], [0, 1], 2
         )
-        model, voice = (
-            cases.groupby(keys, sort=False, dropna=False).ngroup() for keys in (MODEL, VOICE)
+        model, series = (
+            cases.groupby(keys, sort=False, dropna=False).ngroup() for keys in (MODEL, SERIES)
         )
         frame = cases.assign(
             _case=label if by_label else label.where(~classes, ""),
-            _voice=voice,
+            _series=series,
             _told=np.where(classes, told, 0),
             _row=range(len(cases)),
         )
         frame = frame[model == model.groupby(cases["path"]).transform("min")]
         frame = (
-            frame.sort_values(["_voice", "_told", "_row"])
+            frame.sort_values(["_series", "_told", "_row"])
             .drop_duplicates(["path", "_case"])
             .sort_values("_row")
         )
-        return frame.drop(columns=["_case", "_voice", "_told", "_row"])
+        return frame.drop(columns=["_case", "_series", "_told", "_row"])
 
     @property
     def loss(self) -> Message | None:
@@ -133,13 +133,13 @@ class Pool:
     ) -> Iterator[Message]:
         if chosen_from["path"].duplicated().any():
             yield Message("selection.of_labels")
-        voices, used = (frame[VOICE].drop_duplicates() for frame in (self.cases, chosen_from))
-        if len(used) == 1 and len(voices) > 1:
+        all_series, used = (frame[SERIES].drop_duplicates() for frame in (self.cases, chosen_from))
+        if len(used) == 1 and len(all_series) > 1:
             yield Message(
                 "selection.by_map",
                 {key: str(used.iloc[0][key]) for key in ("model", "method", "layer")},
             )
-        elif len(voices) > 1:
+        elif len(all_series) > 1:
             yield Message("selection.by_first_map")
         unknown = 0 if candidates is None else len(candidates) - len(chosen_from)
         if unknown:

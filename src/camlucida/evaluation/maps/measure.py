@@ -225,13 +225,13 @@ class _Session:
         for i, image in enumerate(images):
             logits, shown = reading.logits[i : i + 1], None if p is None else p[i : i + 1]
             targets = self.targets[image]
-            spoken = [
+            rendered = [
                 probability_of(target, shown).to(logits)
                 if shown is not None
                 else logits.new_full((1,), NAN)
                 for target in targets
             ]
-            rows.append(torch.cat([*(target(logits) for target in targets), *spoken]))
+            rows.append(torch.cat([*(target(logits) for target in targets), *rendered]))
         return rows
 
     def plans(self, samples: Iterable[Sample], progress: Callable[[int], object]) -> Iterator[Plan]:

@@ -195,7 +195,7 @@ def _caption(
         yield Message("cases.empty", {"reason": Message.loads(case["empty_reason"])})
         return
     if isfinite(case["spread"]):
-        peers = study.measured.loc[_same_voice(study, case), "spread"]
+        peers = study.measured.loc[_same_series(study, case), "spread"]
         yield Message(
             "cases.spread", {"spread": float(case["spread"]), "median": float(peers.median())}
         )
@@ -237,7 +237,7 @@ def said(case: pd.Series) -> Iterator[Message]:
         yield Message("cases.dice", {"dice": float(case["dice"])})
 
 
-def _same_voice(study: Study, case: pd.Series) -> pd.Series:
+def _same_series(study: Study, case: pd.Series) -> pd.Series:
     keys = ["run", "model", "method", "layer"]
     return (study.cases[keys] == case[keys]).all(axis=1)
 
@@ -247,7 +247,7 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
     best: list[Any] = []
     for row in shown:
         case = study.cases.loc[row]
-        same = study.cases[_same_voice(study, case) & (study.cases["path"] == case["path"])]
+        same = study.cases[_same_series(study, case) & (study.cases["path"] == case["path"])]
         if len(same) > len(best):
             best = list(same.sort_values("probability", ascending=False).index[:4])
     if len(best) < 2:

@@ -35,12 +35,12 @@ declare(
             "All of these maps are the same by construction, whatever the {by} is "
             "called: there is nothing to compare."
         ),
-        "varies": "{voices} sets of maps differ in the {by} and in nothing else.",
+        "varies": "{all_series} sets of maps differ in the {by} and in nothing else.",
         "varies_groups": (
-            "{voices} sets of maps, in {groups} groups: within a group they differ "
+            "{all_series} sets of maps, in {groups} groups: within a group they differ "
             "in the {by} and in nothing else."
         ),
-        "voices": (
+        "all_series": (
             "Side by side by {by}, on the images and labels compared: how right each "
             "is, and its heat on the border, on burned-in text and outside the body."
         ),
@@ -50,7 +50,7 @@ declare(
             "is the similarity of their maps of different patients."
         ),
         "verdicts": "Cases by verdict, and how right the answers are in each.",
-        "head_voice": "Maps of",
+        "head_series": "Maps of",
         "head_images": "Images",
         "head_empty": "Maps without evidence",
         "head_right": "How right",
@@ -74,10 +74,10 @@ declare(
         "of_group": "{verdict}, {group}",
         "measured": "{known} of {maps}",
         "right": "{metric} {value}",
-        "same_as": "{voice} (the same maps as {other})",
+        "same_as": "{series} (the same maps as {other})",
         "identical": "the same maps by construction",
         "rule": (
-            "A case is “artefact” if in at least {voices:.0%} of the sets the heat "
+            "A case is “artefact” if in at least {all_series:.0%} of the sets the heat "
             "per area on the border, on burned-in text and outside the body is more "
             "than {factor:g} times that of the rest of the image, and at least "
             "{share:.0%} of all heat lies there; else “review” if {differ}a map "
@@ -111,12 +111,17 @@ def consistency(study: Study) -> Section | None:
 
 def _of(study: Study, comparison: Comparison, taken: set[str]) -> Iterator[Block]:
     by = Message(f"words.{comparison.by}")
-    counts = {"voices": len(comparison.voices), "groups": comparison.voices["group"].nunique()}
+    counts = {
+        "all_series": len(comparison.all_series),
+        "groups": comparison.all_series["group"].nunique(),
+    }
     if counts["groups"] > 1:
         yield Paragraph((Message("consistency.varies_groups", {"by": by, **counts}),))
     else:
-        yield Paragraph((Message("consistency.varies", {"by": by, "voices": counts["voices"]}),))
-    yield _voices(comparison, by)
+        yield Paragraph(
+            (Message("consistency.varies", {"by": by, "all_series": counts["all_series"]}),)
+        )
+    yield _all_series(comparison, by)
     if len(comparison.pairs) and bool(comparison.pairs["identical"].all()):
         yield Paragraph((Message("consistency.all_identical", {"by": by}),))
         return
@@ -149,7 +154,7 @@ def _figures(
             verdicts_figure(comparison),
             Message("consistency.figure_verdicts", {"by": by}),
         )
-    groups = list(dict.fromkeys(comparison.voices["group"]))
+    groups = list(dict.fromkeys(comparison.all_series["group"]))
     for number, group in enumerate(groups[:PANELS], 1):
         panel = panel_figure(comparison, group, study.explanation)
         if panel is not None and len(groups) == 1:
@@ -162,11 +167,11 @@ def _figures(
             )
 
 
-def _voices(comparison: Comparison, by: Message) -> Table:
-    names = ("voice", "images", "maps", "empty", "right", "artefact", "area")
+def _all_series(comparison: Comparison, by: Message) -> Table:
+    names = ("series", "images", "maps", "empty", "right", "artefact", "area")
     head = tuple(Message(f"consistency.head_{name}") for name in names)
     rows = []
-    for row in comparison.voices.to_dict("records"):
+    for row in comparison.all_series.to_dict("records"):
         right: Value = ""
         if isinstance(row["metric"], str) and row["metric"] and isfinite(row["value"]):
             value = Estimate(row["value"], row["low"], row["high"], row["chance"])
@@ -176,14 +181,14 @@ def _voices(comparison: Comparison, by: Message) -> Table:
         artefact = Estimate(row["artefact_share"], row["artefact_low"], row["artefact_high"])
         same = row["same_as"] if isinstance(row["same_as"], str) and row["same_as"] else ""
         name = (
-            Message("consistency.same_as", {"voice": row["name"], "other": same})
+            Message("consistency.same_as", {"series": row["name"], "other": same})
             if same
             else str(row["name"])
         )
         counts = (int(row["images"]), int(row["maps"]), int(row["empty"]))
         rows.append((name, *counts, right, artefact, float(row["artefact_area"])))
     return Table(
-        f"voices_{comparison.by}", Message("consistency.voices", {"by": by}), head, tuple(rows)
+        f"series_{comparison.by}", Message("consistency.all_series", {"by": by}), head, tuple(rows)
     )
 
 
@@ -226,14 +231,14 @@ def rule_of(comparison: Comparison) -> Message:
     values = {
         "factor": rule.factor,
         "share": rule.share,
-        "voices": rule.voices,
+        "all_series": rule.all_series,
         "excess": rule.excess,
     }
     return Message("consistency.rule", {**values, "differ": differ})
 
 
 def _verdicts(comparison: Comparison) -> Table:
-    """How many cases have each verdict, and how right the voices are in them."""
+    """How many cases have each verdict, and how right the map series are in them."""
     right = Message(f"consistency.right_{comparison.kind}")
     head = (
         *(Message(f"consistency.head_{name}") for name in ("verdict", "cases", "share", "known")),
@@ -243,7 +248,7 @@ def _verdicts(comparison: Comparison) -> Table:
     for row in by_verdict(comparison).to_dict("records"):
         verdict = row["verdict"].replace(" ", "_") or "all"
         name = Message(f"verdicts.{verdict}")
-        if comparison.voices["group"].nunique() > 1:
+        if comparison.all_series["group"].nunique() > 1:
             name = Message("consistency.of_group", {"verdict": name, "group": str(row["group"])})
         estimate = Estimate(row["estimate"], row["low"], row["high"])
         rows.append((name, int(row["cases"]), f"{row['share']:.0%}", int(row["known"]), estimate))

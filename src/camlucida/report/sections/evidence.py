@@ -11,7 +11,7 @@ import pandas as pd
 from camlucida.analysis.cases.region_shares import SIGNS, Group, evidence_table, pairs_of_two
 from camlucida.core.messages import declare
 from camlucida.report.document import NAN, Block, Estimate, Message, Paragraph, Table, Value
-from camlucida.report.study import Study, Voice
+from camlucida.report.study import MapSeries, Study
 from camlucida.runs.tables import GROUP
 
 declare(
@@ -22,7 +22,7 @@ declare(
         "everybody": "all images",
         "minus": "{first} minus {second}",
         "table": (
-            "Maps of {voice}, held against the masks: mean share of the heat inside, "
+            "Maps of {series}, held against the masks: mean share of the heat inside, "
             "chance being the area of the mask; excess is share minus area, with its "
             "interval."
         ),
@@ -35,13 +35,13 @@ declare(
         "split_asked": "An absolute error of {limit} or more counts as high, as was asked.",
         "split_median": "An absolute error of {limit}, the median, or more counts as high.",
         "everywhere": (
-            "Of the heat of {voice} that {heat}, {share:.1%} lies inside the mask in "
+            "Of the heat of {series} that {heat}, {share:.1%} lies inside the mask in "
             "{images} {images:|image|images}, {area:.1%} of the area: an excess of "
             "{excess}, {verdict}."
         ),
         "difference": (
             "Between {first} and {second} the excess of the heat that {heat} differs "
-            "by {excess} in {images} images of {voice}: {verdict}."
+            "by {excess} in {images} images of {series}: {verdict}."
         ),
         "more": "it is larger in the first",
         "less": "it is smaller in the first",
@@ -63,15 +63,15 @@ HEATS = {words: Message(f"evidence.{words.split()[0]}") for words in SIGNS.value
 def evidence(study: Study) -> list[Block]:
     """A table and its sentences for each set of maps of a regression that has a mask; none of other tasks."""
     blocks: list[Block] = []
-    for voice in study.voices:
-        rows = study.cases.loc[voice.rows]
+    for series in study.all_series:
+        rows = study.cases.loc[series.rows]
         rows = rows[(rows["task"] == "regression") & rows["error"].notna()]
         if study.heat.loc[rows.index, "mask_share"].notna().any():
-            blocks += _of_voice(study, voice, rows)
+            blocks += _of_series(study, series, rows)
     return blocks
 
 
-def _of_voice(study: Study, voice: Voice, rows: pd.DataFrame) -> Iterator[Block]:
+def _of_series(study: Study, series: MapSeries, rows: pd.DataFrame) -> Iterator[Block]:
     heat, error = study.heat.loc[rows.index], rows["error"].abs()
     limit = float(error.median()) if study.error_threshold is None else study.error_threshold
     low = f"|error| < {limit:.3g}", set(rows["image"][error < limit])
@@ -87,11 +87,11 @@ def _of_voice(study: Study, voice: Voice, rows: pd.DataFrame) -> Iterator[Block]
         for (a, _), (b, _) in pairs
     }
     lines = table.to_dict("records")
-    yield _table(voice, lines, names)
+    yield _table(series, lines, names)
     rule = "median" if study.error_threshold is None else "asked"
     said = [Message(f"evidence.split_{rule}", {"limit": f"{limit:.3g}"})]
     for line in lines:
-        said += _sentence(voice, line, names)
+        said += _sentence(series, line, names)
     yield Paragraph((*said, *_ends(rows, heat)))
 
 
@@ -105,7 +105,7 @@ def _groups(rows: pd.DataFrame) -> Iterator[list[Group]]:
         ]
 
 
-def _table(voice: Voice, lines: Sequence[dict[Any, Any]], names: dict[str, Value]) -> Table:
+def _table(series: MapSeries, lines: Sequence[dict[Any, Any]], names: dict[str, Value]) -> Table:
     head = tuple(
         Message(f"evidence.head_{name}")
         for name in ("heat", "group", "images", "patients", "share", "excess")
@@ -117,7 +117,7 @@ def _table(voice: Voice, lines: Sequence[dict[Any, Any]], names: dict[str, Value
         rows.append(
             (HEATS[line["heat"]], name, line["images"], line["patients"], share, _excess(line))
         )
-    return Table("evidence", Message("evidence.table", {"voice": voice.name}), head, tuple(rows))
+    return Table("evidence", Message("evidence.table", {"series": series.name}), head, tuple(rows))
 
 
 def _excess(line: dict[Any, Any]) -> Estimate:
@@ -125,11 +125,11 @@ def _excess(line: dict[Any, Any]) -> Estimate:
     return Estimate(line["excess"], line["low"] if known else NAN, line["high"] if known else NAN)
 
 
-def _sentence(voice: Voice, line: dict[Any, Any], names: dict[str, Value]) -> list[Message]:
+def _sentence(series: MapSeries, line: dict[Any, Any], names: dict[str, Value]) -> list[Message]:
     """Of everybody, against the area; of a difference, against none."""
     excess, name = _excess(line), names.get(line["group"])
     values: dict[str, Value] = {
-        "voice": voice.name,
+        "series": series.name,
         "heat": HEATS[line["heat"]],
         "images": line["images"],
         "excess": excess,
@@ -155,9 +155,7 @@ def _sentence(voice: Voice, line: dict[Any, Any], names: dict[str, Value]) -> li
 def _ends(rows: pd.DataFrame, heat: pd.DataFrame) -> Iterator[Message]:
     """The best and the worst case beside each other, where both have a mask."""
     for sign, words in SIGNS.items():
-        own = rows[rows["target"].str.endswith(sign)].assign(
-            size=lambda frame: frame["error"].abs()
-        )
+        own = rows[rows["target_sign"] == sign].assign(size=lambda frame: frame["error"].abs())
         if own["image"].nunique() < 2:
             continue
         best = own.sort_values(["size", "image"]).index[0]

@@ -25,7 +25,7 @@ from camlucida.report.measured import mean_of, or_dash
 from camlucida.report.sections.base import section
 from camlucida.report.sections.evaluated import evaluated
 from camlucida.report.sections.evidence import evidence
-from camlucida.report.study import Study, Voice
+from camlucida.report.study import MapSeries, Study
 
 declare(
     "quality",
@@ -34,8 +34,8 @@ declare(
             "What the maps do: means over maps with intervals; chance is what an "
             "even map would have."
         ),
-        "by_label": "The same for {voice}, by target.",
-        "head_voice": "Maps of",
+        "by_label": "The same for {series}, by target.",
+        "head_series": "Maps of",
         "head_target": "Target",
         "head_maps": "Maps",
         "head_empty": "Empty",
@@ -47,26 +47,26 @@ declare(
         "head_box_share": "Heat in the true box",
         "head_mask_ap": "Average precision in the mask",
         "spread_few": (
-            "The {maps} {maps:|map|maps} of {voice} with positive heat "
+            "The {maps} {maps:|map|maps} of {series} with positive heat "
             "{maps:|has|have} between {low:.0%} and {high:.0%} of {cells} cells at "
             "half the maximum or above."
         ),
         "spread": (
-            "Half of the maps of {voice} have between {low:.0%} and {high:.0%} of "
+            "Half of the maps of {series} have between {low:.0%} and {high:.0%} of "
             "their {cells} cells at half the maximum or above (median {median:.0%})."
         ),
         "artefact": (
-            "In {maps} {maps:|map|maps} of {voice}, {share:.1%} of the heat lies on "
+            "In {maps} {maps:|map|maps} of {series}, {share:.1%} of the heat lies on "
             "the border, on burned-in text or outside the body, {area:.1%} of the "
             "area: a difference of {lift}, {verdict}."
         ),
         "mask": (
-            "In {maps} {maps:|map|maps} of {voice} with a true mask, {share:.1%} of "
+            "In {maps} {maps:|map|maps} of {series} with a true mask, {share:.1%} of "
             "the heat lies inside it, {area:.1%} of the area: a difference of "
             "{lift}, {verdict}."
         ),
         "box": (
-            "In {maps} {maps:|map|maps} of {voice} with a true box, {share:.1%} of "
+            "In {maps} {maps:|map|maps} of {series} with a true box, {share:.1%} of "
             "the heat lies inside it, {area:.1%} of the area: a difference of "
             "{lift}, {verdict}."
         ),
@@ -75,20 +75,20 @@ declare(
         "same": "not told apart from chance",
         "unsure": "of too few patients to tell it from chance",
         "ceiling": (
-            "The best map that the grid of {voice} allows would have {ceiling:.1%} "
+            "The best map that the grid of {series} allows would have {ceiling:.1%} "
             "of its heat inside the mask."
         ),
         "own": (
-            "Maps of {voice} of different labels in one image have a mean "
+            "Maps of {series} of different labels in one image have a mean "
             "correlation of {within}; maps of one label in different patients have "
             "{null:.3f}."
         ),
         "own_no": (
-            "The interval lies above that: in {voice} the image decides more than "
+            "The interval lies above that: in {series} the image decides more than "
             "the label where the heat is."
         ),
         "own_yes": (
-            "The interval lies below that: in {voice} the label decides more than "
+            "The interval lies below that: in {series} the label decides more than "
             "the image where the heat is."
         ),
         "evaluated": (
@@ -129,7 +129,9 @@ LABELS = 12
 def quality(study: Study) -> Section:
     """Of each model, method and layer; by label where there are several; then what ``camlucida evaluate`` found."""
     blocks: list[Block] = [_overview(study), Paragraph(tuple(_said(study)))]
-    blocks += [table for voice in study.voices if (table := _by_label(study, voice)) is not None]
+    blocks += [
+        table for series in study.all_series if (table := _by_label(study, series)) is not None
+    ]
     blocks.append(Paragraph(tuple(_own_maps(study))))
     return Section("quality", (*blocks, *evidence(study), *evaluated(study)))
 
@@ -158,41 +160,43 @@ def _known(rows: pd.DataFrame) -> list[str]:
 def _overview(study: Study) -> Table:
     columns = _known(study.measured)
     head = (
-        *(Message(f"quality.head_{name}") for name in ("voice", "maps", "empty")),
+        *(Message(f"quality.head_{name}") for name in ("series", "maps", "empty")),
         *(Message(f"quality.head_{column}") for column in columns),
     )
     rows = tuple(
-        (voice.name, len(rows), int((rows["empty_reason"] != "").sum()), *_measured(rows, columns))
-        for voice in study.voices
-        for rows in [study.measured.loc[voice.rows]]
+        (series.name, len(rows), int((rows["empty_reason"] != "").sum()), *_measured(rows, columns))
+        for series in study.all_series
+        for rows in [study.measured.loc[series.rows]]
     )
     return Table("quality", Message("quality.overview"), head, rows)
 
 
 def _said(study: Study) -> Iterator[Message]:
-    for voice in study.voices:
-        rows = study.measured.loc[voice.rows]
+    for series in study.all_series:
+        rows = study.measured.loc[series.rows]
         spread = rows["spread"].dropna()
-        cells = int(np.prod(study.cases.loc[voice.rows[0], "grid"]))
+        cells = int(np.prod(study.cases.loc[series.rows[0], "grid"]))
         if len(spread) >= QUARTERS:
             values = {
                 "low": float(spread.quantile(0.25)),
                 "high": float(spread.quantile(0.75)),
                 "median": float(spread.median()),
             }
-            yield Message("quality.spread", {"voice": voice.name, "cells": cells, **values})
+            yield Message("quality.spread", {"series": series.name, "cells": cells, **values})
         elif len(spread):
             ends = {"low": float(spread.min()), "high": float(spread.max()), "maps": len(spread)}
-            yield Message("quality.spread_few", {"voice": voice.name, "cells": cells, **ends})
-        yield from _against_area(voice, rows, "artefact", "quality.artefact")
-        yield from _against_area(voice, rows, "mask", "quality.mask")
-        yield from _against_area(voice, rows, "box", "quality.box")
+            yield Message("quality.spread_few", {"series": series.name, "cells": cells, **ends})
+        yield from _against_area(series, rows, "artefact", "quality.artefact")
+        yield from _against_area(series, rows, "mask", "quality.mask")
+        yield from _against_area(series, rows, "box", "quality.box")
         ceiling = mean_of(rows[rows["mask_share"].notna()], "mask_ceiling")
         if ceiling is not None:
-            yield Message("quality.ceiling", {"voice": voice.name, "ceiling": ceiling.estimate})
+            yield Message("quality.ceiling", {"series": series.name, "ceiling": ceiling.estimate})
 
 
-def _against_area(voice: Voice, rows: pd.DataFrame, region: str, key: str) -> Iterator[Message]:
+def _against_area(
+    series: MapSeries, rows: pd.DataFrame, region: str, key: str
+) -> Iterator[Message]:
     """The mean difference of heat and area, patients resampled, and whether its interval leaves out zero."""
     share, area = rows[f"{region}_share"], rows[f"{region}_area"]
     found = mean_of(rows.assign(_lift=share - area), "_lift")
@@ -200,7 +204,7 @@ def _against_area(voice: Voice, rows: pd.DataFrame, region: str, key: str) -> It
         return
     known = share.notna()
     values: dict[str, Value] = {
-        "voice": voice.name,
+        "series": series.name,
         "share": float(share.mean()),
         "area": float(area[known].mean()),
         "maps": int(known.sum()),
@@ -208,8 +212,8 @@ def _against_area(voice: Voice, rows: pd.DataFrame, region: str, key: str) -> It
     yield Message(key, {**values, "lift": found, "verdict": Message(f"quality.{found.verdict}")})
 
 
-def _by_label(study: Study, voice: Voice) -> Table | None:
-    rows = study.measured.loc[voice.rows]
+def _by_label(study: Study, series: MapSeries) -> Table | None:
+    rows = study.measured.loc[series.rows]
     labels = list(dict.fromkeys(rows["target"]))
     if not 1 < len(labels) <= LABELS:
         return None
@@ -222,33 +226,35 @@ def _by_label(study: Study, voice: Voice) -> Table | None:
     cells = tuple(
         (label, len(part), *_measured(part, columns)) for label, part in zip(labels, parts)
     )
-    return Table("quality_labels", Message("quality.by_label", {"voice": voice.name}), head, cells)
+    return Table(
+        "quality_labels", Message("quality.by_label", {"series": series.name}), head, cells
+    )
 
 
 def _own_maps(study: Study) -> Iterator[Message]:
     """Are maps of two labels in one image less alike than maps of one label in different patients?"""
-    for voice in study.voices:
-        found = _between_labels(study, voice)
+    for series in study.all_series:
+        found = _between_labels(study, series)
         if found is None:
             continue
         within, null = found
         verdict = ""
         if within.has_interval and (within.low > null or within.high < null):
             verdict = "quality.own_no" if within.low > null else "quality.own_yes"
-        yield Message("quality.own", {"voice": voice.name, "within": within, "null": null})
+        yield Message("quality.own", {"series": series.name, "within": within, "null": null})
         if verdict:
-            yield Message(verdict, {"voice": voice.name})
+            yield Message(verdict, {"series": series.name})
 
 
-def _between_labels(study: Study, voice: Voice) -> tuple[Estimate, float] | None:
+def _between_labels(study: Study, series: MapSeries) -> tuple[Estimate, float] | None:
     """Mean Pearson correlation of an image's maps of different labels; and of a label's maps of different patients."""
-    cases = study.cases.loc[voice.rows]
+    cases = study.cases.loc[series.rows]
     cases = cases[(cases["empty_reason"] == "") & (cases["label"] != "")]
     several = cases[cases.groupby("path")["label"].transform("nunique") > 1]
     several = several[several["task"].isin(["multilabel", "multiclass"])]
     if several["patient"].nunique() < 2:
         return None
-    maps = dict(zip(several.index, (m.cells for m in stored_maps(study.runs[voice.run], several))))
+    maps = dict(zip(several.index, (m.cells for m in stored_maps(study.runs[series.run], several))))
     pairs = []
     for _, rows in several.groupby("path", sort=False):
         first = list(rows.drop_duplicates("label").index)

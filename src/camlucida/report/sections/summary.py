@@ -61,15 +61,15 @@ declare(
             "{labels:|label|labels} that {labels:|has|have} an interval."
         ),
         "mask": (
-            "Share of the positive heat of maps of {voice} that lies inside the true "
+            "Share of the positive heat of maps of {series} that lies inside the true "
             "mask: {share}; chance here is the area."
         ),
         "box": (
-            "Share of the positive heat of maps of {voice} that lies inside the true "
+            "Share of the positive heat of maps of {series} that lies inside the true "
             "box: {share}; chance here is the area."
         ),
         "artefact": (
-            "Share of the positive heat of maps of {voice} that lies on the image's "
+            "Share of the positive heat of maps of {series} that lies on the image's "
             "border, on burned-in text or outside the body: {share}; chance here is "
             "their area."
         ),
@@ -88,7 +88,7 @@ MAIN = {
     "segmentation": ("dice",),
 }
 MOST = 3
-"""Models or voices that have a sentence here; all are in the tables."""
+"""Models or map series that have a sentence here; all are in the tables."""
 
 
 @section("summary", "Summary")
@@ -181,12 +181,12 @@ def _right(study: Study) -> Iterator[Message]:
 
 
 def _heat(study: Study) -> Iterator[Message]:
-    for voice in study.voices[:MOST]:
-        rows = study.measured.loc[voice.rows]
+    for series in study.all_series[:MOST]:
+        rows = study.measured.loc[series.rows]
         for region in ("mask", "box", "artefact"):
             share = mean_of(rows, f"{region}_share", f"{region}_area", percent=True)
             if share is not None:
-                yield Message(f"summary.{region}", {"voice": voice.name, "share": share})
+                yield Message(f"summary.{region}", {"series": series.name, "share": share})
 
 
 def _verdicts(study: Study) -> Iterator[Message]:

@@ -15,7 +15,7 @@ from camlucida.core.files import write_bytes
 from camlucida.core.messages import Texts
 from camlucida.report.document import Document
 from camlucida.report.page import page
-from camlucida.report.worded import Spoken, SpokenFigure, plain, speak
+from camlucida.report.rendered import RenderedDocument, RenderedFigure, plain, render_document
 from camlucida.report.writers.breaks import parts
 
 WIDEST = 1280
@@ -29,17 +29,17 @@ def write_html(document: Document, texts: Texts, folder: Path) -> Path:
         CamlucidaError: a picture is missing or is no picture.
     """
     path = folder / f"{file_stem(texts)}.html"
-    write_bytes(path, html(speak(document, texts), folder).encode())
+    write_bytes(path, html(render_document(document, texts), folder).encode())
     return path
 
 
-def html(report: Spoken, folder: Path) -> str:
+def html(report: RenderedDocument, folder: Path) -> str:
     """The page."""
     figures = [
         block
         for section in report.sections
         for block in section.blocks
-        if isinstance(block, SpokenFigure)
+        if isinstance(block, RenderedFigure)
     ]
     pictures = {figure.stem: _data_uri(folder / f"{figure.stem}.png") for figure in figures}
     return page(

@@ -14,17 +14,17 @@ from camlucida.core.errors import UsageError
 from camlucida.core.files import write_bytes
 from camlucida.core.messages import Texts
 from camlucida.report.document import Document
-from camlucida.report.worded import (
+from camlucida.report.rendered import (
     Line,
-    Spoken,
-    SpokenBlock,
-    SpokenFigure,
-    SpokenParagraph,
-    SpokenPoints,
-    SpokenReferences,
-    SpokenTable,
+    RenderedBlock,
+    RenderedDocument,
+    RenderedFigure,
+    RenderedParagraph,
+    RenderedPoints,
+    RenderedReferences,
+    RenderedTable,
     plain,
-    speak,
+    render_document,
 )
 from camlucida.report.writers.breaks import LONG, parts
 from camlucida.report.writers.html import file_stem
@@ -43,7 +43,7 @@ Heading = Literal["section", "subsection", "subsubsection"]
 def write_latex(document: Document, texts: Texts, folder: Path) -> Path:
     """Write ``report.tex``, an article that takes its pictures from ``folder``."""
     path = folder / f"{file_stem(texts)}.tex"
-    report = speak(document, texts)
+    report = render_document(document, texts)
     body = "\n".join(_sections(report, folder, "", "section", "report"))
     lines = [
         r"\documentclass[a4paper]{article}",
@@ -93,7 +93,7 @@ def section(document: Document, texts: Texts, folder: Path, name: str, place: st
         name: of the section: its labels are ``NAME:figure-…`` and ``NAME:table-…``.
         place: by :func:`place_of`.
     """
-    report = speak(document, texts)
+    report = render_document(document, texts)
     lines = [
         r"% The preamble needs graphicx; with booktabs the tables look better; Chinese needs CJKutf8 or ctex.",
         *(
@@ -116,14 +116,14 @@ def _chinese(lines: Sequence[str]) -> list[str]:
     return [loaded.format(begin), *lines, loaded.format(end)]
 
 
-def _notices(report: Spoken) -> Iterator[str]:
+def _notices(report: RenderedDocument) -> Iterator[str]:
     for notice in report.notices:
         yield rf"\noindent\textbf{{{escape(notice)}}}\par\medskip"
     yield rf"\noindent{{\small {escape(report.words['intervals'])}\par}}"
 
 
 def _sections(
-    report: Spoken, folder: Path, place: str, heading: Heading, name: str
+    report: RenderedDocument, folder: Path, place: str, heading: Heading, name: str
 ) -> Iterator[str]:
     for part in report.sections:
         yield f"\n\\{heading}{{{escape(part.title)}}}\\label{{{name}:{part.name}}}"
@@ -132,20 +132,20 @@ def _sections(
 
 
 def _block(
-    block: SpokenBlock, report: Spoken, folder: Path, place: str, name: str
+    block: RenderedBlock, report: RenderedDocument, folder: Path, place: str, name: str
 ) -> Iterator[str]:
     match block:
-        case SpokenParagraph(line):
+        case RenderedParagraph(line):
             yield f"\n{_said(line)}\n"
-        case SpokenPoints(lines):
+        case RenderedPoints(lines):
             yield "\\begin{itemize}"
             yield from (rf"\item[\ensuremath{{\bullet}}] {_said(line)}" for line in lines)
             yield "\\end{itemize}"
-        case SpokenTable():
+        case RenderedTable():
             yield from _table(block, report, name)
-        case SpokenFigure():
+        case RenderedFigure():
             yield from _figure(block, folder, place, name)
-        case SpokenReferences(works):
+        case RenderedReferences(works):
             yield "\\begin{enumerate}"
             yield from (
                 rf"\item[{{[{number}]}}] {escape(work)}" for number, work in enumerate(works, 1)
@@ -163,7 +163,7 @@ def _here(kind: str, lines: Sequence[str]) -> list[str]:
     return [begin, *lines, r"\end{minipage}\par\medskip"]
 
 
-def _figure(figure: SpokenFigure, folder: Path, place: str, name: str) -> list[str]:
+def _figure(figure: RenderedFigure, folder: Path, place: str, name: str) -> list[str]:
     suffix = next(
         (
             suffix
@@ -186,13 +186,13 @@ def _figure(figure: SpokenFigure, folder: Path, place: str, name: str) -> list[s
     )
 
 
-def _label(block: SpokenTable | SpokenFigure) -> str:
+def _label(block: RenderedTable | RenderedFigure) -> str:
     """The anchor, or where TeX could not write it the number."""
-    kind = "table" if isinstance(block, SpokenTable) else "figure"
+    kind = "table" if isinstance(block, RenderedTable) else "figure"
     return block.anchor if block.anchor.isascii() else f"{kind}-{block.number}"
 
 
-def _table(table: SpokenTable, report: Spoken, name: str) -> Iterator[str]:
+def _table(table: RenderedTable, report: RenderedDocument, name: str) -> Iterator[str]:
     layout = _layout(table)
     pages = list(_pages(table, layout))
     for i, rows in enumerate(pages):
@@ -212,7 +212,9 @@ def _table(table: SpokenTable, report: Spoken, name: str) -> Iterator[str]:
         )
 
 
-def _tabular(table: SpokenTable, rows: Sequence[Sequence[Line]], layout: _Layout) -> Iterator[str]:
+def _tabular(
+    table: RenderedTable, rows: Sequence[Sequence[Line]], layout: _Layout
+) -> Iterator[str]:
     aligned = (
         [r"\raggedleft " if numeric else r"\raggedright " for numeric in table.numeric]
         if layout.widths
@@ -249,7 +251,7 @@ class _Layout:
     shrinks: bool
 
 
-def _layout(table: SpokenTable) -> _Layout:
+def _layout(table: RenderedTable) -> _Layout:
     """As wide as what stands in the columns; where that is wider than a line, as wide as their longest words, and what is left
     in proportion."""
     columns = [[plain(cell) for cell in column] for column in zip(table.head, *table.rows)]
@@ -275,7 +277,7 @@ def _layout(table: SpokenTable) -> _Layout:
     return _Layout(letters, tuple(max(1, share * LINE_SIGNS - 2) for share in shares), scale > 1)
 
 
-def _pages(table: SpokenTable, layout: _Layout) -> Iterator[list[tuple[Line, ...]]]:
+def _pages(table: RenderedTable, layout: _Layout) -> Iterator[list[tuple[Line, ...]]]:
     """The rows that fit each page."""
     page: list[tuple[Line, ...]] = []
     used = 0

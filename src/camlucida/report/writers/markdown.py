@@ -10,17 +10,17 @@ from urllib.parse import quote
 from camlucida.core.files import write_bytes
 from camlucida.core.messages import Texts
 from camlucida.report.document import Document
-from camlucida.report.worded import (
+from camlucida.report.rendered import (
     Line,
-    Spoken,
-    SpokenBlock,
-    SpokenFigure,
-    SpokenParagraph,
-    SpokenPoints,
-    SpokenReferences,
-    SpokenTable,
+    RenderedBlock,
+    RenderedDocument,
+    RenderedFigure,
+    RenderedParagraph,
+    RenderedPoints,
+    RenderedReferences,
+    RenderedTable,
     plain,
-    speak,
+    render_document,
 )
 from camlucida.report.writers.html import file_stem
 
@@ -32,11 +32,11 @@ _START = re.compile(r"^([-+=]|\d+[.)])")
 def write_markdown(document: Document, texts: Texts, folder: Path) -> Path:
     """Write ``report.md``; pictures are linked relative to it."""
     path = folder / f"{file_stem(texts)}.md"
-    write_bytes(path, markdown(speak(document, texts)).encode())
+    write_bytes(path, markdown(render_document(document, texts)).encode())
     return path
 
 
-def markdown(report: Spoken) -> str:
+def markdown(report: RenderedDocument) -> str:
     """The text."""
     parts = [f"# {escape(report.title)}", *(f"> **{escape(notice)}**" for notice in report.notices)]
     parts.append(f"*{escape(report.words['intervals'])}*")
@@ -57,26 +57,26 @@ def escape(text: str) -> str:
     return _START.sub(lambda start: start[1][:-1] + "\\" + start[1][-1], escaped)
 
 
-def _block(block: SpokenBlock, report: Spoken) -> Iterator[str]:
+def _block(block: RenderedBlock, report: RenderedDocument) -> Iterator[str]:
     match block:
-        case SpokenParagraph(line):
+        case RenderedParagraph(line):
             yield escape(plain(line))
-        case SpokenPoints(lines):
+        case RenderedPoints(lines):
             yield "\n".join(f"- {escape(plain(line))}" for line in lines)
-        case SpokenTable():
+        case RenderedTable():
             yield f"**{report.words['table']} {block.number}** {escape(plain(block.caption))}"
             yield "\n".join(_table(block))
             if block.note:
                 yield f"*{escape(block.note)}*"
-        case SpokenFigure():
+        case RenderedFigure():
             caption = escape(plain(block.caption))
             yield f"![{caption}]({quote(block.stem)}.png)"
             yield f"**{report.words['figure']} {block.number}** {caption}"
-        case SpokenReferences(works):
+        case RenderedReferences(works):
             yield "\n".join(f"{number}. {escape(work)}" for number, work in enumerate(works, 1))
 
 
-def _table(table: SpokenTable) -> Iterator[str]:
+def _table(table: RenderedTable) -> Iterator[str]:
     yield _row(table.head)
     yield _row([("---:" if numeric else "---",) for numeric in table.numeric], raw=True)
     for row in table.rows:

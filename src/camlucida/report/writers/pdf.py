@@ -10,7 +10,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.files import write_bytes
 from camlucida.core.messages import Texts
 from camlucida.report.document import Document
-from camlucida.report.worded import speak
+from camlucida.report.rendered import render_document
 from camlucida.report.writers.html import file_stem, html
 
 
@@ -26,7 +26,9 @@ def write_pdf(document: Document, texts: Texts, folder: Path) -> Path:
     own = weasyprint.urls.URLFetcher(allowed_protocols=["data"])  # nothing from a disk or a network
     write_bytes(
         path,
-        weasyprint.HTML(string=html(speak(document, texts), folder), url_fetcher=own).write_pdf(),
+        weasyprint.HTML(
+            string=html(render_document(document, texts), folder), url_fetcher=own
+        ).write_pdf(),
     )
     return path
 

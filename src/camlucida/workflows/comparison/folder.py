@@ -18,10 +18,10 @@ from camlucida.analysis.comparison.verdict import ARTEFACT, CONSISTENT
 from camlucida.core.files import slug, unique, write_json
 from camlucida.figures.consistency import (
     TITLES,
+    all_series_figure,
     consistency_figure,
     panel_figure,
     verdicts_figure,
-    voices_figure,
 )
 from camlucida.figures.files import save_figure
 from camlucida.figures.overlay import NOTICE
@@ -30,7 +30,7 @@ from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.report.page import render
 from camlucida.runs import Run
 
-TABLES = ("voices", "pairs", "cases", "maps", "performance")
+TABLES = ("all_series", "pairs", "cases", "maps", "performance")
 """Tables of a comparison, each a CSV."""
 
 SHOWN = 200
@@ -65,7 +65,7 @@ def write_comparison(
         about=about,
         places=[str(run.folder.root) for run in runs],
         figures=figures,
-        voices=_plain(comparison.voices),
+        all_series=_plain(comparison.all_series),
         pairs=_plain(comparison.pairs),
         cases=_plain(comparison.cases[:SHOWN]),
         verdicts=_plain(verdicts),
@@ -88,7 +88,7 @@ def document(
         "thresholds": asdict(comparison.thresholds),
         "notes": list(comparison.notes),
         "verdicts": _plain(by_verdict(comparison)),
-        "voices": _plain(comparison.voices),
+        "all_series": _plain(comparison.all_series),
         "pairs": _plain(comparison.pairs),
         "synthetic": comparison.synthetic,
         "notice": NOTICE,
@@ -98,17 +98,17 @@ def document(
 
 def limits(comparison: Comparison) -> list[str]:
     """What the numbers do not show: sentences, each with a number of this comparison."""
-    pairs, voices, cases = comparison.pairs, comparison.voices, comparison.cases
-    fewest, most = int(voices["patients"].min()), int(voices["patients"].max())
+    pairs, all_series, cases = comparison.pairs, comparison.all_series, comparison.cases
+    fewest, most = int(all_series["patients"].min()), int(all_series["patients"].max())
     found = [
-        f"Intervals resample patients, of whom there are {most if fewest == most else f'{fewest} to {most}, by voice'}"
+        f"Intervals resample patients, of whom there are {most if fewest == most else f'{fewest} to {most}, by map series'}"
         + (f": under {MIN_POSITIVES} patients none is given." if fewest < MIN_POSITIVES else ".")
     ]
     known = pairs[(pairs["label"] == "") & pairs["null"].notna()]
     if len(known):
         found.append(
             f"Maps of different patients are alike, too: r {known['null'].min():.2f} to {known['null'].max():.2f} on average, by "
-            "pair of voices. Only what exceeds that counts as agreement, and the null itself is estimated from these images."
+            "pair of map series. Only what exceeds that counts as agreement, and the null itself is estimated from these images."
         )
     dead, maps = (
         int(pairs["dead"][pairs["label"] == ""].sum()),
@@ -117,19 +117,22 @@ def limits(comparison: Comparison) -> list[str]:
     if dead:
         why = "one of the two is constant, or their models saw too little of the image in common"
         found.append(f"{dead} of {maps} compared pairs of maps have no similarity: {why}.")
-    heat = voices["artefact_share"].notna()
+    heat = all_series["artefact_share"].notna()
     if len(cases) and heat.any():
-        low, high = voices["artefact_share"][heat].min(), voices["artefact_share"][heat].max()
+        low, high = (
+            all_series["artefact_share"][heat].min(),
+            all_series["artefact_share"][heat].max(),
+        )
         found.append(
-            f"Heat on artefacts is {low:.2f} to {high:.2f} by voice, where a uniform map would have "
-            f"{voices['artefact_area'][heat].mean():.2f}. Little of it is no proof that no shortcut is used: one may lie inside "
+            f"Heat on artefacts is {low:.2f} to {high:.2f} by map series, where a uniform map would have "
+            f"{all_series['artefact_area'][heat].mean():.2f}. Little of it is no proof that no shortcut is used: one may lie inside "
             "the body. Text and body are found by simple rules."
         )
     denied = _denied(comparison)
     if denied:
         marked = int((cases["verdict"] == ARTEFACT).sum())
         found.append(
-            f"{denied} of {marked} verdicts “{ARTEFACT}” rest on voices that do not call the label positive. Their maps hold "
+            f"{denied} of {marked} verdicts “{ARTEFACT}” rest on map series that do not call the label positive. Their maps hold "
             "what little speaks for it; where that lies says little of how the model decides."
         )
     if len(cases):
@@ -138,13 +141,13 @@ def limits(comparison: Comparison) -> list[str]:
         judged = int((agreed & cases["correct"].notna()).sum())
         if judged:
             found.append(
-                f"Of {judged} consistent cases with a known truth at least one voice is wrong in {len(wrong)}."
+                f"Of {judged} consistent cases with a known truth at least one map series is wrong in {len(wrong)}."
             )
     return found
 
 
 def _denied(comparison: Comparison) -> int:
-    """Cases with heat on artefacts only in voices that do not call the label positive."""
+    """Cases with heat on artefacts only in map series that do not call the label positive."""
     if comparison.kind != "labels":
         return 0
     rule, maps = comparison.thresholds, comparison.maps
@@ -157,13 +160,21 @@ def _denied(comparison: Comparison) -> int:
 
 def _figures(comparison: Comparison, runs: Sequence[Run]) -> Iterator[tuple[str, str, Figure]]:
     """(file name, what it is, figure)."""
-    yield "voices", "How right each voice is, and its heat on artefacts", voices_figure(comparison)
+    yield (
+        "all_series",
+        "How right each map series is, and its heat on artefacts",
+        all_series_figure(comparison),
+    )
     if comparison.cases.empty:
         return
     if not comparison.pairs["identical"].all():
-        yield "consistency", "How far each two voices agree", consistency_figure(comparison)
-    yield "verdicts", "Verdicts, and how right the voices are in each", verdicts_figure(comparison)
-    groups = list(dict.fromkeys(comparison.voices["group"]))
+        yield "consistency", "How far each two map series agree", consistency_figure(comparison)
+    yield (
+        "verdicts",
+        "Verdicts, and how right the map series are in each",
+        verdicts_figure(comparison),
+    )
+    groups = list(dict.fromkeys(comparison.all_series["group"]))
     taken: set[str] = set()
     for group in groups:
         figure = panel_figure(comparison, group, lambda run, index: runs[run].explanation(index))

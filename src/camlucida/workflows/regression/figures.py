@@ -149,11 +149,11 @@ class CaseFigures:
     def _case(self, path: str, chosen: str) -> ValueCase:
         rows = self.cases[self.cases["path"] == path]
         maps = {
-            str(target)[-1]: self.run.explanation(int(i))
-            for target, i in zip(rows["target"], rows["explanation"])
+            int(sign): self.run.explanation(int(i))
+            for sign, i in zip(rows["target_sign"], rows["explanation"])
         }
         first = rows.iloc[0]
-        explanation = both_signs(maps["↑"], maps.get("↓"))
+        explanation = both_signs(maps[1], maps.get(-1))
         mask, why = _mask(first["mask"], explanation.scan.geometry.original)
         inside = inside_words(rows, self.heat.loc[rows.index])
         known = (float(first["truth"]), float(first["value"]), mask, why, inside, chosen)

@@ -18,7 +18,7 @@ from camlucida.metrics.regression import known_rows
 USUAL_WIDTH, MOST_GROUPS = 10.0, 12
 """Groups of the true value are 10 wide, as decades of age are, where that gives from 2 to this many of them."""
 
-_INSIDE = {"↑": "raises_in_mask", "↓": "lowers_in_mask"}
+_INSIDE = {1: "raises_in_mask", -1: "lowers_in_mask"}
 
 
 def usual_width(truth: ArrayLike) -> float:
@@ -57,7 +57,7 @@ def with_evidence(frame: pd.DataFrame, cases: pd.DataFrame, heat: pd.DataFrame) 
     error = frame["value"] - frame["truth"]
     found = frame.assign(error=error, absolute_error=error.abs())
     for sign in SIGNS:
-        own = cases["target"].str.endswith(sign)
+        own = cases["target_sign"] == sign
         found[_INSIDE[sign]] = found["image"].map(
             dict(zip(cases["image"][own], heat["mask_share"][own]))
         )

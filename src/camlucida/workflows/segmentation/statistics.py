@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camlucida.analysis.cases.names import label_of
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import ImageError
 from camlucida.io.masks import read_mask
@@ -21,6 +20,7 @@ from camlucida.metrics.score_table import table
 from camlucida.metrics.segmentation import Mask, MaskPair, compare_masks, evaluate_segmentation
 from camlucida.metrics.statistics import mean_interval
 from camlucida.runs import Run
+from camlucida.runs.read import is_missing
 from camlucida.workflows.segmentation.inputs import Layer
 
 BEYOND = 0.05
@@ -85,12 +85,9 @@ class Study:
     def explanations(self) -> pd.DataFrame:
         """A row a map; with ``label`` and ``asked``, what it is of in one word: predicted, true, component N, pixel R,C."""
         frame = self.run.explanations()
-        frame["label"] = [
-            label_of(target, "segmentation", self.labels) for target in frame["target"]
-        ]
-        frame["asked"] = [
-            _asked(target, label) for target, label in zip(frame["target"], frame["label"])
-        ]
+        frame["label"] = frame["target_label"]
+        parts = zip(frame["target_source"], frame["target_component"], frame["target_pixel"])
+        frame["asked"] = [_part(*part) for part in parts]
         return frame
 
     def named(self, label: str, asked: str) -> str:
@@ -233,10 +230,13 @@ def _circular(layer: Layer, asked: str) -> str:
     return "" if asked == "true" else "partly"
 
 
-def _asked(target: str, label: str) -> str:
-    """ "lesion true region" of label "lesion" → "true"."""
-    rest = target.removeprefix(label).strip()
-    return {"region": "predicted", "true region": "true"}.get(rest, rest.replace("at ", "pixel "))
+def _part(source: str, component: float | None, pixel: Sequence[int] | None) -> str:
+    """ "predicted", "true", "component 2" or "pixel 10,20"."""
+    if source == "component" and not is_missing(component):
+        return f"component {int(component or 0)}"
+    if source == "pixel" and pixel is not None:
+        return f"pixel {','.join(map(str, pixel))}"
+    return source
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:

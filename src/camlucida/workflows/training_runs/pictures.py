@@ -17,10 +17,10 @@ from camlucida.analysis.selection import Selected, select
 from camlucida.core.messages import Message
 from camlucida.figures.class_grid import Example, class_grid
 from camlucida.figures.consistency import (
+    all_series_figure,
     consistency_figure,
     panel_figure,
     verdicts_figure,
-    voices_figure,
 )
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, layer_comparison
@@ -142,7 +142,7 @@ def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:
 def comparison_figures(
     assets: Path, name: str, comparisons: Mapping[str, Comparison], runs: Sequence[Run]
 ) -> list[Path]:
-    """``NAME_consistency``, ``NAME_verdicts``, ``NAME_cases`` and ``NAME_voices`` of seeds, ``NAME_folds`` of folds."""
+    """``NAME_consistency``, ``NAME_verdicts``, ``NAME_cases`` and ``NAME_all_series`` of seeds, ``NAME_folds`` of folds."""
     return [
         path
         for stem, figure in _comparisons(name, comparisons, runs)
@@ -157,9 +157,9 @@ def _comparisons(
     found: list[tuple[str, Figure | None]] = []
     seeds, folds = comparisons.get("seed"), comparisons.get("fold")
     if seeds is not None:
-        found.append((f"{name}_voices", voices_figure(seeds)))
+        found.append((f"{name}_series", all_series_figure(seeds)))
         if len(seeds.cases):
-            group = str(seeds.voices["group"].iloc[0])
+            group = str(seeds.all_series["group"].iloc[0])
             found.append((f"{name}_consistency", consistency_figure(seeds)))
             found.append((f"{name}_verdicts", verdicts_figure(seeds)))
             found.append(
@@ -169,7 +169,7 @@ def _comparisons(
                 )
             )
     if folds is not None:
-        found.append((f"{name}_folds", voices_figure(folds)))
+        found.append((f"{name}_folds", all_series_figure(folds)))
     return found
 
 

@@ -124,7 +124,7 @@ declare(
             "and no case can be compared. How right each is and its heat on "
             "artefacts stand side by side, each on its own images."
         ),
-        "figure_voices": "Each seed: how right it is, and its heat on artefacts beside their area.",
+        "figure_all_series": "Each seed: how right it is, and its heat on artefacts beside their area.",
         "figure_consistency": (
             "Each two seeds: how often they say the same, how alike their maps are, "
             "and the excess over maps of different patients."
@@ -315,7 +315,7 @@ def _places(one: Packed) -> Iterator[Message]:
     if artefact.estimate is not None and artefact.chance is not None and isfinite(lift.estimate):
         verdict = Message(f"quality.{lift.verdict}")
         values: dict[str, Value] = {
-            "voice": one.name,
+            "series": one.name,
             "maps": artefact.n,
             "share": artefact.estimate,
             "area": artefact.chance,
@@ -366,13 +366,13 @@ def _consistency(name: str, comparisons: Mapping[str, Comparison], assets: Path)
     seeds = comparisons.get("seed")
     if seeds is not None:
         yield from _seeds(seeds)
-        for figure in ("voices", "consistency", "verdicts", "cases"):
+        for figure in ("all_series", "consistency", "verdicts", "cases"):
             if (assets / f"{name}_{figure}.png").is_file():
                 yield Picture(f"{name}_{figure}", Message(f"pack.figure_{figure}"))
     folds = comparisons.get("fold")
     if folds is not None and (assets / f"{name}_folds.png").is_file():
         yield Paragraph(
-            (Message("pack.folds_apart", {"folds": len(folds.voices)}),)
+            (Message("pack.folds_apart", {"folds": len(folds.all_series)}),)
             if folds.cases.empty
             else ()
         )

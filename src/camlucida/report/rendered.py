@@ -65,21 +65,21 @@ Line: TypeAlias = "tuple[str | Cited, ...]"
 
 
 @dataclass(frozen=True)
-class SpokenParagraph:
+class RenderedParagraph:
     """Running text."""
 
     line: Line
 
 
 @dataclass(frozen=True)
-class SpokenPoints:
+class RenderedPoints:
     """A list."""
 
     lines: tuple[Line, ...]
 
 
 @dataclass(frozen=True)
-class SpokenTable:
+class RenderedTable:
     """``numeric``: which columns hold numbers alone. ``note`` is empty or stands below the table."""
 
     number: int
@@ -92,7 +92,7 @@ class SpokenTable:
 
 
 @dataclass(frozen=True)
-class SpokenFigure:
+class RenderedFigure:
     """``stem``: of its files, relative to the report's folder."""
 
     number: int
@@ -102,28 +102,28 @@ class SpokenFigure:
 
 
 @dataclass(frozen=True)
-class SpokenReferences:
+class RenderedReferences:
     """The works cited; the first has number 1."""
 
     works: tuple[str, ...]
 
 
-SpokenBlock: TypeAlias = (
-    "SpokenParagraph | SpokenPoints | SpokenTable | SpokenFigure | SpokenReferences"
+RenderedBlock: TypeAlias = (
+    "RenderedParagraph | RenderedPoints | RenderedTable | RenderedFigure | RenderedReferences"
 )
 
 
 @dataclass(frozen=True)
-class SpokenSection:
+class RenderedSection:
     """``name`` is its anchor."""
 
     name: str
     title: str
-    blocks: tuple[SpokenBlock, ...]
+    blocks: tuple[RenderedBlock, ...]
 
 
 @dataclass(frozen=True)
-class Spoken:
+class RenderedDocument:
     """A whole report in one language.
 
     Attributes:
@@ -134,7 +134,7 @@ class Spoken:
     language: str
     title: str
     notices: tuple[str, ...]
-    sections: tuple[SpokenSection, ...]
+    sections: tuple[RenderedSection, ...]
     words: Mapping[str, str]
 
 
@@ -143,31 +143,33 @@ def plain(line: Line) -> str:
     return "".join(piece if isinstance(piece, str) else f"[{piece.number}]" for piece in line)
 
 
-def speak(document: Document, texts: Texts) -> Spoken:
+def render_document(document: Document, texts: Texts) -> RenderedDocument:
     """Say a document; number its tables, figures and citations in order of appearance.
 
     Works that are cited are listed where the document has its references, else at its end. What is empty is left out: a table
     without rows, references where nothing is cited, a section of which nothing is left.
     """
-    speaker = _Speaker(texts)
+    renderer = _Renderer(texts)
     said = [
-        (section.name, [speaker.block(block) for block in section.blocks if _holds(block)])
+        (section.name, [renderer.block(block) for block in section.blocks if _holds(block)])
         for section in document.sections
     ]
-    works = SpokenReferences(tuple(str(REFERENCES[key]) for key in speaker.cited))
-    if not any(isinstance(block, SpokenReferences) for _, blocks in said for block in blocks):
+    works = RenderedReferences(tuple(str(REFERENCES[key]) for key in renderer.cited))
+    if not any(isinstance(block, RenderedReferences) for _, blocks in said for block in blocks):
         said.append(("references", [works]))
     sections = []
     for name, blocks in said:
-        kept = [works if isinstance(block, SpokenReferences) else block for block in blocks]
+        kept = [works if isinstance(block, RenderedReferences) else block for block in blocks]
         kept = kept if works.works else [block for block in kept if block is not works]
         if kept:
             sections.append(
-                SpokenSection(name, texts.render(Message(f"sections.{name}")), tuple(kept))
+                RenderedSection(name, texts.render(Message(f"sections.{name}")), tuple(kept))
             )
     words = texts.table("page")
     notices = (words["notice"], *((words["synthetic"],) if document.synthetic else ()))
-    return Spoken(texts.language, texts.render(document.title), notices, tuple(sections), words)
+    return RenderedDocument(
+        texts.language, texts.render(document.title), notices, tuple(sections), words
+    )
 
 
 def _holds(block: Block) -> bool:
@@ -180,7 +182,7 @@ def _holds(block: Block) -> bool:
 
 
 @dataclass
-class _Speaker:
+class _Renderer:
     """Says blocks one after the other and counts."""
 
     texts: Texts
@@ -189,12 +191,12 @@ class _Speaker:
     figures: int = 0
     anchors: set[str] = field(default_factory=set)
 
-    def block(self, block: Block) -> SpokenBlock:
+    def block(self, block: Block) -> RenderedBlock:
         match block:
             case Paragraph(sentences):
-                return SpokenParagraph(self._sentences(sentences))
+                return RenderedParagraph(self._sentences(sentences))
             case Points(sentences):
-                return SpokenPoints(
+                return RenderedPoints(
                     tuple(self._line(self.texts.pieces(sentence)) for sentence in sentences)
                 )
             case Table():
@@ -202,16 +204,16 @@ class _Speaker:
             case Picture(stem, caption):
                 self.figures += 1
                 name = stem.rpartition("/")[2]
-                return SpokenFigure(
+                return RenderedFigure(
                     self.figures,
                     self._anchor("figure", name),
                     self._line(self.texts.pieces(caption)),
                     stem,
                 )
             case References():
-                return SpokenReferences(())
+                return RenderedReferences(())
 
-    def _table(self, table: Table) -> SpokenTable:
+    def _table(self, table: Table) -> RenderedTable:
         self.tables += 1
         caption = self._line(self.texts.pieces(table.caption))
         head = tuple(self._line(self.texts.pieces(cell)) for cell in table.head)
@@ -228,7 +230,7 @@ class _Speaker:
             for cell in row
         )
         note = self.texts.render(Message("page.alone")) if alone else ""
-        return SpokenTable(
+        return RenderedTable(
             self.tables, self._anchor("table", table.name), caption, head, rows, numeric, note
         )
 

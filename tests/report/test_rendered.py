@@ -13,7 +13,14 @@ from camlucida.report.document import (
     Section,
     Table,
 )
-from camlucida.report.worded import Cited, SpokenFigure, SpokenReferences, SpokenTable, plain, speak
+from camlucida.report.rendered import (
+    Cited,
+    RenderedFigure,
+    RenderedReferences,
+    RenderedTable,
+    plain,
+    render_document,
+)
 from tests.support.documents import document, one, texts
 
 TITLE = Message("page.title", {"names": ["x"]})
@@ -24,11 +31,11 @@ def table(name="t", rows=((1, "a"),)):
 
 
 def said(*blocks, language="en"):
-    return speak(Document(TITLE, (Section("cases", blocks),)), texts(language)).sections
+    return render_document(Document(TITLE, (Section("cases", blocks),)), texts(language)).sections
 
 
 def test_citations_are_numbered_in_order_of_appearance_and_listed_once(tmp_path):
-    report = speak(document(tmp_path), texts())
+    report = render_document(document(tmp_path), texts())
     first = report.sections[0].blocks[0].line
     assert [piece.number for piece in first if isinstance(piece, Cited)] == [1, 2, 1]
     assert "[1]" in plain(first)
@@ -39,7 +46,7 @@ def test_citations_are_numbered_in_order_of_appearance_and_listed_once(tmp_path)
 def test_works_are_listed_at_the_end_where_the_document_has_no_place_for_them():
     sections = said(Paragraph((one(),)))
     assert [section.title for section in sections] == ["Cases", "References"]
-    assert isinstance(sections[1].blocks[0], SpokenReferences)
+    assert isinstance(sections[1].blocks[0], RenderedReferences)
 
 
 def test_what_is_empty_is_left_out():
@@ -47,7 +54,7 @@ def test_what_is_empty_is_left_out():
         Section("cases", (table(rows=()), Points(()), Paragraph(()))),
         Section("references", (References(),)),
     )
-    assert speak(Document(TITLE, nothing), texts()).sections == ()
+    assert render_document(Document(TITLE, nothing), texts()).sections == ()
 
 
 def test_tables_and_figures_are_numbered_apart_with_anchors_of_their_own():
@@ -64,12 +71,12 @@ def test_tables_and_figures_are_numbered_apart_with_anchors_of_their_own():
         (2, "table-t_2"),
         (2, "figure-a_b_2"),
     ]
-    assert isinstance(blocks[1], SpokenFigure)
+    assert isinstance(blocks[1], RenderedFigure)
 
 
 def test_columns_of_numbers_and_the_note_on_intervals():
     (block,) = said(table(rows=((1, "a"), ("", 2), (float("nan"), 3))))[0].blocks
-    assert isinstance(block, SpokenTable)
+    assert isinstance(block, RenderedTable)
     assert block.numeric == (True, False)
     assert block.note == ""
     assert plain(block.rows[2][0]) == "–"
@@ -89,7 +96,7 @@ def test_sentences_follow_each_other_as_the_language_has_it():
 
 
 def test_synthetic_scans_are_announced(tmp_path):
-    notices = speak(document(tmp_path), texts()).notices
+    notices = render_document(document(tmp_path), texts()).notices
     assert notices[0].startswith("Research use only")
     assert "SYNTHETIC" in notices[1]
-    assert len(speak(Document(TITLE, ()), texts()).notices) == 1
+    assert len(render_document(Document(TITLE, ()), texts()).notices) == 1
