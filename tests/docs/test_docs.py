@@ -36,12 +36,14 @@ from tests.support.paths import REPOSITORY
 
 ROOT = REPOSITORY
 DOCS = ROOT / "docs"
-PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
 BLOCK = re.compile(r"^(<!-- runnable.*?-->\n)?```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def page(name: str) -> str:
-    return (DOCS / name).read_text("utf-8")
+    """The text of the page of this file name, in whichever group it stands."""
+    (path,) = DOCS.rglob(name)
+    return path.read_text("utf-8")
 
 
 def first_cells(text: str) -> set[str]:
@@ -214,9 +216,10 @@ def test_phantom_states_what_training_measured() -> None:
 
 
 def test_index_links_every_page() -> None:
-    index = page("README.md")
-    for path in DOCS.glob("*.md"):
-        assert path.name == "README.md" or f"({path.name})" in index
+    index = page("index.md")
+    for path in DOCS.rglob("*.md"):
+        link = path.relative_to(DOCS).as_posix()
+        assert link == "index.md" or f"({link})" in index
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())

@@ -34,7 +34,7 @@ def _listed(value: Any) -> Any:
 
 
 class Entry(BaseModel):
-    """One ``[classifiers.KEY]``. See ``docs/ensemble.md``."""
+    """One ``[classifiers.KEY]``. See ``docs/how-to/ensemble.md``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

@@ -71,7 +71,7 @@ class Explain(_Part):
 
 
 class CohortConfig(_Part):
-    """A whole COHORT.toml. See ``docs/runs.md``."""
+    """A whole COHORT.toml. See ``docs/how-to/runs.md``."""
 
     name: str | None = None
     images: Words | None = None

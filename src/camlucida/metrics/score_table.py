@@ -57,7 +57,7 @@ class Row:
 
     Attributes:
         model: "" where the file names none.
-        metric: its name, as docs/predictions.md lists them.
+        metric: its name, as docs/how-to/predictions.md lists them.
         label: label or class; "" for a figure of all of them.
         group: "" for everybody, else ``sex=F`` or ``truth 40 to 50``.
         estimate, low, high, how: the figure and its interval, as in :class:`~camlucida.metrics.statistics.Interval`.

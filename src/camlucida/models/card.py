@@ -60,7 +60,7 @@ class InputSpec(BaseModel):
 
 
 class Card(BaseModel):
-    """A model card. See ``docs/model-cards.md`` for the file."""
+    """A model card. See ``docs/reference/model-cards.md`` for the file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 

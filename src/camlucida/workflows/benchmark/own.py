@@ -17,7 +17,7 @@ from camlucida.attribution.methods import METHODS, Method
 from camlucida.attribution.methods.base import Kind
 from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
 
-SHAPES = "a method is f(activations, gradients) → (B, *grid) or f(probe) → (T, *grid): see docs/extending.md"
+SHAPES = "a method is f(activations, gradients) → (B, *grid) or f(probe) → (T, *grid): see docs/how-to/extending.md"
 
 
 def own_method(path: str) -> Method:

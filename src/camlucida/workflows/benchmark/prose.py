@@ -41,7 +41,7 @@ RUN = (
 )
 HOW = (
     "It scores every registered method and your own: a function of a module that Python finds (the current folder counts), "
-    "`f(activations, gradients)` → `(B, *grid)` or `f(probe)` → `(T, *grid)`, as in [extending](extending.md). It writes "
+    "`f(activations, gradients)` → `(B, *grid)` or `f(probe)` → `(T, *grid)`, as in [extending](../how-to/extending.md). It writes "
     "`rows.parquet` (every score of every map), `summary.csv`, `leaderboard.csv`, `meta.csv`, `verified.csv`, `arms.csv`, "
     "`benchmark.json` (hashes, versions, settings), figures, `benchmark.html` and `benchmark.md`: this page."
 )

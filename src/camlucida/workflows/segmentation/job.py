@@ -74,7 +74,7 @@ def explain_segmentation(
     command: str = "",
     progress: Callable[..., object] = lambda done=0, total=None: None,
 ) -> Outcome:
-    """Explain a segmentation model; see ``docs/segmentation.md`` for what is written into ``out``.
+    """Explain a segmentation model; see ``docs/how-to/segmentation.md`` for what is written into ``out``.
 
     Args:
         model_path, model, architecture, encoder, image_size: as :func:`~camlucida.workflows.segmentation.segmentation_card`.

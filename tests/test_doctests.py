@@ -1,0 +1,32 @@
+"""Every example in a docstring runs, and prints what it says."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+from pathlib import Path
+
+import pytest
+
+import camlucida
+
+SOURCE = Path(camlucida.__file__).parent
+FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+def _modules_with_examples() -> list[str]:
+    """Dotted names of the modules whose text holds an example."""
+    names = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        if ">>> " in path.read_text("utf-8"):
+            parts = path.relative_to(SOURCE.parent).with_suffix("").parts
+            names.append(".".join(parts).removesuffix(".__init__"))
+    return names
+
+
+@pytest.mark.parametrize("name", _modules_with_examples())
+def test_examples_in_docstrings(name: str) -> None:
+    module = importlib.import_module(name)
+    result = doctest.testmod(module, optionflags=FLAGS)
+    assert result.failed == 0, f"{result.failed} examples differ; the captured output shows them"
+    assert result.attempted, f"{name}: no example was found by doctest"
