@@ -7,18 +7,18 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from camlucida.workflows.training_runs import Packing, Settings, pack_runs
-from camlucida.workflows.training_runs.folders import Training, find_trainings
+from camlucida.workflows.training_runs import PackResult, PackSettings, pack_runs
+from camlucida.workflows.training_runs.folders import TrainingRun, find_training_runs
 
 SEEDS = {"results_4": 42, "results_5": 43, "results_6": 44}
 FOLDS = "results_k3_seed42"
 
 
-def pack(folder: Path, *runs: str, assets: Path | None = None, **settings) -> Packing:
+def pack(folder: Path, *runs: str, assets: Path | None = None, **settings) -> PackResult:
     """Pack run folders of a cohort."""
     assets = assets or folder / "assets"
     assets.mkdir(exist_ok=True)
-    return pack_runs(Settings(tuple(folder / run for run in runs), **settings), assets)
+    return pack_runs(PackSettings(tuple(folder / run for run in runs), **settings), assets)
 
 
 @contextmanager
@@ -38,9 +38,9 @@ def blank(figure, stem: Path) -> list[Path]:
     return paths
 
 
-def training(run: Path) -> Training:
+def training(run: Path) -> TrainingRun:
     """The one training run of a folder."""
-    found, problems = find_trainings([run])
+    found, problems = find_training_runs([run])
     assert not problems
     return found[0]
 

@@ -15,7 +15,7 @@ from camlucida.cli.common import (
     FactoryOption,
     ModelOption,
     app,
-    asked_for,
+    command_record,
     load,
     output_folder,
 )
@@ -74,7 +74,7 @@ def change_command(
         label or (),
         method,
     )
-    about = asked_for() | {"asked": bool(label)}
+    about = command_record() | {"asked": bool(label)}
     with output_folder(out):
         record = present(found, shown, films, loaded, out, about)
     for film in films.values():

@@ -83,7 +83,7 @@ def load(card: str, factory: str | None, checkpoint: str | None, device: str) ->
     return load_model(card, factory=factory, checkpoint=checkpoint, device=device)
 
 
-def asked_for() -> dict[str, Any]:
+def command_record() -> dict[str, Any]:
     """What every record says first: the command as it was typed, and the versions that it ran with."""
     from camlucida.workflows.explain import versions
 

@@ -11,7 +11,7 @@ import typer
 from camlucida.cli.common import (
     SOME_FAILED,
     app,
-    asked_for,
+    command_record,
     output_folder,
     print_table,
     progress_bar,
@@ -45,7 +45,7 @@ def compare_command(
             heat = heat_table(opened, cases, progress)
         with progress_bar(None, "comparing") as progress:
             found = compare(opened, cases, heat, by, progress=progress)
-        written = write_comparison(out, found, opened, asked_for())
+        written = write_comparison(out, found, opened, command_record())
     problems = dict.fromkeys([*cases.attrs["problems"], *heat.attrs["problems"]])
     for problem in problems:
         print(f"error: {problem}", file=sys.stderr)

@@ -14,7 +14,7 @@ from camlucida.cli.common import (
     SOME_FAILED,
     DeviceOption,
     app,
-    asked_for,
+    command_record,
     output_folder,
     progress_bar,
 )
@@ -98,7 +98,7 @@ def ensemble_command(
                     method=method,
                     table=table,
                     device=device,
-                    about=asked_for(),
+                    about=command_record(),
                     progress=progress,
                 )
             opinions = Opinions(asked.run, scale)
@@ -115,7 +115,7 @@ def ensemble_command(
                     choice,
                     truth,
                     out,
-                    asked_for(),
+                    command_record(),
                     ("png", "pdf") if pdf else ("png",),
                     progress,
                 )

@@ -13,7 +13,7 @@ from camlucida.cli.common import (
     SOME_FAILED,
     DeviceOption,
     app,
-    asked_for,
+    command_record,
     output_folder,
     print_table,
     progress_bar,
@@ -109,11 +109,11 @@ def evaluate_regression_command(
 ) -> None:
     """Evaluate a model of a value, such as age: errors, Bland–Altman, best and worst maps, and whether they lie in the masks."""
     from camlucida.metrics.regression import WITHIN
-    from camlucida.workflows.regression import RegressionStudy, study_regression
+    from camlucida.workflows.regression import RegressionSettings, evaluate_regression_model
     from camlucida.workflows.regression.sheet import SheetColumns
     from camlucida.workflows.report import write_report
 
-    study = RegressionStudy(
+    settings = RegressionSettings(
         checkpoint=checkpoint,
         images=image_dir,
         table=excel_path,
@@ -136,12 +136,12 @@ def evaluate_regression_command(
             progress_bar(None, "running") as running,
             progress_bar(None, "measuring") as measuring,
         ):
-            found = study_regression(
-                study,
+            found = evaluate_regression_model(
+                settings,
                 out,
                 device=device,
                 batch_size=batch_size,
-                about=asked_for(),
+                about=command_record(),
                 progress=running,
                 measuring=measuring,
             )

@@ -14,7 +14,7 @@ from camlucida.cli.common import (
     SOME_FAILED,
     DeviceOption,
     app,
-    asked_for,
+    command_record,
     output_folder,
     print_table,
     progress_bar,
@@ -90,12 +90,14 @@ def report_pack_command(
     ] = None,
 ) -> None:
     """Pack training runs for an article: Grad-CAM by class, seeds side by side, their consistency, a section in LaTeX."""
-    from camlucida.workflows.training_runs import Settings, pack_runs
-    from camlucida.workflows.training_runs.explain import Asked
+    from camlucida.workflows.training_runs import PackSettings, pack_runs
+    from camlucida.workflows.training_runs.explain import ExplainOptions
 
-    settings = Settings(
+    settings = PackSettings(
         runs=tuple(runs),
-        asked=Asked(model, method, tuple(layer or ("auto",)), target, device, batch_size),
+        explain=ExplainOptions(
+            model, method, tuple(layer or ("auto",)), target, device, batch_size
+        ),
         name=name,
         images=images,
         table=table,
@@ -113,7 +115,7 @@ def report_pack_command(
             progress_bar(None, "measuring") as measuring,
         ):
             found = pack_runs(
-                settings, assets_dir, about=asked_for(), progress=running, measuring=measuring
+                settings, assets_dir, about=command_record(), progress=running, measuring=measuring
             )
     except KeyboardInterrupt:
         print("error: interrupted; the same command goes on", file=sys.stderr)

@@ -14,7 +14,7 @@ from camlucida.cli.common import (
     SOME_FAILED,
     DeviceOption,
     app,
-    asked_for,
+    command_record,
     output_folder,
     print_table,
     progress_bar,
@@ -56,7 +56,7 @@ def run_command(
                 resume=resume,
                 device=device,
                 batch_size=batch_size,
-                about=asked_for(),
+                about=command_record(),
                 progress=progress,
             )
     except KeyboardInterrupt:

@@ -41,7 +41,7 @@ class Failure:
 
 
 @dataclass
-class Outcome:
+class ExplainOutcome:
     """What a job wrote.
 
     Attributes:
@@ -73,7 +73,7 @@ def explain_to_folder(
     command: str = "",
     failures: Iterable[Failure] = (),
     progress: Callable[[int], object] = lambda done: None,
-) -> Outcome:
+) -> ExplainOutcome:
     """Explain images and write pictures, numeric maps, ``explanations.json``, ``run.json`` and ``index.html`` into ``out``.
 
     Args:
@@ -90,7 +90,7 @@ def explain_to_folder(
     Raises:
         UsageError, LayerError: the request fits no image at all; nothing more is written.
     """
-    outcome = Outcome(failures=list(failures))
+    outcome = ExplainOutcome(failures=list(failures))
     missing = len(outcome.failures)
     size = batch_size or DEFAULT_BATCH.get(next(model.module.parameters()).device.type, 8)
     asked = layers or model.card.layer
@@ -198,7 +198,7 @@ class _Run:
     colormap: str | None
     frame: int | None
     batch_size: int
-    outcome: Outcome
+    outcome: ExplainOutcome
     strips: dict[str, list[str]] = field(default_factory=dict)
     synthetic: bool = False
     stopped: str = ""

@@ -11,11 +11,11 @@ import torch
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import named
 from camlucida.runs import Run
-from camlucida.workflows.training_runs.explain import Asked, _card, explain_training
-from camlucida.workflows.training_runs.folders import find_trainings
+from camlucida.workflows.training_runs.explain import ExplainOptions, _card, explain_training
+from camlucida.workflows.training_runs.folders import find_training_runs
 from camlucida.workflows.training_runs.inputs import read_validation
 from camlucida.workflows.training_runs.lines import rules_of, warnings_of
-from camlucida.workflows.training_runs.measure import Check, Packed, contrast_of
+from camlucida.workflows.training_runs.measure import PredictionCheck, TrainingResults, contrast_of
 from tests.support.training_runs import FOLDS, blank, edit_predictions, edit_summary, pack, training
 
 
@@ -28,7 +28,7 @@ def quick(monkeypatch):
 def explained(run, out, **asked):
     one = training(run)
     return explain_training(
-        one, read_validation(one), Asked(**asked), out, {}, lambda *a, **k: None
+        one, read_validation(one), ExplainOptions(**asked), out, {}, lambda *a, **k: None
     )
 
 
@@ -112,7 +112,7 @@ def test_folds_may_count_from_0(cohort):
     for number in (1, 2, 3):
         run = (cohort / f"cv_seed42/fold_{number}").rename(cohort / f"cv_seed42/fold_{number - 1}")
         edit_summary(run / "results", fold=None)
-    found, problems = find_trainings([cohort / "cv_seed42"])
+    found, problems = find_training_runs([cohort / "cv_seed42"])
     assert not problems
     assert [one.key for one in found] == ["fold_0", "fold_1", "fold_2"]
     assert {one.seed for one in found} == {42}
@@ -153,7 +153,7 @@ def test_two_runs_of_one_seed_are_refused_before_anything_is_written(cohort):
 )
 def test_what_is_no_training_run_is_one_line(cohort, spoil, said):
     spoil(cohort / "results_4")
-    found, problems = find_trainings([cohort / "results_4", cohort / "results_5"])
+    found, problems = find_training_runs([cohort / "results_4", cohort / "results_5"])
     assert [one.seed for one in found] == [43]
     (line,) = problems
     assert said in line
@@ -324,18 +324,18 @@ def test_an_image_that_cannot_be_read_costs_itself_alone(cohort, tmp_path):
 @pytest.mark.parametrize(
     ("check", "same", "wrong"),
     [
-        (Check(images=50, differ=0, largest=5e-5, median=0.0), True, False),
-        (Check(images=50, differ=0, largest=0.02, median=0.001), False, False),
-        (Check(images=50, differ=1, largest=0.02, median=0.001), False, False),
-        (Check(images=50, differ=2, largest=0.2, median=0.01), False, True),
-        (Check(images=50, differ=0, largest=0.2, median=0.06), False, True),
+        (PredictionCheck(images=50, differ=0, largest=5e-5, median=0.0), True, False),
+        (PredictionCheck(images=50, differ=0, largest=0.02, median=0.001), False, False),
+        (PredictionCheck(images=50, differ=1, largest=0.02, median=0.001), False, False),
+        (PredictionCheck(images=50, differ=2, largest=0.2, median=0.01), False, True),
+        (PredictionCheck(images=50, differ=0, largest=0.2, median=0.06), False, True),
         (
-            Check(images=50, differ=20, largest=5e-5, median=0.0),
+            PredictionCheck(images=50, differ=20, largest=5e-5, median=0.0),
             False,
             False,
         ),  # the file's classes come from thresholds
-        (Check(images=50, differ=0), False, False),
-        (Check(images=50, differ=2), False, True),
+        (PredictionCheck(images=50, differ=0), False, False),
+        (PredictionCheck(images=50, differ=2), False, True),
     ],
 )
 def test_when_a_model_is_not_the_one_that_wrote_the_file(check, same, wrong):
@@ -360,7 +360,7 @@ def test_contrast_is_a_difference_of_means_with_patients_resampled():
 
 def test_figures_of_one_rule_are_one_line():
     packed = [
-        Packed.model_construct(figure=figure, rule=named(rule))
+        TrainingResults.model_construct(figure=figure, rule=named(rule))
         for figure, rule in (("a", "x"), ("b", "x"), ("c", "y"))
     ]
     assert list(rules_of(packed)) == ["a.png, b.png: x", "c.png: y"]

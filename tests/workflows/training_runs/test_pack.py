@@ -18,8 +18,8 @@ from camlucida.report.locale import load_texts
 from camlucida.report.writers.insert import insert_section
 from camlucida.report.writers.latex import place_of, section
 from camlucida.runs import Run
-from camlucida.workflows.training_runs import Settings, pack_runs
-from camlucida.workflows.training_runs.explain import Asked
+from camlucida.workflows.training_runs import PackSettings, pack_runs
+from camlucida.workflows.training_runs.explain import ExplainOptions
 from camlucida.workflows.training_runs.lines import verdict_lines
 from camlucida.workflows.training_runs.measure import read_record
 from camlucida.workflows.training_runs.section import pack_document
@@ -246,7 +246,7 @@ def test_killed_it_goes_on(density, tmp_path, quick, article):
         if done:
             raise KeyboardInterrupt
 
-    settings = Settings((density / "results_4",), asked=Asked(batch_size=4))
+    settings = PackSettings((density / "results_4",), explain=ExplainOptions(batch_size=4))
     with pytest.raises(KeyboardInterrupt):
         pack_runs(settings, tmp_path, progress=stop)
     assert not (tmp_path / "report_pack.json").exists()
@@ -284,7 +284,10 @@ def test_from_the_command_line(cohort, tmp_path, capsys, quick):
 
 def test_layers_are_compared_where_several_are_asked_for(density, tmp_path, quick):
     packing = pack(
-        density, f"{FOLDS}/fold_1", assets=tmp_path, asked=Asked(layers=("auto", "features.3"))
+        density,
+        f"{FOLDS}/fold_1",
+        assets=tmp_path,
+        explain=ExplainOptions(layers=("auto", "features.3")),
     )
     assert {"density_layers_fold_1.png", "layers.csv"} <= {path.name for path in tmp_path.iterdir()}
     (one,) = packing.packed
@@ -298,7 +301,9 @@ def test_layers_are_compared_where_several_are_asked_for(density, tmp_path, quic
 
 
 def test_a_method_with_signs_is_packed_and_its_colours_are_told(density, tmp_path, quick):
-    packing = pack(density, f"{FOLDS}/fold_1", assets=tmp_path, asked=Asked(method="hirescam"))
+    packing = pack(
+        density, f"{FOLDS}/fold_1", assets=tmp_path, explain=ExplainOptions(method="hirescam")
+    )
     assert not packing.failures
     shown = Run.open(tmp_path / packing.packed[0].run).explanations()
     assert packing.packed[0].signed == bool((shown["low"] < 0).any() and not shown["relu"].any())

@@ -11,11 +11,11 @@ from camlucida.workflows.segmentation.inputs import (
     sampled_images,
     segmentation_card,
 )
-from camlucida.workflows.segmentation.job import Outcome, explain_segmentation
+from camlucida.workflows.segmentation.job import SegmentationOutcome, explain_segmentation
 
 __all__ = [
     "Images",
-    "Outcome",
+    "SegmentationOutcome",
     "explain_segmentation",
     "one_image",
     "sampled_images",

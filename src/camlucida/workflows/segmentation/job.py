@@ -27,8 +27,8 @@ from camlucida.workflows.segmentation.inputs import (
 )
 from camlucida.workflows.segmentation.pictures import write_pictures
 from camlucida.workflows.segmentation.statistics import (
-    Case,
-    Study,
+    SegmentationCase,
+    SegmentationRun,
     agreement,
     map_row,
     overlap,
@@ -37,7 +37,7 @@ from camlucida.workflows.segmentation.statistics import (
 
 
 @dataclass
-class Outcome:
+class SegmentationOutcome:
     """What was written.
 
     Attributes:
@@ -73,7 +73,7 @@ def explain_segmentation(
     batch_size: int = 1,
     command: str = "",
     progress: Callable[..., object] = lambda done=0, total=None: None,
-) -> Outcome:
+) -> SegmentationOutcome:
     """Explain a segmentation model; see ``docs/how-to/segmentation.md`` for what is written into ``out``.
 
     Args:
@@ -112,8 +112,8 @@ def explain_segmentation(
         about=about,
         progress=progress,
     )
-    study = Study(Run.open(ran.folder), shown)
-    outcome = Outcome(out, failures=list(ran.failures))
+    study = SegmentationRun(Run.open(ran.folder), shown)
+    outcome = SegmentationOutcome(out, failures=list(ran.failures))
     overlaps = overlap(study)
     _each_image(study, overlaps, outcome, progress)
     outcome.failures += study.problems
@@ -127,7 +127,10 @@ def explain_segmentation(
 
 
 def _each_image(
-    study: Study, overlaps: pd.DataFrame, outcome: Outcome, progress: Callable[..., object]
+    study: SegmentationRun,
+    overlaps: pd.DataFrame,
+    outcome: SegmentationOutcome,
+    progress: Callable[..., object],
 ) -> None:
     """Numbers and figures, one image in memory at a time."""
     found: list[dict[str, Any]] = []
@@ -162,7 +165,12 @@ def _stated(model: str | None, image_size: int | None) -> str:
 
 
 def _sentences(
-    study: Study, card: Card, stated: str, images: Images, outcome: Outcome, figures: pd.DataFrame
+    study: SegmentationRun,
+    card: Card,
+    stated: str,
+    images: Images,
+    outcome: SegmentationOutcome,
+    figures: pd.DataFrame,
 ) -> dict[str, list[str]]:
     about = study.run.about
     rows, cases = outcome.statistics, study.cases
@@ -204,14 +212,14 @@ def _sentences(
     return {title: lines for title, lines in seen.items() if lines}
 
 
-def _missing(cases: Sequence[Case]) -> Iterator[str]:
+def _missing(cases: Sequence[SegmentationCase]) -> Iterator[str]:
     yield from (f"{case.image}: {case.note}" for case in cases if case.note and case.maps)
 
 
 def _write(
-    study: Study,
+    study: SegmentationRun,
     card: Card,
-    outcome: Outcome,
+    outcome: SegmentationOutcome,
     overlaps: pd.DataFrame,
     figures: pd.DataFrame,
     command: str,

@@ -16,12 +16,12 @@ from camlucida.figures.segmentation import analysis_sheet
 from camlucida.metrics.segmentation import Mask
 from camlucida.workflows.explain import identical_methods
 from camlucida.workflows.segmentation import words
-from camlucida.workflows.segmentation.statistics import Case, Study
+from camlucida.workflows.segmentation.statistics import SegmentationCase, SegmentationRun
 
 
 def write_pictures(
-    study: Study,
-    case: Case,
+    study: SegmentationRun,
+    case: SegmentationCase,
     maps: Mapping[int, Explanation],
     rows: Mapping[int, Mapping[str, Any]],
     out: Path,
@@ -83,7 +83,7 @@ def write_pictures(
 
 
 def _rows(
-    case: Case,
+    case: SegmentationCase,
     asked: Sequence[str],
     grid: Sequence[Sequence[int | None]],
     maps: Mapping[int, Explanation],
@@ -100,7 +100,7 @@ def _rows(
     return found
 
 
-def _outlines(case: Case, label: str) -> dict[str, Mask]:
+def _outlines(case: SegmentationCase, label: str) -> dict[str, Mask]:
     """Truth and prediction, as far as there are any; empty ones are named so."""
     masks = {"truth": case.truth, "prediction": case.predicted.get(label)}
     return {

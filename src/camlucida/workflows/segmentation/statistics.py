@@ -54,7 +54,7 @@ SUMMARY = (
 
 
 @dataclass(frozen=True)
-class Case:
+class SegmentationCase:
     """One image of the run.
 
     Attributes:
@@ -74,7 +74,7 @@ class Case:
 
 
 @dataclass
-class Study:
+class SegmentationRun:
     """A run of segmentations as it is told: its images, and what was wrong with them."""
 
     run: Run
@@ -103,7 +103,7 @@ class Study:
         return next(layer for layer in self.layers if layer.path == path)
 
     @cached_property
-    def cases(self) -> list[Case]:
+    def cases(self) -> list[SegmentationCase]:
         """In the order of the cohort; images that could not be read are no cases."""
         maps: dict[str, list[int]] = {}
         for number, image in enumerate(self.explanations["image"]):
@@ -115,7 +115,9 @@ class Study:
             for image, part in answers
         ]
 
-    def _case(self, image: str, answer: pd.DataFrame, maps: Sequence[int], note: str) -> Case:
+    def _case(
+        self, image: str, answer: pd.DataFrame, maps: Sequence[int], note: str
+    ) -> SegmentationCase:
         first = answer.iloc[0]
         size = (int(first["original"][0]), int(first["original"][1]))
         predicted = {
@@ -128,11 +130,11 @@ class Study:
                 truth = read_mask(Path(place), f"mask {place}", size)
             except ImageError as error:
                 self.problems.append((image, str(error)))
-        return Case(
+        return SegmentationCase(
             image, str(first["patient"]), Path(first["path"]), truth, predicted, tuple(maps), note
         )
 
-    def region(self, case: Case, index: int) -> Mask:
+    def region(self, case: SegmentationCase, index: int) -> Mask:
         """What the map of a row is a map of, in original pixels: the true mask itself, else the region as the run keeps it."""
         row = self.explanations.iloc[index]
         if row["asked"] == "true" and case.truth is not None:
@@ -145,7 +147,7 @@ def named(label: object, asked: object, several: bool) -> str:
     return f"{label} {asked}" if several else str(asked)
 
 
-def overlap(study: Study) -> pd.DataFrame:
+def overlap(study: SegmentationRun) -> pd.DataFrame:
     """One row an image with a true mask and a label: columns of :func:`~camlucida.metrics.segmentation.compare_masks`.
 
     Of a model of several labels, those that were explained in the image.
@@ -153,7 +155,7 @@ def overlap(study: Study) -> pd.DataFrame:
     return compare_masks(_pairs(study))
 
 
-def _pairs(study: Study) -> Iterator[MaskPair]:
+def _pairs(study: SegmentationRun) -> Iterator[MaskPair]:
     for case in study.cases:
         explained = list(dict.fromkeys(study.explanations["label"].iloc[list(case.maps)]))
         for label in explained or (study.labels if len(study.labels) == 1 else []):
@@ -162,7 +164,11 @@ def _pairs(study: Study) -> Iterator[MaskPair]:
 
 
 def map_row(
-    study: Study, case: Case, index: int, explanation: Explanation, overlaps: pd.DataFrame
+    study: SegmentationRun,
+    case: SegmentationCase,
+    index: int,
+    explanation: Explanation,
+    overlaps: pd.DataFrame,
 ) -> dict[str, Any]:
     """The row of ``statistics.csv`` of one map; NaN where a number does not exist."""
     row = study.explanations.iloc[index]

@@ -21,9 +21,9 @@ from camlucida.models import Card, InputSpec
 from camlucida.models.card import is_factory
 from camlucida.models.recognise import recognise, with_input
 from camlucida.runs import Run, execute
-from camlucida.workflows.training_runs.folders import SUMMARY, Training
+from camlucida.workflows.training_runs.folders import SUMMARY, TrainingRun
 from camlucida.workflows.training_runs.inputs import Validation
-from camlucida.workflows.training_runs.measure import Check
+from camlucida.workflows.training_runs.measure import PredictionCheck
 
 SIZES = ("img_size", "image_size", "input_size")
 
@@ -31,7 +31,7 @@ Progress = Callable[..., object]
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExplainOptions:
     """How to explain.
 
     Attributes:
@@ -51,24 +51,24 @@ class Asked:
 
 
 @dataclass
-class Explained:
+class ExplainedTraining:
     """A run of a training run; ``failures``: a line for each image without an answer."""
 
     run: Run
     card: Card
-    check: Check
+    check: PredictionCheck
     failures: list[str] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
 
 def explain_training(
-    training: Training,
+    training: TrainingRun,
     validation: Validation,
-    asked: Asked,
+    asked: ExplainOptions,
     out: Path,
     about: Mapping[str, Any],
     progress: Progress,
-) -> Explained:
+) -> ExplainedTraining:
     """Explain all validation images into the run ``out``, or go on with it.
 
     Raises:
@@ -96,10 +96,10 @@ def explain_training(
     notes += [
         note for note in outcome.notes if note != NO_PATIENTS
     ]  # the predictions file has said so
-    return Explained(run, card, check(run, table), failures, notes)
+    return ExplainedTraining(run, card, check(run, table), failures, notes)
 
 
-def check(run: Run, table: pd.DataFrame) -> Check:
+def check(run: Run, table: pd.DataFrame) -> PredictionCheck:
     """Compare what a run says with the rows of :meth:`Validation.table`."""
     said = run.predictions().pivot(index="path", columns="label", values="probability")
     rows = table[table["path"].isin(said.index)]
@@ -111,7 +111,7 @@ def check(run: Run, table: pd.DataFrame) -> Check:
     differ = np.array(classes, object)[own.argmax(1)] != rows["predicted"].to_numpy()
     apart = np.abs(own - rows[[PROBABILITY + name for name in classes]].to_numpy(np.float64)).max(1)
     measured = np.isfinite(apart)
-    found = Check(images=int(known.sum()), differ=int((differ & known).sum()))
+    found = PredictionCheck(images=int(known.sum()), differ=int((differ & known).sum()))
     if not measured.any():
         return found
     largest, median, worst = (
@@ -124,7 +124,7 @@ def check(run: Run, table: pd.DataFrame) -> Check:
     )
 
 
-def _card(training: Training, classes: tuple[str, ...], model: str | None) -> Card:
+def _card(training: TrainingRun, classes: tuple[str, ...], model: str | None) -> Card:
     """Recognised, of the size and input that the summary states, with the classes as labels."""
     size = training.said(*SIZES)
     whole = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
@@ -149,7 +149,7 @@ def _card(training: Training, classes: tuple[str, ...], model: str | None) -> Ca
 
 
 def _write_cohort(
-    folder: Path, training: Training, card: Card, table: pd.DataFrame, asked: Asked
+    folder: Path, training: TrainingRun, card: Card, table: pd.DataFrame, asked: ExplainOptions
 ) -> Path:
     """COHORT.toml, its table and its model's card."""
     known = bool((table["patient"] != "").any())

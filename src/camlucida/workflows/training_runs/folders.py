@@ -20,7 +20,7 @@ SEED = re.compile(r"seed[_-]?(\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRun:
     """One training run.
 
     Attributes:
@@ -50,16 +50,16 @@ class Training:
 
 
 def stated(summary: Mapping[str, Any], *keys: str) -> Any:
-    """See :meth:`Training.said`."""
+    """See :meth:`TrainingRun.said`."""
     places = [summary, *(value for value in summary.values() if isinstance(value, Mapping))]
     return next(
         (place[key] for place in places for key in keys if place.get(key) is not None), None
     )
 
 
-def find_trainings(
+def find_training_runs(
     paths: Sequence[Path], seed: int | None = None
-) -> tuple[list[Training], list[str]]:
+) -> tuple[list[TrainingRun], list[str]]:
     """The training runs of some folders, and a line for each that cannot be used.
 
     A folder is a run, has it in ``results``, or has folds (``fold_0``, ``fold_1``, …) that are or have one.
@@ -68,7 +68,7 @@ def find_trainings(
         paths: folders.
         seed: of runs that do not say theirs.
     """
-    found: dict[Path, Training] = {}
+    found: dict[Path, TrainingRun] = {}
     problems: list[str] = []
     for path in paths:
         try:
@@ -123,7 +123,7 @@ def _number(folder: Path) -> int:
     return int(match[1]) if match else 0
 
 
-def _training(folder: Path, asked: int | None) -> Training:
+def _training(folder: Path, asked: int | None) -> TrainingRun:
     checkpoint = find_checkpoint(folder)
     predictions = folder / PREDICTIONS
     if not predictions.is_file():
@@ -141,7 +141,7 @@ def _training(folder: Path, asked: int | None) -> Training:
         raise UsageError(
             f"{folder}: neither {SUMMARY} nor the folder's name says its seed", "give --seed"
         )
-    return Training(folder, checkpoint, predictions, summary, seed, fold)
+    return TrainingRun(folder, checkpoint, predictions, summary, seed, fold)
 
 
 def _summary(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from camlucida.datasets.images import NO_PATIENTS, PATIENT_COLUMNS
 from camlucida.datasets.predictions import Predictions, read_predictions
 from camlucida.io.image import KNOWN_SUFFIXES
 from camlucida.io.tables import count, find_column, fold, listing, read_table, texts
-from camlucida.workflows.training_runs.folders import Training
+from camlucida.workflows.training_runs.folders import TrainingRun
 
 PATH_COLUMNS = (
     *(
@@ -71,7 +71,7 @@ class Validation:
 
 
 def read_validation(
-    training: Training,
+    training: TrainingRun,
     *,
     images: Path | None = None,
     table: Path | None = None,
@@ -133,7 +133,7 @@ def read_validation(
     return Validation(predictions, tuple(files), tuple(patients), tuple(problems), tuple(notes))
 
 
-def _predictions(training: Training, asked: Sequence[str], image: str) -> Predictions:
+def _predictions(training: TrainingRun, asked: Sequence[str], image: str) -> Predictions:
     """The file, with all classes of the model, whether they occur or not; ``image`` is the column that names images."""
     names = tuple(asked)
     for key in ("classes", "class_names"):
@@ -190,7 +190,7 @@ def _patients(
 class _Finder:
     """Where the cells of a predictions file lead to."""
 
-    def __init__(self, training: Training, images: Path | None, table: Path | None) -> None:
+    def __init__(self, training: TrainingRun, images: Path | None, table: Path | None) -> None:
         folder = training.folder.absolute()
         above = [folder, *list(folder.parents)[:PARENTS]]
         if images is not None and not images.is_dir():

@@ -22,31 +22,40 @@ from camlucida.report.writers.insert import check_insertable, insert_section, se
 from camlucida.report.writers.latex import place_of, section
 from camlucida.runs import Run
 from camlucida.runs.read import is_run
-from camlucida.workflows.training_runs.explain import Asked, Explained, explain_training
-from camlucida.workflows.training_runs.folders import Training, find_trainings
+from camlucida.workflows.training_runs.explain import (
+    ExplainedTraining,
+    ExplainOptions,
+    explain_training,
+)
+from camlucida.workflows.training_runs.folders import TrainingRun, find_training_runs
 from camlucida.workflows.training_runs.inputs import read_validation
-from camlucida.workflows.training_runs.measure import Packed, read_record, row_of, write_record
+from camlucida.workflows.training_runs.measure import (
+    TrainingResults,
+    read_record,
+    row_of,
+    write_record,
+)
 from camlucida.workflows.training_runs.pictures import (
-    Maps,
+    TrainingMaps,
     class_figure,
     comparison_figures,
     layers_figure,
     save,
 )
 from camlucida.workflows.training_runs.section import pack_document
-from camlucida.workflows.training_runs.summary import Told, summarise
+from camlucida.workflows.training_runs.summary import TrainingSummary, summarise
 
 WORK = ".camlucida"
 Progress = Callable[..., object]
 
 
 @dataclass(frozen=True)
-class Settings:
+class PackSettings:
     """What is asked.
 
     Attributes:
         runs: folders of training runs or of cross-validations.
-        asked: how to explain.
+        explain: how to explain.
         name: of the pack: what its figures and its LaTeX section are called after.
         images: folder of images; None looks where the run's files say.
         table: of images and patients; None takes the summary's.
@@ -59,7 +68,7 @@ class Settings:
     """
 
     runs: tuple[Path, ...]
-    asked: Asked = field(default_factory=Asked)
+    explain: ExplainOptions = field(default_factory=ExplainOptions)
     name: str = "density"
     images: Path | None = None
     table: Path | None = None
@@ -72,7 +81,7 @@ class Settings:
 
 
 @dataclass
-class Packing:
+class PackResult:
     """What came of it.
 
     Attributes:
@@ -82,7 +91,7 @@ class Packing:
         failures, notes: lines.
     """
 
-    packed: list[Packed] = field(default_factory=list)
+    packed: list[TrainingResults] = field(default_factory=list)
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
     tex: Path | None = None
@@ -92,13 +101,13 @@ class Packing:
 
 
 def pack_runs(
-    settings: Settings,
+    settings: PackSettings,
     assets: Path,
     *,
     about: Mapping[str, Any] | None = None,
     progress: Progress = lambda done=0, total=None: None,
     measuring: Progress = lambda done=0, total=None: None,
-) -> Packing:
+) -> PackResult:
     """Explain every validation image of each training run, and write the pack of these and of earlier ones.
 
     A training run that cannot be used costs itself alone. Killed, the same call goes on.
@@ -114,17 +123,17 @@ def pack_runs(
         UsageError: the request is wrong; nothing is written then.
     """
     texts, name = load_texts(settings.language), section_name([settings.name])
-    METHODS[settings.asked.method]
+    METHODS[settings.explain.method]
     before = read_record(assets, settings.name)
     tex = settings.tex or assets / f"{name}_model.tex"
     check_insertable(tex, name)
     place = place_of(assets, tex)
-    packing = Packing(tex=tex)
-    trainings, packing.failures = find_trainings(settings.runs, settings.seed)
+    packing = PackResult(tex=tex)
+    trainings, packing.failures = find_training_runs(settings.runs, settings.seed)
     told = _explained(settings, assets, _keyed(trainings, before), packing, about or {}, progress)
     if not told:
         return packing
-    every = {**{key: Told.again(one) for key, one in before.items()}, **told}
+    every = {**{key: TrainingSummary.again(one) for key, one in before.items()}, **told}
     ordered = dict(
         sorted(
             every.items(),
@@ -141,14 +150,16 @@ def pack_runs(
     return packing
 
 
-def _keyed(trainings: Sequence[Training], before: Mapping[str, Packed]) -> dict[str, Training]:
+def _keyed(
+    trainings: Sequence[TrainingRun], before: Mapping[str, TrainingResults]
+) -> dict[str, TrainingRun]:
     """Key → training run: that of the same seed and fold before, else its own; a fold of a second seed has that in its key.
 
     Raises:
         UsageError: two runs of one seed and fold.
     """
     of = {(one.seed, one.fold): key for key, one in before.items()}
-    found: dict[str, Training] = {}
+    found: dict[str, TrainingRun] = {}
     for training in trainings:
         which = training.seed, training.fold
         twin = next((other for other in found.values() if (other.seed, other.fold) == which), None)
@@ -165,15 +176,15 @@ def _keyed(trainings: Sequence[Training], before: Mapping[str, Packed]) -> dict[
 
 
 def _explained(
-    settings: Settings,
+    settings: PackSettings,
     assets: Path,
-    trainings: Mapping[str, Training],
-    packing: Packing,
+    trainings: Mapping[str, TrainingRun],
+    packing: PackResult,
     about: Mapping[str, Any],
     progress: Progress,
-) -> dict[str, Told]:
+) -> dict[str, TrainingSummary]:
     """Every training run that can be explained."""
-    told: dict[str, Told] = {}
+    told: dict[str, TrainingSummary] = {}
     notes: dict[Message, list[str]] = {}
     for key, training in trainings.items():
         out = (settings.work or assets / WORK) / key
@@ -181,7 +192,7 @@ def _explained(
             validation = read_validation(
                 training, images=settings.images, table=settings.table, classes=settings.classes
             )
-            found = explain_training(training, validation, settings.asked, out, about, progress)
+            found = explain_training(training, validation, settings.explain, out, about, progress)
         except CamlucidaError as error:
             packing.failures.append(f"{training.folder}: {error}")
             continue
@@ -194,8 +205,13 @@ def _explained(
 
 
 def _told(
-    key: str, training: Training, found: Explained, settings: Settings, assets: Path, out: Path
-) -> Told:
+    key: str,
+    training: TrainingRun,
+    found: ExplainedTraining,
+    settings: PackSettings,
+    assets: Path,
+    out: Path,
+) -> TrainingSummary:
     stem = (
         f"{section_name([settings.name])}_gradcam_{key}"
         if training.fold is None
@@ -205,13 +221,13 @@ def _told(
         Path(os.path.relpath(path.resolve(), assets.resolve())).as_posix()
         for path in (training.folder, out)
     )
-    return Told(
+    return TrainingSummary(
         key=key,
         seed=training.seed,
         fold=training.fold,
         folder=folder,
         run=run,
-        target=settings.asked.target,
+        target=settings.explain.target,
         figure=stem,
         check=found.check,
         classes=found.card.labels,
@@ -219,25 +235,25 @@ def _told(
 
 
 def _pack(
-    settings: Settings,
+    settings: PackSettings,
     assets: Path,
-    told: Mapping[str, Told],
+    told: Mapping[str, TrainingSummary],
     opened: Mapping[str, Run],
     new: set[str],
-    before: Mapping[str, Packed],
-    packing: Packing,
+    before: Mapping[str, TrainingResults],
+    packing: PackResult,
     measuring: Progress,
 ) -> None:
     """Numbers, tables and figures of all runs."""
     runs = list(opened.values())
     cases = case_table(runs)
     heat = heat_table(runs, cases, measuring)
-    packed: dict[str, Packed] = {}
+    packed: dict[str, TrainingResults] = {}
     for key, one in told.items():
         if key not in opened:
             packed[key] = before[key]
             continue
-        maps = Maps(opened[key], list(opened).index(key), cases, heat)
+        maps = TrainingMaps(opened[key], list(opened).index(key), cases, heat)
         if key in new or not (assets / f"{before[key].figure}.png").is_file():
             drawn = class_figure(maps, one, settings.per_class)
             packing.written += save(assets, drawn)
@@ -264,12 +280,12 @@ def _pack(
 
 
 def _comparisons(
-    packed: Sequence[Packed],
+    packed: Sequence[TrainingResults],
     opened: Sequence[str],
     runs: Sequence[Run],
     cases: pd.DataFrame,
     heat: pd.DataFrame,
-    packing: Packing,
+    packing: PackResult,
 ) -> dict[str, Comparison]:
     """Seeds among the runs of no fold; folds; layers of every run that has several."""
     at = {key: place for place, key in enumerate(opened)}
@@ -305,7 +321,7 @@ def _comparisons(
     return found
 
 
-def _tables(assets: Path, packing: Packing) -> list[Path]:
+def _tables(assets: Path, packing: PackResult) -> list[Path]:
     tables = {"seeds_table": pd.DataFrame([row_of(one) for one in packing.packed])}
     if "seed" in packing.comparisons:
         tables["consistency"] = packing.comparisons["seed"].cases

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict, on_artefacts
 from camlucida.core.messages import english
-from camlucida.workflows.training_runs.measure import Number, Packed
+from camlucida.workflows.training_runs.measure import StoredEstimate, TrainingResults
 
 
-def lines_of(one: Packed) -> tuple[str, ...]:
+def lines_of(one: TrainingResults) -> tuple[str, ...]:
     """A row of the table of runs."""
-    accuracy, kappa = (one.figures.get(name, Number()) for name in ("accuracy", "quadratic_kappa"))
+    accuracy, kappa = (
+        one.figures.get(name, StoredEstimate()) for name in ("accuracy", "quadratic_kappa")
+    )
     return (
         one.key,
         str(one.images),
@@ -23,7 +25,7 @@ def lines_of(one: Packed) -> tuple[str, ...]:
     )
 
 
-def rules_of(packed: Sequence[Packed]) -> Iterator[str]:
+def rules_of(packed: Sequence[TrainingResults]) -> Iterator[str]:
     """By which rule the cases of each figure were chosen; figures of one rule in one line."""
     figures: dict[str, list[str]] = {}
     for one in packed:
@@ -46,7 +48,7 @@ def verdict_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
         yield from (f"{comparison.by}: {note}" for note in comparison.notes)
 
 
-def warnings_of(packed: Sequence[Packed]) -> Iterator[str]:
+def warnings_of(packed: Sequence[TrainingResults]) -> Iterator[str]:
     """Whether each run's predictions are those of its own file."""
     for one in packed:
         check, images = one.check, f"{one.check.images} image{'s' * (one.check.images != 1)}"
@@ -60,12 +62,12 @@ def warnings_of(packed: Sequence[Packed]) -> Iterator[str]:
         yield told + (warning if check.wrong else "")
 
 
-def _interval(number: Number) -> str:
+def _interval(number: StoredEstimate) -> str:
     if number.estimate is None:
         return ""
     bounds = f" [{number.low:.3f}, {number.high:.3f}]" if number.low is not None else ""
     return f"{number.estimate:.3f}{bounds}"
 
 
-def _beside(number: Number) -> str:
+def _beside(number: StoredEstimate) -> str:
     return "" if number.estimate is None else f"{number.estimate:.3f} ({number.chance:.3f})"

@@ -32,7 +32,7 @@ WRONG_PROBABILITY = 0.05
 """The same of the median largest difference of an image's probabilities."""
 
 
-class Number(BaseModel):
+class StoredEstimate(BaseModel):
     """A measured number; None for what does not exist. ``chance`` is a level or an area."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,7 +52,7 @@ class Number(BaseModel):
         return Estimate(estimate, low, high, chance)
 
 
-class Check(BaseModel):
+class PredictionCheck(BaseModel):
     """The predictions computed here against those of the run's own file.
 
     Attributes:
@@ -87,7 +87,7 @@ class Check(BaseModel):
         return self.differ > WRONG_CLASSES * self.images or (self.median or 0) > WRONG_PROBABILITY
 
 
-class Packed(BaseModel):
+class TrainingResults(BaseModel):
     """One training run.
 
     Attributes:
@@ -95,7 +95,7 @@ class Packed(BaseModel):
         figures: metric, or ``recall:CLASS`` → number.
         artefact, text: share of heat beside its area, over maps where it is measured; ``lift`` of artefact: share − area.
         spread: true class → share of cells at half the maximum or above; ``contrast``: last class minus first.
-        check: of the predictions against the run's file; see :class:`Check`.
+        check: of the predictions against the run's file; see :class:`PredictionCheck`.
         figure: stem of the class grid.
         rule: of its cases.
         signed: whether a map of the class grid speaks against its class somewhere: it is then blue and red.
@@ -121,14 +121,14 @@ class Packed(BaseModel):
     patients_known: bool
     empty: int
     synthetic: bool
-    figures: dict[str, Number]
-    artefact: Number
-    lift: Number
-    text: Number
-    spread: dict[str, Number]
-    contrast: Number
+    figures: dict[str, StoredEstimate]
+    artefact: StoredEstimate
+    lift: StoredEstimate
+    text: StoredEstimate
+    spread: dict[str, StoredEstimate]
+    contrast: StoredEstimate
     contrast_of: tuple[str, ...]
-    check: Check
+    check: PredictionCheck
     figure: str
     scale: str
     rule: Message
@@ -142,7 +142,7 @@ class Packed(BaseModel):
         return self.key.replace("_", " ").replace("seed", "seed ")
 
 
-def read_record(folder: Path, name: str) -> dict[str, Packed]:
+def read_record(folder: Path, name: str) -> dict[str, TrainingResults]:
     """Key → what was packed before, in order; nothing where there is no record.
 
     Raises:
@@ -155,7 +155,9 @@ def read_record(folder: Path, name: str) -> dict[str, Packed]:
         data = path.read_bytes()
     try:
         document = json.loads(data)
-        found = {key: Packed.model_validate(value) for key, value in document["runs"].items()}
+        found = {
+            key: TrainingResults.model_validate(value) for key, value in document["runs"].items()
+        }
         known = str(document["name"])
     except (ValueError, KeyError, TypeError, AttributeError, ValidationError) as error:
         raise UsageError(
@@ -170,7 +172,7 @@ def read_record(folder: Path, name: str) -> dict[str, Packed]:
     return found
 
 
-def write_record(folder: Path, name: str, packed: Mapping[str, Packed]) -> Path:
+def write_record(folder: Path, name: str, packed: Mapping[str, TrainingResults]) -> Path:
     """Write the record; the same bytes for the same runs."""
     runs = {key: one.model_dump(mode="json") for key, one in packed.items()}
     write_json(folder / RECORD, {"name": name, "notice": "Research use only", "runs": runs})
@@ -179,15 +181,15 @@ def write_record(folder: Path, name: str, packed: Mapping[str, Packed]) -> Path:
 
 def number(
     estimate: float, low: float = NAN, high: float = NAN, chance: float = NAN, n: int = 0
-) -> Number:
+) -> StoredEstimate:
     """NaN becomes None."""
     values = [
         None if not np.isfinite(value) else float(value) for value in (estimate, low, high, chance)
     ]
-    return Number(estimate=values[0], low=values[1], high=values[2], chance=values[3], n=n)
+    return StoredEstimate(estimate=values[0], low=values[1], high=values[2], chance=values[3], n=n)
 
 
-def figures_of(run: Run) -> dict[str, Number]:
+def figures_of(run: Run) -> dict[str, StoredEstimate]:
     """Accuracy, quadratic kappa, balanced accuracy, macro-F1, and the recall of each class; none without truth."""
     try:
         figures = evaluate_runs([run]).figures
@@ -202,7 +204,7 @@ def figures_of(run: Run) -> dict[str, Number]:
     }
 
 
-def share_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> Number:
+def share_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> StoredEstimate:
     """Mean share of heat in a place beside its mean area."""
     share = heat[f"{place}_share"].to_numpy(np.float64)
     known = np.isfinite(share)
@@ -211,7 +213,7 @@ def share_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> Number:
     return number(found.estimate, found.low, found.high, area, found.rows)
 
 
-def lift_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> Number:
+def lift_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> StoredEstimate:
     """Mean of share − area."""
     found = mean_interval(
         (heat[f"{place}_share"] - heat[f"{place}_area"]).to_numpy(np.float64), patients.tolist()
@@ -221,7 +223,7 @@ def lift_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> Number:
 
 def spread_of(
     cases: pd.DataFrame, heat: pd.DataFrame, classes: tuple[str, ...]
-) -> dict[str, Number]:
+) -> dict[str, StoredEstimate]:
     """Of each true class that has a map with heat."""
     found = {}
     for name in classes:
@@ -234,17 +236,17 @@ def spread_of(
     return found
 
 
-def contrast_of(cases: pd.DataFrame, heat: pd.DataFrame, first: str, last: str) -> Number:
+def contrast_of(cases: pd.DataFrame, heat: pd.DataFrame, first: str, last: str) -> StoredEstimate:
     """Mean spread of the last class minus that of the first; none where one of them has no map with heat."""
     values = heat["spread"].to_numpy(np.float64)
     sides = [(cases["true_class"] == name).to_numpy() for name in (last, first)]
     if not all((side & np.isfinite(values)).any() for side in sides):
-        return Number()
+        return StoredEstimate()
     found = difference_of_means(values, sides, cases["patient"].tolist(), Sampling())
     return number(found.estimate, found.low, found.high, n=found.rows)
 
 
-def row_of(packed: Packed) -> dict[str, Any]:
+def row_of(packed: TrainingResults) -> dict[str, Any]:
     """A row of ``seeds_table.csv``."""
     row: dict[str, Any] = {
         "run": packed.key,

@@ -28,11 +28,11 @@ from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
 
 if TYPE_CHECKING:
-    from camlucida.workflows.training_runs.summary import Told
+    from camlucida.workflows.training_runs.summary import TrainingSummary
 
 
 @dataclass(frozen=True)
-class Maps:
+class TrainingMaps:
     """The maps of one run.
 
     Attributes:
@@ -85,7 +85,7 @@ class Maps:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class TrainingFigure:
     """A figure with its stem; the value of full colour and the rule of its cases; whether a map has negative cells."""
 
     stem: str
@@ -95,12 +95,12 @@ class Drawn:
     signed: bool = False
 
 
-def save(assets: Path, drawn: Drawn) -> list[Path]:
+def save(assets: Path, drawn: TrainingFigure) -> list[Path]:
     """As PNG and PDF."""
     return save_figure(drawn.figure, assets / drawn.stem)
 
 
-def class_figure(maps: Maps, told: Told, per_class: int) -> Drawn:
+def class_figure(maps: TrainingMaps, told: TrainingSummary, per_class: int) -> TrainingFigure:
     """Examples of each class, those nearest to the class's median loss."""
     chosen = _chosen(maps, per_class)
     cases = maps.main.loc[chosen.rows]
@@ -109,10 +109,10 @@ def class_figure(maps: Maps, told: Told, per_class: int) -> Drawn:
     title = f"{told.key.replace('_', ' ')}: {where}, target {told.target}"
     figure, limit = class_grid(rows, per_class, title=title, notes=[f"Shown: {chosen.words}."])
     signed = any(example.explanation.signed for row in rows.values() for example in row)
-    return Drawn(told.figure, figure, chosen.told, f"{limit:.3g}", signed)
+    return TrainingFigure(told.figure, figure, chosen.told, f"{limit:.3g}", signed)
 
 
-def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:
+def layers_figure(maps: TrainingMaps, told: TrainingSummary, name: str) -> TrainingFigure | None:
     """One example of each class at every layer; None for one layer."""
     if len(maps.layers) < 2:
         return None
@@ -136,7 +136,7 @@ def layers_figure(maps: Maps, told: Told, name: str) -> Drawn | None:
     figure = layer_comparison(
         rows, maps.layers, told.key.replace("_", " "), [f"Shown: {chosen.words}."]
     )
-    return Drawn(f"{name}_layers_{told.key}", figure, chosen.told)
+    return TrainingFigure(f"{name}_layers_{told.key}", figure, chosen.told)
 
 
 def comparison_figures(
@@ -173,7 +173,7 @@ def _comparisons(
     return found
 
 
-def _chosen(maps: Maps, per_class: int) -> Selected:
+def _chosen(maps: TrainingMaps, per_class: int) -> Selected:
     return select(maps.main, [f"per-class:{per_class}"], maps.main_heat)[0]
 
 
@@ -184,6 +184,6 @@ def _of_class(cases: pd.DataFrame, name: str) -> list[dict[str, Any]]:
     ]
 
 
-def _example(maps: Maps, row: Mapping[str, Any]) -> Example:
+def _example(maps: TrainingMaps, row: Mapping[str, Any]) -> Example:
     explanation = maps.run.explanation(int(row["explanation"]))
     return Example(explanation, row["predicted"], row["true_class"], maps.confidence[row["image"]])

@@ -25,7 +25,7 @@ from camlucida.report.document import (
     Value,
 )
 from camlucida.report.sections.consistency import rule_of
-from camlucida.workflows.training_runs.measure import Number, Packed
+from camlucida.workflows.training_runs.measure import StoredEstimate, TrainingResults
 
 declare(
     "pack",
@@ -160,7 +160,7 @@ METRICS = ("accuracy", "quadratic_kappa", "balanced_accuracy", "macro_f1")
 
 def pack_document(
     name: str,
-    packed: Sequence[Packed],
+    packed: Sequence[TrainingResults],
     comparisons: Mapping[str, Comparison],
     opened: set[str],
     assets: Path,
@@ -191,7 +191,7 @@ def pack_document(
     )
 
 
-def _checks(packed: Sequence[Packed]) -> Iterator[Message]:
+def _checks(packed: Sequence[TrainingResults]) -> Iterator[Message]:
     """Are the predictions those of the runs' own files?"""
     same = [one for one in packed if one.check.same]
     if same:
@@ -214,9 +214,9 @@ def _checks(packed: Sequence[Packed]) -> Iterator[Message]:
             yield Message("pack.check_wrong", {"run": one.name})
 
 
-def _maps(packed: Sequence[Packed]) -> Iterator[Message]:
+def _maps(packed: Sequence[TrainingResults]) -> Iterator[Message]:
     """What each map is; runs of which the same is true in one sentence."""
-    groups: dict[tuple[object, ...], list[Packed]] = {}
+    groups: dict[tuple[object, ...], list[TrainingResults]] = {}
     for one in packed:
         groups.setdefault(
             (one.architecture, one.method, one.layer, one.grid, one.target, round(one.cell)), []
@@ -239,14 +239,14 @@ def _maps(packed: Sequence[Packed]) -> Iterator[Message]:
         yield Message("pack.maps", values)
 
 
-def _results(seeds: Sequence[Packed], folds: Sequence[Packed]) -> Iterator[Block]:
+def _results(seeds: Sequence[TrainingResults], folds: Sequence[TrainingResults]) -> Iterator[Block]:
     for kind, ones in (("seeds", seeds), ("folds", folds)):
         if ones:
             yield _by_run(f"pack_{kind}", Message(f"pack.{kind}"), ones, _result_rows(ones))
 
 
 def _by_run(
-    name: str, caption: Message, ones: Sequence[Packed], rows: Sequence[tuple[Value, ...]]
+    name: str, caption: Message, ones: Sequence[TrainingResults], rows: Sequence[tuple[Value, ...]]
 ) -> Table:
     """A column a run."""
     head = (
@@ -256,7 +256,7 @@ def _by_run(
     return Table(name, caption, head, tuple(rows))
 
 
-def _result_rows(ones: Sequence[Packed]) -> list[tuple[Value, ...]]:
+def _result_rows(ones: Sequence[TrainingResults]) -> list[tuple[Value, ...]]:
     rows: list[tuple[Value, ...]] = [
         (Message("pack.row_images"), *(one.images for one in ones)),
         (Message("pack.row_patients"), *(one.patients for one in ones)),
@@ -269,7 +269,7 @@ def _result_rows(ones: Sequence[Packed]) -> list[tuple[Value, ...]]:
         found = [one.figures.get(f"recall:{name}") for one in ones]
         if any(found):
             rows.append((Message("pack.row_recall", {"name": name}), *map(_cell, found)))
-    places: tuple[tuple[str, Callable[[Packed], Number]], ...] = (
+    places: tuple[tuple[str, Callable[[TrainingResults], StoredEstimate]], ...] = (
         ("artefact", lambda one: one.artefact),
         ("text", lambda one: one.text),
     )
@@ -279,15 +279,15 @@ def _result_rows(ones: Sequence[Packed]) -> list[tuple[Value, ...]]:
     return rows
 
 
-def _cell(number: Number | None) -> Value:
+def _cell(number: StoredEstimate | None) -> Value:
     return NAN if number is None else number.said()
 
 
-def _legend(packed: Sequence[Packed]) -> Iterator[Message]:
+def _legend(packed: Sequence[TrainingResults]) -> Iterator[Message]:
     yield Message("pack.legend_signed" if any(one.signed for one in packed) else "pack.legend")
 
 
-def _pictures(packed: Sequence[Packed], assets: Path) -> Iterator[Picture]:
+def _pictures(packed: Sequence[TrainingResults], assets: Path) -> Iterator[Picture]:
     for one in packed:
         values: dict[str, Value] = {
             "run": one.name,
@@ -301,7 +301,7 @@ def _pictures(packed: Sequence[Packed], assets: Path) -> Iterator[Picture]:
             yield Picture(one.layers_figure, Message("pack.layers", {"run": one.name}))
 
 
-def _quality(seeds: Sequence[Packed], folds: Sequence[Packed]) -> Iterator[Block]:
+def _quality(seeds: Sequence[TrainingResults], folds: Sequence[TrainingResults]) -> Iterator[Block]:
     """Heat on artefacts and text, then the spread by class: measured, whatever one might expect."""
     yield Points(tuple(sentence for one in (*seeds, *folds) for sentence in _places(one)))
     for kind, ones in (("seeds", seeds), ("folds", folds)):
@@ -310,7 +310,7 @@ def _quality(seeds: Sequence[Packed], folds: Sequence[Packed]) -> Iterator[Block
     yield Points(tuple(sentence for one in (*seeds, *folds) for sentence in _contrast(one)))
 
 
-def _places(one: Packed) -> Iterator[Message]:
+def _places(one: TrainingResults) -> Iterator[Message]:
     artefact, lift, text = one.artefact, one.lift.said(), one.text
     if artefact.estimate is not None and artefact.chance is not None and isfinite(lift.estimate):
         verdict = Message(f"quality.{lift.verdict}")
@@ -330,19 +330,19 @@ def _places(one: Packed) -> Iterator[Message]:
         )
 
 
-def _spread_rows(ones: Sequence[Packed]) -> list[tuple[Value, ...]]:
+def _spread_rows(ones: Sequence[TrainingResults]) -> list[tuple[Value, ...]]:
     return [
         (Message("pack.row_class", {"name": name}), *(_cell(one.spread.get(name)) for one in ones))
         for name in _classes(ones)
     ]
 
 
-def _classes(ones: Sequence[Packed]) -> list[str]:
+def _classes(ones: Sequence[TrainingResults]) -> list[str]:
     """Those of any of the runs."""
     return list(dict.fromkeys(name for one in ones for name in one.classes))
 
 
-def _contrast(one: Packed) -> Iterator[Message]:
+def _contrast(one: TrainingResults) -> Iterator[Message]:
     difference = one.contrast.said()
     if isfinite(difference.estimate) and one.contrast_of:
         first, last = one.contrast_of
@@ -453,7 +453,7 @@ def _layers(comparison: Comparison) -> Iterator[Message]:
 
 
 def _limits(
-    packed: Sequence[Packed], comparisons: Mapping[str, Comparison], opened: set[str]
+    packed: Sequence[TrainingResults], comparisons: Mapping[str, Comparison], opened: set[str]
 ) -> Iterator[Message]:
     for one in packed:
         if one.patients < MIN_POSITIVES:

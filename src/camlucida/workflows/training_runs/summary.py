@@ -6,23 +6,23 @@ from dataclasses import dataclass
 
 from camlucida.core.messages import Message
 from camlucida.workflows.training_runs.measure import (
-    Check,
-    Packed,
+    PredictionCheck,
+    TrainingResults,
     contrast_of,
     figures_of,
     lift_of,
     share_of,
     spread_of,
 )
-from camlucida.workflows.training_runs.pictures import Maps
+from camlucida.workflows.training_runs.pictures import TrainingMaps
 
 
 @dataclass(frozen=True)
-class Told:
+class TrainingSummary:
     """What is known of a training run beside its maps.
 
     Attributes:
-        key, seed, fold, folder, run, target, figure: as in :class:`~camlucida.workflows.training_runs.measure.Packed`.
+        key, seed, fold, folder, run, target, figure: as in :class:`~camlucida.workflows.training_runs.measure.TrainingResults`.
         check: of its predictions.
         classes: in their order.
     """
@@ -34,13 +34,13 @@ class Told:
     run: str
     target: str
     figure: str
-    check: Check
+    check: PredictionCheck
     classes: tuple[str, ...]
 
     @staticmethod
-    def again(one: Packed) -> Told:
+    def again(one: TrainingResults) -> TrainingSummary:
         """Of an earlier call."""
-        return Told(
+        return TrainingSummary(
             one.key,
             one.seed,
             one.fold,
@@ -54,13 +54,13 @@ class Told:
 
 
 def summarise(
-    maps: Maps, told: Told, scale: str, rule: Message, signed: bool, layers: str
-) -> Packed:
+    maps: TrainingMaps, told: TrainingSummary, scale: str, rule: Message, signed: bool, layers: str
+) -> TrainingResults:
     """Every number of a run that the pack states."""
     cases, heat = maps.main, maps.main_heat
     contrast = [name for name in told.classes if (cases["true_class"] == name).any()]
     first, last = (contrast[0], contrast[-1]) if len(contrast) > 1 else ("", "")
-    return Packed(
+    return TrainingResults(
         key=told.key,
         seed=told.seed,
         fold=told.fold,

@@ -21,7 +21,11 @@ from camlucida.report.build import build_report
 from camlucida.report.document import Paragraph, Table
 from camlucida.report.locale import load_texts
 from camlucida.runs import Run
-from camlucida.workflows.regression import RegressionStudy, regression_figure, study_regression
+from camlucida.workflows.regression import (
+    RegressionSettings,
+    regression_figure,
+    evaluate_regression_model,
+)
 from camlucida.workflows.regression.sheet import SheetColumns
 from tests.support.models_on_disk import write_image, write_model
 from tests.support.paths import REPOSITORY
@@ -98,43 +102,45 @@ def command(folder, out, *options):
     return stopped.value.code
 
 
-def studied(folder, **options):
+def evaluated(folder, **options):
     """The same without the command line and without the report."""
     named = {
         "checkpoint": folder / "outputs/run_1/best_model.pth",
         "images": folder / "Images",
         "size": 64,
     }
-    return study_regression(
-        RegressionStudy(**named | {"table": folder / "characteristics.xlsx"} | options),
+    return evaluate_regression_model(
+        RegressionSettings(**named | {"table": folder / "characteristics.xlsx"} | options),
         folder / "out",
     )
 
 
 @pytest.fixture(scope="module")
-def study(tmp_path_factory):
-    folder = write_study(tmp_path_factory.mktemp("study"))
-    assert not studied(
+def cohort_folder(tmp_path_factory):
+    folder = write_study(tmp_path_factory.mktemp("cohort_folder"))
+    assert not evaluated(
         folder, columns=SheetColumns(groups=("sex",)), samples=(2,), layer="backbone.features.5"
     ).failures
     return folder
 
 
-def read(study, name="out"):
-    records = pd.DataFrame(json.loads((study / name / "predictions.json").read_text("utf-8")))
-    return records, json.loads((study / name / "test_metrics.json").read_text("utf-8"))
+def read(cohort_folder, name="out"):
+    records = pd.DataFrame(
+        json.loads((cohort_folder / name / "predictions.json").read_text("utf-8"))
+    )
+    return records, json.loads((cohort_folder / name / "test_metrics.json").read_text("utf-8"))
 
 
-def test_the_files_of_the_source_system(study):
-    assert {path.name for path in (study / "out").iterdir()} == FILES
+def test_the_files_of_the_source_system(cohort_folder):
+    assert {path.name for path in (cohort_folder / "out").iterdir()} == FILES
     for name in FIGURES:
-        with Image.open(study / "out" / f"{name}.png") as picture:
+        with Image.open(cohort_folder / "out" / f"{name}.png") as picture:
             assert picture.info["dpi"] == pytest.approx((300, 300), rel=1e-3)
             assert min(picture.size) > 600
 
 
-def test_metrics_are_those_of_the_predictions(study):
-    records, metrics = read(study)
+def test_metrics_are_those_of_the_predictions(cohort_folder):
+    records, metrics = read(cohort_folder)
     assert list(records["index"]) == list(range(COUNT))
     assert list(records["truth"]) == [30 + 5 * i for i in range(COUNT)]
     error = records["value"] - records["truth"]
@@ -148,12 +154,12 @@ def test_metrics_are_those_of_the_predictions(study):
     assert "truth 40 to 50" in metrics["groups"]
     assert metrics["patients"] == 4
     np.testing.assert_allclose(records["absolute_error"], error.abs())
-    again = evaluate_file(study / "out/predictions.json", "regression", Settings())
+    again = evaluate_file(cohort_folder / "out/predictions.json", "regression", Settings())
     assert again.document["mae"] == pytest.approx(metrics["mae"])
 
 
-def test_what_the_checkpoint_cannot_say_is_said(study):
-    _, metrics = read(study)
+def test_what_the_checkpoint_cannot_say_is_said(cohort_folder):
+    _, metrics = read(cohort_folder)
     said = "\n".join(metrics["notes"])
     assert (
         "recognised from its keys and shapes: small_resnet under 'backbone' with its head at 'fc', 1 output"
@@ -167,8 +173,8 @@ def test_what_the_checkpoint_cannot_say_is_said(study):
     assert "1 image without a mask: anon_3_1" in said
 
 
-def test_best_and_worst_by_the_rule_that_is_stated(study):
-    records, metrics = read(study)
+def test_best_and_worst_by_the_rule_that_is_stated(cohort_folder):
+    records, metrics = read(cohort_folder)
     chosen = metrics["selection"]
     for name, place in (
         ("best", records["absolute_error"].idxmin()),
@@ -180,10 +186,10 @@ def test_best_and_worst_by_the_rule_that_is_stated(study):
         assert f"{name}: the 1 of {COUNT} cases with the {extreme} |error|" in found["rule"]
 
 
-def test_lists_of_high_and_low_errors(study):
-    records, _ = read(study)
+def test_lists_of_high_and_low_errors(cohort_folder):
+    records, _ = read(cohort_folder)
     high, low = (
-        (study / "out" / f"{name}_error_samples.txt").read_text("utf-8").splitlines()
+        (cohort_folder / "out" / f"{name}_error_samples.txt").read_text("utf-8").splitlines()
         for name in ("high", "low")
     )
     assert high[0].startswith("# images with an absolute error of at least 5, largest first:")
@@ -195,12 +201,12 @@ def test_lists_of_high_and_low_errors(study):
     assert min(errors) >= 5 > max(abs(float(line.split("\t")[3])) for line in low[2:])
 
 
-def test_evidence_in_the_masks_is_that_of_the_maps(study):
-    records, metrics = read(study)
+def test_evidence_in_the_masks_is_that_of_the_maps(cohort_folder):
+    records, metrics = read(cohort_folder)
     assert records["mask_area"].tolist() == pytest.approx(
         [float("nan") if i == 3 else 0.25 for i in range(COUNT)], nan_ok=True
     )
-    run = Run.open(study / "out/run")
+    run = Run.open(cohort_folder / "out/run")
     maps = run.explanations()
     first = run.explanation(
         maps.index[(maps["image"] == "anon_0_1") & maps["target"].str.endswith("↑")][0]
@@ -213,16 +219,18 @@ def test_evidence_in_the_masks_is_that_of_the_maps(study):
     assert everybody["share"] == pytest.approx(records["raises_in_mask"].mean())
 
 
-def test_the_same_command_goes_on_with_what_is_there(study):
-    before = {path: path.read_bytes() for path in (study / "out").glob("*.*")}
-    parts = {path: path.stat().st_mtime_ns for path in (study / "out/run/maps").iterdir()}
-    studied(study, columns=SheetColumns(groups=("sex",)), layer="backbone.features.5")
-    assert {path: path.read_bytes() for path in (study / "out").glob("*.*")} == before
-    assert {path: path.stat().st_mtime_ns for path in (study / "out/run/maps").iterdir()} == parts
+def test_the_same_command_goes_on_with_what_is_there(cohort_folder):
+    before = {path: path.read_bytes() for path in (cohort_folder / "out").glob("*.*")}
+    parts = {path: path.stat().st_mtime_ns for path in (cohort_folder / "out/run/maps").iterdir()}
+    evaluated(cohort_folder, columns=SheetColumns(groups=("sex",)), layer="backbone.features.5")
+    assert {path: path.read_bytes() for path in (cohort_folder / "out").glob("*.*")} == before
+    assert {
+        path: path.stat().st_mtime_ns for path in (cohort_folder / "out/run/maps").iterdir()
+    } == parts
 
 
-def test_a_figure_for_a_notebook(study):
-    figure = regression_figure(study / "out", 2)
+def test_a_figure_for_a_notebook(cohort_folder):
+    figure = regression_figure(cohort_folder / "out", 2)
     assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
     assert "row 2 of predictions.json" in figure._supxlabel.get_text()
     assert "preprocessing 64 × 64 as given; ASSUMED" in figure._supxlabel.get_text()
@@ -232,10 +240,10 @@ def test_a_figure_for_a_notebook(study):
     )
     assert (
         "(below 500)"
-        in regression_figure(study / "out", 2, threshold=500).axes[0].texts[-1].get_text()
+        in regression_figure(cohort_folder / "out", 2, threshold=500).axes[0].texts[-1].get_text()
     )
     with pytest.raises(UsageError, match="no sample 8"):
-        regression_figure(study / "out", 8)
+        regression_figure(cohort_folder / "out", 8)
 
 
 @pytest.mark.parametrize(
@@ -251,8 +259,8 @@ def test_a_figure_for_a_notebook(study):
         (["--model", "net.tom"], "neither a model card nor a factory"),
     ],
 )
-def test_a_wrong_request_is_one_line(study, tmp_path, capsys, options, words):
-    assert command(study, tmp_path / "out", *options) == 2
+def test_a_wrong_request_is_one_line(cohort_folder, tmp_path, capsys, options, words):
+    assert command(cohort_folder, tmp_path / "out", *options) == 2
     said = capsys.readouterr().err
     assert words in said
     assert said.count("\n") == 1
@@ -264,7 +272,7 @@ def test_what_is_broken_costs_itself_alone(tmp_path):
     (folder / "Images/anon_1_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     (folder / "Masks/anon_2_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     (folder / "Images/anon_4_1.png").unlink()
-    found = studied(folder, samples=(1,), method="hirescam", colormap="jet")
+    found = evaluated(folder, samples=(1,), method="hirescam", colormap="jet")
     for words in (
         "Images/anon_1_1.png",
         "Masks/anon_2_1.png",
@@ -331,13 +339,13 @@ def test_a_named_card_one_image_no_mask_and_no_evidence(tmp_path, capsys):
     assert (folder / "out/gradcam_best_sample.png").exists()
 
 
-def test_the_notebook_shows_a_sample_and_the_highest_errors(study):
+def test_the_notebook_shows_a_sample_and_the_highest_errors(cohort_folder):
     book = json.loads((REPOSITORY / "examples/regression/show_sample.ipynb").read_text("utf-8"))
     cells = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
     assert not any(cell.get("outputs") for cell in book["cells"])
     names: dict = {}
     shown = []
-    for cell in [*cells[:1], f"OUT, INDEX = {str(study / 'out')!r}, 2", *cells[1:]]:
+    for cell in [*cells[:1], f"OUT, INDEX = {str(cohort_folder / 'out')!r}, 2", *cells[1:]]:
         *lines, last = ast.parse(cell).body
         exec(ast.unparse(lines), names)
         if isinstance(last, ast.Expr):
@@ -347,13 +355,15 @@ def test_the_notebook_shows_a_sample_and_the_highest_errors(study):
     figure, highest = shown
     assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
     assert figure._repr_png_().startswith(b"\x89PNG")
-    records, _ = read(study)
+    records, _ = read(cohort_folder)
     assert highest.index[0] == records["absolute_error"].idxmax()
     assert (highest["error"].abs().diff().dropna() <= 0).all()
 
 
-def test_the_report_holds_the_evidence_against_the_masks(study, tmp_path):
-    document = build_report([Run.open(study / "out/run")], tmp_path, ["quality"], error_threshold=5)
+def test_the_report_holds_the_evidence_against_the_masks(cohort_folder, tmp_path):
+    document = build_report(
+        [Run.open(cohort_folder / "out/run")], tmp_path, ["quality"], error_threshold=5
+    )
     texts = load_texts("en")
     said = [
         texts.render(s)
@@ -361,7 +371,7 @@ def test_the_report_holds_the_evidence_against_the_masks(study, tmp_path):
         if isinstance(block, Paragraph)
         for s in block.sentences
     ]
-    _, metrics = read(study)
+    _, metrics = read(cohort_folder)
     everybody = metrics["mask_evidence"][0]
     line = next(
         text
@@ -395,10 +405,12 @@ def test_the_report_holds_the_evidence_against_the_masks(study, tmp_path):
     assert all(
         f"the best case, {best} " in text and f"the worst, {worst} " in text for text in ends
     )
-    again = build_report([Run.open(study / "out/run")], tmp_path, ["quality"])
+    again = build_report([Run.open(cohort_folder / "out/run")], tmp_path, ["quality"])
     words = str(again.sections[0])
     assert "evidence.split_median" in words
 
 
-def test_an_architecture_is_that_of_the_backbone(study):
-    assert set(case_table([Run.open(study / "out/run")])["architecture"]) == {"small_resnet"}
+def test_an_architecture_is_that_of_the_backbone(cohort_folder):
+    assert set(case_table([Run.open(cohort_folder / "out/run")])["architecture"]) == {
+        "small_resnet"
+    }

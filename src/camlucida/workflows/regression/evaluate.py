@@ -44,7 +44,7 @@ Progress = Callable[..., object]
 
 
 @dataclass(frozen=True)
-class RegressionStudy:
+class RegressionSettings:
     """What is evaluated, and how.
 
     Attributes:
@@ -82,7 +82,7 @@ class RegressionStudy:
 
 
 @dataclass
-class Studied:
+class RegressionResult:
     """What came of it.
 
     Attributes:
@@ -102,8 +102,8 @@ class Studied:
     settings: Settings = field(default_factory=Settings)
 
 
-def study_regression(
-    study: RegressionStudy,
+def evaluate_regression_model(
+    settings: RegressionSettings,
     out: Path,
     *,
     device: str = "auto",
@@ -111,7 +111,7 @@ def study_regression(
     about: Mapping[str, Any] | None = None,
     progress: Progress = lambda done=0, total=None: None,
     measuring: Progress = lambda done=0, total=None: None,
-) -> Studied:
+) -> RegressionResult:
     """Run the model on every row of the table that has an image, evaluate it, and write everything into ``out``.
 
     ``out/run`` is a run that survives a kill: the same call goes on with it. A row, image or mask that cannot be used costs that
@@ -126,23 +126,31 @@ def study_regression(
     Raises:
         UsageError, ModelError, LayerError: the request is wrong.
     """
-    _check(study)
+    _check(settings)
     sheet = read_sheet(
-        study.table, study.images, study.columns, masks=study.masks, split=study.split
+        settings.table,
+        settings.images,
+        settings.columns,
+        masks=settings.masks,
+        split=settings.split,
     )
-    wrong = [index for index in study.samples if not 0 <= index < len(sheet.rows)]
+    wrong = [index for index in settings.samples if not 0 <= index < len(sheet.rows)]
     if wrong:
         raise UsageError(
             f"no sample {wrong[0]}", f"{len(sheet.rows)} rows can be used, counted from 0"
         )
-    outputs = 1 if study.model is None else None
+    outputs = 1 if settings.model is None else None
     card = recognise(
-        study.checkpoint, task="regression", outputs=outputs, model=study.model, size=study.size
+        settings.checkpoint,
+        task="regression",
+        outputs=outputs,
+        model=settings.model,
+        size=settings.size,
     )
     if not card.labels:
         card = card.model_copy(update={"labels": (sheet.value_column,)})
     outcome = execute(
-        _write_cohort(out / "inputs", study, card, sheet),
+        _write_cohort(out / "inputs", settings, card, sheet),
         out / "run",
         resume=True,
         device=device,
@@ -150,24 +158,24 @@ def study_regression(
         about=about,
         progress=progress,
     )
-    notes = [quoted(_about_model(card, study)), *sheet.notes, *outcome.notes]
+    notes = [quoted(_about_model(card, settings)), *sheet.notes, *outcome.notes]
     failures = [line for _, line in (*sheet.problems, *outcome.failures)]
-    studied = Studied(failures=failures, notes=list(dict.fromkeys(notes)))
+    result = RegressionResult(failures=failures, notes=list(dict.fromkeys(notes)))
     run = Run.open(out / "run")
-    predictions = run_predictions(run, sheet, studied.notes)
+    predictions = run_predictions(run, sheet, result.notes)
     if not len(predictions.frame):
-        return studied
-    _evaluate(study, out, run, predictions, studied, measuring)
-    return studied
+        return result
+    _evaluate(settings, out, run, predictions, result, measuring)
+    return result
 
 
-def _check(study: RegressionStudy) -> None:
+def _check(settings: RegressionSettings) -> None:
     """What needs neither table nor model, before anything is written."""
-    check_colormap(study.colormap)
-    METHODS[study.method]
+    check_colormap(settings.colormap)
+    METHODS[settings.method]
     for option, numbers in (
-        ("--within", study.within),
-        ("--bin-width", [1.0 if study.bin_width is None else study.bin_width]),
+        ("--within", settings.within),
+        ("--bin-width", [1.0 if settings.bin_width is None else settings.bin_width]),
     ):
         if any(not number > 0 for number in numbers):
             raise UsageError(f"{option} {min(numbers):g}", "give a number above 0")
@@ -196,7 +204,7 @@ def run_predictions(run: Run, sheet: Sheet, notes: Sequence[Message]) -> Predict
     )
 
 
-def _write_cohort(folder: Path, study: RegressionStudy, card: Card, sheet: Sheet) -> Path:
+def _write_cohort(folder: Path, settings: RegressionSettings, card: Card, sheet: Sheet) -> Path:
     """COHORT.toml, its table and its model's card."""
     write_table(sheet.frame(), folder / "images.parquet")
     write_toml(folder / "model.toml", card.model_dump(mode="json", exclude_unset=True))
@@ -211,11 +219,11 @@ def _write_cohort(folder: Path, study: RegressionStudy, card: Card, sheet: Sheet
         "split": "split" if sheet.split_column else None,
     }
     config = {
-        "name": study.table.stem,
+        "name": settings.table.stem,
         "table": "images.parquet",
-        "models": [{"card": "model.toml", "name": _name(study.checkpoint)}],
+        "models": [{"card": "model.toml", "name": _name(settings.checkpoint)}],
         "columns": columns,
-        "explain": {"target": "output", "method": study.method, "layer": study.layer},
+        "explain": {"target": "output", "method": settings.method, "layer": settings.layer},
     }
     write_toml(folder / "cohort.toml", config)
     return folder / "cohort.toml"
@@ -230,31 +238,31 @@ def _name(checkpoint: Path) -> str:
     )
 
 
-def _about_model(card: Card, study: RegressionStudy) -> str:
+def _about_model(card: Card, settings: RegressionSettings) -> str:
     return (
         f"model: {card.description}"
-        if study.model is None
-        else f"model: {study.model}, as its card says"
+        if settings.model is None
+        else f"model: {settings.model}, as its card says"
     )
 
 
 def _evaluate(
-    study: RegressionStudy,
+    settings: RegressionSettings,
     out: Path,
     run: Run,
     predictions: Predictions,
-    studied: Studied,
+    result: RegressionResult,
     measuring: Progress,
 ) -> None:
     """Everything after the run."""
-    width = study.bin_width or usual_width(predictions.frame["truth"])
-    studied.settings = Settings(within=study.within, bin_width=width)
-    studied.figures = evaluate_predictions(predictions, studied.settings)
+    width = settings.bin_width or usual_width(predictions.frame["truth"])
+    result.settings = Settings(within=settings.within, bin_width=width)
+    result.figures = evaluate_predictions(predictions, result.settings)
     cases = case_table([run])
     masked = cases[[isinstance(path, str) and Path(path).is_file() for path in cases["mask"]]]
     heat = heat_table([run], masked, measuring)
-    studied.failures += [line for line in heat.attrs["problems"] if line not in studied.failures]
-    low, high = groups_of_errors(predictions.frame, study.threshold)
+    result.failures += [line for line in heat.attrs["problems"] if line not in result.failures]
+    low, high = groups_of_errors(predictions.frame, settings.threshold)
     named = [
         (name, set(rows["image"]))
         for name, rows in groups_of(predictions, predictions.frame, width)
@@ -263,42 +271,40 @@ def _evaluate(
         [group for group in named if group[0].startswith(f"{column}=")]
         for column in predictions.groups
     ]
-    studied.evidence = evidence_table(
+    result.evidence = evidence_table(
         masked, heat, [low, high, *named], [(high, low), *pairs_of_two(columns)]
     )
     pictures = CaseFigures(
         run,
         cases,
         heat.reindex(cases.index),
-        study.threshold,
-        study.colormap,
-        assumed(studied.notes),
+        settings.threshold,
+        settings.colormap,
+        assumed(result.notes),
     )
     chosen = pictures.best_and_worst()
-    studied.notes += [
-        quoted(f"{name}: {case.file}; {case.chosen}") for name, case in chosen.items()
-    ]
-    document = metrics_document(predictions, studied.figures, studied.settings) | {
-        "error_threshold": study.threshold,
-        "mask_evidence": records(studied.evidence),
+    result.notes += [quoted(f"{name}: {case.file}; {case.chosen}") for name, case in chosen.items()]
+    document = metrics_document(predictions, result.figures, result.settings) | {
+        "error_threshold": settings.threshold,
+        "mask_evidence": records(result.evidence),
         "selection": {
             name: {"image": case.file, "rule": case.chosen} for name, case in chosen.items()
         },
-        "notes": studied.notes,
+        "notes": result.notes,
         "model": {key: run.about["models"][0][key] for key in ("name", "sha256", "resolved")},
     }
     frame = with_evidence(predictions.frame, cases, pictures.heat)
-    studied.written += write_tables(
-        out, studied.figures, studied.evidence, document, frame, study.threshold
+    result.written += write_tables(
+        out, result.figures, result.evidence, document, frame, settings.threshold
     )
-    studied.written += save_predictions(out, predictions, studied.figures)
-    studied.written += pictures.save(out, chosen, "shared scale of best and worst")
+    result.written += save_predictions(out, predictions, result.figures)
+    result.written += pictures.save(out, chosen, "shared scale of best and worst")
     samples = {}
-    for index in study.samples:
+    for index in settings.samples:
         try:
             samples[f"gradcam_sample_{index}"] = pictures.sample(index)
         except UsageError as error:
-            studied.failures.append(str(error))
-    studied.written += pictures.save(
+            result.failures.append(str(error))
+    result.written += pictures.save(
         out, samples, "own scale" if len(samples) == 1 else "shared scale of the samples asked for"
     )
