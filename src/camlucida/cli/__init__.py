@@ -1,4 +1,7 @@
-"""The command line: thin commands over the package, one file a command. Nothing heavy is imported before a command runs."""
+"""The command line: thin commands over the package, one file a command.
+
+Nothing heavy is imported before a command runs.
+"""
 
 # isort: skip_file
 from __future__ import annotations
@@ -31,7 +34,14 @@ __all__ = ["app", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Entry point: typed errors become one line and an exit code (1: some item failed; 2: usage or configuration)."""
+    """Run the command line. A typed error becomes one line and an exit code.
+
+    Exit codes: 0, all is well; 1, an item failed and the rest went on; 2, the request is wrong;
+    130, interrupted.
+
+    Args:
+        arguments: without the program's name; None takes those of the process.
+    """
     try:
         app(args=list(arguments) if arguments is not None else None)
     except CamlucidaError as error:
@@ -45,8 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(WRONG_REQUEST)
 
 
-def _version(asked: bool) -> None:
-    if asked:
+def _version(wanted: bool) -> None:
+    if wanted:
         print(f"camlucida {__version__}")
         raise typer.Exit
 

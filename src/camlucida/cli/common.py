@@ -1,10 +1,14 @@
-"""What commands share: the application, options, exit codes, tables and progress. Nothing heavy is imported here."""
+"""What commands share: the application, options, exit codes, tables, progress, and their end.
+
+Nothing heavy is imported here.
+"""
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -47,56 +51,70 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")
 
 
 def command_with_lists(*options: str) -> type[TyperCommand]:
-    """Commands of which these repeatable options take words with blanks between them, too: ``--methods gradcam gradcam++``.
+    """A command whose repeatable ``options`` also take words separated by blanks.
 
-    In a command that has arguments, a word that is the path of a file or folder stays one.
+    ``--methods gradcam gradcam++`` is read as ``--methods gradcam --methods gradcam++``. In a
+    command that has arguments, a word that is the path of a file or folder stays an argument.
     """
 
     class ListCommand(TyperCommand):
         def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            arguments = any(parameter.param_type_name == "argument" for parameter in self.params)
-            return super().parse_args(ctx, _repeated(args, options, arguments))
+            has_arguments = any(each.param_type_name == "argument" for each in self.params)
+            return super().parse_args(ctx, _repeated(args, options, has_arguments))
 
     return ListCommand
 
 
-def _repeated(words: Sequence[str], options: Sequence[str], arguments: bool) -> list[str]:
-    """Every further word after one of the options gets the option's name before it; ``arguments``: but for paths."""
-    found: list[str] = []
+def _repeated(words: Sequence[str], options: Sequence[str], has_arguments: bool) -> list[str]:
+    """Put the option's name before every further word of its list.
+
+    Args:
+        words: of the command line.
+        options: that take lists.
+        has_arguments: whether words that are paths are left alone.
+    """
+    expanded: list[str] = []
     option = ""  # the list whose first word has been read
     for before, word in zip(["", *words], words):
         if word.startswith("-"):
             option = ""
         elif before.replace("_", "-") in options:
             option = before
-        elif arguments and Path(word).exists():
+        elif has_arguments and Path(word).exists():
             option = ""
         elif option:
-            found.append(option)
-        found.append(word)
-    return found
+            expanded.append(option)
+        expanded.append(word)
+    return expanded
 
 
 def load(card: str, factory: str | None, checkpoint: str | None, device: str) -> LoadedModel:
+    """The model that --model, --factory, --checkpoint and --device name."""
     from camlucida.models import load_model
 
     return load_model(card, factory=factory, checkpoint=checkpoint, device=device)
 
 
+def command_line() -> str:
+    """The command as it was typed."""
+    return shlex.join(["camlucida", *sys.argv[1:]])
+
+
 def command_record() -> dict[str, Any]:
-    """What every record says first: the command as it was typed, and the versions that it ran with."""
+    """What every record begins with: the command as it was typed, and the versions it ran with."""
     from camlucida.workflows.explain import versions
 
-    return {"command": shlex.join(["camlucida", *sys.argv[1:]]), "versions": versions()}
+    return {"command": command_line(), "versions": versions()}
 
 
 def targets(words: Sequence[str] | None) -> list[Any] | None:
-    """Targets as ``explain`` takes them; ``mask:FILE`` is read here, for only the shell knows of files."""
-    return (
-        [_mask_target(word[5:]) if word.startswith("mask:") else word for word in words]
-        if words
-        else None
-    )
+    """Targets as ``explain`` takes them; the files of ``mask:FILE`` are read here."""
+    if not words:
+        return None
+    return [
+        _mask_target(word.removeprefix("mask:")) if word.startswith("mask:") else word
+        for word in words
+    ]
 
 
 def _mask_target(words: str) -> Any:
@@ -113,23 +131,54 @@ def _mask_target(words: str) -> Any:
         pixels = read_image(path).pixels
     except CamlucidaError as error:
         raise UsageError(f"--target mask:{path}: {error.what}", error.fix) from error
-    return given_mask(
-        torch.from_numpy(pixels if pixels.ndim == 2 else pixels.mean(2)) > 0.5, label or None
-    )
+    grey = pixels if pixels.ndim == 2 else pixels.mean(2)
+    return given_mask(torch.from_numpy(grey) > 0.5, label or None)
+
+
+def finish(failures: Iterable[object], notes: Iterable[object] = ()) -> None:
+    """End a command: print errors and notes, and exit with code 1 if an item failed.
+
+    Call it last, after the results are printed. A wrong request is not for here: it is raised,
+    and :func:`camlucida.cli.main` prints it and exits with code 2.
+
+    Args:
+        failures: items that failed, each with its line as ``str``.
+        notes: what the reader should know, each with its line as ``str``.
+    """
+    failed = [str(failure) for failure in failures]
+    for line in failed:
+        print(f"error: {line}", file=sys.stderr)
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+@contextmanager
+def resumable(how_to_resume: str = "the same command resumes") -> Iterator[None]:
+    """Turn Ctrl-C into one line that says how to resume, and exit code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print(f"error: interrupted; {how_to_resume}", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 @contextmanager
 def output_folder(out: Path) -> Iterator[None]:
-    """``out``, made if missing; taken away again if the request turns out wrong before anything is written."""
+    """Make ``out`` if it is missing; remove it again if the request fails before anything is written.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     try:
         new = not out.exists()
         out.mkdir(parents=True, exist_ok=True)
         with TemporaryFile(dir=out):  # an existing folder may be read-only
             pass
     except OSError as error:
-        raise UsageError(
-            f"--out {out}: {error.strerror}", "give a folder that can be written"
-        ) from error
+        what = f"--out {out}: {error.strerror}"
+        raise UsageError(what, "give a folder that can be written") from error
     try:
         yield
     except CamlucidaError:
@@ -139,7 +188,7 @@ def output_folder(out: Path) -> Iterator[None]:
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns for people; on a terminal rich wraps them, in a pipe they are tab-separated and whole."""
+    """Print columns: wrapped on a terminal; in a pipe tab-separated and never cut."""
     if not sys.stdout.isatty():
         print("\n".join("\t".join(row) for row in (head, *rows)))
         return
@@ -154,6 +203,13 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     Console().print(table)
 
 
+def print_json(document: Any) -> None:
+    """Print a document as indented JSON on standard output; messages in it as code and values."""
+    from camlucida.core.files import json_default
+
+    print(json.dumps(document, indent=2, ensure_ascii=False, default=json_default))
+
+
 @contextmanager
 def progress_bar(total: int | None, what: str) -> Iterator[Any]:
     """A progress bar on standard error; yields a function that takes how many items were done."""
@@ -162,10 +218,14 @@ def progress_bar(total: int | None, what: str) -> Iterator[Any]:
 
     columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    quiet = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=quiet) as bar:
         task = bar.add_task(what, total=total)
-        yield lambda done=1, total=None: bar.update(
-            task, advance=done, **({} if total is None else {"total": total})
-        )
+
+        def advance(done: int = 1, total: int | None = None) -> None:
+            if total is None:
+                bar.update(task, advance=done)
+            else:
+                bar.update(task, advance=done, total=total)
+
+        yield advance

@@ -23,8 +23,8 @@ from camlucida.report.locale import load_texts
 from camlucida.runs import Run
 from camlucida.workflows.regression import (
     RegressionSettings,
-    regression_figure,
     evaluate_regression_model,
+    regression_figure,
 )
 from camlucida.workflows.regression.sheet import SheetColumns
 from tests.support.models_on_disk import write_image, write_model
