@@ -28,6 +28,7 @@ from camlucida.cli import report_pack  # noqa: F401
 from camlucida.cli import benchmark  # noqa: F401
 from camlucida.cli import demo  # noqa: F401
 from camlucida.cli.common import SOME_FAILED, WRONG_REQUEST, app
+from camlucida.cli.imports import import_packages
 from camlucida.core.errors import CamlucidaError
 
 __all__ = ["app", "main"]
@@ -66,5 +67,14 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    packages: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--import",
+            metavar="PACKAGE",
+            help="Import a package that registers methods, metrics, readers, rules or sections. "
+            "Repeatable.",
+        ),
+    ] = None,
 ) -> None:
-    pass
+    import_packages(packages or [])

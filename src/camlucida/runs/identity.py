@@ -18,6 +18,7 @@ from camlucida import __version__
 from camlucida.core.files import json_default
 from camlucida.models import LoadedModel
 from camlucida.models.card import factory_file
+from camlucida.runs.extensions import extension_digest
 
 COMPUTING = (
     "core",
@@ -41,7 +42,8 @@ class Recipe:
         network: hash of the code of the model's modules, of its factory's file and of what these import beside it.
         targets: words, in order; None for the task's default.
         methods, layers: names, in order.
-        code: hash of this package's computing code (:func:`code_digest`).
+        code: hash of this package's computing code (:func:`code_digest`), and of the methods and
+            readers of other packages, if there are any.
         versions: of this package and of PyTorch.
     """
 
@@ -69,9 +71,8 @@ def recipe(
     base = model.card_path.parent if model.card_path is not None else Path.cwd()
     network = network_digest(model.module, base / own[0] if own else None)
     versions = (__version__, torch.__version__)
-    return Recipe(
-        model.sha256, canonical(card), network, targets, methods, layers, code_digest(), versions
-    )
+    code = code_digest() + extension_digest(methods)
+    return Recipe(model.sha256, canonical(card), network, targets, methods, layers, code, versions)
 
 
 def identity(made_by: Recipe, image_sha256: str, truth: tuple[str, ...] = ()) -> str:

@@ -1,0 +1,62 @@
+"""The code of registered functions that are not of this package: maps depend on it, too."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from camlucida.attribution.methods import METHODS
+from camlucida.io import READERS
+
+PACKAGE = "camlucida"
+
+
+def extension_digest(methods: Sequence[str]) -> str:
+    """Hash of the code of methods and readers that come from other packages.
+
+    Args:
+        methods: names of the requested methods. Readers count whichever they are, since the reader
+            of an image is chosen by its content.
+
+    Returns:
+        64 hexadecimal digits; "" where everything is of this package.
+
+    >>> extension_digest(["gradcam"])
+    ''
+    """
+    functions = [METHODS[name].run for name in methods]
+    functions += [reader.read for _, reader in READERS.items()]
+    outside = [function for function in functions if _top_package(function) != PACKAGE]
+    texts = sorted({text for function in outside for text in _source_of(function)})
+    if not texts:
+        return ""
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()
+
+
+def _top_package(function: Callable[..., Any]) -> str:
+    while isinstance(function, partial):
+        function = function.func
+    return function.__module__.partition(".")[0]
+
+
+def _source_of(function: Callable[..., Any]) -> Iterator[bytes]:
+    """Every file of the function's package; of a module, its file; in a notebook, the function."""
+    module = sys.modules.get(_top_package(function))
+    for folder in getattr(module, "__path__", []):
+        for file in sorted(Path(folder).rglob("*.py")):
+            yield file.read_bytes()
+    if hasattr(module, "__path__"):
+        return
+    file_name = getattr(module, "__file__", None)
+    if file_name is not None:
+        yield Path(file_name).read_bytes()
+        return
+    try:
+        yield inspect.getsource(function).encode()
+    except OSError:  # typed into a console: there is no text of it
+        yield function.__qualname__.encode()
