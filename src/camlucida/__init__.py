@@ -18,8 +18,8 @@ _HOMES = {
     "explain": "camlucida.attribution.engine",
     "evaluate": "camlucida.evaluation.maps.api",
     "Explanation": "camlucida.attribution.explanation",
-    "Scan": "camlucida.core.types",
-    "OutputSpec": "camlucida.core.types",
+    "Scan": "camlucida.core.scan",
+    "OutputSpec": "camlucida.core.output_spec",
     "Geometry": "camlucida.core.geometry",
     "METHODS": "camlucida.attribution.methods",
     "list_layers": "camlucida.models.layers",
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from camlucida.attribution.methods import METHODS as METHODS
     from camlucida.core.errors import CamlucidaError as CamlucidaError
     from camlucida.core.geometry import Geometry as Geometry
-    from camlucida.core.types import OutputSpec as OutputSpec
-    from camlucida.core.types import Scan as Scan
+    from camlucida.core.output_spec import OutputSpec as OutputSpec
+    from camlucida.core.scan import Scan as Scan
     from camlucida.evaluation.maps.api import evaluate as evaluate
     from camlucida.io import read_image as read_image
     from camlucida.models import load_model as load_model

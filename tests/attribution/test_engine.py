@@ -9,7 +9,8 @@ from torch import nn
 
 from camlucida import OutputSpec, Scan, explain
 from camlucida.attribution.methods import METHODS
-from camlucida.attribution.targets import Label, Region, given_mask
+from camlucida.attribution.requests import given_mask
+from camlucida.attribution.targets import Label, Region
 from camlucida.core.errors import (
     CamlucidaError,
     ModelError,
@@ -18,6 +19,7 @@ from camlucida.core.errors import (
     UsageError,
 )
 from camlucida.core.geometry import Geometry
+from camlucida.core.messages import Message
 from tests.support import nets
 from tests.support.reference import cams
 
@@ -499,7 +501,7 @@ def test_nothing_that_speaks_for_the_target_is_said_to_be_so():
     with torch.no_grad():
         net.head.weight.copy_(-net.head.weight.abs())
     (e,) = explain(net, inputs[:1], 1, "gradcam", "act")
-    assert e.empty_reason == "no cell speaks for the target"
+    assert e.empty_reason == Message("empty.target")
     assert (e.raw < 0).any()  # what speaks against it is kept
 
 
@@ -521,4 +523,4 @@ def test_provenance_says_how_to_get_the_map_again():
     assert e.provenance["method"] == "Score-CAM"
     assert "Wang" in e.provenance["paper"]
     assert e.provenance["torch"] == torch.__version__
-    assert e.provenance["preprocessing"] == ["given as a tensor"]
+    assert e.provenance["preprocessing"] == [Message("preprocessing.tensor")]

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from camlucida import Explanation, Geometry, Scan
+from camlucida.core.messages import Message
 
 GEOMETRY = Geometry.identity((12, 20)).crop((2, 4), (8, 8)).resize((4, 4))
 
@@ -72,7 +73,7 @@ def test_an_even_map_is_not_stretched_to_nothing():
 
 
 def test_no_evidence_stays_zero():
-    e = explanation(torch.zeros(2, 2), empty_reason="the map is zero everywhere")
+    e = explanation(torch.zeros(2, 2), empty_reason=Message("empty.zero"))
     assert e.is_empty
     assert not e.scaled().any()
     assert "no evidence: the map is zero everywhere" in repr(e)

@@ -6,17 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from camlucida.attribution.targets import (
-    Answer,
-    Difference,
-    Label,
-    Region,
-    Target,
-    default_request,
-    given_mask,
-    identity,
-    parse_target,
-)
+from camlucida.attribution.model_output import ModelOutput
+from camlucida.attribution.requests import default_request, given_mask, parse_target
+from camlucida.attribution.targets import Difference, Label, Region, Target, target_identity
 from camlucida.core.errors import TargetError, UnknownTargetError, UsageError
 from camlucida.core.geometry import Geometry
 
@@ -25,17 +17,17 @@ SQUARE = Geometry.identity((8, 8))
 
 def answer(
     logits, task="multilabel", labels=None, truth=None, geometry=SQUARE, probabilities=None
-) -> Answer:
+) -> ModelOutput:
     logits = torch.tensor(logits) if not isinstance(logits, torch.Tensor) else logits
     if probabilities is None and task != "regression":
         probabilities = (
             logits.sigmoid() if task == "multilabel" or len(logits) == 1 else logits.softmax(0)
         )
     labels = labels if labels is not None else tuple("abcdefgh"[: len(logits)])
-    return Answer(logits, probabilities, task, tuple(labels), geometry, truth)
+    return ModelOutput(logits, probabilities, task, tuple(labels), geometry, truth)
 
 
-def names(words, seen: Answer) -> list[str]:
+def names(words, seen: ModelOutput) -> list[str]:
     return [target.name for target in parse_target(words)(seen)]
 
 
@@ -210,7 +202,7 @@ def test_regression_has_no_ranking(words):
 
 
 @pytest.fixture
-def lungs() -> Answer:
+def lungs() -> ModelOutput:
     """One channel on 8 × 8: a component of 6 pixels and one of 2."""
     logits = torch.full((1, 8, 8), -1.0)
     logits[0, 1:3, 1:4] = 2.0
@@ -360,13 +352,13 @@ def test_given_mask_is_of_the_channel_that_fills_it():
 
 def test_identity_of_targets():
     regions = [Region(0, "x", torch.tensor([[True, seen]])) for seen in (False, True, True)]
-    assert identity(regions[0]) != identity(regions[1]) == identity(regions[2])
+    assert target_identity(regions[0]) != target_identity(regions[1]) == target_identity(regions[2])
     assert (
-        identity(Label(0, "a", 0.5))
-        == identity(Label(0, "a", 0.5))
-        != identity(Label(0, "a", 0.5, -1))
+        target_identity(Label(0, "a", 0.5))
+        == target_identity(Label(0, "a", 0.5))
+        != target_identity(Label(0, "a", 0.5, -1))
     )
-    assert identity(Sum()) != identity(Sum("other"))
+    assert target_identity(Sum()) != target_identity(Sum("other"))
 
 
 # --- targets of one's own -------------------------------------------------------------------------------------------------

@@ -16,10 +16,10 @@ import typer
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS
-from camlucida.attribution.targets import _WORDS
+from camlucida.attribution.requests import REQUEST_WORDS
 from camlucida.cli import app
 from camlucida.core.geometry import Geometry
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.datasets.config import CohortConfig
 from camlucida.evaluation.maps.baselines import BASELINES
 from camlucida.evaluation.maps.folder import TABLES
@@ -163,7 +163,9 @@ def test_layer_columns_are_documented() -> None:
     assert {"stride", "calls"} <= set(LayerInfo.__dataclass_fields__)
 
 
-@pytest.mark.parametrize("word", [re.findall(r"[a-z]{3,}", pattern)[0] for pattern, _ in _WORDS])
+@pytest.mark.parametrize(
+    "word", [re.findall(r"[a-z]{3,}", pattern)[0] for pattern, _ in REQUEST_WORDS]
+)
 def test_every_target_word_is_documented(word: str) -> None:
     assert any(re.match(rf"{word}(?![a-z])", cell) for cell in first_cells(page("targets.md")))
 

@@ -9,7 +9,7 @@ from camlucida.attribution.engine import explain
 from camlucida.attribution.stages import grad_cam_stages
 from camlucida.core.errors import NoEvidenceError, UsageError
 from camlucida.core.geometry import Geometry
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.figures.cases import boxes_on_film, label_comparison
 from camlucida.figures.pipeline import pipeline_figure
 from camlucida.figures.segmentation import analysis_sheet

@@ -9,7 +9,7 @@ import torch
 from camlucida.analysis.comparison import compare
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.geometry import Geometry
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.figures.consistency import (
     all_series_figure,
     consistency_figure,

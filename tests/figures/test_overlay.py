@@ -11,7 +11,7 @@ from PIL import Image
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.figures.overlay import blend, caption, colormap_for, overlay_image, unseen_text
 from camlucida.figures.panels import (
     figure_png,

@@ -10,7 +10,7 @@ from matplotlib.text import Text
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.figures.panels import figure_png
 from camlucida.figures.regression import (
     GREEN,

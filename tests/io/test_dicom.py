@@ -15,6 +15,7 @@ from pydicom.uid import (
 )
 
 from camlucida.core.errors import ImageError
+from camlucida.core.messages import Message
 from camlucida.io import RawImage, dicom, image, read_image
 from camlucida.io.dicom import coded_size
 from tests.support.dicom_files import dicom_dataset, save, write_dicom
@@ -100,7 +101,8 @@ def test_window_is_pydicoms(tmp_path, function, center, width):
 
 def test_unusable_window_is_said(tmp_path):
     image = read_image(write_dicom(tmp_path / "a.dcm", RAMP12, 12, WindowCenter=10, WindowWidth=0))
-    assert "width 0" in image.warnings[0]
+    assert image.warnings[0].code == "image.window_unusable"
+    assert "width 0" in str(image.warnings[0])
     assert image.source["window"]["from"] == "pixel range"
 
 
@@ -149,7 +151,7 @@ def test_unused_high_bits(tmp_path):
     np.testing.assert_allclose(shifted.pixels, RAMP12 / 4095, atol=1e-7)
     beyond = read_image(write_dicom(tmp_path / "a.dcm", RAMP12, 8))
     np.testing.assert_allclose(beyond.pixels, np.minimum(RAMP12, 255) / 255, atol=1e-7)
-    assert "clipped" in beyond.warnings[0]
+    assert beyond.warnings == (Message("image.clipped", {"bits": 8}),)
 
 
 def test_colour_frames_and_ybr(tmp_path):
@@ -161,7 +163,7 @@ def test_colour_frames_and_ybr(tmp_path):
     path = write_dicom(tmp_path / "b.dcm", frames)
     first, second = read_image(path), read_image(path, 1)
     assert (first.id, second.id) == ("b_f0", "b_f1")
-    assert "frame 0 of 2" in first.warnings[0]
+    assert first.warnings == (Message("image.first_frame", {"frames": 2}),)
     assert not second.warnings
     np.testing.assert_allclose(second.pixels, RAMP[::-1] / 255, atol=1e-7)
     with pytest.raises(ImageError, match="no frame 2"):
@@ -281,12 +283,12 @@ def test_remarks(tmp_path):
         tmp_path / "a.dcm", RAMP, PresentationIntentType="FOR PROCESSING", BurnedInAnnotation="YES"
     )
     image = read_image(path)
-    assert "FOR PROCESSING" in image.warnings[0]
-    assert "burned" in image.warnings[1]
+    codes = [warning.code for warning in image.warnings]
+    assert codes == ["image.for_processing", "image.burned_in"]
     assert not image.synthetic
     assert read_image(write_dicom(path, RAMP, SyntheticData="YES")).synthetic
     dark = read_image(write_dicom(path, RAMP12, 16))
-    assert "almost no contrast" in dark.warnings[0]
+    assert dark.warnings[0].code == "image.little_contrast"
 
 
 def test_without_preamble(tmp_path):

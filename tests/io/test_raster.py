@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image
 
 from camlucida.core.errors import ImageError
+from camlucida.core.messages import Message
 from camlucida.io import RawImage, expand_paths, read_image, write_synthetic_png
 from camlucida.io.raster import oriented
 from tests.support.dicom_files import write_dicom
@@ -125,7 +126,7 @@ def test_transparency_is_laid_over_black(tmp_path):
     image = read_image(saved(path, np.dstack([COLOUR, alpha])))
     assert not image.pixels[0].any()
     assert image.pixels[1:].any()
-    assert "transparent" in image.warnings[0]
+    assert image.warnings[0].code == "image.transparent"
     Image.fromarray(RAMP).convert("LA").save(path)
     same(read_image(path), RAMP, 255)
 
@@ -136,7 +137,7 @@ def test_cmyk_becomes_rgb(tmp_path):
     image = read_image(path)
     assert image.pixels.shape == (8, 8, 3)
     assert image.pixels.max() < 0.02
-    assert "CMYK" in image.warnings[0]
+    assert image.warnings[0].code == "image.cmyk"
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -174,7 +175,7 @@ def test_pages_and_frames(tmp_path):
         first = read_image(path)
         assert first.display.flat[0] == 10
         assert first.id == "a_f0"
-        assert "frame 0 of 3" in first.warnings[0]
+        assert first.warnings == (Message("image.first_frame", {"frames": 3}),)
         second = read_image(path, 1)
         assert second.display.flat[0] == 200
         assert second.id == "a_f1"
@@ -192,7 +193,7 @@ def test_pages_and_frames(tmp_path):
 def test_twelve_bits_in_sixteen_are_pointed_out(tmp_path):
     image = read_image(saved(tmp_path / "a.png", RAMP16 // 16))
     same(image, RAMP16 // 16, 65535)
-    assert "16-bit file" in image.warnings[0]
+    assert image.warnings[0].code == "image.dark"
 
 
 def png(width: int, height: int, depth: int = 8, colour: int = 0, data: bytes = b"") -> bytes:
@@ -213,7 +214,7 @@ def png(width: int, height: int, depth: int = 8, colour: int = 0, data: bytes = 
 def test_colour_png_of_16_bits_says_that_it_was_cut(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(png(2, 1, 16, 2, b"\0" + bytes(range(12))))
-    assert "8 bits" in read_image(path).warnings[0]
+    assert read_image(path).warnings[0].code == "image.png_8_bits"
 
 
 def test_synthetic_mark(tmp_path):

@@ -6,8 +6,8 @@ import torch
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.geometry import Geometry
+from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
-from camlucida.core.types import Scan
 from camlucida.metrics.contrast import chance, contrast, grid_ratios, inside_outside, shifted_ratios
 
 SIZE = (12, 20)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from PIL import Image
 
 from camlucida.core.geometry import Geometry
+from camlucida.core.messages import Message
 from camlucida.io import RawImage, read_image
 from camlucida.models.card import InputSpec
 from camlucida.models.preprocessing import prepare
@@ -96,7 +97,8 @@ def test_a_bright_block_through_dicom(tmp_path, photometric, dicom):
     )
     scan = prepare(read_image(path), InputSpec(size=32, channels=1, fit="pad", dicom=dicom))
     check(scan.tensor[0], scan.geometry, centre)
-    assert ("windowed" in scan.preprocessing[0]) == (dicom == "windowed")
+    expected = {"windowed": "window", "stored": "stored"}[dicom]
+    assert scan.preprocessing[0].code == f"preprocessing.{expected}"
 
 
 def test_windowed_pixels_are_the_models_when_asked():
@@ -111,10 +113,10 @@ def test_channels():
     assert prepare(raw(grey), one).tensor.shape == (1, 4, 4)
     repeated = prepare(raw(grey), three)
     torch.testing.assert_close(repeated.tensor, torch.full((3, 4, 4), 0.5))
-    assert "repeated 3 times" in repeated.preprocessing[1]
+    assert repeated.preprocessing[1] == Message("preprocessing.grey", {"channels": 3})
     mean = prepare(raw(colour), one)
     torch.testing.assert_close(mean.tensor, torch.full((1, 4, 4), 0.25))
-    assert "mean of red" in mean.preprocessing[1]
+    assert mean.preprocessing[1] == Message("preprocessing.mean")
     torch.testing.assert_close(
         prepare(raw(colour), three).tensor[:, 0, 0], torch.tensor([0.0, 0.25, 0.5])
     )
@@ -126,7 +128,7 @@ def test_value_scales():
     torch.testing.assert_close(
         ranged.tensor[0], torch.linspace(-1024, 1024, 16).reshape(4, 4), rtol=0, atol=1e-3
     )
-    assert ranged.preprocessing[-1] == "scale: black to -1024, white to 1024"
+    assert str(ranged.preprocessing[-1]) == "scale: black to -1024, white to 1024"
     spec = InputSpec(size=4, channels=3, mean=(0.1, 0.2, 0.3), std=(0.5, 1, 2))
     normalised = prepare(image, spec).tensor[:, -1, -1]
     torch.testing.assert_close(normalised, torch.tensor([1.8, 0.8, 0.35]))
@@ -142,10 +144,10 @@ def test_padding_is_black_before_the_scale():
     assert (scan.tensor[0, :2] == -1).all()
     torch.testing.assert_close(scan.tensor[0, 2:6], torch.ones(4, 8))
     assert (scan.tensor[0, 6:] == -1).all()
-    assert scan.preprocessing[1:3] == (
+    assert [str(step) for step in scan.preprocessing[1:3]] == [
         "resize: 10 × 20 → 4 × 8, bilinear with antialiasing",
         "pad: black rows 2 above, 2 below, columns 0 left, 0 right",
-    )
+    ]
     assert scan.geometry.seen() == ((0, 10), (0, 20))
 
 
@@ -153,7 +155,7 @@ def test_the_largest_centred_window_is_cropped():
     array = np.arange(600.0).reshape(20, 30) / 600
     scan = prepare(raw(array), InputSpec(size=(10, 10), channels=1, fit="center-crop", crop=0.5))
     np.testing.assert_array_equal(scan.tensor[0], array[5:15, 10:20].astype(np.float32))
-    assert scan.preprocessing[1] == "crop: rows 5–15, columns 10–20 of 20 × 30"
+    assert str(scan.preprocessing[1]) == "crop: rows 5–15, columns 10–20 of 20 × 30"
     assert scan.geometry.seen() == ((5, 15), (10, 20))
 
 
@@ -167,7 +169,8 @@ def test_resize_is_torchs():
     ):
         scan = prepare(raw(array), InputSpec(size=16, channels=1, resize=how))
         torch.testing.assert_close(scan.tensor[None], F.interpolate(batch, (16, 16), **options))
-    assert "stretched 0.6 times" in scan.preprocessing[1]
+    assert scan.preprocessing[1].code == "preprocessing.stretched"
+    assert "stretched 0.6 times" in str(scan.preprocessing[1])
 
 
 def test_the_record_travels():

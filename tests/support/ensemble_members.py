@@ -9,7 +9,7 @@ import torch
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.geometry import Geometry
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 
 
 def made(

@@ -10,33 +10,25 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.capture import Forward, capture, usable_layers
+from camlucida.attribution.explained_model import (
+    ExplainedModel,
+    ModelWithCard,
+    explained_model,
+    logits_function,
+)
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS, Method
-from camlucida.attribution.outputs import (
-    Described,
-    Subject,
-    check_numbers,
-    interpret,
-    on_host,
-    runner,
-)
-from camlucida.attribution.outputs import subject as subject_of
+from camlucida.attribution.model_output import model_outputs
 from camlucida.attribution.probe import Probe
-from camlucida.attribution.targets import (
-    Difference,
-    Label,
-    Request,
-    Target,
-    Truth,
-    default_request,
-    parse_target,
-    spec_of,
-)
+from camlucida.attribution.requests import Request, TargetLike, default_request, parse_target
+from camlucida.attribution.targets import Difference, Label, Target, Truth, spec_of
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message, declare
+from camlucida.core.output_spec import Task
+from camlucida.core.scan import Scan
 from camlucida.core.tensors import full
-from camlucida.core.types import Scan, Task
+from camlucida.models.outputs import check_numbers, interpret, on_host
 from camlucida.models.state import frozen
 
 declare(
@@ -51,11 +43,10 @@ DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
 
 
 Inputs = Tensor | tuple[Tensor, ...] | Scan | Sequence[Scan]
-TargetLike = str | int | Target | Request
 
 
 def explain(
-    model: nn.Module | Described,
+    model: nn.Module | ModelWithCard,
     inputs: Inputs,
     target: TargetLike | Sequence[TargetLike] | None = None,
     method: str | Sequence[str] = "gradcam",
@@ -98,7 +89,7 @@ def explain(
     for name, items in (("method", methods), ("layer", layers), ("target", requests)):
         if not items:
             raise UsageError(f"the list of {name}s is empty")
-    subject = subject_of(model, task, labels)
+    subject = explained_model(model, task, labels)
     results: list[Explanation] = []
     with frozen(subject.module):
         for batch in _batches(subject.module, inputs, batch_size, truth):
@@ -210,7 +201,7 @@ def scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
 
 
 def _explain_batch(
-    subject: Subject,
+    subject: ExplainedModel,
     batch: _Batch,
     truth: Sequence[Truth] | None,
     requests: Sequence[Request],
@@ -222,8 +213,9 @@ def _explain_batch(
     forward = capture(module, batch.tensors, layers, spec.logits_from, record)
     reading = interpret(forward.logits, forward.output, forward.final, spec, batch.tensors[0])
     check_numbers(reading, batch.scans)
-    logits, about, answers = reading.logits, reading.about, reading.answers(batch.scans, truth)
-    targets = [[target for request in requests for target in request(answer)] for answer in answers]
+    logits, about = reading.logits, reading.about
+    outputs = model_outputs(reading, batch.scans, truth)
+    targets = [[target for request in requests for target in request(output)] for output in outputs]
     seen = on_host(logits)
     scores = [
         [
@@ -273,7 +265,7 @@ def _explain_batch(
                             for t in range(len(targets[i]))
                         }
                     )
-    run = runner(subject, device_type)
+    run = logits_function(subject, device_type)
     with torch.autocast(device_type, enabled=False), torch.no_grad():
         for m, method in enumerate(methods):
             for place, captured in enumerate(forward.layers):
@@ -329,7 +321,7 @@ def _unit(method: Method, about: Mapping[str, Any]) -> str:
 
 
 def _collect(
-    subject: Subject,
+    subject: ExplainedModel,
     batch: _Batch,
     forward: Forward,
     scores: Sequence[Sequence[float]],

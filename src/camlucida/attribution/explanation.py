@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,8 @@ from torch import Tensor
 
 from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
 from camlucida.core.messages import Message
+from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
-from camlucida.core.types import Scan
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -123,9 +124,8 @@ class Explanation:
         self, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None
     ) -> Image:
         """The map over the original image, original pixels, opacity proportional to the map (at most ``alpha``)."""
-        from camlucida.figures.overlay import overlay_image
-
-        return overlay_image(self, colormap=colormap, alpha=alpha, limit=limit)
+        image: Image = _figures("overlay").overlay_image(self, colormap, alpha, limit)
+        return image
 
     def save(self, directory: str | Path, colormap: str | None = None) -> dict[str, Any]:
         """Write every picture and the numeric map into ``directory``.
@@ -133,16 +133,14 @@ class Explanation:
         Returns:
             The record of ``explanations.json``: image, target, score, …, and the file names.
         """
-        from camlucida.figures.save import save_explanation
-
-        return save_explanation(self, Path(directory), colormap=colormap)
+        record: dict[str, Any] = _figures("save").save_explanation(self, Path(directory), colormap)
+        return record
 
     def _repr_png_(self) -> bytes | None:
         if len(self.grid) != 2:
             return None
-        from camlucida.figures.overlay import png_bytes
-
-        return png_bytes(self.overlay())
+        png: bytes = _figures("overlay").png_bytes(self.overlay())
+        return png
 
     def __repr__(self) -> str:
         p = "" if self.probability is None else f", probability={self.probability:.3f}"
@@ -153,3 +151,11 @@ class Explanation:
     def numpy(self) -> NDArray[np.float32]:
         """:meth:`on_original` as a float32 array."""
         return self.on_original().numpy().astype(np.float32)
+
+
+def _figures(module: str) -> Any:
+    """A module of the figures, which draw explanations: imported by name, when something is drawn.
+
+    An import statement would close a circle, for the figures import this module.
+    """
+    return import_module(f"camlucida.figures.{module}")

@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.capture import capture
-from camlucida.attribution.engine import TargetLike, explain
+from camlucida.attribution.engine import explain
+from camlucida.attribution.explained_model import ModelWithCard, explained_model
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.outputs import Described, interpret, subject
+from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import NoEvidenceError
+from camlucida.core.scan import Scan
 from camlucida.core.tensors import full
-from camlucida.core.types import Scan
+from camlucida.models.outputs import interpret
 from camlucida.models.state import frozen
 
 
@@ -57,7 +59,7 @@ class Stages:
 
 
 def grad_cam_stages(
-    model: nn.Module | Described,
+    model: nn.Module | ModelWithCard,
     scan: Scan,
     target: TargetLike | None = None,
     layer: str | None = None,
@@ -76,7 +78,7 @@ def grad_cam_stages(
     if explained is None:
         raise NoEvidenceError(f"{scan.id}: no target applies", "ask for another target")
     explanation = found[0]
-    asked = subject(model)
+    asked = explained_model(model)
     weight = next(asked.module.parameters())
     image = scan.tensor[None].to(weight.device, weight.dtype)
     with frozen(asked.module):

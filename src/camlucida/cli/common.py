@@ -121,7 +121,7 @@ def _mask_target(words: str) -> Any:
     """``FILE``, or ``FILE:LABEL`` where no file has the whole name."""
     import torch
 
-    from camlucida.attribution.targets import given_mask
+    from camlucida.attribution.requests import given_mask
     from camlucida.io import read_image
 
     path, _, label = words.rpartition(":")

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.files import reading
-from camlucida.core.types import OutputSpec, Task
+from camlucida.core.output_spec import OutputSpec, Task
 
 
 class InputSpec(BaseModel):

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 
 from camlucida.core.errors import ModelError, UsageError, did_you_mean
-from camlucida.core.types import OutputSpec, Scan
+from camlucida.core.output_spec import OutputSpec
+from camlucida.core.scan import Scan
 from camlucida.models.card import Card, read_card, resolve_card
 from camlucida.models.checkpoint import load_checkpoint, weights_sha256
 from camlucida.models.factory import build, defaults, optional_keys

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message, declare
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.io.image import RawImage
 from camlucida.models.card import InputSpec
 

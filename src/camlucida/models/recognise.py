@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from camlucida.core.errors import ModelError, UsageError
-from camlucida.core.types import Task
+from camlucida.core.output_spec import Task
 from camlucida.models.backbones import PREPROCESSING, classifiers
 from camlucida.models.card import Card, InputSpec, factory_file, is_factory, read_card
 from camlucida.models.checkpoint import layouts, load_state

@@ -10,18 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from camlucida.attribution.engine import TargetLike, explain
+from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS
-from camlucida.attribution.targets import (
-    Answer,
-    Region,
-    Request,
-    TargetSpec,
-    Truth,
-    default_request,
-)
-from camlucida.attribution.targets import identity as same_target
+from camlucida.attribution.model_output import ModelOutput
+from camlucida.attribution.requests import Request, TargetLike, default_request
+from camlucida.attribution.targets import Region, TargetSpec, Truth, target_identity
 from camlucida.core.errors import (
     CamlucidaError,
     ImageError,
@@ -31,7 +25,7 @@ from camlucida.core.errors import (
     UsageError,
 )
 from camlucida.core.messages import chain, prefixed, quoted
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.datasets.members import Member
 from camlucida.io.masks import read_mask
 from camlucida.models import LoadedModel
@@ -185,9 +179,9 @@ class Worker:
         targets: Sequence[TargetLike],
         methods: Sequence[str],
         layers: Sequence[str],
-    ) -> tuple[list[Answer], list[Explanation]]:
+    ) -> tuple[list[ModelOutput], list[Explanation]]:
         """One forward pass: what the model answers of each scan, and its maps."""
-        answers: list[Answer] = []
+        answers: list[ModelOutput] = []
         truth = (
             [self._truth(member, scan) for member, scan in zip(members, scans)]
             if "truth" in targets
@@ -212,10 +206,15 @@ class Worker:
             raise TargetError(error.what, error.fix) from error
 
     def _found(
-        self, member: Member, scan: Scan, known_as: str, answer: Answer, maps: Sequence[Explanation]
+        self,
+        member: Member,
+        scan: Scan,
+        known_as: str,
+        answer: ModelOutput,
+        maps: Sequence[Explanation],
     ) -> Found:
         once = {
-            (same_target(e.explained), e.method, e.layer): e
+            (target_identity(e.explained), e.method, e.layer): e
             for e in maps
             if e.explained is not None
         }
@@ -263,10 +262,10 @@ def _explains_masks(made_by: Recipe) -> bool:
     return "truth" in (made_by.targets or ()) and json.loads(made_by.card)["task"] == "segmentation"
 
 
-def _listening(answers: list[Answer]) -> Request:
+def _listening(answers: list[ModelOutput]) -> Request:
     """A request for no target, that keeps what the model answered."""
 
-    def request(answer: Answer) -> tuple[()]:
+    def request(answer: ModelOutput) -> tuple[()]:
         answers.append(answer)
         return ()
 

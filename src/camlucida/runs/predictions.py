@@ -7,12 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from camlucida.attribution.targets import Answer, predicted_mask
+from camlucida.attribution.model_output import ModelOutput
+from camlucida.attribution.regions import predicted_mask
 from camlucida.core.geometry import Geometry
 from camlucida.metrics.annotations import to_rle
 
 
-def prediction_rows(answer: Answer, probabilities_only: bool) -> list[dict[str, Any]]:
+def prediction_rows(answer: ModelOutput, probabilities_only: bool) -> list[dict[str, Any]]:
     """One row a label that has trained weights, in the model's order.
 
     Args:
@@ -32,7 +33,7 @@ def prediction_rows(answer: Answer, probabilities_only: bool) -> list[dict[str, 
     return [{"task": answer.task, **row} for row in rows]
 
 
-def _labels(answer: Answer, probabilities_only: bool) -> list[dict[str, Any]]:
+def _labels(answer: ModelOutput, probabilities_only: bool) -> list[dict[str, Any]]:
     found = [answer.label(i) for i, name in enumerate(answer.labels) if name]
     return [
         {
@@ -44,14 +45,14 @@ def _labels(answer: Answer, probabilities_only: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _values(answer: Answer) -> list[dict[str, Any]]:
+def _values(answer: ModelOutput) -> list[dict[str, Any]]:
     return [
         {"label": name or "output", "value": float(value)}
         for name, value in zip(answer.labels, answer.logits)
     ]
 
 
-def _regions(answer: Answer) -> list[dict[str, Any]]:
+def _regions(answer: ModelOutput) -> list[dict[str, Any]]:
     rows = []
     for channel in range(len(answer.logits)):
         if not answer.labels[channel]:

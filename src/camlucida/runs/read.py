@@ -19,7 +19,7 @@ from camlucida.attribution.targets import TargetSpec
 from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message, declare
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.io import read_image
 from camlucida.io.tables import count
 from camlucida.models import Card

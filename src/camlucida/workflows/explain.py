@@ -14,13 +14,14 @@ from typing import Any
 import torch
 
 from camlucida import __version__
-from camlucida.attribution.engine import DEFAULT_BATCH, TargetLike, explain
+from camlucida.attribution.engine import DEFAULT_BATCH, explain
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.targets import identity
+from camlucida.attribution.requests import TargetLike
+from camlucida.attribution.targets import target_identity
 from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError, UsageError
 from camlucida.core.files import unique, write_json
 from camlucida.core.messages import Message, quoted
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.figures.save import file_stem, save_explanation, save_strip, strip_stem
 from camlucida.models import LoadedModel
 from camlucida.report.page import write_index
@@ -325,7 +326,7 @@ class _Run:
 def _distinct(explanations: Sequence[Explanation]) -> list[Explanation]:
     """Each target, method and layer once, however often and under whatever name it was asked for; by target."""
     once = {
-        (identity(e.explained), e.method, e.layer): e
+        (target_identity(e.explained), e.method, e.layer): e
         for e in explanations
         if e.explained is not None
     }

@@ -290,7 +290,7 @@ def test_a_model_of_probabilities_regression_and_segmentation():
         baselines=(),
     )
     assert set(rows.on) == {"logit", "probability"}
-    from camlucida.core.types import OutputSpec
+    from camlucida.core.output_spec import OutputSpec
 
     class Described:
         name, sha256, output_spec = "p", "", OutputSpec("multilabel", (), "probabilities", "")

@@ -8,6 +8,7 @@ from torch import nn
 
 from camlucida import explain, list_layers
 from camlucida.attribution.capture import capture
+from camlucida.core.messages import Message
 from camlucida.models.families import find_family
 from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, tokens
 from camlucida.models.layers import Layouts
@@ -303,7 +304,7 @@ def test_after_the_last_block_of_a_class_token_model_there_is_no_evidence(build)
     last = "blocks[-1]" if hasattr(net, "blocks") else "encoder.layers[-1]"
     (e,) = explain(net, nets.images(1, 3, 64, 64), 1, layer=last)
     assert e.is_empty
-    assert "gradient of the score is zero" in e.empty_reason
+    assert e.empty_reason == Message("empty.gradient")
 
 
 # --- grids -----------------------------------------------------------------------------------------------------------------

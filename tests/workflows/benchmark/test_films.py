@@ -9,7 +9,7 @@ from torch import nn
 
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.measure import Sample
 from camlucida.models import Card, InputSpec, LoadedModel
 from camlucida.phantom import trial as phantom

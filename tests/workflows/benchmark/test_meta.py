@@ -9,7 +9,7 @@ import torch
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.geometry import Geometry
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.measure import Sample
 from camlucida.workflows.benchmark import meta
 from camlucida.workflows.benchmark.meta import BLEND, BLUR, RUNGS, SHIFT

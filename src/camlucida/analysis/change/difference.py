@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.analysis.change.registration import Alignment
-from camlucida.attribution.engine import TargetLike, explain
+from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import ModelMismatchError, UsageError
 from camlucida.io.image import RawImage, to_display
 from camlucida.models import LoadedModel

@@ -15,7 +15,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.metrics.agreement import pearson
 
 Floats = NDArray[np.float32]

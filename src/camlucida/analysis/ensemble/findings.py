@@ -15,7 +15,7 @@ import torch
 from camlucida.analysis.ensemble.combine import Ensemble, combine, on_common_grid
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.io.tables import fold
 from camlucida.metrics.agreement import PAIRS, different_image_null, pearson
 from camlucida.runs import Run

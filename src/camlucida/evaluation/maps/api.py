@@ -9,10 +9,11 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from camlucida.attribution.engine import TargetLike, scans_of
-from camlucida.attribution.outputs import Described
+from camlucida.attribution.engine import scans_of
+from camlucida.attribution.explained_model import ModelWithCard
+from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import UsageError
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.measure import Sample, Settings, Tables, measure
@@ -24,7 +25,7 @@ Truths = Sequence[ArrayLike | Mapping[str, ArrayLike] | None]
 
 
 def evaluate(
-    model: nn.Module | Described,
+    model: nn.Module | ModelWithCard,
     inputs: Tensor | Scan | Sequence[Scan],
     target: TargetLike | Sequence[TargetLike] | None = None,
     method: str | Sequence[str] = "gradcam",

@@ -11,15 +11,20 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from camlucida.attribution.engine import DEFAULT_BATCH, TargetLike, explain
+from camlucida.attribution.engine import DEFAULT_BATCH, explain
+from camlucida.attribution.explained_model import (
+    ExplainedModel,
+    ModelWithCard,
+    explained_model,
+    run_batch,
+)
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.outputs import Described, read
-from camlucida.attribution.outputs import Subject as Asked
-from camlucida.attribution.outputs import subject as asked_of
+from camlucida.attribution.requests import TargetLike
 from camlucida.attribution.targets import Region, Target, probability_of
 from camlucida.core.errors import CamlucidaError, LayerError, UsageError
 from camlucida.core.messages import Message, quoted
-from camlucida.core.types import Scan, Task
+from camlucida.core.output_spec import Task
+from camlucida.core.scan import Scan
 from camlucida.evaluation.maps import scores as placed
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, baseline_map
 from camlucida.evaluation.maps.choice import POOLED, choose
@@ -145,7 +150,7 @@ def label_of(target: Target) -> str:
 
 
 def measure(
-    model: nn.Module | Described,
+    model: nn.Module | ModelWithCard,
     samples: Iterable[Sample],
     settings: Settings,
     *,
@@ -170,7 +175,7 @@ def measure(
     Raises:
         UsageError, LayerError: the request fits no image at all.
     """
-    asked = asked_of(model)
+    asked = explained_model(model)
     session = _Session(model, asked, settings, atlas, unit, extra, strict)
     weight = next(asked.module.parameters(), None)
     batch = settings.batch_size or DEFAULT_BATCH.get(
@@ -193,8 +198,8 @@ class _Session:
 
     def __init__(
         self,
-        model: nn.Module | Described,
-        asked: Asked,
+        model: nn.Module | ModelWithCard,
+        asked: ExplainedModel,
         settings: Settings,
         atlas: Atlas | None,
         unit: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None,
@@ -219,7 +224,7 @@ class _Session:
 
     def score(self, inputs: Tensor, images: Sequence[Hashable]) -> list[Tensor]:
         """Score and probability of each target of the image an input was made from."""
-        reading = read(self.asked, inputs.to(self.like))
+        reading = run_batch(self.asked, inputs.to(self.like))
         p = reading.probabilities
         rows = []
         for i, image in enumerate(images):

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.engine import explain
+from camlucida.attribution.explained_model import ModelWithCard, explained_model
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.outputs import Described
-from camlucida.attribution.outputs import subject as asked_of
 from camlucida.core.errors import (
     CamlucidaError,
     LayerError,
@@ -57,7 +56,10 @@ MODES: dict[str, Callable[..., list[Randomised]]] = {
 
 
 def randomisation_table(
-    model: nn.Module | Described, samples: Sequence[Sample], settings: Settings, seeds: int = SEEDS
+    model: nn.Module | ModelWithCard,
+    samples: Sequence[Sample],
+    settings: Settings,
+    seeds: int = SEEDS,
 ) -> pd.DataFrame:
     """Similarity of each map with that of the trained model, block by block, and the test against maps of different images.
 
@@ -71,7 +73,7 @@ def randomisation_table(
         ``COLUMNS``: one row a map, block, seed and mode; ``null`` (mean similarity of maps of different images and one label),
         ``passed`` and ``p`` are of the method, layer and block. ``passed`` is None under 10 images, ``null`` NaN under 2.
     """
-    asked = asked_of(model)
+    asked = explained_model(model)
     modes = [mode for mode in MODES if f"{mode}_randomisation" in settings.metrics]
     if not modes and "randomisation_gate" in settings.metrics:
         modes = ["cascading"]
@@ -158,12 +160,12 @@ def _null(maps: Sequence[tuple[str, Sample, Explanation]]) -> Floats:
 
 
 def _explained(
-    model: nn.Module | Described, samples: Sequence[Sample], settings: Settings
+    model: nn.Module | ModelWithCard, samples: Sequence[Sample], settings: Settings
 ) -> list[tuple[Sample, Explanation]]:
     """The trained model's explanations; an image that fails has been reported by the run and is left out here."""
     found: list[tuple[Sample, Explanation]] = []
     for sample in samples:
-        wanted = known_labels(sample, settings, asked_of(model).spec.task)
+        wanted = known_labels(sample, settings, explained_model(model).spec.task)
         if wanted.get("truth") == [[]]:
             continue
         try:
@@ -179,7 +181,7 @@ def _explained(
 
 
 def _maps(
-    model: nn.Module | Described, sample: Sample, explanations: Sequence[Explanation]
+    model: nn.Module | ModelWithCard, sample: Sample, explanations: Sequence[Explanation]
 ) -> list[Tensor]:
     """The same maps by the model as it is now; where it gives no finite answer any more, a map is as dead as one of zeros."""
     targets = {e.target: e.explained for e in explanations if e.explained is not None}

@@ -8,14 +8,14 @@ from dataclasses import replace
 from torch import nn
 
 from camlucida.attribution.engine import explain
+from camlucida.attribution.explained_model import ModelWithCard
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.outputs import Described
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.metrics import stability
 
 
 def steadiness(
-    model: nn.Module | Described,
+    model: nn.Module | ModelWithCard,
     scan: Scan,
     explanations: Sequence[Explanation],
     names: Sequence[str],

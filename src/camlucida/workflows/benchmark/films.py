@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from camlucida.core.errors import UsageError
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.measure import Sample
 from camlucida.io import RawImage
 from camlucida.metrics.annotations import Mask

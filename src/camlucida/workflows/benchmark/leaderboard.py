@@ -14,7 +14,7 @@ import pandas as pd
 
 from camlucida.attribution.engine import explain
 from camlucida.attribution.methods import METHODS
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.summary import about, pooled, preferred_score
 from camlucida.metrics.agreement import kendall_w
 from camlucida.metrics.statistics import mean_interval

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import write_bytes, write_json
-from camlucida.core.types import Scan
+from camlucida.core.scan import Scan
 from camlucida.figures.comparison import comparison_figure
 from camlucida.figures.panels import figure_png
 from camlucida.io import write_synthetic_png

@@ -1,0 +1,181 @@
+"""Regions of a dense output as targets: predicted, given, of one component, or one pixel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from camlucida.attribution.model_output import ModelOutput
+from camlucida.attribution.targets import Label, Region, RegionOrigin, RegionSource
+from camlucida.core.errors import TargetError
+
+_MASK_NAMES: dict[RegionSource, str] = {"given": "(given mask)", "true": "true region"}
+
+
+def predicted_mask(output: ModelOutput, channel: int) -> Tensor:
+    """Where ``channel`` is predicted: probability above ½ for one channel, else the largest output.
+
+    Args:
+        output: dense, (C, *spatial).
+        channel: index of the output channel.
+
+    Returns:
+        Bool (*spatial), on the output's grid.
+    """
+    if len(output.logits) > 1:
+        return output.logits.argmax(0) == channel
+    if output.probabilities is not None:
+        return output.probabilities[0] > 0.5
+    return output.logits[0] > 0
+
+
+def region_target(
+    output: ModelOutput, channel: int, name: str, mask: Tensor, origin: RegionOrigin
+) -> Region:
+    """The region of ``mask`` as a target; its probability is the mean over it.
+
+    Args:
+        output: dense, (C, *spatial).
+        channel: index of the output channel.
+        name: what people read.
+        mask: bool (*spatial), on the output's grid.
+        origin: how the mask came about.
+
+    Raises:
+        TargetError: the mask is empty.
+    """
+    if not bool(mask.any()):
+        raise TargetError(
+            f"the region {name!r} is empty: the model predicts no such pixel here",
+            "give another label, pixel or mask",
+        )
+    probability = None
+    if output.probabilities is not None:
+        probability = float(output.probabilities[channel][mask].mean())
+    return Region(channel, name, mask, probability, output.labels[channel], origin)
+
+
+def predicted_region(output: ModelOutput, label: Label) -> Region:
+    """The region where a label is predicted."""
+    mask = predicted_mask(output, label.index)
+    return region_target(
+        output, label.index, f"{label.name} region", mask, RegionOrigin("predicted")
+    )
+
+
+def masked_region(
+    output: ModelOutput, mask: Tensor, label: str | int | None, source: RegionSource
+) -> Region:
+    """The region of a mask in original pixels: the output's cells that lie at least half inside.
+
+    Args:
+        output: dense, (C, *spatial).
+        mask: bool (*original).
+        label: whose channel is explained; None for that of :func:`foreground`.
+        source: "given" or "true".
+
+    Raises:
+        TargetError: the mask is of another size, or empty on the output's grid.
+    """
+    if tuple(mask.shape) != output.geometry.original:
+        raise TargetError(
+            f"the mask has size {tuple(mask.shape)} and the image {output.geometry.original}"
+        )
+    on_model = output.geometry.map_to_model(mask[None].float())
+    size = output.logits.shape[1:]
+    share = torch.nn.functional.interpolate(on_model[None], size=size, mode="area")[0, 0]
+    region = share >= 0.5
+    if not bool(region.any()):
+        raise TargetError(
+            f"the {_MASK_NAMES[source].strip('()')} is empty: "
+            "no pixel of the model's output is half inside",
+            "give another target",
+        )
+    region = region.to(output.logits.device)
+    chosen = foreground(output, region) if label is None else output.find(label)
+    name = f"{chosen.name} {_MASK_NAMES[source]}"
+    return region_target(output, chosen.index, name, region, RegionOrigin(source))
+
+
+def component_region(output: ModelOutput, label: Label, number: int) -> Region:
+    """A connected component of a label's predicted region; 1 is the largest.
+
+    Raises:
+        TargetError: the region has fewer components.
+    """
+    from scipy import ndimage
+
+    mask = predicted_mask(output, label.index)
+    neighbours = ndimage.generate_binary_structure(mask.ndim, mask.ndim)  # diagonal ones too
+    parts, count = ndimage.label(mask.cpu().numpy(), neighbours)
+    if not 1 <= number <= count:
+        raise TargetError(f"component {number} of {label.name!r} does not exist: {count} found")
+    sizes = ndimage.sum_labels(parts > 0, parts, range(1, count + 1))
+    by_size = (-sizes).argsort(kind="stable")
+    chosen = int(by_size[number - 1]) + 1
+    mask = torch.from_numpy(parts == chosen).to(output.logits.device)
+    origin = RegionOrigin("component", component=number)
+    return region_target(output, label.index, f"{label.name} component {number}", mask, origin)
+
+
+def pixel_region(output: ModelOutput, point: Sequence[int], name: str | None) -> Region:
+    """The one cell of the output that a pixel of the original image lies in.
+
+    Args:
+        output: dense, (C, *spatial).
+        point: (row, column) in original pixels.
+        name: of the label; None for the one that is strongest there.
+
+    Raises:
+        TargetError: the pixel is outside the image, or was cropped away before the model.
+    """
+    point = tuple(point)
+    written = ",".join(map(str, point))
+    original = output.geometry.original
+    inside = all(0 <= p < n for p, n in zip(point, original))
+    if len(point) != len(original) or not inside:
+        raise TargetError(
+            f"pixel {written} is outside the image of {original} pixels (rows, columns)"
+        )
+    on_model = output.geometry.to_model([p + 0.5 for p in point])
+    size, model = output.logits.shape[1:], output.geometry.model
+    cell = [int(p * n // m) for p, n, m in zip(on_model, size, model)]
+    if any(not 0 <= c < n for c, n in zip(cell, size)):
+        raise TargetError(f"pixel {written} was cropped away before the model saw it")
+    mask = torch.zeros(size, dtype=torch.bool, device=output.logits.device)
+    mask[tuple(cell)] = True
+    label = output.find(name) if name else _strongest_at(output, mask)
+    origin = RegionOrigin("pixel", pixel=point)
+    return region_target(output, label.index, f"{label.name} at {written}", mask, origin)
+
+
+def foreground(output: ModelOutput, within: Tensor) -> Label:
+    """The channel predicted in most pixels of a mask; where none is, that of the highest mean logit.
+
+    Channel 0 of several is the background and never chosen.
+
+    Args:
+        output: dense, (C, *spatial).
+        within: bool (*spatial), on the output's grid.
+    """
+    if len(output.logits) == 1:
+        return output.label(0)
+    inside = output.logits[:, within]
+    counts = torch.bincount(inside.argmax(0), minlength=len(inside))[1:]
+    strength = counts if bool(counts.any()) else inside[1:].mean(1)
+    return output.label(1 + int(strength.argmax()))
+
+
+def named_or_foreground(output: ModelOutput, name: str | None) -> Label:
+    """The label of this name; without a name the :func:`foreground` of the whole image."""
+    if name:
+        return output.find(name)
+    return foreground(output, torch.ones_like(output.logits[0], dtype=torch.bool))
+
+
+def _strongest_at(output: ModelOutput, pixel: Tensor) -> Label:
+    if len(output.logits) == 1:
+        return output.label(0)
+    return output.label(int(output.logits[:, pixel][:, 0].argmax()))

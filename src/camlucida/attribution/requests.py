@@ -1,0 +1,198 @@
+"""The words that users ask for targets with.
+
+A *request* ("predicted", "top3", a label …) becomes concrete targets only when the model's output
+for an image is known.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Sequence
+
+from torch import Tensor
+
+from camlucida.attribution.model_output import ModelOutput
+from camlucida.attribution.regions import (
+    component_region,
+    masked_region,
+    named_or_foreground,
+    pixel_region,
+    predicted_region,
+)
+from camlucida.attribution.targets import Difference, Label, Target
+from camlucida.core.errors import TargetError, UnknownTargetError
+from camlucida.core.output_spec import Task
+
+Request = Callable[[ModelOutput], Sequence[Target]]
+
+TargetLike = str | int | Target | Request
+
+_LABELLED: tuple[Task, ...] = ("multilabel", "multiclass", "binary")
+
+
+def parse_target(request: TargetLike) -> Request:
+    """A user's words as a request.
+
+    ``predicted`` · ``top3`` · ``above:0.5`` · ``truth`` (labels; of a segmentation the true region)
+    · ``all`` · ``diff:A|B`` · ``output``, ``output+``, ``output-`` (regression) · ``region``,
+    ``region:LABEL``, ``component:N`` (1 is the largest), ``pixel:ROW,COLUMN`` (original pixels)
+    (segmentation) · otherwise a label's name or index. A name that a label has always wins over
+    these words.
+
+    Args:
+        request: the words, a label's index, a target, or a function output → targets.
+
+    Raises:
+        UnknownTargetError: none of these.
+    """
+    if isinstance(request, Target):
+        target: Target = request
+        return lambda output: [target]
+    if callable(request):
+        return request
+    try:
+        words = request.strip() if isinstance(request, str) else operator.index(request)
+    except TypeError:
+        raise UnknownTargetError(
+            f"target {request!r} is neither words nor a number nor a Target"
+        ) from None
+    return lambda output: _targets_of(output, words)
+
+
+def _targets_of(output: ModelOutput, words: str | int) -> Sequence[Target]:
+    if isinstance(words, str) and words not in output.labels:
+        for pattern, make in REQUEST_WORDS:
+            match = re.fullmatch(pattern, words, re.IGNORECASE)
+            if match:
+                return make(output, *match.groups())
+    label = output.find(words)
+    return [predicted_region(output, label) if output.task == "segmentation" else label]
+
+
+def default_request(output: ModelOutput) -> Sequence[Target]:
+    """What is explained when no target is named.
+
+    Multi-label: the 3 most probable; multi-class and binary: the predicted label; regression: both
+    signs of every output; segmentation: the predicted region.
+    """
+    if output.task == "regression":
+        return _output(output, "")
+    if output.task == "segmentation":
+        return _region(output, None)
+    return output.candidates()[: 3 if output.task == "multilabel" else 1]
+
+
+def given_mask(mask: Tensor, label: str | int | None = None) -> Request:
+    """A request for the region of a mask.
+
+    Args:
+        mask: bool (*original), in original pixels.
+        label: whose channel is explained; None for the channel that is predicted in most of the
+            mask (background 0 left out), else the strongest there.
+    """
+
+    def request(output: ModelOutput) -> Sequence[Target]:
+        _needs(output, "mask", "segmentation")
+        return [masked_region(output, mask, label, "given")]
+
+    return request
+
+
+def _needs(output: ModelOutput, words: str, *tasks: Task) -> None:
+    if output.task not in tasks:
+        raise UnknownTargetError(
+            f"target {words!r} is for {' or '.join(tasks)}, and this model's task is {output.task}"
+        )
+
+
+def _top(output: ModelOutput, count: str) -> Sequence[Target]:
+    _needs(output, f"top{count}", *_LABELLED)
+    if int(count) < 1:
+        raise UnknownTargetError("top-k needs k of 1 or more")
+    return output.candidates()[: int(count)]
+
+
+def _predicted(output: ModelOutput) -> Sequence[Target]:
+    if output.task in _LABELLED:
+        return output.candidates()[:1]
+    return default_request(output)
+
+
+def _above(output: ModelOutput, threshold: str) -> Sequence[Target]:
+    _needs(output, f"above:{threshold}", *_LABELLED)
+    return [label for label in output.candidates() if (label.probability or 0.0) > float(threshold)]
+
+
+def _all(output: ModelOutput) -> Sequence[Target]:
+    _needs(output, "all", *_LABELLED)
+    return output.candidates()
+
+
+def _truth(output: ModelOutput) -> Sequence[Target]:
+    _needs(output, "truth", *_LABELLED, "segmentation")
+    if output.truth is None:
+        raise UnknownTargetError(
+            "target 'truth' needs the true labels, or the true masks of a segmentation",
+            "pass truth=[…], one entry an image",
+        )
+    if output.task == "segmentation":
+        if not isinstance(output.truth, Tensor):
+            raise TargetError(
+                "target 'truth': no true mask of this image is known",
+                "give masks, or another target",
+            )
+        return [masked_region(output, output.truth, None, "true")]
+    if isinstance(output.truth, Tensor):
+        raise UnknownTargetError(
+            f"target 'truth': a mask is given, and this model's task is {output.task}",
+            "give labels",
+        )
+    return [output.find(name) for name in output.truth]
+
+
+def _difference(output: ModelOutput, first: str, second: str) -> Sequence[Target]:
+    _needs(output, f"diff:{first}|{second}", *_LABELLED, "regression")
+    return [Difference(output.find(first.strip()), output.find(second.strip()))]
+
+
+def _output(output: ModelOutput, sign: str) -> Sequence[Target]:
+    _needs(output, "output", "regression")
+    signs = {"+": (1,), "-": (-1,)}.get(sign, (1, -1))
+    targets = []
+    for index, channel in enumerate(output.labels):
+        name = channel or "output"
+        for direction in signs:
+            arrow = "↑" if direction > 0 else "↓"
+            targets.append(Label(index, f"{name} {arrow}", None, direction, name))
+    return targets
+
+
+def _region(output: ModelOutput, name: str | None) -> Sequence[Target]:
+    _needs(output, "region", "segmentation")
+    return [predicted_region(output, named_or_foreground(output, name))]
+
+
+def _component(output: ModelOutput, number: str, name: str | None) -> Sequence[Target]:
+    _needs(output, "component", "segmentation")
+    return [component_region(output, named_or_foreground(output, name), int(number))]
+
+
+def _pixel(output: ModelOutput, point: str, name: str | None) -> Sequence[Target]:
+    _needs(output, "pixel", "segmentation")
+    return [pixel_region(output, [int(part) for part in point.split(",")], name)]
+
+
+REQUEST_WORDS: list[tuple[str, Callable[..., Sequence[Target]]]] = [
+    (r"predicted", _predicted),
+    (r"top[-: ]?(\d+)", _top),
+    (r"(?:above[: ]|>)\s*([0-9]+\.?[0-9]*|\.[0-9]+)", _above),
+    (r"all", _all),
+    (r"truth", _truth),
+    (r"diff:(.+)\|(.+)", _difference),
+    (r"output([+-]?)", _output),
+    (r"region(?::(.+))?", _region),
+    (r"component:(\d+)(?::(.+))?", _component),
+    (r"pixel:(\d+(?:,\d+)+)(?::(.+))?", _pixel),
+]
+"""Pattern → what makes targets of an output and the pattern's groups."""

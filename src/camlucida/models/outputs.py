@@ -1,0 +1,185 @@
+"""What a model's output means: its task, labels, logits and probabilities. Nothing is run here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from camlucida.core.errors import ModelError, ModelMismatchError, TargetError
+from camlucida.core.output_spec import OutputSpec, Task
+from camlucida.core.scan import Scan
+from camlucida.core.tensors import full
+
+ROUNDING = 1e-3
+"""How far outside [0, 1] a number may lie and still be a probability."""
+
+
+@dataclass(frozen=True)
+class BatchOutput:
+    """The output for a batch of images, interpreted.
+
+    Attributes:
+        logits: (B, C) or (B, C, *spatial): the logits where the model has any, else its output; in
+            the model's graph.
+        probabilities: same shape, no graph; None for a regression.
+        task: given, or taken from the output's shape.
+        labels: a name an output channel (both names of a single-logit binary model).
+        about: for the record: kind of score, task, where both come from.
+    """
+
+    logits: Tensor
+    probabilities: Tensor | None
+    task: Task
+    labels: tuple[str, ...]
+    about: dict[str, Any]
+
+
+def interpret(
+    logits: Tensor, output: Tensor, final: str, spec: OutputSpec, images: Tensor
+) -> BatchOutput:
+    """What the output of one forward pass means.
+
+    Args:
+        logits: (B, C) or (B, C, *spatial); (B,) of a model of one output.
+        output: what the model returned, same shape.
+        final: class name of the sigmoid or softmax module between the two, "" for none.
+        spec: what is known beforehand.
+        images: the inputs (B, C, *spatial).
+
+    Raises:
+        ModelError: the output does not fit the images, or is no probability where it should be one.
+        ModelMismatchError: the output does not fit the task or the labels.
+        TargetError: the output is neither (B, C) nor dense.
+
+    >>> import torch
+    >>> logits = torch.tensor([[0.0, 0.0]])
+    >>> interpret(logits, logits, "", OutputSpec(), torch.zeros(1, 1, 4, 4)).probabilities
+    tensor([[0.5000, 0.5000]])
+    """
+    logits, output = full(with_channels(logits)), full(with_channels(output))
+    if len(logits) != len(images) or logits.shape[1:] != output.shape[1:]:
+        shapes = f"{tuple(output.shape)} and logits {tuple(logits.shape)}"
+        raise ModelError(
+            f"for {len(images)} images the model returned {shapes}",
+            "the first axis of the output must be the image, the second the label",
+        )
+    task = spec.task or _task_of(logits, images, final)
+    _check_task(task, logits, images)
+    labels = _labels(task, logits.shape[1], spec.labels)
+    probabilities = None
+    if task != "regression":
+        probabilities = _probabilities(logits, output, final, task, spec)
+    about = {
+        "score_kind": _score_kind(task, final, spec),
+        "task": task,
+        "task_from": "given" if spec.task else "the output's shape",
+    }
+    if final:
+        about["logits_from"] = final
+    return BatchOutput(logits, probabilities, task, labels, about)
+
+
+def _check_task(task: Task, logits: Tensor, images: Tensor) -> None:
+    dense = logits.ndim == images.ndim
+    if dense != (task == "segmentation"):
+        wrap = "wrap it so that forward returns the logits (B, C), or " if dense else ""
+        raise ModelMismatchError(
+            f"the task is {task}, and the model's output has shape {tuple(logits.shape)}",
+            f"{wrap}correct the task",
+        )
+    if task == "binary" and logits.shape[1] > 2:
+        raise ModelMismatchError(
+            f"the task is binary, and the model has {logits.shape[1]} outputs",
+            "is it multiclass or multilabel?",
+        )
+
+
+def _labels(task: Task, count: int, given: tuple[str, ...]) -> tuple[str, ...]:
+    """A name an output: the given ones, else numbers or what the task calls its only output."""
+    if not given:
+        only = {"regression": "output", "binary": "positive"}.get(task) if count == 1 else None
+        return (only,) if only else tuple(map(str, range(count)))
+    both_classes = task == "binary" and count == 1 and len(given) == 2
+    if len(given) != count and not both_classes:
+        raise ModelMismatchError(
+            f"the model has {count} outputs and {len(given)} labels",
+            "give one label an output, in order",
+        )
+    return given
+
+
+def _probabilities(
+    logits: Tensor, output: Tensor, final: str, task: Task, spec: OutputSpec
+) -> Tensor:
+    """Probabilities (B, C, …) without graph: the model's, or by sigmoid or softmax of its logits."""
+    returned = output.exp() if final == "LogSoftmax" else output
+    if spec.output == "probabilities":
+        _check_probabilities(returned.detach())
+    if final or spec.output == "probabilities":
+        return returned.detach()
+    independent = task == "multilabel" or logits.shape[1] == 1
+    probabilities = logits.sigmoid() if independent else logits.softmax(1)
+    return probabilities.detach()
+
+
+def _score_kind(task: Task, final: str, spec: OutputSpec) -> str:
+    if task == "regression":
+        return "value"
+    return "probability" if spec.output == "probabilities" and not final else "logit"
+
+
+def _check_probabilities(returned: Tensor) -> None:
+    outside = returned[(returned < -ROUNDING) | (returned > 1 + ROUNDING)]
+    if len(outside):
+        raise ModelError(
+            'the card says output = "probabilities", '
+            f"and the model returned {float(outside[0]):.3f}",
+            'write output = "logits"',
+        )
+
+
+def check_numbers(batch: BatchOutput, scans: Sequence[Scan]) -> None:
+    """Check that no image's output is NaN in a label that has trained weights.
+
+    Raises:
+        ModelError: the first image for which one is.
+    """
+    channels = batch.labels[: batch.logits.shape[1]]
+    trained = [i for i, name in enumerate(channels) if name]
+    unusable = batch.logits[:, trained].flatten(1).isnan().any(1).tolist()
+    for scan, is_nan in zip(scans, unusable):
+        if is_nan:
+            raise ModelError(
+                f"{scan.id}: the model's output is not a number",
+                "look for NaN or huge values in the image",
+            )
+
+
+def on_host(values: Tensor) -> Tensor:
+    """Without its graph; (B, C) on the CPU.
+
+    One copy, because a GPU would be waited for each time a single number is read.
+    """
+    return values.detach().cpu() if values.ndim == 2 else values.detach()
+
+
+def with_channels(output: Tensor) -> Tensor:
+    """(B, C, …), also where a model of one output returns (B,) or, for one image, a number."""
+    return output.reshape(-1, 1) if output.ndim < 2 else output
+
+
+def _task_of(logits: Tensor, images: Tensor, final: str) -> Task:
+    """A guess from the output alone, recorded as such."""
+    if logits.ndim == images.ndim:
+        return "segmentation"
+    if logits.ndim != 2:
+        raise TargetError(
+            f"the model's output has shape {tuple(logits.shape)}",
+            "wrap it so that forward returns (B, C)",
+        )
+    if logits.shape[1] == 1:
+        return "binary"
+    return "multilabel" if final == "Sigmoid" else "multiclass"
