@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from camlucida.core.errors import ImageError, UsageError
-from camlucida.datasets.ground_truth import read_truth
+from camlucida.datasets.ground_truth import read_ground_truth
 from camlucida.metrics.annotations import to_rle
 
 LABELS = ("Mass", "Pleural Effusion", "", "Hernia")
@@ -75,7 +75,7 @@ def same(found, expected):
 )
 def test_layouts_of_a_folder(tmp_path, name, label):
     saved(tmp_path / name, grey(MASK))
-    truth = read_truth(masks=tmp_path, labels=LABELS)
+    truth = read_ground_truth(masks=tmp_path, labels=LABELS)
     stem = "A" if name == "A.PNG" else "a"
     assert truth.has(stem, f"films/{stem}.png") == (label,)
     same(truth.masks(stem, f"films/{stem}.png", SIZE), {label: MASK})
@@ -88,14 +88,14 @@ def test_layouts_of_a_folder(tmp_path, name, label):
 def test_labels_come_in_the_order_of_the_model(tmp_path):
     for name, mask in (("Hernia/a.png", MASK), ("a_mass.png", OTHER), ("a.png", MASK | OTHER)):
         saved(tmp_path / name, grey(mask))
-    truth = read_truth(masks=tmp_path, labels=LABELS)
+    truth = read_ground_truth(masks=tmp_path, labels=LABELS)
     same(truth.masks("a", "a.png", SIZE), {"Mass": OTHER, "Hernia": MASK, "": MASK | OTHER})
 
 
 @pytest.mark.parametrize("fill", [False, True])
 def test_an_empty_and_a_full_mask(tmp_path, fill):
     saved(tmp_path / "a.png", grey(np.full(SIZE, fill)))
-    truth = read_truth(masks=tmp_path, labels=LABELS)
+    truth = read_ground_truth(masks=tmp_path, labels=LABELS)
     same(truth.masks("a", "a.png", SIZE), {"": np.full(SIZE, fill)})
     assert truth.boxes("a", "a.png", SIZE)[""].tolist() == ([[0, 0, 8, 6]] if fill else [])
 
@@ -106,7 +106,7 @@ def test_a_bad_mask_is_one_line_and_costs_one_image(tmp_path):
     saved(tmp_path / "b.npy", MASK)
     saved(tmp_path / "c.npy", np.arange(48).reshape(SIZE))
     saved(tmp_path / "d.png", grey(MASK))
-    truth = read_truth(masks=tmp_path, labels=LABELS)
+    truth = read_ground_truth(masks=tmp_path, labels=LABELS)
     for ask in (truth.masks, truth.boxes):
         for name, words in (
             (
@@ -123,16 +123,16 @@ def test_a_bad_mask_is_one_line_and_costs_one_image(tmp_path):
 
 def test_wrong_folders(tmp_path):
     with pytest.raises(UsageError, match=r"no mask in .*put LABEL/ID.png"):
-        read_truth(masks=tmp_path, labels=LABELS)
+        read_ground_truth(masks=tmp_path, labels=LABELS)
     with pytest.raises(UsageError, match="is not a folder"):
-        read_truth(masks=tmp_path / "none", labels=LABELS)
+        read_ground_truth(masks=tmp_path / "none", labels=LABELS)
     with pytest.raises(UsageError, match="masks and polygons are both given"):
-        read_truth(masks=tmp_path, polygons=tmp_path, labels=LABELS)
+        read_ground_truth(masks=tmp_path, polygons=tmp_path, labels=LABELS)
 
 
 def test_masks_are_read_when_they_are_asked_for(tmp_path):
     path = saved(tmp_path / "a.png", grey(MASK))
-    truth = read_truth(masks=tmp_path, labels=LABELS)
+    truth = read_ground_truth(masks=tmp_path, labels=LABELS)
     path.unlink()
     assert truth.has("a", "a.png") == ("",)
     with pytest.raises(ImageError, match="no such file"):
@@ -153,7 +153,7 @@ def test_what_is_not_used_is_noted(tmp_path):
         saved(masks / name, grey(MASK))
     (masks / "a.jpg").touch()
     (masks / ".DS_Store").touch()
-    truth = read_truth(masks=masks, labels=LABELS)
+    truth = read_ground_truth(masks=masks, labels=LABELS)
     assert truth.unused([("a", "a.png"), ("b", "b.png")]) == [
         f"1 file in {masks} passed over, not .png .tif .tiff .bmp .npy: a.jpg",
         "truth of 3 images not among those given: z, old/x, y",
@@ -164,7 +164,7 @@ def test_what_is_not_used_is_noted(tmp_path):
 def test_a_name_shorter_than_the_id_is_not_taken(tmp_path):
     saved(tmp_path / "view.png", grey(MASK))
     saved(tmp_path / "s1" / "view.png", grey(OTHER))
-    truth = read_truth(masks=tmp_path, labels=LABELS)
+    truth = read_ground_truth(masks=tmp_path, labels=LABELS)
     same(truth.masks("view", "data/s2/view.png", SIZE), {"": MASK})
     same(truth.masks("view", "data/s1/view.png", SIZE), {"": OTHER})
     same(truth.masks("s1/view", "view.png", SIZE), {"": OTHER})
@@ -191,7 +191,7 @@ def test_run_length_codes(tmp_path):
     path = document(
         tmp_path / "gt.json", {"patient64541_study1_view1_frontal": codes, "other": {"Mass": {}}}
     )
-    truth = read_truth(rle=path, labels=LABELS)
+    truth = read_ground_truth(rle=path, labels=LABELS)
     same(
         truth.masks(*CHEXPERT, SIZE),
         {"Mass": MASK, "Pleural Effusion": OTHER, "Hernia": np.zeros(SIZE, bool)},
@@ -215,7 +215,9 @@ def test_polygons(tmp_path):
         "Hernia": [],
         "Nodule": [square],
     }
-    truth = read_truth(polygons=document(tmp_path / "gt.json", {"a.jpg": content}), labels=LABELS)
+    truth = read_ground_truth(
+        polygons=document(tmp_path / "gt.json", {"a.jpg": content}), labels=LABELS
+    )
     assert truth.has("a", "a.png") == ("Mass", "Hernia")
     same(truth.masks("a", "a.png", SIZE), {"Mass": MASK | OTHER, "Hernia": np.zeros(SIZE, bool)})
     assert truth.boxes("a", "a.png", SIZE)["Mass"].tolist() == [[2, 1, 4, 2], [0, 4, 3, 2]]
@@ -265,7 +267,9 @@ def test_polygons(tmp_path):
     ],
 )
 def test_a_bad_code_or_polygon_is_one_line(tmp_path, kind, content, words):
-    truth = read_truth(**{kind: document(tmp_path / "gt.json", {"a": content})}, labels=LABELS)
+    truth = read_ground_truth(
+        **{kind: document(tmp_path / "gt.json", {"a": content})}, labels=LABELS
+    )
     with pytest.raises(ImageError, match=words) as caught:
         truth.masks("a", "a.png", SIZE)
     assert "\n" not in str(caught.value)
@@ -285,9 +289,9 @@ def test_wrong_documents(tmp_path, content, words):
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     for kind in ("rle", "polygons"):
         with pytest.raises(UsageError, match=words):
-            read_truth(**{kind: path}, labels=LABELS)
+            read_ground_truth(**{kind: path}, labels=LABELS)
         with pytest.raises(UsageError, match=r"cannot open .*No such file"):
-            read_truth(**{kind: Path("none.json")}, labels=LABELS)
+            read_ground_truth(**{kind: Path("none.json")}, labels=LABELS)
 
 
 # ---- boxes ------------------------------------------------------------------------------------------------------------------
@@ -304,7 +308,7 @@ def test_wrong_documents(tmp_path, content, words):
     ],
 )
 def test_tables_of_boxes(tmp_path, head, row):
-    truth = read_truth(boxes=table(tmp_path / "boxes.csv", head, row), labels=LABELS)
+    truth = read_ground_truth(boxes=table(tmp_path / "boxes.csv", head, row), labels=LABELS)
     image = ("a", "/data/films/a.png")
     assert truth.has(*image) == ("Mass",)
     same(truth.boxes(*image, SIZE), {"Mass": np.array(BOX, float)})
@@ -322,7 +326,7 @@ def test_boxes_of_several_labels_and_of_none(tmp_path):
         "c,Mass,0,0,1,1",
     )
     path = table(tmp_path / "boxes.csv", "image,label,x,y,w,h", *rows)
-    truth = read_truth(boxes=path, labels=LABELS)
+    truth = read_ground_truth(boxes=path, labels=LABELS)
     same(truth.masks("a", "a.png", SIZE), {"Mass": MASK, "Hernia": MASK | OTHER})
     assert truth.boxes("a", "a.png", SIZE)["Hernia"].tolist() == [[0, 4, 3, 2], [2, 1, 4, 2]]
     assert truth.has("b", "b.png") == ()
@@ -331,7 +335,7 @@ def test_boxes_of_several_labels_and_of_none(tmp_path):
         "truth of 1 image not among those given: c",
         "truth of 1 label the model does not have: Nodule",
     ]
-    unnamed = read_truth(
+    unnamed = read_ground_truth(
         boxes=table(tmp_path / "boxes.csv", "image,x,y,w,h", "a,2,1,4,2"), labels=LABELS
     )
     same(unnamed.masks("a", "a.png", SIZE), {"": MASK})
@@ -342,7 +346,7 @@ def test_boxes_beside_masks_count_as_boxes(tmp_path):
     path = table(
         tmp_path / "boxes.csv", "image,label,x,y,w,h", "a,Mass,2,1,4,2", "a,Hernia,2,1,4,2"
     )
-    truth = read_truth(masks=tmp_path / "masks", boxes=path, labels=LABELS)
+    truth = read_ground_truth(masks=tmp_path / "masks", boxes=path, labels=LABELS)
     same(truth.masks("a", "a.png", SIZE), {"Mass": MASK | OTHER, "Hernia": MASK})
     same(
         truth.boxes("a", "a.png", SIZE),
@@ -351,7 +355,7 @@ def test_boxes_beside_masks_count_as_boxes(tmp_path):
 
 
 def test_boxes_a_pixel_over_the_edge_are_cut(tmp_path):
-    truth = read_truth(
+    truth = read_ground_truth(
         boxes=table(tmp_path / "boxes.csv", "image,x,y,w,h", "a,-0.5,-1,9.5,3"), labels=LABELS
     )
     assert truth.boxes("a", "a.png", SIZE)[""].tolist() == [[0, 0, 8, 2]]
@@ -373,7 +377,7 @@ def test_boxes_a_pixel_over_the_edge_are_cut(tmp_path):
 )
 def test_a_bad_box_is_one_line(tmp_path, box, words):
     path = table(tmp_path / "boxes.csv", "image,label,x,y,w,h", f"a,Mass,{box}", "b,Mass,2,1,4,2")
-    truth = read_truth(boxes=path, labels=LABELS)
+    truth = read_ground_truth(boxes=path, labels=LABELS)
     for ask in (truth.masks, truth.boxes):
         with pytest.raises(ImageError, match=words) as caught:
             ask("a", "a.png", SIZE)
@@ -382,7 +386,7 @@ def test_a_bad_box_is_one_line(tmp_path, box, words):
 
 
 def test_a_box_between_pixel_centres_has_no_mask(tmp_path):
-    truth = read_truth(
+    truth = read_ground_truth(
         boxes=table(tmp_path / "boxes.csv", "image,x,y,w,h", "a,0.6,0,0.2,3"), labels=LABELS
     )
     with pytest.raises(ImageError, match="holds no pixel"):
@@ -403,11 +407,11 @@ def test_a_box_between_pixel_centres_has_no_mask(tmp_path):
 )
 def test_wrong_tables_of_boxes(tmp_path, lines, words):
     with pytest.raises(UsageError, match=words):
-        read_truth(boxes=table(tmp_path / "boxes.csv", *lines), labels=LABELS)
+        read_ground_truth(boxes=table(tmp_path / "boxes.csv", *lines), labels=LABELS)
 
 
 def test_no_truth_at_all():
-    truth = read_truth(labels=LABELS)
+    truth = read_ground_truth(labels=LABELS)
     assert truth.has("a", "a.png") == ()
     assert truth.masks("a", "a.png", SIZE) == {}
     assert truth.boxes("a", "a.png", SIZE) == {}

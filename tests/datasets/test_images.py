@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from camlucida.core.errors import UsageError
-from camlucida.datasets.images import NO_PATIENTS, bare_name, image_keys, read_cohort
+from camlucida.datasets.images import NO_PATIENTS, bare_name, image_keys, read_labelled_images
 
 LABELS = ("Mass", "Pleural Effusion", "Hernia")
 ABC = [Path("films/a.png"), Path("films/b.png"), Path("films/c.png")]
@@ -19,20 +19,20 @@ def table(tmp_path):
 
 
 def facts(cohort):
-    return {item.id: (item.patient, item.split, item.positives) for item in cohort.items}
+    return {item.id: (item.patient, item.split, item.positives) for item in cohort.images}
 
 
 def positives(cohort):
-    return {item.id: item.positives for item in cohort.items}
+    return {item.id: item.positives for item in cohort.images}
 
 
 # ---- without a table --------------------------------------------------------------------------------------------------------
 
 
 def test_without_a_table_each_image_is_a_patient():
-    cohort = read_cohort(ABC, labels=LABELS)
+    cohort = read_labelled_images(ABC, labels=LABELS)
     assert facts(cohort) == {name: (name, None, None) for name in "abc"}
-    assert [item.path for item in cohort.items] == ABC
+    assert [item.path for item in cohort.images] == ABC
     assert (cohort.problems, cohort.notes, cohort.patients_known) == ((), (NO_PATIENTS,), False)
 
 
@@ -41,7 +41,7 @@ def test_without_a_table_each_image_is_a_patient():
 )
 def test_options_on_a_table_need_one(option):
     with pytest.raises(UsageError, match=rf"{option.replace('_', ' ')} asked for, but no table"):
-        read_cohort(ABC, **{option: "x"})
+        read_labelled_images(ABC, **{option: "x"})
 
 
 def test_ids_take_as_many_folders_as_they_need():
@@ -55,7 +55,7 @@ def test_ids_take_as_many_folders_as_they_need():
             "other.dcm",
         )
     ]
-    ids = [item.id for item in read_cohort(paths).items]
+    ids = [item.id for item in read_labelled_images(paths).images]
     assert ids == ["p1/s1/view", "s2/view", "p2/s1/view", "p3/view", "other"]
 
 
@@ -64,30 +64,35 @@ def test_paths_of_another_machine_count_from_their_common_folder_on(table, folde
     sign = folder[-1]
     paths = [Path("mine/p1/a.png"), Path("mine/p2/a.png"), Path("mine/p2/b.png")]
     rows = [f"{folder}p{p}{sign}{name}.png,{p}{name}" for p, name in ((1, "a"), (2, "a"), (2, "b"))]
-    cohort = read_cohort(paths, table=table("path,patient", *rows))
-    assert [item.patient for item in cohort.items] == ["1a", "2a", "2b"]
+    cohort = read_labelled_images(paths, table=table("path,patient", *rows))
+    assert [item.patient for item in cohort.images] == ["1a", "2a", "2b"]
     where = folder.replace("\\", "/").rstrip("/")
     assert any(
         f"names files of another place: what follows {where} counts" in note
         for note in cohort.notes
     )
     with pytest.raises(UsageError, match="no row of"):
-        read_cohort([Path("mine/p3/c.png")], table=table("path,patient", *rows))
+        read_labelled_images([Path("mine/p3/c.png")], table=table("path,patient", *rows))
 
 
 def test_a_file_given_twice_counts_once():
-    assert len(read_cohort([Path("a.png"), Path("a.png").absolute(), Path("./a.png")]).items) == 1
+    assert (
+        len(read_labelled_images([Path("a.png"), Path("a.png").absolute(), Path("./a.png")]).images)
+        == 1
+    )
 
 
 def test_files_that_differ_in_their_suffix_alone_are_left_out():
-    cohort = read_cohort([Path("d/a.png"), Path("d/a.jpg"), Path("d/b.png")])
-    assert [item.id for item in cohort.items] == ["b"]
+    cohort = read_labelled_images([Path("d/a.png"), Path("d/a.jpg"), Path("d/b.png")])
+    assert [item.id for item in cohort.images] == ["b"]
     assert [image for image, _ in cohort.problems] == ["d/a.png", "d/a.jpg"]
     assert "same name but for its suffix (keep one" in cohort.problems[0][1]
 
 
 def test_an_id_without_an_image_suffix_keeps_its_dots():
-    assert [item.id for item in read_cohort([Path("d/1.2.840.10008")]).items] == ["1.2.840.10008"]
+    assert [item.id for item in read_labelled_images([Path("d/1.2.840.10008")]).images] == [
+        "1.2.840.10008"
+    ]
 
 
 # ---- rows and images --------------------------------------------------------------------------------------------------------
@@ -101,14 +106,14 @@ def test_an_id_without_an_image_suffix_keeps_its_dots():
 )
 def test_rows_are_matched_by_stem_name_and_path(table, name, column):
     name = str(ABC[1].absolute()) if name == "FULL" else name
-    cohort = read_cohort(ABC[1:2], table=table(f"{column},PatientID", f"{name},007"))
+    cohort = read_labelled_images(ABC[1:2], table=table(f"{column},PatientID", f"{name},007"))
     assert facts(cohort) == {"b": ("007", None, None)}
     assert cohort.patients_known
 
 
 def test_chexlocalize_names_match_paths(table):
     path = Path("CheXpert/valid/patient64541/study1/view1_frontal.jpg")
-    cohort = read_cohort(
+    cohort = read_labelled_images(
         [path], table=table("id,patient", "patient64541_study1_view1_frontal,64541")
     )
     assert facts(cohort) == {"view1_frontal": ("64541", None, None)}
@@ -120,19 +125,22 @@ def test_chexlocalize_names_match_paths(table):
 
 
 def test_the_column_that_fits_most_images_names_them(table):
-    cohort = read_cohort(
+    cohort = read_labelled_images(
         ABC, table=table("id,filename,patient", "1,a.png,p", "2,b.png,q", "3,c.png,r")
     )
-    assert [item.patient for item in cohort.items] == ["p", "q", "r"]
+    assert [item.patient for item in cohort.images] == ["p", "q", "r"]
     named = table("study,image,patient", "b,a,p", "a,b,q")
     assert [
-        item.patient for item in read_cohort(ABC[:2], table=named, id_column="Study").items
+        item.patient
+        for item in read_labelled_images(ABC[:2], table=named, id_column="Study").images
     ] == ["q", "p"]
 
 
 def test_the_longest_name_decides(table):
     paths = [Path("x/a.png"), Path("y/a.png"), Path("b.png")]
-    cohort = read_cohort(paths, table=table("image,patient", "y/a.png,2", "x/a.png,1", "b,3"))
+    cohort = read_labelled_images(
+        paths, table=table("image,patient", "y/a.png,2", "x/a.png,1", "b,3")
+    )
     assert facts(cohort) == {
         "x/a": ("1", None, None),
         "y/a": ("2", None, None),
@@ -141,7 +149,7 @@ def test_the_longest_name_decides(table):
 
 
 def test_a_row_that_fits_two_images_leaves_both_out(table):
-    cohort = read_cohort(
+    cohort = read_labelled_images(
         [Path("x/a.png"), Path("y/a.png"), Path("b.png")],
         table=table("image,patient", "a,1", "b,2"),
     )
@@ -154,7 +162,7 @@ def test_a_row_that_fits_two_images_leaves_both_out(table):
 
 
 def test_an_image_without_a_row_is_left_out(table):
-    cohort = read_cohort(ABC, table=table("image,patient", "a,1", "c,1"))
+    cohort = read_labelled_images(ABC, table=table("image,patient", "a,1", "c,1"))
     assert list(facts(cohort)) == ["a", "c"]
     ((image, line),) = cohort.problems
     assert image == "films/b.png"
@@ -164,7 +172,9 @@ def test_an_image_without_a_row_is_left_out(table):
 
 
 def test_rows_without_an_image_are_noted(table):
-    cohort = read_cohort(ABC[:1], table=table("image,patient", "a,1", "d,1", "e,1", ",2", "f,1"))
+    cohort = read_labelled_images(
+        ABC[:1], table=table("image,patient", "a,1", "d,1", "e,1", ",2", "f,1")
+    )
     (note,) = cohort.notes
     assert note.startswith("4 rows of ")
     assert note.endswith("without an image among those given: d, e, (blank), …")
@@ -175,7 +185,7 @@ def test_a_table_of_other_images_is_a_wrong_request(table):
         UsageError,
         match=r"no row of .*t.csv fits any image: its column 'image' says d, e \(the images are a.png, b",
     ):
-        read_cohort(ABC, table=table("image,patient", "d,1", "e,1"))
+        read_labelled_images(ABC, table=table("image,patient", "d,1", "e,1"))
 
 
 def test_rows_that_say_the_same_merge_and_rows_that_disagree_do_not(table):
@@ -187,7 +197,7 @@ def test_rows_that_say_the_same_merge_and_rows_that_disagree_do_not(table):
         "b,2,Hernia,7",
         "c,1,,7",
     )
-    cohort = read_cohort(ABC, table=table(*lines), labels=LABELS)
+    cohort = read_labelled_images(ABC, table=table(*lines), labels=LABELS)
     assert positives(cohort) == {"a": ("Mass", "Hernia"), "c": ()}
     assert any(
         note.startswith("1 image with several rows") and note.endswith("taken once: a")
@@ -208,22 +218,22 @@ def test_a_column_that_is_not_there(table, option):
         UsageError,
         match=rf"{option.replace('_', ' ')}: no column 'patientt' in .*did you mean patient\?",
     ):
-        read_cohort(ABC, table=table("image,patient", "a,1"), **{option: "patientt"})
+        read_labelled_images(ABC, table=table("image,patient", "a,1"), **{option: "patientt"})
 
 
 def test_a_table_without_a_column_of_images(table):
     with pytest.raises(
         UsageError, match=r"no column that usually names images \(say which: name, age\)"
     ):
-        read_cohort(ABC, table=table("name,age", "a,1"))
+        read_labelled_images(ABC, table=table("name,age", "a,1"))
 
 
 def test_patients_without_a_column_and_without_a_name(table):
-    cohort = read_cohort(ABC[:1], table=table("image,age", "a,1"))
+    cohort = read_labelled_images(ABC[:1], table=table("image,age", "a,1"))
     assert not cohort.patients_known
     assert cohort.notes == (NO_PATIENTS,)
-    cohort = read_cohort(ABC, table=table("image,subject_id", "a,b", "b,", "c,"))
-    assert [item.patient for item in cohort.items] == [
+    cohort = read_labelled_images(ABC, table=table("image,subject_id", "a,b", "b,", "c,"))
+    assert [item.patient for item in cohort.images] == [
         "b",
         "image:b",
         "image:c",
@@ -237,7 +247,7 @@ def test_patients_without_a_column_and_without_a_name(table):
 
 def test_a_column_a_label(table):
     path = table("image,patient,pleural_effusion,MASS", "a,1,1,0", "b,1,-1.0,True", "c,1,,false")
-    cohort = read_cohort(ABC, table=path, labels=LABELS)
+    cohort = read_labelled_images(ABC, table=path, labels=LABELS)
     assert positives(cohort) == {"a": ("Pleural Effusion",), "b": ("Mass",), "c": ()}
     assert cohort.notes == (
         f"2 label cells of {path} blank or -1 (unknown), counted as not positive",
@@ -250,7 +260,7 @@ def test_a_column_a_label(table):
 def test_a_column_of_names(table, column, separator):
     cell = f"pleural effusion{separator}Nodule{separator}Mass"
     path = table(f'image,patient,"{column}"', f'a,1,"{cell}"', "b,1,No Finding", "c,1,")
-    cohort = read_cohort(
+    cohort = read_labelled_images(
         ABC, table=path, labels=LABELS, label_column=column if column == "diagnoses" else None
     )
     assert positives(cohort) == {"a": ("Mass", "Pleural Effusion"), "b": (), "c": ()}
@@ -263,29 +273,29 @@ def test_a_column_of_names(table, column, separator):
 
 def test_a_label_that_holds_a_separator_stays_whole(table):
     path = table("image,patient,labels", 'a,1,"Fracture, rib|Mass"', 'b,1,"fracture, rib"')
-    cohort = read_cohort(ABC[:2], table=path, labels=("Fracture, rib", "Mass"))
+    cohort = read_labelled_images(ABC[:2], table=path, labels=("Fracture, rib", "Mass"))
     assert positives(cohort) == {"a": ("Fracture, rib", "Mass"), "b": ("Fracture, rib",)}
 
 
 def test_labels_that_are_not_there(table):
     path = table("image,patient", "a,1")
-    cohort = read_cohort(ABC[:1], table=path, labels=LABELS)
+    cohort = read_labelled_images(ABC[:1], table=path, labels=LABELS)
     assert positives(cohort) == {"a": None}
     assert cohort.notes == (f"no labels in {path}: nothing is known of what is present",)
-    named = read_cohort(ABC[:1], table=table("image,patient,labels", "a,1,Mass"))
+    named = read_labelled_images(ABC[:1], table=table("image,patient,labels", "a,1,Mass"))
     assert positives(named) == {"a": None}
     assert named.notes == ()
 
 
 def test_wrong_label_cells_and_columns(table):
     with pytest.raises(UsageError, match=r"row 2: '0.37' in column 'mass'"):
-        read_cohort(ABC[:1], table=table("image,mass", "a,1", "b,0.37"), labels=LABELS)
+        read_labelled_images(ABC[:1], table=table("image,mass", "a,1", "b,0.37"), labels=LABELS)
     with pytest.raises(UsageError, match="several columns for one label: Mass, mass"):
-        read_cohort(ABC[:1], table=table("image,Mass,mass", "a,1,1"), labels=LABELS)
+        read_labelled_images(ABC[:1], table=table("image,Mass,mass", "a,1,1"), labels=LABELS)
 
 
 def test_a_channel_without_a_name_is_no_label(table):
-    cohort = read_cohort(
+    cohort = read_labelled_images(
         ABC[:1], table=table("image,patient,labels", "a,1,Mass"), labels=("", "Mass", "")
     )
     assert positives(cohort) == {"a": ("Mass",)}
@@ -307,23 +317,25 @@ SPLITS = (
 
 def test_a_patient_in_two_splits_is_left_out_of_the_one_asked_for(table):
     path = table(*SPLITS)
-    cohort = read_cohort(ABC, table=path, split="test")
+    cohort = read_labelled_images(ABC, table=path, split="test")
     assert facts(cohort) == {"a": ("1", "test", None)}
     assert cohort.notes == (
         f"1 row of {path} without an image among those given: e",
         f"1 patient (1 image) in more than one split of {path}, left out of test: 2",
     )
     # The image of patient 2 in train need not be given.
-    assert [item.id for item in read_cohort(ABC[:2], table=path, split="test").items] == ["a"]
+    assert [item.id for item in read_labelled_images(ABC[:2], table=path, split="test").images] == [
+        "a"
+    ]
 
 
 def test_a_patient_in_two_splits_is_noted(table):
     path = table(*SPLITS)
-    cohort = read_cohort([*ABC, Path("f.png")], table=path)
-    assert [item.split for item in cohort.items] == ["test", "test", "train", None]
+    cohort = read_labelled_images([*ABC, Path("f.png")], table=path)
+    assert [item.split for item in cohort.images] == ["test", "test", "train", None]
     assert f"1 patient (2 images) in more than one split of {path}: 2" in cohort.notes
     assert f"1 image without a split in {path}: f" in cohort.notes
-    chosen = read_cohort([*ABC, Path("f.png")], table=path, split="test")
+    chosen = read_labelled_images([*ABC, Path("f.png")], table=path, split="test")
     assert f"1 image without a split in {path}, left out: f" in chosen.notes
 
 
@@ -331,13 +343,13 @@ def test_wrong_splits(table):
     with pytest.raises(
         UsageError, match=r"no split 'valid' in .*t.csv \(its splits: test, train\)"
     ):
-        read_cohort(ABC, table=table(*SPLITS), split="valid")
+        read_labelled_images(ABC, table=table(*SPLITS), split="valid")
     with pytest.raises(UsageError, match="has no split column"):
-        read_cohort(ABC, table=table("image,patient,fold", "a,1,1"), split="1")
-    cohort = read_cohort(
+        read_labelled_images(ABC, table=table("image,patient,fold", "a,1,1"), split="1")
+    cohort = read_labelled_images(
         ABC[:1], table=table("image,patient,fold", "a,1,1"), split="1", split_column="fold"
     )
-    assert [item.split for item in cohort.items] == ["1"]
+    assert [item.split for item in cohort.images] == ["1"]
 
 
 # ---- real data --------------------------------------------------------------------------------------------------------------
@@ -346,15 +358,15 @@ def test_wrong_splits(table):
 def test_radiographs_of_nih(shared_data):
     folder = shared_data / "nih_cxr"
     path = folder / "labels.csv"
-    cohort = read_cohort(
+    cohort = read_labelled_images(
         sorted(folder.glob("*.png")),
         table=path,
         labels=("Cardiomegaly", "Effusion", "Hernia", "Mass"),
     )
-    assert len(cohort.items) == 10
+    assert len(cohort.images) == 10
     assert not cohort.problems
     assert cohort.patients_known
-    assert len({item.patient for item in cohort.items}) == 8
+    assert len({item.patient for item in cohort.images}) == 8
     assert facts(cohort)["00000001_002"] == ("1", None, ("Cardiomegaly", "Effusion"))
     assert facts(cohort)["00000003_000"] == ("3", None, ("Hernia",))
     assert cohort.notes == (

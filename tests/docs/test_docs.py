@@ -20,7 +20,7 @@ from camlucida.attribution.requests import REQUEST_WORDS
 from camlucida.cli import app
 from camlucida.core.geometry import Geometry
 from camlucida.core.scan import Scan
-from camlucida.datasets.config import CohortConfig
+from camlucida.datasets.cohort_file import CohortConfig
 from camlucida.evaluation.maps.baselines import BASELINES
 from camlucida.evaluation.maps.folder import TABLES
 from camlucida.evaluation.maps.measure import ABOUT, ROW

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from camlucida import explain, list_layers, load_model
-from camlucida.datasets.config import read_config
-from camlucida.datasets.ground_truth import read_truth
-from camlucida.datasets.members import read_members
+from camlucida.datasets.cohort import read_cohort
+from camlucida.datasets.cohort_file import read_cohort_file
+from camlucida.datasets.ground_truth import read_ground_truth
 from camlucida.io import read_image
 from camlucida.io.masks import read_mask
 from camlucida.io.tables import read_table
@@ -59,9 +59,9 @@ def folder(request):
 
 
 def members_of(folder):
-    file = read_config(folder / "cohort.toml")
+    file = read_cohort_file(folder / "cohort.toml")
     (entry,) = file.models()
-    return read_members(file, read_card(entry.card)[0].labels)
+    return read_cohort(file, read_card(entry.card)[0].labels)
 
 
 def mask_at(path):
@@ -102,26 +102,25 @@ def test_multilabel_is_read_as_it_was_drawn(multilabel_folder):
     read = members_of(multilabel_folder)
     assert read.problems == ()
     entries = {entry.name: entry for entry in multilabel.entries() if entry.split == "test"}
-    assert [member.item.id for member in read.members] == sorted(entries)
-    for member in read.members:
-        entry = entries[member.item.id]
-        assert (member.item.patient, member.unknown) == (entry.patient, frozenset())
-        assert sorted(member.item.positives) == sorted(entry.study.findings)
+    assert [member.id for member in read.images] == sorted(entries)
+    for member in read.images:
+        entry = entries[member.id]
+        assert (member.patient, member.unknown) == (entry.patient, frozenset())
+        assert sorted(member.positives) == sorted(entry.study.findings)
         assert member.groups["habitus"] in ("slim", "medium", "stout")
     counts = pd.Series(
-        [label for member in read.members for label in member.item.positives]
+        [label for member in read.images for label in member.positives]
     ).value_counts()
     assert counts["nodule"] == 2
     assert counts.drop("nodule").min() >= 15
     patients = {
-        label: {m.item.patient for m in read.members if label in m.item.positives}
-        for label in FINDINGS
+        label: {m.patient for m in read.images if label in m.positives} for label in FINDINGS
     }
     assert {label: len(who) for label, who in patients.items()} == multilabel.HAVE
 
 
 def test_multilabel_masks_are_the_truth_of_each_film(multilabel_folder):
-    truth = read_truth(masks=multilabel_folder / "masks", labels=FINDINGS)
+    truth = read_ground_truth(masks=multilabel_folder / "masks", labels=FINDINGS)
     for entry in multilabel.entries()[::13]:
         film = expose(entry.study)
         assert np.array_equal(
@@ -157,7 +156,7 @@ def test_classifiers_are_named_with_weights_that_load(ensemble_folder):
 
 
 def test_boxes_hold_the_findings(ensemble_folder):
-    truth = read_truth(boxes=ensemble_folder / "boxes.csv", labels=FINDINGS)
+    truth = read_ground_truth(boxes=ensemble_folder / "boxes.csv", labels=FINDINGS)
     for number, (findings, marker) in enumerate(ensemble.FILMS):
         film = expose(ensemble.Study(ensemble.FIRST_SEED + number, findings, marker))
         name = f"chest_{number}.png"
@@ -210,24 +209,22 @@ def test_the_pair_is_one_patient_moved_as_it_says(ensemble_folder):
 def test_regression_is_read_as_it_was_drawn(regression_folder):
     read = members_of(regression_folder)
     assert read.problems == ()
-    assert len(read.members) == 40
-    assert len({member.item.patient for member in read.members}) == regression.PATIENTS
+    assert len(read.images) == 40
+    assert len({member.patient for member in read.images}) == regression.PATIENTS
     assert [note for note in read.notes if "without a mask" in note] == [
         "2 images without a mask: heart_005, heart_023"
     ]
     table = read_table(regression_folder / "characteristics.xlsx")
     assert {"filename", "patient", "ctr", "habitus"} <= set(table.columns)
-    values = np.array([member.value for member in read.members])
+    values = np.array([member.value for member in read.images])
     assert 0.3 < (values > 50).mean() < 0.7
     assert np.diff(np.sort(values)).max() < 3  # no gap between normal and enlarged hearts
-    assert len({member.groups["habitus"] for member in read.members}) == 3
-    assert [member.groups["distance"] for member in read.members].count("far") == len(
-        regression.FAR
-    )
+    assert len({member.groups["habitus"] for member in read.images}) == 3
+    assert [member.groups["distance"] for member in read.images].count("far") == len(regression.FAR)
 
 
 def test_regression_values_and_masks_are_the_films(regression_folder):
-    by_name = {member.item.id: member for member in members_of(regression_folder).members}
+    by_name = {member.id: member for member in members_of(regression_folder).images}
     for name, patient, visit in (
         ("heart_000", 0, 0),
         ("heart_001", 0, 1),
@@ -236,7 +233,7 @@ def test_regression_values_and_masks_are_the_films(regression_folder):
     ):
         study, member = regression.study_of(patient, visit), by_name[name]
         film = expose(study)
-        assert np.array_equal(read_image(member.item.path).display, film.image)
+        assert np.array_equal(read_image(member.path).display, film.image)
         assert np.array_equal(mask_at(member.mask), film.masks["heart"])
         assert member.value == pytest.approx(100 * cardiothoracic_ratio(study), abs=0.005)
     checkpoint = load_state(regression_folder / "outputs" / "run_1" / "best_model.pth")
@@ -250,15 +247,15 @@ def test_regression_values_and_masks_are_the_films(regression_folder):
 def test_segmentation_masks_are_the_fluid_of_each_film(segmentation_folder):
     read = members_of(segmentation_folder)
     assert read.problems == ()
-    assert len(read.members) == segmentation.FILMS
+    assert len(read.images) == segmentation.FILMS
     empty = 0
-    for number, member in enumerate(read.members):
+    for number, member in enumerate(read.images):
         mask, there = mask_at(member.mask), "effusion" in segmentation.study_of(number).findings
         assert mask.any() == there
         empty += not there
         if number in (0, 1, 4, 8):
             film = expose(segmentation.study_of(number))
-            assert np.array_equal(read_image(member.item.path).display, film.image)
+            assert np.array_equal(read_image(member.path).display, film.image)
             assert np.array_equal(mask, film.masks.get("effusion", np.zeros_like(mask)))
     assert 3 <= empty <= 12
     nets.small_unet(1).load_state_dict(

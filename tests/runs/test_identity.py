@@ -9,7 +9,14 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from camlucida.models import load_model
-from camlucida.runs.identity import COMPUTING, Recipe, changed, identity, network_digest, recipe
+from camlucida.runs.identity import (
+    COMPUTING,
+    Recipe,
+    changed,
+    identity,
+    make_recipe,
+    network_digest,
+)
 from tests.support.models_on_disk import write_model
 from tests.support.paths import REPOSITORY
 
@@ -33,16 +40,16 @@ def test_any_field_changed_is_another_identity(before, name, data):
 
 
 @given(RECIPES, st.text(), st.text(), WORDS)
-def test_image_and_truth_count(made_by, one, other, truth):
+def test_image_and_truth_count(recipe, one, other, truth):
     assume(one != other)
     found = {
-        identity(made_by, one),
-        identity(made_by, other),
-        identity(made_by, one, truth),
-        identity(made_by, other, truth),
+        identity(recipe, one),
+        identity(recipe, other),
+        identity(recipe, one, truth),
+        identity(recipe, other, truth),
     }
     assert len(found) == 4
-    assert identity(replace(made_by), one) == identity(made_by, one)
+    assert identity(replace(recipe), one) == identity(recipe, one)
     assert all(len(text) == 40 for text in found)
 
 
@@ -58,11 +65,11 @@ def test_what_changed_is_named():
 
 def test_name_and_description_of_a_card_do_not_count(tmp_path):
     card = write_model(tmp_path)
-    first = recipe(load_model(card), None, ("gradcam",), ("auto",))
+    first = make_recipe(load_model(card), None, ("gradcam",), ("auto",))
     card.write_text('name = "another"\ndescription = "words"\n' + card.read_text())
-    assert recipe(load_model(card), None, ("gradcam",), ("auto",)) == first
+    assert make_recipe(load_model(card), None, ("gradcam",), ("auto",)) == first
     card.write_text(card.read_text().replace("[-1, 1]", "[0, 1]"))
-    assert recipe(load_model(card), None, ("gradcam",), ("auto",)).card != first.card
+    assert make_recipe(load_model(card), None, ("gradcam",), ("auto",)).card != first.card
 
 
 def test_the_code_of_the_network_counts(tmp_path):

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from camlucida.core.errors import UsageError
-from camlucida.runs.folder import Folder, one_writer
-from camlucida.runs.ledger import Ledger, Settled
+from camlucida.runs.folder import RunFolder, one_writer
+from camlucida.runs.ledger import FinishedItem, Ledger
 from camlucida.runs.parts import part_name, read_part, write_part
-from camlucida.runs.upkeep import recover
+from camlucida.runs.resume import recover
 
 KEYS = [("a", "net"), ("b", "net"), ("c", "net")]
 
 
 @pytest.fixture
 def folder(tmp_path):
-    folder = Folder(tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
     folder.make()
     return folder
 
@@ -24,7 +24,7 @@ def folder(tmp_path):
 @pytest.fixture
 def ledger(folder):
     with Ledger.write(folder.ledger) as ledger:
-        ledger.place(KEYS)
+        ledger.set_cohort(KEYS)
         yield ledger
 
 
@@ -54,9 +54,12 @@ def test_items_begin_pending_in_the_order_given(ledger):
 
 def test_settling_is_one_transaction(ledger):
     ledger.begin(KEYS[:2])
-    ledger.settle(
+    ledger.finish(
         1,
-        [Settled(KEYS[0], "done", "id", 0), Settled(KEYS[1], "failed", "", None, "no image")],
+        [
+            FinishedItem(KEYS[0], "done", "id", 0),
+            FinishedItem(KEYS[1], "failed", "", None, "no image"),
+        ],
         {"h": "{}"},
     )
     assert states(ledger) == {
@@ -66,23 +69,23 @@ def test_settling_is_one_transaction(ledger):
     }
     assert (ledger.parts(), ledger.next_part(), ledger.provenance()) == ({1: 1}, 2, {"h": "{}"})
     with pytest.raises(sqlite3.IntegrityError):
-        ledger.settle(2, [Settled(KEYS[2], "finished", "id", 0)], {})
+        ledger.finish(2, [FinishedItem(KEYS[2], "finished", "id", 0)], {})
     assert ledger.parts() == {1: 1}
     assert states(ledger)["c"] == ("pending", None, None)
 
 
 def test_a_number_is_never_given_twice(ledger):
-    ledger.settle(1, [Settled(KEYS[0], "done", "id", 0)], {})
+    ledger.finish(1, [FinishedItem(KEYS[0], "done", "id", 0)], {})
     ledger.rewrite(1, 2, {KEYS[0]: 0})
     ledger.rewrite(2, None, {})
     assert (ledger.parts(), ledger.next_part()) == ({}, 3)
 
 
 def test_what_leaves_the_cohort_keeps_what_it_has(ledger):
-    ledger.settle(1, [Settled(KEYS[0], "done", "id", 0)], {})
-    ledger.place([KEYS[2], KEYS[1]])
+    ledger.finish(1, [FinishedItem(KEYS[0], "done", "id", 0)], {})
+    ledger.set_cohort([KEYS[2], KEYS[1]])
     assert [(e.image, e.position) for e in ledger.entries()] == [("c", 0), ("b", 1), ("a", None)]
-    ledger.place(KEYS)
+    ledger.set_cohort(KEYS)
     assert states(ledger)["a"] == ("done", 1, 0)
 
 
@@ -109,9 +112,9 @@ def test_a_part_without_a_map_is_a_part(folder):
 
 def test_unreferenced_files_go_and_lost_parts_are_computed_again(folder, ledger):
     some_part(folder, 1, "a")
-    ledger.settle(1, [Settled(KEYS[0], "done", "id", 0)], {})
+    ledger.finish(1, [FinishedItem(KEYS[0], "done", "id", 0)], {})
     some_part(folder, 2, "b")
-    ledger.settle(2, [Settled(KEYS[1], "done", "id", 0)], {})
+    ledger.finish(2, [FinishedItem(KEYS[1], "done", "id", 0)], {})
     some_part(folder, 3, "c")  # killed before the ledger knew
     (folder.root / "maps/.camlucida-xyz").write_bytes(b"half")
     folder.part(part_name(2))["meta"].unlink()
@@ -134,7 +137,7 @@ def test_unreferenced_files_go_and_lost_parts_are_computed_again(folder, ledger)
 def test_a_part_that_was_cut_short_is_computed_again(folder, ledger, kind, left):
     some_part(folder, 1, "a")
     ledger.begin(KEYS[:1])
-    ledger.settle(1, [Settled(KEYS[0], "done", "id", 0, note="a map is missing")], {})
+    ledger.finish(1, [FinishedItem(KEYS[0], "done", "id", 0, note="a map is missing")], {})
     assert recover(folder, ledger) == []
     path = folder.part(part_name(1))[kind]
     path.write_bytes(path.read_bytes()[:left])
@@ -177,7 +180,7 @@ def test_one_writer(folder):
 
 def test_a_closed_ledger_is_one_file(folder):
     with Ledger.write(folder.ledger) as ledger:
-        ledger.place(KEYS)
+        ledger.set_cohort(KEYS)
     assert [path.name for path in folder.root.glob("ledger*")] == ["ledger.sqlite"]
     with Ledger.read(folder.ledger) as ledger:
         assert len(ledger.entries()) == 3

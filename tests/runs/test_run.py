@@ -17,7 +17,7 @@ from camlucida.runs import run as runs
 from camlucida.runs.compute import Worker
 from camlucida.runs.folder import one_writer
 from camlucida.runs.read import NO_PICTURE, stored_geometry
-from camlucida.runs.upkeep import DEATHS
+from camlucida.runs.resume import DEATHS
 from tests.cli.test_cli import run as command
 from tests.support.cohorts import content, write_cohort, write_toml
 from tests.support.models_on_disk import write_image, write_model
@@ -39,7 +39,7 @@ def computed(monkeypatch) -> list[str]:
     process = Worker.process
 
     def noting(self, members):
-        seen.extend(member.item.id for member in members)
+        seen.extend(member.id for member in members)
         return process(self, members)
 
     monkeypatch.setattr(Worker, "process", noting)
@@ -114,7 +114,7 @@ def test_an_image_on_which_the_process_dies_is_found_and_given_up(cohort, tmp_pa
     process, out = Worker.process, tmp_path / "run"
 
     def deadly(self, members):
-        if any(member.item.id == "4" for member in members):
+        if any(member.id == "4" for member in members):
             raise SystemError("segmentation fault")
         return process(self, members)
 

@@ -23,7 +23,7 @@ from camlucida.cli.common import (
 from camlucida.core.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
-    from camlucida.datasets.images import Cohort
+    from camlucida.datasets.images import LabelledImages
     from camlucida.evaluation.maps.of_run import RunSubject
 
 
@@ -130,8 +130,8 @@ def evaluate_command(
     """Measure explanations: faithfulness, localisation, sanity, stability, beside baselines, with intervals by patient."""
     from camlucida.attribution.methods import METHODS
     from camlucida.core.files import slug
-    from camlucida.datasets.ground_truth import read_regions, read_truth
-    from camlucida.datasets.images import read_cohort
+    from camlucida.datasets.ground_truth import read_ground_truth, read_regions
+    from camlucida.datasets.images import read_labelled_images
     from camlucida.evaluation.maps.choice import choose, choose_baselines
     from camlucida.evaluation.maps.folder import ABOUT, Source, describe, estimate, read, run, write
     from camlucida.evaluation.maps.measure import Settings
@@ -156,7 +156,9 @@ def evaluate_command(
         }
         columns |= {"split_column": split_column, "split": split}
         subjects = _of_images(
-            model, device, lambda labels: read_cohort(paths, table=table, labels=labels, **columns)
+            model,
+            device,
+            lambda labels: read_labelled_images(paths, table=table, labels=labels, **columns),
         )
         place, count = out or Path("evaluation"), len(model)
     elif len(images) == 1 and is_run(given):
@@ -191,7 +193,9 @@ def evaluate_command(
             layers=tuple(layer) if layer else subject.layers or None,
         )
         truth = (
-            read_truth(**marks, labels=subject.model.card.labels) if any(marks.values()) else None
+            read_ground_truth(**marks, labels=subject.model.card.labels)
+            if any(marks.values())
+            else None
         )
         source = Source(
             subject.model,
@@ -204,7 +208,7 @@ def evaluate_command(
         here = place / slug(subject.name) if count > 1 else place
         with output_folder(place), output_folder(here):
             print(estimate(source), file=sys.stderr)
-            with progress_bar(len(subject.cohort.items), f"evaluating {subject.name}") as progress:
+            with progress_bar(len(subject.cohort.images), f"evaluating {subject.name}") as progress:
                 evaluated = run(source, progress=progress)
             evaluated.tables.failures[:0] = [(error.what, str(error)) for error in missing]
             evaluated.about = describe(
@@ -223,7 +227,7 @@ def evaluate_command(
 
 
 def _of_images(
-    cards: Sequence[str], device: str, cohort: Callable[[Sequence[str]], Cohort]
+    cards: Sequence[str], device: str, cohort: Callable[[Sequence[str]], LabelledImages]
 ) -> Iterator[RunSubject]:
     """Each model, with the cohort as its labels see it."""
     from camlucida.evaluation.maps.of_run import RunSubject

@@ -44,10 +44,10 @@ def run_command(
 ) -> None:
     """Explain and predict a cohort into a folder that survives a kill at any moment."""
     from camlucida.core.files import slug
-    from camlucida.datasets.config import read_config
+    from camlucida.datasets.cohort_file import read_cohort_file
     from camlucida.runs import execute
 
-    place = out or Path("runs") / slug(read_config(cohort).name)
+    place = out or Path("runs") / slug(read_cohort_file(cohort).name)
     try:
         with output_folder(place), progress_bar(None, "running") as progress:
             outcome = execute(

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from camlucida.core.errors import UsageError
-from camlucida.datasets.ground_truth import Boxes, Truth, read_truth
+from camlucida.datasets.ground_truth import BoxAnnotation, GroundTruth, read_ground_truth
 from camlucida.datasets.images import ID_COLUMNS
 from camlucida.io.tables import find_column, fold, read_table
 
 
-def read_boxes(words: str, labels: Sequence[str], images: Sequence[str]) -> Truth:
+def read_boxes(words: str, labels: Sequence[str], images: Sequence[str]) -> GroundTruth:
     """Boxes of findings in original pixels.
 
     Args:
-        words: a table as of :func:`camlucida.datasets.ground_truth.read_truth`; for one image it needs no image column. Or, for one
+        words: a table as of :func:`camlucida.datasets.ground_truth.read_ground_truth`; for one image it needs no image column. Or, for one
             image, ``Label,x,y,w,h``.
         labels: known ones.
         images: ids of the images.
@@ -39,12 +39,12 @@ def read_boxes(words: str, labels: Sequence[str], images: Sequence[str]) -> Trut
             and None not in columns
         ):
             return _of_one(str(path), frame[columns].astype(str).values.tolist(), labels, images)
-    return read_truth(boxes=path, labels=labels)
+    return read_ground_truth(boxes=path, labels=labels)
 
 
 def _of_one(
     where: str, rows: Sequence[Sequence[str]], labels: Sequence[str], images: Sequence[str]
-) -> Truth:
+) -> GroundTruth:
     if len(images) != 1:
         raise UsageError(
             f"{where}: it names no image, and there are {len(images)}",
@@ -63,7 +63,7 @@ def _of_one(
                 "write Label,x,y,w,h in pixels",
             ) from error
     boxed = {
-        label: Boxes(f"{where}: box of {label!r}", np.array(boxes))
+        label: BoxAnnotation(f"{where}: box of {label!r}", np.array(boxes))
         for label, boxes in found.items()
     }
-    return Truth(tuple(labels), {}, {images[0]: boxed})
+    return GroundTruth(tuple(labels), {}, {images[0]: boxed})

@@ -33,7 +33,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-class Entry(BaseModel):
+class ClassifierEntry(BaseModel):
     """One ``[classifiers.KEY]``. See ``docs/how-to/ensemble.md``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -56,7 +56,7 @@ class Entry(BaseModel):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    classifiers: Annotated[dict[str, Entry], Field(min_length=1)]
+    classifiers: Annotated[dict[str, ClassifierEntry], Field(min_length=1)]
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Classifier:
     """
 
     key: str
-    entry: Entry
+    entry: ClassifierEntry
     weight: float
     factory: str
     file: Path | None
@@ -179,7 +179,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"{path} is not valid TOML: {error}", fix) from error
 
 
-def _classifier(path: Path, key: str, entry: Entry, weight: float | None) -> Classifier:
+def _classifier(path: Path, key: str, entry: ClassifierEntry, weight: float | None) -> Classifier:
     named = entry.default_weight if isinstance(entry.default_weight, str) else None
     own = 1.0 if named is not None or entry.default_weight is None else float(entry.default_weight)
     choice = named if named is not None and not entry.weights else _chosen(path, key, entry, named)
@@ -202,7 +202,7 @@ def _classifier(path: Path, key: str, entry: Entry, weight: float | None) -> Cla
     return Classifier(key, entry, weight, variant, None)
 
 
-def _chosen(path: Path, key: str, entry: Entry, named: str | None) -> str | None:
+def _chosen(path: Path, key: str, entry: ClassifierEntry, named: str | None) -> str | None:
     """Which of ``weights``: the one that ``default_weight`` names, or the checkpoint beside its name, or the first."""
     if named is None or named in entry.weights:
         return named or (entry.weights[0] if entry.weights else None)
@@ -237,7 +237,9 @@ def _one_line(error: ValidationError, content: Mapping[str, Any], where: str) ->
                 f"{key} is not a key of {'a classifier' if len(place) == 3 else 'this file'}"
             )
             fixes[
-                did_you_mean(name, Entry.model_fields if len(place) == 3 else ["classifiers"])
+                did_you_mean(
+                    name, ClassifierEntry.model_fields if len(place) == 3 else ["classifiers"]
+                )
             ] = None
         elif detail["type"] == "missing":
             found[key] = f"{key} is missing: {_WANTED[name]}"

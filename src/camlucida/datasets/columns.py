@@ -17,7 +17,7 @@ from camlucida.io.tables import find_column, listing, read_table, source
 ROLES = ("image", "patient", "model", "label", "truth", "prediction", "probability", "logit")
 """What a column can be."""
 
-EXACT = {
+COLUMN_NAMES = {
     "image": (
         *ID_COLUMNS,
         "imagepath",
@@ -152,7 +152,7 @@ def _entries(column: pd.Series) -> pd.DataFrame:
 def choose_columns(
     frame: pd.DataFrame, roles: Sequence[str], given: Mapping[str, str], where: Path
 ) -> dict[str, str | None]:
-    """Role → its column, given or found by :data:`EXACT`; None where there is none.
+    """Role → its column, given or found by :data:`COLUMN_NAMES`; None where there is none.
 
     One column has the ``prediction``, if that is among the roles: then it and the truth are also found by :data:`WORDS`.
 
@@ -164,7 +164,7 @@ def choose_columns(
         raise UsageError(f"a column cannot be {strange[0]!r}", did_you_mean(strange[0], ROLES))
     found: dict[str, str | None] = {}
     for role in roles:
-        column = find_column(frame, given.get(role), EXACT[role], f"{role} column", where)
+        column = find_column(frame, given.get(role), COLUMN_NAMES[role], f"{role} column", where)
         taken = {name for name in [*found.values(), *given.values()] if name}
         found[role] = column if role in given or column not in taken else None
     for role in WORDS:

@@ -42,7 +42,7 @@ OVER_EDGE = 1.0
 
 
 @dataclass(frozen=True)
-class Mark:
+class Annotation:
     """What was marked of one label in one image; ``draw``: (where, size) → mask or ImageError; ``where``: for messages."""
 
     where: str
@@ -50,7 +50,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Boxes:
+class BoxAnnotation:
     """Boxes of one label in one image: ``rows`` (N, 4) x, y, width, height as given; ``where``: for messages."""
 
     where: str
@@ -58,7 +58,7 @@ class Boxes:
 
 
 @dataclass(frozen=True)
-class Truth:
+class GroundTruth:
     """What readers marked, by image and label; mask files are read when they are asked for.
 
     An image is asked for by its id in the cohort and its file name or path. What is marked belongs to it if it is named as
@@ -73,8 +73,8 @@ class Truth:
     """
 
     labels: tuple[str, ...]
-    drawn: Mapping[str, Mapping[str, Sequence[Mark]]]
-    boxed: Mapping[str, Mapping[str, Boxes]]
+    drawn: Mapping[str, Mapping[str, Sequence[Annotation]]]
+    boxed: Mapping[str, Mapping[str, BoxAnnotation]]
     notes: tuple[Message, ...] = ()
 
     def has(self, item_id: str, file_name: str) -> tuple[str, ...]:
@@ -162,14 +162,14 @@ class Truth:
         return notes
 
 
-def read_truth(
+def read_ground_truth(
     *,
     masks: Path | None = None,
     boxes: Path | None = None,
     rle: Path | None = None,
     polygons: Path | None = None,
     labels: Sequence[str],
-) -> Truth:
+) -> GroundTruth:
     """Where the findings are, of any of these; boxes may stand beside one of the others, and count as boxes then.
 
     Labels are compared without case, spaces and underscores.
@@ -196,7 +196,7 @@ def read_truth(
             f"{' and '.join(asked)} are both given as the truth",
             "give one; boxes may stand beside it",
         )
-    marks: Iterable[tuple[str, str, Mark]] = ()
+    marks: Iterable[tuple[str, str, Annotation]] = ()
     notes: tuple[Message, ...] = ()
     if masks is not None:
         marks, notes = _folder(masks, known)
@@ -204,24 +204,24 @@ def read_truth(
         marks = _codes(rle)
     elif polygons is not None:
         marks = _outlines(polygons)
-    drawn: dict[str, dict[str, list[Mark]]] = defaultdict(lambda: defaultdict(list))
+    drawn: dict[str, dict[str, list[Annotation]]] = defaultdict(lambda: defaultdict(list))
     for image, label, mark in marks:
         drawn[bare_name(image)][known.get(fold(label), label)].append(mark)
     boxed, skipped = ({}, ()) if boxes is None else _box_table(boxes, known)
     frozen = {image: dict(of_image) for image, of_image in drawn.items()}
-    return Truth(tuple(labels), frozen, boxed, (*notes, *skipped))
+    return GroundTruth(tuple(labels), frozen, boxed, (*notes, *skipped))
 
 
-def read_regions(folder: Path) -> Truth:
+def read_regions(folder: Path) -> GroundTruth:
     """Places to watch: a folder as for ``masks``, whose sub-folders name the regions.
 
     Raises:
-        UsageError: as :func:`read_truth`.
+        UsageError: as :func:`read_ground_truth`.
     """
     names = (
         sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
     )
-    return read_truth(masks=folder, labels=names)
+    return read_ground_truth(masks=folder, labels=names)
 
 
 # ---- which marks belong to an image -----------------------------------------------------------------------------------------
@@ -264,7 +264,7 @@ def _at(where: str) -> Iterator[None]:
         ) from error
 
 
-def _one(marks: Sequence[Mark], size: Size) -> Mask:
+def _one(marks: Sequence[Annotation], size: Size) -> Mask:
     if len(marks) > 1:
         raise ImageError(
             f"{count(marks, 'mask')} of one label: {listing(mark.where for mark in marks)}",
@@ -308,7 +308,7 @@ def _check_inside(where: str, corners: Sequence[float], size: Size) -> None:
         )
 
 
-def _inside(boxes: Boxes, size: Size) -> Floats:
+def _inside(boxes: BoxAnnotation, size: Size) -> Floats:
     """(N, 4), cut at the edge of the image."""
     with _at(boxes.where):
         rows = as_boxes(boxes.rows)
@@ -319,7 +319,7 @@ def _inside(boxes: Boxes, size: Size) -> Floats:
         return as_boxes(np.hstack([low, high - low]))
 
 
-def _filled(boxes: Boxes, size: Size) -> Mask:
+def _filled(boxes: BoxAnnotation, size: Size) -> Mask:
     rows = _inside(boxes, size)
     with _at(boxes.where):
         return from_boxes(rows, size)
@@ -330,7 +330,7 @@ def _filled(boxes: Boxes, size: Size) -> Mask:
 
 def _folder(
     folder: Path, known: Mapping[str, str]
-) -> tuple[list[tuple[str, str, Mark]], tuple[Message, ...]]:
+) -> tuple[list[tuple[str, str, Annotation]], tuple[Message, ...]]:
     if not folder.is_dir():
         raise UsageError(
             f"masks: {folder} is not a folder",
@@ -350,7 +350,7 @@ def _folder(
     for name in files:
         image, label = _place(name.with_suffix("").parts, known)
         where = f"mask {folder / name}" + (f" of {label!r}" if label else "")
-        marks.append((image, label, Mark(where, partial(read_mask, folder / name))))
+        marks.append((image, label, Annotation(where, partial(read_mask, folder / name))))
     return marks, (quoted(note),) if others else ()
 
 
@@ -367,18 +367,22 @@ def _place(parts: tuple[str, ...], known: Mapping[str, str]) -> tuple[str, str]:
     return "/".join([*folders, stem]), label
 
 
-def _codes(path: Path) -> Iterator[tuple[str, str, Mark]]:
+def _codes(path: Path) -> Iterator[tuple[str, str, Annotation]]:
     for image, label, code in _document(path):
-        yield image, label, Mark(f"{path}: mask of {label!r} in {image}", partial(_from_code, code))
+        yield (
+            image,
+            label,
+            Annotation(f"{path}: mask of {label!r} in {image}", partial(_from_code, code)),
+        )
 
 
-def _outlines(path: Path) -> Iterator[tuple[str, str, Mark]]:
+def _outlines(path: Path) -> Iterator[tuple[str, str, Annotation]]:
     entries = list(_document(path))
     sizes = {image: value for image, label, value in entries if label == "img_size"}
     for image, label, polygons in entries:
         if label != "img_size":
             draw = partial(_from_outline, polygons, sizes.get(image))
-            yield image, label, Mark(f"{path}: outline of {label!r} in {image}", draw)
+            yield image, label, Annotation(f"{path}: outline of {label!r} in {image}", draw)
 
 
 def _document(path: Path) -> Iterator[tuple[str, str, Any]]:
@@ -406,7 +410,7 @@ def _document(path: Path) -> Iterator[tuple[str, str, Any]]:
 
 def _box_table(
     path: Path, known: Mapping[str, str]
-) -> tuple[dict[str, dict[str, Boxes]], tuple[Message, ...]]:
+) -> tuple[dict[str, dict[str, BoxAnnotation]], tuple[Message, ...]]:
     frame = read_table(path)
     folded = {fold(name): name for name in reversed(list(frame.columns))}
     image_column = find_column(frame, None, ID_COLUMNS, "image column", path)
@@ -434,8 +438,8 @@ def _box_table(
     for row, (image, label) in enumerate(zip(texts(frame[image_column]), labels)):
         if not missing[row]:
             found[bare_name(image), known.get(fold(label), label)].append(row)
-    boxed: dict[str, dict[str, Boxes]] = defaultdict(dict)
+    boxed: dict[str, dict[str, BoxAnnotation]] = defaultdict(dict)
     for (image, label), of_label in found.items():
-        boxed[image][label] = Boxes(f"{path}: box of {label!r} in {image}", rows[of_label])
+        boxed[image][label] = BoxAnnotation(f"{path}: box of {label!r} in {image}", rows[of_label])
     note = f"{count(np.flatnonzero(missing).tolist(), 'row')} of {path} without a box"
     return dict(boxed), (quoted(note),) if missing.any() else ()

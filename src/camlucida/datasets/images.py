@@ -68,7 +68,7 @@ NO_PATIENTS = Message("notes.no_patients")
 
 
 @dataclass(frozen=True)
-class Item:
+class LabelledImage:
     """One image.
 
     Attributes:
@@ -89,23 +89,23 @@ class Item:
 
 
 @dataclass(frozen=True)
-class Cohort:
+class LabelledImages:
     """The images to evaluate.
 
     Attributes:
-        items: in the order in which the files were given.
+        images: in the order in which the files were given.
         problems: (file, one line) of each image that is left out.
         notes: one line each, for the person who reads the result.
         patients_known: False where every image stands for a patient of its own: intervals are then too narrow.
     """
 
-    items: tuple[Item, ...]
+    images: tuple[LabelledImage, ...]
     problems: tuple[tuple[str, str], ...]
     notes: tuple[Message, ...]
     patients_known: bool
 
 
-def read_cohort(
+def read_labelled_images(
     paths: Sequence[Path],
     *,
     table: Path | None = None,
@@ -115,7 +115,7 @@ def read_cohort(
     label_column: str | None = None,
     split: str | None = None,
     labels: Sequence[str] = (),
-) -> Cohort:
+) -> LabelledImages:
     """Join image files with a table of patients, splits and labels (CSV, TSV, XLSX, Parquet, JSON).
 
     A row belongs to the image whose stem, file name or trailing path (``valid/patient1/study1/frontal.jpg``) it names, or
@@ -156,8 +156,8 @@ def read_cohort(
             raise UsageError(
                 f"{', '.join(needy)} asked for, but no table is given", "give the table too"
             )
-        items = tuple(Item(path, name, name, None, None) for path, name in named.items())
-        return Cohort(items, tuple(problems), (NO_PATIENTS,), False)
+        items = tuple(LabelledImage(path, name, name, None, None) for path, name in named.items())
+        return LabelledImages(items, tuple(problems), (NO_PATIENTS,), False)
     return _Table.read(table, asked, labels, named).cohort(named, problems, split)
 
 
@@ -264,8 +264,8 @@ class _Table:
 
     def cohort(
         self, named: Mapping[Path, str], problems: Sequence[tuple[str, str]], split: str | None
-    ) -> Cohort:
-        items: list[Item] = []
+    ) -> LabelledImages:
+        items: list[LabelledImage] = []
         lines = list(problems)
         for path, name in named.items():
             facts: set[_Facts] = {
@@ -278,7 +278,7 @@ class _Table:
                 continue
             patient, part, positives = facts.pop()
             items.append(
-                Item(
+                LabelledImage(
                     path,
                     name,
                     patient or f"image:{name}",
@@ -290,7 +290,7 @@ class _Table:
         kept, notes = self._choose(items, split)
         used = [self.rows[item.path][0] for item in kept]
         notes = [*self._notes(kept, split), *notes, *self.labels.notes(used)]
-        return Cohort(tuple(kept), tuple(lines), tuple(notes), self.patients_known)
+        return LabelledImages(tuple(kept), tuple(lines), tuple(notes), self.patients_known)
 
     def _problem(self, path: Path, facts: Iterable[_Facts]) -> UsageError | None:
         rows, where = self.rows[path], f"{self.where} (column {self.column!r})"
@@ -312,7 +312,7 @@ class _Table:
             return UsageError(what, "keep one row an image")
         return None
 
-    def _notes(self, items: Sequence[Item], split: str | None) -> Iterator[Message]:
+    def _notes(self, items: Sequence[LabelledImage], split: str | None) -> Iterator[Message]:
         if self.elsewhere:
             column = repr(self.column)
             yield Message(
@@ -340,7 +340,9 @@ class _Table:
             f"notes.{key}", {"count": len(names), "where": str(self.where), "names": listing(names)}
         )
 
-    def _choose(self, items: Sequence[Item], split: str | None) -> tuple[list[Item], list[Message]]:
+    def _choose(
+        self, items: Sequence[LabelledImage], split: str | None
+    ) -> tuple[list[LabelledImage], list[Message]]:
         """The items of a split, without patients who are also in another; and what is to be said of it."""
         parts: dict[str, set[str]] = defaultdict(set)
         for patient, part in zip(self.patients, self.splits):

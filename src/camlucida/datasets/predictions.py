@@ -43,7 +43,7 @@ declare(
 
 Task = Literal["multilabel", "multiclass", "regression"]
 
-OWN = (
+RESERVED_COLUMNS = (
     "image",
     "patient",
     "model",
@@ -130,14 +130,14 @@ def read_predictions(
     tidy, known, said = build(source, base)
     synthetic = find_column(frame, None, ("synthetic",), "", path)
     marked = synthetic is not None and any(flags(frame[synthetic], path))
-    names = tuple(column for column in base.columns if column not in OWN)
+    names = tuple(column for column in base.columns if column not in RESERVED_COLUMNS)
     found_rows = Predictions(
         _TASKS[task], tidy.reset_index(drop=True), known, names, (*notes, *said), marked
     )
-    return checked(found_rows, str(path), "check its columns, or name them with --column")
+    return check_predictions(found_rows, str(path), "check its columns, or name them with --column")
 
 
-def checked(predictions: Predictions, where: str, fix: str) -> Predictions:
+def check_predictions(predictions: Predictions, where: str, fix: str) -> Predictions:
     """The same, with a note of the rows that figures leave out.
 
     Args:
@@ -247,7 +247,7 @@ def _base(source: _Source, groups: Sequence[str]) -> tuple[pd.DataFrame, list[Me
     columns["model"] = texts(frame[found["model"]]) if found["model"] else [""] * len(frame)
     for name in groups:
         column = str(find_column(frame, name, (), "group column", where))
-        if column in OWN:
+        if column in RESERVED_COLUMNS:
             raise UsageError(
                 f"a group column of {where} is called {column!r}, as one of the columns read",
                 "rename it",

@@ -26,7 +26,7 @@ from camlucida.core.errors import (
 )
 from camlucida.core.messages import chain, prefixed, quoted
 from camlucida.core.scan import Scan
-from camlucida.datasets.members import Member
+from camlucida.datasets.cohort import CohortImage
 from camlucida.io.masks import read_mask
 from camlucida.models import LoadedModel
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
@@ -38,7 +38,7 @@ TRIES = 2
 
 
 @dataclass(frozen=True)
-class Found:
+class ItemResult:
     """What came out of one image.
 
     Attributes:
@@ -50,7 +50,7 @@ class Found:
         note: which maps are missing, and why.
     """
 
-    member: Member
+    member: CohortImage
     identity: str = ""
     rows: list[Row] = field(default_factory=list)
     maps: list[Map] = field(default_factory=list)
@@ -68,12 +68,12 @@ class Worker:
 
     Attributes:
         name: of the model in the run.
-        made_by: its recipe: targets, methods and layers are taken from there.
+        recipe: its recipe: targets, methods and layers are taken from there.
     """
 
     model: LoadedModel
     name: str
-    made_by: Recipe
+    recipe: Recipe
 
     def check(self) -> None:
         """Try the request on a grey image, before anything is written.
@@ -83,79 +83,77 @@ class Worker:
         """
         spec = self.model.card.input
         grey = torch.full((1, spec.channels, *spec.height_width), 0.5)
-        methods = [METHODS[name] for name in self.made_by.methods]
+        methods = [METHODS[name] for name in self.recipe.methods]
         whole: Truth = (
-            torch.ones(spec.height_width, dtype=torch.bool) if _explains_masks(self.made_by) else ()
+            torch.ones(spec.height_width, dtype=torch.bool) if _explains_masks(self.recipe) else ()
         )
         quick = [method.name for method in methods if method.kind != "probe"] or ["eigencam"]
         try:
-            explain(self.model, grey, self._requests(), quick, self.made_by.layers, truth=[whole])
+            explain(self.model, grey, self._requests(), quick, self.recipe.layers, truth=[whole])
         except (UsageError, LayerError):
             raise
         except CamlucidaError:
             pass  # of this image alone: no region, no gradient, no number
 
-    def process(self, members: Sequence[Member]) -> list[Found]:
+    def process(self, members: Sequence[CohortImage]) -> list[ItemResult]:
         """One batch, in one forward; where that fails, each image by itself. In the order given, one an image."""
         scans: dict[str, Scan] = {}
-        found: dict[str, Found] = {}
+        found: dict[str, ItemResult] = {}
         for member in members:
             try:
-                scans[member.item.id] = self._read(member)
+                scans[member.id] = self._read(member)
             except CamlucidaError as error:
-                found[member.item.id] = Found(member, error=str(error))
-        ready = [member for member in members if member.item.id in scans]
+                found[member.id] = ItemResult(member, error=str(error))
+        ready = [member for member in members if member.id in scans]
         try:
-            whole = (
-                self._explain(ready, [scans[member.item.id] for member in ready]) if ready else []
-            )
+            whole = self._explain(ready, [scans[member.id] for member in ready]) if ready else []
         except CamlucidaError:
-            whole = [self._by_itself(member, scans[member.item.id]) for member in ready]
-        found |= {one.member.item.id: one for one in whole}
-        return [found[member.item.id] for member in members]
+            whole = [self._by_itself(member, scans[member.id]) for member in ready]
+        found |= {one.member.id: one for one in whole}
+        return [found[member.id] for member in members]
 
-    def _read(self, member: Member, tries: int = TRIES) -> Scan:
+    def _read(self, member: CohortImage, tries: int = TRIES) -> Scan:
         try:
-            return replace(self.model.read(member.item.path), id=member.item.id)
+            return replace(self.model.read(member.path), id=member.id)
         except CamlucidaError:
             if tries == 1:
                 raise
             return self._read(member, tries - 1)
 
     def _requests(self) -> list[TargetLike]:
-        return list(self.made_by.targets) if self.made_by.targets is not None else [default_request]
+        return list(self.recipe.targets) if self.recipe.targets is not None else [default_request]
 
-    def _explain(self, members: Sequence[Member], scans: Sequence[Scan]) -> list[Found]:
+    def _explain(self, members: Sequence[CohortImage], scans: Sequence[Scan]) -> list[ItemResult]:
         """Everything that is asked, of every scan; all of it or an error."""
         known_as = list(map(self._identity, members, scans))
         answers, maps = self._ask(
-            members, scans, self._requests(), self.made_by.methods, self.made_by.layers
+            members, scans, self._requests(), self.recipe.methods, self.recipe.layers
         )
         return [
             self._found(member, scan, name, answer, [e for e in maps if e.scan.id == scan.id])
             for member, scan, name, answer in zip(members, scans, known_as, answers)
         ]
 
-    def _identity(self, member: Member, scan: Scan) -> str:
+    def _identity(self, member: CohortImage, scan: Scan) -> str:
         """Asked for before a mask is read: one that changes meanwhile has another identity than its maps, never the same."""
-        return item_identity(self.made_by, member, str(scan.source["sha256"]))
+        return item_identity(self.recipe, member, str(scan.source["sha256"]))
 
-    def _by_itself(self, member: Member, scan: Scan) -> Found:
+    def _by_itself(self, member: CohortImage, scan: Scan) -> ItemResult:
         """One image; a target, method or layer that is undefined for it costs that map alone."""
         try:
             return self._explain([member], [scan])[0]
         except (NoEvidenceError, TargetError) as error:
             if isinstance(error, UsageError):
-                return Found(member, error=f"{member.item.path}: {error}")
+                return ItemResult(member, error=f"{member.path}: {error}")
         except CamlucidaError as error:
-            return Found(member, error=f"{member.item.path}: {error}")
+            return ItemResult(member, error=f"{member.path}: {error}")
         known_as = self._identity(member, scan)
         maps: list[Explanation] = []
         missing: dict[str, list[str]] = {}
-        answer = self._ask([member], [scan], [], self.made_by.methods, self.made_by.layers)[0][0]
+        answer = self._ask([member], [scan], [], self.recipe.methods, self.recipe.layers)[0][0]
         for target in self._requests():
-            for method in self.made_by.methods:
-                for layer in self.made_by.layers:
+            for method in self.recipe.methods:
+                for layer in self.recipe.layers:
                     try:
                         maps += self._ask([member], [scan], [target], [method], [layer])[1]
                     except CamlucidaError as error:
@@ -169,12 +167,12 @@ class Worker:
         return (
             replace(found, note=note.dumps() if note else "")
             if maps
-            else replace(found, error=f"{member.item.path}: {note}")
+            else replace(found, error=f"{member.path}: {note}")
         )
 
     def _ask(
         self,
-        members: Sequence[Member],
+        members: Sequence[CohortImage],
         scans: Sequence[Scan],
         targets: Sequence[TargetLike],
         methods: Sequence[str],
@@ -193,10 +191,10 @@ class Worker:
         )
         return answers, maps
 
-    def _truth(self, member: Member, scan: Scan) -> Truth:
+    def _truth(self, member: CohortImage, scan: Scan) -> Truth:
         """The image's true labels; for a segmentation its mask, or nothing where there is no such file."""
-        if not _explains_masks(self.made_by):
-            return member.item.positives or ()
+        if not _explains_masks(self.recipe):
+            return member.positives or ()
         if member.mask is None or not member.mask.is_file():
             return ()
         rows, columns = scan.geometry.original
@@ -207,12 +205,12 @@ class Worker:
 
     def _found(
         self,
-        member: Member,
+        member: CohortImage,
         scan: Scan,
         known_as: str,
         answer: ModelOutput,
         maps: Sequence[Explanation],
-    ) -> Found:
+    ) -> ItemResult:
         once = {
             (target_identity(e.explained), e.method, e.layer): e
             for e in maps
@@ -221,7 +219,7 @@ class Worker:
         provenance = [_provenance(explanation) for explanation in once.values()]
         common = {
             "identity": known_as,
-            "image": member.item.id,
+            "image": member.id,
             "model": self.name,
             "image_sha256": str(scan.source["sha256"]),
             "original": list(scan.geometry.original),
@@ -230,7 +228,7 @@ class Worker:
         logits_missing = self.model.card.output == "probabilities" and (
             answer.probabilities is not None and torch.equal(answer.probabilities, answer.logits)
         )
-        return Found(
+        return ItemResult(
             member,
             known_as,
             [
@@ -247,19 +245,19 @@ class Worker:
         )
 
 
-def item_identity(made_by: Recipe, member: Member, sha256: str) -> str:
+def item_identity(recipe: Recipe, member: CohortImage, sha256: str) -> str:
     """What the member's item is, if its file has this hash."""
     truth: tuple[str, ...] = ()
-    if _explains_masks(made_by):
+    if _explains_masks(recipe):
         truth = ("mask", (file_sha256(member.mask) if member.mask is not None else None) or "")
-    elif "truth" in (made_by.targets or ()):
-        truth = member.item.positives or ()
-    return identity(made_by, sha256, truth)
+    elif "truth" in (recipe.targets or ()):
+        truth = member.positives or ()
+    return identity(recipe, sha256, truth)
 
 
-def _explains_masks(made_by: Recipe) -> bool:
+def _explains_masks(recipe: Recipe) -> bool:
     """Whether an item's maps depend on its true mask."""
-    return "truth" in (made_by.targets or ()) and json.loads(made_by.card)["task"] == "segmentation"
+    return "truth" in (recipe.targets or ()) and json.loads(recipe.card)["task"] == "segmentation"
 
 
 def _listening(answers: list[ModelOutput]) -> Request:

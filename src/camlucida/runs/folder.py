@@ -22,7 +22,7 @@ TEMPORARY = ".camlucida-"
 
 
 @dataclass(frozen=True)
-class Folder:
+class RunFolder:
     """The layout of a run.
 
     ``run.json`` what was asked and of whom; ``cohort.parquet`` what the table says of each image; ``ledger.sqlite`` the state of
@@ -125,7 +125,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def one_writer(folder: Folder) -> Iterator[None]:
+def one_writer(folder: RunFolder) -> Iterator[None]:
     """Hold the run for this process; the system lets go of it when the process dies, however it dies.
 
     Raises:

@@ -57,7 +57,7 @@ class Recipe:
     versions: tuple[str, str]
 
 
-def recipe(
+def make_recipe(
     model: LoadedModel,
     targets: tuple[str | int, ...] | None,
     methods: tuple[str, ...],
@@ -75,14 +75,14 @@ def recipe(
     return Recipe(model.sha256, canonical(card), network, targets, methods, layers, code, versions)
 
 
-def identity(made_by: Recipe, image_sha256: str, truth: tuple[str, ...] = ()) -> str:
+def identity(recipe: Recipe, image_sha256: str, truth: tuple[str, ...] = ()) -> str:
     """Of one item, 40 hexadecimal digits: equal only where maps and predictions are those of the same bytes and recipe.
 
     Args:
         image_sha256: of the image file's bytes.
         truth: labels that are true of the image, where they are what is explained.
     """
-    return digest(canonical([asdict(made_by), image_sha256, truth]))
+    return digest(canonical([asdict(recipe), image_sha256, truth]))
 
 
 def changed(before: dict[str, Any], now: Recipe) -> list[str]:

@@ -38,7 +38,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Entry:
+class LedgerEntry:
     """One item: an image asked of a model.
 
     Attributes:
@@ -70,13 +70,13 @@ class Entry:
         return self.image, self.model
 
 
-def item_note(entry: Entry) -> Message:
+def item_note(entry: LedgerEntry) -> Message:
     """What is missing of a done item, with the item's name before it."""
     return prefixed(f"{entry.image}, {entry.model}", Message.loads(entry.note))
 
 
 @dataclass(frozen=True)
-class Settled:
+class FinishedItem:
     """How one item ended. ``row`` None: it has no rows in the part."""
 
     key: Key
@@ -158,12 +158,13 @@ class Ledger:
 
     # ---- questions ----------------------------------------------------------------------------------------------------------
 
-    def entries(self, model: str | None = None) -> list[Entry]:
+    def entries(self, model: str | None = None) -> list[LedgerEntry]:
         """Items of one model, or all; those of the cohort first and in its order."""
         where, values = ("", ()) if model is None else (" WHERE model = ?", (model,))
         order = " ORDER BY position IS NULL, position, image, model"
         return [
-            Entry(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM items{where}{order}", values)
+            LedgerEntry(*row)
+            for row in self._rows(f"SELECT {_COLUMNS} FROM items{where}{order}", values)
         ]
 
     def parts(self) -> dict[int, int]:
@@ -189,7 +190,7 @@ class Ledger:
 
     # ---- changes ------------------------------------------------------------------------------------------------------------
 
-    def place(self, keys: Sequence[Key]) -> None:
+    def set_cohort(self, keys: Sequence[Key]) -> None:
         """These items, in this order, are the cohort; new ones are pending, others keep what they have."""
         with self.transaction():
             self._db.execute("UPDATE items SET position = NULL")
@@ -221,8 +222,8 @@ class Ledger:
             sql = "UPDATE items SET attempts = max(attempts - 1, 0), alone = 0 WHERE image = ? AND model = ?"
             self._db.executemany(sql, keys)
 
-    def settle(
-        self, part: int | None, settled: Iterable[Settled], provenance: Mapping[str, str]
+    def finish(
+        self, part: int | None, settled: Iterable[FinishedItem], provenance: Mapping[str, str]
     ) -> None:
         """Items have ended; their rows are in ``part``, whose files are durable by now."""
         with self.transaction():
@@ -246,7 +247,7 @@ class Ledger:
             self._db.execute(f"{_RESET} WHERE part = ?", (part,))
             self._db.execute("DELETE FROM parts WHERE number = ?", (part,))
 
-    def _add(self, part: int | None, settled: Iterable[Settled]) -> None:
+    def _add(self, part: int | None, settled: Iterable[FinishedItem]) -> None:
         items = list(settled)
         held = [item for item in items if item.row is not None]
         if part is not None:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from camlucida.core.files import json_default
-from camlucida.runs.folder import TEMPORARY, Folder, sync_folder
+from camlucida.runs.folder import TEMPORARY, RunFolder, sync_folder
 
 Row = dict[str, Any]
 Map = NDArray[np.float32]
@@ -70,7 +70,7 @@ PREDICTIONS = pa.schema(
 
 
 def write_part(
-    folder: Folder,
+    folder: RunFolder,
     number: int,
     rows: Sequence[Row],
     maps: Sequence[Map],
@@ -108,7 +108,7 @@ def part_name(number: int) -> str:
     return f"part-{number:05d}"
 
 
-def read_part(folder: Folder, number: int) -> tuple[list[Row], list[Map], list[Row]]:
+def read_part(folder: RunFolder, number: int) -> tuple[list[Row], list[Map], list[Row]]:
     """Rows, maps and predictions, as they were given to :func:`write_part`."""
     paths = folder.part(part_name(number))
     stacks: Mapping[str, NDArray[Any]] = safetensors.numpy.load(paths["maps"].read_bytes())
@@ -121,7 +121,7 @@ def read_part(folder: Folder, number: int) -> tuple[list[Row], list[Map], list[R
     return rows, maps, _rows(paths["predictions"])
 
 
-def is_whole(folder: Folder, number: int) -> bool:
+def is_whole(folder: RunFolder, number: int) -> bool:
     """Whether the three files of a part are there and end where they should; their content is not read."""
     paths = folder.part(part_name(number))
     try:

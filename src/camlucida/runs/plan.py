@@ -7,28 +7,28 @@ from typing import Any
 
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
-from camlucida.datasets.config import CohortFile, ModelEntry
-from camlucida.datasets.members import Members, read_members
+from camlucida.datasets.cohort import Cohort, read_cohort
+from camlucida.datasets.cohort_file import CohortFile, ModelEntry
 from camlucida.models import Card, LoadedModel, load_model
 from camlucida.runs.compute import Worker
-from camlucida.runs.identity import Recipe, recipe
+from camlucida.runs.identity import Recipe, make_recipe
 from camlucida.runs.ledger import Key
 
 
 @dataclass(frozen=True)
-class Plan:
+class ModelPlan:
     """One model of a run: how to load it, and what is asked of it."""
 
     name: str
     entry: ModelEntry
     card: dict[str, Any]
-    made_by: Recipe
-    members: Members
+    recipe: Recipe
+    cohort: Cohort
 
     @property
     def keys(self) -> list[Key]:
         """Of its items, in order."""
-        return [(member.item.id, self.name) for member in self.members.members]
+        return [(member.id, self.name) for member in self.cohort.images]
 
 
 class Loader:
@@ -51,7 +51,7 @@ class Loader:
         return next(self(entry).module.parameters()).device.type
 
 
-def plan_models(file: CohortFile, loader: Loader) -> list[Plan]:
+def plan_models(file: CohortFile, loader: Loader) -> list[ModelPlan]:
     """Every model, loaded once and tried on a grey image; the last is loaded first, so that the first is at hand."""
     explain = file.config.explain
     for method in explain.method:
@@ -61,16 +61,22 @@ def plan_models(file: CohortFile, loader: Loader) -> list[Plan]:
         model = loader(entry)
         asked = model.card.layer if explain.layer is None else explain.layer
         layers = (asked,) if isinstance(asked, str) else tuple(asked)
-        made_by = recipe(
+        recipe = make_recipe(
             model,
             explain.target,
             tuple(dict.fromkeys(explain.method)),
             tuple(dict.fromkeys(layers)),
         )
-        Worker(model, "", made_by).check()
+        Worker(model, "", recipe).check()
         card = model.card.model_dump(mode="json")
         plans.append(
-            Plan(_name(entry, model), entry, card, made_by, read_members(file, flagged(model.card)))
+            ModelPlan(
+                _name(entry, model),
+                entry,
+                card,
+                recipe,
+                read_cohort(file, classification_labels(model.card)),
+            )
         )
     names = [plan.name for plan in plans]
     twice = [name for name in names if names.count(name) > 1]
@@ -82,7 +88,7 @@ def plan_models(file: CohortFile, loader: Loader) -> list[Plan]:
     return plans[::-1]
 
 
-def flagged(card: Card) -> tuple[str, ...]:
+def classification_labels(card: Card) -> tuple[str, ...]:
     """Labels of which a table says that they are present or not: none of a regression."""
     return () if card.task == "regression" else card.labels
 

@@ -24,8 +24,8 @@ from camlucida.io import read_image
 from camlucida.io.tables import count
 from camlucida.models import Card
 from camlucida.models.preprocessing import prepare
-from camlucida.runs.folder import Folder
-from camlucida.runs.ledger import Entry, Ledger
+from camlucida.runs.folder import RunFolder
+from camlucida.runs.ledger import Ledger, LedgerEntry
 from camlucida.runs.tables import connect
 
 declare(
@@ -51,14 +51,14 @@ class Run:
         entries: the ledger's items that are in the cohort, in its order.
     """
 
-    folder: Folder
+    folder: RunFolder
     about: Mapping[str, Any]
-    entries: tuple[Entry, ...]
+    entries: tuple[LedgerEntry, ...]
 
     @staticmethod
     def open(path: str | Path) -> Run:
         """Raises UsageError for a folder that is no run, one that is damaged, or one of a later format."""
-        folder = Folder(Path(path))
+        folder = RunFolder(Path(path))
         if not is_run(folder.root):
             near = (
                 [str(place) for place in find_runs(Path(path).parent)]
@@ -256,7 +256,7 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def is_run(place: Path) -> bool:
-    folder = Folder(place)
+    folder = RunFolder(place)
     return folder.exists() and folder.about.is_file()
 
 

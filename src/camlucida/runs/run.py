@@ -13,17 +13,17 @@ from typing import Any, TypeVar
 from camlucida.attribution.engine import DEFAULT_BATCH
 from camlucida.core.errors import CamlucidaError, ModelError, UsageError
 from camlucida.core.messages import Message
-from camlucida.datasets.config import CohortFile, read_config
-from camlucida.datasets.members import Member
+from camlucida.datasets.cohort import CohortImage
+from camlucida.datasets.cohort_file import CohortFile, read_cohort_file
 from camlucida.models import LoadedModel
-from camlucida.runs.compute import Found, Worker, item_identity
-from camlucida.runs.folder import FORMAT, Folder, one_writer
-from camlucida.runs.identity import canonical, changed, file_sha256, recipe
-from camlucida.runs.ledger import Entry, Key, Ledger, Settled, State, item_note
+from camlucida.runs.compute import ItemResult, Worker, item_identity
+from camlucida.runs.folder import FORMAT, RunFolder, one_writer
+from camlucida.runs.identity import canonical, changed, file_sha256, make_recipe
+from camlucida.runs.ledger import FinishedItem, Key, Ledger, LedgerEntry, State, item_note
 from camlucida.runs.parts import write_durable_json, write_durable_table, write_part
-from camlucida.runs.plan import Loader, Plan, plan_models
+from camlucida.runs.plan import Loader, ModelPlan, plan_models
+from camlucida.runs.resume import DEATHS, recover, sync, tidy
 from camlucida.runs.tables import cohort_rows, cohort_schema
-from camlucida.runs.upkeep import DEATHS, recover, sync, tidy
 
 T = TypeVar("T")
 PART = 32
@@ -31,7 +31,7 @@ PART = 32
 
 
 @dataclass
-class Outcome:
+class RunOutcome:
     """How a run ended.
 
     Attributes:
@@ -55,7 +55,7 @@ def execute(
     batch_size: int | None = None,
     about: Mapping[str, Any] | None = None,
     progress: Callable[..., object] = lambda done=0, total=None: None,
-) -> Outcome:
+) -> RunOutcome:
     """Explain and predict every image of a cohort with every model of it.
 
     Args:
@@ -71,7 +71,7 @@ def execute(
         UsageError, LayerError, ModelError: the request is wrong, or the folder holds a run and ``resume`` is False; nothing
             of an earlier run is changed.
     """
-    file, folder = read_config(cohort), Folder(out)
+    file, folder = read_cohort_file(cohort), RunFolder(out)
     if folder.exists() and not resume:
         raise UsageError(
             f"{out} holds a run already", "add --resume to go on with it, or give another --out"
@@ -83,11 +83,11 @@ def execute(
     with _written(folder), one_writer(folder), Ledger.write(folder.ledger) as ledger:
         lost = recover(folder, ledger)
         notes = [
-            *_once(note for plan in plans for note in plan.members.notes),
+            *_once(note for plan in plans for note in plan.cohort.notes),
             *lost,
             *sync(ledger, plans, before),
         ]
-        problems = _once(problem for plan in plans for problem in plan.members.problems)
+        problems = _once(problem for plan in plans for problem in plan.cohort.problems)
         size = (
             batch_size
             or before.get("batch_size")
@@ -98,7 +98,7 @@ def execute(
             | {"device": loader.device(plans[0].entry)}
             | dict(about or {})
         )
-        members = [(plan.name, plan.members.members) for plan in plans]
+        members = [(plan.name, plan.cohort.images) for plan in plans]
         write_durable_table(
             folder.cohort, cohort_rows(members), cohort_schema(file.config.columns.groups)
         )
@@ -108,7 +108,7 @@ def execute(
         )
         progress(done, total=sum(len(plan.keys) for plan in plans))
         for plan in plans:
-            worker = Worker(_unchanged(loader(plan.entry), plan), plan.name, plan.made_by)
+            worker = Worker(_unchanged(loader(plan.entry), plan), plan.name, plan.recipe)
             for part in _pending(ledger, plan):
                 with _sparing(ledger, [entry.key for _, entry in part]):
                     _compute(folder, ledger, worker, part, size)
@@ -123,11 +123,11 @@ def execute(
         for state in ("done", "failed", "pending")
     }
     notes += [item_note(entry) for entry in entries if entry.note]
-    return Outcome(folder.root, counts, failures, notes)
+    return RunOutcome(folder.root, counts, failures, notes)
 
 
 @contextmanager
-def _written(folder: Folder) -> Iterator[None]:
+def _written(folder: RunFolder) -> Iterator[None]:
     """Make the folder; a full disk, or whatever else the system refuses while the run is written, becomes one line."""
     try:
         folder.make()
@@ -149,11 +149,11 @@ def _sparing(ledger: Ledger, keys: Sequence[Key]) -> Iterator[None]:
         raise
 
 
-def _unchanged(model: LoadedModel, plan: Plan) -> LoadedModel:
+def _unchanged(model: LoadedModel, plan: ModelPlan) -> LoadedModel:
     """The model, if it is still the one that was planned: of several models, each is loaded again when it is its turn."""
     now, planned = (
-        recipe(model, plan.made_by.targets, plan.made_by.methods, plan.made_by.layers),
-        plan.made_by,
+        make_recipe(model, plan.recipe.targets, plan.recipe.methods, plan.recipe.layers),
+        plan.recipe,
     )
     if now != planned:
         what = ", ".join(changed(json.loads(canonical(asdict(planned))), now))
@@ -166,7 +166,7 @@ def _unchanged(model: LoadedModel, plan: Plan) -> LoadedModel:
 
 def _record(
     file: CohortFile,
-    plans: Sequence[Plan],
+    plans: Sequence[ModelPlan],
     size: int,
     problems: Sequence[tuple[str, str]],
     notes: Sequence[Message],
@@ -177,9 +177,9 @@ def _record(
         {
             "name": plan.name,
             **plan.entry.model_dump(include={"card", "checkpoint", "seed", "fold", "weight"}),
-            "sha256": plan.made_by.weights,
+            "sha256": plan.recipe.weights,
             "resolved": plan.card,
-            "recipe": json.loads(canonical(asdict(plan.made_by))),
+            "recipe": json.loads(canonical(asdict(plan.recipe))),
         }
         for plan in plans
     ]
@@ -188,11 +188,11 @@ def _record(
         "name": file.name,
         "cohort": str(file.path),
         "config": config.model_dump(mode="json", exclude_none=True),
-        "masks": None if config.masks is None else str(file.place(config.masks)),
-        "boxes": None if config.boxes is None else str(file.place(config.boxes)),
+        "masks": None if config.masks is None else str(file.resolve(config.masks)),
+        "boxes": None if config.boxes is None else str(file.resolve(config.boxes)),
         "models": models,
-        "images": len(plans[0].members.members),
-        "patients_known": plans[0].members.patients_known,
+        "images": len(plans[0].cohort.images),
+        "patients_known": plans[0].cohort.patients_known,
         "batch_size": size,
         "problems": [list(problem) for problem in problems],
         "notes": list(notes),
@@ -209,17 +209,21 @@ def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def _pending(ledger: Ledger, plan: Plan) -> Iterator[list[tuple[Member, Entry]]]:
+def _pending(ledger: Ledger, plan: ModelPlan) -> Iterator[list[tuple[CohortImage, LedgerEntry]]]:
     """What is left to do, part by part; a part's images are the same whatever was done before."""
     entries = {entry.key: entry for entry in ledger.entries(plan.name)}
-    for part in _slices(list(zip(plan.members.members, plan.keys)), PART):
+    for part in _slices(list(zip(plan.cohort.images, plan.keys)), PART):
         left = [(member, entries[key]) for member, key in part if entries[key].state == "pending"]
         if left:
             yield left
 
 
 def _compute(
-    folder: Folder, ledger: Ledger, worker: Worker, part: Sequence[tuple[Member, Entry]], size: int
+    folder: RunFolder,
+    ledger: Ledger,
+    worker: Worker,
+    part: Sequence[tuple[CohortImage, LedgerEntry]],
+    size: int,
 ) -> None:
     """One part, from images to the ledger."""
     deadly = [
@@ -227,9 +231,9 @@ def _compute(
         for member, entry in part
         if (found := _trial(ledger, worker, member, entry)) is not None
     ]
-    given_up = {found.member.item.id for found in deadly}
-    healthy = [member for member, _ in part if member.item.id not in given_up]
-    ledger.begin([(member.item.id, worker.name) for member in healthy])
+    given_up = {found.member.id for found in deadly}
+    healthy = [member for member, _ in part if member.id not in given_up]
+    ledger.begin([(member.id, worker.name) for member in healthy])
     answered = [found for batch in _slices(healthy, size) for found in worker.process(batch)]
     kept = [found for found in answered if found.answered]
     number = ledger.next_part() if kept else None
@@ -240,27 +244,29 @@ def _compute(
         )
         write_part(folder, number, rows, maps, [row for found in kept for row in found.predictions])
     provenance = {key: text for found in kept for key, text in found.provenance.items()}
-    ledger.settle(number, _settled([*answered, *deadly], worker.name), provenance)
+    ledger.finish(number, _settled([*answered, *deadly], worker.name), provenance)
 
 
-def _settled(found: Iterable[Found], model: str) -> Iterator[Settled]:
+def _settled(found: Iterable[ItemResult], model: str) -> Iterator[FinishedItem]:
     row = 0
     for one in found:
         state: State = "failed" if one.error else "done"
         first = row if one.answered else None
-        yield Settled((one.member.item.id, model), state, one.identity, first, one.error, one.note)
+        yield FinishedItem((one.member.id, model), state, one.identity, first, one.error, one.note)
         row += len(one.predictions)
 
 
-def _trial(ledger: Ledger, worker: Worker, member: Member, entry: Entry) -> Found | None:
+def _trial(
+    ledger: Ledger, worker: Worker, member: CohortImage, entry: LedgerEntry
+) -> ItemResult | None:
     """Of an image on whose part the process died again and again: try it by itself, and throw the result away, so that the
     batches stay what they were. Where it is found to be the one, why it is given up; else None."""
     if entry.attempts < DEATHS:
         return None
     if entry.alone >= DEATHS:
-        sha256 = file_sha256(member.item.path) or ""
-        error = f"{member.item.path}: the process died {entry.alone} times while it worked on this image alone"
-        return Found(member, item_identity(worker.made_by, member, sha256), error=error)
+        sha256 = file_sha256(member.path) or ""
+        error = f"{member.path}: the process died {entry.alone} times while it worked on this image alone"
+        return ItemResult(member, item_identity(worker.recipe, member, sha256), error=error)
     ledger.alone(entry.key, True)
     worker.process([member])
     ledger.alone(entry.key, False)

@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 
 from camlucida.core.files import without_dots
-from camlucida.datasets.members import Member
-from camlucida.runs.folder import Folder
-from camlucida.runs.ledger import Entry
+from camlucida.datasets.cohort import CohortImage
+from camlucida.runs.folder import RunFolder
+from camlucida.runs.ledger import LedgerEntry
 from camlucida.runs.parts import META, PREDICTIONS, part_name
 
 GROUP = "group_"
@@ -32,7 +32,7 @@ def cohort_schema(groups: Sequence[str]) -> pa.Schema:
     return pa.schema([*plain, *truth, *((GROUP + name, pa.string()) for name in groups)])
 
 
-def cohort_rows(members: Iterable[tuple[str, Sequence[Member]]]) -> list[dict[str, Any]]:
+def cohort_rows(members: Iterable[tuple[str, Sequence[CohortImage]]]) -> list[dict[str, Any]]:
     """One row an image and model.
 
     Args:
@@ -40,15 +40,15 @@ def cohort_rows(members: Iterable[tuple[str, Sequence[Member]]]) -> list[dict[st
     """
     return [
         {
-            "image": member.item.id,
+            "image": member.id,
             "model": model,
-            "path": str(without_dots(member.item.path)),
-            "patient": member.item.patient,
-            "split": member.item.split,
+            "path": str(without_dots(member.path)),
+            "patient": member.patient,
+            "split": member.split,
             "mask": None if member.mask is None else str(member.mask),
             "value": member.value,
             "box": None if member.box is None else list(member.box),
-            "positives": None if member.item.positives is None else list(member.item.positives),
+            "positives": None if member.positives is None else list(member.positives),
             "unknown": sorted(member.unknown),
             **{GROUP + name: group or None for name, group in member.groups.items()},
         }
@@ -57,7 +57,7 @@ def cohort_rows(members: Iterable[tuple[str, Sequence[Member]]]) -> list[dict[st
     ]
 
 
-def connect(folder: Folder, entries: Sequence[Entry]) -> duckdb.DuckDBPyConnection:
+def connect(folder: RunFolder, entries: Sequence[LedgerEntry]) -> duckdb.DuckDBPyConnection:
     """An in-memory database with the views ``items``, ``cohort``, ``predictions`` and ``explanations``."""
     db = duckdb.connect()
     if db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
@@ -101,7 +101,7 @@ _SELECT = """SELECT r.* EXCLUDE (filename, file_row_number), {extra} i.position,
     JOIN cohort c ON r.image = c.image AND r.model = c.model"""
 
 
-def _items(entries: Sequence[Entry]) -> pa.Table:
+def _items(entries: Sequence[LedgerEntry]) -> pa.Table:
     names = ("image", "model", "position", "state", "attempts", "identity", "error", "note")
     columns = {name: [getattr(entry, name) for entry in entries] for name in names}
     parts = [None if entry.part is None else part_name(entry.part) for entry in entries]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from camlucida.core.errors import CamlucidaError, ImageError
-from camlucida.datasets.ground_truth import Truth, read_truth
+from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth
 from camlucida.io.masks import read_mask
 from camlucida.metrics.annotations import Floats, Mask, from_boxes
 from camlucida.runs import Run
@@ -92,13 +92,13 @@ class Marks:
             self._labels[len(self._labels) > 1 :]
         )
 
-    def _truth(self, place: str | None, kind: str) -> Truth:
-        nothing = Truth(self._labels, {}, {})
+    def _truth(self, place: str | None, kind: str) -> GroundTruth:
+        nothing = GroundTruth(self._labels, {}, {})
         if place is None:
             return nothing
         masks, boxes = (Path(place) if kind == own else None for own in ("masks", "boxes"))
         return (
-            self._tried(partial(read_truth, masks=masks, boxes=boxes, labels=self._labels))
+            self._tried(partial(read_ground_truth, masks=masks, boxes=boxes, labels=self._labels))
             or nothing
         )
 

@@ -17,7 +17,13 @@ from camlucida.analysis.cases.outcomes import (
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare, prefixed
 from camlucida.datasets.images import NO_PATIENTS
-from camlucida.datasets.predictions import OWN, PROBABILITY, Predictions, Task, checked
+from camlucida.datasets.predictions import (
+    PROBABILITY,
+    RESERVED_COLUMNS,
+    Predictions,
+    Task,
+    check_predictions,
+)
 from camlucida.evaluation.predictions.evaluate import Evaluated, evaluate_pairs, evaluate_table
 from camlucida.evaluation.predictions.tables import Settings
 from camlucida.io.tables import listing
@@ -163,7 +169,7 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
         )
     synthetic = any(bool(rows["synthetic"].any()) for _, _, rows in tables)
     found = Predictions(kind, whole, every, tuple(map(_group, groups)), tuple(notes), synthetic)
-    return checked(found, _where(runs), FIX)
+    return check_predictions(found, _where(runs), FIX)
 
 
 def _tidy(
@@ -232,4 +238,4 @@ def _where(runs: Sequence[Run]) -> str:
 
 def _group(column: str) -> str:
     name = column.removeprefix(GROUP)
-    return column if name in OWN or name.startswith(PROBABILITY) else name
+    return column if name in RESERVED_COLUMNS or name.startswith(PROBABILITY) else name

@@ -15,8 +15,8 @@ import torch
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import write_json
 from camlucida.core.messages import Message, prefixed, quoted
-from camlucida.datasets.ground_truth import Truth
-from camlucida.datasets.images import Cohort, Item
+from camlucida.datasets.ground_truth import GroundTruth
+from camlucida.datasets.images import LabelledImage, LabelledImages
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import POOLED
 from camlucida.evaluation.maps.measure import FAITHFUL, MASKING, Sample, Settings, Tables, measure
@@ -80,13 +80,13 @@ class Source:
     """Where samples come from: images with their truth, read as they are needed."""
 
     model: LoadedModel
-    cohort: Cohort
+    cohort: LabelledImages
     settings: Settings
-    truth: Truth | None = None
-    regions: Truth | None = None
+    truth: GroundTruth | None = None
+    regions: GroundTruth | None = None
     frame: int | None = None
 
-    def sample(self, item: Item) -> Sample:
+    def sample(self, item: LabelledImage) -> Sample:
         """One image with its truth.
 
         Raises:
@@ -104,7 +104,7 @@ class Source:
 
     def samples(self, failures: list[tuple[str, str]]) -> Iterator[Sample]:
         """All that can be read; a line in ``failures`` for each that cannot."""
-        for item in self.cohort.items:
+        for item in self.cohort.images:
             try:
                 sample = self.sample(item)
             except UsageError:
@@ -146,7 +146,7 @@ def estimate(source: Source) -> Cost:
         start = time.perf_counter()
         source.model.module(batch)
         seconds = (time.perf_counter() - start) / len(batch)
-    return Cost(a_map, maps, len(source.cohort.items), seconds)
+    return Cost(a_map, maps, len(source.cohort.images), seconds)
 
 
 def _labels_an_image(source: Source) -> int:
@@ -155,9 +155,9 @@ def _labels_an_image(source: Source) -> int:
         return len(source.settings.targets)
     marked = [
         len(source.truth.has(item.id, str(item.path))) if source.truth else 0
-        for item in source.cohort.items
+        for item in source.cohort.images
     ]
-    true = [len(item.positives or ()) for item in source.cohort.items]
+    true = [len(item.positives or ()) for item in source.cohort.images]
     return max([1, *marked, *(true if not any(marked) else [])])
 
 
@@ -197,7 +197,7 @@ def _notes_of_truth(source: Source, tables: Tables) -> list[Message]:
             notes += [
                 prefixed(kind, note) if kind else note
                 for note in truth.unused(
-                    [(item.id, str(item.path)) for item in source.cohort.items]
+                    [(item.id, str(item.path)) for item in source.cohort.images]
                 )
             ]
     if source.truth is None and any(name not in FAITHFUL for name in source.settings.metrics):
@@ -210,7 +210,7 @@ def _notes_of_truth(source: Source, tables: Tables) -> list[Message]:
     elif source.truth is not None:
         marked = {
             label
-            for item in source.cohort.items
+            for item in source.cohort.images
             for label in source.truth.has(item.id, str(item.path))
         }
         without = [label for label in source.model.card.labels if label and label not in marked]
@@ -295,7 +295,7 @@ def describe(
             if settings.targets
             else "what is marked or true, else the default",
         },
-        "images": len(source.cohort.items) + len(source.cohort.problems),
+        "images": len(source.cohort.images) + len(source.cohort.problems),
         "patients_known": source.cohort.patients_known,
         "count": vars(tables.count),
         "seconds": evaluated.seconds,

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import quoted
-from camlucida.datasets.config import read_config
-from camlucida.datasets.images import Cohort
-from camlucida.datasets.members import read_members
+from camlucida.datasets.cohort import read_cohort
+from camlucida.datasets.cohort_file import read_cohort_file
+from camlucida.datasets.images import LabelledImages
 from camlucida.models import LoadedModel, load_model
-from camlucida.runs.plan import flagged
+from camlucida.runs.plan import classification_labels
 from camlucida.runs.read import Run
 
 
@@ -30,7 +30,7 @@ class RunSubject:
 
     name: str
     model: LoadedModel
-    cohort: Cohort
+    cohort: LabelledImages
     methods: tuple[str, ...]
     layers: tuple[str, ...]
     targets: tuple[str, ...] | None
@@ -42,7 +42,7 @@ def run_subjects(run: Run, device: str = "auto") -> Iterator[RunSubject]:
     Raises:
         UsageError: the cohort's file is gone, or a model's weights are no longer those of the run.
     """
-    file = read_config(run.about["cohort"])
+    file = read_cohort_file(run.about["cohort"])
     for described in run.about["models"]:
         model = load_model(described["card"], checkpoint=described["checkpoint"], device=device)
         if model.sha256 != described["sha256"]:
@@ -50,14 +50,14 @@ def run_subjects(run: Run, device: str = "auto") -> Iterator[RunSubject]:
                 f"the weights of {described['name']} are not those of {run.folder.root} any more",
                 "run it again: camlucida run … --resume",
             )
-        members = read_members(file, flagged(model.card))
+        members = read_cohort(file, classification_labels(model.card))
         done = {
             entry.image
             for entry in run.entries
             if entry.model == described["name"] and entry.state == "done"
         }
-        items = tuple(member.item for member in members.members if member.item.id in done)
-        waiting = len(members.members) - len(items)
+        items = tuple(member for member in members.images if member.id in done)
+        waiting = len(members.images) - len(items)
         notes = (
             *members.notes,
             *(
@@ -68,7 +68,7 @@ def run_subjects(run: Run, device: str = "auto") -> Iterator[RunSubject]:
         )
         recipe = described["recipe"]
         asked = tuple(word for word in recipe["targets"] or () if word != "truth") or None
-        cohort = Cohort(items, members.problems, notes, members.patients_known)
+        cohort = LabelledImages(items, members.problems, notes, members.patients_known)
         yield RunSubject(
             described["name"],
             model,

@@ -18,7 +18,7 @@ from camlucida.analysis.ensemble.localisation import localisation
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.files import npy, slug, unique, write_bytes, write_json
-from camlucida.datasets.ground_truth import Truth
+from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.figures.ensemble import boxes_figure, ensemble_figure
 from camlucida.figures.files import FORMATS, save_figure
 from camlucida.figures.overlay import caption, colormap_for, overlay_image, png_bytes, with_caption
@@ -78,7 +78,7 @@ def present(
     asked: Asked,
     opinions: Opinions,
     choice: Choice,
-    truth: Truth | None,
+    truth: GroundTruth | None,
     out: Path,
     about: Mapping[str, Any],
     formats: Sequence[str] = FORMATS,
@@ -157,7 +157,7 @@ class _Writer:
     asked: Asked
     opinions: Opinions
     choice: Choice
-    truth: Truth | None
+    truth: GroundTruth | None
     out: Path
     folder: str
     formats: Sequence[str]
@@ -378,7 +378,7 @@ def _record(
     asked: Asked,
     opinions: Opinions,
     choice: Choice,
-    truth: Truth | None,
+    truth: GroundTruth | None,
     about: Mapping[str, Any],
     result: Presented,
 ) -> dict[str, Any]:

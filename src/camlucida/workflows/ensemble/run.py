@@ -22,7 +22,7 @@ from camlucida.io.tables import fold
 from camlucida.models import LoadedModel, load_model
 from camlucida.runs import Run, execute
 from camlucida.runs.compute import Worker
-from camlucida.runs.identity import recipe
+from camlucida.runs.identity import make_recipe
 
 TARGETS = ("all",)
 """Every label of every classifier, from one forward pass: other findings, weights or thresholds need no new computation."""
@@ -153,7 +153,7 @@ def _try(one: Classifier, model: LoadedModel, method: str) -> list[Message]:
             "correct one of them",
         )
     layers = (card.layer,) if isinstance(card.layer, str) else tuple(card.layer)
-    Worker(model, "", recipe(model, TARGETS, (method,), layers)).check()
+    Worker(model, "", make_recipe(model, TARGETS, (method,), layers)).check()
     notes = []
     if entry.num_pathologies is not None and entry.num_pathologies != len(card.labels):
         notes.append(

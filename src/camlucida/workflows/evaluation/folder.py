@@ -75,7 +75,7 @@ def _example(out: Path, case: tables.Case, source: Source | None) -> Example:
     """One case, and its picture where it can be drawn."""
     name = f"case_{case.which}_{slug(case.image)}_{slug(case.label)}_{slug(case.method)}.png"
     if source is not None:
-        sample = next(source.sample(item) for item in source.cohort.items if item.id == case.image)
+        sample = next(source.sample(item) for item in source.cohort.images if item.id == case.image)
         explanation, truth = _again(source, sample, case)
         write_bytes(out / name, figure_png(outlined(three_panel(explanation), truth)))
     return {

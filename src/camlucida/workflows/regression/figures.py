@@ -20,7 +20,7 @@ from camlucida.analysis.selection import select
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import without_dots
 from camlucida.core.messages import Message
-from camlucida.datasets.config import read_config
+from camlucida.datasets.cohort_file import read_cohort_file
 from camlucida.datasets.predictions import Predictions
 from camlucida.figures.files import save_figure
 from camlucida.figures.predictions import bland_altman_figure, group_figure
@@ -75,9 +75,9 @@ def assumed(notes: Sequence[Message]) -> list[str]:
 
 def image_of(run: Run, index: int) -> str:
     """Path of the image of row ``index`` of the table that the run is of."""
-    file = read_config(run.about["cohort"])
+    file = read_cohort_file(run.about["cohort"])
     assert file.config.table is not None  # written so
-    paths = read_table(file.place(file.config.table))["path"]
+    paths = read_table(file.resolve(file.config.table))["path"]
     if not 0 <= index < len(paths):
         raise UsageError(f"no sample {index}", f"the run has {len(paths)}, counted from 0")
     return str(without_dots(Path(paths[index])))

@@ -14,9 +14,9 @@ import pandas as pd
 from camlucida.core.errors import UsageError
 from camlucida.core.files import without_dots
 from camlucida.core.messages import Message, quoted
-from camlucida.datasets.columns import EXACT
+from camlucida.datasets.cohort import MASK_SUFFIXES, mask_beside
+from camlucida.datasets.columns import COLUMN_NAMES
 from camlucida.datasets.images import PATIENT_COLUMNS, SPLIT_COLUMNS, bare_name, image_keys
-from camlucida.datasets.members import MASK_SUFFIXES, mask_beside
 from camlucida.io import expand_paths
 from camlucida.io.image import image_id
 from camlucida.io.tables import count, find_column, fold, listing, read_table, source, texts
@@ -243,7 +243,7 @@ def _share_of_numbers(column: pd.Series) -> float:
 
 
 def _is_name(column: str) -> bool:
-    return fold(column) in {*EXACT["image"], *PATIENT_COLUMNS}
+    return fold(column) in {*COLUMN_NAMES["image"], *PATIENT_COLUMNS}
 
 
 def _id_column(
@@ -254,7 +254,7 @@ def _id_column(
         columns = [str(find_column(frame, asked, (), "--id-column", table))]
         found = _hits(frame, columns, files)
     else:
-        usual = [str(name) for name in frame.columns if fold(name) in EXACT["image"]]
+        usual = [str(name) for name in frame.columns if fold(name) in COLUMN_NAMES["image"]]
         found = _hits(frame, usual, files)
         columns = usual
         if not any(found.values()):

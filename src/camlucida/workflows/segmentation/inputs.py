@@ -13,7 +13,7 @@ from camlucida.attribution.capture import capture
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import LayerError, UsageError, did_you_mean
 from camlucida.core.files import write_toml
-from camlucida.datasets.members import mask_beside
+from camlucida.datasets.cohort import mask_beside
 from camlucida.io import expand_paths
 from camlucida.models import Card, LoadedModel
 from camlucida.models.backbones import ACTIVATION, IMAGENET

@@ -8,11 +8,11 @@ from typing import Any
 from camlucida.core.messages import Message, declare, prefixed
 from camlucida.io.tables import listing
 from camlucida.runs.compute import item_identity
-from camlucida.runs.folder import Folder
+from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import changed, file_sha256
-from camlucida.runs.ledger import Entry, Key, Ledger
+from camlucida.runs.ledger import Key, Ledger, LedgerEntry
 from camlucida.runs.parts import is_whole, part_name, read_part, write_part
-from camlucida.runs.plan import Plan
+from camlucida.runs.plan import ModelPlan
 
 declare(
     "notes",
@@ -41,7 +41,7 @@ DEATHS = 3
 """How often the process may die on a part before its images are tried one by one, and on one of them before it is given up."""
 
 
-def recover(folder: Folder, ledger: Ledger) -> list[Message]:
+def recover(folder: RunFolder, ledger: Ledger) -> list[Message]:
     """What a killed process left behind goes; a part whose files were taken away or cut short is computed again.
 
     Returns:
@@ -56,7 +56,7 @@ def recover(folder: Folder, ledger: Ledger) -> list[Message]:
     return [Message("notes.lost_parts", {"count": len(lost), "names": names})] if lost else []
 
 
-def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> list[Message]:
+def sync(ledger: Ledger, plans: Sequence[ModelPlan], before: Mapping[str, Any]) -> list[Message]:
     """Bring the ledger to this cohort: what is no longer true of an item's image, model or request is pending again.
 
     Args:
@@ -65,7 +65,7 @@ def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> li
     Returns:
         What to tell of it, one line each.
     """
-    ledger.place([key for plan in plans for key in plan.keys])
+    ledger.set_cohort([key for plan in plans for key in plan.keys])
     known = {entry.key: entry for entry in ledger.entries()}
     recipes = {model["name"]: model["recipe"] for model in before.get("models", ())}
     notes: list[Message] = []
@@ -76,7 +76,7 @@ def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> li
         ledger.reset([*stale, *hopeful])
         gone += unreadable
         if stale:
-            fields = changed(recipes.get(plan.name, {}), plan.made_by)
+            fields = changed(recipes.get(plan.name, {}), plan.recipe)
             names = listing(image for image, _ in stale)
             again = {"fields": ", ".join(fields)} if fields else {"names": names}
             note = Message(
@@ -92,9 +92,9 @@ def sync(ledger: Ledger, plans: Sequence[Plan], before: Mapping[str, Any]) -> li
     return notes
 
 
-def tidy(folder: Folder, ledger: Ledger) -> None:
+def tidy(folder: RunFolder, ledger: Ledger) -> None:
     """Parts that hold rows of no item any more are written again without them."""
-    held: dict[int, list[Entry]] = {number: [] for number in ledger.parts()}
+    held: dict[int, list[LedgerEntry]] = {number: [] for number in ledger.parts()}
     for entry in ledger.entries():
         if entry.part is not None:
             held[entry.part].append(entry)
@@ -104,7 +104,9 @@ def tidy(folder: Folder, ledger: Ledger) -> None:
     recover(folder, ledger)
 
 
-def _rewrite(folder: Folder, ledger: Ledger, number: int, entries: Iterable[Entry]) -> None:
+def _rewrite(
+    folder: RunFolder, ledger: Ledger, number: int, entries: Iterable[LedgerEntry]
+) -> None:
     live = {entry.key for entry in entries}
     rows, maps, predictions = read_part(folder, number)
     kept = [i for i, row in enumerate(rows) if (row["image"], row["model"]) in live]
@@ -118,22 +120,22 @@ def _rewrite(folder: Folder, ledger: Ledger, number: int, entries: Iterable[Entr
     ledger.rewrite(number, new, first)
 
 
-def _hopeful(entry: Entry) -> bool:
+def _hopeful(entry: LedgerEntry) -> bool:
     """Failed without a trace, and without killing the process: another try costs little, and a decoder may be there now."""
     return entry.state == "failed" and entry.part is None and entry.alone < DEATHS
 
 
-def _stale(plan: Plan, known: Mapping[Key, Entry]) -> tuple[list[Key], list[Key]]:
+def _stale(plan: ModelPlan, known: Mapping[Key, LedgerEntry]) -> tuple[list[Key], list[Key]]:
     """Items whose identity is another now; items whose image cannot be read any more."""
     stale: list[Key] = []
     gone: list[Key] = []
-    for member, key in zip(plan.members.members, plan.keys):
+    for member, key in zip(plan.cohort.images, plan.keys):
         entry = known[key]
         if entry.state == "pending" or _hopeful(entry):
             continue
-        sha256 = file_sha256(member.item.path)
+        sha256 = file_sha256(member.path)
         if sha256 is None:
             gone.append(key)
-        elif item_identity(plan.made_by, member, sha256) != entry.identity:
+        elif item_identity(plan.recipe, member, sha256) != entry.identity:
             stale.append(key)
     return stale, gone

@@ -35,7 +35,7 @@ class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Columns(_Part):
+class CohortColumns(_Part):
     """``[columns]``: what the table's columns are called, where their names do not say it."""
 
     id: str | None = None
@@ -60,7 +60,7 @@ class ModelEntry(_Part):
     weight: Annotated[float, Field(gt=0)] = 1.0
 
 
-class Explain(_Part):
+class ExplainConfig(_Part):
     """``[explain]``: as the options of ``camlucida explain``."""
 
     target: (
@@ -81,8 +81,8 @@ class CohortConfig(_Part):
     split: str | None = None
     model: str | None = None
     models: tuple[ModelEntry, ...] = ()
-    columns: Columns = Columns()
-    explain: Explain = Explain()
+    columns: CohortColumns = CohortColumns()
+    explain: ExplainConfig = ExplainConfig()
 
     @model_validator(mode="after")
     def _consistent(self) -> CohortConfig:
@@ -112,9 +112,9 @@ class CohortFile:
         """The cohort's name, else the file's stem."""
         return self.config.name or self.path.stem
 
-    def place(self, words: str) -> Path:
+    def resolve(self, path: str) -> Path:
         """A path of the file, absolute."""
-        return self.path.parent / Path(words).expanduser()
+        return self.path.parent / Path(path).expanduser()
 
     def models(self) -> tuple[ModelEntry, ...]:
         """The models, with absolute paths; a card that is a factory by itself stays one."""
@@ -122,18 +122,18 @@ class CohortFile:
         return tuple(entry.model_copy(update=self._anchored(entry)) for entry in entries)
 
     def _anchored(self, entry: ModelEntry) -> dict[str, str | None]:
-        checkpoint = None if entry.checkpoint is None else str(self.place(entry.checkpoint))
-        file = self.place(entry.card)
+        checkpoint = None if entry.checkpoint is None else str(self.resolve(entry.checkpoint))
+        file = self.resolve(entry.card)
         if file.is_file() or not is_factory(entry.card):
             return {"card": str(file), "checkpoint": checkpoint}
         own = factory_file(entry.card)
         return {
-            "card": f"{self.place(str(own[0]))}:{own[1]}" if own else entry.card,
+            "card": f"{self.resolve(str(own[0]))}:{own[1]}" if own else entry.card,
             "checkpoint": checkpoint,
         }
 
 
-def read_config(path: str | Path) -> CohortFile:
+def read_cohort_file(path: str | Path) -> CohortFile:
     """Read a COHORT.toml.
 
     Raises:
@@ -177,9 +177,9 @@ def _missing(path: Path) -> UsageError:
 
 _KEYS: dict[str, type[_Part]] = {
     "": CohortConfig,
-    "columns": Columns,
+    "columns": CohortColumns,
     "models": ModelEntry,
-    "explain": Explain,
+    "explain": ExplainConfig,
 }
 
 

@@ -6,8 +6,14 @@ import pandas as pd
 import pytest
 
 from camlucida.core.errors import UsageError
-from camlucida.datasets.config import CohortConfig, Columns, Explain, ModelEntry, read_config
-from camlucida.datasets.members import mask_beside, read_members
+from camlucida.datasets.cohort import mask_beside, read_cohort
+from camlucida.datasets.cohort_file import (
+    CohortColumns,
+    CohortConfig,
+    ExplainConfig,
+    ModelEntry,
+    read_cohort_file,
+)
 from tests.support.models_on_disk import write_image
 from tests.support.paths import REPOSITORY
 
@@ -21,7 +27,7 @@ def write(folder: Path, text: str) -> Path:
 
 
 def members(folder: Path, text: str, labels=LABELS):
-    return read_members(read_config(write(folder, text)), labels)
+    return read_cohort(read_cohort_file(write(folder, text)), labels)
 
 
 @pytest.fixture
@@ -64,7 +70,7 @@ def films(tmp_path):
 )
 def test_bad_toml_is_one_line(tmp_path, text, said):
     with pytest.raises(UsageError, match=said) as error:
-        read_config(write(tmp_path, text))
+        read_cohort_file(write(tmp_path, text))
     assert "\n" not in str(error.value)
     assert "cohort.toml" in str(error.value)
 
@@ -72,15 +78,15 @@ def test_bad_toml_is_one_line(tmp_path, text, said):
 def test_missing_files_are_one_line(tmp_path):
     write(tmp_path, "")
     with pytest.raises(UsageError, match=r"no cohort .*did you mean cohort.toml"):
-        read_config(tmp_path / "cohrt.toml")
+        read_cohort_file(tmp_path / "cohrt.toml")
     with pytest.raises(UsageError, match="is a folder"):
-        read_config(tmp_path)
+        read_cohort_file(tmp_path)
     (tmp_path / "films").mkdir()
     with pytest.raises(UsageError, match=r"is a folder.*with two lines, images"):
-        read_config(tmp_path / "films")
+        read_cohort_file(tmp_path / "films")
     (tmp_path / "cohort.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="UTF-8"):
-        read_config(tmp_path / "cohort.toml")
+        read_cohort_file(tmp_path / "cohort.toml")
 
 
 def test_words_and_lists_and_paths(tmp_path):
@@ -90,7 +96,7 @@ def test_words_and_lists_and_paths(tmp_path):
     text += (
         '[[models]]\ncard = "net.py:build"\n[explain]\ntarget = ["top3", 2]\nmethod = "gradcam"\n'
     )
-    file = read_config(write(tmp_path, text))
+    file = read_cohort_file(write(tmp_path, text))
     assert (file.name, file.config.images, file.config.explain.target) == (
         "cohort",
         ("a", "b"),
@@ -126,27 +132,27 @@ def test_everything_that_a_table_says(films, suffix):
         writers[suffix](films / f"t.{suffix}", index=False)
     text = f'images = "Images"\ntable = "t.{suffix}"\nmodel = "m"\n[columns]\nid = "file"\npatient = "pat"\nvalue = "age"\n'
     found = members(films, text + 'mask = "outline"\nbox = "where"\ngroups = ["sex"]')
-    one, two, three, four = found.members
-    assert [m.item.patient for m in found.members] == ["p0", "p0", "p1", "image:f3"]
-    assert [m.value for m in found.members] == [61.5, 7.0, None, 80.0]
+    one, two, three, four = found.images
+    assert [m.patient for m in found.images] == ["p0", "p0", "p1", "image:f3"]
+    assert [m.value for m in found.images] == [61.5, 7.0, None, 80.0]
     assert one.mask == films / "m/f0.png"
     assert two.mask == films / "Masks/f1.png"  # beside "Images", where the table is blank
-    assert [m.box for m in found.members] == [(1, 2, 3, 4), (1, 2, 3, 4.5), None, None]
-    assert [m.groups["sex"] for m in found.members] == ["f", "m", "f", ""]
-    assert [m.item.positives for m in found.members] == [("Nodule",), (), (), ("Nodule",)]
+    assert [m.box for m in found.images] == [(1, 2, 3, 4), (1, 2, 3, 4.5), None, None]
+    assert [m.groups["sex"] for m in found.images] == ["f", "m", "f", ""]
+    assert [m.positives for m in found.images] == [("Nodule",), (), (), ("Nodule",)]
     assert [sorted(m.unknown) for m in (one, three)] == [["Mass"], ["Mass", "Nodule"]]
     assert any("4 images without a mask" in note for note in found.notes)
-    assert four.item.id == "f3"
+    assert four.id == "f3"
 
 
 def test_a_table_can_name_the_images(films):
     (films / "t.csv").write_text("path,label\nImages/f0.png,Mass\nImages/f9.png,\n,Mass\n")
     found = members(films, 'table = "t.csv"\nmodel = "m"')
-    assert [m.item.path for m in found.members] == [
+    assert [m.path for m in found.images] == [
         films / "Images/f0.png",
         films / "Images/f9.png",
     ]  # a missing file fails later
-    assert [(m.item.positives, sorted(m.unknown)) for m in found.members] == [
+    assert [(m.positives, sorted(m.unknown)) for m in found.images] == [
         (("Mass",), []),
         ((), ["Mass", "Nodule"]),
     ]
@@ -157,8 +163,8 @@ def test_a_table_can_name_the_images(films):
 
 def test_a_folder_is_enough(films):
     found = members(films, 'images = "Images"\nmodel = "m"')
-    assert [m.item.id for m in found.members] == ["f0", "f1", "f2", "f3"]
-    assert all(m.item.positives is None for m in found.members)
+    assert [m.id for m in found.images] == ["f0", "f1", "f2", "f3"]
+    assert all(m.positives is None for m in found.images)
     assert not found.patients_known
 
 
@@ -167,7 +173,7 @@ def test_rows_that_disagree_cost_that_image(films):
     found = members(
         films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n[columns]\nvalue = "age"'
     )
-    assert [(m.item.id, m.value) for m in found.members] == [("f1", 3.0), ("f2", 4.0)]
+    assert [(m.id, m.value) for m in found.images] == [("f1", 3.0), ("f2", 4.0)]
     lines = [line for _, line in found.problems]
     assert any("2 rows of" in line and "disagree on its value" in line for line in lines)
     assert any("f3.png: no row" in line for line in lines)
@@ -210,9 +216,9 @@ def test_a_mask_folder_and_masks_beside_images(films):
     write_image(films / "Masks/f1.jpg")
     write_image(films / "other/f2.jpeg")
     found = members(films, 'images = "Images"\nmodel = "m"')
-    assert found.members[1].mask == films / "Masks/f1.jpg"
+    assert found.images[1].mask == films / "Masks/f1.jpg"
     found = members(films, 'images = "Images"\nmasks = "other"\nmodel = "m"')
-    assert found.members[2].mask == films / "other/f2.jpeg"
+    assert found.images[2].mask == films / "other/f2.jpeg"
     assert any("3 images without a mask: f0, f1, f3" in note for note in found.notes)
     assert mask_beside(Path("a/Images/b/c.dcm")) == Path("a/Masks/b/c.png")
     assert mask_beside(Path("a/films/c.dcm")) is None
@@ -230,7 +236,7 @@ def test_masks_that_nobody_has_are_not_missed(films):
 
 def test_every_key_is_documented():
     text = (REPOSITORY / "docs/runs.md").read_text("utf-8")
-    for part in (CohortConfig, Columns, ModelEntry, Explain):
+    for part in (CohortConfig, CohortColumns, ModelEntry, ExplainConfig):
         for name in part.model_fields:
             assert f"`{name}`" in text, name
 
@@ -244,4 +250,4 @@ def test_files_of_another_machine_are_one_line_not_one_each(films):
     ):
         members(films, 'table = "t.csv"\nmodel = "m"\n')
     found = members(films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n')
-    assert [member.item.patient for member in found.members] == ["p0", "p1", "p2", "p3"]
+    assert [member.patient for member in found.images] == ["p0", "p1", "p2", "p3"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,8 +12,8 @@ import pandas as pd
 
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
-from camlucida.datasets.config import CohortFile
-from camlucida.datasets.images import LABEL_COLUMNS, Item, read_cohort
+from camlucida.datasets.cohort_file import CohortFile
+from camlucida.datasets.images import LABEL_COLUMNS, LabelledImage, read_labelled_images
 from camlucida.io import expand_paths
 from camlucida.io.image import image_id
 from camlucida.io.tables import count, find_column, flags, fold, listing, numbers, read_table, texts
@@ -37,11 +37,10 @@ MASK_SUFFIXES = (".png", ".jpg", ".jpeg")
 
 
 @dataclass(frozen=True)
-class Member:
+class CohortImage(LabelledImage):
     """One image of a cohort, as one model's labels see it.
 
     Attributes:
-        item: file, id, patient, split, positive labels.
         value: the true value of a regression; None if unknown.
         mask: where its mask should be; None if nothing says so.
         box: x, y, width, height in original pixels; None if unknown.
@@ -49,7 +48,6 @@ class Member:
         unknown: labels of the model of which the table says nothing: no column, blank, or −1.
     """
 
-    item: Item
     value: float | None = None
     mask: Path | None = None
     box: tuple[float, float, float, float] | None = None
@@ -58,16 +56,16 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Members:
-    """The images of a cohort: members in the order of their files, (file, line) of each that is left out, and notes."""
+class Cohort:
+    """The images of a cohort, in the order of their files, (file, line) of each that is left out, and notes."""
 
-    members: tuple[Member, ...]
+    images: tuple[CohortImage, ...]
     problems: tuple[tuple[str, str], ...]
     notes: tuple[Message, ...]
     patients_known: bool
 
 
-def read_members(file: CohortFile, labels: Sequence[str]) -> Members:
+def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
     """The images of a cohort.
 
     Args:
@@ -76,21 +74,22 @@ def read_members(file: CohortFile, labels: Sequence[str]) -> Members:
 
     Raises:
         UsageError: no image at all; a table, mask folder or table of boxes that is not there; whatever
-            :func:`~camlucida.datasets.images.read_cohort` refuses.
+            :func:`~camlucida.datasets.images.read_labelled_images` refuses.
     """
     config, columns = file.config, file.config.columns
-    table = file.place(config.table) if config.table is not None else None
+    table = file.resolve(config.table) if config.table is not None else None
     for what, words, there in (
         ("masks", config.masks, Path.is_dir),
         ("boxes", config.boxes, Path.is_file),
     ):
-        if words is not None and not there(file.place(words)):
+        if words is not None and not there(file.resolve(words)):
             raise UsageError(
-                f"{file.path.name}: {what}: {file.place(words)} does not exist", "correct the path"
+                f"{file.path.name}: {what}: {file.resolve(words)} does not exist",
+                "correct the path",
             )
     frame = read_table(table) if table is not None else pd.DataFrame()
     if config.images is not None:
-        paths, missing = expand_paths([str(file.place(words)) for words in config.images])
+        paths, missing = expand_paths([str(file.resolve(words)) for words in config.images])
         id_column, problems = (
             columns.id or columns.path,
             [(error.what, str(error)) for error in missing],
@@ -99,7 +98,7 @@ def read_members(file: CohortFile, labels: Sequence[str]) -> Members:
         paths, id_column, problems = _paths(file, frame, table)
     if not paths:
         raise UsageError(f"{file.path.name}: there is no image", problems[0][1] if problems else "")
-    cohort = read_cohort(
+    cohort = read_labelled_images(
         paths,
         table=table,
         id_column=id_column,
@@ -112,17 +111,17 @@ def read_members(file: CohortFile, labels: Sequence[str]) -> Members:
     said = _Said.read(file, frame, table, labels)
     members, notes = [], list(cohort.notes)
     problems += cohort.problems
-    for item in cohort.items:
+    for item in cohort.images:
         try:
             members.append(said.member(item))
         except UsageError as error:
             problems.append((str(item.path), str(error)))
-    blank = [m.item.id for m in members if m.unknown]
+    blank = [m.id for m in members if m.unknown]
     if blank:
         notes.append(Message("notes.blank_truth", {"count": len(blank), "names": listing(blank)}))
-    folder = file.place(config.masks) if config.masks is not None else None
+    folder = file.resolve(config.masks) if config.masks is not None else None
     notes += _mask_notes(members, folder, columns.mask is not None)
-    return Members(tuple(members), tuple(problems), tuple(notes), cohort.patients_known)
+    return Cohort(tuple(members), tuple(problems), tuple(notes), cohort.patients_known)
 
 
 def mask_beside(image: Path) -> Path | None:
@@ -141,7 +140,7 @@ def _mask_in(folder: Path, image: Path) -> Path:
     return next((path for path in known if path.is_file()), known[0])
 
 
-def _mask_notes(members: Sequence[Member], folder: Path | None, column: bool) -> list[Message]:
+def _mask_notes(members: Sequence[CohortImage], folder: Path | None, column: bool) -> list[Message]:
     """Which images have no mask, where masks are expected: some image has one, or a column or a folder of them is given."""
     stems = (
         {path.stem for path in folder.rglob("*") if path.is_file()} if folder is not None else set()
@@ -150,12 +149,12 @@ def _mask_notes(members: Sequence[Member], folder: Path | None, column: bool) ->
         stem[:at] for stem in stems for at, sign in enumerate(stem) if sign == "_"
     }  # ID of ID_LABEL
 
-    def masked(member: Member) -> bool:
+    def masked(member: CohortImage) -> bool:
         return (member.mask is not None and member.mask.is_file()) or image_id(
-            member.item.path, None
+            member.path, None
         ) in named
 
-    missing = [m.item.id for m in members if not masked(m)]
+    missing = [m.id for m in members if not masked(m)]
     expected = folder is not None or column or len(missing) < len(members)
     return (
         [Message("notes.no_mask", {"count": len(missing), "names": listing(missing)})]
@@ -185,7 +184,7 @@ def _paths(
                 )
             )
             continue
-        places = [file.place(cell), table.parent / cell]
+        places = [file.resolve(cell), table.parent / cell]
         paths.append(next((place for place in places if place.is_file()), places[0]))
     if paths and not any(path.exists() for path in paths):
         what = f"none of the {count(paths, 'file')} in column {column!r} of {table} is here, such as {paths[0]}"
@@ -233,31 +232,31 @@ class _Said:
             _unknown(frame, columns.labels, labels, table),
         )
 
-    def member(self, item: Item) -> Member:
+    def member(self, item: LabelledImage) -> CohortImage:
         """Raises UsageError where rows of one image disagree."""
         mask = self._one(item, "mask", self.masks, "")
-        return Member(
-            item,
-            self._one(item, "value", self.values, None),
-            self.file.place(mask) if mask else self._found_mask(item),
-            self._one(item, "box", self.boxes, None),
-            {name: self._one(item, name, cells, "") for name, cells in self.groups.items()},
-            self._one(item, "labels", self.unknown, frozenset()),
+        return CohortImage(
+            **vars(item),
+            value=self._one(item, "value", self.values, None),
+            mask=self.file.resolve(mask) if mask else self._found_mask(item),
+            box=self._one(item, "box", self.boxes, None),
+            groups={name: self._one(item, name, cells, "") for name, cells in self.groups.items()},
+            unknown=self._one(item, "labels", self.unknown, frozenset()),
         )
 
-    def _one(self, item: Item, what: str, cells: Sequence[T], blank: T) -> T:
+    def _one(self, item: LabelledImage, what: str, cells: Sequence[T], blank: T) -> T:
         said = {cells[row] for row in item.rows} if cells else {blank}
         if len(said) > 1:
             where = f"{len(item.rows)} rows of {self.table} disagree on its {what}"
             raise UsageError(f"{item.path}: {where}", "keep one row an image")
         return said.pop() if said else blank
 
-    def _found_mask(self, item: Item) -> Path | None:
+    def _found_mask(self, item: LabelledImage) -> Path | None:
         folder = self.file.config.masks
         return (
             mask_beside(item.path)
             if folder is None
-            else _mask_in(self.file.place(folder), item.path)
+            else _mask_in(self.file.resolve(folder), item.path)
         )
 
 
@@ -283,7 +282,7 @@ def _box(cell: str, row: int, table: Path) -> tuple[float, float, float, float] 
 def _unknown(
     frame: pd.DataFrame, asked: str | None, labels: Sequence[str], table: Path
 ) -> Sequence[frozenset[str]]:
-    """Row → labels of which it says nothing; found where :func:`read_cohort` looks for labels."""
+    """Row → labels of which it says nothing; found where :func:`read_labelled_images` looks for labels."""
     known = {fold(label): label for label in labels if label}
     own = (
         {known[fold(name)]: frame[name] for name in frame.columns if fold(name) in known}
