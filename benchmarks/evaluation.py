@@ -20,9 +20,9 @@ from skimage import data, transform
 
 from camlucida.attribution.engine import explain, scans_of
 from camlucida.evaluation.maps.choice import choose
-from camlucida.evaluation.maps.measure import Sample, Settings, measure
+from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
 from camlucida.metrics.faithfulness import ROAD_SHARES, road_plan
-from camlucida.metrics.imputation import Case, Subject
+from camlucida.metrics.imputation import Perturbation, PerturbedImage
 from camlucida.metrics.queue import evaluate
 
 BATCH = 8
@@ -70,7 +70,9 @@ def default_set(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> No
     truth = np.zeros((224, 224), bool)
     truth[60:120, 80:160] = True
     samples = [Sample(scan, scan.id, {"": truth}) for scan in scans_of((images,))]
-    settings = Settings(("3",), ("gradcam",), ("features.norm5",), choose(), (), batch_size=BATCH)
+    settings = MetricSettings(
+        ("3",), ("gradcam",), ("features.norm5",), choose(), (), batch_size=BATCH
+    )
     tables = measure(model, samples, settings, unit=(to_unit, normalise))
     forwards = tables.count.images + len(images)  # and one to explain
     batch = images.repeat(BATCH, 1, 1, 1)[:BATCH]
@@ -124,7 +126,7 @@ def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
             return model(normalise(x))
 
     inner = Inner()
-    case = Case(Subject("image", unit, (False,)), heat)
+    case = Perturbation(PerturbedImage("image", unit, (False,)), heat)
     plan = road_plan(case, ROAD_SHARES, noise=0)
     percentiles = [round(100 * share) for share in ROAD_SHARES]
 

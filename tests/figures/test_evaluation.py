@@ -8,7 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from camlucida.evaluation.maps.summary import curve_means, gate_table, pooled, summarise
+from camlucida.evaluation.maps.summary import curve_means, gate_table, over_all_labels, summarise
 from camlucida.figures.evaluation import (
     GREYS,
     PALETTE,
@@ -33,7 +33,7 @@ def summary(tables):
 
 @pytest.fixture(scope="module")
 def means(tables):
-    return curve_means(tables[1][tables[1]["on"] == "logit"])
+    return curve_means(tables[1][tables[1]["output"] == "logit"])
 
 
 def words(figure):
@@ -52,7 +52,7 @@ def test_the_ranking_shows_each_mean_interval_chance_and_ceiling(summary):
         *METHODS,
         *BASELINES,
     ]
-    table = pooled(summary).query("metric == 'hit'").set_index("method")
+    table = over_all_labels(summary).query("metric == 'hit'").set_index("method")
     dots = {
         float(line.get_ydata()[0]): float(line.get_xdata()[0])
         for line in hit.lines
@@ -98,7 +98,7 @@ def test_several_layers_are_named_and_a_missing_metric_is_no_dot():
         for m in "ab"
         for at in ("deep", "shallow")
     ]
-    rows += [row(method="a", layer="deep", metric="road", on="logit")]
+    rows += [row(method="a", layer="deep", metric="road", output="logit")]
     hit, road = ranking_figure(summarise(pd.DataFrame(rows))).axes
     assert [label.get_text() for label in hit.get_yticklabels()] == [
         "a at deep",

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from camlucida.datasets.predictions import Predictions
-from camlucida.evaluation.predictions.tables import Settings, evaluate_predictions
+from camlucida.evaluation.predictions.tables import PredictionSettings, evaluate_predictions
 from camlucida.figures.panels import figure_png
 from camlucida.figures.predictions import prediction_figures, save_figures
 from tests.figures.test_evaluation import words
@@ -49,7 +49,7 @@ def drawn():
     """Task → (table, name → figure)."""
     found = {}
     for task, predictions in CASES.items():
-        figures = evaluate_predictions(predictions, Settings(bin_width=35))
+        figures = evaluate_predictions(predictions, PredictionSettings(bin_width=35))
         found[task] = figures, dict(prediction_figures(predictions, predictions.frame, figures))
     return found
 

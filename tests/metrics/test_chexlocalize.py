@@ -121,5 +121,9 @@ def test_counts_are_pooled_over_images():
     first = c.pixel_counts([[1, 1, 0, 0]], [[1, 0, 1, 0]])
     second = c.pixel_counts([[0, 0, 0, 0]], [[0, 0, 0, 1]])
     assert (first, second) == ((1, 1, 1, 1), (0, 0, 3, 1))
-    assert c.pooled([first, second]) == {"precision": 1 / 2, "recall": 1 / 3, "specificity": 4 / 5}
-    assert np.isnan(c.pooled([])["recall"])
+    assert c.pixel_rates([first, second]) == {
+        "precision": 1 / 2,
+        "recall": 1 / 3,
+        "specificity": 4 / 5,
+    }
+    assert np.isnan(c.pixel_rates([])["recall"])

@@ -21,7 +21,7 @@ from camlucida.core.errors import UsageError
 from camlucida.metrics import METRICS
 from camlucida.metrics import faithfulness as faith
 from camlucida.metrics.faithfulness import plans
-from camlucida.metrics.imputation import Case, Subject
+from camlucida.metrics.imputation import Perturbation, PerturbedImage
 from camlucida.metrics.queue import Count, evaluate
 from tests.support.peers import quiet
 
@@ -47,7 +47,7 @@ def run(case, names, score, batch_size=5, coherency=None, count=None):
 
 
 def case(native, image, normalise=None, seed=0):
-    return Case(Subject("image", image, (False, True), normalise), native, seed)
+    return Perturbation(PerturbedImage("image", image, (False, True), normalise), native, seed)
 
 
 def small_net(seed=0):
@@ -281,10 +281,10 @@ def test_inputs_and_generators_are_left_alone():
 def test_a_volume_has_all_but_road():
     image, native = noise(1, 6, 8, 10), noise(3, 4, 5, seed=1)
     names = [name for name in NO_MAP if not name.startswith("road")]
-    found = run(Case(Subject("v", image, (False, True)), native), names, linear(1.0))
+    found = run(Perturbation(PerturbedImage("v", image, (False, True)), native), names, linear(1.0))
     assert np.isfinite(found["cell_insertion_deletion"]).all()
     with pytest.raises(UsageError, match="2-D"):
-        run(Case(Subject("v", image, (False, True)), native), ["road"], linear(1.0))
+        run(Perturbation(PerturbedImage("v", image, (False, True)), native), ["road"], linear(1.0))
 
 
 @given(st.integers(0, 1000))
@@ -376,11 +376,11 @@ def test_average_drop_and_increase_against_torchcam(seed):
 @pytest.mark.parametrize("steps", [8, 16])
 def test_insertion_and_deletion_against_torchcam(steps):
     net, image, heat = small_net(), noise(1, 32, 32), noise(32, 32, seed=3)
-    subject = Subject("image", image, (False, True))
+    subject = PerturbedImage("image", image, (False, True))
     (found,) = (
         done.metrics
         for done in evaluate(
-            [faith.curves_plan(Case(subject, heat), ["insertion", "deletion"], steps)],
+            [faith.curves_plan(Perturbation(subject, heat), ["insertion", "deletion"], steps)],
             probabilities(net),
         )
     )
@@ -415,7 +415,9 @@ def test_road_against_grad_cam(channels):
         return net(x)[:, 1:]
 
     shares = (0.2, 0.4, 0.6, 0.8)
-    plan = faith.road_plan(Case(Subject("image", image, (False,)), heat), shares, noise=0)
+    plan = faith.road_plan(
+        Perturbation(PerturbedImage("image", image, (False,)), heat), shares, noise=0
+    )
     (found,) = (done.metrics for done in evaluate([plan], score))
     cams = heat.numpy()[None]
 

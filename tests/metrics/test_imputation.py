@@ -11,8 +11,8 @@ from pytorch_grad_cam.metrics.road import NoisyLinearImputer
 from camlucida.core.errors import NoEvidenceError, UsageError
 from camlucida.metrics.imputation import (
     BLUR,
-    Case,
-    Subject,
+    Perturbation,
+    PerturbedImage,
     chosen,
     exact_count,
     filled,
@@ -214,7 +214,7 @@ def test_fills():
 
 
 def case(native, image, normalise=None, seed=0):
-    return Case(Subject("a", image, (False, True), normalise), native, seed)
+    return Perturbation(PerturbedImage("a", image, (False, True), normalise), native, seed)
 
 
 def test_a_case_scales_and_alters_before_the_models_normalisation():

@@ -112,12 +112,12 @@ def test_a_class_that_is_not_there_or_never_predicted():
 
 def test_intervals_need_ten_patients_of_the_class():
     found = figures(rows("1" * 30 + "2" * 30 + "3" * 9, "1" * 30 + "2" * 20 + "1" * 10 + "3" * 9))
-    assert found["how"][""]["accuracy"] == "BCa"
-    assert found["how"][""]["balanced_accuracy"] == "none"
-    assert found["how"]["3"]["recall"] == "none"
-    assert found["how"]["3"]["precision"] == "none"
-    assert found["how"]["2"]["recall"] == "BCa"
-    assert found["how"]["1"]["recall"] == "constant"
+    assert found["interval_method"][""]["accuracy"] == "BCa"
+    assert found["interval_method"][""]["balanced_accuracy"] == "none"
+    assert found["interval_method"]["3"]["recall"] == "none"
+    assert found["interval_method"]["3"]["precision"] == "none"
+    assert found["interval_method"]["2"]["recall"] == "BCa"
+    assert found["interval_method"]["1"]["recall"] == "constant"
 
 
 def test_rows_without_truth_or_prediction_are_left_out():

@@ -113,7 +113,7 @@ def test_the_interval_of_an_auc_is_that_of_scipy():
     expected = bootstrap(
         data, auc, n_resamples=2000, paired=True, vectorized=False, rng=np.random.default_rng(0)
     )
-    assert line["how"] == "BCa"
+    assert line["interval_method"] == "BCa"
     bounds = (expected.confidence_interval.low, expected.confidence_interval.high)
     assert (line["low"], line["high"]) == pytest.approx(bounds, abs=1e-9)
 
@@ -146,7 +146,7 @@ def test_a_slow_bootstrap_of_patients_agrees():
 def test_no_interval_without_ten_patients_of_each_kind():
     truth = [1] * 9 + [0] * 30
     found = figures(rows(truth, np.linspace(-1, 1, 39)))
-    how = found["how"]["a"]
+    how = found["interval_method"]["a"]
     assert {metric for metric in METRICS if how[metric] == "none"} == {
         "auc",
         "ap",
@@ -154,7 +154,7 @@ def test_no_interval_without_ten_patients_of_each_kind():
         "f1",
     }
     many = rows([1] * 18 + [0] * 60, np.linspace(-1, 1, 78), [f"p{k // 2}" for k in range(78)])
-    assert figures(many)["how"]["a"]["auc"] == "none"  # 18 positive rows, 9 patients
+    assert figures(many)["interval_method"]["a"]["auc"] == "none"  # 18 positive rows, 9 patients
 
 
 def test_unknown_truth_is_left_out_and_a_label_without_positives_has_no_auc():
@@ -176,8 +176,8 @@ def test_means_of_labels():
     auc = found["estimate"].xs("auc", level="metric")
     assert auc[MEAN] == pytest.approx(auc[["a", "b", "rare"]].mean())
     assert auc[MEAN_ENOUGH] == pytest.approx(auc[["a", "b"]].mean())
-    assert found["how"][MEAN]["auc"] == "none"
-    assert found["how"][MEAN_ENOUGH]["auc"] == "BCa"
+    assert found["interval_method"][MEAN]["auc"] == "none"
+    assert found["interval_method"][MEAN_ENOUGH]["auc"] == "BCa"
     assert (MEAN_ENOUGH, "brier") not in found.index
     assert (
         found["low"][MEAN]["brier"]

@@ -55,7 +55,7 @@ def test_by_hand():
     assert chance["within_5.5"] == 0.5  # 15, 25 or 35 suits two
     assert chance["r2"] == chance["pearson_r"] == 0
     assert np.isnan(chance["bias"])
-    assert set(found["how"]) == {"none"}
+    assert set(found["interval_method"]) == {"none"}
 
 
 def test_equal_to_scikit_learn_and_scipy():

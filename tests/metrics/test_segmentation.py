@@ -10,7 +10,11 @@ from torchmetrics.functional.classification import binary_f1_score, binary_jacca
 
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.datasets.mask_files import read_mask_pairs
-from camlucida.evaluation.predictions.tables import Settings, evaluate_masks, segmentation_document
+from camlucida.evaluation.predictions.tables import (
+    PredictionSettings,
+    evaluate_masks,
+    segmentation_document,
+)
 from camlucida.metrics.score_table import table
 from camlucida.metrics.segmentation import MaskPair, compare_masks, evaluate_segmentation
 
@@ -87,7 +91,7 @@ def test_figures_pool_components_and_average_images():
     assert found["estimate"]["component_sensitivity"] == pytest.approx(1 / 3)
     assert found["positives"]["component_sensitivity"] == 3
     assert found["estimate"]["false_components"] == pytest.approx(1 / 3)
-    assert set(found["how"]) == {"none"}
+    assert set(found["interval_method"]) == {"none"}
 
 
 def test_intervals_by_patient_with_a_lesion():
@@ -97,10 +101,10 @@ def test_intervals_by_patient_with_a_lesion():
             yield MaskPair(str(k), f"p{k}", "x", truth, block((k, 2 * (k // 2))))
 
     enough = table(evaluate_segmentation(compare_masks(pairs(12)))).set_index("metric")
-    assert enough["how"]["dice"] == "BCa"
+    assert enough["interval_method"]["dice"] == "BCa"
     few = table(evaluate_segmentation(compare_masks(pairs(9)))).set_index("metric")
-    assert few["how"][["dice", "iou", "component_sensitivity"]].tolist() == ["none"] * 3
-    assert few["how"]["false_components"] != "none"
+    assert few["interval_method"][["dice", "iou", "component_sensitivity"]].tolist() == ["none"] * 3
+    assert few["interval_method"]["false_components"] != "none"
 
 
 def test_labels_and_models():
@@ -111,7 +115,9 @@ def test_labels_and_models():
     ]
     figures = evaluate_masks(compare_masks(pairs))
     assert list(dict.fromkeys(figures["label"])) == ["all labels", "x", "y"]
-    document = segmentation_document(compare_masks(pairs), figures, ["a note"], Settings())
+    document = segmentation_document(
+        compare_masks(pairs), figures, ["a note"], PredictionSettings()
+    )
     assert document["models"]["one"]["dice"] == 1
     assert document["models"]["two"]["labels"]["y"]["iou"]["estimate"] == 1
     assert document["notes"] == ["a note"]

@@ -40,7 +40,7 @@ def test_parity_with_scipy(n, level):
         rng=np.random.default_rng(5),
     ).confidence_interval
     assert (ours.low, ours.high) == pytest.approx(tuple(reference), abs=1e-12)
-    assert ours.how == "BCa"
+    assert ours.interval_method == "BCa"
     assert ours.estimate == pytest.approx(values.mean())
 
 
@@ -97,30 +97,30 @@ def test_coverage_is_about_nominal():
 
 def test_no_interval_under_ten_patients():
     nine = mean_interval(np.arange(90.0), np.arange(90) % 9)
-    assert nine.how == "none"
+    assert nine.interval_method == "none"
     assert np.isnan([nine.low, nine.high]).all()
     assert nine.estimate == 44.5
     ten = mean_interval([*np.arange(10.0), np.nan], range(11))
-    assert ten.how == "BCa"
+    assert ten.interval_method == "BCa"
     assert (ten.patients, ten.rows, ten.nan_rate) == (10, 10, pytest.approx(1 / 11))
-    assert mean_interval([*np.arange(9.0), np.nan], range(10)).how == "none"
+    assert mean_interval([*np.arange(9.0), np.nan], range(10)).interval_method == "none"
 
 
 def test_degenerate_samples():
     constant = mean_interval(np.full(12, 0.3), range(12))
-    assert (constant.how, constant.low, constant.high) == (
+    assert (constant.interval_method, constant.low, constant.high) == (
         "constant",
         constant.estimate,
         constant.estimate,
     )
     nothing = mean_interval(np.full(12, np.nan), range(12))
     assert np.isnan(nothing.estimate)
-    assert (nothing.how, nothing.nan_rate, nothing.patients) == ("none", 1.0, 0)
+    assert (nothing.interval_method, nothing.nan_rate, nothing.patients) == ("none", 1.0, 0)
     none = mean_interval([], [])
     assert np.isnan([none.estimate, none.nan_rate]).all()
     # All the weight on one patient: leaving it out leaves no ratio, so BCa has no acceleration.
     one = ratio_interval([1.0] + [0.0] * 11, [2.0] + [0.0] * 11, range(12))
-    assert one.how == "constant"
+    assert one.interval_method == "constant"
     lone = ratio_interval([1.0, 1.0] + [0.0] * 10, [1.0, 4.0] + [0.0] * 10, range(12))
     assert lone.low <= lone.estimate <= lone.high
 
@@ -128,8 +128,8 @@ def test_degenerate_samples():
 def test_percentile_where_bca_is_undefined():
     # All replicates on one side of the estimate; a jackknife that does not vary, or is undefined.
     drawn = np.linspace(1, 2, 1000)
-    low, high, how = statistics.limits(0.5, drawn, np.arange(5.0), 0.95)
-    assert how == "percentile"
+    low, high, interval_method = statistics.limits(0.5, drawn, np.arange(5.0), 0.95)
+    assert interval_method == "percentile"
     assert (low, high) == pytest.approx((1.025, 1.975))
     assert statistics.limits(1.5, drawn, np.ones(5), 0.95)[2] == "percentile"
     assert statistics.limits(1.5, drawn, np.array([1.0, np.nan]), 0.95)[2] == "percentile"
@@ -146,7 +146,7 @@ def test_paired_difference():
         -found.interval.estimate
     )
     same = paired_difference(first, first, range(40))
-    assert (same.p, same.interval.how) == (1.0, "constant")
+    assert (same.p, same.interval.interval_method) == (1.0, "constant")
     first[:35] = np.nan
     assert np.isnan(paired_difference(first, second, range(40)).p)
 

@@ -17,7 +17,7 @@ def row(image="i", patient="p", label="a", method="m", metric="hit", value=1.0, 
     common = {
         "layer": "l",
         "baseline": False,
-        "on": "",
+        "output": "",
         "chance": np.nan,
         "ceiling": np.nan,
         "empty": False,
@@ -71,35 +71,39 @@ def _lines(method, good, area, empty, random):
     yield {"metric": "class_specificity", "value": good - random.uniform(0, 0.5), "chance": 0.0}
     yield {"metric": "gini", "value": random.uniform(0.3, 0.8)}
     drop = 0.002 if method == "fake_cam" else 0.6 * (1 - good)
-    for on, scale in (("logit", 3.0), ("probability", 0.4)):
+    for output, scale in (("logit", 3.0), ("probability", 0.4)):
         yield {
             "metric": "road",
-            "on": on,
+            "output": output,
             "value": scale * (good - 0.2) + random.normal(0, 0.1),
             "chance": 0.0,
         }
         yield {
             "metric": "cell_insertion_deletion",
-            "on": on,
+            "output": output,
             "value": scale * (0.8 - abs(good - 0.55)),
             "chance": 0.0,
         }
-        yield {"metric": "average_drop", "on": on, "value": drop}
-        yield {"metric": "increase_in_confidence", "on": on, "value": float(method == "fake_cam")}
+        yield {"metric": "average_drop", "output": output, "value": drop}
+        yield {
+            "metric": "increase_in_confidence",
+            "output": output,
+            "value": float(method == "fake_cam"),
+        }
 
 
 def _points(good, random):
-    for on, scale in (("logit", 3.0), ("probability", 0.8)):
+    for output, scale in (("logit", 3.0), ("probability", 0.8)):
         for share in (0.2, 0.4, 0.6, 0.8):
             yield {
                 "curve": "road_morf",
-                "on": on,
+                "output": output,
                 "share": share,
                 "value": scale * (1 - share**0.5 * (0.4 + good)),
             }
             yield {
                 "curve": "road_lerf",
-                "on": on,
+                "output": output,
                 "share": share,
                 "value": scale * (1 - share**2 * (1 - good)),
             }
@@ -107,13 +111,13 @@ def _points(good, random):
             share = step / 14
             yield {
                 "curve": "cell_deletion",
-                "on": on,
+                "output": output,
                 "share": share,
                 "value": scale * (1 - share) ** (1 + 3 * good),
             }
             yield {
                 "curve": "cell_insertion",
-                "on": on,
+                "output": output,
                 "share": share,
                 "value": scale * share ** (1 / (1 + 3 * good)),
             }

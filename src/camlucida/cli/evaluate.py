@@ -24,7 +24,7 @@ from camlucida.core.errors import ImageError, UsageError
 
 if TYPE_CHECKING:
     from camlucida.datasets.images import LabelledImages
-    from camlucida.evaluation.maps.of_run import RunSubject
+    from camlucida.evaluation.maps.of_run import RunModel
 
 
 @app.command("evaluate")
@@ -134,8 +134,8 @@ def evaluate_command(
     from camlucida.datasets.images import read_labelled_images
     from camlucida.evaluation.maps.choice import choose, choose_baselines
     from camlucida.evaluation.maps.folder import ABOUT, Source, describe, estimate, read, run, write
-    from camlucida.evaluation.maps.measure import Settings
-    from camlucida.evaluation.maps.of_run import run_marks, run_subjects
+    from camlucida.evaluation.maps.measure import MetricSettings
+    from camlucida.evaluation.maps.of_run import run_marks, run_models
     from camlucida.io import expand_paths
     from camlucida.runs.read import Run, is_run
     from camlucida.workflows.evaluation.folder import present
@@ -164,7 +164,7 @@ def evaluate_command(
     elif len(images) == 1 and is_run(given):
         opened = Run.open(given)
         subjects, place, count = (
-            run_subjects(opened, device),
+            run_models(opened, device),
             out or given / "evaluation",
             len(opened.about["models"]),
         )
@@ -177,7 +177,7 @@ def evaluate_command(
         )
     for name in method or ():
         METHODS[name]
-    settings = Settings(
+    settings = MetricSettings(
         metrics=choose(metrics or ["default"], threshold),
         baselines=choose_baselines(baselines),
         threshold=threshold,
@@ -228,33 +228,33 @@ def evaluate_command(
 
 def _of_images(
     cards: Sequence[str], device: str, cohort: Callable[[Sequence[str]], LabelledImages]
-) -> Iterator[RunSubject]:
+) -> Iterator[RunModel]:
     """Each model, with the cohort as its labels see it."""
-    from camlucida.evaluation.maps.of_run import RunSubject
+    from camlucida.evaluation.maps.of_run import RunModel
 
     for name in cards:
         loaded = load(name, None, None, device)
-        yield RunSubject(loaded.name, loaded, cohort(loaded.card.labels), ("gradcam",), (), None)
+        yield RunModel(loaded.name, loaded, cohort(loaded.card.labels), ("gradcam",), (), None)
 
 
 def _report_evaluation(page: Path, summary: Any) -> None:
     """The first numbers of an evaluation, and where the rest is."""
-    from camlucida.evaluation.maps.summary import headline, pooled, title
+    from camlucida.evaluation.maps.summary import headline, over_all_labels, title
     from camlucida.report.page import number
 
-    table = pooled(summary)
-    for name, on in headline(summary):
-        part = table[(table["metric"] == name) & (table["on"] == on)]
+    table = over_all_labels(summary)
+    for name, output in headline(summary):
+        part = table[(table["metric"] == name) & (table["output"] == output)]
         for line in part.to_dict("records"):
             interval = f" [{number(line['low'])}, {number(line['high'])}]"
             bounds = (
                 interval
-                if line["how"] != "none"
+                if line["interval_method"] != "none"
                 else f" (no interval: {line['patients']} patients)"
             )
             kind = "baseline " if line["baseline"] else ""
             print(
-                f"{title(name, on)}: {kind}{line['method']} at {line['layer']} {number(line['estimate'])}{bounds}"
+                f"{title(name, output)}: {kind}{line['method']} at {line['layer']} {number(line['estimate'])}{bounds}"
             )
     print(f"tables: {page.parent}/rows.parquet, summary.csv, differences.csv")
     print(f"page:   {page}")

@@ -75,7 +75,7 @@ def evaluate_predictions_command(
 ) -> None:
     """Evaluate predictions that exist, without running a model: figures with intervals by patient and chance levels."""
     from camlucida.evaluation.predictions.evaluate import evaluate_file, write_evaluated
-    from camlucida.evaluation.predictions.tables import Settings
+    from camlucida.evaluation.predictions.tables import PredictionSettings
     from camlucida.figures.predictions import save_figures
     from camlucida.metrics.regression import WITHIN
 
@@ -86,7 +86,7 @@ def evaluate_predictions_command(
     columns = {role: name for role, _, name in named} | (
         {"patient": patient_column} if patient_column else {}
     )
-    settings = Settings(threshold, tuple(within or WITHIN), bin_width)
+    settings = PredictionSettings(threshold, tuple(within or WITHIN), bin_width)
     with output_folder(out):
         found = evaluate_file(
             file,
@@ -115,7 +115,7 @@ def figure_line(line: dict[Any, Any]) -> tuple[str, ...]:
     def word(name: str, digits: str = ".4g") -> str:
         return "" if line[name] != line[name] else f"{line[name]:{digits}}"
 
-    bounds = "none" if line["how"] == "none" else f"{word('low')} to {word('high')}"
+    bounds = "none" if line["interval_method"] == "none" else f"{word('low')} to {word('high')}"
     counts = (str(line["n"]), str(line["patients"]), word("positives", ".0f"))
     return (
         line["model"],

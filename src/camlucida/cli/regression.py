@@ -188,7 +188,11 @@ def _evidence_line(line: dict[Any, Any]) -> tuple[str, ...]:
         value = line[name]
         return f"{value:{digits}}" if isinstance(value, float) and value == value else ""
 
-    bounds = "none" if line["how"] == "none" else f"{word('low', '+.3f')} to {word('high', '+.3f')}"
+    bounds = (
+        "none"
+        if line["interval_method"] == "none"
+        else f"{word('low', '+.3f')} to {word('high', '+.3f')}"
+    )
     names = (str(line["heat"]), str(line["group"]), str(line["images"]), str(line["patients"]))
     return (
         *names,

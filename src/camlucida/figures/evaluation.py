@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from camlucida.evaluation.maps.summary import about, headline, pooled, title
+from camlucida.evaluation.maps.summary import about, headline, over_all_labels, title
 from camlucida.figures.overlay import NOTICE
 from camlucida.metrics.statistics import MIN_POSITIVES
 
@@ -43,13 +43,13 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
         synthetic: mark it so.
     """
     pairs = [pair for pair in PAIRS if means["curve"].isin(pair).any()]
-    rows = list(dict.fromkeys(zip(means["layer"], means["on"])))
+    rows = list(dict.fromkeys(zip(means["layer"], means["output"])))
     styles = _styles(means)
     figure = Figure(figsize=(4.3 * max(len(pairs), 2), 3.4 * len(rows) + 1.5), layout="constrained")
     grid = figure.subplots(len(rows), len(pairs), squeeze=False)
-    for (layer, on), line in zip(rows, grid):
+    for (layer, output), line in zip(rows, grid):
         for pair, axes in zip(pairs, line):
-            here = means[(means["layer"] == layer) & (means["on"] == on)]
+            here = means[(means["layer"] == layer) & (means["output"] == output)]
             for method, style in styles.items():
                 for curve, marker in zip(pair, "v^"):
                     _curve(
@@ -61,7 +61,7 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
             name, first, second = PAIRS[pair]
             axes.set_title(f"{name} at {layer}\n▼ {first}   ▲ {second}", fontsize=9)
             axes.set_xlabel("share of the image altered", fontsize=8)
-            axes.set_ylabel(f"{on or 'score'}, mean over images", fontsize=8)
+            axes.set_ylabel(f"{output or 'score'}, mean over images", fontsize=8)
             _plain(axes)
     handles = [Line2D([], [], label=method, **style) for method, style in styles.items()]
     figure.legend(
@@ -84,7 +84,7 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
     Args:
         summary: from :func:`~camlucida.evaluation.maps.summary.summarise`, with a metric that has a direction.
     """
-    table = pooled(summary)
+    table = over_all_labels(summary)
     columns = headline(summary)
     table = table.assign(baseline=table["baseline"].astype(bool))
     ordered = table.drop_duplicates(["layer", "method"]).sort_values("baseline", kind="stable")
@@ -99,13 +99,15 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
         layout="constrained",
     )
     (grid,) = figure.subplots(1, len(columns), squeeze=False, sharey=True)
-    for (name, on), axes in zip(columns, grid):
-        here = table[(table["metric"] == name) & (table["on"] == on)].set_index(["layer", "method"])
+    for (name, output), axes in zip(columns, grid):
+        here = table[(table["metric"] == name) & (table["output"] == output)].set_index(
+            ["layer", "method"]
+        )
         for place, contender in enumerate(contenders):
             if contender in here.index:
                 _dot(axes, place, here.loc[contender], styles[contender[1]]["color"])
         axes.set_title(
-            f"{fill(title(name, on), 24)}\n{about(name).direction} is better", fontsize=8.5
+            f"{fill(title(name, output), 24)}\n{about(name).direction} is better", fontsize=8.5
         )
         axes.grid(axis="y", color="#00000012")
         _plain(axes)

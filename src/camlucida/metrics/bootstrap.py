@@ -18,8 +18,8 @@ from camlucida.metrics.statistics import (
     BATCH_CELLS,
     MIN_POSITIVES,
     REPLICATES,
-    How,
     Interval,
+    IntervalMethod,
     limits,
 )
 
@@ -69,7 +69,7 @@ class Sampled:
         """The figures that follow from these, replicate by replicate."""
         return Sampled(formula(self.estimate[None])[0], formula(self.drawn), formula(self.left_out))
 
-    def interval(self, place: tuple[int, ...], level: float) -> tuple[float, float, How]:
+    def interval(self, place: tuple[int, ...], level: float) -> tuple[float, float, IntervalMethod]:
         """Bounds of one figure, and how they were found; replicates where it is undefined are left out."""
         everywhere: Any = (slice(None), *place)
         estimate, drawn = float(self.estimate[place]), self.drawn[everywhere]
@@ -137,19 +137,19 @@ def difference_of_means(
     columns = np.column_stack([side * column for side in sides for column in counted])[kept]
     index, count = numbered([patient for patient, here in zip(patients, kept) if here])
     sampled = sampled_sums(_difference, by_patient(columns, index, count), sampling)
-    low, high, how = sampled.interval((0,), sampling.level)
+    low, high, interval_method = sampled.interval((0,), sampling.level)
     if (
         min(len({patient for patient, here in zip(patients, side) if here}) for side in sides)
         < MIN_POSITIVES
     ):
-        low, high, how = float("nan"), float("nan"), "none"
+        low, high, interval_method = float("nan"), float("nan"), "none"
     rows = int(kept.sum())
     asked = int(np.any(groups, axis=0).sum())
     return Interval(
         float(sampled.estimate[0]),
         low,
         high,
-        how,
+        interval_method,
         count,
         rows,
         1 - rows / asked if asked else float("nan"),

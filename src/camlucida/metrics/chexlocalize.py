@@ -140,7 +140,7 @@ def pixel_counts(mask: ArrayLike, truth: ArrayLike) -> tuple[int, int, int, int]
     return both, int(found.sum()) - both, found.size - either, int(inside.sum()) - both
 
 
-def pooled(counts: ArrayLike) -> dict[str, float]:
+def pixel_rates(counts: ArrayLike) -> dict[str, float]:
     """Precision, recall, specificity of (images, 4) :func:`pixel_counts`, pixels of all images pooled; NaN for 0/0."""
     tp, fp, tn, fn = np.asarray(counts, np.float64).reshape(-1, 4).sum(0).tolist()
     parts = {"precision": (tp, tp + fp), "recall": (tp, tp + fn), "specificity": (tn, tn + fp)}

@@ -18,7 +18,7 @@ from torch import Tensor
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.tensors import full
 from camlucida.metrics.base import Direction, metric
-from camlucida.metrics.imputation import NOISE, Case, Fill, First, Swap, Unit, exact_count
+from camlucida.metrics.imputation import NOISE, Fill, First, Perturbation, Swap, Unit, exact_count
 from camlucida.metrics.queue import Plan, Step
 from camlucida.metrics.statistics import pearson
 
@@ -281,7 +281,7 @@ def _ratio(top: Floats, bottom: Floats) -> Floats:
 ORIGINAL = "original"
 
 
-def masked_plan(case: Case, coherency: float | None = None) -> Plan:
+def masked_plan(case: Perturbation, coherency: float | None = None) -> Plan:
     """x∘E → average_drop, increase_in_confidence, average_gain; with the coherency (see ``case.masked()``) also adcc."""
 
     def measure(s: Floats) -> dict[str, Floats]:
@@ -299,7 +299,7 @@ def masked_plan(case: Case, coherency: float | None = None) -> Plan:
     return _plan(case, [_original(case), Step(("masked", case.token), case.masked)], measure)
 
 
-def drop_in_deletion_plan(case: Case) -> Plan:
+def drop_in_deletion_plan(case: Perturbation) -> Plan:
     """x∘(1−E) → drop_in_deletion."""
 
     def measure(s: Floats) -> dict[str, Floats]:
@@ -308,7 +308,7 @@ def drop_in_deletion_plan(case: Case) -> Plan:
     return _plan(case, [_original(case), Step(("unmasked", case.token), case.unmasked)], measure)
 
 
-def curves_plan(case: Case, names: Iterable[str], steps: int = CURVE_STEPS) -> Plan:
+def curves_plan(case: Perturbation, names: Iterable[str], steps: int = CURVE_STEPS) -> Plan:
     """insertion (from a blur), deletion and pixel_flipping (to black), pixel by pixel in ``steps`` equal parts."""
     wanted = set(names)
     counts = _counts(case.order.size, steps)
@@ -341,7 +341,7 @@ def curves_plan(case: Case, names: Iterable[str], steps: int = CURVE_STEPS) -> P
     return _plan(case, deleting + inserting, measure, curves)
 
 
-def cells_plan(case: Case, steps: int = CELL_STEPS, fill: Fill = "strong blur") -> Plan:
+def cells_plan(case: Perturbation, steps: int = CELL_STEPS, fill: Fill = "strong blur") -> Plan:
     """Cells of the native grid deleted and inserted in ``steps`` parts → cell_insertion_deletion."""
     counts = _counts(case.cell_order.size, steps)
     deleting = [_swapped(case, "cells", n, fill, "delete") for n in counts]
@@ -359,7 +359,9 @@ def cells_plan(case: Case, steps: int = CELL_STEPS, fill: Fill = "strong blur") 
     return _plan(case, deleting + inserting, measure, curves)
 
 
-def road_plan(case: Case, shares: Sequence[float] = ROAD_SHARES, noise: float = NOISE) -> Plan:
+def road_plan(
+    case: Perturbation, shares: Sequence[float] = ROAD_SHARES, noise: float = NOISE
+) -> Plan:
     """Exactly a share p of the pixels imputed, hottest and coldest first → road, road_morf, road_lerf. 2-D images."""
     cells = int(np.prod(case.subject.image.shape[1:]))
 
@@ -400,7 +402,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
 """Metrics that come from the same altered images."""
 
 
-def plans(case: Case, names: Sequence[str], coherency: float | None = None) -> list[Plan]:
+def plans(case: Perturbation, names: Sequence[str], coherency: float | None = None) -> list[Plan]:
     """The plans that answer the metrics ``names``, each altered image once; a plan may answer more than was asked.
 
     Args:
@@ -433,7 +435,7 @@ def fake_cam(grid: Sequence[int]) -> Tensor:
 
 
 def _plan(
-    case: Case,
+    case: Perturbation,
     steps: Sequence[Step],
     measure: Callable[[Floats], dict[str, Floats]],
     curves: Mapping[str, Sequence[tuple[float, int]]] | None = None,
@@ -441,7 +443,7 @@ def _plan(
     return Plan(case.subject.id, tuple(steps), measure, case.about, curves or {})
 
 
-def _original(case: Case) -> Step:
+def _original(case: Perturbation) -> Step:
     return Step(ORIGINAL, lambda: case.subject.ready(full(case.subject.image)))
 
 
@@ -452,7 +454,7 @@ def _counts(cells: int, steps: int) -> list[int]:
     return sorted({exact_count(i / steps, cells) for i in range(steps + 1)})
 
 
-def _swapped(case: Case, unit: Unit, count: int, fill: Fill, how: Swap) -> Step:
+def _swapped(case: Perturbation, unit: Unit, count: int, fill: Fill, how: Swap) -> Step:
     """The ``count`` hottest pixels or cells deleted from the image, or inserted into the fill; the ends are shared."""
     order = case.order if unit == "pixels" else case.cell_order
     if count in (0, order.size):

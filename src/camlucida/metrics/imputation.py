@@ -184,7 +184,7 @@ def _solve(known: Floats, removed: Bools) -> Floats:
 
 
 @dataclass(frozen=True)
-class Subject:
+class PerturbedImage:
     """One image as it is altered.
 
     Attributes:
@@ -212,14 +212,14 @@ class Subject:
 
 
 @dataclass(frozen=True)
-class Case:
+class Perturbation:
     """One image with one map; ``seed`` breaks ties and draws ROAD's noise.
 
     Attributes:
         native: (*grid) the map on its own grid, any real values; constant maps are allowed, their order is random.
     """
 
-    subject: Subject
+    subject: PerturbedImage
     native: Tensor
     seed: int = 0
     about: Hashable = None

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from camlucida.core.messages import declare
 from camlucida.metrics.bootstrap import Sampled, Sampling
-from camlucida.metrics.statistics import MIN_POSITIVES, How, ratio_interval
+from camlucida.metrics.statistics import MIN_POSITIVES, IntervalMethod, ratio_interval
 
 declare(
     "metrics",
@@ -60,7 +60,7 @@ class Row:
         metric: its name, as docs/how-to/predictions.md lists them.
         label: label or class; "" for a figure of all of them.
         group: "" for everybody, else ``sex=F`` or ``truth 40 to 50``.
-        estimate, low, high, how: the figure and its interval, as in :class:`~camlucida.metrics.statistics.Interval`.
+        estimate, low, high, interval_method: the figure and its interval, as in :class:`~camlucida.metrics.statistics.Interval`.
         n: rows (image and label) it is computed on.
         patients: of those rows.
         positives: rows that truly have the label or class; NaN where the word means nothing.
@@ -74,7 +74,7 @@ class Row:
     estimate: float
     low: float
     high: float
-    how: How
+    interval_method: IntervalMethod
     n: int
     patients: int
     positives: float
@@ -109,7 +109,7 @@ def sampled_row(
     label: str = "",
 ) -> Row:
     """A resampled figure; without interval where patients are too few."""
-    bounds: tuple[float, float, How] = (
+    bounds: tuple[float, float, IntervalMethod] = (
         sampled.interval(place, sampling.level) if counts.enough else (NAN, NAN, "none")
     )
     estimate = float(sampled.estimate[place])
@@ -141,8 +141,10 @@ def ratio_row(
     """Σ ``top`` ÷ Σ ``bottom`` where neither is NaN; without interval if ``rarest`` is under ``MIN_POSITIVES``."""
     drawn = {"replicates": sampling.replicates, "seed": sampling.seed}
     found = ratio_interval(top, bottom, patients, level=sampling.level, **drawn)
-    bounds: tuple[float, float, How] = (
-        (found.low, found.high, found.how) if rarest >= MIN_POSITIVES else (NAN, NAN, "none")
+    bounds: tuple[float, float, IntervalMethod] = (
+        (found.low, found.high, found.interval_method)
+        if rarest >= MIN_POSITIVES
+        else (NAN, NAN, "none")
     )
     return Row(
         "",

@@ -31,7 +31,7 @@ MIN_POSITIVES = 10
 BATCH_CELLS = 2_000_000
 """Largest table of resampled patients held at once."""
 
-How = Literal["BCa", "percentile", "constant", "none"]
+IntervalMethod = Literal["BCa", "percentile", "constant", "none"]
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Interval:
 
     Attributes:
         estimate: of all rows with a value; NaN if there is none.
-        low, high: the interval; NaN where ``how`` is "none".
-        how: "BCa"; "percentile" where BCa is undefined (all replicates on one side of the estimate, or a jackknife that does
+        low, high: the interval; NaN where ``interval_method`` is "none".
+        interval_method: "BCa"; "percentile" where BCa is undefined (all replicates on one side of the estimate, or a jackknife that does
             not vary); "constant" where every replicate is the same, low = high; "none" under ``MIN_POSITIVES`` patients.
         patients, rows: with a value.
         nan_rate: share of all rows without a value.
@@ -50,7 +50,7 @@ class Interval:
     estimate: float
     low: float
     high: float
-    how: How
+    interval_method: IntervalMethod
     patients: int
     rows: int
     nan_rate: float
@@ -131,8 +131,8 @@ def ratio_interval(
     if count < MIN_POSITIVES or not np.isfinite(estimate):
         return Interval(estimate, float("nan"), float("nan"), "none", count, rows, nan_rate)
     drawn = _replicates(sums, replicates, seed)
-    low, high, how = limits(estimate, drawn, _jackknife(sums), level)
-    return Interval(estimate, low, high, how, count, rows, nan_rate)
+    low, high, interval_method = limits(estimate, drawn, _jackknife(sums), level)
+    return Interval(estimate, low, high, interval_method, count, rows, nan_rate)
 
 
 def paired_difference(
@@ -153,7 +153,7 @@ def paired_difference(
     if len(a) != len(b):
         raise UsageError(f"{len(a)} rows against {len(b)}", "paired methods have the same rows")
     interval = mean_interval(a - b, patients, replicates=replicates, level=level, seed=seed)
-    if interval.how == "none":
+    if interval.interval_method == "none":
         return Difference(interval, float("nan"))
     present = np.isfinite(a - b)
     sums = _by_patient((a - b)[present][None], [p for p, keep in zip(patients, present) if keep])[0]
@@ -251,7 +251,7 @@ def _jackknife(sums: Floats) -> Floats:
 
 def limits(
     estimate: float, drawn: Floats, left_out: Floats, level: float
-) -> tuple[float, float, How]:
+) -> tuple[float, float, IntervalMethod]:
     """Both ends of an interval and how they were found: see :class:`Interval`.
 
     Args:

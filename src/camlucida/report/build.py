@@ -7,7 +7,7 @@ from pathlib import Path
 
 from camlucida.analysis.selection import check_rules, select
 from camlucida.core.errors import CamlucidaError, UsageError
-from camlucida.evaluation.predictions.tables import Settings
+from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.report.document import Document, Message, Paragraph, Section
 from camlucida.report.sections import SECTIONS
 from camlucida.report.study import Study
@@ -22,7 +22,7 @@ def build_report(
     progress: Callable[..., object] | None = None,
     *,
     error_threshold: float | None = None,
-    settings: Settings | None = None,
+    settings: PredictionSettings | None = None,
 ) -> Document:
     """What the report of ``runs`` says, in no language and no format yet.
 
@@ -52,7 +52,9 @@ def build_report(
             )
     check_rules(rules)
     shown = progress or (lambda done=1, total=None: None)
-    study = Study(tuple(runs), folder, tuple(rules), error_threshold, settings or Settings(), shown)
+    study = Study(
+        tuple(runs), folder, tuple(rules), error_threshold, settings or PredictionSettings(), shown
+    )
     select(
         study.cases, [rule for rule in rules if rule.strip().startswith("per-group")]
     )  # a column that is there?

@@ -54,7 +54,7 @@ def positive_patients(study: Study) -> pd.Series:
 
 def figure_of(row: Any) -> Estimate:
     """A row of the table of prediction figures (:class:`~camlucida.metrics.score_table.Row`)."""
-    known = row["how"] != "none"
+    known = row["interval_method"] != "none"
     return Estimate(
         row["estimate"], row["low"] if known else NAN, row["high"] if known else NAN, row["chance"]
     )

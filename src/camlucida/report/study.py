@@ -21,7 +21,7 @@ from camlucida.attribution.stages import Stages, grad_cam_stages
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message
 from camlucida.datasets.predictions import Predictions
-from camlucida.evaluation.predictions.tables import Settings
+from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.models import load_model
 from camlucida.runs import Run
@@ -88,7 +88,7 @@ class Study:
     folder: Path
     rules: tuple[str, ...] = ()
     error_threshold: float | None = None
-    settings: Settings = field(default_factory=Settings)
+    settings: PredictionSettings = field(default_factory=PredictionSettings)
     progress: Callable[..., object] = field(
         default=lambda done=1, total=None: None, repr=False, compare=False
     )

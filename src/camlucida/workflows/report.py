@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from camlucida.evaluation.predictions.tables import Settings
+from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.report.build import build_report
 from camlucida.report.locale import load_texts
 from camlucida.report.writers.formats import FORMATS
@@ -17,7 +17,7 @@ def write_report(
     folder: Path,
     *,
     error_threshold: float | None = None,
-    settings: Settings | None = None,
+    settings: PredictionSettings | None = None,
 ) -> tuple[Path, tuple[str, ...]]:
     """``report.html`` of runs (their folders) in ``folder``; its path, and a line for each section that could not be made.
 

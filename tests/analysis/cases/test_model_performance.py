@@ -9,12 +9,12 @@ import pytest
 from camlucida.analysis.cases.model_performance import evaluate_runs, run_predictions
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.predictions.evaluate import evaluate_file
-from camlucida.evaluation.predictions.tables import Settings
+from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.runs import Run, execute
 from tests.support.models_on_disk import write_image
 from tests.support.runs_on_disk import run_of, save, segmentation_run
 
-SETTINGS = Settings(within=(5,))
+SETTINGS = PredictionSettings(within=(5,))
 LABELS = ("Nodule", "Mass")
 
 

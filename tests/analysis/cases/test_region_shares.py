@@ -30,7 +30,7 @@ def test_means_of_groups_and_their_difference():
     low, high = ("low", {"0", "1"}), ("high", {"2", "3"})
     table = evidence_table(cases, heat, [low, high, ("nobody", set())], [(high, low)])
     everybody = line(table, "raises", "everybody")
-    assert everybody[["images", "patients", "how"]].tolist() == [3, 3, "none"]
+    assert everybody[["images", "patients", "interval_method"]].tolist() == [3, 3, "none"]
     assert everybody[["share", "area", "excess"]].tolist() == pytest.approx([0.4, 0.5 / 3, 0.7 / 3])
     assert everybody["of_heat"] == pytest.approx(0.75)
     assert line(table, "lowers", "everybody")["of_heat"] == pytest.approx(0.25)
@@ -47,9 +47,9 @@ def test_intervals_resample_patients():
     ]  # each has one of both, so every patient's mean is the same
     cases, heat = tables(shares, np.full(40, 0.1), patients)
     table = evidence_table(cases, heat, [], [])
-    assert line(table, "raises", "everybody")[["low", "high", "how"]].tolist() == pytest.approx(
-        [0.3, 0.3, "constant"]
-    )
+    assert line(table, "raises", "everybody")[
+        ["low", "high", "interval_method"]
+    ].tolist() == pytest.approx([0.3, 0.3, "constant"])
     cases, heat = tables(shares, np.full(40, 0.1))
     alone = line(evidence_table(cases, heat, [], []), "raises", "everybody")
     assert alone["low"] < 0.3 < alone["high"]
@@ -66,7 +66,9 @@ def test_the_interval_of_a_difference():
     assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * se, rel=0.15)
     few = ("few", set(map(str, range(9))))
     assert (
-        line(evidence_table(cases, heat, [], [(few, second)]), "raises", "few minus b")["how"]
+        line(evidence_table(cases, heat, [], [(few, second)]), "raises", "few minus b")[
+            "interval_method"
+        ]
         == "none"
     )
 

@@ -5,8 +5,8 @@ import pytest
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.maps.choice import (
     BETWEEN_MAPS,
+    BOX_METRICS,
     DEFAULT,
-    POOLED,
     TUNED,
     choose,
     choose_baselines,
@@ -18,7 +18,7 @@ def test_default_and_all():
     assert set(choose()) == set(DEFAULT)
     everything = set(choose(["all"]))
     assert everything == {name for name, _ in METRICS.items()} - set(BETWEEN_MAPS) - set(TUNED)
-    assert everything > set(DEFAULT) | set(POOLED)
+    assert everything > set(DEFAULT) | set(BOX_METRICS)
 
 
 def test_families_names_and_commas_in_the_registrys_order():

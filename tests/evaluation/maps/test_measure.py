@@ -14,10 +14,10 @@ from camlucida.core.geometry import Geometry
 from camlucida.evaluation.maps import scores as placed
 from camlucida.evaluation.maps.api import evaluate
 from camlucida.evaluation.maps.choice import choose
-from camlucida.evaluation.maps.measure import Sample, Settings, measure
+from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
 from camlucida.metrics import chexlocalize, faithfulness, localisation
 from camlucida.metrics.ceiling import ceilings, chance_levels
-from camlucida.metrics.imputation import Case, Subject
+from camlucida.metrics.imputation import Perturbation, PerturbedImage
 from camlucida.metrics.queue import evaluate as run_queue
 from camlucida.metrics.stability import VIEWS, view, view_agreement
 from tests.support.nets import Cnn, images, seeded
@@ -40,7 +40,7 @@ def samples(count=3, **truths):
 
 
 def settings(*metrics, **more):
-    return Settings(
+    return MetricSettings(
         **{
             "layers": ("features",),
             "methods": ("hirescam",),
@@ -51,10 +51,10 @@ def settings(*metrics, **more):
     )
 
 
-def value(rows, metric, on="", label="1", image="input0", method="hirescam", column="value"):
+def value(rows, metric, output="", label="1", image="input0", method="hirescam", column="value"):
     (found,) = rows.loc[
         (rows.metric == metric)
-        & (rows.on == on)
+        & (rows.output == output)
         & (rows.label == label)
         & (rows.image == image)
         & (rows.method == method),
@@ -92,7 +92,7 @@ def test_localisation_in_original_pixels_with_chance_and_ceiling():
         )
         assert value(rows, "class_specificity", image=f"input{i}") == pytest.approx(own - other)
     assert set(rows.patient) == {"P0", "P1", "P2"}
-    assert not rows.duplicated(["image", "label", "method", "layer", "metric", "on"]).any()
+    assert not rows.duplicated(["image", "label", "method", "layer", "metric", "output"]).any()
 
 
 def test_chexlocalize_enlarges_straight_from_the_grid_to_the_original():
@@ -124,7 +124,7 @@ def test_faithfulness_is_that_of_the_queue_for_logit_and_probability():
         logits = net(x)
         return torch.stack([logits[:, 2], logits.softmax(1)[:, 2]], 1)
 
-    case = Case(Subject("one", sample.scan.tensor, (False, True)), e.map(e.grid))
+    case = Perturbation(PerturbedImage("one", sample.scan.tensor, (False, True)), e.map(e.grid))
     expected, curves = {}, {}
     for done in run_queue(faithfulness.plans(case, names), score):
         expected |= done.metrics
@@ -140,10 +140,10 @@ def test_faithfulness_is_that_of_the_queue_for_logit_and_probability():
             assert value(tables.rows, name, "logit", "2") == pytest.approx(
                 expected[name][0], rel=1e-4, nan_ok=True
             )
-    assert not ((tables.rows.metric == "average_gain") & (tables.rows.on == "logit")).any()
+    assert not ((tables.rows.metric == "average_gain") & (tables.rows.output == "logit")).any()
     drawn = tables.curves[
         (tables.curves.curve == "road_morf")
-        & (tables.curves.on == "logit")
+        & (tables.curves.output == "logit")
         & (tables.curves.label == "2")
     ]
     assert drawn.value.tolist() == pytest.approx([row[0] for row in curves["road_morf"]], rel=1e-4)
@@ -182,7 +182,7 @@ def test_all_metrics_with_every_baseline():
         == rows[rows.metric == "hit"].ceiling.max()
     ).all()
     fake = rows[rows.method == "fake_cam"]
-    assert set(fake[fake.on != ""].metric) == {
+    assert set(fake[fake.output != ""].metric) == {
         "average_drop",
         "increase_in_confidence",
         "average_gain",
@@ -205,7 +205,7 @@ def test_view_agreement_and_coherency_are_those_of_new_maps():
     x = sample.scan.tensor
     own, flipped = heat(x), {name: heat(view(x, name)) for name in VIEWS}
     assert value(rows, "view_agreement") == pytest.approx(view_agreement(own, flipped), rel=1e-4)
-    case = Case(Subject("one", x, (True,)), own)
+    case = Perturbation(PerturbedImage("one", x, (True,)), own)
     coherency = faithfulness.coherency(own, heat(case.masked()))
     drop = value(
         measure(net, [sample], settings("average_drop")).rows, "average_drop", "probability"
@@ -233,7 +233,7 @@ def test_labels_asked_for_true_or_default():
     ) == {"0", "3"}
     tables = measure(net, [replace(bare[0], positives=()), bare[1]], settings("gini"))
     assert set(tables.rows.image) == {"input1"}
-    assert tables.notes == ["input0: no finding is marked or true of it: no map is evaluated"]
+    assert tables.notes == [Message("map_evaluation.no_label", {"image": "input0"})]
 
 
 def test_a_truth_without_a_label_is_that_of_any():
@@ -289,7 +289,7 @@ def test_a_model_of_probabilities_regression_and_segmentation():
         metrics=["road"],
         baselines=(),
     )
-    assert set(rows.on) == {"logit", "probability"}
+    assert set(rows.output) == {"logit", "probability"}
     from camlucida.core.output_spec import OutputSpec
 
     class Described:
@@ -299,7 +299,7 @@ def test_a_model_of_probabilities_regression_and_segmentation():
     rows = evaluate(
         Described(), x, "1", "hirescam", "features", metrics=["road", "average_gain"], baselines=()
     )
-    assert set(rows.on) == {"probability"}
+    assert set(rows.output) == {"probability"}
     assert rows.value.notna().all()
 
     class Regression(Described):
@@ -310,7 +310,7 @@ def test_a_model_of_probabilities_regression_and_segmentation():
         Regression(), x, None, "hirescam", "net.features", metrics=["road"], baselines=("center",)
     )
     assert set(rows.label) == {"output ↑", "output ↓"}
-    assert set(rows.on) == {"value"}
+    assert set(rows.output) == {"value"}
     dense = seeded(nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU(), nn.Conv2d(6, 3, 1)))
     rows = evaluate(
         dense,

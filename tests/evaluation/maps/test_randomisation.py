@@ -6,7 +6,7 @@ import torch
 
 from camlucida.attribution.engine import scans_of
 from camlucida.evaluation.maps.choice import choose
-from camlucida.evaluation.maps.measure import Sample, Settings
+from camlucida.evaluation.maps.measure import MetricSettings, Sample
 from camlucida.evaluation.maps.randomisation import COLUMNS, randomisation_table
 from camlucida.metrics.sanity import blocks
 from tests.support.nets import Cnn, images, seeded
@@ -20,7 +20,7 @@ def samples(count):
 
 
 def settings(*metrics, methods=("gradcam", "eigencam")):
-    return Settings(
+    return MetricSettings(
         targets=("0", "1"), methods=methods, layers=("features",), metrics=choose(metrics)
     )
 

@@ -7,14 +7,14 @@ import pytest
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.maps.summary import (
     ALL_LABELS,
-    cases,
+    best_median_worst,
     curve_means,
     differences,
     disagreement,
     gate_table,
     headline,
     markdown,
-    pooled,
+    over_all_labels,
     ranking,
     summarise,
     title,
@@ -57,7 +57,7 @@ def test_one_group_by_hand():
         )
     )
     (line,) = table.to_dict("records")
-    assert (line["label"], line["method"], line["layer"], line["metric"], line["on"]) == (
+    assert (line["label"], line["method"], line["layer"], line["metric"], line["output"]) == (
         "a",
         "m",
         "l",
@@ -77,7 +77,7 @@ def test_one_group_by_hand():
         0.25,
         0.25,
     )
-    assert line["how"] == "none"
+    assert line["interval_method"] == "none"
     assert np.isnan(line["low"])
     assert line["chance"] == pytest.approx(0.2)  # of the rows with a value
     assert line["ceiling"] == pytest.approx(1.3 / 3)
@@ -92,7 +92,7 @@ def test_every_interval_is_that_of_the_statistics(tables, summary):
     rows = tables[0]
     picked = summary.sample(25, random_state=0)
     for line in picked.to_dict("records"):
-        group = only(rows, **{name: line[name] for name in ("method", "metric", "on")})
+        group = only(rows, **{name: line[name] for name in ("method", "metric", "output")})
         group = group if line["label"] == ALL_LABELS else only(group, label=line["label"])
         expected = mean_interval(group["value"], group["patient"].tolist())
         np.testing.assert_equal({name: line[name] for name in vars(expected)}, vars(expected))
@@ -100,16 +100,18 @@ def test_every_interval_is_that_of_the_statistics(tables, summary):
 
 def test_all_labels_are_pooled_where_there_are_several(tables, summary):
     assert list(dict.fromkeys(summary["label"])) == [ALL_LABELS, *LABELS]
-    assert set(pooled(summary)["label"]) == {ALL_LABELS}
+    assert set(over_all_labels(summary)["label"]) == {ALL_LABELS}
     one = summarise(only(tables[0], label=LABELS[0], metric="gini"))
     assert set(one["label"]) == {LABELS[0]}
-    assert len(pooled(one)) == len(one)
+    assert len(over_all_labels(one)) == len(one)
 
 
 def test_seeds_levels_and_categorical_columns(tables):
     rows = only(tables[0], metric="average_precision_lift")
     compact = rows.astype(
-        dict.fromkeys(("label", "method", "layer", "metric", "on", "patient", "image"), "category")
+        dict.fromkeys(
+            ("label", "method", "layer", "metric", "output", "patient", "image"), "category"
+        )
     )
     first, again = summarise(rows), summarise(rows)
     pd.testing.assert_frame_equal(first, again)
@@ -125,7 +127,7 @@ def test_the_tables_survive_parquet(tables, summary, tmp_path):
         assert len(pd.read_parquet(tmp_path / "t.parquet")) == len(table)
     tables[0].to_parquet(tmp_path / "rows.parquet")
     again = pd.read_parquet(tmp_path / "rows.parquet")
-    few = [only(rows, metric="road", on="logit") for rows in (tables[0], again)]
+    few = [only(rows, metric="road", output="logit") for rows in (tables[0], again)]
     pd.testing.assert_frame_equal(*map(summarise, few), check_dtype=False)
 
 
@@ -135,13 +137,13 @@ def test_no_rows_is_an_empty_table():
     assert differences(rows).empty
     assert ranking(summarise(rows)).empty
     assert headline(summarise(rows)) == []
-    assert cases(rows).cases == ()
+    assert best_median_worst(rows).maps == ()
 
 
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (pd.DataFrame([row()]).drop(columns=["chance", "on"]), r"rows without on, chance"),
+        (pd.DataFrame([row()]).drop(columns=["chance", "output"]), r"rows without output, chance"),
         (pd.DataFrame([row(), row()]), r"1 rows are there twice, such as i, a, m, l, hit"),
         (pd.DataFrame([row(label=ALL_LABELS)]), r"a label called 'all labels'"),
         (pd.DataFrame([row(metric="hitt")]), r"unknown metric 'hitt'.*hit"),
@@ -168,7 +170,7 @@ def test_headline_is_one_score_a_metric(summary):
         ("cell_insertion_deletion", "logit"),
     ]
     others = summarise(
-        pd.DataFrame([row(metric="gini"), row(metric="average_gain", on="probability")])
+        pd.DataFrame([row(metric="gini"), row(metric="average_gain", output="probability")])
     )
     assert headline(others) == [("average_gain", "probability")]
 
@@ -182,7 +184,7 @@ def test_differences_are_paired_and_those_of_the_statistics(tables, compared):
     assert set(pairs[3:]) == {(a, b, "baseline") for a in METHODS for b in BASELINES}
     assert set(compared["metric"]) == {"hit", "road", "average_drop"}  # gini has no better end
     for line in compared.sample(8, random_state=1).to_dict("records"):
-        group = only(tables[0], metric=line["metric"], on=line["on"])
+        group = only(tables[0], metric=line["metric"], output=line["output"])
         first, second = only(group, method=line["first"]), only(group, method=line["second"])
         joined = first.merge(second, on=["image", "label"], how="outer", sort=False)
         joined = joined.set_index(["image", "label"]).loc[list(zip(first["image"], first["label"]))]
@@ -208,7 +210,11 @@ def test_pairs_are_by_image_and_label_whatever_the_order():
     for order in (rows, rows[::-1]):
         (line,) = differences(pd.DataFrame(order)).to_dict("records")
         sign = 1 if line["first"] == "a" else -1
-        assert (sign * line["estimate"], line["n"], line["how"]) == (1.0, 2, "none")  # (0 + 2) / 2
+        assert (sign * line["estimate"], line["n"], line["interval_method"]) == (
+            1.0,
+            2,
+            "none",
+        )  # (0 + 2) / 2
         assert np.isnan(line["p_holm"])
         assert line["better"] == ""
 
@@ -227,7 +233,15 @@ def test_holm_is_within_a_family_and_a_question(compared):
 @pytest.mark.parametrize(("metric", "better"), [("road", "first"), ("average_drop", "second")])
 def test_the_better_one_follows_the_direction(metric, better):
     rows = [
-        row(f"i{k}", f"p{k}", method=m, metric=metric, value=v, on="logit", baseline=m == "random")
+        row(
+            f"i{k}",
+            f"p{k}",
+            method=m,
+            metric=metric,
+            value=v,
+            output="logit",
+            baseline=m == "random",
+        )
         for k in range(20)
         for m, v in (("gradcam", 2.0 + k / 100), ("random", 1.0))
     ]
@@ -294,7 +308,7 @@ def test_a_method_that_a_metric_was_not_asked_of_has_no_family_rank():
         for m, v in (("gradcam", 0.2), ("fake_cam", 0.0))
     ]
     rows += [
-        row(method="gradcam", metric="road", on="logit"),
+        row(method="gradcam", metric="road", output="logit"),
         *(row(method=m, metric="insertion", value=np.nan) for m in "ab"),
     ]
     table = (
@@ -373,7 +387,7 @@ def test_the_gate_by_hand():
 
 
 def test_curve_means_are_those_of_the_statistics(tables):
-    curves = only(tables[1], curve="road_morf", on="logit", method="gradcam")
+    curves = only(tables[1], curve="road_morf", output="logit", method="gradcam")
     table = curve_means(curves)
     assert table["share"].tolist() == [0.2, 0.4, 0.6, 0.8]
     group = curves[curves["share"] == 0.4]
@@ -407,14 +421,14 @@ def lifts(values, **more):
 def test_cases_go_by_lift_over_ceiling():
     rows = lifts([(4.0, 8.0), (3.0, 4.0), (9.0, 90.0), (np.nan, 5.0), (2.0, 8.0)])
     rows += lifts([(80.0, 80.0)], method="oracle", baseline=True)
-    rows += [row(metric="road", on="logit", value=k) for k in range(1)]
-    chosen = cases(pd.DataFrame(rows))
-    assert [(case.which, case.image, case.value) for case in chosen.cases] == [
+    rows += [row(metric="road", output="logit", value=k) for k in range(1)]
+    chosen = best_median_worst(pd.DataFrame(rows))
+    assert [(case.which, case.image, case.value) for case in chosen.maps] == [
         ("best", "i1", 3.0),  # .75
         ("median", "i0", 4.0),  # .5, .25
         ("worst", "i2", 9.0),  # .1
     ]
-    assert (chosen.cases[0].method, chosen.cases[0].chance, chosen.cases[0].ceiling) == (
+    assert (chosen.maps[0].method, chosen.maps[0].chance, chosen.maps[0].ceiling) == (
         "m",
         1.0,
         4.0,
@@ -430,29 +444,29 @@ def test_cases_go_by_lift_over_ceiling():
 
 def test_cases_fall_back_and_follow_what_is_asked():
     road = [
-        row(f"i{k}", metric="road", on=on, value=v)
+        row(f"i{k}", metric="road", output=output, value=v)
         for k, v in enumerate([1.0, 3.0])
-        for on in ("probability", "logit")
+        for output in ("probability", "logit")
     ]
     drop = [row(f"i{k}", metric="average_drop", value=v) for k, v in enumerate([0.1, 0.1, 0.0])]
     rows = pd.DataFrame([*lifts([(np.nan, 4.0)]), *drop, *road])
-    by_road = cases(rows)
-    assert [(case.metric, case.on, case.image) for case in by_road.cases] == [
+    by_road = best_median_worst(rows)
+    assert [(case.metric, case.output, case.image) for case in by_road.maps] == [
         ("road", "logit", "i1"),
         ("road", "logit", "i1"),
         ("road", "logit", "i0"),
     ]
-    by_drop = cases(rows, "average_drop")
-    assert [case.image for case in by_drop.cases] == [
+    by_drop = best_median_worst(rows, "average_drop")
+    assert [case.image for case in by_drop.maps] == [
         "i2",
         "i0",
         "i1",
     ]  # lower is better; equal ones by name
     assert "ceiling" not in by_drop.rule
-    shuffled = cases(rows.sample(frac=1, random_state=0), "average_drop")
-    assert [case.image for case in shuffled.cases] == ["i2", "i0", "i1"]
+    shuffled = best_median_worst(rows.sample(frac=1, random_state=0), "average_drop")
+    assert [case.image for case in shuffled.maps] == ["i2", "i0", "i1"]
     with pytest.raises(UsageError, match="best and worst by gini"):
-        cases(rows, "gini")
+        best_median_worst(rows, "gini")
 
 
 def test_markdown():

@@ -9,7 +9,7 @@ from sklearn.metrics import confusion_matrix, mean_absolute_error, roc_auc_score
 
 from camlucida.datasets.predictions import read_predictions
 from camlucida.evaluation.predictions.tables import (
-    Settings,
+    PredictionSettings,
     evaluate_predictions,
     metrics_document,
     never_predicted,
@@ -56,7 +56,7 @@ def files(tmp_path):
 
 def evaluated(folder, task, **options):
     predictions = read_predictions(folder / f"{task}.csv", task, groups=["sex"])
-    settings = Settings(**options)
+    settings = PredictionSettings(**options)
     figures = evaluate_predictions(predictions, settings)
     return predictions, figures, metrics_document(predictions, figures, settings)
 

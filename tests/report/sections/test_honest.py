@@ -100,7 +100,7 @@ def test_a_mean_without_an_interval_has_that_of_the_labels_with_one_beside_it(tm
     )
     (found,) = study.judged
     table = found.figures[found.figures["metric"] == "auc"].set_index("label")
-    table.loc["A", ["low", "high", "how"]] = [0.2, 0.9, "BCa"]
+    table.loc["A", ["low", "high", "interval_method"]] = [0.2, 0.9, "BCa"]
     sure = table.loc[["A"]].rename(index={"A": MEAN_ENOUGH})
     study.__dict__["_evaluated"] = (
         [replace(found, figures=pd.concat([table, sure]).reset_index())],
@@ -268,7 +268,11 @@ def test_of_few_maps_no_half_is_told(runs, tmp_path):
 def test_intervals_without_width_are_no_narrow_ones(runs, tmp_path):
     study = Study((runs["labels"],), tmp_path)
     figures = study.judged[0].figures
-    figures.loc[figures["metric"] == "auc", ["low", "high", "how"]] = [1.0, 1.0, "constant"]
+    figures.loc[figures["metric"] == "auc", ["low", "high", "interval_method"]] = [
+        1.0,
+        1.0,
+        "constant",
+    ]
     study.__dict__["images"] = pd.concat([study.images] * 3, ignore_index=True).assign(
         patient=[f"p{i}" for i in range(12)]
     )

@@ -223,7 +223,7 @@ def test_a_label_that_is_never_predicted_is_named(study):
 def test_figures_stand_in_the_table_with_their_chance(study):
     figures = study.judged[0].figures
     place = (figures["metric"] == "ap") & (figures["label"] == "Mass") & (figures["group"] == "")
-    figures.loc[place, ["estimate", "low", "high", "how", "chance"]] = [
+    figures.loc[place, ["estimate", "low", "high", "interval_method", "chance"]] = [
         0.8125,
         0.75,
         0.875,

@@ -17,7 +17,7 @@ from camlucida.workflows.benchmark.meta import BLEND, BLUR, RUNGS, SHIFT
 FILMS = 12
 
 
-def rows(scores, metric="hit", on="", noise=0.0, films=FILMS):
+def rows(scores, metric="hit", output="", noise=0.0, films=FILMS):
     """``scores``: rung → mean score; each film's is ``noise`` times −1, 0, 1, … off, the same for all rungs but the blurs."""
     lines = []
     for film in range(films):
@@ -28,7 +28,7 @@ def rows(scores, metric="hit", on="", noise=0.0, films=FILMS):
                 "patient": f"p{film}",
                 "label": "nodule",
                 "metric": metric,
-                "on": on,
+                "output": output,
             }
             lines.append(about | {"method": rung, "value": score + off + 0.01 * film})
     return pd.DataFrame(lines)
@@ -57,7 +57,7 @@ def test_a_metric_that_rises_with_the_oracle_is_kept():
 
 def test_direction_is_the_metrics_own():
     falling = rows(
-        scores((0.9, 0.7, 0.5, 0.3, 0.1), blur=(0.4, 0.5)), metric="average_drop", on="logit"
+        scores((0.9, 0.7, 0.5, 0.3, 0.1), blur=(0.4, 0.5)), metric="average_drop", output="logit"
     )
     assert verdict(falling)["kept"]
     assert not verdict(rows(scores((0.9, 0.7, 0.5, 0.3, 0.1))))["kept"]

@@ -16,7 +16,7 @@ def row(film, method, value, metric=TAG, *, chance=0.02, **more):
         "image": f"i{film}",
         "patient": f"p{film}",
         "label": "nodule",
-        "on": "",
+        "output": "",
         "ceiling": np.nan,
         "baseline": False,
     }
@@ -113,7 +113,8 @@ def ranked(values, model="m", net="n"):
     for method, (hit, drop) in values.items():
         lines += [row(k, method, hit, "hit", model=model, net=net) for k in range(2)]
         lines += [
-            row(k, method, drop, "average_drop", on="logit", model=model, net=net) for k in range(2)
+            row(k, method, drop, "average_drop", output="logit", model=model, net=net)
+            for k in range(2)
         ]
     return pd.DataFrame(lines)
 

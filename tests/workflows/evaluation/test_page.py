@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from camlucida.evaluation.maps.summary import (
-    cases,
+    best_median_worst,
     differences,
     gate_table,
-    pooled,
+    over_all_labels,
     ranking,
     summarise,
 )
@@ -38,11 +38,11 @@ def tables():
 
 
 def examples(rows):
-    found = cases(rows)
+    found = best_median_worst(rows)
     names = ("which", "image", "label", "method", "value", "chance", "ceiling")
     return [
         {name: getattr(case, name) for name in names} | {"picture": f"{case.which}.png"}
-        for case in found.cases
+        for case in found.maps
     ]
 
 
@@ -50,7 +50,10 @@ def examples(rows):
 def page(tables, tmp_path_factory):
     out = tmp_path_factory.mktemp("page")
     path = write_evaluation_page(
-        out, *tables, {**ABOUT, "cases_rule": cases(tables[0]).rule}, examples(tables[0])
+        out,
+        *tables,
+        {**ABOUT, "cases_rule": best_median_worst(tables[0]).rule},
+        examples(tables[0]),
     )
     assert path == out / "evaluation.html"
     return path
@@ -77,7 +80,7 @@ def test_the_numbers_are_those_of_the_tables(page, tables):
     for line in summary.query("metric == 'road' and on == 'logit'").to_dict("records"):
         assert f"{number(line['estimate'])} <span" in text
         assert f"[{number(line['low'])}, {number(line['high'])}]" in text
-    for line in pooled(summary).query("metric == 'hit'").to_dict("records"):
+    for line in over_all_labels(summary).query("metric == 'hit'").to_dict("records"):
         assert f"chance {number(line['chance'])} · ceiling {number(line['ceiling'])}" in text
         assert f"÷&nbsp;ceiling&nbsp;{number(line['over_ceiling'])}" in text
     for line in compared.sample(10, random_state=0).to_dict("records"):
@@ -112,7 +115,7 @@ def test_a_small_run_has_a_page_that_says_what_is_missing(tmp_path):
     )
     none = pd.DataFrame()
     curves = pd.DataFrame(
-        columns=["method", "layer", "baseline", "curve", "on", "share", "value", "patient"]
+        columns=["method", "layer", "baseline", "curve", "output", "share", "value", "patient"]
     )
     sanity = pd.DataFrame(columns=["method", "layer", "mode", "block"])
     about = {**ABOUT, "sha256": None, "notes": [], "failures": []}
@@ -176,7 +179,7 @@ def test_each_limit_has_the_number_of_this_run(tables):
     )
     fair = compared[(compared["against"] == "baseline") & (compared["second"] != "oracle")]
     assert f"in {(fair['better'] == 'second').sum()} the baseline is the better" in text
-    drops = pooled(summary).query(
+    drops = over_all_labels(summary).query(
         "metric == 'average_drop' and on == 'probability' and not baseline"
     )
     best = drops.loc[drops["estimate"].idxmin()]
@@ -194,7 +197,7 @@ def test_each_limit_has_the_number_of_this_run(tables):
 
 def test_limits_of_a_run_without_the_gaming_map_and_of_few_patients():
     rows = pd.DataFrame(
-        [row(f"i{k}", f"p{k}", metric="average_drop", on="logit", value=0.1) for k in range(3)]
+        [row(f"i{k}", f"p{k}", metric="average_drop", output="logit", value=0.1) for k in range(3)]
     )
     text = said(rows, about={**ABOUT, "failures": []})
     assert "3 patients here" in text

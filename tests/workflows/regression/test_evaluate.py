@@ -14,7 +14,7 @@ from camlucida.analysis.cases.case_table import case_table
 from camlucida.cli import main
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.predictions.evaluate import evaluate_file
-from camlucida.evaluation.predictions.tables import Settings
+from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.models import load_model
 from camlucida.phantom.nets import small_resnet
 from camlucida.report.build import build_report
@@ -154,7 +154,7 @@ def test_metrics_are_those_of_the_predictions(cohort_folder):
     assert "truth 40 to 50" in metrics["groups"]
     assert metrics["patients"] == 4
     np.testing.assert_allclose(records["absolute_error"], error.abs())
-    again = evaluate_file(cohort_folder / "out/predictions.json", "regression", Settings())
+    again = evaluate_file(cohort_folder / "out/predictions.json", "regression", PredictionSettings())
     assert again.document["mae"] == pytest.approx(metrics["mae"])
 
 
@@ -215,7 +215,11 @@ def test_evidence_in_the_masks_is_that_of_the_maps(cohort_folder):
         first[12:36, 16:48].sum() / first.sum(), rel=1e-4
     )
     everybody = metrics["mask_evidence"][0]
-    assert (everybody["group"], everybody["images"], everybody["how"]) == ("everybody", 7, "none")
+    assert (everybody["group"], everybody["images"], everybody["interval_method"]) == (
+        "everybody",
+        7,
+        "none",
+    )
     assert everybody["share"] == pytest.approx(records["raises_in_mask"].mean())
 
 

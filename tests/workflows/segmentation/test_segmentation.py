@@ -225,7 +225,7 @@ def test_figures_and_page(study):
 
 def test_summary(study):
     rows = pd.read_csv(study.out / "batch_summary.csv")
-    assert set(rows["how"]) == {"none"}
+    assert set(rows["interval_method"]) == {"none"}
     one = rows[
         (rows["target"] == "predicted")
         & (rows["layer"] == "encoder[-1]")

@@ -25,7 +25,7 @@ from camlucida.datasets.predictions import (
     check_predictions,
 )
 from camlucida.evaluation.predictions.evaluate import Evaluated, evaluate_pairs, evaluate_table
-from camlucida.evaluation.predictions.tables import Settings
+from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.io.tables import listing
 from camlucida.metrics.segmentation import MaskPair, compare_masks
 from camlucida.runs import Run
@@ -55,7 +55,7 @@ FIX = "give the cohort a table with its truth, and run it again with --resume: n
 _Table = tuple[int, str, pd.DataFrame]
 
 
-def evaluate_runs(runs: Sequence[Run], settings: Settings | None = None) -> Evaluated:
+def evaluate_runs(runs: Sequence[Run], settings: PredictionSettings | None = None) -> Evaluated:
     """Figures of the models of some runs with intervals by patient, as ``camlucida evaluate-predictions`` has them of a file.
 
     Classification and regression: see :func:`run_predictions`. Segmentation: each label's predicted region against its mask in
@@ -68,7 +68,7 @@ def evaluate_runs(runs: Sequence[Run], settings: Settings | None = None) -> Eval
     Raises:
         UsageError: no run, several tasks, several sets of classes; no truth known of a model; no mask that can be read.
     """
-    settings = settings or Settings()
+    settings = settings or PredictionSettings()
     tables = list(_tables(runs))
     if _task(tables) == "segmentation":
         return _evaluate_masks(runs, tables, settings)
@@ -195,7 +195,9 @@ def _tidy(
     return base.loc[rows.index].join(rows[["label", "logit", "probability", "truth"]]), labels
 
 
-def _evaluate_masks(runs: Sequence[Run], tables: Sequence[_Table], settings: Settings) -> Evaluated:
+def _evaluate_masks(
+    runs: Sequence[Run], tables: Sequence[_Table], settings: PredictionSettings
+) -> Evaluated:
     notes, errors = _notes(runs), list[str]()
     missing: list[str] = []
 

@@ -29,7 +29,7 @@ class EvidenceRow:
         share: mean share of the heat that lies in the mask; NaN for a difference.
         area: mean share of the image that the mask covers: what a map that knows nothing scores; NaN for a difference.
         excess: mean of share − area; of two groups the first's less the second's.
-        low, high, how: the interval of ``excess``; see :class:`~camlucida.metrics.statistics.Interval`.
+        low, high, interval_method: the interval of ``excess``; see :class:`~camlucida.metrics.statistics.Interval`.
     """
 
     heat: str
@@ -42,7 +42,7 @@ class EvidenceRow:
     excess: float
     low: float
     high: float
-    how: str
+    interval_method: str
 
 
 COLUMNS = [field.name for field in fields(EvidenceRow)]
@@ -95,7 +95,7 @@ def _rows(
 def _group(words: str, name: str, rows: pd.DataFrame) -> EvidenceRow:
     excess = mean_interval(rows["share"] - rows["area"], rows["patient"].tolist())
     of_heat, share, area = (float(rows[column].mean()) for column in ("of_heat", "share", "area"))
-    bounds = (excess.estimate, excess.low, excess.high, excess.how)
+    bounds = (excess.estimate, excess.low, excess.high, excess.interval_method)
     return EvidenceRow(
         words, name, len(rows), rows["patient"].nunique(), of_heat, share, area, *bounds
     )
@@ -107,7 +107,7 @@ def _difference(words: str, rows: pd.DataFrame, first: Group, second: Group) -> 
         return None
     excess = (rows["share"] - rows["area"]).to_numpy(np.float64)
     found = difference_of_means(excess, inside, rows["patient"].tolist(), Sampling())
-    bounds = (found.estimate, found.low, found.high, found.how)
+    bounds = (found.estimate, found.low, found.high, found.interval_method)
     return EvidenceRow(
         words, f"{first[0]} minus {second[0]}", found.rows, found.patients, NAN, NAN, NAN, *bounds
     )

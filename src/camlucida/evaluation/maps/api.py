@@ -16,7 +16,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose
-from camlucida.evaluation.maps.measure import Sample, Settings, Tables, measure
+from camlucida.evaluation.maps.measure import MetricSettings, Sample, Tables, measure
 from camlucida.metrics.annotations import Mask, as_mask, boxes_of
 from camlucida.models import LoadedModel
 from camlucida.models.preprocessing import unit_scale
@@ -53,7 +53,7 @@ def evaluate(
         seed: of ties and noise.
 
     Returns:
-        One row an image, label, method, layer, metric and scale: ``image, patient, label, method, layer, baseline, metric, on,
+        One row an image, label, method, layer, metric and scale: ``image, patient, label, method, layer, baseline, metric, output,
         value, chance, ceiling, empty, score, probability, synthetic``; ``value`` NaN where there is none. Give it to
         :func:`camlucida.evaluation.maps.summary.summarise` for intervals and to ``differences`` for paired tests.
 
@@ -83,7 +83,7 @@ def evaluate(
         )
         for i, scan in enumerate(scans)
     ]
-    settings = Settings(
+    settings = MetricSettings(
         targets=None if target is None else tuple(_listed(target)),
         methods=tuple(_listed(method)),
         layers=None if layer is None else tuple(_listed(layer)),

@@ -29,7 +29,7 @@ DEFAULT = (
 BETWEEN_MAPS = ("pearson", "spearman", "top_cells_iou", "ssim", "kendall_w", "seed_agreement")
 """Compare maps of several models, methods or layers: they belong to a comparison, not to one map."""
 
-POOLED = ("max_box_acc_v2", "box_ap30", "box_ap50")
+BOX_METRICS = ("max_box_acc_v2", "box_ap30", "box_ap50")
 """Of all images together, from boxes that are kept a row each."""
 
 TUNED = ("iou_tuned", "dice_tuned")

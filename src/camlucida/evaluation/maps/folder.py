@@ -18,12 +18,19 @@ from camlucida.core.messages import Message, prefixed, quoted
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.datasets.images import LabelledImage, LabelledImages
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
-from camlucida.evaluation.maps.choice import POOLED
-from camlucida.evaluation.maps.measure import FAITHFUL, MASKING, Sample, Settings, Tables, measure
+from camlucida.evaluation.maps.choice import BOX_METRICS
+from camlucida.evaluation.maps.measure import (
+    FAITHFUL,
+    MASKING,
+    MetricSettings,
+    Sample,
+    Tables,
+    measure,
+)
 from camlucida.evaluation.maps.randomisation import IMAGES, randomisation_table
 from camlucida.io.tables import listing, read_table, write_table
 from camlucida.metrics import faithfulness
-from camlucida.metrics.imputation import Case, Subject
+from camlucida.metrics.imputation import Perturbation, PerturbedImage
 from camlucida.metrics.queue import Count, forwards_needed
 from camlucida.models import LoadedModel
 from camlucida.models.preprocessing import unit_scale
@@ -81,7 +88,7 @@ class Source:
 
     model: LoadedModel
     cohort: LabelledImages
-    settings: Settings
+    settings: MetricSettings
     truth: GroundTruth | None = None
     regions: GroundTruth | None = None
     frame: int | None = None
@@ -130,7 +137,7 @@ def estimate(source: Source) -> Cost:
     weight = next(source.model.module.parameters())
     image = torch.zeros(spec.channels, *spec.height_width)
     faithful = [name for name in settings.metrics if name in FAITHFUL]
-    case = Case(Subject("image", image, (False,)), torch.arange(49.0).reshape(7, 7))
+    case = Perturbation(PerturbedImage("image", image, (False,)), torch.arange(49.0).reshape(7, 7))
     a_map = forwards_needed(faithfulness.plans(case, faithful, 1.0)) if faithful else 0
     labels = _labels_an_image(source)
     masking_alone = all(name in MASKING for name in faithful)
@@ -304,6 +311,6 @@ def describe(
         "device": str(next(model.module.parameters()).device),
         "failures": [{"image": image, "error": error} for image, error in tables.failures],
         "notes": tables.notes,
-        "pooled": [name for name in settings.metrics if name in POOLED],
+        "box_metrics": [name for name in settings.metrics if name in BOX_METRICS],
         "notice": "Research use only",
     }

@@ -22,20 +22,29 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.requests import TargetLike
 from camlucida.attribution.targets import Region, Target, probability_of
 from camlucida.core.errors import CamlucidaError, LayerError, UsageError
-from camlucida.core.messages import Message, quoted
+from camlucida.core.messages import Message, declare
 from camlucida.core.output_spec import Task
 from camlucida.core.scan import Scan
 from camlucida.evaluation.maps import scores as placed
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, baseline_map
-from camlucida.evaluation.maps.choice import POOLED, choose
-from camlucida.evaluation.maps.stability import steadiness
+from camlucida.evaluation.maps.choice import BOX_METRICS, choose
+from camlucida.evaluation.maps.stability import stability
 from camlucida.metrics import METRICS, faithfulness, localisation
 from camlucida.metrics.annotations import Floats, Mask
-from camlucida.metrics.imputation import Case, Subject
+from camlucida.metrics.imputation import Perturbation, PerturbedImage
 from camlucida.metrics.queue import Count, Done, Plan, evaluate
 from camlucida.models.state import frozen
 
 NAN = float("nan")
+declare(
+    "map_evaluation",
+    {
+        "no_label": (
+            "{image}: no label is annotated or known to be positive, so no map is evaluated."
+        )
+    },
+)
+
 FAITHFUL = tuple(name for name, metric in METRICS.items() if metric.family == "faithfulness")
 OF_PROBABILITIES = ("average_gain", "adcc")
 MASKING = ("average_drop", "increase_in_confidence", "average_gain", "adcc", "drop_in_deletion")
@@ -49,7 +58,7 @@ ROW = (
     "layer",
     "baseline",
     "metric",
-    "on",
+    "output",
     "value",
     "chance",
     "ceiling",
@@ -85,7 +94,7 @@ Extra = Callable[[Sample, Explanation], Mapping[str, Tensor]]
 
 
 @dataclass(frozen=True)
-class Settings:
+class MetricSettings:
     """What is asked.
 
     Attributes:
@@ -152,7 +161,7 @@ def label_of(target: Target) -> str:
 def measure(
     model: nn.Module | ModelWithCard,
     samples: Iterable[Sample],
-    settings: Settings,
+    settings: MetricSettings,
     *,
     atlas: Atlas | None = None,
     unit: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None = None,
@@ -200,7 +209,7 @@ class _Session:
         self,
         model: nn.Module | ModelWithCard,
         asked: ExplainedModel,
-        settings: Settings,
+        settings: MetricSettings,
         atlas: Atlas | None,
         unit: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None,
         extra: Extra | None,
@@ -272,21 +281,27 @@ class _Session:
             columns = {scale: place}
             if scale == "logit" and not np.isnan(done.scores[:, count + place]).all():
                 columns["probability"] = count + place
-            for on, column in columns.items():
+            for output, column in columns.items():
                 for name, values in done.metrics.items():
                     if name in self.settings.metrics and (
-                        on == "probability" or name not in OF_PROBABILITIES
+                        output == "probability" or name not in OF_PROBABILITIES
                     ):
                         chance = 0.0 if name in ("road", "cell_insertion_deletion") else NAN
                         self._row(
-                            sample, found, explanation, name, float(values[column]), chance, on=on
+                            sample,
+                            found,
+                            explanation,
+                            name,
+                            float(values[column]),
+                            chance,
+                            output=output,
                         )
                 for curve, points in done.plan.curves.items():
                     self.curves += [
                         (
                             *self._where(sample, found, explanation),
                             curve,
-                            on,
+                            output,
                             share,
                             done.scores[step, column],
                         )
@@ -302,7 +317,7 @@ class _Session:
             if self.chunks
             else pd.DataFrame([], columns=[*ROW, *ABOUT])
         )
-        curves = pd.DataFrame(self.curves, columns=[*where, "curve", "on", "share", "value"])
+        curves = pd.DataFrame(self.curves, columns=[*where, "curve", "output", "share", "value"])
         boxes = pd.DataFrame(self.boxes, columns=[*where, "found", "truth", "accuracy"])
         return Tables(rows, curves, boxes, self.failures, self.notes, self.count)
 
@@ -312,9 +327,7 @@ class _Session:
         """Maps of the methods, then of the baselines; labels that share a map stand together."""
         wanted = known_labels(sample, self.settings, self.asked.spec.task)
         if wanted.get("truth") == [[]]:
-            self.notes.append(
-                quoted(f"{sample.scan.id}: no finding is marked or true of it: no map is evaluated")
-            )
+            self.notes.append(Message("map_evaluation.no_label", {"image": sample.scan.id}))
             return []
         explanations = explain(
             self.model,
@@ -369,7 +382,9 @@ class _Session:
         tensor = sample.scan.tensor
         kind = next(iter(maps[0].explanations.values())).provenance["score_kind"]
         probability = (kind == "probability",) * count + (True,) * count
-        subject = Subject(key, to_unit(tensor) if to_unit else tensor, probability, normalise)
+        subject = PerturbedImage(
+            key, to_unit(tensor) if to_unit else tensor, probability, normalise
+        )
         for found in maps:
             self._without_model(sample, found, places, best)
             faithful = [
@@ -378,7 +393,7 @@ class _Session:
                 if name in FAITHFUL and (found.method != "fake_cam" or name in MASKING)
             ]
             if faithful:
-                case = Case(subject, found.native, self.settings.seed, (sample, found))
+                case = Perturbation(subject, found.native, self.settings.seed, (sample, found))
                 coherency = self._coherency(sample, found, case) if "adcc" in faithful else None
                 yield from faithfulness.plans(case, faithful, coherency)
         self._steady(sample, maps)
@@ -415,7 +430,7 @@ class _Session:
             if boxes is not None:
                 located |= placed.box_scores(heat, boxes, names)
                 ceiling |= placed.box_scores(best[at].original, boxes, names)
-                if set(POOLED) & set(names):
+                if set(BOX_METRICS) & set(names):
                     table = placed.found_boxes(
                         heat, boxes, 1.0 if e.probability is None else e.probability
                     )
@@ -449,7 +464,7 @@ class _Session:
                         float(np.mean(areas)),
                     )
 
-    def _coherency(self, sample: Sample, found: _Map, case: Case) -> float:
+    def _coherency(self, sample: Sample, found: _Map, case: Perturbation) -> float:
         """How like the map is to the map of the image under it; a baseline that does not look at the image is like itself."""
         first = next(iter(found.explanations.values()))
         if found.baseline:
@@ -476,7 +491,7 @@ class _Session:
         explanations = [
             e for found in maps if not found.baseline for e in found.explanations.values()
         ]
-        for e, name, value in steadiness(
+        for e, name, value in stability(
             self.model, sample.scan, explanations, self.settings.metrics, self.settings.seed
         ):
             found = next(m for m in maps if any(other is e for other in m.explanations.values()))
@@ -496,11 +511,13 @@ class _Session:
         value: float,
         chance: float = NAN,
         ceiling: float = NAN,
-        on: str = "",
+        output: str = "",
     ) -> None:
         probability = NAN if e.probability is None else e.probability
         about = e.is_empty, e.score, probability, sample.scan.synthetic
-        self.rows.append((*self._where(sample, found, e), name, on, value, chance, ceiling, *about))
+        self.rows.append(
+            (*self._where(sample, found, e), name, output, value, chance, ceiling, *about)
+        )
 
     def _pack(self) -> None:
         """Rows so far as a compact frame."""
@@ -510,7 +527,7 @@ class _Session:
             self.rows.clear()
 
 
-def known_labels(sample: Sample, settings: Settings, task: Task | None) -> dict[str, Any]:
+def known_labels(sample: Sample, settings: MetricSettings, task: Task | None) -> dict[str, Any]:
     """``target`` and ``truth`` of ``explain``: what was asked; else the labels that are marked in the image, or true of it; else
     the task's default."""
     if settings.targets is not None:

@@ -17,7 +17,7 @@ from camlucida.runs.read import Run
 
 
 @dataclass(frozen=True)
-class RunSubject:
+class RunModel:
     """One model of a run.
 
     Attributes:
@@ -36,7 +36,7 @@ class RunSubject:
     targets: tuple[str, ...] | None
 
 
-def run_subjects(run: Run, device: str = "auto") -> Iterator[RunSubject]:
+def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
     """Each model of a run, loaded when it is its turn.
 
     Raises:
@@ -69,7 +69,7 @@ def run_subjects(run: Run, device: str = "auto") -> Iterator[RunSubject]:
         recipe = described["recipe"]
         asked = tuple(word for word in recipe["targets"] or () if word != "truth") or None
         cohort = LabelledImages(items, members.problems, notes, members.patients_known)
-        yield RunSubject(
+        yield RunModel(
             described["name"],
             model,
             cohort,

@@ -20,7 +20,7 @@ from camlucida.core.errors import (
     NoEvidenceError,
     UsageError,
 )
-from camlucida.evaluation.maps.measure import Sample, Settings, known_labels
+from camlucida.evaluation.maps.measure import MetricSettings, Sample, known_labels
 from camlucida.metrics.sanity import (
     Randomised,
     cascading_randomisation,
@@ -58,7 +58,7 @@ MODES: dict[str, Callable[..., list[Randomised]]] = {
 def randomisation_table(
     model: nn.Module | ModelWithCard,
     samples: Sequence[Sample],
-    settings: Settings,
+    settings: MetricSettings,
     seeds: int = SEEDS,
 ) -> pd.DataFrame:
     """Similarity of each map with that of the trained model, block by block, and the test against maps of different images.
@@ -160,7 +160,7 @@ def _null(maps: Sequence[tuple[str, Sample, Explanation]]) -> Floats:
 
 
 def _explained(
-    model: nn.Module | ModelWithCard, samples: Sequence[Sample], settings: Settings
+    model: nn.Module | ModelWithCard, samples: Sequence[Sample], settings: MetricSettings
 ) -> list[tuple[Sample, Explanation]]:
     """The trained model's explanations; an image that fails has been reported by the run and is left out here."""
     found: list[tuple[Sample, Explanation]] = []

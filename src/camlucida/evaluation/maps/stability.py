@@ -11,10 +11,10 @@ from camlucida.attribution.engine import explain
 from camlucida.attribution.explained_model import ModelWithCard
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.scan import Scan
-from camlucida.metrics import stability
+from camlucida.metrics import stability as stability_metrics
 
 
-def steadiness(
+def stability(
     model: nn.Module | ModelWithCard,
     scan: Scan,
     explanations: Sequence[Explanation],
@@ -29,9 +29,11 @@ def steadiness(
         seed: of the noise.
     """
     noisy = {"max_sensitivity", "score_change"} & set(names)
-    copies = list(stability.noisy_copies(scan.tensor, seed=seed)) if noisy else []
-    views = list(stability.VIEWS) if "view_agreement" in names and scan.tensor.ndim > 2 else []
-    tensors = [*copies, *(stability.view(scan.tensor, name) for name in views)]
+    copies = list(stability_metrics.noisy_copies(scan.tensor, seed=seed)) if noisy else []
+    views = (
+        list(stability_metrics.VIEWS) if "view_agreement" in names and scan.tensor.ndim > 2 else []
+    )
+    tensors = [*copies, *(stability_metrics.view(scan.tensor, name) for name in views)]
     if not tensors or not explanations:
         return
     altered = [
@@ -50,15 +52,15 @@ def steadiness(
         heat, maps = e.map(e.grid), [other.map(other.grid) for other in others]
         if copies:
             scores = [other.score for other in others[: len(copies)]]
-            found = stability.max_sensitivity(heat, maps[: len(copies)])
+            found = stability_metrics.max_sensitivity(heat, maps[: len(copies)])
             values = {
                 "max_sensitivity": found.maximum,
-                "score_change": stability.score_change(e.score, scores),
+                "score_change": stability_metrics.score_change(e.score, scores),
             }
             yield from ((e, name, value) for name, value in values.items() if name in names)
         if views:
             yield (
                 e,
                 "view_agreement",
-                stability.view_agreement(heat, dict(zip(views, maps[len(copies) :]))),
+                stability_metrics.view_agreement(heat, dict(zip(views, maps[len(copies) :]))),
             )

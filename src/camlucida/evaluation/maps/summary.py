@@ -28,8 +28,8 @@ SCORES = ("", "logit", "value", "probability")
 SIGNIFICANT = 0.05
 """A Holm-adjusted p-value under this one names the better method."""
 
-KEYS = ["label", "method", "layer", "metric", "on"]
-ROW = ["image", "label", "method", "layer", "metric", "on"]
+KEYS = ["label", "method", "layer", "metric", "output"]
+ROW = ["image", "label", "method", "layer", "metric", "output"]
 NEEDED = [*ROW, "patient", "baseline", "value", "chance", "ceiling", "empty", "synthetic"]
 
 SUMMARY = [
@@ -39,7 +39,7 @@ SUMMARY = [
         "layer",
         "baseline",
         "metric",
-        "on",
+        "output",
         "family",
         "direction",
         "range_low",
@@ -49,7 +49,7 @@ SUMMARY = [
         "estimate",
         "low",
         "high",
-        "how",
+        "interval_method",
         "patients",
         "rows",
         "nan_rate",
@@ -61,14 +61,14 @@ SUMMARY = [
     "synthetic",
 ]
 DIFFERENCES = [
-    *("layer", "metric", "on", "family", "direction", "first", "second", "against"),
-    *("estimate", "low", "high", "how", "p", "p_holm", "better", "patients", "n"),
+    *("layer", "metric", "output", "family", "direction", "first", "second", "against"),
+    *("estimate", "low", "high", "interval_method", "p", "p_holm", "better", "patients", "n"),
 ]
 RANKING = [
     "layer",
     "family",
     "metric",
-    "on",
+    "output",
     "method",
     "baseline",
     "rank",
@@ -97,7 +97,7 @@ CURVE_MEANS = [
     "layer",
     "baseline",
     "curve",
-    "on",
+    "output",
     "share",
     "estimate",
     "low",
@@ -107,7 +107,7 @@ CURVE_MEANS = [
 
 
 @dataclass(frozen=True)
-class Case:
+class ChosenMap:
     """One explanation to look at: the best, median or worst of an evaluation by one metric."""
 
     which: Literal["best", "median", "worst"]
@@ -116,18 +116,18 @@ class Case:
     method: str
     layer: str
     metric: str
-    on: str
+    output: str
     value: float
     chance: float
     ceiling: float
 
 
 @dataclass(frozen=True)
-class Cases:
-    """Cases, best first, and in words how they were chosen; none where no metric says which end is better."""
+class ChosenMaps:
+    """The chosen maps, best first, and in words how they were chosen; none where no metric says which end is better."""
 
     rule: str
-    cases: tuple[Case, ...]
+    maps: tuple[ChosenMap, ...]
 
 
 def about(metric: str) -> Metric:
@@ -135,19 +135,24 @@ def about(metric: str) -> Metric:
     return METRICS[metric.partition(":")[0]]
 
 
-def title(metric: str, on: str = "") -> str:
+def title(metric: str, output: str = "") -> str:
     """A metric's name for people, with its region and the score it is on.
 
     >>> title("road", "logit")
     'ROAD combined (logit)'
     """
     region = metric.partition(":")[2]
-    return f"{about(metric).title}{f': {region}' if region else ''}{f' ({on})' if on else ''}"
+    return (
+        f"{about(metric).title}{f': {region}' if region else ''}{f' ({output})' if output else ''}"
+    )
 
 
 def preferred_score(present: Iterable[str]) -> str:
     """The first of ``SCORES`` that is there, else the first by name."""
-    return min(present, key=lambda on: (SCORES.index(on) if on in SCORES else len(SCORES), on))
+    return min(
+        present,
+        key=lambda output: (SCORES.index(output) if output in SCORES else len(SCORES), output),
+    )
 
 
 def summarise(
@@ -180,15 +185,15 @@ def summarise(
     return pd.DataFrame(lines, columns=SUMMARY)
 
 
-def pooled(summary: pd.DataFrame) -> pd.DataFrame:
+def over_all_labels(summary: pd.DataFrame) -> pd.DataFrame:
     """The summary's rows over all labels; those of the only label where there is one."""
     labels = summary["label"]
     return summary[labels == ALL_LABELS] if (labels == ALL_LABELS).any() else summary
 
 
 def headline(summary: pd.DataFrame) -> list[tuple[str, str]]:
-    """(metric, on) to show first: those of ``PRIMARY`` that were measured, on one score each; else the first directional ones."""
-    measured = dict.fromkeys(zip(summary["metric"], summary["on"]))
+    """(metric, output) to show first: those of ``PRIMARY`` that were measured, on one score each; else the first directional ones."""
+    measured = dict.fromkeys(zip(summary["metric"], summary["output"]))
     judged = [
         name
         for name in dict.fromkeys(name for name, _ in measured)
@@ -196,7 +201,8 @@ def headline(summary: pd.DataFrame) -> list[tuple[str, str]]:
     ]
     names = [name for name in PRIMARY if name in judged] or judged[: len(PRIMARY)]
     return [
-        (name, preferred_score(on for other, on in measured if other == name)) for name in names
+        (name, preferred_score(output for other, output in measured if other == name))
+        for name in names
     ]
 
 
@@ -214,7 +220,7 @@ def differences(
     """
     _check(rows)
     lines = []
-    for (layer, name, on), group in _groups(rows, ["layer", "metric", "on"]):
+    for (layer, name, output), group in _groups(rows, ["layer", "metric", "output"]):
         known = about(name)
         if known.direction == "none":
             continue
@@ -227,7 +233,7 @@ def differences(
         common = {
             "layer": layer,
             "metric": name,
-            "on": on,
+            "output": output,
             "family": known.family,
             "direction": known.direction,
         }
@@ -268,9 +274,9 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
         ``family_rank`` is the mean rank over the family, NaN for a method that a ranking of it lacks. Metrics rank differently:
         read it with :func:`disagreement`.
     """
-    table = pooled(summary)
+    table = over_all_labels(summary)
     table = table[table["direction"] != "none"].copy()
-    keys = ["layer", "family", "metric", "on"]
+    keys = ["layer", "family", "metric", "output"]
     loss = table["estimate"].where(table["direction"] == "lower", -table["estimate"])
     by_metric = loss.groupby([table[key] for key in keys], sort=False)
     table["rank"], table["of"] = by_metric.rank(), by_metric.transform("count")
@@ -300,7 +306,7 @@ def disagreement(ranking: pd.DataFrame) -> pd.DataFrame:
     lines = []
     for (layer,), group in _groups(ranking[~ranking["baseline"].astype(bool)], ["layer"]):
         methods = list(dict.fromkeys(group["method"]))
-        table = group.pivot(index=["metric", "on"], columns="method", values="rank")[
+        table = group.pivot(index=["metric", "output"], columns="method", values="rank")[
             methods
         ].dropna()
         ranks = table.rank(axis=1)[table.nunique(axis=1) > 1]
@@ -346,7 +352,7 @@ def curve_means(
     curves: pd.DataFrame, replicates: int = REPLICATES, level: float = 0.95, seed: int = 0
 ) -> pd.DataFrame:
     """Mean score at each altered share, over images and labels, with its patient-level interval. Columns ``CURVE_MEANS``."""
-    keys = ["method", "layer", "baseline", "curve", "on", "share"]
+    keys = ["method", "layer", "baseline", "curve", "output", "share"]
     rounded = curves.assign(
         share=curves["share"].round(6)
     )  # one share, whatever the rounding of the step that made it
@@ -359,7 +365,7 @@ def curve_means(
     return pd.DataFrame(lines, columns=CURVE_MEANS)
 
 
-def cases(rows: pd.DataFrame, metric: str | None = None) -> Cases:
+def best_median_worst(rows: pd.DataFrame, metric: str | None = None) -> ChosenMaps:
     """The best, median and worst explanation, baselines left out, and the rule in words.
 
     Args:
@@ -381,9 +387,9 @@ def cases(rows: pd.DataFrame, metric: str | None = None) -> Cases:
             )
         measured = chosen[(chosen["metric"] == name) & np.isfinite(chosen["value"])]
         if not measured.empty:
-            on = preferred_score(measured["on"].unique())
-            return _cases(name, on, measured[measured["on"] == on])
-    return Cases("no metric with a direction has a value", ())
+            output = preferred_score(measured["output"].unique())
+            return _cases(name, output, measured[measured["output"] == output])
+    return ChosenMaps("no metric with a direction has a value", ())
 
 
 def markdown(table: pd.DataFrame, digits: int = 3) -> str:
@@ -424,7 +430,7 @@ def _groups(table: pd.DataFrame, keys: list[str]) -> Iterator[tuple[tuple[Any, .
 def _summary_line(
     key: tuple[Hashable, ...], group: pd.DataFrame, replicates: int, level: float, seed: int
 ) -> dict[str, object]:
-    label, method, layer, name, on = key
+    label, method, layer, name, output = key
     known = about(str(name))
     found = mean_interval(
         group["value"], group["patient"].tolist(), replicates=replicates, level=level, seed=seed
@@ -432,7 +438,7 @@ def _summary_line(
     valued = group[np.isfinite(group["value"])]
     bounded = valued[valued["ceiling"] > 0]
     return {
-        **{"label": label, "method": method, "layer": layer, "metric": name, "on": on},
+        **{"label": label, "method": method, "layer": layer, "metric": name, "output": output},
         "baseline": bool(group["baseline"].any()),
         **{
             "family": known.family,
@@ -459,7 +465,7 @@ def _pairs(group: pd.DataFrame) -> list[tuple[str, str, str]]:
     return between + [(*pair, "baseline") for pair in product(chosen, baselines)]
 
 
-def _cases(name: str, on: str, rows: pd.DataFrame) -> Cases:
+def _cases(name: str, output: str, rows: pd.DataFrame) -> ChosenMaps:
     direction = about(name).direction
     bounded = rows["ceiling"] > 0
     ranked = rows[bounded] if bounded.any() else rows
@@ -474,12 +480,22 @@ def _cases(name: str, on: str, rows: pd.DataFrame) -> Cases:
         ("median", last // 2),
         ("worst", last),
     ]
-    columns = ["image", "label", "method", "layer", "metric", "on", "value", "chance", "ceiling"]
+    columns = [
+        "image",
+        "label",
+        "method",
+        "layer",
+        "metric",
+        "output",
+        "value",
+        "chance",
+        "ceiling",
+    ]
     records = ranked[columns].to_dict("records")
-    found = tuple(Case(which, *records[place].values()) for which, place in picked)
-    quantity = f"{title(name, on)}{' ÷ the ceiling of its grid' if bounded.any() else ''}"
+    found = tuple(ChosenMap(which, *records[place].values()) for which, place in picked)
+    quantity = f"{title(name, output)}{' ÷ the ceiling of its grid' if bounded.any() else ''}"
     rule = (
         f"by {quantity}, {direction} is better, among {len(ranked)} explanations (an image, label, method and layer each; "
         f"baselines left out); the median is number {last // 2 + 1}; equal ones go by name"
     )
-    return Cases(rule, found)
+    return ChosenMaps(rule, found)

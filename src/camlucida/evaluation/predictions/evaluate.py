@@ -15,7 +15,7 @@ from camlucida.datasets.mask_files import read_mask_pairs
 from camlucida.datasets.predictions import Predictions, read_predictions
 from camlucida.evaluation.predictions.tables import (
     Document,
-    Settings,
+    PredictionSettings,
     evaluate_masks,
     evaluate_predictions,
     metrics_document,
@@ -52,7 +52,7 @@ class Evaluated:
 def evaluate_file(
     path: Path,
     task: str,
-    settings: Settings,
+    settings: PredictionSettings,
     *,
     columns: Mapping[str, str] | None = None,
     groups: Sequence[str] = (),
@@ -76,7 +76,7 @@ def evaluate_file(
     )
 
 
-def evaluate_table(predictions: Predictions, settings: Settings) -> Evaluated:
+def evaluate_table(predictions: Predictions, settings: PredictionSettings) -> Evaluated:
     """Figures, document and records of a tidy table, wherever it came from."""
     figures = evaluate_predictions(predictions, settings)
     document = metrics_document(predictions, figures, settings)
@@ -93,7 +93,9 @@ def write_evaluated(out: Path, evaluated: Evaluated) -> list[Path]:
     return [out / name for name in ("metrics.csv", "metrics.json", "predictions.json")]
 
 
-def _evaluate_masks(path: Path, settings: Settings, columns: Mapping[str, str] | None) -> Evaluated:
+def _evaluate_masks(
+    path: Path, settings: PredictionSettings, columns: Mapping[str, str] | None
+) -> Evaluated:
     pairs, notes = read_mask_pairs(path, columns)
     errors: list[str] = []
 
@@ -112,7 +114,10 @@ def _evaluate_masks(path: Path, settings: Settings, columns: Mapping[str, str] |
 
 
 def evaluate_pairs(
-    rows: pd.DataFrame, settings: Settings, notes: Sequence[Message], errors: Sequence[str]
+    rows: pd.DataFrame,
+    settings: PredictionSettings,
+    notes: Sequence[Message],
+    errors: Sequence[str],
 ) -> Evaluated:
     """As :func:`evaluate_table`, of rows of :func:`~camlucida.metrics.segmentation.compare_masks`."""
     figures = evaluate_masks(rows, settings)

@@ -29,7 +29,7 @@ Document = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Settings:
+class PredictionSettings:
     """What the figures depend on.
 
     Attributes:
@@ -46,7 +46,7 @@ class Settings:
 
 
 def evaluate_predictions(
-    predictions: Predictions, settings: Settings | None = None
+    predictions: Predictions, settings: PredictionSettings | None = None
 ) -> pd.DataFrame:
     """Every figure of every model, of everybody, then of each group (``column=value``, ``truth 40 to 50``).
 
@@ -55,7 +55,7 @@ def evaluate_predictions(
     Returns:
         Columns of :class:`~camlucida.metrics.score_table.Row`.
     """
-    settings = settings or Settings()
+    settings = settings or PredictionSettings()
     rows: list[Row] = []
     for model, frame in predictions.of_models():
         found = list(_figures(predictions, frame, settings))
@@ -82,7 +82,7 @@ def groups_of(
 
 
 def metrics_document(
-    predictions: Predictions, figures: pd.DataFrame, settings: Settings
+    predictions: Predictions, figures: pd.DataFrame, settings: PredictionSettings
 ) -> Document:
     """The figures as JSON: of one model at the top, of several under ``models``; a number that does not exist is null.
 
@@ -105,7 +105,10 @@ def metrics_document(
 
 
 def segmentation_document(
-    rows: pd.DataFrame, figures: pd.DataFrame, notes: Sequence[Message], settings: Settings
+    rows: pd.DataFrame,
+    figures: pd.DataFrame,
+    notes: Sequence[Message],
+    settings: PredictionSettings,
 ) -> Document:
     """As :func:`metrics_document`, of masks.
 
@@ -132,9 +135,9 @@ def segmentation_document(
     )
 
 
-def evaluate_masks(rows: pd.DataFrame, settings: Settings | None = None) -> pd.DataFrame:
+def evaluate_masks(rows: pd.DataFrame, settings: PredictionSettings | None = None) -> pd.DataFrame:
     """Every figure of every model, of the rows of :func:`~camlucida.metrics.segmentation.compare_masks`."""
-    sampling = (settings or Settings()).sampling
+    sampling = (settings or PredictionSettings()).sampling
     parts = [
         (model, evaluate_segmentation(part, sampling))
         for model, part in rows.groupby("model", sort=False)
@@ -160,7 +163,9 @@ def never_predicted(figures: pd.DataFrame) -> list[str]:
     return list(said["label"][said["estimate"] == 0])
 
 
-def _figures(predictions: Predictions, frame: pd.DataFrame, settings: Settings) -> list[Row]:
+def _figures(
+    predictions: Predictions, frame: pd.DataFrame, settings: PredictionSettings
+) -> list[Row]:
     if predictions.task == "multilabel":
         return evaluate_multilabel(frame, predictions.labels, settings.threshold, settings.sampling)
     if predictions.task == "multiclass":
@@ -236,7 +241,7 @@ def _estimates(rows: pd.DataFrame) -> Document:
 
 
 def _intervals(rows: pd.DataFrame) -> Document:
-    kept = ["estimate", "low", "high", "how", "n", "patients", "positives", "chance"]
+    kept = ["estimate", "low", "high", "interval_method", "n", "patients", "positives", "chance"]
     return {line["metric"]: {name: line[name] for name in kept} for line in rows.to_dict("records")}
 
 

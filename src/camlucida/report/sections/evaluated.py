@@ -10,7 +10,13 @@ from pathlib import Path
 import pandas as pd
 
 from camlucida.evaluation.maps.folder import ABOUT, Evaluated, read
-from camlucida.evaluation.maps.summary import gate_table, headline, pooled, summarise, title
+from camlucida.evaluation.maps.summary import (
+    gate_table,
+    headline,
+    over_all_labels,
+    summarise,
+    title,
+)
 from camlucida.report.document import NAN, Block, Estimate, Message, Paragraph, Table, Value
 from camlucida.report.study import Study
 
@@ -62,10 +68,10 @@ def sanity_gate(found: Evaluated) -> pd.DataFrame | None:
 
 
 def _scores(model: str, summary: pd.DataFrame) -> Table:
-    table, columns = pooled(summary), headline(summary)
+    table, columns = over_all_labels(summary), headline(summary)
     head = (
         Message("quality.head_method"),
-        *(Message("words.plain", {"text": title(name, on)}) for name, on in columns),
+        *(Message("words.plain", {"text": title(name, output)}) for name, output in columns),
     )
     rows = []
     for (method, layer), part in table.groupby(["method", "layer"], sort=False):
@@ -78,12 +84,12 @@ def _scores(model: str, summary: pd.DataFrame) -> Table:
     return Table("evaluated", Message("quality.evaluated", {"model": model}), head, tuple(rows))
 
 
-def _cell(part: pd.DataFrame, name: str, on: str) -> Value:
-    line = part[(part["metric"] == name) & (part["on"] == on)]
+def _cell(part: pd.DataFrame, name: str, output: str) -> Value:
+    line = part[(part["metric"] == name) & (part["output"] == output)]
     if line.empty or not isfinite(line["estimate"].iloc[0]):
         return NAN
     row = line.iloc[0]
-    sure = row["how"] != "none"
+    sure = row["interval_method"] != "none"
     return Estimate(
         row["estimate"], row["low"] if sure else NAN, row["high"] if sure else NAN, row["chance"]
     )

@@ -121,7 +121,7 @@ def _table(series: MapSeries, lines: Sequence[dict[Any, Any]], names: dict[str, 
 
 
 def _excess(line: dict[Any, Any]) -> Estimate:
-    known = line["how"] != "none"
+    known = line["interval_method"] != "none"
     return Estimate(line["excess"], line["low"] if known else NAN, line["high"] if known else NAN)
 
 

@@ -175,7 +175,7 @@ def _bounded(found: Judged) -> list[dict[Any, Any]]:
     shares = figures["metric"].isin(["auc", "accuracy", "dice", "balanced_accuracy"]) | figures[
         "metric"
     ].str.startswith("within_")
-    rows = figures[(figures["group"] == "") & (figures["how"] != "none") & shares]
+    rows = figures[(figures["group"] == "") & (figures["interval_method"] != "none") & shares]
     return [
         row for row in rows.to_dict("records") if isfinite(row["low"]) and isfinite(row["high"])
     ]

@@ -173,7 +173,7 @@ def _right(study: Study) -> Iterator[Message]:
                     )
                 sure = of_model[(of_model["metric"] == metric) & (of_model["label"] == MEAN_ENOUGH)]
                 if not estimates[0].has_interval and len(sure):
-                    own_sure = int((own["how"] != "none").sum())
+                    own_sure = int((own["interval_method"] != "none").sum())
                     yield Message(
                         "summary.mean_sure",
                         {**values, "value": figure_of(sure.iloc[0]), "labels": own_sure},

@@ -21,7 +21,7 @@ from camlucida.attribution.engine import explain
 from camlucida.attribution.methods import METHODS
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose
-from camlucida.evaluation.maps.measure import Sample, Settings, Tables, measure
+from camlucida.evaluation.maps.measure import MetricSettings, Sample, Tables, measure
 from camlucida.models import LoadedModel, load_model
 from camlucida.models.checkpoint import weights_sha256
 from camlucida.models.factory import build
@@ -161,7 +161,7 @@ class Scored:
 
 
 def run_main(
-    each: Contender, films: Sequence[Twins], size: Size, settings: Settings, arm: str = "main"
+    each: Contender, films: Sequence[Twins], size: Size, settings: MetricSettings, arm: str = "main"
 ) -> Scored:
     """Verify, then score what passed; the first films that pass test the metrics, too."""
     uses = verified_use(each.model, films)
@@ -184,7 +184,7 @@ def run_main(
     )
 
 
-def run_shortcut(each: Contender, number: int, seed: int, settings: Settings) -> Scored:
+def run_shortcut(each: Contender, number: int, seed: int, settings: MetricSettings) -> Scored:
     """Heat on the tag for the label CHEAT, on films that all bear the tag, with and without lesions of that label."""
     spec = each.model.card.input
     films = []
@@ -216,7 +216,7 @@ def run_shortcut(each: Contender, number: int, seed: int, settings: Settings) ->
     )
 
 
-def run_null(each: Contender, number: int, seed: int, settings: Settings) -> Scored:
+def run_null(each: Contender, number: int, seed: int, settings: MetricSettings) -> Scored:
     """Every label of every film: there is nothing to verify."""
     spec = each.model.card.input
     films = []
@@ -262,7 +262,7 @@ def duplicates(
 def _measured(
     each: Contender,
     chosen: Sequence[Sample],
-    settings: Settings,
+    settings: MetricSettings,
     same: Mapping[str, str],
     atlas: Atlas | None = None,
 ) -> Tables:

@@ -67,14 +67,14 @@ def _of_baselines(b: Benchmark) -> Iterator[str]:
             yield f"The baseline {line['method']}, which does not look at the model, ranks above {_code(losers)}."
     if b.gains.empty:
         return
-    for (metric, on), part in b.gains.groupby(["metric", "on"], sort=False):
+    for (metric, output), part in b.gains.groupby(["metric", "output"], sort=False):
         lost = part[part["baseline"].isin(BLIND) & (part["high"] < 0)]
         if len(lost):
             words = "; ".join(
                 f"{names([f'`{m}`' for m in group['method']])} to {baseline}"
                 for baseline, group in lost.groupby("baseline", sort=False)
             )
-            yield f"By {title(str(metric), str(on))}, methods lose beyond the interval of the paired difference: {words}."
+            yield f"By {title(str(metric), str(output))}, methods lose beyond the interval of the paired difference: {words}."
     worst = b.gains[b.gains["baseline"].isin(BLIND)]
     unsure = worst[(worst["low"] <= 0) & (worst["high"] >= 0)]
     tested = int(worst["low"].notna().sum())
@@ -105,7 +105,9 @@ def _of_metrics(b: Benchmark) -> Iterator[str]:
 
 
 def _of_masking(b: Benchmark) -> Iterator[str]:
-    part = b.summary[(b.summary["metric"] == "average_drop") & (b.summary["on"] == "probability")]
+    part = b.summary[
+        (b.summary["metric"] == "average_drop") & (b.summary["output"] == "probability")
+    ]
     whole = part[part["label"] == "all labels"] if (part["label"] == "all labels").any() else part
     fake, rest = whole[whole["method"] == "fake_cam"], whole[~whole["baseline"].astype(bool)]
     if len(fake) and len(rest):
@@ -197,7 +199,7 @@ def _of_nulls(b: Benchmark) -> Iterator[str]:
             yield f"Null, {arm}: of {len(known)} means (method × metric) {len(above)} lie above chance beyond their interval."
             for metric, part in above.groupby("metric", sort=False):
                 methods = _code(list(dict.fromkeys(part["method"])))
-                yield f"Null, {arm}: above chance by {title(str(metric), str(part['on'].iloc[0]))}: {methods}."
+                yield f"Null, {arm}: above chance by {title(str(metric), str(part['output'].iloc[0]))}: {methods}."
 
 
 def _of_specificity(b: Benchmark) -> Iterator[str]:

@@ -15,7 +15,7 @@ import pandas as pd
 from camlucida.attribution.engine import explain
 from camlucida.attribution.methods import METHODS
 from camlucida.core.scan import Scan
-from camlucida.evaluation.maps.summary import about, pooled, preferred_score
+from camlucida.evaluation.maps.summary import about, over_all_labels, preferred_score
 from camlucida.metrics.agreement import kendall_w
 from camlucida.metrics.statistics import mean_interval
 from camlucida.models import LoadedModel
@@ -37,18 +37,21 @@ MODELS_LEAST = 2
 
 
 def ranked_by(rows: pd.DataFrame, kept: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(metric, on) that rank: those ``kept`` that were measured, each on one score, the logit before the probability.
+    """(metric, output) that rank: those ``kept`` that were measured, each on one score, the logit before the probability.
 
     Artefact shares describe where heat lies on films whose truth lies elsewhere: they pass or fail, and do not rank.
     """
-    measured = dict.fromkeys(pair for pair in zip(rows["metric"], rows["on"]) if pair in set(kept))
+    measured = dict.fromkeys(
+        pair for pair in zip(rows["metric"], rows["output"]) if pair in set(kept)
+    )
     names = [
         name
         for name in dict.fromkeys(name for name, _ in measured)
         if about(name).family != "artefact"
     ]
     return [
-        (name, preferred_score(on for other, on in measured if other == name)) for name in names
+        (name, preferred_score(output for other, output in measured if other == name))
+        for name in names
     ]
 
 
@@ -57,18 +60,18 @@ def mean_ranks(rows: pd.DataFrame, metrics: Sequence[tuple[str, str]]) -> pd.Dat
 
     A metric without any value here (few films, none with both lesions) is left out.
     """
-    measured = set(zip(rows["metric"], rows["on"]))
+    measured = set(zip(rows["metric"], rows["output"]))
     metrics = [pair for pair in metrics if pair in measured]
     if not metrics:
         return pd.DataFrame(
             {"rank": np.nan}, index=pd.Index(list(dict.fromkeys(rows["method"])), name="method")
         )
-    means = rows.groupby(["metric", "on", "method"])["value"].mean()
+    means = rows.groupby(["metric", "output", "method"])["value"].mean()
     chosen = rows[~rows["method"].isin(NOT_RANKED)]
     methods = list(dict.fromkeys(chosen["method"]))
     columns = {}
-    for name, on in metrics:
-        loss = means.loc[name, on].reindex(methods) * (
+    for name, output in metrics:
+        loss = means.loc[name, output].reindex(methods) * (
             1 if about(name).direction == "lower" else -1
         )
         columns[name] = loss.rank()
@@ -116,10 +119,12 @@ def leaderboard(
         if len(seconds)
         else np.nan
     )
-    whole = pooled(summary)
-    for name, on in metrics:
+    whole = over_all_labels(summary)
+    for name, output in metrics:
         if name in SHOWN:
-            part = whole[(whole["metric"] == name) & (whole["on"] == on)].set_index("method")
+            part = whole[(whole["metric"] == name) & (whole["output"] == output)].set_index(
+                "method"
+            )
             for column in ("estimate", "low", "high", "chance", "ceiling", "over_ceiling"):
                 table[f"{name}:{column}"] = table["method"].map(part[column])
     return table
@@ -182,8 +187,8 @@ def over_baselines(
     rows: pd.DataFrame, metrics: Sequence[tuple[str, str]], against: Sequence[str]
 ) -> Iterator[dict[str, object]]:
     """Paired gain of each method over each baseline, in the metric's direction, with its interval: a line each."""
-    for name, on in metrics:
-        part = rows[(rows["metric"] == name) & (rows["on"] == on)]
+    for name, output in metrics:
+        part = rows[(rows["metric"] == name) & (rows["output"] == output)]
         table = part.pivot_table(
             index=["patient", "image", "label"], columns="method", values="value", observed=True
         )
@@ -195,7 +200,7 @@ def over_baselines(
                 found = mean_interval(gain, [str(patient) for patient, *_ in pair.index])
                 yield {
                     "metric": name,
-                    "on": on,
+                    "output": output,
                     "method": method,
                     "baseline": baseline,
                     **vars(found),

@@ -41,7 +41,7 @@ RUNGS = (*BLEND, *SHIFT, *BLUR)
 META = (
     *(
         "metric",
-        "on",
+        "output",
         "title",
         "family",
         "direction",
@@ -109,20 +109,20 @@ def verdicts(rows: pd.DataFrame, replicates: int = REPLICATES) -> pd.DataFrame:
     chosen = rows[rows["method"].isin(RUNGS)]
     lines = [
         line
-        for (name, on), part in chosen.groupby(["metric", "on"], sort=False)
-        for line in _verdict(str(name), str(on), part, replicates)
+        for (name, output), part in chosen.groupby(["metric", "output"], sort=False)
+        for line in _verdict(str(name), str(output), part, replicates)
     ]
     return pd.DataFrame(lines, columns=list(META))
 
 
 def kept(meta: pd.DataFrame) -> set[tuple[str, str]]:
-    """(metric, on) that passed."""
+    """(metric, output) that passed."""
     passed = meta[meta["kept"].astype(bool)]
-    return set(zip(passed["metric"], passed["on"]))
+    return set(zip(passed["metric"], passed["output"]))
 
 
 def _verdict(
-    name: str, on: str, part: pd.DataFrame, replicates: int
+    name: str, output: str, part: pd.DataFrame, replicates: int
 ) -> Iterator[dict[str, object]]:
     known = about(name)
     if known.direction == "none":
@@ -162,8 +162,8 @@ def _verdict(
     yield {
         **{
             "metric": name,
-            "on": on,
-            "title": title(name, on),
+            "output": output,
+            "title": title(name, output),
             "family": known.family,
             "direction": known.direction,
         },

@@ -61,7 +61,7 @@ def _figures(b: Benchmark) -> dict[str, Figure]:
     if b.metrics:
         pairs = set(b.metrics)
         made["benchmark_board"] = ranking_figure(
-            b.summary[[pair in pairs for pair in zip(b.summary["metric"], b.summary["on"])]]
+            b.summary[[pair in pairs for pair in zip(b.summary["metric"], b.summary["output"])]]
         )
     if len(b.meta):
         made["benchmark_metrics"] = ladder_figure(b.meta)

@@ -22,7 +22,7 @@ class Benchmark:
         agreement: Kendall's W across models.
         seconds: of one map, a row a model and method.
         gains: of each method over each baseline, paired.
-        metrics: (metric, on) that rank.
+        metrics: (metric, output) that rank.
         same: methods that are one and the same.
         about: for the record, JSON.
     """

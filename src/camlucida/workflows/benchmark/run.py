@@ -15,7 +15,7 @@ import torch
 from camlucida.attribution.engine import explain
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_json
-from camlucida.evaluation.maps.measure import Settings, measure
+from camlucida.evaluation.maps.measure import MetricSettings, measure
 from camlucida.evaluation.maps.summary import summarise
 from camlucida.io.tables import write_table
 from camlucida.models.preprocessing import unit_scale
@@ -89,7 +89,9 @@ def run_benchmark(
                 "this copy has no trained model of the benchmark",
                 "python scripts/train_trial.py makes them",
             )
-        settings = Settings(methods=(*arms.methods(), *names), metrics=arms.DEFAULT, seed=seed)
+        settings = MetricSettings(
+            methods=(*arms.methods(), *names), metrics=arms.DEFAULT, seed=seed
+        )
         amount = size or (arms.QUICK if quick else arms.FULL)
         notes = _missing(everyone)
         _try(everyone, names, seed)
@@ -182,7 +184,7 @@ def write(out: Path, benchmark: Benchmark) -> None:
     write_report(out, benchmark)
 
 
-def estimate(everyone: Sequence[Contender], size: Size, real: int, settings: Settings) -> str:
+def estimate(everyone: Sequence[Contender], size: Size, real: int, settings: MetricSettings) -> str:
     """What the run will cost: maps, and minutes by one film that is measured as all will be."""
     each = arms.of_arm(everyone, "main")[0]
     films = arms.films_of(replace(each, place=99), 1, settings.seed)
@@ -208,7 +210,7 @@ def _measure(
     everyone: Sequence[Contender],
     size: Size,
     real: Sequence[RealFilm],
-    settings: Settings,
+    settings: MetricSettings,
     say: Say,
 ) -> dict[str, list[Scored]]:
     """Arm → what each of its models gave."""
@@ -228,7 +230,7 @@ def _measure(
 
 
 def _jobs(
-    everyone: Sequence[Contender], size: Size, real: Sequence[RealFilm], settings: Settings
+    everyone: Sequence[Contender], size: Size, real: Sequence[RealFilm], settings: MetricSettings
 ) -> Iterator[tuple[str, str, Callable[[], Scored]]]:
     """(arm, model, what to do), the main arm first."""
     seed, main = settings.seed, arms.of_arm(everyone, "main")
@@ -246,11 +248,13 @@ def _jobs(
         )
 
 
-def _main(each: Contender, size: Size, settings: Settings) -> Scored:
+def _main(each: Contender, size: Size, settings: MetricSettings) -> Scored:
     return arms.run_main(each, arms.films_of(each, size.main, settings.seed), size, settings)
 
 
-def _semi(each: Contender, real: Sequence[RealFilm], size: Size, settings: Settings) -> Scored:
+def _semi(
+    each: Contender, real: Sequence[RealFilm], size: Size, settings: MetricSettings
+) -> Scored:
     """Each real film with other lesions for each model; its seeds are the last of the model's."""
     films: list[Twins] = [
         pasted(film, at, each.model.card.input)
@@ -259,7 +263,7 @@ def _semi(each: Contender, real: Sequence[RealFilm], size: Size, settings: Setti
     return arms.run_main(each, films, size, settings, "semi")
 
 
-def _costs(everyone: Sequence[Contender], settings: Settings) -> pd.DataFrame:
+def _costs(everyone: Sequence[Contender], settings: MetricSettings) -> pd.DataFrame:
     """Seconds of a map by each method, on the first main model of each architecture."""
     first = {each.net: each for each in reversed(arms.of_arm(everyone, "main"))}
     tables = []

@@ -23,8 +23,8 @@ CHIEF = ("average_precision", "hit", "iou_area_matched")
 TAG, BAR = "region_share:tag", "region_share:bar"
 
 LINE = [
-    *("arm", "part", "method", "baseline", "metric", "on", "quantity"),
-    *("estimate", "low", "high", "how", "chance", "over_ceiling", "patients", "rows"),
+    *("arm", "part", "method", "baseline", "metric", "output", "quantity"),
+    *("estimate", "low", "high", "interval_method", "chance", "over_ceiling", "patients", "rows"),
 ]
 
 
@@ -116,12 +116,12 @@ def _correlated(a: Floats, b: Floats, seed: int) -> dict[str, Any]:
     found = np.array([spearman(a[draw], b[draw]) for draw in draws])
     found = found[np.isfinite(found)]
     low, high = np.quantile(found, [0.025, 0.975]) if len(found) else (np.nan, np.nan)
-    return {"estimate": spearman(a, b), "low": low, "high": high, "how": "percentile"}
+    return {"estimate": spearman(a, b), "low": low, "high": high, "interval_method": "percentile"}
 
 
 def above_chance(rows: pd.DataFrame, arm: str) -> Iterator[dict[str, Any]]:
     """Mean value less its chance level, by method and metric: null models should leave nothing."""
-    for (method, metric, on), group in rows.groupby(["method", "metric", "on"], sort=False):
+    for (method, metric, output), group in rows.groupby(["method", "metric", "output"], sort=False):
         excess = group["value"] - group["chance"]
         if np.isfinite(excess).any():
             yield _line(
@@ -133,7 +133,7 @@ def above_chance(rows: pd.DataFrame, arm: str) -> Iterator[dict[str, Any]]:
                 "above chance",
                 excess,
                 chance=group["chance"].mean(),
-                on=str(on),
+                output=str(output),
             )
 
 
@@ -206,7 +206,7 @@ def _line(
     *,
     chance: float = float("nan"),
     over_ceiling: float = float("nan"),
-    on: str = "",
+    output: str = "",
 ) -> dict[str, Any]:
     found = mean_interval(values, group["patient"].astype(str).tolist())
     where = {
@@ -214,7 +214,7 @@ def _line(
         "part": str(part),
         "method": str(method),
         "metric": metric,
-        "on": on,
+        "output": output,
         "quantity": quantity,
     }
     baseline = bool(group["baseline"].any()) if "baseline" in group else False

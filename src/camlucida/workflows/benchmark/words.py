@@ -84,14 +84,14 @@ def _this_run(b: Benchmark) -> Section:
 
 
 def _board(b: Benchmark) -> Section:
-    shown = [(metric, on) for metric, on in b.metrics if metric in SHOWN]
+    shown = [(metric, output) for metric, output in b.metrics if metric in SHOWN]
     families = [column for column in map(str, b.board.columns) if column.startswith("rank_")]
     head = (
         "",
         "method",
         "mean rank",
         *(f.removeprefix("rank_") for f in families),
-        *(title(m, on) for m, on in shown),
+        *(title(m, output) for m, output in shown),
         "ms a map",
     )
     rows = []
@@ -110,7 +110,7 @@ def _board(b: Benchmark) -> Section:
         ranks = [value(line[f], 3) for f in families]
         cost = "" if line["baseline"] else milliseconds(line["seconds"])
         rows.append((place, label, value(line["rank"], 3), *ranks, *cells, cost))
-    ranked = names([title(m, on) for m, on in b.metrics])
+    ranked = names([title(m, output) for m, output in b.metrics])
     words = (
         "Means over all main models' verified maps, all labels; in brackets the 95 % interval, patients resampled. A rank is "
         "over methods and baselines within a metric, then the mean over each family's metrics, then over families. Ranking: "
@@ -294,7 +294,7 @@ def _nulls(b: Benchmark) -> Section:
     )
     tables = []
     for arm in ("untrained", "permuted"):
-        part = b.arms[(b.arms["arm"] == arm) & (b.arms["on"] != "probability")]
+        part = b.arms[(b.arms["arm"] == arm) & (b.arms["output"] != "probability")]
         metrics = list(dict.fromkeys(part["metric"]))
         lines = {(line["method"], line["metric"]): line for line in part.to_dict("records")}
         rows = [

@@ -13,9 +13,9 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import slug, write_bytes
 from camlucida.evaluation.maps import summary as tables
 from camlucida.evaluation.maps.baselines import BASELINES
+from camlucida.evaluation.maps.boxes import summarise_boxes
 from camlucida.evaluation.maps.folder import Evaluated, Source
 from camlucida.evaluation.maps.measure import Sample, known_labels, label_of
-from camlucida.evaluation.maps.pooled import summarise_boxes
 from camlucida.figures.comparison import FINDING_COLOUR
 from camlucida.figures.panels import figure_png, three_panel
 from camlucida.io.tables import write_table
@@ -39,17 +39,18 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
     """
     rows, record = evaluated.tables.rows, evaluated.about
     summary = tables.summarise(rows, REPLICATES, LEVEL)
-    if record["pooled"] and len(evaluated.tables.boxes):
+    if record["box_metrics"] and len(evaluated.tables.boxes):
         boxes = evaluated.tables.boxes.assign(synthetic=bool(rows["synthetic"].any()))
         several = rows["label"].nunique() > 1
         summary = pd.concat(
-            [summary, summarise_boxes(boxes, several, record["pooled"], LEVEL)], ignore_index=True
+            [summary, summarise_boxes(boxes, several, record["box_metrics"], LEVEL)],
+            ignore_index=True,
         )
     differences = tables.differences(rows, REPLICATES, LEVEL)
     write_table(summary, out / "summary.csv")
     write_table(differences, out / "differences.csv")
     write_table(tables.ranking(summary), out / "ranks.csv")
-    chosen = tables.cases(rows[~rows["method"].isin(BASELINES)])
+    chosen = tables.best_median_worst(rows[~rows["method"].isin(BASELINES)])
     about: About = {
         "model": record["model"]["name"],
         "sha256": record["model"]["sha256"],
@@ -63,7 +64,7 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
         "level": LEVEL,
         "replicates": REPLICATES,
     }
-    examples = [_example(out, case, source) for case in chosen.cases]
+    examples = [_example(out, case, source) for case in chosen.maps]
     shown = [example for example in examples if (out / example["picture"]).is_file()]
     page = write_evaluation_page(
         out, rows, evaluated.tables.curves, evaluated.sanity, summary, differences, about, shown
@@ -71,7 +72,7 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
     return page, summary
 
 
-def _example(out: Path, case: tables.Case, source: Source | None) -> Example:
+def _example(out: Path, case: tables.ChosenMap, source: Source | None) -> Example:
     """One case, and its picture where it can be drawn."""
     name = f"case_{case.which}_{slug(case.image)}_{slug(case.label)}_{slug(case.method)}.png"
     if source is not None:
@@ -90,7 +91,9 @@ def _example(out: Path, case: tables.Case, source: Source | None) -> Example:
     }
 
 
-def _again(source: Source, sample: Sample, case: tables.Case) -> tuple[Explanation, Mask | None]:
+def _again(
+    source: Source, sample: Sample, case: tables.ChosenMap
+) -> tuple[Explanation, Mask | None]:
     """The case's map, and the truth of its label."""
     wanted = known_labels(sample, source.settings, source.model.card.task)
     found = explain(source.model, [sample.scan], method=case.method, layer=case.layer, **wanted)

@@ -27,7 +27,7 @@ class About(TypedDict):
     """What the tables do not say of a run.
 
     ``forwards`` counts inputs that went through the model, ``seconds`` the whole evaluation; ``failures`` are a line each;
-    ``cases_rule`` is that of :class:`~camlucida.evaluation.maps.summary.Cases`; ``level`` and ``replicates`` are of the intervals.
+    ``cases_rule`` is that of :class:`~camlucida.evaluation.maps.summary.ChosenMaps`; ``level`` and ``replicates`` are of the intervals.
     """
 
     model: str
@@ -89,24 +89,26 @@ def write_evaluation_page(
         about=about,
         run=_run(rows, about),
         figures=_write_figures(out, summary, curves, gate, bool(rows["synthetic"].any()), about),
-        columns=[_column(name, on) for name, on in columns],
-        lines=_lines(tables.pooled(summary), columns),
+        columns=[_column(name, output) for name, output in columns],
+        lines=_lines(tables.over_all_labels(summary), columns),
         by_label={x: _lines(summary[summary["label"] == x], columns) for x in labels}
         if len(labels) > 1
         else {},
-        everything=_named(tables.pooled(summary)),
+        everything=_named(tables.over_all_labels(summary)),
         differences={
             "Between methods": [
                 x
                 for x in compared
-                if x["against"] == "method" and (x["metric"], x["on"]) in columns
+                if x["against"] == "method" and (x["metric"], x["output"]) in columns
             ],
             "Against baselines": [
                 x
                 for x in compared
-                if x["against"] == "baseline" and (x["metric"], x["on"]) in columns
+                if x["against"] == "baseline" and (x["metric"], x["output"]) in columns
             ],
-            "By the other metrics": [x for x in compared if (x["metric"], x["on"]) not in columns],
+            "By the other metrics": [
+                x for x in compared if (x["metric"], x["output"]) not in columns
+            ],
         },
         ranks=_family_ranks(ranks),
         gate=_records(gate),
@@ -136,7 +138,7 @@ def limits(
 
 
 def _of_the_sample(rows: pd.DataFrame, summary: pd.DataFrame, about: About) -> list[str]:
-    without = int((summary["how"] == "none").sum())
+    without = int((summary["interval_method"] == "none").sum())
     found = [
         f"Intervals resample patients, with all their images and labels: {rows['patient'].nunique()} patients here. With a value "
         f"in fewer than {MIN_POSITIVES} patients no interval is given: so for {without} of {len(summary)} means."
@@ -154,11 +156,13 @@ def _of_the_sample(rows: pd.DataFrame, summary: pd.DataFrame, about: About) -> l
 def _of_missing_values(rows: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
     found = []
     worst = max(
-        tables.pooled(summary).to_dict("records"), key=lambda line: line["nan_rate"], default=None
+        tables.over_all_labels(summary).to_dict("records"),
+        key=lambda line: line["nan_rate"],
+        default=None,
     )
     if worst is not None and worst["nan_rate"] > 0:
         found.append(
-            f"A mean leaves out maps without a value: most of all {tables.title(worst['metric'], worst['on'])} of "
+            f"A mean leaves out maps without a value: most of all {tables.title(worst['metric'], worst['output'])} of "
             f"{worst['method']}, {_percent(worst['nan_rate'])} of them."
         )
     maps = rows[~rows["baseline"].astype(bool)].drop_duplicates(MAP)
@@ -178,9 +182,9 @@ def _of_resolution(rows: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
     ]
     wanted = tables.headline(summary)
     ceilings = {
-        f"{tables.title(line['metric'], line['on'])} at {line['layer']}": line["ceiling"]
-        for line in _records(tables.pooled(summary))
-        if (line["metric"], line["on"]) in wanted
+        f"{tables.title(line['metric'], line['output'])} at {line['layer']}": line["ceiling"]
+        for line in _records(tables.over_all_labels(summary))
+        if (line["metric"], line["output"]) in wanted
         and line["ceiling"] is not None
         and not line["baseline"]
     }
@@ -229,15 +233,15 @@ def _of_masking(summary: pd.DataFrame) -> list[str]:
     words = []
     measured = [
         line
-        for line in _records(tables.pooled(summary))
+        for line in _records(tables.over_all_labels(summary))
         if line["metric"] in MASKING and line["estimate"] is not None
     ]
     for name, best in MASKING.items():
         lines = [line for line in measured if line["metric"] == name]
-        on = max(
-            (line["on"] for line in lines), default=""
+        output = max(
+            (line["output"] for line in lines), default=""
         )  # the probability, where there is one: a logit has no share
-        lines = [line for line in lines if line["on"] == on]
+        lines = [line for line in lines if line["output"] == output]
         fake = next((line for line in lines if line["method"] == "fake_cam"), None)
         first = best(
             (line for line in lines if not line["baseline"]),
@@ -246,7 +250,7 @@ def _of_masking(summary: pd.DataFrame) -> list[str]:
         )
         if fake is not None and first is not None:
             words.append(
-                f"{tables.title(name, on)} {number(fake['estimate'])}; the best method, {first['method']}, "
+                f"{tables.title(name, output)} {number(fake['estimate'])}; the best method, {first['method']}, "
                 f"{number(first['estimate'])}"
             )
     if not measured:
@@ -313,10 +317,10 @@ def _run(rows: pd.DataFrame, about: About) -> dict[str, Any]:
     }
 
 
-def _column(name: str, on: str) -> dict[str, str]:
+def _column(name: str, output: str) -> dict[str, str]:
     known = tables.about(name)
     return {
-        "title": tables.title(name, on),
+        "title": tables.title(name, output),
         "direction": known.direction,
         "chance": known.chance,
         "source": known.source,
@@ -330,8 +334,8 @@ def _lines(part: pd.DataFrame, columns: Sequence[tuple[str, str]]) -> list[dict[
         line = found.setdefault(
             (record["layer"], record["method"]), {**record, "cells": [None] * len(columns)}
         )
-        if (record["metric"], record["on"]) in columns:
-            line["cells"][columns.index((record["metric"], record["on"]))] = record
+        if (record["metric"], record["output"]) in columns:
+            line["cells"][columns.index((record["metric"], record["output"]))] = record
     order = list(dict.fromkeys(part["layer"]))
     return sorted(found.values(), key=lambda line: order.index(line["layer"]))
 
@@ -351,7 +355,7 @@ def _family_ranks(ranks: pd.DataFrame) -> dict[str, Any]:
 def _named(part: pd.DataFrame) -> list[dict[str, Any]]:
     """Records with the metric's title."""
     return [
-        {**record, "title": tables.title(record["metric"], record["on"])}
+        {**record, "title": tables.title(record["metric"], record["output"])}
         for record in _records(part)
     ]
 

@@ -18,7 +18,7 @@ from camlucida.core.files import without_dots, write_toml
 from camlucida.core.messages import Message, quoted
 from camlucida.datasets.predictions import Predictions
 from camlucida.evaluation.predictions.tables import (
-    Settings,
+    PredictionSettings,
     evaluate_predictions,
     groups_of,
     metrics_document,
@@ -99,7 +99,7 @@ class RegressionResult:
     written: list[Path] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
-    settings: Settings = field(default_factory=Settings)
+    settings: PredictionSettings = field(default_factory=PredictionSettings)
 
 
 def evaluate_regression_model(
@@ -256,7 +256,7 @@ def _evaluate(
 ) -> None:
     """Everything after the run."""
     width = settings.bin_width or usual_width(predictions.frame["truth"])
-    result.settings = Settings(within=settings.within, bin_width=width)
+    result.settings = PredictionSettings(within=settings.within, bin_width=width)
     result.figures = evaluate_predictions(predictions, result.settings)
     cases = case_table([run])
     masked = cases[[isinstance(path, str) and Path(path).is_file() for path in cases["mask"]]]

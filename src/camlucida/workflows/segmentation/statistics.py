@@ -48,7 +48,18 @@ CHANCES = {
 """Averaged column → column of its chance level."""
 
 SUMMARY = (
-    *("layer", "method", "label", "target", "metric", "estimate", "low", "high", "how", "median"),
+    *(
+        "layer",
+        "method",
+        "label",
+        "target",
+        "metric",
+        "estimate",
+        "low",
+        "high",
+        "interval_method",
+        "median",
+    ),
     *("images", "patients", "chance", "left_out"),
 )
 
@@ -274,7 +285,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
                 mean.estimate,
                 mean.low,
                 mean.high,
-                mean.how,
+                mean.interval_method,
                 float(values[known].median()) if known.any() else np.nan,
             )
             counts = (mean.rows, mean.patients, level, len(part) - mean.rows)

@@ -203,7 +203,7 @@ def _own(target: str) -> str:
 
 def _estimate(row: Row) -> str:
     """The figure with its interval, or why there is none."""
-    if row["how"] == "none":
+    if row["interval_method"] == "none":
         return f"{number(row['estimate'])} (no interval: fewer than {MIN_POSITIVES} patients)"
     return (
         f"{number(row['estimate'])} (95 % interval {number(row['low'])} to {number(row['high'])})"

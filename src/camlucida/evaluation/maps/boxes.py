@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from camlucida.evaluation.maps.choice import POOLED
+from camlucida.evaluation.maps.choice import BOX_METRICS
 from camlucida.evaluation.maps.summary import ALL_LABELS, SUMMARY, about
 from camlucida.metrics.localisation import (
     BOX_LEVELS,
@@ -25,7 +25,7 @@ DRAWS = 500
 def summarise_boxes(
     boxes: pd.DataFrame,
     together: bool,
-    names: Sequence[str] = POOLED,
+    names: Sequence[str] = BOX_METRICS,
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -34,7 +34,7 @@ def summarise_boxes(
     Args:
         boxes: one row an image, label, method and layer: ``found`` (N, 5), ``truth`` (M, 4), ``accuracy`` (levels × overlaps).
         together: also for all labels, as the other metrics of the run have it.
-        names: which of ``POOLED``.
+        names: which of ``BOX_METRICS``.
         level: coverage of the percentile intervals, which resample patients.
         seed: of the resampling.
     """
@@ -47,7 +47,7 @@ def summarise_boxes(
         ]
     for (label, method, layer), group in groups:
         for name in names:
-            estimate, low, high, how = _interval(name, group, level, seed)
+            estimate, low, high, interval_method = _interval(name, group, level, seed)
             known = about(name)
             lines.append(
                 {
@@ -59,12 +59,17 @@ def summarise_boxes(
                     },
                     **{
                         "metric": name,
-                        "on": "",
+                        "output": "",
                         "family": known.family,
                         "direction": known.direction,
                     },
                     **{"range_low": known.range[0], "range_high": known.range[1]},
-                    **{"estimate": estimate, "low": low, "high": high, "how": how},
+                    **{
+                        "estimate": estimate,
+                        "low": low,
+                        "high": high,
+                        "interval_method": interval_method,
+                    },
                     **{
                         "patients": group["patient"].nunique(),
                         "rows": len(group),

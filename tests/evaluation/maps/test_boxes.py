@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camlucida.evaluation.maps.pooled import summarise_boxes
+from camlucida.evaluation.maps.boxes import summarise_boxes
 from camlucida.evaluation.maps.summary import ALL_LABELS, SUMMARY
 from camlucida.metrics.localisation import (
     BOX_LEVELS,
@@ -55,12 +55,12 @@ def test_equal_to_the_metrics_themselves():
         max_box_acc_v2(np.array(boxes.accuracy.tolist()).reshape(shape))
     )
     for line in summary.to_dict("records"):
-        assert line["how"] == "percentile"
+        assert line["interval_method"] == "percentile"
         assert 0 <= line["low"] <= line["estimate"] <= line["high"] <= 1
 
 
 def test_few_patients_give_no_interval_and_one_label_no_total():
     summary = summarise_boxes(table(24, patients=9), together=False, names=["box_ap30"])
     assert set(summary.label) == {"a", "b"}
-    assert set(summary.how) == {"none"}
+    assert set(summary.interval_method) == {"none"}
     assert summary.low.isna().all()
