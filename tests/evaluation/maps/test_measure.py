@@ -11,6 +11,7 @@ from torch import nn
 from camlucida.attribution.engine import explain, scans_of
 from camlucida.core.errors import ModelError
 from camlucida.core.geometry import Geometry
+from camlucida.core.messages import Message
 from camlucida.evaluation.maps import scores as placed
 from camlucida.evaluation.maps.api import evaluate
 from camlucida.evaluation.maps.choice import choose

@@ -77,7 +77,7 @@ def test_names_are_escaped(page):
 def test_the_numbers_are_those_of_the_tables(page, tables):
     text = page.read_text()
     rows, _, sanity, summary, compared = tables
-    for line in summary.query("metric == 'road' and on == 'logit'").to_dict("records"):
+    for line in summary.query("metric == 'road' and output == 'logit'").to_dict("records"):
         assert f"{number(line['estimate'])} <span" in text
         assert f"[{number(line['low'])}, {number(line['high'])}]" in text
     for line in over_all_labels(summary).query("metric == 'hit'").to_dict("records"):
@@ -180,7 +180,7 @@ def test_each_limit_has_the_number_of_this_run(tables):
     fair = compared[(compared["against"] == "baseline") & (compared["second"] != "oracle")]
     assert f"in {(fair['better'] == 'second').sum()} the baseline is the better" in text
     drops = over_all_labels(summary).query(
-        "metric == 'average_drop' and on == 'probability' and not baseline"
+        "metric == 'average_drop' and output == 'probability' and not baseline"
     )
     best = drops.loc[drops["estimate"].idxmin()]
     assert (

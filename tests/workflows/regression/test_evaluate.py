@@ -154,7 +154,9 @@ def test_metrics_are_those_of_the_predictions(cohort_folder):
     assert "truth 40 to 50" in metrics["groups"]
     assert metrics["patients"] == 4
     np.testing.assert_allclose(records["absolute_error"], error.abs())
-    again = evaluate_file(cohort_folder / "out/predictions.json", "regression", PredictionSettings())
+    again = evaluate_file(
+        cohort_folder / "out/predictions.json", "regression", PredictionSettings()
+    )
     assert again.document["mae"] == pytest.approx(metrics["mae"])
 
 
