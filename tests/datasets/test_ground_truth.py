@@ -8,7 +8,7 @@ from PIL import Image
 
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.datasets.ground_truth import read_ground_truth
-from camlucida.metrics.annotations import to_rle
+from camlucida.io.annotations import to_rle
 
 LABELS = ("Mass", "Pleural Effusion", "", "Hernia")
 SIZE = (6, 8)

@@ -16,7 +16,7 @@ from camlucida.datasets.cohort import read_cohort
 from camlucida.datasets.cohort_file import read_cohort_file
 from camlucida.datasets.ground_truth import read_ground_truth
 from camlucida.io import read_image
-from camlucida.io.masks import read_mask
+from camlucida.io.annotations.masks import read_mask
 from camlucida.io.tables import read_table
 from camlucida.models.card import read_card
 from camlucida.models.checkpoint import load_state

@@ -338,7 +338,7 @@ def build():
 def test_segmentation_keeps_regions_and_predictions_without_a_region(tmp_path):
     from PIL import Image
 
-    from camlucida.metrics.annotations import from_rle
+    from camlucida.io.annotations import from_rle
 
     (tmp_path / "net.py").write_text(SEGMENTER)
     text = 'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\nlayer = "0"\n[input]\nsize = 16\nchannels = 1\n'

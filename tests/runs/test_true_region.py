@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from camlucida.metrics.annotations import from_rle
+from camlucida.io.annotations import from_rle
 from camlucida.runs import Run, execute
 from camlucida.runs.parts import META
 

@@ -16,17 +16,10 @@ import numpy as np
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.messages import Message, quoted
 from camlucida.datasets.images import ID_COLUMNS, LABEL_COLUMNS, bare_name, image_keys
-from camlucida.io.masks import MASK_SUFFIXES, check_mask_size, read_mask
+from camlucida.io.annotations import as_boxes, boxes_of, from_boxes, from_polygons, from_rle
+from camlucida.io.annotations.masks import MASK_SUFFIXES, check_mask_size, read_mask
 from camlucida.io.tables import count, find_column, fold, listing, numbers, read_table, texts
-from camlucida.metrics.annotations import (
-    Floats,
-    Mask,
-    as_boxes,
-    boxes_of,
-    from_boxes,
-    from_polygons,
-    from_rle,
-)
+from camlucida.metrics.annotations import Floats, Mask
 
 T = TypeVar("T")
 Size = tuple[int, int]

@@ -10,8 +10,8 @@ import numpy as np
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.messages import Message
 from camlucida.datasets.columns import choose_columns, need, read_records
+from camlucida.io.annotations.masks import read_mask
 from camlucida.io.image import readable
-from camlucida.io.masks import read_mask
 from camlucida.io.read import read_image
 from camlucida.io.tables import texts
 from camlucida.metrics.segmentation import Mask, MaskPair
@@ -26,7 +26,7 @@ def read_mask_pairs(
 
     Args:
         path: CSV, TSV, XLSX, Parquet or JSON. ``truth`` and ``prediction`` are mask files (see
-            :func:`~camlucida.io.masks.read_mask`), relative to the table's folder; a blank cell is an empty mask.
+            :func:`~camlucida.io.annotations.masks.read_mask`), relative to the table's folder; a blank cell is an empty mask.
         columns: role (image, patient, model, label, truth, prediction) → column, where the usual names are not used.
 
     Raises:

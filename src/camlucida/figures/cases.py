@@ -16,7 +16,8 @@ from camlucida.core.errors import UsageError
 from camlucida.figures.grids import ALPHA, COLOURS, bare, mark_synthetic, scale_line, shared_limit
 from camlucida.figures.overlay import NOTICE, as_rgb, blend
 from camlucida.figures.panels import strip_title
-from camlucida.metrics.annotations import Floats, as_boxes, box_iou
+from camlucida.io.annotations import as_boxes
+from camlucida.metrics.annotations import Floats, box_iou
 from camlucida.metrics.localisation import heat_boxes
 from camlucida.metrics.regions import MASK_FRACTION
 

@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from camlucida.metrics.annotations import Floats, Mask, as_boxes, as_map, as_pair, box_iou, boxes_of
+from camlucida.io.annotations import as_boxes, boxes_of
+from camlucida.metrics.annotations import Floats, Mask, as_map, as_pair, box_iou
 from camlucida.metrics.base import metric
 from camlucida.metrics.chexlocalize import mask_iou, otsu_mask, unit
 from camlucida.metrics.regions import binary_mask

@@ -27,7 +27,7 @@ from camlucida.core.errors import (
 from camlucida.core.messages import chain, prefixed, quoted
 from camlucida.core.scan import Scan
 from camlucida.datasets.cohort import CohortImage
-from camlucida.io.masks import read_mask
+from camlucida.io.annotations.masks import read_mask
 from camlucida.models import LoadedModel
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
 from camlucida.runs.parts import Map, Row

@@ -25,7 +25,6 @@ COMPUTING = (
     "io",
     "models",
     "attribution",
-    "metrics/annotations.py",
     "runs/compute.py",
     "runs/predictions.py",
 )

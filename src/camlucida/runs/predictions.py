@@ -10,7 +10,7 @@ from torch import Tensor
 from camlucida.attribution.model_output import ModelOutput
 from camlucida.attribution.regions import predicted_mask
 from camlucida.core.geometry import Geometry
-from camlucida.metrics.annotations import to_rle
+from camlucida.io.annotations import to_rle
 
 
 def prediction_rows(answer: ModelOutput, probabilities_only: bool) -> list[dict[str, Any]]:

@@ -12,8 +12,9 @@ from numpy.typing import ArrayLike
 
 from camlucida.core.errors import CamlucidaError, ImageError
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth
-from camlucida.io.masks import read_mask
-from camlucida.metrics.annotations import Floats, Mask, from_boxes
+from camlucida.io.annotations import from_boxes
+from camlucida.io.annotations.masks import read_mask
+from camlucida.metrics.annotations import Floats, Mask
 from camlucida.runs import Run
 
 T = TypeVar("T")

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from camlucida.analysis.cases.annotations import Marks
-from camlucida.metrics.annotations import Mask, from_rle
+from camlucida.io.annotations import from_rle
+from camlucida.metrics.annotations import Mask
 
 THRESHOLD = 0.5
 """A label is called positive from this probability on."""

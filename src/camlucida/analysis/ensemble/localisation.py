@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from camlucida.metrics.annotations import Floats, as_boxes, box_iou, from_boxes
+from camlucida.io.annotations import as_boxes, from_boxes
+from camlucida.metrics.annotations import Floats, box_iou
 from camlucida.metrics.regions import Box
 
 LEVELS = (0.1, 0.3)

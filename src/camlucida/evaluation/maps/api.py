@@ -17,7 +17,8 @@ from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.measure import MetricSettings, Sample, Tables, measure
-from camlucida.metrics.annotations import Mask, as_mask, boxes_of
+from camlucida.io.annotations import boxes_of
+from camlucida.metrics.annotations import Mask, as_mask
 from camlucida.models import LoadedModel
 from camlucida.models.preprocessing import unit_scale
 

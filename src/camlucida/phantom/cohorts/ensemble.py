@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from camlucida.core.files import write_json
-from camlucida.metrics.annotations import Mask, boxes_of
+from camlucida.io.annotations import boxes_of
+from camlucida.metrics.annotations import Mask
 from camlucida.phantom import model_cards
 from camlucida.phantom.cohorts.distribution import WRITTEN_SEEDS
 from camlucida.phantom.cohorts.folders import (

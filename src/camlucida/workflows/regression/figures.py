@@ -26,7 +26,7 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.predictions import bland_altman_figure, group_figure
 from camlucida.figures.predictions import regression_figure as scatter_figure
 from camlucida.figures.regression import ValueCase, both_signs, shared_limit, value_figure
-from camlucida.io.masks import read_mask
+from camlucida.io.annotations.masks import read_mask
 from camlucida.io.tables import read_table
 from camlucida.models.backbones import PREPROCESSING
 from camlucida.runs import Run

@@ -13,8 +13,8 @@ import pandas as pd
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import ImageError
-from camlucida.io.masks import read_mask
-from camlucida.metrics.annotations import from_rle
+from camlucida.io.annotations import from_rle
+from camlucida.io.annotations.masks import read_mask
 from camlucida.metrics.contrast import Contrast, contrast
 from camlucida.metrics.score_table import table
 from camlucida.metrics.segmentation import Mask, MaskPair, compare_masks, evaluate_segmentation

@@ -4,7 +4,7 @@ import tifffile
 from PIL import Image
 
 from camlucida.core.errors import ImageError
-from camlucida.io.masks import read_mask
+from camlucida.io.annotations.masks import read_mask
 
 SIZE = (6, 8)
 MASK = np.zeros(SIZE, bool)
