@@ -6,7 +6,7 @@ import pytest
 
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.report.build import build_report
-from camlucida.report.sections import SECTIONS
+from camlucida.report.sections import SECTIONS, SectionEntry
 from camlucida.runs import Run
 from tests.cli.test_cli import run
 
@@ -112,10 +112,10 @@ def test_what_is_no_run_is_refused(tmp_path, command):
 
 
 def test_a_section_that_fails_says_so_and_the_rest_is_there(folder, tmp_path, command, monkeypatch):
-    def fail(study):
+    def fail(data):
         raise CamlucidaError("the disk <is> gone")
 
-    monkeypatch.setitem(SECTIONS._items, "data", fail)
+    monkeypatch.setitem(SECTIONS._items, "data", SectionEntry("data", "Data", fail))
     code, _, err = command("report", str(folder), *FEW, "--out", str(tmp_path / "out"))
     assert code == 1
     assert err == "error: section data: the disk <is> gone\n"

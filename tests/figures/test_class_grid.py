@@ -5,6 +5,7 @@ import pytest
 from matplotlib.patches import Rectangle
 
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message
 from camlucida.figures.class_grid import RIGHT, WRONG, Example, class_grid
 from tests.support.explanations import explanation, pictures, said
 
@@ -76,7 +77,7 @@ def test_a_class_without_an_image_says_so_in_a_low_row():
 
 def test_no_evidence_is_said():
     figure, _ = class_grid(
-        {"1": [example([[-1.0]], empty="no cell speaks for the target"), example([[1.0]])]}, 2
+        {"1": [example([[-1.0]], empty=Message("empty.target")), example([[1.0]])]}, 2
     )
     assert "no evidence: no cell speaks" in said(figure)
 

@@ -5,6 +5,7 @@ import pytest
 from matplotlib.colors import to_rgba
 
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message
 from camlucida.figures.grids import (
     COLOURS,
     GridRow,
@@ -64,7 +65,7 @@ def test_maps_of_different_units_cannot_share_a_scale():
 
 
 def test_an_empty_map_and_a_missing_one():
-    empty = explanation([[-1.0, -2.0]], empty="no cell speaks for the target")
+    empty = explanation([[-1.0, -2.0]], empty=Message("empty.target"))
     row = GridRow("a", [empty, None, explanation(WEAK)], missing="the region is empty")
     figure = comparison_grid([row], ["one", "two", "three"])
     text = said(figure)

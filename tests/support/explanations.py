@@ -15,7 +15,7 @@ def explanation(
     image="film",
     relu=True,
     unit="logit",
-    empty="",
+    empty=None,
     synthetic=False,
 ):
     """A map of a grey image of 40 × 60 pixels."""

@@ -48,6 +48,7 @@ def report_command(
 ) -> None:
     """Report runs: every sentence from what was measured, with intervals and chance levels."""
     from camlucida.report.build import build_report
+    from camlucida.report.render import render_document
     from camlucida.report.writers.formats import FORMATS
     from camlucida.report.writers.insert import check_insertable, insert_section, section_name
     from camlucida.report.writers.latex import place_of, section
@@ -69,14 +70,15 @@ def report_command(
     with output_folder(folder):
         with progress_bar(None, "measuring maps") as progress:
             document = build_report(opened, folder, _words(sections), rules or (), progress)
+        rendered = render_document(document, texts)
         for writer in writers:
-            print(writer(document, texts, folder))
+            print(writer(rendered, folder))
         if tex is not None:
-            changed = insert_section(tex, name, section(document, texts, folder, name, place))
+            changed = insert_section(tex, name, section(rendered, folder, name, place))
             print(f"{tex}: section {name} {'written' if changed else 'is as it was'}")
-    for failure in document.failures:
+    for failure in rendered.failures:
         print(f"error: {failure}", file=sys.stderr)
-    if document.failures:
+    if rendered.failures:
         raise typer.Exit(SOME_FAILED)
 
 

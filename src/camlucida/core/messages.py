@@ -219,7 +219,8 @@ class Texts:
 
     def template(self, code: str) -> str | None:
         """The template of a code, in English where this language has none."""
-        return self.catalogue.get(code) or ENGLISH.get(code)
+        # An empty text is a text: no space between two sentences in Chinese.
+        return self.catalogue[code] if code in self.catalogue else ENGLISH.get(code)
 
     def table(self, name: str) -> dict[str, str]:
         """All templates of a table, by name without the table: ``table("page")["notice"]``."""

@@ -9,6 +9,7 @@ from camlucida.analysis.selection import check_rules, select
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.report.document import Document, Message, Paragraph, Section
+from camlucida.report.render import failed_section
 from camlucida.report.sections import SECTIONS
 from camlucida.report.study import Study
 from camlucida.runs import Run
@@ -63,13 +64,25 @@ def build_report(
     for name, maker in makers.items():
         try:
             section = maker(study)
-        except CamlucidaError as error:
-            failures.append(f"section {name}: {error}")
-            section = Section(name, (Paragraph((Message("page.failed", {"error": str(error)}),)),))
+        except Exception as error:  # noqa: BLE001 whatever it is costs this section, never the report
+            failures.append(f"section {name}: {_one_line(error)}")
+            section = failed_section(Section(name, ()), error)
         if section is not None:
             made.append(section)
     names = list(dict.fromkeys(str(run.about["name"]) for run in runs))
+    intervals = Paragraph((Message("page.intervals"),), quiet=True)
     synthetic = any(bool(run.predictions()["synthetic"].any()) for run in runs)
     return Document(
-        Message("page.title", {"names": names}), tuple(made), synthetic, tuple(failures)
+        Message("page.title", {"names": names}),
+        tuple(made),
+        synthetic,
+        tuple(failures),
+        (intervals,),
     )
+
+
+def _one_line(error: Exception) -> str:
+    """What went wrong; a fault that is no input's is named by its kind, too."""
+    if isinstance(error, CamlucidaError):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.report.build import build_report
 from camlucida.report.locale import load_texts
+from camlucida.report.render import render_document
 from camlucida.report.writers.formats import FORMATS
 from camlucida.runs import Run
 
@@ -27,4 +28,5 @@ def write_report(
     document = build_report(
         [Run.open(run) for run in runs], folder, error_threshold=error_threshold, settings=settings
     )
-    return FORMATS["html"](document, load_texts("en"), folder), document.failures
+    rendered = render_document(document, load_texts("en"))
+    return FORMATS["html"](rendered, folder), rendered.failures

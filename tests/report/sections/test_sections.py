@@ -26,7 +26,7 @@ from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
 from camlucida.report.study import RULES, Study, pixel_spacing
-from camlucida.report.writers.markdown import write_markdown
+from camlucida.report.writers.markdown import markdown, write_markdown
 from camlucida.runs import Run
 from tests.support.documents import english_in
 from tests.support.runs_on_disk import run_of, segmentation_run
@@ -76,15 +76,16 @@ def runs(tmp_path_factory) -> dict[str, Run]:
 @pytest.mark.parametrize("task", ["multiclass", "regression", "segmentation"])
 def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
     study = Study((runs[task],), tmp_path)
-    made = [(name, maker(study)) for name, maker in SECTIONS.items()]
+    made = [(name, entry.make(study)) for name, entry in SECTIONS.items()]
     assert {name for name, section in made if section is None} <= {"results", "consistency"}
     document = Document(
         Message("page.title", {"names": ["x"]}), tuple(s for _, s in made if s is not None)
     )
-    render_document(
-        document, TEXTS["en"]
-    )  # raises where a value is missing, left over or not finite
-    assert not english_in(write_markdown(document, TEXTS["zh"], tmp_path).read_text("utf-8"))
+    # A failure: a value is missing, left over or not finite.
+    assert render_document(document, TEXTS["en"]).failures == ()
+    chinese = render_document(document, TEXTS["zh"])
+    assert chinese.failures == ()
+    assert not english_in(write_markdown(chinese, tmp_path).read_text("utf-8"))
     for _, section in made:
         for block in section.blocks if section else ():
             if isinstance(block, Picture):
@@ -101,7 +102,7 @@ def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
         Message("notes.absent_labels", {"count": 1, "names": "Mass"}),
     ]
     run = replace(small_run, about={**small_run.about, "notes": notes}, entries=entries)
-    text = write_markdown(build_report([run], tmp_path), TEXTS["zh"], tmp_path).read_text("utf-8")
+    text = markdown(render_document(build_report([run], tmp_path), TEXTS["zh"]))
     assert "2张图像没有掩膜：1, 2" in text
     assert f"“{first.image}, {first.model}: {entries[0].note}”" in text
     assert not english_in(text)

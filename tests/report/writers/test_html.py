@@ -9,6 +9,7 @@ from PIL import Image
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.report.document import Document, Message, Picture, Section
+from camlucida.report.render import render_document
 from camlucida.report.writers.html import WIDEST, write_html
 from tests.support.documents import NASTY, document, one, texts
 
@@ -31,7 +32,7 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize(("language", "tag"), [("en", "en"), ("zh", "zh-Hans")])
 def test_the_page_needs_nothing_and_says_everything(tmp_path, language, tag):
-    path = write_html(document(tmp_path), texts(language), tmp_path)
+    path = write_html(render_document(document(tmp_path), texts(language)), tmp_path)
     assert path.name == {"en": "report.html", "zh": "report_zh.html"}[language]
     html = path.read_text("utf-8")
     page = Page(html)
@@ -60,7 +61,8 @@ def test_pictures_are_reduced(tmp_path):
     Image.new("L", (40, 30)).save(tmp_path / "small.png")
     section = Section("cases", (Picture("wide", one("a")), Picture("small", one("b"))))
     html = write_html(
-        Document(Message("page.title", {"names": ["x"]}), (section,)), texts(), tmp_path
+        render_document(Document(Message("page.title", {"names": ["x"]}), (section,)), texts()),
+        tmp_path,
     ).read_text("utf-8")
     sources = [
         attributes["src"].partition(",")[2] for name, attributes in Page(html).tags if name == "img"
@@ -79,13 +81,13 @@ def test_a_picture_that_cannot_be_read_is_named(tmp_path, content):
         Message("page.title", {"names": ["x"]}), (Section("cases", (Picture("gone", one("a")),)),)
     )
     with pytest.raises(CamlucidaError, match=r"gone\.png cannot be read"):
-        write_html(lost, texts(), tmp_path)
+        write_html(render_document(lost, texts()), tmp_path)
     assert not (tmp_path / "report.html").exists()
 
 
 def test_the_same_document_gives_the_same_bytes(tmp_path):
     made = document(tmp_path)
     assert (
-        write_html(made, texts(), tmp_path).read_bytes()
-        == write_html(made, texts(), tmp_path).read_bytes()
+        write_html(render_document(made, texts()), tmp_path).read_bytes()
+        == write_html(render_document(made, texts()), tmp_path).read_bytes()
     )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import clean
 from camlucida.report.document import Document, Estimate, Message, Section, Table
+from camlucida.report.render import render_document
 from camlucida.report.writers.breaks import parts
 from camlucida.report.writers.insert import insert_section
 from camlucida.report.writers.latex import place_of, section, write_latex
@@ -69,10 +70,10 @@ def test_a_line_may_break_between_parts_of_it(text):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_report_compiles(tmp_path, language):
-    path = write_latex(document(tmp_path, rows=60), texts(language), tmp_path)
+    path = write_latex(render_document(document(tmp_path, rows=60), texts(language)), tmp_path)
     assert "case.1_Pleural_Effusion.pdf" in path.read_text("utf-8")
     text = compiled(path)
-    assert {"en": "SYNTHETIC: images", "zh": "随机水平为0.500"}[language] in text
+    assert {"en": "SYNTHETIC: some", "zh": "随机水平为0.500"}[language] in text
     assert "0.800 [0.700, 0.900]" in text
     assert "胸水" in text
     assert "Selvaraju" in text
@@ -94,7 +95,7 @@ def test_all_kinds_of_signs_compile(tmp_path):
     head = (Message("cases.label"), Message("cases.auc"))
     everything = Table("signs", Message("cases.table"), head, rows)
     made = Document(Message("page.title", {"names": ["x"]}), (Section("cases", (everything,)),))
-    assert "[U+" in compiled(write_latex(made, texts(), tmp_path))
+    assert "[U+" in compiled(write_latex(render_document(made, texts()), tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -114,7 +115,9 @@ def test_a_section_in_an_article_compiles_and_is_the_same_again(
 
     def insert():
         return insert_section(
-            tex, "co", section(made, texts(language), out, "co", place_of(out, tex))
+            tex,
+            "co",
+            section(render_document(made, texts(language)), out, "co", place_of(out, tex)),
         )
 
     assert insert()
@@ -129,7 +132,7 @@ def test_a_section_in_an_article_compiles_and_is_the_same_again(
 
 def test_an_english_section_without_chinese_is_ascii(tmp_path):
     made = Document(Message("page.title", {"names": ["Müller ≥ 3"]}), ())
-    assert section(made, texts(), tmp_path, "x", "").isascii()
+    assert section(render_document(made, texts()), tmp_path, "x", "").isascii()
 
 
 def test_pictures_are_where_latex_is_run(tmp_path):
@@ -139,7 +142,10 @@ def test_pictures_are_where_latex_is_run(tmp_path):
     )
     out = tmp_path / "paper" / "assets"
     body = section(
-        document(out), texts(), out, "x", place_of(out, tmp_path / "paper" / "sections" / "a.tex")
+        render_document(document(out), texts()),
+        out,
+        "x",
+        place_of(out, tmp_path / "paper" / "sections" / "a.tex"),
     )
     assert "{assets/figures/case.1_Pleural_Effusion.pdf}" in body
 
@@ -156,7 +162,7 @@ def test_long_tables_go_on_and_wide_ones_wrap(tmp_path):
         Message("page.title", {"names": ["x"]}),
         (Section("cases", (Table("t", Message("cases.table"), head, rows),)),),
     )
-    tex = write_latex(made, texts(), tmp_path).read_text("utf-8")
+    tex = write_latex(render_document(made, texts()), tmp_path).read_text("utf-8")
     assert tex.count(r"\caption{") == 1
     assert tex.count("continued") == tex.count(r"\begin{tabular}{p{") - 1 > 0
     assert "no interval" in tex
@@ -170,5 +176,7 @@ def test_labels_are_ascii_and_unique(tmp_path):
         for name in ("a_性别", "a_年龄", "a")
     )
     made = Document(Message("page.title", {"names": ["x"]}), (Section("cases", tables),))
-    labels = re.findall(r"\\label\{(.*?)\}", section(made, texts(), tmp_path, "x", ""))
+    labels = re.findall(
+        r"\\label\{(.*?)\}", section(render_document(made, texts()), tmp_path, "x", "")
+    )
     assert labels == ["x", "x:cases", "x:table-1", "x:table-2", "x:table-a"]

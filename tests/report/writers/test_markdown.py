@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from camlucida.core.messages import clean
+from camlucida.report.render import render_document
 from camlucida.report.writers.markdown import escape, write_markdown
 from tests.support.documents import NASTY, document, texts
 
@@ -39,7 +40,7 @@ def test_nothing_begins_a_block(start):
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_report_reads_as_markdown(tmp_path, language):
-    path = write_markdown(document(tmp_path), texts(language), tmp_path)
+    path = write_markdown(render_document(document(tmp_path), texts(language)), tmp_path)
     tokens = PARSER.parse(path.read_text("utf-8"))
     kinds = [token.type for token in tokens]
     assert kinds.count("table_open") == 1

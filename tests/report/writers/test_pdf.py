@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from camlucida.core.errors import UsageError
+from camlucida.report.render import render_document
 from camlucida.report.writers.pdf import write_pdf
 from tests.support.documents import document, pdf_text, texts
 
@@ -24,7 +25,7 @@ def weasyprint():
 )
 def test_the_pdf_says_what_the_page_says(tmp_path, weasyprint, language, words):
     made = document(tmp_path)
-    path = write_pdf(made, texts(language), tmp_path)
+    path = write_pdf(render_document(made, texts(language)), tmp_path)
     first = path.read_bytes()
     assert first.startswith(b"%PDF")
     text = " ".join(pdf_text(path).split())
@@ -32,13 +33,13 @@ def test_the_pdf_says_what_the_page_says(tmp_path, weasyprint, language, words):
     assert "SYNTHETIC" in text
     assert "胸水" in text
     assert "2/2" in text.replace(" ", "")
-    assert write_pdf(made, texts(language), tmp_path).read_bytes() == first
+    assert write_pdf(render_document(made, texts(language)), tmp_path).read_bytes() == first
 
 
 def test_a_missing_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "weasyprint", None)
     with pytest.raises(UsageError, match=r'pip install "camlucida\[report\]"'):
-        write_pdf(document(tmp_path), texts(), tmp_path)
+        write_pdf(render_document(document(tmp_path), texts()), tmp_path)
 
 
 def test_a_missing_system_library_is_named(tmp_path, monkeypatch):
@@ -51,4 +52,4 @@ def test_a_missing_system_library_is_named(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(UsageError, match="apt-get install libpango"):
-        write_pdf(document(tmp_path), texts(), tmp_path)
+        write_pdf(render_document(document(tmp_path), texts()), tmp_path)

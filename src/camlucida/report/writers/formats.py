@@ -6,16 +6,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from camlucida.core.messages import Texts
 from camlucida.core.registry import Registry
-from camlucida.report.document import Document
+from camlucida.report.rendered import RenderedDocument
 from camlucida.report.writers.html import write_html
 from camlucida.report.writers.latex import write_latex
 from camlucida.report.writers.markdown import write_markdown
 from camlucida.report.writers.pdf import write_pdf
 
-Writer: TypeAlias = Callable[[Document, Texts, Path], Path]
-"""Document, texts, the report's folder, in which the pictures are → the file written."""
+Writer: TypeAlias = Callable[[RenderedDocument, Path], Path]
+"""A rendered document, the report's folder, in which the pictures are → the file written."""
 
 FORMATS: Registry[Writer] = Registry("format")
 FORMATS.add("html", write_html)

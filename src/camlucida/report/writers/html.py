@@ -1,55 +1,96 @@
-"""A report as one HTML file that needs nothing beside it and asks nothing of a network."""
+"""A document as an HTML page that asks nothing of a network.
+
+A report is one file, with its pictures in it (:func:`write_html`); a page beside its pictures links
+to them (:func:`write_page`).
+"""
 
 from __future__ import annotations
 
 import base64
 import io
 import re
+from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
+from urllib.parse import quote
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.files import write_bytes
-from camlucida.core.messages import Texts
+from camlucida.core.messages import ENGLISH_TEXTS, Texts
 from camlucida.report.document import Document
-from camlucida.report.page import page
-from camlucida.report.rendered import RenderedDocument, RenderedFigure, plain, render_document
+from camlucida.report.render import render_document
+from camlucida.report.rendered import RenderedDocument, figures_of, plain
 from camlucida.report.writers.breaks import parts
 
 WIDEST = 1280
 """Pixels of a picture in the page; the file beside it keeps its 300 dpi."""
 
 
-def write_html(document: Document, texts: Texts, folder: Path) -> Path:
-    """Write ``report.html``; its pictures are taken from ``folder``.
+def write_html(report: RenderedDocument, folder: Path) -> Path:
+    """Write ``report.html``, one file; its pictures are taken from ``folder``.
 
     Raises:
         CamlucidaError: a picture is missing or is no picture.
     """
-    path = folder / f"{file_stem(texts)}.html"
-    write_bytes(path, html(render_document(document, texts), folder).encode())
+    path = folder / f"{report.stem}.html"
+    write_bytes(path, html(report, folder).encode())
     return path
 
 
-def html(report: RenderedDocument, folder: Path) -> str:
-    """The page."""
-    figures = [
-        block
-        for section in report.sections
-        for block in section.blocks
-        if isinstance(block, RenderedFigure)
-    ]
-    pictures = {figure.stem: _data_uri(folder / f"{figure.stem}.png") for figure in figures}
-    return page(
-        "report.html.j2", report=report, pictures=pictures, plain=plain, breakable=_breakable
+def write_page(document: Document, path: Path, texts: Texts = ENGLISH_TEXTS) -> Path:
+    """Write a page that links to the pictures and files beside it.
+
+    Args:
+        document: see :mod:`camlucida.report.document` for an example.
+        path: of the page; names of files in the document are relative to its folder.
+        texts: the language.
+
+    Returns:
+        ``path``.
+    """
+    write_bytes(path, html(render_document(document, texts)).encode())
+    return path
+
+
+def html(report: RenderedDocument, folder: Path | None = None) -> str:
+    """The page; with the pictures of ``folder`` in it, or links to them without one."""
+    embedded = {} if folder is None else _embedded(report, folder)
+    template = environment().get_template("page.html.j2")
+    return template.render(
+        page=report, embedded=embedded, plain=plain, breakable=_breakable, kind=_kind
     )
 
 
-def file_stem(texts: Texts) -> str:
-    """``report`` in English, else with the language: editions stand beside each other."""
-    return "report" if texts.language == "en" else f"report_{texts.language}"
+@lru_cache(maxsize=1)
+def environment() -> Environment:
+    """Jinja with the templates of the package; every value is escaped."""
+    environment = Environment(
+        loader=PackageLoader("camlucida.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["url"] = _url
+    return environment
+
+
+def _kind(item: object) -> str:
+    """Name of a class of :mod:`camlucida.report.rendered`, for the template."""
+    return type(item).__name__
+
+
+def _url(target: str) -> str:
+    """A relative path or ``#anchor`` as a link; a colon is quoted, so that no scheme is possible.
+
+    >>> _url("a b/c#1.png"), _url("#a b")
+    ('a%20b/c%231.png', '#a%20b')
+    """
+    return f"#{quote(target[1:])}" if target.startswith("#") else quote(target)
 
 
 def _breakable(text: str) -> Markup:
@@ -60,15 +101,21 @@ def _breakable(text: str) -> Markup:
     )
 
 
+def _embedded(report: RenderedDocument, folder: Path) -> Mapping[str, str]:
+    """File of each picture → its content as a data URI."""
+    blocks = [*report.intro]
+    for section in report.sections:
+        blocks += section.blocks
+    return {figure.file: _data_uri(folder / figure.file) for figure in figures_of(blocks)}
+
+
 def _data_uri(path: Path) -> str:
     try:
         with Image.open(path) as file:
             picture: Image.Image = file if file.mode in ("L", "RGB") else file.convert("RGB")
             if picture.width > WIDEST:
-                picture = picture.resize(
-                    (WIDEST, max(1, round(picture.height * WIDEST / picture.width))),
-                    Image.Resampling.LANCZOS,
-                )
+                height = max(1, round(picture.height * WIDEST / picture.width))
+                picture = picture.resize((WIDEST, height), Image.Resampling.LANCZOS)
             buffer = io.BytesIO()
             picture.save(buffer, "PNG")
     except (OSError, UnidentifiedImageError) as error:

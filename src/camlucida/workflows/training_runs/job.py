@@ -18,6 +18,7 @@ from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.messages import Message, prefixed, quoted
 from camlucida.io.tables import write_table
 from camlucida.report.locale import load_texts
+from camlucida.report.render import render_document
 from camlucida.report.writers.insert import check_insertable, insert_section, section_name
 from camlucida.report.writers.latex import place_of, section
 from camlucida.runs import Run
@@ -145,7 +146,9 @@ def pack_runs(
     }
     _pack(settings, assets, ordered, opened, set(told), before, packing, measuring)
     document = pack_document(name, packing.packed, packing.comparisons, set(opened), assets)
-    packing.changed = insert_section(tex, name, section(document, texts, assets, name, place))
+    packing.changed = insert_section(
+        tex, name, section(render_document(document, texts), assets, name, place)
+    )
     packing.written.append(tex)
     return packing
 

@@ -1,26 +1,37 @@
 """A document in words, numbered."""
 
-import pytest
-
 from camlucida.report.document import (
+    Cell,
+    Code,
+    Details,
     Document,
     Estimate,
+    Facts,
+    Gallery,
+    Link,
+    Links,
+    Listing,
     Message,
+    Notice,
     Paragraph,
     Picture,
     Points,
     References,
     Section,
+    Subsection,
     Table,
+    phrase,
 )
+from camlucida.report.render import render_document
 from camlucida.report.rendered import (
     Cited,
     RenderedFigure,
     RenderedReferences,
     RenderedTable,
     plain,
-    render_document,
 )
+from camlucida.report.writers.html import html
+from camlucida.report.writers.markdown import markdown
 from tests.support.documents import document, one, texts
 
 TITLE = Message("page.title", {"names": ["x"]})
@@ -78,15 +89,71 @@ def test_columns_of_numbers_and_the_note_on_intervals():
     (block,) = said(table(rows=((1, "a"), ("", 2), (float("nan"), 3))))[0].blocks
     assert isinstance(block, RenderedTable)
     assert block.numeric == (True, False)
-    assert block.note == ""
+    assert block.notes == ()
     assert plain(block.rows[2][0]) == "–"
     (block,) = said(table(rows=(("a", Estimate(0.5)),)))[0].blocks
-    assert "no interval" in block.note
+    assert "no interval" in plain(block.notes[0])
 
 
-def test_a_row_that_does_not_fit_its_head_is_a_fault():
-    with pytest.raises(ValueError, match="another number of cells"):
-        said(table(rows=((1,),)))
+def test_a_section_that_cannot_be_rendered_costs_that_section_alone():
+    lost = Section("cases", (table(), Paragraph((one(),)), table("bad", rows=((1,),))))
+    kept = Section("data", (table("kept"),))
+    report = render_document(Document(TITLE, (lost, kept)), texts())
+    (failure,) = report.failures
+    assert failure.startswith("section cases: table bad: a row has another number of cells")
+    first, second = report.sections
+    assert "could not be made" in plain(first.blocks[0].line)
+    assert second.blocks[0].number == 1  # what the lost section counted does not count
+
+
+def test_a_missing_text_costs_its_section():
+    lost = Section("cases", (Paragraph((Message("cases.one", {"label": "x"}),)),))
+    report = render_document(Document(TITLE, (lost,)), texts())
+    assert len(report.failures) == 1
+
+
+def test_blocks_of_pages():
+    blocks = (
+        Facts((("Command", Code("a b")), ("None", None))),
+        Notice(("Mind this.",)),
+        Links("Pages", (Link("a b.html", "A"),)),
+        Gallery((Picture.of_file("x.png", "An x."),)),
+        Details("More", (Paragraph((phrase("See ", Link("rows.csv"), "."),)), table(rows=()))),
+        Details("Empty", (Points(()),)),
+        Subsection("Case 1", (Listing("one\ntwo"),)),
+    )
+    section = Section("any", blocks, title="Any <title>")
+    report = render_document(Document("A page", (section,), intro=(Notice(("First.",)),)))
+    assert report.failures == ()
+    assert report.sections[0].title == "Any <title>"
+    kinds = [type(block).__name__ for block in report.sections[0].blocks]
+    assert kinds == [
+        "RenderedFacts",
+        "RenderedNotice",
+        "RenderedLinks",
+        "RenderedGallery",
+        "RenderedDetails",
+        "RenderedSubsection",
+    ]
+    assert plain(report.sections[0].blocks[0].rows[1][1]) == "–"
+    assert plain(report.sections[0].blocks[4].blocks[0].line) == "See rows.csv."
+    assert report.sections[0].blocks[3].figures[0].number == 0
+    text = markdown(report)
+    assert "[rows.csv](rows.csv)" in text
+    assert "    one\n    two" in text
+    page = html(report)
+    assert 'href="a%20b.html"' in page
+    assert "Any &lt;title&gt;" in page
+    assert '<img loading="lazy" src="x.png"' in page
+
+
+def test_cells_have_notes_and_formats():
+    rows = ((Cell(0.1234, spec="+.2f"), Cell("a", note="grey")), (None, float("nan")))
+    (block,) = said(Table("t", "T", (Cell("AUC", note="chance 0.5"), "x"), rows))[0].blocks
+    assert [plain(cell) for cell in block.rows[0]] == ["+0.12", "a (grey)"]
+    assert [plain(cell) for cell in block.rows[1]] == ["–", "–"]
+    assert plain(block.head[0]) == "AUC (chance 0.5)"
+    assert block.numeric == (True, False)
 
 
 def test_sentences_follow_each_other_as_the_language_has_it():
