@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camlucida.analysis.ensemble.findings import Choice, Opinions
+from camlucida.analysis.ensemble.findings import Choice, EnsembleFindings
 from camlucida.cli import main
 from camlucida.runs import Run
 from tests.support.models_on_disk import write_image, write_model
@@ -155,7 +155,7 @@ def test_the_page_is_whole(done):
 
 def test_opinions_of_the_run(done):
     _, out = done
-    opinions = Opinions(Run.open(out / "run"))
+    opinions = EnsembleFindings(Run.open(out / "run"))
     assert opinions.weights == {"first": 3, "second": 1}
     why = opinions.chosen("0", Choice(top=1, threshold=1.0), marked=("Edema",))
     assert "marked by a reader" in why["Edema"]

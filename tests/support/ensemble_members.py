@@ -9,6 +9,7 @@ import torch
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.geometry import Geometry
+from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 
 
@@ -24,7 +25,8 @@ def made(
     cells = torch.tensor(raw, dtype=torch.float32)
     geometry = geometry or Geometry.identity(size)
     display = np.full(geometry.original, 90, np.uint8)
-    empty = "" if bool((cells.relu() if relu else cells).any()) else "no cell speaks for the target"
+    has_heat = bool((cells.relu() if relu else cells).any())
+    empty = None if has_heat else Message("empty.members")
     scan = Scan(torch.zeros(1, *geometry.model), display, geometry, "film", synthetic=True)
     return Explanation(
         cells, 1.0, probability, "Nodule", "gradcam", "features", relu, scan, empty, {"unit": unit}

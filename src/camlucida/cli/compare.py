@@ -29,7 +29,7 @@ def compare_command(
     ] = Path("comparison"),
 ) -> None:
     """Compare seeds, folds, models, methods or layers on the same cases: what they say, where they look, heat on artefacts."""
-    from camlucida.analysis.cases.attribution_table import heat_table
+    from camlucida.analysis.cases.attribution_table import attribution_table
     from camlucida.analysis.cases.case_table import case_table
     from camlucida.analysis.comparison import compare
     from camlucida.analysis.comparison.series import find_groups
@@ -42,7 +42,7 @@ def compare_command(
         cases = case_table(opened)
         find_groups(opened, cases, by)
         with progress_bar(None, "reading heat") as progress:
-            heat = heat_table(opened, cases, progress)
+            heat = attribution_table(opened, cases, progress)
         with progress_bar(None, "comparing") as progress:
             found = compare(opened, cases, heat, by, progress=progress)
         written = write_comparison(out, found, opened, command_record())

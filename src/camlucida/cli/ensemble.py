@@ -74,13 +74,13 @@ def ensemble_command(
 ) -> None:
     """Classify and explain films with several classifiers: side by side, weighted ensemble maps, disagreement, boxes."""
     from camlucida.analysis.ensemble.combine import SCALES
-    from camlucida.analysis.ensemble.findings import Choice, Opinions
+    from camlucida.analysis.ensemble.findings import Choice, EnsembleFindings
     from camlucida.core.errors import did_you_mean
     from camlucida.datasets.box_tables import read_boxes
     from camlucida.datasets.classifiers import read_classifiers
     from camlucida.io import expand_paths
     from camlucida.workflows.ensemble.folder import present
-    from camlucida.workflows.ensemble.run import ask
+    from camlucida.workflows.ensemble.run import run_ensemble
 
     if scale not in SCALES:
         raise UsageError(f"unknown scale {scale!r}", did_you_mean(scale, SCALES))
@@ -90,7 +90,7 @@ def ensemble_command(
     try:
         with output_folder(out):
             with progress_bar(None, "asking") as progress:
-                asked = ask(
+                asked = run_ensemble(
                     classifiers,
                     images,
                     out,
@@ -101,17 +101,17 @@ def ensemble_command(
                     about=command_record(),
                     progress=progress,
                 )
-            opinions = Opinions(asked.run, scale)
-            choice = Choice(top, threshold, opinions.check(label or ()))
+            findings = EnsembleFindings(asked.run, scale)
+            choice = Choice(top, threshold, findings.check(label or ()))
             truth = (
                 None
                 if boxes is None
-                else read_boxes(boxes, tuple(opinions.labels.values()), opinions.images())
+                else read_boxes(boxes, tuple(findings.labels.values()), findings.images())
             )
             with progress_bar(None, "drawing") as progress:
                 result = present(
                     asked,
-                    opinions,
+                    findings,
                     choice,
                     truth,
                     out,

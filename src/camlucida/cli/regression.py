@@ -183,6 +183,7 @@ def evaluate_regression_command(
 
 def _evidence_line(line: dict[Any, Any]) -> tuple[str, ...]:
     """A row of the table of evidence as cells; blank for a number that does not exist."""
+    from camlucida.analysis.cases.region_shares import heat_of_sign
 
     def word(name: str, digits: str) -> str:
         value = line[name]
@@ -193,7 +194,11 @@ def _evidence_line(line: dict[Any, Any]) -> tuple[str, ...]:
         if line["interval_method"] == "none"
         else f"{word('low', '+.3f')} to {word('high', '+.3f')}"
     )
-    names = (str(line["heat"]), str(line["group"]), str(line["images"]), str(line["patients"]))
+    group = line["group"] or "all images"
+    if line["minus"]:
+        group = f"{group} minus {line['minus']}"
+    heat = str(heat_of_sign(line["sign"]))
+    names = (heat, group, str(line["images"]), str(line["patients"]))
     return (
         *names,
         word("of_heat", ".3f"),

@@ -10,8 +10,8 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.analysis.cases.annotations import Marks
-from camlucida.analysis.cases.attribution_table import heat_table
+from camlucida.analysis.cases.annotations import Annotations
+from camlucida.analysis.cases.attribution_table import attribution_table
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.cases.model_performance import evaluate_runs
 from camlucida.analysis.comparison import BY, Comparison, compare
@@ -146,8 +146,8 @@ class Study:
 
     @cached_property
     def measured(self) -> pd.DataFrame:
-        """``cases`` with what the heat of each does: :func:`~camlucida.cases.heat_table`."""
-        heat = heat_table(self.runs, self.cases, self.progress)
+        """``cases`` with what the heat of each does: :func:`~camlucida.cases.attribution_table`."""
+        heat = attribution_table(self.runs, self.cases, self.progress)
         whole = self.cases.join(heat)
         found = dict.fromkeys(
             [*self.cases.attrs["problems"], *heat.attrs["problems"]]
@@ -353,7 +353,7 @@ class Study:
         marks = self._marks(int(case["run"]), str(case["model"]))
         return marks.boxes(case.to_dict(), str(case["label"]), (int(original[0]), int(original[1])))
 
-    def _marks(self, at: int, model: str) -> Marks:
+    def _marks(self, at: int, model: str) -> Annotations:
         key = (at, model)
         if key not in self._kept_marks:
             resolved = next(
@@ -364,11 +364,11 @@ class Study:
             task = next(
                 iter(said["task"][said["model"] == model]), ""
             )  # none where every image failed
-            self._kept_marks[key] = Marks(self.runs[at], labels, task, [])
+            self._kept_marks[key] = Annotations(self.runs[at], labels, task, [])
         return self._kept_marks[key]
 
     @cached_property
-    def _kept_marks(self) -> dict[tuple[int, str], Marks]:
+    def _kept_marks(self) -> dict[tuple[int, str], Annotations]:
         return {}
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camlucida.analysis.cases import image_regions as film
-from camlucida.analysis.cases.attribution_table import COLUMNS, heat_table
+from camlucida.analysis.cases.attribution_table import COLUMNS, attribution_table
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.cases.image_regions import shrink
 from camlucida.evaluation.maps.scores import artefact_places, artefact_scores
@@ -21,7 +21,7 @@ LABELS = ("Nodule", "Mass")
 
 def tables(run: Run):
     cases = case_table([run])
-    return cases, heat_table([run], cases).set_index(cases["image"])
+    return cases, attribution_table([run], cases).set_index(cases["image"])
 
 
 def test_closed_form(tmp_path):
@@ -36,7 +36,7 @@ def test_closed_form(tmp_path):
         seen.append(count)
         totals.append(total or 0)
 
-    heat = heat_table([run], cases, progress)
+    heat = attribution_table([run], cases, progress)
     assert (sum(seen), max(totals)) == (2, 2)
     assert list(heat.columns) == COLUMNS
     assert heat.index.equals(cases.index)
@@ -83,7 +83,7 @@ def classified(tmp_path_factory) -> Run:
 
 def test_shares_are_those_of_evaluate(classified):
     cases = case_table([classified])
-    heat = heat_table([classified], cases)
+    heat = attribution_table([classified], cases)
     assert (cases["low"] < 0).any()
     names = {"border_share": "border", "text_share": "text", "outside_body_share": "outside"}
     for index, row in heat.iterrows():
@@ -102,7 +102,7 @@ def test_shares_are_those_of_evaluate(classified):
 
 def test_shares_are_shares(classified):
     cases = case_table([classified])
-    heat = heat_table([classified], cases).assign(empty=cases["empty_reason"] != "")
+    heat = attribution_table([classified], cases).assign(empty=cases["empty_reason"] != "")
     shown = heat[~heat["empty"]]
     for name in ("border", "outside", "text"):
         assert (shown["artefact_share"] + 1e-9 >= shown[f"{name}_share"].fillna(0)).all()
@@ -122,12 +122,12 @@ def test_shares_are_shares(classified):
 
 def test_any_choice_of_cases_gives_the_same_numbers(classified):
     cases = case_table([classified, classified])
-    whole = heat_table([classified, classified], cases)
+    whole = attribution_table([classified, classified], cases)
     some = cases.iloc[[30, 3, 17]]
-    part = heat_table([classified, classified], some)
+    part = attribution_table([classified, classified], some)
     assert part.index.tolist() == [30, 3, 17]
     np.testing.assert_array_equal(part, whole.loc[some.index])
-    assert heat_table([classified], cases[:0]).empty
+    assert attribution_table([classified], cases[:0]).empty
 
 
 def test_an_empty_map_has_areas_and_no_shares(tmp_path):
@@ -155,7 +155,7 @@ def test_an_empty_map_has_areas_and_no_shares(tmp_path):
     run = Run.open(tmp_path / "other")
     cases = case_table([run])
     assert (cases["empty_reason"] != "").all()
-    heat = heat_table([run], cases)
+    heat = attribution_table([run], cases)
     areas = ["peripheral_chance", "border_area", "artefact_area"]
     assert heat[areas].notna().all().all()
     first = heat.iloc[0]
@@ -225,7 +225,7 @@ def test_a_bad_mask_is_said_once(tmp_path):
     run = segmentation_run(tmp_path)
     save(tmp_path / "masks/lesion/part.png", np.zeros((8, 8), bool))
     cases = case_table([run, run])
-    heat = heat_table([run, run], cases)
+    heat = attribution_table([run, run], cases)
     (line,) = heat.attrs["problems"]
     assert "8×8 for an image of 32×32" in line
     bad = (cases["image"] == "part").to_numpy()
@@ -245,7 +245,7 @@ def test_a_mask_that_names_no_label_and_one_of_the_column(tmp_path):
     table = 'image,Nodule,Mass,where,box\n0,1,0,other.png,"0, 0, 32, 48"\n1,0,1,,\n2,0,0,nowhere.png,\n3,0,0,,\n'
     run = run_of(masked, "multilabel", LABELS, table, more)
     cases = case_table([run])
-    heat = heat_table([run], cases)
+    heat = attribution_table([run], cases)
     assert heat.attrs["problems"] == []
     area = heat["mask_area"].groupby([cases["image"], cases["label"]]).first()
     assert area["1", "Nodule"] == 0.25

@@ -5,34 +5,9 @@ import pandas as pd
 import pytest
 
 from camlucida.analysis.cases.case_table import COLUMNS, case_table
-from camlucida.analysis.cases.names import label_of
 from tests.support.runs_on_disk import run_of, save, segmentation_run
 
 LABELS = ("Nodule", "Mass")
-
-
-@pytest.mark.parametrize(
-    ("target", "task", "labels", "label"),
-    [
-        ("Nodule", "multilabel", LABELS, "Nodule"),
-        ("Nodule − Mass", "multiclass", LABELS, "Nodule"),
-        ("a − b − c", "multiclass", ("a − b", "c"), "a − b"),
-        ("not benign", "binary", ("benign",), "benign"),
-        ("not benign − benign", "binary", ("benign",), "benign"),
-        ("not benign", "binary", ("not benign", "benign"), "not benign"),
-        ("age ↓", "regression", ("age",), "age"),
-        ("output ↑", "regression", ("output",), "output"),
-        ("lung region", "segmentation", ("lung", "lung region"), "lung"),
-        ("lung region region", "segmentation", ("lung", "lung region"), "lung region"),
-        ("lung true region", "segmentation", ("lung",), "lung"),
-        ("lung component 12", "segmentation", ("lung",), "lung"),
-        ("lung at 3,4", "segmentation", ("lung",), "lung"),
-        ("Effusion", "multilabel", LABELS, ""),
-        ("Nodule − Effusion", "multilabel", LABELS, ""),
-    ],
-)
-def test_label_of_a_target(target, task, labels, label):
-    assert label_of(target, task, labels) == label
 
 
 def test_multilabel(tmp_path):

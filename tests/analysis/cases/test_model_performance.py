@@ -8,6 +8,7 @@ import pytest
 
 from camlucida.analysis.cases.model_performance import evaluate_runs, run_predictions
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, prefixed
 from camlucida.evaluation.predictions.evaluate import evaluate_file
 from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.runs import Run, execute
@@ -46,10 +47,8 @@ def test_multilabel(tmp_path):
     assert found.document["task"] == "multilabel"
     assert found.predictions is not None
     assert found.predictions.groups == ("sex",)
-    assert (
-        "3 of 24 rows without a prediction or without a truth, left out of the figures"
-        in found.notes
-    )
+    left_out = "3 of 24 rows without a prediction or without a truth, left out of the figures"
+    assert left_out in map(str, found.notes)
     rows = run.predictions().rename(columns={"group_sex": "sex"})[
         ["image", "patient", "sex", "label", "logit", "probability", "truth"]
     ]
@@ -131,10 +130,7 @@ def test_segmentation(tmp_path):
     found = evaluate_runs([run], SETTINGS)
     dice = found.figures[found.figures["metric"] == "dice"].iloc[0]
     assert dice["estimate"] == pytest.approx((1 + 2 / 3) / 2)
-    assert any(
-        "1 image without a readable mask of a label, left out there: none" in note
-        for note in found.notes
-    )
+    assert Message("notes.no_readable_mask", {"count": 1, "names": "none"}) in found.notes
     assert found.errors == ()
     save(tmp_path / "masks/lesion/none.png", np.zeros((8, 8), bool))
     again = evaluate_runs([run], SETTINGS)
@@ -163,10 +159,9 @@ def test_what_cannot_be_evaluated_is_one_line(tmp_path):
         evaluate_runs([blank, other], SETTINGS)
     known = run_of(tmp_path / "c", "multilabel", LABELS, "image,Mass\n0,1\n1,0\n2,1\n3,0\n")
     found = evaluate_runs([blank, known], SETTINGS)
-    assert (
-        f"{tmp_path / 'a' / 'run'}: card: the truth of no image is known, left out" in found.notes
-    )
-    assert "1 label of which no truth is known: Nodule" in found.notes
+    name = f"{tmp_path / 'a' / 'run'}: card"
+    assert prefixed(name, Message("notes.no_truth")) in found.notes
+    assert Message("notes.no_truth_labels", {"count": 1, "names": "Nodule"}) in found.notes
     third = run_of(tmp_path / "d", "multiclass", ("x", "y"), "image,label\n0,x\n1,y\n2,x\n3,x\n")
     with pytest.raises(UsageError, match="several sets of classes"):
         evaluate_runs([other, third], SETTINGS)

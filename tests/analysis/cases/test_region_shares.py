@@ -4,15 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camlucida.analysis.cases.region_shares import evidence_table, inside_words
+from camlucida.analysis.cases.region_shares import ImageGroup, evidence_table, share_inside
 
 
 def tables(shares, areas, patients=None, negative=0.25):
-    """Cases and heat of images 0, 1, …, of which the ↓ map has half of the share of the ↑ map."""
-    rows = [(str(i), sign) for i in range(len(shares)) for sign in "↑↓"]
+    """Cases and heat of images 0, 1, …, of which the map of sign −1 has half of the share."""
+    rows = [(str(i), sign) for i in range(len(shares)) for sign in (1, -1)]
     people = patients or [f"p{i}" for i in range(len(shares))]
     cases = pd.DataFrame(
-        [{"image": i, "patient": people[int(i)], "target": f"age {sign}"} for i, sign in rows]
+        [{"image": i, "patient": people[int(i)], "target_sign": sign} for i, sign in rows]
     )
     factor = np.tile([1, 0.5], len(shares))
     heat = pd.DataFrame(
@@ -21,22 +21,27 @@ def tables(shares, areas, patients=None, negative=0.25):
     return cases, heat.assign(negative_share=np.tile([negative, 1 - negative], len(shares)))
 
 
-def line(table, heat, group):
-    return table[(table["heat"] == f"{heat} the value") & (table["group"] == group)].iloc[0]
+def line(table, sign, group="", minus=""):
+    rows = (table["sign"] == sign) & (table["group"] == group) & (table["minus"] == minus)
+    return table[rows].iloc[0]
+
+
+def group(name, images):
+    return ImageGroup(name, frozenset(map(str, images)))
 
 
 def test_means_of_groups_and_their_difference():
     cases, heat = tables([0.2, 0.4, 0.6, np.nan], [0.1, 0.1, 0.3, 0.1])
-    low, high = ("low", {"0", "1"}), ("high", {"2", "3"})
-    table = evidence_table(cases, heat, [low, high, ("nobody", set())], [(high, low)])
-    everybody = line(table, "raises", "everybody")
-    assert everybody[["images", "patients", "interval_method"]].tolist() == [3, 3, "none"]
-    assert everybody[["share", "area", "excess"]].tolist() == pytest.approx([0.4, 0.5 / 3, 0.7 / 3])
-    assert everybody["of_heat"] == pytest.approx(0.75)
-    assert line(table, "lowers", "everybody")["of_heat"] == pytest.approx(0.25)
-    assert line(table, "lowers", "low")["excess"] == pytest.approx(0.05)
-    assert line(table, "raises", "high minus low")["excess"] == pytest.approx(0.3 - 0.2)
-    assert line(table, "lowers", "high minus low")["excess"] == pytest.approx(0.0 - 0.05)
+    low, high = group("low", "01"), group("high", "23")
+    table = evidence_table(cases, heat, [low, high, group("nobody", "")], [(high, low)])
+    overall = line(table, 1)
+    assert overall[["images", "patients", "interval_method"]].tolist() == [3, 3, "none"]
+    assert overall[["share", "area", "excess"]].tolist() == pytest.approx([0.4, 0.5 / 3, 0.7 / 3])
+    assert overall["of_heat"] == pytest.approx(0.75)
+    assert line(table, -1)["of_heat"] == pytest.approx(0.25)
+    assert line(table, -1, "low")["excess"] == pytest.approx(0.05)
+    assert line(table, 1, "high", "low")["excess"] == pytest.approx(0.3 - 0.2)
+    assert line(table, -1, "high", "low")["excess"] == pytest.approx(0.0 - 0.05)
     assert "nobody" not in set(table["group"])
 
 
@@ -47,11 +52,11 @@ def test_intervals_resample_patients():
     ]  # each has one of both, so every patient's mean is the same
     cases, heat = tables(shares, np.full(40, 0.1), patients)
     table = evidence_table(cases, heat, [], [])
-    assert line(table, "raises", "everybody")[
-        ["low", "high", "interval_method"]
-    ].tolist() == pytest.approx([0.3, 0.3, "constant"])
+    assert line(table, 1)[["low", "high", "interval_method"]].tolist() == pytest.approx(
+        [0.3, 0.3, "constant"]
+    )
     cases, heat = tables(shares, np.full(40, 0.1))
-    alone = line(evidence_table(cases, heat, [], []), "raises", "everybody")
+    alone = line(evidence_table(cases, heat, [], []), 1)
     assert alone["low"] < 0.3 < alone["high"]
 
 
@@ -59,31 +64,27 @@ def test_the_interval_of_a_difference():
     rng = np.random.default_rng(0)
     shares = np.concatenate([rng.normal(0.5, 0.05, 30), rng.normal(0.3, 0.05, 30)])
     cases, heat = tables(shares, np.full(60, 0.1))
-    first, second = ("a", set(map(str, range(30)))), ("b", set(map(str, range(30, 60))))
-    found = line(evidence_table(cases, heat, [], [(first, second)]), "raises", "a minus b")
+    first, second = group("a", range(30)), group("b", range(30, 60))
+    found = line(evidence_table(cases, heat, [], [(first, second)]), 1, "a", "b")
     se = np.hypot(*(part.std(ddof=1) / np.sqrt(30) for part in (shares[:30], shares[30:])))
     assert found["excess"] == pytest.approx(shares[:30].mean() - shares[30:].mean())
     assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * se, rel=0.15)
-    few = ("few", set(map(str, range(9))))
+    few = group("few", range(9))
     assert (
-        line(evidence_table(cases, heat, [], [(few, second)]), "raises", "few minus b")[
-            "interval_method"
-        ]
+        line(evidence_table(cases, heat, [], [(few, second)]), 1, "few", "b")["interval_method"]
         == "none"
     )
 
 
 def test_no_mask_no_row():
     cases, heat = tables([np.nan, np.nan], [np.nan, np.nan])
-    assert evidence_table(cases, heat, [("g", {"0"})], []).empty
+    assert evidence_table(cases, heat, [group("g", "0")], []).empty
     assert evidence_table(cases[:0], heat[:0], [], []).empty
-    assert inside_words(cases, heat) == ""
+    assert share_inside(cases, heat) is None
 
 
 def test_one_image_in_words():
     cases, heat = tables([0.4], [0.1], negative=0.2)
     said = "heat: 80.0% raises the value, 40.0% of that inside the mask; 20.0% lowers the value, 20.0% of that inside the mask"
-    assert (
-        inside_words(cases, heat)
-        == f"{said}; the mask covers 10.0% of the image, what chance would score"
-    )
+    area = "the mask covers 10.0% of the image, which is the chance level"
+    assert str(share_inside(cases, heat)) == f"{said}; {area}"

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from camlucida.analysis.comparison.attention import StoredMap, alike, common_cells, same_maps
+from camlucida.analysis.comparison.attention import (
+    StoredMap,
+    common_cells,
+    map_similarity,
+    same_maps,
+)
 from camlucida.core.geometry import Geometry
 from tests.support.stored_runs import one_hot
 
@@ -17,7 +22,7 @@ def stored(values, relu=False, geometry=WHOLE):
 
 def test_the_same_maps_have_similarity_one():
     maps = [stored(one_hot(k)) for k in range(9)]
-    found = alike(maps, [stored(3 * one_hot(k)) for k in range(9)], PATIENTS)
+    found = map_similarity(maps, [stored(3 * one_hot(k)) for k in range(9)], PATIENTS)
     np.testing.assert_allclose(found.similarity, 1)
     np.testing.assert_allclose(found.top, 1)
     assert found.identical is True
@@ -26,7 +31,7 @@ def test_the_same_maps_have_similarity_one():
 
 def test_shifted_maps_against_the_null_by_hand():
     """Map series 2 marks the next cell: r = −1/8 everywhere; of 72 pairs of different images 9 mark one cell, so the null is 1/64."""
-    found = alike(
+    found = map_similarity(
         [stored(one_hot(k)) for k in range(9)],
         [stored(one_hot((k + 1) % 9)) for k in range(9)],
         PATIENTS,
@@ -38,13 +43,15 @@ def test_shifted_maps_against_the_null_by_hand():
 
 def test_images_of_one_patient_are_not_different():
     maps = [stored(one_hot(k)) for k in (0, 0, 1)]
-    np.testing.assert_allclose(alike(maps, maps, ["a", "a", "b"]).nulls, np.full(4, -1 / 8))
-    assert alike(maps, maps, ["a", "a", "a"]).nulls.size == 0
+    np.testing.assert_allclose(
+        map_similarity(maps, maps, ["a", "a", "b"]).nulls, np.full(4, -1 / 8)
+    )
+    assert map_similarity(maps, maps, ["a", "a", "a"]).nulls.size == 0
 
 
 def test_dead_maps_have_no_similarity():
     maps = [stored(one_hot(k)) for k in range(3)]
-    found = alike(maps, [stored(np.zeros((3, 3))), *maps[1:]], PATIENTS[:3])
+    found = map_similarity(maps, [stored(np.zeros((3, 3))), *maps[1:]], PATIENTS[:3])
     np.testing.assert_array_equal(np.isnan(found.similarity), [True, False, False])
     assert found.identical is False
 
@@ -52,11 +59,11 @@ def test_dead_maps_have_no_similarity():
 def test_relu_counts_unless_the_maps_are_the_same():
     signed = np.array([[4.0, -4.0, -2.0], [1.0, -1.0, 0.5], [0.25, -3.0, 2.0]])
     first, second = [stored(signed, relu=True)], [stored(signed + 1e-9)]
-    assert alike(first, second, ["a"]).similarity[0] == pytest.approx(1)
+    assert map_similarity(first, second, ["a"]).similarity[0] == pytest.approx(1)
     other = signed.copy()
     other[0, 1] = -2
     expected = np.corrcoef(np.maximum(signed, 0).ravel(), other.ravel())[0, 1]
-    assert alike(first, [stored(other)], ["a"]).similarity[0] == pytest.approx(expected)
+    assert map_similarity(first, [stored(other)], ["a"]).similarity[0] == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import pytest
 
 from camlucida.analysis.comparison import Rule, compare
 from camlucida.analysis.comparison.summary import by_verdict, choose, on_artefacts
+from camlucida.core.messages import Message
 from tests.support.stored_runs import one_hot, world
 
 IMAGES = [f"i{k}" for k in range(9)]
@@ -97,10 +98,8 @@ def test_the_same_checkpoint_twice_is_one_series():
     assert found.all_series["same_as"].tolist() == ["", "seed 1", ""]
     assert found.pairs["identical"].tolist() == [True, False, False]
     assert found.cases["all_series"].eq(2).all()
-    assert (
-        "seed 1 and seed 2 have the same maps up to a factor: they count as one map series"
-        in found.notes
-    )
+    names = {"first": "seed 1", "second": "seed 2"}
+    assert Message("notes.same_maps", names) in found.notes
     only = compare(*world(twice[:2]), by="seed")
     assert set(only.cases["verdict"]) == {"not compared"}
     assert only.cases["excess"].isna().all()
@@ -131,7 +130,7 @@ def test_folds_without_a_common_image_stand_side_by_side():
     assert found.maps.empty
     assert found.pairs[["maps", "agreement", "excess"]].iloc[0].tolist()[0] == 0
     assert found.pairs[["agreement", "excess"]].isna().all(axis=None)
-    assert "no image is shared by fold 1, fold 2" in found.notes[0]
+    assert found.notes[0] == Message("notes.none_shared", {"names": "fold 1, fold 2"})
     assert found.all_series["metric"].tolist() == ["auc", "auc"]
     assert found.all_series["value"].tolist() == [0.5, 0.5]
     assert found.all_series["artefact_share"].tolist() == pytest.approx([0.1, 0])
@@ -179,9 +178,7 @@ def test_labels_that_only_one_model_was_asked_for_are_counted():
     second["said"]["i0", "y"] = 0.7
     found = compare(*world([seed(1), second]), by="seed")
     assert len(found.cases) == 9
-    assert found.notes[-1].startswith(
-        "1 map of a label that another map series has no map of: not compared"
-    )
+    assert found.notes[-1] == Message("notes.other_labels", {"count": 1})
 
 
 def test_models_of_other_labels_are_judged_by_those_that_both_have():

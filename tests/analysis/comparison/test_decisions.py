@@ -8,14 +8,19 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import cohen_kappa_score
 
-from camlucida.analysis.comparison.decisions import Answers, agreements, headline, performance
+from camlucida.analysis.comparison.decisions import (
+    SeriesPredictions,
+    agreements,
+    headline,
+    performance,
+)
 from camlucida.core.errors import UsageError
 
 RNG = np.random.default_rng(0)
 NAN = float("nan")
 
 
-def answers(kind, labels, rows):
+def predictions(kind, labels, rows):
     """Rows of (image, patient, label, number, truth)."""
     column = {"values": "value", "regions": "region"}.get(kind, "probability")
     blank = dict.fromkeys(("logit", "probability", "value", "region"), NAN)
@@ -31,7 +36,7 @@ def answers(kind, labels, rows):
         }
         for i, p, name, number, truth in rows
     ]
-    return Answers(kind, tuple(labels), pd.DataFrame(frame))
+    return SeriesPredictions(kind, tuple(labels), pd.DataFrame(frame))
 
 
 def labelled(probabilities, labels=("a", "b"), truth=None):
@@ -41,7 +46,7 @@ def labelled(probabilities, labels=("a", "b"), truth=None):
             rows.append(
                 (f"i{k}", f"p{k // 2}", name, of_image[c], NAN if truth is None else truth[k][c])
             )
-    return answers("labels", labels, rows)
+    return predictions("labels", labels, rows)
 
 
 def test_shares_kappa_and_chance():
@@ -88,7 +93,7 @@ def test_classes_agree_by_image_and_one_against_all():
             for k, best in enumerate(predicted)
             for name in "ABC"
         ]
-        return answers("classes", "ABC", rows)
+        return predictions("classes", "ABC", rows)
 
     x, y = "ABCAAB" * 3, "ABCBAC" * 3
     found, cases = agreements(classed(x), classed(y), NAN)
@@ -124,7 +129,7 @@ def test_two_classes_of_which_one_alone_has_a_truth_are_judged_on_every_image():
     ]
     run = SimpleNamespace(predictions=lambda: pd.DataFrame(rows))
     found = headline(
-        performance(Answers.of(run, "m", {(f"i{k}", "") for k in range(4)})), "classes"
+        performance(SeriesPredictions.of(run, "m", {(f"i{k}", "") for k in range(4)})), "classes"
     )
     assert (found.n, found.estimate) == (4, 0.75)
 
@@ -134,7 +139,7 @@ def test_values_correlate_and_agree_within_a_gap():
     u, v = truth + RNG.normal(0, 4, 30), truth + RNG.normal(0, 4, 30)
 
     def valued(values):
-        return answers(
+        return predictions(
             "values",
             ["age"],
             [(f"i{k}", f"p{k}", "age", value, truth[k]) for k, value in enumerate(values)],
@@ -156,7 +161,7 @@ def test_regions_overlap_by_dice():
     runs = {"left": [0, 2, 2], "three": [0, 3, 1], "right": [2, 2], "none": [4]}
 
     def regions(names):
-        return answers(
+        return predictions(
             "regions",
             ["lung"],
             [(f"i{k}", f"p{k}", "lung", runs[name], NAN) for k, name in enumerate(names)],
@@ -185,6 +190,6 @@ def test_models_of_different_tasks_are_refused():
     with pytest.raises(UsageError, match="different tasks"):
         agreements(
             labelled(RNG.random((4, 2))),
-            answers("values", ["age"], [("i0", "p0", "age", 3.0, NAN)]),
+            predictions("values", ["age"], [("i0", "p0", "age", 3.0, NAN)]),
             NAN,
         )

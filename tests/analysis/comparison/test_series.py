@@ -4,6 +4,7 @@ import pytest
 
 from camlucida.analysis.comparison.series import find_groups, on_shared_images
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, prefixed
 from tests.support.stored_runs import one_hot, world
 
 MAPS = {("a", "x"): one_hot(0), ("b", "x"): one_hot(1)}
@@ -25,7 +26,7 @@ def test_seeds_of_one_architecture_method_and_layer():
         [model("m1", seed=1), model("m2", seed=2), model("n", seed=1, architecture="other")], "seed"
     )
     assert found == {"": ["seed 1", "seed 2"]}
-    assert notes == ["n, gradcam at last: nothing differs from it in seed alone, so it is left out"]
+    assert notes == [prefixed("n, gradcam at last", Message("notes.lone", {"by": "seed"}))]
 
 
 def test_several_groups_are_named_by_what_tells_them_apart():
@@ -110,7 +111,7 @@ def test_requests_that_cannot_be_met(models, by, message):
 def test_models_without_a_seed_are_left_out_and_named():
     found, notes = names([model("m1", seed=1), model("m2", seed=2), model("n")], "seed")
     assert found == {"": ["seed 1", "seed 2"]}
-    assert notes == ["n: no seed is stated in its run, so it is left out"]
+    assert notes == [prefixed("n", Message("notes.unstated", {"by": "seed"}))]
 
 
 def shared(models):
@@ -123,14 +124,14 @@ def test_only_the_images_of_all_are_kept():
     more = {**MAPS, ("c", "x"): one_hot(2)}
     group, images, notes = shared([model("m", seed=1, maps=more), model("n", seed=2)])
     assert {name for name, _ in images} == {"a", "b"}
-    assert notes == ["2 of 3 images are in all map series, and only these are compared"]
+    assert notes == [Message("notes.some_shared", {"shared": 2, "count": 3})]
     assert [len(series.rows) for series in group.all_series] == [2, 2]
 
 
 def test_a_name_is_not_enough():
     group, images, notes = shared([model("m", seed=1), model("n", seed=2, hash={"b": "changed"})])
     assert {name for name, _ in images} == {"a"}
-    assert notes[0] == "1 image of the same name but another content: not taken for the same"
+    assert notes[0] == Message("notes.namesakes", {"count": 1})
     assert [list(series.rows["image"]) for series in group.all_series] == [["a"], ["a"]]
 
 
@@ -138,5 +139,5 @@ def test_nothing_shared_is_said():
     apart = {("z", "x"): one_hot(2)}
     group, images, notes = shared([model("m", seed=1), model("n", seed=2, maps=apart)])
     assert images == set()
-    assert "no image is shared by seed 1, seed 2: no case is compared" in notes[0]
+    assert notes[0] == Message("notes.none_shared", {"names": "seed 1, seed 2"})
     assert [len(series.rows) for series in group.all_series] == [2, 1]

@@ -27,7 +27,7 @@ def chosen(cases: pd.DataFrame, rule: str, heat: pd.DataFrame | None = None):
     return (
         cases.loc[found.rows, "image"].tolist(),
         [english(role) for role in found.roles],
-        found.words,
+        str(found.description),
     )
 
 
@@ -237,7 +237,8 @@ def test_low_evidence_is_relative_to_its_own_kind():
     rows = select(cases, ["low-evidence:4"])[0].rows
     pairs = list(zip(cases.loc[rows, "image"], cases.loc[rows, "label"]))
     assert pairs == [("a", "against"), ("c", "small"), ("c", "big"), ("b", "against")]
-    assert "2 of the 9 have no positive heat at all" in select(cases, ["low-evidence:4"])[0].words
+    description = select(cases, ["low-evidence:4"])[0].description
+    assert "2 of the 9 have no positive heat at all" in str(description)
 
 
 def test_artefact_looks_at_the_heat_table():

@@ -155,7 +155,7 @@ def test_an_empty_mask_is_not_outlined(runs, tmp_path):
     study = Study((runs["regions"],), tmp_path)
     mask = np.zeros((32, 32), bool)
     study.__dict__["_kept_marks"] = {
-        (0, "card"): type("Marks", (), {"mask": lambda *_: mask, "boxes": lambda *_: None})()
+        (0, "card"): type("Annotations", (), {"mask": lambda *_: mask, "boxes": lambda *_: None})()
     }
     captions = [line for line in said(cases(study)) if "shown as" in line]
     assert captions

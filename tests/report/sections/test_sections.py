@@ -126,7 +126,7 @@ def test_the_rules_of_each_task_are_rules(study):
 
     for rules in RULES.values():
         check_rules(rules)
-    assert all(chosen.words for chosen in study.selected)
+    assert all(str(chosen.description) for chosen in study.selected)
 
 
 # Every sentence is bound to a number

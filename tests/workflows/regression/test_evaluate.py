@@ -218,7 +218,7 @@ def test_evidence_in_the_masks_is_that_of_the_maps(cohort_folder):
     )
     everybody = metrics["mask_evidence"][0]
     assert (everybody["group"], everybody["images"], everybody["interval_method"]) == (
-        "everybody",
+        "",
         7,
         "none",
     )

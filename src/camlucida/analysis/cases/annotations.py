@@ -21,7 +21,7 @@ T = TypeVar("T")
 Size = tuple[int, int]
 
 
-class Marks:
+class Annotations:
     """Masks and boxes of one run and model. What cannot be read is a line in ``problems``, once, and no mask.
 
     Args:

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from camlucida.analysis.cases.annotations import Marks
-from camlucida.analysis.cases.image_regions import Film, on_film, reduced, shrink
+from camlucida.analysis.cases.annotations import Annotations
+from camlucida.analysis.cases.image_regions import ImageRegions, reduced, shrink, to_reduced
 from camlucida.core.geometry import Geometry
 from camlucida.metrics import METRICS, localisation
 from camlucida.metrics.annotations import Floats, Mask
@@ -46,7 +46,7 @@ COLUMNS = [
     ),
     *("mask_ap", "box_share", "box_area", "negative_share", "centre_y", "centre_x"),
 ]
-"""Columns of :func:`heat_table`."""
+"""Columns of :func:`attribution_table`."""
 
 NATIVE = {"spread": "area_above_half", "gini": "gini", "entropy": "entropy"}
 """Column → metric, of the positive heat on the map's own grid."""
@@ -54,7 +54,7 @@ NATIVE = {"spread": "area_above_half", "gini": "gini", "entropy": "entropy"}
 NAN = float("nan")
 
 
-def heat_table(
+def attribution_table(
     runs: Sequence[Run], cases: pd.DataFrame, progress: Callable[..., object] | None = None
 ) -> pd.DataFrame:
     """One row a case, of the same index; columns :data:`COLUMNS`, NaN where a number cannot be measured.
@@ -88,7 +88,7 @@ def heat_table(
     stored, marks = [run.explanations() for run in runs], _marks(runs, cases, problems)
     rows: dict[Any, dict[str, float]] = {}
     for path, of_image in cases.groupby("path", sort=False):
-        film = Film(str(path))
+        film = ImageRegions(str(path))
         for place in dict.fromkeys(map(int, of_image["run"])):
             part = of_image[of_image["run"] == place]
             for index, raw, number in zip(
@@ -108,9 +108,9 @@ def heat_table(
 
 def _marks(
     runs: Sequence[Run], cases: pd.DataFrame, problems: list[str]
-) -> dict[tuple[int, str], Marks]:
+) -> dict[tuple[int, str], Annotations]:
     """(run, model) → its marks; models that share them have the same, so that a mask is read once."""
-    kept: dict[Hashable, Marks] = {}
+    kept: dict[Hashable, Annotations] = {}
     found = {}
     for place in dict.fromkeys(map(int, cases["run"])):
         run = runs[place]
@@ -119,13 +119,17 @@ def _marks(
             labels, task = tuple(dict.fromkeys(rows["label"])), str(rows["task"].iloc[0])
             key = run.about["masks"], run.about["boxes"], labels, task
             if key not in kept:
-                kept[key] = Marks(run, labels, task, problems)
+                kept[key] = Annotations(run, labels, task, problems)
             found[place, str(model)] = kept[key]
     return found
 
 
 def _measured(
-    raw: Tensor, row: Mapping[str, Any], case: Mapping[str, Any], film: Film, marks: Marks
+    raw: Tensor,
+    row: Mapping[str, Any],
+    case: Mapping[str, Any],
+    film: ImageRegions,
+    marks: Annotations,
 ) -> dict[str, float]:
     cells = (raw.relu() if row["relu"] else raw).double().numpy()
     positive, magnitude = np.maximum(cells, 0), raw.double().abs()
@@ -136,7 +140,7 @@ def _measured(
     total = float(magnitude.sum())
     found["negative_share"] = float(magnitude[raw < 0].sum()) / total if total else NAN
     if raw.ndim == 2:
-        geometry = on_film(stored_geometry(row))
+        geometry = to_reduced(stored_geometry(row))
         found |= _Carried(cells, geometry, film).shares(
             row["image_sha256"], tuple(map(int, row["original"])), case, marks
         )
@@ -148,11 +152,11 @@ class _Carried:
 
     Args:
         cells: (rows, columns) of the map's own grid, after the method's ReLU.
-        geometry: of :func:`~camlucida.analysis.cases.image_regions.on_film`.
+        geometry: of :func:`~camlucida.analysis.cases.image_regions.to_reduced`.
         film: the image.
     """
 
-    def __init__(self, cells: Floats, geometry: Geometry, film: Film) -> None:
+    def __init__(self, cells: Floats, geometry: Geometry, film: ImageRegions) -> None:
         self._grid, self._geometry, self._film = cells.shape, geometry, film
         down, across = film.carriers(geometry, cells.shape)
         self._heat = down @ cells @ across.T
@@ -160,7 +164,7 @@ class _Carried:
         self._total = float(self._positive.sum())
 
     def shares(
-        self, sha256: str, original: Sequence[int], case: Mapping[str, Any], marks: Marks
+        self, sha256: str, original: Sequence[int], case: Mapping[str, Any], marks: Annotations
     ) -> dict[str, float]:
         """Every column that is not measured on the map's own grid."""
         height, width = original

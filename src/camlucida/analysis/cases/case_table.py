@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camlucida.analysis.cases.annotations import Marks
+from camlucida.analysis.cases.annotations import Annotations
 from camlucida.analysis.cases.names import architecture
-from camlucida.analysis.cases.outcomes import answers, has_classes
+from camlucida.analysis.cases.outcomes import has_classes, judged_predictions
 from camlucida.runs import Run
 from camlucida.runs.tables import GROUP
 
@@ -133,7 +133,7 @@ def _of_model(
 ) -> pd.DataFrame:
     """The maps of one model, with what it said."""
     task, labels = str(predictions["task"].iloc[0]), list(dict.fromkeys(predictions["label"]))
-    marks = Marks(run, labels, task, problems) if task == "segmentation" else None
+    marks = Annotations(run, labels, task, problems) if task == "segmentation" else None
     own = maps.reset_index(drop=True).rename(columns={"probability": "of_target"})
     own["task"], own["weight"] = task, float(model["weight"])
     own["label"] = own["target_label"].where(own["target_label"].isin(labels), "")
@@ -143,7 +143,7 @@ def _of_model(
     # A class is judged among all of them; of other labels only those with a map are looked at, for a region costs a mask.
     whole = has_classes(task, labels)
     asked = predictions if whole else predictions.merge(own[["image", "label"]].drop_duplicates())
-    said = answers(asked, task, labels, marks)
+    said = judged_predictions(asked, task, labels, marks)
     own = own.merge(said, on=["image", "label"], how="left", validate="many_to_one")
     own["correct"] = _objects(
         value if isinstance(value, bool) else None for value in own["correct"]

@@ -30,7 +30,7 @@ FOUND = {"text_share": "text", "outside_body_share": "outside"}
 """Metric of a place that is found in the picture → its name here."""
 
 
-class Film:
+class ImageRegions:
     """An image; what is asked of it is found once, and kept.
 
     Args:
@@ -88,7 +88,7 @@ class Film:
         return self.once((geometry, *grid), ask)
 
     def seen(self, geometry: Geometry) -> Floats:
-        """(h, w) of a geometry of :func:`on_film`: 1 where the model saw the image, 0 where it was cropped away."""
+        """(h, w) of a geometry of :func:`to_reduced`: 1 where the model saw the image, 0 where it was cropped away."""
 
         def ask() -> Floats:
             return geometry.map_to_original(torch.ones(1, *geometry.model))[0].double().numpy()
@@ -103,7 +103,7 @@ def reduced(original: tuple[int, int]) -> tuple[int, int]:
     return height, width
 
 
-def on_film(geometry: Geometry) -> Geometry:
+def to_reduced(geometry: Geometry) -> Geometry:
     """Of the reduced image's pixels in place of the original's."""
     size = reduced((geometry.original[0], geometry.original[1]))
     scale = tuple(s * n / m for s, n, m in zip(geometry.scale, geometry.original, size))

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
-from camlucida.analysis.cases.annotations import Marks
+from camlucida.analysis.cases.annotations import Annotations
 from camlucida.analysis.cases.outcomes import (
-    answers,
     both_classes,
     has_classes,
+    judged_predictions,
     predicted_region,
     true_region,
 )
@@ -181,7 +181,7 @@ def _tidy(
             value=rows["value"], truth=rows["truth"] if len(labels) == 1 else float("nan")
         ), ()
     if task == "multiclass":
-        said = answers(rows, task, labels).set_axis(rows.index)
+        said = judged_predictions(rows, task, labels).set_axis(rows.index)
         base = base.assign(truth=said["true_class"], predicted=said["predicted"]).drop_duplicates(
             "image"
         )
@@ -204,7 +204,7 @@ def _evaluate_masks(
     def pairs() -> Iterator[MaskPair]:
         for place, model, rows in tables:
             labels = tuple(dict.fromkeys(rows["label"]))
-            marks = Marks(runs[place], labels, "segmentation", errors)
+            marks = Annotations(runs[place], labels, "segmentation", errors)
             shown = rows[rows["label"] != labels[0]] if len(labels) > 1 else rows
             for record in shown.to_dict("records"):
                 row = {str(name): value for name, value in record.items()}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camlucida.analysis.cases.annotations import Marks
+from camlucida.analysis.cases.annotations import Annotations
 from camlucida.io.annotations import from_rle
 from camlucida.metrics.annotations import Mask
 
@@ -36,8 +36,8 @@ def has_classes(task: str, labels: Sequence[str]) -> bool:
     return task == "multiclass" or (task == "binary" and len(labels) > 1)
 
 
-def answers(
-    predictions: pd.DataFrame, task: str, labels: Sequence[str], marks: Marks | None = None
+def judged_predictions(
+    predictions: pd.DataFrame, task: str, labels: Sequence[str], marks: Annotations | None = None
 ) -> pd.DataFrame:
     """A row an image and label of one model: columns ``KEYS`` and ``VALUES``; what a task does not have is NaN, None or "".
 
@@ -102,7 +102,7 @@ def _values(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     return found.assign(error=error, loss=error.abs())
 
 
-def _regions(predictions: pd.DataFrame, marks: Marks | None) -> pd.DataFrame:
+def _regions(predictions: pd.DataFrame, marks: Annotations | None) -> pd.DataFrame:
     found = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
     overlaps, truths = [], []
     for record in predictions.to_dict("records"):
@@ -120,7 +120,7 @@ def predicted_region(row: dict[str, Any]) -> Mask | None:
     return from_rle({"size": row["original"], "counts": row["region"]})
 
 
-def true_region(row: dict[str, Any], marks: Marks) -> Mask | None:
+def true_region(row: dict[str, Any], marks: Annotations) -> Mask | None:
     """(H, W) of a row's label, in original pixels; None where there is no mask."""
     if len(row["original"]) != 2:
         return None

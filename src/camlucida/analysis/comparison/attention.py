@@ -48,7 +48,7 @@ class StoredMap:
 
 
 @dataclass(frozen=True)
-class Alike:
+class MapSimilarity:
     """How alike the maps of two map series are.
 
     Attributes:
@@ -75,9 +75,9 @@ def stored_maps(run: Run, rows: pd.DataFrame) -> list[StoredMap]:
     ]
 
 
-def alike(
+def map_similarity(
     first: Sequence[StoredMap], second: Sequence[StoredMap], patients: Sequence[str]
-) -> Alike:
+) -> MapSimilarity:
     """Similarity of two map series' maps of the same images and target, in the same order.
 
     Maps that are the same up to a factor are compared before their methods' ReLU: of these one may have it and one not.
@@ -98,7 +98,9 @@ def alike(
             different_image_null(_seen(m), ones, others, groups=patients, pairs=NULL_PAIRS)
             for m in (pearson, top_cells_iou)
         )
-    return Alike(similarity, top, nulls[np.isfinite(nulls)], tops[np.isfinite(tops)], identical)
+    return MapSimilarity(
+        similarity, top, nulls[np.isfinite(nulls)], tops[np.isfinite(tops)], identical
+    )
 
 
 def same_maps(first: Sequence[StoredMap], second: Sequence[StoredMap]) -> bool | None:

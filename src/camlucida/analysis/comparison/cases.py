@@ -66,7 +66,7 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class Heard:
+class GroupEvidence:
     """All that is known of a group: the map series and their maps' heat, what each two of them share, which are the same."""
 
     kind: Kind
@@ -79,7 +79,7 @@ class Heard:
     """Map series → the first with the same maps."""
 
 
-def judge_cases(heard: Heard, rule: Rule, start: int) -> tuple[list[Line], list[Line], int]:
+def judge_cases(heard: GroupEvidence, rule: Rule, start: int) -> tuple[list[Line], list[Line], int]:
     """Rows of ``cases`` and of ``maps``, and how many maps have no counterpart in some map series.
 
     A case is an image and a target that every map series has a map of. Where classes are predicted and every map series has just one more
@@ -107,7 +107,7 @@ def judge_cases(heard: Heard, rule: Rule, start: int) -> tuple[list[Line], list[
     return cases, maps, left
 
 
-def _by_image(heard: Heard) -> dict[str, dict[str, dict[str, Line]]]:
+def _by_image(heard: GroupEvidence) -> dict[str, dict[str, dict[str, Line]]]:
     """Image → target → map series → row of the case table with its heat, images in the order of the first map series."""
     found: dict[str, dict[str, dict[str, Line]]] = {}
     for series in heard.all_series:
@@ -134,7 +134,7 @@ def _of_image(
     return whole, len(rest)
 
 
-def _map_row(number: int, series: MapSeries, line: Line, heard: Heard) -> Line:
+def _map_row(number: int, series: MapSeries, line: Line, heard: GroupEvidence) -> Line:
     others = [
         pair.excess.get((line["image"], line["target"]), NAN)
         for pair in heard.pairs
@@ -165,7 +165,9 @@ def _said(row: Line, kind: Kind) -> str:
     )
 
 
-def _case_row(number: int, image: str, lines: Sequence[Line], heard: Heard, rule: Rule) -> Line:
+def _case_row(
+    number: int, image: str, lines: Sequence[Line], heard: GroupEvidence, rule: Rule
+) -> Line:
     first = lines[0]
     targets = list(dict.fromkeys(line["target"] for line in lines))
     own = [line for line in lines if heard.first_of[line["series"]] == line["series"]]

@@ -12,12 +12,12 @@ import pandas as pd
 
 from camlucida.analysis.comparison import cases as per_case
 from camlucida.analysis.comparison import pairs as per_pair
-from camlucida.analysis.comparison.cases import Heard, judge_cases
+from camlucida.analysis.comparison.cases import GroupEvidence, judge_cases
 from camlucida.analysis.comparison.decisions import (
     OTHER_TASK,
-    Answers,
     CaseKey,
     Kind,
+    SeriesPredictions,
     agreements,
     dice_row,
     headline,
@@ -146,7 +146,7 @@ def compare(
     Args:
         runs: one or several.
         cases: their :func:`~camlucida.cases.case_table`, or a choice of its rows.
-        heat: :func:`~camlucida.cases.heat_table` of ``cases``.
+        heat: :func:`~camlucida.cases.attribution_table` of ``cases``.
         by: what varies, one of :data:`~camlucida.analysis.comparison.series.BY`.
         rule: of the verdicts.
         progress: called with 1 for each pair of map series that is done, and once with their ``total``.
@@ -201,7 +201,7 @@ def _compare_group(
 ) -> _Found:
     group, images, notes = on_shared_images(runs, group)
     said = {
-        v.name: Answers.of(runs[v.run], v.model, images or keys(runs, v.rows))
+        v.name: SeriesPredictions.of(runs[v.run], v.model, images or keys(runs, v.rows))
         for v in group.all_series
     }
     answers = {name: own.only(_labels(group, said)) for name, own in said.items()}
@@ -209,11 +209,11 @@ def _compare_group(
     if any(other.kind != kind for other in answers.values()):
         raise UsageError(*OTHER_TASK)
     of_model = {
-        series.answers: performance(answers[series.name])
-        for series in {v.answers: v for v in group.all_series}.values()
+        series.model_key: performance(answers[series.name])
+        for series in {v.model_key: v for v in group.all_series}.values()
     }
     right = {
-        series.name: [*of_model[series.answers], *dice_row(series.rows)]
+        series.name: [*of_model[series.model_key], *dice_row(series.rows)]
         for series in group.all_series
     }
     gap = (
@@ -235,7 +235,7 @@ def _compare_group(
         )
         report(1)
     first_of = distinct(group.all_series, pairs)
-    heard = Heard(kind, group.all_series, heat, pairs, same, first_of)
+    heard = GroupEvidence(kind, group.all_series, heat, pairs, same, first_of)
     cases, maps, left = judge_cases(heard, rule, start) if images else ([], [], 0)
     return _Found(
         kind=kind,
@@ -251,7 +251,7 @@ def _compare_group(
     )
 
 
-def _labels(group: Group, said: Mapping[str, Answers]) -> set[str]:
+def _labels(group: Group, said: Mapping[str, SeriesPredictions]) -> set[str]:
     """Those of which there is a map, as far as every model answers them: a mean over other labels is another figure."""
     mapped = {label for series in group.all_series for label in series.rows["label"]}
     return mapped.intersection(*(own.labels for own in said.values())) or mapped

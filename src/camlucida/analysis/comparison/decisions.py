@@ -63,7 +63,7 @@ HEADLINE: dict[Kind, str] = {
 
 
 @dataclass(frozen=True)
-class Answers:
+class SeriesPredictions:
     """What one model said of some images: rows of its predictions, which say one kind of thing."""
 
     kind: Kind
@@ -71,7 +71,7 @@ class Answers:
     frame: pd.DataFrame
 
     @staticmethod
-    def of(run: Run, model: str, images: Collection[Key]) -> Answers:
+    def of(run: Run, model: str, images: Collection[Key]) -> SeriesPredictions:
         """Those of a model of a run, of these images."""
         frame = run.predictions()
         frame = frame[frame["model"] == model]
@@ -80,16 +80,18 @@ class Answers:
         kind = "classes" if has_classes(task, labels) else kinds.get(task, "labels")
         here = [key in images for key in zip(frame["image"], frame["image_sha256"])]
         own = frame[here].reset_index(drop=True)
-        return Answers(
+        return SeriesPredictions(
             kind, labels, both_classes(own) if kind == "classes" and task == "binary" else own
         )
 
-    def only(self, labels: Collection[str]) -> Answers:
+    def only(self, labels: Collection[str]) -> SeriesPredictions:
         """Those of some labels; of classes all, for one is said by the others, too."""
         if self.kind == "classes":
             return self
         frame = self.frame[self.frame["label"].isin(list(labels))].reset_index(drop=True)
-        return Answers(self.kind, tuple(name for name in self.labels if name in labels), frame)
+        return SeriesPredictions(
+            self.kind, tuple(name for name in self.labels if name in labels), frame
+        )
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,7 @@ class Agreement:
 
 
 def agreements(
-    first: Answers, second: Answers, gap: float
+    first: SeriesPredictions, second: SeriesPredictions, gap: float
 ) -> tuple[dict[str, Agreement], dict[CaseKey, float]]:
     """Label → agreement, "" for all of them together; and (image, label) → whether the two say the same there (1, 0).
 
@@ -140,7 +142,7 @@ def agreements(
     return build(first, second, gap)
 
 
-def performance(answers: Answers) -> list[Row]:
+def performance(answers: SeriesPredictions) -> list[Row]:
     """How right a model is, as :mod:`camlucida.cohort` evaluates its task; nothing where no truth is known.
 
     Regions are evaluated where their masks are, in the case table: :func:`dice_row`.
@@ -181,7 +183,7 @@ def headline(rows: Sequence[Row], kind: Kind) -> Row | None:
 
 
 def _of_labels(
-    first: Answers, second: Answers, gap: float
+    first: SeriesPredictions, second: SeriesPredictions, gap: float
 ) -> tuple[dict[str, Agreement], dict[CaseKey, float]]:
     both = _merged(first, second, ["probability", "logit"])
     both = both[both["probability_1"].notna() & both["probability_2"].notna()].reset_index(
@@ -198,7 +200,7 @@ def _of_labels(
 
 
 def _of_classes(
-    first: Answers, second: Answers, gap: float
+    first: SeriesPredictions, second: SeriesPredictions, gap: float
 ) -> tuple[dict[str, Agreement], dict[CaseKey, float]]:
     both = _predicted(first.frame).merge(
         _predicted(second.frame)[["image", "predicted"]], on="image", suffixes=("_1", "_2")
@@ -212,7 +214,7 @@ def _of_classes(
 
 
 def _of_values(
-    first: Answers, second: Answers, gap: float
+    first: SeriesPredictions, second: SeriesPredictions, gap: float
 ) -> tuple[dict[str, Agreement], dict[CaseKey, float]]:
     both = _merged(first, second, ["value"])
     u, v = (both[f"value_{k}"].to_numpy(np.float64) for k in (1, 2))
@@ -228,7 +230,7 @@ def _of_values(
 
 
 def _of_regions(
-    first: Answers, second: Answers, gap: float
+    first: SeriesPredictions, second: SeriesPredictions, gap: float
 ) -> tuple[dict[str, Agreement], dict[CaseKey, float]]:
     both = _merged(first, second, ["region", "original"])
     dice = np.array(
@@ -294,7 +296,9 @@ def _mean_r(totals: Floats) -> Floats:
     ]
 
 
-def _merged(first: Answers, second: Answers, columns: Sequence[str]) -> pd.DataFrame:
+def _merged(
+    first: SeriesPredictions, second: SeriesPredictions, columns: Sequence[str]
+) -> pd.DataFrame:
     """Rows of both by image and label, in the order of the first; ``NAME_1``, ``NAME_2``."""
     other = second.frame[["image", "label", *columns]]
     return first.frame[["image", "label", "patient", *columns]].merge(

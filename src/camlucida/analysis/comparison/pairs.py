@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camlucida.analysis.comparison.attention import Alike, alike, stored_maps
+from camlucida.analysis.comparison.attention import MapSimilarity, map_similarity, stored_maps
 from camlucida.analysis.comparison.decisions import Agreement
 from camlucida.analysis.comparison.series import MapSeries
 from camlucida.metrics.annotations import Floats
@@ -83,11 +83,11 @@ def compare_pair(
     both = first.rows.merge(
         second.rows[["image", "target", "explanation"]], on=["image", "target"], suffixes=("", "_2")
     )
-    found: dict[str, tuple[pd.DataFrame, Alike]] = {}
+    found: dict[str, tuple[pd.DataFrame, MapSimilarity]] = {}
     for target, rows in both.groupby("target", sort=False):
         others = rows.drop(columns="explanation").rename(columns={"explanation_2": "explanation"})
         ones, twos = stored_maps(runs[first.run], rows), stored_maps(runs[second.run], others)
-        found[str(target)] = rows, alike(ones, twos, rows["patient"].tolist())
+        found[str(target)] = rows, map_similarity(ones, twos, rows["patient"].tolist())
     parts = {
         target: _Part.of(rows, own, [other for _, other in found.values()])
         for target, (rows, own) in found.items()
@@ -119,13 +119,15 @@ class _Part:
     """The cases of one target, with the nulls that they are measured against."""
 
     rows: pd.DataFrame
-    alike: Alike
+    alike: MapSimilarity
     null: float
     null_pairs: int
     top_null: float
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, own: Alike, everything: Sequence[Alike]) -> _Part:
+    def of(
+        cls, rows: pd.DataFrame, own: MapSimilarity, everything: Sequence[MapSimilarity]
+    ) -> _Part:
         """With the null of the target itself, or where that rests on too few pairs, of all targets."""
         enough = len(own.nulls) >= ENOUGH
         nulls = own.nulls if enough else _joined([other.nulls for other in everything])

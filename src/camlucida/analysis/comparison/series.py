@@ -77,7 +77,7 @@ class MapSeries:
     rows: pd.DataFrame
 
     @property
-    def answers(self) -> tuple[int, str]:
+    def model_key(self) -> tuple[int, str]:
         """Whose predictions these are: the same for all methods and layers of a model."""
         return self.run, self.model
 
@@ -112,7 +112,7 @@ def find_groups(
     found = _kinds(runs, cases)
     named, unnamed = [r for r in found if r[by] is not None], [r for r in found if r[by] is None]
     one_layer = by in ("model", "architecture") and all(
-        len({r["layer"] for r in found if r["answers"] == own["answers"]}) == 1 for own in found
+        len({r["layer"] for r in found if r["model_key"] == own["model_key"]}) == 1 for own in found
     )
     equal = [key for key in _EQUAL[by] if not (key == "layer" and one_layer)]
     contexts: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
@@ -125,7 +125,7 @@ def find_groups(
         raise _nothing_varies(found, by)
     notes = [
         prefixed(str(r["model"]), Message("notes.unstated", {"by": by}))
-        for r in _once(unnamed, "answers")
+        for r in _once(unnamed, "model_key")
     ]
     lone = [records[0] for records in contexts.values() if len(records) == 1]
     notes += [prefixed(_whole_name(r), Message("notes.lone", {"by": by})) for r in lone]
@@ -204,7 +204,7 @@ def _described(record: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]
         "run": run,
         "own_name": model,
         "model": shown,
-        "answers": (run, model),
+        "model_key": (run, model),
         "weights": (model, about["sha256"]),
     }
 

@@ -60,7 +60,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Opinions:
+class EnsembleFindings:
     """The classifiers' predictions and maps of a run.
 
     Attributes:

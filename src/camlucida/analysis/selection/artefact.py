@@ -1,6 +1,6 @@
 """Cases whose heat lies where no finding can be."""
 
-from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
+from camlucida.analysis.selection.base import RuleRequest, Selected, nothing, rule
 from camlucida.analysis.selection.pool import Pool, first, numbered, share
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
@@ -24,20 +24,21 @@ declare(
     title="heat on artefacts",
     role="artefact",
 )
-def artefact(pool: Pool, asked: Asked) -> Selected:
+def artefact(pool: Pool, request: RuleRequest) -> Selected:
     """Largest ``artefact_share`` ÷ ``artefact_area`` of the heat table first; cases without either are left out."""
     if pool.heat is None:
         raise UsageError(
-            f"rule {asked.text!r} needs the heat table", "give heat=heat_table(runs, cases)"
+            f"rule {request.text!r} needs the heat table",
+            "give heat=attribution_table(runs, cases)",
         )
     cases = pool.candidates(by_label=True)
     heat = pool.heat.loc[cases.index]
     ratio = (heat["artefact_share"] / heat["artefact_area"]).dropna()
     if ratio.empty:
-        return nothing(asked, Message("selection.none_measured"))
+        return nothing(request, Message("selection.none_measured"))
     cases = cases.loc[ratio.index]
-    chosen = first(cases, -ratio, asked.count)
+    chosen = first(cases, -ratio, request.count)
     multiples = {"median": float(ratio.median()), "largest": float(ratio.max())}
-    said = Message("selection.artefact", {**share(asked.count, len(cases)), **multiples})
+    said = Message("selection.artefact", {**share(request.count, len(cases)), **multiples})
     roles = numbered(Message("roles.artefact"), len(chosen))
-    return Selected(asked.text, pool.whole(said, cases), list(chosen.index), roles)
+    return Selected(request.text, pool.whole(said, cases), list(chosen.index), roles)

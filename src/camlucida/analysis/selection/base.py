@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from camlucida.analysis.selection.pool import Pool, first, numbered, share
 from camlucida.core.errors import UsageError
-from camlucida.core.messages import Message, Value, chain, declare, english
+from camlucida.core.messages import Message, Value, chain, declare
 from camlucida.core.registry import Registry
 
 declare(
@@ -33,8 +33,8 @@ Takes = Literal["", "seed", "column"]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A rule as it was written: how many cases, and what else it was told."""
+class RuleRequest:
+    """A rule as it was written: its number of cases and its other argument."""
 
     text: str
     count: int = 1
@@ -48,23 +48,18 @@ class Selected:
 
     Attributes:
         rule: as it was written.
-        told: the rule in words, with its numbers; where nothing was chosen, why.
+        description: the rule with its numbers; why nothing was chosen where `rows` is empty.
         rows: index labels of the case table, in the rule's order.
         roles: of each row, such as "worst 2", "FN" or "sex = F".
     """
 
     rule: str
-    told: Message
+    description: Message
     rows: list[Any]
     roles: list[Message]
 
-    @property
-    def words(self) -> str:
-        """``told`` for terminals and figures, which are in English."""
-        return english(self.told)
 
-
-Run = Callable[[Pool, Asked], Selected]
+Run = Callable[[Pool, RuleRequest], Selected]
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ class Rule:
     Attributes:
         name: what people write.
         chooses: what it chooses, in words.
-        run: from the cases and what was asked to what is chosen.
+        run: from the cases and what was request to what is chosen.
         takes: what it may be told beside a number of cases.
         title: what a report calls it; declared as ``rules.KEY``.
         role: what a chosen case is; declared as ``roles.KEY``.
@@ -140,15 +135,15 @@ def select(
     Args:
         cases: rows of :func:`~camlucida.cases.case_table`, any choice of them.
         rules: see :data:`RULES`.
-        heat: of :func:`~camlucida.cases.heat_table`, for the rules that look at it.
+        heat: of :func:`~camlucida.cases.attribution_table`, for the rules that look at it.
 
     Raises:
         UsageError: an unknown rule, a count that is none, something that the rule does not take, an unknown column, or no
             ``heat`` where a rule needs it.
     """
-    asked = [_parse(text) for text in rules]
+    request = [_parse(text) for text in rules]
     pool = Pool(cases, heat)
-    return [found.run(pool, words) for found, words in asked]
+    return [found.run(pool, words) for found, words in request]
 
 
 def check_rules(rules: Sequence[str]) -> None:
@@ -157,7 +152,7 @@ def check_rules(rules: Sequence[str]) -> None:
         _parse(text)
 
 
-def _parse(text: str) -> tuple[Rule, Asked]:
+def _parse(text: str) -> tuple[Rule, RuleRequest]:
     name, *told = (part.strip() for part in text.split(":"))
     found = RULES[name]
     given: dict[str, Any] = {}
@@ -174,17 +169,17 @@ def _parse(text: str) -> tuple[Rule, Asked]:
                 f"rule {text!r}: {part!r} is not a number of cases", f"write {found.usage}"
             )
         given[key] = int(number)
-    return found, Asked(text.strip(), **given)
+    return found, RuleRequest(text.strip(), **given)
 
 
-def nothing(asked: Asked, why: Message) -> Selected:
+def nothing(request: RuleRequest, why: Message) -> Selected:
     """A rule that chose no row."""
-    return Selected(asked.text, why, [], [])
+    return Selected(request.text, why, [], [])
 
 
 def by_loss(
     pool: Pool,
-    asked: Asked,
+    request: RuleRequest,
     name: str,
     order: Callable[[pd.Series], ArrayLike],
     values: Mapping[str, Value] | None = None,
@@ -192,15 +187,15 @@ def by_loss(
     """The judged cases whose ``order`` (of their losses) is smallest; ``values`` are further ones of ``selection.NAME``."""
     judged = pool.judged()
     if judged.empty or pool.loss is None:
-        return nothing(asked, pool.unjudged)
-    chosen = first(judged, order(judged["loss"]), asked.count)
+        return nothing(request, pool.unjudged)
+    chosen = first(judged, order(judged["loss"]), request.count)
     said = Message(
         f"selection.{name}",
-        {**share(asked.count, len(judged)), "loss": pool.loss, **(values or {})},
+        {**share(request.count, len(judged)), "loss": pool.loss, **(values or {})},
     )
     roles = numbered(Message(f"roles.{name}"), len(chosen))
     return Selected(
-        asked.text, pool.whole(said, judged, pool.candidates()), list(chosen.index), roles
+        request.text, pool.whole(said, judged, pool.candidates()), list(chosen.index), roles
     )
 
 
@@ -209,19 +204,19 @@ Groups = Iterable[tuple[Message, pd.DataFrame]]
 
 
 def typical(
-    pool: Pool, asked: Asked, what: Message, groups: Groups, last: Sequence[Message] = ()
+    pool: Pool, request: RuleRequest, what: Message, groups: Groups, last: Sequence[Message] = ()
 ) -> Selected:
     """Of each group of judged cases those nearest to its median loss.
 
     Args:
         pool: the cases.
-        asked: how many of each group.
+        request: how many of each group.
         what: a group is, such as "true class".
         groups: the name is the role.
         last: further clauses.
     """
     known = [(name, rows) for name, rows in groups if len(rows)]
-    parts = [(name, first(rows, nearest(rows["loss"]), asked.count)) for name, rows in known]
+    parts = [(name, first(rows, nearest(rows["loss"]), request.count)) for name, rows in known]
     every = pd.concat([rows for _, rows in known])
     values: dict[str, Value] = {
         "what": what,
@@ -231,12 +226,12 @@ def typical(
         ],
     }
     said = Message("selection.typical", values)
-    if asked.count > 1:
-        said = Message("selection.typical_several", {**values, "count": asked.count})
+    if request.count > 1:
+        said = Message("selection.typical_several", {**values, "count": request.count})
     said = chain("words.clause", [said, *last])
     roles = [role for name, rows in parts for role in numbered(name, len(rows))]
     rows = [index for _, rows in parts for index in rows.index]
-    return Selected(asked.text, pool.whole(said, every), rows, roles)
+    return Selected(request.text, pool.whole(said, every), rows, roles)
 
 
 def nearest(losses: pd.Series) -> ArrayLike:

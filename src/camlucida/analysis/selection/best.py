@@ -1,6 +1,6 @@
 """The cases that the model got most right."""
 
-from camlucida.analysis.selection.base import Asked, Selected, by_loss, rule
+from camlucida.analysis.selection.base import RuleRequest, Selected, by_loss, rule
 from camlucida.analysis.selection.pool import Pool
 from camlucida.core.messages import declare
 
@@ -13,6 +13,6 @@ declare(
 
 
 @rule("best", "the smallest loss", title="best")
-def best(pool: Pool, asked: Asked) -> Selected:
+def best(pool: Pool, request: RuleRequest) -> Selected:
     """Smallest loss first."""
-    return by_loss(pool, asked, "best", lambda loss: loss)
+    return by_loss(pool, request, "best", lambda loss: loss)

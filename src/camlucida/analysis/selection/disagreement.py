@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
+from camlucida.analysis.selection.base import RuleRequest, Selected, nothing, rule
 from camlucida.analysis.selection.pool import MODEL, Pool, first, of_classes, share
 from camlucida.core.messages import Message, Value, chain, declare, named
 
@@ -35,7 +35,7 @@ MEASURED = {"regression": "value", "segmentation": "dice"}
     title="disagreement between models",
     role="disagreement",
 )
-def disagreement(pool: Pool, asked: Asked) -> Selected:
+def disagreement(pool: Pool, request: RuleRequest) -> Selected:
     """The maps of all models of each chosen case, each by its first method and layer. Needs two models on the same image.
 
     Classes: images for which other classes are predicted first, then by the probability of the class. Segmentations: Dice where
@@ -43,9 +43,9 @@ def disagreement(pool: Pool, asked: Asked) -> Selected:
     """
     parts = [Pool(part).candidates() for _, part in pool.cases.groupby(MODEL, sort=False)]
     if len(parts) < 2:
-        return nothing(asked, Message("selection.none_of_two", {"models": len(parts)}))
+        return nothing(request, Message("selection.none_of_two", {"models": len(parts)}))
     if not pool.loss:
-        return nothing(asked, pool.unjudged)
+        return nothing(request, pool.unjudged)
     every = pd.concat(parts)
     classes, task = bool(of_classes(every).any()), str(every["task"].iloc[0])
     column = MEASURED.get(task, "probability")
@@ -58,9 +58,9 @@ def disagreement(pool: Pool, asked: Asked) -> Selected:
     ).dropna(subset=["range"])
     measured = Message(f"selection.{column}")
     if table.empty:
-        return nothing(asked, Message("selection.none_shared", {"measured": measured}))
+        return nothing(request, Message("selection.none_shared", {"measured": measured}))
     ahead = (table["classes"] > 1) * (1 + table["range"].max())
-    chosen = first(table, -(table["range"] + ahead), asked.count)
+    chosen = first(table, -(table["range"] + ahead), request.count)
     rows = [row for of_case in chosen["rows"] for row in of_case]
     ahead_of = Message("selection.other_classes", {"count": int((table["classes"] > 1).sum())})
     values: dict[str, Value] = {
@@ -68,10 +68,10 @@ def disagreement(pool: Pool, asked: Asked) -> Selected:
         "models": len(parts),
         "first": ahead_of if classes else Message("words.nothing"),
     }
-    said = Message("selection.disagreement", {**share(asked.count, len(table)), **values})
+    said = Message("selection.disagreement", {**share(request.count, len(table)), **values})
     told = chain("words.clause", [said, Message("selection.equal")])
     return Selected(
-        asked.text, told, rows, [named(str(model)) for model in every.loc[rows, "model"]]
+        request.text, told, rows, [named(str(model)) for model in every.loc[rows, "model"]]
     )
 
 

@@ -1,6 +1,6 @@
 """The cases in the middle: neither the best nor the worst."""
 
-from camlucida.analysis.selection.base import Asked, Selected, by_loss, nearest, rule
+from camlucida.analysis.selection.base import RuleRequest, Selected, by_loss, nearest, rule
 from camlucida.analysis.selection.pool import Pool
 from camlucida.core.messages import declare
 
@@ -16,8 +16,8 @@ declare(
 
 
 @rule("median", "the loss nearest to the median loss", title="median")
-def median(pool: Pool, asked: Asked) -> Selected:
+def median(pool: Pool, request: RuleRequest) -> Selected:
     """Nearest to the median loss first."""
     return by_loss(
-        pool, asked, "median", nearest, {"middle": float(pool.judged()["loss"].median())}
+        pool, request, "median", nearest, {"middle": float(pool.judged()["loss"].median())}
     )

@@ -1,6 +1,6 @@
 """Representative cases of each class, rare ones too."""
 
-from camlucida.analysis.selection.base import Asked, Selected, nothing, rule, typical
+from camlucida.analysis.selection.base import RuleRequest, Selected, nothing, rule, typical
 from camlucida.analysis.selection.pool import Pool, of_classes
 from camlucida.core.messages import Message, declare, named
 
@@ -22,21 +22,23 @@ declare(
     title="of each class",
     role="per-class",
 )
-def per_class(pool: Pool, asked: Asked) -> Selected:
+def per_class(pool: Pool, request: RuleRequest) -> Selected:
     """Classes in the order of their names, numbers by size; those without a case are named."""
     if (pool.cases["task"] == "regression").any():
-        return nothing(asked, Message("selection.none_of_classes"))
+        return nothing(request, Message("selection.none_of_classes"))
     judged = pool.judged()
     classes = of_classes(judged)
     true = judged["true_class"].where(classes, judged["label"].where(judged["truth"] == 1, ""))
     if not (true != "").any():
-        return nothing(asked, pool.unjudged if judged.empty else Message("selection.none_present"))
+        return nothing(
+            request, pool.unjudged if judged.empty else Message("selection.none_present")
+        )
     known = [*pool.cases["label"], *pool.cases["predicted"].where(of_classes(pool.cases), "")]
     missing = in_order({*known} - {*true, ""})
     last = [Message("selection.no_case", {"classes": missing})] if missing else []
     groups = ((named(name), judged[true == name]) for name in in_order({*true} - {""}))
     what = Message("selection.true_class" if classes.any() else "selection.present_label")
-    return typical(pool, asked, what, groups, last)
+    return typical(pool, request, what, groups, last)
 
 
 def in_order(names: set[str]) -> list[str]:

@@ -1,6 +1,6 @@
 """Representative cases of each group of a column of the cohort."""
 
-from camlucida.analysis.selection.base import Asked, Selected, nothing, rule, typical
+from camlucida.analysis.selection.base import RuleRequest, Selected, nothing, rule, typical
 from camlucida.analysis.selection.per_class import in_order
 from camlucida.analysis.selection.pool import Pool
 from camlucida.core.errors import UsageError, did_you_mean
@@ -24,10 +24,10 @@ declare(
     title="of each group",
     role="per-group",
 )
-def per_group(pool: Pool, asked: Asked) -> Selected:
+def per_group(pool: Pool, request: RuleRequest) -> Selected:
     """Groups in the order of their names; images without one are left out."""
     names = [name.removeprefix(GROUP) for name in pool.cases.columns if name.startswith(GROUP)]
-    column = asked.column.removeprefix(GROUP)
+    column = request.column.removeprefix(GROUP)
     if column not in names:
         fix = (
             did_you_mean(column, names)
@@ -39,7 +39,7 @@ def per_group(pool: Pool, asked: Asked) -> Selected:
     own = judged[GROUP + column]
     if judged.empty or not (own != "").any():
         return nothing(
-            asked,
+            request,
             pool.unjudged
             if judged.empty
             else Message("selection.none_of_column", {"column": column}),
@@ -49,4 +49,4 @@ def per_group(pool: Pool, asked: Asked) -> Selected:
     groups = (
         (named(f"{column} = {name}"), judged[own == name]) for name in in_order({*own} - {""})
     )
-    return typical(pool, asked, Message("selection.group", {"column": column}), groups, last)
+    return typical(pool, request, Message("selection.group", {"column": column}), groups, last)

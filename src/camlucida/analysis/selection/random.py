@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from camlucida.analysis.selection.base import Asked, Selected, nothing, rule
+from camlucida.analysis.selection.base import RuleRequest, Selected, nothing, rule
 from camlucida.analysis.selection.pool import Pool, first, numbered, share
 from camlucida.core.messages import Message, declare
 
@@ -22,13 +22,15 @@ declare(
     takes="seed",
     title="random",
 )
-def random(pool: Pool, asked: Asked) -> Selected:
+def random(pool: Pool, request: RuleRequest) -> Selected:
     """The first of a permutation of all cases, known truth or not, which were put in order of their names."""
     cases = pool.candidates()
     if cases.empty:
-        return nothing(asked, pool.unjudged)
+        return nothing(request, pool.unjudged)
     named = first(cases, np.zeros(len(cases)), len(cases))
-    chosen = named.iloc[np.random.default_rng(asked.seed).permutation(len(named))[: asked.count]]
-    said = Message("selection.random", {**share(asked.count, len(cases)), "seed": asked.seed})
+    chosen = named.iloc[
+        np.random.default_rng(request.seed).permutation(len(named))[: request.count]
+    ]
+    said = Message("selection.random", {**share(request.count, len(cases)), "seed": request.seed})
     roles = numbered(Message("roles.random"), len(chosen))
-    return Selected(asked.text, pool.whole(said, cases, ties=False), list(chosen.index), roles)
+    return Selected(request.text, pool.whole(said, cases, ties=False), list(chosen.index), roles)

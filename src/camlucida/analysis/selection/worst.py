@@ -1,6 +1,6 @@
 """The cases that the model got most wrong."""
 
-from camlucida.analysis.selection.base import Asked, Selected, by_loss, rule
+from camlucida.analysis.selection.base import RuleRequest, Selected, by_loss, rule
 from camlucida.analysis.selection.pool import Pool
 from camlucida.core.messages import declare
 
@@ -13,6 +13,6 @@ declare(
 
 
 @rule("worst", "the largest loss", title="worst")
-def worst(pool: Pool, asked: Asked) -> Selected:
+def worst(pool: Pool, request: RuleRequest) -> Selected:
     """Largest loss first."""
-    return by_loss(pool, asked, "worst", lambda loss: -loss)
+    return by_loss(pool, request, "worst", lambda loss: -loss)

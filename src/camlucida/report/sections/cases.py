@@ -123,7 +123,7 @@ def _rules(study: Study) -> Iterator[Message]:
             values: dict[str, Value] = {
                 "rule": chosen.rule,
                 "name": rule_name(chosen.rule),
-                "words": chosen.told,
+                "words": chosen.description,
             }
             yield Message("cases.rule_of" if of_task else "cases.rule", {**values, **of_task})
 

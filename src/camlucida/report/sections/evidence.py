@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from math import isfinite
 from typing import Any
 
 import pandas as pd
 
-from camlucida.analysis.cases.region_shares import SIGNS, Group, evidence_table, pairs_of_two
+from camlucida.analysis.cases.region_shares import (
+    SIGNS,
+    ImageGroup,
+    evidence_table,
+    heat_of_sign,
+    pairs_of_two,
+)
 from camlucida.core.messages import declare
 from camlucida.report.document import NAN, Block, Estimate, Message, Paragraph, Table, Value
 from camlucida.report.study import MapSeries, Study
@@ -17,8 +24,6 @@ from camlucida.runs.tables import GROUP
 declare(
     "evidence",
     {
-        "raises": "raises the value",
-        "lowers": "lowers the value",
         "everybody": "all images",
         "minus": "{first} minus {second}",
         "table": (
@@ -56,9 +61,6 @@ declare(
     },
 )
 
-HEATS = {words: Message(f"evidence.{words.split()[0]}") for words in SIGNS.values()}
-"""Heat as the table calls it → "evidence.raises", "evidence.lowers"."""
-
 
 def evidence(study: Study) -> list[Block]:
     """A table and its sentences for each set of maps of a regression that has a mask; none of other tasks."""
@@ -74,38 +76,39 @@ def evidence(study: Study) -> list[Block]:
 def _of_series(study: Study, series: MapSeries, rows: pd.DataFrame) -> Iterator[Block]:
     heat, error = study.heat.loc[rows.index], rows["error"].abs()
     limit = float(error.median()) if study.error_threshold is None else study.error_threshold
-    low = f"|error| < {limit:.3g}", set(rows["image"][error < limit])
-    high = f"|error| ≥ {limit:.3g}", set(rows["image"][error >= limit])
+    low = ImageGroup(f"|error| < {limit:.3g}", frozenset(rows["image"][error < limit]))
+    high = ImageGroup(f"|error| ≥ {limit:.3g}", frozenset(rows["image"][error >= limit]))
     groups = list(_groups(rows))
     pairs = [(high, low), *pairs_of_two(groups)]
-    table = evidence_table(
-        rows, heat, [low, high, *(group for column in groups for group in column)], pairs
-    )
-    names: dict[str, Value] = {"everybody": Message("evidence.everybody")}
-    names |= {
-        f"{a} minus {b}": Message("evidence.minus", {"first": a, "second": b})
-        for (a, _), (b, _) in pairs
-    }
+    table = evidence_table(rows, heat, [low, high, *chain.from_iterable(groups)], pairs)
     lines = table.to_dict("records")
-    yield _table(series, lines, names)
+    yield _table(series, lines)
     rule = "median" if study.error_threshold is None else "asked"
     said = [Message(f"evidence.split_{rule}", {"limit": f"{limit:.3g}"})]
     for line in lines:
-        said += _sentence(series, line, names)
+        said += _sentence(series, line)
     yield Paragraph((*said, *_ends(rows, heat)))
 
 
-def _groups(rows: pd.DataFrame) -> Iterator[list[Group]]:
+def _groups(rows: pd.DataFrame) -> Iterator[list[ImageGroup]]:
     """Those of each group column."""
     for column in rows.columns[rows.columns.str.startswith(GROUP)]:
-        values = sorted(set(rows[column]) - {""})
-        yield [
-            (f"{column.removeprefix(GROUP)}={value}", set(rows["image"][rows[column] == value]))
-            for value in values
-        ]
+        name = column.removeprefix(GROUP)
+        groups = []
+        for value in sorted(set(rows[column]) - {""}):
+            images = frozenset(rows["image"][rows[column] == value])
+            groups.append(ImageGroup(f"{name}={value}", images, name))
+        yield groups
 
 
-def _table(series: MapSeries, lines: Sequence[dict[Any, Any]], names: dict[str, Value]) -> Table:
+def _group_name(line: dict[Any, Any]) -> Value:
+    """Of a row of the table: all images, a group, or one group minus another."""
+    if line["minus"]:
+        return Message("evidence.minus", {"first": line["group"], "second": line["minus"]})
+    return str(line["group"]) or Message("evidence.everybody")
+
+
+def _table(series: MapSeries, lines: Sequence[dict[Any, Any]]) -> Table:
     head = tuple(
         Message(f"evidence.head_{name}")
         for name in ("heat", "group", "images", "patients", "share", "excess")
@@ -113,10 +116,8 @@ def _table(series: MapSeries, lines: Sequence[dict[Any, Any]], names: dict[str, 
     rows: list[tuple[Value, ...]] = []
     for line in lines:
         share = Estimate(line["share"], chance=line["area"]) if isfinite(line["share"]) else NAN
-        name = names.get(line["group"], line["group"])
-        rows.append(
-            (HEATS[line["heat"]], name, line["images"], line["patients"], share, _excess(line))
-        )
+        counts = (line["images"], line["patients"])
+        rows.append((heat_of_sign(line["sign"]), _group_name(line), *counts, share, _excess(line)))
     return Table("evidence", Message("evidence.table", {"series": series.name}), head, tuple(rows))
 
 
@@ -125,16 +126,16 @@ def _excess(line: dict[Any, Any]) -> Estimate:
     return Estimate(line["excess"], line["low"] if known else NAN, line["high"] if known else NAN)
 
 
-def _sentence(series: MapSeries, line: dict[Any, Any], names: dict[str, Value]) -> list[Message]:
+def _sentence(series: MapSeries, line: dict[Any, Any]) -> list[Message]:
     """Of everybody, against the area; of a difference, against none."""
-    excess, name = _excess(line), names.get(line["group"])
+    excess = _excess(line)
     values: dict[str, Value] = {
         "series": series.name,
-        "heat": HEATS[line["heat"]],
+        "heat": heat_of_sign(line["sign"]),
         "images": line["images"],
         "excess": excess,
     }
-    if line["group"] == "everybody":
+    if not line["group"]:
         shares = {"share": line["share"], "area": line["area"]}
         return [
             Message(
@@ -142,25 +143,22 @@ def _sentence(series: MapSeries, line: dict[Any, Any], names: dict[str, Value]) 
                 {**values, **shares, "verdict": Message(f"quality.{excess.verdict}")},
             )
         ]
-    if isinstance(name, Message):
-        return [
-            Message(
-                "evidence.difference",
-                {**values, **name.values, "verdict": Message(f"evidence.{excess.verdict}")},
-            )
-        ]
+    if line["minus"]:
+        pair = {"first": line["group"], "second": line["minus"]}
+        verdict = Message(f"evidence.{excess.verdict}")
+        return [Message("evidence.difference", {**values, **pair, "verdict": verdict})]
     return []
 
 
 def _ends(rows: pd.DataFrame, heat: pd.DataFrame) -> Iterator[Message]:
     """The best and the worst case beside each other, where both have a mask."""
-    for sign, words in SIGNS.items():
+    for sign in SIGNS:
         own = rows[rows["target_sign"] == sign].assign(size=lambda frame: frame["error"].abs())
         if own["image"].nunique() < 2:
             continue
         best = own.sort_values(["size", "image"]).index[0]
         worst = own.sort_values(["size", "image"], ascending=[False, True]).index[0]
-        values: dict[str, Value] = {"heat": HEATS[words]}
+        values: dict[str, Value] = {"heat": heat_of_sign(sign)}
         for name, row in (("best", best), ("worst", worst)):
             values[name] = str(own["image"][row])
             values |= {

@@ -1,4 +1,4 @@
-"""What is made of the classifiers' opinions: a folder a film, tables, and one page. No model is needed."""
+"""What is made of the classifiers' findings: a folder a film, tables, and one page. No model is needed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from camlucida.analysis.ensemble.combine import SCALES, Ensemble
-from camlucida.analysis.ensemble.findings import Choice, Finding, Opinions
+from camlucida.analysis.ensemble.findings import Choice, EnsembleFindings, Finding
 from camlucida.analysis.ensemble.localisation import localisation
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import CamlucidaError
@@ -27,7 +27,7 @@ from camlucida.io.tables import write_table
 from camlucida.metrics.regions import MASK_FRACTION, Box, binary_mask, boxes
 from camlucida.metrics.statistics import excess, mean_interval
 from camlucida.report.page import render
-from camlucida.workflows.ensemble.run import Asked
+from camlucida.workflows.ensemble.run import EnsembleRun
 
 ENSEMBLE = "ensemble"
 RULE = f"Boxes: one round each connected region where a map is at least {MASK_FRACTION:g} of its maximum."
@@ -75,8 +75,8 @@ class Presented:
 
 
 def present(
-    asked: Asked,
-    opinions: Opinions,
+    asked: EnsembleRun,
+    findings: EnsembleFindings,
     choice: Choice,
     truth: GroundTruth | None,
     out: Path,
@@ -88,7 +88,7 @@ def present(
 
     Args:
         asked: what was run, with its failures and notes.
-        opinions: the run as read.
+        findings: the run as read.
         choice: which findings are shown.
         truth: boxes that readers drew; None without.
         out: the folder.
@@ -98,12 +98,12 @@ def present(
     """
     result = Presented(out / "index.html", failures=list(asked.failures))
     taken: set[str] = set()
-    images = opinions.images()
+    images = findings.images()
     progress(0, total=len(images))
     for image in images:
         writer = _Writer(
             asked,
-            opinions,
+            findings,
             choice,
             truth,
             out,
@@ -120,19 +120,19 @@ def present(
     (out / "localisation.csv").unlink(missing_ok=True)  # of an earlier request
     if truth is not None:
         write_table(pd.DataFrame(result.localised, columns=_LOCALISED), out / "localisation.csv")
-    result.record = _record(asked, opinions, choice, truth, about, result)
+    result.record = _record(asked, findings, choice, truth, about, result)
     write_json(out / "ensemble.json", result.record)
     values = {
         "record": result.record,
         "images": result.images,
-        "scale": SCALES[opinions.scale],
+        "scale": SCALES[findings.scale],
         "rule": RULE,
     }
     render(
         "ensemble.html.j2",
         result.index,
         **values,
-        summary=_summary(result.localised, opinions),
+        summary=_summary(result.localised, findings),
         titles=asked.titles,
     )
     return result
@@ -154,8 +154,8 @@ _LOCALISED = [
 class _Writer:
     """One film's folder."""
 
-    asked: Asked
-    opinions: Opinions
+    asked: EnsembleRun
+    findings: EnsembleFindings
     choice: Choice
     truth: GroundTruth | None
     out: Path
@@ -164,16 +164,16 @@ class _Writer:
     result: Presented
 
     def write(self, image: str) -> None:
-        table = self.opinions.table(image)
-        rows = self.opinions.predictions
+        table = self.findings.table(image)
+        rows = self.findings.predictions
         first = rows[rows["image"] == image].iloc[0]
         path = str(first["path"])
         marked = () if self.truth is None else self.truth.has(image, path)
-        chosen = self.opinions.chosen(image, self.choice, marked)
+        chosen = self.findings.chosen(image, self.choice, marked)
         true = self._true_boxes(image, path, tuple(int(n) for n in first["original"]))
         shown: list[dict[str, Any]] = []
         scan: dict[str, Any] = {}
-        for finding in self.opinions.findings(image, chosen):
+        for finding in self.findings.findings(image, chosen):
             shown.append(self._finding(finding, true.get(finding.label), str(first["patient"])))
             scan = scan or self._film(finding.ensemble)
         strips = [
@@ -189,7 +189,7 @@ class _Writer:
             "size": [int(n) for n in first["original"]],
             "patient": str(first["patient"]),
             **scan,
-            "missing": self.opinions.missing(image),
+            "missing": self.findings.missing(image),
             "probabilities": _plain(table),
             "top": {name: _ranked(table, name, self.choice.top) for name in self.asked.titles},
             "strips": strips,
@@ -221,7 +221,7 @@ class _Writer:
         found = [
             found
             for label in labels
-            if (found := self.opinions.explanation(image, name, label)) is not None
+            if (found := self.findings.explanation(image, name, label)) is not None
         ]
         if not found:
             return None
@@ -325,7 +325,7 @@ class _Writer:
                         "rank": int(ranks[str(label)]),
                     }
                     | {
-                        "weight": self.opinions.weights.get(name),
+                        "weight": self.findings.weights.get(name),
                         "shown": label in chosen,
                         "why": chosen.get(str(label), ""),
                     }
@@ -375,8 +375,8 @@ def _heat_image(part: Explanation, values: NDArray[np.float32]) -> Image.Image:
 
 
 def _record(
-    asked: Asked,
-    opinions: Opinions,
+    asked: EnsembleRun,
+    findings: EnsembleFindings,
     choice: Choice,
     truth: GroundTruth | None,
     about: Mapping[str, Any],
@@ -388,7 +388,7 @@ def _record(
             "key": model["name"],
             "title": asked.titles.get(model["name"], model["name"]),
             "weight": float(model["weight"]),
-            "share": float(model["weight"]) / sum(opinions.weights.values()),
+            "share": float(model["weight"]) / sum(findings.weights.values()),
             "sha256": model["sha256"],
             "card": model["card"],
             "description": model["resolved"]["description"],
@@ -411,7 +411,7 @@ def _record(
         "top": choice.top,
         "threshold": choice.threshold,
         "labels": list(choice.labels),
-        "scale": opinions.scale,
+        "scale": findings.scale,
         "images": len(result.images),
         "synthetic": any(case.get("synthetic") for case in result.images),
         "failures": [line for _, line in result.failures],
@@ -420,11 +420,13 @@ def _record(
     }
 
 
-def _summary(localised: Sequence[Mapping[str, Any]], opinions: Opinions) -> list[dict[str, Any]]:
+def _summary(
+    localised: Sequence[Mapping[str, Any]], findings: EnsembleFindings
+) -> list[dict[str, Any]]:
     """A row a model: the mean of each measure over findings, its interval over patients, and its chance level."""
     table = pd.DataFrame(localised, columns=_LOCALISED)
     rows: list[dict[str, Any]] = []
-    for name in (*opinions.names, ENSEMBLE):
+    for name in (*findings.names, ENSEMBLE):
         part = table[table["model"] == name]
         measured: dict[str, Any] = {}
         for measure in MEASURES if len(part) else ():

@@ -31,7 +31,7 @@ LABELLED = ("multilabel", "multiclass", "binary")
 
 
 @dataclass
-class Asked:
+class EnsembleRun:
     """What was run.
 
     Attributes:
@@ -47,7 +47,7 @@ class Asked:
     notes: list[Message] = field(default_factory=list)
 
 
-def ask(
+def run_ensemble(
     classifiers: Sequence[Classifier],
     images: Sequence[str],
     out: Path,
@@ -58,7 +58,7 @@ def ask(
     device: str = "auto",
     about: Mapping[str, Any] | None = None,
     progress: Callable[..., object] = lambda done=0, total=None: None,
-) -> Asked:
+) -> EnsembleRun:
     """Predict and explain every label of every image with every classifier, into ``out/run``; goes on with a run that is there.
 
     Args:
@@ -113,7 +113,7 @@ def ask(
     # A folder called "images" makes the cohort look for masks beside it, and an ensemble has no use for them.
     notes += [note for note in outcome.notes if note.code != "notes.no_mask"]
     failures += dict.fromkeys(outcome.failures)  # an unreadable film fails once for each classifier
-    return Asked(run, titles, failures, [*notes, *_twins(run, titles)])
+    return EnsembleRun(run, titles, failures, [*notes, *_twins(run, titles)])
 
 
 def _titles(classifiers: Sequence[Classifier]) -> dict[str, str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from camlucida.analysis.cases.attribution_table import heat_table
+from camlucida.analysis.cases.attribution_table import attribution_table
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.cases.region_shares import evidence_table, pairs_of_two
 from camlucida.attribution.methods import METHODS
@@ -20,7 +21,6 @@ from camlucida.datasets.predictions import Predictions
 from camlucida.evaluation.predictions.tables import (
     PredictionSettings,
     evaluate_predictions,
-    groups_of,
     metrics_document,
     records,
 )
@@ -34,7 +34,9 @@ from camlucida.runs.tables import GROUP
 from camlucida.workflows.regression.figures import CaseFigures, assumed, save_predictions
 from camlucida.workflows.regression.sheet import Sheet, SheetColumns, read_sheet
 from camlucida.workflows.regression.tables import (
+    groups_of_columns,
     groups_of_errors,
+    groups_of_truth,
     usual_width,
     with_evidence,
     write_tables,
@@ -260,20 +262,14 @@ def _evaluate(
     result.figures = evaluate_predictions(predictions, result.settings)
     cases = case_table([run])
     masked = cases[[isinstance(path, str) and Path(path).is_file() for path in cases["mask"]]]
-    heat = heat_table([run], masked, measuring)
+    heat = attribution_table([run], masked, measuring)
     result.failures += [line for line in heat.attrs["problems"] if line not in result.failures]
     low, high = groups_of_errors(predictions.frame, settings.threshold)
-    named = [
-        (name, set(rows["image"]))
-        for name, rows in groups_of(predictions, predictions.frame, width)
-    ]
-    columns = [
-        [group for group in named if group[0].startswith(f"{column}=")]
-        for column in predictions.groups
-    ]
-    result.evidence = evidence_table(
-        masked, heat, [low, high, *named], [(high, low), *pairs_of_two(columns)]
-    )
+    columns = groups_of_columns(predictions.frame, predictions.groups)
+    bins = groups_of_truth(predictions.frame, width)
+    groups = [low, high, *chain.from_iterable(columns), *bins]
+    pairs = [(high, low), *pairs_of_two(columns)]
+    result.evidence = evidence_table(masked, heat, groups, pairs)
     pictures = CaseFigures(
         run,
         cases,

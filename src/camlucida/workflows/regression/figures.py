@@ -13,9 +13,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from camlucida.analysis.cases.attribution_table import heat_table
+from camlucida.analysis.cases.attribution_table import attribution_table
 from camlucida.analysis.cases.case_table import case_table
-from camlucida.analysis.cases.region_shares import inside_words
+from camlucida.analysis.cases.region_shares import share_inside
 from camlucida.analysis.selection import select
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import without_dots
@@ -62,7 +62,7 @@ def regression_figure(
     limit = said.get("error_threshold", 5.0) if threshold is None else threshold
     cases = case_table([run])
     own = cases[cases["path"] == image_of(run, index)]
-    heat = heat_table([run], own).reindex(cases.index)
+    heat = attribution_table([run], own).reindex(cases.index)
     pictures = CaseFigures(run, cases, heat, limit, colormap, assumed(said.get("notes", ())))
     return pictures.figure(pictures.sample(index), None, "own scale")
 
@@ -90,7 +90,7 @@ class CaseFigures:
     Attributes:
         run: of one model, method and layer.
         cases: of :func:`~camlucida.cases.case_table`.
-        heat: of :func:`~camlucida.cases.heat_table`, same index; NaN where it was not measured.
+        heat: of :func:`~camlucida.cases.attribution_table`, same index; NaN where it was not measured.
         threshold: the error is green below it, red from it up.
         colormap: matplotlib name, of which the middle is zero.
         notes: lines below each figure.
@@ -108,7 +108,7 @@ class CaseFigures:
         chosen = select(self.cases, ["best", "worst"])
         return {
             f"gradcam_{found.rule}_sample": self._case(
-                str(self.cases["path"][found.rows[0]]), f"{found.rule}: {found.words}"
+                str(self.cases["path"][found.rows[0]]), f"{found.rule}: {found.description}"
             )
             for found in chosen
             if found.rows
@@ -155,7 +155,7 @@ class CaseFigures:
         first = rows.iloc[0]
         explanation = both_signs(maps[1], maps.get(-1))
         mask, why = _mask(first["mask"], explanation.scan.geometry.original)
-        inside = inside_words(rows, self.heat.loc[rows.index])
+        inside = str(share_inside(rows, self.heat.loc[rows.index]) or "")
         known = (float(first["truth"]), float(first["value"]), mask, why, inside, chosen)
         return ValueCase(explanation, Path(path).name, str(first["label"]), *known)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import floor, log10
 from pathlib import Path
 
@@ -9,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from camlucida.analysis.cases.region_shares import SIGNS, Group
+from camlucida.analysis.cases.region_shares import SIGNS, ImageGroup
 from camlucida.core.files import write_bytes, write_json
 from camlucida.evaluation.predictions.tables import Document, records
 from camlucida.io.tables import write_table
-from camlucida.metrics.regression import known_rows
+from camlucida.metrics.regression import known_rows, truth_bins
 
 USUAL_WIDTH, MOST_GROUPS = 10.0, 12
 """Groups of the true value are 10 wide, as decades of age are, where that gives from 2 to this many of them."""
@@ -42,14 +43,30 @@ def usual_width(truth: ArrayLike) -> float:
     return next(width for width in widths if groups(width) <= MOST_GROUPS)
 
 
-def groups_of_errors(frame: pd.DataFrame, threshold: float) -> tuple[Group, Group]:
+def groups_of_errors(frame: pd.DataFrame, threshold: float) -> tuple[ImageGroup, ImageGroup]:
     """Images with an absolute error below the threshold, and the others."""
     known = known_rows(frame)
     low = (known["value"] - known["truth"]).abs() < threshold
     return (
-        (f"|error| < {threshold:g}", set(known["image"][low])),
-        (f"|error| ≥ {threshold:g}", set(known["image"][~low])),
+        ImageGroup(f"|error| < {threshold:g}", frozenset(known["image"][low])),
+        ImageGroup(f"|error| ≥ {threshold:g}", frozenset(known["image"][~low])),
     )
+
+
+def groups_of_columns(frame: pd.DataFrame, columns: Sequence[str]) -> list[list[ImageGroup]]:
+    """The groups of each column of the cohort; images without a value are in none."""
+    groups = []
+    for column in columns:
+        images = frame["image"].groupby(frame[column])
+        parts = [(str(value), frozenset(names)) for value, names in images if value != ""]
+        groups.append([ImageGroup(f"{column}={value}", names, column) for value, names in parts])
+    return groups
+
+
+def groups_of_truth(frame: pd.DataFrame, width: float) -> list[ImageGroup]:
+    """Images by bins of the true value."""
+    bins = truth_bins(frame["truth"], width)
+    return [ImageGroup(f"truth {name}", frozenset(frame["image"][rows])) for name, rows in bins]
 
 
 def with_evidence(frame: pd.DataFrame, cases: pd.DataFrame, heat: pd.DataFrame) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.analysis.cases.attribution_table import heat_table
+from camlucida.analysis.cases.attribution_table import attribution_table
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.comparison import Comparison, compare
 from camlucida.attribution.methods import METHODS
@@ -250,7 +250,7 @@ def _pack(
     """Numbers, tables and figures of all runs."""
     runs = list(opened.values())
     cases = case_table(runs)
-    heat = heat_table(runs, cases, measuring)
+    heat = attribution_table(runs, cases, measuring)
     packed: dict[str, TrainingResults] = {}
     for key, one in told.items():
         if key not in opened:

@@ -107,9 +107,11 @@ def class_figure(maps: TrainingMaps, told: TrainingSummary, per_class: int) -> T
     rows = {name: [_example(maps, row) for row in _of_class(cases, name)] for name in told.classes}
     where = f"{cases['method'].iloc[0]} at {maps.layers[0]}" if len(cases) else ""
     title = f"{told.key.replace('_', ' ')}: {where}, target {told.target}"
-    figure, limit = class_grid(rows, per_class, title=title, notes=[f"Shown: {chosen.words}."])
+    figure, limit = class_grid(
+        rows, per_class, title=title, notes=[f"Shown: {chosen.description}."]
+    )
     signed = any(example.explanation.signed for row in rows.values() for example in row)
-    return TrainingFigure(told.figure, figure, chosen.told, f"{limit:.3g}", signed)
+    return TrainingFigure(told.figure, figure, chosen.description, f"{limit:.3g}", signed)
 
 
 def layers_figure(maps: TrainingMaps, told: TrainingSummary, name: str) -> TrainingFigure | None:
@@ -134,9 +136,9 @@ def layers_figure(maps: TrainingMaps, told: TrainingSummary, name: str) -> Train
     if not rows:
         return None
     figure = layer_comparison(
-        rows, maps.layers, told.key.replace("_", " "), [f"Shown: {chosen.words}."]
+        rows, maps.layers, told.key.replace("_", " "), [f"Shown: {chosen.description}."]
     )
-    return TrainingFigure(f"{name}_layers_{told.key}", figure, chosen.told)
+    return TrainingFigure(f"{name}_layers_{told.key}", figure, chosen.description)
 
 
 def comparison_figures(
