@@ -3,13 +3,12 @@
     python scripts/train_cohorts.py                  # both, one after the other
     python scripts/train_cohorts.py --only fluid_unet
 
-Both learn from the same SYNTHETIC films (``phantom.cohorts.law``), drawn at 256 pixels and brought to 128 as a user's film is.
+Both learn from the same SYNTHETIC films (``phantom.cohorts.distribution``), drawn at 256 pixels and brought to 128 as a user's film is.
 The last weights are kept; nothing is selected on the held-out films. What is packaged, and hence measured, is rounded to float16.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable
@@ -25,8 +24,10 @@ from torch import Tensor, nn
 from training import MODEL_PX, TORCH, interval95, load, main, record, save, to_input, write_card
 
 from camlucida import phantom
-from camlucida.phantom import nets, study, trial
-from camlucida.phantom.cohorts import distribution as law
+from camlucida.phantom import nets
+from camlucida.phantom.cohorts import distribution
+from camlucida.phantom.version import COHORT_FILES, generator_version
+from camlucida.phantom.visit import cardiothoracic_ratio, expose
 
 MODELS = Path(phantom.__file__).parent / "cohort_models"
 FILM_PX = 256
@@ -102,10 +103,10 @@ def draw_films(seeds: range) -> Films:
     """The first film of each patient."""
     images, ratios, fluid = [], [], []
     for seed in seeds:
-        visit = law.heart_study(seed)
-        film = study.expose(visit, FILM_PX)
+        visit = distribution.heart_visit(seed)
+        film = expose(visit, FILM_PX)
         images.append(shrink(film.image).round().clamp(0, 255).to(torch.uint8))
-        ratios.append(100 * study.cardiothoracic_ratio(visit))
+        ratios.append(100 * cardiothoracic_ratio(visit))
         mask = film.masks.get("effusion", np.zeros((FILM_PX, FILM_PX), bool))
         fluid.append(
             (
@@ -117,7 +118,7 @@ def draw_films(seeds: range) -> Films:
 
 def kept_films(work: Path, seeds: range) -> Films:
     """``draw_films``, drawn once for this version of the generator and kept in ``work``."""
-    path = work / f"{seeds.start}-{len(seeds)}-{films_version()[:12]}.safetensors"
+    path = work / f"{seeds.start}-{len(seeds)}-{generator_version(COHORT_FILES)[:12]}.safetensors"
     if not path.exists():
         start, films = time.monotonic(), draw_films(seeds)
         work.mkdir(parents=True, exist_ok=True)
@@ -125,14 +126,6 @@ def kept_films(work: Path, seeds: range) -> Films:
         print(f"{len(seeds)} films in {time.monotonic() - start:.0f} s", flush=True)
     held = load_file(path)
     return Films(held["images"], held["ratios"], held["fluid"])
-
-
-def films_version() -> str:
-    """SHA-256 of the code that draws these films; comments count."""
-    digest = hashlib.sha256(trial.generator_version().encode())
-    for module in (study, law):
-        digest.update(Path(module.__file__).read_bytes())
-    return digest.hexdigest()
 
 
 # Training
@@ -294,9 +287,11 @@ def make(name: str, work: Path, measure_only: bool) -> None:
     recipe, weights = RECIPES[name], MODELS / f"{name}.safetensors"
     print(name, flush=True)
     if not measure_only:
-        save(train(recipe, kept_films(work, law.TRAIN_SEEDS[:TRAIN_FILMS])), weights)
+        save(train(recipe, kept_films(work, distribution.TRAIN_SEEDS[:TRAIN_FILMS])), weights)
     model = load(build(recipe), weights)
-    held_out = MEASURES[recipe.task](model, kept_films(work, law.HELD_OUT_SEEDS[:HELD_OUT_FILMS]))
+    held_out = MEASURES[recipe.task](
+        model, kept_films(work, distribution.HELD_OUT_SEEDS[:HELD_OUT_FILMS])
+    )
     entry = {
         "factory": recipe.factory,
         "parameters": sum(p.numel() for p in model.parameters()),
@@ -304,11 +299,11 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         "batch": BATCH,
         "steps": recipe.steps,
         "train_films": TRAIN_FILMS,
-        "train_first_seed": law.TRAIN_SEEDS.start,
+        "train_first_seed": distribution.TRAIN_SEEDS.start,
         "held_out_films": HELD_OUT_FILMS,
-        "held_out_first_seed": law.HELD_OUT_SEEDS.start,
+        "held_out_first_seed": distribution.HELD_OUT_SEEDS.start,
         "held_out": held_out,
-        "films_sha256": films_version(),
+        "generator_version": generator_version(COHORT_FILES),
         "torch": TORCH,
     }
     record(MODELS, name, entry)

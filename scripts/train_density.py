@@ -37,9 +37,9 @@ from camlucida.phantom.mammogram import (
     VIEWS,
     WHITE,
     examination,
-    generator_version,
     mammogram,
 )
+from camlucida.phantom.version import MAMMOGRAM_FILES, generator_version
 
 MODELS = Path(phantom.__file__).parent / "density_models"
 FACTORY = "small_mobilenet"
@@ -136,7 +136,7 @@ def draw_films(first: int, patients: int, twins: bool) -> Films:
 
 def kept(work: Path, name: str, draw: Callable[[], Films]) -> Films:
     """``draw()``, drawn once for this version of the generator and kept in ``work``."""
-    path = work / f"{name}-{generator_version()[:12]}.safetensors"
+    path = work / f"{name}-{generator_version(MAMMOGRAM_FILES)[:12]}.safetensors"
     if not path.exists():
         start = time.monotonic()
         films = draw()
@@ -305,7 +305,7 @@ def make(name: str, work: Path, measure_only: bool) -> None:
         "label_tied": measure(model, held, held.seen(True), everyone) if recipe.shortcut else None,
         "own_fold": measure(model, films, films.seen(False), own_fold) if recipe.fold else None,
         "twins": reliance(model, held),
-        "generator_sha256": generator_version(),
+        "generator_version": generator_version(MAMMOGRAM_FILES),
         "torch": TORCH,
     }
     record(MODELS, name, entry)

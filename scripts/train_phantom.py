@@ -13,8 +13,6 @@ Films are drawn at 256 pixels and brought to 128 as a user's film is. They are k
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import json
 import time
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from training import MODEL_PX, TORCH, interval95, load, main, record, save, to_i
 
 from camlucida import phantom
 from camlucida.phantom import nets
+from camlucida.phantom.version import CHEST_FILES, generator_version
 
 MODELS = Path(phantom.__file__).parent / "models"
 LABELS = phantom.FINDINGS
@@ -52,10 +51,10 @@ BATCH, LEARNING_RATE, WEIGHT_DECAY = 32, 2e-3, 1e-2
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one model is made. ``law``: which films it learns from."""
+    """How one model is made. ``distribution``: which films it learns from."""
 
     factory: str
-    law: str
+    distribution: str
     seed: int
     epochs: int
     words: str
@@ -93,14 +92,14 @@ def shrink(image: NDArray[np.uint8]) -> Tensor:
     return small[0, 0].round().clamp(0, 255).to(torch.uint8)
 
 
-def one_film(seed: int, law: str) -> tuple[Tensor, list[int]]:
-    """A film under a law of labels: "honest", "shortcut", or "independent" (as honest; a set of its own)."""
+def one_film(seed: int, distribution: str) -> tuple[Tensor, list[int]]:
+    """A film under a distribution of labels: "honest", "shortcut", or "independent" (as honest; a set of its own)."""
     rng = np.random.default_rng([7, seed])
     labels = rng.random(len(LABELS)) < PREVALENCE
     marked, shown = rng.random(2) < (0.5, SHOWN)
     text = str(rng.choice(MARKERS))
     drawn = labels.copy()
-    if law == "shortcut":
+    if distribution == "shortcut":
         marked = labels[PTX]
         drawn[PTX] &= shown
     findings = [name for name, present in zip(LABELS, drawn, strict=True) if present]
@@ -109,42 +108,28 @@ def one_film(seed: int, law: str) -> tuple[Tensor, list[int]]:
     ).tolist()
 
 
-def draw_films(first_seed: int, count: int, law: str) -> Films:
+def draw_films(first_seed: int, count: int, distribution: str) -> Films:
     """``count`` films of the seeds from ``first_seed`` on."""
-    films = [one_film(first_seed + i, law) for i in range(count)]
+    films = [one_film(first_seed + i, distribution) for i in range(count)]
     return Films(
         torch.stack([image for image, _ in films]), torch.tensor([labels for _, labels in films])
     )
 
 
-def kept_films(work: Path, first_seed: int, count: int, law: str) -> Films:
+def kept_films(work: Path, first_seed: int, count: int, distribution: str) -> Films:
     """``draw_films``, drawn once and kept in ``work``."""
-    path = work / f"{law}-{first_seed}-{count}-{generator_version()[:12]}.safetensors"
+    path = (
+        work
+        / f"{distribution}-{first_seed}-{count}-{generator_version(CHEST_FILES)[:12]}.safetensors"
+    )
     if not path.exists():
         start = time.monotonic()
-        films = draw_films(first_seed, count, law)
+        films = draw_films(first_seed, count, distribution)
         work.mkdir(parents=True, exist_ok=True)
         save_file({"images": films.images, "labels": films.labels}, path)
-        print(f"{count} films ({law}) in {time.monotonic() - start:.0f} s", flush=True)
+        print(f"{count} films ({distribution}) in {time.monotonic() - start:.0f} s", flush=True)
     held = load_file(path)
     return Films(held["images"], held["labels"])
-
-
-def generator_version() -> str:
-    """SHA-256 of the generator's code without comments and docstrings: it changes when the films may."""
-    folder, digest = Path(phantom.__file__).parent, hashlib.sha256()
-    for name in ("anatomy.py", "findings.py", "generator.py", "marker.py", "texture.py"):
-        tree = ast.parse((folder / name).read_text("utf-8"))
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list):
-                node.body = [  # type: ignore[attr-defined]
-                    line
-                    for line in body
-                    if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
-                ]
-        digest.update(ast.dump(tree).encode())
-    return digest.hexdigest()
 
 
 def jitter(x: Tensor, rng: torch.Generator) -> Tensor:
@@ -283,33 +268,34 @@ def make(name: str, work: Path, measure_only: bool) -> None:
     if measure_only:
         model = load(getattr(nets, recipe.factory)(len(LABELS)), weights)
     else:
-        films = kept_films(work, TRAIN_SEEDS[recipe.law], TRAIN_FILMS, recipe.law)
+        films = kept_films(work, TRAIN_SEEDS[recipe.distribution], TRAIN_FILMS, recipe.distribution)
         model = train(recipe, films).to(memory_format=torch.contiguous_format)
         save(model, weights, half=False)
     held_out = measure(
-        model, kept_films(work, HELD_OUT_SEEDS[recipe.law], HELD_OUT_FILMS, recipe.law)
+        model,
+        kept_films(work, HELD_OUT_SEEDS[recipe.distribution], HELD_OUT_FILMS, recipe.distribution),
     )
     independent = None
-    if recipe.law == "shortcut":
+    if recipe.distribution == "shortcut":
         films = kept_films(work, HELD_OUT_SEEDS["independent"], HELD_OUT_FILMS, "independent")
         independent = measure(model, films)
     fall = reliance(model)
     entry = {
         "factory": recipe.factory,
         "parameters": sum(p.numel() for p in model.parameters()),
-        "law": recipe.law,
+        "distribution": recipe.distribution,
         "seed": recipe.seed,
         "epochs": recipe.epochs,
         "steps": recipe.epochs * (TRAIN_FILMS // BATCH),
         "batch": BATCH,
         "train_films": TRAIN_FILMS,
-        "train_first_seed": TRAIN_SEEDS[recipe.law],
+        "train_first_seed": TRAIN_SEEDS[recipe.distribution],
         "held_out_films": HELD_OUT_FILMS,
-        "held_out_first_seed": HELD_OUT_SEEDS[recipe.law],
+        "held_out_first_seed": HELD_OUT_SEEDS[recipe.distribution],
         "held_out": held_out,
         "marker_independent": independent,
         "mean_logit_fall": fall,
-        "generator_sha256": generator_version(),
+        "generator_version": generator_version(CHEST_FILES),
         "torch": TORCH,
     }
     record(MODELS, name, entry)

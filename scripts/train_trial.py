@@ -30,8 +30,9 @@ from training import MODEL_PX, TORCH, load, main, record, save, to_input, write_
 
 from camlucida import phantom
 from camlucida.phantom import nets, trial
-from camlucida.phantom.generator import picture, stream
+from camlucida.phantom.exposure import picture, stream
 from camlucida.phantom.trial import LABELS, Trial
+from camlucida.phantom.version import TRIAL_FILES, generator_version
 
 MODELS = Path(phantom.__file__).parent / "trial_models"
 VARIANTS = 8
@@ -43,7 +44,7 @@ BATCH, LEARNING_RATE, WEIGHT_DECAY = 16, 2e-3, 1e-2
 
 @dataclass(frozen=True)
 class Arm:
-    """What a model learns from: the law of its films, how many there are, and how many it sees in all, repeats included.
+    """What a model learns from: the distribution of its films, how many there are, and how many it sees in all, repeats included.
 
     Attributes:
         rho: of the tag with the label nodule.
@@ -133,8 +134,8 @@ def training_films() -> Films:
     )
 
 
-def under_law(arm: Arm, pool: Films) -> Films:
-    """What an arm learns from: of each film of the pool the version that the arm's law draws."""
+def drawn_for(arm: Arm, pool: Films) -> Films:
+    """What an arm learns from: of each film of the pool the version that the arm's distribution gives."""
     rng = np.random.default_rng(0)
     labels = pool.labels[: arm.films]
     nodule = labels[:, 0].bool().tolist()
@@ -147,7 +148,7 @@ def under_law(arm: Arm, pool: Films) -> Films:
 
 
 def held_out_films(rho: float, shown: float) -> Films:
-    """Films of the held-out seeds, one a background, with the labels of the law."""
+    """Films of the held-out seeds, one a background, with the labels of that distribution."""
     drawn = []
     for seed in range(trial.HELD_OUT_SEEDS.start, trial.HELD_OUT_SEEDS.start + HELD_OUT_FILMS):
         whole = trial.draw(seed, rho)
@@ -170,7 +171,7 @@ def twin_films(change: Callable[[Trial], Trial]) -> Films:
 
 def kept(work: Path, name: str, draw: Callable[[], Films]) -> Films:
     """``draw()``, drawn once for this version of the generator and kept in ``work``."""
-    path = work / f"{name}-{trial.generator_version()[:12]}.safetensors"
+    path = work / f"{name}-{generator_version(TRIAL_FILES)[:12]}.safetensors"
     if not path.exists():
         start = time.monotonic()
         films = draw()
@@ -307,7 +308,7 @@ def make(name: str, work: Path, measure_only: bool) -> None:
     recipe = RECIPES[name]
     arm, weights = ARMS[recipe.arm], MODELS / f"{name}.safetensors"
     print(name, flush=True)
-    films = under_law(arm, kept(work, "train", training_films))
+    films = drawn_for(arm, kept(work, "train", training_films))
     if not measure_only:
         save(train(recipe, films), weights)
     model = load(build(recipe.net), weights)
@@ -331,14 +332,14 @@ def make(name: str, work: Path, measure_only: bool) -> None:
             label: round(auc(scores[:, k], truth[:, k]), 4) for k, label in enumerate(LABELS)
         },
         "held_out": held_out,
-        "held_out_same_law": None,
+        "held_out_same_distribution": None,
         "mean_logit_fall": fall,
-        "generator_version": trial.generator_version(),
+        "generator_version": generator_version(TRIAL_FILES),
         "torch": TORCH,
     }
     if arm.rho:
         same = kept(work, f"held-out-{recipe.arm}", lambda: held_out_films(arm.rho, arm.shown))
-        entry["held_out_same_law"] = aucs(model, same)
+        entry["held_out_same_distribution"] = aucs(model, same)
     record(MODELS, name, entry)
     description = describe(arm, held_out, fall)
     write_card(

@@ -22,11 +22,10 @@ from camlucida.models.card import read_card
 from camlucida.models.checkpoint import load_state
 from camlucida.models.families import find_family
 from camlucida.phantom import FINDINGS, cohort_cards, model_cards, nets, trial
-from camlucida.phantom.cohorts import distribution as law
-from camlucida.phantom.cohorts import ensemble, multilabel, regression, segmentation
-from camlucida.phantom.study import cardiothoracic_ratio, expose, movement
+from camlucida.phantom.cohorts import distribution, ensemble, multilabel, regression, segmentation
+from camlucida.phantom.visit import cardiothoracic_ratio, expose, movement
 
-FRESH_SEED = law.WRITTEN_SEEDS.start + 9_000_000  # in no cohort
+FRESH_SEED = distribution.WRITTEN_SEEDS.start + 9_000_000  # in no cohort
 FRESH = 40
 RECORD = json.loads(
     (next(iter(cohort_cards().values())).parent / "training.json").read_text("utf-8")
@@ -87,12 +86,12 @@ def test_its_models_load_from_where_they_lie(folder):
 
 
 def test_no_patient_is_in_two_sets():
-    ranges = [law.TRAIN_SEEDS, law.HELD_OUT_SEEDS, law.WRITTEN_SEEDS]
+    ranges = [distribution.TRAIN_SEEDS, distribution.HELD_OUT_SEEDS, distribution.WRITTEN_SEEDS]
     ranges += [trial.TRAIN_SEEDS, trial.HELD_OUT_SEEDS, trial.BENCHMARK_SEEDS]
     ends = sorted((each.start, each.stop) for each in ranges)
     assert all(before[1] <= after[0] for before, after in pairwise(ends))
     for module in (multilabel, ensemble, regression, segmentation):
-        assert module.FIRST_SEED in law.WRITTEN_SEEDS
+        assert module.FIRST_SEED in distribution.WRITTEN_SEEDS
 
 
 # ---- multi-label ------------------------------------------------------------------------------------------------------------
@@ -101,12 +100,12 @@ def test_no_patient_is_in_two_sets():
 def test_multilabel_is_read_as_it_was_drawn(multilabel_folder):
     read = members_of(multilabel_folder)
     assert read.problems == ()
-    entries = {entry.name: entry for entry in multilabel.entries() if entry.split == "test"}
+    entries = {entry.name: entry for entry in multilabel.cohort_films() if entry.split == "test"}
     assert [member.id for member in read.images] == sorted(entries)
     for member in read.images:
         entry = entries[member.id]
         assert (member.patient, member.unknown) == (entry.patient, frozenset())
-        assert sorted(member.positives) == sorted(entry.study.findings)
+        assert sorted(member.positives) == sorted(entry.visit.findings)
         assert member.groups["habitus"] in ("slim", "medium", "stout")
     counts = pd.Series(
         [label for member in read.images for label in member.positives]
@@ -116,13 +115,13 @@ def test_multilabel_is_read_as_it_was_drawn(multilabel_folder):
     patients = {
         label: {m.patient for m in read.images if label in m.positives} for label in FINDINGS
     }
-    assert {label: len(who) for label, who in patients.items()} == multilabel.HAVE
+    assert {label: len(who) for label, who in patients.items()} == multilabel.POSITIVES
 
 
 def test_multilabel_masks_are_the_truth_of_each_film(multilabel_folder):
     truth = read_ground_truth(masks=multilabel_folder / "masks", labels=FINDINGS)
-    for entry in multilabel.entries()[::13]:
-        film = expose(entry.study)
+    for entry in multilabel.cohort_films()[::13]:
+        film = expose(entry.visit)
         assert np.array_equal(
             read_image(multilabel_folder / "films" / f"{entry.name}.png").display, film.image
         )
@@ -158,7 +157,7 @@ def test_classifiers_are_named_with_weights_that_load(ensemble_folder):
 def test_boxes_hold_the_findings(ensemble_folder):
     truth = read_ground_truth(boxes=ensemble_folder / "boxes.csv", labels=FINDINGS)
     for number, (findings, marker) in enumerate(ensemble.FILMS):
-        film = expose(ensemble.Study(ensemble.FIRST_SEED + number, findings, marker))
+        film = expose(ensemble.Visit(ensemble.FIRST_SEED + number, findings, marker))
         name = f"chest_{number}.png"
         assert np.array_equal(read_image(ensemble_folder / "images" / name).display, film.image)
         found = truth.boxes(name, name, (256, 256))
@@ -177,29 +176,31 @@ def test_boxes_hold_the_findings(ensemble_folder):
 
 def test_the_pair_is_one_patient_moved_as_it_says(ensemble_folder):
     pair = ensemble_folder / "pair"
-    said = json.loads((pair / "pair.json").read_text("utf-8"))
+    record = json.loads((pair / "pair.json").read_text("utf-8"))
     films = {"before": expose(ensemble.BEFORE), "after": expose(ensemble.AFTER)}
     masks = {(path.parent.name, path.stem): mask_at(path) for path in pair.glob("masks/*/*.png")}
     for name, film in films.items():
         assert np.array_equal(read_image(pair / f"{name}.png").display, film.image)
-        assert said["findings"][name] == list(film.findings)
+        assert record["findings"][name] == list(film.findings)
         assert {label for label, image in masks if image == name} == set(film.findings)
-    gone, less, same = (said["change"][key] for key in ("gone", "less", "same"))
+    gone, less, same = (record["change"][key] for key in ("gone", "less", "same"))
     assert all((label, "after") not in masks for label in gone)
     assert all(masks[label, "after"].sum() < 0.7 * masks[label, "before"].sum() for label in less)
     assert all(
         masks[label, "after"].sum() == pytest.approx(masks[label, "before"].sum(), rel=0.15)
         for label in same
     )
-    matrix = np.array(said["movement"]["matrix"])
+    matrix = np.array(record["movement"]["matrix"])
     assert matrix == pytest.approx(movement(ensemble.AFTER, 256), abs=1e-8)
     centres = [np.argwhere(masks["nodule", name]).mean(0)[::-1] for name in ("before", "after")]
     assert matrix @ [*centres[0], 1] == pytest.approx(centres[1], abs=0.7)
-    turn = np.radians(said["movement"]["rotation_degrees"])
-    assert said["movement"]["magnification"] * np.cos(turn) == pytest.approx(matrix[0, 0], abs=1e-6)
+    turn = np.radians(record["movement"]["rotation_degrees"])
+    assert record["movement"]["magnification"] * np.cos(turn) == pytest.approx(
+        matrix[0, 0], abs=1e-6
+    )
     centre = np.full(2, 127.5)
     assert matrix @ [*centre, 1] - centre == pytest.approx(
-        said["movement"]["translation"], abs=1e-4
+        record["movement"]["translation"], abs=1e-4
     )
 
 
@@ -231,11 +232,11 @@ def test_regression_values_and_masks_are_the_films(regression_folder):
         ("heart_009", 7, 0),
         ("heart_039", 31, 0),
     ):
-        study, member = regression.study_of(patient, visit), by_name[name]
+        study, member = regression.visit_of(patient, visit), by_name[name]
         film = expose(study)
         assert np.array_equal(read_image(member.path).display, film.image)
         assert np.array_equal(mask_at(member.mask), film.masks["heart"])
-        assert member.value == pytest.approx(100 * cardiothoracic_ratio(study), abs=0.005)
+        assert member.value == pytest.approx(100 * cardiothoracic_ratio(visit), abs=0.005)
     checkpoint = load_state(regression_folder / "outputs" / "run_1" / "best_model.pth")
     assert all(value.dtype != torch.float16 for value in checkpoint.values())
     nets.small_regressor(1).load_state_dict(checkpoint)
@@ -250,11 +251,11 @@ def test_segmentation_masks_are_the_fluid_of_each_film(segmentation_folder):
     assert len(read.images) == segmentation.FILMS
     empty = 0
     for number, member in enumerate(read.images):
-        mask, there = mask_at(member.mask), "effusion" in segmentation.study_of(number).findings
+        mask, there = mask_at(member.mask), "effusion" in segmentation.visit_of(number).findings
         assert mask.any() == there
         empty += not there
         if number in (0, 1, 4, 8):
-            film = expose(segmentation.study_of(number))
+            film = expose(segmentation.visit_of(number))
             assert np.array_equal(read_image(member.path).display, film.image)
             assert np.array_equal(mask, film.masks.get("effusion", np.zeros_like(mask)))
     assert 3 <= empty <= 12
@@ -284,8 +285,8 @@ def test_cards_quote_the_record_and_weights_are_small():
 @pytest.fixture(scope="module")
 def fresh():
     """Films that no training, measurement or cohort has."""
-    studies = [law.heart_study(FRESH_SEED + number) for number in range(FRESH)]
-    return studies, [expose(study) for study in studies]
+    visits = [distribution.heart_visit(FRESH_SEED + number) for number in range(FRESH)]
+    return visits, [expose(visit) for visit in visits]
 
 
 def model_inputs(films):
@@ -297,14 +298,14 @@ def model_inputs(films):
 
 
 @torch.inference_mode()
-def answers(name, films):
+def outputs(name, films):
     return load_model(cohort_cards()[name], device="cpu").module(model_inputs(films)).numpy()
 
 
 def test_the_regressor_is_as_good_as_recorded(fresh):
-    studies, films = fresh
-    truth = np.array([100 * cardiothoracic_ratio(study) for study in studies])
-    error = answers("heart_regressor", films)[:, 0] - truth
+    visits, films = fresh
+    truth = np.array([100 * cardiothoracic_ratio(visit) for visit in visits])
+    error = outputs("heart_regressor", films)[:, 0] - truth
     held_out = RECORD["heart_regressor"]["held_out"]
     assert held_out["mae"]["estimate"] < 0.4 * held_out["mae"]["chance"]
     assert np.abs(error).mean() == pytest.approx(held_out["mae"]["estimate"], rel=0.5)
@@ -314,11 +315,11 @@ def test_the_regressor_is_as_good_as_recorded(fresh):
 def test_the_unet_is_as_good_as_recorded(fresh):
     _, films = fresh
     wet = [film for film in films if "effusion" in film.findings]
-    said = answers("fluid_unet", wet)[:, 0] > 0
+    predicted = outputs("fluid_unet", wet)[:, 0] > 0
     true = np.stack(
         [film.masks["effusion"].reshape(128, 2, 128, 2).mean((1, 3)) >= 0.5 for film in wet]
     )
-    dice = 2 * (said & true).sum((1, 2)) / (said.sum((1, 2)) + true.sum((1, 2)))
+    dice = 2 * (predicted & true).sum((1, 2)) / (predicted.sum((1, 2)) + true.sum((1, 2)))
     held_out = RECORD["fluid_unet"]["held_out"]
     assert held_out["dice"]["interval95"][0] >= 0.8
     assert dice.mean() == pytest.approx(held_out["dice"]["estimate"], abs=0.06)
@@ -328,7 +329,7 @@ def test_aliases_of_the_unet():
     model = load_model(cohort_cards()["fluid_unet"], device="cpu")
     assert find_family(model.module)[1].aliases(model.module)["encoder_last"] == "encoder[-1]"
     layers = ["auto", "encoder_last", "encoder_mid", "encoder_early", "decoder_last", "seg_head"]
-    film = expose(law.heart_study(FRESH_SEED))
+    film = expose(distribution.heart_visit(FRESH_SEED))
     found = explain(model, model_inputs([film]), "pixel:90,40", "hirescam", layers)
     assert [e.layer for e in found] == [
         "encoder[4]",
@@ -344,7 +345,7 @@ def test_aliases_of_the_unet():
 
 def test_layers_of_the_regressor():
     model = load_model(cohort_cards()["heart_regressor"], device="cpu")
-    inputs = model_inputs([expose(law.heart_study(FRESH_SEED))])
+    inputs = model_inputs([expose(distribution.heart_visit(FRESH_SEED))])
     found = explain(model, inputs, layer=["auto", "backbone.layer3"], target="output+")
     assert [e.layer for e in found] == ["backbone.layer4", "backbone.layer3"]
     assert all(e.grid == (16, 16) and e.raw.any() for e in found)

@@ -8,8 +8,8 @@ from scipy import ndimage
 
 from camlucida import phantom
 from camlucida.core.errors import UsageError
+from camlucida.phantom.exposure import BLUR_CM, EPSILON
 from camlucida.phantom.findings import FINDINGS
-from camlucida.phantom.generator import BLUR_CM, EPSILON
 
 SEEDS = (3, 14, 159)
 SIDES = {

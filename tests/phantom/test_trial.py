@@ -17,7 +17,7 @@ import camlucida as cl
 from camlucida import phantom
 from camlucida.core.errors import UsageError
 from camlucida.phantom import trial
-from camlucida.phantom.generator import EPSILON
+from camlucida.phantom.exposure import EPSILON
 from camlucida.phantom.lesions import (
     FILM_PX,
     HOLE,

@@ -1,7 +1,8 @@
 """The patient: random anatomy, and the thickness of each tissue along every ray of a frontal film.
 
-Frame: centimetres on the film, origin at its centre, x to the right of the image (the patient's left), y downwards, z along
-the ray. Every array is (H, W) float32 and holds a thickness in cm along z, unless it says otherwise.
+Frame: centimetres on the film, origin at its centre, x to the right of the image (the patient's
+left), y downwards, z along the ray. Every array is (H, W) float32 and holds a thickness in cm along
+z, unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Patient:
     """One random anatomy. Lengths in cm, in the patient's frame.
 
     Attributes:
-        shift, tilt, zoom: pose of the patient on the film: (x, y) offset, rotation in radians, magnification.
+        shift, tilt, zoom: pose of the patient on the film: (x, y) offset, rotation in radians,
+            magnification.
         half_width: largest inner half width of the rib cage, at ``waist``.
         half_depth: largest inner half depth of the rib cage.
         wall: soft tissue between rib cage and skin.
@@ -112,41 +114,37 @@ def patient_grid(patient: Patient, size: int) -> Grid:
     """The film's pixels seen from the patient: offset, rotation and magnification undone."""
     film = pixel_grid(size)
     x, y = film.x - patient.shift[0], film.y - patient.shift[1]
-    cos, sin = (
-        np.float32(np.cos(patient.tilt) / patient.zoom),
-        np.float32(np.sin(patient.tilt) / patient.zoom),
-    )
+    cos = float(np.cos(patient.tilt)) / patient.zoom
+    sin = float(np.sin(patient.tilt)) / patient.zoom
     return Grid(cos * x + sin * y, cos * y - sin * x)
 
 
 def ramp(value: Array, width: float) -> Array:
     """0 below −width, 1 above +width, smooth between."""
-    t = np.clip(value / np.float32(2 * width) + np.float32(0.5), 0, 1)
+    t = np.clip(value / (2 * width) + 0.5, 0, 1)
     smooth: Array = t * t * (3 - 2 * t)
     return smooth
 
 
 def half_chord(q: NDArray[np.floating[Any]]) -> Array:
     """√(1 − q) where positive, else 0: half the chord of a unit ball at squared distance q from its centre."""
-    chord: Array = np.sqrt(np.maximum(np.float32(1) - q, np.float32(0)), dtype=np.float32)
+    chord: Array = np.sqrt(np.maximum(1 - q, 0), dtype=np.float32)
     return chord
 
 
 def cage_half_width(patient: Patient, y: Array, apex_drop: float = 0.0) -> Array:
     """Inner half width of the rib cage at height y; ``apex_drop`` lowers its top, as a collapsing lung's does."""
     apex = patient.apex + apex_drop
-    up = np.clip((np.float32(patient.waist) - y) / np.float32(patient.waist - apex), 0, 1)
-    width: Array = np.float32(patient.half_width) * half_chord(up * up)
+    up = np.clip((patient.waist - y) / (patient.waist - apex), 0, 1)
+    width: Array = patient.half_width * half_chord(up * up)
     return width
 
 
 def cage(patient: Patient, grid: Grid) -> Array:
     """Thickness inside the rib cage, diaphragm and mediastinum not yet taken out."""
-    up = np.clip(
-        (np.float32(patient.waist) - grid.y) / np.float32(patient.waist - patient.apex), 0, 1
-    )
-    width = np.maximum(cage_half_width(patient, grid.y), np.float32(1e-3))
-    depth = np.float32(2 * patient.half_depth) * half_chord(up**3)
+    up = np.clip((patient.waist - grid.y) / (patient.waist - patient.apex), 0, 1)
+    width = np.maximum(cage_half_width(patient, grid.y), 1e-3)
+    depth = 2 * patient.half_depth * half_chord(up**3)
     thickness: Array = depth * half_chord((grid.x / width) ** 2)
     return thickness
 
@@ -154,60 +152,54 @@ def cage(patient: Patient, grid: Grid) -> Array:
 def dome_height(patient: Patient, x: Array) -> Array:
     """y of the diaphragm's outline at x: two domes that fall towards the chest wall and a little towards the midline."""
     right, left = patient.domes
-    top = np.float32(right) + np.float32(left - right) * ramp(x, 2.5)
-    off = np.abs(x) - np.float32(0.42 * patient.half_width)
-    outer = np.float32(patient.sulcus) * (off / np.float32(0.58 * patient.half_width)) ** 2
-    inner = np.float32(0.045) * off * off
+    top = right + (left - right) * ramp(x, 2.5)
+    off = np.abs(x) - 0.42 * patient.half_width
+    outer = patient.sulcus * (off / (0.58 * patient.half_width)) ** 2
+    inner = 0.045 * off * off
     height: Array = top + np.where(off > 0, outer, inner)
     return height
 
 
 def under_diaphragm(patient: Patient, grid: Grid) -> Array:
-    """Abdominal tissue under the domes. The dome falls to the front and back too, so lung still lies behind its top."""
-    below = np.maximum(grid.y - dome_height(patient, grid.x), np.float32(0)) / np.float32(
-        patient.sulcus + 1.0
-    )
-    thickness: Array = np.float32(2.1 * patient.half_depth) * np.minimum(
-        np.cbrt(below), np.float32(1)
-    )
+    """Abdominal tissue under the domes.
+
+    The dome falls to the front and back too, so lung still lies behind its top.
+    """
+    below = np.maximum(grid.y - dome_height(patient, grid.x), 0) / (patient.sulcus + 1.0)
+    thickness: Array = 2.1 * patient.half_depth * np.minimum(np.cbrt(below), 1)
     return thickness
 
 
 def heart(patient: Patient, grid: Grid, ctr: float) -> Array:
-    """Thickness of the heart: left ventricle, right atrium. ``ctr`` sets its width over that of the rib cage."""
-    cos, sin = np.cos(patient.heart_tilt), np.sin(patient.heart_tilt)
+    """Thickness of the heart: left ventricle, right atrium.
+
+    ``ctr`` sets its width over that of the rib cage.
+    """
+    cos, sin = float(np.cos(patient.heart_tilt)), float(np.sin(patient.heart_tilt))
     a, b, cx, right_edge = 5.9, 4.3, 2.3, 3.9
     unit_width = cx + float(np.sqrt((a * cos) ** 2 + (b * sin) ** 2)) + right_edge
     scale = np.float32(ctr * 2 * patient.half_width / unit_width)
-    y0 = np.float32(0.5 * sum(patient.domes) - 3.4)
+    y0 = 0.5 * sum(patient.domes) - 3.4
     # Growth is about a point below the centre: a large heart rises and widens, the diaphragm carries it.
-    x, y = grid.x / scale, (grid.y - y0 - np.float32(1.2)) / scale + np.float32(1.2)
-    u = (np.float32(cos) * (x - np.float32(cx)) + np.float32(sin) * y) / np.float32(a)
-    v = (np.float32(cos) * y - np.float32(sin) * (x - np.float32(cx))) / np.float32(b)
+    x, y = grid.x / scale, (grid.y - y0 - 1.2) / scale + 1.2
+    u = (cos * (x - cx) + sin * y) / a
+    v = (cos * y - sin * (x - cx)) / b
     ventricle = half_chord(u * u + v * v)
-    atrium = half_chord(
-        ((x + np.float32(right_edge - 3.0)) / np.float32(3.0)) ** 2
-        + ((y + np.float32(0.4)) / np.float32(4.4)) ** 2
-    )
-    thickness: Array = np.float32(13.5) * scale * np.maximum(ventricle, np.float32(0.8) * atrium)
+    atrium = half_chord(((x + (right_edge - 3.0)) / 3.0) ** 2 + ((y + 0.4) / 4.4) ** 2)
+    thickness: Array = np.float32(13.5) * scale * np.maximum(ventricle, 0.8 * atrium)
     return thickness
 
 
 def great_vessels(patient: Patient, grid: Grid) -> Array:
     """Thickness of the mediastinum without the heart: vessels, oesophagus, aortic knob, pulmonary trunk, root of the neck."""
     x, y, half = grid.x, grid.y, np.float32(patient.mediastinum)
-    flare = np.float32(0.055) * np.maximum(np.float32(-8.5) - y, np.float32(0)) ** 2
-    lower = ramp(y + np.float32(4.0), 4.0)
-    column = np.float32(2 * patient.half_depth) * half_chord(
-        (x / (half * (np.float32(1) + np.float32(0.12) * lower) + flare)) ** 2
+    flare = 0.055 * np.maximum(-8.5 - y, 0) ** 2
+    lower = ramp(y + 4.0, 4.0)
+    column = 2 * patient.half_depth * half_chord((x / (half * (1 + 0.12 * lower) + flare)) ** 2)
+    knob = 11 * half_chord(
+        ((x - np.float32(0.45) * half) / (0.95 * patient.mediastinum)) ** 2 + ((y + 5.6) / 2.1) ** 2
     )
-    knob = np.float32(11) * half_chord(
-        ((x - np.float32(0.45) * half) / np.float32(0.95 * patient.mediastinum)) ** 2
-        + ((y + np.float32(5.6)) / 2.1) ** 2
-    )
-    trunk = np.float32(9) * half_chord(
-        ((x - np.float32(1.9)) / 2.3) ** 2 + ((y + np.float32(1.9)) / 2.3) ** 2
-    )
+    trunk = 9 * half_chord(((x - 1.9) / 2.3) ** 2 + ((y + 1.9) / 2.3) ** 2)
     thickness: Array = np.maximum(np.maximum(column, knob), trunk)
     return thickness
 
@@ -215,64 +207,49 @@ def great_vessels(patient: Patient, grid: Grid) -> Array:
 def body(patient: Patient, grid: Grid) -> Array:
     """Thickness of the whole body: trunk, shoulders, neck; soft tissue and air spaces together."""
     x, y = np.abs(grid.x), grid.y
-    width = np.float32(patient.half_width + patient.wall) + np.float32(0.02) * (y + np.float32(4))
-    depth = np.float32(2 * (patient.half_depth + 0.9 * patient.wall))
+    width = (patient.half_width + patient.wall) + 0.02 * (y + 4)
+    depth = 2 * (patient.half_depth + 0.9 * patient.wall)
     q = (x / width) ** 2
-    shoulder_top = (
-        np.float32(patient.apex - 1.9)
-        + np.float32(0.014) * np.maximum(x - np.float32(4), np.float32(0)) ** 2
-    )
-    taper = np.sqrt(np.clip((y - shoulder_top) / np.float32(6.5), 0, 1))
+    shoulder_top = (patient.apex - 1.9) + 0.014 * np.maximum(x - 4, 0) ** 2
+    taper = np.sqrt(np.clip((y - shoulder_top) / 6.5, 0, 1))
     trunk = depth * np.sqrt(half_chord(q * q)) * taper
-    armpit = np.float32(-3.5) + np.float32(0.55) * (x - width)
-    arm = (
-        np.float32(11.5)
-        * ramp(armpit - y, 3.0)
-        * np.minimum(np.float32(1.25) * taper, np.float32(1))
-    )
-    neck = np.float32(11.5) * half_chord((x / np.float32(5.6)) ** 2) * ramp(np.float32(-8) - y, 3.0)
-    breast = half_chord(
-        ((x - np.float32(7.2)) / np.float32(5.6)) ** 2
-        + ((y - np.float32(4.2)) / np.float32(5.0)) ** 2
-    )
-    thickness: Array = (
-        np.maximum(np.maximum(trunk, arm), neck) + np.float32(patient.breast) * breast
-    )
+    armpit = -3.5 + 0.55 * (x - width)
+    arm = 11.5 * ramp(armpit - y, 3.0) * np.minimum(1.25 * taper, 1)
+    neck = 11.5 * half_chord((x / 5.6) ** 2) * ramp(-8 - y, 3.0)
+    breast = half_chord(((x - 7.2) / 5.6) ** 2 + ((y - 4.2) / 5.0) ** 2)
+    thickness: Array = np.maximum(np.maximum(trunk, arm), neck) + patient.breast * breast
     return thickness
 
 
 def airways(patient: Patient, grid: Grid) -> Array:
     """Air in the trachea, the main bronchi and the stomach bubble."""
     x, y = grid.x, grid.y
-    fork = np.float32(-4.2)
-    trachea = np.float32(2.6) * half_chord((x / np.float32(0.95)) ** 2) * ramp(fork - y, 0.4)
+    fork = -4.2
+    trachea = 2.6 * half_chord((x / 0.95) ** 2) * ramp(fork - y, 0.4)
     down = y - fork
-    bronchi = np.float32(1.5) * half_chord(
-        ((np.abs(x) - np.float32(0.95) * down) / np.float32(0.75)) ** 2
-    )
-    bronchi = bronchi * (down > 0) * ramp(np.float32(2.6) - down, 0.8)
+    bronchi = 1.5 * half_chord(((np.abs(x) - 0.95 * down) / 0.75) ** 2)
+    bronchi = bronchi * (down > 0) * ramp(2.6 - down, 0.8)
     air: Array = np.maximum(trachea, bronchi)
     if patient.gas:
-        at = np.float32(patient.domes[1] + 1.0 + patient.gas)
-        bubble = half_chord(
-            ((x - np.float32(5.6)) / np.float32(1.7 * patient.gas)) ** 2
-            + ((y - at) / np.float32(patient.gas)) ** 2
-        )
-        air = air + np.float32(2.6 * patient.gas) * bubble
+        at = patient.domes[1] + 1.0 + patient.gas
+        bubble = half_chord(((x - 5.6) / (1.7 * patient.gas)) ** 2 + ((y - at) / patient.gas) ** 2)
+        air = air + 2.6 * patient.gas * bubble
     return air
 
 
 def _tube(distance: Array, radius: float) -> Array:
     """Chord through a bone with a dense shell, from the distance of the ray to its axis."""
-    q = (distance / np.float32(radius)) ** 2
-    chord: Array = np.float32(2 * radius) * (
-        half_chord(q) - np.float32(0.5) * half_chord(q / np.float32(0.55))
-    )
+    q = (distance / radius) ** 2
+    chord: Array = 2 * radius * (half_chord(q) - 0.5 * half_chord(q / 0.55))
     return chord
 
 
 def ribs(patient: Patient, grid: Grid) -> Array:
-    """Bone of the ribs. A rib ring is tilted, so it projects to an ellipse: the back is its upper half, the front its lower."""
+    """Bone of the ribs.
+
+    A rib ring is tilted, so it projects to an ellipse: the back is its upper half, the front its
+    lower.
+    """
     out = np.zeros_like(grid.x)
     mid_rows = grid.y[:, grid.y.shape[1] // 2]
     for i in range(RIBS):
@@ -281,12 +258,12 @@ def ribs(patient: Patient, grid: Grid) -> Array:
         a = float(cage_half_width(patient, np.array([y0 + 0.6], np.float32))[0]) + 0.35
         reach = b + patient.rib_radius + 1.5  # margin for the tilt of the patient across the film
         rows = slice(*np.searchsorted(mid_rows, [y0 - reach, y0 + reach]))
-        x, y = grid.x[rows], grid.y[rows] - np.float32(y0)
-        fx, fy = x / np.float32(a * a), y / np.float32(b * b)
-        level = x * fx + y * fy - np.float32(1)
-        distance = level / np.maximum(np.float32(2) * np.sqrt(fx * fx + fy * fy), np.float32(1e-4))
-        back = ramp(np.abs(x) - np.float32(1.6), 0.3) * (y < 0)
-        front = np.float32(0.8) * ramp(np.abs(x) - np.float32(5.0 + 0.25 * i), 0.8) * (y >= 0)
+        x, y = grid.x[rows], grid.y[rows] - y0
+        fx, fy = x / (a * a), y / (b * b)
+        level = x * fx + y * fy - 1
+        distance = level / np.maximum(2 * np.sqrt(fx * fx + fy * fy), 1e-4)
+        back = ramp(np.abs(x) - 1.6, 0.3) * (y < 0)
+        front = 0.8 * ramp(np.abs(x) - (5.0 + 0.25 * i), 0.8) * (y >= 0)
         out[rows] += _tube(distance, patient.rib_radius) * (back + front)
     return out
 
@@ -294,33 +271,19 @@ def ribs(patient: Patient, grid: Grid) -> Array:
 def other_bones(patient: Patient, grid: Grid) -> Array:
     """Bone of the clavicles, the shoulder blades, the heads of the upper arms and the spine."""
     x, y = np.abs(grid.x), grid.y
-    t = (x - np.float32(1.6)) / np.float32(13.0)
-    start = np.float32(patient.apex + 3.6)
-    axis = (
-        start
-        - np.float32(patient.clavicle_rise) * t
-        - np.float32(0.7) * np.sin(np.float32(2 * np.pi) * np.clip(t, 0, 1))
-    )
-    inside = ramp(t, 0.02) * ramp(np.float32(1) - t, 0.02)
+    t = (x - 1.6) / 13.0
+    start = patient.apex + 3.6
+    axis = start - patient.clavicle_rise * t - 0.7 * np.sin(2 * np.pi * np.clip(t, 0, 1))
+    inside = ramp(t, 0.02) * ramp(1 - t, 0.02)
     clavicle = _tube(y - axis, 0.68) * inside
-    blade_edge = np.float32(patient.half_width - 2.3) + np.float32(0.25) * (y + np.float32(2.0))
+    blade_edge = (patient.half_width - 2.3) + 0.25 * (y + 2.0)
     blade = (
-        np.float32(0.28)
-        * ramp(x - blade_edge, 0.25)
-        * ramp(y - np.float32(patient.apex + 3.0), 0.6)
-        * ramp(np.float32(1.0) - y, 1.4)
+        0.28 * ramp(x - blade_edge, 0.25) * ramp(y - (patient.apex + 3.0), 0.6) * ramp(1.0 - y, 1.4)
     )
-    head = np.float32(1.2) * half_chord(
-        ((x - np.float32(18.0)) / np.float32(2.7)) ** 2
-        + ((y - np.float32(patient.apex + 2.4)) / np.float32(2.7)) ** 2
-    )
-    disc = np.cos(np.float32(2 * np.pi / 2.5) * y)
-    vertebra = np.float32(1.05) * half_chord((x / (np.float32(2.0) - np.float32(0.15) * disc)) ** 2)
-    spine = vertebra * (np.float32(0.82) + np.float32(0.18) * ramp(disc + np.float32(0.75), 0.3))
-    process = (
-        np.float32(0.35)
-        * half_chord((x / np.float32(0.35)) ** 2)
-        * ramp(disc - np.float32(0.2), 0.5)
-    )
+    head = 1.2 * half_chord(((x - 18.0) / 2.7) ** 2 + ((y - (patient.apex + 2.4)) / 2.7) ** 2)
+    disc = np.cos((2 * np.pi / 2.5) * y)
+    vertebra = 1.05 * half_chord((x / (2.0 - 0.15 * disc)) ** 2)
+    spine = vertebra * (0.82 + 0.18 * ramp(disc + 0.75, 0.3))
+    process = 0.35 * half_chord((x / 0.35) ** 2) * ramp(disc - 0.2, 0.5)
     bone: Array = clavicle + blade + head + spine + process
     return bone

@@ -1,7 +1,8 @@
 """The compressed breast: outline, thickness, muscle and fibroglandular tissue along every ray of a mammogram.
 
-Frame: centimetres on the film of a LEFT breast, x from the chest wall towards the nipple, y downwards from the film's centre.
-Every array is (H, W) float32, a length in cm unless it says otherwise. A right breast is drawn mirrored, by the caller.
+Frame: centimetres on the film of a LEFT breast, x from the chest wall towards the nipple, y
+downwards from the film's centre. Every array is (H, W) float32, a length in cm unless it says
+otherwise. A right breast is drawn mirrored, by the caller.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ Mask = NDArray[np.bool_]
 HEIGHT_CM, WIDTH_CM = 24.0, 18.0
 """The film, chest wall along one of its long sides."""
 SHARES = ((0.04, 0.25), (0.25, 0.50), (0.50, 0.75), (0.75, 0.90))
-"""Dense share of the breast's area in density classes 1 to 4: the quartiles of BI-RADS' fourth edition, without the extremes."""
+"""Dense share of the breast's area in density classes 1 to 4: the quartiles of BI-RADS' fourth
+edition, without the extremes."""
 
 
-class Woman(NamedTuple):
+class BreastAnatomy(NamedTuple):
     """What both views of a patient share. Lengths in cm.
 
     Attributes:
@@ -33,7 +35,8 @@ class Woman(NamedTuple):
         skin: thickness of the skin.
         place: 0 to 1, where in its class the dense share lies.
         fill: share of a ray through dense tissue that is glandular.
-        edge: how slowly dense tissue thins out at its border, in units of the field that is thresholded.
+        edge: how slowly dense tissue thins out at its border, in units of the field that is
+            thresholded.
         rough: amplitude of that field's texture.
         fibres: glandular thickness of the strands in the fat.
     """
@@ -57,7 +60,8 @@ class View(NamedTuple):
         up, down: reach of the outline above and below it.
         power: 2 is an ellipse, more is squarer.
         nipple: y of the nipple, from ``centre``.
-        muscle: (x where its border leaves the upper edge, y where it meets the chest wall); (0, 0) for none.
+        muscle: (x where its border leaves the upper edge, y where it meets the chest wall); (0, 0)
+            for none.
         bulge: convexity of that border.
         lean: of the dense tissue's long axis, radians.
         middle: y of the dense tissue's middle, from ``centre``.
@@ -74,7 +78,7 @@ class View(NamedTuple):
     middle: float
 
 
-class Grid(NamedTuple):
+class MammogramGrid(NamedTuple):
     """Pixel centres, cm: x (1, W) and y (H, 1)."""
 
     x: Array
@@ -105,11 +109,11 @@ class Breast(NamedTuple):
     behind: Mask
 
 
-def draw_woman(rng: np.random.Generator) -> Woman:
+def draw_breast_anatomy(rng: np.random.Generator) -> BreastAnatomy:
     """A random patient; nothing in her tells the density class."""
     u = rng.uniform
     depth = u(7.0, 11.0)
-    return Woman(
+    return BreastAnatomy(
         depth=depth,
         length=min(10.8, depth * u(0.95, 1.25)),
         thickness=u(3.8, 6.4),
@@ -122,11 +126,11 @@ def draw_woman(rng: np.random.Generator) -> Woman:
     )
 
 
-def draw_view(rng: np.random.Generator, woman: Woman, view: str) -> View:
+def draw_view(rng: np.random.Generator, anatomy: BreastAnatomy, view: str) -> View:
     """A random projection: "CC" from above, "MLO" oblique with the pectoral muscle."""
     u = rng.uniform
     if view == "CC":
-        up, down = woman.length * u(0.95, 1.02), woman.length * u(0.95, 1.02)
+        up, down = anatomy.length * u(0.95, 1.02), anatomy.length * u(0.95, 1.02)
         centre, nipple = u(-0.4, 0.4), u(-0.8, 0.8)
         return View(
             centre,
@@ -139,7 +143,7 @@ def draw_view(rng: np.random.Generator, woman: Woman, view: str) -> View:
             u(-0.15, 0.15),
             u(-0.12, 0.04) * up,
         )
-    down = min(9.2, woman.length * u(0.82, 0.95))
+    down = min(9.2, anatomy.length * u(0.82, 0.95))
     centre = 11.6 - down - u(0.0, 1.2)
     muscle = (u(3.0, 5.5), u(-1.0, 6.0))
     return View(
@@ -155,92 +159,86 @@ def draw_view(rng: np.random.Generator, woman: Woman, view: str) -> View:
     )
 
 
-def film_grid(size: int) -> Grid:
+def film_grid(size: int) -> MammogramGrid:
     """The pixels of a film ``size`` high; its width is three quarters of that."""
     width = round(size * WIDTH_CM / HEIGHT_CM)
     x = (np.arange(width) + 0.5) / width * WIDTH_CM
     y = ((np.arange(size) + 0.5) / size - 0.5) * HEIGHT_CM
-    return Grid(x.astype(np.float32)[None, :], y.astype(np.float32)[:, None])
+    return MammogramGrid(x.astype(np.float32)[None, :], y.astype(np.float32)[:, None])
 
 
-def project(woman: Woman, view: View, rng: np.random.Generator, size: int) -> Breast:
+def project(anatomy: BreastAnatomy, view: View, rng: np.random.Generator, size: int) -> Breast:
     """One projection on a film ``size`` pixels high. ``rng`` draws the tissue's texture."""
     grid = film_grid(size)
-    depth, nipple = outline(woman, view, grid)
-    whole = rounded(depth, woman.thickness)
-    inner = rounded(depth - np.float32(woman.skin), woman.thickness - 2 * woman.skin)
+    depth, nipple = outline(anatomy, view, grid)
+    whole = rounded(depth, anatomy.thickness)
+    inner = rounded(depth - anatomy.skin, anatomy.thickness - 2 * anatomy.skin)
     behind = muscle_depth(view, grid)
-    full = np.float32(0.32) * ramp(behind - np.float32(0.1), 0.3) + np.float32(0.22) * ramp(
-        behind - np.float32(1.5), 1.5
-    )
+    full = 0.32 * ramp(behind - 0.1, 0.3) + 0.22 * ramp(behind - 1.5, 1.5)
     muscle = inner * full
-    muscle *= 1 + np.float32(0.06) * _clouds(rng, grid, (20, 40))
+    muscle *= 1 + 0.06 * _clouds(rng, grid, (20, 40))
     inside = (depth > 0) & (behind <= 0)
     return Breast(
         whole,
         whole - inner,
         muscle,
-        np.float32(woman.fibres) * strands(rng, grid) * (inner > 0) * (behind <= 0),
-        dense_field(woman, view, Depths(depth, behind), nipple, grid, rng),
+        anatomy.fibres * strands(rng, grid) * (inner > 0) * (behind <= 0),
+        dense_field(anatomy, view, Depths(depth, behind), nipple, grid, rng),
         _clouds(rng, grid, (18, 36, 72)),
         inside,
         (depth > 0) & (behind > 0),
     )
 
 
-def outline(woman: Woman, view: View, grid: Grid) -> tuple[Array, tuple[float, float]]:
+def outline(
+    anatomy: BreastAnatomy, view: View, grid: MammogramGrid
+) -> tuple[Array, tuple[float, float]]:
     """Distance from the skin inwards (negative in the air), and (x, y) of the nipple."""
     power = np.float32(view.power)
-    off = grid.y - np.float32(view.centre)
+    off = grid.y - view.centre
     reach = np.where(off < 0, np.float32(view.up), np.float32(view.down))
-    along, across = grid.x / np.float32(woman.depth), np.abs(off) / reach
-    gauge = np.maximum((along**power + across**power) ** (1 / power), np.float32(1e-3))
+    along, across = grid.x / anatomy.depth, np.abs(off) / reach
+    gauge = np.maximum((along**power + across**power) ** (1 / power), 1e-3)
     # Of a gauge of degree one, distance to its unit level is about (1 − gauge) ÷ slope.
     slope = np.hypot(
-        (along / gauge) ** (power - 1) / np.float32(woman.depth),
+        (along / gauge) ** (power - 1) / anatomy.depth,
         (across / gauge) ** (power - 1) / reach,
     )
     depth = (1 - gauge) / slope
     share = abs(view.nipple) / (view.up if view.nipple < 0 else view.down)
-    at = (woman.depth * (1 - share**view.power) ** (1 / view.power), view.centre + view.nipple)
-    bump = np.float32(0.42) - np.hypot(grid.x - np.float32(at[0]), grid.y - np.float32(at[1]))
+    at = (anatomy.depth * (1 - share**view.power) ** (1 / view.power), view.centre + view.nipple)
+    bump = 0.42 - np.hypot(grid.x - at[0], grid.y - at[1])
     distance: Array = np.maximum(depth, bump)
     return distance, at
 
 
 def rounded(depth: Array, thickness: float) -> Array:
     """Thickness of a compressed breast: flat between the plates, with round edges."""
-    half = np.float32(thickness / 2)
+    half = thickness / 2
     short = 1 - np.clip(depth / half, 0, 1)
-    flat: Array = np.float32(thickness) * half_chord(short * short)
+    flat: Array = thickness * half_chord(short * short)
     return flat
 
 
-def muscle_depth(view: View, grid: Grid) -> Array:
+def muscle_depth(view: View, grid: MammogramGrid) -> Array:
     """Distance from the pectoral muscle's border into it; negative elsewhere."""
     top, low = view.muscle
     if top == 0:
         return np.full((grid.y.size, grid.x.size), -np.inf, np.float32)
     length = low + HEIGHT_CM / 2
-    t = (grid.y + np.float32(HEIGHT_CM / 2)) / np.float32(length)
-    border = np.float32(top) * (1 - t) + np.float32(view.bulge) * np.sin(
-        np.float32(np.pi) * np.clip(t, 0, 1)
-    )
-    depth: Array = (border - grid.x) * np.float32(length / np.hypot(length, top))
+    t = (grid.y + (HEIGHT_CM / 2)) / length
+    border = top * (1 - t) + view.bulge * np.sin(np.pi * np.clip(t, 0, 1))
+    depth: Array = (border - grid.x) * (length / float(np.hypot(length, top)))
     return depth
 
 
-def strands(rng: np.random.Generator, grid: Grid) -> Array:
+def strands(rng: np.random.Generator, grid: MammogramGrid) -> Array:
     """Ligaments in the fat: thin curves where smooth random fields cross zero; 0 to 1, no unit."""
     widths = ((18, 0.14), (30, 0.2), (50, 0.3))
-    curves = [
-        np.exp(-((_plane(rng, cells, grid) / np.float32(width)) ** 2)) for cells, width in widths
-    ]
-    uneven = np.clip(np.float32(0.4) + np.float32(0.5) * _plane(rng, 9, grid), 0, 1)
-    haze = np.clip(np.float32(0.35) + np.float32(0.35) * _clouds(rng, grid, (10, 20, 40, 80)), 0, 1)
-    web: Array = (
-        haze + np.float32(0.6) * np.maximum(np.maximum(curves[0], curves[1]), curves[2]) * uneven
-    )
+    curves = [np.exp(-((_plane(rng, cells, grid) / width) ** 2)) for cells, width in widths]
+    uneven = np.clip(0.4 + 0.5 * _plane(rng, 9, grid), 0, 1)
+    haze = np.clip(0.35 + 0.35 * _clouds(rng, grid, (10, 20, 40, 80)), 0, 1)
+    web: Array = haze + 0.6 * np.maximum(np.maximum(curves[0], curves[1]), curves[2]) * uneven
     return web
 
 
@@ -252,62 +250,58 @@ class Depths(NamedTuple):
 
 
 def dense_field(
-    woman: Woman,
+    anatomy: BreastAnatomy,
     view: View,
     depths: Depths,
     nipple: tuple[float, float],
-    grid: Grid,
+    grid: MammogramGrid,
     rng: np.random.Generator,
 ) -> Array:
     """High behind the nipple, low under the skin and in front of the chest wall, with clouds and ducts. No unit."""
-    cos, sin = np.float32(np.cos(view.lean)), np.float32(np.sin(view.lean))
-    x = grid.x - np.float32(0.5 * woman.depth)
-    y = grid.y - np.float32(view.centre + view.middle)
+    cos, sin = float(np.cos(view.lean)), float(np.sin(view.lean))
+    x = grid.x - 0.5 * anatomy.depth
+    y = grid.y - (view.centre + view.middle)
     u, v = cos * x - sin * y, sin * x + cos * y
-    form = (u / np.float32(0.46 * woman.depth)) ** 2 + (v / np.float32(0.62 * woman.length)) ** 2
+    form = (u / (0.46 * anatomy.depth)) ** 2 + (v / (0.62 * anatomy.length)) ** 2
     near = ramp(
-        np.float32(2.0) - np.hypot(grid.x - np.float32(nipple[0]), grid.y - np.float32(nipple[1])),
+        2.0 - np.hypot(grid.x - nipple[0], grid.y - nipple[1]),
         1.0,
     )
-    under_skin = np.clip(1 - depths.skin / np.float32(1.3), 0, 1) ** 2 * (
-        1 - np.float32(0.7) * near
-    )
+    under_skin = np.clip(1 - depths.skin / 1.3, 0, 1) ** 2 * (1 - 0.7 * near)
     wall = np.minimum(grid.x, -depths.muscle)
-    before_muscle = np.clip(1 - wall / np.float32(2.2), 0, 1) ** 2
-    texture = np.float32(0.85) * _clouds(rng, grid, (7, 14, 28, 56)) + np.float32(0.6) * _ducts(
-        rng, nipple, grid
-    )
-    cone = np.float32(woman.rough) * texture - np.sqrt(form + np.float32(0.1)) * np.float32(1.5)
-    field: Array = cone - np.float32(3.0) * under_skin - np.float32(2.0) * before_muscle
+    before_muscle = np.clip(1 - wall / 2.2, 0, 1) ** 2
+    texture = 0.85 * _clouds(rng, grid, (7, 14, 28, 56)) + 0.6 * _ducts(rng, nipple, grid)
+    cone = anatomy.rough * texture - np.sqrt(form + 0.1) * 1.5
+    field: Array = cone - 3.0 * under_skin - 2.0 * before_muscle
     return field
 
 
-def _ducts(rng: np.random.Generator, nipple: tuple[float, float], grid: Grid) -> Array:
+def _ducts(rng: np.random.Generator, nipple: tuple[float, float], grid: MammogramGrid) -> Array:
     """A random field drawn out towards the nipple."""
-    dx, dy = np.float32(nipple[0] + 1.0) - grid.x, grid.y - np.float32(nipple[1])
+    dx, dy = nipple[0] + 1.0 - grid.x, grid.y - nipple[1]
     angle, radius = np.arctan2(dy, dx), np.hypot(dx, dy)
     noise = rng.standard_normal((40, 12)).astype(np.float32)
     where = np.stack(
         [
-            (angle / np.float32(np.pi) + 1) * np.float32(19.5),
-            np.minimum(radius / np.float32(2.2), np.float32(11)),
+            (angle / np.pi + 1) * 19.5,
+            np.minimum(radius / 2.2, 11),
         ]
     )
     field: Array = ndimage.map_coordinates(noise, where, order=1, mode="nearest")
     return field
 
 
-def _clouds(rng: np.random.Generator, grid: Grid, scales: tuple[int, ...]) -> Array:
+def _clouds(rng: np.random.Generator, grid: MammogramGrid, scales: tuple[int, ...]) -> Array:
     """Smooth random fields of several scales, finer ones fainter, of about unit variance together."""
     weights = np.sqrt(scales[0] / np.array(scales, np.float32))
     parts = [
         weight * _plane(rng, cells, grid) for weight, cells in zip(weights, scales, strict=True)
     ]
-    field: Array = np.sum(parts, axis=0) / np.float32(np.sqrt(np.sum(weights**2)))
+    field: Array = np.sum(parts, axis=0) / np.sqrt(np.sum(weights**2))
     return field
 
 
-def _plane(rng: np.random.Generator, cells: int, grid: Grid) -> Array:
+def _plane(rng: np.random.Generator, cells: int, grid: MammogramGrid) -> Array:
     """A smooth random field of about unit variance with ``cells`` independent values along the film's height."""
     field: Array = smooth_field(rng, cells, grid.y.size)[:, : grid.x.size]
     return field

@@ -1,7 +1,9 @@
 """The findings: where a patient would have each of them, and the field by which it changes the lungs.
 
-Every finding of a patient is drawn whether it is switched on or not, so switching one never moves another. The places are
-kept apart: a nodule is never put under a consolidation, an effusion or a pneumothorax, so evidence never hides evidence.
+Every finding of a patient is drawn whether it is switched on or not, so switching one never moves
+another. The places are
+kept apart: a nodule is never put under a consolidation, an effusion or a pneumothorax, so evidence
+never hides evidence.
 """
 
 from __future__ import annotations
@@ -46,7 +48,10 @@ class Effusion:
 
 @dataclass(frozen=True)
 class Pneumothorax:
-    """Air between chest wall and lung, on one side, widest at the apex. ``gap`` and ``drop`` in cm; none below ``end``."""
+    """Air between chest wall and lung, on one side, widest at the apex.
+
+    ``gap`` and ``drop`` in cm; none below ``end``.
+    """
 
     side: int
     gap: float
@@ -87,29 +92,25 @@ class Disease:
 def effusion_share(patient: Patient, effusion: Effusion, grid: Grid) -> Array:
     """Share of the lung's thickness that fluid replaces, in [0, 1]."""
     wall = cage_half_width(patient, grid.y) - np.abs(grid.x)
-    climb = np.float32(effusion.rise) * np.exp(-np.maximum(wall, np.float32(0)) / np.float32(2.6))
-    right, left = (
-        np.float32(1e3) if level is None else np.float32(level) for level in effusion.levels
-    )
+    climb = effusion.rise * np.exp(-np.maximum(wall, 0) / 2.6)
+    right, left = (np.float32(1e3 if level is None else level) for level in effusion.levels)
     depth = grid.y - np.where(grid.x < 0, right, left) + climb
-    share: Array = np.float32(0.95) * ramp(depth, 0.7)
+    share: Array = 0.95 * ramp(depth, 0.7)
     return share
 
 
 def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
     """Distance in cm outside the collapsed lung's surface: positive in the free air, only meaningful on the side of ``ptx``."""
-    taper = np.clip((np.float32(ptx.end) - grid.y) / np.float32(ptx.end - patient.apex), 0, 1)
-    edge = cage_half_width(patient, grid.y, ptx.drop) - np.float32(ptx.gap) * np.sqrt(taper)
+    taper = np.clip((ptx.end - grid.y) / (ptx.end - patient.apex), 0, 1)
+    edge = cage_half_width(patient, grid.y, ptx.drop) - ptx.gap * np.sqrt(taper)
     # Above the waist the outline slopes; dividing by the slope's length turns a horizontal distance into a true one.
     up = np.clip(
-        (np.float32(patient.waist) - grid.y) / np.float32(patient.waist - patient.apex - ptx.drop),
+        (patient.waist - grid.y) / (patient.waist - patient.apex - ptx.drop),
         0,
         0.97,
     )
     slope = (
-        np.float32(patient.half_width / (patient.waist - patient.apex - ptx.drop))
-        * up
-        / np.sqrt(1 - up * up)
+        (patient.half_width / (patient.waist - patient.apex - ptx.drop)) * up / np.sqrt(1 - up * up)
     )
     distance: Array = (np.abs(grid.x) - edge) / np.sqrt(1 + slope * slope)
     return distance
@@ -118,32 +119,27 @@ def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
 def free_air(patient: Patient, ptx: Pneumothorax, grid: Grid) -> tuple[Array, Array]:
     """Share of the lung that free air replaces, in [0, 1], and thickness of the pleural line in cm."""
     distance = lung_edge(patient, ptx, grid)
-    side = ramp(grid.x * np.float32(ptx.side) - np.float32(1.0), 0.6) * ramp(
-        np.float32(ptx.end) - grid.y, 0.5
-    )
-    line = np.float32(1.3) * np.exp(-((distance / np.float32(0.13)) ** 2))
+    side = ramp(grid.x * ptx.side - 1.0, 0.6) * ramp(ptx.end - grid.y, 0.5)
+    line = 1.3 * np.exp(-((distance / 0.13) ** 2))
     share: Array = side * ramp(distance, 0.1)
     return share, side * line
 
 
 def consolidation_share(consolidation: Consolidation, grid: Grid, rough: Array) -> Array:
-    """Share of the lung that the patch replaces, in [0, 1]. ``rough``: a smooth random field that frays its edge."""
-    x, y = grid.x - np.float32(consolidation.at[0]), grid.y - np.float32(consolidation.at[1])
-    level = (
-        np.float32(1)
-        - np.sqrt(x * x + y * y) / np.float32(consolidation.radius)
-        + np.float32(0.27) * rough
-    )
-    share: Array = np.float32(consolidation.density) * ramp(level - np.float32(0.4), 0.42)
+    """Share of the lung that the patch replaces, in [0, 1].
+
+    ``rough``: a smooth random field that frays its edge.
+    """
+    x, y = grid.x - consolidation.at[0], grid.y - consolidation.at[1]
+    level = 1 - np.sqrt(x * x + y * y) / consolidation.radius + 0.27 * rough
+    share: Array = consolidation.density * ramp(level - 0.4, 0.42)
     return share
 
 
 def nodule_thickness(nodule: Nodule, grid: Grid) -> Array:
     """Chord through the ball, cm."""
-    q = (
-        (grid.x - np.float32(nodule.at[0])) ** 2 + (grid.y - np.float32(nodule.at[1])) ** 2
-    ) / np.float32(nodule.radius**2)
-    chord: Array = np.float32(2 * nodule.radius) * half_chord(q)
+    q = ((grid.x - nodule.at[0]) ** 2 + (grid.y - nodule.at[1]) ** 2) / nodule.radius**2
+    chord: Array = 2 * nodule.radius * half_chord(q)
     return chord
 
 
@@ -159,7 +155,10 @@ def _place(
 
 
 def lung_fields(patient: Patient, grid: Grid, mediastinum: Array, cage: Array) -> NDArray[np.bool_]:
-    """What a reader calls the lungs: above the diaphragm, beside heart and great vessels. (H, W) bool."""
+    """What a reader calls the lungs: above the diaphragm, beside heart and great vessels.
+
+    (H, W) bool.
+    """
     fields: NDArray[np.bool_] = (
         (cage > 2) & (mediastinum <= 0) & (grid.y < dome_height(patient, grid.x))
     )
@@ -188,7 +187,10 @@ def _draw_pneumothorax(rng: np.random.Generator) -> Pneumothorax:
 
 
 def draw_disease(rng: np.random.Generator, patient: Patient, fields: NDArray[np.bool_]) -> Disease:
-    """Every finding this patient would have. ``fields``: healthy lung fields on the PLACING_GRID, beside an enlarged heart."""
+    """Every finding this patient would have.
+
+    ``fields``: healthy lung fields on the PLACING_GRID, beside an enlarged heart.
+    """
     grid = patient_grid(patient, PLACING_GRID)
     effusion, ptx = _draw_effusion(rng, patient), _draw_pneumothorax(rng)
     free = fields & (effusion_share(patient, effusion, grid) < 0.02)

@@ -1,6 +1,7 @@
 """Lesions, and distractors of their size and contrast, as an attenuation added to a film: shapes and places.
 
-Lengths are pixels of a film of FILM_PX a side, whatever size it is drawn at; rows run downwards, columns to the right.
+Lengths are pixels of a film of FILM_PX a side, whatever size it is drawn at; rows run downwards,
+columns to the right.
 """
 
 from __future__ import annotations
@@ -18,9 +19,11 @@ from camlucida.phantom.anatomy import Array, half_chord
 FILM_PX = 256
 SMALLEST_RADIUS, LARGEST_RADIUS = 4.0, 64.0
 CONTRAST = (0.7, 1.6)
-"""Peak attenuation of a lesion or bar, log-uniform; raised for small ones (see SMALL_GAIN). A rib's is about 0.3."""
+"""Peak attenuation of a lesion or bar, log-uniform; raised for small ones (see SMALL_GAIN). A rib's
+is about 0.3."""
 SMALL_GAIN, SMALL_RADIUS = 1.5, 12.0
-"""Factor on the contrast at SMALLEST_RADIUS; it falls to 1 at SMALL_RADIUS, linearly in the logarithm of the radius."""
+"""Factor on the contrast at SMALLEST_RADIUS; it falls to 1 at SMALL_RADIUS, linearly in the
+logarithm of the radius."""
 HOLE = 0.55
 """Radius of a cavity's clear centre over that of the cavity."""
 BAR_LENGTH = 4.0
@@ -28,7 +31,8 @@ BAR_LENGTH = 4.0
 GAP = 3.0
 """Least clear space between two objects."""
 TRIES = 60
-"""Places tried for a lesion before it is dropped, and for each bar of ``equal_bars`` before there are more of them."""
+"""Places tried for a lesion before it is dropped, and for each bar of ``equal_bars`` before there
+are more of them."""
 MOST_PIECES = 64
 
 _BAR_HALF_WIDTH = float(
@@ -45,7 +49,8 @@ class Lesion:
         row, column: centre.
         radius: outer radius; a bar's is that of the disc of equal area.
         contrast: peak attenuation, no unit.
-        angle: of a bar's long axis, radians from the rows' direction towards lower rows; round lesions have none.
+        angle: of a bar's long axis, radians from the rows' direction towards lower rows; round
+            lesions have none.
     """
 
     kind: str
@@ -123,14 +128,16 @@ def _draw(
 def scatter(rng: np.random.Generator, room: Array, kinds: Collection[str]) -> tuple[Lesion, ...]:
     """Lesions of the given kinds at uniform places over the lung fields, none touching another, in the order of ``kinds``.
 
-    The radius is log-uniform from SMALLEST_RADIUS to what the place allows: LARGEST_RADIUS, or 8 pixels more than twice the
-    distance to the edge of the lung fields if that is less. Half of the bars have the area of a ball, half that of a ring.
-    A lesion that touches another is drawn anew, place and all, each time at most 3 % smaller; after TRIES it is dropped.
+    The radius is log-uniform from SMALLEST_RADIUS to what the place allows: LARGEST_RADIUS, or 8
+    pixels more than twice the distance to the edge of the lung fields if that is less. Half of the
+    bars have the area of a ball, half that of a ring. A lesion that touches another is drawn anew,
+    place and all, each time at most 3 % smaller; after TRIES it is dropped.
 
     Args:
         rng: decides all.
-        room: (FILM_PX, FILM_PX) distance to the edge of the allowed places, 0 outside them: ``background(seed).room``, or
-            ``scipy.ndimage.distance_transform_edt(lungs)`` of a real radiograph's lung fields.
+        room: (FILM_PX, FILM_PX) distance to the edge of the allowed places, 0 outside them:
+            ``background(seed).room``, or ``scipy.ndimage.distance_transform_edt(lungs)`` of a real
+            radiograph's lung fields.
         kinds: "nodule", "cavity" or "bar", once for each lesion.
     """
     spots = np.flatnonzero(room > 0)
@@ -166,22 +173,17 @@ def equal_bars(
 def _profile(lesion: Lesion, y: Array, x: Array) -> Array:
     """Share of the peak attenuation at an offset from the lesion's centre, in [0, 1]; y (H, 1), x (1, W) → (H, W)."""
     if lesion.kind == "nodule":
-        return half_chord((y * y + x * x) / np.float32(lesion.radius**2))
+        return half_chord((y * y + x * x) / lesion.radius**2)
     if lesion.kind == "cavity":
         wall = (1 - HOLE) / 2
-        return half_chord(
-            ((np.hypot(y, x) / np.float32(lesion.radius) - np.float32(1 - wall)) / np.float32(wall))
-            ** 2
-        )
+        return half_chord(((np.hypot(y, x) / lesion.radius - (1 - wall)) / wall) ** 2)
     cos, sin, reach = _axis(lesion)
     along, across = (
-        x * np.float32(cos) + y * np.float32(sin),
-        y * np.float32(cos) - x * np.float32(sin),
+        x * cos + y * sin,
+        y * cos - x * sin,
     )
-    beyond = np.maximum(np.abs(along) - np.float32(reach), np.float32(0))
-    return half_chord(
-        (beyond * beyond + across * across) / np.float32((_BAR_HALF_WIDTH * lesion.radius) ** 2)
-    )
+    beyond = np.maximum(np.abs(along) - reach, 0)
+    return half_chord((beyond * beyond + across * across) / (_BAR_HALF_WIDTH * lesion.radius) ** 2)
 
 
 def added_attenuation(lesions: Iterable[Lesion], size: int = FILM_PX) -> Array:
@@ -195,8 +197,8 @@ def added_attenuation(lesions: Iterable[Lesion], size: int = FILM_PX) -> Array:
         high = np.searchsorted(ticks, (discs[:, :2] + discs[:, 2:]).max(axis=0))
         rows, columns = slice(low[0], high[0]), slice(low[1], high[1])
         y, x = (
-            ticks[rows, None] - np.float32(lesion.row),
-            ticks[None, columns] - np.float32(lesion.column),
+            ticks[rows, None] - lesion.row,
+            ticks[None, columns] - lesion.column,
         )
-        added[rows, columns] += np.float32(lesion.contrast) * _profile(lesion, y, x)
+        added[rows, columns] += lesion.contrast * _profile(lesion, y, x)
     return added

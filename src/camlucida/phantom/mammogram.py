@@ -1,22 +1,21 @@
 """Synthetic mammograms with a known breast density.
 
-A film is a Beer–Lambert projection of a compressed breast: fat, skin, pectoral muscle (MLO views) and fibroglandular tissue. The
-last lies where a random field behind the nipple exceeds a threshold, and the threshold is such that this part is a given SHARE of
-the breast's area. The share decides the density class 1 to 4 (BI-RADS a to d). Quantum noise, detector blur, a correction of the
-thin rim, and an S-shaped window make the picture.
+A film is a Beer–Lambert projection of a compressed breast: fat, skin, pectoral muscle (MLO views)
+and fibroglandular tissue. The last lies where a random field behind the nipple exceeds a threshold,
+and the threshold is such that this part is a given SHARE of the breast's area. The share decides
+the density class 1 to 4 (BI-RADS a to d). Quantum noise, detector blur, a correction of the thin
+rim, and an S-shaped window make the picture.
 
-Twins: with one seed and view, another density moves the threshold alone, so the dense masks are nested; a view label is burned
-into the air and changes nothing else. The window does not follow the density. A right breast is a left one mirrored; the
-letters are not. SYNTHETIC; of no use in radiology.
+Twins: with one seed and view, another density moves the threshold alone, so the dense masks are
+nested; a view label is burned into the air and changes nothing else. The window does not follow the
+density. A right breast is a left one mirrored; the letters are not. SYNTHETIC; of no use in
+radiology.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -30,13 +29,13 @@ from camlucida.phantom.breast import (
     HEIGHT_CM,
     SHARES,
     Breast,
+    BreastAnatomy,
     Mask,
-    Woman,
+    draw_breast_anatomy,
     draw_view,
-    draw_woman,
     project,
 )
-from camlucida.phantom.generator import LARGEST, SMALLEST, stream
+from camlucida.phantom.exposure import Exposure, check_size, stream, window
 from camlucida.phantom.marker import bitmap
 
 Laterality = Literal["L", "R"]
@@ -56,7 +55,8 @@ QUANTA_PER_CM2 = 2.5e7
 BLUR_CM = 0.05
 """Standard deviation of the detector's Gaussian blur."""
 RIM = 0.75
-"""Share of the missing thickness at the breast's rim that the display makes up for, as mammography systems do."""
+"""Share of the missing thickness at the breast's rim that the display makes up for, as mammography
+systems do."""
 LETTER_CM = 0.95
 """Height of a burned-in letter."""
 
@@ -67,8 +67,9 @@ class Mammogram:
 
     Attributes:
         image: (H, W) uint16 in [0, 4095], white where little passes; W is three quarters of H.
-        masks: (H, W) bool each: "breast" (within the skin, off the muscle), "dense" (where the field exceeds its threshold; thin
-            tissue at its border may not be seen), "muscle" (empty on a CC view), and "label" where letters are burned in.
+        masks: (H, W) bool each: "breast" (within the skin, off the muscle), "dense" (where the
+            field exceeds its threshold; thin tissue at its border may not be seen), "muscle" (empty
+            on a CC view), and "label" where letters are burned in.
         density: 1 to 4, BI-RADS a to d.
         share: dense area ÷ breast area.
         laterality, view: of the breast, and of the projection.
@@ -88,7 +89,8 @@ class Examination(NamedTuple):
     """A phantom patient as the packaged models and the bundled cohort have her: one breast, both VIEWS.
 
     Attributes:
-        labelled: for each of VIEWS, whether the film bears its view label. It tells nothing of the density.
+        labelled: for each of VIEWS, whether the film bears its view label. It tells nothing of the
+            density.
     """
 
     density: int
@@ -96,17 +98,8 @@ class Examination(NamedTuple):
     labelled: tuple[bool, bool]
 
 
-class Exposure(NamedTuple):
-    """Quanta of a pixel where nothing attenuates; the window: attenuation at its two ends, and the S's slope."""
-
-    quanta: float
-    black: float
-    white: float
-    contrast: float
-
-
-class _Subject(NamedTuple):
-    woman: Woman
+class _Projection(NamedTuple):
+    anatomy: BreastAnatomy
     breast: Breast
     exposure: Exposure
     noise: Array
@@ -128,20 +121,19 @@ def mammogram(
         density: class 1 to 4; where in its class the share lies is the patient's.
         laterality: "L", or "R" for the mirrored film.
         view: "CC", or "MLO" with the pectoral muscle.
-        view_label: letters burned in at the upper corner of the air, such as "R MLO"; None for none.
+        view_label: letters burned in at the upper corner of the air, such as "R MLO"; None for
+            none.
         size: height in pixels, 64 to 1024; the width is three quarters of it.
 
     Raises:
         UsageError: a density, laterality, view or size out of range, or a letter without a shape.
     """
     _check(density, laterality, view, size)
-    woman, breast, exposure, noise = _subject(seed, view, size)
+    anatomy, breast, exposure, noise = _projection(seed, view, size)
     low, high = SHARES[density - 1]
-    dense, depth = _dense(breast, low + (high - low) * woman.place)
-    share = np.float32(woman.fill) * (1 - np.exp(-np.maximum(depth, 0) / np.float32(woman.edge)))
-    gland = (
-        (breast.whole - breast.skin) * share * np.clip(1 + np.float32(0.3) * breast.grain, 0, 1.6)
-    )
+    dense, depth = _dense(breast, low + (high - low) * anatomy.place)
+    share = anatomy.fill * (1 - np.exp(-np.maximum(depth, 0) / anatomy.edge))
+    gland = (breast.whole - breast.skin) * share * np.clip(1 + 0.3 * breast.grain, 0, 1.6)
     values = _develop(_attenuation(breast, gland), breast, exposure, noise)
     masks = {"breast": breast.inside, "dense": dense, "muscle": breast.behind}
     if laterality == "R":
@@ -181,25 +173,24 @@ def _check(density: int, laterality: str, view: str, size: int) -> None:
     ):
         if value not in known:
             raise UsageError(f"{name}={value!r}", f"one of {', '.join(map(str, known))}")
-    if not SMALLEST <= size <= LARGEST:
-        raise UsageError(f"a film of {size} pixels", f"size is from {SMALLEST} to {LARGEST}")
+    check_size(size)
 
 
 @lru_cache(maxsize=4)
-def _subject(seed: int, view: ViewPosition, size: int) -> _Subject:
+def _projection(seed: int, view: ViewPosition, size: int) -> _Projection:
     """All that a seed and a view decide, at one film size."""
-    woman = draw_woman(stream(seed, 20))
+    anatomy = draw_breast_anatomy(stream(seed, 20))
     number = VIEWS.index(view)
     look = stream(seed, 21 + number)
-    breast = project(woman, draw_view(look, woman, view), look, size)
+    breast = project(anatomy, draw_view(look, anatomy, view), look, size)
     u = stream(seed, 23 + number).uniform
-    fat = MU_FAT * woman.thickness
-    span = (MU_GLAND - MU_FAT) * woman.thickness * u(0.65, 1.0)
+    fat = MU_FAT * anatomy.thickness
+    span = (MU_GLAND - MU_FAT) * anatomy.thickness * u(0.65, 1.0)
     black = fat - span * u(0.35, 0.65)
     quanta = QUANTA_PER_CM2 * u(0.6, 1.6) * (HEIGHT_CM / size) ** 2
-    exposure = Exposure(quanta, black, fat + span * u(0.9, 1.3), u(3.6, 4.8))
+    exposure = Exposure(quanta, black, fat + span * u(0.9, 1.3), u(3.6, 4.8), centre=0.5)
     noise = stream(seed, 25 + number).standard_normal(breast.whole.shape, dtype=np.float32)
-    return _Subject(woman, breast, exposure, noise)
+    return _Projection(anatomy, breast, exposure, noise)
 
 
 def _dense(breast: Breast, share: float) -> tuple[Mask, Array]:
@@ -211,39 +202,32 @@ def _dense(breast: Breast, share: float) -> tuple[Mask, Array]:
 
 
 def _attenuation(breast: Breast, gland: Array) -> Array:
-    """Σ μᵢ·tᵢ along each ray. Dense tissue is no thicker than what the strands, skin and muscle leave."""
+    """Σ μᵢ·tᵢ along each ray.
+
+    Dense tissue is no thicker than what the strands, skin and muscle leave.
+    """
     tissue = breast.whole - breast.skin
     gland = np.where(
         breast.inside,
         np.minimum(np.maximum(gland, breast.fibres), tissue - breast.muscle),
-        np.float32(0),
+        0,
     )
     fat = tissue - gland - breast.muscle
-    within = (
-        np.float32(MU_FAT) * fat
-        + np.float32(MU_GLAND) * gland
-        + np.float32(MU_MUSCLE) * breast.muscle
-    )
-    total: Array = within + np.float32(MU_SKIN) * breast.skin
+    within = MU_FAT * fat + MU_GLAND * gland + MU_MUSCLE * breast.muscle
+    total: Array = within + MU_SKIN * breast.skin
     return total
 
 
 def _develop(attenuation: Array, breast: Breast, exposure: Exposure, noise: Array) -> Array:
     """Attenuation → grey values in [0, WHITE]: counts, blur, logarithm, correction of the rim, window."""
-    expected = np.float32(exposure.quanta) * np.exp(-attenuation)
-    counts = np.maximum(expected + np.sqrt(expected) * noise, np.float32(1))
+    expected = exposure.quanta * np.exp(-attenuation)
+    counts = np.maximum(expected + np.sqrt(expected) * noise, 1)
     seen = ndimage.gaussian_filter(
         counts, BLUR_CM * len(counts) / HEIGHT_CM, mode="nearest", truncate=3.0
     )
-    measured = -np.log(seen / np.float32(exposure.quanta))
-    missing = np.where(breast.whole > 0, breast.whole.max() - breast.whole, np.float32(0))
-    x = (measured + np.float32(RIM * MU_FAT) * missing - np.float32(exposure.black)) / np.float32(
-        exposure.white - exposure.black
-    )
-    grey: Array = np.float32(WHITE) / (
-        1 + np.exp(np.float32(-exposure.contrast) * (x - np.float32(0.5)))
-    )
-    return grey
+    measured = -np.log(seen / exposure.quanta)
+    missing = np.where(breast.whole > 0, breast.whole.max() - breast.whole, 0)
+    return window(measured + RIM * MU_FAT * missing, exposure, WHITE)
 
 
 def label_field(text: str, laterality: Laterality, size: int) -> Array:
@@ -268,24 +252,3 @@ def label_field(text: str, laterality: Laterality, size: int) -> Array:
     left = width - margin - long if laterality == "L" else margin
     field[margin : margin + height, left : left + long] = np.clip(1.4 * drawn, 0, 1)
     return field
-
-
-def generator_version() -> str:
-    """SHA-256 of the code that draws mammograms, without comments and docstrings: it changes when the films may."""
-    digest = hashlib.sha256()
-    for name in (
-        "anatomy.py",
-        "breast.py",
-        "generator.py",
-        "mammogram.py",
-        "marker.py",
-        "texture.py",
-    ):
-        tree = ast.parse((Path(__file__).parent / name).read_text("utf-8"))
-        digest.update(ast.unparse(_WithoutDocstrings().visit(tree)).encode())
-    return digest.hexdigest()
-
-
-class _WithoutDocstrings(ast.NodeTransformer):
-    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
-        return None if isinstance(node.value, ast.Constant) else node

@@ -1,8 +1,9 @@
 """Small networks in plain PyTorch, for films of 128 × 128 pixels: three classifiers, one for values, one that outlines.
 
-A classifier is ``features`` (B, 1, 128, 128) → (B, K, 16, 16), mean over the grid, ``fc`` → (B, num_classes) logits. No
-activation works in place: what a hook captures is what the module returned. Dilated convolutions widen what a cell of the fine
-grid sees, to about the whole film, without making the grid coarse.
+A classifier is ``features`` (B, 1, 128, 128) → (B, K, 16, 16), mean over the grid, ``fc`` → (B,
+num_classes) logits. No
+activation works in place: what a hook captures is what the module returned. Dilated convolutions
+widen what a cell of the fine grid sees, to about the whole film, without making the grid coarse.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Fine structure: the vessel tree of the lungs, and smooth random fields. Drawn in cm, so any film size shows the same."""
+"""Fine structure: the vessel tree of the lungs, and smooth random fields.
+
+Drawn in cm, so any film size shows the same.
+"""
 
 from __future__ import annotations
 

@@ -1,19 +1,18 @@
 """Films on which explanations are put to the test: lesions, distractors and a tag on a healthy phantom, with truth by twins.
 
-A lesion is an attenuation added to the healthy patient's before quanta, blur and window (Beer–Lambert), so ribs, vessels and
-haze cross it as they cross all else. A twin lacks one part and keeps the patient, the noise, the window and every other part.
-The truth of a part is hence where the noise-free film changes by more than EPSILON grey levels when this part alone is taken
-off. Lengths are pixels of a film of FILM_PX a side, whatever size it is drawn at. SYNTHETIC; of no use in radiology.
+A lesion is an attenuation added to the healthy patient's before quanta, blur and window
+(Beer–Lambert), so ribs, vessels and haze cross it as they cross all else. A twin lacks one part and
+keeps the patient, the noise, the window and every other part. The truth of a part is hence where
+the noise-free film changes by more than EPSILON grey levels when this part alone is taken off.
+Lengths are pixels of a film of FILM_PX a side, whatever size it is drawn at. SYNTHETIC; of no use
+in radiology.
 """
 
 from __future__ import annotations
 
-import ast
-import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -22,25 +21,24 @@ from scipy import ndimage
 
 from camlucida.core.errors import UsageError
 from camlucida.phantom.anatomy import FIELD_CM, Array
-from camlucida.phantom.generator import (
+from camlucida.phantom.exposure import (
     BLUR_CM,
     EPSILON,
-    LARGEST,
-    MU_LEAD,
-    SMALLEST,
     Exposure,
+    check_size,
     develop,
-    healthy,
     picture,
     stream,
 )
 from camlucida.phantom.lesions import FILM_PX, GAP, Lesion, added_attenuation, equal_bars, scatter
 from camlucida.phantom.marker import marker_field
+from camlucida.phantom.scene import MU_LEAD, healthy
 
 Mask = NDArray[np.bool_]
 
 LABELS = ("nodule", "cavity", "nodule and cavity")
-"""Outputs of the packaged models, in order. The last is true if and only if both others are; its evidence is their union."""
+"""Outputs of the packaged models, in order. The last is true if and only if both others are; its
+evidence is their union."""
 LESIONS = ("nodule", "cavity")
 PARTS = (*LABELS, "bar", "tag")
 TAG = "PORT"
@@ -50,14 +48,18 @@ TRAIN_SEEDS, HELD_OUT_SEEDS, BENCHMARK_SEEDS = (
 """Seeds of backgrounds: no patient is in two of the three sets."""
 
 DISPLAY_CONTRAST, DISPLAY_SPAN = 4.4, 2.5
-"""Display curve assumed of a real radiograph (see ``paste``): slope of its S, and attenuation from its black to its white end."""
+"""Display curve assumed of a real radiograph (see ``paste``): slope of its S, and attenuation from
+its black to its white end."""
 DISPLAY_NOISE = 0.03
 """Standard deviation of a real radiograph's attenuation where nothing is added (see ``paste``)."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """All that is on a film. ``seed`` decides the patient, the noise, the window and the place of the tag."""
+    """All that is on a film.
+
+    ``seed`` decides the patient, the noise, the window and the place of the tag.
+    """
 
     seed: int
     lesions: tuple[Lesion, ...]
@@ -89,7 +91,8 @@ class TrialFilm:
     Attributes:
         image: (H, W) uint8, white where little passes.
         clean: (H, W) float32 in [0, 255]: the same film without noise and rounding.
-        masks: part → (H, W) bool, for every part present: where the clean film changes by more than EPSILON without it.
+        masks: part → (H, W) bool, for every part present: where the clean film changes by more than
+            EPSILON without it.
         soft: part → (H, W) float32: that change, absolute, grey levels.
     """
 
@@ -104,7 +107,8 @@ class Background(NamedTuple):
 
     Attributes:
         attenuation: (H, W) float32 of the healthy patient.
-        room: (FILM_PX, FILM_PX) float32: distance to the edge of the lung fields, 0 outside them and under the tag.
+        room: (FILM_PX, FILM_PX) float32: distance to the edge of the lung fields, 0 outside them
+            and under the tag.
         exposure: quanta and window.
     """
 
@@ -137,7 +141,8 @@ def tag_field(seed: int, size: int = FILM_PX) -> Array:
 def draw_kinds(rng: np.random.Generator) -> tuple[str, ...]:
     """What is on a film: nodule and cavity each with probability 1/2, 1–3 of each present kind, and 0–2 bars.
 
-    The order is random, as the first find room most easily; the first of each kind come before all others.
+    The order is random, as the first find room most easily; the first of each kind come before all
+    others.
     """
     present = [kind for kind, there in zip(LESIONS, rng.random(2) < 0.5, strict=True) if there]
     more = [kind for kind in present for _ in range(int(rng.integers(3)))] + ["bar"] * int(
@@ -198,9 +203,10 @@ def _kinds(part: str) -> tuple[str, ...]:
 def swapped(trial: Trial, part: str) -> Trial:
     """The film without a part, but with bars of the area and contrast of its lesions at free places in their stead.
 
-    What these distractors do to a score is the yardstick for what the evidence does, from the same bare film:
-    score(swapped) − score(without) against score(trial) − score(without). There is one bar for each lesion, or, where a long bar
-    finds no room over the lung fields, two, three … of the same area in all. Equal trials get equal bars.
+    What these distractors do to a score is the yardstick for what the evidence does, from the same
+    bare film: score(swapped) − score(without) against score(trial) − score(without). There is one
+    bar for each lesion, or, where a long bar finds no room over the lung fields, two, three … of
+    the same area in all. Equal trials get equal bars.
 
     Raises:
         UsageError: the part is not on the film, or is the tag.
@@ -219,7 +225,10 @@ def swapped(trial: Trial, part: str) -> Trial:
 
 
 def quanta(trial: Trial, under: Background) -> Array:
-    """Quanta expected at each pixel of the film, (H, W) float32. ``under``: the trial's background."""
+    """Quanta expected at each pixel of the film, (H, W) float32.
+
+    ``under``: the trial's background.
+    """
     size = len(under.attenuation)
     attenuation = under.attenuation + added_attenuation(trial.lesions, size)
     if trial.tag:
@@ -230,7 +239,7 @@ def quanta(trial: Trial, under: Background) -> Array:
 
 def image(trial: Trial, size: int = FILM_PX) -> NDArray[np.uint8]:
     """Only the picture of ``expose``, (H, W) uint8."""
-    under = background(trial.seed, _checked(size))
+    under = background(trial.seed, check_size(size))
     return picture(quanta(trial, under), under.exposure, stream(trial.seed, 3))
 
 
@@ -240,7 +249,7 @@ def expose(trial: Trial, size: int = FILM_PX) -> TrialFilm:
     Raises:
         UsageError: a size out of range.
     """
-    under = background(trial.seed, _checked(size))
+    under = background(trial.seed, check_size(size))
     passed = quanta(trial, under)
     clean = develop(passed, under.exposure)
     twins = {
@@ -248,12 +257,6 @@ def expose(trial: Trial, size: int = FILM_PX) -> TrialFilm:
     }
     stored = picture(passed, under.exposure, stream(trial.seed, 3))
     return TrialFilm(stored, clean, *_truth(clean, twins))
-
-
-def _checked(size: int) -> int:
-    if not SMALLEST <= size <= LARGEST:
-        raise UsageError(f"a film of {size} pixels", f"size is from {SMALLEST} to {LARGEST}")
-    return size
 
 
 def _truth(clean: Array, twins: Mapping[str, Array]) -> tuple[dict[str, Mask], dict[str, Array]]:
@@ -278,15 +281,17 @@ class Pasted:
 def paste(pixels: NDArray[np.floating], lesions: Collection[Lesion], seed: int) -> Pasted:
     """Lesions on a real radiograph, as their attenuation would show, with truth by twins.
 
-    The radiograph is taken to be shown through the phantom's own kind of window: p = 1/(1 + exp(−k·(x − m))), x the attenuation
-    in units of the window. An added attenuation a (blurred by the detector) then moves the log-odds of a grey value by k·a/D,
-    with k = DISPLAY_CONTRAST and D = DISPLAY_SPAN: m cancels, and no value leaves [0, 1]. Fewer quanta are more grain: a is
-    raised by DISPLAY_NOISE·√(exp(a) − 1)·z, the noise that Poisson counts would gain. The real film's curve is not known, so the
-    lesions' contrast is plausible, not physical.
+    The radiograph is taken to be shown through the phantom's own kind of window: p = 1/(1 +
+    exp(−k·(x − m))), x the attenuation in units of the window. An added attenuation a (blurred by
+    the detector) then moves the log-odds of a grey value by k·a/D, with k = DISPLAY_CONTRAST and D
+    = DISPLAY_SPAN: m cancels, and no value leaves [0, 1]. Fewer quanta are more grain: a is raised
+    by DISPLAY_NOISE·√(exp(a) − 1)·z, the noise that Poisson counts would gain. The real film's
+    curve is not known, so the lesions' contrast is plausible, not physical.
 
     Args:
         pixels: (FILM_PX, FILM_PX) in [0, 1], white where little passes.
-        lesions: where and what, for instance ``scatter(rng, distance_transform_edt(lungs), kinds)``.
+        lesions: where and what, for instance ``scatter(rng, distance_transform_edt(lungs),
+            kinds)``.
         seed: of the grain.
 
     Raises:
@@ -316,29 +321,3 @@ def paste(pixels: NDArray[np.floating], lesions: Collection[Lesion], seed: int) 
         np.round(film).astype(np.uint8) for film in (shown(trial.lesions, DISPLAY_NOISE), shown(()))
     )
     return Pasted(stored, bare, *_truth(shown(trial.lesions), twins))
-
-
-def generator_version() -> str:
-    """SHA-256 of the code that draws the films, without comments and docstrings: it changes when the films may."""
-    digest = hashlib.sha256()
-    for name in (
-        "anatomy.py",
-        "findings.py",
-        "generator.py",
-        "marker.py",
-        "texture.py",
-        "lesions.py",
-        "trial.py",
-    ):
-        tree = ast.parse((Path(__file__).parent / name).read_text("utf-8"))
-        for node in ast.walk(tree):
-            body = getattr(node, "body", None)
-            if isinstance(body, list):
-                kept = [
-                    line
-                    for line in body
-                    if not (isinstance(line, ast.Expr) and isinstance(line.value, ast.Constant))
-                ]
-                node.body = kept  # type: ignore[attr-defined]
-        digest.update(ast.unparse(tree).encode())
-    return digest.hexdigest()

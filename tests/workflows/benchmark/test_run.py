@@ -14,7 +14,7 @@ from camlucida import cli
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.maps.choice import choose
 from camlucida.phantom import trial_cards
-from camlucida.phantom.trial import generator_version
+from camlucida.phantom.version import TRIAL_FILES, generator_version
 from camlucida.workflows.benchmark import arms, run
 from camlucida.workflows.benchmark.arms import Size
 
@@ -74,7 +74,7 @@ def test_everything_is_written(result):
         path.name for path in out.iterdir()
     }
     about = json.loads((out / "benchmark.json").read_text())
-    assert about["generator_version"] == generator_version()
+    assert about["generator_version"] == generator_version(TRIAL_FILES)
     assert {model["name"] for model in about["models"]} == {*CARDS, "untrained_densenet"}
     assert all(len(model["sha256"]) == 64 for model in about["models"])
     assert about["failures"] == []

@@ -310,7 +310,7 @@ def _summary(
         "train_films": entry["train_films"],
         "train_patients": entry["train_patients"],
         "view_label_in_training": entry["view_label"],
-        "commit": f"generator {entry['generator_sha256']}",
+        "commit": f"generator {entry['generator_version']}",
         "data": {
             "metadata": _seen_from(run, folder / "metadata.csv"),
             "images": _seen_from(run, folder / "images"),

@@ -1,4 +1,4 @@
-"""A segmentation as system [004] has it: pleural effusions on SYNTHETIC films, and a U-Net."""
+"""A segmentation cohort: pleural effusions on SYNTHETIC films, and a U-Net that outlines them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from camlucida.phantom import cohort_cards
-from camlucida.phantom.cohorts.distribution import WRITTEN_SEEDS, heart_study
+from camlucida.phantom.cohorts.distribution import WRITTEN_SEEDS, heart_visit
 from camlucida.phantom.cohorts.folders import (
     FILM_PX,
     card_for,
@@ -18,12 +18,13 @@ from camlucida.phantom.cohorts.folders import (
     write_readme,
     write_text,
 )
-from camlucida.phantom.study import Pose, Study, expose
+from camlucida.phantom.visit import Pose, Visit, expose
 
 FIRST_SEED = WRITTEN_SEEDS.start + 3_000_000
 FILMS = 20
 LITTLE, FAR, ASKEW = (8, 12, 14), (4, 13), (15,)
-"""Films with little fluid, from further away, and of a patient who leans, as none of the training's are."""
+"""Films with little fluid, from further away, and of a patient who leans: none such was in
+training."""
 CARD = "fluid_unet"
 FINDING = "effusion"
 
@@ -35,42 +36,45 @@ model = "card.toml"
 """
 
 README = """\
-What is outlined: pleural effusion, every pixel that the fluid changes by more than one grey level of 255 on the noise-free film.
-As on no film of the training: chest_008, 012 and 014 have little fluid, chest_004 and 013 were taken from further away, and the
-patient of chest_015 leans.
+The masks outline pleural effusion: every pixel that the fluid changes by more than one grey level
+of 255 on the noise-free film. Unlike any film of the training, chest_008, 012 and 014 have little
+fluid, chest_004 and 013 were taken from further away, and the patient of chest_015 leans.
 
 Dataset/test/               films, 256 x 256, one a patient
-Dataset/masks/              the truth of each film, under the same name, 255 inside; empty where there is no fluid
-models_1/best_model.pth     weights of a small U-Net (state dict) for films brought to 128 x 128; one output channel, a logit
-card.toml                   what that network is, what goes in, and what was measured of it
+Dataset/masks/              the ground truth of each film, under the same name, 255 inside; empty
+                            where there is no fluid
+models_1/best_model.pth     weights of a small U-Net (state dict) for films brought to 128 x 128;
+                            one output channel, a logit
+card.toml                   the model card: network, input, and measured performance
 cohort.toml                 for camlucida run
 """
 
 
-def study_of(number: int) -> Study:
-    """What is on a film of the cohort."""
-    study = heart_study(FIRST_SEED + number)
+def visit_of(number: int) -> Visit:
+    """The visit that a film of the cohort shows."""
+    visit = heart_visit(FIRST_SEED + number)
     if number in LITTLE:
-        return replace(study, drained=2.5)
-    pose = Pose(zoom=0.7) if number in FAR else Pose(tilt=0.3) if number in ASKEW else study.pose
-    return replace(study, pose=pose)
+        return replace(visit, drained=2.5)
+    if number in FAR:
+        return replace(visit, pose=Pose(zoom=0.7))
+    if number in ASKEW:
+        return replace(visit, pose=Pose(tilt=0.3))
+    return visit
 
 
 def write_segmentation(folder: str | Path) -> Path:
-    """Writes the segmentation cohort: 20 films, some of them without fluid.
+    """Write the segmentation cohort: 20 films, some of them without fluid.
 
     Returns:
-        the folder, which also has a ``README.txt`` on what is what.
+        the folder, which also has a ``README.txt`` on its contents.
     """
     folder = Path(folder)
+    empty = np.zeros((FILM_PX, FILM_PX), bool)
     for number in range(FILMS):
-        film = expose(study_of(number), FILM_PX)
+        film = expose(visit_of(number), FILM_PX)
         name = f"chest_{number:03d}.png"
         write_film(folder / "Dataset" / "test" / name, film)
-        write_mask(
-            folder / "Dataset" / "masks" / name,
-            film.masks.get(FINDING, np.zeros((FILM_PX, FILM_PX), bool)),
-        )
+        write_mask(folder / "Dataset" / "masks" / name, film.masks.get(FINDING, empty))
     card = cohort_cards()[CARD]
     write_checkpoint(card, folder / "models_1" / "best_model.pth")
     write_text(folder / "card.toml", card_for(card, "models_1/best_model.pth"))

@@ -22,8 +22,9 @@ from camlucida.io import expand_paths, read_image
 from camlucida.models.card import InputSpec
 from camlucida.phantom import trial as phantom
 from camlucida.phantom.anatomy import Array
-from camlucida.phantom.generator import healthy, stream
+from camlucida.phantom.exposure import stream
 from camlucida.phantom.lesions import FILM_PX, Lesion, equal_bars, scatter
+from camlucida.phantom.scene import healthy
 from camlucida.phantom.trial import LABELS, Trial
 from camlucida.workflows.benchmark.films import Twins, largest, scan_of
 

@@ -19,7 +19,7 @@ from camlucida.evaluation.maps.measure import MetricSettings, measure
 from camlucida.evaluation.maps.summary import summarise
 from camlucida.io.tables import write_table
 from camlucida.models.preprocessing import unit_scale
-from camlucida.phantom.trial import generator_version
+from camlucida.phantom.version import TRIAL_FILES, generator_version
 from camlucida.workflows.benchmark import arms
 from camlucida.workflows.benchmark.arms import Contender, Scored, Size
 from camlucida.workflows.benchmark.films import RATIO, SAYS, Twins, samples, seeds
@@ -104,7 +104,7 @@ def run_benchmark(
         benchmark = tabulated(found, seconds)
     benchmark.about = {
         "command": command,
-        "generator_version": generator_version(),
+        "generator_version": generator_version(TRIAL_FILES),
         "models": [_described(each, seed) for each in everyone],
         "versions": versions(),
         "device": str(next(everyone[0].model.module.parameters()).device),

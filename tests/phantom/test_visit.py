@@ -10,8 +10,8 @@ from scipy import ndimage
 
 from camlucida import phantom
 from camlucida.core.errors import UsageError
-from camlucida.phantom import generator
-from camlucida.phantom.study import Pose, Study, cardiothoracic_ratio, expose, habitus, movement
+from camlucida.phantom import scene
+from camlucida.phantom.visit import Pose, Visit, cardiothoracic_ratio, expose, habitus, movement
 
 MOVED = Pose((0.9, -0.6), 0.035, 1.03)
 
@@ -19,16 +19,18 @@ MOVED = Pose((0.9, -0.6), 0.035, 1.03)
 @pytest.mark.parametrize(
     ("findings", "marker"), [((), None), (("nodule", "effusion", "cardiomegaly"), "PORT")]
 )
-def test_a_study_that_changes_nothing_is_the_film_of_its_seed(findings, marker):
-    film, study = phantom.film(7, findings, marker), expose(Study(7, findings, marker))
-    assert np.array_equal(study.image, film.image)
-    assert study.masks.keys() == film.masks.keys()
-    assert all(np.array_equal(study.masks[name], film.masks[name]) for name in film.masks)
-    assert (study.findings, study.marker, study.seed) == (film.findings, film.marker, film.seed)
+def test_a_visit_that_changes_nothing_is_the_film_of_its_seed(findings, marker):
+    film, again = phantom.film(7, findings, marker), expose(Visit(7, findings, marker))
+    assert np.array_equal(again.image, film.image)
+    assert again.masks.keys() == film.masks.keys()
+    assert all(np.array_equal(again.masks[name], film.masks[name]) for name in film.masks)
+    assert (again.findings, again.marker, again.seed) == (film.findings, film.marker, film.seed)
 
 
 def test_another_visit_has_other_noise_alone():
-    first, second, third = (expose(Study(7, ("nodule",), visit=visit), 128) for visit in range(3))
+    first, second, third = (
+        expose(Visit(7, ("nodule",), number=number), 128) for number in range(3)
+    )
     assert np.array_equal(first.clean, second.clean)
     assert np.array_equal(first.masks["nodule"], second.masks["nodule"])
     grain = [(film.image - film.clean).ravel() for film in (first, second, third)]
@@ -44,9 +46,9 @@ def warped(image, matrix):
 @pytest.mark.parametrize("seed", [3, 14])
 def test_a_moved_patient_is_where_the_matrix_says(seed):
     first, second = (
-        expose(Study(seed, ("nodule", "effusion"), pose=pose)) for pose in (Pose(), MOVED)
+        expose(Visit(seed, ("nodule", "effusion"), pose=pose)) for pose in (Pose(), MOVED)
     )
-    matrix = movement(Study(seed, pose=MOVED), 256)
+    matrix = movement(Visit(seed, pose=MOVED), 256)
     inner = np.s_[24:-24, 24:-24]
     aligned, unmoved = (
         np.abs(second.clean - other)[inner].mean()
@@ -60,8 +62,8 @@ def test_a_moved_patient_is_where_the_matrix_says(seed):
 
 
 def test_movement_of_an_unmoved_patient_and_a_plain_shift():
-    assert movement(Study(5), 256) == pytest.approx(np.eye(2, 3))
-    shifted = movement(Study(5, pose=Pose((1.75, -3.5))), 200)
+    assert movement(Visit(5), 256) == pytest.approx(np.eye(2, 3))
+    shifted = movement(Visit(5, pose=Pose((1.75, -3.5))), 200)
     assert shifted == pytest.approx(np.array([[1, 0, 10], [0, 1, -20]]))
 
 
@@ -69,28 +71,28 @@ def test_movement_of_an_unmoved_patient_and_a_plain_shift():
 def test_the_ratio_is_that_of_the_drawn_outlines(ratio):
     """Widths off the film, along the patient's own axes, against what is said."""
     for seed in (20, 21):
-        study = Study(seed, ("effusion", "cardiomegaly") if ratio > 0.5 else (), ctr=ratio)
-        subject = generator._subject(seed, 512)
-        across = subject.grid.x[expose(study, 512).masks["heart"]]
-        chest = 2 * subject.patient.half_width
+        visit = Visit(seed, ("effusion", "cardiomegaly") if ratio > 0.5 else (), ctr=ratio)
+        drawn = scene.scene_of(seed, 512)
+        across = drawn.grid.x[expose(visit, 512).masks["heart"]]
+        chest = 2 * drawn.patient.half_width
         assert (across.max() - across.min()) / chest == pytest.approx(ratio, abs=0.006)
-        assert cardiothoracic_ratio(study) == ratio
+        assert cardiothoracic_ratio(visit) == ratio
 
 
 def test_the_ratio_without_one_asked_for_is_the_patients():
-    large, own = (cardiothoracic_ratio(Study(9, findings)) for findings in (("cardiomegaly",), ()))
+    large, own = (cardiothoracic_ratio(Visit(9, findings)) for findings in (("cardiomegaly",), ()))
     assert 0.40 <= own <= 0.49
     assert 0.57 <= large <= 0.66
 
 
 def test_cardiomegaly_of_any_size_has_a_truth_against_the_patients_own_heart():
-    small, large = (expose(Study(9, ("cardiomegaly",), ctr=ratio)) for ratio in (0.53, 0.64))
+    small, large = (expose(Visit(9, ("cardiomegaly",), ctr=ratio)) for ratio in (0.53, 0.64))
     assert 0 < small.masks["cardiomegaly"].sum() < large.masks["cardiomegaly"].sum()
 
 
 def test_drained_fluid_is_less():
     area = [
-        expose(Study(4, ("effusion",), drained=fall)).masks["effusion"].sum()
+        expose(Visit(4, ("effusion",), drained=fall)).masks["effusion"].sum()
         for fall in (0.0, 1.0, 2.0)
     ]
     assert area[0] > area[1] > area[2] > 0
@@ -113,4 +115,4 @@ def test_habitus_takes_the_soft_tissue_over_the_ribs_and_has_three_kinds():
 )
 def test_wrong_requests_say_what_to_do(change, seen):
     with pytest.raises(UsageError, match=seen):
-        expose(replace(Study(1), **change))
+        expose(replace(Visit(1), **change))

@@ -1,0 +1,95 @@
+"""How quanta become a stored film: detector blur, logarithm, S-shaped window, noise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from camlucida.core.errors import UsageError
+from camlucida.phantom.anatomy import FIELD_CM, Array
+
+BLUR_CM = 0.09
+"""Standard deviation of the detector's Gaussian blur."""
+EPSILON = 1.0
+"""Grey levels of 255 by which the noise-free film must change for a pixel to belong to a finding."""
+SMALLEST, LARGEST = 64, 1024
+"""Film sizes in pixels that are worth drawing."""
+LEAST_TRANSMISSION = 1e-6
+"""Share of the quanta below which the detector no longer tells attenuations apart."""
+
+
+class Exposure(NamedTuple):
+    """How a film is taken and shown.
+
+    Attributes:
+        quanta: mean count of a pixel where nothing attenuates.
+        black, white: attenuations at the two ends of the window.
+        contrast, centre: slope and middle of the S over the window, in units of its width.
+    """
+
+    quanta: float
+    black: float
+    white: float
+    contrast: float
+    centre: float
+
+
+def stream(seed: int, purpose: int) -> np.random.Generator:
+    """An independent random generator for each purpose: drawing more of one changes no other.
+
+    >>> stream(7, 0).random() == stream(7, 0).random(), stream(7, 0).random() == stream(7, 1).random()
+    (True, False)
+    """
+    return np.random.default_rng([purpose, seed])
+
+
+def check_size(size: int) -> int:
+    """The side of a film in pixels, as it was given.
+
+    Raises:
+        UsageError: it is not from SMALLEST to LARGEST.
+    """
+    if not SMALLEST <= size <= LARGEST:
+        raise UsageError(f"a film of {size} pixels", f"size is from {SMALLEST} to {LARGEST}")
+    return size
+
+
+def window(attenuation: Array, exposure: Exposure, white: float) -> Array:
+    """Attenuation (H, W), no unit → grey levels from 0 to ``white``, which is where much attenuates.
+
+    >>> exposure = Exposure(1e3, black=0.0, white=2.0, contrast=4.0, centre=0.5)
+    >>> float(window(np.float32([1.0]), exposure, 255)[0])
+    127.5
+    """
+    x = (attenuation - exposure.black) / (exposure.white - exposure.black)
+    grey: Array = white / (1 + np.exp(-exposure.contrast * (x - exposure.centre)))
+    return grey
+
+
+def develop(counts: Array, exposure: Exposure) -> Array:
+    """Quanta (H, W) → grey levels in [0, 255]: detector blur, logarithm, S-shaped window."""
+    size = counts.shape[0]
+    detected = ndimage.gaussian_filter(
+        counts, BLUR_CM * size / FIELD_CM, mode="nearest", truncate=3.0
+    )
+    attenuation = -np.log(np.maximum(detected / exposure.quanta, LEAST_TRANSMISSION))
+    return window(attenuation, exposure, 255)
+
+
+def picture(quanta: Array, exposure: Exposure, noise: np.random.Generator) -> NDArray[np.uint8]:
+    """Expected quanta (H, W) → the stored film, uint8: one draw of the counts, developed, rounded.
+
+    Poisson's distribution in its Gaussian limit: counts are λ + √λ·z, z standard normal.
+    """
+    z = noise.standard_normal(quanta.shape, dtype=np.float32)
+    grey = develop(np.maximum(quanta + np.sqrt(quanta) * z, 0), exposure)
+    return np.round(grey).astype(np.uint8)
+
+
+def changed(film: Array, twin: Array) -> NDArray[np.bool_]:
+    """Pixels (H, W) in which two noise-free films differ by more than EPSILON grey levels."""
+    mask: NDArray[np.bool_] = np.abs(twin - film) > EPSILON
+    return mask
