@@ -226,14 +226,14 @@ def test_regression_is_read_as_it_was_drawn(regression_folder):
 
 def test_regression_values_and_masks_are_the_films(regression_folder):
     by_name = {member.id: member for member in members_of(regression_folder).images}
-    for name, patient, visit in (
+    for name, patient, number in (
         ("heart_000", 0, 0),
         ("heart_001", 0, 1),
         ("heart_009", 7, 0),
         ("heart_039", 31, 0),
     ):
-        study, member = regression.visit_of(patient, visit), by_name[name]
-        film = expose(study)
+        visit, member = regression.visit_of(patient, number), by_name[name]
+        film = expose(visit)
         assert np.array_equal(read_image(member.path).display, film.image)
         assert np.array_equal(mask_at(member.mask), film.masks["heart"])
         assert member.value == pytest.approx(100 * cardiothoracic_ratio(visit), abs=0.005)

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float32]
+Array = NDArray[np.floating[Any]]
+"""Always float32. NumPy's stubs take float32 times a Python float for float64, hence the type."""
 
 FIELD_CM = 35.0
 """Side of the square film."""
@@ -126,7 +127,7 @@ def ramp(value: Array, width: float) -> Array:
     return smooth
 
 
-def half_chord(q: NDArray[np.floating[Any]]) -> Array:
+def half_chord(q: Array) -> Array:
     """√(1 − q) where positive, else 0: half the chord of a unit ball at squared distance q from its centre."""
     chord: Array = np.sqrt(np.maximum(1 - q, 0), dtype=np.float32)
     return chord
