@@ -212,7 +212,7 @@ def test_regression_is_read_as_it_was_drawn(regression_folder):
     assert read.problems == ()
     assert len(read.images) == 40
     assert len({member.patient for member in read.images}) == regression.PATIENTS
-    assert [note for note in read.notes if "without a mask" in note] == [
+    assert [str(note) for note in read.notes if "without a mask" in str(note)] == [
         "2 images without a mask: heart_005, heart_023"
     ]
     table = read_table(regression_folder / "characteristics.xlsx")
