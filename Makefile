@@ -1,17 +1,18 @@
 # make demo   set up and run the main job on what the package carries
 # make test   set up and run lint, types and tests
+# make docs   set up and build the documentation's site
 # make bench  set up and compare speed and memory with the peers
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types system bench clean
+.PHONY: demo test lint types system docs bench clean
 
 demo: .venv/.base
 	$(BIN)/camlucida demo --out demo
 
-test: lint types system
+test: lint types system docs
 	$(BIN)/python -m pytest -n 2
 
 lint: .venv/.dev
@@ -23,6 +24,9 @@ types: .venv/.dev
 
 system:
 	scripts/system_packages.sh
+
+docs: .venv/.dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 bench: .venv/.dev
 	$(BIN)/python benchmarks/engine.py
@@ -40,4 +44,4 @@ bench: .venv/.dev
 	touch $@ .venv/.base
 
 clean:
-	rm -rf .venv demo explanations .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo site explanations .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -50,7 +50,7 @@ PACKAGE = {
         from camlucida.metrics import metric
 
         def annotated_area(heat, annotation):
-            """A uniform map has the share of its heat inside that the annotation has of the image."""
+            """A uniform map scores the share of the image that is annotated."""
             return float(annotation.mean())
 
         @metric(
