@@ -5,8 +5,9 @@ import torch
 from torch import nn
 
 from camlucida.core.errors import ModelError, UsageError
+from camlucida.core.messages import Message
 from camlucida.models import InputSpec, load_model
-from camlucida.models.recognise import find_checkpoint, recognise, with_input
+from camlucida.models.recognise import find_checkpoint, recognise
 from camlucida.phantom.nets import small_regressor, small_resnet, small_unet
 
 tv = pytest.importorskip("torchvision").models
@@ -93,6 +94,10 @@ def settled(model):
     return model.eval()
 
 
+def codes(recognised):
+    return [note.code for note in recognised.notes]
+
+
 def same_output(model, card):
     loaded = load_model(card, device="cpu")
     x = torch.randn(2, card.input.channels, 64, 64)
@@ -105,9 +110,10 @@ def same_output(model, card):
 def test_a_plain_network_is_known_by_its_own_factory(tmp_path, factory):
     model = settled(CLASSIFIERS[factory]())
     torch.save(model.state_dict(), tmp_path / "best_model.pth")
-    card = recognise(tmp_path, task="regression")
+    recognised = recognise(tmp_path, task="regression")
+    card = recognised.card
     assert (card.factory, card.task, card.labels) == (factory, "regression", ())
-    assert "ASSUMED" in card.description
+    assert "assumed.preprocessing" in codes(recognised)
     same_output(model, card)
 
 
@@ -119,8 +125,8 @@ def test_a_network_with_another_head_computes_the_same(tmp_path, name):
         {"epoch": 7, "model_state_dict": state, "optimizer": {"lr": 1e-4, "betas": (0.9, 0.999)}},
         tmp_path / "m.pt",
     )
-    card = recognise(tmp_path / "m.pt", task="regression", outputs=2 if name == "grey input" else 1)
-    same_output(model, card)
+    outputs = 2 if name == "grey input" else 1
+    same_output(model, recognise(tmp_path / "m.pt", task="regression", outputs=outputs).card)
 
 
 @pytest.mark.parametrize("prefix", ["module.", "model.", "_orig_mod.", "model.module."])
@@ -129,7 +135,7 @@ def test_what_a_wrapper_put_before_the_keys_is_not_part_of_the_network(tmp_path,
         f"{prefix}{key}": value for key, value in tv.resnet18(num_classes=2).state_dict().items()
     }
     torch.save({"state_dict": state}, tmp_path / "m.ckpt")
-    assert recognise(tmp_path / "m.ckpt", task="multiclass").factory == "torchvision:resnet18"
+    assert recognise(tmp_path / "m.ckpt", task="multiclass").card.factory == "torchvision:resnet18"
 
 
 def test_resnet101_is_told_by_its_blocks(tmp_path):
@@ -139,21 +145,26 @@ def test_resnet101_is_told_by_its_blocks(tmp_path):
         {key: torch.zeros(value.shape, dtype=torch.int8) for key, value in state.items()},
         tmp_path / "m.pth",
     )
-    assert recognise(tmp_path / "m.pth", task="multiclass").factory == "torchvision:resnet101"
+    assert recognise(tmp_path / "m.pth", task="multiclass").card.factory == "torchvision:resnet101"
 
 
 def test_what_a_state_dict_cannot_say_is_said(tmp_path):
     torch.save(Around(tv.resnet18(), head=mlp(512), name="head").state_dict(), tmp_path / "m.pth")
-    words = recognise(tmp_path / "m.pth", task="regression").description
-    assert "head.2: no weights there, so its kind cannot be known; taken for a ReLU" in words
-    assert "head.0, head.3: no weights there; taken for a dropout" in words
-    assert "preprocessing ASSUMED, not known: 224 × 224, 3 channels, ImageNet mean and std" in words
-    assert "under 'backbone' with its head 'head' beside it, 1 output;" in words
-    torch.save(timm_net(num_classes=4).state_dict(), tmp_path / "m.pth")
-    assert (
-        "tf_efficientnet_b0 has the same keys"
-        in recognise(tmp_path / "m.pth", task="multiclass").description
+    notes = recognise(tmp_path / "m.pth", task="regression").notes
+    network = Message("recognised.under", {"network": "resnet18", "name": "backbone"})
+    size = {"height": 224, "width": 224, "channels": 3}
+    assert notes == (
+        Message("recognised.head_beside", {"network": network, "head": "head", "outputs": 1}),
+        Message("assumed.relu", {"layers": ["head.2"]}),
+        Message("assumed.dropout", {"layers": ["head.0", "head.3"]}),
+        Message("assumed.activation"),
+        Message("assumed.preprocessing", {**size, "scale": Message("assumed.imagenet")}),
     )
+    assert str(notes[0]).endswith(
+        "resnet18 under 'backbone' with its head 'head' beside it, 1 output"
+    )
+    torch.save(timm_net(num_classes=4).state_dict(), tmp_path / "m.pth")
+    assert "assumed.tf_padding" in codes(recognise(tmp_path / "m.pth", task="multiclass"))
 
 
 @pytest.mark.parametrize("architecture", ["Unet", "UnetPlusPlus"])
@@ -164,7 +175,7 @@ def test_segmentation(tmp_path, architecture, encoder):
         {"state_dict": {f"model.{key}": value for key, value in model.state_dict().items()}},
         tmp_path / "m.ckpt",
     )
-    card = recognise(tmp_path / "m.ckpt", task="segmentation")
+    card = recognise(tmp_path / "m.ckpt", task="segmentation").card
     assert (card.factory, card.args["encoder_name"], card.args["classes"]) == (
         f"smp:{architecture}",
         encoder,
@@ -179,7 +190,7 @@ def test_segmentation(tmp_path, architecture, encoder):
 def test_the_networks_of_the_phantom_cohorts(tmp_path, build, task):
     model = settled(build(num_classes=1))
     torch.save(model.state_dict(), tmp_path / "best_model.pth")
-    card = recognise(tmp_path, task=task, outputs=1)
+    card = recognise(tmp_path, task=task, outputs=1).card
     assert card.input.range == (-1, 1)
     same_output(model, card)
 
@@ -189,7 +200,9 @@ def test_an_encoder_that_is_named(tmp_path):
     with pytest.raises(ModelError, match=r"no model that can be recognised.*--model CARD"):
         recognise(tmp_path / "m.pth", task="segmentation")
     assert (
-        recognise(tmp_path / "m.pth", task="segmentation", encoder="vgg11").args["encoder_name"]
+        recognise(tmp_path / "m.pth", task="segmentation", encoder="vgg11").card.args[
+            "encoder_name"
+        ]
         == "vgg11"
     )
     with pytest.raises(ModelError, match="vgg99"):
@@ -199,7 +212,7 @@ def test_an_encoder_that_is_named(tmp_path):
 def test_a_model_that_is_named_wins(tmp_path):
     model = settled(timm.create_model("tf_efficientnet_b0", num_classes=4))
     torch.save(model.state_dict(), tmp_path / "m.pth")
-    card = recognise(tmp_path / "m.pth", task="multiclass", model="timm:tf_efficientnet_b0")
+    card = recognise(tmp_path / "m.pth", task="multiclass", model="timm:tf_efficientnet_b0").card
     assert card.factory == "timm:tf_efficientnet_b0"
     same_output(model, card)
     (tmp_path / "net.py").write_text(
@@ -209,7 +222,7 @@ def test_a_model_that_is_named_wins(tmp_path):
         'factory = "net.py:build"\ntask = "multiclass"\nlabels = ["a", "b"]\n'
     )
     torch.save(tv.resnet18(num_classes=2).state_dict(), tmp_path / "r.pth")
-    card = recognise(tmp_path / "r.pth", task="multiclass", model=tmp_path / "card.toml")
+    card = recognise(tmp_path / "r.pth", task="multiclass", model=tmp_path / "card.toml").card
     assert load_model(card, device="cpu").card.labels == ("a", "b")
     with pytest.raises(UsageError, match="is a multiclass model"):
         recognise(tmp_path / "r.pth", task="regression", model=tmp_path / "card.toml")
@@ -217,33 +230,25 @@ def test_a_model_that_is_named_wins(tmp_path):
 
 def test_a_size_that_is_given(tmp_path):
     torch.save(tv.resnet18(num_classes=1).state_dict(), tmp_path / "m.pth")
-    card = recognise(tmp_path / "m.pth", task="regression", size=512)
-    assert card.input.height_width == (512, 512)
-    assert (
-        "preprocessing 512 × 512 as given; ASSUMED, not known: 3 channels, ImageNet mean and std"
-        in card.description
-    )
+    recognised = recognise(tmp_path / "m.pth", task="regression", size=512)
+    assert recognised.card.input.height_width == (512, 512)
+    values = {"height": 512, "width": 512, "channels": 3, "scale": Message("assumed.imagenet")}
+    assert recognised.notes[-1] == Message("assumed.preprocessing_but_size", values)
     named = recognise(tmp_path / "m.pth", task="regression", size=96, model="torchvision:resnet18")
-    assert load_model(named, device="cpu").card.input.size == 96
+    assert load_model(named.card, device="cpu").card.input.size == 96
 
 
 @pytest.mark.parametrize("size", [None, 512])
 def test_an_input_that_is_known_replaces_the_whole_assumption(tmp_path, size):
     torch.save(tv.resnet18(num_classes=1).state_dict(), tmp_path / "m.pth")
     spec = InputSpec(size=64, range=(-1, 1))
-    known = with_input(
-        recognise(tmp_path / "m.pth", task="regression", size=size), spec, "summary.json"
-    )
-    assert known.input == spec
-    assert known.description.endswith(
-        "or the value itself; preprocessing as summary.json states it"
-    )
-    assert "ASSUMED" not in known.description
+    assumed = recognise(tmp_path / "m.pth", task="regression", size=size)
+    stated = assumed.with_input(spec, "summary.json")
+    note = Message("recognised.preprocessing", {"source": "summary.json"})
+    assert stated.card.input == spec
+    assert stated.notes == (*assumed.notes[:-1], note)
     named = recognise(tmp_path / "m.pth", task="regression", model="torchvision:resnet18")
-    assert (
-        with_input(named, spec, "summary.json").description
-        == "preprocessing as summary.json states it"
-    )
+    assert named.with_input(spec, "summary.json").notes == (note,)
 
 
 def test_a_network_that_is_not_known(tmp_path):

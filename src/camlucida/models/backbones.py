@@ -1,4 +1,4 @@
-"""Classifiers and regressors that a state dict can be recognised as: a backbone, wrapped or not, with a head or another."""
+"""Classifiers and regressors that a state dict can be recognised as: a backbone and its head."""
 
 from __future__ import annotations
 
@@ -10,34 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from camlucida.core.messages import Message
+from camlucida.models.assumptions import (
+    ACTIVATION,
+    RecognisedCard,
+    preprocessing_note,
+    usual_input,
+)
 from camlucida.models.card import Card, InputSpec
 from camlucida.models.factory import build as build_factory
 from camlucida.models.heads import Head, read_head
 from camlucida.models.wrapped import build
 
-IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-"""Mean and standard deviation, red, green and blue."""
-
-ACTIVATION = "what follows the last layer with weights cannot be known: taken for logits, or the value itself"
-
-PREPROCESSING = "preprocessing "
-"""How the last part of a recognised card's description begins."""
-
-
-def assumed(spec: InputSpec, scale: str) -> str:
-    """A sentence that says that a preprocessing is assumed."""
-    size = " × ".join(map(str, spec.height_width))
-    channels = f"{spec.channels} channel{'s' * (spec.channels != 1)}"
-    return f"{PREPROCESSING}ASSUMED, not known: {size}, {channels}, {scale}"
-
-
-def _small_input() -> tuple[InputSpec, str]:
-    spec = InputSpec(size=128, channels=1, range=(-1, 1))
-    return spec, assumed(spec, "black −1, white 1")
-
-
-SMALL_INPUT = _small_input()
+SMALL_INPUT = InputSpec(size=128, channels=1, range=(-1, 1))
 """Of the networks of the phantom cohorts."""
+
+SMALL_INPUT_NOTE = preprocessing_note(SMALL_INPUT, "symmetric")
 
 
 @dataclass(frozen=True)
@@ -47,8 +35,8 @@ class Backbone:
     Attributes:
         factory: what builds it.
         first: path of its first convolution.
-        at: path of its own head.
-        own: the index of the Linear layer in its own head; None where the head is that layer.
+        at: path of the head that it is built with.
+        linear: index of the Linear layer in that head; None where the head is that layer.
         channels: that it is built for.
         note: what keys and shapes cannot tell.
     """
@@ -56,93 +44,96 @@ class Backbone:
     factory: str
     first: str
     at: str
-    own: int | None = None
+    linear: int | None = None
     channels: int = 3
-    note: str = ""
+    note: Message | None = None
 
-    def input(self, channels: int) -> tuple[InputSpec, str]:
-        """The preprocessing that such networks are usually trained with, and a sentence that says it is assumed."""
-        if self.channels == 1:
-            return SMALL_INPUT
-        if channels == 3:
-            spec, scale = InputSpec(mean=IMAGENET[0], std=IMAGENET[1]), "ImageNet mean and std"
-        else:
-            spec, scale = InputSpec(channels=1), "black 0, white 1"
-        return spec, assumed(spec, scale)
+    def input(self, channels: int) -> tuple[InputSpec, Message]:
+        """The preprocessing that such networks are usually trained with, and the note of it."""
+        return (SMALL_INPUT, SMALL_INPUT_NOTE) if self.channels == 1 else usual_input(channels)
 
 
 def _small(name: str) -> Backbone:
     return Backbone(f"camlucida.phantom.nets:{name}", "features.0.0", "fc", channels=1)
 
 
-_TF = "timm's tf_efficientnet_b0 has the same keys and shapes and pads otherwise: name it with --model if it was that"
-
 BACKBONES = (
     *(Backbone(f"torchvision:resnet{depth}", "conv1", "fc") for depth in (18, 34, 50, 101)),
     Backbone("torchvision:densenet121", "features.conv0", "classifier"),
-    Backbone("torchvision:efficientnet_b0", "features.0.0", "classifier", own=1),
-    Backbone("timm:efficientnet_b0", "conv_stem", "classifier", note=_TF),
+    Backbone("torchvision:efficientnet_b0", "features.0.0", "classifier", linear=1),
+    Backbone("timm:efficientnet_b0", "conv_stem", "classifier", note=Message("assumed.tf_padding")),
     *map(_small, ("small_resnet", "small_densenet", "small_mobilenet")),
 )
 
 
-def classifiers(state: Mapping[str, Tensor]) -> Iterator[tuple[Card, int]]:
-    """Cards whose models have exactly the keys and shapes of a state dict, and their numbers of outputs."""
+def classifiers(state: Mapping[str, Tensor]) -> Iterator[RecognisedCard]:
+    """Cards whose models have exactly the keys and shapes of a state dict."""
+    wrappers = dict.fromkeys(["", *(key.partition(".")[0] for key in state)])
     for backbone in BACKBONES:
-        for under in {"": None, **{key.partition(".")[0]: None for key in state}}:
-            args = _args(state, backbone, under)
-            if args is not None and _fits(state, args[0]):
-                yield _card(backbone, *args), args[1].outputs
+        for under in wrappers:
+            candidate = _candidate(state, backbone, under)
+            if candidate is not None and _shapes(state) == _shapes_built(candidate):
+                yield _card(backbone, candidate)
     yield from REGRESSOR.cards(state)
 
 
 @dataclass(frozen=True)
-class Small:
-    """A network of the phantom cohorts that is recognised as a whole, by a ``key`` of its own; ``last``: its last weight."""
+class SmallNetwork:
+    """A network of the phantom cohorts that is recognised as a whole.
+
+    Attributes:
+        factory: what builds it.
+        key: that no other network has.
+        last: key of its last weight.
+    """
 
     factory: str
     key: str
     last: str
 
-    def cards(self, state: Mapping[str, Tensor]) -> Iterator[tuple[Card, int]]:
-        """Its card, if the state is one of its own."""
-        if self.key in state and self.last in state:
-            outputs = int(state[self.last].shape[0])
-            with torch.device("meta"):
-                own = build_factory(
-                    self.factory, {"num_classes": outputs}, Path(), pretrained=False
-                ).state_dict()
-            if _shapes(own) == _shapes(state):
-                what = f"recognised from its keys and shapes: {self.factory.partition(':')[2]}"
-                spec, said = SMALL_INPUT
-                description = (
-                    f"{what}, {outputs} output{'s' * (outputs != 1)}; {ACTIVATION}; {said}"
-                )
-                yield (
-                    Card(
-                        factory=self.factory,
-                        args={"num_classes": outputs},
-                        input=spec,
-                        description=description,
-                    ),
-                    outputs,
-                )
+    def cards(self, state: Mapping[str, Tensor]) -> Iterator[RecognisedCard]:
+        """Its card, if the state dict is of this network."""
+        if self.key not in state or self.last not in state:
+            return
+        outputs = int(state[self.last].shape[0])
+        args = {"num_classes": outputs}
+        with torch.device("meta"):
+            network = build_factory(self.factory, args, Path(), pretrained=False)
+        if _shapes(network.state_dict()) != _shapes(state):
+            return
+        name = self.factory.partition(":")[2]
+        what = Message("recognised.whole", {"network": name, "outputs": outputs})
+        card = Card(factory=self.factory, args=args, input=SMALL_INPUT, description=str(what))
+        yield RecognisedCard(card, outputs, (what, ACTIVATION, SMALL_INPUT_NOTE))
 
 
-REGRESSOR = Small("camlucida.phantom.nets:small_regressor", "backbone.stem.0.weight", "head.weight")
-UNET = Small(
+REGRESSOR = SmallNetwork(
+    "camlucida.phantom.nets:small_regressor", "backbone.stem.0.weight", "head.weight"
+)
+UNET = SmallNetwork(
     "camlucida.phantom.nets:small_unet", "encoder.stages.0.0.weight", "segmentation_head.0.weight"
 )
 
 
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
-    return {key: tensor.shape for key, tensor in state.items()}
+@dataclass(frozen=True)
+class _Candidate:
+    """A backbone as the keys suggest that it was used.
+
+    Attributes:
+        head: its layers and outputs.
+        under: name that the backbone has in the model; "" for none.
+        beside: name of a head beside the backbone; "" for none.
+        args: of :func:`camlucida.models.wrapped.build`.
+    """
+
+    head: Head
+    under: str
+    beside: str
+    args: dict[str, Any]
 
 
-def _args(
-    state: Mapping[str, Tensor], backbone: Backbone, under: str
-) -> tuple[dict[str, Any], Head] | None:
-    """Arguments of the builder for this backbone under this name, if the keys look like it."""
+def _candidate(state: Mapping[str, Tensor], backbone: Backbone, under: str) -> _Candidate | None:
+    """How this backbone is used under this name, if the keys look like it."""
     prefix = f"{under}." if under else ""
     first = state.get(f"{prefix}{backbone.first}.weight")
     if first is None or first.ndim != 4 or first.shape[1] not in (1, 3):
@@ -155,54 +146,54 @@ def _args(
     if head is None:
         return None
     args: dict[str, Any] = {"backbone": backbone.factory, "head": head.layers, "at": backbone.at}
-    args |= (
-        {"first": backbone.first, "channels": int(first.shape[1])}
-        if first.shape[1] != backbone.channels
-        else {}
-    )
-    return args | ({"under": under} if under else {}) | ({"beside": beside} if beside else {}), head
+    if first.shape[1] != backbone.channels:
+        args |= {"first": backbone.first, "channels": int(first.shape[1])}
+    if under:
+        args["under"] = under
+    if beside:
+        args["beside"] = beside
+    return _Candidate(head, under, beside, args)
 
 
-def _fits(state: Mapping[str, Tensor], args: Mapping[str, Any]) -> bool:
+def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: tensor.shape for key, tensor in state.items()}
+
+
+def _shapes_built(candidate: _Candidate) -> dict[str, torch.Size]:
     with torch.device("meta"):
-        own = build(**args).state_dict()
-    return _shapes(own) == _shapes(state)
+        return _shapes(build(**candidate.args).state_dict())
 
 
-def _card(backbone: Backbone, args: dict[str, Any], head: Head) -> Card:
-    spec, said_of_input = backbone.input(args.get("channels", backbone.channels))
-    what = backbone.factory.partition(":")[2]
-    where = [f"under {args['under']!r}"] if "under" in args else []
-    where += [
-        f"with its head {args['beside']!r} beside it"
-        if "beside" in args
-        else f"with its head at {backbone.at!r}"
-    ]
-    said = f"recognised from its keys and shapes: {what} {' '.join(where)}, {head.outputs} outputs"
-    notes = [
-        said.replace(" 1 outputs", " 1 output"),
-        backbone.note,
-        *head.notes,
-        ACTIVATION,
-        said_of_input,
-    ]
-    if _is_own(args, head, backbone):
+def _card(backbone: Backbone, candidate: _Candidate) -> RecognisedCard:
+    head = candidate.head
+    spec, input_note = backbone.input(candidate.args.get("channels", backbone.channels))
+    what = _what(backbone, candidate)
+    if _has_its_first_head(backbone, candidate):
         factory, args = backbone.factory, {"num_classes": head.outputs}
     else:
-        factory = "camlucida.models.wrapped:build"
-    return Card(
-        factory=factory,
-        args=args,
-        input=spec,
-        description="; ".join(note for note in notes if note),
-    )
+        factory, args = "camlucida.models.wrapped:build", candidate.args
+    backbone_notes = () if backbone.note is None else (backbone.note,)
+    notes = (what, *backbone_notes, *head.notes, ACTIVATION, input_note)
+    card = Card(factory=factory, args=args, input=spec, description=str(what))
+    return RecognisedCard(card, head.outputs, notes)
 
 
-def _is_own(args: Mapping[str, Any], head: Head, backbone: Backbone) -> bool:
-    """Whether the backbone's own factory builds this model."""
-    own = 0 if backbone.own is None else backbone.own
-    layers = [head.layers] if isinstance(head.layers, str) else head.layers
-    usual = (
-        isinstance(head.layers, str) == (backbone.own is None) and layers[:-1] == ["Identity"] * own
-    )
-    return usual and not {"under", "beside", "channels"} & set(args)
+def _what(backbone: Backbone, candidate: _Candidate) -> Message:
+    """Which network, under which name, with which head."""
+    network: str | Message = backbone.factory.partition(":")[2]
+    if candidate.under:
+        network = Message("recognised.under", {"network": network, "name": candidate.under})
+    code = "recognised.head_beside" if candidate.beside else "recognised.head_at"
+    head = candidate.beside or backbone.at
+    outputs = candidate.head.outputs
+    return Message(code, {"network": network, "head": head, "outputs": outputs})
+
+
+def _has_its_first_head(backbone: Backbone, candidate: _Candidate) -> bool:
+    """Whether the backbone's factory builds this model as it is."""
+    if {"under", "beside", "channels"} & set(candidate.args):
+        return False
+    layers = candidate.head.layers
+    if isinstance(layers, str):
+        return backbone.linear is None
+    return backbone.linear is not None and layers[:-1] == ["Identity"] * backbone.linear

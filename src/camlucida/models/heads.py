@@ -1,4 +1,4 @@
-"""What a head's weights say of its layers, and what they leave open."""
+"""The layers of a head, as far as its weights tell."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from torch import Tensor
+
+from camlucida.core.messages import Message
 
 
 @dataclass(frozen=True)
@@ -22,44 +24,58 @@ class Head:
 
     layers: str | list[str]
     outputs: int
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def read_head(state: Mapping[str, Tensor], name: str) -> Head | None:
-    """The head whose keys begin with ``name.``: one Linear, or a Sequential of Linear and norm layers; None for another."""
-    keys = {
-        key.removeprefix(f"{name}."): tensor
-        for key, tensor in state.items()
-        if key.startswith(f"{name}.")
-    }
-    if set(keys) == {"weight", "bias"}:
-        layer = _with_weights(keys)
-        return (
-            None
-            if layer is None or not layer.startswith("Linear")
-            else Head(layer, int(keys["weight"].shape[0]))
-        )
-    parts: dict[int, dict[str, Tensor]] = {}
-    for key, tensor in keys.items():
-        found = re.fullmatch(r"(\d+)\.(\w+)", key)
-        if found is None:
+    """The head whose keys begin with ``name.``.
+
+    Args:
+        state: the weights.
+        name: path of the head.
+
+    Returns:
+        One Linear layer, or a Sequential of Linear and norm layers; None for another head.
+    """
+    prefix = f"{name}."
+    weights = {key.removeprefix(prefix): w for key, w in state.items() if key.startswith(prefix)}
+    if set(weights) == {"weight", "bias"}:
+        layer = _layer(weights)
+        if layer is None or not layer.startswith("Linear"):
             return None
-        parts.setdefault(int(found[1]), {})[found[2]] = tensor
-    known = {index: _with_weights(part) for index, part in sorted(parts.items())}
-    named = {index: layer for index, layer in known.items() if layer is not None}
-    linear = [index for index, layer in named.items() if layer.startswith("Linear")]
-    if not linear or len(named) < len(known) or linear[-1] != max(named):
+        return Head(layer, int(weights["weight"].shape[0]))
+    parts = _by_index(weights)
+    return None if parts is None else _sequential(parts, name)
+
+
+def _by_index(weights: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]] | None:
+    """Index in the Sequential → its weights by name; None where a key has no index."""
+    parts: dict[int, dict[str, Tensor]] = {}
+    for key, tensor in weights.items():
+        match = re.fullmatch(r"(\d+)\.(\w+)", key)
+        if match is None:
+            return None
+        parts.setdefault(int(match[1]), {})[match[2]] = tensor
+    return parts
+
+
+def _sequential(parts: Mapping[int, Mapping[str, Tensor]], name: str) -> Head | None:
+    layers_by_index = {index: _layer(part) for index, part in sorted(parts.items())}
+    with_weights = {index: layer for index, layer in layers_by_index.items() if layer is not None}
+    linear = [index for index, layer in with_weights.items() if layer.startswith("Linear")]
+    all_known = len(with_weights) == len(layers_by_index)
+    if not linear or not all_known or linear[-1] != max(with_weights):
         return None
-    layers = [named.get(index, "Identity") for index in range(linear[-1] + 1)]
-    activations = [gap for low, high in pairwise(linear) for gap in _first_gap(named, low, high)]
+    layers = [with_weights.get(index, "Identity") for index in range(linear[-1] + 1)]
+    gaps = [_first_gap(with_weights, low, high) for low, high in pairwise(linear)]
+    activations = [gap for gap in gaps if gap is not None]
     for index in activations:
         layers[index] = "ReLU"
-    return Head(
-        layers, int(parts[linear[-1]]["weight"].shape[0]), _notes(name, layers, activations)
-    )
+    outputs = int(parts[linear[-1]]["weight"].shape[0])
+    return Head(layers, outputs, _notes(name, layers, activations))
 
 
-def _with_weights(part: Mapping[str, Tensor]) -> str | None:
+def _layer(part: Mapping[str, Tensor]) -> str | None:
     """The layer that has these weights."""
     weight = part.get("weight")
     if weight is None or "bias" not in part:
@@ -71,19 +87,17 @@ def _with_weights(part: Mapping[str, Tensor]) -> str | None:
     return f"BatchNorm1d {len(weight)}" if "running_mean" in part else f"LayerNorm {len(weight)}"
 
 
-def _first_gap(named: Mapping[int, str], low: int, high: int) -> list[int]:
-    """The first place between two Linear layers that has no weights; [] where they follow on each other."""
-    return [index for index in range(low + 1, high) if index not in named][:1]
+def _first_gap(with_weights: Mapping[int, str], low: int, high: int) -> int | None:
+    """The first index between two Linear layers without weights; None where there is none."""
+    return next((index for index in range(low + 1, high) if index not in with_weights), None)
 
 
-def _notes(name: str, layers: list[str], activations: list[int]) -> tuple[str, ...]:
+def _notes(name: str, layers: list[str], activations: list[int]) -> tuple[Message, ...]:
     notes = []
     if activations:
-        where = " and ".join(f"{name}.{index}" for index in activations)
-        notes.append(f"{where}: no weights there, so its kind cannot be known; taken for a ReLU")
+        relus = [f"{name}.{index}" for index in activations]
+        notes.append(Message("assumed.relu", {"layers": relus}))
     idle = [f"{name}.{index}" for index, layer in enumerate(layers) if layer == "Identity"]
     if idle:
-        notes.append(
-            f"{', '.join(idle)}: no weights there; taken for a dropout, which does nothing outside training"
-        )
+        notes.append(Message("assumed.dropout", {"layers": idle}))
     return tuple(notes)

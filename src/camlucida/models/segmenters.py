@@ -9,8 +9,10 @@ import torch
 from torch import Tensor
 
 from camlucida.core.errors import ModelError
-from camlucida.models.backbones import ACTIVATION, IMAGENET, UNET, assumed
-from camlucida.models.card import Card, InputSpec
+from camlucida.core.messages import Message
+from camlucida.models.assumptions import ACTIVATION, RecognisedCard, usual_input
+from camlucida.models.backbones import UNET
+from camlucida.models.card import Card
 from camlucida.models.factory import build
 
 ARCHITECTURES = ("Unet", "UnetPlusPlus")
@@ -27,13 +29,15 @@ ENCODERS = {
 _LAST = "segmentation_head.0.weight"
 
 
-def segmenters(
-    state: Mapping[str, Tensor], encoder: str | None = None
-) -> Iterator[tuple[Card, int]]:
-    """Cards whose models have exactly the keys and shapes of a state dict, and their numbers of outputs.
+def segmenters(state: Mapping[str, Tensor], encoder: str | None = None) -> Iterator[RecognisedCard]:
+    """Cards whose models have exactly the keys and shapes of a state dict.
 
     Args:
-        encoder: its name in segmentation-models-pytorch; else those of :data:`ENCODERS` are tried.
+        state: the weights.
+        encoder: its name in segmentation-models-pytorch; None tries those of :data:`ENCODERS`.
+
+    Raises:
+        ModelError: ``encoder`` is unknown there.
     """
     yield from UNET.cards(state)
     first = next((key for key in ENCODERS if key in state), None)
@@ -46,7 +50,7 @@ def segmenters(
         for name in names:
             args = {"encoder_name": name, "in_channels": channels, "classes": classes}
             if _fits(state, f"smp:{architecture}", args, named=encoder is not None):
-                yield _card(architecture, args, channels), classes
+                yield segmenter_card(architecture, name, channels, classes, "encoder")
 
 
 def _fits(
@@ -54,26 +58,37 @@ def _fits(
 ) -> bool:
     try:
         with torch.device("meta"):
-            own = build(factory, args, Path(), pretrained=False).state_dict()
+            built = build(factory, args, Path(), pretrained=False).state_dict()
     except ModelError:
         if named:  # an encoder that the caller named and the package does not know
             raise
         return False
-    return {key: tensor.shape for key, tensor in own.items()} == {
-        key: tensor.shape for key, tensor in state.items()
-    }
+    shapes = {key: tensor.shape for key, tensor in state.items()}
+    return shapes == {key: tensor.shape for key, tensor in built.items()}
 
 
-def _card(architecture: str, args: Mapping[str, object], channels: int) -> Card:
-    usual = channels == 3
-    spec = InputSpec(mean=IMAGENET[0], std=IMAGENET[1]) if usual else InputSpec(channels=1)
-    scale = "ImageNet mean and std" if usual else "black 0, white 1"
-    plural = "output" if args["classes"] == 1 else "outputs"
-    notes = [
-        f"recognised from its keys and shapes: {architecture} with encoder {args['encoder_name']}, {args['classes']} {plural}",
-        ACTIVATION,
-        assumed(spec, scale),
-    ]
-    return Card(
-        factory=f"smp:{architecture}", args=dict(args), input=spec, description="; ".join(notes)
+def segmenter_card(
+    architecture: str, encoder: str, channels: int, classes: int, source: str = "named"
+) -> RecognisedCard:
+    """A card for a network of segmentation-models-pytorch.
+
+    Args:
+        architecture: its class there, such as UnetPlusPlus.
+        encoder: its name there.
+        channels: of the input, 1 or 3.
+        classes: output channels.
+        source: "named" by the user, or "encoder" where it was recognised.
+    """
+    values: dict[str, str | int] = {"network": architecture, "encoder": encoder}
+    if source == "encoder":
+        values["outputs"] = classes
+    what = Message(f"recognised.{source}", values)
+    spec, input_note = usual_input(channels)
+    card = Card(
+        factory=f"smp:{architecture}",
+        args={"encoder_name": encoder, "in_channels": channels, "classes": classes},
+        task="segmentation",
+        input=spec,
+        description=str(what),
     )
+    return RecognisedCard(card, classes, (what, ACTIVATION, input_note))

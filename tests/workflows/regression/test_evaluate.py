@@ -13,6 +13,7 @@ from torch import nn
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.cli import main
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message
 from camlucida.evaluation.predictions.evaluate import evaluate_file
 from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.models import load_model
@@ -162,14 +163,15 @@ def test_metrics_are_those_of_the_predictions(cohort_folder):
 
 def test_what_the_checkpoint_cannot_say_is_said(cohort_folder):
     _, metrics = read(cohort_folder)
-    said = "\n".join(metrics["notes"])
+    said = "\n".join(str(Message.from_json(note)) for note in metrics["notes"])
     assert (
         "recognised from its keys and shapes: small_resnet under 'backbone' with its head at 'fc', 1 output"
         in said
     )
     assert "backbone.fc.2: no weights there, so its kind cannot be known; taken for a ReLU" in said
     assert (
-        "preprocessing 64 × 64 as given; ASSUMED, not known: 1 channel, black −1, white 1" in said
+        "preprocessing: 64 × 64 pixels as given; assumed, not known: 1 channel, black −1, white 1"
+        in said
     )
     assert metrics["model"]["resolved"]["input"]["size"] == 64
     assert "1 image without a mask: anon_3_1" in said
@@ -239,7 +241,7 @@ def test_a_figure_for_a_notebook(cohort_folder):
     figure = regression_figure(cohort_folder / "out", 2)
     assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
     assert "row 2 of predictions.json" in figure._supxlabel.get_text()
-    assert "preprocessing 64 × 64 as given; ASSUMED" in figure._supxlabel.get_text()
+    assert "preprocessing: 64 × 64 pixels as given; assumed" in figure._supxlabel.get_text()
     assert (
         "(5 or more)" in figure.axes[0].texts[-1].get_text()
         or "(below 5)" in figure.axes[0].texts[-1].get_text()
@@ -338,7 +340,7 @@ def test_a_named_card_one_image_no_mask_and_no_evidence(tmp_path, capsys):
     assert "anon_0_1" in (folder / "out/report/report.html").read_text("utf-8")
     records, metrics = read(folder)
     assert metrics["model"]["resolved"]["labels"] == ["years"]
-    assert "as its card says" in metrics["notes"][0]
+    assert "as its card states" in str(Message.from_json(metrics["notes"][0]))
     assert metrics["mae"] == pytest.approx(records["absolute_error"][0])
     assert metrics["mask_evidence"] == []
     assert records["raises_in_mask"].isna().all()

@@ -371,26 +371,26 @@ def test_a_checkpoint_is_recognised_and_what_is_assumed_is_said(tmp_path):
     smp = pytest.importorskip("segmentation_models_pytorch", reason="an optional extra")
     net = smp.Unet("resnet18", encoder_weights=None, in_channels=3, classes=1)
     torch.save(net.state_dict(), tmp_path / "best_model.pth")
-    card = segmentation_card(tmp_path)
+    recognised = segmentation_card(tmp_path)
+    card = recognised.card
     assert (card.factory, card.args["encoder_name"], card.input.size, card.labels) == (
         "smp:Unet",
         "resnet18",
         640,
         ("foreground",),
     )
-    assert "640 × 640" in card.description
+    assert recognised.notes[-1].values["height"] == 640
     assert assumptions(card).startswith("640 × 640 pixels (stretch), 3 channels, mean (0.485")
     given = segmentation_card(tmp_path, image_size=96)
-    assert (
-        given.input.size,
-        "96 × 96 as given; ASSUMED, not known: 3 channels" in given.description,
-    ) == (96, True)
+    assert given.card.input.size == 96
+    assert given.notes[-1].code == "assumed.preprocessing_but_size"
     named = segmentation_card(
         tmp_path, architecture="UnetPlusPlus", encoder="resnet18", image_size=96
-    )
+    ).card
     assert (named.factory, named.args["classes"], named.input.size) == ("smp:UnetPlusPlus", 1, 96)
     assert (
-        segmentation_card(tmp_path, architecture="Unet").args["encoder_name"] == "efficientnet-b5"
+        segmentation_card(tmp_path, architecture="Unet").card.args["encoder_name"]
+        == "efficientnet-b5"
     )
     with pytest.raises(ModelError):
         segmentation_card(tmp_path / "nowhere.pth")

@@ -85,7 +85,9 @@ def test_a_summary_of_hyperparameters_alone(cohort, tmp_path):
     found = explained(run, tmp_path / "run")
     assert found.check.same
     assert found.card.labels == ("1", "2", "3", "4")
-    assert "preprocessing 128 × 128 as given; ASSUMED, not known: 1 channel" in found.notes[0]
+    (note,) = (note for note in found.notes if "given; assumed" in str(note))
+    values = note.values["line"].values
+    assert (values["height"], values["width"], values["channels"]) == (128, 128, 1)
 
 
 def test_the_input_of_the_summary_takes_the_size_stated_beside_it(cohort, tmp_path):
@@ -94,9 +96,11 @@ def test_the_input_of_the_summary_takes_the_size_stated_beside_it(cohort, tmp_pa
     found = explained(run, tmp_path / "run")
     assert found.card.input.height_width == (128, 128)
     assert found.check.same
-    assert found.notes[0].endswith("; preprocessing as summary.json states it")
+    codes = [note.values["line"].code for note in found.notes if note.code == "words.of"]
+    assert "recognised.preprocessing" in codes
+    assert "assumed.preprocessing" not in codes
     named = _card(training(run), ("1", "2", "3", "4"), "camlucida.phantom.nets:small_mobilenet")
-    assert named.input == found.card.input  # a factory says nothing of the input
+    assert named.card.input == found.card.input  # a factory says nothing of the input
     edit_summary(run, input={"channels": 2})
     with pytest.raises(
         UsageError, match=r"summary.json: input: .*write it as \[input\] of a model card"

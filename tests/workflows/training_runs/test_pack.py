@@ -268,8 +268,8 @@ def test_from_the_command_line(cohort, tmp_path, capsys, quick):
     assert stopped.value.code == 1
     (error,) = [line for line in err.splitlines() if line.startswith("error")]
     assert "results_6 has no best_model.pth or best_model.pt" in error
-    assert "preprocessing as summary.json states it" in err
-    assert "ASSUMED" not in err
+    assert "preprocessing as stated in summary.json" in err
+    assert "assumed, not known" not in err
     assert "without a mask" not in err
     assert (
         "density_gradcam_seed42.png, density_gradcam_seed43.png: of each true class the 3 cases"

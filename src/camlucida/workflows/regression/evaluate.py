@@ -28,10 +28,11 @@ from camlucida.figures.overlay import check_colormap
 from camlucida.io.tables import write_table
 from camlucida.metrics.regression import WITHIN
 from camlucida.models import Card
+from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.recognise import recognise
 from camlucida.runs import Run, execute
 from camlucida.runs.tables import GROUP
-from camlucida.workflows.regression.figures import CaseFigures, assumed, save_predictions
+from camlucida.workflows.regression.figures import CaseFigures, caption_notes, save_predictions
 from camlucida.workflows.regression.sheet import Sheet, SheetColumns, read_sheet
 from camlucida.workflows.regression.tables import (
     groups_of_columns,
@@ -142,17 +143,17 @@ def evaluate_regression_model(
             f"no sample {wrong[0]}", f"{len(sheet.rows)} rows can be used, counted from 0"
         )
     outputs = 1 if settings.model is None else None
-    card = recognise(
+    recognised = recognise(
         settings.checkpoint,
         task="regression",
         outputs=outputs,
         model=settings.model,
         size=settings.size,
     )
-    if not card.labels:
-        card = card.model_copy(update={"labels": (sheet.value_column,)})
+    if not recognised.card.labels:
+        recognised = recognised.update(labels=(sheet.value_column,))
     outcome = execute(
-        _write_cohort(out / "inputs", settings, card, sheet),
+        _write_cohort(out / "inputs", settings, recognised.card, sheet),
         out / "run",
         resume=True,
         device=device,
@@ -160,7 +161,7 @@ def evaluate_regression_model(
         about=about,
         progress=progress,
     )
-    notes = [quoted(_about_model(card, settings)), *sheet.notes, *outcome.notes]
+    notes = [*_model_notes(recognised, settings), *sheet.notes, *outcome.notes]
     failures = [line for _, line in (*sheet.problems, *outcome.failures)]
     result = RegressionResult(failures=failures, notes=list(dict.fromkeys(notes)))
     run = Run.open(out / "run")
@@ -240,12 +241,11 @@ def _name(checkpoint: Path) -> str:
     )
 
 
-def _about_model(card: Card, settings: RegressionSettings) -> str:
-    return (
-        f"model: {card.description}"
-        if settings.model is None
-        else f"model: {settings.model}, as its card says"
-    )
+def _model_notes(recognised: RecognisedCard, settings: RegressionSettings) -> list[Message]:
+    """What the model was recognised as, and what is assumed; or the card that was named."""
+    if settings.model is not None:
+        return [quoted(f"model: {settings.model}, as its card states")]
+    return list(recognised.notes)
 
 
 def _evaluate(
@@ -276,7 +276,7 @@ def _evaluate(
         heat.reindex(cases.index),
         settings.threshold,
         settings.colormap,
-        assumed(result.notes),
+        caption_notes(result.notes),
     )
     chosen = pictures.best_and_worst()
     result.notes += [quoted(f"{name}: {case.file}; {case.chosen}") for name, case in chosen.items()]

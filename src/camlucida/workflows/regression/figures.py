@@ -28,7 +28,7 @@ from camlucida.figures.predictions import regression_figure as scatter_figure
 from camlucida.figures.regression import ValueCase, both_signs, shared_limit, value_figure
 from camlucida.io.annotations.masks import read_mask
 from camlucida.io.tables import read_table
-from camlucida.models.backbones import PREPROCESSING
+from camlucida.models.assumptions import assumed_preprocessing
 from camlucida.runs import Run
 
 
@@ -63,14 +63,15 @@ def regression_figure(
     cases = case_table([run])
     own = cases[cases["path"] == image_of(run, index)]
     heat = attribution_table([run], own).reindex(cases.index)
-    pictures = CaseFigures(run, cases, heat, limit, colormap, assumed(said.get("notes", ())))
+    notes = [Message.from_json(note) for note in said.get("notes", ())]
+    pictures = CaseFigures(run, cases, heat, limit, colormap, caption_notes(notes))
     return pictures.figure(pictures.sample(index), None, "own scale")
 
 
-def assumed(notes: Sequence[Message]) -> list[str]:
-    """What the figures must say of the preprocessing, of the notes of a study."""
-    lines = [str(note) for note in notes]
-    return [line[line.index(PREPROCESSING) :] for line in lines if PREPROCESSING in line][:1]
+def caption_notes(notes: Sequence[Message]) -> list[str]:
+    """The lines below each figure: that the preprocessing is assumed, where it is."""
+    note = assumed_preprocessing(notes)
+    return [] if note is None else [str(note)]
 
 
 def image_of(run: Run, index: int) -> str:

@@ -16,12 +16,12 @@ from camlucida.core.files import write_toml
 from camlucida.datasets.cohort import mask_beside
 from camlucida.io import expand_paths
 from camlucida.models import Card, LoadedModel
-from camlucida.models.backbones import ACTIVATION, IMAGENET
-from camlucida.models.card import InputSpec
+from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.checkpoint import load_state
 from camlucida.models.families.unet import restates
 from camlucida.models.layers import list_layers
 from camlucida.models.recognise import find_checkpoint, recognise
+from camlucida.models.segmenters import segmenter_card
 from camlucida.models.state import frozen, unwrap
 
 SIZE = 640
@@ -212,7 +212,7 @@ def segmentation_card(
     architecture: str | None = None,
     encoder: str | None = None,
     image_size: int | None = None,
-) -> Card:
+) -> RecognisedCard:
     """A card for a checkpoint: named, built from architecture and encoder, or recognised from keys and shapes.
 
     Args:
@@ -226,60 +226,44 @@ def segmentation_card(
         ModelError: not a checkpoint, or not recognised.
     """
     if model is not None:
-        card = recognise(model_path, task="segmentation", model=model, size=image_size)
-        card = card.model_copy(update={"name": card.name or Path(model).stem})
+        recognised = recognise(model_path, task="segmentation", model=model, size=image_size)
+        recognised = recognised.update(name=recognised.card.name or Path(model).stem)
     elif architecture is not None:
-        card = _built(find_checkpoint(model_path), architecture, encoder or ENCODER)
+        recognised = _built(find_checkpoint(model_path), architecture, encoder or ENCODER)
     else:
-        card = recognise(model_path, task="segmentation", encoder=encoder, size=image_size)
-    if image_size is not None or (model is None and "size" not in card.input.model_fields_set):
-        card = card.model_copy(
-            update={"input": card.input.model_copy(update={"size": image_size or SIZE})}
-        )
+        recognised = recognise(model_path, task="segmentation", encoder=encoder)
+    stated = model is not None or "size" in recognised.card.input.model_fields_set
+    if image_size is not None or not stated:
+        recognised = recognised.with_size(image_size or SIZE, given=image_size is not None)
+    card = recognised.card
+    return recognised.update(name=card.name or _network(card), labels=card.labels or _labels(card))
+
+
+def _labels(card: Card) -> tuple[str, ...]:
+    """Names of the output channels of a card that has none."""
     classes = card.args.get("classes")
-    if not card.labels and isinstance(classes, int):
-        names = (
-            ("foreground",)
-            if classes == 1
-            else tuple(f"class {number}" for number in range(classes))
-        )
-        card = card.model_copy(update={"labels": names})
-    height, width = card.input.height_width
-    own = (
-        card.name
-        or f"{card.factory.partition(':')[2]}_{card.args.get('encoder_name', '')}".rstrip("_")
-    )
-    return card.model_copy(
-        update={
-            "name": own,
-            "description": card.description.replace("224 × 224", f"{height} × {width}"),
-        }
-    )
+    if not isinstance(classes, int):
+        return ()
+    if classes == 1:
+        return ("foreground",)
+    return tuple(f"class {number}" for number in range(classes))
 
 
-def _built(file: Path, architecture: str, encoder: str) -> Card:
+def _network(card: Card) -> str:
+    """ "Unet_resnet18": architecture and encoder."""
+    architecture = card.factory.partition(":")[2]
+    return f"{architecture}_{card.args.get('encoder_name', '')}".rstrip("_")
+
+
+def _built(file: Path, architecture: str, encoder: str) -> RecognisedCard:
     state = load_state(file)
     heads = [tensor for key, tensor in state.items() if key.endswith("segmentation_head.0.weight")]
-    first = next(
-        (tensor for key, tensor in state.items() if "encoder" in key and tensor.ndim == 4), None
-    )
+    convolutions = (w for key, w in state.items() if "encoder" in key and w.ndim == 4)
+    first = next(convolutions, None)
     channels = int(first.shape[1]) if first is not None and first.shape[1] in (1, 3) else 3
-    args = {
-        "encoder_name": encoder,
-        "in_channels": channels,
-        "classes": int(heads[0].shape[0]) if heads else 1,
-    }
-    usual = dict(zip(("mean", "std"), IMAGENET)) if channels == 3 else {}
-    spec = InputSpec.model_validate({"channels": channels, **usual})
-    description = f"built as named: {architecture} with encoder {encoder}; {ACTIVATION}"
-    return Card(
-        factory=f"smp:{architecture}",
-        args=args,
-        checkpoint=str(file),
-        task="segmentation",
-        input=spec,
-        description=description,
-    )
+    classes = int(heads[0].shape[0]) if heads else 1
+    recognised = segmenter_card(architecture, encoder, channels, classes)
+    return recognised.update(checkpoint=str(file))
 
 
 def assumptions(card: Card) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.files import slug, unique, write_bytes, write_json
 from camlucida.models import Card, load_model
+from camlucida.models.assumptions import RecognisedCard
 from camlucida.report.page import render
 from camlucida.runs import Run, execute
 from camlucida.workflows.explain import versions
@@ -89,7 +90,7 @@ def explain_segmentation(
         UsageError, ModelError, LayerError: the request fits no image; no map is computed.
     """
     out = Path(out)
-    card = segmentation_card(
+    recognised = segmentation_card(
         Path(model_path),
         model=model,
         architecture=architecture,
@@ -98,6 +99,7 @@ def explain_segmentation(
     )
     asked = list(dict.fromkeys(map(target_word, targets)))
     names = list(dict.fromkeys(map(method_name, methods)))
+    card = recognised.card
     loaded = load_model(card, device=device)
     shown = layers_of(loaded, list(dict.fromkeys(layers)))
     del loaded
@@ -120,7 +122,7 @@ def explain_segmentation(
     outcome.summary = summarise(outcome.statistics) if len(outcome.statistics) else pd.DataFrame()
     figures = agreement(overlaps)
     outcome.sentences = _sentences(
-        study, card, _stated(model, image_size), images, outcome, figures
+        study, recognised, _stated(model, image_size), images, outcome, figures
     )
     _write(study, card, outcome, overlaps, figures, command)
     return outcome
@@ -166,7 +168,7 @@ def _stated(model: str | None, image_size: int | None) -> str:
 
 def _sentences(
     study: SegmentationRun,
-    card: Card,
+    recognised: RecognisedCard,
     stated: str,
     images: Images,
     outcome: SegmentationOutcome,
@@ -196,8 +198,8 @@ def _sentences(
     seen = {
         "Model": [
             f"{model['name']}, weights sha256 {model['sha256']}.",
-            *([f"{words.capital(card.description)}."] if card.description else []),
-            f"Input, {stated}: {assumptions(card)}.",
+            *(f"{words.capital(line)}." for line in _model_lines(recognised)),
+            f"Input, {stated}: {assumptions(recognised.card)}.",
             *(
                 f"{layer.name} is {layer.path}: {' × '.join(map(str, layer.shape))}."
                 for layer in study.layers
@@ -210,6 +212,13 @@ def _sentences(
         "Without a map": [*(line for _, line in outcome.failures), *_missing(cases)],
     }
     return {title: lines for title, lines in seen.items() if lines}
+
+
+def _model_lines(recognised: RecognisedCard) -> list[str]:
+    """What the model was recognised as and what is assumed; else what its card says."""
+    if recognised.notes:
+        return [str(note) for note in recognised.notes]
+    return [recognised.card.description] if recognised.card.description else []
 
 
 def _missing(cases: Sequence[SegmentationCase]) -> Iterator[str]:

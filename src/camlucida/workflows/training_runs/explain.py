@@ -13,13 +13,14 @@ from pydantic import ValidationError
 
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_toml
-from camlucida.core.messages import Message, prefixed, quoted
+from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.images import NO_PATIENTS
 from camlucida.datasets.predictions import PROBABILITY
 from camlucida.io.tables import write_table
 from camlucida.models import Card, InputSpec
+from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.card import is_factory
-from camlucida.models.recognise import recognise, with_input
+from camlucida.models.recognise import recognise
 from camlucida.runs import Run, execute
 from camlucida.workflows.training_runs.folders import SUMMARY, TrainingRun
 from camlucida.workflows.training_runs.inputs import Validation
@@ -74,7 +75,8 @@ def explain_training(
     Raises:
         UsageError, ModelError, LayerError: the checkpoint is not recognised or has other classes; the request is wrong.
     """
-    card = _card(training, validation.predictions.labels, asked.model)
+    recognised = _card(training, validation.predictions.labels, asked.model)
+    card = recognised.card
     table = validation.table()
     cohort = _write_cohort(out / "inputs", training, card, table, asked)
     outcome = execute(
@@ -92,7 +94,7 @@ def explain_training(
         raise UsageError(
             f"{training.folder}: no image could be explained", failures[0] if failures else ""
         )
-    notes = [prefixed("model", quoted(card.description))] if asked.model is None else []
+    notes = [prefixed("model", note) for note in recognised.notes]
     notes += [
         note for note in outcome.notes if note != NO_PATIENTS
     ]  # the predictions file has said so
@@ -124,28 +126,29 @@ def check(run: Run, table: pd.DataFrame) -> PredictionCheck:
     )
 
 
-def _card(training: TrainingRun, classes: tuple[str, ...], model: str | None) -> Card:
+def _card(training: TrainingRun, classes: tuple[str, ...], model: str | None) -> RecognisedCard:
     """Recognised, of the size and input that the summary states, with the classes as labels."""
     size = training.said(*SIZES)
     whole = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
-    card = recognise(
+    recognised = recognise(
         training.checkpoint, task="multiclass", outputs=len(classes), model=model, size=whole
     )
-    if len(card.labels) not in (0, len(classes)):
+    labels = recognised.card.labels
+    if len(labels) not in (0, len(classes)):
         raise UsageError(
-            f"{model} has {len(card.labels)} labels for {len(classes)} classes",
+            f"{model} has {len(labels)} labels for {len(classes)} classes",
             "is it the card of this model?",
         )
-    card = card.model_copy(update={"labels": classes})
+    recognised = recognised.update(labels=classes)
     stated = training.summary.get("input")
     if not isinstance(stated, Mapping) or not (model is None or is_factory(model)):
-        return card
+        return recognised
     try:
         spec = InputSpec.model_validate({**({} if whole is None else {"size": whole}), **stated})
     except ValidationError as error:
         what = f"{training.folder / SUMMARY}: input: {error.errors()[0]['msg']}"
         raise UsageError(what, "write it as [input] of a model card, or leave it out") from error
-    return with_input(card, spec, SUMMARY)
+    return recognised.with_input(spec, SUMMARY)
 
 
 def _write_cohort(

@@ -11,7 +11,7 @@ from typing import Any
 
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import reading
-from camlucida.models.recognise import NAMES, find_checkpoint
+from camlucida.models.recognise import CHECKPOINT_NAMES, find_checkpoint
 
 PREDICTIONS = "val_predictions.csv"
 SUMMARY = "summary.json"
@@ -100,7 +100,7 @@ def _folders(path: Path) -> Iterator[Path]:
         yield from (_with_files(fold) or fold for fold in folds)
     else:
         raise UsageError(
-            f"{path} is no training run: it has neither {NAMES[0]}, {PREDICTIONS} nor {SUMMARY}, and no fold_1, fold_2, …",
+            f"{path} is no training run: it has neither {CHECKPOINT_NAMES[0]}, {PREDICTIONS} nor {SUMMARY}, and no fold_1, fold_2, …",
             "give the folder of a run or of a cross-validation",
         )
 
@@ -112,7 +112,7 @@ def _with_files(folder: Path) -> Path | None:
         (
             place
             for place in places
-            if any((place / name).is_file() for name in (*NAMES, PREDICTIONS, SUMMARY))
+            if any((place / name).is_file() for name in (*CHECKPOINT_NAMES, PREDICTIONS, SUMMARY))
         ),
         None,
     )

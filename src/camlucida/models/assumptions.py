@@ -1,0 +1,153 @@
+"""A model card made for a checkpoint that comes without one, and what had to be assumed for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from camlucida.core.messages import Message, declare
+from camlucida.models.card import Card, InputSpec
+
+declare(
+    "recognised",
+    {
+        "whole": (
+            "recognised from its keys and shapes: {network}, {outputs} {outputs:|output|outputs}"
+        ),
+        "head_at": (
+            "recognised from its keys and shapes: {network} with its head at '{head}', "
+            "{outputs} {outputs:|output|outputs}"
+        ),
+        "head_beside": (
+            "recognised from its keys and shapes: {network} with its head '{head}' beside it, "
+            "{outputs} {outputs:|output|outputs}"
+        ),
+        "under": "{network} under '{name}'",
+        "encoder": (
+            "recognised from its keys and shapes: {network} with encoder {encoder}, "
+            "{outputs} {outputs:|output|outputs}"
+        ),
+        "named": "built as named: {network} with encoder {encoder}",
+        "preprocessing": "preprocessing as stated in {source}",
+    },
+)
+declare(
+    "assumed",
+    {
+        "tf_padding": (
+            "timm's tf_efficientnet_b0 has the same keys and shapes, and another padding: "
+            "name it with --model if it was that"
+        ),
+        "relu": "{layers}: no weights there, so its kind cannot be known; taken for a ReLU",
+        "dropout": (
+            "{layers:,}: no weights there; taken for a dropout, which does nothing outside training"
+        ),
+        "activation": (
+            "the activation after the last layer with weights cannot be known: "
+            "the output is taken for logits, or for the value itself"
+        ),
+        "preprocessing": (
+            "preprocessing assumed, not known: {height} × {width} pixels, "
+            "{channels} {channels:|channel|channels}, {scale}"
+        ),
+        "preprocessing_but_size": (
+            "preprocessing: {height} × {width} pixels as given; assumed, not known: "
+            "{channels} {channels:|channel|channels}, {scale}"
+        ),
+        "imagenet": "ImageNet mean and standard deviation",
+        "unit": "black 0, white 1",
+        "symmetric": "black −1, white 1",
+    },
+)
+
+ACTIVATION = Message("assumed.activation")
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation, red, green and blue."""
+
+_PREPROCESSING = ("assumed.preprocessing", "assumed.preprocessing_but_size")
+
+
+@dataclass(frozen=True)
+class RecognisedCard:
+    """A card made for a checkpoint.
+
+    Attributes:
+        card: builds the model.
+        outputs: that the model has; None if unknown.
+        notes: what the checkpoint was recognised as, then what is assumed.
+    """
+
+    card: Card
+    outputs: int | None
+    notes: tuple[Message, ...] = ()
+
+    def update(self, **fields: object) -> RecognisedCard:
+        """The same with other values of some of the card's fields."""
+        return replace(self, card=self.card.model_copy(update=fields))
+
+    def with_size(self, size: int, *, given: bool) -> RecognisedCard:
+        """Another input size, in pixels a side.
+
+        Args:
+            size: height and width.
+            given: whether the caller knows it; False where it is assumed as the rest is.
+        """
+        spec = self.card.input.model_copy(update={"size": size})
+        assumed = assumed_preprocessing(self.notes)
+        if assumed is None:
+            return self.update(input=spec)
+        height, width = spec.height_width
+        code = "assumed.preprocessing_but_size" if given else "assumed.preprocessing"
+        note = Message(code, {**assumed.values, "height": height, "width": width})
+        return self._with_preprocessing(spec, note)
+
+    def with_input(self, spec: InputSpec, source: str) -> RecognisedCard:
+        """The preprocessing as another file states it, in place of an assumed one.
+
+        Args:
+            spec: the preprocessing.
+            source: name of the file.
+        """
+        return self._with_preprocessing(
+            spec, Message("recognised.preprocessing", {"source": source})
+        )
+
+    def _with_preprocessing(self, spec: InputSpec, note: Message) -> RecognisedCard:
+        others = tuple(other for other in self.notes if other.code not in _PREPROCESSING)
+        return replace(self.update(input=spec), notes=(*others, note))
+
+
+def assumed_preprocessing(notes: Sequence[Message]) -> Message | None:
+    """The note that says that preprocessing is assumed; None where it is known.
+
+    >>> assumed_preprocessing([ACTIVATION]) is None
+    True
+    """
+    return next((note for note in notes if note.code in _PREPROCESSING), None)
+
+
+def usual_input(channels: int) -> tuple[InputSpec, Message]:
+    """The preprocessing that ImageNet's networks are usually trained with, and the note of it.
+
+    >>> spec, note = usual_input(1)
+    >>> str(note)
+    'preprocessing assumed, not known: 224 × 224 pixels, 1 channel, black 0, white 1'
+    """
+    if channels == 3:
+        spec = InputSpec(mean=IMAGENET[0], std=IMAGENET[1])
+        return spec, preprocessing_note(spec, "imagenet")
+    spec = InputSpec(channels=1)
+    return spec, preprocessing_note(spec, "unit")
+
+
+def preprocessing_note(spec: InputSpec, scale: str) -> Message:
+    """The note that a preprocessing is assumed.
+
+    Args:
+        spec: the preprocessing.
+        scale: of its values: "imagenet", "unit" or "symmetric".
+    """
+    height, width = spec.height_width
+    values = {"height": height, "width": width, "channels": spec.channels}
+    return Message("assumed.preprocessing", {**values, "scale": Message(f"assumed.{scale}")})
