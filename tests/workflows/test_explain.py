@@ -125,10 +125,9 @@ def test_an_undefined_method_costs_that_method_alone(tmp_path, flat):
     assert [(r["id"], r["target"], r["method"], r["layer"]) for r in records] == [
         (image, target, "gradcam", layer) for image in "01" for target in "01" for layer in "10"
     ]
-    notes = [
-        note for note in about["notes"] if note.startswith("left out of 2 of 2 images: cam at ")
-    ]
-    assert len(notes) == 2
+    notes = [note["values"] for note in about["notes"] if note["code"] == "explain.left_out"]
+    assert [(note["method"], note["layer"]) for note in notes] == [("cam", "1"), ("cam", "0")]
+    assert all((note["images"], note["explained"]) == (2, 2) for note in notes)
 
 
 def test_an_image_that_no_method_can_explain_fails(tmp_path, flat):
@@ -136,7 +135,7 @@ def test_an_image_that_no_method_can_explain_fails(tmp_path, flat):
         tmp_path, [write_image(tmp_path / "a.png")], "--method", "cam", card=flat
     )
     assert (code, records, about["notes"]) == (1, [], [])
-    assert "a.png: " in about["failures"][0]["error"]
+    assert "a.png: " in about["failures"][0]["what"]
 
 
 def _refuse(monkeypatch, number: int, calls: int) -> None:
@@ -158,7 +157,7 @@ def test_an_image_that_cannot_be_saved_costs_that_image_alone(tmp_path, monkeypa
     assert code == 1
     assert [record["id"] for record in records] == ["0", "3"]
     assert [Path(failure["image"]).name for failure in about["failures"]] == ["1.png", "2.png"]
-    assert "refused" in about["failures"][0]["error"]
+    assert "refused" in about["failures"][0]["what"]
 
 
 @pytest.mark.parametrize("batch", [1, 8])
@@ -168,7 +167,9 @@ def test_a_full_disk_stops_the_run_and_keeps_the_records(tmp_path, monkeypatch, 
     code, records, about = explain(tmp_path, images, "--target", "Mass", "--batch-size", batch)
     assert code == 1
     assert [record["id"] for record in records] == ["0"]
-    assert any(note.startswith("stopped after 1 images") for note in about["notes"])
+    (note,) = [note for note in about["notes"] if note["code"] == "explain.stopped"]
+    assert note["values"]["explained"] == 1
+    assert about["failures"][0]["code"] == "write"
     assert "1 of 4 images explained" in capsys.readouterr().out
 
 
@@ -189,7 +190,7 @@ def test_a_request_that_fails_late_costs_that_image_alone(tmp_path):
         tmp_path, images, "--target", "Mass", "--batch-size", 1, card=card
     )
     assert (code, [record["id"] for record in records]) == (1, ["0", "2"])
-    assert "white" in about["failures"][0]["error"]
+    assert "white" in about["failures"][0]["what"]
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import typer
 from typer.core import TyperCommand
 
 from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.failures import Failure
 
 if TYPE_CHECKING:
     from camlucida.models import LoadedModel
@@ -95,6 +96,23 @@ def load(card: str, factory: str | None, checkpoint: str | None, device: str) ->
     return load_model(card, factory=factory, checkpoint=checkpoint, device=device)
 
 
+def find_images(items: Sequence[str]) -> tuple[list[Path], list[Failure]]:
+    """The image files that arguments name, each once; a failure for each that names none.
+
+    Args:
+        items: files, folders and globs, as in :func:`camlucida.io.expand_paths`.
+    """
+    from camlucida.io import expand_paths
+
+    paths: dict[Path, None] = {}
+    failures: list[Failure] = []
+    for item in items:
+        files, errors = expand_paths([item])
+        paths.update(dict.fromkeys(files))
+        failures += [Failure.of(item, error) for error in errors]
+    return list(paths), failures
+
+
 def command_line() -> str:
     """The command as it was typed."""
     return shlex.join(["camlucida", *sys.argv[1:]])
@@ -102,7 +120,7 @@ def command_line() -> str:
 
 def command_record() -> dict[str, Any]:
     """What every record begins with: the command as it was typed, and the versions it ran with."""
-    from camlucida.workflows.explain import versions
+    from camlucida.core.provenance import versions
 
     return {"command": command_line(), "versions": versions()}
 
@@ -145,10 +163,10 @@ def finish(failures: Iterable[object], notes: Iterable[object] = ()) -> None:
         failures: items that failed, each with its line as ``str``.
         notes: what the reader should know, each with its line as ``str``.
     """
-    failed = [str(failure) for failure in failures]
+    failed = dict.fromkeys(map(str, failures))  # several models meet the same bad image
     for line in failed:
         print(f"error: {line}", file=sys.stderr)
-    for note in notes:
+    for note in dict.fromkeys(map(str, notes)):
         print(f"note: {note}", file=sys.stderr)
     if failed:
         raise typer.Exit(SOME_FAILED)
@@ -201,6 +219,11 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in rows:
         table.add_row(*row)
     Console().print(table)
+
+
+def print_written(paths: Iterable[Path]) -> None:
+    """Say on standard error which files were written."""
+    print("written: " + ", ".join(map(str, paths)), file=sys.stderr)
 
 
 def print_json(document: Any) -> None:

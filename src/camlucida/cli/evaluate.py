@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from camlucida.cli.common import (
-    SOME_FAILED,
     DeviceOption,
     app,
-    load,
+    command_record,
+    find_images,
+    finish,
     output_folder,
     progress_bar,
     targets,
 )
-from camlucida.core.errors import ImageError, UsageError
-
-if TYPE_CHECKING:
-    from camlucida.datasets.images import LabelledImages
-    from camlucida.evaluation.maps.of_run import RunModel
+from camlucida.cli.figures import Row, records_of
 
 
 @app.command("evaluate")
@@ -127,134 +121,78 @@ def evaluate_command(
         typer.Option(min=0, help="Frame of multi-frame files, from 0. Default: the first."),
     ] = None,
 ) -> None:
-    """Measure explanations: faithfulness, localisation, sanity, stability, beside baselines, with intervals by patient."""
-    from camlucida.attribution.methods import METHODS
-    from camlucida.core.files import slug
-    from camlucida.datasets.ground_truth import read_ground_truth, read_regions
-    from camlucida.datasets.images import read_labelled_images
-    from camlucida.evaluation.maps.choice import choose, choose_baselines
-    from camlucida.evaluation.maps.folder import ABOUT, Source, describe, estimate, read, run, write
-    from camlucida.evaluation.maps.measure import MetricSettings
-    from camlucida.evaluation.maps.of_run import run_marks, run_models
-    from camlucida.io import expand_paths
-    from camlucida.runs.read import Run, is_run
+    """Measure explanations: faithfulness, localisation, sanity, stability, beside baselines.
+
+    Intervals resample patients.
+    """
+    from camlucida.evaluation.maps.folder import ABOUT, estimate, read
     from camlucida.workflows.evaluation.folder import present
-    from camlucida.workflows.explain import versions
-
-    given = Path(images[0])
-    if not model and len(images) == 1 and (given / ABOUT).is_file():
-        _report_evaluation(*present(given, read(given), None))
-        return
-    marks = {"masks": masks, "boxes": boxes, "rle": rle, "polygons": polygons}
-    missing: list[ImageError] = []
-    if model:
-        paths, missing = expand_paths(images)
-        columns = {
-            "id_column": id_column,
-            "patient_column": patient_column,
-            "label_column": label_column,
-        }
-        columns |= {"split_column": split_column, "split": split}
-        subjects = _of_images(
-            model,
-            device,
-            lambda labels: read_labelled_images(paths, table=table, labels=labels, **columns),
-        )
-        place, count = out or Path("evaluation"), len(model)
-    elif len(images) == 1 and is_run(given):
-        opened = Run.open(given)
-        subjects, place, count = (
-            run_models(opened, device),
-            out or given / "evaluation",
-            len(opened.about["models"]),
-        )
-        if not any(marks.values()):
-            marks |= run_marks(opened)
-    else:
-        raise UsageError(
-            "no --model is given, and the images are no folder that `camlucida run` or `camlucida evaluate` wrote",
-            "give --model CARD",
-        )
-    for name in method or ():
-        METHODS[name]
-    settings = MetricSettings(
-        metrics=choose(metrics or ["default"], threshold),
-        baselines=choose_baselines(baselines),
-        threshold=threshold,
-        batch_size=batch_size,
-        seed=seed,
+    from camlucida.workflows.evaluation.job import (
+        AnnotationFiles,
+        EvaluationRequest,
+        ImageTable,
+        evaluate_job,
+        evaluation_jobs,
     )
-    failed = False
-    for subject in subjects:
-        asked = replace(
-            settings,
-            targets=tuple(targets(target) or ()) or subject.targets,
-            methods=tuple(dict.fromkeys(method or subject.methods)),
-            layers=tuple(layer) if layer else subject.layers or None,
-        )
-        truth = (
-            read_ground_truth(**marks, labels=subject.model.card.labels)
-            if any(marks.values())
-            else None
-        )
-        source = Source(
-            subject.model,
-            subject.cohort,
-            asked,
-            truth,
-            read_regions(regions) if regions else None,
-            frame,
-        )
-        here = place / slug(subject.name) if count > 1 else place
-        with output_folder(place), output_folder(here):
-            print(estimate(source), file=sys.stderr)
-            with progress_bar(len(subject.cohort.images), f"evaluating {subject.name}") as progress:
-                evaluated = run(source, progress=progress)
-            evaluated.tables.failures[:0] = [(error.what, str(error)) for error in missing]
-            evaluated.about = describe(
-                source, evaluated, shlex.join(["camlucida", *sys.argv[1:]]), versions()
-            )
-            write(here, evaluated)
-            for _, error in evaluated.tables.failures:
-                print(f"error: {error}", file=sys.stderr)
-            for note in evaluated.tables.notes:
-                print(f"note: {note}", file=sys.stderr)
-            failed |= bool(evaluated.tables.failures)
-            if len(evaluated.tables.rows):
-                _report_evaluation(*present(here, evaluated, source))
-    if failed:
-        raise typer.Exit(SOME_FAILED)
+
+    folder = Path(images[0]) if not model and len(images) == 1 else None
+    if folder is not None and (folder / ABOUT).is_file():
+        _print_summary(*present(folder, read(folder), None))
+        return
+    paths, missing = find_images(images) if model else ([], [])
+    request = EvaluationRequest(
+        images=tuple(paths),
+        cards=tuple(model or ()),
+        run=folder,
+        table=ImageTable(table, id_column, patient_column, label_column, split_column, split),
+        targets=tuple(targets(target) or ()) or None,
+        methods=tuple(method or ()),
+        layers=tuple(layer or ()),
+        annotations=AnnotationFiles(masks, boxes, rle, polygons),
+        regions=regions,
+        metrics=tuple(metrics or ("default",)),
+        threshold=threshold,
+        baselines=baselines,
+        seed=seed,
+        out=out,
+        device=device,
+        batch_size=batch_size,
+        frame=frame,
+    )
+    failures: list[object] = []
+    notes: list[object] = []
+    for job in evaluation_jobs(request):
+        with output_folder(request.folder), output_folder(job.folder):
+            print(estimate(job.source), file=sys.stderr)
+            total = len(job.source.cohort.images)
+            with progress_bar(total, f"evaluating {job.name}") as progress:
+                result = evaluate_job(job, command_record(), missing, progress)
+        failures += [line for _, line in result.evaluated.tables.failures]
+        notes += result.evaluated.tables.notes
+        if result.page is not None:
+            _print_summary(result.page, result.summary)
+    finish(failures, notes)
 
 
-def _of_images(
-    cards: Sequence[str], device: str, cohort: Callable[[Sequence[str]], LabelledImages]
-) -> Iterator[RunModel]:
-    """Each model, with the cohort as its labels see it."""
-    from camlucida.evaluation.maps.of_run import RunModel
-
-    for name in cards:
-        loaded = load(name, None, None, device)
-        yield RunModel(loaded.name, loaded, cohort(loaded.card.labels), ("gradcam",), (), None)
-
-
-def _report_evaluation(page: Path, summary: Any) -> None:
+def _print_summary(page: Path, summary: Any) -> None:
     """The first numbers of an evaluation, and where the rest is."""
     from camlucida.evaluation.maps.summary import headline, over_all_labels, title
-    from camlucida.report.page import number
 
     table = over_all_labels(summary)
     for name, output in headline(summary):
         part = table[(table["metric"] == name) & (table["output"] == output)]
-        for line in part.to_dict("records"):
-            interval = f" [{number(line['low'])}, {number(line['high'])}]"
-            bounds = (
-                interval
-                if line["interval_method"] != "none"
-                else f" (no interval: {line['patients']} patients)"
-            )
-            kind = "baseline " if line["baseline"] else ""
-            print(
-                f"{title(name, output)}: {kind}{line['method']} at {line['layer']} {number(line['estimate'])}{bounds}"
-            )
+        for row in records_of(part):
+            print(f"{title(name, output)}: {_method_line(row)}")
     print(f"tables: {page.parent}/rows.parquet, summary.csv, differences.csv")
     print(f"page:   {page}")
+
+
+def _method_line(row: Row) -> str:
+    """A method with its estimate and interval."""
+    from camlucida.report.page import number
+
+    kind = "baseline " if row["baseline"] else ""
+    bounds = f"[{number(row['low'])}, {number(row['high'])}]"
+    if row["interval_method"] == "none":
+        bounds = f"(no interval: {row['patients']} patients)"
+    return f"{kind}{row['method']} at {row['layer']} {number(row['estimate'])} {bounds}"

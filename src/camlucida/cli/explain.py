@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from camlucida.cli.common import (
-    SOME_FAILED,
     CheckpointOption,
     DeviceOption,
     FactoryOption,
     ModelOption,
     app,
+    command_line,
+    find_images,
+    finish,
     load,
     output_folder,
+    print_json,
     progress_bar,
     targets,
 )
+from camlucida.core.messages import Message, prefixed
 
 
 @app.command("explain")
@@ -73,21 +75,17 @@ def explain_command(
         bool, typer.Option("--json", help="Print explanations.json on standard output.")
     ] = False,
 ) -> None:
-    """Explain images: overlays, heat maps, numeric maps, masks, boxes, explanations.json and index.html."""
+    """Explain images: overlays, heat maps, numeric maps, masks, boxes, a page of all."""
     from camlucida.attribution.methods import METHODS
     from camlucida.figures.overlay import check_colormap
-    from camlucida.io import expand_paths
-    from camlucida.workflows.explain import Failure, explain_to_folder
+    from camlucida.workflows.explain import explain_to_folder
 
     check_colormap(colormap)
     methods = list(dict.fromkeys(method or ["gradcam"]))
     for name in methods:
         METHODS[name]
     loaded = load(model, factory, checkpoint, device)
-    paths, missing = expand_paths(images)
-    failures = [
-        Failure(error.what.partition(": ")[2] or error.what, str(error)) for error in missing
-    ]
+    paths, missing = find_images(images)
     with output_folder(out), progress_bar(len(paths), "explaining") as progress:
         outcome = explain_to_folder(
             loaded,
@@ -99,34 +97,35 @@ def explain_command(
             colormap=colormap,
             batch_size=batch_size,
             frame=frame,
-            command=shlex.join(["camlucida", *sys.argv[1:]]),
-            failures=failures,
+            command=command_line(),
+            failures=missing,
             progress=progress,
         )
-    for failure in outcome.failures:
-        print(f"error: {failure.error}", file=sys.stderr)
-    warnings = {
-        (record["id"], warning): None
-        for record in outcome.records
-        for warning in record["warnings"]
-    }
-    for note in [*outcome.notes, *(f"{name}: {warning}" for name, warning in warnings)]:
-        print(f"note: {note}", file=sys.stderr)
     if as_json:
-        print(json.dumps(outcome.records, indent=2, ensure_ascii=False))
+        print_json(outcome.records)
     else:
         total = len(paths) + len(missing)
+        maps = len(outcome.records)
         print(
-            f"{outcome.explained} of {total} images explained, {len(outcome.records)} explanations: {outcome.index}"
+            f"{outcome.explained} of {total} images explained, {maps} explanations: {outcome.index}"
         )
         for record in outcome.records:
-            print(f"  {_line(record)}")
-    if outcome.failures:
-        raise typer.Exit(SOME_FAILED)
+            print(f"  {_map_line(record)}")
+    finish(outcome.failures, [*outcome.notes, *_warnings(outcome.records)])
 
 
-def _line(record: dict[str, Any]) -> str:
-    p = "" if record["probability"] is None else f", p {record['probability']:.3f}"
+def _warnings(records: Sequence[Mapping[str, Any]]) -> list[Message]:
+    """Warnings of each image, once however many maps it has."""
+    lines = [prefixed(record["id"], each) for record in records for each in record["warnings"]]
+    return list(dict.fromkeys(lines))
+
+
+def _map_line(record: Mapping[str, Any]) -> str:
+    """One map for people: image, target, score, method, layer."""
+    probability = record["probability"]
+    score = f"{record['score_kind']} {record['score']:.3f}"
+    if probability is not None:
+        score += f", p {probability:.3f}"
+    where = f"{record['method']} at {record['layer']}"
     empty = f"; no evidence: {record['empty_reason']}" if record["empty"] else ""
-    score = f"{record['score_kind']} {record['score']:.3f}{p}"
-    return f"{record['id']}: {record['target']} ({score}) {record['method']} at {record['layer']}{empty}"
+    return f"{record['id']}: {record['target']} ({score}) {where}{empty}"

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import SOME_FAILED, app, output_folder, print_table
+from camlucida.cli.common import app, finish, output_folder, print_written
+from camlucida.cli.figures import print_figures
 from camlucida.core.errors import UsageError
-
-HEADS = (
-    "model",
-    "metric",
-    "label",
-    "group",
-    "estimate",
-    "interval",
-    "chance",
-    "n",
-    "patients",
-    "positives",
-)
-"""Of the printed table; :func:`figure_line` has its rows."""
 
 
 @app.command("evaluate-predictions")
@@ -73,22 +60,18 @@ def evaluate_predictions_command(
         "predictions_evaluation"
     ),
 ) -> None:
-    """Evaluate predictions that exist, without running a model: figures with intervals by patient and chance levels."""
+    """Evaluate predictions without running a model: figures with intervals and chance levels."""
     from camlucida.evaluation.predictions.evaluate import evaluate_file, write_evaluated
     from camlucida.evaluation.predictions.tables import PredictionSettings
     from camlucida.figures.predictions import save_figures
     from camlucida.metrics.regression import WITHIN
 
-    named = [word.partition("=") for word in column or []]
-    for role, sign, name in named:
-        if not (role and sign and name):
-            raise UsageError(f"--column {role}{sign}{name}", "write ROLE=NAME, such as truth=age")
-    columns = {role: name for role, _, name in named} | (
-        {"patient": patient_column} if patient_column else {}
-    )
+    columns = _columns(column or [])
+    if patient_column:
+        columns["patient"] = patient_column
     settings = PredictionSettings(threshold, tuple(within or WITHIN), bin_width)
     with output_folder(out):
-        found = evaluate_file(
+        evaluated = evaluate_file(
             file,
             task,
             settings,
@@ -96,34 +79,20 @@ def evaluate_predictions_command(
             groups=group_column or [],
             labels=class_name or [],
         )
-        written = write_evaluated(out, found)
-        if found.predictions is not None:
-            written += save_figures(out, found.predictions, found.figures, threshold)
-    for error in found.errors:
-        print(f"error: {error}", file=sys.stderr)
-    for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print_table(HEADS, [figure_line(line) for line in found.figures.to_dict("records")])
-    print("written: " + ", ".join(map(str, written)), file=sys.stderr)
-    if found.errors:
-        raise typer.Exit(SOME_FAILED)
+        written = write_evaluated(out, evaluated)
+        if evaluated.predictions is not None:
+            written += save_figures(out, evaluated.predictions, evaluated.figures, threshold)
+    print_figures(evaluated.figures)
+    print_written(written)
+    finish(evaluated.errors, evaluated.notes)
 
 
-def figure_line(line: dict[Any, Any]) -> tuple[str, ...]:
-    """A figure as cells of the printed table; blank for a number that does not exist."""
-
-    def word(name: str, digits: str = ".4g") -> str:
-        return "" if line[name] != line[name] else f"{line[name]:{digits}}"
-
-    bounds = "none" if line["interval_method"] == "none" else f"{word('low')} to {word('high')}"
-    counts = (str(line["n"]), str(line["patients"]), word("positives", ".0f"))
-    return (
-        line["model"],
-        line["metric"],
-        line["label"],
-        line["group"],
-        word("estimate"),
-        bounds,
-        word("chance"),
-        *counts,
-    )
+def _columns(words: Sequence[str]) -> dict[str, str]:
+    """Role → column, of ``--column ROLE=NAME``."""
+    columns = {}
+    for word in words:
+        role, _, name = word.partition("=")
+        if not (role and name):
+            raise UsageError(f"--column {word}", "write ROLE=NAME, such as truth=age")
+        columns[role] = name
+    return columns

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from camlucida.cli.common import (
-    INTERRUPTED,
-    SOME_FAILED,
     DeviceOption,
     app,
     command_record,
+    finish,
     output_folder,
     print_table,
+    print_written,
     progress_bar,
+    resumable,
 )
-from camlucida.cli.predictions import HEADS, figure_line
+from camlucida.cli.figures import Row, cell, interval, print_figures, records_of
 
 
 @app.command("evaluate-regression")
@@ -107,11 +107,14 @@ def evaluate_regression_command(
         typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
 ) -> None:
-    """Evaluate a model of a value, such as age: errors, Bland–Altman, best and worst maps, and whether they lie in the masks."""
+    """Evaluate a model that predicts a value, such as age: errors, maps, evidence in the masks."""
     from camlucida.metrics.regression import WITHIN
-    from camlucida.workflows.regression import RegressionSettings, evaluate_regression_model
+    from camlucida.workflows.regression import (
+        RegressionSettings,
+        evaluate_regression_model,
+        write_regression_report,
+    )
     from camlucida.workflows.regression.sheet import SheetColumns
-    from camlucida.workflows.report import write_report
 
     settings = RegressionSettings(
         checkpoint=checkpoint,
@@ -130,80 +133,59 @@ def evaluate_regression_command(
         colormap=colormap,
         samples=tuple(dict.fromkeys(sample or ())),
     )
-    try:
-        with (
-            output_folder(out),
-            progress_bar(None, "running") as running,
-            progress_bar(None, "measuring") as measuring,
-        ):
-            found = evaluate_regression_model(
-                settings,
-                out,
-                device=device,
-                batch_size=batch_size,
-                about=command_record(),
-                progress=running,
-                measuring=measuring,
-            )
-            if found.written:
-                page, failed = write_report(
-                    [out / "run"],
-                    out / "report",
-                    error_threshold=error_threshold,
-                    settings=found.settings,
-                )
-                found.written.append(page)
-                found.failures += failed
-    except KeyboardInterrupt:
-        print("error: interrupted; the same command goes on with it", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-    for failure in found.failures:
-        print(f"error: {failure}", file=sys.stderr)
-    for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print_table(HEADS, [figure_line(line) for line in found.figures.to_dict("records")])
-    if len(found.evidence):
-        print()
-        heads = (
-            "heat that",
-            "group",
-            "images",
-            "patients",
-            "of all heat",
-            "share in mask",
-            "area (chance)",
-            "share − area",
-            "interval",
+    with (
+        resumable(),
+        output_folder(out),
+        progress_bar(None, "running") as running,
+        progress_bar(None, "measuring") as measuring,
+    ):
+        result = evaluate_regression_model(
+            settings,
+            out,
+            device=device,
+            batch_size=batch_size,
+            about=command_record(),
+            progress=running,
+            measuring=measuring,
         )
-        print_table(heads, [_evidence_line(line) for line in found.evidence.to_dict("records")])
-    print("written: " + ", ".join(map(str, found.written)), file=sys.stderr)
-    if found.failures:
-        raise typer.Exit(SOME_FAILED)
+        if result.written:
+            write_regression_report(result, out, error_threshold)
+    print_figures(result.figures)
+    if len(result.evidence):
+        print()
+        print_table(EVIDENCE_HEADS, [_evidence_line(row) for row in records_of(result.evidence)])
+    print_written(result.written)
+    finish(result.failures, result.notes)
 
 
-def _evidence_line(line: dict[Any, Any]) -> tuple[str, ...]:
-    """A row of the table of evidence as cells; blank for a number that does not exist."""
+EVIDENCE_HEADS = (
+    "heat that",
+    "group",
+    "images",
+    "patients",
+    "of all heat",
+    "share in mask",
+    "area (chance)",
+    "share − area",
+    "interval",
+)
+
+
+def _evidence_line(row: Row) -> tuple[str, ...]:
+    """A row of the table of evidence as cells."""
     from camlucida.analysis.cases.region_shares import heat_of_sign
 
-    def word(name: str, digits: str) -> str:
-        value = line[name]
-        return f"{value:{digits}}" if isinstance(value, float) and value == value else ""
-
-    bounds = (
-        "none"
-        if line["interval_method"] == "none"
-        else f"{word('low', '+.3f')} to {word('high', '+.3f')}"
-    )
-    group = line["group"] or "all images"
-    if line["minus"]:
-        group = f"{group} minus {line['minus']}"
-    heat = str(heat_of_sign(line["sign"]))
-    names = (heat, group, str(line["images"]), str(line["patients"]))
+    group = row["group"] or "all images"
+    if row["minus"]:
+        group = f"{group} minus {row['minus']}"
     return (
-        *names,
-        word("of_heat", ".3f"),
-        word("share", ".3f"),
-        word("area", ".3f"),
-        word("excess", "+.3f"),
-        bounds,
+        str(heat_of_sign(row["sign"])),
+        group,
+        str(row["images"]),
+        str(row["patients"]),
+        cell(row["of_heat"], ".3f"),
+        cell(row["share"], ".3f"),
+        cell(row["area"], ".3f"),
+        cell(row["excess"], "+.3f"),
+        interval(row, "+.3f"),
     )

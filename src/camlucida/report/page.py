@@ -106,9 +106,9 @@ def _how_to_read() -> Paragraph:
     return Paragraph((records, files, mask, scale), quiet=True)
 
 
-def _failures(failures: Sequence[Mapping[str, Any]]) -> Section:
+def _failures(failures: Sequence[object]) -> Section:
     """Empty, and so left out, where nothing failed."""
-    lines = tuple(str(failure["error"]) for failure in failures)
+    lines = tuple(str(failure) for failure in failures)
     return Section("failures", (Points(lines),), title=f"Failed: {len(failures)}")
 
 

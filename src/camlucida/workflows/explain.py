@@ -1,56 +1,63 @@
-"""The main job: images in, a folder of explanations out. One bad image costs that image alone."""
+"""Images in, a folder of explanations out. One bad image costs that image alone."""
 
 from __future__ import annotations
 
 import errno
-import platform
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from importlib.metadata import version
+from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from camlucida import __version__
-from camlucida.attribution.engine import DEFAULT_BATCH, explain
+from camlucida.attribution.engine import DEFAULT_BATCH
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.identical import IdenticalPair, identical_methods
 from camlucida.attribution.requests import TargetLike
-from camlucida.attribution.targets import target_identity
-from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError, UsageError
+from camlucida.core.errors import CamlucidaError
+from camlucida.core.failures import Failure
 from camlucida.core.files import unique, write_json
-from camlucida.core.messages import Message, quoted
+from camlucida.core.messages import Message, declare, quoted
+from camlucida.core.provenance import versions
 from camlucida.core.scan import Scan
 from camlucida.figures.save import file_stem, save_explanation, save_strip, strip_stem
 from camlucida.models import LoadedModel
 from camlucida.report.page import write_index
+from camlucida.workflows.explain_batches import BatchExplainer
 
-IDENTICAL = 1e-5
-"""Two maps that differ by less than this share of their limit are one and the same."""
+declare(
+    "explain",
+    {
+        "identical": (
+            "{first} and {second} give the same map at {layer}, before any ReLU, by construction; "
+            "their agreement is no evidence."
+        ),
+        "left_out": "left out of {images} of {explained} images: {method} at {layer}: {reason}",
+        "stopped": "stopped after {explained} {explained:|image|images}: {reason}",
+        "no_target": "{image}: no target applies ({targets:,})",
+        "no_default_target": "{image}: none of the task's default targets applies",
+    },
+)
 
 _HOPELESS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
-"""What the next image would meet too: a full disk, one that cannot be written, a used-up quota."""
+"""Errors that the next image would meet too: disk full, read-only, quota used up."""
 
 
-@dataclass(frozen=True)
-class Failure:
-    """An image that could not be explained, and why, in one line that names it."""
-
-    image: str
-    error: str
+class WriteError(CamlucidaError):
+    """The files of an image cannot be written."""
 
 
 @dataclass
 class ExplainOutcome:
-    """What a job wrote.
+    """What a call of :func:`explain_to_folder` wrote.
 
     Attributes:
         records: the content of ``explanations.json``.
         explained: images that were explained, also those to which no target applied.
         failures: images without an explanation.
-        notes: what a reader must know of the whole: methods that are one and the same, images without a target.
+        notes: on the whole: methods whose maps are identical, images without a target.
         index: the page.
+        strips: image id → file names of its strips.
+        synthetic: whether an image is synthetic.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -58,6 +65,8 @@ class ExplainOutcome:
     failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
     index: Path = Path()
+    strips: dict[str, list[str]] = field(default_factory=dict)
+    synthetic: bool = False
 
 
 def explain_to_folder(
@@ -75,7 +84,9 @@ def explain_to_folder(
     failures: Iterable[Failure] = (),
     progress: Callable[[int], object] = lambda done: None,
 ) -> ExplainOutcome:
-    """Explain images and write pictures, numeric maps, ``explanations.json``, ``run.json`` and ``index.html`` into ``out``.
+    """Explain images into a folder.
+
+    ``out`` gets pictures, numeric maps, ``explanations.json``, ``run.json`` and ``index.html``.
 
     Args:
         model: what to explain.
@@ -84,102 +95,135 @@ def explain_to_folder(
         targets, methods, layers, batch_size: as in :func:`camlucida.explain`.
         colormap: matplotlib name.
         frame: of files that have several; the first if None.
-        command: what the user ran, for the record.
-        failures: items that failed before.
+        command: the command line, for the record.
+        failures: images that failed before, for the record.
         progress: called with the number of images done since the last call.
 
     Raises:
         UsageError, LayerError: the request fits no image at all; nothing more is written.
     """
-    outcome = ExplainOutcome(failures=list(failures))
-    missing = len(outcome.failures)
-    size = batch_size or DEFAULT_BATCH.get(next(model.module.parameters()).device.type, 8)
-    asked = layers or model.card.layer
-    used_layers = [asked] if isinstance(asked, str) else list(asked)
-    run = _Run(
+    missing = list(failures)
+    explainer = BatchExplainer(
         model,
-        out,
         list(targets) if targets else None,
         list(methods),
-        used_layers,
-        colormap,
+        _layer_names(model, layers),
+        batch_size or DEFAULT_BATCH.get(_device(model).type, 8),
         frame,
-        size,
-        outcome,
+        failures=list(missing),
     )
-    for part in _parts(paths, size):
-        run.explain(part)
+    writer = _Writer(out, colormap, explainer, ExplainOutcome(failures=explainer.failures))
+    for part in _parts(paths, explainer.batch_size):
+        writer.explain(part)
         progress(len(part))
-        if run.stopped:
+        if writer.stopped_by is not None:
             break
-    outcome.notes += run.closing_notes()
-    about = {
-        "model": {
-            "name": model.name,
-            "description": model.card.description,
-            "sha256": model.sha256,
-            "card": model.card.model_dump(),
-        },
-        "methods": list(methods),
-        "layers": sorted({record["layer"] for record in outcome.records}) or used_layers,
-        "targets": [
-            str(item) if isinstance(item, (str, int)) else "given mask" for item in targets or ()
-        ]
-        or "default of the task",
-        "command": command,
-        "versions": versions(),
-        "device": str(next(model.module.parameters()).device),
-        "images": len(paths) + missing,
-        "explanations": len(outcome.records),
-        "failures": [vars(failure) for failure in outcome.failures],
-        "notes": outcome.notes,
-        "synthetic": run.synthetic,
-        "notice": "Research use only",
-    }
+    outcome = writer.outcome
+    outcome.explained = explainer.explained
+    outcome.notes += writer.closing_notes()
+    about = _about(explainer, outcome, command, len(paths) + len(missing))
     write_json(out / "explanations.json", outcome.records)
     write_json(out / "run.json", about)
-    outcome.index = write_index(out, about, outcome.records, run.strips)
+    outcome.index = write_index(out, about, outcome.records, outcome.strips)
     return outcome
 
 
-def versions() -> dict[str, str]:
-    """Of what computed the maps."""
-    return {
-        "camlucida": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": version("numpy"),
-    }
+@dataclass
+class _Writer:
+    """Explains batch by batch, and writes the files of each image.
+
+    Attributes:
+        stems: of file names that are taken.
+        identical: pairs of methods with identical maps in every image so far; None before any.
+        stopped_by: the error after which nothing more can be written.
+    """
+
+    out: Path
+    colormap: str | None
+    explainer: BatchExplainer
+    outcome: ExplainOutcome
+    stems: set[str] = field(default_factory=set)
+    identical: set[IdenticalPair] | None = None
+    stopped_by: WriteError | None = None
+
+    def explain(self, paths: Sequence[Path]) -> None:
+        """One batch, from reading to writing."""
+        for scan, explanations in self.explainer.explain(paths):
+            self._write(scan, explanations)
+            if self.stopped_by is not None:
+                return
+
+    def closing_notes(self) -> Iterator[Message]:
+        """The notes that only the whole shows."""
+        explained = self.explainer.explained
+        for pair in sorted(self.identical or ()):
+            yield Message("explain.identical", pair._asdict())
+        for undefined, images in self.explainer.undefined.items():
+            values = {"method": undefined.method, "layer": undefined.layer}
+            counts = {"images": images, "explained": explained}
+            reason = quoted(undefined.reason)
+            yield Message("explain.left_out", {**values, **counts, "reason": reason})
+        if self.stopped_by is not None:
+            reason = quoted(str(self.stopped_by))
+            yield Message("explain.stopped", {"explained": explained, "reason": reason})
+
+    def _write(self, scan: Scan, explanations: Sequence[Explanation]) -> None:
+        """The files and records of an image; one whose files cannot be written has no record."""
+        try:
+            records = [self._save(explanation) for explanation in explanations]
+            strips = [self._save_strip(group) for group in _strip_groups(explanations)]
+        except OSError as error:
+            failure = WriteError(f"{self.out} cannot be written: {error.strerror}")
+            self.explainer.fail(scan, failure)
+            self.stopped_by = failure if error.errno in _HOPELESS else None
+            return
+        self.explainer.explained += 1
+        self.outcome.records += records
+        self.outcome.synthetic |= scan.synthetic
+        if strips:
+            self.outcome.strips[scan.id] = strips
+        if not explanations:
+            self.outcome.notes.append(_no_target(scan, self.explainer.targets))
+            return
+        pairs = identical_methods(explanations)
+        self.identical = pairs if self.identical is None else self.identical & pairs
+
+    def _save(self, explanation: Explanation) -> dict[str, Any]:
+        stem = unique(file_stem(explanation), self.stems)
+        return save_explanation(explanation, self.out, self.colormap, stem)
+
+    def _save_strip(self, group: Sequence[Explanation]) -> str:
+        stem = unique(strip_stem(group[0]), self.stems)
+        return save_strip(group, self.out, self.colormap, stem)
 
 
-def identical_methods(explanations: Sequence[Explanation]) -> set[tuple[str, ...]]:
-    """(method, method, layer) whose raw maps are one and the same up to scale, for every target given: Grad-CAM, HiResCAM and
-    XGrad-CAM behind a pooling and linear head."""
-    found: set[tuple[str, ...]] = set()
-    for layer in {explanation.layer for explanation in explanations}:
-        here = [explanation for explanation in explanations if explanation.layer == layer]
-        by_target = [list(group) for _, group in groupby(sorted(here, key=_place), key=_place)]
-        found |= set.intersection(*(set(_identical_pairs(group)) for group in by_target))
-    return found
+def _strip_groups(explanations: Sequence[Explanation]) -> Iterator[list[Explanation]]:
+    """The explanations of each method and layer that has more than one target."""
+    ordered = sorted(explanations, key=_method_and_layer)
+    for _, group in groupby(ordered, key=_method_and_layer):
+        explanations_of_group = list(group)
+        if len(explanations_of_group) > 1:
+            yield explanations_of_group
 
 
-def _place(explanation: Explanation) -> tuple[str, str, str]:
-    return explanation.scan.id, explanation.target, explanation.layer
+def _no_target(scan: Scan, targets: Sequence[TargetLike] | None) -> Message:
+    if not targets:
+        return Message("explain.no_default_target", {"image": scan.id})
+    names = [_target_name(target) for target in targets]
+    return Message("explain.no_target", {"image": scan.id, "targets": names})
 
 
-def _strip_key(explanation: Explanation) -> tuple[str, str]:
+def _method_and_layer(explanation: Explanation) -> tuple[str, str]:
     return explanation.method, explanation.layer
 
 
-def _identical_pairs(group: Sequence[Explanation]) -> Iterator[tuple[str, ...]]:
-    for i, first in enumerate(group):
-        for second in group[i + 1 :]:
-            sizes = [float(e.raw.abs().max()) for e in (first, second)]
-            if (
-                min(sizes) > 0
-                and float((first.raw / sizes[0] - second.raw / sizes[1]).abs().max()) < IDENTICAL
-            ):
-                yield first.method, second.method, first.layer
+def _layer_names(model: LoadedModel, layers: Sequence[str] | None) -> list[str]:
+    requested = layers or model.card.layer
+    return [requested] if isinstance(requested, str) else list(requested)
+
+
+def _device(model: LoadedModel) -> Any:
+    return next(model.module.parameters()).device
 
 
 def _parts(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
@@ -187,148 +231,34 @@ def _parts(paths: Sequence[Path], size: int) -> Iterator[Sequence[Path]]:
         yield paths[start : start + size]
 
 
-@dataclass
-class _Run:
-    """A job while it runs: what was asked, the names that are taken, and what the whole will say."""
-
-    model: LoadedModel
-    out: Path
-    targets: list[TargetLike] | None
-    methods: list[str]
-    layers: list[str]
-    colormap: str | None
-    frame: int | None
-    batch_size: int
-    outcome: ExplainOutcome
-    strips: dict[str, list[str]] = field(default_factory=dict)
-    synthetic: bool = False
-    stopped: str = ""
-    ids: set[str] = field(default_factory=set)
-    stems: set[str] = field(default_factory=set)
-    same: set[tuple[str, ...]] | None = None
-    undefined: dict[str, dict[str, str]] = field(default_factory=dict)
-    """Image → "method at layer" → why there is no map, while the image is in hand."""
-    left_out: dict[str, int] = field(default_factory=dict)
-    """"method at layer: why" → in how many images."""
-
-    def explain(self, paths: Sequence[Path]) -> None:
-        """One batch, from reading to writing."""
-        for scan, found in self._explained(list(self._read(paths))):
-            self._save(scan, found)
-            if self.stopped:
-                return
-
-    def closing_notes(self) -> Iterator[Message]:
-        """What can be said only at the end."""
-        for first, second, at in sorted(self.same or ()):
-            same = f"{first} and {second} give the same map at {at}, before any ReLU"
-            yield quoted(f"{same}, by construction; their agreement is no evidence.")
-        for what, images in self.left_out.items():
-            yield quoted(f"left out of {images} of {self.outcome.explained} images: {what}")
-        if self.stopped:
-            yield quoted(f"stopped after {self.outcome.explained} images: {self.stopped}")
-
-    def _read(self, paths: Sequence[Path]) -> Iterator[Scan]:
-        for path in paths:
-            try:
-                scan = self.model.read(path, self.frame)
-            except CamlucidaError as error:
-                self.outcome.failures.append(Failure(str(path), str(error)))
-            else:  # ids that differ only in what a file name cannot hold would overwrite each other
-                yield replace(scan, id=unique(scan.id, self.ids))
-
-    def _explained(self, scans: Sequence[Scan]) -> Iterator[tuple[Scan, list[Explanation]]]:
-        """Each scan with its explanations; where a batch fails, its scans are tried one by one."""
-        if not scans:
-            return
-        try:
-            maps = self._maps(scans, self.methods, self.layers)
-        except CamlucidaError as error:
-            # Before the first image is explained, the request itself is wrong; afterwards, this image is.
-            if isinstance(error, (UsageError, LayerError)) and not self.outcome.explained:
-                raise
-            if len(scans) == 1:
-                self._fail(scans[0], str(error))
-                return
-            for scan in scans:
-                yield from self._explained([scan])
-            return
-        for scan in scans:
-            found = _distinct(
-                [explanation for explanation in maps if explanation.scan.id == scan.id]
-            )
-            undefined = self.undefined.pop(scan.id, {})
-            if undefined and not found:
-                self._fail(scan, next(iter(undefined.values())))
-                continue
-            for what, why in undefined.items():
-                self.left_out[f"{what}: {why}"] = self.left_out.get(f"{what}: {why}", 0) + 1
-            yield scan, found
-
-    def _maps(
-        self, scans: Sequence[Scan], methods: list[str], layers: list[str]
-    ) -> list[Explanation]:
-        """``explain``; a method that is undefined at a layer, or for one image, costs that map alone."""
-        try:
-            return explain(
-                self.model, scans, self.targets, methods, layers, batch_size=self.batch_size
-            )
-        except NoEvidenceError as error:
-            if len(methods) * len(layers) > 1:
-                return [
-                    e
-                    for method in methods
-                    for layer in layers
-                    for e in self._maps(scans, [method], [layer])
-                ]
-            if len(scans) > 1:
-                return [e for scan in scans for e in self._maps([scan], methods, layers)]
-            self.undefined.setdefault(scans[0].id, {})[f"{methods[0]} at {layers[0]}"] = str(error)
-            return []
-
-    def _save(self, scan: Scan, found: Sequence[Explanation]) -> None:
-        """Files and records of one image; an image whose files cannot be written has no record."""
-        try:
-            stems = [unique(file_stem(explanation), self.stems) for explanation in found]
-            records = [
-                save_explanation(e, self.out, self.colormap, stem) for e, stem in zip(found, stems)
-            ]
-            groups = [
-                list(group) for _, group in groupby(sorted(found, key=_strip_key), key=_strip_key)
-            ]
-            strips = [self._strip(group) for group in groups if len(group) > 1]
-        except OSError as error:
-            reason = f"{self.out} cannot be written: {error.strerror}"
-            self._fail(scan, reason)
-            self.stopped = reason if error.errno in _HOPELESS else ""
-            return
-        self.outcome.explained += 1
-        self.outcome.records += records
-        self.synthetic |= scan.synthetic
-        if strips:
-            self.strips[scan.id] = strips
-        if found:
-            here = identical_methods(found)
-            self.same = here if self.same is None else self.same & here
-        else:
-            self.outcome.notes.append(
-                quoted(f"{scan.id}: no target applies ({', '.join(map(str, self.targets or ()))})")
-            )
-
-    def _strip(self, group: Sequence[Explanation]) -> str:
-        return save_strip(group, self.out, self.colormap, unique(strip_stem(group[0]), self.stems))
-
-    def _fail(self, scan: Scan, error: str) -> None:
-        image = str(scan.source.get("path", scan.id))
-        self.outcome.failures.append(Failure(image, f"{image}: {error}"))
-
-
-def _distinct(explanations: Sequence[Explanation]) -> list[Explanation]:
-    """Each target, method and layer once, however often and under whatever name it was asked for; by target."""
-    once = {
-        (target_identity(e.explained), e.method, e.layer): e
-        for e in explanations
-        if e.explained is not None
+def _about(
+    explainer: BatchExplainer, outcome: ExplainOutcome, command: str, images: int
+) -> dict[str, Any]:
+    """The content of ``run.json``."""
+    model = explainer.model
+    layers = sorted({record["layer"] for record in outcome.records})
+    return {
+        "model": {
+            "name": model.name,
+            "description": model.card.description,
+            "sha256": model.sha256,
+            "card": model.card.model_dump(),
+        },
+        "methods": explainer.methods,
+        "layers": layers or explainer.layers,
+        "targets": [_target_name(target) for target in explainer.targets or ()],
+        "command": command,
+        "versions": versions(),
+        "device": str(_device(model)),
+        "images": images,
+        "explanations": len(outcome.records),
+        "failures": outcome.failures,
+        "notes": outcome.notes,
+        "synthetic": outcome.synthetic,
+        "notice": "Research use only",
     }
-    order = list(dict.fromkeys(explanation.target for explanation in once.values()))
-    return sorted(once.values(), key=lambda explanation: order.index(explanation.target))
+
+
+def _target_name(target: TargetLike) -> str:
+    """As the user wrote it; a target that is a function has no words."""
+    return str(target) if isinstance(target, (str, int)) else "given mask"

@@ -161,20 +161,21 @@ def test_metrics_are_those_of_the_predictions(cohort_folder):
     assert again.document["mae"] == pytest.approx(metrics["mae"])
 
 
-def test_what_the_checkpoint_cannot_say_is_said(cohort_folder):
+def test_what_the_checkpoint_cannot_show_is_a_note(cohort_folder):
     _, metrics = read(cohort_folder)
-    said = "\n".join(str(Message.from_json(note)) for note in metrics["notes"])
+    notes = [Message.from_json(note) for note in metrics["notes"]]
+    words = "\n".join(map(str, notes))
     assert (
         "recognised from its keys and shapes: small_resnet under 'backbone' with its head at 'fc', 1 output"
-        in said
+        in words
     )
-    assert "backbone.fc.2: no weights there, so its kind cannot be known; taken for a ReLU" in said
+    assert "backbone.fc.2: no weights there, so its kind cannot be known; taken for a ReLU" in words
     assert (
         "preprocessing: 64 × 64 pixels as given; assumed, not known: 1 channel, black −1, white 1"
-        in said
+        in words
     )
     assert metrics["model"]["resolved"]["input"]["size"] == 64
-    assert "1 image without a mask: anon_3_1" in said
+    assert "1 image without a mask: anon_3_1" in words
 
 
 def test_best_and_worst_by_the_rule_that_is_stated(cohort_folder):
@@ -187,7 +188,9 @@ def test_best_and_worst_by_the_rule_that_is_stated(cohort_folder):
         found = chosen[f"gradcam_{name}_sample"]
         assert found["image"] == records["file"][place]
         extreme = "smallest" if name == "best" else "largest"
-        assert f"{name}: the 1 of {COUNT} cases with the {extreme} |error|" in found["rule"]
+        assert f"{name}: the 1 of {COUNT} cases with the {extreme} |error|" in str(
+            Message.from_json(found["rule"])
+        )
 
 
 def test_lists_of_high_and_low_errors(cohort_folder):
@@ -287,7 +290,7 @@ def test_what_is_broken_costs_itself_alone(tmp_path):
         "row 5: no image 'anon_4_1'",
         "sample 1, ",
     ):
-        assert any(words in line for line in found.failures), words
+        assert any(words in str(line) for line in found.failures), words
     assert len(found.failures) == 4
     records, metrics = read(folder)
     assert metrics["images"] == len(records) == COUNT - 2
@@ -340,7 +343,7 @@ def test_a_named_card_one_image_no_mask_and_no_evidence(tmp_path, capsys):
     assert "anon_0_1" in (folder / "out/report/report.html").read_text("utf-8")
     records, metrics = read(folder)
     assert metrics["model"]["resolved"]["labels"] == ["years"]
-    assert "as its card states" in str(Message.from_json(metrics["notes"][0]))
+    assert metrics["notes"][0]["code"] == "regression.model_named"
     assert metrics["mae"] == pytest.approx(records["absolute_error"][0])
     assert metrics["mask_evidence"] == []
     assert records["raises_in_mask"].isna().all()

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 
 from camlucida.attribution.engine import explain
+from camlucida.attribution.identical import identical_methods
 from camlucida.attribution.methods import METHODS
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose
@@ -40,7 +41,6 @@ from camlucida.workflows.benchmark.films import (
     verified_use,
 )
 from camlucida.workflows.benchmark.meta import ladder
-from camlucida.workflows.explain import identical_methods
 
 CHEAT = LABELS[0]
 """The label that the tag told in the shortcut arms' training."""

@@ -15,6 +15,7 @@ import torch
 from camlucida.attribution.engine import explain
 from camlucida.core.errors import UsageError
 from camlucida.core.files import write_json
+from camlucida.core.provenance import versions
 from camlucida.evaluation.maps.measure import MetricSettings, measure
 from camlucida.evaluation.maps.summary import summarise
 from camlucida.io.tables import write_table
@@ -36,7 +37,6 @@ from camlucida.workflows.benchmark.page import write_report
 from camlucida.workflows.benchmark.real import RealFilm, pasted, real_films
 from camlucida.workflows.benchmark.result import Benchmark
 from camlucida.workflows.benchmark.tables import TWICE, arms_table
-from camlucida.workflows.explain import versions
 
 Say = Callable[[str], object]
 EXPECTED = {

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camlucida.core.files import write_bytes
+from camlucida.core.provenance import versions
 from camlucida.io import read_image
 from camlucida.report.page import render
 from camlucida.workflows.demo.parts import PARTS, Part
 from camlucida.workflows.demo.shortcut import run_shortcut
-from camlucida.workflows.explain import versions
 
 AT_ONCE = 2
 """Parts that run side by side, one thread each."""

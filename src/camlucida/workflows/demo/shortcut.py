@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import write_bytes, write_json
+from camlucida.core.provenance import versions
 from camlucida.core.scan import Scan
 from camlucida.figures.comparison import comparison_figure
 from camlucida.figures.panels import figure_png
@@ -21,7 +22,7 @@ from camlucida.io import write_synthetic_png
 from camlucida.models import LoadedModel, load_model
 from camlucida.phantom import Film, film, model_cards
 from camlucida.report.page import render
-from camlucida.workflows.explain import explain_to_folder, versions
+from camlucida.workflows.explain import explain_to_folder
 
 FILMS = 10
 FIRST_SEED = 9_000_000

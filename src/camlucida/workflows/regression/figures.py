@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ from camlucida.analysis.cases.region_shares import share_inside
 from camlucida.analysis.selection import select
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.files import without_dots
-from camlucida.core.messages import Message
+from camlucida.core.messages import Message, declare
 from camlucida.datasets.cohort_file import read_cohort_file
 from camlucida.datasets.predictions import Predictions
 from camlucida.figures.files import save_figure
@@ -31,57 +31,97 @@ from camlucida.io.tables import read_table
 from camlucida.models.assumptions import assumed_preprocessing
 from camlucida.runs import Run
 
+declare(
+    "regression_cases",
+    {
+        "best": "best: {rule}",
+        "worst": "worst: {rule}",
+        "sample": "row {index} of predictions.json, requested by its number",
+    },
+)
+
+THRESHOLD = 5.0
+"""Absolute errors from here up are high, unless the user says otherwise."""
+
 
 def save_predictions(out: Path, predictions: Predictions, figures: pd.DataFrame) -> list[Path]:
-    """``evaluation_results``, ``bland_altman`` and ``age_group_comparison``, PNG and PDF each; their paths."""
+    """Write the figures of all predictions, as PNG and PDF.
+
+    Args:
+        out: folder of ``evaluation_results``, ``bland_altman`` and ``age_group_comparison``.
+        predictions: that were evaluated.
+        figures: of them.
+
+    Returns:
+        The paths.
+    """
     frame, synthetic = predictions.frame, predictions.synthetic
     drawn = {
         "evaluation_results": scatter_figure(frame, figures, synthetic),
         "bland_altman": bland_altman_figure(frame, figures, synthetic),
         "age_group_comparison": group_figure(figures, synthetic),
     }
-    return [path for name, figure in drawn.items() for path in save_figure(figure, out / name)]
+    written: list[Path] = []
+    for name, figure in drawn.items():
+        written += save_figure(figure, out / name)
+    return written
 
 
 def regression_figure(
     out: str | Path, index: int, *, threshold: float | None = None, colormap: str | None = None
 ) -> Figure:
-    """The figure of one row, as ``--sample`` writes it, on its own scale; for notebooks.
+    """Draw the figure of one row, as ``--sample`` writes it, on its own scale; for notebooks.
 
     Args:
         out: folder that ``camlucida evaluate-regression`` wrote.
         index: of the row, as in ``predictions.json``.
-        threshold: the error is green below it, red from it up; that of ``--error-threshold`` if None.
-        colormap: matplotlib name, of which the middle is zero.
+        threshold: the error is green below it, red from it up; None takes ``--error-threshold``.
+        colormap: matplotlib name; its middle is zero.
 
     Raises:
         UsageError: no such folder or row; a row without a map.
     """
     run, metrics = Run.open(Path(out) / "run"), Path(out) / "test_metrics.json"
-    said = json.loads(metrics.read_text("utf-8")) if metrics.is_file() else {}
-    limit = said.get("error_threshold", 5.0) if threshold is None else threshold
+    document = json.loads(metrics.read_text("utf-8")) if metrics.is_file() else {}
+    if threshold is None:
+        threshold = document.get("error_threshold", THRESHOLD)
     cases = case_table([run])
-    own = cases[cases["path"] == image_of(run, index)]
-    heat = attribution_table([run], own).reindex(cases.index)
-    notes = [Message.from_json(note) for note in said.get("notes", ())]
-    pictures = CaseFigures(run, cases, heat, limit, colormap, caption_notes(notes))
-    return pictures.figure(pictures.sample(index), None, "own scale")
+    of_image = cases[cases["path"] == image_of(run, index)]
+    heat = attribution_table([run], of_image).reindex(cases.index)
+    notes = [Message.from_json(note) for note in document.get("notes", ())]
+    pictures = CaseFigures(run, cases, heat, threshold, colormap, caption_notes(notes))
+    return pictures.figure(pictures.sample(index).case, None, "own scale")
 
 
 def caption_notes(notes: Sequence[Message]) -> list[str]:
-    """The lines below each figure: that the preprocessing is assumed, where it is."""
+    """The lines below each figure: that the preprocessing is assumed, where it is.
+
+    Args:
+        notes: of the evaluation.
+    """
     note = assumed_preprocessing(notes)
     return [] if note is None else [str(note)]
 
 
 def image_of(run: Run, index: int) -> str:
-    """Path of the image of row ``index`` of the table that the run is of."""
+    """The path of the image of row ``index`` of the table that the run was made from.
+
+    Raises:
+        UsageError: there is no such row.
+    """
     file = read_cohort_file(run.about["cohort"])
-    assert file.config.table is not None  # written so
+    assert file.config.table is not None  # the workflow wrote one
     paths = read_table(file.resolve(file.config.table))["path"]
     if not 0 <= index < len(paths):
         raise UsageError(f"no sample {index}", f"the run has {len(paths)}, counted from 0")
     return str(without_dots(Path(paths[index])))
+
+
+class ChosenCase(NamedTuple):
+    """A case with the rule by which it was chosen."""
+
+    case: ValueCase
+    rule: Message
 
 
 @dataclass(frozen=True)
@@ -90,32 +130,35 @@ class CaseFigures:
 
     Attributes:
         run: of one model, method and layer.
-        cases: of :func:`~camlucida.cases.case_table`.
-        heat: of :func:`~camlucida.cases.attribution_table`, same index; NaN where it was not measured.
+        cases: of :func:`~camlucida.analysis.cases.case_table.case_table`.
+        heat: of :func:`~camlucida.analysis.cases.attribution_table.attribution_table`, same index; NaN
+            where it was not measured.
         threshold: the error is green below it, red from it up.
-        colormap: matplotlib name, of which the middle is zero.
+        colormap: matplotlib name; its middle is zero.
         notes: lines below each figure.
     """
 
     run: Run
     cases: pd.DataFrame
     heat: pd.DataFrame
-    threshold: float = 5.0
+    threshold: float = THRESHOLD
     colormap: str | None = None
     notes: Sequence[str] = ()
 
-    def best_and_worst(self) -> dict[str, ValueCase]:
-        """``gradcam_best_sample`` and ``gradcam_worst_sample``; none where no image has a map and a known value."""
-        chosen = select(self.cases, ["best", "worst"])
-        return {
-            f"gradcam_{found.rule}_sample": self._case(
-                str(self.cases["path"][found.rows[0]]), f"{found.rule}: {found.description}"
-            )
-            for found in chosen
-            if found.rows
-        }
+    def best_and_worst(self) -> dict[str, ChosenCase]:
+        """``gradcam_best_sample`` and ``gradcam_worst_sample``.
 
-    def sample(self, index: int) -> ValueCase:
+        Empty where no image has a map and a known value.
+        """
+        chosen: dict[str, ChosenCase] = {}
+        for selected in select(self.cases, ["best", "worst"]):
+            if selected.rows:
+                path = str(self.cases["path"][selected.rows[0]])
+                rule = Message(f"regression_cases.{selected.rule}", {"rule": selected.description})
+                chosen[f"gradcam_{selected.rule}_sample"] = self._case(path, rule)
+        return chosen
+
+    def sample(self, index: int) -> ChosenCase:
         """The case of row ``index`` of the table.
 
         Raises:
@@ -124,45 +167,59 @@ class CaseFigures:
         path = image_of(self.run, index)
         if not (self.cases["path"] == path).any():
             raise UsageError(f"sample {index}, {path}, has no map", "see the errors above")
-        return self._case(path, f"row {index} of predictions.json, asked for by its number")
+        return self._case(path, Message("regression_cases.sample", {"index": index}))
 
-    def save(self, out: Path, cases: Mapping[str, ValueCase], scale: str) -> list[Path]:
-        """Write a figure of each, all on one scale; the paths.
+    def save(self, out: Path, chosen: Mapping[str, ChosenCase], scale: str) -> list[Path]:
+        """Write a figure of each case, all on one scale; the paths.
 
         Args:
             out: folder.
-            cases: file name without suffix → case.
+            chosen: file name without suffix → case.
             scale: whose scale it is, in words.
         """
+        cases = {name: each.case for name, each in chosen.items()}
         limit = shared_limit(list(cases.values()))
-        drawn = ((name, self.figure(case, limit, scale)) for name, case in cases.items())
-        return [path for name, figure in drawn for path in save_figure(figure, out / name)]
+        written: list[Path] = []
+        for name, case in cases.items():
+            written += save_figure(self.figure(case, limit, scale), out / name)
+        return written
 
     def figure(self, case: ValueCase, limit: float | None, scale: str) -> Figure:
-        """One case; see :func:`~camlucida.figures.regression.value_figure`."""
-        look: dict[str, Any] = {
-            "threshold": self.threshold,
-            "colormap": self.colormap,
-            "notes": self.notes,
-        }
-        return value_figure(case, limit, scale=scale, **look)
+        """Draw one case; see :func:`~camlucida.figures.regression.value_figure`."""
+        return value_figure(
+            case,
+            limit,
+            scale=scale,
+            threshold=self.threshold,
+            colormap=self.colormap,
+            notes=self.notes,
+        )
 
-    def _case(self, path: str, chosen: str) -> ValueCase:
+    def _case(self, path: str, rule: Message) -> ChosenCase:
         rows = self.cases[self.cases["path"] == path]
         maps = {
-            int(sign): self.run.explanation(int(i))
-            for sign, i in zip(rows["target_sign"], rows["explanation"])
+            int(sign): self.run.explanation(int(index))
+            for sign, index in zip(rows["target_sign"], rows["explanation"])
         }
         first = rows.iloc[0]
         explanation = both_signs(maps[1], maps.get(-1))
-        mask, why = _mask(first["mask"], explanation.scan.geometry.original)
-        inside = str(share_inside(rows, self.heat.loc[rows.index]) or "")
-        known = (float(first["truth"]), float(first["value"]), mask, why, inside, chosen)
-        return ValueCase(explanation, Path(path).name, str(first["label"]), *known)
+        mask, why_none = _mask(first["mask"], explanation.scan.geometry.original)
+        case = ValueCase(
+            explanation,
+            Path(path).name,
+            str(first["label"]),
+            truth=float(first["truth"]),
+            value=float(first["value"]),
+            mask=mask,
+            no_mask=why_none,
+            inside=str(share_inside(rows, self.heat.loc[rows.index]) or ""),
+            chosen=str(rule),
+        )
+        return ChosenCase(case, rule)
 
 
 def _mask(path: str | None, size: Sequence[int]) -> tuple[NDArray[np.bool_] | None, str]:
-    """The mask, or None and why."""
+    """The mask, or None and why there is none."""
     if path is None or not Path(path).is_file():
         return None, "no mask"
     try:

@@ -1,4 +1,4 @@
-"""A table of values beside a folder of images, as training systems keep them: which row is which image, and its mask."""
+"""A table of values beside a folder of images: which row is which image, and which mask is its."""
 
 from __future__ import annotations
 
@@ -6,36 +6,44 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from camlucida.core.errors import UsageError
+from camlucida.core.failures import Failure
 from camlucida.core.files import without_dots
-from camlucida.core.messages import Message, quoted
-from camlucida.datasets.cohort import MASK_SUFFIXES, mask_beside
-from camlucida.datasets.columns import COLUMN_NAMES
-from camlucida.datasets.images import PATIENT_COLUMNS, SPLIT_COLUMNS, bare_name, image_keys
-from camlucida.io import expand_paths
-from camlucida.io.image import image_id
-from camlucida.io.tables import count, find_column, fold, listing, read_table, source, texts
+from camlucida.core.messages import Message, Value, declare
+from camlucida.datasets.images import PATIENT_COLUMNS, SPLIT_COLUMNS
+from camlucida.io.tables import find_column, listing, read_table, source, texts
+from camlucida.workflows.regression.image_folder import ImageFolder
+from camlucida.workflows.regression.sheet_columns import image_column, value_column
 
-VALUE_COLUMNS = (
-    "age",
-    "value",
-    "target",
-    "ageyears",
-    "patientage",
-    "boneage",
-    "y",
-    "groundtruth",
-    "truth",
-    "年龄",
+declare(
+    "sheet",
+    {
+        "sheet_read": "{table}: {sheet}, is read",
+        "torn_patients": (
+            "{count} {count:|patient|patients} in {split} and in another split of {table}, "
+            "left out: {names}"
+        ),
+        "all_splits": "{table} has the splits {names}: all are evaluated; --split takes one",
+        "no_value": (
+            "{count} {count:|row|rows} without a value in column {column}, left out: {names}"
+        ),
+        "repeated": (
+            "{count} {count:|image|images} with several rows in {table} that agree, "
+            "taken once: {names}"
+        ),
+        "no_row": (
+            "{count} {count:|image|images} of {folder} without a row in {table}, left out: {names}"
+        ),
+    },
 )
-"""Folded names that columns of true values usually have."""
 
-OWN = (
+RESERVED = (
     "path",
     "value",
     "mask",
@@ -47,12 +55,12 @@ OWN = (
     "error",
     "absolute_error",
 )
-"""Columns of what is written, beside patient and split; a group cannot be called so."""
+"""Columns of the tables that are written, beside patient and split; no group may be called so."""
 
 
 @dataclass(frozen=True)
 class SheetColumns:
-    """What the user says of the table's columns; None where they are to be found."""
+    """The columns of the table that the user names; None for those to be found by their names."""
 
     value: str | None = None
     id: str | None = None
@@ -62,13 +70,12 @@ class SheetColumns:
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table whose image is there.
+    """A row of the table whose image exists.
 
     Attributes:
         path: of the image.
         value: the true one.
-        patient: "" where the table does not say.
-        split: "" where the table does not say.
+        patient, split: "" where the table has none.
         mask: its file; None where there is none.
         groups: one a group column.
     """
@@ -83,10 +90,18 @@ class Row:
 
 @dataclass(frozen=True)
 class Sheet:
-    """Rows in the order of the table; (row, line) of each that is left out; notes; names of columns, "" for none."""
+    """The usable rows of a table.
+
+    Attributes:
+        rows: in the order of the table.
+        failures: rows and images that are left out.
+        notes: for the reader.
+        value_column, patient_column, split_column: names; "" for none.
+        groups: names of the group columns.
+    """
 
     rows: tuple[Row, ...]
-    problems: tuple[tuple[str, str], ...]
+    failures: tuple[Failure, ...]
     notes: tuple[Message, ...]
     value_column: str
     patient_column: str
@@ -94,206 +109,107 @@ class Sheet:
     groups: tuple[str, ...]
 
     def frame(self) -> pd.DataFrame:
-        """As a cohort's table: path, value, mask, then patient and split if the table has them, then the groups."""
-        columns: dict[str, list[object]] = {
-            "path": [str(without_dots(row.path)) for row in self.rows],
-            "value": [row.value for row in self.rows],
-            "mask": ["" if row.mask is None else str(row.mask.absolute()) for row in self.rows],
-        }
-        columns |= {"patient": [row.patient for row in self.rows]} if self.patient_column else {}
-        columns |= {"split": [row.split for row in self.rows]} if self.split_column else {}
-        groups = {name: [row.groups[k] for row in self.rows] for k, name in enumerate(self.groups)}
-        return pd.DataFrame({**groups, **columns})
+        """As a cohort's table: the groups, path, value, mask; patient and split if there are any."""
+        columns: dict[str, list[object]] = {}
+        for position, name in enumerate(self.groups):
+            columns[name] = [row.groups[position] for row in self.rows]
+        columns["path"] = [str(without_dots(row.path)) for row in self.rows]
+        columns["value"] = [row.value for row in self.rows]
+        columns["mask"] = [
+            "" if row.mask is None else str(row.mask.absolute()) for row in self.rows
+        ]
+        if self.patient_column:
+            columns["patient"] = [row.patient for row in self.rows]
+        if self.split_column:
+            columns["split"] = [row.split for row in self.rows]
+        return pd.DataFrame(columns)
 
 
 def read_sheet(
     table: Path,
     images: Path,
-    asked: SheetColumns,
+    columns: SheetColumns,
     *,
     masks: Path | None = None,
     split: str | None = None,
 ) -> Sheet:
     """Find the image and the mask of each row.
 
-    A row names its image by stem, file name or path; of a path that was another machine's, its end counts. Masks lie in
-    ``masks``, or in the folder ``Masks`` beside the image's ``Images``: same stem, ``.png``, ``.jpg`` or ``.jpeg``.
+    A row names its image by stem, file name or path; of a path from another machine, its end
+    counts. Masks lie in ``masks``, or in the folder ``Masks`` beside the image's ``Images``: same
+    stem, ``.png``, ``.jpg`` or ``.jpeg``.
 
-    - Left out, with a line: a row without a name, without an image, with several, with a value that is no number; rows that say
-      different things of one image.
-    - A note: of a workbook with several sheets, which is read; rows without a value (left out); rows that repeat another;
-      images without a row; with a split, patients who are also in another (left out).
+    - Failures: a row without a name, without an image, with several, with a value that is not a
+      number; rows that disagree on one image.
+    - Notes: the sheet that is read of a workbook with several; rows without a value (left out);
+      rows that repeat another; images without a row; with a split, patients who are also in
+      another (left out).
 
     Args:
         table: CSV, TSV, XLSX, Parquet or JSON.
         images: a folder, searched with its subfolders.
-        asked: columns.
+        columns: that the user names.
         masks: folder of masks.
         split: take only this one.
 
     Raises:
-        UsageError: no table, image or folder; a column that is not there, or cannot be told; no row that names an image.
+        UsageError: no table, image or folder; a column that does not exist or cannot be told; no
+            row that names an image.
     """
     if masks is not None and not masks.is_dir():
         raise UsageError(f"no folder of masks {masks}", "correct --mask-dir, or leave it out")
     frame = read_table(table)
-    files, where = _Files.find(images, masks), source(table, frame)
-    value = _value_column(frame, asked.value, where)
-    names = _id_column(frame, asked.id, files, where, images)
-    patient = find_column(frame, asked.patient, PATIENT_COLUMNS, "--patient-column", where) or ""
-    splits = find_column(frame, None, SPLIT_COLUMNS, "split column", where) or ""
-    groups = {
-        str(find_column(frame, name, (), "--group-column", where)): None for name in asked.groups
+    folder, where = ImageFolder.read(images, masks), source(table, frame)
+    names = {
+        "value": value_column(frame, columns.value, where),
+        "name": image_column(frame, columns.id, folder, where),
+        "patient": _optional(frame, columns.patient, PATIENT_COLUMNS, "--patient-column", where),
+        "split": _optional(frame, None, SPLIT_COLUMNS, "split column", where),
     }
-    kept = {"patient": patient, "split": splits}
-    own = [name for name in groups if name in OWN or kept.get(name, name) != name]
-    if own:
-        raise UsageError(
-            f"--group-column {own[0]!r} has a name that is used here", f"rename it in {table.name}"
-        )
-    columns = {"value": value, "name": names, "patient": patient, "split": splits}
-    return _Table(table, frame, columns, tuple(groups), files).sheet(split)
+    groups = _group_columns(frame, columns.groups, names, table, where)
+    return _Table(table, frame, names, groups, folder).sheet(split)
 
 
-@dataclass(frozen=True)
-class _Files:
-    """The images of a folder; ``keys``: every name that a table may call one by → files."""
-
-    folder: Path
-    paths: Sequence[Path]
-    keys: Mapping[str, Sequence[Path]]
-    masks: Path | None
-
-    @classmethod
-    def find(cls, folder: Path, masks: Path | None) -> _Files:
-        if not folder.is_dir():
-            raise UsageError(f"no folder of images {folder}", "correct --image-dir")
-        found, errors = expand_paths([folder])
-        inside = None if masks is None else masks.absolute()
-
-        def is_mask(path: Path) -> bool:
-            parts = path.relative_to(folder).parts[:-1]
-            return "masks" in map(str.casefold, parts) or (
-                inside is not None and path.absolute().is_relative_to(inside)
-            )
-
-        paths = [path for path in found if not is_mask(path)]
-        if not paths:
-            raise UsageError(
-                f"there is no image in {folder}",
-                str(errors[0]) if errors else "its masks are not counted",
-            )
-        keys: dict[str, list[Path]] = defaultdict(list)
-        for path in paths:
-            for key in dict.fromkeys(image_keys(path.absolute())):
-                keys[key].append(path)
-        return cls(folder, paths, keys, masks)
-
-    def of(self, name: str) -> Sequence[Path]:
-        """Files that a row may mean by ``name``: by the longest end of it that fits any, then by its suffix."""
-        parts = bare_name(name).split("/")
-        ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        fitting = next((self.keys[end] for end in ends if end in self.keys), [])
-        exact = [
-            path for path in fitting if path.name == PurePosixPath(name.replace("\\", "/")).name
-        ]
-        return exact if len(exact) == 1 else fitting
-
-    def mask(self, image: Path) -> Path | None:
-        if self.masks is None:
-            beside = mask_beside(image.absolute())
-            return beside if beside is not None and beside.is_file() else None
-        stem = image_id(image, None)
-        known = [self.masks / f"{stem}{suffix}" for suffix in MASK_SUFFIXES]
-        return next((path for path in known if path.is_file()), None)
-
-
-def _value_column(frame: pd.DataFrame, asked: str | None, table: str) -> str:
-    """The one asked for; else the one with a usual name; else the only one of numbers that does not name images or patients."""
-    if asked is not None:
-        name = str(find_column(frame, asked, (), "--value-column", table))
-        if not _share_of_numbers(frame[name]):
-            raise UsageError(
-                f"--value-column {name!r} of {table} holds no number: {listing(dict.fromkeys(texts(frame[name])))}",
-                "name another",
-            )
-        return name
-    usual = [name for name in frame.columns if fold(name) in VALUE_COLUMNS]
-    numeric = [
-        name
-        for name in frame.columns
-        if _share_of_numbers(frame[name]) > 0.5 and not _is_name(str(name))
-    ]
-    candidates = usual or numeric
-    if len(candidates) == 1:
-        return str(candidates[0])
-    what = f"{table} has {'several columns' if candidates else 'no column'} that may hold the true value"
-    shown = candidates or list(frame.columns)
-    raise UsageError(f"{what}: {listing(shown, 12)}", "say which: --value-column NAME")
-
-
-def _share_of_numbers(column: pd.Series) -> float:
-    """Of the cells that are not blank."""
-    cells = [cell for cell in texts(column) if cell]
-    return (
-        float(np.isfinite(pd.to_numeric(pd.Series(cells, dtype=str), errors="coerce")).mean())
-        if cells
-        else 0.0
-    )
-
-
-def _is_name(column: str) -> bool:
-    return fold(column) in {*COLUMN_NAMES["image"], *PATIENT_COLUMNS}
-
-
-def _id_column(
-    frame: pd.DataFrame, asked: str | None, files: _Files, table: str, folder: Path
+def _optional(
+    frame: pd.DataFrame, requested: str | None, usual: Sequence[str], option: str, where: str
 ) -> str:
-    """The one asked for; else, of those with usual names, the one that names most images; else that of all columns."""
-    if asked is not None:
-        columns = [str(find_column(frame, asked, (), "--id-column", table))]
-        found = _hits(frame, columns, files)
-    else:
-        usual = [str(name) for name in frame.columns if fold(name) in COLUMN_NAMES["image"]]
-        found = _hits(frame, usual, files)
-        columns = usual
-        if not any(found.values()):
-            columns = [str(name) for name in frame.columns]
-            found = _hits(frame, columns, files)
-    best = max(columns, key=lambda name: found[name])
-    if not found[best]:
-        said = (
-            f": its column {best!r} says {listing(dict.fromkeys(texts(frame[best])))}"
-            if asked is not None or len(columns) == 1
-            else ""
-        )
-        what = f"no row of {table} names an image of {folder}{said}"
-        raise UsageError(
-            what,
-            f"the images are {listing(path.name for path in files.paths)}; name the column: --id-column",
-        )
-    return best
+    return find_column(frame, requested, usual, option, where) or ""
 
 
-def _hits(frame: pd.DataFrame, columns: Sequence[str], files: _Files) -> dict[str, int]:
-    return {
-        name: sum(len(files.of(cell)) == 1 for cell in texts(frame[name]) if cell)
-        for name in columns
-    }
+def _group_columns(
+    frame: pd.DataFrame, requested: Sequence[str], names: Mapping[str, str], table: Path, where: str
+) -> tuple[str, ...]:
+    groups = [str(find_column(frame, name, (), "--group-column", where)) for name in requested]
+    for group in groups:
+        # A group may be the patient or split column itself, but no other column of that name.
+        other = group in ("patient", "split") and names[group] != group
+        if other or group in RESERVED:
+            what = f"--group-column {group!r} has a name that is used here"
+            raise UsageError(what, f"rename it in {table.name}")
+    return tuple(dict.fromkeys(groups))
 
 
 @dataclass(frozen=True)
 class _Table:
-    """The table, a list entry a row; "" where there is no such column."""
+    """The table with its cells as text.
 
-    where: Path
+    Attributes:
+        path: of the file.
+        frame: as read.
+        columns: role → name; "" where there is no such column.
+        groups: names of the group columns.
+        images: that rows may name.
+    """
+
+    path: Path
     frame: pd.DataFrame
     columns: Mapping[str, str]
     groups: tuple[str, ...]
-    files: _Files
+    images: ImageFolder
 
     @cached_property
     def cells(self) -> dict[str, list[str]]:
+        """Role → the cell of each row; "" where there is no such column."""
         blank = [""] * len(self.frame)
         return {
             role: texts(self.frame[name]) if name else blank for role, name in self.columns.items()
@@ -303,126 +219,147 @@ class _Table:
     def group_cells(self) -> list[list[str]]:
         return [texts(self.frame[name]) for name in self.groups]
 
-    def sheet(self, asked: str | None) -> Sheet:
-        chosen, torn = self._chosen(asked)
-        blank = [i for i in chosen if not self.cells["value"][i]]
-        problems: list[tuple[str, str]] = []
-        said: dict[Path, dict[Row, list[int]]] = defaultdict(lambda: defaultdict(list))
-        for i in sorted({*chosen} - {*blank}):
-            try:
-                row = self._row(i)
-            except UsageError as error:
-                problems.append((f"{self.where}, row {i + 1}", str(error)))
+    def sheet(self, split: str | None) -> Sheet:
+        """The usable rows, of one split if it is given."""
+        chosen, torn = self._of_split(split)
+        blank = [index for index in chosen if not self.cells["value"][index]]
+        filled = sorted({*chosen} - {*blank})
+        by_image, failures = self._rows(filled)
+        rows: dict[Row, list[int]] = {}
+        for path, numbers in by_image.items():
+            if len(numbers) == 1:
+                rows |= numbers
             else:
-                said[row.path][row].append(i + 1)
-        for path, rows in said.items():
-            if len(rows) == 1:
-                continue
-            numbers = sorted(number for of_row in rows.values() for number in of_row)
-            what = f"{path}: rows {listing(map(str, numbers), 6)} of {self.where} disagree on it"
-            problems.append((str(path), str(UsageError(what, "keep one row an image"))))
-        kept = {
-            next(iter(rows)): numbers
-            for rows in said.values()
-            if len(rows) == 1
-            for numbers in rows.values()
-        }
-        if not kept:
-            raise UsageError(
-                f"no row of {self.where} can be used",
-                problems[0][1] if problems else "all are without a value",
-            )
-        twice = [row.path.name for row, numbers in kept.items() if len(numbers) > 1]
-        notes = [*self._row_notes(asked, torn, blank, twice), *self._image_notes()]
-        value, patient, split = (self.columns[role] for role in ("value", "patient", "split"))
-        return Sheet(tuple(kept), tuple(problems), tuple(notes), value, patient, split, self.groups)
-
-    def _row(self, i: int) -> Row:
-        """Raises UsageError where the row cannot be used."""
-        where, name, value = (
-            f"{self.where}, row {i + 1}",
-            self.cells["name"][i],
-            self.cells["value"][i],
+                failures.append(self._disagreement(path, numbers))
+        if not rows:
+            fix = str(failures[0]) if failures else "all are without a value"
+            raise UsageError(f"no row of {self.path} can be used", fix)
+        repeated = [row.path.name for row, numbers in rows.items() if len(numbers) > 1]
+        notes = (
+            *self._sheet_notes(),
+            *self._split_notes(split, torn),
+            *self._row_notes(blank, repeated),
+            *self._image_notes(),
         )
+        return Sheet(
+            tuple(rows),
+            tuple(failures),
+            notes,
+            value_column=self.columns["value"],
+            patient_column=self.columns["patient"],
+            split_column=self.columns["split"],
+            groups=self.groups,
+        )
+
+    def _rows(
+        self, indices: Sequence[int]
+    ) -> tuple[dict[Path, dict[Row, list[int]]], list[Failure]]:
+        """Image → its different rows → their numbers in the table, from 1; and rows that fail."""
+        by_image: dict[Path, dict[Row, list[int]]] = defaultdict(lambda: defaultdict(list))
+        failures: list[Failure] = []
+        for index in indices:
+            try:
+                row = self._row(index)
+            except UsageError as error:
+                failures.append(Failure.of(self._where(index), error))
+            else:
+                by_image[row.path][row].append(index + 1)
+        return by_image, failures
+
+    def _disagreement(self, path: Path, rows: Mapping[Row, Sequence[int]]) -> Failure:
+        numbers = sorted(chain.from_iterable(rows.values()))
+        what = f"{path}: rows {listing(map(str, numbers), 6)} of {self.path} disagree on it"
+        return Failure(str(path), "usage", what, "keep one row an image")
+
+    def _where(self, index: int) -> str:
+        return f"{self.path}, row {index + 1}"
+
+    def _row(self, index: int) -> Row:
+        """Raises UsageError where the row cannot be used."""
+        image = self._image(index)
+        value = self.cells["value"][index]
+        number = pd.to_numeric(value, errors="coerce")
+        if not np.isfinite(number):
+            what = f"{self._where(index)}: {value!r} in column {self.columns['value']!r}"
+            raise UsageError(what, "write a number with a decimal point")
+        return Row(
+            image,
+            float(number),
+            self.cells["patient"][index],
+            self.cells["split"][index],
+            self.images.mask(image),
+            tuple(cells[index] for cells in self.group_cells),
+        )
+
+    def _image(self, index: int) -> Path:
+        """Raises UsageError where the row does not name exactly one image."""
+        where, name = self._where(index), self.cells["name"][index]
         if not name:
             raise UsageError(f"{where}: no name in column {self.columns['name']!r}", "fill it")
-        fitting = self.files.of(name)
+        fitting = self.images.named(name)
         if not fitting:
-            raise UsageError(
-                f"{where}: no image {name!r} in {self.files.folder}",
-                "correct the name, or leave the row out",
-            )
+            what = f"{where}: no image {name!r} in {self.images.folder}"
+            raise UsageError(what, "correct the name, or leave the row out")
         if len(fitting) > 1:
             what = f"{where}: {name!r} fits {len(fitting)} images: {listing(map(str, fitting))}"
             raise UsageError(what, "name it there with its folder or suffix")
-        number = pd.to_numeric(value, errors="coerce")
-        if not np.isfinite(number):
-            what = f"{where}: {value!r} in column {self.columns['value']!r}"
-            raise UsageError(what, "write a number with a decimal point")
-        path, groups = fitting[0], tuple(cells[i] for cells in self.group_cells)
-        return Row(
-            path,
-            float(number),
-            self.cells["patient"][i],
-            self.cells["split"][i],
-            self.files.mask(path),
-            groups,
-        )
+        return fitting[0]
 
-    def _chosen(self, asked: str | None) -> tuple[list[int], list[str]]:
-        """Rows of the split that is asked for, without patients who are also in another; and these patients."""
+    def _of_split(self, split: str | None) -> tuple[list[int], list[str]]:
+        """Rows of the split, without patients who are also in another; and these patients."""
         splits, patients = self.cells["split"], self.cells["patient"]
-        if asked is None:
+        if split is None:
             return list(range(len(self.frame))), []
-        if asked not in splits:
-            known = sorted({part for part in splits if part})
-            fix = (
-                f"its splits: {listing(known, 12)}"
-                if known
-                else "it has no split column: leave --split out"
-            )
-            raise UsageError(f"no split {asked!r} in {self.where}", fix)
-        elsewhere = {
-            patient for patient, part in zip(patients, splits) if patient and part and part != asked
-        }
-        chosen = [
-            i for i, part in enumerate(splits) if part == asked and patients[i] not in elsewhere
-        ]
-        torn = {
-            patients[i]
-            for i, part in enumerate(splits)
-            if part == asked and patients[i] in elsewhere
-        }
-        return chosen, sorted(torn)
+        if split not in splits:
+            names = self._split_names()
+            fix = "it has no split column: leave --split out"
+            if names:
+                fix = f"its splits: {listing(names, 12)}"
+            raise UsageError(f"no split {split!r} in {self.path}", fix)
+        pairs = list(zip(patients, splits))
+        elsewhere = {patient for patient, part in pairs if patient and part not in ("", split)}
+        of_split = [index for index, part in enumerate(splits) if part == split]
+        kept = [index for index in of_split if patients[index] not in elsewhere]
+        torn = {patients[index] for index in of_split if patients[index] in elsewhere}
+        return kept, sorted(torn)
 
-    def _row_notes(
-        self, asked: str | None, torn: Sequence[str], blank: Sequence[int], twice: Sequence[str]
-    ) -> Iterator[Message]:
+    def _split_names(self) -> list[str]:
+        return sorted({part for part in self.cells["split"] if part})
+
+    def _sheet_notes(self) -> Iterator[Message]:
         if "sheet" in self.frame.attrs:
-            yield quoted(f"of {self.where} {self.frame.attrs['sheet']}, is read")
+            values = {"table": str(self.path), "sheet": self.frame.attrs["sheet"]}
+            yield Message("sheet.sheet_read", values)
+
+    def _split_notes(self, split: str | None, torn: Sequence[str]) -> Iterator[Message]:
+        table = str(self.path)
         if torn:
-            yield quoted(
-                f"{count(torn, 'patient')} in {asked} and in another split of {self.where}, left out: {listing(torn)}"
-            )
-        known = sorted({part for part in self.cells["split"] if part})
-        if asked is None and len(known) > 1:
-            yield quoted(
-                f"{self.where} has the splits {listing(known, 12)}: all are evaluated; --split takes one"
-            )
+            values = _counted(torn)
+            values |= {"split": split or "", "table": table}
+            yield Message("sheet.torn_patients", values)
+        names = self._split_names()
+        if split is None and len(names) > 1:
+            yield Message("sheet.all_splits", {"table": table, "names": listing(names, 12)})
+
+    def _row_notes(self, blank: Sequence[int], repeated: Sequence[str]) -> Iterator[Message]:
         if blank:
-            names = [self.cells["name"][i] for i in blank]
-            yield quoted(
-                f"{count(blank, 'row')} without a value in column {self.columns['value']!r}, left out: {listing(names)}"
-            )
-        if twice:
-            yield quoted(
-                f"{count(twice, 'image')} with several rows in {self.where} that say the same, taken once: {listing(twice)}"
-            )
+            names = [self.cells["name"][index] for index in blank]
+            values = _counted(names) | {"column": self.columns["value"]}
+            yield Message("sheet.no_value", values)
+        if repeated:
+            yield Message("sheet.repeated", _counted(repeated) | {"table": str(self.path)})
 
     def _image_notes(self) -> Iterator[Message]:
-        named = {path for name in self.cells["name"] if name for path in self.files.of(name)}
-        idle = [path.name for path in self.files.paths if path not in named]
-        if idle:
-            yield quoted(
-                f"{count(idle, 'image')} of {self.files.folder} without a row in {self.where}, left out: {listing(idle)}"
-            )
+        named: set[Path] = set()
+        for name in filter(None, self.cells["name"]):
+            named.update(self.images.named(name))
+        unnamed = [path.name for path in self.images.paths if path not in named]
+        if unnamed:
+            values = _counted(unnamed)
+            values |= {"folder": str(self.images.folder), "table": str(self.path)}
+            yield Message("sheet.no_row", values)
+
+
+def _counted(names: Sequence[str]) -> dict[str, Value]:
+    """The values of a message that counts and lists: how many, and the first names."""
+    return {"count": len(names), "names": listing(names)}

@@ -11,11 +11,11 @@ import pandas as pd
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.files import slug, unique, write_bytes, write_json
+from camlucida.core.provenance import versions
 from camlucida.models import Card, load_model
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.report.page import render
 from camlucida.runs import Run, execute
-from camlucida.workflows.explain import versions
 from camlucida.workflows.segmentation import words
 from camlucida.workflows.segmentation.inputs import (
     Images,

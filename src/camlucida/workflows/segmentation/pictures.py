@@ -9,12 +9,12 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.identical import identical_methods
 from camlucida.core.files import slug
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, layer_comparison, method_comparison
 from camlucida.figures.segmentation import analysis_sheet
 from camlucida.metrics.segmentation import Mask
-from camlucida.workflows.explain import identical_methods
 from camlucida.workflows.segmentation import words
 from camlucida.workflows.segmentation.statistics import SegmentationCase, SegmentationRun
 

@@ -1,0 +1,55 @@
+"""Methods whose maps are identical up to scale, so that their agreement is no evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations, groupby
+from typing import NamedTuple
+
+from camlucida.attribution.explanation import Explanation
+
+IDENTICAL = 1e-5
+"""Two maps, each divided by its largest magnitude, are identical where no cell differs by more."""
+
+
+class IdenticalPair(NamedTuple):
+    """Two methods with identical raw maps at a layer."""
+
+    first: str
+    second: str
+    layer: str
+
+
+def identical_methods(explanations: Sequence[Explanation]) -> set[IdenticalPair]:
+    """Pairs of methods whose raw maps are identical up to scale for every target.
+
+    Grad-CAM, HiResCAM and XGrad-CAM are, for instance, behind global pooling and a linear head.
+
+    Args:
+        explanations: of one or more images, targets, methods and layers.
+    """
+    pairs: set[IdenticalPair] = set()
+    for layer in {explanation.layer for explanation in explanations}:
+        at_layer = [explanation for explanation in explanations if explanation.layer == layer]
+        ordered = sorted(at_layer, key=_image_and_target)
+        by_target = (list(group) for _, group in groupby(ordered, key=_image_and_target))
+        pairs |= set.intersection(*(set(_identical_pairs(group)) for group in by_target))
+    return pairs
+
+
+def _image_and_target(explanation: Explanation) -> tuple[str, str]:
+    return explanation.scan.id, explanation.target
+
+
+def _identical_pairs(explanations: Iterable[Explanation]) -> Iterator[IdenticalPair]:
+    for first, second in combinations(explanations, 2):
+        if _identical(first, second):
+            yield IdenticalPair(first.method, second.method, first.layer)
+
+
+def _identical(first: Explanation, second: Explanation) -> bool:
+    largest = [float(explanation.raw.abs().max()) for explanation in (first, second)]
+    if min(largest) == 0:
+        return False
+    difference = first.raw / largest[0] - second.raw / largest[1]
+    return float(difference.abs().max()) < IDENTICAL

@@ -1,0 +1,248 @@
+"""Explanations evaluated, one model after the other, of images or of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camlucida.attribution.methods import METHODS
+from camlucida.core.errors import UsageError
+from camlucida.core.failures import Failure
+from camlucida.core.files import slug
+from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth, read_regions
+from camlucida.datasets.images import read_labelled_images
+from camlucida.evaluation.maps.choice import choose, choose_baselines
+from camlucida.evaluation.maps.folder import Evaluated, Source, describe, run, write
+from camlucida.evaluation.maps.measure import MetricSettings
+from camlucida.evaluation.maps.of_run import RunModel, run_marks, run_models
+from camlucida.models import load_model
+from camlucida.runs.read import Run, is_run
+from camlucida.workflows.evaluation.folder import present
+
+
+@dataclass(frozen=True)
+class AnnotationFiles:
+    """Where the ground truth comes from; at most one of them is given.
+
+    Attributes:
+        masks: folder of ``LABEL/ID.png``, ``ID_LABEL.png`` or ``ID.png``.
+        boxes: table of boxes.
+        rle: CheXlocalize masks.
+        polygons: CheXlocalize outlines.
+    """
+
+    masks: Path | None = None
+    boxes: Path | None = None
+    rle: Path | None = None
+    polygons: Path | None = None
+
+    @property
+    def given(self) -> bool:
+        """Whether any is given."""
+        return any(asdict(self).values())
+
+    def read(self, labels: Sequence[str]) -> GroundTruth | None:
+        """The ground truth; None where no file is given.
+
+        Args:
+            labels: of the model.
+
+        Raises:
+            UsageError: a file cannot be read, or two are given.
+        """
+        if not self.given:
+            return None
+        return read_ground_truth(
+            masks=self.masks,
+            boxes=self.boxes,
+            rle=self.rle,
+            polygons=self.polygons,
+            labels=labels,
+        )
+
+
+@dataclass(frozen=True)
+class ImageTable:
+    """A table of patients, labels and splits of images; columns are found by name where None."""
+
+    path: Path | None = None
+    id_column: str | None = None
+    patient_column: str | None = None
+    label_column: str | None = None
+    split_column: str | None = None
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """What is evaluated, and how.
+
+    Attributes:
+        images: image files; unused for a run.
+        cards: model cards or factories; empty for a run.
+        run: folder of ``camlucida run``, in place of images and cards.
+        table: of the images.
+        targets: None takes the run's, else annotated labels, else true ones, else the task's.
+        methods, layers: empty takes the run's, else gradcam and the card's layer.
+        annotations: ground truth; those of the run where none is given.
+        regions: folder of masks of further places.
+        metrics: names, families, ``default`` or ``all``.
+        threshold: of ``iou_tuned`` and ``dice_tuned``, in [0, 1].
+        baselines: ``all``, ``none``, or names joined by commas.
+        seed: of ties and noise.
+        out: folder; None: ``evaluation``, in the run's folder if there is one.
+        device, batch_size: as in :func:`camlucida.models.load_model`.
+        frame: of files that have several; the first if None.
+    """
+
+    images: tuple[Path, ...] = ()
+    cards: tuple[str, ...] = ()
+    run: Path | None = None
+    table: ImageTable = field(default_factory=ImageTable)
+    targets: tuple[Any, ...] | None = None
+    methods: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
+    annotations: AnnotationFiles = field(default_factory=AnnotationFiles)
+    regions: Path | None = None
+    metrics: tuple[str, ...] = ("default",)
+    threshold: float | None = None
+    baselines: str = "all"
+    seed: int = 0
+    out: Path | None = None
+    device: str = "auto"
+    batch_size: int | None = None
+    frame: int | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Where the evaluation is written."""
+        return self.out or (self.run or Path()) / "evaluation"
+
+    def settings(self) -> MetricSettings:
+        """The settings that are the same for every model.
+
+        Raises:
+            UsageError: unknown metric, baseline or method.
+        """
+        for name in self.methods:
+            METHODS[name]
+        return MetricSettings(
+            metrics=choose(list(self.metrics), self.threshold),
+            baselines=choose_baselines(self.baselines),
+            threshold=self.threshold,
+            batch_size=self.batch_size,
+            seed=self.seed,
+        )
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """One model, evaluated into one folder."""
+
+    name: str
+    source: Source
+    folder: Path
+
+
+@dataclass
+class EvaluationResult:
+    """What was measured of a model; ``page`` and ``summary`` are None where no map was."""
+
+    evaluated: Evaluated
+    page: Path | None = None
+    summary: pd.DataFrame | None = None
+
+
+def evaluation_jobs(request: EvaluationRequest) -> Iterator[EvaluationJob]:
+    """The models to evaluate; each is loaded when it is its turn.
+
+    Raises:
+        UsageError: the request is wrong.
+    """
+    if not request.cards and (request.run is None or not is_run(request.run)):
+        raise UsageError(
+            "no --model is given, and the images are no folder that `camlucida run` or "
+            "`camlucida evaluate` wrote",
+            "give --model CARD",
+        )
+    settings = request.settings()
+    models, annotations, count = _models(request)
+    for model in models:
+        source = _source(request, settings, annotations, model)
+        folder = request.folder / slug(model.name) if count > 1 else request.folder
+        yield EvaluationJob(model.name, source, folder)
+
+
+def evaluate_job(
+    job: EvaluationJob,
+    about: Mapping[str, Any],
+    failures: Sequence[Failure] = (),
+    progress: Callable[[int], object] = lambda done: None,
+) -> EvaluationResult:
+    """Evaluate one model, and write tables, figures and page.
+
+    Args:
+        job: of :func:`evaluation_jobs`.
+        about: ``command`` and ``versions``, for the record.
+        failures: images that failed before.
+        progress: called with the number of images done since the last call.
+    """
+    evaluated = run(job.source, progress=progress)
+    evaluated.tables.failures[:0] = [(failure.image, str(failure)) for failure in failures]
+    evaluated.about = describe(job.source, evaluated, about["command"], about["versions"])
+    write(job.folder, evaluated)
+    result = EvaluationResult(evaluated)
+    if len(evaluated.tables.rows):
+        result.page, result.summary = present(job.folder, evaluated, job.source)
+    return result
+
+
+def _models(request: EvaluationRequest) -> tuple[Iterator[RunModel], AnnotationFiles, int]:
+    """The models with their images, the ground truth, and how many models there are."""
+    if request.run is None:
+        return _models_of_images(request), request.annotations, len(request.cards)
+    opened = Run.open(request.run)
+    annotations = request.annotations
+    if not annotations.given:
+        annotations = AnnotationFiles(**run_marks(opened))
+    return run_models(opened, request.device), annotations, len(opened.about["models"])
+
+
+def _models_of_images(request: EvaluationRequest) -> Iterator[RunModel]:
+    """Each model, with the images as its labels see them."""
+    table = request.table
+    for card in request.cards:
+        model = load_model(card, device=request.device)
+        images = read_labelled_images(
+            list(request.images),
+            table=table.path,
+            labels=model.card.labels,
+            id_column=table.id_column,
+            patient_column=table.patient_column,
+            label_column=table.label_column,
+            split_column=table.split_column,
+            split=table.split,
+        )
+        yield RunModel(model.name, model, images, ("gradcam",), (), None)
+
+
+def _source(
+    request: EvaluationRequest,
+    settings: MetricSettings,
+    annotations: AnnotationFiles,
+    model: RunModel,
+) -> Source:
+    """The images of a model with their ground truth, and what is measured of them."""
+    of_model = replace(
+        settings,
+        targets=request.targets or model.targets,
+        methods=tuple(dict.fromkeys(request.methods or model.methods)),
+        layers=request.layers or model.layers or None,
+    )
+    truth = annotations.read(model.model.card.labels)
+    regions = read_regions(request.regions) if request.regions else None
+    return Source(model.model, model.cohort, of_model, truth, regions, request.frame)

@@ -1,0 +1,146 @@
+"""Explain a batch of images so that one bad image, or one undefined method, costs itself alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import NamedTuple
+
+from camlucida.attribution.engine import explain
+from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.requests import TargetLike
+from camlucida.attribution.targets import target_identity
+from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError, UsageError
+from camlucida.core.failures import Failure
+from camlucida.core.files import unique
+from camlucida.core.scan import Scan
+from camlucida.models import LoadedModel
+
+
+class UndefinedMap(NamedTuple):
+    """A method that gives no map at a layer, and why."""
+
+    method: str
+    layer: str
+    reason: str
+
+
+@dataclass
+class BatchExplainer:
+    """Reads images and explains them.
+
+    Attributes:
+        model: what to explain.
+        targets: as in :func:`camlucida.explain`; None takes those of the task.
+        methods, layers: names.
+        batch_size: images in one forward.
+        frame: of files that have several; the first if None.
+        failures: images without an explanation, in the order in which they failed.
+        undefined: maps that were left out → in how many images.
+        explained: images that were explained so far.
+    """
+
+    model: LoadedModel
+    targets: list[TargetLike] | None
+    methods: list[str]
+    layers: list[str]
+    batch_size: int
+    frame: int | None = None
+    failures: list[Failure] = field(default_factory=list)
+    undefined: Counter[UndefinedMap] = field(default_factory=Counter)
+    explained: int = 0
+    _ids: set[str] = field(default_factory=set)
+    _undefined_of: dict[str, list[UndefinedMap]] = field(default_factory=dict)
+
+    def explain(self, paths: Sequence[Path]) -> Iterator[tuple[Scan, list[Explanation]]]:
+        """Each image of a batch with its explanations, sorted by target.
+
+        Raises:
+            UsageError, LayerError: the request fits no image, which shows before the first one.
+        """
+        yield from self._explain_scans(list(self._read(paths)))
+
+    def fail(self, scan: Scan, error: CamlucidaError) -> None:
+        """Record that an image has no explanation."""
+        image = str(scan.source.get("path", scan.id))
+        self.failures.append(Failure.of(image, error, named=True))
+
+    def _read(self, paths: Sequence[Path]) -> Iterator[Scan]:
+        for path in paths:
+            try:
+                scan = self.model.read(path, self.frame)
+            except CamlucidaError as error:
+                self.failures.append(Failure.of(str(path), error))
+            else:
+                # Ids that differ only in what a file name cannot hold would overwrite each other.
+                yield replace(scan, id=unique(scan.id, self._ids))
+
+    def _explain_scans(self, scans: Sequence[Scan]) -> Iterator[tuple[Scan, list[Explanation]]]:
+        """Where a batch fails, its images are tried one by one."""
+        if not scans:
+            return
+        try:
+            explanations = self._maps(scans, self.methods, self.layers)
+        except CamlucidaError as error:
+            # Before the first image is explained the request is wrong; afterwards, this image is.
+            if isinstance(error, (UsageError, LayerError)) and not self.explained:
+                raise
+            if len(scans) == 1:
+                self.fail(scans[0], error)
+                return
+            for scan in scans:
+                yield from self._explain_scans([scan])
+            return
+        for scan in scans:
+            yield from self._with_explanations(scan, explanations)
+
+    def _with_explanations(
+        self, scan: Scan, explanations: Sequence[Explanation]
+    ) -> Iterator[tuple[Scan, list[Explanation]]]:
+        """The image, unless every method is undefined for it: then it failed."""
+        of_scan = _distinct([each for each in explanations if each.scan.id == scan.id])
+        undefined = self._undefined_of.pop(scan.id, [])
+        if undefined and not of_scan:
+            self.fail(scan, NoEvidenceError(undefined[0].reason))
+            return
+        self.undefined.update(undefined)
+        yield scan, of_scan
+
+    def _maps(
+        self, scans: Sequence[Scan], methods: list[str], layers: list[str]
+    ) -> list[Explanation]:
+        """Run ``explain``; a method that is undefined at a layer, or for an image, costs that map.
+
+        The request is divided until the undefined map stands alone: by method and layer, then
+        by image.
+        """
+        try:
+            return explain(
+                self.model, scans, self.targets, methods, layers, batch_size=self.batch_size
+            )
+        except NoEvidenceError as error:
+            explanations: list[Explanation] = []
+            if len(methods) * len(layers) > 1:
+                for method in methods:
+                    for layer in layers:
+                        explanations += self._maps(scans, [method], [layer])
+            elif len(scans) > 1:
+                for scan in scans:
+                    explanations += self._maps([scan], methods, layers)
+            else:
+                undefined = UndefinedMap(methods[0], layers[0], str(error))
+                self._undefined_of.setdefault(scans[0].id, []).append(undefined)
+            return explanations
+
+
+def _distinct(explanations: Sequence[Explanation]) -> list[Explanation]:
+    """Each target, method and layer once, whatever it was called in the request; by target."""
+    once = {}
+    for explanation in explanations:
+        if explanation.explained is not None:
+            key = target_identity(explanation.explained), explanation.method, explanation.layer
+            once[key] = explanation
+    order = list(dict.fromkeys(explanation.target for explanation in once.values()))
+    return sorted(once.values(), key=lambda explanation: order.index(explanation.target))
