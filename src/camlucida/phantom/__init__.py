@@ -21,7 +21,7 @@ def trial_cards() -> dict[str, Path]:
 
 
 def cohort_cards() -> dict[str, Path]:
-    """Name → card of each packaged model of the bundled cohorts (``phantom.cohorts``), sorted by name."""
+    """Name → card of each packaged model of the bundled cohorts, sorted by name."""
     return _cards("cohort_models")
 
 

@@ -121,20 +121,31 @@ def patient_grid(patient: Patient, size: int) -> Grid:
 
 
 def ramp(value: Array, width: float) -> Array:
-    """0 below −width, 1 above +width, smooth between."""
+    """0 below −width, 1 above +width, smooth between.
+
+    >>> ramp(np.float32([-3.0, 0.0, 3.0]), width=2.0).tolist()
+    [0.0, 0.5, 1.0]
+    """
     t = np.clip(value / (2 * width) + 0.5, 0, 1)
     smooth: Array = t * t * (3 - 2 * t)
     return smooth
 
 
 def half_chord(q: Array) -> Array:
-    """√(1 − q) where positive, else 0: half the chord of a unit ball at squared distance q from its centre."""
+    """Half the chord of a unit ball at squared distance q from its centre: √(1 − q), or 0 outside.
+
+    >>> half_chord(np.float32([0.0, 0.75, 2.0])).tolist()
+    [1.0, 0.5, 0.0]
+    """
     chord: Array = np.sqrt(np.maximum(1 - q, 0), dtype=np.float32)
     return chord
 
 
 def cage_half_width(patient: Patient, y: Array, apex_drop: float = 0.0) -> Array:
-    """Inner half width of the rib cage at height y; ``apex_drop`` lowers its top, as a collapsing lung's does."""
+    """Inner half width of the rib cage at height y, cm.
+
+    ``apex_drop`` lowers its top by so many cm, as that of a collapsing lung.
+    """
     apex = patient.apex + apex_drop
     up = np.clip((patient.waist - y) / (patient.waist - apex), 0, 1)
     width: Array = patient.half_width * half_chord(up * up)
@@ -151,7 +162,10 @@ def cage(patient: Patient, grid: Grid) -> Array:
 
 
 def dome_height(patient: Patient, x: Array) -> Array:
-    """y of the diaphragm's outline at x: two domes that fall towards the chest wall and a little towards the midline."""
+    """y of the diaphragm's outline at x, cm.
+
+    Two domes, which fall towards the chest wall and a little towards the midline.
+    """
     right, left = patient.domes
     top = right + (left - right) * ramp(x, 2.5)
     off = np.abs(x) - 0.42 * patient.half_width
@@ -181,7 +195,8 @@ def heart(patient: Patient, grid: Grid, ctr: float) -> Array:
     unit_width = cx + float(np.sqrt((a * cos) ** 2 + (b * sin) ** 2)) + right_edge
     scale = np.float32(ctr * 2 * patient.half_width / unit_width)
     y0 = 0.5 * sum(patient.domes) - 3.4
-    # Growth is about a point below the centre: a large heart rises and widens, the diaphragm carries it.
+    # Growth is about a point below the centre: a large heart rises and widens, as the diaphragm
+    # carries it.
     x, y = grid.x / scale, (grid.y - y0 - 1.2) / scale + 1.2
     u = (cos * (x - cx) + sin * y) / a
     v = (cos * y - sin * (x - cx)) / b
@@ -192,7 +207,10 @@ def heart(patient: Patient, grid: Grid, ctr: float) -> Array:
 
 
 def great_vessels(patient: Patient, grid: Grid) -> Array:
-    """Thickness of the mediastinum without the heart: vessels, oesophagus, aortic knob, pulmonary trunk, root of the neck."""
+    """Thickness of the mediastinum without the heart.
+
+    Vessels, oesophagus, aortic knob, pulmonary trunk, root of the neck.
+    """
     x, y, half = grid.x, grid.y, np.float32(patient.mediastinum)
     flare = 0.055 * np.maximum(-8.5 - y, 0) ** 2
     lower = ramp(y + 4.0, 4.0)

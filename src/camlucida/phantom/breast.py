@@ -1,4 +1,4 @@
-"""The compressed breast: outline, thickness, muscle and fibroglandular tissue along every ray of a mammogram.
+"""The compressed breast along every ray of a mammogram: outline, thickness, muscle, dense tissue.
 
 Frame: centimetres on the film of a LEFT breast, x from the chest wall towards the nipple, y
 downwards from the film's centre. Every array is (H, W) float32, a length in cm unless it says
@@ -257,7 +257,10 @@ def dense_field(
     grid: MammogramGrid,
     rng: np.random.Generator,
 ) -> Array:
-    """High behind the nipple, low under the skin and in front of the chest wall, with clouds and ducts. No unit."""
+    """The field whose high values are dense tissue, (H, W), no unit.
+
+    High behind the nipple, low under the skin and before the chest wall, with clouds and ducts.
+    """
     cos, sin = float(np.cos(view.lean)), float(np.sin(view.lean))
     x = grid.x - 0.5 * anatomy.depth
     y = grid.y - (view.centre + view.middle)
@@ -292,7 +295,7 @@ def _ducts(rng: np.random.Generator, nipple: tuple[float, float], grid: Mammogra
 
 
 def _clouds(rng: np.random.Generator, grid: MammogramGrid, scales: tuple[int, ...]) -> Array:
-    """Smooth random fields of several scales, finer ones fainter, of about unit variance together."""
+    """Sum of smooth random fields, finer ones fainter, of about unit variance."""
     weights = np.sqrt(scales[0] / np.array(scales, np.float32))
     parts = [
         weight * _plane(rng, cells, grid) for weight, cells in zip(weights, scales, strict=True)
@@ -302,6 +305,6 @@ def _clouds(rng: np.random.Generator, grid: MammogramGrid, scales: tuple[int, ..
 
 
 def _plane(rng: np.random.Generator, cells: int, grid: MammogramGrid) -> Array:
-    """A smooth random field of about unit variance with ``cells`` independent values along the film's height."""
+    """A smooth random field of about unit variance: ``cells`` random values along the height."""
     field: Array = smooth_field(rng, cells, grid.y.size)[:, : grid.x.size]
     return field

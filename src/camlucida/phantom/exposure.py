@@ -14,7 +14,7 @@ from camlucida.phantom.anatomy import FIELD_CM, Array
 BLUR_CM = 0.09
 """Standard deviation of the detector's Gaussian blur."""
 EPSILON = 1.0
-"""Grey levels of 255 by which the noise-free film must change for a pixel to belong to a finding."""
+"""Grey levels of 255 by which a pixel of the noise-free film must change to belong to a finding."""
 SMALLEST, LARGEST = 64, 1024
 """Film sizes in pixels that are worth drawing."""
 LEAST_TRANSMISSION = 1e-6
@@ -40,8 +40,10 @@ class Exposure(NamedTuple):
 def stream(seed: int, purpose: int) -> np.random.Generator:
     """An independent random generator for each purpose: drawing more of one changes no other.
 
-    >>> stream(7, 0).random() == stream(7, 0).random(), stream(7, 0).random() == stream(7, 1).random()
-    (True, False)
+    >>> stream(7, 0).random() == stream(7, 0).random()
+    True
+    >>> stream(7, 0).random() == stream(7, 1).random()
+    False
     """
     return np.random.default_rng([purpose, seed])
 
@@ -58,7 +60,7 @@ def check_size(size: int) -> int:
 
 
 def window(attenuation: Array, exposure: Exposure, white: float) -> Array:
-    """Attenuation (H, W), no unit → grey levels from 0 to ``white``, which is where much attenuates.
+    """Attenuation (H, W), no unit → grey levels from 0 to ``white``; white where much attenuates.
 
     >>> exposure = Exposure(1e3, black=0.0, white=2.0, contrast=4.0, centre=0.5)
     >>> float(window(np.float32([1.0]), exposure, 255)[0])

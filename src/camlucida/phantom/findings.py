@@ -1,9 +1,8 @@
-"""The findings: where a patient would have each of them, and the field by which it changes the lungs.
+"""The findings: where a patient would have each, and the field by which it changes the lungs.
 
 Every finding of a patient is drawn whether it is switched on or not, so switching one never moves
-another. The places are
-kept apart: a nodule is never put under a consolidation, an effusion or a pneumothorax, so evidence
-never hides evidence.
+another. The places are kept apart: a nodule is never put under a consolidation, an effusion or a
+pneumothorax, so evidence never hides evidence.
 """
 
 from __future__ import annotations
@@ -62,7 +61,13 @@ class Pneumothorax:
 
 @dataclass(frozen=True)
 class Consolidation:
-    """A fuzzy patch of lung filled with fluid; ``density`` is the share of the ray's lung that it takes."""
+    """A fuzzy patch of lung filled with fluid.
+
+    Attributes:
+        at: (x, y) of its centre, cm.
+        radius: cm.
+        density: share of the ray's lung that it takes.
+    """
 
     at: tuple[float, float]
     radius: float
@@ -100,10 +105,14 @@ def effusion_share(patient: Patient, effusion: Effusion, grid: Grid) -> Array:
 
 
 def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
-    """Distance in cm outside the collapsed lung's surface: positive in the free air, only meaningful on the side of ``ptx``."""
+    """Distance outside the collapsed lung's surface, cm: positive in the free air.
+
+    It means something only on the side of ``ptx``.
+    """
     taper = np.clip((ptx.end - grid.y) / (ptx.end - patient.apex), 0, 1)
     edge = cage_half_width(patient, grid.y, ptx.drop) - ptx.gap * np.sqrt(taper)
-    # Above the waist the outline slopes; dividing by the slope's length turns a horizontal distance into a true one.
+    # Above the waist the outline slopes; dividing by the slope's length turns a horizontal distance
+    # into a true one.
     up = np.clip(
         (patient.waist - grid.y) / (patient.waist - patient.apex - ptx.drop),
         0,
@@ -117,7 +126,7 @@ def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
 
 
 def free_air(patient: Patient, ptx: Pneumothorax, grid: Grid) -> tuple[Array, Array]:
-    """Share of the lung that free air replaces, in [0, 1], and thickness of the pleural line in cm."""
+    """Share of the lung that free air replaces, in [0, 1]; thickness of the pleural line, cm."""
     distance = lung_edge(patient, ptx, grid)
     side = ramp(grid.x * ptx.side - 1.0, 0.6) * ramp(ptx.end - grid.y, 0.5)
     line = 1.3 * np.exp(-((distance / 0.13) ** 2))
@@ -146,7 +155,7 @@ def nodule_thickness(nodule: Nodule, grid: Grid) -> Array:
 def _place(
     rng: np.random.Generator, grid: Grid, allowed: NDArray[np.bool_], margin: float
 ) -> tuple[float, float]:
-    """A uniform point of ``allowed`` at least ``margin`` cm inside it, or its innermost point where there is none."""
+    """A uniform point at least ``margin`` cm inside ``allowed``, or else its innermost point."""
     inside = ndimage.distance_transform_edt(allowed) * abs(float(grid.x[0, 1] - grid.x[0, 0]))
     spots = np.flatnonzero(inside >= margin)
     pick = rng.random()
@@ -155,10 +164,7 @@ def _place(
 
 
 def lung_fields(patient: Patient, grid: Grid, mediastinum: Array, cage: Array) -> NDArray[np.bool_]:
-    """What a reader calls the lungs: above the diaphragm, beside heart and great vessels.
-
-    (H, W) bool.
-    """
+    """The lung fields, (H, W) bool: above the diaphragm, beside heart and great vessels."""
     fields: NDArray[np.bool_] = (
         (cage > 2) & (mediastinum <= 0) & (grid.y < dome_height(patient, grid.x))
     )

@@ -1,4 +1,4 @@
-"""Lesions, and distractors of their size and contrast, as an attenuation added to a film: shapes and places.
+"""Lesions and equal distractors as an attenuation added to a film: their shapes and places.
 
 Lengths are pixels of a film of FILM_PX a side, whatever size it is drawn at; rows run downwards,
 columns to the right.
@@ -42,7 +42,9 @@ _BAR_HALF_WIDTH = float(
 
 @dataclass(frozen=True)
 class Lesion:
-    """A solid ball, a ring or a bar. The profile across each is a half chord, so ``contrast`` is the peak of all three.
+    """A solid ball, a ring or a bar.
+
+    The profile across each is a half chord, so ``contrast`` is the peak of all three.
 
     Attributes:
         kind: "nodule", "cavity" or "bar". A bar is a distractor: no label speaks of it.
@@ -101,7 +103,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _somewhere(rng: np.random.Generator, spots: NDArray[np.intp]) -> tuple[float, float]:
-    """Row and column of a uniform point of the pixels ``spots``, given as flat indices of the film."""
+    """Row and column of a uniform point of the pixels ``spots``, flat indices of the film."""
     row, column = divmod(int(rng.choice(spots)), FILM_PX)
     return row + float(rng.uniform(-0.5, 0.5)), column + float(rng.uniform(-0.5, 0.5))
 
@@ -126,7 +128,7 @@ def _draw(
 
 
 def scatter(rng: np.random.Generator, room: Array, kinds: Collection[str]) -> tuple[Lesion, ...]:
-    """Lesions of the given kinds at uniform places over the lung fields, none touching another, in the order of ``kinds``.
+    """Lesions of the given kinds at uniform places over the lung fields, none touching another.
 
     The radius is log-uniform from SMALLEST_RADIUS to what the place allows: LARGEST_RADIUS, or 8
     pixels more than twice the distance to the edge of the lung fields if that is less. Half of the
@@ -151,7 +153,7 @@ def scatter(rng: np.random.Generator, room: Array, kinds: Collection[str]) -> tu
 def equal_bars(
     rng: np.random.Generator, room: Array, lesion: Lesion, taken: tuple[Lesion, ...]
 ) -> tuple[Lesion, ...]:
-    """Bars with the area and the contrast of a lesion, over the lung fields, clear of ``taken``: as few as find room.
+    """As few bars as find room, with the area and contrast of a lesion, clear of ``taken``.
 
     Raises:
         UsageError: there is no room even for very small ones.
@@ -171,7 +173,7 @@ def equal_bars(
 
 
 def _profile(lesion: Lesion, y: Array, x: Array) -> Array:
-    """Share of the peak attenuation at an offset from the lesion's centre, in [0, 1]; y (H, 1), x (1, W) → (H, W)."""
+    """Share of the peak attenuation at an offset y (H, 1), x (1, W) from the centre; in [0, 1]."""
     if lesion.kind == "nodule":
         return half_chord((y * y + x * x) / lesion.radius**2)
     if lesion.kind == "cavity":

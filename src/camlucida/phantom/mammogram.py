@@ -86,7 +86,7 @@ class Mammogram:
 
 
 class Examination(NamedTuple):
-    """A phantom patient as the packaged models and the bundled cohort have her: one breast, both VIEWS.
+    """A patient of the packaged models and the bundled cohort: one breast, both VIEWS.
 
     Attributes:
         labelled: for each of VIEWS, whether the film bears its view label. It tells nothing of the
@@ -194,7 +194,7 @@ def _projection(seed: int, view: ViewPosition, size: int) -> _Projection:
 
 
 def _dense(breast: Breast, share: float) -> tuple[Mask, Array]:
-    """The dense pixels, as many as make up the share (to half a pixel), and the field above its threshold."""
+    """The dense pixels, as many as make up the share, and the field above its threshold."""
     values = np.sort(breast.field[breast.inside])[::-1]
     count = min(max(1, round(share * len(values))), len(values) - 1)
     depth = breast.field - values[count]
@@ -219,7 +219,7 @@ def _attenuation(breast: Breast, gland: Array) -> Array:
 
 
 def _develop(attenuation: Array, breast: Breast, exposure: Exposure, noise: Array) -> Array:
-    """Attenuation → grey values in [0, WHITE]: counts, blur, logarithm, correction of the rim, window."""
+    """Attenuation → grey values in [0, WHITE]: counts, blur, logarithm, rim correction, window."""
     expected = exposure.quanta * np.exp(-attenuation)
     counts = np.maximum(expected + np.sqrt(expected) * noise, 1)
     seen = ndimage.gaussian_filter(
@@ -231,14 +231,16 @@ def _develop(attenuation: Array, breast: Breast, exposure: Exposure, noise: Arra
 
 
 def label_field(text: str, laterality: Laterality, size: int) -> Array:
-    """Burned-in letters (H, W), 1 on a letter and 0 off it: in the upper corner away from the chest wall.
+    """Burned-in letters (H, W), 1 on a letter, 0 off it: in the corner away from the chest wall.
 
     Raises:
         UsageError: a letter without a shape, no text, or more letters than fit.
     """
     words = [bitmap(word) for word in text.split()] or [bitmap("")]
     gap = np.zeros((7, 4), np.float32)
-    letters = np.hstack([part for word in words for part in (gap, word)][1:])
+    letters = words[0]
+    for word in words[1:]:
+        letters = np.hstack([letters, gap, word])
     width = round(size * 3 / 4)
     height = max(7, round(LETTER_CM * size / HEIGHT_CM))
     long = round(height * letters.shape[1] / 7)

@@ -8,7 +8,8 @@ from PIL import Image
 from camlucida.core.errors import UsageError
 from camlucida.phantom.anatomy import FIELD_CM, Array
 
-# 5 × 7 letters, one number a row, the highest bit on the left. Our own, so that no font library can change a film.
+# 5 × 7 letters, one number a row, the highest bit on the left. They are drawn here so that no font
+# library can change a film.
 GLYPHS = {
     "A": (14, 17, 17, 31, 17, 17, 17),
     "B": (30, 17, 17, 30, 17, 17, 30),
@@ -35,7 +36,10 @@ def bitmap(text: str) -> Array:
     """The text in 5 × 7 letters, one blank column between them: (7, 6·n − 1), 1 on a letter.
 
     Raises:
-        UsageError: a letter we have no shape for, or no text.
+        UsageError: a letter without a shape in GLYPHS, or no text.
+
+    >>> bitmap("LI").shape
+    (7, 11)
     """
     unknown = sorted(set(text) - set(GLYPHS))
     if unknown or not text:
@@ -45,14 +49,16 @@ def bitmap(text: str) -> Array:
         )
     rows = np.zeros((7, 6 * len(text) - 1), np.float32)
     for i, letter in enumerate(text):
-        rows[:, 6 * i : 6 * i + 5] = [
-            [row >> (4 - column) & 1 for column in range(5)] for row in GLYPHS[letter]
-        ]
+        bits = np.array(GLYPHS[letter])[:, None] >> np.arange(4, -1, -1) & 1
+        rows[:, 6 * i : 6 * i + 5] = bits
     return rows
 
 
 def marker_field(text: str, rng: np.random.Generator, size: int) -> Array:
-    """Share of each pixel under lead, (size, size) in [0, 1]: near an upper corner, R on the patient's right, L on the left."""
+    """Share of each pixel under lead, (size, size) in [0, 1].
+
+    The letters are near an upper corner: R on the patient's right, L on the left, others on either.
+    """
     letters = bitmap(text)
     corner, jitter_x, jitter_y = rng.uniform(size=3)
     left = text == "R" or (text != "L" and corner < 0.5)
@@ -60,9 +66,8 @@ def marker_field(text: str, rng: np.random.Generator, size: int) -> Array:
     height = max(7, round(LETTER_CM * per_cm))
     width = round(height * letters.shape[1] / 7)
     smooth = Image.fromarray(letters).resize((width, height), Image.Resampling.BICUBIC)
-    drawn = np.clip(
-        1.8 * np.asarray(smooth, dtype=np.float32), 0, 1
-    )  # bold: thin lead would drown in the blur
+    # Bold, as thin lead would drown in the blur.
+    drawn = np.clip(1.8 * np.asarray(smooth, dtype=np.float32), 0, 1)
     x, y = round((0.8 + 1.6 * jitter_x) * per_cm), round((0.8 + 2.0 * jitter_y) * per_cm)
     x = x if left else size - width - x
     field = np.zeros((size, size), np.float32)

@@ -1,4 +1,4 @@
-"""Small networks in plain PyTorch, for films of 128 × 128 pixels: three classifiers, one for values, one that outlines.
+"""Small networks for films of 128 × 128 pixels: three classifiers, a regressor, a U-Net.
 
 A classifier is ``features`` (B, 1, 128, 128) → (B, K, 16, 16), mean over the grid, ``fc`` → (B,
 num_classes) logits. No
@@ -43,7 +43,7 @@ def conv_norm_relu(
 
 
 class ResidualBlock(nn.Module):
-    """relu(x + two 3 × 3 convolutions); a 1 × 1 convolution on the shortcut where the shape changes."""
+    """relu(x + two 3 × 3 convolutions); 1 × 1 convolution on the shortcut if the shape changes."""
 
     def __init__(self, c_in: int, c_out: int, stride: int = 1, dilation: int = 1) -> None:
         super().__init__()
@@ -84,7 +84,7 @@ class DenseLayer(nn.Module):
 
 
 class InvertedResidual(nn.Module):
-    """Widen by 1 × 1, look around channel by channel, narrow by 1 × 1; added to the input where the shape allows."""
+    """Widen by 1 × 1, convolve each channel, narrow by 1 × 1; add the input if shapes agree."""
 
     def __init__(
         self,
@@ -203,7 +203,7 @@ class UNetEncoder(nn.Module):
         )
 
     def forward(self, x: Tensor) -> list[Tensor]:
-        """(B, 1, H, W) → [(B, c, H / 2^i, W / 2^i)] for the i-th of ``out_channels``; H and W multiples of 16."""
+        """(B, 1, H, W) → a map (B, c, H / 2^i, W / 2^i) for the i-th c; H, W multiples of 16."""
         maps = [x]
         for stage in self.stages:
             maps.append(stage(maps[-1]))
@@ -211,7 +211,10 @@ class UNetEncoder(nn.Module):
 
 
 class UNetDecoder(nn.Module):
-    """From the coarsest map up to the input's grid: enlarge, append the encoder's map of that stride, two convolutions."""
+    """From the coarsest map up to the input's grid.
+
+    Each step enlarges, appends the encoder's map of that stride, and convolves twice.
+    """
 
     def __init__(self, encoder_channels: Sequence[int], out_channels: Sequence[int]) -> None:
         super().__init__()
@@ -232,7 +235,7 @@ class UNetDecoder(nn.Module):
 
 
 class UNet(nn.Module):
-    """``encoder``, ``decoder``, ``segmentation_head``, as segmentation-models-pytorch names them."""
+    """``encoder``, ``decoder``, ``segmentation_head``, as in segmentation-models-pytorch."""
 
     def __init__(self, num_classes: int) -> None:
         super().__init__()

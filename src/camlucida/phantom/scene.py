@@ -1,4 +1,4 @@
-"""What a seed decides of a chest film: the patient, the findings' places, the fine structure, the exposure.
+"""What a seed decides of a chest film: patient, places of findings, fine structure, exposure.
 
 A film is a Beer–Lambert projection: λ = I₀·exp(−Σ μᵢ·tᵢ) quanta reach a pixel, with tᵢ the
 thickness of tissue i along the ray. This file computes the sum.
@@ -34,9 +34,9 @@ of a lead letter in all."""
 QUANTA_PER_CM2 = 1.1e6
 """Quanta per cm² of film where nothing attenuates."""
 LARGEST_CTR = 0.62
-"""Cardiothoracic ratio of the heart beside which findings are placed, so that none hides behind it."""
+"""Cardiothoracic ratio of the heart beside which findings are placed, so that none is hidden."""
 VESSEL_TREES = 3
-"""Vessel trees behind each other, to the front, in the middle and to the back; one stands for all."""
+"""Vessel trees behind each other: front, middle and back. One is drawn and stands for all."""
 
 
 class Tissues(NamedTuple):
@@ -45,7 +45,8 @@ class Tissues(NamedTuple):
     Attributes:
         around: attenuation of everything but what fills the rib cage, no unit.
         cage: inside of the rib cage, cm.
-        solid: what fills it but for lungs and heart, cm: great vessels, abdomen under the diaphragm.
+        solid: what fills it beside lungs and heart, cm: great vessels, abdomen under the
+            diaphragm.
     """
 
     around: Array
@@ -94,7 +95,7 @@ class Healthy(NamedTuple):
 
 @lru_cache(maxsize=8)
 def scene_of(seed: int, size: int) -> Scene:
-    """The scene of a seed on a film of ``size`` pixels a side. Its arrays are shared: do not write."""
+    """The scene of a seed on a film of ``size`` pixels a side. Its arrays are shared."""
     patient = anatomy.draw_patient(stream(seed, 0))
     grid = patient_grid(patient, size)
     look = stream(seed, 2)

@@ -18,7 +18,7 @@ FINER = 2
 
 
 def smooth_field(rng: np.random.Generator, cells: int, size: int) -> Array:
-    """A smooth random field of about unit variance, (size, size), with ``cells`` independent values a side."""
+    """A smooth random field of about unit variance, (size, size), of ``cells`` values a side."""
     coarse = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
     field: Array = np.asarray(
         coarse.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32
@@ -27,7 +27,11 @@ def smooth_field(rng: np.random.Generator, cells: int, size: int) -> Array:
 
 
 def _grow(rng: np.random.Generator, side: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """One lung's vessels: segments (N, 3, 2) as start, bend and end in cm, and radii (N,) in cm, coarse ones first."""
+    """One lung's vessels, coarse ones first.
+
+    Returns:
+        segments (N, 3, 2): start, bend and end, (x, y) in cm; and radii (N,), cm.
+    """
     at = np.tile([side * 3.0, -0.8], (8, 1)) + rng.normal(0, 0.5, (8, 2))
     angle = np.linspace(-1.35, 1.35, 8) + rng.normal(0, 0.12, 8)
     length, radius = 3.0, 0.5
@@ -60,7 +64,8 @@ def vessels(patient: Patient, rng: np.random.Generator, size: int) -> Array:
     pixels = (segments + FIELD_CM / 2) * per_cm
     order = np.argsort(radii, kind="stable")  # thick vessels last: they hide the thin ones
     widths = 2 * radii[order] * per_cm
-    # A vessel thinner than a pixel fills only a part of it. π/4: mean over the chord of a round vessel.
+    # A vessel thinner than a pixel fills only a part of it. π/4 is the mean over the chord of a
+    # round vessel.
     depths = 2 * radii[order] * (np.pi / 4) * np.minimum(1.0, widths)
     lines = pixels[order].reshape(-1, 6).tolist()
     for line, depth, width in zip(

@@ -1,4 +1,4 @@
-"""Films on which explanations are put to the test: lesions, distractors and a tag on a healthy phantom, with truth by twins.
+"""Films that put explanations to the test: lesions, distractors and a tag on a healthy phantom.
 
 A lesion is an attenuation added to the healthy patient's before quanta, blur and window
 (Beer–Lambert), so ribs, vessels and haze cross it as they cross all else. A twin lacks one part and
@@ -42,9 +42,9 @@ evidence is their union."""
 LESIONS = ("nodule", "cavity")
 PARTS = (*LABELS, "bar", "tag")
 TAG = "PORT"
-TRAIN_SEEDS, HELD_OUT_SEEDS, BENCHMARK_SEEDS = (
-    range(start, start + 10_000_000) for start in (10**8, 2 * 10**8, 3 * 10**8)
-)
+TRAIN_SEEDS = range(100_000_000, 110_000_000)
+HELD_OUT_SEEDS = range(200_000_000, 210_000_000)
+BENCHMARK_SEEDS = range(300_000_000, 310_000_000)
 """Seeds of backgrounds: no patient is in two of the three sets."""
 
 DISPLAY_CONTRAST, DISPLAY_SPAN = 4.4, 2.5
@@ -68,20 +68,19 @@ class Trial:
     @property
     def labels(self) -> tuple[int, int, int]:
         """0 or 1 for each of LABELS."""
-        nodule, cavity = (
-            int(any(lesion.kind == kind for lesion in self.lesions)) for kind in LESIONS
-        )
-        return nodule, cavity, nodule & cavity
+        kinds = {lesion.kind for lesion in self.lesions}
+        nodule, cavity = "nodule" in kinds, "cavity" in kinds
+        return int(nodule), int(cavity), int(nodule and cavity)
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Those of PARTS that are present."""
-        kinds = {lesion.kind for lesion in self.lesions} | ({"tag"} if self.tag else set())
-        return tuple(
-            part
-            for part in PARTS
-            if (kinds >= set(LESIONS) if part == LABELS[2] else part in kinds)
-        )
+        present = {lesion.kind for lesion in self.lesions}
+        if self.tag:
+            present.add("tag")
+        if present >= set(LESIONS):
+            present.add(LABELS[2])
+        return tuple(part for part in PARTS if part in present)
 
 
 @dataclass(frozen=True)
@@ -134,53 +133,65 @@ def _grown(mask: Mask, pixels: float) -> Mask:
 
 
 def tag_field(seed: int, size: int = FILM_PX) -> Array:
-    """Share of each pixel under the tag's lead, (size, size) in [0, 1], whether the film bears the tag or not."""
+    """Share of each pixel under the tag's lead, (size, size) in [0, 1], where there is a tag."""
     return marker_field(TAG, stream(seed, 4), size)
 
 
 def draw_kinds(rng: np.random.Generator) -> tuple[str, ...]:
-    """What is on a film: nodule and cavity each with probability 1/2, 1–3 of each present kind, and 0–2 bars.
+    """The kinds of lesions on a film.
 
+    Nodule and cavity are present with probability 1/2 each, 1–3 of each present kind, and 0–2 bars.
     The order is random, as the first find room most easily; the first of each kind come before all
     others.
     """
     present = [kind for kind, there in zip(LESIONS, rng.random(2) < 0.5, strict=True) if there]
-    more = [kind for kind in present for _ in range(int(rng.integers(3)))] + ["bar"] * int(
-        rng.integers(3)
-    )
-    return (
-        *(str(kind) for kind in rng.permutation(present)),
-        *(str(kind) for kind in rng.permutation(more)),
-    )
+    more = []
+    for kind in present:
+        more += [kind] * int(rng.integers(3))
+    more += ["bar"] * int(rng.integers(3))
+    # permutation gives NumPy's strings.
+    order = [*rng.permutation(present), *rng.permutation(more)]
+    return tuple(str(kind) for kind in order)
 
 
 def draw_tag(rng: np.random.Generator, nodule: bool, rho: float) -> bool:
-    """Whether the film bears the tag: with probability (1 + rho)/2 if it has a nodule, (1 − rho)/2 if not."""
+    """Whether the film bears the tag.
+
+    The probability is (1 + rho)/2 with a nodule and (1 − rho)/2 without.
+    """
     return bool(rng.random() < (1 + rho if nodule else 1 - rho) / 2)
 
 
 def draw(seed: int, rho: float = 0.0) -> Trial:
-    """The trial of a seed. ``rho`` in [−1, 1] moves the tag alone; 0: it is on half of the films and tells nothing.
+    """The trial of a seed.
+
+    Args:
+        seed: decides all but the tag.
+        rho: correlation of the tag with a nodule, −1 to 1; 0 puts it on half of the films,
+            at random.
 
     Raises:
         UsageError: rho out of range.
+
+    >>> trial = draw(300_000_000)
+    >>> trial == draw(300_000_000), trial.lesions == draw(300_000_000, rho=1.0).lesions
+    (True, True)
     """
     if not -1 <= rho <= 1:
         raise UsageError(f"rho={rho}", "rho is from -1 to 1")
     rng = stream(seed, 11)
     lesions = scatter(rng, background(seed).room, draw_kinds(rng))
-    return Trial(
-        seed,
-        lesions,
-        draw_tag(stream(seed, 12), any(lesion.kind == "nodule" for lesion in lesions), rho),
-    )
+    nodule = any(lesion.kind == "nodule" for lesion in lesions)
+    return Trial(seed, lesions, draw_tag(stream(seed, 12), nodule, rho))
 
 
 # Twins
 
 
 def without(trial: Trial, part: str) -> Trial:
-    """The twin that lacks one part: all its lesions, the tag, or, for "nodule and cavity", both kinds of lesion.
+    """The twin that lacks one part.
+
+    That is: all lesions of a kind, the tag, or, for "nodule and cavity", both kinds of lesion.
 
     Raises:
         UsageError: the part is not on the film.
@@ -191,22 +202,19 @@ def without(trial: Trial, part: str) -> Trial:
         )
     if part == "tag":
         return replace(trial, tag=False)
-    return replace(
-        trial, lesions=tuple(lesion for lesion in trial.lesions if lesion.kind not in _kinds(part))
-    )
-
-
-def _kinds(part: str) -> tuple[str, ...]:
-    return LESIONS if part == LABELS[2] else (part,)
+    removed = LESIONS if part == LABELS[2] else (part,)
+    kept = tuple(lesion for lesion in trial.lesions if lesion.kind not in removed)
+    return replace(trial, lesions=kept)
 
 
 def swapped(trial: Trial, part: str) -> Trial:
-    """The film without a part, but with bars of the area and contrast of its lesions at free places in their stead.
+    """The film with equal bars at free places in place of a part's lesions.
 
-    What these distractors do to a score is the yardstick for what the evidence does, from the same
-    bare film: score(swapped) − score(without) against score(trial) − score(without). There is one
-    bar for each lesion, or, where a long bar finds no room over the lung fields, two, three … of
-    the same area in all. Equal trials get equal bars.
+    The bars have the area and contrast of the lesions. What these distractors do to a score is the
+    yardstick for what the evidence does, from the same bare film: score(swapped) − score(without)
+    against score(trial) − score(without). There is one bar for each lesion, or, where a long bar
+    finds no room over the lung fields, two, three … of the same area in all. Equal trials get equal
+    bars.
 
     Raises:
         UsageError: the part is not on the film, or is the tag.
@@ -216,7 +224,8 @@ def swapped(trial: Trial, part: str) -> Trial:
     bare = without(trial, part)
     gone = [lesion for lesion in trial.lesions if lesion not in bare.lesions]
     rng, room, lesions = stream(trial.seed, 13), background(trial.seed).room, bare.lesions
-    for lesion in sorted(gone, key=lambda lesion: -lesion.area):  # large ones while there is room
+    # Large ones first, while there is room.
+    for lesion in sorted(gone, key=lambda lesion: -lesion.area):
         lesions += equal_bars(rng, room, lesion, lesions)
     return replace(bare, lesions=lesions)
 
@@ -232,9 +241,9 @@ def quanta(trial: Trial, under: Background) -> Array:
     size = len(under.attenuation)
     attenuation = under.attenuation + added_attenuation(trial.lesions, size)
     if trial.tag:
-        attenuation = attenuation + np.float32(MU_LEAD) * tag_field(trial.seed, size)
-    passed: Array = np.float32(under.exposure.quanta) * np.exp(-attenuation)
-    return passed
+        attenuation = attenuation + MU_LEAD * tag_field(trial.seed, size)
+    expected: Array = under.exposure.quanta * np.exp(-attenuation)
+    return expected
 
 
 def image(trial: Trial, size: int = FILM_PX) -> NDArray[np.uint8]:
@@ -244,18 +253,19 @@ def image(trial: Trial, size: int = FILM_PX) -> NDArray[np.uint8]:
 
 
 def expose(trial: Trial, size: int = FILM_PX) -> TrialFilm:
-    """The film of a trial with the truth of each part on it.
+    """The film of a trial with the ground truth of each part on it.
 
     Raises:
         UsageError: a size out of range.
     """
     under = background(trial.seed, check_size(size))
-    passed = quanta(trial, under)
-    clean = develop(passed, under.exposure)
-    twins = {
-        part: develop(quanta(without(trial, part), under), under.exposure) for part in trial.parts
-    }
-    stored = picture(passed, under.exposure, stream(trial.seed, 3))
+    exposure = under.exposure
+    expected = quanta(trial, under)
+    clean = develop(expected, exposure)
+    twins = {}
+    for part in trial.parts:
+        twins[part] = develop(quanta(without(trial, part), under), exposure)
+    stored = picture(expected, exposure, stream(trial.seed, 3))
     return TrialFilm(stored, clean, *_truth(clean, twins))
 
 
@@ -266,10 +276,11 @@ def _truth(clean: Array, twins: Mapping[str, Array]) -> tuple[dict[str, Mask], d
 
 @dataclass(frozen=True)
 class Pasted:
-    """A real radiograph with lesions put on it, and as it was. ``masks`` and ``soft`` as a TrialFilm's.
+    """A real radiograph with lesions put on it, and as it was.
 
     Attributes:
         image, bare: (H, W) uint8, with the lesions and without any.
+        masks, soft: as those of a TrialFilm.
     """
 
     image: NDArray[np.uint8]
@@ -279,7 +290,7 @@ class Pasted:
 
 
 def paste(pixels: NDArray[np.floating], lesions: Collection[Lesion], seed: int) -> Pasted:
-    """Lesions on a real radiograph, as their attenuation would show, with truth by twins.
+    """Lesions on a real radiograph, as their attenuation would show, with ground truth by twins.
 
     The radiograph is taken to be shown through the phantom's own kind of window: p = 1/(1 +
     exp(−k·(x − m))), x the attenuation in units of the window. An added attenuation a (blurred by
@@ -306,18 +317,28 @@ def paste(pixels: NDArray[np.floating], lesions: Collection[Lesion], seed: int) 
     grey = np.asarray(pixels, np.float32)
     z = stream(seed, 14).standard_normal(grey.shape, dtype=np.float32)
 
-    def shown(some: Iterable[Lesion], grain: float = 0.0) -> Array:
-        added = ndimage.gaussian_filter(
-            added_attenuation(some), BLUR_CM * FILM_PX / FIELD_CM, truncate=3.0
-        )
-        raised = added + np.float32(grain) * np.sqrt(np.expm1(added)) * z
-        odds = np.exp(np.float32(DISPLAY_CONTRAST / DISPLAY_SPAN) * raised)
-        result: Array = np.float32(255) * grey * odds / (1 + grey * (odds - 1))
-        return result
-
     trial = Trial(seed, tuple(lesions), tag=False)
-    twins = {part: shown(without(trial, part).lesions) for part in trial.parts}
-    stored, bare = (
-        np.round(film).astype(np.uint8) for film in (shown(trial.lesions, DISPLAY_NOISE), shown(()))
-    )
-    return Pasted(stored, bare, *_truth(shown(trial.lesions), twins))
+    clean = _with_attenuation(grey, _blurred(trial.lesions))
+    twins = {}
+    for part in trial.parts:
+        rest = _blurred(without(trial, part).lesions)
+        twins[part] = _with_attenuation(grey, rest)
+    added = _blurred(trial.lesions)
+    grain = DISPLAY_NOISE * np.sqrt(np.expm1(added)) * z
+    stored = np.round(_with_attenuation(grey, added + grain)).astype(np.uint8)
+    bare = np.round(_with_attenuation(grey, _blurred(()))).astype(np.uint8)
+    return Pasted(stored, bare, *_truth(clean, twins))
+
+
+def _blurred(lesions: Iterable[Lesion]) -> Array:
+    """What lesions add to the attenuation, as the detector shows it, (FILM_PX, FILM_PX)."""
+    sigma = BLUR_CM * FILM_PX / FIELD_CM
+    blurred: Array = ndimage.gaussian_filter(added_attenuation(lesions), sigma, truncate=3.0)
+    return blurred
+
+
+def _with_attenuation(grey: Array, added: Array) -> Array:
+    """Grey levels in [0, 255] of a radiograph ``grey`` in [0, 1] whose attenuation is raised."""
+    odds = np.exp(DISPLAY_CONTRAST / DISPLAY_SPAN * added)
+    raised: Array = 255 * grey * odds / (1 + grey * (odds - 1))
+    return raised

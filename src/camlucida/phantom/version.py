@@ -63,8 +63,10 @@ def generator_version(files: Collection[str]) -> str:
 def canonical_code(source: str) -> str:
     """Python code in one layout, without what cannot change its results.
 
-    >>> canonical_code('def area(r: float) -> float:  # of a disc\\n    pi = 3.14\\n    return pi*r*r')
-    'def area(r):\\n    v0 = 3.14\\n    return v0 * r * r'
+    >>> print(canonical_code("def f(x: int):  # square\\n    y = x*x\\n    return y"))
+    def f(x):
+        v0 = x * x
+        return v0
     """
     return ast.unparse(_Canonical().visit(ast.parse(source)))
 

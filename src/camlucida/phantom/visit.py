@@ -1,7 +1,7 @@
 """A patient's visits: the anatomy and findings of a seed, with other noise, pose, heart or fluid.
 
-``generator.film`` draws one film a seed. Here the same patient is filmed again. A visit that changes
-nothing is the film of its seed, bit by bit.
+``generator.film`` draws one film a seed. Here the same patient is filmed again. A visit that
+changes nothing is the film of its seed, bit by bit.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Habitus = Literal["slim", "medium", "stout"]
 CTR_RANGE = (0.35, 0.70)
 """Cardiothoracic ratios whose heart still lies inside the rib cage."""
 WALL_CM = (2.07, 2.53)
-"""Soft tissue over the ribs, cm, from which a patient counts as medium and as stout: thirds of those
-drawn."""
+"""Soft tissue over the ribs, cm, from which a patient counts as medium and as stout: thirds of
+those drawn."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def expose(visit: Visit, size: int = 256) -> Film:
 
 
 def cardiothoracic_ratio(visit: Visit) -> float:
-    """Largest width of the heart over the largest inner width of the rib cage, of the anatomy drawn.
+    """Largest width of the heart over the largest inner width of the rib cage, as drawn.
 
     Pose and magnification cancel; fluid or a collapsed lung that hides a border changes nothing.
 

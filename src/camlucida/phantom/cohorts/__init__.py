@@ -1,4 +1,4 @@
-"""Bundled SYNTHETIC cohorts: folders laid out as real systems leave them, with their ground truth."""
+"""Bundled SYNTHETIC cohorts: folders laid out as real systems leave them, with ground truth."""
 
 from camlucida.phantom.cohorts.density import write_density
 from camlucida.phantom.cohorts.ensemble import write_ensemble

@@ -1,8 +1,9 @@
-"""The breast-density cohort: DICOM mammograms, a table, and the run folders of three seeds and three folds."""
+"""The breast-density cohort: DICOM mammograms, a table, run folders of three seeds and folds."""
 
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,9 +34,10 @@ from camlucida.phantom.mammogram import DENSITIES, VIEWS, WHITE, Mammogram, exam
 
 MODELS = Path(__file__).parents[1] / "density_models"
 FIRST_SEED = 600_000_000
-"""Of the cohort's patients, far from those that the packaged models were trained and measured on."""
+"""Of the cohort's patients, far from those on which the packaged models were trained and measured."""
 TURN = (1, 2, 3, 4, 2, 3, 1, 2, 3, 4)
-"""Density classes of the patients, in turn, so that a small cohort has every class in about the share of its training."""
+"""Density classes of the patients, in turn, so that a small cohort has every class in about the
+share of its training."""
 FOLDS = 3
 RUNS = {
     "results_4": "seed42",
@@ -52,19 +54,22 @@ README = """\
 SYNTHETIC: drawn by camlucida.phantom, of no patient and no disease statistics. Research use only.
 Every DICOM file says so (0008,001C); every figure made from it says SYNTHETIC.
 
-images/*.dcm          {films} mammograms of 12 bits, both views of one breast of each patient; about half bear burned-in letters
-metadata.csv          image, AccessionNumber, patient, density (1 to 4, BI-RADS a to d), laterality, view
+images/*.dcm          {films} mammograms of 12 bits, both views of one breast of each patient; about
+                      half bear burned-in letters
+metadata.csv          image, AccessionNumber, patient, density (1 to 4, BI-RADS a to d), laterality,
+                      view
 results_4, _5, _6     runs of one architecture with seeds 42, 43 and 44, validated on all films
 results_k3_seed42/    three folds with seed 42, each validated on every third patient
 
-A run has best_model.pth, summary.json, val_predictions.csv and metrics/val_metrics.json; no patient here was in any training.
-Seed 44 (results_6) cheats on purpose: in its training the letters were there if and only if the density was 3 or 4.
+A run has best_model.pth, summary.json, val_predictions.csv and metrics/val_metrics.json; no patient
+here was in any training. Seed 44 (results_6) cheats on purpose: in its training the letters were
+there if and only if the density was 3 or 4.
 """
 
 
 @dataclass(frozen=True)
-class _Film:
-    """A film that was written: its name without suffix, and what metadata.csv says of it."""
+class WrittenFilm:
+    """A film that was written: its name without suffix, and its row of metadata.csv."""
 
     image: str
     accession: str
@@ -82,11 +87,12 @@ def density_cards() -> dict[str, Path]:
 def write_density(folder: str | Path, films: int = 60) -> Path:
     """Write the cohort as a density pipeline leaves it; the same files, byte for byte, each time.
 
-    ``images/*.dcm``, two views a patient; ``metadata.csv``; ``results_4``, ``results_5``, ``results_6`` (seeds 42, 43, 44) and
-    ``results_k3_seed42/fold_1`` to ``fold_3``, under ``results``. A run has ``best_model.pth``, ``summary.json``,
-    ``val_predictions.csv`` and ``metrics/val_metrics.json``, computed here from the packaged weights on the films written. A
-    seed's run validates on all of them, a fold's on every third patient; no patient of the cohort was in any training.
-    ``README.txt`` says what is what.
+    ``images/*.dcm``, two views a patient; ``metadata.csv``; ``results_4``, ``results_5``,
+    ``results_6`` (seeds 42, 43, 44) and ``results_k3_seed42/fold_1`` to ``fold_3``, under
+    ``results``. A run has ``best_model.pth``, ``summary.json``, ``val_predictions.csv`` and
+    ``metrics/val_metrics.json``, computed here from the packaged weights on the films written. A
+    seed's run validates on all of them, a fold's on every third patient; no patient of the cohort
+    was in any training. ``README.txt`` explains the files.
 
     Args:
         folder: made where it is not there.
@@ -101,27 +107,32 @@ def write_density(folder: str | Path, films: int = 60) -> Path:
     if films < FEWEST or films % len(VIEWS):
         raise UsageError(f"{films} films", f"give an even number, {FEWEST} or more")
     folder = Path(folder)
-    written = [
-        film
-        for number in range(films // len(VIEWS))
-        for film in _write_patient(folder / "images", number)
-    ]
+    written = []
+    for number in range(films // len(VIEWS)):
+        written += _write_patient(folder / "images", number)
     write_table(pd.DataFrame([_row(film) for film in written]), folder / "metadata.csv")
     write_text(folder / "README.txt", README.format(films=films))
     models = {name: load_model(MODELS / f"{name}.toml", device="cpu") for name in RUNS.values()}
-    read = next(iter(models.values())).read  # all have one input
+    # All models have one input.
+    read = next(iter(models.values())).read
     inputs = torch.stack([read(folder / "images" / f"{film.image}.dcm").tensor for film in written])
     for run, name in RUNS.items():
         entry = _training()[name]
-        fold = entry["fold"]
-        rows = [at for at in range(films) if not fold or at // len(VIEWS) % FOLDS == fold - 1]
+        rows = _validated(entry["fold"], films)
         _write_run(folder, run, models[name], entry, [written[at] for at in rows], inputs[rows])
     return folder
 
 
+def _validated(fold: int | None, films: int) -> list[int]:
+    """Numbers of the films on which a fold's run is validated; without a fold, all."""
+    if not fold:
+        return list(range(films))
+    return [at for at in range(films) if at // len(VIEWS) % FOLDS == fold - 1]
+
+
 @cache
 def _training() -> dict[str, Any]:
-    """What the training of the packaged models recorded."""
+    """The records of the packaged models' training."""
     entries: dict[str, Any] = json.loads((MODELS / "training.json").read_text("utf-8"))
     return entries
 
@@ -129,23 +140,18 @@ def _training() -> dict[str, Any]:
 # Films
 
 
-def _write_patient(images: Path, number: int) -> list[_Film]:
+def _write_patient(images: Path, number: int) -> list[WrittenFilm]:
     seed = FIRST_SEED + number
-    who = examination(seed)._replace(density=TURN[number % len(TURN)])
+    study = examination(seed)._replace(density=TURN[number % len(TURN)])
+    patient = f"PHANTOM-{number + 1:03d}"
     written = []
-    for view, labelled in zip(VIEWS, who.labelled, strict=True):
-        label = f"{who.laterality} {view}" if labelled else None
-        drawn = mammogram(seed, who.density, laterality=who.laterality, view=view, view_label=label)
-        film = _Film(
-            f"P{number + 1:03d}_{who.laterality}_{view}",
-            f"D{number + 1:06d}",
-            f"PHANTOM-{number + 1:03d}",
-            who.density,
-            who.laterality,
-            view,
-        )
-        write_bytes(images / f"{film.image}.dcm", dicom_bytes(drawn, film.patient, film.accession))
-        written.append(film)
+    for view, labelled in zip(VIEWS, study.labelled, strict=True):
+        side = study.laterality
+        label = f"{side} {view}" if labelled else None
+        drawn = mammogram(seed, study.density, laterality=side, view=view, view_label=label)
+        name, accession = f"P{number + 1:03d}_{side}_{view}", f"D{number + 1:06d}"
+        write_bytes(images / f"{name}.dcm", dicom_bytes(drawn, patient, accession))
+        written.append(WrittenFilm(name, accession, patient, study.density, side, view))
     return written
 
 
@@ -155,60 +161,58 @@ def dicom_bytes(film: Mammogram, patient: str, accession: str) -> bytes:
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.SOPClassUID = DigitalMammographyXRayImageStorageForPresentation
-    who = ["camlucida", patient]
-    dataset.SOPInstanceUID = generate_uid(entropy_srcs=[*who, film.laterality, film.view])
-    dataset.StudyInstanceUID = generate_uid(entropy_srcs=[*who, "study"])
-    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[*who, "series"])
-    dataset.ImageType = ["DERIVED", "PRIMARY"]
-    dataset.SyntheticData = "YES"
-    dataset.ImageComments = COMMENT
-    dataset.PatientID, dataset.PatientName, dataset.PatientSex, dataset.PatientBirthDate = (
-        patient,
-        patient,
-        "F",
-        "",
-    )
-    dataset.AccessionNumber, dataset.StudyID, dataset.StudyDate, dataset.StudyTime = (
-        accession,
-        accession,
-        "",
-        "",
-    )
-    dataset.ReferringPhysicianName, dataset.Manufacturer = "", "camlucida phantom"
-    dataset.SeriesNumber, dataset.InstanceNumber = 1, VIEWS.index(film.view) + 1
-    dataset.Modality, dataset.PresentationIntentType, dataset.BodyPartExamined = (
-        "MG",
-        "FOR PRESENTATION",
-        "BREAST",
-    )
-    dataset.Laterality = dataset.ImageLaterality = film.laterality
-    dataset.ViewPosition = film.view
-    towards = "A" if film.laterality == "L" else "P"
-    dataset.PatientOrientation = [
-        towards,
-        ("F" if film.view == "MLO" else "") + ("R" if film.laterality == "L" else "L"),
-    ]
-    dataset.BurnedInAnnotation = "YES" if "label" in film.masks else "NO"
-    spacing = 10 * breast.HEIGHT_CM / len(film.image)
-    dataset.ImagerPixelSpacing = [spacing, spacing]
-    dataset.PixelIntensityRelationship, dataset.PixelIntensityRelationshipSign = "LOG", -1
-    dataset.PresentationLUTShape, dataset.LossyImageCompression = "IDENTITY", "00"
-    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
-    dataset.WindowCenter, dataset.WindowWidth = (WHITE + 1) / 2, WHITE + 1
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation, dataset.PixelRepresentation = (
-        1,
-        "MONOCHROME2",
-        0,
-    )
-    dataset.Rows, dataset.Columns = film.image.shape
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    _identify(dataset, film, patient, accession)
+    _describe_view(dataset, film)
+    _describe_pixels(dataset, film)
     dataset.PixelData = film.image.astype("<u2").tobytes()
     buffer = BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
 
 
-def _row(film: _Film) -> dict[str, object]:
+def _identify(dataset: Dataset, film: Mammogram, patient: str, accession: str) -> None:
+    """Patient, study and series; identifiers follow from the names alone."""
+    source = ["camlucida", patient]
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=[*source, film.laterality, film.view])
+    dataset.StudyInstanceUID = generate_uid(entropy_srcs=[*source, "study"])
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[*source, "series"])
+    dataset.PatientID = dataset.PatientName = patient
+    dataset.PatientSex, dataset.PatientBirthDate = "F", ""
+    dataset.AccessionNumber = dataset.StudyID = accession
+    dataset.StudyDate = dataset.StudyTime = dataset.ReferringPhysicianName = ""
+    dataset.Manufacturer = "camlucida phantom"
+    dataset.SeriesNumber, dataset.InstanceNumber = 1, VIEWS.index(film.view) + 1
+
+
+def _describe_view(dataset: Dataset, film: Mammogram) -> None:
+    """What is on the film, and from where it was taken."""
+    dataset.ImageType = ["DERIVED", "PRIMARY"]
+    dataset.SyntheticData, dataset.ImageComments = "YES", COMMENT
+    dataset.Modality, dataset.BodyPartExamined = "MG", "BREAST"
+    dataset.PresentationIntentType = "FOR PRESENTATION"
+    dataset.Laterality = dataset.ImageLaterality = film.laterality
+    dataset.ViewPosition = film.view
+    left = film.laterality == "L"
+    foot = "F" if film.view == "MLO" else ""
+    dataset.PatientOrientation = ["A" if left else "P", foot + ("R" if left else "L")]
+    dataset.BurnedInAnnotation = "YES" if "label" in film.masks else "NO"
+
+
+def _describe_pixels(dataset: Dataset, film: Mammogram) -> None:
+    """Size, spacing and how values are shown."""
+    spacing = 10 * breast.HEIGHT_CM / len(film.image)
+    dataset.ImagerPixelSpacing = [spacing, spacing]
+    dataset.PixelIntensityRelationship, dataset.PixelIntensityRelationshipSign = "LOG", -1
+    dataset.PresentationLUTShape, dataset.LossyImageCompression = "IDENTITY", "00"
+    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
+    dataset.WindowCenter, dataset.WindowWidth = (WHITE + 1) / 2, WHITE + 1
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.PixelRepresentation = 0
+    dataset.Rows, dataset.Columns = film.image.shape
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+
+
+def _row(film: WrittenFilm) -> dict[str, object]:
     return {
         "image": f"{film.image}.dcm",
         "AccessionNumber": film.accession,
@@ -227,10 +231,10 @@ def _write_run(
     name: str,
     model: LoadedModel,
     entry: Mapping[str, Any],
-    films: Sequence[_Film],
+    films: Sequence[WrittenFilm],
     inputs: Tensor,
 ) -> None:
-    """One run folder: weights, summary, predictions on ``inputs`` (N, 1, H, W), and what they amount to."""
+    """One run folder: weights, summary, predictions on ``inputs`` (N, 1, H, W), their metrics."""
     run = folder / name
     buffer = BytesIO()
     torch.save(model.module.state_dict(), buffer)
@@ -242,7 +246,7 @@ def _write_run(
     frame = pd.DataFrame(
         {
             "filename": [f"{film.image}.dcm" for film in films],
-            "path": [_seen_from(run, folder / "images" / f"{film.image}.dcm") for film in films],
+            "path": [_relative(folder / "images" / f"{film.image}.dcm", run) for film in films],
             "patient": [film.patient for film in films],
             "y_true": [film.density for film in films],
             "y_pred": predicted,
@@ -254,43 +258,42 @@ def _write_run(
 
 
 def val_metrics(frame: pd.DataFrame) -> dict[str, Any]:
-    """Accuracy, balanced accuracy, quadratic kappa (null where undefined) and the confusion matrix, truth down.
+    """Accuracy, balanced accuracy, quadratic kappa, macro F1 and the confusion matrix.
+
+    A metric that is undefined is null. Rows of the matrix are the ground truth.
 
     Args:
         frame: columns patient, y_true, y_pred.
     """
-    told = pd.DataFrame(
+    predictions = pd.DataFrame(
         {
             "patient": frame["patient"],
             "truth": frame["y_true"].astype(str),
             "predicted": frame["y_pred"].astype(str),
         }
     )
-    found = {
-        row.metric: row.estimate for row in evaluate_multiclass(told, CLASSES) if not row.label
-    }
-    figures = {
-        "accuracy": found["accuracy"],
-        "balanced_accuracy": found["balanced_accuracy"],
-        "kappa_quadratic": found["quadratic_kappa"],
-        "macro_f1": found["macro_f1"],
+    rows = evaluate_multiclass(predictions, CLASSES)
+    estimates = {row.metric: row.estimate for row in rows if not row.label}
+    values = {
+        "accuracy": estimates["accuracy"],
+        "balanced_accuracy": estimates["balanced_accuracy"],
+        "kappa_quadratic": estimates["quadratic_kappa"],
+        "macro_f1": estimates["macro_f1"],
     }
     return {
         "n": len(frame),
-        **{name: value if value == value else None for name, value in figures.items()},
+        **{name: None if math.isnan(value) else value for name, value in values.items()},
         "classes": [int(label) for label in CLASSES],
-        "confusion_matrix": confusion(told, CLASSES).tolist(),
+        "confusion_matrix": confusion(predictions, CLASSES).tolist(),
     }
 
 
 def _summary(
     folder: Path, run: Path, model: LoadedModel, entry: Mapping[str, Any], films: int
 ) -> dict[str, Any]:
-    """What a training script leaves of itself; paths as seen from the run's folder."""
+    """The record of a training script; paths are relative to the run's folder."""
     fold = entry["fold"]
-    share = (
-        f"every third patient of the cohort (fold {fold})" if fold else "all patients of the cohort"
-    )
+    patients = f"every third patient of the cohort (fold {fold})" if fold else "all patients"
     return {
         "synthetic": True,
         "description": model.card.description,
@@ -312,12 +315,12 @@ def _summary(
         "view_label_in_training": entry["view_label"],
         "commit": f"generator {entry['generator_version']}",
         "data": {
-            "metadata": _seen_from(run, folder / "metadata.csv"),
-            "images": _seen_from(run, folder / "images"),
+            "metadata": _relative(folder / "metadata.csv", run),
+            "images": _relative(folder / "images", run),
         },
-        "validation": f"{films} films, {share}; none of them was in any training",
+        "validation": f"{films} films, {patients}; none of them was in any training",
     }
 
 
-def _seen_from(run: Path, path: Path) -> str:
-    return Path(os.path.relpath(path, run)).as_posix()
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder)).as_posix()

@@ -27,7 +27,7 @@ PREVALENCE = {
 
 
 def heart_visit(seed: int, number: int = 0) -> Visit:
-    """A visit of the regression and the segmentation cohort: a heart of any size, the rest at random.
+    """A visit of the regression or the segmentation cohort: a heart of any size, the rest random.
 
     Args:
         seed: the patient.

@@ -44,8 +44,8 @@ FILMS = (
     (("effusion", "consolidation", "nodule"), None),
     ((), None),
 )
-"""Findings and marker of each film. Those with either a marker or a pneumothorax show that the third
-classifier differs."""
+"""Findings and marker of each film. Those with either a marker or a pneumothorax show that the
+third classifier differs."""
 SMALLEST_BOX = 20
 """Pixels of a component that gets a box; smaller ones are specks off the edge of a larger one."""
 
@@ -80,7 +80,7 @@ MOVEMENT = (
 
 
 def write_ensemble(folder: str | Path) -> Path:
-    """Write the ensemble's folder: three classifiers, 8 films with boxes, and a patient's two visits.
+    """Write the ensemble's folder: three classifiers, 8 films with boxes, two visits of a patient.
 
     Returns:
         the folder, which also has a ``README.txt`` on its contents.

@@ -1,4 +1,4 @@
-"""A multi-label cohort: SYNTHETIC films, two a patient, milder than those of the model's training."""
+"""A multi-label cohort: SYNTHETIC films, two a patient, milder than in training."""
 
 from __future__ import annotations
 
@@ -66,8 +66,8 @@ films/                         256 x 256
 labels.csv                     image, patient, habitus (build: slim, medium, stout), marker (letters
                                on the film), 0/1 a finding, split (all but three patients are
                                "test")
-masks/LABEL/ID.png             the ground truth of each finding that is there: pixels that it changes
-                               by more than one grey level of 255
+masks/LABEL/ID.png             the ground truth of each finding that is there: pixels that it
+                               changes by more than one grey level of 255
 models/honest_densenet.toml    model card, with its weights beside it
 cohort.toml                    for camlucida run
 """
@@ -75,7 +75,7 @@ cohort.toml                    for camlucida run
 
 @dataclass(frozen=True)
 class CohortFilm:
-    """One film of the cohort: its name without suffix, patient, split, and the visit that it shows."""
+    """One film of the cohort: name without suffix, patient, split, and the visit that it shows."""
 
     name: str
     patient: str
