@@ -62,9 +62,9 @@ def test_numbers(value, spec, words):
 
 @pytest.mark.parametrize("value", [NAN, float("inf")])
 def test_what_was_not_measured_is_not_said(value):
-    with pytest.raises(ValueError, match="not a number that can be said"):
+    with pytest.raises(ValueError, match="not a number that can be written"):
         say("{x:.2f}", x=value)
-    with pytest.raises(ValueError, match="not a number that can be said"):
+    with pytest.raises(ValueError, match="not a number that can be written"):
         say("{x}", x=Estimate(value))
 
 

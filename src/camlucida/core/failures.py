@@ -1,8 +1,7 @@
-"""Items that failed while the rest went on, as data: which one, what kind of error, how to mend it."""
+"""Items that failed while the rest went on, as data: which one, what kind of error, which fix."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict, dataclass
 
 from camlucida.core.errors import CamlucidaError
@@ -53,15 +52,4 @@ class Failure:
         Failure(image='a.png', code='no_evidence', what='a.png: no gradient', fix='')
         """
         what = f"{image}: {error.what}" if named else error.what
-        return cls(image, error_code(error), what, error.fix)
-
-
-def error_code(error: Exception) -> str:
-    """The kind of an error, from the name of its class.
-
-    >>> from camlucida.core.errors import ImageError
-    >>> error_code(ImageError("a.png: not an image"))
-    'image'
-    """
-    name = type(error).__name__.removesuffix("Error")
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+        return cls(image, error.code, what, error.fix)

@@ -1,4 +1,4 @@
-"""Writing files so that a reader never meets half of one; names for them; what the system refuses, in one line."""
+"""Files: written whole or not at all; names for them; what the system refuses, in one line."""
 
 from __future__ import annotations
 
@@ -21,12 +21,24 @@ if TYPE_CHECKING:
 _WORDS = {"↑": "up", "↓": "down", "−": "minus", "+": "plus", ">": "above"}
 
 LONGEST = 70
-"""Bytes of one part of a file name: three such parts, a method and a suffix stay below the 255 of most file systems."""
+"""Bytes of one part of a file name.
+
+Three such parts, a method and a suffix stay below the 255 of most file systems.
+"""
 
 
 @contextmanager
 def reading(path: Path, kind: type[CamlucidaError], what: str) -> Iterator[None]:
-    """Whatever the system refuses of ``path`` (no right to look, a name too long) becomes one line of ``kind``."""
+    """Whatever the system refuses of a file becomes one line.
+
+    Args:
+        path: being read.
+        kind: of the error that is raised.
+        what: being read, such as "the table".
+
+    Raises:
+        CamlucidaError: of ``kind``; no permission, or a name that is too long.
+    """
     try:
         yield
     except OSError as error:
@@ -34,19 +46,32 @@ def reading(path: Path, kind: type[CamlucidaError], what: str) -> Iterator[None]
 
 
 def without_dots(path: Path) -> Path:
-    """The absolute path without ``..``, so that one file has one name; links stay, but for one that a ``..`` goes out of."""
-    found = Path(path.absolute().anchor)
-    for part in path.absolute().parts[1:]:
-        found = (
-            (found.resolve() if found.is_symlink() else found).parent
-            if part == ".."
-            else found / part
-        )
-    return found
+    """The absolute path without ``..``, so that one file has one name.
+
+    Links stay, except one that a ``..`` leads out of.
+
+    >>> without_dots(Path("/data/run/../images"))
+    PosixPath('/data/images')
+    """
+    path = path.absolute()
+    result = Path(path.anchor)
+    for part in path.parts[1:]:
+        if part != "..":
+            result /= part
+        else:
+            # The parent of a link is that of its target, not of its name.
+            result = (result.resolve() if result.is_symlink() else result).parent
+    return result
 
 
 def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write ``data`` to ``path`` through a temporary file in the same folder: it is there whole, or not at all."""
+    """Write a file whole or not at all, through a temporary file in the same folder.
+
+    Args:
+        path: its folder is made if missing.
+        data: the content.
+        mode: permissions.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".camlucida-")
     try:
@@ -66,10 +91,10 @@ def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
 
 
 def json_default(value: Any) -> Any:
-    """What ``json.dumps`` cannot write by itself: anything that has ``to_json``.
+    """The JSON form of what ``json.dumps`` cannot write by itself: anything with ``to_json``.
 
     Raises:
-        TypeError: it has not.
+        TypeError: ``value`` has no ``to_json``.
     """
     if hasattr(value, "to_json"):
         return value.to_json()
@@ -77,7 +102,11 @@ def json_default(value: Any) -> Any:
 
 
 def npy(values: NDArray[Any]) -> bytes:
-    """An array as the content of a ``.npy`` file; nothing that could run code."""
+    """An array as the content of a ``.npy`` file; an array of objects is refused.
+
+    Raises:
+        ValueError: ``values`` holds objects.
+    """
     import numpy as np
 
     buffer = io.BytesIO()
@@ -87,10 +116,13 @@ def npy(values: NDArray[Any]) -> bytes:
 
 def write_toml(path: Path, value: Mapping[str, Any]) -> None:
     """Write TOML, a line a key, tables and lists inline; None is left out."""
-    lines = [
-        f"{_toml_key(key)} = {_toml(item)}\n" for key, item in value.items() if item is not None
-    ]
+    lines = [f"{line}\n" for line in _toml_items(value)]
     write_bytes(path, "".join(lines).encode())
+
+
+def _toml_items(table: Mapping[str, Any]) -> list[str]:
+    items = [(key, item) for key, item in table.items() if item is not None]
+    return [f"{_toml_key(key)} = {_toml(item)}" for key, item in items]
 
 
 def _toml_key(key: str) -> str:
@@ -100,17 +132,17 @@ def _toml_key(key: str) -> str:
 def _toml(value: Any) -> str:
     """A value of JSON's kinds. TOML's strings and lists are JSON's; its tables are not."""
     if isinstance(value, Mapping):
-        inside = ", ".join(
-            f"{_toml_key(key)} = {_toml(item)}" for key, item in value.items() if item is not None
-        )
-        return f"{{ {inside} }}" if inside else "{}"
+        items = ", ".join(_toml_items(value))
+        return f"{{ {items} }}" if items else "{}"
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_toml, value))}]"
     return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
 
 
 def slug(text: str) -> str:
-    """A file-name part: letters, digits, ``-``, ``.`` and ``_``; words joined by underscores; a long one cut, with its hash.
+    """A part of a file name: letters, digits, ``-``, ``.`` and ``_``.
+
+    Other characters become underscores; a long part is cut, and its hash appended.
 
     >>> slug("Pleural Effusion")
     'Pleural_Effusion'
@@ -118,14 +150,20 @@ def slug(text: str) -> str:
     for sign, word in _WORDS.items():
         text = text.replace(sign, f" {word} ")
     part = re.sub(r"[^\w.-]+", "_", text).strip("_.") or "x"
-    whole = part.encode()
-    if len(whole) <= LONGEST:
+    encoded = part.encode()
+    if len(encoded) <= LONGEST:
         return part
-    return f"{whole[: LONGEST - 9].decode(errors='ignore')}_{hashlib.sha256(whole).hexdigest()[:8]}"
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    beginning = encoded[: LONGEST - len(digest) - 1].decode(errors="ignore")
+    return f"{beginning}_{digest}"
 
 
 def unique(name: str, taken: set[str]) -> str:
-    """``name``, or ``name_2`` and so on where another has the same :func:`slug`, letter case aside; it is then taken.
+    """A name whose :func:`slug` no other has, letter case aside: ``name``, ``name_2`` and so on.
+
+    Args:
+        name: wanted.
+        taken: slugs in lower case; the new one is added.
 
     >>> unique("a b", {"a_b"})
     'a b_2'

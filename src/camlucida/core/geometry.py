@@ -1,14 +1,15 @@
 """One invertible map between an original image's pixels and the model's input pixels.
 
-Crop, pad, resize and flip are all the same thing on each axis: ``model = scale * original + offset``, written in *edge*
-coordinates (pixel ``i`` covers ``[i, i + 1]``, its centre is ``i + 0.5``; the convention of ``align_corners=False``).
-So any chain of them is one pair of numbers an axis, and its inverse is exact.
+Crop, pad, resize and flip are the same thing on each axis: ``model = scale * original + offset``,
+in *edge* coordinates (pixel ``i`` covers ``[i, i + 1]``, its centre is ``i + 0.5``; the convention
+of ``align_corners=False``). So a chain of them is one pair of numbers an axis, with an exact
+inverse.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,13 +17,20 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Geometry:
-    """Per-axis affine from original to model pixels, any spatial rank (axes in array order: rows, columns).
+    """Per-axis affine from original to model pixels, of any spatial rank.
+
+    Axes are in array order: rows, columns. Every method that changes the model's side returns a new
+    geometry.
 
     Attributes:
         original: size of the original image in pixels.
         model: size of the model input in pixels.
         scale: model pixels per original pixel, an axis each; negative where the axis is flipped.
         offset: model edge coordinate of the original's edge 0.
+
+    >>> geometry = Geometry.identity((100, 80)).crop((10, 0), (80, 80)).resize((40, 40))
+    >>> geometry.to_model((10, 0)), geometry.to_original((40, 40))
+    ((0.0, 0.0), (90.0, 80.0))
     """
 
     original: tuple[int, ...]
@@ -37,27 +45,37 @@ class Geometry:
         return Geometry(size, size, (1.0,) * len(size), (0.0,) * len(size))
 
     def crop(self, start: Sequence[int], size: Sequence[int]) -> Geometry:
-        """Keep the window of ``size`` pixels from ``start`` (current model pixels); a start < 0 or an end beyond pads."""
+        """Keep a window.
+
+        Args:
+            start: its first pixel, in current model pixels; below 0 it pads.
+            size: in pixels; beyond the end it pads.
+        """
         offset = tuple(o - s for o, s in zip(self.offset, start))
-        return Geometry(self.original, tuple(int(n) for n in size), self.scale, offset)
+        return replace(self, model=tuple(int(n) for n in size), offset=offset)
 
     def pad(self, before: Sequence[int], after: Sequence[int]) -> Geometry:
-        """Add pixels before and after each axis."""
+        """Add pixels before and after each axis.
+
+        >>> Geometry.identity((4, 4)).pad((1, 0), (1, 0)).model
+        (6, 4)
+        """
         size = [b + n + a for b, n, a in zip(before, self.model, after)]
         return self.crop([-b for b in before], size)
 
     def resize(self, size: Sequence[int]) -> Geometry:
         """Stretch the current model image to ``size`` (half-pixel centres)."""
-        factor = [new / old for new, old in zip(size, self.model)]
-        scale = tuple(s * f for s, f in zip(self.scale, factor))
-        offset = tuple(o * f for o, f in zip(self.offset, factor))
+        factors = [new / old for new, old in zip(size, self.model)]
+        scale = tuple(s * f for s, f in zip(self.scale, factors))
+        offset = tuple(o * f for o, f in zip(self.offset, factors))
         return Geometry(self.original, tuple(int(n) for n in size), scale, offset)
 
     def flip(self, axis: int) -> Geometry:
         """Mirror one axis."""
-        scale = tuple(-s if i == axis else s for i, s in enumerate(self.scale))
-        offset = tuple(self.model[i] - o if i == axis else o for i, o in enumerate(self.offset))
-        return Geometry(self.original, self.model, scale, offset)
+        scale, offset = list(self.scale), list(self.offset)
+        scale[axis] = -scale[axis]
+        offset[axis] = self.model[axis] - offset[axis]
+        return replace(self, scale=tuple(scale), offset=tuple(offset))
 
     def to_model(self, point: Sequence[float]) -> tuple[float, ...]:
         """Edge coordinates in the original → edge coordinates in the model input."""
@@ -68,19 +86,24 @@ class Geometry:
         return tuple((p - o) / s for p, s, o in zip(point, self.scale, self.offset))
 
     def seen(self) -> tuple[tuple[int, int], ...]:
-        """The part of the original that the model saw: (first, last + 1) pixel of each axis; the rest was cropped away."""
-        corners = zip(
-            self.to_original([0.0] * len(self.model)),
-            self.to_original([float(n) for n in self.model]),
-        )
-        # Both ends are held inside the image: a window wholly beside it has seen nothing, first = last.
-        return tuple(
-            (min(size, max(0, round(min(a, b)))), min(size, max(0, round(max(a, b)))))
-            for (a, b), size in zip(corners, self.original)
-        )
+        """The part of the original that the model saw; the rest was cropped away.
+
+        Returns:
+            (first, last + 1) pixel of each axis; first = last where it saw nothing.
+
+        >>> Geometry.identity((10, 10)).crop((2, 0), (4, 10)).seen()
+        ((2, 6), (0, 10))
+        """
+        first = self.to_original([0.0] * len(self.model))
+        last = self.to_original([float(n) for n in self.model])
+        return tuple(_inside(a, b, size) for a, b, size in zip(first, last, self.original))
 
     def cell(self, grid: Sequence[int]) -> tuple[float, ...]:
-        """Size of one cell of a grid over the model's input, in original pixels, an axis each."""
+        """Size of one cell of a grid over the model's input, in original pixels, an axis each.
+
+        >>> Geometry.identity((224, 224)).cell((7, 7))
+        (32.0, 32.0)
+        """
         return tuple(n / cells / abs(s) for n, cells, s in zip(self.model, grid, self.scale))
 
     def map_to_original(self, values: Tensor) -> Tensor:
@@ -90,20 +113,35 @@ class Geometry:
             values: (B, *model).
 
         Returns:
-            (B, *original), linear interpolation at half-pixel centres; 0 where the model saw nothing.
+            (B, *original), linear interpolation at half-pixel centres; 0 where the model saw
+            nothing.
+
+        Raises:
+            ValueError: ``values`` is of another size.
         """
         return _resample(values, self.model, self.original, self.scale, self.offset)
 
     def map_to_model(self, values: Tensor) -> Tensor:
-        """Carry a map on original pixels, (B, *original), into model pixels, (B, *model); 0 in padding."""
-        inverse = tuple(1 / s for s in self.scale)
-        return _resample(
-            values,
-            self.original,
-            self.model,
-            inverse,
-            tuple(-o / s for o, s in zip(self.offset, self.scale)),
-        )
+        """Carry a map on original pixels into model pixels.
+
+        Args:
+            values: (B, *original).
+
+        Returns:
+            (B, *model), linear interpolation at half-pixel centres; 0 in padding.
+
+        Raises:
+            ValueError: ``values`` is of another size.
+        """
+        scale = tuple(1 / s for s in self.scale)
+        offset = tuple(-o / s for o, s in zip(self.offset, self.scale))
+        return _resample(values, self.original, self.model, scale, offset)
+
+
+def _inside(a: float, b: float, size: int) -> tuple[int, int]:
+    """The pixels between two edges, in order, both ends held inside the image."""
+    low, high = sorted((round(a), round(b)))
+    return min(size, max(0, low)), min(size, max(0, high))
 
 
 def _resample(
@@ -113,24 +151,28 @@ def _resample(
     scale: tuple[float, ...],
     offset: tuple[float, ...],
 ) -> Tensor:
-    """Sample ``values`` (B, *source) at ``scale * centre + offset`` for each pixel centre of ``size``."""
+    """Sample ``values`` (B, *source) at ``scale * centre + offset`` of each pixel of ``size``."""
     if tuple(values.shape[1:]) != source:
-        raise ValueError(
-            f"map has shape {tuple(values.shape)}, expected (B, {', '.join(map(str, source))})"
-        )
-    # One axis at a time: the affine is separable, and this needs no dense sampling grid (and no rank limit).
-    for axis, (n_in, n_out, s, o) in enumerate(zip(source, size, scale, offset), start=1):
-        if n_in == n_out and s == 1.0 and o == 0.0:
-            continue
-        edge = (torch.arange(n_out, device=values.device, dtype=torch.float64) + 0.5) * s + o
-        centre = (edge - 0.5).clamp(0, n_in - 1)
-        low = centre.floor().long()
-        high = (low + 1).clamp(max=n_in - 1)
-        shape = [1] * values.ndim
-        shape[axis] = n_out
-        weight = (centre - low).to(values.dtype).reshape(shape)
-        seen = ((edge >= 0) & (edge <= n_in)).to(values.dtype).reshape(shape)
-        values = (
-            values.index_select(axis, low) * (1 - weight) + values.index_select(axis, high) * weight
-        ) * seen
+        expected = ", ".join(map(str, source))
+        raise ValueError(f"map has shape {tuple(values.shape)}, expected (B, {expected})")
+    # The affine is separable: one axis at a time needs no dense sampling grid, and has no rank
+    # limit.
+    for axis, (n, s, o) in enumerate(zip(size, scale, offset), start=1):
+        if (n, s, o) != (source[axis - 1], 1.0, 0.0):
+            values = _resample_axis(values, axis, n, s, o)
     return values
+
+
+def _resample_axis(values: Tensor, axis: int, size: int, scale: float, offset: float) -> Tensor:
+    last = values.shape[axis]
+    pixels = torch.arange(size, device=values.device, dtype=torch.float64)
+    edge = (pixels + 0.5) * scale + offset
+    centre = (edge - 0.5).clamp(0, last - 1)
+    low = centre.floor().long()
+    high = (low + 1).clamp(max=last - 1)
+    shape = [1] * values.ndim
+    shape[axis] = size
+    weight = (centre - low).to(values.dtype).reshape(shape)
+    inside = ((edge >= 0) & (edge <= last)).to(values.dtype).reshape(shape)
+    before, after = values.index_select(axis, low), values.index_select(axis, high)
+    return (before * (1 - weight) + after * weight) * inside

@@ -1,4 +1,4 @@
-"""What the package has to say, as data: a code and the values that belong to it.
+"""Messages to people as data: a code and the values that belong to it.
 
 The English text of a code is declared once, beside the code that uses it, with :func:`declare`.
 Words are made late, at the edge (terminal, figure, page, report), by :class:`Texts`; another
@@ -157,11 +157,19 @@ def quoted(text: str) -> Message:
 
 def chain(code: str, messages: Sequence[Message]) -> Message:
     """One or more messages as one: ``code`` joins two, ``{first}`` and ``{then}``."""
-    return reduce(lambda first, then: Message(code, {"first": first, "then": then}), messages)
+
+    def join(first: Message, then: Message) -> Message:
+        return Message(code, {"first": first, "then": then})
+
+    return reduce(join, messages)
 
 
 def prefixed(prefix: str, message: Message) -> Message:
-    """What the message is about, before it: "seed 42: …"."""
+    """A message after what it is about: "seed 42: …".
+
+    >>> str(prefixed("seed 42", named("no mask")))
+    'seed 42: no mask'
+    """
     return Message("words.of", {"of": prefix, "line": message})
 
 
@@ -172,9 +180,7 @@ def _to_json(value: Any) -> Any:
         parts = {"estimate": value.estimate, "percent": value.percent}
         ends = {name: getattr(value, name) for name in ("low", "high", "chance")}
         return parts | {name: number for name, number in ends.items() if isfinite(number)}
-    if isinstance(value, str):
-        return value
-    if isinstance(value, (int, float)):
+    if isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Real):  # NumPy's scalars
         return int(value) if isinstance(value, Integral) else float(value)
@@ -229,8 +235,8 @@ class Texts:
 
     def render(self, message: Message) -> str:
         """The message as plain text; a citation as ``[@key]``. Raises as :meth:`pieces`."""
-        parts = (p if isinstance(p, str) else f"[@{p.key}]" for p in self.pieces(message))
-        return "".join(parts)
+        pieces = self.pieces(message)
+        return "".join(p if isinstance(p, str) else f"[@{p.key}]" for p in pieces)
 
     def pieces(self, message: Message) -> tuple[Piece, ...]:
         """The message with its citations apart.
@@ -262,8 +268,8 @@ class Texts:
     def cell(self, value: Value) -> tuple[Piece, ...]:
         """A table's cell: an estimate is short, and a number that is missing is a dash."""
         if isinstance(value, Estimate):
-            known = value.estimate == value.estimate
-            return (self._estimate(value, "", "cell") if known else self._form("none"),)
+            missing = value.estimate != value.estimate
+            return (self._form("none") if missing else self._estimate(value, "", "cell"),)
         if isinstance(value, (float, Real)) and value != value:
             return (self._form("none"),)
         return self._value(value, "")
@@ -276,10 +282,7 @@ class Texts:
         if isinstance(value, bool):
             raise ValueError(f"{value} is no word of any language")
         if isinstance(value, (int, float, Real)):
-            if spec.startswith("|"):
-                one, many = spec[1:].split("|")
-                return (one if value == 1 else many,)
-            return (self._number(value, spec),)
+            return (self._number_or_plural(value, spec),)
         if spec and (isinstance(value, str) or spec != ","):
             raise ValueError(f"{value!r} is no number, and is asked for as {spec}")
         if isinstance(value, str):
@@ -287,23 +290,30 @@ class Texts:
         items = [clean(item) if isinstance(item, str) else self.render(item) for item in value]
         return (self._list(items, spec),)
 
+    def _number_or_plural(self, value: Real | float, spec: str) -> str:
+        if not spec.startswith("|"):
+            return self._number(value, spec)
+        one, many = spec[1:].split("|")
+        return one if value == 1 else many
+
     def _number(self, value: Real | float, spec: str) -> str:
-        words = number(int(value) if isinstance(value, Integral) else float(value), spec)
-        return self._form("percent", number=words[:-1]) if words.endswith("%") else words
+        plain = int(value) if isinstance(value, Integral) else float(value)
+        text = number(plain, spec)
+        return self._form("percent", number=text[:-1]) if text.endswith("%") else text
 
     def _estimate(self, value: Estimate, spec: str, form: str) -> str:
         spec = spec or (".1%" if value.percent else ".3f")
         names = ("estimate", "low", "high") if value.has_interval else ("estimate",)
         parts = {name: self._number(getattr(value, name), spec) for name in names}
-        words = self._form(form if value.has_interval else f"{form}_alone", **parts)
-        if value.chance == value.chance:
-            chance = self._number(value.chance, spec)
-            return self._form(f"{form}_chance", estimate=words, chance=chance)
-        return words
+        text = self._form(form if value.has_interval else f"{form}_alone", **parts)
+        if value.chance != value.chance:  # no chance level
+            return text
+        chance = self._number(value.chance, spec)
+        return self._form(f"{form}_chance", estimate=text, chance=chance)
 
     def _list(self, items: Sequence[str], spec: str) -> str:
         if not items:
-            raise ValueError("an empty list says nothing")
+            raise ValueError("a list of a message is empty")
         *before, last = items
         comma = self._form("comma")
         if spec or not before:

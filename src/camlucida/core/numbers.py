@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import math
 
-_NO_DIGIT = str.maketrans("", "", "0.,-+%e")
+_ZERO_AND_SIGNS = str.maketrans("", "", "0.,-+%e")
 
 
 def number(value: float, spec: str = "") -> str:
-    """``value`` by a format spec of Python, with a true minus; rounding to zero takes the sign away. A percent sign is kept.
+    """A number by a format spec of Python, with a true minus and no minus before zero.
 
-    Without a spec: a whole number as it is; else three significant digits, and no fewer than all before the point.
+    Args:
+        value: finite.
+        spec: such as ``.2f`` or ``.0%``; "" writes a whole number as it is, and another to three
+            significant digits, or all before the point if there are more.
+
+    Raises:
+        ValueError: ``value`` is not finite.
 
     >>> number(-1.25, ".1f"), number(-0.0001, ".2f"), number(1234.5), number(0.12345)
     ('−1.2', '0.00', '1234', '0.123')
-
-    Raises:
-        ValueError: it is not finite: what was not measured is not said.
     """
     if not math.isfinite(value):
-        raise ValueError(f"{value} is not a number that can be said")
+        raise ValueError(f"{value} is not a number that can be written")
     if not spec and not isinstance(value, int):
         spec = ".3g" if abs(value) < 999.5 else ".0f"
-    words = format(value, spec)
-    if not words.translate(_NO_DIGIT):
-        words = words.replace("-", "")
-    return words.replace("-", "−")
+    text = format(value, spec)
+    rounds_to_zero = not text.translate(_ZERO_AND_SIGNS)
+    if rounds_to_zero:
+        text = text.replace("-", "")
+    return text.replace("-", "−")

@@ -11,26 +11,48 @@ T = TypeVar("T")
 
 
 class Registry(Generic[T]):
-    """Names → things of one kind. ``registry["name"]`` raises a :class:`UsageError` with near matches."""
+    """Names → items of one kind, in order of registration.
+
+    Args:
+        kind: what the items are, for error messages.
+
+    >>> colours: Registry[int] = Registry("colour")
+    >>> colours.add("red", 0xFF0000)
+    16711680
+    >>> "red" in colours, list(colours)
+    (True, ['red'])
+    >>> colours["rad"]
+    Traceback (most recent call last):
+        ...
+    camlucida.core.errors.UsageError: unknown colour 'rad' (did you mean red?)
+    """
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
         self._items: dict[str, T] = {}
 
     def add(self, name: str, item: T) -> T:
-        """Register ``item``; a name can be taken once."""
+        """Register ``item`` and return it.
+
+        Raises:
+            ValueError: the name is taken.
+        """
         if name in self._items:
             raise ValueError(f"{self.kind} {name!r} is registered twice")
         self._items[name] = item
         return item
 
     def __getitem__(self, name: str) -> T:
+        """The item of this name.
+
+        Raises:
+            UsageError: there is none; the message has near matches.
+        """
         try:
             return self._items[name]
         except KeyError:
-            raise UsageError(
-                f"unknown {self.kind} {name!r}", did_you_mean(name, self._items)
-            ) from None
+            fix = did_you_mean(name, self._items)
+            raise UsageError(f"unknown {self.kind} {name!r}", fix) from None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)
