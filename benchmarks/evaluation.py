@@ -18,7 +18,8 @@ import torch
 import torchvision
 from skimage import data, transform
 
-from camlucida.attribution.engine import explain, scans_of
+from camlucida.attribution.batches import scans_of
+from camlucida.attribution.engine import explain
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
 from camlucida.metrics.faithfulness import ROAD_SHARES, road_plan

@@ -129,10 +129,12 @@ def _first_projection(matrix: Tensor) -> Tensor:
 
     The smaller Gram matrix is decomposed, which is much cheaper than a full SVD.
     """
+    projection: Tensor
     positions, channels = matrix.shape[1:]
     if positions <= channels:
         values, vectors = torch.linalg.eigh(matrix @ matrix.mT)
-        projection: Tensor = vectors[..., -1] * values[..., -1:].clamp(min=0).sqrt()
+        projection = vectors[..., -1] * values[..., -1:].clamp(min=0).sqrt()
         return projection
     _, vectors = torch.linalg.eigh(matrix.mT @ matrix)
-    return (matrix @ vectors[..., -1:])[..., 0]
+    projection = matrix @ vectors[..., -1:]
+    return projection[..., 0]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from camlucida.attribution.engine import DEFAULT_BATCH
+from camlucida.attribution.batches import DEFAULT_BATCH
 from camlucida.core.errors import CamlucidaError, ModelError, UsageError
 from camlucida.core.messages import Message
 from camlucida.datasets.cohort import CohortImage

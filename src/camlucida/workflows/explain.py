@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from camlucida.attribution.engine import DEFAULT_BATCH
+from camlucida.attribution.batches import DEFAULT_BATCH
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.identical import IdenticalPair, identical_methods
 from camlucida.attribution.requests import TargetLike

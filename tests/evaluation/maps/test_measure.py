@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from camlucida.attribution.engine import explain, scans_of
+from camlucida.attribution.batches import scans_of
+from camlucida.attribution.engine import explain
 from camlucida.core.errors import ModelError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from camlucida.attribution.engine import scans_of
+from camlucida.attribution.batches import scans_of
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.measure import MetricSettings, Sample
 from camlucida.evaluation.maps.randomisation import COLUMNS, randomisation_table

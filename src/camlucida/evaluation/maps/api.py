@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from camlucida.attribution.engine import scans_of
+from camlucida.attribution.batches import scans_of
 from camlucida.attribution.explained_model import ModelWithCard
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import UsageError

@@ -11,7 +11,8 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from camlucida.attribution.engine import DEFAULT_BATCH, explain
+from camlucida.attribution.batches import DEFAULT_BATCH
+from camlucida.attribution.engine import explain
 from camlucida.attribution.explained_model import (
     ExplainedModel,
     ModelWithCard,

@@ -1,0 +1,202 @@
+"""The maps of one batch: every target, method and layer from one forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from camlucida.attribution.batches import Batch
+from camlucida.attribution.capture import Captured, Forward, usable_layers
+from camlucida.attribution.explained_model import ExplainedModel, logits_function
+from camlucida.attribution.methods import Method
+from camlucida.attribution.probe import Probe
+from camlucida.attribution.targets import Label, Target
+from camlucida.core.errors import NoEvidenceError
+from camlucida.core.messages import Message
+from camlucida.core.tensors import full
+from camlucida.models.outputs import BatchOutput
+
+
+@dataclass(frozen=True)
+class ExplainedBatch:
+    """A batch after its forward pass, with what is to be explained of each image.
+
+    Attributes:
+        model: that was run.
+        batch: its images.
+        forward: with the captured layers.
+        output: interpreted.
+        targets: of each image; images can have different numbers of them.
+    """
+
+    model: ExplainedModel
+    batch: Batch
+    forward: Forward
+    output: BatchOutput
+    targets: Sequence[Sequence[Target]]
+
+    @property
+    def rounds(self) -> int:
+        """Most targets that an image has: so many backward passes are needed."""
+        return max(map(len, self.targets))
+
+    def having(self, target: int) -> dict[int, Target]:
+        """Image → its ``target``-th target, of the images that have so many."""
+        numbered = enumerate(self.targets)
+        return {image: targets[target] for image, targets in numbered if target < len(targets)}
+
+
+class MapKey(NamedTuple):
+    """Which map: number of the image, of its target and of the layer; name of the method."""
+
+    image: int
+    target: int
+    method: str
+    layer: int
+
+
+@dataclass
+class BatchMaps:
+    """What the methods made of a batch.
+
+    Attributes:
+        raw: (*grid) signed maps, on the CPU.
+        zero_gradients: (image, target, layer) where the score's gradient is zero everywhere.
+        replays: (image, method, layer) → how a perturbation method replayed the model.
+    """
+
+    raw: dict[MapKey, Tensor] = field(default_factory=dict)
+    zero_gradients: set[tuple[int, int, int]] = field(default_factory=set)
+    replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
+
+    def empty_reason(self, key: MapKey, method: Method) -> Message | None:
+        """Why a map has no evidence; None if it has some."""
+        raw = self.raw[key]
+        if bool((raw.relu() if method.relu else raw).any()):
+            return None
+        if method.kind == "gradient" and (key.image, key.target, key.layer) in self.zero_gradients:
+            return Message("empty.gradient")
+        return Message("empty.target" if method.relu else "empty.zero")
+
+
+def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMaps:
+    """Run every method on every target and layer of a batch.
+
+    Raises:
+        NoEvidenceError: a score does not depend on a layer, or a method is undefined for it.
+    """
+    by_kind: dict[str, list[Method]] = {"gradient": [], "activation": [], "probe": []}
+    for method in methods:
+        by_kind[method.kind].append(method)
+    maps = BatchMaps()
+    device_type = explained.output.logits.device.type
+    # Autocast is for the model; the arithmetic of the maps needs full precision.
+    with torch.autocast(device_type, enabled=False):
+        if by_kind["gradient"]:
+            _gradient_maps(explained, by_kind["gradient"], maps)
+        if by_kind["activation"] and explained.rounds:
+            _activation_maps(explained, by_kind["activation"], maps)
+    # Built outside: the model itself runs under the caller's autocast again.
+    run = logits_function(explained.model, device_type)
+    with torch.autocast(device_type, enabled=False), torch.no_grad():
+        _probe_maps(explained, by_kind["probe"], run, maps)
+    return maps
+
+
+def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
+    """One backward pass for the first target of every image, one for the second, and so on."""
+    forward, rounds = explained.forward, explained.rounds
+    for t in range(rounds):
+        having = explained.having(t)
+        score = _sum(explained.output.logits, having)
+        gradients = forward.gradients(score, keep_graph=t + 1 < rounds)
+        for index, (layer, gradient) in enumerate(zip(forward.layers, gradients)):
+            if gradient is None:
+                raise _independent(explained, layer, having)
+            activations, gradient = full(layer.activations.detach()), full(gradient)
+            nonzero = gradient.flatten(1).any(1).tolist()
+            maps.zero_gradients.update((i, t, index) for i in having if not nonzero[i])
+            for method in methods:
+                with torch.no_grad():
+                    raw = method.run(activations, gradient).cpu()
+                maps.raw.update({MapKey(i, t, method.name, index): raw[i] for i in having})
+
+
+def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
+    """One map an image, the same for all of its targets."""
+    for index, layer in enumerate(explained.forward.layers):
+        activations = full(layer.activations.detach())
+        for method in methods:
+            with torch.no_grad():
+                raw = method.run(activations).cpu()
+            for i, targets in enumerate(explained.targets):
+                keys = [MapKey(i, t, method.name, index) for t in range(len(targets))]
+                maps.raw.update(dict.fromkeys(keys, raw[i]))
+
+
+def _probe_maps(
+    explained: ExplainedBatch,
+    methods: Sequence[Method],
+    run: Callable[..., Tensor],
+    maps: BatchMaps,
+) -> None:
+    """One probe an image, layer and method, for all targets of the image together."""
+    for method, index, i in _probed(explained, methods):
+        probe = _probe(explained, index, i, run)
+        raw = method.run(probe).cpu()
+        keys = [MapKey(i, t, method.name, index) for t in range(len(explained.targets[i]))]
+        maps.raw.update(zip(keys, raw))
+        maps.replays[i, method.name, index] = probe.replay
+
+
+def _probed(
+    explained: ExplainedBatch, methods: Sequence[Method]
+) -> Iterator[tuple[Method, int, int]]:
+    """Method, number of the layer, number of the image; images without a target are left out."""
+    for method in methods:
+        for index in range(len(explained.forward.layers)):
+            for i, targets in enumerate(explained.targets):
+                if targets:
+                    yield method, index, i
+
+
+def _probe(explained: ExplainedBatch, index: int, i: int, run: Callable[..., Tensor]) -> Probe:
+    return Probe(
+        explained.model.module,
+        explained.batch.tensors,
+        explained.forward.layers[index],
+        i,
+        run,
+        explained.targets[i],
+        explained.output.logits[i : i + 1].detach(),
+        explained.batch.probe_size,
+    )
+
+
+def _sum(logits: Tensor, targets: Mapping[int, Target]) -> Tensor:
+    """Σ of the targets, image → its target, as a scalar.
+
+    Labels are gathered at once: on a GPU, one operation an image costs more than the forward pass.
+    """
+    if logits.ndim == 2 and all(isinstance(target, Label) for target in targets.values()):
+        labels = cast(Mapping[int, Label], targets)
+        signs = logits.new_tensor([label.sign for label in labels.values()])
+        channels = [label.index for label in labels.values()]
+        return (logits[list(labels), channels] * signs).sum()
+    return torch.stack([target(logits[i : i + 1]).sum() for i, target in targets.items()]).sum()
+
+
+def _independent(
+    explained: ExplainedBatch, layer: Captured, targets: Mapping[int, Target]
+) -> NoEvidenceError:
+    names = sorted({target.name for target in targets.values()})
+    tensors = explained.batch.tensors
+    others = usable_layers(explained.model.module, tensors, but=str(layer.ref))
+    return NoEvidenceError(
+        f"the score of {', '.join(names)} does not depend on layer {layer.ref}",
+        f"choose an earlier layer, or scorecam, which needs no gradient; {others}",
+    )

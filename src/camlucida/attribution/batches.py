@@ -1,0 +1,163 @@
+"""The inputs of ``explain`` as batches on the model's device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from camlucida.attribution.targets import Truth
+from camlucida.core.errors import UsageError
+from camlucida.core.geometry import Geometry
+from camlucida.core.messages import Message, declare
+from camlucida.core.scan import Scan
+
+declare("preprocessing", {"tensor": "given as a tensor"})
+
+DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
+"""Images in one forward; on a CPU larger batches are slower, not faster."""
+
+Inputs = Tensor | tuple[Tensor, ...] | Scan | Sequence[Scan]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images that go through the model together.
+
+    Attributes:
+        tensors: what the model is called with; the first is the image batch (B, C, *spatial).
+        scans: one an image.
+        truth: one entry an image; None if unknown.
+        probe_size: altered inputs in one forward of a perturbation method.
+    """
+
+    tensors: tuple[Tensor, ...]
+    scans: Sequence[Scan]
+    truth: Sequence[Truth] | None
+    probe_size: int
+
+
+def batches(
+    module: nn.Module,
+    inputs: Inputs,
+    batch_size: int | None = None,
+    truth: Sequence[Truth] | None = None,
+) -> Iterator[Batch]:
+    """Divide the inputs into batches, on the device and in the number type of the model.
+
+    Args:
+        module: the model.
+        inputs: a tensor (B, C, *spatial), a tuple of tensors (images first), a Scan or Scans.
+        batch_size: images in one forward. None: tensors go through in one piece, Scans by
+            :data:`DEFAULT_BATCH`.
+        truth: ground truth, one entry an image.
+
+    Raises:
+        UsageError: there is no image, or the inputs do not fit each other.
+    """
+    if batch_size is not None and batch_size < 1:
+        raise UsageError(f"batch size is {batch_size}", "give 1 or more")
+    weight = next(module.parameters(), None)
+    device = weight.device if weight is not None else torch.device("cpu")
+    dtype = weight.dtype if weight is not None and weight.is_floating_point() else torch.float32
+    tensors = _tensors_of(inputs)
+    scans = _checked_scans(inputs) if tensors is None else scans_of(tensors)
+    if not scans:
+        raise UsageError("there is no image to explain", "inputs is empty")
+    if truth is not None and len(truth) != len(scans):
+        raise UsageError(
+            f"truth has {len(truth)} entries for {len(scans)} images",
+            "give a list of labels an image",
+        )
+    default = DEFAULT_BATCH.get(device.type, 8)
+    size = batch_size or (default if tensors is None else len(scans))
+    for start in range(0, len(scans), size):
+        part = slice(start, start + size)
+        rows = _rows(tensors, scans, part)
+        ready = tuple(_ready(x, device, dtype) for x in rows)
+        part_truth = None if truth is None else truth[part]
+        yield Batch(ready, scans[part], part_truth, batch_size or default)
+
+
+def _tensors_of(inputs: Inputs) -> tuple[Tensor, ...] | None:
+    """The tensors of the inputs; None for Scans."""
+    if isinstance(inputs, Tensor):
+        return (inputs,)
+    if isinstance(inputs, tuple) and inputs and isinstance(inputs[0], Tensor):
+        return cast(tuple[Tensor, ...], inputs)
+    return None
+
+
+def _checked_scans(inputs: Inputs) -> list[Scan]:
+    is_collection = isinstance(inputs, Iterable) and not isinstance(inputs, Scan)
+    scans = list(cast(Iterable[Scan], inputs if is_collection else [inputs]))
+    for item in scans:
+        if not isinstance(item, Scan):
+            raise UsageError(
+                f"inputs hold a {type(item).__name__}",
+                "give a tensor (B, C, H, W), or Scans: model.read(path)",
+            )
+    shapes = {tuple(scan.tensor.shape) for scan in scans}
+    if len(shapes) > 1:
+        raise UsageError(
+            f"the scans have different model sizes: {sorted(shapes)}",
+            "explain them one size at a time",
+        )
+    return scans
+
+
+def _rows(
+    tensors: tuple[Tensor, ...] | None, scans: Sequence[Scan], part: slice
+) -> tuple[Tensor, ...]:
+    if tensors is not None:
+        return tuple(x[part] for x in tensors)
+    return (torch.stack([scan.tensor for scan in scans[part]]),)
+
+
+def _ready(x: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:
+    x = x.detach().to(device, dtype if x.is_floating_point() else None)
+    # A tensor made in inference mode cannot enter a graph; a clone made outside of it can.
+    return x.clone() if x.is_inference() else x
+
+
+def scans_of(tensors: tuple[Tensor, ...]) -> list[Scan]:
+    """Bare tensors as scans without a picture.
+
+    Args:
+        tensors: the image batch (B, C, *spatial) of floating-point numbers, then any further
+            inputs with the same first axis.
+
+    Raises:
+        UsageError: they are no such tensors.
+
+    >>> [scan.id for scan in scans_of((torch.zeros(2, 1, 4, 4),))]
+    ['input0', 'input1']
+    """
+    for item in tensors:
+        if not isinstance(item, Tensor):
+            raise UsageError(
+                f"inputs hold a {type(item).__name__}",
+                "give tensors, the images (B, C, H, W) first",
+            )
+    images = tensors[0]
+    shape = tuple(images.shape)
+    if images.ndim < 3 or not images.is_floating_point():
+        raise UsageError(
+            f"inputs have shape {shape} and type {images.dtype}",
+            "give a floating-point batch (B, C, H, W)",
+        )
+    if 0 in shape[1:]:
+        raise UsageError(f"inputs have shape {shape}: an image without pixels")
+    if any(len(extra) != len(images) for extra in tensors[1:]):
+        raise UsageError(
+            "the inputs have different batch sizes", "the first axis of every input is the image"
+        )
+    geometry = Geometry.identity(shape[2:])
+    given = (Message("preprocessing.tensor"),)
+    return [
+        Scan(image.detach(), None, geometry, f"input{i}", preprocessing=given)
+        for i, image in enumerate(images)
+    ]
