@@ -1,0 +1,116 @@
+"""Write the generated parts of the documentation: the command line and the tables of metrics.
+
+    python scripts/docs_tables.py
+
+A test fails while a page differs from what this would write.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from camlucida.cli import app
+from camlucida.metrics import METRICS, Metric
+
+DOCS = Path(__file__).parents[1] / "docs"
+GENERATED = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
+METRIC_HEAD = ("metric", "title", "better", "range", "chance level", "forward passes", "source")
+OPTION_HEAD = ("option", "default", "meaning")
+
+CLI_PAGE = """# Command line
+
+Every command and option, generated from the program. `camlucida COMMAND --help` prints the same. Results go to standard
+output; errors, notes and the progress bar go to standard error.
+
+| exit code | meaning |
+|---|---|
+| 0 | everything was done |
+| 1 | some items failed, each with one line; the others are complete |
+| 2 | the request is wrong, or the disk is full |
+| 130 | interrupted |
+
+"""
+
+
+def pages() -> dict[Path, str]:
+    """Path → text of every page with generated parts."""
+    metrics = DOCS / "reference" / "metrics.md"
+    text = GENERATED.sub(_metric_block, metrics.read_text("utf-8"))
+    return {metrics: text, DOCS / "reference" / "cli.md": CLI_PAGE + "\n".join(_command_line())}
+
+
+def _metric_block(match: re.Match[str]) -> str:
+    family = match[2].removeprefix("metrics ")
+    rows = [_metric_row(item) for _, item in METRICS.items() if item.family == family]
+    return f"{match[1]}{_table(METRIC_HEAD, rows)}\n{match[3]}"
+
+
+def _metric_row(item: Metric) -> tuple[str, ...]:
+    scale = (item.direction, item.range_text, item.chance)
+    return (f"`{item.name}`", item.title, *scale, item.cost, item.source)
+
+
+def _command_line() -> Iterator[str]:
+    group: Any = typer.main.get_command(app)
+    yield "## `camlucida`\n"
+    yield f"{group.help}\n"
+    yield f"{_option_table(group)}\n"
+    for name, command in group.commands.items():
+        yield f"## `camlucida {name}`\n"
+        yield f"{_one_line(command.help or '')}\n"
+        usage = " ".join(["camlucida", name, *_arguments(command), "[OPTIONS]"])
+        yield f"```sh\n{usage}\n```\n"
+        yield f"{_option_table(command)}\n"
+
+
+def _arguments(command: Any) -> list[str]:
+    arguments = [item for item in command.params if item.param_type_name == "argument"]
+    return [_argument(item) for item in arguments]
+
+
+def _argument(item: Any) -> str:
+    name = (item.metavar or item.name).upper() + ("…" if item.nargs != 1 else "")
+    return name if item.required else f"[{name}]"
+
+
+def _option_table(command: Any) -> str:
+    options = [item for item in command.params if item.param_type_name == "option"]
+    rows = [_option_row(item) for item in options if "--help" not in item.opts]
+    return _table(OPTION_HEAD, rows)
+
+
+def _option_row(item: Any) -> tuple[str, str, str]:
+    names = ", ".join(f"`{name}`" for name in (*item.opts, *item.secondary_opts))
+    return names, _default(item), _one_line(item.help or "")
+
+
+def _default(item: Any) -> str:
+    if item.required:
+        return "required"
+    if item.default is None or item.default in ((), [], False, ""):
+        return ""
+    values = item.default if isinstance(item.default, (list, tuple)) else [item.default]
+    return ", ".join(f"`{value}`" for value in values)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    for path, content in pages().items():
+        path.write_text(content, "utf-8")
