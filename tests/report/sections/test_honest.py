@@ -16,7 +16,7 @@ from camlucida.core.errors import UsageError
 from camlucida.metrics.multilabel import MEAN_ENOUGH
 from camlucida.report.build import build_report
 from camlucida.report.document import Document, Message, Picture
-from camlucida.report.rendered import render_document
+from camlucida.report.render import render_document
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.consistency import consistency

@@ -15,7 +15,7 @@ from camlucida.core.messages import Message
 from camlucida.report.build import build_report
 from camlucida.report.document import Document, Paragraph, Picture, Points, Table
 from camlucida.report.locale import load_texts
-from camlucida.report.rendered import render_document
+from camlucida.report.render import render_document
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.cases import said as said_of
