@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from camlucida.report.data import gather
 from camlucida.report.document import Paragraph, Points, Table
 from camlucida.report.locale import load_texts
 from camlucida.report.sections.data import LISTED, data
-from camlucida.report.study import Study
 from camlucida.runs import Run, execute
 from tests.support.models_on_disk import write_image, write_model
 
@@ -33,7 +33,7 @@ def table(section, name):
 
 
 def test_counts_labels_groups_failures_and_notes(small_run):
-    section = data(Study((small_run,), Path("x")))
+    section = data(gather((small_run,), Path("x")))
     said = sentences(section)
     assert said[0] == "The cohort has 6 images of 3 patients."
     assert "Run “run”: 1 failure, and no number of this report includes it." in said
@@ -51,14 +51,14 @@ def test_counts_labels_groups_failures_and_notes(small_run):
 
 def test_several_runs_count_an_image_once(small_run, tmp_path):
     shutil.copytree(small_run.folder.root, tmp_path / "again")
-    section = data(Study((small_run, Run.open(tmp_path / "again")), Path("x")))
+    section = data(gather((small_run, Run.open(tmp_path / "again")), Path("x")))
     assert sentences(section)[0] == "The cohort has 6 images of 3 patients."
     assert table(section, "runs") == ["run|cohort|6|5|1|0", "again|cohort|6|5|1|0"]
 
 
 def test_runs_of_folders_with_one_name_are_called_by_their_paths(small_run, tmp_path):
     shutil.copytree(small_run.folder.root, tmp_path / "run")
-    names = Study((small_run, Run.open(tmp_path / "run")), Path("x")).names
+    names = gather((small_run, Run.open(tmp_path / "run")), Path("x")).names
     assert names == (str(small_run.folder.root), str(tmp_path / "run"))
 
 
@@ -67,7 +67,7 @@ def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
     waiting = tuple(replace(entry, state="pending") for entry in small_run.entries)
     said = sentences(
         data(
-            Study(
+            gather(
                 (
                     replace(
                         small_run, about={**small_run.about, "problems": problems}, entries=waiting
@@ -119,5 +119,5 @@ def test_other_cohorts(tmp_path, task, table_text, columns, said):
         f'images = "films"\ntable = "table.csv"\nmodel = "card.toml"\n[columns]\n{columns}\n[explain]\nlayer = "features.2"\n'
     )
     execute(tmp_path / "cohort.toml", tmp_path / "run", device="cpu")
-    found = sentences(data(Study((Run.open(tmp_path / "run"),), tmp_path)))
+    found = sentences(data(gather((Run.open(tmp_path / "run"),), tmp_path)))
     assert found[: len(said)] == said

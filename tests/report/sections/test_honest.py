@@ -15,19 +15,19 @@ from camlucida.analysis.comparison import compare
 from camlucida.core.errors import UsageError
 from camlucida.metrics.multilabel import MEAN_ENOUGH
 from camlucida.report.build import build_report
+from camlucida.report.data import gather
 from camlucida.report.document import Document, Message, Picture
+from camlucida.report.evaluations import read_evaluations
 from camlucida.report.render import render_document
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases
 from camlucida.report.sections.consistency import consistency
 from camlucida.report.sections.data import data
-from camlucida.report.sections.evaluated import evaluations
 from camlucida.report.sections.limitations import limitations
 from camlucida.report.sections.model import model
 from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
-from camlucida.report.study import Study
 from camlucida.runs import Run
 from tests.report.sections.test_sections import TEXTS, cells, said
 from tests.support.runs_on_disk import done, run_of, segmentation_run
@@ -71,7 +71,7 @@ def unsaved(monkeypatch):
 
 
 def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
-    lines = said(summary(Study((runs["labels"],), tmp_path)))
+    lines = said(summary(gather((runs["labels"],), tmp_path)))
     assert lines[0].startswith("This report is on 4 images of 3 patients")
     assert (
         lines[1]
@@ -85,7 +85,7 @@ def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
     assert "the mean of 1 label; of 1 more it cannot be computed" in lines[3]
     (several,) = [
         line
-        for line in said(limitations(Study((runs["labels"],), tmp_path)))
+        for line in said(limitations(gather((runs["labels"],), tmp_path)))
         if "images come from" in line
     ]
     assert several.startswith("4 images come from 3 patients, up to 2 of one:")
@@ -94,36 +94,34 @@ def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
 def test_a_mean_without_an_interval_has_that_of_the_labels_with_one_beside_it(tmp_path):
     """Of A an interval is known, as in a larger cohort; of B not."""
     rows = "".join(f"{at % 4},q{at},{at % 2},{int(at == 0)}\n" for at in range(4))
-    study = Study(
+    report = gather(
         (run_of(tmp_path / "few", "multilabel", ("A", "B"), "image,patient,A,B\n" + rows),),
         tmp_path,
     )
-    (found,) = study.judged
+    (found,) = report.performance
     table = found.figures[found.figures["metric"] == "auc"].set_index("label")
     table.loc["A", ["low", "high", "interval_method"]] = [0.2, 0.9, "BCa"]
     sure = table.loc[["A"]].rename(index={"A": MEAN_ENOUGH})
-    study.__dict__["_evaluated"] = (
-        [replace(found, figures=pd.concat([table, sure]).reset_index())],
-        [],
-    )
-    lines = said(summary(study))
+    changed = replace(found, figures=pd.concat([table, sure]).reset_index())
+    report = replace(report, performance=(changed,))
+    lines = said(summary(report))
     (line,) = [line for line in lines if "interval." in line and "1 label that has" in line]
     assert "[0.200, 0.900]" in line
 
 
 def test_images_of_nobody_are_not_so_many_patients(runs, tmp_path):
-    study = Study((runs["nobody"],), tmp_path)
-    lines = [*said(summary(study)), *said(data(study)), *said(limitations(study))]
+    report = gather((runs["nobody"],), tmp_path)
+    lines = [*said(summary(report)), *said(data(report)), *said(limitations(report))]
     assert lines[0].startswith("This report is on 4 images (4 of unknown patients)")
     assert not any("of 4 patients" in line for line in lines)
-    both = said(data(Study((runs["nobody"], runs["labels"]), tmp_path)))
+    both = said(data(gather((runs["nobody"], runs["labels"]), tmp_path)))
     assert both[0].startswith("The cohort has 8 images. Of 4 it is not known whose they are")
     assert both[0].endswith("the others are of 3 patients.")
 
 
 @pytest.mark.usefixtures("unsaved")
 def test_a_mean_of_labels_is_of_so_many_images(runs, tmp_path):
-    rows = cells(results(Study((runs["labels"],), tmp_path)), "by_label")
+    rows = cells(results(gather((runs["labels"],), tmp_path)), "by_label")
     assert [row[:4] for row in rows] == [
         ["A", "4", "2", "3"],
         ["B", "4", "0", "3"],
@@ -135,29 +133,28 @@ def test_a_mean_of_labels_is_of_so_many_images(runs, tmp_path):
     ("name", "known"), [("unknown", False), ("value", True), ("regions", True), ("labels", True)]
 )
 def test_truth_that_is_there_is_not_called_missing(runs, name, known, tmp_path):
-    study = Study((runs[name],), tmp_path)
-    for section in (summary(study), data(study), limitations(study)):
+    report = gather((runs[name],), tmp_path)
+    for section in (summary(report), data(report), limitations(report)):
         missing = [line for line in said(section) if "whether a prediction is right" in line]
         assert bool(missing) != known, missing
 
 
 def test_masks_of_a_folder_are_counted_and_predictions_without_a_map_count(runs, tmp_path):
-    study = Study((runs["regions"],), tmp_path)
-    lines = said(data(study))
+    report = gather((runs["regions"],), tmp_path)
+    lines = said(data(report))
     assert "A mask is there for 2 of 3 images." in lines
     assert "Run “run”: of 1 image there is a prediction, which counts, and no map:" in lines
     assert not any("no number of this report" in line for line in lines)
-    assert not any("items failed" in line for line in said(limitations(study)))
+    assert not any("items failed" in line for line in said(limitations(report)))
 
 
 @pytest.mark.usefixtures("unsaved")
 def test_an_empty_mask_is_not_outlined(runs, tmp_path):
-    study = Study((runs["regions"],), tmp_path)
+    report = gather((runs["regions"],), tmp_path)
     mask = np.zeros((32, 32), bool)
-    study.__dict__["_kept_marks"] = {
-        (0, "card"): type("Annotations", (), {"mask": lambda *_: mask, "boxes": lambda *_: None})()
-    }
-    captions = [line for line in said(cases(study)) if "shown as" in line]
+    empty = SimpleNamespace(mask=lambda *_: mask, boxes=lambda *_: None)
+    report = replace(report, annotations={(0, "card"): empty})
+    captions = [line for line in said(cases(report)) if "shown as" in line]
     assert captions
     assert all("The true mask is empty." in line and "Outlined" not in line for line in captions)
 
@@ -167,16 +164,16 @@ def test_a_value_is_not_called_true(runs, tmp_path, monkeypatch):
     told = []
     module = import_module("camlucida.report.sections.cases")
     monkeypatch.setattr(module, "label_comparison", lambda maps, truths: told.append(truths))
-    cases(Study((runs["value"],), tmp_path))
-    cases(Study((runs["labels"],), tmp_path))
+    cases(gather((runs["value"],), tmp_path))
+    cases(gather((runs["labels"],), tmp_path))
     assert told[0] is None
     assert set(told[1]) <= {True, False}
 
 
 @pytest.mark.usefixtures("unsaved")
 def test_of_several_tasks_each_has_its_rules_and_nothing_is_compared(runs, tmp_path):
-    study = Study((runs["labels"], runs["value"], runs["regions"]), tmp_path)
-    made = [SECTIONS[name].make(study) for name in SECTIONS]
+    report = gather((runs["labels"], runs["value"], runs["regions"]), tmp_path)
+    made = [SECTIONS[name].make(report) for name in SECTIONS]
     for texts in TEXTS.values():
         render_document(
             Document(
@@ -184,7 +181,7 @@ def test_of_several_tasks_each_has_its_rules_and_nothing_is_compared(runs, tmp_p
             ),
             texts,
         )
-    lines = said(cases(study))
+    lines = said(cases(report))
     assert any(line.startswith("worst (worst), regression: the 1 of 4 cases") for line in lines)
     assert any(
         line.startswith("worst (worst), segmentation: the 1 of 2 cases") and "1 predictions" in line
@@ -194,11 +191,11 @@ def test_of_several_tasks_each_has_its_rules_and_nothing_is_compared(runs, tmp_p
         "cannot be compared" in line or ("multi-label" in line and "no map" in line)
         for line in lines
     )
-    stems = [block.stem for block in cases(study).blocks if isinstance(block, Picture)]
+    stems = [block.stem for block in cases(report).blocks if isinstance(block, Picture)]
     assert len(stems) == len(set(stems))
-    assert consistency(study) is None
+    assert consistency(report) is None
     with pytest.raises(UsageError, match="different tasks"):
-        compare(study.runs, study.cases, study.heat, "model")
+        compare(report.runs, report.cases, report.heat, "model")
 
 
 @pytest.mark.usefixtures("unsaved")
@@ -213,8 +210,8 @@ def test_groups_of_sets_of_maps_do_not_differ_in_one_thing_alone(tmp_path):
     net = (tmp_path / "r/net.py").read_text().replace("manual_seed(0)", "manual_seed(5)")
     (tmp_path / "r/net.py").write_text(net)
     shutil.move(run.folder.root, tmp_path / "first")
-    study = Study((Run.open(tmp_path / "first"), done(tmp_path / "r")), tmp_path / "out")
-    lines = said(consistency(study))
+    report = gather((Run.open(tmp_path / "first"), done(tmp_path / "r")), tmp_path / "out")
+    lines = said(consistency(report))
     assert (
         "4 sets of maps, in 2 groups: within a group they differ in the method and in nothing else."
         in lines
@@ -228,27 +225,29 @@ def test_an_evaluation_of_other_weights_is_left_out(runs, tmp_path, monkeypatch)
     (tmp_path / "run/evaluation").mkdir()
     (tmp_path / "run/evaluation/evaluation.json").touch()
     own = runs["labels"].about["models"][0]
-    study = Study((Run.open(tmp_path / "run"),), tmp_path)
+    run = Run.open(tmp_path / "run")
     for sha256, count in ((own["sha256"], 1), ("of other weights", 0)):
-        stored = SimpleNamespace(about={"model": {"name": "another name", "sha256": sha256}})
-        monkeypatch.setattr(
-            import_module("camlucida.report.sections.evaluated"),
-            "read",
-            lambda _, stored=stored: stored,
+        stored = SimpleNamespace(
+            about={"model": {"name": "another name", "sha256": sha256}},
+            tables=SimpleNamespace(rows=pd.DataFrame()),
+            sanity=pd.DataFrame(),
         )
-        assert [found.model for found in evaluations(study)] == [own["name"]] * count
+        module = import_module("camlucida.report.evaluations")
+        monkeypatch.setattr(module, "read", lambda _, stored=stored: stored)
+        found = list(read_evaluations((run,)))
+        assert [evaluation.model for evaluation in found] == [own["name"]] * count
 
 
 def test_a_design_is_cited_where_it_is_that(runs, tmp_path):
-    study = Study((runs["labels"],), tmp_path)
-    assert not any("CheXNet" in line for line in said(model(study)))
-    run = study.runs[0]
+    report = gather((runs["labels"],), tmp_path)
+    assert not any("CheXNet" in line for line in said(model(report)))
+    run = report.runs[0]
     described = run.about["models"][0]
     chexnet = {
         **described,
         "resolved": {**described["resolved"], "factory": "torchvision:densenet121"},
     }
-    other = Study(
+    other = gather(
         (type(run)(run.folder, {**run.about, "models": [chexnet]}, run.entries),), tmp_path
     )
     assert any(
@@ -258,7 +257,7 @@ def test_a_design_is_cited_where_it_is_that(runs, tmp_path):
 
 
 def test_of_few_maps_no_half_is_told(runs, tmp_path):
-    lines = said(quality(Study((runs["regions"],), tmp_path)))
+    lines = said(quality(gather((runs["regions"],), tmp_path)))
     assert not any(line.startswith("Half of the maps") for line in lines)
     assert any(
         line.startswith("The 2 maps of card with positive heat have between") for line in lines
@@ -266,17 +265,16 @@ def test_of_few_maps_no_half_is_told(runs, tmp_path):
 
 
 def test_intervals_without_width_are_no_narrow_ones(runs, tmp_path):
-    study = Study((runs["labels"],), tmp_path)
-    figures = study.judged[0].figures
+    report = gather((runs["labels"],), tmp_path)
+    figures = report.performance[0].figures
     figures.loc[figures["metric"] == "auc", ["low", "high", "interval_method"]] = [
         1.0,
         1.0,
         "constant",
     ]
-    study.__dict__["images"] = pd.concat([study.images] * 3, ignore_index=True).assign(
-        patient=[f"p{i}" for i in range(12)]
-    )
-    lines = said(limitations(study))
+    images = pd.concat([report.images] * 3, ignore_index=True)
+    report = replace(report, images=images.assign(patient=[f"p{i}" for i in range(12)]))
+    lines = said(limitations(report))
     assert not any("wide (median)" in line for line in lines)
     assert any("without width" in line for line in lines)
 

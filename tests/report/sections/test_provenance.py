@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from camlucida import __version__
+from camlucida.report.data import gather
 from camlucida.report.locale import load_texts
 from camlucida.report.sections.provenance import provenance
-from camlucida.report.study import Study
 
 
 def test_runs_models_and_weights(small_run):
     texts = load_texts("en")
-    said, run, models = provenance(Study((small_run,), Path("x"))).blocks
+    said, run, models = provenance(gather((small_run,), Path("x"))).blocks
     assert texts.render(said.sentences[0]).startswith(
         f"Made by camlucida {__version__} from 1 run."
     )

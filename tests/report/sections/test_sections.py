@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 
 from camlucida.attribution.methods import METHODS
-from camlucida.core.messages import Message
+from camlucida.core.messages import Message, quoted
 from camlucida.report.build import build_report
+from camlucida.report.data import RULES, ReportData, gather, pixel_spacing, series_of
 from camlucida.report.document import Document, Paragraph, Picture, Points, Table
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document
@@ -25,7 +26,6 @@ from camlucida.report.sections.model import model
 from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
-from camlucida.report.study import RULES, Study, pixel_spacing
 from camlucida.report.writers.markdown import markdown, write_markdown
 from camlucida.runs import Run
 from tests.support.documents import english_in
@@ -53,8 +53,8 @@ def cells(section, name) -> list[list[str]]:
 
 
 @pytest.fixture
-def study(small_run, tmp_path) -> Study:
-    return Study((small_run,), tmp_path)
+def report(small_run, tmp_path) -> ReportData:
+    return gather((small_run,), tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -75,8 +75,8 @@ def runs(tmp_path_factory) -> dict[str, Run]:
 
 @pytest.mark.parametrize("task", ["multiclass", "regression", "segmentation"])
 def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
-    study = Study((runs[task],), tmp_path)
-    made = [(name, entry.make(study)) for name, entry in SECTIONS.items()]
+    report = gather((runs[task],), tmp_path)
+    made = [(name, entry.make(report)) for name, entry in SECTIONS.items()]
     assert {name for name, section in made if section is None} <= {"results", "consistency"}
     document = Document(
         Message("page.title", {"names": ["x"]}), tuple(s for _, s in made if s is not None)
@@ -96,15 +96,19 @@ def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
 def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
     """A broken film, images without a mask and an item without one of its maps: errors are quoted, all else is said."""
     first, *others = small_run.entries
-    entries = (replace(first, note="gradcam at x: 1 is strange, as nothing is"), *others)
+    entries = (
+        replace(first, note=quoted("gradcam at x: 1 is strange, as nothing is").dumps()),
+        *others,
+    )
     notes = [
-        Message("notes.no_mask", {"count": 2, "names": "1, 2"}),
-        Message("notes.absent_labels", {"count": 1, "names": "Mass"}),
+        Message("notes.no_mask", {"count": 2, "names": "1, 2"}).to_json(),
+        Message("notes.absent_labels", {"count": 1, "names": "Mass"}).to_json(),
     ]
     run = replace(small_run, about={**small_run.about, "notes": notes}, entries=entries)
     text = markdown(render_document(build_report([run], tmp_path), TEXTS["zh"]))
     assert "2张图像没有掩膜：1, 2" in text
-    assert f"“{first.image}, {first.model}: {entries[0].note}”" in text
+    assert "“gradcam at x: 1 is strange, as nothing is”" in text
+    assert f"{first.image}, {first.model}" in text
     assert not english_in(text)
 
 
@@ -121,23 +125,23 @@ def test_methods_words_metrics_and_verdicts_have_texts():
         assert not [key for key in keys if texts.template(key) is None]
 
 
-def test_the_rules_of_each_task_are_rules(study):
+def test_the_rules_of_each_task_are_rules(report):
     from camlucida.analysis.selection import check_rules
 
     for rules in RULES.values():
         check_rules(rules)
-    assert all(str(chosen.description) for chosen in study.selected)
+    assert all(str(chosen.description) for chosen in report.selected)
 
 
 # Every sentence is bound to a number
 
 
-def test_shares_in_words_are_those_of_the_maps(study):
-    measured = study.measured.copy()
+def test_shares_in_words_are_those_of_the_maps(report):
+    measured = report.measured.copy()
     measured.attrs = {"problems": []}
     measured["artefact_share"], measured["artefact_area"] = 0.25, 0.5
-    study.__dict__["measured"] = measured
-    first = said(quality(study))
+    report = replace(report, measured=measured)
+    first = said(quality(report))
     assert any(
         "25.0% of the heat lies on the border" in line and "50.0% of the area" in line
         for line in first
@@ -149,27 +153,27 @@ def test_shares_in_words_are_those_of_the_maps(study):
     measured["artefact_share"] = 0.75
     assert any(
         "75.0% of the heat" in line and "difference of 0.250" in line
-        for line in said(quality(study))
+        for line in said(quality(report))
     )
     measured["artefact_share"] = np.nan
-    assert not any("of the heat lies on the border" in line for line in said(quality(study)))
-    assert not any("burned-in text" in line for line in said(summary(study)))
+    assert not any("of the heat lies on the border" in line for line in said(quality(report)))
+    assert not any("burned-in text" in line for line in said(summary(report)))
 
 
-def test_more_than_chance_needs_an_interval_that_leaves_out_zero(study):
-    measured = study.measured.iloc[[0] * 12].reset_index(drop=True)
+def test_more_than_chance_needs_an_interval_that_leaves_out_zero(report):
+    measured = report.measured.iloc[[0] * 12].reset_index(drop=True)
     measured.attrs = {"problems": []}
     measured["patient"] = [f"p{i}" for i in range(12)]
     measured["mask_area"], measured["mask_ceiling"] = 0.1, 0.9
-    study.__dict__["measured"] = measured
-    study.__dict__["all_series"] = (type(study.all_series[0])("m", 0, "m", list(range(12))),)
+    report = replace(report, measured=measured)
+    report = replace(report, all_series=(type(report.all_series[0])("m", 0, "m", list(range(12))),))
     for shares, verdict in (
         (np.linspace(0.4, 0.6, 12), "more than chance"),
         (np.linspace(0.01, 0.05, 12), "less than chance"),
         (np.linspace(0, 0.2, 12), "not told apart from chance"),
     ):
         measured["mask_share"] = shares
-        (line,) = [line for line in said(quality(study)) if "with a true mask" in line]
+        (line,) = [line for line in said(quality(report)) if "with a true mask" in line]
         assert verdict in line
         assert f"{shares.mean():.1%}" in line
 
@@ -181,8 +185,8 @@ def test_more_than_chance_needs_an_interval_that_leaves_out_zero(study):
         ("not sick", ["Confidence in sick: 0.250.", "A false negative of sick."]),
     ],
 )
-def test_probability_and_outcome_are_those_of_the_label(study, target, lines):
-    case = study.cases.iloc[0].copy()
+def test_probability_and_outcome_are_those_of_the_label(report, target, lines):
+    case = report.cases.iloc[0].copy()
     case[["task", "label", "target", "probability", "outcome", "true_class"]] = [
         "binary",
         "sick",
@@ -194,14 +198,14 @@ def test_probability_and_outcome_are_those_of_the_label(study, target, lines):
     assert [TEXTS["en"].render(sentence) for sentence in said_of(case)] == lines
 
 
-def test_spread_is_of_this_case_and_of_its_peers(study):
-    measured = study.measured.copy()
+def test_spread_is_of_this_case_and_of_its_peers(report):
+    measured = report.measured.copy()
     measured.attrs = {"problems": []}
     measured["spread"] = 0.5
-    row = study.selected[0].rows[0] if study.selected[0].rows else study.selected[-1].rows[0]
+    row = report.selected[0].rows[0] if report.selected[0].rows else report.selected[-1].rows[0]
     measured.loc[row, ["spread", "empty_reason"]] = [0.125, ""]
-    study.__dict__["measured"] = measured
-    lines = [line for line in said(cases(study)) if "of the map's cells" in line]
+    report = replace(report, measured=measured)
+    lines = [line for line in said(cases(report)) if "of the map's cells" in line]
     assert any(
         "12% of the map's cells are at half its maximum or above (median of these maps: 50%)"
         in line
@@ -209,20 +213,20 @@ def test_spread_is_of_this_case_and_of_its_peers(study):
     )
 
 
-def test_a_label_that_is_never_predicted_is_named(study):
-    figures = study.judged[0].figures
+def test_a_label_that_is_never_predicted_is_named(report):
+    figures = report.performance[0].figures
     label = str(figures.loc[figures["metric"] == "predicted_share", "label"].iloc[0])
     figures.loc[
         (figures["metric"] == "predicted_share") & (figures["label"] == label), "estimate"
     ] = 0.0
-    assert any(f"never predicted {label}" in line for line in said(results(study)))
-    assert any(label in line for line in said(limitations(study)) if "never predicted" in line)
+    assert any(f"never predicted {label}" in line for line in said(results(report)))
+    assert any(label in line for line in said(limitations(report)) if "never predicted" in line)
     figures.loc[figures["metric"] == "predicted_share", "estimate"] = 0.5
-    assert not any("never predicted" in line for line in said(results(study)))
+    assert not any("never predicted" in line for line in said(results(report)))
 
 
-def test_figures_stand_in_the_table_with_their_chance(study):
-    figures = study.judged[0].figures
+def test_figures_stand_in_the_table_with_their_chance(report):
+    figures = report.performance[0].figures
     place = (figures["metric"] == "ap") & (figures["label"] == "Mass") & (figures["group"] == "")
     figures.loc[place, ["estimate", "low", "high", "interval_method", "chance"]] = [
         0.8125,
@@ -231,19 +235,19 @@ def test_figures_stand_in_the_table_with_their_chance(study):
         "BCa",
         0.5,
     ]
-    (row,) = [row for row in cells(results(study), "by_label") if row[0] == "Mass"]
+    (row,) = [row for row in cells(results(report), "by_label") if row[0] == "Mass"]
     assert "0.812 [0.750, 0.875] (chance 0.500)" in row
 
 
 def test_no_truth_no_results(tmp_path):
     run = run_of(tmp_path / "r", "multilabel", ("A", "B"), "image,patient\n0,p\n1,q\n")
-    study = Study((run,), tmp_path / "out")
-    assert results(study) is None
-    assert any("is the truth known" in line for line in said(limitations(study)))
+    report = gather((run,), tmp_path / "out")
+    assert results(report) is None
+    assert any("is the truth known" in line for line in said(limitations(report)))
 
 
-def test_few_patients_and_patients_with_several_images_are_limits(study):
-    lines = said(limitations(study))
+def test_few_patients_and_patients_with_several_images_are_limits(report):
+    lines = said(limitations(report))
     assert any(line.startswith("6 images of 3 patients: fewer than 10") for line in lines)
     assert any("1 of 6 items failed" in line for line in lines)
     assert any("sanity check" in line and "was not tested" in line for line in lines)
@@ -261,18 +265,18 @@ def test_few_patients_and_patients_with_several_images_are_limits(study):
         (["a gradcam last"], ["a"]),
     ],
 )
-def test_all_series_have_names_of_their_own(study, all_series, names):
+def test_all_series_have_names_of_their_own(report, all_series, names):
     rows = [dict(zip(("model", "method", "layer"), series.split())) for series in all_series]
-    study.__dict__["cases"] = pd.DataFrame(rows).assign(run=0)
-    assert [series.name for series in study.all_series] == names
+    all_series_of_rows = series_of(pd.DataFrame(rows).assign(run=0), report.names)
+    assert [series.name for series in all_series_of_rows] == names
 
 
-def test_an_empty_map_is_called_so(study):
-    measured = study.measured.copy()
+def test_an_empty_map_is_called_so(report):
+    measured = report.measured.copy()
     measured.attrs = {"problems": []}
     measured["empty_reason"] = "no cell speaks for the target"
-    study.__dict__["measured"] = measured
-    lines = [line for line in said(cases(study)) if "shown as" in line]
+    report = replace(report, measured=measured)
+    lines = [line for line in said(cases(report)) if "shown as" in line]
     assert lines
     assert all(
         "No evidence: no cell speaks for the target." in line and "of the map's cells" not in line
@@ -280,42 +284,42 @@ def test_an_empty_map_is_called_so(study):
     )
 
 
-def test_names_of_case_figures_are_those_that_reports_use(study):
-    stems = [block.stem for block in cases(study).blocks if isinstance(block, Picture)]
-    first = study.cases.loc[next(row for chosen in study.selected for row in chosen.rows)]
+def test_names_of_case_figures_are_those_that_reports_use(report):
+    stems = [block.stem for block in cases(report).blocks if isinstance(block, Picture)]
+    first = report.cases.loc[next(row for chosen in report.selected for row in chosen.rows)]
     assert stems[0] == f"figures/gradcam_1_{first['target'].replace(' ', '_')}"
 
 
 def test_asked_rules_choose_and_stand_in_words(small_run, tmp_path):
-    study = Study((small_run,), tmp_path, ("random:2:seed=3",))
-    section = cases(study)
-    assert [chosen.rule for chosen in study.selected] == ["random:2:seed=3"]
+    report = gather((small_run,), tmp_path, ("random:2:seed=3",))
+    section = cases(report)
+    assert [chosen.rule for chosen in report.selected] == ["random:2:seed=3"]
     assert any("seed 3" in line for line in said(section))
 
 
-def test_models_with_their_preprocessing(study):
-    section = model(study)
+def test_models_with_their_preprocessing(report):
+    section = model(report)
     (row,) = cells(section, "models")
-    assert row[0] == study.runs[0].about["models"][0]["name"]
+    assert row[0] == report.runs[0].about["models"][0]["name"]
     assert any("resize" in line or "pixels" in line for line in said(section))
 
 
-def test_cells_in_pixels_and_millimetres(study, tmp_path):
-    rows = cells(method(study), "layers")
-    geometry = study.explanation(0, 0)
+def test_cells_in_pixels_and_millimetres(report, tmp_path):
+    rows = cells(method(report), "layers")
+    geometry = report.explanation(0, 0)
     assert rows[0][3] == " × ".join(f"{side:.0f}" for side in geometry.cell)
     assert rows[0][4] == "–"
-    assert pixel_spacing(Path(study.cases["path"].iloc[0])) is None
+    assert pixel_spacing(Path(report.cases["path"].iloc[0])) is None
 
 
 def test_the_method_figure_needs_the_model_of_the_run(small_run, tmp_path):
     shutil.copytree(small_run.folder.root, tmp_path / "run")
-    study = Study((Run.open(tmp_path / "run"),), tmp_path)
-    with_model = [block.stem for block in method(study).blocks if isinstance(block, Picture)]
-    about = dict(study.runs[0].about)
+    report = gather((Run.open(tmp_path / "run"),), tmp_path)
+    with_model = [block.stem for block in method(report).blocks if isinstance(block, Picture)]
+    about = dict(report.runs[0].about)
     about["models"] = [{**about["models"][0], "sha256": "another"}]
-    other = Study(
-        (type(study.runs[0])(study.runs[0].folder, about, study.runs[0].entries),), tmp_path
+    other = gather(
+        (type(report.runs[0])(report.runs[0].folder, about, report.runs[0].entries),), tmp_path
     )
     assert not [block for block in method(other).blocks if isinstance(block, Picture)]
     assert with_model in ([], ["figures/method"])

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 from camlucida.core.messages import declare
 from camlucida.core.registry import Registry
+from camlucida.report.data import ReportData
 from camlucida.report.document import Section
-from camlucida.report.study import Study
 
-SectionMaker: TypeAlias = Callable[[Study], "Section | None"]
+SectionMaker: TypeAlias = Callable[[ReportData], "Section | None"]
 """None where there is nothing to say."""
 
 

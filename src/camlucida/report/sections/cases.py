@@ -10,7 +10,6 @@ import pandas as pd
 
 from camlucida.analysis.selection import Selected
 from camlucida.analysis.selection.base import message_key
-from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import slug
 from camlucida.core.messages import chain, declare
 from camlucida.figures.cases import boxes_on_film, label_comparison
@@ -19,9 +18,9 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.panels import three_panel
 from camlucida.metrics.annotations import Mask
+from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Points, Section, Value
 from camlucida.report.sections.base import section
-from camlucida.report.study import Study
 
 declare(
     "cases",
@@ -92,32 +91,32 @@ SHOWN = 10
 
 
 @section("cases", "Cases")
-def cases(study: Study) -> Section | None:
+def cases(report: ReportData) -> Section | None:
     """The rules, a figure for each case, the labels of one case side by side, and best against worst."""
-    if study.cases.empty:
+    if report.cases.empty:
         return None
-    blocks: list[Block] = [Paragraph((Message("cases.rules"),)), Points(tuple(_rules(study)))]
-    roles = _roles(study)
-    shown = [row for chosen in study.chosen.values() for row in _rows(chosen)[:SHOWN]]
+    blocks: list[Block] = [Paragraph((Message("cases.rules"),)), Points(tuple(_rules(report)))]
+    roles = _roles(report)
+    shown = [row for chosen in report.chosen.values() for row in _rows(chosen)[:SHOWN]]
     if len(roles) > len(shown):
         blocks.append(
             Paragraph((Message("cases.more", {"shown": len(shown), "chosen": len(roles)}),))
         )
     for number, row in enumerate(shown, 1):
-        blocks.append(_case(study, number, row, roles[row]))
+        blocks.append(_case(report, number, row, roles[row]))
     side = [
-        _boxes(study, shown),
-        _labels_of_one(study, shown),
-        *(_best_and_worst(study, task) for task in study.chosen),
+        _boxes(report, shown),
+        _labels_of_one(report, shown),
+        *(_best_and_worst(report, task) for task in report.chosen),
     ]
     return Section("cases", (*blocks, *(block for block in side if block is not None)))
 
 
-def _rules(study: Study) -> Iterator[Message]:
+def _rules(report: ReportData) -> Iterator[Message]:
     """Each rule in words, with the task where there are several."""
-    for task, selected in study.chosen.items():
+    for task, selected in report.chosen.items():
         of_task: dict[str, Value] = (
-            {} if len(study.chosen) == 1 else {"task": Message(f"words.{task}")}
+            {} if len(report.chosen) == 1 else {"task": Message(f"words.{task}")}
         )
         for chosen in selected:
             values: dict[str, Value] = {
@@ -138,10 +137,10 @@ def rule_name(rule: str) -> Message:
     return Message(f"rules.{message_key(rule)}")
 
 
-def _roles(study: Study) -> dict[Any, list[Message]]:
+def _roles(report: ReportData) -> dict[Any, list[Message]]:
     """Row → the roles for which it was chosen, in the order of the rules; a role that does not name its rule, with it."""
     found: dict[Any, list[Message]] = {}
-    for chosen in study.selected:
+    for chosen in report.selected:
         for row, role in zip(chosen.rows, chosen.roles):
             if message_key(chosen.rule) in (
                 "per_class",
@@ -156,26 +155,27 @@ def _roles(study: Study) -> dict[Any, list[Message]]:
     return found
 
 
-def _case(study: Study, number: int, row: Any, roles: Sequence[Message]) -> Picture:
-    case = study.measured.loc[row]
-    explanation = study.explanation(int(case["run"]), int(case["explanation"]))
-    mask = study.mask(row)
+def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -> Picture:
+    case = report.measured.loc[row]
+    explanation = report.explanation(int(case["run"]), int(case["explanation"]))
+    mask = report.mask(row)
     figure = three_panel(explanation)
     if mask is not None and mask.any():
         for axes in figure.axes[:3]:
             axes.contour(mask, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
-    save_figure(figure, study.folder / stem)
+    save_figure(figure, report.folder / stem)
     return Picture(
         stem,
         Message(
-            "cases.caption", {"parts": chain("cases.two", list(_caption(study, case, roles, mask)))}
+            "cases.caption",
+            {"parts": chain("cases.two", list(_caption(report, case, roles, mask)))},
         ),
     )
 
 
 def _caption(
-    study: Study, case: pd.Series, roles: Sequence[Message], mask: Mask | None
+    report: ReportData, case: pd.Series, roles: Sequence[Message], mask: Mask | None
 ) -> Iterator[Message]:
     """What the figure shows, what was said, what is true, and what was measured of this map."""
     yield Message(
@@ -195,7 +195,7 @@ def _caption(
         yield Message("cases.empty", {"reason": Message.loads(case["empty_reason"])})
         return
     if isfinite(case["spread"]):
-        peers = study.measured.loc[_same_series(study, case), "spread"]
+        peers = report.measured.loc[_same_series(report, case), "spread"]
         yield Message(
             "cases.spread", {"spread": float(case["spread"]), "median": float(peers.median())}
         )
@@ -237,23 +237,23 @@ def said(case: pd.Series) -> Iterator[Message]:
         yield Message("cases.dice", {"dice": float(case["dice"])})
 
 
-def _same_series(study: Study, case: pd.Series) -> pd.Series:
+def _same_series(report: ReportData, case: pd.Series) -> pd.Series:
     keys = ["run", "model", "method", "layer"]
-    return (study.cases[keys] == case[keys]).all(axis=1)
+    return (report.cases[keys] == case[keys]).all(axis=1)
 
 
-def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
+def _labels_of_one(report: ReportData, shown: Sequence[Any]) -> Picture | None:
     """The maps of the most labels that one of the shown cases has, side by side, on one scale each."""
     best: list[Any] = []
     for row in shown:
-        case = study.cases.loc[row]
-        same = study.cases[_same_series(study, case) & (study.cases["path"] == case["path"])]
+        case = report.cases.loc[row]
+        same = report.cases[_same_series(report, case) & (report.cases["path"] == case["path"])]
         if len(same) > len(best):
             best = list(same.sort_values("probability", ascending=False).index[:4])
     if len(best) < 2:
         return None
-    explanations = [_at(study, row) for row in best]
-    chosen = study.cases.loc[best]
+    explanations = [report.map_of(row) for row in best]
+    chosen = report.cases.loc[best]
     judged = (
         chosen["task"].isin(["multilabel", "binary", "multiclass"]).all()
     )  # others' truth is a number, or a mask
@@ -262,30 +262,30 @@ def _labels_of_one(study: Study, shown: Sequence[Any]) -> Picture | None:
     )  # the truth of "sick" is not that of "not sick"
     truths = [None if pd.isna(truth) else bool(truth) for truth in known] if judged else None
     stem = "figures/label_comparison"
-    save_figure(label_comparison(explanations, truths), study.folder / stem)
+    save_figure(label_comparison(explanations, truths), report.folder / stem)
     values = {"image": explanations[0].scan.id, "labels": [e.target for e in explanations]}
     return Picture(stem, Message("cases.labels", values))
 
 
-def _best_and_worst(study: Study, task: str) -> Picture | None:
+def _best_and_worst(report: ReportData, task: str) -> Picture | None:
     """The best and the worst case under each other, on one scale if their maps are in one unit."""
     names = ("best", "worst")
     ends = {
         chosen.rule.partition(":")[0].strip(): chosen.rows[0]
-        for chosen in study.chosen[task]
+        for chosen in report.chosen[task]
         if chosen.rows
     }
     if not set(names) <= set(ends) or ends["best"] == ends["worst"]:
         return None
-    maps = {name: _at(study, ends[name]) for name in names}
+    maps = {name: report.map_of(ends[name]) for name in names}
     if all(found.is_empty for found in maps.values()):
         return None  # each has its own figure, which says so
     lines = []
     values: dict[str, Value] = {}
     for name, found in maps.items():
-        mask = study.mask(ends[name])
+        mask = report.mask(ends[name])
         outlines = {"truth": mask} if mask is not None and mask.any() else {}
-        case = study.cases.loc[ends[name]]
+        case = report.cases.loc[ends[name]]
         lines.append(
             GridRow(
                 f"{name}: {case['target']} in {case['image']}, loss {case['loss']:.3g}",
@@ -309,23 +309,23 @@ def _best_and_worst(study: Study, task: str) -> Picture | None:
         == 1
     )
     method = str(maps["best"].provenance.get("method", maps["best"].method))
-    stem = "figures/best_worst" if len(study.chosen) == 1 else f"figures/best_worst_{task}"
+    stem = "figures/best_worst" if len(report.chosen) == 1 else f"figures/best_worst_{task}"
     save_figure(
-        comparison_grid(lines, [method], shared="all" if one_unit else "none"), study.folder / stem
+        comparison_grid(lines, [method], shared="all" if one_unit else "none"), report.folder / stem
     )
     return Picture(
         stem, Message("cases.best_worst" if one_unit else "cases.best_worst_apart", values)
     )
 
 
-def _boxes(study: Study, shown: Sequence[Any]) -> Picture | None:
+def _boxes(report: ReportData, shown: Sequence[Any]) -> Picture | None:
     """The first shown case that has a true box, with the boxes that its heat marks."""
     for row in shown:
-        case = study.cases.loc[row]
-        true = study.boxes(row)
+        case = report.cases.loc[row]
+        true = report.boxes(row)
         if true is not None and len(true) and not case["empty_reason"]:
             stem = "figures/boxes"
-            save_figure(boxes_on_film(_at(study, row), true), study.folder / stem)
+            save_figure(boxes_on_film(report.map_of(row), true), report.folder / stem)
             return Picture(
                 stem,
                 Message(
@@ -334,8 +334,3 @@ def _boxes(study: Study, shown: Sequence[Any]) -> Picture | None:
                 ),
             )
     return None
-
-
-def _at(study: Study, row: Any) -> Explanation:
-    case = study.cases.loc[row]
-    return study.explanation(int(case["run"]), int(case["explanation"]))

@@ -13,6 +13,7 @@ from camlucida.core.files import unique
 from camlucida.core.messages import declare
 from camlucida.figures.consistency import consistency_figure, panel_figure, verdicts_figure
 from camlucida.figures.files import save_figure
+from camlucida.report.data import ReportData
 from camlucida.report.document import (
     Block,
     Estimate,
@@ -26,7 +27,6 @@ from camlucida.report.document import (
 )
 from camlucida.report.sections.base import section
 from camlucida.report.sections.results import metric_name
-from camlucida.report.study import Study
 
 declare(
     "consistency",
@@ -102,14 +102,16 @@ PANELS = 3
 
 
 @section("consistency", "Consistency")
-def consistency(study: Study) -> Section | None:
+def consistency(report: ReportData) -> Section | None:
     """One part for each thing that varies; nothing where nothing does."""
     taken: set[str] = set()
-    blocks = [block for comparison in study.comparisons for block in _of(study, comparison, taken)]
+    blocks = [
+        block for comparison in report.comparisons for block in _of(report, comparison, taken)
+    ]
     return Section("consistency", tuple(blocks)) if blocks else None
 
 
-def _of(study: Study, comparison: Comparison, taken: set[str]) -> Iterator[Block]:
+def _of(report: ReportData, comparison: Comparison, taken: set[str]) -> Iterator[Block]:
     by = Message(f"words.{comparison.by}")
     counts = {
         "all_series": len(comparison.all_series),
@@ -132,14 +134,14 @@ def _of(study: Study, comparison: Comparison, taken: set[str]) -> Iterator[Block
         yield _verdicts(comparison)
     if comparison.notes:
         yield Points(tuple(Message("data.line", {"line": note}) for note in comparison.notes))
-    for name, figure, caption in _figures(study, comparison, by):
+    for name, figure, caption in _figures(report, comparison, by):
         stem = f"figures/{unique(f'{comparison.by}_{name}', taken)}"
-        save_figure(figure, study.folder / stem)
+        save_figure(figure, report.folder / stem)
         yield Picture(stem, caption)
 
 
 def _figures(
-    study: Study, comparison: Comparison, by: Message
+    report: ReportData, comparison: Comparison, by: Message
 ) -> Iterator[tuple[str, Figure, Message]]:
     """(name, figure, caption) of what there is to draw."""
     if len(comparison.pairs):
@@ -156,7 +158,7 @@ def _figures(
         )
     groups = list(dict.fromkeys(comparison.all_series["group"]))
     for number, group in enumerate(groups[:PANELS], 1):
-        panel = panel_figure(comparison, group, study.explanation)
+        panel = panel_figure(comparison, group, report.explanation)
         if panel is not None and len(groups) == 1:
             yield "panel", panel, Message("consistency.figure_panel", {"by": by})
         elif panel is not None:

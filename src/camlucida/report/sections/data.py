@@ -8,9 +8,9 @@ import pandas as pd
 
 from camlucida.core.messages import declare, quoted
 from camlucida.metrics.statistics import mean_interval
+from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Estimate, Message, Paragraph, Points, Section, Table
 from camlucida.report.sections.base import section
-from camlucida.report.study import Study
 from camlucida.runs import Run
 from camlucida.runs.ledger import item_note
 
@@ -94,21 +94,23 @@ LISTED = 20
 
 
 @section("data", "Data")
-def data(study: Study) -> Section:
+def data(report: ReportData) -> Section:
     """Counts of images, patients, splits, groups and labels; what failed."""
-    blocks: list[Block] = [Paragraph(tuple(_cohort(study)))]
-    if len(study.runs) > 1:
-        blocks.append(_runs(study))
-    blocks += _labels(study)
-    blocks += [_groups(study, name) for name in map(str, study.images) if name.startswith("group_")]
-    for name, run in zip(study.names, study.runs):
+    blocks: list[Block] = [Paragraph(tuple(_cohort(report)))]
+    if len(report.runs) > 1:
+        blocks.append(_runs(report))
+    blocks += _labels(report)
+    blocks += [
+        _groups(report, name) for name in map(str, report.images) if name.startswith("group_")
+    ]
+    for name, run in zip(report.names, report.runs):
         blocks += _failures(name, run)
     return Section("data", tuple(blocks))
 
 
-def _cohort(study: Study) -> Iterator[Message]:
-    images = study.images
-    known = images[~study.unowned]
+def _cohort(report: ReportData) -> Iterator[Message]:
+    images = report.images
+    known = images[images["patient_known"]]
     if len(known) == len(images):
         yield Message(
             "data.patients", {"images": len(images), "patients": images["patient"].nunique()}
@@ -122,7 +124,7 @@ def _cohort(study: Study) -> Iterator[Message]:
         yield Message("data.some_patients", counts)
     else:
         yield Message("data.no_patients", {"images": len(images)})
-    synthetic = study.truth.drop_duplicates(["image", "path"])["synthetic"].astype(bool)
+    synthetic = report.truth.drop_duplicates(["image", "path"])["synthetic"].astype(bool)
     if synthetic.any():
         yield Message("data.synthetic", {"synthetic": int(synthetic.sum()), "read": len(synthetic)})
     for split, part in images.dropna(subset="split").groupby("split", sort=True):
@@ -131,12 +133,13 @@ def _cohort(study: Study) -> Iterator[Message]:
             {"split": str(split), "images": len(part), "patients": part["patient"].nunique()},
         )
     for kind, key in (("mask", "masks"), ("box", "boxes")):
-        asked = images[kind].notna().any() or any(run.about[key] for run in study.runs)
+        asked = images[kind].notna().any() or any(run.about[key] for run in report.runs)
         if asked:
             yield Message(
-                f"data.{key}", {"count": int(study.marked[kind].sum()), "images": len(images)}
+                f"data.{key}",
+                {"count": int(report.images[f"has_{kind}"].sum()), "images": len(images)},
             )
-    yield from _values(study.truth[study.truth["task"] == "regression"])
+    yield from _values(report.truth[report.truth["task"] == "regression"])
 
 
 def _values(truth: pd.DataFrame) -> Iterator[Message]:
@@ -153,24 +156,24 @@ def _values(truth: pd.DataFrame) -> Iterator[Message]:
         )
 
 
-def _runs(study: Study) -> Table:
+def _runs(report: ReportData) -> Table:
     head = tuple(
         Message(f"data.runs_{name}")
         for name in ("run", "cohort", "images", "done", "failed", "pending")
     )
     rows = tuple(
         (name, run.about["name"], run.about["images"], *run.counts.values())
-        for name, run in zip(study.names, study.runs)
+        for name, run in zip(report.names, report.runs)
     )
     return Table("runs", Message("data.runs"), head, rows)
 
 
-def _labels(study: Study) -> list[Block]:
+def _labels(report: ReportData) -> list[Block]:
     """How often each label is positive; a label of which nothing is known stands with a dash."""
-    if not study.truth["truth"].notna().any() and not study.judged:
+    if not report.has_truth:
         return [Paragraph((Message("data.no_truth"),))]
-    truth = study.truth[
-        study.truth["task"].isin(["multilabel", "binary", "multiclass", "segmentation"])
+    truth = report.truth[
+        report.truth["task"].isin(["multilabel", "binary", "multiclass", "segmentation"])
     ]
     if not truth["truth"].notna().any():
         return []
@@ -200,10 +203,10 @@ def _labels(study: Study) -> list[Block]:
     return found
 
 
-def _groups(study: Study, column: str) -> Table:
+def _groups(report: ReportData, column: str) -> Table:
     name = column.removeprefix("group_")
     head = tuple(Message(f"data.groups_{key}") for key in ("group", "images", "patients"))
-    counted = study.images.groupby(column, sort=True, dropna=False)["patient"].agg(
+    counted = report.images.groupby(column, sort=True, dropna=False)["patient"].agg(
         ["size", "nunique"]
     )
     rows = tuple(

@@ -3,68 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
 
 import pandas as pd
 
-from camlucida.evaluation.maps.folder import ABOUT, Evaluated, read
-from camlucida.evaluation.maps.summary import (
-    gate_table,
-    headline,
-    over_all_labels,
-    summarise,
-    title,
-)
-from camlucida.report.document import NAN, Block, Estimate, Message, Paragraph, Table, Value
-from camlucida.report.study import Study
+from camlucida.evaluation.maps.summary import headline, over_all_labels, title
+from camlucida.report.data import ReportData
+from camlucida.report.document import NAN, Block, Message, Paragraph, Table, Value
+from camlucida.report.estimates import figure_of
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """What ``camlucida evaluate`` wrote of a model of a run: the model's name there, its weights, and the tables."""
-
-    model: str
-    sha256: str
-    tables: Evaluated
-
-
-def evaluations(study: Study) -> Iterator[Evaluation]:
-    """Each evaluation in the folders of the runs, of weights that the run has; others are of another model by now."""
-    for run in study.runs:
-        names = {model["sha256"]: str(model["name"]) for model in run.about["models"]}
-        place = run.folder.root / "evaluation"
-        for about in sorted([*place.glob(ABOUT), *place.glob(f"*/{ABOUT}")]):
-            found = read(Path(about).parent)
-            sha256 = str(found.about["model"]["sha256"])
-            if sha256 in names:
-                yield Evaluation(names[sha256], sha256, found)
-
-
-def evaluated(study: Study) -> list[Block]:
+def evaluated(report: ReportData) -> list[Block]:
     """Tables and sentences of all evaluations; none where nothing was evaluated."""
     blocks: list[Block] = []
-    for found in evaluations(study):
-        rows = found.tables.tables.rows
-        if len(rows):
-            summary = summarise(rows)
-            blocks.append(_scores(found.model, summary))
+    for evaluation in report.evaluations:
+        summary = evaluation.summary
+        if len(summary):
+            blocks.append(_scores(evaluation.model, summary))
             if any("road" in name for name, _ in headline(summary)):
                 blocks.append(Paragraph((Message("quality.road"),)))
-        gate = sanity_gate(found.tables)
-        if gate is not None:
-            blocks.append(Paragraph(tuple(_sanity(found.model, gate))))
+        if evaluation.gate is not None:
+            blocks.append(Paragraph(tuple(_sanity(evaluation.model, evaluation.gate))))
     return blocks
-
-
-def sanity_gate(found: Evaluated) -> pd.DataFrame | None:
-    """One row a method, layer and mode: whether it passed; None where the check was not run, or decided nothing."""
-    if found.sanity.empty:
-        return None
-    gate = gate_table(found.sanity)
-    gate = gate[gate["decisive"] & gate["passed"].notna()]
-    return None if gate.empty else gate
 
 
 def _scores(model: str, summary: pd.DataFrame) -> Table:
@@ -89,10 +49,7 @@ def _cell(part: pd.DataFrame, name: str, output: str) -> Value:
     if line.empty or not isfinite(line["estimate"].iloc[0]):
         return NAN
     row = line.iloc[0]
-    sure = row["interval_method"] != "none"
-    return Estimate(
-        row["estimate"], row["low"] if sure else NAN, row["high"] if sure else NAN, row["chance"]
-    )
+    return figure_of(row)
 
 
 def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Message]:

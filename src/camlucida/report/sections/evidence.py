@@ -17,8 +17,8 @@ from camlucida.analysis.cases.region_shares import (
     pairs_of_two,
 )
 from camlucida.core.messages import declare
+from camlucida.report.data import ReportData, SeriesRows
 from camlucida.report.document import NAN, Block, Estimate, Message, Paragraph, Table, Value
-from camlucida.report.study import MapSeries, Study
 from camlucida.runs.tables import GROUP
 
 declare(
@@ -62,20 +62,20 @@ declare(
 )
 
 
-def evidence(study: Study) -> list[Block]:
+def evidence(report: ReportData) -> list[Block]:
     """A table and its sentences for each set of maps of a regression that has a mask; none of other tasks."""
     blocks: list[Block] = []
-    for series in study.all_series:
-        rows = study.cases.loc[series.rows]
+    for series in report.all_series:
+        rows = report.cases.loc[series.rows]
         rows = rows[(rows["task"] == "regression") & rows["error"].notna()]
-        if study.heat.loc[rows.index, "mask_share"].notna().any():
-            blocks += _of_series(study, series, rows)
+        if report.heat.loc[rows.index, "mask_share"].notna().any():
+            blocks += _of_series(report, series, rows)
     return blocks
 
 
-def _of_series(study: Study, series: MapSeries, rows: pd.DataFrame) -> Iterator[Block]:
-    heat, error = study.heat.loc[rows.index], rows["error"].abs()
-    limit = float(error.median()) if study.error_threshold is None else study.error_threshold
+def _of_series(report: ReportData, series: SeriesRows, rows: pd.DataFrame) -> Iterator[Block]:
+    heat, error = report.heat.loc[rows.index], rows["error"].abs()
+    limit = float(error.median()) if report.error_threshold is None else report.error_threshold
     low = ImageGroup(f"|error| < {limit:.3g}", frozenset(rows["image"][error < limit]))
     high = ImageGroup(f"|error| ≥ {limit:.3g}", frozenset(rows["image"][error >= limit]))
     groups = list(_groups(rows))
@@ -83,7 +83,7 @@ def _of_series(study: Study, series: MapSeries, rows: pd.DataFrame) -> Iterator[
     table = evidence_table(rows, heat, [low, high, *chain.from_iterable(groups)], pairs)
     lines = table.to_dict("records")
     yield _table(series, lines)
-    rule = "median" if study.error_threshold is None else "asked"
+    rule = "median" if report.error_threshold is None else "asked"
     said = [Message(f"evidence.split_{rule}", {"limit": f"{limit:.3g}"})]
     for line in lines:
         said += _sentence(series, line)
@@ -108,7 +108,7 @@ def _group_name(line: dict[Any, Any]) -> Value:
     return str(line["group"]) or Message("evidence.everybody")
 
 
-def _table(series: MapSeries, lines: Sequence[dict[Any, Any]]) -> Table:
+def _table(series: SeriesRows, lines: Sequence[dict[Any, Any]]) -> Table:
     head = tuple(
         Message(f"evidence.head_{name}")
         for name in ("heat", "group", "images", "patients", "share", "excess")
@@ -126,7 +126,7 @@ def _excess(line: dict[Any, Any]) -> Estimate:
     return Estimate(line["excess"], line["low"] if known else NAN, line["high"] if known else NAN)
 
 
-def _sentence(series: MapSeries, line: dict[Any, Any]) -> list[Message]:
+def _sentence(series: SeriesRows, line: dict[Any, Any]) -> list[Message]:
     """Of everybody, against the area; of a difference, against none."""
     excess = _excess(line)
     values: dict[str, Value] = {

@@ -11,12 +11,11 @@ from camlucida.core.messages import declare
 from camlucida.evaluation.predictions.tables import never_predicted
 from camlucida.metrics.statistics import MIN_POSITIVES
 from camlucida.models.families.unet import restates
+from camlucida.report.data import Performance, ReportData
 from camlucida.report.document import Message, Points, Section, Value
-from camlucida.report.measured import positive_patients
+from camlucida.report.estimates import positive_patients
 from camlucida.report.sections.base import section
 from camlucida.report.sections.data import losses
-from camlucida.report.sections.evaluated import evaluations, sanity_gate
-from camlucida.report.study import Judged, Study
 
 declare(
     "limitations",
@@ -118,33 +117,36 @@ OWN_REGION = r"(?<! true) region$| component \d+$"
 
 
 @section("limitations", "Limitations")
-def limitations(study: Study) -> Section:
+def limitations(report: ReportData) -> Section:
     """One list; a point whose number does not call for it is not in it."""
     points = (
-        *_size(study),
-        *_classes(study),
-        *_resolution(study),
-        *_evidence(study),
-        *_checks(study),
-        *_kind(study),
+        *_size(report),
+        *_classes(report),
+        *_resolution(report),
+        *_evidence(report),
+        *_checks(report),
+        *_kind(report),
+        *report.failures,
     )
     return Section("limitations", (Points(tuple(points)),))
 
 
-def _size(study: Study) -> Iterator[Message]:
-    images = study.images
+def _size(report: ReportData) -> Iterator[Message]:
+    images = report.images
     patients = images["patient"].nunique()
     counts: dict[str, Value] = {
         "images": len(images),
-        **({"patients": patients} if study.patients_known else {}),
+        **({"patients": patients} if report.patients_known else {}),
     }
     if patients < MIN_POSITIVES:
-        key = "limitations.few_none" if study.patients_known else "limitations.few_unknown"
+        key = "limitations.few_none" if report.patients_known else "limitations.few_unknown"
         yield Message(key, {**counts, "needed": MIN_POSITIVES})
     else:
-        bounded = [row["high"] - row["low"] for found in study.judged for row in _bounded(found)]
+        bounded = [
+            row["high"] - row["low"] for found in report.performance for row in _bounded(found)
+        ]
         widths = [width for width in bounded if width > 0]
-        if widths and study.patients_known:
+        if widths and report.patients_known:
             yield Message("limitations.width", {"patients": patients, "width": median(widths)})
         elif widths:
             yield Message(
@@ -152,24 +154,24 @@ def _size(study: Study) -> Iterator[Message]:
             )
         if len(widths) < len(bounded):
             yield Message("limitations.constant", {"count": len(bounded) - len(widths)})
-    if study.patients_known and patients < len(images):
+    if report.patients_known and patients < len(images):
         yield Message(
             "limitations.several", {**counts, "most": int(images["patient"].value_counts().max())}
         )
-    if not study.patients_known:
+    if not report.patients_known:
         yield Message(
             "limitations.unknown_patients",
-            {"images": len(images), "unknown": int(study.unowned.sum())},
+            {"images": len(images), "unknown": int((~report.images["patient_known"]).sum())},
         )
-    failed = sum(run.counts["failed"] - len(losses(run)[1]) for run in study.runs)
+    failed = sum(run.counts["failed"] - len(losses(run)[1]) for run in report.runs)
     if failed:
         yield Message(
             "limitations.failed",
-            {"failed": failed, "items": sum(sum(run.counts.values()) for run in study.runs)},
+            {"failed": failed, "items": sum(sum(run.counts.values()) for run in report.runs)},
         )
 
 
-def _bounded(found: Judged) -> list[dict[Any, Any]]:
+def _bounded(found: Performance) -> list[dict[Any, Any]]:
     """Figures between 0 and 1 of everybody that have an interval."""
     figures = found.figures
     shares = figures["metric"].isin(["auc", "accuracy", "dice", "balanced_accuracy"]) | figures[
@@ -181,18 +183,18 @@ def _bounded(found: Judged) -> list[dict[Any, Any]]:
     ]
 
 
-def _classes(study: Study) -> Iterator[Message]:
-    positive = positive_patients(study)
+def _classes(report: ReportData) -> Iterator[Message]:
+    positive = positive_patients(report)
     rare = [str(label) for label, patients in positive.items() if patients < MIN_POSITIVES]
     if (
-        rare and study.images["patient"].nunique() >= MIN_POSITIVES
+        rare and report.images["patient"].nunique() >= MIN_POSITIVES
     ):  # else nothing has an interval, and that is said
         yield Message(
             "limitations.rare", {"labels": rare, "count": len(rare), "needed": MIN_POSITIVES}
         )
-    if not study.truth["truth"].notna().any() and not study.judged:
-        yield Message("summary.no_truth", {"images": len(study.images)})
-    for found in study.judged:
+    if not report.has_truth:
+        yield Message("summary.no_truth", {"images": len(report.images)})
+    for found in report.performance:
         for model, figures in found.figures[found.figures["group"] == ""].groupby(
             "model", sort=False
         ):
@@ -200,7 +202,9 @@ def _classes(study: Study) -> Iterator[Message]:
             if not labels:
                 continue
             values: dict[str, Value] = {"model": str(model), "labels": labels}
-            maps = int(((study.cases["model"] == model) & study.cases["label"].isin(labels)).sum())
+            maps = int(
+                ((report.cases["model"] == model) & report.cases["label"].isin(labels)).sum()
+            )
             if maps:
                 yield Message(
                     "limitations.never_maps", {**values, "count": len(labels), "maps": maps}
@@ -209,10 +213,10 @@ def _classes(study: Study) -> Iterator[Message]:
                 yield Message("limitations.never", values)
 
 
-def _resolution(study: Study) -> Iterator[Message]:
-    for _, rows in study.cases.groupby(["grid", "layer"], sort=False):
+def _resolution(report: ReportData) -> Iterator[Message]:
+    for _, rows in report.cases.groupby(["grid", "layer"], sort=False):
         grid, layer = rows["grid"].iloc[0], rows["layer"].iloc[0]
-        cells = study.cells.loc[rows.index]
+        cells = report.cells.loc[rows.index]
         side = float(cells[["height", "width"]].max(axis=1).median())
         if not isfinite(side):
             continue
@@ -229,34 +233,30 @@ def _resolution(study: Study) -> Iterator[Message]:
         )
 
 
-def _evidence(study: Study) -> Iterator[Message]:
-    empty = int((study.cases["empty_reason"] != "").sum())
+def _evidence(report: ReportData) -> Iterator[Message]:
+    empty = int((report.cases["empty_reason"] != "").sum())
     if empty:
-        yield Message("limitations.empty", {"empty": empty, "maps": len(study.cases)})
-    without = int(study.cases.attrs.get("without_map", 0))
+        yield Message("limitations.empty", {"empty": empty, "maps": len(report.cases)})
+    without = int(report.cases.attrs.get("without_map", 0))
     if without:
         yield Message("limitations.without", {"without": without})
     located = int(
-        (study.measured["mask_share"].notna() | study.measured["box_share"].notna()).sum()
+        (report.measured["mask_share"].notna() | report.measured["box_share"].notna()).sum()
     )
-    if not located and len(study.cases):
-        yield Message("limitations.unlocated_all", {"maps": len(study.cases)})
-    elif located < len(study.cases):
-        yield Message("limitations.unlocated", {"located": located, "maps": len(study.cases)})
-    unread = study.measured.attrs["problems"]
+    if not located and len(report.cases):
+        yield Message("limitations.unlocated_all", {"maps": len(report.cases)})
+    elif located < len(report.cases):
+        yield Message("limitations.unlocated", {"located": located, "maps": len(report.cases)})
+    unread = report.problems
     if unread:
         yield Message("limitations.unread", {"count": len(unread), "first": unread[0]})
 
 
-def _checks(study: Study) -> Iterator[Message]:
-    gates = [
-        (found, gate)
-        for found in evaluations(study)
-        if (gate := sanity_gate(found.tables)) is not None
-    ]
-    tested = {found.sha256 for found, _ in gates}
+def _checks(report: ReportData) -> Iterator[Message]:
+    gates = [(each, each.gate) for each in report.evaluations if each.gate is not None]
+    tested = {evaluation.sha256 for evaluation, _ in gates}
     models = dict.fromkeys(
-        (model["name"], model["sha256"]) for run in study.runs for model in run.about["models"]
+        (model["name"], model["sha256"]) for run in report.runs for model in run.about["models"]
     )
     untested = list(dict.fromkeys(name for name, sha256 in models if sha256 not in tested))
     if untested:
@@ -278,15 +278,15 @@ def _checks(study: Study) -> Iterator[Message]:
             )
 
 
-def _kind(study: Study) -> Iterator[Message]:
-    regions = study.cases[
-        (study.cases["task"] == "segmentation") & study.cases["target"].str.contains(OWN_REGION)
+def _kind(report: ReportData) -> Iterator[Message]:
+    regions = report.cases[
+        (report.cases["task"] == "segmentation") & report.cases["target"].str.contains(OWN_REGION)
     ]
     circular = regions["layer"].map(lambda layer: restates(str(layer)))
     if circular.any():
         yield Message(
             "limitations.circular", {"circular": int(circular.sum()), "maps": len(regions)}
         )
-    synthetic = int(study.cases["synthetic"].astype(bool).sum())
+    synthetic = int(report.cases["synthetic"].astype(bool).sum())
     if synthetic:
-        yield Message("limitations.synthetic", {"synthetic": synthetic, "maps": len(study.cases)})
+        yield Message("limitations.synthetic", {"synthetic": synthetic, "maps": len(report.cases)})

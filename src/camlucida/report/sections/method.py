@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 import numpy as np
 import pandas as pd
 
 from camlucida.attribution.methods import METHODS
-from camlucida.core.errors import CamlucidaError
+from camlucida.attribution.stages import Stages, grad_cam_stages
+from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.messages import declare
 from camlucida.figures.files import save_figure
 from camlucida.figures.pipeline import pipeline_figure
+from camlucida.models import load_model
+from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Section, Table, Value
 from camlucida.report.sections.base import section
-from camlucida.report.study import Study
 
 declare(
     "method",
@@ -52,16 +55,16 @@ declare(
 
 
 @section("method", "Method")
-def method(study: Study) -> Section:
+def method(report: ReportData) -> Section:
     """Methods, layers, grids, targets, and the way from an image to its map in a real case."""
-    cases = study.cases
+    cases = report.cases
     blocks: list[Block] = [Paragraph(tuple(_methods(cases)))]
     head = tuple(
         Message(f"method.head_{name}") for name in ("model", "layer", "grid", "cell", "mm", "maps")
     )
-    blocks.append(Table("layers", Message("method.layers"), head, tuple(_layers(study))))
+    blocks.append(Table("layers", Message("method.layers"), head, tuple(_layers(report))))
     blocks.append(Paragraph(tuple(_explained(cases))))
-    picture = _pipeline(study)
+    picture = _pipeline(report)
     return Section("method", (*blocks, *([picture] if picture else [])))
 
 
@@ -77,10 +80,10 @@ def _methods(cases: pd.DataFrame) -> Iterator[Message]:
         yield Message("method.made", values)
 
 
-def _layers(study: Study) -> Iterator[tuple[Value, ...]]:
-    for _, rows in study.cases.groupby(["model", "layer", "grid"], sort=False):
+def _layers(report: ReportData) -> Iterator[tuple[Value, ...]]:
+    for _, rows in report.cases.groupby(["model", "layer", "grid"], sort=False):
         model, layer, grid = (rows[key].iloc[0] for key in ("model", "layer", "grid"))
-        cells = study.cells.loc[rows.index]
+        cells = report.cells.loc[rows.index]
         heights, widths = cells["height"].median(), cells["width"].median()
         yield (
             str(model),
@@ -100,20 +103,39 @@ def _explained(cases: pd.DataFrame) -> Iterator[Message]:
     yield Message("method.scale")
 
 
-def _pipeline(study: Study) -> Picture | None:
-    """The steps of Grad-CAM on the first shown case that has a map by it; None where there is none, or its model is not there."""
-    chosen = [row for found in study.selected for row in found.rows]
-    cases = study.cases.loc[chosen]
+def _pipeline(report: ReportData) -> Picture | None:
+    """The steps of Grad-CAM on the first shown case that has a map by it.
+
+    None where there is none, or where its model or image is not what it was.
+    """
+    chosen = chain.from_iterable(selected.rows for selected in report.selected)
+    cases = report.cases.loc[list(chosen)]
     cases = cases[(cases["method"] == "gradcam") & (cases["empty_reason"] == "")]
-    for _, case in cases[:1].iterrows():
-        try:
-            stages = study.stages(case)
-            figure = pipeline_figure(stages)
-        except CamlucidaError:
-            return None
-        save_figure(figure, study.folder / "figures/method")
-        names = {key: str(case[key]) for key in ("image", "target", "model", "layer")}
-        return Picture(
-            "figures/method", Message("method.pipeline", {**names, "of": len(stages.weights)})
-        )
-    return None
+    if cases.empty:
+        return None
+    case = cases.iloc[0]
+    try:
+        stages = _stages(report, case)
+        figure = pipeline_figure(stages)
+    except CamlucidaError:
+        return None
+    save_figure(figure, report.folder / "figures/method")
+    names: dict[str, Value] = {key: str(case[key]) for key in ("image", "target", "model", "layer")}
+    caption = Message("method.pipeline", {**names, "of": len(stages.weights)})
+    return Picture("figures/method", caption)
+
+
+def _stages(report: ReportData, case: pd.Series) -> Stages:
+    """The steps of Grad-CAM on a case, with the model of its run.
+
+    Raises:
+        CamlucidaError: the model or the image is missing, or is not that of the run.
+    """
+    models = report.runs[int(case["run"])].about["models"]
+    described = next(model for model in models if model["name"] == case["model"])
+    model = load_model(described["card"], checkpoint=described["checkpoint"], device="cpu")
+    scan = report.map_of(case.name).scan
+    if model.sha256 != described["sha256"] or scan.display is None:
+        raise UsageError(f"the model or the image of {case['image']} is not that of the run")
+    target = str(case["label"] or case["target"])
+    return grad_cam_stages(model, scan, target, str(case["layer"]))

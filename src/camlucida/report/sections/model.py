@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from camlucida.analysis.cases.names import architecture
 from camlucida.core.messages import chain, declare
+from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Message, Paragraph, Points, Section, Table, Value
 from camlucida.report.sections.base import section
-from camlucida.report.study import Study
 
 declare(
     "model",
@@ -44,36 +44,36 @@ NAMED = 8
 
 
 @section("model", "Models")
-def model(study: Study) -> Section:
+def model(report: ReportData) -> Section:
     """One row a model, and what is done to an image before it."""
     head = tuple(
         Message(f"model.head_{name}")
         for name in ("model", "architecture", "task", "labels", "input", "seed", "fold")
     )
-    blocks: list[Block] = [Table("models", Message("model.models"), head, tuple(_rows(study)))]
+    blocks: list[Block] = [Table("models", Message("model.models"), head, tuple(_rows(report)))]
     steps = [
         Message("model.steps", {"model": name, "steps": words})
-        for name, words in _preprocessing(study).items()
+        for name, words in _preprocessing(report).items()
     ]
     if steps:
         blocks += [Paragraph((Message("model.preprocessing"),)), Points(tuple(steps))]
-    design = _chexnets(study)
+    design = _chexnets(report)
     if design:
         blocks.append(
             Paragraph((Message("model.chexnet", {"models": design, "count": len(design)}),))
         )
     cards = [
         Message("model.card", {"model": name, "words": words})
-        for name, words in _descriptions(study).items()
+        for name, words in _descriptions(report).items()
     ]
     if cards:
         blocks += [Paragraph((Message("model.cards"),)), Points(tuple(cards))]
     return Section("model", tuple(blocks))
 
 
-def _rows(study: Study) -> Iterator[tuple[Value, ...]]:
+def _rows(report: ReportData) -> Iterator[tuple[Value, ...]]:
     said: set[str] = set()
-    for run in study.runs:
+    for run in report.runs:
         for described in run.about["models"]:
             if described["name"] + described["sha256"] in said:  # in several runs
                 continue
@@ -95,20 +95,20 @@ def _rows(study: Study) -> Iterator[tuple[Value, ...]]:
             )
 
 
-def _preprocessing(study: Study) -> dict[str, Message]:
+def _preprocessing(report: ReportData) -> dict[str, Message]:
     """Model → what was done to its first image, as it was recorded."""
-    firsts = study.cases.drop_duplicates("model")
+    firsts = report.cases.drop_duplicates("model")
     scans = [
-        study.explanation(int(at), int(number)).scan
+        report.explanation(int(at), int(number)).scan
         for at, number in zip(firsts["run"], firsts["explanation"])
     ]
     steps = {str(model): list(scan.preprocessing) for model, scan in zip(firsts["model"], scans)}
     return {model: chain("words.clause", done) for model, done in steps.items() if done}
 
 
-def _chexnets(study: Study) -> list[str]:
+def _chexnets(report: ReportData) -> list[str]:
     """Multi-label models by a DenseNet-121."""
-    models = [described for run in study.runs for described in run.about["models"]]
+    models = [described for run in report.runs for described in run.about["models"]]
     cards = {described["name"]: described["resolved"] for described in models}
     return [
         name
@@ -117,8 +117,8 @@ def _chexnets(study: Study) -> list[str]:
     ]
 
 
-def _descriptions(study: Study) -> dict[str, str]:
-    models = (described for run in study.runs for described in run.about["models"])
+def _descriptions(report: ReportData) -> dict[str, str]:
+    models = (described for run in report.runs for described in run.about["models"])
     return {
         described["name"]: words
         for described in models

@@ -6,9 +6,9 @@ from typing import Any
 
 from camlucida import __version__
 from camlucida.core.messages import declare
+from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Message, Paragraph, Section, Table, Value
 from camlucida.report.sections.base import section
-from camlucida.report.study import Study
 from camlucida.runs import Run
 
 declare(
@@ -38,15 +38,15 @@ declare(
 
 
 @section("provenance", "Provenance")
-def provenance(study: Study) -> Section:
+def provenance(report: ReportData) -> Section:
     """Runs, commands and versions; models with the hash of their weights."""
     blocks: list[Block] = [
         Paragraph(
-            (Message("provenance.report", {"version": __version__, "runs": len(study.runs)}),)
+            (Message("provenance.report", {"version": __version__, "runs": len(report.runs)}),)
         ),
         *(
             Table(f"run_{i}", Message("provenance.run", {"name": name}), _RUN, _run(run))
-            for i, (name, run) in enumerate(zip(study.names, study.runs), 1)
+            for i, (name, run) in enumerate(zip(report.names, report.runs), 1)
         ),
         Table(
             "weights",
@@ -56,7 +56,7 @@ def provenance(study: Study) -> Section:
                 for name in ("model", "factory", "seed", "fold", "sha256")
             ),
             tuple(
-                dict.fromkeys(_model(model) for run in study.runs for model in run.about["models"])
+                dict.fromkeys(_model(model) for run in report.runs for model in run.about["models"])
             ),
         ),
     ]

@@ -11,6 +11,7 @@ import pandas as pd
 from camlucida.analysis.comparison.attention import stored_maps
 from camlucida.core.messages import declare
 from camlucida.metrics.agreement import different_image_null, pearson
+from camlucida.report.data import ReportData, SeriesRows
 from camlucida.report.document import (
     NAN,
     Block,
@@ -21,11 +22,10 @@ from camlucida.report.document import (
     Table,
     Value,
 )
-from camlucida.report.measured import mean_of, or_dash
+from camlucida.report.estimates import mean_of, or_dash
 from camlucida.report.sections.base import section
 from camlucida.report.sections.evaluated import evaluated
 from camlucida.report.sections.evidence import evidence
-from camlucida.report.study import MapSeries, Study
 
 declare(
     "quality",
@@ -126,14 +126,14 @@ LABELS = 12
 
 
 @section("quality", "Explanation quality")
-def quality(study: Study) -> Section:
+def quality(report: ReportData) -> Section:
     """Of each model, method and layer; by label where there are several; then what ``camlucida evaluate`` found."""
-    blocks: list[Block] = [_overview(study), Paragraph(tuple(_said(study)))]
+    blocks: list[Block] = [_overview(report), Paragraph(tuple(_said(report)))]
     blocks += [
-        table for series in study.all_series if (table := _by_label(study, series)) is not None
+        table for series in report.all_series if (table := _by_label(report, series)) is not None
     ]
-    blocks.append(Paragraph(tuple(_own_maps(study))))
-    return Section("quality", (*blocks, *evidence(study), *evaluated(study)))
+    blocks.append(Paragraph(tuple(_own_maps(report))))
+    return Section("quality", (*blocks, *evidence(report), *evaluated(report)))
 
 
 _MEASURES: tuple[tuple[str, str | float], ...] = (
@@ -157,25 +157,25 @@ def _known(rows: pd.DataFrame) -> list[str]:
     return [column for column, _ in _MEASURES if rows[column].notna().any()]
 
 
-def _overview(study: Study) -> Table:
-    columns = _known(study.measured)
+def _overview(report: ReportData) -> Table:
+    columns = _known(report.measured)
     head = (
         *(Message(f"quality.head_{name}") for name in ("series", "maps", "empty")),
         *(Message(f"quality.head_{column}") for column in columns),
     )
     rows = tuple(
         (series.name, len(rows), int((rows["empty_reason"] != "").sum()), *_measured(rows, columns))
-        for series in study.all_series
-        for rows in [study.measured.loc[series.rows]]
+        for series in report.all_series
+        for rows in [report.measured.loc[series.rows]]
     )
     return Table("quality", Message("quality.overview"), head, rows)
 
 
-def _said(study: Study) -> Iterator[Message]:
-    for series in study.all_series:
-        rows = study.measured.loc[series.rows]
+def _said(report: ReportData) -> Iterator[Message]:
+    for series in report.all_series:
+        rows = report.measured.loc[series.rows]
         spread = rows["spread"].dropna()
-        cells = int(np.prod(study.cases.loc[series.rows[0], "grid"]))
+        cells = int(np.prod(report.cases.loc[series.rows[0], "grid"]))
         if len(spread) >= QUARTERS:
             values = {
                 "low": float(spread.quantile(0.25)),
@@ -195,7 +195,7 @@ def _said(study: Study) -> Iterator[Message]:
 
 
 def _against_area(
-    series: MapSeries, rows: pd.DataFrame, region: str, key: str
+    series: SeriesRows, rows: pd.DataFrame, region: str, key: str
 ) -> Iterator[Message]:
     """The mean difference of heat and area, patients resampled, and whether its interval leaves out zero."""
     share, area = rows[f"{region}_share"], rows[f"{region}_area"]
@@ -212,8 +212,8 @@ def _against_area(
     yield Message(key, {**values, "lift": found, "verdict": Message(f"quality.{found.verdict}")})
 
 
-def _by_label(study: Study, series: MapSeries) -> Table | None:
-    rows = study.measured.loc[series.rows]
+def _by_label(report: ReportData, series: SeriesRows) -> Table | None:
+    rows = report.measured.loc[series.rows]
     labels = list(dict.fromkeys(rows["target"]))
     if not 1 < len(labels) <= LABELS:
         return None
@@ -231,10 +231,10 @@ def _by_label(study: Study, series: MapSeries) -> Table | None:
     )
 
 
-def _own_maps(study: Study) -> Iterator[Message]:
+def _own_maps(report: ReportData) -> Iterator[Message]:
     """Are maps of two labels in one image less alike than maps of one label in different patients?"""
-    for series in study.all_series:
-        found = _between_labels(study, series)
+    for series in report.all_series:
+        found = _between_labels(report, series)
         if found is None:
             continue
         within, null = found
@@ -246,15 +246,17 @@ def _own_maps(study: Study) -> Iterator[Message]:
             yield Message(verdict, {"series": series.name})
 
 
-def _between_labels(study: Study, series: MapSeries) -> tuple[Estimate, float] | None:
+def _between_labels(report: ReportData, series: SeriesRows) -> tuple[Estimate, float] | None:
     """Mean Pearson correlation of an image's maps of different labels; and of a label's maps of different patients."""
-    cases = study.cases.loc[series.rows]
+    cases = report.cases.loc[series.rows]
     cases = cases[(cases["empty_reason"] == "") & (cases["label"] != "")]
     several = cases[cases.groupby("path")["label"].transform("nunique") > 1]
     several = several[several["task"].isin(["multilabel", "multiclass"])]
     if several["patient"].nunique() < 2:
         return None
-    maps = dict(zip(several.index, (m.cells for m in stored_maps(study.runs[series.run], several))))
+    maps = dict(
+        zip(several.index, (m.cells for m in stored_maps(report.runs[series.run], several)))
+    )
     pairs = []
     for _, rows in several.groupby("path", sort=False):
         first = list(rows.drop_duplicates("label").index)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from camlucida.report.data import ReportData
 from camlucida.report.document import References, Section
 from camlucida.report.sections.base import section
-from camlucida.report.study import Study
 
 
 @section("references", "References")
-def references(study: Study) -> Section:
+def references(report: ReportData) -> Section:
     """Filled when the sentences are said: only then is it known what they cite."""
     return Section("references", (References(),))

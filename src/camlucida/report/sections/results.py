@@ -13,10 +13,10 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.predictions import prediction_figures
 from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.metrics.segmentation import ALL_LABELS
+from camlucida.report.data import Performance, ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Section, Table, Value
-from camlucida.report.measured import figure_of, or_dash
+from camlucida.report.estimates import figure_of, or_dash
 from camlucida.report.sections.base import section
-from camlucida.report.study import Judged, Study
 
 declare(
     "results",
@@ -72,10 +72,10 @@ CAPTIONS = {
 
 
 @section("results", "Results")
-def results(study: Study) -> Section | None:
+def results(report: ReportData) -> Section | None:
     """Tables and figures of each task and model; nothing where no truth is known."""
     blocks: list[Block] = []
-    for found in study.judged:
+    for found in report.performance:
         figures = found.figures
         task = found.task
         everybody = figures[figures["group"] == ""]
@@ -87,17 +87,17 @@ def results(study: Study) -> Section | None:
         ]
         blocks.append(Paragraph(tuple(_never(everybody))))
         blocks += _groups(found)
-        blocks += _pictures(study, found)
+        blocks += _pictures(report, found)
         if found.notes:
             blocks.append(
                 Paragraph(tuple(Message("data.line", {"line": note}) for note in found.notes))
             )
     if (
-        study.truth["truth"].notna().any()
+        report.truth["truth"].notna().any()
     ):  # else nothing can be evaluated, and the limitations say why
         blocks.append(
             Paragraph(
-                tuple(Message("results.not_judged", {"error": why}) for why in study.unjudged)
+                tuple(Message("results.not_judged", {"error": why}) for why in report.not_evaluated)
             )
         )
     return Section("results", tuple(blocks)) if blocks else None
@@ -135,7 +135,7 @@ def _named(task: str, figures: pd.DataFrame) -> bool:
     return bool((figures["label"] != "").any()) and task in OF_LABELS
 
 
-def _labels(found: Judged, model: str, figures: pd.DataFrame) -> Table:
+def _labels(found: Performance, model: str, figures: pd.DataFrame) -> Table:
     """One row a label, one column a figure."""
     wanted = [name for name in OF_LABELS[found.task] if (figures["metric"] == name).any()]
     head = (
@@ -162,7 +162,7 @@ def _labels(found: Judged, model: str, figures: pd.DataFrame) -> Table:
     return Table("by_label", Message("results.by_label", {"model": model}), head, tuple(rows))
 
 
-def _images(found: Judged, model: str, group: str = "") -> int | str:
+def _images(found: Performance, model: str, group: str = "") -> int | str:
     """How many images a figure of several labels is of, for its own count is of images and labels; "" where masks were judged."""
     if found.predictions is None:
         return ""
@@ -180,7 +180,7 @@ def _never(figures: pd.DataFrame) -> Iterator[Message]:
             yield Message("results.never", {"model": str(model), "labels": labels})
 
 
-def _groups(found: Judged) -> list[Block]:
+def _groups(found: Performance) -> list[Block]:
     """The main figure of each group."""
     figures = found.figures
     metric = {"regression": "mae", "multiclass": "accuracy", "segmentation": "dice"}.get(
@@ -206,7 +206,7 @@ def _groups(found: Judged) -> list[Block]:
     return [Table("by_group", Message("results.by_group"), head, tuple(cells))]
 
 
-def _pictures(study: Study, found: Judged) -> list[Block]:
+def _pictures(report: ReportData, found: Performance) -> list[Block]:
     """Curves, scatter, confusion: whichever the task has, of each model."""
     if found.predictions is None:
         return []
@@ -215,7 +215,7 @@ def _pictures(study: Study, found: Judged) -> list[Block]:
         figures = found.figures[found.figures["model"] == model]
         for name, figure in prediction_figures(found.predictions, frame, figures):
             stem = f"figures/{slug(str(model) or 'model')}_{name.removesuffix('.png')}"
-            save_figure(figure, study.folder / stem)
+            save_figure(figure, report.folder / stem)
             blocks.append(
                 Picture(stem, Message(f"results.{CAPTIONS[name]}", {"model": str(model)}))
             )

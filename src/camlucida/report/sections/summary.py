@@ -9,11 +9,11 @@ from camlucida.analysis.comparison.verdict import VERDICTS
 from camlucida.core.messages import declare
 from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.metrics.statistics import MIN_POSITIVES
+from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Message, Paragraph, Points, Section, Value
-from camlucida.report.measured import figure_of, mean_of, positive_patients
+from camlucida.report.estimates import figure_of, mean_of, positive_patients
 from camlucida.report.sections.base import section
 from camlucida.report.sections.results import metric_name
-from camlucida.report.study import Study
 
 declare(
     "summary",
@@ -92,39 +92,42 @@ MOST = 3
 
 
 @section("summary", "Summary")
-def summary(study: Study) -> Section:
+def summary(report: ReportData) -> Section:
     """What it is about and how little that may be; then at most a dozen numbers."""
-    numbers = (*_right(study), *_heat(study), *_verdicts(study))
-    blocks: tuple[Block, ...] = (Paragraph((*_what(study), *_little(study))),)
+    numbers = (*_right(report), *_heat(report), *_verdicts(report))
+    blocks: tuple[Block, ...] = (Paragraph((*_what(report), *_little(report))),)
     return Section("summary", (*blocks, Points(numbers)) if numbers else blocks)
 
 
-def _what(study: Study) -> Iterator[Message]:
+def _what(report: ReportData) -> Iterator[Message]:
     models = list(
-        dict.fromkeys(model["name"] for run in study.runs for model in run.about["models"])
+        dict.fromkeys(model["name"] for run in report.runs for model in run.about["models"])
     )
     values: dict[str, Value] = {
         "models": models,
         "count": len(models),
-        "images": len(study.images),
-        "maps": len(study.cases),
+        "images": len(report.images),
+        "maps": len(report.cases),
     }
-    if study.patients_known:
-        yield Message("summary.what", {**values, "patients": study.images["patient"].nunique()})
+    if report.patients_known:
+        yield Message("summary.what", {**values, "patients": report.images["patient"].nunique()})
     else:
-        yield Message("summary.what_unknown", {**values, "unknown": int(study.unowned.sum())})
-
-
-def _little(study: Study) -> Iterator[Message]:
-    """How little can be concluded: before any figure, so that nobody reads one without it."""
-    if study.images["patient"].nunique() < MIN_POSITIVES:
         yield Message(
-            "summary.few" if study.patients_known else "summary.few_unknown",
+            "summary.what_unknown",
+            {**values, "unknown": int((~report.images["patient_known"]).sum())},
+        )
+
+
+def _little(report: ReportData) -> Iterator[Message]:
+    """How little can be concluded: before any figure, so that nobody reads one without it."""
+    if report.images["patient"].nunique() < MIN_POSITIVES:
+        yield Message(
+            "summary.few" if report.patients_known else "summary.few_unknown",
             {"needed": MIN_POSITIVES},
         )
-    if not study.truth["truth"].notna().any() and not study.judged:
-        yield Message("summary.no_truth", {"images": len(study.images)})
-    positive = positive_patients(study)
+    if not report.has_truth:
+        yield Message("summary.no_truth", {"images": len(report.images)})
+    positive = positive_patients(report)
     if len(positive) and positive.min() < MIN_POSITIVES:
         counts = {
             "labels": len(positive),
@@ -137,8 +140,8 @@ def _little(study: Study) -> Iterator[Message]:
         yield Message(key, {**counts, "most": int(positive.max()), "needed": MIN_POSITIVES})
 
 
-def _right(study: Study) -> Iterator[Message]:
-    for found in study.judged:
+def _right(report: ReportData) -> Iterator[Message]:
+    for found in report.performance:
         figures = found.figures[found.figures["group"] == ""]
         for model in list(dict.fromkeys(figures["model"]))[:MOST]:
             of_model = figures[figures["model"] == model]
@@ -180,17 +183,17 @@ def _right(study: Study) -> Iterator[Message]:
                     )
 
 
-def _heat(study: Study) -> Iterator[Message]:
-    for series in study.all_series[:MOST]:
-        rows = study.measured.loc[series.rows]
+def _heat(report: ReportData) -> Iterator[Message]:
+    for series in report.all_series[:MOST]:
+        rows = report.measured.loc[series.rows]
         for region in ("mask", "box", "artefact"):
             share = mean_of(rows, f"{region}_share", f"{region}_area", percent=True)
             if share is not None:
                 yield Message(f"summary.{region}", {"series": series.name, "share": share})
 
 
-def _verdicts(study: Study) -> Iterator[Message]:
-    for comparison in study.comparisons:
+def _verdicts(report: ReportData) -> Iterator[Message]:
+    for comparison in report.comparisons:
         counts = comparison.cases["verdict"].value_counts()
         if len(comparison.cases) and not bool(comparison.pairs["identical"].all()):
             numbers = {

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from camlucida.metrics.statistics import mean_interval
+from camlucida.report.data import ReportData
 from camlucida.report.document import NAN, Estimate
-from camlucida.report.study import Study
 
 
 def mean_of(
@@ -37,11 +37,11 @@ def mean_of(
     return Estimate(found.estimate, found.low, found.high, level, percent)
 
 
-def positive_patients(study: Study) -> pd.Series:
+def positive_patients(report: ReportData) -> pd.Series:
     """Label → how many patients are positive for it, of the labels and classes of which some truth is known."""
-    truth = study.truth[
-        study.truth["task"].isin(["multilabel", "binary", "multiclass"])
-        & study.truth["truth"].notna()
+    truth = report.truth[
+        report.truth["task"].isin(["multilabel", "binary", "multiclass"])
+        & report.truth["truth"].notna()
     ]
     labels = list(dict.fromkeys(truth["label"]))
     return (
