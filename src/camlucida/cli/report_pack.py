@@ -5,20 +5,24 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from camlucida.cli.common import (
-    INTERRUPTED,
-    SOME_FAILED,
     DeviceOption,
     app,
     command_record,
+    finish,
     output_folder,
     print_table,
+    print_written,
     progress_bar,
+    resumable,
 )
+
+if TYPE_CHECKING:
+    from camlucida.workflows.training_runs import PackResult
 
 HEADS = (
     "run",
@@ -89,9 +93,8 @@ def report_pack_command(
         typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
 ) -> None:
-    """Pack training runs for an article: Grad-CAM by class, seeds side by side, their consistency, a section in LaTeX."""
-    from camlucida.workflows.training_runs import PackSettings, pack_runs
-    from camlucida.workflows.training_runs.explain import ExplainOptions
+    """Pack training runs for an article: Grad-CAM by class, seeds compared, a LaTeX section."""
+    from camlucida.workflows.training_runs import ExplainOptions, PackSettings, pack_runs
 
     settings = PackSettings(
         runs=tuple(runs),
@@ -108,42 +111,37 @@ def report_pack_command(
         work=work,
         language=language,
     )
-    try:
-        with (
-            output_folder(assets_dir),
-            progress_bar(None, "explaining") as running,
-            progress_bar(None, "measuring") as measuring,
-        ):
-            found = pack_runs(
-                settings, assets_dir, about=command_record(), progress=running, measuring=measuring
-            )
-    except KeyboardInterrupt:
-        print("error: interrupted; the same command goes on", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-    for failure in found.failures:
-        print(f"error: {failure}", file=sys.stderr)
-    for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
-    if found.packed:
-        from camlucida.workflows.training_runs.lines import (
-            lines_of,
-            rules_of,
-            verdict_lines,
-            warnings_of,
+    with (
+        resumable(),
+        output_folder(assets_dir),
+        progress_bar(None, "explaining") as running,
+        progress_bar(None, "measuring") as measuring,
+    ):
+        result = pack_runs(
+            settings, assets_dir, about=command_record(), progress=running, measuring=measuring
         )
+    if result.trainings:
+        _print_result(result)
+        maps = shlex.quote(str(work or assets_dir / ".camlucida"))
+        print(f"whole reports: camlucida report {maps}/*", file=sys.stderr)
+    finish(result.failures, result.notes)
 
-        print_table(HEADS, [lines_of(one) for one in found.packed])
-        for line in (
-            *rules_of(found.packed),
-            *verdict_lines(found.comparisons),
-            *warnings_of(found.packed),
-        ):
-            print(line)
-        print(f"{found.tex}: section {'written' if found.changed else 'is as it was'}")
-        print(f"written: {', '.join(map(str, found.written))}", file=sys.stderr)
-        print(
-            f"whole reports: camlucida report {shlex.quote(str(work or assets_dir / '.camlucida'))}/*",
-            file=sys.stderr,
-        )
-    if found.failures:
-        raise typer.Exit(SOME_FAILED)
+
+def _print_result(result: PackResult) -> None:
+    """The table of runs, what a reader must know of them, and the files."""
+    from camlucida.workflows.training_runs.lines import (
+        check_lines,
+        row_of,
+        rule_lines,
+        verdict_lines,
+    )
+
+    print_table(HEADS, [row_of(training) for training in result.trainings])
+    for line in rule_lines(result.trainings):
+        print(line)
+    for line in verdict_lines(result.comparisons):
+        print(line)
+    for message in check_lines(result.trainings):
+        print(message)
+    print(f"{result.tex}: section {'written' if result.changed else 'unchanged'}")
+    print_written(result.written)

@@ -11,11 +11,12 @@ import torch
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import named
 from camlucida.runs import Run
-from camlucida.workflows.training_runs.explain import ExplainOptions, _card, explain_training
+from camlucida.workflows.training_runs.explain import ExplainOptions, _recognise, explain_training
 from camlucida.workflows.training_runs.folders import find_training_runs
-from camlucida.workflows.training_runs.inputs import read_validation
-from camlucida.workflows.training_runs.lines import rules_of, warnings_of
-from camlucida.workflows.training_runs.measure import PredictionCheck, TrainingResults, contrast_of
+from camlucida.workflows.training_runs.lines import check_lines, rule_lines
+from camlucida.workflows.training_runs.measure import contrast_of
+from camlucida.workflows.training_runs.results import PredictionCheck, TrainingResults
+from camlucida.workflows.training_runs.validation import read_validation
 from tests.support.training_runs import FOLDS, blank, edit_predictions, edit_summary, pack, training
 
 
@@ -64,7 +65,7 @@ def test_a_wrong_preprocessing_is_seen(cohort, tmp_path):
     check = explained(run, tmp_path / "run").check
     assert check.wrong
     packing = pack(cohort, "results_4")
-    (line,) = warnings_of(packing.packed)
+    (line,) = map(str, check_lines(packing.trainings))
     assert "WRONG PREPROCESSING OR MODEL? These maps are not to be used" in line
     assert f"({check.worst})" in line
     assert "its maps and numbers are not to be used" in (
@@ -99,7 +100,9 @@ def test_the_input_of_the_summary_takes_the_size_stated_beside_it(cohort, tmp_pa
     codes = [note.values["line"].code for note in found.notes if note.code == "words.of"]
     assert "recognised.preprocessing" in codes
     assert "assumed.preprocessing" not in codes
-    named = _card(training(run), ("1", "2", "3", "4"), "camlucida.phantom.nets:small_mobilenet")
+    named = _recognise(
+        training(run), ("1", "2", "3", "4"), "camlucida.phantom.nets:small_mobilenet"
+    )
     assert named.card.input == found.card.input  # a factory says nothing of the input
     edit_summary(run, input={"channels": 2})
     with pytest.raises(
@@ -125,8 +128,8 @@ def test_folds_may_count_from_0(cohort):
 def test_a_fold_without_a_checkpoint_costs_itself_alone(cohort):
     (cohort / f"{FOLDS}/fold_2/results/best_model.pth").unlink()
     packing = pack(cohort, FOLDS)
-    assert [one.key for one in packing.packed] == ["fold_1", "fold_3"]
-    (line,) = packing.failures
+    assert [one.key for one in packing.trainings] == ["fold_1", "fold_3"]
+    (line,) = map(str, packing.failures)
     assert "fold_2/results has no best_model.pth or best_model.pt" in line
     assert not (cohort / "assets/fold_2_gradcam.png").exists()
 
@@ -147,7 +150,7 @@ def test_two_runs_of_one_seed_are_refused_before_anything_is_written(cohort):
             "summary.json is no table of names and values",
         ),
         (lambda run: (run / "val_predictions.csv").unlink(), "has no val_predictions.csv"),
-        (lambda run: edit_summary(run, seed=None), "says its seed (give --seed)"),
+        (lambda run: edit_summary(run, seed=None), "states its seed (give --seed)"),
         (lambda run: shutil.rmtree(run), "no folder"),
         (
             lambda run: [file.unlink() for file in run.iterdir() if file.is_file()],
@@ -159,7 +162,7 @@ def test_what_is_no_training_run_is_one_line(cohort, spoil, said):
     spoil(cohort / "results_4")
     found, problems = find_training_runs([cohort / "results_4", cohort / "results_5"])
     assert [one.seed for one in found] == [43]
-    (line,) = problems
+    (line,) = map(str, problems)
     assert said in line
     assert "\n" not in line
 
@@ -296,8 +299,9 @@ def test_two_rows_that_lead_to_one_image_are_one_image(cohort, tmp_path):
         return pd.concat([frame, frame[:1].assign(filename=name, path=name)])
 
     edit_predictions(cohort / "results_4", again)
-    (problem,) = read_validation(training(cohort / "results_4")).problems
-    assert problem.endswith("1 row of an image that a row before has, left out: P001_R_CC")
+    (failure,) = read_validation(training(cohort / "results_4")).failures
+    assert failure.code == "image_repeated"
+    assert failure.what.endswith("1 row of an image that an earlier row has, left out: P001_R_CC")
     assert explained(cohort / "results_4", tmp_path / "run").check.images == 12
 
 
@@ -305,17 +309,17 @@ def test_an_image_that_is_missing_costs_itself_alone(cohort):
     gone = sorted((cohort / "images").iterdir())[0]
     gone.unlink()
     packing = pack(cohort, "results_4")
-    assert packing.failures == [
+    assert [failure.what for failure in packing.failures] == [
         f"{cohort}/results_4/val_predictions.csv: 1 image not found: {gone.name}"
     ]
-    assert packing.packed[0].images == 11
+    assert packing.trainings[0].images == 11
 
 
 def test_an_image_that_cannot_be_read_costs_itself_alone(cohort, tmp_path):
     broken = sorted((cohort / "images").iterdir())[0]
     broken.write_bytes(broken.read_bytes()[:3000])
     found = explained(cohort / "results_4", tmp_path / "run")
-    (line,) = found.failures
+    (line,) = map(str, found.failures)
     assert line.startswith("seed42: ")
     assert broken.name in line
     assert found.check.images == 11
@@ -367,4 +371,4 @@ def test_figures_of_one_rule_are_one_line():
         TrainingResults.model_construct(figure=figure, rule=named(rule))
         for figure, rule in (("a", "x"), ("b", "x"), ("c", "y"))
     ]
-    assert list(rules_of(packed)) == ["a.png, b.png: x", "c.png: y"]
+    assert list(rule_lines(packed)) == ["a.png, b.png: x", "c.png: y"]

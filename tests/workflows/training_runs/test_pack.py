@@ -15,13 +15,14 @@ from camlucida.analysis.selection import select
 from camlucida.cli import main
 from camlucida.core.errors import UsageError
 from camlucida.report.locale import load_texts
+from camlucida.report.render import render_document
 from camlucida.report.writers.insert import insert_section
 from camlucida.report.writers.latex import place_of, section
 from camlucida.runs import Run
 from camlucida.workflows.training_runs import PackSettings, pack_runs
 from camlucida.workflows.training_runs.explain import ExplainOptions
 from camlucida.workflows.training_runs.lines import verdict_lines
-from camlucida.workflows.training_runs.measure import read_record
+from camlucida.workflows.training_runs.results import read_record
 from camlucida.workflows.training_runs.section import pack_document
 from tests.support.documents import compiled, english_in
 from tests.support.training_runs import FOLDS, SEEDS, blank, edit_summary, pack, patched
@@ -79,13 +80,13 @@ def test_the_section_stands_between_markers_and_compiles(article):
     assert "predicted class and probabilities of every image are those in" in text
     assert "true class 2" in text
     assert "no image of class 4" in text  # fold 2 has images of one class
-    assert "classes of which no image has a map: 1, 3 and 4" in text
+    assert "classes without an image that has a map: 1, 3 and 4" in text
     assert "in 3 maps of images with burned-in text" in text
 
 
 def test_every_fold_has_a_figure_of_its_own(density, tmp_path, quick):
     packing = pack(density, FOLDS, assets=tmp_path)
-    assert [one.key for one in packing.packed] == ["fold_1", "fold_2", "fold_3"]
+    assert [one.key for one in packing.trainings] == ["fold_1", "fold_2", "fold_3"]
     names = {path.name for path in tmp_path.iterdir()}
     assert {
         "fold_1_gradcam.png",
@@ -123,7 +124,7 @@ def test_numbers_are_those_of_the_run_and_of_anybody_who_counts(density, article
 
 def test_spread_is_that_of_the_maps(density, article):
     folder, packing = article
-    one = next(one for one in packing.packed if one.key == "seed42")
+    one = next(one for one in packing.trainings if one.key == "seed42")
     run = Run.open(folder / "my assets" / one.run)
     truth = (
         pd.read_csv(density / "results_4/val_predictions.csv")
@@ -158,7 +159,7 @@ def test_a_later_run_joins_and_earlier_ones_stay(density, article, tmp_path, qui
     before = content(assets)
     packing = pack(density, "results_5", assets=assets, tex=folder / "sections/density_model.tex")
     assert packing.changed
-    assert [one.key for one in packing.packed] == ["seed42", "seed43", "fold_2"]
+    assert [one.key for one in packing.trainings] == ["seed42", "seed43", "fold_2"]
     after = content(assets)
     for name in GRIDS:
         assert after[f"{name}.png"] == before[f"{name}.png"]
@@ -180,9 +181,9 @@ def test_a_seed_whose_maps_are_gone_keeps_its_numbers(density, article, tmp_path
     folder = shutil.copytree(article[0], tmp_path / "copy")
     shutil.rmtree(folder / "my assets/.camlucida/seed42")
     packing = pack(density, "results_5", assets=folder / "my assets")
-    assert packing.packed[0] == article[1].packed[0]
+    assert packing.trainings[0] == article[1].trainings[0]
     assert "seed" not in packing.comparisons
-    assert "seed 42: the maps are no longer at hand" in (
+    assert "seed 42: the maps no longer exist" in (
         folder / "my assets/density_model.tex"
     ).read_text("utf-8")
 
@@ -201,12 +202,14 @@ def test_a_chinese_section_compiles(tmp_path, article):
     host = r"\documentclass{article}\usepackage{graphicx,CJKutf8}\begin{document}\input{sections/density_model}\end{document}"
     (folder / "main.tex").write_text(host)
     document = pack_document(
-        "density", packing.packed, packing.comparisons, {"seed42", "fold_2"}, assets
+        "density", packing.trainings, packing.comparisons, {"seed42", "fold_2"}, assets
     )
     assert insert_section(
         tex,
         "density",
-        section(document, load_texts("zh"), assets, "density", place_of(assets, tex)),
+        section(
+            render_document(document, load_texts("zh")), assets, "density", place_of(assets, tex)
+        ),
     )
     assert "预测类别和概率均与" in "".join(compiled(folder / "main.tex").split())
     written = "\n".join(
@@ -252,7 +255,7 @@ def test_killed_it_goes_on(density, tmp_path, quick, article):
     assert not (tmp_path / "report_pack.json").exists()
     assert not pack_runs(settings, tmp_path).failures
     (one,) = read_record(tmp_path, "density").values()
-    whole = article[1].packed[0]
+    whole = article[1].trainings[0]
     assert one.figures == whole.figures
     assert one.spread.keys() == whole.spread.keys()
     for name, number in whole.spread.items():
@@ -290,7 +293,7 @@ def test_layers_are_compared_where_several_are_asked_for(density, tmp_path, quic
         explain=ExplainOptions(layers=("auto", "features.3")),
     )
     assert {"density_layers_fold_1.png", "layers.csv"} <= {path.name for path in tmp_path.iterdir()}
-    (one,) = packing.packed
+    (one,) = packing.trainings
     assert one.layer != "features.3"  # the first is that of the class grid
     assert one.images == 4
     (pair,) = packing.comparisons["layer"].pairs.query("label == ''").to_dict("records")
@@ -305,9 +308,9 @@ def test_a_method_with_signs_is_packed_and_its_colours_are_told(density, tmp_pat
         density, f"{FOLDS}/fold_1", assets=tmp_path, explain=ExplainOptions(method="hirescam")
     )
     assert not packing.failures
-    shown = Run.open(tmp_path / packing.packed[0].run).explanations()
-    assert packing.packed[0].signed == bool((shown["low"] < 0).any() and not shown["relu"].any())
-    assert "red speaks for the class, blue against it" in (
+    shown = Run.open(tmp_path / packing.trainings[0].run).explanations()
+    assert packing.trainings[0].signed == bool((shown["low"] < 0).any() and not shown["relu"].any())
+    assert "red is evidence for the class, blue against it" in (
         tmp_path / "density_model.tex"
     ).read_text("utf-8")
 

@@ -1,4 +1,7 @@
-"""A training run explained: every validation image through its checkpoint, and whether that says what the run's file says."""
+"""Explain a training run, and check its model against the predictions that the run stored.
+
+Every validation image goes through the checkpoint.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from camlucida.core.errors import UsageError
+from camlucida.core.failures import Failure
 from camlucida.core.files import write_toml
 from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.images import NO_PATIENTS
@@ -23,8 +27,8 @@ from camlucida.models.card import is_factory
 from camlucida.models.recognise import recognise
 from camlucida.runs import Run, execute
 from camlucida.workflows.training_runs.folders import SUMMARY, TrainingRun
-from camlucida.workflows.training_runs.inputs import Validation
-from camlucida.workflows.training_runs.measure import PredictionCheck
+from camlucida.workflows.training_runs.results import PredictionCheck
+from camlucida.workflows.training_runs.validation import Validation
 
 SIZES = ("img_size", "image_size", "input_size")
 
@@ -53,125 +57,155 @@ class ExplainOptions:
 
 @dataclass
 class ExplainedTraining:
-    """A run of a training run; ``failures``: a line for each image without an answer."""
+    """The maps of a training run.
+
+    Attributes:
+        run: of the maps.
+        card: of the model.
+        check: of the model against the stored predictions.
+        failures: images without a map.
+        notes: for the reader.
+    """
 
     run: Run
     card: Card
     check: PredictionCheck
-    failures: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
 
 def explain_training(
     training: TrainingRun,
     validation: Validation,
-    asked: ExplainOptions,
+    options: ExplainOptions,
     out: Path,
     about: Mapping[str, Any],
     progress: Progress,
 ) -> ExplainedTraining:
-    """Explain all validation images into the run ``out``, or go on with it.
+    """Explain all validation images into the run ``out``, or resume it.
+
+    Args:
+        training: the run whose checkpoint is explained.
+        validation: its images.
+        options: how to explain.
+        out: folder of the maps.
+        about, progress: as in :func:`camlucida.runs.execute`.
 
     Raises:
-        UsageError, ModelError, LayerError: the checkpoint is not recognised or has other classes; the request is wrong.
+        UsageError, ModelError, LayerError: the checkpoint is not recognised or has other classes;
+            the request is wrong.
     """
-    recognised = _card(training, validation.predictions.labels, asked.model)
-    card = recognised.card
+    recognised = _recognise(training, validation.predictions.labels, options.model)
     table = validation.table()
-    cohort = _write_cohort(out / "inputs", training, card, table, asked)
     outcome = execute(
-        cohort,
+        _write_cohort(out / "inputs", training, recognised.card, table, options),
         out,
         resume=True,
-        device=asked.device,
-        batch_size=asked.batch_size,
+        device=options.device,
+        batch_size=options.batch_size,
         about=about,
         progress=progress,
     )
     run = Run.open(out)
-    failures = [f"{training.key}: {line}" for _, line in outcome.failures]
-    if not run.counts["done"]:
-        raise UsageError(
-            f"{training.folder}: no image could be explained", failures[0] if failures else ""
-        )
-    notes = [prefixed("model", note) for note in recognised.notes]
-    notes += [
-        note for note in outcome.notes if note != NO_PATIENTS
-    ]  # the predictions file has said so
-    return ExplainedTraining(run, card, check(run, table), failures, notes)
-
-
-def check(run: Run, table: pd.DataFrame) -> PredictionCheck:
-    """Compare what a run says with the rows of :meth:`Validation.table`."""
-    said = run.predictions().pivot(index="path", columns="label", values="probability")
-    rows = table[table["path"].isin(said.index)]
-    classes = [
-        name.removeprefix(PROBABILITY) for name in table.columns if name.startswith(PROBABILITY)
+    failures = [
+        Failure(image, "run", f"{training.key}: {line}") for image, line in outcome.failures
     ]
-    own = said.loc[rows["path"], classes].to_numpy(np.float64)
-    known = (rows["predicted"] != "").to_numpy()
-    differ = np.array(classes, object)[own.argmax(1)] != rows["predicted"].to_numpy()
-    apart = np.abs(own - rows[[PROBABILITY + name for name in classes]].to_numpy(np.float64)).max(1)
-    measured = np.isfinite(apart)
-    found = PredictionCheck(images=int(known.sum()), differ=int((differ & known).sum()))
-    if not measured.any():
-        return found
-    largest, median, worst = (
-        apart[measured].max(),
-        np.median(apart[measured]),
-        rows["image"].iloc[int(np.nanargmax(apart))],
-    )
-    return found.model_copy(
-        update={"largest": float(largest), "median": float(median), "worst": str(worst)}
-    )
+    if not run.counts["done"]:
+        fix = str(failures[0]) if failures else ""
+        raise UsageError(f"{training.folder}: no image could be explained", fix)
+    notes = [prefixed("model", note) for note in recognised.notes]
+    # The predictions file has noted already that patients are unknown.
+    notes += [note for note in outcome.notes if note != NO_PATIENTS]
+    check = check_predictions(run, table)
+    return ExplainedTraining(run, recognised.card, check, failures, notes)
 
 
-def _card(training: TrainingRun, classes: tuple[str, ...], model: str | None) -> RecognisedCard:
-    """Recognised, of the size and input that the summary states, with the classes as labels."""
-    size = training.said(*SIZES)
-    whole = size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
+def check_predictions(run: Run, table: pd.DataFrame) -> PredictionCheck:
+    """Compare the predictions of a run with those of the file.
+
+    Args:
+        run: of the maps.
+        table: of :meth:`Validation.table`.
+    """
+    computed = run.predictions().pivot(index="path", columns="label", values="probability")
+    rows = table[table["path"].isin(computed.index)]
+    columns = [name for name in table.columns if name.startswith(PROBABILITY)]
+    classes = [name.removeprefix(PROBABILITY) for name in columns]
+    probabilities = computed.loc[rows["path"], classes].to_numpy(np.float64)
+    predicted = np.array(classes, object)[probabilities.argmax(1)]
+    stated = (rows["predicted"] != "").to_numpy()
+    differ = stated & (predicted != rows["predicted"].to_numpy())
+    check = PredictionCheck(images=int(stated.sum()), differ=int(differ.sum()))
+    distance = np.abs(probabilities - rows[columns].to_numpy(np.float64)).max(1)
+    measured = distance[np.isfinite(distance)]
+    if not len(measured):
+        return check
+    worst = str(rows["image"].iloc[int(np.nanargmax(distance))])
+    largest, median = float(measured.max()), float(np.median(measured))
+    return check.model_copy(update={"largest": largest, "median": median, "worst": worst})
+
+
+def _recognise(
+    training: TrainingRun, classes: tuple[str, ...], model: str | None
+) -> RecognisedCard:
+    """Recognise the checkpoint, with the input that the summary states, and the classes as labels."""
+    size = _stated_size(training)
     recognised = recognise(
-        training.checkpoint, task="multiclass", outputs=len(classes), model=model, size=whole
+        training.checkpoint, task="multiclass", outputs=len(classes), model=model, size=size
     )
     labels = recognised.card.labels
     if len(labels) not in (0, len(classes)):
-        raise UsageError(
-            f"{model} has {len(labels)} labels for {len(classes)} classes",
-            "is it the card of this model?",
-        )
+        what = f"{model} has {len(labels)} labels for {len(classes)} classes"
+        raise UsageError(what, "is it the card of this model?")
     recognised = recognised.update(labels=classes)
+    # A card that was named states its input itself; a factory does not.
     stated = training.summary.get("input")
     if not isinstance(stated, Mapping) or not (model is None or is_factory(model)):
         return recognised
+    return recognised.with_input(_stated_input(training, stated, size), SUMMARY)
+
+
+def _stated_size(training: TrainingRun) -> int | None:
+    size = training.stated(*SIZES)
+    whole = isinstance(size, int) and not isinstance(size, bool)
+    return size if whole and size > 0 else None
+
+
+def _stated_input(training: TrainingRun, stated: Mapping[str, Any], size: int | None) -> InputSpec:
+    fields = dict(stated)
+    if size is not None:
+        fields.setdefault("size", size)
     try:
-        spec = InputSpec.model_validate({**({} if whole is None else {"size": whole}), **stated})
+        return InputSpec.model_validate(fields)
     except ValidationError as error:
         what = f"{training.folder / SUMMARY}: input: {error.errors()[0]['msg']}"
         raise UsageError(what, "write it as [input] of a model card, or leave it out") from error
-    return recognised.with_input(spec, SUMMARY)
 
 
 def _write_cohort(
-    folder: Path, training: TrainingRun, card: Card, table: pd.DataFrame, asked: ExplainOptions
+    folder: Path, training: TrainingRun, card: Card, table: pd.DataFrame, options: ExplainOptions
 ) -> Path:
-    """COHORT.toml, its table and its model's card."""
-    known = bool((table["patient"] != "").any())
-    write_table(
-        table[["path", "truth", *(["patient"] if known else [])]], folder / "images.parquet"
-    )
+    """COHORT.toml, its table and its model's card; the path of the first."""
+    patients_known = bool((table["patient"] != "").any())
+    columns = ["path", "truth", "patient"] if patients_known else ["path", "truth"]
+    write_table(table[columns], folder / "images.parquet")
     write_toml(folder / "model.toml", card.model_dump(mode="json", exclude_unset=True))
-    model = {
-        "card": "model.toml",
-        "name": training.key,
-        "seed": training.seed,
-        "fold": training.fold,
-    }
-    config = {
+    model: dict[str, str | int] = {"card": "model.toml", "name": training.key}
+    if training.seed is not None:
+        model["seed"] = training.seed
+    if training.fold is not None:
+        model["fold"] = training.fold
+    patient = "patient" if patients_known else None
+    cohort = {
         "name": training.key,
         "table": "images.parquet",
-        "models": [{key: value for key, value in model.items() if value is not None}],
-        "columns": {"path": "path", "labels": "truth", "patient": "patient" if known else None},
-        "explain": {"target": asked.target, "method": asked.method, "layer": list(asked.layers)},
+        "models": [model],
+        "columns": {"path": "path", "labels": "truth", "patient": patient},
+        "explain": {
+            "target": options.target,
+            "method": options.method,
+            "layer": list(options.layers),
+        },
     }
-    write_toml(folder / "cohort.toml", config)
+    write_toml(folder / "cohort.toml", cohort)
     return folder / "cohort.toml"

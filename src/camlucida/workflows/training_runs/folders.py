@@ -1,4 +1,4 @@
-"""Training runs as training systems leave them: a folder with checkpoint, summary and predictions, or folds of such."""
+"""Training runs as training systems leave them: a folder of files, or folds of such folders."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.failures import Failure
 from camlucida.core.files import reading
 from camlucida.models.recognise import CHECKPOINT_NAMES, find_checkpoint
 
@@ -17,6 +18,8 @@ PREDICTIONS = "val_predictions.csv"
 SUMMARY = "summary.json"
 FOLD = re.compile(r"fold[_-]?(\d+)", re.IGNORECASE)
 SEED = re.compile(r"seed[_-]?(\d+)", re.IGNORECASE)
+
+Summary = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -28,14 +31,14 @@ class TrainingRun:
         checkpoint: the weights.
         predictions: ``val_predictions.csv``.
         summary: content of ``summary.json``; empty without one.
-        seed: None where neither summary nor name says it.
+        seed: None where neither summary nor name states it.
         fold: of a cross-validation, as it is numbered there; None for a run that is none.
     """
 
     folder: Path
     checkpoint: Path
     predictions: Path
-    summary: Mapping[str, Any]
+    summary: Summary
     seed: int | None
     fold: int | None
 
@@ -44,118 +47,125 @@ class TrainingRun:
         """``seed42``, or ``fold_1``: what its files are called after."""
         return f"seed{self.seed}" if self.fold is None else f"fold_{self.fold}"
 
-    def said(self, *keys: str) -> Any:
-        """The first of these that the summary has, at its top or in one of its tables such as ``hyperparameters``; else None."""
-        return stated(self.summary, *keys)
+    def stated(self, *keys: str) -> Any:
+        """The first of these values that the summary has; None without any.
+
+        It is looked for at the top, and in tables such as ``hyperparameters``.
+        """
+        return stated_in(self.summary, *keys)
 
 
-def stated(summary: Mapping[str, Any], *keys: str) -> Any:
-    """See :meth:`TrainingRun.said`."""
-    places = [summary, *(value for value in summary.values() if isinstance(value, Mapping))]
-    return next(
-        (place[key] for place in places for key in keys if place.get(key) is not None), None
-    )
+def stated_in(summary: Summary, *keys: str) -> Any:
+    """The first of these values that a summary has, at its top or in one of its tables; else None.
+
+    >>> stated_in({"hyperparameters": {"seed": 7}}, "random_seed", "seed")
+    7
+    """
+    inner = [value for value in summary.values() if isinstance(value, Mapping)]
+    for table in (summary, *inner):
+        for key in keys:
+            if table.get(key) is not None:
+                return table[key]
+    return None
 
 
 def find_training_runs(
     paths: Sequence[Path], seed: int | None = None
-) -> tuple[list[TrainingRun], list[str]]:
-    """The training runs of some folders, and a line for each that cannot be used.
+) -> tuple[list[TrainingRun], list[Failure]]:
+    """The training runs of some folders, and a failure for each that cannot be used.
 
-    A folder is a run, has it in ``results``, or has folds (``fold_0``, ``fold_1``, …) that are or have one.
+    A folder is a run, has it in ``results``, or has folds (``fold_0``, ``fold_1``, …) that are or
+    have one.
 
     Args:
         paths: folders.
-        seed: of runs that do not say theirs.
+        seed: of runs that do not state theirs.
     """
-    found: dict[Path, TrainingRun] = {}
-    problems: list[str] = []
+    runs: dict[Path, TrainingRun] = {}
+    failures: list[Failure] = []
     for path in paths:
         try:
             folders = list(_folders(path))
         except CamlucidaError as error:
-            problems.append(str(error))
+            failures.append(Failure.of(str(path), error))
             continue
         for folder in folders:
             try:
-                found.setdefault(folder.resolve(), _training(folder, seed))
+                runs.setdefault(folder.resolve(), _training_run(folder, seed))
             except CamlucidaError as error:
-                problems.append(str(error))
-    return list(found.values()), problems
+                failures.append(Failure.of(str(folder), error))
+    return list(runs.values()), failures
 
 
 def _folders(path: Path) -> Iterator[Path]:
-    """Where the files of the runs of ``path`` are, or should be."""
+    """The folders that hold, or should hold, the files of the runs of ``path``."""
     with reading(path, UsageError, "the training run"):
         if not path.is_dir():
             raise UsageError(f"no folder {path}", "give the folder of a training run")
-        whole = _with_files(path)
-        folds = sorted(
-            (child for child in path.iterdir() if child.is_dir() and FOLD.fullmatch(child.name)),
-            key=_number,
-        )
+        whole = _folder_with_files(path)
+        folds = [child for child in path.iterdir() if _is_fold(child)]
     if whole is not None:
         yield whole
     elif folds:
-        yield from (_with_files(fold) or fold for fold in folds)
+        for fold in sorted(folds, key=_fold_number):
+            yield _folder_with_files(fold) or fold
     else:
-        raise UsageError(
-            f"{path} is no training run: it has neither {CHECKPOINT_NAMES[0]}, {PREDICTIONS} nor {SUMMARY}, and no fold_1, fold_2, …",
-            "give the folder of a run or of a cross-validation",
-        )
+        files = f"{CHECKPOINT_NAMES[0]}, {PREDICTIONS} nor {SUMMARY}"
+        what = f"{path} is no training run: it has neither {files}, and no fold_1, fold_2, …"
+        raise UsageError(what, "give the folder of a run or of a cross-validation")
 
 
-def _with_files(folder: Path) -> Path | None:
+def _folder_with_files(folder: Path) -> Path | None:
     """The folder itself or its ``results``: the first that has any file of a run."""
-    places = (folder, folder / "results")
-    return next(
-        (
-            place
-            for place in places
-            if any((place / name).is_file() for name in (*CHECKPOINT_NAMES, PREDICTIONS, SUMMARY))
-        ),
-        None,
-    )
+    names = (*CHECKPOINT_NAMES, PREDICTIONS, SUMMARY)
+    for candidate in (folder, folder / "results"):
+        if any((candidate / name).is_file() for name in names):
+            return candidate
+    return None
 
 
-def _number(folder: Path) -> int:
+def _is_fold(folder: Path) -> bool:
+    return folder.is_dir() and FOLD.fullmatch(folder.name) is not None
+
+
+def _fold_number(folder: Path) -> int:
     match = FOLD.fullmatch(folder.name)
     return int(match[1]) if match else 0
 
 
-def _training(folder: Path, asked: int | None) -> TrainingRun:
+def _training_run(folder: Path, given_seed: int | None) -> TrainingRun:
     checkpoint = find_checkpoint(folder)
     predictions = folder / PREDICTIONS
     if not predictions.is_file():
-        raise UsageError(
-            f"{folder} has no {PREDICTIONS}",
-            "it says which images to explain, and what is true of them",
-        )
-    summary = _summary(folder / SUMMARY)
-    seed, fold = _whole(stated(summary, "seed")), _whole(stated(summary, "fold"))
-    parts = list(reversed(folder.resolve().parts))
-    fold = _in_names(FOLD, parts[:2]) if fold is None else fold
-    seed = _in_names(SEED, parts[:3]) if seed is None else seed
-    seed = asked if seed is None else seed
+        what = f"{folder} has no {PREDICTIONS}"
+        raise UsageError(what, "it lists the images to explain, with their true classes")
+    summary = _read_summary(folder / SUMMARY)
+    names = list(reversed(folder.resolve().parts))
+    fold = _first_number(_whole(stated_in(summary, "fold")), _in_names(FOLD, names[:2]))
+    stated_seed = _whole(stated_in(summary, "seed"))
+    seed = _first_number(stated_seed, _in_names(SEED, names[:3]), given_seed)
     if seed is None and fold is None:
-        raise UsageError(
-            f"{folder}: neither {SUMMARY} nor the folder's name says its seed", "give --seed"
-        )
+        what = f"{folder}: neither {SUMMARY} nor the folder's name states its seed"
+        raise UsageError(what, "give --seed")
     return TrainingRun(folder, checkpoint, predictions, summary, seed, fold)
 
 
-def _summary(path: Path) -> dict[str, Any]:
+def _read_summary(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     with reading(path, UsageError, "the summary"):
         data = path.read_bytes()
     try:
-        found = json.loads(data.decode("utf-8-sig"))
+        summary = json.loads(data.decode("utf-8-sig"))
     except ValueError as error:
-        raise UsageError(f"{path} is no JSON: {error}", "mend it, or take it away") from error
-    if not isinstance(found, dict):
-        raise UsageError(f"{path} is no table of names and values", "mend it, or take it away")
-    return found
+        raise UsageError(f"{path} is no JSON: {error}", "mend it, or remove it") from error
+    if not isinstance(summary, dict):
+        raise UsageError(f"{path} is no table of names and values", "mend it, or remove it")
+    return summary
+
+
+def _first_number(*numbers: int | None) -> int | None:
+    return next((number for number in numbers if number is not None), None)
 
 
 def _whole(value: Any) -> int | None:
@@ -167,4 +177,6 @@ def _whole(value: Any) -> int | None:
 
 
 def _in_names(pattern: re.Pattern[str], names: Sequence[str]) -> int | None:
-    return next((int(match[1]) for name in names if (match := pattern.search(name))), None)
+    """The number that the pattern finds in the first of these names that has one."""
+    matches = (pattern.search(name) for name in names)
+    return next((int(match[1]) for match in matches if match), None)

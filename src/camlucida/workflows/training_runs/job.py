@@ -1,4 +1,7 @@
-"""``camlucida report-pack``: training runs in; class grids, tables, consistency and a LaTeX section out, earlier runs kept."""
+"""Training runs into an article: figures, tables, consistency and a LaTeX section.
+
+Runs that were packed before are kept.
+"""
 
 from __future__ import annotations
 
@@ -12,10 +15,11 @@ import pandas as pd
 
 from camlucida.analysis.cases.attribution_table import attribution_table
 from camlucida.analysis.cases.case_table import case_table
-from camlucida.analysis.comparison import Comparison, compare
+from camlucida.analysis.comparison import Comparison
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, UsageError
-from camlucida.core.messages import Message, prefixed, quoted
+from camlucida.core.failures import Failure
+from camlucida.core.messages import Message, prefixed
 from camlucida.io.tables import write_table
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document
@@ -23,28 +27,27 @@ from camlucida.report.writers.insert import check_insertable, insert_section, se
 from camlucida.report.writers.latex import place_of, section
 from camlucida.runs import Run
 from camlucida.runs.read import is_run
+from camlucida.workflows.training_runs.comparisons import compare_training_runs
 from camlucida.workflows.training_runs.explain import (
     ExplainedTraining,
     ExplainOptions,
     explain_training,
 )
 from camlucida.workflows.training_runs.folders import TrainingRun, find_training_runs
-from camlucida.workflows.training_runs.inputs import read_validation
-from camlucida.workflows.training_runs.measure import (
-    TrainingResults,
-    read_record,
-    row_of,
-    write_record,
-)
+from camlucida.workflows.training_runs.maps import TrainingMaps
 from camlucida.workflows.training_runs.pictures import (
-    TrainingMaps,
     class_figure,
     comparison_figures,
     layers_figure,
-    save,
+)
+from camlucida.workflows.training_runs.results import (
+    TrainingResults,
+    read_record,
+    write_record,
 )
 from camlucida.workflows.training_runs.section import pack_document
-from camlucida.workflows.training_runs.summary import TrainingSummary, summarise
+from camlucida.workflows.training_runs.summary import GridFacts, TrainingSummary, summarise
+from camlucida.workflows.training_runs.validation import read_validation
 
 WORK = ".camlucida"
 Progress = Callable[..., object]
@@ -52,7 +55,7 @@ Progress = Callable[..., object]
 
 @dataclass(frozen=True)
 class PackSettings:
-    """What is asked.
+    """What is packed, and how.
 
     Attributes:
         runs: folders of training runs or of cross-validations.
@@ -61,7 +64,7 @@ class PackSettings:
         images: folder of images; None looks where the run's files say.
         table: of images and patients; None takes the summary's.
         classes: in their order; empty takes those of the summary or of the predictions.
-        seed: of a run that does not say its own.
+        seed: of a run that does not state its own.
         per_class: examples a class.
         tex: file of the section; None: ``NAME_model.tex`` in the assets folder.
         work: folder of the runs' maps; None: ``.camlucida`` in the assets folder.
@@ -80,24 +83,32 @@ class PackSettings:
     work: Path | None = None
     language: str = "en"
 
+    @property
+    def file_name(self) -> str:
+        """The name as files and sections have it."""
+        return section_name([self.name])
+
 
 @dataclass
 class PackResult:
-    """What came of it.
+    """What was packed and written.
 
     Attributes:
-        packed: every run of the pack, those of earlier calls too.
+        trainings: results of every run of the pack, those of earlier calls too.
         comparisons: by what varies.
-        written: files; ``changed``: whether the LaTeX section is another than before.
-        failures, notes: lines.
+        written: files.
+        tex: file of the section.
+        changed: whether the section is another than before.
+        failures: training runs and images that could not be used.
+        notes: for the reader.
     """
 
-    packed: list[TrainingResults] = field(default_factory=list)
+    trainings: list[TrainingResults] = field(default_factory=list)
     comparisons: dict[str, Comparison] = field(default_factory=dict)
     written: list[Path] = field(default_factory=list)
     tex: Path | None = None
     changed: bool = False
-    failures: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
 
@@ -109,13 +120,13 @@ def pack_runs(
     progress: Progress = lambda done=0, total=None: None,
     measuring: Progress = lambda done=0, total=None: None,
 ) -> PackResult:
-    """Explain every validation image of each training run, and write the pack of these and of earlier ones.
+    """Explain every validation image of each training run, and pack these and earlier runs.
 
-    A training run that cannot be used costs itself alone. Killed, the same call goes on.
+    A training run that cannot be used costs itself alone. Killed, the same call resumes.
 
     Args:
-        settings: what is asked.
-        assets: folder of the figures, which is there.
+        settings: what is packed.
+        assets: folder of the figures; it exists.
         about: for the runs' records: command, versions.
         progress: of the images explained.
         measuring: of the maps measured.
@@ -123,213 +134,177 @@ def pack_runs(
     Raises:
         UsageError: the request is wrong; nothing is written then.
     """
-    texts, name = load_texts(settings.language), section_name([settings.name])
+    texts, name = load_texts(settings.language), settings.file_name
     METHODS[settings.explain.method]
     before = read_record(assets, settings.name)
     tex = settings.tex or assets / f"{name}_model.tex"
     check_insertable(tex, name)
     place = place_of(assets, tex)
-    packing = PackResult(tex=tex)
-    trainings, packing.failures = find_training_runs(settings.runs, settings.seed)
-    told = _explained(settings, assets, _keyed(trainings, before), packing, about or {}, progress)
-    if not told:
-        return packing
-    every = {**{key: TrainingSummary.again(one) for key, one in before.items()}, **told}
-    ordered = dict(
-        sorted(
-            every.items(),
-            key=lambda item: (item[1].fold is not None, item[1].seed or 0, item[1].fold or 0),
+    trainings, failures = find_training_runs(settings.runs, settings.seed)
+    pack = _Pack(settings, assets, before, PackResult(tex=tex, failures=failures))
+    new = pack.explain(trainings, about or {}, progress)
+    if not new:
+        return pack.result
+    opened = pack.measure(new, measuring)
+    result = pack.result
+    document = pack_document(name, result.trainings, result.comparisons, opened, assets)
+    latex = section(render_document(document, texts), assets, name, place)
+    result.changed = insert_section(tex, name, latex)
+    result.written.append(tex)
+    return result
+
+
+@dataclass
+class _Pack:
+    """A pack while it is made.
+
+    Attributes:
+        before: results of earlier calls, by key.
+        result: what is made of them and of this call.
+    """
+
+    settings: PackSettings
+    assets: Path
+    before: Mapping[str, TrainingResults]
+    result: PackResult
+
+    def explain(
+        self, trainings: Sequence[TrainingRun], about: Mapping[str, Any], progress: Progress
+    ) -> dict[str, TrainingSummary]:
+        """Key → summary of every training run that can be explained."""
+        summaries: dict[str, TrainingSummary] = {}
+        keys_of_note: dict[Message, list[str]] = {}
+        work = self.settings.work or self.assets / WORK
+        for key, training in _by_key(trainings, self.before).items():
+            try:
+                explained, notes = self._explain_one(training, work / key, about, progress)
+            except CamlucidaError as error:
+                failure = Failure.of(str(training.folder), error, named=True)
+                self.result.failures.append(failure)
+                continue
+            for note in notes:
+                keys_of_note.setdefault(note, []).append(key)
+            summaries[key] = self._summary(key, training, explained, work / key)
+        for note, keys in keys_of_note.items():
+            self.result.notes.append(prefixed(", ".join(keys), note))
+        return summaries
+
+    def measure(self, new: Mapping[str, TrainingSummary], measuring: Progress) -> set[str]:
+        """Numbers, tables and figures of all runs; keys of those whose maps exist."""
+        earlier = {key: TrainingSummary.of_results(each) for key, each in self.before.items()}
+        summaries = dict(sorted({**earlier, **new}.items(), key=_order))
+        opened: dict[str, Run] = {}
+        for key, summary in summaries.items():
+            if is_run(self.assets / summary.run):
+                opened[key] = Run.open(self.assets / summary.run)
+        runs = list(opened.values())
+        cases = case_table(runs)
+        heat = attribution_table(runs, cases, measuring)
+        results: dict[str, TrainingResults] = {}
+        for key, summary in summaries.items():
+            if key in opened:
+                maps = TrainingMaps(opened[key], list(opened).index(key), cases, heat)
+                grid = self._grid(maps, summary, key in new)
+                results[key] = summarise(maps, summary, grid)
+            else:
+                results[key] = self.before[key]
+        self.result.trainings = list(results.values())
+        self.result.comparisons, notes = compare_training_runs(
+            self.result.trainings, opened, cases, heat
         )
-    )
-    opened = {
-        key: Run.open(assets / one.run) for key, one in ordered.items() if is_run(assets / one.run)
-    }
-    _pack(settings, assets, ordered, opened, set(told), before, packing, measuring)
-    document = pack_document(name, packing.packed, packing.comparisons, set(opened), assets)
-    packing.changed = insert_section(
-        tex, name, section(render_document(document, texts), assets, name, place)
-    )
-    packing.written.append(tex)
-    return packing
+        self.result.notes += notes
+        self._write(results, runs)
+        return set(opened)
+
+    def _explain_one(
+        self, training: TrainingRun, out: Path, about: Mapping[str, Any], progress: Progress
+    ) -> tuple[ExplainedTraining, list[Message]]:
+        settings = self.settings
+        validation = read_validation(
+            training, images=settings.images, table=settings.table, classes=settings.classes
+        )
+        explained = explain_training(training, validation, settings.explain, out, about, progress)
+        self.result.failures += [*validation.failures, *explained.failures]
+        return explained, [*validation.notes, *explained.notes]
+
+    def _summary(
+        self, key: str, training: TrainingRun, explained: ExplainedTraining, out: Path
+    ) -> TrainingSummary:
+        stem = f"{key}_gradcam"
+        if training.fold is None:
+            stem = f"{self.settings.file_name}_gradcam_{key}"
+        return TrainingSummary(
+            key=key,
+            seed=training.seed,
+            fold=training.fold,
+            folder=self._from_assets(training.folder),
+            run=self._from_assets(out),
+            target=self.settings.explain.target,
+            figure=stem,
+            check=explained.check,
+            classes=explained.card.labels,
+        )
+
+    def _from_assets(self, path: Path) -> str:
+        return Path(os.path.relpath(path.resolve(), self.assets.resolve())).as_posix()
+
+    def _grid(self, maps: TrainingMaps, summary: TrainingSummary, new: bool) -> GridFacts:
+        """Draw the class grid, unless an earlier call drew it of the same maps."""
+        earlier = self.before.get(summary.key)
+        if not new and earlier and (self.assets / f"{earlier.figure}.png").is_file():
+            return GridFacts.of_results(earlier)
+        grid = class_figure(maps, summary, self.settings.per_class)
+        self.result.written += grid.save(self.assets)
+        layers = layers_figure(maps, summary, self.settings.file_name)
+        if layers is not None:
+            self.result.written += layers.save(self.assets)
+        return GridFacts(grid.scale, grid.rule, grid.signed, layers.stem if layers else "")
+
+    def _write(self, results: Mapping[str, TrainingResults], runs: Sequence[Run]) -> None:
+        """Tables, figures of the comparisons, and the record."""
+        result, name = self.result, self.settings.file_name
+        tables = {"seeds_table": pd.DataFrame([each.table_row() for each in result.trainings])}
+        if "seed" in result.comparisons:
+            tables["consistency"] = result.comparisons["seed"].cases
+        if "layer" in result.comparisons:
+            tables["layers"] = result.comparisons["layer"].pairs
+        for table_name, table in tables.items():
+            path = self.assets / f"{table_name}.csv"
+            write_table(table, path)
+            result.written.append(path)
+        result.written += comparison_figures(self.assets, name, result.comparisons, runs)
+        result.written.append(write_record(self.assets, self.settings.name, results))
 
 
-def _keyed(
+def _order(item: tuple[str, TrainingSummary]) -> tuple[bool, int, int]:
+    """Runs by seed, then folds by seed and number."""
+    summary = item[1]
+    return summary.fold is not None, summary.seed or 0, summary.fold or 0
+
+
+def _by_key(
     trainings: Sequence[TrainingRun], before: Mapping[str, TrainingResults]
 ) -> dict[str, TrainingRun]:
-    """Key → training run: that of the same seed and fold before, else its own; a fold of a second seed has that in its key.
+    """Key → training run.
+
+    The key is that of the same seed and fold in an earlier call, else the run's; a fold of a
+    second seed has the seed in its key.
 
     Raises:
         UsageError: two runs of one seed and fold.
     """
-    of = {(one.seed, one.fold): key for key, one in before.items()}
-    found: dict[str, TrainingRun] = {}
+    earlier_keys = {(each.seed, each.fold): key for key, each in before.items()}
+    by_identity: dict[tuple[int | None, int | None], TrainingRun] = {}
+    by_key: dict[str, TrainingRun] = {}
     for training in trainings:
-        which = training.seed, training.fold
-        twin = next((other for other in found.values() if (other.seed, other.fold) == which), None)
-        if twin is not None:
-            what = f"{twin.folder} and {training.folder} are both {training.key.replace('_', ' ')}"
-            raise UsageError(
-                f"{what} (seed {training.seed})",
-                "give one of them, or the other with another --assets-dir",
-            )
-        key = of.get(which, training.key)
-        taken = key in found or (key in before and which not in of)
-        found[f"seed{training.seed}_{key}" if taken else key] = training
-    return found
-
-
-def _explained(
-    settings: PackSettings,
-    assets: Path,
-    trainings: Mapping[str, TrainingRun],
-    packing: PackResult,
-    about: Mapping[str, Any],
-    progress: Progress,
-) -> dict[str, TrainingSummary]:
-    """Every training run that can be explained."""
-    told: dict[str, TrainingSummary] = {}
-    notes: dict[Message, list[str]] = {}
-    for key, training in trainings.items():
-        out = (settings.work or assets / WORK) / key
-        try:
-            validation = read_validation(
-                training, images=settings.images, table=settings.table, classes=settings.classes
-            )
-            found = explain_training(training, validation, settings.explain, out, about, progress)
-        except CamlucidaError as error:
-            packing.failures.append(f"{training.folder}: {error}")
-            continue
-        packing.failures += [*validation.problems, *found.failures]
-        for note in (*validation.notes, *found.notes):
-            notes.setdefault(note, []).append(key)
-        told[key] = _told(key, training, found, settings, assets, out)
-    packing.notes += [prefixed(", ".join(keys), note) for note, keys in notes.items()]
-    return told
-
-
-def _told(
-    key: str,
-    training: TrainingRun,
-    found: ExplainedTraining,
-    settings: PackSettings,
-    assets: Path,
-    out: Path,
-) -> TrainingSummary:
-    stem = (
-        f"{section_name([settings.name])}_gradcam_{key}"
-        if training.fold is None
-        else f"{key}_gradcam"
-    )
-    folder, run = (
-        Path(os.path.relpath(path.resolve(), assets.resolve())).as_posix()
-        for path in (training.folder, out)
-    )
-    return TrainingSummary(
-        key=key,
-        seed=training.seed,
-        fold=training.fold,
-        folder=folder,
-        run=run,
-        target=settings.explain.target,
-        figure=stem,
-        check=found.check,
-        classes=found.card.labels,
-    )
-
-
-def _pack(
-    settings: PackSettings,
-    assets: Path,
-    told: Mapping[str, TrainingSummary],
-    opened: Mapping[str, Run],
-    new: set[str],
-    before: Mapping[str, TrainingResults],
-    packing: PackResult,
-    measuring: Progress,
-) -> None:
-    """Numbers, tables and figures of all runs."""
-    runs = list(opened.values())
-    cases = case_table(runs)
-    heat = attribution_table(runs, cases, measuring)
-    packed: dict[str, TrainingResults] = {}
-    for key, one in told.items():
-        if key not in opened:
-            packed[key] = before[key]
-            continue
-        maps = TrainingMaps(opened[key], list(opened).index(key), cases, heat)
-        if key in new or not (assets / f"{before[key].figure}.png").is_file():
-            drawn = class_figure(maps, one, settings.per_class)
-            packing.written += save(assets, drawn)
-            layered = layers_figure(maps, one, section_name([settings.name]))
-            packing.written += save(assets, layered) if layered else []
-            shown = (drawn.scale, drawn.rule, drawn.signed, layered.stem if layered else "")
-        else:
-            shown = (
-                before[key].scale,
-                before[key].rule,
-                before[key].signed,
-                before[key].layers_figure,
-            )
-        packed[key] = summarise(maps, one, *shown)
-    packing.packed = list(packed.values())
-    packing.comparisons = _comparisons(
-        list(packed.values()), list(opened), runs, cases, heat, packing
-    )
-    packing.written += _tables(assets, packing)
-    packing.written += comparison_figures(
-        assets, section_name([settings.name]), packing.comparisons, runs
-    )
-    packing.written.append(write_record(assets, settings.name, packed))
-
-
-def _comparisons(
-    packed: Sequence[TrainingResults],
-    opened: Sequence[str],
-    runs: Sequence[Run],
-    cases: pd.DataFrame,
-    heat: pd.DataFrame,
-    packing: PackResult,
-) -> dict[str, Comparison]:
-    """Seeds among the runs of no fold; folds; layers of every run that has several."""
-    at = {key: place for place, key in enumerate(opened)}
-    here = [one for one in packed if one.key in at]
-    alike = [one for one in here if one.classes == here[0].classes]
-    for one in (one for one in here if one not in alike):
-        first, its = (", ".join(each.classes) for each in (here[0], one))
-        packing.notes.append(
-            quoted(
-                f"{one.name}, with the classes {its}, is not compared with {here[0].name}, with {first}"
-            )
-        )
-    main = pd.Series(False, index=cases.index)
-    for one in here:
-        main |= (cases["run"] == at[one.key]) & (cases["layer"] == one.layer)
-    layered = [
-        at[one.key] for one in here if cases[cases["run"] == at[one.key]]["layer"].nunique() > 1
-    ]
-    wanted = {
-        "seed": main & cases["run"].isin([at[one.key] for one in alike if one.fold is None]),
-        "fold": main & cases["run"].isin([at[one.key] for one in alike if one.fold is not None]),
-        "layer": cases["run"].isin(layered),
-    }
-    found = {}
-    for by, rows in wanted.items():
-        enough = 1 if by == "layer" else 2
-        if cases["run"][rows].nunique() < enough:
-            continue
-        try:
-            found[by] = compare(runs, cases[rows], heat[rows], by)
-        except UsageError as error:
-            packing.notes.append(prefixed(f"not compared by {by}", quoted(str(error))))
-    return found
-
-
-def _tables(assets: Path, packing: PackResult) -> list[Path]:
-    tables = {"seeds_table": pd.DataFrame([row_of(one) for one in packing.packed])}
-    if "seed" in packing.comparisons:
-        tables["consistency"] = packing.comparisons["seed"].cases
-    if "layer" in packing.comparisons:
-        tables["layers"] = packing.comparisons["layer"].pairs
-    for name, table in tables.items():
-        write_table(table, assets / f"{name}.csv")
-    return [assets / f"{name}.csv" for name in tables]
+        identity = training.seed, training.fold
+        twin = by_identity.setdefault(identity, training)
+        if twin is not training:
+            both = f"{twin.folder} and {training.folder}"
+            what = f"{both} are both {training.key.replace('_', ' ')} (seed {training.seed})"
+            fix = "give one of them, or the other with another --assets-dir"
+            raise UsageError(what, fix)
+        key = earlier_keys.get(identity, training.key)
+        taken = key in by_key or (key in before and identity not in earlier_keys)
+        by_key[f"seed{training.seed}_{key}" if taken else key] = training
+    return by_key

@@ -6,68 +6,95 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict, on_artefacts
-from camlucida.core.messages import english
-from camlucida.workflows.training_runs.measure import StoredEstimate, TrainingResults
+from camlucida.core.messages import Message, Value, declare
+from camlucida.workflows.training_runs.results import StoredEstimate, TrainingResults
+
+declare(
+    "pack_lines",
+    {
+        "same": (
+            "{run}: classes and probabilities are those of val_predictions.csv "
+            "in all of {images} {images:|image|images}"
+        ),
+        "differ": (
+            "{run}: another class than val_predictions.csv in {differ} of "
+            "{images} {images:|image|images}"
+        ),
+        "probabilities": (
+            "{line}, probabilities differ by at most {largest:.2g} ({worst}), median {median:.2g}"
+        ),
+        "wrong": (
+            "{line}; WRONG PREPROCESSING OR MODEL? These maps are not to be used: "
+            "name its card with --model"
+        ),
+    },
+)
 
 
-def lines_of(one: TrainingResults) -> tuple[str, ...]:
-    """A row of the table of runs."""
-    accuracy, kappa = (
-        one.figures.get(name, StoredEstimate()) for name in ("accuracy", "quadratic_kappa")
-    )
+def row_of(training: TrainingResults) -> tuple[str, ...]:
+    """A row of the printed table of runs."""
+    none = StoredEstimate()
     return (
-        one.key,
-        str(one.images),
-        _interval(accuracy),
-        _interval(kappa),
-        _beside(one.artefact),
-        _beside(one.text),
+        training.key,
+        str(training.images),
+        _with_interval(training.figures.get("accuracy", none)),
+        _with_interval(training.figures.get("quadratic_kappa", none)),
+        _with_area(training.artefact),
+        _with_area(training.text),
     )
 
 
-def rules_of(packed: Sequence[TrainingResults]) -> Iterator[str]:
-    """By which rule the cases of each figure were chosen; figures of one rule in one line."""
-    figures: dict[str, list[str]] = {}
-    for one in packed:
-        figures.setdefault(english(one.rule), []).append(f"{one.figure}.png")
-    yield from (f"{', '.join(names)}: {rule}" for rule, names in figures.items())
+def rule_lines(trainings: Sequence[TrainingResults]) -> Iterator[str]:
+    """The rule by which the cases of each figure were chosen; figures of one rule in one line."""
+    figures: dict[Message, list[str]] = {}
+    for training in trainings:
+        figures.setdefault(training.rule, []).append(f"{training.figure}.png")
+    for rule, names in figures.items():
+        yield f"{', '.join(names)}: {rule}"
 
 
 def verdict_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
-    """How many cases have each verdict, and the rule."""
+    """How many cases have each verdict, and the rule; then the notes of each comparison."""
     seeds = comparisons.get("seed")
     if seeds is not None and len(seeds.cases):
-        counts = by_verdict(seeds)
-        told = ", ".join(
-            f"{row['verdict']} {row['cases']}"
-            for row in counts[counts["verdict"] != ""].to_dict("records")
+        rows = by_verdict(seeds).to_dict("records")
+        counts = [f"{row['verdict']} {row['cases']}" for row in rows if row["verdict"]]
+        on_artefact = [f"{run} {count}" for run, count, _ in on_artefacts(seeds)]
+        yield (
+            f"seeds: {', '.join(counts)}, of {len(seeds.cases)} cases; "
+            f"each by itself has heat on artefacts in: {', '.join(on_artefact)}. {seeds.rule}"
         )
-        marked = ", ".join(f"{run} {count}" for run, count, _ in on_artefacts(seeds))
-        yield f"seeds: {told}, of {len(seeds.cases)} cases; each by itself has heat on artefacts in: {marked}. {seeds.rule}"
     for comparison in comparisons.values():
-        yield from (f"{comparison.by}: {note}" for note in comparison.notes)
+        for note in comparison.notes:
+            yield f"{comparison.by}: {note}"
 
 
-def warnings_of(packed: Sequence[TrainingResults]) -> Iterator[str]:
-    """Whether each run's predictions are those of its own file."""
-    for one in packed:
-        check, images = one.check, f"{one.check.images} image{'s' * (one.check.images != 1)}"
+def check_lines(trainings: Sequence[TrainingResults]) -> Iterator[Message]:
+    """Whether each run's predictions are those of its file."""
+    for training in trainings:
+        check = training.check
+        counts: dict[str, Value] = {"run": training.key, "images": check.images}
         if check.same:
-            yield f"{one.key}: classes and probabilities are those of val_predictions.csv in all of {images}"
+            yield Message("pack_lines.same", counts)
             continue
-        told = f"{one.key}: another class than val_predictions.csv in {check.differ} of {images}"
-        if check.largest is not None:
-            told += f", probabilities differ by at most {check.largest:.2g} ({check.worst}), median {check.median:.2g}"
-        warning = "; WRONG PREPROCESSING OR MODEL? These maps are not to be used: name its card with --model"
-        yield told + (warning if check.wrong else "")
+        line = Message("pack_lines.differ", {**counts, "differ": check.differ})
+        if check.largest is not None and check.median is not None:
+            numbers: dict[str, Value] = {
+                "largest": check.largest,
+                "median": check.median,
+                "worst": check.worst,
+            }
+            line = Message("pack_lines.probabilities", {"line": line, **numbers})
+        yield Message("pack_lines.wrong", {"line": line}) if check.wrong else line
 
 
-def _interval(number: StoredEstimate) -> str:
-    if number.estimate is None:
+def _with_interval(estimate: StoredEstimate) -> str:
+    if estimate.estimate is None:
         return ""
-    bounds = f" [{number.low:.3f}, {number.high:.3f}]" if number.low is not None else ""
-    return f"{number.estimate:.3f}{bounds}"
+    if estimate.low is None:
+        return f"{estimate.estimate:.3f}"
+    return f"{estimate.estimate:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
 
 
-def _beside(number: StoredEstimate) -> str:
-    return "" if number.estimate is None else f"{number.estimate:.3f} ({number.chance:.3f})"
+def _with_area(share: StoredEstimate) -> str:
+    return "" if share.estimate is None else f"{share.estimate:.3f} ({share.chance:.3f})"

@@ -5,25 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from camlucida.core.messages import Message
+from camlucida.workflows.training_runs.maps import TrainingMaps
 from camlucida.workflows.training_runs.measure import (
-    PredictionCheck,
-    TrainingResults,
     contrast_of,
     figures_of,
     lift_of,
     share_of,
     spread_of,
 )
-from camlucida.workflows.training_runs.pictures import TrainingMaps
+from camlucida.workflows.training_runs.results import PredictionCheck, TrainingResults
 
 
 @dataclass(frozen=True)
 class TrainingSummary:
-    """What is known of a training run beside its maps.
+    """What is known of a training run beside its maps; attributes as in :class:`TrainingResults`.
 
     Attributes:
-        key, seed, fold, folder, run, target, figure: as in :class:`~camlucida.workflows.training_runs.measure.TrainingResults`.
-        check: of its predictions.
         classes: in their order.
     """
 
@@ -38,57 +35,77 @@ class TrainingSummary:
     classes: tuple[str, ...]
 
     @staticmethod
-    def again(one: TrainingResults) -> TrainingSummary:
-        """Of an earlier call."""
+    def of_results(results: TrainingResults) -> TrainingSummary:
+        """The summary of a run of an earlier call."""
         return TrainingSummary(
-            one.key,
-            one.seed,
-            one.fold,
-            one.folder,
-            one.run,
-            one.target,
-            one.figure,
-            one.check,
-            one.classes,
+            key=results.key,
+            seed=results.seed,
+            fold=results.fold,
+            folder=results.folder,
+            run=results.run,
+            target=results.target,
+            figure=results.figure,
+            check=results.check,
+            classes=results.classes,
         )
 
 
-def summarise(
-    maps: TrainingMaps, told: TrainingSummary, scale: str, rule: Message, signed: bool, layers: str
-) -> TrainingResults:
-    """Every number of a run that the pack states."""
+@dataclass(frozen=True)
+class GridFacts:
+    """What a report states of a run's class grid; attributes as in :class:`TrainingResults`."""
+
+    scale: str
+    rule: Message
+    signed: bool
+    layers_figure: str
+
+    @staticmethod
+    def of_results(results: TrainingResults) -> GridFacts:
+        """Those of an earlier call."""
+        return GridFacts(results.scale, results.rule, results.signed, results.layers_figure)
+
+
+def summarise(maps: TrainingMaps, summary: TrainingSummary, grid: GridFacts) -> TrainingResults:
+    """Every number of a run that the pack states.
+
+    Args:
+        maps: of the run.
+        summary: of the run.
+        grid: of its figure.
+    """
     cases, heat = maps.main, maps.main_heat
-    contrast = [name for name in told.classes if (cases["true_class"] == name).any()]
-    first, last = (contrast[0], contrast[-1]) if len(contrast) > 1 else ("", "")
+    first_row, patients = cases.iloc[0], cases["patient"]
+    present = [name for name in summary.classes if (cases["true_class"] == name).any()]
+    ends = (present[0], present[-1]) if len(present) > 1 else ("", "")
     return TrainingResults(
-        key=told.key,
-        seed=told.seed,
-        fold=told.fold,
-        folder=told.folder,
-        run=told.run,
-        architecture=str(cases["architecture"].iloc[0]),
-        classes=told.classes,
-        method=str(cases["method"].iloc[0]),
-        layer=str(cases["layer"].iloc[0]),
-        grid=tuple(cases["grid"].iloc[0]),
+        key=summary.key,
+        seed=summary.seed,
+        fold=summary.fold,
+        folder=summary.folder,
+        run=summary.run,
+        architecture=str(first_row["architecture"]),
+        classes=summary.classes,
+        method=str(first_row["method"]),
+        layer=str(first_row["layer"]),
+        grid=tuple(first_row["grid"]),
         cell=maps.cell(),
-        target=told.target,
+        target=summary.target,
         images=int(cases["image"].nunique()),
-        patients=int(cases["patient"].nunique()),
+        patients=int(patients.nunique()),
         patients_known=bool(maps.run.about["patients_known"]),
         empty=int((cases["empty_reason"] != "").sum()),
         synthetic=bool(cases["synthetic"].any()),
         figures=figures_of(maps.run),
-        artefact=share_of(heat, cases["patient"], "artefact"),
-        lift=lift_of(heat, cases["patient"], "artefact"),
-        text=share_of(heat, cases["patient"], "text"),
-        spread=spread_of(cases, heat, told.classes),
-        contrast=contrast_of(cases, heat, first, last),
-        contrast_of=(first, last) if last else (),
-        check=told.check,
-        figure=told.figure,
-        scale=scale,
-        rule=rule,
-        signed=signed,
-        layers_figure=layers,
+        artefact=share_of(heat, patients, "artefact"),
+        lift=lift_of(heat, patients, "artefact"),
+        text=share_of(heat, patients, "text"),
+        spread=spread_of(cases, heat, summary.classes),
+        contrast=contrast_of(cases, heat, *ends),
+        contrast_of=ends if ends[1] else (),
+        check=summary.check,
+        figure=summary.figure,
+        scale=grid.scale,
+        rule=grid.rule,
+        signed=grid.signed,
+        layers_figure=grid.layers_figure,
     )

@@ -1,0 +1,194 @@
+"""Where the cells of a predictions file lead to: images, and the patients they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camlucida.core.errors import UsageError
+from camlucida.datasets.images import PATIENT_COLUMNS
+from camlucida.io.image import KNOWN_SUFFIXES
+from camlucida.io.tables import find_column, fold, read_table, texts
+from camlucida.workflows.training_runs.folders import TrainingRun
+
+PATH_COLUMNS = (
+    "path",
+    "imagepath",
+    "filepath",
+    "dicompath",
+    "dcmpath",
+    "file",
+    "filename",
+    "image",
+    "imagename",
+    "imagefile",
+    "imageid",
+    "id",
+    "accessionnumber",
+    "accession",
+)
+"""Columns that may lead to an image, the most telling first; folded."""
+
+PARENTS = 4
+"""Folders above a run from which relative paths may start."""
+
+IMAGE_KEYS = ("images", "image_dir", "images_dir", "archive", "dicom_root")
+TABLE_KEYS = ("metadata", "table", "csv", "data_csv")
+"""Where a summary may name the folder of images and the table."""
+
+
+def path_columns(frame: pd.DataFrame) -> list[str]:
+    """The columns of a table that may lead to an image, the most telling first.
+
+    >>> path_columns(pd.DataFrame(columns=["Patient", "File Name", "path"]))
+    ['path', 'File Name']
+    """
+    by_folded_name = {fold(name): name for name in reversed(list(frame.columns))}
+    return [by_folded_name[name] for name in PATH_COLUMNS if name in by_folded_name]
+
+
+class ImageFinder:
+    """Finds the images and patients of a training run.
+
+    Args:
+        training: the run.
+        images: folder of images; None takes the one that the summary names.
+        table: of images and patients; None takes the one that the summary names.
+
+    Raises:
+        UsageError: no such folder of images.
+    """
+
+    def __init__(self, training: TrainingRun, images: Path | None, table: Path | None) -> None:
+        if images is not None and not images.is_dir():
+            raise UsageError(f"no folder {images}", "--images is a folder of images")
+        folder = training.folder.absolute()
+        above = [folder, *list(folder.parents)[:PARENTS]]
+        data = training.summary.get("data")
+        summary = data if isinstance(data, Mapping) else training.summary
+        self._images = images or _existing(above, summary, IMAGE_KEYS, Path.is_dir)
+        self._table = table or _existing(above, summary, TABLE_KEYS, Path.is_file)
+        self._starts = list(above)
+        if self._images is not None:
+            self._starts.insert(0, self._images.absolute())
+        if self._table is not None:
+            self._starts.append(self._table.absolute().parent)
+
+    def find(self, cell: str) -> Path | None:
+        """The image that a cell names.
+
+        As a path from one of the starting folders; by the table; by its file name in the folder
+        of images; or by the end of a path from another machine.
+        """
+        if not cell:
+            return None
+        return self._direct(cell) or self._by_table(cell) or self._by_name(cell)
+
+    def patients(self, cells: Sequence[str]) -> Iterator[str]:
+        """The patients that the table has for these cells.
+
+        By the whole cell, by the name of the file it names, or by that of its folder.
+        """
+        names = list(cells)
+        for cell in cells:
+            path = Path(cell.replace("\\", "/"))
+            names += [path.name, path.stem, path.parent.name]
+        for name in names:
+            patients = self._patients_by_cell.get(name, set())
+            if len(patients) == 1:
+                yield next(iter(patients))
+
+    def _direct(self, cell: str) -> Path | None:
+        for start in self._starts:
+            path = start / cell.replace("\\", "/")
+            try:
+                if path.is_file():
+                    return path
+                inside = (
+                    [file for file in path.iterdir() if _is_image(file)] if path.is_dir() else []
+                )
+            except OSError:
+                continue
+            if len(inside) == 1:
+                return inside[0]
+        return None
+
+    def _by_table(self, cell: str) -> Path | None:
+        """The one image that the other cells of the table's row lead to."""
+        paths = {self._direct(other) for other in self._cells_of_row.get(cell, ())}
+        images = [path for path in paths if path is not None]
+        return images[0] if len(images) == 1 else None
+
+    def _by_name(self, cell: str) -> Path | None:
+        parts = cell.replace("\\", "/").split("/")
+        named = self._images_by_name.get(parts[-1].casefold(), [])
+        if len(named) == 1:
+            return named[0]
+        for start in range(1, len(parts) - 1):
+            path = self._direct("/".join(parts[start:]))
+            if path is not None:
+                return path
+        return None
+
+    @cached_property
+    def _frame(self) -> pd.DataFrame:
+        return read_table(self._table) if self._table is not None else pd.DataFrame()
+
+    @cached_property
+    def _cells_of_row(self) -> dict[str, list[str]]:
+        """Cell of the table → the cells of its rows that may be paths."""
+        rows: dict[str, list[str]] = {}
+        columns = [texts(self._frame[name]) for name in path_columns(self._frame)]
+        for row in zip(*columns):
+            for cell in filter(None, row):
+                rows.setdefault(cell, []).extend(row)
+        return rows
+
+    @cached_property
+    def _patients_by_cell(self) -> dict[str, set[str]]:
+        """Cell of the table → patients of its rows."""
+        owners: dict[str, set[str]] = {}
+        column = find_column(self._frame, None, PATIENT_COLUMNS, "patient column", self._table)
+        if column is None:
+            return owners
+        patients = texts(self._frame[column])
+        for name in path_columns(self._frame):
+            for cell, patient in zip(texts(self._frame[name]), patients):
+                if cell and patient:
+                    owners.setdefault(cell, set()).add(patient)
+        return owners
+
+    @cached_property
+    def _images_by_name(self) -> dict[str, list[Path]]:
+        """Name with and without suffix → images of the folder of images."""
+        files: dict[str, list[Path]] = {}
+        if self._images is None:
+            return files
+        for file in filter(_is_image, sorted(self._images.rglob("*"))):
+            for name in {file.name.casefold(), file.stem.casefold()}:
+                files.setdefault(name, []).append(file)
+        return files
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in KNOWN_SUFFIXES and file.is_file()
+
+
+def _existing(
+    starts: Sequence[Path],
+    summary: Mapping[str, Any],
+    keys: Sequence[str],
+    exists: Callable[[Path], bool],
+) -> Path | None:
+    """The first path under one of these keys that exists, from any of the starting folders."""
+    for key in keys:
+        value = summary.get(key)
+        if isinstance(value, str):
+            for start in starts:
+                if exists(start / value):
+                    return start / value
+    return None

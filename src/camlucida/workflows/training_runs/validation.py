@@ -1,0 +1,182 @@
+"""What a training run was validated on: its predictions file, with the image of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from camlucida.core.errors import UsageError
+from camlucida.core.failures import Failure
+from camlucida.core.files import without_dots
+from camlucida.core.messages import Message, prefixed
+from camlucida.datasets.classes import class_names, numeric
+from camlucida.datasets.columns import choose_columns, read_records
+from camlucida.datasets.images import NO_PATIENTS
+from camlucida.datasets.predictions import Predictions, read_predictions
+from camlucida.io.tables import count, listing, texts
+from camlucida.workflows.training_runs.folders import TrainingRun
+from camlucida.workflows.training_runs.image_finder import ImageFinder, path_columns
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The rows of a predictions file.
+
+    Attributes:
+        predictions: as the file has them.
+        files: the image of each row; None where it was not found, or an earlier row has it.
+        patients: of each row; "" where unknown.
+        failures: rows without an image.
+        notes: for the reader.
+    """
+
+    predictions: Predictions
+    files: tuple[Path | None, ...]
+    patients: tuple[str, ...]
+    failures: tuple[Failure, ...]
+    notes: tuple[Message, ...]
+
+    def table(self) -> pd.DataFrame:
+        """One row an image that was found: path, patient, truth, predicted, ``probability:CLASS``."""
+        paths = [None if file is None else str(file) for file in self.files]
+        frame = self.predictions.frame.reset_index(drop=True).assign(
+            path=pd.Series(paths, dtype=object), patient=list(self.patients)
+        )
+        return frame[frame["path"].notna()].reset_index(drop=True)
+
+
+def read_validation(
+    training: TrainingRun,
+    *,
+    images: Path | None = None,
+    table: Path | None = None,
+    classes: Sequence[str] = (),
+) -> Validation:
+    """Read the predictions of a training run with their images.
+
+    Paths may start from ``images``, from the run's folder or one of the four above it, from the
+    table's folder, or from the folder of images that the summary names; of a path from another
+    machine the end counts. Where a row only has a name, the table (or the summary's) leads to its
+    path, or the folder of images is searched for that name.
+
+    Args:
+        training: the run.
+        images: folder of images.
+        table: with the rows' images and patients; None takes the summary's, if it names one.
+        classes: in their order; else those of the summary, else those of the file.
+
+    Raises:
+        UsageError: no column leads to images, or none of the images exists; whatever
+            :func:`~camlucida.datasets.predictions.read_predictions` refuses.
+    """
+    where = training.predictions
+    raw = read_records(where)
+    columns = path_columns(raw)
+    if not columns:
+        what = f"no column of {where} names images: it has {listing(raw.columns, 12)}"
+        raise UsageError(what, "add a column path")
+    image_column = choose_columns(raw, ("image", "patient"), {}, where)["image"] or columns[0]
+    predictions = _read_predictions(training, classes, image_column)
+    raw = raw.drop_duplicates(image_column)
+    if len(raw) != len(predictions.frame):
+        what = f"{where}: several rows have the same {image_column!r}"
+        raise UsageError(what, "keep one row an image")
+    finder = ImageFinder(training, images, table)
+    cells = {column: texts(raw[column]) for column in columns}
+    files, failures = _find_images(predictions, finder, cells, where)
+    patients = _patients(predictions, finder, list(zip(*cells.values())))
+    notes = [note for note in predictions.notes if note != NO_PATIENTS]
+    if not any(patients):
+        notes.append(prefixed(str(where), NO_PATIENTS))
+    return Validation(predictions, files, tuple(patients), tuple(failures), tuple(notes))
+
+
+def _find_images(
+    predictions: Predictions, finder: ImageFinder, cells: dict[str, list[str]], where: Path
+) -> tuple[tuple[Path | None, ...], list[Failure]]:
+    """The image of each row, and a failure for the missing and one for the repeated ones."""
+    names = predictions.frame["image"].tolist()
+    by_column = [[_find(finder, cell) for cell in column] for column in cells.values()]
+    files = _first_of_each_row(by_column)
+    missing = [name for name, file in zip(names, files) if file is None]
+    if len(missing) == len(files):
+        what = f"none of the {len(files)} images of {where} was found; the first is {missing[0]!r}"
+        raise UsageError(what, "say where they are: --images DIR, or --table FILE")
+    failures: list[Failure] = []
+    if missing:
+        what = f"{where}: {count(missing, 'image')} not found: {listing(missing)}"
+        failures.append(Failure(str(where), "image_missing", what))
+    again = pd.Series(files, dtype=object).duplicated() & pd.Series(files, dtype=object).notna()
+    kept = tuple(None if twice else file for file, twice in zip(files, again))
+    repeated = [name for name, twice in zip(names, again) if twice]
+    if repeated:
+        rows = count(repeated, "row")
+        what = f"{where}: {rows} of an image that an earlier row has, left out: {listing(repeated)}"
+        failures.append(Failure(str(where), "image_repeated", what))
+    return kept, failures
+
+
+def _find(finder: ImageFinder, cell: str) -> Path | None:
+    """Without ``..``: an image that two rows name in two ways is one image."""
+    file = finder.find(cell)
+    return None if file is None else without_dots(file)
+
+
+def _first_of_each_row(by_column: Sequence[list[Path | None]]) -> list[Path | None]:
+    """Of each row the first file that a column leads to; the column with most files goes first."""
+    columns = sorted(by_column, key=lambda files: files.count(None))
+    return [next(filter(None, row), None) for row in zip(*columns)]
+
+
+def _read_predictions(
+    training: TrainingRun, given: Sequence[str], image_column: str
+) -> Predictions:
+    """The file, with all classes of the model, whether they occur or not."""
+
+    def read(labels: Sequence[str]) -> Predictions:
+        columns = {"image": image_column}
+        return read_predictions(training.predictions, "multiclass", columns=columns, labels=labels)
+
+    names = tuple(given) or _stated_classes(training)
+    predictions = read(names)
+    if not names:
+        names = _numbered_classes(training, predictions.labels)
+        predictions = read(names) if names else predictions
+    barred = [name for name in predictions.labels if "|" in name]
+    if barred:
+        what = f"{training.predictions}: a class is called {barred[0]!r}"
+        raise UsageError(what, "remove the vertical bar from its name")
+    return predictions
+
+
+def _stated_classes(training: TrainingRun) -> tuple[str, ...]:
+    """The classes that the summary lists."""
+    for key in ("classes", "class_names"):
+        stated = training.stated(key)
+        if isinstance(stated, list) and len(stated) > 1:
+            return tuple(class_names(pd.Series([str(name) for name in stated], dtype=object)))
+    return ()
+
+
+def _numbered_classes(training: TrainingRun, labels: Sequence[str]) -> tuple[str, ...]:
+    """All numbered classes, where the summary states more than occur in the file."""
+    total = training.stated("num_classes", "n_classes")
+    if not isinstance(total, int) or total <= len(labels) or not numeric(labels):
+        return ()
+    first = 0 if "0" in labels else 1
+    return tuple(str(first + offset) for offset in range(total))
+
+
+def _patients(
+    predictions: Predictions, finder: ImageFinder, rows: Sequence[Sequence[str]]
+) -> list[str]:
+    """From the file, else from the table by whatever names a row; "" where unknown."""
+    frame, patients = predictions.frame, []
+    for image, stated, cells in zip(frame["image"], frame["patient"], rows):
+        # A table of predictions calls the unknown patient of an image after the image.
+        known = "" if stated == f"image:{image}" else stated
+        patients.append(known or next(finder.patients(cells), ""))
+    return patients
