@@ -45,6 +45,8 @@ _HOPELESS = (errno.ENOSPC, errno.EROFS, errno.EDQUOT)
 class WriteError(CamlucidaError):
     """The files of an image cannot be written."""
 
+    code = "write"
+
 
 @dataclass
 class ExplainOutcome:

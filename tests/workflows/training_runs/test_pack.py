@@ -77,7 +77,7 @@ def test_the_section_stands_between_markers_and_compiles(article):
     text = " ".join(compiled(folder / "main.tex").split())
     assert "SYNTHETIC" in text
     assert "Research use only" in text
-    assert "predicted class and probabilities of every image are those in" in text
+    assert "the predicted class and the probabilities of every image are those in" in text
     assert "true class 2" in text
     assert "no image of class 4" in text  # fold 2 has images of one class
     assert "classes without an image that has a map: 1, 3 and 4" in text
