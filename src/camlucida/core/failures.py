@@ -53,7 +53,3 @@ class Failure:
         """
         what = f"{image}: {error.what}" if named else error.what
         return cls(image, error.code, what, error.fix)
-<<<<<<< HEAD
-=======
-
->>>>>>> 3f69e43 (Failures take the code of their error)
