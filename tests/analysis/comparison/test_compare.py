@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from camlucida.analysis.comparison import Rule, compare
+from camlucida.analysis.comparison import VerdictRule, compare
 from camlucida.analysis.comparison.summary import by_verdict, choose, on_artefacts
 from camlucida.core.messages import Message
 from tests.support.stored_runs import one_hot, world
@@ -24,6 +24,11 @@ def seed(number, cells=range(9), said=None, truth=None, images=IMAGES, label="x"
         "truth": known,
         **about,
     }
+
+
+def reason(cases, case):
+    """Why a case has its verdict, in English."""
+    return str(Message.loads(cases.at[case, "reason"]))
 
 
 def noisy(number, rng=0):
@@ -74,11 +79,11 @@ def test_verdicts_by_hand():
         **dict.fromkeys(("i1", "i2", "i3", "i7"), "review"),
         "i4": "artefact",
     }
-    assert cases.at["i1", "why"].startswith(
+    assert reason(cases, "i1").startswith(
         "the map series differ: seed 1 positive (0.90), seed 2 negative (0.20)"
     )
-    assert cases.at["i2", "why"].startswith("mean excess similarity −0.")
-    assert cases.at["i3", "why"].startswith("no evidence in seed 2 (all zero)")
+    assert reason(cases, "i2").startswith("mean excess similarity −0.")
+    assert reason(cases, "i3").startswith("no evidence in seed 2 (all zero)")
     assert cases.at["i4", "artefact_ratio"] == pytest.approx(5)
     assert found.pairs["dead"].tolist() == [1]
     assert on_artefacts(found) == [("seed 1", 1, 9), ("seed 2", 1, 9)]
@@ -87,7 +92,7 @@ def test_verdicts_by_hand():
     chosen, rule = choose(found.cases)
     assert found.cases["image"][chosen[0]] == "i4"
     assert len(chosen) == 5
-    assert "of 9 cases" in rule
+    assert rule == Message("comparison.chosen", {"cases": 9})
 
 
 def test_the_same_checkpoint_twice_is_one_series():
@@ -97,11 +102,11 @@ def test_the_same_checkpoint_twice_is_one_series():
     found = compare(*world(twice), by="seed")
     assert found.all_series["same_as"].tolist() == ["", "seed 1", ""]
     assert found.pairs["identical"].tolist() == [True, False, False]
-    assert found.cases["all_series"].eq(2).all()
+    assert found.cases["series_count"].eq(2).all()
     names = {"first": "seed 1", "second": "seed 2"}
     assert Message("notes.same_maps", names) in found.notes
     only = compare(*world(twice[:2]), by="seed")
-    assert set(only.cases["verdict"]) == {"not compared"}
+    assert set(only.cases["verdict"]) == {"not_compared"}
     assert only.cases["excess"].isna().all()
 
 
@@ -114,7 +119,7 @@ def test_methods_of_one_model_do_not_agree_on_what_it_says():
     found = compare(*world(pair), by="method")
     assert found.pairs["agreement"].isna().all()
     assert found.cases["agreement"].isna().all()
-    assert "decisions" not in found.rule
+    assert found.rule.values["differ"] == Message("consistency.differ_none")
     assert set(found.cases["verdict"]) == {"consistent", "review"}
 
 
@@ -213,7 +218,7 @@ def test_values_are_apart_beyond_the_mean_absolute_error():
     assert found.all_series["value"].tolist() == pytest.approx([0, 25 / 3])
     assert found.cases["agreement"].tolist() == [1, 1, 0]
     assert found.cases["verdict"].tolist() == ["consistent", "consistent", "review"]
-    assert "the map series differ: seed 1 70, seed 2 90" in found.cases["why"][2]
+    assert "the map series differ: seed 1 70, seed 2 90" in reason(found.cases, 2)
     assert found.cases["error"].tolist() == pytest.approx([2, 0.5, 10])
 
 
@@ -249,7 +254,7 @@ def test_regions_that_hardly_overlap_are_to_be_reviewed():
 def test_thresholds_can_be_given():
     models = [seed(1), noisy(2)]
     strict, lax = (
-        compare(*world(models), by="seed", rule=Rule(excess=limit)) for limit in (0.5, -1.0)
+        compare(*world(models), by="seed", rule=VerdictRule(excess=limit)) for limit in (0.5, -1.0)
     )
     assert (strict.cases["verdict"] == "review").sum() == 5
     assert set(lax.cases["verdict"]) == {"consistent"}

@@ -2,14 +2,16 @@
 
 import pytest
 
-from camlucida.analysis.comparison.verdict import Rule, SeriesCase
+from camlucida.analysis.comparison.verdict import SeriesCase, VerdictRule
+from camlucida.core.messages import Message, named
 
 NAN = float("nan")
+ZERO = named("all zero")
 
 
 def all_series(*heat, empty=()):
     return [
-        SeriesCase(f"seed {k}", "positive (0.90)", s, a, "all zero" if k in empty else "")
+        SeriesCase(f"seed {k}", named("positive (0.90)"), s, a, ZERO if k in empty else None)
         for k, (s, a) in enumerate(heat)
     ]
 
@@ -18,14 +20,14 @@ CALM, HOT = (0.1, 0.1), (0.3, 0.1)
 
 
 @pytest.mark.parametrize(
-    ("heat", "same", "excess", "verdict", "why"),
+    ("heat", "agreement", "excess", "verdict", "reason"),
     [
         (
             [CALM, CALM, CALM],
             1.0,
             0.8,
             "consistent",
-            "the map series say the same; mean excess similarity 0.80; heat on",
+            "the predictions agree; mean excess similarity 0.80; heat on",
         ),
         (
             [CALM, CALM, CALM],
@@ -73,26 +75,31 @@ CALM, HOT = (0.1, 0.1), (0.3, 0.1)
         ([(0.75, 0.68), (0.75, 0.68)], 1.0, 0.9, "consistent", "at most 0.75 (area 0.68)"),
         ([(1.0, 1.0), (1.0, 1.0)], 1.0, 0.9, "consistent", "at most 1.00 (area 1.00)"),
         ([(NAN, NAN), (NAN, NAN)], 1.0, 0.9, "consistent", "heat on artefacts not measured"),
-        ([CALM], NAN, NAN, "not compared", "the same up to a factor"),
+        ([CALM], NAN, NAN, "not_compared", "the same up to a factor"),
         ([HOT], NAN, NAN, "artefact", "1 of 1 map series"),
     ],
 )
-def test_the_rule_by_hand(heat, same, excess, verdict, why):
-    found, words = Rule().judge(all_series(*heat), same, excess)
-    assert found == verdict
-    assert why in words
+def test_the_rule_by_hand(heat, agreement, excess, verdict, reason):
+    judged, message = VerdictRule().judge(all_series(*heat), agreement, excess)
+    assert judged == verdict
+    assert reason in str(message)
 
 
 def test_a_map_without_evidence_is_to_be_reviewed():
-    found, words = Rule().judge(all_series(CALM, (NAN, NAN), CALM, empty=(1,)), 1.0, 0.9)
-    assert (found, words) == ("review", "no evidence in seed 1 (all zero)")
+    cases = all_series(CALM, (NAN, NAN), CALM, empty=(1,))
+    verdict, reason = VerdictRule().judge(cases, 1.0, 0.9)
+    assert verdict == "review"
+    assert reason == Message("reasons.no_evidence", {"series": "seed 1", "reason": ZERO})
 
 
-def test_the_words_carry_the_thresholds():
-    words = Rule(factor=3, share=0.25, all_series=0.4, excess=0.6).words("labels", one_model=False)
-    for number in ("40%", "3 times", "0.25", "0.6"):
-        assert number in words
-    assert "decisions on the label differ" in words
-    assert "decisions" not in Rule().words("labels", one_model=True)
+def test_the_description_states_the_thresholds():
+    rule = VerdictRule(factor=3, share=0.25, series_share=0.4, excess=0.6)
+    description = rule.description("labels", one_model=False)
+    assert description.values["differ"] == Message("consistency.differ_labels")
+    for number in ("40%", "3 times", "25%", "0.6"):
+        assert number in str(description)
+    assert "decisions on the label differ" in str(description)
+    one_model = VerdictRule().description("labels", one_model=True)
+    assert one_model.values["differ"] == Message("consistency.differ_none")
     for kind in ("labels", "classes", "values", "regions"):
-        assert "clinical" not in Rule().words(kind, one_model=False)
+        assert "clinical" not in str(VerdictRule().description(kind, one_model=False))

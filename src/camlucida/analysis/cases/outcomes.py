@@ -1,19 +1,23 @@
-"""What a model said of each image and label, judged by what is true: outcome, error, loss."""
+"""Predictions judged by the ground truth: predicted class, outcome, error and loss of each label."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from camlucida.analysis.cases.annotations import Annotations
 from camlucida.io.annotations import from_rle
 from camlucida.metrics.annotations import Mask
 
 THRESHOLD = 0.5
-"""A label is called positive from this probability on."""
+"""A label is positive from this probability on."""
+
+POSITIVE, NEGATIVE = "positive", "negative"
+"""Decisions on a label, in the column ``predicted``."""
 
 NAN = float("nan")
 KEYS = ["image", "label"]
@@ -29,121 +33,165 @@ VALUES = [
     "loss",
     "dice",
 ]
+TEXTS = ("predicted", "true_class", "outcome")
 
 
 def has_classes(task: str, labels: Sequence[str]) -> bool:
-    """Whether exactly one of the labels is predicted: multi-class, and binary with a name for both classes."""
+    """Whether exactly one label is predicted: multi-class, and binary with both classes named.
+
+    >>> has_classes("binary", ["benign", "malignant"]), has_classes("binary", ["malignant"])
+    (True, False)
+    """
     return task == "multiclass" or (task == "binary" and len(labels) > 1)
 
 
 def judged_predictions(
-    predictions: pd.DataFrame, task: str, labels: Sequence[str], marks: Annotations | None = None
+    predictions: pd.DataFrame,
+    task: str,
+    labels: Sequence[str],
+    annotations: Annotations | None = None,
 ) -> pd.DataFrame:
-    """A row an image and label of one model: columns ``KEYS`` and ``VALUES``; what a task does not have is NaN, None or "".
+    """A row an image and label of one model, with the columns :data:`KEYS` and :data:`VALUES`.
+
+    What a task does not have is NaN, None or "".
 
     Args:
         predictions: of :meth:`~camlucida.runs.Run.predictions`, of one model.
         task, labels: of the model.
-        marks: true masks, of a segmentation.
+        annotations: true masks, of a segmentation.
     """
     if task == "segmentation":
-        found = _regions(predictions, marks)
+        frame = _judged_regions(predictions, annotations)
     elif task == "regression":
-        found = _values(predictions, labels)
+        frame = _judged_values(predictions, labels)
     elif has_classes(task, labels):
-        found = _classes(both_classes(predictions) if task == "binary" else predictions)
+        frame = _judged_classes(both_classes(predictions) if task == "binary" else predictions)
     else:
-        found = _labels(predictions)
-    texts = dict.fromkeys(("predicted", "true_class", "outcome"), "")
-    blank = texts | dict.fromkeys(set(VALUES) - set(texts), NAN) | {"correct": None}
-    found = found.assign(**{name: value for name, value in blank.items() if name not in found})
-    return found[[*KEYS, *VALUES]]
+        frame = _judged_labels(predictions)
+    blank: dict[str, Any] = {**dict.fromkeys(VALUES, NAN), **dict.fromkeys(TEXTS, "")}
+    blank["correct"] = None
+    missing = {name: blank[name] for name in VALUES if name not in frame}
+    return frame.assign(**missing)[[*KEYS, *VALUES]]
 
 
 def both_classes(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Of a binary model of two labels: what is not one is the other, where the truth of one alone is known."""
+    """Of a binary model of two labels, with the truth of both where that of one is known.
+
+    >>> frame = pd.DataFrame({"image": ["a", "a"], "truth": [float("nan"), 1.0]})
+    >>> both_classes(frame)["truth"].tolist()
+    [0.0, 1.0]
+    """
     other = 1 - predictions.groupby("image")["truth"].transform("sum", min_count=1)
     return predictions.assign(truth=predictions["truth"].fillna(other))
 
 
-def _labels(predictions: pd.DataFrame) -> pd.DataFrame:
-    found = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
-    said, truth = found["probability"] >= THRESHOLD, found["truth"]
-    found["predicted"] = np.where(
-        found["probability"].isna(), "", np.where(said, "positive", "negative")
-    )
-    found["outcome"] = outcomes(said, truth == 1, truth.notna() & found["probability"].notna())
-    found["correct"] = _correct(said == (truth == 1), found["outcome"] != "")
-    return found.assign(loss=(truth - found["probability"]).abs())
+def most_probable_class(predictions: pd.DataFrame) -> pd.DataFrame:
+    """``image``, ``patient`` and ``predicted``, the most probable class, of each image.
+
+    >>> rows = {"image": ["a", "a"], "patient": ["p", "p"], "label": ["x", "y"]}
+    >>> most_probable_class(pd.DataFrame({**rows, "probability": [0.2, 0.8]}))["predicted"].tolist()
+    ['y']
+    """
+    rank = predictions["probability"].fillna(-1)
+    ranked = predictions.assign(rank=rank).sort_values("rank", ascending=False, kind="stable")
+    best = ranked.drop_duplicates("image").set_index("image")["label"]
+    images = predictions[["image", "patient"]].drop_duplicates("image").reset_index(drop=True)
+    return images.assign(predicted=images["image"].map(best))
 
 
-def _classes(predictions: pd.DataFrame) -> pd.DataFrame:
-    found = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
-    ranked = found.assign(rank=found["probability"].fillna(-1)).sort_values(
-        "rank", ascending=False, kind="stable"
-    )
-    predicted = ranked.drop_duplicates("image").set_index("image")["label"]
-    true = found[found["truth"] == 1]
-    true = true[~true["image"].duplicated(keep=False)].set_index("image")
-    found["predicted"] = found["image"].map(predicted)
-    found["true_class"] = found["image"].map(true["label"]).fillna("")
-    known = found["true_class"] != ""
-    found["truth"] = np.where(known, found["true_class"] == found["label"], NAN)
-    found["outcome"] = outcomes(found["predicted"] == found["label"], found["truth"] == 1, known)
-    found["correct"] = _correct(found["predicted"] == found["true_class"], known)
-    return found.assign(loss=1 - found["image"].map(true["probability"]))
+def outcomes(positive: pd.Series, true: pd.Series, judged: pd.Series) -> NDArray[Any]:
+    """TP, FP, FN or TN of each row; "" where it is not judged.
+
+    >>> flags = pd.Series([True, False]), pd.Series([True, True]), pd.Series([True, True])
+    >>> outcomes(*flags).tolist()
+    ['TP', 'FN']
+    """
+    names = np.where(positive, np.where(true, "TP", "FP"), np.where(true, "FN", "TN"))
+    return np.where(judged, names, "")
 
 
-def _values(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
-    found = predictions[[*KEYS, "value", "truth"]].reset_index(drop=True)
-    if len(labels) > 1:  # the cohort has one value, and nothing says of which output
-        found["truth"] = NAN
-    error = found["value"] - found["truth"]
-    return found.assign(error=error, loss=error.abs())
+def predicted_region(row: Mapping[str, Any]) -> Mask | None:
+    """(H, W) of a row of predictions of a segmentation, in original pixels.
 
-
-def _regions(predictions: pd.DataFrame, marks: Annotations | None) -> pd.DataFrame:
-    found = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
-    overlaps, truths = [], []
-    for record in predictions.to_dict("records"):
-        row = {str(name): value for name, value in record.items()}
-        mask = None if marks is None else true_region(row, marks)
-        overlaps.append(NAN if mask is None else _dice(predicted_region(row), mask))
-        truths.append(row["truth"] if mask is None else float(mask.any()))
-    return found.assign(truth=truths, dice=overlaps, loss=1 - np.array(overlaps, float))
-
-
-def predicted_region(row: dict[str, Any]) -> Mask | None:
-    """(H, W) of a row of predictions of a segmentation, in original pixels; None for what is not an image of two axes."""
+    None where the image does not have two axes.
+    """
     if not isinstance(row["region"], (list, np.ndarray)):
         return None
     return from_rle({"size": row["original"], "counts": row["region"]})
 
 
-def true_region(row: dict[str, Any], marks: Annotations) -> Mask | None:
+def true_region(row: Mapping[str, Any], annotations: Annotations) -> Mask | None:
     """(H, W) of a row's label, in original pixels; None where there is no mask."""
     if len(row["original"]) != 2:
         return None
     height, width = row["original"]
-    return marks.mask(row, row["label"], (int(height), int(width)))
+    return annotations.mask(row, row["label"], (int(height), int(width)))
 
 
-def _dice(found: Mask | None, truth: Mask) -> float:
-    """2 |P ∩ M| / (|P| + |M|); NaN where both are empty."""
-    if found is None:
-        return NAN
-    total = int(found.sum()) + int(truth.sum())
-    return 2 * int((found & truth).sum()) / total if total else NAN
+def region_dice(first: Mask, second: Mask) -> float:
+    """2 |A ∩ B| ÷ (|A| + |B|) of two masks of one shape; NaN where both are empty.
+
+    >>> region_dice(np.array([[True, True]]), np.array([[True, False]]))
+    0.6666666666666666
+    """
+    total = int(first.sum()) + int(second.sum())
+    return 2 * int((first & second).sum()) / total if total else NAN
 
 
-def outcomes(said: pd.Series, true: pd.Series, known: pd.Series) -> Any:
-    """TP, FP, FN, TN of each row; "" where it is not known."""
-    names = np.where(said, np.where(true, "TP", "FP"), np.where(true, "FN", "TN"))
-    return np.where(known, names, "")
-
-
-def _correct(right: pd.Series, known: pd.Series) -> pd.Series:
-    """True, False or None."""
-    return pd.Series(
-        [bool(r) if k else None for r, k in zip(right, known)], index=right.index, dtype=object
+def _judged_labels(predictions: pd.DataFrame) -> pd.DataFrame:
+    frame = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
+    probability, truth = frame["probability"], frame["truth"]
+    positive, true = probability >= THRESHOLD, truth == 1
+    judged = truth.notna() & probability.notna()
+    decision = np.where(positive, POSITIVE, NEGATIVE)
+    return frame.assign(
+        predicted=np.where(probability.isna(), "", decision),
+        outcome=outcomes(positive, true, judged),
+        correct=_correct(positive == true, judged),
+        loss=(truth - probability).abs(),
     )
+
+
+def _judged_classes(predictions: pd.DataFrame) -> pd.DataFrame:
+    frame = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
+    best = most_probable_class(predictions).set_index("image")["predicted"]
+    true = frame[frame["truth"] == 1]
+    # An image with several true classes has no true class.
+    true = true[~true["image"].duplicated(keep=False)].set_index("image")
+    predicted = frame["image"].map(best)
+    true_class = frame["image"].map(true["label"]).fillna("")
+    judged, is_true = true_class != "", true_class == frame["label"]
+    return frame.assign(
+        predicted=predicted,
+        true_class=true_class,
+        truth=np.where(judged, is_true, NAN),
+        outcome=outcomes(predicted == frame["label"], judged & is_true, judged),
+        correct=_correct(predicted == true_class, judged),
+        loss=1 - frame["image"].map(true["probability"]),
+    )
+
+
+def _judged_values(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    frame = predictions[[*KEYS, "value", "truth"]].reset_index(drop=True)
+    if len(labels) > 1:  # a cohort has one value, and does not say of which output
+        frame["truth"] = NAN
+    error = frame["value"] - frame["truth"]
+    return frame.assign(error=error, loss=error.abs())
+
+
+def _judged_regions(predictions: pd.DataFrame, annotations: Annotations | None) -> pd.DataFrame:
+    overlaps, truths = [], []
+    for record in predictions.to_dict("records"):
+        row = {str(name): value for name, value in record.items()}
+        mask = None if annotations is None else true_region(row, annotations)
+        region = None if mask is None else predicted_region(row)
+        overlaps.append(NAN if mask is None or region is None else region_dice(region, mask))
+        truths.append(row["truth"] if mask is None else float(mask.any()))
+    frame = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
+    return frame.assign(truth=truths, dice=overlaps, loss=1 - np.array(overlaps, float))
+
+
+def _correct(right: pd.Series, judged: pd.Series) -> pd.Series:
+    """True, False or None."""
+    values = [bool(r) if known else None for r, known in zip(right, judged)]
+    return pd.Series(values, index=right.index, dtype=object)

@@ -1,4 +1,8 @@
-"""Do two map series look at the same place? Maps of one image and target on one grid, and how alike maps of different images are."""
+"""Do two map series look at the same part of an image?
+
+Maps of one image and target are compared on one grid, beside maps of different patients' images,
+which are alike, too.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +26,18 @@ NULL_PAIRS = 500
 """Most pairs of maps of different patients behind a null."""
 
 IDENTICAL = 1e-5
-"""Maps that differ by less than this share of their largest value, each divided by it, are one and the same."""
+"""Maps are the same if they differ by less than this, each divided by its largest magnitude."""
+
+WHOLE = 1 - 1e-6
+"""Share of a cell that must be covered for it to count as seen; less than 1 for rounding."""
 
 NAN = float("nan")
+Measure = Callable[[NDArray[Any], NDArray[Any]], float]
 
 
 @dataclass(frozen=True)
 class StoredMap:
-    """A map as a run has it.
+    """A map as a run stores it.
 
     Attributes:
         raw: (*grid), signed, float32.
@@ -54,7 +62,8 @@ class MapSimilarity:
     Attributes:
         similarity: (cases,) Pearson correlation; NaN where a map is constant.
         top: (cases,) IoU of the five hottest cells.
-        nulls, top_nulls: (pairs,) both of maps of different patients, without those that have none; empty with one patient.
+        nulls, top_nulls: (pairs,) both of maps of different patients, those that have none left
+            out; empty with one patient.
         identical: see :func:`same_maps`.
     """
 
@@ -68,11 +77,9 @@ class MapSimilarity:
 def stored_maps(run: Run, rows: pd.DataFrame) -> list[StoredMap]:
     """The maps of rows of a case table, all of one run."""
     indices = [int(index) for index in rows["explanation"]]
-    about = run.explanations().iloc[indices].to_dict("records")
-    raws = [raw.numpy() for raw in run.raw(indices)]
-    return [
-        StoredMap(raw, bool(line["relu"]), stored_geometry(line)) for raw, line in zip(raws, about)
-    ]
+    records = run.explanations().iloc[indices].to_dict("records")
+    maps = zip(run.raw(indices), records)
+    return [StoredMap(raw.numpy(), bool(row["relu"]), stored_geometry(row)) for raw, row in maps]
 
 
 def map_similarity(
@@ -80,98 +87,119 @@ def map_similarity(
 ) -> MapSimilarity:
     """Similarity of two map series' maps of the same images and target, in the same order.
 
-    Maps that are the same up to a factor are compared before their methods' ReLU: of these one may have it and one not.
+    Maps that are the same up to a factor are compared before their methods' ReLU, which one of the
+    methods may lack.
 
     Args:
         first, second: the maps; those of a pair are compared on the coarser of their grids.
-        patients: of each image: the null takes ``first`` of one and ``second`` of another.
+        patients: of each image. The null takes ``first`` of one and ``second`` of another.
     """
     identical = same_maps(first, second)
     pairs = [common_cells(a, b, raw=bool(identical)) for a, b in zip(first, second)]
-    ones, others = [a for a, _ in pairs], [b for _, b in pairs]
-    similarity, top = (
-        np.array([_seen(m)(a, b) for a, b in pairs], np.float64) for m in (pearson, top_cells_iou)
-    )
-    nulls, tops = np.zeros(0), np.zeros(0)
-    if len(set(patients)) > 1:
-        nulls, tops = (
-            different_image_null(_seen(m), ones, others, groups=patients, pairs=NULL_PAIRS)
-            for m in (pearson, top_cells_iou)
-        )
-    return MapSimilarity(
-        similarity, top, nulls[np.isfinite(nulls)], tops[np.isfinite(tops)], identical
-    )
+    similarity, nulls = _with_null(pearson, pairs, patients)
+    top, top_nulls = _with_null(top_cells_iou, pairs, patients)
+    return MapSimilarity(similarity, top, nulls, top_nulls, identical)
 
 
 def same_maps(first: Sequence[StoredMap], second: Sequence[StoredMap]) -> bool | None:
-    """Whether all pairs of raw maps are the same up to a factor above 0; None where all are zero, which says nothing."""
-    alive = None
+    """Whether all pairs of raw maps are the same up to a positive factor.
+
+    None where all maps are zero, which decides nothing.
+
+    >>> geometry = Geometry.identity((2, 2))
+    >>> one, two = (StoredMap(np.eye(2) * k, True, geometry) for k in (1, 7))
+    >>> same_maps([one], [two])
+    True
+    """
+    decided = False
     for a, b in zip(first, second):
         if a.raw.shape != b.raw.shape:
             return False
-        sizes = [float(np.abs(m.raw).max()) for m in (a, b)]
-        if not any(sizes):
+        limits = [float(np.abs(stored.raw).max()) for stored in (a, b)]
+        if not any(limits):
             continue
-        alive = True
-        if not all(sizes):
+        decided = True
+        if not all(limits):
             return False
-        if float(np.abs(a.raw / sizes[0] - b.raw / sizes[1]).max()) >= IDENTICAL:
+        difference = a.raw / limits[0] - b.raw / limits[1]
+        if float(np.abs(difference).max()) >= IDENTICAL:
             return False
-    return alive
+    return True if decided else None
 
 
 def common_cells(
     first: StoredMap, second: StoredMap, raw: bool = False
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Both maps on the grid of fewer cells: the other's are averaged by area, where they lie in the image.
+    """Both maps on the grid of fewer cells; the other is averaged by area, in image coordinates.
+
+    Args:
+        first, second: maps of one image.
+        raw: compare the maps before their methods' ReLU.
 
     Returns:
-        Two arrays of that grid; NaN in cells that either model did not see whole (another crop).
+        Two arrays of that grid; NaN in cells of which either model saw only a part (another crop).
     """
-    a, b = ((m.raw if raw else m.cells) for m in (first, second))
-    if a.shape == b.shape and _frame(first) == _frame(second):
+    a, b = (first.raw, second.raw) if raw else (first.cells, second.cells)
+    if a.shape == b.shape and _frame(first.geometry) == _frame(second.geometry):
         return a, b
     if prod(a.shape) > prod(b.shape):
-        averaged, inside = _onto(a, first.geometry, b.shape, second.geometry)
-        return averaged, np.where(inside, b, NAN)
-    averaged, inside = _onto(b, second.geometry, a.shape, first.geometry)
-    return np.where(inside, a, NAN), averaged
+        averaged, seen = _onto(a, first.geometry, b.shape, second.geometry)
+        return averaged, np.where(seen, b, NAN)
+    averaged, seen = _onto(b, second.geometry, a.shape, first.geometry)
+    return np.where(seen, a, NAN), averaged
+
+
+def _with_null(
+    metric: Measure, pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]], patients: Sequence[str]
+) -> tuple[Floats, Floats]:
+    """A metric of each pair, and of maps of different patients."""
+    measure = _of_seen_cells(metric)
+    values = np.array([measure(a, b) for a, b in pairs], np.float64)
+    if len(set(patients)) < 2:
+        return values, np.zeros(0)
+    firsts, seconds = [a for a, _ in pairs], [b for _, b in pairs]
+    nulls = different_image_null(measure, firsts, seconds, groups=patients, pairs=NULL_PAIRS)
+    return values, nulls[np.isfinite(nulls)]
 
 
 def _onto(
-    fine: NDArray[Any], own: Geometry, grid: Sequence[int], other: Geometry
+    fine: NDArray[Any], fine_geometry: Geometry, grid: Sequence[int], geometry: Geometry
 ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
-    """Area averages of a map on the cells of another grid, NaN where it does not cover one; and where it does."""
-    averaged, inside = fine, np.ones(tuple(grid), bool)
+    """Area averages of a map on the cells of another grid, and which of those it covers."""
+    averaged, seen = fine, np.ones(tuple(grid), bool)
     for axis, count in enumerate(grid):
-        edges = (np.linspace(0, other.model[axis], count + 1) - other.offset[axis]) / other.scale[
-            axis
-        ]
-        cells = (edges * own.scale[axis] + own.offset[axis]) * fine.shape[axis] / own.model[axis]
-        weights = coverage(cells, fine.shape[axis])
+        weights = _weights(axis, fine.shape[axis], fine_geometry, count, geometry)
         averaged = np.moveaxis(np.tensordot(weights, averaged, (1, axis)), 0, axis)
-        seen = weights.sum(1) > 1 - 1e-6
-        inside &= seen.reshape([-1 if i == axis else 1 for i in range(len(grid))])
-    return np.where(inside, averaged, NAN), inside
+        shape = [1] * len(grid)
+        shape[axis] = count
+        seen &= (weights.sum(1) > WHOLE).reshape(shape)
+    return np.where(seen, averaged, NAN), seen
 
 
-def _frame(m: StoredMap) -> tuple[tuple[int, ...], ...]:
+def _weights(
+    axis: int, fine_cells: int, fine_geometry: Geometry, cells: int, geometry: Geometry
+) -> Floats:
+    """(cells, fine cells): the share of each cell of a grid that each fine cell covers."""
+    edges = np.linspace(0, geometry.model[axis], cells + 1)
+    original = (edges - geometry.offset[axis]) / geometry.scale[axis]
+    pixels = original * fine_geometry.scale[axis] + fine_geometry.offset[axis]
+    return coverage(pixels * fine_cells / fine_geometry.model[axis], fine_cells)
+
+
+def _frame(geometry: Geometry) -> tuple[tuple[int, ...], ...]:
     """Which part of the original the model's input covers, in thousandths of a pixel."""
-    geometry = m.geometry
-    ends = (
-        geometry.to_original([0.0] * len(geometry.model)),
-        geometry.to_original([float(n) for n in geometry.model]),
-    )
-    return tuple(tuple(round(1000 * place) for place in end) for end in ends)
+    start = geometry.to_original([0.0] * len(geometry.model))
+    end = geometry.to_original([float(side) for side in geometry.model])
+    return tuple(tuple(round(1000 * position) for position in corner) for corner in (start, end))
 
 
-def _seen(measure: Callable[..., float]) -> Callable[[NDArray[Any], NDArray[Any]], float]:
-    """A measure of the cells that are known in both maps; NaN for maps of different grids, or of too few cells."""
+def _of_seen_cells(metric: Measure) -> Measure:
+    """A metric of the cells that both models saw; NaN for other grids, or too few cells."""
 
-    def of(a: NDArray[Any], b: NDArray[Any]) -> float:
+    def measure(a: NDArray[Any], b: NDArray[Any]) -> float:
         if a.shape != b.shape:
             return NAN
         both = np.isfinite(a) & np.isfinite(b)
-        return measure(a[both], b[both]) if both.sum() > CELLS else NAN
+        return metric(a[both], b[both]) if both.sum() > CELLS else NAN
 
-    return of
+    return measure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -10,134 +10,181 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camlucida.analysis.comparison.decisions import CaseKey, Kind
+from camlucida.analysis.comparison.agreement import CaseKey
 from camlucida.analysis.comparison.pairs import Pair
+from camlucida.analysis.comparison.predictions import Kind
 from camlucida.analysis.comparison.series import MapSeries
-from camlucida.analysis.comparison.verdict import Rule, SeriesCase
+from camlucida.analysis.comparison.verdict import SeriesCase, VerdictRule
+from camlucida.core.messages import Message, declare, named
+
+declare(
+    "predictions",
+    {
+        "label": "{decision} ({probability:.2f})",
+        "value": "{value:.4g}",
+    },
+)
 
 COLUMNS = [
-    *(
-        "case",
-        "group",
-        "image",
-        "patient",
-        "label",
-        "all_series",
-        "agreement",
-        "excess",
-        "artefact_ratio",
-        "empty",
-        "truth",
-    ),
-    *("correct", "error", "dice", "verdict", "why"),
+    "case",
+    "group",
+    "image",
+    "patient",
+    "label",
+    "series_count",
+    "agreement",
+    "excess",
+    "artefact_ratio",
+    "empty",
+    "truth",
+    "correct",
+    "error",
+    "dice",
+    "verdict",
+    "reason",
 ]
-"""Of ``cases``; ``correct``: share of the voices that are right; ``error``, ``dice``: mean of theirs, without sign."""
+"""Of the table of cases. ``series_count``: map series with maps of their own; ``empty``: those
+without evidence; ``correct``: share of them whose prediction is correct; ``error``, ``dice``: their
+mean, without sign; ``verdict``: a code; ``reason``: a message, see
+:meth:`~camlucida.core.messages.Message.loads`."""
 
 MAP_COLUMNS = [
-    *(
-        "case",
-        "group",
-        "series",
-        "run",
-        "explanation",
-        "image",
-        "target",
-        "label",
-        "said",
-        "probability",
-        "value",
-        "truth",
-    ),
-    *(
-        "true_class",
-        "correct",
-        "artefact_share",
-        "artefact_area",
-        "artefact_ratio",
-        "excess",
-        "empty_reason",
-    ),
+    "case",
+    "group",
+    "series",
+    "run",
+    "explanation",
+    "image",
+    "target",
+    "label",
+    "predicted",
+    "probability",
+    "value",
+    "truth",
+    "true_class",
+    "correct",
+    "artefact_share",
+    "artefact_area",
+    "artefact_ratio",
+    "excess",
+    "empty_reason",
 ]
-"""Of ``maps``: a row a case and voice; ``run`` and ``explanation`` find its map, ``excess`` is the mean with the others."""
+"""Of the table of maps, a row a case and map series. ``run`` and ``explanation`` find the map;
+``excess`` is its mean with the others."""
 
-Line = dict[str, Any]
 JOINED = " | "
 NAN = float("nan")
+Line = dict[str, Any]
+Targets = dict[str, dict[str, Line]]
+"""Target → map series → row of the case table."""
 
 
 @dataclass(frozen=True)
 class GroupEvidence:
-    """All that is known of a group: the map series and their maps' heat, what each two of them share, which are the same."""
+    """What the cases of a group are judged by.
+
+    Attributes:
+        kind: what the models predict.
+        all_series: the map series.
+        heat: attribution table of their maps.
+        pairs: each two map series compared.
+        agreements: names of two map series → case → whether their predictions agree (1, 0, NaN).
+        first_of: map series → the first with the same maps.
+    """
 
     kind: Kind
     all_series: Sequence[MapSeries]
     heat: pd.DataFrame
     pairs: Sequence[Pair]
-    same: Mapping[frozenset[str], Mapping[CaseKey, float]]
-    """(first, second) → (image, label) → whether they say the same."""
+    agreements: Mapping[frozenset[str], Mapping[CaseKey, float]]
     first_of: Mapping[str, str]
-    """Map series → the first with the same maps."""
 
 
-def judge_cases(heard: GroupEvidence, rule: Rule, start: int) -> tuple[list[Line], list[Line], int]:
-    """Rows of ``cases`` and of ``maps``, and how many maps have no counterpart in some map series.
+@dataclass(frozen=True)
+class JudgedCases:
+    """Rows of the tables of cases and maps, and the number of maps without a counterpart."""
 
-    A case is an image and a target that every map series has a map of. Where classes are predicted and every map series has just one more
-    map of the image, these are a case, too: each map series explains its own answer, and the answers differ.
+    cases: list[Line]
+    maps: list[Line]
+    unpaired: int
+
+
+def judge_cases(evidence: GroupEvidence, rule: VerdictRule, start: int) -> JudgedCases:
+    """Find the cases of a group and judge each.
+
+    A case is an image and a target of which every map series has a map. Where classes are predicted
+    and every map series has just one more map of the image, these are a case, too: each map series
+    explains its own class, and the classes differ.
 
     Args:
-        heard: of a group.
+        evidence: of a group.
         rule: of the verdicts.
         start: number of the first case.
     """
     cases: list[Line] = []
     maps: list[Line] = []
-    left = 0
-    for image, rows in _by_image(heard).items():
-        found, unpaired = _of_image(rows, [series.name for series in heard.all_series], heard.kind)
-        left += unpaired
-        for of_all_series in found:
+    unpaired = 0
+    for image, targets in _by_image(evidence).items():
+        complete, left_over = _complete(targets, evidence)
+        unpaired += left_over
+        for rows in complete:
             number = start + len(cases)
             lines = [
-                _map_row(number, series, of_all_series[series.name], heard)
-                for series in heard.all_series
+                _map_row(number, series, rows[series.name], evidence)
+                for series in evidence.all_series
             ]
             maps += lines
-            cases.append(_case_row(number, image, lines, heard, rule))
-    return cases, maps, left
+            cases.append(_case_row(number, image, lines, evidence, rule))
+    return JudgedCases(cases, maps, unpaired)
 
 
-def _by_image(heard: GroupEvidence) -> dict[str, dict[str, dict[str, Line]]]:
-    """Image → target → map series → row of the case table with its heat, images in the order of the first map series."""
-    found: dict[str, dict[str, dict[str, Line]]] = {}
-    for series in heard.all_series:
-        rows = series.rows.join(heard.heat[["artefact_share", "artefact_area"]])
-        for line in rows.to_dict("records"):
-            found.setdefault(line["image"], {}).setdefault(line["target"], {})[series.name] = {
-                str(k): v for k, v in line.items()
-            }
-    return found
+def prediction_of(row: Mapping[str, Any], kind: Kind) -> Message | None:
+    """The prediction in a row of the table of maps; None for a region.
+
+    >>> row = {"predicted": "positive", "probability": 0.9}
+    >>> str(prediction_of(row, "labels"))
+    'positive (0.90)'
+    """
+    if kind == "values":
+        return Message("predictions.value", {"value": float(row["value"])})
+    if kind == "labels":
+        values = {"decision": str(row["predicted"]), "probability": float(row["probability"])}
+        return Message("predictions.label", values)
+    return named(str(row["predicted"])) if kind == "classes" else None
 
 
-def _of_image(
-    targets: Mapping[str, Mapping[str, Line]], names: Sequence[str], kind: Kind
-) -> tuple[list[Mapping[str, Line]], int]:
-    whole = [rows for rows in targets.values() if len(rows) == len(names)]
-    rest = [
-        (name, row)
-        for rows in targets.values()
-        if len(rows) < len(names)
-        for name, row in rows.items()
-    ]
-    if kind == "classes" and sorted(name for name, _ in rest) == sorted(names):
-        return [*whole, dict(rest)], 0
-    return whole, len(rest)
+def _by_image(evidence: GroupEvidence) -> dict[str, Targets]:
+    """Image → its rows of the case table with their heat, in the order of the first map series."""
+    images: dict[str, Targets] = {}
+    for series in evidence.all_series:
+        rows = series.rows.join(evidence.heat[["artefact_share", "artefact_area"]])
+        for record in rows.to_dict("records"):
+            line = {str(name): value for name, value in record.items()}
+            targets = images.setdefault(line["image"], {})
+            targets.setdefault(line["target"], {})[series.name] = line
+    return images
 
 
-def _map_row(number: int, series: MapSeries, line: Line, heard: GroupEvidence) -> Line:
+def _complete(targets: Targets, evidence: GroupEvidence) -> tuple[list[Mapping[str, Line]], int]:
+    """Cases of an image, map series → row, and the number of maps that belong to none."""
+    names = [series.name for series in evidence.all_series]
+    complete: list[Mapping[str, Line]] = []
+    rest: list[tuple[str, Line]] = []
+    for rows in targets.values():
+        if len(rows) == len(names):
+            complete.append(rows)
+        else:
+            rest += rows.items()
+    if evidence.kind == "classes" and sorted(name for name, _ in rest) == sorted(names):
+        return [*complete, dict(rest)], 0
+    return complete, len(rest)
+
+
+def _map_row(number: int, series: MapSeries, line: Line, evidence: GroupEvidence) -> Line:
+    key = (line["image"], line["target"])
     others = [
-        pair.excess.get((line["image"], line["target"]), NAN)
-        for pair in heard.pairs
+        pair.excess.get(key, NAN)
+        for pair in evidence.pairs
         if series.name in (pair.first, pair.second) and not pair.identical
     ]
     share, area = line["artefact_share"], line["artefact_area"]
@@ -147,76 +194,72 @@ def _map_row(number: int, series: MapSeries, line: Line, heard: GroupEvidence) -
         "group": series.group,
         "series": series.name,
         "short": series.short,
-        "said": _said(line, heard.kind),
         "artefact_ratio": share / area if area > 0 else NAN,
         "excess": _mean(others),
     }
 
 
-def _said(row: Line, kind: Kind) -> str:
-    if kind == "values":
-        return f"{row['value']:.4g}"
-    if kind == "regions":
-        return ""
-    return (
-        f"{row['predicted']} ({row['probability']:.2f})"
-        if kind == "labels"
-        else str(row["predicted"])
-    )
-
-
 def _case_row(
-    number: int, image: str, lines: Sequence[Line], heard: GroupEvidence, rule: Rule
+    number: int, image: str, lines: Sequence[Line], evidence: GroupEvidence, rule: VerdictRule
 ) -> Line:
     first = lines[0]
     targets = list(dict.fromkeys(line["target"] for line in lines))
-    own = [line for line in lines if heard.first_of[line["series"]] == line["series"]]
-    label = "" if heard.kind == "classes" else first["label"]
-    names = [line["series"] for line in own]
-    same = _mean(
-        [
-            heard.same.get(frozenset(two), {}).get((image, label), NAN)
-            for two in combinations(names, 2)
-        ]
+    # Map series with the same maps are one: they neither agree nor disagree.
+    distinct = [line for line in lines if evidence.first_of[line["series"]] == line["series"]]
+    label = "" if evidence.kind == "classes" else first["label"]
+    agreement = _mean(list(_agreements(distinct, (image, label), evidence)))
+    excess = _mean(list(_excesses(distinct, image, evidence)))
+    verdict, reason = rule.judge(
+        [_series_case(line, evidence.kind) for line in distinct], agreement, excess
     )
-    between = {frozenset((pair.first, pair.second)): pair.excess for pair in heard.pairs}
-    excess = _mean(
-        [
-            between[frozenset((a["series"], b["series"]))].get((image, a["target"]), NAN)
-            for a, b in combinations(own, 2)
-            if a["target"] == b["target"]
-        ]
-    )
-    said = [
-        SeriesCase(
-            x["short"], x["said"], x["artefact_share"], x["artefact_area"], x["empty_reason"]
-        )
-        for x in own
-    ]
-    verdict, why = rule.judge(said, same, excess)
-    right = [float(line["correct"]) for line in own if line["correct"] is not None]
+    ratios = [line["artefact_ratio"] for line in distinct]
     return {
         "case": number,
         "group": first["group"],
         "image": image,
         "patient": first["patient"],
         "label": JOINED.join(targets),
-        "all_series": len(own),
-        "agreement": same,
+        "series_count": len(distinct),
+        "agreement": agreement,
         "excess": excess,
-        "artefact_ratio": max(
-            [x["artefact_ratio"] for x in own if np.isfinite(x["artefact_ratio"])], default=NAN
-        ),
-        "empty": sum(bool(line["empty_reason"]) for line in own),
+        "artefact_ratio": max((r for r in ratios if np.isfinite(r)), default=NAN),
+        "empty": sum(bool(line["empty_reason"]) for line in distinct),
         "truth": first["truth"] if len(targets) == 1 else NAN,
-        "correct": _mean(right),
-        "error": _mean([abs(line["error"]) for line in own]),
-        "dice": _mean([line["dice"] for line in own]),
+        "correct": _mean([float(x["correct"]) for x in distinct if x["correct"] is not None]),
+        "error": _mean([abs(line["error"]) for line in distinct]),
+        "dice": _mean([line["dice"] for line in distinct]),
         "verdict": verdict,
-        "why": why,
+        "reason": reason.dumps(),
     }
 
 
+def _series_case(line: Line, kind: Kind) -> SeriesCase:
+    return SeriesCase(
+        name=line["short"],
+        prediction=prediction_of(line, kind),
+        share=line["artefact_share"],
+        area=line["artefact_area"],
+        empty_reason=Message.loads(line["empty_reason"]) if line["empty_reason"] else None,
+    )
+
+
+def _agreements(lines: Sequence[Line], case: CaseKey, evidence: GroupEvidence) -> Iterator[float]:
+    """Whether the predictions of each two map series agree on a case."""
+    for first, second in combinations(lines, 2):
+        names = frozenset((first["series"], second["series"]))
+        yield evidence.agreements.get(names, {}).get(case, NAN)
+
+
+def _excesses(lines: Sequence[Line], image: str, evidence: GroupEvidence) -> Iterator[float]:
+    """Excess similarity of each two maps of one target."""
+    between = {frozenset((pair.first, pair.second)): pair.excess for pair in evidence.pairs}
+    for first, second in combinations(lines, 2):
+        if first["target"] == second["target"]:
+            names = frozenset((first["series"], second["series"]))
+            yield between[names].get((image, first["target"]), NAN)
+
+
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if np.isfinite(value)]
-    return float(np.mean(known)) if known else NAN
+    """Of those that are known."""
+    finite = [value for value in values if np.isfinite(value)]
+    return float(np.mean(finite)) if finite else NAN

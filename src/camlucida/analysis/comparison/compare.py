@@ -1,8 +1,8 @@
-"""Map series side by side: what each says and how right it is, whether each two agree, and a verdict on each case."""
+"""Map series side by side: how right each is, how far each two agree, and a verdict on each case."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -12,26 +12,26 @@ import pandas as pd
 
 from camlucida.analysis.comparison import cases as per_case
 from camlucida.analysis.comparison import pairs as per_pair
-from camlucida.analysis.comparison.cases import GroupEvidence, judge_cases
-from camlucida.analysis.comparison.decisions import (
+from camlucida.analysis.comparison.agreement import CaseKey, PredictionAgreement, agreements
+from camlucida.analysis.comparison.cases import GroupEvidence, JudgedCases, judge_cases
+from camlucida.analysis.comparison.pairs import Pair, compare_pair, distinct, nothing_shared
+from camlucida.analysis.comparison.predictions import (
     OTHER_TASK,
-    CaseKey,
     Kind,
     SeriesPredictions,
-    agreements,
     dice_row,
     headline,
     performance,
 )
-from camlucida.analysis.comparison.pairs import Pair, compare_pair, distinct, nothing_shared
 from camlucida.analysis.comparison.series import (
-    Group,
+    ImageKey,
     MapSeries,
+    SeriesGroup,
     find_groups,
-    keys,
+    image_keys,
     on_shared_images,
 )
-from camlucida.analysis.comparison.verdict import Rule
+from camlucida.analysis.comparison.verdict import VerdictRule
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare, prefixed
 from camlucida.metrics.score_table import Row, table
@@ -47,60 +47,62 @@ declare(
             "not compared. A target such as “predicted” is another label in each "
             "model: ask for labels by name"
         ),
-        "same_maps": "{first} and {second} have the same maps up to a factor: they count as one map series",
+        "same_maps": (
+            "{first} and {second} have the same maps up to a factor: they count as one map series"
+        ),
         "unmeasured": "heat on artefacts could not be measured for {count} of {maps} maps",
     },
 )
 
 NAN = float("nan")
 
+FACTS = ("model", "architecture", "seed", "fold", "method", "layer")
+
 SERIES_COLUMNS = [
-    *(
-        "group",
-        "name",
-        "model",
-        "architecture",
-        "seed",
-        "fold",
-        "method",
-        "layer",
-        "grid",
-        "images",
-        "patients",
-        "maps",
-        "empty",
-    ),
-    *(
-        "same_as",
-        "metric",
-        "value",
-        "low",
-        "high",
-        "chance",
-        "artefact_share",
-        "artefact_low",
-        "artefact_high",
-        "artefact_area",
-    ),
+    "group",
+    "name",
+    *FACTS,
+    "grid",
+    "images",
+    "patients",
+    "maps",
+    "empty",
+    "same_as",
+    "metric",
+    "value",
+    "low",
+    "high",
+    "chance",
+    "artefact_share",
+    "artefact_low",
+    "artefact_high",
+    "artefact_area",
 ]
-"""Of ``all_series``; ``metric`` names the figure whose ``value`` and interval follow, ``same_as`` a map series with the same maps."""
+"""Of the table of map series. ``metric`` names what ``value`` and its interval are of; ``same_as``
+is a map series with the same maps."""
+
+Progress = Callable[..., object]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What was found.
+    """What a comparison found.
 
     Attributes:
         by: what varies.
-        kind: what the models say.
-        map series: one row a map series, :data:`SERIES_COLUMNS`.
-        pairs: each two of a group, :data:`~camlucida.analysis.comparison.pairs.COLUMNS`; label "" is all labels together.
-        cases: one row an image and label that all map series of a group have, :data:`~camlucida.analysis.comparison.cases.COLUMNS`.
-        maps: one row a case and map series, :data:`~camlucida.analysis.comparison.cases.MAP_COLUMNS`.
-        performance: every figure of every model, columns of :class:`~camlucida.metrics.score_table.Row`, ``model`` being the map series.
-        rule: of the verdicts, in words.
+        kind: what the models predict.
+        all_series: one row a map series, :data:`SERIES_COLUMNS`.
+        pairs: each two of a group, :data:`~camlucida.analysis.comparison.pairs.COLUMNS`; label ""
+            is all labels together.
+        cases: one row an image and label that all map series of a group have,
+            :data:`~camlucida.analysis.comparison.cases.COLUMNS`.
+        maps: one row a case and map series,
+            :data:`~camlucida.analysis.comparison.cases.MAP_COLUMNS`.
+        performance: every metric of every model, columns of
+            :class:`~camlucida.metrics.score_table.Row`, ``model`` being the map series.
+        rule: of the verdicts.
         thresholds: of the rule.
-        notes: one line each, for the person who reads the result.
+        notes: for the person who reads the result.
         synthetic: whether any image is.
     """
 
@@ -111,17 +113,16 @@ class Comparison:
     cases: pd.DataFrame
     maps: pd.DataFrame
     performance: pd.DataFrame
-    rule: str
-    thresholds: Rule
+    rule: Message
+    thresholds: VerdictRule
     notes: tuple[Message, ...]
     synthetic: bool
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Of one group."""
+@dataclass
+class _Tables:
+    """Rows of the tables of a comparison, group by group."""
 
-    kind: Kind
     all_series: list[dict[str, Any]]
     pairs: list[dict[str, Any]]
     cases: list[dict[str, Any]]
@@ -135,188 +136,220 @@ def compare(
     cases: pd.DataFrame,
     heat: pd.DataFrame,
     by: str = "model",
-    rule: Rule | None = None,
-    progress: Callable[..., object] | None = None,
+    rule: VerdictRule | None = None,
+    progress: Progress | None = None,
 ) -> Comparison:
     """Compare map series that differ in one thing, on the images that all of a group have.
 
-    Groups without a shared image (the folds of a cross-validation) are compared by how right they are and by their heat on
-    artefacts alone; a note says so.
+    Groups without a shared image, such as the folds of a cross-validation, are compared by how
+    right they are and by their heat on artefacts alone; a note says so.
 
     Args:
-        runs: one or several.
-        cases: their :func:`~camlucida.cases.case_table`, or a choice of its rows.
-        heat: :func:`~camlucida.cases.attribution_table` of ``cases``.
+        runs: one or more.
+        cases: their :func:`~camlucida.analysis.cases.case_table.case_table`, or some of its rows.
+        heat: the attribution table of ``cases``.
         by: what varies, one of :data:`~camlucida.analysis.comparison.series.BY`.
         rule: of the verdicts.
-        progress: called with 1 for each pair of map series that is done, and once with their ``total``.
+        progress: called with 1 for each pair of map series that is done, and once with the
+            ``total`` number of pairs.
 
     Raises:
-        UsageError: nothing varies in ``by`` alone; the models of a group answer different questions.
+        UsageError: nothing varies in ``by`` alone; the models of a group predict different things.
     """
-    rule, report = rule or Rule(), progress or (lambda done=0, total=None: None)
+    rule, report = rule or VerdictRule(), progress or (lambda done=0, total=None: None)
     groups, notes = find_groups(runs, cases, by)
     notes += [*_unfinished(runs), *_unmeasured(cases, heat)]
-    report(0, total=sum(len(g.all_series) * (len(g.all_series) - 1) // 2 for g in groups))
+    report(0, total=sum(_pair_count(group) for group in groups))
     one_model = by in ("method", "layer")
-    found: list[_Found] = []
-    for group in groups:
-        start = sum(len(part.cases) for part in found)
-        found.append(_compare_group(runs, group, heat, rule, one_model, start, report))
-    kind = found[0].kind
-    if any(part.kind != kind for part in found):
+    tables = _Tables([], [], [], [], [], notes)
+    kinds = [
+        _GroupComparison(runs, group, heat, rule, one_model, report).add_to(tables)
+        for group in groups
+    ]
+    if len(set(kinds)) > 1:
         raise UsageError(*OTHER_TASK)
-    rows = pd.concat([series.rows for group in groups for series in group.all_series])
     return Comparison(
         by=by,
-        kind=kind,
-        all_series=pd.DataFrame(
-            [line for part in found for line in part.all_series], columns=SERIES_COLUMNS
-        ),
-        pairs=pd.DataFrame(
-            [line for part in found for line in part.pairs], columns=per_pair.COLUMNS
-        ),
-        cases=pd.DataFrame(
-            [line for part in found for line in part.cases], columns=per_case.COLUMNS
-        ),
-        maps=pd.DataFrame(
-            [line for part in found for line in part.maps], columns=per_case.MAP_COLUMNS
-        ),
-        performance=table(row for part in found for row in part.performance),
-        rule=rule.words(kind, one_model),
+        kind=kinds[0],
+        all_series=pd.DataFrame(tables.all_series, columns=SERIES_COLUMNS),
+        pairs=pd.DataFrame(tables.pairs, columns=per_pair.COLUMNS),
+        cases=pd.DataFrame(tables.cases, columns=per_case.COLUMNS),
+        maps=pd.DataFrame(tables.maps, columns=per_case.MAP_COLUMNS),
+        performance=table(tables.performance),
+        rule=rule.description(kinds[0], one_model),
         thresholds=rule,
-        notes=tuple(dict.fromkeys([*notes, *(note for part in found for note in part.notes)])),
-        synthetic=bool(rows["synthetic"].any()),
+        notes=tuple(dict.fromkeys(tables.notes)),
+        synthetic=any(_is_synthetic(group) for group in groups),
     )
 
 
-def _compare_group(
-    runs: Sequence[Run],
-    group: Group,
-    heat: pd.DataFrame,
-    rule: Rule,
-    one_model: bool,
-    start: int,
-    report: Callable[..., object],
-) -> _Found:
-    group, images, notes = on_shared_images(runs, group)
-    said = {
-        v.name: SeriesPredictions.of(runs[v.run], v.model, images or keys(runs, v.rows))
-        for v in group.all_series
-    }
-    answers = {name: own.only(_labels(group, said)) for name, own in said.items()}
-    kind = answers[group.all_series[0].name].kind
-    if any(other.kind != kind for other in answers.values()):
-        raise UsageError(*OTHER_TASK)
-    of_model = {
-        series.model_key: performance(answers[series.name])
-        for series in {v.model_key: v for v in group.all_series}.values()
-    }
-    right = {
-        series.name: [*of_model[series.model_key], *dice_row(series.rows)]
-        for series in group.all_series
-    }
-    gap = (
-        _mean([row.estimate for rows in right.values() if (row := headline(rows, kind))])
-        if kind == "values"
-        else NAN
-    )
-    pairs: list[Pair] = []
-    same: dict[frozenset[str], Mapping[CaseKey, float]] = {}
-    for first, second in combinations(group.all_series, 2):
-        agreed, of_cases = (
-            ({}, {})
-            if one_model or not images
-            else agreements(answers[first.name], answers[second.name], gap)
-        )
-        same[frozenset((first.name, second.name))] = of_cases
-        pairs.append(
-            compare_pair(runs, first, second, agreed) if images else nothing_shared(first, second)
-        )
-        report(1)
-    first_of = distinct(group.all_series, pairs)
-    heard = GroupEvidence(kind, group.all_series, heat, pairs, same, first_of)
-    cases, maps, left = judge_cases(heard, rule, start) if images else ([], [], 0)
-    return _Found(
-        kind=kind,
-        all_series=[
-            _series_row(v, first_of[v.name], headline(right[v.name], kind), heat)
-            for v in group.all_series
-        ],
-        pairs=[line for pair in pairs for line in pair.rows],
-        cases=cases,
-        maps=maps,
-        performance=[replace(row, model=name) for name, rows in right.items() for row in rows],
-        notes=[*notes, *_notes(group, pairs, left)],
-    )
+@dataclass(frozen=True)
+class _GroupComparison:
+    """The comparison of one group."""
+
+    runs: Sequence[Run]
+    group: SeriesGroup
+    heat: pd.DataFrame
+    rule: VerdictRule
+    one_model: bool
+    report: Progress
+
+    def add_to(self, tables: _Tables) -> Kind:
+        """Append the rows of this group to the tables; what its models predict."""
+        group, images, notes = on_shared_images(self.runs, self.group)
+        predictions = self._predictions(group, images)
+        kind = next(iter(predictions.values())).kind
+        scores = _scores(group, predictions)
+        pairs, agreed = self._pairs(group, images, predictions, _gap(scores, kind))
+        first_of = distinct(group.all_series, pairs)
+        judged = JudgedCases([], [], 0)
+        if images:
+            evidence = GroupEvidence(kind, group.all_series, self.heat, pairs, agreed, first_of)
+            judged = judge_cases(evidence, self.rule, start=len(tables.cases))
+        for series in group.all_series:
+            score = headline(scores[series.name], kind)
+            tables.all_series.append(_series_row(series, first_of[series.name], score, self.heat))
+            tables.performance += [replace(row, model=series.name) for row in scores[series.name]]
+        for pair in pairs:
+            tables.pairs += pair.rows
+        tables.cases += judged.cases
+        tables.maps += judged.maps
+        tables.notes += [*notes, *_notes(group, pairs, judged.unpaired)]
+        return kind
+
+    def _predictions(
+        self, group: SeriesGroup, images: Collection[ImageKey]
+    ) -> dict[str, SeriesPredictions]:
+        """Map series → its model's predictions of the labels that have a map.
+
+        Raises:
+            UsageError: they are of different kinds.
+        """
+        everything = {}
+        for series in group.all_series:
+            shown = images or image_keys(self.runs, series.rows)
+            run = self.runs[series.run]
+            everything[series.name] = SeriesPredictions.of(run, series.model, shown)
+        labels = _labels(group, list(everything.values()))
+        predictions = {name: whole.only(labels) for name, whole in everything.items()}
+        if len({part.kind for part in predictions.values()}) > 1:
+            raise UsageError(*OTHER_TASK)
+        return predictions
+
+    def _pairs(
+        self,
+        group: SeriesGroup,
+        images: Collection[ImageKey],
+        predictions: Mapping[str, SeriesPredictions],
+        gap: float,
+    ) -> tuple[list[Pair], dict[frozenset[str], Mapping[CaseKey, float]]]:
+        """Each two map series, and in which cases their predictions agree."""
+        pairs: list[Pair] = []
+        agreed: dict[frozenset[str], Mapping[CaseKey, float]] = {}
+        for first, second in combinations(group.all_series, 2):
+            by_label: dict[str, PredictionAgreement] = {}
+            by_case: Mapping[CaseKey, float] = {}
+            if images and not self.one_model:
+                both = predictions[first.name], predictions[second.name]
+                by_label, by_case = agreements(*both, gap)
+            agreed[frozenset((first.name, second.name))] = by_case
+            if images:
+                pairs.append(compare_pair(self.runs, first, second, by_label))
+            else:
+                pairs.append(nothing_shared(first, second))
+            self.report(1)
+        return pairs, agreed
 
 
-def _labels(group: Group, said: Mapping[str, SeriesPredictions]) -> set[str]:
-    """Those of which there is a map, as far as every model answers them: a mean over other labels is another figure."""
-    mapped = {label for series in group.all_series for label in series.rows["label"]}
-    return mapped.intersection(*(own.labels for own in said.values())) or mapped
+def _pair_count(group: SeriesGroup) -> int:
+    return len(group.all_series) * (len(group.all_series) - 1) // 2
 
 
-def _notes(group: Group, pairs: Sequence[Pair], left: int) -> list[Message]:
-    found = []
-    if left:
-        note = Message("notes.other_labels", {"count": left})
-        found.append(prefixed(group.name, note) if group.name else note)
-    twins = [pair for pair in pairs if pair.identical]
-    return found + [
-        Message("notes.same_maps", {"first": pair.first, "second": pair.second}) for pair in twins
-    ]
+def _is_synthetic(group: SeriesGroup) -> bool:
+    return any(bool(series.rows["synthetic"].any()) for series in group.all_series)
 
 
-def _unfinished(runs: Sequence[Run]) -> list[Message]:
-    counts = {
-        run.folder.root.name: {key: run.counts[key] for key in ("failed", "pending")}
-        for run in runs
-    }
-    return [
-        prefixed(name, Message("notes.unfinished", of_run))
-        for name, of_run in counts.items()
-        if any(of_run.values())
-    ]
+def _labels(group: SeriesGroup, predictions: Sequence[SeriesPredictions]) -> set[str]:
+    """Labels that have a map, as far as every model predicts them.
+
+    A mean over other labels would be another metric.
+    """
+    mapped: set[str] = set()
+    for series in group.all_series:
+        mapped |= set(series.rows["label"])
+    return mapped.intersection(*(part.labels for part in predictions)) or mapped
 
 
-def _unmeasured(cases: pd.DataFrame, heat: pd.DataFrame) -> list[Message]:
+def _scores(
+    group: SeriesGroup, predictions: Mapping[str, SeriesPredictions]
+) -> dict[str, list[Row]]:
+    """Map series → every metric of its model, which is measured once for all its map series."""
+    of_model: dict[tuple[int, str], list[Row]] = {}
+    scores = {}
+    for series in group.all_series:
+        if series.model_key not in of_model:
+            of_model[series.model_key] = performance(predictions[series.name])
+        scores[series.name] = [*of_model[series.model_key], *dice_row(series.rows)]
+    return scores
+
+
+def _gap(scores: Mapping[str, Sequence[Row]], kind: Kind) -> float:
+    """Largest difference at which two values agree: the map series' mean absolute error."""
+    if kind != "values":
+        return NAN
+    errors = [headline(rows, kind) for rows in scores.values()]
+    known = [row.estimate for row in errors if row is not None]
+    return float(np.mean(known)) if known else NAN
+
+
+def _notes(group: SeriesGroup, pairs: Sequence[Pair], unpaired: int) -> Iterator[Message]:
+    if unpaired:
+        note = Message("notes.other_labels", {"count": unpaired})
+        yield prefixed(group.name, note) if group.name else note
+    for pair in pairs:
+        if pair.identical:
+            yield Message("notes.same_maps", {"first": pair.first, "second": pair.second})
+
+
+def _unfinished(runs: Sequence[Run]) -> Iterator[Message]:
+    counts = {run.folder.root.name: run.counts for run in runs}
+    for name, of_run in counts.items():
+        open_items = {key: of_run[key] for key in ("failed", "pending")}
+        if any(open_items.values()):
+            yield prefixed(name, Message("notes.unfinished", open_items))
+
+
+def _unmeasured(cases: pd.DataFrame, heat: pd.DataFrame) -> Iterator[Message]:
     missing = int((heat["artefact_share"].isna() & (cases["high"] > 0)).sum())
-    return [Message("notes.unmeasured", {"count": missing, "maps": len(cases)})] if missing else []
+    if missing:
+        yield Message("notes.unmeasured", {"count": missing, "maps": len(cases)})
 
 
 def _series_row(
-    series: MapSeries, first_of: str, figure: Row | None, heat: pd.DataFrame
+    series: MapSeries, first_of: str, score: Row | None, heat: pd.DataFrame
 ) -> dict[str, Any]:
     rows = series.rows
-    own = heat.loc[rows.index]
-    share = mean_interval(own["artefact_share"].to_numpy(np.float64), rows["patient"].tolist())
-    area = own["artefact_area"][own["artefact_share"].notna()]
-    grids = list(dict.fromkeys("×".join(map(str, grid)) for grid in rows["grid"]))
+    heat = heat.loc[rows.index]
+    share = mean_interval(heat["artefact_share"].to_numpy(np.float64), rows["patient"].tolist())
+    area = heat["artefact_area"][heat["artefact_share"].notna()]
+    grids = dict.fromkeys("×".join(map(str, grid)) for grid in rows["grid"])
     return {
         "group": series.group,
         "name": series.name,
-        **{
-            name: getattr(series, name)
-            for name in ("model", "architecture", "seed", "fold", "method", "layer")
-        },
+        **{fact: getattr(series, fact) for fact in FACTS},
         "grid": ", ".join(grids),
         "images": rows["image"].nunique(),
         "patients": rows["patient"].nunique(),
         "maps": len(rows),
         "empty": int((rows["empty_reason"] != "").sum()),
         "same_as": "" if first_of == series.name else first_of,
-        "metric": figure.metric if figure else "",
-        **{key: getattr(figure, name) if figure else NAN for key, name in _FIGURE.items()},
+        "metric": score.metric if score else "",
+        "value": score.estimate if score else NAN,
+        "low": score.low if score else NAN,
+        "high": score.high if score else NAN,
+        "chance": score.chance if score else NAN,
         "artefact_share": share.estimate,
         "artefact_low": share.low,
         "artefact_high": share.high,
         "artefact_area": float(area.mean()) if len(area) else NAN,
     }
-
-
-_FIGURE = {"value": "estimate", "low": "low", "high": "high", "chance": "chance"}
-
-
-def _mean(values: Collection[float]) -> float:
-    return float(np.mean(list(values))) if values else NAN

@@ -1,4 +1,4 @@
-"""Each two map series of a group: do they say the same, and do their maps look at the same place?"""
+"""Each two map series of a group: do their predictions and their maps agree?"""
 
 from __future__ import annotations
 
@@ -9,46 +9,47 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from camlucida.analysis.comparison.agreement import ALL_LABELS, PredictionAgreement
 from camlucida.analysis.comparison.attention import MapSimilarity, map_similarity, stored_maps
-from camlucida.analysis.comparison.decisions import Agreement
 from camlucida.analysis.comparison.series import MapSeries
 from camlucida.metrics.annotations import Floats
 from camlucida.metrics.statistics import excess, mean_interval
 from camlucida.runs import Run
 
 COLUMNS = [
-    *(
-        "group",
-        "first",
-        "second",
-        "label",
-        "n",
-        "agreement",
-        "agreement_low",
-        "agreement_high",
-        "agreement_chance",
-        "kappa",
-    ),
-    *(
-        "correlation",
-        "correlation_low",
-        "correlation_high",
-        "maps",
-        "dead",
-        "similarity",
-        "null",
-        "null_pairs",
-        "excess",
-    ),
-    *("excess_low", "excess_high", "top5_iou", "top5_null", "identical"),
+    "group",
+    "first",
+    "second",
+    "label",
+    "n",
+    "agreement",
+    "agreement_low",
+    "agreement_high",
+    "agreement_chance",
+    "kappa",
+    "correlation",
+    "correlation_low",
+    "correlation_high",
+    "maps",
+    "dead",
+    "similarity",
+    "null",
+    "null_pairs",
+    "excess",
+    "excess_low",
+    "excess_high",
+    "top5_iou",
+    "top5_null",
+    "identical",
 ]
-"""Of ``pairs``."""
+"""Of the table of pairs. ``dead``: pairs of maps without a similarity."""
 
 ENOUGH = 50
-"""Pairs of maps of different patients that a label's own null needs; with fewer it takes that of all labels together."""
+"""Pairs of maps of different patients that a null of one label needs. With fewer, the null is that
+of all labels together."""
 
 NAN = float("nan")
-CaseKey = tuple[str, str]
+MapKey = tuple[str, str]
 """Image and target."""
 
 
@@ -58,7 +59,8 @@ class Pair:
 
     Attributes:
         first, second: their names.
-        rows: of the table of pairs: all labels together (label ""), then, where there are several, each.
+        rows: of the table of pairs: all labels together (label ""), then, where there are two or
+            more, each.
         excess: (image, target) → excess similarity of the two maps; NaN where it has none.
         identical: the maps are the same up to a factor: one map series under two names.
     """
@@ -66,134 +68,147 @@ class Pair:
     first: str
     second: str
     rows: list[dict[str, Any]]
-    excess: Mapping[CaseKey, float]
+    excess: Mapping[MapKey, float]
     identical: bool
 
 
+@dataclass(frozen=True)
+class _TargetPairs:
+    """The pairs of maps of one target, with the nulls that they are measured against.
+
+    Attributes:
+        rows: of the case table, of the first map series.
+        similarity: of the maps.
+        null, top_null: mean similarity, and mean overlap of the hottest cells, of maps of
+            different patients.
+        null_pairs: pairs of maps behind ``null``.
+    """
+
+    rows: pd.DataFrame
+    similarity: MapSimilarity
+    null: float
+    null_pairs: int
+    top_null: float
+
+    @property
+    def excess(self) -> Floats:
+        """(cases,) similarity beyond the null."""
+        values = [excess(similarity, self.null) for similarity in self.similarity.similarity]
+        return np.array(values, np.float64)
+
+
 def compare_pair(
-    runs: Sequence[Run], first: MapSeries, second: MapSeries, said: Mapping[str, Agreement]
+    runs: Sequence[Run],
+    first: MapSeries,
+    second: MapSeries,
+    agreements: Mapping[str, PredictionAgreement],
 ) -> Pair:
     """All numbers of two map series.
 
     Args:
         runs: theirs.
         first, second: with rows of the images that are compared.
-        said: how far they say the same, by label, "" for all; empty for map series of one model.
+        agreements: of their predictions, by label, "" for all; empty for map series of one model.
     """
-    both = first.rows.merge(
-        second.rows[["image", "target", "explanation"]], on=["image", "target"], suffixes=("", "_2")
-    )
-    found: dict[str, tuple[pd.DataFrame, MapSimilarity]] = {}
-    for target, rows in both.groupby("target", sort=False):
-        others = rows.drop(columns="explanation").rename(columns={"explanation_2": "explanation"})
-        ones, twos = stored_maps(runs[first.run], rows), stored_maps(runs[second.run], others)
-        found[str(target)] = rows, map_similarity(ones, twos, rows["patient"].tolist())
-    parts = {
-        target: _Part.of(rows, own, [other for _, other in found.values()])
-        for target, (rows, own) in found.items()
-    }
-    flags = [own.identical for _, own in found.values() if own.identical is not None]
-    identical = bool(flags) and all(flags)
-    about = {
-        "group": first.group,
-        "first": first.name,
-        "second": second.name,
-        "identical": identical,
-    }
-    lines = [_row("", list(parts.values()), said.get(""))]
+    parts = _by_target(runs, first, second)
+    flags = [part.similarity.identical for part in parts.values()]
+    # None: maps that are all zero say nothing about being the same.
+    decided = [flag for flag in flags if flag is not None]
+    identical = bool(decided) and all(decided)
+    lines = [_row(ALL_LABELS, list(parts.values()), agreements.get(ALL_LABELS))]
     if len(parts) > 1:
-        lines += [
-            _row(target, [part], said.get(part.rows["label"].iloc[0]))
-            for target, part in parts.items()
-        ]
-    excess = {
-        (image, target): value
-        for target, part in parts.items()
-        for image, value in zip(part.rows["image"], part.excess.tolist())
-    }
-    return Pair(first.name, second.name, [about | line for line in lines], excess, identical)
-
-
-@dataclass(frozen=True)
-class _Part:
-    """The cases of one target, with the nulls that they are measured against."""
-
-    rows: pd.DataFrame
-    alike: MapSimilarity
-    null: float
-    null_pairs: int
-    top_null: float
-
-    @classmethod
-    def of(
-        cls, rows: pd.DataFrame, own: MapSimilarity, everything: Sequence[MapSimilarity]
-    ) -> _Part:
-        """With the null of the target itself, or where that rests on too few pairs, of all targets."""
-        enough = len(own.nulls) >= ENOUGH
-        nulls = own.nulls if enough else _joined([other.nulls for other in everything])
-        tops = own.top_nulls if enough else _joined([other.top_nulls for other in everything])
-        return cls(rows, own, _mean(nulls), len(nulls), _mean(tops))
-
-    @property
-    def excess(self) -> Floats:
-        """(cases,) similarity beyond the null."""
-        return np.array(
-            [excess(similarity, self.null) for similarity in self.alike.similarity], np.float64
-        )
+        for target, part in parts.items():
+            lines.append(_row(target, [part], agreements.get(part.rows["label"].iloc[0])))
+    excesses: dict[MapKey, float] = {}
+    for target, part in parts.items():
+        keys = [(image, target) for image in part.rows["image"]]
+        excesses |= dict(zip(keys, part.excess.tolist()))
+    about = _about(first, second, identical)
+    return Pair(first.name, second.name, [about | line for line in lines], excesses, identical)
 
 
 def nothing_shared(first: MapSeries, second: MapSeries) -> Pair:
     """Two map series without a common image."""
-    about = {"group": first.group, "first": first.name, "second": second.name, "identical": False}
-    return Pair(first.name, second.name, [about | _row("", [], None)], {}, False)
+    line = _about(first, second, False) | _row(ALL_LABELS, [], None)
+    return Pair(first.name, second.name, [line], {}, False)
 
 
 def distinct(all_series: Sequence[MapSeries], pairs: Sequence[Pair]) -> dict[str, str]:
-    """Map series → the first map series whose maps are the same as its own, itself if there is none before."""
+    """Map series → the first map series that has the same maps, which may be itself."""
     same = {frozenset((pair.first, pair.second)) for pair in pairs if pair.identical}
-    found: dict[str, str] = {}
+    first_of: dict[str, str] = {}
     for series in all_series:
-        found[series.name] = next(
-            (other for other in found if frozenset((other, series.name)) in same), series.name
-        )
-    return {name: found[other] for name, other in found.items()}
+        twins = (other for other in first_of if frozenset((other, series.name)) in same)
+        first_of[series.name] = next(twins, series.name)
+    return {name: first_of[other] for name, other in first_of.items()}
 
 
-def _row(label: str, parts: Sequence[_Part], said: Agreement | None) -> dict[str, Any]:
-    """A line of the table; over several labels a null is the mean of theirs, each as often as it has cases."""
-    said = said or Agreement(NAN, NAN, NAN)
-    similarity, top = (
-        _joined([getattr(part.alike, name) for part in parts]) for name in ("similarity", "top")
-    )
+def _by_target(runs: Sequence[Run], first: MapSeries, second: MapSeries) -> dict[str, _TargetPairs]:
+    keys = ["image", "target"]
+    other = second.rows[[*keys, "explanation"]]
+    both = first.rows.merge(other, on=keys, suffixes=("", "_2"))
+    rows_of: dict[str, pd.DataFrame] = {}
+    similarities: dict[str, MapSimilarity] = {}
+    for target, rows in both.groupby("target", sort=False):
+        others = rows.drop(columns="explanation").rename(columns={"explanation_2": "explanation"})
+        maps = stored_maps(runs[first.run], rows), stored_maps(runs[second.run], others)
+        rows_of[str(target)] = rows
+        similarities[str(target)] = map_similarity(*maps, rows["patient"].tolist())
+    together = list(similarities.values())
+    return {
+        target: _with_null(rows_of[target], similarity, together)
+        for target, similarity in similarities.items()
+    }
+
+
+def _with_null(
+    rows: pd.DataFrame, similarity: MapSimilarity, together: Sequence[MapSimilarity]
+) -> _TargetPairs:
+    """With the null of the target, or of all targets where that would rest on too few pairs."""
+    sources = [similarity] if len(similarity.nulls) >= ENOUGH else together
+    nulls = _joined([source.nulls for source in sources])
+    top_nulls = _joined([source.top_nulls for source in sources])
+    return _TargetPairs(rows, similarity, _mean(nulls), len(nulls), _mean(top_nulls))
+
+
+def _about(first: MapSeries, second: MapSeries, identical: bool) -> dict[str, Any]:
+    names = {"group": first.group, "first": first.name, "second": second.name}
+    return {**names, "identical": identical}
+
+
+def _row(
+    label: str, parts: Sequence[_TargetPairs], agreement: PredictionAgreement | None
+) -> dict[str, Any]:
+    """A line of the table; over all labels a null is the mean of theirs, weighted by cases."""
+    agreement = agreement or PredictionAgreement(NAN, NAN, NAN)
+    similarity = _joined([part.similarity.similarity for part in parts])
+    top = _joined([part.similarity.top for part in parts])
+    nulls = _joined([np.full(len(part.rows), part.null) for part in parts])
+    top_nulls = _joined([np.full(len(part.rows), part.top_null) for part in parts])
     patients = [patient for part in parts for patient in part.rows["patient"]]
     interval = mean_interval(_joined([part.excess for part in parts]), patients)
-    nulls, tops = (
-        _joined([np.full(len(p.rows), getattr(p, name)) for p in parts])
-        for name in ("null", "top_null")
-    )
+    pairs_of_all = sum(len(part.similarity.nulls) for part in parts)
     return {
         "label": label,
-        "n": said.n,
-        "agreement": said.estimate,
-        "agreement_low": said.low,
-        "agreement_high": said.high,
-        "agreement_chance": said.chance,
-        "kappa": said.kappa,
-        "correlation": said.correlation,
-        "correlation_low": said.correlation_low,
-        "correlation_high": said.correlation_high,
+        "n": agreement.n,
+        "agreement": agreement.estimate,
+        "agreement_low": agreement.low,
+        "agreement_high": agreement.high,
+        "agreement_chance": agreement.chance,
+        "kappa": agreement.kappa,
+        "correlation": agreement.correlation,
+        "correlation_low": agreement.correlation_low,
+        "correlation_high": agreement.correlation_high,
         "maps": len(similarity),
         "dead": int(np.isnan(similarity).sum()),
         "similarity": _mean(similarity),
         "null": _mean(nulls[np.isfinite(similarity)]),
-        "null_pairs": sum(len(part.alike.nulls) for part in parts)
-        if not label
-        else parts[0].null_pairs,
+        "null_pairs": parts[0].null_pairs if label else pairs_of_all,
         "excess": interval.estimate,
         "excess_low": interval.low,
         "excess_high": interval.high,
         "top5_iou": _mean(top),
-        "top5_null": _mean(tops[np.isfinite(top)]),
+        "top5_null": _mean(top_nulls[np.isfinite(top)]),
     }
 
 
@@ -202,5 +217,6 @@ def _joined(parts: Sequence[Floats]) -> Floats:
 
 
 def _mean(values: Floats) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else NAN
+    """Of those that are known."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if len(finite) else NAN

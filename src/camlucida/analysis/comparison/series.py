@@ -1,8 +1,12 @@
-"""Who is compared with whom: the maps of one model, method and layer are a map series; map series that differ in one thing are a group."""
+"""Which maps are compared with which.
+
+The maps of one model, method and layer are a map series; map series that differ in one thing are a
+group.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -32,7 +36,7 @@ declare(
     },
 )
 
-Key = tuple[str, str]
+ImageKey = tuple[str, str]
 """Name of an image, and the hash of its file."""
 
 BY = ("seed", "fold", "model", "architecture", "method", "layer")
@@ -48,7 +52,10 @@ _EQUAL = {
 }
 """What must then be equal; the target always."""
 
-_OF = ["run", "model", "architecture", "seed", "fold", "method", "layer"]
+_FACTS = ["run", "model", "architecture", "seed", "fold", "method", "layer"]
+"""Columns of the case table that tell map series apart."""
+
+Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,11 +63,12 @@ class MapSeries:
     """The maps of one model, method and layer.
 
     Attributes:
-        name: unique: what varies, and the group where there are several.
+        name: unique: what varies, and the group where there are two or more.
         short: what varies alone.
         group: what is equal in its group, as far as groups differ in it; "" where there is one.
-        run, model: place of the run, and the model's name in it.
-        architecture, seed, fold, method, layer: of the case table; None where the run does not say.
+        run, model: index of the run, and the model's name in it.
+        architecture, seed, fold, method, layer: of the case table; None where the run does not
+            state them.
         rows: of the case table.
     """
 
@@ -78,12 +86,12 @@ class MapSeries:
 
     @property
     def model_key(self) -> tuple[int, str]:
-        """Whose predictions these are: the same for all methods and layers of a model."""
+        """The model: all its methods and layers share its predictions."""
         return self.run, self.model
 
 
 @dataclass(frozen=True)
-class Group:
+class SeriesGroup:
     """Two or more map series that differ in one thing alone."""
 
     name: str
@@ -92,197 +100,203 @@ class Group:
 
 def find_groups(
     runs: Sequence[Run], cases: pd.DataFrame, by: str
-) -> tuple[list[Group], list[Message]]:
-    """Map series that differ in ``by`` and in nothing else, and lines on those that have no counterpart.
+) -> tuple[list[SeriesGroup], list[Message]]:
+    """Map series that differ in ``by`` and in nothing else, and notes on those left out.
 
-    Equal must be: for seeds architecture, fold, method and layer; for folds and architectures likewise; for models method and
-    layer; for methods the model (by its weights, in whichever run) and layer; for layers the model and method. A layer of two
-    architectures is compared by its name, or, where every model has one layer only, as that.
+    Equal must be: for seeds architecture, fold, method and layer, and likewise for folds and
+    architectures; for models method and layer; for methods the model (by its weights, in whichever
+    run) and layer; for layers the model and method. A layer of two architectures is compared by its
+    name, or, where every model has one layer only, as that.
 
     Args:
         runs: those of ``cases``.
-        cases: rows of :func:`~camlucida.cases.case_table`.
+        cases: rows of the case table.
         by: one of :data:`BY`.
 
     Raises:
-        UsageError: nothing varies in ``by`` alone, or two map series have the same; it says what varies.
+        UsageError: nothing varies in ``by`` alone, or two map series have the same; it says what
+            varies.
     """
     if by not in BY:
         raise UsageError(f"cannot compare by {by!r}", did_you_mean(by, BY))
-    found = _kinds(runs, cases)
-    named, unnamed = [r for r in found if r[by] is not None], [r for r in found if r[by] is None]
-    one_layer = by in ("model", "architecture") and all(
-        len({r["layer"] for r in found if r["model_key"] == own["model_key"]}) == 1 for own in found
-    )
-    equal = [key for key in _EQUAL[by] if not (key == "layer" and one_layer)]
-    contexts: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
-    for record in named:
-        contexts.setdefault(tuple(_key(record, key) for key in equal), []).append(record)
-    for records in contexts.values():
-        _check_distinct(records, by)
-    several = [records for records in contexts.values() if len(records) > 1]
-    if not several:
-        raise _nothing_varies(found, by)
-    notes = [
-        prefixed(str(r["model"]), Message("notes.unstated", {"by": by}))
-        for r in _once(unnamed, "model_key")
-    ]
-    lone = [records[0] for records in contexts.values() if len(records) == 1]
-    notes += [prefixed(_whole_name(r), Message("notes.lone", {"by": by})) for r in lone]
-    varying = [key for key in equal if len({r[0][key] for r in several}) > 1]
-    return [_group(records, by, varying) for records in several], notes
+    records = _series_records(runs, cases)
+    equal = [key for key in _EQUAL[by] if key != "layer" or not _layer_is_implied(records, by)]
+    contexts: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        if record[by] is not None:
+            contexts.setdefault(_context(record, equal), []).append(record)
+    for members in contexts.values():
+        _check_distinct(members, by)
+    groups = [members for members in contexts.values() if len(members) > 1]
+    if not groups:
+        raise _nothing_varies(records, by)
+    varying = [key for key in equal if len({members[0][key] for members in groups}) > 1]
+    notes = _notes_on_left_out(records, list(contexts.values()), by)
+    return [_group(members, by, varying) for members in groups], list(notes)
 
 
-def on_shared_images(runs: Sequence[Run], group: Group) -> tuple[Group, set[Key], list[Message]]:
-    """The group on the images that all of its map series have, those images, and lines on what is left out.
+def on_shared_images(
+    runs: Sequence[Run], group: SeriesGroup
+) -> tuple[SeriesGroup, set[ImageKey], list[Message]]:
+    """The group on the images that all of its map series have, those images, and notes.
 
-    An image is the same if its name and its content are. Without a shared image the group stays as it is.
+    An image is the same if its name and its content are. Without a shared image the group stays as
+    it is.
     """
-    own = {series.name: keys(runs, series.rows) for series in group.all_series}
-    everywhere, shared = set.union(*own.values()), set.intersection(*own.values())
-    notes: list[Message] = []
-    twins = len(everywhere) - len({name for name, _ in everywhere})
-    if twins:
-        notes.append(Message("notes.namesakes", {"count": twins}))
+    images = {series.name: image_keys(runs, series.rows) for series in group.all_series}
+    everywhere, shared = set.union(*images.values()), set.intersection(*images.values())
+    notes = list(_notes_on_images(list(images), everywhere, shared))
+    notes = [prefixed(group.name, note) if group.name else note for note in notes]
     if not shared:
-        notes.append(Message("notes.none_shared", {"names": ", ".join(own)}))
-        return group, shared, _of(group, notes)
-    if len(shared) < len(everywhere):
-        counts = {"shared": len(shared), "count": len(everywhere)}
-        notes.append(Message("notes.some_shared", counts))
+        return group, shared, notes
     all_series = []
     for series in group.all_series:
         kept = [key in shared for key in _row_keys(runs, series.rows)]
-        all_series.append(
-            replace(series, rows=series.rows[kept].drop_duplicates(["image", "target"]))
-        )
-    return Group(group.name, tuple(all_series)), shared, _of(group, notes)
+        rows = series.rows[kept].drop_duplicates(["image", "target"])
+        all_series.append(replace(series, rows=rows))
+    return SeriesGroup(group.name, tuple(all_series)), shared, notes
 
 
-def _of(group: Group, notes: Sequence[Message]) -> list[Message]:
-    """The notes with the group's name before them, where it has one."""
-    return [prefixed(group.name, note) if group.name else note for note in notes]
-
-
-def keys(runs: Sequence[Run], rows: pd.DataFrame) -> set[Key]:
+def image_keys(runs: Sequence[Run], rows: pd.DataFrame) -> set[ImageKey]:
     """The images of the rows of a map series."""
     return set(_row_keys(runs, rows))
 
 
-def _row_keys(runs: Sequence[Run], rows: pd.DataFrame) -> list[Key]:
+def _notes_on_images(
+    names: Sequence[str], everywhere: set[ImageKey], shared: set[ImageKey]
+) -> Iterator[Message]:
+    namesakes = len(everywhere) - len({name for name, _ in everywhere})
+    if namesakes:
+        yield Message("notes.namesakes", {"count": namesakes})
+    if not shared:
+        yield Message("notes.none_shared", {"names": ", ".join(names)})
+    elif len(shared) < len(everywhere):
+        yield Message("notes.some_shared", {"shared": len(shared), "count": len(everywhere)})
+
+
+def _row_keys(runs: Sequence[Run], rows: pd.DataFrame) -> list[ImageKey]:
     hashes = runs[int(rows["run"].iloc[0])].explanations()["image_sha256"]
     return list(zip(rows["image"], hashes.iloc[[int(index) for index in rows["explanation"]]]))
 
 
-def _kinds(runs: Sequence[Run], cases: pd.DataFrame) -> list[dict[str, Any]]:
-    """Every model, method and layer, with its rows of the case table."""
-    kinds = cases[_OF].astype(object).where(cases[_OF].notna(), None)
-    rows: dict[tuple[Any, ...], list[Any]] = {}
-    for label, key in zip(cases.index, kinds.itertuples(index=False, name=None)):
-        rows.setdefault(tuple(map(_whole, key)), []).append(label)
-    return [
-        _described(dict(zip(_OF, key)), runs) | {"rows": cases.loc[labels]}
-        for key, labels in rows.items()
-    ]
+def _series_records(runs: Sequence[Run], cases: pd.DataFrame) -> list[Record]:
+    """Every model, method and layer: its facts, and its rows of the case table."""
+    facts = cases[_FACTS].astype(object).where(cases[_FACTS].notna(), None)
+    labels: dict[tuple[Any, ...], list[Any]] = {}
+    for label, values in zip(cases.index, facts.itertuples(index=False, name=None)):
+        labels.setdefault(tuple(map(_without_fraction, values)), []).append(label)
+    records = []
+    for values, of_series in labels.items():
+        record = _with_model(dict(zip(_FACTS, values)), runs)
+        records.append(record | {"rows": cases.loc[of_series]})
+    return records
 
 
-def _described(record: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
-    """A map series's facts: with the weights of its model, and the model's name told apart from its namesakes in other runs."""
-    run, model = int(record["run"]), str(record["model"])
-    about = next(known for known in runs[run].about["models"] if known["name"] == model)
-    namesakes = {
-        i
-        for i, other in enumerate(runs)
-        if any(known["name"] == model for known in other.about["models"])
-    }
-    places = [runs[i].folder.root.name for i in sorted(namesakes)]
-    place = runs[run].folder.root.name
-    place = f"{place}, run {run + 1}" if places.count(place) > 1 else place
-    shown = f"{model} ({place})" if len(namesakes) > 1 else model
+def _with_model(record: Record, runs: Sequence[Run]) -> Record:
+    """With the weights of the model, and its name told apart from namesakes in other runs."""
+    run, name = int(record["run"]), str(record["model"])
+    models = [{model["name"]: model for model in other.about["models"]} for other in runs]
+    folders = [other.folder.root.name for other in runs]
+    namesakes = [index for index, by_name in enumerate(models) if name in by_name]
+    folder = folders[run]
+    if [folders[index] for index in namesakes].count(folder) > 1:
+        folder = f"{folder}, run {run + 1}"
     return {
         **record,
         "run": run,
-        "own_name": model,
-        "model": shown,
-        "model_key": (run, model),
-        "weights": (model, about["sha256"]),
+        "name_in_run": name,
+        "model": f"{name} ({folder})" if len(namesakes) > 1 else name,
+        "model_key": (run, name),
+        "weights": (name, models[run][name]["sha256"]),
     }
 
 
-def _whole(cell: Any) -> Any:
+def _without_fraction(cell: Any) -> Any:
     """A seed that became 42.0, because another model has none, is 42."""
     return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
 
 
-def _key(record: Mapping[str, Any], name: str) -> Any:
-    return record["weights"] if name == "model" else record[name]
-
-
-def _check_distinct(records: Sequence[Mapping[str, Any]], by: str) -> None:
-    seen: dict[Any, Mapping[str, Any]] = {}
+def _layer_is_implied(records: Sequence[Record], by: str) -> bool:
+    """Whether models are compared that have one layer each, which need not have the same name."""
+    layers: dict[Any, set[str]] = {}
     for record in records:
-        if record[by] in seen:
-            other = seen[record[by]]
-            what = (
-                f"{_whole_name(other)} and {_whole_name(record)} have the same {by} ({record[by]})"
-            )
-            fix = (
-                "give only one of them"
-                if other["weights"] == record["weights"]
-                else "they differ in more: --by model"
-            )
-            raise UsageError(what, fix)
-        seen[record[by]] = record
+        layers.setdefault(record["model_key"], set()).add(record["layer"])
+    return by in ("model", "architecture") and all(len(names) == 1 for names in layers.values())
 
 
-def _nothing_varies(records: Sequence[Mapping[str, Any]], by: str) -> UsageError:
+def _context(record: Record, equal: Sequence[str]) -> tuple[Any, ...]:
+    """What must be equal; a model is known by its weights."""
+    return tuple(record["weights"] if key == "model" else record[key] for key in equal)
+
+
+def _notes_on_left_out(
+    records: Sequence[Record], contexts: Sequence[Sequence[Record]], by: str
+) -> Iterator[Message]:
+    unstated = dict.fromkeys(r["model_key"] for r in records if r[by] is None)
+    names = {record["model_key"]: str(record["model"]) for record in records}
+    for key in unstated:
+        yield prefixed(names[key], Message("notes.unstated", {"by": by}))
+    for members in contexts:
+        if len(members) == 1:
+            yield prefixed(_full_name(members[0]), Message("notes.lone", {"by": by}))
+
+
+def _check_distinct(records: Sequence[Record], by: str) -> None:
+    """UsageError where two map series of a group have the same of what varies."""
+    seen: dict[Any, Record] = {}
+    for record in records:
+        other = seen.setdefault(record[by], record)
+        if other is not record:
+            names = f"{_full_name(other)} and {_full_name(record)}"
+            same_weights = other["weights"] == record["weights"]
+            fix = "give only one of them" if same_weights else "they differ in more: --by model"
+            raise UsageError(f"{names} have the same {by} ({record[by]})", fix)
+
+
+def _nothing_varies(records: Sequence[Record], by: str) -> UsageError:
     values = {
         name: list(dict.fromkeys(r[name] for r in records if r[name] is not None)) for name in BY
     }
-    varies = [
-        f"{name} ({', '.join(map(str, known))})" for name, known in values.items() if len(known) > 1
+    varying = [
+        f"{name} ({', '.join(map(str, different))})"
+        for name, different in values.items()
+        if len(different) > 1
     ]
-    here = (
-        f"what varies: {'; '.join(varies)}"
-        if varies
-        else "there is one model, method and layer only"
-    )
+    hint = "there is one model, method and layer only"
+    if varying:
+        hint = f"what varies: {'; '.join(varying)}"
     if len(values[by]) > 1:
-        return UsageError(
-            f"no two map series differ in {by} alone",
-            f"{here}. Whole models are compared with --by model",
-        )
-    known = f"one {by} ({values[by][0]})" if values[by] else f"no {by}"
-    return UsageError(f"these runs have {known}: nothing to compare", here)
+        what = f"no two map series differ in {by} alone"
+        return UsageError(what, f"{hint}. Whole models are compared with --by model")
+    stated = f"one {by} ({values[by][0]})" if values[by] else f"no {by}"
+    return UsageError(f"these runs have {stated}: nothing to compare", hint)
 
 
-def _group(records: Sequence[Mapping[str, Any]], by: str, varying: Sequence[str]) -> Group:
-    name = " · ".join(_said(key, records[0][key]) for key in varying)
+def _group(records: Sequence[Record], by: str, varying: Sequence[str]) -> SeriesGroup:
+    name = " · ".join(_fact_name(key, records[0][key]) for key in varying)
     all_series = []
-    for r in records:
-        own = (r["architecture"], r["seed"], r["fold"], r["method"], r["layer"])
-        short = _said(by, r[by])
-        all_series.append(
-            MapSeries(
-                f"{short} · {name}" if name else short,
-                short,
-                name,
-                r["run"],
-                r["own_name"],
-                *own,
-                rows=r["rows"],
-            )
+    for record in records:
+        short = _fact_name(by, record[by])
+        series = MapSeries(
+            name=f"{short} · {name}" if name else short,
+            short=short,
+            group=name,
+            run=record["run"],
+            model=record["name_in_run"],
+            architecture=record["architecture"],
+            seed=record["seed"],
+            fold=record["fold"],
+            method=record["method"],
+            layer=record["layer"],
+            rows=record["rows"],
         )
-    return Group(name, tuple(all_series))
+        all_series.append(series)
+    return SeriesGroup(name, tuple(all_series))
 
 
-def _said(key: str, value: Any) -> str:
+def _fact_name(key: str, value: Any) -> str:
     return f"{key} {value}" if key in ("seed", "fold") else str(value)
 
 
-def _whole_name(record: Mapping[str, Any]) -> str:
+def _full_name(record: Mapping[str, Any]) -> str:
     return f"{record['model']}, {record['method']} at {record['layer']}"
-
-
-def _once(records: Sequence[dict[str, Any]], key: str) -> list[dict[str, Any]]:
-    return list({record[key]: record for record in reversed(records)}.values())[::-1]

@@ -1,4 +1,4 @@
-"""What two models say, against scikit-learn, scipy and counts by hand."""
+"""Agreement of two models' predictions, against scikit-learn, scipy and counts by hand."""
 
 from types import SimpleNamespace
 
@@ -8,12 +8,8 @@ import pytest
 from scipy.stats import pearsonr
 from sklearn.metrics import cohen_kappa_score
 
-from camlucida.analysis.comparison.decisions import (
-    SeriesPredictions,
-    agreements,
-    headline,
-    performance,
-)
+from camlucida.analysis.comparison.agreement import agreements
+from camlucida.analysis.comparison.predictions import SeriesPredictions, headline, performance
 from camlucida.core.errors import UsageError
 
 RNG = np.random.default_rng(0)
