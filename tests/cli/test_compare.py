@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from camlucida.analysis.comparison import compare
+from camlucida.core.messages import Message
 from camlucida.runs import execute
-from camlucida.workflows.comparison.folder import limits
+from camlucida.workflows.comparison.limits import limits
 from tests.cli.test_cli import run as command
 from tests.support.models_on_disk import write_image, write_model
 from tests.support.stored_runs import one_hot, world
@@ -78,10 +79,16 @@ def test_seeds_are_compared(runs, tmp_path, capsys):
     assert set(cases["verdict"]) <= {"artefact", "review", "consistent"}
     document = json.loads((tmp_path / "comparison.json").read_text())
     assert document["by"] == "seed"
-    assert document["thresholds"] == {"factor": 2.0, "share": 0.2, "all_series": 0.5, "excess": 0.5}
-    assert "at least 50% of the map series" in document["rule"]
+    assert document["thresholds"] == {
+        "factor": 2.0,
+        "share": 0.2,
+        "series_share": 0.5,
+        "excess": 0.5,
+    }
+    assert document["rule"]["code"] == "consistency.rule"
+    assert document["rule"]["values"]["series_share"] == 0.5
     assert sum(line["cases"] for line in document["verdicts"] if line["verdict"]) == 10
-    for name in ("all_series", "consistency", "verdicts", "seed_panel"):
+    for name in ("map_series", "consistency", "verdicts", "seed_panel"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
         assert (tmp_path / f"{name}.pdf").read_bytes().startswith(b"%PDF")
     page = (tmp_path / "comparison.html").read_text()
@@ -109,10 +116,9 @@ def test_limits_count_the_patients_of_each_series():
         runs=[0, 1],
     )
     (line, *_) = limits(compare(stored, *tables, by="fold"))
-    assert (
-        line
-        == "Intervals resample patients, of whom there are 4 to 9, by map series: under 10 patients none is given."
-    )
+    patients = Message("comparison_limits.range", {"fewest": 4, "most": 9})
+    values = {"patients": patients, "needed": 10}
+    assert line == Message("comparison_limits.no_intervals", values)
 
 
 def test_methods_that_are_the_same_are_one_series(runs, tmp_path, capsys):
@@ -122,7 +128,7 @@ def test_methods_that_are_the_same_are_one_series(runs, tmp_path, capsys):
         "gradcam and hirescam have the same maps up to a factor: they count as one map series"
         in capsys.readouterr().err
     )
-    assert set(pd.read_csv(tmp_path / "cases.csv")["verdict"]) <= {"not compared", "artefact"}
+    assert set(pd.read_csv(tmp_path / "cases.csv")["verdict"]) <= {"not_compared", "artefact"}
     assert not (tmp_path / "consistency.png").exists()
     assert "no agreement of two" in (tmp_path / "comparison.html").read_text()
 
@@ -135,7 +141,7 @@ def test_folds_stand_side_by_side(runs, tmp_path, capsys):
         "no image is shared by fold 1 · gradcam, fold 2 · gradcam: no case is compared"
         in capsys.readouterr().err
     )
-    assert pd.read_csv(tmp_path / "map series.csv")["images"].tolist() == [5, 3, 5, 3]
+    assert pd.read_csv(tmp_path / "map_series.csv")["images"].tolist() == [5, 3, 5, 3]
     assert not (tmp_path / "verdicts.png").exists()
     page = (tmp_path / "comparison.html").read_text()
     assert "No case is compared" in page

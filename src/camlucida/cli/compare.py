@@ -1,26 +1,29 @@
-"""``camlucida compare``: the same cases as several seeds, folds, models, methods or layers see them."""
+"""``camlucida compare``: the same cases by seed, fold, model, architecture, method or layer."""
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from camlucida.cli.common import (
-    SOME_FAILED,
     app,
     command_record,
+    finish,
     output_folder,
     print_table,
+    print_written,
     progress_bar,
 )
+
+COLUMNS = ("first", "second", "agreement", "similarity", "null", "excess", "maps")
+"""Of the pairs, as they are printed."""
 
 
 @app.command("compare")
 def compare_command(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of one or several runs.")],
+    runs: Annotated[list[Path], typer.Argument(help="Folders of one or more runs.")],
     by: Annotated[
         str, typer.Option(help="What varies: seed, fold, model, architecture, method or layer.")
     ] = "model",
@@ -28,40 +31,27 @@ def compare_command(
         Path, typer.Option("--out", "-o", help="Folder for tables, figures and page.")
     ] = Path("comparison"),
 ) -> None:
-    """Compare seeds, folds, models, methods or layers on the same cases: what they say, where they look, heat on artefacts."""
-    from camlucida.analysis.cases.attribution_table import attribution_table
-    from camlucida.analysis.cases.case_table import case_table
-    from camlucida.analysis.comparison import compare
-    from camlucida.analysis.comparison.series import find_groups
+    """Compare predictions and maps of the same cases between seeds, folds, models or methods."""
+    from camlucida.analysis.comparison.agreement import ALL_LABELS
     from camlucida.analysis.comparison.summary import by_verdict
+    from camlucida.analysis.comparison.verdict import verdict_name
     from camlucida.runs import Run
-    from camlucida.workflows.comparison.folder import write_comparison
+    from camlucida.workflows.comparison.run import compare_runs
 
-    opened = [Run.open(place) for place in runs]
+    opened = [Run.open(folder) for folder in runs]
     with output_folder(out):
-        cases = case_table(opened)
-        find_groups(opened, cases, by)
-        with progress_bar(None, "reading heat") as progress:
-            heat = attribution_table(opened, cases, progress)
-        with progress_bar(None, "comparing") as progress:
-            found = compare(opened, cases, heat, by, progress=progress)
-        written = write_comparison(out, found, opened, command_record())
-    problems = dict.fromkeys([*cases.attrs["problems"], *heat.attrs["problems"]])
-    for problem in problems:
-        print(f"error: {problem}", file=sys.stderr)
-    for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
-    pairs = found.pairs[found.pairs["label"] == ""].to_dict("records")
-    heads = ("first", "second", "agreement", "similarity", "null", "excess", "maps")
-    print_table(heads, [tuple(_cell(line[name]) for name in heads) for line in pairs])
-    verdicts = by_verdict(found)
+        with progress_bar(None, "maps") as reading, progress_bar(None, "pairs") as comparing:
+            result = compare_runs(opened, by, out, command_record(), reading, comparing)
+    pairs = result.comparison.pairs
+    lines = pairs[pairs["label"] == ALL_LABELS].to_dict("records")
+    print_table(COLUMNS, [tuple(_cell(line[name]) for name in COLUMNS) for line in lines])
+    verdicts = by_verdict(result.comparison)
     for line in verdicts[verdicts["verdict"] != ""].to_dict("records"):
-        print(
-            f"{line['group'] + ': ' if line['group'] else ''}{line['verdict']}: {line['cases']} ({line['share']:.0%})"
-        )
-    print("written: " + ", ".join(map(str, written)), file=sys.stderr)
-    if problems:
-        raise typer.Exit(SOME_FAILED)
+        group = f"{line['group']}: " if line["group"] else ""
+        name = verdict_name(line["verdict"])
+        print(f"{group}{name}: {line['cases']} ({line['share']:.0%})")
+    print_written(result.written)
+    finish(result.failures, result.comparison.notes)
 
 
 def _cell(value: object) -> str:

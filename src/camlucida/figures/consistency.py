@@ -13,11 +13,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from camlucida.analysis.comparison.agreement import agreement_name
 from camlucida.analysis.comparison.compare import Comparison
-from camlucida.analysis.comparison.decisions import WORDS
-from camlucida.analysis.comparison.summary import RIGHT, by_verdict, choose
-from camlucida.analysis.comparison.verdict import ARTEFACT, CONSISTENT, NOT_COMPARED, REVIEW
+from camlucida.analysis.comparison.summary import RIGHT, by_verdict, choose, right_name
+from camlucida.analysis.comparison.verdict import (
+    ARTEFACT,
+    CONSISTENT,
+    NOT_COMPARED,
+    REVIEW,
+    verdict_name,
+)
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message
 from camlucida.figures.evaluation import PALETTE
 from camlucida.figures.grids import ALPHA, mark_synthetic
 from camlucida.figures.overlay import (
@@ -108,7 +115,7 @@ def consistency_figure(comparison: Comparison) -> Figure:
         _dot(alike, place, pair["similarity"], math.nan, math.nan, pair["null"], sure=True)
         _dot(excess, place, pair["excess"], pair["excess_low"], pair["excess_high"], math.nan)
     if say:
-        panels[0].set_title(f"{WORDS[comparison.kind]}; dotted: chance", fontsize=9)
+        panels[0].set_title(f"{agreement_name(comparison.kind)}; dotted: chance", fontsize=9)
     alike.set_title("similarity of maps (Pearson r)\ndotted: null", fontsize=9)
     excess.set_title("excess similarity", fontsize=9)
     excess.axvline(0, color=INK, linestyle=":", linewidth=1.3, zorder=0)
@@ -129,7 +136,7 @@ def verdicts_figure(comparison: Comparison) -> Figure:
     """How many cases have each verdict, and how right the map series are there: a row of panels a group."""
     table = by_verdict(comparison)
     groups = list(dict.fromkeys(table["group"]))
-    column, title = RIGHT[comparison.kind]
+    column, title = RIGHT[comparison.kind], str(right_name(comparison.kind))
     height = 0.34 * max(3, table.groupby("group").size().max() - 1) + 0.95
     figure = Figure(figsize=(8.4, height * len(groups) + 0.85), layout="constrained")
     grid = figure.subplots(len(groups), 2, squeeze=False)
@@ -164,13 +171,13 @@ def verdicts_figure(comparison: Comparison) -> Figure:
         bars.set_title(fill(group, 50), fontsize=9)
         if np.isfinite(whole["estimate"]):
             right.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
-        right.set_title(title if whole["known"] else f"{title}: no truth is known", fontsize=9)
+        right.set_title(title if whole["judged"] else f"{title}: no ground truth", fontsize=9)
         right.set_xlim((-0.03, 1.03) if column != "error" else (0, None))
         for axes in (bars, right):
             _plain(axes)
-        _names(bars, [row["verdict"] for row in rows])
-        _names(right, [f"n = {row['known']}" for row in rows])
-    note = f"n: cases with a known truth. Grey line: all cases. {BARS}"
+        _names(bars, [str(verdict_name(row["verdict"])) for row in rows])
+        _names(right, [f"n = {row['judged']}" for row in rows])
+    note = f"n: cases with a ground truth. Grey line: all cases. {BARS}"
     return _finish(
         figure,
         f"{note} A verdict says how far the map series agree, not that they are right.",
@@ -250,7 +257,9 @@ class _Shown:
 
     def words(self, width: float) -> str:
         """Above the row, for a figure of this width in inches."""
-        words = f"{self.case['label']} – {self.case['verdict'].upper()}: {self.case['why']}"
+        verdict = str(verdict_name(self.case["verdict"])).upper()
+        reason = Message.loads(self.case["reason"])
+        words = f"{self.case['label']} – {verdict}: {reason}"
         return "\n".join(wrap(words, int(width * 14)))
 
     def height(self, width: float) -> float:
@@ -296,7 +305,7 @@ def _said(line: Mapping[str, Any]) -> str:
     if np.isfinite(line["value"]):
         return f"value {line['value']:.4g}"
     right = {True: " (right)", False: " (wrong)"}.get(line["correct"], "")
-    said = str(line["said"]).partition(" (")[0]
+    said = line["predicted"]
     named = (
         line["label"] if said else line["target"]
     )  # the probability is the label's, also of "not sick"; a region has its own

@@ -21,7 +21,7 @@ def pair_of(first, second):
     ]
     runs, cases, _ = world(models)
     (group,) = find_groups(runs, cases, "seed")[0]
-    return compare_pair(runs, *group.all_series, said={}), group.all_series
+    return compare_pair(runs, *group.all_series, agreements={}), group.all_series
 
 
 def test_the_same_cells_exceed_every_null():

@@ -75,7 +75,7 @@ CALM, HOT = (0.1, 0.1), (0.3, 0.1)
         ([(0.75, 0.68), (0.75, 0.68)], 1.0, 0.9, "consistent", "at most 0.75 (area 0.68)"),
         ([(1.0, 1.0), (1.0, 1.0)], 1.0, 0.9, "consistent", "at most 1.00 (area 1.00)"),
         ([(NAN, NAN), (NAN, NAN)], 1.0, 0.9, "consistent", "heat on artefacts not measured"),
-        ([CALM], NAN, NAN, "not_compared", "the same up to a factor"),
+        ([CALM], NAN, NAN, "not_compared", "the same maps up to a factor"),
         ([HOT], NAN, NAN, "artefact", "1 of 1 map series"),
     ],
 )

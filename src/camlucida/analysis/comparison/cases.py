@@ -15,7 +15,7 @@ from camlucida.analysis.comparison.pairs import Pair
 from camlucida.analysis.comparison.predictions import Kind
 from camlucida.analysis.comparison.series import MapSeries
 from camlucida.analysis.comparison.verdict import SeriesCase, VerdictRule
-from camlucida.core.messages import Message, declare, named
+from camlucida.core.messages import Message, Value, declare, named
 
 declare(
     "predictions",
@@ -148,7 +148,8 @@ def prediction_of(row: Mapping[str, Any], kind: Kind) -> Message | None:
     if kind == "values":
         return Message("predictions.value", {"value": float(row["value"])})
     if kind == "labels":
-        values = {"decision": str(row["predicted"]), "probability": float(row["probability"])}
+        values: dict[str, Value] = {"decision": str(row["predicted"])}
+        values["probability"] = float(row["probability"])
         return Message("predictions.label", values)
     return named(str(row["predicted"])) if kind == "classes" else None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import ceil, isfinite
 
 from camlucida.analysis.comparison.predictions import Kind
-from camlucida.core.messages import Message, chain, declare
+from camlucida.core.messages import Message, Value, chain, declare
 
 declare(
     "verdicts",
@@ -180,7 +180,8 @@ class VerdictRule:
             yield Message("reasons.differ", {"predictions": predictions})
         for series in all_series:
             if series.empty_reason is not None:
-                values = {"series": series.name, "reason": series.empty_reason}
+                reason = series.empty_reason
+                values: dict[str, Value] = {"series": series.name, "reason": reason}
                 yield Message("reasons.no_evidence", values)
         if not excess >= self.excess:  # NaN, an unknown similarity, is a reason to look, too
             yield _similarity(excess)

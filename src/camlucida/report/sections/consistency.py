@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict
+from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.core.files import unique
 from camlucida.core.messages import declare
 from camlucida.figures.consistency import consistency_figure, panel_figure, verdicts_figure
@@ -76,20 +77,6 @@ declare(
         "right": "{metric} {value}",
         "same_as": "{series} (the same maps as {other})",
         "identical": "the same maps by construction",
-        "rule": (
-            "A case is “artefact” if in at least {all_series:.0%} of the sets the heat "
-            "per area on the border, on burned-in text and outside the body is more "
-            "than {factor:g} times that of the rest of the image, and at least "
-            "{share:.0%} of all heat lies there; else “review” if {differ}a map "
-            "shows no evidence, or the mean excess similarity is under {excess:g} or "
-            "unknown; else “consistent”. “Consistent” says that they agree, not that "
-            "they are right."
-        ),
-        "differ_none": "",
-        "differ_labels": "their decisions differ, ",
-        "differ_classes": "they predict different classes, ",
-        "differ_values": "two values lie further apart than the mean absolute error, ",
-        "differ_regions": "two predicted regions overlap too little, ",
         "figure_panel": "The same cases by {by}: film and maps, with what each says.",
         "figure_panel_of": "The same cases by {by}, {group}: film and maps, with what each says.",
         "figure_consistency": "Excess similarity of each pair by {by}, with its interval where it has one.",
@@ -130,7 +117,7 @@ def _of(report: ReportData, comparison: Comparison, taken: set[str]) -> Iterator
     if len(comparison.pairs):
         yield _pairs(comparison, by)
     if len(comparison.cases):
-        yield Paragraph((rule_of(comparison),))
+        yield Paragraph((comparison.rule,))
         yield _verdicts(comparison)
     if comparison.notes:
         yield Points(tuple(Message("data.line", {"line": note}) for note in comparison.notes))
@@ -223,22 +210,6 @@ def _pairs(comparison: Comparison, by: Message) -> Table:
     )
 
 
-def rule_of(comparison: Comparison) -> Message:
-    """By which rule cases were judged, with its thresholds."""
-    rule = comparison.thresholds
-    one_model = comparison.by in ("method", "layer")
-    differ = Message(
-        "consistency.differ_none" if one_model else f"consistency.differ_{comparison.kind}"
-    )
-    values = {
-        "factor": rule.factor,
-        "share": rule.share,
-        "all_series": rule.all_series,
-        "excess": rule.excess,
-    }
-    return Message("consistency.rule", {**values, "differ": differ})
-
-
 def _verdicts(comparison: Comparison) -> Table:
     """How many cases have each verdict, and how right the map series are in them."""
     right = Message(f"consistency.right_{comparison.kind}")
@@ -248,10 +219,9 @@ def _verdicts(comparison: Comparison) -> Table:
     )
     rows = []
     for row in by_verdict(comparison).to_dict("records"):
-        verdict = row["verdict"].replace(" ", "_") or "all"
-        name = Message(f"verdicts.{verdict}")
+        name = verdict_name(row["verdict"])
         if comparison.all_series["group"].nunique() > 1:
             name = Message("consistency.of_group", {"verdict": name, "group": str(row["group"])})
         estimate = Estimate(row["estimate"], row["low"], row["high"])
-        rows.append((name, int(row["cases"]), f"{row['share']:.0%}", int(row["known"]), estimate))
+        rows.append((name, int(row["cases"]), f"{row['share']:.0%}", int(row["judged"]), estimate))
     return Table(f"verdicts_{comparison.by}", Message("consistency.verdicts"), head, tuple(rows))

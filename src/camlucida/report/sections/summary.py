@@ -196,8 +196,6 @@ def _verdicts(report: ReportData) -> Iterator[Message]:
     for comparison in report.comparisons:
         counts = comparison.cases["verdict"].value_counts()
         if len(comparison.cases) and not bool(comparison.pairs["identical"].all()):
-            numbers = {
-                verdict.replace(" ", "_"): int(counts.get(verdict, 0)) for verdict in VERDICTS
-            }
+            numbers = {verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS}
             by = Message(f"words.{comparison.by}")
             yield Message("summary.verdicts", {"by": by, "cases": len(comparison.cases), **numbers})

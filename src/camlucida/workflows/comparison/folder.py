@@ -12,12 +12,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from camlucida.analysis.comparison.compare import Comparison
-from camlucida.analysis.comparison.decisions import WORDS
-from camlucida.analysis.comparison.summary import RIGHT, by_verdict
-from camlucida.analysis.comparison.verdict import ARTEFACT, CONSISTENT
+from camlucida.analysis.comparison.summary import by_verdict
 from camlucida.core.files import slug, unique, write_json
 from camlucida.figures.consistency import (
-    TITLES,
     all_series_figure,
     consistency_figure,
     panel_figure,
@@ -26,69 +23,49 @@ from camlucida.figures.consistency import (
 from camlucida.figures.files import save_figure
 from camlucida.figures.overlay import NOTICE
 from camlucida.io.tables import write_table
-from camlucida.metrics.statistics import MIN_POSITIVES
-from camlucida.report.page import render
+from camlucida.report.writers.html import write_page
 from camlucida.runs import Run
-
-TABLES = ("all_series", "pairs", "cases", "maps", "performance")
-"""Tables of a comparison, each a CSV."""
-
-SHOWN = 200
-"""Cases on the page; all of them are in ``cases.csv``."""
+from camlucida.workflows.comparison.page import ComparisonFigure, comparison_page
 
 
 def write_comparison(
     out: Path, comparison: Comparison, runs: Sequence[Run], about: Mapping[str, Any]
 ) -> list[Path]:
-    """Write everything; the files.
+    """Write the tables, the figures, the record and the page.
 
     Args:
         out: made if missing; files of the same name are replaced.
         comparison: of ``runs``.
         runs: where the maps of the figures are read.
-        about: for the record: the command and versions.
+        about: the command and the versions.
+
+    Returns:
+        The files.
     """
-    written = []
-    for name in TABLES:
-        write_table(getattr(comparison, name), out / f"{name}.csv")
-        written.append(out / f"{name}.csv")
-    figures = {}
-    for name, title, figure in _figures(comparison, runs):
-        written += save_figure(figure, out / name)
-        figures[name] = title
-    write_json(out / "comparison.json", document(comparison, runs, about))
-    verdicts = by_verdict(comparison)
-    render(
-        "comparison.html.j2",
-        out / "comparison.html",
-        comparison=comparison,
-        about=about,
-        places=[str(run.folder.root) for run in runs],
-        figures=figures,
-        all_series=_plain(comparison.all_series),
-        pairs=_plain(comparison.pairs),
-        cases=_plain(comparison.cases[:SHOWN]),
-        verdicts=_plain(verdicts),
-        words=WORDS[comparison.kind],
-        right=RIGHT[comparison.kind][1],
-        titles=TITLES,
-        limits=limits(comparison),
-    )
-    return [*written, out / "comparison.json", out / "comparison.html"]
+    written = list(_write_tables(out, comparison))
+    figures = []
+    for about_figure, figure in _figures(comparison, runs):
+        written += save_figure(figure, out / about_figure.name)
+        figures.append(about_figure)
+    folders = [str(run.folder.root) for run in runs]
+    record, page = out / "comparison.json", out / "comparison.html"
+    write_json(record, comparison_record(comparison, folders, about))
+    write_page(comparison_page(comparison, figures, folders, about), page)
+    return [*written, record, page]
 
 
-def document(
-    comparison: Comparison, runs: Sequence[Run], about: Mapping[str, Any]
+def comparison_record(
+    comparison: Comparison, runs: Sequence[str], about: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """``comparison.json``; a number that does not exist is null."""
+    """The content of ``comparison.json``; a number that does not exist is null."""
     return {
         "by": comparison.by,
-        "runs": [str(run.folder.root) for run in runs],
+        "runs": list(runs),
         "rule": comparison.rule,
         "thresholds": asdict(comparison.thresholds),
         "notes": list(comparison.notes),
         "verdicts": _plain(by_verdict(comparison)),
-        "all_series": _plain(comparison.all_series),
+        "map_series": _plain(comparison.all_series),
         "pairs": _plain(comparison.pairs),
         "synthetic": comparison.synthetic,
         "notice": NOTICE,
@@ -96,105 +73,55 @@ def document(
     }
 
 
-def limits(comparison: Comparison) -> list[str]:
-    """What the numbers do not show: sentences, each with a number of this comparison."""
-    pairs, all_series, cases = comparison.pairs, comparison.all_series, comparison.cases
-    fewest, most = int(all_series["patients"].min()), int(all_series["patients"].max())
-    found = [
-        f"Intervals resample patients, of whom there are {most if fewest == most else f'{fewest} to {most}, by map series'}"
-        + (f": under {MIN_POSITIVES} patients none is given." if fewest < MIN_POSITIVES else ".")
-    ]
-    known = pairs[(pairs["label"] == "") & pairs["null"].notna()]
-    if len(known):
-        found.append(
-            f"Maps of different patients are alike, too: r {known['null'].min():.2f} to {known['null'].max():.2f} on average, by "
-            "pair of map series. Only what exceeds that counts as agreement, and the null itself is estimated from these images."
-        )
-    dead, maps = (
-        int(pairs["dead"][pairs["label"] == ""].sum()),
-        int(pairs["maps"][pairs["label"] == ""].sum()),
-    )
-    if dead:
-        why = "one of the two is constant, or their models saw too little of the image in common"
-        found.append(f"{dead} of {maps} compared pairs of maps have no similarity: {why}.")
-    heat = all_series["artefact_share"].notna()
-    if len(cases) and heat.any():
-        low, high = (
-            all_series["artefact_share"][heat].min(),
-            all_series["artefact_share"][heat].max(),
-        )
-        found.append(
-            f"Heat on artefacts is {low:.2f} to {high:.2f} by map series, where a uniform map would have "
-            f"{all_series['artefact_area'][heat].mean():.2f}. Little of it is no proof that no shortcut is used: one may lie inside "
-            "the body. Text and body are found by simple rules."
-        )
-    denied = _denied(comparison)
-    if denied:
-        marked = int((cases["verdict"] == ARTEFACT).sum())
-        found.append(
-            f"{denied} of {marked} verdicts “{ARTEFACT}” rest on map series that do not call the label positive. Their maps hold "
-            "what little speaks for it; where that lies says little of how the model decides."
-        )
-    if len(cases):
-        agreed = cases["verdict"] == CONSISTENT
-        wrong = cases[agreed & (cases["correct"] < 1)]
-        judged = int((agreed & cases["correct"].notna()).sum())
-        if judged:
-            found.append(
-                f"Of {judged} consistent cases with a known truth at least one map series is wrong in {len(wrong)}."
-            )
-    return found
+def _write_tables(out: Path, comparison: Comparison) -> Iterator[Path]:
+    tables = {
+        "map_series": comparison.all_series,
+        "pairs": comparison.pairs,
+        "cases": comparison.cases,
+        "maps": comparison.maps,
+        "performance": comparison.performance,
+    }
+    for name, table in tables.items():
+        write_table(table, out / f"{name}.csv")
+        yield out / f"{name}.csv"
 
 
-def _denied(comparison: Comparison) -> int:
-    """Cases with heat on artefacts only in map series that do not call the label positive."""
-    if comparison.kind != "labels":
-        return 0
-    rule, maps = comparison.thresholds, comparison.maps
-    heat = zip(maps["artefact_share"], maps["artefact_area"])
-    marked = maps[np.array([rule.on_artefacts(share, area) for share, area in heat], bool)]
-    called = marked["said"].str.startswith("positive").groupby(marked["case"]).any()
-    cases = comparison.cases["case"][comparison.cases["verdict"] == ARTEFACT]
-    return int((~called.reindex(cases).astype(bool)).sum())
-
-
-def _figures(comparison: Comparison, runs: Sequence[Run]) -> Iterator[tuple[str, str, Figure]]:
-    """(file name, what it is, figure)."""
-    yield (
-        "all_series",
-        "How right each map series is, and its heat on artefacts",
-        all_series_figure(comparison),
-    )
+def _figures(
+    comparison: Comparison, runs: Sequence[Run]
+) -> Iterator[tuple[ComparisonFigure, Figure]]:
+    caption = "How right each map series is, and its heat on artefacts."
+    yield ComparisonFigure("map_series", caption), all_series_figure(comparison)
     if comparison.cases.empty:
         return
     if not comparison.pairs["identical"].all():
-        yield "consistency", "How far each two map series agree", consistency_figure(comparison)
-    yield (
-        "verdicts",
-        "Verdicts, and how right the map series are in each",
-        verdicts_figure(comparison),
-    )
+        caption = "How far each two map series agree."
+        yield ComparisonFigure("consistency", caption), consistency_figure(comparison)
+    caption = "Verdicts, and how right the map series are in each."
+    yield ComparisonFigure("verdicts", caption), verdicts_figure(comparison)
+    yield from _panels(comparison, runs)
+
+
+def _panels(
+    comparison: Comparison, runs: Sequence[Run]
+) -> Iterator[tuple[ComparisonFigure, Figure]]:
+    """Cases side by side, a figure a group."""
     groups = list(dict.fromkeys(comparison.all_series["group"]))
     taken: set[str] = set()
     for group in groups:
         figure = panel_figure(comparison, group, lambda run, index: runs[run].explanation(index))
         if figure is not None:
-            name = f"{comparison.by}_panel" + (
-                f"_{slug(unique(group, taken))}" if len(groups) > 1 else ""
-            )
-            yield (
-                name,
-                f"Cases as every {comparison.by} sees them{': ' + group if group else ''}",
-                figure,
-            )
+            name = f"{comparison.by}_panel"
+            if len(groups) > 1:
+                name += f"_{slug(unique(group, taken))}"
+            where = f" of {group}" if group else ""
+            caption = f"Cases{where} side by side, by {comparison.by}."
+            yield ComparisonFigure(name, caption, is_panel=True), figure
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Records of plain values; None for what does not exist."""
-    return [
-        {str(key): _value(value) for key, value in line.items()}
-        for line in table.to_dict("records")
-    ]
+    records = table.to_dict("records")
+    return [{str(key): _value(value) for key, value in record.items()} for record in records]
 
 
 def _value(value: Any) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict, on_artefacts
+from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.core.messages import Message, Value, declare
 from camlucida.workflows.training_runs.results import StoredEstimate, TrainingResults
 
@@ -58,7 +59,8 @@ def verdict_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
     seeds = comparisons.get("seed")
     if seeds is not None and len(seeds.cases):
         rows = by_verdict(seeds).to_dict("records")
-        counts = [f"{row['verdict']} {row['cases']}" for row in rows if row["verdict"]]
+        judged = [row for row in rows if row["verdict"]]
+        counts = [f"{verdict_name(row['verdict'])} {row['cases']}" for row in judged]
         on_artefact = [f"{run} {count}" for run, count, _ in on_artefacts(seeds)]
         yield (
             f"seeds: {', '.join(counts)}, of {len(seeds.cases)} cases; "

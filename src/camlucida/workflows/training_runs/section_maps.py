@@ -9,10 +9,9 @@ from typing import Any
 
 from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict, on_artefacts
-from camlucida.analysis.comparison.verdict import ARTEFACT, CONSISTENT, NOT_COMPARED, REVIEW
+from camlucida.analysis.comparison.verdict import VERDICTS, verdict_name
 from camlucida.core.messages import Estimate, Message, Value, declare
 from camlucida.report.document import Block, Paragraph, Picture, Points, Table
-from camlucida.report.sections.consistency import rule_of
 from camlucida.workflows.training_runs.results import TrainingResults
 from camlucida.workflows.training_runs.section_tables import classes_of, column_per_run, estimate
 
@@ -65,13 +64,6 @@ declare(
 )
 
 _WIDTHS = {"more": "wider", "less": "narrower", "same": "not_apart", "unsure": "unsure"}
-
-_VERDICTS = {
-    "consistent": CONSISTENT,
-    "review": REVIEW,
-    "artefact": ARTEFACT,
-    "not_compared": NOT_COMPARED,
-}
 
 _SEED_FIGURES = {
     "series": "figure_all_series",
@@ -171,9 +163,9 @@ def _seeds(seeds: Comparison) -> Iterator[Block]:
         return
     counts = seeds.cases["verdict"].value_counts()
     values: dict[str, Value] = {"by": Message("words.seed"), "cases": len(seeds.cases)}
-    for key, verdict in _VERDICTS.items():
-        values[key] = int(counts.get(verdict, 0))
-    yield Paragraph((Message("summary.verdicts", values), rule_of(seeds)))
+    for verdict in VERDICTS:
+        values[verdict] = int(counts.get(verdict, 0))
+    yield Paragraph((Message("summary.verdicts", values), seeds.rule))
     yield _verdict_table(seeds)
     yield Points((*_marked(seeds), *_seed_pairs(seeds)))
 
@@ -183,10 +175,10 @@ def _verdict_table(seeds: Comparison) -> Table:
     head = tuple(Message(f"consistency.{key}") for key in keys)
     rows: list[tuple[Value, ...]] = []
     for row in by_verdict(seeds).to_dict("records"):
-        verdict = Message(f"verdicts.{row['verdict'].replace(' ', '_') or 'all'}")
+        verdict = verdict_name(row["verdict"])
         right = Estimate(row["estimate"], row["low"], row["high"])
         share = f"{row['share']:.0%}"
-        rows.append((verdict, int(row["cases"]), share, int(row["known"]), right))
+        rows.append((verdict, int(row["cases"]), share, int(row["judged"]), right))
     return Table("pack_verdicts", Message("consistency.verdicts"), head, tuple(rows))
 
 
