@@ -39,9 +39,12 @@ def compare_command(
     from camlucida.workflows.comparison.run import compare_runs
 
     opened = [Run.open(folder) for folder in runs]
-    with output_folder(out):
-        with progress_bar(None, "maps") as reading, progress_bar(None, "pairs") as comparing:
-            result = compare_runs(opened, by, out, command_record(), reading, comparing)
+    with (
+        output_folder(out),
+        progress_bar(None, "maps") as reading,
+        progress_bar(None, "pairs") as comparing,
+    ):
+        result = compare_runs(opened, by, out, command_record(), reading, comparing)
     pairs = result.comparison.pairs
     lines = pairs[pairs["label"] == ALL_LABELS].to_dict("records")
     print_table(COLUMNS, [tuple(_cell(line[name]) for name in COLUMNS) for line in lines])
