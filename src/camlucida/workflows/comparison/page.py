@@ -13,6 +13,7 @@ from camlucida.analysis.comparison.compare import Comparison
 from camlucida.analysis.comparison.summary import by_verdict, right_name
 from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.core.messages import Estimate, Message
+from camlucida.core.numbers import number
 from camlucida.figures.consistency import TITLES
 from camlucida.report.document import (
     Block,
@@ -269,4 +270,4 @@ def _sentence(note: Message) -> Text:
 
 
 def _number(value: float) -> str:
-    return "–" if value != value else f"{value:{DIGITS}}"
+    return "–" if value != value else number(value, DIGITS)
