@@ -14,7 +14,7 @@ import pandas as pd
 
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
-from camlucida.io.image import KNOWN_SUFFIXES, image_id
+from camlucida.io.image import image_id, known_suffixes
 from camlucida.io.tables import find_column, flags, fold, listing, read_table, texts
 
 declare(
@@ -178,7 +178,7 @@ def image_keys(path: Path, shortest: int = 1) -> list[str]:
 def bare_name(name: str) -> str:
     """What somebody wrote for an image, as :func:`image_keys` has it: "/" between folders, no suffix of an image."""
     parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part != "/"]
-    if parts and PurePosixPath(parts[-1]).suffix.lower() in KNOWN_SUFFIXES:
+    if parts and PurePosixPath(parts[-1]).suffix.lower() in known_suffixes():
         parts[-1] = PurePosixPath(parts[-1]).stem
     return "/".join(parts)
 

@@ -78,7 +78,7 @@ _PLUGIN = {
 
 def readers() -> dict[str, Reader]:
     """The DICOM reader, for the registry."""
-    return {"DICOM": Reader(_is_dicom, _read)}
+    return {"DICOM": Reader(_is_dicom, _read, (".dcm", ".dicom", ".dic"))}
 
 
 def has_prefix(head: bytes) -> bool:

@@ -31,26 +31,6 @@ MAX_PIXELS = 89_478_485
 MAX_BYTES = 2**31
 """Largest file, and largest inflated DICOM data set, in bytes."""
 
-_RASTER = (
-    "png",
-    "apng",
-    "jpg",
-    "jpeg",
-    "jpe",
-    "jfif",
-    "jp2",
-    "j2k",
-    "tif",
-    "tiff",
-    "bmp",
-    "gif",
-    "webp",
-    "pgm",
-    "ppm",
-)
-KNOWN_SUFFIXES = frozenset(f".{word}" for word in (*_RASTER, "pnm", "pbm", "dcm", "dicom", "dic"))
-"""Suffixes that a folder is searched for; the reader itself is chosen by content."""
-
 
 @dataclass(frozen=True)
 class RawImage:
@@ -83,14 +63,23 @@ class Reader:
 
     Attributes:
         matches: whether a file's first bytes (up to 1 KiB) are of this kind.
-        read: (path, the file's bytes, frame or None) → image. May raise anything; callers wrap it in :func:`readable`.
+        read: (path, the file's bytes, frame or None) → image. May raise anything; callers wrap it
+            in :func:`readable`.
+        suffixes: of such files, lower case with the dot. A folder is searched for them; the reader
+            of a file is chosen by its content.
     """
 
     matches: Callable[[bytes], bool]
     read: Callable[[Path, bytes, int | None], RawImage]
+    suffixes: tuple[str, ...] = ()
 
 
 READERS: Registry[Reader] = Registry("image format")
+
+
+def known_suffixes() -> frozenset[str]:
+    """Suffixes of every registered reader, lower case with the dot."""
+    return frozenset().union(*(reader.suffixes for _, reader in READERS.items()))
 
 
 @contextmanager
@@ -176,7 +165,7 @@ def choose_frame(path: Path, frame: int | None, frames: int) -> tuple[int, tuple
 
 def image_id(path: Path, frame: int | None) -> str:
     """A short name: the stem (the whole name where the suffix is none, as in ``1.2.840.10008``), then ``_f{frame}``."""
-    stem = path.stem if path.suffix.lower() in KNOWN_SUFFIXES else path.name
+    stem = path.stem if path.suffix.lower() in known_suffixes() else path.name
     return stem if frame is None else f"{stem}_f{frame}"
 
 

@@ -55,9 +55,22 @@ class _Samples:
     text: Mapping[Any, Any] | None = None
 
 
+SUFFIXES = {
+    "PNG": (".png", ".apng"),
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "JPEG 2000": (".jp2", ".j2k"),
+    "BMP": (".bmp",),
+    "GIF": (".gif",),
+    "WebP": (".webp",),
+    "PNM": (".pgm", ".ppm", ".pnm", ".pbm"),
+    "TIFF": (".tif", ".tiff"),
+}
+"""Format → suffixes that its files usually have."""
+
+
 def readers() -> dict[str, Reader]:
     """The raster formats, by name, for the registry."""
-    starts: dict[str, tuple[str, Callable[[bytes], bool]]] = {
+    kinds: dict[str, tuple[str, Callable[[bytes], bool]]] = {
         "PNG": ("PNG", lambda head: head.startswith(b"\x89PNG\r\n\x1a\n")),
         "JPEG": ("JPEG", lambda head: head.startswith(b"\xff\xd8\xff")),
         "JPEG 2000": (
@@ -71,15 +84,11 @@ def readers() -> dict[str, Reader]:
             "PPM",
             lambda head: head[:1] == b"P" and head[1:2] in b"123456" and head[2:3].isspace(),
         ),
+        "TIFF": ("TIFF", lambda head: head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"))),
     }
-    found = {
-        name: Reader(matches, partial(_read, plugin=plugin))
-        for name, (plugin, matches) in starts.items()
-    }
-    tiff = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
     return {
-        **found,
-        "TIFF": Reader(lambda head: head.startswith(tiff), partial(_read, plugin="TIFF")),
+        name: Reader(matches, partial(_read, plugin=plugin), SUFFIXES[name])
+        for name, (plugin, matches) in kinds.items()
     }
 
 

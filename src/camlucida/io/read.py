@@ -12,7 +12,7 @@ from pathlib import Path
 from camlucida.core.errors import ImageError, did_you_mean
 from camlucida.core.files import reading
 from camlucida.io import dicom, raster
-from camlucida.io.image import KNOWN_SUFFIXES, MAX_BYTES, READERS, RawImage, Reader, readable
+from camlucida.io.image import MAX_BYTES, READERS, RawImage, Reader, known_suffixes, readable
 
 # The list of readers, in the order they are tried: DICOM first, for its preamble may hold a whole TIFF header.
 for _name, _kind in (*dicom.readers().items(), *raster.readers().items()):
@@ -136,8 +136,8 @@ def _is_image(path: Path) -> bool:
         if not path.is_file():
             return False
     except OSError:  # reading it will say why
-        return suffix in KNOWN_SUFFIXES
-    if suffix in KNOWN_SUFFIXES:
+        return suffix in known_suffixes()
+    if suffix in known_suffixes():
         return True
     # "IM0001" and "1.2.840.113619.2" are how scanners name DICOM files; DICOMDIR is only their index.
     if (suffix and not suffix[1:].isdigit()) or path.name == "DICOMDIR":
@@ -150,7 +150,7 @@ def _is_image(path: Path) -> bool:
 
 
 def _suffixes() -> str:
-    return " ".join(sorted(KNOWN_SUFFIXES))
+    return " ".join(sorted(known_suffixes()))
 
 
 def _missing(path: Path) -> ImageError:

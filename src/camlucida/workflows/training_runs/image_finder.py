@@ -11,7 +11,7 @@ import pandas as pd
 
 from camlucida.core.errors import UsageError
 from camlucida.datasets.images import PATIENT_COLUMNS
-from camlucida.io.image import KNOWN_SUFFIXES
+from camlucida.io.image import known_suffixes
 from camlucida.io.tables import find_column, fold, read_table, texts
 from camlucida.workflows.training_runs.folders import TrainingRun
 
@@ -175,7 +175,7 @@ class ImageFinder:
 
 
 def _is_image(file: Path) -> bool:
-    return file.suffix.lower() in KNOWN_SUFFIXES and file.is_file()
+    return file.suffix.lower() in known_suffixes() and file.is_file()
 
 
 def _existing(
