@@ -42,16 +42,16 @@ def benchmark_command(
         found = run_benchmark(
             out,
             quick=quick,
-            own=method or [],
+            custom=method or [],
             films=films,
             device=device,
             seed=seed,
             command=shlex.join(["camlucida", *sys.argv[1:]]),
-            say=lambda line: print(line, file=sys.stderr, flush=True),
+            report=lambda line: print(line, file=sys.stderr, flush=True),
         )
-    for line in found.board[found.board["place"].notna()].to_dict("records"):
+    for line in found.board[found.board["position"].notna()].to_dict("records"):
         print(
-            f"{line['place']:.0f}. {line['method']}: mean rank {line['rank']:.3g}, {1000 * line['seconds']:.0f} ms a map"
+            f"{line['position']:.0f}. {line['method']}: mean rank {line['rank']:.3g}, {1000 * line['seconds']:.0f} ms a map"
         )
     passed = found.meta["kept"].astype(bool)
     print(f"metrics: {int(passed.sum())} of {len(passed)} passed their own test")

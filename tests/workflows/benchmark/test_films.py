@@ -31,12 +31,12 @@ def scan(*values: float) -> Scan:
     )
 
 
-def linear(evidence: float, distractor: float, bias: float = 0.0) -> LoadedModel:
+def linear(evidence: float, distractor_change: float, bias: float = 0.0) -> LoadedModel:
     """logit(nodule) = evidence · x₀ + distractor · x₁ + bias; the other labels are 0. x₂ is the tag, worth 3."""
     module = nn.Sequential(nn.Flatten(), nn.Linear(3, 3))
     with torch.no_grad():
         module[1].weight.zero_()
-        module[1].weight[0] = torch.tensor([evidence, distractor, 3.0])
+        module[1].weight[0] = torch.tensor([evidence, distractor_change, 3.0])
         module[1].bias.copy_(torch.tensor([bias, 0.0, 0.0]))
     return LoadedModel(
         module.eval(), Card(factory="a.b:c", task="multilabel", labels=LABELS), "linear", "0"
@@ -57,24 +57,24 @@ def nodule_film() -> Twins:
 
 
 @pytest.mark.parametrize(
-    ("evidence", "distractor", "bias", "passed"),
+    ("evidence", "distractor_change", "bias", "passed"),
     [
-        (2, 1, 0, True),  # falls by 4, the distractor adds 1
+        (2, 1, 0, True),  # drops by 4, the distractor adds 1
         (2, 2, 0, True),  # exactly twice is enough
         (2, -2.1, 0, False),  # a distractor that pulls the other way counts as much
         (-2, 0, 20, False),  # the evidence speaks against the label
-        (2, 0, -8, False),  # p < .5: the model does not say it
-        (0, 0, 5, False),  # says it for another reason
+        (2, 0, -8, False),  # p < .5: the model does not predict it
+        (0, 0, 5, False),  # predicts it for another reason
     ],
 )
 def test_use_is_proven_only_where_the_logit_follows_the_evidence(
-    evidence, distractor, bias, passed
+    evidence, distractor_change, bias, passed
 ):
-    (row,) = films.verified_use(linear(evidence, distractor, bias), [nodule_film()]).to_dict(
+    (row,) = films.verify_use(linear(evidence, distractor_change, bias), [nodule_film()]).to_dict(
         "records"
     )
-    assert row["fall"] == pytest.approx(2 * evidence)
-    assert row["distractor"] == pytest.approx(distractor)
+    assert row["logit_drop"] == pytest.approx(2 * evidence)
+    assert row["distractor_change"] == pytest.approx(distractor_change)
     assert row["logit"] == pytest.approx(2 * evidence + bias + 3)
     assert row["passed"] is passed
     assert (row["radius"], row["tag"], row["patient"]) == (9.0, True, "7")
@@ -83,16 +83,16 @@ def test_use_is_proven_only_where_the_logit_follows_the_evidence(
 def test_without_a_distractor_nothing_is_proven():
     film = nodule_film()
     bare = Twins(film.scan, film.patient, film.masks, film.radius, film.without)
-    (row,) = films.verified_use(linear(2, 0), [bare]).to_dict("records")
-    assert np.isnan(row["distractor"])
+    (row,) = films.verify_use(linear(2, 0), [bare]).to_dict("records")
+    assert np.isnan(row["distractor_change"])
     assert not row["passed"]
 
 
-def test_reliance_on_the_tag_is_the_fall_without_it():
+def test_reliance_on_the_tag_is_the_drop_without_it():
     table = films.tag_reliance(
         linear(2, 1), [nodule_film(), Twins(scan(0, 0, 0), "8", {})], "nodule"
     )
-    assert table["fall"].tolist() == [pytest.approx(3.0)]
+    assert table["logit_drop"].tolist() == [pytest.approx(3.0)]
     assert table["shown"].tolist() == [True]
     assert films.tag_reliance(linear(2, 1), [], "nodule").empty
 
@@ -107,19 +107,19 @@ def test_no_patient_is_in_two_models_films():
 
 def test_films_have_the_twins_that_the_proof_needs():
     trials = films.trials(90, 3)
-    assert all(any(each.labels) for each in trials)
+    assert all(any(entry.labels) for entry in trials)
     film = films.twins(trials[0], SPEC)
     assert film.scan.synthetic
     assert film.scan.tensor.shape == (1, 64, 64)
     assert set(film.labels) <= set(film.without) & set(film.radius)
     for label in film.labels:
         assert not torch.equal(film.without[label].tensor, film.scan.tensor)
-        assert film.radius[label] == films.largest(trials[0], label)
+        assert film.radius[label] == films.largest_radius(trials[0], label)
     assert ("tag" in film.without) == trials[0].tag
 
 
 def test_the_conjunction_is_scored_apart():
-    trial = next(each for each in films.trials(91, 40) if all(each.labels))
+    trial = next(entry for entry in films.trials(91, 40) if all(entry.labels))
     film = films.twins(trial, SPEC)
     both = films.samples([film], {film.scan.id: LABELS})
     assert [set(sample.masks) for sample in both] == [set(LABELS[:2]), {LABELS[2]}]
@@ -139,7 +139,7 @@ def test_formulas_that_are_one_behind_this_head_are_found():
         Scan(torch.rand(1, 8, 8), None, Geometry.identity((8, 8)), f"i{k}", synthetic=True)
         for k in range(2)
     ]
-    chosen = [Sample(each, "p", {"nodule": mask, "cavity": mask}) for each in scans]
+    chosen = [Sample(entry, "p", {"nodule": mask, "cavity": mask}) for entry in scans]
     same = duplicates(
         model, chosen, ("cam", "gradcam", "hirescam", "xgradcam", "eigencam", "scorecam")
     )

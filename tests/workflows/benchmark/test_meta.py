@@ -102,7 +102,7 @@ def test_the_ladder_is_made_of_the_truth_on_the_grid():
     explanation = Explanation(
         torch.ones(8, 8), 1.0, 0.9, "nodule", "random", "features", False, scan
     )
-    maps = meta.ladder(Sample(scan, "p", {"nodule": truth}), explanation)
+    maps = meta.ladder_maps(Sample(scan, "p", {"nodule": truth}), explanation)
     assert list(maps) == list(RUNGS)
     oracle, random = maps[BLEND[-1]], maps[BLEND[0]]
     assert oracle.nonzero().tolist() == [[2, 6]]
@@ -110,5 +110,5 @@ def test_the_ladder_is_made_of_the_truth_on_the_grid():
     assert torch.allclose(maps[BLEND[2]], (oracle + random) / 2)
     assert [maps[name].nonzero().tolist() for name in SHIFT] == [[[2, 5]], [[2, 4]], [[2, 2]]]
     assert maps[BLUR[1]].max() < maps[BLUR[0]].max() < 1
-    assert meta.ladder(Sample(scan, "p", {"nodule": truth * False}), explanation) == {}
-    assert meta.ladder(Sample(scan, "p"), explanation) == {}
+    assert meta.ladder_maps(Sample(scan, "p", {"nodule": truth * False}), explanation) == {}
+    assert meta.ladder_maps(Sample(scan, "p"), explanation) == {}

@@ -49,27 +49,27 @@ def result(tmp_path_factory):
     (folder / "own_for_run_test.py").write_text(
         "def mean(activations, gradients):\n    return activations.mean(1)\n"
     )
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arms, "trial_cards", lambda: CARDS)
         patch.setattr(arms, "methods", lambda: ("gradcam", "eigencam"))
         patch.setattr(arms, "DEFAULT", choose([METRICS]))
-        patch.setattr(run, "_missing", lambda everyone: [])
+        patch.setattr(run, "_missing", lambda models: [])
         patch.chdir(folder)
-        found = run.run_benchmark(
+        benchmark = run.run_benchmark(
             folder / "out",
-            own=["own_for_run_test:mean"],
+            custom=["own_for_run_test:mean"],
             films=folder / "films",
             device="cpu",
             size=Size(2, 2, 1, 1),
-            say=said.append,
+            report=lines.append,
         )
-    return folder / "out", found, said
+    return folder / "out", benchmark, lines
 
 
 @needs_models
 def test_everything_is_written(result):
-    out, found, said = result
+    out, benchmark, lines = result
     assert {*FILES, "benchmark.html", "benchmark.md", "benchmark_metrics.png"} <= {
         path.name for path in out.iterdir()
     }
@@ -78,18 +78,18 @@ def test_everything_is_written(result):
     assert {model["name"] for model in about["models"]} == {*CARDS, "untrained_densenet"}
     assert all(len(model["sha256"]) == 64 for model in about["models"])
     assert about["failures"] == []
-    assert said[0].startswith("cost:")
-    assert said[1].startswith("[1/")
-    assert set(found.rows["arm"]) >= {"main", "untrained"}
-    assert len(pd.read_parquet(out / "rows.parquet")) == len(found.rows)
+    assert lines[0].startswith("cost:")
+    assert lines[1].startswith("[1/")
+    assert set(benchmark.rows["arm"]) >= {"main", "untrained"}
+    assert len(pd.read_parquet(out / "rows.parquet")) == len(benchmark.rows)
 
 
 @needs_models
 def test_only_verified_labels_are_scored(result):
-    _, found, _ = result
-    uses = found.uses.set_index(["arm", "image", "label"])["passed"]
-    scored = found.rows[found.rows["arm"].isin(["main", "semi"])]
-    assert uses.loc[list(zip(scored["arm"], scored["image"], scored["label"]))].all()
+    _, benchmark, _ = result
+    verification = benchmark.verification.set_index(["arm", "image", "label"])["passed"]
+    scored = benchmark.rows[benchmark.rows["arm"].isin(["main", "semi"])]
+    assert verification.loc[list(zip(scored["arm"], scored["image"], scored["label"]))].all()
     assert set(scored.loc[scored["arm"] == "main", "method"]) >= {
         "gradcam",
         "eigencam",
@@ -102,16 +102,16 @@ def test_only_verified_labels_are_scored(result):
 def test_the_page_says_what_it_is(result):
     out, _, _ = result
     for name in ("benchmark.html", "benchmark.md"):
-        text = (out / name).read_text()
+        text = (out / name).read_text().replace("<wbr>", "")
         for words in (
             "SYNTHETIC",
             "own_for_run_test:mean",
-            "Limits",
-            "Proof that the evidence is used",
+            "Limitations",
+            "Verified use of the evidence",
             "BAM",
         ):
             assert words in text
-    page = (out / "benchmark.html").read_text()
+    page = (out / "benchmark.html").read_text().replace("<wbr>", "")
     assert "nan" not in page.replace("benchmark", "")
     assert "<code>gradcam</code>" in page
 
@@ -123,12 +123,15 @@ def test_a_wrong_method_shows_before_the_long_run(tmp_path: Path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(arms, "trial_cards", lambda: CARDS)
-    said: list[str] = []
+    lines: list[str] = []
     with pytest.raises(UsageError, match=r"own_wrong_for_test:flat returned shape \(1,\)"):
         run.run_benchmark(
-            tmp_path / "out", own=["own_wrong_for_test:flat"], device="cpu", say=said.append
+            tmp_path / "out",
+            custom=["own_wrong_for_test:flat"],
+            device="cpu",
+            report=lines.append,
         )
-    assert said == []
+    assert lines == []
 
 
 def test_without_models_or_films_it_says_so(tmp_path: Path, monkeypatch):

@@ -38,30 +38,30 @@ def test_a_false_alarm_is_more_than_twice_the_area():
     rows = pd.DataFrame(
         [row(film, "a", 0.03 + 0.02 * (film % 2), part="all") for film in range(12)]
     )
-    share, alarms = tables.on_region(rows, "decoy", TAG)
+    share, alarms = tables.region_shares(rows, "decoy", TAG)
     assert share["estimate"] == pytest.approx(0.04)
     assert share["chance"] == pytest.approx(0.02)
     assert alarms["estimate"] == 0.5  # 0.03 is under twice 0.02, 0.05 is over it
     exact = pd.DataFrame([row(film, "a", 0.04, part="all") for film in range(12)])
-    assert [line["estimate"] for line in tables.on_region(exact, "decoy", TAG)][1] == 0
+    assert [line["estimate"] for line in tables.region_shares(exact, "decoy", TAG)][1] == 0
 
 
 def test_heat_that_follows_the_reliance_has_rank_correlation_1():
     tag = pd.DataFrame(
-        {"model": "m", "image": [f"i{k}" for k in range(12)], "fall": np.arange(12.0) ** 2}
+        {"model": "m", "image": [f"i{k}" for k in range(12)], "logit_drop": np.arange(12.0) ** 2}
     )
     rows = pd.DataFrame(
         [row(k, "follows", 0.01 * k) for k in range(12)]
         + [row(k, "opposes", -0.01 * k) for k in range(12)]
     )
-    found = {(line["method"], line["part"]): line for line in tables.tracking(rows, tag)}
-    assert found["follows", "all"]["estimate"] == pytest.approx(1)
-    assert found["follows", "all"]["low"] == pytest.approx(1)
-    assert found["opposes", "within models"]["estimate"] == pytest.approx(-1)
+    lines = {(line["method"], line["part"]): line for line in tables.tracking(rows, tag)}
+    assert lines["follows", "all"]["estimate"] == pytest.approx(1)
+    assert lines["follows", "all"]["low"] == pytest.approx(1)
+    assert lines["opposes", "within models"]["estimate"] == pytest.approx(-1)
 
 
 def test_what_differs_between_models_does_not_count_within_them():
-    """Two models: within each, heat follows the fall; the one that falls more has less heat."""
+    """Two models: within each, heat follows the drop; the one that drops more has less heat."""
     rows = pd.DataFrame(
         [row(k, "a", 0.01 * k + 0.5 * (k < 6), model=f"m{k // 6}") for k in range(12)]
     )
@@ -69,12 +69,12 @@ def test_what_differs_between_models_does_not_count_within_them():
         {
             "model": [f"m{k // 6}" for k in range(12)],
             "image": [f"i{k}" for k in range(12)],
-            "fall": range(12),
+            "logit_drop": range(12),
         }
     )
-    found = {line["part"]: line["estimate"] for line in tables.tracking(rows, tag)}
-    assert found["within models"] == pytest.approx(1)
-    assert found["all"] < 0
+    lines = {line["part"]: line["estimate"] for line in tables.tracking(rows, tag)}
+    assert lines["within models"] == pytest.approx(1)
+    assert lines["all"] < 0
 
 
 def test_null_models_are_measured_against_chance():
@@ -88,14 +88,14 @@ def test_null_models_are_measured_against_chance():
 
 def test_strata_go_by_the_largest_lesion():
     rows = pd.DataFrame([row(k, "a", 0.1 * k, "hit", ceiling=0.2 * max(k, 1)) for k in range(3)])
-    uses = pd.DataFrame(
+    verification = pd.DataFrame(
         {"image": ["i0", "i1", "i2"], "label": "nodule", "radius": [9.9, 10.0, 20.0]}
     )
-    found = {line["part"]: line for line in tables.by_size(rows, uses)}
-    assert [found[part]["estimate"] for part in ("small", "medium", "large")] == pytest.approx(
+    lines = {line["part"]: line for line in tables.by_size(rows, verification)}
+    assert [lines[part]["estimate"] for part in ("small", "medium", "large")] == pytest.approx(
         [0, 0.1, 0.2]
     )
-    assert found["large"]["over_ceiling"] == pytest.approx(0.5)
+    assert lines["large"]["over_ceiling"] == pytest.approx(0.5)
 
 
 def test_agnostic_methods_are_known():
@@ -152,9 +152,9 @@ def test_agreement_of_models_that_agree_and_that_do_not():
 def test_gains_over_baselines_are_paired_and_signed():
     rows = ranked({"a": (0.9, 0.1)})
     blind = ranked({"random": (0.2, 0.3)}).assign(baseline=True)
-    found = list(
-        board.over_baselines(
+    lines = list(
+        board.gains_over_baselines(
             pd.concat([rows, blind]), [("hit", ""), ("average_drop", "logit")], ["random", "sobel"]
         )
     )
-    assert [line["estimate"] for line in found] == pytest.approx([0.7, 0.2])
+    assert [line["estimate"] for line in lines] == pytest.approx([0.7, 0.2])

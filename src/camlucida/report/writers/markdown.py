@@ -31,7 +31,7 @@ from camlucida.report.rendered import (
 )
 
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~&$#])")
-_START = re.compile(r"^([-+=]|\d+[.)])")
+_START = re.compile(r"^([-+=]|\d+[.)](?=\s|$))")
 """What would begin a list or a heading, at the start of a line."""
 
 
@@ -78,6 +78,9 @@ def _piece(piece: Piece) -> str:
             return f"[{escape(text)}]({quote(target, safe='/#')})"
         case Marked(text, "strong"):
             return f"**{escape(text)}**"
+        # A pipe in code would end a cell of a table.
+        case Marked(text, "code") if not set("`|") & set(text):
+            return f"`{text}`"
         case Marked(text, "note"):
             return f" ({escape(text)})"
     return escape(piece.text)

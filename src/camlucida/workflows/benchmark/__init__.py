@@ -1,1 +1,1 @@
-"""The benchmark: methods and metrics put to the test on films whose evidence is known, with models proven to use it."""
+"""``camlucida benchmark``: methods and metrics on films whose evidence is known."""

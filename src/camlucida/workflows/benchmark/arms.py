@@ -1,9 +1,10 @@
-"""The arms of the benchmark, measured: what each model's films are, and which maps of them are scored.
+"""The arms of the benchmark: which films each model gets, and which maps of them are scored.
 
-* main: models that had to use the lesions; every map is scored by the default metrics, beside baselines. The tag is on half of
-  the films and tells nothing: a decoy.
-* shortcut: models that learnt from films on which the tag told the label with ρ = 0 (two of the main models), 0.5, 0.8 and 1.
-* null: models that know nothing, untrained or trained on permuted labels.
+* main: models that had to use the lesions. Every map is scored by the default metrics, beside
+  baselines. The tag is on half of the films and is uninformative: a decoy.
+* shortcut: models trained on films on which the tag followed the label with ρ = 0 (two of the main
+  models), 0.5, 0.8 and 1.
+* null: models that cannot know the lesions, untrained or trained on permuted labels.
 * semi: the main models on real radiographs with pasted lesions.
 """
 
@@ -38,29 +39,35 @@ from camlucida.workflows.benchmark.films import (
     tag_reliance,
     trials,
     twins,
-    verified_use,
+    verify_use,
 )
-from camlucida.workflows.benchmark.meta import ladder
+from camlucida.workflows.benchmark.meta import ladder_maps
 
-CHEAT = LABELS[0]
-"""The label that the tag told in the shortcut arms' training."""
+SHORTCUT_LABEL = LABELS[0]
+"""The label that the tag followed in the training of the shortcut arms."""
 UNTRAINED = "untrained"
-DEFAULT, SHORT = (
-    choose(["default"]),
-    choose(
-        [
-            "average_precision_lift,average_precision,hit,relevance_mass,roc_auc,iou_area_matched,class_specificity,road"
-        ]
-    ),
+DEFAULT = choose(["default"])
+"""Metrics of the main arm."""
+SHORT = choose(
+    [
+        "average_precision_lift",
+        "average_precision",
+        "hit",
+        "relevance_mass",
+        "roc_auc",
+        "iou_area_matched",
+        "class_specificity",
+        "road",
+    ]
 )
-"""Metrics of the main arm, and of the null and semi-synthetic arms: those that have a chance level."""
+"""Metrics of the null and semi-synthetic arms: those that have a chance level."""
 CARRIER = "random"
 """The method whose explanations carry the maps of the meta-evaluation; its own rows are dropped."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Films of each model, by arm; ``meta``: of the main films those on which the metrics are tested."""
+    """Films of each model, by arm; ``meta``: of the main films those that test the metrics."""
 
     main: int
     shortcut: int
@@ -72,13 +79,13 @@ QUICK, FULL = Size(10, 16, 6, 4), Size(50, 60, 30, 16)
 
 
 @dataclass(frozen=True)
-class Contender:
-    """A model in the benchmark: what it was made for, and its place, which decides its films."""
+class ArmModel:
+    """A model of the benchmark: its arm and architecture, and its slot, which decides its films."""
 
     model: LoadedModel
     arm: str
     net: str
-    place: int
+    slot: int
 
     @property
     def name(self) -> str:
@@ -86,18 +93,23 @@ class Contender:
         return self.model.name
 
 
-def contenders(device: str) -> list[Contender]:
-    """The packaged models that are in this copy, and one untrained twin of each architecture of the main arm."""
-    found = []
-    for place, (name, card) in enumerate(trial_cards().items()):
+def arm_models(device: str) -> list[ArmModel]:
+    """The packaged models of this copy, and one untrained twin of each main architecture."""
+    trained = []
+    for slot, (name, card) in enumerate(trial_cards().items()):
         arm, net, *_ = name.split("_")
-        found.append(Contender(load_model(card, device=device), arm, net, place))
-    first = {each.net: each for each in reversed(found) if each.arm == "main"}
-    blank = [
-        Contender(untrained(each.model, f"{UNTRAINED}_{net}"), UNTRAINED, net, len(found) + k)
-        for k, (net, each) in enumerate(sorted(first.items()))
-    ]
-    return found + blank
+        trained.append(ArmModel(load_model(card, device=device), arm, net, slot))
+    first = first_of_each_net(of_arm(trained, "main"))
+    blank = []
+    for slot, (net, entry) in enumerate(sorted(first.items()), len(trained)):
+        model = untrained(entry.model, f"{UNTRAINED}_{net}")
+        blank.append(ArmModel(model, UNTRAINED, net, slot))
+    return trained + blank
+
+
+def first_of_each_net(models: Sequence[ArmModel]) -> dict[str, ArmModel]:
+    """Architecture → the first of the models that has it."""
+    return {entry.net: entry for entry in reversed(models)}
 
 
 def untrained(model: LoadedModel, name: str, seed: int = 0) -> LoadedModel:
@@ -107,25 +119,30 @@ def untrained(model: LoadedModel, name: str, seed: int = 0) -> LoadedModel:
         torch.manual_seed(seed)
         module = build(model.card.factory, model.card.args, Path(), False)
     module = module.to(weight.device).eval()
-    return LoadedModel(
-        module, model.card.model_copy(update={"checkpoint": None}), name, weights_sha256(module)
-    )
+    card = model.card.model_copy(update={"checkpoint": None})
+    return LoadedModel(module, card, name, weights_sha256(module))
 
 
-def of_arm(everyone: Sequence[Contender], *arms: str) -> list[Contender]:
-    """Those of the arms, in the order of their names."""
-    return [each for each in everyone if each.arm in arms]
+def of_arm(models: Sequence[ArmModel], *arms: str) -> list[ArmModel]:
+    """The models of the arms, in the order of their names."""
+    return [entry for entry in models if entry.arm in arms]
 
 
-def cheaters(everyone: Sequence[Contender]) -> list[Contender]:
+def shortcut_models(models: Sequence[ArmModel]) -> list[ArmModel]:
     """The shortcut arms, and for ρ = 0 the first main model of each architecture."""
-    first = {each.net: each for each in reversed(of_arm(everyone, "main"))}
-    arms = sorted({each.arm for each in everyone if each.arm.startswith("shortcut")}, key=rho)
-    return [*(first[net] for net in sorted(first)), *of_arm(everyone, *arms)] if arms else []
+    arms = sorted({entry.arm for entry in models if entry.arm.startswith("shortcut")}, key=rho)
+    if not arms:
+        return []
+    first = first_of_each_net(of_arm(models, "main"))
+    return [*(first[net] for net in sorted(first)), *of_arm(models, *arms)]
 
 
 def rho(arm: str) -> float:
-    """ρ of the tag with the label in an arm's training."""
+    """ρ of the tag with the label in an arm's training.
+
+    >>> rho("shortcut80"), rho("main")
+    (0.8, 0.0)
+    """
     return int(arm.removeprefix("shortcut")) / 100 if arm.startswith("shortcut") else 0.0
 
 
@@ -134,141 +151,150 @@ def methods() -> tuple[str, ...]:
     return tuple(name for name, method in METHODS.items() if method.unit != "none")
 
 
-def films_of(each: Contender, number: int, seed: int) -> list[Twins]:
-    """The model's films: each bears a label, half of them the tag."""
-    return [twins(trial, each.model.card.input) for trial in trials(each.place, number, seed)]
+def films_of(entry: ArmModel, number: int, seed: int) -> list[Twins]:
+    """The model's films: each has a label, half of them the tag."""
+    spec = entry.model.card.input
+    return [twins(trial, spec) for trial in trials(entry.slot, number, seed)]
 
 
 @dataclass(frozen=True)
 class Scored:
-    """What one model of an arm gave.
+    """The measurements of one model of an arm.
 
     Attributes:
         rows: as of an evaluation, with ``arm`` and ``model``.
         meta: the same for the maps of the meta-evaluation.
-        uses: the proof that evidence is used, a row a film and label.
-        tag: the fall of the label CHEAT without the tag, a row a film that bears it.
+        verification: the proof that evidence is used, a row a film and label.
+        tag: the drop of SHORTCUT_LABEL's logit without the tag, a row a film that bears it.
         failures: a line each.
         same: method → the one whose map it shares on every film here; it was scored once.
     """
 
     rows: pd.DataFrame
-    meta: pd.DataFrame
-    uses: pd.DataFrame
-    tag: pd.DataFrame
-    failures: list[str]
+    meta: pd.DataFrame = field(default_factory=pd.DataFrame)
+    verification: pd.DataFrame = field(default_factory=pd.DataFrame)
+    tag: pd.DataFrame = field(default_factory=pd.DataFrame)
+    failures: list[str] = field(default_factory=list)
     same: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_main(
-    each: Contender, films: Sequence[Twins], size: Size, settings: MetricSettings, arm: str = "main"
+    entry: ArmModel,
+    films: Sequence[Twins],
+    size: Size,
+    settings: MetricSettings,
+    arm: str = "main",
 ) -> Scored:
     """Verify, then score what passed; the first films that pass test the metrics, too."""
-    uses = verified_use(each.model, films)
-    chosen = samples(films, passed(uses))
-    same = duplicates(each.model, chosen, settings.methods)
-    found = _measured(each, chosen, settings, same, _atlas(films))
-    names = list(dict.fromkeys(sample.scan.id for sample in chosen))[
-        : size.meta if arm == "main" else 0
-    ]
-    asked = replace(settings, methods=(CARRIER,), baselines=())
-    tested = [sample for sample in chosen if sample.scan.id in names]
-    meta = measure(each.model, tested, asked, unit=unit_scale(each.model.card.input), extra=ladder)
+    verification = verify_use(entry.model, films)
+    chosen = samples(films, passed(verification))
+    same = duplicates(entry.model, chosen, settings.methods)
+    scores = _measured(entry, chosen, settings, same, _atlas(films))
+    meta = _meta(entry, chosen, size.meta if arm == "main" else 0, settings)
+    reliance = tag_reliance(entry.model, films, SHORTCUT_LABEL)
     return Scored(
-        _marked(found, each, arm),
-        _marked(meta, each, arm),
-        uses.assign(arm=arm),
-        tag_reliance(each.model, films, CHEAT).assign(arm=arm, rho=rho(each.arm)),
-        _failures(each, found, meta),
-        same,
+        rows=_labelled(scores, entry, arm),
+        meta=_labelled(meta, entry, arm),
+        verification=verification.assign(arm=arm),
+        tag=reliance.assign(arm=arm, rho=rho(entry.arm)),
+        failures=_failures(entry, scores, meta),
+        same=same,
     )
 
 
-def run_shortcut(each: Contender, number: int, seed: int, settings: MetricSettings) -> Scored:
-    """Heat on the tag for the label CHEAT, on films that all bear the tag, with and without lesions of that label."""
-    spec = each.model.card.input
+def _meta(
+    entry: ArmModel, chosen: Sequence[Sample], films: int, settings: MetricSettings
+) -> Tables:
+    """Scores of maps whose order of merit is known, on the first ``films`` films."""
+    names = list(dict.fromkeys(sample.scan.id for sample in chosen))[:films]
+    tested = [sample for sample in chosen if sample.scan.id in names]
+    carried = replace(settings, methods=(CARRIER,), baselines=())
+    unit = unit_scale(entry.model.card.input)
+    return measure(entry.model, tested, carried, unit=unit, extra=ladder_maps)
+
+
+def run_shortcut(entry: ArmModel, number: int, seed: int, settings: MetricSettings) -> Scored:
+    """Heat on the tag for SHORTCUT_LABEL, on films that all bear the tag.
+
+    Lesions of the label are on some of them and not on others.
+    """
+    spec = entry.model.card.input
     films = []
-    for drawn in trials(each.place, number, seed):
+    for drawn in trials(entry.slot, number, seed):
         tagged = replace(drawn, tag=True)
         film, name = phantom.expose(tagged), f"seed{drawn.seed}"
+        scan = scan_of(film.image, name, spec)
         bare = scan_of(phantom.image(phantom.without(tagged, "tag")), name, spec)
-        films.append(
-            Twins(
-                scan_of(film.image, name, spec), str(drawn.seed), film.masks, without={"tag": bare}
-            )
-        )
+        films.append(Twins(scan, str(drawn.seed), film.masks, without={"tag": bare}))
     chosen = [Sample(film.scan, film.patient, {}, {}, {"tag": film.masks["tag"]}) for film in films]
-    asked = replace(
+    heat = replace(
         settings,
-        targets=(CHEAT,),
+        targets=(SHORTCUT_LABEL,),
         metrics=("region_share",),
         baselines=("random", "center", "sobel", "intensity"),
     )
-    found = _measured(each, chosen, asked, duplicates(each.model, chosen, asked.methods, CHEAT))
-    empty = pd.DataFrame()
-    tag = tag_reliance(each.model, films, CHEAT).assign(arm="shortcut", rho=rho(each.arm))
+    same = duplicates(entry.model, chosen, heat.methods, SHORTCUT_LABEL)
+    scores = _measured(entry, chosen, heat, same)
+    reliance = tag_reliance(entry.model, films, SHORTCUT_LABEL)
     return Scored(
-        _marked(found, each, "shortcut").assign(rho=rho(each.arm)),
-        empty,
-        empty,
-        tag,
-        _failures(each, found),
+        rows=_labelled(scores, entry, "shortcut").assign(rho=rho(entry.arm)),
+        tag=reliance.assign(arm="shortcut", rho=rho(entry.arm)),
+        failures=_failures(entry, scores),
     )
 
 
-def run_null(each: Contender, number: int, seed: int, settings: MetricSettings) -> Scored:
-    """Every label of every film: there is nothing to verify."""
-    spec = each.model.card.input
+def run_null(entry: ArmModel, number: int, seed: int, settings: MetricSettings) -> Scored:
+    """Every label of every film: a null model uses no evidence, so there is nothing to verify."""
+    spec = entry.model.card.input
     films = []
-    for drawn in trials(each.place, number, seed):
+    for drawn in trials(entry.slot, number, seed):
         film = phantom.expose(drawn)
-        films.append(
-            Twins(scan_of(film.image, f"seed{drawn.seed}", spec), str(drawn.seed), film.masks)
-        )
+        scan = scan_of(film.image, f"seed{drawn.seed}", spec)
+        films.append(Twins(scan, str(drawn.seed), film.masks))
     chosen = samples(films, {film.scan.id: film.labels for film in films})
-    same = duplicates(each.model, chosen, settings.methods)
-    found = _measured(each, chosen, replace(settings, metrics=SHORT, baselines=()), same)
-    return Scored(
-        _marked(found, each, each.arm),
-        pd.DataFrame(),
-        pd.DataFrame(),
-        pd.DataFrame(),
-        _failures(each, found),
-    )
+    same = duplicates(entry.model, chosen, settings.methods)
+    scores = _measured(entry, chosen, replace(settings, metrics=SHORT, baselines=()), same)
+    return Scored(rows=_labelled(scores, entry, entry.arm), failures=_failures(entry, scores))
 
 
 def duplicates(
     model: LoadedModel, chosen: Sequence[Sample], methods: Sequence[str], target: str | None = None
 ) -> dict[str, str]:
-    """Method → an earlier one with the same map, up to scale and rounding, for every label of every sample.
+    """Method → an earlier one with the same map, up to scale and rounding, for every label.
 
-    Behind global average pooling and one linear layer several formulas are one. Scored apart, they would differ by how rounding
-    breaks ties. Methods that look through a probe are taken to differ.
+    Behind global average pooling and one linear layer several formulas coincide. Scored apart, they
+    would differ by how rounding breaks ties. Methods that use a probe are taken to differ.
     """
     cheap = [name for name in methods if METHODS[name].kind != "probe"]
-    found = []
-    for sample in chosen if len(cheap) > 1 else ():
-        found += explain(
-            model, [sample.scan], target=[target] if target else list(sample.masks), method=cheap
-        )
-    pairs = {(first, second) for first, second, _ in identical_methods(found)} if found else set()
-    alike = {
-        (first, second) for first, second in pairs if METHODS[first].relu == METHODS[second].relu
-    }
-    earlier = {second: [first for first in cheap if (first, second) in alike] for second in cheap}
-    return {second: firsts[0] for second, firsts in earlier.items() if firsts}
+    if len(cheap) < 2 or not chosen:
+        return {}
+    explanations = []
+    for sample in chosen:
+        targets = [target] if target else list(sample.masks)
+        explanations += explain(model, [sample.scan], target=targets, method=cheap)
+    identical = {(first, second) for first, second, _ in identical_methods(explanations)}
+    earliest: dict[str, str] = {}
+    for second in cheap:
+        for first in cheap:
+            # A map that ends with a ReLU differs from one that keeps its sign.
+            same_sign = METHODS[first].relu == METHODS[second].relu
+            if (first, second) in identical and same_sign:
+                earliest.setdefault(second, first)
+    return earliest
 
 
 def _measured(
-    each: Contender,
+    entry: ArmModel,
     chosen: Sequence[Sample],
     settings: MetricSettings,
     same: Mapping[str, str],
     atlas: Atlas | None = None,
 ) -> Tables:
-    """Each map is scored once; what shares it gets its rows."""
-    asked = replace(settings, methods=tuple(name for name in settings.methods if name not in same))
-    tables = measure(each.model, chosen, asked, atlas=atlas, unit=unit_scale(each.model.card.input))
+    """Each map is scored once; methods that share it get its rows."""
+    distinct = tuple(name for name in settings.methods if name not in same)
+    unit = unit_scale(entry.model.card.input)
+    settings = replace(settings, methods=distinct)
+    tables = measure(entry.model, chosen, settings, atlas=atlas, unit=unit)
     rows = tables.rows
     copies = [rows[rows["method"] == first].assign(method=name) for name, first in same.items()]
     return replace(tables, rows=pd.concat([rows, *copies], ignore_index=True))
@@ -281,9 +307,9 @@ def _atlas(films: Collection[Twins]) -> Atlas:
     return Atlas(sums)
 
 
-def _marked(tables: Tables, each: Contender, arm: str) -> pd.DataFrame:
-    return tables.rows.assign(arm=arm, model=each.name, net=each.net)
+def _labelled(tables: Tables, entry: ArmModel, arm: str) -> pd.DataFrame:
+    return tables.rows.assign(arm=arm, model=entry.name, net=entry.net)
 
 
-def _failures(each: Contender, *tables: Tables) -> list[str]:
-    return [f"{each.name}: {line}" for found in tables for _, line in found.failures]
+def _failures(entry: ArmModel, *tables: Tables) -> list[str]:
+    return [f"{entry.name}: {line}" for table in tables for _, line in table.failures]

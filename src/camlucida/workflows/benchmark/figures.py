@@ -1,9 +1,11 @@
-"""Figures of the benchmark: the metrics on the ladder of known maps, and heat on the tag beside what the model owes to it."""
+"""Figures of the benchmark: metrics on maps of known merit; heat on the tag and reliance on it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import cycle, product
 from textwrap import fill
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,40 +14,24 @@ from matplotlib.lines import Line2D
 
 from camlucida.figures.evaluation import DASHES, GREYS, PALETTE
 from camlucida.figures.overlay import NOTICE
-from camlucida.workflows.benchmark.meta import BLEND, BLUR, RUNGS, SHIFT
-from camlucida.workflows.benchmark.tables import TAG
+from camlucida.workflows.benchmark.meta import BLEND, BLUR, ORACLE, RUNGS, SHIFT
+from camlucida.workflows.benchmark.tables import LOGIT_DROP, SHARE, TAG
 
 ACROSS = 6
+"""Panels in a row."""
 KEPT, DROPPED = PALETTE[0], PALETTE[1]
+TICKS = dict(zip(RUNGS, (0, 1, 2, 3, 4, 6, 7, 8, 10, 11)))
+"""Rung → x; gaps between blends, shifts and blurs."""
+TICK_NAMES = ("0", "", "½", "", "1", "1", "2", "4", "1", "2")
 
 
 def ladder_figure(meta: pd.DataFrame) -> Figure:
-    """Mean score of each metric on each rung: a panel a metric, blue where it passed, orange where not."""
+    """Mean score on each rung: a panel a metric, blue where kept, orange where dropped."""
     down = -(-len(meta) // ACROSS)
     figure = Figure(figsize=(2.35 * ACROSS, 2.05 * down + 1.2), layout="constrained")
     grid = figure.subplots(down, ACROSS, squeeze=False)
     for axes, line in zip(grid.flat, meta.to_dict("records")):
-        colour = KEPT if line["kept"] else DROPPED
-        places = dict(zip(RUNGS, (*range(5), *range(6, 9), *range(10, 12))))
-        for rungs, style in ((BLEND, "-"), (SHIFT, ":"), (BLUR, ":")):
-            heights = [line[rung] for rung in rungs]
-            axes.plot(
-                [places[rung] for rung in rungs],
-                heights,
-                style,
-                color=colour,
-                marker="o",
-                markersize=3.5,
-                linewidth=1.3,
-            )
-        axes.axhline(line[BLEND[-1]], color="#00000030", linewidth=0.8)
-        axes.set_title(
-            f"{fill(line['title'], 30)}\n{line['direction']} is better", fontsize=7.5, color=colour
-        )
-        axes.set_xticks(
-            list(places.values()), ["0", "", "½", "", "1", "1", "2", "4", "1", "2"], fontsize=6.5
-        )
-        _plain(axes, 6.5)
+        _ladder_panel(axes, line)
     for axes in grid.flat[len(meta) :]:
         axes.set_axis_off()
     handles = [
@@ -53,50 +39,56 @@ def ladder_figure(meta: pd.DataFrame) -> Figure:
         Line2D([], [], color=DROPPED, marker="o", label="dropped"),
     ]
     figure.legend(handles=handles, loc="outside upper center", ncols=2, fontsize=8, frameon=False)
-    return _finish(
-        figure,
-        "In each panel: α of the oracle in a random map, 0 to 1 · oracle shifted by 1, 2, 4 cells · blurred by 1, 2 cells.",
+    caption = (
+        "In each panel: α of the oracle in a random map, 0 to 1 · oracle shifted by 1, 2, 4 "
+        "cells · blurred by 1, 2 cells."
     )
+    return _finish(figure, caption)
+
+
+def _ladder_panel(axes: Axes, line: Mapping[Any, Any]) -> None:
+    colour = KEPT if line["kept"] else DROPPED
+    for rungs, style in ((BLEND, "-"), (SHIFT, ":"), (BLUR, ":")):
+        x = [TICKS[rung] for rung in rungs]
+        heights = [line[rung] for rung in rungs]
+        axes.plot(x, heights, style, color=colour, marker="o", markersize=3.5, linewidth=1.3)
+    axes.axhline(line[ORACLE], color="#00000030", linewidth=0.8)
+    heading = f"{fill(line['title'], 30)}\n{line['direction']} is better"
+    axes.set_title(heading, fontsize=7.5, color=colour)
+    axes.set_xticks(list(TICKS.values()), TICK_NAMES, fontsize=6.5)
+    _plain(axes, 6.5)
 
 
 def shortcut_figure(arms: pd.DataFrame) -> Figure:
-    """Left: the fall of the logit without the tag, by arm. Right: share of heat on the tag, by arm and method."""
+    """Left: the drop of the logit without the tag, by arm. Right: share of heat on the tag."""
     figure = Figure(figsize=(11, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(1, 1.9))
-    falls = arms[
-        (arms["arm"] == "shortcut") & (arms["quantity"] == "fall of the logit without the tag")
-    ]
-    falls = falls.sort_values("part")
-    left.errorbar(
-        falls["part"], falls["estimate"], _reach(falls), color="#333333", marker="o", capsize=3
-    )
-    left.set_title("Fall of the logit when the tag is taken off", fontsize=9)
-    shares = arms[
-        (arms["arm"] == "shortcut")
-        & (arms["quantity"] == "share of heat")
-        & (arms["metric"] == TAG)
-    ]
-    kinds = dict(zip(shares["method"], shares["baseline"].astype(bool)))
-    styles = zip((n for n, grey in kinds.items() if not grey), cycle(product(("-", "-."), PALETTE)))
-    for method, (line, colour) in styles:
+    shortcut = arms[arms["arm"] == "shortcut"]
+    drops = shortcut[shortcut["quantity"] == LOGIT_DROP].sort_values("part")
+    shares = shortcut[(shortcut["quantity"] == SHARE) & (shortcut["metric"] == TAG)]
+    reach = _reach(drops)
+    left.errorbar(drops["part"], drops["estimate"], reach, color="#333333", marker="o", capsize=3)
+    left.set_title("Drop of the logit when the tag is removed", fontsize=9)
+    baselines = shares["baseline"].astype(bool)
+    methods = dict.fromkeys(shares.loc[~baselines, "method"])
+    for method, (line, colour) in zip(methods, cycle(product(("-", "-."), PALETTE))):
         _track(right, shares, method, colour, line)
-    for method, grey, dashes in zip(
-        (n for n, grey in kinds.items() if grey), cycle(GREYS), cycle(DASHES)
-    ):
-        _track(right, shares, method, grey, (0, dashes))
+    grey = dict.fromkeys(shares.loc[baselines, "method"])
+    for method, colour, dashes in zip(grey, cycle(GREYS), cycle(DASHES)):
+        _track(right, shares, method, colour, (0, dashes))
     area = shares.groupby("part", sort=True)["chance"].mean()
-    right.plot(
-        area.index, area.to_numpy(), ":", color="#000000", linewidth=1.8, label="the tag's area"
-    )
+    dotted = {"color": "#000000", "linewidth": 1.8, "label": "area of the tag"}
+    right.plot(area.index, area.to_numpy(), ":", **dotted)
     right.set_title("Share of the heat on the tag, label nodule", fontsize=9)
     right.legend(fontsize=7.5, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     for axes in (left, right):
         axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
         _plain(axes, 8)
-    return _finish(
-        figure,
-        "ρ: how closely the tag told the label in the model's training. Films with the tag on which the model says nodule.",
+    caption = (
+        "ρ: how closely the tag followed the label in the model's training. Films with the tag on "
+        "which the model predicts nodule."
     )
+    return _finish(figure, caption)
 
 
 def _track(axes: Axes, shares: pd.DataFrame, method: str, colour: str, line: object) -> None:
@@ -124,8 +116,8 @@ def _plain(axes: Axes, size: float) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _finish(figure: Figure, words: str) -> Figure:
-    figure.supxlabel(f"{words}\n{NOTICE} · SYNTHETIC images", fontsize=8)
+def _finish(figure: Figure, caption: str) -> Figure:
+    figure.supxlabel(f"{caption}\n{NOTICE} · SYNTHETIC images", fontsize=8)
     figure.text(
         0.5,
         0.5,

@@ -1,8 +1,9 @@
-"""The metrics put to the test: maps whose order of merit is known are scored, and a metric that orders them wrongly is dropped.
+"""The meta-evaluation: metrics are tested on maps whose order of merit is known.
 
-The ladder: α · oracle + (1 − α) · random for rising α must rise in all and never fall, beyond the interval of the paired
-difference. The oracle is the truth's share of each cell, so its blurred twin must not score better. Shifted oracles are shown
-beside, to tell how far off a map may be before it is noticed.
+The ladder: α · oracle + (1 − α) · random for rising α. A metric is kept if its score improves from
+0 to 1 and never worsens from one α to the next, beyond the interval of the paired difference. The
+oracle is the share of ground truth in each cell, so its blurred twin must not score better. Shifted
+oracles are shown beside, to tell how large a shift is noticed.
 """
 
 from __future__ import annotations
@@ -32,42 +33,40 @@ BLURS = (1.0, 2.0)
 ROUNDING = 1e-9
 """A step down by less than this share of the range of the ladder is none."""
 
-BLEND, SHIFT, BLUR = (
-    [f"{word} {value:g}" for value in values]
-    for word, values in (("blend", ALPHAS), ("shift", SHIFTS), ("blur", BLURS))
-)
+BLEND = [f"blend {alpha:g}" for alpha in ALPHAS]
+SHIFT = [f"shift {cells:g}" for cells in SHIFTS]
+BLUR = [f"blur {sigma:g}" for sigma in BLURS]
 ORACLE = BLEND[-1]
 RUNGS = (*BLEND, *SHIFT, *BLUR)
 META = (
-    *(
-        "metric",
-        "output",
-        "title",
-        "family",
-        "direction",
-        *RUNGS,
-        "rise",
-        "rise_low",
-        "rise_high",
-        "worst_step",
-        "worst_step_high",
-    ),
-    *(
-        "monotone",
-        "blur_gain",
-        "blur_gain_low",
-        "blur_gain_high",
-        "blur_improves",
-        "kept",
-        "why",
-        "patients",
-        "maps",
-    ),
+    "metric",
+    "output",
+    "title",
+    "family",
+    "direction",
+    *RUNGS,
+    "rise",
+    "rise_low",
+    "rise_high",
+    "worst_step",
+    "worst_step_high",
+    "monotone",
+    "blur_gain",
+    "blur_gain_low",
+    "blur_gain_high",
+    "blur_improves",
+    "kept",
+    "why",
+    "patients",
+    "maps",
 )
+"""Columns of :func:`verdicts`."""
 
 
-def ladder(sample: Sample, explanation: Explanation) -> dict[str, Tensor]:
-    """The maps of RUNGS for one label of one film, (*grid) each; none where the truth does not reach the grid.
+def ladder_maps(sample: Sample, explanation: Explanation) -> dict[str, Tensor]:
+    """The maps of RUNGS for one label of one film, (*grid) each.
+
+    None where the ground truth does not reach the grid.
 
     Oracle and random map are scaled to a maximum of 1 before they are blended.
     """
@@ -81,37 +80,41 @@ def ladder(sample: Sample, explanation: Explanation) -> dict[str, Tensor]:
     random = np.zeros(grid) if drawn is None else drawn.double().numpy()
     random = random / max(random.max(), 1e-12)
     maps = [alpha * oracle + (1 - alpha) * random for alpha in ALPHAS]
-    maps += [shifted(oracle, cells) for cells in SHIFTS] + [
-        ndimage.gaussian_filter(oracle, sigma) for sigma in BLURS
-    ]
+    maps += [shifted(oracle, cells) for cells in SHIFTS]
+    maps += [ndimage.gaussian_filter(oracle, sigma) for sigma in BLURS]
     return {name: torch.from_numpy(np.asarray(heat)).float() for name, heat in zip(RUNGS, maps)}
 
 
 def shifted(heat: Floats, cells: int) -> Floats:
-    """The map moved sideways, away from the nearer edge so that as little as can be leaves it."""
-    middle = float((heat.sum(0) * (np.arange(heat.shape[1]) + 0.5)).sum() / heat.sum())
-    way = cells if middle <= heat.shape[1] / 2 else -cells
-    return np.asarray(ndimage.shift(heat, (0, way), order=0, mode="constant"))
+    """The map moved sideways, away from the nearer edge so that little leaves the grid.
+
+    >>> shifted(np.array([[1.0, 0.0, 0.0, 0.0]]), 1).tolist()
+    [[0.0, 1.0, 0.0, 0.0]]
+    """
+    columns = np.arange(heat.shape[1]) + 0.5
+    centre = float((heat.sum(0) * columns).sum() / heat.sum())
+    offset = cells if centre <= heat.shape[1] / 2 else -cells
+    return np.asarray(ndimage.shift(heat, (0, offset), order=0, mode="constant"))
 
 
 def verdicts(rows: pd.DataFrame, replicates: int = REPLICATES) -> pd.DataFrame:
-    """One line a metric with a direction and score, columns META.
+    """One line for each metric with a direction and each model output, columns META.
+
+    ``worst_step`` is the largest loss from one α to the next, in the metric's own unit, 0 where
+    there is none; ``worst_step_high`` is the upper end of its interval. ``blur_gain`` is that of
+    the better blur over the oracle. A gain in the metric's direction is positive. A metric rises,
+    falls or is improved by blur where the whole interval is on that side (with too few patients for
+    an interval: where the estimate is).
 
     Args:
-        rows: of an evaluation whose methods are RUNGS; what is not among them is left out.
+        rows: of an evaluation whose methods are RUNGS; other methods are left out.
         replicates: of the intervals.
-
-    ``worst_step`` is the largest loss from one α to the next, in the metric's own unit, 0 where none; ``worst_step_high`` is the
-    upper end of its interval. ``blur_gain`` is that of the better blur over the oracle. Signs: a gain in the metric's direction
-    is positive. A metric rises, falls or is improved by blur where the whole interval says so (with too few patients for an
-    interval: the estimate itself).
     """
     chosen = rows[rows["method"].isin(RUNGS)]
-    lines = [
-        line
-        for (name, output), part in chosen.groupby(["metric", "output"], sort=False)
-        for line in _verdict(str(name), str(output), part, replicates)
-    ]
+    lines: list[dict[str, object]] = []
+    for (metric, output), part in chosen.groupby(["metric", "output"], sort=False):
+        if about(str(metric)).direction != "none":
+            lines += _verdict(str(metric), str(output), part, replicates)
     return pd.DataFrame(lines, columns=list(META))
 
 
@@ -122,11 +125,9 @@ def kept(meta: pd.DataFrame) -> set[tuple[str, str]]:
 
 
 def _verdict(
-    name: str, output: str, part: pd.DataFrame, replicates: int
+    metric: str, output: str, part: pd.DataFrame, replicates: int
 ) -> Iterator[dict[str, object]]:
-    known = about(name)
-    if known.direction == "none":
-        return
+    """The line of a metric; none without a film that has all rungs."""
     table = part.pivot_table(
         index=["patient", "image", "label"],
         columns="method",
@@ -137,58 +138,56 @@ def _verdict(
     table = table.reindex(columns=list(RUNGS)).dropna()
     if table.empty:
         return
-    good = table if known.direction == "higher" else -table
+    known = about(metric)
+    merit = table if known.direction == "higher" else -table
     patients = [str(patient) for patient, *_ in table.index]
 
     def gain(better: str, worse: str) -> Interval:
-        return mean_interval(good[better] - good[worse], patients, replicates=replicates)
+        return mean_interval(merit[better] - merit[worse], patients, replicates=replicates)
 
+    means = table.mean()
+    slack = ROUNDING * float(means[BLEND].max() - means[BLEND].min())
     rise = gain(ORACLE, BLEND[0])
     steps = [gain(later, earlier) for earlier, later in pairwise(BLEND)]
     worst = min(steps, key=lambda step: step.estimate)
-    means = table.mean()
-    slack = ROUNDING * float(means[BLEND].max() - means[BLEND].min())
-    falls = any(_surely(step.high, step.estimate) < -slack for step in steps)
-    rises = _surely(rise.low, rise.estimate) > slack
-    monotone = rises and not falls
-    blur = max((gain(rung, ORACLE) for rung in BLUR), key=lambda found: found.estimate)
-    improves = _surely(blur.low, blur.estimate) > 0
+    blur = max((gain(rung, ORACLE) for rung in BLUR), key=lambda interval: interval.estimate)
+    falls = any(_deciding(step.high, step.estimate) < -slack for step in steps)
+    rises = _deciding(rise.low, rise.estimate) > slack
+    improves = _deciding(blur.low, blur.estimate) > 0
+    yield {
+        "metric": metric,
+        "output": output,
+        "title": title(metric, output),
+        "family": known.family,
+        "direction": known.direction,
+        **{rung: float(means[rung]) for rung in RUNGS},
+        "rise": rise.estimate,
+        "rise_low": rise.low,
+        "rise_high": rise.high,
+        "worst_step": min(worst.estimate, 0.0),
+        "worst_step_high": worst.high,
+        "monotone": rises and not falls,
+        "blur_gain": blur.estimate,
+        "blur_gain_low": blur.low,
+        "blur_gain_high": blur.high,
+        "blur_improves": improves,
+        "kept": rises and not falls and not improves,
+        "why": _reasons(falls=falls, rises=rises, improves=improves),
+        "patients": rise.patients,
+        "maps": len(table),
+    }
+
+
+def _reasons(*, falls: bool, rises: bool, improves: bool) -> str:
+    """Why a metric is dropped; empty for one that is kept."""
     reasons = {
         "scores worse from one α to a larger one": falls,
         "does not rise with α": not rises,
         "is improved by blur": improves,
     }
-    why = [reason for reason, holds in reasons.items() if holds]
-    yield {
-        **{
-            "metric": name,
-            "output": output,
-            "title": title(name, output),
-            "family": known.family,
-            "direction": known.direction,
-        },
-        **{rung: float(means[rung]) for rung in RUNGS},
-        **{"rise": rise.estimate, "rise_low": rise.low, "rise_high": rise.high},
-        **{
-            "worst_step": min(worst.estimate, 0.0),
-            "worst_step_high": worst.high,
-            "monotone": monotone,
-        },
-        **{
-            "blur_gain": blur.estimate,
-            "blur_gain_low": blur.low,
-            "blur_gain_high": blur.high,
-            "blur_improves": improves,
-        },
-        **{
-            "kept": monotone and not improves,
-            "why": "; ".join(why),
-            "patients": rise.patients,
-            "maps": len(table),
-        },
-    }
+    return "; ".join(reason for reason, holds in reasons.items() if holds)
 
 
-def _surely(bound: float, estimate: float) -> float:
+def _deciding(bound: float, estimate: float) -> float:
     """The end of the interval that decides; with too few patients for one, the estimate itself."""
     return bound if np.isfinite(bound) else estimate

@@ -1,4 +1,4 @@
-"""What a run of the benchmark measured: the tables that the report is made of."""
+"""The tables of a benchmark, and what is known of the run."""
 
 from __future__ import annotations
 
@@ -10,28 +10,29 @@ import pandas as pd
 
 @dataclass
 class Benchmark:
-    """The tables of a run.
+    """All tables of a run.
 
     Attributes:
-        rows: of all arms, as of an evaluation, with ``arm``, ``model``, ``net``.
-        meta: the metrics put to the test, :data:`~camlucida.workflows.benchmark.meta.META`.
-        summary: of the main arm's rows, by :func:`~camlucida.evaluation.maps.summary.summarise`.
-        board: :func:`~camlucida.workflows.benchmark.leaderboard.leaderboard`.
-        uses: the proof, a row a film and label, with ``arm``.
+        rows: every score of every map, with ``arm``, ``model`` and ``net``.
+        meta: the meta-evaluation, a row a metric:
+            :func:`~camlucida.workflows.benchmark.meta.verdicts`.
+        summary: means of the main arm.
+        board: the leaderboard.
+        verification: the proof of use, a row a film and label, with ``arm``.
         arms: :func:`~camlucida.workflows.benchmark.tables.arms_table`.
         agreement: Kendall's W across models.
         seconds: of one map, a row a model and method.
         gains: of each method over each baseline, paired.
         metrics: (metric, output) that rank.
-        same: methods that are one and the same.
-        about: for the record, JSON.
+        same: groups of methods whose maps are identical.
+        about: the record, for ``benchmark.json``.
     """
 
     rows: pd.DataFrame
     meta: pd.DataFrame
     summary: pd.DataFrame
     board: pd.DataFrame
-    uses: pd.DataFrame
+    verification: pd.DataFrame
     arms: pd.DataFrame
     agreement: pd.DataFrame
     seconds: pd.DataFrame

@@ -1,4 +1,6 @@
-"""The semi-synthetic arm: lesions pasted on real radiographs, with twins, so that the truth is known and the background is real.
+"""The semi-synthetic arm: lesions pasted on real radiographs, with twins.
+
+The ground truth is known, and the background is real.
 
 The lungs of a real film are not known: lesions are scattered over the phantom's mean lung fields.
 """
@@ -26,7 +28,7 @@ from camlucida.phantom.exposure import stream
 from camlucida.phantom.lesions import FILM_PX, Lesion, equal_bars, scatter
 from camlucida.phantom.scene import healthy
 from camlucida.phantom.trial import LABELS, Trial
-from camlucida.workflows.benchmark.films import Twins, largest, scan_of
+from camlucida.workflows.benchmark.films import Twins, largest_radius, scan_of
 
 PATIENTS = 24
 """Phantom patients whose lung fields are averaged."""
@@ -41,7 +43,7 @@ class RealFilm:
 
 
 def real_films(folder: Path) -> tuple[list[RealFilm], list[str]]:
-    """The radiographs of a folder, their central square brought to FILM_PX; and a line for each file that cannot be read.
+    """The radiographs of a folder, their central square resized to FILM_PX; errors of the others.
 
     Raises:
         UsageError: no such folder, or no image in it.
@@ -80,11 +82,13 @@ def _square(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @lru_cache(maxsize=1)
 def lung_room() -> Array:
-    """(FILM_PX, FILM_PX) distance to the edge of what is lung in more than half of PATIENTS phantom patients; 0 outside."""
-    mean = np.mean(
-        [healthy(phantom.BENCHMARK_SEEDS.stop - 1 - k, FILM_PX).lungs for k in range(PATIENTS)],
-        axis=0,
-    )
+    """Distance to the edge of the mean lung fields, (FILM_PX, FILM_PX); 0 outside them.
+
+    A pixel counts as lung if it is lung in more than half of PATIENTS phantom patients.
+    """
+    last = phantom.BENCHMARK_SEEDS.stop
+    lungs = [healthy(seed, FILM_PX).lungs for seed in range(last - PATIENTS, last)]
+    mean = np.mean(lungs, axis=0)
     room: Array = ndimage.distance_transform_edt(mean > 0.5).astype(np.float32)
     room.flags.writeable = False
     return room
@@ -99,30 +103,33 @@ def pasted(film: RealFilm, seed: int, spec: InputSpec) -> Twins:
 
     whole, name = drawn(trial.lesions), f"{film.name}+seed{seed}"
     labels = [label for label in LABELS if label in whole.masks]
-    swapped = {}
+    swapped, without = {}, {}
     for label in labels:
         bare = phantom.without(trial, label).lesions
-        gone = sorted(
-            (lesion for lesion in trial.lesions if lesion not in bare),
-            key=lambda lesion: -lesion.area,
-        )
+        without[label] = scan_of(drawn(bare).image, name, spec)
         try:
-            for lesion in gone:
-                bare += equal_bars(stream(seed, 18), lung_room(), lesion, bare)
-        except UsageError:  # no room for distractors: the label goes without a proof
+            lesions = bare + _distractors(trial, bare)
+        except UsageError:
+            # No room for distractors: the label goes without a proof.
             continue
-        swapped[label] = scan_of(drawn(bare).image, name, spec)
+        swapped[label] = scan_of(drawn(lesions).image, name, spec)
     return Twins(
         scan=scan_of(whole.image, name, spec),
         patient=film.name,
         masks=whole.masks,
-        radius={label: largest(trial, label) for label in labels},
-        without={
-            label: scan_of(drawn(phantom.without(trial, label).lesions).image, name, spec)
-            for label in labels
-        },
+        radius={label: largest_radius(trial, label) for label in labels},
+        without=without,
         swapped=swapped,
     )
+
+
+def _distractors(trial: Trial, bare: tuple[Lesion, ...]) -> tuple[Lesion, ...]:
+    """Bars in place of the lesions that ``bare`` lacks, large ones first."""
+    removed = [lesion for lesion in trial.lesions if lesion not in bare]
+    bars: tuple[Lesion, ...] = ()
+    for lesion in sorted(removed, key=lambda lesion: -lesion.area):
+        bars += equal_bars(stream(trial.seed, 18), lung_room(), lesion, bare + bars)
+    return bars
 
 
 def _trial(seed: int) -> Trial:

@@ -8,7 +8,7 @@ import torch
 from camlucida import explain
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
-from camlucida.workflows.benchmark.own import own_method, registered
+from camlucida.workflows.benchmark.custom_method import custom_method, registered
 
 CODE = """
 import torch
@@ -50,17 +50,17 @@ def net():
 
 
 def test_both_shapes_are_told_apart_and_work():
-    assert own_method("own_cams_for_test:cam").kind == "gradient"
-    assert own_method("own_cams_for_test:probed").kind == "probe"
+    assert custom_method("own_cams_for_test:cam").kind == "gradient"
+    assert custom_method("own_cams_for_test:probed").kind == "probe"
     model, image = net(), torch.rand(1, 1, 8, 8)
     with registered(
         ["own_cams_for_test:cam", "own_cams_for_test:probed", "own_cams_for_test:cam"]
     ) as names:
         assert names == ("own_cams_for_test:cam", "own_cams_for_test:probed")
-        own, ours, probed = explain(
+        custom, ours, probed = explain(
             model, image, target=0, method=[names[0], "hirescam", names[1]], layer="1"
         )
-        assert torch.equal(own.raw, ours.raw)
+        assert torch.equal(custom.raw, ours.raw)
         assert probed.grid == (6, 6)
     assert not set(names) & set(METHODS)
 
@@ -79,7 +79,7 @@ def test_both_shapes_are_told_apart_and_work():
 )
 def test_a_wrong_path_is_one_line(path, words):
     with pytest.raises(UsageError) as error:
-        own_method(path)
+        custom_method(path)
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -1,0 +1,225 @@
+"""Sections of the page on the arms: decoy and shortcuts, null models, strata."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from camlucida.evaluation.maps.summary import title
+from camlucida.report.document import (
+    Block,
+    Cell,
+    CellValue,
+    Estimate,
+    Paragraph,
+    Picture,
+    Section,
+    Strong,
+    Table,
+    Text,
+)
+from camlucida.workflows.benchmark.cells import (
+    Line,
+    MethodKind,
+    estimate,
+    interval,
+    listed,
+    method_name,
+    ordered,
+    percent,
+    share,
+    with_bound,
+)
+from camlucida.workflows.benchmark.result import Benchmark
+from camlucida.workflows.benchmark.tables import (
+    ABOVE_CHANCE,
+    ALARM_RATIO,
+    ALARMS,
+    BAR,
+    CHIEF_METRICS,
+    LOGIT_DROP,
+    SCORE,
+    SHARE,
+    SIZES,
+    SPECIFICITY,
+    TAG,
+    TRACKING,
+)
+
+SHORTCUT_FIGURE = "benchmark_shortcut.png"
+ByKey = Mapping[tuple[str, str, str], Line]
+"""(part, method, quantity) → line."""
+
+
+def tag_section(b: Benchmark) -> Section:
+    """Heat on the tag where it is a decoy and where it is a shortcut, and on distractors."""
+    how = (
+        f"A false alarm is a map with more than {ALARM_RATIO:g} times the heat on the tag that a "
+        "uniform map has, in a model for which the tag is uninformative (main arm).",
+        "In the shortcut arms the tag followed the label nodule in training. The reliance of each "
+        "model on the tag is measured without any map, and heat on the tag should follow it.",
+        "All films of the shortcut arms bear the tag; those count on which the model predicts "
+        "nodule.",
+    )
+    decoy, bars = _lines(b, "decoy", TAG), _lines(b, "distractors", BAR)
+    blocks: list[Block] = [Paragraph(how)]
+    rows = []
+    for method, baseline in _methods(decoy):
+        heat, alarms = decoy.get(("all", method, SHARE)), decoy.get(("all", method, ALARMS))
+        rate = share(None if alarms is None else alarms["estimate"])
+        rows.append((method_name(method, baseline), estimate(heat), rate))
+    head = ("method", "share of heat on the tag", "false alarms")
+    blocks.append(Table("decoy", "The tag as a decoy: main models.", head, tuple(rows)))
+    shares: list[tuple[Text, Cell]] = []
+    for method, baseline in _methods(bars):
+        heat = bars.get(("all", method, SHARE))
+        shares.append((method_name(method, baseline), estimate(heat)))
+    columns = ("method", "share of heat on the distractors")
+    blocks.append(Table("distractors", "Distractors: main models.", columns, tuple(shares)))
+    blocks += _shortcuts(b)
+    return Section("tag", tuple(blocks), title="Decoy, distractors and shortcuts")
+
+
+def _shortcuts(b: Benchmark) -> list[Block]:
+    """Table and figure of the shortcut arms; nothing where none was run."""
+    lines = _lines(b, "shortcut")
+    parts = sorted({part for part, _, _ in lines if part.startswith("ρ")})
+    if not parts:
+        return []
+    drops = [estimate(lines.get((part, "", LOGIT_DROP))) for part in parts]
+    rows: list[tuple[CellValue | Cell, ...]] = [("drop of the logit", *drops, "", "")]
+    for method, baseline in _methods(lines):
+        heat = [_flagged(lines, part, method) for part in parts]
+        tracked = [lines.get((part, method, TRACKING)) for part in ("all", "within models")]
+        rows.append((method_name(method, baseline), *heat, *map(estimate, tracked)))
+    areas = [Cell(Estimate(_area(lines, part))) for part in parts]
+    rows.append(("area of the tag", *areas, "", ""))
+    table = Table(
+        "shortcuts",
+        "Shortcut arms, label nodule: share of heat on the tag.",
+        ("method", *parts, "Spearman, all", "Spearman, within models"),
+        tuple(rows),
+        notes=(
+            f"Below each share: maps with more than {ALARM_RATIO:g} times the area of the tag.",
+            "Spearman: heat on the tag against the drop of the logit, over all films and over the "
+            "films within each model.",
+        ),
+    )
+    caption = "Drop of the logit without the tag, and share of heat on the tag, by arm."
+    return [Picture.of_file(SHORTCUT_FIGURE, caption, more=("svg",)), table]
+
+
+def _flagged(lines: ByKey, part: str, method: str) -> Cell:
+    alarms = lines.get((part, method, ALARMS))
+    note = "" if alarms is None else percent(alarms["estimate"])
+    return Cell(estimate(lines.get((part, method, SHARE))).value, note=note)
+
+
+def _area(lines: ByKey, part: str) -> float:
+    """The tag's share of the film."""
+    for (other, _, quantity), line in lines.items():
+        if (other, quantity) == (part, SHARE):
+            return float(line["chance"])
+    return float("nan")
+
+
+def null_section(b: Benchmark) -> Section:
+    """Scores of null models, less the chance level."""
+    how = (
+        "Null models cannot know the lesions, so a localisation score above chance comes from the "
+        "map (edges, brightness) and not from the model.",
+        "ROAD may remain above chance: a faithful map of an untrained model is still faithful to "
+        "it.",
+        "Values are means less the chance level, over every label of every film; bold where the "
+        "interval lies above 0.",
+    )
+    tables = []
+    for arm in ("untrained", "permuted"):
+        chosen = (b.arms["arm"] == arm) & (b.arms["output"] != "probability")
+        part = b.arms[chosen & (b.arms["quantity"] == ABOVE_CHANCE)]
+        metrics = list(dict.fromkeys(part["metric"]))
+        lines = {(line["method"], line["metric"]): line for line in part.to_dict("records")}
+        rows = []
+        for method, _ in ordered((method, False) for method in part["method"]):
+            cells = [_bold(lines.get((method, metric))) for metric in metrics]
+            rows.append((method_name(method, False), *cells))
+        head = ("method", *(title(metric) for metric in metrics))
+        caption = f"Score less chance level, {arm} models."
+        tables.append(Table(f"null-{arm}", caption, head, tuple(rows)))
+    return Section("null-models", (Paragraph(how), *tables), title="Null models")
+
+
+def _bold(line: Line | None) -> Cell:
+    if line is not None and line["low"] > 0:
+        return Cell(Strong(interval(line)))
+    return estimate(line)
+
+
+def strata_section(b: Benchmark) -> Section:
+    """Class specificity, the conjunction, sizes of lesions, real backgrounds."""
+    sizes = ", ".join(f"{name} from {low:g}" for name, (low, _) in SIZES.items())
+    how = (
+        "Class specificity is the average precision on the label's evidence less that on the other "
+        "lesion's, on films with both. A method with one map for all labels scores the difference "
+        "that the areas give.",
+        f"Size is the radius of the label's largest lesion, in pixels of 256: {sizes}.",
+    )
+    tables = (_specificity(b), _strata(b), _real(b))
+    return Section("strata", (Paragraph(how), *tables), title="Labels, sizes, real backgrounds")
+
+
+def _specificity(b: Benchmark) -> Table:
+    lines = _lines(b, "main", "class_specificity")
+    scores = {method: line for (_, method, name), line in lines.items() if name == SPECIFICITY}
+    rows = []
+    for method, baseline in _methods(lines):
+        line = scores.get(method)
+        chance = None if line is None else Estimate(line["chance"])
+        rows.append((method_name(method, baseline), estimate(line), Cell(chance)))
+    caption = "Class specificity on films with both lesions."
+    head = ("method", "class specificity", "chance level")
+    return Table("specificity", caption, head, tuple(rows))
+
+
+def _strata(b: Benchmark) -> Table:
+    metric = CHIEF_METRICS[0]
+    lines = _lines(b, "main", metric)
+    parts = list(dict.fromkeys(part for part, _, _ in lines))
+    rows = []
+    for method, baseline in _methods(lines):
+        cells = [with_bound(lines.get((part, method, SCORE))) for part in parts]
+        rows.append((method_name(method, baseline), *cells))
+    others = listed([title(other) for other in CHIEF_METRICS[1:]])
+    caption = f"{title(metric)} by kind of label and by size ({others}: see arms.csv)."
+    return Table("strata", caption, ("method", *parts), tuple(rows))
+
+
+def _real(b: Benchmark) -> Table:
+    """Scores on real radiographs; empty, and so left out, where there are none."""
+    semi = b.arms[b.arms["arm"] == "semi"]
+    lines = {(line["method"], line["metric"]): line for line in semi.to_dict("records")}
+    kinds = ordered((line["method"], bool(line["baseline"])) for line in lines.values())
+    rows = []
+    for method, baseline in kinds:
+        cells = [with_bound(lines.get((method, metric))) for metric in CHIEF_METRICS]
+        rows.append((method_name(method, baseline), *cells))
+    head = ("method", *(title(metric) for metric in CHIEF_METRICS))
+    return Table("real", "Lesions on real radiographs, verified pairs.", head, tuple(rows))
+
+
+def _lines(b: Benchmark, arm: str, metric: str | None = None) -> dict[tuple[str, str, str], Line]:
+    """(part, method, quantity) → line of an arm, of one metric or of the first that has it."""
+    chosen: pd.DataFrame = b.arms[b.arms["arm"] == arm]
+    if metric is not None:
+        chosen = chosen[chosen["metric"] == metric]
+    lines: dict[tuple[str, str, str], Line] = {}
+    for line in chosen.to_dict("records"):
+        lines.setdefault((line["part"], line["method"], line["quantity"]), line)
+    return lines
+
+
+def _methods(lines: ByKey) -> list[MethodKind]:
+    """The methods of the lines in the order of tables."""
+    named = [line for line in lines.values() if line["method"]]
+    return ordered((line["method"], bool(line["baseline"])) for line in named)

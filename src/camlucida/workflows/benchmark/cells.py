@@ -1,0 +1,106 @@
+"""Cells and phrases of the page: numbers with their intervals, names of methods."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from camlucida.attribution.methods import METHODS
+from camlucida.core.numbers import number
+from camlucida.report.document import Cell, Code, Estimate, Text, phrase
+
+Line = Mapping[Any, Any]
+"""A row of a table, column → value."""
+MethodKind = tuple[str, bool]
+"""Name of a method or baseline, and whether it is a baseline."""
+
+
+def value(x: float | None, digits: int = 3) -> str:
+    """A number in running text; a dash where there is none.
+
+    >>> value(0.12345), value(None)
+    ('0.123', '–')
+    """
+    return "–" if x is None or math.isnan(x) else number(float(x), f".{digits}g")
+
+
+def interval(line: Line) -> str:
+    """Estimate and interval in running text: ``0.42 [0.38, 0.46]``.
+
+    >>> interval({"estimate": 0.42, "low": 0.38, "high": 0.46})
+    '0.42 [0.38, 0.46]'
+    """
+    if math.isnan(line["low"]):
+        return value(line["estimate"])
+    return f"{value(line['estimate'])} [{value(line['low'])}, {value(line['high'])}]"
+
+
+def percent(x: float) -> str:
+    """A share in running text.
+
+    >>> percent(0.421), percent(float("nan"))
+    ('42%', '–')
+    """
+    return "–" if math.isnan(x) else f"{100 * x:.0f}%"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items joined as in a sentence.
+
+    >>> listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    if len(items) < 2:
+        return "".join(items)
+    return f"{', '.join(items[:-1])} and {items[-1]}"
+
+
+def codes(methods: Iterable[str]) -> Text:
+    """Names of methods joined as in a sentence, each as code."""
+    names = list(methods)
+    parts: list[Text] = []
+    for at, name in enumerate(names):
+        if at:
+            parts.append(" and " if at == len(names) - 1 else ", ")
+        parts.append(Code(name))
+    return phrase(*parts)
+
+
+def method_name(method: str, baseline: bool) -> Text:
+    """A method as the tables write it."""
+    return f"{method} (baseline)" if baseline else Code(method)
+
+
+def estimate(
+    line: Line | None, key: str = "estimate", low: str = "low", high: str = "high"
+) -> Cell:
+    """A cell of an estimate with its interval; a dash without a line."""
+    if line is None:
+        return Cell(None)
+    return Cell(Estimate(float(line[key]), float(line[low]), float(line[high])))
+
+
+def share(x: float | None) -> Cell:
+    """A cell of a share in percent."""
+    return Cell(Estimate(float("nan") if x is None else float(x), percent=True))
+
+
+def with_bound(line: Line | None) -> Cell:
+    """A cell of a score, with its ratio to the upper bound of the grid as a note."""
+    if line is None:
+        return Cell(None)
+    ratio = line["over_ceiling"]
+    note = "" if math.isnan(ratio) else f"{value(ratio, 2)} of the bound"
+    return Cell(estimate(line).value, note=note)
+
+
+def ordered(kinds: Iterable[MethodKind]) -> list[MethodKind]:
+    """Each method once: methods in the registry's order, the user's, then baselines."""
+    order = {name: at for at, name in enumerate(METHODS)}
+
+    def rank(kind: MethodKind) -> tuple[bool, int]:
+        name, baseline = kind
+        return baseline, 0 if baseline else order.get(name, len(order))
+
+    return sorted(dict.fromkeys(kinds), key=rank)
