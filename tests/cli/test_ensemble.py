@@ -214,7 +214,7 @@ def test_a_wrong_request_writes_nothing(folder, tmp_path, capsys, options, words
 
 
 def test_boxes_of_one_film_need_no_table(folder, tmp_path):
-    from camlucida.datasets.box_tables import read_boxes
+    from camlucida.datasets.ground_truth import read_boxes
 
     said = read_boxes("mass, 1, 2, 30, 40", ["Mass"], ["0"]).boxes("0", "films/0.png", (48, 64))
     assert said["Mass"].tolist() == [[1, 2, 30, 40]]

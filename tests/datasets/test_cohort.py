@@ -6,6 +6,8 @@ import pandas as pd
 import pytest
 
 from camlucida.core.errors import UsageError
+from camlucida.core.failures import Failure
+from camlucida.core.messages import Message
 from camlucida.datasets.cohort import mask_beside, read_cohort
 from camlucida.datasets.cohort_file import (
     CohortColumns,
@@ -141,7 +143,7 @@ def test_everything_that_a_table_says(films, suffix):
     assert [m.groups["sex"] for m in found.images] == ["f", "m", "f", ""]
     assert [m.positives for m in found.images] == [("Nodule",), (), (), ("Nodule",)]
     assert [sorted(m.unknown) for m in (one, three)] == [["Mass"], ["Mass", "Nodule"]]
-    assert any("4 images without a mask" in note for note in found.notes)
+    assert [note.values["count"] for note in found.notes if note.code == "notes.no_mask"] == [4]
     assert four.id == "f3"
 
 
@@ -156,9 +158,10 @@ def test_a_table_can_name_the_images(films):
         (("Mass",), []),
         ((), ["Mass", "Nodule"]),
     ]
-    assert [line for _, line in found.problems] == [
-        f"{films / 't.csv'}, row 3: no path in column 'path' (fill it)"
-    ]
+    where = f"{films / 't.csv'}, row 3"
+    assert found.problems == (
+        Failure(where, "image", f"{where}: no path in column 'path'", "fill it"),
+    )
 
 
 def test_a_folder_is_enough(films):
@@ -174,7 +177,7 @@ def test_rows_that_disagree_cost_that_image(films):
         films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n[columns]\nvalue = "age"'
     )
     assert [(m.id, m.value) for m in found.images] == [("f1", 3.0), ("f2", 4.0)]
-    lines = [line for _, line in found.problems]
+    lines = [failure.what for failure in found.problems]
     assert any("2 rows of" in line and "disagree on its value" in line for line in lines)
     assert any("f3.png: no row" in line for line in lines)
 
@@ -219,7 +222,7 @@ def test_a_mask_folder_and_masks_beside_images(films):
     assert found.images[1].mask == films / "Masks/f1.jpg"
     found = members(films, 'images = "Images"\nmasks = "other"\nmodel = "m"')
     assert found.images[2].mask == films / "other/f2.jpeg"
-    assert any("3 images without a mask: f0, f1, f3" in note for note in found.notes)
+    assert Message("notes.no_mask", {"count": 3, "names": "f0, f1, f3"}) in found.notes
     assert mask_beside(Path("a/Images/b/c.dcm")) == Path("a/Masks/b/c.png")
     assert mask_beside(Path("a/films/c.dcm")) is None
 
@@ -229,13 +232,14 @@ def test_masks_that_nobody_has_are_not_missed(films):
     for mask in (films / "Masks").glob("*"):
         mask.unlink()
     text = 'images = "Images"\nmodel = "m"'
-    assert not any("without a mask" in note for note in members(films, text).notes)
+    assert "notes.no_mask" not in [note.code for note in members(films, text).notes]
     write_image(films / "Masks/f1.png")
-    assert any("3 images without a mask: f0, f2, f3" in note for note in members(films, text).notes)
+    without = Message("notes.no_mask", {"count": 3, "names": "f0, f2, f3"})
+    assert without in members(films, text).notes
 
 
 def test_every_key_is_documented():
-    text = (REPOSITORY / "docs/runs.md").read_text("utf-8")
+    text = (REPOSITORY / "docs/how-to/runs.md").read_text("utf-8")
     for part in (CohortConfig, CohortColumns, ModelEntry, ExplainConfig):
         for name in part.model_fields:
             assert f"`{name}`" in text, name

@@ -7,6 +7,7 @@ import tifffile
 from PIL import Image
 
 from camlucida.core.errors import ImageError, UsageError
+from camlucida.core.messages import Message
 from camlucida.datasets.ground_truth import read_ground_truth
 from camlucida.io.annotations import to_rle
 
@@ -43,6 +44,14 @@ def document(path, content):
 def table(path, *lines):
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def unused(count, names):
+    return Message("notes.unused_annotations", {"count": count, "names": names})
+
+
+def strange(count, names):
+    return Message("notes.strange_annotations", {"count": count, "names": names})
 
 
 def same(found, expected):
@@ -155,9 +164,17 @@ def test_what_is_not_used_is_noted(tmp_path):
     (masks / ".DS_Store").touch()
     truth = read_ground_truth(masks=masks, labels=LABELS)
     assert truth.unused([("a", "a.png"), ("b", "b.png")]) == [
-        f"1 file in {masks} passed over, not .png .tif .tiff .bmp .npy: a.jpg",
-        "truth of 3 images not among those given: z, old/x, y",
-        "truth of 2 labels the model does not have: Granuloma, Nodule",
+        Message(
+            "notes.not_masks",
+            {
+                "count": 1,
+                "where": str(masks),
+                "suffixes": ".png .tif .tiff .bmp .npy",
+                "names": "a.jpg",
+            },
+        ),
+        unused(3, "z, old/x, y"),
+        strange(2, "Granuloma, Nodule"),
     ]
 
 
@@ -171,9 +188,7 @@ def test_a_name_shorter_than_the_id_is_not_taken(tmp_path):
     assert (
         truth.masks("s2/view", "data/s2/view.png", SIZE) == {}
     )  # view.png would fit s3/view as well
-    assert truth.unused([("s2/view", "data/s2/view.png")]) == [
-        "truth of 2 images not among those given: s1/view, view"
-    ]
+    assert truth.unused([("s2/view", "data/s2/view.png")]) == [unused(2, "s1/view, view")]
 
 
 # ---- run-length codes and polygons ------------------------------------------------------------------------------------------
@@ -202,8 +217,8 @@ def test_run_length_codes(tmp_path):
     )
     assert truth.boxes(*CHEXPERT, SIZE)["Hernia"].shape == (0, 4)
     assert truth.unused([CHEXPERT]) == [
-        "truth of 1 image not among those given: other",
-        "truth of 1 label the model does not have: Nodule",
+        unused(1, "other"),
+        strange(1, "Nodule"),
     ]
 
 
@@ -279,7 +294,7 @@ def test_a_bad_code_or_polygon_is_one_line(tmp_path, kind, content, words):
     ("content", "words"),
     [
         ('{"a": {"Mass"', "cut short"),
-        ("[]", "not a truth"),
+        ("[]", "holds no annotations by image and label"),
         ('{"a": []}', "as CheXlocalize does"),
         (b"\xff", "as JSON"),
     ],
@@ -331,9 +346,9 @@ def test_boxes_of_several_labels_and_of_none(tmp_path):
     assert truth.boxes("a", "a.png", SIZE)["Hernia"].tolist() == [[0, 4, 3, 2], [2, 1, 4, 2]]
     assert truth.has("b", "b.png") == ()
     assert truth.unused([("a", "a.png"), ("b", "b.png")]) == [
-        f"1 row of {path} without a box",
-        "truth of 1 image not among those given: c",
-        "truth of 1 label the model does not have: Nodule",
+        Message("notes.rows_without_box", {"count": 1, "where": str(path)}),
+        unused(1, "c"),
+        strange(1, "Nodule"),
     ]
     unnamed = read_ground_truth(
         boxes=table(tmp_path / "boxes.csv", "image,x,y,w,h", "a,2,1,4,2"), labels=LABELS

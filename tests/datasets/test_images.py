@@ -3,7 +3,10 @@ from pathlib import Path
 import pytest
 
 from camlucida.core.errors import UsageError
-from camlucida.datasets.images import NO_PATIENTS, bare_name, image_keys, read_labelled_images
+from camlucida.core.messages import Message
+from camlucida.datasets.image_names import bare_name, image_keys
+from camlucida.datasets.images import read_labelled_images
+from camlucida.datasets.patients import NO_PATIENTS
 
 LABELS = ("Mass", "Pleural Effusion", "Hernia")
 ABC = [Path("films/a.png"), Path("films/b.png"), Path("films/c.png")]
@@ -31,7 +34,7 @@ def positives(cohort):
 
 def test_without_a_table_each_image_is_a_patient():
     cohort = read_labelled_images(ABC, labels=LABELS)
-    assert facts(cohort) == {name: (name, None, None) for name in "abc"}
+    assert facts(cohort) == {name: (f"image:{name}", None, None) for name in "abc"}
     assert [item.path for item in cohort.images] == ABC
     assert (cohort.problems, cohort.notes, cohort.patients_known) == ((), (NO_PATIENTS,), False)
 
@@ -40,7 +43,7 @@ def test_without_a_table_each_image_is_a_patient():
     "option", ["id_column", "patient_column", "split_column", "label_column", "split"]
 )
 def test_options_on_a_table_need_one(option):
-    with pytest.raises(UsageError, match=rf"{option.replace('_', ' ')} asked for, but no table"):
+    with pytest.raises(UsageError, match=rf"{option.replace('_', ' ')} requested, but no table"):
         read_labelled_images(ABC, **{option: "x"})
 
 
@@ -67,10 +70,8 @@ def test_paths_of_another_machine_count_from_their_common_folder_on(table, folde
     cohort = read_labelled_images(paths, table=table("path,patient", *rows))
     assert [item.patient for item in cohort.images] == ["1a", "2a", "2b"]
     where = folder.replace("\\", "/").rstrip("/")
-    assert any(
-        f"names files of another place: what follows {where} counts" in note
-        for note in cohort.notes
-    )
+    (note,) = [note for note in cohort.notes if note.code == "notes.another_place"]
+    assert note.values["place"] == where
     with pytest.raises(UsageError, match="no row of"):
         read_labelled_images([Path("mine/p3/c.png")], table=table("path,patient", *rows))
 
@@ -85,8 +86,8 @@ def test_a_file_given_twice_counts_once():
 def test_files_that_differ_in_their_suffix_alone_are_left_out():
     cohort = read_labelled_images([Path("d/a.png"), Path("d/a.jpg"), Path("d/b.png")])
     assert [item.id for item in cohort.images] == ["b"]
-    assert [image for image, _ in cohort.problems] == ["d/a.png", "d/a.jpg"]
-    assert "same name but for its suffix (keep one" in cohort.problems[0][1]
+    assert [failure.image for failure in cohort.problems] == ["d/a.png", "d/a.jpg"]
+    assert "same name but for its suffix (keep one" in str(cohort.problems[0])
 
 
 def test_an_id_without_an_image_suffix_keeps_its_dots():
@@ -154,18 +155,18 @@ def test_a_row_that_fits_two_images_leaves_both_out(table):
         table=table("image,patient", "a,1", "b,2"),
     )
     assert list(facts(cohort)) == ["b"]
-    assert [image for image, _ in cohort.problems] == ["x/a.png", "y/a.png"]
-    assert "row 'a' of" in cohort.problems[0][1]
-    assert (
-        "fits other images too (name the images there with their folders)" in cohort.problems[0][1]
-    )
+    assert [failure.image for failure in cohort.problems] == ["x/a.png", "y/a.png"]
+    line = str(cohort.problems[0])
+    assert "row 'a' of" in line
+    assert "fits other images too (name the images there with their folders)" in line
 
 
 def test_an_image_without_a_row_is_left_out(table):
     cohort = read_labelled_images(ABC, table=table("image,patient", "a,1", "c,1"))
     assert list(facts(cohort)) == ["a", "c"]
-    ((image, line),) = cohort.problems
-    assert image == "films/b.png"
+    (failure,) = cohort.problems
+    assert (failure.image, failure.code) == ("films/b.png", "image")
+    line = str(failure)
     assert line.startswith("films/b.png: no row in")
     assert "(column 'image')" in line
     assert "\n" not in line
@@ -176,8 +177,8 @@ def test_rows_without_an_image_are_noted(table):
         ABC[:1], table=table("image,patient", "a,1", "d,1", "e,1", ",2", "f,1")
     )
     (note,) = cohort.notes
-    assert note.startswith("4 rows of ")
-    assert note.endswith("without an image among those given: d, e, (blank), …")
+    assert note.code == "notes.idle_rows"
+    assert (note.values["count"], note.values["names"]) == (4, "d, e, (blank), …")
 
 
 def test_a_table_of_other_images_is_a_wrong_request(table):
@@ -199,12 +200,11 @@ def test_rows_that_say_the_same_merge_and_rows_that_disagree_do_not(table):
     )
     cohort = read_labelled_images(ABC, table=table(*lines), labels=LABELS)
     assert positives(cohort) == {"a": ("Mass", "Hernia"), "c": ()}
-    assert any(
-        note.startswith("1 image with several rows") and note.endswith("taken once: a")
-        for note in cohort.notes
-    )
-    ((image, line),) = cohort.problems
-    assert image == "films/b.png"
+    (note,) = [note for note in cohort.notes if note.code == "notes.merged_rows"]
+    assert (note.values["count"], note.values["names"]) == (1, "a")
+    (failure,) = cohort.problems
+    line = str(failure)
+    assert failure.image == "films/b.png"
     assert "2 rows of" in line
     assert "disagree on its patient and labels (keep one row an image)" in line
 
@@ -239,7 +239,8 @@ def test_patients_without_a_column_and_without_a_name(table):
         "image:c",
     ]  # image b is not of patient b
     assert cohort.patients_known
-    assert cohort.notes[0].startswith("2 images without a patient in")
+    assert cohort.notes[0].code == "notes.no_patient"
+    assert (cohort.notes[0].values["count"], cohort.notes[0].values["names"]) == (2, "b, c")
 
 
 # ---- labels -----------------------------------------------------------------------------------------------------------------
@@ -250,8 +251,8 @@ def test_a_column_a_label(table):
     cohort = read_labelled_images(ABC, table=path, labels=LABELS)
     assert positives(cohort) == {"a": ("Pleural Effusion",), "b": ("Mass",), "c": ()}
     assert cohort.notes == (
-        f"2 label cells of {path} blank or -1 (unknown), counted as not positive",
-        f"no column of {path} for 1 label, counted as not positive: Hernia",
+        Message("notes.blank_cells", {"count": 2, "where": str(path)}),
+        Message("notes.no_column", {"count": 1, "where": str(path), "names": "Hernia"}),
     )
 
 
@@ -265,9 +266,11 @@ def test_a_column_of_names(table, column, separator):
     )
     assert positives(cohort) == {"a": ("Mass", "Pleural Effusion"), "b": (), "c": ()}
     assert cohort.notes == (
-        f"1 image with a blank label cell in {path}, counted as without a finding",
-        f"2 labels in {path} that the model does not have: No Finding, Nodule",
-        "1 label without a positive image: Hernia",
+        Message("notes.blank_names", {"count": 1, "where": str(path)}),
+        Message(
+            "notes.strange_labels", {"count": 2, "where": str(path), "names": "No Finding, Nodule"}
+        ),
+        Message("notes.absent_labels", {"count": 1, "names": "Hernia"}),
     )
 
 
@@ -281,7 +284,7 @@ def test_labels_that_are_not_there(table):
     path = table("image,patient", "a,1")
     cohort = read_labelled_images(ABC[:1], table=path, labels=LABELS)
     assert positives(cohort) == {"a": None}
-    assert cohort.notes == (f"no labels in {path}: nothing is known of what is present",)
+    assert cohort.notes == (Message("notes.no_labels", {"where": str(path)}),)
     named = read_labelled_images(ABC[:1], table=table("image,patient,labels", "a,1,Mass"))
     assert positives(named) == {"a": None}
     assert named.notes == ()
@@ -320,8 +323,11 @@ def test_a_patient_in_two_splits_is_left_out_of_the_one_asked_for(table):
     cohort = read_labelled_images(ABC, table=path, split="test")
     assert facts(cohort) == {"a": ("1", "test", None)}
     assert cohort.notes == (
-        f"1 row of {path} without an image among those given: e",
-        f"1 patient (1 image) in more than one split of {path}, left out of test: 2",
+        Message("notes.idle_rows", {"count": 1, "where": str(path), "names": "e"}),
+        Message(
+            "notes.torn_left_out",
+            {"patients": 1, "images": 1, "where": str(path), "split": "test", "names": "2"},
+        ),
     )
     # The image of patient 2 in train need not be given.
     assert [item.id for item in read_labelled_images(ABC[:2], table=path, split="test").images] == [
@@ -333,10 +339,13 @@ def test_a_patient_in_two_splits_is_noted(table):
     path = table(*SPLITS)
     cohort = read_labelled_images([*ABC, Path("f.png")], table=path)
     assert [item.split for item in cohort.images] == ["test", "test", "train", None]
-    assert f"1 patient (2 images) in more than one split of {path}: 2" in cohort.notes
-    assert f"1 image without a split in {path}: f" in cohort.notes
+    without = {"count": 1, "where": str(path), "names": "f"}
+    assert cohort.notes[1:3] == (
+        Message("notes.no_split", without),
+        Message("notes.torn", {"patients": 1, "images": 2, "where": str(path), "names": "2"}),
+    )
     chosen = read_labelled_images([*ABC, Path("f.png")], table=path, split="test")
-    assert f"1 image without a split in {path}, left out: f" in chosen.notes
+    assert Message("notes.no_split_left_out", without) in chosen.notes
 
 
 def test_wrong_splits(table):
@@ -370,6 +379,13 @@ def test_radiographs_of_nih(shared_data):
     assert facts(cohort)["00000001_002"] == ("1", None, ("Cardiomegaly", "Effusion"))
     assert facts(cohort)["00000003_000"] == ("3", None, ("Hernia",))
     assert cohort.notes == (
-        f"4 labels in {path} that the model does not have: Atelectasis, Emphysema, Infiltration, No Finding",
-        "1 label without a positive image: Mass",
+        Message(
+            "notes.strange_labels",
+            {
+                "count": 4,
+                "where": str(path),
+                "names": "Atelectasis, Emphysema, Infiltration, No Finding",
+            },
+        ),
+        Message("notes.absent_labels", {"count": 1, "names": "Mass"}),
     )

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message
 from camlucida.datasets.predictions import read_predictions
 
 
@@ -45,9 +46,7 @@ def test_a_column_a_label_in_every_kind_of_file(write, suffix):
     found = read_predictions(write(content, f"p{suffix}"), "multilabel", groups=["sex"])
     assert found.labels == ("Edema", "Pleural Effusion")
     assert found.groups == ("sex",)
-    assert found.notes == (
-        "1 of 4 rows without a prediction or without a truth, left out of the figures",
-    )
+    assert found.notes == (Message("notes.rows_left_out", {"count": 1, "rows": 4}),)
     frame = found.frame
     assert list(frame) == [
         "image",
@@ -199,7 +198,7 @@ def test_classes_named_by_the_caller(write):
     words = write({"image": list("ab"), "truth": ["mild", "severe"], "pred": ["mild", "normal"]})
     found = read_predictions(words, "multiclass")
     assert found.labels == ("mild", "normal", "severe")
-    assert "alphabetical order" in found.notes[-1]
+    assert found.notes[-1] == Message("notes.alphabetical", {"names": "mild, normal, severe"})
     assert read_predictions(words, "multiclass", labels=["normal", "mild", "severe"]).labels == (
         "normal",
         "mild",
@@ -225,7 +224,9 @@ def test_a_row_an_image_and_class(write, truth):
 
 def test_probabilities_that_do_not_sum_to_1_are_said(write):
     columns = {"image": list("ab"), "truth": ["A", "B"], "prob_A": [0.5, 0.5], "prob_B": [0.9, 0.5]}
-    assert "1 of 2 rows" in read_predictions(write(columns), "multiclass").notes[-1]
+    note = read_predictions(write(columns), "multiclass").notes[-1]
+    assert note.code == "notes.not_one"
+    assert (note.values["count"], note.values["rows"]) == (1, 2)
 
 
 AGES = [
@@ -261,13 +262,14 @@ def test_shapes_of_predictions_json(write, document):
 def test_images_without_a_name_and_patients_without_one(write):
     found = read_predictions(write({"truth": [1, 2], "pred": [1, 2]}), "regression")
     assert found.frame["image"].tolist() == ["row 1", "row 2"]
-    assert len(found.notes) == 2
+    assert [note.code for note in found.notes] == ["notes.no_image_column", "notes.no_patients"]
     found = read_predictions(
         write({"image": list("ab"), "patient": ["p", ""], "truth": [1, 2], "pred": [1, 2]}),
         "regression",
     )
     assert found.frame["patient"].tolist() == ["p", "image:b"]
-    assert "1 image without a patient" in found.notes[0]
+    assert found.notes[0].code == "notes.no_patient"
+    assert (found.notes[0].values["count"], found.notes[0].values["names"]) == (1, "b")
 
 
 def test_a_model_without_truth(write):
@@ -349,7 +351,7 @@ def test_models_and_synthetic(write):
             {"image": ["a"], "truth": [""], "pred": [1]},
             "regression",
             {},
-            "has both a prediction and a truth",
+            "has both a prediction and a ground truth",
         ),
         (
             {"image": ["a"], "truth": [1], "pred": [1]},
@@ -381,7 +383,7 @@ def test_models_and_synthetic(write):
             {},
             "row 1: 1.2 in column 'prob_A' is no probability",
         ),
-        ({"image": ["a"], "prob_A": [0.2]}, "multilabel", {}, "no truth of 'A'"),
+        ({"image": ["a"], "prob_A": [0.2]}, "multilabel", {}, "no ground truth of 'A'"),
         (
             {"image": ["a"], "prob_A": [0.2], "A": ["maybe"]},
             "multilabel",

@@ -125,7 +125,7 @@ def test_modules_beside_the_factory_that_it_imports_count(tmp_path, how):
         "models/load.py",
         "models/preprocessing.py",
         "io/read.py",
-        "runs/predictions.py",
+        "runs/rows.py",
     ],
 )
 def test_all_code_that_a_map_goes_through_is_hashed(start):

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from camlucida.core.errors import UsageError
+from camlucida.core.failures import Failure
+from camlucida.core.messages import Message
 from camlucida.runs.folder import RunFolder, one_writer
-from camlucida.runs.ledger import FinishedItem, Ledger
+from camlucida.runs.ledger import FinishedItem, Ledger, MissingMap
 from camlucida.runs.parts import part_name, read_part, write_part
 from camlucida.runs.resume import recover
 
@@ -58,7 +60,7 @@ def test_settling_is_one_transaction(ledger):
         1,
         [
             FinishedItem(KEYS[0], "done", "id", 0),
-            FinishedItem(KEYS[1], "failed", "", None, "no image"),
+            FinishedItem(KEYS[1], "failed", "", None, Failure("b", "image", "b: no image")),
         ],
         {"h": "{}"},
     )
@@ -136,16 +138,18 @@ def test_unreferenced_files_go_and_lost_parts_are_computed_again(folder, ledger)
 @pytest.mark.parametrize("left", [0, 50])
 def test_a_part_that_was_cut_short_is_computed_again(folder, ledger, kind, left):
     some_part(folder, 1, "a")
+    missing = MissingMap("top1", "gradcam", "layer4", "no_evidence", "no gradient")
+    item = FinishedItem(KEYS[0], "done", "id", 0, missing=(missing,))
     ledger.begin(KEYS[:1])
-    ledger.finish(1, [FinishedItem(KEYS[0], "done", "id", 0, note="a map is missing")], {})
+    ledger.finish(1, [item], {})
     assert recover(folder, ledger) == []
     path = folder.part(part_name(1))[kind]
     path.write_bytes(path.read_bytes()[:left])
     assert recover(folder, ledger) == [
-        "1 part missing or damaged, their items are computed again: part-00001"
+        Message("notes.lost_parts", {"count": 1, "names": "part-00001"})
     ]
     entry = ledger.entries()[0]
-    assert (entry.state, entry.attempts, entry.part, entry.note) == ("pending", 0, None, "")
+    assert (entry.state, entry.attempts, entry.part, entry.missing) == ("pending", 0, None, ())
     assert not list(folder.root.glob("*/*"))
 
 
@@ -200,3 +204,22 @@ def test_a_damaged_or_later_ledger_is_one_line(folder):
     db.close()
     with pytest.raises(UsageError, match="format 99"):
         Ledger.read(folder.ledger)
+
+
+def test_failures_and_missing_maps_come_back_as_data(ledger):
+    failure = Failure("a", "image", "a.png: not an image", "give a PNG")
+    missing = (
+        MissingMap("truth", "gradcam", "layer4", "target", "no true mask", "draw one"),
+        MissingMap("truth", "layercam", "layer4", "target", "no true mask", "draw one"),
+        MissingMap("truth", "eigencam", "layer4", "no_evidence", "all is 0"),
+    )
+    ledger.finish(None, [FinishedItem(KEYS[0], "failed", "", None, failure)], {})
+    ledger.finish(1, [FinishedItem(KEYS[1], "done", "id", 0, missing=missing)], {})
+    first, second, third = ledger.entries()
+    assert (first.failure, first.missing, first.note) == (failure, (), None)
+    assert (second.failure, second.missing) == (None, missing)
+    assert str(second.note) == (
+        "gradcam at layer4, layercam at layer4: no true mask (draw one); "
+        "eigencam at layer4: all is 0"
+    )
+    assert (third.failure, third.missing) == (None, ())

@@ -95,12 +95,12 @@ def test_maps_and_predictions_are_those_of_explain(cohort, tmp_path):
 
 def test_a_poison_image_costs_that_image_alone(cohort, tmp_path):
     outcome = execute(cohort, tmp_path / "run")
-    assert [image for image, _ in outcome.failures] == ["3"]
+    assert [(failure.image, failure.code) for failure in outcome.failures] == [("3", "image")]
     run = Run.open(tmp_path / "run")
     (failed,) = [entry for entry in run.entries if entry.state == "failed"]
     assert failed.attempts == 1
-    assert "3.png" in failed.error
-    assert "\n" not in failed.error
+    assert "3.png" in failed.failure.what
+    assert "\n" not in str(failed.failure)
     write_image(cohort.parent / "films/3.png", 3)
     assert execute(cohort, tmp_path / "run", resume=True).counts == {
         "done": 6,
@@ -128,7 +128,9 @@ def test_an_image_on_which_the_process_dies_is_found_and_given_up(cohort, tmp_pa
             deaths += 1
     assert deaths == 2 * DEATHS
     assert outcome.counts == {"done": 4, "failed": 2, "pending": 0}
-    assert "died 3 times while it worked on this image alone" in dict(outcome.failures)["4"]
+    (died,) = [failure for failure in outcome.failures if failure.image == "4"]
+    assert died.code == "died"
+    assert "died 3 times while it worked on this image alone" in died.what
     seen = computed(monkeypatch)
     assert execute(cohort, out, resume=True).counts == outcome.counts
     assert seen == [
@@ -163,7 +165,7 @@ def test_nothing_is_computed_twice(cohort, tmp_path, monkeypatch):
     outcome = execute(cohort, out, resume=True)
     assert seen == ["3"]
     assert content(out) == before
-    assert not any("again" in note for note in outcome.notes)
+    assert not {"notes.again", "notes.again_image"} & {note.code for note in outcome.notes}
 
 
 def change_image(folder: Path) -> None:
@@ -209,7 +211,7 @@ def test_what_has_changed_is_computed_again_and_nothing_stale_is_left(tmp_path, 
     seen = computed(monkeypatch)
     outcome = execute(cohort, out, resume=True)
     assert [image for image in seen if image != "3"] == again
-    assert any("computed again" in note and named in note for note in outcome.notes)
+    assert any("computed again" in str(note) and named in str(note) for note in outcome.notes)
     execute(cohort, tmp_path / "fresh", batch_size=1)
     assert content(out) == content(tmp_path / "fresh")  # batches of one: no other rounding
     live = {entry.identity for entry in Run.open(out).entries}
@@ -243,7 +245,8 @@ def test_new_code_of_camlucida_computes_again(cohort, tmp_path, monkeypatch):
     execute(cohort, tmp_path / "run")
     monkeypatch.setattr("camlucida.runs.identity.code_digest", lambda: "another")
     assert any(
-        "changed: code" in note for note in execute(cohort, tmp_path / "run", resume=True).notes
+        "changed: code" in str(note)
+        for note in execute(cohort, tmp_path / "run", resume=True).notes
     )
 
 
@@ -264,7 +267,7 @@ def test_images_that_leave_and_return_are_kept(cohort, tmp_path, monkeypatch):
     before = content(out)
     film.rename(tmp_path / "5.png")
     outcome = execute(cohort, out, resume=True)
-    assert any("no longer in the cohort" in note for note in outcome.notes)
+    assert "notes.left_items" in [note.code for note in outcome.notes]
     assert "5" not in set(Run.open(out).predictions()["image"])
     (tmp_path / "5.png").rename(film)
     seen = computed(monkeypatch)
@@ -351,7 +354,7 @@ def test_segmentation_keeps_regions_and_predictions_without_a_region(tmp_path):
     cohort = tmp_path / "cohort.toml"
     cohort.write_text('images = "films"\nmodel = "card.toml"\n')
     outcome = execute(cohort, tmp_path / "run")
-    assert [image for image, _ in outcome.failures] == ["empty"]
+    assert [failure.image for failure in outcome.failures] == ["empty"]
     found = Run.open(tmp_path / "run").predictions().set_index("image")
     assert found["area"].to_dict() == {"empty": 0.0, "lesion": pytest.approx(128, abs=40)}
     region = from_rle({"size": found["original"]["lesion"], "counts": found["region"]["lesion"]})
@@ -429,7 +432,8 @@ def test_weights_that_change_while_the_run_goes_on_stop_it(tmp_path, monkeypatch
     outcome = execute(cohort, tmp_path / "run", resume=True)
     assert outcome.counts["done"] == 12
     assert any(
-        "card_seed1: 6 items computed again; changed: weights" in note for note in outcome.notes
+        "card_seed1: 6 items computed again; changed: weights" in str(note)
+        for note in outcome.notes
     )
 
 
@@ -457,7 +461,8 @@ def test_damaged_parts_are_one_line_and_mended_by_resume(cohort, tmp_path, kind)
     run = Run.open(tmp_path / "run")
     with pytest.raises(UsageError, match=r"cannot be read: .*--resume"):
         run.raw([*range(len(run.explanations()))])
-    assert any("damaged" in note for note in execute(cohort, tmp_path / "run", resume=True).notes)
+    notes = execute(cohort, tmp_path / "run", resume=True).notes
+    assert "notes.lost_parts" in [note.code for note in notes]
     assert content(tmp_path / "run") == before
 
 

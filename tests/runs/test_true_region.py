@@ -8,7 +8,6 @@ from PIL import Image
 
 from camlucida.io.annotations import from_rle
 from camlucida.runs import Run, execute
-from camlucida.runs.parts import META
 
 NET = """
 import torch
@@ -62,10 +61,13 @@ def test_each_image_is_explained_by_its_own_mask(cohort, tmp_path):
     assert not regions[0][24, 8]
     rows, columns = np.nonzero(regions[1])
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (20, 27, 4, 11)
-    notes = {entry.image: entry.note for entry in Run.open(tmp_path / "run").entries}
-    assert notes["a"] == ""
-    assert "8×8 for an image of 32×32" in notes["b"]
-    assert "no true mask" in notes["c"]
+    missing = {entry.image: entry.missing for entry in Run.open(tmp_path / "run").entries}
+    assert missing["a"] == ()
+    assert [(each.target, each.method, each.code) for each in missing["b"]] == [
+        ("truth", "gradcam", "target")
+    ]
+    assert "8×8 for an image of 32×32" in missing["b"][0].what
+    assert "no true mask" in missing["c"][0].what
 
 
 def test_another_mask_is_another_item(cohort, tmp_path):
@@ -74,7 +76,7 @@ def test_another_mask_is_another_item(cohort, tmp_path):
     draw(tmp_path / "masks/a.png", slice(20, 28), slice(20, 28))
     draw(tmp_path / "masks/c.png", slice(0, 4), slice(0, 4))
     outcome = execute(cohort, tmp_path / "run", resume=True)
-    assert any("2 items computed again" in note for note in outcome.notes)
+    assert any("2 items computed again" in str(note) for note in outcome.notes)
     run = Run.open(tmp_path / "run")
     after = {entry.image: entry.identity for entry in run.entries}
     assert {name for name in "abc" if before[name] != after[name]} == {"a", "c"}
@@ -92,15 +94,3 @@ def test_masks_are_no_part_of_an_item_that_does_not_use_them(cohort, tmp_path):
     draw(tmp_path / "masks/a.png", slice(0, 4), slice(0, 4))
     execute(cohort, tmp_path / "run", resume=True)
     assert [entry.identity for entry in Run.open(tmp_path / "run").entries] == before
-
-
-def test_parts_of_an_earlier_version_without_regions_are_read(cohort, tmp_path):
-    import pyarrow.parquet as pq
-
-    execute(cohort, tmp_path / "run")
-    (path,) = (tmp_path / "run/meta").glob("*.parquet")
-    whole = pq.read_table(path)
-    assert whole.schema.names == META.names
-    pq.write_table(whole.drop_columns(["region"]), path)
-    found = Run.open(tmp_path / "run").query("SELECT image, target FROM explanations")
-    assert len(found) == 4

@@ -55,7 +55,7 @@ def content(out: Path) -> dict[str, object]:
         ),
         "maps": [run.explanation(i).raw.numpy().tobytes() for i in range(len(explanations))],
         "items": [
-            (e.image, e.model, e.position, e.state, e.identity, e.error, e.note)
+            (e.image, e.model, e.position, e.state, e.identity, e.failure, e.missing)
             for e in run.entries
         ],
     }

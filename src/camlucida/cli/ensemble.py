@@ -76,8 +76,8 @@ def ensemble_command(
     from camlucida.analysis.ensemble.combine import SCALES
     from camlucida.analysis.ensemble.findings import Choice, EnsembleFindings
     from camlucida.core.errors import did_you_mean
-    from camlucida.datasets.box_tables import read_boxes
     from camlucida.datasets.classifiers import read_classifiers
+    from camlucida.datasets.ground_truth import read_boxes
     from camlucida.io import expand_paths
     from camlucida.workflows.ensemble.folder import present
     from camlucida.workflows.ensemble.run import run_ensemble

@@ -5,21 +5,24 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from camlucida.cli.common import (
-    INTERRUPTED,
-    SOME_FAILED,
     DeviceOption,
     app,
     command_record,
+    finish,
     output_folder,
     print_table,
     progress_bar,
+    resumable,
 )
 from camlucida.core.errors import CamlucidaError
+
+if TYPE_CHECKING:
+    from camlucida.runs import Run
 
 
 @app.command("run")
@@ -47,31 +50,24 @@ def run_command(
     from camlucida.datasets.cohort_file import read_cohort_file
     from camlucida.runs import execute
 
-    place = out or Path("runs") / slug(read_cohort_file(cohort).name)
-    try:
-        with output_folder(place), progress_bar(None, "running") as progress:
-            outcome = execute(
-                cohort,
-                place,
-                resume=resume,
-                device=device,
-                batch_size=batch_size,
-                about=command_record(),
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        print(
-            f"error: interrupted; go on with: camlucida run {cohort} --out {place} --resume",
-            file=sys.stderr,
+    folder = out or Path("runs") / slug(read_cohort_file(cohort).name)
+    how_to_resume = f"go on with: camlucida run {cohort} --out {folder} --resume"
+    with (
+        resumable(how_to_resume),
+        output_folder(folder),
+        progress_bar(None, "running") as progress,
+    ):
+        outcome = execute(
+            cohort,
+            folder,
+            resume=resume,
+            device=device,
+            batch_size=batch_size,
+            about=command_record(),
+            progress=progress,
         )
-        raise typer.Exit(INTERRUPTED) from None
-    for _, error in outcome.failures:
-        print(f"error: {error}", file=sys.stderr)
-    for note in outcome.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(f"{outcome.counts['done']} of {sum(outcome.counts.values())} items done: {place}")
-    if outcome.failures:
-        raise typer.Exit(SOME_FAILED)
+    print(f"{outcome.counts['done']} of {sum(outcome.counts.values())} items done: {folder}")
+    finish(outcome.failures, outcome.notes)
 
 
 @app.command("runs")
@@ -85,22 +81,19 @@ def runs_command(
 
     rows: list[tuple[str, ...]] = []
     damaged: list[CamlucidaError] = []
-    for place in find_runs(folder):
+    for path in find_runs(folder):
         try:
-            run = Run.open(place)
+            run = Run.open(path)
         except CamlucidaError as error:
             damaged.append(error)
             continue
         names = ", ".join(model["name"] for model in run.about["models"])
-        rows.append((str(place), run.about["name"], *map(str, run.counts.values()), names))
+        rows.append((str(path), run.about["name"], *map(str, run.counts.values()), names))
     if rows or damaged:
         print_table(("run", "cohort", "done", "failed", "pending", "models"), rows)
     else:
         print(f"no run in {folder}", file=sys.stderr)
-    for line in damaged:
-        print(f"error: {line}", file=sys.stderr)
-    if damaged:
-        raise typer.Exit(SOME_FAILED)
+    finish(damaged)
 
 
 @app.command("show")
@@ -108,20 +101,46 @@ def show_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show a run: what was asked of which models, what is done, what failed and why, where the files are."""
+    """Show a run: its models and methods, what is done, what failed and why, where the files are."""
     from camlucida.runs import Run
 
-    summary = Run.open(run).summary()
+    opened = Run.open(run)
     if as_json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False))
+        print(json.dumps(opened.summary(), indent=2, ensure_ascii=False))
         return
-    for key, value in summary.items():
-        lines = (
-            [f"{name}: {item}" for name, item in value.items()]
-            if isinstance(value, dict)
-            else value
-        )
-        lines = lines if isinstance(lines, list) else [lines]
-        print(
-            "".join(f"{key if i == 0 else '':12}{line}\n" for i, line in enumerate(lines)), end=""
-        )
+    for title, lines in _summary(opened).items():
+        for i, line in enumerate(lines):
+            print(f"{title if i == 0 else '':12}{line}")
+
+
+def _summary(run: Run) -> dict[str, list[str]]:
+    """Title → lines, for people."""
+    summary = run.summary()
+    models = summary["models"]
+    return {
+        "run": [summary["run"]],
+        "cohort": [summary["cohort"]],
+        "images": [str(summary["images"])],
+        "models": list(map(_model_line, models)),
+        "requests": list(map(_request_line, models)),
+        "items": [f"{state}: {number}" for state, number in summary["items"].items()],
+        "failures": list(map(str, run.failures)),
+        "notes": list(map(str, run.notes)),
+        "files": [
+            f"maps, meta, predictions: {summary['parts']} parts each",
+            *(f"{name}: {path}" for name, path in summary["files"].items()),
+        ],
+    }
+
+
+def _model_line(model: dict[str, Any]) -> str:
+    stated = {key: model[key] for key in ("seed", "fold", "weight")}
+    details = [f", {key} {value}" for key, value in stated.items() if value not in (None, 1.0)]
+    return f"{model['name']}: {model['card']}, weights {model['sha256'][:12]}{''.join(details)}"
+
+
+def _request_line(model: dict[str, Any]) -> str:
+    targets = model["targets"]
+    names = "default of the task" if targets is None else ", ".join(map(str, targets))
+    methods, layers = ", ".join(model["methods"]), ", ".join(model["layers"])
+    return f"{model['name']}: targets {names}; methods {methods}; layers {layers}"

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.datasets.images import ID_COLUMNS, PATIENT_COLUMNS
+from camlucida.datasets.image_names import ID_COLUMNS
+from camlucida.datasets.patients import PATIENT_COLUMNS
 from camlucida.io.tables import find_column, listing, read_table, source
 
 ROLES = ("image", "patient", "model", "label", "truth", "prediction", "probability", "logit")

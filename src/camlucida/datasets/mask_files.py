@@ -1,4 +1,4 @@
-"""Masks that a table names: a row an image and label, with the files of the true and of the predicted mask."""
+"""Masks that a table names: a row an image and label, with the true and the predicted mask."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ import numpy as np
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.messages import Message
 from camlucida.datasets.columns import choose_columns, need, read_records
-from camlucida.io.annotations.masks import read_mask
-from camlucida.io.image import readable
-from camlucida.io.read import read_image
+from camlucida.datasets.patients import NO_PATIENTS, patient_of
+from camlucida.io.annotations import mask_size, read_mask
 from camlucida.io.tables import texts
 from camlucida.metrics.segmentation import Mask, MaskPair
 
@@ -22,64 +21,59 @@ ROLES = ("image", "patient", "model", "label", "truth", "prediction")
 def read_mask_pairs(
     path: str | Path, columns: Mapping[str, str] | None = None
 ) -> tuple[Iterator[MaskPair | ImageError], list[Message]]:
-    """Pairs of masks, read one at a time, and notes; a pair that cannot be read is an error in its place.
+    """Pairs of masks, read one at a time, and notes.
 
     Args:
         path: CSV, TSV, XLSX, Parquet or JSON. ``truth`` and ``prediction`` are mask files (see
-            :func:`~camlucida.io.annotations.masks.read_mask`), relative to the table's folder; a blank cell is an empty mask.
-        columns: role (image, patient, model, label, truth, prediction) → column, where the usual names are not used.
+            :func:`~camlucida.io.annotations.read_mask`), relative to the table's folder; a blank
+            cell is an empty mask.
+        columns: role (image, patient, model, label, truth, prediction) → column, where the usual
+            names are not used.
+
+    Returns:
+        Pairs in the order of the rows, an ImageError for one that cannot be read; and notes.
 
     Raises:
-        UsageError: no such table or column.
+        UsageError: no such table or column, or an image and label twice.
     """
     path = Path(path)
     frame = read_records(path)
-    found = choose_columns(frame, ROLES, dict(columns or {}), path)
-    truth, said = (texts(frame[need(found, role, frame, path)]) for role in ("truth", "prediction"))
+    by_role = choose_columns(frame, ROLES, dict(columns or {}), path)
+    for role in ("truth", "prediction"):
+        need(by_role, role, frame, path)
     blank = [""] * len(frame)
-    images, patients, models, labels = (
-        texts(frame[found[role]]) if found[role] else blank for role in ROLES[:4]
-    )
-    notes = [] if found["patient"] else [Message("notes.no_patients")]
-    ids = [image or one or other for image, one, other in zip(images, truth, said)]
-    if len(set(zip(models, ids, labels))) < len(ids):
+    cells = {
+        role: blank if column is None else texts(frame[column]) for role, column in by_role.items()
+    }
+    rows = [dict(zip(cells, row)) for row in zip(*cells.values())]
+    for row in rows:
+        row["image"] = row["image"] or row["truth"] or row["prediction"]
+    keys = {(row["model"], row["image"], row["label"]) for row in rows}
+    if len(keys) < len(rows):
         raise UsageError(
             f"{path} has an image and label twice",
             "keep one row each; rows of several models need a model column",
         )
+    notes = [NO_PATIENTS] if by_role["patient"] is None else []
+    return (_pair(path.parent, row) for row in rows), notes
 
-    def pairs() -> Iterator[MaskPair | ImageError]:
-        for image, patient, model, label, one, other in zip(
-            ids, patients, models, labels, truth, said
-        ):
-            try:
-                masks = _masks(path.parent, one, other, image)
-            except ImageError as error:
-                yield error
-            else:
-                yield MaskPair(image, patient or f"image:{image}", label, *masks, model)
 
-    return pairs(), notes
+def _pair(folder: Path, row: Mapping[str, str]) -> MaskPair | ImageError:
+    image = row["image"]
+    try:
+        truth, prediction = _masks(folder, row["truth"], row["prediction"], image)
+    except ImageError as error:
+        return error
+    patient = patient_of(row["patient"], image)
+    return MaskPair(image, patient, row["label"], truth, prediction, row["model"])
 
 
 def _masks(folder: Path, truth: str, prediction: str, image: str) -> tuple[Mask, Mask]:
-    known = truth or prediction
-    if not known:
+    if not (truth or prediction):
         raise ImageError(f"{image}: neither a true nor a predicted mask", "name at least one file")
-    size = _size(folder / known)
+    size = mask_size(folder / (truth or prediction))
     empty = np.zeros(size, bool)
     return (
         read_mask(folder / truth, f"true mask of {image}", size) if truth else empty,
         read_mask(folder / prediction, f"predicted mask of {image}", size) if prediction else empty,
     )
-
-
-def _size(path: Path) -> tuple[int, int]:
-    if path.suffix.lower() != ".npy":
-        height, width = read_image(path).pixels.shape[:2]
-        return int(height), int(width)
-    with readable(path, "a NumPy array"):
-        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-    if len(shape) != 2:
-        raise ImageError(f"{path} holds an array of shape {shape}", "a mask is (H, W)")
-    return int(shape[0]), int(shape[1])

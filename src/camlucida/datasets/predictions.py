@@ -1,9 +1,11 @@
-"""Predictions of a model, its own or those of another system: one tidy table, from a file, without running anything.
+"""Predictions of a model, or of another system: one tidy table, without running anything.
 
-Columns of every table: image, patient, model ("" where the file names none), then group columns. After them
+Columns of every table: image, patient, model ("" where the file names none), then group columns.
+After them
 
 - multi-label, a row an image and label: label, logit, probability, truth (0, 1, NaN for unknown);
-- multi-class, a row an image: truth, predicted (names of classes, "" for unknown), ``probability:CLASS`` each;
+- multi-class, a row an image: truth, predicted (names of classes, "" for unknown),
+  ``probability:CLASS`` each;
 - regression, a row an image: value, truth.
 """
 
@@ -20,24 +22,27 @@ from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.messages import Message, declare, quoted
+from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.classes import as_classes, choose_classes, class_names, numeric, widened
 from camlucida.datasets.columns import choose_columns, label_columns, need, read_records
-from camlucida.datasets.images import NO_PATIENTS
-from camlucida.io.tables import count, find_column, flags, fold, listing, numbers, texts
-from camlucida.metrics.bootstrap import Floats
+from camlucida.datasets.patients import Patients
+from camlucida.io.tables import find_column, flags, fold, listing, numbers, texts
 
 declare(
     "notes",
     {
-        "no_patient": (
-            "{count} {count:|image|images} without a patient in {where}, each a "
-            "patient of its own: {names}"
-        ),
         "rows_left_out": (
-            "{count} of {rows} rows without a prediction or without a truth, left "
-            "out of the figures"
+            "{count} of {rows} rows without a prediction or without a ground truth, left out"
         ),
+        "no_image_column": (
+            "{where} has no column that names images: they are called row 1, row 2, …"
+        ),
+        "no_prediction": ("no prediction in {where} of {count} {count:|label|labels}: {names}"),
+        "alphabetical": (
+            "classes in alphabetical order ({names}); the quadratic kappa needs their natural "
+            "order: --class"
+        ),
+        "not_one": ("the probabilities of {count} of {rows} rows of {where} do not sum to 1"),
     },
 )
 
@@ -58,23 +63,25 @@ RESERVED_COLUMNS = (
 """Names that a group column cannot have."""
 
 PROBABILITY = "probability:"
+"""Before the name of a class, in the column of its probability."""
 
 SUM_TOLERANCE = 0.01
 """How far from 1 the probabilities of all classes may sum."""
 
+Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model said of images, and what is true of them.
+    """What a model predicted for images, and their ground truth.
 
     Attributes:
         task: of the model.
         frame: see the module.
         labels: labels, or classes in their order; () for a regression.
         groups: names of the group columns.
-        notes: one line each, for the person who reads the result.
+        notes: what a reader must know.
         synthetic: whether any image is marked so.
     """
 
@@ -86,7 +93,7 @@ class Predictions:
     synthetic: bool
 
     def of_models(self) -> Iterator[tuple[str, pd.DataFrame]]:
-        """(model, its rows), in the order of the file."""
+        """Each model and its rows, in the order of the file."""
         for model in dict.fromkeys(self.frame["model"]):
             yield model, self.frame[self.frame["model"] == model]
 
@@ -99,42 +106,51 @@ def read_predictions(
     groups: Sequence[str] = (),
     labels: Sequence[str] = (),
 ) -> Predictions:
-    """Read a predictions file of any system: CSV, TSV, XLSX, Parquet, JSON; a row a label, or a column a label.
+    """Read a predictions file of any system: CSV, TSV, XLSX, Parquet, JSON.
 
-    Columns are found by the names that such files usually have (:mod:`camlucida.datasets.columns`), or named in ``columns``. With
-    columns a label these are ``prob_LABEL`` or ``logit_LABEL`` and ``true_LABEL`` or ``LABEL``. A missing probability is the
+    It has a row for each label, or a column. Columns are found by the names that such files usually
+    have (:mod:`camlucida.datasets.columns`), or named in ``columns``. Columns of labels are
+    ``prob_LABEL`` or ``logit_LABEL`` and ``true_LABEL`` or ``LABEL``. A missing probability is the
     sigmoid (multi-class: softmax) of the logit. A missing predicted class is the most probable one.
 
     Args:
         path: the file.
         task: multilabel (also called binary), multiclass or regression.
-        columns: role (image, patient, model, label, truth, prediction, probability, logit) → column.
+        columns: role (image, patient, model, label, truth, prediction, probability, logit) →
+            column.
         groups: columns to be kept as groups.
-        labels: the labels, or the classes in their order; else those of the file, numbers in their order, columns as they stand.
+        labels: the labels, or the classes in their order; if not given those of the file, numbers
+            in their order, columns as they stand.
 
     Raises:
-        UsageError: one line: an unreadable file; a column that is not there, not recognised or ambiguous; a cell that is no
-            number, probability, class or flag; an image twice (in multi-label, with one label); no row with prediction and truth.
+        UsageError: an unreadable file; a column that is not there, not recognised or ambiguous; a
+            cell that is no number, probability, class or flag; an image twice (in multi-label,
+            with one label); no row with prediction and truth.
     """
     path, given = Path(path), dict(columns or {})
     task = "multilabel" if task == "binary" else task
     if task not in get_args(Task):
         raise UsageError(f"no task {task!r}", did_you_mean(task, ("binary", *get_args(Task))))
     frame = read_records(path)
-    found = choose_columns(frame, _ROLES[task], given, path)
+    by_role = choose_columns(frame, _ROLES[task], given, path)
     if task == "multiclass":
-        frame, found = widened(frame, found, path)
-    source = _Source(path, frame, found, tuple(labels))
+        frame, by_role = widened(frame, by_role, path)
+    source = _Source(path, frame, by_role, tuple(labels))
     base, notes = _base(source, groups)
     build = {"multilabel": _multilabel, "multiclass": _multiclass, "regression": _regression}[task]
-    tidy, known, said = build(source, base)
+    tidy, names, task_notes = build(source, base)
     synthetic = find_column(frame, None, ("synthetic",), "", path)
     marked = synthetic is not None and any(flags(frame[synthetic], path))
-    names = tuple(column for column in base.columns if column not in RESERVED_COLUMNS)
-    found_rows = Predictions(
-        _TASKS[task], tidy.reset_index(drop=True), known, names, (*notes, *said), marked
+    predictions = Predictions(
+        _TASKS[task],
+        tidy.reset_index(drop=True),
+        names,
+        tuple(column for column in base.columns if column not in RESERVED_COLUMNS),
+        (*notes, *task_notes),
+        marked,
     )
-    return check_predictions(found_rows, str(path), "check its columns, or name them with --column")
+    fix = "check its columns, or name them with --column"
+    return check_predictions(predictions, str(path), fix)
 
 
 def check_predictions(predictions: Predictions, where: str, fix: str) -> Predictions:
@@ -146,105 +162,102 @@ def check_predictions(predictions: Predictions, where: str, fix: str) -> Predict
         fix: what to do where a model has no row with both.
 
     Raises:
-        UsageError: an image twice (in multi-label, with one label); a model without any row with prediction and truth.
+        UsageError: an image twice (in multi-label, with one label); a model without any row with
+            prediction and truth.
     """
     tidy, task = predictions.frame, predictions.task
     _check_once(tidy, where)
     whole = _whole_rows(tidy, task)
     for model in dict.fromkeys(tidy["model"]):
         if not whole[(tidy["model"] == model).to_numpy()].any():
-            of = f" of model {model!r}" if model else ""
-            raise UsageError(f"no row{of} of {where} has both a prediction and a truth", fix)
+            of_model = f" of model {model!r}" if model else ""
+            raise UsageError(
+                f"no row{of_model} of {where} has both a prediction and a ground truth", fix
+            )
     missing = int((~whole).sum())
-    left_out = (
-        [Message("notes.rows_left_out", {"count": missing, "rows": len(whole)})] if missing else []
-    )
-    return replace(predictions, notes=(*predictions.notes, *left_out))
+    if not missing:
+        return predictions
+    note = Message("notes.rows_left_out", {"count": missing, "rows": len(whole)})
+    return replace(predictions, notes=(*predictions.notes, note))
 
 
 _TASKS: dict[str, Task] = {task: task for task in get_args(Task)}
+_SCORES = ("image", "patient", "model", "label", "probability", "logit", "truth")
 _ROLES = {
-    "multilabel": ("image", "patient", "model", "label", "probability", "logit", "truth"),
-    "multiclass": (
-        "image",
-        "patient",
-        "model",
-        "label",
-        "probability",
-        "logit",
-        "truth",
-        "prediction",
-    ),
+    "multilabel": _SCORES,
+    "multiclass": (*_SCORES, "prediction"),
     "regression": ("image", "patient", "model", "truth", "prediction"),
 }
 _Built = tuple[pd.DataFrame, tuple[str, ...], list[Message]]
+"""Tidy table, labels or classes, and notes."""
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A file as it was read; ``found``: role → column; ``asked``: labels that the caller named."""
+    """A file as it was read.
+
+    Attributes:
+        by_role: role → column.
+        requested: labels that the caller named.
+    """
 
     path: Path
     frame: pd.DataFrame
-    found: Mapping[str, str | None]
-    asked: tuple[str, ...]
+    by_role: Mapping[str, str | None]
+    requested: tuple[str, ...]
 
     def need(self, role: str) -> str:
-        return need(self.found, role, self.frame, self.path)
+        return need(self.by_role, role, self.frame, self.path)
+
+    def cells(self, role: str) -> list[str]:
+        """Of the column of a role; "" throughout for no column."""
+        column = self.by_role[role]
+        return [""] * len(self.frame) if column is None else texts(self.frame[column])
 
     def numbers(self, column: str | None) -> Floats:
         """NaN throughout for no column."""
-        return (
-            np.full(len(self.frame), np.nan)
-            if column is None
-            else numbers(self.frame[column], self.path)
-        )
+        if column is None:
+            return np.full(len(self.frame), np.nan)
+        return numbers(self.frame[column], self.path)
 
     def probabilities(self, column: str | None, logits: Floats) -> Floats:
         """The sigmoid of the logits for no column."""
         if column is None:
             return np.asarray(expit(logits), np.float64)
-        found = self.numbers(column)
-        bad = np.flatnonzero((found < 0) | (found > 1))
+        values = self.numbers(column)
+        bad = np.flatnonzero((values < 0) | (values > 1))
         if len(bad):
-            what = f"{self.path}, row {bad[0] + 1}: {found[bad[0]]:g} in column {column!r} is no probability"
+            where = f"{self.path}, row {bad[0] + 1}"
             raise UsageError(
-                what,
+                f"{where}: {values[bad[0]]:g} in column {column!r} is no probability",
                 "give numbers from 0 to 1; a score before the sigmoid or softmax is called logit",
             )
-        return found
+        return values
+
+    def truth(self, column: str) -> Floats:
+        """1, 0, or NaN for unknown."""
+        cells = flags(self.frame[column], self.path)
+        return np.array([np.nan if flag is None else float(flag) for flag in cells])
 
     def by_label(self) -> dict[str, dict[str, str]]:
-        return label_columns(self.frame, [column for column in self.found.values() if column])
+        return label_columns(self.frame, [column for column in self.by_role.values() if column])
 
 
 def _base(source: _Source, groups: Sequence[str]) -> tuple[pd.DataFrame, list[Message]]:
     """image, patient, model and groups of each row."""
-    frame, found, where = source.frame, source.found, source.path
-    notes = []
+    frame, where = source.frame, source.path
+    notes: list[Message] = []
     rows = [f"row {number}" for number in range(1, len(frame) + 1)]
-    images = texts(frame[found["image"]]) if found["image"] else rows
-    if not found["image"]:
-        notes.append(
-            quoted(f"{where} has no column that names images: they are called row 1, row 2, …")
-        )
-    images = [image or row for image, row in zip(images, rows)]
-    patients = texts(frame[found["patient"]]) if found["patient"] else [""] * len(frame)
-    alone = list(dict.fromkeys(image for image, patient in zip(images, patients) if not patient))
-    if not found["patient"]:
-        notes.append(NO_PATIENTS)
-    elif alone:
-        notes.append(
-            Message(
-                "notes.no_patient",
-                {"count": len(alone), "where": str(where), "names": listing(alone)},
-            )
-        )
+    images = [image or row for image, row in zip(source.cells("image"), rows)]
+    if source.by_role["image"] is None:
+        notes.append(Message("notes.no_image_column", {"where": str(where)}))
+    patients = Patients.read(frame, source.by_role["patient"])
+    notes += patients.notes(images, range(len(frame)), where)
     columns = {
         "image": images,
-        "patient": [patient or f"image:{image}" for image, patient in zip(images, patients)],
+        "patient": [patients.of(row, image) for row, image in enumerate(images)],
+        "model": source.cells("model"),
     }
-    columns["model"] = texts(frame[found["model"]]) if found["model"] else [""] * len(frame)
     for name in groups:
         column = str(find_column(frame, name, (), "group column", where))
         if column in RESERVED_COLUMNS:
@@ -256,139 +269,118 @@ def _base(source: _Source, groups: Sequence[str]) -> tuple[pd.DataFrame, list[Me
     return pd.DataFrame(columns), notes
 
 
-# ---- multi-label ------------------------------------------------------------------------------------------------------------
+# ---- multi-label --------------------------------------------------------------------------------
 
 
 def _multilabel(source: _Source, base: pd.DataFrame) -> _Built:
-    found = source.found
-    if found["probability"] or found["logit"]:
-        return _long(source, base)
+    if source.by_role["probability"] or source.by_role["logit"]:
+        return _rows_of_labels(source, base)
+    return _columns_of_labels(source, base)
+
+
+def _columns_of_labels(source: _Source, base: pd.DataFrame) -> _Built:
+    """A row an image, with columns for each label."""
     by_role = source.by_label()
-    scored = {
-        fold(label): label
-        for role in ("probability", "logit", "prediction")
-        for label in by_role.get(role, {})
-    }
-    names = (
-        [name for name in source.asked if fold(name) in scored]
-        if source.asked
-        else list(scored.values())
-    )
+    scored: dict[str, str] = {}
+    for role in ("probability", "logit", "prediction"):
+        scored |= {fold(label): label for label in by_role.get(role, {})}
+    names = list(scored.values())
+    if source.requested:
+        names = [name for name in source.requested if fold(name) in scored]
     if not names:
-        need(found, "probability", source.frame, source.path)
+        source.need("probability")
     parts = [_one_label(source, base, by_role, name) for name in names]
-    missing = [name for name in source.asked if fold(name) not in scored]
-    notes = (
-        [
-            quoted(
-                f"no prediction in {source.path} of {count(missing, 'label')}: {listing(missing, 20)}"
-            )
-        ]
-        if missing
-        else []
-    )
+    missing = [name for name in source.requested if fold(name) not in scored]
+    notes = []
+    if missing:
+        shown = listing(missing, 20)
+        values: dict[str, Value] = {"where": str(source.path), "names": shown}
+        notes.append(Message("notes.no_prediction", {**values, "count": len(missing)}))
     return pd.concat(parts, ignore_index=True), tuple(names), notes
 
 
 def _one_label(
     source: _Source, base: pd.DataFrame, by_role: Mapping[str, Mapping[str, str]], name: str
 ) -> pd.DataFrame:
-    def column(role: str) -> str | None:
-        return next(
-            (
-                column
-                for label, column in by_role.get(role, {}).items()
-                if fold(label) == fold(name)
-            ),
-            None,
-        )
-
+    columns = {
+        role: next((column for label, column in pairs.items() if fold(label) == fold(name)), None)
+        for role, pairs in by_role.items()
+    }
     plain = find_column(source.frame, None, (fold(name),), "", source.path)
-    truth = column("truth") or plain
+    truth = columns.get("truth") or plain
     if truth is None:
         raise UsageError(
-            f"no truth of {name!r} in {source.path}",
+            f"no ground truth of {name!r} in {source.path}",
             f"add a column true_{name} or {name} of 1, 0 or blank",
         )
-    logit = source.numbers(column("logit"))
-    scored = column("probability") or (column("prediction") if column("logit") is None else None)
+    scored = columns.get("probability")
+    if scored is None and columns.get("logit") is None:
+        scored = columns.get("prediction")
+    logit = source.numbers(columns.get("logit"))
     probability = source.probabilities(scored, logit)
-    known = np.array(
-        [
-            np.nan if flag is None else float(flag)
-            for flag in flags(source.frame[truth], source.path)
-        ]
-    )
-    return base.assign(label=name, logit=logit, probability=probability, truth=known)
+    return base.assign(label=name, logit=logit, probability=probability, truth=source.truth(truth))
 
 
-def _long(source: _Source, base: pd.DataFrame) -> _Built:
-    """A row an image and label; or of a single label, which may be its truth's column (``label`` of 0 and 1)."""
-    found, frame = source.found, source.frame
-    label, truth = found["label"], found["truth"]
-    if (
-        truth is None
-        and label is not None
-        and set(texts(frame[label])) <= {"0", "1", "0.0", "1.0", ""}
-    ):
+def _rows_of_labels(source: _Source, base: pd.DataFrame) -> _Built:
+    """A row an image and label; or of a single label, whose truth may be called ``label``."""
+    label, truth = source.by_role["label"], source.by_role["truth"]
+    is_truth = set(source.cells("label")) <= {"0", "1", "0.0", "1.0", ""}
+    if truth is None and label is not None and is_truth:
         label, truth = None, label
-    only = source.asked[0] if source.asked else "positive"
-    names = texts(frame[label]) if label else [only] * len(frame)
-    logit = source.numbers(found["logit"])
-    probability = source.probabilities(found["probability"], logit)
-    truth = truth or source.need("truth")
-    known = np.array(
-        [np.nan if flag is None else float(flag) for flag in flags(frame[truth], source.path)]
-    )
+    single = source.requested[0] if source.requested else "positive"
+    names = source.cells("label") if label else [single] * len(source.frame)
+    logit = source.numbers(source.by_role["logit"])
+    probability = source.probabilities(source.by_role["probability"], logit)
+    known = source.truth(truth or source.need("truth"))
     tidy = base.assign(label=names, logit=logit, probability=probability, truth=known)
     present = [name for name in dict.fromkeys(names) if name]
-    wanted = tuple(name for name in source.asked if name in present) or tuple(present)
-    return tidy[tidy["label"].isin(wanted)], wanted, []
+    labels = tuple(name for name in source.requested if name in present) or tuple(present)
+    return tidy[tidy["label"].isin(labels)], labels, []
 
 
-# ---- multi-class and regression ---------------------------------------------------------------------------------------------
+# ---- multi-class and regression -----------------------------------------------------------------
 
 
 def _multiclass(source: _Source, base: pd.DataFrame) -> _Built:
-    found, frame, where = source.found, source.frame, source.path
-    by_role = source.by_label()
-    role = next((role for role in ("probability", "logit") if len(by_role.get(role, {})) > 1), None)
-    scored = by_role[role] if role else {}
-    truth = found["truth"] or found["label"] or source.need("truth")
-    predicted = found["prediction"] if scored else source.need("prediction")
-    answers = [column for column in (truth, predicted) if column]
-    present = {name for column in answers for name in class_names(frame[column])} - {""}
-    classes, columns = choose_classes(source.asked, scored, present, where)
-    table = np.full((len(frame), len(classes)), np.nan)
-    for k, column in enumerate(columns):
-        table[:, k] = (
-            source.numbers(column) if role == "logit" else source.probabilities(column, table[:, k])
-        )
-    if role == "logit":
-        table = np.asarray(softmax(table, axis=1), np.float64)
+    by_role, frame, where = source.by_role, source.frame, source.path
+    by_label = source.by_label()
+    roles = [role for role in ("probability", "logit") if len(by_label.get(role, {})) > 1]
+    scored = by_label[roles[0]] if roles else {}
+    truth = by_role["truth"] or by_role["label"] or source.need("truth")
+    predicted = by_role["prediction"] if scored else source.need("prediction")
+    present = set(class_names(frame[truth]))
+    if predicted:
+        present |= set(class_names(frame[predicted]))
+    classes, columns = choose_classes(source.requested, scored, present - {""}, where)
+    table = _class_probabilities(source, columns, len(classes), "logit" in roles[:1])
     tidy = base.assign(truth=as_classes(frame[truth], classes, where))
     if predicted:
         tidy["predicted"] = as_classes(frame[predicted], classes, where)
     else:
-        best = np.nan_to_num(table, nan=-1).argmax(1)
-        tidy["predicted"] = np.where(np.isfinite(table).all(1), np.array(classes, object)[best], "")
+        best = np.array(classes, object)[np.nan_to_num(table, nan=-1).argmax(1)]
+        tidy["predicted"] = np.where(np.isfinite(table).all(1), best, "")
     notes = []
-    if not source.asked and not scored and not numeric(classes):
-        notes.append(
-            quoted(
-                f"classes in alphabetical order ({listing(classes, 8)}): the quadratic kappa needs them in their own, --class"
-            )
-        )
+    if not source.requested and not scored and not numeric(classes):
+        notes.append(Message("notes.alphabetical", {"names": listing(classes, 8)}))
     off = int((np.abs(table.sum(1) - 1) > SUM_TOLERANCE).sum())
     if off:
-        notes.append(
-            quoted(f"the probabilities of {off} of {len(base)} rows of {where} do not sum to 1")
-        )
-    return (
-        tidy.assign(**{PROBABILITY + name: table[:, k] for k, name in enumerate(classes)}),
-        classes,
-        notes,
-    )
+        values: dict[str, Value] = {"count": off, "rows": len(base), "where": str(where)}
+        notes.append(Message("notes.not_one", values))
+    probabilities = {PROBABILITY + name: table[:, k] for k, name in enumerate(classes)}
+    return tidy.assign(**probabilities), classes, notes
+
+
+def _class_probabilities(
+    source: _Source, columns: Sequence[str], classes: int, are_logits: bool
+) -> Floats:
+    """(rows, classes); NaN where the file has none."""
+    table = np.full((len(source.frame), classes), np.nan)
+    for k, column in enumerate(columns):
+        if are_logits:
+            table[:, k] = source.numbers(column)
+        else:
+            table[:, k] = source.probabilities(column, table[:, k])
+    return np.asarray(softmax(table, axis=1), np.float64) if are_logits else table
 
 
 def _regression(source: _Source, base: pd.DataFrame) -> _Built:
@@ -396,15 +388,15 @@ def _regression(source: _Source, base: pd.DataFrame) -> _Built:
     return base.assign(value=value, truth=truth), (), []
 
 
-# ---- what every task goes through -------------------------------------------------------------------------------------------
+# ---- checks of every task -----------------------------------------------------------------------
 
 
 def _whole_rows(tidy: pd.DataFrame, task: str) -> Flags:
-    """Rows with a prediction and a truth."""
+    """Rows with a prediction and a ground truth."""
     if task == "multiclass":
         return np.asarray((tidy["truth"] != "") & (tidy["predicted"] != ""), bool)
-    said = "probability" if task == "multilabel" else "value"
-    return np.asarray(tidy["truth"].notna() & tidy[said].notna(), bool)
+    prediction = "probability" if task == "multilabel" else "value"
+    return np.asarray(tidy["truth"].notna() & tidy[prediction].notna(), bool)
 
 
 def _check_once(tidy: pd.DataFrame, where: str) -> None:
@@ -412,6 +404,9 @@ def _check_once(tidy: pd.DataFrame, where: str) -> None:
     twice = tidy[tidy.duplicated(keys)]
     if len(twice):
         first = twice.iloc[0]
-        of = f", label {first['label']!r}" if "label" in tidy else ""
-        what = f"{where}: image {first['image']!r}{of} has more than one row ({len(twice)} too many in all)"
-        raise UsageError(what, "keep one; rows of several models need a model column")
+        label = f", label {first['label']!r}" if "label" in tidy else ""
+        raise UsageError(
+            f"{where}: image {first['image']!r}{label} has more than one row "
+            f"({len(twice)} too many in all)",
+            "keep one; rows of several models need a model column",
+        )

@@ -1,11 +1,14 @@
-"""From images to rows: predictions and maps of a batch from one forward pass. One bad image costs that image alone."""
+"""From images to rows: predictions and maps of a batch from one forward pass.
+
+An image that cannot be read or explained costs that image alone.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 
 import numpy as np
 import torch
@@ -15,7 +18,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.model_output import ModelOutput
 from camlucida.attribution.requests import Request, TargetLike, default_request
-from camlucida.attribution.targets import Region, TargetSpec, Truth, target_identity
+from camlucida.attribution.targets import Truth, target_identity
 from camlucida.core.errors import (
     CamlucidaError,
     ImageError,
@@ -24,14 +27,15 @@ from camlucida.core.errors import (
     TargetError,
     UsageError,
 )
-from camlucida.core.messages import chain, prefixed, quoted
+from camlucida.core.failures import Failure, error_code
 from camlucida.core.scan import Scan
 from camlucida.datasets.cohort import CohortImage
-from camlucida.io.annotations.masks import read_mask
+from camlucida.io.annotations import read_mask
 from camlucida.models import LoadedModel
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
+from camlucida.runs.ledger import MissingMap
 from camlucida.runs.parts import Map, Row
-from camlucida.runs.predictions import prediction_rows, region_lengths
+from camlucida.runs.rows import map_row, prediction_rows
 
 TRIES = 2
 """How often an image is read before it counts as unreadable: a network folder may stumble once."""
@@ -39,36 +43,39 @@ TRIES = 2
 
 @dataclass(frozen=True)
 class ItemResult:
-    """What came out of one image.
+    """What one model made of one image.
 
     Attributes:
-        identity: of the item; "" where it is not known, for the image could not be read.
-        rows, maps: of its explanations (see :data:`camlucida.runs.parts.META`).
+        image: the image.
+        identity: of the item; "" where the image could not be read.
+        rows: of its maps, as :data:`camlucida.runs.parts.META`.
+        maps: one a row, (*grid), signed.
         predictions: rows of :data:`camlucida.runs.parts.PREDICTIONS`.
-        provenance: hash → text, of its rows.
-        error: why there is no map at all; the predictions may still be there.
-        note: which maps are missing, and why.
+        provenance: hash → JSON text, as its rows refer to it.
+        failure: why there is no map at all; the predictions may still be there.
+        missing: the maps that could not be made.
+        predicted: whether the model gave an output: there are rows to keep, even without a map.
     """
 
-    member: CohortImage
+    image: CohortImage
     identity: str = ""
     rows: list[Row] = field(default_factory=list)
     maps: list[Map] = field(default_factory=list)
     predictions: list[Row] = field(default_factory=list)
     provenance: dict[str, str] = field(default_factory=dict)
-    error: str = ""
-    note: str = ""
-    answered: bool = False
-    """Whether the model answered: then there are rows to keep, even if there is no map."""
+    failure: Failure | None = None
+    missing: tuple[MissingMap, ...] = ()
+    predicted: bool = False
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A model and what is asked of it.
+    """A model and the maps that are requested of it.
 
     Attributes:
+        model: the loaded model.
         name: of the model in the run.
-        recipe: its recipe: targets, methods and layers are taken from there.
+        recipe: holds the targets, methods and layers.
     """
 
     model: LoadedModel
@@ -83,220 +90,221 @@ class Worker:
         """
         spec = self.model.card.input
         grey = torch.full((1, spec.channels, *spec.height_width), 0.5)
+        truth: Truth = ()
+        if explains_masks(self.recipe):
+            truth = torch.ones(spec.height_width, dtype=torch.bool)
         methods = [METHODS[name] for name in self.recipe.methods]
-        whole: Truth = (
-            torch.ones(spec.height_width, dtype=torch.bool) if _explains_masks(self.recipe) else ()
-        )
+        # methods that probe the model take many forwards, and fail on no request that others pass
         quick = [method.name for method in methods if method.kind != "probe"] or ["eigencam"]
         try:
-            explain(self.model, grey, self._requests(), quick, self.recipe.layers, truth=[whole])
+            explain(self.model, grey, self._requests(), quick, self.recipe.layers, truth=[truth])
         except (UsageError, LayerError):
             raise
         except CamlucidaError:
-            pass  # of this image alone: no region, no gradient, no number
+            pass  # of the grey image alone: no region, no gradient, no number
 
-    def process(self, members: Sequence[CohortImage]) -> list[ItemResult]:
-        """One batch, in one forward; where that fails, each image by itself. In the order given, one an image."""
+    def process(self, images: Sequence[CohortImage]) -> list[ItemResult]:
+        """One batch in one forward pass; where that fails, each image by itself.
+
+        Returns:
+            One result an image, in the order given.
+        """
         scans: dict[str, Scan] = {}
-        found: dict[str, ItemResult] = {}
-        for member in members:
+        results: dict[str, ItemResult] = {}
+        for image in images:
             try:
-                scans[member.id] = self._read(member)
+                scans[image.id] = self._read(image)
             except CamlucidaError as error:
-                found[member.id] = ItemResult(member, error=str(error))
-        ready = [member for member in members if member.id in scans]
-        try:
-            whole = self._explain(ready, [scans[member.id] for member in ready]) if ready else []
-        except CamlucidaError:
-            whole = [self._by_itself(member, scans[member.id]) for member in ready]
-        found |= {one.member.id: one for one in whole}
-        return [found[member.id] for member in members]
+                results[image.id] = ItemResult(image, failure=Failure.of(image.id, error))
+        readable = [image for image in images if image.id in scans]
+        for result in self._explain_batch(readable, [scans[image.id] for image in readable]):
+            results[result.image.id] = result
+        return [results[image.id] for image in images]
 
-    def _read(self, member: CohortImage, tries: int = TRIES) -> Scan:
+    def _read(self, image: CohortImage, tries: int = TRIES) -> Scan:
         try:
-            return replace(self.model.read(member.path), id=member.id)
+            return replace(self.model.read(image.path), id=image.id)
         except CamlucidaError:
             if tries == 1:
                 raise
-            return self._read(member, tries - 1)
+            return self._read(image, tries - 1)
 
     def _requests(self) -> list[TargetLike]:
-        return list(self.recipe.targets) if self.recipe.targets is not None else [default_request]
+        return [default_request] if self.recipe.targets is None else list(self.recipe.targets)
 
-    def _explain(self, members: Sequence[CohortImage], scans: Sequence[Scan]) -> list[ItemResult]:
-        """Everything that is asked, of every scan; all of it or an error."""
-        known_as = list(map(self._identity, members, scans))
-        answers, maps = self._ask(
-            members, scans, self._requests(), self.recipe.methods, self.recipe.layers
+    def _explain_batch(
+        self, images: Sequence[CohortImage], scans: Sequence[Scan]
+    ) -> list[ItemResult]:
+        if not images:
+            return []
+        try:
+            return self._explain(images, scans)
+        except CamlucidaError:
+            return list(map(self._explain_alone, images, scans))
+
+    def _explain(self, images: Sequence[CohortImage], scans: Sequence[Scan]) -> list[ItemResult]:
+        """Every map that is requested, of every scan; all of them or an error."""
+        recipe = self.recipe
+        # before a mask is read: one that changes meanwhile then has another identity than its maps
+        identities = list(map(self._identity, images, scans))
+        outputs, maps = self._forward(
+            images, scans, self._requests(), recipe.methods, recipe.layers
         )
-        return [
-            self._found(member, scan, name, answer, [e for e in maps if e.scan.id == scan.id])
-            for member, scan, name, answer in zip(members, scans, known_as, answers)
-        ]
+        results = []
+        for image, scan, key, output in zip(images, scans, identities, outputs):
+            of_scan = [explanation for explanation in maps if explanation.scan.id == scan.id]
+            results.append(self._result(image, scan, key, output, of_scan))
+        return results
 
-    def _identity(self, member: CohortImage, scan: Scan) -> str:
-        """Asked for before a mask is read: one that changes meanwhile has another identity than its maps, never the same."""
-        return item_identity(self.recipe, member, str(scan.source["sha256"]))
+    def _identity(self, image: CohortImage, scan: Scan) -> str:
+        return item_identity(self.recipe, image, str(scan.source["sha256"]))
 
-    def _by_itself(self, member: CohortImage, scan: Scan) -> ItemResult:
+    def _explain_alone(self, image: CohortImage, scan: Scan) -> ItemResult:
         """One image; a target, method or layer that is undefined for it costs that map alone."""
         try:
-            return self._explain([member], [scan])[0]
-        except (NoEvidenceError, TargetError) as error:
-            if isinstance(error, UsageError):
-                return ItemResult(member, error=f"{member.path}: {error}")
+            return self._explain([image], [scan])[0]
         except CamlucidaError as error:
-            return ItemResult(member, error=f"{member.path}: {error}")
-        known_as = self._identity(member, scan)
+            if not _is_undefined(error):
+                return ItemResult(image, failure=_failure(image, error))
+        key = self._identity(image, scan)
+        recipe = self.recipe
+        outputs, _ = self._forward([image], [scan], [], recipe.methods, recipe.layers)
         maps: list[Explanation] = []
-        missing: dict[str, list[str]] = {}
-        answer = self._ask([member], [scan], [], self.recipe.methods, self.recipe.layers)[0][0]
-        for target in self._requests():
-            for method in self.recipe.methods:
-                for layer in self.recipe.layers:
-                    try:
-                        maps += self._ask([member], [scan], [target], [method], [layer])[1]
-                    except CamlucidaError as error:
-                        missing.setdefault(str(error), []).append(f"{method} at {layer}")
-        parts = [
-            prefixed(", ".join(dict.fromkeys(maps_of)), quoted(error))
-            for error, maps_of in missing.items()
-        ]
-        note = chain("words.clause", parts) if parts else None
-        found = self._found(member, scan, known_as, answer, maps)
-        return (
-            replace(found, note=note.dumps() if note else "")
-            if maps
-            else replace(found, error=f"{member.path}: {note}")
-        )
+        missing: list[MissingMap] = []
+        for target, method, layer in product(self._requests(), recipe.methods, recipe.layers):
+            try:
+                maps += self._forward([image], [scan], [target], [method], [layer])[1]
+            except CamlucidaError as error:
+                name = "" if callable(target) else str(target)
+                reason = (error_code(error), error.what, error.fix)
+                missing.append(MissingMap(name, method, layer, *reason))
+        result = self._result(image, scan, key, outputs[0], maps)
+        failure = None if maps else _no_map(image, missing)
+        return replace(result, missing=tuple(missing), failure=failure)
 
-    def _ask(
+    def _forward(
         self,
-        members: Sequence[CohortImage],
+        images: Sequence[CohortImage],
         scans: Sequence[Scan],
         targets: Sequence[TargetLike],
         methods: Sequence[str],
         layers: Sequence[str],
     ) -> tuple[list[ModelOutput], list[Explanation]]:
-        """One forward pass: what the model answers of each scan, and its maps."""
-        answers: list[ModelOutput] = []
-        truth = (
-            [self._truth(member, scan) for member, scan in zip(members, scans)]
-            if "truth" in targets
-            else None
-        )
-        asked: list[TargetLike] = [_listening(answers), *targets]
+        """One forward pass: the model's output for each scan, and the maps."""
+        outputs: list[ModelOutput] = []
+        truth = list(map(self._truth, images, scans)) if "truth" in targets else None
+        requests: list[TargetLike] = [_keep_output(outputs), *targets]
         maps = explain(
-            self.model, scans, asked, methods, layers, truth=truth, batch_size=len(scans)
+            self.model, scans, requests, methods, layers, truth=truth, batch_size=len(scans)
         )
-        return answers, maps
+        return outputs, maps
 
-    def _truth(self, member: CohortImage, scan: Scan) -> Truth:
-        """The image's true labels; for a segmentation its mask, or nothing where there is no such file."""
-        if not _explains_masks(self.recipe):
-            return member.positives or ()
-        if member.mask is None or not member.mask.is_file():
+    def _truth(self, image: CohortImage, scan: Scan) -> Truth:
+        """The image's true labels; of a segmentation its mask, or () where there is no mask."""
+        if not explains_masks(self.recipe):
+            return image.positives or ()
+        if image.mask is None or not image.mask.is_file():
             return ()
-        rows, columns = scan.geometry.original
+        height, width = scan.geometry.original
         try:
-            return torch.from_numpy(read_mask(member.mask, f"mask {member.mask}", (rows, columns)))
+            return torch.from_numpy(read_mask(image.mask, f"mask {image.mask}", (height, width)))
         except ImageError as error:
             raise TargetError(error.what, error.fix) from error
 
-    def _found(
+    def _result(
         self,
-        member: CohortImage,
+        image: CohortImage,
         scan: Scan,
-        known_as: str,
-        answer: ModelOutput,
+        key: str,
+        output: ModelOutput,
         maps: Sequence[Explanation],
     ) -> ItemResult:
-        once = {
-            (target_identity(e.explained), e.method, e.layer): e
-            for e in maps
-            if e.explained is not None
-        }
-        provenance = [_provenance(explanation) for explanation in once.values()]
         common = {
-            "identity": known_as,
-            "image": member.id,
+            "identity": key,
+            "image": image.id,
             "model": self.name,
             "image_sha256": str(scan.source["sha256"]),
             "original": list(scan.geometry.original),
             "synthetic": scan.synthetic,
         }
-        logits_missing = self.model.card.output == "probabilities" and (
-            answer.probabilities is not None and torch.equal(answer.probabilities, answer.logits)
-        )
+        rows: list[Row] = []
+        provenance: dict[str, str] = {}
+        distinct = list(_distinct(maps))
+        for explanation in distinct:
+            text = _shared_provenance(explanation)
+            provenance[digest(text)] = text
+            rows.append(common | map_row(explanation, digest(text)))
+        arrays = [np.ascontiguousarray(each.raw.float().numpy()) for each in distinct]
+        predictions = prediction_rows(output, self._gives_probabilities_only(output))
         return ItemResult(
-            member,
-            known_as,
-            [
-                common | _meta(explanation, digest(text))
-                for explanation, text in zip(once.values(), provenance)
-            ],
-            [
-                np.ascontiguousarray(explanation.raw.float().numpy())
-                for explanation in once.values()
-            ],
-            [common | row for row in prediction_rows(answer, logits_missing)],
-            {digest(text): text for text in provenance},
-            answered=True,
+            image,
+            key,
+            rows,
+            arrays,
+            [common | row for row in predictions],
+            provenance,
+            predicted=True,
         )
 
+    def _gives_probabilities_only(self, output: ModelOutput) -> bool:
+        if self.model.card.output != "probabilities" or output.probabilities is None:
+            return False
+        return torch.equal(output.probabilities, output.logits)
 
-def item_identity(recipe: Recipe, member: CohortImage, sha256: str) -> str:
-    """What the member's item is, if its file has this hash."""
+
+def item_identity(recipe: Recipe, image: CohortImage, sha256: str) -> str:
+    """The identity of an item whose image file has this hash; see :mod:`camlucida.runs.identity`."""
     truth: tuple[str, ...] = ()
-    if _explains_masks(recipe):
-        truth = ("mask", (file_sha256(member.mask) if member.mask is not None else None) or "")
+    if explains_masks(recipe):
+        mask = None if image.mask is None else file_sha256(image.mask)
+        truth = ("mask", mask or "")
     elif "truth" in (recipe.targets or ()):
-        truth = member.positives or ()
+        truth = image.positives or ()
     return identity(recipe, sha256, truth)
 
 
-def _explains_masks(recipe: Recipe) -> bool:
-    """Whether an item's maps depend on its true mask."""
+def explains_masks(recipe: Recipe) -> bool:
+    """Whether an item's maps depend on the true mask of its image."""
     return "truth" in (recipe.targets or ()) and json.loads(recipe.card)["task"] == "segmentation"
 
 
-def _listening(answers: list[ModelOutput]) -> Request:
-    """A request for no target, that keeps what the model answered."""
+def _distinct(maps: Sequence[Explanation]) -> Iterator[Explanation]:
+    """Each target, method and layer once, whatever the words that requested it; the last counts."""
+    by_target = {
+        (target_identity(explanation.explained), explanation.method, explanation.layer): explanation
+        for explanation in maps
+        if explanation.explained is not None
+    }
+    yield from by_target.values()
 
-    def request(answer: ModelOutput) -> tuple[()]:
-        answers.append(answer)
+
+def _shared_provenance(explanation: Explanation) -> str:
+    """What does not change from image to image, as canonical JSON: it is stored once."""
+    shared = {key: item for key, item in explanation.provenance.items() if key != "source"}
+    return canonical(shared)
+
+
+def _keep_output(outputs: list[ModelOutput]) -> Request:
+    """A request for no target, which appends the model's output to ``outputs``."""
+
+    def request(output: ModelOutput) -> tuple[()]:
+        outputs.append(output)
         return ()
 
     return request
 
 
-def _provenance(explanation: Explanation) -> str:
-    """What does not change from image to image, as text: stored once."""
-    each = ("source", "preprocessing")
-    shared = {key: value for key, value in explanation.provenance.items() if key not in each}
-    return canonical(shared | {"preprocessing": explanation.provenance["preprocessing"]})
+def _is_undefined(error: CamlucidaError) -> bool:
+    """Whether the map is undefined for this image, where others of the same image may be defined."""
+    return isinstance(error, (NoEvidenceError, TargetError)) and not isinstance(error, UsageError)
 
 
-def _meta(explanation: Explanation, provenance: str) -> dict[str, Any]:
-    geometry, target = explanation.scan.geometry, explanation.explained
-    return {
-        "target": explanation.target,
-        **{f"target_{f.name}": getattr(explanation.spec, f.name) for f in fields(TargetSpec)},
-        "method": explanation.method,
-        "layer": explanation.layer,
-        "score": explanation.score,
-        "score_kind": explanation.provenance["score_kind"],
-        "probability": explanation.probability,
-        "grid": list(explanation.grid),
-        "low": float(explanation.raw.min()),
-        "high": float(explanation.raw.max()),
-        "relu": explanation.relu,
-        "unit": explanation.provenance["unit"],
-        "empty_reason": explanation.empty_reason.dumps() if explanation.empty_reason else "",
-        "region": region_lengths(geometry, target.mask) if isinstance(target, Region) else None,
-        "model_size": list(geometry.model),
-        "scale": list(geometry.scale),
-        "offset": list(geometry.offset),
-        "warnings": [warning.dumps() for warning in explanation.scan.warnings],
-        "provenance": provenance,
-    }
+def _failure(image: CohortImage, error: CamlucidaError) -> Failure:
+    return Failure(image.id, error_code(error), f"{image.path}: {error.what}", error.fix)
+
+
+def _no_map(image: CohortImage, missing: Sequence[MissingMap]) -> Failure:
+    """The failure of an image without any map; ``missing`` holds the reason of each."""
+    reasons = "; ".join(dict.fromkeys(each.what for each in missing))
+    fixes = "; ".join(dict.fromkeys(each.fix for each in missing if each.fix))
+    return Failure(image.id, missing[0].code, f"{image.path}: no map: {reasons}", fixes)

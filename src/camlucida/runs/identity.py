@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
@@ -26,7 +26,7 @@ COMPUTING = (
     "models",
     "attribution",
     "runs/compute.py",
-    "runs/predictions.py",
+    "runs/rows.py",
 )
 """Files and folders of this package whose code a map or a prediction goes through."""
 
@@ -38,7 +38,8 @@ class Recipe:
     Attributes:
         weights: SHA-256 of the model's weights.
         card: factory, arguments, task, labels, output and preprocessing, as canonical JSON.
-        network: hash of the code of the model's modules, of its factory's file and of what these import beside it.
+        network: hash of the code of the model's modules, of its factory's file and of what these
+            import beside it.
         targets: words, in order; None for the task's default.
         methods, layers: names, in order.
         code: hash of this package's computing code (:func:`code_digest`), and of the methods and
@@ -63,37 +64,53 @@ def make_recipe(
     layers: tuple[str, ...],
 ) -> Recipe:
     """The recipe of a loaded model and a request."""
-    card = model.card.model_dump(
-        mode="json", exclude={"name", "description", "checkpoint", "layer"}
-    )
-    own = factory_file(model.card.factory)
+    names_only = {"name", "description", "checkpoint", "layer"}
+    card = model.card.model_dump(mode="json", exclude=names_only)
+    local = factory_file(model.card.factory)
     base = model.card_path.parent if model.card_path is not None else Path.cwd()
-    network = network_digest(model.module, base / own[0] if own else None)
+    network = network_digest(model.module, base / local[0] if local else None)
     versions = (__version__, torch.__version__)
     code = code_digest() + extension_digest(methods)
     return Recipe(model.sha256, canonical(card), network, targets, methods, layers, code, versions)
 
 
 def identity(recipe: Recipe, image_sha256: str, truth: tuple[str, ...] = ()) -> str:
-    """Of one item, 40 hexadecimal digits: equal only where maps and predictions are those of the same bytes and recipe.
+    """The identity of one item, 40 hexadecimal digits.
+
+    Two identities are equal only where maps and predictions come from the same bytes and recipe.
 
     Args:
+        recipe: what makes the maps.
         image_sha256: of the image file's bytes.
         truth: labels that are true of the image, where they are what is explained.
     """
     return digest(canonical([asdict(recipe), image_sha256, truth]))
 
 
-def changed(before: dict[str, Any], now: Recipe) -> list[str]:
-    """Names of the fields in which a stored recipe differs, with both values where a person can read them."""
+def changed(before: Mapping[str, Any], now: Recipe) -> list[str]:
+    """Names of the fields in which a stored recipe differs.
+
+    Args:
+        before: the stored recipe, as JSON.
+        now: the present one.
+
+    Returns:
+        The names; of short fields with both values: "methods (['a'] → ['b'])".
+    """
     after = json.loads(canonical(asdict(now)))
     short = ("targets", "methods", "layers", "versions")
-    differ = [item.name for item in fields(now) if after[item.name] != before.get(item.name)]
-    return [f"{key} ({before.get(key)} → {after[key]})" if key in short else key for key in differ]
+    names = [item.name for item in fields(now) if after[item.name] != before.get(item.name)]
+    return [
+        f"{name} ({before.get(name)} → {after[name]})" if name in short else name for name in names
+    ]
 
 
 def canonical(value: Any) -> str:
-    """One text a value, whatever the order of its keys."""
+    """JSON text that does not depend on the order of keys.
+
+    >>> canonical({"b": 1, "a": [2]})
+    '{"a":[2],"b":1}'
+    """
     return json.dumps(
         value,
         sort_keys=True,
@@ -104,12 +121,16 @@ def canonical(value: Any) -> str:
 
 
 def digest(text: str) -> str:
-    """BLAKE2b, 160 bits, hexadecimal."""
+    """BLAKE2b of a text, 160 bits, hexadecimal.
+
+    >>> len(digest("a"))
+    40
+    """
     return hashlib.blake2b(text.encode(), digest_size=20).hexdigest()
 
 
 def file_sha256(path: Path) -> str | None:
-    """Of a file's bytes; None where it cannot be read."""
+    """SHA-256 of a file's bytes; None where it cannot be read."""
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
@@ -118,35 +139,47 @@ def file_sha256(path: Path) -> str | None:
 
 
 def network_digest(module: nn.Module, factory: Path | None) -> str:
-    """Hash of the source files of every module's ``forward`` (PyTorch's own go by its version), of its factory's file, and of the
-    files beside that one which they import."""
-    codes = [
-        getattr(getattr(type(part), "forward", None), "__code__", None) for part in module.modules()
-    ]
-    files = {Path(code.co_filename) for code in codes if code is not None}
+    """Hash of the code of a model.
+
+    It covers the source files of every module's ``forward``, the factory's file, and the files
+    beside that one which they import. PyTorch's own files are left out; its version counts.
+
+    Args:
+        module: the model.
+        factory: the file of the function that built it; None where it comes from a package.
+    """
+    files = set(_forward_files(module))
     if factory is not None:
         folder = factory.parent.resolve()
-        own = {path.resolve() for path in files if path.resolve().is_relative_to(folder)}
-        files |= _followed({factory.resolve(), *own}, folder)
-    torch_own = Path(torch.__file__).parent
-    hashes = {file_sha256(path) for path in files if not path.is_relative_to(torch_own)} - {None}
-    return digest(canonical(sorted(map(str, hashes))))
+        resolved = {path.resolve() for path in files}
+        local = {path for path in resolved if path.is_relative_to(folder)}
+        files |= _with_imports({factory.resolve(), *local}, folder)
+    torch_folder = Path(torch.__file__).parent
+    hashes = {file_sha256(path) for path in files if not path.is_relative_to(torch_folder)}
+    return digest(canonical(sorted(map(str, hashes - {None}))))
 
 
-def _followed(files: Iterable[Path], folder: Path) -> set[Path]:
+def _forward_files(module: nn.Module) -> Iterator[Path]:
+    for part in module.modules():
+        code = getattr(getattr(type(part), "forward", None), "__code__", None)
+        if code is not None:
+            yield Path(code.co_filename)
+
+
+def _with_imports(files: Iterable[Path], folder: Path) -> set[Path]:
     """The files, what they import from their folder, what that imports, and so on."""
-    found: set[Path] = set()
+    reached: set[Path] = set()
     pending = list(files)
     while pending:
         file = pending.pop()
-        if file not in found and file.is_file():
-            found.add(file)
+        if file not in reached and file.is_file():
+            reached.add(file)
             pending += _imported(file, folder)
-    return found
+    return reached
 
 
 def _imported(file: Path, folder: Path) -> Iterator[Path]:
-    """Where the modules that a file imports would lie, if they were its own: in ``folder``, or in its package."""
+    """Where the modules that a file imports would lie: in ``folder``, or in the file's package."""
     try:
         tree = ast.parse(file.read_bytes())
     except (SyntaxError, ValueError):
@@ -159,21 +192,24 @@ def _imported(file: Path, folder: Path) -> Iterator[Path]:
         elif isinstance(node, ast.ImportFrom):
             names = [f"{node.module or ''}.{alias.name}".lstrip(".") for alias in node.names]
             base = file.parents[node.level - 1] if 0 < node.level <= len(file.parents) else folder
-        for parts in (name.split(".") for name in names):
-            for end in range(1, len(parts) + 1):
-                place = base.joinpath(*parts[:end])
-                yield from (place.with_name(f"{place.name}.py"), place / "__init__.py")
+        for name in names:
+            yield from _module_files(base, name.split("."))
+
+
+def _module_files(base: Path, parts: Sequence[str]) -> Iterator[Path]:
+    """Files of a module and of the packages that hold it."""
+    for end in range(1, len(parts) + 1):
+        path = base.joinpath(*parts[:end])
+        yield path.with_name(f"{path.name}.py")
+        yield path / "__init__.py"
 
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
     """Hash of :data:`COMPUTING`."""
     root = Path(__file__).parents[1]
-    files = [
-        file
-        for name in COMPUTING
-        for file in ([root / name] if name.endswith(".py") else sorted((root / name).rglob("*.py")))
-    ]
-    return digest(
-        canonical([(file.relative_to(root).as_posix(), file_sha256(file)) for file in files])
-    )
+    files: list[Path] = []
+    for name in COMPUTING:
+        files += [root / name] if name.endswith(".py") else sorted((root / name).rglob("*.py"))
+    hashes = [(file.relative_to(root).as_posix(), file_sha256(file)) for file in files]
+    return digest(canonical(hashes))

@@ -1,18 +1,24 @@
-"""The ledger: which item is in which state, and in which part. One SQLite file, one writer, no state that is half true."""
+"""The ledger: which item is in which state, and in which part.
+
+One SQLite file with one writer; every change is a transaction.
+"""
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
 from camlucida.core.errors import UsageError
-from camlucida.core.messages import Message, prefixed
+from camlucida.core.failures import Failure
+from camlucida.core.messages import Message, chain, prefixed, quoted
 from camlucida.runs.folder import FORMAT
+from camlucida.runs.identity import canonical
 
 State = Literal["pending", "done", "failed"]
 Key = tuple[str, str]
@@ -25,31 +31,54 @@ _SCHEMA = (
         state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'failed')),
         attempts INTEGER NOT NULL DEFAULT 0, alone INTEGER NOT NULL DEFAULT 0,
         identity TEXT, part INTEGER REFERENCES parts, row INTEGER,
-        error TEXT NOT NULL DEFAULT '', note TEXT NOT NULL DEFAULT '',
+        failure TEXT NOT NULL DEFAULT '', missing TEXT NOT NULL DEFAULT '[]',
         PRIMARY KEY (image, model))""",
     """CREATE TABLE provenance (hash TEXT PRIMARY KEY, text TEXT NOT NULL)""",
     f"""PRAGMA user_version = {FORMAT}""",
 )
-_RESET = """UPDATE items SET state = 'pending', attempts = 0, alone = 0, identity = NULL, part = NULL, row = NULL,
-    error = '', note = ''"""
+_RESET = (
+    "UPDATE items SET state = 'pending', attempts = 0, alone = 0, identity = NULL, "
+    "part = NULL, row = NULL, failure = '', missing = '[]'"
+)
 _COLUMNS = (
-    "image, model, position, state, attempts, alone, ifnull(identity, ''), part, row, error, note"
+    "image, model, position, state, attempts, alone, "
+    "ifnull(identity, ''), part, row, failure, missing"
 )
 
 
 @dataclass(frozen=True)
-class LedgerEntry:
-    """One item: an image asked of a model.
+class MissingMap:
+    """A map that could not be made of an item.
 
     Attributes:
-        position: in the cohort's order; None for an item that is no longer part of the cohort, but whose maps are kept.
+        target: as it was requested; "" for the task's default.
+        method, layer: names.
+        code, what, fix: of the error, as in :class:`~camlucida.core.failures.Failure`.
+    """
+
+    target: str
+    method: str
+    layer: str
+    code: str
+    what: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class LedgerEntry:
+    """One item: one image and one model.
+
+    Attributes:
+        position: in the cohort's order; None for an item that is no longer part of the cohort, but
+            whose maps are kept.
         attempts: how often it was begun.
-        alone: how often it was begun by itself, after the process had died on its batch, and not ended.
+        alone: how often it was begun by itself, after the process had died on its batch, and not
+            ended.
         identity: of what is stored, see :mod:`camlucida.runs.identity`; "" while there is nothing.
         part: number of the part that holds its rows; None while there is none.
         row: of its first row among the part's ``predictions``.
-        error: why it failed.
-        note: what is missing of a done item.
+        failure: why it failed; None for an item that did not.
+        missing: the maps that could not be made.
     """
 
     image: str
@@ -61,30 +90,63 @@ class LedgerEntry:
     identity: str
     part: int | None
     row: int | None
-    error: str
-    note: str
+    failure: Failure | None
+    missing: tuple[MissingMap, ...]
 
     @property
     def key(self) -> Key:
-        """What it is known by."""
+        """Image and model."""
         return self.image, self.model
 
+    @property
+    def note(self) -> Message | None:
+        """The missing maps of an item that is done, with the reason of each; None without any."""
+        if self.state != "done" or not self.missing:
+            return None
+        by_reason: dict[str, list[str]] = {}
+        for each in self.missing:
+            reason = f"{each.what} ({each.fix})" if each.fix else each.what
+            by_reason.setdefault(reason, []).append(f"{each.method} at {each.layer}")
+        clauses = [
+            prefixed(", ".join(dict.fromkeys(maps)), quoted(reason))
+            for reason, maps in by_reason.items()
+        ]
+        return chain("words.clause", clauses)
 
-def item_note(entry: LedgerEntry) -> Message:
-    """What is missing of a done item, with the item's name before it."""
-    return prefixed(f"{entry.image}, {entry.model}", Message.loads(entry.note))
+
+def count_states(entries: Iterable[LedgerEntry]) -> dict[str, int]:
+    """State → items."""
+    counts = {"done": 0, "failed": 0, "pending": 0}
+    for entry in entries:
+        counts[entry.state] += 1
+    return counts
+
+
+def item_notes(entries: Iterable[LedgerEntry]) -> list[Message]:
+    """The note of each item that has one, with the names of image and model before it."""
+    notes = ((entry, entry.note) for entry in entries)
+    return [prefixed(f"{entry.image}, {entry.model}", note) for entry, note in notes if note]
 
 
 @dataclass(frozen=True)
 class FinishedItem:
-    """How one item ended. ``row`` None: it has no rows in the part."""
+    """How one item ended.
+
+    Attributes:
+        key: image and model.
+        state: done or failed.
+        identity: see :mod:`camlucida.runs.identity`.
+        row: of its first row in the part; None where it has none.
+        failure: why it failed.
+        missing: the maps that could not be made.
+    """
 
     key: Key
     state: State
     identity: str
     row: int | None = None
-    error: str = ""
-    note: str = ""
+    failure: Failure | None = None
+    missing: tuple[MissingMap, ...] = ()
 
 
 class Ledger:
@@ -156,16 +218,14 @@ class Ledger:
             raise
         self._db.execute("COMMIT")
 
-    # ---- questions ----------------------------------------------------------------------------------------------------------
+    # ---- reading --------------------------------------------------------------------------------
 
     def entries(self, model: str | None = None) -> list[LedgerEntry]:
         """Items of one model, or all; those of the cohort first and in its order."""
         where, values = ("", ()) if model is None else (" WHERE model = ?", (model,))
         order = " ORDER BY position IS NULL, position, image, model"
-        return [
-            LedgerEntry(*row)
-            for row in self._rows(f"SELECT {_COLUMNS} FROM items{where}{order}", values)
-        ]
+        rows = self._rows(f"SELECT {_COLUMNS} FROM items{where}{order}", values)
+        return list(map(_entry, rows))
 
     def parts(self) -> dict[int, int]:
         """Number → how many items it was written with."""
@@ -173,10 +233,8 @@ class Ledger:
 
     def next_part(self) -> int:
         """A number that no part ever had."""
-        return 1 + sum(
-            int(number)
-            for (number,) in self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'parts'")
-        )
+        rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'parts'")
+        return 1 + sum(int(number) for (number,) in rows)
 
     def provenance(self) -> dict[str, str]:
         """Hash → JSON text."""
@@ -188,52 +246,70 @@ class Ledger:
         except sqlite3.DatabaseError as error:
             raise _damaged(self._path, error) from error
 
-    # ---- changes ------------------------------------------------------------------------------------------------------------
+    # ---- changes --------------------------------------------------------------------------------
 
     def set_cohort(self, keys: Sequence[Key]) -> None:
-        """These items, in this order, are the cohort; new ones are pending, others keep what they have."""
+        """Make these items, in this order, the cohort.
+
+        New items are pending; others keep what they have.
+        """
+        sql = (
+            "INSERT INTO items (image, model, position) VALUES (?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET position = excluded.position"
+        )
         with self.transaction():
             self._db.execute("UPDATE items SET position = NULL")
-            sql = "INSERT INTO items (image, model, position) VALUES (?, ?, ?) "
-            sql += "ON CONFLICT DO UPDATE SET position = excluded.position"
             self._db.executemany(sql, [(*key, i) for i, key in enumerate(keys)])
 
     def reset(self, keys: Iterable[Key]) -> None:
-        """Pending again, as if never begun."""
+        """Make these items pending, as if never begun."""
         with self.transaction():
             self._db.executemany(f"{_RESET} WHERE image = ? AND model = ?", keys)
 
     def begin(self, keys: Iterable[Key]) -> None:
-        """They are worked on from now; counted before, so that a death of the process is counted too."""
+        """Count an attempt at these items, before it: a death of the process is then counted too."""
         with self.transaction():
             self._db.executemany(
                 "UPDATE items SET attempts = attempts + 1 WHERE image = ? AND model = ?", keys
             )
 
     def alone(self, key: Key, begun: bool) -> None:
-        """One item is worked on by itself; or has been."""
+        """Count an attempt at one item by itself; ``begun`` False: it ended well."""
+        sql = (
+            "UPDATE items SET alone = CASE WHEN ? THEN alone + 1 ELSE 0 END "
+            "WHERE image = ? AND model = ?"
+        )
         with self.transaction():
-            sql = "UPDATE items SET alone = CASE WHEN ? THEN alone + 1 ELSE 0 END WHERE image = ? AND model = ?"
             self._db.execute(sql, (begun, *key))
 
     def spare(self, keys: Iterable[Key]) -> None:
-        """Work on them ended without being done, but not by a death of the process: it does not count."""
+        """Take back an attempt that ended unfinished, but not by a death of the process."""
+        sql = (
+            "UPDATE items SET attempts = max(attempts - 1, 0), alone = 0 "
+            "WHERE image = ? AND model = ?"
+        )
         with self.transaction():
-            sql = "UPDATE items SET attempts = max(attempts - 1, 0), alone = 0 WHERE image = ? AND model = ?"
             self._db.executemany(sql, keys)
 
     def finish(
-        self, part: int | None, settled: Iterable[FinishedItem], provenance: Mapping[str, str]
+        self, part: int | None, items: Iterable[FinishedItem], provenance: Mapping[str, str]
     ) -> None:
-        """Items have ended; their rows are in ``part``, whose files are durable by now."""
+        """Record how items ended.
+
+        Args:
+            part: number of the part that holds their rows, whose files are durable by now; None
+                where no item has rows.
+            items: each with its state.
+            provenance: hash → JSON text.
+        """
         with self.transaction():
-            self._add(part, settled)
+            self._add(part, list(items))
             self._db.executemany(
                 "INSERT OR IGNORE INTO provenance VALUES (?, ?)", provenance.items()
             )
 
     def rewrite(self, old: int, new: int | None, rows: Mapping[Key, int]) -> None:
-        """Items of part ``old`` are in part ``new``, at these rows; None: nothing of it is left."""
+        """Items of part ``old`` are now in part ``new``, at these rows; None: none is left."""
         with self.transaction():
             if new is not None:
                 self._db.execute("INSERT INTO parts VALUES (?, ?)", (new, len(rows)))
@@ -247,25 +323,36 @@ class Ledger:
             self._db.execute(f"{_RESET} WHERE part = ?", (part,))
             self._db.execute("DELETE FROM parts WHERE number = ?", (part,))
 
-    def _add(self, part: int | None, settled: Iterable[FinishedItem]) -> None:
-        items = list(settled)
-        held = [item for item in items if item.row is not None]
+    def _add(self, part: int | None, items: Sequence[FinishedItem]) -> None:
+        stored = sum(item.row is not None for item in items)
         if part is not None:
-            self._db.execute("INSERT INTO parts VALUES (?, ?)", (part, len(held)))
-        sql = "UPDATE items SET state = ?, identity = ?, part = ?, row = ?, error = ?, note = ? WHERE image = ? AND model = ?"
+            self._db.execute("INSERT INTO parts VALUES (?, ?)", (part, stored))
+        sql = (
+            "UPDATE items SET state = ?, identity = ?, part = ?, row = ?, failure = ?, missing = ? "
+            "WHERE image = ? AND model = ?"
+        )
         for item in items:
+            failure = "" if item.failure is None else canonical(item.failure.to_json())
+            missing = canonical([asdict(each) for each in item.missing])
             where = None if item.row is None else part
-            values = (item.state, item.identity, where, item.row, item.error, item.note)
+            values = (item.state, item.identity, where, item.row, failure, missing)
             self._db.execute(sql, (*values, *item.key))
 
 
+def _entry(row: Any) -> LedgerEntry:
+    *values, failure, missing = row
+    reason = Failure(**json.loads(failure)) if failure else None
+    maps = tuple(MissingMap(**each) for each in json.loads(missing))
+    return LedgerEntry(*values, failure=reason, missing=maps)  # type: ignore[misc]
+
+
 def _check_format(db: sqlite3.Connection, path: Path) -> int:
-    found = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if found > FORMAT:
+    number = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if number > FORMAT:
         raise UsageError(
-            f"{path} is of format {found}, and this version reads {FORMAT}", "update camlucida"
+            f"{path} is of format {number}, and this version reads {FORMAT}", "update camlucida"
         )
-    return found
+    return number
 
 
 def _damaged(path: Path, error: sqlite3.Error) -> UsageError:

@@ -1,7 +1,8 @@
-"""What a run will do: its models, loaded once and tried before anything is written, and the images of each."""
+"""What a run will do: its models, loaded once and tried before anything is written, and the images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +18,15 @@ from camlucida.runs.ledger import Key
 
 @dataclass(frozen=True)
 class ModelPlan:
-    """One model of a run: how to load it, and what is asked of it."""
+    """One model of a run, and what it explains.
+
+    Attributes:
+        name: of the model in the run.
+        entry: of COHORT.toml: how to load it.
+        card: its card, as JSON.
+        recipe: weights, code, targets, methods, layers.
+        cohort: the images, as the model's labels see them.
+    """
 
     name: str
     entry: ModelEntry
@@ -27,57 +36,45 @@ class ModelPlan:
 
     @property
     def keys(self) -> list[Key]:
-        """Of its items, in order."""
-        return [(member.id, self.name) for member in self.cohort.images]
+        """Image and model of each item, in order."""
+        return [(image.id, self.name) for image in self.cohort.images]
 
 
 class Loader:
-    """Models one at a time: the last one is kept, so that a run of one model loads it once."""
+    """Loads models one at a time, and keeps the last: a run of one model loads it once.
+
+    Args:
+        device: as in :func:`~camlucida.models.load_model`.
+    """
 
     def __init__(self, device: str) -> None:
         self._device = device
-        self._kept: tuple[ModelEntry, LoadedModel] | None = None
+        self._last: tuple[ModelEntry, LoadedModel] | None = None
 
     def __call__(self, entry: ModelEntry) -> LoadedModel:
-        if self._kept is None or self._kept[0] != entry:
-            self._kept = None  # before the next is there
-            self._kept = (
-                entry,
-                load_model(entry.card, checkpoint=entry.checkpoint, device=self._device),
-            )
-        return self._kept[1]
+        """The model of an entry."""
+        if self._last is None or self._last[0] != entry:
+            self._last = None  # frees its memory before the next is loaded
+            model = load_model(entry.card, checkpoint=entry.checkpoint, device=self._device)
+            self._last = (entry, model)
+        return self._last[1]
 
     def device(self, entry: ModelEntry) -> str:
+        """The type of device that the model of an entry is on: "cpu", "cuda"."""
         return next(self(entry).module.parameters()).device.type
 
 
 def plan_models(file: CohortFile, loader: Loader) -> list[ModelPlan]:
-    """Every model, loaded once and tried on a grey image; the last is loaded first, so that the first is at hand."""
-    explain = file.config.explain
-    for method in explain.method:
+    """Load every model once, and try the request on a grey image.
+
+    Raises:
+        UsageError, LayerError, ModelError: an unknown method, target or layer; a model that cannot
+            be loaded; two models of one name.
+    """
+    for method in file.config.explain.method:
         METHODS[method]
-    plans = []
-    for entry in reversed(file.models()):
-        model = loader(entry)
-        asked = model.card.layer if explain.layer is None else explain.layer
-        layers = (asked,) if isinstance(asked, str) else tuple(asked)
-        recipe = make_recipe(
-            model,
-            explain.target,
-            tuple(dict.fromkeys(explain.method)),
-            tuple(dict.fromkeys(layers)),
-        )
-        Worker(model, "", recipe).check()
-        card = model.card.model_dump(mode="json")
-        plans.append(
-            ModelPlan(
-                _name(entry, model),
-                entry,
-                card,
-                recipe,
-                read_cohort(file, classification_labels(model.card)),
-            )
-        )
+    # the last model first, so that the first is still loaded when the run begins
+    plans = [_plan(file, entry, loader(entry)) for entry in reversed(file.models())]
     names = [plan.name for plan in plans]
     twice = [name for name in names if names.count(name) > 1]
     if twice:
@@ -88,16 +85,27 @@ def plan_models(file: CohortFile, loader: Loader) -> list[ModelPlan]:
     return plans[::-1]
 
 
+def _plan(file: CohortFile, entry: ModelEntry, model: LoadedModel) -> ModelPlan:
+    explain = file.config.explain
+    layers = model.card.layer if explain.layer is None else explain.layer
+    recipe = make_recipe(model, explain.target, _distinct(explain.method), _distinct(layers))
+    Worker(model, "", recipe).check()
+    card = model.card.model_dump(mode="json")
+    cohort = read_cohort(file, classification_labels(model.card))
+    return ModelPlan(_name(entry, model), entry, card, recipe, cohort)
+
+
 def classification_labels(card: Card) -> tuple[str, ...]:
-    """Labels of which a table says that they are present or not: none of a regression."""
+    """The labels that a table can call present or absent: none of a regression."""
     return () if card.task == "regression" else card.labels
+
+
+def _distinct(names: str | Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([names] if isinstance(names, str) else names))
 
 
 def _name(entry: ModelEntry, model: LoadedModel) -> str:
     """The name given, else the card's, with seed and fold where they are stated."""
-    told = [
-        f"{what}{value}"
-        for what, value in (("seed", entry.seed), ("fold", entry.fold))
-        if value is not None
-    ]
-    return entry.name or "_".join([model.name, *told])
+    stated = {"seed": entry.seed, "fold": entry.fold}
+    parts = [f"{what}{value}" for what, value in stated.items() if value is not None]
+    return entry.name or "_".join([model.name, *parts])

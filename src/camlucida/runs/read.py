@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,15 +17,15 @@ from torch import Tensor
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.targets import TargetSpec
 from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
+from camlucida.core.failures import Failure
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message, declare
 from camlucida.core.scan import Scan
 from camlucida.io import read_image
-from camlucida.io.tables import count
 from camlucida.models import Card
 from camlucida.models.preprocessing import prepare
 from camlucida.runs.folder import RunFolder
-from camlucida.runs.ledger import Ledger, LedgerEntry
+from camlucida.runs.ledger import Ledger, LedgerEntry, count_states, item_notes
 from camlucida.runs.tables import connect
 
 declare(
@@ -57,15 +57,17 @@ class Run:
 
     @staticmethod
     def open(path: str | Path) -> Run:
-        """Raises UsageError for a folder that is no run, one that is damaged, or one of a later format."""
+        """Open the run in a folder.
+
+        Raises:
+            UsageError: a folder that is no run, one that is damaged, or one of a later format.
+        """
         folder = RunFolder(Path(path))
         if not is_run(folder.root):
-            near = (
-                [str(place) for place in find_runs(Path(path).parent)]
-                if Path(path).parent.is_dir()
-                else []
-            )
-            raise UsageError(f"{path} is not the folder of a run", did_you_mean(str(path), near))
+            parent = folder.root.parent
+            runs = find_runs(parent) if parent.is_dir() else []
+            fix = did_you_mean(str(path), map(str, runs))
+            raise UsageError(f"{path} is not the folder of a run", fix)
         about = folder.read_about()
         with Ledger.read(folder.ledger) as ledger:
             entries = tuple(entry for entry in ledger.entries() if entry.position is not None)
@@ -74,56 +76,52 @@ class Run:
     @property
     def counts(self) -> dict[str, int]:
         """State → items."""
-        return {
-            state: sum(entry.state == state for entry in self.entries)
-            for state in ("done", "failed", "pending")
-        }
+        return count_states(self.entries)
 
     @property
-    def failures(self) -> list[tuple[str, str]]:
-        """(image, line) of items that failed and of images that could not be items."""
-        failed = [(entry.image, entry.error) for entry in self.entries if entry.state == "failed"]
-        return list(
-            dict.fromkeys([*((image, line) for image, line in self.about["problems"]), *failed])
-        )
+    def failures(self) -> list[Failure]:
+        """Items that failed, and images that could not be items; each once."""
+        problems = [Failure(**problem) for problem in self.about["problems"]]
+        failed = [entry.failure for entry in self.entries if entry.failure is not None]
+        return list(dict.fromkeys([*problems, *failed]))
+
+    @property
+    def notes(self) -> list[Message]:
+        """What was noted when the cohort was read and the run was resumed, and of single items."""
+        return [*map(Message.from_json, self.about["notes"]), *item_notes(self.entries)]
 
     def summary(self) -> dict[str, Any]:
-        """For people: what it is, how far it is, what went wrong, where its files are."""
+        """What it is, how far it is, what went wrong, where its files are; plain data."""
         parts = {entry.part for entry in self.entries if entry.part is not None}
-        seeds = ("seed", "fold", "weight")
+        stated = ("name", "card", "checkpoint", "seed", "fold", "weight", "sha256")
+        requests = ("targets", "methods", "layers")
+        models = [
+            {name: model[name] for name in stated}
+            | {name: model["recipe"][name] for name in requests}
+            for model in self.about["models"]
+        ]
+        incomplete = [entry for entry in self.entries if entry.note is not None]
         return {
             "run": str(self.folder.root.absolute()),
             "cohort": self.about["cohort"],
             "images": self.about["images"],
-            "models": [
-                f"{model['name']}: {model['card']}, weights {model['sha256'][:12]}"
-                + "".join(f", {key} {model[key]}" for key in seeds if model[key] not in (None, 1.0))
-                for model in self.about["models"]
-            ],
-            "asked": [
-                f"{model['name']}: targets {_words(model['recipe']['targets'])}; methods {_words(model['recipe']['methods'])}; "
-                f"layers {_words(model['recipe']['layers'])}"
-                for model in self.about["models"]
-            ],
+            "models": models,
             "items": self.counts,
-            "failures": [line for _, line in self.failures],
-            "incomplete": [
-                f"{entry.image}, {entry.model}: {entry.note}"
-                for entry in self.entries
-                if entry.note
-            ],
-            "notes": list(self.about["notes"]),
-            "files": {
-                "maps, meta, predictions": f"{count([*parts], 'part')} each",
-                **{name: str(getattr(self.folder, name)) for name in ("about", "cohort", "ledger")},
-            },
+            "failures": [failure.to_json() for failure in self.failures],
+            "incomplete": list(map(_missing_maps, incomplete)),
+            "notes": [note.to_json() for note in map(Message.from_json, self.about["notes"])],
+            "parts": len(parts),
+            "files": {name: str(getattr(self.folder, name)) for name in _FILES},
         }
 
     def query(self, sql: str) -> pd.DataFrame:
-        """Any DuckDB query over the views ``items``, ``cohort``, ``predictions`` and ``explanations``.
+        """Run any DuckDB query.
+
+        Args:
+            sql: over the views ``items``, ``cohort``, ``predictions`` and ``explanations``.
 
         Raises:
-            UsageError: DuckDB refuses it.
+            UsageError: DuckDB refuses it, or a part is damaged.
         """
         import duckdb
 
@@ -137,9 +135,8 @@ class Run:
             try:
                 return db.execute(sql).df()
             except duckdb.Error as error:
-                raise UsageError(
-                    f"the query failed: {error}", "tables: items, cohort, predictions, explanations"
-                ) from error
+                fix = "tables: items, cohort, predictions, explanations"
+                raise UsageError(f"the query failed: {error}", fix) from error
 
     def predictions(self) -> pd.DataFrame:
         """One row an image, model and label, in the cohort's order."""
@@ -156,12 +153,17 @@ class Run:
     def explanation(self, index: int) -> Explanation:
         """The stored map of row ``index`` of :meth:`explanations`.
 
-        Its scan is read from the image again if the file is there and its hash is the same; else it has no picture, and a
-        warning says so.
+        Its scan is read from the image again if the file is there and its hash is the same.
+        Otherwise it has no picture, and the warning :data:`NO_PICTURE`.
+
+        Raises:
+            UsageError: no such row, or a part is damaged.
         """
         (raw,) = self.raw([index])
         row = {str(key): value for key, value in self._explanations.iloc[index].items()}
         provenance = json.loads(self._provenance[row["provenance"]])
+        steps = list(map(Message.from_json, provenance["preprocessing"]))
+        provenance["preprocessing"] = steps
         scan = self._scan(row, provenance)
         return Explanation(
             raw=raw,
@@ -178,23 +180,33 @@ class Run:
         )
 
     def raw(self, indices: Sequence[int]) -> list[Tensor]:
-        """The stored signed maps of these rows of :meth:`explanations`, (*grid) each; no image is read."""
+        """The stored maps of these rows of :meth:`explanations`; no image is read.
+
+        Args:
+            indices: of the rows; one may be given more than once.
+
+        Returns:
+            (*grid) each, signed, float32, in the order of ``indices``.
+
+        Raises:
+            UsageError: no such row, or a part is damaged.
+        """
         table = self._explanations
         for index in indices:
             if not 0 <= index < len(table):
                 raise UsageError(
                     f"no explanation {index}", f"the run has {len(table)}, counted from 0"
                 )
-        found: dict[int, Tensor] = {}
+        maps: dict[int, Tensor] = {}
         for part, rows in table.iloc[list(indices)].groupby("part", sort=False):
             path = self.folder.part(str(part))["maps"]
             try:
                 with safe_open(path, "pt") as file:
                     for index, tensor, slot in zip(rows.index, rows["tensor"], rows["slot"]):
-                        found[int(index)] = file.get_slice(tensor)[int(slot)].clone()
+                        maps[int(index)] = file.get_slice(tensor)[int(slot)].clone()
             except (SafetensorError, OSError) as error:
                 raise UsageError(f"the maps of {path} cannot be read: {error}", DAMAGED) from error
-        return [found[index] for index in indices]
+        return [maps[index] for index in indices]
 
     @cached_property
     def _provenance(self) -> dict[str, str]:
@@ -219,46 +231,59 @@ class Run:
             geometry=geometry,
             id=row["image"],
             source={"path": row["path"], "sha256": row["image_sha256"]},
-            preprocessing=tuple(map(Message.from_json, provenance["preprocessing"])),
+            preprocessing=tuple(provenance["preprocessing"]),
             synthetic=bool(row["synthetic"]),
             warnings=(*map(Message.loads, row["warnings"]), NO_PICTURE),
         )
 
 
+_FILES = ("about", "cohort", "ledger")
+
+
+def _missing_maps(entry: LedgerEntry) -> dict[str, Any]:
+    missing = [asdict(each) for each in entry.missing]
+    return {"image": entry.image, "model": entry.model, "missing": missing}
+
+
 def stored_spec(row: Mapping[Any, Any]) -> TargetSpec:
     """The target of a row of :meth:`Run.explanations`."""
-    values = {field.name: row[f"target_{field.name}"] for field in fields(TargetSpec)}
-    known = {name: value for name, value in values.items() if not is_missing(value)}
-    whole = {name: int(known[name]) for name in ("sign", "component") if name in known}
-    return TargetSpec.from_json(known | whole)
+    values = {item.name: row[f"target_{item.name}"] for item in fields(TargetSpec)}
+    present = {name: value for name, value in values.items() if not is_missing(value)}
+    # a column with missing cells holds floats
+    whole = {name: int(present[name]) for name in ("sign", "component") if name in present}
+    return TargetSpec.from_json(present | whole)
 
 
 def is_missing(value: Any) -> bool:
-    """Whether a cell holds nothing: None, NaN or ``pd.NA``."""
+    """Whether a cell holds nothing: None, NaN or ``pd.NA``.
+
+    >>> is_missing(float("nan")), is_missing(0), is_missing([])
+    (True, False, False)
+    """
     return bool(pd.api.types.is_scalar(value) and pd.isna(value))
 
 
 def stored_geometry(row: Mapping[Any, Any]) -> Geometry:
     """Original ↔ model pixels of a row of :meth:`Run.explanations`."""
     original, model = (tuple(map(int, row[name])) for name in ("original", "model_size"))
-    return Geometry(
-        original, model, tuple(map(float, row["scale"])), tuple(map(float, row["offset"]))
-    )
+    scale, offset = (tuple(map(float, row[name])) for name in ("scale", "offset"))
+    return Geometry(original, model, scale, offset)
 
 
 def find_runs(folder: Path) -> list[Path]:
-    """The folder itself if it is a run, else the runs among its sub-folders, by name."""
+    """The folder itself if it is a run, else the runs among its sub-folders, by name.
+
+    Raises:
+        UsageError: no such folder.
+    """
     if not folder.is_dir():
         raise UsageError(f"no folder {folder}", "give the folder that holds the runs")
     if is_run(folder):
         return [folder]
-    return [place for place in sorted(folder.iterdir()) if place.is_dir() and is_run(place)]
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and is_run(path)]
 
 
-def is_run(place: Path) -> bool:
-    folder = RunFolder(place)
+def is_run(path: Path) -> bool:
+    """Whether a folder holds a run."""
+    folder = RunFolder(path)
     return folder.exists() and folder.about.is_file()
-
-
-def _words(names: Sequence[str | int] | None) -> str:
-    return "default of the task" if names is None else ", ".join(map(str, names))

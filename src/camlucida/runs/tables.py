@@ -1,8 +1,12 @@
-"""What a run is read as: SQL views over its parts, its ledger and its cohort, so that nothing stale is ever in a table."""
+"""The tables of a run: SQL views over its parts, its ledger and its cohort.
+
+A view holds what the ledger names, so that no stale row is ever in a table.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import duckdb
@@ -11,6 +15,7 @@ import pyarrow as pa
 from camlucida.core.files import without_dots
 from camlucida.datasets.cohort import CohortImage
 from camlucida.runs.folder import RunFolder
+from camlucida.runs.identity import canonical
 from camlucida.runs.ledger import LedgerEntry
 from camlucida.runs.parts import META, PREDICTIONS, part_name
 
@@ -21,7 +26,11 @@ _TEXTS = pa.list_(pa.string())
 
 
 def cohort_schema(groups: Sequence[str]) -> pa.Schema:
-    """Of ``cohort.parquet``."""
+    """Of ``cohort.parquet``.
+
+    Args:
+        groups: names of the cohort's group columns.
+    """
     plain = [(name, pa.string()) for name in ("image", "model", "path", "patient", "split", "mask")]
     truth = [
         ("value", pa.float64()),
@@ -32,62 +41,69 @@ def cohort_schema(groups: Sequence[str]) -> pa.Schema:
     return pa.schema([*plain, *truth, *((GROUP + name, pa.string()) for name in groups)])
 
 
-def cohort_rows(members: Iterable[tuple[str, Sequence[CohortImage]]]) -> list[dict[str, Any]]:
-    """One row an image and model.
+def cohort_rows(models: Iterable[tuple[str, Sequence[CohortImage]]]) -> list[dict[str, Any]]:
+    """One row for each image and model.
 
     Args:
-        members: model's name and its members.
+        models: name of each model, and the cohort's images.
     """
-    return [
-        {
-            "image": member.id,
-            "model": model,
-            "path": str(without_dots(member.path)),
-            "patient": member.patient,
-            "split": member.split,
-            "mask": None if member.mask is None else str(member.mask),
-            "value": member.value,
-            "box": None if member.box is None else list(member.box),
-            "positives": None if member.positives is None else list(member.positives),
-            "unknown": sorted(member.unknown),
-            **{GROUP + name: group or None for name, group in member.groups.items()},
-        }
-        for model, of_model in members
-        for member in of_model
-    ]
+    return [_cohort_row(model, image) for model, images in models for image in images]
+
+
+def _cohort_row(model: str, image: CohortImage) -> dict[str, Any]:
+    return {
+        "image": image.id,
+        "model": model,
+        "path": str(without_dots(image.path)),
+        "patient": image.patient,
+        "split": image.split,
+        "mask": None if image.mask is None else str(image.mask),
+        "value": image.value,
+        "box": None if image.box is None else list(image.box),
+        "positives": None if image.positives is None else list(image.positives),
+        "unknown": sorted(image.unknown),
+        **{GROUP + name: group or None for name, group in image.groups.items()},
+    }
 
 
 def connect(folder: RunFolder, entries: Sequence[LedgerEntry]) -> duckdb.DuckDBPyConnection:
-    """An in-memory database with the views ``items``, ``cohort``, ``predictions`` and ``explanations``."""
+    """An in-memory database with the views of a run.
+
+    The views are ``items``, ``cohort``, ``predictions`` and ``explanations``.
+    """
     db = duckdb.connect()
     if db.execute("SELECT current_setting('enable_progress_bar')").fetchall() == [(True,)]:
-        db.execute(
-            "SET enable_progress_bar = false"
-        )  # a notebook without widgets has none, and refuses to be told so
-    live = [entry for entry in entries if entry.position is not None]
-    db.register("items", _items(live))
+        # in a notebook without widgets there is none, and switching it off again is an error
+        db.execute("SET enable_progress_bar = false")
+    current = [entry for entry in entries if entry.position is not None]
+    db.register("items", _items(current))
     db.execute(f"CREATE VIEW cohort AS SELECT * FROM read_parquet({_quoted(str(folder.cohort))})")
-    names = [
-        part_name(number)
-        for number in sorted({entry.part for entry in live if entry.part is not None})
-    ]
+    numbers = sorted({entry.part for entry in current if entry.part is not None})
     for kind, schema in (("meta", META), ("predictions", PREDICTIONS)):
-        files = [str(folder.part(name)[kind]) for name in names]
-        db.register(
-            f"no_{kind}", pa.table({**{f.name: pa.array([], f.type) for f in schema}, **_NOWHERE})
-        )
-        listed = f"[{', '.join(map(_quoted, files))}]"
-        options = "filename = true, file_row_number = true, union_by_name = true"  # an older part may lack a column
-        source = f"read_parquet({listed}, {options})" if files else f"no_{kind}"
-        db.execute(
-            f"CREATE VIEW all_{kind} AS SELECT *, parse_filename(filename, true) AS part FROM {source}"
-        )
+        files = [str(folder.part(part_name(number))[kind]) for number in numbers]
+        _view_parts(db, kind, schema, files)
     db.execute(f"CREATE VIEW predictions AS {_SELECT.format(kind='predictions', extra=_TRUTH)}")
     db.execute(f"CREATE VIEW explanations AS {_SELECT.format(kind='meta', extra='')}")
     return db
 
 
-_NOWHERE = {"filename": pa.array([], pa.string()), "file_row_number": pa.array([], pa.int64())}
+def _view_parts(
+    db: duckdb.DuckDBPyConnection, kind: str, schema: pa.Schema, files: Sequence[str]
+) -> None:
+    """The view ``all_KIND`` of all rows of these files; without files it has no rows."""
+    listed = f"[{', '.join(map(_quoted, files))}]"
+    # union_by_name reads the schema of every file, so that a damaged one is found here
+    options = "filename = true, file_row_number = true, union_by_name = true"
+    source = f"read_parquet({listed}, {options})"
+    if not files:
+        empty = {item.name: pa.array([], item.type) for item in schema}
+        db.register(f"no_{kind}", pa.table(empty | _NO_PLACE))
+        source = f"no_{kind}"
+    part = "parse_filename(filename, true) AS part"
+    db.execute(f"CREATE VIEW all_{kind} AS SELECT *, {part} FROM {source}")
+
+
+_NO_PLACE = {"filename": pa.array([], pa.string()), "file_row_number": pa.array([], pa.int64())}
 
 _TRUTH = """CASE WHEN r.task = 'regression' THEN c.value
     WHEN c.positives IS NULL OR list_contains(c.unknown, r.label) THEN NULL
@@ -97,20 +113,38 @@ _TRUTH = """CASE WHEN r.task = 'regression' THEN c.value
 _SELECT = """SELECT r.* EXCLUDE (filename, file_row_number), {extra} i.position,
     c.* EXCLUDE (image, model, value, positives, unknown), r.file_row_number AS row
     FROM all_{kind} r
-    JOIN items i ON r.image = i.image AND r.model = i.model AND r.identity = i.identity AND r.part = i.part
+    JOIN items i
+    ON r.image = i.image AND r.model = i.model AND r.identity = i.identity AND r.part = i.part
     JOIN cohort c ON r.image = c.image AND r.model = c.model"""
 
 
 def _items(entries: Sequence[LedgerEntry]) -> pa.Table:
-    names = ("image", "model", "position", "state", "attempts", "identity", "error", "note")
-    columns = {name: [getattr(entry, name) for entry in entries] for name in names}
-    parts = [None if entry.part is None else part_name(entry.part) for entry in entries]
-    whole = ("position", "attempts")
-    typed = {
-        name: pa.array(cells, pa.int64() if name in whole else pa.string())
-        for name, cells in columns.items()
+    schema = pa.schema(
+        [
+            *((name, pa.string()) for name in ("image", "model", "state", "identity", "part")),
+            *(("position", pa.int64()), ("attempts", pa.int64())),
+            *((name, pa.string()) for name in ("error_code", "error", "fix")),
+            ("missing", pa.string()),
+        ]
+    )
+    return pa.Table.from_pylist(list(map(_item_row, entries)), schema=schema)
+
+
+def _item_row(entry: LedgerEntry) -> dict[str, Any]:
+    failure = entry.failure
+    return {
+        "image": entry.image,
+        "model": entry.model,
+        "state": entry.state,
+        "identity": entry.identity,
+        "part": None if entry.part is None else part_name(entry.part),
+        "position": entry.position,
+        "attempts": entry.attempts,
+        "error_code": "" if failure is None else failure.code,
+        "error": "" if failure is None else failure.what,
+        "fix": "" if failure is None else failure.fix,
+        "missing": canonical([asdict(each) for each in entry.missing]),
     }
-    return pa.table({**typed, "part": pa.array(parts, pa.string())})
 
 
 def _quoted(text: str) -> str:

@@ -16,7 +16,7 @@ from camlucida.analysis.cases.outcomes import (
 )
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare, prefixed
-from camlucida.datasets.images import NO_PATIENTS
+from camlucida.datasets.patients import NO_PATIENTS
 from camlucida.datasets.predictions import (
     PROBABILITY,
     RESERVED_COLUMNS,

@@ -167,9 +167,8 @@ class EnsembleFindings:
     def missing(self, image: str) -> dict[str, str]:
         """Classifier → why it has no opinion of the image, or which maps are missing."""
         entries = [entry for entry in self.run.entries if entry.image == image]
-        return {
-            entry.model: entry.error or entry.note for entry in entries if entry.error or entry.note
-        }
+        reasons = {entry.model: entry.failure or entry.note for entry in entries}
+        return {model: str(reason) for model, reason in reasons.items() if reason is not None}
 
     def null(self, label: str) -> tuple[float, int]:
         """Mean Pearson correlation of two classifiers' maps of the label in images of different patients, over all pairs of

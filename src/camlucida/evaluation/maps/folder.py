@@ -171,7 +171,9 @@ def _labels_an_image(source: Source) -> int:
 def run(source: Source, *, progress: Callable[[int], object] = lambda done: None) -> Evaluated:
     """Measure everything, the sanity check last."""
     start, settings = time.perf_counter(), source.settings
-    unreadable: list[tuple[str, str]] = list(source.cohort.problems)
+    unreadable: list[tuple[str, str]] = [
+        (problem.image, str(problem)) for problem in source.cohort.problems
+    ]
     few: list[Sample] = []
 
     def kept(samples: Iterable[Sample]) -> Iterator[Sample]:

@@ -34,8 +34,9 @@ def read_mask(path: Path, where: str, size: tuple[int, int]) -> NDArray[np.bool_
         (H, W), True where the file is not 0; all False for an empty mask.
 
     Raises:
-        ImageError: missing or damaged, several pages, another size, or more than one value (or colour) beside 0; of a JPEG,
-            more than :data:`BETWEEN` of its brighter pixels between a quarter and three quarters of its largest value.
+        ImageError: missing or damaged, several pages, another size, or more than one value (or
+            colour) beside 0; of a JPEG, more than :data:`BETWEEN` of its brighter pixels between a
+            quarter and three quarters of its largest value.
     """
     values = _array(path, where) if path.suffix.lower() == ".npy" else _picture(path, where)
     check_mask_size(where, values.shape[:2], size)
@@ -48,11 +49,36 @@ def read_mask(path: Path, where: str, size: tuple[int, int]) -> NDArray[np.bool_
     return mask
 
 
-def check_mask_size(where: str, found: Sequence[int], size: Sequence[int]) -> None:
-    """ImageError if a mask of (H, W) ``found`` belongs to an image of another ``size``; ``where`` names the mask."""
-    if tuple(found) != tuple(size):
-        what = f"{where} is {'×'.join(map(str, found))} for an image of {'×'.join(map(str, size))}"
+def check_mask_size(where: str, shape: Sequence[int], size: Sequence[int]) -> None:
+    """Check that a mask is as large as its image.
+
+    Args:
+        where: names the mask.
+        shape: (H, W) of the mask.
+        size: (H, W) of the image.
+
+    Raises:
+        ImageError: it is not.
+    """
+    if tuple(shape) != tuple(size):
+        what = f"{where} is {'×'.join(map(str, shape))} for an image of {'×'.join(map(str, size))}"
         raise ImageError(what, "bring it to the original pixels of the image, by nearest neighbour")
+
+
+def mask_size(path: Path) -> tuple[int, int]:
+    """(H, W) of a mask file.
+
+    Raises:
+        ImageError: missing or damaged, or an array of another rank.
+    """
+    if path.suffix.lower() != ".npy":
+        height, width = read_image(path).pixels.shape[:2]
+        return int(height), int(width)
+    with readable(path, "a NumPy array"):
+        shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
+    if len(shape) != 2:
+        raise ImageError(f"{path} holds an array of shape {shape}", "a mask is (H, W)")
+    return int(shape[0]), int(shape[1])
 
 
 def _array(path: Path, where: str) -> NDArray[Any]:

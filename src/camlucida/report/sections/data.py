@@ -12,7 +12,6 @@ from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Estimate, Message, Paragraph, Points, Section, Table
 from camlucida.report.sections.base import section
 from camlucida.runs import Run
-from camlucida.runs.ledger import item_note
 
 declare(
     "data",
@@ -228,14 +227,10 @@ def _failures(name: str, run: Run) -> list[Block]:
     if run.counts["pending"]:
         items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
         found.append(Paragraph((Message("data.pending", {"run": name, **items}),)))
-    notes = [
-        *map(Message.from_json, run.about["notes"]),
-        *(item_note(entry) for entry in run.entries if entry.note),
-    ]
-    if notes:
+    if run.notes:
         found += [
             Paragraph((Message("data.notes", {"run": name}),)),
-            _listed(notes),
+            _listed(run.notes),
         ]
     return found
 
@@ -245,11 +240,12 @@ def losses(run: Run) -> tuple[list[str], list[str]]:
     said = run.predictions()
     predicted = set(zip(said["image"], said["model"]))
     mapless = [
-        entry.error
+        entry.failure
         for entry in run.entries
-        if entry.state == "failed" and (entry.image, entry.model) in predicted
+        if entry.failure is not None and entry.key in predicted
     ]
-    return [line for _, line in run.failures if line not in mapless], mapless
+    failed = [failure for failure in run.failures if failure not in mapless]
+    return list(map(str, failed)), list(map(str, mapless))
 
 
 def _listed(lines: list[Message]) -> Points:

@@ -112,7 +112,8 @@ def run_ensemble(
     run = Run.open(out / "run")
     # A folder called "images" makes the cohort look for masks beside it, and an ensemble has no use for them.
     notes += [note for note in outcome.notes if note.code != "notes.no_mask"]
-    failures += dict.fromkeys(outcome.failures)  # an unreadable film fails once for each classifier
+    # an image that cannot be read fails once for each classifier
+    failures += dict.fromkeys((each.image, str(each)) for each in outcome.failures)
     return EnsembleRun(run, titles, failures, [*notes, *_twins(run, titles)])
 
 

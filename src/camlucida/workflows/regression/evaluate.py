@@ -102,9 +102,8 @@ def evaluate_regression_model(
         about=about,
         progress=progress,
     )
-    failures = [Failure(image, "run", line) for image, line in outcome.failures]
     notes = dict.fromkeys([*_model_notes(recognised, settings), *sheet.notes, *outcome.notes])
-    result = RegressionResult(failures=[*sheet.failures, *failures], notes=list(notes))
+    result = RegressionResult(failures=[*sheet.failures, *outcome.failures], notes=list(notes))
     run = Run.open(out / "run")
     predictions = run_predictions(run, sheet, result.notes)
     if len(predictions.frame):

@@ -16,7 +16,8 @@ from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import without_dots
 from camlucida.core.messages import Message, Value, declare
-from camlucida.datasets.images import PATIENT_COLUMNS, SPLIT_COLUMNS
+from camlucida.datasets.images import SPLIT_COLUMNS
+from camlucida.datasets.patients import find_patient_column
 from camlucida.io.tables import find_column, listing, read_table, source, texts
 from camlucida.workflows.regression.image_folder import ImageFolder
 from camlucida.workflows.regression.sheet_columns import image_column, value_column
@@ -163,17 +164,11 @@ def read_sheet(
     names = {
         "value": value_column(frame, columns.value, where),
         "name": image_column(frame, columns.id, folder, where),
-        "patient": _optional(frame, columns.patient, PATIENT_COLUMNS, "--patient-column", where),
-        "split": _optional(frame, None, SPLIT_COLUMNS, "split column", where),
+        "patient": find_patient_column(frame, columns.patient, where, "--patient-column") or "",
+        "split": find_column(frame, None, SPLIT_COLUMNS, "split column", where) or "",
     }
     groups = _group_columns(frame, columns.groups, names, table, where)
     return _Table(table, frame, names, groups, folder).sheet(split)
-
-
-def _optional(
-    frame: pd.DataFrame, requested: str | None, usual: Sequence[str], option: str, where: str
-) -> str:
-    return find_column(frame, requested, usual, option, where) or ""
 
 
 def _group_columns(

@@ -9,7 +9,7 @@ import pandas as pd
 
 from camlucida.core.errors import UsageError
 from camlucida.datasets.columns import COLUMN_NAMES
-from camlucida.datasets.images import PATIENT_COLUMNS
+from camlucida.datasets.patients import PATIENT_COLUMNS
 from camlucida.io.tables import find_column, fold, listing, texts
 from camlucida.workflows.regression.image_folder import ImageFolder
 

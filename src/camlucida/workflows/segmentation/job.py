@@ -115,7 +115,7 @@ def explain_segmentation(
         progress=progress,
     )
     study = SegmentationRun(Run.open(ran.folder), shown)
-    outcome = SegmentationOutcome(out, failures=list(ran.failures))
+    outcome = SegmentationOutcome(out, failures=[(each.image, str(each)) for each in ran.failures])
     overlaps = overlap(study)
     _each_image(study, overlaps, outcome, progress)
     outcome.failures += study.problems

@@ -120,7 +120,7 @@ class SegmentationRun:
         for number, image in enumerate(self.explanations["image"]):
             maps.setdefault(image, []).append(number)
         answers = self.run.predictions().groupby("image", sort=False)
-        notes = {entry.image: entry.note or entry.error for entry in self.run.entries}
+        notes = {entry.image: str(entry.failure or entry.note or "") for entry in self.run.entries}
         return [
             self._case(str(image), part, maps.get(str(image), []), notes[str(image)])
             for image, part in answers

@@ -18,7 +18,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import write_toml
 from camlucida.core.messages import Message, prefixed
-from camlucida.datasets.images import NO_PATIENTS
+from camlucida.datasets.patients import NO_PATIENTS
 from camlucida.datasets.predictions import PROBABILITY
 from camlucida.io.tables import write_table
 from camlucida.models import Card, InputSpec
@@ -108,7 +108,7 @@ def explain_training(
     )
     run = Run.open(out)
     failures = [
-        Failure(image, "run", f"{training.key}: {line}") for image, line in outcome.failures
+        replace(failure, what=f"{training.key}: {failure.what}") for failure in outcome.failures
     ]
     if not run.counts["done"]:
         fix = str(failures[0]) if failures else ""

@@ -10,9 +10,9 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.errors import UsageError
-from camlucida.datasets.images import PATIENT_COLUMNS
+from camlucida.datasets.patients import find_patient_column
 from camlucida.io.image import known_suffixes
-from camlucida.io.tables import find_column, fold, read_table, texts
+from camlucida.io.tables import fold, read_table, texts
 from camlucida.workflows.training_runs.folders import TrainingRun
 
 PATH_COLUMNS = (
@@ -152,7 +152,7 @@ class ImageFinder:
     def _patients_by_cell(self) -> dict[str, set[str]]:
         """Cell of the table → patients of its rows."""
         owners: dict[str, set[str]] = {}
-        column = find_column(self._frame, None, PATIENT_COLUMNS, "patient column", self._table)
+        column = find_patient_column(self._frame, None, self._table)
         if column is None:
             return owners
         patients = texts(self._frame[column])

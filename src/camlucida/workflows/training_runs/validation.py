@@ -14,7 +14,7 @@ from camlucida.core.files import without_dots
 from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.classes import class_names, numeric
 from camlucida.datasets.columns import choose_columns, read_records
-from camlucida.datasets.images import NO_PATIENTS
+from camlucida.datasets.patients import NO_PATIENTS, stated_patient
 from camlucida.datasets.predictions import Predictions, read_predictions
 from camlucida.io.tables import count, listing, texts
 from camlucida.workflows.training_runs.folders import TrainingRun
@@ -174,9 +174,7 @@ def _patients(
     predictions: Predictions, finder: ImageFinder, rows: Sequence[Sequence[str]]
 ) -> list[str]:
     """From the file, else from the table by whatever names a row; "" where unknown."""
-    frame, patients = predictions.frame, []
-    for image, stated, cells in zip(frame["image"], frame["patient"], rows):
-        # A table of predictions calls the unknown patient of an image after the image.
-        known = "" if stated == f"image:{image}" else stated
-        patients.append(known or next(finder.patients(cells), ""))
+    patients = []
+    for patient, cells in zip(predictions.frame["patient"], rows):
+        patients.append(stated_patient(patient) or next(finder.patients(cells), ""))
     return patients

@@ -1,0 +1,72 @@
+"""Names of images: their ids, and the names by which tables and annotations may call them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from camlucida.core.errors import ImageError
+from camlucida.core.failures import Failure
+from camlucida.io.image import image_id, known_suffixes
+
+ID_COLUMNS = ("image", "id", "imageid", "filename", "file", "path", "imageindex")
+"""Names that a column of image names usually has, folded, the most telling first."""
+
+
+def image_keys(path: Path, shortest: int = 1) -> list[str]:
+    """Names by which a table or an annotation may call an image, without suffix, longest first.
+
+    These are the ends of its path, joined by "/"; then the last three parts joined by "_", as
+    CheXlocalize names ``patient64541/study1/view1_frontal.jpg``.
+
+    Args:
+        path: of the image.
+        shortest: number of parts of the shortest name.
+
+    >>> from pathlib import Path
+    >>> image_keys(Path("p1/study1/view1.jpg"), 2)
+    ['p1/study1/view1', 'study1/view1', 'p1_study1_view1']
+    """
+    parts = _parts(path)
+    keys = ["/".join(parts[-n:]) for n in range(len(parts), shortest - 1, -1)]
+    return [*keys, "_".join(parts[-3:])] if len(parts) > 2 and shortest <= 3 else keys
+
+
+def bare_name(name: str) -> str:
+    r"""The name of an image in a table, as :func:`image_keys` writes it.
+
+    >>> bare_name(r"valid\p1\view1.jpg")
+    'valid/p1/view1'
+    """
+    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part != "/"]
+    if parts and PurePosixPath(parts[-1]).suffix.lower() in known_suffixes():
+        parts[-1] = PurePosixPath(parts[-1]).stem
+    return "/".join(parts)
+
+
+def image_ids(paths: Sequence[Path]) -> tuple[dict[Path, str], list[Failure]]:
+    """The id of each image: the shortest end of its path, without suffix, that no other has.
+
+    Returns:
+        File → id; and a failure for each file that differs from another in its suffix only.
+    """
+    absolute = {path.absolute(): path for path in paths}  # a file that is given twice counts once
+    parts = {path: _parts(full) for full, path in absolute.items()}
+    ids: dict[Path, str] = {}
+    longest = max(map(len, parts.values()), default=0)
+    for length in range(1, 1 + longest):
+        ends = {path: "/".join(parts[path][-length:]) for path in parts if path not in ids}
+        occurrences = Counter(ends.values())
+        ids |= {path: end for path, end in ends.items() if occurrences[end] == 1}
+    failures = [_same_name(path) for path in parts if path not in ids]
+    return {path: ids[path] for path in parts if path in ids}, failures
+
+
+def _same_name(path: Path) -> Failure:
+    what = f"{path}: another image has the same name but for its suffix"
+    return Failure.of(str(path), ImageError(what, "keep one of them, or rename it"))
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    return (*path.parts[bool(path.anchor) : -1], image_id(path, None))

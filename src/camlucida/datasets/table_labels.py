@@ -1,0 +1,170 @@
+"""The labels of a table: one column for each label, or one column of names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, Value, declare
+from camlucida.io.tables import find_column, flags, fold, listing, texts
+
+declare(
+    "notes",
+    {
+        "blank_cells": (
+            "{count} {count:|label cell|label cells} of {where} blank or -1 "
+            "(unknown), counted as not positive"
+        ),
+        "blank_names": (
+            "{count} {count:|image|images} with a blank label cell in {where}, "
+            "counted as without a finding"
+        ),
+        "no_column": (
+            "no column of {where} for {count} {count:|label|labels}, counted as not "
+            "positive: {names}"
+        ),
+        "strange_labels": (
+            "{count} {count:|label|labels} in {where} that the model does not have: {names}"
+        ),
+        "no_labels": "{where} holds no labels, so it is unknown what the images show",
+        "absent_labels": "{count} {count:|label|labels} without a positive image: {names}",
+    },
+)
+
+LABEL_COLUMNS = ("labels", "label", "finding", "findinglabels")
+"""Names that a column of label names usually has, folded."""
+
+SHOWN = 20
+"""Names of labels that a note lists."""
+
+
+@dataclass(frozen=True)
+class TableLabels:
+    """What the rows of a table say of the model's labels.
+
+    Attributes:
+        labels: folded name → label of the model, in its order.
+        columns: label → cells of its column; empty where the table has no such columns.
+        names: row → names in the column that joins them; None where there is no such column.
+        where: the table's file.
+    """
+
+    labels: Mapping[str, str]
+    columns: Mapping[str, Sequence[bool | None]]
+    names: Sequence[Sequence[str]] | None
+    where: Path
+
+    @classmethod
+    def read(
+        cls, frame: pd.DataFrame, requested: str | None, labels: Sequence[str], where: Path
+    ) -> TableLabels:
+        """Read the labels of a table.
+
+        Columns that are named as the model's labels are taken first, unless a column is
+        ``requested``; then the first of :data:`LABEL_COLUMNS`.
+
+        Raises:
+            UsageError: two columns of one label; a cell that is neither 1, 0 nor unknown; a
+                requested column that is not there.
+        """
+        by_name = {fold(label): label for label in labels if label}
+        of_labels = [name for name in frame.columns if requested is None and fold(name) in by_name]
+        folded = list(map(fold, of_labels))
+        twice = [name for name in of_labels if folded.count(fold(name)) > 1]
+        if twice:
+            raise UsageError(
+                f"{where} has several columns for one label: {listing(twice)}", "keep one"
+            )
+        if of_labels:
+            columns = {by_name[fold(name)]: flags(frame[name], where) for name in of_labels}
+            return cls(by_name, columns, None, where)
+        column = find_column(frame, requested, LABEL_COLUMNS, "label column", where)
+        if column is None:
+            return cls(by_name, {}, None, where)
+        return cls(by_name, {}, [_split(cell, by_name) for cell in texts(frame[column])], where)
+
+    def positives(self, row: int) -> tuple[str, ...] | None:
+        """The model's labels that are present, in its order; None where the table holds none."""
+        labels = self.labels.values()
+        if self.columns:
+            positive = {label for label, cells in self.columns.items() if cells[row]}
+            return tuple(label for label in labels if label in positive)
+        if self.names is None or not self.labels:
+            return None
+        present = {fold(name) for name in self.names[row]}
+        return tuple(label for name, label in self.labels.items() if name in present)
+
+    def unknown(self, row: int) -> frozenset[str]:
+        """The model's labels of which the row says nothing: no column, a blank cell, or −1."""
+        labels = frozenset(self.labels.values())
+        if self.columns:
+            known = {label for label, cells in self.columns.items() if cells[row] is not None}
+            return labels - known
+        if self.names is None or not self.names[row]:
+            return labels
+        return frozenset()
+
+    def notes(self, rows: Sequence[int]) -> Iterator[Message]:
+        """What a reader must know of the labels of these rows."""
+        if not self.labels:
+            return
+        if self.columns:
+            yield from self._column_notes(rows)
+        elif self.names is not None:
+            yield from self._name_notes(rows, self.names)
+        else:
+            yield Message("notes.no_labels", {"where": str(self.where)})
+            return
+        present = {label for row in rows for label in self.positives(row) or ()}
+        absent = [label for label in self._available() if label not in present]
+        if absent:
+            values: dict[str, Value] = {"count": len(absent), "names": listing(absent, SHOWN)}
+            yield Message("notes.absent_labels", values)
+
+    def _available(self) -> list[str]:
+        """Labels that the table could call present."""
+        labels = self.labels.values()
+        return [label for label in labels if not self.columns or label in self.columns]
+
+    def _column_notes(self, rows: Sequence[int]) -> Iterator[Message]:
+        blank = sum(cells[row] is None for row in rows for cells in self.columns.values())
+        if blank:
+            yield Message("notes.blank_cells", {"count": blank, "where": str(self.where)})
+        missing = [label for label in self.labels.values() if label not in self.columns]
+        if missing:
+            yield self._listed("no_column", missing)
+
+    def _name_notes(self, rows: Sequence[int], names: Sequence[Sequence[str]]) -> Iterator[Message]:
+        empty = [row for row in rows if not names[row]]
+        if empty:
+            yield Message("notes.blank_names", {"count": len(empty), "where": str(self.where)})
+        used = {name for row in rows for name in names[row]}
+        strange = sorted(name for name in used if fold(name) not in self.labels)
+        if strange:
+            yield self._listed("strange_labels", strange)
+
+    def _listed(self, code: str, labels: Sequence[str]) -> Message:
+        values: dict[str, Value] = {
+            "count": len(labels),
+            "where": str(self.where),
+            "names": listing(labels, SHOWN),
+        }
+        return Message(f"notes.{code}", values)
+
+
+def _split(cell: str, labels: Mapping[str, str]) -> list[str]:
+    """The names in a cell, joined by | or else ; or else a comma.
+
+    A label that holds one of these itself stays whole.
+    """
+    separator = next((sign for sign in "|;," if sign in cell), None)
+    if separator is None or fold(cell) in labels:
+        return [cell] if cell else []
+    names: list[str] = []
+    for part in cell.split(separator):
+        names += _split(part.strip(), labels)
+    return names

@@ -1,0 +1,115 @@
+"""Tables of boxes: one row a box, with image, label and four numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from camlucida.core.errors import UsageError
+from camlucida.io.annotations.boxes import Floats
+from camlucida.io.tables import find_column, fold, listing, numbers, read_table, texts
+
+CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"))
+SIDES = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("bbox[x", "y", "w", "h]"))
+"""Columns of a table of boxes, folded; the last is what NIH's "Bbox [x,y,w,h]" becomes in a CSV
+header."""
+
+
+@dataclass(frozen=True)
+class BoxTable:
+    """The boxes of a table.
+
+    Attributes:
+        images, labels: of each box, as they are written; "" for a label that is not given.
+        boxes: (N, 4) x, y, width, height.
+        blank: number of rows without a box.
+    """
+
+    images: tuple[str, ...]
+    labels: tuple[str, ...]
+    boxes: Floats
+    blank: int = 0
+
+
+def read_box_table(
+    path: Path,
+    image_columns: Sequence[str],
+    label_columns: Sequence[str],
+    only_image: str | None = None,
+) -> BoxTable:
+    """Read a table of boxes.
+
+    Args:
+        path: the table; its columns of numbers are :data:`SIDES` or :data:`CORNERS`.
+        image_columns, label_columns: usual names of these columns, folded; the label's may be
+            missing.
+        only_image: the image that the boxes belong to where no column names images.
+
+    Raises:
+        UsageError: an unreadable table, one without these columns, or a row with one to three
+            numbers.
+    """
+    frame = read_table(path)
+    image_column = find_column(frame, None, image_columns, "image column", path)
+    label_column = find_column(frame, None, label_columns, "label column", path)
+    names = _number_columns(frame)
+    if names is None or (image_column is None and only_image is None):
+        raise UsageError(
+            f"{path} is not a table of boxes: its columns are {listing(frame.columns, 12)}",
+            "name the columns image, label, x, y, width, height (or x1, y1, x2, y2)",
+        )
+    boxes = _boxes(frame, names, path)
+    full = np.flatnonzero(~np.isnan(boxes).any(axis=1)).tolist()
+    images = texts(frame[image_column]) if image_column else [only_image or ""] * len(frame)
+    labels = texts(frame[label_column]) if label_column else [""] * len(frame)
+    return BoxTable(
+        tuple(images[row] for row in full),
+        tuple(labels[row] for row in full),
+        boxes[full],
+        len(frame) - len(full),
+    )
+
+
+def parse_box(text: str, where: str) -> BoxTable:
+    """The box of a text ``Label,x,y,w,h``, of an image that is not named.
+
+    Raises:
+        UsageError: not a label and four numbers.
+
+    >>> parse_box("Mass, 1, 2, 30, 40", "--boxes").boxes.tolist()
+    [[1.0, 2.0, 30.0, 40.0]]
+    """
+    label, *cells = (cell.strip() for cell in text.split(","))
+    try:
+        boxes = np.array([[float(cell) for cell in cells]]).reshape(1, 4)
+    except ValueError as error:
+        raise UsageError(
+            f"{where}: {','.join(cells)} are not four numbers", "write Label,x,y,w,h in pixels"
+        ) from error
+    return BoxTable(("",), (label,), boxes)
+
+
+def _number_columns(frame: pd.DataFrame) -> tuple[str, ...] | None:
+    """Folded names of the columns of numbers, the first of the known sets that is there."""
+    present = {fold(name) for name in frame.columns}
+    return next((names for names in (*SIDES, *CORNERS) if present.issuperset(names)), None)
+
+
+def _boxes(frame: pd.DataFrame, names: Sequence[str], path: Path) -> Floats:
+    """(rows, 4) x, y, width, height; NaN throughout in a row without a box."""
+    columns = {fold(name): name for name in reversed(list(frame.columns))}
+    boxes = np.stack([numbers(frame[columns[name]], path) for name in names], axis=1)
+    blank = np.isnan(boxes).sum(axis=1)
+    partly = np.flatnonzero((blank > 0) & (blank < 4)).tolist()
+    if partly:
+        raise UsageError(
+            f"{path}, row {partly[0] + 1}: a box without all four numbers",
+            "fill them, or leave all four blank",
+        )
+    if tuple(names) in CORNERS:
+        boxes[:, 2:] -= boxes[:, :2]
+    return boxes

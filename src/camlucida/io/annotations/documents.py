@@ -1,0 +1,101 @@
+"""JSON files of annotations, by image and label: run-length codes and polygons of CheXlocalize."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from camlucida.core.errors import UsageError
+from camlucida.io.annotations.annotation import Annotation, Mask, Size, check_inside, naming
+from camlucida.io.annotations.masks import check_mask_size
+from camlucida.io.annotations.polygons import from_polygons
+from camlucida.io.annotations.rle import from_rle
+
+NamedAnnotation = tuple[str, str, Annotation]
+"""Image and label, as they are written, and what was drawn."""
+
+_SIZE = "img_size"
+
+
+def read_rle_file(path: Path) -> Iterator[NamedAnnotation]:
+    """Annotations of a file of run-length codes.
+
+    Args:
+        path: JSON, {image: {label: {"size": [H, W], "counts": …}}}; see
+            :func:`~camlucida.io.annotations.from_rle`.
+
+    Raises:
+        UsageError: the file is missing, damaged or of another structure.
+    """
+    for image, label, code in _entries(path):
+        where = f"{path}: mask of {label!r} in {image}"
+        yield image, label, Annotation(where, partial(_from_code, code))
+
+
+def read_polygon_file(path: Path) -> Iterator[NamedAnnotation]:
+    """Annotations of a file of polygons.
+
+    Args:
+        path: JSON, {image: {label: [[[x, y], …], …], "img_size": [H, W]}}; see
+            :func:`~camlucida.io.annotations.from_polygons`.
+
+    Raises:
+        UsageError: as :func:`read_rle_file`.
+    """
+    entries = list(_entries(path))
+    sizes = {image: value for image, label, value in entries if label == _SIZE}
+    for image, label, polygons in entries:
+        if label != _SIZE:
+            where = f"{path}: outline of {label!r} in {image}"
+            yield (
+                image,
+                label,
+                Annotation(where, partial(_from_outline, polygons, sizes.get(image))),
+            )
+
+
+def _entries(path: Path) -> Iterator[tuple[str, str, Any]]:
+    """(image, label, value) of a JSON file {image: {label: value}}."""
+    try:
+        document = json.loads(path.read_text("utf-8-sig"))
+    except OSError as error:
+        raise UsageError(f"cannot open {path}: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(
+            f"cannot read {path} as JSON: {error}",
+            "the file is damaged or cut short: copy it again",
+        ) from error
+    if not isinstance(document, dict) or not all(isinstance(v, dict) for v in document.values()):
+        raise UsageError(
+            f"{path} holds no annotations by image and label",
+            "write {image: {label: …}}, as CheXlocalize does",
+        )
+    for image, of_image in document.items():
+        for label, value in of_image.items():
+            yield image, label, value
+
+
+def _from_code(code: Any, where: str, size: Size) -> Mask:
+    with naming(where):
+        mask = from_rle(code)
+    check_mask_size(where, mask.shape, size)
+    return mask
+
+
+def _from_outline(polygons: Any, drawn_on: Any, where: str, size: Size) -> Mask:
+    with naming(where):
+        if not isinstance(drawn_on, list) or len(drawn_on) != 2:
+            raise UsageError(
+                "its image has no img_size", 'write "img_size": [height, width] beside its labels'
+            )
+        check_mask_size(where, drawn_on, size)
+        vertices = [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in polygons]
+        points = np.concatenate([np.zeros((0, 2)), *vertices])
+        if len(points):
+            check_inside(where, (*points.min(0).tolist(), *points.max(0).tolist()), size)
+        return from_polygons(polygons, size)
