@@ -27,7 +27,7 @@ from camlucida.core.errors import (
     TargetError,
     UsageError,
 )
-from camlucida.core.failures import Failure, error_code
+from camlucida.core.failures import Failure
 from camlucida.core.scan import Scan
 from camlucida.datasets.cohort import CohortImage
 from camlucida.io.annotations import read_mask
@@ -176,7 +176,7 @@ class Worker:
                 maps += self._forward([image], [scan], [target], [method], [layer])[1]
             except CamlucidaError as error:
                 name = "" if callable(target) else str(target)
-                reason = (error_code(error), error.what, error.fix)
+                reason = (error.code, error.what, error.fix)
                 missing.append(MissingMap(name, method, layer, *reason))
         result = self._result(image, scan, key, outputs[0], maps)
         failure = None if maps else _no_map(image, missing)
@@ -300,7 +300,7 @@ def _is_undefined(error: CamlucidaError) -> bool:
 
 
 def _failure(image: CohortImage, error: CamlucidaError) -> Failure:
-    return Failure(image.id, error_code(error), f"{image.path}: {error.what}", error.fix)
+    return Failure(image.id, error.code, f"{image.path}: {error.what}", error.fix)
 
 
 def _no_map(image: CohortImage, missing: Sequence[MissingMap]) -> Failure:

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from camlucida.core.errors import UsageError
 from camlucida.datasets.cohort import MASK_SUFFIXES, mask_beside
-from camlucida.datasets.images import bare_name, image_keys
+from camlucida.datasets.image_names import bare_name, image_keys
 from camlucida.io import expand_paths
 from camlucida.io.image import image_id
 
