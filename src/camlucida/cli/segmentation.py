@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from camlucida.cli.common import (
-    INTERRUPTED,
-    SOME_FAILED,
     DeviceOption,
     app,
+    command_line,
     command_with_lists,
+    finish,
     output_folder,
     print_table,
     progress_bar,
+    resumable,
 )
 from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.core.messages import Message
 
 if TYPE_CHECKING:
-    from camlucida.workflows.segmentation import Images
+    from camlucida.workflows.segmentation import Images, SegmentationOutcome
 
 MODES = ("single", "batch")
 
@@ -96,44 +96,51 @@ def explain_segmentation_command(
     device: DeviceOption = "auto",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward.")] = 1,
 ) -> None:
-    """Explain a segmentation model: maps, heat inside and outside of regions beside chance, report. Resumes by itself."""
+    """Explain a segmentation model: maps, heat inside and outside of regions, report.
+
+    An interrupted call is resumed by the same command.
+    """
     from camlucida.workflows.segmentation import explain_segmentation
-    from camlucida.workflows.segmentation.words import HEAD, map_lines
 
     images = _images(mode, image_path, data_dir, mask_dir, num_samples, seed)
-    try:
-        with output_folder(output_dir), progress_bar(None, "explaining") as progress:
-            outcome = explain_segmentation(
-                model_path,
-                images,
-                output_dir,
-                model=model,
-                architecture=architecture,
-                encoder=encoder,
-                image_size=image_size,
-                targets=target or ["predicted"],
-                methods=_listed(methods) or ["gradcam"],
-                layers=_listed(target_layer) or ["encoder_last"],
-                device=device,
-                batch_size=batch_size,
-                command=shlex.join(["camlucida", *sys.argv[1:]]),
-                progress=progress,
-            )
-    except KeyboardInterrupt:
-        print("error: interrupted; the same command goes on", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-    for _, line in outcome.failures:
-        print(f"error: {line}", file=sys.stderr)
-    for title, lines in outcome.sentences.items():
-        if title not in ("Maps", "Without a map"):
-            print("\n  ".join([f"{title}:", *lines]))
+    with (
+        resumable(),
+        output_folder(output_dir),
+        progress_bar(None, "explaining") as progress,
+    ):
+        outcome = explain_segmentation(
+            model_path,
+            images,
+            output_dir,
+            model=model,
+            architecture=architecture,
+            encoder=encoder,
+            image_size=image_size,
+            targets=target or ["predicted"],
+            methods=_listed(methods) or ["gradcam"],
+            layers=_listed(target_layer) or ["encoder_last"],
+            device=device,
+            batch_size=batch_size,
+            command=command_line(),
+            progress=progress,
+        )
+    _print_outcome(outcome)
+    finish(outcome.failures)
+
+
+def _print_outcome(outcome: SegmentationOutcome) -> None:
+    """The messages of the report, the table of ratios, and the files."""
+    from camlucida.workflows.segmentation.report import HEAD, map_lines
+
+    for section, messages in outcome.messages.items():
+        # The table holds what the messages on maps state; errors are printed at the end.
+        if section not in ("maps", "missing"):
+            title = Message(f"segmentation_page.{section}")
+            print("\n  ".join([f"{title}:", *map(str, messages)]))
     if len(outcome.summary):
         print_table(HEAD, map_lines(outcome.summary))
-    print(
-        f"report: {outcome.out}/index.html, {outcome.out}/report.txt, {outcome.out}/statistics.csv"
-    )
-    if outcome.failures:
-        raise typer.Exit(SOME_FAILED)
+    out = outcome.out
+    print(f"report: {out}/index.html, {out}/report.md, {out}/statistics.csv")
 
 
 def _images(
@@ -144,26 +151,25 @@ def _images(
     num_samples: int,
     seed: int,
 ) -> Images:
-    """Of the mode, which picks one of two places where both are given."""
+    """The images of one file or of a folder; the mode decides where both are given."""
     from camlucida.workflows.segmentation import one_image, sampled_images
 
     if mode not in (None, *MODES):
         raise UsageError(f"unknown mode {mode!r}", did_you_mean(str(mode), MODES))
     if mode is None and image_path is not None and data_dir is not None:
-        raise UsageError(
-            "give either --image-path or --data-dir", "or say which: --mode single or --mode batch"
-        )
+        fix = "or say which: --mode single or --mode batch"
+        raise UsageError("give either --image-path or --data-dir", fix)
     if image_path is not None and mode != "batch":
         return one_image(image_path, mask_dir)
     if data_dir is not None and mode != "single":
         return sampled_images(data_dir, mask_dir, num_samples, seed)
-    wanted = {
-        "single": "--mode single needs --image-path",
-        "batch": "--mode batch needs --data-dir",
-    }
-    raise UsageError(wanted.get(mode or "", "give either --image-path or --data-dir"))
+    if mode is None:
+        raise UsageError("give either --image-path or --data-dir")
+    option = "--image-path" if mode == "single" else "--data-dir"
+    raise UsageError(f"--mode {mode} needs {option}")
 
 
 def _listed(words: list[str] | None) -> list[str]:
     """Repeated options and comma-separated lists alike."""
-    return [part.strip() for word in words or [] for part in word.split(",") if part.strip()]
+    parts = ",".join(words or []).split(",")
+    return [part.strip() for part in parts if part.strip()]

@@ -9,6 +9,7 @@ import torch
 
 from camlucida.cli import main
 from camlucida.core.errors import LayerError, ModelError, UsageError
+from camlucida.core.messages import named
 from camlucida.io import write_synthetic_png
 from camlucida.metrics.contrast import inside_outside
 from camlucida.runs import Run
@@ -18,9 +19,11 @@ from camlucida.workflows.segmentation import (
     one_image,
     sampled_images,
     segmentation_card,
-    words,
 )
-from camlucida.workflows.segmentation.inputs import Images, assumptions, method_name, target_word
+from camlucida.workflows.segmentation.image_choice import Images
+from camlucida.workflows.segmentation.inputs import input_of, method_name, target_word
+from camlucida.workflows.segmentation.numbers import number, percent
+from camlucida.workflows.segmentation.report import map_messages
 from camlucida.workflows.segmentation.statistics import summarise
 
 NET = """
@@ -189,16 +192,16 @@ def test_heads_are_circular_and_own_regions_partly(study):
         ("true", "encoder[-1]"): "",
         ("true", "seg_head"): "yes",
     }
-    text = "\n".join(study.sentences["What the ratios cannot show"])
+    text = "\n".join(map(str, study.messages["limits"]))
     assert "seg_head" in text
     assert "restate the segmentation" in text
 
 
 def test_what_is_missing_is_said(study):
-    ((image, line),) = study.failures
-    assert image == "b"
-    assert "the model predicts no such pixel" in line
-    text = (study.out / "report.txt").read_text("utf-8")
+    (failure,) = study.failures
+    assert failure.image == "b"
+    assert "the model predicts no such pixel" in failure.what
+    text = (study.out / "report.md").read_text("utf-8")
     assert "b.png" in text
     assert "c: " in text
     assert "no true mask of this image" in text
@@ -220,7 +223,7 @@ def test_figures_and_page(study):
     page = (study.out / "index.html").read_text("utf-8")
     assert page.count("<img") == 7
     assert "seg_head (circular)" in page
-    assert "<strong>SYNTHETIC</strong>" in page
+    assert "SYNTHETIC" in page
 
 
 def test_summary(study):
@@ -286,20 +289,21 @@ def test_intervals_from_ten_patients_on_and_infinite_ratios_left_out():
         1,
         pytest.approx(0.05),
     )
-    (sentence,) = words.map_sentences(found.reset_index(), rows)
-    assert "95 % interval" in sentence
-    assert "in 13 of 13 maps" in sentence
-    assert "1 left out" in sentence
+    (message,) = map_messages(found.reset_index(), rows)
+    low, high = found["low"]["ratio"], found["high"]["ratio"]
+    assert f"1.5 [{low:.3g}, {high:.3g}]" in str(message)
+    assert "in 13 of 13 maps" in str(message)
+    assert "1 left out" in str(message)
 
 
 def test_numbers_for_people():
-    assert [words.number(value) for value in (None, float("nan"), float("inf"), 1.2345)] == [
+    assert [number(value) for value in (None, float("nan"), float("inf"), 1.2345)] == [
         "–",
         "–",
         "∞",
         "1.23",
     ]
-    assert [words.percent(value) for value in (float("nan"), 0.004, 0.5)] == ["–", "0.4 %", "50 %"]
+    assert [percent(value) for value in (float("nan"), 0.004, 0.5)] == ["–", "0.4 %", "50 %"]
 
 
 # --- what is handed over -------------------------------------------------------------------------------------------------
@@ -332,8 +336,9 @@ def test_the_draw_is_repeatable_and_stated(tmp_path):
     assert draws[0] == draws[1]
     assert draws[0].paths != draws[2].paths
     assert list(draws[0].paths) == sorted(draws[0].paths)
-    assert "4 of the 9 images" in draws[0].rule
-    assert "seed 1" in draws[0].rule
+    assert draws[0].rule.code == "image_choice.sample"
+    values = draws[0].rule.values
+    assert (values["count"], values["total"], values["seed"]) == (4, 9, 1)
     assert len(sampled_images(tmp_path, count=40).paths) == 9
 
 
@@ -380,7 +385,7 @@ def test_a_checkpoint_is_recognised_and_what_is_assumed_is_said(tmp_path):
         ("foreground",),
     )
     assert recognised.notes[-1].values["height"] == 640
-    assert assumptions(card).startswith("640 × 640 pixels (stretch), 3 channels, mean (0.485")
+    assert str(input_of(card)).startswith("640 × 640 pixels (stretch), 3 channels, mean 0.485,")
     given = segmentation_card(tmp_path, image_size=96)
     assert given.card.input.size == 96
     assert given.notes[-1].code == "assumed.preprocessing_but_size"
@@ -407,9 +412,15 @@ def test_components_and_pixels(project, tmp_path):
     assert list(rows.index) == ["component 1", "pixel 12,10"]
     assert rows["area"].tolist() == [128 / 1024, 1 / 1024]
     assert found.figures["a"] == ["a_analysis.png", "a_pixel_12_10_analysis.png"]
-    first, second = found.sentences["What the ratios cannot show"]
-    assert first.startswith("Target component 1: the region is the model's own prediction")
-    assert second.startswith("Target pixel 12,10: the score is read at this pixel")
+    first, second = found.messages["limits"]
+    assert (first.values["targets"], first.values["reason"].code) == (
+        ["component 1"],
+        "circular.prediction",
+    )
+    assert (second.values["targets"], second.values["reason"].code) == (
+        ["pixel 12,10"],
+        "circular.pixel",
+    )
 
 
 def test_an_unknown_layer_is_answered_with_those_that_there_are(project, tmp_path):
@@ -529,7 +540,7 @@ def test_wrong_requests_leave_nothing(project, tmp_path, capsys, more, why):
 def test_a_mask_that_cannot_be_read_costs_the_truth_alone(project, tmp_path):
     (tmp_path / "masks").mkdir()
     write_synthetic_png(tmp_path / "masks/a.png", np.zeros((8, 8), np.uint8))
-    images = Images((project / "Dataset/test/a.png",), tmp_path / "masks", "one")
+    images = Images((project / "Dataset/test/a.png",), tmp_path / "masks", named("one"))
     found = explain_segmentation(
         project / "models_1",
         images,
@@ -538,9 +549,9 @@ def test_a_mask_that_cannot_be_read_costs_the_truth_alone(project, tmp_path):
         layers=["encoder_last"],
         device="cpu",
     )
-    ((image, line),) = found.failures
-    assert image == "a"
-    assert "8×8 for an image of 32×32" in line
+    (failure,) = found.failures
+    assert failure.image == "a"
+    assert "8×8 for an image of 32×32" in failure.what
     assert len(found.statistics) == 1
     assert "truth_ratio" not in found.statistics
 
@@ -588,8 +599,8 @@ def test_each_label_of_several_has_its_own_sheet_and_means(project, tmp_path):
     assert set(ratios.index) == {
         (method, label) for method in ("gradcam", "hirescam") for label in ("lesion", "tissue")
     }
-    text = (tmp_path / "out/report.txt").read_text()
-    assert "encoder_last, gradcam, target tissue predicted" in text
+    text = (tmp_path / "out/report.md").read_text()
+    assert r"encoder\_last, gradcam, target tissue predicted" in text
     assert "A mask names no label" in text
     assert "Dice (lesion): 1 (" in text
     assert "2 images × labels" in text

@@ -1,8 +1,7 @@
-"""What a segmentation project hands over: a checkpoint, a folder of images and perhaps masks; as a model card and a cohort."""
+"""What a segmentation project hands over, as a model card, layers and a cohort."""
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,7 @@ from camlucida.attribution.capture import capture
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import LayerError, UsageError, did_you_mean
 from camlucida.core.files import write_toml
-from camlucida.datasets.cohort import mask_beside
-from camlucida.io import expand_paths
+from camlucida.core.messages import Message, Value, declare
 from camlucida.models import Card, LoadedModel
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.checkpoint import load_state
@@ -23,36 +21,27 @@ from camlucida.models.layers import list_layers
 from camlucida.models.recognise import find_checkpoint, recognise
 from camlucida.models.segmenters import segmenter_card
 from camlucida.models.state import frozen, unwrap
+from camlucida.workflows.segmentation.image_choice import Images
 
 SIZE = 640
-"""Pixels a side that the model takes, where neither a card nor the user says."""
+"""Pixels a side of the model's input, where neither a card nor the user states it."""
 
 ENCODER = "efficientnet-b5"
 """Of an architecture that the user named without its encoder."""
 
-IMAGE_FOLDERS = ("test/images", "test", "images", "")
-"""Where the images of a data folder are looked for, in order; letter case aside."""
-
-MASK_FOLDERS = ("masks", "mask")
-"""What folders of masks are called, letter case aside; no image is taken from one."""
-
 TARGETS = {"predicted": "region", "true": "truth", "component": "component:1"}
-"""Words for the target → those of :func:`camlucida.attribution.targets.parse_target`; whatever is not here is one already."""
+"""Names of targets → those of :func:`camlucida.attribution.requests.parse_target`."""
 
-
-@dataclass(frozen=True)
-class Images:
-    """The images to explain.
-
-    Attributes:
-        paths: sorted.
-        masks: folder of their masks; None to look for ``/Images/`` → ``/Masks/``.
-        rule: how they were chosen, one sentence.
-    """
-
-    paths: tuple[Path, ...]
-    masks: Path | None
-    rule: str
+declare(
+    "model_input",
+    {
+        "mean_std": "mean {mean:,}, standard deviation {std:,}",
+        "range": "range {low:g} to {high:g}",
+        "all": (
+            "{height} × {width} pixels ({fit}), {channels} {channels:|channel|channels}, {scale}"
+        ),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,6 @@ class Layer:
         name: as the user wrote it.
         path: resolved, as explanations have it.
         shape: channels and grid, of one image.
-        behind: whether it lies behind the encoder, in decoder or head, whose maps restate the segmentation.
     """
 
     name: str
@@ -72,137 +60,53 @@ class Layer:
 
     @property
     def behind(self) -> bool:
+        """Whether it lies in decoder or head, whose maps restate the segmentation."""
         return restates(self.path)
 
 
-def method_name(words: str) -> str:
-    """The registry's name of a method in one of its spellings: gradcam++, Grad-CAM, GradCAMPlusPlus, score-cam.
+def method_name(spelling: str) -> str:
+    """The registry's name of a method.
+
+    Args:
+        spelling: gradcam++, Grad-CAM, GradCAMPlusPlus, score-cam, …
 
     Raises:
         UsageError: no such method.
+
+    >>> method_name("Grad-CAM++"), method_name("score-cam")
+    ('gradcam_pp', 'scorecam')
     """
-    plain = (
-        words.strip()
-        .casefold()
-        .replace("plusplus", "++")
-        .replace("-", "")
-        .replace("_", "")
-        .replace(" ", "")
-    )
-    folded = {name.replace("_", ""): name for name in METHODS}
-    known = folded | {
-        f"{short.removesuffix('pp')}++": name
-        for short, name in folded.items()
-        if short.endswith("pp")
-    }
-    if plain not in known:
-        raise UsageError(f"unknown method {words!r}", did_you_mean(words, METHODS))
-    return known[plain]
+    plain = spelling.strip().casefold().replace("plusplus", "++")
+    for sign in "-_ ":
+        plain = plain.replace(sign, "")
+    names: dict[str, str] = {}
+    for name in METHODS:
+        short = name.replace("_", "")
+        names[short] = name
+        if short.endswith("pp"):
+            names[f"{short.removesuffix('pp')}++"] = name
+    if plain not in names:
+        raise UsageError(f"unknown method {spelling!r}", did_you_mean(spelling, METHODS))
+    return names[plain]
 
 
-def target_word(words: str) -> str:
+def target_word(word: str) -> str:
     """A target as runs take it.
+
+    Args:
+        word: predicted, true, component, component:N, pixel:ROW,COLUMN, or a label.
 
     Raises:
         UsageError: ``pixel`` without its place.
+
+    >>> target_word("True"), target_word("pixel:3,4")
+    ('truth', 'pixel:3,4')
     """
-    plain = words.strip()
+    plain = word.strip()
     if plain.casefold() == "pixel":
-        raise UsageError(
-            "target 'pixel' needs its place",
-            "write pixel:ROW,COLUMN, in pixels of the original image",
-        )
+        fix = "write pixel:ROW,COLUMN, in pixels of the original image"
+        raise UsageError("target 'pixel' needs its place", fix)
     return TARGETS.get(plain.casefold(), plain)
-
-
-def one_image(path: str | Path, masks: Path | None = None) -> Images:
-    """A single image.
-
-    Raises:
-        UsageError: it is not there, or is a folder or pattern of several.
-    """
-    found, errors = expand_paths([path])
-    if errors:
-        raise UsageError(errors[0].what, errors[0].fix)
-    if len(found) > 1:
-        raise UsageError(
-            f"{path} holds {len(found)} images", "give one of them, or the folder as --data-dir"
-        )
-    return Images(
-        tuple(found), _given(masks) or _masks_of(found[0].parent), f"the image given, {path}"
-    )
-
-
-def sampled_images(
-    data_dir: str | Path, masks: Path | None = None, count: int = 10, seed: int = 0
-) -> Images:
-    """``count`` images of a data folder, drawn without replacement; all of them if there are no more.
-
-    Args:
-        data_dir: holds images in the first of :data:`IMAGE_FOLDERS` that there is.
-        masks: folder of masks of the same stem; else one of :data:`MASK_FOLDERS` in the folder of images, beside it or above.
-        count: 1 or more.
-        seed: of the draw.
-
-    Raises:
-        UsageError: no such folder, or no image in it.
-    """
-    data_dir = Path(data_dir).expanduser()
-    if not data_dir.is_dir():
-        raise UsageError(f"no folder {data_dir}", "give the folder that holds test/ or images/")
-    places = (_images(data_dir, name) for name in IMAGE_FOLDERS)
-    folder, paths = next((place for place in places if place[1]), (data_dir, []))
-    if not paths:
-        raise UsageError(
-            f"no image in {data_dir}",
-            f"looked in {', '.join(name or 'the folder itself' for name in IMAGE_FOLDERS)}",
-        )
-    if count >= len(paths):
-        rule = f"all images of {folder}, {len(paths)} in number"
-    else:
-        rule = f"{count} of the {len(paths)} images of {folder}, drawn at random without replacement (Python's random, seed {seed})"
-        paths = sorted(random.Random(seed).sample(paths, count))
-    return Images(tuple(paths), _given(masks) or _masks_of(folder, data_dir), rule)
-
-
-def _given(masks: Path | None) -> Path | None:
-    if masks is not None and not masks.is_dir():
-        raise UsageError(
-            f"--mask-dir: no folder {masks}",
-            "give the folder that holds a mask of the same stem for each image",
-        )
-    return masks
-
-
-def _images(data_dir: Path, name: str) -> tuple[Path, list[Path]]:
-    folder = data_dir
-    for part in filter(None, name.split("/")):
-        inside = {path.name.casefold(): path for path in sorted(folder.iterdir()) if path.is_dir()}
-        if part not in inside:
-            return folder, []
-        folder = inside[part]
-    found, _ = expand_paths([folder])
-    return folder, sorted(path for path in found if not _below_masks(path.relative_to(folder)))
-
-
-def _below_masks(path: Path) -> bool:
-    return any(part.casefold() in MASK_FOLDERS for part in path.parts[:-1])
-
-
-def _masks_of(folder: Path, top: Path | None = None) -> Path | None:
-    """A folder of masks in or beside that of the images, or in ``top``; None where ``/Images/`` → ``/Masks/`` finds them."""
-    beside = mask_beside(folder.absolute() / "x.png")
-    if beside is not None and beside.parent.is_dir():
-        return None
-    for place in (folder, folder.absolute().parent, top or folder):
-        found = [
-            path
-            for path in sorted(place.iterdir())
-            if path.is_dir() and path.name.casefold() in MASK_FOLDERS
-        ]
-        if found:
-            return found[0]
-    return None
 
 
 def segmentation_card(
@@ -213,11 +117,11 @@ def segmentation_card(
     encoder: str | None = None,
     image_size: int | None = None,
 ) -> RecognisedCard:
-    """A card for a checkpoint: named, built from architecture and encoder, or recognised from keys and shapes.
+    """A card for a checkpoint: named, built from architecture and encoder, or recognised.
 
     Args:
         model_path: the checkpoint, or a folder with ``best_model.pth``.
-        model: a card or factory; wins over the rest.
+        model: a card or factory; it has precedence over the rest.
         architecture: of segmentation-models-pytorch, such as UnetPlusPlus.
         encoder: its name there.
         image_size: pixels a side of the model's input; else the card's, else :data:`SIZE`.
@@ -239,6 +143,63 @@ def segmentation_card(
     return recognised.update(name=card.name or _network(card), labels=card.labels or _labels(card))
 
 
+def input_of(card: Card) -> Message:
+    """What goes into the model: size, channels and scale."""
+    spec = card.input
+    height, width = spec.height_width
+    values: dict[str, Value] = {"height": height, "width": width}
+    values |= {"fit": spec.fit, "channels": spec.channels, "scale": _scale(card)}
+    return Message("model_input.all", values)
+
+
+def layers_of(model: LoadedModel, names: Sequence[str]) -> list[Layer]:
+    """Each layer as it fires on a grey image.
+
+    Args:
+        model: loaded.
+        names: aliases or paths.
+
+    Raises:
+        LayerError: one that does not exist; the message lists those that do, with shapes.
+    """
+    spec, module = model.card.input, unwrap(model.module)
+    weight = next(module.parameters())
+    size = (1, spec.channels, *spec.height_width)
+    grey = torch.full(size, 0.5, device=weight.device, dtype=weight.dtype)
+    with frozen(module):
+        try:
+            forward = capture(module, (grey,), list(names), model.card.logits_from)
+        except LayerError as error:
+            shapes = ", ".join(_layer_shapes(module, grey))
+            fix = f"layers with a grid (channels×rows×columns): {shapes}"
+            raise LayerError(error.what, fix) from error
+    return [
+        Layer(name, str(layer.ref), tuple(layer.activations.shape[1:]))
+        for name, layer in zip(names, forward.layers, strict=True)
+    ]
+
+
+def write_cohort(
+    out: Path,
+    card: Card,
+    images: Images,
+    targets: Sequence[str],
+    methods: Sequence[str],
+    layers: Sequence[str],
+) -> Path:
+    """Write ``card.toml`` and ``cohort.toml`` into ``out``; the latter's path."""
+    write_toml(out / "card.toml", card.model_dump(mode="json", exclude_defaults=True))
+    cohort = {
+        "name": "segmentation",
+        "images": [str(path.absolute()) for path in images.paths],
+        "masks": None if images.masks is None else str(images.masks.absolute()),
+        "model": "card.toml",
+        "explain": {"target": list(targets), "method": list(methods), "layer": list(layers)},
+    }
+    write_toml(out / "cohort.toml", cohort)
+    return out / "cohort.toml"
+
+
 def _labels(card: Card) -> tuple[str, ...]:
     """Names of the output channels of a card that has none."""
     classes = card.args.get("classes")
@@ -250,7 +211,7 @@ def _labels(card: Card) -> tuple[str, ...]:
 
 
 def _network(card: Card) -> str:
-    """ "Unet_resnet18": architecture and encoder."""
+    """``Unet_resnet18``: architecture and encoder."""
     architecture = card.factory.partition(":")[2]
     return f"{architecture}_{card.args.get('encoder_name', '')}".rstrip("_")
 
@@ -266,62 +227,17 @@ def _built(file: Path, architecture: str, encoder: str) -> RecognisedCard:
     return recognised.update(checkpoint=str(file))
 
 
-def assumptions(card: Card) -> str:
-    """What goes into the model, one sentence."""
+def _scale(card: Card) -> Message:
     spec = card.input
-    height, width = spec.height_width
-    scale = (
-        f"mean {spec.mean}, standard deviation {spec.std}"
-        if spec.mean is not None
-        else f"range {spec.range or (0, 1)}"
-    )
-    return f"{height} × {width} pixels ({spec.fit}), {spec.channels} channel{'s' * (spec.channels > 1)}, {scale}"
+    if spec.mean is not None:
+        mean, std = ([f"{value:g}" for value in values] for values in (spec.mean, spec.std or ()))
+        return Message("model_input.mean_std", {"mean": mean, "std": std})
+    low, high = spec.range or (0, 1)
+    return Message("model_input.range", {"low": low, "high": high})
 
 
-def layers_of(model: LoadedModel, names: Sequence[str]) -> list[Layer]:
-    """Each layer as it fires on a grey image.
-
-    Raises:
-        LayerError: one that does not exist; the message lists those that do, with shapes.
-    """
-    spec, module = model.card.input, unwrap(model.module)
-    weight = next(module.parameters())
-    grey = torch.full(
-        (1, spec.channels, *spec.height_width), 0.5, device=weight.device, dtype=weight.dtype
-    )
-    with frozen(module):
-        try:
-            forward = capture(module, (grey,), list(names), model.card.logits_from)
-        except LayerError as error:
-            found = [
-                info for info in list_layers(module, grey) if info.grid and info.path.count(".") < 2
-            ]
-            shapes = [f"{info.path} {'×'.join(map(str, info.shape[1:]))}" for info in found]
-            raise LayerError(
-                error.what, f"layers with a grid (channels×rows×columns): {', '.join(shapes)}"
-            ) from error
-    return [
-        Layer(name, str(layer.ref), tuple(layer.activations.shape[1:]))
-        for name, layer in zip(names, forward.layers, strict=True)
-    ]
-
-
-def write_cohort(
-    out: Path,
-    card: Card,
-    images: Images,
-    targets: Sequence[str],
-    methods: Sequence[str],
-    layers: Sequence[str],
-) -> Path:
-    """``card.toml`` and ``cohort.toml`` in ``out``; the latter's path."""
-    write_toml(out / "card.toml", card.model_dump(mode="json", exclude_defaults=True))
-    cohort = {
-        "name": "segmentation",
-        "images": [str(path.absolute()) for path in images.paths],
-        "masks": None if images.masks is None else str(images.masks.absolute()),
-        "model": "card.toml",
-        "explain": {"target": list(targets), "method": list(methods), "layer": list(layers)},
-    }
-    write_toml(out / "cohort.toml", cohort)
-    return out / "cohort.toml"
+def _layer_shapes(module: torch.nn.Module, image: torch.Tensor) -> list[str]:
+    """The layers with a grid, at most two levels deep, each with its shape."""
+    layers = [info for info in list_layers(module, image) if info.grid]
+    shallow = [info for info in layers if info.path.count(".") < 2]
+    return [f"{info.path} {'×'.join(map(str, info.shape[1:]))}" for info in shallow]

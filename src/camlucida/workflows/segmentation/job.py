@@ -1,8 +1,11 @@
-"""From a checkpoint and images to maps, numbers, figures and a report; the maps through a run folder, which loses nothing."""
+"""From a checkpoint and images to maps, numbers, figures and a report.
+
+The maps are computed through a run folder, so a killed call loses nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,31 +13,29 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.errors import CamlucidaError
+from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_bytes, write_json
+from camlucida.core.messages import Message
 from camlucida.core.provenance import versions
-from camlucida.models import Card, load_model
+from camlucida.models import load_model
 from camlucida.models.assumptions import RecognisedCard
-from camlucida.report.page import render
 from camlucida.runs import Run, execute
-from camlucida.workflows.segmentation import words
+from camlucida.workflows.segmentation import report
+from camlucida.workflows.segmentation.image_choice import Images
 from camlucida.workflows.segmentation.inputs import (
-    Images,
-    assumptions,
     layers_of,
     method_name,
     segmentation_card,
     target_word,
     write_cohort,
 )
+from camlucida.workflows.segmentation.numbers import records_of
+from camlucida.workflows.segmentation.page import SegmentationReport, write_report
 from camlucida.workflows.segmentation.pictures import write_pictures
-from camlucida.workflows.segmentation.statistics import (
-    SegmentationCase,
-    SegmentationRun,
-    agreement,
-    map_row,
-    overlap,
-    summarise,
-)
+from camlucida.workflows.segmentation.run_view import SegmentationRun
+from camlucida.workflows.segmentation.statistics import agreement, map_row, overlap, summarise
+
+Progress = Callable[..., object]
 
 
 @dataclass
@@ -45,16 +46,16 @@ class SegmentationOutcome:
         out: folder.
         statistics: a row a map, as ``statistics.csv``.
         summary: means, as ``batch_summary.csv``.
-        sentences: of ``report.txt``, by section.
-        failures: (image, line) of images without a map, or with something that could not be read.
+        messages: of the report, by section: model, images, segmentation, maps, limits, missing.
+        failures: images without a map, and masks that cannot be read.
         figures: image → names of its PNG files.
     """
 
     out: Path
     statistics: pd.DataFrame = field(default_factory=pd.DataFrame)
     summary: pd.DataFrame = field(default_factory=pd.DataFrame)
-    sentences: dict[str, list[str]] = field(default_factory=dict)
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    messages: dict[str, list[Message]] = field(default_factory=dict)
+    failures: list[Failure] = field(default_factory=list)
     figures: dict[str, list[str]] = field(default_factory=dict)
 
 
@@ -73,17 +74,21 @@ def explain_segmentation(
     device: str = "auto",
     batch_size: int = 1,
     command: str = "",
-    progress: Callable[..., object] = lambda done=0, total=None: None,
+    progress: Progress = lambda done=0, total=None: None,
 ) -> SegmentationOutcome:
-    """Explain a segmentation model; see ``docs/how-to/segmentation.md`` for what is written into ``out``.
+    """Explain a segmentation model.
 
     Args:
-        model_path, model, architecture, encoder, image_size: as :func:`~camlucida.workflows.segmentation.segmentation_card`.
+        model_path, model, architecture, encoder, image_size: as in
+            :func:`~camlucida.workflows.segmentation.segmentation_card`.
         images: from :func:`~camlucida.workflows.segmentation.one_image` or ``sampled_images``.
-        out: made if missing. Maps that a killed process left behind are taken up.
-        targets: predicted, true, component:N, pixel:ROW,COLUMN, or any of :func:`camlucida.attribution.targets.parse_target`.
+        out: made if missing. Maps of a killed call are taken up.
+        targets: predicted, true, component:N, pixel:ROW,COLUMN, or any of
+            :func:`camlucida.attribution.requests.parse_target`.
         methods, layers: names; the sheet shows the first of each.
+        device: as in :func:`camlucida.models.load_model`.
         batch_size: images in one forward.
+        command: the command line, for the record.
         progress: called with what was done since the last call, and with the total.
 
     Raises:
@@ -97,194 +102,133 @@ def explain_segmentation(
         encoder=encoder,
         image_size=image_size,
     )
-    asked = list(dict.fromkeys(map(target_word, targets)))
+    requested = list(dict.fromkeys(map(target_word, targets)))
     names = list(dict.fromkeys(map(method_name, methods)))
-    card = recognised.card
-    loaded = load_model(card, device=device)
-    shown = layers_of(loaded, list(dict.fromkeys(layers)))
-    del loaded
-    cohort = write_cohort(out, card, images, asked, names, [layer.name for layer in shown])
-    about = {"command": command, "versions": versions()}
+    loaded = load_model(recognised.card, device=device)
+    resolved = layers_of(loaded, list(dict.fromkeys(layers)))
+    del loaded  # the run loads it again, perhaps in another process
+    layer_names = [layer.name for layer in resolved]
     ran = execute(
-        cohort,
+        write_cohort(out, recognised.card, images, requested, names, layer_names),
         out / "run",
         resume=True,
         device=device,
         batch_size=batch_size,
-        about=about,
+        about={"command": command, "versions": versions()},
         progress=progress,
     )
-    study = SegmentationRun(Run.open(ran.folder), shown)
-    outcome = SegmentationOutcome(out, failures=[(each.image, str(each)) for each in ran.failures])
-    overlaps = overlap(study)
-    _each_image(study, overlaps, outcome, progress)
-    outcome.failures += study.problems
-    outcome.summary = summarise(outcome.statistics) if len(outcome.statistics) else pd.DataFrame()
-    figures = agreement(overlaps)
-    outcome.sentences = _sentences(
-        study, recognised, _stated(model, image_size), images, outcome, figures
-    )
-    _write(study, card, outcome, overlaps, figures, command)
+    run = SegmentationRun(Run.open(ran.folder), resolved)
+    outcome = SegmentationOutcome(out, failures=list(ran.failures))
+    _report(run, recognised, images, outcome, command, progress)
     return outcome
 
 
-def _each_image(
-    study: SegmentationRun,
+def _report(
+    run: SegmentationRun,
+    recognised: RecognisedCard,
+    images: Images,
+    outcome: SegmentationOutcome,
+    command: str,
+    progress: Progress,
+) -> None:
+    """Everything after the run: numbers, figures, tables and report."""
+    overlaps = overlap(run)
+    _measure(run, overlaps, outcome, progress)
+    outcome.failures += run.failures
+    rows = outcome.statistics
+    outcome.summary = summarise(rows) if len(rows) else pd.DataFrame()
+    figures = agreement(overlaps)
+    outcome.messages = _messages(run, recognised, images, outcome, figures)
+    synthetic = bool(run.cases) and bool(run.run.predictions()["synthetic"].any())
+    _write_tables(outcome, overlaps, figures, command, synthetic)
+    document = SegmentationReport(
+        run,
+        outcome.messages,
+        outcome.summary,
+        rows,
+        outcome.figures,
+        command,
+        synthetic,
+    )
+    write_report(document, outcome.out)
+
+
+def _measure(
+    run: SegmentationRun,
     overlaps: pd.DataFrame,
     outcome: SegmentationOutcome,
-    progress: Callable[..., object],
+    progress: Progress,
 ) -> None:
     """Numbers and figures, one image in memory at a time."""
-    found: list[dict[str, Any]] = []
-    taken: set[str] = set()
-    progress(0, total=2 * len(study.cases))
-    for case in study.cases:
+    all_rows: list[dict[str, Any]] = []
+    stems: set[str] = set()
+    progress(0, total=2 * len(run.cases))
+    for case in run.cases:
+        stem = unique(slug(case.image), stems)
         try:
-            maps = {index: study.run.explanation(index) for index in case.maps}
-            rows = {
-                index: map_row(study, case, index, explanation, overlaps)
-                for index, explanation in maps.items()
-            }
-            stem = unique(slug(case.image), taken)
-            outcome.figures[case.image] = (
-                write_pictures(study, case, maps, rows, outcome.out, stem) if maps else []
-            )
-            found += rows.values()
+            maps = {index: run.run.explanation(index) for index in case.maps}
+            rows = {}
+            for index, explanation in maps.items():
+                rows[index] = map_row(run, case, index, explanation, overlaps)
+            files = write_pictures(run, case, maps, rows, outcome.out, stem) if maps else []
+            outcome.figures[case.image] = files
+            all_rows += rows.values()
         except CamlucidaError as error:
-            outcome.failures.append((case.image, f"{case.path}: {error}"))
+            failure = Failure(case.image, error.code, f"{case.path}: {error.what}", error.fix)
+            outcome.failures.append(failure)
         progress(1)
-    outcome.statistics = pd.DataFrame(found)
+    outcome.statistics = pd.DataFrame(all_rows)
 
 
-def _stated(model: str | None, image_size: int | None) -> str:
-    """Where the model's input is known from."""
-    rest = (
-        "as the model card has it"
-        if model is not None
-        else "assumed, for the checkpoint does not say"
-    )
-    return rest if image_size is None else f"its size as given, the rest {rest}"
-
-
-def _sentences(
-    study: SegmentationRun,
+def _messages(
+    run: SegmentationRun,
     recognised: RecognisedCard,
-    stated: str,
     images: Images,
     outcome: SegmentationOutcome,
     figures: pd.DataFrame,
-) -> dict[str, list[str]]:
-    about = study.run.about
-    rows, cases = outcome.statistics, study.cases
-    model = about["models"][0]
-    explained = sum(bool(case.maps) for case in cases)
-    has = "has" if 1 in (explained, about["images"]) else "have"
-    data = [
-        f"Chosen: {images.rule}.",
-        f"{explained} of {words.plural(about['images'], 'image')} {has} a map.",
-    ]
-    if not about["patients_known"]:
-        data.append("Whose they are is not known: each image counts as a patient of its own.")
-    truths, source = (
-        sum(case.truth is not None for case in cases),
-        f", from {images.masks}" if images.masks else "",
-    )
-    has = "has" if 1 in (truths, len(cases)) else "have"
-    data.append(f"{truths} of {words.plural(len(cases), 'image')} {has} a true mask{source}.")
-    if truths and len(study.labels) > 1:
-        data.append(
-            "A mask names no label: it is taken for the truth of every label that was explained."
-        )
-    seen = {
-        "Model": [
-            f"{model['name']}, weights sha256 {model['sha256']}.",
-            *(f"{words.capital(line)}." for line in _model_lines(recognised)),
-            f"Input, {stated}: {assumptions(recognised.card)}.",
-            *(
-                f"{layer.name} is {layer.path}: {' × '.join(map(str, layer.shape))}."
-                for layer in study.layers
-            ),
-        ],
-        "Images": data,
-        "Segmentation": list(words.overlap_sentences(figures)),
-        "Maps": list(words.map_sentences(outcome.summary, rows)) if len(rows) else [],
-        "What the ratios cannot show": list(words.circular_sentences(rows)) if len(rows) else [],
-        "Without a map": [*(line for _, line in outcome.failures), *_missing(cases)],
+) -> dict[str, list[Message]]:
+    """The messages of the report by section; a section without any is left out."""
+    rows = outcome.statistics
+    sections = {
+        "model": list(report.model_messages(run, recognised)),
+        "images": list(report.image_messages(run, images)),
+        "segmentation": list(report.overlap_messages(figures)),
     }
-    return {title: lines for title, lines in seen.items() if lines}
+    if len(rows):
+        sections["maps"] = list(report.map_messages(outcome.summary, rows))
+        sections["limits"] = list(report.circular_messages(rows))
+    sections["missing"] = list(report.missing_messages(run, outcome.failures))
+    return {name: messages for name, messages in sections.items() if messages}
 
 
-def _model_lines(recognised: RecognisedCard) -> list[str]:
-    """What the model was recognised as and what is assumed; else what its card says."""
-    if recognised.notes:
-        return [str(note) for note in recognised.notes]
-    return [recognised.card.description] if recognised.card.description else []
-
-
-def _missing(cases: Sequence[SegmentationCase]) -> Iterator[str]:
-    yield from (f"{case.image}: {case.note}" for case in cases if case.note and case.maps)
-
-
-def _write(
-    study: SegmentationRun,
-    card: Card,
+def _write_tables(
     outcome: SegmentationOutcome,
     overlaps: pd.DataFrame,
     figures: pd.DataFrame,
     command: str,
+    synthetic: bool,
 ) -> None:
-    """Tables, text and page."""
-    out, synthetic = (
-        outcome.out,
-        bool(study.run.predictions()["synthetic"].any()) if study.cases else False,
-    )
-    for name, frame in {
+    """``statistics.csv``, ``batch_summary.csv``, ``overlap.csv`` and ``batch_summary.json``."""
+    tables = {
         "statistics": outcome.statistics,
         "batch_summary": outcome.summary,
         "overlap": overlaps,
-    }.items():
-        write_bytes(out / f"{name}.csv", frame.to_csv(index=False).encode())
-    notice = f"Research use only{'. SYNTHETIC images' if synthetic else ''}."
-    tables = {
+    }
+    for name, frame in tables.items():
+        write_bytes(outcome.out / f"{name}.csv", frame.to_csv(index=False).encode())
+    document = {
+        "notice": "Research use only",
+        "synthetic": synthetic,
+        "command": command,
         "segmentation": _records(figures),
         "maps": _records(outcome.summary),
-        "sentences": outcome.sentences,
+        "messages": outcome.messages,
+        "failures": outcome.failures,
     }
-    write_json(out / "batch_summary.json", {"notice": notice, "command": command, **tables})
-    sections = [
-        f"{title}\n{'-' * len(title)}\n" + "".join(f"{line}\n" for line in lines)
-        for title, lines in outcome.sentences.items()
-    ]
-    write_bytes(out / "report.txt", "\n".join([f"{notice}\n", *sections]).encode())
-    rows: dict[str, list[dict[Any, Any]]] = {}
-    for row in outcome.statistics.to_dict("records"):
-        rows.setdefault(str(row["image"]), []).append(row)
-    images = [
-        (case, outcome.figures.get(case.image, []), rows.get(case.image, []))
-        for case in study.cases
-    ]
-    render(
-        "segmentation.html.j2",
-        out / "index.html",
-        images=images,
-        sentences=outcome.sentences,
-        summary=outcome.summary.to_dict("records"),
-        several=len(study.labels) > 1,
-        name=study.run.about["models"][0]["name"],
-        synthetic=synthetic,
-        command=command,
-        shown=words.number,
-        percent=words.percent,
-    )
+    write_json(outcome.out / "batch_summary.json", document)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """JSON has no NaN and no ∞: None."""
-    finite = frame.astype(object).where(frame.notna(), None)
-    return [
-        {
-            str(key): None if value in (float("inf"), float("-inf")) else value
-            for key, value in row.items()
-        }
-        for row in finite.to_dict("records")
-    ]
+    """The rows for JSON, which has no NaN and no ∞: they become None."""
+    finite = frame.astype(object).replace([float("inf"), float("-inf")], None)
+    return records_of(finite.where(frame.notna(), None))

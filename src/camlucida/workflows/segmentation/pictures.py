@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,112 +13,143 @@ from matplotlib.figure import Figure
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.identical import identical_methods
 from camlucida.core.files import slug
+from camlucida.core.messages import Message
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, layer_comparison, method_comparison
 from camlucida.figures.segmentation import analysis_sheet
 from camlucida.metrics.segmentation import Mask
-from camlucida.workflows.segmentation import words
-from camlucida.workflows.segmentation.statistics import SegmentationCase, SegmentationRun
+from camlucida.workflows.segmentation.run_view import SegmentationCase, SegmentationRun
+from camlucida.workflows.segmentation.sheet import behind, facts, warnings
 
 
 def write_pictures(
-    study: SegmentationRun,
+    run: SegmentationRun,
     case: SegmentationCase,
     maps: Mapping[int, Explanation],
     rows: Mapping[int, Mapping[str, Any]],
     out: Path,
     stem: str,
 ) -> list[str]:
-    """Write the figures of one image as PNG and PDF; names of the PNG files.
+    """Write the figures of one image as PNG and PDF; the names of the PNG files.
 
     Args:
+        run: of the image.
+        case: the image.
         maps: row of the run's explanations → map.
         rows: the same → its numbers.
         out: folder.
         stem: of the file names; unique in the folder.
     """
-    frame = study.explanations.iloc[list(maps)]
-    named = [study.named(label, asked) for label, asked in zip(frame["label"], frame["asked"])]
-    keys = zip(named, frame["method"], frame["layer"])
-    methods, layers = (
-        list(dict.fromkeys(frame["method"])),
-        [layer.path for layer in study.layers if layer.path in set(frame["layer"])],
-    )
-    asked = list(dict.fromkeys(named))
-    place = dict(zip(keys, maps))
-    figures: dict[str, Figure] = {}
-    for target in asked:
-        index = place.get((target, methods[0], layers[0]))
-        if index is not None:
-            name = f"{stem}_analysis" if target == asked[0] else f"{stem}_{slug(target)}_analysis"
-            region = study.region(case, index)
-            outlines = _outlines(case, rows[index]["label"]) | (
-                {f"explained: {target}": region}
-                if rows[index]["target"][:4] in ("comp", "pixe")
-                else {}
-            )
-            warned = words.warnings(rows[index])
-            figures[name] = analysis_sheet(
-                maps[index], region, words.facts(rows[index]), outlines=outlines, warnings=warned
-            )
-    if len(methods) > 1:
-        grid = [[place.get((target, method, layers[0])) for method in methods] for target in asked]
-        title = f"{case.image}: methods at {study.layer(layers[0]).name}"
-        figures[f"{stem}_methods"] = method_comparison(
-            _rows(case, asked, grid, maps, rows), title, _same(maps, layers[0])
-        )
-    if len(layers) > 1:
-        grid = [[place.get((target, methods[0], layer)) for layer in layers] for target in asked]
-        names = [
-            study.layer(path).name + (" (circular)" if study.layer(path).behind else "")
-            for path in layers
-        ]
-        behind = [study.layer(path).name for path in layers if study.layer(path).behind]
-        notes = [f"Circular: {words.BEHIND.format(layers=', '.join(behind))}."] if behind else []
-        title = f"{case.image}: {methods[0]} at {len(layers)} layers"
-        figures[f"{stem}_layers"] = layer_comparison(
-            _rows(case, asked, grid, maps, rows), names, title, notes
-        )
+    pictures = _Pictures(run, case, maps, rows)
+    figures = pictures.sheets(stem)
+    if len(pictures.methods) > 1:
+        figures[f"{stem}_methods"] = pictures.methods_figure()
+    if len(pictures.layers) > 1:
+        figures[f"{stem}_layers"] = pictures.layers_figure()
     for name, figure in figures.items():
         save_figure(figure, out / name)
     return [f"{name}.png" for name in figures]
 
 
-def _rows(
-    case: SegmentationCase,
-    asked: Sequence[str],
-    grid: Sequence[Sequence[int | None]],
-    maps: Mapping[int, Explanation],
-    rows: Mapping[int, Mapping[str, Any]],
-) -> list[GridRow]:
-    """One row a target that has a map."""
-    found = []
-    for target, places in zip(asked, grid):
-        known = [index for index in places if index is not None]
-        if known:
-            outlines = _outlines(case, rows[known[0]]["label"])
-            shown = [None if index is None else maps[index] for index in places]
-            found.append(GridRow(f"target: {target}", shown, outlines, case.note or "no map"))
-    return found
+@dataclass(frozen=True)
+class _Pictures:
+    """The maps of one image, by target, method and layer."""
 
+    run: SegmentationRun
+    case: SegmentationCase
+    maps: Mapping[int, Explanation]
+    rows: Mapping[int, Mapping[str, Any]]
 
-def _outlines(case: SegmentationCase, label: str) -> dict[str, Mask]:
-    """Truth and prediction, as far as there are any; empty ones are named so."""
-    masks = {"truth": case.truth, "prediction": case.predicted.get(label)}
-    return {
-        name if mask.any() else f"{name} (empty)": mask
-        for name, mask in masks.items()
-        if mask is not None
-    }
+    @cached_property
+    def index_of(self) -> dict[tuple[str, str, str], int]:
+        """(target, method, layer path) → row of the map."""
+        frame = self.run.explanations.iloc[list(self.maps)]
+        regions = zip(frame["label"], frame["target_name"])
+        targets = [self.run.target_name(label, region) for label, region in regions]
+        return dict(zip(zip(targets, frame["method"], frame["layer"]), self.maps))
 
+    @cached_property
+    def targets(self) -> list[str]:
+        return list(dict.fromkeys(target for target, _, _ in self.index_of))
 
-def _same(maps: Mapping[int, Explanation], layer: str) -> list[str]:
-    same = sorted(
-        identical_methods(
-            [explanation for explanation in maps.values() if explanation.layer == layer]
-        )
-    )
-    return [
-        f"{first} and {second} are one and the same map here, up to scale."
-        for first, second, _ in same
-    ]
+    @cached_property
+    def methods(self) -> list[str]:
+        return list(dict.fromkeys(method for _, method, _ in self.index_of))
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """Paths, in the order of the request."""
+        mapped = {layer for _, _, layer in self.index_of}
+        return [layer.path for layer in self.run.layers if layer.path in mapped]
+
+    def sheets(self, stem: str) -> dict[str, Figure]:
+        """File name → sheet of each target, by the first method at the first layer."""
+        sheets: dict[str, Figure] = {}
+        for target in self.targets:
+            index = self.index_of.get((target, self.methods[0], self.layers[0]))
+            if index is not None:
+                # The first target's sheet has the short name.
+                part = "" if target == self.targets[0] else f"_{slug(target)}"
+                sheets[f"{stem}{part}_analysis"] = self._sheet(target, index)
+        return sheets
+
+    def methods_figure(self) -> Figure:
+        """All methods at the first layer, a row a target."""
+        layer = self.layers[0]
+        grid = {
+            target: [self.index_of.get((target, method, layer)) for method in self.methods]
+            for target in self.targets
+        }
+        title = f"{self.case.image}: methods at {self.run.layer(layer).name}"
+        return method_comparison(self._grid_rows(grid), title, self._identical(layer))
+
+    def layers_figure(self) -> Figure:
+        """The first method at all layers, a row a target."""
+        method = self.methods[0]
+        grid = {
+            target: [self.index_of.get((target, method, layer)) for layer in self.layers]
+            for target in self.targets
+        }
+        layers = [self.run.layer(path) for path in self.layers]
+        names = [f"{layer.name} (circular)" if layer.behind else layer.name for layer in layers]
+        circular = [layer.name for layer in layers if layer.behind]
+        notes = []
+        if circular:
+            notes.append(str(Message("circular.line", {"reason": behind(circular)})))
+        title = f"{self.case.image}: {method} at {len(layers)} layers"
+        return layer_comparison(self._grid_rows(grid), names, title, notes)
+
+    def _sheet(self, target: str, index: int) -> Figure:
+        row, region = self.rows[index], self.run.region(self.case, index)
+        outlines = self._outlines(row["label"])
+        if row["target_source"] in ("component", "pixel"):
+            outlines[f"explained: {target}"] = region
+        lines = [str(warning) for warning in warnings(row)]
+        explanation = self.maps[index]
+        return analysis_sheet(explanation, region, facts(row), outlines=outlines, warnings=lines)
+
+    def _grid_rows(self, grid: Mapping[str, Sequence[int | None]]) -> list[GridRow]:
+        """One row a target that has a map."""
+        rows = []
+        missing = "no map" if self.case.note is None else str(self.case.note)
+        for target, indices in grid.items():
+            present = [index for index in indices if index is not None]
+            if present:
+                outlines = self._outlines(self.rows[present[0]]["label"])
+                shown = [None if index is None else self.maps[index] for index in indices]
+                rows.append(GridRow(f"target: {target}", shown, outlines, missing))
+        return rows
+
+    def _outlines(self, label: str) -> dict[str, Mask]:
+        """Ground truth and prediction, where there is one; empty ones are named so."""
+        masks = {"truth": self.case.truth, "prediction": self.case.predicted.get(label)}
+        outlines = {}
+        for name, mask in masks.items():
+            if mask is not None:
+                outlines[name if mask.any() else f"{name} (empty)"] = mask
+        return outlines
+
+    def _identical(self, layer: str) -> list[str]:
+        at_layer = [each for each in self.maps.values() if each.layer == layer]
+        pairs = sorted(identical_methods(at_layer))
+        return [f"{pair.first} and {pair.second} are identical up to scale." for pair in pairs]

@@ -1,0 +1,193 @@
+"""The report of a segmentation as a document: ``index.html`` and ``report.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camlucida.core.messages import Message, declare
+from camlucida.report.document import (
+    Block,
+    Cell,
+    Code,
+    Document,
+    Facts,
+    Link,
+    Notice,
+    Paragraph,
+    Picture,
+    Points,
+    Section,
+    Table,
+    phrase,
+)
+from camlucida.report.render import render_document
+from camlucida.report.writers.html import write_page
+from camlucida.report.writers.markdown import write_markdown
+from camlucida.workflows.segmentation.numbers import number, percent, records_of
+from camlucida.workflows.segmentation.run_view import SegmentationCase, SegmentationRun
+
+declare(
+    "segmentation_page",
+    {
+        "title": "{name}: what a segmentation model used",
+        "model": "Model",
+        "images": "Images",
+        "segmentation": "Segmentation",
+        "maps": "Maps",
+        "limits": "What the ratios cannot show",
+        "missing": "Without a map",
+        "averages": "Averages",
+        "intervals": "Intervals resample patients, from ten patients on.",
+        "chance": (
+            "Chance level: of a ratio, that of the same map with the region at all positions of "
+            "the image; of a share of heat, the area."
+        ),
+    },
+)
+
+SHOWN = ("ratio", "share", "beyond_chance", "truth_ratio", "truth_share", "relative_mean")
+"""Metrics of the table of averages."""
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class SegmentationReport:
+    """What the report holds.
+
+    Attributes:
+        run: of the maps.
+        messages: by section: model, images, segmentation, maps, limits, missing.
+        summary: means, as ``batch_summary.csv``.
+        rows: numbers of each map, as ``statistics.csv``.
+        figures: image → names of its PNG files.
+        command: the command line.
+        synthetic: whether an image is.
+    """
+
+    run: SegmentationRun
+    messages: Mapping[str, Sequence[Message]]
+    summary: pd.DataFrame
+    rows: pd.DataFrame
+    figures: Mapping[str, Sequence[str]]
+    command: str
+    synthetic: bool
+
+
+def write_report(report: SegmentationReport, out: Path) -> Path:
+    """Write ``index.html`` and ``report.md`` into ``out``; the path of the page."""
+    document = report_document(report)
+    write_markdown(render_document(document), out)
+    return write_page(document, out / "index.html")
+
+
+def report_document(report: SegmentationReport) -> Document:
+    """The report: what was measured, the averages, then image by image."""
+    sections = [
+        Section(name, (Points(tuple(messages)),), Message(f"segmentation_page.{name}"))
+        for name, messages in report.messages.items()
+    ]
+    averages = Section("averages", tuple(_averages(report)), Message("segmentation_page.averages"))
+    by_image = dict(_rows_by_image(report.rows))
+    for case in report.run.cases:
+        blocks = tuple(_image(report, case, by_image.get(case.image, [])))
+        sections.append(Section(f"image_{case.image}", blocks, case.image))
+    sections.insert(len(report.messages), averages)
+    name = report.run.run.about["models"][0]["name"]
+    return Document(
+        Message("segmentation_page.title", {"name": name}),
+        tuple(sections),
+        synthetic=report.synthetic,
+        intro=(Facts((("Command", Code(report.command)),)),) if report.command else (),
+    )
+
+
+def _averages(report: SegmentationReport) -> Iterator[Block]:
+    if report.summary.empty:
+        return
+    files = ("statistics.csv", "batch_summary.csv", "overlap.csv")
+    links = phrase("All numbers: ", *(phrase(Link(file), " ") for file in files))
+    explained = (Message("segmentation_page.intervals"), Message("segmentation_page.chance"))
+    yield Paragraph((*explained, links), quiet=True)
+    head = ("layer", "method", "target", "number", "mean", "95 % interval", "chance", "images")
+    shown = report.summary[report.summary["metric"].isin(SHOWN)]
+    rows = tuple(_average(report.run, row) for row in records_of(shown))
+    yield Table("averages_table", None, head, rows)
+
+
+def _average(run: SegmentationRun, row: Row) -> tuple[str | int, ...]:
+    interval = f"{number(row['low'])} to {number(row['high'])}"
+    return (
+        row["layer"],
+        row["method"],
+        run.target_name(row["label"], row["target"]),
+        row["metric"],
+        number(row["estimate"]),
+        "none" if row["interval_method"] == "none" else interval,
+        number(row["chance"]),
+        int(row["images"]),
+    )
+
+
+def _rows_by_image(rows: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    if len(rows):
+        for image, part in rows.groupby("image", sort=False):
+            yield str(image), records_of(part)
+
+
+def _image(
+    report: SegmentationReport, case: SegmentationCase, rows: Sequence[Row]
+) -> Iterator[Block]:
+    """The maps of one image as a table, then its figures."""
+    if case.note is not None:
+        yield Notice((case.note,))
+    head = (
+        "layer",
+        "method",
+        "target",
+        "inside ÷ outside",
+        Cell("region at all positions", note="median and 95 % range"),
+        "positions reaching it",
+        Cell("random maps", note="median and 95 % range"),
+        "centre",
+        "heat on area",
+        Cell("in the true region", note="and at all positions"),
+    )
+    table = tuple(_map(report.run, row) for row in rows)
+    yield Table(f"maps_{case.image}", None, head, table)
+    for file in report.figures.get(case.image, ()):
+        yield Picture.of_file(file, alt=f"{case.image}: {file}")
+
+
+def _map(run: SegmentationRun, row: Row) -> tuple[str, ...]:
+    circular = " (circular)" if row["circular"] == "yes" else ""
+    names = (
+        f"{row['layer']}{circular}",
+        row["method"],
+        run.target_name(row["label"], row["target"]),
+    )
+    truth = "–"
+    if "truth_ratio" in row:
+        truth = f"{number(row['truth_ratio'])}, {number(row['truth_shifted_median'])}"
+    if row["empty"]:
+        return (*names, f"no evidence: {Message.loads(row['empty'])}", *["–"] * 5, truth)
+    return (
+        *names,
+        number(row["ratio"]),
+        _with_range(row, "shifted"),
+        percent(row["reached"]),
+        _with_range(row, "random"),
+        number(row["centre"]),
+        f"{percent(row['share'])} on {percent(row['area'])}",
+        truth,
+    )
+
+
+def _with_range(row: Row, name: str) -> str:
+    median, low, high = (number(row[f"{name}_{part}"]) for part in ("median", "low", "high"))
+    return f"{median} ({low}–{high})"

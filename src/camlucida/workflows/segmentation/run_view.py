@@ -1,0 +1,148 @@
+"""A run of segmentations, image by image: masks, predictions and maps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from camlucida.core.errors import ImageError
+from camlucida.core.failures import Failure
+from camlucida.core.messages import Message, quoted
+from camlucida.io.annotations import from_rle
+from camlucida.io.annotations.masks import read_mask
+from camlucida.metrics.segmentation import Mask
+from camlucida.runs import Run
+from camlucida.runs.read import is_missing
+from camlucida.workflows.segmentation.inputs import Layer
+
+
+@dataclass(frozen=True)
+class SegmentationCase:
+    """One image of the run.
+
+    Attributes:
+        image, patient, path: of the image.
+        truth: (H, W) of its mask file; None where there is none that can be read.
+        predicted: label → (H, W).
+        maps: rows of the run's explanations.
+        note: why maps are missing; None if none is.
+    """
+
+    image: str
+    patient: str
+    path: Path
+    truth: Mask | None
+    predicted: Mapping[str, Mask]
+    maps: tuple[int, ...]
+    note: Message | None
+
+
+@dataclass
+class SegmentationRun:
+    """A run of segmentations.
+
+    Attributes:
+        run: open.
+        layers: that were explained.
+        failures: masks that cannot be read; known once :attr:`cases` is read.
+    """
+
+    run: Run
+    layers: Sequence[Layer]
+    failures: list[Failure] = field(default_factory=list)
+
+    @cached_property
+    def explanations(self) -> pd.DataFrame:
+        """A row a map, with ``label`` and ``target_name``: predicted, true, component N, pixel R,C."""
+        frame = self.run.explanations()
+        frame["label"] = frame["target_label"]
+        parts = zip(frame["target_source"], frame["target_component"], frame["target_pixel"])
+        frame["target_name"] = [_region_name(*part) for part in parts]
+        return frame
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """Labels that the model predicts."""
+        return list(dict.fromkeys(self.run.predictions()["label"]))
+
+    def target_name(self, label: str, region: str) -> str:
+        """A target for people: with its label, where the model has more than one."""
+        return target_name(label, region, len(self.labels) > 1)
+
+    def layer(self, path: str) -> Layer:
+        """A layer by its resolved path."""
+        return next(layer for layer in self.layers if layer.path == path)
+
+    @cached_property
+    def cases(self) -> list[SegmentationCase]:
+        """In the order of the cohort; images that could not be read are no cases."""
+        maps: dict[str, list[int]] = {}
+        for number, image in enumerate(self.explanations["image"]):
+            maps.setdefault(image, []).append(number)
+        notes = {entry.image: _note(entry.failure or entry.note) for entry in self.run.entries}
+        by_image = self.run.predictions().groupby("image", sort=False)
+        return [
+            self._case(str(image), predictions, maps.get(str(image), []), notes[str(image)])
+            for image, predictions in by_image
+        ]
+
+    def region(self, case: SegmentationCase, index: int) -> Mask:
+        """The region that a map explains, in original pixels.
+
+        The true mask itself where that is explained, else the region as the run stores it.
+
+        Args:
+            case: of the map.
+            index: row of the map.
+        """
+        row = self.explanations.iloc[index]
+        if row["target_source"] == "true" and case.truth is not None:
+            return case.truth
+        return from_rle({"size": list(row["original"]), "counts": list(row["region"])})
+
+    def _case(
+        self, image: str, predictions: pd.DataFrame, maps: Sequence[int], note: Message | None
+    ) -> SegmentationCase:
+        first = predictions.iloc[0]
+        size = (int(first["original"][0]), int(first["original"][1]))
+        predicted = {}
+        for label, counts in zip(predictions["label"], predictions["region"]):
+            predicted[label] = from_rle({"size": size, "counts": counts})
+        truth = self._truth(image, first["mask"], size)
+        patient, path = str(first["patient"]), Path(first["path"])
+        return SegmentationCase(image, patient, path, truth, predicted, tuple(maps), note)
+
+    def _truth(self, image: str, path: object, size: tuple[int, int]) -> Mask | None:
+        if not isinstance(path, str) or not Path(path).is_file():
+            return None
+        try:
+            return read_mask(Path(path), f"mask {path}", size)
+        except ImageError as error:
+            self.failures.append(Failure.of(image, error))
+            return None
+
+
+def target_name(label: object, region: object, with_label: bool) -> str:
+    """A target for people.
+
+    >>> target_name("lesion", "predicted", False), target_name("lesion", "predicted", True)
+    ('predicted', 'lesion predicted')
+    """
+    return f"{label} {region}" if with_label else str(region)
+
+
+def _note(note: Failure | Message | None) -> Message | None:
+    return quoted(str(note)) if isinstance(note, Failure) else note
+
+
+def _region_name(source: str, component: float | None, pixel: Sequence[int] | None) -> str:
+    """``predicted``, ``true``, ``component 2`` or ``pixel 10,20``."""
+    if source == "component" and not is_missing(component):
+        return f"component {int(component or 0)}"
+    if source == "pixel" and pixel is not None:
+        return f"pixel {','.join(map(str, pixel))}"
+    return source
