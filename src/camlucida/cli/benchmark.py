@@ -35,11 +35,11 @@ def benchmark_command(
         int, typer.Option(min=0, max=9, help="Of films, ties and noise: another seed, other films.")
     ] = 0,
 ) -> None:
-    """Put methods and metrics to the test on SYNTHETIC radiographs whose evidence is known, with models proven to use it."""
+    """Test methods and metrics on SYNTHETIC radiographs with known evidence and verified models."""
     from camlucida.workflows.benchmark.run import run_benchmark
 
     with output_folder(out):
-        found = run_benchmark(
+        benchmark = run_benchmark(
             out,
             quick=quick,
             custom=method or [],
@@ -49,13 +49,15 @@ def benchmark_command(
             command=shlex.join(["camlucida", *sys.argv[1:]]),
             report=lambda line: print(line, file=sys.stderr, flush=True),
         )
-    for line in found.board[found.board["position"].notna()].to_dict("records"):
+    board = benchmark.board
+    for line in board[board["position"].notna()].to_dict("records"):
+        position, milliseconds = line["position"], 1000 * line["seconds"]
         print(
-            f"{line['position']:.0f}. {line['method']}: mean rank {line['rank']:.3g}, {1000 * line['seconds']:.0f} ms a map"
+            f"{position:.0f}. {line['method']}: mean rank {line['rank']:.3g}, "
+            f"{milliseconds:.0f} ms a map"
         )
-    passed = found.meta["kept"].astype(bool)
-    print(f"metrics: {int(passed.sum())} of {len(passed)} passed their own test")
-    print(
-        f"tables:  {out}/leaderboard.csv, summary.csv, meta.csv, verified.csv, arms.csv, rows.parquet"
-    )
+    kept = benchmark.meta["kept"].astype(bool)
+    print(f"metrics: {int(kept.sum())} of {len(kept)} passed the meta-evaluation")
+    files = "leaderboard.csv, summary.csv, meta.csv, verified.csv, arms.csv, rows.parquet"
+    print(f"tables:  {out}/{files}")
     print(f"page:    {out}/benchmark.html")

@@ -1,4 +1,4 @@
-"""``camlucida demo``: the main job on what the package carries."""
+"""``camlucida demo``: the main tasks on data and models of the package."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def demo_command(
     ] = Path("demo"),
     device: DeviceOption = "auto",
 ) -> None:
-    """Run five kinds of SYNTHETIC study from inputs to report, with models that come with the package; one model cheats."""
+    """Run five tasks on SYNTHETIC images from inputs to report, and test a model's shortcut."""
     from camlucida.workflows.demo import run_demo
 
     with output_folder(out), progress_bar(None, "demo") as progress:

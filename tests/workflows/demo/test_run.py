@@ -3,7 +3,7 @@
 import pytest
 
 from camlucida.workflows.demo.parts import Part
-from camlucida.workflows.demo.run import _did_its_work, _run_part, _summary
+from camlucida.workflows.demo.run import _run_part, _succeeded, _summary
 
 
 @pytest.mark.parametrize(
@@ -17,10 +17,10 @@ from camlucida.workflows.demo.run import _did_its_work, _run_part, _summary
     ],
 )
 def test_only_items_may_fail(command, code, errors, done):
-    assert _did_its_work(command, code, errors) == done
+    assert _succeeded(command, code, errors) == done
 
 
-def test_a_part_stops_at_the_command_that_fails_and_says_its_line(tmp_path):
+def test_a_part_stops_at_the_command_that_fails(tmp_path):
     commands = (("show", "nothing_here"), ("methods",))
     done = _run_part(
         tmp_path, Part("part", "", "", lambda folder: folder, commands, {}, "*.png"), "auto"

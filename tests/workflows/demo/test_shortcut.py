@@ -29,13 +29,13 @@ def test_the_demo_tells_the_cheating_model_from_the_honest_ones(tmp_path, monkey
     assert len(summary["models"]) == 3
     for row in summary["models"]:
         cheats = "shortcut" in row["name"]
-        finding, marker = (row[f"fall without {key}"]["mean"] for key in (demo.FINDING, "marker"))
+        finding, marker = (row["logit_drop"][key]["mean"] for key in (demo.FINDING, "marker"))
         assert (marker > finding) == cheats, row["name"]
-        assert row["relies on"] == ("marker" if cheats else demo.FINDING)
-        on_finding, on_marker = (row[f"heat on {key}"]["mean"] for key in (demo.FINDING, "marker"))
+        assert row["relies_on"] == ("marker" if cheats else demo.FINDING)
+        on_finding, on_marker = (row["heat"][key]["mean"] for key in (demo.FINDING, "marker"))
         assert (on_marker > on_finding) == cheats, row["name"]
         assert (tmp_path / row["page"]).is_file()
-        assert row["name"] in result.index.read_text()
+        assert row["name"] in result.index.read_text().replace("<wbr>", "")
     assert (tmp_path / "comparison.png").stat().st_size > 10_000
     assert "SYNTHETIC" in result.index.read_text()
     assert len(result.lines) == 3

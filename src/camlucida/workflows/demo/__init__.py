@@ -1,4 +1,4 @@
-"""The demonstration: five kinds of study from their inputs to their reports, and a model that cheats; all on SYNTHETIC data."""
+"""The demonstration: five tasks from inputs to reports, and a shortcut; all on SYNTHETIC data."""
 
 from camlucida.workflows.demo.run import DemoResult, run_demo
 

@@ -1,4 +1,4 @@
-"""The five kinds of study: their inputs, the commands a user would type, and what there is to see afterwards.
+"""The parts of the demonstration: inputs, the commands a user would type, and their pages.
 
 Commands run in the demo's folder: paths are relative to it.
 """
@@ -20,20 +20,20 @@ from camlucida.phantom.cohorts import (
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of study.
+    """One task of the demonstration.
 
     Attributes:
         name: of its folder.
-        title, words: for people.
+        title, description: for people.
         write: makes the inputs, in ``inputs/NAME``.
         commands: arguments of ``camlucida``, in order; one that fails stops the part.
-        pages: file → what it is; the report first.
+        pages: file → its description; the report first.
         picture: the figure that stands for it; the first file that matches.
     """
 
     name: str
     title: str
-    words: str
+    description: str
     write: Callable[[Path], Path]
     commands: tuple[tuple[str, ...], ...]
     pages: dict[str, str]
@@ -51,8 +51,8 @@ SEEDS = {"results_4": "seed42", "results_5": "seed43", "results_6": "seed44"}
 PARTS = (
     Part(
         "chest",
-        "An honest report on a classifier of chest films",
-        "One model, five labels: how good it is, where its heat lies, whether its maps depend on what it learnt.",
+        "A report on a classifier of chest films",
+        "One model, five labels: accuracy, location of the heat, and a check by randomised weights.",
         write_multilabel,
         (
             ("run", "inputs/chest/cohort.toml", "--out", "chest/run", "--resume"),
@@ -72,8 +72,8 @@ PARTS = (
     ),
     Part(
         "ensemble",
-        "Three classifiers side by side, their mean, and a patient before and after",
-        "Two look at the finding, one at the letters it was trained to cheat with. Maps are averaged as numbers.",
+        "Three classifiers, their mean, and a patient before and after",
+        "Two use the finding, one the letters on the film. Maps are averaged as numbers.",
         write_ensemble,
         (
             (
@@ -100,8 +100,8 @@ PARTS = (
     ),
     Part(
         "heart",
-        "A value measured from a film: the heart's width",
-        "Predicted against true, best and worst case, and whether what raises and lowers the value lies on the heart.",
+        "A regression: the cardiothoracic ratio",
+        "Predicted and true values, best and worst case, and the heat on the heart.",
         write_regression,
         (
             (
@@ -126,13 +126,15 @@ PARTS = (
     ),
     Part(
         "density",
-        "Four density classes in DICOM mammograms: three seeds, three folds",
-        "One seed was trained with the view label tied to the class. Figures of each seed and fold, tables, a LaTeX section.",
+        "Breast density in DICOM mammograms: three seeds, three folds",
+        "One seed was trained with the view label tied to the class. "
+        "Figures of each seed and fold, tables, a LaTeX section.",
         write_density,
         (
             (
                 "report-pack",
-                *(word for seed in SEEDS for word in ("--run", f"inputs/density/{seed}")),
+                *("--run", "inputs/density/results_4", "--run", "inputs/density/results_5"),
+                *("--run", "inputs/density/results_6"),
                 *("--run", "inputs/density/results_k3_seed42", "--assets-dir", "density"),
             ),
             _report(
@@ -144,8 +146,8 @@ PARTS = (
     ),
     Part(
         "effusion",
-        "A segmentation: what encoder, decoder and head used",
-        "Heat inside against outside of the region, beside what shifted regions and random maps would have.",
+        "A segmentation: the evidence at encoder, decoder and head",
+        "Heat inside and outside the region, beside that of shifted regions and of random maps.",
         write_segmentation,
         (
             (

@@ -1,4 +1,8 @@
-"""A model that cheats: ten SYNTHETIC radiographs, three packaged models, and what moved each model's score, measured."""
+"""A model that uses a shortcut: ten SYNTHETIC radiographs, three packaged models, measurements.
+
+Two measurements of each model: how far its logit drops when the finding, or the marker, is removed
+from the otherwise identical film; and the share of the map's heat on each.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +22,33 @@ from camlucida.core.provenance import versions
 from camlucida.core.scan import Scan
 from camlucida.figures.comparison import comparison_figure
 from camlucida.figures.panels import figure_png
-from camlucida.io import write_synthetic_png
+from camlucida.io import RawImage, write_synthetic_png
 from camlucida.models import LoadedModel, load_model
+from camlucida.models.preprocessing import prepare
 from camlucida.phantom import Film, film, model_cards
-from camlucida.report.page import render
+from camlucida.report.document import (
+    Cell,
+    Document,
+    Estimate,
+    Facts,
+    Link,
+    Paragraph,
+    Picture,
+    Section,
+    Table,
+    phrase,
+)
+from camlucida.report.writers.html import write_page
 from camlucida.workflows.explain import explain_to_folder
 
 FILMS = 10
 FIRST_SEED = 9_000_000
 """Far from the seeds that the packaged models were trained and tested on."""
 FINDING = "pneumothorax"
+PLACES = (FINDING, "marker")
 METHOD, LAYER = "hirescam", "features.2"
-"""A 32 × 32 grid whose cells see a small part of the film. Those of the last layer see nearly all of it, so that a map there is
-wide whatever the model used; both are measured."""
+"""A 32 × 32 grid whose cells see a small part of the film. Cells of the last layer see nearly all
+of it, so that a map there is wide whatever the model uses; both are measured."""
 MARKER = "PORT"
 SIZE = 256
 OTHERS = ("nodule", "effusion", "cardiomegaly", "consolidation")
@@ -48,7 +66,7 @@ class ShortcutResult:
 
 
 @dataclass(frozen=True)
-class Interval:
+class BootstrapMean:
     """A mean over films with its 95 % percentile bootstrap interval."""
 
     mean: float
@@ -58,15 +76,63 @@ class Interval:
     def __str__(self) -> str:
         return f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
+    @property
+    def cell(self) -> Cell:
+        """A cell of a table."""
+        return Cell(Estimate(self.mean, self.low, self.high), spec=".2f")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The measurements of one model, each finding or marker → a mean over films.
+
+    Attributes:
+        name, description: of the model.
+        page: its explanations, relative to the page.
+        logit_drop: of the finding's logit, when the key is removed from the film.
+        heat: share of the positive heat of METHOD at LAYER on the key.
+        last_layer: name of the model's last layer.
+        last_layer_heat: share of the positive heat of Grad-CAM there on the key.
+    """
+
+    name: str
+    description: str
+    page: str
+    logit_drop: Mapping[str, BootstrapMean]
+    heat: Mapping[str, BootstrapMean]
+    last_layer: str
+    last_layer_heat: Mapping[str, BootstrapMean]
+
+    @property
+    def relies_on(self) -> str:
+        """The key whose removal lowers the logit more."""
+        return max(PLACES, key=lambda place: self.logit_drop[place].mean)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """For ``demo.json``."""
+        means = {"logit_drop": self.logit_drop, "heat": self.heat}
+        means["last_layer_heat"] = self.last_layer_heat
+        numbers = {}
+        for name, values in means.items():
+            numbers[name] = {place: vars(mean) for place, mean in values.items()}
+        return {
+            "name": self.name,
+            "description": self.description,
+            "page": self.page,
+            "last_layer": self.last_layer,
+            "relies_on": self.relies_on,
+            **numbers,
+        }
+
 
 def run_shortcut(out: Path, device: str) -> ShortcutResult:
-    """Make the films, explain them with every packaged model, measure, and write ``out/index.html``."""
+    """Draw the films, explain them with every packaged model, measure; write ``out/index.html``."""
     films = demo_films()
     paths = write_films(films, out / "films")
-    cards = model_cards()
-    rows: list[dict[str, Any]] = []
+    models: list[Measured] = []
     columns: dict[str, list[Explanation]] = {}
-    for name, card in cards.items():
+    for name, card in model_cards().items():
         model = load_model(card, device=device)
         outcome = explain_to_folder(
             model,
@@ -79,36 +145,27 @@ def run_shortcut(out: Path, device: str) -> ShortcutResult:
         )
         scans = [model.read(path) for path in paths]
         columns[name] = explain(model, scans, target=FINDING, method=METHOD, layer=LAYER)
-        last = explain(model, scans, target=FINDING)
-        rows.append(
-            measure(model, films, scans, columns[name], last)
-            | {"page": f"{name}/{outcome.index.name}"}
-        )
-    figure = comparison_figure(
-        columns, [(item.masks[FINDING], item.masks["marker"]) for item in films[:SHOWN]]
-    )
-    write_bytes(out / "comparison.png", figure_png(figure))
-    chance = {
-        key: float(np.mean([item.masks[key].mean() for item in films]))
-        for key in (FINDING, "marker")
-    }
-    summary = {
+        models.append(measure(model, films, scans, columns[name], f"{name}/{outcome.index.name}"))
+    outlines = [(drawn.masks[FINDING], drawn.masks["marker"]) for drawn in films[:SHOWN]]
+    write_bytes(out / "comparison.png", figure_png(comparison_figure(columns, outlines)))
+    chance = {place: _area(films, place) for place in PLACES}
+    record = {
         "films": FILMS,
         "finding": FINDING,
         "marker": MARKER,
         "method": METHOD,
         "layer": LAYER,
         "chance": chance,
-        "models": rows,
+        "models": [model.record for model in models],
         "versions": versions(),
     }
-    write_json(out / "demo.json", summary)
-    render("demo.html.j2", out / "index.html", **summary, resamples=RESAMPLES)
-    return ShortcutResult(out / "index.html", [_sentence(row, chance) for row in rows])
+    write_json(out / "demo.json", record)
+    index = write_page(shortcut_document(models, chance), out / "index.html")
+    return ShortcutResult(index, [_sentence(model, chance) for model in models])
 
 
 def demo_films() -> list[Film]:
-    """Ten films, each with a pneumothorax, the marker, and none to two other findings."""
+    """Films that each have a pneumothorax, the marker, and none to two other findings."""
     films = []
     for number in range(FILMS):
         random = np.random.default_rng(FIRST_SEED + number)
@@ -118,14 +175,13 @@ def demo_films() -> list[Film]:
 
 
 def write_films(films: Sequence[Film], folder: Path) -> list[Path]:
-    """Each film as a PNG that says it is synthetic."""
+    """Write each film as a PNG that says it is synthetic."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for number, item in enumerate(films):
+    for number, drawn in enumerate(films):
         path = folder / f"film_{number:02d}.png"
-        write_synthetic_png(
-            path, item.image, {"seed": item.seed, "findings": ", ".join(item.findings)}
-        )
+        text = {"seed": drawn.seed, "findings": ", ".join(drawn.findings)}
+        write_synthetic_png(path, drawn.image, text)
         paths.append(path)
     return paths
 
@@ -135,33 +191,51 @@ def measure(
     films: Sequence[Film],
     scans: Sequence[Scan],
     maps: Sequence[Explanation],
-    last: Sequence[Explanation],
-) -> dict[str, Any]:
-    """Where the heat of ``maps`` and of Grad-CAM at the ``last`` layer lies, and how far the logit falls when the finding, or the
-    marker, is taken out of the film."""
+    page: str,
+) -> Measured:
+    """Measure one model.
+
+    Args:
+        model: with a label FINDING.
+        films: with their masks.
+        scans: the films as the model reads them.
+        maps: of METHOD at LAYER, one a film.
+        page: of these maps, for the record.
+    """
     with_both = _logits(model, scans)
-    row: dict[str, Any] = {
-        "name": model.name,
-        "description": model.card.description,
-        "last layer": last[0].layer,
-    }
-    for key in (FINDING, "marker"):
-        for kind, explanations in (("heat", maps), ("last-layer heat", last)):
-            heat = [np.clip(item.numpy(), 0, None) for item in explanations]
-            row[f"{kind} on {key}"] = vars(
-                bootstrap(np.array([_share(h, f.masks[key]) for h, f in zip(heat, films)]))
-            )
-        altered = [_without(item, key) for item in films]
-        fall = with_both - _logits(model, [_scan(model, item) for item in altered])
-        row[f"fall without {key}"] = vars(bootstrap(fall))
-    row["relies on"] = max((FINDING, "marker"), key=lambda key: row[f"fall without {key}"]["mean"])
-    return row
+    last = explain(model, scans, target=FINDING)
+    drops = {}
+    for place in PLACES:
+        twins = [_scan(model, _without(drawn, place)) for drawn in films]
+        drops[place] = bootstrap(with_both - _logits(model, twins))
+    return Measured(
+        name=model.name,
+        description=model.card.description,
+        page=page,
+        logit_drop=drops,
+        heat={place: _heat_on(place, maps, films) for place in PLACES},
+        last_layer=last[0].layer,
+        last_layer_heat={place: _heat_on(place, last, films) for place in PLACES},
+    )
 
 
-def _without(item: Film, key: str) -> Film:
+def _heat_on(place: str, maps: Sequence[Explanation], films: Sequence[Film]) -> BootstrapMean:
+    shares = []
+    for heat_map, drawn in zip(maps, films, strict=True):
+        heat = np.clip(heat_map.numpy(), 0, None)
+        shares.append(_share(heat, drawn.masks[place]))
+    return bootstrap(np.array(shares))
+
+
+def _area(films: Sequence[Film], place: str) -> float:
+    """Mean share of the film under a mask: the chance level of the heat on it."""
+    return float(np.mean([drawn.masks[place].mean() for drawn in films]))
+
+
+def _without(drawn: Film, place: str) -> Film:
     """The film's twin, same patient and noise, without the finding or without the marker."""
-    findings = [name for name in item.findings if name != key]
-    return film(item.seed, findings, None if key == "marker" else item.marker, SIZE)
+    findings = [name for name in drawn.findings if name != place]
+    return film(drawn.seed, findings, None if place == "marker" else drawn.marker, SIZE)
 
 
 def _share(heat: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> float:
@@ -170,15 +244,11 @@ def _share(heat: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> float:
     return float(heat[mask].sum()) / total if total > 0 else float("nan")
 
 
-def _scan(model: LoadedModel, item: Film) -> Scan:
-    from camlucida.io import RawImage
-    from camlucida.models.preprocessing import prepare
-
-    pixels = item.image.astype(np.float32) / np.float32(255)
-    return prepare(
-        RawImage(pixels=pixels, display=item.image, id=f"seed{item.seed}", synthetic=True),
-        model.card.input,
-    )
+def _scan(model: LoadedModel, drawn: Film) -> Scan:
+    pixels = drawn.image.astype(np.float32) / np.float32(255)
+    name = f"seed{drawn.seed}"
+    image = RawImage(pixels=pixels, display=drawn.image, id=name, synthetic=True)
+    return prepare(image, model.card.input)
 
 
 def _logits(model: LoadedModel, scans: Sequence[Scan]) -> NDArray[np.float64]:
@@ -189,19 +259,86 @@ def _logits(model: LoadedModel, scans: Sequence[Scan]) -> NDArray[np.float64]:
     return np.asarray(logits[:, model.card.labels.index(FINDING)].double().cpu())
 
 
-def bootstrap(values: NDArray[np.floating[Any]], seed: int = 0) -> Interval:
-    """Mean and 95 % percentile interval over films; NaN values (no heat) are left out."""
+def bootstrap(values: NDArray[np.floating[Any]], seed: int = 0) -> BootstrapMean:
+    """Mean and 95 % percentile interval over films; NaN values (no heat) are left out.
+
+    >>> bootstrap(np.array([0.5, 0.5]))
+    BootstrapMean(mean=0.5, low=0.5, high=0.5)
+    """
     values = values[np.isfinite(values)]
     draws = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.percentile(values[draws].mean(1), [2.5, 97.5])
-    return Interval(float(values.mean()), float(low), float(high))
+    return BootstrapMean(float(values.mean()), float(low), float(high))
 
 
-def _sentence(row: Mapping[str, Any], chance: Mapping[str, float]) -> str:
-    def ratio(key: str) -> str:
-        return f"{Interval(**row[f'heat on {key}'])} of the heat on the {key} (chance {chance[key]:.2f})"
-
-    falls = ", ".join(
-        f"{Interval(**row[f'fall without {key}'])} without the {key}" for key in (FINDING, "marker")
+def _sentence(model: Measured, chance: Mapping[str, float]) -> str:
+    heat = [f"{model.heat[place]} on the {place} (chance {chance[place]:.2f})" for place in PLACES]
+    drops = [f"{model.logit_drop[place]} without the {place}" for place in PLACES]
+    return (
+        f"{model.name} relies on the {model.relies_on}: its logit drops by {' and '.join(drops)}; "
+        f"its share of heat is {' and '.join(heat)}"
     )
-    return f"{row['name']}: {ratio(FINDING)}, {ratio('marker')}; the logit falls by {falls}"
+
+
+def shortcut_document(models: Sequence[Measured], chance: Mapping[str, float]) -> Document:
+    """The page of the measurements."""
+    purpose = (
+        f"Each of the {FILMS} films has a {FINDING} and the marker “{MARKER}”.",
+        f"The first measurement needs no heat map: the drop of the logit of {FINDING} when the "
+        f"{FINDING}, or the marker, is removed from the otherwise identical film.",
+        f"The second is the share of the positive heat ({METHOD} at {LAYER}) on each, beside that "
+        "of a uniform map (the chance level, which is the area).",
+    )
+    intervals = (
+        f"Means over {FILMS} films; square brackets hold 95% bootstrap intervals "
+        f"({RESAMPLES} resamples of films)."
+    )
+    numbers = phrase("Numbers: ", Link("demo.json"), ".")
+    sections = (
+        Section("measurements", (_drops(models, chance), _picture()), title="Measurements"),
+        Section("last-layer", (_last_layer(models),), title="Grad-CAM at the last layer"),
+        Section("models", (_described(models),), title="Models"),
+    )
+    return Document(
+        f"Do these models use the {FINDING} or the letters “{MARKER}”?",
+        sections,
+        synthetic=True,
+        intro=(Paragraph(purpose), Paragraph((intervals, numbers), quiet=True)),
+    )
+
+
+def _drops(models: Sequence[Measured], chance: Mapping[str, float]) -> Table:
+    rows = []
+    for model in models:
+        drops = [model.logit_drop[place].cell for place in PLACES]
+        heat = [model.heat[place].cell for place in PLACES]
+        rows.append((Link(model.page, model.name), *drops, model.relies_on, *heat))
+    head = (
+        "Model",
+        *(f"Drop of the logit without the {place}" for place in PLACES),
+        "Relies on",
+        *(Cell(f"Heat on the {place}", note=f"chance {chance[place]:.2f}") for place in PLACES),
+    )
+    caption = f"Drop of the logit and share of heat ({METHOD} at {LAYER})."
+    return Table("measurements", caption, head, tuple(rows))
+
+
+def _last_layer(models: Sequence[Measured]) -> Table:
+    rows = []
+    for model in models:
+        heat = [model.last_layer_heat[place].cell for place in PLACES]
+        rows.append((model.name, model.last_layer, *heat))
+    caption = "Share of the heat of Grad-CAM at the last layer."
+    note = "Cells of this layer see most of the film, so heat need not lie where the evidence does."
+    head = ("Model", "Layer", *(f"Heat on the {place}" for place in PLACES))
+    return Table("last-layer", caption, head, tuple(rows), notes=(note,))
+
+
+def _picture() -> Picture:
+    caption = f"Films and the overlay of each model; {FINDING} and marker are outlined."
+    return Picture.of_file("comparison.png", caption)
+
+
+def _described(models: Sequence[Measured]) -> Facts:
+    rows = [(Link(model.page, model.name), model.description) for model in models]
+    return Facts(tuple(rows))
