@@ -52,7 +52,7 @@ PARTS = (
     Part(
         "chest",
         "A report on a classifier of chest films",
-        "One model, five labels: accuracy, location of the heat, and a check by randomised weights.",
+        "One model, five labels: accuracy, place of the heat, and a check by randomised weights.",
         write_multilabel,
         (
             ("run", "inputs/chest/cohort.toml", "--out", "chest/run", "--resume"),

@@ -28,6 +28,7 @@ from camlucida.models.preprocessing import prepare
 from camlucida.phantom import Film, film, model_cards
 from camlucida.report.document import (
     Cell,
+    CellValue,
     Document,
     Estimate,
     Facts,
@@ -36,6 +37,7 @@ from camlucida.report.document import (
     Picture,
     Section,
     Table,
+    Text,
     phrase,
 )
 from camlucida.report.writers.html import write_page
@@ -308,23 +310,22 @@ def shortcut_document(models: Sequence[Measured], chance: Mapping[str, float]) -
 
 
 def _drops(models: Sequence[Measured], chance: Mapping[str, float]) -> Table:
-    rows = []
+    rows: list[tuple[CellValue | Cell, ...]] = []
     for model in models:
         drops = [model.logit_drop[place].cell for place in PLACES]
         heat = [model.heat[place].cell for place in PLACES]
         rows.append((Link(model.page, model.name), *drops, model.relies_on, *heat))
-    head = (
-        "Model",
-        *(f"Drop of the logit without the {place}" for place in PLACES),
-        "Relies on",
-        *(Cell(f"Heat on the {place}", note=f"chance {chance[place]:.2f}") for place in PLACES),
-    )
+    head: list[Text | Cell] = ["Model"]
+    head += [f"Drop of the logit without the {place}" for place in PLACES]
+    head.append("Relies on")
+    for place in PLACES:
+        head.append(Cell(f"Heat on the {place}", note=f"chance {chance[place]:.2f}"))
     caption = f"Drop of the logit and share of heat ({METHOD} at {LAYER})."
-    return Table("measurements", caption, head, tuple(rows))
+    return Table("measurements", caption, tuple(head), tuple(rows))
 
 
 def _last_layer(models: Sequence[Measured]) -> Table:
-    rows = []
+    rows: list[tuple[CellValue | Cell, ...]] = []
     for model in models:
         heat = [model.last_layer_heat[place].cell for place in PLACES]
         rows.append((model.name, model.last_layer, *heat))
