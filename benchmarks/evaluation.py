@@ -128,7 +128,7 @@ def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
 
     inner = Inner()
     case = Perturbation(PerturbedImage("image", unit, (False,)), heat)
-    plan = road_plan(case, ROAD_SHARES, noise=0)
+    plan = road_plan(case, shares=ROAD_SHARES, noise=0)
     percentiles = [round(100 * share) for share in ROAD_SHARES]
 
     def ours() -> float:

@@ -76,7 +76,7 @@ def test_tables_figures_page_and_statistics_again(study, capsys):
     assert command(study, "--method", "gradcam", "--method", "layercam") == 0
     said = capsys.readouterr()
     assert "cost: 12 images" in said.err
-    assert "labels without a mark in any image: Mass" in said.err
+    assert "Mass: not annotated in any image" in said.err
     assert "Average precision over area: gradcam" in said.out
     out = study / "out"
     rows = pd.read_parquet(out / "rows.parquet")
@@ -117,7 +117,7 @@ def test_a_bad_truth_costs_its_image_and_the_exit_code(study, capsys):
     assert "24×32" in said
     assert "48×64" in said
     assert "f05.png" in said
-    assert "1 empty masks (f04 Nodule)" in said
+    assert "1 empty mask (f04 Nodule)" in said
     rows = pd.read_parquet(study / "out" / "rows.parquet")
     assert set(rows.image) == {f"f{i:02d}" for i in range(12)} - {"f03", "f05"}
     assert rows[(rows.image == "f04") & (rows.metric == "hit")].value.isna().all()

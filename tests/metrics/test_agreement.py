@@ -124,24 +124,24 @@ def test_null_pairs_are_of_different_patients():
     patients = ["a", "a", "b", "b", "c", "c"]
     seen = []
     null = a.different_image_null(
-        lambda x, y: seen.append((int(x[0, 0]), int(y[0, 0]))) or 0.25,
         maps,
         maps,
-        groups=patients,
+        similarity=lambda x, y: seen.append((int(x[0, 0]), int(y[0, 0]))) or 0.25,
+        patients=patients,
         pairs=1000,
     )
     assert len(seen) == len(set(seen)) == len(null) == 6 * 4
     assert all(patients[i] != patients[j] for i, j in seen)
     assert a.excess(0.25, float(null.mean())) == 0
     first, second = (
-        a.different_image_null(lambda x, y: float(x[0, 0]), maps, maps, pairs=9, seed=s)
+        a.different_image_null(maps, maps, similarity=lambda x, y: float(x[0, 0]), pairs=9, seed=s)
         for s in (3, 3)
     )
     np.testing.assert_array_equal(first, second)
     with pytest.raises(UsageError, match="one image or patient"):
-        a.different_image_null(a.pearson, maps, maps, groups=["a"] * 6)
+        a.different_image_null(maps, maps, patients=["a"] * 6)
     with pytest.raises(UsageError, match="6 maps against 5"):
-        a.different_image_null(a.pearson, maps, maps[:5])
+        a.different_image_null(maps, maps[:5])
 
 
 def test_smooth_unrelated_maps_agree_and_the_excess_takes_it_away():
@@ -149,7 +149,7 @@ def test_smooth_unrelated_maps_agree_and_the_excess_takes_it_away():
     bias = np.exp(-(y**2 + x**2) / 10)
     rng = np.random.default_rng(0)
     maps = [0.9 * bias + 0.1 * rng.random((9, 9)) for _ in range(12)]
-    null = a.different_image_null(a.spearman, maps, maps)
+    null = a.different_image_null(maps, maps, similarity=a.spearman)
     assert null.mean() > 0.5
     assert a.excess(a.spearman(maps[0], maps[1]), null.mean()) == pytest.approx(0, abs=0.2)
     assert a.excess(1.0, null.mean()) == 1

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
+from camlucida.metrics import METRICS, chance, localisation
 from camlucida.metrics import ceiling as c
-from camlucida.metrics import localisation
+from camlucida.metrics.ceiling import ceiling
 
 SIZE = 224
 # Published in the specification for discs at random places: radius → grid → best IoU, Otsu IoU, hit, relevance mass.
@@ -16,7 +17,21 @@ TABLE = {
     24: {7: (0.75, 0.53, 0.88, 0.49), 14: (0.93, 0.85, 1, 0.73), 28: (0.97, 0.96, 1, 0.87)},
     40: {7: (0.89, 0.79, 1, 0.68), 14: (0.96, 0.95, 1, 0.84), 28: (0.98, 0.98, 1, 0.92)},
 }
-NAMES = ("iou_best", "iou_otsu", "hit", "relevance_mass")
+COLUMNS = (
+    localisation.iou_best,
+    localisation.iou_otsu,
+    localisation.hit,
+    localisation.relevance_mass,
+)
+BOUNDED = {
+    name: metric
+    for name, metric in METRICS.items()
+    if metric.inputs == "mask" and not metric.options and metric.upsampling == "geometry"
+}
+
+
+def ceilings(truth, grid, geometry=None):
+    return {name: ceiling(m.ceiling, truth, grid, geometry) for name, m in BOUNDED.items()}
 
 
 def disc(radius, row, column):
@@ -42,10 +57,12 @@ TOLERANCE = {
 @pytest.mark.parametrize("radius", TABLE)
 @pytest.mark.parametrize("grid", [7, 14, 28])
 def test_the_table_of_ceilings(radius, grid):
-    found = [
-        c.ceilings(disc(radius, *centre), (grid, grid), names=NAMES) for centre in centres(radius)
-    ]
-    mean = np.mean([[row[name] for name in NAMES] for row in found], axis=0)
+    scores = []
+    for centre in centres(radius):
+        truth = disc(radius, *centre)
+        best = c.best_map(truth, (grid, grid))
+        scores.append([score(best, truth) for score in COLUMNS])
+    mean = np.mean(scores, axis=0)
     assert (np.abs(mean - TABLE[radius][grid]) <= TOLERANCE[grid]).all(), mean.round(3)
 
 
@@ -74,7 +91,7 @@ def test_geometry_flip_crop_and_pad():
     np.testing.assert_allclose(c.area_average(truth, (2, 1), padded), [[0], [1 / 16]])
     cropped = Geometry.identity((4, 4)).crop((2, 2), (2, 2))
     assert all(
-        np.isnan(v) for v in c.ceilings(truth, (2, 2), cropped).values()
+        np.isnan(v) for v in ceilings(truth, (2, 2), cropped).values()
     )  # the model never saw it
     scaled = Geometry.identity((4, 4)).resize((8, 8))
     np.testing.assert_allclose(c.best_map(truth, (4, 4), scaled)[0, 0], 0.875**2)  # to 8×8 and back
@@ -90,7 +107,7 @@ def test_the_best_map_is_carried_back_like_any_map():
 
 def test_a_grid_as_fine_as_the_image_has_no_ceiling():
     truth = disc(16, 90, 120)[60:140, 80:160]
-    found = c.ceilings(truth, truth.shape)
+    found = ceilings(truth, truth.shape)
     area = truth.mean()
     for name, value in found.items():
         assert value == pytest.approx(
@@ -101,19 +118,22 @@ def test_a_grid_as_fine_as_the_image_has_no_ceiling():
 def test_ratios_and_errors():
     assert c.over_ceiling(0.2, 0.4) == 0.5
     assert np.isnan([c.over_ceiling(0.2, 0.0), c.over_ceiling(0.2, float("nan"))]).all()
-    assert all(np.isnan(v) for v in c.ceilings(np.zeros((8, 8), bool), (2, 2)).values())
+    assert all(np.isnan(v) for v in ceilings(np.zeros((8, 8), bool), (2, 2)).values())
     with pytest.raises(UsageError, match="number of cells"):
         c.area_average(np.ones((8, 8)), (2,))
     with pytest.raises(UsageError, match="original pixels"):
         c.area_average(np.ones((8, 8)), (2, 2), Geometry.identity((9, 8)))
-    with pytest.raises(UsageError, match="did you mean hit"):
-        c.ceilings(np.ones((8, 8)), (2, 2), names=["hits"])
+
+
+def by_truth(metric):
+    """Whether the annotation alone sets the chance level."""
+    return metric.chance != chance.MOVED
 
 
 def test_chance_is_what_random_pixels_score():
     truth = np.zeros((60, 60), bool)
     truth[9:36, 12:33] = True
-    expected = c.chance_levels(truth)
+    expected = {name: m.chance_level(None, truth) for name, m in BOUNDED.items() if by_truth(m)}
     rng = np.random.default_rng(0)
     maps = [rng.random((60, 60)) for _ in range(100)]
     for name in (
@@ -124,36 +144,37 @@ def test_chance_is_what_random_pixels_score():
         "attention_ratio",
         "iou_area_matched",
     ):
-        found = np.mean([c.BOUNDED[name](heat, truth) for heat in maps])
+        found = np.mean([BOUNDED[name].run(heat, truth) for heat in maps])
         assert found == pytest.approx(expected[name], rel=0.03), name
     for name in ("hit", "tolerant_hit"):
-        assert np.mean([c.BOUNDED[name](heat, truth) for heat in maps]) == pytest.approx(
+        assert np.mean([BOUNDED[name].run(heat, truth) for heat in maps]) == pytest.approx(
             expected[name], abs=0.09
         ), name
-    assert all(np.isnan(v) for v in c.chance_levels(np.zeros((4, 4))).values())
+    empty = np.zeros((4, 4))
+    assert all(np.isnan(BOUNDED[name].chance_level(None, empty)) for name in expected)
 
 
 def test_shifted_chance_is_one_for_a_flat_map_and_knows_the_centre_bias():
     truth = np.zeros((12, 12), bool)
     truth[5:7, 5:7] = True
-    assert c.shifted_chance(
+    assert chance.shifted_chance(
         localisation.attention_ratio, np.ones((12, 12)), truth
     ) == pytest.approx(1)
     y, x = np.mgrid[:12, :12] - 5.5
     centre = np.exp(-(y**2 + x**2) / 18)
-    chance = c.shifted_chance(localisation.attention_ratio, centre, truth)
-    assert 0 < chance < localisation.attention_ratio(centre, truth)
+    level = chance.shifted_chance(localisation.attention_ratio, centre, truth)
+    assert 0 < level < localisation.attention_ratio(centre, truth)
 
 
 def test_shifts_keep_the_truth_whole_and_leave_its_own_place_out():
     truth = np.zeros((6, 5), bool)
     truth[0, 0] = truth[1, 1] = True
     seen = []
-    c.shifted_chance(
+    chance.shifted_chance(
         lambda heat, mask: seen.append(np.array(mask)) or 0.0, np.ones((6, 5)), truth, 1000
     )
     assert len(seen) == 5 * 4 - 1
     assert all(mask.sum() == 2 for mask in seen)
     assert not any((mask == truth).all() for mask in seen)
-    assert np.isnan(c.shifted_chance(localisation.hit, np.ones((6, 5)), np.ones((6, 5))))
-    assert np.isnan(c.shifted_chance(localisation.hit, np.ones((6, 5)), np.zeros((6, 5))))
+    assert np.isnan(chance.shifted_chance(localisation.hit, np.ones((6, 5)), np.ones((6, 5))))
+    assert np.isnan(chance.shifted_chance(localisation.hit, np.ones((6, 5)), np.zeros((6, 5))))

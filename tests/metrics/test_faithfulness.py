@@ -25,7 +25,7 @@ from camlucida.metrics.imputation import Perturbation, PerturbedImage
 from camlucida.metrics.queue import Count, evaluate
 from tests.support.peers import quiet
 
-ALL = [name for group in faith.GROUPS.values() for name in group]
+ALL = [name for name, metric in METRICS.items() if metric.plan is not None]
 NO_MAP = [name for name in ALL if name != "adcc"]
 
 
@@ -72,7 +72,7 @@ def test_masking_by_hand():
     weights = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]).double()
     found = run(
         case(torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.ones(1, 2, 2).double()),
-        NO_MAP[:4],
+        ["average_drop", "increase_in_confidence", "average_gain", "drop_in_deletion"],
         linear(weights),
     )
     kept = 20 / 3
@@ -138,7 +138,7 @@ def test_cells_by_hand():
     # Cells of 2 × 2 pixels with evidence 4 3 2 1, filled with black: deletion 10 6 3 1 0, insertion 0 4 7 9 10.
     native = torch.tensor([[4.0, 3.0], [2.0, 1.0]])
     image = native.repeat_interleave(2, 0).repeat_interleave(2, 1)[None].double() / 4
-    plan = faith.cells_plan(case(native, image), 4, "black")
+    plan = faith.cells_plan(case(native, image), steps=4, fill="black")
     (found,) = (done.metrics for done in evaluate([plan], linear(torch.ones(1, 4, 4))))
     assert found["cell_insertion_deletion"] == pytest.approx(
         [(4 + 7 + 9 + 5) / 4 - (5 + 6 + 3 + 1) / 4, 0.25]
@@ -146,7 +146,8 @@ def test_cells_by_hand():
     (reverse,) = (
         done.metrics
         for done in evaluate(
-            [faith.cells_plan(case(-native, image), 4, "black")], linear(torch.ones(1, 4, 4))
+            [faith.cells_plan(case(-native, image), steps=4, fill="black")],
+            linear(torch.ones(1, 4, 4)),
         )
     )
     assert reverse["cell_insertion_deletion"] == pytest.approx(-found["cell_insertion_deletion"])
@@ -157,7 +158,7 @@ def test_road_of_a_one_pixel_map_by_hand():
     image = torch.zeros(1, 5, 5).double()
     image[0, 2, 2] = 1
     native = image[0].float()
-    plan = faith.road_plan(case(native, image), (0.04, 0.2), noise=0)
+    plan = faith.road_plan(case(native, image), shares=(0.04, 0.2), noise=0)
     (found,) = (done.metrics for done in evaluate([plan], linear(image)))
     assert found["road_morf"] == pytest.approx([-1, -0.1])
     assert found["road_lerf"] == pytest.approx([0, 0])
@@ -166,7 +167,9 @@ def test_road_of_a_one_pixel_map_by_hand():
     wrong[2, 2], wrong[0, 0] = -1, 0
     (worst,) = (
         done.metrics
-        for done in evaluate([faith.road_plan(case(wrong, image), (0.04,), noise=0)], linear(image))
+        for done in evaluate(
+            [faith.road_plan(case(wrong, image), shares=(0.04,), noise=0)], linear(image)
+        )
     )
     assert worst["road"] == pytest.approx([-0.5, -0.05])
 
@@ -319,7 +322,7 @@ def test_what_is_asked_wrongly():
     with pytest.raises(UsageError):
         faith.curve_area([1.0], [0.0])
     with pytest.raises(UsageError):
-        faith.cells_plan(one, 0)
+        faith.cells_plan(one, steps=0)
 
 
 def test_every_metric_is_registered_with_its_facts():
@@ -416,7 +419,7 @@ def test_road_against_grad_cam(channels):
 
     shares = (0.2, 0.4, 0.6, 0.8)
     plan = faith.road_plan(
-        Perturbation(PerturbedImage("image", image, (False,)), heat), shares, noise=0
+        Perturbation(PerturbedImage("image", image, (False,)), heat), shares=shares, noise=0
     )
     (found,) = (done.metrics for done in evaluate([plan], score))
     cams = heat.numpy()[None]

@@ -8,11 +8,11 @@ from torch import nn
 
 from camlucida.core.errors import ModelError, UsageError
 from camlucida.metrics import METRICS
+from camlucida.metrics.agreement import different_image_null
 from camlucida.metrics.sanity import (
     Gate,
     blocks,
     cascading_randomisation,
-    different_image_null,
     independent_randomisation,
     randomisation_gate,
     redraw,

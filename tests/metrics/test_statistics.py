@@ -9,17 +9,9 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from camlucida.core.errors import UsageError
-from camlucida.metrics import statistics
-from camlucida.metrics.statistics import (
-    excess,
-    holm,
-    mean_interval,
-    paired_difference,
-    pearson,
-    rate,
-    ratio_interval,
-    spearman,
-)
+from camlucida.metrics import bootstrap, statistics
+from camlucida.metrics.correlation import pearson, spearman
+from camlucida.metrics.statistics import excess, holm, mean_interval, paired_difference, rate, ratio_interval
 
 
 def sample(n, seed=0):
@@ -128,11 +120,11 @@ def test_degenerate_samples():
 def test_percentile_where_bca_is_undefined():
     # All replicates on one side of the estimate; a jackknife that does not vary, or is undefined.
     drawn = np.linspace(1, 2, 1000)
-    low, high, interval_method = statistics.limits(0.5, drawn, np.arange(5.0), 0.95)
+    low, high, interval_method = bootstrap.limits(0.5, drawn, np.arange(5.0), 0.95)
     assert interval_method == "percentile"
     assert (low, high) == pytest.approx((1.025, 1.975))
-    assert statistics.limits(1.5, drawn, np.ones(5), 0.95)[2] == "percentile"
-    assert statistics.limits(1.5, drawn, np.array([1.0, np.nan]), 0.95)[2] == "percentile"
+    assert bootstrap.limits(1.5, drawn, np.ones(5), 0.95)[2] == "percentile"
+    assert bootstrap.limits(1.5, drawn, np.array([1.0, np.nan]), 0.95)[2] == "percentile"
 
 
 def test_paired_difference():

@@ -125,7 +125,8 @@ def evaluate_command(
 
     Intervals resample patients.
     """
-    from camlucida.evaluation.maps.folder import ABOUT, estimate, read
+    from camlucida.evaluation.maps.cost import estimate
+    from camlucida.evaluation.maps.folder import ABOUT, read
     from camlucida.workflows.evaluation.folder import present
     from camlucida.workflows.evaluation.job import (
         AnnotationFiles,

@@ -66,3 +66,8 @@ class Registry(Generic[T]):
     def items(self) -> list[tuple[str, T]]:
         """(name, item) pairs, in order of registration."""
         return list(self._items.items())
+
+    def remove(self, name: str) -> None:
+        """Forget ``name``, for what is registered for a while, as in a test."""
+        self[name]
+        del self._items[name]

@@ -18,7 +18,7 @@ from camlucida.figures.overlay import NOTICE, as_rgb, blend
 from camlucida.figures.panels import strip_title
 from camlucida.io.annotations import as_boxes
 from camlucida.metrics.annotations import Floats, box_iou
-from camlucida.metrics.localisation import heat_boxes
+from camlucida.metrics.boxes import heat_boxes
 from camlucida.metrics.regions import MASK_FRACTION
 
 TRUTHS = {True: "true", False: "not true", None: "truth unknown"}

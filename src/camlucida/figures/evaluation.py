@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 
 from camlucida.evaluation.maps.summary import about, headline, over_all_labels, title
 from camlucida.figures.overlay import NOTICE
-from camlucida.metrics.statistics import MIN_POSITIVES
+from camlucida.metrics.bootstrap import MIN_POSITIVES
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 GREYS = ("#444444", "#6b6b6b", "#8a8a8a")

@@ -1,7 +1,8 @@
-"""Do two maps say the same? On the native grid, and as excess over maps of DIFFERENT images: unrelated maps are alike, too.
+"""How similar are two maps? On the native grid, and as excess over maps of DIFFERENT images.
 
-Unrelated maps share the model's centre bias and smoothness: an SSIM of .6 or a Spearman of .6 can be nothing (Venkatesh 2024).
-A map that is constant (dead) has no agreement with any other: NaN.
+Unrelated maps are similar, too, for they share the centre bias and the smoothness of the model: an SSIM
+or a Spearman correlation of .6 can be at chance level (Venkatesh 2024). A map that is constant (dead) has
+no agreement with any other: NaN.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata
+from torch import Tensor
 
 from camlucida.core.errors import UsageError
-from camlucida.metrics import statistics
+from camlucida.metrics import correlation
 from camlucida.metrics.annotations import Floats, as_map
 from camlucida.metrics.base import metric
+from camlucida.metrics.bootstrap import numbered
 from camlucida.metrics.statistics import excess
 
 __all__ = [
@@ -33,7 +36,15 @@ Run = TypeVar("Run", bound=Callable[..., Any])
 NAN = float("nan")
 
 CELLS = 5
+"""Hottest cells that :func:`top_cells_iou` compares."""
+
 PAIRS = 50
+"""Pairs of different images behind a null."""
+
+MAPS = 1000
+"""Largest number of maps that pairs are drawn from: enough for any number of pairs in use."""
+
+MapLike = ArrayLike | Tensor
 
 
 def _agreeing(name: str, title: str, low: float, chance: str, source: str) -> Callable[[Run], Run]:
@@ -45,14 +56,34 @@ def _agreeing(name: str, title: str, low: float, chance: str, source: str) -> Ca
 
 @_agreeing("pearson", "Pearson correlation", -1, "0", "Pearson 1895, over cells")
 def pearson(a: ArrayLike, b: ArrayLike) -> float:
-    """Linear correlation over cells; NaN where a map is constant."""
-    return statistics.pearson(*_two(a, b))
+    """Linear correlation over the cells of two maps, in [−1, 1].
+
+    Args:
+        a, b: maps (*grid) on one grid.
+
+    Returns:
+        NaN where a map is constant.
+
+    Raises:
+        UsageError: different grids. NoEvidenceError: a map is not finite.
+
+    >>> pearson([[1.0, 2.0]], [[2.0, 1.0]])
+    -1.0
+    """
+    return correlation.pearson(*_two(a, b))
 
 
 @_agreeing("spearman", "Spearman correlation", -1, "0", "Spearman 1904, over cells, ties averaged")
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
-    """Rank correlation over cells, ties averaged; NaN where a map is constant."""
-    return statistics.spearman(*_two(a, b))
+    """Rank correlation over the cells of two maps, ties averaged, in [−1, 1].
+
+    Args:
+        a, b: as for :func:`pearson`.
+
+    >>> spearman([[1.0, 2.0, 9.0]], [[1.0, 2.0, 3.0]])
+    1.0
+    """
+    return correlation.spearman(*_two(a, b))
 
 
 @_agreeing(
@@ -63,9 +94,23 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
     "IoU of the k hottest cells; ties in proportion",
 )
 def top_cells_iou(a: ArrayLike, b: ArrayLike, cells: int = CELLS) -> float:
-    """Σ min(w_a, w_b) / Σ max(w_a, w_b): w is 1 for a cell among the ``cells`` hottest, else 0; NaN where a map is constant.
+    """Σ min(w_a, w_b) / Σ max(w_a, w_b), w = 1 for a cell among the ``cells`` hottest, else 0.
 
-    Cells tied at the last place share what is left of it equally, so that order in memory never decides.
+    Cells tied at the last place share what is left of it equally, so that order in memory never
+    decides.
+
+    Args:
+        a, b: as for :func:`pearson`.
+        cells: from 1 to the number of cells of the grid.
+
+    Returns:
+        In [0, 1]; NaN where a map is constant.
+
+    Raises:
+        UsageError: as :func:`pearson`, or more cells than there are.
+
+    >>> top_cells_iou([3.0, 2.0, 1.0], [3.0, 1.0, 2.0], cells=2)
+    0.3333333333333333
     """
     x, y = _two(a, b)
     if not 1 <= cells <= x.size:
@@ -84,10 +129,23 @@ def top_cells_iou(a: ArrayLike, b: ArrayLike, cells: int = CELLS) -> float:
     "Wang 2004; data range 1, 7-cell window",
 )
 def ssim(a: ArrayLike, b: ArrayLike) -> float:
-    """Mean structural similarity of two maps in [0, 1] (data range 1); NaN where a map is constant.
+    """Mean structural similarity of two maps in [0, 1], with a data range of 1.
 
-    The window is 7 cells, or the largest odd number that fits a smaller grid; NaN under 3 cells a side. For comparison with the
-    literature only: it depends on the resolution the maps are compared at.
+    For comparison with the literature only: it depends on the resolution of the maps.
+
+    Args:
+        a, b: maps (H, W) in [0, 1] on one grid.
+
+    Returns:
+        In [−1, 1]; NaN where a map is constant, and under 3 cells a side. The window is 7 cells, or the
+        largest odd number that fits a smaller grid.
+
+    Raises:
+        UsageError: as :func:`pearson`, or values outside [0, 1].
+
+    >>> import numpy as np
+    >>> ssim(np.eye(7), np.eye(7))
+    1.0
     """
     from skimage.metrics import structural_similarity
 
@@ -107,9 +165,21 @@ def ssim(a: ArrayLike, b: ArrayLike) -> float:
 
 @_agreeing("kendall_w", "Kendall's W", 0, "1/m, for m maps", "Kendall 1939; corrected for ties")
 def kendall_w(maps: Sequence[ArrayLike]) -> float:
-    """Concordance of m ≥ 2 maps over n cells: 12 Σ(R − R̄)² / (m²(n³ − n) − m Σ(t³ − t)), in [0, 1].
+    """Concordance of m ≥ 2 maps over n cells: 12 Σ(R − R̄)² / (m²(n³ − n) − m Σ(t³ − t)).
 
-    R is a cell's sum of ranks, t the size of each group of ties within a map. NaN if a map is constant.
+    R is a cell's sum of ranks, t the size of each group of ties within a map.
+
+    Args:
+        maps: (*grid) each, on one grid.
+
+    Returns:
+        In [0, 1]; NaN if a map is constant.
+
+    Raises:
+        UsageError: fewer than two maps, or different grids.
+
+    >>> kendall_w([[1, 2, 3], [10, 20, 30]])
+    1.0
     """
     checked = [as_map(m) for m in maps]
     if len(checked) < 2 or len({m.shape for m in checked}) > 1:
@@ -121,56 +191,80 @@ def kendall_w(maps: Sequence[ArrayLike]) -> float:
         return NAN
     ranks = np.stack([rankdata(m.reshape(-1)) for m in checked])
     count, cells = ranks.shape
-    ties = sum(
-        float((t**3 - t).sum())
-        for t in (np.unique(r, return_counts=True)[1].astype(float) for r in ranks)
-    )
+    ties = sum(map(_ties, ranks))
     spread = ((ranks.sum(0) - count * (cells + 1) / 2) ** 2).sum()
-    return float(np.clip(12 * spread / (count**2 * (cells**3 - cells) - count * ties), 0, 1))
+    largest = count**2 * (cells**3 - cells) - count * ties
+    return float(np.clip(12 * spread / largest, 0, 1))
+
+
+def _ties(ranks: Floats) -> float:
+    """Σ (t³ − t) over the groups of equal ranks."""
+    sizes = np.unique(ranks, return_counts=True)[1].astype(float)
+    return float((sizes**3 - sizes).sum())
 
 
 def different_image_null(
-    similarity: Callable[[Any, Any], float],
-    first: Sequence[ArrayLike],
-    second: Sequence[ArrayLike],
+    maps: Sequence[MapLike],
+    others: Sequence[MapLike] | None = None,
     *,
-    groups: Sequence[Hashable] | None = None,
+    similarity: Callable[[Any, Any], float] = correlation.pearson,
+    patients: Sequence[Hashable] | None = None,
     pairs: int = PAIRS,
     seed: int = 0,
 ) -> Floats:
-    """Similarity of ``first[i]`` and ``second[j]`` for random i ≠ j: its mean is the null of ``excess``.
+    """Similarity of maps of different images: its mean is the null of :func:`excess`.
 
     Args:
-        similarity: one of this file's pairwise functions.
-        first, second: maps of the same images in the same order, of two methods, seeds, layers (or one list twice).
-        groups: who each image belongs to; images of one patient are not different. None: each image its own.
+        maps: of one method, model and layer, an image each.
+        others: of the same images in the same order, of another method, model or layer; the pairs are
+            then ``maps[i]`` with ``others[j]``. None: two of ``maps``.
+        similarity: of two maps.
+        patients: whose each image is; images of one patient are not different. None: each image is of
+            its own patient.
         pairs: drawn without repetition; all there are, if fewer.
+        seed: of the draw.
 
     Returns:
-        (pairs,), NaN where a map is dead. UsageError without two different images.
+        (pairs,), NaN where a map is dead.
+
+    Raises:
+        UsageError: lists of different length, or no two images of different patients.
+
+    >>> different_image_null([[1.0, 2.0], [2.0, 1.0]]).tolist()
+    [-1.0]
     """
-    if len(first) != len(second) or (groups is not None and len(groups) != len(first)):
-        raise UsageError(
-            f"{len(first)} maps against {len(second)}",
-            "give the maps, and the groups, of the same images",
-        )
-    number: dict[Hashable, int] = {}
-    owner = np.array(
-        [
-            number.setdefault(g, len(number))
-            for g in (groups if groups is not None else range(len(first)))
-        ],
-        np.int64,
-    )
-    candidates: NDArray[np.int64] = np.argwhere(owner[:, None] != owner[None])
+    second = maps if others is None else others
+    if len(second) != len(maps) or (patients is not None and len(patients) != len(maps)):
+        sizes = f"{len(maps)} maps against {len(second)}"
+        sizes += "" if patients is None else f", {len(patients)} patients"
+        raise UsageError(sizes, "give the maps, and the patients, of the same images")
+    owner, _ = numbered(range(len(maps)) if patients is None else patients)
+    rng = np.random.default_rng(seed)
+    candidates = _ordered_pairs(owner) if others is not None else _unordered_pairs(owner, rng)
     if not len(candidates):
         raise UsageError(
             "all maps are of one image or patient", "the null needs maps of two or more"
         )
-    drawn = np.random.default_rng(seed).permutation(len(candidates))[:pairs]
-    return np.array(
-        [similarity(first[i], second[j]) for i, j in candidates[drawn].tolist()], np.float64
-    )
+    drawn = candidates[rng.permutation(len(candidates))[:pairs]]
+    values = [similarity(_cells(maps[i]), _cells(second[j])) for i, j in drawn.tolist()]
+    return np.array(values, np.float64)
+
+
+def _ordered_pairs(owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(N, 2) every i, j of different patients."""
+    return np.argwhere(owner[:, None] != owner[None])
+
+
+def _unordered_pairs(owner: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """(N, 2) of different patients, each pair once, among at most ``MAPS`` maps."""
+    kept = rng.choice(len(owner), min(len(owner), MAPS), replace=False)
+    first, second = (kept[side] for side in np.triu_indices(len(kept), 1))
+    apart = owner[first] != owner[second]
+    return np.stack([first[apart], second[apart]], axis=1)
+
+
+def _cells(heat: MapLike) -> ArrayLike:
+    return heat.detach().cpu().double().numpy() if isinstance(heat, Tensor) else heat
 
 
 def _two(a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats]:

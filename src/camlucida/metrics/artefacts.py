@@ -1,7 +1,10 @@
-"""How much heat lies where no finding can be: the image border, burned-in text, outside the body. Or in regions that are given.
+"""The share of heat where no finding can be: on the border, on burned-in text, outside the body.
 
-Regions are masks in original pixels. A share is the positive heat in the region over all positive heat; beside it stands the
-region's area, which a uniform map would score. A small share is no proof that a shortcut is not used (Adebayo 2022).
+Regions are masks in original pixels. A share is the positive heat in the region over all positive
+heat; its chance level is the area of the region, which a uniform map would score. A small share is no
+proof that a shortcut is not used (Adebayo 2022).
+
+A new artefact metric names its region in the registration (``region=``, grey picture → mask).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from scipy import ndimage
 from camlucida.core.errors import ImageError
 from camlucida.metrics.annotations import Floats, Mask, as_map
 from camlucida.metrics.base import metric
+from camlucida.metrics.chance import region_area
 from camlucida.metrics.localisation import relevance_mass
 
 BORDER = 0.05
@@ -43,12 +47,25 @@ TEXT_MARGIN = 0.01
     direction="none",
     range=(0, 1),
     chance="area",
+    chance_level=region_area,
     source="Arras 2022, eq. 2",
 )
 def region_share(values: ArrayLike, region: ArrayLike) -> float:
-    """Σ_R E⁺ / Σ E⁺ for any region R, such as lungs or heart. NaN for an empty region or a map without positive heat.
+    """Σ_R E⁺ / Σ E⁺ for any region R, such as lungs or heart, in [0, 1].
 
-    An artefact that is not in the image has no share, rather than a good one.
+    Args:
+        values: map (H, W) in original pixels.
+        region: mask (H, W).
+
+    Returns:
+        NaN for an empty region, since an artefact that is not in the image has no share rather than
+        a good one; NaN for a map without positive heat.
+
+    Raises:
+        UsageError: the sizes differ. NoEvidenceError: the map is not finite.
+
+    >>> region_share([[1.0, 3.0]], [[0, 1]])
+    0.75
     """
     return relevance_mass(values, region)
 
@@ -60,10 +77,20 @@ def region_share(values: ArrayLike, region: ArrayLike) -> float:
     direction="lower",
     range=(0, 1),
     chance="area",
+    chance_level=region_area,
+    region=lambda grey: border_region(grey.shape),
     source="Frame of 5 % a side",
 )
 def border_share(values: ArrayLike, width: float = BORDER) -> float:
-    """:func:`region_share` of :func:`border_region`."""
+    """:func:`region_share` of :func:`border_region`, in [0, 1].
+
+    Args:
+        values: map (H, W) in original pixels.
+        width: of the border, as a share of each side.
+
+    >>> border_share(np.ones((20, 20)))
+    0.19
+    """
     return region_share(values, border_region(as_map(values).shape, width))
 
 
@@ -74,10 +101,20 @@ def border_share(values: ArrayLike, width: float = BORDER) -> float:
     direction="lower",
     range=(0, 1),
     chance="area",
+    chance_level=region_area,
+    region=lambda grey: text_region(grey),
     source="See text_region",
 )
 def text_share(values: ArrayLike, image: ArrayLike) -> float:
-    """:func:`region_share` of :func:`text_region`; NaN where no text is found."""
+    """:func:`region_share` of :func:`text_region`, in [0, 1]; NaN where no text is found.
+
+    Args:
+        values: map (H, W) in original pixels.
+        image: (H, W), see :func:`text_region`.
+
+    >>> text_share(np.ones((8, 8)), np.zeros((8, 8)))
+    nan
+    """
     return region_share(values, text_region(image))
 
 
@@ -88,15 +125,29 @@ def text_share(values: ArrayLike, image: ArrayLike) -> float:
     direction="lower",
     range=(0, 1),
     chance="area",
+    chance_level=region_area,
+    region=lambda grey: outside_body(grey),
     source="See outside_body",
 )
 def outside_body_share(values: ArrayLike, image: ArrayLike) -> float:
-    """:func:`region_share` of :func:`outside_body`; NaN where the body fills the image."""
+    """:func:`region_share` of :func:`outside_body`, in [0, 1]; NaN where the body fills the image.
+
+    Args:
+        values: map (H, W) in original pixels.
+        image: (H, W), see :func:`outside_body`.
+
+    >>> outside_body_share(np.ones((1, 4)), [[0.0, 1.0, 1.0, 0.0]])
+    0.5
+    """
     return region_share(values, outside_body(image))
 
 
 def border_region(size: Sequence[int], width: float = BORDER) -> Mask:
-    """The frame of an image of ``size``: ``width`` of each side, rounded up to whole pixels."""
+    """The frame of an image of ``size``: ``width`` of each side, rounded up to whole pixels.
+
+    >>> border_region((3, 4)).sum()
+    np.int64(10)
+    """
     inner = np.zeros(tuple(size), np.bool_)
     frame = [int(np.ceil(width * n)) for n in size]
     inner[tuple(slice(w, max(w, n - w)) for n, w in zip(size, frame))] = True
@@ -104,14 +155,23 @@ def border_region(size: Sequence[int], width: float = BORDER) -> Mask:
 
 
 def outside_body(image: ArrayLike, dark: float = DARK) -> Mask:
-    """Everything but the body: the largest connected part (8-neighbourhood) of pixels that are not dark, its holes filled.
+    """Everything but the body.
+
+    The body is the largest connected part (8-neighbourhood) of pixels that are not dark, its holes
+    filled.
 
     Args:
         image: (H, W) of intensities in any unit, air dark (as a MONOCHROME2 radiograph is shown).
         dark: a pixel is dark at or below ``min + dark · (99th percentile − min)``.
 
-    Labels and text in the air are outside, too. Lungs stay inside unless the crop opens
-    them to the edge. A constant image is all body: nothing is outside.
+    Labels and text in the air are outside, too. Lungs stay inside unless the crop opens them to the
+    edge. A constant image is all body: nothing is outside.
+
+    Raises:
+        ImageError: not (H, W), or not finite.
+
+    >>> outside_body([[0.0, 1.0, 1.0, 0.0]]).tolist()
+    [[True, False, False, True]]
     """
     grey = _image(image)
     low, high = float(grey.min()), float(np.percentile(grey, 99))
@@ -124,25 +184,36 @@ def outside_body(image: ArrayLike, dark: float = DARK) -> Mask:
 
 
 def text_region(image: ArrayLike) -> Mask:
-    """Where letters or side markers seem to be burned in, by a simple rule; empty where there are none.
+    """Where letters or side markers seem to be burned in, by a simple rule.
 
-    Strokes are pixels whose white top-hat (image − its opening by a square of ``TEXT_STROKE``) is at least ``TEXT_CONTRAST``. A
-    letter is a connected part of them (8-neighbourhood) whose longer side lies within ``TEXT_SIDES`` and which does not touch the
-    edge of the image, as cut-off bright borders do. Letters are widened by ``TEXT_MARGIN``.
+    Strokes are pixels whose white top-hat (image − its opening by a square of ``TEXT_STROKE``) is at
+    least ``TEXT_CONTRAST``. A letter is a connected part of them (8-neighbourhood) whose longer side
+    lies within ``TEXT_SIDES`` and which does not touch the edge of the image, as cut-off bright borders
+    do. Letters are widened by ``TEXT_MARGIN``.
 
-    It misses inverted text, letters on white bone and letters cut by the edge, and takes small metal (clips, leads) and now and
-    then the thin end of a bone for text: give a region of your own where that matters.
+    It misses inverted text, letters on white bone and letters cut by the edge. It takes small metal
+    (clips, leads) and now and then the thin end of a bone for text: give a region where that matters.
+
+    Args:
+        image: (H, W) of intensities in any unit.
+
+    Returns:
+        (H, W), empty where there is no text.
+
+    Raises:
+        ImageError: not (H, W), or not finite.
+
+    >>> bool(text_region(np.zeros((8, 8))).any())
+    False
     """
     grey = _image(image)
     low, high = float(grey.min()), float(grey.max())
     if high == low:
         return np.zeros(grey.shape, np.bool_)
     side = min(grey.shape)
-    relative, stroke, margin = (
-        (grey - low) / (high - low),
-        max(3, round(TEXT_STROKE * side)),
-        max(1, round(TEXT_MARGIN * side)),
-    )
+    relative = (grey - low) / (high - low)
+    stroke = max(3, round(TEXT_STROKE * side))
+    margin = max(1, round(TEXT_MARGIN * side))
     hat = relative - ndimage.grey_opening(relative, size=(stroke, stroke))
     parts, _ = ndimage.label(hat >= TEXT_CONTRAST, np.ones((3, 3)))
     letters = np.zeros(grey.shape, np.bool_)

@@ -1,35 +1,69 @@
-"""Patients drawn with replacement, for figures that are no plain ratio: AUC, kappa, F1 over classes, R², limits of agreement.
+"""Patients drawn with replacement: the one resampling core of every interval in the package.
 
-A replicate is a weight a patient: how often it was drawn. A figure is then a formula of sums over patients (weights @ sums), or
-of the weighted rows. The draws are those of :func:`camlucida.metrics.statistics.ratio_interval` with the same seed.
+A row is one image, label and method. All rows of a patient enter or leave a resample together. A
+replicate is a list of drawn patients (:func:`draws`), or a weight a patient: the number of times it was
+drawn. A figure is then a ratio of sums over patients
+(:func:`camlucida.metrics.statistics.ratio_interval`), a formula of such sums (:func:`sampled_sums`), or
+one of the weighted rows (:func:`sampled_weights`): AUC, kappa, F1 over classes, R², limits of agreement.
+The draws of one seed are the same for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import product
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from camlucida.core.errors import UsageError
-from camlucida.metrics.statistics import (
-    BATCH_CELLS,
-    MIN_POSITIVES,
-    REPLICATES,
-    Interval,
-    IntervalMethod,
-    limits,
-)
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 Formula = Callable[[Floats], Floats]
 """(r, …) in, (r, …) out: every replicate by itself."""
 
+NAN = float("nan")
+
+REPLICATES = 2000
+"""Fewest and usual bootstrap replicates."""
+
+MIN_POSITIVES = 10
+"""Under this many patients with a value no interval is given: it would be a guess."""
+
+BATCH_CELLS = 2_000_000
+"""Largest table of resampled patients held at once."""
+
 BLOCKS = 1000
 """Most jackknife values of a figure that is no formula of sums."""
+
+
+IntervalMethod = Literal["BCa", "percentile", "constant", "none"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate and its bootstrap interval.
+
+    Attributes:
+        estimate: of all rows with a value; NaN if there is none.
+        low, high: the interval; NaN where ``interval_method`` is "none".
+        interval_method: "BCa"; "percentile" where BCa is undefined (all replicates on one side of the estimate, or a jackknife that does
+            not vary); "constant" where every replicate is the same, low = high; "none" under ``MIN_POSITIVES`` patients.
+        patients, rows: with a value.
+        nan_rate: share of all rows without a value.
+    """
+
+    estimate: float
+    low: float
+    high: float
+    interval_method: IntervalMethod
+    patients: int
+    rows: int
+    nan_rate: float
 
 
 @dataclass(frozen=True)
@@ -100,7 +134,7 @@ def sampled_sums(formula: Formula, sums: Floats, sampling: Sampling) -> Sampled:
         sampling: of the draws.
     """
     total = sums.sum(0)
-    parts = [formula(weights @ sums) for weights in _draws(len(sums), sampling, len(sums))]
+    parts = [formula(weights @ sums) for weights in _drawn_weights(len(sums), sampling, len(sums))]
     return Sampled(formula(total[None])[0], np.concatenate(parts), formula(total - sums))
 
 
@@ -110,7 +144,7 @@ def sampled_weights(formula: Formula, patients: int, rows: int, sampling: Sampli
     The jackknife leaves out one patient at a time, or one of :data:`BLOCKS` blocks of patients where there are more: the
     acceleration has the same expectation.
     """
-    drawn = [formula(weights) for weights in _draws(patients, sampling, rows)]
+    drawn = [formula(weights) for weights in _drawn_weights(patients, sampling, rows)]
     left_out = [formula(weights) for weights in _without_a_block(patients, rows)]
     return Sampled(
         formula(np.ones((1, patients)))[0], np.concatenate(drawn), np.concatenate(left_out)
@@ -134,32 +168,70 @@ def difference_of_means(
     sides = [side & np.isfinite(values) for side in groups]
     kept = sides[0] | sides[1]
     counted = np.ones_like(values), np.nan_to_num(values)
-    columns = np.column_stack([side * column for side in sides for column in counted])[kept]
-    index, count = numbered([patient for patient, here in zip(patients, kept) if here])
-    sampled = sampled_sums(_difference, by_patient(columns, index, count), sampling)
+    columns = [side * column for side, column in product(sides, counted)]
+    index, count = numbered(_chosen(patients, kept))
+    sums = by_patient(np.column_stack(columns)[kept], index, count)
+    sampled = sampled_sums(_difference, sums, sampling)
     low, high, interval_method = sampled.interval((0,), sampling.level)
-    if (
-        min(len({patient for patient, here in zip(patients, side) if here}) for side in sides)
-        < MIN_POSITIVES
-    ):
-        low, high, interval_method = float("nan"), float("nan"), "none"
-    rows = int(kept.sum())
-    asked = int(np.any(groups, axis=0).sum())
-    return Interval(
-        float(sampled.estimate[0]),
-        low,
-        high,
-        interval_method,
-        count,
-        rows,
-        1 - rows / asked if asked else float("nan"),
-    )
+    fewest = min(len(set(_chosen(patients, side))) for side in sides)
+    if fewest < MIN_POSITIVES:
+        low, high, interval_method = NAN, NAN, "none"
+    rows, requested = int(kept.sum()), int(np.any(groups, axis=0).sum())
+    nan_rate = 1 - rows / requested if requested else NAN
+    estimate = float(sampled.estimate[0])
+    return Interval(estimate, low, high, interval_method, count, rows, nan_rate)
+
+
+def _chosen(patients: Sequence[Hashable], rows: NDArray[np.bool_]) -> list[Hashable]:
+    return [patient for patient, here in zip(patients, rows) if here]
 
 
 def _difference(totals: Floats) -> Floats:
     """(r, 4) counts and sums of two groups → (r, 1) difference of their means."""
     count, total, other_count, other_total = totals.T
     return (divide(total, count) - divide(other_total, other_count))[:, None]
+
+
+def percentiles(drawn: Floats, level: float) -> tuple[float, float]:
+    """Both ends of a percentile interval, undefined replicates left out.
+
+    >>> percentiles(np.arange(101.0), 0.5)
+    (25.0, 75.0)
+    """
+    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def limits(
+    estimate: float, drawn: Floats, left_out: Floats, level: float
+) -> tuple[float, float, IntervalMethod]:
+    """Both ends of an interval and its method: see :class:`Interval`.
+
+    Args:
+        estimate: of all patients.
+        drawn: (replicates,) of resampled patients, finite.
+        left_out: (patients,) the jackknife: without each of them.
+        level: coverage, in (0, 1).
+
+    Source: Efron 1987, eq. 2.3 (limits) and 6.6 (acceleration).
+
+    >>> limits(1.0, np.ones(2000), np.ones(10), 0.95)
+    (1.0, 1.0, 'constant')
+    """
+    tails = np.array([(1 - level) / 2, (1 + level) / 2])
+    spread = np.ptp(drawn) if len(drawn) else 0.0
+    if spread <= 1e-12 * max(1e-300, abs(estimate)):
+        return estimate, estimate, "constant"
+    below = ((drawn < estimate).mean() + (drawn <= estimate).mean()) / 2
+    deviation = left_out.mean() - left_out
+    squares = (deviation**2).sum()
+    if 0 < below < 1 and np.isfinite(squares) and squares > 0:
+        acceleration = (deviation**3).sum() / (6 * squares**1.5)
+        bias = ndtri(below)
+        reach = bias + ndtri(tails)
+        low, high = np.quantile(drawn, ndtr(bias + reach / (1 - acceleration * reach)))
+        return float(low), float(high), "BCa"
+    return *percentiles(drawn, level), "percentile"
 
 
 def divide(top: Floats, bottom: Floats) -> Floats:
@@ -176,18 +248,34 @@ def mean_of_known(values: Floats) -> Floats:
     return divide(np.where(known, values, 0).sum(1), known.sum(1))
 
 
-def _draws(patients: int, sampling: Sampling, width: int) -> Iterator[Floats]:
-    """Weights (r, patients) of all replicates, some at a time."""
+def draws(
+    patients: int, sampling: Sampling, step: int, replicates: int | None = None
+) -> Iterator[Integers]:
+    """Numbers (r, patients) of the drawn patients of all replicates, at most ``step`` at a time.
+
+    Args:
+        patients: their number.
+        sampling: of the draws.
+        step: 1 or more.
+        replicates: fewer than those of ``sampling``, where each is slow.
+
+    >>> [part.shape for part in draws(3, Sampling(), 1500)]
+    [(1500, 3), (500, 3)]
+    """
     rng = np.random.default_rng(sampling.seed)
-    step = _step(patients, width)
-    for start in range(0, sampling.replicates, step):
-        many = min(step, sampling.replicates - start)
-        drawn = rng.integers(0, patients, (many, patients)) + patients * np.arange(many)[:, None]
-        yield (
-            np.bincount(drawn.reshape(-1), minlength=many * patients)
-            .reshape(many, patients)
-            .astype(np.float64)
-        )
+    total = sampling.replicates if replicates is None else replicates
+    for start in range(0, total, step):
+        count = min(step, total - start)
+        yield rng.integers(0, patients, (count, patients))
+
+
+def _drawn_weights(patients: int, sampling: Sampling, width: int) -> Iterator[Floats]:
+    """Weights (r, patients) of all replicates, some at a time."""
+    for drawn in draws(patients, sampling, _step(patients, width)):
+        count = len(drawn)
+        cells = drawn + patients * np.arange(count)[:, None]
+        times = np.bincount(cells.reshape(-1), minlength=count * patients)
+        yield times.reshape(count, patients).astype(np.float64)
 
 
 def _without_a_block(patients: int, width: int) -> Iterator[Floats]:

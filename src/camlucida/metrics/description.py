@@ -1,7 +1,8 @@
-"""What a map looks like, not whether it is right: spread, place, number of parts. On the map's own grid, any rank.
+"""What a map looks like, not whether it is right: spread, position, number of parts.
 
-Upsampling smooths and would change each number. "Heat" is the positive part of the map; only Gini and entropy take |E|, as their
-sources do. None depends on the scale of the map.
+On the grid of the layer, any rank: upsampling smooths and would change each number. "Heat" is the
+positive part of the map; only Gini and entropy take |E|, as their sources do. None depends on the scale
+of the map. What a uniform map has stands as the chance level, in words.
 """
 
 from __future__ import annotations
@@ -32,19 +33,41 @@ def _described(
 
 @_described("gini", "Gini index", 1, "0", "Hurley 2009; Chalasani 2020 (sparseness)")
 def gini(values: ArrayLike) -> float:
-    """Σ_i (2i − n − 1) a₍ᵢ₎ / (n Σ a), a = |E| ascending: 0 all equal, 1 − 1/n all in one cell. NaN for an all-zero map."""
+    """Σ_i (2i − n − 1) a₍ᵢ₎ / (n Σ a), a = |E| ascending: how concentrated the map is.
+
+    Args:
+        values: map (*grid).
+
+    Returns:
+        0 all cells equal, 1 − 1/n all in one cell; NaN for an all-zero map.
+
+    Raises:
+        NoEvidenceError: the map is not finite.
+
+    >>> gini([0.0, 0.0, 0.0, 1.0])
+    0.75
+    """
     a = np.sort(_scaled(np.abs(as_map(values))), axis=None)
     total = a.sum()
-    return (
-        float((2 * np.arange(1, a.size + 1) - a.size - 1) @ a / (a.size * total))
-        if total > 0
-        else NAN
-    )
+    if total == 0:
+        return NAN
+    weights = 2 * np.arange(1, a.size + 1) - a.size - 1
+    return float(weights @ a / (a.size * total))
 
 
 @_described("entropy", "Entropy", None, "ln n", "Bhatt 2020 (complexity)")
 def entropy(values: ArrayLike) -> float:
-    """−Σ p ln p in nats, p = |E| / Σ|E|: 0 all in one cell, ln n all equal. NaN for an all-zero map."""
+    """−Σ p ln p in nats, p = |E| / Σ|E|.
+
+    Args:
+        values: map (*grid).
+
+    Returns:
+        0 all in one cell, ln n all cells equal; NaN for an all-zero map.
+
+    >>> entropy([0.0, 0.0, 1.0])
+    0.0
+    """
     a = _scaled(np.abs(as_map(values)))
     if not a.any():
         return NAN
@@ -60,7 +83,14 @@ def entropy(values: ArrayLike) -> float:
     f"Share of cells at {MASK_FRACTION:g} of the maximum or above",
 )
 def area_above_half(values: ArrayLike) -> float:
-    """Share of cells with E ≥ half of the maximum; 0 for a map without positive heat."""
+    """Share of cells with E ≥ half of the maximum, in [0, 1]; 0 for a map without positive heat.
+
+    Args:
+        values: map (*grid).
+
+    >>> area_above_half([0.0, 0.4, 0.6, 1.0])
+    0.5
+    """
     return float(binary_mask(as_map(values)).mean())
 
 
@@ -72,26 +102,51 @@ def area_above_half(values: ArrayLike) -> float:
     "Connected components at half maximum, diagonals connect",
 )
 def components(values: ArrayLike) -> float:
-    """Connected parts of the cells at half the maximum or above; 0 for a map without positive heat."""
+    """Connected parts of the cells at half the maximum or above; 0 for a map without positive heat.
+
+    Args:
+        values: map (*grid).
+
+    >>> components([1.0, 0.0, 0.9])
+    2.0
+    """
     mask = binary_mask(as_map(values))
     return float(ndimage.label(mask, ndimage.generate_binary_structure(mask.ndim, mask.ndim))[1])
 
 
 def centre_of_mass(values: ArrayLike) -> tuple[float, ...]:
-    """Heat-weighted mean position, an axis each, as a share of the side: 0 first edge, ½ middle, 1 last. NaN without heat."""
+    """Heat-weighted mean position, an axis each, as a share of the side.
+
+    Args:
+        values: map (*grid).
+
+    Returns:
+        0 first edge, ½ middle, 1 last edge; NaN without heat.
+
+    >>> centre_of_mass([[0.0, 1.0]])
+    (0.5, 0.75)
+    """
     heat = _scaled(np.maximum(as_map(values), 0))
     total = heat.sum()
     if total == 0:
         return (NAN,) * heat.ndim
-    weights = [
-        heat.sum(tuple(i for i in range(heat.ndim) if i != axis)) for axis in range(heat.ndim)
-    ]
-    return tuple(float(w @ _position(len(w)) / total) for w in weights)
+    sums = [_sum_over_others(heat, axis) for axis in range(heat.ndim)]
+    return tuple(float(w @ _position(len(w)) / total) for w in sums)
+
+
+def _sum_over_others(heat: Floats, axis: int) -> Floats:
+    """(length of the axis,) heat summed over all other axes."""
+    others = tuple(other for other in range(heat.ndim) if other != axis)
+    return np.asarray(heat.sum(others))
 
 
 @_described("centre_row", "Centre of mass, down", 1, "0.5", "Heat-weighted mean row over height")
 def centre_row(values: ArrayLike) -> float:
-    """The last axis but one of :func:`centre_of_mass`: 0 top, 1 bottom."""
+    """The last axis but one of :func:`centre_of_mass`: 0 top, 1 bottom.
+
+    >>> centre_row([[0.0], [1.0]])
+    0.75
+    """
     return centre_of_mass(np.atleast_2d(values))[-2]
 
 
@@ -99,7 +154,11 @@ def centre_row(values: ArrayLike) -> float:
     "centre_column", "Centre of mass, across", 1, "0.5", "Heat-weighted mean column over width"
 )
 def centre_column(values: ArrayLike) -> float:
-    """The last axis of :func:`centre_of_mass`: 0 left, 1 right."""
+    """The last axis of :func:`centre_of_mass`: 0 left, 1 right.
+
+    >>> centre_column([[0.0, 1.0]])
+    0.75
+    """
     return centre_of_mass(values)[-1]
 
 
@@ -111,18 +170,28 @@ def centre_column(values: ArrayLike) -> float:
     "Heat-weighted mean distance to the nearest edge over side",
 )
 def border_distance(values: ArrayLike) -> float:
-    """Heat-weighted mean of a cell centre's distance to the nearest edge, in shares of that axis' side. NaN without heat.
+    """Heat-weighted mean of a cell centre's distance to the nearest edge, in shares of that axis' side.
 
-    Not the distance of the centre of mass: a map that lights all four corners has its centre in the middle.
+    Not the distance of the centre of mass: a map that lights all four corners has its centre in the
+    middle.
+
+    Args:
+        values: map (*grid).
+
+    Returns:
+        In (0, ½]; NaN without heat.
+
+    >>> border_distance([1.0, 0.0, 0.0, 0.0])
+    0.125
     """
     heat = _scaled(np.maximum(as_map(values), 0))
     if not heat.any():
         return NAN
     nearest = np.full(heat.shape, 0.5)
     for axis, length in enumerate(heat.shape):
-        place = _position(length)
+        position = _position(length)
         shape = [-1 if i == axis else 1 for i in range(heat.ndim)]
-        nearest = np.minimum(nearest, np.minimum(place, 1 - place).reshape(shape))
+        nearest = np.minimum(nearest, np.minimum(position, 1 - position).reshape(shape))
     return float((heat * nearest).sum() / heat.sum())
 
 

@@ -189,13 +189,13 @@ class PerturbedImage:
 
     Attributes:
         id: unique among the images of a queue.
-        image: (C, *spatial) in [0, 1] with ``normalise``, else the model's own input.
+        tensor: (C, *spatial) in [0, 1] with ``normalise``, else the model's own input.
         probability: for each of the S scores, whether it is a probability.
         normalise: (C, *spatial) → model input, applied after an alteration; None: alter the model's input itself.
     """
 
     id: Hashable
-    image: Tensor
+    tensor: Tensor
     probability: Sequence[bool]
     normalise: Callable[[Tensor], Tensor] | None = None
     _fills: dict[Fill, Tensor] = field(default_factory=dict, repr=False, compare=False)
@@ -207,37 +207,43 @@ class PerturbedImage:
     def filled(self, fill: Fill) -> Tensor:
         """The fully deleted image, computed once."""
         if fill not in self._fills:
-            self._fills[fill] = filled(self.image, fill)
+            self._fills[fill] = filled(self.tensor, fill)
         return self._fills[fill]
 
 
 @dataclass(frozen=True)
 class Perturbation:
-    """One image with one map; ``seed`` breaks ties and draws ROAD's noise.
+    """One image with one map, and the altered images that follow from them.
 
     Attributes:
-        native: (*grid) the map on its own grid, any real values; constant maps are allowed, their order is random.
+        image: the image.
+        native: (*grid) the map on the grid of its layer, any real values. Constant maps are allowed;
+            their order is random.
+        seed: breaks ties and draws ROAD's noise.
+        about: passed through to the plans.
+        coherency: of the map with that of the masked image, for "adcc"; None where unknown.
     """
 
-    subject: PerturbedImage
+    image: PerturbedImage
     native: Tensor
     seed: int = 0
     about: Hashable = None
+    coherency: float | None = None
 
     @cached_property
     def heat(self) -> Tensor:
         """(*spatial) resized to the image, not scaled."""
-        size = self.subject.image.shape[1:]
+        size = self.image.tensor.shape[1:]
         if self.native.ndim != len(size):
             raise UsageError(
-                f"a map {tuple(self.native.shape)} over an image {tuple(self.subject.image.shape)}"
+                f"a map {tuple(self.native.shape)} over an image {tuple(self.image.tensor.shape)}"
             )
         return resize(full(self.native.detach().cpu())[None], size)[0]
 
     @cached_property
     def unit(self) -> Tensor:
         """(*spatial) E in [0, 1]: ``heat`` min-max scaled; 0 everywhere for a constant map."""
-        return min_max(self.heat[None])[0][0].to(self.subject.image)
+        return min_max(self.heat[None])[0][0].to(self.image.tensor)
 
     @cached_property
     def order(self) -> Integers:
@@ -259,7 +265,7 @@ class Perturbation:
 
     def hottest(self, unit: Unit, count: int) -> Tensor:
         """(*spatial) bool: the ``count`` hottest pixels, or the pixels of the ``count`` hottest cells of the map's own grid."""
-        size = tuple(self.subject.image.shape[1:])
+        size = tuple(self.image.tensor.shape[1:])
         if unit == "pixels":
             return torch.from_numpy(chosen(self.order, count, size))
         hot = torch.from_numpy(chosen(self.cell_order, count, tuple(self.native.shape)))
@@ -271,22 +277,22 @@ class Perturbation:
 
     def masked(self) -> Tensor:
         """The model's input for x∘E, whose own map gives the coherency."""
-        return self.subject.ready(self.subject.image * self.unit)
+        return self.image.ready(self.image.tensor * self.unit)
 
     def unmasked(self) -> Tensor:
         """The model's input for x∘(1−E)."""
-        return self.subject.ready(self.subject.image * (1 - self.unit))
+        return self.image.ready(self.image.tensor * (1 - self.unit))
 
     def swapped(self, unit: Unit, count: int, fill: Fill, how: Swap) -> Tensor:
         """The model's input with the ``count`` hottest cells deleted from the image, or inserted into the fill."""
-        image, other = full(self.subject.image), full(self.subject.filled(fill))
+        image, other = full(self.image.tensor), full(self.image.filled(fill))
         hot = self.hottest(unit, count).to(image.device)
-        return self.subject.ready(
+        return self.image.ready(
             torch.where(hot, other, image) if how == "delete" else torch.where(hot, image, other)
         )
 
     def imputed(self, first: First, count: int, noise: float) -> Tensor:
         """The model's input with exactly ``count`` pixels imputed: the most ("morf") or least ("lerf") relevant first."""
         order = self.order if first == "morf" else self.order[::-1]
-        removed = chosen(order, count, tuple(self.subject.image.shape[1:]))
-        return self.subject.ready(impute(self.subject.image, removed, noise, self.seed))
+        removed = chosen(order, count, tuple(self.image.tensor.shape[1:]))
+        return self.image.ready(impute(self.image.tensor, removed, noise, self.seed))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -21,7 +21,9 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from camlucida.core.errors import ModelError, UsageError
 from camlucida.metrics.base import metric
-from camlucida.metrics.statistics import MIN_POSITIVES, excess, pearson
+from camlucida.metrics.bootstrap import MIN_POSITIVES
+from camlucida.metrics.correlation import pearson
+from camlucida.metrics.statistics import excess
 from camlucida.models.state import frozen, unwrap
 
 Floats = NDArray[np.float64]
@@ -33,7 +35,6 @@ Similarity = Callable[[ArrayLike, ArrayLike], float]
 RunningStatistics = Literal["reset", "keep"]
 
 BLOCKS = 6
-NULL_PAIRS = 50
 ALPHA = 0.05
 EMBEDDING_STD = 0.02
 """Of parameters that are no weight, bias or scale: class tokens, positions, layer scales."""
@@ -138,6 +139,7 @@ def blocks(
     range=(-1, 1),
     chance="similarity of maps of different images (not 0)",
     cost=f"{BLOCKS} maps",
+    inputs="weights",
     source="Adebayo 2018, section 4.1",
 )
 def cascading_randomisation(
@@ -173,6 +175,7 @@ def cascading_randomisation(
     range=(-1, 1),
     chance="similarity of maps of different images (not 0)",
     cost=f"{BLOCKS} maps",
+    inputs="weights",
     source="Adebayo 2018, section 4.2",
 )
 def independent_randomisation(
@@ -196,7 +199,8 @@ def independent_randomisation(
     direction="higher",
     range=(0, 1),
     chance=f"passes {ALPHA:.0%} of the time at the null's own similarity",
-    cost="none of its own",
+    cost="that of cascading_randomisation",
+    inputs="weights",
     source="Venkatesh 2024; threshold of Arun 2021",
 )
 def randomisation_gate(similarity: ArrayLike, null: ArrayLike, alpha: float = ALPHA) -> Gate:
@@ -205,7 +209,7 @@ def randomisation_gate(similarity: ArrayLike, null: ArrayLike, alpha: float = AL
     Args:
         similarity: (images,) or (images, seeds) after randomisation; averaged over the seeds, since those of one image are
             not independent. NaN (dead maps) is left out.
-        null: (pairs,) from :func:`different_image_null`.
+        null: (pairs,) from :func:`camlucida.metrics.agreement.different_image_null`.
         alpha: of the test.
     """
     values = np.asarray(similarity, np.float64)
@@ -221,38 +225,6 @@ def randomisation_gate(similarity: ArrayLike, null: ArrayLike, alpha: float = AL
         return Gate(None, float("nan"), here, there, beyond, len(after))
     p = float(mannwhitneyu(after, pairs, alternative="less").pvalue)
     return Gate(p < alpha, p, here, there, beyond, len(after))
-
-
-def different_image_null(
-    maps: Sequence[Tensor],
-    *,
-    patients: Sequence[Hashable] | None = None,
-    pairs: int = NULL_PAIRS,
-    seed: int = 0,
-    similarity: Similarity = pearson,
-) -> Floats:
-    """Similarity of the trained model's maps of two different images (of different patients, if told): (pairs,) or fewer."""
-    if patients is not None and len(patients) != len(maps):
-        raise UsageError(f"{len(patients)} patients for {len(maps)} maps", "give one a map")
-    rng = np.random.default_rng(seed)
-    kept = rng.choice(
-        len(maps), min(len(maps), 1000), replace=False
-    )  # enough for any number of pairs asked in practice
-    first, second = (kept[side] for side in np.triu_indices(len(kept), 1))
-    if patients is not None:
-        number = {patient: i for i, patient in enumerate(dict.fromkeys(patients))}
-        who = np.array([number[patient] for patient in patients])
-        apart = who[first] != who[second]
-        first, second = first[apart], second[apart]
-    if not len(first):
-        raise UsageError("no two maps of different images", "give two images or more")
-    picked = rng.permutation(len(first))[:pairs]
-    return np.array(
-        [
-            similarity(_array(maps[i]), _array(maps[j]))
-            for i, j in zip(first[picked], second[picked])
-        ]
-    )
 
 
 def _randomised(

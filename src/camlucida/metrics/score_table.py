@@ -10,8 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from camlucida.core.messages import declare
-from camlucida.metrics.bootstrap import Sampled, Sampling
-from camlucida.metrics.statistics import MIN_POSITIVES, IntervalMethod, ratio_interval
+from camlucida.metrics.bootstrap import MIN_POSITIVES, IntervalMethod, Sampled, Sampling
+from camlucida.metrics.statistics import ratio_interval
 
 declare(
     "metrics",
@@ -60,7 +60,7 @@ class Row:
         metric: its name, as docs/how-to/predictions.md lists them.
         label: label or class; "" for a figure of all of them.
         group: "" for everybody, else ``sex=F`` or ``truth 40 to 50``.
-        estimate, low, high, interval_method: the figure and its interval, as in :class:`~camlucida.metrics.statistics.Interval`.
+        estimate, low, high, interval_method: the figure and its interval, as in :class:`~camlucida.metrics.bootstrap.Interval`.
         n: rows (image and label) it is computed on.
         patients: of those rows.
         positives: rows that truly have the label or class; NaN where the word means nothing.

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from camlucida.core.errors import ImageError
 from camlucida.metrics.bootstrap import Sampling
+from camlucida.metrics.overlap import mask_overlap
 from camlucida.metrics.score_table import Row, ratio_row
 
 Mask = NDArray[np.bool_]
@@ -162,11 +163,10 @@ def _components(mask: Mask) -> NDArray[np.int32]:
 def _overlap(
     truth: Mask, prediction: Mask, parts: NDArray[np.int32], found: NDArray[np.int32]
 ) -> dict[str, float]:
-    a, b, both = int(truth.sum()), int(prediction.sum()), int((truth & prediction).sum())
-    nothing = a + b == 0
+    overlap = mask_overlap(prediction, truth)
     return {
-        "dice": float("nan") if nothing else 2 * both / (a + b),
-        "iou": float("nan") if nothing else both / (a + b - both),
+        "dice": overlap.dice,
+        "iou": overlap.iou,
         "hits": _touched(parts, prediction),
         "false_components": int(found.max(initial=0)) - _touched(found, truth),
     }

@@ -1,59 +1,36 @@
-"""How sure a number is: patients are resampled, never images; intervals, paired differences, corrected p-values, rates.
+"""Intervals of means and shares by patient, paired differences, corrected p-values, rates.
 
-A row is one image, label and method. All rows of a patient enter or leave a resample together.
+A row is one image, label and method. Patients are resampled, never images: see
+:mod:`camlucida.metrics.bootstrap`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import rankdata
 
 from camlucida.core.errors import UsageError
+from camlucida.metrics.bootstrap import (
+    BATCH_CELLS,
+    MIN_POSITIVES,
+    REPLICATES,
+    Floats,
+    Interval,
+    Sampling,
+    by_patient,
+    divide,
+    draws,
+    limits,
+    numbered,
+)
 
-Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
-
-REPLICATES = 2000
-"""Fewest and usual bootstrap replicates."""
+NAN = float("nan")
 
 FLIPS = 9999
 """Sign flips of the paired test; the smallest p-value is 1 / (FLIPS + 1)."""
-
-MIN_POSITIVES = 10
-"""Under this many patients with a value no interval is given: it would be a guess."""
-
-BATCH_CELLS = 2_000_000
-"""Largest table of resampled patients held at once."""
-
-IntervalMethod = Literal["BCa", "percentile", "constant", "none"]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its bootstrap interval.
-
-    Attributes:
-        estimate: of all rows with a value; NaN if there is none.
-        low, high: the interval; NaN where ``interval_method`` is "none".
-        interval_method: "BCa"; "percentile" where BCa is undefined (all replicates on one side of the estimate, or a jackknife that does
-            not vary); "constant" where every replicate is the same, low = high; "none" under ``MIN_POSITIVES`` patients.
-        patients, rows: with a value.
-        nan_rate: share of all rows without a value.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    interval_method: IntervalMethod
-    patients: int
-    rows: int
-    nan_rate: float
 
 
 @dataclass(frozen=True)
@@ -62,7 +39,7 @@ class Difference:
 
     Attributes:
         interval: of the mean difference.
-        p: two-sided p-value of a patient-level sign-flip test; NaN under ``MIN_POSITIVES`` patients.
+        p: two-sided p-value of a patient-level sign-flip test; NaN where there is no interval.
     """
 
     interval: Interval
@@ -77,7 +54,19 @@ def mean_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Mean of ``values`` (rows,) over the rows that have one (not NaN), with its patient-level interval."""
+    """Mean over the rows with a value, with its patient-level BCa interval.
+
+    Args:
+        values: (rows,); NaN where a row has none.
+        patients, replicates, level, seed: as for :func:`ratio_interval`.
+
+    Raises:
+        UsageError: as :func:`ratio_interval`.
+
+    >>> interval = mean_interval([0.0, 1.0] * 10, range(20))
+    >>> interval.estimate, interval.interval_method, interval.low < 0.5 < interval.high
+    (0.5, 'BCa', True)
+    """
     column = _column(values, "values")
     present = np.isfinite(column)
     return ratio_interval(
@@ -99,7 +88,9 @@ def ratio_interval(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Σ numerator / Σ denominator with its patient-level BCa interval: a mean, or a pooled share such as precision.
+    """Σ numerator / Σ denominator with its patient-level BCa interval.
+
+    A mean, or a share over all rows together, such as precision.
 
     Args:
         numerator, denominator: (rows,); a row where either is NaN has no value.
@@ -108,13 +99,19 @@ def ratio_interval(
         level: coverage, in (0, 1).
         seed: of the resampling.
 
-    Source: Efron 1987 (bias-corrected and accelerated bootstrap); equal to ``scipy.stats.bootstrap`` (same generator, same
-    draws) where every row is its own patient.
+    Returns:
+        An interval; none under ``MIN_POSITIVES`` patients with a value.
+
+    Raises:
+        UsageError: columns of different length, too few replicates, or a coverage outside (0, 1).
+
+    Source: Efron 1987 (bias-corrected and accelerated bootstrap); equal to ``scipy.stats.bootstrap``
+    (same generator, same draws) where every row is its own patient.
+
+    >>> ratio_interval([1, 0, 2], [2, 2, 4], ["a", "b", "c"]).estimate
+    0.375
     """
-    if replicates < REPLICATES:
-        raise UsageError(f"{replicates} bootstrap replicates", f"give {REPLICATES} or more")
-    if not 0 < level < 1:
-        raise UsageError(f"a coverage of {level}", "give a number between 0 and 1, such as 0.95")
+    sampling = Sampling(replicates, level, seed)
     top, bottom = _column(numerator, "numerator"), _column(denominator, "denominator")
     if not len(top) == len(bottom) == len(patients):
         raise UsageError(
@@ -122,16 +119,14 @@ def ratio_interval(
             "give one of each a row",
         )
     present = np.isfinite(top) & np.isfinite(bottom)
-    nan_rate = 1 - float(present.mean()) if len(top) else float("nan")
-    sums = _by_patient(
-        np.stack([top[present], bottom[present]]), [p for p, keep in zip(patients, present) if keep]
-    )
+    nan_rate = 1 - float(present.mean()) if len(top) else NAN
+    sums = _sums(np.column_stack([top, bottom]), present, patients)
     count, rows = sums.shape[1], int(present.sum())
-    estimate = float(_divide(*sums.sum(1)))
+    estimate = float(divide(*sums.sum(1)))
     if count < MIN_POSITIVES or not np.isfinite(estimate):
-        return Interval(estimate, float("nan"), float("nan"), "none", count, rows, nan_rate)
-    drawn = _replicates(sums, replicates, seed)
-    low, high, interval_method = limits(estimate, drawn, _jackknife(sums), level)
+        return Interval(estimate, NAN, NAN, "none", count, rows, nan_rate)
+    left_out = divide(*(sums.sum(1, keepdims=True) - sums))
+    low, high, interval_method = limits(estimate, _replicates(sums, sampling), left_out, level)
     return Interval(estimate, low, high, interval_method, count, rows, nan_rate)
 
 
@@ -144,71 +139,77 @@ def paired_difference(
     level: float = 0.95,
     seed: int = 0,
 ) -> Difference:
-    """Mean of ``first`` − ``second`` (rows,), paired by row; a row where either is NaN is left out.
+    """Mean of ``first`` − ``second``, paired by row, with its interval and p-value.
 
-    The p-value flips the sign of all differences of a patient together: exact where, without a true difference, the two
-    methods could be swapped.
+    The p-value flips the sign of all differences of a patient together: exact where, without a true
+    difference, the two methods could be swapped.
+
+    Args:
+        first, second: (rows,); a row where either is NaN is left out.
+        patients, replicates, level, seed: as for :func:`ratio_interval`.
+
+    Raises:
+        UsageError: as :func:`ratio_interval`.
+
+    >>> paired_difference([1.0] * 12, [0.0] * 12, range(12)).p < 0.01
+    True
     """
     a, b = _column(first, "first"), _column(second, "second")
     if len(a) != len(b):
         raise UsageError(f"{len(a)} rows against {len(b)}", "paired methods have the same rows")
     interval = mean_interval(a - b, patients, replicates=replicates, level=level, seed=seed)
     if interval.interval_method == "none":
-        return Difference(interval, float("nan"))
-    present = np.isfinite(a - b)
-    sums = _by_patient((a - b)[present][None], [p for p, keep in zip(patients, present) if keep])[0]
+        return Difference(interval, NAN)
+    (sums,) = _sums((a - b)[:, None], np.isfinite(a - b), patients)
     return Difference(interval, _sign_flip(sums, seed))
 
 
 def holm(p_values: ArrayLike) -> Floats:
-    """Holm's step-down adjustment of (tests,) p-values; NaN stays NaN and does not count as a test.
+    """Holm's step-down adjustment: p₍ᵢ₎ → max over j ≤ i of min(1, (m − j + 1) p₍ⱼ₎).
 
-    Source: Holm 1979: p₍ᵢ₎ → max over j ≤ i of min(1, (m − j + 1) p₍ⱼ₎).
+    Holm 1979.
+
+    Args:
+        p_values: (tests,); NaN stays NaN and does not count as a test.
+
+    >>> holm([0.01, 0.04, 0.03])
+    array([0.03, 0.06, 0.06])
     """
     p = _column(p_values, "p-values")
     adjusted = np.full(len(p), np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
+    tested = np.flatnonzero(~np.isnan(p))
+    if not len(tested):
+        return adjusted
+    order = tested[np.argsort(p[tested], kind="stable")]
     factors = len(order) - np.arange(len(order))
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(factors * p[order])) if len(order) else []
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(factors * p[order]))
     return adjusted
 
 
 def rate(flags: ArrayLike) -> float:
-    """Share of True in (rows,): of NaN values, of dead maps. NaN for no rows."""
-    marked = np.asarray(flags, bool)
-    return float(marked.mean()) if marked.size else float("nan")
+    """Share of True in (rows,), such as of dead maps; NaN for no rows.
 
-
-def pearson(a: ArrayLike, b: ArrayLike) -> float:
-    """Linear correlation of two maps of one shape, in [−1, 1]; NaN where either is constant or not finite."""
-    x, y = np.asarray(a, float).reshape(-1), np.asarray(b, float).reshape(-1)
-    if x.shape != y.shape:
-        raise UsageError(
-            f"correlation of maps of {x.size} and {y.size} cells", "compare maps on one grid"
-        )
-    if (
-        not x.size
-        or not (np.isfinite(x).all() and np.isfinite(y).all())
-        or np.ptp(x) == 0
-        or np.ptp(y) == 0
-    ):
-        return float("nan")
-    # Scaled first, so that tiny maps do not underflow; |x| may still reach 1 + rounding.
-    x, y = (x - x.mean()) / np.ptp(x), (y - y.mean()) / np.ptp(y)
-    return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
-
-
-def spearman(a: ArrayLike, b: ArrayLike) -> float:
-    """Rank correlation of two maps of one shape, ties averaged, in [−1, 1]; NaN as in :func:`pearson`."""
-    x, y = np.asarray(a, float).reshape(-1), np.asarray(b, float).reshape(-1)
-    finite = np.isfinite(x).all() and np.isfinite(y).all()
-    return pearson(rankdata(x), rankdata(y)) if finite else float("nan")
+    >>> rate([True, False])
+    0.5
+    """
+    column = np.asarray(flags, bool)
+    return float(column.mean()) if column.size else NAN
 
 
 def excess(similarity: float, null: float) -> float:
-    """Agreement beyond that of maps of different images, (s − null) / (1 − null): 1 identical, 0 no better than the null."""
-    return (similarity - null) / (1 - null) if null < 1 else float("nan")
+    """Agreement beyond that of maps of different images, (s − null) / (1 − null).
+
+    Args:
+        similarity: of the two maps, at most 1.
+        null: mean similarity of maps of different images.
+
+    Returns:
+        1 for identical maps, 0 at the null; NaN where the null is 1.
+
+    >>> excess(0.8, 0.6)
+    0.5000000000000001
+    """
+    return (similarity - null) / (1 - null) if null < 1 else NAN
 
 
 def _column(values: ArrayLike, name: str) -> Floats:
@@ -218,63 +219,26 @@ def _column(values: ArrayLike, name: str) -> Floats:
     return column
 
 
-def _by_patient(rows: Floats, patients: Sequence[Hashable]) -> Floats:
-    """Sums (k, patients) of (k, rows), patients in order of appearance."""
-    number: dict[Hashable, int] = {}
-    index = np.array([number.setdefault(patient, len(number)) for patient in patients], np.int64)
-    return np.stack([np.bincount(index, weights=row, minlength=len(number)) for row in rows])
+def _sums(
+    columns: Floats,
+    present: NDArray[np.bool_],
+    patients: Sequence[Hashable] | NDArray[np.generic],
+) -> Floats:
+    """(k, patients) sums of columns (rows, k) over the rows that are ``present``."""
+    owners = [patient for patient, here in zip(patients, present) if here]
+    index, count = numbered(owners)
+    return np.ascontiguousarray(by_patient(columns[present], index, count).T)
 
 
-def _divide(top: Floats, bottom: Floats) -> Floats:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(
-            np.where(np.asarray(bottom) == 0, np.nan, np.asarray(top) / np.asarray(bottom))
-        )
-
-
-def _replicates(sums: Floats, replicates: int, seed: int) -> Floats:
-    """(replicates,) ratios of resampled patients; a replicate whose denominator is 0 is left out."""
-    rng = np.random.default_rng(seed)
+def _replicates(sums: Floats, sampling: Sampling) -> Floats:
+    """(replicates,) ratios of resampled patients; one whose denominator is 0 is left out."""
     count = sums.shape[1]
-    step = max(1, BATCH_CELLS // count)
     parts = []
-    for start in range(0, replicates, step):
-        drawn = rng.integers(0, count, (min(step, replicates - start), count))
-        parts.append(_divide(*(row[drawn].sum(1) for row in sums)))
+    for drawn in draws(count, sampling, max(1, BATCH_CELLS // count)):
+        top, bottom = (row[drawn].sum(1) for row in sums)
+        parts.append(divide(top, bottom))
     ratios = np.concatenate(parts)
     return ratios[np.isfinite(ratios)]
-
-
-def _jackknife(sums: Floats) -> Floats:
-    return _divide(*(sums.sum(1, keepdims=True) - sums))
-
-
-def limits(
-    estimate: float, drawn: Floats, left_out: Floats, level: float
-) -> tuple[float, float, IntervalMethod]:
-    """Both ends of an interval and how they were found: see :class:`Interval`.
-
-    Args:
-        estimate: of all patients.
-        drawn: (replicates,) of resampled patients, finite.
-        left_out: (patients,) the jackknife: without each of them.
-        level: coverage.
-    """
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    spread = np.ptp(drawn) if len(drawn) else 0.0
-    if spread <= 1e-12 * max(1e-300, abs(estimate)):
-        return estimate, estimate, "constant"
-    below = ((drawn < estimate).mean() + (drawn <= estimate).mean()) / 2
-    deviation = left_out.mean() - left_out
-    squares = (deviation**2).sum()
-    if 0 < below < 1 and np.isfinite(squares) and squares > 0:
-        acceleration = (deviation**3).sum() / (6 * squares**1.5)
-        bias = ndtri(below)
-        reach = bias + ndtri(tails)
-        low, high = np.quantile(drawn, ndtr(bias + reach / (1 - acceleration * reach)))
-        return float(low), float(high), "BCa"
-    low, high = np.quantile(drawn, tails)
-    return float(low), float(high), "percentile"
 
 
 def _sign_flip(sums: Floats, seed: int) -> float:

@@ -160,11 +160,28 @@ class Run:
             UsageError: no such row, or a part is damaged.
         """
         (raw,) = self.raw([index])
+        return self._restored(index, raw, None)
+
+    def explanations_of(self, indices: Sequence[int], scan: Scan) -> list[Explanation]:
+        """The stored maps of these rows of :meth:`explanations`, with an image that is read already.
+
+        Args:
+            indices: rows of one image.
+            scan: that image, as the model sees it.
+
+        Raises:
+            UsageError: no such row, or its maps cannot be read.
+        """
+        maps = self.raw(indices)
+        return [self._restored(index, raw, scan) for index, raw in zip(indices, maps)]
+
+    def _restored(self, index: int, raw: Tensor, scan: Scan | None) -> Explanation:
+        """The explanation of a row; its image is read where ``scan`` is None."""
         row = {str(key): value for key, value in self._explanations.iloc[index].items()}
         provenance = json.loads(self._provenance[row["provenance"]])
         steps = list(map(Message.from_json, provenance["preprocessing"]))
         provenance["preprocessing"] = steps
-        scan = self._scan(row, provenance)
+        scan = self._scan(row, provenance) if scan is None else scan
         return Explanation(
             raw=raw,
             score=float(row["score"]),

@@ -6,7 +6,7 @@ import pytest
 
 from camlucida.evaluation.maps.boxes import summarise_boxes
 from camlucida.evaluation.maps.summary import ALL_LABELS, SUMMARY
-from camlucida.metrics.localisation import (
+from camlucida.metrics.boxes import (
     BOX_LEVELS,
     BOX_OVERLAPS,
     box_accuracy,

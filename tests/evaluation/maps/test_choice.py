@@ -4,12 +4,11 @@ import pytest
 
 from camlucida.core.errors import UsageError
 from camlucida.evaluation.maps.choice import (
-    BETWEEN_MAPS,
-    BOX_METRICS,
     DEFAULT,
-    TUNED,
     choose,
     choose_baselines,
+    tuned,
+    with_inputs,
 )
 from camlucida.metrics import METRICS
 
@@ -17,8 +16,10 @@ from camlucida.metrics import METRICS
 def test_default_and_all():
     assert set(choose()) == set(DEFAULT)
     everything = set(choose(["all"]))
-    assert everything == {name for name, _ in METRICS.items()} - set(BETWEEN_MAPS) - set(TUNED)
-    assert everything > set(DEFAULT) | set(BOX_METRICS)
+    assert everything == {name for name, _ in METRICS.items()} - set(with_inputs("maps")) - set(
+        tuned()
+    )
+    assert everything > set(DEFAULT) | set(with_inputs("all boxes"))
 
 
 def test_families_names_and_commas_in_the_registrys_order():
@@ -33,7 +34,7 @@ def test_families_names_and_commas_in_the_registrys_order():
 
 
 def test_a_threshold_brings_the_tuned_metrics():
-    assert set(TUNED) <= set(choose(["hit"], 0.4))
+    assert set(tuned()) <= set(choose(["hit"], 0.4))
     with pytest.raises(UsageError, match="threshold"):
         choose(["iou_tuned"])
 

@@ -13,12 +13,12 @@ from camlucida.attribution.engine import explain
 from camlucida.core.errors import ModelError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
-from camlucida.evaluation.maps import scores as placed
+from camlucida.evaluation.maps import scores
 from camlucida.evaluation.maps.api import evaluate
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
-from camlucida.metrics import chexlocalize, faithfulness, localisation
-from camlucida.metrics.ceiling import ceilings, chance_levels
+from camlucida.metrics import METRICS, chexlocalize, faithfulness, localisation
+from camlucida.metrics.ceiling import ceiling
 from camlucida.metrics.imputation import Perturbation, PerturbedImage
 from camlucida.metrics.queue import evaluate as run_queue
 from camlucida.metrics.stability import VIEWS, view, view_agreement
@@ -83,10 +83,10 @@ def test_localisation_in_original_pixels_with_chance_and_ceiling():
                 getattr(localisation, name)(heat, mask()), nan_ok=True
             )
             assert value(rows, name, column="chance", **at) == pytest.approx(
-                chance_levels(mask())[name]
+                METRICS[name].chance_level(heat, mask())
             )
             assert value(rows, name, column="ceiling", **at) == pytest.approx(
-                ceilings(mask(), e.grid)[name]
+                ceiling(METRICS[name].ceiling, mask(), e.grid)
             )
         own, other = (
             localisation.average_precision(heat, mask()),
@@ -112,7 +112,7 @@ def test_chexlocalize_enlarges_straight_from_the_grid_to_the_original():
     assert value(rows, "chexlocalize_hit") == chexlocalize.chexlocalize_hit(protocol, truth)
     assert value(rows, "hit") == localisation.hit(e.on_original().double().numpy(), truth)
     cropped = Geometry.identity((50, 70)).crop((2, 3), (SIZE, SIZE))
-    heat = placed.Heat.of(e.map(e.grid), np.ones((50, 70)), cropped)
+    heat = scores.Heat.of(e.map(e.grid), np.ones((50, 70)), cropped)
     assert heat.protocol is heat.original
 
 

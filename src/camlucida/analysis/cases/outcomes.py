@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from camlucida.analysis.cases.annotations import Annotations
 from camlucida.io.annotations import from_rle
 from camlucida.metrics.annotations import Mask
+from camlucida.metrics.overlap import mask_overlap
 
 THRESHOLD = 0.5
 """A label is positive from this probability on."""
@@ -134,8 +135,7 @@ def region_dice(first: Mask, second: Mask) -> float:
     >>> region_dice(np.array([[True, True]]), np.array([[True, False]]))
     0.6666666666666666
     """
-    total = int(first.sum()) + int(second.sum())
-    return 2 * int((first & second).sum()) / total if total else NAN
+    return mask_overlap(first, second).dice
 
 
 def _judged_labels(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -34,7 +34,8 @@ from camlucida.metrics.bootstrap import (
     numbered,
     sampled_sums,
 )
-from camlucida.metrics.statistics import MIN_POSITIVES, mean_interval
+from camlucida.metrics.bootstrap import MIN_POSITIVES
+from camlucida.metrics.statistics import mean_interval
 
 declare(
     "agreement",

@@ -199,7 +199,9 @@ class EnsembleFindings:
         cells = [
             on_common_grid(self._bare(ours[image]), self._bare(theirs[image])) for image in drawn
         ]
-        return different_image_null(pearson, *zip(*cells), groups=patients, pairs=PAIRS)
+        return different_image_null(
+            *zip(*cells), similarity=pearson, patients=patients, pairs=PAIRS
+        )
 
     def explanation(self, image: str, name: str, label: str) -> Explanation | None:
         """A classifier's map; None where it has none."""

@@ -1,120 +1,122 @@
-"""Metrics of all images together, from the boxes that each map draws: MaxBoxAccV2 and box AP, with patient-level intervals."""
+"""Metrics of the boxes of all images together, with patient-level intervals."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from camlucida.evaluation.maps.choice import BOX_METRICS
+from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.summary import ALL_LABELS, SUMMARY, about
-from camlucida.metrics.localisation import (
-    BOX_LEVELS,
-    BOX_OVERLAPS,
-    box_ap30,
-    box_ap50,
-    max_box_acc_v2,
+from camlucida.metrics.bootstrap import (
+    MIN_POSITIVES,
+    REPLICATES,
+    Floats,
+    Integers,
+    Sampling,
+    draws,
+    numbered,
+    percentiles,
 )
-from camlucida.metrics.statistics import MIN_POSITIVES, REPLICATES
+from camlucida.metrics.boxes import BOX_LEVELS, BOX_OVERLAPS, max_box_acc_v2
 
 DRAWS = 500
-"""Bootstrap replicates where each is a whole ranking of boxes; 2.5 % limits need no more than a few hundred."""
+"""Bootstrap replicates where each is a whole ranking of boxes.
+
+2.5 % limits need no more than a few hundred.
+"""
+
+NAN = float("nan")
 
 
 def summarise_boxes(
     boxes: pd.DataFrame,
     together: bool,
-    names: Sequence[str] = BOX_METRICS,
+    names: Sequence[str] | None = None,
     level: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Summary rows (``SUMMARY``) of the pooled metrics, for each label, method and layer.
+    """Summary rows (``SUMMARY``) of the metrics of all boxes, for each label, method and layer.
 
     Args:
-        boxes: one row an image, label, method and layer: ``found`` (N, 5), ``truth`` (M, 4), ``accuracy`` (levels × overlaps).
-        together: also for all labels, as the other metrics of the run have it.
-        names: which of ``BOX_METRICS``.
+        boxes: one row an image, label, method and layer: ``found`` (N, 5), ``truth`` (M, 4),
+            ``accuracy`` (levels × overlaps).
+        together: also for all labels, as the other metrics have it.
+        names: of metrics whose inputs are "all boxes"; None: all of them.
         level: coverage of the percentile intervals, which resample patients.
         seed: of the resampling.
     """
-    lines = []
-    groups = [*boxes.groupby(["label", "method", "layer"], sort=False)]
+    groups = list(boxes.groupby(["label", "method", "layer"], sort=False))
     if together:
-        groups += [
-            ((ALL_LABELS, *key), group)
-            for key, group in boxes.groupby(["method", "layer"], sort=False)
-        ]
+        whole = boxes.assign(label=ALL_LABELS)
+        groups += list(whole.groupby(["label", "method", "layer"], sort=False))
+    metrics = with_inputs("all boxes", among=names)
+    lines = []
     for (label, method, layer), group in groups:
-        for name in names:
-            estimate, low, high, interval_method = _interval(name, group, level, seed)
-            known = about(name)
-            lines.append(
-                {
-                    **{
-                        "label": label,
-                        "method": method,
-                        "layer": layer,
-                        "baseline": bool(group["baseline"].any()),
-                    },
-                    **{
-                        "metric": name,
-                        "output": "",
-                        "family": known.family,
-                        "direction": known.direction,
-                    },
-                    **{"range_low": known.range[0], "range_high": known.range[1]},
-                    **{
-                        "estimate": estimate,
-                        "low": low,
-                        "high": high,
-                        "interval_method": interval_method,
-                    },
-                    **{
-                        "patients": group["patient"].nunique(),
-                        "rows": len(group),
-                        "nan_rate": 0.0,
-                        "empty_rate": np.nan,
-                    },
-                    **{
-                        "chance": np.nan,
-                        "ceiling": np.nan,
-                        "over_ceiling": np.nan,
-                        "synthetic": bool(group["synthetic"].any()),
-                    },
-                }
-            )
+        place = {"label": label, "method": method, "layer": layer}
+        lines += [place | _summary_line(name, group, level, seed) for name in metrics]
     return pd.DataFrame(lines, columns=SUMMARY)
+
+
+def _summary_line(name: str, group: pd.DataFrame, level: float, seed: int) -> dict[str, Any]:
+    metric = about(name)
+    estimate, low, high, interval_method = _interval(name, group, level, seed)
+    return {
+        "baseline": bool(group["baseline"].any()),
+        "metric": name,
+        "output": "",
+        "family": metric.family,
+        "direction": metric.direction,
+        "range_low": metric.range[0],
+        "range_high": metric.range[1],
+        "estimate": estimate,
+        "low": low,
+        "high": high,
+        "interval_method": interval_method,
+        "patients": group["patient"].nunique(),
+        "rows": len(group),
+        "nan_rate": 0.0,
+        "empty_rate": NAN,
+        "chance": NAN,
+        "ceiling": NAN,
+        "over_ceiling": NAN,
+        "synthetic": bool(group["synthetic"].any()),
+    }
 
 
 def _interval(
     name: str, group: pd.DataFrame, level: float, seed: int
 ) -> tuple[float, float, float, str]:
-    """Estimate, limits, and how they were found."""
-    number = {patient: i for i, patient in enumerate(dict.fromkeys(group["patient"]))}
-    owner = np.array([number[patient] for patient in group["patient"]])
-    score, draws = _scorer(name, group)
+    """Estimate, limits, and the method of the interval."""
+    owner, patients = numbered(group["patient"].tolist())
+    score, replicates = _scorer(name, group)
     estimate = score(np.arange(len(group)))
-    if len(number) < MIN_POSITIVES or not np.isfinite(estimate):
-        return estimate, np.nan, np.nan, "none"
-    rows_of = [np.flatnonzero(owner == patient) for patient in range(len(number))]
-    rng = np.random.default_rng(seed)
-    drawn = [
-        score(np.concatenate([rows_of[i] for i in rng.integers(0, len(number), len(number))]))
-        for _ in range(draws)
-    ]
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return estimate, float(low), float(high), "percentile"
+    if patients < MIN_POSITIVES or not np.isfinite(estimate):
+        return estimate, NAN, NAN, "none"
+    rows_of = [np.flatnonzero(owner == patient) for patient in range(patients)]
+    drawn = []
+    for chosen in draws(patients, Sampling(level=level, seed=seed), 1, replicates):
+        rows = np.concatenate([rows_of[patient] for patient in chosen[0]])
+        drawn.append(score(rows))
+    low, high = percentiles(np.array(drawn), level)
+    return estimate, low, high, "percentile"
 
 
-def _scorer(name: str, group: pd.DataFrame) -> tuple[Callable[[np.ndarray], float], int]:
-    """The metric of some rows, and how many replicates it is quick enough for."""
-    if name == "max_box_acc_v2":
-        shape = (len(BOX_LEVELS), len(BOX_OVERLAPS))
-        tables = np.array(
-            [np.asarray(values, float).reshape(shape) for values in group["accuracy"]]
-        )
+def _scorer(name: str, group: pd.DataFrame) -> tuple[Callable[[Integers], float], int]:
+    """The metric of some rows, and the number of replicates that it is quick enough for."""
+    run = about(name).run
+    if run is max_box_acc_v2:
+        tables = np.array([_accuracy(values) for values in group["accuracy"]])
         return lambda rows: max_box_acc_v2(tables[rows]), REPLICATES
-    found, truth = group["found"].tolist(), group["truth"].tolist()
-    metric = {"box_ap30": box_ap30, "box_ap50": box_ap50}[name]
-    return lambda rows: metric([found[i] for i in rows], [truth[i] for i in rows]), DRAWS
+    predicted, truth = group["found"].tolist(), group["truth"].tolist()
+
+    def score(rows: Integers) -> float:
+        return float(run([predicted[i] for i in rows], [truth[i] for i in rows]))
+
+    return score, DRAWS
+
+
+def _accuracy(values: Sequence[float]) -> Floats:
+    return np.asarray(values, float).reshape(len(BOX_LEVELS), len(BOX_OVERLAPS))

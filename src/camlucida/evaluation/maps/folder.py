@@ -1,4 +1,7 @@
-"""``camlucida evaluate``: images and their truth in, a folder of tables out. One bad image costs that image alone."""
+"""``camlucida evaluate``: images and their annotations in, a folder of tables out.
+
+An image that cannot be evaluated costs that image alone.
+"""
 
 from __future__ import annotations
 
@@ -10,68 +13,55 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
-from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.errors import UsageError
 from camlucida.core.files import write_json
-from camlucida.core.messages import Message, prefixed, quoted
-from camlucida.datasets.ground_truth import GroundTruth
-from camlucida.datasets.images import LabelledImage, LabelledImages
-from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
-from camlucida.evaluation.maps.choice import BOX_METRICS
-from camlucida.evaluation.maps.measure import (
-    FAITHFUL,
-    MASKING,
-    MetricSettings,
-    Sample,
-    Tables,
-    measure,
-)
+from camlucida.core.messages import Message, declare, prefixed
+from camlucida.evaluation.maps.choice import with_inputs
+from camlucida.evaluation.maps.measure import Sample, Tables, measure
 from camlucida.evaluation.maps.randomisation import IMAGES, randomisation_table
+from camlucida.evaluation.maps.source import Source
+from camlucida.evaluation.maps.stored import StoredMaps
 from camlucida.io.tables import listing, read_table, write_table
-from camlucida.metrics import faithfulness
-from camlucida.metrics.imputation import Perturbation, PerturbedImage
-from camlucida.metrics.queue import Count, forwards_needed
-from camlucida.models import LoadedModel
+from camlucida.metrics import METRICS
+from camlucida.metrics.queue import Count
 from camlucida.models.preprocessing import unit_scale
+
+declare(
+    "evaluation_notes",
+    {
+        "no_truth": (
+            "No ground truth is given (--masks, --boxes, --rle, --polygons), so localisation "
+            "is not measured."
+        ),
+        "not_annotated": (
+            "{labels}: not annotated in any image, so {count:|its|their} localisation is not "
+            "measured."
+        ),
+        "empty_masks": (
+            "{count} empty {count:|mask|masks} ({names}): no localisation value, counted as missing."
+        ),
+        "explained_again": (
+            "{count} {count:|image|images} explained again, because the run does not store all "
+            "requested maps of the same file: {names}."
+        ),
+    },
+)
 
 ROWS, CURVES, SANITY, BOXES = "rows.parquet", "curves.parquet", "sanity.parquet", "boxes.parquet"
 ABOUT = "evaluation.json"
 TABLES = (ROWS, CURVES, SANITY, BOXES)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a run will take, before it starts.
-
-    Attributes:
-        a_map: altered images of one map; those that maps of an image share are counted once.
-        maps: at most, of methods and baselines.
-        images: to evaluate.
-        seconds: of one altered image in a full batch, measured.
-    """
-
-    a_map: int
-    maps: int
-    images: int
-    seconds: float
-
-    def __str__(self) -> str:
-        total = self.images * self.maps * self.a_map
-        minutes = total * self.seconds / 60
-        return (
-            f"cost: {self.images} images × at most {self.maps} maps (methods and baselines, each label and layer) × {self.a_map} "
-            f"altered images = at most {total:,} forward passes, {minutes:.1f} minutes here"
-        )
+BOX_COLUMNS = ("found", "truth", "accuracy")
+"""Columns of the table of boxes that hold lists, which are written as JSON."""
 
 
 @dataclass
 class Evaluated:
-    """What a run measured, and what is said of it.
+    """What was measured of one model.
 
     Attributes:
         tables: rows, curves, boxes, failures, notes, count.
-        sanity: see :func:`randomisation_table`.
+        sanity: see :func:`~camlucida.evaluation.maps.randomisation.randomisation_table`.
         seconds: of all of it.
         about: for the record, JSON.
     """
@@ -82,94 +72,16 @@ class Evaluated:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Source:
-    """Where samples come from: images with their truth, read as they are needed."""
-
-    model: LoadedModel
-    cohort: LabelledImages
-    settings: MetricSettings
-    truth: GroundTruth | None = None
-    regions: GroundTruth | None = None
-    frame: int | None = None
-
-    def sample(self, item: LabelledImage) -> Sample:
-        """One image with its truth.
-
-        Raises:
-            CamlucidaError: the image or its truth cannot be read: it is left out.
-        """
-        scan = replace(self.model.read(item.path, self.frame), id=item.id)
-        height, width = scan.geometry.original
-        size = (height, width)
-        masks = self.truth.masks(item.id, str(item.path), size) if self.truth is not None else {}
-        boxes = self.truth.boxes(item.id, str(item.path), size) if self.truth is not None else {}
-        regions = (
-            self.regions.masks(item.id, str(item.path), size) if self.regions is not None else {}
-        )
-        return Sample(scan, item.patient, masks, boxes, regions, item.positives)
-
-    def samples(self, failures: list[tuple[str, str]]) -> Iterator[Sample]:
-        """All that can be read; a line in ``failures`` for each that cannot."""
-        for item in self.cohort.images:
-            try:
-                sample = self.sample(item)
-            except UsageError:
-                raise
-            except CamlucidaError as error:
-                failures.append((str(item.path), str(error)))
-                continue
-            yield sample
-
-    def atlas(self) -> Atlas | None:
-        """Mean truths, for the baseline that knows where findings usually are."""
-        if self.truth is None:
-            return None
-        sums: dict[str, dict[str, Any]] = {}
-        for sample in self.samples([]):
-            add_to_atlas(sums, sample.patient, sample.masks)
-        return Atlas(sums)
-
-
-def estimate(source: Source) -> Cost:
-    """The cost of a run; times one batch of the model."""
-    settings, spec = source.settings, source.model.card.input
-    weight = next(source.model.module.parameters())
-    image = torch.zeros(spec.channels, *spec.height_width)
-    faithful = [name for name in settings.metrics if name in FAITHFUL]
-    case = Perturbation(PerturbedImage("image", image, (False,)), torch.arange(49.0).reshape(7, 7))
-    a_map = forwards_needed(faithfulness.plans(case, faithful, 1.0)) if faithful else 0
-    labels = _labels_an_image(source)
-    masking_alone = all(name in MASKING for name in faithful)
-    baselines = [name for name in settings.baselines if name != "fake_cam" or masking_alone]
-    maps = (
-        labels
-        * (len(settings.methods) + len(baselines))
-        * len(settings.layers or (source.model.card.layer,))
-    )
-    batch = torch.zeros(settings.batch_size or 8, *image.shape).to(weight)
-    with torch.inference_mode():
-        source.model.module(batch)
-        start = time.perf_counter()
-        source.model.module(batch)
-        seconds = (time.perf_counter() - start) / len(batch)
-    return Cost(a_map, maps, len(source.cohort.images), seconds)
-
-
-def _labels_an_image(source: Source) -> int:
-    """Most labels of any image: those asked for, else marked or true; else the task's default."""
-    if source.settings.targets is not None:
-        return len(source.settings.targets)
-    marked = [
-        len(source.truth.has(item.id, str(item.path))) if source.truth else 0
-        for item in source.cohort.images
-    ]
-    true = [len(item.positives or ()) for item in source.cohort.images]
-    return max([1, *marked, *(true if not any(marked) else [])])
-
-
 def run(source: Source, *, progress: Callable[[int], object] = lambda done: None) -> Evaluated:
-    """Measure everything, the sanity check last."""
+    """Measure everything, the sanity check last.
+
+    Args:
+        source: model, images and settings.
+        progress: called with the number of images done since the last call.
+
+    Raises:
+        UsageError, LayerError: the request fits no image at all.
+    """
     start, settings = time.perf_counter(), source.settings
     unreadable: list[tuple[str, str]] = [
         (problem.image, str(problem)) for problem in source.cohort.problems
@@ -182,74 +94,76 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
                 few.append(sample)
             yield sample
 
-    atlas = source.atlas() if "average_mask" in settings.baselines else None
-    unit = unit_scale(source.model.card.input)
     tables = measure(
         source.model,
         kept(source.samples(unreadable)),
         settings,
-        atlas=atlas,
-        unit=unit,
+        maps=source.map_source,
+        atlas=source.atlas() if "average_mask" in settings.baselines else None,
+        unit=unit_scale(source.model.card.input),
         progress=progress,
     )
     tables.failures[:0] = unreadable
     tables.notes[:0] = source.cohort.notes
-    tables.notes += _notes_of_truth(source, tables)
-    sanity = randomisation_table(source.model, few, settings)
+    tables.notes += _notes_of_annotations(source, tables)
+    tables.notes += _notes_of_maps(source)
+    sanity = randomisation_table(source.model, few, settings, maps=source.map_source)
     return Evaluated(tables, sanity, time.perf_counter() - start)
 
 
-def _notes_of_truth(source: Source, tables: Tables) -> list[Message]:
-    notes = []
-    for kind, truth in (("", source.truth), ("regions", source.regions)):
-        if truth is not None:
-            notes += [
-                prefixed(kind, note) if kind else note
-                for note in truth.unused(
-                    [(item.id, str(item.path)) for item in source.cohort.images]
-                )
-            ]
-    if source.truth is None and any(name not in FAITHFUL for name in source.settings.metrics):
-        notes.append(
-            quoted(
-                "no truth is given (--masks, --boxes, --rle, --polygons): "
-                "localisation is not measured"
-            )
+def _notes_of_annotations(source: Source, tables: Tables) -> list[Message]:
+    """Annotations that were not used, and labels and images without one."""
+    images = [(item.id, str(item.path)) for item in source.cohort.images]
+    notes = [] if source.truth is None else list(source.truth.unused(images))
+    if source.regions is not None:
+        notes += [prefixed("regions", note) for note in source.regions.unused(images)]
+    families = {METRICS[name].family for name in source.settings.metrics}
+    if source.truth is None and families != {"faithfulness"}:
+        notes.append(Message("evaluation_notes.no_truth"))
+    if source.truth is not None:
+        notes += _not_annotated(source)
+    return [*notes, *_empty_masks(tables)]
+
+
+def _not_annotated(source: Source) -> list[Message]:
+    annotated: set[str] = set()
+    for item in source.cohort.images:
+        annotated |= source.annotated_labels(item)
+    without = [label for label in source.model.card.labels if label and label not in annotated]
+    if not without or "" in annotated:
+        return []
+    return [
+        Message(
+            "evaluation_notes.not_annotated", {"labels": ", ".join(without), "count": len(without)}
         )
-    elif source.truth is not None:
-        marked = {
-            label
-            for item in source.cohort.images
-            for label in source.truth.has(item.id, str(item.path))
-        }
-        without = [label for label in source.model.card.labels if label and label not in marked]
-        if without and "" not in marked:
-            notes.append(
-                quoted(
-                    f"labels without a mark in any image: {', '.join(without)}: their localisation is not measured"
-                )
-            )
-    empty = (
-        tables.rows[tables.rows["metric"] == "hit"]
-        .groupby(["image", "label"])["value"]
-        .apply(lambda v: bool(v.isna().all()))
-    )
-    if len(empty) and bool(empty.any()):
-        names = listing([f"{image} {label}" for image, label in empty[empty].index])
-        notes.append(
-            quoted(
-                f"{int(empty.sum())} empty masks ({names}): no localisation value, counted as missing"
-            )
-        )
-    return notes
+    ]
+
+
+def _empty_masks(tables: Tables) -> list[Message]:
+    """Images and labels whose hit has no value, which it has for every map if the mask is not empty."""
+    hits = tables.rows[tables.rows["metric"] == "hit"]
+    missing = hits["value"].isna().groupby([hits["image"], hits["label"]]).all()
+    empty = [f"{image} {label}" for image, label in missing[missing].index]
+    if not empty:
+        return []
+    return [Message("evaluation_notes.empty_masks", {"count": len(empty), "names": listing(empty)})]
+
+
+def _notes_of_maps(source: Source) -> list[Message]:
+    maps = source.map_source
+    again = maps.explained_again if isinstance(maps, StoredMaps) else []
+    if not again:
+        return []
+    return [
+        Message("evaluation_notes.explained_again", {"count": len(again), "names": listing(again)})
+    ]
 
 
 def write(out: Path, evaluated: Evaluated) -> None:
     """The measured tables and ``evaluation.json``; everything else is made of them."""
     tables = evaluated.tables
-    boxes = tables.boxes.assign(
-        **{key: tables.boxes[key].map(json.dumps) for key in ("found", "truth", "accuracy")}
-    )
+    as_text = {key: tables.boxes[key].map(json.dumps) for key in BOX_COLUMNS}
+    boxes = tables.boxes.assign(**as_text)
     for name, frame in zip(TABLES, (tables.rows, tables.curves, evaluated.sanity, boxes)):
         write_table(frame, out / name)
     write_table(tables.rows, out / "rows.csv")
@@ -268,29 +182,30 @@ def read(out: Path) -> Evaluated:
             f"{out} lacks {', '.join(missing)}",
             "give a folder that `camlucida evaluate` wrote, or images and --model",
         )
-    rows, curves, sanity, boxes = (
-        pd.read_parquet(out / name) if name != ROWS else read_table(out / name) for name in TABLES
-    )
-    for key in ("found", "truth", "accuracy"):
+    rows = read_table(out / ROWS)
+    curves, sanity, boxes = (pd.read_parquet(out / name) for name in (CURVES, SANITY, BOXES))
+    for key in BOX_COLUMNS:
         boxes[key] = boxes[key].map(json.loads)
     about = json.loads((out / ABOUT).read_text("utf-8"))
     failures = [(entry["image"], entry["error"]) for entry in about["failures"]]
-    tables = Tables(
-        rows,
-        curves,
-        boxes,
-        failures,
-        list(map(Message.from_json, about["notes"])),
-        Count(**about["count"]),
-    )
+    notes = [Message.from_json(note) for note in about["notes"]]
+    tables = Tables(rows, curves, boxes, failures, notes, Count(**about["count"]))
     return Evaluated(tables, sanity, about["seconds"], about)
 
 
 def describe(
     source: Source, evaluated: Evaluated, command: str, versions: dict[str, str]
 ) -> dict[str, Any]:
-    """The content of ``evaluation.json``."""
+    """The content of ``evaluation.json``.
+
+    Args:
+        source: what was evaluated.
+        evaluated: what was measured.
+        command: the command line.
+        versions: package → version.
+    """
     model, settings, tables = source.model, source.settings, evaluated.tables
+    targets = None if settings.targets is None else list(map(str, settings.targets))
     return {
         "model": {
             "name": model.name,
@@ -298,12 +213,7 @@ def describe(
             "sha256": model.sha256,
             "card": model.card.model_dump(),
         },
-        "settings": {
-            **asdict(replace(settings, targets=None)),
-            "targets": [str(target) for target in settings.targets]
-            if settings.targets
-            else "what is marked or true, else the default",
-        },
+        "settings": {**asdict(replace(settings, targets=None)), "targets": targets},
         "images": len(source.cohort.images) + len(source.cohort.problems),
         "patients_known": source.cohort.patients_known,
         "count": vars(tables.count),
@@ -313,6 +223,6 @@ def describe(
         "device": str(next(model.module.parameters()).device),
         "failures": [{"image": image, "error": error} for image, error in tables.failures],
         "notes": tables.notes,
-        "box_metrics": [name for name in settings.metrics if name in BOX_METRICS],
+        "box_metrics": list(with_inputs("all boxes", among=settings.metrics)),
         "notice": "Research use only",
     }

@@ -1,13 +1,15 @@
-"""Images in, tidy tables out: every metric of every map of every method and baseline, one queue of altered images for all."""
+"""Images in, tidy tables out: every metric of every map of every method and baseline.
+
+The altered images of all metrics and maps stand in one queue, and equal ones are run once.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -20,23 +22,25 @@ from camlucida.attribution.explained_model import (
     run_batch,
 )
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.requests import TargetLike
-from camlucida.attribution.targets import Region, Target, probability_of
+from camlucida.attribution.targets import Target, probability_of
 from camlucida.core.errors import CamlucidaError, LayerError, UsageError
 from camlucida.core.messages import Message, declare
-from camlucida.core.output_spec import Task
-from camlucida.core.scan import Scan
-from camlucida.evaluation.maps import scores as placed
-from camlucida.evaluation.maps.baselines import BASELINES, Atlas, baseline_map
-from camlucida.evaluation.maps.choice import BOX_METRICS, choose
+from camlucida.evaluation.maps import scores
+from camlucida.evaluation.maps.baselines import Atlas, baseline_map
+from camlucida.evaluation.maps.choice import with_inputs
+from camlucida.evaluation.maps.maps import EvaluatedMap, Extra, maps_of, targets_of
+from camlucida.evaluation.maps.rows import TableBuilder, Tables
+from camlucida.evaluation.maps.samples import MetricSettings, Sample, known_labels, label_of
+from camlucida.evaluation.maps.scores import NAN, Heat, Score
 from camlucida.evaluation.maps.stability import stability
-from camlucida.metrics import METRICS, faithfulness, localisation
-from camlucida.metrics.annotations import Floats, Mask
+from camlucida.metrics import METRICS, faithfulness
+from camlucida.metrics.annotations import Mask
 from camlucida.metrics.imputation import Perturbation, PerturbedImage
 from camlucida.metrics.queue import Count, Done, Plan, evaluate
 from camlucida.models.state import frozen
 
-NAN = float("nan")
+__all__ = ["Extra", "MetricSettings", "Sample", "Tables", "known_labels", "label_of", "measure"]
+
 declare(
     "map_evaluation",
     {
@@ -46,117 +50,42 @@ declare(
     },
 )
 
-FAITHFUL = tuple(name for name, metric in METRICS.items() if metric.family == "faithfulness")
-OF_PROBABILITIES = ("average_gain", "adcc")
-MASKING = ("average_drop", "increase_in_confidence", "average_gain", "adcc", "drop_in_deletion")
-"""All that is asked of ``fake_cam``, which exists to show that they can be gamed."""
-
-ROW = (
-    "image",
-    "patient",
-    "label",
-    "method",
-    "layer",
-    "baseline",
-    "metric",
-    "output",
-    "value",
-    "chance",
-    "ceiling",
-)
-ABOUT = ("empty", "score", "probability", "synthetic")
 WORKERS = 1
-"""Threads that build altered images beside the forwards."""
+"""Threads that build altered images beside the forward passes."""
+
+UnitScale = tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]
+"""Model input → [0, 1], and back."""
+
+
+class MapSource(Protocol):
+    """Where the maps of an image come from; see :class:`ModelMaps`."""
+
+    def explanations(self, sample: Sample, settings: MetricSettings) -> list[Explanation]:
+        """The maps of one image, in the order of ``explain``; empty where none is wanted."""
 
 
 @dataclass(frozen=True)
-class Sample:
-    """One image with what is known of it.
+class ModelMaps:
+    """Maps that are computed: the model explains each image."""
 
-    Attributes:
-        scan: the image.
-        patient: whose it is.
-        masks: label → truth in original pixels; "" for a truth that names no label.
-        boxes: label → (N, 4) x, y, width, height.
-        regions: name → mask of a place that is worth watching: lungs, heart, a plaster.
-        positives: labels that are true of it; None if unknown.
-    """
+    model: nn.Module | ModelWithCard
 
-    scan: Scan
-    patient: str
-    masks: Mapping[str, Mask] = field(default_factory=dict)
-    boxes: Mapping[str, Floats] = field(default_factory=dict)
-    regions: Mapping[str, Mask] = field(default_factory=dict)
-    positives: tuple[str, ...] | None = None
+    def explanations(self, sample: Sample, settings: MetricSettings) -> list[Explanation]:
+        """As of :class:`MapSource`.
 
-
-Extra = Callable[[Sample, Explanation], Mapping[str, Tensor]]
-"""Maps to score beside the baselines: from a sample and one of its explanations, name → (*grid)."""
-
-
-@dataclass(frozen=True)
-class MetricSettings:
-    """What is asked.
-
-    Attributes:
-        targets: as in ``explain``; None: the labels that are marked or true of the image, else the task's default.
-        methods, layers: as in ``explain``.
-        metrics: names, from :func:`camlucida.evaluation.maps.choice.choose`.
-        baselines: names among ``BASELINES``.
-        threshold: of the tuned metrics.
-        batch_size: altered images in one forward.
-        seed: breaks ties and draws noise.
-    """
-
-    targets: tuple[TargetLike, ...] | None = None
-    methods: tuple[str, ...] = ("gradcam",)
-    layers: tuple[str, ...] | None = None
-    metrics: tuple[str, ...] = choose()
-    baselines: tuple[str, ...] = tuple(BASELINES)
-    threshold: float | None = None
-    batch_size: int | None = None
-    seed: int = 0
-
-
-@dataclass
-class Tables:
-    """What was measured.
-
-    Attributes:
-        rows: one an image, label, method, layer, metric and scale.
-        curves: one a point of a perturbation curve.
-        boxes: one an image, label, method and layer, for the metrics that pool boxes.
-        failures: (image, one line) of images that could not be evaluated.
-        notes: what a reader must know, a line each.
-        count: of altered images and forwards.
-    """
-
-    rows: pd.DataFrame
-    curves: pd.DataFrame
-    boxes: pd.DataFrame
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    notes: list[Message] = field(default_factory=list)
-    count: Count = field(default_factory=Count)
-
-
-@dataclass(frozen=True)
-class _Map:
-    """One map, for the labels that share it: its place in the tables, and what is scored."""
-
-    method: str
-    layer: str
-    baseline: bool
-    explanations: Mapping[int, Explanation]  # by position of the target in the image's list
-
-    @property
-    def native(self) -> Tensor:
-        first = next(iter(self.explanations.values()))
-        return first.map(first.grid)
-
-
-def label_of(target: Target) -> str:
-    """The label that a target speaks of: its own name, or that of the channel of a region."""
-    return target.label or target.name if isinstance(target, Region) else target.name
+        Raises:
+            CamlucidaError: as of ``explain``.
+        """
+        wanted = known_labels(sample, settings, explained_model(self.model).spec.task)
+        if wanted.get("truth") == [[]]:
+            return []
+        return explain(
+            self.model,
+            [sample.scan],
+            method=list(settings.methods),
+            layer=settings.layers,
+            **wanted,
+        )
 
 
 def measure(
@@ -164,8 +93,9 @@ def measure(
     samples: Iterable[Sample],
     settings: MetricSettings,
     *,
+    maps: MapSource | None = None,
     atlas: Atlas | None = None,
-    unit: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None = None,
+    unit: UnitScale | None = None,
     extra: Extra | None = None,
     strict: bool = False,
     progress: Callable[[int], object] = lambda done: None,
@@ -175,411 +105,296 @@ def measure(
     Args:
         model: a bare module or a loaded model; left as it was found.
         samples: read as they are needed.
-        settings: what is asked.
-        atlas: mean truths, for the baseline "average_mask".
-        unit: model input → [0, 1] and back, so that images are altered before they are normalised; None: altered as they are.
-        extra: more baselines of an image, made from one explanation of each label and layer: name → (*grid).
+        settings: what is measured.
+        maps: where the maps come from; None: the model explains each image.
+        atlas: mean annotations, for the baseline "average_mask".
+        unit: so that images are altered in [0, 1], before they are normalised; None: as they are.
+        extra: more baselines of an image, made from one explanation of each label and layer.
         strict: raise what costs an image, rather than note it among the failures.
         progress: called with the number of images done.
 
     Raises:
         UsageError, LayerError: the request fits no image at all.
     """
-    asked = explained_model(model)
-    session = _Session(model, asked, settings, atlas, unit, extra, strict)
-    weight = next(asked.module.parameters(), None)
-    batch = settings.batch_size or DEFAULT_BATCH.get(
-        weight.device.type if weight is not None else "cpu", 8
+    explained = explained_model(model)
+    session = _Session(
+        model, explained, settings, maps or ModelMaps(model), atlas, unit, extra, strict
     )
-    with frozen(asked.module):
-        for done in evaluate(
-            session.plans(samples, progress),
-            session.score,
-            batch,
-            workers=WORKERS,
-            count=session.count,
-        ):
+    weight = next(explained.module.parameters(), None)
+    device = "cpu" if weight is None else weight.device.type
+    batch = settings.batch_size or DEFAULT_BATCH.get(device, 8)
+    plans = session.plans(samples, progress)
+    with frozen(explained.module):
+        for done in evaluate(plans, session.score, batch, workers=WORKERS, count=session.count):
             session.take(done)
     return session.tables()
 
 
+@dataclass
 class _Session:
-    """One run: what the queue asks of it, and the rows that it gathers."""
+    """One evaluation: what the queue needs of it, and the rows that it gathers."""
 
-    def __init__(
-        self,
-        model: nn.Module | ModelWithCard,
-        asked: ExplainedModel,
-        settings: MetricSettings,
-        atlas: Atlas | None,
-        unit: tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]] | None,
-        extra: Extra | None,
-        strict: bool,
-    ) -> None:
-        self.model, self.asked, self.settings, self.atlas = model, asked, settings, atlas
-        self.unit, self.extra, self.strict = unit, extra, strict
-        weight = next(asked.module.parameters(), None)
-        self.like = weight if weight is not None and weight.is_floating_point() else torch.zeros(())
-        self.count = Count()
-        self.any_explained = False
-        self.targets: dict[Any, list[Target]] = {}
-        self.rows: list[tuple[Any, ...]] = []
-        self.curves: list[tuple[Any, ...]] = []
-        self.boxes: list[tuple[Any, ...]] = []
-        self.chunks: list[pd.DataFrame] = []
-        self.failures: list[tuple[str, str]] = []
-        self.notes: list[Message] = []
+    model: nn.Module | ModelWithCard
+    explained: ExplainedModel
+    settings: MetricSettings
+    maps: MapSource
+    atlas: Atlas | None
+    unit: UnitScale | None
+    extra: Extra | None
+    strict: bool
+    count: Count = field(default_factory=Count)
+    any_explained: bool = False
+    targets: dict[Any, list[Target]] = field(default_factory=dict)
+    builder: TableBuilder = field(default_factory=TableBuilder)
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
 
     # ---- what the queue sees
 
     def score(self, inputs: Tensor, images: Sequence[Hashable]) -> list[Tensor]:
-        """Score and probability of each target of the image an input was made from."""
-        reading = run_batch(self.asked, inputs.to(self.like))
-        p = reading.probabilities
+        """Score, then probability, of each target of the image that an input was made from."""
+        weight = next(self.explained.module.parameters(), None)
+        floating = weight is not None and weight.is_floating_point()
+        like = weight if weight is not None and floating else torch.zeros(())
+        output = run_batch(self.explained, inputs.to(like))
         rows = []
         for i, image in enumerate(images):
-            logits, shown = reading.logits[i : i + 1], None if p is None else p[i : i + 1]
+            logits = output.logits[i : i + 1]
+            probabilities = output.probabilities
+            of_image = None if probabilities is None else probabilities[i : i + 1]
             targets = self.targets[image]
-            rendered = [
-                probability_of(target, shown).to(logits)
-                if shown is not None
-                else logits.new_full((1,), NAN)
-                for target in targets
-            ]
-            rows.append(torch.cat([*(target(logits) for target in targets), *rendered]))
+            scores = [target(logits) for target in targets]
+            scores += [_probability(target, of_image, logits) for target in targets]
+            rows.append(torch.cat(scores))
         return rows
 
     def plans(self, samples: Iterable[Sample], progress: Callable[[int], object]) -> Iterator[Plan]:
-        """Explain image after image; score what needs no model at once, and hand out the plans of what does."""
+        """Image after image: score what needs no model at once, hand out the plans of the rest."""
         for key, sample in enumerate(samples):
-            try:
-                maps = self._maps(sample)
-                self.targets[key] = _targets(maps)
-                self.any_explained |= bool(maps)
-                plans = list(self._scored(key, sample, maps))
-            except CamlucidaError as error:
-                wrong_request = (
-                    isinstance(error, (UsageError, LayerError)) and not self.any_explained
-                )
-                if self.strict or wrong_request:
-                    raise
-                self.failures.append((sample.scan.id, f"{sample.scan.id}: {error}"))
-                plans = []
-            yield from plans
-            self._pack()
+            yield from self._plans_of(key, sample)
+            self.builder.pack()
             progress(1)
+
+    def _plans_of(self, key: int, sample: Sample) -> list[Plan]:
+        """The plans of one image; none of one that fails."""
+        try:
+            maps = self._maps(sample)
+            self.targets[key] = targets_of(maps)
+            self.any_explained |= bool(maps)
+            return list(self._scored(key, sample, maps))
+        except CamlucidaError as error:
+            of_request = isinstance(error, (UsageError, LayerError))
+            if self.strict or (of_request and not self.any_explained):
+                raise
+            self.failures.append((sample.scan.id, f"{sample.scan.id}: {error}"))
+            return []
 
     def take(self, done: Done) -> None:
         """Rows and curves of a finished plan."""
-        sample, found = cast(tuple[Sample, _Map], done.plan.about)
-        for image in [
-            image for image in self.targets if image < done.plan.image
-        ]:  # plans come back in order
+        sample, each = cast(tuple[Sample, EvaluatedMap], done.plan.about)
+        # Plans come back in order, so that what came before this image is done with.
+        for image in [image for image in self.targets if image < done.plan.image]:
             del self.targets[image]
-        count = done.scores.shape[1] // 2
-        for place, explanation in found.explanations.items():
-            scale = str(explanation.provenance["score_kind"])
-            columns = {scale: place}
-            if scale == "logit" and not np.isnan(done.scores[:, count + place]).all():
-                columns["probability"] = count + place
-            for output, column in columns.items():
-                for name, values in done.metrics.items():
-                    if name in self.settings.metrics and (
-                        output == "probability" or name not in OF_PROBABILITIES
-                    ):
-                        chance = 0.0 if name in ("road", "cell_insertion_deletion") else NAN
-                        self._row(
-                            sample,
-                            found,
-                            explanation,
-                            name,
-                            float(values[column]),
-                            chance,
-                            output=output,
-                        )
-                for curve, points in done.plan.curves.items():
-                    self.curves += [
-                        (
-                            *self._where(sample, found, explanation),
-                            curve,
-                            output,
-                            share,
-                            done.scores[step, column],
-                        )
-                        for share, step in points
-                    ]
+        for position, explanation in each.explanations.items():
+            for output, column in _outputs(explanation, position, done).items():
+                self._take_scores(sample, each, explanation, done, output, column)
+                for name, points in done.plan.curves.items():
+                    values = [(share, done.scores[step, column]) for share, step in points]
+                    self.builder.curve(sample, each, explanation, (name, output), values)
+
+    def _take_scores(
+        self,
+        sample: Sample,
+        each: EvaluatedMap,
+        explanation: Explanation,
+        done: Done,
+        output: str,
+        column: int,
+    ) -> None:
+        for name, values in done.metrics.items():
+            metric = METRICS[name]
+            fits = output == "probability" or not metric.only_probability
+            if name in self.settings.metrics and fits:
+                chance = NAN if metric.chance_level is None else metric.chance_level()
+                score = Score(float(values[column]), chance)
+                self.builder.score(sample, each, explanation, name, score, output)
 
     def tables(self) -> Tables:
         """All that was gathered."""
-        self._pack()
-        where = ["image", "patient", "label", "method", "layer", "baseline"]
-        rows = (
-            pd.concat(self.chunks, ignore_index=True)
-            if self.chunks
-            else pd.DataFrame([], columns=[*ROW, *ABOUT])
-        )
-        curves = pd.DataFrame(self.curves, columns=[*where, "curve", "output", "share", "value"])
-        boxes = pd.DataFrame(self.boxes, columns=[*where, "found", "truth", "accuracy"])
-        return Tables(rows, curves, boxes, self.failures, self.notes, self.count)
+        return self.builder.tables(self.failures, self.notes, self.count)
 
     # ---- one image
 
-    def _maps(self, sample: Sample) -> list[_Map]:
-        """Maps of the methods, then of the baselines; labels that share a map stand together."""
-        wanted = known_labels(sample, self.settings, self.asked.spec.task)
+    def _maps(self, sample: Sample) -> list[EvaluatedMap]:
+        """The maps of the methods and the baselines."""
+        explanations = self.maps.explanations(sample, self.settings)
+        wanted = known_labels(sample, self.settings, self.explained.spec.task)
         if wanted.get("truth") == [[]]:
             self.notes.append(Message("map_evaluation.no_label", {"image": sample.scan.id}))
-            return []
-        explanations = explain(
-            self.model,
-            [sample.scan],
-            method=list(self.settings.methods),
-            layer=self.settings.layers,
-            **wanted,
-        )
-        targets = list(dict.fromkeys(e.target for e in explanations))
-        maps = list(_grouped(explanations, targets))
-        first = next(iter(self.settings.methods))
-        for e_of_layer in _by_layer([e for e in explanations if e.method == first]):
-            maps += _grouped(list(self._baselines(sample, e_of_layer)), targets, baseline=True)
-        return maps
+        return maps_of(sample, explanations, self.settings.baselines, self.atlas, self.extra)
 
-    def _baselines(
-        self, sample: Sample, explanations: Sequence[Explanation]
-    ) -> Iterator[Explanation]:
-        for name in self.settings.baselines:
-            for e in explanations:
-                label = _label(e)
-                truth = _truth(sample, label)
-                prior = (
-                    self.atlas.without(_truth_key(sample, label), sample.patient)
-                    if self.atlas is not None
-                    else None
-                )
-                heat = baseline_map(
-                    name,
-                    sample.scan.tensor,
-                    e.grid,
-                    sample.scan.geometry,
-                    sample.scan.id,
-                    truth,
-                    prior,
-                )
-                if heat is not None:
-                    yield _standing_in(e, name, heat)
-        if self.extra is not None:
-            for e in explanations:
-                for name, heat in self.extra(sample, e).items():
-                    yield _standing_in(e, name, heat)
-
-    def _scored(self, key: Hashable, sample: Sample, maps: Sequence[_Map]) -> Iterator[Plan]:
+    def _scored(
+        self, key: Hashable, sample: Sample, maps: Sequence[EvaluatedMap]
+    ) -> Iterator[Plan]:
+        """Rows of what needs no model, the plans of the faithfulness metrics, rows of stability."""
         if not maps:
             return
         names = self.settings.metrics
-        places = placed.artefact_places(sample.scan.picture(), sample.regions, names)
-        best: dict[tuple[str, tuple[int, ...]], placed.Heat] = {}
-        count = len(self.targets[key])
+        places = scores.artefact_places(sample.scan.picture(), sample.regions, names)
+        references = _References(sample, self.settings)
+        faithful = with_inputs("altered images", among=names)
+        image = self._perturbed_image(key, sample, maps) if faithful else None
+        for each in maps:
+            self._score_without_model(sample, each, places, references)
+            wanted = [name for name in faithful if _measured(each, name)]
+            if image is not None and wanted:
+                about = (sample, each)
+                perturbation = Perturbation(image, each.native, self.settings.seed, about)
+                coherent = "adcc" in wanted
+                coherency = self._coherency(sample, each, perturbation) if coherent else None
+                yield from faithfulness.plans(perturbation, wanted, coherency)
+        self._score_stability(sample, maps)
+
+    def _perturbed_image(
+        self, key: Hashable, sample: Sample, maps: Sequence[EvaluatedMap]
+    ) -> PerturbedImage:
         to_unit, normalise = self.unit if self.unit is not None else (None, None)
         tensor = sample.scan.tensor
-        kind = next(iter(maps[0].explanations.values())).provenance["score_kind"]
+        count = len(self.targets[cast(int, key)])
+        kind = maps[0].first.provenance["score_kind"]
         probability = (kind == "probability",) * count + (True,) * count
-        subject = PerturbedImage(
-            key, to_unit(tensor) if to_unit else tensor, probability, normalise
-        )
-        for found in maps:
-            self._without_model(sample, found, places, best)
-            faithful = [
-                name
-                for name in names
-                if name in FAITHFUL and (found.method != "fake_cam" or name in MASKING)
-            ]
-            if faithful:
-                case = Perturbation(subject, found.native, self.settings.seed, (sample, found))
-                coherency = self._coherency(sample, found, case) if "adcc" in faithful else None
-                yield from faithfulness.plans(case, faithful, coherency)
-        self._steady(sample, maps)
+        return PerturbedImage(key, to_unit(tensor) if to_unit else tensor, probability, normalise)
 
-    def _without_model(
+    def _score_without_model(
         self,
         sample: Sample,
-        found: _Map,
+        each: EvaluatedMap,
         places: Mapping[str, Mask],
-        best: dict[tuple[str, tuple[int, ...]], placed.Heat],
+        references: _References,
     ) -> None:
         """Rows of the metrics that look at the map alone."""
         names = self.settings.metrics
-        heat = next(iter(found.explanations.values())).on_original().double().numpy()
-        described = placed.described(found.native.double().numpy(), names)
-        artefacts = placed.artefact_scores(heat, places)
-        for e in found.explanations.values():
-            for name, value in described.items():
-                self._row(sample, found, e, name, value)
-            for name, score in artefacts.items():
-                self._row(sample, found, e, name, score.value, score.chance)
-            label = _label(e)
-            truth = _truth(sample, label)
-            if truth is None:
-                continue
-            at = label, e.grid
-            if at not in best:
-                best[at] = placed.best(truth, e.grid, sample.scan.geometry)
-            whole = placed.Heat.of(found.native, heat, sample.scan.geometry)
-            located = placed.located(whole, truth, names, self.settings.threshold)
-            chance = placed.chances(whole, truth, names, self.settings.threshold)
-            ceiling = placed.best_scores(best[at], truth, names, self.settings.threshold)
-            boxes = sample.boxes.get(_truth_key(sample, label))
-            if boxes is not None:
-                located |= placed.box_scores(heat, boxes, names)
-                ceiling |= placed.box_scores(best[at].original, boxes, names)
-                if set(BOX_METRICS) & set(names):
-                    table = placed.found_boxes(
-                        heat, boxes, 1.0 if e.probability is None else e.probability
-                    )
-                    self.boxes.append(
-                        (
-                            *self._where(sample, found, e),
-                            table["found"],
-                            table["truth"],
-                            table["accuracy"],
-                        )
-                    )
-            for name, value in located.items():
-                self._row(
-                    sample, found, e, name, value, chance.get(name, NAN), ceiling.get(name, NAN)
-                )
-            if "class_specificity" in names:
-                others = [
-                    mask
-                    for other, mask in sample.masks.items()
-                    if other and other != label and mask.any()
-                ]
-                values = [localisation.class_specificity(heat, truth, other) for other in others]
-                areas = [float(truth.mean() - other.mean()) for other in others]
-                if values and truth.any():
-                    self._row(
-                        sample,
-                        found,
-                        e,
-                        "class_specificity",
-                        float(np.mean(values)),
-                        float(np.mean(areas)),
-                    )
+        native, scan = each.native, sample.scan
+        original = each.first.on_original().double().numpy()
+        heat = Heat.of(native, original, scan.geometry)
+        of_map = scores.description_scores(native.double().numpy(), names)
+        of_map |= scores.artefact_scores(original, places)
+        for explanation in each.explanations.values():
+            of_label = of_map | self._annotated(sample, each, explanation, heat, references)
+            for name, score in of_label.items():
+                self.builder.score(sample, each, explanation, name, score)
 
-    def _coherency(self, sample: Sample, found: _Map, case: Perturbation) -> float:
-        """How like the map is to the map of the image under it; a baseline that does not look at the image is like itself."""
-        first = next(iter(found.explanations.values()))
-        if found.baseline:
-            masked = baseline_map(
-                found.method,
-                case.masked(),
-                first.grid,
-                sample.scan.geometry,
-                sample.scan.id,
-                None,
-                None,
-            )
-            return faithfulness.coherency(
-                case.native, masked if masked is not None else case.native
-            )
-        scan = replace(sample.scan, tensor=case.masked().float())
-        (again,) = explain(
-            self.model, [scan], target=first.explained, method=found.method, layer=found.layer
-        )
-        return faithfulness.coherency(case.native, again.map(again.grid))
-
-    def _steady(self, sample: Sample, maps: Sequence[_Map]) -> None:
-        """Rows of the stability metrics, of the methods alone: a baseline has no model to be unsteady with."""
-        explanations = [
-            e for found in maps if not found.baseline for e in found.explanations.values()
-        ]
-        for e, name, value in stability(
-            self.model, sample.scan, explanations, self.settings.metrics, self.settings.seed
-        ):
-            found = next(m for m in maps if any(other is e for other in m.explanations.values()))
-            self._row(sample, found, e, name, value)
-
-    # ---- rows
-
-    def _where(self, sample: Sample, found: _Map, e: Explanation) -> tuple[Any, ...]:
-        return sample.scan.id, sample.patient, e.target, found.method, found.layer, found.baseline
-
-    def _row(
+    def _annotated(
         self,
         sample: Sample,
-        found: _Map,
-        e: Explanation,
-        name: str,
-        value: float,
-        chance: float = NAN,
-        ceiling: float = NAN,
-        output: str = "",
-    ) -> None:
-        probability = NAN if e.probability is None else e.probability
-        about = e.is_empty, e.score, probability, sample.scan.synthetic
-        self.rows.append(
-            (*self._where(sample, found, e), name, output, value, chance, ceiling, *about)
-        )
+        each: EvaluatedMap,
+        explanation: Explanation,
+        heat: Heat,
+        references: _References,
+    ) -> dict[str, Score]:
+        """Scores against the annotation of the explained label; the row of its boxes."""
+        names = self.settings.metrics
+        label = label_of(explanation)
+        truth = sample.mask(label)
+        if truth is None:
+            return {}
+        found = scores.mask_scores(heat, truth, names, self.settings.options)
+        ceilings = references.ceilings(label, truth, explanation.grid)
+        found = {
+            name: replace(score, ceiling=ceilings.get(name, NAN)) for name, score in found.items()
+        }
+        boxes = sample.boxes.get(sample.annotation_key(label))
+        if boxes is not None:
+            best = references.best(label, truth, explanation.grid)
+            found |= scores.box_scores(heat, best, boxes, names)
+            if with_inputs("all boxes", among=names):
+                probability = 1.0 if explanation.probability is None else explanation.probability
+                table = scores.box_table(heat.original, boxes, probability)
+                self.builder.boxes(sample, each, explanation, table)
+        others = sample.other_masks(label)
+        return found | scores.specificity_scores(heat, truth, others, names)
 
-    def _pack(self) -> None:
-        """Rows so far as a compact frame."""
-        if self.rows:
-            frame = pd.DataFrame(self.rows, columns=[*ROW, *ABOUT])
-            self.chunks.append(frame)
-            self.rows.clear()
+    def _coherency(self, sample: Sample, each: EvaluatedMap, perturbation: Perturbation) -> float:
+        """Similarity of the map to that of the image under it.
+
+        A baseline that does not look at the image is identical to itself.
+        """
+        if each.baseline:
+            scan = sample.scan
+            masked = baseline_map(
+                each.method,
+                perturbation.masked(),
+                each.first.grid,
+                scan.geometry,
+                scan.id,
+                None,
+                None,
+            )
+            of_masked = perturbation.native if masked is None else masked
+            return faithfulness.coherency(perturbation.native, of_masked)
+        scan = replace(sample.scan, tensor=perturbation.masked().float())
+        target = each.first.explained
+        (again,) = explain(self.model, [scan], target=target, method=each.method, layer=each.layer)
+        return faithfulness.coherency(perturbation.native, again.map(again.grid))
+
+    def _score_stability(self, sample: Sample, maps: Sequence[EvaluatedMap]) -> None:
+        """Rows of the stability metrics, of the methods alone: a baseline does not use the model."""
+        owners: list[tuple[Explanation, EvaluatedMap]] = []
+        for each in maps:
+            if not each.baseline:
+                owners += [(explanation, each) for explanation in each.explanations.values()]
+        explanations = [explanation for explanation, _ in owners]
+        names, seed = self.settings.metrics, self.settings.seed
+        for explanation, name, value in stability(
+            self.model, sample.scan, explanations, names, seed
+        ):
+            each = next(owner for other, owner in owners if other is explanation)
+            self.builder.score(sample, each, explanation, name, Score(value))
 
 
-def known_labels(sample: Sample, settings: MetricSettings, task: Task | None) -> dict[str, Any]:
-    """``target`` and ``truth`` of ``explain``: what was asked; else the labels that are marked in the image, or true of it; else
-    the task's default."""
-    if settings.targets is not None:
-        return {"target": list(settings.targets)}
-    marked = [label for label in sample.masks if label]
-    known = marked or sample.positives
-    if known is None or task in ("segmentation", "regression"):
-        return {}
-    return {"target": "truth", "truth": [list(known)]}
+@dataclass
+class _References:
+    """The best map of each label and grid of one image, and its scores: computed once for all maps."""
+
+    sample: Sample
+    settings: MetricSettings
+    _best: dict[tuple[str, tuple[int, ...]], Heat] = field(default_factory=dict)
+    _ceilings: dict[tuple[str, tuple[int, ...]], dict[str, float]] = field(default_factory=dict)
+
+    def best(self, label: str, truth: Mask, grid: tuple[int, ...]) -> Heat:
+        """The best map of a grid for the annotation of a label."""
+        key = (label, grid)
+        if key not in self._best:
+            self._best[key] = scores.best_heat(truth, grid, self.sample.scan.geometry)
+        return self._best[key]
+
+    def ceilings(self, label: str, truth: Mask, grid: tuple[int, ...]) -> dict[str, float]:
+        """Metric → score of the best map."""
+        key = (label, grid)
+        if key not in self._ceilings:
+            best = self.best(label, truth, grid)
+            names, options = self.settings.metrics, self.settings.options
+            self._ceilings[key] = scores.mask_ceilings(best, truth, names, options)
+        return self._ceilings[key]
 
 
-def _standing_in(e: Explanation, name: str, heat: Tensor) -> Explanation:
-    """The explanation with another map, (*grid), in place of its own."""
-    empty = None if bool(heat.any()) else Message("empty.zero")
-    return replace(e, raw=heat, method=name, relu=False, empty_reason=empty)
+def _measured(each: EvaluatedMap, name: str) -> bool:
+    """Whether a faithfulness metric is of interest: "fake_cam" only shows which can be gamed."""
+    return each.method != "fake_cam" or faithfulness.gamed_by_all_ones(name)
 
 
-def _label(e: Explanation) -> str:
-    return label_of(e.explained) if e.explained is not None else e.target
+def _probability(target: Target, probabilities: Tensor | None, logits: Tensor) -> Tensor:
+    """(1,) the probability of a target of one image; NaN for a model without probabilities."""
+    if probabilities is None:
+        return logits.new_full((1,), NAN)
+    return probability_of(target, probabilities).to(logits)
 
 
-def _truth_key(sample: Sample, label: str) -> str:
-    return label if label in sample.masks else ""
-
-
-def _truth(sample: Sample, label: str) -> Mask | None:
-    return sample.masks.get(_truth_key(sample, label))
-
-
-def _targets(maps: Sequence[_Map]) -> list[Target]:
-    """The targets of an image, in the order of their positions."""
-    by_place = {place: e.explained for found in maps for place, e in found.explanations.items()}
-    return [target for _, target in sorted(by_place.items()) if target is not None]
-
-
-def _by_layer(explanations: Sequence[Explanation]) -> Iterator[list[Explanation]]:
-    for layer in dict.fromkeys(e.layer for e in explanations):
-        yield [e for e in explanations if e.layer == layer]
-
-
-def _grouped(
-    explanations: Sequence[Explanation], targets: Sequence[str], baseline: bool = False
-) -> Iterator[_Map]:
-    """One :class:`_Map` for all labels whose maps are equal: it is altered once."""
-    rest = list(explanations)
-    while rest:
-        first = rest[0]
-        same = [
-            e
-            for e in rest
-            if (e.method, e.layer) == (first.method, first.layer) and torch.equal(e.raw, first.raw)
-        ]
-        rest = [e for e in rest if not any(e is other for other in same)]
-        yield _Map(first.method, first.layer, baseline, {targets.index(e.target): e for e in same})
+def _outputs(explanation: Explanation, position: int, done: Done) -> dict[str, int]:
+    """Model output → column of the scores that is of this target."""
+    count = done.scores.shape[1] // 2
+    kind = str(explanation.provenance["score_kind"])
+    columns = {kind: position}
+    if kind == "logit" and not np.isnan(done.scores[:, count + position]).all():
+        columns["probability"] = count + position
+    return columns

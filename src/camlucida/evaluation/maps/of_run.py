@@ -1,4 +1,7 @@
-"""What ``camlucida evaluate RUN`` evaluates: the run's models on the images that it has done, with what the run asked."""
+"""What ``camlucida evaluate RUN`` evaluates: the models of a run on the images that are done.
+
+The targets, methods and layers are those of the run, and so are the maps.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camlucida.core.errors import UsageError
-from camlucida.core.messages import quoted
+from camlucida.core.messages import Message, declare
 from camlucida.datasets.cohort import read_cohort
 from camlucida.datasets.cohort_file import read_cohort_file
 from camlucida.datasets.images import LabelledImages
+from camlucida.evaluation.maps.stored import StoredMaps
 from camlucida.models import LoadedModel, load_model
 from camlucida.runs.plan import classification_labels
 from camlucida.runs.read import Run
+
+declare(
+    "evaluated_run",
+    {
+        "pending": (
+            "{count} {count:|image of the run is|images of the run are} not done, and "
+            "{count:|is|are} left out."
+        ),
+    },
+)
 
 
 @dataclass(frozen=True)
@@ -23,9 +37,11 @@ class RunModel:
     Attributes:
         name: of the model in the run.
         model: loaded, its weights those of the run.
-        cohort: the images that are done, in the run's order.
+        cohort: the images that are done, in the order of the run.
         methods, layers: of the run.
-        targets: of the run; None for the task's default and for the true labels, which evaluation takes by itself.
+        targets: of the run; None for the task's default and for the true labels, which the evaluation
+            requests itself.
+        maps: that the run stores; None where there is no run.
     """
 
     name: str
@@ -34,6 +50,7 @@ class RunModel:
     methods: tuple[str, ...]
     layers: tuple[str, ...]
     targets: tuple[str, ...] | None
+    maps: StoredMaps | None = None
 
 
 def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
@@ -51,32 +68,29 @@ def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
                 "run it again: camlucida run … --resume",
             )
         members = read_cohort(file, classification_labels(model.card))
-        done = {
-            entry.image
-            for entry in run.entries
-            if entry.model == described["name"] and entry.state == "done"
-        }
+        done = _done(run, described["name"])
         items = tuple(member for member in members.images if member.id in done)
-        waiting = len(members.images) - len(items)
-        notes = (
-            *members.notes,
-            *(
-                [quoted(f"{waiting} images that the run has not done are left out")]
-                if waiting
-                else []
-            ),
-        )
+        pending = len(members.images) - len(items)
+        notes = list(members.notes)
+        if pending:
+            notes.append(Message("evaluated_run.pending", {"count": pending}))
         recipe = described["recipe"]
-        asked = tuple(word for word in recipe["targets"] or () if word != "truth") or None
-        cohort = LabelledImages(items, members.problems, notes, members.patients_known)
+        targets = tuple(word for word in recipe["targets"] or () if word != "truth") or None
         yield RunModel(
             described["name"],
             model,
-            cohort,
+            LabelledImages(items, members.problems, tuple(notes), members.patients_known),
             tuple(recipe["methods"]),
             tuple(recipe["layers"]),
-            asked,
+            targets,
+            StoredMaps(run, described["name"], model, recipe),
         )
+
+
+def _done(run: Run, model: str) -> set[str]:
+    """The images that a model of the run has done."""
+    of_model = [entry for entry in run.entries if entry.model == model]
+    return {entry.image for entry in of_model if entry.state == "done"}
 
 
 def run_marks(run: Run) -> dict[str, Path | None]:

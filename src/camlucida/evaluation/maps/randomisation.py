@@ -1,8 +1,12 @@
-"""The sanity check of a run: do the maps of each method, label and layer change when the model's weights are made random?"""
+"""The sanity check of an evaluation: do maps change when the weights of the model are made random?
+
+For each method, label and layer.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,39 +24,44 @@ from camlucida.core.errors import (
     NoEvidenceError,
     UsageError,
 )
-from camlucida.evaluation.maps.measure import MetricSettings, Sample, known_labels
+from camlucida.evaluation.maps.measure import MapSource, MetricSettings, ModelMaps, Sample
+from camlucida.metrics.agreement import different_image_null
+from camlucida.metrics.bootstrap import Floats
 from camlucida.metrics.sanity import (
+    Gate,
     Randomised,
     cascading_randomisation,
-    different_image_null,
     independent_randomisation,
     randomisation_gate,
 )
-from camlucida.metrics.statistics import Floats
 
 SEEDS = 3
 IMAGES = 16
 """Images that are looked at: a gate needs no more, and each costs 6 blocks × 3 seeds maps."""
 
 COLUMNS = (
-    "label",
-    "method",
-    "layer",
-    "mode",
-    "block",
-    "block_name",
-    "seed",
-    "image",
-    "similarity",
-    "dead",
-    "null",
-    "passed",
-    "p",
+    *("label", "method", "layer", "mode", "block", "block_name", "seed", "image"),
+    *("similarity", "dead", "null", "passed", "p"),
 )
 MODES: dict[str, Callable[..., list[Randomised]]] = {
     "cascading": cascading_randomisation,
     "independent": independent_randomisation,
 }
+_Runs = Sequence[Sequence[Randomised]]
+"""Of each seed, of each block."""
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """One map of the trained model."""
+
+    sample: Sample
+    explanation: Explanation
+
+    @property
+    def group(self) -> tuple[str, str]:
+        """Method and layer, which share a gate."""
+        return self.explanation.method, self.explanation.layer
 
 
 def randomisation_table(
@@ -60,139 +69,154 @@ def randomisation_table(
     samples: Sequence[Sample],
     settings: MetricSettings,
     seeds: int = SEEDS,
+    maps: MapSource | None = None,
 ) -> pd.DataFrame:
-    """Similarity of each map with that of the trained model, block by block, and the test against maps of different images.
+    """Similarity of each map with that of the trained model, block by block, and its test.
+
+    The test is against maps of different images.
 
     Args:
         model: its weights are made random and restored bit by bit.
         samples: few are enough; see ``IMAGES``.
-        settings: of the run; "cascading_randomisation" and "independent_randomisation" among its metrics say what is done,
-            "randomisation_gate" alone means the first.
+        settings: "cascading_randomisation" and "independent_randomisation" among its metrics are the
+            modes; "randomisation_gate" alone means the first.
+        seeds: number of random draws of the weights.
+        maps: where the maps of the trained model come from; None: the model explains the images.
 
     Returns:
-        ``COLUMNS``: one row a map, block, seed and mode; ``null`` (mean similarity of maps of different images and one label),
-        ``passed`` and ``p`` are of the method, layer and block. ``passed`` is None under 10 images, ``null`` NaN under 2.
+        ``COLUMNS``: one row a map, block, seed and mode; ``null`` (mean similarity of maps of different
+        images and one label), ``passed`` and ``p`` are of the method, layer and block. ``passed`` is
+        None under 10 images, ``null`` NaN under 2.
     """
-    asked = explained_model(model)
-    modes = [mode for mode in MODES if f"{mode}_randomisation" in settings.metrics]
-    if not modes and "randomisation_gate" in settings.metrics:
-        modes = ["cascading"]
-    trained = _explained(model, samples, settings) if modes else []
+    modes = _modes(settings)
+    trained = _trained(maps or ModelMaps(model), samples, settings) if modes else []
     if not trained:
         return pd.DataFrame([], columns=list(COLUMNS))
-    places = [(e.target, e.method, e.layer) for _, e in trained]
-
-    by_sample = [(sample, [e for other, e in trained if other is sample]) for sample in samples]
+    module = explained_model(model).module
+    inputs = samples[0].scan.tensor[None].to(next(module.parameters()))
 
     def again(_: nn.Module) -> list[Tensor]:
-        return [
-            heat
-            for sample, explanations in by_sample
-            if explanations
-            for heat in _maps(model, sample, explanations)
-        ]
+        return _maps_now(model, trained)
 
-    like = next(asked.module.parameters())
-    inputs = samples[0].scan.tensor[None].to(like)
     rows: list[dict[str, Any]] = []
     for mode in modes:
-        runs = [MODES[mode](asked.module, inputs, again, seed=seed) for seed in range(seeds)]
-        for method, layer in dict.fromkeys((method, layer) for _, method, layer in places):
-            chosen = [i for i, place in enumerate(places) if place[1:] == (method, layer)]
-            rows += _rows(mode, runs, chosen, places, trained)
+        runs = [MODES[mode](module, inputs, again, seed=seed) for seed in range(seeds)]
+        for group in dict.fromkeys(each.group for each in trained):
+            chosen = [i for i, each in enumerate(trained) if each.group == group]
+            rows += _rows(mode, runs, chosen, trained)
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+def _modes(settings: MetricSettings) -> list[str]:
+    modes = [mode for mode in MODES if f"{mode}_randomisation" in settings.metrics]
+    if not modes and "randomisation_gate" in settings.metrics:
+        modes = ["cascading"]
+    return modes
+
+
 def _rows(
-    mode: str,
-    runs: Sequence[Sequence[Randomised]],
-    chosen: Sequence[int],
-    places: Sequence[tuple[str, str, str]],
-    trained: Sequence[tuple[Sample, Explanation]],
+    mode: str, runs: _Runs, chosen: Sequence[int], trained: Sequence[_Trained]
 ) -> Iterator[dict[str, Any]]:
-    """One method and layer. The gate sees one value an image, its labels and seeds averaged, for those are not independent."""
-    null = _null([(places[i][0], *trained[i]) for i in chosen])
-    images = [trained[i][0].scan.id for i in chosen]
+    """One method and layer.
+
+    The gate sees one value an image, the mean of its labels and seeds, for those are not independent.
+    """
+    maps = [trained[i] for i in chosen]
+    images = [each.sample.scan.id for each in maps]
+    null = _null(maps)
+    null_mean = float(np.nanmean(null)) if np.isfinite(null).any() else float("nan")
     for block in range(len(runs[0])):
         similarity = np.stack([run[block].similarity[list(chosen)] for run in runs], 1)
         gate = randomisation_gate(_by_image(similarity, images), null)
+        about = {"mode": mode, "block": block, "null": null_mean}
         for seed, run in enumerate(runs):
-            for row, i in enumerate(chosen):
-                yield {
-                    **dict(zip(("label", "method", "layer"), places[i])),
-                    "mode": mode,
-                    "block": block,
-                    "block_name": run[block].block.name,
-                    "seed": seed,
-                    "image": images[row],
-                    "similarity": float(similarity[row, seed]),
-                    "dead": bool(run[block].dead[i]),
-                    "null": float(np.nanmean(null)) if np.isfinite(null).any() else float("nan"),
-                    "passed": gate.passed,
-                    "p": gate.p,
-                }
+            of_block = run[block]
+            for each, i, value in zip(maps, chosen, similarity[:, seed]):
+                row = _row(each, of_block, gate)
+                dead = bool(of_block.dead[i])
+                yield about | row | {"seed": seed, "similarity": float(value), "dead": dead}
+
+
+def _row(each: _Trained, randomised: Randomised, gate: Gate) -> dict[str, Any]:
+    return {
+        "label": each.explanation.target,
+        "method": each.explanation.method,
+        "layer": each.explanation.layer,
+        "block_name": randomised.block.name,
+        "image": each.sample.scan.id,
+        "passed": gate.passed,
+        "p": gate.p,
+    }
 
 
 def _by_image(similarity: Floats, images: Sequence[str]) -> Floats:
     """(maps, seeds) → (images, most labels × seeds), NaN where an image has fewer."""
-    rows = [
-        similarity[[i for i, name in enumerate(images) if name == image]].ravel()
-        for image in dict.fromkeys(images)
-    ]
+    names = np.array(images, object)
+    rows = [similarity[names == image].ravel() for image in dict.fromkeys(images)]
     padded = np.full((len(rows), max(map(len, rows))), np.nan)
     for line, row in zip(padded, rows):
         line[: len(row)] = row
     return padded
 
 
-def _null(maps: Sequence[tuple[str, Sample, Explanation]]) -> Floats:
-    """Similarity of the trained model's maps of different patients, each label apart; empty where there is but one patient."""
-    found = [np.zeros(0)]
-    for label in dict.fromkeys(label for label, _, _ in maps):
-        part = [(sample.patient, e.map(e.grid)) for name, sample, e in maps if name == label]
-        if len({patient for patient, _ in part}) > 1:
-            found.append(
-                different_image_null(
-                    [heat for _, heat in part], patients=[patient for patient, _ in part]
-                )
-            )
-    return np.concatenate(found)
+def _null(maps: Sequence[_Trained]) -> Floats:
+    """Similarity of the trained model's maps of different patients, each label apart.
+
+    Empty where there is but one patient.
+    """
+    nulls = [np.zeros(0)]
+    for label in dict.fromkeys(each.explanation.target for each in maps):
+        of_label = [each for each in maps if each.explanation.target == label]
+        patients = [each.sample.patient for each in of_label]
+        if len(set(patients)) > 1:
+            heats = [each.explanation.map(each.explanation.grid) for each in of_label]
+            nulls.append(different_image_null(heats, patients=patients))
+    return np.concatenate(nulls)
 
 
-def _explained(
-    model: nn.Module | ModelWithCard, samples: Sequence[Sample], settings: MetricSettings
-) -> list[tuple[Sample, Explanation]]:
-    """The trained model's explanations; an image that fails has been reported by the run and is left out here."""
-    found: list[tuple[Sample, Explanation]] = []
+def _trained(
+    maps: MapSource, samples: Sequence[Sample], settings: MetricSettings
+) -> list[_Trained]:
+    """The maps of the trained model.
+
+    An image that fails has been reported by the evaluation, and is left out here.
+    """
+    trained: list[_Trained] = []
     for sample in samples:
-        wanted = known_labels(sample, settings, explained_model(model).spec.task)
-        if wanted.get("truth") == [[]]:
-            continue
         try:
-            explanations = explain(
-                model, [sample.scan], method=list(settings.methods), layer=settings.layers, **wanted
-            )
+            explanations = maps.explanations(sample, settings)
         except (UsageError, LayerError):
             raise
         except CamlucidaError:
             continue
-        found += [(sample, e) for e in explanations]
-    return found
+        trained += [_Trained(sample, explanation) for explanation in explanations]
+    return trained
 
 
-def _maps(
+def _maps_now(model: nn.Module | ModelWithCard, trained: Sequence[_Trained]) -> list[Tensor]:
+    """The same maps by the model as it is now, image by image."""
+    by_image: dict[int, list[_Trained]] = {}
+    for each in trained:
+        by_image.setdefault(id(each.sample), []).append(each)
+    heats: list[Tensor] = []
+    for group in by_image.values():
+        explanations = [each.explanation for each in group]
+        heats += _explained_now(model, group[0].sample, explanations)
+    return heats
+
+
+def _explained_now(
     model: nn.Module | ModelWithCard, sample: Sample, explanations: Sequence[Explanation]
 ) -> list[Tensor]:
-    """The same maps by the model as it is now; where it gives no finite answer any more, a map is as dead as one of zeros."""
+    """The maps of one image. Where the output is no longer finite, a map is as dead as one of zeros."""
     targets = {e.target: e.explained for e in explanations if e.explained is not None}
-    methods, layers = (
-        list(dict.fromkeys(getattr(e, key) for e in explanations)) for key in ("method", "layer")
-    )
+    methods = list(dict.fromkeys(e.method for e in explanations))
+    layers = list(dict.fromkeys(e.layer for e in explanations))
     try:
         again = explain(
             model, [sample.scan], target=list(targets.values()), method=methods, layer=layers
         )
     except (ModelError, NoEvidenceError):
         return [torch.zeros(e.grid) for e in explanations]
-    found = {(e.target, e.method, e.layer): e.map(e.grid) for e in again}
-    return [found[e.target, e.method, e.layer] for e in explanations]
+    maps = {(e.target, e.method, e.layer): e.map(e.grid) for e in again}
+    return [maps[e.target, e.method, e.layer] for e in explanations]

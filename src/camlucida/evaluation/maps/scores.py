@@ -1,4 +1,7 @@
-"""Scores of one map that need no model: localisation, artefacts, description, with chance level and ceiling beside each."""
+"""Scores of one map that need no model: every registered metric of a map, an annotation or a region.
+
+Each stands with its chance level and its ceiling, both from the registration of the metric.
+"""
 
 from __future__ import annotations
 
@@ -10,26 +13,29 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from camlucida.core.geometry import Geometry
-from camlucida.metrics import METRICS, localisation
+from camlucida.evaluation.maps.choice import with_inputs
+from camlucida.metrics import METRICS, Metric
 from camlucida.metrics.annotations import Floats, Mask
-from camlucida.metrics.artefacts import border_region, outside_body, region_share, text_region
-from camlucida.metrics.ceiling import area_average, best_map, chance_levels, shifted_overlap
-from camlucida.metrics.chexlocalize import otsu_mask, segment, unit, upsample
-from camlucida.metrics.localisation import box_accuracy, heat_boxes
+from camlucida.metrics.artefacts import region_share
+from camlucida.metrics.boxes import box_accuracy, heat_boxes
+from camlucida.metrics.ceiling import area_average, best_map
+from camlucida.metrics.chexlocalize import upsample
 
 NAN = float("nan")
-BY_MASK = tuple(
-    name
-    for name, metric in METRICS.items()
-    if metric.family == "localisation"
-    and name not in ("class_specificity", "corloc", "max_box_acc_v2", "box_ap30", "box_ap50")
-)
-"""Metrics of one map and one mask."""
+
+REGION = "region_share"
+"""The metric of regions that the user gives: written ``region_share:NAME``."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A number, what a map that knows nothing would get, and what the best map of this grid would get; NaN where unknown."""
+    """A score beside its reference levels.
+
+    Attributes:
+        value: of the map.
+        chance: the chance level; NaN where the registration of the metric names none.
+        ceiling: of the best map of this grid; NaN where there is none.
+    """
 
     value: float
     chance: float = NAN
@@ -38,12 +44,12 @@ class Score:
 
 @dataclass(frozen=True)
 class Heat:
-    """One map, as the metrics look at it.
+    """One map in original pixels, enlarged in two ways.
 
     Attributes:
-        original: (*original) carried back through the image's geometry.
-        protocol: (*original) as CheXlocalize enlarges it: straight from the grid to the original, where the model saw all of the
-            original and nothing else; else ``original``.
+        original: (*original) carried back through the geometry of the image.
+        protocol: (*original) as CheXlocalize enlarges it: straight from the grid to the original, where
+            the model saw all of the original and nothing else; else ``original``.
     """
 
     original: Floats
@@ -52,112 +58,157 @@ class Heat:
     @classmethod
     def of(cls, native: ArrayLike, original: Floats, geometry: Geometry) -> Heat:
         """From a map on its own grid and the same carried back."""
-        whole = not any(geometry.offset) and all(s > 0 for s in geometry.scale)
-        whole = whole and geometry.model == tuple(
-            round(n * s) for n, s in zip(geometry.original, geometry.scale)
-        )
-        return cls(
-            original,
-            upsample(native, geometry.original) if whole and original.ndim == 2 else original,
-        )
+        direct = original.ndim == 2 and _sees_all(geometry)
+        return cls(original, upsample(native, geometry.original) if direct else original)
 
-    def seen_by(self, name: str) -> ArrayLike:
-        """What the metric ``name`` is given."""
-        return self.protocol if name.startswith("chexlocalize") else self.original
+    def enlarged_for(self, metric: Metric) -> ArrayLike:
+        """The map as the metric is given it."""
+        return self.protocol if metric.upsampling == "chexlocalize" else self.original
 
 
-def located(
-    heat: Heat, truth: Mask, names: Collection[str], threshold: float | None = None
-) -> dict[str, float]:
-    """The metrics of ``BY_MASK`` among ``names`` for a map and a mask (*original)."""
-    found: dict[str, float] = {}
-    for name in BY_MASK:
-        if name in names:
-            more = {"threshold": threshold} if name in ("iou_tuned", "dice_tuned") else {}
-            found[name] = METRICS[name].run(heat.seen_by(name), truth, **more)
-    return found
+def _sees_all(geometry: Geometry) -> bool:
+    """Whether the model saw the whole original and nothing else, upright."""
+    if any(geometry.offset) or not all(s > 0 for s in geometry.scale):
+        return False
+    sides = zip(geometry.original, geometry.scale)
+    return geometry.model == tuple(round(n * s) for n, s in sides)
 
 
-def chances(
-    heat: Heat, truth: Mask, names: Collection[str], threshold: float | None = None
-) -> dict[str, float]:
-    """The chance level of each: of the truth alone, or for overlaps that of the same map against the truth moved elsewhere."""
-    found = chance_levels(truth, "tolerant_hit" in names)
-    masks: dict[str, Callable[[], Mask]] = {
-        "chexlocalize_iou": lambda: segment(heat.protocol),
-        "iou_otsu": lambda: otsu_mask(heat.original),
-        "iou_tuned": lambda: np.asarray(unit(heat.original) > (threshold or 0.0)),
-    }
-    for name, make in masks.items():
-        dice = name.replace("iou", "dice")
-        if {name, dice} & set(names):
-            found[name], found[dice] = shifted_overlap(make(), truth)
-    return found
-
-
-def best(truth: Mask, grid: Sequence[int], geometry: Geometry) -> Heat:
-    """The best map of a grid, whose scores are the ceiling."""
+def best_heat(truth: Mask, grid: Sequence[int], geometry: Geometry) -> Heat:
+    """The best map of a grid, whose scores are the ceilings."""
     return Heat.of(area_average(truth, grid, geometry), best_map(truth, grid, geometry), geometry)
 
 
-def box_scores(heat: ArrayLike, boxes: Floats, names: Collection[str]) -> dict[str, float]:
-    """CorLoc of a map (H, W) against true boxes (N, 4) in original pixels."""
-    return {"corloc": localisation.corloc(heat, boxes)} if "corloc" in names else {}
+def description_scores(native: ArrayLike, names: Collection[str]) -> dict[str, Score]:
+    """The metrics of a map on its own grid."""
+    return {name: _scored(METRICS[name], (native,), {}) for name in with_inputs("map", among=names)}
 
 
-def found_boxes(heat: ArrayLike, boxes: Floats, probability: float) -> dict[str, Any]:
-    """What the pooled box metrics need of one image: boxes found, true boxes, and the accuracy at each level."""
-    found = heat_boxes(heat, probability)
+def mask_scores(
+    heat: Heat, truth: Mask, names: Collection[str], options: Mapping[str, Any]
+) -> dict[str, Score]:
+    """The metrics of a map and an annotated mask, without their ceilings: see :func:`mask_ceilings`.
+
+    Args:
+        heat: the map.
+        truth: (*original).
+        names: of the metrics that are wanted.
+        options: settings that metrics may take as keywords, such as "threshold".
+    """
+    scores = {}
+    for name in with_inputs("mask", among=names):
+        metric = METRICS[name]
+        scores[name] = _scored(metric, (heat.enlarged_for(metric), truth), options)
+    return scores
+
+
+def mask_ceilings(
+    best: Heat, truth: Mask, names: Collection[str], options: Mapping[str, Any]
+) -> dict[str, float]:
+    """The ceilings of :func:`mask_scores`; none where the model never saw the annotation.
+
+    Args:
+        best: from :func:`best_heat`.
+        truth, names, options: as for :func:`mask_scores`.
+    """
+    if not best.original.any():
+        return {}
+    ceilings = {}
+    for name in with_inputs("mask", among=names):
+        metric = METRICS[name]
+        if metric.ceiling is not None:
+            given = _options(metric, options)
+            ceilings[name] = metric.ceiling(best.enlarged_for(metric), truth, **given)
+    return ceilings
+
+
+def box_scores(heat: Heat, best: Heat, boxes: Floats, names: Collection[str]) -> dict[str, Score]:
+    """The metrics of a map and annotated boxes (N, 4), with their ceilings."""
+    scores = {}
+    for name in with_inputs("boxes", among=names):
+        metric = METRICS[name]
+        score = _scored(metric, (heat.original, boxes), {})
+        ceiling = NAN if metric.ceiling is None else metric.ceiling(best.original, boxes)
+        scores[name] = Score(score.value, score.chance, ceiling)
+    return scores
+
+
+def specificity_scores(
+    heat: Heat, truth: Mask, others: Sequence[Mask], names: Collection[str]
+) -> dict[str, Score]:
+    """The metrics of a map, the mask of its label and that of another: means over the others."""
+    if not others or not truth.any():
+        return {}
+    scores = {}
+    for name in with_inputs("two masks", among=names):
+        metric = METRICS[name]
+        each = [_scored(metric, (heat.enlarged_for(metric), truth, other), {}) for other in others]
+        value = float(np.mean([score.value for score in each]))
+        chance = float(np.mean([score.chance for score in each]))
+        scores[name] = Score(value, chance)
+    return scores
+
+
+def box_table(heat: ArrayLike, boxes: Floats, probability: float) -> dict[str, list[Any]]:
+    """What the metrics of all boxes together need of one image.
+
+    Returns:
+        ``found``: the boxes around the heat; ``truth``: the annotated ones; ``accuracy`` at each level.
+    """
     return {
-        "found": found.tolist(),
+        "found": heat_boxes(heat, probability).tolist(),
         "truth": boxes.tolist(),
         "accuracy": box_accuracy(heat, boxes).ravel().tolist(),
     }
 
 
-def best_scores(
-    best: Heat, truth: Mask, names: Collection[str], threshold: float | None = None
-) -> dict[str, float]:
-    """:func:`located` of the best map of a grid: the ceiling; empty where the model never saw the finding."""
-    return located(best, truth, names, threshold) if best.original.any() else {}
-
-
 def artefact_scores(heat: ArrayLike, places: Mapping[str, Mask]) -> dict[str, Score]:
-    """Share of the heat in each of :func:`artefact_places`, beside its area; ``heat`` (H, W) in original pixels."""
-    return {
-        name: Score(region_share(heat, place), float(place.mean()))
-        for name, place in places.items()
-    }
+    """The share of heat in each of :func:`artefact_places`.
+
+    Args:
+        heat: (H, W) in original pixels.
+        places: metric name → mask (H, W).
+    """
+    return {name: _region_score(name, heat, place) for name, place in places.items()}
+
+
+def _region_score(name: str, heat: ArrayLike, place: Mask) -> Score:
+    level = METRICS[name.partition(":")[0]].chance_level
+    chance = NAN if level is None else level(heat, place)
+    return Score(region_share(heat, place), chance)
 
 
 def artefact_places(
     picture: NDArray[np.uint8] | Floats, regions: Mapping[str, Mask], names: Collection[str]
 ) -> dict[str, Mask]:
-    """Border, text, outside the body, and the given regions: metric name → mask (H, W).
+    """The region of each artefact metric in one image, and the regions that are given.
 
     Args:
         picture: (H, W) or (H, W, 3) as displayed.
         regions: name → mask; their metric is called ``region_share:NAME``.
         names: of the metrics that are wanted.
+
+    Returns:
+        Metric name → mask (H, W).
     """
     grey = picture.astype(np.float64) if picture.ndim == 2 else picture.astype(np.float64).mean(2)
-    makers: dict[str, Callable[[], Mask]] = {
-        "border_share": lambda: border_region(grey.shape),
-        "text_share": lambda: text_region(grey),
-        "outside_body_share": lambda: outside_body(grey),
-    }
-    found = {name: make() for name, make in makers.items() if name in names}
-    return found | (
-        {f"region_share:{name}": mask for name, mask in regions.items()}
-        if "region_share" in names
-        else {}
-    )
+    makers = {name: METRICS[name].region for name in with_inputs("region", among=names)}
+    places = {name: make(grey) for name, make in makers.items() if make is not None}
+    if REGION in names:
+        places |= {f"{REGION}:{name}": mask for name, mask in regions.items()}
+    return places
 
 
-def described(native: ArrayLike, names: Collection[str]) -> dict[str, float]:
-    """The description metrics of a map on its own grid."""
-    return {
-        name: metric.run(native)
-        for name, metric in METRICS.items()
-        if metric.family == "description" and name in names
-    }
+def _scored(metric: Metric, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Score:
+    given = _options(metric, options)
+    return Score(float(metric.run(*inputs, **given)), _level(metric.chance_level, inputs, given))
+
+
+def _options(metric: Metric, options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in metric.options}
+
+
+def _level(
+    level: Callable[..., float] | None, inputs: tuple[Any, ...], options: Mapping[str, Any]
+) -> float:
+    return NAN if level is None else float(level(*inputs, **options))

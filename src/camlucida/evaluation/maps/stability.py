@@ -1,17 +1,33 @@
-"""The stability metrics of one image: maps of mirrored and of noisy copies, all of one forward pass."""
+"""The stability metrics of one image: maps of noisy and of mirrored copies, all of one request."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from camlucida.attribution.engine import explain
 from camlucida.attribution.explained_model import ModelWithCard
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.scan import Scan
-from camlucida.metrics import stability as stability_metrics
+from camlucida.evaluation.maps.choice import with_inputs
+from camlucida.metrics import METRICS
+from camlucida.metrics.base import Inputs
+from camlucida.metrics.stability import VIEWS, noisy_copies, view
+
+
+@dataclass(frozen=True)
+class _Copies:
+    """The altered copies of one image: noisy ones first, then the mirrored views by name."""
+
+    noisy: list[Tensor]
+    views: dict[str, Tensor]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        return [*self.noisy, *self.views.values()]
 
 
 def stability(
@@ -21,46 +37,63 @@ def stability(
     names: Sequence[str],
     seed: int,
 ) -> Iterator[tuple[Explanation, str, float]]:
-    """(explanation, metric, value) for "max_sensitivity", "score_change" and "view_agreement" among ``names``.
+    """(explanation, metric, value) of the metrics of noisy copies and mirrored views among ``names``.
 
     Args:
+        model: as for ``explain``.
+        scan: the image.
         explanations: of ``scan``, by methods, each with the target it explains.
         names: of the metrics that are wanted.
         seed: of the noise.
     """
-    noisy = {"max_sensitivity", "score_change"} & set(names)
-    copies = list(stability_metrics.noisy_copies(scan.tensor, seed=seed)) if noisy else []
-    views = (
-        list(stability_metrics.VIEWS) if "view_agreement" in names and scan.tensor.ndim > 2 else []
-    )
-    tensors = [*copies, *(stability_metrics.view(scan.tensor, name) for name in views)]
-    if not tensors or not explanations:
+    copies = _copies(scan, names, seed)
+    if not copies.tensors or not explanations:
         return
-    altered = [
-        replace(scan, tensor=tensor, id=f"{scan.id} {i}") for i, tensor in enumerate(tensors)
-    ]
+    again = _explained_copies(model, scan, explanations, copies.tensors)
+    split = len(copies.noisy)
+    for explanation in explanations:
+        of_copies = again[_key(explanation)]
+        heat = explanation.map(explanation.grid)
+        maps = [copy.map(copy.grid) for copy in of_copies]
+        scores = [copy.score for copy in of_copies[:split]]
+        views = dict(zip(copies.views, maps[split:]))
+        given: dict[Inputs, tuple[Any, Any]] = {
+            "noisy maps": (heat, maps[:split]),
+            "noisy scores": (explanation.score, scores),
+            "views": (heat, views),
+        }
+        for inputs, pair in given.items():
+            for name in with_inputs(inputs, among=names) if len(pair[1]) else ():
+                measure: Callable[..., float] = METRICS[name].run
+                yield explanation, name, measure(*pair)
+
+
+def _copies(scan: Scan, names: Sequence[str], seed: int) -> _Copies:
+    noisy, views = [], {}
+    if with_inputs("noisy maps", "noisy scores", among=names):
+        noisy = list(noisy_copies(scan.tensor, seed=seed))
+    if with_inputs("views", among=names) and scan.tensor.ndim > 2:
+        views = {name: view(scan.tensor, name) for name in VIEWS}
+    return _Copies(noisy, views)
+
+
+def _explained_copies(
+    model: nn.Module | ModelWithCard,
+    scan: Scan,
+    explanations: Sequence[Explanation],
+    tensors: Sequence[Tensor],
+) -> dict[tuple[str, str, str], list[Explanation]]:
+    """Target, method and layer → the explanations of the copies, in their order."""
+    scans = [replace(scan, tensor=tensor, id=f"{scan.id} {i}") for i, tensor in enumerate(tensors)]
     targets = {e.target: e.explained for e in explanations if e.explained is not None}
-    methods, layers = (
-        list(dict.fromkeys(getattr(e, key) for e in explanations)) for key in ("method", "layer")
-    )
-    again = explain(model, altered, target=list(targets.values()), method=methods, layer=layers)
-    by_place: dict[tuple[str, str, str], list[Explanation]] = {}
-    for e in again:
-        by_place.setdefault((e.target, e.method, e.layer), []).append(e)
-    for e in explanations:
-        others = by_place[e.target, e.method, e.layer]
-        heat, maps = e.map(e.grid), [other.map(other.grid) for other in others]
-        if copies:
-            scores = [other.score for other in others[: len(copies)]]
-            found = stability_metrics.max_sensitivity(heat, maps[: len(copies)])
-            values = {
-                "max_sensitivity": found.maximum,
-                "score_change": stability_metrics.score_change(e.score, scores),
-            }
-            yield from ((e, name, value) for name, value in values.items() if name in names)
-        if views:
-            yield (
-                e,
-                "view_agreement",
-                stability_metrics.view_agreement(heat, dict(zip(views, maps[len(copies) :]))),
-            )
+    methods = list(dict.fromkeys(e.method for e in explanations))
+    layers = list(dict.fromkeys(e.layer for e in explanations))
+    again = explain(model, scans, target=list(targets.values()), method=methods, layer=layers)
+    by_key: dict[tuple[str, str, str], list[Explanation]] = {}
+    for explanation in again:
+        by_key.setdefault(_key(explanation), []).append(explanation)
+    return by_key
+
+
+def _key(explanation: Explanation) -> tuple[str, str, str]:
+    return explanation.target, explanation.method, explanation.layer

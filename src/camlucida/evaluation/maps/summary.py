@@ -17,7 +17,8 @@ from camlucida.core.errors import UsageError
 from camlucida.evaluation.maps.choice import PRIMARY
 from camlucida.metrics import METRICS, Metric
 from camlucida.metrics.agreement import kendall_w
-from camlucida.metrics.statistics import REPLICATES, holm, mean_interval, paired_difference, rate
+from camlucida.metrics.bootstrap import REPLICATES
+from camlucida.metrics.statistics import holm, mean_interval, paired_difference, rate
 
 ALL_LABELS = "all labels"
 """The label of a summary row over all labels."""
@@ -167,7 +168,7 @@ def summarise(
         replicates, level, seed: as for :func:`~camlucida.metrics.statistics.mean_interval`.
 
     Returns:
-        Columns ``SUMMARY``. ``estimate`` to ``nan_rate`` are those of :class:`~camlucida.metrics.statistics.Interval`;
+        Columns ``SUMMARY``. ``estimate`` to ``nan_rate`` are those of :class:`~camlucida.metrics.bootstrap.Interval`;
         ``chance`` and ``ceiling`` are means over the rows with a value, ``over_ceiling`` the mean of value ÷ ceiling over those
         with a ceiling above 0; ``empty_rate`` is the share of maps without evidence; a range is NaN where unbounded.
 

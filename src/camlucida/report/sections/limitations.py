@@ -9,7 +9,7 @@ from typing import Any
 
 from camlucida.core.messages import declare
 from camlucida.evaluation.predictions.tables import never_predicted
-from camlucida.metrics.statistics import MIN_POSITIVES
+from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.models.families.unet import restates
 from camlucida.report.data import Performance, ReportData
 from camlucida.report.document import Message, Points, Section, Value

@@ -271,7 +271,8 @@ def _between_labels(report: ReportData, series: SeriesRows) -> tuple[Estimate, f
     for _, rows in several.groupby("label", sort=False):
         if rows["patient"].nunique() > 1:
             held = [maps[index] for index in rows.index]
-            nulls.append(different_image_null(pearson, held, held, groups=rows["patient"].tolist()))
+            owners = rows["patient"].tolist()
+            nulls.append(different_image_null(held, held, similarity=pearson, patients=owners))
     known = np.concatenate(nulls) if nulls else np.array([])
     known = known[np.isfinite(known)]
     within = mean_of(pd.DataFrame(pairs), "alike")

@@ -22,8 +22,9 @@ from camlucida.evaluation.maps.baselines import baseline_map
 from camlucida.evaluation.maps.measure import Sample
 from camlucida.evaluation.maps.summary import about, title
 from camlucida.metrics.annotations import Floats
+from camlucida.metrics.bootstrap import REPLICATES, Interval
 from camlucida.metrics.ceiling import area_average
-from camlucida.metrics.statistics import REPLICATES, Interval, mean_interval
+from camlucida.metrics.statistics import mean_interval
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
 SHIFTS = (1, 2, 4)

@@ -10,7 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from camlucida.attribution.methods import METHODS
-from camlucida.metrics.statistics import REPLICATES, Floats, mean_interval, spearman
+from camlucida.metrics.bootstrap import REPLICATES, Floats
+from camlucida.metrics.correlation import spearman
+from camlucida.metrics.statistics import mean_interval
 from camlucida.phantom.trial import LABELS
 from camlucida.workflows.benchmark.films import THRESHOLD
 

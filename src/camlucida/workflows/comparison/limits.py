@@ -11,7 +11,7 @@ from camlucida.analysis.comparison.agreement import ALL_LABELS
 from camlucida.analysis.comparison.compare import Comparison
 from camlucida.analysis.comparison.verdict import ARTEFACT, CONSISTENT
 from camlucida.core.messages import Message, declare
-from camlucida.metrics.statistics import MIN_POSITIVES
+from camlucida.metrics.bootstrap import MIN_POSITIVES
 
 declare(
     "comparison_limits",

@@ -8,19 +8,19 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import slug, write_bytes
 from camlucida.evaluation.maps import summary as tables
 from camlucida.evaluation.maps.baselines import BASELINES
 from camlucida.evaluation.maps.boxes import summarise_boxes
-from camlucida.evaluation.maps.folder import Evaluated, Source
-from camlucida.evaluation.maps.measure import Sample, known_labels, label_of
+from camlucida.evaluation.maps.folder import Evaluated
+from camlucida.evaluation.maps.samples import label_of
+from camlucida.evaluation.maps.source import Source
 from camlucida.figures.comparison import FINDING_COLOUR
 from camlucida.figures.panels import figure_png, three_panel
 from camlucida.io.tables import write_table
 from camlucida.metrics.annotations import Mask
-from camlucida.metrics.statistics import REPLICATES
+from camlucida.metrics.bootstrap import REPLICATES
 from camlucida.workflows.evaluation.page import About, Example, write_evaluation_page
 
 LEVEL = 0.95
@@ -76,8 +76,7 @@ def _example(out: Path, case: tables.ChosenMap, source: Source | None) -> Exampl
     """One case, and its picture where it can be drawn."""
     name = f"case_{case.which}_{slug(case.image)}_{slug(case.label)}_{slug(case.method)}.png"
     if source is not None:
-        sample = next(source.sample(item) for item in source.cohort.images if item.id == case.image)
-        explanation, truth = _again(source, sample, case)
+        explanation, truth = _map_and_mask(source, case)
         write_bytes(out / name, figure_png(outlined(three_panel(explanation), truth)))
     return {
         "which": case.which,
@@ -91,15 +90,14 @@ def _example(out: Path, case: tables.ChosenMap, source: Source | None) -> Exampl
     }
 
 
-def _again(
-    source: Source, sample: Sample, case: tables.ChosenMap
-) -> tuple[Explanation, Mask | None]:
-    """The case's map, and the truth of its label."""
-    wanted = known_labels(sample, source.settings, source.model.card.task)
-    found = explain(source.model, [sample.scan], method=case.method, layer=case.layer, **wanted)
-    explanation = next(e for e in found if e.target == case.label)
-    label = label_of(explanation.explained) if explanation.explained is not None else case.label
-    return explanation, sample.masks.get(label, sample.masks.get(""))
+def _map_and_mask(source: Source, case: tables.ChosenMap) -> tuple[Explanation, Mask | None]:
+    """The chosen map, and the annotation of its label."""
+    sample = source.sample_of(case.image)
+    where = (case.label, case.method, case.layer)
+    explanation = next(
+        e for e in source.explanations(sample) if (e.target, e.method, e.layer) == where
+    )
+    return explanation, sample.mask(label_of(explanation))
 
 
 def outlined(figure: Figure, truth: Mask | None) -> Figure:

@@ -16,9 +16,10 @@ from camlucida.core.files import slug
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth, read_regions
 from camlucida.datasets.images import read_labelled_images
 from camlucida.evaluation.maps.choice import choose, choose_baselines
-from camlucida.evaluation.maps.folder import Evaluated, Source, describe, run, write
+from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
 from camlucida.evaluation.maps.measure import MetricSettings
 from camlucida.evaluation.maps.of_run import RunModel, run_marks, run_models
+from camlucida.evaluation.maps.source import Source
 from camlucida.models import load_model
 from camlucida.runs.read import Run, is_run
 from camlucida.workflows.evaluation.folder import present
@@ -245,4 +246,4 @@ def _source(
     )
     truth = annotations.read(model.model.card.labels)
     regions = read_regions(request.regions) if request.regions else None
-    return Source(model.model, model.cohort, of_model, truth, regions, request.frame)
+    return Source(model.model, model.cohort, of_model, truth, regions, request.frame, model.maps)

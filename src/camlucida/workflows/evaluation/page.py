@@ -15,7 +15,7 @@ from camlucida.evaluation.maps import summary as tables
 from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_figure
 from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
-from camlucida.metrics.statistics import MIN_POSITIVES
+from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.report.page import number, render
 
 MAP = ["image", "label", "method", "layer"]

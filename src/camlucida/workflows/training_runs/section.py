@@ -7,7 +7,7 @@ from pathlib import Path
 
 from camlucida.analysis.comparison import Comparison
 from camlucida.core.messages import Message, Value, declare
-from camlucida.metrics.statistics import MIN_POSITIVES
+from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.report.document import Block, Document, Paragraph, Picture, Points, Section
 from camlucida.workflows.training_runs.results import PredictionCheck, TrainingResults
 from camlucida.workflows.training_runs.section_maps import consistency, quality

@@ -1,0 +1,88 @@
+"""The cost of an evaluation, before it starts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from camlucida.evaluation.maps.choice import with_inputs
+from camlucida.evaluation.maps.source import Source
+from camlucida.metrics import faithfulness
+from camlucida.metrics.imputation import Perturbation, PerturbedImage
+from camlucida.metrics.queue import forwards_needed
+
+BATCH = 8
+"""Altered images in the batch that is timed, where the settings name no batch size."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of an evaluation.
+
+    Attributes:
+        a_map: altered images of one map; those that maps of an image share are counted once.
+        maps: at most, of methods and baselines.
+        images: to evaluate.
+        seconds: of one altered image in a full batch, measured; 0 where none is needed.
+    """
+
+    a_map: int
+    maps: int
+    images: int
+    seconds: float
+
+    def __str__(self) -> str:
+        total = self.images * self.maps * self.a_map
+        minutes = total * self.seconds / 60
+        return (
+            f"cost: {self.images} images × at most {self.maps} maps (methods and baselines, each "
+            f"label and layer) × {self.a_map} altered images = at most {total:,} forward passes, "
+            f"{minutes:.1f} minutes here"
+        )
+
+
+def estimate(source: Source) -> Cost:
+    """The cost of an evaluation. One batch of the model is timed where a metric alters images."""
+    settings = source.settings
+    faithful = with_inputs("altered images", among=settings.metrics)
+    gamed = all(faithfulness.gamed_by_all_ones(name) for name in faithful)
+    baselines = [name for name in settings.baselines if name != "fake_cam" or gamed]
+    layers = settings.layers or (source.model.card.layer,)
+    maps = _labels_an_image(source) * (len(settings.methods) + len(baselines)) * len(layers)
+    images = len(source.cohort.images)
+    if not faithful:
+        return Cost(0, maps, images, 0.0)
+    return Cost(_altered_images(source, faithful), maps, images, _seconds_an_image(source))
+
+
+def _altered_images(source: Source, names: tuple[str, ...]) -> int:
+    """Altered images of one map; nothing is built."""
+    spec = source.model.card.input
+    image = torch.zeros(spec.channels, *spec.height_width)
+    heat = torch.arange(49.0).reshape(7, 7)
+    perturbation = Perturbation(PerturbedImage("image", image, (False,)), heat)
+    return forwards_needed(faithfulness.plans(perturbation, names, 1.0))
+
+
+def _seconds_an_image(source: Source) -> float:
+    spec = source.model.card.input
+    size = (source.settings.batch_size or BATCH, spec.channels, *spec.height_width)
+    batch = torch.zeros(size).to(next(source.model.module.parameters()))
+    with torch.inference_mode():
+        # The first pass sets up kernels and buffers.
+        source.model.module(batch)
+        start = time.perf_counter()
+        source.model.module(batch)
+        return (time.perf_counter() - start) / len(batch)
+
+
+def _labels_an_image(source: Source) -> int:
+    """Most labels of any image: those requested, else annotated, else true; else one."""
+    if source.settings.targets is not None:
+        return len(source.settings.targets)
+    images = source.cohort.images
+    annotated = [len(source.annotated_labels(item)) for item in images]
+    true = [len(item.positives or ()) for item in images]
+    return max([1, *annotated, *(true if not any(annotated) else [])])

@@ -1,0 +1,115 @@
+"""The tidy tables of an evaluation, and how they grow image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message
+from camlucida.evaluation.maps.maps import EvaluatedMap
+from camlucida.evaluation.maps.samples import Sample
+from camlucida.evaluation.maps.scores import NAN, Score
+from camlucida.metrics.queue import Count
+
+PLACE = ("image", "patient", "label", "method", "layer", "baseline")
+"""Columns that say which map a row is of."""
+
+SCORE = ("metric", "output", "value", "chance", "ceiling")
+EXPLANATION = ("empty", "score", "probability", "synthetic")
+ROW = (*PLACE, *SCORE, *EXPLANATION)
+CURVE = (*PLACE, "curve", "output", "share", "value")
+BOXES = (*PLACE, "found", "truth", "accuracy")
+
+
+@dataclass
+class Tables:
+    """What was measured.
+
+    Attributes:
+        rows: columns ``ROW``: one an image, label, method, layer, metric and model output.
+        curves: columns ``CURVE``: one a point of a perturbation curve.
+        boxes: columns ``BOXES``: one an image, label, method and layer, for the metrics of all boxes.
+        failures: (image, one line) of images that could not be evaluated.
+        notes: for the reader.
+        count: of altered images and forward passes.
+    """
+
+    rows: pd.DataFrame
+    curves: pd.DataFrame
+    boxes: pd.DataFrame
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
+    count: Count = field(default_factory=Count)
+
+
+class TableBuilder:
+    """Gathers the rows of all images; packs them into frames as it goes, which are smaller."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Any, ...]] = []
+        self._frames: list[pd.DataFrame] = []
+        self._curves: list[tuple[Any, ...]] = []
+        self._boxes: list[tuple[Any, ...]] = []
+
+    def score(
+        self,
+        sample: Sample,
+        each: EvaluatedMap,
+        explanation: Explanation,
+        name: str,
+        score: Score,
+        output: str = "",
+    ) -> None:
+        """One row: the score of a map by the metric ``name``."""
+        probability = NAN if explanation.probability is None else explanation.probability
+        about = (explanation.is_empty, explanation.score, probability, sample.scan.synthetic)
+        numbers = (name, output, score.value, score.chance, score.ceiling)
+        self._rows.append((*_place(sample, each, explanation), *numbers, *about))
+
+    def curve(
+        self,
+        sample: Sample,
+        each: EvaluatedMap,
+        explanation: Explanation,
+        curve: tuple[str, str],
+        points: Sequence[tuple[float, float]],
+    ) -> None:
+        """The points (altered share, score) of a curve: (name, model output)."""
+        place = (*_place(sample, each, explanation), *curve)
+        self._curves += [(*place, share, value) for share, value in points]
+
+    def boxes(
+        self,
+        sample: Sample,
+        each: EvaluatedMap,
+        explanation: Explanation,
+        table: dict[str, list[Any]],
+    ) -> None:
+        """One row: the boxes of a map, see :func:`camlucida.evaluation.maps.scores.box_table`."""
+        place = _place(sample, each, explanation)
+        self._boxes.append((*place, table["found"], table["truth"], table["accuracy"]))
+
+    def pack(self) -> None:
+        """The rows so far as a frame."""
+        if self._rows:
+            self._frames.append(pd.DataFrame(self._rows, columns=list(ROW)))
+            self._rows.clear()
+
+    def tables(self, failures: list[tuple[str, str]], notes: list[Message], count: Count) -> Tables:
+        """All that was gathered."""
+        self.pack()
+        rows = pd.DataFrame([], columns=list(ROW))
+        if self._frames:
+            rows = pd.concat(self._frames, ignore_index=True)
+        curves = pd.DataFrame(self._curves, columns=list(CURVE))
+        boxes = pd.DataFrame(self._boxes, columns=list(BOXES))
+        return Tables(rows, curves, boxes, failures, notes, count)
+
+
+def _place(sample: Sample, each: EvaluatedMap, explanation: Explanation) -> tuple[Any, ...]:
+    image = (sample.scan.id, sample.patient, explanation.target)
+    return (*image, each.method, each.layer, each.baseline)

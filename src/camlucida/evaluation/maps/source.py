@@ -1,0 +1,97 @@
+"""The images of an evaluation with their annotations, read as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.datasets.ground_truth import GroundTruth
+from camlucida.datasets.images import LabelledImage, LabelledImages
+from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
+from camlucida.evaluation.maps.measure import MapSource, ModelMaps
+from camlucida.evaluation.maps.samples import MetricSettings, Sample
+from camlucida.models import LoadedModel
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model, the images it is evaluated on, and what is measured.
+
+    Attributes:
+        model: loaded.
+        cohort: the images.
+        settings: what is measured.
+        truth: annotations of findings.
+        regions: masks of further places, such as lungs or heart.
+        frame: of files that have several; the first if None.
+        maps: that are stored already; None: the model explains each image.
+    """
+
+    model: LoadedModel
+    cohort: LabelledImages
+    settings: MetricSettings
+    truth: GroundTruth | None = None
+    regions: GroundTruth | None = None
+    frame: int | None = None
+    maps: MapSource | None = None
+
+    @property
+    def map_source(self) -> MapSource:
+        """Where the maps come from. Stored ones are of the first frame."""
+        if self.maps is None or self.frame is not None:
+            return ModelMaps(self.model)
+        return self.maps
+
+    def explanations(self, sample: Sample) -> list[Explanation]:
+        """The maps of one image."""
+        return self.map_source.explanations(sample, self.settings)
+
+    def sample(self, item: LabelledImage) -> Sample:
+        """One image with its annotations.
+
+        Raises:
+            CamlucidaError: the image or its annotations cannot be read: it is left out.
+        """
+        scan = replace(self.model.read(item.path, self.frame), id=item.id)
+        height, width = scan.geometry.original
+        where = (item.id, str(item.path), (height, width))
+        masks = {} if self.truth is None else self.truth.masks(*where)
+        boxes = {} if self.truth is None else self.truth.boxes(*where)
+        regions = {} if self.regions is None else self.regions.masks(*where)
+        return Sample(scan, item.patient, masks, boxes, regions, item.positives)
+
+    def sample_of(self, image: str) -> Sample:
+        """The image of this name with its annotations.
+
+        Raises:
+            CamlucidaError: as of :meth:`sample`.
+        """
+        return self.sample(next(item for item in self.cohort.images if item.id == image))
+
+    def samples(self, failures: list[tuple[str, str]]) -> Iterator[Sample]:
+        """All that can be read; a line in ``failures`` for each that cannot."""
+        for item in self.cohort.images:
+            try:
+                sample = self.sample(item)
+            except UsageError:
+                raise
+            except CamlucidaError as error:
+                failures.append((str(item.path), str(error)))
+                continue
+            yield sample
+
+    def atlas(self) -> Atlas | None:
+        """Mean annotations, for the baseline that knows where findings usually are."""
+        if self.truth is None:
+            return None
+        sums: dict[str, dict[str, Any]] = {}
+        for sample in self.samples([]):
+            add_to_atlas(sums, sample.patient, sample.masks)
+        return Atlas(sums)
+
+    def annotated_labels(self, item: LabelledImage) -> set[str]:
+        """The labels that are annotated in an image; nothing is read."""
+        return set() if self.truth is None else set(self.truth.has(item.id, str(item.path)))

@@ -1,0 +1,167 @@
+"""The maps that a run stores, so that an evaluation of the run does not explain its images again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+import torch
+
+from camlucida.attribution.engine import explain
+from camlucida.attribution.explained_model import explained_model, run_batch
+from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.model_output import model_outputs
+from camlucida.attribution.requests import default_request, parse_target
+from camlucida.attribution.targets import Target, TargetSpec, spec_of
+from camlucida.evaluation.maps.choice import NEED_MODEL, with_inputs
+from camlucida.evaluation.maps.samples import MetricSettings, Sample, known_labels
+from camlucida.models import LoadedModel
+from camlucida.models.state import frozen
+from camlucida.runs.read import Run, stored_spec
+
+_Rows = dict[tuple[TargetSpec, str, str], int]
+"""Target, method and layer → row of the run's explanations."""
+
+
+@dataclass
+class StoredMaps:
+    """The maps of one model of a run.
+
+    An image whose requested maps are not all stored, or whose file is no longer the same, is explained
+    again. The model runs, once an image, only where a metric needs the targets as functions
+    (:data:`camlucida.evaluation.maps.choice.NEED_MODEL`).
+
+    Attributes:
+        run: the run.
+        name: of the model in the run.
+        model: the same model, loaded.
+        recipe: of the model in the run: targets, methods and layers as they were requested.
+        explained_again: names of images that were explained again.
+    """
+
+    run: Run
+    name: str
+    model: LoadedModel
+    recipe: Mapping[str, Any]
+    explained_again: list[str] = field(default_factory=list)
+
+    @cached_property
+    def _by_image(self) -> dict[str, pd.DataFrame]:
+        table = self.run.explanations()
+        of_model = table[table["model"] == self.name]
+        return {str(image): rows for image, rows in of_model.groupby("image", sort=False)}
+
+    def explanations(self, sample: Sample, settings: MetricSettings) -> list[Explanation]:
+        """The maps of one image, in the order of ``explain``; empty where none is wanted.
+
+        Args:
+            sample: the image.
+            settings: its targets, methods and layers say which maps are wanted, its metrics whether
+                the targets are needed as functions.
+
+        Raises:
+            CamlucidaError: the maps cannot be read, or the image cannot be explained again.
+        """
+        wanted = known_labels(sample, settings, self.model.card.task)
+        if wanted.get("truth") == [[]]:
+            return []
+        stored = self._stored(sample, settings, wanted)
+        if stored is not None:
+            return stored
+        self.explained_again.append(sample.scan.id)
+        return explain(
+            self.model,
+            [sample.scan],
+            method=list(settings.methods),
+            layer=settings.layers,
+            **wanted,
+        )
+
+    def _stored(
+        self, sample: Sample, settings: MetricSettings, wanted: Mapping[str, Any]
+    ) -> list[Explanation] | None:
+        """The stored maps that are wanted; None where one is missing."""
+        table = self._by_image.get(sample.scan.id)
+        if table is None or not _same_image(table, sample):
+            return None
+        rows = _rows(table)
+        layers = self._layers(rows, settings)
+        needs_targets = bool(with_inputs(*NEED_MODEL, among=settings.metrics))
+        targets: dict[TargetSpec, Target | None] | None
+        targets = self._targets(sample, wanted) if needs_targets else self._specs(rows, wanted)
+        if layers is None or targets is None:
+            return None
+        keys = [
+            (spec, method, layer)
+            for spec in targets
+            for method, layer in _pairs(settings.methods, layers)
+        ]
+        if not all(key in rows for key in keys):
+            return None
+        explanations = self.run.explanations_of([rows[key] for key in keys], sample.scan)
+        return [replace(e, explained=targets[e.spec]) for e in explanations]
+
+    def _layers(self, rows: _Rows, settings: MetricSettings) -> list[str] | None:
+        """The stored layers that are requested; None where one is missing."""
+        stored = list(dict.fromkeys(layer for _, _, layer in rows))
+        if settings.layers is None or settings.layers == tuple(self.recipe["layers"]):
+            return stored
+        requested = list(settings.layers)
+        return requested if set(requested) <= set(stored) else None
+
+    def _specs(
+        self, rows: _Rows, wanted: Mapping[str, Any]
+    ) -> dict[TargetSpec, Target | None] | None:
+        """The requested targets as data, without the model; None where the data do not tell."""
+        stored = list(dict.fromkeys(spec for spec, _, _ in rows))
+        request = tuple(self.recipe["targets"] or ()) or None
+        if "truth" in wanted:
+            return dict.fromkeys(_labels(wanted["truth"][0]))
+        target = wanted.get("target")
+        if request == (None if target is None else tuple(target)):
+            return dict.fromkeys(stored)
+        names = set(self.model.card.labels)
+        if target is not None and set(target) <= names:
+            return dict.fromkeys(_labels(target))
+        return None
+
+    def _targets(
+        self, sample: Sample, wanted: Mapping[str, Any]
+    ) -> dict[TargetSpec, Target | None] | None:
+        """The requested targets, as the model's output for this image has them: one forward pass."""
+        model = explained_model(self.model)
+        weight = next(model.module.parameters())
+        floating = weight if weight.is_floating_point() else torch.zeros(())
+        with frozen(model.module), torch.no_grad():
+            batch = run_batch(model, sample.scan.tensor[None].to(floating))
+        (output,) = model_outputs(batch, [sample.scan], wanted.get("truth"))
+        words = wanted.get("target")
+        listed = [words] if isinstance(words, str) else words
+        requests = [default_request] if listed is None else list(map(parse_target, listed))
+        targets: dict[TargetSpec, Target | None] = {}
+        for request in requests:
+            targets |= {spec_of(target): target for target in request(output)}
+        return targets
+
+
+def _pairs(methods: Sequence[str], layers: Sequence[str]) -> list[tuple[str, str]]:
+    return [(method, layer) for method in methods for layer in layers]
+
+
+def _labels(names: Sequence[Any]) -> list[TargetSpec]:
+    return [TargetSpec("label", str(name)) for name in names]
+
+
+def _rows(table: pd.DataFrame) -> _Rows:
+    records = table.to_dict("records")
+    specs = [stored_spec(record) for record in records]
+    keys = zip(specs, table["method"], table["layer"])
+    return dict(zip(keys, map(int, table.index)))
+
+
+def _same_image(table: pd.DataFrame, sample: Sample) -> bool:
+    """Whether the file is the one that the run explained."""
+    return bool((table["image_sha256"] == sample.scan.source.get("sha256")).all())

@@ -1,0 +1,225 @@
+"""Chance levels: the score of a map that carries no information about the finding.
+
+The level of a metric is a function of the metric's own arguments, mostly of the annotation alone.
+Where the score depends on the shape of the map (an overlap at a threshold), the same map is scored
+with the annotation moved to other places in the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import ndimage
+
+from camlucida.metrics.annotations import Mask, as_map, as_mask
+
+NAN = float("nan")
+
+MOVED = "the same map, the truth moved elsewhere"
+"""The words of :func:`shifted_chance` and :func:`shifted_overlap`."""
+
+SHIFTS = 64
+"""Largest number of positions of the moved annotation over which a chance level is averaged."""
+
+
+def constant(level: float) -> Callable[..., float]:
+    """A chance level that depends on nothing.
+
+    >>> constant(0.5)("any map", "any mask")
+    0.5
+    """
+
+    def chance(*_: Any, **__: Any) -> float:
+        return level
+
+    return chance
+
+
+def area_share(values: ArrayLike, truth: ArrayLike) -> float:
+    """|M| / n: the share of the image inside the annotation M, in (0, 1]; NaN where it is empty.
+
+    The expected score of independent random pixels for the pointing game, relevance mass and rank,
+    and (in the limit of many pixels) for average precision.
+
+    Args:
+        values: the map; it does not matter.
+        truth: mask (*original).
+
+    >>> area_share(None, [[1, 0], [0, 0]])
+    0.25
+    """
+    mask = as_mask(truth, np.shape(truth))
+    return float(mask.mean()) if mask.any() else NAN
+
+
+def region_area(values: ArrayLike, region: ArrayLike) -> float:
+    """The share of the image inside a region, in [0, 1]: the share of heat of a uniform map.
+
+    >>> region_area(None, [[1, 0, 0, 0]])
+    0.25
+    """
+    return float(as_mask(region, np.shape(region)).mean())
+
+
+def same_for_all(level: float) -> Callable[[ArrayLike, ArrayLike], float]:
+    """A level that does not depend on the annotation, but is NaN where the annotation is empty.
+
+    >>> same_for_all(1.0)(None, [[1, 0]]), same_for_all(1.0)(None, [[0, 0]])
+    (1.0, nan)
+    """
+
+    def chance(values: ArrayLike, truth: ArrayLike) -> float:
+        mask = as_mask(truth, np.shape(truth))
+        return level if mask.any() else NAN
+
+    return chance
+
+
+def area_matched_iou(values: ArrayLike, truth: ArrayLike) -> float:
+    """a / (2 − a), a the share of the image inside the annotation: IoU of |M| random pixels.
+
+    >>> round(area_matched_iou(None, [[1, 0], [0, 0]]), 3)
+    0.143
+    """
+    area = area_share(values, truth)
+    return area / (2 - area)
+
+
+def widened_area(radius: float) -> Callable[[ArrayLike, ArrayLike], float]:
+    """The share of the image within ``radius`` pixels of the annotation.
+
+    >>> widened_area(1)(None, [[1, 0, 0, 0]])
+    0.5
+    """
+
+    def chance(values: ArrayLike, truth: ArrayLike) -> float:
+        mask = as_mask(truth, np.shape(truth))
+        if not mask.any():
+            return NAN
+        return float((ndimage.distance_transform_edt(~mask) <= radius).mean())
+
+    return chance
+
+
+def difference_of_areas(values: ArrayLike, truth: ArrayLike, other: ArrayLike) -> float:
+    """The share of the image inside one mask, less that inside another.
+
+    >>> difference_of_areas(None, [[1, 1, 0, 0]], [[0, 0, 0, 1]])
+    0.25
+    """
+    inside = as_mask(truth, np.shape(truth)).mean()
+    inside_other = as_mask(other, np.shape(other)).mean()
+    return float(inside - inside_other)
+
+
+def shifted_chance(
+    metric: Callable[[ArrayLike, ArrayLike], float],
+    values: ArrayLike,
+    truth: ArrayLike,
+    positions: int = SHIFTS,
+) -> float:
+    """Mean score of the same map with the annotation moved elsewhere: what its place is worth.
+
+    Args:
+        metric: of a map and a mask.
+        values: the map, (*original).
+        truth: mask (*original). It is moved as a whole, over an even lattice of at most
+            ``positions`` places where it fits; its true place is left out.
+        positions: upper bound of the number of places.
+
+    Returns:
+        NaN where the mask is empty or leaves no room. Places where the score is NaN are left out.
+
+    >>> from camlucida.metrics.localisation import hit
+    >>> shifted_chance(hit, [[1.0, 2.0, 3.0]], [[1, 0, 0]])
+    0.5
+    """
+    heat = as_map(values)
+    mask = as_mask(truth, heat.shape)
+    if not mask.any():
+        return NAN
+    scores = [metric(heat, _moved(mask, start)) for start in _places(mask, positions)]
+    finite = [score for score in scores if np.isfinite(score)]
+    return float(np.mean(finite)) if finite else NAN
+
+
+def shifted_overlap(
+    predicted: Mask, truth: ArrayLike, positions: int = SHIFTS
+) -> tuple[float, float]:
+    """Mean IoU and mean Dice of a predicted mask and the annotation moved elsewhere.
+
+    :func:`shifted_chance` for a fixed mask; only the bounding box of the annotation is looked at,
+    so that large images cost little.
+
+    Args:
+        predicted: bool (*original).
+        truth: mask (*original).
+        positions: as in :func:`shifted_chance`.
+
+    Returns:
+        (IoU, Dice), NaN where the annotation is empty or leaves no room.
+
+    >>> shifted_overlap(np.array([[False, True, True]]), [[1, 0, 0]])
+    (0.5, 0.6666666666666666)
+    """
+    mask = as_mask(truth, np.shape(truth))
+    if not mask.any():
+        return NAN, NAN
+    window = _window(mask)
+    piece = mask[window]
+    shared = [
+        int((predicted[_slices(start, piece.shape)] & piece).sum())
+        for start in _places(mask, positions)
+    ]
+    if not shared:
+        return NAN, NAN
+    both = np.array(shared, np.float64)
+    sizes = int(predicted.sum()) + int(piece.sum())
+    return float((both / (sizes - both)).mean()), float((2 * both / sizes).mean())
+
+
+def overlap_chance(segmented: Callable[..., Mask], kind: str) -> Callable[..., float]:
+    """The chance level of the IoU or Dice of the mask that a metric makes of a map.
+
+    Args:
+        segmented: of the map and the metric's options → mask (*original).
+        kind: "iou" or "dice".
+    """
+    which = ("iou", "dice").index(kind)
+
+    def chance(values: ArrayLike, truth: ArrayLike, **options: Any) -> float:
+        return shifted_overlap(segmented(values, **options), truth)[which]
+
+    return chance
+
+
+def _window(mask: Mask) -> tuple[slice, ...]:
+    """The bounding box of a non-empty mask."""
+    return tuple(slice(int(index.min()), int(index.max()) + 1) for index in np.nonzero(mask))
+
+
+def _slices(start: tuple[int, ...], size: tuple[int, ...]) -> tuple[slice, ...]:
+    return tuple(slice(first, first + length) for first, length in zip(start, size))
+
+
+def _places(mask: Mask, positions: int) -> list[tuple[int, ...]]:
+    """First corners of the bounding box on an even lattice, the mask's true place left out."""
+    window = _window(mask)
+    room = np.array([n - (part.stop - part.start) for n, part in zip(mask.shape, window)])
+    free = room[room > 0]
+    side = max(2, int(positions ** (1 / max(1, len(free))) + 1e-9))
+    axes = [np.unique(np.linspace(0, r, min(side, r + 1)).round().astype(int)) for r in room]
+    lattice = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, mask.ndim)
+    true_place = tuple(part.start for part in window)
+    return [corner for corner in map(tuple, lattice.tolist()) if corner != true_place]
+
+
+def _moved(mask: Mask, start: tuple[int, ...]) -> Mask:
+    """The mask with the first corner of its bounding box at ``start``."""
+    window = _window(mask)
+    moved = np.zeros_like(mask)
+    moved[_slices(start, mask[window].shape)] = mask[window]
+    return moved

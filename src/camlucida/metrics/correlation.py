@@ -1,0 +1,59 @@
+"""Pearson's and Spearman's correlation of two maps, in one place for the whole package."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import rankdata
+
+from camlucida.core.errors import UsageError
+
+NAN = float("nan")
+
+
+def pearson(a: ArrayLike, b: ArrayLike) -> float:
+    """Linear correlation over the cells of two maps, in [−1, 1].
+
+    Args:
+        a, b: maps with the same number of cells.
+
+    Returns:
+        NaN where either is constant or not finite.
+
+    Raises:
+        UsageError: the numbers of cells differ.
+
+    >>> pearson([1, 2, 3], [2, 4, 6])
+    1.0
+    """
+    x, y = np.asarray(a, float).reshape(-1), np.asarray(b, float).reshape(-1)
+    if x.shape != y.shape:
+        raise UsageError(
+            f"correlation of maps of {x.size} and {y.size} cells", "compare maps on one grid"
+        )
+    finite = np.isfinite(x).all() and np.isfinite(y).all()
+    if not x.size or not finite or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return NAN
+    # Scaled first, so that tiny maps do not underflow; |r| may still reach 1 + rounding.
+    x, y = (x - x.mean()) / np.ptp(x), (y - y.mean()) / np.ptp(y)
+    return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
+
+
+def spearman(a: ArrayLike, b: ArrayLike) -> float:
+    """Rank correlation over the cells of two maps, ties averaged, in [−1, 1].
+
+    Args:
+        a, b: maps with the same number of cells.
+
+    Returns:
+        NaN where either is constant or not finite.
+
+    Raises:
+        UsageError: the numbers of cells differ.
+
+    >>> spearman([1, 2, 3], [1, 4, 100])
+    1.0
+    """
+    x, y = np.asarray(a, float).reshape(-1), np.asarray(b, float).reshape(-1)
+    finite = np.isfinite(x).all() and np.isfinite(y).all()
+    return pearson(rankdata(x), rankdata(y)) if finite else NAN
