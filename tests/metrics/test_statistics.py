@@ -11,7 +11,14 @@ from scipy import stats
 from camlucida.core.errors import UsageError
 from camlucida.metrics import bootstrap, statistics
 from camlucida.metrics.correlation import pearson, spearman
-from camlucida.metrics.statistics import excess, holm, mean_interval, paired_difference, rate, ratio_interval
+from camlucida.metrics.statistics import (
+    excess,
+    holm,
+    mean_interval,
+    paired_difference,
+    rate,
+    ratio_interval,
+)
 
 
 def sample(n, seed=0):

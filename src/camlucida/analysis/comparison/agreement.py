@@ -26,6 +26,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, declare
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.bootstrap import (
+    MIN_POSITIVES,
     Floats,
     Sampling,
     by_patient,
@@ -34,7 +35,6 @@ from camlucida.metrics.bootstrap import (
     numbered,
     sampled_sums,
 )
-from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.metrics.statistics import mean_interval
 
 declare(

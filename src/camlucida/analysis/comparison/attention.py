@@ -158,7 +158,9 @@ def _with_null(
     if len(set(patients)) < 2:
         return values, np.zeros(0)
     firsts, seconds = [a for a, _ in pairs], [b for _, b in pairs]
-    nulls = different_image_null(measure, firsts, seconds, groups=patients, pairs=NULL_PAIRS)
+    nulls = different_image_null(
+        firsts, seconds, similarity=measure, patients=patients, pairs=NULL_PAIRS
+    )
     return values, nulls[np.isfinite(nulls)]
 
 

@@ -9,7 +9,6 @@ from camlucida.analysis.comparison.verdict import VERDICTS
 from camlucida.core.messages import declare
 from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
-from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Message, Paragraph, Points, Section, Value
 from camlucida.report.estimates import figure_of, mean_of, positive_patients
