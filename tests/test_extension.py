@@ -90,6 +90,10 @@ PACKAGE = {
         ''',
     "rule.py": '''
         from camlucida.analysis.selection.base import by_loss, rule
+        from camlucida.core.messages import declare
+
+        words = "the {chosen} of {cases} cases{short} with the smallest {loss} but one"
+        declare("selection", {"second_best": words})
 
         @rule("second-best", "the smallest loss but one", title="second best", role="runner-up")
         def second_best(pool, request):
@@ -152,13 +156,15 @@ def _write_cohort(folder: Path) -> None:
     )
 
 
+def _process(folder: Path, package: str, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tests.support.camlucida", "--import", package, *words]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])}
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
 def _camlucida(folder: Path, *words: str) -> str:
     """Standard output of a command that succeeds; the current folder holds the package."""
-    command = [sys.executable, "-m", "tests.support.camlucida", "--import", "radiology_extras"]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path])}
-    done = subprocess.run(
-        [*command, *words], cwd=folder, env=environment, capture_output=True, text=True
-    )
+    done = _process(folder, "radiology_extras", *words)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -173,7 +179,7 @@ def folder(tmp_path_factory) -> Path:
     explain = ("--model", card, "--target", "pneumothorax", "--method", "normgrad")
     _camlucida(folder, "explain", "films", *explain, "--out", "explained")
     _camlucida(folder, "run", "cohort.toml", "--out", "run")
-    metrics = ("--metrics", "squared_mass,hit", "--baselines", "center")
+    metrics = ("--metrics", "squared_mass", "--baselines", "center")
     _camlucida(folder, "evaluate", "run", *metrics)
     report = ("report", "run", "--rule", "second-best", "--format", "md,html", "--out", "report")
     _camlucida(folder, *report)
@@ -226,8 +232,7 @@ def test_lists_name_what_the_package_adds(folder: Path) -> None:
 
 
 def test_a_package_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "camlucida", "--import", "no_such_package", "methods"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    done = _process(tmp_path, "no_such_package", "methods")
     assert done.returncode == 2
     assert done.stderr.startswith("error: --import no_such_package: there is no such package")
     assert done.stderr.count("\n") == 1

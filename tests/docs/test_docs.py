@@ -1,4 +1,4 @@
-"""The documentation names everything that there is, links to what exists, and shows code that is Python."""
+"""The documentation names everything, links to what exists, and shows code that is Python."""
 
 from __future__ import annotations
 
@@ -244,7 +244,7 @@ def test_cards_in_the_documentation_are_cards() -> None:
 
 def test_extension_examples_work(tmp_path: Path) -> None:
     """The blocks marked "executed" run; what they register is used, then taken back."""
-    registries = (METHODS, FAMILIES, READERS)
+    registries = (METHODS, METRICS, FAMILIES, READERS)
     before = [dict(registry._items) for registry in registries]
     try:
         for _, mark, code in blocks("python"):
@@ -269,5 +269,7 @@ def _use_extensions(folder: Path) -> None:
     (explanation,) = explain(net, torch.rand(1, 1, 8, 8), method="normgrad", layer="0")
     assert explanation.grid == (6, 6)
     assert "regnet" in FAMILIES
+    heat, annotation = np.array([[1.0, 2.0]]), np.array([[False, True]])
+    assert METRICS["squared_mass"].run(heat, annotation) == 0.8
     np.save(folder / "a.npy", np.array([[0, 65535]], np.uint16))
     assert read_image(folder / "a.npy").pixels.tolist() == [[0.0, 1.0]]
