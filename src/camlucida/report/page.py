@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from camlucida.attribution.methods import METHODS
 from camlucida.core.files import write_bytes
 from camlucida.core.numbers import number as number_in_words
 from camlucida.report.document import (
@@ -77,12 +78,13 @@ def write_index(
 def _about(run: Mapping[str, Any]) -> Facts:
     model = run["model"]
     described = f": {model['description']}" if model["description"] else ""
+    methods = ", ".join(METHODS[name].title for name in run["methods"])
     versions = [f"{name} {version}" for name, version in run["versions"].items()]
     return Facts(
         (
             ("Model", f"{model['name']}{described}"),
             ("Weights", Code(f"sha256 {model['sha256']}")),
-            ("Methods, layers", f"{', '.join(run['methods'])} at {', '.join(run['layers'])}"),
+            ("Methods, layers", f"{methods} at {', '.join(run['layers'])}"),
             ("Command", Code(run["command"])),
             ("Versions", ", ".join(versions)),
         )
@@ -134,7 +136,8 @@ def _map(image: str, record: Mapping[str, Any]) -> Subsection:
         Picture.of_file(record["files"]["figure"], alt=alt),
         Paragraph(tuple(_files(record)), quiet=True),
     )
-    return Subsection(f"{target} · {record['method']} at {record['layer']}", blocks)
+    method = METHODS[record["method"]].title
+    return Subsection(f"{target} · {method} at {record['layer']}", blocks)
 
 
 def _result(record: Mapping[str, Any]) -> Iterator[Text]:
