@@ -59,8 +59,8 @@ def films(tmp_path):
         ('images = "f"', 'give either model = "card.toml" or'),
         ('images = "f"\nmodel = "m"\n[[models]]\ncard = "n"', "give either"),
         ('model = "m"', "neither images nor a table"),
-        ('images = "f"\nmodel = "m"\nsplit = "test"', "split asked for, but no table"),
-        ('images = "f"\nmodel = "m"\n[columns]\nid = "a"', "columns.id asked for, but no table"),
+        ('images = "f"\nmodel = "m"\nsplit = "test"', "split requested, but no table"),
+        ('images = "f"\nmodel = "m"\n[columns]\nid = "a"', "columns.id requested, but no table"),
         ("images = f", "not valid TOML"),
         ('images = "f"\nmodel = "m"\n[explain]\ntarget = true', "explain.target = True"),
         (

@@ -1,4 +1,7 @@
-"""Names of the classes of a multi-class predictions file: which there are, in what order, and which one a cell means."""
+"""Names of the classes of a multi-class predictions file.
+
+Which classes there are, in what order, and which one a cell means.
+"""
 
 from __future__ import annotations
 
@@ -22,117 +25,166 @@ def class_names(column: pd.Series) -> list[str]:
 
 
 def numeric(names: Iterable[str]) -> bool:
-    """Whether all are whole numbers."""
+    """Whether all are whole numbers.
+
+    >>> numeric(["0", "-1"]), numeric(["0", "A"])
+    (True, False)
+    """
     return all(re.fullmatch(r"-?\d+", name) for name in names)
 
 
 def choose_classes(
-    asked: Sequence[str], scored: Mapping[str, str], present: Iterable[str], where: Path
+    requested: Sequence[str], scored: Mapping[str, str], present: Iterable[str], where: Path
 ) -> tuple[tuple[str, ...], list[str]]:
-    """The classes in their order, and the column of probabilities of each (none where the file has none).
+    """The classes in their order, and the column of probabilities of each.
 
     Args:
-        asked: by the caller; a column is found by its name, or else by its place if there are as many.
+        requested: by the caller; a column is found by its name, or else by its position if there
+            are as many.
         scored: class → column, as the file has them.
-        present: among the answers; without the two others they are the classes, numbers in their order, else alphabetical. Where
-            columns are counted from 0 and answers from 1, or the other way round, the answers' numbers are the names.
+        present: among truths and predictions; without the two others they are the classes, numbers
+            in their order, else alphabetical. Where columns are counted from 0 and these from 1, or
+            the other way round, these numbers are the names.
         where: the file, for the message.
 
+    Returns:
+        Names, and columns: none where the file has none.
+
     Raises:
-        UsageError: columns that are not those of the classes asked for.
+        UsageError: columns that are not those of the requested classes.
+
+    >>> choose_classes([], {}, {"10", "2"}, Path("p.csv"))
+    (('2', '10'), [])
     """
-    if not asked:
-        names = sorted(present, key=int) if numeric(present := list(present)) else sorted(present)
-        return _as_answered(scored, names) if scored else tuple(names), list(scored.values())
-    columns = {fold(name): column for name, column in scored.items()}
-    if all(fold(name) in columns for name in asked):
-        return tuple(asked), [columns[fold(name)] for name in asked]
-    if scored and len(scored) != len(asked):
-        what = f"{where} has probabilities of {len(scored)} classes ({', '.join(scored)}), where {len(asked)} are named"
+    columns = list(scored.values())
+    if not requested:
+        names = list(present)
+        names.sort(key=int if numeric(names) else None)
+        return (_renumbered(scored, names) if scored else tuple(names)), columns
+    by_name = {fold(name): column for name, column in scored.items()}
+    if all(fold(name) in by_name for name in requested):
+        return tuple(requested), [by_name[fold(name)] for name in requested]
+    if scored and len(scored) != len(requested):
+        what = (
+            f"{where} has probabilities of {len(scored)} classes ({', '.join(scored)}), "
+            f"where {len(requested)} are named"
+        )
         raise UsageError(what, "name them all, in the order of the columns")
-    return tuple(asked), list(scored.values())
+    return tuple(requested), columns
 
 
-def _as_answered(scored: Mapping[str, str], present: Sequence[str]) -> tuple[str, ...]:
-    """The names of the columns, one more or one less each if only that makes all answers (1 to 4 for 0 to 3) one of them."""
-    if numeric(scored) and numeric(present) and not set(present) <= set(scored):
-        for step in (1, -1):
-            moved = tuple(str(int(name) + step) for name in scored)
-            if set(present) <= set(moved):
-                return moved
-    return tuple(scored)
+def _renumbered(scored: Mapping[str, str], present: Sequence[str]) -> tuple[str, ...]:
+    """The names of the columns.
+
+    They are one more or one less each, if only that makes all present names (1 to 4 for 0 to 3)
+    some of them.
+    """
+    names = tuple(scored)
+    if not (numeric(names) and numeric(present)) or set(present) <= set(names):
+        return names
+    for step in (1, -1):
+        moved = tuple(str(int(name) + step) for name in names)
+        if set(present) <= set(moved):
+            return moved
+    return names
 
 
 def as_classes(column: pd.Series, classes: Sequence[str], where: Path) -> list[str]:
     """The class that each cell means; "" for a blank or NaN.
 
-    Where the names of classes are no numbers, a cell may be its place instead, counted from 0: which is only believed if a 0 is
-    among the cells.
+    Where the names of classes are no numbers, a cell may hold a position instead, counted from 0:
+    it counts as one only if a 0 is among the cells.
+
+    Args:
+        column: of truths or predictions.
+        classes: names, in order.
+        where: the file, for the message.
 
     Raises:
         UsageError: a cell that means none.
+
+    >>> as_classes(pd.Series(["b", "A", ""]), ["A", "B"], Path("p.csv"))
+    ['B', 'A', '']
     """
-    by_place = not numeric(classes) and "0" in class_names(column)
-    known = {str(place): name for place, name in enumerate(classes)} if by_place else {}
-    known |= {fold(name): name for name in classes} | {"": "", "nan": ""}
-    found = []
-    for row, name in enumerate(class_names(column), 1):
-        if fold(name) not in known:
-            what = f"{where}, row {row}: {name!r} in column {column.name!r} is none of the classes {', '.join(classes)}"
+    cells = class_names(column)
+    by_cell: dict[str, str] = {}
+    if not numeric(classes) and "0" in cells:
+        by_cell = {str(position): name for position, name in enumerate(classes)}
+    by_cell |= {fold(name): name for name in classes} | {"": "", "nan": ""}
+    for row, cell in enumerate(cells, 1):
+        if fold(cell) not in by_cell:
             raise UsageError(
-                what,
-                f"{did_you_mean(name, classes)}; else name the classes in order: --class".replace(
-                    "?;", "?"
-                ),
+                f"{where}, row {row}: {cell!r} in column {column.name!r} is none of the classes "
+                f"{', '.join(classes)}",
+                f"name the classes in order: --class; {did_you_mean(cell, classes)}",
             )
-        found.append(known[fold(name)])
-    return found
+    return [by_cell[fold(cell)] for cell in cells]
 
 
 def widened(
-    frame: pd.DataFrame, found: Mapping[str, str | None], where: Path
+    frame: pd.DataFrame, by_role: Mapping[str, str | None], where: Path
 ) -> tuple[pd.DataFrame, dict[str, str | None]]:
     """A file with a row an image and class, brought to a row an image; any other as it is.
 
-    It is one if images have several rows, with a column of classes and one of probabilities. Its truth is the class, the same in
-    all rows of an image, or 1 in the row of the true class and 0 in the others.
+    It is one if images have several rows, with a column of classes and one of probabilities. Its
+    truth is the class, the same in all rows of an image, or 1 in the row of the true class and 0 in
+    the others.
+
+    Args:
+        frame: the file.
+        by_role: role → column.
+        where: the file's name, for the message.
+
+    Returns:
+        The table, and role → column of it.
 
     Raises:
         UsageError: a class twice for an image; an image with several true classes.
     """
-    image, label, score = found["image"], found["label"], found["probability"] or found["logit"]
-    keys = [name for name in (found["model"], image) if name]
+    image, label = by_role["image"], by_role["label"]
+    score = by_role["probability"] or by_role["logit"]
+    keys = [name for name in (by_role["model"], image) if name]
     if not image or not label or not score or not frame.duplicated(keys).any():
-        return frame, dict(found)
-    if frame.duplicated([*keys, label]).any():
-        twice = frame[frame.duplicated([*keys, label])].iloc[0]
+        return frame, dict(by_role)
+    repeated = frame[frame.duplicated([*keys, label])]
+    if len(repeated):
+        first = repeated.iloc[0]
         raise UsageError(
-            f"{where}: image {twice[image]!r} has class {twice[label]!r} more than once",
+            f"{where}: image {first[image]!r} has class {first[label]!r} more than once",
             "keep one row a class",
         )
-    scores = frame.assign(**{score: numbers(frame[score], where)}).pivot(
-        index=keys, columns=label, values=score
-    )
+    values = frame.assign(**{score: numbers(frame[score], where)})
+    scores = values.pivot(index=keys, columns=label, values=score)
     order = list(dict.fromkeys(frame[label]))
-    scores = (
-        scores[order].add_prefix("probability_" if found["probability"] else "logit_").reset_index()
-    )
-    truth = found["truth"]
-    rest = frame.drop(columns=[label, score])
-    if (
-        truth is not None
-        and set(class_names(frame[truth])) <= {"0", "1", ""}
-        and not {"0", "1"} & set(class_names(frame[label]))
-    ):
-        true = frame[[name == "1" for name in class_names(frame[truth])]]
-        if true.duplicated(keys).any():
-            several = true[true.duplicated(keys)].iloc[0][image]
-            raise UsageError(
-                f"{where}: image {several!r} has several true classes",
-                "that is a multi-label file: --task multilabel",
-            )
-        rest = rest.drop(columns=truth).merge(
-            true[[*keys, label]].rename(columns={label: truth}), on=keys, how="left"
-        )
+    prefix = "probability_" if by_role["probability"] else "logit_"
+    scores = scores[order].add_prefix(prefix).reset_index()
+    rest = _with_true_class(frame, keys, image, label, by_role["truth"], where)
+    rest = rest.drop(columns=[label, score])
     wide = rest.drop_duplicates(keys).merge(scores, on=keys).fillna("")
-    return wide, {**found, "label": None, "probability": None, "logit": None}
+    return wide, {**by_role, "label": None, "probability": None, "logit": None}
+
+
+def _with_true_class(
+    frame: pd.DataFrame,
+    keys: Sequence[str],
+    image: str,
+    label: str,
+    truth: str | None,
+    where: Path,
+) -> pd.DataFrame:
+    """The table with the true class in column ``truth``, where that marked its row with a 1."""
+    if truth is None:
+        return frame
+    flags = class_names(frame[truth])
+    classes = set(class_names(frame[label]))
+    if not set(flags) <= {"0", "1", ""} or {"0", "1"} & classes:
+        return frame
+    true = frame[[flag == "1" for flag in flags]]
+    repeated = true[true.duplicated(keys)]
+    if len(repeated):
+        raise UsageError(
+            f"{where}: image {repeated.iloc[0][image]!r} has several true classes",
+            "that is a multi-label file: --task multilabel",
+        )
+    names = true[[*keys, label]].rename(columns={label: truth})
+    return frame.drop(columns=truth).merge(names, on=keys, how="left")

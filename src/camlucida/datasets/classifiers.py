@@ -1,9 +1,9 @@
-"""``config_classifiers.toml``: the classifiers of an ensemble, a table each, as Ensemble-CAM has them."""
+"""``config_classifiers.toml``: the classifiers of an ensemble, a table each, as in Ensemble-CAM."""
 
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -66,9 +66,10 @@ class Classifier:
     Attributes:
         key: of its table.
         entry: the table.
-        weight: in the ensemble, not normalised; 0: not asked.
+        weight: in the ensemble, not normalised; 0: left out.
         factory: TorchXRayVision's model; "" for a card.
-        file: the card, or a checkpoint of the factory's model; None where TorchXRayVision fetches its own weights.
+        file: the card, or a checkpoint of the factory's model; None where TorchXRayVision fetches
+            its own weights.
     """
 
     key: str
@@ -115,8 +116,8 @@ def read_classifiers(
         weights: key → weight in the ensemble, in place of the file's; 0 leaves the classifier out.
 
     Raises:
-        UsageError: missing, not TOML, an unknown key or model type, a value of another kind, or a weight for a key that is not
-            there, or a key of :data:`RESERVED`.
+        UsageError: missing, not TOML, an unknown key or model type, a value of another kind, or a
+            weight for a key that is not there, or a key of :data:`RESERVED`.
     """
     path = Path(path).expanduser().absolute()
     content = _read(path)
@@ -181,9 +182,10 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _classifier(path: Path, key: str, entry: ClassifierEntry, weight: float | None) -> Classifier:
     named = entry.default_weight if isinstance(entry.default_weight, str) else None
-    own = 1.0 if named is not None or entry.default_weight is None else float(entry.default_weight)
-    choice = named if named is not None and not entry.weights else _chosen(path, key, entry, named)
-    weight = own if weight is None else weight
+    weight = _own_weight(entry) if weight is None else weight
+    choice = named
+    if named is None or entry.weights:
+        choice = _chosen(path, key, entry, named)
     if entry.model_type == "card":
         if choice is None:
             raise UsageError(
@@ -193,17 +195,27 @@ def _classifier(path: Path, key: str, entry: ClassifierEntry, weight: float | No
         return Classifier(key, entry, weight, "", path.parent / Path(choice).expanduser())
     usual = USUAL[entry.model_type]
     if choice is not None and choice.endswith(CHECKPOINTS):
-        variant = named if named is not None and not named.endswith(CHECKPOINTS) else usual
+        variant = usual if named is None or named.endswith(CHECKPOINTS) else named
         return Classifier(key, entry, weight, variant, path.parent / Path(choice).expanduser())
     variant = choice or usual
-    if not variant.startswith(usual.partition("-")[0].rstrip("0123456789")):
+    family = usual.partition("-")[0].rstrip("0123456789")
+    if not variant.startswith(family):
         what = f"{path.name}: {key}: weights {variant!r} are not of model_type {entry.model_type!r}"
         raise UsageError(what, f"for instance {usual}")
     return Classifier(key, entry, weight, variant, None)
 
 
+def _own_weight(entry: ClassifierEntry) -> float:
+    """The weight in the ensemble that the file states; 1 where it states none."""
+    stated = entry.default_weight
+    return 1.0 if stated is None or isinstance(stated, str) else float(stated)
+
+
 def _chosen(path: Path, key: str, entry: ClassifierEntry, named: str | None) -> str | None:
-    """Which of ``weights``: the one that ``default_weight`` names, or the checkpoint beside its name, or the first."""
+    """Which of ``weights``.
+
+    The one that ``default_weight`` names, or the checkpoint beside its name, or the first.
+    """
     if named is None or named in entry.weights:
         return named or (entry.weights[0] if entry.weights else None)
     files = [choice for choice in entry.weights if choice.endswith(CHECKPOINTS)]
@@ -216,7 +228,9 @@ def _chosen(path: Path, key: str, entry: ClassifierEntry, named: str | None) -> 
 _WANTED = {
     "classifiers": "a table each: [classifiers.densenet121]",
     "model_type": " or ".join(get_args(ModelType)),
-    "default_weight": "the name of one of its weights, or a number of 0 or more, its weight in the ensemble",
+    "default_weight": (
+        "the name of one of its weights, or a number of 0 or more, its weight in the ensemble"
+    ),
     "weights": "a name or path, or a list of them",
     "input_size": "a whole number of pixels above 0",
     "num_pathologies": "a whole number",
@@ -225,31 +239,28 @@ _WANTED = {
 
 def _one_line(error: ValidationError, content: Mapping[str, Any], where: str) -> UsageError:
     """The first complaint of each key: what, where, how to mend."""
-    found: dict[str, str] = {}
-    fixes: dict[str, None] = {}
+    complaints: dict[str, str] = {}
+    fixes: list[str] = []
     for detail in error.errors():
-        place = [str(part) for part in detail["loc"][:3]]
-        key, name = ".".join(place[1:] if len(place) > 1 else place), place[-1]
-        if key in found:
+        parts = [str(part) for part in detail["loc"][:3]]
+        key = ".".join(parts[1:] if len(parts) > 1 else parts)
+        if key in complaints:
             continue
-        if detail["type"] == "extra_forbidden":
-            found[key] = (
-                f"{key} is not a key of {'a classifier' if len(place) == 3 else 'this file'}"
-            )
-            fixes[
-                did_you_mean(
-                    name, ClassifierEntry.model_fields if len(place) == 3 else ["classifiers"]
-                )
-            ] = None
-        elif detail["type"] == "missing":
-            found[key] = f"{key} is missing: {_WANTED[name]}"
-        else:
-            found[key] = (
-                f"{key} = {detail['input']!r}: should be {'a table' if len(place) == 2 else _WANTED.get(name, 'text')}"
-            )
-            fixes |= (
-                {did_you_mean(str(detail["input"]), get_args(ModelType)): None}
-                if name == "model_type"
-                else {}
-            )
-    return UsageError(f"{where}: {'; '.join(found.values())}", "; ".join(fixes))
+        complaints[key], fix = _complaint(key, parts, detail["type"], detail["input"])
+        fixes.append(fix)
+    distinct = dict.fromkeys(filter(None, fixes))
+    return UsageError(f"{where}: {'; '.join(complaints.values())}", "; ".join(distinct))
+
+
+def _complaint(key: str, parts: Sequence[str], kind: str, value: Any) -> tuple[str, str]:
+    """What is wrong with a key, and how to mend it."""
+    name, in_classifier = parts[-1], len(parts) == 3
+    if kind == "extra_forbidden":
+        owner = "a classifier" if in_classifier else "this file"
+        keys = list(ClassifierEntry.model_fields) if in_classifier else ["classifiers"]
+        return f"{key} is not a key of {owner}", did_you_mean(name, keys)
+    if kind == "missing":
+        return f"{key} is missing: {_WANTED[name]}", ""
+    wanted = "a table" if len(parts) == 2 else _WANTED.get(name, "text")
+    fix = did_you_mean(str(value), get_args(ModelType)) if name == "model_type" else ""
+    return f"{key} = {value!r}: should be {wanted}", fix

@@ -225,9 +225,12 @@ def _mask_notes(images: Sequence[CohortImage], file: CohortFile) -> list[Message
 
 def _names_in(folder: Path) -> set[str]:
     """Stems of the files in a folder, and each ID of ID_LABEL."""
-    stems = {path.stem for path in folder.rglob("*") if path.is_file()}
-    ids = {stem[:at] for stem in stems for at, sign in enumerate(stem) if sign == "_"}
-    return stems | ids
+    names: set[str] = set()
+    for path in folder.rglob("*"):
+        if path.is_file():
+            cuts = [at for at, sign in enumerate(path.stem) if sign == "_"]
+            names |= {path.stem, *(path.stem[:at] for at in cuts)}
+    return names
 
 
 def _has_mask(image: CohortImage, named: set[str]) -> bool:

@@ -88,15 +88,16 @@ class CohortConfig(_Part):
     def _consistent(self) -> CohortConfig:
         if self.images is None and self.table is None:
             raise ValueError(
-                'neither images nor a table is given: write images = "films", or a table with a path column'
+                "neither images nor a table is given: "
+                'write images = "films", or a table with a path column'
             )
         if (self.model is None) == (not self.models):
             raise ValueError('give either model = "card.toml" or [[models]]')
-        asked = [f"columns.{key}" for key, value in self.columns if value] + (
-            ["split"] if self.split is not None else []
-        )
-        if self.table is None and asked:
-            raise ValueError(f"{', '.join(asked)} asked for, but no table is given")
+        requested = [f"columns.{key}" for key, value in self.columns if value]
+        if self.split is not None:
+            requested.append("split")
+        if self.table is None and requested:
+            raise ValueError(f"{', '.join(requested)} requested, but no table is given")
         return self
 
 
@@ -113,7 +114,7 @@ class CohortFile:
         return self.config.name or self.path.stem
 
     def resolve(self, path: str) -> Path:
-        """A path of the file, absolute."""
+        """A path that is written in the file, absolute."""
         return self.path.parent / Path(path).expanduser()
 
     def models(self) -> tuple[ModelEntry, ...]:
@@ -126,18 +127,17 @@ class CohortFile:
         file = self.resolve(entry.card)
         if file.is_file() or not is_factory(entry.card):
             return {"card": str(file), "checkpoint": checkpoint}
-        own = factory_file(entry.card)
-        return {
-            "card": f"{self.resolve(str(own[0]))}:{own[1]}" if own else entry.card,
-            "checkpoint": checkpoint,
-        }
+        local = factory_file(entry.card)
+        card = entry.card if local is None else f"{self.resolve(str(local[0]))}:{local[1]}"
+        return {"card": card, "checkpoint": checkpoint}
 
 
 def read_cohort_file(path: str | Path) -> CohortFile:
     """Read a COHORT.toml.
 
     Raises:
-        UsageError: missing, not TOML, an unknown key, a value of another kind, or keys that do not go together.
+        UsageError: missing, not TOML, an unknown key, a value of another kind, or keys that do not
+            go together.
     """
     path = Path(path).expanduser().absolute()
     with reading(path, UsageError, "the cohort"):
@@ -185,33 +185,38 @@ _KEYS: dict[str, type[_Part]] = {
 
 def _one_line(error: ValidationError, content: Mapping[str, Any], where: str) -> UsageError:
     """The first complaint of each key: what, where, how to mend."""
-    found: dict[str, str] = {}
-    lists = {
-        "model_type": "should be a section: [{}]",
-        "tuple_type": "should be a list, or of sections [[{}]]",
-    }
+    complaints: dict[str, str] = {}
     fixes: list[str] = []
     for detail in error.errors():
         key, seen = _located(detail["loc"], content)
-        if key in found:
+        if key in complaints:
             continue
         if detail["type"] == "extra_forbidden":
             section, _, name = key.rpartition(".")
-            found[key] = f"{key} is not a key of a cohort"
+            complaints[key] = f"{key} is not a key of a cohort"
             fixes.append(did_you_mean(name, _KEYS[section.partition("[")[0]].model_fields))
         elif detail["type"] == "missing":
-            found[key] = f"{key} is missing"
+            complaints[key] = f"{key} is missing"
         else:
-            said = (
-                detail["msg"].removeprefix("Value error, ").replace("Input should be", "should be")
-            )
-            said = lists.get(detail["type"], said).format(key)
-            found[key] = f"{key} = {seen!r}: {said}" if key else said
-    return UsageError(f"{where}: {'; '.join(found.values())}", "; ".join(fixes))
+            reason = detail["msg"].removeprefix("Value error, ")
+            reason = reason.replace("Input should be", "should be")
+            reason = _KINDS.get(detail["type"], reason).format(key)
+            complaints[key] = f"{key} = {seen!r}: {reason}" if key else reason
+    return UsageError(f"{where}: {'; '.join(complaints.values())}", "; ".join(fixes))
+
+
+_KINDS = {
+    "model_type": "should be a section: [{}]",
+    "tuple_type": "should be a list, or of sections [[{}]]",
+}
+"""Kind of error of pydantic → what the key should be."""
 
 
 def _located(loc: tuple[int | str, ...], content: Any) -> tuple[str, Any]:
-    """("models[0].card", its value): as much of pydantic's location as the file has, or the key that is missing."""
+    """("models[0].card", its value): as much of pydantic's location as the file has.
+
+    Where a key is missing, that key.
+    """
     key = ""
     for part in loc:
         if isinstance(content, Mapping):

@@ -1,10 +1,10 @@
-"""Which column of somebody's predictions file is what: by its name, as such files usually call it."""
+"""Which column of a predictions file is what, by the names that such files usually have."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +60,16 @@ COLUMN_NAMES = {
     "probability": ("probability", "prob", "yprob", "yscore", "score", "confidence", "p"),
     "logit": ("logit",),
 }
-"""Folded names of each role, the most telling first. Without "proba" and "logits", which fold like ``prob_A`` and ``logit_S``."""
+"""Folded names of each role, the most telling first.
+
+"proba" and "logits" are left out: they fold like ``prob_A`` and ``logit_S``."""
 
 WORDS = {
     "truth": {"true", "truth", "target", "targets", "gt", "actual", "real"},
     "prediction": {"pred", "preds", "predicted", "prediction", "predictions"},
 }
-"""A column with one of these words in its name is of the role, if it is the only one: ``true_age``, ``age_pred``."""
+"""A column with one of these words in its name is of the role, if it is the only one:
+``true_age``, ``age_pred``."""
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
@@ -102,16 +105,18 @@ AFFIXES = {
     "truth": ("ground_truth", "y_true", "truth", "true", "target", "label", "gt"),
     "prediction": ("y_pred", "predicted", "predictions", "prediction", "pred"),
 }
-"""Words before or after a label's name in a column of its own: ``prob_Edema``, ``Edema (true)``, ``p_cls_2``, ``p2``."""
+"""Words before or after a label in the name of the label's column: ``prob_Edema``,
+``Edema (true)``, ``p_cls_2``, ``p2``."""
 
 
 def read_records(path: Path) -> pd.DataFrame:
     """A table file, or JSON of another shape than a list of flat records, brought into a table.
 
-    JSON may be ``{"predictions": [record, …], …}``, lists of equal length by name (``{"predictions": [1.2, …], "targets": …}``),
-    or ``{"a.png": record, …}``, whose names become the column ``image``; a list or mapping in a record becomes a column an entry
-    (``probabilities_0``). So does a column of a table whose cells are all lists of numbers in brackets, as lists and arrays of
-    Python print.
+    JSON may be ``{"predictions": [record, …], …}``, lists of equal length by name
+    (``{"predictions": [1.2, …], "targets": …}``), or ``{"a.png": record, …}``, whose names become
+    the column ``image``; a list or mapping in a record becomes a column an entry
+    (``probabilities_0``). So does a column of a table whose cells are all lists of numbers in
+    brackets, as Python prints lists and arrays.
 
     Raises:
         UsageError: as :func:`~camlucida.io.tables.read_table`; JSON in which there are no records.
@@ -122,7 +127,7 @@ def read_records(path: Path) -> pd.DataFrame:
         document = json.loads(path.read_bytes().decode("utf-8-sig"))
     except ValueError:
         return read_table(path)  # says what is wrong
-    records = [_flat(record) for record in _records(path, document)]
+    records = list(map(_flat, _records(path, document)))
     if not records:
         raise UsageError(f"{path} has no records", "export it again")
     return pd.DataFrame(records)
@@ -130,92 +135,112 @@ def read_records(path: Path) -> pd.DataFrame:
 
 def _lists_widened(frame: pd.DataFrame) -> pd.DataFrame:
     parts = [_entries(frame[name]) for name in frame.columns]
-    return pd.concat(parts, axis=1) if any(part.shape[1] > 1 for part in parts) else frame
+    has_lists = any(part.shape[1] > 1 for part in parts)
+    return pd.concat(parts, axis=1) if has_lists else frame
 
 
 def _entries(column: pd.Series) -> pd.DataFrame:
-    """A column an entry, if every cell is a list of as many numbers, two or more; else the column."""
-    cells = [
-        re.fullmatch(rf"\[\s*({_NUMBER}(?:[\s,;]+{_NUMBER})+)\s*\]", str(cell)) for cell in column
-    ]
-    if not all(cells):
+    """A column an entry, if every cell is a list of as many numbers, two or more; else itself."""
+    pattern = re.compile(rf"\[\s*({_NUMBER}(?:[\s,;]+{_NUMBER})+)\s*\]")
+    matches = [pattern.fullmatch(str(cell)) for cell in column]
+    rows = [re.split(r"[\s,;]+", match[1]) for match in matches if match]
+    if len(rows) < len(matches) or len(set(map(len, rows))) > 1:
         return column.to_frame()
-    rows = [re.split(r"[\s,;]+", cell[1]) for cell in cells if cell]
-    if len({len(row) for row in rows}) > 1:
-        return column.to_frame()
-    return pd.DataFrame(
-        rows,
-        index=column.index,
-        columns=[f"{column.name}_{number}" for number in range(len(rows[0]))],
-    )
+    names = [f"{column.name}_{number}" for number in range(len(rows[0]))]
+    return pd.DataFrame(rows, index=column.index, columns=names)
 
 
 def choose_columns(
     frame: pd.DataFrame, roles: Sequence[str], given: Mapping[str, str], where: Path
 ) -> dict[str, str | None]:
-    """Role → its column, given or found by :data:`COLUMN_NAMES`; None where there is none.
+    """The column of each role, given or by :data:`COLUMN_NAMES`; None where there is none.
 
-    One column has the ``prediction``, if that is among the roles: then it and the truth are also found by :data:`WORDS`.
+    If ``prediction`` is among the roles, one column holds the predictions: it and the truth are
+    then also recognised by :data:`WORDS`.
+
+    Args:
+        frame: the table.
+        roles: of :data:`ROLES`.
+        given: role → column, as the caller named them.
+        where: the table's file, for the message.
 
     Raises:
         UsageError: a role that is not one, a column that is not there, several that could be meant.
+
+    >>> frame = pd.DataFrame({"Image Index": ["a"], "true_age": [30], "age_pred": [31]})
+    >>> choose_columns(frame, ["image", "truth", "prediction"], {}, Path("p.csv"))
+    {'image': 'Image Index', 'truth': 'true_age', 'prediction': 'age_pred'}
     """
     strange = [role for role in given if role not in ROLES]
     if strange:
         raise UsageError(f"a column cannot be {strange[0]!r}", did_you_mean(strange[0], ROLES))
-    found: dict[str, str | None] = {}
+    by_role: dict[str, str | None] = {}
     for role in roles:
-        column = find_column(frame, given.get(role), COLUMN_NAMES[role], f"{role} column", where)
-        taken = {name for name in [*found.values(), *given.values()] if name}
-        found[role] = column if role in given or column not in taken else None
+        option = f"{role} column"
+        column = find_column(frame, given.get(role), COLUMN_NAMES[role], option, where)
+        taken = {name for name in [*by_role.values(), *given.values()] if name}
+        by_role[role] = column if role in given or column not in taken else None
     for role in WORDS:
-        if "prediction" in roles and found[role] is None:
-            found[role] = _by_word(frame, role, {name for name in found.values() if name}, where)
-    return found
+        if "prediction" in roles and by_role[role] is None:
+            taken = {name for name in by_role.values() if name}
+            by_role[role] = _by_word(frame, role, taken, where)
+    return by_role
 
 
 def label_columns(frame: pd.DataFrame, taken: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Role → label → column, of files with columns a label (:data:`AFFIXES`); labels in the order of the columns.
+    """Role → label → column, of files with columns for each label (:data:`AFFIXES`).
 
-    Of several words for a role, the first in :data:`AFFIXES` that names two labels counts (``p_cls_2``, not ``p_gt_2``); else the
-    first that names one.
+    Of several words for a role, the first in :data:`AFFIXES` that names two labels counts
+    (``p_cls_2``, not ``p_gt_2``); else the first that names one.
+
+    Args:
+        frame: the table.
+        taken: columns that have another role.
+
+    Returns:
+        Labels in the order of the columns.
+
+    >>> frame = pd.DataFrame({"prob_Edema": [0.2], "true_Edema": [1]})
+    >>> label_columns(frame, [])
+    {'probability': {'Edema': 'prob_Edema'}, 'truth': {'Edema': 'true_Edema'}}
     """
     free = [name for name in frame.columns if name not in taken]
-    found = {}
+    by_role = {}
     for role, words in AFFIXES.items():
-        tries = [{label: name for name in free if (label := _label(name, word))} for word in words]
-        best = next((columns for columns in tries if len(columns) > 1), None) or next(
-            filter(None, tries), None
-        )
-        if best:
-            found[role] = best
-    return found
+        candidates = [_columns_of_word(free, word) for word in words]
+        candidates = [columns for columns in candidates if columns]
+        several = [columns for columns in candidates if len(columns) > 1]
+        if candidates:
+            by_role[role] = (several or candidates)[0]
+    return by_role
 
 
-def need(found: Mapping[str, str | None], role: str, frame: pd.DataFrame, where: Path) -> str:
-    """The column of a role, or an error that says how to name it."""
-    column = found[role]
+def need(by_role: Mapping[str, str | None], role: str, frame: pd.DataFrame, where: Path) -> str:
+    """The column of a role.
+
+    Raises:
+        UsageError: there is none; the message tells how to name it.
+    """
+    column = by_role[role]
     if column is None:
+        article = "an" if role[0] in "aeio" else "a"
+        columns = listing(frame.columns, 12)
         raise UsageError(
-            f"no column of {source(where, frame)} is called like {_article(role)} {role}: it has {listing(frame.columns, 12)}",
+            f"no column of {source(where, frame)} is called like {article} {role}: "
+            f"it has {columns}",
             f"name it: --column {role}=NAME",
         )
     return column
 
 
-def _article(role: str) -> str:
-    return "an" if role[0] in "aeio" else "a"
-
-
 def _by_word(frame: pd.DataFrame, role: str, taken: set[str], where: Path) -> str | None:
-    def words(name: str) -> set[str]:
-        return {word.casefold() for word in re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)}
-
-    near = [
-        name
-        for name in frame.columns
-        if name not in taken and words(name) & WORDS[role] and not words(name) & NOT_WORDS
-    ]
+    """The only column with a word of the role in its name; None without one."""
+    near = []
+    for name in frame.columns:
+        parts = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", name)
+        words = {part.casefold() for part in parts}
+        if name not in taken and words & WORDS[role] and not words & NOT_WORDS:
+            near.append(name)
     if len(near) > 1:
         raise UsageError(
             f"several columns of {where} could be the {role}: {listing(near, 6)}",
@@ -224,42 +249,61 @@ def _by_word(frame: pd.DataFrame, role: str, taken: set[str], where: Path) -> st
     return near[0] if near else None
 
 
+def _columns_of_word(names: Sequence[str], word: str) -> dict[str, str]:
+    """Label → column, of the columns whose names hold the word before or after a label."""
+    labels = {name: _label(name, word) for name in names}
+    return {label: name for name, label in labels.items() if label}
+
+
 def _label(column: str, word: str) -> str | None:
     """The label in a column's name: before or after the word."""
     spelt = re.escape(word).replace("_", "[_ ]?")
     sign = r"[_ :.\-]+"
-    before = re.fullmatch(
-        rf"{spelt}(?:{sign}(?P<a>.+?)|\((?P<b>.+)\)|(?P<c>\d+))", column, re.IGNORECASE
-    )
-    after = re.fullmatch(rf"(?P<a>.+?)(?:{sign}{spelt}|\s*\({spelt}\))", column, re.IGNORECASE)
-    match = before or (after if len(word) > 1 else None)
-    return next((part for part in match.groupdict().values() if part), None) if match else None
+    before = rf"{spelt}(?:{sign}(?P<a>.+?)|\((?P<b>.+)\)|(?P<c>\d+))"
+    after = rf"(?P<a>.+?)(?:{sign}{spelt}|\s*\({spelt}\))"
+    match = re.fullmatch(before, column, re.IGNORECASE)
+    if match is None and len(word) > 1:
+        match = re.fullmatch(after, column, re.IGNORECASE)
+    if match is None:
+        return None
+    return next((part for part in match.groupdict().values() if part), None)
 
 
-def _records(path: Path, document: Any) -> Iterator[dict[str, Any]]:
+def _records(path: Path, document: Any) -> list[dict[str, Any]]:
     """Records of any of the shapes that :func:`read_records` names."""
     if isinstance(document, dict):
-        values = list(document.values())
-        nested = [
-            value
-            for value in values
-            if isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
-        ]
-        columns = {name: value for name, value in document.items() if isinstance(value, list)}
-        if len(nested) == 1:
-            document = nested[0]
-        elif values and all(isinstance(value, dict) for value in values):
-            document = [{"image": name, **record} for name, record in document.items()]
-        elif columns and len({len(column) for column in columns.values()}) == 1:
-            document = [dict(zip(columns, cells)) for cells in zip(*columns.values())]
-        elif columns:
-            said = ", ".join(f"{name} {len(column)}" for name, column in columns.items())
-            raise UsageError(
-                f"{path} has lists of unequal length: {said}", "give a value an image in each"
-            )
+        document = _records_within(path, document)
     if not isinstance(document, list) or not all(isinstance(record, dict) for record in document):
         raise UsageError(f"{path} holds no list of records", 'write [{"image": "a.png", …}, …]')
-    yield from document
+    return document
+
+
+def _records_within(path: Path, document: dict[str, Any]) -> Any:
+    """The records of a mapping; the mapping itself where it holds none."""
+    values = list(document.values())
+    lists = [value for value in values if _is_list_of_records(value)]
+    if len(lists) == 1:
+        return lists[0]
+    if values and all(isinstance(value, dict) for value in values):
+        return [{"image": name, **record} for name, record in document.items()]
+    columns = {name: value for name, value in document.items() if isinstance(value, list)}
+    return _records_of_columns(path, columns) if columns else document
+
+
+def _records_of_columns(path: Path, columns: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f"{name} {length}" for name, length in lengths.items())
+        raise UsageError(
+            f"{path} has lists of unequal length: {shown}", "give a value an image in each"
+        )
+    return [dict(zip(columns, cells)) for cells in zip(*columns.values())]
+
+
+def _is_list_of_records(value: Any) -> bool:
+    if not isinstance(value, list) or not value:
+        return False
+    return all(isinstance(item, dict) for item in value)
 
 
 def _flat(record: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -166,25 +167,26 @@ class GroundTruth:
             images: id and file name or path of every image.
         """
         keys = [_keys(image_id, file_name) for image_id, file_name in images]
-        used = {
-            _first(of_image, source) for source in (self.drawn, self.boxed) for of_image in keys
-        }
+        used = {_first(of_image, self.drawn) for of_image in keys}
+        used |= {_first(of_image, self.boxed) for of_image in keys}
         annotated = dict.fromkeys([*self.drawn, *self.boxed])
         idle = [name for name in annotated if name not in used]
-        every = {key for of_image in keys for key in of_image}
+        every = set(chain.from_iterable(keys))
         # a mask of a label that the model does not have is not split into image and label
         other_labels = {name: _label_within(name, every) for name in idle}
         absent = [name for name in idle if not other_labels[name]]
-        strange = {label for label in other_labels.values() if label}
-        for source in (self.drawn, self.boxed):
-            for of_label in source.values():
-                strange |= set(of_label) - {*self.labels, ""}
+        strange = self._labels() | set(other_labels.values())
+        strange -= {*self.labels, ""}
         notes = list(self.notes)
         if absent:
             notes.append(_listed("unused_annotations", absent, listing(absent)))
         if strange:
             notes.append(_listed("strange_annotations", strange, listing(sorted(strange), 20)))
         return notes
+
+    def _labels(self) -> set[str]:
+        """All labels that are annotated."""
+        return set(chain.from_iterable([*self.drawn.values(), *self.boxed.values()]))
 
 
 def read_ground_truth(

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -232,7 +233,7 @@ class _ImageTable:
     @cached_property
     def fits(self) -> Counter[int]:
         """Row → number of images that it fits."""
-        return Counter(row for rows in self.rows.values() for row in rows)
+        return Counter(chain.from_iterable(self.rows.values()))
 
     def join(
         self, ids: Mapping[Path, str], problems: Sequence[Failure], split: str | None

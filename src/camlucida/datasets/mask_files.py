@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.messages import Message
@@ -41,13 +42,7 @@ def read_mask_pairs(
     by_role = choose_columns(frame, ROLES, dict(columns or {}), path)
     for role in ("truth", "prediction"):
         need(by_role, role, frame, path)
-    blank = [""] * len(frame)
-    cells = {
-        role: blank if column is None else texts(frame[column]) for role, column in by_role.items()
-    }
-    rows = [dict(zip(cells, row)) for row in zip(*cells.values())]
-    for row in rows:
-        row["image"] = row["image"] or row["truth"] or row["prediction"]
+    rows = _rows(frame, by_role)
     keys = {(row["model"], row["image"], row["label"]) for row in rows}
     if len(keys) < len(rows):
         raise UsageError(
@@ -56,6 +51,18 @@ def read_mask_pairs(
         )
     notes = [NO_PATIENTS] if by_role["patient"] is None else []
     return (_pair(path.parent, row) for row in rows), notes
+
+
+def _rows(frame: pd.DataFrame, by_role: Mapping[str, str | None]) -> list[dict[str, str]]:
+    """Role → cell of each row; an image without a name is called after its mask."""
+    blank = [""] * len(frame)
+    cells = {}
+    for role, column in by_role.items():
+        cells[role] = blank if column is None else texts(frame[column])
+    rows = [dict(zip(cells, row)) for row in zip(*cells.values())]
+    for row in rows:
+        row["image"] = row["image"] or row["truth"] or row["prediction"]
+    return rows
 
 
 def _pair(folder: Path, row: Mapping[str, str]) -> MaskPair | ImageError:

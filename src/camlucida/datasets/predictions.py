@@ -302,10 +302,10 @@ def _columns_of_labels(source: _Source, base: pd.DataFrame) -> _Built:
 def _one_label(
     source: _Source, base: pd.DataFrame, by_role: Mapping[str, Mapping[str, str]], name: str
 ) -> pd.DataFrame:
-    columns = {
-        role: next((column for label, column in pairs.items() if fold(label) == fold(name)), None)
-        for role, pairs in by_role.items()
-    }
+    columns = {}
+    for role, by_label in by_role.items():
+        folded = {fold(label): column for label, column in by_label.items()}
+        columns[role] = folded.get(fold(name))
     plain = find_column(source.frame, None, (fold(name),), "", source.path)
     truth = columns.get("truth") or plain
     if truth is None:
@@ -343,16 +343,14 @@ def _rows_of_labels(source: _Source, base: pd.DataFrame) -> _Built:
 
 def _multiclass(source: _Source, base: pd.DataFrame) -> _Built:
     by_role, frame, where = source.by_role, source.frame, source.path
-    by_label = source.by_label()
-    roles = [role for role in ("probability", "logit") if len(by_label.get(role, {})) > 1]
-    scored = by_label[roles[0]] if roles else {}
+    role, scored = _scored_classes(source.by_label())
     truth = by_role["truth"] or by_role["label"] or source.need("truth")
     predicted = by_role["prediction"] if scored else source.need("prediction")
     present = set(class_names(frame[truth]))
     if predicted:
         present |= set(class_names(frame[predicted]))
     classes, columns = choose_classes(source.requested, scored, present - {""}, where)
-    table = _class_probabilities(source, columns, len(classes), "logit" in roles[:1])
+    table = _class_probabilities(source, columns, len(classes), role == "logit")
     tidy = base.assign(truth=as_classes(frame[truth], classes, where))
     if predicted:
         tidy["predicted"] = as_classes(frame[predicted], classes, where)
@@ -368,6 +366,15 @@ def _multiclass(source: _Source, base: pd.DataFrame) -> _Built:
         notes.append(Message("notes.not_one", values))
     probabilities = {PROBABILITY + name: table[:, k] for k, name in enumerate(classes)}
     return tidy.assign(**probabilities), classes, notes
+
+
+def _scored_classes(by_label: Mapping[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
+    """Role and columns of the classes' scores, probabilities before logits."""
+    for role in ("probability", "logit"):
+        columns = by_label.get(role, {})
+        if len(columns) > 1:
+            return role, columns
+    return "", {}
 
 
 def _class_probabilities(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -119,7 +120,7 @@ class TableLabels:
         else:
             yield Message("notes.no_labels", {"where": str(self.where)})
             return
-        present = {label for row in rows for label in self.positives(row) or ()}
+        present = set(chain.from_iterable(self.positives(row) or () for row in rows))
         absent = [label for label in self._available() if label not in present]
         if absent:
             values: dict[str, Value] = {"count": len(absent), "names": listing(absent, SHOWN)}
@@ -131,7 +132,9 @@ class TableLabels:
         return [label for label in labels if not self.columns or label in self.columns]
 
     def _column_notes(self, rows: Sequence[int]) -> Iterator[Message]:
-        blank = sum(cells[row] is None for row in rows for cells in self.columns.values())
+        blank = 0
+        for cells in self.columns.values():
+            blank += [cells[row] for row in rows].count(None)
         if blank:
             yield Message("notes.blank_cells", {"count": blank, "where": str(self.where)})
         missing = [label for label in self.labels.values() if label not in self.columns]
@@ -142,7 +145,7 @@ class TableLabels:
         empty = [row for row in rows if not names[row]]
         if empty:
             yield Message("notes.blank_names", {"count": len(empty), "where": str(self.where)})
-        used = {name for row in rows for name in names[row]}
+        used = set(chain.from_iterable(names[row] for row in rows))
         strange = sorted(name for name in used if fold(name) not in self.labels)
         if strange:
             yield self._listed("strange_labels", strange)

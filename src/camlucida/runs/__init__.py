@@ -1,4 +1,4 @@
-"""Runs that lose nothing: a cohort in, a folder of raw maps and predictions out, that survives a kill at any moment."""
+"""Runs: a cohort in; a folder of raw maps and predictions out, which survives a kill."""
 
 from camlucida.runs.read import Run, find_runs
 from camlucida.runs.run import RunOutcome, execute

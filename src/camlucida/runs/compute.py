@@ -253,7 +253,7 @@ class Worker:
 
 
 def item_identity(recipe: Recipe, image: CohortImage, sha256: str) -> str:
-    """The identity of an item whose image file has this hash; see :mod:`camlucida.runs.identity`."""
+    """The :func:`~camlucida.runs.identity.identity` of an item whose file has this hash."""
     truth: tuple[str, ...] = ()
     if explains_masks(recipe):
         mask = None if image.mask is None else file_sha256(image.mask)
@@ -295,7 +295,7 @@ def _keep_output(outputs: list[ModelOutput]) -> Request:
 
 
 def _is_undefined(error: CamlucidaError) -> bool:
-    """Whether the map is undefined for this image, where others of the same image may be defined."""
+    """Whether one map is undefined, where others of the same image may be defined."""
     return isinstance(error, (NoEvidenceError, TargetError)) and not isinstance(error, UsageError)
 
 

@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,10 @@ def extension_digest(methods: Sequence[str]) -> str:
     functions = [METHODS[name].run for name in methods]
     functions += [reader.read for _, reader in READERS.items()]
     outside = [function for function in functions if _top_package(function) != PACKAGE]
-    texts = sorted({text for function in outside for text in _source_of(function)})
+    texts = set(chain.from_iterable(map(_source_of, outside)))
     if not texts:
         return ""
-    return hashlib.sha256(b"\0".join(texts)).hexdigest()
+    return hashlib.sha256(b"\0".join(sorted(texts))).hexdigest()
 
 
 def _top_package(function: Callable[..., Any]) -> str:

@@ -17,6 +17,9 @@ from camlucida.core.errors import UsageError
 FORMAT = 1
 """Of the folder; a later one is refused, not guessed at."""
 
+FOLDERS = ("maps", "meta", "predictions")
+"""Sub-folders of the parts."""
+
 TEMPORARY = ".camlucida-"
 """How the names of unfinished files begin."""
 
@@ -25,15 +28,16 @@ TEMPORARY = ".camlucida-"
 class RunFolder:
     """The layout of a run.
 
-    ``run.json`` what was asked and of whom; ``cohort.parquet`` what the table says of each image; ``ledger.sqlite`` the state of
-    each item; ``maps/``, ``meta/`` and ``predictions/`` the parts; ``figures/``, ``report/`` and ``exports/`` for later commands.
+    ``run.json``: models, request and notes; ``cohort.parquet``: what the table says of each image;
+    ``ledger.sqlite``: the state of each item; ``maps/``, ``meta/`` and ``predictions/``: the parts;
+    ``figures/``, ``report/`` and ``exports/``: for later commands.
     """
 
     root: Path
 
     @property
     def about(self) -> Path:
-        """What was asked, JSON."""
+        """Models, request and notes; JSON."""
         return self.root / "run.json"
 
     @property
@@ -60,32 +64,39 @@ class RunFolder:
 
     def make(self) -> None:
         """Make the folders that are missing; durable."""
-        for name in ("maps", "meta", "predictions"):
+        for name in FOLDERS:
             (self.root / name).mkdir(parents=True, exist_ok=True)
         sync_folder(self.root)
 
     def check_free(self) -> None:
-        """Raises UsageError where a new run would write over somebody's file."""
-        there = [path.name for path in (self.about, self.cohort) if path.exists()]
-        if there and not self.exists():
+        """Check that a new run would not write over somebody's file.
+
+        Raises:
+            UsageError: it would.
+        """
+        names = [path.name for path in (self.about, self.cohort) if path.exists()]
+        if names and not self.exists():
             raise UsageError(
-                f"{self.root} holds {' and '.join(there)}, but no run",
+                f"{self.root} holds {' and '.join(names)}, but no run",
                 "give another --out, or move them away",
             )
 
-    def strays(self, known: set[str]) -> list[Path]:
-        """Files of parts that are not ``known``, and unfinished files: what a killed process left behind. Never another's."""
-        found = [
-            path
-            for name in ("maps", "meta", "predictions")
-            for path in sorted((self.root / name).glob("*"))
-        ]
-        left = [
-            path
-            for path in found
-            if path.name.startswith(TEMPORARY) or (_is_part(path) and path.stem not in known)
-        ]
-        return [*left, *sorted(self.root.glob(f"{TEMPORARY}*"))]
+    def strays(self, parts: set[str]) -> list[Path]:
+        """What a killed process left behind: unfinished files, and files of other parts.
+
+        Args:
+            parts: names of the parts that count.
+
+        Returns:
+            Paths; never one of a file that another program wrote.
+        """
+        strays = []
+        for name in FOLDERS:
+            for path in sorted((self.root / name).glob("*")):
+                is_other = _is_part(path) and path.stem not in parts
+                if is_other or path.name.startswith(TEMPORARY):
+                    strays.append(path)
+        return [*strays, *sorted(self.root.glob(f"{TEMPORARY}*"))]
 
     def read_about(self) -> dict[str, Any]:
         """The content of ``run.json``.
@@ -94,8 +105,8 @@ class RunFolder:
             UsageError: damaged, of another program, or of a later format.
         """
         try:
-            found = json.loads(self.about.read_text("utf-8"))
-            number = int(found["format"])
+            about = dict(json.loads(self.about.read_text("utf-8")))
+            number = int(about["format"])
         except (ValueError, LookupError, TypeError) as error:
             what = f"{self.about} cannot be read as that of a run ({type(error).__name__}: {error})"
             raise UsageError(
@@ -106,7 +117,7 @@ class RunFolder:
                 f"{self.about} is of format {number}, and this version reads {FORMAT}",
                 "update camlucida",
             )
-        return dict(found)
+        return about
 
 
 def _is_part(path: Path) -> bool:
@@ -126,7 +137,9 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def one_writer(folder: RunFolder) -> Iterator[None]:
-    """Hold the run for this process; the system lets go of it when the process dies, however it dies.
+    """Hold the run for this process.
+
+    The system releases it when the process dies, however it dies.
 
     Raises:
         UsageError: another process holds it.

@@ -150,7 +150,7 @@ class FinishedItem:
 
 
 class Ledger:
-    """An open ledger; use it as a context manager. Every method that changes it is one transaction."""
+    """An open ledger, used as a context manager; each method that changes it is one transaction."""
 
     def __init__(self, connection: sqlite3.Connection, path: Path) -> None:
         self._db = connection
@@ -267,7 +267,7 @@ class Ledger:
             self._db.executemany(f"{_RESET} WHERE image = ? AND model = ?", keys)
 
     def begin(self, keys: Iterable[Key]) -> None:
-        """Count an attempt at these items, before it: a death of the process is then counted too."""
+        """Count an attempt at these items before it, so that a death of the process is counted."""
         with self.transaction():
             self._db.executemany(
                 "UPDATE items SET attempts = attempts + 1 WHERE image = ? AND model = ?", keys

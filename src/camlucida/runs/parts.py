@@ -1,4 +1,4 @@
-"""Parts: a few dozen items' raw maps and rows, written once, whole or not at all, and never changed."""
+"""Parts: raw maps and rows of a few dozen items, written once, whole or not at all."""
 
 from __future__ import annotations
 
@@ -27,44 +27,67 @@ _NUMBERS = pa.list_(pa.float64())
 _SIZES = pa.list_(pa.int64())
 
 META = pa.schema(
-    [
-        *((name, pa.string()) for name in ("identity", "image", "model", "image_sha256")),
-        *((name, pa.string()) for name in ("target", "method", "layer")),
-        *((f"target_{name}", pa.string()) for name in ("kind", "label", "other")),
-        *(("target_sign", pa.int8()), ("target_source", pa.string())),
-        *(("target_component", pa.int64()), ("target_pixel", _SIZES), ("target_mask", pa.string())),
-        *(("score", pa.float64()), ("score_kind", pa.string()), ("probability", pa.float64())),
-        *(
-            ("grid", _SIZES),
-            ("tensor", pa.string()),
-            ("slot", pa.int64()),
-            ("low", pa.float64()),
-            ("high", pa.float64()),
-        ),
-        *(("relu", pa.bool_()), ("unit", pa.string()), ("empty_reason", pa.string())),
-        *(("original", _SIZES), ("model_size", _SIZES), ("scale", _NUMBERS), ("offset", _NUMBERS)),
-        *(
-            ("synthetic", pa.bool_()),
-            ("warnings", pa.list_(pa.string())),
-            ("provenance", pa.string()),
-        ),
-        ("region", _SIZES),
-    ]
+    {
+        "identity": pa.string(),
+        "image": pa.string(),
+        "model": pa.string(),
+        "image_sha256": pa.string(),
+        "target": pa.string(),
+        "method": pa.string(),
+        "layer": pa.string(),
+        "target_kind": pa.string(),
+        "target_label": pa.string(),
+        "target_other": pa.string(),
+        "target_sign": pa.int8(),
+        "target_source": pa.string(),
+        "target_component": pa.int64(),
+        "target_pixel": _SIZES,
+        "target_mask": pa.string(),
+        "score": pa.float64(),
+        "score_kind": pa.string(),
+        "probability": pa.float64(),
+        "grid": _SIZES,
+        "tensor": pa.string(),
+        "slot": pa.int64(),
+        "low": pa.float64(),
+        "high": pa.float64(),
+        "relu": pa.bool_(),
+        "unit": pa.string(),
+        "empty_reason": pa.string(),
+        "original": _SIZES,
+        "model_size": _SIZES,
+        "scale": _NUMBERS,
+        "offset": _NUMBERS,
+        "synthetic": pa.bool_(),
+        "warnings": pa.list_(pa.string()),
+        "provenance": pa.string(),
+        "region": _SIZES,
+    }
 )
-"""One row a map. ``target``: its name for people; ``target_…``: what it is, as
-:class:`~camlucida.attribution.targets.TargetSpec` has it. ``tensor`` and ``slot``: where it is in the part's safetensors; ``low`` and ``high``: its range, signed;
-``region``: of a segmentation's target, run lengths in original pixels."""
+"""One row a map.
+
+``target``: its name, for people; ``target_…``: the target as
+:class:`~camlucida.attribution.targets.TargetSpec` has it. ``tensor`` and ``slot``: where the map is
+in the part's safetensors; ``low`` and ``high``: its range, signed. ``region``: of a segmentation's
+target, run lengths in original pixels."""
 
 PREDICTIONS = pa.schema(
-    [
-        *(
-            (name, pa.string())
-            for name in ("identity", "image", "model", "image_sha256", "task", "label")
-        ),
-        *((name, pa.float64()) for name in ("logit", "probability", "value", "area", "share")),
-        ("region", _SIZES),
-        *(("original", _SIZES), ("synthetic", pa.bool_())),
-    ]
+    {
+        "identity": pa.string(),
+        "image": pa.string(),
+        "model": pa.string(),
+        "image_sha256": pa.string(),
+        "task": pa.string(),
+        "label": pa.string(),
+        "logit": pa.float64(),
+        "probability": pa.float64(),
+        "value": pa.float64(),
+        "area": pa.float64(),
+        "share": pa.float64(),
+        "region": _SIZES,
+        "original": _SIZES,
+        "synthetic": pa.bool_(),
+    }
 )
 """One row an image, model and label."""
 
@@ -76,24 +99,28 @@ def write_part(
     maps: Sequence[Map],
     predictions: Sequence[Row],
 ) -> None:
-    """Write a part durably. Until the ledger names it, it does not count, and the next writer removes it.
+    """Write a part durably.
+
+    Until the ledger names it, it does not count, and the next writer removes it.
 
     Args:
+        folder: of the run.
         number: that no part ever had.
         rows: of :data:`META`, without ``tensor`` and ``slot``.
         maps: of each row, (*grid) float32, signed, as the method made it.
         predictions: rows of :data:`PREDICTIONS`.
     """
     stacks: dict[str, list[Map]] = {}
-    placed = []
+    meta = []
     for row, values in zip(rows, maps):
-        key = "x".join(map(str, values.shape))
+        key = "x".join(map(str, values.shape))  # maps of one size share a tensor
         stack = stacks.setdefault(key, [])
-        placed.append({**row, "tensor": key, "slot": len(stack)})
+        meta.append({**row, "tensor": key, "slot": len(stack)})
         stack.append(values)
+    tensors = {key: np.stack(stacks[key]) for key in sorted(stacks)}
     contents = {
-        "maps": safetensors.numpy.save({key: np.stack(stacks[key]) for key in sorted(stacks)}),
-        "meta": _parquet(placed, META),
+        "maps": safetensors.numpy.save(tensors),
+        "meta": _parquet(meta, META),
         "predictions": _parquet(predictions, PREDICTIONS),
     }
     paths = folder.part(part_name(number))
@@ -104,7 +131,11 @@ def write_part(
 
 
 def part_name(number: int) -> str:
-    """Of its files, without suffix."""
+    """The name of a part's files, without suffix.
+
+    >>> part_name(7)
+    'part-00007'
+    """
     return f"part-{number:05d}"
 
 
@@ -112,17 +143,13 @@ def read_part(folder: RunFolder, number: int) -> tuple[list[Row], list[Map], lis
     """Rows, maps and predictions, as they were given to :func:`write_part`."""
     paths = folder.part(part_name(number))
     stacks: Mapping[str, NDArray[Any]] = safetensors.numpy.load(paths["maps"].read_bytes())
-    placed = _rows(paths["meta"])
-    maps = [stacks[row["tensor"]][row["slot"]] for row in placed]
-    rows = [
-        {key: value for key, value in row.items() if key not in ("tensor", "slot")}
-        for row in placed
-    ]
+    rows = _rows(paths["meta"])
+    maps = [stacks[row.pop("tensor")][row.pop("slot")] for row in rows]
     return rows, maps, _rows(paths["predictions"])
 
 
 def is_whole(folder: RunFolder, number: int) -> bool:
-    """Whether the three files of a part are there and end where they should; their content is not read."""
+    """Whether the three files of a part are there and complete; their content is not read."""
     paths = folder.part(part_name(number))
     try:
         with safe_open(paths["maps"], "np"):
@@ -135,7 +162,12 @@ def is_whole(folder: RunFolder, number: int) -> bool:
 
 
 def write_durable(path: Path, data: bytes) -> None:
-    """Write through a temporary file, so that ``path`` is there whole or not at all, also after a power cut."""
+    """Write a file that is there whole or not at all, also after a power cut.
+
+    Args:
+        path: of the file; its folder is synchronised by the caller.
+        data: its content.
+    """
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=TEMPORARY)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -169,5 +201,5 @@ def _parquet(rows: Sequence[Row], schema: pa.Schema) -> bytes:
 
 
 def _rows(path: Path) -> list[Row]:
-    found: list[Row] = pq.read_table(path).to_pylist()
-    return found
+    rows: list[Row] = pq.read_table(path).to_pylist()
+    return rows

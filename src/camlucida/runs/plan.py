@@ -1,4 +1,4 @@
-"""What a run will do: its models, loaded once and tried before anything is written, and the images."""
+"""What a run will do: its images, and its models, which are tried before anything is written."""
 
 from __future__ import annotations
 

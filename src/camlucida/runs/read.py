@@ -93,13 +93,7 @@ class Run:
     def summary(self) -> dict[str, Any]:
         """What it is, how far it is, what went wrong, where its files are; plain data."""
         parts = {entry.part for entry in self.entries if entry.part is not None}
-        stated = ("name", "card", "checkpoint", "seed", "fold", "weight", "sha256")
-        requests = ("targets", "methods", "layers")
-        models = [
-            {name: model[name] for name in stated}
-            | {name: model["recipe"][name] for name in requests}
-            for model in self.about["models"]
-        ]
+        models = list(map(_model_summary, self.about["models"]))
         incomplete = [entry for entry in self.entries if entry.note is not None]
         return {
             "run": str(self.folder.root.absolute()),
@@ -255,6 +249,13 @@ class Run:
 
 
 _FILES = ("about", "cohort", "ledger")
+
+
+def _model_summary(model: Mapping[str, Any]) -> dict[str, Any]:
+    stated = ("name", "card", "checkpoint", "seed", "fold", "weight", "sha256")
+    requests = ("targets", "methods", "layers")
+    summary = {name: model[name] for name in stated}
+    return summary | {name: model["recipe"][name] for name in requests}
 
 
 def _missing_maps(entry: LedgerEntry) -> dict[str, Any]:

@@ -1,11 +1,11 @@
-"""Between a run that stopped and the run that goes on: what is still true, and what has to be computed again."""
+"""What still holds of a run that stopped, and what the run that goes on computes again."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from camlucida.core.messages import Message, declare, prefixed
+from camlucida.core.messages import Message, Value, declare, prefixed
 from camlucida.io.tables import listing
 from camlucida.runs.compute import item_identity
 from camlucida.runs.folder import RunFolder
@@ -22,13 +22,12 @@ declare(
             "computed again: {names}"
         ),
         "again_image": (
-            "{count} {count:|item|items} computed again; changed: the image, or what "
-            "is true of it: {names}"
+            "{count} {count:|item|items} computed again; changed: the image, or its ground truth: "
+            "{names}"
         ),
         "again": "{count} {count:|item|items} computed again; changed: {fields}",
         "gone_images": (
-            "{count} {count:|image|images} can no longer be read, what was computed "
-            "of them is kept: {names}"
+            "{count} {count:|image|images} can no longer be read, their results are kept: {names}"
         ),
         "left_items": (
             "{count} {count:|item|items} no longer in the cohort, kept in the folder "
@@ -38,62 +37,61 @@ declare(
 )
 
 DEATHS = 3
-"""How often the process may die on a part before its images are tried one by one, and on one of them before it is given up."""
+"""How often the process may die on a part before its images are tried one by one, and on one of
+them before it is given up."""
 
 
 def recover(folder: RunFolder, ledger: Ledger) -> list[Message]:
-    """What a killed process left behind goes; a part whose files were taken away or cut short is computed again.
+    """Remove what a killed process left behind, and forget parts whose files are gone or cut short.
 
     Returns:
-        What to tell of it, one line each.
+        A note of the parts that are computed again.
     """
     lost = [number for number in ledger.parts() if not is_whole(folder, number)]
     for number in lost:
         ledger.forget(number)
-    for path in folder.strays({part_name(number) for number in ledger.parts()}):
+    kept = set(map(part_name, ledger.parts()))
+    for path in folder.strays(kept):
         path.unlink()
+    if not lost:
+        return []
     names = listing(map(part_name, lost))
-    return [Message("notes.lost_parts", {"count": len(lost), "names": names})] if lost else []
+    return [Message("notes.lost_parts", {"count": len(lost), "names": names})]
 
 
-def sync(ledger: Ledger, plans: Sequence[ModelPlan], before: Mapping[str, Any]) -> list[Message]:
-    """Bring the ledger to this cohort: what is no longer true of an item's image, model or request is pending again.
+def sync(ledger: Ledger, plans: Sequence[ModelPlan], earlier: Mapping[str, Any]) -> list[Message]:
+    """Bring the ledger to this cohort: items whose image, model or request has changed are pending.
 
     Args:
-        before: ``run.json`` of the run that goes on; empty for a new one.
+        ledger: of the run.
+        plans: its models with their images.
+        earlier: ``run.json`` of the run that goes on; empty for a new one.
 
     Returns:
-        What to tell of it, one line each.
+        Notes of what is computed again and what is gone.
     """
-    ledger.set_cohort([key for plan in plans for key in plan.keys])
-    known = {entry.key: entry for entry in ledger.entries()}
-    recipes = {model["name"]: model["recipe"] for model in before.get("models", ())}
-    notes: list[Message] = []
-    gone: list[Key] = []
+    keys: list[Key] = []
     for plan in plans:
-        stale, unreadable = _stale(plan, known)
-        hopeful = [key for key in plan.keys if _hopeful(known[key])]
-        ledger.reset([*stale, *hopeful])
-        gone += unreadable
+        keys += plan.keys
+    ledger.set_cohort(keys)
+    entries = {entry.key: entry for entry in ledger.entries()}
+    recipes = {model["name"]: model["recipe"] for model in earlier.get("models", ())}
+    notes: list[Message] = []
+    gone: list[str] = []
+    for plan in plans:
+        stale, unreadable = _stale(plan, entries)
+        worth_trying = [key for key in plan.keys if _is_worth_trying(entries[key])]
+        ledger.reset([*stale, *worth_trying])
+        gone += [image for image, _ in unreadable]
         if stale:
-            fields = changed(recipes.get(plan.name, {}), plan.recipe)
-            names = listing(image for image, _ in stale)
-            again = {"fields": ", ".join(fields)} if fields else {"names": names}
-            note = Message(
-                "notes.again" if fields else "notes.again_image", {"count": len(stale), **again}
-            )
-            notes.append(prefixed(plan.name, note))
-    if gone:
-        images = list(dict.fromkeys(image for image, _ in gone))
-        notes.append(Message("notes.gone_images", {"count": len(images), "names": listing(images)}))
-    left = [entry.image for entry in known.values() if entry.position is None]
-    if left:
-        notes.append(Message("notes.left_items", {"count": len(left), "names": listing(left)}))
-    return notes
+            notes.append(prefixed(plan.name, _again(plan, stale, recipes.get(plan.name, {}))))
+    left = [entry.image for entry in entries.values() if entry.position is None]
+    notes += _listed("notes.gone_images", list(dict.fromkeys(gone)))
+    return notes + _listed("notes.left_items", left)
 
 
 def tidy(folder: RunFolder, ledger: Ledger) -> None:
-    """Parts that hold rows of no item any more are written again without them."""
+    """Write parts that hold rows of no item any more again, without these rows."""
     held: dict[int, list[LedgerEntry]] = {number: [] for number in ledger.parts()}
     for entry in ledger.entries():
         if entry.part is not None:
@@ -104,38 +102,56 @@ def tidy(folder: RunFolder, ledger: Ledger) -> None:
     recover(folder, ledger)
 
 
+def _listed(code: str, names: Sequence[str]) -> list[Message]:
+    values: dict[str, Value] = {"count": len(names), "names": listing(names)}
+    return [Message(code, values)] if names else []
+
+
+def _again(plan: ModelPlan, stale: Sequence[Key], recipe: Mapping[str, Any]) -> Message:
+    """Why items are computed again: fields of the recipe, or else their images."""
+    fields = changed(recipe, plan.recipe)
+    if fields:
+        return Message("notes.again", {"count": len(stale), "fields": ", ".join(fields)})
+    names = listing(image for image, _ in stale)
+    return Message("notes.again_image", {"count": len(stale), "names": names})
+
+
 def _rewrite(
     folder: RunFolder, ledger: Ledger, number: int, entries: Iterable[LedgerEntry]
 ) -> None:
-    live = {entry.key for entry in entries}
+    keys = {entry.key for entry in entries}
     rows, maps, predictions = read_part(folder, number)
-    kept = [i for i, row in enumerate(rows) if (row["image"], row["model"]) in live]
-    answers = [row for row in predictions if (row["image"], row["model"]) in live]
-    new = ledger.next_part() if live else None
+    kept = [i for i, row in enumerate(rows) if (row["image"], row["model"]) in keys]
+    kept_predictions = [row for row in predictions if (row["image"], row["model"]) in keys]
+    new = ledger.next_part() if keys else None
     if new is not None:
-        write_part(folder, new, [rows[i] for i in kept], [maps[i] for i in kept], answers)
-    first = dict.fromkeys(live, 0)
-    for i, row in reversed(list(enumerate(answers))):
+        kept_rows, kept_maps = [rows[i] for i in kept], [maps[i] for i in kept]
+        write_part(folder, new, kept_rows, kept_maps, kept_predictions)
+    first = dict.fromkeys(keys, 0)
+    for i, row in reversed(list(enumerate(kept_predictions))):
         first[row["image"], row["model"]] = i
     ledger.rewrite(number, new, first)
 
 
-def _hopeful(entry: LedgerEntry) -> bool:
-    """Failed without a trace, and without killing the process: another try costs little, and a decoder may be there now."""
+def _is_worth_trying(entry: LedgerEntry) -> bool:
+    """Whether an item failed without a trace, and without killing the process.
+
+    Another try costs little, and a decoder may have been installed since.
+    """
     return entry.state == "failed" and entry.part is None and entry.alone < DEATHS
 
 
-def _stale(plan: ModelPlan, known: Mapping[Key, LedgerEntry]) -> tuple[list[Key], list[Key]]:
+def _stale(plan: ModelPlan, entries: Mapping[Key, LedgerEntry]) -> tuple[list[Key], list[Key]]:
     """Items whose identity is another now; items whose image cannot be read any more."""
     stale: list[Key] = []
     gone: list[Key] = []
-    for member, key in zip(plan.cohort.images, plan.keys):
-        entry = known[key]
-        if entry.state == "pending" or _hopeful(entry):
+    for image, key in zip(plan.cohort.images, plan.keys):
+        entry = entries[key]
+        if entry.state == "pending" or _is_worth_trying(entry):
             continue
-        sha256 = file_sha256(member.path)
+        sha256 = file_sha256(image.path)
         if sha256 is None:
             gone.append(key)
-        elif item_identity(plan.recipe, member, sha256) != entry.identity:
+        elif item_identity(plan.recipe, image, sha256) != entry.identity:
             stale.append(key)
     return stale, gone

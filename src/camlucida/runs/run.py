@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -100,15 +101,14 @@ def execute(
     plans = plan_models(file, loader)
     device_type = loader.device(plans[0].entry)
     size = batch_size or earlier.get("batch_size") or DEFAULT_BATCH.get(device_type, 8)
-    problems = _distinct(problem for plan in plans for problem in plan.cohort.problems)
-    notes = _distinct(note for plan in plans for note in plan.cohort.notes)
+    problems = _distinct(plan.cohort.problems for plan in plans)
+    notes = _distinct(plan.cohort.notes for plan in plans)
     with _writable(folder), one_writer(folder), Ledger.write(folder.ledger) as ledger:
         notes += recover(folder, ledger)
         notes += sync(ledger, plans, earlier)
         record = _record(file, plans, size, problems, notes)
         _write_tables(folder, file, plans, record | {"device": device_type} | dict(about or {}))
-        done = sum(entry.state != "pending" for entry in _in_cohort(ledger))
-        progress(done, total=sum(len(plan.keys) for plan in plans))
+        _report_done(ledger, plans, progress)
         for plan in plans:
             worker = Worker(_unchanged(loader(plan.entry), plan), plan.name, plan.recipe)
             for part in _pending_parts(ledger, plan):
@@ -117,8 +117,18 @@ def execute(
         tidy(folder, ledger)
         entries = _in_cohort(ledger)
     failed = [entry.failure for entry in entries if entry.failure is not None]
+    failures = _distinct([problems, failed])
     notes += item_notes(entries)
-    return RunOutcome(folder.root, count_states(entries), _distinct([*problems, *failed]), notes)
+    return RunOutcome(folder.root, count_states(entries), failures, notes)
+
+
+def _report_done(
+    ledger: Ledger, plans: Sequence[ModelPlan], progress: Callable[..., object]
+) -> None:
+    """What was done before this run, and the total."""
+    states = [entry.state for entry in _in_cohort(ledger)]
+    done = len(states) - states.count("pending")
+    progress(done, total=sum(len(plan.keys) for plan in plans))
 
 
 def _in_cohort(ledger: Ledger) -> list[LedgerEntry]:
@@ -213,8 +223,9 @@ def _model_record(plan: ModelPlan) -> dict[str, Any]:
     }
 
 
-def _distinct(items: Iterable[T]) -> list[T]:
-    return list(dict.fromkeys(items))
+def _distinct(lists: Iterable[Iterable[T]]) -> list[T]:
+    """The items of all lists, each once."""
+    return list(dict.fromkeys(chain.from_iterable(lists)))
 
 
 def _slices(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -264,9 +275,9 @@ def _write_results(folder: RunFolder, ledger: Ledger, results: Iterable[ItemResu
     write_part(
         folder,
         number,
-        [row for result in stored for row in result.rows],
-        [values for result in stored for values in result.maps],
-        [row for result in stored for row in result.predictions],
+        list(chain.from_iterable(result.rows for result in stored)),
+        list(chain.from_iterable(result.maps for result in stored)),
+        list(chain.from_iterable(result.predictions for result in stored)),
     )
     return number
 
@@ -295,9 +306,9 @@ def _try_alone(
     if entry.attempts < DEATHS:
         return None
     if entry.alone >= DEATHS:
-        what = f"{image.path}: the process died {entry.alone} times while it worked on this image alone"
+        deaths = f"the process died {entry.alone} times while it worked on this image alone"
         sha256 = file_sha256(image.path) or ""
-        failure = Failure(image.id, "died", what)
+        failure = Failure(image.id, "died", f"{image.path}: {deaths}")
         return ItemResult(image, item_identity(worker.recipe, image, sha256), failure=failure)
     ledger.alone(entry.key, True)
     worker.process([image])

@@ -47,7 +47,10 @@ def cohort_rows(models: Iterable[tuple[str, Sequence[CohortImage]]]) -> list[dic
     Args:
         models: name of each model, and the cohort's images.
     """
-    return [_cohort_row(model, image) for model, images in models for image in images]
+    rows = []
+    for model, images in models:
+        rows += [_cohort_row(model, image) for image in images]
+    return rows
 
 
 def _cohort_row(model: str, image: CohortImage) -> dict[str, Any]:

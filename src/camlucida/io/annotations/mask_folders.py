@@ -36,7 +36,7 @@ def read_mask_folder(
             "give the folder that holds LABEL/ID.png, ID_LABEL.png or ID.png",
         )
     paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
-    visible = [path for path in paths if not any(part.startswith(".") for part in path.parts)]
+    visible = [path for path in paths if not _is_hidden(path)]
     masks = [path for path in visible if path.suffix.lower() in MASK_SUFFIXES]
     if not masks:
         raise UsageError(
@@ -51,6 +51,10 @@ def read_mask_folder(
         annotations.append((image, label, Annotation(where, partial(read_mask, folder / path))))
     others = [path.as_posix() for path in visible if path.suffix.lower() not in MASK_SUFFIXES]
     return annotations, others
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _image_and_label(parts: tuple[str, ...], by_name: Mapping[str, str]) -> tuple[str, str]:
