@@ -1,9 +1,12 @@
 """The page of an evaluation: its numbers are those of the tables, and names that are not ours are escaped."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from camlucida.core.messages import named
 from camlucida.evaluation.maps.summary import (
     best_median_worst,
     differences,
@@ -13,22 +16,28 @@ from camlucida.evaluation.maps.summary import (
     summarise,
 )
 from camlucida.report.page import number
-from camlucida.workflows.evaluation.page import limits, write_evaluation_page
+from camlucida.workflows.evaluation.limits import limits
+from camlucida.workflows.evaluation.page import (
+    EvaluationAbout,
+    EvaluationTables,
+    Example,
+    write_evaluation_page,
+)
 from tests.support.evaluations import LAYER, evaluation, row
 
-ABOUT = {
-    "model": "<script>alert(1)</script>",
-    "sha256": "ab" * 32,
-    "command": "camlucida evaluate 'a\"><img src=x>'",
-    "versions": {"camlucida": "0.1.0"},
-    "forwards": 123456,
-    "seconds": 81.6,
-    "notes": ["gradcam and hirescam give the same map"],
-    "failures": ["b.png is truncated"],
-    "cases_rule": "by hand",
-    "level": 0.95,
-    "replicates": 2000,
-}
+ABOUT = EvaluationAbout(
+    model="<script>alert(1)</script>",
+    sha256="ab" * 32,
+    command="camlucida evaluate 'a\"><img src=x>'",
+    versions={"camlucida": "0.1.0"},
+    forwards=123456,
+    seconds=81.6,
+    notes=[named("gradcam and hirescam give the same map")],
+    failures=["b.png is truncated"],
+    cases_rule="by hand",
+    level=0.95,
+    replicates=2000,
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +47,19 @@ def tables():
 
 
 def examples(rows):
-    found = best_median_worst(rows)
-    names = ("which", "image", "label", "method", "value", "chance", "ceiling")
-    return [
-        {name: getattr(case, name) for name in names} | {"picture": f"{case.which}.png"}
-        for case in found.maps
-    ]
+    return [Example(case, f"{case.which}.png") for case in best_median_worst(rows).maps]
+
+
+def write(out, rows, curves, sanity, about=ABOUT):
+    tables = EvaluationTables(rows, curves, sanity, summarise(rows), differences(rows))
+    return write_evaluation_page(out, tables, about, [])
 
 
 @pytest.fixture(scope="module")
 def page(tables, tmp_path_factory):
     out = tmp_path_factory.mktemp("page")
-    path = write_evaluation_page(
-        out,
-        *tables,
-        {**ABOUT, "cases_rule": best_median_worst(tables[0]).rule},
-        examples(tables[0]),
-    )
+    about = replace(ABOUT, cases_rule=best_median_worst(tables[0]).rule)
+    path = write_evaluation_page(out, EvaluationTables(*tables), about, examples(tables[0]))
     assert path == out / "evaluation.html"
     return path
 
@@ -78,15 +83,16 @@ def test_the_numbers_are_those_of_the_tables(page, tables):
     text = page.read_text()
     rows, _, sanity, summary, compared = tables
     for line in summary.query("metric == 'road' and output == 'logit'").to_dict("records"):
-        assert f"{number(line['estimate'])} <span" in text
-        assert f"[{number(line['low'])}, {number(line['high'])}]" in text
+        interval = f"[{number(line['low'])}, {number(line['high'])}]"
+        # Pages set a minus sign, not a hyphen.
+        assert f"{number(line['estimate'])} {interval}".replace("-", "−") in text
     for line in over_all_labels(summary).query("metric == 'hit'").to_dict("records"):
         assert f"chance {number(line['chance'])} · ceiling {number(line['ceiling'])}" in text
-        assert f"÷&nbsp;ceiling&nbsp;{number(line['over_ceiling'])}" in text
+        assert f"÷ ceiling {number(line['over_ceiling'])}" in text
     for line in compared.sample(10, random_state=0).to_dict("records"):
-        assert f'<td class="n">{number(line["p_holm"], 2)}</td>' in text
+        assert f">{number(line['p_holm'], 2)}<" in text
     for line in gate_table(sanity).to_dict("records"):
-        assert f'<td class="n">{number(line["similarity"])}</td>' in text
+        assert f">{number(line['similarity'])}<" in text
     assert f"{rows['image'].nunique()} of {rows['patient'].nunique()} patients" in text
     assert "123,456 forward passes of one image" in text
     assert f"{123456 / (12 * 2 * 2 * 7):.1f} a map" in text
@@ -96,8 +102,8 @@ def test_the_numbers_are_those_of_the_tables(page, tables):
 def test_the_cases_are_shown_with_their_pictures(page, tables):
     text = page.read_text()
     for case in examples(tables[0]):
-        assert f"{case['which'].capitalize()}: {case['image']}" in text
-        assert f'src="{case["picture"]}"' in text
+        assert f"{case.chosen.which.capitalize()}: {case.chosen.image}" in text
+        assert f'src="{case.picture}"' in text
     assert "Chosen by Average precision over area ÷ the ceiling of its grid" in text
 
 
@@ -118,10 +124,8 @@ def test_a_small_run_has_a_page_that_says_what_is_missing(tmp_path):
         columns=["method", "layer", "baseline", "curve", "output", "share", "value", "patient"]
     )
     sanity = pd.DataFrame(columns=["method", "layer", "mode", "block"])
-    about = {**ABOUT, "sha256": None, "notes": [], "failures": []}
-    text = write_evaluation_page(
-        tmp_path, rows, curves, sanity, summarise(rows), differences(rows), about, []
-    ).read_text()
+    about = replace(ABOUT, sha256=None, notes=[], failures=[])
+    text = write(tmp_path, rows, curves, sanity, about).read_text()
     for words in (
         "Nothing to compare",
         "No perturbation curve",
@@ -136,40 +140,37 @@ def test_a_small_run_has_a_page_that_says_what_is_missing(tmp_path):
         "evaluation_ranking.png",
         "evaluation_ranking.svg",
     ]
-    assert write_evaluation_page(
-        tmp_path, rows, none, none, summarise(rows), differences(rows), about, []
-    ).is_file()
+    assert write(tmp_path, rows, none, none, about).is_file()
 
 
 def test_a_run_in_which_every_image_failed_has_a_page(tmp_path):
     rows, none = pd.DataFrame([row()])[:0], pd.DataFrame()
-    text = write_evaluation_page(
-        tmp_path, rows, none, none, summarise(rows), differences(rows), ABOUT, []
-    ).read_text()
+    text = write(tmp_path, rows, none, none).read_text()
     assert "b.png is truncated" in text
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation.html"]
 
 
-def said(rows, sanity=None, about=ABOUT):
+def limit_texts(rows, sanity=None, failures=1):
     """The limits of a run, in one text."""
     summary = summarise(rows)
     gate = gate_table(
         sanity if sanity is not None else pd.DataFrame(columns=["method", "layer", "mode", "block"])
     )
-    return " | ".join(limits(rows, summary, differences(rows), ranking(summary), gate, about))
+    messages = limits(rows, summary, differences(rows), ranking(summary), gate, failures)
+    return " | ".join(map(str, messages))
 
 
 def test_each_limit_has_the_number_of_this_run(tables):
     rows, _, sanity, summary, compared = tables
-    text = said(rows, sanity)
+    text = limit_texts(rows, sanity)
     assert (
-        f"12 patients here. With a value in fewer than 10 patients no interval is given: so for 0 of {len(summary)} means"
+        f"12 patients here. Where fewer than 10 patients have a value, no interval is given: so for 0 of {len(summary)} means"
         in text
     )
     assert "24 of 24 images are synthetic" in text
     assert "Failed, and in no number: 1" in text
-    assert "Average precision over area of gradcam, 8.3 % of them" in text  # 1 of 12 patients
-    assert "gradcam 8.3 %, hirescam 0.0 %" in text
+    assert "Average precision over area of gradcam, 8.3% of them" in text  # 1 of 12 patients
+    assert "gradcam 8.3%, hirescam 0.0%" in text
     assert f"within a layer; there is one: {LAYER}" in text
     assert f"Pointing game at {LAYER} 0.85" in text
     between = compared[compared["against"] == "method"]
@@ -199,10 +200,10 @@ def test_limits_of_a_run_without_the_gaming_map_and_of_few_patients():
     rows = pd.DataFrame(
         [row(f"i{k}", f"p{k}", metric="average_drop", output="logit", value=0.1) for k in range(3)]
     )
-    text = said(rows, about={**ABOUT, "failures": []})
+    text = limit_texts(rows, failures=0)
     assert "3 patients here" in text
     assert "so for 1 of 1 means" in text
     assert "“fake_cam”; it was not measured here" in text
     assert "Failed" not in text
     assert "tested differences" not in text
-    assert "average drop" not in said(pd.DataFrame([row()])).lower()
+    assert "average drop" not in limit_texts(pd.DataFrame([row()])).lower()

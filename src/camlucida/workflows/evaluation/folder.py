@@ -1,5 +1,7 @@
-"""All that is made of an evaluation's tables: summary, differences, figures, pictures of cases, the page. No model is needed,
-but for the pictures."""
+"""What is made of an evaluation's tables: summary, differences, figures, case pictures, page.
+
+A model is needed for the pictures alone.
+"""
 
 from __future__ import annotations
 
@@ -21,87 +23,96 @@ from camlucida.figures.panels import figure_png, three_panel
 from camlucida.io.tables import write_table
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.bootstrap import REPLICATES
-from camlucida.workflows.evaluation.page import About, Example, write_evaluation_page
+from camlucida.workflows.evaluation.page import (
+    EvaluationAbout,
+    EvaluationTables,
+    Example,
+    write_evaluation_page,
+)
 
 LEVEL = 0.95
 
 
 def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Path, pd.DataFrame]:
-    """Write ``summary.csv``, ``differences.csv``, ``ranks.csv``, figures, pictures and ``evaluation.html``.
+    """Write everything that is made of the measured tables.
+
+    ``summary.csv``, ``differences.csv``, ``ranks.csv``, figures, case pictures and
+    ``evaluation.html``.
 
     Args:
         out: the folder.
         evaluated: the measured tables.
-        source: to draw the cases from; None keeps the pictures that are there.
+        source: to draw the cases from; None keeps the pictures that exist.
 
     Returns:
         The page's path and the summary.
     """
-    rows, record = evaluated.tables.rows, evaluated.about
-    summary = tables.summarise(rows, REPLICATES, LEVEL)
-    if record["box_metrics"] and len(evaluated.tables.boxes):
-        boxes = evaluated.tables.boxes.assign(synthetic=bool(rows["synthetic"].any()))
-        several = rows["label"].nunique() > 1
-        summary = pd.concat(
-            [summary, summarise_boxes(boxes, several, record["box_metrics"], LEVEL)],
-            ignore_index=True,
-        )
+    measured, record = evaluated.tables, evaluated.about
+    rows = measured.rows
+    summary = _summary(evaluated)
     differences = tables.differences(rows, REPLICATES, LEVEL)
     write_table(summary, out / "summary.csv")
     write_table(differences, out / "differences.csv")
     write_table(tables.ranking(summary), out / "ranks.csv")
     chosen = tables.best_median_worst(rows[~rows["method"].isin(BASELINES)])
-    about: About = {
-        "model": record["model"]["name"],
-        "sha256": record["model"]["sha256"],
-        "command": record["command"],
-        "versions": record["versions"],
-        "forwards": evaluated.tables.count.images,
-        "seconds": evaluated.seconds,
-        "notes": evaluated.tables.notes,
-        "failures": [error for _, error in evaluated.tables.failures],
-        "cases_rule": chosen.rule,
-        "level": LEVEL,
-        "replicates": REPLICATES,
-    }
-    examples = [_example(out, case, source) for case in chosen.maps]
-    shown = [example for example in examples if (out / example["picture"]).is_file()]
-    page = write_evaluation_page(
-        out, rows, evaluated.tables.curves, evaluated.sanity, summary, differences, about, shown
+    about = EvaluationAbout(
+        model=record["model"]["name"],
+        sha256=record["model"]["sha256"],
+        command=record["command"],
+        versions=record["versions"],
+        forwards=measured.count.images,
+        seconds=evaluated.seconds,
+        notes=measured.notes,
+        failures=[error for _, error in measured.failures],
+        cases_rule=chosen.rule,
+        level=LEVEL,
+        replicates=REPLICATES,
     )
-    return page, summary
+    examples = [_example(out, chosen_map, source) for chosen_map in chosen.maps]
+    drawn = [example for example in examples if (out / example.picture).is_file()]
+    page_tables = EvaluationTables(rows, measured.curves, evaluated.sanity, summary, differences)
+    return write_evaluation_page(out, page_tables, about, drawn), summary
 
 
-def _example(out: Path, case: tables.ChosenMap, source: Source | None) -> Example:
-    """One case, and its picture where it can be drawn."""
-    name = f"case_{case.which}_{slug(case.image)}_{slug(case.label)}_{slug(case.method)}.png"
+def _summary(evaluated: Evaluated) -> pd.DataFrame:
+    """Means of the rows, and the figures of boxes, which are of all images together."""
+    rows, boxes = evaluated.tables.rows, evaluated.tables.boxes
+    summary = tables.summarise(rows, REPLICATES, LEVEL)
+    box_metrics = evaluated.about["box_metrics"]
+    if not box_metrics or boxes.empty:
+        return summary
+    boxes = boxes.assign(synthetic=bool(rows["synthetic"].any()))
+    several_labels = rows["label"].nunique() > 1
+    of_boxes = summarise_boxes(boxes, several_labels, box_metrics, LEVEL)
+    return pd.concat([summary, of_boxes], ignore_index=True)
+
+
+def _example(out: Path, chosen: tables.ChosenMap, source: Source | None) -> Example:
+    """One chosen map, and its picture where it can be drawn."""
+    names = "_".join(slug(part) for part in (chosen.image, chosen.label, chosen.method))
+    name = f"case_{chosen.which}_{names}.png"
     if source is not None:
-        explanation, truth = _map_and_mask(source, case)
+        explanation, truth = _map_and_mask(source, chosen)
         write_bytes(out / name, figure_png(outlined(three_panel(explanation), truth)))
-    return {
-        "which": case.which,
-        "image": case.image,
-        "label": case.label,
-        "method": case.method,
-        "value": case.value,
-        "chance": case.chance,
-        "ceiling": case.ceiling,
-        "picture": name,
-    }
+    return Example(chosen, name)
 
 
-def _map_and_mask(source: Source, case: tables.ChosenMap) -> tuple[Explanation, Mask | None]:
+def _map_and_mask(source: Source, chosen: tables.ChosenMap) -> tuple[Explanation, Mask | None]:
     """The chosen map, and the annotation of its label."""
-    sample = source.sample_of(case.image)
-    where = (case.label, case.method, case.layer)
-    explanation = next(
-        e for e in source.explanations(sample) if (e.target, e.method, e.layer) == where
-    )
+    sample = source.sample_of(chosen.image)
+    key = chosen.label, chosen.method, chosen.layer
+    explanations = source.explanations(sample)
+    explanation = next(e for e in explanations if (e.target, e.method, e.layer) == key)
     return explanation, sample.mask(label_of(explanation))
 
 
 def outlined(figure: Figure, truth: Mask | None) -> Figure:
-    """The truth's outline on each panel of a three-panel figure."""
+    """Draw the outline of the ground truth on each panel of a three-panel figure.
+
+    Args:
+        figure: of :func:`camlucida.figures.panels.three_panel`.
+        truth: (H, W) in original pixels; None draws nothing.
+    """
     if truth is not None and truth.any():
         for axes in figure.axes[:3]:
             axes.contour(truth, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)

@@ -1,11 +1,10 @@
-"""``evaluation.html``: one page with what was measured, how sure it is, and what it does not show."""
+"""``evaluation.html``: what was measured, its uncertainty, and what it does not show."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypedDict
 
 import pandas as pd
 
@@ -15,19 +14,46 @@ from camlucida.evaluation.maps import summary as tables
 from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_figure
 from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
-from camlucida.metrics.bootstrap import MIN_POSITIVES
-from camlucida.report.page import number, render
+from camlucida.report.document import (
+    Block,
+    Code,
+    Details,
+    Document,
+    Facts,
+    Link,
+    Notice,
+    Paragraph,
+    Picture,
+    Points,
+    Section,
+    Subsection,
+    phrase,
+)
+from camlucida.report.page import number
+from camlucida.report.writers.html import write_page
+from camlucida.workflows.evaluation.limits import MAP, limits
+from camlucida.workflows.evaluation.page_tables import (
+    difference_table,
+    everything_table,
+    rank_table,
+    sanity_table,
+    score_table,
+)
 
-MAP = ["image", "label", "method", "layer"]
-MASKING: dict[str, Callable[..., Any]] = {"average_drop": min, "increase_in_confidence": max}
-"""Metrics that a map of nearly all ones games → which end is the best."""
 
+@dataclass(frozen=True)
+class EvaluationAbout:
+    """What the tables do not hold of an evaluation.
 
-class About(TypedDict):
-    """What the tables do not say of a run.
-
-    ``forwards`` counts inputs that went through the model, ``seconds`` the whole evaluation; ``failures`` are a line each;
-    ``cases_rule`` is that of :class:`~camlucida.evaluation.maps.summary.ChosenMaps`; ``level`` and ``replicates`` are of the intervals.
+    Attributes:
+        model, sha256: name and weights.
+        command, versions: of the call.
+        forwards: inputs that went through the model.
+        seconds: of the whole evaluation.
+        notes: for the reader.
+        failures: a line each.
+        cases_rule: of :class:`~camlucida.evaluation.maps.summary.ChosenMaps`.
+        level, replicates: of the intervals.
     """
 
     model: str
@@ -43,334 +69,251 @@ class About(TypedDict):
     replicates: int
 
 
-class Example(TypedDict):
-    """One case with its picture: a PNG, by its path relative to the page. ``chance`` and ``ceiling`` are NaN where unknown."""
+@dataclass(frozen=True)
+class EvaluationTables:
+    """The tables of an evaluation.
 
-    which: str
-    image: str
-    label: str
-    method: str
-    value: float
-    chance: float
-    ceiling: float
+    Attributes:
+        rows, curves, sanity: measured; the last two may be empty.
+        summary, differences: made of ``rows`` by :mod:`camlucida.evaluation.maps.summary`.
+    """
+
+    rows: pd.DataFrame
+    curves: pd.DataFrame
+    sanity: pd.DataFrame
+    summary: pd.DataFrame
+    differences: pd.DataFrame
+
+
+@dataclass(frozen=True)
+class Example:
+    """A chosen map with its picture: a PNG, by its path relative to the page."""
+
+    chosen: tables.ChosenMap
     picture: str
 
 
 def write_evaluation_page(
-    out: Path,
-    rows: pd.DataFrame,
-    curves: pd.DataFrame,
-    sanity: pd.DataFrame,
-    summary: pd.DataFrame,
-    differences: pd.DataFrame,
-    about: About,
-    examples: Sequence[Example],
+    out: Path, evaluation: EvaluationTables, about: EvaluationAbout, examples: Sequence[Example]
 ) -> Path:
-    """Write ``out/evaluation.html`` and its figures, ``evaluation_{ranking,curves,sanity}.png`` and ``.svg``.
+    """Write ``out/evaluation.html``, and ``evaluation_{ranking,curves,sanity}.png`` and ``.svg``.
 
     Args:
         out: made if missing; files of the same name are replaced.
-        rows, curves, sanity: of the evaluation; the last two may be empty.
-        summary, differences: made of ``rows`` by :mod:`camlucida.evaluation.maps.summary`.
-        about, examples: see the classes.
+        evaluation: its tables.
+        about: what they do not hold.
+        examples: chosen maps.
 
     Returns:
         The page's path.
     """
-    gate = tables.gate_table(sanity)
-    ranks = tables.ranking(summary)
-    columns = tables.headline(summary)
-    compared = _named(differences)
-    labels = list(dict.fromkeys(rows["label"]))
-    path = out / "evaluation.html"
-    render(
-        "evaluation.html.j2",
-        path,
-        about=about,
-        run=_run(rows, about),
-        figures=_write_figures(out, summary, curves, gate, bool(rows["synthetic"].any()), about),
-        columns=[_column(name, output) for name, output in columns],
-        lines=_lines(tables.over_all_labels(summary), columns),
-        by_label={x: _lines(summary[summary["label"] == x], columns) for x in labels}
-        if len(labels) > 1
-        else {},
-        everything=_named(tables.over_all_labels(summary)),
-        differences={
-            "Between methods": [
-                x
-                for x in compared
-                if x["against"] == "method" and (x["metric"], x["output"]) in columns
-            ],
-            "Against baselines": [
-                x
-                for x in compared
-                if x["against"] == "baseline" and (x["metric"], x["output"]) in columns
-            ],
-            "By the other metrics": [
-                x for x in compared if (x["metric"], x["output"]) not in columns
-            ],
-        },
-        ranks=_family_ranks(ranks),
-        gate=_records(gate),
-        examples=[_clean(dict(example)) for example in examples],
-        limits=limits(rows, summary, differences, ranks, gate, about),
-    )
-    return path
+    gate = tables.gate_table(evaluation.sanity)
+    _write_figures(out, evaluation, gate, about)
+    document = evaluation_document(out, evaluation, gate, about, examples)
+    return write_page(document, out / "evaluation.html")
 
 
-def limits(
-    rows: pd.DataFrame,
-    summary: pd.DataFrame,
-    differences: pd.DataFrame,
-    ranks: pd.DataFrame,
+def evaluation_document(
+    out: Path,
+    evaluation: EvaluationTables,
     gate: pd.DataFrame,
-    about: About,
-) -> list[str]:
-    """What the numbers do not show: sentences, each with a number of this run or a fixed fact of how to read it."""
-    return [
-        *_of_the_sample(rows, summary, about),
-        *_of_missing_values(rows, summary),
-        *_of_resolution(rows, summary),
-        *_of_comparisons(differences, ranks),
-        *_of_masking(summary),
-        _of_sanity(gate),
-    ]
+    about: EvaluationAbout,
+    examples: Sequence[Example],
+) -> Document:
+    """The page as a document.
 
-
-def _of_the_sample(rows: pd.DataFrame, summary: pd.DataFrame, about: About) -> list[str]:
-    without = int((summary["interval_method"] == "none").sum())
-    found = [
-        f"Intervals resample patients, with all their images and labels: {rows['patient'].nunique()} patients here. With a value "
-        f"in fewer than {MIN_POSITIVES} patients no interval is given: so for {without} of {len(summary)} means."
-    ]
-    synthetic = rows.loc[rows["synthetic"].astype(bool), "image"].nunique()
-    if synthetic:
-        found.append(
-            f"{synthetic} of {rows['image'].nunique()} images are synthetic: the numbers say nothing about radiology."
-        )
-    if about["failures"]:
-        found.append(f"Failed, and in no number: {len(about['failures'])}.")
-    return found
-
-
-def _of_missing_values(rows: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
-    found = []
-    worst = max(
-        tables.over_all_labels(summary).to_dict("records"),
-        key=lambda line: line["nan_rate"],
-        default=None,
+    Args:
+        out: folder of the figures.
+        evaluation, about, examples: as for :func:`write_evaluation_page`.
+        gate: of the sanity check.
+    """
+    rows, summary, differences = evaluation.rows, evaluation.summary, evaluation.differences
+    ranks = tables.ranking(summary)
+    limit_messages = limits(rows, summary, differences, ranks, gate, len(about.failures))
+    sections = (
+        Section("failures", (Points(tuple(about.failures)),), f"Failed: {len(about.failures)}"),
+        Section("scores", tuple(_scores(out, summary, about)), "Scores"),
+        Section("differences", tuple(_differences(summary, differences)), "Differences"),
+        Section("ranks", tuple(_ranks(ranks)), "Ranks"),
+        Section("curves", tuple(_curves(out)), "Curves"),
+        Section(
+            "sanity",
+            tuple(_sanity(out, gate)),
+            "Sanity: do the maps depend on what the model learnt?",
+        ),
+        Section("cases", tuple(_cases(about, examples)), "Best, median, worst"),
+        Section("limits", (Points(tuple(limit_messages)),), "Limits"),
     )
-    if worst is not None and worst["nan_rate"] > 0:
-        found.append(
-            f"A mean leaves out maps without a value: most of all {tables.title(worst['metric'], worst['output'])} of "
-            f"{worst['method']}, {_percent(worst['nan_rate'])} of them."
-        )
-    maps = rows[~rows["baseline"].astype(bool)].drop_duplicates(MAP)
-    if maps["empty"].any():
-        shares = maps["empty"].astype(float).groupby(maps["method"], sort=False).mean()
-        found.append(
-            f"Maps that say “no evidence”: {', '.join(f'{name} {_percent(share)}' for name, share in shares.items())}."
-        )
-    return found
+    notes = [Notice((note,)) for note in about.notes]
+    return Document(
+        f"{about.model}: evaluation of its explanations",
+        sections,
+        synthetic=bool(rows["synthetic"].any()),
+        intro=(_facts(rows, about), *notes),
+    )
 
 
-def _of_resolution(rows: pd.DataFrame, summary: pd.DataFrame) -> list[str]:
-    layers = list(dict.fromkeys(rows["layer"]))
-    found = [
-        "ROAD favours blurry maps: compare at one map resolution. Ranks and differences here are within a layer; there "
-        f"{'is one' if len(layers) == 1 else f'are {len(layers)}'}: {', '.join(layers)}."
-    ]
-    wanted = tables.headline(summary)
-    ceilings = {
-        f"{tables.title(line['metric'], line['output'])} at {line['layer']}": line["ceiling"]
-        for line in _records(tables.over_all_labels(summary))
-        if (line["metric"], line["output"]) in wanted
-        and line["ceiling"] is not None
-        and not line["baseline"]
+def _facts(rows: pd.DataFrame, about: EvaluationAbout) -> Facts:
+    """What was run, in counts and names."""
+    is_baseline = dict(zip(rows["method"], rows["baseline"].astype(bool)))
+    methods = [name for name, baseline in is_baseline.items() if not baseline]
+    baselines = [name for name, baseline in is_baseline.items() if baseline]
+    metrics = [tables.title(name) for name in dict.fromkeys(rows["metric"])]
+    layers, labels = (list(dict.fromkeys(rows[column])) for column in ("layer", "label"))
+    patients, maps = rows["patient"].nunique(), len(rows.drop_duplicates(MAP))
+    noun = "patient" if patients == 1 else "patients"
+    a_map = about.forwards / max(maps, 1)
+    cost = (
+        f"{about.forwards:,} forward passes of one image, {a_map:.1f} a map ({maps:,} maps), "
+        f"in {about.seconds:,.0f} s"
+    )
+    versions = [f"{name} {version}" for name, version in about.versions.items()]
+    weights = Code(f"sha256 {about.sha256}") if about.sha256 else "–"
+    return Facts(
+        (
+            ("Model", about.model),
+            ("Weights", weights),
+            ("Images", f"{rows['image'].nunique()} of {patients} {noun}"),
+            ("Labels", ", ".join(labels)),
+            ("Methods", f"{', '.join(methods)} at {', '.join(layers)}"),
+            ("Baselines", ", ".join(baselines) or "none"),
+            ("Metrics", ", ".join(metrics)),
+            ("Cost", cost),
+            ("Command", Code(about.command)),
+            ("Versions", ", ".join(versions)),
+        )
+    )
+
+
+def _scores(out: Path, summary: pd.DataFrame, about: EvaluationAbout) -> Iterator[Block]:
+    columns = tables.headline(summary)
+    yield Paragraph(
+        (
+            f"Mean over images and labels, in brackets its {100 * about.level:g} % interval "
+            f"({about.replicates} bootstrap resamples of patients, BCa).",
+            "The ceiling is the score of the ground truth averaged over the cells of the map's "
+            "grid; score ÷ ceiling distinguishes a wrong map from a coarse grid.",
+            "Baselines are maps made without the model; “oracle” is the ground truth on the grid.",
+        ),
+        quiet=True,
+    )
+    yield score_table("score_table", tables.over_all_labels(summary), columns)
+    yield from _picture(out, "ranking", "Mean score and interval of each method.")
+    several = tables.ALL_LABELS in set(summary["label"])
+    labels = [label for label in dict.fromkeys(summary["label"]) if label != tables.ALL_LABELS]
+    for position, label in enumerate(labels if several else ()):
+        part = summary[summary["label"] == label]
+        table = score_table(f"score_table_{position}", part, columns)
+        yield Details(f"{label} alone", (table,))
+    everything = tables.over_all_labels(summary)
+    table = everything_table(everything)
+    yield Details(f"Every metric ({len(everything)} means)", (table,))
+
+
+def _differences(summary: pd.DataFrame, differences: pd.DataFrame) -> Iterator[Block]:
+    if differences.empty:
+        yield Paragraph(("Nothing to compare: one method, and no baseline.",))
+        return
+    yield Paragraph(
+        (
+            "Paired: the same image, label and layer.",
+            "p: two-sided sign-flip test over patients; Holm: corrected within the metric's "
+            "family, methods and baselines apart.",
+            f"“Better” is named where that is under {tables.SIGNIFICANT:g}.",
+        ),
+        quiet=True,
+    )
+    columns = tables.headline(summary)
+    pairs = list(zip(differences["metric"], differences["output"]))
+    shown = pd.Series([pair in columns for pair in pairs], index=differences.index)
+    parts = {
+        "Between methods": shown & (differences["against"] == "method"),
+        "Against baselines": shown & (differences["against"] == "baseline"),
+        "By the other metrics": ~shown,
     }
-    if ceilings:
-        words = ", ".join(f"{name} {number(value)}" for name, value in ceilings.items())
-        found.append(
-            f"A coarse grid bounds what a map can score. The truth itself, averaged over its cells: {words}."
-        )
-    return found
-
-
-def _of_comparisons(differences: pd.DataFrame, ranks: pd.DataFrame) -> list[str]:
-    found = []
-    known = differences[(differences["second"] != "oracle") & differences["p"].notna()]
-    for against, words in (
-        ("method", "two methods"),
-        ("baseline", "a method and a baseline that does not know the truth"),
-    ):
-        part = known[known["against"] == against]
+    for position, (name, chosen) in enumerate(parts.items()):
+        part = differences[chosen]
+        table = difference_table(f"differences_{position}", part)
         if len(part):
-            lost = (
-                f"; in {(part['better'] == 'second').sum()} the baseline is the better"
-                if against == "baseline"
-                else ""
-            )
-            found.append(
-                f"Of {len(part)} tested differences between {words}, {(part['better'] != '').sum()} stay under "
-                f"{tables.SIGNIFICANT} after Holm's correction within the metric's family{lost}."
-            )
-    for line in tables.disagreement(ranks).to_dict("records"):
-        agree = (
-            ""
-            if math.isnan(line["kendall_w"])
-            else f" (Kendall's W {line['kendall_w']:.2f}; 1: all agree)"
-        )
-        found.append(
-            f"Faithfulness metrics disagree: a rank depends on the metric. At {line['layer']} {line['rankings']} rankings of "
-            f"{line['methods']} methods put first: {line['winners']}{agree}."
-        )
-    return found
+            yield Details(f"{name} ({len(part)})", (table,), open=position == 0)
 
 
-def _of_masking(summary: pd.DataFrame) -> list[str]:
-    """Average drop and increase in confidence of the map that games them, beside the best method's."""
-    fact = "Average drop and increase in confidence are gamed by a map of nearly all ones that knows nothing, “fake_cam”"
-    words = []
-    measured = [
-        line
-        for line in _records(tables.over_all_labels(summary))
-        if line["metric"] in MASKING and line["estimate"] is not None
-    ]
-    for name, best in MASKING.items():
-        lines = [line for line in measured if line["metric"] == name]
-        output = max(
-            (line["output"] for line in lines), default=""
-        )  # the probability, where there is one: a logit has no share
-        lines = [line for line in lines if line["output"] == output]
-        fake = next((line for line in lines if line["method"] == "fake_cam"), None)
-        first = best(
-            (line for line in lines if not line["baseline"]),
-            key=lambda line: line["estimate"],
-            default=None,
-        )
-        if fake is not None and first is not None:
-            words.append(
-                f"{tables.title(name, output)} {number(fake['estimate'])}; the best method, {first['method']}, "
-                f"{number(first['estimate'])}"
-            )
-    if not measured:
-        return []
-    return [f"{fact}. Here: {'. '.join(words)}." if words else f"{fact}; it was not measured here."]
-
-
-def _of_sanity(gate: pd.DataFrame) -> str:
-    decisive = gate[gate["decisive"].astype(bool)]
-    if decisive.empty:
-        return "Parameter randomisation was not run: nothing here shows that the maps depend on what the model learnt."
-    failed = decisive[[verdict is False for verdict in decisive["passed"]]]
-    passed = sum(verdict is True for verdict in decisive["passed"])
-    names = (
-        f" Failed: {', '.join(f'{m} at {at}' for m, at in zip(failed['method'], failed['layer']))}."
-        if len(failed)
-        else ""
+def _ranks(ranks: pd.DataFrame) -> Iterator[Block]:
+    if ranks.empty:
+        yield Paragraph(("No metric here has a better end.",))
+        return
+    explained = (
+        "Mean rank over the metrics of a family, 1 is best, baselines included; within a layer; "
+        "a dash where a metric was not measured."
     )
-    return (
-        f"Parameter randomisation is a gate, not a ranking: {passed} of {len(decisive)} methods and layers pass it, which does "
-        f"not make them good.{names}"
+    link = phrase("Metrics rank differently: see ", Link("#limits", "limits"), ".")
+    yield Paragraph((explained, link), quiet=True)
+    yield rank_table(ranks)
+
+
+def _curves(out: Path) -> Iterator[Block]:
+    blocks: list[Block] = list(
+        _picture(out, "curves", "The score while pixels or cells are removed or restored by rank.")
     )
+    yield from blocks or [Paragraph(("No perturbation curve was measured.",))]
+
+
+def _sanity(out: Path, gate: pd.DataFrame) -> Iterator[Block]:
+    if gate.empty:
+        yield Paragraph(("Not run.",))
+        return
+    yield Paragraph(
+        (
+            "The model's blocks are randomised from the logits down.",
+            "A method passes if, once all are random, its maps are less similar to the trained "
+            "model's than maps of different images are to each other (one-sided Mann–Whitney "
+            "test; with several labels, for each of them).",
+            "Constant maps are left out; “dead” is their share.",
+        ),
+        quiet=True,
+    )
+    yield sanity_table("sanity_table", gate[gate["decisive"].astype(bool)])
+    yield from _picture(out, "sanity", "Similarity of maps over the randomised blocks.")
+    yield Details("Every block", (sanity_table("sanity_blocks", gate),))
+
+
+def _cases(about: EvaluationAbout, examples: Sequence[Example]) -> Iterator[Block]:
+    yield Paragraph((f"Chosen {about.cases_rule}.",))
+    for example in examples:
+        chosen = example.chosen
+        numbers = f"{number(chosen.value)}; chance level {_or_dash(chosen.chance)}"
+        numbers += f"; ceiling {_or_dash(chosen.ceiling)}"
+        if chosen.ceiling == chosen.ceiling and chosen.ceiling:
+            numbers += f"; ÷ ceiling {number(chosen.value / chosen.ceiling)}"
+        alt = f"{chosen.image}: {chosen.method} for {chosen.label}, the ground truth outlined"
+        title = f"{chosen.which.capitalize()}: {chosen.image}, {chosen.label}, {chosen.method}"
+        picture = Picture.of_file(example.picture, alt=alt)
+        yield Subsection(title, (Paragraph((f"{numbers}.",)), picture))
+
+
+def _or_dash(value: float) -> str:
+    return number(value if value == value else None)
+
+
+def _picture(out: Path, name: str, caption: str) -> Iterator[Picture]:
+    file = f"evaluation_{name}.png"
+    if (out / file).is_file():
+        yield Picture.of_file(file, caption, more=("svg",))
 
 
 def _write_figures(
-    out: Path,
-    summary: pd.DataFrame,
-    curves: pd.DataFrame,
-    gate: pd.DataFrame,
-    synthetic: bool,
-    about: About,
-) -> dict[str, str]:
-    """Name → PNG; the SVG has the same stem."""
-    made = {}
-    if tables.headline(summary):
-        made["ranking"] = ranking_figure(summary)
-    if len(curves):
-        made["curves"] = curves_figure(
-            tables.curve_means(curves, about["replicates"], about["level"]), synthetic
-        )
+    out: Path, evaluation: EvaluationTables, gate: pd.DataFrame, about: EvaluationAbout
+) -> None:
+    """PNG and SVG of each figure whose numbers were measured."""
+    synthetic = bool(evaluation.rows["synthetic"].any())
+    figures = {}
+    if tables.headline(evaluation.summary):
+        figures["ranking"] = ranking_figure(evaluation.summary)
+    if len(evaluation.curves):
+        means = tables.curve_means(evaluation.curves, about.replicates, about.level)
+        figures["curves"] = curves_figure(means, synthetic)
     if len(gate):
-        made["sanity"] = sanity_figure(gate, synthetic)
-    for name, figure in made.items():
+        figures["sanity"] = sanity_figure(gate, synthetic)
+    for name, figure in figures.items():
         write_bytes(out / f"evaluation_{name}.svg", figure_svg(figure))
         write_bytes(out / f"evaluation_{name}.png", figure_png(figure))
-    return {name: f"evaluation_{name}" for name in made}
-
-
-def _run(rows: pd.DataFrame, about: About) -> dict[str, Any]:
-    """What was run, in counts and names."""
-    kinds = dict(zip(rows["method"], rows["baseline"].astype(bool)))
-    maps = len(rows.drop_duplicates(MAP))
-    return {
-        "images": rows["image"].nunique(),
-        "patients": rows["patient"].nunique(),
-        "labels": list(dict.fromkeys(rows["label"])),
-        "methods": [name for name, baseline in kinds.items() if not baseline],
-        "baselines": [name for name, baseline in kinds.items() if baseline],
-        "layers": list(dict.fromkeys(rows["layer"])),
-        "metrics": [tables.title(name) for name in dict.fromkeys(rows["metric"])],
-        "synthetic": bool(rows["synthetic"].any()),
-        "maps": maps,
-        "forwards_a_map": about["forwards"] / max(maps, 1),
-    }
-
-
-def _column(name: str, output: str) -> dict[str, str]:
-    known = tables.about(name)
-    return {
-        "title": tables.title(name, output),
-        "direction": known.direction,
-        "chance": known.chance,
-        "source": known.source,
-    }
-
-
-def _lines(part: pd.DataFrame, columns: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-    """A line a method and layer, methods first, with a cell (or None) for each of ``columns``."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for record in _records(part.sort_values("baseline", kind="stable")):
-        line = found.setdefault(
-            (record["layer"], record["method"]), {**record, "cells": [None] * len(columns)}
-        )
-        if (record["metric"], record["output"]) in columns:
-            line["cells"][columns.index((record["metric"], record["output"]))] = record
-    order = list(dict.fromkeys(part["layer"]))
-    return sorted(found.values(), key=lambda line: order.index(line["layer"]))
-
-
-def _family_ranks(ranks: pd.DataFrame) -> dict[str, Any]:
-    """Mean rank of each method in each family: ``families``, and a line a layer and method."""
-    families = list(dict.fromkeys(ranks["family"]))
-    found: dict[tuple[str, str], dict[str, Any]] = {}
-    for record in _records(ranks.sort_values("baseline", kind="stable")):
-        line = found.setdefault(
-            (record["layer"], record["method"]), {**record, "cells": [None] * len(families)}
-        )
-        line["cells"][families.index(record["family"])] = record["family_rank"]
-    return {"families": families, "lines": list(found.values())}
-
-
-def _named(part: pd.DataFrame) -> list[dict[str, Any]]:
-    """Records with the metric's title."""
-    return [
-        {**record, "title": tables.title(record["metric"], record["output"])}
-        for record in _records(part)
-    ]
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [_clean(record) for record in table.to_dict("records")]
-
-
-def _clean(record: Mapping[Any, Any]) -> dict[str, Any]:
-    """None for NaN: a dash on the page."""
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in record.items()
-    }

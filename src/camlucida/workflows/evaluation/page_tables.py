@@ -1,0 +1,209 @@
+"""The tables of the page of an evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+import pandas as pd
+
+from camlucida.core.messages import NAN, Estimate
+from camlucida.evaluation.maps import summary as tables
+from camlucida.report.document import Cell, CellValue, Table
+from camlucida.report.page import number
+from camlucida.workflows.evaluation.records import Record, records_of
+
+TableCell: TypeAlias = "CellValue | Cell"
+
+
+def score_table(name: str, part: pd.DataFrame, columns: Sequence[tuple[str, str]]) -> Table:
+    """The main scores: a line a layer and method, methods first.
+
+    Args:
+        name: anchor of the table.
+        part: of the summary, of one label or of all together.
+        columns: (metric, output) of each.
+    """
+    heads = [_metric_head(metric, output) for metric, output in columns]
+    lines: dict[tuple[str, str], dict[tuple[str, str], Record]] = {}
+    first: dict[tuple[str, str], Record] = {}
+    for record in records_of(part.sort_values("baseline", kind="stable")):
+        key = record["layer"], record["method"]
+        first.setdefault(key, record)
+        lines.setdefault(key, {})[record["metric"], record["output"]] = record
+    layers = list(dict.fromkeys(part["layer"]))
+    rows: list[tuple[TableCell, ...]] = []
+    for key in sorted(lines, key=lambda key: layers.index(key[0])):
+        cells = [_score(lines[key].get(column)) for column in columns]
+        rows.append((_method(first[key]), key[0], *cells))
+    return Table(name, None, ("Method", "Layer", *heads), tuple(rows))
+
+
+def everything_table(summary: pd.DataFrame) -> Table:
+    """Every mean, with its chance level and ceiling."""
+    head = (
+        "Metric",
+        "Family",
+        "Better",
+        "Method",
+        "Layer",
+        "Mean",
+        "Interval by",
+        "Chance",
+        "Ceiling",
+        "÷ ceiling",
+        "No value",
+        "Empty maps",
+        "Rows",
+        "Patients",
+    )
+    rows = tuple(_everything_row(record) for record in records_of(summary))
+    return Table("everything", None, head, rows)
+
+
+def difference_table(name: str, differences: pd.DataFrame) -> Table:
+    """Paired differences.
+
+    Args:
+        name: anchor of the table.
+        differences: rows of :func:`camlucida.evaluation.maps.summary.differences`.
+    """
+    head = (
+        "Metric",
+        "Layer",
+        "First − second",
+        "Mean difference",
+        "p",
+        "p, Holm",
+        "Better",
+        "Pairs",
+        "Patients",
+    )
+    rows = tuple(_difference_row(record) for record in records_of(differences))
+    return Table(name, None, head, rows)
+
+
+def rank_table(ranks: pd.DataFrame) -> Table:
+    """Mean rank of each method in each family.
+
+    Args:
+        ranks: of :func:`camlucida.evaluation.maps.summary.ranking`.
+    """
+    families = list(dict.fromkeys(ranks["family"]))
+    lines: dict[tuple[str, str], dict[str, float | None]] = {}
+    first: dict[tuple[str, str], Record] = {}
+    for record in records_of(ranks.sort_values("baseline", kind="stable")):
+        key = record["layer"], record["method"]
+        first.setdefault(key, record)
+        lines.setdefault(key, {})[record["family"]] = record["family_rank"]
+    rows: list[tuple[TableCell, ...]] = []
+    for key, of_family in lines.items():
+        cells = [number(of_family.get(family)) for family in families]
+        rows.append((_method(first[key]), key[0], *cells))
+    return Table("rank_table", None, ("Method", "Layer", *families), tuple(rows))
+
+
+def sanity_table(name: str, gate: pd.DataFrame) -> Table:
+    """Similarity of maps after randomisation, with the verdict.
+
+    Args:
+        name: anchor of the table.
+        gate: rows of :func:`camlucida.evaluation.maps.summary.gate_table`.
+    """
+    head = (
+        "Method",
+        "Layer",
+        "Mode",
+        "Block",
+        "Similarity",
+        "Different images",
+        "Dead",
+        "p",
+        "Verdict",
+    )
+    return Table(name, None, head, tuple(_sanity_row(record) for record in records_of(gate)))
+
+
+def _metric_head(metric: str, output: str) -> Cell:
+    registered = tables.about(metric)
+    return Cell(tables.title(metric, output), note=f"{registered.direction} is better")
+
+
+def _method(record: Record) -> str:
+    return f"baseline: {record['method']}" if record["baseline"] else str(record["method"])
+
+
+def _score(record: Record | None) -> TableCell:
+    """The estimate; below it the chance level and, where there is one, the ceiling."""
+    if record is None:
+        return None
+    chance = record["chance"]
+    chance_words = str(tables.about(record["metric"]).chance) if chance is None else number(chance)
+    notes = [f"chance {chance_words}"]
+    if record["ceiling"] is not None:
+        notes.append(f"ceiling {number(record['ceiling'])}")
+        notes.append(f"÷ ceiling {number(record['over_ceiling'])}")
+    if record["nan_rate"]:
+        notes.append(f"{record['nan_rate']:.1%} without a value")
+    return Cell(_estimate(record), note=" · ".join(notes), spec=".3g")
+
+
+def _estimate(record: Record) -> Estimate:
+    parts = (record[name] for name in ("estimate", "low", "high"))
+    estimate, low, high = (NAN if part is None else part for part in parts)
+    return Estimate(estimate, low, high)
+
+
+def _percent(share: float | None) -> str:
+    return "–" if share is None else f"{share:.1%}"
+
+
+def _everything_row(record: Record) -> tuple[TableCell, ...]:
+    direction = record["direction"]
+    return (
+        tables.title(record["metric"], record["output"]),
+        record["family"],
+        "–" if direction == "none" else direction,
+        _method(record),
+        record["layer"],
+        Cell(_estimate(record), spec=".3g"),
+        record["interval_method"],
+        number(record["chance"]),
+        number(record["ceiling"]),
+        number(record["over_ceiling"]),
+        _percent(record["nan_rate"]),
+        _percent(record["empty_rate"]),
+        int(record["rows"]),
+        int(record["patients"]),
+    )
+
+
+def _difference_row(record: Record) -> tuple[TableCell, ...]:
+    kind = " (baseline)" if record["against"] == "baseline" else ""
+    better = record["better"]
+    return (
+        tables.title(record["metric"], record["output"]),
+        record["layer"],
+        f"{record['first']} − {record['second']}{kind}",
+        Cell(_estimate(record), spec=".3g"),
+        number(record["p"], 2),
+        number(record["p_holm"], 2),
+        record[better] if better else "–",
+        int(record["n"]),
+        int(record["patients"]),
+    )
+
+
+def _sanity_row(record: Record) -> tuple[TableCell, ...]:
+    verdicts = {None: "too few maps", True: "passed", False: "failed"}
+    return (
+        record["method"],
+        record["layer"],
+        record["mode"],
+        f"{int(record['block']) + 1}: {record['block_name']}",
+        number(record["similarity"]),
+        number(record["null"]),
+        _percent(record["dead_rate"]),
+        number(record["p"], 2),
+        verdicts[record["passed"]],
+    )
