@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camlucida.analysis.ensemble.findings import Choice, EnsembleFindings
+from camlucida.analysis.ensemble.findings import EnsembleFindings, FindingChoice
 from camlucida.cli import main
+from camlucida.core.messages import Message
 from camlucida.runs import Run
 from tests.support.models_on_disk import write_image, write_model
 
@@ -82,16 +83,15 @@ def test_what_fails_costs_itself_alone(done):
     assert (
         len(record["failures"]) == 2
     )  # a classifier; a film, which fails alike for the two that could be loaded
-    assert record["failures"][0].startswith("broken: no model card")
+    assert record["failures"][0]["what"].startswith("broken: no model card")
     assert [model["key"] for model in record["models"]] == ["first", "second"]
     assert [model["share"] for model in record["models"]] == [0.75, 0.25]
-    assert any(
-        "num_pathologies is 5, and the model has 3 outputs" in note for note in record["notes"]
-    )
-    assert any(
-        "same weights" in note for note in record["notes"]
-    )  # both nets are built with one seed
-    assert any("label the model does not have: Fracture" in note for note in record["notes"])
+    notes = {note["code"]: note for note in record["notes"]}
+    outputs = notes["ensemble_notes.outputs"]["values"]
+    assert (outputs["stated"], outputs["outputs"]) == (5, 3)
+    assert "ensemble_notes.same_weights" in notes  # both nets are built with one seed
+    texts = [str(Message.from_json(note)) for note in record["notes"]]
+    assert any("label the model does not have: Fracture" in text for text in texts)
 
 
 def test_the_folder_of_a_film(done):
@@ -153,17 +153,17 @@ def test_the_page_is_whole(done):
     assert "https://" not in page
 
 
-def test_opinions_of_the_run(done):
+def test_findings_of_the_run(done):
     _, out = done
-    opinions = EnsembleFindings(Run.open(out / "run"))
-    assert opinions.weights == {"first": 3, "second": 1}
-    why = opinions.chosen("0", Choice(top=1, threshold=1.0), marked=("Edema",))
-    assert "marked by a reader" in why["Edema"]
-    assert all("number 1" in reason for label, reason in why.items() if label != "Edema")
-    null, pairs = opinions.null("Pleural Effusion")
+    findings = EnsembleFindings(Run.open(out / "run"))
+    assert findings.weights == {"first": 3, "second": 1}
+    chosen = findings.chosen("0", FindingChoice(top=1, threshold=1.0), annotated=("Edema",))
+    assert "marked by a reader" in str(chosen["Edema"])
+    assert all("number 1" in str(reason) for label, reason in chosen.items() if label != "Edema")
+    null, pairs = findings.null("Pleural Effusion")
     assert pairs == 2  # two films of two patients, either way round
     assert -1 <= null <= 1
-    assert opinions.null("Edema")[1] == 0
+    assert findings.null("Edema")[1] == 0
 
 
 def test_going_on_computes_nothing_again(folder, done, capsys):

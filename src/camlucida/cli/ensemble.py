@@ -1,22 +1,21 @@
-"""``camlucida ensemble``: several classifiers on the same films, their mean and what they disagree on."""
+"""``camlucida ensemble``: two or more classifiers on the same images, mean map and disagreement."""
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from camlucida.cli.common import (
-    INTERRUPTED,
-    SOME_FAILED,
     DeviceOption,
     app,
     command_record,
+    finish,
     output_folder,
+    print_json,
     progress_bar,
+    resumable,
 )
 from camlucida.core.errors import UsageError
 
@@ -30,9 +29,7 @@ def ensemble_command(
     out: Annotated[
         Path,
         typer.Option(
-            "--out",
-            "-o",
-            help="Folder for run, figures, tables and index.html; it goes on with what is there.",
+            "--out", "-o", help="Folder for run, figures, tables and index.html; resumed if there."
         ),
     ] = Path("ensemble"),
     top: Annotated[
@@ -48,7 +45,8 @@ def ensemble_command(
     scale: Annotated[
         str,
         typer.Option(
-            help="How maps are made comparable: share (of heat), limit (largest value) or none (one unit)."
+            help="How maps are made comparable: share (of heat), limit (largest value) or none "
+            "(one unit)."
         ),
     ] = "share",
     weight: Annotated[
@@ -58,11 +56,13 @@ def ensemble_command(
     boxes: Annotated[
         str | None,
         typer.Option(
-            help="Readers' boxes: a table (image, Label, x, y, w, h), or for one film Label,x,y,w,h."
+            help="Readers' boxes: a table (image, Label, x, y, w, h), or for one image "
+            "Label,x,y,w,h."
         ),
     ] = None,
     table: Annotated[
-        Path | None, typer.Option(help="Whose film it is: a table with image and patient columns.")
+        Path | None,
+        typer.Option(help="Patients of the images: a table with image and patient columns."),
     ] = None,
     pdf: Annotated[
         bool, typer.Option(help="Figures as PDF, too; without, drawing takes half the time.")
@@ -72,14 +72,14 @@ def ensemble_command(
         bool, typer.Option("--json", help="Print ensemble.json on standard output.")
     ] = False,
 ) -> None:
-    """Classify and explain films with several classifiers: side by side, weighted ensemble maps, disagreement, boxes."""
+    """Classify and explain images with two or more classifiers: mean map, disagreement, boxes."""
     from camlucida.analysis.ensemble.combine import SCALES
-    from camlucida.analysis.ensemble.findings import Choice, EnsembleFindings
+    from camlucida.analysis.ensemble.findings import EnsembleFindings, FindingChoice
     from camlucida.core.errors import did_you_mean
     from camlucida.datasets.classifiers import read_classifiers
     from camlucida.datasets.ground_truth import read_boxes
     from camlucida.io import expand_paths
-    from camlucida.workflows.ensemble.folder import present
+    from camlucida.workflows.ensemble.folder import write_ensemble
     from camlucida.workflows.ensemble.run import run_ensemble
 
     if scale not in SCALES:
@@ -87,65 +87,46 @@ def ensemble_command(
     classifiers = read_classifiers(config, _weights(weight or ()))
     if boxes is not None:  # a mistake in it must not cost a run
         read_boxes(boxes, (), [str(path) for path in expand_paths(images)[0]])
-    try:
-        with output_folder(out):
-            with progress_bar(None, "asking") as progress:
-                asked = run_ensemble(
-                    classifiers,
-                    images,
-                    out,
-                    labels=label or (),
-                    method=method,
-                    table=table,
-                    device=device,
-                    about=command_record(),
-                    progress=progress,
-                )
-            findings = EnsembleFindings(asked.run, scale)
-            choice = Choice(top, threshold, findings.check(label or ()))
-            truth = (
-                None
-                if boxes is None
-                else read_boxes(boxes, tuple(findings.labels.values()), findings.images())
+    about, labels = command_record(), label or ()
+    formats = ("png", "pdf") if pdf else ("png",)
+    with resumable(), output_folder(out):
+        with progress_bar(None, "explaining") as progress:
+            run = run_ensemble(
+                classifiers,
+                images,
+                out,
+                labels=labels,
+                method=method,
+                table=table,
+                device=device,
+                about=about,
+                progress=progress,
             )
-            with progress_bar(None, "drawing") as progress:
-                result = present(
-                    asked,
-                    findings,
-                    choice,
-                    truth,
-                    out,
-                    command_record(),
-                    ("png", "pdf") if pdf else ("png",),
-                    progress,
-                )
-    except KeyboardInterrupt:
-        print("error: interrupted; the same command goes on from here", file=sys.stderr)
-        raise typer.Exit(INTERRUPTED) from None
-    for _, line in result.failures:
-        print(f"error: {line}", file=sys.stderr)
-    for note in asked.notes:
-        print(f"note: {note}", file=sys.stderr)
+        findings = EnsembleFindings(run.run, scale)
+        choice = FindingChoice(top, threshold, findings.check(labels))
+        truth = None
+        if boxes is not None:
+            truth = read_boxes(boxes, tuple(findings.labels.values()), findings.images())
+        with progress_bar(None, "drawing") as progress:
+            output = write_ensemble(run, findings, choice, truth, out, about, formats, progress)
     if as_json:
-        print(json.dumps(result.record, indent=2, ensure_ascii=False))
+        print_json(output.record)
     else:
-        for line in result.lines():
+        for line in output.lines():
             print(line)
-        print(f"page: {result.index}")
-    if result.failures:
-        raise typer.Exit(SOME_FAILED)
+        print(f"page: {output.index}")
+    finish(output.failures, run.notes)
 
 
 def _weights(words: list[str] | tuple[()]) -> dict[str, float]:
-    found = {}
+    weights = {}
     for word in words:
         key, sign, number = word.rpartition("=")
         try:
-            found[key.strip()] = float(number)
+            weights[key.strip()] = float(number)
         except ValueError as error:
-            raise UsageError(
-                f"--weight {word}: {number!r} is not a number", "write KEY=0.5"
-            ) from error
+            what = f"--weight {word}: {number!r} is not a number"
+            raise UsageError(what, "write KEY=0.5") from error
         if not sign:
             raise UsageError(f"--weight {word}: no classifier is named", "write KEY=0.5")
-    return found
+    return weights

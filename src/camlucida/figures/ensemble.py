@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from camlucida.analysis.ensemble.combine import SCALES, Ensemble, Member
+from camlucida.analysis.ensemble.combine import Ensemble, EnsembleMember, scale_description
 from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.overlay import (
@@ -153,7 +153,7 @@ def _classifiers(ensemble: Ensemble) -> str:
     return f"{len(ensemble.members)} classifier{'s' * (len(ensemble.members) > 1)}"
 
 
-def _member_title(member: Member, titles: Mapping[str, str]) -> str:
+def _member_title(member: EnsembleMember, titles: Mapping[str, str]) -> str:
     found = member.explanation
     p = "" if found.probability is None else f"p {found.probability:.3f}, "
     grid = "×".join(map(str, found.grid))
@@ -240,7 +240,7 @@ def _finish(
     figure: Figure, panels: Sequence[Axes], ensemble: Ensemble, scale: str, width: float
 ) -> Figure:
     """What every figure says: how maps were made comparable, on what scale, and what it is not for."""
-    words = f"{SCALES[ensemble.scale].capitalize()}. {scale}"
+    words = f"{str(scale_description(ensemble.scale)).capitalize()}. {scale}"
     return _footed(
         figure,
         panels,

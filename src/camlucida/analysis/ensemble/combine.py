@@ -1,8 +1,11 @@
-"""Several models' maps of one image and label as one map, with what they disagree on. Numbers are averaged, never pictures."""
+"""Two or more models' maps of one image and label as one map, with their disagreement.
+
+Numbers are averaged, never pictures.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -14,43 +17,54 @@ from torch import Tensor
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.geometry import Geometry
-from camlucida.core.messages import Message
+from camlucida.core.messages import Message, declare
 from camlucida.core.scan import Scan
 from camlucida.metrics.agreement import pearson
 
 Floats = NDArray[np.float32]
 
-SCALES = {
-    "share": "each map divided by its mean magnitude over the part of the image that its model saw (1 is heat spread evenly); "
-    "a faint map, whose cells add up to less than 1 logit or 0.25 of probability, as if they did add up to that",
-    "limit": "each map divided by its largest magnitude",
-    "none": "maps as they are, in the unit that all of them share",
-}
-"""How maps of different models are made comparable. The mean magnitude is the sum of heat over the number of pixels, so every map
-with heat gets the same total. Where a method's paper ends with a ReLU, the map is the one after it."""
+declare(
+    "scales",
+    {
+        "share": (
+            "each map divided by its mean magnitude over the part of the image that its model saw "
+            "(1 is heat spread evenly); a faint map, whose cells add up to less than 1 logit or "
+            "0.25 of probability, as if they did add up to that"
+        ),
+        "limit": "each map divided by its largest magnitude",
+        "none": "maps as they are, in the unit that all of them share",
+    },
+)
+
+SCALES = ("share", "limit", "none")
+"""How maps of different models are made comparable. The mean magnitude is the sum of heat over the
+number of pixels, so every map with heat gets the same total. Where a method's paper ends with a
+ReLU, the map is the one after it."""
 
 FAINT = {"logit": 1.0, "probability": 0.25}
-"""Unit of a map → how much its cells must add up to in order to be stretched to an even spread of 1. One logit moves a
-probability by less than 0.25. Without a floor, what is left in the map of a model that says no would weigh as much as the heat of
-one that says yes."""
+"""Unit of a map → how much its cells must add up to in order to be stretched to an even spread of
+1. One logit moves a probability by less than 0.25. Without a floor, what is left in the map of a
+model that says no would weigh as much as the heat of one that says yes."""
 
 _UNITS = {"share": "× an even spread", "limit": "of each map's maximum"}
 
 FINE = 8
 """Samples a side of a cell when a map is averaged over the cells of another map's grid."""
 
+NAN = float("nan")
+
 
 @dataclass(frozen=True)
-class Member:
+class EnsembleMember:
     """One model's part in an ensemble.
 
     Attributes:
         name: of the model.
         weight: its share; those of all members sum to 1.
         explanation: the map, divided by ``divisor``: in the unit of the ensemble.
-        divisor: in the map's own unit; 1 for a map without heat.
-        heat: what the magnitudes of the map's cells add up to, in the map's own unit.
-        faint: the heat is below :data:`FAINT`: the map was divided by more than its own mean.
+        divisor: in the map's unit before; 1 for a map without heat.
+        heat: what the magnitudes of the map's cells add up to, in that unit.
+        faint: the heat is below :data:`FAINT`: the map was divided by more than its mean.
     """
 
     name: str
@@ -68,24 +82,26 @@ class Member:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """The weighted mean of several models' maps of one image and label.
+    """The weighted mean of two or more models' maps of one image and label.
 
     Attributes:
         label: of the target.
         members: in the order given.
         left_out: models without a map of the label.
-        scale: key of :data:`SCALES`.
+        scale: one of :data:`SCALES`.
         unit: of every number in the maps.
-        mean: (H, W) original pixels: Σ w·map ÷ Σ w over the members that saw the pixel; 0 where none did.
-        disagreement: (H, W) standard deviation with the same weights, same unit; NaN where fewer than two members saw the pixel.
+        mean: (H, W) original pixels: Σ w·map ÷ Σ w over the members that saw the pixel; 0 where
+            none did.
+        disagreement: (H, W) standard deviation with the same weights, same unit; NaN where fewer
+            than two members saw the pixel.
         probability: Σ w·probability; None where a member has none.
-        agreement: mean Pearson correlation over the pairs of members, each pair on its coarser grid; pairs with a constant map
-            left out; NaN where none is left.
-        compared: how many pairs are left.
+        agreement: mean Pearson correlation over the pairs of members, each pair on its coarser
+            grid; pairs with a constant map left out; NaN where none is left.
+        compared: number of pairs that are left.
     """
 
     label: str
-    members: tuple[Member, ...]
+    members: tuple[EnsembleMember, ...]
     left_out: tuple[str, ...]
     scale: str
     unit: str
@@ -97,12 +113,14 @@ class Ensemble:
 
     @property
     def limit(self) -> float:
-        """What is full colour where all maps share one scale: the geometric mean of the members' peaks, faint ones left out, so
-        that neither a narrow map nor a wide one hides the other. Larger values are not brighter."""
-        peaks = [
-            m.explanation.limit for m in self.members if not (m.explanation.is_empty or m.faint)
-        ]
-        peaks = peaks or [m.explanation.limit for m in self.members if not m.explanation.is_empty]
+        """What is full colour where all maps share one scale.
+
+        The geometric mean of the members' peaks, faint ones left out, so that neither a narrow map
+        nor a wide one hides the other. Larger values are not brighter.
+        """
+        with_heat = [member for member in self.members if not member.explanation.is_empty]
+        bright = [member for member in with_heat if not member.faint] or with_heat
+        peaks = [member.explanation.limit for member in bright]
         return float(np.exp(np.mean(np.log(peaks)))) if peaks else 1.0
 
     @property
@@ -115,7 +133,7 @@ class Ensemble:
         scan = self.members[0].explanation.scan
         return Explanation(
             raw=torch.from_numpy(self.mean),
-            score=float("nan") if self.probability is None else self.probability,
+            score=NAN if self.probability is None else self.probability,
             probability=None,
             target=self.label,
             method=f"mean of {len(self.members)} maps",
@@ -127,6 +145,15 @@ class Ensemble:
         )
 
 
+def scale_description(scale: str) -> Message:
+    """What a scale does to the maps.
+
+    >>> str(scale_description("limit"))
+    'each map divided by its largest magnitude'
+    """
+    return Message(f"scales.{scale}")
+
+
 def combine(
     explanations: Mapping[str, Explanation | None],
     weights: Mapping[str, float] | None = None,
@@ -135,118 +162,134 @@ def combine(
     """The ensemble map of one image and label.
 
     Args:
-        explanations: model → its map of the label; None for a model without one. All of one image.
+        explanations: model → its map of the label, all of one image; None for a model without one.
         weights: model → weight above 0, 1 if not given; normalised over the models with a map.
-        scale: key of :data:`SCALES`.
+        scale: one of :data:`SCALES`.
 
     Raises:
-        UsageError: no map at all; images of different sizes; a weight that is not above 0; an unknown scale or model; maps of
-            different units where ``scale`` is "none".
+        UsageError: no map at all; images of different sizes; a weight that is not above 0; an
+            unknown scale or model; maps of different units where ``scale`` is "none".
     """
-    given = {name: found for name, found in explanations.items() if found is not None}
-    _check(given, explanations, weights or {}, scale)
-    asked = {name: float((weights or {}).get(name, 1.0)) for name in given}
-    total = sum(asked.values())
+    maps = {name: part for name, part in explanations.items() if part is not None}
+    weights = weights or {}
+    _check_weights(weights, explanations)
+    _check_maps(maps, list(explanations), scale)
+    total = sum(float(weights.get(name, 1.0)) for name in maps)
     members = tuple(
-        _member(name, asked[name] / total, found, scale) for name, found in given.items()
+        _member(name, float(weights.get(name, 1.0)) / total, part, scale)
+        for name, part in maps.items()
     )
     mean, disagreement = _moments(members)
-    probabilities = [member.explanation.probability for member in members]
-    known = [p for p in probabilities if p is not None]
-    first = next(iter(given.values()))
-    agreements = [
-        r
-        for a, b in combinations(given.values(), 2)
-        if np.isfinite(r := pearson(*on_common_grid(a, b)))
-    ]
+    agreements = list(_agreements(list(maps.values())))
+    first = next(iter(maps.values()))
     return Ensemble(
         label=first.target,
         members=members,
-        left_out=tuple(name for name, found in explanations.items() if found is None),
+        left_out=tuple(name for name, part in explanations.items() if part is None),
         scale=scale,
         unit=_UNITS.get(scale, _unit(first)),
         mean=mean,
         disagreement=disagreement,
-        probability=sum(m.weight * p for m, p in zip(members, known))
-        if len(known) == len(members)
-        else None,
-        agreement=float(np.mean(agreements)) if agreements else float("nan"),
+        probability=_mean_probability(members),
+        agreement=float(np.mean(agreements)) if agreements else NAN,
         compared=len(agreements),
     )
 
 
 def on_common_grid(first: Explanation, second: Explanation) -> tuple[Floats, Floats]:
-    """Both maps averaged over the cells of the coarser grid, laid over the part of the image that both models saw."""
+    """Both maps averaged over the cells of the coarser grid.
+
+    The grid lies over the part of the image that both models saw.
+
+    Returns:
+        Two arrays (rows, columns) of the fewer rows and the fewer columns of the two maps.
+    """
     cells = [min(a, b) for a, b in zip(first.grid, second.grid)]
     windows = zip(first.scan.geometry.seen(), second.scan.geometry.seen())
     window = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in windows]
     return _cells(first, cells, window), _cells(second, cells, window)
 
 
-def _check(
-    given: Mapping[str, Explanation],
-    asked: Mapping[str, Explanation | None],
-    weights: Mapping[str, float],
-    scale: str,
+def _check_weights(
+    weights: Mapping[str, float], explanations: Mapping[str, Explanation | None]
 ) -> None:
-    if scale not in SCALES:
-        raise UsageError(f"unknown scale {scale!r}", did_you_mean(scale, SCALES))
-    if not given:
-        raise UsageError("no model has a map of the label", f"asked: {', '.join(asked) or 'none'}")
     for name, weight in weights.items():
-        if name not in asked:
-            raise UsageError(
-                f"a weight for {name!r}, which is no model of the ensemble",
-                did_you_mean(name, asked),
-            )
+        if name not in explanations:
+            what = f"a weight for {name!r}, which is no model of the ensemble"
+            raise UsageError(what, did_you_mean(name, explanations))
         if not 0 < weight < float("inf"):
             raise UsageError(f"the weight of {name!r} is {weight:g}", "give a number above 0")
-    sizes = {name: found.scan.geometry.original for name, found in given.items()}
+
+
+def _check_maps(maps: Mapping[str, Explanation], models: Sequence[str], scale: str) -> None:
+    if scale not in SCALES:
+        raise UsageError(f"unknown scale {scale!r}", did_you_mean(scale, SCALES))
+    if not maps:
+        requested = ", ".join(models) or "none"
+        raise UsageError("no model has a map of the label", f"models: {requested}")
+    sizes = {name: part.scan.geometry.original for name, part in maps.items()}
     if len(set(sizes.values())) > 1:
-        raise UsageError(
-            f"maps of images of different sizes: {sizes}", "an ensemble is of one image"
-        )
-    units = {_unit(found) for found in given.values()}
+        what = f"maps of images of different sizes: {sizes}"
+        raise UsageError(what, "give maps of one image")
+    units = sorted({_unit(part) for part in maps.values()})
     if scale == "none" and len(units) > 1:
-        raise UsageError(
-            f"the maps have different units: {', '.join(sorted(units))}",
-            'scale them: "share" or "limit"',
-        )
+        what = f"the maps have different units: {', '.join(units)}"
+        raise UsageError(what, 'scale them: "share" or "limit"')
 
 
-def _unit(found: Explanation) -> str:
-    return str(found.provenance.get("unit", "score"))
+def _unit(explanation: Explanation) -> str:
+    return str(explanation.provenance.get("unit", "score"))
 
 
-def _member(name: str, weight: float, found: Explanation, scale: str) -> Member:
-    heat = float(found.map(found.grid).double().abs().sum())
-    floor = FAINT.get(_unit(found), 0.0)
+def _member(name: str, weight: float, explanation: Explanation, scale: str) -> EnsembleMember:
+    heat = float(explanation.map(explanation.grid).double().abs().sum())
+    floor = FAINT.get(_unit(explanation), 0.0)
     divisor = 1.0
     if scale == "limit":
-        divisor = found.limit
+        divisor = explanation.limit
     elif scale == "share":
-        mean = float(
-            np.abs(found.numpy(), dtype=np.float64).sum() / max(1, _seen(found.scan.geometry).sum())
-        )
-        divisor = max(mean, floor / found.raw.numel())
+        divisor = max(_mean_magnitude(explanation), floor / explanation.raw.numel())
     divisor = divisor if divisor > 0 else 1.0
-    scaled = replace(found, raw=found.raw.double() / divisor, explained=None)
-    return Member(name, weight, scaled, divisor, heat, scale == "share" and heat < floor)
+    scaled = replace(explanation, raw=explanation.raw.double() / divisor, explained=None)
+    faint = scale == "share" and heat < floor
+    return EnsembleMember(name, weight, scaled, divisor, heat, faint)
 
 
-def _moments(members: Sequence[Member]) -> tuple[Floats, Floats]:
+def _mean_magnitude(explanation: Explanation) -> float:
+    """Over the pixels that the model saw."""
+    total = np.abs(explanation.numpy(), dtype=np.float64).sum()
+    return float(total / max(1, _seen(explanation.scan.geometry).sum()))
+
+
+def _mean_probability(members: Sequence[EnsembleMember]) -> float | None:
+    total = 0.0
+    for member in members:
+        if member.explanation.probability is None:
+            return None
+        total += member.weight * member.explanation.probability
+    return total
+
+
+def _agreements(maps: Sequence[Explanation]) -> Iterator[float]:
+    """Correlation of each two maps; none of pairs with a constant map."""
+    for first, second in combinations(maps, 2):
+        correlation = pearson(*on_common_grid(first, second))
+        if np.isfinite(correlation):
+            yield correlation
+
+
+def _moments(members: Sequence[EnsembleMember]) -> tuple[Floats, Floats]:
     """Weighted mean and standard deviation, pixel by pixel, over the members that saw the pixel."""
     maps = [member.explanation.on_original().numpy().astype(np.float64) for member in members]
     seen = [_seen(member.explanation.scan.geometry) for member in members]
-    shares = [member.weight * saw for member, saw in zip(members, seen)]
-    total = np.sum(shares, axis=0)
-    safe = np.where(total > 0, total, 1.0)
-    mean = np.sum([share * values for share, values in zip(shares, maps)], axis=0) / safe
-    variance = (
-        np.sum([share * (values - mean) ** 2 for share, values in zip(shares, maps)], axis=0) / safe
-    )
-    spread = np.where(np.sum(seen, axis=0) > 1, np.sqrt(variance), np.nan)
-    return mean.astype(np.float32), spread.astype(np.float32)
+    weights = np.stack([member.weight * mask for member, mask in zip(members, seen)])
+    values = np.stack(maps)
+    total = weights.sum(axis=0)
+    divisor = np.where(total > 0, total, 1.0)
+    mean = (weights * values).sum(axis=0) / divisor
+    variance = (weights * (values - mean) ** 2).sum(axis=0) / divisor
+    deviation = np.where(np.sum(seen, axis=0) > 1, np.sqrt(variance), np.nan)
+    return mean.astype(np.float32), deviation.astype(np.float32)
 
 
 def _seen(geometry: Geometry) -> NDArray[np.bool_]:
@@ -256,17 +299,23 @@ def _seen(geometry: Geometry) -> NDArray[np.bool_]:
     return mask
 
 
-def _cells(found: Explanation, cells: Sequence[int], window: Sequence[tuple[int, int]]) -> Floats:
-    """The map averaged over ``cells`` of equal size that cover ``window`` of the original; 0 where it holds no pixel."""
+def _cells(
+    explanation: Explanation, cells: Sequence[int], window: Sequence[tuple[int, int]]
+) -> Floats:
+    """The map averaged over ``cells`` of equal size that cover ``window`` of the original.
+
+    0 where the window holds no pixel.
+    """
     if any(last <= first for first, last in window):
         return np.zeros(tuple(cells), np.float32)
-    geometry, size = found.scan.geometry, tuple(FINE * count for count in cells)
-    step = [(last - first) / samples for (first, last), samples in zip(window, size)]
-    scale = tuple(s * k for s, k in zip(geometry.scale, step))
-    offset = tuple(
-        o + s * first for o, s, (first, _) in zip(geometry.offset, geometry.scale, window)
-    )
-    fine: Tensor = Geometry(size, geometry.model, scale, offset).map_to_original(found.map()[None])
+    geometry = explanation.scan.geometry
+    size = tuple(FINE * count for count in cells)
+    steps = [(last - first) / samples for (first, last), samples in zip(window, size)]
+    starts = [first for first, _ in window]
+    scale = tuple(s * step for s, step in zip(geometry.scale, steps))
+    offset = tuple(o + s * x for o, s, x in zip(geometry.offset, geometry.scale, starts))
+    sampled = Geometry(size, geometry.model, scale, offset)
+    fine: Tensor = sampled.map_to_original(explanation.map()[None])
     return torch.nn.functional.avg_pool2d(fine, FINE)[0].numpy().astype(np.float32)
 
 

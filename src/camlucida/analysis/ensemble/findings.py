@@ -1,4 +1,4 @@
-"""What the classifiers of a run say of each image, and which findings are worth a picture."""
+"""What the classifiers of a run predict of each image, and which findings are shown."""
 
 from __future__ import annotations
 
@@ -11,22 +11,38 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from numpy.typing import NDArray
 
 from camlucida.analysis.ensemble.combine import Ensemble, combine, on_common_grid
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.core.messages import Message, chain, declare, quoted
 from camlucida.core.scan import Scan
 from camlucida.io.tables import fold
 from camlucida.metrics.agreement import PAIRS, different_image_null, pearson
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
 
+declare(
+    "shown",
+    {
+        "requested": "requested",
+        "rank": "{classifier}: number {rank}",
+        "threshold": "{classifier}: above {threshold:g}",
+        "rank_and_threshold": "{classifier}: number {rank}, above {threshold:g}",
+        "annotated": "marked by a reader",
+    },
+)
+
 NULL_IMAGES = 30
 """Images, drawn with a fixed seed, whose maps the chance level of agreement is measured on."""
 
+NAN = float("nan")
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
-class Choice:
+class FindingChoice:
     """Which findings of an image are shown.
 
     Attributes:
@@ -41,19 +57,20 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Finding:
+class EnsembleFinding:
     """One label of one image.
 
     Attributes:
-        label: spelt as the first classifier that has it.
-        why: it is shown: which classifiers rank it among their top, or above the threshold; asked for; marked by a reader.
+        label: spelt as by the first classifier that has it.
+        reason: why it is shown: requested, its rank or probability in a classifier, or marked by a
+            reader.
         ensemble: of the classifiers that have the label and a map.
-        null: mean agreement of maps of different images; NaN where there are no two images of different patients.
+        null: mean agreement of maps of different patients' images; NaN where there are no two.
         pairs: of maps, that ``null`` is the mean of.
     """
 
     label: str
-    why: str
+    reason: Message
     ensemble: Ensemble
     null: float
     pairs: int
@@ -65,7 +82,7 @@ class EnsembleFindings:
 
     Attributes:
         run: its models are the classifiers.
-        scale: key of :data:`~camlucida.analysis.ensemble.combine.SCALES`.
+        scale: one of :data:`~camlucida.analysis.ensemble.combine.SCALES`.
     """
 
     run: Run
@@ -84,33 +101,31 @@ class EnsembleFindings:
 
     @cached_property
     def labels(self) -> dict[str, str]:
-        """Folded name → the spelling of the first classifier that has it. Case, blanks and underscores make no difference."""
-        every = [
-            label
-            for model in self.run.about["models"]
-            for label in model["resolved"]["labels"]
-            if label
-        ]
-        every += self.predictions["label"].tolist()
-        return {fold(label): label for label in reversed(every)}
+        """Folded name → the spelling of the first classifier that has it.
+
+        Case, blanks and underscores make no difference.
+        """
+        spellings: list[str] = []
+        for model in self.run.about["models"]:
+            spellings += filter(None, model["resolved"]["labels"])
+        spellings += self.predictions["label"].tolist()
+        return {fold(label): label for label in reversed(spellings)}
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
         """As :meth:`Run.predictions`."""
         return self.run.predictions()
 
-    @cached_property
-    def _maps(self) -> pd.DataFrame:
-        table = self.run.explanations()
-        spelt = [self.labels.get(fold(target), target) for target in table["target"]]
-        return table.assign(label=spelt, number=table.index)
-
     def images(self) -> list[str]:
-        """Those of which at least one classifier has an opinion, in the run's order."""
+        """Those that at least one classifier predicts, in the run's order."""
         return list(dict.fromkeys(self.predictions["image"]))
 
     def check(self, labels: Sequence[str]) -> tuple[str, ...]:
-        """The labels as they are spelt here. UsageError for one that no classifier has."""
+        """The labels as they are spelt here.
+
+        Raises:
+            UsageError: no classifier has one of them.
+        """
         for label in labels:
             if fold(label) not in self.labels:
                 what = f"no classifier has the label {label!r}"
@@ -118,120 +133,143 @@ class EnsembleFindings:
         return tuple(self.labels[fold(label)] for label in labels)
 
     def table(self, image: str) -> pd.DataFrame:
-        """One row a label: the probability of each classifier (a column each, NaN where it has no such label) and of the
-        ``ensemble``, their weighted mean; most probable first."""
+        """The probabilities of an image, a row a label, the most probable first.
+
+        Returns:
+            A column each classifier, NaN where it has no such label, and ``ensemble``, their
+            weighted mean. The index is the labels.
+        """
         rows = self.predictions[self.predictions["image"] == image]
         spelt = rows.assign(label=[self.labels[fold(label)] for label in rows["label"]])
-        wide = (
-            spelt.drop_duplicates(["model", "label"])
-            .pivot(index="label", columns="model", values="probability")
-            .reindex(columns=list(self.names))
-        )
-        weight = np.array([self.weights[name] for name in self.names]) * wide.notna().to_numpy()
-        wide["ensemble"] = np.nansum(wide.to_numpy() * weight, axis=1) / np.where(
-            weight.sum(1) > 0, weight.sum(1), np.nan
-        )
+        unique = spelt.drop_duplicates(["model", "label"])
+        wide = unique.pivot(index="label", columns="model", values="probability")
+        wide = wide.reindex(columns=list(self.names))
+        weights = np.array([self.weights[name] for name in self.names]) * wide.notna().to_numpy()
+        total = weights.sum(1)
+        sums = np.nansum(wide.to_numpy() * weights, axis=1)
+        wide["ensemble"] = sums / np.where(total > 0, total, np.nan)
         return wide.sort_values("ensemble", ascending=False, kind="stable")
 
-    def chosen(self, image: str, choice: Choice, marked: Sequence[str] = ()) -> dict[str, str]:
+    def chosen(
+        self, image: str, choice: FindingChoice, annotated: Sequence[str] = ()
+    ) -> dict[str, Message]:
         """Label → why it is shown, most probable first.
 
         Args:
-            marked: labels that a reader marked in the image: what the classifiers missed is shown, too.
+            image: of the run.
+            choice: which findings are shown.
+            annotated: labels that a reader marked in the image, so that what the classifiers missed
+                is shown, too.
         """
         table = self.table(image)
         if choice.labels:
-            return {label: "asked for" for label in table.index if label in choice.labels}
-        why: dict[str, list[str]] = {label: [] for label in table.index}
+            requested = Message("shown.requested")
+            return {str(label): requested for label in table.index if label in choice.labels}
+        reasons: dict[str, list[Message]] = {str(label): [] for label in table.index}
         for name in self.names:
-            ranked = table[name].dropna().sort_values(ascending=False, kind="stable")
-            for place, (label, p) in enumerate(ranked.items(), 1):
-                reasons = [f"number {place}"] * (place <= choice.top) + [
-                    f"above {choice.threshold:g}"
-                ] * (p > choice.threshold)
-                if reasons:
-                    why[str(label)].append(f"{name}: {', '.join(reasons)}")
-        for label in marked:
-            if label in why:
-                why[label].append("marked by a reader")
-        return {label: "; ".join(reasons) for label, reasons in why.items() if reasons}
+            for label, reason in _reasons(name, table[name], choice):
+                reasons[label].append(reason)
+        for label in annotated:
+            if label in reasons:
+                reasons[label].append(Message("shown.annotated"))
+        return {label: chain("words.clause", why) for label, why in reasons.items() if why}
 
-    def findings(self, image: str, chosen: Mapping[str, str]) -> Iterator[Finding]:
-        """The findings with their maps; one of which no classifier has a map is left out."""
-        for label, why in chosen.items():
-            found = {name: self.explanation(image, name, label) for name in self.names}
-            if any(found.values()):
-                ensemble = combine(found, self.weights, self.scale)
-                yield Finding(label, why, ensemble, *self.null(label))
+    def findings(self, image: str, chosen: Mapping[str, Message]) -> Iterator[EnsembleFinding]:
+        """The findings with their maps; one that no classifier has a map of is left out."""
+        for label, reason in chosen.items():
+            maps = {name: self.explanation(image, name, label) for name in self.names}
+            if any(maps.values()):
+                ensemble = combine(maps, self.weights, self.scale)
+                yield EnsembleFinding(label, reason, ensemble, *self.null(label))
 
-    def missing(self, image: str) -> dict[str, str]:
-        """Classifier → why it has no opinion of the image, or which maps are missing."""
-        entries = [entry for entry in self.run.entries if entry.image == image]
-        reasons = {entry.model: entry.failure or entry.note for entry in entries}
-        return {model: str(reason) for model, reason in reasons.items() if reason is not None}
+    def missing(self, image: str) -> dict[str, Message]:
+        """Classifier → why it has no prediction of the image, or which maps are missing."""
+        reasons: dict[str, Message] = {}
+        for entry in self.run.entries:
+            if entry.image == image and entry.failure is not None:
+                reasons[entry.model] = quoted(str(entry.failure))
+            elif entry.image == image and entry.note is not None:
+                reasons[entry.model] = entry.note
+        return reasons
 
     def null(self, label: str) -> tuple[float, int]:
-        """Mean Pearson correlation of two classifiers' maps of the label in images of different patients, over all pairs of
-        classifiers that have it; and of how many pairs of maps. NaN and 0 where there are none."""
+        """The chance level of agreement, and how many pairs of maps it is the mean of.
+
+        Mean Pearson correlation of two classifiers' maps of the label in images of different
+        patients, over all pairs of classifiers that have it. NaN and 0 where there are none.
+        """
         if label not in self._nulls:
-            values = np.concatenate(
-                [np.zeros(0), *(self._null(label, *pair) for pair in combinations(self.names, 2))]
-            )
+            pairs = combinations(self.names, 2)
+            values = np.concatenate([np.zeros(0), *(self._null(label, *pair) for pair in pairs)])
             values = values[np.isfinite(values)]
-            self._nulls[label] = (
-                float(values.mean()) if len(values) else float("nan"),
-                len(values),
-            )
+            self._nulls[label] = float(values.mean()) if len(values) else NAN, len(values)
         return self._nulls[label]
 
-    def _null(
-        self, label: str, first: str, second: str
-    ) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    def explanation(self, image: str, name: str, label: str) -> Explanation | None:
+        """A classifier's map; None where it has none."""
+        maps = self._maps_of(name, label)
+        rows = maps[maps["image"] == image]
+        return self.run.explanation(int(rows.index[0])) if len(rows) else None
+
+    @cached_property
+    def _maps(self) -> pd.DataFrame:
+        table = self.run.explanations()
+        spelt = [self.labels.get(fold(target), target) for target in table["target"]]
+        return table.assign(label=spelt, number=table.index)
+
+    def _maps_of(self, name: str, label: str) -> pd.DataFrame:
+        return self._maps[(self._maps["model"] == name) & (self._maps["label"] == label)]
+
+    def _null(self, label: str, first: str, second: str) -> Floats:
+        """Correlations of two classifiers' maps of different patients' images."""
         ours, theirs = self._rows(first, label), self._rows(second, label)
         shared = [image for image in ours if image in theirs]
-        drawn = [
-            shared[i]
-            for i in np.sort(np.random.default_rng(0).permutation(len(shared))[:NULL_IMAGES])
-        ]
-        patients = [str(ours[image]["patient"]) for image in drawn]
+        drawn = np.random.default_rng(0).permutation(len(shared))[:NULL_IMAGES]
+        images = [shared[index] for index in np.sort(drawn)]
+        patients = [str(ours[image]["patient"]) for image in images]
         if len(set(patients)) < 2:
             return np.zeros(0)
-        cells = [
-            on_common_grid(self._bare(ours[image]), self._bare(theirs[image])) for image in drawn
-        ]
+        pairs = [(self._without_image(ours[x]), self._without_image(theirs[x])) for x in images]
+        cells = [on_common_grid(*pair) for pair in pairs]
         return different_image_null(
             *zip(*cells), similarity=pearson, patients=patients, pairs=PAIRS
         )
 
-    def explanation(self, image: str, name: str, label: str) -> Explanation | None:
-        """A classifier's map; None where it has none."""
-        rows = self._maps[
-            (self._maps["image"] == image)
-            & (self._maps["model"] == name)
-            & (self._maps["label"] == label)
-        ]
-        return self.run.explanation(int(rows.index[0])) if len(rows) else None
-
     def _rows(self, name: str, label: str) -> dict[str, dict[str, Any]]:
         """Image → the row of the classifier's map."""
-        rows = self._maps[(self._maps["model"] == name) & (self._maps["label"] == label)]
-        return {
-            str(row["image"]): {str(key): cell for key, cell in row.items()}
-            for row in rows.to_dict("records")
-        }
+        rows: dict[str, dict[str, Any]] = {}
+        for record in self._maps_of(name, label).to_dict("records"):
+            rows[str(record["image"])] = {str(key): cell for key, cell in record.items()}
+        return rows
 
-    def _bare(self, row: Mapping[str, Any]) -> Explanation:
+    def _without_image(self, row: Mapping[str, Any]) -> Explanation:
         """The map without its image, which takes far longer to read."""
         geometry = stored_geometry(row)
         scan = Scan(torch.zeros(1, *geometry.model), None, geometry, str(row["image"]))
-        raw = self.run.raw([int(row["number"])])[0]
         return Explanation(
-            raw,
-            float(row["score"]),
-            None,
-            row["target"],
-            row["method"],
-            row["layer"],
-            bool(row["relu"]),
-            scan,
+            raw=self.run.raw([int(row["number"])])[0],
+            score=float(row["score"]),
+            probability=None,
+            target=row["target"],
+            method=row["method"],
+            layer=row["layer"],
+            relu=bool(row["relu"]),
+            scan=scan,
         )
+
+
+def _reasons(
+    name: str, probabilities: pd.Series, choice: FindingChoice
+) -> Iterator[tuple[str, Message]]:
+    """Labels that a classifier ranks high enough, or calls probable enough."""
+    ranked = probabilities.dropna().sort_values(ascending=False, kind="stable")
+    for rank, (label, probability) in enumerate(ranked.items(), 1):
+        by_rank, by_threshold = rank <= choice.top, probability > choice.threshold
+        numbers = {"rank": rank} if by_rank else {}
+        thresholds = {"threshold": choice.threshold} if by_threshold else {}
+        if by_rank or by_threshold:
+            code = "_and_".join([*numbers, *thresholds])
+            yield (
+                str(label),
+                Message(f"shown.{code}", {"classifier": name, **numbers, **thresholds}),
+            )

@@ -1,4 +1,4 @@
-"""Boxes found in a map against boxes that a reader drew, with what the same boxes score where the reader drew nothing."""
+"""Boxes of a map against boxes that a reader drew, beside what the same boxes score by chance."""
 
 from __future__ import annotations
 
@@ -14,67 +14,81 @@ from camlucida.metrics.regions import Box
 LEVELS = (0.1, 0.3)
 """Intersections over union from which the finding counts as localised."""
 
-PLACES = 16
-"""Places a side to which the truth is moved for the chance level."""
-
-NAN = float("nan")
+POSITIONS = 16
+"""Positions a side to which the true boxes are moved for the chance level."""
 
 
-def localisation(found: Sequence[Box], truth: ArrayLike, size: tuple[int, int]) -> dict[str, float]:
+def localisation(
+    predicted: Sequence[Box], truth: ArrayLike, size: tuple[int, int]
+) -> dict[str, float]:
     """How well boxes meet true boxes, and what they would score by chance.
 
     Args:
-        found: boxes of a map's connected components, highest peak first.
+        predicted: boxes of a map's connected components, highest peak first.
         truth: (N, 4) x, y, width, height in pixels of the image; N ≥ 1.
         size: (H, W) of the image.
 
     Returns:
-        - ``iou``, ``dice``, ``pixel_accuracy``: of the area of all found boxes against that of all true boxes;
-        - ``top_iou``: the largest intersection over union of the box with the highest peak with any true box;
+        - ``iou``, ``dice``, ``pixel_accuracy``: of the area of all predicted boxes against that of
+          all true boxes;
+        - ``top_iou``: the largest intersection over union of the box with the highest peak with any
+          true box;
         - ``localised_10``, ``localised_30``: 1 where ``top_iou`` is at least .1, .3, else 0;
-        - each with ``_chance``: its mean with the true boxes moved together to a grid of places that covers the image;
+        - each with ``_chance``: its mean with the true boxes moved together to a grid of positions
+          that covers the image;
         - ``pixel_accuracy_nothing``: the pixel accuracy of no box at all.
+
+    >>> scores = localisation([Box(0, 0, 4, 4, area=16, peak=1.0, mean=1.0)], [[0, 0, 4, 4]], (8, 8))
+    >>> scores["iou"], scores["localised_30"], scores["pixel_accuracy_nothing"]
+    (1.0, 1.0, 0.75)
     """
-    wanted = as_boxes(truth)
-    boxes = np.array([(b.x, b.y, b.width, b.height) for b in found], float).reshape(-1, 4)
-    inside = from_boxes(boxes, size) if len(boxes) else np.zeros(size, np.bool_)
-    here = _scores(boxes, inside, wanted, size)
-    moved = [_scores(boxes, inside, wanted + step, size) for step in _steps(wanted, size)]
-    chance = {f"{name}_chance": float(np.mean([one[name] for one in moved])) for name in here}
-    nothing = 1 - float(from_boxes(wanted, size).mean())
-    return here | chance | {"pixel_accuracy_nothing": nothing}
+    true_boxes = as_boxes(truth)
+    rows = [(box.x, box.y, box.width, box.height) for box in predicted]
+    boxes = np.array(rows, float).reshape(-1, 4)
+    covered = from_boxes(boxes, size) if len(boxes) else np.zeros(size, np.bool_)
+    scores = _scores(boxes, covered, true_boxes, size)
+    steps = _steps(true_boxes, size)
+    moved = [_scores(boxes, covered, true_boxes + step, size) for step in steps]
+    chance = {f"{name}_chance": float(np.mean([s[name] for s in moved])) for name in scores}
+    nothing = 1 - float(from_boxes(true_boxes, size).mean())
+    return scores | chance | {"pixel_accuracy_nothing": nothing}
 
 
 def _scores(
-    boxes: Floats, inside: NDArray[np.bool_], wanted: Floats, size: tuple[int, int]
+    boxes: Floats, covered: NDArray[np.bool_], true_boxes: Floats, size: tuple[int, int]
 ) -> dict[str, float]:
-    truth = from_boxes(wanted, size)
-    window = _window(wanted, size)
-    both = int(np.count_nonzero(inside[window] & truth[window]))
-    one, other, pixels = int(np.count_nonzero(inside)), int(np.count_nonzero(truth)), truth.size
-    top = float(box_iou(boxes[:1], wanted).max(initial=0))
-    return {
-        "iou": both / (one + other - both),
-        "dice": 2 * both / (one + other),
-        "pixel_accuracy": (pixels - one - other + 2 * both) / pixels,
+    truth = from_boxes(true_boxes, size)
+    window = _window(true_boxes, size)  # nothing overlaps outside it
+    both = int(np.count_nonzero(covered[window] & truth[window]))
+    first, second = int(np.count_nonzero(covered)), int(np.count_nonzero(truth))
+    top = float(box_iou(boxes[:1], true_boxes).max(initial=0))
+    scores = {
+        "iou": both / (first + second - both),
+        "dice": 2 * both / (first + second),
+        "pixel_accuracy": (truth.size - first - second + 2 * both) / truth.size,
         "top_iou": top,
-        **{f"localised_{round(100 * level)}": float(top >= level) for level in LEVELS},
     }
+    for level in LEVELS:
+        scores[f"localised_{round(100 * level)}"] = float(top >= level)
+    return scores
 
 
 def _window(boxes: Floats, size: tuple[int, int]) -> tuple[slice, slice]:
     """The part of the image that holds all the boxes."""
     low, high = np.floor(boxes[:, :2].min(0)), np.ceil((boxes[:, :2] + boxes[:, 2:]).max(0))
-    return slice(max(0, int(low[1])), min(size[0], int(high[1]))), slice(
-        max(0, int(low[0])), min(size[1], int(high[0]))
-    )
+    rows = slice(max(0, int(low[1])), min(size[0], int(high[1])))
+    return rows, slice(max(0, int(low[0])), min(size[1], int(high[0])))
 
 
 def _steps(boxes: Floats, size: tuple[int, int]) -> Iterator[Floats]:
-    """(4,) to add to every box: over a grid of places at which all of them are inside the image."""
+    """(4,) to add to every box: over a grid of positions with all of them inside the image."""
     low, high = boxes[:, :2].min(0), (boxes[:, :2] + boxes[:, 2:]).max(0)
-    columns = np.unique(np.round(np.linspace(-low[0], max(-low[0], size[1] - high[0]), PLACES)))
-    rows = np.unique(np.round(np.linspace(-low[1], max(-low[1], size[0] - high[1]), PLACES)))
-    for dy in rows:
-        for dx in columns:
+    height, width = size
+    for dy in _positions(low[1], high[1], height):
+        for dx in _positions(low[0], high[0], width):
             yield np.array([dx, dy, 0.0, 0.0])
+
+
+def _positions(low: float, high: float, length: int) -> Floats:
+    """Whole pixels by which an extent can be moved along an axis, evenly spread."""
+    return np.unique(np.round(np.linspace(-low, max(-low, length - high), POSITIONS)))

@@ -1,8 +1,11 @@
-"""From a file of classifiers and images to a run: each classifier a model of the run, its weight the cohort's."""
+"""From a file of classifiers and images to a run.
+
+Each classifier is a model of the run, its weight that of the cohort.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +18,9 @@ from camlucida.core.errors import (
     UsageError,
     did_you_mean,
 )
+from camlucida.core.failures import Failure
 from camlucida.core.files import write_toml
-from camlucida.core.messages import Message, quoted
+from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.classifiers import Classifier
 from camlucida.io.tables import fold
 from camlucida.models import LoadedModel, load_model
@@ -24,10 +28,29 @@ from camlucida.runs import Run, execute
 from camlucida.runs.compute import Worker
 from camlucida.runs.identity import make_recipe
 
-TARGETS = ("all",)
-"""Every label of every classifier, from one forward pass: other findings, weights or thresholds need no new computation."""
+declare(
+    "ensemble_notes",
+    {
+        "weight_zero": "{classifier} has weight 0 and is left out",
+        "outputs": (
+            "{classifier}: num_pathologies is {stated}, and the model has {outputs} outputs"
+        ),
+        "assumed": (
+            "{classifier}: {file} is taken for a {factory}: architecture and labels are those"
+        ),
+        "same_weights": (
+            "{first} and {second} have the same weights: they count twice, and that they agree "
+            "is no evidence"
+        ),
+    },
+)
 
-LABELLED = ("multilabel", "multiclass", "binary")
+TARGETS = ("all",)
+"""Every label of every classifier, from one forward pass: other findings, weights or thresholds
+need no new computation."""
+
+TASKS = ("multilabel", "multiclass", "binary")
+"""Of a classifier."""
 
 
 @dataclass
@@ -36,14 +59,24 @@ class EnsembleRun:
 
     Attributes:
         run: as it stands.
-        titles: key of each classifier in the run → what to call it.
-        failures: (key or image, line) of classifiers that could not be loaded and of images that failed.
-        notes: one line each.
+        titles: key of each classifier in the run → its name for people.
+        failures: classifiers that could not be loaded and images that failed.
+        notes: for the reader.
     """
 
     run: Run
     titles: dict[str, str]
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    notes: list[Message] = field(default_factory=list)
+
+
+@dataclass
+class _Loaded:
+    """The classifiers that can be used."""
+
+    models: list[dict[str, Any]] = field(default_factory=list)
+    labels: list[Sequence[str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
 
@@ -59,125 +92,135 @@ def run_ensemble(
     about: Mapping[str, Any] | None = None,
     progress: Callable[..., object] = lambda done=0, total=None: None,
 ) -> EnsembleRun:
-    """Predict and explain every label of every image with every classifier, into ``out/run``; goes on with a run that is there.
+    """Predict and explain every label of every image with every classifier, into ``out/run``.
+
+    A run that is there is resumed.
 
     Args:
-        classifiers: of ``read_classifiers``; those of weight 0 are not asked.
+        classifiers: of ``read_classifiers``; those of weight 0 are left out.
         images: files, folders or globs.
         out: ``cohort.toml`` and ``cards/`` are written there.
-        labels: that will be looked at: one that no classifier has is refused before anything is computed.
+        labels: that will be shown: one that no classifier has is refused before anything is
+            computed.
         method: registry name.
         table: of patients, as a cohort's.
+        device, progress: as of :func:`camlucida.runs.execute`.
         about: further entries of ``run.json``.
-        progress: as of :func:`camlucida.runs.execute`.
 
     Raises:
         ModelError: no classifier can be loaded.
         UsageError: there is no image, no classifier has a label, or the request fits no image.
     """
     METHODS[method]
-    failures: list[tuple[str, str]] = []
-    notes = [
-        quoted(f"{one.title} has weight 0 and is not asked")
-        for one in classifiers
-        if not one.weight
-    ]
-    models: list[dict[str, Any]] = []
-    known: list[Sequence[str]] = []
-    for one in classifiers:
-        try:
-            if one.weight:
-                model = load_model(one.card(), device=device)
-                notes += _try(one, model, method)
-                known.append(model.card.labels)
-                card = one.write_card(out / "cards").absolute()
-                models.append({"card": str(card), "name": one.key, "weight": one.weight})
-        except CamlucidaError as error:
-            failures.append((one.key, f"{one.key}: {error}"))
-    if not models:
-        raise ModelError(f"no classifier can be used: {'; '.join(line for _, line in failures)}")
-    _check_labels(labels, known)
+    loaded = _load(classifiers, out, method, device)
+    if not loaded.models:
+        reasons = "; ".join(map(str, loaded.failures))
+        raise ModelError(f"no classifier can be used: {reasons}")
+    _check_labels(labels, loaded.labels)
     cohort = {
         "name": "ensemble",
         "images": [str(Path(item).expanduser().absolute()) for item in images],
         "table": None if table is None else str(table.expanduser().absolute()),
-        "models": models,
+        "models": loaded.models,
         "explain": {"target": list(TARGETS), "method": method},
     }
-    write_toml(out / "cohort.toml", cohort)
-    outcome = execute(
-        out / "cohort.toml", out / "run", resume=True, device=device, about=about, progress=progress
-    )
-    titles = _titles([one for one in classifiers if one.key in {model["name"] for model in models}])
+    path = out / "cohort.toml"
+    write_toml(path, cohort)
+    outcome = execute(path, out / "run", resume=True, device=device, about=about, progress=progress)
+    used = {model["name"] for model in loaded.models}
+    titles = _titles([one for one in classifiers if one.key in used])
     run = Run.open(out / "run")
-    # A folder called "images" makes the cohort look for masks beside it, and an ensemble has no use for them.
-    notes += [note for note in outcome.notes if note.code != "notes.no_mask"]
-    # an image that cannot be read fails once for each classifier
-    failures += dict.fromkeys((each.image, str(each)) for each in outcome.failures)
-    return EnsembleRun(run, titles, failures, [*notes, *_twins(run, titles)])
+    # A folder called "images" makes the cohort look for masks beside it, which an ensemble ignores.
+    notes = [note for note in outcome.notes if note.code != "notes.no_mask"]
+    # An unreadable image fails once for each classifier.
+    failed = dict.fromkeys(outcome.failures)
+    return EnsembleRun(
+        run,
+        titles,
+        [*loaded.failures, *failed],
+        [*loaded.notes, *notes, *_same_weights(run, titles)],
+    )
+
+
+def _load(classifiers: Sequence[Classifier], out: Path, method: str, device: str) -> _Loaded:
+    """Load each classifier and write its card; one that cannot be used is a failure."""
+    loaded = _Loaded()
+    for classifier in classifiers:
+        if not classifier.weight:
+            values = {"classifier": classifier.title}
+            loaded.notes.append(Message("ensemble_notes.weight_zero", values))
+            continue
+        try:
+            model = load_model(classifier.card(), device=device)
+            _check(classifier, model, method)
+        except CamlucidaError as error:
+            loaded.failures.append(Failure.of(classifier.key, error, named=True))
+            continue
+        loaded.notes += _notes(classifier, model)
+        loaded.labels.append(model.card.labels)
+        card = classifier.write_card(out / "cards").absolute()
+        entry = {"card": str(card), "name": classifier.key, "weight": classifier.weight}
+        loaded.models.append(entry)
+    return loaded
 
 
 def _titles(classifiers: Sequence[Classifier]) -> dict[str, str]:
-    """Key → what to call it; two of one name are told apart by their keys."""
-    names = [one.title for one in classifiers]
-    return {
-        one.key: one.title if names.count(one.title) == 1 else f"{one.title} ({one.key})"
-        for one in classifiers
-    }
+    """Key → name for people; two of one name are told apart by their keys."""
+    names = [classifier.title for classifier in classifiers]
+    titles = {}
+    for classifier in classifiers:
+        is_unique = names.count(classifier.title) == 1
+        suffix = "" if is_unique else f" ({classifier.key})"
+        titles[classifier.key] = f"{classifier.title}{suffix}"
+    return titles
 
 
-def _check_labels(asked: Sequence[str], known: Sequence[Sequence[str]]) -> None:
+def _check_labels(requested: Sequence[str], labels: Sequence[Sequence[str]]) -> None:
     """UsageError for a label that no classifier has, where all of them name theirs."""
-    names = [label for labels in known for label in labels if label]
-    for label in asked if all(known) else ():
-        if fold(label) not in map(fold, names):
+    if not all(labels):
+        return
+    names = [label for of_model in labels for label in of_model if label]
+    folded = set(map(fold, names))
+    for label in requested:
+        if fold(label) not in folded:
             what = f"no classifier has the label {label!r}"
             raise UsageError(what, did_you_mean(label, dict.fromkeys(names), limit=20))
 
 
-def _try(one: Classifier, model: LoadedModel, method: str) -> list[Message]:
-    """Notes on a classifier that can be asked.
-
-    Raises:
-        CamlucidaError: it cannot.
-    """
-    card, entry = model.card, one.entry
-    if card.task not in LABELLED:
-        raise ModelMismatchError(
-            f"its task is {card.task}, and an ensemble is of classifiers",
-            f"tasks: {', '.join(LABELLED)}",
-        )
+def _check(classifier: Classifier, model: LoadedModel, method: str) -> None:
+    """ModelMismatchError where the classifier cannot be part of an ensemble."""
+    card, entry = model.card, classifier.entry
+    if card.task not in TASKS:
+        what = f"its task is {card.task}, and an ensemble is of classifiers"
+        raise ModelMismatchError(what, f"tasks: {', '.join(TASKS)}")
     size = card.input.height_width
     if entry.input_size is not None and size != (entry.input_size,) * 2:
-        raise ModelMismatchError(
-            f"input_size = {entry.input_size}, but its card says {size[0]} × {size[1]}",
-            "correct one of them",
-        )
+        what = f"input_size = {entry.input_size}, but its card says {size[0]} × {size[1]}"
+        raise ModelMismatchError(what, "correct one of them")
     layers = (card.layer,) if isinstance(card.layer, str) else tuple(card.layer)
     Worker(model, "", make_recipe(model, TARGETS, (method,), layers)).check()
-    notes = []
-    if entry.num_pathologies is not None and entry.num_pathologies != len(card.labels):
-        notes.append(
-            quoted(
-                f"{one.title}: num_pathologies is {entry.num_pathologies}, and the model has {len(card.labels)} outputs"
-            )
-        )
-    if one.factory and one.file is not None and not isinstance(entry.default_weight, str):
-        notes.append(
-            quoted(
-                f"{one.title}: {one.file.name} is taken for a {one.factory}: architecture and labels are those"
-            )
-        )
-    return notes
 
 
-def _twins(run: Run, titles: Mapping[str, str]) -> list[Message]:
-    """A note where two classifiers have the same weights: that they agree means nothing."""
-    first: dict[str, str] = {}
-    notes = []
+def _notes(classifier: Classifier, model: LoadedModel) -> Iterator[Message]:
+    """What was assumed of a classifier."""
+    entry, outputs = classifier.entry, len(model.card.labels)
+    stated = entry.num_pathologies
+    if stated is not None and stated != outputs:
+        values: dict[str, Value] = {"classifier": classifier.title}
+        values |= {"stated": stated, "outputs": outputs}
+        yield Message("ensemble_notes.outputs", values)
+    is_checkpoint = classifier.factory and classifier.file is not None
+    if is_checkpoint and not isinstance(entry.default_weight, str):
+        names = {"classifier": classifier.title, "factory": classifier.factory}
+        file = "" if classifier.file is None else classifier.file.name
+        yield Message("ensemble_notes.assumed", {**names, "file": file})
+
+
+def _same_weights(run: Run, titles: Mapping[str, str]) -> Iterator[Message]:
+    """Where two classifiers have the same weights, their agreement means nothing."""
+    first_of: dict[str, str] = {}
     for model in run.about["models"]:
-        other = first.setdefault(model["sha256"], model["name"])
-        if other != model["name"]:
-            same = f"{titles[other]} and {titles[model['name']]} have the same weights"
-            notes.append(quoted(f"{same}: they count twice, and that they agree is no evidence"))
-    return notes
+        first = first_of.setdefault(model["sha256"], model["name"])
+        if first != model["name"]:
+            names = {"first": titles[first], "second": titles[model["name"]]}
+            yield Message("ensemble_notes.same_weights", names)

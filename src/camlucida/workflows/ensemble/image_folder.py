@@ -1,0 +1,290 @@
+"""The folder of one image: its findings as figures, overlays, maps, masks and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from PIL import Image
+
+from camlucida.analysis.ensemble.combine import EnsembleMember
+from camlucida.analysis.ensemble.findings import EnsembleFinding, EnsembleFindings, FindingChoice
+from camlucida.analysis.ensemble.localisation import localisation
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import CamlucidaError
+from camlucida.core.failures import Failure
+from camlucida.core.files import npy, slug, write_bytes, write_json
+from camlucida.core.messages import Message
+from camlucida.datasets.ground_truth import GroundTruth
+from camlucida.figures.ensemble import boxes_figure, ensemble_figure
+from camlucida.figures.files import save_figure
+from camlucida.figures.overlay import caption, colormap_for, overlay_image, png_bytes, with_caption
+from camlucida.figures.panels import top_k_strip
+from camlucida.metrics.regions import MASK_FRACTION, Box, binary_mask, boxes
+from camlucida.metrics.statistics import excess
+from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked, table_rows
+
+RULE = (
+    "Boxes: one round each connected region where a map is at least "
+    f"{MASK_FRACTION:g} of its maximum."
+)
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class MapFiles:
+    """What was written of one map.
+
+    Attributes:
+        files: kind → name, relative to the output folder.
+        boxes: of the map's connected components, highest peak first.
+    """
+
+    files: dict[str, str]
+    boxes: list[Box]
+
+
+@dataclass
+class ImageRecord:
+    """What was written of one image.
+
+    Attributes:
+        case: content of ``metadata.json``.
+        folder: its name, relative to the output folder.
+        rows, localised: of ``ensemble.csv`` and ``localisation.csv``.
+        failures: boxes that could not be compared.
+    """
+
+    case: dict[str, Any]
+    folder: str
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    localised: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class ImageFolder:
+    """Writes the folder of an image.
+
+    Attributes:
+        findings: of the run.
+        titles: key of a classifier → its name for people.
+        choice: which findings are shown.
+        truth: boxes that readers drew; None without.
+        out: the output folder.
+        folder: of the image, relative to ``out``.
+        formats: of the figures side by side and of boxes.
+    """
+
+    findings: EnsembleFindings
+    titles: dict[str, str]
+    choice: FindingChoice
+    truth: GroundTruth | None
+    out: Path
+    folder: str
+    formats: Sequence[str]
+
+    def write(self, image: str) -> ImageRecord:
+        """Everything of one image.
+
+        Raises:
+            CamlucidaError: the image cannot be shown.
+        """
+        table = self.findings.table(image)
+        predictions = self.findings.predictions
+        first = predictions[predictions["image"] == image].iloc[0]
+        path, patient = str(first["path"]), str(first["patient"])
+        size = [int(side) for side in first["original"]]
+        record = ImageRecord({}, self.folder)
+        true_boxes = self._true_boxes(image, path, size, record)
+        annotated = () if self.truth is None else self.truth.has(image, path)
+        chosen = self.findings.chosen(image, self.choice, annotated)
+        shown: list[dict[str, Any]] = []
+        picture: dict[str, Any] = {}
+        for finding in self.findings.findings(image, chosen):
+            shown.append(self._finding(finding, true_boxes.get(finding.label), patient, record))
+            picture = picture or self._picture(finding)
+        record.case = {
+            "image": image,
+            "path": path,
+            "sha256": str(first["image_sha256"]),
+            "size": size,
+            "patient": patient,
+            **picture,
+            "missing": self.findings.missing(image),
+            "probabilities": _probabilities(table),
+            "top": {name: ranked(table, name, self.choice.top) for name in self.titles},
+            "strips": self._strips(image, table),
+            "findings": shown,
+        }
+        names = (*self.titles, ENSEMBLE)
+        weights = self.findings.weights
+        record.rows = table_rows(image, patient, table, names, weights, chosen, shown)
+        metadata = record.case | {"notice": "Research use only"}
+        write_json(self.out / self.folder / "metadata.json", metadata)
+        return record
+
+    def _true_boxes(
+        self, image: str, path: str, size: Sequence[int], record: ImageRecord
+    ) -> dict[str, Floats]:
+        """Label → boxes; where they cannot be used, the image is shown without them."""
+        if self.truth is None:
+            return {}
+        try:
+            return self.truth.boxes(image, path, (size[0], size[1]))
+        except CamlucidaError as error:
+            record.failures.append(Failure.of(image, error, named=True))
+            return {}
+
+    def _picture(self, finding: EnsembleFinding) -> dict[str, Any]:
+        scan = finding.ensemble.members[0].explanation.scan
+        name = f"{self.folder}/film.png"
+        write_bytes(self.out / name, png_bytes(Image.fromarray(scan.picture())))
+        return {"film": name, "synthetic": scan.synthetic, "warnings": list(scan.warnings)}
+
+    def _strips(self, image: str, table: pd.DataFrame) -> list[dict[str, str]]:
+        """Of each classifier its most probable labels, each map on its own scale."""
+        strips = []
+        for name in self.titles:
+            labels = [label for label, _ in ranked(table, name, self.choice.top)]
+            maps = [self.findings.explanation(image, name, label) for label in labels]
+            drawn = [part for part in maps if part is not None]
+            if drawn:
+                stem = f"{self.folder}/{slug(name)}_top{len(drawn)}"
+                save_figure(top_k_strip(drawn), self.out / stem, ("png",))
+                strips.append({"model": name, "file": f"{stem}.png"})
+        return strips
+
+    def _finding(
+        self,
+        finding: EnsembleFinding,
+        true_boxes: Floats | None,
+        patient: str,
+        record: ImageRecord,
+    ) -> dict[str, Any]:
+        """Write every file of one finding; its entry in ``metadata.json``."""
+        ensemble, label = finding.ensemble, finding.label
+        stem = f"{self.folder}/{slug(label)}"
+        maps = {member.name: member.explanation for member in ensemble.members}
+        maps[ENSEMBLE] = ensemble.explanation()
+        files = {name: self._map_files(name, label, part) for name, part in maps.items()}
+        side_by_side = ensemble_figure(ensemble, self.titles)
+        save_figure(side_by_side, self.out / f"{stem}_side_by_side", self.formats)
+        drawn = {self.titles[name]: files[name].boxes for name in maps if name != ENSEMBLE}
+        figure = boxes_figure(maps[ENSEMBLE], drawn, files[ENSEMBLE].boxes, true_boxes, RULE)
+        save_figure(figure, self.out / f"{stem}_boxes", self.formats)
+        write_bytes(self.out / f"{stem}_disagreement.npy", npy(ensemble.disagreement))
+        if true_boxes is not None and len(true_boxes):
+            record.localised += _localised(finding, files, true_boxes, patient, maps[ENSEMBLE])
+        own_files = files[ENSEMBLE].files | {"disagreement": f"{stem}_disagreement.npy"}
+        return {
+            "label": label,
+            "reason": finding.reason,
+            "figure": f"{stem}_side_by_side.png",
+            "boxes_figure": f"{stem}_boxes.png",
+            **_ensemble_numbers(finding),
+            "members": [_member(member, files[member.name]) for member in ensemble.members],
+            "files": own_files,
+            "boxes": [asdict(box) for box in files[ENSEMBLE].boxes],
+            "truth": [] if true_boxes is None else true_boxes.tolist(),
+        }
+
+    def _map_files(self, name: str, label: str, part: Explanation) -> MapFiles:
+        """Overlay, heat map, mask and numbers of one map, in original pixels."""
+        values = part.numpy()
+        mask = binary_mask(values)
+        stem = f"{self.folder}/{slug(name)}_{slug(label)}"
+        contents = {
+            "overlay": (".png", png_bytes(overlay_image(part))),
+            "heatmap": (".png", png_bytes(_heat_image(part, values))),
+            "mask": (".png", png_bytes(Image.fromarray(mask.astype(np.uint8) * 255))),
+            "map": (".npy", npy(values)),
+        }
+        files = {}
+        for kind, (suffix, data) in contents.items():
+            files[kind] = f"{stem}_{kind}{suffix}"
+            write_bytes(self.out / files[kind], data)
+        return MapFiles(files, boxes(mask, values))
+
+
+def _ensemble_numbers(finding: EnsembleFinding) -> dict[str, Any]:
+    ensemble = finding.ensemble
+    spread = ensemble.disagreement
+    disagreement = float(np.nanmean(spread)) if np.isfinite(spread).any() else float("nan")
+    return {
+        "probability": ensemble.probability,
+        "agreement": number_or_none(ensemble.agreement),
+        "compared_pairs": ensemble.compared,
+        "null": number_or_none(finding.null),
+        "null_pairs": finding.pairs,
+        "excess": number_or_none(excess(ensemble.agreement, finding.null)),
+        "disagreement": number_or_none(disagreement),
+        "mean": float(ensemble.mean.mean()),
+        "peak": float(ensemble.mean.max()),
+        "unit": ensemble.unit,
+        "left_out": list(ensemble.left_out),
+    }
+
+
+def _localised(
+    finding: EnsembleFinding,
+    files: dict[str, MapFiles],
+    true_boxes: Floats,
+    patient: str,
+    whole: Explanation,
+) -> list[dict[str, Any]]:
+    """Rows of ``localisation.csv``: the boxes of every map against those of the readers."""
+    height, width = whole.scan.geometry.original
+    rows = []
+    for name, written in files.items():
+        about = {"image": whole.scan.id, "patient": patient, "label": finding.label, "model": name}
+        counts = {"boxes": len(written.boxes), "true_boxes": len(true_boxes)}
+        scores = localisation(written.boxes, true_boxes, (height, width))
+        rows.append(about | counts | scores)
+    return rows
+
+
+def _member(member: EnsembleMember, written: MapFiles) -> dict[str, Any]:
+    part = member.explanation
+    reason: Message | None = part.empty_reason
+    return {
+        "model": member.name,
+        "weight": member.weight,
+        "probability": part.probability,
+        "score": part.score,
+        "score_kind": part.provenance.get("score_kind"),
+        "method": part.method,
+        "layer": part.layer,
+        "grid": list(part.grid),
+        "heat": member.heat,
+        "heat_unit": member.unit,
+        "faint": member.faint,
+        "divided_by": member.divisor,
+        "peak": part.limit,
+        "empty_reason": reason,
+        "files": written.files,
+        "boxes": [asdict(box) for box in written.boxes],
+    }
+
+
+def _heat_image(part: Explanation, values: NDArray[np.float32]) -> Image.Image:
+    """The map alone, pixel for pixel, with its caption."""
+    limit = part.limit or 1.0
+    shares = np.clip(values / limit, -1, 1) / 2 + 0.5 if part.signed else values / limit
+    colours = colormap_for(part)(np.clip(shares, 0, 1))
+    picture = Image.fromarray((colours[..., :3] * 255).round().astype(np.uint8))
+    return with_caption(picture, caption(part), part.scan.synthetic)
+
+
+def _probabilities(table: pd.DataFrame) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = []
+    for label, row in table.iterrows():
+        numbers = {str(name): number_or_none(value) for name, value in row.items()}
+        rows.append({"label": str(label), **numbers})
+    return rows
