@@ -16,7 +16,6 @@ from camlucida.report.document import (
     Document,
     Facts,
     Link,
-    Links,
     Notice,
     Paragraph,
     Picture,
@@ -62,7 +61,6 @@ def ensemble_page(
         summary: of :func:`~camlucida.workflows.ensemble.tables.localisation_summary`.
     """
     classifiers, films = _counted(len(titles), "classifier"), _counted(len(images), "image")
-    links = tuple(Link(f"#{case['folder']}", case["image"]) for case in images)
     notes = tuple(Notice((phrase(note, "."),)) for note in record["notes"])
     return Document(
         title=f"{classifiers} on {films}",
@@ -75,7 +73,7 @@ def ensemble_page(
             _audit(record),
         ),
         synthetic=record["synthetic"],
-        intro=(*notes, Links("Images", links)),
+        intro=notes,
     )
 
 
