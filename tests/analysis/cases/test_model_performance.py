@@ -47,8 +47,7 @@ def test_multilabel(tmp_path):
     assert found.document["task"] == "multilabel"
     assert found.predictions is not None
     assert found.predictions.groups == ("sex",)
-    left_out = "3 of 24 rows without a prediction or without a truth, left out of the figures"
-    assert left_out in map(str, found.notes)
+    assert Message("notes.rows_left_out", {"count": 3, "rows": 24}) in found.notes
     rows = run.predictions().rename(columns={"group_sex": "sex"})[
         ["image", "patient", "sex", "label", "logit", "probability", "truth"]
     ]
