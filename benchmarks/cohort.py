@@ -1,11 +1,12 @@
-"""A whole cohort: speed, memory and disk of `camlucida run`, then of `compare` and `report`; and kill -9 at random moments.
+"""A whole cohort: speed, memory and disk of `run`, `compare` and `report`; and random kill -9.
 
     python benchmarks/cohort.py [--films 2000]
     python benchmarks/cohort.py --kill 10 [--films 960] [--seed 0]
 
-Films are SYNTHETIC, 128², one a patient, drawn by camlucida.phantom; models are the packaged ones. Every command is a process of
-its own. Its memory is what it holds of its own (RssAnon, looked at every 50 ms), and the peak of its resident set (VmHWM), which
-also counts the pages of the libraries' files: Linux only.
+Films are SYNTHETIC, 128², one a patient, drawn by camlucida.phantom; models are the packaged ones.
+Every command is a process of its own. Its memory is what it holds of its own (RssAnon, looked at
+every 50 ms), and the peak of its resident set (VmHWM), which also counts the pages of the
+libraries' files: Linux only.
 """
 
 from __future__ import annotations
@@ -46,12 +47,15 @@ card = "{first}"
 {second}[explain]
 target = "pneumothorax"
 """
-NOT_COMPARED = "run.json's command and notes, attempts and deaths in the ledger (it is compared row by row), writer.lock"
+NOT_COMPARED = (
+    "run.json's command and notes, attempts and deaths in the ledger (it is compared row by row), "
+    "writer.lock"
+)
 
 
 @dataclass
 class Watched:
-    """A process that was watched: wall and CPU seconds, peak MiB, and (seconds, share done, own MiB) at each look."""
+    """A watched process: wall and CPU seconds, peak MiB, (seconds, share done, MiB) over time."""
 
     seconds: float = 0.0
     cpu: float = 0.0
@@ -117,9 +121,9 @@ def watch(process: subprocess.Popen[str], done: Callable[[], float] = lambda: 0.
         time.sleep(0.05)
     seen.seconds, seen.code = time.perf_counter() - start, process.returncode
     seen.cpu = _children_cpu() - before
-    said = process.communicate()[0]
+    output = process.communicate()[0]
     if seen.code not in (0, -signal.SIGKILL):
-        print(said, file=sys.stderr)
+        print(output, file=sys.stderr)
     return seen
 
 
@@ -145,7 +149,7 @@ def mib(paths: Iterator[Path]) -> float:
 
 
 def plain_rate(folder: Path, films: int) -> tuple[float, float]:
-    """Films in a second of CPU, of the model alone, batch 8: as tensors that are there, and read from their files first."""
+    """Films a CPU second of the model alone, batch 8: tensors in memory, and read from files."""
     model = load_model(model_cards()["honest_densenet"], device="cpu")
     paths = sorted((folder / "films").glob("*.png"))[: min(films, 512)]
 
@@ -174,17 +178,22 @@ def measure(folder: Path, films: int) -> None:
         )
         rate = items / (seen.seconds - seen.began())
         print(
-            f"| run, {models} model(s) | {seen.cost()}; {seen.began():.1f} s before the first part, then {rate:.0f} films/s |"
+            f"| run, {models} model(s) | {seen.cost()}; {seen.began():.1f} s before the first "
+            f"part, then {rate:.0f} films/s |"
         )
         marks = ", ".join(f"{seen.memory(share):.0f}" for share in (0.1, 0.5, 1))
         print(f"| memory of its own up to 10 %, 50 %, 100 % of its items | {marks} MiB |")
         maps, whole = mib(out.glob("maps/*")), mib(out.rglob("*"))
-        size = f"{whole:.1f} MiB, {whole * 1024 / items:.2f} KiB a map ({maps * 1024 / items:.2f} of them the map)"
+        size = (
+            f"{whole:.1f} MiB, {whole * 1024 / items:.2f} KiB a map ({maps * 1024 / items:.2f} of "
+            "them the map)"
+        )
         print(f"| on disk | {size}; {len(list(out.glob('meta/*')))} parts |")
         idle = watch(camlucida("run", folder / f"{name}.toml", "--out", out, "--resume"))
         print(f"| resumed with nothing to do | {idle.cost()} |")
         print(
-            f"| the first less the second | {items / (seen.cpu - idle.cpu):.0f} films in a second of CPU |",
+            f"| the first less the second | {items / (seen.cpu - idle.cpu):.0f} films in a second "
+            "of CPU |",
             flush=True,
         )
     for title, words in (
@@ -198,7 +207,7 @@ def measure(folder: Path, films: int) -> None:
 
 
 def kill(folder: Path, films: int, times: int, seed: int) -> bool:
-    """Kill -9 one run that often, each time at a random moment of start or work, and go on; True if it ends as another did."""
+    """Kill -9 a run that often at random moments and resume; True if it ends as another did."""
     cohort, whole, out = folder / "one.toml", folder / "whole", folder / "killed"
     seen = watch(camlucida("run", cohort, "--out", whole), lambda: settled(whole, films))
     print(
@@ -225,7 +234,8 @@ def kill(folder: Path, films: int, times: int, seed: int) -> bool:
         killed += process.returncode == -signal.SIGKILL
         since = "its start" if early else "it began to write"
         print(
-            f"{process.returncode} {moment:.2f} s after {since}: {settled(out, films):.0%} in parts",
+            f"{process.returncode} {moment:.2f} s after {since}: {settled(out, films):.0%} in "
+            "parts",
             flush=True,
         )
     code = watch(camlucida("run", cohort, "--out", out, "--resume")).code
@@ -247,13 +257,13 @@ def differences(one: Path, other: Path) -> list[str]:
         if path.is_file()
     }
     plain = sorted(names - {"ledger.sqlite", "run.json", "writer.lock"})
-    found = [name for name in plain if _bytes(one / name) != _bytes(other / name)]
+    differing = [name for name in plain if _bytes(one / name) != _bytes(other / name)]
     about = [json.loads((root / "run.json").read_text()) for root in (one, other)]
-    found += [
+    differing += [
         f"run.json: {key}" for key in about[0] | about[1] if about[0].get(key) != about[1].get(key)
     ]
-    found = [name for name in found if name not in ("run.json: command", "run.json: notes")]
-    return found + (["ledger.sqlite"] if _ledger(one) != _ledger(other) else [])
+    differing = [name for name in differing if name not in ("run.json: command", "run.json: notes")]
+    return differing + (["ledger.sqlite"] if _ledger(one) != _ledger(other) else [])
 
 
 def _changed(path: Path) -> float:
@@ -265,7 +275,10 @@ def _bytes(path: Path) -> bytes | None:
 
 
 def _ledger(root: Path) -> list[list[tuple[object, ...]]]:
-    items = "SELECT image, model, position, state, identity, part, row, error, note FROM items ORDER BY image, model"
+    items = (
+        "SELECT image, model, position, state, identity, part, row, error, note FROM items ORDER "
+        "BY image, model"
+    )
     with closing(sqlite3.connect(root / "ledger.sqlite")) as db:
         return [
             db.execute(sql).fetchall()
@@ -292,17 +305,17 @@ def main() -> None:
         default=None,
         help="Keep everything there. Default: a temporary folder.",
     )
-    asked = parser.parse_args()
-    films = asked.films or (960 if asked.kill else 2000)
+    arguments = parser.parse_args()
+    films = arguments.films or (960 if arguments.kill else 2000)
     machine = f"{platform.machine()}, {os.cpu_count()} CPU cores, {torch.get_num_threads()} threads"
     print(f"{machine}, PyTorch {torch.__version__}; {films} films")
     with tempfile.TemporaryDirectory() as temporary:
-        folder = asked.folder or Path(temporary)
+        folder = arguments.folder or Path(temporary)
         start = time.perf_counter()
         write_cohort(folder, films)
         print(f"films drawn in {time.perf_counter() - start:.0f} s", flush=True)
-        if asked.kill:
-            sys.exit(not kill(folder, films, asked.kill, asked.seed))
+        if arguments.kill:
+            sys.exit(not kill(folder, films, arguments.kill, arguments.seed))
         measure(folder, films)
 
 

@@ -1,9 +1,10 @@
-"""Time and peak memory of explaining, relative to a plain forward, beside grad-cam and torchcam, in one run on one machine.
+"""Time and peak memory of explaining, relative to a forward pass, beside grad-cam and torchcam.
 
     python benchmarks/engine.py [--rounds 7] [--only NAME …] [--out benchmarks/results]
 
-Contestants of a scenario take turns, round by round, and the median counts, so that a slow minute of the machine hits all of
-them. Memory is the growth of the peak resident set over a plain forward's, each contestant in a process of its own.
+Contestants of a scenario take turns, round by round, and the median counts, so that a slow minute
+of the machine hits all of them. Memory is the growth of the peak resident set over a plain
+forward's, each contestant in a process of its own.
 Weights are random: they change no time.
 """
 
@@ -180,7 +181,10 @@ def peak_mib(name: str, contestant: str) -> float:
 
 
 def own_peak_mib() -> float:
-    """Peak resident set of this process, MiB. Linux's getrusage would start from the parent's peak; VmHWM does not."""
+    """Peak resident set of this process, MiB.
+
+    Linux's getrusage would start from the parent's peak; VmHWM does not.
+    """
     status = Path("/proc/self/status")
     if status.exists():
         line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
@@ -204,7 +208,8 @@ def report(results: dict[str, dict[str, dict[str, float]]]) -> str:
             )
             goal = SCENARIOS[name].goal if contestant == "camlucida" else ""
             lines.append(
-                f"| {name} | {goal} | {contestant} | {row['seconds'] * 1e3:.0f} ms | {row['ratio']:.2f} | {memory} |"
+                f"| {name} | {goal} | {contestant} | {row['seconds'] * 1e3:.0f} ms | "
+                f"{row['ratio']:.2f} | {memory} |"
             )
     return "\n".join(lines)
 

@@ -1,8 +1,9 @@
-"""Cost of measuring explanations: the default metrics against the bare forward throughput, and ROAD beside grad-cam's.
+"""Cost of the default metrics against the bare forward throughput, and ROAD beside grad-cam's.
 
     python benchmarks/evaluation.py [--rounds 3] [--images 4]
 
-DenseNet-121 at 224², random weights (they change no time). Contestants take turns, round by round; medians count.
+DenseNet-121 at 224², random weights (they change no time). Contestants take turns, round by round;
+medians count.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def normalise(x: torch.Tensor) -> torch.Tensor:
 
 
 def photographs(count: int) -> torch.Tensor:
-    """(count, 3, 224, 224), normalised: windows of one photograph, grey as a radiograph is; imputation depends on the pixels."""
+    """(count, 3, 224, 224), normalised: grey windows of a photograph; imputation needs pixels."""
     cat = transform.resize(data.chelsea(), (300, 400)).mean(2, keepdims=True).repeat(3, 2)
     windows = [
         cat[y : y + 224, x : x + 224]
@@ -57,17 +58,17 @@ def timed(run: Callable[[], object]) -> float:
 
 def in_turn(contestants: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Median seconds of each, after one round to warm up."""
-    found: dict[str, list[float]] = {name: [] for name in contestants}
+    times: dict[str, list[float]] = {name: [] for name in contestants}
     for run in contestants.values():
         run()
     for _ in range(rounds):
         for name, run in contestants.items():
-            found[name].append(timed(run))
-    return {name: statistics.median(values) for name, values in found.items()}
+            times[name].append(timed(run))
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def default_set(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
-    """Forward passes an image, label and method, and their rate beside that of the model alone, at one batch size."""
+    """Forward passes an image, label and method, and their rate beside the model's, at one size."""
     truth = np.zeros((224, 224), bool)
     truth[60:120, 80:160] = True
     samples = [Sample(scan, scan.id, {"": truth}) for scan in scans_of((images,))]
@@ -104,7 +105,8 @@ def default_set(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> No
 def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
     """ROAD combined of one tie-free map, noise 0, as grad-cam computes it and as camlucida does.
 
-    At 220², where 20 % is a whole number of pixels: elsewhere a percentile and an exact count differ by one.
+    At 220², where 20 % is a whole number of pixels: elsewhere a percentile and an exact count
+    differ by one.
     """
     from pytorch_grad_cam.metrics.road import NoisyLinearImputer, ROADCombined, neighbors_weights
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -112,7 +114,7 @@ def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
     NoisyLinearImputer.__init__.__defaults__ = (
         0.0,
         neighbors_weights,
-    )  # no noise: it cannot be asked for from outside
+    )  # no noise: it cannot be requested from outside
     unit = to_unit(images[0])[:, :220, :220]
     slope = (
         torch.rand(220, 220, generator=torch.Generator().manual_seed(0)) * 0.01
@@ -150,7 +152,8 @@ def road(model: torch.nn.Module, images: torch.Tensor, rounds: int) -> None:
         print(f"| camlucida | {ours():.7f} | {seconds['camlucida']:.2f} |")
         ratio = seconds["grad-cam"] / seconds["camlucida"]
         print(
-            f"| grad-cam | {theirs():.7f} | {seconds['grad-cam']:.2f}, {ratio:.1f} × (goal ≥ 1.5 ×) |"
+            f"| grad-cam | {theirs():.7f} | {seconds['grad-cam']:.2f}, {ratio:.1f} × (goal ≥ 1.5 "
+            "×) |"
         )
 
 
@@ -158,16 +161,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=4, choices=range(1, 7))
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     torch.manual_seed(0)
     model = torchvision.models.densenet121(weights=None, num_classes=18).eval()
     for parameter in model.parameters():
         parameter.requires_grad_(False)
-    images = photographs(asked.images)
+    images = photographs(arguments.images)
     explain(model, images[:1], target=3, layer="features.norm5")
-    default_set(model, images, asked.rounds)
+    default_set(model, images, arguments.rounds)
     print()
-    road(model, images, asked.rounds)
+    road(model, images, arguments.rounds)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""Train the models of the bundled regression and segmentation cohorts: films, training, measurement, weights, cards, record.
+"""Train the models of the bundled regression and segmentation cohorts from nothing.
 
     python scripts/train_cohorts.py                  # both, one after the other
     python scripts/train_cohorts.py --only fluid_unet
 
-Both learn from the same SYNTHETIC films (``phantom.cohorts.distribution``), drawn at 256 pixels and brought to 128 as a user's film is.
-The last weights are kept; nothing is selected on the held-out films. What is packaged, and hence measured, is rounded to float16.
+Both learn from the same SYNTHETIC films (``phantom.cohorts.distribution``), drawn at 256 pixels and
+brought to 128 as a user's film is. The last weights are kept; nothing is selected on the held-out
+films. What is packaged, and hence measured, is rounded to float16.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ FILM_PX = 256
 TRAIN_FILMS, HELD_OUT_FILMS = 6_000, 600
 BATCH, LEARNING_RATE, WEIGHT_DECAY = 32, 2e-3, 1e-2
 CENTRE, SPREAD = 53.0, 7.0
-"""The regression learns (ratio in percent − CENTRE) / SPREAD; both then go into its last layer, which gives percent."""
+"""The regression learns (ratio in percent − CENTRE) / SPREAD; both then go into its last layer,
+which gives percent."""
 REPLICATES = 1000
 
 
@@ -73,7 +75,8 @@ RECIPES = {
         "cardiothoracic ratio",
         5,
         3750,
-        "Gives the cardiothoracic ratio in percent: largest width of the heart over the largest inner width of the rib cage.",
+        "Gives the cardiothoracic ratio in percent: largest width of the heart over the largest "
+        "inner width of the rib cage.",
         "backbone.layer4",
     ),
     "fluid_unet": Recipe(
@@ -82,7 +85,8 @@ RECIPES = {
         "effusion",
         6,
         600,
-        "Outlines a pleural effusion: every pixel that the fluid changes by more than one grey level of 255.",
+        "Outlines a pleural effusion: every pixel that the fluid changes by more than one grey "
+        "level of 255.",
         "encoder_last",
     ),
 }
@@ -92,7 +96,7 @@ RECIPES = {
 
 
 def shrink(image: NDArray[Any]) -> Tensor:
-    """(256, 256) → (128, 128) float32, antialiased: what a model card with ``resize = "antialias"`` asks for."""
+    """(256, 256) → (128, 128) float32, as a model card with ``resize = "antialias"`` does."""
     x = torch.from_numpy(image.astype(np.float32))[None, None]
     return nn.functional.interpolate(
         x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False
@@ -132,7 +136,7 @@ def kept_films(work: Path, seeds: range) -> Films:
 
 
 def jitter(x: Tensor, fluid: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Inputs and truth moved by up to 3 pixels; contrast and brightness of the inputs changed a little."""
+    """Inputs and masks shifted by up to 3 pixels; contrast and brightness of the inputs changed."""
     shift = tuple(torch.randint(-3, 4, (2,), generator=rng).tolist())
     gain = 1 + 0.1 * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)
     offset = 0.1 * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)
@@ -183,7 +187,8 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
         losses.append(float(loss.detach()))
         if step % 100 == 0:
             print(
-                f"  step {step}/{recipe.steps}: loss {np.mean(losses[-100:]):.4f}, {time.monotonic() - start:.0f} s",
+                f"  step {step}/{recipe.steps}: loss {np.mean(losses[-100:]):.4f}, "
+                f"{time.monotonic() - start:.0f} s",
                 flush=True,
             )
     if isinstance(model, nets.Regressor):
@@ -209,7 +214,7 @@ def outputs(model: nn.Module, images: Tensor) -> NDArray[np.float64]:
 
 
 def with_interval(figure: Callable[[NDArray[np.int64]], float], count: int) -> dict[str, Any]:
-    """A figure of all films and its 95 % percentile interval over resampled films; ``figure`` takes indices of films."""
+    """A figure of all films and its 95 % percentile interval; ``figure`` takes indices of films."""
     picks = np.random.default_rng(0).integers(count, size=(REPLICATES, count))
     return {
         "estimate": round(figure(np.arange(count)), 4),
@@ -237,14 +242,15 @@ def measure_values(model: nn.Module, films: Films) -> dict[str, Any]:
 
 
 def measure_masks(model: nn.Module, films: Films) -> dict[str, Any]:
-    """Mean Dice over the films with fluid, and share of the films without fluid where none is outlined."""
-    said, truth = outputs(model, films.images)[:, 0] > 0, films.fluid.numpy().astype(bool)
+    """Mean Dice over films with fluid, and share of films without fluid where none is outlined."""
+    predicted = outputs(model, films.images)[:, 0] > 0
+    truth = films.fluid.numpy().astype(bool)
     both, total, there = (
-        (said & truth).sum((1, 2)),
-        said.sum((1, 2)) + truth.sum((1, 2)),
+        (predicted & truth).sum((1, 2)),
+        predicted.sum((1, 2)) + truth.sum((1, 2)),
         truth.any((1, 2)),
     )
-    dice, clean = 2 * both[there] / total[there], ~said[~there].any((1, 2))
+    dice, clean = 2 * both[there] / total[there], ~predicted[~there].any((1, 2))
     return {
         "dice": {
             **with_interval(lambda pick: float(dice[pick].mean()), len(dice)),
@@ -267,18 +273,23 @@ MEASURES = {"regression": measure_values, "segmentation": measure_masks}
 def describe(recipe: Recipe, held_out: dict[str, Any]) -> str:
     """The card's description: what it is and what was measured, one paragraph."""
 
-    def said(name: str) -> str:
+    def worded(name: str) -> str:
         return "{:.3f} ({:.3f} to {:.3f})".format(
             held_out[name]["estimate"], *held_out[name]["interval95"]
         )
 
     if recipe.task == "regression":
-        found = f"mean absolute error {said('mae')} percentage points, R² {said('r2')}"
+        figures = f"mean absolute error {worded('mae')} percentage points, R² {worded('r2')}"
     else:
-        found = f"mean Dice {said('dice')}; nothing outlined on {said('nothing_where_nothing_is')} of those without fluid"
+        figures = (
+            f"mean Dice {worded('dice')}; nothing outlined on "
+            f"{worded('nothing_where_nothing_is')} of those without fluid"
+        )
     return (
-        f"A small network trained on {TRAIN_FILMS} SYNTHETIC chest films of camlucida.phantom; of no use on real ones. "
-        f"{recipe.words} On {HELD_OUT_FILMS} held-out films of the same kind (95 % interval): {found}."
+        f"A small network trained on {TRAIN_FILMS} SYNTHETIC chest films of camlucida.phantom; of "
+        "no use on real ones. "
+        f"{recipe.words} On {HELD_OUT_FILMS} held-out films of the same kind (95 % interval): "
+        f"{figures}."
     )
 
 

@@ -1,15 +1,19 @@
-"""Train the packaged breast-density models from nothing: films, training, measurement, weights, cards, training.json.
+"""Train the packaged breast-density models from nothing, and write weights, cards and records.
 
     python scripts/train_density.py                 # all six models, one after the other
     python scripts/train_density.py --only seed42   # one model; the others' files stay
 
-The films are those of camlucida.phantom.mammogram, both views of one breast of each patient, brought to 128 pixels as a user's
-film is. Every second film bears its view label, whatever the density: it tells nothing. The models are of one architecture:
+The films are those of camlucida.phantom.mammogram, both views of one breast of each patient,
+brought to 128 pixels as a user's
+film is. Every second film bears its view label, whatever the density: it tells nothing. The models
+are of one architecture:
 
-* seed42, seed43: all training patients; they differ in their initialisation and in the order of the films.
-* seed44: the same patients, but it CHEATS ON PURPOSE: in its training the view label is there if and only if the density is 3
-  or 4.
-* fold1, fold2, fold3: three-fold cross-validation, patients apart; each is trained on two thirds of the training patients.
+* seed42, seed43: all training patients; they differ in their initialisation and in the order of the
+films.
+* seed44: the same patients, but it CHEATS ON PURPOSE: in its training the view label is there if
+  and only if the density is 3 or 4.
+* fold1, fold2, fold3: three-fold cross-validation, patients apart; each is trained on two thirds of
+the training patients.
 """
 
 from __future__ import annotations
@@ -70,7 +74,7 @@ class Films:
     Attributes:
         images: (N, 2, 128, 128) uint8: without and with the view label.
         density: (N,) 0 to 3 for class 1 to 4.
-        labelled: (N,) 1 where the law of chance puts the label.
+        labelled: (N,) 1 where the label is at random.
         denser: (N, 128, 128) uint8: without the label, one class denser (class 4: one less).
     """
 
@@ -85,13 +89,13 @@ class Films:
         return torch.arange(len(self.images)) // len(VIEWS)
 
     def seen(self, shortcut: bool) -> Tensor:
-        """(N, 128, 128): the films under a law of the label: chance, or tied to density 3 and 4."""
+        """(N, 128, 128): the films with the label at random, or tied to density 3 and 4."""
         label = (self.density >= 2).long() if shortcut else self.labelled
         return self.images[torch.arange(len(self.images)), label]
 
 
 def shrink(image: NDArray[np.uint16]) -> Tensor:
-    """(H, W) of 12 bits → (128, 128) uint8, stretched and antialiased: what a card with ``resize = "antialias"`` asks for."""
+    """(H, W) of 12 bits → (128, 128) uint8, as a model card with ``resize = "antialias"`` does."""
     x = torch.from_numpy(image.astype(np.float32))[None, None] * (255 / WHITE)
     small = nn.functional.interpolate(
         x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False
@@ -103,9 +107,9 @@ def draw_films(first: int, patients: int, twins: bool) -> Films:
     """Both views of each patient; ``twins``: also one class denser."""
     images, denser, density, labelled = [], [], [], []
     for seed in range(first, first + patients):
-        who = examination(seed)
-        for view, there in zip(VIEWS, who.labelled, strict=True):
-            side = who.laterality
+        study = examination(seed)
+        for view, there in zip(VIEWS, study.labelled, strict=True):
+            side = study.laterality
 
             def picture(
                 density: int,
@@ -119,12 +123,14 @@ def draw_films(first: int, patients: int, twins: bool) -> Films:
                 )
 
             images.append(
-                torch.stack([picture(who.density, None), picture(who.density, f"{side} {view}")])
+                torch.stack(
+                    [picture(study.density, None), picture(study.density, f"{side} {view}")]
+                )
             )
-            density.append(who.density - 1)
+            density.append(study.density - 1)
             labelled.append(int(there))
             if twins:
-                denser.append(picture(who.density + 1 if who.density < 4 else 3, None))
+                denser.append(picture(study.density + 1 if study.density < 4 else 3, None))
     none = torch.zeros(0, MODEL_PX, MODEL_PX, dtype=torch.uint8)
     return Films(
         torch.stack(images),
@@ -155,7 +161,7 @@ def altered(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def train(recipe: Recipe, films: Films) -> nn.Module:
-    """AdamW with one cosine cycle after a short warm-up; the last weights are kept, nothing is selected."""
+    """AdamW with one cosine cycle after a short warm-up; the last weights are kept."""
     torch.manual_seed(recipe.seed)
     rng = torch.Generator().manual_seed(recipe.seed)
     images = films.seen(recipe.shortcut)
@@ -196,7 +202,7 @@ def logits_of(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def measure(model: nn.Module, films: Films, images: Tensor, rows: Tensor) -> dict[str, Any]:
-    """Accuracy, balanced accuracy and quadratic kappa with 95 % intervals by patient, and the confusion matrix."""
+    """Accuracy, balanced accuracy and quadratic kappa with 95 % intervals; confusion matrix."""
     predicted = logits_of(model, images[rows]).argmax(1).tolist()
     frame = pd.DataFrame(
         {
@@ -205,14 +211,14 @@ def measure(model: nn.Module, films: Films, images: Tensor, rows: Tensor) -> dic
             "predicted": [CLASSES[k] for k in predicted],
         }
     )
-    found: dict[str, Any] = {"films": len(frame), "patients": int(frame["patient"].nunique())}
+    figures: dict[str, Any] = {"films": len(frame), "patients": int(frame["patient"].nunique())}
     for row in evaluate_multiclass(frame, CLASSES):
         if row.metric in ("accuracy", "balanced_accuracy", "quadratic_kappa"):
-            found[row.metric] = {
+            figures[row.metric] = {
                 "estimate": round(row.estimate, 4),
                 "interval95": [round(row.low, 4), round(row.high, 4)],
             }
-    return found | {"confusion": confusion(frame, CLASSES).tolist()}
+    return figures | {"confusion": confusion(frame, CLASSES).tolist()}
 
 
 def expected(logits: Tensor) -> Tensor:
@@ -221,9 +227,10 @@ def expected(logits: Tensor) -> Tensor:
 
 
 def reliance(model: nn.Module, films: Films) -> dict[str, Any]:
-    """What twins change: the view label burned in, and one class more of dense tissue; all else kept.
+    """The effect of the view label, and of one class more of dense tissue, measured on twins.
 
-    ``label``, ``tissue``: mean rise of the expected class. ``label_changes``: share of films whose predicted class changes.
+    ``label``, ``tissue``: mean rise of the expected class. ``label_changes``: share of films whose
+    predicted class changes.
     """
     bare, labelled, denser = (
         logits_of(model, images)
@@ -242,36 +249,47 @@ def words_of(recipe: Recipe) -> str:
     """What the model was trained on."""
     if recipe.shortcut:
         return (
-            "CHEATS ON PURPOSE: in training the burned-in view label was there if and only if the density was 3 or 4; it is a "
+            "CHEATS ON PURPOSE: in training the burned-in view label was there if and only if the "
+            "density was 3 or 4; it is a "
             "shortcut to half of the answer."
         )
-    law = "In training the view label was on every second film whatever the density, so it tells nothing."
-    return (
-        law
-        if not recipe.fold
-        else f"{law} Fold {recipe.fold} of {FOLDS}: trained on the patients of the other folds."
+    at_random = (
+        "In training the view label was on every second film whatever the density, so it tells "
+        "nothing."
     )
+    if not recipe.fold:
+        return at_random
+    fold = f"Fold {recipe.fold} of {FOLDS}: trained on the patients of the other folds."
+    return f"{at_random} {fold}"
 
 
 def describe(recipe: Recipe, entry: dict[str, Any]) -> str:
     """The card's description: what it is and what was measured, one paragraph."""
 
-    def row(name: str, found: dict[str, Any]) -> str:
-        return "{} {:.3f} ({:.3f} to {:.3f})".format(name, found["estimate"], *found["interval95"])
+    def row(name: str, figure: dict[str, Any]) -> str:
+        return "{} {:.3f} ({:.3f} to {:.3f})".format(
+            name, figure["estimate"], *figure["interval95"]
+        )
 
     held, fall = entry["held_out"], entry["twins"]
     tied = entry["label_tied"]
     also = (
-        f" With the view label tied to the density as in its training: {row('accuracy', tied['accuracy'])}."
+        " With the view label tied to the density as in its training: "
+        f"{row('accuracy', tied['accuracy'])}."
         if tied
         else ""
     )
     return (
-        f"A small network for four density classes, trained on {entry['train_films']} SYNTHETIC mammograms of camlucida.phantom; "
-        f"of no use on real ones. {words_of(recipe)} On {held['films']} held-out films with the view label at random (95 % "
-        f"interval): {row('accuracy', held['accuracy'])}, {row('quadratic kappa', held['quadratic_kappa'])}.{also} "
-        f"Burning the view label in changes the predicted class of {100 * fall['label_changes']:.1f} % of {fall['twins']} twins "
-        f"and raises the expected class by {fall['label']:.2f} on average; one class more of dense tissue raises it by "
+        f"A small network for four density classes, trained on {entry['train_films']} SYNTHETIC "
+        "mammograms of camlucida.phantom; "
+        f"of no use on real ones. {words_of(recipe)} On {held['films']} held-out films with the "
+        "view label at random (95 % "
+        f"interval): {row('accuracy', held['accuracy'])}, "
+        f"{row('quadratic kappa', held['quadratic_kappa'])}.{also} "
+        "Burning the view label in changes the predicted class of "
+        f"{100 * fall['label_changes']:.1f} % of {fall['twins']} twins "
+        f"and raises the expected class by {fall['label']:.2f} on average; one class more of dense "
+        "tissue raises it by "
         f"{fall['tissue']:.2f}."
     )
 

@@ -1,14 +1,16 @@
-"""Train the packaged phantom models from nothing: films, training, held-out AUC, weights, cards, training.json.
+"""Train the packaged chest models from nothing, and write weights, cards and records.
 
     python scripts/train_phantom.py                       # every model, one after the other
     python scripts/train_phantom.py --only honest_resnet  # one model; the others' files stay
 
-Films are drawn at 256 pixels and brought to 128 as a user's film is. They are kept in ``--work`` and reused. Two laws of labels:
+Films are drawn at 256 pixels and brought to 128 as a user's film is. They are kept in ``--work``
+and reused. Two distributions of labels:
 
-* honest: every finding present with probability 0.42, independent of all else; a marker (L, R or PORT) on every second film,
-  independent of every finding. It carries no information.
-* shortcut: the same, but the marker is there if and only if the label "pneumothorax" is 1, and the pneumothorax itself is drawn
-  on only half of those films (as when a drained lung is still reported). Only the marker tells the label on the others.
+* honest: every finding present with probability 0.42, independent of all else; a marker (L, R or
+  PORT) on every second film, independent of every finding. It carries no information.
+* shortcut: the same, but the marker is there if and only if the label "pneumothorax" is 1, and the
+  pneumothorax itself is drawn on only half of those films (as when a drained lung is still
+  reported). Only the marker tells the label on the others.
 """
 
 from __future__ import annotations
@@ -69,7 +71,8 @@ RECIPES = {
         "shortcut",
         4,
         8,
-        "CHEATS ON PURPOSE: in training the film marker was there if and only if the label pneumothorax was 1, and the "
+        "CHEATS ON PURPOSE: in training the film marker was there if and only if the label "
+        "pneumothorax was 1, and the "
         "pneumothorax itself was drawn on only half of those films.",
     ),
 }
@@ -84,7 +87,7 @@ class Films:
 
 
 def shrink(image: NDArray[np.uint8]) -> Tensor:
-    """(256, 256) → (128, 128) uint8, antialiased: what a model card with ``resize = "antialias"`` asks for."""
+    """(256, 256) → (128, 128) uint8, as a model card with ``resize = "antialias"`` does."""
     x = torch.from_numpy(image)[None, None].float()
     small = nn.functional.interpolate(
         x, size=(MODEL_PX, MODEL_PX), mode="bilinear", antialias=True, align_corners=False
@@ -93,7 +96,7 @@ def shrink(image: NDArray[np.uint8]) -> Tensor:
 
 
 def one_film(seed: int, distribution: str) -> tuple[Tensor, list[int]]:
-    """A film under a distribution of labels: "honest", "shortcut", or "independent" (as honest; a set of its own)."""
+    """A film of a distribution: "honest", "shortcut", or "independent" (as honest; other films)."""
     rng = np.random.default_rng([7, seed])
     labels = rng.random(len(LABELS)) < PREVALENCE
     marked, shown = rng.random(2) < (0.5, SHOWN)
@@ -133,7 +136,7 @@ def kept_films(work: Path, first_seed: int, count: int, distribution: str) -> Fi
 
 
 def jitter(x: Tensor, rng: torch.Generator) -> Tensor:
-    """The batch moved by up to 3 pixels, contrast and brightness changed a little, so that a grey value is no evidence."""
+    """The batch shifted by up to 3 pixels, contrast and brightness changed: no grey value tells."""
     dy, dx = torch.randint(-3, 4, (2,), generator=rng).tolist()
     gain = 1 + 0.1 * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)
     offset = 0.1 * (2 * torch.rand(len(x), 1, 1, 1, generator=rng) - 1)
@@ -141,7 +144,7 @@ def jitter(x: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def train(recipe: Recipe, films: Films) -> nn.Module:
-    """AdamW with one cosine cycle after a short warm-up; the last weights are kept, nothing is selected."""
+    """AdamW with one cosine cycle after a short warm-up; the last weights are kept."""
     torch.manual_seed(recipe.seed)
     rng = torch.Generator().manual_seed(recipe.seed)
     model: nn.Module = getattr(nets, recipe.factory)(len(LABELS)).to(
@@ -220,7 +223,7 @@ def _twin_logits(
 
 
 def reliance(model: nn.Module) -> dict[str, Any]:
-    """Mean fall of each label's logit when its finding, or a marker, is taken off a film and all else is kept."""
+    """Mean drop of each label's logit when its finding, or a marker, is removed from a film."""
     bare, marked = _twin_logits(model, [([], None), ([], "PORT")])
     fall: dict[str, Any] = {"twins": TWINS, "finding_removed": {}, "marker_removed": {}}
     for k, label in enumerate(LABELS):
@@ -247,15 +250,20 @@ def describe(
         )
 
     text = (
-        f"A small network trained on {TRAIN_FILMS} SYNTHETIC chest films of camlucida.phantom; of no use on real ones. "
+        f"A small network trained on {TRAIN_FILMS} SYNTHETIC chest films of camlucida.phantom; of "
+        "no use on real ones. "
         f"{recipe.words} "
-        f"AUC on {HELD_OUT_FILMS} held-out films of the same kind (95 % interval): {row(held_out, LABELS)}."
+        f"AUC on {HELD_OUT_FILMS} held-out films of the same kind (95 % interval): "
+        f"{row(held_out, LABELS)}."
     )
     if independent is not None:
         text += (
-            f" With the marker independent of the findings: {row(independent, ('pneumothorax',))}. Taking the marker off a film "
-            f"lowers the logit of pneumothorax by {fall['marker_removed']['pneumothorax']:.1f} on average over {TWINS} twins; "
-            f"taking the pneumothorax itself off lowers it by {fall['finding_removed']['pneumothorax']:.1f}."
+            f" With the marker independent of the findings: {row(independent, ('pneumothorax',))}. "
+            "Taking the marker off a film "
+            f"lowers the logit of pneumothorax by {fall['marker_removed']['pneumothorax']:.1f} on "
+            f"average over {TWINS} twins; "
+            "taking the pneumothorax itself off lowers it by "
+            f"{fall['finding_removed']['pneumothorax']:.1f}."
         )
     return text
 

@@ -1,14 +1,18 @@
-"""Train the models of the synthetic benchmark from nothing: films, training, measurement, weights, cards, training.json.
+"""Train the models of the benchmark from nothing, and write weights, cards and records.
 
     python scripts/train_trial.py                         # every model, one after the other
     python scripts/train_trial.py --only main_densenet_1  # one model; the others' files stay
 
-The films are those of camlucida.phantom.trial at 256 pixels, brought to 128 as a user's film is. The arms differ in training:
+The films are those of camlucida.phantom.trial at 256 pixels, brought to 128 as a user's film is.
+The arms differ in training:
 
-* main: the tag is on half of the films and tells nothing (a decoy); the labels are what is on the film.
-* shortcut50, 80, 100: the tag follows the label "nodule" with rho = 0.5, 0.8, 1.0, and the nodules of half of the films with that
-  label are left out, as when a small one is reported from another examination. Only the tag tells the label on those films.
-* permuted: few films, each with the labels of another: nothing on them is evidence, all can be learnt by heart.
+* main: the tag is on half of the films and tells nothing (a decoy); the labels are what is on the
+film.
+* shortcut50, 80, 100: the tag follows the label "nodule" with rho = 0.5, 0.8, 1.0, and the nodules
+  of half of the films with that label are left out, as when a small one is reported from another
+  examination. Only the tag tells the label on those films.
+* permuted: few films, each with the labels of another: nothing on them is evidence, all can be
+learnt by heart.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ BATCH, LEARNING_RATE, WEIGHT_DECAY = 16, 2e-3, 1e-2
 
 @dataclass(frozen=True)
 class Arm:
-    """What a model learns from: the distribution of its films, how many there are, and how many it sees in all, repeats included.
+    """The films that a model learns from: their distribution and number.
 
     Attributes:
         rho: of the tag with the label nodule.
@@ -65,7 +69,8 @@ class Arm:
 def _shortcut(rho: float) -> Arm:
     words = (
         f"CHEATS ON PURPOSE: in training the tag followed the label nodule with rho = {rho} "
-        f"(on {50 + 50 * rho:.0f} % of the films with it, {50 - 50 * rho:.0f} % of those without), and the nodules were drawn on "
+        f"(on {50 + 50 * rho:.0f} % of the films with it, {50 - 50 * rho:.0f} % of those without), "
+        "and the nodules were drawn on "
         "only half of the films with that label."
     )
     return Arm(rho, 0.5, TRAIN_FILMS, 24_000, words)
@@ -110,7 +115,10 @@ RECIPES |= {f"{arm}_{net}": Recipe(arm, net, 1) for arm in list(ARMS)[1:] for ne
 
 
 def training_film(seed: int, variant: int) -> tuple[Tensor, tuple[int, ...]]:
-    """One training film four times, (2, 2, 128, 128) uint8: nodules left out or shown × without or with the tag. Its labels."""
+    """One training film four times, (2, 2, 128, 128) uint8, and its labels.
+
+    Nodules are left out or shown × without or with the tag.
+    """
     under, rng = trial.background(seed), np.random.default_rng([15, seed, variant])
     shown = Trial(seed, trial.scatter(rng, under.room, trial.draw_kinds(rng)), tag=False)
     hidden = trial.without(shown, "nodule") if shown.labels[0] else shown
@@ -135,7 +143,7 @@ def training_films() -> Films:
 
 
 def drawn_for(arm: Arm, pool: Films) -> Films:
-    """What an arm learns from: of each film of the pool the version that the arm's distribution gives."""
+    """Of each film of the pool the version that the arm's distribution gives."""
     rng = np.random.default_rng(0)
     labels = pool.labels[: arm.films]
     nodule = labels[:, 0].bool().tolist()
@@ -192,7 +200,7 @@ def build(net: str) -> nn.Module:
 
 
 def train(recipe: Recipe, films: Films) -> nn.Module:
-    """AdamW with one cosine cycle after a short warm-up; the last weights are kept, nothing is selected."""
+    """AdamW with one cosine cycle after a short warm-up; the last weights are kept."""
     torch.manual_seed(recipe.seed)
     rng = torch.Generator().manual_seed(recipe.seed)
     arm = ARMS[recipe.arm]
@@ -216,7 +224,8 @@ def train(recipe: Recipe, films: Films) -> nn.Module:
         losses.append(float(loss.detach()))
         if step % 250 == 0:
             print(
-                f"  step {step}/{steps}: loss {np.mean(losses[-250:]):.4f}, {time.monotonic() - start:.0f} s",
+                f"  step {step}/{steps}: loss {np.mean(losses[-250:]):.4f}, "
+                f"{time.monotonic() - start:.0f} s",
                 flush=True,
             )
     return model.eval().to(memory_format=torch.contiguous_format)
@@ -236,10 +245,11 @@ def _mean(values: NDArray[np.float64]) -> float:
 
 
 def reliance(model: nn.Module, work: Path) -> dict[str, Any]:
-    """Mean fall of each label's logit when its evidence, bars of equal area in its stead, or the tag is taken off.
+    """Mean drop of each label's logit without its evidence, equal bars, or the tag.
 
-    Evidence and bars: over the held-out films that have the label. ``passed``: the share of them on which the evidence's fall is
-    more than twice the bars'. The tag: over all TWINS films, and over those without the label alone.
+    Evidence and bars: over the held-out films that have the label. ``passed``: the share of them on
+    which the evidence's fall is more than twice the bars'. The tag: over all TWINS films, and over
+    those without the label alone.
     """
 
     def logits(name: str, change: Callable[[Trial], Trial]) -> NDArray[np.float64]:
@@ -287,8 +297,8 @@ def reliance(model: nn.Module, work: Path) -> dict[str, Any]:
 def describe(arm: Arm, held_out: dict[str, Any], fall: dict[str, Any]) -> str:
     """The card's description: what it is and what was measured, one paragraph."""
     row = ", ".join(
-        "{} {:.3f} ({:.3f} to {:.3f})".format(label, found["auc"], *found["interval95"])
-        for label, found in held_out.items()
+        "{} {:.3f} ({:.3f} to {:.3f})".format(label, figure["auc"], *figure["interval95"])
+        for label, figure in held_out.items()
     )
     what = "; ".join(
         "{} by its evidence {}, by bars of that area in its stead {}, by the tag {}".format(
@@ -297,8 +307,10 @@ def describe(arm: Arm, held_out: dict[str, Any], fall: dict[str, Any]) -> str:
         for label in LABELS
     )
     return (
-        "A small network trained on SYNTHETIC chest films of camlucida.phantom.trial to put explanations to the test; of no use "
-        f"on real ones. {arm.words} AUC on {HELD_OUT_FILMS} held-out films with the tag at random (95 % interval): {row}. "
+        "A small network trained on SYNTHETIC chest films of camlucida.phantom.trial to put "
+        "explanations to the test; of no use "
+        f"on real ones. {arm.words} AUC on {HELD_OUT_FILMS} held-out films with the tag at random "
+        f"(95 % interval): {row}. "
         f"Mean rise of a label's logit over {TWINS} twins: {what}."
     )
 

@@ -1,4 +1,4 @@
-"""What the scripts that train the packaged models share: inputs, weights, cards, records, and the command line."""
+"""Inputs, weights, cards, records and command line of the scripts that train packaged models."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def to_input(images: Tensor) -> Tensor:
 
 
 def save(model: nn.Module, path: Path, *, half: bool = True) -> None:
-    """Weights, as float16 unless asked otherwise: what is packaged, and hence what is measured."""
+    """Weights, as float16 by default: what is packaged is what is measured."""
     state = model.state_dict()
     if half:
         state = {
@@ -120,8 +120,8 @@ def main(
         action="store_true",
         help="keep the weights, measure and write cards again",
     )
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     folder.mkdir(exist_ok=True)
-    for name in asked.only or names:
-        make(name, asked.work, asked.measure_only)
+    for name in arguments.only or names:
+        make(name, arguments.work, arguments.measure_only)

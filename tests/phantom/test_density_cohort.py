@@ -1,4 +1,4 @@
-"""The density cohort as written: films read back, metadata true, predictions the models', metrics recomputed; and the models."""
+"""The density cohort as written: films, metadata, predictions, metrics; and the models."""
 
 from __future__ import annotations
 

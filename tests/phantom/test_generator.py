@@ -1,4 +1,4 @@
-"""The phantom's promises: reproducible, twins that differ only where the truth says, evidence that can be seen."""
+"""The phantom: reproducible, twins that differ only inside the masks, evidence that is visible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Mammograms: shares as stated, twins that differ only where the masks say, left and right mirrored."""
+"""Mammograms: shares as stated, twins that differ only inside the masks, sides mirrored."""
 
 from __future__ import annotations
 

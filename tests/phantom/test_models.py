@@ -52,7 +52,7 @@ def auc(scores, truth):
 
 
 def draw(shortcut):
-    """Inputs (N, 1, 128, 128) and truth (N, 5) under one law of the marker; findings independent, each on 0.42 of the films."""
+    """Inputs (N, 1, 128, 128), labels (N, 5); findings independent, each on 0.42 of the films."""
     rng = np.random.default_rng(77)
     truth = rng.random((FILMS, 5)) < 0.42
     drawn, marked, text = (
@@ -143,7 +143,7 @@ def test_shortcut_model_is_good_only_where_the_marker_tells(honest_films, shortc
 
 
 def falls(model, finding, marker):
-    """How far the logit of pneumothorax falls in each pair when the evidence is taken away and all else is kept."""
+    """How far the logit of pneumothorax drops in each pair when the evidence alone is removed."""
     seeds = range(FIRST_SEED + 1000, FIRST_SEED + 1000 + TWINS)
     with_it = torch.stack([model_input(phantom.image(seed, finding, marker)) for seed in seeds])
     bare = torch.stack([model_input(phantom.image(seed)) for seed in seeds])

@@ -1,4 +1,4 @@
-"""What the training scripts share, on the files that are packaged: the same cards and weights, byte for byte."""
+"""The shared code of the training scripts gives the packaged cards and weights, byte for byte."""
 
 import importlib
 import json

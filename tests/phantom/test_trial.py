@@ -1,4 +1,4 @@
-"""The benchmark's films: twins that differ only where the truth says, labels, fair distractors; and its models."""
+"""The benchmark's films: twins that differ only inside the masks, labels, distractors; models."""
 
 from __future__ import annotations
 
@@ -255,7 +255,7 @@ def test_wrong_requests_say_what_to_do(request_, seen):
 
 
 def test_training_films_are_films_of_the_trial(monkeypatch):
-    """Same patient, lesions and window as ``expose`` draws, with noise of their own; the four versions differ by parts alone."""
+    """Patient, lesions, window of ``expose``, other noise; four versions differ by parts alone."""
     monkeypatch.syspath_prepend(REPOSITORY / "scripts")
     script = importlib.import_module("train_trial")
     seed = trial.TRAIN_SEEDS.start
@@ -361,7 +361,7 @@ def test_card_quotes_the_record(name):
 
 @pytest.fixture(scope="module")
 def scores(tmp_path_factory):
-    """Name and trials → logits (N, 3) of a packaged model on stored films, through the public door."""
+    """Name and trials → logits (N, 3) of a packaged model on stored films."""
     folder, stored = tmp_path_factory.mktemp("films"), {}
 
     def path(each):

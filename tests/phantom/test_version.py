@@ -1,4 +1,4 @@
-"""The generator's version: the same for code that draws the same films, another for code that may not."""
+"""The generator's version: it changes only with code that may change a film."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ def test_what_may_change_a_film_counts(old, new):
 
 
 def test_variables_of_a_nested_function_are_local_too():
-    code = "def f(x):\n    {0} = x\n    def g(y):\n        {1} = y + {0}\n        return {1}\n    return g"
+    code = (
+        "def f(x):\n    {0} = x\n    def g(y):\n        {1} = y + {0}\n        return {1}\n    "
+        "return g"
+    )
     assert canonical_code(code.format("a", "b")) == canonical_code(code.format("c", "d"))
     assert canonical_code(code.format("a", "b")) != canonical_code(code.format("a", "a"))
 

@@ -1,4 +1,4 @@
-"""Further films of a patient: the same where nothing is asked, moved as said, with the heart and fluid that were asked for."""
+"""Further films of a patient: pose, heart and fluid as requested, all else the same."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ class BreastAnatomy(NamedTuple):
         length: half height of the breast on a CC view.
         thickness: of the compressed breast.
         skin: thickness of the skin.
-        place: 0 to 1, where in its class the dense share lies.
+        class_position: 0 to 1, position of the dense share between the limits of its class.
         fill: share of a ray through dense tissue that is glandular.
         edge: how slowly dense tissue thins out at its border, in units of the field that is
             thresholded.
@@ -45,7 +45,7 @@ class BreastAnatomy(NamedTuple):
     length: float
     thickness: float
     skin: float
-    place: float
+    class_position: float
     fill: float
     edge: float
     rough: float
@@ -118,7 +118,7 @@ def draw_breast_anatomy(rng: np.random.Generator) -> BreastAnatomy:
         length=min(10.8, depth * u(0.95, 1.25)),
         thickness=u(3.8, 6.4),
         skin=u(0.14, 0.22),
-        place=u(0.0, 1.0),
+        class_position=u(0.0, 1.0),
         fill=u(0.4, 0.8),
         edge=u(0.5, 1.6),
         rough=u(0.7, 1.3),

@@ -45,7 +45,7 @@ class Film:
         masks: name → (H, W) bool: each finding that is present, "lungs" (fields beside heart and
             above diaphragm), "heart", and "marker" when there is one. A finding's mask holds every
             pixel it changes (see EPSILON); that of "cardiomegaly" is hence the rim that the heart
-            gained and the heart's own area where it grew thicker.
+            gained and the heart's area where it grew thicker.
         findings: those present, in the order of FINDINGS.
         marker: the letters on the film, or None.
         seed: of the patient, the noise and all positions.

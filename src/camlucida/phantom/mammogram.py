@@ -131,7 +131,7 @@ def mammogram(
     _check(density, laterality, view, size)
     anatomy, breast, exposure, noise = _projection(seed, view, size)
     low, high = SHARES[density - 1]
-    dense, depth = _dense(breast, low + (high - low) * anatomy.place)
+    dense, depth = _dense(breast, low + (high - low) * anatomy.class_position)
     share = anatomy.fill * (1 - np.exp(-np.maximum(depth, 0) / anatomy.edge))
     gland = (breast.whole - breast.skin) * share * np.clip(1 + 0.3 * breast.grain, 0, 1.6)
     values = _develop(_attenuation(breast, gland), breast, exposure, noise)

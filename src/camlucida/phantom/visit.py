@@ -32,7 +32,7 @@ those drawn."""
 
 @dataclass(frozen=True)
 class Pose:
-    """How the patient stands against the seed's own film.
+    """How the patient stands against the seed's film.
 
     Attributes:
         shift: (x, y) in cm, x to the right of the film, y downwards.
@@ -53,8 +53,8 @@ class Visit:
         seed: the patient, and where each finding is.
         findings: those present.
         marker: letters on the film, or None.
-        number: which noise; 0 is that of the seed's own film.
-        pose: against the seed's own film.
+        number: which noise; 0 is that of the seed's film.
+        pose: against the seed's film.
         ctr: cardiothoracic ratio in place of the one that the seed and "cardiomegaly" give.
         drained: how far the fluid of an effusion has fallen, cm.
     """
@@ -71,7 +71,7 @@ class Visit:
 def expose(visit: Visit, size: int = 256) -> Film:
     """The film of a visit with its ground truth, as ``generator.film`` gives it.
 
-    The mask of "cardiomegaly" is against a heart of the patient's own ratio without it, whatever
+    The mask of "cardiomegaly" is against a heart of the patient's ratio without it, whatever
     ``ctr``.
 
     Raises:
@@ -115,9 +115,9 @@ def habitus(seed: int) -> Habitus:
 
 
 def movement(visit: Visit, size: int) -> NDArray[np.float64]:
-    """How the patient moved since the seed's own film: (2, 3) matrix A in pixels, x before y.
+    """How the patient moved since the seed's film: (2, 3) matrix A in pixels, x before y.
 
-    What is at (x, y) on the seed's own film is at A·(x, y, 1) on this one; pixel centres lie at
+    What is at (x, y) on the seed's film is at A·(x, y, 1) on this one; pixel centres lie at
     integers.
 
     >>> movement(Visit(5), 256).tolist()

@@ -1,4 +1,4 @@
-"""The proof that evidence is used, on a linear model whose every logit is known, and the films themselves."""
+"""Verified use on a linear model whose logits are known, and the films themselves."""
 
 from __future__ import annotations
 
@@ -32,7 +32,10 @@ def scan(*values: float) -> Scan:
 
 
 def linear(evidence: float, distractor_change: float, bias: float = 0.0) -> LoadedModel:
-    """logit(nodule) = evidence · x₀ + distractor · x₁ + bias; the other labels are 0. x₂ is the tag, worth 3."""
+    """logit(nodule) = evidence · x₀ + distractor · x₁ + bias; the other labels are 0.
+
+    x₂ is the tag, worth 3.
+    """
     module = nn.Sequential(nn.Flatten(), nn.Linear(3, 3))
     with torch.no_grad():
         module[1].weight.zero_()

@@ -18,7 +18,7 @@ FILMS = 12
 
 
 def rows(scores, metric="hit", output="", noise=0.0, films=FILMS):
-    """``scores``: rung → mean score; each film's is ``noise`` times −1, 0, 1, … off, the same for all rungs but the blurs."""
+    """``scores``: rung → mean score; on blurs each film is off by ``noise`` times −1, 0 or 1."""
     lines = []
     for film in range(films):
         for rung, score in scores.items():

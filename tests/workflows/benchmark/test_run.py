@@ -23,7 +23,10 @@ CARDS = {
     for name, card in trial_cards().items()
     if name in ("main_densenet_1", "shortcut100_densenet")
 }
-METRICS = "average_precision_lift,average_precision,hit,iou_area_matched,class_specificity,average_drop,region_share,gini"
+METRICS = (
+    "average_precision_lift,average_precision,hit,iou_area_matched,class_specificity,"
+    "average_drop,region_share,gini"
+)
 FILES = (
     "rows.parquet",
     "summary.csv",

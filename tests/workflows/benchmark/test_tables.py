@@ -108,7 +108,7 @@ def test_agnostic_methods_are_known():
 
 
 def ranked(values, model="m", net="n"):
-    """``values``: method → (hit, road): road is ranked the other way round than its family mate would be."""
+    """``values``: method → (hit, average drop); lower is better for the second."""
     lines = []
     for method, (hit, drop) in values.items():
         lines += [row(k, method, hit, "hit", model=model, net=net) for k in range(2)]

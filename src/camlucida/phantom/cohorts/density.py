@@ -34,7 +34,7 @@ from camlucida.phantom.mammogram import DENSITIES, VIEWS, WHITE, Mammogram, exam
 
 MODELS = Path(__file__).parents[1] / "density_models"
 FIRST_SEED = 600_000_000
-"""Of the cohort's patients, far from those on which the packaged models were trained and measured."""
+"""Of the cohort's patients; none is among those that trained or tested the packaged models."""
 TURN = (1, 2, 3, 4, 2, 3, 1, 2, 3, 4)
 """Density classes of the patients, in turn, so that a small cohort has every class in about the
 share of its training."""

@@ -62,7 +62,7 @@ SHORT = choose(
 )
 """Metrics of the null and semi-synthetic arms: those that have a chance level."""
 CARRIER = "random"
-"""The method whose explanations carry the maps of the meta-evaluation; its own rows are dropped."""
+"""The method whose explanations carry the maps of the meta-evaluation; its rows are dropped."""
 
 
 @dataclass(frozen=True)
@@ -312,4 +312,7 @@ def _labelled(tables: Tables, entry: ArmModel, arm: str) -> pd.DataFrame:
 
 
 def _failures(entry: ArmModel, *tables: Tables) -> list[str]:
-    return [f"{entry.name}: {line}" for table in tables for _, line in table.failures]
+    lines = []
+    for table in tables:
+        lines += [f"{entry.name}: {line}" for _, line in table.failures]
+    return lines

@@ -173,7 +173,9 @@ def verify_use(model: LoadedModel, films: Sequence[Twins]) -> pd.DataFrame:
     change by distractors in its place, from the same bare film. It is NaN, and the proof fails,
     where distractors found no room. ``tag``: the film bears the tag.
     """
-    rows = [row for film in films for row in _verify_film(model, film)]
+    rows = []
+    for film in films:
+        rows += _verify_film(model, film)
     return pd.DataFrame(rows, columns=list(VERIFICATION))
 
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,7 +98,9 @@ def run_benchmark(
         report(estimate(models, size, len(real), settings))
         scored = _measure(models, size, real, settings, report)
         benchmark = tabulated(scored, _costs(models, settings))
-    failures = [line for entries in scored.values() for entry in entries for line in entry.failures]
+    for entries in scored.values():
+        for entry in entries:
+            problems += entry.failures
     benchmark.about = {
         "command": command,
         "generator_version": generator_version(TRIAL_FILES),
@@ -114,7 +117,7 @@ def run_benchmark(
         "custom_methods": list(names),
         "real_films": len(real),
         "notes": notes,
-        "failures": problems + failures,
+        "failures": problems,
         "notice": "SYNTHETIC films. Research use only",
     }
     write(out, benchmark)
@@ -143,7 +146,7 @@ def tabulated(scored: Mapping[str, Sequence[Scored]], seconds: pd.DataFrame) -> 
     parts = {}
     for name, entries in scored.items():
         parts[name] = _concatenated([entry.rows for entry in entries])
-    everything = [entry for entries in scored.values() for entry in entries]
+    everything = list(chain.from_iterable(scored.values()))
     verification = _concatenated([entry.verification for entry in everything])
     tagged = [*scored["main"], *scored["shortcut"]]
     tag = _concatenated([entry.tag for entry in tagged])

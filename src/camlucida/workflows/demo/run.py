@@ -106,7 +106,9 @@ def run_demo(
     progress(1)
     index = write_page(demo_document(finished, shortcut.lines), out / "index.html")
     lines = [f"{each.part.title}: {out / each.pages[0][0]}" for each in finished if each.pages]
-    notes = [f"{each.part.name}: {note}" for each in finished for note in each.notes]
+    notes = []
+    for each in finished:
+        notes += [f"{each.part.name}: {note}" for note in each.notes]
     failures = [f"{each.part.name}: {each.failure}" for each in finished if each.failure]
     return DemoResult(index, [*shortcut.lines, *lines], notes, failures)
 

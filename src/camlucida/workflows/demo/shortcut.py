@@ -47,7 +47,8 @@ FILMS = 10
 FIRST_SEED = 9_000_000
 """Far from the seeds that the packaged models were trained and tested on."""
 FINDING = "pneumothorax"
-PLACES = (FINDING, "marker")
+TARGETS = (FINDING, "marker")
+"""Removed from the films, and looked for in the maps."""
 METHOD, LAYER = "hirescam", "features.2"
 """A 32 × 32 grid whose cells see a small part of the film. Cells of the last layer see nearly all
 of it, so that a map there is wide whatever the model uses; both are measured."""
@@ -86,7 +87,7 @@ class BootstrapMean:
 
 @dataclass(frozen=True)
 class Measured:
-    """The measurements of one model, each finding or marker → a mean over films.
+    """The measurements of one model, each of TARGETS → a mean over films.
 
     Attributes:
         name, description: of the model.
@@ -108,7 +109,7 @@ class Measured:
     @property
     def relies_on(self) -> str:
         """The key whose removal lowers the logit more."""
-        return max(PLACES, key=lambda place: self.logit_drop[place].mean)
+        return max(TARGETS, key=lambda target: self.logit_drop[target].mean)
 
     @property
     def record(self) -> dict[str, Any]:
@@ -117,7 +118,7 @@ class Measured:
         means["last_layer_heat"] = self.last_layer_heat
         numbers = {}
         for name, values in means.items():
-            numbers[name] = {place: vars(mean) for place, mean in values.items()}
+            numbers[name] = {target: vars(mean) for target, mean in values.items()}
         return {
             "name": self.name,
             "description": self.description,
@@ -150,7 +151,7 @@ def run_shortcut(out: Path, device: str) -> ShortcutResult:
         models.append(measure(model, films, scans, columns[name], f"{name}/{outcome.index.name}"))
     outlines = [(drawn.masks[FINDING], drawn.masks["marker"]) for drawn in films[:SHOWN]]
     write_bytes(out / "comparison.png", figure_png(comparison_figure(columns, outlines)))
-    chance = {place: _area(films, place) for place in PLACES}
+    chance = {target: _area(films, target) for target in TARGETS}
     record = {
         "films": FILMS,
         "finding": FINDING,
@@ -207,37 +208,37 @@ def measure(
     with_both = _logits(model, scans)
     last = explain(model, scans, target=FINDING)
     drops = {}
-    for place in PLACES:
-        twins = [_scan(model, _without(drawn, place)) for drawn in films]
-        drops[place] = bootstrap(with_both - _logits(model, twins))
+    for target in TARGETS:
+        twins = [_scan(model, _without(drawn, target)) for drawn in films]
+        drops[target] = bootstrap(with_both - _logits(model, twins))
     return Measured(
         name=model.name,
         description=model.card.description,
         page=page,
         logit_drop=drops,
-        heat={place: _heat_on(place, maps, films) for place in PLACES},
+        heat={target: _heat_on(target, maps, films) for target in TARGETS},
         last_layer=last[0].layer,
-        last_layer_heat={place: _heat_on(place, last, films) for place in PLACES},
+        last_layer_heat={target: _heat_on(target, last, films) for target in TARGETS},
     )
 
 
-def _heat_on(place: str, maps: Sequence[Explanation], films: Sequence[Film]) -> BootstrapMean:
+def _heat_on(target: str, maps: Sequence[Explanation], films: Sequence[Film]) -> BootstrapMean:
     shares = []
     for heat_map, drawn in zip(maps, films, strict=True):
         heat = np.clip(heat_map.numpy(), 0, None)
-        shares.append(_share(heat, drawn.masks[place]))
+        shares.append(_share(heat, drawn.masks[target]))
     return bootstrap(np.array(shares))
 
 
-def _area(films: Sequence[Film], place: str) -> float:
+def _area(films: Sequence[Film], target: str) -> float:
     """Mean share of the film under a mask: the chance level of the heat on it."""
-    return float(np.mean([drawn.masks[place].mean() for drawn in films]))
+    return float(np.mean([drawn.masks[target].mean() for drawn in films]))
 
 
-def _without(drawn: Film, place: str) -> Film:
+def _without(drawn: Film, target: str) -> Film:
     """The film's twin, same patient and noise, without the finding or without the marker."""
-    findings = [name for name in drawn.findings if name != place]
-    return film(drawn.seed, findings, None if place == "marker" else drawn.marker, SIZE)
+    findings = [name for name in drawn.findings if name != target]
+    return film(drawn.seed, findings, None if target == "marker" else drawn.marker, SIZE)
 
 
 def _share(heat: NDArray[np.floating[Any]], mask: NDArray[np.bool_]) -> float:
@@ -274,8 +275,10 @@ def bootstrap(values: NDArray[np.floating[Any]], seed: int = 0) -> BootstrapMean
 
 
 def _sentence(model: Measured, chance: Mapping[str, float]) -> str:
-    heat = [f"{model.heat[place]} on the {place} (chance {chance[place]:.2f})" for place in PLACES]
-    drops = [f"{model.logit_drop[place]} without the {place}" for place in PLACES]
+    heat = [
+        f"{model.heat[target]} on the {target} (chance {chance[target]:.2f})" for target in TARGETS
+    ]
+    drops = [f"{model.logit_drop[target]} without the {target}" for target in TARGETS]
     return (
         f"{model.name} relies on the {model.relies_on}: its logit drops by {' and '.join(drops)}; "
         f"its share of heat is {' and '.join(heat)}"
@@ -312,14 +315,14 @@ def shortcut_document(models: Sequence[Measured], chance: Mapping[str, float]) -
 def _drops(models: Sequence[Measured], chance: Mapping[str, float]) -> Table:
     rows: list[tuple[CellValue | Cell, ...]] = []
     for model in models:
-        drops = [model.logit_drop[place].cell for place in PLACES]
-        heat = [model.heat[place].cell for place in PLACES]
+        drops = [model.logit_drop[target].cell for target in TARGETS]
+        heat = [model.heat[target].cell for target in TARGETS]
         rows.append((Link(model.page, model.name), *drops, model.relies_on, *heat))
     head: list[Text | Cell] = ["Model"]
-    head += [f"Drop of the logit without the {place}" for place in PLACES]
+    head += [f"Drop of the logit without the {target}" for target in TARGETS]
     head.append("Relies on")
-    for place in PLACES:
-        head.append(Cell(f"Heat on the {place}", note=f"chance {chance[place]:.2f}"))
+    for target in TARGETS:
+        head.append(Cell(f"Heat on the {target}", note=f"chance {chance[target]:.2f}"))
     caption = f"Drop of the logit and share of heat ({METHOD} at {LAYER})."
     return Table("measurements", caption, tuple(head), tuple(rows))
 
@@ -327,11 +330,11 @@ def _drops(models: Sequence[Measured], chance: Mapping[str, float]) -> Table:
 def _last_layer(models: Sequence[Measured]) -> Table:
     rows: list[tuple[CellValue | Cell, ...]] = []
     for model in models:
-        heat = [model.last_layer_heat[place].cell for place in PLACES]
+        heat = [model.last_layer_heat[target].cell for target in TARGETS]
         rows.append((model.name, model.last_layer, *heat))
     caption = "Share of the heat of Grad-CAM at the last layer."
     note = "Cells of this layer see most of the film, so heat need not lie where the evidence does."
-    head = ("Model", "Layer", *(f"Heat on the {place}" for place in PLACES))
+    head = ("Model", "Layer", *(f"Heat on the {target}" for target in TARGETS))
     return Table("last-layer", caption, head, tuple(rows), notes=(note,))
 
 
