@@ -20,7 +20,7 @@ from camlucida.figures.panels import figure_png
 from camlucida.io.tables import count
 from camlucida.metrics.bootstrap import Floats
 from camlucida.metrics.multiclass import confusion
-from camlucida.metrics.multilabel import BINS, bin_of
+from camlucida.metrics.multilabel import BINS, DECISION_THRESHOLD, bin_of
 from camlucida.metrics.regression import agreement, known_rows
 
 INK, GREY = "#222222", "#767676"
@@ -48,7 +48,10 @@ def save_figures(
 
 
 def prediction_figures(
-    predictions: Predictions, frame: pd.DataFrame, figures: pd.DataFrame, threshold: float = 0.5
+    predictions: Predictions,
+    frame: pd.DataFrame,
+    figures: pd.DataFrame,
+    threshold: float = DECISION_THRESHOLD,
 ) -> Iterator[tuple[str, Figure]]:
     """(file name, figure) of one model's predictions, by task.
 

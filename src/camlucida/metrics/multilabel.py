@@ -24,6 +24,9 @@ from camlucida.metrics.bootstrap import (
 )
 from camlucida.metrics.score_table import Counts, Row, sampled_row
 
+DECISION_THRESHOLD = 0.5
+"""A label is predicted from this probability on, wherever no other threshold is given."""
+
 BINS = 15
 """Bins of equal width of the expected calibration error (Guo 2017)."""
 
@@ -109,7 +112,7 @@ class _Label:
 def evaluate_multilabel(
     frame: pd.DataFrame,
     labels: Sequence[str],
-    threshold: float = 0.5,
+    threshold: float = DECISION_THRESHOLD,
     sampling: Sampling | None = None,
 ) -> list[Row]:
     """Every figure of every label, then their means.

@@ -76,7 +76,7 @@ def case_table(runs: Sequence[Run]) -> pd.DataFrame:
     - ``truth`` of this label (1, 0), or the true value of a regression; of a segmentation whether its mask has a pixel. NaN where
       unknown, and for a regression of several outputs: a cohort has one value.
     - ``predicted``: multi-class, and binary of two labels: the most probable class; else "positive" or "negative" at
-      :data:`~camlucida.analysis.cases.outcomes.THRESHOLD`. ``true_class``: where exactly one is known to be true.
+      :data:`~camlucida.metrics.multilabel.DECISION_THRESHOLD`. ``true_class``: where exactly one is known to be true.
     - ``outcome`` of the label, against all others: TP, FP, FN or TN; "" where unknown. ``correct``: True, False or None.
     - ``error`` = value − truth. ``loss``: |truth − probability| of the label; multi-class 1 − probability of the true class;
       |error|; segmentation 1 − ``dice`` of the label's predicted region against its mask in original pixels (NaN if both are

@@ -12,10 +12,8 @@ from numpy.typing import NDArray
 from camlucida.analysis.cases.annotations import Annotations
 from camlucida.io.annotations import from_rle
 from camlucida.metrics.annotations import Mask
+from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.metrics.overlap import mask_overlap
-
-THRESHOLD = 0.5
-"""A label is positive from this probability on."""
 
 POSITIVE, NEGATIVE = "positive", "negative"
 """Decisions on a label, in the column ``predicted``."""
@@ -141,7 +139,7 @@ def region_dice(first: Mask, second: Mask) -> float:
 def _judged_labels(predictions: pd.DataFrame) -> pd.DataFrame:
     frame = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
     probability, truth = frame["probability"], frame["truth"]
-    positive, true = probability >= THRESHOLD, truth == 1
+    positive, true = probability >= DECISION_THRESHOLD, truth == 1
     judged = truth.notna() & probability.notna()
     decision = np.where(positive, POSITIVE, NEGATIVE)
     return frame.assign(

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 
 from camlucida.analysis.cases.outcomes import (
-    THRESHOLD,
     most_probable_class,
     predicted_region,
     region_dice,
@@ -35,6 +34,7 @@ from camlucida.metrics.bootstrap import (
     numbered,
     sampled_sums,
 )
+from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.metrics.statistics import mean_interval
 
 declare(
@@ -117,7 +117,7 @@ def _of_labels(first: SeriesPredictions, second: SeriesPredictions, gap: float) 
     both = _merged(first, second, ["probability", "logit"])
     measured = both["probability_1"].notna() & both["probability_2"].notna()
     both = both[measured].reset_index(drop=True)
-    x, y = (both[f"probability_{k}"] >= THRESHOLD for k in (1, 2))
+    x, y = (both[f"probability_{k}"] >= DECISION_THRESHOLD for k in (1, 2))
     has_logits = both[["logit_1", "logit_2"]].notna().all(axis=None)
     score = "logit" if has_logits else "probability"
     u, v = (both[f"{score}_{k}"].to_numpy(np.float64) for k in (1, 2))

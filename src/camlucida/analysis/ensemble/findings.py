@@ -20,6 +20,7 @@ from camlucida.core.messages import Message, chain, declare, quoted
 from camlucida.core.scan import Scan
 from camlucida.io.tables import fold
 from camlucida.metrics.agreement import PAIRS, different_image_null, pearson
+from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
 
@@ -52,7 +53,7 @@ class FindingChoice:
     """
 
     top: int = 3
-    threshold: float = 0.5
+    threshold: float = DECISION_THRESHOLD
     labels: tuple[str, ...] = ()
 
 

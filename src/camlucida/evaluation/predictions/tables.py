@@ -13,7 +13,7 @@ from camlucida.core.messages import Message
 from camlucida.datasets.predictions import Predictions
 from camlucida.metrics.bootstrap import Sampling
 from camlucida.metrics.multiclass import confusion, evaluate_multiclass
-from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH, evaluate_multilabel
+from camlucida.metrics.multilabel import DECISION_THRESHOLD, MEAN, MEAN_ENOUGH, evaluate_multilabel
 from camlucida.metrics.regression import (
     WITHIN,
     agreement,
@@ -39,7 +39,7 @@ class PredictionSettings:
         sampling: of the intervals.
     """
 
-    threshold: float = 0.5
+    threshold: float = DECISION_THRESHOLD
     within: tuple[float, ...] = WITHIN
     bin_width: float | None = None
     sampling: Sampling = field(default_factory=Sampling)

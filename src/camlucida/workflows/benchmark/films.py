@@ -20,14 +20,13 @@ from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.measure import Sample
 from camlucida.io import RawImage
 from camlucida.metrics.annotations import Mask
+from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.models import LoadedModel
 from camlucida.models.card import InputSpec
 from camlucida.models.preprocessing import prepare
 from camlucida.phantom import trial as phantom
 from camlucida.phantom.trial import BENCHMARK_SEEDS, LABELS, Trial
 
-THRESHOLD = 0.5
-"""A label is predicted if its probability is above this."""
 RATIO = 2.0
 """The evidence must move the logit at least this many times as far as distractors of equal area and
 contrast in its place."""
@@ -163,7 +162,7 @@ def passes(probability: float, logit_drop: float, distractor_change: float) -> b
     (True, False, False)
     """
     large = logit_drop >= RATIO * abs(distractor_change)
-    return probability > THRESHOLD and logit_drop > 0 and large
+    return probability > DECISION_THRESHOLD and logit_drop > 0 and large
 
 
 def verify_use(model: LoadedModel, films: Sequence[Twins]) -> pd.DataFrame:
@@ -230,7 +229,7 @@ def tag_reliance(model: LoadedModel, films: Sequence[Twins], label: str) -> pd.D
             "patient": [film.patient for film in bearing],
             "label": label,
             "logit_drop": tagged - untagged,
-            "predicted": 1 / (1 + np.exp(-tagged)) > THRESHOLD,
+            "predicted": 1 / (1 + np.exp(-tagged)) > DECISION_THRESHOLD,
             "shown": [label in film.masks for film in bearing],
         }
     )

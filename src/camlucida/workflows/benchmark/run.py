@@ -20,12 +20,13 @@ from camlucida.core.provenance import versions
 from camlucida.evaluation.maps.measure import MetricSettings, measure
 from camlucida.evaluation.maps.summary import summarise
 from camlucida.io.tables import write_table
+from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.models.preprocessing import unit_scale
 from camlucida.phantom.version import TRIAL_FILES, generator_version
 from camlucida.workflows.benchmark import arms
 from camlucida.workflows.benchmark.arms import ArmModel, Scored, Size
 from camlucida.workflows.benchmark.custom_method import registered
-from camlucida.workflows.benchmark.films import RATIO, THRESHOLD, Twins, samples, seeds
+from camlucida.workflows.benchmark.films import RATIO, Twins, samples, seeds
 from camlucida.workflows.benchmark.leaderboard import (
     agreement,
     cost,
@@ -113,7 +114,7 @@ def run_benchmark(
         "quick": quick,
         "seed": seed,
         "settings": asdict(replace(settings, targets=None)),
-        "rules": {"threshold": THRESHOLD, "ratio": RATIO, "alarm_ratio": ALARM_RATIO},
+        "rules": {"threshold": DECISION_THRESHOLD, "ratio": RATIO, "alarm_ratio": ALARM_RATIO},
         "custom_methods": list(names),
         "real_films": len(real),
         "notes": notes,

@@ -12,9 +12,9 @@ from numpy.typing import ArrayLike
 from camlucida.attribution.methods import METHODS
 from camlucida.metrics.bootstrap import REPLICATES, Floats
 from camlucida.metrics.correlation import spearman
+from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.metrics.statistics import mean_interval
 from camlucida.phantom.trial import LABELS
-from camlucida.workflows.benchmark.films import THRESHOLD
 
 ALARM_RATIO = 2.0
 """A false alarm: a map with more than this many times the heat on the tag that a uniform map has
@@ -81,7 +81,7 @@ def pass_rates(verification: pd.DataFrame) -> pd.DataFrame:
                 "films": len(part),
                 "passed": int(part["passed"].sum()),
                 "pass_rate": part["passed"].mean(),
-                "predicted": (part["probability"] > THRESHOLD).mean(),
+                "predicted": (part["probability"] > DECISION_THRESHOLD).mean(),
                 "logit_drop": part["logit_drop"].mean(),
                 "distractor_change": part["distractor_change"].abs().mean(),
             }
@@ -242,7 +242,7 @@ def arms_table(parts: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
         part = tag["model"].where(tag["arm"] == "main", _rho_names(tag))
         lines += reliance(tag.assign(part=part))
     if len(shortcut):
-        shortcut = shortcut[shortcut["probability"] > THRESHOLD]
+        shortcut = shortcut[shortcut["probability"] > DECISION_THRESHOLD]
         lines += region_shares(shortcut.assign(part=_rho_names(shortcut)), "shortcut", TAG)
         lines += tracking(shortcut, tag[tag["arm"] == "shortcut"])
     if len(null):

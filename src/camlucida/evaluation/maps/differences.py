@@ -1,0 +1,158 @@
+"""Methods compared with each other and with the baselines: paired differences, ranks, disagreement."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations, product
+
+import numpy as np
+import pandas as pd
+
+from camlucida.evaluation.maps.row_tables import about, check_rows, groups, over_all_labels
+from camlucida.metrics.agreement import kendall_w
+from camlucida.metrics.bootstrap import REPLICATES, Sampling
+from camlucida.metrics.statistics import holm, paired_difference
+
+SIGNIFICANT = 0.05
+"""A Holm-adjusted p-value under this one names the better method."""
+
+TESTED = [
+    *("layer", "metric", "output", "family", "direction", "first", "second", "against"),
+    *("estimate", "low", "high", "interval_method", "p", "patients", "n"),
+]
+DIFFERENCES = [
+    *("layer", "metric", "output", "family", "direction", "first", "second", "against"),
+    *("estimate", "low", "high", "interval_method", "p", "p_holm", "better", "patients", "n"),
+]
+RANKING = [
+    *("layer", "family", "metric", "output", "method", "baseline", "rank", "of"),
+    *("estimate", "low", "high", "family_rank"),
+]
+CASE = ["image", "label"]
+
+
+def differences(
+    rows: pd.DataFrame, replicates: int = REPLICATES, level: float = 0.95, seed: int = 0
+) -> pd.DataFrame:
+    """Paired differences, first minus second, on the same image, label and layer.
+
+    All labels together. Methods against each other, and each against each baseline, for metrics with a
+    direction; each layer apart.
+
+    Args:
+        rows: of :mod:`~camlucida.evaluation.maps.row_tables`.
+        replicates, level, seed: as for :func:`~camlucida.metrics.statistics.mean_interval`.
+
+    Returns:
+        Columns ``DIFFERENCES``: ``against`` is "method" or "baseline"; ``p_holm`` is adjusted over all
+        rows of the metric's family, those between methods and those against baselines apart, for they
+        answer two questions; ``better`` is "first", "second", or "" where ``p_holm`` is not under
+        ``SIGNIFICANT``; ``n`` counts the pairs.
+
+    Raises:
+        UsageError: as of :func:`~camlucida.evaluation.maps.row_tables.check_rows`.
+    """
+    check_rows(rows)
+    sampling = Sampling(replicates, level, seed)
+    lines = []
+    for (layer, name, output), group in groups(rows, ["layer", "metric", "output"]):
+        metric = about(name)
+        if metric.direction == "none":
+            continue
+        place = {"layer": layer, "metric": name, "output": output}
+        kind = {"family": metric.family, "direction": metric.direction}
+        lines += [{**place, **kind, **line} for line in _tested_pairs(group, sampling)]
+    table = pd.DataFrame(lines, columns=TESTED)
+    by_family = table.groupby(["family", "against"], sort=False)["p"]
+    table["p_holm"] = by_family.transform(holm).astype(float)
+    first_wins = (table["estimate"] > 0) == (table["direction"] == "higher")
+    better = np.where(first_wins, "first", "second").astype(object)
+    table["better"] = np.where(table["p_holm"] < SIGNIFICANT, better, "")
+    return table[DIFFERENCES]
+
+
+def _tested_pairs(group: pd.DataFrame, sampling: Sampling) -> Iterator[dict[str, object]]:
+    """One layer, metric and model output: each pair of methods, tested."""
+    cases = group.drop_duplicates(CASE)
+    index = pd.MultiIndex.from_frame(cases[CASE])
+    patients = cases["patient"].tolist()
+    values = {
+        method: part.set_index(CASE)["value"].reindex(index)
+        for (method,), part in groups(group, ["method"])
+    }
+    for first, second, against in _pairs(group):
+        difference = paired_difference(values[first], values[second], patients, **vars(sampling))
+        interval = difference.interval
+        names = {"first": first, "second": second, "against": against}
+        yield {**names, "p": difference.p, "n": interval.rows, **vars(interval)}
+
+
+def _pairs(group: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(first, second, against): each two methods, and each method with each baseline."""
+    is_baseline = dict(zip(group["method"], group["baseline"].astype(bool)))
+    methods = [name for name, baseline in is_baseline.items() if not baseline]
+    baselines = [name for name, baseline in is_baseline.items() if baseline]
+    between = [(*pair, "method") for pair in combinations(methods, 2)]
+    return between + [(*pair, "baseline") for pair in product(methods, baselines)]
+
+
+def ranking(summary: pd.DataFrame) -> pd.DataFrame:
+    """Rank of each method, baselines among them, by each metric with a direction.
+
+    Within a layer, over all labels. Metrics rank differently: read it with :func:`disagreement`.
+
+    Args:
+        summary: of :func:`~camlucida.evaluation.maps.summary.summarise`.
+
+    Returns:
+        Columns ``RANKING``, best first: ``rank`` 1 is best, ties averaged, NaN without a value; ``of``
+        counts the ranked; ``family_rank`` is the mean rank over the family, NaN for a method that a
+        ranking of it lacks.
+    """
+    table = over_all_labels(summary)
+    table = table[table["direction"] != "none"].copy()
+    keys = ["layer", "family", "metric", "output"]
+    loss = table["estimate"].where(table["direction"] == "lower", -table["estimate"])
+    by_metric = loss.groupby([table[key] for key in keys], sort=False)
+    table["rank"], table["of"] = by_metric.rank(), by_metric.transform("count")
+    table["family_rank"] = _family_rank(table, keys)
+    table["order"] = table.groupby(keys, sort=False).ngroup()
+    ordered = table.sort_values(["order", "rank"], kind="stable")
+    return ordered[RANKING].reset_index(drop=True)
+
+
+def _family_rank(table: pd.DataFrame, keys: list[str]) -> pd.Series:
+    """Mean rank of the method over the rankings of the family; NaN where it is not in all of them."""
+    ranked = table[table["of"] > 0].drop_duplicates(keys)
+    rankings = ranked.groupby(["layer", "family"], sort=False).size()
+    expected = [rankings.get(pair, 0) for pair in zip(table["layer"], table["family"])]
+    ranks = table.groupby(["layer", "family", "method"], sort=False)["rank"]
+    complete = ranks.transform("count") == expected
+    return ranks.transform("mean").where(complete)
+
+
+def disagreement(ranking: pd.DataFrame) -> pd.DataFrame:
+    """Disagreement of the rankings by different metrics, baselines left out.
+
+    Args:
+        ranking: of :func:`ranking`.
+
+    Returns:
+        A row a layer with two methods or more: ``layer``, ``rankings``, ``methods``, ``winners`` (methods
+        that some metric ranks first) and ``kendall_w`` (1: all metrics agree; NaN for one ranking).
+        Rankings that lack a method, and those in which all tie, are left out.
+    """
+    lines = []
+    of_methods = ranking[~ranking["baseline"].astype(bool)]
+    for (layer,), group in groups(of_methods, ["layer"]):
+        methods = list(dict.fromkeys(group["method"]))
+        table = group.pivot(index=["metric", "output"], columns="method", values="rank")
+        table = table[methods].dropna()
+        ranks = table.rank(axis=1)[table.nunique(axis=1) > 1]
+        if ranks.empty:
+            continue
+        best = ranks.min(axis=1)
+        winners = [name for name in methods if (ranks[name] == best).any()]
+        concordance = kendall_w(list(ranks.to_numpy())) if len(ranks) > 1 else float("nan")
+        lines.append((layer, len(ranks), len(methods), ", ".join(winners), concordance))
+    return pd.DataFrame(lines, columns=["layer", "rankings", "methods", "winners", "kendall_w"])

@@ -1,0 +1,103 @@
+"""What all tables of an evaluation share: the columns of a row, names of metrics, groups.
+
+A row is one image, label, method, layer, metric and model output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+
+from camlucida.core.errors import UsageError
+from camlucida.metrics import METRICS, Metric
+
+ALL_LABELS = "all labels"
+"""The label of a summary row over all labels."""
+
+OUTPUTS = ("", "logit", "value", "probability")
+"""Values of ``output``, in order of preference: a probability saturates where a logit does not."""
+
+KEYS = ["label", "method", "layer", "metric", "output"]
+ROW = ["image", *KEYS]
+NEEDED = [*ROW, "patient", "baseline", "value", "chance", "ceiling", "empty", "synthetic"]
+
+Key = tuple[Any, ...]
+
+
+def about(metric: str) -> Metric:
+    """The registered metric of a row; ``region_share:lungs`` is ``region_share`` in the region "lungs".
+
+    Raises:
+        UsageError: no such metric.
+
+    >>> about("region_share:lungs").name
+    'region_share'
+    """
+    return METRICS[metric.partition(":")[0]]
+
+
+def title(metric: str, output: str = "") -> str:
+    """The name of a metric for people, with its region and the model output that it is of.
+
+    >>> title("road", "logit")
+    'ROAD combined (logit)'
+    >>> title("region_share:lungs")
+    'Heat in a region: lungs'
+    """
+    region = metric.partition(":")[2]
+    name = about(metric).title + (f": {region}" if region else "")
+    return f"{name} ({output})" if output else name
+
+
+def preferred_score(present: Iterable[str]) -> str:
+    """The first of ``OUTPUTS`` that is there, else the first by name.
+
+    >>> preferred_score(["probability", "logit"])
+    'logit'
+    """
+
+    def order(output: str) -> tuple[int, str]:
+        return (OUTPUTS.index(output) if output in OUTPUTS else len(OUTPUTS), output)
+
+    return min(present, key=order)
+
+
+def over_all_labels(summary: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a summary over all labels; those of the only label where there is one.
+
+    >>> table = pd.DataFrame({"label": [ALL_LABELS, "nodule"], "estimate": [0.5, 0.6]})
+    >>> over_all_labels(table)["estimate"].tolist()
+    [0.5]
+    """
+    of_all = summary["label"] == ALL_LABELS
+    return summary[of_all] if of_all.any() else summary
+
+
+def check_rows(rows: pd.DataFrame) -> None:
+    """Refuse a table that is not that of an evaluation.
+
+    Raises:
+        UsageError: a missing column, a row twice, or a label called as ``ALL_LABELS``.
+    """
+    missing = [name for name in NEEDED if name not in rows]
+    if missing:
+        raise UsageError(
+            f"rows without {', '.join(missing)}", "give the table that the evaluation wrote"
+        )
+    if (rows["label"] == ALL_LABELS).any():
+        raise UsageError(f"a label called {ALL_LABELS!r}", "rename it: the summary uses this name")
+    twice = rows.duplicated(ROW)
+    if twice.any():
+        example = [str(value) for value in rows.loc[twice, ROW].iloc[0] if value != ""]
+        raise UsageError(
+            f"{int(twice.sum())} rows are there twice, such as {', '.join(example)}",
+            "give each image, label and method once",
+        )
+
+
+def groups(table: pd.DataFrame, keys: list[str]) -> Iterator[tuple[Key, pd.DataFrame]]:
+    """Groups in order of appearance; none of an empty table, which need not have columns."""
+    if not table.empty:
+        yield from table.groupby(keys, sort=False, observed=True, dropna=False)
