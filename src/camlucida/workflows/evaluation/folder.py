@@ -64,7 +64,7 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
         seconds=evaluated.seconds,
         notes=measured.notes,
         failures=[error for _, error in measured.failures],
-        cases_rule=chosen.rule,
+        cases_rule=str(chosen.rule),
         level=LEVEL,
         replicates=REPLICATES,
     )
