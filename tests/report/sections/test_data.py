@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from camlucida.core.failures import Failure
 from camlucida.report.data import gather
 from camlucida.report.document import Paragraph, Points, Table
 from camlucida.report.locale import load_texts
@@ -63,8 +64,9 @@ def test_runs_of_folders_with_one_name_are_called_by_their_paths(small_run, tmp_
 
 
 def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
-    problems = [[f"{i}.png", f"{i}.png is broken"] for i in range(LISTED + 4)]
-    waiting = tuple(replace(entry, state="pending") for entry in small_run.entries)
+    names = [f"{i}.png" for i in range(LISTED + 4)]
+    problems = [Failure(name, "image", f"{name} is broken").to_json() for name in names]
+    waiting = tuple(replace(entry, state="pending", failure=None) for entry in small_run.entries)
     said = sentences(
         data(
             gather(
