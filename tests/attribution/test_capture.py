@@ -1,4 +1,7 @@
-"""The watched forward pass: what is captured, what is left alone, and what is said when a layer cannot be captured."""
+"""The watched forward pass.
+
+What is captured, what is left alone, and what is said when a layer cannot be captured.
+"""
 
 import gc
 import threading
@@ -56,11 +59,14 @@ def same(left, right) -> bool:
     return left == right
 
 
-# --- the model is left as it was ----------------------------------------------------------------------------------------
+# --- the model is left as it was ------------------------------------------------------------------
 
 
 def messy() -> nn.Module:
-    """A model whose state is of every kind: partly training, partly frozen, with gradients and batch statistics."""
+    """A model whose state is of every kind.
+
+    Partly training, partly frozen, with gradients and batch statistics.
+    """
     net = nets.seeded(
         nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5), nn.ReLU())
     )
@@ -132,7 +138,7 @@ def test_hooks_of_the_users_own_still_work():
     torch.testing.assert_close(raws(net, inputs, 1, GRADIENT, "features"), doubled)
 
 
-# --- it works whatever surrounds it -------------------------------------------------------------------------------------
+# --- it works whatever surrounds it ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", KINDS)
@@ -280,7 +286,7 @@ def test_a_second_thread_waits_for_the_first():
     assert done.is_set()
 
 
-# --- nothing leaks ------------------------------------------------------------------------------------------------------
+# --- nothing leaks --------------------------------------------------------------------------------
 
 
 def test_repeated_calls_leave_no_hooks_and_no_tensors():
@@ -325,7 +331,7 @@ def test_nothing_before_the_layer_builds_a_graph():
     assert seen == [False]
 
 
-# --- one forward --------------------------------------------------------------------------------------------------------
+# --- one forward ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -341,7 +347,7 @@ def test_many_targets_methods_and_layers_cost_one_forward(layer):
     assert len(found) == 2 * 5 * len(gradient) * (len(layer) if isinstance(layer, list) else 1)
 
 
-# --- layers that cannot be captured -------------------------------------------------------------------------------------
+# --- layers that cannot be captured ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -418,7 +424,7 @@ def test_a_model_that_returns_no_tensor():
         explain(nets.Wrapped(nets.Cnn(), lambda x: "yes"), nets.images(1, 3, 8, 8))
 
 
-# --- what counts as the layer -------------------------------------------------------------------------------------------
+# --- what counts as the layer ---------------------------------------------------------------------
 
 
 def test_a_module_that_runs_often_is_explained_at_its_last_run_with_a_grid():
@@ -484,7 +490,7 @@ def test_identity_layers_can_be_explained():
         )
 
 
-# --- final sigmoid, softmax ---------------------------------------------------------------------------------------------
+# --- final sigmoid, softmax -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("final", [nn.Sigmoid(), nn.Softmax(1), nn.LogSoftmax(1)])
@@ -536,7 +542,7 @@ def test_logits_from_that_does_not_run():
         capture(net, (inputs,), ["features"], "nowhere")
 
 
-# --- containers ---------------------------------------------------------------------------------------------------------
+# --- containers -----------------------------------------------------------------------------------
 
 
 def test_main_tensor():
@@ -558,7 +564,7 @@ def test_replace_tensor_rebuilds_containers():
     assert original["x"][0] is a
 
 
-# --- two images -----------------------------------------------------------------------------------------------------------
+# --- two images -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layer", ["shared", ["first", "shared"]])

@@ -42,7 +42,7 @@ def close(found, expected) -> None:
         assert a.score == pytest.approx(b.score, rel=1e-4, abs=1e-5)
 
 
-# --- order, batches -------------------------------------------------------------------------------------------------------
+# --- order, batches -------------------------------------------------------------------------------
 
 
 def test_one_explanation_an_image_target_method_and_layer_in_this_nesting():
@@ -68,7 +68,10 @@ def test_batches_are_singles(method, batch_size):
 
 
 def test_each_image_may_have_another_number_of_targets():
-    """``above:`` gives none to one image, several to another; each map is what the image alone would give."""
+    """``above:`` gives none to one image, several to another.
+
+    Each map is what the image alone would give.
+    """
     net, inputs = nets.seeded(nets.Cnn()), nets.images(6, 3, 12, 10)
     with torch.no_grad():
         net.head.bias.sub_(
@@ -114,7 +117,7 @@ def test_truth_stays_with_its_image_over_batches():
             explain(net, inputs, "truth", truth=wrong)
 
 
-# --- inputs ---------------------------------------------------------------------------------------------------------------
+# --- inputs ---------------------------------------------------------------------------------------
 
 
 def scan(tensor: torch.Tensor, geometry: Geometry | None = None, name: str = "film") -> Scan:
@@ -222,7 +225,7 @@ def test_any_rank(rank):
         assert e.map().shape == e.on_original().shape == inputs.shape[2:]
 
 
-# --- outputs --------------------------------------------------------------------------------------------------------------
+# --- outputs --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -398,7 +401,7 @@ def test_labels_known_to_the_model():
     assert explain(net, inputs[:1], "x", labels=list("wxyz"))[0].target == "x"
 
 
-# --- targets --------------------------------------------------------------------------------------------------------------
+# --- targets --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -434,7 +437,7 @@ def test_difference_is_the_difference_of_the_maps():
     assert both.score == pytest.approx(a.score - b.score)
 
 
-# --- segmentation ---------------------------------------------------------------------------------------------------------
+# --- segmentation ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("final", [nn.Identity(), nn.Sigmoid()])
@@ -475,7 +478,10 @@ def test_segmentation_by_probabilities_keeps_the_predicted_region():
 
 
 def test_segmentation_of_what_a_crop_and_resize_moved():
-    """Pixel and mask are given in original pixels; only the cells that the model saw of them count."""
+    """Pixel and mask are given in original pixels.
+
+    Only the cells that the model saw of them count.
+    """
     net = nets.seeded(nets.UNet(2))
     geometry = Geometry.identity((20, 12)).crop((4, 2), (8, 4)).resize((16, 8))
     item = scan(nets.images(3, 16, 8), geometry)
@@ -493,7 +499,7 @@ def test_segmentation_of_what_a_crop_and_resize_moved():
     assert given.on_original()[4:12, 2:6].any()
 
 
-# --- emptiness ------------------------------------------------------------------------------------------------------------
+# --- emptiness ------------------------------------------------------------------------------------
 
 
 def test_nothing_that_speaks_for_the_target_is_said_to_be_so():

@@ -1,4 +1,7 @@
-"""Altered inputs and altered activations: the tail replay gives what the whole model gives, or says that it cannot."""
+"""Altered inputs and altered activations.
+
+The tail replay gives what the whole model gives, or says that it cannot.
+"""
 
 import pytest
 import torch
@@ -16,7 +19,7 @@ def whole(
     index=None,
     label=1,
 ) -> torch.Tensor:
-    """Scores with the layer's last output replaced, by a plain hook and whole forwards, one alteration at a time."""
+    """Scores with the layer's last output replaced by a plain hook, one alteration at a time."""
     counting = []
     handle = layer.register_forward_hook(lambda *_: counting.append(1))
     with torch.no_grad():

@@ -150,7 +150,7 @@ def test_defaults():
     assert [t.name for t in default_request(answer([-2.0], "binary", ("sick",)))] == ["not sick"]
 
 
-# --- a binary model of one logit ----------------------------------------------------------------------------------------
+# --- a binary model of one logit ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("labels", [("sick",), ("well", "sick")])
@@ -178,7 +178,7 @@ def test_binary_of_two_logits_is_a_plain_pair():
     assert float(parse_target("well")(seen)[0](seen.logits[None])) == 1.5
 
 
-# --- regression -----------------------------------------------------------------------------------------------------------
+# --- regression -----------------------------------------------------------------------------------
 
 
 def test_regression_shows_both_signs():
@@ -198,7 +198,7 @@ def test_regression_has_no_ranking(words):
         names(words, answer([2.5], "regression", ("age",), truth=("age",)))
 
 
-# --- segmentation ---------------------------------------------------------------------------------------------------------
+# --- segmentation ---------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -262,7 +262,8 @@ def test_segmentation_has_no_labels_of_whole_images(lungs, words):
         names(words, lungs)
 
 
-# Rows 10–26 and columns 4–12 of a 32 × 16 image, enlarged to 32 × 16; the output has half that resolution.
+# Rows 10–26 and columns 4–12 of a 32 × 16 image, enlarged to 32 × 16; the output has half that
+# resolution.
 CROPPED = Geometry.identity((32, 16)).crop((10, 4), (16, 8)).resize((32, 16))
 
 
@@ -361,7 +362,7 @@ def test_identity_of_targets():
     assert target_identity(Sum()) != target_identity(Sum("other"))
 
 
-# --- targets of one's own -------------------------------------------------------------------------------------------------
+# --- targets of one's own -------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def test_nothing_was_seen_outside_the_crop():
 
 @given(geometries(), st.floats(-3, 3), st.floats(-3, 3))
 def test_linear_maps_survive_the_way_back(geometry, a, b):
-    """Linear interpolation reproduces a linear map where it needs no value from beyond the border."""
+    """Linear interpolation reproduces a linear map wherever it needs no value beyond the border."""
     axes = [torch.arange(n, dtype=torch.float64) + 0.5 for n in geometry.model]
     back = geometry.map_to_original((a * axes[0][:, None] + b * axes[1])[None])[0]
     for row in range(geometry.original[0]):

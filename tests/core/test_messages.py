@@ -232,6 +232,7 @@ def import_all():
 
 def test_references_read_as_references():
     assert str(REFERENCES["saporta2022"]) == (
-        "Saporta A, Gui X, Agrawal A, et al. Benchmarking saliency methods for chest X-ray interpretation. "
+        "Saporta A, Gui X, Agrawal A, et al. Benchmarking saliency methods for chest X-ray "
+        "interpretation. "
         "Nature Machine Intelligence 4:867–878, 2022."
     )

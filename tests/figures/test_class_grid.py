@@ -79,7 +79,7 @@ def test_no_evidence_is_said():
     figure, _ = class_grid(
         {"1": [example([[-1.0]], empty=Message("empty.target")), example([[1.0]])]}, 2
     )
-    assert "no evidence: no cell speaks" in said(figure)
+    assert "no evidence: no cell supports" in said(figure)
 
 
 def test_synthetic_is_marked_below_on_the_film():

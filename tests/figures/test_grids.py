@@ -69,7 +69,7 @@ def test_an_empty_map_and_a_missing_one():
     row = GridRow("a", [empty, None, explanation(WEAK)], missing="the region is empty")
     figure = comparison_grid([row], ["one", "two", "three"])
     text = said(figure)
-    assert "no evidence: no cell speaks" in text
+    assert "no evidence: no cell supports" in text
     assert "the region is empty" in text
     np.testing.assert_allclose(pictures(figure)[1], 100 / 255, atol=1e-6)  # the image as it is
     with pytest.raises(UsageError, match="no map"):

@@ -197,7 +197,8 @@ def test_compressed_frames(tmp_path):
 
 
 def test_damaged_rle_is_one_line(tmp_path):
-    # The last one decodes to more than the frame holds, where pylibjpeg-rle panics: no subclass of Exception.
+    # The last one decodes to more than the frame holds, where pylibjpeg-rle panics: no subclass of
+    # Exception.
     long = b"\xe9\x01\xe9\x01"
     panic = struct_header(2, 64)[:8] + (64 + len(long)).to_bytes(4, "little") + bytes(52) + 2 * long
     for frame in (struct_header(1, 4_000_000_000), struct_header(15, 64), b"\0" * 8, panic):

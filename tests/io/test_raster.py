@@ -143,7 +143,8 @@ def test_cmyk_becomes_rgb(tmp_path):
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("suffix", ["png", "tif", "jpg"])
 def test_exif_orientation(tmp_path, orientation, suffix):
-    # One bright quadrant, so that every orientation moves it somewhere else; Pillow's own transposition is the judge.
+    # One bright quadrant, so that every orientation moves it somewhere else; Pillow's own
+    # transposition is the judge.
     array = np.zeros((16, 32), np.uint8)
     array[:8, :8] = 255
     exif = Image.Exif()

@@ -211,8 +211,8 @@ def test_other_shapes_are_listed_and_nothing_is_loaded(tmp_path):
     torch.save(Net(classes=2).state_dict(), tmp_path / "best.pth")
     message = failure(fresh, tmp_path / "best.pth")
     assert (
-        "2 of 9 shapes differ: fc.weight: file (2, 3) vs model (5, 3); fc.bias: file (2) vs model (5)"
-        in message
+        "2 of 9 shapes differ: fc.weight: file (2, 3) vs model (5, 3); fc.bias: file (2) vs "
+        "model (5)" in message
     )
     assert weights_sha256(fresh) == before
 
@@ -226,8 +226,8 @@ def test_other_keys_are_listed_and_nothing_is_loaded(tmp_path):
     torch.save(state, tmp_path / "best.pth")
     message = failure(fresh, tmp_path / "best.pth")
     assert (
-        "1 missing (fc.bias), 7 unexpected (head.0, head.1, head.2, head.3, head.4, …); nothing was loaded"
-        in message
+        "1 missing (fc.bias), 7 unexpected (head.0, head.1, head.2, head.3, head.4, …); nothing "
+        "was loaded" in message
     )
     assert weights_sha256(fresh) == before
 

@@ -101,8 +101,8 @@ class TestTheUsersOwnFile:
         )
         message = failure("net.py:build", net, {"n": 0})
         assert (
-            message
-            == "net.py:build failed with n = 0: ZeroDivisionError: division by zero (net.py, line 5)"
+            message == "net.py:build failed with n = 0: "
+            "ZeroDivisionError: division by zero (net.py, line 5)"
         )
         assert "unexpected keyword argument 'm'" in failure("net.py:build", net, {"m": 1})
 
@@ -478,8 +478,8 @@ class TestTorchXRayVision:
         message = failure("torchxrayvision:jfhealthcare", tmp_path, pretrained=True)
         file = "baseline_models_jfhealthcare-DenseNet121_pre_train.pth"
         assert (
-            f"its weights {file} could not be fetched: OSError: no network (put {file} into {tmp_path}/cache"
-            in message
+            f"its weights {file} could not be fetched: OSError: no network (put {file} into "
+            f"{tmp_path}/cache" in message
         )
 
         asked = []
@@ -518,8 +518,8 @@ class TestTorchXRayVision:
     def test_names(self, tmp_path):
         message = failure("torchxrayvision:densenet121-res224-mimic", tmp_path)
         assert (
-            "torchxrayvision has no model 'densenet121-res224-mimic' (did you mean densenet121-res224-mimic_"
-            in message
+            "torchxrayvision has no model 'densenet121-res224-mimic' (did you mean "
+            "densenet121-res224-mimic_" in message
         )
 
 

@@ -96,7 +96,10 @@ def test_list_sees_through_data_parallel():
 
 
 class ClassMap(nn.Module):
-    """Dense like DeepLab: the classifier's own map, at the stride of the features, is enlarged at the end."""
+    """Dense like DeepLab.
+
+    The classifier's own map, at the stride of the features, is enlarged at the end.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,7 +173,10 @@ class Deep(nn.Sequential):
 
 
 def test_auto_does_not_depend_on_earlier_calls():
-    """A small image leaves layer4 one cell; a large one explained afterwards is explained at layer4 all the same."""
+    """A small image leaves layer4 one cell.
+
+    A large one explained afterwards is explained at layer4 all the same.
+    """
     net = nets.seeded(Deep())
     assert explain(net, nets.images(1, 3, 16, 16), 0)[0].layer == "layer3"
     assert explain(net, nets.images(1, 3, 64, 64), 0)[0].layer == "layer4"

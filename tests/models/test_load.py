@@ -124,7 +124,10 @@ def test_a_bare_factory_gets_what_is_known_of_it():
 
 def test_torchxrayvision_gets_its_card_from_us(tmp_path):
     pytest.importorskip("camlucida.models.zoo")._package("torchxrayvision")
-    text = 'factory = "torchxrayvision:densenet121-res224-rsna"\nargs = { pretrained = false }\n[input]\nfit = "pad"'
+    text = (
+        'factory = "torchxrayvision:densenet121-res224-rsna"\nargs = '
+        '{ pretrained = false }\n[input]\nfit = "pad"'
+    )
     (tmp_path / "rsna.toml").write_text(text)
     model = load_model(tmp_path / "rsna.toml", device="cpu")
     spec = model.output_spec

@@ -43,7 +43,10 @@ def centroid(values: torch.Tensor) -> tuple[float, float]:
 
 
 def check(tensor: torch.Tensor, geometry: Geometry, centre: tuple[float, float]) -> None:
-    """The block is where the geometry says, and comes back to where it was: within half a model pixel."""
+    """The block is where the geometry says, and comes back to where it was.
+
+    Within half a model pixel.
+    """
     assert tensor.max() > 0.4
     half = [0.5 / abs(scale) for scale in geometry.scale]  # half a model pixel, in original pixels
     seen = geometry.to_original(centroid(tensor))

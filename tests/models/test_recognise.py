@@ -1,4 +1,7 @@
-"""Checkpoints without a card: real networks of three packages, saved as training scripts save them, and told apart."""
+"""Checkpoints without a card.
+
+Real networks of three packages, saved as training scripts save them, and told apart.
+"""
 
 import pytest
 import torch
@@ -16,7 +19,10 @@ smp = pytest.importorskip("segmentation_models_pytorch")
 
 
 class Around(nn.Module):
-    """What training scripts write: a backbone with its head replaced, or an identity there and a head beside it."""
+    """What training scripts write.
+
+    A backbone with its head replaced, or an identity there and a head beside it.
+    """
 
     def __init__(self, backbone, at="fc", head=None, name="", own="backbone"):
         super().__init__()

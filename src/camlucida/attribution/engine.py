@@ -141,7 +141,8 @@ def _score(target: Target, logits: Tensor) -> float:
         ) from error
     if score.shape != (1,):
         raise TargetError(
-            f"target {target.name!r} makes shape {tuple(score.shape)} of an output of shape {shape}",
+            f"target {target.name!r} makes shape {tuple(score.shape)} of an output of shape "
+            f"{shape}",
             "a target is one number an image, (B, C, …) → (B,)",
         )
     return float(score)

@@ -13,42 +13,54 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
-from camlucida.core.messages import Message
+from camlucida.core.messages import Message, declare
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-from camlucida.core.messages import declare
 
 declare(
     "empty",
     {
-        "target": "no cell speaks for the target",
+        "target": "no cell supports the target",
         "zero": "the map is zero everywhere",
         "gradient": "the gradient of the score is zero everywhere on this layer",
-        "members": "no member has evidence",
+        "members": "no member of the ensemble has evidence",
     },
 )
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one model gave one image one score, as one method sees it at one layer.
+    """Why a model gave an image a score, by one method at one layer.
 
     Attributes:
-        raw: (*grid) signed map on the layer's own grid, in ``provenance["unit"]``; float, on the CPU. Never rescaled.
-        score: the number that was explained (a logit where the model has one; see ``provenance["score_kind"]``).
-        probability: what the model says of the target, in [0, 1]; None for a regression.
-        target: name of the target.
+        raw: (*grid) signed map on the layer's grid, in ``provenance["unit"]``; float, on the CPU.
+            Never rescaled.
+        score: the number that was explained (a logit where the model has one; see
+            ``provenance["score_kind"]``).
+        probability: the model's probability of the target, in [0, 1]; None for a regression.
+        target: name of the target, for people.
         method: registry name of the method.
         layer: resolved dotted path of the layer.
         relu: whether the method's paper ends with a ReLU, which :meth:`map` applies.
         scan: the image that was explained.
         empty_reason: why there is no evidence; None if there is some.
-        provenance: model, versions, preprocessing, kind of score, cost class: what it takes to get this map again.
+        provenance: model, versions, preprocessing, kind of score: what it takes to get this map
+            again.
         spec: what the target is, as data.
         explained: the function logits → score; None for a map that was read from a file.
+
+    >>> import torch
+    >>> from camlucida import Geometry
+    >>> scan = Scan(torch.zeros(1, 4, 4), None, Geometry.identity((8, 8)).resize((4, 4)), "film")
+    >>> raw = torch.tensor([[-2.0, 0.0], [1.0, 4.0]])
+    >>> e = Explanation(raw, 1.5, 0.8, "nodule", "gradcam", "layer4", relu=True, scan=scan)
+    >>> e
+    Explanation(film: nodule, score=1.5, probability=0.800, gradcam at layer4 2×2)
+    >>> e.cell, e.limit, e.on_original().shape
+    ((4.0, 4.0), 4.0, torch.Size([8, 8]))
     """
 
     raw: Tensor
@@ -76,7 +88,10 @@ class Explanation:
 
     @property
     def is_empty(self) -> bool:
-        """No evidence: the map (after the method's ReLU) is zero everywhere. Never stretched into a picture."""
+        """Whether the map (after the method's ReLU) is zero everywhere: no evidence.
+
+        An empty map is never stretched into a picture.
+        """
         return self.empty_reason is not None
 
     @property
@@ -86,35 +101,44 @@ class Explanation:
 
     @property
     def limit(self) -> float:
-        """The largest magnitude of the map on its own grid: what :meth:`scaled` divides by."""
+        """The largest magnitude of the map on its grid, by which :meth:`scaled` divides."""
         return float(self._cells().abs().max())
 
     def _cells(self) -> Tensor:
         return self.raw.relu() if self.relu else self.raw
 
     def map(self, size: Sequence[int] | None = None) -> Tensor:
-        """After the method's ReLU, resized, not scaled.
+        """The map after the method's ReLU, resized, not scaled.
 
         Args:
-            size: of the result; the model's input size if None, ``explanation.grid`` for the cells themselves.
+            size: of the result in pixels; None for the model's input size, ``explanation.grid`` for
+                the cells themselves.
 
         Returns:
             (*size), in the units of ``raw``.
         """
-        return resize(self._cells()[None], size if size is not None else self.scan.geometry.model)[
-            0
-        ]
+        size = self.scan.geometry.model if size is None else size
+        return resize(self._cells()[None], size)[0]
 
     def on_original(self) -> Tensor:
-        """:meth:`map` in original image pixels, (*original); 0 where the model saw nothing (see ``scan.geometry.seen()``)."""
+        """:meth:`map` in original image pixels.
+
+        Returns:
+            (*original), in the units of ``raw``; 0 where the model saw nothing (see
+            ``scan.geometry.seen()``).
+        """
         return self.scan.geometry.map_to_original(self.map()[None])[0]
 
     def scaled(self, size: Sequence[int] | None = None, limit: float | None = None) -> Tensor:
-        """For display: :meth:`map` ÷ ``limit``, in [0, 1], or [−1, 1] for a signed map. Zero stays zero.
+        """:meth:`map` divided by ``limit``, for display. Zero stays zero.
 
         Args:
             size: as in :meth:`map`.
-            limit: the value shown as 1; this map's own largest magnitude if None. Give one limit to maps that are compared.
+            limit: the value shown as 1; None for this map's largest magnitude. Give one limit to
+                maps that are compared.
+
+        Returns:
+            (*size), in [0, 1], or [−1, 1] for a signed map.
         """
         values = self.map(size)
         limit = self.limit if limit is None else limit
@@ -123,12 +147,25 @@ class Explanation:
     def overlay(
         self, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None
     ) -> Image:
-        """The map over the original image, original pixels, opacity proportional to the map (at most ``alpha``)."""
+        """The map over the original image, with a caption bar below.
+
+        Args:
+            colormap: matplotlib name; None for the default of a signed or unsigned map.
+            alpha: opacity of the map's largest value, in [0, 1]; the rest in proportion.
+            limit: as in :meth:`scaled`.
+
+        Returns:
+            An RGB picture in original pixels.
+        """
         image: Image = _figures("overlay").overlay_image(self, colormap, alpha, limit)
         return image
 
     def save(self, directory: str | Path, colormap: str | None = None) -> dict[str, Any]:
-        """Write every picture and the numeric map into ``directory``.
+        """Write every picture and the numeric map into a folder.
+
+        Args:
+            directory: made if missing.
+            colormap: as in :meth:`overlay`.
 
         Returns:
             The record of ``explanations.json``: image, target, score, …, and the file names.
@@ -143,10 +180,13 @@ class Explanation:
         return png
 
     def __repr__(self) -> str:
-        p = "" if self.probability is None else f", probability={self.probability:.3f}"
-        grid = "×".join(map(str, self.grid))
-        empty = f", no evidence: {self.empty_reason}" if self.is_empty else ""
-        return f"Explanation({self.scan.id}: {self.target}, score={self.score:.4g}{p}, {self.method} at {self.layer} {grid}{empty})"
+        parts = [f"{self.scan.id}: {self.target}", f"score={self.score:.4g}"]
+        if self.probability is not None:
+            parts.append(f"probability={self.probability:.3f}")
+        parts.append(f"{self.method} at {self.layer} {'×'.join(map(str, self.grid))}")
+        if self.is_empty:
+            parts.append(f"no evidence: {self.empty_reason}")
+        return f"Explanation({', '.join(parts)})"
 
     def numpy(self) -> NDArray[np.float32]:
         """:meth:`on_original` as a float32 array."""

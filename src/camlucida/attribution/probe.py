@@ -1,8 +1,8 @@
-"""What perturbation methods and metrics see of a model: scores of altered inputs, and of altered activations."""
+"""What perturbation methods see of a model: scores of altered inputs, and of altered activations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -12,20 +12,35 @@ from torch import Tensor, nn
 from camlucida.attribution.capture import Captured
 from camlucida.core.errors import ModelError
 from camlucida.core.tensors import full
-from camlucida.models.state import main_tensor, own_forward, replace_tensor, set_forward
+from camlucida.models.state import instance_forward, main_tensor, replace_tensor, set_forward
 
 Score = Callable[[Tensor], Tensor]
 """logits (N, C, …) → (N,)"""
 
 Stub = Callable[[Callable[[], Any]], Any]
-"""What a module answers in a replay, given the function that would run it."""
+"""What a module returns in a replay, given the function that would run it."""
 
 TAIL_BYTES = 16 * 2**20
-"""Size of the largest tensor in one replay: small enough to stay in the cache, large enough to keep the cores busy."""
+"""Size of the largest tensor in one replay.
+
+Small enough to stay in the cache, large enough to keep the cores busy.
+"""
 
 
 class Probe:
-    """One image, one layer, T targets; answers "what would the score be, if …". Nothing is remembered between questions.
+    """One image, one layer, T targets: the scores if the image or the activations were altered.
+
+    Nothing is remembered between calls.
+
+    Args:
+        model: a plain module.
+        inputs: of the captured batch.
+        layer: as it was captured, with what a replay needs.
+        image: row of the captured batch.
+        logits: runs the model on inputs.
+        targets: functions logits (N, C, …) → (N,).
+        reference: the image's logits (1, C, …).
+        batch_size: altered inputs in one forward.
 
     Attributes:
         inputs: (1, C, *spatial) the image.
@@ -45,14 +60,8 @@ class Probe:
         reference: Tensor,
         batch_size: int,
     ) -> None:
-        """``image`` is the row of the captured batch; ``reference`` its logits (1, C, …); ``logits`` runs the model on inputs."""
-        self._model, self._layer, self._image, self._logits, self._targets = (
-            model,
-            layer,
-            image,
-            logits,
-            targets,
-        )
+        self._model, self._layer, self._image = model, layer, image
+        self._logits, self._targets = logits, targets
         self._args = tuple(x[image : image + 1] for x in inputs)
         self._batch = inputs[0].shape[0]
         self._reference = reference
@@ -65,29 +74,45 @@ class Probe:
 
     @property
     def replay(self) -> str:
-        """How :meth:`score_tail` worked: ``"tail"`` when altered activations need only the part of the model after the layer,
-        ``"whole forward"`` when the model does not allow that (found out on the first use, by replaying the unaltered
-        activations), "" before the first use.
+        """How :meth:`score_tail` worked; "" before its first use.
+
+        ``"tail"``: altered activations needed only the part of the model after the layer.
+        ``"whole forward"``: the model does not allow that, as a replay of the unaltered activations
+        showed.
         """
         return {None: "", True: "tail", False: "whole forward"}[self._tail]
 
     @property
     def tail_batch(self) -> int:
         """Altered activations in one replay; a decoder that enlarges them gets fewer."""
-        return max(self.batch_size, TAIL_BYTES // self._largest if self._can_replay_tail() else 0)
+        if not self._can_replay_tail():
+            return self.batch_size
+        return max(self.batch_size, TAIL_BYTES // self._largest)
 
     @torch.no_grad()
     def score(self, inputs: Tensor) -> Tensor:
-        """Scores (T, N) of altered images (N, C, *spatial), in forwards of ``batch_size``."""
-        parts = [
-            self._score(self._logits(*self._arguments(len(part), part)))
-            for part in inputs.split(self.batch_size)
-        ]
-        return torch.cat(parts, 1)
+        """Scores of altered images, in forwards of ``batch_size``.
+
+        Args:
+            inputs: (N, C, *spatial).
+
+        Returns:
+            (T, N).
+        """
+        parts = inputs.split(self.batch_size)
+        logits = (self._logits(*self._arguments(len(part), part)) for part in parts)
+        return torch.cat([self._score(part) for part in logits], 1)
 
     @torch.no_grad()
     def score_tail(self, activations: Tensor) -> Tensor:
-        """Scores (T, N) with the layer's output replaced by ``activations`` (N, K, *grid), which may be overwritten."""
+        """Scores with the layer's output replaced.
+
+        Args:
+            activations: (N, K, *grid); may be overwritten.
+
+        Returns:
+            (T, N).
+        """
         tail = self._can_replay_tail()
         parts = [activations] if tail else activations.split(self.batch_size)
         return torch.cat([self._score(self._run_tail(part, tail)) for part in parts], 1)
@@ -102,50 +127,57 @@ class Probe:
     @torch.no_grad()
     def _can_replay_tail(self) -> bool:
         if self._tail is None:
-            # Two copies, so that a batch axis taken for something else shows.
-            unaltered = self.activations.expand(2, *self.activations.shape[1:]).clone()
-            try:
-                with _watched(self._model, self._measure):
-                    again = self._run_tail(unaltered, True)
-            except (RuntimeError, TypeError, ValueError, IndexError, ModelError):
-                self._tail = False
-            else:
-                expected = self._reference.expand(2, *self._reference.shape[1:])
-                rounding = 4 * max(
-                    torch.finfo(x.dtype).eps for x in (again, self._layer.activations)
-                )
-                self._tail = again.shape == expected.shape and torch.allclose(
-                    full(again), expected, rtol=max(1e-4, rounding), atol=max(1e-5, rounding)
-                )
+            self._tail = self._tail_gives_the_reference()
         return self._tail
+
+    def _tail_gives_the_reference(self) -> bool:
+        """Whether a replay of the unaltered activations gives the image's logits again."""
+        # Two copies, so that a batch axis taken for something else shows.
+        unaltered = self.activations.expand(2, *self.activations.shape[1:]).clone()
+        try:
+            with _watched(self._model, self._measure):
+                again = self._run_tail(unaltered, True)
+        except (RuntimeError, TypeError, ValueError, IndexError, ModelError):
+            return False
+        expected = self._reference.expand(2, *self._reference.shape[1:])
+        if again.shape != expected.shape:
+            return False
+        precisions = [torch.finfo(x.dtype).eps for x in (again, self._layer.activations)]
+        rounding = 4 * max(precisions)
+        rtol, atol = max(1e-4, rounding), max(1e-5, rounding)
+        return torch.allclose(full(again), expected, rtol=rtol, atol=atol)
 
     def _measure(self, module: nn.Module, args: Any, output: Any) -> None:
         tensor = main_tensor(output)
-        if (
-            tensor is not None and tensor.ndim and tensor.stride(0) != 0
-        ):  # no stub, which repeats one image without a copy
+        if tensor is None or not tensor.ndim:
+            return
+        is_stub = tensor.stride(0) == 0  # repeats one image without a copy
+        if not is_stub:
             self._largest = max(self._largest, _bytes(tensor) // len(tensor))
 
     def _run_tail(self, activations: Tensor, tail: bool) -> Tensor:
+        """Logits (N, C, …) with the layer's output replaced.
+
+        Args:
+            activations: (N, K, *grid).
+            tail: return the recorded outputs of what comes before the layer, rather than run it.
+        """
         layer, count = self._layer, len(activations)
         reached = False
 
         def altered(run: Callable[[], Any]) -> Any:
             nonlocal reached
             reached = True
-            whole = _repeat(layer.own, self._image, self._batch, count) if tail else run()
-            old = cast(
-                Tensor, main_tensor(whole) if layer.ref.index is None else whole[layer.ref.index]
-            )
-            return replace_tensor(
-                whole, old, layer.layout.from_grid(activations.to(old.dtype), old)
-            )
+            whole = _repeat(layer.output, self._image, self._batch, count) if tail else run()
+            index = layer.ref.index
+            old = cast(Tensor, main_tensor(whole) if index is None else whole[index])
+            new = layer.layout.from_grid(activations.to(old.dtype), old)
+            return replace_tensor(whole, old, new)
 
         stubs: dict[str, dict[int, Stub]] = {}
         for (path, call), output in (layer.before if tail else {}).items():
-            stubs.setdefault(path, {})[call] = _answering(
-                _repeat(output, self._image, self._batch, count)
-            )
+            recorded = _repeat(output, self._image, self._batch, count)
+            stubs.setdefault(path, {})[call] = _returning(recorded)
         stubs.setdefault(layer.ref.path, {})[layer.call] = altered
         with _replaced(self._model, stubs):
             logits = self._logits(*self._arguments(count))
@@ -160,12 +192,12 @@ def _bytes(x: Tensor) -> int:
     return x.numel() * x.element_size()
 
 
-def _answering(value: Any) -> Stub:
+def _returning(value: Any) -> Stub:
     return lambda run: value
 
 
 def _repeat(output: Any, image: int, batch: int, count: int) -> Any:
-    """One image's row of a recorded output, repeated (without copying) for ``count`` alterations."""
+    """One image's row of a recorded output, for ``count`` alterations, without copying."""
     if isinstance(output, Tensor):
         if output.ndim == 0 or output.shape[0] != batch:
             return output.detach()
@@ -175,9 +207,8 @@ def _repeat(output: Any, image: int, batch: int, count: int) -> Any:
     if isinstance(output, (list, tuple)):
         return type(output)(_repeat(item, image, batch, count) for item in output)
     if isinstance(output, dict):
-        return type(output)(
-            (key, _repeat(item, image, batch, count)) for key, item in output.items()
-        )
+        items = output.items()
+        return type(output)((key, _repeat(item, image, batch, count)) for key, item in items)
     return output
 
 
@@ -193,27 +224,32 @@ def _watched(model: nn.Module, hook: Callable[..., None]) -> Iterator[None]:
 
 
 @contextmanager
-def _replaced(model: nn.Module, stubs: dict[str, dict[int, Stub]]) -> Iterator[None]:
-    """Modules answer from ``stubs`` for the calls named there; afterwards every forward is the module's own again."""
+def _replaced(model: nn.Module, stubs: Mapping[str, Mapping[int, Stub]]) -> Iterator[None]:
+    """Modules return what ``stubs`` give for the calls named there; forwards are restored after.
+
+    Args:
+        model: a plain module.
+        stubs: path → number of the call → stub.
+    """
     changed: list[tuple[nn.Module, Any]] = []
-
-    def install(module: nn.Module, answers: dict[int, Stub]) -> None:
-        run = module.forward
-        calls = 0
-
-        def forward(*args: Any, **kwargs: Any) -> Any:
-            nonlocal calls
-            answer = answers.get(calls)
-            calls += 1
-            return run(*args, **kwargs) if answer is None else answer(lambda: run(*args, **kwargs))
-
-        changed.append((module, own_forward(module)))
-        set_forward(module, forward)
-
     try:
-        for path, answers in stubs.items():
-            install(model.get_submodule(path), answers)
+        for path, by_call in stubs.items():
+            module = model.get_submodule(path)
+            changed.append((module, instance_forward(module)))
+            set_forward(module, _stubbed(module.forward, by_call))
         yield
     finally:
         for module, forward in reversed(changed):
             set_forward(module, forward)
+
+
+def _stubbed(run: Callable[..., Any], by_call: Mapping[int, Stub]) -> Callable[..., Any]:
+    calls = 0
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        stub = by_call.get(calls)
+        calls += 1
+        return run(*args, **kwargs) if stub is None else stub(lambda: run(*args, **kwargs))
+
+    return forward

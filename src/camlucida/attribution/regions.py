@@ -152,7 +152,9 @@ def pixel_region(output: ModelOutput, point: Sequence[int], name: str | None) ->
 
 
 def foreground(output: ModelOutput, within: Tensor) -> Label:
-    """The channel predicted in most pixels of a mask; where none is, that of the highest mean logit.
+    """The channel predicted in most pixels of a mask.
+
+    Where none is, that of the highest mean logit.
 
     Channel 0 of several is the background and never chosen.
 

@@ -1,7 +1,8 @@
-"""The steps of Grad-CAM on one real image: activations, gradients, weights, weighted sum, map; for a figure of the method."""
+"""The steps of Grad-CAM on one image, for a figure of the method."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,7 +30,8 @@ class Stages:
         weights: (K,) w_k, the mean of each channel's gradient.
         weighted: (K, *grid) w_k A_k.
         combined: (*grid) Σ_k w_k A_k, signed; the map is its positive part.
-        explanation: the same case from :func:`~camlucida.attribution.engine.explain`: its ``raw`` is ``combined``.
+        explanation: the same case from :func:`~camlucida.attribution.engine.explain`: its ``raw``
+            is ``combined``.
     """
 
     activations: Tensor
@@ -40,21 +42,25 @@ class Stages:
     explanation: Explanation
 
     def strongest(self, count: int) -> list[int]:
-        """Channels of the largest Σ |w_k A_k| over the grid, the first the largest."""
-        return self._reach().argsort(descending=True, stable=True)[:count].tolist()
+        """Channels of the largest Σ |w_k A_k| over the grid, the largest first."""
+        return self._magnitudes().argsort(descending=True, stable=True)[:count].tolist()
 
     @property
     def level(self) -> bool:
-        """Whether each channel's gradient is the same in every cell, as where a mean and a linear layer follow."""
+        """Whether each channel's gradient is the same in every cell.
+
+        It is where a mean over the grid and a linear layer follow.
+        """
         flat = self.gradients.flatten(1)
-        return bool((flat.amax(1) - flat.amin(1) <= 1e-4 * flat.abs().amax()).all())
+        spread = flat.amax(1) - flat.amin(1)
+        return bool((spread <= 1e-4 * flat.abs().amax()).all())
 
-    def share(self, channels: list[int]) -> float:
-        """What these channels carry of Σ_k Σ |w_k A_k|, in [0, 1]; NaN where all of it is 0."""
-        reach = self._reach().double()
-        return float(reach[channels].sum() / reach.sum())
+    def share(self, channels: Sequence[int]) -> float:
+        """The part of Σ_k Σ |w_k A_k| in these channels, in [0, 1]; NaN where all of it is 0."""
+        magnitudes = self._magnitudes().double()
+        return float(magnitudes[list(channels)].sum() / magnitudes.sum())
 
-    def _reach(self) -> Tensor:
+    def _magnitudes(self) -> Tensor:
         return self.weighted.abs().flatten(1).sum(1)
 
 
@@ -67,30 +73,43 @@ def grad_cam_stages(
     """Run Grad-CAM on one image and keep every step.
 
     Args:
-        model, target, layer: as :func:`~camlucida.attribution.engine.explain` takes them; of several targets the first is shown.
+        model: as :func:`~camlucida.attribution.engine.explain` takes it.
         scan: the image.
+        target: as there; the first of several targets is shown.
+        layer: as there.
 
     Raises:
-        NoEvidenceError: the request means no target for this image, or the score does not depend on the layer.
+        NoEvidenceError: the request means no target for this image, or the score does not depend on
+            the layer.
     """
-    found = explain(model, scan, target, "gradcam", layer)
-    explained = found[0].explained if found else None
-    if explained is None:
-        raise NoEvidenceError(f"{scan.id}: no target applies", "ask for another target")
-    explanation = found[0]
-    asked = explained_model(model)
-    weight = next(asked.module.parameters())
-    image = scan.tensor[None].to(weight.device, weight.dtype)
-    with frozen(asked.module):
-        forward = capture(asked.module, (image,), [explanation.layer], asked.spec.logits_from)
-        reading = interpret(forward.logits, forward.output, forward.final, asked.spec, image)
-        with torch.autocast(image.device.type, enabled=False):
-            (gradient,) = forward.gradients(explained(reading.logits).sum(), keep_graph=False)
-    if gradient is None:  # explain would have said so
-        raise NoEvidenceError(f"the score does not depend on layer {explanation.layer}")
-    activations, gradients = (
-        full(part.detach())[0].cpu() for part in (forward.layers[0].activations, gradient)
-    )
+    explanations = explain(model, scan, target, "gradcam", layer)
+    if not explanations or explanations[0].explained is None:
+        raise NoEvidenceError(f"{scan.id}: no target applies", "request another target")
+    explanation = explanations[0]
+    layer_output, gradient = _activations_and_gradient(model, scan, explanation)
+    activations = full(layer_output.detach())[0].cpu()
+    gradients = full(gradient.detach())[0].cpu()
     weights = gradients.flatten(1).mean(1)
     weighted = weights.reshape(-1, *(1,) * (activations.ndim - 1)) * activations
     return Stages(activations, gradients, weights, weighted, weighted.sum(0), explanation)
+
+
+def _activations_and_gradient(
+    model: nn.Module | ModelWithCard, scan: Scan, explanation: Explanation
+) -> tuple[Tensor, Tensor]:
+    """(1, K, *grid) each, of the explained layer and score."""
+    target = explanation.explained
+    assert target is not None
+    explained = explained_model(model)
+    spec = explained.spec
+    weight = next(explained.module.parameters())
+    image = scan.tensor[None].to(weight.device, weight.dtype)
+    with frozen(explained.module):
+        forward = capture(explained.module, (image,), [explanation.layer], spec.logits_from)
+        output = interpret(forward.logits, forward.output, forward.final, spec, image)
+        with torch.autocast(image.device.type, enabled=False):
+            score = target(output.logits).sum()
+            (gradient,) = forward.gradients(score, keep_graph=False)
+    if gradient is None:  # explain would have raised already
+        raise NoEvidenceError(f"the score does not depend on layer {explanation.layer}")
+    return forward.layers[0].activations, gradient

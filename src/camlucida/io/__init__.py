@@ -1,4 +1,8 @@
-"""Reading: image files of many kinds, each into one :class:`RawImage` or one :class:`~camlucida.core.errors.ImageError`."""
+"""Reading.
+
+Image files of many kinds, each into one :class:`RawImage` or one
+:class:`~camlucida.core.errors.ImageError`.
+"""
 
 from camlucida.io.image import MAX_PIXELS, READERS, RawImage
 from camlucida.io.raster import write_synthetic_png

@@ -1,8 +1,11 @@
-"""DICOM through pydicom: parse within bounds, decode one frame with a named decoder, then two pipelines that never mix.
+"""DICOM through pydicom.
 
-The model's pixels are the stored values over their bit depth (no rescale, no window), MONOCHROME1 inverted: what models
-trained on plain exports saw. The display goes through rescale, window and polarity (``dicom_display.py``).
-No patient attribute leaves this file; errors and warnings do not quote the header's free text either.
+Parse within bounds, decode one frame with a named decoder, then two pipelines that never mix.
+
+The model's pixels are the stored values over their bit depth (no rescale, no window), MONOCHROME1
+inverted: what models trained on plain exports saw. The display goes through rescale, window and
+polarity (``dicom_display.py``). No patient attribute leaves this file; errors and warnings do not
+quote the header's free text either.
 """
 
 from __future__ import annotations
@@ -57,9 +60,13 @@ declare(
     },
 )
 
-_MENDED_BY = "store it uncompressed first, for instance dcmdjpeg IN OUT, or pip install pylibjpeg-libjpeg (GPLv3)"
+_MENDED_BY = (
+    "store it uncompressed first, for instance dcmdjpeg IN OUT, or pip install pylibjpeg-libjpeg "
+    "(GPLv3)"
+)
 
-# One decoder a syntax, by name: pydicom would otherwise try whatever is installed, and gdcm aborts on damaged files.
+# One decoder a syntax, by name: pydicom would otherwise try whatever is installed, and gdcm aborts
+# on damaged files.
 _PLUGIN = {
     uid.JPEGBaseline8Bit: "pillow",
     uid.JPEGExtended12Bit: "pillow",
@@ -87,7 +94,8 @@ def has_prefix(head: bytes) -> bool:
 
 
 def _is_dicom(head: bytes) -> bool:
-    # Old files have no preamble: they begin with an element of group 0002 or 0008, in either byte order.
+    # Old files have no preamble: they begin with an element of group 0002 or 0008, in either byte
+    # order.
     bare = (
         head[:3] in (b"\x02\0\0", b"\x08\0\0", b"\x08\0\x05", b"\x08\0\x08", b"\x08\0\x16")
         and head[3:4] == b"\0"
@@ -100,7 +108,8 @@ def _is_dicom(head: bytes) -> bool:
 
 
 def _read(path: Path, data: bytes, frame: int | None) -> RawImage:
-    # pydicom warns of metadata that break the standard, and quotes the values; none of it changes the pixels.
+    # pydicom warns of metadata that break the standard, and quotes the values; none of it changes
+    # the pixels.
     with quiet("pydicom"):
         with readable(path, "a DICOM file", quote=False):
             dataset = _parse(path, data)
@@ -198,7 +207,10 @@ def _bits(dataset: Dataset) -> int:
 
 
 def _decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[Any]:
-    """One frame: (rows, columns) stored values, or (rows, columns, 3) with YBR already turned to RGB."""
+    """One frame.
+
+    (rows, columns) stored values, or (rows, columns, 3) with YBR already turned to RGB.
+    """
     meta = getattr(dataset, "file_meta", None)
     if meta is None:
         raise ImageError(
@@ -210,7 +222,8 @@ def _decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[An
         meta.TransferSyntaxUID = plain if little else uid.ExplicitVRBigEndian
     syntax = meta.TransferSyntaxUID
     if not syntax.is_encapsulated:
-        # The unused bits are dealt with in _stored: pydicom drops the high ones, which is wrong for left-aligned values.
+        # The unused bits are dealt with in _stored: pydicom drops the high ones, which is wrong for
+        # left-aligned values.
         return pixel_array(dataset, index=index, correct_unused_bits=False)
     plugin = _PLUGIN.get(syntax)
     if plugin is None:
@@ -221,7 +234,10 @@ def _decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[An
     if syntax == uid.JPEGExtended12Bit and _bits(dataset) > 8:
         plugin = "pylibjpeg"  # Pillow reads 8 bits only
     if plugin not in get_decoder(syntax).available_plugins:
-        what = f"{path} is coded as {syntax.name} with {_bits(dataset)} bits, and no decoder for it is installed"
+        what = (
+            f"{path} is coded as {syntax.name} with {_bits(dataset)} bits, and no decoder for it "
+            "is installed"
+        )
         raise ImageError(what, _MENDED_BY)
     claimed = (int(dataset.Rows), int(dataset.Columns))
     coded = coded_size(get_frame(dataset.PixelData, index, number_of_frames=frames))
@@ -233,7 +249,10 @@ def _decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[An
 
 
 def coded_size(frame: bytes) -> tuple[int, int] | None:
-    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 frame claims itself; None where it does not say (RLE)."""
+    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 frame claims itself.
+
+    None where it does not say (RLE).
+    """
     if (
         frame[:4] == b"\xff\x4f\xff\x51"
     ):  # JPEG 2000: SIZ follows; the image is the reference grid less its offset
@@ -257,7 +276,8 @@ def _grey(path: Path, dataset: Dataset, array: NDArray[Any], index: int) -> _Ima
     photometric, bits = _photometric(dataset), _bits(dataset)
     if photometric not in ("MONOCHROME1", "MONOCHROME2"):
         raise ImageError(
-            f"{path} has one sample a pixel but is neither MONOCHROME1, MONOCHROME2 nor PALETTE COLOR"
+            f"{path} has one sample a pixel but is neither MONOCHROME1, MONOCHROME2 nor PALETTE "
+            "COLOR"
         )
     signed = array.dtype.kind == "i"
     stored, notes = _stored(dataset, array, bits, signed)
@@ -281,7 +301,10 @@ def _grey(path: Path, dataset: Dataset, array: NDArray[Any], index: int) -> _Ima
 def _stored(
     dataset: Dataset, array: NDArray[Any], bits: int, signed: bool
 ) -> tuple[NDArray[np.int64], tuple[Message, ...]]:
-    """Stored values within ``bits``: shifted down to bit 0, and without whatever else shares their cells."""
+    """Stored values within ``bits``.
+
+    Shifted down to bit 0, and without whatever else shares their cells.
+    """
     values = array.astype(np.int64)
     native = not dataset.file_meta.TransferSyntaxUID.is_encapsulated
     shift = int(number(dataset, "HighBit") or 0) + 1 - bits
@@ -342,7 +365,10 @@ def _palette(dataset: Dataset, array: NDArray[Any]) -> tuple[NDArray[Any], int]:
 
 
 def _described(dataset: Dataset) -> dict[str, Any]:
-    """What a reader of the result may need of the header: codes and numbers about the image, nothing about a person."""
+    """What a reader of the result may need of the header.
+
+    Codes and numbers about the image, nothing about a person.
+    """
     words = {
         "modality": "Modality",
         "photometric": "PhotometricInterpretation",

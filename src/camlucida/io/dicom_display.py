@@ -1,7 +1,7 @@
 """How a grey DICOM frame is shown: rescale → window → polarity, on plain arrays.
 
-Polarity is applied exactly once, inside the window, by swapping its ends: so MONOCHROME1 and the same image stored as
-MONOCHROME2 give the same numbers, not only the same up to rounding.
+Polarity is applied exactly once, inside the window, by swapping its ends: so MONOCHROME1 and the
+same image stored as MONOCHROME2 give the same numbers, not only the same up to rounding.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def display_grey(
 ) -> tuple[NDArray[np.float64], dict[str, Any], tuple[Message, ...]]:
     """Values for people: (H, W) float64, 0 = black, 1 = white; what window was used; warnings.
 
-    Padding is black. With several windows the first is used; without one, the range of the pixels that are no padding.
+    Padding is black. With several windows the first is used; without one, the range of the pixels
+    that are no padding.
     """
     rules = frame_rules(dataset, frame)
     values = _rescaled(rules, grey.stored)
@@ -99,7 +100,10 @@ def display_grey(
 
 
 def frame_rules(dataset: Dataset, frame: int) -> Dataset:
-    """The display elements that hold for one frame: its own before the shared ones before the top level's."""
+    """The display elements that hold for one frame.
+
+    Its own before the shared ones before the top level's.
+    """
     rules = Dataset()
     sources = [dataset]
     for groups, index in (
@@ -117,7 +121,10 @@ def frame_rules(dataset: Dataset, frame: int) -> Dataset:
 
 
 def ramp(values: NDArray[Any], low: float, high: float, inverted: bool) -> NDArray[np.float64]:
-    """Linear from ``low`` (0) to ``high`` (1), clipped; inverted: ``high`` (0) to ``low`` (1). A step if they meet."""
+    """Linear from ``low`` (0) to ``high`` (1), clipped; inverted: ``high`` (0) to ``low`` (1).
+
+    A step if they meet.
+    """
     if high <= low:
         return ((values <= low) if inverted else (values > low)).astype(np.float64)
     part = (high - values) if inverted else (values - low)
@@ -129,8 +136,8 @@ def window(
 ) -> NDArray[np.float64]:
     """A window centre and width (DICOM PS3.3 C.11.2.1.2 and .3) → [0, 1].
 
-    LINEAR: 0 up to c − 0.5 − (w − 1)/2, 1 above c − 0.5 + (w − 1)/2. LINEAR_EXACT: the same with c and w themselves.
-    SIGMOID: 1 / (1 + exp(−4 (x − c) / w)).
+    LINEAR: 0 up to c − 0.5 − (w − 1)/2, 1 above c − 0.5 + (w − 1)/2. LINEAR_EXACT: the same with c
+    and w themselves. SIGMOID: 1 / (1 + exp(−4 (x − c) / w)).
     """
     if function == "SIGMOID":
         sign = 4.0 if inverted else -4.0
@@ -175,7 +182,7 @@ def _rescaled(rules: Dataset, stored: NDArray[Any]) -> NDArray[np.float64]:
 def table(
     descriptor: Sequence[int], data: Any, little_endian: bool
 ) -> tuple[NDArray[np.int64], int, int]:
-    """(entries, first value mapped, bits an entry) of a lookup table's descriptor and data (bytes or numbers)."""
+    """(entries, first value mapped, bits an entry) of a lookup table's descriptor and data."""
     count, first, bits = (int(value) for value in descriptor)
     count = count or 2**16
     if isinstance(data, bytes):
@@ -190,7 +197,10 @@ def table(
 
 
 def look_up(values: NDArray[Any], entries: NDArray[np.int64], first: int) -> NDArray[np.int64]:
-    """``entries[value - first]``; values before the first and after the last take the nearest entry."""
+    """``entries[value - first]``.
+
+    Values before the first and after the last take the nearest entry.
+    """
     index = np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.int64)
     found: NDArray[np.int64] = entries[index]
     return found

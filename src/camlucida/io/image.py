@@ -1,4 +1,7 @@
-"""One image as read from a file, and what every reader shares: the registry, the size limit, frames and errors."""
+"""One image as read from a file, and what every reader shares.
+
+The registry, the size limit, frames and errors.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ declare(
 )
 
 MAX_PIXELS = 89_478_485
-"""Most pixels one frame may have (Pillow's own limit, here for every format). A larger claim is refused unread."""
+"""Most pixels one frame may have (Pillow's own limit, here for every format).
+
+A larger claim is refused unread.
+"""
 
 MAX_BYTES = 2**31
 """Largest file, and largest inflated DICOM data set, in bytes."""
@@ -37,11 +43,13 @@ class RawImage:
     """One image in its own pixels, before any model's transform.
 
     Attributes:
-        pixels: (H, W) or (H, W, 3) float32, 0 = black and 1 = white of the full grey scale of the file's bit depth
-            (never of this image's own minimum and maximum); MONOCHROME1 is inverted, EXIF orientation applied.
+        pixels: (H, W) or (H, W, 3) float32, 0 = black and 1 = white of the full grey scale of the
+            file's bit depth (never of this image's own minimum and maximum); MONOCHROME1 is
+            inverted, EXIF orientation applied.
         display: the same pixels for people, uint8; DICOM: through rescale, window and polarity.
         id: the file's stem, and the frame's number where one was chosen (``liver_f2``).
-        windowed: DICOM grey images only: (H, W) float32 in [0, 1], ``display`` before it is cut to 8 bits.
+        windowed: DICOM grey images only: (H, W) float32 in [0, 1], ``display`` before it is cut to
+            8 bits.
         source: {"path", "sha256", "format", "size" (rows, columns), "bits", "frame", "frames", …};
             no patient attributes.
         warnings: one line each, for the person who reads the result.
@@ -89,14 +97,16 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
     Args:
         path: the file, named in the error.
         kind: what it was read as ("a PNG image").
-        quote: whether the decoder's own words may be repeated; False where they could hold a patient's data.
+        quote: whether the decoder's own words may be repeated; False where they could hold a
+            patient's data.
     """
     try:
         yield
     except CamlucidaError:
         raise
     except BaseException as error:
-        # A panic in a Rust decoder derives from BaseException, as KeyboardInterrupt and SystemExit do: only it is ours.
+        # A panic in a Rust decoder derives from BaseException, as KeyboardInterrupt and SystemExit
+        # do: only it is ours.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         said = re.sub(
@@ -115,7 +125,7 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
 
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
-    """Keep a decoder's warnings and log lines, which may quote the header, out of the caller's streams."""
+    """Silence a decoder's warnings and log lines, which may quote the header."""
     found = [logging.getLogger(name) for name in loggers]
     levels = [logger.level for logger in found]
     with warnings.catch_warnings():
@@ -130,7 +140,7 @@ def quiet(*loggers: str) -> Iterator[None]:
 
 
 def check_size(path: Path, rows: int, columns: int, samples: int = 1) -> None:
-    """Refuse a frame whose header claims nothing, or more than :data:`MAX_PIXELS`, before anything is decoded.
+    """Refuse a frame that claims no pixels, or more than :data:`MAX_PIXELS`, before decoding it.
 
     Raises:
         ImageError: no pixels, or too many.
@@ -141,7 +151,8 @@ def check_size(path: Path, rows: int, columns: int, samples: int = 1) -> None:
         )
     if rows * columns * max(1, samples // 4) > MAX_PIXELS:
         raise ImageError(
-            f"{path} claims {rows} × {columns} pixels of {samples} samples; the limit is {MAX_PIXELS:,} pixels",
+            f"{path} claims {rows} × {columns} pixels of {samples} samples; the limit is "
+            f"{MAX_PIXELS:,} pixels",
             "if the file is genuine, scale it down or cut the region out first",
         )
 
@@ -164,7 +175,10 @@ def choose_frame(path: Path, frame: int | None, frames: int) -> tuple[int, tuple
 
 
 def image_id(path: Path, frame: int | None) -> str:
-    """A short name: the stem (the whole name where the suffix is none, as in ``1.2.840.10008``), then ``_f{frame}``."""
+    """A short name.
+
+    The stem (the whole name where the suffix is none, as in ``1.2.840.10008``), then ``_f{frame}``.
+    """
     stem = path.stem if path.suffix.lower() in known_suffixes() else path.name
     return stem if frame is None else f"{stem}_f{frame}"
 

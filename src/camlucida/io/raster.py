@@ -1,4 +1,7 @@
-"""PNG, JPEG, JPEG 2000, BMP, GIF, WebP, PNM by Pillow; TIFF by Pillow or tifffile, whichever keeps all its bits."""
+"""PNG, JPEG, JPEG 2000, BMP, GIF, WebP, PNM by Pillow.
+
+TIFF by Pillow or tifffile, whichever keeps all its bits.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ _ORIENTATION = 0x0112
 
 @dataclass(frozen=True)
 class _Samples:
-    """Decoded samples, (H, W) or (H, W, 3); ``white``: value of full scale; orientation as in EXIF (1 = upright)."""
+    """Decoded samples, (H, W) or (H, W, 3); ``white``: value of full scale.
+
+    Orientation as in EXIF (1 = upright).
+    """
 
     values: NDArray[Any]
     white: float
@@ -137,7 +143,10 @@ def _read(path: Path, data: bytes, frame: int | None, plugin: str) -> RawImage:
 
 
 def _dark(values: NDArray[Any], samples: _Samples) -> tuple[Message, ...]:
-    """12-bit data in a 16-bit file are a common trap: to a model trained on full scale they are almost black."""
+    """12-bit data in a 16-bit file are a common trap.
+
+    To a model trained on full scale they are almost black.
+    """
     brightest = float(values.max())
     if samples.bits <= 8 or not 0 < brightest <= samples.white / 8:
         return ()
@@ -176,7 +185,7 @@ def _read_pillow(
 
 
 def _decoded(path: Path, image: Image.Image) -> _Samples:
-    """Samples of a loaded Pillow image, without ``convert("L")``, which clips 16-bit values to 255."""
+    """Samples of a loaded Pillow image; ``convert("L")`` would clip 16-bit values to 255."""
     orientation, notes = _exif_orientation(image)
     mode = image.mode
     keep = partial(_Samples, orientation=orientation, text=dict(image.info))
@@ -208,7 +217,7 @@ def _decoded(path: Path, image: Image.Image) -> _Samples:
 
 
 def over_black(values: NDArray[Any]) -> tuple[NDArray[Any], tuple[Message, ...]]:
-    """(H, W, 2 or 4), alpha last → (H, W) or (H, W, 3) laid over black, with a note if anything was transparent."""
+    """(H, W, 2 or 4), alpha last → (H, W) or (H, W, 3) over black, with a note if it had any."""
     top = np.iinfo(values.dtype).max
     colour, alpha = values[..., :-1], values[..., -1:]
     note: tuple[Message, ...] = ()
@@ -236,8 +245,10 @@ def _unit(path: Path, values: NDArray[Any]) -> NDArray[Any]:
     low, high = float(values.min()), float(values.max())
     if low < 0 or high > 1:
         raise ImageError(
-            f"{path} holds {values.dtype} pixels from {low:g} to {high:g}, a scale without a black and a white",
-            "divide by the full scale of the detector so that 0 is black and 1 is white, or save as 16-bit unsigned",
+            f"{path} holds {values.dtype} pixels from {low:g} to {high:g}, a scale without a "
+            "black and a white",
+            "divide by the full scale of the detector so that 0 is black and 1 is white, or "
+            "save as 16-bit unsigned",
         )
     return values
 
@@ -251,7 +262,8 @@ def _read_tiff(
         index, notes = choose_frame(path, frame, len(tiff.pages))
         page = tiff.pages[index].aspage()
         check_size(path, page.imagelength * page.imagedepth, page.imagewidth, page.samplesperpixel)
-        # Pillow reads every compression but cuts colour to 8 bits and leaves 16-bit MINISWHITE negative.
+        # Pillow reads every compression but cuts colour to 8 bits and leaves 16-bit MINISWHITE
+        # negative.
         deep = page.bitspersample > 8
         if not deep:
             return *_read_pillow(path, data, index, "TIFF")[:3], notes

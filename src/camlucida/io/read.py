@@ -14,7 +14,8 @@ from camlucida.core.files import reading
 from camlucida.io import dicom, raster
 from camlucida.io.image import MAX_BYTES, READERS, RawImage, Reader, known_suffixes, readable
 
-# The list of readers, in the order they are tried: DICOM first, for its preamble may hold a whole TIFF header.
+# The list of readers, in the order they are tried: DICOM first, for its preamble may hold a whole
+# TIFF header.
 for _name, _kind in (*dicom.readers().items(), *raster.readers().items()):
     READERS.add(_name, _kind)
 
@@ -42,7 +43,8 @@ def read_image(path: str | Path, frame: int | None = None) -> RawImage:
         The image; see :class:`RawImage` for shapes and ranges.
 
     Raises:
-        ImageError: missing, empty, damaged, too large, of a kind not read here, or without an image in it.
+        ImageError: missing, empty, damaged, too large, of a kind not read here, or without an image
+            in it.
     """
     path = Path(path)
     data = _file_bytes(path)
@@ -57,12 +59,13 @@ def expand_paths(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageErr
     """Files, folders and globs → image files.
 
     Args:
-        items: a file is taken as it is; a folder is searched with its subfolders for image suffixes and for DICOM files
-            without a suffix (hidden ones left out); a glob (``**`` allowed) likewise keeps only image files.
+        items: a file is taken as it is; a folder is searched with its subfolders for image suffixes
+            and for DICOM files without a suffix (hidden ones left out); a glob (``**`` allowed)
+            likewise keeps only image files.
 
     Returns:
-        (paths, errors): each path once, sorted within an item; one error for each item that gave nothing, and for each
-        folder that cannot be searched.
+        (paths, errors): each path once, sorted within an item; one error for each item that gave
+        nothing, and for each folder that cannot be searched.
     """
     paths: dict[Path, None] = {}
     errors: list[ImageError] = []
@@ -139,7 +142,8 @@ def _is_image(path: Path) -> bool:
         return suffix in known_suffixes()
     if suffix in known_suffixes():
         return True
-    # "IM0001" and "1.2.840.113619.2" are how scanners name DICOM files; DICOMDIR is only their index.
+    # "IM0001" and "1.2.840.113619.2" are how scanners name DICOM files; DICOMDIR is only their
+    # index.
     if (suffix and not suffix[1:].isdigit()) or path.name == "DICOMDIR":
         return False
     try:

@@ -1,4 +1,7 @@
-"""Tables: CSV, TSV, XLSX, Parquet or JSON in; Parquet or CSV out. Names and text cells come stripped; text stays text."""
+"""Tables: CSV, TSV, XLSX, Parquet or JSON in; Parquet or CSV out.
+
+Names and text cells come stripped; text stays text.
+"""
 
 from __future__ import annotations
 
@@ -30,22 +33,25 @@ _FLAGS = {"1": True, "true": True, "0": False, "false": False, "": None, "-1": N
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read one table; the suffix decides the kind.
 
-    - ``.csv``: separated by comma, semicolon or tab (whichever the first line has most of); ``.tsv``: by tab. UTF-8, with or
-      without a byte-order mark. Every column is text, so that 00001 keeps its zeros.
-    - ``.xlsx``: the first sheet, its first row being the names; formulas count with the value they were saved with, and a cell
-      that is merged over several rows in each of them.
+    - ``.csv``: separated by comma, semicolon or tab (whichever the first line has most of);
+      ``.tsv``: by tab. UTF-8, with or without a byte-order mark. Every column is text, so that
+      00001 keeps its zeros.
+    - ``.xlsx``: the first sheet, its first row being the names; formulas count with the value they
+      were saved with, and a cell that is merged over several rows in each of them.
     - ``.parquet``; ``.json``: a list of records. Numbers stay numbers here.
 
-    Rows without any content are left out. So is a column that has neither a name nor content; one that has content but no name is
-    called "column N", counted from 1.
+    Rows without any content are left out. So is a column that has neither a name nor content; one
+    that has content but no name is called "column N", counted from 1.
 
     Returns:
-        (rows, columns), at least 1 × 1; names and text cells stripped of surrounding blanks, a missing text cell "". Where a
-        workbook has several sheets, ``attrs["sheet"]`` says which was read.
+        (rows, columns), at least 1 × 1; names and text cells stripped of surrounding blanks, a
+        missing text cell "". Where a workbook has several sheets, ``attrs["sheet"]`` says which was
+        read.
 
     Raises:
-        UsageError: no such file, a folder, another kind of file, damaged or cut short, not UTF-8, rows of unequal length, no
-            rows, no columns, two columns of one name, a cell that holds a list.
+        UsageError: no such file, a folder, another kind of file, damaged or cut short, not UTF-8,
+            rows of unequal length, no rows, no columns, two columns of one name, a cell that holds
+            a list.
     """
     path = Path(path)
     if path.suffix.lower() not in _READERS and not path.is_dir():
@@ -74,10 +80,12 @@ def source(path: Path, frame: pd.DataFrame) -> str:
 
 
 def write_table(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write ``.parquet`` or ``.csv`` (UTF-8, RFC 4180), whole or not at all; the index is not written.
+    """Write ``.parquet`` or ``.csv`` (UTF-8, RFC 4180), whole or not at all.
 
-    In CSV an apostrophe goes before a text cell or a column name that a spreadsheet would take for a formula
-    (:data:`FORMULA_STARTS`); numbers keep their sign. A missing value is a blank cell.
+    The index is not written.
+
+    In CSV an apostrophe goes before a text cell or a column name that a spreadsheet would take for
+    a formula (:data:`FORMULA_STARTS`); numbers keep their sign. A missing value is a blank cell.
 
     Raises:
         UsageError: another suffix.
@@ -100,14 +108,19 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 
 
 def fold(name: str) -> str:
-    """A name without case, spaces and underscores, for comparison: "Patient ID", "patient_id" and "PatientID" are one."""
+    """A name without case, spaces and underscores, for comparison.
+
+    "Patient ID", "patient_id" and "PatientID" are one.
+    """
     return re.sub(r"[\s_]+", "", name).casefold()
 
 
 def find_column(
     frame: pd.DataFrame, asked: str | None, usual: Sequence[str], option: str, where: object
 ) -> str | None:
-    """The column to use: the one asked for, else the first of the usual names that is there, else None.
+    """The column to use.
+
+    The one asked for, else the first of the usual names that is there, else None.
 
     Args:
         frame: the table.
@@ -130,7 +143,10 @@ def find_column(
 
 
 def texts(column: pd.Series) -> list[str]:
-    """The cells of any column as stripped text: "" for a missing one, whole numbers without ".0"."""
+    """The cells of any column as stripped text.
+
+    "" for a missing one, whole numbers without ".0".
+    """
     return [_text(cell) for cell in column.tolist()]
 
 
@@ -156,7 +172,8 @@ def numbers(column: pd.Series, where: object) -> NDArray[np.float64]:
     """(rows,) the cells of a column as numbers; NaN where blank.
 
     Raises:
-        UsageError: another cell, or an infinite one; ``where`` is the table's file, for the message.
+        UsageError: another cell, or an infinite one; ``where`` is the table's file, for the
+            message.
     """
     cells = texts(column)
     found = pd.to_numeric(pd.Series(cells, dtype="str"), errors="coerce").to_numpy(np.float64)
@@ -229,7 +246,7 @@ def _file_bytes(path: Path) -> bytes:
     return data
 
 
-# ---- readers: (path, bytes) → frame, names and cells as they stand in the file -----------------------------------------------
+# ---- readers: (path, bytes) → frame, names and cells as they stand in the file -------------------
 
 
 def _read_csv(path: Path, data: bytes) -> pd.DataFrame:
@@ -250,7 +267,10 @@ def _read_csv(path: Path, data: bytes) -> pd.DataFrame:
             continue
         rows.append(cells)
         if len(cells) != len(rows[0]):
-            what = f"{path}, line {reader.line_num}: {count(cells, 'cell')}, where the first line has {len(rows[0])}"
+            what = (
+                f"{path}, line {reader.line_num}: {count(cells, 'cell')}, where the first line "
+                f"has {len(rows[0])}"
+            )
             raise UsageError(what, "quote cells that hold the separator; the file may be cut short")
     return _from_rows(rows)
 
@@ -342,7 +362,7 @@ _READERS: dict[str, tuple[str, Callable[[Path, bytes], pd.DataFrame]]] = {
 }
 
 
-# ---- what every kind goes through -------------------------------------------------------------------------------------------
+# ---- what every kind goes through ----------------------------------------------------------------
 
 
 def _tidy(path: Path, frame: pd.DataFrame) -> pd.DataFrame:

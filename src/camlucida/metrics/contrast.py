@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 from scipy import fft
 
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.methods.baselines import center, random
+from camlucida.attribution.methods.center import center
+from camlucida.attribution.methods.random import random
 from camlucida.core.geometry import Geometry
 from camlucida.core.tensors import resize
 from camlucida.metrics.annotations import Floats, Mask, as_mask, as_pair

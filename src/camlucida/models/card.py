@@ -17,7 +17,10 @@ from camlucida.core.output_spec import OutputSpec, Task
 
 
 class InputSpec(BaseModel):
-    """``[input]``: what the model was trained on. Either ``range``, or ``mean`` and ``std``; else [0, 1]."""
+    """``[input]``: what the model was trained on. Either ``range``, or ``mean`` and ``std``.
+
+    Else [0, 1].
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -32,9 +35,15 @@ class InputSpec(BaseModel):
     resize: Literal["antialias", "bilinear", "nearest"] = "antialias"
     fit: Literal["stretch", "center-crop", "pad"] = "stretch"
     crop: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """With ``fit = "center-crop"``: the share of the largest fitting window that is kept (0.875 for 256 → 224)."""
+    """With ``fit = "center-crop"``.
+
+    The share of the largest fitting window that is kept (0.875 for 256 → 224).
+    """
     dicom: Literal["stored", "windowed"] = "stored"
-    """DICOM pixels for the model: the stored values over their bit depth, or the windowed display values."""
+    """DICOM pixels for the model.
+
+    The stored values over their bit depth, or the windowed display values.
+    """
 
     @property
     def height_width(self) -> tuple[int, int]:
@@ -86,7 +95,8 @@ class Card(BaseModel):
             raise ValueError(f"factory = {self.factory!r} is not a factory: {_FACTORY_HELP}")
         if self.logits_from is not None and self.output == "logits":
             raise ValueError(
-                'logits_from needs output = "probabilities": a model that returns logits has them already'
+                'logits_from needs output = "probabilities": a model that returns logits has '
+                "them already"
             )
         if self.input.crop < 1 and self.input.fit != "center-crop":
             raise ValueError(f'input.crop = {self.input.crop} needs input.fit = "center-crop"')
@@ -104,12 +114,16 @@ class Card(BaseModel):
             one_for_two = self.task == "binary" and (channels, count) == (1, 2)
             if count and isinstance(channels, int) and channels != count and not one_for_two:
                 raise ValueError(
-                    f"args.{key} = {channels}, but there are {count} labels: one label an output channel"
+                    f"args.{key} = {channels}, but there are {count} labels: one label an output "
+                    "channel"
                 )
         return self
 
 
-_FACTORY_HELP = 'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…" or "torchxrayvision:…"'
+_FACTORY_HELP = (
+    'write "net.py:build", "package.module:callable", "torchvision:resnet50", "timm:…", "smp:…" '
+    'or "torchxrayvision:…"'
+)
 
 
 def is_factory(text: str) -> bool:
@@ -130,7 +144,8 @@ def read_card(
     """Read a model card.
 
     Args:
-        source: a TOML file; or a factory by itself, such as ``torchvision:resnet50``, with defaults for the rest.
+        source: a TOML file; or a factory by itself, such as ``torchvision:resnet50``, with defaults
+            for the rest.
         factory: used in place of the card's own; a file in it is relative to the current directory.
         checkpoint: used in place of the card's own; relative to the current directory.
 
@@ -155,7 +170,9 @@ def read_card(
 
 
 def resolve_card(card: Card, defaults: Mapping[str, Any], where: str) -> Card:
-    """Fill in what the card does not state with what is known of its factory; what the card states always wins.
+    """Fill in what the card does not state with what is known of its factory.
+
+    What the card states always wins.
 
     Args:
         defaults: card fields; ``input`` is a mapping of its own and is merged key by key.
@@ -250,7 +267,10 @@ def _flattened(
 
 
 def _located(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
-    """("input.size", its value): as much of pydantic's location as the card itself has, or the missing key."""
+    """("input.size", its value).
+
+    As much of pydantic's location as the card itself has, or the missing key.
+    """
     key = ""
     for part in loc:
         if isinstance(data, Mapping) and part in data:

@@ -1,4 +1,7 @@
-"""Checkpoints: tensors in, nothing else. A file that is more than tensors is refused, never opened another way."""
+"""Checkpoints: tensors in, nothing else.
+
+A file that is more than tensors is refused, never opened another way.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 
 
 def load_state(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict from ``.safetensors``, or from a ``.pth``/``.pt`` file with ``weights_only=True``.
+    """Read a state dict from ``.safetensors``, or from ``.pth``/``.pt`` with ``weights_only=True``.
 
     Args:
         path: a plain state dict, or one under ``state_dict``, ``model_state_dict`` or ``model``.
@@ -51,10 +54,12 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
 
 
 def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[str] = ()) -> None:
-    """Load ``path`` into ``module``: every key and shape must match, else a :class:`ModelError` and nothing is loaded.
+    """Load ``path`` into ``module``.
 
-    Prefixes that wrappers put before each key (``module.``, ``model.``, ``_orig_mod.``) are taken off, or put on, where
-    that makes the keys match exactly.
+    Every key and shape must match, else a :class:`ModelError` and nothing is loaded.
+
+    Prefixes that wrappers put before each key (``module.``, ``model.``, ``_orig_mod.``) are taken
+    off, or put on, where that makes the keys match exactly.
 
     Args:
         optional: keys of the module that the file may lack; they keep their values.
@@ -73,7 +78,10 @@ def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[st
         if tensor.shape != own[key].shape
     ]
     if shapes:
-        what = f"{path.name} does not fit the model: {len(shapes)} of {len(own)} shapes differ: {_first(shapes, '; ')}"
+        what = (
+            f"{path.name} does not fit the model: {len(shapes)} of {len(own)} shapes differ: "
+            f"{_first(shapes, '; ')}"
+        )
         raise ModelError(
             what,
             "the factory's args (number of classes, channels, width) must be those of training",
@@ -82,7 +90,7 @@ def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[st
 
 
 def weights_sha256(module: nn.Module) -> str:
-    """A stable hash of the names, types, shapes and bytes of a state dict, whatever file or device it came from."""
+    """A hash of a state dict's names, types, shapes and bytes, whatever its file or device."""
     digest = hashlib.sha256()
     for key, value in sorted(module.state_dict().items()):
         if isinstance(value, Tensor):

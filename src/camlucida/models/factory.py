@@ -1,4 +1,7 @@
-"""From a card's ``factory`` to a module: another package's model by name, or a callable of the user's own."""
+"""From a card's ``factory`` to a module.
+
+Another package's model by name, or a callable of the user's own.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +27,10 @@ def build(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
     """Build a model.
 
     Args:
-        factory: ``torchvision:resnet50`` and its like, ``package.module:callable``, or ``net.py:build`` (the file is
-            relative to ``base``).
-        args: keyword arguments. For another package's model, ``pretrained = false`` asks for random weights.
+        factory: ``torchvision:resnet50`` and its like, ``package.module:callable``, or
+            ``net.py:build`` (the file is relative to ``base``).
+        args: keyword arguments. For another package's model, ``pretrained = false`` asks for random
+            weights.
         base: folder of the card.
         pretrained: False when the weights come from a checkpoint: then nothing is downloaded.
     """
@@ -58,8 +62,8 @@ def _built(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
 def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
     """Card fields that are known without being stated; ``input`` is a mapping of its own.
 
-    A module of the user's own may carry ``labels`` (or ``pathologies``, as TorchXRayVision names them): strings, one an
-    output channel.
+    A module of the user's own may carry ``labels`` (or ``pathologies``, as TorchXRayVision names
+    them): strings, one an output channel.
     """
     args, pretrained = _settled(factory, args, pretrained)
     prefix, _, name = factory.partition(":")
@@ -85,7 +89,10 @@ def optional_keys(factory: str) -> frozenset[str]:
 
 
 def _settled(factory: str, args: Args, pretrained: bool) -> tuple[Args, bool]:
-    """Take ``pretrained`` out of the args of a zoo model; a user's own callable may mean anything by it."""
+    """Take ``pretrained`` out of the args of a zoo model.
+
+    A user's own callable may mean anything by it.
+    """
     if factory.partition(":")[0] not in ZOO:
         return args, pretrained
     rest = {key: value for key, value in args.items() if key != "pretrained"}
@@ -114,7 +121,7 @@ def _module(where: str) -> ModuleType:
 
 
 def _file(path: Path) -> ModuleType:
-    """Import the user's file under a name of its own, so that two cards with a ``net.py`` each do not meet."""
+    """Import the user's file under a unique name: two cards can have a ``net.py`` each."""
     if not path.is_file():
         near = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
         raise ModelError(f"the factory's file {path} does not exist", did_you_mean(path.name, near))
@@ -157,7 +164,7 @@ def _called(factory: str, module: ModuleType, name: str, args: Args) -> nn.Modul
 
 @contextmanager
 def _placed(path: Path) -> Iterator[None]:
-    """Add to an error the last line of the user's own code, in the folder of ``path``, that it came through."""
+    """Add to an error the last line of the user's code, in the folder of ``path``."""
     try:
         yield
     except ModelError as error:
@@ -185,8 +192,9 @@ def _last_line(error: BaseException | None, folder: Path) -> str | None:
 def _importing_from(path: Path) -> Iterator[None]:
     """Make the siblings of ``path`` importable, as they are when it is run as a script.
 
-    A sibling wins over a module of the same name that something else imported (TorchXRayVision, for one, leaves a
-    top-level ``model`` behind); that one is put back afterwards, and the siblings are forgotten.
+    A sibling wins over a module of the same name that something else imported (TorchXRayVision, for
+    one, leaves a top-level ``model`` behind); that one is put back afterwards, and the siblings are
+    forgotten.
     """
     folder = path.parent.resolve()
     names = _siblings(folder) - sys.stdlib_module_names - {"torch", "camlucida"}

@@ -1,4 +1,7 @@
-"""Which layer: ``auto``, a family's alias, a dotted path with indices, or a list of these; and what fires, in order."""
+"""Which layer: ``auto``, a family's alias, a dotted path with indices, or a list of these.
+
+And what fires, in order.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,8 @@ class LayerRef:
 
     Attributes:
         path: dotted path of the module, as in ``named_modules()``.
-        index: which of the module's outputs, for a module that returns a list of feature maps (an encoder); else None.
+        index: which of the module's outputs, for a module that returns a list of feature maps (an
+            encoder); else None.
     """
 
     path: str
@@ -101,7 +105,10 @@ def _child_at(names: list[str], index: int, path: str, text: str) -> str:
 
 
 def resolve(model: nn.Module, layer: str) -> LayerRef | None:
-    """``auto``, an alias of the model's family, or a path. None: ``auto`` on an unknown family, to be found by running it."""
+    """``auto``, an alias of the model's family, or a path. None.
+
+    ``auto`` on an unknown family, to be found by running it.
+    """
     found = find_family(model)
     if found is None:
         return None if layer == "auto" else parse_path(model, layer)
@@ -115,7 +122,10 @@ def resolve(model: nn.Module, layer: str) -> LayerRef | None:
 
 
 class Layouts:
-    """How the outputs of this model's layers lie on a grid; asks the family of the part of the model that a layer is in."""
+    """How the outputs of this model's layers lie on a grid.
+
+    Asks the family of the part of the model that a layer is in.
+    """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
         self.input_size = input_size
@@ -125,7 +135,10 @@ class Layouts:
         self._network = model.get_submodule(self._root)
 
     def __call__(self, path: str, output: Tensor) -> Layout | None:
-        """The layout of ``output``, the tensor that the module at ``path`` returned; None without a spatial grid."""
+        """The layout of ``output``, the tensor that the module at ``path`` returned.
+
+        None without a spatial grid.
+        """
         inside = not self._root or path == self._root or path.startswith(self._root + ".")
         if self._family is not None and inside:
             layout = self._family.layout(self._network, output, self.input_size)
@@ -137,7 +150,10 @@ class Layouts:
 
 
 def single(output: Any) -> Tensor | None:
-    """The tensor of a module that returns one; None for a module that returns several, which need an index."""
+    """The tensor of a module that returns one.
+
+    None for a module that returns several, which need an index.
+    """
     return None if isinstance(output, (list, tuple)) and len(output) > 1 else main_tensor(output)
 
 
@@ -149,7 +165,8 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
         inputs: what it is called with; the first is the image batch (B, C, *spatial).
 
     Returns:
-        One :class:`LayerInfo` a module (the model itself left out), and one a feature map for modules that return several.
+        One :class:`LayerInfo` a module (the model itself left out), and one a feature map for
+        modules that return several.
     """
     model = unwrap(model)
     size = tuple(inputs[0].shape[2:])
@@ -167,7 +184,8 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
                 calls[f"{path}[{i}]"] = calls[path]
         if several is None:
             tensor, earlier = main_tensor(output), fired.get(path, (module, None))[1]
-            # The last call is the one explained; of a module that is used with and without a grid, the last with one.
+            # The last call is the one explained; of a module that is used with and without a grid,
+            # the last with one.
             if not _map_shape(layouts, path, earlier) or _map_shape(layouts, path, tensor):
                 fired.pop(path, None)
                 fired[path] = (module, tensor)
@@ -210,11 +228,14 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
 
 
 def pick_auto(maps: Mapping[str, tuple[int, ...]], classes: int) -> str | None:
-    """The rule for unknown families: the last layer of the coarsest grid. A finer one after it is a decoder, or no image at all.
+    """The rule for unknown families: the last layer of the coarsest grid.
+
+    A finer one after it is a decoder, or no image at all.
 
     Args:
         maps: path → (K, *grid) in the order they fired; () without a grid.
-        classes: channels of a dense output, which a layer of as many is likely to be itself; 0 for other outputs.
+        classes: channels of a dense output, which a layer of as many is likely to be itself; 0 for
+            other outputs.
     """
     cells = {path: torch.Size(shape[1:]).numel() for path, shape in maps.items() if shape}
     coarsest = [path for path in cells if cells[path] == min(cells.values())]

@@ -57,8 +57,8 @@ def load_model(
     """Load a model from its card.
 
     Args:
-        card: a TOML file; a factory such as ``torchvision:resnet50``; or a :class:`Card`, whose paths are then relative
-            to the current directory.
+        card: a TOML file; a factory such as ``torchvision:resnet50``; or a :class:`Card`, whose
+            paths are then relative to the current directory.
         factory: in place of the card's.
         checkpoint: in place of the card's.
         device: ``auto`` (CUDA, else Apple's GPU, else the CPU), or a torch device.
@@ -118,7 +118,10 @@ def _device(asked: str | torch.device) -> torch.device:
             f"unknown device {asked!r}", 'known: "auto", "cpu", "cuda", "cuda:1", "mps"'
         ) from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        what = f"device {str(asked)!r} asked for, but PyTorch sees {torch.cuda.device_count()} CUDA devices"
+        what = (
+            f"device {str(asked)!r} asked for, but PyTorch sees {torch.cuda.device_count()} CUDA "
+            "devices"
+        )
         raise UsageError(what, 'use "cpu" or "auto", or install PyTorch with CUDA')
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise UsageError('device "mps" asked for, but there is none here', 'use "cpu" or "auto"')

@@ -114,7 +114,10 @@ def _labels(task: Task, count: int, given: tuple[str, ...]) -> tuple[str, ...]:
 def _probabilities(
     logits: Tensor, output: Tensor, final: str, task: Task, spec: OutputSpec
 ) -> Tensor:
-    """Probabilities (B, C, …) without graph: the model's, or by sigmoid or softmax of its logits."""
+    """Probabilities (B, C, …) without graph.
+
+    The model's, or by sigmoid or softmax of its logits.
+    """
     returned = output.exp() if final == "LogSoftmax" else output
     if spec.output == "probabilities":
         _check_probabilities(returned.detach())

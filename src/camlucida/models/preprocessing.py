@@ -1,4 +1,4 @@
-"""From an image to the model's input, as the model was trained, with the geometry kept in step and each step said."""
+"""From an image to the model's input, as in training: each step changes the geometry too."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ declare(
         "mean": "channels: mean of red, green and blue",
         "crop": "crop: rows {top}–{bottom}, columns {left}–{right} of {rows} × {columns}",
         "antialias": "resize: {rows} × {columns} → {height} × {width}, bilinear with antialiasing",
-        "bilinear": "resize: {rows} × {columns} → {height} × {width}, bilinear without antialiasing",
+        "bilinear": (
+            "resize: {rows} × {columns} → {height} × {width}, bilinear without antialiasing"
+        ),
         "nearest": "resize: {rows} × {columns} → {height} × {width}, nearest pixel",
         "stretched": "{resize}, width stretched {stretch} times against height",
         "pad": "pad: black rows {above} above, {below} below, columns {left} left, {right} right",
@@ -45,8 +47,9 @@ def prepare(image: RawImage, spec: InputSpec) -> Scan:
         spec: what the model was trained on.
 
     Returns:
-        A scan whose tensor is (spec.channels, *spec.height_width) float32, in ``range``, or normalised by ``mean`` and
-        ``std``, or in [0, 1]; its geometry carries maps back to the image's own pixels.
+        A scan whose tensor is (spec.channels, *spec.height_width) float32, in ``range``, or
+        normalised by ``mean`` and ``std``, or in [0, 1]; its geometry carries maps back to the
+        image's own pixels.
     """
     values, pixels_step = _pixels(image, spec)
     tensor, channel_steps = _channels(torch.from_numpy(np.array(values, np.float32)), spec.channels)
@@ -66,7 +69,10 @@ def prepare(image: RawImage, spec: InputSpec) -> Scan:
 
 
 def unit_scale(spec: InputSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """Model input (C, *spatial) → [0, 1], black to white, and back: where metrics alter an image before it is normalised."""
+    """Model input (C, *spatial) → [0, 1], black to white, and back.
+
+    Where metrics alter an image before it is normalised.
+    """
     if spec.range is not None:
         black, white = spec.range
         return lambda x: (x - black) / (white - black), lambda x: x * (white - black) + black

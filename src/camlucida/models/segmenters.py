@@ -1,4 +1,7 @@
-"""Segmentation models that a state dict can be recognised as: U-Net and U-Net++ of segmentation-models-pytorch."""
+"""Segmentation models that a state dict can be recognised as.
+
+U-Net and U-Net++ of segmentation-models-pytorch.
+"""
 
 from __future__ import annotations
 

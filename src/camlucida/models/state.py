@@ -1,4 +1,7 @@
-"""The model's state while it is explained: evaluated, frozen, and put back exactly as it was found."""
+"""The model's state while it is explained.
+
+Evaluated, frozen, and put back exactly as it was found.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,9 @@ def unwrap(model: nn.Module) -> nn.Module:
 
 @contextmanager
 def frozen(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, parameters without gradients, one thread at a time; everything restored, also after an exception.
+    """Evaluation mode, parameters without gradients, one thread at a time.
+
+    Everything restored, also after an exception.
 
     Works under ``no_grad`` and ``inference_mode``, which it lifts for its body.
     """
@@ -59,12 +64,13 @@ def frozen(model: nn.Module) -> Iterator[None]:
             )
         training = [module for module in modules if module.training]
         learning = [parameter for parameter in parameters if parameter.requires_grad]
-        # Compiled code does not notice hooks and replaced forwards: modules run as they were before compilation.
+        # Compiled code does not notice hooks and replaced forwards: modules run as they were before
+        # compilation.
         compiled = [
             (m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None
         ]
         wrapped = [m for m in modules if isinstance(m._modules.get("_orig_mod"), nn.Module)]
-        forwards = [own_forward(module) for module in wrapped]
+        forwards = [instance_forward(module) for module in wrapped]
         try:
             for module in training:
                 module.training = False
@@ -88,7 +94,10 @@ def frozen(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
-    """What a model raises in its forward becomes one line; of a single image, a wrong request: the next would fare no better."""
+    """What a model raises in its forward becomes one line; of a single image, a wrong request.
+
+    The next would fare no better.
+    """
     try:
         yield
     except (
@@ -99,13 +108,16 @@ def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
         AttributeError,
         AssertionError,
     ) as error:
-        what = f"the model cannot run on inputs of shape {', '.join(str(tuple(x.shape)) for x in inputs)}: {error}"
+        what = (
+            "the model cannot run on inputs of shape "
+            f"{', '.join(str(tuple(x.shape)) for x in inputs)}: {error}"
+        )
         if isinstance(error, torch.OutOfMemoryError):
             raise ModelError(what, "use a smaller --batch-size") from error
         raise (ModelMismatchError if len(inputs[0]) == 1 else ModelError)(what) from error
 
 
-def own_forward(module: nn.Module) -> Any:
+def instance_forward(module: nn.Module) -> Any:
     """The ``forward`` that was put on this one instance; None where it is its class's."""
     return module.__dict__.get("forward")
 
@@ -119,7 +131,10 @@ def set_forward(module: nn.Module, forward: Any) -> None:
 
 
 def main_tensor(output: Any) -> Tensor | None:
-    """The tensor a model or module answers with: itself, ``logits`` / ``out`` of a mapping, or the first tensor of a sequence."""
+    """The tensor a model or module answers with.
+
+    Itself, ``logits`` / ``out`` of a mapping, or the first tensor of a sequence.
+    """
     if isinstance(output, Tensor):
         return output
     if isinstance(output, Mapping):
@@ -131,7 +146,10 @@ def main_tensor(output: Any) -> Tensor | None:
 
 
 def replace_tensor(output: Any, old: Tensor, new: Tensor) -> Any:
-    """``output`` with its tensor ``old`` (found by identity) replaced by ``new``; containers are rebuilt, not changed."""
+    """``output`` with its tensor ``old`` (found by identity) replaced by ``new``.
+
+    Containers are rebuilt, not changed.
+    """
     if output is old:
         return new
     if isinstance(output, tuple) and hasattr(output, "_fields"):

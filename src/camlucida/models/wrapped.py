@@ -1,4 +1,7 @@
-"""A backbone with another head, as training scripts write it: in the place of its own, or beside it on a module around both."""
+"""A backbone with another head, as training scripts write it.
+
+In the place of its own, or beside it on a module around both.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,10 @@ from camlucida.models.factory import build as build_backbone
 
 
 class Wrapped(nn.Module):
-    """``head(backbone(x))``; backbone and head have the names that the training script gave them."""
+    """``head(backbone(x))``.
+
+    Backbone and head have the names that the training script gave them.
+    """
 
     def __init__(
         self, under: str, backbone: nn.Module, name: str = "", head: nn.Module | None = None
@@ -43,13 +49,14 @@ def build(
 
     Args:
         backbone: a factory, such as ``torchvision:resnet50``.
-        head: one layer, or the layers of a Sequential: ``Linear 2048 512``, ``BatchNorm1d 512``, ``LayerNorm 512``,
-            ``ReLU``, ``Identity``.
+        head: one layer, or the layers of a Sequential: ``Linear 2048 512``, ``BatchNorm1d 512``,
+            ``LayerNorm 512``, ``ReLU``, ``Identity``.
         at: name of the backbone's own head, which is replaced.
         first: path of the backbone's first convolution.
         channels: of the input; the first convolution is built again where it has others.
         under: name of the backbone in a module around it; "" where there is none.
-        beside: name of the head beside the backbone, whose own head is then an identity; "" where it is ``at`` itself.
+        beside: name of the head beside the backbone, whose own head is then an identity; "" where
+            it is ``at`` itself.
     """
     module = build_backbone(backbone, {}, Path(), pretrained=False)
     if first:

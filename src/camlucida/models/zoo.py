@@ -1,4 +1,6 @@
-"""Models from other packages, a prefix each, and what is known of them: labels, scale of the input, kind of output.
+"""Models from other packages, a prefix each, and what is known of them.
+
+Labels, scale of the input, kind of output.
 
 Each package is imported only when a card asks for it.
 """
@@ -50,7 +52,10 @@ class Zoo:
 
 @contextmanager
 def guard(what: str, fix: str = "") -> Iterator[None]:
-    """Run other people's code: its prints go to stderr, its errors become a :class:`ModelError` that says ``what``."""
+    """Run other people's code.
+
+    Its prints go to stderr, its errors become a :class:`ModelError` that says ``what``.
+    """
     try:
         with redirect_stdout(sys.stderr):
             yield
@@ -63,10 +68,14 @@ def guard(what: str, fix: str = "") -> Iterator[None]:
 
 
 def _package(name: str) -> ModuleType:
-    """Import a package of the ``zoo`` extra; undo what the import does to the process's warnings and ``sys.path``."""
+    """Import a package of the ``zoo`` extra.
+
+    Undo what the import does to the process's warnings and ``sys.path``.
+    """
     path = list(sys.path)
     try:
-        # torchxrayvision silences every warning of the process and puts two of its own folders first on sys.path.
+        # torchxrayvision silences every warning of the process and puts two of its own folders
+        # first on sys.path.
         with warnings.catch_warnings():
             warnings.simplefilter(
                 "ignore"
@@ -88,7 +97,7 @@ def _known(kind: str, name: str, names: list[str]) -> None:
         raise ModelError(f"{kind} has no model {name!r}", did_you_mean(name, names))
 
 
-# --- torchvision ------------------------------------------------------------------------------------------------------
+# --- torchvision ----------------------------------------------------------------------------------
 
 
 def _torchvision(name: str, args: Args, pretrained: bool) -> nn.Module:
@@ -139,7 +148,7 @@ def _torchvision_defaults(name: str, args: Args, pretrained: bool, module: nn.Mo
     return known
 
 
-# --- timm -------------------------------------------------------------------------------------------------------------
+# --- timm -----------------------------------------------------------------------------------------
 
 
 def _timm(name: str, args: Args, pretrained: bool) -> nn.Module:
@@ -149,7 +158,10 @@ def _timm(name: str, args: Args, pretrained: bool) -> nn.Module:
     module: nn.Module = timm.create_model(name, pretrained=pretrained, **args)
     trained_for = _timm_config(module).get("num_classes")
     if pretrained and args.get("num_classes", trained_for) != trained_for:
-        what = f"timm:{name} is trained for {trained_for} classes: with {args['num_classes']} its head would be random"
+        what = (
+            f"timm:{name} is trained for {trained_for} classes: with {args['num_classes']} its "
+            "head would be random"
+        )
         raise ModelError(what, _OWN_CHECKPOINT)
     return module
 
@@ -177,7 +189,7 @@ def _timm_defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -
     return {"task": "multiclass", "output": "logits", "input": known}
 
 
-# --- segmentation-models-pytorch --------------------------------------------------------------------------------------
+# --- segmentation-models-pytorch ------------------------------------------------------------------
 
 
 def _smp(name: str, args: Args, pretrained: bool) -> nn.Module:
@@ -203,7 +215,7 @@ def _smp_defaults(name: str, args: Args, pretrained: bool, module: nn.Module) ->
     return known
 
 
-# --- TorchXRayVision --------------------------------------------------------------------------------------------------
+# --- TorchXRayVision ------------------------------------------------------------------------------
 
 _JF = "jfhealthcare"
 
@@ -255,7 +267,8 @@ def _xrv_resnet(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.
 
 
 def _xrv_jf(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.Module:
-    # Its constructor downloads twice (an ImageNet backbone first, which its own file then overwrites) and wraps the model
+    # Its constructor downloads twice (an ImageNet backbone first, which its own file then
+    # overwrites) and wraps the model
     # in DataParallel, which pins it to the first GPU; its parts have neither habit.
     jf = xrv.baseline_models.jfhealthcare
     config = json.loads(
@@ -277,7 +290,7 @@ def _xrv_jf(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.Modu
 
 
 def _xrv_jf_file(xrv: ModuleType) -> Path:
-    """The released weights, from the package's cache or from where the package keeps all its weights."""
+    """The released weights, from the package's cache or its folder of all weights."""
     file = (
         Path(xrv.utils.get_cache_dir()) / "baseline_models_jfhealthcare-DenseNet121_pre_train.pth"
     )
@@ -291,7 +304,7 @@ def _xrv_jf_file(xrv: ModuleType) -> Path:
 
 
 def _unbuilt(cls: type[nn.Module], **attributes: Any) -> nn.Module:
-    """An instance of ``cls`` with these attributes, whose own constructor (which downloads) did not run."""
+    """An instance of ``cls`` with these attributes, whose constructor (a download) is not run."""
     module = cls.__new__(cls)
     nn.Module.__init__(module)
     for key, value in attributes.items():
@@ -321,7 +334,10 @@ def is_xrv(module: nn.Module) -> bool:
 
 
 def hush(module: nn.Module) -> None:
-    """Keep a TorchXRayVision model from printing to stdout in its first forward; the card fixes the input's range."""
+    """Keep a TorchXRayVision model from printing to stdout in its first forward.
+
+    The card fixes the input's range.
+    """
     if is_xrv(module):
         done = _package(
             "torchxrayvision"
@@ -366,7 +382,8 @@ ZOO: dict[str, Zoo] = {
     "torchvision": Zoo(_torchvision, _torchvision_defaults),
     "timm": Zoo(_timm, _timm_defaults),
     "smp": Zoo(_smp, _smp_defaults),
-    # The operating points are the package's own numbers, put on after its weights are loaded; its files lack them.
+    # The operating points are the package's own numbers, put on after its weights are loaded; its
+    # files lack them.
     "torchxrayvision": Zoo(_xrv, _xrv_card, frozenset({"op_threshs"})),
 }
 """Prefix of a factory → the package behind it."""

@@ -1,4 +1,7 @@
-"""Every method of the registry, by the properties that all of them must have; a new method is tested by existing."""
+"""Every method of the registry, by the properties that all of them must have.
+
+A new method is tested by existing.
+"""
 
 import numpy as np
 import pytest
@@ -54,7 +57,7 @@ def test_every_method_says_what_it_is(name):
     assert method.cost
 
 
-# --- the papers -------------------------------------------------------------------------------------------------------
+# --- the papers -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", sorted(cams.REFERENCE))
@@ -118,7 +121,7 @@ def test_ablationcam_of_a_linear_head_in_closed_form(bias):
 
 
 def test_ablationcam_by_hand():
-    """hand.ABLATION's weights (¼, −½) from a head that gives y = 4, and 3 and 6 without channel 1 or 2."""
+    """The weights (¼, −½) of a head that gives y = 4, and 3 and 6 without channel 1 or 2."""
     inputs = torch.from_numpy(hand.ACTIVATIONS)  # channel means 1 and ½
     net = MeanNet(nn.Identity(), torch.tensor([[1.0, -4.0]], dtype=torch.float64))
     net.head.bias = nn.Parameter(torch.tensor([5.0], dtype=torch.float64))  # 1 − 2 + 5 = 4
@@ -171,13 +174,16 @@ def test_first_component_of_a_constant_map_is_positive():
     assert (run("eigencam", activations, activations) > 0).all()
 
 
-# --- identities -------------------------------------------------------------------------------------------------------
+# --- identities -----------------------------------------------------------------------------------
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4), st.sampled_from([(3,), (2, 4), (2, 2, 3)]))
 @settings(max_examples=30)
 def test_on_gap_and_a_linear_head_the_methods_agree(seed, channels, grid):
-    """CAM ∝ Grad-CAM = HiResCAM = XGrad-CAM on positive activations, and HiResCAM sums to the logit less its bias."""
+    """CAM ∝ Grad-CAM = HiResCAM = XGrad-CAM on positive activations.
+
+    HiResCAM sums to the logit less its bias.
+    """
     rng = np.random.default_rng(seed)
     net = MeanNet(nn.Identity(), torch.from_numpy(rng.normal(size=(2, channels))))
     bias = rng.normal(size=2)
@@ -238,7 +244,7 @@ def test_cam_reads_the_weights_through_a_relu():
     np.testing.assert_allclose(maps(net, inputs, "cam"), expected, atol=1e-9)
 
 
-# --- properties of every method, as functions ---------------------------------------------------------------------------
+# --- properties of every method, as functions -----------------------------------------------------
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -295,7 +301,7 @@ class TestFunction:
         torch.testing.assert_close(run(name, *strided), run(name, activations, gradients))
 
 
-# --- properties of every method, through explain -------------------------------------------------------------------------
+# --- properties of every method, through explain --------------------------------------------------
 
 
 @pytest.fixture

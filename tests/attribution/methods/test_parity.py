@@ -1,5 +1,8 @@
-"""Against grad-cam 1.5.7 on real architectures with random weights: the same wherever it follows the paper, and the paper
-where it does not (what the peers then do is shown in tests/attribution/reference/test_peer_deviations.py)."""
+"""Against grad-cam 1.5.7 on real architectures with random weights.
+
+The same wherever it follows the paper, and the paper where it does not (what the peers then do is
+shown in tests/attribution/reference/test_peer_deviations.py).
+"""
 
 import numpy as np
 import pytest
@@ -17,7 +20,8 @@ from tests.support.reference.nets import MeanNet, conv_net
 CATEGORIES = [1, 2]
 SAME = ["gradcam", "hirescam", "gradcam_elementwise", "layercam", "xgradcam"]
 TOLERANCE = 2e-6  # of a map scaled to 0…1, in float32
-XGRAD_TOLERANCE = 1e-5  # the peer adds 1e-7 to ΣA, which shows where the signed activations of a norm nearly cancel
+# The peer adds 1e-7 to ΣA, which shows where the signed activations of a norm nearly cancel.
+XGRAD_TOLERANCE = 1e-5
 
 
 class Copy(nn.Module):
@@ -86,7 +90,7 @@ def test_gradcam_in_single_precision_is_the_peers(scene):
 
 
 def test_gradcam_pp_is_the_peers_where_its_epsilon_vanishes(scene):
-    """PGC adds 1e-6 to 2g² + ΣA·g³: nothing beside gradients of 1e3, while deep networks give 1e-3 and less."""
+    """PGC adds 1e-6 to 2g² + ΣA·g³: nothing beside gradients of 1e3; deep networks have 1e-3."""
     net, layer, _, inputs = scene
     activations, gradients, _ = peers.autograd_evidence(net, layer, inputs, CATEGORIES)
     gradients = gradients * (1e3 / gradients.abs().mean())
@@ -126,7 +130,7 @@ def test_scorecam_weights_are_the_peers_from_its_masks():
         np.testing.assert_allclose(channel_softmax(scores)[0], theirs[i], atol=2e-6)
 
 
-# --- where the peers leave the paper, we do not -----------------------------------------------------------------------
+# --- where the peers leave the paper, we do not ---------------------------------------------------
 
 
 @pytest.mark.parametrize("name", [name for name, method in METHODS.items() if name != "cam"])

@@ -1,4 +1,7 @@
-"""The oracle against values worked out by hand, and against itself: 2-D = depth-1 volume, batch = singles."""
+"""The oracle against values worked out by hand, and against itself.
+
+2-D = depth-1 volume, batch = singles.
+"""
 
 import numpy as np
 import pytest

@@ -1,7 +1,7 @@
 """Where the peers leave the paper, each shown on the smallest input that shows it.
 
-Only the peers and the oracle run here: the cases say what this package must not inherit. A test that fails after an
-upgrade of a peer means that the peer was mended.
+Only the peers and the oracle run here: the cases say what this package must not inherit. A test
+that fails after an upgrade of a peer means that the peer was mended.
 """
 
 from types import SimpleNamespace
@@ -21,11 +21,14 @@ CATEGORIES = [1, 2]
 
 
 def gap_net(head: list[list[float]]) -> nets.MeanNet:
-    """Input = activations, score = head · mean of each channel: every score and gradient is known."""
+    """Input = activations, score = head · mean of each channel.
+
+    Every score and gradient is known.
+    """
     return nets.MeanNet(nn.Identity(), torch.tensor(head))
 
 
-# --- capture ------------------------------------------------------------------------------------------------------
+# --- capture --------------------------------------------------------------------------------------
 
 
 def test_pgc_in_place_relu_rewrites_the_captured_activation():
@@ -117,7 +120,7 @@ def test_pgc_ablation_that_fails_leaves_its_layer_in_the_model():
     assert net.features is not layer
 
 
-# --- scaling and resizing -----------------------------------------------------------------------------------------
+# --- scaling and resizing -------------------------------------------------------------------------
 
 
 def test_pgc_and_torchcam_turn_an_even_positive_map_into_zeros():
@@ -145,7 +148,7 @@ def test_pgc_resizes_volumes_by_a_cubic_spline_that_aligns_corners():
     assert np.abs(theirs - (linear - linear.min()) / (linear.max() - linear.min())).max() > 0.1
 
 
-# --- formulas -----------------------------------------------------------------------------------------------------
+# --- formulas -------------------------------------------------------------------------------------
 
 
 def test_pgc_gradcam_pp_epsilon_swallows_small_gradients():
@@ -255,7 +258,7 @@ def test_pgc_fem_multiplies_by_the_activations():
     assert np.abs(theirs - paper).max() > 0.9
 
 
-# --- perturbation -------------------------------------------------------------------------------------------------
+# --- perturbation ---------------------------------------------------------------------------------
 
 
 def test_pgc_ablation_of_signed_activations_is_not_zeroing():
@@ -266,7 +269,8 @@ def test_pgc_ablation_of_signed_activations_is_not_zeroing():
     singly, _ = peers.pgc_ablation_weights(net, net.features, inputs, 0, batch_size=1)
     assert (singly > 1e6).all()  # min − 1e7, whatever the channel held
     np.testing.assert_allclose(singly[0, 0], singly[0, 1], rtol=1e-6)
-    # In a batch each channel's value starts from the last one's: −1e7, −2e7, …, so the weights follow the batch size.
+    # In a batch each channel's value starts from the last one's: −1e7, −2e7, …, so the weights
+    # follow the batch size.
     together, _ = peers.pgc_ablation_weights(net, net.features, inputs, 0, batch_size=2)
     np.testing.assert_allclose(together[0, 1] / together[0, 0], 2.0, rtol=1e-5)
 

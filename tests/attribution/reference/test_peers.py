@@ -1,4 +1,7 @@
-"""The adapters reproduce the peers: paper formula + their post-processing = their map, where they follow the paper."""
+"""The adapters reproduce the peers.
+
+Paper formula + their post-processing = their map, where they follow the paper.
+"""
 
 import numpy as np
 import pytest
@@ -8,7 +11,8 @@ from tests.support import peers
 from tests.support.reference import cams, nets
 
 CATEGORIES = [1, 2]
-# Methods whose formula in the peer is the paper's, up to rounding. The others are in test_peer_deviations.
+# Methods whose formula in the peer is the paper's, up to rounding. The others are in
+# test_peer_deviations.
 PGC_FAITHFUL = ["gradcam", "gradcam_elementwise", "hirescam", "layercam", "xgradcam"]
 TORCHCAM_FAITHFUL = ["gradcam", "layercam", "xgradcam"]
 

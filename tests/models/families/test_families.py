@@ -1,4 +1,7 @@
-"""Real architectures with random weights: the layer ``auto`` takes, its grid, and that every tool means the same one."""
+"""Real architectures with random weights.
+
+The layer ``auto`` takes, its grid, and that every tool means the same one.
+"""
 
 import importlib
 
@@ -92,7 +95,10 @@ def xrv_densenet():
 
 
 def xrv_resnet():
-    """TorchXRayVision keeps a torchvision ResNet as ``model``; its own class needs a download to be built."""
+    """TorchXRayVision keeps a torchvision ResNet as ``model``.
+
+    Its own class needs a download to be built.
+    """
 
     class Like(nn.Module):
         def __init__(self) -> None:
@@ -239,7 +245,10 @@ def case(request):
 
 
 def test_auto(case):
-    """The same layer in the list, for ``explain`` and by its path; gradients reach it; the map lies on its grid."""
+    """The same layer in the list, for ``explain`` and by its path; gradients reach it.
+
+    The map lies on its grid.
+    """
     net, inputs, family, layer, grid = case
     found = find_family(net)
     assert found is not None
@@ -307,7 +316,7 @@ def test_after_the_last_block_of_a_class_token_model_there_is_no_evidence(build)
     assert e.empty_reason == Message("empty.gradient")
 
 
-# --- grids -----------------------------------------------------------------------------------------------------------------
+# --- grids ----------------------------------------------------------------------------------------
 
 
 def test_tokens_are_cells_row_by_row_behind_the_prefix():
@@ -371,7 +380,7 @@ def test_auto_on_an_unknown_transformer_is_a_grid_of_the_image(name, size, layer
     assert [info.path for info in list_layers(net, inputs) if info.auto] == [layer]
 
 
-# --- segmentation-models-pytorch -------------------------------------------------------------------------------------------
+# --- segmentation-models-pytorch ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("encoder", ["resnet18", "efficientnet-b0"])

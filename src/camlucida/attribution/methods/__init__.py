@@ -1,4 +1,4 @@
-"""The class-activation-map family: one method a file. This list is the registry; a new method is a file and a line here."""
+"""The registered methods, one a file. A new method is a file and a line here."""
 
 # isort: skip_file
 from camlucida.attribution.methods import cam  # noqa: F401
@@ -12,7 +12,8 @@ from camlucida.attribution.methods import eigencam  # noqa: F401
 from camlucida.attribution.methods import eigengradcam  # noqa: F401
 from camlucida.attribution.methods import ablationcam  # noqa: F401
 from camlucida.attribution.methods import scorecam  # noqa: F401
-from camlucida.attribution.methods import baselines  # noqa: F401
+from camlucida.attribution.methods import random  # noqa: F401
+from camlucida.attribution.methods import center  # noqa: F401
 from camlucida.attribution.methods.base import METHODS, Method, method
 
 __all__ = ["METHODS", "Method", "method"]

@@ -7,7 +7,10 @@ from camlucida.attribution.methods.base import method
 from camlucida.attribution.probe import Probe
 
 ROUNDING = 8
-"""Relative falls of up to this many machine epsilons are none: a score of another batch size differs by as much."""
+"""Relative falls of up to this many machine epsilons are none.
+
+A score of another batch size differs by as much.
+"""
 
 
 @method(
@@ -24,10 +27,13 @@ ROUNDING = 8
     ),
 )
 def ablationcam(probe: Probe) -> Tensor:
-    """Activations weighted by the relative fall of the score when a channel is set to zero; needs no gradient.
+    """Activations weighted by the relative fall of the score when a channel is set to zero.
 
-    ``w_k = (y − y_k) / |y|`` with y_k the score with A_k = 0 (Eq. 3; the absolute value keeps the sign of the fall when y < 0,
-    and a score of exactly 0 leaves the fall unscaled), ``L = ReLU(Σ_k w_k A_k)`` (Eq. 4).
+    Needs no gradient.
+
+    ``w_k = (y − y_k) / |y|`` with y_k the score with A_k = 0 (Eq. 3; the absolute value keeps the
+    sign of the fall when y < 0, and a score of exactly 0 leaves the fall unscaled), ``L = ReLU(Σ_k
+    w_k A_k)`` (Eq. 4).
 
     Args:
         probe: one image; replays the layer → score part for altered activations.

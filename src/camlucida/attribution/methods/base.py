@@ -1,4 +1,7 @@
-"""The method contract: three plain function shapes in one registry. No base class, no hooks, no device code."""
+"""The method contract: three plain function shapes in one registry.
+
+No base class, no hooks, no device code.
+"""
 
 from __future__ import annotations
 
@@ -20,11 +23,14 @@ class Method:
     Attributes:
         name: what the user types.
         title: the method's own name.
-        run: ``kind="gradient"`` or ``"activation"``: ``f(activations, gradients) → (B, *grid)`` (an activation method ignores
-            gradients, and none are computed for it); ``kind="probe"``: ``f(probe) → (T, *grid)``, one map a target.
-        relu: the paper ends with a ReLU; it is applied by ``Explanation.map()``, never to the raw map.
+        run: ``kind="gradient"`` or ``"activation"``: ``f(activations, gradients) → (B, *grid)`` (an
+            activation method ignores gradients, and none are computed for it); ``kind="probe"``:
+            ``f(probe) → (T, *grid)``, one map a target.
+        relu: the paper ends with a ReLU; it is applied by ``Explanation.map()``, never to the raw
+            map.
         class_specific: False when the map is the same for every target.
-        unit: of the map: "score" (the explained score's own), "activation" (the layer's), or "none" (a baseline's).
+        unit: of the map: "score" (the explained score's own), "activation" (the layer's), or "none"
+            (a baseline's).
         cost: in forward passes of one image, for people.
         paper: authors, year, venue, equation.
         description: how the map is made, as a clause of a report; may cite, as ``[@key]``. Declared

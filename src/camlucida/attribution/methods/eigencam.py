@@ -21,8 +21,8 @@ from camlucida.core.tensors import first_component
 def eigencam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """First principal component of the activations; the same map for every label.
 
-    ``A = U Σ Vᵀ`` with A as (positions × channels), not centred, ``L = A V_1`` (Eq. 4). The sign of V_1 is arbitrary; it is
-    chosen so that L correlates with Σ_k A_k.
+    ``A = U Σ Vᵀ`` with A as (positions × channels), not centred, ``L = A V_1`` (Eq. 4). The sign of
+    V_1 is arbitrary; it is chosen so that L correlates with Σ_k A_k.
 
     Args:
         activations: (B, K, *grid).
@@ -30,5 +30,11 @@ def eigencam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
 
     Returns:
         (B, *grid), signed, in activation units.
+
+    >>> import torch
+    >>> activations = torch.tensor([[[[1.0, 2.0], [0.0, 4.0]]]])
+    >>> eigencam(activations)
+    tensor([[[1., 2.],
+             [0., 4.]]])
     """
     return first_component(activations, activations.sum(1))

@@ -17,8 +17,8 @@ from camlucida.core.tensors import first_component
 def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """First principal component of gradients × activations.
 
-    ``g ⊙ A = U Σ Vᵀ`` as (positions × channels), not centred, ``L = (g ⊙ A) V_1``, with the sign that makes L correlate with
-    Σ_k g_k A_k.
+    ``g ⊙ A = U Σ Vᵀ`` as (positions × channels), not centred, ``L = (g ⊙ A) V_1``, with the sign
+    that makes L correlate with Σ_k g_k A_k.
 
     Args:
         activations: (B, K, *grid).
@@ -26,6 +26,13 @@ def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
 
     Returns:
         (B, *grid), signed.
+
+    >>> import torch
+    >>> activations = torch.tensor([[[[1.0, 2.0], [0.0, 4.0]]]])
+    >>> gradients = torch.tensor([[[[1.0, 1.0], [0.0, 0.0]]]])
+    >>> eigengradcam(activations, gradients)
+    tensor([[[1., 2.],
+             [0., 0.]]])
     """
     evidence = gradients * activations
     return first_component(evidence, evidence.sum(1))

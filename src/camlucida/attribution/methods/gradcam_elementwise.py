@@ -25,5 +25,12 @@ def gradcam_elementwise(activations: Tensor, gradients: Tensor) -> Tensor:
 
     Returns:
         (B, *grid), ≥ 0, in score units.
+
+    >>> import torch
+    >>> activations = torch.tensor([[[[1.0, 2.0], [0.0, 4.0]]]])
+    >>> gradients = torch.tensor([[[[1.0, 1.0], [1.0, -1.0]]]])
+    >>> gradcam_elementwise(activations, gradients)
+    tensor([[[1., 2.],
+             [0., 0.]]])
     """
     return (gradients * activations).relu().sum(1)

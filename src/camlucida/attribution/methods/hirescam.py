@@ -9,13 +9,15 @@ from camlucida.attribution.methods.base import method
     "hirescam",
     "HiResCAM",
     "Draelos & Carin 2020, arXiv 2011.08891, Eq. 5",
-    description="gradient times activation, cell by cell, summed over channels, signed [@draelos2020]",
+    description=(
+        "gradient times activation, cell by cell, summed over channels, signed [@draelos2020]"
+    ),
 )
 def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations times gradients, cell by cell, summed over channels.
 
-    ``L = Σ_k ∂y/∂A_k ⊙ A_k`` (Eq. 5), signed. Where global average pooling and a linear layer follow, its cells sum to the
-    logit less the bias, and it equals Grad-CAM.
+    ``L = Σ_k ∂y/∂A_k ⊙ A_k`` (Eq. 5), signed. Where global average pooling and a linear layer
+    follow, its cells sum to the logit less the bias, and it equals Grad-CAM.
 
     Args:
         activations: (B, K, *grid).
@@ -23,5 +25,12 @@ def hirescam(activations: Tensor, gradients: Tensor) -> Tensor:
 
     Returns:
         (B, *grid), signed, in score units.
+
+    >>> import torch
+    >>> activations = torch.tensor([[[[1.0, 2.0], [0.0, 4.0]]]])
+    >>> gradients = torch.tensor([[[[1.0, 1.0], [1.0, -1.0]]]])
+    >>> hirescam(activations, gradients)
+    tensor([[[ 1.,  2.],
+             [ 0., -4.]]])
     """
     return (gradients * activations).sum(1)

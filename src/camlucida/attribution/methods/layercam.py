@@ -10,7 +10,9 @@ from camlucida.attribution.methods.base import method
     "LayerCAM",
     "Jiang et al. 2021, IEEE TIP, Eq. 5–7",
     relu=True,
-    description="activations weighted cell by cell by the positive gradient, then ReLU [@jiang2021]",
+    description=(
+        "activations weighted cell by cell by the positive gradient, then ReLU [@jiang2021]"
+    ),
 )
 def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
     """Activations weighted cell by cell by their positive gradients; also for early layers.
@@ -23,5 +25,12 @@ def layercam(activations: Tensor, gradients: Tensor) -> Tensor:
 
     Returns:
         (B, *grid), in score units.
+
+    >>> import torch
+    >>> activations = torch.tensor([[[[1.0, 2.0], [0.0, 4.0]]]])
+    >>> gradients = torch.tensor([[[[1.0, 1.0], [1.0, -1.0]]]])
+    >>> layercam(activations, gradients)
+    tensor([[[1., 2.],
+             [0., 0.]]])
     """
     return (gradients.relu() * activations).sum(1)

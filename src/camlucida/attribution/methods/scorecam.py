@@ -23,9 +23,10 @@ from camlucida.core.tensors import min_max, resize
 def scorecam(probe: Probe) -> Tensor:
     """Activations weighted by the score of the image seen through each of them; needs no gradient.
 
-    ``H_k = s(Up(A_k))``: upsampled to the input, then min-max to [0, 1] (Eq. 5–6); ``S_k = f(X ∘ H_k) − f(X_b)``;
-    ``w = softmax_k(S)``; ``L = ReLU(Σ_k w_k A_k)`` (Eq. 8). The baseline term f(X_b) is the same for every channel and cancels
-    in the softmax. A channel without range gives no mask, and no weight. Streamed: memory does not grow with K.
+    ``H_k = s(Up(A_k))``: upsampled to the input, then min-max to [0, 1] (Eq. 5–6); ``S_k = f(X ∘
+    H_k) − f(X_b)``; ``w = softmax_k(S)``; ``L = ReLU(Σ_k w_k A_k)`` (Eq. 8). The baseline term
+    f(X_b) is the same for every channel and cancels in the softmax. A channel without range gives
+    no mask, and no weight. Streamed: memory does not grow with K.
 
     Args:
         probe: one image; scores altered inputs.
@@ -44,14 +45,20 @@ def scorecam(probe: Probe) -> Tensor:
 
 
 def _varies(activations: Tensor) -> Tensor:
-    """Whether each channel of (K, *grid) has a range beyond rounding errors, which min-max would blow up into a mask."""
+    """Whether each channel of (K, *grid) has a range beyond rounding errors.
+
+    Min-max would blow rounding errors up into a mask.
+    """
     flat = activations.flatten(1)
     rounding = 16 * torch.finfo(flat.dtype).eps * flat.abs().amax(1)
     return flat.amax(1) - flat.amin(1) > rounding
 
 
 def mask_scores(probe: Probe, masks: Tensor, usable: Tensor) -> Tensor:
-    """Scores (T, K) of the image under each mask (K, *input size) in [0, 1]; −∞ where ``usable`` (K,) is False."""
+    """Scores (T, K) of the image under each mask (K, *input size) in [0, 1].
+
+    −∞ where ``usable`` (K,) is False.
+    """
     scores = torch.full(
         (len(probe.scores), len(masks)), -torch.inf, device=masks.device, dtype=probe.scores.dtype
     )

@@ -15,13 +15,16 @@ RELATIVE_ZERO = 1e-8
     "XGrad-CAM",
     "Fu et al. 2020, BMVC, Eq. 7–8",
     relu=True,
-    description="gradients weighted by each channel's share of its own activation, then ReLU [@fu2020]",
+    description=(
+        "gradients weighted by each channel's share of its own activation, then ReLU [@fu2020]"
+    ),
 )
 def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
-    """Activations weighted by gradients, each cell counted by its share of the channel's activation.
+    """Activations weighted by gradients, each cell by its share of the channel's activation.
 
-    ``w_k = Σ_ij (A_k(i, j) / Σ_ab A_k(a, b)) ∂y/∂A_k(i, j)`` (Eq. 8), ``L = ReLU(Σ_k w_k A_k)``. The denominator keeps its sign;
-    a channel whose activations cancel to nothing has no defined weight and gets 0.
+    ``w_k = Σ_ij (A_k(i, j) / Σ_ab A_k(a, b)) ∂y/∂A_k(i, j)`` (Eq. 8), ``L = ReLU(Σ_k w_k A_k)``.
+    The denominator keeps its sign; a channel whose activations cancel to nothing has no defined
+    weight and gets 0.
 
     Args:
         activations: (B, K, *grid).
@@ -29,6 +32,12 @@ def xgradcam(activations: Tensor, gradients: Tensor) -> Tensor:
 
     Returns:
         (B, *grid), signed.
+
+    >>> activations = torch.tensor([[[[1.0, 2.0], [0.0, 4.0]]]])
+    >>> gradients = torch.tensor([[[[1.0, 1.0], [0.0, 0.0]]]])
+    >>> xgradcam(activations, gradients)
+    tensor([[[0.4286, 0.8571],
+             [0.0000, 1.7143]]])
     """
     axes = spatial(activations)
     total = activations.sum(axes)

@@ -15,7 +15,8 @@ import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
-from camlucida.attribution.methods.baselines import center, random
+from camlucida.attribution.methods.center import center
+from camlucida.attribution.methods.random import random
 from camlucida.core.geometry import Geometry
 from camlucida.core.tensors import resize
 from camlucida.metrics.annotations import Floats, Mask

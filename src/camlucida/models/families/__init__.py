@@ -9,7 +9,10 @@ from torch import nn
 
 
 def find_family(model: nn.Module) -> tuple[str, ModelFamily] | None:
-    """(path of the network's root inside ``model``, family); the root is "" or a user's backbone. None if unknown."""
+    """(path of the network's root inside ``model``, family); the root is "" or a user's backbone.
+
+    None if unknown.
+    """
     for path, module in model.named_modules():
         for _, family in FAMILIES.items():
             if family.matches(module):

@@ -1,4 +1,7 @@
-"""What a model family tells the engine: which layer to explain, names for others, and how its tensors lie on a grid."""
+"""What a model family tells the engine.
+
+Which layer to explain, names for others, and how its tensors lie on a grid.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ class Layout:
 
     Attributes:
         to_grid: output → (B, K, *grid).
-        from_grid: (grid activations, original output) → a tensor laid out as the original, for replays.
+        from_grid: (grid activations, original output) → a tensor laid out as the original, for
+            replays.
     """
 
     to_grid: Callable[[Tensor], Tensor]
@@ -31,7 +35,8 @@ CHANNELS_LAST = Layout(lambda x: x.movedim(-1, 1), lambda grid, _: grid.movedim(
 def one_stride(grid: Sequence[int], size: Sequence[int]) -> bool:
     """Whether cells of one shape would fill the image with this grid.
 
-    A cell an axis is granted to rounding; convolutions without padding may have taken some from each axis, as many of all.
+    A cell an axis is granted to rounding; convolutions without padding may have taken some from
+    each axis, as many of all.
     """
 
     def fits(lost: int) -> bool:
@@ -42,7 +47,10 @@ def one_stride(grid: Sequence[int], size: Sequence[int]) -> bool:
 
 
 def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
-    """Of a tensor of unknown origin: (B, K, *grid) or (B, *grid, K), whichever has a grid of one stride; else None."""
+    """Of a tensor of unknown origin.
+
+    (B, K, *grid) or (B, *grid, K), whichever has a grid of one stride; else None.
+    """
     if output.ndim != len(input_size) + 2:
         return None
     layouts = ((CHANNELS_FIRST, output.shape[2:]), (CHANNELS_LAST, output.shape[1:-1]))
@@ -50,7 +58,10 @@ def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
 
 
 def tokens(prefix: int, grid: tuple[int, ...]) -> Layout:
-    """(B, prefix + cells, K) tokens, the prefix being class and register tokens; cells in row-major order."""
+    """(B, prefix + cells, K) tokens, the prefix being class and register tokens.
+
+    Cells in row-major order.
+    """
 
     def to_grid(x: Tensor) -> Tensor:
         cells = x[:, prefix:].transpose(1, 2)
@@ -69,7 +80,10 @@ Layouts = Callable[[nn.Module, Tensor, tuple[int, ...]], Layout | None]
 def channels_first_only(
     model: nn.Module, output: Tensor, input_size: tuple[int, ...]
 ) -> Layout | None:
-    """The layout of convolutional networks: (B, K, *grid) with as many spatial axes as the input."""
+    """The layout of convolutional networks.
+
+    (B, K, *grid) with as many spatial axes as the input.
+    """
     return CHANNELS_FIRST if output.ndim == len(input_size) + 2 else None
 
 
@@ -82,7 +96,8 @@ class ModelFamily:
         matches: whether a module is the root of such a network (also when it is a user's backbone).
         layer: path of the layer ``auto`` takes, relative to that root.
         aliases: short names → paths, relative to that root.
-        layout: (root, layer output, input size) → Layout, or None where the output has no spatial grid.
+        layout: (root, layer output, input size) → Layout, or None where the output has no spatial
+            grid.
     """
 
     name: str
@@ -108,7 +123,10 @@ def has(module: nn.Module, *paths: str) -> bool:
 
 
 def class_is(module: nn.Module, package: str, *names: str) -> bool:
-    """Whether the module's class, or one it derives from, is ``names`` of a module below ``package``; nothing is imported."""
+    """Whether the module's class, or a base of it, is one of ``names`` below ``package``.
+
+    Nothing is imported.
+    """
     return any(
         c.__name__ in names and c.__module__.split(".")[0] == package for c in type(module).__mro__
     )

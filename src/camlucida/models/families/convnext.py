@@ -1,4 +1,7 @@
-"""ConvNeXt (torchvision, timm): the output of the last stage; torchvision's normalisation after pooling has no grid."""
+"""ConvNeXt (torchvision, timm): the output of the last stage.
+
+Torchvision's normalisation after pooling has no grid.
+"""
 
 from camlucida.models.families.base import FAMILIES, ModelFamily, class_is
 

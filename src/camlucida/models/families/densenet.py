@@ -1,4 +1,7 @@
-"""DenseNet (torchvision, timm, TorchXRayVision, JF Healthcare): the last normalisation, before the functional ReLU."""
+"""DenseNet (torchvision, timm, TorchXRayVision, JF Healthcare).
+
+The last normalisation, before the functional ReLU.
+"""
 
 from camlucida.models.families.base import FAMILIES, ModelFamily, has
 

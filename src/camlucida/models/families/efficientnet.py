@@ -6,7 +6,8 @@ from camlucida.models.families.base import FAMILIES, ModelFamily, class_is, has
 
 
 def _timm_layer(model: nn.Module) -> str:
-    # MobileNetV3 of timm pools before its head convolution, so the last grid is that of the last block.
+    # MobileNetV3 of timm pools before its head convolution, so the last grid is that of the last
+    # block.
     return "blocks" if class_is(model, "timm", "MobileNetV3") else "bn2"
 
 

@@ -1,4 +1,7 @@
-"""ResNet, ResNeXt, Wide ResNet, and whatever keeps their layer1 … layer4 (torchvision, timm, TorchXRayVision)."""
+"""ResNet, ResNeXt, Wide ResNet, and networks with their layer1 … layer4.
+
+Of torchvision, timm and TorchXRayVision.
+"""
 
 from camlucida.models.families.base import FAMILIES, ModelFamily, has
 

@@ -1,4 +1,7 @@
-"""segmentation-models-pytorch: U-Net, U-Net++ and its other encoder–decoder networks, and others built of the same parts."""
+"""segmentation-models-pytorch.
+
+U-Net, U-Net++ and its other encoder–decoder networks, and others built of the same parts.
+"""
 
 from collections.abc import Mapping
 
@@ -6,7 +9,8 @@ from torch import nn
 
 from camlucida.models.families.base import FAMILIES, ModelFamily, class_is, has
 
-# The encoder returns a list of feature maps, strides 1, 2, 4, 8, 16, 32; an index behind its path picks one of them.
+# The encoder returns a list of feature maps, strides 1, 2, 4, 8, 16, 32; an index behind its path
+# picks one of them.
 ALIASES = {
     "encoder_last": "encoder[-1]",
     "encoder_mid": "encoder[3]",
@@ -24,7 +28,10 @@ def restates(path: str) -> bool:
 
 
 def _matches(model: nn.Module) -> bool:
-    """By class, or by its parts: an encoder that says how many channels each of its feature maps has, a decoder and a head."""
+    """By class, or by its parts.
+
+    An encoder that says how many channels each of its feature maps has, a decoder and a head.
+    """
     parts = has(model, "encoder", "decoder", "segmentation_head.0")
     built_alike = parts and isinstance(getattr(model.encoder, "out_channels", None), (list, tuple))
     return built_alike or class_is(model, "segmentation_models_pytorch", "SegmentationModel")

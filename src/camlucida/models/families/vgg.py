@@ -1,4 +1,7 @@
-"""VGG (torchvision, timm): the last ReLU before the last pooling, as in the Grad-CAM paper (conv5_3, a grid twice as fine)."""
+"""VGG (torchvision, timm).
+
+The last ReLU before the last pooling, as in the Grad-CAM paper (conv5_3, a grid twice as fine).
+"""
 
 from torch import nn
 

@@ -1,7 +1,9 @@
-"""Vision transformers (torchvision, timm): tokens laid back on the patch grid, prefix tokens dropped.
+"""Vision transformers (torchvision, timm).
 
-The first normalisation of the last block is explained: after the block itself a class-token head has no gradient left on the
-patch tokens.
+Tokens laid back on the patch grid, prefix tokens dropped.
+
+The first normalisation of the last block is explained: after the block itself a class-token head
+has no gradient left on the patch tokens.
 """
 
 from typing import Any, cast
