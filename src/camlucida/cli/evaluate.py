@@ -18,7 +18,7 @@ from camlucida.cli.common import (
     progress_bar,
     targets,
 )
-from camlucida.cli.figures import Row, records_of
+from camlucida.cli.figures import Row
 
 
 @app.command("evaluate")
@@ -178,6 +178,7 @@ def evaluate_command(
 def _print_summary(page: Path, summary: Any) -> None:
     """The first numbers of an evaluation, and where the rest is."""
     from camlucida.evaluation.maps.summary import headline, over_all_labels, title
+    from camlucida.io.records import records_of
 
     table = over_all_labels(summary)
     for name, output in headline(summary):

@@ -32,12 +32,9 @@ def print_figures(figures: pd.DataFrame) -> None:
     Args:
         figures: columns of :class:`~camlucida.metrics.score_table.Row`.
     """
+    from camlucida.io.records import records_of
+
     print_table(HEADS, [_figure_line(row) for row in records_of(figures)])
-
-
-def records_of(table: pd.DataFrame) -> list[Row]:
-    """The rows of a table as mappings from column to value."""
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def cell(value: object, digits: str = ".4g") -> str:

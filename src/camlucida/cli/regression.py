@@ -1,4 +1,4 @@
-"""``camlucida evaluate-regression``: a checkpoint, images and a table of values in; metrics, figures and evidence out."""
+"""``camlucida evaluate-regression``: a checkpoint, images and a table of values in; metrics out."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from camlucida.cli.common import (
     progress_bar,
     resumable,
 )
-from camlucida.cli.figures import Row, cell, interval, print_figures, records_of
+from camlucida.cli.figures import Row, cell, interval, print_figures
 
 
 @app.command("evaluate-regression")
@@ -55,7 +55,8 @@ def evaluate_regression_command(
         str | None, typer.Option(help="Names the image: stem, file name or path. Default: found.")
     ] = None,
     patient_column: Annotated[
-        str | None, typer.Option(help="Who is resampled for the intervals. Default: found.")
+        str | None,
+        typer.Option(help="The patients, who are resampled for the intervals. Default: found."),
     ] = None,
     group_column: Annotated[
         list[str] | None, typer.Option(help="Also errors and evidence of each group. Repeatable.")
@@ -81,7 +82,7 @@ def evaluate_regression_command(
     bin_width: Annotated[
         float | None,
         typer.Option(
-            help="Errors by true value, in groups this wide. Default: 10, or a round width that suits."
+            help="Errors by true value, in groups this wide. Default: 10, or a round width."
         ),
     ] = None,
     colormap: Annotated[
@@ -108,6 +109,7 @@ def evaluate_regression_command(
     ] = None,
 ) -> None:
     """Evaluate a model that predicts a value, such as age: errors, maps, evidence in the masks."""
+    from camlucida.io.records import records_of
     from camlucida.metrics.regression import WITHIN
     from camlucida.workflows.regression import (
         RegressionSettings,

@@ -1,4 +1,4 @@
-"""What every study ends with: the report of its runs."""
+"""The report of runs, with which other workflows end."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ def write_report(
     error_threshold: float | None = None,
     settings: PredictionSettings | None = None,
 ) -> tuple[Path, tuple[str, ...]]:
-    """``report.html`` of runs (their folders) in ``folder``; its path, and a line for each section that could not be made.
+    """Write ``report.html`` of runs into ``folder``.
 
     Args:
-        runs, folder, error_threshold, settings: as in :func:`~camlucida.report.build.build_report`.
+        runs: their folders.
+        folder, error_threshold, settings: as in
+            :func:`~camlucida.report.build.build_report`.
+
+    Returns:
+        The report's path, and a line for each section that could not be made.
     """
     document = build_report(
         [Run.open(run) for run in runs], folder, error_threshold=error_threshold, settings=settings

@@ -1,4 +1,7 @@
-"""What the numbers of an evaluation do not show: each with a number of this run, or a fixed fact."""
+"""What the numbers of an evaluation do not show.
+
+Each limit has a number of this run, or is a fixed fact.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from camlucida.core.messages import Message, Value, chain, declare
 from camlucida.evaluation.maps import summary as tables
 from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.report.page import number
-from camlucida.workflows.evaluation.records import Record, records_of
+from camlucida.workflows.evaluation.records import Record, records_without_nan
 
 declare(
     "evaluation_limits",
@@ -136,7 +139,7 @@ def _of_the_sample(rows: pd.DataFrame, summary: pd.DataFrame, failures: int) -> 
 
 
 def _of_missing_values(rows: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Message]:
-    lines = records_of(tables.over_all_labels(summary))
+    lines = records_without_nan(tables.over_all_labels(summary))
     worst = max(lines, key=lambda line: line["nan_rate"], default=None)
     if worst is not None and worst["nan_rate"] > 0:
         metric = tables.title(worst["metric"], worst["output"])
@@ -160,7 +163,7 @@ def _of_resolution(rows: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Messag
         yield Message("evaluation_limits.layers", {"layers": layers, "count": len(layers)})
     shown = tables.headline(summary)
     ceilings: dict[Message, None] = {}
-    for line in records_of(tables.over_all_labels(summary)):
+    for line in records_without_nan(tables.over_all_labels(summary)):
         measured = line["ceiling"] is not None and not line["baseline"]
         if measured and (line["metric"], line["output"]) in shown:
             metric = tables.title(line["metric"], line["output"])
@@ -192,7 +195,7 @@ def _of_comparisons(differences: pd.DataFrame, ranks: pd.DataFrame) -> Iterator[
 
 def _of_masking(summary: pd.DataFrame) -> Iterator[Message]:
     """Scores of the map that games average drop and increase in confidence, and of the best."""
-    lines = records_of(tables.over_all_labels(summary))
+    lines = records_without_nan(tables.over_all_labels(summary))
     measured = [
         line for line in lines if line["metric"] in MASKING and line["estimate"] is not None
     ]
@@ -230,7 +233,7 @@ def _masking_score(metric: str, measured: Sequence[Record]) -> Message | None:
 
 
 def _of_sanity(gate: pd.DataFrame) -> Message:
-    decisive = records_of(gate[gate["decisive"].astype(bool)])
+    decisive = records_without_nan(gate[gate["decisive"].astype(bool)])
     if not decisive:
         return Message("evaluation_limits.no_sanity")
     failed = [

@@ -11,7 +11,7 @@ from camlucida.core.messages import NAN, Estimate
 from camlucida.evaluation.maps import summary as tables
 from camlucida.report.document import Cell, CellValue, Table
 from camlucida.report.page import number
-from camlucida.workflows.evaluation.records import Record, records_of
+from camlucida.workflows.evaluation.records import Record, records_without_nan
 
 TableCell: TypeAlias = "CellValue | Cell"
 
@@ -27,7 +27,7 @@ def score_table(name: str, part: pd.DataFrame, columns: Sequence[tuple[str, str]
     heads = [_metric_head(metric, output) for metric, output in columns]
     lines: dict[tuple[str, str], dict[tuple[str, str], Record]] = {}
     first: dict[tuple[str, str], Record] = {}
-    for record in records_of(part.sort_values("baseline", kind="stable")):
+    for record in records_without_nan(part.sort_values("baseline", kind="stable")):
         key = record["layer"], record["method"]
         first.setdefault(key, record)
         lines.setdefault(key, {})[record["metric"], record["output"]] = record
@@ -57,7 +57,7 @@ def everything_table(summary: pd.DataFrame) -> Table:
         "Rows",
         "Patients",
     )
-    rows = tuple(_everything_row(record) for record in records_of(summary))
+    rows = tuple(_everything_row(record) for record in records_without_nan(summary))
     return Table("everything", None, head, rows)
 
 
@@ -79,7 +79,7 @@ def difference_table(name: str, differences: pd.DataFrame) -> Table:
         "Pairs",
         "Patients",
     )
-    rows = tuple(_difference_row(record) for record in records_of(differences))
+    rows = tuple(_difference_row(record) for record in records_without_nan(differences))
     return Table(name, None, head, rows)
 
 
@@ -92,7 +92,7 @@ def rank_table(ranks: pd.DataFrame) -> Table:
     families = list(dict.fromkeys(ranks["family"]))
     lines: dict[tuple[str, str], dict[str, float | None]] = {}
     first: dict[tuple[str, str], Record] = {}
-    for record in records_of(ranks.sort_values("baseline", kind="stable")):
+    for record in records_without_nan(ranks.sort_values("baseline", kind="stable")):
         key = record["layer"], record["method"]
         first.setdefault(key, record)
         lines.setdefault(key, {})[record["family"]] = record["family_rank"]
@@ -121,7 +121,9 @@ def sanity_table(name: str, gate: pd.DataFrame) -> Table:
         "p",
         "Verdict",
     )
-    return Table(name, None, head, tuple(_sanity_row(record) for record in records_of(gate)))
+    return Table(
+        name, None, head, tuple(_sanity_row(record) for record in records_without_nan(gate))
+    )
 
 
 def _metric_head(metric: str, output: str) -> Cell:

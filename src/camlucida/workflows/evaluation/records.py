@@ -8,22 +8,23 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
+from camlucida.io.records import records_of
+
 Record: TypeAlias = Mapping[str, Any]
 
 
-def records_of(table: pd.DataFrame) -> list[Record]:
+def records_without_nan(table: pd.DataFrame) -> list[Record]:
     """The rows of a table; None for NaN.
 
-    >>> records_of(pd.DataFrame({"a": [1.0, float("nan")]}))
+    >>> records_without_nan(pd.DataFrame({"a": [1.0, float("nan")]}))
     [{'a': 1.0}, {'a': None}]
     """
-    rows = table.to_dict("records")
-    return [_record(row) for row in rows]
+    return [_without_nan(record) for record in records_of(table)]
 
 
 def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _record(row: Mapping[Any, Any]) -> Record:
-    return {str(name): _plain(value) for name, value in row.items()}
+def _without_nan(record: Record) -> Record:
+    return {name: _plain(value) for name, value in record.items()}

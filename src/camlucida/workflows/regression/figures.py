@@ -1,4 +1,4 @@
-"""The figures of a regression: of all predictions, and of chosen cases with their masks and maps."""
+"""The figures of a regression: of all predictions, and of chosen cases with their maps."""
 
 from __future__ import annotations
 

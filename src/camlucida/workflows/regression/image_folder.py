@@ -64,7 +64,7 @@ class ImageFolder:
         return exact if len(exact) == 1 else fitting
 
     def mask(self, image: Path) -> Path | None:
-        """The mask of an image: of the same stem in ``masks``, else in the folder Masks beside it."""
+        """The mask of an image: of its stem in ``masks``, else in the folder Masks beside it."""
         if self.masks is None:
             beside = mask_beside(image.absolute())
             return beside if beside is not None and beside.is_file() else None

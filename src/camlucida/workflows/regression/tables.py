@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from math import floor, log10
 from pathlib import Path
 
@@ -13,17 +14,23 @@ from numpy.typing import ArrayLike
 from camlucida.analysis.cases.region_shares import SIGNS, ImageGroup
 from camlucida.core.files import write_bytes, write_json
 from camlucida.evaluation.predictions.tables import Document, records
+from camlucida.io.records import records_of
 from camlucida.io.tables import write_table
 from camlucida.metrics.regression import known_rows, truth_bins
 
 USUAL_WIDTH, MOST_GROUPS = 10.0, 12
-"""Groups of the true value are 10 wide, as decades of age are, where that gives from 2 to this many of them."""
+"""Groups of the true value are 10 wide, as decades of age, where that gives 2 to 12 of them."""
 
 _INSIDE = {1: "raises_in_mask", -1: "lowers_in_mask"}
 
 
 def usual_width(truth: ArrayLike) -> float:
-    """A width of groups of the true value: 10, or the smallest of 1, 2, 5, 10, … that gives at most :data:`MOST_GROUPS`.
+    """A width of groups of the true value.
+
+    10, or the smallest of 1, 2, 5, 10, … that gives at most :data:`MOST_GROUPS` groups.
+
+    Args:
+        truth: (N,) true values; NaN is no value.
 
     >>> usual_width([35, 52, 81]), usual_width([0.2, 0.9]), usual_width([500, 4000])
     (10.0, 0.1, 500.0)
@@ -39,7 +46,8 @@ def usual_width(truth: ArrayLike) -> float:
     if 2 <= groups(USUAL_WIDTH) <= MOST_GROUPS:
         return USUAL_WIDTH
     power = floor(log10((values.max() - values.min()) / MOST_GROUPS))
-    widths = (float(f"{step}e{power + more}") for more in range(3) for step in (1, 2, 5))
+    powers_and_steps = product(range(power, power + 3), (1, 2, 5))
+    widths = (float(f"{step}e{exponent}") for exponent, step in powers_and_steps)
     return next(width for width in widths if groups(width) <= MOST_GROUPS)
 
 
@@ -70,16 +78,24 @@ def groups_of_truth(frame: pd.DataFrame, width: float) -> list[ImageGroup]:
 
 
 def with_evidence(frame: pd.DataFrame, cases: pd.DataFrame, heat: pd.DataFrame) -> pd.DataFrame:
-    """Predictions with error, absolute error, and the shares of each image's heat that lie in its mask, beside its area."""
+    """Predictions with their errors, and with the share of each image's heat in its mask.
+
+    Args:
+        frame: predictions, columns image, value, truth.
+        cases: one row a map, columns image and target_sign.
+        heat: same index, columns mask_share and mask_area.
+
+    Returns:
+        ``frame`` with error, absolute_error, raises_in_mask, lowers_in_mask and mask_area.
+    """
     error = frame["value"] - frame["truth"]
-    found = frame.assign(error=error, absolute_error=error.abs())
+    table = frame.assign(error=error, absolute_error=error.abs())
     for sign in SIGNS:
-        own = cases["target_sign"] == sign
-        found[_INSIDE[sign]] = found["image"].map(
-            dict(zip(cases["image"][own], heat["mask_share"][own]))
-        )
+        of_sign = cases["target_sign"] == sign
+        shares = dict(zip(cases["image"][of_sign], heat["mask_share"][of_sign]))
+        table[_INSIDE[sign]] = table["image"].map(shares)
     area = heat["mask_area"].groupby(cases["image"]).first()
-    return found.assign(mask_area=found["image"].map(area)).reset_index(drop=True)
+    return table.assign(mask_area=table["image"].map(area)).reset_index(drop=True)
 
 
 def write_tables(
@@ -90,7 +106,10 @@ def write_tables(
     frame: pd.DataFrame,
     threshold: float,
 ) -> list[Path]:
-    """metrics.csv, mask_evidence.csv, test_metrics.json, predictions.json, high_ and low_error_samples.txt; their paths.
+    """Write the tables and lists of a regression; their paths.
+
+    ``metrics.csv``, ``mask_evidence.csv``, ``test_metrics.json``, ``predictions.json``,
+    ``high_error_samples.txt`` and ``low_error_samples.txt``.
 
     Args:
         out: folder.
@@ -104,30 +123,24 @@ def write_tables(
     write_json(out / "test_metrics.json", document)
     write_json(out / "predictions.json", records(frame))
     known = known_rows(frame)
-    high = known["absolute_error"] >= threshold
-    rule = f"of at least {threshold:g}, largest first"
-    _write_list(
-        out / "high_error_samples.txt",
-        known[high].sort_values("absolute_error", ascending=False, kind="stable"),
-        rule,
-        known,
-    )
-    rule = f"below {threshold:g}, smallest first"
-    _write_list(
-        out / "low_error_samples.txt",
-        known[~high].sort_values("absolute_error", kind="stable"),
-        rule,
-        known,
-    )
+    ascending = known.sort_values("absolute_error", kind="stable")
+    descending = known.sort_values("absolute_error", ascending=False, kind="stable")
+    high = descending[descending["absolute_error"] >= threshold]
+    low = ascending[ascending["absolute_error"] < threshold]
+    total = len(known)
+    rule = f"of at least {threshold:g}, largest first: {len(high)} of {total}"
+    _write_list(out / "high_error_samples.txt", high, rule)
+    rule = f"below {threshold:g}, smallest first: {len(low)} of {total}"
+    _write_list(out / "low_error_samples.txt", low, rule)
     names = ("metrics.csv", "mask_evidence.csv", "test_metrics.json", "predictions.json")
     return [out / name for name in (*names, "high_error_samples.txt", "low_error_samples.txt")]
 
 
-def _write_list(path: Path, rows: pd.DataFrame, rule: str, everybody: pd.DataFrame) -> None:
+def _write_list(path: Path, rows: pd.DataFrame, rule: str) -> None:
     """One image a line, after the rule and the names of the columns; separated by tabs."""
-    head = f"# images with an absolute error {rule}: {len(rows)} of {len(everybody)}; error = predicted − true"
-    lines = [
-        f"{row['file']}\t{row['truth']:g}\t{row['value']:.6g}\t{row['error']:+.6g}"
-        for row in rows.to_dict("records")
-    ]
-    write_bytes(path, ("\n".join([head, "image\ttrue\tpredicted\terror", *lines]) + "\n").encode())
+    head = f"# images with an absolute error {rule}; error = predicted − true"
+    lines = [head, "image\ttrue\tpredicted\terror"]
+    for row in records_of(rows):
+        numbers = f"{row['truth']:g}\t{row['value']:.6g}\t{row['error']:+.6g}"
+        lines.append(f"{row['file']}\t{numbers}")
+    write_bytes(path, "".join(f"{line}\n" for line in lines).encode())

@@ -230,7 +230,8 @@ def _built(file: Path, architecture: str, encoder: str) -> RecognisedCard:
 def _scale(card: Card) -> Message:
     spec = card.input
     if spec.mean is not None:
-        mean, std = ([f"{value:g}" for value in values] for values in (spec.mean, spec.std or ()))
+        mean = [f"{value:g}" for value in spec.mean]
+        std = [f"{value:g}" for value in spec.std or (1,)]
         return Message("model_input.mean_std", {"mean": mean, "std": std})
     low, high = spec.range or (0, 1)
     return Message("model_input.range", {"low": low, "high": high})

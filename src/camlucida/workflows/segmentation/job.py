@@ -17,6 +17,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_bytes, write_json
 from camlucida.core.messages import Message
 from camlucida.core.provenance import versions
+from camlucida.io.records import records_of
 from camlucida.models import load_model
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.runs import Run, execute
@@ -29,7 +30,6 @@ from camlucida.workflows.segmentation.inputs import (
     target_word,
     write_cohort,
 )
-from camlucida.workflows.segmentation.numbers import records_of
 from camlucida.workflows.segmentation.page import SegmentationReport, write_report
 from camlucida.workflows.segmentation.pictures import write_pictures
 from camlucida.workflows.segmentation.run_view import SegmentationRun

@@ -3,14 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
-
-import pandas as pd
-
-
-def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table, each as a mapping from column to value."""
-    return [{str(name): value for name, value in row.items()} for row in table.to_dict("records")]
 
 
 def is_missing(value: object) -> bool:

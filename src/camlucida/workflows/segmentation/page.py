@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.messages import Message, declare
+from camlucida.io.records import records_of
 from camlucida.report.document import (
     Block,
     Cell,
@@ -28,7 +29,7 @@ from camlucida.report.document import (
 from camlucida.report.render import render_document
 from camlucida.report.writers.html import write_page
 from camlucida.report.writers.markdown import write_markdown
-from camlucida.workflows.segmentation.numbers import number, percent, records_of
+from camlucida.workflows.segmentation.numbers import number, percent
 from camlucida.workflows.segmentation.run_view import SegmentationCase, SegmentationRun
 
 declare(

@@ -96,20 +96,20 @@ class _Pictures:
     def methods_figure(self) -> Figure:
         """All methods at the first layer, a row a target."""
         layer = self.layers[0]
-        grid = {
-            target: [self.index_of.get((target, method, layer)) for method in self.methods]
-            for target in self.targets
-        }
+        grid: dict[str, list[int | None]] = {}
+        for target in self.targets:
+            keys = ((target, method, layer) for method in self.methods)
+            grid[target] = list(map(self.index_of.get, keys))
         title = f"{self.case.image}: methods at {self.run.layer(layer).name}"
         return method_comparison(self._grid_rows(grid), title, self._identical(layer))
 
     def layers_figure(self) -> Figure:
         """The first method at all layers, a row a target."""
         method = self.methods[0]
-        grid = {
-            target: [self.index_of.get((target, method, layer)) for layer in self.layers]
-            for target in self.targets
-        }
+        grid: dict[str, list[int | None]] = {}
+        for target in self.targets:
+            keys = ((target, method, layer) for layer in self.layers)
+            grid[target] = list(map(self.index_of.get, keys))
         layers = [self.run.layer(path) for path in self.layers]
         names = [f"{layer.name} (circular)" if layer.behind else layer.name for layer in layers]
         circular = [layer.name for layer in layers if layer.behind]

@@ -1,4 +1,7 @@
-"""The report of a segmentation: messages filled from its numbers; what was not measured is left out."""
+"""The report of a segmentation: messages filled from its numbers.
+
+What was not measured is left out.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,12 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.messages import Estimate, Message, Value, chain, declare, quoted
+from camlucida.io.records import records_of
 from camlucida.metrics.segmentation import ALL_LABELS
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.workflows.segmentation.image_choice import Images
 from camlucida.workflows.segmentation.inputs import input_of
-from camlucida.workflows.segmentation.numbers import is_missing, number, percent, records_of
+from camlucida.workflows.segmentation.numbers import is_missing, number, percent
 from camlucida.workflows.segmentation.run_view import SegmentationRun, target_name
 from camlucida.workflows.segmentation.sheet import behind, circular_region
 from camlucida.workflows.segmentation.statistics import BEYOND, KEYS

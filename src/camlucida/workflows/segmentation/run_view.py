@@ -57,7 +57,10 @@ class SegmentationRun:
 
     @cached_property
     def explanations(self) -> pd.DataFrame:
-        """A row a map, with ``label`` and ``target_name``: predicted, true, component N, pixel R,C."""
+        """A row a map, with ``label`` and ``target_name``.
+
+        The latter is predicted, true, component N, or pixel ROW,COLUMN.
+        """
         frame = self.run.explanations()
         frame["label"] = frame["target_label"]
         parts = zip(frame["target_source"], frame["target_component"], frame["target_pixel"])

@@ -16,7 +16,8 @@ declare(
     "pack_notes",
     {
         "other_classes": (
-            "{run}, with the classes {classes:,}, is not compared with {first}, with {first_classes:,}"
+            "{run}, with the classes {classes:,}, is not compared with {first}, "
+            "with {first_classes:,}"
         ),
         "not_compared": "not compared by {by}: {reason}",
     },

@@ -148,7 +148,7 @@ def check_predictions(run: Run, table: pd.DataFrame) -> PredictionCheck:
 def _recognise(
     training: TrainingRun, classes: tuple[str, ...], model: str | None
 ) -> RecognisedCard:
-    """Recognise the checkpoint, with the input that the summary states, and the classes as labels."""
+    """Recognise the checkpoint; its input as the summary states it, its labels the classes."""
     size = _stated_size(training)
     recognised = recognise(
         training.checkpoint, task="multiclass", outputs=len(classes), model=model, size=size

@@ -23,6 +23,7 @@ from camlucida.figures.consistency import (
 )
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, layer_comparison
+from camlucida.io.records import records_of
 from camlucida.runs import Run
 from camlucida.workflows.training_runs.maps import TrainingMaps
 from camlucida.workflows.training_runs.summary import TrainingSummary
@@ -84,7 +85,7 @@ def layers_figure(maps: TrainingMaps, summary: TrainingSummary, name: str) -> Tr
     if len(maps.layers) < 2:
         return None
     selected = _select(maps, 1)
-    rows = [_layers_row(maps, case) for case in _records(maps.main.loc[selected.rows])]
+    rows = [_layers_row(maps, case) for case in records_of(maps.main.loc[selected.rows])]
     if not rows:
         return None
     title = summary.key.replace("_", " ")
@@ -138,12 +139,8 @@ def _select(maps: TrainingMaps, per_class: int) -> Selected:
     return select(maps.main, [f"per-class:{per_class}"], maps.main_heat)[0]
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in row.items()} for row in frame.to_dict("records")]
-
-
 def _rows_of_class(cases: pd.DataFrame, name: str) -> list[dict[str, Any]]:
-    return _records(cases[cases["true_class"] == name])
+    return records_of(cases[cases["true_class"] == name])
 
 
 def _example(maps: TrainingMaps, row: Mapping[str, Any]) -> Example:

@@ -196,18 +196,24 @@ def _result_rows(trainings: Sequence[TrainingResults]) -> list[tuple[Value, ...]
     for metric in METRICS:
         figures = [training.figures.get(metric) for training in trainings]
         rows.append((Message(f"metrics.{metric}"), *map(estimate, figures)))
+    return [*rows, *_recall_rows(trainings), *_heat_rows(trainings)]
+
+
+def _recall_rows(trainings: Sequence[TrainingResults]) -> Iterator[tuple[Value, ...]]:
     for name in classes_of(trainings):
         recalls = [training.figures.get(f"recall:{name}") for training in trainings]
         if any(recalls):
-            rows.append((Message("pack.row_recall", {"name": name}), *map(estimate, recalls)))
+            yield Message("pack.row_recall", {"name": name}), *map(estimate, recalls)
+
+
+def _heat_rows(trainings: Sequence[TrainingResults]) -> Iterator[tuple[Value, ...]]:
     shares = {
         "row_artefact": [training.artefact for training in trainings],
         "row_text": [training.text for training in trainings],
     }
     for code, heat in shares.items():
         if any(share.estimate is not None for share in heat):
-            rows.append((Message(f"pack.{code}"), *map(estimate, heat)))
-    return rows
+            yield Message(f"pack.{code}"), *map(estimate, heat)
 
 
 def _legend(trainings: Sequence[TrainingResults]) -> Message:

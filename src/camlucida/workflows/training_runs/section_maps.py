@@ -49,7 +49,9 @@ declare(
             "can be compared. The accuracy of each and its heat on artefacts stand side by side, "
             "each on its own images."
         ),
-        "figure_all_series": "Each seed: its accuracy, and its heat on artefacts beside their area.",
+        "figure_all_series": (
+            "Each seed: its accuracy, and its heat on artefacts beside their area."
+        ),
         "figure_consistency": (
             "Each two seeds: how often they predict the same class, how similar their maps are, "
             "and the excess over maps of different patients."

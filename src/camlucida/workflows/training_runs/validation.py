@@ -40,7 +40,10 @@ class Validation:
     notes: tuple[Message, ...]
 
     def table(self) -> pd.DataFrame:
-        """One row an image that was found: path, patient, truth, predicted, ``probability:CLASS``."""
+        """One row an image that was found.
+
+        Columns path, patient, truth, predicted, and ``probability:CLASS`` of each class.
+        """
         paths = [None if file is None else str(file) for file in self.files]
         frame = self.predictions.frame.reset_index(drop=True).assign(
             path=pd.Series(paths, dtype=object), patient=list(self.patients)
@@ -99,7 +102,7 @@ def _find_images(
 ) -> tuple[tuple[Path | None, ...], list[Failure]]:
     """The image of each row, and a failure for the missing and one for the repeated ones."""
     names = predictions.frame["image"].tolist()
-    by_column = [[_find(finder, cell) for cell in column] for column in cells.values()]
+    by_column = [_find_all(finder, column) for column in cells.values()]
     files = _first_of_each_row(by_column)
     missing = [name for name, file in zip(names, files) if file is None]
     if len(missing) == len(files):
@@ -119,10 +122,10 @@ def _find_images(
     return kept, failures
 
 
-def _find(finder: ImageFinder, cell: str) -> Path | None:
+def _find_all(finder: ImageFinder, cells: Sequence[str]) -> list[Path | None]:
     """Without ``..``: an image that two rows name in two ways is one image."""
-    file = finder.find(cell)
-    return None if file is None else without_dots(file)
+    files = map(finder.find, cells)
+    return [None if file is None else without_dots(file) for file in files]
 
 
 def _first_of_each_row(by_column: Sequence[list[Path | None]]) -> list[Path | None]:
