@@ -184,7 +184,7 @@ def resumable(how_to_resume: str = "the same command resumes") -> Iterator[None]
 
 @contextmanager
 def output_folder(out: Path) -> Iterator[None]:
-    """Make ``out`` if it is missing; remove it again if the request fails before anything is written.
+    """Make ``out`` if it is missing; remove it if the request fails before anything is written.
 
     Raises:
         UsageError: it cannot be written.

@@ -1,4 +1,4 @@
-"""``camlucida evaluate``: how far the maps can be believed."""
+"""``camlucida evaluate``: how good the explanations are."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def evaluate_command(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Image files, folders or globs; or a folder of `camlucida run`: its images, models and request; or one that "
-            "evaluate wrote: its statistics again, no model."
+            help="Image files, folders or globs. Or a folder of `camlucida run`: its maps are "
+            "evaluated. Or a folder that evaluate wrote: its page is made again."
         ),
     ],
     model: Annotated[
@@ -41,7 +41,8 @@ def evaluate_command(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="As in explain. Repeatable. Default: the labels marked in the image, else true of it, else the task's."
+            help="As in explain. Repeatable. Default: the annotated labels of the image, else its "
+            "true labels, else those of the task."
         ),
     ] = None,
     method: Annotated[
@@ -68,22 +69,24 @@ def evaluate_command(
     ] = None,
     regions: Annotated[
         Path | None,
-        typer.Option(help="Folder like --masks, of places to watch: lungs, heart, a plaster."),
+        typer.Option(help="Folder like --masks, of further regions: lungs, heart, a plaster."),
     ] = None,
     table: Annotated[
         Path | None,
         typer.Option(help="CSV, XLSX, Parquet or JSON: patients, labels, splits of the images."),
     ] = None,
-    id_column: Annotated[str | None, typer.Option(help="Of the table: names the image.")] = None,
+    id_column: Annotated[str | None, typer.Option(help="Column of the table: the image.")] = None,
     patient_column: Annotated[
-        str | None, typer.Option(help="Of the table: who is resampled for the intervals.")
+        str | None, typer.Option(help="Column of the table: the patient. Patients are resampled.")
     ] = None,
     label_column: Annotated[
         str | None,
-        typer.Option(help="Of the table: labels joined by |. Else a 0/1 column a label."),
+        typer.Option(
+            help="Column of the table: labels joined by |. Default: a 0/1 column a label."
+        ),
     ] = None,
     split_column: Annotated[
-        str | None, typer.Option(help="Of the table: train, val, test.")
+        str | None, typer.Option(help="Column of the table: train, val or test.")
     ] = None,
     split: Annotated[
         str | None,
@@ -92,15 +95,18 @@ def evaluate_command(
     metrics: Annotated[
         list[str] | None,
         typer.Option(
-            help="default, all, a family (faithfulness, localisation, sanity, …) or names. Repeatable."
+            help="default, all, a family (faithfulness, localisation, sanity, …) or names. "
+            "Repeatable."
         ),
     ] = None,
     threshold: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Of iou_tuned, dice_tuned: tuned on other images."),
+        typer.Option(
+            min=0, max=1, help="Threshold of iou_tuned and dice_tuned, tuned on other images."
+        ),
     ] = None,
     baselines: Annotated[str, typer.Option(help="all, none, or names joined by commas.")] = "all",
-    seed: Annotated[int, typer.Option(min=0, help="Of ties and noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of ties and noise.")] = 0,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -136,22 +142,23 @@ def evaluate_command(
         evaluation_jobs,
     )
 
-    folder = Path(images[0]) if not model and len(images) == 1 else None
+    cards = model or []
+    folder = Path(images[0]) if not cards and len(images) == 1 else None
     if folder is not None and (folder / ABOUT).is_file():
         _print_summary(*present(folder, read(folder), None))
         return
-    paths, missing = find_images(images) if model else ([], [])
+    paths, missing = find_images(images if cards else [])
     request = EvaluationRequest(
         images=tuple(paths),
-        cards=tuple(model or ()),
+        cards=tuple(cards),
         run=folder,
         table=ImageTable(table, id_column, patient_column, label_column, split_column, split),
-        targets=tuple(targets(target) or ()) or None,
-        methods=tuple(method or ()),
-        layers=tuple(layer or ()),
+        targets=_tuple(targets(target)) or None,
+        methods=_tuple(method),
+        layers=_tuple(layer),
         annotations=AnnotationFiles(masks, boxes, rle, polygons),
         regions=regions,
-        metrics=tuple(metrics or ("default",)),
+        metrics=_tuple(metrics) or ("default",),
         threshold=threshold,
         baselines=baselines,
         seed=seed,
@@ -173,6 +180,11 @@ def evaluate_command(
         if result.page is not None:
             _print_summary(result.page, result.summary)
     finish(failures, notes)
+
+
+def _tuple(words: list[Any] | None) -> tuple[Any, ...]:
+    """The words of a repeatable option; empty where it was not given."""
+    return tuple(words or ())
 
 
 def _print_summary(page: Path, summary: Any) -> None:

@@ -38,9 +38,11 @@ def explain_command(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="A label or its index; predicted, top3, above:0.5, all, diff:A|B; output+ or output- (regression); region, "
-            "region:LABEL, component:1, pixel:ROW,COLUMN, mask:FILE[:LABEL] (segmentation). Repeatable. Default: multi-label the "
-            "top 3, multi-class the predicted, regression both signs of the output, segmentation the predicted region."
+            help="A label or its index; predicted, top3, above:0.5, all, diff:A|B; output+ or "
+            "output- (regression); region, region:LABEL, component:1, pixel:ROW,COLUMN, "
+            "mask:FILE[:LABEL] (segmentation). Repeatable. Default: the 3 most probable labels "
+            "(multi-label), the predicted class, both signs of the output (regression), or the "
+            "predicted region (segmentation)."
         ),
     ] = None,
     method: Annotated[
@@ -50,7 +52,8 @@ def explain_command(
     layer: Annotated[
         list[str] | None,
         typer.Option(
-            help="auto, an alias (encoder_last), or a path (layer4[-1]). Repeatable. Default: the card's."
+            help="auto, an alias (encoder_last), or a path (layer4[-1]). Repeatable. "
+            "Default: the card's."
         ),
     ] = None,
     out: Annotated[
@@ -116,8 +119,10 @@ def explain_command(
 
 def _warnings(records: Sequence[Mapping[str, Any]]) -> list[Message]:
     """Warnings of each image, once however many maps it has."""
-    lines = [prefixed(record["id"], each) for record in records for each in record["warnings"]]
-    return list(dict.fromkeys(lines))
+    lines: dict[Message, None] = {}
+    for record in records:
+        lines |= {prefixed(record["id"], warning): None for warning in record["warnings"]}
+    return list(lines)
 
 
 def _map_line(record: Mapping[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""``camlucida --import PACKAGE``: a package of the user's, whose registrations count for this command."""
+"""``camlucida --import PACKAGE``: use what a package of the user's registers."""
 
 from __future__ import annotations
 

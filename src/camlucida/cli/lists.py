@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -15,8 +14,12 @@ from camlucida.cli.common import (
     ModelOption,
     app,
     load,
+    print_json,
     print_table,
 )
+
+METHOD_FIELDS = ("name", "title", "summary", "cost", "class_specific", "relu", "paper")
+METRIC_FIELDS = ("name", "title", "family", "direction", "range", "chance", "cost", "source")
 
 
 @app.command("layers")
@@ -30,7 +33,7 @@ def layers_command(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Run the model once and list what fires, in order: path, type, output shape, stride; → marks what auto takes."""
+    """List the layers of a model in the order of their calls; → marks the one that auto takes."""
     from dataclasses import asdict
 
     import torch
@@ -41,48 +44,31 @@ def layers_command(
     loaded = load(model, factory, checkpoint, device)
     spec = loaded.card.input
     weight = next(loaded.module.parameters())
-    images = torch.zeros(
-        1, spec.channels, *spec.height_width, device=weight.device, dtype=weight.dtype
-    )
-    found = [info for info in list_layers(unwrap(loaded.module), images) if info.grid or every]
+    size = (1, spec.channels, *spec.height_width)
+    images = torch.zeros(size, device=weight.device, dtype=weight.dtype)
+    layers = [info for info in list_layers(unwrap(loaded.module), images) if info.grid or every]
     if as_json:
-        print(json.dumps([asdict(info) for info in found], indent=2))
+        print_json([asdict(info) for info in layers])
         return
-    rows = [
-        (
-            "→" if info.auto else "",
-            info.path,
-            info.type,
-            "×".join(map(str, info.shape)),
-            _stride(info.stride),
-            str(info.calls),
-        )
-        for info in found
-    ]
-    print_table(("", "layer", "type", "output", "stride (px)", "calls"), rows)
+    head = ("", "layer", "type", "output", "stride (px)", "calls")
+    print_table(head, [_layer_line(info) for info in layers])
 
 
 @app.command("methods")
 def methods_command(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """List the methods: what each is, its cost in forwards, whether it is class-specific, its paper."""
+    """List the methods: what each is, its cost in forward passes, class-specific or not, paper."""
     from camlucida.attribution.methods import METHODS
 
-    items = [item for _, item in METHODS.items()]
+    methods = [method for _, method in METHODS.items()]
     if as_json:
-        fields = ("name", "title", "summary", "cost", "class_specific", "relu", "paper")
-        print(
-            json.dumps(
-                [{key: getattr(item, key) for key in fields} for item in items],
-                indent=2,
-                ensure_ascii=False,
-            )
-        )
+        print_json(_fields(methods, METHOD_FIELDS))
         return
-    rows = [
-        (i.name, i.summary, i.cost, "yes" if i.class_specific else "NO", i.paper) for i in items
-    ]
+    rows = []
+    for method in methods:
+        class_specific = "yes" if method.class_specific else "NO"
+        rows.append((method.name, method.summary, method.cost, class_specific, method.paper))
     print_table(("method", "what it is", "cost", "class-specific", "paper"), rows)
 
 
@@ -90,24 +76,33 @@ def methods_command(
 def metrics_command(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """List the metrics: family, which end is better, range, what a map that knows nothing scores, cost, source."""
+    """List the metrics: family, better end, range, chance level, cost, source."""
     from camlucida.metrics import METRICS
 
-    items = [item for _, item in METRICS.items()]
+    metrics = [metric for _, metric in METRICS.items()]
     if as_json:
-        fields = ("name", "title", "family", "direction", "range", "chance", "cost", "source")
-        print(
-            json.dumps(
-                [{key: getattr(item, key) for key in fields} for item in items],
-                indent=2,
-                ensure_ascii=False,
-            )
-        )
+        print_json(_fields(metrics, METRIC_FIELDS))
         return
-    rows = [
-        (i.name, i.family, i.direction, i.range_text, i.chance, i.cost, i.source) for i in items
-    ]
+    rows = []
+    for metric in metrics:
+        names = (metric.name, metric.family, metric.direction, metric.range_text)
+        rows.append((*names, metric.chance, metric.cost, metric.source))
     print_table(("metric", "family", "better", "range", "chance", "cost", "source"), rows)
+
+
+def _fields(items: Iterable[object], names: Sequence[str]) -> list[dict[str, Any]]:
+    return [dict(zip(names, _values(item, names))) for item in items]
+
+
+def _values(item: object, names: Sequence[str]) -> list[Any]:
+    return [getattr(item, name) for name in names]
+
+
+def _layer_line(info: Any) -> tuple[str, ...]:
+    """A row of the table of layers."""
+    shape = "×".join(map(str, info.shape))
+    mark = "→" if info.auto else ""
+    return (mark, info.path, info.type, shape, _stride(info.stride), str(info.calls))
 
 
 def _stride(stride: Sequence[float]) -> str:

@@ -25,7 +25,7 @@ def evaluate_predictions_command(
         float, typer.Option(min=0, max=1, help="Multi-label: positive from this probability up.")
     ] = 0.5,
     patient_column: Annotated[
-        str | None, typer.Option(help="Who is resampled for the intervals.")
+        str | None, typer.Option(help="The patients, who are resampled for the intervals.")
     ] = None,
     group_column: Annotated[
         list[str] | None,
@@ -46,7 +46,8 @@ def evaluate_predictions_command(
     column: Annotated[
         list[str] | None,
         typer.Option(
-            help="ROLE=NAME, where a column is not found: image, model, label, truth, prediction, … Repeatable."
+            help="ROLE=NAME, for a column that is not found by its name: image, model, label, "
+            "truth, prediction, … Repeatable."
         ),
     ] = None,
     class_name: Annotated[

@@ -1,4 +1,4 @@
-"""``camlucida report-pack``: training runs in; class grids, a seeds table, consistency and a LaTeX section out."""
+"""``camlucida report-pack``: training runs in; figures, tables and a LaTeX section out."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def report_pack_command(
         ),
     ] = None,
     name: Annotated[
-        str, typer.Option(help="What figures and section are called after.")
+        str, typer.Option(help="Name of the pack, in the names of figures and section.")
     ] = "density",
     images: Annotated[
         Path | None, typer.Option(help="Folder of images. Default: where the run's files say.")
@@ -64,7 +64,8 @@ def report_pack_command(
         typer.Option("--class", help="The classes in their order. Repeatable. Default: found."),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Of a run whose summary and folder do not say it.")
+        int | None,
+        typer.Option(min=0, help="Seed of a run whose summary and folder do not state it."),
     ] = None,
     model: Annotated[
         str | None,
@@ -83,7 +84,7 @@ def report_pack_command(
     ] = None,
     target: Annotated[str, typer.Option(help="predicted, truth, or a class.")] = "predicted",
     per_class: Annotated[int, typer.Option(min=1, max=8, help="Examples of each class.")] = 3,
-    language: Annotated[str, typer.Option(help="Of the section: en or zh.")] = "en",
+    language: Annotated[str, typer.Option(help="Language of the section: en or zh.")] = "en",
     work: Annotated[
         Path | None, typer.Option(help="Folder of the maps. Default: .camlucida in --assets-dir.")
     ] = None,

@@ -1,4 +1,4 @@
-"""``camlucida explain-segmentation``: a segmentation project's checkpoint and images in, maps, numbers and report out."""
+"""``camlucida explain-segmentation``: a checkpoint and images in; maps, numbers, report out."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def explain_segmentation_command(
         Path | None, typer.Option(help="Folder with test/ or images/, and perhaps masks/.")
     ] = None,
     num_samples: Annotated[int, typer.Option(min=1, help="Images drawn from --data-dir.")] = 10,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     mask_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of true masks, of the images' stems. Default: masks/, /Masks/."),
+        typer.Option(help="Folder of true masks named like the images. Default: masks/ or Masks/."),
     ] = None,
     model: Annotated[
         str | None,
@@ -68,26 +68,29 @@ def explain_segmentation_command(
     ] = None,
     image_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Pixels a side the model takes. Default: the card's, else 640."),
+        typer.Option(
+            min=1, help="Pixels a side of the model's input. Default: the card's, else 640."
+        ),
     ] = None,
     target_layer: Annotated[
         list[str] | None,
         typer.Option(
-            help="encoder_last, encoder_mid, encoder_early, decoder_last, seg_head, or a path. Repeatable, or joined by blanks "
-            "or commas. Default: encoder_last."
+            help="encoder_last, encoder_mid, encoder_early, decoder_last, seg_head, or a path. "
+            "Repeatable, or joined by blanks or commas. Default: encoder_last."
         ),
     ] = None,
     methods: Annotated[
         list[str] | None,
         typer.Option(
-            help="gradcam, gradcam++, scorecam, layercam, … Repeatable, or joined by blanks or commas. Default: gradcam."
+            help="gradcam, gradcam++, scorecam, layercam, … Repeatable, or joined by blanks or "
+            "commas. Default: gradcam."
         ),
     ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="predicted, true, component:1 (the largest), pixel:ROW,COLUMN, or a label. Repeatable, or joined by blanks. "
-            "Default: predicted."
+            help="predicted, true, component:1 (the largest), pixel:ROW,COLUMN, or a label. "
+            "Repeatable, or joined by blanks. Default: predicted."
         ),
     ] = None,
     output_dir: Annotated[Path, typer.Option(help="Folder for everything.")] = Path(

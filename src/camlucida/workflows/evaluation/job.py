@@ -166,9 +166,8 @@ def evaluation_jobs(request: EvaluationRequest) -> Iterator[EvaluationJob]:
     """
     if not request.cards and (request.run is None or not is_run(request.run)):
         raise UsageError(
-            "no --model is given, and the images are no folder that `camlucida run` or "
-            "`camlucida evaluate` wrote",
-            "give --model CARD",
+            "there is no model to evaluate",
+            "give --model CARD, or a folder that `camlucida run` or `camlucida evaluate` wrote",
         )
     settings = request.settings()
     models, annotations, count = _models(request)

@@ -131,8 +131,8 @@ class CaseFigures:
     Attributes:
         run: of one model, method and layer.
         cases: of :func:`~camlucida.analysis.cases.case_table.case_table`.
-        heat: of :func:`~camlucida.analysis.cases.attribution_table.attribution_table`, same index; NaN
-            where it was not measured.
+        heat: of :func:`~camlucida.analysis.cases.attribution_table.attribution_table`, with the
+            index of ``cases``; NaN where it was not measured.
         threshold: the error is green below it, red from it up.
         colormap: matplotlib name; its middle is zero.
         notes: lines below each figure.

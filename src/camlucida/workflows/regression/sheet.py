@@ -110,7 +110,7 @@ class Sheet:
     groups: tuple[str, ...]
 
     def frame(self) -> pd.DataFrame:
-        """As a cohort's table: the groups, path, value, mask; patient and split if there are any."""
+        """As a cohort's table: groups, path, value, mask; patient and split if there are any."""
         columns: dict[str, list[object]] = {}
         for position, name in enumerate(self.groups):
             columns[name] = [row.groups[position] for row in self.rows]
