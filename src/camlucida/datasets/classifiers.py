@@ -141,14 +141,14 @@ def read_classifiers(
                 f"the weight of {key!r} is {weight:g}",
                 "give a number above 0, or 0 to leave it out",
             )
-    found = tuple(
+    classifiers = tuple(
         _classifier(path, key, entry, (weights or {}).get(key)) for key, entry in entries.items()
     )
-    if not any(one.weight for one in found):
+    if not any(classifier.weight for classifier in classifiers):
         raise UsageError(
             f"{path.name}: every classifier has weight 0", "give one of them a weight above 0"
         )
-    return found
+    return classifiers
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -181,28 +181,36 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _classifier(path: Path, key: str, entry: ClassifierEntry, weight: float | None) -> Classifier:
-    named = entry.default_weight if isinstance(entry.default_weight, str) else None
+    stated = entry.default_weight
+    named = stated if isinstance(stated, str) else None
     weight = _own_weight(entry) if weight is None else weight
-    choice = named
-    if named is None or entry.weights:
-        choice = _chosen(path, key, entry, named)
+    choice = _chosen(path, key, entry, named)
+    file = None if choice is None else path.parent / Path(choice).expanduser()
     if entry.model_type == "card":
-        if choice is None:
+        if file is None:
             raise UsageError(
                 f'{path.name}: {key}: a classifier of model_type "card" has no weights',
                 'weights = "card.toml"',
             )
-        return Classifier(key, entry, weight, "", path.parent / Path(choice).expanduser())
+        return Classifier(key, entry, weight, "", file)
     usual = USUAL[entry.model_type]
-    if choice is not None and choice.endswith(CHECKPOINTS):
-        variant = usual if named is None or named.endswith(CHECKPOINTS) else named
-        return Classifier(key, entry, weight, variant, path.parent / Path(choice).expanduser())
+    if _is_checkpoint(choice):
+        variant = usual if named is None or _is_checkpoint(named) else named
+        return Classifier(key, entry, weight, variant, file)
     variant = choice or usual
-    family = usual.partition("-")[0].rstrip("0123456789")
-    if not variant.startswith(family):
+    if not variant.startswith(_family(usual)):
         what = f"{path.name}: {key}: weights {variant!r} are not of model_type {entry.model_type!r}"
         raise UsageError(what, f"for instance {usual}")
     return Classifier(key, entry, weight, variant, None)
+
+
+def _family(variant: str) -> str:
+    """``densenet`` of ``densenet121-res224-all``."""
+    return variant.partition("-")[0].rstrip("0123456789")
+
+
+def _is_checkpoint(choice: str | None) -> bool:
+    return choice is not None and choice.endswith(CHECKPOINTS)
 
 
 def _own_weight(entry: ClassifierEntry) -> float:
@@ -216,8 +224,10 @@ def _chosen(path: Path, key: str, entry: ClassifierEntry, named: str | None) -> 
 
     The one that ``default_weight`` names, or the checkpoint beside its name, or the first.
     """
-    if named is None or named in entry.weights:
-        return named or (entry.weights[0] if entry.weights else None)
+    if named is None:
+        return entry.weights[0] if entry.weights else None
+    if not entry.weights or named in entry.weights:
+        return named
     files = [choice for choice in entry.weights if choice.endswith(CHECKPOINTS)]
     if len(files) == len(entry.weights) == 1 and entry.model_type != "card":
         return files[0]

@@ -282,12 +282,15 @@ class _Cells:
     def complete(self, image: LabelledImage) -> CohortImage:
         """The image with these cells; ImageError where its rows disagree."""
         mask = self._one(image, "mask", self.masks, "")
+        groups = {}
+        for name, cells in self.groups.items():
+            groups[name] = self._one(image, name, cells, "")
         return CohortImage(
             **vars(image),
             value=self._one(image, "value", self.values, None),
             mask=self.file.resolve(mask) if mask else self._usual_mask(image),
             box=self._one(image, "box", self.boxes, None),
-            groups={name: self._one(image, name, cells, "") for name, cells in self.groups.items()},
+            groups=groups,
             unknown=self._one(image, "labels", self.unknown, frozenset()),
         )
 

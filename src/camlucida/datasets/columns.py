@@ -209,9 +209,9 @@ def label_columns(frame: pd.DataFrame, taken: Sequence[str]) -> dict[str, dict[s
     for role, words in AFFIXES.items():
         candidates = [_columns_of_word(free, word) for word in words]
         candidates = [columns for columns in candidates if columns]
-        several = [columns for columns in candidates if len(columns) > 1]
+        with_two = [columns for columns in candidates if len(columns) > 1]
         if candidates:
-            by_role[role] = (several or candidates)[0]
+            by_role[role] = (with_two or candidates)[0]
     return by_role
 
 

@@ -108,10 +108,13 @@ class GroundTruth:
         """
         drawn = _of_image(self.drawn, image_id, file_name)
         boxed = _of_image(self.boxed, image_id, file_name)
-        return {
-            label: _single(drawn[label]).mask(size) if label in drawn else boxed[label].mask(size)
-            for label in self.has(image_id, file_name)
-        }
+        masks = {}
+        for label in self.has(image_id, file_name):
+            if label in drawn:
+                masks[label] = _single(drawn[label]).mask(size)
+            else:
+                masks[label] = boxed[label].mask(size)
+        return masks
 
     def boxes(self, image_id: str, file_name: str, size: Size) -> dict[str, Floats]:
         """The boxes (N, 4) x, y, width, height of an image: given, or else round a mask's parts.
@@ -146,7 +149,9 @@ class GroundTruth:
             ImageError: as :meth:`masks`, of this label alone.
         """
         drawn = _of_image(self.drawn, image_id, file_name)
-        return _single(drawn[label]).mask(size) if label in drawn else None
+        if label not in drawn:
+            return None
+        return _single(drawn[label]).mask(size)
 
     def given_boxes(self, image_id: str, file_name: str, label: str, size: Size) -> Floats | None:
         """The boxes (N, 4) of one label that the table gives, never those round a mask.
@@ -287,8 +292,9 @@ def read_regions(folder: Path) -> GroundTruth:
     Raises:
         UsageError: as :func:`read_ground_truth`.
     """
-    is_folder = folder.is_dir()
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir()) if is_folder else []
+    names = []
+    if folder.is_dir():
+        names = sorted(path.name for path in folder.iterdir() if path.is_dir())
     return read_ground_truth(masks=folder, labels=names)
 
 

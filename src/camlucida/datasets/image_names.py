@@ -29,8 +29,11 @@ def image_keys(path: Path, shortest: int = 1) -> list[str]:
     ['p1/study1/view1', 'study1/view1', 'p1_study1_view1']
     """
     parts = _parts(path)
-    keys = ["/".join(parts[-n:]) for n in range(len(parts), shortest - 1, -1)]
-    return [*keys, "_".join(parts[-3:])] if len(parts) > 2 and shortest <= 3 else keys
+    lengths = range(len(parts), shortest - 1, -1)
+    keys = ["/".join(parts[-length:]) for length in lengths]
+    if len(parts) > 2 and shortest <= 3:
+        keys.append("_".join(parts[-3:]))
+    return keys
 
 
 def bare_name(name: str) -> str:
@@ -39,9 +42,10 @@ def bare_name(name: str) -> str:
     >>> bare_name(r"valid\p1\view1.jpg")
     'valid/p1/view1'
     """
-    parts = [part for part in PurePosixPath(name.replace("\\", "/")).parts if part != "/"]
-    if parts and PurePosixPath(parts[-1]).suffix.lower() in known_suffixes():
-        parts[-1] = PurePosixPath(parts[-1]).stem
+    path = PurePosixPath(name.replace("\\", "/"))
+    parts = [part for part in path.parts if part != "/"]
+    if parts and path.suffix.lower() in known_suffixes():
+        parts[-1] = path.stem
     return "/".join(parts)
 
 
@@ -54,11 +58,14 @@ def image_ids(paths: Sequence[Path]) -> tuple[dict[Path, str], list[Failure]]:
     absolute = {path.absolute(): path for path in paths}  # a file that is given twice counts once
     parts = {path: _parts(full) for full, path in absolute.items()}
     ids: dict[Path, str] = {}
-    longest = max(map(len, parts.values()), default=0)
-    for length in range(1, 1 + longest):
-        ends = {path: "/".join(parts[path][-length:]) for path in parts if path not in ids}
+    lengths = [len(of_path) for of_path in parts.values()]
+    for length in range(1, 1 + max(lengths, default=0)):
+        unnamed = [path for path in parts if path not in ids]
+        ends = {path: "/".join(parts[path][-length:]) for path in unnamed}
         occurrences = Counter(ends.values())
-        ids |= {path: end for path, end in ends.items() if occurrences[end] == 1}
+        for path, end in ends.items():
+            if occurrences[end] == 1:
+                ids[path] = end
     failures = [_same_name(path) for path in parts if path not in ids]
     return {path: ids[path] for path in parts if path in ids}, failures
 
@@ -69,4 +76,7 @@ def _same_name(path: Path) -> Failure:
 
 
 def _parts(path: Path) -> tuple[str, ...]:
-    return (*path.parts[bool(path.anchor) : -1], image_id(path, None))
+    folders = path.parts[:-1]
+    if path.anchor:
+        folders = folders[1:]
+    return (*folders, image_id(path, None))

@@ -254,8 +254,8 @@ class _ImageTable:
             *self._split_notes(images, torn, split),
             *self.labels.notes(rows),
         ]
-        known = self.patients.column is not None
-        return LabelledImages(tuple(kept), tuple(failures), tuple(notes), known)
+        has_patients = self.patients.column is not None
+        return LabelledImages(tuple(kept), tuple(failures), tuple(notes), has_patients)
 
     def _image(self, path: Path, id_: str) -> LabelledImage:
         """Raises ImageError where no row, or no single one, is about the image."""

@@ -331,8 +331,8 @@ def _rows_of_labels(source: _Source, base: pd.DataFrame) -> _Built:
     names = source.cells("label") if label else [single] * len(source.frame)
     logit = source.numbers(source.by_role["logit"])
     probability = source.probabilities(source.by_role["probability"], logit)
-    known = source.truth(truth or source.need("truth"))
-    tidy = base.assign(label=names, logit=logit, probability=probability, truth=known)
+    truths = source.truth(truth or source.need("truth"))
+    tidy = base.assign(label=names, logit=logit, probability=probability, truth=truths)
     present = [name for name in dict.fromkeys(names) if name]
     labels = tuple(name for name in source.requested if name in present) or tuple(present)
     return tidy[tidy["label"].isin(labels)], labels, []

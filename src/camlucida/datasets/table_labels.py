@@ -103,8 +103,8 @@ class TableLabels:
         """The model's labels of which the row says nothing: no column, a blank cell, or −1."""
         labels = frozenset(self.labels.values())
         if self.columns:
-            known = {label for label, cells in self.columns.items() if cells[row] is not None}
-            return labels - known
+            stated = {label for label, cells in self.columns.items() if cells[row] is not None}
+            return labels - stated
         if self.names is None or not self.names[row]:
             return labels
         return frozenset()
