@@ -45,7 +45,8 @@ def test_max_box_acc_v2_by_hand():
 def test_box_ap_by_hand():
     truth = [[[0, 0, 4, 4]], [[0, 0, 4, 4], [6, 6, 2, 2]]]
     found = [[[0, 0, 4, 4, 0.9], [0, 0, 4, 4, 0.8]], [[0, 0, 4, 2, 0.7]]]
-    # right, double (false), half of the box (right at .5): precision 1, 1/2, 2/3 at recall 1/3, 1/3, 2/3.
+    # right, double (false), half of the box (right at .5): precision 1, 1/2, 2/3 at recall 1/3,
+    # 1/3, 2/3.
     assert m.box_ap50(found, truth) == pytest.approx(1 / 3 + 2 / 3 / 3)
     assert m.box_ap30(found, truth) == m.box_ap50(found, truth)
     assert m.box_ap(found, truth, 0.6) == pytest.approx(1 / 3)

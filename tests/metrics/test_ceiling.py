@@ -10,7 +10,8 @@ from camlucida.metrics import ceiling as c
 from camlucida.metrics.ceiling import ceiling
 
 SIZE = 224
-# Published in the specification for discs at random places: radius → grid → best IoU, Otsu IoU, hit, relevance mass.
+# Published in the specification for discs at random places: radius → grid → best IoU, Otsu IoU,
+# hit, relevance mass.
 TABLE = {
     8: {7: (0.25, 0.10, 0.18, 0.11), 14: (0.56, 0.31, 0.82, 0.31), 28: (0.90, 0.67, 1, 0.61)},
     16: {7: (0.55, 0.33, 0.70, 0.33), 14: (0.89, 0.68, 1, 0.61), 28: (0.95, 0.92, 1, 0.80)},
@@ -40,13 +41,17 @@ def disc(radius, row, column):
 
 
 def centres(radius, count=100):
-    """Evenly spread whole centres at which the disc fits (an additive recurrence, which no grid can alias with)."""
+    """Evenly spread whole centres at which the disc fits (an additive recurrence, which no grid can
+    alias with).
+    """
     share = np.outer(np.arange(count) + 0.5, [0.7548776662466927, 0.5698402909980532]) % 1
     return (radius + share * (SIZE - 2 * radius)).astype(int)
 
 
-# On the 7×7 grid the place matters most, so the published averages, over unstated random places, are the least certain.
-# Over ALL whole centres the exact means at 24 px are .771 / .525 / .933 / .490: its hit of .88 is a draw of few places.
+# On the 7×7 grid the place matters most, so the published averages, over unstated random places,
+# are the least certain.
+# Over ALL whole centres the exact means at 24 px are .771 / .525 / .933 / .490: its hit of .88 is a
+# draw of few places.
 TOLERANCE = {
     7: (0.03, 0.02, 0.06, 0.02),
     14: (0.015, 0.015, 0.06, 0.015),

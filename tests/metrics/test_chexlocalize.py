@@ -14,7 +14,10 @@ def smooth(seed, size=(61, 83)):
 
 
 def published(heat, cv2):
-    """The steps of the released code, spelled out: Otsu on 8 bits, each contour of over one point drawn as a filled polygon."""
+    """The steps of the released code, spelled out.
+
+    Otsu on 8 bits, each contour of over one point drawn as a filled polygon.
+    """
     shifted = heat - heat.min()
     grey = np.uint8(255 * (shifted / shifted.max()))
     binary = cv2.threshold(grey, 0, int(grey.max()), cv2.THRESH_OTSU)[1]

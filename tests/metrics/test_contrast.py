@@ -1,4 +1,6 @@
-"""Closed forms: what the ratio is of maps that can be written down, and every shift and grid against the plain loop."""
+"""Closed forms: what the ratio is of maps that can be written down, and every shift and grid
+against the plain loop.
+"""
 
 import numpy as np
 import pytest

@@ -64,11 +64,13 @@ def noise(*shape, seed=0):
     return torch.rand(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-# ---- closed forms -----------------------------------------------------------------------------------------------------------
+# ---- closed forms --------------------------------------------------------------------------------
+# ---------------------------
 
 
 def test_masking_by_hand():
-    # f(x) = Σ w x over 2 × 2; image 1, w = 1 2 3 4; E = 0 1/3 2/3 1. Y = 10, O = 2/3 + 2 + 4, f(x∘(1−E)) = 10 − O.
+    # f(x) = Σ w x over 2 × 2; image 1, w = 1 2 3 4; E = 0 1/3 2/3 1. Y = 10, O = 2/3 + 2 + 4,
+    # f(x∘(1−E)) = 10 − O.
     weights = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]).double()
     found = run(
         case(torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.ones(1, 2, 2).double()),
@@ -100,7 +102,8 @@ def test_adcc_by_hand():
 
 
 def test_coherency_and_complexity_against_aimagelab():
-    # Its terms: (pearsonr + 1) / 2, Σ|E| / (H W). Its published file multiplies by 3 where the paper divides into 3.
+    # Its terms: (pearsonr + 1) / 2, Σ|E| / (H W). Its published file multiplies by 3 where the
+    # paper divides into 3.
     a, b = noise(7, 7), noise(7, 7, seed=1)
     coherency, complexity, drop = (
         (pearsonr(a.ravel(), b.ravel())[0] + 1) / 2,
@@ -117,7 +120,8 @@ def test_coherency_and_complexity_against_aimagelab():
 
 
 def test_curves_by_hand():
-    # One pixel a step: deletion 10 6 3 1 0, insertion from a flat blur of the same mean 10 … 10 (a linear model of a flat image).
+    # One pixel a step: deletion 10 6 3 1 0, insertion from a flat blur of the same mean 10 … 10 (a
+    # linear model of a flat image).
     weights = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]).double()
     one = case(weights[0], torch.ones(1, 2, 2).double())
     found = {}
@@ -135,7 +139,8 @@ def test_curves_by_hand():
 
 
 def test_cells_by_hand():
-    # Cells of 2 × 2 pixels with evidence 4 3 2 1, filled with black: deletion 10 6 3 1 0, insertion 0 4 7 9 10.
+    # Cells of 2 × 2 pixels with evidence 4 3 2 1, filled with black: deletion 10 6 3 1 0, insertion
+    # 0 4 7 9 10.
     native = torch.tensor([[4.0, 3.0], [2.0, 1.0]])
     image = native.repeat_interleave(2, 0).repeat_interleave(2, 1)[None].double() / 4
     plan = faith.cells_plan(case(native, image), steps=4, fill="black")
@@ -154,7 +159,8 @@ def test_cells_by_hand():
 
 
 def test_road_of_a_one_pixel_map_by_hand():
-    # Only the centre counts, and the map is only the centre. Without it the neighbours say 0; without any other, nothing changes.
+    # Only the centre counts, and the map is only the centre. Without it the neighbours say 0;
+    # without any other, nothing changes.
     image = torch.zeros(1, 5, 5).double()
     image[0, 2, 2] = 1
     native = image[0].float()
@@ -204,7 +210,8 @@ def test_exactly_k_of_a_tied_map_are_imputed():
 
 
 def test_fake_cam_games_average_drop_and_increase_in_confidence():
-    # The evidence is the hot quarter, the rest speaks slightly against it. A map of ones that knows nothing beats the true one.
+    # The evidence is the hot quarter, the rest speaks slightly against it. A map of ones that knows
+    # nothing beats the true one.
     weights = torch.full((1, 8, 8), -0.01).double()
     weights[0, :4, :4] = 0.05
     weights[0, 0, 0] = -0.05
@@ -222,7 +229,8 @@ def test_fake_cam_games_average_drop_and_increase_in_confidence():
     assert flat.shape == (3, 2)
 
 
-# ---- plans ------------------------------------------------------------------------------------------------------------------
+# ---- plans ---------------------------------------------------------------------------------------
+# ---------------------------
 
 
 def test_all_metrics_share_their_forwards():
@@ -304,7 +312,8 @@ def test_only_the_order_counts_where_only_the_order_should(seed):
 
 @given(st.integers(0, 1000))
 def test_the_true_order_of_a_linear_model_is_unbeaten(seed):
-    # f = Σ w x with x = 1 is the sum of its pixels' evidence: deleting by evidence lowers it fastest.
+    # f = Σ w x with x = 1 is the sum of its pixels' evidence: deleting by evidence lowers it
+    # fastest.
     weights = noise(1, 6, 6, seed=seed) - 0.3
     image, score = torch.ones(1, 6, 6).double(), linear(weights)
     best = run(case(weights[0], image), ["deletion", "pixel_flipping"], score)
@@ -333,7 +342,8 @@ def test_every_metric_is_registered_with_its_facts():
         assert all((entry.title, entry.chance, entry.cost, entry.source, entry.run.__doc__))
 
 
-# ---- reference implementations ----------------------------------------------------------------------------------------------
+# ---- reference implementations
+# ----------------------------------------------------------------------------------------------
 
 
 class FixedMap:
@@ -441,7 +451,8 @@ def test_road_against_grad_cam(channels):
 
 
 def test_road_differs_from_grad_cam_on_ties_as_documented():
-    # 30 % zeros: its 20th percentile is 0 and "mask < 0" keeps nothing, so that it removes the whole image, not 80 %.
+    # 30 % zeros: its 20th percentile is 0 and "mask < 0" keeps nothing, so that it removes the
+    # whole image, not 80 %.
     heat = noise(32, 32, seed=5)
     heat.view(-1)[: int(0.3 * 1024)] = 0
     kept = []

@@ -48,7 +48,8 @@ def dense_imputation(plane, removed):
     return result
 
 
-# ---- ranking ----------------------------------------------------------------------------------------------------------------
+# ---- ranking -------------------------------------------------------------------------------------
+# ---------------------------
 
 
 def test_hottest_first():
@@ -75,7 +76,8 @@ def test_exactly_k_are_chosen_and_none_hotter_is_left(values, seed, share):
 
 
 def test_a_strict_percentile_removes_everything_where_exact_k_does_not():
-    # The reference keeps mask < percentile: with 15 % zeros the 10th percentile is 0, and nothing is kept.
+    # The reference keeps mask < percentile: with 15 % zeros the 10th percentile is 0, and nothing
+    # is kept.
     heat = torch.rand(20, 20, generator=torch.Generator().manual_seed(1)) + 0.1
     heat.view(-1)[:60] = 0
     kept = []
@@ -97,7 +99,8 @@ def test_a_share_outside_0_1():
         exact_count(1.2, 10)
 
 
-# ---- imputation -------------------------------------------------------------------------------------------------------------
+# ---- imputation ----------------------------------------------------------------------------------
+# ---------------------------
 
 
 def test_one_pixel_by_hand():
@@ -198,7 +201,8 @@ def test_half_precision_is_imputed_in_single():
     assert impute(picture(1, 6, 6).half(), np.eye(6, dtype=bool)).dtype == torch.float32
 
 
-# ---- fills and cases --------------------------------------------------------------------------------------------------------
+# ---- fills and cases -----------------------------------------------------------------------------
+# ---------------------------
 
 
 def test_fills():

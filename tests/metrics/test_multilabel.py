@@ -1,4 +1,6 @@
-"""Figures of labels: by hand, against scikit-learn, SciPy and torchmetrics, and what must not change them."""
+"""Figures of labels: by hand, against scikit-learn, SciPy and torchmetrics, and what must not
+change them.
+"""
 
 import time
 

@@ -71,7 +71,8 @@ def same(a, b):
     return all(torch.equal(a[name], b[name]) for name in a)
 
 
-# ---- blocks -----------------------------------------------------------------------------------------------------------------
+# ---- blocks --------------------------------------------------------------------------------------
+# ---------------------------
 
 
 def test_blocks_follow_the_forward_pass_from_the_logits_down():
@@ -141,7 +142,8 @@ def test_no_blocks():
         blocks(trained(), X, 1)
 
 
-# ---- randomisation ----------------------------------------------------------------------------------------------------------
+# ---- randomisation -------------------------------------------------------------------------------
+# ---------------------------
 
 
 @pytest.mark.parametrize("randomise", [cascading_randomisation, independent_randomisation])
@@ -261,7 +263,8 @@ def test_dead_maps_are_counted_apart():
         cascading_randomisation(trained(), X, lambda model: cam(model)[: next(lengths)])
 
 
-# ---- the gate ---------------------------------------------------------------------------------------------------------------
+# ---- the gate ------------------------------------------------------------------------------------
+# ---------------------------
 
 
 def test_the_gate_is_a_one_sided_mann_whitney_test():

@@ -1,1 +1,4 @@
-"""Measuring explanations of a model over a set of images: tidy rows, and the tables and statistics made of them."""
+"""Measuring explanations of a model over a set of images.
+
+Tidy rows, and the tables and statistics made of them.
+"""

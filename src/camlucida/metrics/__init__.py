@@ -1,4 +1,6 @@
-"""Measures of explanations: pure functions, one file a family. A new metric is a function in its family's file.
+"""Measures of explanations: pure functions, one file a family.
+
+A new metric is a function in its family's file.
 
 The files that register are imported here; this list is the registry.
 """

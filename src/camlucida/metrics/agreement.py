@@ -1,8 +1,8 @@
 """How similar are two maps? On the native grid, and as excess over maps of DIFFERENT images.
 
-Unrelated maps are similar, too, for they share the centre bias and the smoothness of the model: an SSIM
-or a Spearman correlation of .6 can be at chance level (Venkatesh 2024). A map that is constant (dead) has
-no agreement with any other: NaN.
+Unrelated maps are similar, too, for they share the centre bias and the smoothness of the model: an
+SSIM or a Spearman correlation of .6 can be at chance level (Venkatesh 2024). A map that is constant
+(dead) has no agreement with any other: NaN.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def ssim(a: ArrayLike, b: ArrayLike) -> float:
         a, b: maps (H, W) in [0, 1] on one grid.
 
     Returns:
-        In [−1, 1]; NaN where a map is constant, and under 3 cells a side. The window is 7 cells, or the
-        largest odd number that fits a smaller grid.
+        In [−1, 1]; NaN where a map is constant, and under 3 cells a side. The window is 7 cells, or
+        the largest odd number that fits a smaller grid.
 
     Raises:
         UsageError: as :func:`pearson`, or values outside [0, 1].
@@ -216,11 +216,11 @@ def different_image_null(
 
     Args:
         maps: of one method, model and layer, an image each.
-        others: of the same images in the same order, of another method, model or layer; the pairs are
-            then ``maps[i]`` with ``others[j]``. None: two of ``maps``.
+        others: of the same images in the same order, of another method, model or layer; the pairs
+            are then ``maps[i]`` with ``others[j]``. None: two of ``maps``.
         similarity: of two maps.
-        patients: whose each image is; images of one patient are not different. None: each image is of
-            its own patient.
+        patients: whose each image is; images of one patient are not different. None: each image is
+            of its own patient.
         pairs: drawn without repetition; all there are, if fewer.
         seed: of the draw.
 
@@ -277,7 +277,10 @@ def _two(a: ArrayLike, b: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _top(heat: Floats, count: int) -> Floats:
-    """Weights that sum to ``count``: 1 above the count-th value, an equal share of the rest at it."""
+    """Weights that sum to ``count``.
+
+    1 above the count-th value, an equal share of the rest at it.
+    """
     last = np.partition(heat, heat.size - count, axis=None)[heat.size - count]
     above, tied = heat > last, heat == last
     return np.asarray(above + tied * ((count - above.sum()) / tied.sum()))

@@ -19,7 +19,10 @@ Mask = NDArray[np.bool_]
 
 
 def as_map(values: ArrayLike) -> Floats:
-    """A map of any rank in float64, not to be written to: it may be the caller's; NoEvidenceError where a value is not finite."""
+    """A map of any rank in float64, not to be written to.
+
+    It may be the caller's; NoEvidenceError where a value is not finite.
+    """
     heat = np.asarray(values, np.float64)
     if heat.size == 0 or heat.ndim == 0:
         raise UsageError(f"a map of shape {heat.shape}", "give an array of at least one cell")

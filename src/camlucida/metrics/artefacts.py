@@ -1,8 +1,8 @@
 """The share of heat where no finding can be: on the border, on burned-in text, outside the body.
 
 Regions are masks in original pixels. A share is the positive heat in the region over all positive
-heat; its chance level is the area of the region, which a uniform map would score. A small share is no
-proof that a shortcut is not used (Adebayo 2022).
+heat; its chance level is the area of the region, which a uniform map would score. A small share is
+no proof that a shortcut is not used (Adebayo 2022).
 
 A new artefact metric names its region in the registration (``region=``, grey picture → mask).
 """
@@ -25,7 +25,9 @@ BORDER = 0.05
 """Width of the border, as a share of each side."""
 
 DARK = 0.1
-"""Air outside the body: at most this share of the way from the darkest pixel to the 99th percentile."""
+"""Air outside the body: at most this share of the way from the darkest pixel to the 99th
+percentile.
+"""
 
 TEXT_STROKE = 0.02
 """Strokes of letters are narrower than this share of the shorter side of the image."""
@@ -37,7 +39,9 @@ TEXT_SIDES = (0.01, 0.15)
 """The longer side of a letter or word, as shares of the shorter side of the image."""
 
 TEXT_MARGIN = 0.01
-"""Letters are widened by this share of the shorter side, which joins them to words and covers their edges."""
+"""Letters are widened by this share of the shorter side, which joins them to words and covers their
+edges.
+"""
 
 
 @metric(
@@ -186,13 +190,14 @@ def outside_body(image: ArrayLike, dark: float = DARK) -> Mask:
 def text_region(image: ArrayLike) -> Mask:
     """Where letters or side markers seem to be burned in, by a simple rule.
 
-    Strokes are pixels whose white top-hat (image − its opening by a square of ``TEXT_STROKE``) is at
-    least ``TEXT_CONTRAST``. A letter is a connected part of them (8-neighbourhood) whose longer side
-    lies within ``TEXT_SIDES`` and which does not touch the edge of the image, as cut-off bright borders
-    do. Letters are widened by ``TEXT_MARGIN``.
+    Strokes are pixels whose white top-hat (image − its opening by a square of ``TEXT_STROKE``) is
+    at least ``TEXT_CONTRAST``. A letter is a connected part of them (8-neighbourhood) whose longer
+    side lies within ``TEXT_SIDES`` and which does not touch the edge of the image, as cut-off
+    bright borders do. Letters are widened by ``TEXT_MARGIN``.
 
     It misses inverted text, letters on white bone and letters cut by the edge. It takes small metal
-    (clips, leads) and now and then the thin end of a bone for text: give a region where that matters.
+    (clips, leads) and now and then the thin end of a bone for text: give a region where that
+    matters.
 
     Args:
         image: (H, W) of intensities in any unit.
@@ -230,8 +235,9 @@ def text_region(image: ArrayLike) -> Mask:
 def _image(image: ArrayLike) -> Floats:
     grey = np.asarray(image, np.float64)
     if grey.ndim != 2 or not grey.size or not np.isfinite(grey).all():
+        unusable = int((~np.isfinite(grey)).sum())
         raise ImageError(
-            f"an image of shape {grey.shape} with {int((~np.isfinite(grey)).sum())} unusable values",
+            f"an image of shape {grey.shape} with {unusable} unusable values",
             "give (H, W), finite",
         )
     return grey

@@ -46,7 +46,8 @@ Inputs = Literal[
 
 - map: the map on its own grid, after the method's ReLU.
 - mask: the map and the annotated mask, both (H, W) in original pixels.
-- two masks: these and the mask of another label of the image; the mean over the other labels counts.
+- two masks: these and the mask of another label of the image; the mean over the other labels
+  counts.
 - boxes: the map in original pixels and the annotated boxes (N, 4).
 - all boxes: the boxes of all images together, see :mod:`camlucida.evaluation.maps.boxes`.
 - region: the map and the region of the registration, both in original pixels.
@@ -87,8 +88,8 @@ class Metric:
         chance: its chance level in words.
         chance_level: its chance level as a function of the arguments of ``run``; None: there is no
             such number, and ``chance`` says why, or with what else to compare.
-        ceiling: of the arguments of ``run``, with the best map of the grid in place of the map → the
-            highest score that this grid allows; None: a grid sets no bound.
+        ceiling: of the arguments of ``run``, with the best map of the grid in place of the map →
+            the highest score that this grid allows; None: a grid sets no bound.
         cost: forward passes an image, label and method, in words.
         source: authors, year, equation.
         description: one sentence.
@@ -96,8 +97,8 @@ class Metric:
         options: names of the settings that ``run`` takes as keywords, such as "threshold".
         upsampling: how a map on its own grid becomes one in original pixels.
         region: of an artefact metric: grey picture (H, W) → mask.
-        plan: of a faithfulness metric: see :func:`camlucida.metrics.faithfulness.plans`. Metrics with
-            the same plan share its altered images.
+        plan: of a faithfulness metric: see :func:`camlucida.metrics.faithfulness.plans`. Metrics
+            with the same plan share its altered images.
         only_probability: whether it has a meaning for a probability alone, not for a logit.
     """
 
@@ -158,11 +159,11 @@ def metric(
 
     Args:
         chance, chance_level: words without a function state that there is no such number. With
-            neither, the chance level of a metric of a map and a mask is the mean score of the same map
-            with the annotation moved to other places in the image
+            neither, the chance level of a metric of a map and a mask is the mean score of the same
+            map with the annotation moved to other places in the image
             (:func:`camlucida.metrics.chance.shifted_chance`), and that of all others is "none".
-        ceiling: "own score": for a metric of a map and an annotation, the metric's score of the best
-            map of the grid; for all others, none.
+        ceiling: "own score": for a metric of a map and an annotation, the metric's score of the
+            best map of the grid; for all others, none.
         description: the first line of the function's docstring if "".
         inputs: those of the family (:data:`INPUTS_OF`) if None.
 

@@ -1,11 +1,11 @@
 """Patients drawn with replacement: the one resampling core of every interval in the package.
 
 A row is one image, label and method. All rows of a patient enter or leave a resample together. A
-replicate is a list of drawn patients (:func:`draws`), or a weight a patient: the number of times it was
-drawn. A figure is then a ratio of sums over patients
-(:func:`camlucida.metrics.statistics.ratio_interval`), a formula of such sums (:func:`sampled_sums`), or
-one of the weighted rows (:func:`sampled_weights`): AUC, kappa, F1 over classes, R², limits of agreement.
-The draws of one seed are the same for all of them.
+replicate is a list of drawn patients (:func:`draws`), or a weight a patient: the number of times it
+was drawn. A figure is then a ratio of sums over patients
+(:func:`camlucida.metrics.statistics.ratio_interval`), a formula of such sums
+(:func:`sampled_sums`), or one of the weighted rows (:func:`sampled_weights`): AUC, kappa, F1 over
+classes, R², limits of agreement. The draws of one seed are the same for all of them.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ class Interval:
     Attributes:
         estimate: of all rows with a value; NaN if there is none.
         low, high: the interval; NaN where ``interval_method`` is "none".
-        interval_method: "BCa"; "percentile" where BCa is undefined (all replicates on one side of the estimate, or a jackknife that does
-            not vary); "constant" where every replicate is the same, low = high; "none" under ``MIN_POSITIVES`` patients.
+        interval_method: "BCa"; "percentile" where BCa is undefined (all replicates on one side of
+            the estimate, or a jackknife that does not vary); "constant" where every replicate is
+            the same, low = high; "none" under ``MIN_POSITIVES`` patients.
         patients, rows: with a value.
         nan_rate: share of all rows without a value.
     """
@@ -68,7 +69,10 @@ class Interval:
 
 @dataclass(frozen=True)
 class Sampling:
-    """How intervals are drawn: fewest 2000 ``replicates``; ``level`` is the coverage in (0, 1); ``seed`` of the draws."""
+    """How intervals are drawn: fewest 2000 ``replicates``.
+
+    ``level`` is the coverage in (0, 1); ``seed`` of the draws.
+    """
 
     replicates: int = REPLICATES
     level: float = 0.95
@@ -104,7 +108,10 @@ class Sampled:
         return Sampled(formula(self.estimate[None])[0], formula(self.drawn), formula(self.left_out))
 
     def interval(self, place: tuple[int, ...], level: float) -> tuple[float, float, IntervalMethod]:
-        """Bounds of one figure, and how they were found; replicates where it is undefined are left out."""
+        """Bounds of one figure, and how they were found.
+
+        Replicates where it is undefined are left out.
+        """
         everywhere: Any = (slice(None), *place)
         estimate, drawn = float(self.estimate[place]), self.drawn[everywhere]
         if not np.isfinite(estimate):
@@ -139,10 +146,12 @@ def sampled_sums(formula: Formula, sums: Floats, sampling: Sampling) -> Sampled:
 
 
 def sampled_weights(formula: Formula, patients: int, rows: int, sampling: Sampling) -> Sampled:
-    """A formula of patients' weights, (r, patients) → (r, …), for instance of ranks; ``rows`` says how much it holds at once.
+    """A formula of patients' weights, (r, patients) → (r, …), for instance of ranks.
 
-    The jackknife leaves out one patient at a time, or one of :data:`BLOCKS` blocks of patients where there are more: the
-    acceleration has the same expectation.
+    ``rows`` says how much it holds at once.
+
+    The jackknife leaves out one patient at a time, or one of :data:`BLOCKS` blocks of patients
+    where there are more: the acceleration has the same expectation.
     """
     drawn = [formula(weights) for weights in _drawn_weights(patients, sampling, rows)]
     left_out = [formula(weights) for weights in _without_a_block(patients, rows)]
@@ -157,13 +166,16 @@ def difference_of_means(
     patients: Sequence[Hashable],
     sampling: Sampling,
 ) -> Interval:
-    """Mean of the first of two groups less mean of the second; patients are resampled over both together: one may be in both.
+    """Mean of the first of two groups less mean of the second.
+
+    Patients are resampled over both together: one may be in both.
 
     Args:
         values: (rows,); NaN where a row has none.
         groups: (rows,) each, which rows are theirs.
         patients: (rows,) who a row belongs to.
-        sampling: of the interval, which there is none of under ``MIN_POSITIVES`` patients with a value in either.
+        sampling: of the interval, which there is none of under ``MIN_POSITIVES`` patients with a
+            value in either.
     """
     sides = [side & np.isfinite(values) for side in groups]
     kept = sides[0] | sides[1]

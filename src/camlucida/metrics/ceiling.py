@@ -1,6 +1,7 @@
 """The upper bound that a coarse grid sets: what the best map of that grid would score.
 
-A 7×7 map cannot outline a 16-pixel nodule. Score ÷ ceiling separates a wrong map from a coarse grid.
+A 7×7 map cannot outline a 16-pixel nodule. Score ÷ ceiling separates a wrong map from a coarse
+grid.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ def area_average(truth: ArrayLike, grid: Sequence[int], geometry: Geometry | Non
     Args:
         truth: mask in original pixels, any rank; cell edges may cut pixels.
         grid: cells, an axis each.
-        geometry: from original to model pixels, which the grid divides evenly; None: the grid divides the original. What lies
-            outside the original (padding) counts as outside the truth.
+        geometry: from original to model pixels, which the grid divides evenly; None: the grid
+            divides the original. What lies outside the original (padding) counts as outside the
+            truth.
     """
     array = np.asarray(truth)
     cells = as_mask(array, array.shape).astype(np.float64)
@@ -47,7 +49,10 @@ def area_average(truth: ArrayLike, grid: Sequence[int], geometry: Geometry | Non
 
 
 def best_map(truth: ArrayLike, grid: Sequence[int], geometry: Geometry | None = None) -> Floats:
-    """:func:`area_average`, carried back to original pixels as any map of that grid is: linear, half-pixel centres."""
+    """:func:`area_average`, carried back to original pixels as any map of that grid is.
+
+    Linear, half-pixel centres.
+    """
     cells = area_average(truth, grid, geometry)
     geometry = _fitting(geometry, np.shape(truth))
     large = geometry.map_to_original(resize(torch.from_numpy(cells)[None], geometry.model))[0]
@@ -85,7 +90,10 @@ def ceiling(
 
 
 def over_ceiling(value: float, ceiling: float) -> float:
-    """Score ÷ ceiling; NaN where the ceiling is 0 or unknown. Above 1 is possible, see :func:`ceilings`."""
+    """Score ÷ ceiling; NaN where the ceiling is 0 or unknown.
+
+    Above 1 is possible, see :func:`ceilings`.
+    """
     return value / ceiling if ceiling > 0 else float("nan")
 
 
@@ -101,7 +109,15 @@ def _fitting(geometry: Geometry | None, size: Sequence[int]) -> Geometry:
 
 
 def coverage(edges: Floats, length: int) -> Floats:
-    """(cells, length): the share of each cell, between two ``edges``, that each unit pixel covers."""
+    """(cells, length): the share of each cell that each unit pixel covers.
+
+    Args:
+        edges: (cells + 1,) of the cells, in pixels.
+        length: number of pixels.
+
+    >>> coverage(np.array([0.0, 1.5, 3.0]), 3).round(2).tolist()
+    [[0.67, 0.33, 0.0], [0.0, 0.33, 0.67]]
+    """
     low, high = np.minimum(edges[:-1], edges[1:]), np.maximum(edges[:-1], edges[1:])
     pixel = np.arange(length)
     overlap = np.minimum(high[:, None], pixel + 1) - np.maximum(low[:, None], pixel)

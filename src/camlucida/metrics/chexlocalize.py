@@ -2,8 +2,8 @@
 
 Otsu's mask with filled contours, the first index at the maximum for the hit, and its rules for NaN.
 
-Differences from :mod:`camlucida.metrics.localisation` are kept on purpose, so that numbers can stand beside published ones.
-Maps are (H, W), in original pixels unless it says otherwise.
+Differences from :mod:`camlucida.metrics.localisation` are kept on purpose, so that numbers can
+stand beside published ones. Maps are (H, W), in original pixels unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -99,8 +99,8 @@ def segment(values: ArrayLike, threshold: float | None = None) -> Mask:
 
     Args:
         values: in original pixels, as from :func:`upsample`.
-        threshold: None: Otsu, holes filled and isolated pixels dropped (a contour of one point is no
-            polygon). A number: where ``unit(E) > threshold``, neither filled nor dropped.
+        threshold: None: Otsu, holes filled and isolated pixels dropped (a contour of one point is
+            no polygon). A number: where ``unit(E) > threshold``, neither filled nor dropped.
 
     >>> segment([[0.0, 0.9, 1.0]]).tolist()
     [[False, True, True]]

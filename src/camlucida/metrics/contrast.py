@@ -1,8 +1,10 @@
-"""Heat inside a region against heat outside it, beside what maps score that know nothing of the region.
+"""Heat inside a region against heat outside it, beside what maps score that know nothing of the
+region.
 
-A ratio above 1 proves little by itself: a map of large blobs on a region of large blobs reaches it by luck, and one in the middle
-of the image because regions are there. So the same map is compared with the region moved to every other place, random smooth
-maps and a bump in the middle of the image with the region in its own place.
+A ratio above 1 proves little by itself: a map of large blobs on a region of large blobs reaches it
+by luck, and one in the middle of the image because regions are there. So the same map is compared
+with the region moved to every other place, random smooth maps and a bump in the middle of the image
+with the region in its own place.
 """
 
 from __future__ import annotations
@@ -36,7 +38,10 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Chance:
-    """What knows nothing scores: the median, and the range that holds 95 % of it. A mean could be ∞: the ratio has no bound."""
+    """What knows nothing scores: the median, and the range that holds 95 % of it.
+
+    A mean could be ∞: the ratio has no bound.
+    """
 
     median: float
     low: float
@@ -48,11 +53,14 @@ class Contrast:
     """Heat of one map inside and outside of one region.
 
     Attributes:
-        ratio: mean positive heat inside ÷ outside, in [0, ∞]; NaN without positive heat, or where nothing is inside or outside.
+        ratio: mean positive heat inside ÷ outside, in [0, ∞]; NaN without positive heat, or where
+            nothing is inside or outside.
         share: of the positive heat, inside; chance is ``area``.
         area: the region's share of what the model saw.
-        shifted: ``ratio`` of the same map, the region moved by every whole number of pixels, wrapped around the border.
-        reached: share of these places, its own among them, where the ratio is at least as high: small where the place matters.
+        shifted: ``ratio`` of the same map, the region moved by every whole number of pixels,
+            wrapped around the border.
+        reached: share of these places, its own among them, where the ratio is at least as high:
+            small where the place matters.
         random: ``ratio`` of :data:`RANDOM_MAPS` smooth random maps on the same grid.
         centre: ``ratio`` of a Gaussian in the middle of the image, on the same grid.
     """
@@ -109,7 +117,10 @@ def chance(ratios: ArrayLike) -> Chance:
 
 
 def inside_outside(values: ArrayLike, region: ArrayLike) -> float:
-    """mean_R E⁺ ÷ mean_¬R E⁺, in [0, ∞]; 1 for a constant map. NaN where R is empty or everything, or without positive heat."""
+    """mean_R E⁺ ÷ mean_¬R E⁺, in [0, ∞]; 1 for a constant map.
+
+    NaN where R is empty or everything, or without positive heat.
+    """
     heat, mask = as_pair(values, region)
     positive = np.maximum(heat, 0)
     if not mask.any() or mask.all() or not positive.any():
@@ -118,9 +129,12 @@ def inside_outside(values: ArrayLike, region: ArrayLike) -> float:
 
 
 def shifted_ratios(values: ArrayLike, region: ArrayLike) -> Floats:
-    """:func:`inside_outside` at every cyclic shift of the region, (*size); the first is its own place.
+    """:func:`inside_outside` at every cyclic shift of the region, (*size).
 
-    All shifts at once, as a circular correlation: exact but for the rounding of a Fourier transform.
+    The first is its own place.
+
+    All shifts at once, as a circular correlation: exact but for the rounding of a Fourier
+    transform.
     """
     heat, mask = as_pair(values, region)
     positive = np.maximum(heat, 0)
@@ -139,23 +153,28 @@ def shifted_ratios(values: ArrayLike, region: ArrayLike) -> Floats:
 def grid_ratios(
     maps: Iterable[ArrayLike], grid: Sequence[int], region: ArrayLike, geometry: Geometry
 ) -> Floats:
-    """:func:`inside_outside` of each of ``maps`` (*grid), cells ≥ 0, as they lie on the original where the model saw it.
+    """:func:`inside_outside` of each of ``maps`` (*grid), cells ≥ 0, as they lie on the original
+    where the model saw it.
 
-    Enlarging is linear, so that each cell has one weight inside the region and one outside: no map is enlarged.
+    Enlarging is linear, so that each cell has one weight inside the region and one outside: no map
+    is enlarged.
     """
     mask = as_mask(region, geometry.original, "region")
     seen = np.zeros(geometry.original, np.bool_)
     seen[tuple(slice(*span) for span in geometry.seen())] = True
     inside, outside = (_weights(part, grid, geometry) for part in (mask & seen, ~mask & seen))
-    means = [
-        (np.vdot(inside, cells), np.vdot(outside, cells))
-        for cells in (np.asarray(cells, np.float64) for cells in maps)
-    ]
+    means = []
+    for heat in maps:
+        cells = np.asarray(heat, np.float64)
+        means.append((np.vdot(inside, cells), np.vdot(outside, cells)))
     return _divided(*np.transpose(means))
 
 
 def _weights(part: Mask, grid: Sequence[int], geometry: Geometry) -> Floats:
-    """(*grid): what each cell adds to the mean over ``part`` of the enlarged map; NaN where the part is empty."""
+    """(*grid): what each cell adds to the mean over ``part`` of the enlarged map.
+
+    NaN where the part is empty.
+    """
     cells = torch.zeros(1, *grid, dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():
         enlarged = geometry.map_to_original(resize(cells, geometry.model))[0]

@@ -33,7 +33,8 @@ def curves_plan(
     names: Collection[str] = ("insertion", "deletion", "pixel_flipping"),
     steps: int = CURVE_STEPS,
 ) -> Plan:
-    """Pixel by pixel in ``steps`` equal parts → those of insertion, deletion, pixel_flipping in ``names``.
+    """Pixel by pixel in ``steps`` equal parts → those of insertion, deletion, pixel_flipping in
+    ``names``.
 
     Insertion starts from a blurred image; deletion and pixel flipping end in black.
     """
@@ -68,7 +69,7 @@ def cells_plan(
     steps: int = CELL_STEPS,
     fill: Fill = "strong blur",
 ) -> Plan:
-    """Cells of the native grid deleted and inserted in ``steps`` parts → cell_insertion_deletion."""
+    """Cells of the grid deleted and inserted in ``steps`` parts → cell_insertion_deletion."""
     counts = step_counts(perturbation.cell_order.size, steps)
     shares = np.array(counts) / counts[-1]
     deleting = [swapped_step(perturbation, "cells", n, fill, "delete") for n in counts]

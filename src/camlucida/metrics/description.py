@@ -1,8 +1,8 @@
 """What a map looks like, not whether it is right: spread, position, number of parts.
 
 On the grid of the layer, any rank: upsampling smooths and would change each number. "Heat" is the
-positive part of the map; only Gini and entropy take |E|, as their sources do. None depends on the scale
-of the map. What a uniform map has stands as the chance level, in words.
+positive part of the map; only Gini and entropy take |E|, as their sources do. None depends on the
+scale of the map. What a uniform map has stands as the chance level, in words.
 """
 
 from __future__ import annotations
@@ -170,7 +170,8 @@ def centre_column(values: ArrayLike) -> float:
     "Heat-weighted mean distance to the nearest edge over side",
 )
 def border_distance(values: ArrayLike) -> float:
-    """Heat-weighted mean of a cell centre's distance to the nearest edge, in shares of that axis' side.
+    """Heat-weighted mean of a cell centre's distance to the nearest edge, in shares of that axis'
+    side.
 
     Not the distance of the centre of mass: a map that lights all four corners has its centre in the
     middle.

@@ -1,4 +1,6 @@
-"""Altered images: which pixels go first (exact-k), and what stands in their place (fills, ROAD's noisy linear imputation)."""
+"""Altered images: which pixels go first (exact-k), and what stands in their place (fills, ROAD's
+noisy linear imputation).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ import hashlib
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import product
 from typing import Literal
 
 import numpy as np
@@ -27,10 +30,10 @@ Integers = NDArray[np.int64]
 NOISE = 0.01
 """Standard deviation of the noise on imputed pixels, image values in [0, 1]."""
 
+BESIDE, ACROSS = 1 / 6, 1 / 12
 NEIGHBOURS = tuple(
-    (down, right, 1 / 6 if 0 in (down, right) else 1 / 12)
-    for down in (-1, 0, 1)
-    for right in (-1, 0, 1)
+    (down, right, BESIDE if 0 in (down, right) else ACROSS)
+    for down, right in product((-1, 0, 1), repeat=2)
     if down or right
 )
 """Of the 8 neighbours: row offset, column offset, weight. The weights sum to 1 inside the image."""
@@ -44,12 +47,16 @@ Swap = Literal["delete", "insert"]
 First = Literal["morf", "lerf"]
 
 BLUR = {"blur": 5 / 224, "strong blur": 1 / 8}
-"""Standard deviation as a share of the shorter side: RISE's 5 px of 224; and about a cell of a 7 × 7 grid, which a finding
-does not survive."""
+"""Standard deviation as a share of the shorter side.
+
+RISE's 5 px of 224; and about a cell of a 7 × 7 grid, which a finding does not survive.
+"""
 
 
 def ranking(heat: Tensor, seed: int = 0) -> Integers:
-    """Flat indices of the cells of ``heat`` (*grid), hottest first; equal cells in a random order fixed by ``seed``.
+    """Flat indices of the cells of ``heat`` (*grid), hottest first.
+
+    Equal cells in a random order fixed by ``seed``.
 
     Raises:
         NoEvidenceError: the map is empty or not finite.
@@ -64,7 +71,10 @@ def ranking(heat: Tensor, seed: int = 0) -> Integers:
 
 
 def exact_count(share: float, cells: int) -> int:
-    """``share`` in [0, 1] of ``cells``, rounded half up: how many are altered, whatever the ties."""
+    """``share`` in [0, 1] of ``cells``, rounded half up.
+
+    How many are altered, whatever the ties.
+    """
     if not 0 <= share <= 1:
         raise UsageError(f"a share of {share} of the image", "give a number from 0 to 1")
     return int(share * cells + 0.5)
@@ -78,9 +88,12 @@ def chosen(order: Integers, count: int, shape: tuple[int, ...]) -> Bools:
 
 
 def filled(image: Tensor, fill: Fill) -> Tensor:
-    """The fully deleted image: (C, *spatial) like ``image``, which is not changed. A blur repeats the border's pixels outside.
+    """The fully deleted image: (C, *spatial) like ``image``, which is not changed.
 
-    RISE blurs with an 11 × 11 kernel and black outside; here the Gaussian is whole and the border stays bright.
+    A blur repeats the border's pixels outside.
+
+    RISE blurs with an 11 × 11 kernel and black outside; here the Gaussian is whole and the border
+    stays bright.
     """
     if fill == "black":
         return torch.zeros_like(image)
@@ -97,15 +110,17 @@ def filled(image: Tensor, fill: Fill) -> Tensor:
 
 
 def impute(image: Tensor, removed: Bools, noise: float = NOISE, seed: int = 0) -> Tensor:
-    """Noisy linear imputation: each removed pixel is the weighted mean of its neighbours, all solved together.
+    """Noisy linear imputation: each removed pixel is the weighted mean of its neighbours, all
+    solved together.
 
-    Solves Σ_j w_ij (x_i − x_j) = 0 over the 8 neighbours j of every removed pixel i, with w = 1/6 beside and 1/12 across;
-    neighbours outside the image are dropped. Direct sparse solve in float64; then N(0, noise²) is added to removed pixels.
-    The noise field depends on ``seed`` and the image's size alone, so that methods are compared under the same noise.
+    Solves Σ_j w_ij (x_i − x_j) = 0 over the 8 neighbours j of every removed pixel i, with w = 1/6
+    beside and 1/12 across; neighbours outside the image are dropped. Direct sparse solve in
+    float64; then N(0, noise²) is added to removed pixels. The noise field depends on ``seed`` and
+    the image's size alone, so that methods are compared under the same noise.
 
     Args:
-        image: (C, H, W), values in [0, 1], before the model's normalisation. Not changed. Equal channels (a grey image) are
-            imputed as one and stay equal.
+        image: (C, H, W), values in [0, 1], before the model's normalisation. Not changed. Equal
+            channels (a grey image) are imputed as one and stay equal.
         removed: (H, W), True where a pixel is unknown.
         noise: standard deviation, in image units; 0 for none.
         seed: of the noise.
@@ -170,8 +185,10 @@ def _solve(known: Floats, removed: Bools) -> Floats:
         places.append((own[unknown], other[unknown], np.full(int(unknown.sum()), -weight)))
     places.append((own, own, total))
     i, j, w = (np.concatenate(parts) for parts in zip(*places))
-    # Symmetric and positive definite: no pivoting, and an ordering for symmetric matrices, halve the time; panels of one
-    # column take a fifth off (never raise the default of panel_size: above it SuperLU writes past its workspace).
+    # Symmetric and positive definite: no pivoting, and an ordering for symmetric matrices, halve
+    # the time; panels of one
+    # column take a fifth off (never raise the default of panel_size: above it SuperLU writes past
+    # its workspace).
     factors = splu(
         csc_matrix((w, (i, j)), shape=(count, count)),
         permc_spec="MMD_AT_PLUS_A",
@@ -191,7 +208,8 @@ class PerturbedImage:
         id: unique among the images of a queue.
         tensor: (C, *spatial) in [0, 1] with ``normalise``, else the model's own input.
         probability: for each of the S scores, whether it is a probability.
-        normalise: (C, *spatial) → model input, applied after an alteration; None: alter the model's input itself.
+        normalise: (C, *spatial) → model input, applied after an alteration; None: alter the model's
+            input itself.
     """
 
     id: Hashable
@@ -217,8 +235,8 @@ class Perturbation:
 
     Attributes:
         image: the image.
-        native: (*grid) the map on the grid of its layer, any real values. Constant maps are allowed;
-            their order is random.
+        native: (*grid) the map on the grid of its layer, any real values. Constant maps are
+            allowed; their order is random.
         seed: breaks ties and draws ROAD's noise.
         about: passed through to the plans.
         coherency: of the map with that of the masked image, for "adcc"; None where unknown.
@@ -264,7 +282,9 @@ class Perturbation:
         ).hexdigest()
 
     def hottest(self, unit: Unit, count: int) -> Tensor:
-        """(*spatial) bool: the ``count`` hottest pixels, or the pixels of the ``count`` hottest cells of the map's own grid."""
+        """(*spatial) bool: the ``count`` hottest pixels, or the pixels of the ``count`` hottest
+        cells of the map's own grid.
+        """
         size = tuple(self.image.tensor.shape[1:])
         if unit == "pixels":
             return torch.from_numpy(chosen(self.order, count, size))
@@ -284,7 +304,9 @@ class Perturbation:
         return self.image.ready(self.image.tensor * (1 - self.unit))
 
     def swapped(self, unit: Unit, count: int, fill: Fill, how: Swap) -> Tensor:
-        """The model's input with the ``count`` hottest cells deleted from the image, or inserted into the fill."""
+        """The model's input with the ``count`` hottest cells deleted from the image, or inserted
+        into the fill.
+        """
         image, other = full(self.image.tensor), full(self.image.filled(fill))
         hot = self.hottest(unit, count).to(image.device)
         return self.image.ready(
@@ -292,7 +314,10 @@ class Perturbation:
         )
 
     def imputed(self, first: First, count: int, noise: float) -> Tensor:
-        """The model's input with exactly ``count`` pixels imputed: the most ("morf") or least ("lerf") relevant first."""
+        """The model's input with exactly ``count`` pixels imputed.
+
+        The most ("morf") or least ("lerf") relevant first.
+        """
         order = self.order if first == "morf" else self.order[::-1]
         removed = chosen(order, count, tuple(self.image.tensor.shape[1:]))
         return self.image.ready(impute(self.image.tensor, removed, noise, self.seed))

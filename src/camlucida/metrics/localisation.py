@@ -1,9 +1,9 @@
 """Does the heat lie where a reader annotated the finding? In original pixels.
 
-A map is (H, W), or of any rank unless it says boxes; the truth is an annotated mask of the same size.
-With an empty truth every score is NaN. Ties are averaged over, never broken by position: a corner peak
-of a 7×7 map, upsampled to 224², has 256 equal maxima. ``area`` is the share of pixels inside the truth.
-Boxes are in :mod:`camlucida.metrics.boxes`.
+A map is (H, W), or of any rank unless it says boxes; the truth is an annotated mask of the same
+size. With an empty truth every score is NaN. Ties are averaged over, never broken by position: a
+corner peak of a 7×7 map, upsampled to 224², has 256 equal maxima. ``area`` is the share of pixels
+inside the truth. Boxes are in :mod:`camlucida.metrics.boxes`.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def _above(values: ArrayLike, threshold: float) -> Mask:
     return np.asarray(unit(values) > threshold)
 
 
-# ---- where the peak is ----------------------------------------------------------------------------
+# ---- where the peak is
+# ----------------------------------------------------------------------------
 
 
 @_measured(
@@ -115,7 +116,8 @@ def tolerant_hit(values: ArrayLike, truth: ArrayLike, radius: float = TOLERANCE)
     return hit(heat, ndimage.distance_transform_edt(~mask) <= radius) if mask.any() else NAN
 
 
-# ---- the share of heat inside ---------------------------------------------------------------------
+# ---- the share of heat inside
+# ---------------------------------------------------------------------
 
 
 @_measured(
@@ -201,7 +203,8 @@ def relevance_rank(values: ArrayLike, truth: ArrayLike) -> float:
     return float(((above & mask).sum() + share * (tied & mask).sum()) / count)
 
 
-# ---- ranking of all pixels ------------------------------------------------------------------------
+# ---- ranking of all pixels
+# ------------------------------------------------------------------------
 
 
 @_measured("roc_auc", "Pixel ROC-AUC", "0.5", same_for_all(0.5), "Hanley 1982; ties count a half")
@@ -262,7 +265,9 @@ def average_precision(values: ArrayLike, truth: ArrayLike) -> float:
     (0, None),
 )
 def average_precision_lift(values: ArrayLike, truth: ArrayLike) -> float:
-    """Average precision ÷ area, in (0, 1/area]: average precision as a multiple of its chance level.
+    """Average precision ÷ area, in (0, 1/area].
+
+    Average precision as a multiple of its chance level.
 
     Args:
         values, truth: as for :func:`hit`.
@@ -308,7 +313,8 @@ def _curve(heat: Floats, mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int6
     return np.cumsum(mask.reshape(-1)[order], dtype=np.int64)[last], last + 1
 
 
-# ---- overlap of masks -----------------------------------------------------------------------------
+# ---- overlap of masks
+# -----------------------------------------------------------------------------
 
 
 def dice(mask: ArrayLike, truth: ArrayLike) -> float:

@@ -1,7 +1,9 @@
-"""Faithfulness by masking: does the score stay when the image is multiplied by the map, or by its rest?
+"""Faithfulness by masking: does the score stay when the image is multiplied by the map, or by its
+rest?
 
 Notation: E the map scaled to [0, 1], Y = f(x) the score of the image, O = f(x∘E) that of the masked
-image. These metrics are gamed by a map of nearly all ones (:func:`camlucida.metrics.faithfulness.fake_cam`).
+image. These metrics are gamed by a map of nearly all ones
+(:func:`camlucida.metrics.faithfulness.fake_cam`).
 """
 
 from __future__ import annotations
@@ -84,8 +86,8 @@ def average_drop(original: ArrayLike, masked: ArrayLike) -> Floats:
         masked: (…, S) scores O.
 
     Returns:
-        (…, S), in [0, 1] for a probability. NaN where Y ≤ 0: a logit can be negative, and a share of
-        it means nothing.
+        (…, S), in [0, 1] for a probability. NaN where Y ≤ 0: a logit can be negative, and a share
+        of it means nothing.
 
     >>> average_drop([0.8, -1.0], [0.2, 0.5])
     array([0.75,  nan])
@@ -158,7 +160,9 @@ def average_gain(original: ArrayLike, masked: ArrayLike) -> Floats:
     source="Jung and Oh 2021",
 )
 def drop_in_deletion(original: ArrayLike, deleted: ArrayLike) -> Floats:
-    """max(0, Y − f(x∘(1−E))) / Y: the share of the score that is lost when the hot region is darkened.
+    """max(0, Y − f(x∘(1−E))) / Y.
+
+    The share of the score that is lost when the hot region is darkened.
 
     Args:
         original: (…, S) scores Y.

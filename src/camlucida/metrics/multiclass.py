@@ -1,4 +1,6 @@
-"""Multi-class predictions: all of it follows from the confusion matrix, of everybody and of each replicate."""
+"""Multi-class predictions: all of it follows from the confusion matrix, of everybody and of each
+replicate.
+"""
 
 from __future__ import annotations
 
@@ -31,16 +33,20 @@ def evaluate_multiclass(
     """Overall figures, then those of each class.
 
     - ``accuracy``; ``balanced_accuracy``: mean recall of the classes that are truly there.
-    - ``quadratic_kappa``: agreement beyond chance, weighted by the squared distance of the classes in their order (Cohen 1968).
+    - ``quadratic_kappa``: agreement beyond chance, weighted by the squared distance of the classes
+      in their order (Cohen 1968).
     - ``macro_f1``: mean over the classes that are there or predicted.
-    - ``recall``, ``precision``, ``f1`` of a class; ``prevalence``, ``predicted_share``: share of rows truly, and called, so.
+    - ``recall``, ``precision``, ``f1`` of a class; ``prevalence``, ``predicted_share``: share of
+      rows truly, and called, so.
 
-    BCa intervals; none where fewer than 10 patients truly have the class (``recall``, ``f1``; for ``balanced_accuracy`` and
-    ``macro_f1`` the rarest class there is) or were called so (``precision``). Chance: the commonest class for the accuracy,
-    otherwise answers independent of the truth, each class as often as here.
+    BCa intervals; none where fewer than 10 patients truly have the class (``recall``, ``f1``; for
+    ``balanced_accuracy`` and ``macro_f1`` the rarest class there is) or were called so
+    (``precision``). Chance: the commonest class for the accuracy, otherwise answers independent of
+    the truth, each class as often as here.
 
     Args:
-        frame: columns patient, truth, predicted; rows where either is not one of the classes are left out; no figures if all are.
+        frame: columns patient, truth, predicted; rows where either is not one of the classes are
+            left out; no figures if all are.
         classes: in their order.
         sampling: of the intervals.
     """
@@ -76,7 +82,10 @@ def evaluate_multiclass(
 
 
 def confusion(frame: pd.DataFrame, classes: Sequence[str]) -> Integers:
-    """(K, K) rows counted by truth (down) and prediction (across), as scikit-learn counts them; others are left out."""
+    """(K, K) rows counted by truth (down) and prediction (across), as scikit-learn counts them.
+
+    Others are left out.
+    """
     truth, predicted = places(frame["truth"], classes), places(frame["predicted"], classes)
     known = (truth >= 0) & (predicted >= 0)
     if not known.any():

@@ -1,4 +1,7 @@
-"""Multi-label predictions: ranks, decisions at a threshold, calibration; a label at a time, and the mean of labels."""
+"""Multi-label predictions: ranks, decisions at a threshold, calibration.
+
+A label at a time, and the mean of labels.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,10 @@ METRICS = (*RANKED, *SUMMED)
 
 @dataclass(frozen=True)
 class _Label:
-    """Rows of one label whose truth and probability are known; ``patient`` numbers the patients of the whole table."""
+    """Rows of one label whose truth and probability are known.
+
+    ``patient`` numbers the patients of the whole table.
+    """
 
     name: str
     patient: Integers
@@ -62,7 +68,9 @@ class _Label:
     predicted: Floats
 
     def columns(self) -> Floats:
-        """(rows, 5 + BINS): TP, FP, FN, TN, squared error, and truth − probability in the row's bin."""
+        """(rows, 5 + BINS): TP, FP, FN, TN, squared error, and truth − probability in the row's
+        bin.
+        """
         y, z, p = self.truth, self.predicted, self.probability
         gaps = np.zeros((len(y), BINS))
         gaps[np.arange(len(y)), bin_of(p)] = y - p
@@ -91,7 +99,10 @@ class _Label:
         )
 
     def chance(self) -> dict[str, float]:
-        """Of predictions independent of the truth, as often positive as these; of a constant for the Brier score."""
+        """Of predictions independent of the truth, as often positive as these.
+
+        Of a constant for the Brier score.
+        """
         if not len(self.truth):
             return dict.fromkeys(METRICS, float("nan"))
         share, said = float(self.truth.mean()), float(self.predicted.mean())
@@ -117,20 +128,26 @@ def evaluate_multilabel(
 ) -> list[Row]:
     """Every figure of every label, then their means.
 
-    - ``auc``, ``ap``: of the logit where all rows have one (a probability saturates), else of the probability; ties averaged.
-    - ``sensitivity``, ``specificity``, ``precision``, ``f1``: positive is probability ≥ ``threshold``.
-    - ``brier``: mean squared error; ``ece``: Σ over bins of |Σ truth − Σ probability| ÷ rows, :data:`BINS` bins. Its chance level
-      is what a perfectly calibrated model of these probabilities would show by the luck of so few rows.
-    - ``prevalence``, ``predicted_share``: share of rows truly positive, and called so; 0 is a label never predicted.
+    - ``auc``, ``ap``: of the logit where all rows have one (a probability saturates), else of the
+      probability; ties averaged.
+    - ``sensitivity``, ``specificity``, ``precision``, ``f1``: positive is probability ≥
+      ``threshold``.
+    - ``brier``: mean squared error; ``ece``: Σ over bins of |Σ truth − Σ probability| ÷ rows,
+      :data:`BINS` bins. Its chance level is what a perfectly calibrated model of these
+      probabilities would show by the luck of so few rows.
+    - ``prevalence``, ``predicted_share``: share of rows truly positive, and called so; 0 is a label
+      never predicted.
 
     Intervals are BCa, none where fewer than 10 patients have a positive (``auc``, ``ap``,
-    ``sensitivity``, ``f1``), a negative (``auc``, ``ap``, ``specificity``) or a positive call (``precision``).
+    ``sensitivity``, ``f1``), a negative (``auc``, ``ap``, ``specificity``) or a positive call
+    (``precision``).
 
-    The rows :data:`MEAN` are over the labels that have the figure, with an interval only if each of them has one; where some
-    have none, the rows :data:`MEAN_ENOUGH` are over those that do.
+    The rows :data:`MEAN` are over the labels that have the figure, with an interval only if each of
+    them has one; where some have none, the rows :data:`MEAN_ENOUGH` are over those that do.
 
     Args:
-        frame: columns patient, label, logit, probability [0, 1], truth (0, 1 or NaN: unknown, left out).
+        frame: columns patient, label, logit, probability [0, 1], truth (0, 1 or NaN: unknown, left
+            out).
         labels: in the order of the rows.
         threshold: in [0, 1].
         sampling: of the intervals.
@@ -155,27 +172,32 @@ def evaluate_multilabel(
     ranks = [_Ranks.of(part) for part in parts]
     most = max(len(part.truth) for part in parts)
     of_ranks = sampled_weights(partial(_ranked, ranks), count, most, sampling)
+    columns = [*_columns(RANKED, of_ranks), *_columns(SUMMED, of_sums)]
     rows: list[Row] = []
     for number, part in enumerate(parts):
         chance = part.chance()
-        for sampled, names in ((of_ranks, RANKED), (of_sums, SUMMED)):
-            for k, metric in enumerate(names):
-                counts = part.counts(metric)
-                rows.append(
-                    sampled_row(
-                        metric, sampled, (number, k), counts, chance[metric], sampling, part.name
-                    )
-                )
-    for sampled, names in ((of_ranks, RANKED), (of_sums, SUMMED)):
-        for k, metric in enumerate(names):
-            rows += _means(
-                metric, sampled, k, [row for row in rows if row.metric == metric], parts, sampling
+        for metric, sampled, k in columns:
+            counts = part.counts(metric)
+            at = (number, k)
+            rows.append(
+                sampled_row(metric, sampled, at, counts, chance[metric], sampling, part.name)
             )
+    for metric, sampled, k in columns:
+        of_labels = [row for row in rows if row.metric == metric]
+        rows += _means(metric, sampled, k, of_labels, parts, sampling)
     return rows
 
 
+def _columns(metrics: Sequence[str], sampled: Sampled) -> list[tuple[str, Sampled, int]]:
+    """(metric, figures, place of the metric among them)."""
+    return [(metric, sampled, k) for k, metric in enumerate(metrics)]
+
+
 def bin_of(probability: Floats) -> Integers:
-    """Number of the calibration bin of each probability: [k, k + 1) ÷ BINS, the last with its end."""
+    """Number of the calibration bin of each probability.
+
+    [k, k + 1) ÷ BINS, the last with its end.
+    """
     return np.minimum((probability * BINS).astype(np.int64), BINS - 1)
 
 
@@ -205,24 +227,29 @@ def _means(
     parts: Sequence[_Label],
     sampling: Sampling,
 ) -> list[Row]:
-    known = [number for number, row in enumerate(rows) if np.isfinite(row.estimate)]
-    enough = [number for number in known if parts[number].counts(metric).enough]
-    found = []
-    for name, members in ((MEAN, known), (MEAN_ENOUGH, enough)):
-        if (name == MEAN_ENOUGH and members == known) or not members:
+    measured = [number for number, row in enumerate(rows) if np.isfinite(row.estimate)]
+    enough = [number for number in measured if parts[number].counts(metric).enough]
+    means = []
+    for name, members in ((MEAN, measured), (MEAN_ENOUGH, enough)):
+        if (name == MEAN_ENOUGH and members == measured) or not members:
             continue
         mean = sampled.then(partial(_mean_figure, members, k))
-        counts = [parts[number].counts(metric) for number in members]
-        patients = len(np.unique(np.concatenate([parts[number].patient for number in members])))
-        whole = Counts(
-            sum(c.n for c in counts),
-            patients,
-            min(c.rarest for c in counts),
-            sum(c.positives for c in counts),
-        )
+        counts = _together(metric, [parts[number] for number in members])
         chance = float(np.mean([rows[number].chance for number in members]))
-        found.append(sampled_row(metric, mean, (0,), whole, chance, sampling, name))
-    return found
+        means.append(sampled_row(metric, mean, (0,), counts, chance, sampling, name))
+    return means
+
+
+def _together(metric: str, parts: Sequence[_Label]) -> Counts:
+    """What a mean over several labels rests on."""
+    counts = [part.counts(metric) for part in parts]
+    patients = np.unique(np.concatenate([part.patient for part in parts]))
+    return Counts(
+        sum(count.n for count in counts),
+        len(patients),
+        min(count.rarest for count in counts),
+        sum(count.positives for count in counts),
+    )
 
 
 def _mean_figure(members: Sequence[int], k: int, values: Floats) -> Floats:
@@ -249,9 +276,12 @@ def _summed(totals: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class _Ranks:
-    """Positives and negatives of a label by score; ``below``, ``to``: negatives under each positive, and under or equal.
+    """Positives and negatives of a label by score.
 
-    ``own``: positives under each positive. Weighted counts of these are differences of cumulated weights.
+    ``below``, ``to``: negatives under each positive, and under or equal.
+
+    ``own``: positives under each positive. Weighted counts of these are differences of cumulated
+    weights.
     """
 
     positive: Integers
@@ -271,7 +301,8 @@ class _Ranks:
     def figures(self, weights: Floats) -> Floats:
         """(r, 2): AUC and AP of patients' weights (r, patients).
 
-        AUC: share of pairs in order, ties a half (Hanley and McNeil 1982). AP: mean over positives of the precision at the
+        AUC: share of pairs in order, ties a half (Hanley and McNeil 1982). AP: mean over positives
+            of the precision at the
         positive's own score, as scikit-learn has it.
         """
         positive, negatives = weights[:, self.positive], _cumulated(weights[:, self.negative])

@@ -1,4 +1,4 @@
-"""How far two masks overlap: Dice and intersection over union, in one place for the whole package."""
+"""The overlap of two masks: Dice and intersection over union, once for the whole package."""
 
 from __future__ import annotations
 

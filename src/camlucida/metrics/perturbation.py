@@ -1,7 +1,9 @@
-"""What the plans of faithfulness metrics share: steps on one image and map, and the arrays of scores.
+"""What the plans of faithfulness metrics share.
 
-Scores are arrays (…, S) of S numbers an image: the logit and the probability of each label. A metric is
-computed for each of them, never for argmax accuracy.
+Steps on one image and map, and the arrays of scores.
+
+Scores are arrays (…, S) of S numbers an image: the logit and the probability of each label. A
+metric is computed for each of them, never for argmax accuracy.
 """
 
 from __future__ import annotations
@@ -100,7 +102,8 @@ def swapped_step(
 ) -> Step:
     """The ``count`` hottest pixels or cells deleted from the image, or inserted into the fill.
 
-    The ends of the curves are shared: nothing deleted is the image itself, nothing inserted the fill.
+    The ends of the curves are shared: nothing deleted is the image itself, nothing inserted the
+    fill.
     """
     order = perturbation.order if unit == "pixels" else perturbation.cell_order
     if count in (0, order.size):

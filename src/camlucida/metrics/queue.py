@@ -1,4 +1,7 @@
-"""One queue for the altered images of every metric and method: forwards of one fixed small batch, equal inputs run once."""
+"""One queue for the altered images of every metric and method.
+
+Forwards of one fixed small batch, equal inputs run once.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,11 @@ from camlucida.core.errors import ModelError, UsageError
 
 Floats = NDArray[np.float64]
 Score = Callable[[Tensor, Sequence[Hashable]], Sequence[Tensor]]
-"""Model inputs (N, C, *spatial) and the image each was made from → N tensors (S,): S numbers an altered image, such as the
-logit and the probability of each label; S may differ from image to image."""
+"""Model inputs (N, C, *spatial) and the image each was made from → N tensors (S,).
+
+S numbers an altered image, such as the logit and the probability of each label; S may differ from
+image to image.
+"""
 
 Measure = Callable[[Floats], dict[str, Floats]]
 """Scores (steps, S) → the plan's metrics, (S,) each."""
@@ -29,7 +35,8 @@ class Step:
     """One altered image.
 
     Attributes:
-        key: what was done, unique within an image: two steps of one image with one key are one forward.
+        key: what was done, unique within an image: two steps of one image with one key are one
+            forward.
         make: builds the model input (C, *spatial); may run in another thread.
     """
 
@@ -46,7 +53,8 @@ class Plan:
         steps: the altered images; the scores come back in this order.
         measure: makes the metrics of the scores.
         about: passed through: method, label, whatever the caller wants back.
-        curves: name → (altered share of the image, step) of each point: scores that are worth drawing.
+        curves: name → (altered share of the image, step) of each point: scores that are worth
+            drawing.
     """
 
     image: Hashable
@@ -67,7 +75,9 @@ class Done:
 
 @dataclass
 class Count:
-    """What a queue has done: ``asked`` steps, ``images`` altered images run, ``forwards`` of the model."""
+    """What a queue has done: ``asked`` steps, ``images`` altered images run, ``forwards`` of the
+    model.
+    """
 
     asked: int = 0
     images: int = 0
@@ -93,7 +103,10 @@ class _Open:
 
 def forwards_needed(plans: Iterable[Plan]) -> int:
     """Altered images that the plans will run, equal ones once; nothing is built."""
-    return len({(plan.image, step.key) for plan in plans for step in plan.steps})
+    keys: set[tuple[Hashable, Hashable]] = set()
+    for plan in plans:
+        keys |= {(plan.image, step.key) for step in plan.steps}
+    return len(keys)
 
 
 def evaluate(
@@ -104,13 +117,17 @@ def evaluate(
     workers: int = 0,
     count: Count | None = None,
 ) -> Iterator[Done]:
-    """Run plans through the model; yields each plan with its metrics, in the order given, as soon as its scores are there.
+    """Run plans through the model.
 
-    Memory is bounded: at most ``batch_size`` altered images wait for a forward, and with workers the next batch is being built;
-    scores are kept for the images that have an open plan, and for the last one.
+    Yields each plan with its metrics, in the order given, as soon as its scores are there.
+
+    Memory is bounded: at most ``batch_size`` altered images wait for a forward, and with workers
+    the next batch is being built; scores are kept for the images that have an open plan, and for
+    the last one.
 
     Args:
-        plans: in any number; an iterator is read as it is needed. All plans of an image stand together.
+        plans: in any number; an iterator is read as it is needed. All plans of an image stand
+            together.
         score: the model, already in evaluation mode; runs under ``torch.no_grad``.
         batch_size: altered images in one forward, whatever image or metric they belong to.
         workers: threads that build altered images beside the forwards; 0 builds them in turn.
@@ -169,7 +186,10 @@ _Item = tuple[_Scores, Step | None, _Open | None]
 
 
 def _items(plans: Iterable[Plan], count: Count) -> Iterator[_Item]:
-    """(score table of the image, a step to run, the plan it opens); a plan opens with its last new step, or without one."""
+    """(score table of the image, a step to run, the plan it opens).
+
+    A plan opens with its last new step, or without one.
+    """
     scores: _Scores | None = None
     asked: set[Hashable] = set()
     for plan in plans:
@@ -188,7 +208,10 @@ def _items(plans: Iterable[Plan], count: Count) -> Iterator[_Item]:
 def _built(
     plans: Iterable[Plan], workers: int, batch_size: int, count: Count
 ) -> Iterator[tuple[_Scores, Step | None, Tensor | None, _Open | None]]:
-    """Items with their altered image built, in order; with workers, one batch is built ahead, while a forward runs."""
+    """Items with their altered image built, in order.
+
+    With workers, one batch is built ahead, while a forward runs.
+    """
     items = _items(plans, count)
     if not workers:
         for scores, step, opened in items:

@@ -9,12 +9,16 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 MASK_FRACTION = 0.5
-"""Half of the maximum: the usual definition of a peak's extent, and stated wherever a mask is shown."""
+"""Half of the maximum: the usual definition of a peak's extent, and stated wherever a mask is
+shown.
+"""
 
 
 @dataclass(frozen=True)
 class Box:
-    """The bounding box of one connected component, in pixels of the image; ``x``, ``y`` is the upper left corner.
+    """The bounding box of one connected component, in pixels of the image.
+
+    ``x``, ``y`` is the upper left corner.
 
     Attributes:
         x, y, width, height: whole pixels.
@@ -33,7 +37,9 @@ class Box:
 
 
 def binary_mask(values: NDArray[np.floating], fraction: float = MASK_FRACTION) -> NDArray[np.bool_]:
-    """Where the map is at least ``fraction`` of its maximum; nowhere if the maximum is not above zero.
+    """Where the map is at least ``fraction`` of its maximum.
+
+    Nowhere if the maximum is not above zero.
 
     Args:
         values: (H, W).

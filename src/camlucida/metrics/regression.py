@@ -1,4 +1,7 @@
-"""Predictions of a value: errors, correlation, limits of agreement, outliers, errors by group. All in the unit of the value."""
+"""Predictions of a value: errors, correlation, limits of agreement, outliers, errors by group.
+
+All in the unit of the value.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,9 @@ METRICS = (*OVERALL, "within_N", "outlier_share")
 
 @dataclass(frozen=True)
 class Agreement:
-    """Bland and Altman's limits: ``bias`` is the mean of value − truth, ``sd`` its standard deviation (n − 1)."""
+    """Bland and Altman's limits: ``bias`` is the mean of value − truth, ``sd`` its standard
+    deviation (n − 1).
+    """
 
     bias: float
     sd: float
@@ -48,11 +53,13 @@ class Agreement:
 def evaluate_regression(
     frame: pd.DataFrame, within: Sequence[float] = WITHIN, sampling: Sampling | None = None
 ) -> list[Row]:
-    """``mae``, ``rmse``, ``r2``, ``pearson_r``, ``bias``, ``sd``, ``limit_low``, ``limit_high``, ``within_N``, ``outlier_share``.
+    """``mae``, ``rmse``, ``r2``, ``pearson_r``, ``bias``, ``sd``, ``limit_low``, ``limit_high``,
+    ``within_N``, ``outlier_share``.
 
-    BCa intervals by patient. The limits hold 95 % of errors only if these are normal; the interval of ``outlier_share`` takes
-    the limits as fixed. Chance: the median of the truth given as everybody's answer (``mae``), their mean
-    (``rmse``, ``r2``), the best constant (``within_N``), 5 % outside by normal errors (``outlier_share``).
+    BCa intervals by patient. The limits hold 95 % of errors only if these are normal; the interval
+    of ``outlier_share`` takes the limits as fixed. Chance: the median of the truth given as
+    everybody's answer (``mae``), their mean (``rmse``, ``r2``), the best constant (``within_N``), 5
+    % outside by normal errors (``outlier_share``).
 
     Args:
         frame: columns patient, value, truth; a row where either number is NaN is left out.
@@ -100,7 +107,9 @@ def evaluate_regression(
 def evaluate_group(
     frame: pd.DataFrame, everybody: pd.DataFrame, sampling: Sampling | None = None
 ) -> list[Row]:
-    """``mae`` and ``rmse`` of a group; chance is everybody's median or mean as the answer for the group.
+    """``mae`` and ``rmse`` of a group.
+
+    Chance is everybody's median or mean as the answer for the group.
 
     Args:
         frame: rows of the group, as for :func:`evaluate_regression`.
@@ -136,7 +145,10 @@ def agreement(frame: pd.DataFrame) -> Agreement:
 
 
 def outliers(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows whose error lies outside the limits of agreement, the largest first; with a column ``error``, value − truth."""
+    """Rows whose error lies outside the limits of agreement, the largest first.
+
+    With a column ``error``, value − truth.
+    """
     frame = known_rows(frame)
     frame = frame.assign(error=frame["value"] - frame["truth"])
     found = frame[agreement(frame).outside(frame["error"].to_numpy(np.float64)) > 0]
@@ -146,7 +158,9 @@ def outliers(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def truth_bins(truth: ArrayLike, width: float) -> Iterator[tuple[str, Flags]]:
-    """Groups of equal width from a multiple of it, such as age decades; (name, rows), only those that hold a row.
+    """Groups of equal width from a multiple of it, such as age decades.
+
+    (name, rows), only those that hold a row.
 
     >>> [name for name, _ in truth_bins([35.0, 39.9, 51.0], 10)]
     ['30 to 40', '50 to 60']
@@ -165,7 +179,10 @@ def known_rows(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _columns(truth: Floats, value: Floats) -> Floats:
-    """(rows, 9): 1, e, |e|, e², y, y², v, v², v·y; centred by one number, so that squares keep their digits."""
+    """(rows, 9): 1, e, |e|, e², y, y², v, v², v·y.
+
+    Centred by one number, so that squares keep their digits.
+    """
     y, v, e = truth - truth.mean(), value - truth.mean(), value - truth
     return np.column_stack([np.ones_like(y), e, np.abs(e), e * e, y, y * y, v, v * v, v * y])
 
@@ -190,7 +207,10 @@ def _figures(totals: Floats) -> Floats:
 
 
 def _best_share(truth: Floats, tolerance: float) -> float:
-    """Share of the truth within the tolerance of the constant that suits most: the fullest window of twice its width."""
+    """Share of the truth within the tolerance of the constant that suits most.
+
+    The fullest window of twice its width.
+    """
     ordered = np.sort(truth)
     last = np.searchsorted(ordered, ordered + 2 * tolerance, "right")
     return float((last - np.arange(len(ordered))).max() / len(ordered))

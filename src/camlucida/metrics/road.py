@@ -37,7 +37,8 @@ def road_plan(
     shares: Sequence[float] = ROAD_SHARES,
     noise: float = NOISE,
 ) -> Plan:
-    """Exactly a share p of the pixels imputed, hottest and coldest first → road, road_morf, road_lerf.
+    """Exactly a share p of the pixels imputed, hottest and coldest first → road, road_morf,
+    road_lerf.
 
     For 2-D images.
     """

@@ -1,4 +1,5 @@
-"""Does the map depend on what the model learnt? Weights are made random, block by block, and the maps compared.
+"""Does the map depend on what the model learnt? Weights are made random, block by block, and the
+maps compared.
 
 A gate, not a ranking: a method that passes is not thereby good.
 """
@@ -42,7 +43,9 @@ EMBEDDING_STD = 0.02
 
 @dataclass(frozen=True)
 class Block:
-    """Modules that are randomised together, by dotted path ("" the model itself), the one nearest the logits first."""
+    """Modules that are randomised together, by dotted path ("" the model itself), the one nearest
+    the logits first.
+    """
 
     name: str
     modules: tuple[str, ...]
@@ -55,7 +58,8 @@ class Randomised:
     Attributes:
         block: the block.
         similarity: (images,) with the trained model's maps; NaN where a map is constant.
-        dead: (images,) True where the randomised model's map is constant: counted apart, not a similarity of 0.
+        dead: (images,) True where the randomised model's map is constant: counted apart, not a
+            similarity of 0.
         maps: of the randomised model.
     """
 
@@ -90,9 +94,9 @@ def blocks(
 ) -> list[Block]:
     """Modules with parameters of their own, from the logits down, in about ``count`` blocks.
 
-    The order is that of the forward pass (a module called twice counts at its last call; one that never runs, such as the
-    projection inside an attention, goes with its parent). The first block is the last module alone, usually the classifier;
-    the others hold about equally many modules.
+    The order is that of the forward pass (a module called twice counts at its last call; one that
+    never runs, such as the projection inside an attention, goes with its parent). The first block
+    is the last module alone, usually the classifier; the others hold about equally many modules.
     """
     if count < 2:
         raise UsageError(f"{count} blocks", "give 2 or more")
@@ -115,20 +119,19 @@ def blocks(
         finally:
             for handle in handles:
                 handle.remove()
-    own = [
-        name
-        for name, module in model.named_modules()
-        if any(True for _ in module.parameters(recurse=False))
-    ]
-    if not own:
+    names = [name for name, module in model.named_modules() if _has_parameters(module)]
+    if not names:
         raise ModelError("the model has no parameters to randomise")
-    top_down = sorted(own, key=lambda name: _call(name, fired), reverse=True)
-    rest = np.array_split(np.array(top_down[1:], object), min(count - 1, max(1, len(top_down) - 1)))
-    groups = [
-        tuple(top_down[:1]),
-        *(tuple(str(name) for name in part) for part in rest if len(part)),
-    ]
+    top_down = sorted(names, key=lambda name: _call(name, fired), reverse=True)
+    parts = min(count - 1, max(1, len(top_down) - 1))
+    rest = np.array_split(np.array(top_down[1:], object), parts)
+    groups = [tuple(top_down[:1]), *(tuple(map(str, part)) for part in rest if len(part))]
     return [Block(_title(group), group) for group in groups]
+
+
+def _has_parameters(module: nn.Module) -> bool:
+    """Whether the module itself has parameters, not only its children."""
+    return next(module.parameters(recurse=False), None) is not None
 
 
 @metric(
@@ -160,8 +163,8 @@ def cascading_randomisation(
         explain: called with the trained model once, then after each block.
         count: of blocks.
         seed: of the new weights; a module gets the same ones in every mode.
-        statistics: running statistics of normalisation layers in a block: "reset" to mean 0 and variance 1, as
-            ``reset_parameters`` does, or "keep" the trained ones.
+        statistics: running statistics of normalisation layers in a block: "reset" to mean 0 and
+            variance 1, as ``reset_parameters`` does, or "keep" the trained ones.
         similarity: of two maps on one grid; Pearson on the native grid unless told.
     """
     return _randomised(model, inputs, explain, "cascading", count, seed, statistics, similarity)
@@ -204,11 +207,13 @@ def independent_randomisation(
     source="Venkatesh 2024; threshold of Arun 2021",
 )
 def randomisation_gate(similarity: ArrayLike, null: ArrayLike, alpha: float = ALPHA) -> Gate:
-    """Whether maps after randomisation are less alike than maps of different images: one-sided Mann–Whitney test.
+    """Whether maps after randomisation are less alike than maps of different images.
+
+    One-sided Mann–Whitney test.
 
     Args:
-        similarity: (images,) or (images, seeds) after randomisation; averaged over the seeds, since those of one image are
-            not independent. NaN (dead maps) is left out.
+        similarity: (images,) or (images, seeds) after randomisation; averaged over the seeds, since
+            those of one image are not independent. NaN (dead maps) is left out.
         null: (pairs,) from :func:`camlucida.metrics.agreement.different_image_null`.
         alpha: of the test.
     """
@@ -264,7 +269,10 @@ def _randomised(
 
 @contextmanager
 def restored(model: nn.Module) -> Iterator[Callable[[], None]]:
-    """Parameters and buffers are as before afterwards, bit by bit, also after an exception; the value restores them at once."""
+    """Parameters and buffers are as before afterwards, bit by bit, also after an exception.
+
+    The value restores them at once.
+    """
     tensors = [*model.parameters(), *model.buffers()]
     if any(tensor.is_inference() for tensor in tensors):
         raise ModelError(
@@ -287,8 +295,9 @@ def restored(model: nn.Module) -> Iterator[Callable[[], None]]:
 def redraw(module: nn.Module, seed: str, statistics: RunningStatistics = "reset") -> None:
     """New random values, in place, for the parameters that ``module`` itself owns.
 
-    Weights of two or more axes: N(0, 2 / fan-in) (He 2015), which keeps the scale of activations through ReLU layers, so that
-    maps do not die; biases 0; scales of normalisation layers 1; anything else N(0, 0.02²). The global generator is not used.
+    Weights of two or more axes: N(0, 2 / fan-in) (He 2015), which keeps the scale of activations
+    through ReLU layers, so that maps do not die; biases 0; scales of normalisation layers 1;
+    anything else N(0, 0.02²). The global generator is not used.
     """
     generator = torch.Generator().manual_seed(
         int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=7).digest())

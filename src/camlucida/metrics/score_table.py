@@ -60,11 +60,13 @@ class Row:
         metric: its name, as docs/how-to/predictions.md lists them.
         label: label or class; "" for a figure of all of them.
         group: "" for everybody, else ``sex=F`` or ``truth 40 to 50``.
-        estimate, low, high, interval_method: the figure and its interval, as in :class:`~camlucida.metrics.bootstrap.Interval`.
+        estimate, low, high, interval_method: the figure and its interval, as in
+            :class:`~camlucida.metrics.bootstrap.Interval`.
         n: rows (image and label) it is computed on.
         patients: of those rows.
         positives: rows that truly have the label or class; NaN where the word means nothing.
-        chance: what predictions score that know nothing of the image; NaN where there is no such level.
+        chance: what predictions score that know nothing of the image; NaN where there is no such
+            level.
     """
 
     model: str
@@ -86,7 +88,10 @@ COLUMNS = [field.name for field in fields(Row)]
 
 @dataclass(frozen=True)
 class Counts:
-    """What a figure rests on; ``rarest``: patients of the scarcest kind of row that it needs (positives for a sensitivity)."""
+    """What a figure rests on; ``rarest``.
+
+    Patients of the scarcest kind of row that it needs (positives for a sensitivity).
+    """
 
     n: int
     patients: int
@@ -138,7 +143,10 @@ def ratio_row(
     rarest: int = MIN_POSITIVES,
     positives: float = NAN,
 ) -> Row:
-    """Σ ``top`` ÷ Σ ``bottom`` where neither is NaN; without interval if ``rarest`` is under ``MIN_POSITIVES``."""
+    """Σ ``top`` ÷ Σ ``bottom`` where neither is NaN.
+
+    Without interval if ``rarest`` is under ``MIN_POSITIVES``.
+    """
     drawn = {"replicates": sampling.replicates, "seed": sampling.seed}
     found = ratio_interval(top, bottom, patients, level=sampling.level, **drawn)
     bounds: tuple[float, float, IntervalMethod] = (

@@ -1,8 +1,11 @@
-"""Predicted masks against true ones: overlap of an image and label, and which components were found."""
+"""Predicted masks against true ones.
+
+Overlap of an image and label, and which components were found.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,11 +57,12 @@ class MaskPair:
 def compare_masks(pairs: Iterable[MaskPair]) -> pd.DataFrame:
     """A row a pair, columns :data:`COLUMNS`; one pair is held at a time.
 
-    - ``dice`` = 2·|A∩B| ÷ (|A| + |B|), ``iou`` = |A∩B| ÷ |A∪B|. Both masks empty: NaN (nothing to overlap); one of them: 0.
+    - ``dice`` = 2·|A∩B| ÷ (|A| + |B|), ``iou`` = |A∩B| ÷ |A∪B|. Both masks empty: NaN (nothing to
+      overlap); one of them: 0.
     - ``components`` of the truth (8-connected); ``hits``: those that a predicted pixel touches.
     - ``predicted_components``; ``false_components``: those that touch no true pixel.
-    - ``chance_…``: means over :data:`SHIFTS` random displacements of the prediction, wrapped around the border: as large and
-      of the same shape, but nowhere in particular.
+    - ``chance_…``: means over :data:`SHIFTS` random displacements of the prediction, wrapped around
+      the border: as large and of the same shape, but nowhere in particular.
 
     Raises:
         ImageError: masks of different shape, or not two-dimensional.
@@ -70,10 +74,11 @@ def evaluate_segmentation(rows: pd.DataFrame, sampling: Sampling | None = None) 
     """Figures of each label; first of all labels together, where there are several.
 
     - ``dice``, ``iou``: mean over images that are not NaN.
-    - ``component_sensitivity``: true components hit ÷ true components, pooled; ``false_components``: mean an image.
+    - ``component_sensitivity``: true components hit ÷ true components, pooled;
+      ``false_components``: mean an image.
 
-    BCa intervals by patient; for the first three, none where fewer than 10 patients have a true pixel. ``positives``: images
-    with one (``component_sensitivity``: components).
+    BCa intervals by patient; for the first three, none where fewer than 10 patients have a true
+    pixel. ``positives``: images with one (``component_sensitivity``: components).
 
     Args:
         rows: of one model, from :func:`compare_masks`.
@@ -81,9 +86,12 @@ def evaluate_segmentation(rows: pd.DataFrame, sampling: Sampling | None = None) 
     """
     sampling = sampling or Sampling()
     labels = list(dict.fromkeys(rows["label"]))
-    parts = [(label, rows[rows["label"] == label]) for label in labels]
-    pooled = [(ALL_LABELS, rows)] if len(labels) > 1 else []
-    return [row for label, part in [*pooled, *parts] for row in _figures(part, label, sampling)]
+    figures: list[Row] = []
+    if len(labels) > 1:
+        figures += _figures(rows, ALL_LABELS, sampling)
+    for label in labels:
+        figures += _figures(rows[rows["label"] == label], label, sampling)
+    return figures
 
 
 def _figures(rows: pd.DataFrame, label: str, sampling: Sampling) -> Iterator[Row]:
@@ -128,7 +136,7 @@ def _figures(rows: pd.DataFrame, label: str, sampling: Sampling) -> Iterator[Row
 def _row(pair: MaskPair) -> dict[str, object]:
     truth, prediction = np.asarray(pair.truth, bool), np.asarray(pair.prediction, bool)
     if truth.ndim != 2 or truth.shape != prediction.shape:
-        sizes = " and ".join("×".join(map(str, mask.shape)) for mask in (truth, prediction))
+        sizes = " and ".join(map(_size, (truth, prediction)))
         raise ImageError(
             f"{pair.image}, {pair.label!r}: true and predicted masks are {sizes}",
             "give both as (H, W) of one image",
@@ -140,7 +148,7 @@ def _row(pair: MaskPair) -> dict[str, object]:
         for by in _shifts(rng, truth)
     ]
     overlap = _overlap(truth, prediction, parts, found)
-    chance = {f"chance_{name}": float(np.mean([each[name] for each in moved])) for name in overlap}
+    chance = {f"chance_{name}": _mean_of(name, moved) for name in overlap}
     about = {"image": pair.image, "patient": pair.patient, "label": pair.label, "model": pair.model}
     return {
         **about,
@@ -149,6 +157,14 @@ def _row(pair: MaskPair) -> dict[str, object]:
         "components": int(parts.max(initial=0)),
         "predicted_components": int(found.max(initial=0)),
     }
+
+
+def _size(mask: Mask) -> str:
+    return "×".join(map(str, mask.shape))
+
+
+def _mean_of(name: str, overlaps: Sequence[Mapping[str, float]]) -> float:
+    return float(np.mean([overlap[name] for overlap in overlaps]))
 
 
 def _shifts(rng: np.random.Generator, mask: Mask) -> list[tuple[int, int]]:

@@ -105,8 +105,8 @@ def ratio_interval(
     Raises:
         UsageError: columns of different length, too few replicates, or a coverage outside (0, 1).
 
-    Source: Efron 1987 (bias-corrected and accelerated bootstrap); equal to ``scipy.stats.bootstrap``
-    (same generator, same draws) where every row is its own patient.
+    Source: Efron 1987 (bias-corrected and accelerated bootstrap); equal to
+    ``scipy.stats.bootstrap`` (same generator, same draws) where every row is its own patient.
 
     >>> ratio_interval([1, 0, 2], [2, 2, 4], ["a", "b", "c"]).estimate
     0.375

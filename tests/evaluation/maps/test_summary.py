@@ -1,4 +1,4 @@
-"""Tables of an evaluation: hand-computed cases, and equality with the statistics they are made of."""
+"""Tables of an evaluation: cases by hand, and equality with the statistics they are made of."""
 
 import numpy as np
 import pandas as pd

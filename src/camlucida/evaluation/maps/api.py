@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose
-from camlucida.evaluation.maps.measure import MetricSettings, Sample, Tables, measure
+from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
 from camlucida.io.annotations import boxes_of
 from camlucida.metrics.annotations import Mask, as_mask
 from camlucida.models import LoadedModel
@@ -42,11 +43,12 @@ def evaluate(
     """Explain images and measure the explanations.
 
     Args:
-        model, target, method, layer: as in :func:`camlucida.explain`. Without a target: the labels that have a mask, else the
-            task's default.
-        inputs: a tensor (B, C, H, W), a Scan or Scans. Images of a loaded model are altered in [0, 1], before its normalisation;
-            a bare module's are altered as they are, and 0 is black.
-        masks: the truth of each image in original pixels: a mask (whatever label is explained), label → mask, or None.
+        model, target, method, layer: as in :func:`camlucida.explain`. Without a target: the labels
+            that have a mask, else the task's default.
+        inputs: a tensor (B, C, H, W), a Scan or Scans. Images of a loaded model are altered in [0,
+            1], before its normalisation; a bare module's are altered as they are, and 0 is black.
+        masks: the truth of each image in original pixels: a mask (whatever label is explained),
+            label → mask, or None.
         patients: whose each image is; None: each its own.
         metrics: names, families, "default" or "all".
         baselines: names among ``BASELINES``; () for none.
@@ -54,35 +56,21 @@ def evaluate(
         seed: of ties and noise.
 
     Returns:
-        One row an image, label, method, layer, metric and scale: ``image, patient, label, method, layer, baseline, metric, output,
-        value, chance, ceiling, empty, score, probability, synthetic``; ``value`` NaN where there is none. Give it to
-        :func:`camlucida.evaluation.maps.summary.summarise` for intervals and to ``differences`` for paired tests.
+        One row an image, label, method, layer, metric and model output: ``image, patient, label,
+        method, layer, baseline, metric, output, value, chance, ceiling, empty, score, probability,
+        synthetic``; ``value`` is NaN where there is none. Give it to
+        :func:`camlucida.evaluation.maps.summary.summarise` for intervals and to ``differences`` for
+        paired tests.
 
     Raises:
         CamlucidaError: the first image that cannot be explained or scored.
     """
-    scans = (
-        scans_of((inputs,))
-        if isinstance(inputs, Tensor)
-        else [inputs]
-        if isinstance(inputs, Scan)
-        else list(inputs)
-    )
-    for name, given in (("masks", masks), ("patients", patients)):
-        if given is not None and len(given) != len(scans):
-            raise UsageError(f"{len(given)} {name} for {len(scans)} images", "give one an image")
-    if len({scan.id for scan in scans}) < len(scans):
-        raise UsageError(
-            "two images have the same id",
-            "give each Scan an id of its own: dataclasses.replace(scan, id=…)",
-        )
+    scans = _scans(inputs)
+    masks = _one_each(masks, scans, "masks", None)
+    patients = _one_each(patients, scans, "patients", None)
     samples = [
-        _sample(
-            scan,
-            masks[i] if masks is not None else None,
-            patients[i] if patients is not None else scan.id,
-        )
-        for i, scan in enumerate(scans)
+        _sample(scan, mask, scan.id if patient is None else patient)
+        for scan, mask, patient in zip(scans, masks, patients)
     ]
     settings = MetricSettings(
         targets=None if target is None else tuple(_listed(target)),
@@ -97,8 +85,31 @@ def evaluate(
     for sample in samples:
         add_to_atlas(sums, sample.patient, sample.masks)
     unit = unit_scale(model.card.input) if isinstance(model, LoadedModel) else None
-    tables: Tables = measure(model, samples, settings, atlas=Atlas(sums), unit=unit, strict=True)
+    tables = measure(model, samples, settings, atlas=Atlas(sums), unit=unit, strict=True)
     return tables.rows
+
+
+def _scans(inputs: Tensor | Scan | Sequence[Scan]) -> list[Scan]:
+    if isinstance(inputs, Tensor):
+        return scans_of((inputs,))
+    scans = [inputs] if isinstance(inputs, Scan) else list(inputs)
+    if len({scan.id for scan in scans}) < len(scans):
+        raise UsageError(
+            "two images have the same id",
+            "give each Scan its own id: dataclasses.replace(scan, id=…)",
+        )
+    return scans
+
+
+def _one_each(
+    given: Sequence[Any] | None, scans: Sequence[Scan], name: str, default: Any
+) -> Sequence[Any]:
+    """One entry an image; ``default`` for each where none is given."""
+    if given is None:
+        return [default] * len(scans)
+    if len(given) != len(scans):
+        raise UsageError(f"{len(given)} {name} for {len(scans)} images", "give one an image")
+    return given
 
 
 def _listed(value: object) -> list:  # type: ignore[type-arg]

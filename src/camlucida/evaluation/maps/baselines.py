@@ -1,6 +1,9 @@
-"""Maps that know nothing of the model, and one that knows the truth: what stands beside every method in every table.
+"""Maps that know nothing of the model, and one that knows the truth.
 
-Each is made on the grid of the layer that is evaluated, so that all maps are compared at one resolution.
+What stands beside every method in every table.
+
+Each is made on the grid of the layer that is evaluated, so that all maps are compared at one
+resolution.
 """
 
 from __future__ import annotations
@@ -47,7 +50,9 @@ def baseline_map(
     truth: Mask | None,
     prior: Floats | None,
 ) -> Tensor | None:
-    """One baseline on a layer's grid, (*grid); None where it does not exist: no truth is known, or of no other patient.
+    """One baseline on a layer's grid, (*grid).
+
+    None where it does not exist: no truth is known, or of no other patient.
 
     Args:
         name: of ``BASELINES``.
@@ -103,7 +108,10 @@ class Atlas:
     sums: Mapping[str, Mapping[str, tuple[Floats, int]]]
 
     def without(self, label: str, patient: str) -> Floats | None:
-        """Mean truth of ``label`` over the other patients, in [0, 1]; None where there is no other patient with one."""
+        """Mean truth of ``label`` over the other patients, in [0, 1].
+
+        None where there is no other patient with one.
+        """
         others = [entry for who, entry in self.sums.get(label, {}).items() if who != patient]
         count = sum(number for _, number in others)
         return np.asarray(sum(total for total, _ in others) / count) if count else None

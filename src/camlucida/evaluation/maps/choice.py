@@ -68,8 +68,8 @@ def choose(words: Sequence[str] = ("default",), threshold: float | None = None) 
         threshold: of the tuned metrics, which are then always among the names.
 
     Raises:
-        UsageError: an unknown word; a tuned metric without a threshold; a metric that compares several
-            maps.
+        UsageError: an unknown word; a tuned metric without a threshold; a metric that compares
+            several maps.
 
     >>> choose(["hit,gini"])
     ('hit', 'gini')

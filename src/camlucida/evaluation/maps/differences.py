@@ -1,4 +1,7 @@
-"""Methods compared with each other and with the baselines: paired differences, ranks, disagreement."""
+"""Methods compared with each other and with the baselines.
+
+Paired differences, ranks, disagreement.
+"""
 
 from __future__ import annotations
 
@@ -36,18 +39,18 @@ def differences(
 ) -> pd.DataFrame:
     """Paired differences, first minus second, on the same image, label and layer.
 
-    All labels together. Methods against each other, and each against each baseline, for metrics with a
-    direction; each layer apart.
+    All labels together. Methods against each other, and each against each baseline, for metrics
+    with a direction; each layer apart.
 
     Args:
         rows: of :mod:`~camlucida.evaluation.maps.row_tables`.
         replicates, level, seed: as for :func:`~camlucida.metrics.statistics.mean_interval`.
 
     Returns:
-        Columns ``DIFFERENCES``: ``against`` is "method" or "baseline"; ``p_holm`` is adjusted over all
-        rows of the metric's family, those between methods and those against baselines apart, for they
-        answer two questions; ``better`` is "first", "second", or "" where ``p_holm`` is not under
-        ``SIGNIFICANT``; ``n`` counts the pairs.
+        Columns ``DIFFERENCES``: ``against`` is "method" or "baseline"; ``p_holm`` is adjusted over
+        all rows of the metric's family, those between methods and those against baselines apart,
+        for they answer two questions; ``better`` is "first", "second", or "" where ``p_holm`` is
+        not under ``SIGNIFICANT``; ``n`` counts the pairs.
 
     Raises:
         UsageError: as of :func:`~camlucida.evaluation.maps.row_tables.check_rows`.
@@ -105,9 +108,9 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
         summary: of :func:`~camlucida.evaluation.maps.summary.summarise`.
 
     Returns:
-        Columns ``RANKING``, best first: ``rank`` 1 is best, ties averaged, NaN without a value; ``of``
-        counts the ranked; ``family_rank`` is the mean rank over the family, NaN for a method that a
-        ranking of it lacks.
+        Columns ``RANKING``, best first: ``rank`` 1 is best, ties averaged, NaN without a value;
+        ``of`` counts the ranked; ``family_rank`` is the mean rank over the family, NaN for a method
+        that a ranking of it lacks.
     """
     table = over_all_labels(summary)
     table = table[table["direction"] != "none"].copy()
@@ -122,7 +125,10 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
 
 
 def _family_rank(table: pd.DataFrame, keys: list[str]) -> pd.Series:
-    """Mean rank of the method over the rankings of the family; NaN where it is not in all of them."""
+    """Mean rank of the method over the rankings of the family.
+
+    NaN where it is not in all of them.
+    """
     ranked = table[table["of"] > 0].drop_duplicates(keys)
     rankings = ranked.groupby(["layer", "family"], sort=False).size()
     expected = [rankings.get(pair, 0) for pair in zip(table["layer"], table["family"])]
@@ -138,7 +144,8 @@ def disagreement(ranking: pd.DataFrame) -> pd.DataFrame:
         ranking: of :func:`ranking`.
 
     Returns:
-        A row a layer with two methods or more: ``layer``, ``rankings``, ``methods``, ``winners`` (methods
+        A row a layer with two methods or more: ``layer``, ``rankings``, ``methods``, ``winners``
+            (methods
         that some metric ranks first) and ``kendall_w`` (1: all metrics agree; NaN for one ranking).
         Rankings that lack a method, and those in which all tie, are left out.
     """

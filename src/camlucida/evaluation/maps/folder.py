@@ -39,7 +39,8 @@ declare(
             "measured."
         ),
         "empty_masks": (
-            "{count} empty {count:|mask|masks} ({names}): no localisation value, counted as missing."
+            "{count} empty {count:|mask|masks} ({names}): no localisation value, counted as "
+            "missing."
         ),
         "explained_again": (
             "{count} {count:|image|images} explained again, because the run does not store all "
@@ -140,7 +141,7 @@ def _not_annotated(source: Source) -> list[Message]:
 
 
 def _empty_masks(tables: Tables) -> list[Message]:
-    """Images and labels whose hit has no value, which it has for every map if the mask is not empty."""
+    """Images and labels with an empty mask: no map of theirs has a hit."""
     hits = tables.rows[tables.rows["metric"] == "hit"]
     missing = hits["value"].isna().groupby([hits["image"], hits["label"]]).all()
     empty = [f"{image} {label}" for image, label in missing[missing].index]

@@ -1,4 +1,4 @@
-"""The maps of one image: those of the methods and the baselines, grouped where labels share a map."""
+"""The maps of one image, of methods and baselines, grouped where labels share a map."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ def maps_of(
 
 
 def targets_of(maps: Sequence[EvaluatedMap]) -> list[Target]:
-    """The targets of an image, in the order of their positions; those that are not known are left out."""
+    """The targets of an image, in the order of their positions.
+
+    Those that are not known are left out.
+    """
     by_position: dict[int, Target | None] = {}
     for each in maps:
         by_position |= {position: e.explained for position, e in each.explanations.items()}

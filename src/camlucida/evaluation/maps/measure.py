@@ -338,7 +338,10 @@ class _Session:
         return faithfulness.coherency(perturbation.native, again.map(again.grid))
 
     def _score_stability(self, sample: Sample, maps: Sequence[EvaluatedMap]) -> None:
-        """Rows of the stability metrics, of the methods alone: a baseline does not use the model."""
+        """Rows of the stability metrics, of the methods alone.
+
+        A baseline does not use the model.
+        """
         owners: list[tuple[Explanation, EvaluatedMap]] = []
         for each in maps:
             if not each.baseline:
@@ -354,7 +357,10 @@ class _Session:
 
 @dataclass
 class _References:
-    """The best map of each label and grid of one image, and its scores: computed once for all maps."""
+    """The best map of each label and grid of one image, and its scores.
+
+    Computed once for all maps.
+    """
 
     sample: Sample
     settings: MetricSettings

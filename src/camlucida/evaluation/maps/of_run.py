@@ -39,8 +39,8 @@ class RunModel:
         model: loaded, its weights those of the run.
         cohort: the images that are done, in the order of the run.
         methods, layers: of the run.
-        targets: of the run; None for the task's default and for the true labels, which the evaluation
-            requests itself.
+        targets: of the run; None for the task's default and for the true labels, which the
+            evaluation requests itself.
         maps: that the run stores; None where there is no run.
     """
 

@@ -78,15 +78,15 @@ def randomisation_table(
     Args:
         model: its weights are made random and restored bit by bit.
         samples: few are enough; see ``IMAGES``.
-        settings: "cascading_randomisation" and "independent_randomisation" among its metrics are the
-            modes; "randomisation_gate" alone means the first.
+        settings: "cascading_randomisation" and "independent_randomisation" among its metrics are
+            the modes; "randomisation_gate" alone means the first.
         seeds: number of random draws of the weights.
         maps: where the maps of the trained model come from; None: the model explains the images.
 
     Returns:
-        ``COLUMNS``: one row a map, block, seed and mode; ``null`` (mean similarity of maps of different
-        images and one label), ``passed`` and ``p`` are of the method, layer and block. ``passed`` is
-        None under 10 images, ``null`` NaN under 2.
+        ``COLUMNS``: one row a map, block, seed and mode; ``null`` (mean similarity of maps of
+        different images and one label), ``passed`` and ``p`` are of the method, layer and block.
+        ``passed`` is None under 10 images, ``null`` NaN under 2.
     """
     modes = _modes(settings)
     trained = _trained(maps or ModelMaps(model), samples, settings) if modes else []
@@ -119,7 +119,8 @@ def _rows(
 ) -> Iterator[dict[str, Any]]:
     """One method and layer.
 
-    The gate sees one value an image, the mean of its labels and seeds, for those are not independent.
+    The gate sees one value an image, the mean of its labels and seeds, for those are not
+    independent.
     """
     maps = [trained[i] for i in chosen]
     images = [each.sample.scan.id for each in maps]
@@ -208,7 +209,10 @@ def _maps_now(model: nn.Module | ModelWithCard, trained: Sequence[_Trained]) -> 
 def _explained_now(
     model: nn.Module | ModelWithCard, sample: Sample, explanations: Sequence[Explanation]
 ) -> list[Tensor]:
-    """The maps of one image. Where the output is no longer finite, a map is as dead as one of zeros."""
+    """The maps of one image.
+
+    Where the output is no longer finite, a map is as dead as one of zeros.
+    """
     targets = {e.target: e.explained for e in explanations if e.explained is not None}
     methods = list(dict.fromkeys(e.method for e in explanations))
     layers = list(dict.fromkeys(e.layer for e in explanations))

@@ -27,7 +27,9 @@ Key = tuple[Any, ...]
 
 
 def about(metric: str) -> Metric:
-    """The registered metric of a row; ``region_share:lungs`` is ``region_share`` in the region "lungs".
+    """The registered metric of a row.
+
+    ``region_share:lungs`` is ``region_share`` in the region "lungs".
 
     Raises:
         UsageError: no such metric.

@@ -32,7 +32,8 @@ class Tables:
     Attributes:
         rows: columns ``ROW``: one an image, label, method, layer, metric and model output.
         curves: columns ``CURVE``: one a point of a perturbation curve.
-        boxes: columns ``BOXES``: one an image, label, method and layer, for the metrics of all boxes.
+        boxes: columns ``BOXES``: one an image, label, method and layer, for the metrics of all
+            boxes.
         failures: (image, one line) of images that could not be evaluated.
         notes: for the reader.
         count: of altered images and forward passes.

@@ -36,7 +36,10 @@ class Sample:
     positives: tuple[str, ...] | None = None
 
     def annotation_key(self, label: str) -> str:
-        """The label under which its annotation stands: its name, else "" (an annotation of any label)."""
+        """The label under which its annotation stands.
+
+        Its name, else "" (an annotation of any label).
+        """
         return label if label in self.masks else ""
 
     def mask(self, label: str) -> Mask | None:
@@ -81,8 +84,8 @@ class MetricSettings:
 def known_labels(sample: Sample, settings: MetricSettings, task: Task | None) -> dict[str, Any]:
     """``target`` and ``truth`` of ``explain`` for one image.
 
-    The targets of the settings; else the labels that are annotated in the image; else those that are
-    true of it; else the task's default.
+    The targets of the settings; else the labels that are annotated in the image; else those that
+    are true of it; else the task's default.
 
     >>> import torch
     >>> from camlucida.core.geometry import Geometry

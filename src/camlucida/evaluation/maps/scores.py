@@ -1,4 +1,6 @@
-"""Scores of one map that need no model: every registered metric of a map, an annotation or a region.
+"""Scores of one map that need no model.
+
+Every registered metric of a map, an annotation or a region.
 
 Each stands with its chance level and its ceiling, both from the registration of the metric.
 """
@@ -48,8 +50,8 @@ class Heat:
 
     Attributes:
         original: (*original) carried back through the geometry of the image.
-        protocol: (*original) as CheXlocalize enlarges it: straight from the grid to the original, where
-            the model saw all of the original and nothing else; else ``original``.
+        protocol: (*original) as CheXlocalize enlarges it: straight from the grid to the original,
+            where the model saw all of the original and nothing else; else ``original``.
     """
 
     original: Floats
@@ -87,7 +89,9 @@ def description_scores(native: ArrayLike, names: Collection[str]) -> dict[str, S
 def mask_scores(
     heat: Heat, truth: Mask, names: Collection[str], options: Mapping[str, Any]
 ) -> dict[str, Score]:
-    """The metrics of a map and an annotated mask, without their ceilings: see :func:`mask_ceilings`.
+    """The metrics of a map and an annotated mask, without their ceilings.
+
+    See :func:`mask_ceilings`.
 
     Args:
         heat: the map.
@@ -153,7 +157,8 @@ def box_table(heat: ArrayLike, boxes: Floats, probability: float) -> dict[str, l
     """What the metrics of all boxes together need of one image.
 
     Returns:
-        ``found``: the boxes around the heat; ``truth``: the annotated ones; ``accuracy`` at each level.
+        ``found``: the boxes around the heat; ``truth``: the annotated ones; ``accuracy`` at each
+        level.
     """
     return {
         "found": heat_boxes(heat, probability).tolist(),

@@ -37,7 +37,8 @@ def stability(
     names: Sequence[str],
     seed: int,
 ) -> Iterator[tuple[Explanation, str, float]]:
-    """(explanation, metric, value) of the metrics of noisy copies and mirrored views among ``names``.
+    """(explanation, metric, value) of the metrics of noisy copies and mirrored views among
+    ``names``.
 
     Args:
         model: as for ``explain``.

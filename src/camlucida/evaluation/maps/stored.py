@@ -1,10 +1,11 @@
-"""The maps that a run stores, so that an evaluation of the run does not explain its images again."""
+"""The maps that a run stores: an evaluation of the run does not explain its images again."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import pandas as pd
@@ -30,9 +31,9 @@ _Rows = dict[tuple[TargetSpec, str, str], int]
 class StoredMaps:
     """The maps of one model of a run.
 
-    An image whose requested maps are not all stored, or whose file is no longer the same, is explained
-    again. The model runs, once an image, only where a metric needs the targets as functions
-    (:data:`camlucida.evaluation.maps.choice.NEED_MODEL`).
+    An image whose requested maps are not all stored, or whose file is no longer the same, is
+    explained again. The model runs, once an image, only where a metric needs the targets as
+    functions (:data:`camlucida.evaluation.maps.choice.NEED_MODEL`).
 
     Attributes:
         run: the run.
@@ -94,11 +95,7 @@ class StoredMaps:
         targets = self._targets(sample, wanted) if needs_targets else self._specs(rows, wanted)
         if layers is None or targets is None:
             return None
-        keys = [
-            (spec, method, layer)
-            for spec in targets
-            for method, layer in _pairs(settings.methods, layers)
-        ]
+        keys = list(product(targets, settings.methods, layers))
         if not all(key in rows for key in keys):
             return None
         explanations = self.run.explanations_of([rows[key] for key in keys], sample.scan)
@@ -131,7 +128,10 @@ class StoredMaps:
     def _targets(
         self, sample: Sample, wanted: Mapping[str, Any]
     ) -> dict[TargetSpec, Target | None] | None:
-        """The requested targets, as the model's output for this image has them: one forward pass."""
+        """The requested targets, as the model's output for this image has them.
+
+        One forward pass.
+        """
         model = explained_model(self.model)
         weight = next(model.module.parameters())
         floating = weight if weight.is_floating_point() else torch.zeros(())
@@ -145,10 +145,6 @@ class StoredMaps:
         for request in requests:
             targets |= {spec_of(target): target for target in request(output)}
         return targets
-
-
-def _pairs(methods: Sequence[str], layers: Sequence[str]) -> list[tuple[str, str]]:
-    return [(method, layer) for method in methods for layer in layers]
 
 
 def _labels(names: Sequence[Any]) -> list[TargetSpec]:

@@ -1,7 +1,7 @@
 """From the rows of an evaluation to its tables: means with intervals, curves, the sanity gate.
 
-Needs no model: everything is computed again from the stored tables. The comparisons of methods are in
-:mod:`~camlucida.evaluation.maps.differences`, the maps to look at in
+Needs no model: everything is computed again from the stored tables. The comparisons of methods are
+in :mod:`~camlucida.evaluation.maps.differences`, the maps to look at in
 :mod:`~camlucida.evaluation.maps.chosen`; all are at hand here.
 """
 
@@ -71,7 +71,8 @@ CURVE_MEANS = [
 def summarise(
     rows: pd.DataFrame, replicates: int = REPLICATES, level: float = 0.95, seed: int = 0
 ) -> pd.DataFrame:
-    """Mean of each metric by label, method, layer and model output, with its patient-level interval.
+    """Mean of each metric by label, method, layer and model output, with its patient-level
+    interval.
 
     Where there are several labels, rows of the label ``ALL_LABELS`` come first, over all of them.
 
@@ -81,9 +82,10 @@ def summarise(
 
     Returns:
         Columns ``SUMMARY``. ``estimate`` to ``nan_rate`` are those of
-        :class:`~camlucida.metrics.bootstrap.Interval`; ``chance`` and ``ceiling`` are means over the
-        rows with a value, ``over_ceiling`` the mean of value ÷ ceiling over those with a ceiling above
-        0; ``empty_rate`` is the share of maps without evidence; a range is NaN where unbounded.
+        :class:`~camlucida.metrics.bootstrap.Interval`; ``chance`` and ``ceiling`` are means over
+        the rows with a value, ``over_ceiling`` the mean of value ÷ ceiling over those with a
+        ceiling above 0; ``empty_rate`` is the share of maps without evidence; a range is NaN where
+        unbounded.
 
     Raises:
         UsageError: a missing column, a row twice, an unknown metric, a label called "all labels".
@@ -128,8 +130,8 @@ def _summary_line(
 def headline(summary: pd.DataFrame) -> list[tuple[str, str]]:
     """(metric, model output) to show first.
 
-    Those of ``PRIMARY`` that were measured, of one model output each; where there is none, the first
-    metrics with a direction.
+    Those of ``PRIMARY`` that were measured, of one model output each; where there is none, the
+    first metrics with a direction.
 
     Args:
         summary: of :func:`summarise`.
@@ -146,15 +148,18 @@ def headline(summary: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def gate_table(sanity: pd.DataFrame) -> pd.DataFrame:
-    """Parameter randomisation by method, layer, mode and block: means over images, seeds and labels.
+    """Parameter randomisation by method, layer, mode and block.
+
+    Means over images, seeds and labels.
 
     Args:
         sanity: of :func:`~camlucida.evaluation.maps.randomisation.randomisation_table`.
 
     Returns:
-        Columns ``GATE``, blocks from the logits down. With several labels the worst counts: ``passed``
-        is True where all passed, False where one failed, else None; ``p`` is the largest.
-        ``similarity`` leaves dead maps out. ``decisive`` marks the last cascading block, where nothing
+        Columns ``GATE``, blocks from the logits down. With several labels the worst counts:
+        ``passed`` is True where all passed, False where one failed, else None; ``p`` is the
+        largest. ``similarity`` leaves dead maps out. ``decisive`` marks the last cascading block,
+        where nothing
         that was learnt is left: the gate is passed or failed there.
     """
     lines = []

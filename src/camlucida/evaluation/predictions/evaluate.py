@@ -58,7 +58,9 @@ def evaluate_file(
     groups: Sequence[str] = (),
     labels: Sequence[str] = (),
 ) -> Evaluated:
-    """Read and evaluate predictions of any task; see :func:`~camlucida.datasets.predictions.read_predictions` and, for masks,
+    """Read and evaluate predictions of any task.
+
+    See :func:`~camlucida.datasets.predictions.read_predictions` and, for masks,
     :func:`~camlucida.datasets.mask_files.read_mask_pairs`.
 
     Raises:
@@ -119,7 +121,9 @@ def evaluate_pairs(
     notes: Sequence[Message],
     errors: Sequence[str],
 ) -> Evaluated:
-    """As :func:`evaluate_table`, of rows of :func:`~camlucida.metrics.segmentation.compare_masks`."""
+    """As :func:`evaluate_table`, of rows of
+    :func:`~camlucida.metrics.segmentation.compare_masks`.
+    """
     figures = evaluate_masks(rows, settings)
     document = segmentation_document(rows, figures, notes, settings)
     return Evaluated(figures, document, records(rows), None, tuple(notes), tuple(errors))

@@ -1,4 +1,7 @@
-"""Figures of a predictions file: one tidy table, and the JSON document of metrics that other systems call test_metrics.json."""
+"""Figures of a predictions file.
+
+One tidy table, and the JSON document of metrics that other systems call test_metrics.json.
+"""
 
 from __future__ import annotations
 
@@ -48,9 +51,11 @@ class PredictionSettings:
 def evaluate_predictions(
     predictions: Predictions, settings: PredictionSettings | None = None
 ) -> pd.DataFrame:
-    """Every figure of every model, of everybody, then of each group (``column=value``, ``truth 40 to 50``).
+    """Every figure of every model, of everybody, then of each group (``column=value``, ``truth 40
+    to 50``).
 
-    Groups of a regression have ``mae`` and ``rmse``; other groups have every figure. Rows without a group value are in none.
+    Groups of a regression have ``mae`` and ``rmse``; other groups have every figure. Rows without a
+    group value are in none.
 
     Returns:
         Columns of :class:`~camlucida.metrics.score_table.Row`.
@@ -84,11 +89,14 @@ def groups_of(
 def metrics_document(
     predictions: Predictions, figures: pd.DataFrame, settings: PredictionSettings
 ) -> Document:
-    """The figures as JSON: of one model at the top, of several under ``models``; a number that does not exist is null.
+    """The figures as JSON: of one model at the top, of several under ``models``.
 
-    ``mae`` and such at the top are plain numbers, as other systems write them; ``intervals`` has the rest of each.
-    ``labels`` (``classes``) and ``groups`` hold the same by name. By task: ``never_predicted``, ``confusion_matrix`` (truth down,
-    prediction across), ``outliers`` (images outside the limits of agreement).
+    A number that does not exist is null.
+
+    ``mae`` and such at the top are plain numbers, as other systems write them; ``intervals`` has
+    the rest of each. ``labels`` (``classes``) and ``groups`` hold the same by name. By task:
+    ``never_predicted``, ``confusion_matrix`` (truth down, prediction across), ``outliers`` (images
+    outside the limits of agreement).
     """
     models = {
         model: _document(predictions, frame, figures[figures["model"] == model])
@@ -136,17 +144,22 @@ def segmentation_document(
 
 
 def evaluate_masks(rows: pd.DataFrame, settings: PredictionSettings | None = None) -> pd.DataFrame:
-    """Every figure of every model, of the rows of :func:`~camlucida.metrics.segmentation.compare_masks`."""
+    """Every figure of every model, of the rows of
+    :func:`~camlucida.metrics.segmentation.compare_masks`.
+    """
     sampling = (settings or PredictionSettings()).sampling
-    parts = [
-        (model, evaluate_segmentation(part, sampling))
-        for model, part in rows.groupby("model", sort=False)
-    ]
-    return table(replace(row, model=str(model)) for model, figures in parts for row in figures)
+    figures: list[Row] = []
+    for model, part in rows.groupby("model", sort=False):
+        of_model = evaluate_segmentation(part, sampling)
+        figures += [replace(row, model=str(model)) for row in of_model]
+    return table(figures)
 
 
 def prediction_records(predictions: Predictions) -> list[Document]:
-    """The tidy table as records, as ``predictions.json`` holds them; what does not exist is null."""
+    """The tidy table as records, as ``predictions.json`` holds them.
+
+    What does not exist is null.
+    """
     return records(predictions.frame)
 
 
@@ -242,7 +255,7 @@ def _estimates(rows: pd.DataFrame) -> Document:
 
 def _intervals(rows: pd.DataFrame) -> Document:
     kept = ["estimate", "low", "high", "interval_method", "n", "patients", "positives", "chance"]
-    return {line["metric"]: {name: line[name] for name in kept} for line in rows.to_dict("records")}
+    return dict(zip(rows["metric"], rows[kept].to_dict("records")))
 
 
 def _by_label(rows: pd.DataFrame) -> Document:
