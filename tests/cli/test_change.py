@@ -79,7 +79,7 @@ def test_without_alignment_nothing_is_moved(films, capsys):
     assert run("change", same, same, *options) == 0
     said = capsys.readouterr()
     record = json.loads(said.out)
-    assert "not aligned: no alignment was asked for" in said.err
+    assert "not aligned: no alignment was requested" in said.err
     assert record["labels"][0]["score"]["change"] == 0
     assert record["labels"][0]["moved_map_change"] is None
     assert not np.load(films / "same/change.npy").any()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -16,8 +15,10 @@ from camlucida.cli.common import (
     ModelOption,
     app,
     command_record,
+    finish,
     load,
     output_folder,
+    print_json,
 )
 from camlucida.core.errors import UsageError, did_you_mean
 
@@ -26,15 +27,16 @@ ALIGN = ("auto", "none")
 
 @app.command("change")
 def change_command(
-    before: Annotated[Path, typer.Argument(help="Film of the first study.")],
-    after: Annotated[Path, typer.Argument(help="Film of the second study.")],
+    before: Annotated[Path, typer.Argument(help="Image of the first study.")],
+    after: Annotated[Path, typer.Argument(help="Image of the second study.")],
     model: ModelOption,
     factory: FactoryOption = None,
     checkpoint: CheckpointOption = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Repeatable. Default: the most probable of each study, and those whose probability changed by 0.1."
+            help="Repeatable. Default: the most probable of each study, and those whose "
+            "probability changed by 0.1."
         ),
     ] = None,
     method: Annotated[str, typer.Option(help="See `camlucida methods`.")] = "gradcam",
@@ -53,48 +55,39 @@ def change_command(
         bool, typer.Option("--json", help="Print change.json on standard output.")
     ] = False,
 ) -> None:
-    """Align two studies of a patient; show how score and map changed, signed, beside what movement alone changes."""
+    """Align two studies of a patient; show how score and map changed, beside movement alone."""
     from camlucida.analysis.change import align as register
     from camlucida.analysis.change import centred, changes
     from camlucida.attribution.methods import METHODS
     from camlucida.io import read_image
-    from camlucida.workflows.change.folder import present
+    from camlucida.workflows.change.folder import change_notes, write_change
 
     METHODS[method]
     if align not in ALIGN:
         raise UsageError(f"unknown alignment {align!r}", did_you_mean(align, ALIGN))
-    films = {"before": read_image(before), "after": read_image(after)}
+    images = {"before": read_image(before), "after": read_image(after)}
     loaded = load(model, factory, checkpoint, device)
-    grey = [film.display for film in films.values()]
-    found, shown = changes(
-        loaded,
-        films["before"],
-        films["after"],
-        (register if align == "auto" else centred)(*grey),
-        label or (),
-        method,
-    )
-    about = command_record() | {"asked": bool(label)}
+    first, second = images["before"], images["after"]
+    alignment = (register if align == "auto" else centred)(first.display, second.display)
+    every, shown = changes(loaded, first, second, alignment, label or (), method)
+    about = command_record() | {"requested": bool(label)}
     with output_folder(out):
-        record = present(found, shown, films, loaded, out, about)
-    for film in films.values():
-        for warning in film.warnings:
-            print(f"note: {film.id}: {warning}", file=sys.stderr)
-    if record["alignment"]["refused"]:
-        print(f"note: not aligned: {record['alignment']['refused']}", file=sys.stderr)
-    if record["alignment"]["mirror_note"]:
-        print(f"note: {record['alignment']['mirror_note']}", file=sys.stderr)
+        record = write_change(every, shown, images, loaded, out, about)
     if as_json:
-        print(json.dumps(record, indent=2, ensure_ascii=False))
-        return
-    for item in record["labels"]:
-        p = item["probability"]
-        change = "" if p["change"] is None else f", p {p['before']:.3f} → {p['after']:.3f}"
-        moved = item["moved_score_change"]
-        alone = "" if moved is None else f" (by movement alone {moved:+.2f})"
-        score = item["score"]
-        kind = item["score_kind"]
-        print(
-            f"{item['label']}: {kind} {score['before']:.2f} → {score['after']:.2f}{alone}{change}"
-        )
-    print(f"page: {out / 'change.html'}")
+        print_json(record)
+    else:
+        for item in record["labels"]:
+            print(_line(item))
+        print(f"page: {out / 'change.html'}")
+    finish((), change_notes(images, alignment))
+
+
+def _line(item: Mapping[str, Any]) -> str:
+    """The change of one label."""
+    score, probability = item["score"], item["probability"]
+    line = f"{item['label']}: {item['score_kind']} {score['before']:.2f} → {score['after']:.2f}"
+    if item["moved_score_change"] is not None:
+        line += f" (by movement alone {item['moved_score_change']:+.2f})"
+    if probability["change"] is not None:
+        line += f", p {probability['before']:.3f} → {probability['after']:.3f}"
+    return line

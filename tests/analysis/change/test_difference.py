@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from camlucida.analysis.change import align, centred, changes, difference
-from camlucida.analysis.change.registration import Alignment, Quality
+from camlucida.analysis.change.registration import Alignment, AlignmentQuality
 from camlucida.core.errors import ModelMismatchError, UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.io.image import RawImage
@@ -14,7 +14,7 @@ from camlucida.models import load_model
 from camlucida.phantom import film, model_cards
 from tests.support.ensemble_members import made
 
-NEVER = Quality(1.0, 1.0, 1.0)
+NEVER = AlignmentQuality(1.0, 1.0, 1.0)
 RAMP = [[1.0, 2.0], [3.0, 4.0]]
 
 
@@ -79,7 +79,7 @@ def test_what_the_model_did_not_see_is_not_compared():
 def test_other_things_are_not_compared(change, words):
     with pytest.raises(UsageError, match=words):
         difference(made(RAMP), replace(made(RAMP), **change), still())
-    with pytest.raises(UsageError, match="an alignment of a film"):
+    with pytest.raises(UsageError, match="an alignment of an image"):
         difference(made(RAMP), made(RAMP), still((9, 9)))
 
 

@@ -6,6 +6,7 @@ from scipy import ndimage
 
 from camlucida.analysis.change import align, centred
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message
 from camlucida.phantom import film
 
 SIZE = 128
@@ -68,7 +69,8 @@ def test_the_film_is_carried_back_to_its_place(before):
 def test_the_same_film_is_not_aligned(before):
     found = align(before, before)
     assert not found.moved
-    assert "no alignment raises the correlation of the films, 1.0000" in found.refused
+    assert found.refused.code == "alignment.no_gain"
+    assert found.refused.values["correlation"] == pytest.approx(1)
     assert np.array_equal(found.matrix, np.eye(2))
     assert np.array_equal(found.carry(before), before)
 
@@ -77,7 +79,7 @@ def test_what_lies_too_far_is_refused(before):
     after, _, _ = moved(before, 0, 1.0, (0, 45))
     found = align(before, after)
     assert not found.moved
-    assert "at the edge of what is searched" in found.refused
+    assert found.refused == Message("alignment.at_edge")
     assert found.shift == (0, 0)
 
 
@@ -86,7 +88,7 @@ def test_films_of_two_sizes_are_laid_centre_on_centre(before):
     found = centred(before, larger)
     assert np.allclose(found.matrix, 2 * np.eye(2))
     assert np.allclose(found.offset, 0.5)
-    assert found.refused == "no alignment was asked for"
+    assert found.refused == Message("alignment.not_requested")
     assert np.allclose(found.carry(larger), before)
     assert align(before, larger).unaligned.correlation == pytest.approx(1)
 
@@ -117,7 +119,7 @@ def test_a_film_without_contrast_is_refused(before, film):
 
 
 def test_a_film_without_contrast_is_named(before):
-    with pytest.raises(UsageError, match="the film after has no contrast"):
+    with pytest.raises(UsageError, match="the image after has no contrast"):
         align(before, np.zeros((64, 64)))
 
 
@@ -133,8 +135,7 @@ def test_a_mirrored_film_is_noticed(before):
 
 def test_films_that_are_not_alike_are_not_aligned(before):
     noise = np.random.default_rng(0).random(before.shape)
-    assert "the films are not alike" in align(before, noise).refused
-    assert (
-        "looks like the negative of the other, their correlation is -1.0000"
-        in align(before, -before).refused
-    )
+    assert align(before, noise).refused.code == "alignment.unlike"
+    negative = align(before, -before).refused
+    assert negative.code == "alignment.negative"
+    assert negative.values["correlation"] == pytest.approx(-1)

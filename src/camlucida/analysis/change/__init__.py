@@ -1,16 +1,22 @@
-"""Two studies of a patient: their films aligned, and what changed between them in score and map."""
+"""Two studies of a patient: their images aligned, and what changed between them in score and map."""
 
-from camlucida.analysis.change.difference import Change, changes, difference, moved_film
-from camlucida.analysis.change.registration import Alignment, Mirror, Quality, align, centred
+from camlucida.analysis.change.difference import Change, changes, difference, moved_image
+from camlucida.analysis.change.registration import (
+    Alignment,
+    AlignmentQuality,
+    Mirror,
+    align,
+    centred,
+)
 
 __all__ = [
     "Alignment",
+    "AlignmentQuality",
     "Change",
     "Mirror",
-    "Quality",
     "align",
     "centred",
     "changes",
     "difference",
-    "moved_film",
+    "moved_image",
 ]

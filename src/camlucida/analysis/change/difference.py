@@ -1,4 +1,7 @@
-"""What changed between two studies: the score, and the map, signed, on one scale, where both studies can be compared."""
+"""What changed between two studies of a patient: the score, and the map, signed, on one scale.
+
+A change is computed where both images can be compared.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ from camlucida.models.preprocessing import prepare
 Floats = NDArray[np.float64]
 
 SHIFTED = 0.1
-"""Change of a probability from which a label is shown where none is asked for."""
+"""Change of a probability from which a label is shown where none is requested."""
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,14 @@ class Change:
 
     Attributes:
         before, after: of the same model, label, method and layer.
-        alignment: from the film before to the film after.
-        before_map, after_map: (H, W) in pixels of the film before, unit of the maps; NaN where a film, or what the model saw of
-            it, ends.
+        alignment: from the image before to the image after.
+        before_map, after_map: (H, W) in pixels of the image before, unit of the maps; NaN where an
+            image, or what the model saw of it, ends.
         difference: after − before; NaN where either is.
-        moved: the film before, moved as the film after lies, and explained again; None where nothing was moved.
-        moved_difference: its map, carried back, minus ``before_map``: what movement and resampling alone make of the map.
+        moved: the image before, moved as the image after lies, and explained again; None where
+            nothing was moved.
+        moved_difference: its map, carried back, minus ``before_map``: the change of the map by
+            movement and resampling alone.
     """
 
     before: Explanation
@@ -70,42 +75,29 @@ def difference(
     """The change between two explanations.
 
     Args:
-        before, after: of two films, by one model, of one target, by one method at one layer.
-        alignment: of the films.
-        moved: of the film before, moved as the film after lies (:func:`moved_film`).
+        before, after: of two images, by one model, of one target, by one method at one layer.
+        alignment: of the images.
+        moved: of the image before, moved as the image after lies (:func:`moved_image`).
 
     Raises:
-        UsageError: the maps are not of the same model, target, method, layer or unit, or the alignment is of other films.
+        UsageError: the maps are not of the same model, target, method, layer or unit, or the
+            alignment is of other images.
     """
-    for what, values in (
-        ("model", [_model(e) for e in (before, after)]),
-        ("target", [before.target, after.target]),
-        ("method", [before.method, after.method]),
-        ("layer", [before.layer, after.layer]),
-        ("unit", [before.provenance.get("unit"), after.provenance.get("unit")]),
-    ):
-        if values[0] != values[1]:
-            raise UsageError(
-                f"maps of different {what}s: {values[0]} and {values[1]}",
-                "compare what one model says of one target",
-            )
-    if alignment.size != before.scan.geometry.original:
-        raise UsageError(
-            f"an alignment of a film of {alignment.size} for a map of {before.scan.geometry.original}"
-        )
-    first, second = _seen_map(before), alignment.carry(_seen_map(after))
+    facts = zip(_facts(before).items(), _facts(after).values())
+    for (name, first), second in facts:
+        if first != second:
+            what = f"maps of different {name}s: {first} and {second}"
+            raise UsageError(what, "compare maps of one model and target")
+    size = before.scan.geometry.original
+    if alignment.size != size:
+        what = f"an alignment of an image of {alignment.size} for a map of {size}"
+        raise UsageError(what, "align the images that were explained")
+    before_map, after_map = _seen_map(before), alignment.carry(_seen_map(after))
+    change = Change(before, after, alignment, before_map, after_map, after_map - before_map)
     if moved is None:
-        return Change(before, after, alignment, first, second, second - first)
-    return Change(
-        before,
-        after,
-        alignment,
-        first,
-        second,
-        second - first,
-        moved,
-        alignment.carry(_seen_map(moved)) - first,
-    )
+        return change
+    moved_difference = alignment.carry(_seen_map(moved)) - before_map
+    return replace(change, moved=moved, moved_difference=moved_difference)
 
 
 def changes(
@@ -122,82 +114,97 @@ def changes(
         model: of classification or regression.
         before, after: as read.
         alignment: of their pixels.
-        labels: asked for; every label if none is.
+        labels: requested; every label if none is.
         method: registry name.
 
     Returns:
-        The changes, of every label that was explained; and the names of those to show: the labels asked for, else the most
-        probable of each study and every one whose probability changed by :data:`SHIFTED` or more.
+        The changes, of every label that was explained; and the names of those to show: the labels
+        requested, else the most probable of each study and every one whose probability changed by
+        :data:`SHIFTED` or more.
 
     Raises:
         ModelMismatchError: the model is for segmentation.
-        UsageError: no such label, or words that mean another label in each study.
+        UsageError: no such label, or a request that means another label in each study.
     """
-    if model.card.task == "segmentation":
-        raise ModelMismatchError(
-            "a change is that of one score, and the model segments",
-            "explain both films, and compare the regions",
-        )
-    films = [before, after, *([moved_film(before, after, alignment)] if alignment.moved else [])]
-    scans = [
-        replace(prepare(film, model.card.input), id=name)
-        for film, name in zip(films, ("before", "after", "moved"))
-    ]
-    regression = model.card.task == "regression"
-    asked: list[TargetLike] | None = list(labels) if labels else None if regression else ["all"]
-    found = [explain(model, scan, asked, method) for scan in scans]
-    maps = [{item.target: item for item in of_film} for of_film in found]
-    if maps[0].keys() != maps[1].keys():
-        names = ", ".join(maps[0].keys() ^ maps[1].keys())
-        raise UsageError(
-            f"{names}: not asked of both studies",
-            "name labels: words such as top3 mean others in each study",
-        )
-    moved = maps[2] if alignment.moved else {}
+    task = model.card.task
+    if task == "segmentation":
+        what = "a change is that of one score, and the model segments"
+        raise ModelMismatchError(what, "explain both images, and compare the regions")
+    images = {"before": before, "after": after}
+    if alignment.moved:
+        images["moved"] = moved_image(before, after, alignment)
+    request: list[TargetLike] | None = list(labels) or None
+    if request is None and task != "regression":
+        request = ["all"]
+    maps = {name: _explained(model, image, name, request, method) for name, image in images.items()}
+    if maps["before"].keys() != maps["after"].keys():
+        names = ", ".join(maps["before"].keys() ^ maps["after"].keys())
+        what = f"{names}: not explained in both studies"
+        raise UsageError(what, "name labels: a request such as top3 means others in each study")
+    moved = maps.get("moved", {})
     result = [
-        difference(first, maps[1][name], alignment, moved.get(name))
-        for name, first in maps[0].items()
+        difference(first, maps["after"][name], alignment, moved.get(name))
+        for name, first in maps["before"].items()
     ]
-    return result, [
-        change.before.target for change in result
-    ] if labels or regression else _telling(result)
+    if labels or task == "regression":
+        return result, [change.before.target for change in result]
+    return result, _worth_showing(result)
 
 
-def moved_film(before: RawImage, after: RawImage, alignment: Alignment) -> RawImage:
-    """The film before, moved into the place of the film after; beyond its edge, the edge's grey."""
+def moved_image(before: RawImage, after: RawImage, alignment: Alignment) -> RawImage:
+    """The image before, resampled as the image after lies; beyond its edge, the edge's grey."""
     size = (after.pixels.shape[0], after.pixels.shape[1])
 
     def move(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        planes = [values] if values.ndim == 2 else [values[..., i] for i in range(values.shape[2])]
-        carried = [alignment.back(plane, size).astype(np.float32) for plane in planes]
-        return carried[0] if values.ndim == 2 else np.stack(carried, axis=-1)
+        if values.ndim == 2:
+            return alignment.back(values, size).astype(np.float32)
+        planes = [move(values[..., i]) for i in range(values.shape[2])]
+        return np.stack(planes, axis=-1)
 
     pixels = move(before.pixels)
     windowed = None if before.windowed is None else move(before.windowed)
     display = to_display(pixels if windowed is None else windowed)
-    return replace(
-        before, pixels=pixels, display=display, windowed=windowed, id=f"{before.id}_moved"
-    )
+    name = f"{before.id}_moved"
+    return replace(before, pixels=pixels, display=display, windowed=windowed, id=name)
 
 
-def _telling(found: Sequence[Change]) -> list[str]:
-    best = [
-        max(found, key=lambda change: getattr(change, study).probability or 0.0)
-        for study in ("before", "after")
-    ]
-    shifted = [change for change in found if abs(change.probability or 0.0) >= SHIFTED]
-    order = sorted(shifted, key=lambda change: -abs(change.probability or 0.0))
-    return list(dict.fromkeys(change.before.target for change in (*order, *best)))
+def _explained(
+    model: LoadedModel,
+    image: RawImage,
+    name: str,
+    request: list[TargetLike] | None,
+    method: str,
+) -> dict[str, Explanation]:
+    """Target → its explanation."""
+    scan = replace(prepare(image, model.card.input), id=name)
+    return {item.target: item for item in explain(model, scan, request, method)}
 
 
-def _model(found: Explanation) -> str:
-    about = found.provenance.get("model", {})
-    return str(about.get("sha256") or about.get("name"))
+def _worth_showing(result: Sequence[Change]) -> list[str]:
+    """Labels whose probability changed, largest first, then the most probable of each study."""
+    shifted = [change for change in result if abs(change.probability or 0.0) >= SHIFTED]
+    ordered = sorted(shifted, key=lambda change: -abs(change.probability or 0.0))
+    before = max(result, key=lambda change: change.before.probability or 0.0)
+    after = max(result, key=lambda change: change.after.probability or 0.0)
+    return list(dict.fromkeys(change.before.target for change in (*ordered, before, after)))
 
 
-def _seen_map(found: Explanation) -> Floats:
+def _facts(explanation: Explanation) -> dict[str, str]:
+    """What must be the same in both maps."""
+    model = explanation.provenance.get("model", {})
+    return {
+        "model": str(model.get("sha256") or model.get("name")),
+        "target": explanation.target,
+        "method": explanation.method,
+        "layer": explanation.layer,
+        "unit": str(explanation.provenance.get("unit")),
+    }
+
+
+def _seen_map(explanation: Explanation) -> Floats:
     """The map in original pixels, NaN where the model saw nothing."""
-    values = np.full(found.scan.geometry.original, np.nan)
-    window = tuple(slice(first, last) for first, last in found.scan.geometry.seen())
-    values[window] = found.numpy()[window]
+    geometry = explanation.scan.geometry
+    values = np.full(geometry.original, np.nan)
+    window = tuple(slice(first, last) for first, last in geometry.seen())
+    values[window] = explanation.numpy()[window]
     return values

@@ -1,4 +1,7 @@
-"""Two films of one patient laid over each other: shift, rotation and magnification that make their grey levels agree."""
+"""Registration of two images of one patient, by shift, rotation and magnification.
+
+The transform makes the grey levels of the two images agree.
+"""
 
 from __future__ import annotations
 
@@ -13,36 +16,64 @@ from skimage.registration import phase_cross_correlation
 from skimage.transform import resize
 
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, declare
+
+declare(
+    "alignment",
+    {
+        "not_requested": "no alignment was requested",
+        "negative": (
+            "one image looks like the negative of the other; their correlation is {correlation:.4f}"
+        ),
+        "unlike": "the images are not alike: at best their correlation is {correlation:.4f}",
+        "at_edge": "the best alignment lies at the edge of the search range",
+        "no_gain": (
+            "no alignment raises the correlation of the images, {correlation:.4f}, by more than "
+            "{gain}"
+        ),
+        "less_information": (
+            "the alignment of the highest correlation lowers the mutual information of the "
+            "images, {information:.4f}"
+        ),
+        "mirrored": (
+            "the second image fits the first better when it is mirrored (correlation of small "
+            "images {mirrored:.3f}, unmirrored {plain:.3f}): one of them may be mirrored, or they "
+            "are of two patients"
+        ),
+    },
+)
 
 Floats = NDArray[np.float64]
 
 COARSE, FINE = (48, 96), (192, 384)
-"""Pixels on the longer side of the films at which they are compared, coarse to fine; never more than the film has."""
+"""Pixels on the longer side at which the images are compared, coarse to fine; never more than they
+have."""
 
 SHIFT, ROTATION, MAGNIFICATION = 0.2, 15.0, 1.2
-"""How far is searched: share of the film's longer side, degrees either way, and its inverse to itself."""
+"""Search range: share of the longer side, degrees either way, and from the inverse to itself."""
 
 OVERLAP = 0.5
-"""Smallest share of the film that must lie on the other film."""
+"""Smallest share of an image that must lie on the other."""
 
 BINS = 32
-"""Grey levels a film for the mutual information."""
+"""Grey levels an image for the mutual information."""
 
 GAIN = 1e-3
-"""By how much the correlation must rise: less is rounding and resampling."""
+"""Smallest gain in correlation that counts: less is rounding and resampling."""
 
 LEAST = 0.3
-"""Smallest correlation of aligned films: below it one film says less than a tenth of the other's variance."""
+"""Smallest correlation of aligned images: below it one explains less than a tenth of the other's
+variance."""
 
 
 @dataclass(frozen=True)
-class Quality:
-    """How alike two films are where they overlap.
+class AlignmentQuality:
+    """How alike two images are where they overlap.
 
     Attributes:
         correlation: Pearson, of grey levels.
         information: mutual information in nats, of 32 × 32 grey levels.
-        overlap: share of the first film that lies on the second.
+        overlap: share of the first image that lies on the second.
     """
 
     correlation: float
@@ -52,34 +83,43 @@ class Quality:
 
 @dataclass(frozen=True)
 class Mirror:
-    """The best correlation of two small films, the second as it is and with left and right exchanged."""
+    """The best correlation of two small images, the second as it is and with left and right swapped."""
 
     plain: float
     mirrored: float
 
     @property
     def suspected(self) -> bool:
-        """The mirrored film fits better: one film may be mirrored, or they are of two patients."""
+        """The mirrored image fits better: one may be mirrored, or they are of two patients."""
         return self.mirrored > self.plain + GAIN
+
+    @property
+    def warning(self) -> Message | None:
+        """What the reader should know; None where the second image fits best as it is."""
+        if not self.suspected:
+            return None
+        return Message("alignment.mirrored", {"mirrored": self.mirrored, "plain": self.plain})
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """Where each point of the film before lies on the film after.
+    """Where each point of the image before lies on the image after.
 
-    ``after = matrix @ before + offset``, both (row, column), pixel centres at whole numbers: what ``scipy.ndimage`` takes to
-    carry the film after into the pixels of the film before.
+    ``after = matrix @ before + offset``, both (row, column), pixel centres at whole numbers: what
+    ``scipy.ndimage`` takes to resample the image after in the pixels of the image before.
 
     Attributes:
         matrix: (2, 2).
         offset: (2,).
-        size: (H, W) of the film before.
+        size: (H, W) of the image before.
         rotation: degrees, clockwise on the screen, from before to after.
-        magnification: from before to after, in their own pixels, beyond the ratio of the films' sizes.
-        shift: (rows, columns) by which the centre of the film before moves, in pixels of the film after.
-        unaligned, aligned: how alike the films are with their centres laid over each other, and by this alignment.
-        refused: why the films were not aligned; "" if they were. The alignment is then that of their centres.
-        mirror: whether the second film fits better mirrored; None where no alignment was looked for.
+        magnification: from before to after, in their pixels, beyond the ratio of the sizes.
+        shift: (rows, columns) by which the centre of the image before moves, in pixels of the image
+            after.
+        unaligned, aligned: how alike the images are centre over centre, and by this alignment.
+        refused: why the images were not aligned; None if they were. The alignment is then centre
+            over centre.
+        mirror: whether the second image fits better mirrored; None where no alignment was searched.
     """
 
     matrix: Floats
@@ -88,44 +128,58 @@ class Alignment:
     rotation: float
     magnification: float
     shift: tuple[float, float]
-    unaligned: Quality
-    aligned: Quality
-    refused: str = ""
+    unaligned: AlignmentQuality
+    aligned: AlignmentQuality
+    refused: Message | None = None
     mirror: Mirror | None = None
 
     @property
     def moved(self) -> bool:
-        """Whether anything but centres was laid over each other."""
-        return not self.refused
+        """Whether the images were aligned, beyond centre over centre."""
+        return self.refused is None
 
     def carry(self, values: NDArray[Any], outside: float = np.nan) -> Floats:
-        """Values in pixels of the film after, (H', W') or (H', W', C), at the pixels of the film before; linear.
+        """Values of the image after, resampled linearly at the pixels of the image before.
 
         Args:
-            outside: what pixels get that do not lie on the film after.
+            values: (H', W') or (H', W', C).
+            outside: value of pixels that do not lie on the image after.
+
+        Returns:
+            (H, W) or (H, W, C).
         """
         if values.ndim == 3:
-            return np.stack(
-                [self.carry(values[..., i], outside) for i in range(values.shape[2])], axis=-1
-            )
-        at = _points(self.size, self.matrix, self.offset)
-        found = ndimage.map_coordinates(values.astype(np.float64), at, order=1, mode="nearest")
-        return np.asarray(np.where(_inside(at, values.shape), found, outside))
+            planes = [self.carry(values[..., i], outside) for i in range(values.shape[2])]
+            return np.stack(planes, axis=-1)
+        points = _points(self.size, self.matrix, self.offset)
+        sampled = _sampled(values.astype(np.float64), points)
+        return np.asarray(np.where(_inside(points, values.shape), sampled, outside))
 
     def back(self, values: NDArray[Any], size: tuple[int, int]) -> Floats:
-        """Values in pixels of the film before, at the pixels of a film after of ``size``; beyond the edge, the edge's value."""
+        """Values of the image before, (H, W), at the pixels of an image after of ``size``.
+
+        Beyond the edge it is the edge's value.
+        """
         matrix = np.asarray(np.linalg.inv(self.matrix), np.float64)
-        at = _points(size, matrix, -matrix @ self.offset)
-        return np.asarray(
-            ndimage.map_coordinates(values.astype(np.float64), at, order=1, mode="nearest")
-        )
+        points = _points(size, matrix, -matrix @ self.offset)
+        return _sampled(values.astype(np.float64), points)
 
 
-def centred(
-    before: NDArray[Any], after: NDArray[Any], refused: str = "no alignment was asked for"
-) -> Alignment:
-    """The films with their centres laid over each other; where their sizes differ, the second as large as fits into the first."""
+def centred(before: NDArray[Any], after: NDArray[Any]) -> Alignment:
+    """The images centre over centre; the second is as large as fits into the first.
+
+    Args:
+        before, after: (H, W) or (H, W, 3) grey levels of any range; sizes may differ.
+
+    Raises:
+        UsageError: an image without any contrast, or of another shape.
+
+    >>> image = np.eye(8)
+    >>> centred(image, np.kron(image, np.ones((2, 2)))).offset.tolist()
+    [0.5, 0.5]
+    """
     sizes = _sizes(before, after)
+    refused = Message("alignment.not_requested")
     matrix, offset = _similarity(np.zeros(4), *sizes)
     first, second = _grey(before, after)
     quality = _quality(first, second, matrix, offset)
@@ -133,21 +187,23 @@ def centred(
 
 
 def align(before: NDArray[Any], after: NDArray[Any]) -> Alignment:
-    """Find the shift, rotation and magnification between two films.
+    """Find the shift, rotation and magnification between two images.
 
-    The Pearson correlation of grey levels where the films overlap is made as large as possible (Powell's method, from coarse to
-    fine, from the shift that phase correlation finds and from none). Contrast and brightness may differ, positive and negative
-    may not. That two films can be aligned does not show that they are of one patient.
+    The Pearson correlation of grey levels where the images overlap is made as large as possible
+    (Powell's method, from coarse to fine, from the shift that phase correlation finds and from
+    none). Contrast and brightness may differ, positive and negative may not. That two images can be
+    aligned does not show that they are of one patient.
 
     Args:
         before, after: (H, W) or (H, W, 3) grey levels of any range; sizes may differ.
 
     Returns:
-        The alignment; refused, with the reason, where it does not improve both the correlation (by more than 0.001, to 0.3 or
-        more) and the mutual information, or lies at the edge of what is searched.
+        The alignment. It is refused, with the reason, where it does not improve both the
+        correlation (by more than 0.001, to 0.3 or more) and the mutual information, or lies at the
+        edge of the search range.
 
     Raises:
-        UsageError: a film without any contrast, or of another shape.
+        UsageError: an image without any contrast, or of another shape.
     """
     first, second = _grey(before, after)
     start = centred(before, after)
@@ -158,7 +214,7 @@ def align(before: NDArray[Any], after: NDArray[Any]) -> Alignment:
     matrix, offset = _similarity(best, *_sizes(before, after))
     quality = _quality(first, second, matrix, offset)
     refused = _refused(best, start.unaligned, quality)
-    if refused:
+    if refused is not None:
         return replace(start, refused=refused, mirror=mirror)
     longest = max(second.shape)
     shift = (float(best[0] * longest), float(best[1] * longest))
@@ -179,8 +235,11 @@ def align(before: NDArray[Any], after: NDArray[Any]) -> Alignment:
 def _search(
     first: Floats, second: Floats, levels: Sequence[int], start: Floats | None = None
 ) -> tuple[Floats, float]:
-    """The best similarity from level to level, and its correlation at the last; the films themselves bound the levels."""
-    best, found = start, float("nan")
+    """The best similarity from level to level, and its correlation at the last.
+
+    Levels above the images' size are left out.
+    """
+    best, correlation = start, float("nan")
     for side in levels:
         if best is not None and side > max(*first.shape, *second.shape) * 1.5:
             break
@@ -191,23 +250,24 @@ def _search(
             for x in starts
         ]
         result = min(results, key=lambda result: float(result.fun))
-        best, found = result.x, 1 - float(result.fun)
-    return np.zeros(4) if best is None else best, found
+        best, correlation = result.x, 1 - float(result.fun)
+    return np.zeros(4) if best is None else best, correlation
 
 
-def _refused(best: Floats, before: Quality, after: Quality) -> str:
+def _refused(best: Floats, before: AlignmentQuality, after: AlignmentQuality) -> Message | None:
+    """Why an alignment is not to be used; None where it is."""
     if after.correlation < LEAST:
         if before.correlation < -LEAST:
-            return f"one film looks like the negative of the other, their correlation is {before.correlation:.4f}"
-        return f"the films are not alike: at best their correlation is {after.correlation:.4f}"
+            return Message("alignment.negative", {"correlation": before.correlation})
+        return Message("alignment.unlike", {"correlation": after.correlation})
     reach = np.array([high for _, high in _bounds()])
     if (np.abs(best) > 0.98 * reach).any():
-        return "the best alignment lies at the edge of what is searched"
+        return Message("alignment.at_edge")
     if after.correlation <= before.correlation + GAIN:
-        return f"no alignment raises the correlation of the films, {before.correlation:.4f}, by more than {GAIN}"
+        return Message("alignment.no_gain", {"correlation": before.correlation, "gain": GAIN})
     if after.information <= before.information:
-        return f"the alignment of the highest correlation lowers the mutual information of the films, {before.information:.4f}"
-    return ""
+        return Message("alignment.less_information", {"information": before.information})
+    return None
 
 
 def _bounds() -> list[tuple[float, float]]:
@@ -224,76 +284,79 @@ def _similarity(x: Floats, size: tuple[int, int], other: tuple[int, int]) -> tup
     fit = max(b / a for a, b in zip(size, other))
     cosine, sine = np.cos(x[2]), np.sin(x[2])
     matrix = fit * np.exp(x[3]) * np.array([[cosine, sine], [-sine, cosine]])
-    centres = [(np.array(film) - 1) / 2 for film in (size, other)]
+    centres = [(np.array(image) - 1) / 2 for image in (size, other)]
     return matrix, centres[1] + x[:2] * max(other) - matrix @ centres[0]
 
 
-def _grey(*films: NDArray[Any]) -> list[Floats]:
-    found = []
-    for name, film in zip(("before", "after"), films):
-        if film.ndim not in (2, 3) or min(film.shape[:2]) < 8:
-            raise UsageError(
-                f"the film {name}, of shape {film.shape}, cannot be aligned",
-                "give (H, W) or (H, W, 3), 8 pixels a side or more",
-            )
-        grey = np.asarray(film, np.float64)
-        found.append(grey.mean(2) if grey.ndim == 3 else grey)
-        if not np.isfinite(grey).all() or np.ptp(found[-1]) == 0:
-            raise UsageError(
-                f"the film {name} has no contrast at all and cannot be aligned",
-                "look at it: is it blank?",
-            )
-    return found
+def _grey(before: NDArray[Any], after: NDArray[Any]) -> list[Floats]:
+    """Grey levels (H, W) of both images, checked."""
+    images = []
+    for name, image in (("before", before), ("after", after)):
+        if image.ndim not in (2, 3) or min(image.shape[:2]) < 8:
+            what = f"the image {name}, of shape {image.shape}, cannot be aligned"
+            raise UsageError(what, "give (H, W) or (H, W, 3), 8 pixels a side or more")
+        values = np.asarray(image, np.float64)
+        grey = values.mean(2) if values.ndim == 3 else values
+        if not np.isfinite(values).all() or np.ptp(grey) == 0:
+            what = f"the image {name} has no contrast at all and cannot be aligned"
+            raise UsageError(what, "look at it: is it blank?")
+        images.append(grey)
+    return images
 
 
-def _reduced(film: Floats, side: int) -> Floats:
-    factor = min(1.0, side / max(film.shape))
-    size = tuple(max(8, round(n * factor)) for n in film.shape)
-    return _resized(film, size)
+def _reduced(image: Floats, side: int) -> Floats:
+    factor = min(1.0, side / max(image.shape))
+    size = tuple(max(8, round(n * factor)) for n in image.shape)
+    return _resized(image, size)
 
 
-def _resized(film: Floats, size: tuple[int, ...]) -> Floats:
+def _resized(image: Floats, size: tuple[int, ...]) -> Floats:
     scale: Callable[..., Floats] = resize  # not typed in its package
-    return scale(film, size, order=1, anti_aliasing=size[0] < film.shape[0])
+    return scale(image, size, order=1, anti_aliasing=size[0] < image.shape[0])
 
 
 def _shifted(first: Floats, second: Floats) -> Floats:
-    """Where phase correlation says that the second film lies, as a start for the search."""
-    same = second if second.shape == first.shape else _resized(second, first.shape)
-    measure: Callable[..., tuple[Floats, float, float]] = (
-        phase_cross_correlation  # not typed in its package
-    )
-    moved, _, _ = measure(first, same, normalization=None)
-    reach = np.array([SHIFT, SHIFT])
-    return np.concatenate(
-        [np.clip(-np.asarray(moved) / max(first.shape), -0.9 * reach, 0.9 * reach), np.zeros(2)]
-    )
+    """Where the second image lies by phase correlation, as a start for the search."""
+    same_size = second if second.shape == first.shape else _resized(second, first.shape)
+    # Not typed in its package.
+    measure: Callable[..., tuple[Floats, float, float]] = phase_cross_correlation
+    moved, _, _ = measure(first, same_size, normalization=None)
+    shift = -np.asarray(moved) / max(first.shape)
+    reach = 0.9 * np.array([SHIFT, SHIFT])
+    return np.concatenate([np.clip(shift, -reach, reach), np.zeros(2)])
+
+
+def _sampled(values: Floats, points: Floats) -> Floats:
+    """Linear interpolation of (H, W) at points (2, …); beyond the edge, the edge's value."""
+    return np.asarray(ndimage.map_coordinates(values, points, order=1, mode="nearest"))
 
 
 def _points(size: Sequence[int], matrix: Floats, offset: Floats) -> Floats:
-    """(2, H, W): where each pixel of a film of ``size`` lies on the other."""
+    """(2, H, W): where each pixel of an image of ``size`` lies on the other."""
     rows, columns = np.indices(tuple(size[:2]), dtype=np.float64)
-    return np.stack([matrix[i, 0] * rows + matrix[i, 1] * columns + offset[i] for i in (0, 1)])
+    axes = [matrix[i, 0] * rows + matrix[i, 1] * columns + offset[i] for i in (0, 1)]
+    return np.stack(axes)
 
 
-def _inside(at: Floats, size: Sequence[int]) -> NDArray[np.bool_]:
-    """Which points lie on a film of ``size``; its outermost half pixel counts."""
-    return np.asarray(
-        (at[0] >= -0.5) & (at[1] >= -0.5) & (at[0] <= size[0] - 0.5) & (at[1] <= size[1] - 0.5)
-    )
+def _inside(points: Floats, size: Sequence[int]) -> NDArray[np.bool_]:
+    """Which points (2, …) lie on an image of ``size``; its outermost half pixel counts."""
+    rows, columns = points
+    in_height = (rows >= -0.5) & (rows <= size[0] - 0.5)
+    return np.asarray(in_height & (columns >= -0.5) & (columns <= size[1] - 0.5))
 
 
 def _overlap(
     first: Floats, second: Floats, matrix: Floats, offset: Floats
 ) -> tuple[Floats, Floats, float]:
-    at = _points(first.shape, matrix, offset)
-    inside = _inside(at, second.shape)
-    moved = ndimage.map_coordinates(second, at, order=1, mode="nearest")
+    """Grey levels of both images where they overlap, and the share of the first that does."""
+    points = _points(first.shape, matrix, offset)
+    inside = _inside(points, second.shape)
+    moved = _sampled(second, points)
     return first[inside], moved[inside], float(inside.mean())
 
 
 def _distance(x: Floats, first: Floats, second: Floats) -> float:
-    """1 − correlation; 2 where the films hardly overlap."""
+    """1 − correlation; 2 where the images hardly overlap."""
     a, b, overlap = _overlap(first, second, *_similarity(x, first.shape, second.shape))
     return 1 - _correlation(a, b) if overlap >= OVERLAP else 2.0
 
@@ -304,12 +367,12 @@ def _correlation(a: Floats, b: Floats) -> float:
     return float(a @ b) / spread if spread > 0 else 0.0
 
 
-def _quality(first: Floats, second: Floats, matrix: Floats, offset: Floats) -> Quality:
+def _quality(first: Floats, second: Floats, matrix: Floats, offset: Floats) -> AlignmentQuality:
     a, b, overlap = _overlap(first, second, matrix, offset)
-    joint, _, _ = np.histogram2d(a, b, BINS)
-    p = joint / joint.sum()
-    product = p.sum(1, keepdims=True) * p.sum(0, keepdims=True)
-    filled = p > 0
-    return Quality(
-        _correlation(a, b), float((p[filled] * np.log(p[filled] / product[filled])).sum()), overlap
-    )
+    counts, _, _ = np.histogram2d(a, b, BINS)
+    joint = counts / counts.sum()
+    independent = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    filled = joint > 0
+    ratio = np.log(joint[filled] / independent[filled])
+    information = float((joint[filled] * ratio).sum())
+    return AlignmentQuality(_correlation(a, b), information, overlap)

@@ -1,8 +1,8 @@
-"""What is made of two studies: a figure a label, the numbers, and one page."""
+"""The folder of a change between two studies: a figure a label, arrays, a record and one page."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,90 +11,118 @@ import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.analysis.change.difference import SHIFTED, Change
-from camlucida.analysis.change.registration import Alignment, Mirror
+from camlucida.analysis.change.registration import Alignment
 from camlucida.core.files import npy, slug, unique, write_bytes, write_json
+from camlucida.core.messages import Message, declare, prefixed
 from camlucida.figures.change import change_figure
 from camlucida.figures.files import save_figure
 from camlucida.io.image import RawImage
 from camlucida.models import LoadedModel
-from camlucida.report.page import render
+from camlucida.report.writers.html import write_page
+from camlucida.workflows.change.page import change_page
+
+declare(
+    "change_notes",
+    {
+        "not_aligned": "not aligned: {reason}",
+    },
+)
 
 MEANING = (
-    "after = matrix · before + offset, each (row, column), pixel centres at whole numbers; rotation in degrees clockwise, "
-    "magnification beyond the ratio of the films' sizes, shift (rows, columns) of the centre in pixels of the film after"
+    "after = matrix · before + offset, each (row, column), pixel centres at whole numbers; rotation "
+    "in degrees clockwise, magnification beyond the ratio of the images' sizes, shift (rows, "
+    "columns) of the centre in pixels of the image after"
 )
 
 
-def present(
-    found: Sequence[Change],
+def write_change(
+    changes: Sequence[Change],
     shown: Sequence[str],
-    films: Mapping[str, RawImage],
+    images: Mapping[str, RawImage],
     model: LoadedModel,
     out: Path,
     about: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Write a figure a label (PNG and PDF), ``change.npy``, ``before.npy``, ``after.npy``, ``change.json`` and ``change.html``.
+    """Write the figures, ``change.npy``, ``before.npy``, ``after.npy``, the record and the page.
 
     Args:
-        found: every label that was explained.
-        shown: names of those that get a figure and a place in the arrays, in order.
-        films: "before" and "after" as read.
-        model: that was asked.
+        changes: of every label that was explained.
+        shown: names of the labels that get a figure and a place in the arrays, in order.
+        images: "before" and "after" as read.
+        model: that was explained.
         out: the folder.
-        about: command and versions.
+        about: command and versions, and ``requested``: whether the labels were.
 
     Returns:
         The content of ``change.json``.
     """
-    by_name = {change.before.target: change for change in found}
-    chosen = [by_name[name] for name in shown]
-    names = (films["before"].id, films["after"].id)
+    by_label = {change.before.target: change for change in changes}
+    chosen = [by_label[label] for label in shown]
+    names = (images["before"].id, images["after"].id)
     taken: set[str] = set()
     labels = []
     for change in chosen:
         stem = f"change_{slug(unique(change.before.target, taken))}"
         save_figure(change_figure(change, names), out / stem)
         labels.append(_numbers(change) | {"figure": f"{stem}.png"})
-    for name, maps in (
-        ("change", [change.difference for change in chosen]),
-        ("before", [change.before_map for change in chosen]),
-        ("after", [change.after_map for change in chosen]),
-    ):
-        write_bytes(out / f"{name}.npy", npy(np.stack(maps).astype(np.float32)))
+    _write_arrays(out, chosen)
+    first = changes[0]
     record = {
         **about,
-        "films": {name: _film(film) for name, film in films.items()},
-        "model": {
-            "name": model.name,
-            "sha256": model.sha256,
-            "description": model.card.description,
-            "task": model.card.task,
-        },
-        "method": found[0].before.method,
-        "layer": found[0].before.layer,
-        "alignment": _alignment(found[0].alignment),
+        "images": {name: _image(image) for name, image in images.items()},
+        "model": _model(model),
+        "method": first.before.method,
+        "layer": first.before.layer,
+        "alignment": _alignment(first.alignment),
         "labels": labels,
-        "others": [_scores(change) for change in found if change.before.target not in shown],
-        "rule": f"the most probable label of each study, and every one whose probability changed by {SHIFTED:g} or more",
-        "synthetic": any(film.synthetic for film in films.values()),
+        "others": [_scores(change) for change in changes if change.before.target not in shown],
+        "shown_from": SHIFTED,
+        "synthetic": any(image.synthetic for image in images.values()),
         "notice": "Research use only",
     }
     write_json(out / "change.json", record)
-    render("change.html.j2", out / "change.html", record=record)
+    write_page(change_page(record), out / "change.html")
     return record
 
 
-def _film(film: RawImage) -> dict[str, Any]:
+def change_notes(images: Mapping[str, RawImage], alignment: Alignment) -> Iterator[Message]:
+    """What the reader should know: warnings of the images, and whether they were aligned."""
+    for image in images.values():
+        for warning in image.warnings:
+            yield prefixed(image.id, warning)
+    if alignment.refused is not None:
+        yield Message("change_notes.not_aligned", {"reason": alignment.refused})
+    if alignment.mirror is not None and alignment.mirror.warning is not None:
+        yield alignment.mirror.warning
+
+
+def _write_arrays(out: Path, changes: Sequence[Change]) -> None:
+    arrays = {
+        "change": [change.difference for change in changes],
+        "before": [change.before_map for change in changes],
+        "after": [change.after_map for change in changes],
+    }
+    for name, maps in arrays.items():
+        write_bytes(out / f"{name}.npy", npy(np.stack(maps).astype(np.float32)))
+
+
+def _image(image: RawImage) -> dict[str, Any]:
     return {
-        "id": film.id,
-        "path": film.source.get("path"),
-        "sha256": film.source.get("sha256"),
-        "size": list(film.pixels.shape[:2]),
-        "warnings": list(film.warnings),
+        "id": image.id,
+        "path": image.source.get("path"),
+        "sha256": image.source.get("sha256"),
+        "size": list(image.pixels.shape[:2]),
+        "warnings": list(image.warnings),
     }
 
 
+def _model(model: LoadedModel) -> dict[str, Any]:
+    about = {"name": model.name, "sha256": model.sha256}
+    return about | {"description": model.card.description, "task": model.card.task}
+
+
 def _alignment(alignment: Alignment) -> dict[str, Any]:
+    mirror = alignment.mirror
     return {
         "aligned": alignment.moved,
         "refused": alignment.refused,
@@ -104,25 +132,15 @@ def _alignment(alignment: Alignment) -> dict[str, Any]:
         "rotation": alignment.rotation,
         "magnification": alignment.magnification,
         "shift": list(alignment.shift),
-        "films_unaligned": asdict(alignment.unaligned),
-        "films_aligned": asdict(alignment.aligned),
-        "mirror": None if alignment.mirror is None else asdict(alignment.mirror),
-        "mirror_note": _mirror_note(alignment.mirror),
+        "unaligned_quality": asdict(alignment.unaligned),
+        "aligned_quality": asdict(alignment.aligned),
+        "mirror": None if mirror is None else asdict(mirror),
+        "mirror_warning": None if mirror is None else mirror.warning,
     }
 
 
-def _mirror_note(mirror: Mirror | None) -> str:
-    """ "" where the second film fits best as it is."""
-    if mirror is None or not mirror.suspected:
-        return ""
-    return (
-        f"the second film mirrored fits the first better (correlation of small films {mirror.mirrored:.3f}, as it is "
-        f"{mirror.plain:.3f}): one of them may be mirrored, or they are of two patients"
-    )
-
-
 def _scores(change: Change) -> dict[str, Any]:
-    before, after = change.before, change.after
+    before, after, moved = change.before, change.after, change.moved
     return {
         "label": before.target,
         "score_kind": before.provenance.get("score_kind"),
@@ -132,11 +150,12 @@ def _scores(change: Change) -> dict[str, Any]:
             "after": after.probability,
             "change": change.probability,
         },
-        "moved_score_change": None if change.moved is None else change.moved.score - before.score,
+        "moved_score_change": None if moved is None else moved.score - before.score,
     }
 
 
 def _numbers(change: Change) -> dict[str, Any]:
+    moved = change.moved_difference
     return _scores(change) | {
         "unit": change.before.provenance.get("unit"),
         "grid": list(change.before.grid),
@@ -145,19 +164,17 @@ def _numbers(change: Change) -> dict[str, Any]:
         "empty": {"before": change.before.empty_reason, "after": change.after.empty_reason},
         "compared": float(np.isfinite(change.difference).mean()),
         "map_change": _spread(change.difference),
-        "moved_map_change": None
-        if change.moved_difference is None
-        else _spread(change.moved_difference),
+        "moved_map_change": None if moved is None else _spread(moved),
     }
 
 
 def _spread(values: NDArray[np.float64]) -> dict[str, float]:
     """Of the pixels that can be compared; zeros where there is none."""
-    known = values[np.isfinite(values)]
-    known = known if known.size else np.zeros(1)
+    finite = values[np.isfinite(values)]
+    finite = finite if finite.size else np.zeros(1)
     return {
-        "lowest": float(known.min()),
-        "highest": float(known.max()),
-        "largest": float(np.abs(known).max()),
-        "mean_magnitude": float(np.abs(known).mean()),
+        "lowest": float(finite.min()),
+        "highest": float(finite.max()),
+        "largest": float(np.abs(finite).max()),
+        "mean_magnitude": float(np.abs(finite).mean()),
     }
