@@ -60,18 +60,10 @@ def batches(
     """
     if batch_size is not None and batch_size < 1:
         raise UsageError(f"batch size is {batch_size}", "give 1 or more")
-    weight = next(module.parameters(), None)
-    device = weight.device if weight is not None else torch.device("cpu")
-    dtype = weight.dtype if weight is not None and weight.is_floating_point() else torch.float32
+    device, dtype = _device_and_dtype(module)
     tensors = _tensors_of(inputs)
     scans = _checked_scans(inputs) if tensors is None else scans_of(tensors)
-    if not scans:
-        raise UsageError("there is no image to explain", "inputs is empty")
-    if truth is not None and len(truth) != len(scans):
-        raise UsageError(
-            f"truth has {len(truth)} entries for {len(scans)} images",
-            "give a list of labels an image",
-        )
+    _check_counts(scans, truth)
     default = DEFAULT_BATCH.get(device.type, 8)
     size = batch_size or (default if tensors is None else len(scans))
     for start in range(0, len(scans), size):
@@ -80,6 +72,24 @@ def batches(
         ready = tuple(_ready(x, device, dtype) for x in rows)
         part_truth = None if truth is None else truth[part]
         yield Batch(ready, scans[part], part_truth, batch_size or default)
+
+
+def _check_counts(scans: Sequence[Scan], truth: Sequence[Truth] | None) -> None:
+    if not scans:
+        raise UsageError("there is no image to explain", "inputs is empty")
+    if truth is not None and len(truth) != len(scans):
+        raise UsageError(
+            f"truth has {len(truth)} entries for {len(scans)} images",
+            "give a list of labels an image",
+        )
+
+
+def _device_and_dtype(module: nn.Module) -> tuple[torch.device, torch.dtype]:
+    """Of the model's first parameter; CPU and float32 for a model without one."""
+    weight = next(module.parameters(), None)
+    if weight is None:
+        return torch.device("cpu"), torch.float32
+    return weight.device, weight.dtype if weight.is_floating_point() else torch.float32
 
 
 def _tensors_of(inputs: Inputs) -> tuple[Tensor, ...] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
@@ -107,10 +108,11 @@ def _explain_batch(model: ExplainedModel, batch: Batch, job: _Job) -> list[Expla
     check_numbers(output, batch.scans)
     targets: list[list[Target]] = []
     for image_output in model_outputs(output, batch.scans, batch.truth):
-        requested = [request(image_output) for request in job.requests]
-        targets.append([target for group in requested for target in group])
+        requested = (request(image_output) for request in job.requests)
+        targets.append(list(chain.from_iterable(requested)))
     explained = ExplainedBatch(model, batch, forward, output, targets)
-    scores = _scores(explained)  # first: a target that does not fit is an error before any backward
+    # Before the maps: a target that does not fit is an error before any backward pass.
+    scores = _scores(explained)
     maps = batch_maps(explained, job.methods)
     return list(_explanations(explained, scores, maps, job.methods))
 
@@ -120,13 +122,12 @@ def _scores(explained: ExplainedBatch) -> list[list[float]]:
     logits = explained.output.logits
     # One copy to the CPU for what is read number by number; a region is reduced where it is.
     host = on_host(logits)
-    scores = []
+    scores: list[list[float]] = []
     for i, targets in enumerate(explained.targets):
-        row = [
-            _score(target, (host if isinstance(target, (Label, Difference)) else logits)[i : i + 1])
-            for target in targets
-        ]
-        scores.append(row)
+        scores.append([])
+        for target in targets:
+            values = host if isinstance(target, (Label, Difference)) else logits
+            scores[i].append(_score(target, values[i : i + 1]))
     return scores
 
 

@@ -1,4 +1,4 @@
-"""What perturbation methods see of a model: scores of altered inputs, and of altered activations."""
+"""What perturbation methods see of a model: scores of altered inputs and activations."""
 
 from __future__ import annotations
 

@@ -100,19 +100,14 @@ def _expand(item: str, errors: list[ImageError]) -> list[Path]:
 def _match(pattern: str, errors: list[ImageError]) -> list[Path]:
     matches = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
     before = len(errors)
-    found = {
-        file
-        for match in matches
-        for file in (_search(match, errors) if match.is_dir() else [match])
-        if _is_image(file)
-    }
-    if not found and len(errors) == before:
-        raise ImageError(
-            f"nothing matches {pattern}"
-            if not matches
-            else f"no image among what matches {pattern}"
-        )
-    return sorted(found)
+    images: set[Path] = set()
+    for match in matches:
+        files = _search(match, errors) if match.is_dir() else [match]
+        images.update(filter(_is_image, files))
+    if not images and len(errors) == before:
+        what = "no image among what matches" if matches else "nothing matches"
+        raise ImageError(f"{what} {pattern}")
+    return sorted(images)
 
 
 def _search(folder: Path, errors: list[ImageError]) -> list[Path]:

@@ -297,9 +297,8 @@ def _read_xlsx(path: Path, data: bytes) -> pd.DataFrame:
             if name.startswith("xl/worksheets/") and name.endswith(".xml")
         ]
         merged = any(b"<mergeCell " in archive.read(name) for name in sheets)
-    book = load_workbook(
-        BytesIO(data), read_only=not merged, data_only=True
-    )  # where read only, it says nothing of merged cells
+    # A workbook that is opened read-only does not list merged cells.
+    book = load_workbook(BytesIO(data), read_only=not merged, data_only=True)
     sheet = book.worksheets[0]
     if merged:
         rows = _unmerged(sheet)
@@ -307,8 +306,9 @@ def _read_xlsx(path: Path, data: bytes) -> pd.DataFrame:
         sheet.reset_dimensions()  # some writers understate them, and rows would be missing
         rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     book.close()
-    full = [row for row in rows if any(_text(cell) for cell in row)]
-    frame = _from_rows([list(row) for row in zip(*zip_longest(*full))])
+    filled = [row for row in rows if any(map(_text, row))]
+    columns = zip_longest(*filled)  # short rows are filled up
+    frame = _from_rows([list(row) for row in zip(*columns)])
     if len(book.worksheets) > 1:
         frame.attrs["sheet"] = f"sheet {sheet.title!r}, the first of {len(book.worksheets)}"
     return frame
@@ -319,10 +319,10 @@ def _unmerged(sheet: Any) -> list[list[Any]]:
     rows = [list(row) for row in sheet.iter_rows(values_only=True)]
     for area in sheet.merged_cells.ranges:
         value = rows[area.min_row - 1][area.min_col - 1]
-        for row in range(
-            area.min_row, area.max_row
-        ):  # below its first; a title over several columns stays one cell
-            rows[row][area.min_col - 1 : area.max_col] = [value] * (area.max_col - area.min_col + 1)
+        columns = slice(area.min_col - 1, area.max_col)
+        # Below its first row: a title over more than one column stays one cell.
+        for row in range(area.min_row, area.max_row):
+            rows[row][columns] = [value] * (area.max_col - area.min_col + 1)
     return rows
 
 

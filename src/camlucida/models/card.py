@@ -51,7 +51,13 @@ class InputSpec(BaseModel):
         return (self.size, self.size) if isinstance(self.size, int) else self.size
 
     @model_validator(mode="after")
-    def _one_scale(self) -> InputSpec:
+    def _checked(self) -> InputSpec:
+        self._check_scale()
+        if min(self.height_width) < 1:
+            raise ValueError("size must be at least 1 pixel")
+        return self
+
+    def _check_scale(self) -> None:
         if self.range is not None and (self.mean is not None or self.std is not None):
             raise ValueError("give either range, or mean and std, not both")
         if (self.mean is None) != (self.std is None):
@@ -63,9 +69,6 @@ class InputSpec(BaseModel):
             raise ValueError("std must be positive")
         if self.range is not None and self.range[0] == self.range[1]:
             raise ValueError("range needs two different ends")
-        if min(self.height_width) < 1:
-            raise ValueError("size must be at least 1 pixel")
-        return self
 
 
 class Card(BaseModel):
@@ -95,13 +98,17 @@ class Card(BaseModel):
             raise ValueError(f"factory = {self.factory!r} is not a factory: {_FACTORY_HELP}")
         if self.logits_from is not None and self.output == "logits":
             raise ValueError(
-                'logits_from needs output = "probabilities": a model that returns logits has '
-                "them already"
+                'logits_from needs output = "probabilities": '
+                "a model that returns logits has them already"
             )
         if self.input.crop < 1 and self.input.fit != "center-crop":
             raise ValueError(f'input.crop = {self.input.crop} needs input.fit = "center-crop"')
         if not self.layer:
             raise ValueError('layer is empty: write "auto", a name, or a list of names')
+        self._check_labels()
+        return self
+
+    def _check_labels(self) -> None:
         count = len(self.labels)
         if self.task == "multiclass" and count == 1:
             raise ValueError(
@@ -109,15 +116,16 @@ class Card(BaseModel):
             )
         if self.task == "binary" and count > 2:
             raise ValueError(f'task = "binary" has {count} labels: it takes 1 or 2')
-        for key in ("num_classes", "classes"):  # smp says classes, everybody else num_classes
+        for key in ("num_classes", "classes"):  # smp writes classes, the others num_classes
             channels = self.args.get(key)
-            one_for_two = self.task == "binary" and (channels, count) == (1, 2)
-            if count and isinstance(channels, int) and channels != count and not one_for_two:
+            both_classes = self.task == "binary" and (channels, count) == (1, 2)
+            if not count or not isinstance(channels, int) or both_classes:
+                continue
+            if channels != count:
                 raise ValueError(
-                    f"args.{key} = {channels}, but there are {count} labels: one label an output "
-                    "channel"
+                    f"args.{key} = {channels}, but there are {count} labels: "
+                    "one label an output channel"
                 )
-        return self
 
 
 _FACTORY_HELP = (

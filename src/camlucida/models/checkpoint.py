@@ -190,13 +190,19 @@ def _is_entry(key: object, value: object) -> bool:
     return isinstance(key, str) and isinstance(value, Tensor)
 
 
+def _wrapper(state: Mapping[str, Tensor]) -> str | None:
+    """The first wrapper's prefix that a key begins with."""
+    for prefix in _WRAPPERS:
+        if any(key.startswith(prefix) for key in state):
+            return prefix
+    return None
+
+
 def layouts(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
     """The state as it is, with wrappers' prefixes taken off, and with prefixes put on."""
     yield state
     stripped = state
-    while prefix := next(
-        (p for p in _WRAPPERS if any(key.startswith(p) for key in stripped)), None
-    ):
+    while prefix := _wrapper(stripped):
         shorter = {key.removeprefix(prefix): value for key, value in stripped.items()}
         if len(shorter) < len(stripped):  # two keys would become one
             break

@@ -6,7 +6,7 @@ And what fires, in order.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,23 +76,25 @@ def parse_path(model: nn.Module, text: str) -> LayerRef:
     for position, (index, name) in enumerate(steps):
         # Not named_children(), which leaves out a module that has come before under another name.
         children = {key: child for key, child in module._modules.items() if child is not None}
+        is_container = isinstance(module, (nn.Sequential, nn.ModuleList))
         if name in children:
             key = name
-        elif index and isinstance(module, (nn.Sequential, nn.ModuleList)):
+        elif index and is_container:
             key = _child_at(list(children), int(index), path, text)
-        elif index and position == len(steps) - 1 and path:
-            return LayerRef(
-                parse_path(model, path).path, int(index)
-            )  # no container: the index picks one of its outputs
+        elif index and path and position == len(steps) - 1:
+            # No container: the index picks one of its outputs.
+            return LayerRef(parse_path(model, path).path, int(index))
         else:
-            known = [p for p, _ in model.named_modules() if p]
-            raise LayerError(
-                f"the model has no layer {text!r}",
-                f"{did_you_mean(text, known)}; `camlucida layers` lists all",
-            )
+            raise _no_layer(model, text)
         module, path = children[key], f"{path}.{key}" if path else key
     # A module that sits in the model under two names is known by the first of them.
-    return LayerRef(next(name for name, known in model.named_modules() if known is module))
+    return LayerRef(next(name for name, other in model.named_modules() if other is module))
+
+
+def _no_layer(model: nn.Module, text: str) -> LayerError:
+    paths = [path for path, _ in model.named_modules() if path]
+    fix = f"{did_you_mean(text, paths)}; `camlucida layers` lists all"
+    return LayerError(f"the model has no layer {text!r}", fix)
 
 
 def _child_at(names: list[str], index: int, path: str, text: str) -> str:
@@ -158,7 +160,7 @@ def single(output: Any) -> Tensor | None:
 
 
 def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
-    """Run the model once and list what fires, in order of completion.
+    """Run the model once and list the layers that fire, in order of completion.
 
     Args:
         model: any module.
@@ -166,65 +168,110 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
 
     Returns:
         One :class:`LayerInfo` a module (the model itself left out), and one a feature map for
-        modules that return several.
+        modules that return a list of them.
+
+    Raises:
+        ModelError: the model cannot run on these inputs.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 2, stride=2), nn.Flatten(), nn.Linear(8, 3))
+    >>> [(info.path, info.grid, info.stride) for info in list_layers(net, torch.zeros(1, 1, 4, 4))]
+    [('0', (2, 2), (2.0, 2.0)), ('1', (), ()), ('2', (), ())]
     """
     model = unwrap(model)
-    size = tuple(inputs[0].shape[2:])
-    layouts = Layouts(model, size)
-    fired: dict[str, tuple[nn.Module, Tensor | None]] = {}
-    calls: dict[str, int] = {}
-
-    def note(path: str, module: nn.Module, output: Any) -> None:
-        calls[path] = calls.get(path, 0) + 1
-        several = output if isinstance(output, (list, tuple)) and len(output) > 1 else None
-        for i, item in enumerate(several or ()):
-            if isinstance(item, torch.Tensor) and layouts(path, item) is not None:
-                fired.pop(f"{path}[{i}]", None)
-                fired[f"{path}[{i}]"] = (module, item)
-                calls[f"{path}[{i}]"] = calls[path]
-        if several is None:
-            tensor, earlier = main_tensor(output), fired.get(path, (module, None))[1]
-            # The last call is the one explained; of a module that is used with and without a grid,
-            # the last with one.
-            if not _map_shape(layouts, path, earlier) or _map_shape(layouts, path, tensor):
-                fired.pop(path, None)
-                fired[path] = (module, tensor)
-
+    images = inputs[0]
+    firing = _Firing(Layouts(model, tuple(images.shape[2:])))
     handles = [
-        module.register_forward_hook(lambda m, _, out, path=path: note(path, m, out))
+        module.register_forward_hook(firing.hook(path))
         for path, module in model.named_modules()
         if path
     ]
     try:
         with frozen(model), torch.no_grad(), forwarding(inputs):
-            answer = main_tensor(model(*inputs))
+            output = main_tensor(model(*inputs))
     finally:
         for handle in handles:
             handle.remove()
-    chosen = resolve(model, "auto")
-    maps = {path: _map_shape(layouts, path, tensor) for path, (_, tensor) in fired.items()}
-    auto = _as_fired(chosen, fired) if chosen else None
-    if auto is None or not maps.get(auto):
-        images = len(inputs[0])
-        classes = answer.shape[1] if answer is not None and answer.ndim == inputs[0].ndim else 0
-        whole = {
-            path: maps[path]
-            for path, (_, tensor) in fired.items()
-            if "[" not in path and tensor is not None and tensor.shape[:1] == (images,)
-        }
-        auto = pick_auto(whole, classes) or pick_auto(maps, classes)
-    return [
-        LayerInfo(
-            path,
-            type(module).__name__,
-            tuple(tensor.shape) if tensor is not None else (),
-            maps[path][1:],
-            tuple(round(n / g, 2) for n, g in zip(size, maps[path][1:])),
-            calls[path],
-            path == auto,
-        )
-        for path, (module, tensor) in fired.items()
-    ]
+    auto = _auto_path(model, firing, images, output)
+    return [firing.info(path, tuple(images.shape[2:]), path == auto) for path in firing.tensors]
+
+
+class _Firing:
+    """The layers of a model that fired, by path, in order of completion.
+
+    Attributes:
+        tensors: the output; of a module that returns a list of feature maps, one entry each.
+        types: class name of the module.
+        calls: how often it ran.
+    """
+
+    def __init__(self, layouts: Layouts) -> None:
+        self.layouts = layouts
+        self.tensors: dict[str, Tensor | None] = {}
+        self.types: dict[str, str] = {}
+        self.calls: dict[str, int] = {}
+
+    def hook(self, path: str) -> Callable[[nn.Module, Any, Any], None]:
+        """What notes the outputs of the module at ``path``."""
+        return lambda module, _, output: self._note(path, type(module).__name__, output)
+
+    def _note(self, path: str, kind: str, output: Any) -> None:
+        calls = self.calls[path] = self.calls.get(path, 0) + 1
+        if not isinstance(output, (list, tuple)) or len(output) < 2:
+            self._note_single(path, kind, main_tensor(output))
+            return
+        for i, item in enumerate(output):
+            if isinstance(item, Tensor) and self.layouts(path, item) is not None:
+                self._keep(f"{path}[{i}]", kind, item)
+                self.calls[f"{path}[{i}]"] = calls
+
+    def _note_single(self, path: str, kind: str, tensor: Tensor | None) -> None:
+        # The last call is the one explained; of a module that is used with and without a grid, the
+        # last with one.
+        earlier = self.tensors.get(path)
+        if not self._shape(path, earlier) or self._shape(path, tensor):
+            self._keep(path, kind, tensor)
+
+    def _keep(self, path: str, kind: str, tensor: Tensor | None) -> None:
+        self.tensors.pop(path, None)  # to the end of the order
+        self.tensors[path], self.types[path] = tensor, kind
+
+    def _shape(self, path: str, tensor: Tensor | None) -> tuple[int, ...]:
+        """(K, *grid) of a layer's output; () without a grid."""
+        layout = None if tensor is None else self.layouts(path.partition("[")[0], tensor)
+        if layout is None or tensor is None:
+            return ()
+        return tuple(layout.to_grid(tensor).shape[1:])
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Path → (K, *grid); () without a grid."""
+        return {path: self._shape(path, tensor) for path, tensor in self.tensors.items()}
+
+    def info(self, path: str, size: tuple[int, ...], auto: bool) -> LayerInfo:
+        """The line of one layer; ``size`` of the input in pixels."""
+        tensor = self.tensors[path]
+        grid = self._shape(path, tensor)[1:]
+        stride = tuple(round(n / cells, 2) for n, cells in zip(size, grid))
+        shape = () if tensor is None else tuple(tensor.shape)
+        return LayerInfo(path, self.types[path], shape, grid, stride, self.calls[path], auto)
+
+
+def _auto_path(
+    model: nn.Module, firing: _Firing, images: Tensor, output: Tensor | None
+) -> str | None:
+    """The layer of ``auto``: the family's if it fired with a grid, else by :func:`pick_auto`."""
+    shapes = firing.shapes()
+    ref = resolve(model, "auto")
+    path = _as_fired(ref, list(firing.tensors)) if ref else None
+    if path is not None and shapes.get(path):
+        return path
+    dense = output is not None and output.ndim == images.ndim
+    classes = output.shape[1] if dense and output is not None else 0
+    whole = {}
+    for path, tensor in firing.tensors.items():
+        one_an_image = tensor is not None and tensor.shape[:1] == images.shape[:1]
+        if one_an_image and "[" not in path:
+            whole[path] = shapes[path]
+    return pick_auto(whole, classes) or pick_auto(shapes, classes)
 
 
 def pick_auto(maps: Mapping[str, tuple[int, ...]], classes: int) -> str | None:
@@ -243,15 +290,7 @@ def pick_auto(maps: Mapping[str, tuple[int, ...]], classes: int) -> str | None:
     return chosen[-1] if chosen else None
 
 
-def _map_shape(layouts: Layouts, path: str, tensor: Tensor | None) -> tuple[int, ...]:
-    """(K, *grid) of a layer's output; () without a grid."""
-    layout = layouts(path.partition("[")[0], tensor) if tensor is not None else None
-    return (
-        tuple(layout.to_grid(tensor).shape[1:]) if layout is not None and tensor is not None else ()
-    )
-
-
-def _as_fired(ref: LayerRef, fired: dict[str, tuple[nn.Module, Tensor | None]]) -> str:
+def _as_fired(ref: LayerRef, fired: Sequence[str]) -> str:
     if ref.index is None or ref.index >= 0:
         return str(ref)
     outputs = [path for path in fired if path.startswith(f"{ref.path}[")]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,18 +45,29 @@ def unwrap(model: nn.Module) -> nn.Module:
 def frozen(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, parameters without gradients, one thread at a time.
 
-    Everything restored, also after an exception.
+    Everything is restored afterwards, also after an exception. Works under ``no_grad`` and
+    ``inference_mode``, which it lifts for its body.
 
-    Works under ``no_grad`` and ``inference_mode``, which it lifts for its body.
+    Args:
+        model: a plain module (see :func:`unwrap`).
+
+    Raises:
+        ModelError: the model was built under ``inference_mode``.
+
+    >>> net = nn.Dropout()
+    >>> with frozen(net):
+    ...     net.training
+    False
+    >>> net.training
+    True
     """
     with _LOCKS_GUARD:
         lock = _LOCKS.setdefault(model, threading.RLock())
     with lock, torch.inference_mode(False), torch.enable_grad():
-        modules = list(
-            model.modules()
-        )  # walked once: on a large model each walk costs as much as a layer
-        parameters = [p for m in modules for p in m._parameters.values() if p is not None]
-        buffers = [b for m in modules for b in m._buffers.values() if b is not None]
+        # Walked once: on a large model each walk costs as much as a layer.
+        modules = list(model.modules())
+        parameters = list(_tensors(module._parameters for module in modules))
+        buffers = _tensors(module._buffers for module in modules)
         if any(tensor.is_inference() for tensor in (*parameters, *buffers)):
             raise ModelError(
                 "the model was built under torch.inference_mode()",
@@ -64,39 +75,54 @@ def frozen(model: nn.Module) -> Iterator[None]:
             )
         training = [module for module in modules if module.training]
         learning = [parameter for parameter in parameters if parameter.requires_grad]
-        # Compiled code does not notice hooks and replaced forwards: modules run as they were before
-        # compilation.
-        compiled = [
-            (m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None
-        ]
-        wrapped = [m for m in modules if isinstance(m._modules.get("_orig_mod"), nn.Module)]
-        forwards = [instance_forward(module) for module in wrapped]
-        try:
-            for module in training:
-                module.training = False
-            for parameter in learning:
-                parameter.requires_grad_(False)
-            for module, _ in compiled:
-                module._compiled_call_impl = None
-            for module in wrapped:
-                set_forward(module, module._modules["_orig_mod"])
-            yield
-        finally:
-            for module in training:
-                module.training = True
-            for parameter in learning:
-                parameter.requires_grad_(True)
-            for module, call in compiled:
-                module._compiled_call_impl = call
-            for module, forward in zip(wrapped, forwards):
-                set_forward(module, forward)
+        with _uncompiled(modules):
+            try:
+                for module in training:
+                    module.training = False
+                for parameter in learning:
+                    parameter.requires_grad_(False)
+                yield
+            finally:
+                for module in training:
+                    module.training = True
+                for parameter in learning:
+                    parameter.requires_grad_(True)
+
+
+def _tensors(tables: Iterable[Mapping[str, Tensor | None]]) -> Iterator[Tensor]:
+    for table in tables:
+        yield from (tensor for tensor in table.values() if tensor is not None)
+
+
+@contextmanager
+def _uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Modules run as they were before compilation.
+
+    Compiled code does not notice hooks and replaced forwards.
+    """
+    compiled = [(m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None]
+    wrapped = [m for m in modules if isinstance(m._modules.get("_orig_mod"), nn.Module)]
+    forwards = [instance_forward(module) for module in wrapped]
+    try:
+        for module, _ in compiled:
+            module._compiled_call_impl = None
+        for module in wrapped:
+            set_forward(module, module._modules["_orig_mod"])
+        yield
+    finally:
+        for module, call in compiled:
+            module._compiled_call_impl = call
+        for module, forward in zip(wrapped, forwards):
+            set_forward(module, forward)
 
 
 @contextmanager
 def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
-    """What a model raises in its forward becomes one line; of a single image, a wrong request.
+    """What a model raises in its forward becomes one line.
 
-    The next would fare no better.
+    Raises:
+        ModelError: the model does not run on these inputs.
+        ModelMismatchError: the same for a single image: the next would fare no better.
     """
     try:
         yield
@@ -108,10 +134,8 @@ def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
         AttributeError,
         AssertionError,
     ) as error:
-        what = (
-            "the model cannot run on inputs of shape "
-            f"{', '.join(str(tuple(x.shape)) for x in inputs)}: {error}"
-        )
+        shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
+        what = f"the model cannot run on inputs of shape {shapes}: {error}"
         if isinstance(error, torch.OutOfMemoryError):
             raise ModelError(what, "use a smaller --batch-size") from error
         raise (ModelMismatchError if len(inputs[0]) == 1 else ModelError)(what) from error

@@ -24,9 +24,11 @@ def _layout(model: nn.Module, output: Tensor, input_size: tuple[int, ...]) -> La
 
 def _is_grid(cells: tuple[int, ...], input_size: tuple[int, ...]) -> bool:
     """Whether these axes are the input's at one stride, an odd size rounded up or down."""
-    return any(
-        all(abs(n - size / stride) < 1 for n, size in zip(cells, input_size)) for stride in STRIDES
-    )
+
+    def fits(stride: int) -> bool:
+        return all(abs(n - size / stride) < 1 for n, size in zip(cells, input_size))
+
+    return any(map(fits, STRIDES))
 
 
 FAMILIES.add(
