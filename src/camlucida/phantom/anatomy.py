@@ -141,6 +141,23 @@ def half_chord(q: Array) -> Array:
     return chord
 
 
+def ellipsoid(grid: Grid, centre: tuple[float, float], radii: tuple[float, float]) -> Array:
+    """Chord through an ellipsoid as a share of the chord through its centre, in [0, 1].
+
+    Args:
+        grid: coordinates, cm.
+        centre: (x, y), cm.
+        radii: half axes along x and y, cm.
+
+    >>> line = Grid(np.float32([0.0, 2.0]), np.float32([0.0, 0.0]))
+    >>> ellipsoid(line, (0.0, 0.0), (2.0, 1.0)).tolist()
+    [1.0, 0.0]
+    """
+    u = (grid.x - centre[0]) / radii[0]
+    v = (grid.y - centre[1]) / radii[1]
+    return half_chord(u**2 + v**2)
+
+
 def cage_half_width(patient: Patient, y: Array, apex_drop: float = 0.0) -> Array:
     """Inner half width of the rib cage at height y, cm.
 
@@ -192,16 +209,17 @@ def heart(patient: Patient, grid: Grid, ctr: float) -> Array:
     """
     cos, sin = float(np.cos(patient.heart_tilt)), float(np.sin(patient.heart_tilt))
     a, b, cx, right_edge = 5.9, 4.3, 2.3, 3.9
-    unit_width = cx + float(np.sqrt((a * cos) ** 2 + (b * sin) ** 2)) + right_edge
+    ventricle_width = float(np.sqrt((a * cos) ** 2 + (b * sin) ** 2))
+    unit_width = cx + ventricle_width + right_edge
     scale = np.float32(ctr * 2 * patient.half_width / unit_width)
     y0 = 0.5 * sum(patient.domes) - 3.4
     # Growth is about a point below the centre: a large heart rises and widens, as the diaphragm
     # carries it.
-    x, y = grid.x / scale, (grid.y - y0 - 1.2) / scale + 1.2
-    u = (cos * (x - cx) + sin * y) / a
-    v = (cos * y - sin * (x - cx)) / b
-    ventricle = half_chord(u * u + v * v)
-    atrium = half_chord(((x + (right_edge - 3.0)) / 3.0) ** 2 + ((y + 0.4) / 4.4) ** 2)
+    x = grid.x / scale
+    y = (grid.y - y0 - 1.2) / scale + 1.2
+    along, across = cos * (x - cx) + sin * y, cos * y - sin * (x - cx)
+    ventricle = half_chord((along / a) * (along / a) + (across / b) * (across / b))
+    atrium = ellipsoid(Grid(x, y), (3.0 - right_edge, -0.4), (3.0, 4.4))
     thickness: Array = np.float32(13.5) * scale * np.maximum(ventricle, 0.8 * atrium)
     return thickness
 
@@ -214,11 +232,11 @@ def great_vessels(patient: Patient, grid: Grid) -> Array:
     x, y, half = grid.x, grid.y, np.float32(patient.mediastinum)
     flare = 0.055 * np.maximum(-8.5 - y, 0) ** 2
     lower = ramp(y + 4.0, 4.0)
-    column = 2 * patient.half_depth * half_chord((x / (half * (1 + 0.12 * lower) + flare)) ** 2)
-    knob = 11 * half_chord(
-        ((x - np.float32(0.45) * half) / (0.95 * patient.mediastinum)) ** 2 + ((y + 5.6) / 2.1) ** 2
-    )
-    trunk = 9 * half_chord(((x - 1.9) / 2.3) ** 2 + ((y + 1.9) / 2.3) ** 2)
+    width = half * (1 + 0.12 * lower) + flare
+    column = 2 * patient.half_depth * half_chord((x / width) ** 2)
+    centre = float(np.float32(0.45) * half)
+    knob = 11 * ellipsoid(grid, (centre, -5.6), (0.95 * patient.mediastinum, 2.1))
+    trunk = 9 * ellipsoid(grid, (1.9, -1.9), (2.3, 2.3))
     thickness: Array = np.maximum(np.maximum(column, knob), trunk)
     return thickness
 
@@ -235,23 +253,23 @@ def body(patient: Patient, grid: Grid) -> Array:
     armpit = -3.5 + 0.55 * (x - width)
     arm = 11.5 * ramp(armpit - y, 3.0) * np.minimum(1.25 * taper, 1)
     neck = 11.5 * half_chord((x / 5.6) ** 2) * ramp(-8 - y, 3.0)
-    breast = half_chord(((x - 7.2) / 5.6) ** 2 + ((y - 4.2) / 5.0) ** 2)
-    thickness: Array = np.maximum(np.maximum(trunk, arm), neck) + patient.breast * breast
+    breast = ellipsoid(Grid(x, y), (7.2, 4.2), (5.6, 5.0))
+    whole = np.maximum(np.maximum(trunk, arm), neck)
+    thickness: Array = whole + patient.breast * breast
     return thickness
 
 
 def airways(patient: Patient, grid: Grid) -> Array:
     """Air in the trachea, the main bronchi and the stomach bubble."""
-    x, y = grid.x, grid.y
-    fork = -4.2
-    trachea = 2.6 * half_chord((x / 0.95) ** 2) * ramp(fork - y, 0.4)
-    down = y - fork
+    x, fork = grid.x, -4.2
+    down = grid.y - fork
+    trachea = 2.6 * half_chord((x / 0.95) ** 2) * ramp(fork - grid.y, 0.4)
     bronchi = 1.5 * half_chord(((np.abs(x) - 0.95 * down) / 0.75) ** 2)
     bronchi = bronchi * (down > 0) * ramp(2.6 - down, 0.8)
     air: Array = np.maximum(trachea, bronchi)
     if patient.gas:
-        at = patient.domes[1] + 1.0 + patient.gas
-        bubble = half_chord(((x - 5.6) / (1.7 * patient.gas)) ** 2 + ((y - at) / patient.gas) ** 2)
+        centre = (5.6, patient.domes[1] + 1.0 + patient.gas)
+        bubble = ellipsoid(grid, centre, (1.7 * patient.gas, patient.gas))
         air = air + 2.6 * patient.gas * bubble
     return air
 
@@ -274,17 +292,26 @@ def ribs(patient: Patient, grid: Grid) -> Array:
     for i in range(RIBS):
         y0 = patient.apex + 2.3 + patient.rib_offset + 2.15 * i
         b = (2.3 + 0.26 * i) * patient.rib_slope
-        a = float(cage_half_width(patient, np.array([y0 + 0.6], np.float32))[0]) + 0.35
-        reach = b + patient.rib_radius + 1.5  # margin for the tilt of the patient across the film
+        level = np.array([y0 + 0.6], np.float32)
+        a = float(cage_half_width(patient, level)[0]) + 0.35
+        # A margin for the tilt of the patient across the film.
+        reach = b + patient.rib_radius + 1.5
         rows = slice(*np.searchsorted(mid_rows, [y0 - reach, y0 + reach]))
         x, y = grid.x[rows], grid.y[rows] - y0
-        fx, fy = x / (a * a), y / (b * b)
-        level = x * fx + y * fy - 1
-        distance = level / np.maximum(2 * np.sqrt(fx * fx + fy * fy), 1e-4)
+        distance = _ellipse_distance(x, y, a, b)
         back = ramp(np.abs(x) - 1.6, 0.3) * (y < 0)
         front = 0.8 * ramp(np.abs(x) - (5.0 + 0.25 * i), 0.8) * (y >= 0)
         out[rows] += _tube(distance, patient.rib_radius) * (back + front)
     return out
+
+
+def _ellipse_distance(x: Array, y: Array, a: float, b: float) -> Array:
+    """Distance to an ellipse about the origin, to first order: its equation over the gradient."""
+    fx, fy = x / (a * a), y / (b * b)
+    level = x * fx + y * fy - 1
+    slope = 2 * np.sqrt(fx * fx + fy * fy)
+    distance: Array = level / np.maximum(slope, 1e-4)
+    return distance
 
 
 def other_bones(patient: Patient, grid: Grid) -> Array:
@@ -292,17 +319,23 @@ def other_bones(patient: Patient, grid: Grid) -> Array:
     x, y = np.abs(grid.x), grid.y
     t = (x - 1.6) / 13.0
     start = patient.apex + 3.6
-    axis = start - patient.clavicle_rise * t - 0.7 * np.sin(2 * np.pi * np.clip(t, 0, 1))
+    curve = 0.7 * np.sin(2 * np.pi * np.clip(t, 0, 1))
+    axis = start - patient.clavicle_rise * t - curve
     inside = ramp(t, 0.02) * ramp(1 - t, 0.02)
     clavicle = _tube(y - axis, 0.68) * inside
     blade_edge = (patient.half_width - 2.3) + 0.25 * (y + 2.0)
-    blade = (
-        0.28 * ramp(x - blade_edge, 0.25) * ramp(y - (patient.apex + 3.0), 0.6) * ramp(1.0 - y, 1.4)
-    )
-    head = 1.2 * half_chord(((x - 18.0) / 2.7) ** 2 + ((y - (patient.apex + 2.4)) / 2.7) ** 2)
+    above, below = ramp(y - (patient.apex + 3.0), 0.6), ramp(1.0 - y, 1.4)
+    blade = 0.28 * ramp(x - blade_edge, 0.25) * above * below
+    head = 1.2 * ellipsoid(Grid(x, y), (18.0, patient.apex + 2.4), (2.7, 2.7))
+    spine, process = _spine(x, y)
+    bone: Array = clavicle + blade + head + spine + process
+    return bone
+
+
+def _spine(x: Array, y: Array) -> tuple[Array, Array]:
+    """Bone of the vertebrae, and of their spinous processes."""
     disc = np.cos((2 * np.pi / 2.5) * y)
     vertebra = 1.05 * half_chord((x / (2.0 - 0.15 * disc)) ** 2)
     spine = vertebra * (0.82 + 0.18 * ramp(disc + 0.75, 0.3))
     process = 0.35 * half_chord((x / 0.35) ** 2) * ramp(disc - 0.2, 0.5)
-    bone: Array = clavicle + blade + head + spine + process
-    return bone
+    return spine, process
