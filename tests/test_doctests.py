@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import doctest
+import gc
 import importlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import camlucida
+from camlucida.core.messages import ENGLISH
+from camlucida.core.registry import Registry
 
 SOURCE = Path(camlucida.__file__).parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -24,6 +28,19 @@ def _modules_with_examples() -> list[str]:
     return names
 
 
+@pytest.fixture
+def registrations() -> Iterator[None]:
+    """What an example registers or declares is taken back: other tests look at all there is."""
+    registries = [item for item in gc.get_objects() if type(item) is Registry]
+    tables = [ENGLISH, *(registry._items for registry in registries)]
+    before = [dict(table) for table in tables]
+    yield
+    for table, items in zip(tables, before, strict=True):
+        table.clear()
+        table.update(items)
+
+
+@pytest.mark.usefixtures("registrations")
 @pytest.mark.parametrize("name", _modules_with_examples())
 def test_examples_in_docstrings(name: str) -> None:
     module = importlib.import_module(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 from collections.abc import Iterator
@@ -273,3 +274,12 @@ def _use_extensions(folder: Path) -> None:
     assert METRICS["squared_mass"].run(heat, annotation) == 0.8
     np.save(folder / "a.npy", np.array([[0, 65535]], np.uint16))
     assert read_image(folder / "a.npy").pixels.tolist() == [[0.0, 1.0]]
+
+
+def test_names_that_the_documentation_imports_exist() -> None:
+    for name, _, code in blocks("python"):
+        for node in ast.walk(ast.parse(code)):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("camlucida"):
+                module = importlib.import_module(str(node.module))
+                for alias in node.names:
+                    assert hasattr(module, alias.name), f"{name}: {node.module}.{alias.name}"

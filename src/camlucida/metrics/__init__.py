@@ -8,6 +8,7 @@ The files that register are imported here; this list is the registry.
 from camlucida.metrics import (  # noqa: F401
     agreement,
     artefacts,
+    boxes,
     chexlocalize,
     description,
     faithfulness,
