@@ -120,7 +120,7 @@ def movement(visit: Visit, size: int) -> NDArray[np.float64]:
     What is at (x, y) on the seed's film is at A·(x, y, 1) on this one; pixel centres lie at
     integers.
 
-    >>> movement(Visit(5), 256).tolist()
+    >>> (movement(Visit(5), 256) + 0.0).tolist()
     [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
     """
     still = anatomy.draw_patient(stream(visit.seed, 0))
