@@ -79,7 +79,7 @@ def test_what_was_not_measured_is_not_said(value):
         (Estimate(-0.1, -0.2, 0.0), "−0.100 [−0.200, 0.000]", "−0.100 [−0.200, 0.000]"),
         (
             Estimate(0.5),
-            "0.500 (no interval: it rests on fewer than 10 patients)",
+            "0.500 (no interval: fewer than 10 patients)",
             "0.500（所依据的患者不足10名，无置信区间）",
         ),
         (Estimate(0.25, 0.1, 0.4, percent=True), "25.0% [10.0%, 40.0%]", "25.0% [10.0%, 40.0%]"),

@@ -378,7 +378,7 @@ declare(
     {
         "percent": "{number}%",
         "estimate": "{estimate} [{low}, {high}]",
-        "estimate_alone": "{estimate} (no interval: it rests on fewer than 10 patients)",
+        "estimate_alone": "{estimate} (no interval: fewer than 10 patients)",
         "estimate_chance": "{estimate}, chance {chance}",
         "cell": "{estimate} [{low}, {high}]",
         "cell_alone": "{estimate}",

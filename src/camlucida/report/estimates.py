@@ -10,7 +10,7 @@ import pandas as pd
 
 from camlucida.metrics.statistics import mean_interval
 from camlucida.report.data import ReportData
-from camlucida.report.document import NAN, Estimate
+from camlucida.report.document import NAN, Estimate, Message
 
 
 def mean_of(
@@ -63,3 +63,10 @@ def figure_of(row: Any) -> Estimate:
 def or_dash(estimate: Estimate | None) -> Estimate | float:
     """For a table's cell: NaN is a dash."""
     return NAN if estimate is None or not isfinite(estimate.estimate) else estimate
+
+
+def metric_name(name: str) -> Message:
+    """The name of a figure, for people."""
+    if name.startswith("within_"):
+        return Message("metrics.within", {"tolerance": name.removeprefix("within_")})
+    return Message(f"metrics.{name}")

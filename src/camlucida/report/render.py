@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.files import slug, unique
@@ -11,6 +12,7 @@ from camlucida.core.messages import ENGLISH_TEXTS, Citation, Texts, clean, decla
 from camlucida.core.messages import Piece as MessagePiece
 from camlucida.core.numbers import number
 from camlucida.report.document import (
+    NAN,
     Block,
     Cell,
     CellValue,
@@ -88,6 +90,7 @@ declare(
             "positive for a sensitivity), so no interval is given."
         ),
         "failed": "This section could not be made: {error}",
+        "chance": "chance {level}",
     },
 )
 
@@ -165,6 +168,7 @@ class _Renderer:
     Attributes:
         cited: key of a work → its number.
         anchors: taken so far, without letters' case.
+        explained_missing: whether a table has said why some estimates have no interval.
     """
 
     texts: Texts
@@ -172,6 +176,7 @@ class _Renderer:
     tables: int = 0
     figures: int = 0
     anchors: set[str] = field(default_factory=set)
+    explained_missing: bool = False
 
     def copy(self) -> _Renderer:
         """With counters of its own."""
@@ -246,19 +251,42 @@ class _Renderer:
         captioned = table.caption is not None
         self.tables += captioned
         caption = self.line(table.caption) if table.caption is not None else ()
-        head = tuple(self.cell(cell) for cell in table.head)
-        rows = tuple(self._row(row) for row in table.rows)
         columns = list(zip(*table.rows))
+        titles = [self._head(title, column) for title, column in zip(table.head, columns)]
+        cells = [self._column(column) for column in columns]
+        head = tuple(titles)
+        rows = tuple(zip(*cells))
         numeric = tuple(_is_numeric(column) for column in columns)
         notes = [self.line(note) for note in table.notes]
-        if any(_has_no_interval(column) for column in columns):
+        if not self.explained_missing and any(map(_has_no_interval, columns)):
+            self.explained_missing = True
             notes.append((self.texts.render(Message("page.alone")),))
         anchor = self._anchor("table", table.name)
         shown_number = self.tables if captioned else 0
         return RenderedTable(shown_number, anchor, caption, head, rows, numeric, tuple(notes))
 
-    def _row(self, row: Sequence[CellValue | Cell]) -> tuple[Line, ...]:
-        return tuple(self.cell(cell) for cell in row)
+    def _head(self, title: Text | Cell, column: Sequence[CellValue | Cell]) -> Line:
+        """The title of a column, with its chance level where all cells have the same."""
+        levels = _chance_levels(column)
+        if len(levels) != 1:
+            return self.cell(title)
+        level = Message("page.chance", {"level": levels.pop()})
+        return (*self.cell(title), Marked(self.texts.render(level), "note"))
+
+    def _column(self, column: Sequence[CellValue | Cell]) -> list[Line]:
+        """The cells of a column; chance levels that differ stand below their estimates."""
+        differ = len(_chance_levels(column)) > 1
+        lines: list[Line] = []
+        for cell in column:
+            level = _chance_level(cell)
+            if level is None:
+                lines.append(self.cell(cell))
+                continue
+            value = _value_of(cell)
+            assert isinstance(value, Estimate)
+            note = Message("page.chance", {"level": level}) if differ else ""
+            lines.append(self.cell(Cell(replace(value, chance=NAN), note)))
+        return lines
 
     def _anchor(self, kind: str, name: str) -> str:
         return slug(unique(f"{kind}-{name}", self.anchors))
@@ -363,3 +391,18 @@ def _has_no_interval(column: Sequence[CellValue | Cell]) -> bool:
     estimates = [value for value in map(_value_of, column) if isinstance(value, Estimate)]
     known = [value for value in estimates if value.estimate == value.estimate]
     return any(not value.has_interval for value in known)
+
+
+def _chance_level(cell: CellValue | Cell) -> str | None:
+    """The chance level of an estimate in words; None without one, or where a cell has a note."""
+    value = _value_of(cell)
+    noted = isinstance(cell, Cell) and bool(cell.note or cell.spec)
+    if noted or not isinstance(value, Estimate) or value.estimate != value.estimate:
+        return None
+    return (
+        number(value.chance, ".1%" if value.percent else ".3f") if isfinite(value.chance) else None
+    )
+
+
+def _chance_levels(column: Sequence[CellValue | Cell]) -> set[str]:
+    return {level for level in map(_chance_level, column) if level is not None}

@@ -37,7 +37,7 @@ def test_counts_labels_groups_failures_and_notes(small_run):
     section = data(gather((small_run,), Path("x")))
     said = sentences(section)
     assert said[0] == "The cohort has 6 images of 3 patients."
-    assert "Run “run”: 1 failure, and no number of this report includes it." in said
+    assert "Run “run”: 1 failure, excluded from all results." in said
     assert any("3.png" in line for line in said)
     assert not any("synthetic" in line for line in said)
     # Image 3 is broken: nodule in 1 and 5 of the five read; mass in four, unknown of image 1; no column of the third label.
@@ -94,8 +94,8 @@ def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
                 "The cohort has 3 images of 2 patients.",
                 "Split test: 2 images of 1 patient.",
                 "Split train: 1 image of 1 patient.",
-                "A mask is there for 1 of 3 images.",
-                "The true value is known for 2 of 3 images: mean 25, from 20 to 30.",
+                "Masks are available for 1 of 3 images.",
+                "True values are known for 2 of 3 images: mean 25, range 20 to 30.",
             ],
         ),
         (
@@ -103,10 +103,10 @@ def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
             'image,box\n0,"1,2,3,4"\n1,\n2,\n',
             'box = "box"',
             [
-                "The cohort has 3 images. Whose they are is not known: each counts as a patient of its own, and "
-                "intervals are too narrow if some patients have several.",
-                "A box is there for 1 of 3 images.",
-                "The table says of no image what is true: nothing here can say whether a prediction is right.",
+                "The cohort has 3 images without patient identifiers. Each counts as a patient, so "
+                "intervals are too narrow if a patient has several images.",
+                "Boxes are available for 1 of 3 images.",
+                "No ground truth is available, so accuracy cannot be assessed.",
             ],
         ),
     ],

@@ -72,23 +72,24 @@ def unsaved(monkeypatch):
 
 def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
     lines = said(summary(gather((runs["labels"],), tmp_path)))
-    assert lines[0].startswith("This report is on 4 images of 3 patients")
+    assert lines[0].startswith("1 model (card) on 4 images of 3 patients")
     assert (
-        lines[1]
-        == "That is too few to conclude anything about other patients: under 10 patients no number has an interval."
+        lines[1] == "With fewer than 10 patients, no number has an interval and "
+        "nothing can be concluded about other patients."
     )
     # A is positive in patients p and q; B in none.
     assert (
-        lines[2]
-        == "Of 2 labels, 2 are positive in fewer than 10 patients, 1 of them in none; no label is in more than 2."
+        lines[2] == "2 of 2 labels have fewer than 10 positive patients, 1 of them none; "
+        "the most frequent label has 2."
     )
-    assert "the mean of 1 label; of 1 more it cannot be computed" in lines[3]
+    assert "mean AUC of 1 label" in lines[3]
+    assert "it cannot be computed for 1 more, which is positive in no image" in lines[3]
     (several,) = [
         line
         for line in said(limitations(gather((runs["labels"],), tmp_path)))
         if "images come from" in line
     ]
-    assert several.startswith("4 images come from 3 patients, up to 2 of one:")
+    assert several.startswith("4 images come from 3 patients, up to 2 of one.")
 
 
 def test_a_mean_without_an_interval_has_that_of_the_labels_with_one_beside_it(tmp_path):
@@ -105,17 +106,17 @@ def test_a_mean_without_an_interval_has_that_of_the_labels_with_one_beside_it(tm
     changed = replace(found, figures=pd.concat([table, sure]).reset_index())
     report = replace(report, performance=(changed,))
     lines = said(summary(report))
-    (line,) = [line for line in lines if "interval." in line and "1 label that has" in line]
+    (line,) = [line for line in lines if "mean AUC of the 1 label with an interval" in line]
     assert "[0.200, 0.900]" in line
 
 
 def test_images_of_nobody_are_not_so_many_patients(runs, tmp_path):
     report = gather((runs["nobody"],), tmp_path)
     lines = [*said(summary(report)), *said(data(report)), *said(limitations(report))]
-    assert lines[0].startswith("This report is on 4 images (4 of unknown patients)")
+    assert lines[0].startswith("1 model (card) on 4 images (4 of unknown patients)")
     assert not any("of 4 patients" in line for line in lines)
     both = said(data(gather((runs["nobody"], runs["labels"]), tmp_path)))
-    assert both[0].startswith("The cohort has 8 images. Of 4 it is not known whose they are")
+    assert both[0].startswith("The cohort has 8 images. 4 have no patient identifier")
     assert both[0].endswith("the others are of 3 patients.")
 
 
@@ -135,16 +136,16 @@ def test_a_mean_of_labels_is_of_so_many_images(runs, tmp_path):
 def test_truth_that_is_there_is_not_called_missing(runs, name, known, tmp_path):
     report = gather((runs[name],), tmp_path)
     for section in (summary(report), data(report), limitations(report)):
-        missing = [line for line in said(section) if "whether a prediction is right" in line]
+        missing = [line for line in said(section) if "No ground truth is available" in line]
         assert bool(missing) != known, missing
 
 
 def test_masks_of_a_folder_are_counted_and_predictions_without_a_map_count(runs, tmp_path):
     report = gather((runs["regions"],), tmp_path)
     lines = said(data(report))
-    assert "A mask is there for 2 of 3 images." in lines
-    assert "Run “run”: of 1 image there is a prediction, which counts, and no map:" in lines
-    assert not any("no number of this report" in line for line in lines)
+    assert "Masks are available for 2 of 3 images." in lines
+    assert "Run “run”: 1 image has a prediction, which counts, but no map." in lines
+    assert not any("excluded from all results" in line for line in lines)
     assert not any("items failed" in line for line in said(limitations(report)))
 
 
@@ -154,9 +155,9 @@ def test_an_empty_mask_is_not_outlined(runs, tmp_path):
     mask = np.zeros((32, 32), bool)
     empty = SimpleNamespace(mask=lambda *_: mask, boxes=lambda *_: None)
     report = replace(report, annotations={(0, "card"): empty})
-    captions = [line for line in said(cases(report)) if "shown as" in line]
+    captions = [line for line in said(cases(report)) if "Selected as:" in line]
     assert captions
-    assert all("The true mask is empty." in line and "Outlined" not in line for line in captions)
+    assert all("The annotated mask is empty." in line for line in captions)
 
 
 @pytest.mark.usefixtures("unsaved")
@@ -212,10 +213,7 @@ def test_groups_of_sets_of_maps_do_not_differ_in_one_thing_alone(tmp_path):
     shutil.move(run.folder.root, tmp_path / "first")
     report = gather((Run.open(tmp_path / "first"), done(tmp_path / "r")), tmp_path / "out")
     lines = said(consistency(report))
-    assert (
-        "4 sets of maps, in 2 groups: within a group they differ in the method and in nothing else."
-        in lines
-    )
+    assert "4 map series in 2 groups; within a group they differ in the method alone." in lines
     panels = [line for line in lines if line.startswith("The same cases by method")]
     assert len(set(panels)) == 2
 
@@ -251,17 +249,15 @@ def test_a_design_is_cited_where_it_is_that(runs, tmp_path):
         (type(run)(run.folder, {**run.about, "models": [chexnet]}, run.entries),), tmp_path
     )
     assert any(
-        "DenseNet-121 with one output a label" in line and "[@rajpurkar2017]" in line
+        "DenseNet-121 with one output per label" in line and "[@rajpurkar2017]" in line
         for line in said(model(other))
     )
 
 
 def test_of_few_maps_no_half_is_told(runs, tmp_path):
     lines = said(quality(gather((runs["regions"],), tmp_path)))
-    assert not any(line.startswith("Half of the maps") for line in lines)
-    assert any(
-        line.startswith("The 2 maps of card with positive heat have between") for line in lines
-    )
+    assert not any("interquartile range" in line for line in lines)
+    assert any("in 2 maps with positive attribution" in line for line in lines)
 
 
 def test_intervals_without_width_are_no_narrow_ones(runs, tmp_path):
@@ -275,8 +271,8 @@ def test_intervals_without_width_are_no_narrow_ones(runs, tmp_path):
     images = pd.concat([report.images] * 3, ignore_index=True)
     report = replace(report, images=images.assign(patient=[f"p{i}" for i in range(12)]))
     lines = said(limitations(report))
-    assert not any("wide (median)" in line for line in lines)
-    assert any("without width" in line for line in lines)
+    assert not any("median width" in line for line in lines)
+    assert any("no width" in line for line in lines)
 
 
 def test_a_column_that_no_cohort_has_is_refused_before_anything_is_written(runs, tmp_path):

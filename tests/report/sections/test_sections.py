@@ -18,8 +18,7 @@ from camlucida.report.document import Document, Paragraph, Picture, Points, Tabl
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document
 from camlucida.report.sections import SECTIONS
-from camlucida.report.sections.cases import cases
-from camlucida.report.sections.cases import said as said_of
+from camlucida.report.sections.cases import cases, outcome_of
 from camlucida.report.sections.limitations import limitations
 from camlucida.report.sections.method import method
 from camlucida.report.sections.model import model
@@ -142,21 +141,17 @@ def test_shares_in_words_are_those_of_the_maps(report):
     measured["artefact_share"], measured["artefact_area"] = 0.25, 0.5
     report = replace(report, measured=measured)
     first = said(quality(report))
+    assert any("25.0% on the border" in line and "area 50.0%" in line for line in first)
     assert any(
-        "25.0% of the heat lies on the border" in line and "50.0% of the area" in line
-        for line in first
-    )
-    assert any(
-        "difference of −0.250 (no interval: it rests on fewer than 10 patients)" in line
+        "Difference from the area −0.250 (no interval: fewer than 10 patients)" in line
         for line in first
     )
     measured["artefact_share"] = 0.75
     assert any(
-        "75.0% of the heat" in line and "difference of 0.250" in line
-        for line in said(quality(report))
+        "75.0% on the border" in line and "area 0.250" in line for line in said(quality(report))
     )
     measured["artefact_share"] = np.nan
-    assert not any("of the heat lies on the border" in line for line in said(quality(report)))
+    assert not any("on the border" in line for line in said(quality(report)))
     assert not any("burned-in text" in line for line in said(summary(report)))
 
 
@@ -170,10 +165,10 @@ def test_more_than_chance_needs_an_interval_that_leaves_out_zero(report):
     for shares, verdict in (
         (np.linspace(0.4, 0.6, 12), "more than chance"),
         (np.linspace(0.01, 0.05, 12), "less than chance"),
-        (np.linspace(0, 0.2, 12), "not told apart from chance"),
+        (np.linspace(0, 0.2, 12), "not distinguishable from chance"),
     ):
         measured["mask_share"] = shares
-        (line,) = [line for line in said(quality(report)) if "with a true mask" in line]
+        (line,) = [line for line in said(quality(report)) if "inside the annotated mask" in line]
         assert verdict in line
         assert f"{shares.mean():.1%}" in line
 
@@ -181,8 +176,8 @@ def test_more_than_chance_needs_an_interval_that_leaves_out_zero(report):
 @pytest.mark.parametrize(
     ("target", "lines"),
     [
-        ("sick", ["Confidence 0.250.", "A false negative."]),
-        ("not sick", ["Confidence in sick: 0.250.", "A false negative of sick."]),
+        ("sick", ["Probability 0.250.", "Outcome: false negative."]),
+        ("not sick", ["Probability of sick 0.250.", "Outcome for sick: false negative."]),
     ],
 )
 def test_probability_and_outcome_are_those_of_the_label(report, target, lines):
@@ -195,7 +190,7 @@ def test_probability_and_outcome_are_those_of_the_label(report, target, lines):
         "FN",
         "",
     ]
-    assert [TEXTS["en"].render(sentence) for sentence in said_of(case)] == lines
+    assert [TEXTS["en"].render(sentence) for sentence in outcome_of(case)] == lines
 
 
 def test_spread_is_of_this_case_and_of_its_peers(report):
@@ -205,10 +200,9 @@ def test_spread_is_of_this_case_and_of_its_peers(report):
     row = report.selected[0].rows[0] if report.selected[0].rows else report.selected[-1].rows[0]
     measured.loc[row, ["spread", "empty_reason"]] = [0.125, ""]
     report = replace(report, measured=measured)
-    lines = [line for line in said(cases(report)) if "of the map's cells" in line]
+    lines = [line for line in said(cases(report)) if "Cells at or above half the maximum" in line]
     assert any(
-        "12% of the map's cells are at half its maximum or above (median of these maps: 50%)"
-        in line
+        "Cells at or above half the maximum: 12% (median of these maps 50%)." in line
         for line in lines
     )
 
@@ -219,10 +213,10 @@ def test_a_label_that_is_never_predicted_is_named(report):
     figures.loc[
         (figures["metric"] == "predicted_share") & (figures["label"] == label), "estimate"
     ] = 0.0
-    assert any(f"never predicted {label}" in line for line in said(results(report)))
-    assert any(label in line for line in said(limitations(report)) if "never predicted" in line)
+    assert any(label in line and "for no image" in line for line in said(results(report)))
+    assert any(label in line for line in said(limitations(report)) if "for no image" in line)
     figures.loc[figures["metric"] == "predicted_share", "estimate"] = 0.5
-    assert not any("never predicted" in line for line in said(results(report)))
+    assert not any("for no image" in line for line in said(results(report)))
 
 
 def test_figures_stand_in_the_table_with_their_chance(report):
@@ -243,14 +237,14 @@ def test_no_truth_no_results(tmp_path):
     run = run_of(tmp_path / "r", "multilabel", ("A", "B"), "image,patient\n0,p\n1,q\n")
     report = gather((run,), tmp_path / "out")
     assert results(report) is None
-    assert any("is the truth known" in line for line in said(limitations(report)))
+    assert any("No ground truth is available" in line for line in said(limitations(report)))
 
 
 def test_few_patients_and_patients_with_several_images_are_limits(report):
     lines = said(limitations(report))
     assert any(line.startswith("6 images of 3 patients: fewer than 10") for line in lines)
     assert any("1 of 6 items failed" in line for line in lines)
-    assert any("sanity check" in line and "was not tested" in line for line in lines)
+    assert any("sanity check" in line and "was not run" in line for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -276,10 +270,10 @@ def test_an_empty_map_is_called_so(report):
     measured.attrs = {"problems": []}
     measured["empty_reason"] = "no cell speaks for the target"
     report = replace(report, measured=measured)
-    lines = [line for line in said(cases(report)) if "shown as" in line]
+    lines = [line for line in said(cases(report)) if "Selected as:" in line]
     assert lines
     assert all(
-        "No evidence: no cell speaks for the target." in line and "of the map's cells" not in line
+        "No evidence: no cell speaks for the target." in line and "Cells at or above" not in line
         for line in lines
     )
 

@@ -1,4 +1,4 @@
-"""Cases, chosen by declared rules: what the model said, what is true, and the map, whatever it shows."""
+"""Cases selected by declared rules: the model's output, the ground truth and the map."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from camlucida.analysis.selection import Selected
 from camlucida.analysis.selection.base import message_key
+from camlucida.attribution.methods import METHODS
 from camlucida.core.files import slug
 from camlucida.core.messages import chain, declare
 from camlucida.figures.cases import boxes_on_film, label_comparison
@@ -18,63 +19,54 @@ from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.panels import three_panel
 from camlucida.metrics.annotations import Mask
-from camlucida.report.data import ReportData
+from camlucida.report.data import SERIES, ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Points, Section, Value
 from camlucida.report.sections.base import section
 
 declare(
     "cases",
     {
-        "rules": "Which cases are shown was decided by rules, not by eye:",
+        "rules": "Cases were selected by rules, not by inspection:",
         "rule": "{name} ({rule}): {words}.",
         "rule_of": "{name} ({rule}), {task}: {words}.",
-        "more": "The rules chose {chosen} cases; the first {shown} have a figure.",
+        "more": "The rules selected {chosen} cases; the first {shown} are shown.",
         "caption": "{parts}",
         "two": "{first} {then}",
-        "what": "{target} in {image}, by {model}; shown as: {roles}.",
-        "confidence": "Confidence {confidence:.3f}.",
-        "confidence_of": "Confidence in {label}: {confidence:.3f}.",
+        "what": ("{target} in {image}, {model}, {method} at {layer}. Selected as: {roles}."),
+        "confidence": "Probability {confidence:.3f}.",
+        "confidence_of": "Probability of {label} {confidence:.3f}.",
         "classes": "Predicted {predicted}, true {truth}.",
-        "outcome": "A {outcome}.",
-        "outcome_of": "A {outcome} of {label}.",
+        "outcome": "Outcome: {outcome}.",
+        "outcome_of": "Outcome for {label}: {outcome}.",
         "value": "Predicted {value:.4g}.",
         "value_truth": "True {truth:.4g}, error {error:.3g}.",
         "dice": "Dice {dice:.3f}.",
-        "panels": (
-            "Left: the original. Middle: the heat map by {method} at {layer}, with "
-            "its scale. Right: the overlay."
-        ),
-        "outline": "Outlined: the true mask.",
-        "nothing": "The true mask is empty.",
+        "nothing": "The annotated mask is empty.",
         "empty": "No evidence: {reason}.",
         "spread": (
-            "{spread:.0%} of the map's cells are at half its maximum or above "
-            "(median of these maps: {median:.0%})."
+            "Cells at or above half the maximum: {spread:.0%} (median of these maps {median:.0%})."
         ),
-        "mask": (
-            "{share:.0%} of its heat lies inside the true mask, which is {area:.1%} of the area."
-        ),
-        "artefact": (
-            "{share:.0%} of its heat lies on the border, on text or outside the "
-            "body, which are {area:.0%} of the area."
-        ),
-        "labels": (
-            "The maps of several targets of {image} side by side: {labels}. Each on "
-            "its own scale, as stated."
-        ),
+        "mask": "Inside the mask: {share:.0%} (area {area:.1%}).",
+        "artefact": "On border, text or outside the body: {share:.0%} (area {area:.0%}).",
+        "labels": "Maps of several targets in {image}: {labels}. Each has its own scale.",
         "boxes": (
-            "{target} in {image}: {true} true {true:|box|boxes}, and those around "
-            "the heat of at least half its maximum, in pixels of the original."
+            "{target} in {image}: {true} annotated {true:|box|boxes}, and the boxes "
+            "around attribution of at least half the maximum, in original pixels."
         ),
         "best_worst": (
-            "The case with the smallest loss ({best_target} in {best_image}: "
-            "{best:.3g}) above the one with the largest ({worst_target} in "
-            "{worst_image}: {worst:.3g}), on one scale."
+            "Smallest loss (top, {best_target} in {best_image}: {best:.3g}) and "
+            "largest loss (bottom, {worst_target} in {worst_image}: {worst:.3g}), on "
+            "one scale."
         ),
         "best_worst_apart": (
-            "The case with the smallest loss ({best_target} in {best_image}: "
-            "{best:.3g}) above the one with the largest ({worst_target} in "
-            "{worst_image}: {worst:.3g}), each on its own scale, as stated."
+            "Smallest loss (top, {best_target} in {best_image}: {best:.3g}) and "
+            "largest loss (bottom, {worst_target} in {worst_image}: {worst:.3g}), "
+            "each on its own scale."
+        ),
+        "legend": (
+            "Each figure shows the original image, the attribution map with its "
+            "scale, and the overlay; an annotated mask is outlined. Percentages are "
+            "shares of the positive attribution."
         ),
     },
 )
@@ -89,42 +81,45 @@ declare(
 SHOWN = 10
 """Cases of a task that have a figure; the rules go on, and say so, where they chose more."""
 
+NAMED_ROLES = ("per_class", "per_group", "disagreement")
+"""Rules whose roles are names, such as a class, which do not say by which rule."""
+
 
 @section("cases", "Cases")
 def cases(report: ReportData) -> Section | None:
-    """The rules, a figure for each case, the labels of one case side by side, and best against worst."""
+    """The rules, a figure a case, the targets of one case side by side, best against worst."""
     if report.cases.empty:
         return None
-    blocks: list[Block] = [Paragraph((Message("cases.rules"),)), Points(tuple(_rules(report)))]
     roles = _roles(report)
-    shown = [row for chosen in report.chosen.values() for row in _rows(chosen)[:SHOWN]]
+    shown: list[Any] = []
+    for selected in report.chosen.values():
+        shown += _rows(selected)[:SHOWN]
+    blocks: list[Block] = [Paragraph((Message("cases.rules"),)), Points(tuple(_rules(report)))]
     if len(roles) > len(shown):
-        blocks.append(
-            Paragraph((Message("cases.more", {"shown": len(shown), "chosen": len(roles)}),))
-        )
-    for number, row in enumerate(shown, 1):
-        blocks.append(_case(report, number, row, roles[row]))
-    side = [
-        _boxes(report, shown),
-        _labels_of_one(report, shown),
-        *(_best_and_worst(report, task) for task in report.chosen),
-    ]
-    return Section("cases", (*blocks, *(block for block in side if block is not None)))
+        counts = {"shown": len(shown), "chosen": len(roles)}
+        blocks.append(Paragraph((Message("cases.more", counts),)))
+    # What the panels are is said once, not under each figure.
+    blocks.append(Paragraph((Message("cases.legend"),)))
+    blocks += [_case(report, number, row, roles[row]) for number, row in enumerate(shown, 1)]
+    others = [_boxes(report, shown), _targets_of_one(report, shown)]
+    others += [_best_and_worst(report, task) for task in report.chosen]
+    blocks += [picture for picture in others if picture is not None]
+    return Section("cases", tuple(blocks))
 
 
 def _rules(report: ReportData) -> Iterator[Message]:
     """Each rule in words, with the task where there are several."""
     for task, selected in report.chosen.items():
-        of_task: dict[str, Value] = (
-            {} if len(report.chosen) == 1 else {"task": Message(f"words.{task}")}
-        )
         for chosen in selected:
             values: dict[str, Value] = {
                 "rule": chosen.rule,
                 "name": rule_name(chosen.rule),
                 "words": chosen.description,
             }
-            yield Message("cases.rule_of" if of_task else "cases.rule", {**values, **of_task})
+            if len(report.chosen) > 1:
+                yield Message("cases.rule_of", {**values, "task": Message(f"words.{task}")})
+            else:
+                yield Message("cases.rule", values)
 
 
 def _rows(selected: Sequence[Selected]) -> list[Any]:
@@ -138,199 +133,171 @@ def rule_name(rule: str) -> Message:
 
 
 def _roles(report: ReportData) -> dict[Any, list[Message]]:
-    """Row → the roles for which it was chosen, in the order of the rules; a role that does not name its rule, with it."""
-    found: dict[Any, list[Message]] = {}
+    """Row → the roles for which it was chosen, in the order of the rules."""
+    roles: dict[Any, list[Message]] = {}
     for chosen in report.selected:
+        key = message_key(chosen.rule)
         for row, role in zip(chosen.rows, chosen.roles):
-            if message_key(chosen.rule) in (
-                "per_class",
-                "per_group",
-                "disagreement",
-            ):  # whose roles are names
-                role = Message(
-                    "roles.by_rule",
-                    {"rule": Message(f"roles.{message_key(chosen.rule)}"), "role": role},
-                )
-            found.setdefault(row, []).append(role)
-    return found
+            if key in NAMED_ROLES:
+                role = Message("roles.by_rule", {"rule": Message(f"roles.{key}"), "role": role})
+            roles.setdefault(row, []).append(role)
+    return roles
 
 
 def _case(report: ReportData, number: int, row: Any, roles: Sequence[Message]) -> Picture:
     case = report.measured.loc[row]
-    explanation = report.explanation(int(case["run"]), int(case["explanation"]))
     mask = report.mask(row)
-    figure = three_panel(explanation)
+    figure = three_panel(report.map_of(row))
     if mask is not None and mask.any():
         for axes in figure.axes[:3]:
             axes.contour(mask, [0.5], colors=[FINDING_COLOUR], linewidths=1.0)
     stem = f"figures/{slug(str(case['method']))}_{number}_{slug(str(case['target']))}"
     save_figure(figure, report.folder / stem)
-    return Picture(
-        stem,
-        Message(
-            "cases.caption",
-            {"parts": chain("cases.two", list(_caption(report, case, roles, mask)))},
-        ),
-    )
+    sentences = [_what(case, roles), *outcome_of(case), *_measures(report, case, mask)]
+    return Picture(stem, Message("cases.caption", {"parts": chain("cases.two", sentences)}))
 
 
-def _caption(
-    report: ReportData, case: pd.Series, roles: Sequence[Message], mask: Mask | None
-) -> Iterator[Message]:
-    """What the figure shows, what was said, what is true, and what was measured of this map."""
-    yield Message(
-        "cases.what",
-        {
-            "target": case["target"],
-            "image": case["image"],
-            "model": case["model"],
-            "roles": list(roles),
-        },
-    )
-    yield from said(case)
-    yield Message("cases.panels", {"method": case["method"], "layer": case["layer"]})
-    if mask is not None:
-        yield Message("cases.outline" if mask.any() else "cases.nothing")
+def _what(case: pd.Series, roles: Sequence[Message]) -> Message:
+    """The first line of a caption: what is shown."""
+    keys = ("target", "image", "model", "layer")
+    values: dict[str, Value] = {key: str(case[key]) for key in keys}
+    name = str(case["method"])
+    method = METHODS[name].title if name in METHODS else name
+    return Message("cases.what", {**values, "method": method, "roles": list(roles)})
+
+
+def _measures(report: ReportData, case: pd.Series, mask: Mask | None) -> Iterator[Message]:
+    """What was measured of the map."""
+    if mask is not None and not mask.any():
+        yield Message("cases.nothing")
     if case["empty_reason"]:
         yield Message("cases.empty", {"reason": Message.loads(case["empty_reason"])})
         return
     if isfinite(case["spread"]):
-        peers = report.measured.loc[_same_series(report, case), "spread"]
-        yield Message(
-            "cases.spread", {"spread": float(case["spread"]), "median": float(peers.median())}
-        )
+        median = float(report.measured.loc[_same_series(report, case), "spread"].median())
+        yield Message("cases.spread", {"spread": float(case["spread"]), "median": median})
     for region in ("mask", "artefact"):
-        if isfinite(case[f"{region}_share"]) and isfinite(case[f"{region}_area"]):
-            shares = {
-                "share": float(case[f"{region}_share"]),
-                "area": float(case[f"{region}_area"]),
-            }
-            yield Message(f"cases.{region}", shares)
+        share, area = float(case[f"{region}_share"]), float(case[f"{region}_area"])
+        if isfinite(share) and isfinite(area):
+            yield Message(f"cases.{region}", {"share": share, "area": area})
 
 
-def said(case: pd.Series) -> Iterator[Message]:
-    """What the model said of a case, and what is true of it."""
+def outcome_of(case: pd.Series) -> Iterator[Message]:
+    """The model's output for a case, and the ground truth."""
     if isfinite(case["value"]):
-        yield Message("cases.value", {"value": float(case["value"])})
-        if isfinite(case["truth"]):
-            yield Message(
-                "cases.value_truth", {"truth": float(case["truth"]), "error": float(case["error"])}
-            )
+        yield from _value_of(case)
         return
-    # "not sick" and "sick − well" have the probability and the outcome of "sick"; a region has its own probability
-    of = (
-        {"label": case["label"]}
-        if case["task"] != "segmentation" and case["label"] != case["target"]
-        else {}
-    )
+    # "not sick" and "sick − well" have the probability and the outcome of "sick"; a region has a
+    # probability of its own.
+    of_label: dict[str, Value] = {}
+    if case["task"] != "segmentation" and case["label"] != case["target"]:
+        of_label = {"label": case["label"]}
+    suffix = "_of" if of_label else ""
     if isfinite(case["probability"]):
-        confidence: dict[str, Value] = {**of, "confidence": float(case["probability"])}
-        yield Message("cases.confidence_of" if of else "cases.confidence", confidence)
+        probability = {"confidence": float(case["probability"])}
+        yield Message(f"cases.confidence{suffix}", {**of_label, **probability})
     if case["true_class"]:
-        yield Message(
-            "cases.classes", {"predicted": case["predicted"], "truth": case["true_class"]}
-        )
+        classes = {"predicted": case["predicted"], "truth": case["true_class"]}
+        yield Message("cases.classes", classes)
     elif case["outcome"]:
-        outcome: dict[str, Value] = {**of, "outcome": Message(f"words.{case['outcome']}")}
-        yield Message("cases.outcome_of" if of else "cases.outcome", outcome)
+        outcome = {"outcome": Message(f"words.{case['outcome']}")}
+        yield Message(f"cases.outcome{suffix}", {**of_label, **outcome})
     if isfinite(case["dice"]):
         yield Message("cases.dice", {"dice": float(case["dice"])})
 
 
+def _value_of(case: pd.Series) -> Iterator[Message]:
+    """A regression's value and its error."""
+    yield Message("cases.value", {"value": float(case["value"])})
+    if isfinite(case["truth"]):
+        values = {"truth": float(case["truth"]), "error": float(case["error"])}
+        yield Message("cases.value_truth", values)
+
+
 def _same_series(report: ReportData, case: pd.Series) -> pd.Series:
-    keys = ["run", "model", "method", "layer"]
-    return (report.cases[keys] == case[keys]).all(axis=1)
+    return (report.cases[SERIES] == case[SERIES]).all(axis=1)
 
 
-def _labels_of_one(report: ReportData, shown: Sequence[Any]) -> Picture | None:
-    """The maps of the most labels that one of the shown cases has, side by side, on one scale each."""
+def _targets_of_one(report: ReportData, shown: Sequence[Any]) -> Picture | None:
+    """The maps of the most targets that one of the shown cases has, side by side."""
     best: list[Any] = []
     for row in shown:
         case = report.cases.loc[row]
-        same = report.cases[_same_series(report, case) & (report.cases["path"] == case["path"])]
+        of_image = report.cases["path"] == case["path"]
+        same = report.cases[_same_series(report, case) & of_image]
         if len(same) > len(best):
             best = list(same.sort_values("probability", ascending=False).index[:4])
     if len(best) < 2:
         return None
     explanations = [report.map_of(row) for row in best]
-    chosen = report.cases.loc[best]
-    judged = (
-        chosen["task"].isin(["multilabel", "binary", "multiclass"]).all()
-    )  # others' truth is a number, or a mask
-    known = chosen["truth"].where(
-        chosen["target"] == chosen["label"]
-    )  # the truth of "sick" is not that of "not sick"
-    truths = [None if pd.isna(truth) else bool(truth) for truth in known] if judged else None
     stem = "figures/label_comparison"
-    save_figure(label_comparison(explanations, truths), report.folder / stem)
-    values = {"image": explanations[0].scan.id, "labels": [e.target for e in explanations]}
-    return Picture(stem, Message("cases.labels", values))
+    figure = label_comparison(explanations, _truths(report.cases.loc[best]))
+    save_figure(figure, report.folder / stem)
+    labels = [explanation.target for explanation in explanations]
+    return Picture(
+        stem, Message("cases.labels", {"image": explanations[0].scan.id, "labels": labels})
+    )
+
+
+def _truths(cases: pd.DataFrame) -> list[bool | None] | None:
+    """Whether each label is present; None where it is unknown, and for other tasks.
+
+    Their ground truth is a number, or a mask.
+    """
+    if not cases["task"].isin(["multilabel", "binary", "multiclass"]).all():
+        return None
+    # The truth of "sick" is not that of "not sick".
+    known = cases["truth"].where(cases["target"] == cases["label"])
+    return [None if pd.isna(truth) else bool(truth) for truth in known]
+
+
+def _ends(report: ReportData, task: str) -> dict[str, Any]:
+    """ "best" and "worst" → the first case by that rule, where there are two different ones."""
+    first: dict[str, Any] = {}
+    for chosen in report.chosen[task]:
+        if chosen.rows:
+            first[message_key(chosen.rule)] = chosen.rows[0]
+    names: tuple[str, ...] = ("best", "worst")
+    ends = {name: first[name] for name in names if name in first}
+    return ends if len(set(ends.values())) == 2 else {}
 
 
 def _best_and_worst(report: ReportData, task: str) -> Picture | None:
-    """The best and the worst case under each other, on one scale if their maps are in one unit."""
-    names = ("best", "worst")
-    ends = {
-        chosen.rule.partition(":")[0].strip(): chosen.rows[0]
-        for chosen in report.chosen[task]
-        if chosen.rows
-    }
-    if not set(names) <= set(ends) or ends["best"] == ends["worst"]:
-        return None
-    maps = {name: report.map_of(ends[name]) for name in names}
-    if all(found.is_empty for found in maps.values()):
-        return None  # each has its own figure, which says so
-    lines = []
+    """The best and the worst case under each other, on one scale if their maps have one unit."""
+    ends = _ends(report, task)
+    maps = {name: report.map_of(row) for name, row in ends.items()}
+    shown = [explanation for explanation in maps.values() if not explanation.is_empty]
+    if not shown:
+        return None  # each has a figure of its own, which says so
+    lines: list[GridRow] = []
     values: dict[str, Value] = {}
-    for name, found in maps.items():
-        mask = report.mask(ends[name])
+    for name, explanation in maps.items():
+        case, mask = report.cases.loc[ends[name]], report.mask(ends[name])
         outlines = {"truth": mask} if mask is not None and mask.any() else {}
-        case = report.cases.loc[ends[name]]
-        lines.append(
-            GridRow(
-                f"{name}: {case['target']} in {case['image']}, loss {case['loss']:.3g}",
-                [found],
-                outlines,
-            )
-        )
-        values |= {
-            name: float(case["loss"]),
-            f"{name}_image": case["image"],
-            f"{name}_target": case["target"],
-        }
-    one_unit = (
-        len(
-            {
-                (found.provenance.get("unit"), found.signed)
-                for found in maps.values()
-                if not found.is_empty
-            }
-        )
-        == 1
-    )
+        title = f"{name}: {case['target']} in {case['image']}, loss {case['loss']:.3g}"
+        lines.append(GridRow(title, [explanation], outlines))
+        values[name] = float(case["loss"])
+        values[f"{name}_image"] = case["image"]
+        values[f"{name}_target"] = case["target"]
+    units = {(explanation.provenance.get("unit"), explanation.signed) for explanation in shown}
+    one_scale = len(units) == 1
     method = str(maps["best"].provenance.get("method", maps["best"].method))
     stem = "figures/best_worst" if len(report.chosen) == 1 else f"figures/best_worst_{task}"
-    save_figure(
-        comparison_grid(lines, [method], shared="all" if one_unit else "none"), report.folder / stem
-    )
+    figure = comparison_grid(lines, [method], shared="all" if one_scale else "none")
+    save_figure(figure, report.folder / stem)
     return Picture(
-        stem, Message("cases.best_worst" if one_unit else "cases.best_worst_apart", values)
+        stem, Message("cases.best_worst" if one_scale else "cases.best_worst_apart", values)
     )
 
 
 def _boxes(report: ReportData, shown: Sequence[Any]) -> Picture | None:
-    """The first shown case that has a true box, with the boxes that its heat marks."""
+    """The first shown case with an annotated box, and the boxes around its attribution."""
     for row in shown:
         case = report.cases.loc[row]
-        true = report.boxes(row)
-        if true is not None and len(true) and not case["empty_reason"]:
+        boxes = report.boxes(row)
+        if boxes is not None and len(boxes) and not case["empty_reason"]:
             stem = "figures/boxes"
-            save_figure(boxes_on_film(report.map_of(row), true), report.folder / stem)
-            return Picture(
-                stem,
-                Message(
-                    "cases.boxes",
-                    {"image": case["image"], "target": case["target"], "true": len(true)},
-                ),
-            )
+            save_figure(boxes_on_film(report.map_of(row), boxes), report.folder / stem)
+            values = {"image": case["image"], "target": case["target"], "true": len(boxes)}
+            return Picture(stem, Message("cases.boxes", values))
     return None

@@ -26,37 +26,36 @@ from camlucida.report.document import (
     Table,
     Value,
 )
+from camlucida.report.estimates import metric_name
 from camlucida.report.sections.base import section
-from camlucida.report.sections.results import metric_name
 
 declare(
     "consistency",
     {
         "all_identical": (
-            "All of these maps are the same by construction, whatever the {by} is "
-            "called: there is nothing to compare."
+            "All of these maps are the same by construction, so they cannot be compared by {by}."
         ),
-        "varies": "{all_series} sets of maps differ in the {by} and in nothing else.",
+        "varies": "{all_series} map series differ in the {by} alone.",
         "varies_groups": (
-            "{all_series} sets of maps, in {groups} groups: within a group they differ "
-            "in the {by} and in nothing else."
+            "{all_series} map series in {groups} groups; within a group they differ "
+            "in the {by} alone."
         ),
         "all_series": (
-            "Side by side by {by}, on the images and labels compared: how right each "
-            "is, and its heat on the border, on burned-in text and outside the body."
+            "Map series by {by}, on the images and labels that are compared. "
+            "Artefacts are the image border, burned-in text and the region outside "
+            "the body."
         ),
         "pairs": (
-            "Each two by {by}: whether they say the same, and whether their maps lie "
-            "in the same place. Excess: (similarity − null) ÷ (1 − null); the null "
-            "is the similarity of their maps of different patients."
+            "Agreement of pairs by {by}. Excess: (similarity − null) ÷ (1 − null); "
+            "the null is the similarity of maps of different patients."
         ),
-        "verdicts": "Cases by verdict, and how right the answers are in each.",
-        "head_series": "Maps of",
+        "verdicts": "Cases by verdict, and the performance within each.",
+        "head_series": "Map series",
         "head_images": "Images",
-        "head_empty": "Maps without evidence",
-        "head_right": "How right",
-        "head_artefact": "Heat on artefacts",
-        "head_area": "Their area",
+        "head_empty": "Without evidence",
+        "head_right": "Performance",
+        "head_artefact": "On artefacts",
+        "head_area": "Area of artefacts",
         "head_pair": "Pair",
         "head_maps": "Maps",
         "head_measured": "Maps with a similarity",
@@ -67,9 +66,9 @@ declare(
         "head_verdict": "Verdict",
         "head_cases": "Cases",
         "head_share": "Share",
-        "head_known": "With known truth",
-        "right_labels": "Right answers",
-        "right_classes": "Right answers",
+        "head_known": "With ground truth",
+        "right_labels": "Correct decisions",
+        "right_classes": "Correct predictions",
         "right_values": "Mean absolute error",
         "right_regions": "Dice",
         "of_group": "{verdict}, {group}",
@@ -77,10 +76,12 @@ declare(
         "right": "{metric} {value}",
         "same_as": "{series} (the same maps as {other})",
         "identical": "the same maps by construction",
-        "figure_panel": "The same cases by {by}: film and maps, with what each says.",
-        "figure_panel_of": "The same cases by {by}, {group}: film and maps, with what each says.",
-        "figure_consistency": "Excess similarity of each pair by {by}, with its interval where it has one.",
-        "figure_verdicts": "Verdicts by {by}, and how right the answers are in each.",
+        "figure_panel": "The same cases by {by}: image, maps and predictions.",
+        "figure_panel_of": "The same cases by {by}, {group}: image, maps and predictions.",
+        "figure_consistency": (
+            "Excess similarity of each pair by {by}, with 95% intervals where available."
+        ),
+        "figure_verdicts": "Verdicts by {by}, and the performance within each.",
     },
 )
 

@@ -21,68 +21,63 @@ declare(
             "{patients:|patient|patients}."
         ),
         "no_patients": (
-            "The cohort has {images} {images:|image|images}. Whose {images:|it "
-            "is|they are} is not known: each counts as a patient of its own, and "
-            "intervals are too narrow if some patients have several."
+            "The cohort has {images} {images:|image|images} without patient "
+            "identifiers. Each counts as a patient, so intervals are too narrow if a "
+            "patient has several images."
         ),
         "some_patients": (
-            "The cohort has {images} images. Of {unknown} it is not known whose "
-            "{unknown:|it is: it|they are: each} counts as a patient of its own, and "
-            "intervals are too narrow if some patients have several; the others are "
-            "of {patients} {patients:|patient|patients}."
+            "The cohort has {images} images. {unknown} {unknown:|has|have} no "
+            "patient identifier and {unknown:|counts|count} as one patient each, so "
+            "intervals are too narrow if a patient has several of them; the others "
+            "are of {patients} {patients:|patient|patients}."
         ),
-        "synthetic": "Of {read} {read:|image|images} read, {synthetic} {synthetic:|is|are} synthetic.",
+        "synthetic": (
+            "{synthetic} of {read} {read:|image|images} read {synthetic:|is|are} synthetic."
+        ),
         "split": (
             "Split {split}: {images} {images:|image|images} of {patients} "
             "{patients:|patient|patients}."
         ),
-        "masks": "A mask is there for {count} of {images} {images:|image|images}.",
-        "boxes": "A box is there for {count} of {images} {images:|image|images}.",
+        "masks": "Masks are available for {count} of {images} {images:|image|images}.",
+        "boxes": "Boxes are available for {count} of {images} {images:|image|images}.",
         "values": (
-            "The true value is known for {known} of {images} {images:|image|images}: "
-            "mean {mean}, from {low} to {high}."
+            "True values are known for {known} of {images} {images:|image|images}: "
+            "mean {mean}, range {low} to {high}."
         ),
-        "runs": "Runs of this report.",
+        "runs": "Runs in this report.",
         "runs_run": "Run",
         "runs_cohort": "Cohort",
         "runs_images": "Images",
         "runs_done": "Done",
         "runs_failed": "Failed",
         "runs_pending": "Pending",
-        "no_truth": (
-            "The table says of no image what is true: nothing here can say whether a "
-            "prediction is right."
-        ),
+        "no_truth": "No ground truth is available, so accuracy cannot be assessed.",
         "labels": (
-            "How often each label of the models is positive in the images read. "
-            "Unknown: the table does not say. Prevalence: share of the images for "
-            "which it is known."
+            "Label frequencies in the images read. Prevalence is the share of "
+            "positive images among those with ground truth."
         ),
         "labels_label": "Label",
         "labels_positive": "Positive",
-        "labels_positive_patients": "Patients with it",
+        "labels_positive_patients": "Positive patients",
         "labels_negative": "Negative",
         "labels_unknown": "Unknown",
         "labels_prevalence": "Prevalence",
         "never_positive": (
-            "No image is positive for {labels}: of {count:|this label|these labels} "
-            "the report cannot say whether a model finds {count:|it|them}."
+            "No image is positive for {labels}, so detection of {count:|this "
+            "label|these labels} cannot be assessed."
         ),
         "groups": "Images and patients by {column}.",
         "groups_group": "Group",
         "groups_images": "Images",
         "groups_patients": "Patients",
         "groups_blank": "not given",
-        "failed": (
-            "Run “{run}”: {count} {count:|failure|failures}, and no number of this "
-            "report includes {count:|it|them}."
-        ),
+        "failed": ("Run “{run}”: {count} {count:|failure|failures}, excluded from all results."),
         "no_map": (
-            "Run “{run}”: of {count} {count:|image|images} there is a prediction, "
-            "which counts, and no map:"
+            "Run “{run}”: {count} {count:|image has|images have} a prediction, which "
+            "counts, but no map."
         ),
         "pending": "Run “{run}”: {count} of {items} {items:|item|items} not computed yet.",
-        "notes": "Run “{run}” noted:",
+        "notes": "Run “{run}”, notes:",
         "line": "{line}",
         "more": "… and {count} more.",
     },
@@ -132,8 +127,8 @@ def _cohort(report: ReportData) -> Iterator[Message]:
             {"split": str(split), "images": len(part), "patients": part["patient"].nunique()},
         )
     for kind, key in (("mask", "masks"), ("box", "boxes")):
-        asked = images[kind].notna().any() or any(run.about[key] for run in report.runs)
-        if asked:
+        expected = images[kind].notna().any() or any(run.about[key] for run in report.runs)
+        if expected:
             yield Message(
                 f"data.{key}",
                 {"count": int(report.images[f"has_{kind}"].sum()), "images": len(images)},

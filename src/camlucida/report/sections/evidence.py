@@ -27,37 +27,35 @@ declare(
         "everybody": "all images",
         "minus": "{first} minus {second}",
         "table": (
-            "Maps of {series}, held against the masks: mean share of the heat inside, "
-            "chance being the area of the mask; excess is share minus area, with its "
-            "interval."
+            "Attribution of {series} and the masks. Share: mean share of the "
+            "attribution inside the mask. Excess: share minus the area of the mask."
         ),
-        "head_heat": "Heat that",
+        "head_heat": "Attribution that",
         "head_group": "Group",
         "head_images": "Images",
         "head_patients": "Patients",
-        "head_share": "Share in the mask",
+        "head_share": "Share inside the mask",
         "head_excess": "Excess",
-        "split_asked": "An absolute error of {limit} or more counts as high, as was asked.",
-        "split_median": "An absolute error of {limit}, the median, or more counts as high.",
+        "split_median": "Absolute errors of {limit} or more, the median, count as high.",
         "everywhere": (
-            "Of the heat of {series} that {heat}, {share:.1%} lies inside the mask in "
-            "{images} {images:|image|images}, {area:.1%} of the area: an excess of "
-            "{excess}, {verdict}."
+            "Attribution that {heat}, {series}: {share:.1%} inside the mask "
+            "({images} {images:|image|images}, area {area:.1%}). Excess {excess}: "
+            "{verdict}."
         ),
         "difference": (
-            "Between {first} and {second} the excess of the heat that {heat} differs "
-            "by {excess} in {images} images of {series}: {verdict}."
+            "Attribution that {heat}, {series}: the excess differs between {first} "
+            "and {second} by {excess} ({images} images): {verdict}."
         ),
-        "more": "it is larger in the first",
-        "less": "it is smaller in the first",
-        "same": "not told apart from no difference",
-        "unsure": "of too few patients to tell it from no difference",
+        "more": "larger in the first",
+        "less": "smaller in the first",
+        "same": "not distinguishable from zero",
+        "unsure": "too few patients to compare with zero",
         "ends": (
-            "Of the heat that {heat}, {best_share:.1%} lies inside the mask of the "
-            "best case, {best} ({best_area:.1%} of the area), and {worst_share:.1%} "
-            "in the worst, {worst} ({worst_area:.1%}): two cases, which say nothing "
-            "of others."
+            "Attribution that {heat}: {best_share:.1%} inside the mask of the best "
+            "case, {best} (area {best_area:.1%}), and {worst_share:.1%} in the "
+            "worst, {worst} (area {worst_area:.1%}). These are single cases."
         ),
+        "split_requested": "Absolute errors of {limit} or more count as high, as requested.",
     },
 )
 
@@ -83,7 +81,7 @@ def _of_series(report: ReportData, series: SeriesRows, rows: pd.DataFrame) -> It
     table = evidence_table(rows, heat, [low, high, *chain.from_iterable(groups)], pairs)
     lines = table.to_dict("records")
     yield _table(series, lines)
-    rule = "median" if report.error_threshold is None else "asked"
+    rule = "median" if report.error_threshold is None else "requested"
     said = [Message(f"evidence.split_{rule}", {"limit": f"{limit:.3g}"})]
     for line in lines:
         said += _sentence(series, line)

@@ -23,91 +23,89 @@ declare(
         "few_none": (
             "{images} {images:|image|images} of {patients} "
             "{patients:|patient|patients}: fewer than {needed} patients, so no "
-            "number here has an interval, and none of them says how the model does "
-            "on others."
+            "number has an interval or applies to other patients."
         ),
         "few_unknown": (
-            "{images} {images:|image|images}: fewer than {needed}, so no number here "
-            "has an interval, and none of them says how the model does on others."
+            "{images} {images:|image|images}: fewer than {needed}, so no number has "
+            "an interval or applies to other images."
         ),
         "width": (
-            "With {patients} patients, the intervals of the main figures are "
-            "{width:.2f} wide (median)."
+            "With {patients} patients, the intervals of the main figures have a "
+            "median width of {width:.2f}."
         ),
         "constant": (
-            "{count} {count:|figure has an interval|figures have intervals} without "
-            "width, such as [1.000, 1.000]: no resample of these patients gives "
-            "another value. Other patients may."
+            "{count} {count:|interval has|intervals have} no width, such as [1.000, "
+            "1.000]: no resample of these patients gives another value, but other "
+            "patients may."
         ),
         "width_unknown": (
-            "With {images} images, the intervals of the main figures are {width:.2f} wide (median)."
+            "With {images} images, the intervals of the main figures have a median "
+            "width of {width:.2f}."
         ),
         "several": (
             "{images} images come from {patients} {patients:|patient|patients}, up "
-            "to {most} of one: a figure counts each image, and those of one patient "
-            "are no independent evidence. Intervals, where there are some, resample "
-            "patients [@efron1987]."
+            "to {most} of one. Each image counts in an estimate, but images of one "
+            "patient are not independent; intervals resample patients [@efron1987]."
         ),
         "unknown_patients": (
-            "Of {unknown} of {images} {images:|image|images} it is not known whose "
-            "{unknown:|it is|they are}; if patients have several, the intervals are "
+            "{unknown} of {images} {images:|image|images} {unknown:|has|have} no "
+            "patient identifier. If patients have several images, the intervals are "
             "too narrow."
         ),
-        "failed": "{failed} of {items} items failed, and {failed:|is|are} in no number.",
-        "rare": (
-            "Fewer than {needed} patients are positive for {labels}: what rests on "
-            "{count:|its|their} positives, such as a sensitivity or an AUC, has no "
-            "interval."
+        "failed": (
+            "{failed} of {items} items failed and {failed:|is|are} excluded from all results."
         ),
-        "never": "{model} never predicted {labels}.",
+        "rare": (
+            "Fewer than {needed} patients are positive for {labels}, so estimates "
+            "that depend on {count:|its|their} positives, such as sensitivity and "
+            "AUC, have no interval."
+        ),
+        "never": "{model} predicted {labels} for no image.",
         "never_maps": (
-            "{model} never predicted {labels}: {maps} {maps:|map|maps} of "
-            "{count:|it|them} {maps:|explains a score|explain scores} that led to no "
-            "positive answer."
+            "{model} predicted {labels} for no image; {maps} {maps:|map|maps} of "
+            "{count:|it|them} {maps:|explains a score|explain scores} without a "
+            "positive prediction."
         ),
         "grid": (
-            "A map at {layer} has {grid} cells; one cell is about {side:.0f} pixels "
-            "of the original long, and nothing smaller can be placed."
+            "A map at {layer} has {grid} cells of about {side:.0f} pixels of the "
+            "original image; smaller structures cannot be localised."
         ),
         "grid_mm": (
-            "A map at {layer} has {grid} cells; one cell is about {side:.0f} pixels "
-            "or {mm:.0f} mm long, and nothing smaller can be placed."
+            "A map at {layer} has {grid} cells of about {side:.0f} pixels or "
+            "{mm:.0f} mm; smaller structures cannot be localised."
         ),
-        "empty": "{empty} of {maps} {maps:|map|maps} {empty:|shows|show} no evidence at all.",
+        "empty": "{empty} of {maps} {maps:|map|maps} {empty:|shows|show} no evidence.",
         "without": (
-            "{without} {without:|prediction has|predictions have} no map, for there "
-            "is nothing to explain in {without:|it|them} (no predicted region)."
+            "{without} {without:|prediction has|predictions have} no map, because no "
+            "region was predicted."
         ),
         "unlocated": (
-            "Of {maps} {maps:|map|maps}, {located} {located:|has|have} a true mask "
-            "or box to be held against; where the others' heat belongs was not "
-            "measured."
+            "{located} of {maps} {maps:|map|maps} {located:|has|have} an annotated "
+            "mask or box; the localisation of the others was not assessed."
         ),
         "unlocated_all": (
-            "For none of the {maps} {maps:|map|maps} is there an outline drawn by a "
-            "reader, such as [@saporta2022] held maps of chest films against: where "
-            "heat belongs was not measured."
+            "None of the {maps} {maps:|map|maps} has an annotation by a reader, as "
+            "in [@saporta2022], so localisation was not assessed."
         ),
         "unread": (
             "{count} {count:|mask or box|masks or boxes} could not be read; the first: {first}."
         ),
         "no_sanity": (
-            "Whether maps of {models} depend on what {count:|it|they} learnt (the "
-            "sanity check of [@adebayo2018]) was not tested."
+            "The sanity check [@adebayo2018] was not run for {models}, so it is unknown "
+            "whether the maps depend on what {count:|the model|the models} learnt."
         ),
         "sanity": (
             "{model} failed {failed} of {checks} sanity checks: {methods}. Such maps "
             "do not show what the model learnt."
         ),
         "circular": (
-            "{circular} of {maps} {maps:|map|maps} of a segmentation's own region "
-            "{circular:|is|are} at a decoder or head layer, where heat inside the "
-            "region restates the prediction: it is no evidence that the prediction "
-            "is right."
+            "{circular} of {maps} {maps:|map|maps} of a predicted region "
+            "{circular:|is|are} at a decoder or head layer, where attribution inside "
+            "the region restates the prediction and is no evidence that it is right."
         ),
         "synthetic": (
-            "{synthetic} of {maps} {maps:|map is|maps are} of SYNTHETIC images: "
-            "{synthetic:|its|their} numbers say nothing of patients."
+            "{synthetic} of {maps} {maps:|map is|maps are} of SYNTHETIC images and "
+            "{synthetic:|says|say} nothing about patients."
         ),
     },
 )

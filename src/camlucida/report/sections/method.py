@@ -22,11 +22,10 @@ from camlucida.report.sections.base import section
 declare(
     "method",
     {
-        "made": "{maps} {maps:|map is|maps are} by {title}: {description}.",
+        "made": "{maps} {maps:|map was|maps were} computed with {title}: {description}.",
         "layers": (
-            "Layers, and the size of one cell of their maps in pixels of the "
-            "original images (median). Longer side in millimetres: where the file "
-            "gives the spacing of its pixels."
+            "Layers, and the median size of a cell of their maps in pixels of the "
+            "original image; in millimetres where the pixel spacing is known."
         ),
         "head_model": "Model",
         "head_layer": "Layer",
@@ -34,21 +33,23 @@ declare(
         "head_cell": "Cell, pixels",
         "head_mm": "Cell, mm",
         "head_maps": "Maps",
-        "explained": "In {maps} {maps:|map|maps} the number explained is the {kind} of the target.",
+        "explained": (
+            "The explained score of {maps} {maps:|map|maps} is the {kind} of the target."
+        ),
         "signed": (
-            "The maps are kept signed and unscaled: {signed} of {maps} have evidence "
-            "for and against."
+            "Maps are stored signed and unscaled; {signed} of {maps} have both "
+            "positive and negative values."
         ),
         "scale": (
-            "In the figures each map is divided by its own largest value, which "
-            "stands beside it, unless a shared scale is stated; opacity grows with "
-            "the value, and zero stays clear."
+            "In figures each map is scaled by its maximum, which is stated beside "
+            "it, unless a shared scale is stated. Opacity is proportional to the "
+            "value, and zero is transparent."
         ),
         "pipeline": (
-            "From the image to the map in one real case: {image}, {target}, by "
-            "{model} at {layer}; some of the layer's {of} channels, their gradients "
-            "and weights, the weighted sum, its positive part, and that over the "
-            "image [@selvaraju2017]."
+            "Grad-CAM step by step: {target} in {image}, {model} at {layer}. From "
+            "left to right: the image; some of the {of} channels with their "
+            "gradients and weights; the weighted sum; its positive part, the map; "
+            "and the overlay [@selvaraju2017]."
         ),
     },
 )

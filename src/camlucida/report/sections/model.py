@@ -14,24 +14,22 @@ from camlucida.report.sections.base import section
 declare(
     "model",
     {
-        "models": "The models.",
+        "models": "Models.",
         "head_model": "Model",
         "head_architecture": "Architecture",
         "head_task": "Task",
         "head_labels": "Labels",
-        "head_input": "Input: height × width × channels",
+        "head_input": "Input (height × width × channels)",
         "head_seed": "Seed",
         "head_fold": "Fold",
-        "preprocessing": "What was done to an image before a model saw it, as recorded:",
+        "preprocessing": "Preprocessing, as recorded:",
         "steps": "{model}: {steps}.",
-        "cards": (
-            "What the models' cards say, in the words of whoever wrote them; not measured here:"
-        ),
+        "cards": "Descriptions from the model cards, not verified here:",
         "card": "{model}: “{words}”",
         "chexnet": (
-            "{models}: a DenseNet-121 with one output a label, the design of CheXNet "
-            "[@rajpurkar2017]. Its results are not those of {count:|this model|these "
-            "models}."
+            "{models}: DenseNet-121 with one output per label, the design of CheXNet "
+            "[@rajpurkar2017]. The published results of CheXNet are not those of "
+            "{count:|this model|these models}."
         ),
     },
 )

@@ -31,89 +31,82 @@ declare(
     "quality",
     {
         "overview": (
-            "What the maps do: means over maps with intervals; chance is what an "
-            "even map would have."
+            "Measures of the maps, means over maps. The chance level is that of a uniform map."
         ),
-        "by_label": "The same for {series}, by target.",
+        "by_label": "Measures of the maps of {series} by target.",
         "head_series": "Maps of",
         "head_target": "Target",
         "head_maps": "Maps",
         "head_empty": "Empty",
         "head_method": "Method",
         "head_spread": "Cells above half the maximum",
-        "head_peripheral": "Heat outside the central half",
-        "head_artefact_share": "Heat on artefacts",
-        "head_mask_share": "Heat in the true mask",
-        "head_box_share": "Heat in the true box",
-        "head_mask_ap": "Average precision in the mask",
+        "head_peripheral": "Outside the central half",
+        "head_artefact_share": "On artefacts",
+        "head_mask_share": "Inside the mask",
+        "head_box_share": "Inside the box",
+        "head_mask_ap": "Average precision for the mask",
         "spread_few": (
-            "The {maps} {maps:|map|maps} of {series} with positive heat "
-            "{maps:|has|have} between {low:.0%} and {high:.0%} of {cells} cells at "
-            "half the maximum or above."
+            "Cells at or above half the maximum, {series}: {low:.0%} to {high:.0%} "
+            "of {cells} in {maps} {maps:|map|maps} with positive attribution."
         ),
         "spread": (
-            "Half of the maps of {series} have between {low:.0%} and {high:.0%} of "
-            "their {cells} cells at half the maximum or above (median {median:.0%})."
+            "Cells at or above half the maximum, {series}: median {median:.0%} of "
+            "{cells}, interquartile range {low:.0%} to {high:.0%}."
         ),
         "artefact": (
-            "In {maps} {maps:|map|maps} of {series}, {share:.1%} of the heat lies on "
-            "the border, on burned-in text or outside the body, {area:.1%} of the "
-            "area: a difference of {lift}, {verdict}."
+            "Attribution on artefacts, {series}: {share:.1%} on the border, on "
+            "burned-in text or outside the body ({maps} {maps:|map|maps}, area "
+            "{area:.1%}). Difference from the area {lift}: {verdict}."
         ),
         "mask": (
-            "In {maps} {maps:|map|maps} of {series} with a true mask, {share:.1%} of "
-            "the heat lies inside it, {area:.1%} of the area: a difference of "
-            "{lift}, {verdict}."
+            "Attribution inside the annotated mask, {series}: {share:.1%} ({maps} "
+            "{maps:|map|maps}, area {area:.1%}). Difference from the area {lift}: "
+            "{verdict}."
         ),
         "box": (
-            "In {maps} {maps:|map|maps} of {series} with a true box, {share:.1%} of "
-            "the heat lies inside it, {area:.1%} of the area: a difference of "
-            "{lift}, {verdict}."
+            "Attribution inside the annotated box, {series}: {share:.1%} ({maps} "
+            "{maps:|map|maps}, area {area:.1%}). Difference from the area {lift}: "
+            "{verdict}."
         ),
         "more": "more than chance",
         "less": "less than chance",
-        "same": "not told apart from chance",
-        "unsure": "of too few patients to tell it from chance",
-        "ceiling": (
-            "The best map that the grid of {series} allows would have {ceiling:.1%} "
-            "of its heat inside the mask."
-        ),
+        "same": "not distinguishable from chance",
+        "unsure": "too few patients to compare with chance",
+        "ceiling": "Upper bound of the grid, {series}: {ceiling:.1%} inside the mask.",
         "own": (
-            "Maps of {series} of different labels in one image have a mean "
-            "correlation of {within}; maps of one label in different patients have "
-            "{null:.3f}."
+            "Correlation of maps of different labels in one image, {series}: "
+            "{within}; of maps of one label in different patients: {null:.3f}."
         ),
         "own_no": (
-            "The interval lies above that: in {series} the image decides more than "
-            "the label where the heat is."
+            "The interval lies above the latter, so the location of the attribution "
+            "of {series} depends more on the image than on the label."
         ),
         "own_yes": (
-            "The interval lies below that: in {series} the label decides more than "
-            "the image where the heat is."
+            "The interval lies below the latter, so the location of the attribution "
+            "of {series} depends more on the label than on the image."
         ),
         "evaluated": (
-            "Evaluation of {model}: what happens to its score when what a map marks "
-            "is taken away, where its heat lies; baselines have maps made without "
-            "the model."
+            "Evaluation of the maps of {model}, means over maps. Baselines are maps "
+            "made without the model."
         ),
         "road": (
-            "ROAD replaces what a map marks most, or least, by a noisy interpolation "
-            "of its surroundings [@rong2022]."
+            "ROAD replaces the pixels that a map ranks highest, or lowest, by a "
+            "noisy interpolation of their surroundings [@rong2022]."
         ),
         "candidate": "{method} at {layer}",
         "baseline": "{method} at {layer} (baseline)",
         "sanity_passed": (
-            "Sanity check [@adebayo2018] of {model}: with the weights made random "
-            "({mode}), maps by {method} at {layer} keep a mean similarity of "
-            "{similarity:.2f} with those of the trained model; maps of different "
-            "images have {null:.2f} (largest p of a label {p:.2g}). Passed."
+            "{model}, {method} at {layer}: passed the sanity check [@adebayo2018]. "
+            "With randomised weights ({mode}) the maps have a mean similarity of "
+            "{similarity:.2f} to those of the trained model; maps of different "
+            "images have {null:.2f} (largest p of a label {p:.2g})."
         ),
         "sanity_failed": (
-            "Sanity check [@adebayo2018] of {model}: with the weights made random "
-            "({mode}), maps by {method} at {layer} keep a mean similarity of "
-            "{similarity:.2f} with those of the trained model; maps of different "
-            "images have {null:.2f} (largest p of a label {p:.2g}). Failed for at "
-            "least one label: such maps do not show what the model learnt."
+            "{model}, {method} at {layer}: failed the sanity check [@adebayo2018] "
+            "for at least one label. With randomised weights ({mode}) the maps have "
+            "a mean similarity of {similarity:.2f} to those of the trained model; "
+            "maps of different images have {null:.2f} (largest p of a label "
+            "{p:.2g}). Such maps do not show what the model learnt."
         ),
     },
 )

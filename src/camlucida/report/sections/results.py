@@ -15,15 +15,15 @@ from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.metrics.segmentation import ALL_LABELS
 from camlucida.report.data import Performance, ReportData
 from camlucida.report.document import Block, Message, Paragraph, Picture, Section, Table, Value
-from camlucida.report.estimates import figure_of, or_dash
+from camlucida.report.estimates import figure_of, metric_name, or_dash
 from camlucida.report.sections.base import section
 
 declare(
     "results",
     {
-        "overall": "Figures of all images, with intervals and chance levels.",
-        "by_label": "Figures of {model} by label, with intervals and chance levels.",
-        "by_group": "The main figure by group.",
+        "overall": "Performance on all images.",
+        "by_label": "Performance of {model} by label.",
+        "by_group": "Performance by group.",
         "head_model": "Model",
         "head_n": "Images",
         "head_label": "Label",
@@ -32,17 +32,22 @@ declare(
         "head_group": "Group",
         "mean": "mean of labels",
         "mean_enough": "mean of labels with an interval",
-        "never": "{model} never predicted {labels}, in any image.",
+        "never": "{model} predicted {labels} for no image.",
         "not_judged": "Not evaluated: {error}.",
-        "regression_figure": "{model}: predicted over true value, and the distribution of the errors.",
+        "regression_figure": (
+            "{model}: predicted against true values, and the distribution of the errors."
+        ),
         "bland_altman_figure": (
-            "{model}: error over the mean of prediction and truth, with bias and "
-            "limits of agreement [@bland1986]."
+            "{model}: Bland–Altman plot with bias and limits of agreement [@bland1986]."
         ),
         "group_figure": "{model}: errors by group.",
-        "confusion_figure": "{model}: true class (rows) against predicted class (columns).",
-        "curves_figure": "{model}: ROC and precision over recall of each label.",
-        "calibration_figure": "{model}: share truly positive over the probability, by label.",
+        "confusion_figure": (
+            "{model}: confusion matrix. Rows are true classes, columns predicted classes."
+        ),
+        "curves_figure": "{model}: ROC and precision–recall curves by label.",
+        "calibration_figure": (
+            "{model}: calibration by label. Observed frequency against predicted probability."
+        ),
     },
 )
 
@@ -122,13 +127,6 @@ def _overall(task: str, figures: pd.DataFrame) -> list[Block]:
         ]
         rows.append((str(model), int(of_all["n"].iloc[0]), *cells))
     return [Table("overall", Message("results.overall"), head, tuple(rows))]
-
-
-def metric_name(name: str) -> Message:
-    """The name of a figure, for people."""
-    if name.startswith("within_"):
-        return Message("metrics.within", {"tolerance": name.removeprefix("within_")})
-    return Message(f"metrics.{name}")
 
 
 def _named(task: str, figures: pd.DataFrame) -> bool:

@@ -11,72 +11,70 @@ from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Message, Paragraph, Points, Section, Value
-from camlucida.report.estimates import figure_of, mean_of, positive_patients
+from camlucida.report.estimates import figure_of, mean_of, metric_name, positive_patients
 from camlucida.report.sections.base import section
-from camlucida.report.sections.results import metric_name
 
 declare(
     "summary",
     {
         "what": (
-            "This report is on {images} {images:|image|images} of {patients} "
-            "{patients:|patient|patients} and on {maps} {maps:|map|maps} of {count} "
-            "{count:|model|models}: {models}."
+            "{count} {count:|model|models} ({models}) on {images} "
+            "{images:|image|images} of {patients} {patients:|patient|patients}, with "
+            "{maps} attribution {maps:|map|maps}."
         ),
         "what_unknown": (
-            "This report is on {images} {images:|image|images} ({unknown} of unknown "
-            "patients) and on {maps} {maps:|map|maps} of {count} "
-            "{count:|model|models}: {models}."
+            "{count} {count:|model|models} ({models}) on {images} "
+            "{images:|image|images} ({unknown} of unknown patients), with {maps} "
+            "attribution {maps:|map|maps}."
         ),
         "few": (
-            "That is too few to conclude anything about other patients: under "
-            "{needed} patients no number has an interval."
+            "With fewer than {needed} patients, no number has an interval and "
+            "nothing can be concluded about other patients."
         ),
         "few_unknown": (
-            "That is too few to conclude anything about other images: under {needed} "
-            "no number has an interval."
+            "With fewer than {needed} images, no number has an interval and nothing "
+            "can be concluded about other images."
         ),
         "rare": (
-            "Of {labels} {labels:|label|labels}, {rare} {rare:|is|are} positive in "
-            "fewer than {needed} patients; no label is in more than {most}."
+            "{rare} of {labels} {labels:|label|labels} {rare:|has|have} fewer than "
+            "{needed} positive patients; the most frequent label has {most}."
         ),
         "rare_never": (
-            "Of {labels} {labels:|label|labels}, {rare} {rare:|is|are} positive in "
-            "fewer than {needed} patients, {never} of them in none; no label is in "
-            "more than {most}."
+            "{rare} of {labels} {labels:|label|labels} {rare:|has|have} fewer than "
+            "{needed} positive patients, {never} of them none; the most frequent "
+            "label has {most}."
         ),
         "no_truth": (
-            "Of none of the images ({images}) is the truth known: nothing here says "
-            "whether a prediction is right."
+            "No ground truth is available for the {images} images, so accuracy cannot be assessed."
         ),
-        "right": "{model} has {metric} {value}.",
-        "mean": "{model} has {metric} {value}, the mean of {labels} labels.",
+        "right": "{model}: {metric} {value}.",
+        "mean": "{model}: mean {metric} of {labels} labels {value}.",
         "mean_some": (
-            "{model} has {metric} {value}, the mean of {known} "
-            "{known:|label|labels}; of {rest} more it cannot be computed, for each "
-            "is positive in no image, or in all."
+            "{model}: mean {metric} of {known} {known:|label|labels} {value}; it "
+            "cannot be computed for {rest} more, which {rest:|is|are} positive in no "
+            "image or in all."
         ),
         "mean_sure": (
-            "{model} has {metric} {value}, the mean of the {labels} "
-            "{labels:|label|labels} that {labels:|has|have} an interval."
+            "{model}: mean {metric} of the {labels} {labels:|label|labels} with an "
+            "interval {value}."
         ),
         "mask": (
-            "Share of the positive heat of maps of {series} that lies inside the true "
-            "mask: {share}; chance here is the area."
+            "Positive attribution inside the annotated masks, {series}: {share}. The "
+            "chance level is the area of the masks."
         ),
         "box": (
-            "Share of the positive heat of maps of {series} that lies inside the true "
-            "box: {share}; chance here is the area."
+            "Positive attribution inside the annotated boxes, {series}: {share}. The "
+            "chance level is the area of the boxes."
         ),
         "artefact": (
-            "Share of the positive heat of maps of {series} that lies on the image's "
-            "border, on burned-in text or outside the body: {share}; chance here is "
-            "their area."
+            "Positive attribution on the image border, on burned-in text or outside "
+            "the body, {series}: {share}. The chance level is the area of these "
+            "regions."
         ),
         "verdicts": (
-            "Verdicts of {cases} {cases:|case|cases} compared by {by}: {consistent} "
-            "consistent, {review} to be reviewed, {artefact} with heat on artefacts, "
-            "{not_compared} not compared."
+            "Comparison by {by}, {cases} {cases:|case|cases}: {consistent} "
+            "consistent, {review} to review, {artefact} with attribution on "
+            "artefacts, {not_compared} not compared."
         ),
     },
 )

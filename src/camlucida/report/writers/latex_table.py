@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from camlucida.report.rendered import Line, RenderedDocument, RenderedTable, plain
+from camlucida.report.rendered import Line, Marked, Piece, RenderedDocument, RenderedTable, plain
 from camlucida.report.writers.breaks import LONG, parts
 from camlucida.report.writers.latex_text import escape, has_chinese
 
@@ -72,19 +72,42 @@ def _tabular(
         yield r"\resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"
     yield rf"\begin{{tabular}}{{{layout.columns}}}"
     yield r"\toprule"
-    yield _row(table.head, table.numeric, layout, boxed=False)
+    yield from _lines(table.head, table.numeric, layout, boxed=False)
     yield r"\midrule"
     for row in rows:
-        yield _row(row, table.numeric, layout, boxed=True)
+        yield from _lines(row, table.numeric, layout, boxed=True)
     yield r"\bottomrule"
     yield r"\end{tabular}" + ("}" if layout.shrinks else "")
 
 
-def _row(cells: Sequence[Line], numeric: Sequence[bool], layout: _Layout, *, boxed: bool) -> str:
+def _lines(
+    cells: Sequence[Line], numeric: Sequence[bool], layout: _Layout, *, boxed: bool
+) -> Iterator[str]:
+    """A row, and below it the notes of its cells."""
+    yield _row([escaped(_main(cell)) for cell in cells], numeric, layout, boxed=boxed)
+    notes = [_note(cell) for cell in cells]
+    if any(notes):
+        small = [rf"\scriptsize {escape(note)}" if note else "" for note in notes]
+        yield _row(small, numeric, layout, boxed=False)
+
+
+def _main(cell: Line) -> Line:
+    """A cell without its note."""
+    return tuple(piece for piece in cell if not _is_note(piece))
+
+
+def _note(cell: Line) -> str:
+    return " ".join(piece.text for piece in cell if isinstance(piece, Marked) and _is_note(piece))
+
+
+def _is_note(piece: Piece) -> bool:
+    return isinstance(piece, Marked) and piece.role == "note"
+
+
+def _row(cells: Sequence[str], numeric: Sequence[bool], layout: _Layout, *, boxed: bool) -> str:
     """A line of a tabular; a number and its interval are never broken (``boxed``)."""
     shown: list[str] = []
-    for cell, is_number in zip(cells, numeric):
-        text = escaped(cell)
+    for text, is_number in zip(cells, numeric):
         if boxed and is_number and text:
             text = rf"\mbox{{{text}}}"
         if layout.widths:
@@ -113,7 +136,7 @@ def _layout(table: RenderedTable) -> _Layout:
 
     Else as wide as their longest words, and what is left in proportion.
     """
-    columns = [[plain(cell) for cell in column] for column in zip(table.head, *table.rows)]
+    columns = [_widest_texts(column) for column in zip(table.head, *table.rows)]
     longest = [max(map(_width, column)) for column in columns]
     if sum(longest) + 2 * len(longest) <= LINE_SIGNS:
         letters = "".join("r" if numeric else "l" for numeric in table.numeric)
@@ -126,6 +149,11 @@ def _layout(table: RenderedTable) -> _Layout:
     shares = [scale * width / sum(widths) for width in widths]
     letters = "".join(rf"p{{\dimexpr {share:.4f}\linewidth-2\tabcolsep\relax}}" for share in shares)
     return _Layout(letters, tuple(max(1, share * LINE_SIGNS - 2) for share in shares), scale > 1)
+
+
+def _widest_texts(column: Sequence[Line]) -> list[str]:
+    """Of each cell its text or its note, whichever is longer."""
+    return [max(plain(_main(cell)), _note(cell), key=_width) for cell in column]
 
 
 def _least(column: Sequence[str], numeric: bool) -> int:
@@ -143,8 +171,9 @@ def _pages(table: RenderedTable, layout: _Layout) -> Iterator[list[tuple[Line, .
     page: list[tuple[Line, ...]] = []
     used = 0
     for row in table.rows:
-        heights = [ceil(_width(plain(cell)) / width) for cell, width in zip(row, layout.widths)]
-        lines = max(heights, default=1)
+        texts = [plain(_main(cell)) for cell in row]
+        heights = [ceil(_width(text) / width) for text, width in zip(texts, layout.widths)]
+        lines = max(heights, default=1) + any(map(_note, row))
         if page and used + lines > LINES:
             yield page
             page, used = [], 0
