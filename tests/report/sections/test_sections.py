@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from camlucida.attribution.methods import METHODS
-from camlucida.core.messages import Message, quoted
+from camlucida.core.messages import Message
 from camlucida.report.build import build_report
 from camlucida.report.data import RULES, ReportData, gather, pixel_spacing, series_of
 from camlucida.report.document import Document, Paragraph, Picture, Points, Table
@@ -27,6 +27,7 @@ from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
 from camlucida.report.writers.markdown import markdown, write_markdown
 from camlucida.runs import Run
+from camlucida.runs.ledger import MissingMap
 from tests.support.documents import english_in
 from tests.support.runs_on_disk import run_of, segmentation_run
 
@@ -95,8 +96,9 @@ def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
 def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
     """A broken film, images without a mask and an item without one of its maps: errors are quoted, all else is said."""
     first, *others = small_run.entries
+    missing = MissingMap("", "gradcam", "x", "image", "1 is strange, as nothing is")
     entries = (
-        replace(first, note=quoted("gradcam at x: 1 is strange, as nothing is").dumps()),
+        replace(first, missing=(missing,)),
         *others,
     )
     notes = [
@@ -106,7 +108,7 @@ def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
     run = replace(small_run, about={**small_run.about, "notes": notes}, entries=entries)
     text = markdown(render_document(build_report([run], tmp_path), TEXTS["zh"]))
     assert "2张图像没有掩膜：1, 2" in text
-    assert "“gradcam at x: 1 is strange, as nothing is”" in text
+    assert "gradcam at x：“1 is strange, as nothing is”" in text
     assert f"{first.image}, {first.model}" in text
     assert not english_in(text)
 
