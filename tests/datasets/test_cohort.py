@@ -132,7 +132,8 @@ def test_everything_that_a_table_says(films, suffix):
         frame.to_json(films / "t.json", orient="records")
     else:
         writers[suffix](films / f"t.{suffix}", index=False)
-    text = f'images = "Images"\ntable = "t.{suffix}"\nmodel = "m"\n[columns]\nid = "file"\npatient = "pat"\nvalue = "age"\n'
+    text = f'images = "Images"\ntable = "t.{suffix}"\nmodel = "m"\n'
+    text += '[columns]\nid = "file"\npatient = "pat"\nvalue = "age"\n'
     found = members(films, text + 'mask = "outline"\nbox = "where"\ngroups = ["sex"]')
     one, two, three, four = found.images
     assert [m.patient for m in found.images] == ["p0", "p0", "p1", "image:f3"]

@@ -29,7 +29,7 @@ def positives(cohort):
     return {item.id: item.positives for item in cohort.images}
 
 
-# ---- without a table --------------------------------------------------------------------------------------------------------
+# ---- without a table ----------------------------------------------------------------------------
 
 
 def test_without_a_table_each_image_is_a_patient():
@@ -96,7 +96,7 @@ def test_an_id_without_an_image_suffix_keeps_its_dots():
     ]
 
 
-# ---- rows and images --------------------------------------------------------------------------------------------------------
+# ---- rows and images ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,8 @@ def test_rows_without_an_image_are_noted(table):
 def test_a_table_of_other_images_is_a_wrong_request(table):
     with pytest.raises(
         UsageError,
-        match=r"no row of .*t.csv fits any image: its column 'image' says d, e \(the images are a.png, b",
+        match=r"no row of .*t.csv fits any image: its column 'image' says d, e "
+        r"\(the images are a.png, b",
     ):
         read_labelled_images(ABC, table=table("image,patient", "d,1", "e,1"))
 
@@ -209,7 +210,7 @@ def test_rows_that_say_the_same_merge_and_rows_that_disagree_do_not(table):
     assert "disagree on its patient and labels (keep one row an image)" in line
 
 
-# ---- columns ----------------------------------------------------------------------------------------------------------------
+# ---- columns ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("option", ["id_column", "patient_column", "split_column", "label_column"])
@@ -243,7 +244,7 @@ def test_patients_without_a_column_and_without_a_name(table):
     assert (cohort.notes[0].values["count"], cohort.notes[0].values["names"]) == (2, "b, c")
 
 
-# ---- labels -----------------------------------------------------------------------------------------------------------------
+# ---- labels -------------------------------------------------------------------------------------
 
 
 def test_a_column_a_label(table):
@@ -305,7 +306,7 @@ def test_a_channel_without_a_name_is_no_label(table):
     assert cohort.notes == ()
 
 
-# ---- splits -----------------------------------------------------------------------------------------------------------------
+# ---- splits -------------------------------------------------------------------------------------
 
 SPLITS = (
     "image,patient,split",
@@ -361,7 +362,7 @@ def test_wrong_splits(table):
     assert [item.split for item in cohort.images] == ["1"]
 
 
-# ---- real data --------------------------------------------------------------------------------------------------------------
+# ---- real data ----------------------------------------------------------------------------------
 
 
 def test_radiographs_of_nih(shared_data):

@@ -1,4 +1,4 @@
-"""Predictions files of other systems, as they come; and what is said of those that cannot be read."""
+"""Predictions files of other systems, as they come, and the errors of those that cannot be read."""
 
 import json
 
@@ -436,7 +436,7 @@ def test_damaged_json(tmp_path):
 def test_lists_of_unequal_length_are_said(write):
     with pytest.raises(
         UsageError,
-        match=r"lists of unequal length: predictions 3, targets 2 \(give a value an image in each\)",
+        match=r"lists of unequal length: predictions 3, targets 2 \(give a value an image in each",
     ):
         read_predictions(
             write({"predictions": [1, 2, 3], "targets": [1, 2]}, "p.json"), "regression"

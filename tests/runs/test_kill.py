@@ -48,10 +48,10 @@ def test_interrupt_leaves_a_folder_to_go_on_with(tmp_path):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == 130
-    assert "--resume" in said
-    assert "Traceback" not in said
+    assert "--resume" in errors
+    assert "Traceback" not in errors
     assert 0 < Run.open(out).counts["pending"] < FILMS_TO_INTERRUPT
     assert subprocess.run([*camlucida, "--resume"], cwd=ROOT, capture_output=True).returncode == 0
     assert (

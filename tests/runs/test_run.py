@@ -316,7 +316,8 @@ def test_regression_and_truth(tmp_path, column):
     write_model(cohort.parent, "regression", ("age",))
     (cohort.parent / "labels.csv").write_text(f"image,{column}\n0,50\n1,\n2,70.5\n")
     cohort.write_text(
-        f'images = "films"\ntable = "labels.csv"\nmodel = "card.toml"\n[columns]\nvalue = "{column}"\n'
+        'images = "films"\ntable = "labels.csv"\nmodel = "card.toml"\n'
+        f'[columns]\nvalue = "{column}"\n'
     )
     execute(cohort, tmp_path / "run")
     found = Run.open(tmp_path / "run").predictions()
@@ -333,7 +334,8 @@ def build():
     torch.manual_seed(0)
     net = nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.ReLU(), nn.Conv2d(4, 1, 1))
     with torch.no_grad():
-        net[0].weight.fill_(1 / 9), net[0].bias.zero_(), net[2].weight.fill_(1), net[2].bias.fill_(-2)
+        net[0].weight.fill_(1 / 9), net[0].bias.zero_()
+        net[2].weight.fill_(1), net[2].bias.fill_(-2)
     return net
 """
 
@@ -344,7 +346,8 @@ def test_segmentation_keeps_regions_and_predictions_without_a_region(tmp_path):
     from camlucida.io.annotations import from_rle
 
     (tmp_path / "net.py").write_text(SEGMENTER)
-    text = 'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\nlayer = "0"\n[input]\nsize = 16\nchannels = 1\n'
+    text = 'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\nlayer = "0"\n'
+    text += "[input]\nsize = 16\nchannels = 1\n"
     (tmp_path / "card.toml").write_text(text)
     (tmp_path / "films").mkdir()
     film = np.zeros((32, 32), np.uint8)
@@ -414,10 +417,11 @@ def test_a_full_disk_is_one_line_and_the_run_goes_on_later(cohort, tmp_path, mon
 
 
 def test_weights_that_change_while_the_run_goes_on_stop_it(tmp_path, monkeypatch):
-    """Of two models the first is loaded again when it is its turn; then its weights are others than those planned."""
+    """Of two models the first is loaded again at its turn, when its weights have changed."""
     cohort = write_cohort(tmp_path / "cohort", broken=None)
     cohort.write_text(
-        'images = "films"\n[[models]]\ncard = "card.toml"\nseed = 1\n[[models]]\ncard = "card.toml"\nseed = 2\n'
+        'images = "films"\n'
+        '[[models]]\ncard = "card.toml"\nseed = 1\n[[models]]\ncard = "card.toml"\nseed = 2\n'
     )
     begin = Worker.process
 

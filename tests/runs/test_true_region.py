@@ -1,4 +1,4 @@
-"""Runs that explain the true region of a segmentation: each image by its own mask, whose bytes belong to the item."""
+"""Runs that explain the true region of a segmentation: a mask's bytes belong to the item."""
 
 from pathlib import Path
 
@@ -17,11 +17,26 @@ def build():
     net = nn.Sequential(nn.Conv2d(1, 4, 3, 1, 1), nn.ReLU(), nn.Conv2d(4, 1, 1))
     torch.manual_seed(0)
     with torch.no_grad():
-        net[0].weight.fill_(1 / 9), net[0].bias.zero_(), net[2].weight.fill_(1), net[2].bias.fill_(-2)
+        net[0].weight.fill_(1 / 9), net[0].bias.zero_()
+        net[2].weight.fill_(1), net[2].bias.fill_(-2)
     return net
 """
-CARD = 'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\nlayer = "0"\n[input]\nsize = 16\nchannels = 1\n'
-COHORT = 'images = "images"\nmasks = "masks"\nmodel = "card.toml"\n[explain]\ntarget = ["region", "truth"]\n'
+CARD = """
+factory = "net.py:build"
+task = "segmentation"
+labels = ["lesion"]
+layer = "0"
+[input]
+size = 16
+channels = 1
+"""
+COHORT = """
+images = "images"
+masks = "masks"
+model = "card.toml"
+[explain]
+target = ["region", "truth"]
+"""
 
 
 def draw(path: Path, rows: slice, columns: slice) -> None:
@@ -33,7 +48,7 @@ def draw(path: Path, rows: slice, columns: slice) -> None:
 
 @pytest.fixture
 def cohort(tmp_path):
-    """Film "a" with a mask beside its bright square, "b" with a mask of another size, "c" without one."""
+    """Image "a" has a mask beside its bright square, "b" one of another size, "c" none."""
     (tmp_path / "net.py").write_text(NET)
     (tmp_path / "card.toml").write_text(CARD)
     for name in "abc":
@@ -81,7 +96,8 @@ def test_another_mask_is_another_item(cohort, tmp_path):
     after = {entry.image: entry.identity for entry in run.entries}
     assert {name for name in "abc" if before[name] != after[name]} == {"a", "c"}
     found = run.query(
-        "SELECT image, region, original FROM explanations WHERE target LIKE '%true region' ORDER BY image"
+        "SELECT image, region, original FROM explanations "
+        "WHERE target_source = 'true' ORDER BY image"
     )
     assert list(found["image"]) == ["a", "c"]
     assert from_rle({"size": found["original"][0], "counts": found["region"][0]})[24, 24]

@@ -42,7 +42,10 @@ def write_toml(folder: Path, layer: str) -> Path:
 
 
 def content(out: Path) -> dict[str, object]:
-    """Everything a reader sees of a run: tables in order, maps by row, item states. Not where the rows lie."""
+    """Everything a reader sees of a run: tables in order, maps by row, item states.
+
+    The part and row that hold them are left out.
+    """
     run = Run.open(out)
     explanations = run.explanations()
     place = ["part", "row", "slot"]

@@ -1,7 +1,8 @@
-"""Run, kill -9 at the n-th step, resume, compare; for every n. A process of its own: it forks, and pytest may not.
+"""Run, kill -9 at the n-th step, resume, compare; for every n.
 
-A step is the moment before every fsync, every rename, every SQLite transaction and its commit, and every batch of images: what
-lies between two of them changes nothing on the disk but the content of a temporary file.
+It is a process of its own: it forks, and pytest may not. A step is the moment before every fsync,
+every rename, every SQLite transaction and its commit, and every batch of images: what lies between
+two of them changes nothing on the disk but the content of a temporary file.
 """
 
 import os
@@ -61,7 +62,13 @@ def in_child(function) -> int:
 
 
 def killed_everywhere(cohort: Path, folder: Path, prepare) -> int:
-    """For every step: ``prepare`` a folder, start, die there, resume; the content must be that of an uninterrupted run."""
+    """For every step: ``prepare`` a folder, start, die there, resume, compare.
+
+    The content must be that of an uninterrupted run.
+
+    Returns:
+        The number of steps.
+    """
     prepare(folder / "whole")
     runs.execute(cohort, folder / "whole", batch_size=2, resume=True)
     wanted, wanted_files = content(folder / "whole"), files(folder / "whole")
@@ -88,7 +95,7 @@ def killed_everywhere(cohort: Path, folder: Path, prepare) -> int:
 
 
 def main(folder: Path) -> None:
-    """A new run with a broken image; then a run that goes on after one of its images has changed."""
+    """A new run with a broken image; then one that goes on after an image has changed."""
     torch.set_num_threads(1)
     runs.PART = 2
     cohort = write_cohort(folder / "new", films=3, broken=1)
