@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from camlucida.datasets.cohort_file import CohortFile
 from camlucida.datasets.images import LabelledImage, read_labelled_images
 from camlucida.datasets.table_labels import TableLabels
 from camlucida.io import expand_paths
+from camlucida.io.annotations import parse_sides
 from camlucida.io.image import image_id
 from camlucida.io.tables import count, find_column, listing, numbers, read_table, texts
 
@@ -313,17 +313,11 @@ def _values(column: pd.Series, table: Path) -> list[float | None]:
 
 
 def _boxes(cells: Sequence[str], table: Path) -> list[Box | None]:
-    """ "12, 40, 100, 80" (also with blanks, semicolons or brackets); None for a blank cell."""
+    """The box of each cell; None for a blank one."""
     boxes: list[Box | None] = []
     for row, cell in enumerate(cells, 1):
         if not cell:
             boxes.append(None)
             continue
-        try:
-            x, y, width, height = map(float, re.split(r"[\s,;]+", cell.strip(" []()")))
-        except ValueError as error:
-            raise UsageError(
-                f"{table}, row {row}: {cell!r} is not a box", "write x, y, width, height in pixels"
-            ) from error
-        boxes.append((x, y, width, height))
+        boxes.append(parse_sides(cell, f"{table}, row {row}"))
     return boxes

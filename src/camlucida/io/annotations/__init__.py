@@ -8,7 +8,7 @@ coordinates: pixel ``i`` covers ``[i, i + 1]``.
 """
 
 from camlucida.io.annotations.annotation import Annotation, BoxAnnotation
-from camlucida.io.annotations.box_tables import BoxTable, parse_box, read_box_table
+from camlucida.io.annotations.box_tables import BoxTable, parse_box, parse_sides, read_box_table
 from camlucida.io.annotations.boxes import as_boxes, boxes_of, from_boxes
 from camlucida.io.annotations.documents import read_polygon_file, read_rle_file
 from camlucida.io.annotations.mask_folders import read_mask_folder
@@ -29,6 +29,7 @@ __all__ = [
     "from_rle",
     "mask_size",
     "parse_box",
+    "parse_sides",
     "read_box_table",
     "read_mask",
     "read_mask_folder",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,29 @@ def parse_box(text: str, where: str) -> BoxTable:
             f"{where}: {','.join(cells)} are not four numbers", "write Label,x,y,w,h in pixels"
         ) from error
     return BoxTable(("",), (label,), boxes)
+
+
+def parse_sides(text: str, where: str) -> tuple[float, float, float, float]:
+    """x, y, width, height of a text of four numbers.
+
+    Args:
+        text: separated by commas, blanks or semicolons, also in brackets.
+        where: the text stands, for the message.
+
+    Raises:
+        UsageError: not four numbers.
+
+    >>> parse_sides("[12, 40, 100, 80]", "row 1")
+    (12.0, 40.0, 100.0, 80.0)
+    """
+    cells = re.split(r"[\s,;]+", text.strip(" []()"))
+    try:
+        x, y, width, height = map(float, cells)
+    except ValueError as error:
+        raise UsageError(
+            f"{where}: {text!r} is not a box", "write x, y, width, height in pixels"
+        ) from error
+    return x, y, width, height
 
 
 def _number_columns(frame: pd.DataFrame) -> tuple[str, ...] | None:

@@ -19,6 +19,8 @@ MASK_SUFFIXES = (".png", ".tif", ".tiff", ".bmp", ".npy")
 BETWEEN = 0.25
 """Of a mask saved as JPEG: the share of its pixels that its blurred edge may make."""
 
+_FIX = "save one mask a label, of 0 and one other value, and never as JPEG"
+
 
 def read_mask(path: Path, where: str, size: tuple[int, int]) -> NDArray[np.bool_]:
     """Read one mask.
@@ -38,14 +40,15 @@ def read_mask(path: Path, where: str, size: tuple[int, int]) -> NDArray[np.bool_
             colour) beside 0; of a JPEG, more than :data:`BETWEEN` of its brighter pixels between a
             quarter and three quarters of its largest value.
     """
-    values = _array(path, where) if path.suffix.lower() == ".npy" else _picture(path, where)
+    is_array = path.suffix.lower() == ".npy"
+    values = _array(path, where) if is_array else _picture(path, where)
     check_mask_size(where, values.shape[:2], size)
-    cells = values.reshape(*size, -1)
+    cells = values.reshape(*size, -1)  # the last axis holds the colours
     mask: NDArray[np.bool_] = (cells != 0).any(-1)
     inside = cells[mask]
     if len(inside) and (inside != inside[0]).any():
-        what = f"{where} holds {len(np.unique(inside, axis=0))} different values beside 0"
-        raise ImageError(what, "save one mask a label, of 0 and one other value, and never as JPEG")
+        distinct = len(np.unique(inside, axis=0))
+        raise ImageError(f"{where} holds {distinct} different values beside 0", _FIX)
     return mask
 
 
@@ -108,7 +111,7 @@ def _sharp(pixels: NDArray[np.float32], where: str) -> NDArray[np.float32]:
     values = pixels.max(-1) if pixels.ndim == 3 else pixels
     largest = float(values.max()) or 1.0
     bright = values >= largest / 4
-    if (bright & (values < 3 * largest / 4)).sum() > BETWEEN * bright.sum():
-        what = f"{where} is a JPEG of more than two values"
-        raise ImageError(what, "save one mask a label, of 0 and one other value, and never as JPEG")
+    blurred = bright & (values < 3 * largest / 4)
+    if blurred.sum() > BETWEEN * bright.sum():
+        raise ImageError(f"{where} is a JPEG of more than two values", _FIX)
     return (values >= largest / 2).astype(np.float32)
