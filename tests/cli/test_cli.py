@@ -251,7 +251,8 @@ def test_a_mask_of_the_users_own_is_a_segmentation_target(tmp_path, capsys):
     )
     card = tmp_path / "card.toml"
     card.write_text(
-        'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\n[input]\nsize = 32\nchannels = 1\n'
+        'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\n'
+        "[input]\nsize = 32\nchannels = 1\n"
     )
     image = write_image(tmp_path / "film.png")
     mask = np.zeros((48, 64), np.uint8)

@@ -183,7 +183,8 @@ def test_no_model_and_no_evaluation(study, capsys):
 def test_a_run_is_evaluated_with_its_own_models_and_request(study, capsys):
     (study / "cohort.toml").write_text(
         'name = "study"\nimages = "films"\ntable = "table.csv"\nmodel = "card.toml"\n'
-        '[columns]\npatient = "patient"\n[explain]\ntarget = "truth"\nmethod = ["layercam", "hirescam"]\n'
+        '[columns]\npatient = "patient"\n'
+        '[explain]\ntarget = "truth"\nmethod = ["layercam", "hirescam"]\n'
     )
     assert run("run", study / "cohort.toml", "--out", study / "run") == 0
     more = ("--masks", study / "masks", "--metrics", "localisation", "--baselines", "center")

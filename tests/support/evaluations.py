@@ -1,4 +1,7 @@
-"""SYNTHETIC tables of an evaluation, of the shape the real one writes: drawn from a seed, they say nothing of any method."""
+"""SYNTHETIC tables of an evaluation, in the shape of real ones: they describe no method.
+
+They are drawn from a seed.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def row(image="i", patient="p", label="a", method="m", metric="hit", value=1.0, 
 
 
 def evaluation(patients=24, seed=0):
-    """(rows, curves, sanity) of two labels, three methods and four baselines; two images a patient."""
+    """(rows, curves, sanity) of two labels, three methods, four baselines; two images a patient."""
     random = np.random.default_rng(seed)
     rows, curves, sanity = [], [], []
     for number in range(patients):

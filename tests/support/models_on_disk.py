@@ -12,7 +12,12 @@ from torch import nn
 class Net(nn.Module):
     def __init__(self, outputs):
         super().__init__()
-        self.features = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU(inplace=True), nn.Conv2d(4, 6, 3, 2, 1), nn.ReLU())
+        self.features = nn.Sequential(
+            nn.Conv2d(1, 4, 3, 2, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(4, 6, 3, 2, 1),
+            nn.ReLU(),
+        )
         self.head = nn.Linear(6, outputs)
 
     def forward(self, x):

@@ -30,7 +30,7 @@ def patched(name: str, value: object):
 
 
 def blank(figure, stem: Path) -> list[Path]:
-    """In place of ``save_figure``: a figure that is not there is a file without a picture, one that is there stays."""
+    """In place of ``save_figure``: write files without a picture, and keep those that exist."""
     paths = [stem.with_name(f"{stem.name}.{kind}") for kind in ("png", "pdf")]
     for path in paths:
         if not path.is_file():

@@ -57,7 +57,7 @@ def flat(tmp_path) -> Path:
     return card
 
 
-# --- names ----------------------------------------------------------------------------------------------------------------
+# --- names ------------------------------------------------------------------------------------
 
 
 def test_a_made_up_id_is_never_another_images_own(tmp_path):
@@ -107,7 +107,7 @@ def test_what_is_asked_twice_is_explained_once(tmp_path):
     ]
 
 
-# --- what one failure costs -----------------------------------------------------------------------------------------------
+# --- what one failure costs -------------------------------------------------------------------
 
 
 def test_an_undefined_method_costs_that_method_alone(tmp_path, flat):
@@ -174,7 +174,7 @@ def test_a_full_disk_stops_the_run_and_keeps_the_records(tmp_path, monkeypatch, 
 
 
 def test_a_request_that_fails_late_costs_that_image_alone(tmp_path):
-    """The net refuses one film, whatever the reason; those before and after it keep their records."""
+    """The net refuses one image; those before and after it keep their records."""
     card = write_model(tmp_path)
     (tmp_path / "net.py").write_text(
         (tmp_path / "net.py")
@@ -227,7 +227,8 @@ def test_a_mask_names_the_label_that_it_is_for(tmp_path):
     (tmp_path / "net.py").write_text(DENSE)
     card = tmp_path / "card.toml"
     card.write_text(
-        'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["none", "a", "b"]\n[input]\nsize = 32\nchannels = 1\n'
+        'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["none", "a", "b"]\n'
+        "[input]\nsize = 32\nchannels = 1\n"
     )
     image, mask = (write_image(tmp_path / name, 0, (8, 8)) for name in ("film.png", "mask.png"))
     Image.new("L", (8, 8), 255).save(mask)
@@ -237,7 +238,7 @@ def test_a_mask_names_the_label_that_it_is_for(tmp_path):
     assert "none" not in [record["target"] for record in records][2:]
 
 
-# --- what the system refuses is one line ----------------------------------------------------------------------------------
+# --- what the system refuses is one line ------------------------------------------------------
 
 
 LONG = "y" * 300
@@ -279,7 +280,7 @@ def test_whatever_else_the_system_refuses_is_one_line_too(tmp_path, monkeypatch,
 
 
 def test_standard_error_is_empty_when_all_is_well(tmp_path):
-    """No blank line of a progress bar without a terminal, no warning of a font that lacks a sign."""
+    """No blank line of a progress bar without a terminal, no warning of a font without a sign."""
     image, card = write_image(tmp_path / "胸.png"), write_model(tmp_path)
     command = [
         sys.executable,

@@ -25,7 +25,7 @@ def evaluate_predictions_command(
         float, typer.Option(min=0, max=1, help="Multi-label: positive from this probability up.")
     ] = 0.5,
     patient_column: Annotated[
-        str | None, typer.Option(help="The patients, who are resampled for the intervals.")
+        str | None, typer.Option(help="Column of the patients, who are resampled.")
     ] = None,
     group_column: Annotated[
         list[str] | None,

@@ -49,14 +49,16 @@ def evaluate_regression_command(
         ),
     ] = None,
     value_column: Annotated[
-        str | None, typer.Option(help="True value. Default: found, such as age.")
+        str | None,
+        typer.Option(help="Column of the true value. Default: by its name, such as age."),
     ] = None,
     id_column: Annotated[
-        str | None, typer.Option(help="Names the image: stem, file name or path. Default: found.")
+        str | None,
+        typer.Option(help="Column of the images: stem, file name or path. Default: by its name."),
     ] = None,
     patient_column: Annotated[
         str | None,
-        typer.Option(help="The patients, who are resampled for the intervals. Default: found."),
+        typer.Option(help="Column of the patients, who are resampled. Default: by its name."),
     ] = None,
     group_column: Annotated[
         list[str] | None, typer.Option(help="Also errors and evidence of each group. Repeatable.")

@@ -53,7 +53,7 @@ def report_pack_command(
         str, typer.Option(help="Name of the pack, in the names of figures and section.")
     ] = "density",
     images: Annotated[
-        Path | None, typer.Option(help="Folder of images. Default: where the run's files say.")
+        Path | None, typer.Option(help="Folder of images. Default: as the run's files state.")
     ] = None,
     table: Annotated[
         Path | None,
@@ -61,7 +61,9 @@ def report_pack_command(
     ] = None,
     classes: Annotated[
         list[str] | None,
-        typer.Option("--class", help="The classes in their order. Repeatable. Default: found."),
+        typer.Option(
+            "--class", help="The classes in their order. Repeatable. Default: those of the run."
+        ),
     ] = None,
     seed: Annotated[
         int | None,

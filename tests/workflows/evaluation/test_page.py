@@ -1,4 +1,4 @@
-"""The page of an evaluation: its numbers are those of the tables, and names that are not ours are escaped."""
+"""The page of an evaluation: its numbers are those of the tables, and names are escaped."""
 
 from dataclasses import replace
 
@@ -164,8 +164,8 @@ def test_each_limit_has_the_number_of_this_run(tables):
     rows, _, sanity, summary, compared = tables
     text = limit_texts(rows, sanity)
     assert (
-        f"12 patients here. Where fewer than 10 patients have a value, no interval is given: so for 0 of {len(summary)} means"
-        in text
+        "12 patients here. Where fewer than 10 patients have a value, no interval is given: "
+        f"so for 0 of {len(summary)} means" in text
     )
     assert "24 of 24 images are synthetic" in text
     assert "Failed, and in no number: 1" in text
@@ -175,8 +175,8 @@ def test_each_limit_has_the_number_of_this_run(tables):
     assert f"Pointing game at {LAYER} 0.85" in text
     between = compared[compared["against"] == "method"]
     assert (
-        f"Of {len(between)} tested differences between two methods, {(between['better'] != '').sum()} stay"
-        in text
+        f"Of {len(between)} tested differences between two methods, "
+        f"{(between['better'] != '').sum()} stay" in text
     )
     fair = compared[(compared["against"] == "baseline") & (compared["second"] != "oracle")]
     assert f"in {(fair['better'] == 'second').sum()} the baseline is the better" in text
@@ -185,13 +185,13 @@ def test_each_limit_has_the_number_of_this_run(tables):
     )
     best = drops.loc[drops["estimate"].idxmin()]
     assert (
-        f"Average drop (probability) 0.002; the best method, {best['method']}, {number(best['estimate'])}"
-        in text
+        "Average drop (probability) 0.002; "
+        f"the best method, {best['method']}, {number(best['estimate'])}" in text
     )
     assert "Increase in confidence (probability) 1; the best method" in text
     assert (
-        f"2 of 3 methods and layers pass it, which does not make them good. Failed: eigencam at {LAYER}"
-        in text
+        "2 of 3 methods and layers pass it, which does not make them good. "
+        f"Failed: eigencam at {LAYER}" in text
     )
     assert "Kendall's W 0." in text
 

@@ -1,4 +1,7 @@
-"""``camlucida evaluate-regression`` on the folders of a training system: a checkpoint without a card, images, masks, a table."""
+"""``camlucida evaluate-regression`` on the folders of a training system.
+
+A checkpoint without a card, images, masks, a table.
+"""
 
 import ast
 import json
@@ -166,8 +169,8 @@ def test_what_the_checkpoint_cannot_show_is_a_note(cohort_folder):
     notes = [Message.from_json(note) for note in metrics["notes"]]
     words = "\n".join(map(str, notes))
     assert (
-        "recognised from its keys and shapes: small_resnet under 'backbone' with its head at 'fc', 1 output"
-        in words
+        "recognised from its keys and shapes: small_resnet under 'backbone' "
+        "with its head at 'fc', 1 output" in words
     )
     assert "backbone.fc.2: no weights there, so its kind cannot be known; taken for a ReLU" in words
     assert (

@@ -1,4 +1,4 @@
-"""A table of values and a folder of images: which row is which image, and what is said of the rest."""
+"""A table of values and a folder of images: which row is which image; notes on the rest."""
 
 import numpy as np
 import pandas as pd
@@ -185,7 +185,7 @@ def test_what_cannot_be_evaluated_at_all(tmp_path):
     assert "no folder of images" in refused_missing(tmp_path)
     folder(tmp_path)
     assert "names an image" in refused(tmp_path)
-    assert "its column 'image' says x" in refused(tmp_path, SheetColumns(id="image"))
+    assert "its column 'image' holds x" in refused(tmp_path, SheetColumns(id="image"))
     assert "has a name that is used here" in refused_group(tmp_path)
     assert "--group-column: no column 'sex'" in refused(tmp_path, SheetColumns(groups=("sex",)))
     assert "no folder of masks" in refused(tmp_path, masks=tmp_path / "none")

@@ -1,4 +1,7 @@
-"""The command on a folder of SYNTHETIC squares and a network whose prediction is known: every pixel brighter than half."""
+"""The command on a folder of SYNTHETIC squares, with a network whose prediction is known.
+
+It predicts every pixel brighter than half.
+"""
 
 from pathlib import Path
 
@@ -62,7 +65,13 @@ def build():
         net.segmentation_head[0].weight.fill_(1), net.segmentation_head[0].bias.fill_(-2)
     return net
 """
-CARD = 'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\n[input]\nsize = 32\nchannels = 1\n'
+CARD = """factory = "net.py:build"
+task = "segmentation"
+labels = ["lesion"]
+[input]
+size = 32
+channels = 1
+"""
 LAYERS = ("encoder[-1]", "seg_head")
 
 
@@ -74,7 +83,7 @@ def square(rows: slice, columns: slice) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
-    """Film "a": the mask is the square moved down by a quarter of it; "b" is dark; "c" has no mask."""
+    """Image "a": the mask is the square moved down by a quarter; "b" is dark; "c" has no mask."""
     folder = tmp_path_factory.mktemp("project")
     for name in ("Dataset/test", "Dataset/masks", "models_1"):
         (folder / name).mkdir(parents=True)
@@ -306,7 +315,7 @@ def test_numbers_for_people():
     assert [percent(value) for value in (float("nan"), 0.004, 0.5)] == ["–", "0.4 %", "50 %"]
 
 
-# --- what is handed over -------------------------------------------------------------------------------------------------
+# --- what is handed over ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -466,8 +475,9 @@ def test_command(project, tmp_path, capsys):
 @pytest.mark.parametrize(("mode", "images"), [("single", ["c"]), ("batch", ["a", "c"])])
 def test_the_command_line_of_the_source_system(project, tmp_path, mode, images):
     """Both places given, the mode picks one; lists with blanks between their words."""
-    words = f"""explain-segmentation --model_path {project}/models_1 --mode {mode} --image_path {project}/Dataset/test/c.png
-        --data_dir {project}/Dataset --num_samples 10 --output_dir {tmp_path}/out --target_layer encoder_last seg_head
+    words = f"""explain-segmentation --model_path {project}/models_1 --mode {mode}
+        --image_path {project}/Dataset/test/c.png --data_dir {project}/Dataset --num_samples 10
+        --output_dir {tmp_path}/out --target_layer encoder_last seg_head
         --methods gradcam gradcam++ --device cpu --model {project}/card.toml"""
     with pytest.raises(SystemExit) as ended:
         main(words.split())
@@ -557,10 +567,12 @@ def test_a_mask_that_cannot_be_read_costs_the_truth_alone(project, tmp_path):
 
 
 def test_each_label_of_several_has_its_own_sheet_and_means(project, tmp_path):
-    """Grey pixels are tissue, white ones lesion; before, the sheet of one took the other's place, and means mixed both."""
+    """Grey pixels are tissue, white ones lesion: each has a sheet, and means do not mix them."""
     changes = {
         "Conv2d(2, 1, 1)": "Conv2d(2, 3, 1)",
-        "[0].weight.fill_(1)": "[0].weight.copy_(torch.tensor([0, 1, 2.]).view(3, 1, 1, 1).expand(3, 2, 1, 1))",
+        "[0].weight.fill_(1)": (
+            "[0].weight.copy_(torch.tensor([0, 1, 2.]).view(3, 1, 1, 1).expand(3, 2, 1, 1))"
+        ),
         "bias.fill_(-2)": "bias.copy_(torch.tensor([0, -2, -5.]))",
     }
     net = NET

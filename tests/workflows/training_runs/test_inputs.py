@@ -1,4 +1,7 @@
-"""Training runs as people leave them: how files, columns and checkpoints may be called, and one line for what cannot be used."""
+"""Training runs as people leave them: names of files, columns and checkpoints.
+
+What cannot be used is one line.
+"""
 
 import json
 import shutil
@@ -33,7 +36,7 @@ def explained(run, out, **asked):
     )
 
 
-# ---- checkpoints and summaries ----------------------------------------------------------------------------------------------
+# ---- checkpoints and summaries ---------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -74,7 +77,7 @@ def test_a_wrong_preprocessing_is_seen(cohort, tmp_path):
 
 
 def test_a_summary_of_hyperparameters_alone(cohort, tmp_path):
-    """No input, no classes, no seed at the top: what is assumed is said, and the size is the one that was stated."""
+    """No input, no classes, no seed at the top: assumptions are noted, the stated size is used."""
     run = cohort / f"{FOLDS}/fold_1/results"
     (run / "summary.json").write_text(
         json.dumps(
@@ -111,7 +114,7 @@ def test_the_input_of_the_summary_takes_the_size_stated_beside_it(cohort, tmp_pa
         explained(run, tmp_path / "run")
 
 
-# ---- folders ----------------------------------------------------------------------------------------------------------------
+# ---- folders ---------------------------------------------------------------------------------
 
 
 def test_folds_may_count_from_0(cohort):
@@ -167,7 +170,7 @@ def test_what_is_no_training_run_is_one_line(cohort, spoil, said):
     assert "\n" not in line
 
 
-# ---- predictions ------------------------------------------------------------------------------------------------------------
+# ---- predictions -----------------------------------------------------------------------------
 
 
 def spelt(**columns):
@@ -326,7 +329,7 @@ def test_an_image_that_cannot_be_read_costs_itself_alone(cohort, tmp_path):
     assert Run.open(tmp_path / "run").counts["done"] == 11
 
 
-# ---- numbers by hand --------------------------------------------------------------------------------------------------------
+# ---- numbers by hand -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""``camlucida report-pack`` on the run folders of a density pipeline: what is written, that it is true, and that it stays."""
+"""``camlucida report-pack`` on the run folders of a density pipeline.
+
+What is written, that it is true, and that it stays.
+"""
 
 import json
 import shutil
@@ -34,10 +37,13 @@ GRIDS = ("density_gradcam_seed42", "fold_2_gradcam")
 
 @pytest.fixture(scope="module")
 def article(density, tmp_path_factory):
-    """A seed and a fold, packed with their figures into the assets of an article with a main file."""
+    """A seed and a fold, packed with their figures into an article with a main file."""
     folder = tmp_path_factory.mktemp("my article")
     (folder / "sections").mkdir()
-    host = r"\documentclass{article}\usepackage{graphicx}\begin{document}\input{sections/density_model}\end{document}"
+    host = (
+        r"\documentclass{article}\usepackage{graphicx}"
+        r"\begin{document}\input{sections/density_model}\end{document}"
+    )
     (folder / "main.tex").write_text(host)
     with patched("camlucida.figures.files.DPI", 50):
         packing = pack(
@@ -199,7 +205,10 @@ def test_another_pack_in_the_folder_is_refused(density, article):
 def test_a_chinese_section_compiles(tmp_path, article):
     folder, packing = shutil.copytree(article[0], tmp_path / "copy"), article[1]
     assets, tex = folder / "my assets", folder / "sections/density_model.tex"
-    host = r"\documentclass{article}\usepackage{graphicx,CJKutf8}\begin{document}\input{sections/density_model}\end{document}"
+    host = (
+        r"\documentclass{article}\usepackage{graphicx,CJKutf8}"
+        r"\begin{document}\input{sections/density_model}\end{document}"
+    )
     (folder / "main.tex").write_text(host)
     document = pack_document(
         "density", packing.trainings, packing.comparisons, {"seed42", "fold_2"}, assets
@@ -220,7 +229,7 @@ def test_a_chinese_section_compiles(tmp_path, article):
 
 
 def test_seeds_that_look_at_the_background_are_flagged(cohort, quick):
-    """Seed 44 knows the density by the letters beside the breast; a second seed is nearly the same model."""
+    """Seed 44 reads the density from the letters beside the breast; its twin is nearly equal."""
     twin = shutil.copytree(cohort / "results_6", cohort / "results_7")
     state = torch.load(twin / "best_model.pth", weights_only=True)
     torch.manual_seed(0)

@@ -1,4 +1,4 @@
-"""What a regression evaluation is asked to do, and what comes of it."""
+"""The settings of a regression evaluation, and its result."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def read_sheet(
         split: take only this one.
 
     Raises:
-        UsageError: no table, image or folder; a column that does not exist or cannot be told; no
+        UsageError: no table, image or folder; a column that does not exist or is ambiguous; no
             row that names an image.
     """
     if masks is not None and not masks.is_dir():

@@ -83,7 +83,7 @@ def image_column(
         return best
     what = f"no row of {table} names an image of {images.folder}"
     if requested is not None or len(columns) == 1:
-        what += f": its column {best!r} says {listing(dict.fromkeys(texts(frame[best])))}"
+        what += f": its column {best!r} holds {listing(dict.fromkeys(texts(frame[best])))}"
     files = listing(path.name for path in images.paths)
     raise UsageError(what, f"the images are {files}; name the column: --id-column")
 

@@ -53,11 +53,11 @@ def usual_width(truth: ArrayLike) -> float:
 
 def groups_of_errors(frame: pd.DataFrame, threshold: float) -> tuple[ImageGroup, ImageGroup]:
     """Images with an absolute error below the threshold, and the others."""
-    known = known_rows(frame)
-    low = (known["value"] - known["truth"]).abs() < threshold
+    with_truth = known_rows(frame)
+    low = (with_truth["value"] - with_truth["truth"]).abs() < threshold
     return (
-        ImageGroup(f"|error| < {threshold:g}", frozenset(known["image"][low])),
-        ImageGroup(f"|error| ≥ {threshold:g}", frozenset(known["image"][~low])),
+        ImageGroup(f"|error| < {threshold:g}", frozenset(with_truth["image"][low])),
+        ImageGroup(f"|error| ≥ {threshold:g}", frozenset(with_truth["image"][~low])),
     )
 
 
@@ -122,12 +122,12 @@ def write_tables(
     write_table(evidence, out / "mask_evidence.csv")
     write_json(out / "test_metrics.json", document)
     write_json(out / "predictions.json", records(frame))
-    known = known_rows(frame)
-    ascending = known.sort_values("absolute_error", kind="stable")
-    descending = known.sort_values("absolute_error", ascending=False, kind="stable")
+    with_truth = known_rows(frame)
+    ascending = with_truth.sort_values("absolute_error", kind="stable")
+    descending = with_truth.sort_values("absolute_error", ascending=False, kind="stable")
     high = descending[descending["absolute_error"] >= threshold]
     low = ascending[ascending["absolute_error"] < threshold]
-    total = len(known)
+    total = len(with_truth)
     rule = f"of at least {threshold:g}, largest first: {len(high)} of {total}"
     _write_list(out / "high_error_samples.txt", high, rule)
     rule = f"below {threshold:g}, smallest first: {len(low)} of {total}"
