@@ -168,11 +168,11 @@ def test_devices(project, monkeypatch):
         load_model(project / "card.toml", device="gpu")
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(
-        UsageError, match="device 'cuda' asked for, but PyTorch sees 0 CUDA devices"
+        UsageError, match="device 'cuda' requested, but PyTorch sees 0 CUDA devices"
     ):
         load_model(project / "card.toml", device="cuda")
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
-    with pytest.raises(UsageError, match='device "mps" asked for, but there is none here'):
+    with pytest.raises(UsageError, match='device "mps" requested, but there is none here'):
         load_model(project / "card.toml", device="mps")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert load_model(project / "card.toml").module.fc.weight.device.type == "cpu"

@@ -126,16 +126,16 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
     """Silence a decoder's warnings and log lines, which may quote the header."""
-    found = [logging.getLogger(name) for name in loggers]
-    levels = [logger.level for logger in found]
+    silenced = [logging.getLogger(name) for name in loggers]
+    levels = [logger.level for logger in silenced]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            for logger in found:
+            for logger in silenced:
                 logger.setLevel(logging.CRITICAL + 1)
             yield
         finally:
-            for logger, level in zip(found, levels):
+            for logger, level in zip(silenced, levels):
                 logger.setLevel(level)
 
 
@@ -164,8 +164,8 @@ def choose_frame(path: Path, frame: int | None, frames: int) -> tuple[int, tuple
         ImageError: there is no such frame.
     """
     if frame is None:
-        several = (Message("image.first_frame", {"frames": frames}),) if frames > 1 else ()
-        return 0, several
+        note = Message("image.first_frame", {"frames": frames})
+        return 0, (note,) if frames > 1 else ()
     if not 0 <= frame < frames:
         last = f"numbers 0 to {frames - 1}" if frames > 1 else "only number 0"
         raise ImageError(

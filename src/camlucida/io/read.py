@@ -83,13 +83,13 @@ def _expand(item: str, errors: list[ImageError]) -> list[Path]:
     path = Path(item).expanduser()
     if path.is_dir():
         before = len(errors)
-        found = _search(path, errors)
-        if not found and len(errors) == before:
+        images = _search(path, errors)
+        if not images and len(errors) == before:
             raise ImageError(
                 f"no image in the folder {path}",
                 f"looked for {_suffixes()} and DICOM files without a suffix",
             )
-        return found
+        return images
     if path.exists():
         return [path]
     if glob.has_magic(item):
@@ -111,7 +111,7 @@ def _match(pattern: str, errors: list[ImageError]) -> list[Path]:
 
 
 def _search(folder: Path, errors: list[ImageError]) -> list[Path]:
-    found: list[Path] = []
+    images: list[Path] = []
 
     def refused(error: OSError) -> None:
         errors.append(ImageError(f"cannot search the folder ({error.strerror}): {error.filename}"))
@@ -120,12 +120,12 @@ def _search(folder: Path, errors: list[ImageError]) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         if "explanations.json" in files:  # what an earlier run wrote, not what it was given
             continue
-        found += [
+        images += [
             Path(root, name)
             for name in files
             if not name.startswith(".") and _is_image(Path(root, name))
         ]
-    return sorted(found)
+    return sorted(images)
 
 
 def _is_image(path: Path) -> bool:

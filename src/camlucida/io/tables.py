@@ -116,30 +116,37 @@ def fold(name: str) -> str:
 
 
 def find_column(
-    frame: pd.DataFrame, asked: str | None, usual: Sequence[str], option: str, where: object
+    frame: pd.DataFrame, requested: str | None, usual: Sequence[str], option: str, where: object
 ) -> str | None:
-    """The column to use.
-
-    The one asked for, else the first of the usual names that is there, else None.
+    """The column to use: the one the user named, else the first of the usual names.
 
     Args:
         frame: the table.
-        asked: what the user named.
-        usual: folded names (:func:`fold`), the most telling first.
-        option: how the user asks for it ("patient column"), for the message.
+        requested: what the user named, exactly or as :func:`fold` has it.
+        usual: folded names, the most telling first.
+        option: how the user names it ("patient column"), for the message.
         where: the table's file, for the message.
 
+    Returns:
+        A column of ``frame``; None where nothing was named and no usual name exists.
+
     Raises:
-        UsageError: the column asked for is not there.
+        UsageError: there is no column that was named.
+
+    >>> frame = pd.DataFrame({"Patient ID": ["a"]})
+    >>> find_column(frame, None, ["patientid"], "patient column", "t.csv")
+    'Patient ID'
     """
-    names = {fold(name): name for name in reversed(list(frame.columns))}
-    if asked is None:
-        return next((names[name] for name in usual if name in names), None)
-    if asked not in frame and fold(asked) not in names:
-        raise UsageError(
-            f"{option}: no column {asked!r} in {where}", did_you_mean(asked, frame.columns)
-        )
-    return asked if asked in frame else names[fold(asked)]
+    by_fold = {fold(name): name for name in reversed(list(frame.columns))}
+    if requested is None:
+        return next((by_fold[name] for name in usual if name in by_fold), None)
+    if requested in frame:
+        return requested
+    folded = fold(requested)
+    if folded not in by_fold:
+        fix = did_you_mean(requested, frame.columns)
+        raise UsageError(f"{option}: no column {requested!r} in {where}", fix)
+    return by_fold[folded]
 
 
 def texts(column: pd.Series) -> list[str]:
@@ -156,7 +163,7 @@ def flags(column: pd.Series, where: object) -> list[bool | None]:
     Raises:
         UsageError: any other cell; ``where`` is the table's file, for the message.
     """
-    found = []
+    values: list[bool | None] = []
     for number, cell in enumerate(texts(column), 1):
         key = re.sub(r"\.0*$", "", cell.casefold())
         if key not in _FLAGS:
@@ -164,8 +171,8 @@ def flags(column: pd.Series, where: object) -> list[bool | None]:
                 f"{where}, row {number}: {cell!r} in column {column.name!r}",
                 "write 1, 0, or nothing for unknown",
             )
-        found.append(_FLAGS[key])
-    return found
+        values.append(_FLAGS[key])
+    return values
 
 
 def numbers(column: pd.Series, where: object) -> NDArray[np.float64]:
@@ -176,14 +183,15 @@ def numbers(column: pd.Series, where: object) -> NDArray[np.float64]:
             message.
     """
     cells = texts(column)
-    found = pd.to_numeric(pd.Series(cells, dtype="str"), errors="coerce").to_numpy(np.float64)
-    for number, (cell, value) in enumerate(zip(cells, found), 1):
+    parsed = pd.to_numeric(pd.Series(cells, dtype="str"), errors="coerce")
+    values = parsed.to_numpy(np.float64)
+    for number, (cell, value) in enumerate(zip(cells, values), 1):
         if np.isinf(value) or (np.isnan(value) and cell.casefold() not in ("", "nan")):
             raise UsageError(
                 f"{where}, row {number}: {cell!r} in column {column.name!r}",
                 "write a number with a decimal point",
             )
-    return found
+    return values
 
 
 def count(items: Sequence[object], what: str) -> str:
@@ -201,8 +209,8 @@ def listing(names: Iterable[str], limit: int = 3) -> str:
     >>> listing("abcd")
     'a, b, c, …'
     """
-    known = [name or "(blank)" for name in names]
-    return ", ".join(known[:limit]) + ", …" * (len(known) > limit)
+    shown = [name or "(blank)" for name in names]
+    return ", ".join(shown[:limit]) + ", …" * (len(shown) > limit)
 
 
 def _text(cell: Any) -> str:

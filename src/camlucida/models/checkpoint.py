@@ -9,7 +9,7 @@ import hashlib
 import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import safetensors.torch
 import torch
@@ -44,60 +44,68 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
             return safetensors.torch.load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
             raise ModelError(
-                f"{path.name} is not a whole safetensors file: {_said(error)}", _AGAIN
+                f"{path.name} is not a whole safetensors file: {_shortened(error)}", _AGAIN
             ) from error
     try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # damaged bytes fail anywhere in the unpickler, with any type
         raise _refused(path, error) from error
-    return _state_of(found, path)
+    return _state_of(content, path)
 
 
 def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[str] = ()) -> None:
-    """Load ``path`` into ``module``.
-
-    Every key and shape must match, else a :class:`ModelError` and nothing is loaded.
+    """Load the weights of a file into a module, all of them or none.
 
     Prefixes that wrappers put before each key (``module.``, ``model.``, ``_orig_mod.``) are taken
     off, or put on, where that makes the keys match exactly.
 
     Args:
+        module: changed in place.
+        path: see :func:`load_state`.
         optional: keys of the module that the file may lack; they keep their values.
+
+    Raises:
+        ModelError: the file cannot be read, or a key or shape does not match; nothing is loaded.
     """
     path = Path(path)
-    own = {key: value for key, value in module.state_dict().items() if isinstance(value, Tensor)}
-    found = list(layouts(load_state(path)))
-    required = set(own) - set(optional)
-    state = next((s for s in found if required <= set(s) <= set(own)), None)
+    items = module.state_dict().items()
+    weights = {key: value for key, value in items if isinstance(value, Tensor)}
+    candidates = list(layouts(load_state(path)))
+    required = set(weights) - set(optional)
+    state = next((s for s in candidates if required <= set(s) <= set(weights)), None)
     if state is None:
-        closest = max(found, key=lambda s: len(required & set(s)))
-        raise _mismatch(path, required - set(closest), set(closest) - set(own), len(own))
-    shapes = [
-        f"{key}: file {_shape(tensor)} vs model {_shape(own[key])}"
-        for key, tensor in state.items()
-        if tensor.shape != own[key].shape
-    ]
-    if shapes:
-        what = (
-            f"{path.name} does not fit the model: {len(shapes)} of {len(own)} shapes differ: "
-            f"{_first(shapes, '; ')}"
-        )
-        raise ModelError(
-            what,
-            "the factory's args (number of classes, channels, width) must be those of training",
-        )
+        closest = set(max(candidates, key=lambda s: len(required & set(s))))
+        raise _mismatch(path, required - closest, closest - set(weights), len(weights))
+    _check_shapes(path, state, weights)
     module.load_state_dict({**module.state_dict(), **state}, strict=True)
 
 
+def _check_shapes(path: Path, state: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
+    shapes = [
+        f"{key}: file {_shape(tensor)} vs model {_shape(weights[key])}"
+        for key, tensor in state.items()
+        if tensor.shape != weights[key].shape
+    ]
+    if shapes:
+        count = f"{len(shapes)} of {len(weights)} shapes differ"
+        raise ModelError(
+            f"{path.name} does not fit the model: {count}: {_first(shapes, '; ')}",
+            "the factory's args (number of classes, channels, width) must be those of training",
+        )
+
+
 def weights_sha256(module: nn.Module) -> str:
-    """A hash of a state dict's names, types, shapes and bytes, whatever its file or device."""
+    """A hash of a state dict's names, types, shapes and bytes, whatever its file or device.
+
+    >>> weights_sha256(nn.ReLU()) == weights_sha256(nn.Flatten())
+    True
+    """
     digest = hashlib.sha256()
     for key, value in sorted(module.state_dict().items()):
         if isinstance(value, Tensor):
             digest.update(f"{key}|{value.dtype}|{tuple(value.shape)}|".encode())
-            digest.update(
-                value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
-            )
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
         else:  # a module's own extra state
             digest.update(f"{key}|{value!r}|".encode())
     return digest.hexdigest()
@@ -108,7 +116,7 @@ _RESAVE = "re-save it where it was trained: torch.save(model.state_dict(), 'weig
 
 
 def _head(path: Path) -> bytes:
-    """The first bytes of the file, once it is sure that they are a checkpoint's."""
+    """The first bytes of a file that may be a checkpoint."""
     with reading(path, ModelError, "the checkpoint"):
         if not path.exists():
             raise _missing(path)
@@ -162,32 +170,29 @@ def _refused(path: Path, error: Exception) -> ModelError:
     reason = re.search(
         r"WeightsUnpickler error:\s*(.*?)\s*(?:Check the documentation|$)", text, re.DOTALL
     )
-    said = (
-        reason[1] if reason else _said(error)
-    )  # the rest of PyTorch's text advises unsafe loading
-    return ModelError(
-        f"{path.name} is not a readable checkpoint: {said or type(error).__name__}", _AGAIN
-    )
+    # The rest of PyTorch's text advises unsafe loading.
+    detail = (reason[1] if reason else _shortened(error)) or type(error).__name__
+    return ModelError(f"{path.name} is not a readable checkpoint: {detail}", _AGAIN)
 
 
-def _state_of(found: Any, path: Path) -> dict[str, Tensor]:
+def _state_of(content: Any, path: Path) -> dict[str, Tensor]:
     """The state dict itself, or the one nested in what a training script saved."""
-    if not isinstance(found, Mapping):
-        raise ModelError(f"{path.name} holds a {type(found).__name__}, not a state dict", _RESAVE)
-    for candidate in (found, *(found.get(key) for key in _NESTED)):
-        if (
-            isinstance(candidate, Mapping)
-            and candidate
-            and all(_is_entry(*item) for item in candidate.items())
-        ):
+    if not isinstance(content, Mapping):
+        raise ModelError(f"{path.name} holds a {type(content).__name__}, not a state dict", _RESAVE)
+    for candidate in (content, *map(content.get, _NESTED)):
+        if _is_state(candidate):
             return dict(candidate)
-    keys = _first([str(key) for key in found]) or "nothing"
+    keys = _first([str(key) for key in content]) or "nothing"
     what = f"{path.name} holds no state dict: its keys are {keys}"
     raise ModelError(what, f"looked at the whole file and under {', '.join(_NESTED)}; {_RESAVE}")
 
 
-def _is_entry(key: object, value: object) -> bool:
-    return isinstance(key, str) and isinstance(value, Tensor)
+def _is_state(candidate: object) -> TypeGuard[Mapping[str, Tensor]]:
+    """Whether it is a mapping from names to tensors, and not empty."""
+    if not isinstance(candidate, Mapping) or not candidate:
+        return False
+    named = all(isinstance(key, str) for key in candidate)
+    return named and all(isinstance(value, Tensor) for value in candidate.values())
 
 
 def _wrapper(state: Mapping[str, Tensor]) -> str | None:
@@ -232,6 +237,6 @@ def _shape(tensor: Tensor) -> str:
     return f"({', '.join(map(str, tensor.shape))})"
 
 
-def _said(error: BaseException, limit: int = 200) -> str:
+def _shortened(error: BaseException, limit: int = 200) -> str:
     text = " ".join(str(error).split())
     return text if len(text) <= limit else f"{text[:limit]}…"

@@ -1,7 +1,4 @@
-"""From a card's ``factory`` to a module.
-
-Another package's model by name, or a callable of the user's own.
-"""
+"""From a card's ``factory`` to a module: a package's model by name, or a callable of the user."""
 
 from __future__ import annotations
 
@@ -33,6 +30,9 @@ def build(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
             weights.
         base: folder of the card.
         pretrained: False when the weights come from a checkpoint: then nothing is downloaded.
+
+    Raises:
+        ModelError: no such package, file or callable; or it raises, or returns no module.
     """
     args, pretrained = _settled(factory, args, pretrained)
     module = _built(factory, args, base, pretrained)
@@ -43,20 +43,17 @@ def build(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
 def _built(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
     prefix, _, name = factory.partition(":")
     if prefix in ZOO:
-        fix = (
-            "give checkpoint = … in the card when its weights cannot be fetched"
-            if pretrained
-            else ""
-        )
-        with guard(f"{factory} cannot be built{_with(args)}", fix):
+        fix = "give checkpoint = … in the card when its weights cannot be fetched"
+        with guard(f"{factory} cannot be built{_with(args)}", fix if pretrained else ""):
             return ZOO[prefix].build(name, args, pretrained)
-    own = factory_file(factory)
-    if own is None:
-        where, _, what = factory.rpartition(":")
-        return _called(factory, _module(where), what, args)
-    path = base / own[0]
+    user_file = factory_file(factory)
+    if user_file is None:
+        package, _, function = factory.rpartition(":")
+        return _called(factory, _module(package), function, args)
+    file, function = user_file
+    path = base / file
     with _importing_from(path):
-        return _called(f"{path.name}:{own[1]}", _file(path), own[1], args)
+        return _called(f"{path.name}:{function}", _file(path), function, args)
 
 
 def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
@@ -73,11 +70,9 @@ def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> D
         return xrv_defaults(module)
     for attribute in ("labels", "pathologies"):
         labels = getattr(module, attribute, None)
-        if (
-            isinstance(labels, list | tuple)
-            and labels
-            and all(isinstance(label, str) for label in labels)
-        ):
+        if not isinstance(labels, list | tuple) or not labels:
+            continue
+        if all(isinstance(label, str) for label in labels):
             return {"labels": tuple(labels)}
     return {}
 
@@ -100,7 +95,8 @@ def _settled(factory: str, args: Args, pretrained: bool) -> tuple[Args, bool]:
 
 
 def _with(args: Args) -> str:
-    return f" with {', '.join(f'{key} = {value!r}' for key, value in args.items())}" if args else ""
+    pairs = ", ".join(f"{key} = {value!r}" for key, value in args.items())
+    return f" with {pairs}" if pairs else ""
 
 
 def _module(where: str) -> ModuleType:
@@ -205,9 +201,8 @@ def _importing_from(path: Path) -> Iterator[None]:
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
-        with (
-            warnings.catch_warnings()
-        ):  # what the file imports may change the filters of the whole process
+        # What the file imports may change the filters of the whole process.
+        with warnings.catch_warnings():
             yield
     finally:
         sys.path[:] = search
@@ -233,5 +228,5 @@ def _loaded(names: set[str]) -> dict[str, ModuleType]:
 
 
 def _lies_in(module: ModuleType, folder: Path) -> bool:
-    places = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-    return any(Path(place).resolve().is_relative_to(folder) for place in places if place)
+    paths = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
+    return any(Path(path).resolve().is_relative_to(folder) for path in paths if path)

@@ -111,10 +111,10 @@ def resolve(model: nn.Module, layer: str) -> LayerRef | None:
 
     ``auto`` on an unknown family, to be found by running it.
     """
-    found = find_family(model)
-    if found is None:
+    match = find_family(model)
+    if match is None:
         return None if layer == "auto" else parse_path(model, layer)
-    root, family = found
+    root, family = match
     network = model.get_submodule(root)
     aliases = family.aliases(network)
     if layer != "auto" and layer not in aliases:
@@ -131,9 +131,8 @@ class Layouts:
 
     def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
         self.input_size = input_size
-        found = find_family(model)
-        self._family: ModelFamily | None = found[1] if found else None
-        self._root = found[0] if found else ""
+        match: tuple[str, ModelFamily | None] = find_family(model) or ("", None)
+        self._root, self._family = match
         self._network = model.get_submodule(self._root)
 
     def __call__(self, path: str, output: Tensor) -> Layout | None:

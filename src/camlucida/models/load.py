@@ -40,7 +40,15 @@ class LoadedModel:
         return self.card.output_spec()
 
     def read(self, path: str | Path, frame: int | None = None) -> Scan:
-        """Read an image as this model wants it."""
+        """Read an image and prepare it as this model was trained.
+
+        Args:
+            path: PNG, JPEG, TIFF, DICOM, …; see :func:`camlucida.io.read_image`.
+            frame: frame or page, counted from 0; None reads the first.
+
+        Raises:
+            ImageError: the file cannot be read.
+        """
         from camlucida.io import read_image
         from camlucida.models.preprocessing import prepare
 
@@ -62,19 +70,22 @@ def load_model(
         factory: in place of the card's.
         checkpoint: in place of the card's.
         device: ``auto`` (CUDA, else Apple's GPU, else the CPU), or a torch device.
+
+    Raises:
+        UsageError: no such card, a malformed one, or no such device.
+        ModelError: the model cannot be built, or its weights cannot be loaded.
     """
-    place = _device(device)
+    chosen = _device(device)
     read, base, path = _read(card, factory, checkpoint)
     name = read.name or (path.stem if path else read.factory)
     pretrained = read.checkpoint is None
     module = build(read.factory, read.args, base, pretrained)
     if read.checkpoint is not None:
-        load_checkpoint(
-            module, base / Path(read.checkpoint).expanduser(), optional_keys(read.factory)
-        )
+        file = base / Path(read.checkpoint).expanduser()
+        load_checkpoint(module, file, optional_keys(read.factory))
     resolved = resolve_card(read, defaults(read.factory, read.args, pretrained, module), name)
     _check_logits_from(module, resolved, name)
-    module = module.to(place).eval()
+    module = module.to(chosen).eval()
     return LoadedModel(module, resolved, name, weights_sha256(module), path)
 
 
@@ -84,45 +95,42 @@ def _read(
     """The card, the folder that its paths start from, and its file."""
     if isinstance(card, Card):
         given = {"factory": factory, "checkpoint": None if checkpoint is None else str(checkpoint)}
-        return (
-            card.model_copy(update={key: value for key, value in given.items() if value}),
-            Path.cwd(),
-            None,
-        )
+        update = {key: value for key, value in given.items() if value}
+        return card.model_copy(update=update), Path.cwd(), None
     read, base = read_card(card, factory, checkpoint)
     file = Path(card).expanduser()
     return read, base, file.absolute() if file.is_file() else None
 
 
 def _check_logits_from(module: nn.Module, card: Card, name: str) -> None:
-    known = dict(module.named_modules())
-    if card.logits_from is not None and card.logits_from not in known:
+    paths = [path for path, _ in module.named_modules()]
+    if card.logits_from is not None and card.logits_from not in paths:
         what = f"{name}: logits_from = {card.logits_from!r} is not a module of the model"
-        raise ModelError(what, did_you_mean(card.logits_from, [key for key in known if key]))
+        raise ModelError(what, did_you_mean(card.logits_from, filter(None, paths)))
 
 
-def _device(asked: str | torch.device) -> torch.device:
+def _device(name: str | torch.device) -> torch.device:
     """``auto``, or a device that this machine has."""
-    if str(asked) == "auto":
-        return torch.device(
-            "cuda"
-            if torch.cuda.is_available()
-            else "mps"
-            if torch.backends.mps.is_available()
-            else "cpu"
-        )
+    if str(name) == "auto":
+        return _best_device()
     try:
-        device = torch.device(asked)
+        device = torch.device(name)
     except RuntimeError as error:
         raise UsageError(
-            f"unknown device {asked!r}", 'known: "auto", "cpu", "cuda", "cuda:1", "mps"'
+            f"unknown device {name!r}", 'known: "auto", "cpu", "cuda", "cuda:1", "mps"'
         ) from error
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        what = (
-            f"device {str(asked)!r} asked for, but PyTorch sees {torch.cuda.device_count()} CUDA "
-            "devices"
+    count = torch.cuda.device_count()
+    if device.type == "cuda" and (device.index or 0) >= count:
+        raise UsageError(
+            f"device {str(name)!r} requested, but PyTorch sees {count} CUDA devices",
+            'use "cpu" or "auto", or install PyTorch with CUDA',
         )
-        raise UsageError(what, 'use "cpu" or "auto", or install PyTorch with CUDA')
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise UsageError('device "mps" asked for, but there is none here', 'use "cpu" or "auto"')
+        raise UsageError('device "mps" requested, but there is none here', 'use "cpu" or "auto"')
     return device
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

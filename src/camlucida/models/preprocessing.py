@@ -69,9 +69,17 @@ def prepare(image: RawImage, spec: InputSpec) -> Scan:
 
 
 def unit_scale(spec: InputSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[Tensor], Tensor]]:
-    """Model input (C, *spatial) → [0, 1], black to white, and back.
+    """Functions from model input to [0, 1] and back, for metrics that alter images.
 
-    Where metrics alter an image before it is normalised.
+    Args:
+        spec: of the model.
+
+    Returns:
+        (C, *spatial) in the model's scale → black 0, white 1; and the inverse.
+
+    >>> to_unit, to_model = unit_scale(InputSpec(channels=1, range=(-1, 1)))
+    >>> to_unit(torch.tensor([-1.0, 0.0, 1.0])), to_model(torch.tensor([0.5]))
+    (tensor([0.0000, 0.5000, 1.0000]), tensor([0.]))
     """
     if spec.range is not None:
         black, white = spec.range
@@ -84,13 +92,12 @@ def unit_scale(spec: InputSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[T
 
 def _pixels(image: RawImage, spec: InputSpec) -> tuple[NDArray[np.float32], Message]:
     if spec.dicom == "windowed" and image.windowed is not None:
-        return image.windowed, Message(
-            "preprocessing.window", {"window": str(image.source.get("window"))}
-        )
+        window = str(image.source.get("window"))
+        return image.windowed, Message("preprocessing.window", {"window": window})
     bits = image.source.get("bits")
-    return image.pixels, Message("preprocessing.stored", {"bits": int(bits)}) if bits else Message(
-        "preprocessing.unit"
-    )
+    if not bits:
+        return image.pixels, Message("preprocessing.unit")
+    return image.pixels, Message("preprocessing.stored", {"bits": int(bits)})
 
 
 def _channels(values: Tensor, channels: int) -> tuple[Tensor, tuple[Message, ...]]:
@@ -98,9 +105,8 @@ def _channels(values: Tensor, channels: int) -> tuple[Tensor, tuple[Message, ...
     if values.ndim == 2 and channels == 1:
         return values[None], ()
     if values.ndim == 2:
-        return values[None].expand(channels, -1, -1), (
-            Message("preprocessing.grey", {"channels": channels}),
-        )
+        step = Message("preprocessing.grey", {"channels": channels})
+        return values[None].expand(channels, -1, -1), (step,)
     if channels == 1:
         return values.mean(dim=-1)[None], (Message("preprocessing.mean"),)
     return values.movedim(-1, 0), ()
@@ -141,25 +147,24 @@ def _center_crop(
 
 
 def _resize(
-    tensor: Tensor, geometry: Geometry, size: tuple[int, int], how: str
+    tensor: Tensor, geometry: Geometry, size: tuple[int, int], kind: str
 ) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
     rows, columns = tensor.shape[1:]
     if (rows, columns) == size:
         return tensor, geometry, ()
     batch = tensor[None]
-    if how == "nearest":
-        resized = F.interpolate(
-            batch, size, mode="nearest-exact"
-        )  # "nearest" itself samples off the pixel centres
+    if kind == "nearest":
+        # torch's "nearest" samples off the pixel centres.
+        resized = F.interpolate(batch, size, mode="nearest-exact")
     else:
+        antialias = kind == "antialias"
         resized = F.interpolate(
-            batch, size, mode="bilinear", align_corners=False, antialias=how == "antialias"
+            batch, size, mode="bilinear", align_corners=False, antialias=antialias
         )
-    stretch = (size[1] / columns) / (size[0] / rows)
-    step = Message(
-        f"preprocessing.{how}",
-        {"rows": rows, "columns": columns, "height": size[0], "width": size[1]},
-    )
+    height, width = size
+    stretch = (width / columns) / (height / rows)
+    sizes = {"rows": rows, "columns": columns, "height": height, "width": width}
+    step = Message(f"preprocessing.{kind}", sizes)
     if abs(stretch - 1) > 0.01:
         step = Message("preprocessing.stretched", {"resize": step, "stretch": f"{stretch:.3g}"})
     return resized[0], geometry.resize(size), (step,)
@@ -183,15 +188,11 @@ def _pad(
 def _scale(tensor: Tensor, spec: InputSpec) -> tuple[Tensor, Message]:
     if spec.range is not None:
         black, white = spec.range
-        return tensor * (white - black) + black, Message(
-            "preprocessing.range", {"black": f"{black:g}", "white": f"{white:g}"}
-        )
+        step = Message("preprocessing.range", {"black": f"{black:g}", "white": f"{white:g}"})
+        return tensor * (white - black) + black, step
     if spec.mean is not None and spec.std is not None:
-        mean, std = (
-            torch.tensor(values, dtype=tensor.dtype)[:, None, None]
-            for values in (spec.mean, spec.std)
-        )
-        return (tensor - mean) / std, Message(
-            "preprocessing.normalise", {"mean": str(list(spec.mean)), "std": str(list(spec.std))}
-        )
+        mean = torch.tensor(spec.mean, dtype=tensor.dtype)[:, None, None]
+        std = torch.tensor(spec.std, dtype=tensor.dtype)[:, None, None]
+        values = {"mean": str(list(spec.mean)), "std": str(list(spec.std))}
+        return (tensor - mean) / std, Message("preprocessing.normalise", values)
     return tensor, Message("preprocessing.no_scale")

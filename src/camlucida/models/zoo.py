@@ -62,9 +62,10 @@ def guard(what: str, fix: str = "") -> Iterator[None]:
     except CamlucidaError:
         raise
     except (Exception, SystemExit) as error:  # a script beside the card may well call sys.exit
-        said = " ".join(str(error).split())
-        said = f": {said[:200]}…" if len(said) > 200 else f": {said}" if said else ""
-        raise ModelError(f"{what}: {type(error).__name__}{said}", fix) from error
+        text = " ".join(str(error).split())
+        shortened = f"{text[:200]}…" if len(text) > 200 else text
+        detail = f": {shortened}" if shortened else ""
+        raise ModelError(f"{what}: {type(error).__name__}{detail}", fix) from error
 
 
 def _package(name: str) -> ModuleType:
@@ -77,16 +78,13 @@ def _package(name: str) -> ModuleType:
         # torchxrayvision silences every warning of the process and puts two of its own folders
         # first on sys.path.
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # deprecations between third parties are not the reader's business
+            # Deprecations between third parties are not the user's business.
+            warnings.simplefilter("ignore")
             return importlib.import_module(name)
     except ImportError as error:
-        what = (
-            f"{name} cannot be imported: {error}"
-            if name in sys.modules
-            else f"{name} is not installed"
-        )
+        what = f"{name} is not installed"
+        if name in sys.modules:
+            what = f"{name} cannot be imported: {error}"
         raise ModelError(what, 'pip install "camlucida[zoo]"') from error
     finally:
         sys.path[:] = path
@@ -117,13 +115,13 @@ def _torchvision(name: str, args: Args, pretrained: bool) -> nn.Module:
 def _torchvision_weights(name: str, args: Args) -> Any:
     """The weights that the card names, or the package's default ones; None where it has none."""
     enum = _package("torchvision").models.get_model_weights(name)
-    asked = args.get("weights", "DEFAULT")
-    if asked != "DEFAULT" and asked not in enum.__members__:
+    weights = args.get("weights", "DEFAULT")
+    if weights != "DEFAULT" and weights not in enum.__members__:
         raise ModelError(
-            f"torchvision:{name} has no weights {asked!r}",
-            did_you_mean(str(asked), enum.__members__),
+            f"torchvision:{name} has no weights {weights!r}",
+            did_you_mean(str(weights), enum.__members__),
         )
-    return enum[asked] if enum.__members__ else None
+    return enum[weights] if enum.__members__ else None
 
 
 def _torchvision_defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
@@ -134,18 +132,18 @@ def _torchvision_defaults(name: str, args: Args, pretrained: bool, module: nn.Mo
     if type(transforms).__name__ != "ImageClassification":
         return {}
     size, short_side = transforms.crop_size[0], transforms.resize_size[0]
-    known: Defaults = {"task": "multiclass", "output": "logits"}
-    known["input"] = {"size": size, "mean": tuple(transforms.mean), "std": tuple(transforms.std)}
+    fields: Defaults = {"task": "multiclass", "output": "logits"}
+    fields["input"] = {"size": size, "mean": tuple(transforms.mean), "std": tuple(transforms.std)}
     if pretrained or "weights" in args:
-        known["input"] |= {
+        fields["input"] |= {
             "fit": "center-crop",
             "crop": min(1.0, size / short_side),
             "resize": "antialias",
         }
         labels = tuple(weights.meta["categories"])
         if args.get("num_classes", len(labels)) == len(labels):
-            known["labels"] = labels
-    return known
+            fields["labels"] = labels
+    return fields
 
 
 # --- timm -----------------------------------------------------------------------------------------
@@ -176,17 +174,16 @@ def _timm_defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -
     if "input_size" not in config:
         return {"task": "multiclass", "output": "logits"}
     channels, *size = config["input_size"]
-    known: Defaults = {
+    fields: Defaults = {
         "size": args.get("img_size", tuple(size)),
         "channels": args.get("in_chans", channels),
     }
-    if known["channels"] == len(
-        config["mean"]
-    ):  # a model built for other channels has no known scale
-        known |= {"mean": tuple(config["mean"]), "std": tuple(config["std"])}
+    # The scale of a model that is built for another number of channels is unknown.
+    if fields["channels"] == len(config["mean"]):
+        fields |= {"mean": tuple(config["mean"]), "std": tuple(config["std"])}
     if pretrained and config.get("crop_mode") == "center":
-        known |= {"fit": "center-crop", "crop": config["crop_pct"], "resize": "antialias"}
-    return {"task": "multiclass", "output": "logits", "input": known}
+        fields |= {"fit": "center-crop", "crop": config["crop_pct"], "resize": "antialias"}
+    return {"task": "multiclass", "output": "logits", "input": fields}
 
 
 # --- segmentation-models-pytorch ------------------------------------------------------------------
@@ -204,15 +201,13 @@ def _smp(name: str, args: Args, pretrained: bool) -> nn.Module:
 
 def _smp_defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
     channels = args.get("in_channels", 3)
-    known: Defaults = {"task": "segmentation", "output": "logits", "input": {"channels": channels}}
+    fields: Defaults = {"task": "segmentation", "output": "logits", "input": {"channels": channels}}
     if channels == 3:
-        known["input"] |= _IMAGENET
+        fields["input"] |= _IMAGENET
     if args.get("activation") in ("sigmoid", "softmax", "softmax2d"):
-        known |= {
-            "output": "probabilities",
-            "logits_from": "segmentation_head.1",
-        }  # what goes into the activation
-    return known
+        # The module whose output goes into the activation.
+        fields |= {"output": "probabilities", "logits_from": "segmentation_head.1"}
+    return fields
 
 
 # --- TorchXRayVision ------------------------------------------------------------------------------
@@ -267,9 +262,9 @@ def _xrv_resnet(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.
 
 
 def _xrv_jf(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.Module:
-    # Its constructor downloads twice (an ImageNet backbone first, which its own file then
-    # overwrites) and wraps the model
-    # in DataParallel, which pins it to the first GPU; its parts have neither habit.
+    # Its constructor downloads twice (an ImageNet backbone first, which its released file then
+    # overwrites) and wraps the model in DataParallel, which pins it to the first GPU; its parts do
+    # neither.
     jf = xrv.baseline_models.jfhealthcare
     config = json.loads(
         (Path(jf.__file__).parent / "config" / "example.json").read_text(encoding="utf-8")
@@ -279,9 +274,8 @@ def _xrv_jf(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.Modu
         jf.DenseNet,
         model=jf.classifier.Classifier(settings),
         cfg=settings,
-        apply_sigmoid=bool(
-            args.get("apply_sigmoid", False)
-        ),  # the package's own default, True, hides the logits
+        # The package's default, True, hides the logits.
+        apply_sigmoid=bool(args.get("apply_sigmoid", False)),
         pathologies=jf.DenseNet.targets,
     )
     if pretrained:
@@ -339,20 +333,19 @@ def hush(module: nn.Module) -> None:
     The card fixes the input's range.
     """
     if is_xrv(module):
-        done = _package(
-            "torchxrayvision"
-        ).utils.warning_log  # the package's own note of what it has said already
+        # The package's note of the warnings it has given already.
+        done = _package("torchxrayvision").utils.warning_log
         done["norm_check"] = done[hash(module)] = True
 
 
 def xrv_defaults(module: nn.Module) -> Defaults:
-    """What a TorchXRayVision classifier says of itself."""
+    """Card fields from the attributes of a TorchXRayVision classifier."""
     jf = type(module).__module__.endswith(_JF)
     points = getattr(module, "op_threshs", None)
     squashed = points is not None or bool(getattr(module, "apply_sigmoid", False))
-    known: Defaults = {"task": "multilabel", "output": "probabilities" if squashed else "logits"}
+    fields: Defaults = {"task": "multilabel", "output": "probabilities" if squashed else "logits"}
     if squashed and not jf:  # jf concatenates its five heads: no one module's output is the logits
-        known["logits_from"] = "classifier" if hasattr(module, "classifier") else "model.fc"
+        fields["logits_from"] = "classifier" if hasattr(module, "classifier") else "model.fc"
     labels = tuple(getattr(module, "pathologies", ()))
     if points is not None and len(points) == len(labels):
         # Without an operating point the output is the constant 0.5: there is nothing to explain.
@@ -360,22 +353,22 @@ def xrv_defaults(module: nn.Module) -> Defaults:
             "" if math.isnan(point) else label for label, point in zip(labels, points.tolist())
         )
     if labels:
-        known["labels"] = labels
+        fields["labels"] = labels
     size = getattr(module, "input_resolution", 512 if jf else 224)
-    known["input"] = {
+    fields["input"] = {
         "size": size,
         "channels": 1,
         "range": (-1024, 1024),
         "fit": "center-crop",
         "resize": "antialias",
     }
-    return known
+    return fields
 
 
 def _xrv_card(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
-    known = xrv_defaults(module)
-    known["input"]["channels"] = args.get("in_channels", 1)
-    return known
+    fields = xrv_defaults(module)
+    fields["input"]["channels"] = args.get("in_channels", 1)
+    return fields
 
 
 ZOO: dict[str, Zoo] = {

@@ -1,7 +1,4 @@
-"""What a model family tells the engine.
-
-Which layer to explain, names for others, and how its tensors lie on a grid.
-"""
+"""Model families: which layer to explain, names for others, how tensors lie on a grid."""
 
 from __future__ import annotations
 
@@ -35,8 +32,15 @@ CHANNELS_LAST = Layout(lambda x: x.movedim(-1, 1), lambda grid, _: grid.movedim(
 def one_stride(grid: Sequence[int], size: Sequence[int]) -> bool:
     """Whether cells of one shape would fill the image with this grid.
 
-    A cell an axis is granted to rounding; convolutions without padding may have taken some from
-    each axis, as many of all.
+    A cell an axis is granted to rounding; convolutions without padding may have taken cells from
+    each axis, the same number from all.
+
+    Args:
+        grid: cells an axis.
+        size: of the input in pixels, an axis each.
+
+    >>> one_stride((7, 7), (224, 224)), one_stride((7, 49), (224, 224))
+    (True, False)
     """
 
     def fits(lost: int) -> bool:
@@ -47,9 +51,17 @@ def one_stride(grid: Sequence[int], size: Sequence[int]) -> bool:
 
 
 def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
-    """Of a tensor of unknown origin.
+    """The layout of a tensor of unknown origin.
 
-    (B, K, *grid) or (B, *grid, K), whichever has a grid of one stride; else None.
+    Args:
+        output: (B, K, *grid) or (B, *grid, K).
+        input_size: in pixels, an axis each.
+
+    Returns:
+        The one whose grid is of one stride; None if neither is.
+
+    >>> image_layout(torch.zeros(1, 7, 7, 512), (224, 224)) is CHANNELS_LAST
+    True
     """
     if output.ndim != len(input_size) + 2:
         return None
@@ -58,9 +70,14 @@ def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
 
 
 def tokens(prefix: int, grid: tuple[int, ...]) -> Layout:
-    """(B, prefix + cells, K) tokens, the prefix being class and register tokens.
+    """The layout of a transformer's tokens, (B, prefix + cells, K), cells in row-major order.
 
-    Cells in row-major order.
+    Args:
+        prefix: number of class and register tokens.
+        grid: cells an axis.
+
+    >>> tokens(1, (14, 14)).to_grid(torch.zeros(2, 197, 768)).shape
+    torch.Size([2, 768, 14, 14])
     """
 
     def to_grid(x: Tensor) -> Tensor:
@@ -111,7 +128,11 @@ FAMILIES: Registry[ModelFamily] = Registry("model family")
 
 
 def has(module: nn.Module, *paths: str) -> bool:
-    """Whether all these dotted paths are submodules."""
+    """Whether all these dotted paths are submodules.
+
+    >>> has(nn.Sequential(nn.ReLU()), "0"), has(nn.Sequential(nn.ReLU()), "0.conv")
+    (True, False)
+    """
 
     def child(path: str) -> bool:
         at: nn.Module | None = module

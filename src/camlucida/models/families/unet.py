@@ -21,10 +21,13 @@ ALIASES = {
 
 
 def restates(path: str) -> bool:
-    """Whether a layer, by its path, lies behind the encoder: its maps restate the segmentation."""
-    return any(
-        part.startswith(("decoder", "segmentation_head", "seg_head")) for part in path.split(".")
-    )
+    """Whether a layer, by its path, lies behind the encoder: its maps restate the segmentation.
+
+    >>> restates("decoder.blocks.4"), restates("encoder.layer4")
+    (True, False)
+    """
+    behind = ("decoder", "segmentation_head", "seg_head")
+    return any(part.startswith(behind) for part in path.split("."))
 
 
 def _matches(model: nn.Module) -> bool:
