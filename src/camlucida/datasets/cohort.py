@@ -156,9 +156,14 @@ def _image_files(
     if config.images is None:
         assert table is not None  # checked by CohortConfig
         return _files_of_table(file, frame, table)
-    paths, missing = expand_paths([str(file.resolve(path)) for path in config.images])
-    failures = [Failure.of(error.what, error) for error in missing]
-    return paths, config.columns.id or config.columns.path, failures
+    paths: list[Path] = []
+    failures: list[Failure] = []
+    for pattern in map(str, map(file.resolve, config.images)):
+        files, errors = expand_paths([pattern])
+        paths += files
+        failures += [Failure.of(pattern, error) for error in errors]
+    distinct = list(dict.fromkeys(paths))
+    return distinct, config.columns.id or config.columns.path, failures
 
 
 def _files_of_table(
