@@ -1,7 +1,8 @@
-"""What the heat of each map does: how it is spread, and how much of it lies on the border, on text, outside the body, on masks.
+"""Where the heat of each map lies: spread, border, burned-in text, outside the body, annotations.
 
-A share is the part of the positive heat (after the method's ReLU) that lies in a region; its chance level is what a uniform map
-would score there: the region's area, of what the model saw of the image. No model is run.
+A share is the part of the positive heat (after the method's ReLU) that lies in a region. Its chance
+level is the share of a uniform map: the region's area, as a share of what the model saw of the
+image. No model is run.
 """
 
 from __future__ import annotations
@@ -23,208 +24,219 @@ from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
 
 COLUMNS = [
-    *(
-        "spread",
-        "gini",
-        "entropy",
-        "peripheral",
-        "peripheral_chance",
-        "border_share",
-        "border_area",
-        "text_share",
-        "text_area",
-    ),
-    *(
-        "outside_share",
-        "outside_area",
-        "artefact_share",
-        "artefact_area",
-        "mask_share",
-        "mask_area",
-        "mask_ceiling",
-        "mask_hit",
-    ),
-    *("mask_ap", "box_share", "box_area", "negative_share", "centre_y", "centre_x"),
+    "spread",
+    "gini",
+    "entropy",
+    "peripheral",
+    "peripheral_chance",
+    "border_share",
+    "border_area",
+    "text_share",
+    "text_area",
+    "outside_share",
+    "outside_area",
+    "artefact_share",
+    "artefact_area",
+    "mask_share",
+    "mask_area",
+    "mask_ceiling",
+    "mask_hit",
+    "mask_ap",
+    "box_share",
+    "box_area",
+    "negative_share",
+    "centre_y",
+    "centre_x",
 ]
 """Columns of :func:`attribution_table`."""
 
 NATIVE = {"spread": "area_above_half", "gini": "gini", "entropy": "entropy"}
-"""Column → metric, of the positive heat on the map's own grid."""
+"""Column → metric, of the positive heat on the map's grid."""
 
 NAN = float("nan")
+Row = Mapping[str, Any]
 
 
 def attribution_table(
     runs: Sequence[Run], cases: pd.DataFrame, progress: Callable[..., object] | None = None
 ) -> pd.DataFrame:
-    """One row a case, of the same index; columns :data:`COLUMNS`, NaN where a number cannot be measured.
+    """One row a case, of the same index; columns :data:`COLUMNS`, NaN where nothing was measured.
 
-    On the map's own grid, of its positive part: ``spread`` (share of cells at half the maximum or above), ``gini``, ``entropy``
-    (nats); and ``negative_share``, Σ|negative| ÷ Σ|all| of the signed map, before any ReLU.
+    On the map's grid, of its positive part: ``spread`` (share of cells at half the maximum or
+    above), ``gini``, ``entropy`` (nats); and ``negative_share``, Σ|negative| ÷ Σ|all| of the signed
+    map, before any ReLU.
 
-    In original pixels, as the map is carried back: ``…_share`` of the heat beside ``…_area``, its chance level: ``border``
-    (frame of 5 % a side), ``text`` (burned in; NaN where none is found), ``outside`` (of the body; NaN where it fills the
-    image), ``artefact`` (their union), ``mask``, ``box`` (of the case's label, or that name none); ``peripheral`` (outside the
-    central rectangle of half the image's area) beside ``peripheral_chance``, ½ where the model saw the whole image;
-    ``mask_ceiling``, the share that the best map of this grid would have; ``mask_hit``, the share of the hottest pixels inside
-    the mask, and ``mask_ap``, average precision, for both of which ``mask_area`` is chance; ``centre_y``, ``centre_x``, the
-    centre of the heat in shares of the image's sides. A map without positive heat has areas, and no shares.
+    In original pixels, as the map is carried back: ``…_share`` of the heat beside ``…_area``, its
+    chance level: ``border`` (frame of 5 % a side), ``text`` (burned in; NaN where there is none),
+    ``outside`` (of the body; NaN where it fills the image), ``artefact`` (their union), ``mask``,
+    ``box`` (of the case's label, or of no label); ``peripheral`` (outside the central rectangle of
+    half the image's area) beside ``peripheral_chance``, ½ where the model saw the whole image;
+    ``mask_ceiling``, the share of the best map of this grid; ``mask_hit``, the share of the hottest
+    pixels inside the mask, and ``mask_ap``, average precision, for both of which ``mask_area`` is
+    chance; ``centre_y``, ``centre_x``, the centre of the heat in shares of the image's sides. A map
+    without positive heat has areas, and no shares.
 
-    Images of more than :data:`~camlucida.analysis.cases.image_regions.LONGEST` pixels a side are reduced to that by area averaging; there a mask
-    is the share of each pixel that it covers, and for ``mask_hit``, ``mask_ap`` and ``mask_ceiling`` the pixels of which it
-    covers half. Places that are found in the picture need the image as it was explained: without it they are NaN.
+    Images with a side of more than :data:`~camlucida.analysis.cases.image_regions.LONGEST` pixels
+    are reduced to that by area averaging. There a mask is the share of each pixel that it covers,
+    and for ``mask_hit``, ``mask_ap`` and ``mask_ceiling`` the pixels of which it covers half.
+    Regions that are detected in the picture need the image as it was explained: without it they are
+    NaN.
 
     Args:
         runs: those of ``cases``.
-        cases: rows of :func:`~camlucida.cases.case_table`, any choice of them.
-        progress: called with how many maps were measured since the last call, and once with their ``total``.
+        cases: rows of :func:`~camlucida.analysis.cases.case_table.case_table`.
+        progress: called with the number of maps that were measured since the last call, and once
+            with their ``total``.
 
     Returns:
-        The table; its ``attrs["problems"]`` has a line for each mask or table of boxes that cannot be read.
+        The table; its ``attrs["problems"]`` has a line for each mask or table of boxes that cannot
+        be read.
     """
     report = progress or (lambda done=0, total=None: None)
     report(0, total=len(cases))
     problems: list[str] = []
-    stored, marks = [run.explanations() for run in runs], _marks(runs, cases, problems)
+    stored = [run.explanations() for run in runs]
+    annotations = _annotations(runs, cases, problems)
     rows: dict[Any, dict[str, float]] = {}
     for path, of_image in cases.groupby("path", sort=False):
-        film = ImageRegions(str(path))
-        for place in dict.fromkeys(map(int, of_image["run"])):
-            part = of_image[of_image["run"] == place]
-            for index, raw, number in zip(
-                part.index, runs[place].raw(part["explanation"].tolist()), part["explanation"]
-            ):
-                case, row = _plain(part.loc[index]), _plain(stored[place].loc[number])
-                rows[index] = _measured(raw, row, case, film, marks[place, case["model"]])
+        regions = ImageRegions(str(path))  # one image at a time, for all of its maps
+        for number, part in of_image.groupby("run", sort=False):
+            run = int(str(number))
+            maps = runs[run].raw(part["explanation"].tolist())
+            for index, raw, explanation in zip(part.index, maps, part["explanation"]):
+                case, row = _plain(part.loc[index]), _plain(stored[run].loc[explanation])
+                of_model = annotations[run, case["model"]]
+                rows[index] = _measured(raw, row, case, regions, of_model)
                 report(1)
-    table = (
-        pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
-        .reindex(cases.index)
-        .astype(float)
-    )
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
+    table = table.reindex(cases.index).astype(float)
     table.attrs = {"problems": problems}
     return table
 
 
-def _marks(
+def _annotations(
     runs: Sequence[Run], cases: pd.DataFrame, problems: list[str]
 ) -> dict[tuple[int, str], Annotations]:
-    """(run, model) → its marks; models that share them have the same, so that a mask is read once."""
-    kept: dict[Hashable, Annotations] = {}
-    found = {}
-    for place in dict.fromkeys(map(int, cases["run"])):
-        run = runs[place]
-        said = run.query("SELECT model, label, task FROM predictions ORDER BY position, row")
-        for model, rows in said.groupby("model", sort=False):
+    """(run, model) → its annotations, shared by models of the same, so that a mask is read once."""
+    shared: dict[Hashable, Annotations] = {}
+    of_models = {}
+    for number in dict.fromkeys(map(int, cases["run"])):
+        run = runs[number]
+        predictions = run.query("SELECT model, label, task FROM predictions ORDER BY position, row")
+        for model, rows in predictions.groupby("model", sort=False):
             labels, task = tuple(dict.fromkeys(rows["label"])), str(rows["task"].iloc[0])
             key = run.about["masks"], run.about["boxes"], labels, task
-            if key not in kept:
-                kept[key] = Annotations(run, labels, task, problems)
-            found[place, str(model)] = kept[key]
-    return found
+            if key not in shared:
+                shared[key] = Annotations(run, labels, task, problems)
+            of_models[number, str(model)] = shared[key]
+    return of_models
 
 
 def _measured(
-    raw: Tensor,
-    row: Mapping[str, Any],
-    case: Mapping[str, Any],
-    film: ImageRegions,
-    marks: Annotations,
+    raw: Tensor, row: Row, case: Row, regions: ImageRegions, annotations: Annotations
 ) -> dict[str, float]:
+    """Every column of one map."""
     cells = (raw.relu() if row["relu"] else raw).double().numpy()
     positive, magnitude = np.maximum(cells, 0), raw.double().abs()
-    found = {
-        name: METRICS[metric].run(positive) if positive.any() else NAN
-        for name, metric in NATIVE.items()
+    has_heat, total = bool(positive.any()), float(magnitude.sum())
+    columns = {
+        name: METRICS[metric].run(positive) if has_heat else NAN for name, metric in NATIVE.items()
     }
-    total = float(magnitude.sum())
-    found["negative_share"] = float(magnitude[raw < 0].sum()) / total if total else NAN
+    columns["negative_share"] = float(magnitude[raw < 0].sum()) / total if total else NAN
     if raw.ndim == 2:
-        geometry = to_reduced(stored_geometry(row))
-        found |= _Carried(cells, geometry, film).shares(
-            row["image_sha256"], tuple(map(int, row["original"])), case, marks
-        )
-    return found
+        carried = _CarriedMap(cells, to_reduced(stored_geometry(row)), regions)
+        size = tuple(map(int, row["original"]))
+        columns |= carried.shares(row["image_sha256"], size, case, annotations)
+    return columns
 
 
-class _Carried:
+class _CarriedMap:
     """A map on the pixels of its image, (h, w), and what the model saw of them.
 
     Args:
-        cells: (rows, columns) of the map's own grid, after the method's ReLU.
+        cells: (rows, columns) of the map's grid, after the method's ReLU.
         geometry: of :func:`~camlucida.analysis.cases.image_regions.to_reduced`.
-        film: the image.
+        regions: of the image.
     """
 
-    def __init__(self, cells: Floats, geometry: Geometry, film: ImageRegions) -> None:
-        self._grid, self._geometry, self._film = cells.shape, geometry, film
-        down, across = film.carriers(geometry, cells.shape)
+    def __init__(self, cells: Floats, geometry: Geometry, regions: ImageRegions) -> None:
+        self._grid, self._geometry, self._regions = cells.shape, geometry, regions
+        down, across = regions.carriers(geometry, cells.shape)
         self._heat = down @ cells @ across.T
         self._positive = np.maximum(self._heat, 0)
         self._total = float(self._positive.sum())
 
     def shares(
-        self, sha256: str, original: Sequence[int], case: Mapping[str, Any], marks: Annotations
+        self, sha256: str, original: Sequence[int], case: Row, annotations: Annotations
     ) -> dict[str, float]:
-        """Every column that is not measured on the map's own grid."""
+        """Every column that is not measured on the map's grid."""
         height, width = original
-        film, key, label = (
-            self._film,
-            (id(marks), case["mask"], case["box"], case["label"]),
-            case["label"],
-        )
-        mask = film.once(("mask", key), lambda: _small(marks.mask(case, label, (height, width))))
-        box = film.once(("box", key), lambda: _small(marks.boxed(case, label, (height, width))))
-        places = film.places(sha256, (height, width))
-        found = {}
-        for name in ("border", "text", "outside", "artefact", "periphery"):
-            found[f"{name}_share"], found[f"{name}_area"] = self.share(
-                places.get(name), (name, sha256)
-            )
-        found["peripheral"], found["peripheral_chance"] = (
-            found.pop("periphery_share"),
-            found.pop("periphery_area"),
-        )
-        for name, marked in (("mask", mask), ("box", box)):
-            found[f"{name}_share"], found[f"{name}_area"] = self.share(marked, (name, key))
-        if mask is not None and mask.any():
-            found |= self._against(mask, key)
-        if self._total:
-            for axis, name in enumerate(("centre_y", "centre_x")):
-                length = self._heat.shape[axis]
-                found[name] = float(
-                    self._positive.sum(1 - axis) @ (np.arange(length) + 0.5) / length / self._total
-                )
-        return found
+        places = self._regions.places(sha256, (height, width))
+        columns: dict[str, float] = {}
+        for name in ("border", "text", "outside", "artefact"):
+            share = self.share(places.get(name), (name, sha256))
+            columns[f"{name}_share"], columns[f"{name}_area"] = share
+        periphery = self.share(places.get("periphery"), ("periphery", sha256))
+        columns["peripheral"], columns["peripheral_chance"] = periphery
+        return columns | self._annotated((height, width), case, annotations) | self._centre()
 
     def share(self, region: Floats | None, key: Hashable) -> tuple[float, float]:
-        """Share of the heat in a region, and the region's share of what the model saw, kept under ``key``."""
+        """Share of the heat in a region, and the region's share of what the model saw.
+
+        The latter is kept under ``key``.
+        """
         if region is None:
             return NAN, NAN
-        area = self._film.once(("area", self._geometry, key), lambda: self._area(region))
-        known = self._total and not np.isnan(area)
-        return float(np.vdot(self._positive, region)) / self._total if known else NAN, area
+        area = self._regions.once(("area", self._geometry, key), lambda: self._area(region))
+        if not self._total or np.isnan(area):
+            return NAN, area
+        return float(np.vdot(self._positive, region)) / self._total, area
+
+    def _annotated(
+        self, size: tuple[int, int], case: Row, annotations: Annotations
+    ) -> dict[str, float]:
+        """Columns of the masks and boxes of readers."""
+        label = case["label"]
+        key = (id(annotations), case["mask"], case["box"], label)
+        once = self._regions.once
+        mask = once(("mask", key), lambda: _small(annotations.mask(case, label, size)))
+        box = once(("box", key), lambda: _small(annotations.boxed(case, label, size)))
+        columns: dict[str, float] = {}
+        columns["mask_share"], columns["mask_area"] = self.share(mask, ("mask", key))
+        columns["box_share"], columns["box_area"] = self.share(box, ("box", key))
+        if mask is not None and mask.any():
+            columns |= self._against(mask, key)
+        return columns
+
+    def _centre(self) -> dict[str, float]:
+        """Centre of the heat, in shares of the image's sides."""
+        columns: dict[str, float] = {}
+        for axis, name in enumerate(("centre_y", "centre_x")):
+            length = self._heat.shape[axis]
+            if self._total:
+                moment = self._positive.sum(1 - axis) @ (np.arange(length) + 0.5)
+                columns[name] = float(moment / length / self._total)
+        return columns
 
     def _area(self, region: Floats) -> float:
-        seen = self._film.seen(self._geometry)
+        seen = self._regions.seen(self._geometry)
         return float(np.vdot(seen, region) / seen.sum()) if region.any() and seen.any() else NAN
 
     def _against(self, mask: Floats, key: Hashable) -> dict[str, float]:
+        """Localisation of the heat in a mask, beside the best share that the grid allows."""
         half = mask >= 0.5
 
         def ceiling() -> float:
-            best = _Carried(
-                area_average(half, self._grid, self._geometry), self._geometry, self._film
-            )
+            averaged = area_average(half, self._grid, self._geometry)
+            best = _CarriedMap(averaged, self._geometry, self._regions)
             return best.share(mask, ("mask", key))[0]
 
-        found = {
-            "mask_ceiling": self._film.once(("ceiling", self._grid, self._geometry, key), ceiling)
-        }
+        ceiling_key = ("ceiling", self._grid, self._geometry, key)
+        columns = {"mask_ceiling": self._regions.once(ceiling_key, ceiling)}
         if self._total:
-            found["mask_hit"] = localisation.hit(self._heat, half)
-            found["mask_ap"] = localisation.average_precision(self._heat, half)
-        return found
+            columns["mask_hit"] = localisation.hit(self._heat, half)
+            columns["mask_ap"] = localisation.average_precision(self._heat, half)
+        return columns
 
 
 def _plain(row: pd.Series) -> dict[str, Any]:
