@@ -1,4 +1,7 @@
-"""What readers marked in the images of a run: masks and boxes, from its folder, its table of boxes, or its cohort's columns."""
+"""Masks and boxes that readers drew in the images of a run.
+
+They come from its folder of masks, its table of boxes, or the columns of its cohort.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,9 @@ Size = tuple[int, int]
 
 
 class Annotations:
-    """Masks and boxes of one run and model. What cannot be read is a line in ``problems``, once, and no mask.
+    """Masks and boxes of one run and model.
+
+    What cannot be read is a line in ``problems``, once, and no mask.
 
     Args:
         run: whose folder of masks and table of boxes these are.
@@ -39,11 +44,12 @@ class Annotations:
         self._boxes = self._truth(run.about["boxes"], "boxes")
 
     def mask(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
-        """(H, W) of a label in an image: the folder's mask of this label, else the file in the cohort's mask column or beside
-        the image, else the folder's mask that names no label. None where there is none.
+        """(H, W) of a label in an image; None where there is none.
 
-        A mask that names no label holds for each; for a segmentation of several labels (beside the background, channel 0 of
-        several) for none, for it cannot be the truth of them all.
+        The folder's mask of this label, or the file in the cohort's mask column or beside the
+        image, or the folder's mask that names no label. A mask that names no label holds for each
+        label; in a segmentation of two or more labels beside the background for none, since it
+        cannot be the truth of them all.
 
         Args:
             case: with ``image``, ``path`` and ``mask``.
@@ -51,9 +57,9 @@ class Annotations:
             size: (H, W) of the image.
         """
         image, path = str(case["image"]), str(case["path"])
-        own = self._tried(partial(self._masks.mask, image, path, label, size))
-        if own is not None or not self._shared(label):
-            return own
+        of_label = self._tried(partial(self._masks.mask, image, path, label, size))
+        if of_label is not None or not self._shared(label):
+            return of_label
         file = case["mask"]
         if isinstance(file, str) and Path(file).is_file():
             return self._tried(partial(read_mask, Path(file), f"mask {file}", size))
@@ -62,36 +68,37 @@ class Annotations:
     def has_mask(self, case: Mapping[str, Any]) -> bool:
         """Whether there is a mask of any label in an image, or one that names no label; none is read."""
         file = case["mask"]
-        own = isinstance(file, str) and Path(file).is_file()
-        return own or bool(self._masks.has(str(case["image"]), str(case["path"])))
+        has_file = isinstance(file, str) and Path(file).is_file()
+        return has_file or bool(self._masks.has(str(case["image"]), str(case["path"])))
 
     def has_box(self, case: Mapping[str, Any]) -> bool:
         """Whether there is a box of any label in an image, or one that names no label."""
-        own = isinstance(case["box"], (list, tuple, np.ndarray))
-        return own or bool(self._boxes.has(str(case["image"]), str(case["path"])))
+        has_box = isinstance(case["box"], (list, tuple, np.ndarray))
+        return has_box or bool(self._boxes.has(str(case["image"]), str(case["path"])))
 
     def boxed(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
         """(H, W), filled: :meth:`boxes`."""
-        found = self.boxes(case, label, size)
-        return (
-            None
-            if found is None
-            else self._tried(partial(_filled, str(case["image"]), found, size))
-        )
+        boxes = self.boxes(case, label, size)
+        if boxes is None:
+            return None
+        return self._tried(partial(_filled, str(case["image"]), boxes, size))
 
     def boxes(self, case: Mapping[str, Any], label: str, size: Size) -> Floats | None:
-        """(N, 4) x, y, width, height: those of this label in the table, else those that name none, else the cohort's box."""
+        """(N, 4) x, y, width, height; None where there is none.
+
+        Those of this label in the table, or those that name no label, or the cohort's box.
+        """
         image, path = str(case["image"]), str(case["path"])
         for name in (label, ""):
-            found = self._tried(partial(self._boxes.given_boxes, image, path, name, size))
-            if found is not None:
-                return found
+            boxes = self._tried(partial(self._boxes.given_boxes, image, path, name, size))
+            if boxes is not None:
+                return boxes
         return None if case["box"] is None else np.asarray([case["box"]], np.float64)
 
     def _shared(self, label: str) -> bool:
-        return self._task != "segmentation" or [label] == list(
-            self._labels[len(self._labels) > 1 :]
-        )
+        """Whether a mask that names no label holds for this one."""
+        foreground = self._labels[1:] if len(self._labels) > 1 else self._labels
+        return self._task != "segmentation" or (label,) == foreground
 
     def _truth(self, place: str | None, kind: str) -> GroundTruth:
         nothing = GroundTruth(self._labels, {}, {})

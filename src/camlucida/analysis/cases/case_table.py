@@ -1,4 +1,4 @@
-"""One table of all maps of some runs, with what the model said and what is true beside each. No model is run."""
+"""One table of all maps of one or more runs, with predictions and ground truth."""
 
 from __future__ import annotations
 
@@ -15,51 +15,45 @@ from camlucida.runs import Run
 from camlucida.runs.tables import GROUP
 
 COLUMNS = [
-    *(
-        "run",
-        "explanation",
-        "image",
-        "path",
-        "patient",
-        "split",
-        "model",
-        "architecture",
-        "seed",
-        "fold",
-        "weight",
-        "task",
-    ),
-    *(
-        "target",
-        "target_kind",
-        "target_other",
-        "target_sign",
-        "target_source",
-        "label",
-        "method",
-        "layer",
-        "grid",
-        "score",
-        "score_kind",
-        "probability",
-        "value",
-        "truth",
-        "predicted",
-    ),
-    *(
-        "true_class",
-        "outcome",
-        "correct",
-        "error",
-        "loss",
-        "dice",
-        "low",
-        "high",
-        "empty_reason",
-        "mask",
-        "box",
-        "synthetic",
-    ),
+    "run",
+    "explanation",
+    "image",
+    "path",
+    "patient",
+    "split",
+    "model",
+    "architecture",
+    "seed",
+    "fold",
+    "weight",
+    "task",
+    "target",
+    "target_kind",
+    "target_other",
+    "target_sign",
+    "target_source",
+    "label",
+    "method",
+    "layer",
+    "grid",
+    "score",
+    "score_kind",
+    "probability",
+    "value",
+    "truth",
+    "predicted",
+    "true_class",
+    "outcome",
+    "correct",
+    "error",
+    "loss",
+    "dice",
+    "low",
+    "high",
+    "empty_reason",
+    "mask",
+    "box",
+    "synthetic",
 ]
 """Columns of :func:`case_table`; after them the groups of the cohort, as ``group_NAME``."""
 
@@ -67,30 +61,43 @@ TEXTS = ("patient", "split", "predicted", "true_class", "outcome", "empty_reason
 
 
 def case_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a map, in the order of the runs and of their explanations; columns :data:`COLUMNS`, then ``group_…``.
+    """One row a map, with the model's prediction and the ground truth. No model is run.
 
-    - ``run``, ``explanation``: place in ``runs``, and the argument of its ``explanation()``.
-    - ``label``: label, class or output that the target is of, "" if none; ``target_…`` is what it is, as data
-      (:class:`~camlucida.attribution.targets.TargetSpec`).
-    - ``probability`` of this label (segmentation: of the target's region); ``value`` of a regression.
-    - ``truth`` of this label (1, 0), or the true value of a regression; of a segmentation whether its mask has a pixel. NaN where
-      unknown, and for a regression of several outputs: a cohort has one value.
-    - ``predicted``: multi-class, and binary of two labels: the most probable class; else "positive" or "negative" at
-      :data:`~camlucida.metrics.multilabel.DECISION_THRESHOLD`. ``true_class``: where exactly one is known to be true.
-    - ``outcome`` of the label, against all others: TP, FP, FN or TN; "" where unknown. ``correct``: True, False or None.
-    - ``error`` = value − truth. ``loss``: |truth − probability| of the label; multi-class 1 − probability of the true class;
-      |error|; segmentation 1 − ``dice`` of the label's predicted region against its mask in original pixels (NaN if both are
-      empty). Smaller is better; NaN where unknown.
-    - ``low``, ``high`` of the signed map; ``mask`` a path or None, ``box`` (x, y, width, height) or None; blank text is "".
+    The rows are in the order of the runs and of their explanations. Columns: :data:`COLUMNS`, then
+    ``group_…``. Blank text is "".
 
-    ``attrs``: ``problems``, a line for each mask that cannot be read; ``without_map``: how many images and models have a
-    prediction and no map (a segmentation without a predicted region).
+    - ``run``, ``explanation``: index in ``runs``, and the argument of its ``explanation()``.
+    - ``label``: label, class or output that the target is of, "" if none; ``target_…`` is the
+      target as data (:class:`~camlucida.attribution.targets.TargetSpec`).
+    - ``probability`` of this label (segmentation: of the target's region); ``value`` of a
+      regression.
+    - ``truth`` of this label (1, 0), or the true value of a regression; of a segmentation whether
+      its mask has a pixel. NaN where it is unknown, and for a regression of two or more outputs,
+      since a cohort has one value.
+    - ``predicted``: multi-class, and binary of two labels: the most probable class; otherwise
+      "positive" or "negative" at :data:`~camlucida.analysis.cases.outcomes.THRESHOLD`.
+      ``true_class``: where exactly one is known to be true.
+    - ``outcome`` of the label, against all others: TP, FP, FN or TN; "" where it is unknown.
+      ``correct``: True, False or None.
+    - ``error`` = value − truth. ``loss``: |truth − probability| of the label; multi-class 1 −
+      probability of the true class; |error|; segmentation 1 − ``dice`` of the label's predicted
+      region against its mask in original pixels (NaN if both are empty). Smaller is better.
+    - ``low``, ``high`` of the signed map; ``mask`` a path or None, ``box`` (x, y, width, height) or
+      None.
+
+    Args:
+        runs: one or more.
+
+    Returns:
+        The table. Its ``attrs``: ``problems``, a line for each mask that cannot be read;
+        ``without_map``, the number of images and models with a prediction and no map (a
+        segmentation without a predicted region).
     """
     problems: list[str] = []
     tables = [_of_run(number, run, problems) for number, run in enumerate(runs)]
-    groups = list(
-        dict.fromkeys(name for table in tables for name in table.columns if name.startswith(GROUP))
-    )
+    groups: dict[str, None] = {}
+    for table in tables:
+        groups |= dict.fromkeys(name for name in table.columns if name.startswith(GROUP))
     without = sum(int(table.attrs.pop("without_map")) for table in tables)
     whole = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
     whole = whole.reindex(columns=[*COLUMNS, *groups])
@@ -131,20 +138,21 @@ def _of_model(
     run: Run,
     problems: list[str],
 ) -> pd.DataFrame:
-    """The maps of one model, with what it said."""
+    """The maps of one model, with its predictions, judged."""
     task, labels = str(predictions["task"].iloc[0]), list(dict.fromkeys(predictions["label"]))
-    marks = Annotations(run, labels, task, problems) if task == "segmentation" else None
+    annotations = Annotations(run, labels, task, problems) if task == "segmentation" else None
     own = maps.reset_index(drop=True).rename(columns={"probability": "of_target"})
     own["task"], own["weight"] = task, float(model["weight"])
     own["label"] = own["target_label"].where(own["target_label"].isin(labels), "")
     own["architecture"] = architecture(model["resolved"])
     for name in ("seed", "fold"):
         own[name] = _objects([model[name]] * len(own))
-    # A class is judged among all of them; of other labels only those with a map are looked at, for a region costs a mask.
-    whole = has_classes(task, labels)
-    asked = predictions if whole else predictions.merge(own[["image", "label"]].drop_duplicates())
-    said = judged_predictions(asked, task, labels, marks)
-    own = own.merge(said, on=["image", "label"], how="left", validate="many_to_one")
+    # A class is judged among all of them. Of other labels only those with a map are judged, since
+    # a region costs reading a mask.
+    if not has_classes(task, labels):
+        predictions = predictions.merge(own[["image", "label"]].drop_duplicates())
+    judged = judged_predictions(predictions, task, labels, annotations)
+    own = own.merge(judged, on=["image", "label"], how="left", validate="many_to_one")
     own["correct"] = _objects(
         value if isinstance(value, bool) else None for value in own["correct"]
     )

@@ -1,4 +1,4 @@
-"""One image as the heat of its maps is measured on it: the places that are found in it, what is marked in it, what was seen."""
+"""The regions of one image in which the heat of its maps is measured."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from camlucida.metrics.ceiling import coverage
 T = TypeVar("T")
 
 LONGEST = 1024
-"""Images that are longer are reduced to this many pixels by area averaging, and maps are carried to the same."""
+"""Longest side in pixels; longer images are reduced by area averaging, and maps with them."""
 
-FOUND = {"text_share": "text", "outside_body_share": "outside"}
-"""Metric of a place that is found in the picture → its name here."""
+DETECTED = {"text_share": "text", "outside_body_share": "outside"}
+"""Metric of a region that is detected in the picture → its name here."""
 
 
 class ImageRegions:
-    """An image; what is asked of it is found once, and kept.
+    """The regions of an image, each computed once and kept.
 
     Args:
         path: its file, read when it is needed.
@@ -42,25 +42,31 @@ class ImageRegions:
         self._kept: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What ``make`` gave when it was first asked for ``key``."""
+        """The result of ``make``, which is called once for each ``key``."""
         if key not in self._kept:
             self._kept[key] = make()
-        found: T = self._kept[key]
-        return found
+        kept: T = self._kept[key]
+        return kept
 
     def places(self, sha256: str, original: tuple[int, int]) -> dict[str, Floats]:
-        """Name → (h, w), the share of each pixel that lies in the place.
+        """Name → (h, w), the share of each pixel that lies in the region.
 
-        ``border`` and ``periphery`` (outside the central rectangle of half the area) always. ``text``, ``outside`` and
-        ``artefact`` (these and the border) if the file is there and has this hash; a place that is not in the picture is empty.
+        ``border`` and ``periphery`` (outside the central rectangle of half the area) always.
+        ``text``, ``outside`` and ``artefact`` (these and the border) if the file is there and has
+        this hash; a region that is not in the picture is empty.
+
+        Args:
+            sha256: hash of the file as it was explained.
+            original: (H, W) of the image.
         """
         size = reduced(original)
         fixed = self.once(("fixed", size), lambda: _fixed(size))
-        found = self._found if self._found is not None and self._found[0] == sha256 else None
-        return fixed if found is None else fixed | found[1]
+        if self._detected is None or self._detected[0] != sha256:
+            return fixed
+        return fixed | self._detected[1]
 
     @cached_property
-    def _found(self) -> tuple[str, dict[str, Floats]] | None:
+    def _detected(self) -> tuple[str, dict[str, Floats]] | None:
         try:
             image = read_image(self._path)
         except ImageError:
@@ -70,7 +76,9 @@ class ImageRegions:
             picture.astype(np.float64) if picture.ndim == 2 else picture.astype(np.float64).mean(2)
         )
         small = shrink(grey, reduced((grey.shape[0], grey.shape[1])))
-        masks = {FOUND[name]: mask for name, mask in artefact_places(small, {}, FOUND).items()}
+        masks = {
+            DETECTED[name]: mask for name, mask in artefact_places(small, {}, DETECTED).items()
+        }
         artefact = np.any([border_region(small.shape), *masks.values()], axis=0)
         places = {
             name: mask.astype(np.float64) for name, mask in (*masks.items(), ("artefact", artefact))
@@ -78,40 +86,54 @@ class ImageRegions:
         return str(image.source["sha256"]), places
 
     def carriers(self, geometry: Geometry, grid: Sequence[int]) -> tuple[Floats, Floats]:
-        """(h, rows) and (w, columns): ``down @ cells @ across.T`` is a map of this grid on the image, as
-        ``Explanation.on_original`` carries it. The way there is linear, an axis at a time."""
+        """(h, rows) and (w, columns): ``down @ cells @ across.T`` is a map of this grid on the image.
 
-        def ask() -> tuple[Floats, Floats]:
+        It is that of ``Explanation.on_original``, which is linear, an axis at a time.
+        """
+
+        def make() -> tuple[Floats, Floats]:
             down, across = (_carrier(geometry, axis, cells) for axis, cells in enumerate(grid))
             return down, across
 
-        return self.once((geometry, *grid), ask)
+        return self.once((geometry, *grid), make)
 
     def seen(self, geometry: Geometry) -> Floats:
-        """(h, w) of a geometry of :func:`to_reduced`: 1 where the model saw the image, 0 where it was cropped away."""
+        """(h, w): 1 where the model saw the image, 0 where it was cropped away.
 
-        def ask() -> Floats:
+        Args:
+            geometry: of :func:`to_reduced`.
+        """
+
+        def make() -> Floats:
             return geometry.map_to_original(torch.ones(1, *geometry.model))[0].double().numpy()
 
-        return self.once(geometry, ask)
+        return self.once(geometry, make)
 
 
 def reduced(original: tuple[int, int]) -> tuple[int, int]:
-    """The size at which an image of ``original`` pixels is measured: at most :data:`LONGEST` a side."""
+    """The size at which an image of ``original`` pixels is measured: at most :data:`LONGEST` a side.
+
+    >>> reduced((2048, 1024)), reduced((64, 48))
+    ((1024, 512), (64, 48))
+    """
     factor = min(1.0, LONGEST / max(original))
     height, width = (max(1, round(n * factor)) for n in original)
     return height, width
 
 
 def to_reduced(geometry: Geometry) -> Geometry:
-    """Of the reduced image's pixels in place of the original's."""
+    """The geometry with the reduced image in place of the original."""
     size = reduced((geometry.original[0], geometry.original[1]))
     scale = tuple(s * n / m for s, n, m in zip(geometry.scale, geometry.original, size))
     return replace(geometry, original=size, scale=scale)
 
 
 def shrink(values: ArrayLike, size: tuple[int, int]) -> Floats:
-    """(H, W) → (h, w) by exact area averaging; of a mask, the share of each new pixel that it covers."""
+    """(H, W) → (h, w) by exact area averaging; of a mask, the share of each pixel that it covers.
+
+    >>> shrink([[1, 0], [1, 0]], (1, 2)).tolist()
+    [[1.0, 0.0]]
+    """
     array = np.asarray(values, np.float64)
     if array.shape == tuple(size):
         return array
@@ -139,12 +161,11 @@ def _carrier(geometry: Geometry, axis: int, cells: int) -> Floats:
 
 
 def _fixed(size: tuple[int, int]) -> dict[str, Floats]:
-    """The places that depend on the size alone."""
+    """The regions that depend on the size alone."""
     margin = (1 - np.sqrt(0.5)) / 2
     share = [
         coverage(np.array([margin, 1 - margin]) * n, n)[0] * n * (1 - 2 * margin) for n in size
     ]
-    inner = [
-        np.minimum(rows, 1) for rows in share
-    ]  # of each row and column, the part inside; 1 but for rounding
+    # Of each row and column, the part inside; 1 but for rounding.
+    inner = [np.minimum(rows, 1) for rows in share]
     return {"border": border_region(size).astype(np.float64), "periphery": 1 - np.outer(*inner)}
