@@ -66,7 +66,7 @@ class Annotations:
         return self._tried(partial(self._masks.mask, image, path, "", size))
 
     def has_mask(self, case: Mapping[str, Any]) -> bool:
-        """Whether there is a mask of any label in an image, or one that names no label; none is read."""
+        """Whether there is a mask in an image, of any label or none; no mask is read."""
         file = case["mask"]
         has_file = isinstance(file, str) and Path(file).is_file()
         return has_file or bool(self._masks.has(str(case["image"]), str(case["path"])))

@@ -86,7 +86,7 @@ class ImageRegions:
         return str(image.source["sha256"]), places
 
     def carriers(self, geometry: Geometry, grid: Sequence[int]) -> tuple[Floats, Floats]:
-        """(h, rows) and (w, columns): ``down @ cells @ across.T`` is a map of this grid on the image.
+        """(h, rows) and (w, columns): ``down @ cells @ across.T`` is a map on the image.
 
         It is that of ``Explanation.on_original``, which is linear, an axis at a time.
         """
@@ -111,7 +111,7 @@ class ImageRegions:
 
 
 def reduced(original: tuple[int, int]) -> tuple[int, int]:
-    """The size at which an image of ``original`` pixels is measured: at most :data:`LONGEST` a side.
+    """The size at which an image is measured: at most :data:`LONGEST` pixels a side.
 
     >>> reduced((2048, 1024)), reduced((64, 48))
     ((1024, 512), (64, 48))

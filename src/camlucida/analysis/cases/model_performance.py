@@ -1,4 +1,7 @@
-"""How good the models of some runs are: their predictions as the table that a predictions file would be read into."""
+"""How good the models of runs are.
+
+Their predictions become the table that a file of predictions would be read into.
+"""
 
 from __future__ import annotations
 
@@ -34,8 +37,8 @@ from camlucida.runs.tables import GROUP
 declare(
     "notes",
     {
-        "no_truth": "the truth of no image is known, left out",
-        "no_truth_labels": "{count} {count:|label|labels} of which no truth is known: {names}",
+        "no_truth": "no ground truth is available, left out",
+        "no_truth_labels": "{count} {count:|label|labels} without ground truth: {names}",
         "no_readable_mask": (
             "{count} {count:|image|images} without a readable mask of a label, left "
             "out there: {names}"
@@ -49,24 +52,29 @@ KINDS: dict[str, Task] = {
     "regression": "regression",
 }
 MASKS = "give the cohort masks, in pixels of the images"
-FIX = "give the cohort a table with its truth, and run it again with --resume: nothing is computed twice"
+FIX = (
+    "give the cohort a table with its ground truth, and run it again with --resume: nothing is "
+    "computed twice"
+)
 
 
 _Table = tuple[int, str, pd.DataFrame]
 
 
 def evaluate_runs(runs: Sequence[Run], settings: PredictionSettings | None = None) -> Evaluated:
-    """Figures of the models of some runs with intervals by patient, as ``camlucida evaluate-predictions`` has them of a file.
+    """Metrics of the models of runs with intervals by patient, as of a file of predictions.
 
-    Classification and regression: see :func:`run_predictions`. Segmentation: each label's predicted region against its mask in
-    original pixels; images without a mask, and the background of several channels, are left out.
+    Classification and regression: see :func:`run_predictions`. Segmentation: each label's predicted
+    region against its mask in original pixels; images without a mask, and the background of two or
+    more channels, are left out.
 
     Args:
-        runs: all of one task. A model is called as in its run; where runs share a name, by the run's folder too.
+        runs: all of one task. Where runs share a model's name, their folders tell them apart.
         settings: of the figures.
 
     Raises:
-        UsageError: no run, several tasks, several sets of classes; no truth known of a model; no mask that can be read.
+        UsageError: no run, two or more tasks or sets of classes; a model without ground truth; no
+            mask that can be read.
     """
     settings = settings or PredictionSettings()
     tables = list(_tables(runs))
@@ -76,9 +84,10 @@ def evaluate_runs(runs: Sequence[Run], settings: PredictionSettings | None = Non
 
 
 def run_predictions(runs: Sequence[Run]) -> Predictions:
-    """What the models of some runs say of all images, and what is true of them; no map is needed.
+    """Predictions and ground truth of all images of runs; no map is needed.
 
-    A binary model of two labels is judged by its second, the positive one. All group columns of the cohort are groups.
+    A binary model of two labels is judged by its second, the positive one. All group columns of
+    the cohort are groups.
 
     Raises:
         UsageError: as :func:`evaluate_runs`; masks have no such table.
@@ -100,7 +109,7 @@ def _tables(runs: Sequence[Run]) -> Iterator[_Table]:
 
 
 def _names(runs: Sequence[Run]) -> dict[tuple[int, str], str]:
-    """(place of the run, model) → its name; where runs share it, after the run's folder, or its path."""
+    """(index of the run, model) → its name, after the run's folder or path where runs share it."""
     places = [run.folder.root.absolute() for run in runs]
     models = [
         (place, str(model["name"]))
@@ -204,11 +213,11 @@ def _evaluate_masks(
     def pairs() -> Iterator[MaskPair]:
         for place, model, rows in tables:
             labels = tuple(dict.fromkeys(rows["label"]))
-            marks = Annotations(runs[place], labels, "segmentation", errors)
+            annotations = Annotations(runs[place], labels, "segmentation", errors)
             shown = rows[rows["label"] != labels[0]] if len(labels) > 1 else rows
             for record in shown.to_dict("records"):
                 row = {str(name): value for name, value in record.items()}
-                truth, prediction = true_region(row, marks), predicted_region(row)
+                truth, prediction = true_region(row, annotations), predicted_region(row)
                 if truth is None or prediction is None:
                     missing.append(row["image"])
                 else:

@@ -7,7 +7,9 @@ from typing import Any
 
 
 def architecture(card: Mapping[str, Any]) -> str:
-    """What a model is built of, by its card as a run keeps it: the name of its factory, or of the backbone under another head.
+    """The architecture of a model, by its card as a run keeps it.
+
+    The name of its factory, or of the backbone under another head.
 
     >>> architecture({"factory": "torchvision:resnet50", "args": {}})
     'resnet50'

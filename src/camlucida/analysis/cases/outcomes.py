@@ -1,4 +1,4 @@
-"""Predictions judged by the ground truth: predicted class, outcome, error and loss of each label."""
+"""Predictions judged by the ground truth: predicted class, outcome, error and loss."""
 
 from __future__ import annotations
 

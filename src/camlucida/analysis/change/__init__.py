@@ -1,4 +1,4 @@
-"""Two studies of a patient: their images aligned, and what changed between them in score and map."""
+"""Two studies of a patient: their images aligned, and what changed in score and map."""
 
 from camlucida.analysis.change.difference import Change, changes, difference, moved_image
 from camlucida.analysis.change.registration import (

@@ -83,7 +83,7 @@ class AlignmentQuality:
 
 @dataclass(frozen=True)
 class Mirror:
-    """The best correlation of two small images, the second as it is and with left and right swapped."""
+    """The best correlation of two small images, the second as it is and mirrored."""
 
     plain: float
     mirrored: float
@@ -280,7 +280,10 @@ def _sizes(before: NDArray[Any], after: NDArray[Any]) -> tuple[tuple[int, int], 
 
 
 def _similarity(x: Floats, size: tuple[int, int], other: tuple[int, int]) -> tuple[Floats, Floats]:
-    """(rows, columns as shares of the longer side; radians clockwise; log magnification) → matrix and offset."""
+    """Matrix and offset of (rows, columns, radians clockwise, log magnification).
+
+    Rows and columns are shares of the longer side.
+    """
     fit = max(b / a for a, b in zip(size, other))
     cosine, sine = np.cos(x[2]), np.sin(x[2])
     matrix = fit * np.exp(x[3]) * np.array([[cosine, sine], [-sine, cosine]])

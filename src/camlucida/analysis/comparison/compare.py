@@ -1,4 +1,4 @@
-"""Map series side by side: how right each is, how far each two agree, and a verdict on each case."""
+"""Map series side by side: how right each is, how far two agree, and a verdict on each case."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A comparison in a few numbers: how right the map series are by verdict, and which cases to show."""
+"""A comparison in a few numbers: how right the map series are by verdict; cases to show."""
 
 from __future__ import annotations
 

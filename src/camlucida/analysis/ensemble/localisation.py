@@ -38,7 +38,8 @@ def localisation(
           that covers the image;
         - ``pixel_accuracy_nothing``: the pixel accuracy of no box at all.
 
-    >>> scores = localisation([Box(0, 0, 4, 4, area=16, peak=1.0, mean=1.0)], [[0, 0, 4, 4]], (8, 8))
+    >>> box = Box(0, 0, 4, 4, area=16, peak=1.0, mean=1.0)
+    >>> scores = localisation([box], [[0, 0, 4, 4]], (8, 8))
     >>> scores["iou"], scores["localised_30"], scores["pixel_accuracy_nothing"]
     (1.0, 1.0, 0.75)
     """

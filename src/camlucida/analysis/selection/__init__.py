@@ -1,4 +1,7 @@
-"""Which cases are shown, by declared rules: one rule a file. This list is the registry; a new rule is a file and a line here."""
+"""Which cases are shown, by declared rules, one a file.
+
+This list is the registry: a new rule is a file and a line here.
+"""
 
 # isort: skip_file
 from camlucida.analysis.selection import best  # noqa: F401

@@ -25,7 +25,7 @@ declare(
     role="artefact",
 )
 def artefact(pool: Pool, request: RuleRequest) -> Selected:
-    """Largest ``artefact_share`` ÷ ``artefact_area`` of the heat table first; cases without either are left out."""
+    """Largest ``artefact_share`` ÷ ``artefact_area`` first; cases without either are left out."""
     if pool.heat is None:
         raise UsageError(
             f"rule {request.text!r} needs the heat table",

@@ -1,4 +1,4 @@
-"""What a rule of selection is: its name, what it may be told, what it gives back."""
+"""What a rule of selection is: its name, its arguments, its result."""
 
 from __future__ import annotations
 
@@ -90,9 +90,8 @@ class Rule:
     @property
     def usage(self) -> str:
         """How it is written."""
-        return {"": "{}:COUNT", "seed": "{}:COUNT:seed=N", "column": "{}:COLUMN:COUNT"}[
-            self.takes
-        ].format(self.name)
+        pattern = {"": "{}:COUNT", "seed": "{}:COUNT:seed=N", "column": "{}:COLUMN:COUNT"}
+        return pattern[self.takes].format(self.name)
 
 
 RULES: Registry[Rule] = Registry("selection rule")
@@ -127,49 +126,59 @@ def select(
 ) -> list[Selected]:
     """Choose cases by each rule, in the order given.
 
-    A rule is written ``NAME``, ``NAME:COUNT``, ``random:COUNT:seed=N`` or ``per-group:COLUMN:COUNT``; the count is 1 if not
-    given. A case is an image and a label (of classes: an image); where it has several maps, that of the first model, method and
-    layer stands for it, unless the rule compares models. Within a rule a case appears once, and equal ones go by the name of
-    their image. A rule that finds nothing chooses no row, and its words say why.
+    A rule is written ``NAME``, ``NAME:COUNT``, ``random:COUNT:seed=N`` or
+    ``per-group:COLUMN:COUNT``; the count is 1 if not given. A case is an image and a label (of
+    classes: an image); where it has two or more maps, that of the first model, method and layer
+    stands for it, unless the rule compares models. Within a rule a case appears once, and equal
+    cases are in the order of their images' names. Where no case fits, no row is chosen, and the
+    description states why.
 
     Args:
-        cases: rows of :func:`~camlucida.cases.case_table`, any choice of them.
+        cases: rows of :func:`~camlucida.analysis.cases.case_table.case_table`.
         rules: see :data:`RULES`.
-        heat: of :func:`~camlucida.cases.attribution_table`, for the rules that look at it.
+        heat: the attribution table of ``cases``, for the rules that need it.
+
+    Returns:
+        One selection a rule.
 
     Raises:
-        UsageError: an unknown rule, a count that is none, something that the rule does not take, an unknown column, or no
-            ``heat`` where a rule needs it.
+        UsageError: an unknown rule, a count that is no number, an argument that the rule does not
+            take, an unknown column, or no ``heat`` where a rule needs it.
     """
-    request = [_parse(text) for text in rules]
+    requests = [_parse(text) for text in rules]
     pool = Pool(cases, heat)
-    return [found.run(pool, words) for found, words in request]
+    return [rule.run(pool, request) for rule, request in requests]
 
 
 def check_rules(rules: Sequence[str]) -> None:
-    """Whether each can be read, before anything is computed. Raises UsageError as :func:`select`, but for unknown columns."""
+    """Check that each rule can be read, before anything is computed.
+
+    Raises:
+        UsageError: as :func:`select`, but for unknown columns.
+
+    >>> check_rules(["worst:3", "random:3:seed=7"])
+    """
     for text in rules:
         _parse(text)
 
 
 def _parse(text: str) -> tuple[Rule, RuleRequest]:
-    name, *told = (part.strip() for part in text.split(":"))
-    found = RULES[name]
+    name, *parts = (part.strip() for part in text.split(":"))
+    rule = RULES[name]
+    fix = f"write {rule.usage}"
     given: dict[str, Any] = {}
-    if found.takes == "column":
-        if not told or not told[0]:
-            raise UsageError(f"rule {text!r} names no column", f"write {found.usage}")
-        given["column"] = told.pop(0)
-    for part in told:
+    if rule.takes == "column":
+        if not parts or not parts[0]:
+            raise UsageError(f"rule {text!r} names no column", fix)
+        given["column"] = parts.pop(0)
+    for part in parts:
         key, number = part.split("=", 1) if "=" in part else ("count", part)
-        if key not in ("count", found.takes) or key in given:
-            raise UsageError(f"rule {text!r}: {part!r} is not understood", f"write {found.usage}")
+        if key not in ("count", rule.takes) or key in given:
+            raise UsageError(f"rule {text!r}: {part!r} is not understood", fix)
         if not number.isdecimal() or (key == "count" and int(number) < 1):
-            raise UsageError(
-                f"rule {text!r}: {part!r} is not a number of cases", f"write {found.usage}"
-            )
+            raise UsageError(f"rule {text!r}: {part!r} is not a number of cases", fix)
         given[key] = int(number)
-    return found, RuleRequest(text.strip(), **given)
+    return rule, RuleRequest(text.strip(), **given)
 
 
 def nothing(request: RuleRequest, why: Message) -> Selected:
@@ -184,19 +193,24 @@ def by_loss(
     order: Callable[[pd.Series], ArrayLike],
     values: Mapping[str, Value] | None = None,
 ) -> Selected:
-    """The judged cases whose ``order`` (of their losses) is smallest; ``values`` are further ones of ``selection.NAME``."""
+    """The judged cases that come first in an order of their losses.
+
+    Args:
+        pool: the cases.
+        request: number of cases.
+        name: of the rule; its description is the message ``selection.NAME``.
+        order: losses → numbers, of which the smallest are chosen.
+        values: further ones of the description.
+    """
     judged = pool.judged()
     if judged.empty or pool.loss is None:
         return nothing(request, pool.unjudged)
     chosen = first(judged, order(judged["loss"]), request.count)
-    said = Message(
-        f"selection.{name}",
-        {**share(request.count, len(judged)), "loss": pool.loss, **(values or {})},
-    )
+    counts = share(request.count, len(judged))
+    message = Message(f"selection.{name}", {**counts, "loss": pool.loss, **(values or {})})
+    description = pool.whole(message, judged, pool.candidates())
     roles = numbered(Message(f"roles.{name}"), len(chosen))
-    return Selected(
-        request.text, pool.whole(said, judged, pool.candidates()), list(chosen.index), roles
-    )
+    return Selected(request.text, description, list(chosen.index), roles)
 
 
 Groups = Iterable[tuple[Message, pd.DataFrame]]

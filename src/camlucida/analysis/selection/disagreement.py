@@ -31,15 +31,19 @@ MEASURED = {"regression": "value", "segmentation": "dice"}
 
 @rule(
     "disagreement",
-    "the widest range, over the models, of the probability, value or Dice; other predicted classes first",
+    (
+        "the widest range, over the models, of the probability, value or Dice; other predicted "
+        "classes first"
+    ),
     title="disagreement between models",
     role="disagreement",
 )
 def disagreement(pool: Pool, request: RuleRequest) -> Selected:
-    """The maps of all models of each chosen case, each by its first method and layer. Needs two models on the same image.
+    """The maps of all models of each chosen case, each by its first method and layer.
 
-    Classes: images for which other classes are predicted first, then by the probability of the class. Segmentations: Dice where
-    any is known, else the probability over the region.
+    It needs two models on the same image. Classes: images for which other classes are predicted
+    first, then by the probability of the class. Segmentations: Dice where any is known, otherwise
+    the probability over the region.
     """
     parts = [Pool(part).candidates() for _, part in pool.cases.groupby(MODEL, sort=False)]
     if len(parts) < 2:

@@ -21,7 +21,10 @@ declare(
 
 @rule(
     "low-evidence",
-    "the smallest peak of the positive map, over the median of the same model, method, layer and label",
+    (
+        "the smallest peak of the positive map, over the median of the same model, method, layer "
+        "and label"
+    ),
     title="low evidence",
 )
 def low_evidence(pool: Pool, request: RuleRequest) -> Selected:

@@ -28,11 +28,17 @@ NAMES = ("TP", "FP", "FN", "TN")
 
 @rule(
     "outcomes",
-    "of true and false positives and negatives each, the loss nearest to the median of that outcome",
+    (
+        "of true and false positives and negatives each, the loss nearest to the median of that "
+        "outcome"
+    ),
     title="true and false positives and negatives",
 )
 def outcomes(pool: Pool, request: RuleRequest) -> Selected:
-    """A case is an image and a label, of classes too: the label against all others. Outcomes that do not occur are named."""
+    """A case is an image and a label, of classes too: the label against all others.
+
+    Outcomes that do not occur are named.
+    """
     judged = pool.judged(by_label=True)
     judged = judged[judged["outcome"] != ""]
     if judged.empty:

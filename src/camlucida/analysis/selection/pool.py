@@ -60,15 +60,15 @@ class Pool:
     def candidates(self, by_label: bool = False) -> pd.DataFrame:
         """One row a case: an image and a label, or for classes an image.
 
-        Of an image that several models explain, the first one's maps; of those the first method and layer; of those of several
-        classes that of the predicted class, else of the true one.
+        Of an image that two or more models explain, the first one's maps; of those the first method
+        and layer; of maps of two or more classes that of the predicted class, or the true one.
 
         Args:
             by_label: also for classes an image and a label.
         """
         cases, classes = self.cases, of_classes(self.cases)
         label = cases["label"].where(cases["label"] != "", cases["target"])
-        told = np.select(
+        rank = np.select(
             [cases["label"] == cases["predicted"], cases["label"] == cases["true_class"]], [0, 1], 2
         )
         model, series = (
@@ -77,20 +77,20 @@ class Pool:
         frame = cases.assign(
             _case=label if by_label else label.where(~classes, ""),
             _series=series,
-            _told=np.where(classes, told, 0),
+            _rank=np.where(classes, rank, 0),
             _row=range(len(cases)),
         )
         frame = frame[model == model.groupby(cases["path"]).transform("min")]
         frame = (
-            frame.sort_values(["_series", "_told", "_row"])
+            frame.sort_values(["_series", "_rank", "_row"])
             .drop_duplicates(["path", "_case"])
             .sort_values("_row")
         )
-        return frame.drop(columns=["_case", "_series", "_told", "_row"])
+        return frame.drop(columns=["_case", "_series", "_rank", "_row"])
 
     @property
     def loss(self) -> Message | None:
-        """What the loss of these cases is; None for several tasks, whose losses cannot be compared."""
+        """What the loss is; None for cases of two or more tasks, whose losses cannot be compared."""
         tasks = self.cases["task"].unique()
         return Message(f"losses.{tasks[0]}") if len(tasks) == 1 else None
 
@@ -112,21 +112,21 @@ class Pool:
 
     def whole(
         self,
-        said: Message,
+        description: Message,
         chosen_from: pd.DataFrame,
         candidates: pd.DataFrame | None = None,
         ties: bool = True,
     ) -> Message:
-        """``said`` with what else a reader must know of the cases, as further clauses.
+        """The description with what else a reader must know of the cases, as further clauses.
 
         Args:
-            said: what was chosen.
+            description: what was chosen.
             chosen_from: what the rule chose from.
             candidates: all cases, where those without a known truth were left out.
             ties: whether the rule puts equal cases in the order of their names.
         """
         equal = [Message("selection.equal")] if ties else []
-        return chain("words.clause", [said, *equal, *self._clauses(chosen_from, candidates)])
+        return chain("words.clause", [description, *equal, *self._clauses(chosen_from, candidates)])
 
     def _clauses(
         self, chosen_from: pd.DataFrame, candidates: pd.DataFrame | None
@@ -164,7 +164,7 @@ def first(frame: pd.DataFrame, order: ArrayLike, count: int) -> pd.DataFrame:
 
 
 def share(count: int, total: int) -> dict[str, Value]:
-    """How a rule's words begin: how many were chosen, of how many; where fewer exist than are asked for, that too."""
+    """Values that each description has: cases chosen, of how many, and whether too few exist."""
     short = (
         Message("selection.asked_for", {"count": count})
         if count > total

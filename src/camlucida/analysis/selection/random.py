@@ -23,7 +23,7 @@ declare(
     title="random",
 )
 def random(pool: Pool, request: RuleRequest) -> Selected:
-    """The first of a permutation of all cases, known truth or not, which were put in order of their names."""
+    """The first of a permutation of all cases, judged or not, in the order of their names."""
     cases = pool.candidates()
     if cases.empty:
         return nothing(request, pool.unjudged)
