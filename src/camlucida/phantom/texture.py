@@ -67,9 +67,10 @@ def vessels(patient: Patient, rng: np.random.Generator, size: int) -> Array:
     # A vessel thinner than a pixel fills only a part of it. π/4 is the mean over the chord of a
     # round vessel.
     depths = 2 * radii[order] * (np.pi / 4) * np.minimum(1.0, widths)
-    whole_widths = np.maximum(1, np.round(widths)).astype(int)
-    lines = pixels[order].reshape(-1, 6)
-    for line, depth, width in zip(lines, depths, whole_widths, strict=True):
-        pen.line(line.tolist(), fill=float(depth), width=int(width))
+    # Plain lists, as Pillow is slow with NumPy's numbers.
+    lines = pixels[order].reshape(-1, 6).tolist()
+    whole_widths = np.maximum(1, np.round(widths)).astype(int).tolist()
+    for line, depth, width in zip(lines, depths.tolist(), whole_widths, strict=True):
+        pen.line(line, fill=depth, width=width)
     drawn: Array = np.asarray(canvas.resize((size, size), Image.Resampling.BOX), dtype=np.float32)
     return drawn
