@@ -1,6 +1,6 @@
-"""DICOM through pydicom.
+"""DICOM through pydicom: parsed within bounds, one frame decoded with a named decoder.
 
-Parse within bounds, decode one frame with a named decoder, then two pipelines that never mix.
+Then two pipelines that never mix.
 
 The model's pixels are the stored values over their bit depth (no rescale, no window), MONOCHROME1
 inverted: what models trained on plain exports saw. The display goes through rescale, window and
@@ -115,21 +115,15 @@ def _read(path: Path, data: bytes, frame: int | None) -> RawImage:
             dataset = _parse(path, data)
             _check_image(path, dataset)
             frames = int(number(dataset, "NumberOfFrames") or 1)
-            check_size(
-                path,
-                int(dataset.Rows),
-                int(dataset.Columns),
-                int(number(dataset, "SamplesPerPixel") or 1),
-            )
+            samples = int(number(dataset, "SamplesPerPixel") or 1)
+            check_size(path, int(dataset.Rows), int(dataset.Columns), samples)
         index, notes = choose_frame(path, frame, frames)
         with readable(path, "the pixels of a DICOM file"):
             array = _decode(path, dataset, index, frames)
-            image = (
-                _colour(dataset, array)
-                if array.ndim == 3 or _photometric(dataset) == "PALETTE COLOR"
-                else None
-            )
-            image = image or _grey(path, dataset, array, index)
+            if array.ndim == 3 or _photometric(dataset) == "PALETTE COLOR":
+                image = _colour(dataset, array)
+            else:
+                image = _grey(path, dataset, array, index)
     pixels, display, windowed, more, source = image
     return RawImage(
         pixels,
@@ -248,26 +242,27 @@ def _decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[An
     return pixel_array(dataset, index=index, decoding_plugin=plugin)
 
 
-def coded_size(frame: bytes) -> tuple[int, int] | None:
-    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 frame claims itself.
+_START_OF_FRAME = (set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
+"""Markers of JPEG (SOF0 to SOF15) and JPEG-LS after which the size of the frame follows."""
 
-    None where it does not say (RLE).
+
+def coded_size(frame: bytes) -> tuple[int, int] | None:
+    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 frame claims; None for others (RLE).
+
+    >>> coded_size(bytes.fromhex("ffd8 ffc0 000b 08 0010 0020 01"))
+    (16, 32)
     """
-    if (
-        frame[:4] == b"\xff\x4f\xff\x51"
-    ):  # JPEG 2000: SIZ follows; the image is the reference grid less its offset
+    if frame[:4] == b"\xff\x4f\xff\x51":
+        # JPEG 2000: SIZ follows; the image is the reference grid less its offset.
         right, bottom, left, top = (int.from_bytes(frame[i : i + 4]) for i in (8, 12, 16, 20))
         return bottom - top, right - left
     position = 2
     while frame[:2] == b"\xff\xd8" and position + 9 <= len(frame) and frame[position] == 0xFF:
         marker = frame[position + 1]
-        start_of_frame = (
-            0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)
-        ) or marker == 0xF7
-        if start_of_frame:
-            return int.from_bytes(frame[position + 5 : position + 7]), int.from_bytes(
-                frame[position + 7 : position + 9]
-            )
+        if marker in _START_OF_FRAME:
+            rows = int.from_bytes(frame[position + 5 : position + 7])
+            columns = int.from_bytes(frame[position + 7 : position + 9])
+            return rows, columns
         position += 1 if marker == 0xFF else 2 + int.from_bytes(frame[position + 2 : position + 4])
     return None
 
@@ -315,10 +310,10 @@ def _stored(
         return values, ()
     if values.max() < 2**bits:
         return values, ()
-    if any(
-        element.tag.element == 0x0102 and element.value for element in dataset.group_dataset(0x6000)
-    ):
-        return values & (2**bits - 1), ()  # an overlay drawn in the unused high bits
+    overlays = (e for e in dataset.group_dataset(0x6000) if e.tag.element == 0x0102)
+    if any(overlay.value for overlay in overlays):
+        # An overlay is drawn in the unused high bits.
+        return values & (2**bits - 1), ()
     return np.minimum(values, 2**bits - 1), (Message("image.clipped", {"bits": bits}),)
 
 
@@ -348,20 +343,19 @@ def _palette(dataset: Dataset, array: NDArray[Any]) -> tuple[NDArray[Any], int]:
     if "SegmentedRedPaletteColorLookupTableData" in dataset:
         colours = apply_color_lut(array, dataset)[..., :3]
         bits = int(dataset.RedPaletteColorLookupTableDescriptor[2])
-    else:  # not by pydicom, which reads a big-endian palette with its bytes swapped
+    else:
+        # Not by pydicom, which reads a big-endian palette with its bytes swapped.
         little = dataset.original_encoding[1] is not False
-        names = [f"{colour}PaletteColorLookupTable" for colour in ("Red", "Green", "Blue")]
-        tables = [
-            table(dataset[n + "Descriptor"].value, dataset[n + "Data"].value, little) for n in names
-        ]
-        colours = np.stack(
-            [look_up(array, entries, first) for entries, first, _ in tables], axis=-1
-        ).astype(np.uint16)
+        tables = []
+        for colour in ("Red", "Green", "Blue"):
+            name = f"{colour}PaletteColorLookupTable"
+            descriptor, data = dataset[f"{name}Descriptor"].value, dataset[f"{name}Data"].value
+            tables.append(table(descriptor, data, little))
+        planes = [look_up(array, entries, first) for entries, first, _ in tables]
+        colours = np.stack(planes, axis=-1).astype(np.uint16)
         bits = tables[0][2]
-    return (
-        colours,
-        16 if colours.max() > 2**bits - 1 else bits,
-    )  # 8-bit entries may be kept in the high byte of 16
+    # 8-bit entries may be kept in the high byte of 16.
+    return colours, 16 if colours.max() > 2**bits - 1 else bits
 
 
 def _described(dataset: Dataset) -> dict[str, Any]:
@@ -374,22 +368,21 @@ def _described(dataset: Dataset) -> dict[str, Any]:
         "photometric": "PhotometricInterpretation",
         "view": "ViewPosition",
     }
-    found: dict[str, Any] = {"bits": _bits(dataset)}
+    described: dict[str, Any] = {"bits": _bits(dataset)}
     for name, keyword in {**words, "laterality": "ImageLaterality"}.items():
         value = str(dataset.get(keyword) or "").strip()
-        if re.fullmatch(
-            r"[A-Z0-9_ ]{1,16}", value
-        ):  # a code string; anything else may be somebody's free text
-            found[name] = value
+        # A code string; anything else may be somebody's free text.
+        if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value):
+            described[name] = value
     syntax = dataset.file_meta.TransferSyntaxUID
-    found["transfer_syntax"] = syntax.name if syntax.name != syntax else str(syntax)
+    described["transfer_syntax"] = syntax.name if syntax.name != syntax else str(syntax)
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         spacing = dataset.get(keyword)
         if spacing and len(spacing) == 2:
-            found["spacing_mm"] = [float(step) for step in spacing]
-            found["spacing_from"] = keyword
+            described["spacing_mm"] = [float(step) for step in spacing]
+            described["spacing_from"] = keyword
             break
-    return found
+    return described
 
 
 def _remarks(dataset: Dataset) -> tuple[Message, ...]:

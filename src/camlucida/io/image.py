@@ -184,6 +184,10 @@ def image_id(path: Path, frame: int | None) -> str:
 
 
 def to_display(unit: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
-    """[0, 1] → 0–255, rounded."""
+    """[0, 1] → 0–255, rounded.
+
+    >>> to_display(np.array([0.0, 0.5, 1.0]))
+    array([  0, 128, 255], dtype=uint8)
+    """
     levels: NDArray[np.uint8] = np.rint(unit * 255).astype(np.uint8)
     return levels

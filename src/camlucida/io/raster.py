@@ -126,11 +126,11 @@ def _read(path: Path, data: bytes, frame: int | None, plugin: str) -> RawImage:
             raise ImageError(f"{path} claims more pixels than the limit: {error}", fix) from error
     values = oriented(samples.values, samples.orientation)
     pixels = np.clip(values.astype(np.float32) / np.float32(samples.white), 0, 1)
-    several = frames > 1
+    shows_frame = frames > 1 or frame is not None
     return RawImage(
         pixels,
         to_display(pixels),
-        image_id(path, index if several or frame is not None else None),
+        image_id(path, index if shows_frame else None),
         source={
             "bits": samples.bits,
             "orientation": samples.orientation,
@@ -159,7 +159,16 @@ def _dark(values: NDArray[Any], samples: _Samples) -> tuple[Message, ...]:
 
 
 def oriented(values: NDArray[Any], orientation: int) -> NDArray[Any]:
-    """Turn (H, W, …) upright: undo EXIF/TIFF orientation 1–8 (1, or anything else, leaves it)."""
+    """Turn an image upright: undo its EXIF or TIFF orientation.
+
+    Args:
+        values: (H, W, …).
+        orientation: 1 to 8; 1, or any other number, leaves the image as it is.
+
+    >>> oriented(np.array([[1, 2], [3, 4]]), 3)
+    array([[4, 3],
+           [2, 1]])
+    """
     if orientation in (5, 6, 7, 8):
         values = np.swapaxes(values, 0, 1)
     if orientation in (3, 4, 7, 8):
@@ -193,17 +202,12 @@ def _decoded(path: Path, image: Image.Image) -> _Samples:
         return keep(np.asarray(image, np.uint8), 1, 1, notes=notes)
     if mode.startswith("I;16"):
         return keep(np.asarray(image).astype(np.uint16), 65535, 16, notes=notes)
-    if mode in (
-        "I",
-        "F",
-    ):  # 16-bit PNM comes as "I", stretched to 65535 by Pillow; "F" is a float PNM (PFM)
+    if mode in ("I", "F"):
+        # 16-bit PNM comes as "I", stretched to 65535 by Pillow; "F" is a float PNM (PFM).
         values = np.asarray(image)
-        whole = mode == "I" and values.min() >= 0 and values.max() <= 65535
-        return (
-            keep(values, 65535, 16, notes=notes)
-            if whole
-            else keep(_unit(path, values), 1, 32, notes=notes)
-        )
+        if mode == "I" and values.min() >= 0 and values.max() <= 65535:
+            return keep(values, 65535, 16, notes=notes)
+        return keep(_unit(path, values), 1, 32, notes=notes)
     transparent = "transparency" in image.info or mode in ("LA", "La", "PA", "RGBA", "RGBa")
     if transparent:
         grey = mode in ("L", "LA", "La")
@@ -211,13 +215,19 @@ def _decoded(path: Path, image: Image.Image) -> _Samples:
         return keep(values, 255, 8, notes=notes + more)
     if mode == "CMYK":
         notes += (Message("image.cmyk"),)
-    return keep(
-        np.asarray(image if mode in ("L", "RGB") else image.convert("RGB")), 255, 8, notes=notes
-    )
+    plain = image if mode in ("L", "RGB") else image.convert("RGB")
+    return keep(np.asarray(plain), 255, 8, notes=notes)
 
 
 def over_black(values: NDArray[Any]) -> tuple[NDArray[Any], tuple[Message, ...]]:
-    """(H, W, 2 or 4), alpha last → (H, W) or (H, W, 3) over black, with a note if it had any."""
+    """Lay transparent pixels over black.
+
+    Args:
+        values: (H, W, 2) or (H, W, 4) of whole numbers, alpha last.
+
+    Returns:
+        (H, W) or (H, W, 3), and a note if any pixel was transparent.
+    """
     top = np.iinfo(values.dtype).max
     colour, alpha = values[..., :-1], values[..., -1:]
     note: tuple[Message, ...] = ()

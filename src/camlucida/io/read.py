@@ -33,7 +33,7 @@ _OTHER = {
 
 
 def read_image(path: str | Path, frame: int | None = None) -> RawImage:
-    """Read one image, whatever its kind: PNG, JPEG, JPEG 2000, TIFF, BMP, GIF, WebP, PNM or DICOM.
+    """Read one image: PNG, JPEG, JPEG 2000, TIFF, BMP, GIF, WebP, PNM, DICOM, or as registered.
 
     Args:
         path: the file; its content decides the reader, not its name.
