@@ -1,4 +1,4 @@
-"""Measured columns as estimates: means over rows with their patient-level intervals, chance levels beside them."""
+"""Measured columns as estimates: means with patient-level intervals and chance levels."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def mean_of(
 
 
 def positive_patients(report: ReportData) -> pd.Series:
-    """Label → how many patients are positive for it, of the labels and classes of which some truth is known."""
+    """Label → number of positive patients, of the labels and classes with ground truth."""
     truth = report.truth[
         report.truth["task"].isin(["multilabel", "binary", "multiclass"])
         & report.truth["truth"].notna()

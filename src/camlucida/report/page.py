@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.attribution.methods import METHODS
-from camlucida.core.files import write_bytes
 from camlucida.core.numbers import number as number_in_words
 from camlucida.report.document import (
     Block,
@@ -27,7 +26,7 @@ from camlucida.report.document import (
     Text,
     phrase,
 )
-from camlucida.report.writers.html import environment, write_page
+from camlucida.report.writers.html import write_page
 
 SHOWN_BOXES = 6
 """Of a map in words; the others are in explanations.json."""
@@ -36,12 +35,6 @@ SHOWN_BOXES = 6
 def number(value: float | None, digits: int = 3) -> str:
     """A number for people; a dash where there is none; rounding left by sums that cancel is 0."""
     return "–" if value is None else f"{value if abs(value) > 1e-12 else 0:.{digits}g}"
-
-
-def render(template: str, path: Path, **values: Any) -> None:
-    """Render ``templates/<template>`` to ``path``: for the pages that are no documents yet."""
-    environment().filters["number"] = number
-    write_bytes(path, environment().get_template(template).render(**values).encode())
 
 
 def write_index(

@@ -1,4 +1,4 @@
-"""Do several models, seeds, folds, methods or layers say and see the same? Beside how right they are, and heat on artefacts."""
+"""Consistency of models, seeds, folds, methods or layers: predictions and maps."""
 
 from __future__ import annotations
 

@@ -231,7 +231,7 @@ def _failures(name: str, run: Run) -> list[Block]:
 
 
 def losses(run: Run) -> tuple[list[str], list[str]]:
-    """Lines of what failed altogether, and of items without a map whose prediction is there and counts."""
+    """What failed altogether, and the items without a map whose prediction counts."""
     said = run.predictions()
     predicted = set(zip(said["image"], said["model"]))
     mapless = [

@@ -1,4 +1,4 @@
-"""What ``camlucida evaluate RUN`` measured, where it was run: faithfulness, localisation and sanity, beside baselines."""
+"""What ``camlucida evaluate RUN`` measured: faithfulness, localisation and sanity."""
 
 from __future__ import annotations
 

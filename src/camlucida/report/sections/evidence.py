@@ -1,4 +1,4 @@
-"""Of a model of a value: is what raises and what lowers it inside the masks? The best against the worst, and the groups."""
+"""Regression: is what raises and what lowers the value inside the masks?"""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ declare(
 
 
 def evidence(report: ReportData) -> list[Block]:
-    """A table and its sentences for each set of maps of a regression that has a mask; none of other tasks."""
+    """A table and its sentences for each series of a regression that has masks."""
     blocks: list[Block] = []
     for series in report.all_series:
         rows = report.cases.loc[series.rows]

@@ -1,4 +1,4 @@
-"""How the maps were made: methods by their papers, layers, grids, what was explained, how colours relate to numbers."""
+"""How the maps were made: methods, layers, grids, explained scores, colour scales."""
 
 from __future__ import annotations
 

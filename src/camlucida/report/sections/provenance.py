@@ -1,4 +1,4 @@
-"""Where everything comes from: what to keep, and what to type, to get the same again. No date: the same runs, the same report."""
+"""Provenance: what it takes to make the same report again. It has no date."""
 
 from __future__ import annotations
 

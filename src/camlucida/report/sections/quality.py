@@ -1,4 +1,4 @@
-"""What the maps do, measured: how wide they are, their heat on artefacts and on the truth, whether each label has its own."""
+"""Measures of the maps: extent, artefacts, annotations, label specificity."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ LABELS = 12
 
 @section("quality", "Explanation quality")
 def quality(report: ReportData) -> Section:
-    """Of each model, method and layer; by label where there are several; then what ``camlucida evaluate`` found."""
+    """By series and target; then the evidence of regressions and the stored evaluations."""
     blocks: list[Block] = [_overview(report), Paragraph(tuple(_said(report)))]
     blocks += [
         table for series in report.all_series if (table := _by_label(report, series)) is not None
@@ -190,7 +190,7 @@ def _said(report: ReportData) -> Iterator[Message]:
 def _against_area(
     series: SeriesRows, rows: pd.DataFrame, region: str, key: str
 ) -> Iterator[Message]:
-    """The mean difference of heat and area, patients resampled, and whether its interval leaves out zero."""
+    """The mean difference of attribution and area, with its interval and verdict."""
     share, area = rows[f"{region}_share"], rows[f"{region}_area"]
     found = mean_of(rows.assign(_lift=share - area), "_lift")
     if found is None:
@@ -225,7 +225,7 @@ def _by_label(report: ReportData, series: SeriesRows) -> Table | None:
 
 
 def _own_maps(report: ReportData) -> Iterator[Message]:
-    """Are maps of two labels in one image less alike than maps of one label in different patients?"""
+    """Label specificity: maps of an image's labels against maps of one label in patients."""
     for series in report.all_series:
         found = _between_labels(report, series)
         if found is None:
@@ -240,7 +240,10 @@ def _own_maps(report: ReportData) -> Iterator[Message]:
 
 
 def _between_labels(report: ReportData, series: SeriesRows) -> tuple[Estimate, float] | None:
-    """Mean Pearson correlation of an image's maps of different labels; and of a label's maps of different patients."""
+    """Mean Pearson correlation of an image's maps of different labels, and its null.
+
+    The null is that of the maps of one label in different patients.
+    """
     cases = report.cases.loc[series.rows]
     cases = cases[(cases["empty_reason"] == "") & (cases["label"] != "")]
     several = cases[cases.groupby("path")["label"].transform("nunique") > 1]

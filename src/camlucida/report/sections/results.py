@@ -1,4 +1,4 @@
-"""How good the models are: every figure with its interval and its chance level, and the curves behind them."""
+"""Performance of the models, with intervals, chance levels and the curves behind them."""
 
 from __future__ import annotations
 
@@ -161,7 +161,10 @@ def _labels(found: Performance, model: str, figures: pd.DataFrame) -> Table:
 
 
 def _images(found: Performance, model: str, group: str = "") -> int | str:
-    """How many images a figure of several labels is of, for its own count is of images and labels; "" where masks were judged."""
+    """Number of images of a mean over labels, whose count is of images and labels.
+
+    It is "" where masks were compared.
+    """
     if found.predictions is None:
         return ""
     frame = found.predictions.frame

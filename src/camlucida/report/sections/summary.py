@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import isfinite
 
+import pandas as pd
+
 from camlucida.analysis.comparison.verdict import VERDICTS
 from camlucida.core.messages import declare
 from camlucida.metrics.bootstrap import MIN_POSITIVES
@@ -139,46 +141,40 @@ def _little(report: ReportData) -> Iterator[Message]:
 
 
 def _right(report: ReportData) -> Iterator[Message]:
-    for found in report.performance:
-        figures = found.figures[found.figures["group"] == ""]
+    """The main metrics of each model."""
+    for performance in report.performance:
+        figures = performance.figures[performance.figures["group"] == ""]
         for model in list(dict.fromkeys(figures["model"]))[:MOST]:
             of_model = figures[figures["model"] == model]
-            for metric in MAIN[found.task]:
-                rows = of_model[of_model["metric"] == metric]
-                rows = (
-                    rows[rows["label"].isin(["", MEAN])]
-                    if rows["label"].isin(["", MEAN]).any()
-                    else rows[:1]
-                )
-                estimates = [figure_of(row) for _, row in rows.iterrows()]
-                if not estimates or not isfinite(estimates[0].estimate):
-                    continue
-                values: dict[str, Value] = {
-                    "metric": metric_name(metric),
-                    "model": str(model),
-                    "value": estimates[0],
-                }
-                own = of_model[
-                    (of_model["metric"] == metric)
-                    & ~of_model["label"].isin(["", MEAN, MEAN_ENOUGH])
-                ]
-                own = own[own["n"] > 0]  # others are labels of another model, or of unknown truth
-                known = int(own["estimate"].notna().sum())
-                if rows["label"].iloc[0] != MEAN or len(own) < 2:
-                    yield Message("summary.right", values)
-                elif known == len(own):
-                    yield Message("summary.mean", {**values, "labels": len(own)})
-                else:
-                    yield Message(
-                        "summary.mean_some", {**values, "known": known, "rest": len(own) - known}
-                    )
-                sure = of_model[(of_model["metric"] == metric) & (of_model["label"] == MEAN_ENOUGH)]
-                if not estimates[0].has_interval and len(sure):
-                    own_sure = int((own["interval_method"] != "none").sum())
-                    yield Message(
-                        "summary.mean_sure",
-                        {**values, "value": figure_of(sure.iloc[0]), "labels": own_sure},
-                    )
+            for metric in MAIN[performance.task]:
+                yield from _main_metric(str(model), metric, of_model[of_model["metric"] == metric])
+
+
+def _main_metric(model: str, metric: str, rows: pd.DataFrame) -> Iterator[Message]:
+    """One metric of one model: of all images, or the mean of its labels."""
+    whole = rows[rows["label"].isin(["", MEAN])]
+    if whole.empty:
+        whole = rows[:1]
+    if whole.empty or not isfinite(whole["estimate"].iloc[0]):
+        return
+    estimate = figure_of(whole.iloc[0])
+    values: dict[str, Value] = {"metric": metric_name(metric), "model": model, "value": estimate}
+    by_label = rows[~rows["label"].isin(["", MEAN, MEAN_ENOUGH])]
+    # The others are labels of another model, or without ground truth.
+    by_label = by_label[by_label["n"] > 0]
+    known = int(by_label["estimate"].notna().sum())
+    if whole["label"].iloc[0] != MEAN or len(by_label) < 2:
+        yield Message("summary.right", values)
+    elif known == len(by_label):
+        yield Message("summary.mean", {**values, "labels": known})
+    else:
+        rest = len(by_label) - known
+        yield Message("summary.mean_some", {**values, "known": known, "rest": rest})
+    enough = rows[rows["label"] == MEAN_ENOUGH]
+    if not estimate.has_interval and len(enough):
+        values["value"] = figure_of(enough.iloc[0])
+        values["labels"] = int((by_label["interval_method"] != "none").sum())
+        yield Message("summary.mean_sure", values)
 
 
 def _heat(report: ReportData) -> Iterator[Message]:

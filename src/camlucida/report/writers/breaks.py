@@ -1,4 +1,4 @@
-"""Where a line may be broken besides spaces: paths, hashes and names in one piece would burst a table."""
+"""Where a line may be broken besides at spaces, so that paths and hashes fit a table."""
 
 from __future__ import annotations
 

@@ -59,14 +59,14 @@ def write_page(document: Document, path: Path, texts: Texts = ENGLISH_TEXTS) -> 
 def html(report: RenderedDocument, folder: Path | None = None) -> str:
     """The page; with the pictures of ``folder`` in it, or links to them without one."""
     embedded = {} if folder is None else _embedded(report, folder)
-    template = environment().get_template("page.html.j2")
+    template = _environment().get_template("page.html.j2")
     return template.render(
         page=report, embedded=embedded, plain=plain, breakable=_breakable, kind=_kind
     )
 
 
 @lru_cache(maxsize=1)
-def environment() -> Environment:
+def _environment() -> Environment:
     """Jinja with the templates of the package; every value is escaped."""
     environment = Environment(
         loader=PackageLoader("camlucida.report"),

@@ -1,4 +1,4 @@
-"""Any text as LaTeX that compiles with pdfLaTeX, whatever the host document loads, and in any encoding of its file.
+"""Any text as LaTeX that compiles with pdfLaTeX, in any encoding of the host file.
 
 Latin letters and signs become commands of the fonts that every TeX has as outlines; Chinese is left as it is, for the CJK
 package; what no usual font has is written as its code point.
