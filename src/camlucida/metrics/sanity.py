@@ -165,7 +165,20 @@ def cascading_randomisation(
         seed: of the new weights; a module gets the same ones in every mode.
         statistics: running statistics of normalisation layers in a block: "reset" to mean 0 and
             variance 1, as ``reset_parameters`` does, or "keep" the trained ones.
-        similarity: of two maps on one grid; Pearson on the native grid unless told.
+        similarity: of two maps on one grid; Pearson on the native grid if not given.
+
+    Returns:
+        One entry a block, the one nearest the logits first; similarities in [−1, 1].
+
+    Raises:
+        ModelError: the model has no parameters, or was built under ``torch.inference_mode()``.
+        UsageError: ``explain`` gives another number of maps than before.
+
+    >>> layer = nn.Linear(2, 3)
+    >>> explain = lambda model: [model.weight.detach().clone()]
+    >>> (block,) = cascading_randomisation(layer, torch.ones(1, 2), explain)
+    >>> block.block.name, bool(block.similarity[0] < 1)
+    ('(the model itself)', True)
     """
     return _randomised(model, inputs, explain, "cascading", count, seed, statistics, similarity)
 
@@ -191,7 +204,18 @@ def independent_randomisation(
     statistics: RunningStatistics = "reset",
     similarity: Similarity = pearson,
 ) -> list[Randomised]:
-    """As :func:`cascading_randomisation`, one block at a time, the others as trained."""
+    """As :func:`cascading_randomisation`, one block at a time, the others as trained.
+
+    Args, returns and errors are the same.
+
+    >>> layer = nn.Linear(2, 3)
+    >>> before = layer.weight.detach().clone()
+    >>> explain = lambda model: [model.weight.detach().clone()]
+    >>> len(independent_randomisation(layer, torch.ones(1, 2), explain))
+    1
+    >>> torch.equal(layer.weight, before)
+    True
+    """
     return _randomised(model, inputs, explain, "independent", count, seed, statistics, similarity)
 
 
@@ -216,6 +240,12 @@ def randomisation_gate(similarity: ArrayLike, null: ArrayLike, alpha: float = AL
             those of one image are not independent. NaN (dead maps) is left out.
         null: (pairs,) from :func:`camlucida.metrics.agreement.different_image_null`.
         alpha: of the test.
+
+    Returns:
+        ``passed`` is None with fewer than ``MIN_POSITIVES`` images or pairs.
+
+    >>> randomisation_gate(np.linspace(0, 0.1, 20), np.linspace(0.4, 0.6, 20)).passed
+    True
     """
     values = np.asarray(similarity, np.float64)
     values = values[:, None] if values.ndim == 1 else values

@@ -32,6 +32,7 @@ RANKING = [
     *("estimate", "low", "high", "family_rank"),
 ]
 CASE = ["image", "label"]
+NAN = float("nan")
 
 
 def differences(
@@ -150,16 +151,24 @@ def disagreement(ranking: pd.DataFrame) -> pd.DataFrame:
         Rankings that lack a method, and those in which all tie, are left out.
     """
     lines = []
-    of_methods = ranking[~ranking["baseline"].astype(bool)]
-    for (layer,), group in groups(of_methods, ["layer"]):
+    is_baseline = ranking["baseline"].astype(bool)
+    for (layer,), group in groups(ranking[~is_baseline], ["layer"]):
         methods = list(dict.fromkeys(group["method"]))
         table = group.pivot(index=["metric", "output"], columns="method", values="rank")
         table = table[methods].dropna()
         ranks = table.rank(axis=1)[table.nunique(axis=1) > 1]
         if ranks.empty:
             continue
-        best = ranks.min(axis=1)
-        winners = [name for name in methods if (ranks[name] == best).any()]
-        concordance = kendall_w(list(ranks.to_numpy())) if len(ranks) > 1 else float("nan")
-        lines.append((layer, len(ranks), len(methods), ", ".join(winners), concordance))
+        winners = _winners(ranks, methods)
+        concordance = NAN
+        if len(ranks) > 1:
+            concordance = kendall_w(list(ranks.to_numpy()))
+        lines.append((layer, len(ranks), len(methods), winners, concordance))
     return pd.DataFrame(lines, columns=["layer", "rankings", "methods", "winners", "kendall_w"])
+
+
+def _winners(ranks: pd.DataFrame, methods: list[str]) -> str:
+    """The methods that some metric ranks first, joined by commas."""
+    best = ranks.min(axis=1)
+    first = [name for name in methods if (ranks[name] == best).any()]
+    return ", ".join(first)
