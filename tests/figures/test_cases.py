@@ -55,7 +55,9 @@ def test_boxes_of_the_heat_and_of_the_truth():
 
 
 class Tiny(nn.Module):
-    """Two channels: the image, and its negative; the score is 3 × mean of the first less the mean of the second."""
+    """Two channels: the image, and its negative; the score is 3 × mean of the first less the mean
+    of the second.
+    """
 
     def __init__(self) -> None:
         super().__init__()

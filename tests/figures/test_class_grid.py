@@ -101,7 +101,9 @@ def test_signed_maps_have_a_signed_bar_and_units_do_not_mix():
 
 
 def test_maps_without_a_negative_cell_beside_others_of_their_method():
-    """The pack of a signed method has maps of both kinds: they are drawn in the colours of the one bar."""
+    """The pack of a signed method has maps of both kinds: they are drawn in the colours of the one
+    bar.
+    """
     both, alone = example([[-2.0, 2.0]], relu=False), example([[0.0, 2.0]], relu=False)
     figure, limit = class_grid({"1": [both, alone]}, 2)
     assert limit == 2

@@ -123,7 +123,9 @@ def test_methods_and_layers_are_named():
 
 
 def test_maps_of_one_method_share_one_palette_with_or_without_a_negative_cell():
-    """A map that speaks for the label alone is red beside one that speaks against it, as the bar says."""
+    """A map that speaks for the label alone is red beside one that speaks against it, as the bar
+    says.
+    """
     both, alone = (
         explanation([[-2.0, 2.0]], "hirescam", relu=False),
         explanation([[0.0, 2.0]], "hirescam", relu=False),

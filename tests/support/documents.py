@@ -78,7 +78,9 @@ def document(folder: Path, rows: int = 2) -> Document:
 
 
 def english_in(text: str) -> list[str]:
-    """What reads as an English sentence in a Chinese report: four words in a row, but for quotations, commands, references."""
+    """What reads as an English sentence in a Chinese report: four words in a row, but for
+    quotations, commands, references.
+    """
     text = re.sub("\n## 参考文献.*?(?=\n## )", "", text, flags=re.DOTALL)
     text = re.sub("“[^”]*”", "", re.sub(r"\n\| 命令 \|[^\n]*", "", text))
     return re.findall(r"(?:[A-Za-z’']{2,}[ ,;:]+){3,}[A-Za-z]{2,}", text)
@@ -94,7 +96,9 @@ def pdf_text(path: Path) -> str:
 
 
 def compiled(tex: Path) -> str:
-    """The text of what pdfLaTeX makes of a file; the test is skipped without it, fails with the log."""
+    """The text of what pdfLaTeX makes of a file; the test is skipped without it, fails with the
+    log.
+    """
     for needed in ("booktabs.sty", "CJKutf8.sty", "gbsnu4e.pfb"):
         if (
             shutil.which("kpsewhich") is None

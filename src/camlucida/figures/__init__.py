@@ -1,1 +1,3 @@
-"""Pictures of explanations: overlay, heat map, panels, strips. matplotlib is imported here and above only."""
+"""Pictures of explanations: overlay, heat map, panels, strips. matplotlib is imported here and
+above only.
+"""

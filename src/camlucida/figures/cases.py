@@ -1,4 +1,6 @@
-"""Figures of one case: its most probable labels side by side, and what the heat marks against true boxes."""
+"""Figures of one case: its most probable labels side by side, and what the heat marks against true
+boxes.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +40,8 @@ def label_comparison(
         shared: one scale for all, rather than each its own.
 
     Raises:
-        UsageError: none or more than four; of several images; maps of different units that were to share a scale.
+        UsageError: none or more than four; of several images; maps of different units that were to
+            share a scale.
     """
     images = {explanation.scan.id for explanation in explanations}
     if not 0 < len(explanations) <= 4 or len(images) > 1:
@@ -73,10 +76,12 @@ def label_comparison(
 
 
 def boxes_on_film(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
-    """The film and the overlay with the boxes that the heat marks, and the true ones, in original pixels.
+    """The film and the overlay with the boxes that the heat marks, and the true ones, in original
+    pixels.
 
     Args:
-        explanation: its boxes are those of the parts where the map is at least half of its maximum, strongest first.
+        explanation: its boxes are those of the parts where the map is at least half of its
+            maximum, strongest first.
         truth: (N, 4) x, y, width, height.
     """
     marked, true = heat_boxes(explanation.numpy())[:, :4], as_boxes(truth)

@@ -22,7 +22,9 @@ STRENGTH = 0.75
 SIDE = 3.1
 """Inches on the longer side of a panel."""
 BRIGHTEST = 99.5
-"""Percentile of the difference of films that is full colour: one bright letter must not hide the rest."""
+"""Percentile of the difference of films that is full colour: one bright letter must not hide the
+rest.
+"""
 
 Floats = NDArray[np.float64]
 
@@ -30,12 +32,14 @@ Floats = NDArray[np.float64]
 def change_figure(
     change: Change, names: tuple[str, str] = ("before", "after"), colormap: str | None = None
 ) -> Figure:
-    """Film before | film after, aligned | their difference; map before | map after, aligned | the signed difference.
+    """Film before | film after, aligned | their difference; map before | map after, aligned | the
+    signed difference.
 
     Args:
         change: of one label.
         names: what to call the studies.
-        colormap: of the maps; inferno if None, a diverging one where a map has evidence against the label.
+        colormap: of the maps; inferno if None, a diverging one where a map has evidence against
+            the label.
     """
     films = [change.before.scan.picture(), change.after.scan.picture()]
     first, second = as_rgb(films[0]), change.alignment.carry(as_rgb(films[1]))
@@ -95,7 +99,9 @@ def _films(figure: Figure, axes: Axes, values: Floats) -> None:
 def _over(
     base: NDArray[np.floating], values: Floats, limit: float, name: str, signed: bool
 ) -> Floats:
-    """The map over the film; opacity is proportional to the map's magnitude, nothing where it is unknown."""
+    """The map over the film; opacity is proportional to the map's magnitude, nothing where it is
+    unknown.
+    """
     heat = np.clip(np.nan_to_num(values) / limit, -1, 1)
     colours = matplotlib.colormaps[name](heat / 2 + 0.5 if signed else heat)[..., :3]
     opacity = (STRENGTH * np.abs(heat))[..., None]

@@ -1,4 +1,6 @@
-"""Examples of each true class side by side: a row a class, every map on one scale, with what was said and what is true."""
+"""Examples of each true class side by side: a row a class, every map on one scale, with what was
+said and what is true.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,9 @@ from camlucida.figures.overlay import NOTICE, as_rgb, blend
 
 FINDING_COLOUR, MARKER_COLOUR = "#40e0ff", "#7dff5a"
 FULL_COLOUR = 0.5
-"""Share of a map's maximum from which it has full colour: small panels need it, and each says its value."""
+"""Share of a map's maximum from which it has full colour: small panels need it, and each says its
+value.
+"""
 MARGIN = 4
 """Pixels between the marker and its frame."""
 

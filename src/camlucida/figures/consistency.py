@@ -1,4 +1,6 @@
-"""Figures of a comparison: map series side by side, how much each two agree, verdicts, and cases as every map series sees them."""
+"""Figures of a comparison: map series side by side, how much each two agree, verdicts, and cases
+as every map series sees them.
+"""
 
 from __future__ import annotations
 
@@ -56,7 +58,9 @@ TITLES = {"auc": "AUC", "accuracy": "accuracy", "mae": "mean absolute error", "d
 
 
 def all_series_figure(comparison: Comparison) -> Figure:
-    """How right each map series is, with interval and chance; beside it its heat on artefacts, with what a uniform map would have."""
+    """How right each map series is, with interval and chance; beside it its heat on artefacts,
+    with what a uniform map would have.
+    """
     all_series = comparison.all_series
     metric = next((name for name in all_series["metric"] if name), "")
     figure, panels = _panels(2 if metric else 1, len(all_series), _longest(all_series["name"]))
@@ -86,7 +90,9 @@ def all_series_figure(comparison: Comparison) -> Figure:
 
 
 def consistency_figure(comparison: Comparison) -> Figure:
-    """Each two map series, all labels together: what they say, how alike their maps are, maps of different patients, the excess."""
+    """Each two map series, all labels together: what they say, how alike their maps are, maps of
+    different patients, the excess.
+    """
     pairs = comparison.pairs[comparison.pairs["label"] == ""]
     shown = pairs[:MOST_PAIRS]
     say = bool(shown["agreement"].notna().any())
@@ -133,7 +139,9 @@ def consistency_figure(comparison: Comparison) -> Figure:
 
 
 def verdicts_figure(comparison: Comparison) -> Figure:
-    """How many cases have each verdict, and how right the map series are there: a row of panels a group."""
+    """How many cases have each verdict, and how right the map series are there: a row of panels a
+    group.
+    """
     table = by_verdict(comparison)
     groups = list(dict.fromkeys(table["group"]))
     column, title = RIGHT[comparison.kind], str(right_name(comparison.kind))
@@ -190,7 +198,8 @@ def panel_figure(
 ) -> Figure | None:
     """Cases of a group as each of its map series sees them; None where no case is shared.
 
-    The maps of a case are on one scale where they are in the same unit: one architecture, method and layer. Else each is on its
+    The maps of a case are on one scale where they are in the same unit: one architecture, method
+    and layer. Else each is on its
     own. Map series whose maps are the same are shown once.
 
     Args:

@@ -1,4 +1,6 @@
-"""Several classifiers side by side, their ensemble and what they disagree on; boxes on the film. One colour scale a figure."""
+"""Several classifiers side by side, their ensemble and what they disagree on; boxes on the film.
+One colour scale a figure.
+"""
 
 from __future__ import annotations
 
@@ -44,12 +46,14 @@ COLOURS = ("#40c8ff", "#ff9f40", "#ff70c0", "#b9a0ff", "#ffe14d")
 def ensemble_figure(
     ensemble: Ensemble, titles: Mapping[str, str], colormap: str | None = None
 ) -> Figure:
-    """Film | each classifier's overlay | ensemble | disagreement; maps on one colour scale, in the ensemble's unit.
+    """Film | each classifier's overlay | ensemble | disagreement; maps on one colour scale, in the
+    ensemble's unit.
 
     Args:
         ensemble: of one image and label.
         titles: name of a member → what to call it.
-        colormap: matplotlib name, inferno if None; a diverging one where a map has evidence against the label.
+        colormap: matplotlib name, inferno if None; a diverging one where a map has evidence
+            against the label.
     """
     whole = ensemble.explanation()
     figure, panels, width = _grid_of(len(ensemble.members) + 3, whole)
@@ -132,7 +136,9 @@ def boxes_figure(
 def _grid_of(
     count: int, whole: Explanation, side: float = SIDE, extra: float = 1.1, titles: float = 0.5
 ) -> tuple[Figure, list[Axes], float]:
-    """A figure of ``count`` panels, about :data:`COLUMNS` in a row; its panels, and its width in inches."""
+    """A figure of ``count`` panels, about :data:`COLUMNS` in a row; its panels, and its width in
+    inches.
+    """
     rows, columns = whole.scan.geometry.original
     down = 1 if count <= COLUMNS + 1 else ceil(count / COLUMNS)
     across = ceil(count / down)
@@ -239,7 +245,9 @@ def _draw(
 def _finish(
     figure: Figure, panels: Sequence[Axes], ensemble: Ensemble, scale: str, width: float
 ) -> Figure:
-    """What every figure says: how maps were made comparable, on what scale, and what it is not for."""
+    """What every figure says: how maps were made comparable, on what scale, and what it is not
+    for.
+    """
     words = f"{str(scale_description(ensemble.scale)).capitalize()}. {scale}"
     return _footed(
         figure,

@@ -1,6 +1,8 @@
-"""Figures of an evaluation: perturbation curves, each method's scores with interval, chance and ceiling, and the sanity check.
+"""Figures of an evaluation: perturbation curves, each method's scores with interval, chance and
+ceiling, and the sanity check.
 
-Colours are those of Okabe and Ito (told apart with any colour vision); baselines are grey and dashed.
+Colours are those of Okabe and Ito (told apart with any colour vision); baselines are grey and
+dashed.
 """
 
 from __future__ import annotations
@@ -32,14 +34,18 @@ PAIRS = {
     ("cell_deletion", "cell_insertion"): ("By cells", "deletion", "insertion"),
     ("deletion", "insertion"): ("By pixels", "deletion", "insertion"),
 }
-"""Curves drawn in one panel → its title, and what each is; of the first, a good map's falls early."""
+"""Curves drawn in one panel → its title, and what each is; of the first, a good map's falls
+early.
+"""
 
 
 def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
-    """Score over the altered share of the image: a column a pair of curves, a row a layer and score.
+    """Score over the altered share of the image: a column a pair of curves, a row a layer and
+    score.
 
     Args:
-        means: from :func:`~camlucida.evaluation.maps.summary.curve_means`; not empty. The band is the interval, where there is one.
+        means: from :func:`~camlucida.evaluation.maps.summary.curve_means`; not empty. The band is
+            the interval, where there is one.
         synthetic: mark it so.
     """
     pairs = [pair for pair in PAIRS if means["curve"].isin(pair).any()]
@@ -79,10 +85,12 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
 
 
 def ranking_figure(summary: pd.DataFrame) -> Figure:
-    """A row a method and layer, a column a metric shown first: mean, interval, chance level and ceiling.
+    """A row a method and layer, a column a metric shown first: mean, interval, chance level and
+    ceiling.
 
     Args:
-        summary: from :func:`~camlucida.evaluation.maps.summary.summarise`, with a metric that has a direction.
+        summary: from :func:`~camlucida.evaluation.maps.summary.summarise`, with a metric that has
+            a direction.
     """
     table = over_all_labels(summary)
     columns = headline(summary)
@@ -151,7 +159,8 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
 
 
 def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
-    """Similarity with the trained model's maps as blocks are made random: a panel a method and layer.
+    """Similarity with the trained model's maps as blocks are made random: a panel a method and
+    layer.
 
     Args:
         gate: from :func:`~camlucida.evaluation.maps.summary.gate_table`; not empty.
@@ -218,7 +227,9 @@ Style = dict[str, Any]
 
 
 def _styles(table: pd.DataFrame) -> dict[str, Style]:
-    """Method → line style; by name, so that a method has one colour in all figures. Baselines last."""
+    """Method → line style; by name, so that a method has one colour in all figures. Baselines
+    last.
+    """
     kinds = dict(sorted(zip(table["method"], table["baseline"].astype(bool))))
     chosen = zip(
         (name for name, grey in kinds.items() if not grey), cycle(product(("-", "-."), PALETTE))

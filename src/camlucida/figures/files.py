@@ -17,7 +17,9 @@ FORMATS = ("png", "pdf")
 
 
 def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write ``stem.png`` (300 dpi), ``stem.pdf``, ``stem.svg``, whichever are asked for; the same bytes on every run."""
+    """Write ``stem.png`` (300 dpi), ``stem.pdf``, ``stem.svg``, whichever are asked for; the same
+    bytes on every run.
+    """
     figure.set_dpi(DPI)
     plain_texts(figure)
     with warnings.catch_warnings():  # a sign that no font has is drawn as a box

@@ -1,4 +1,6 @@
-"""Maps side by side: one row a case or target, one column a method, layer or model, each on a scale that is stated."""
+"""Maps side by side: one row a case or target, one column a method, layer or model, each on a
+scale that is stated.
+"""
 
 from __future__ import annotations
 
@@ -71,13 +73,15 @@ def comparison_grid(
     Args:
         rows: at least one map in each.
         columns: a title for each map of a row.
-        shared: which maps share one scale: "none" (each its own), those of a "row", of a "column", or "all".
+        shared: which maps share one scale: "none" (each its own), those of a "row", of a "column",
+            or "all".
         title: of the figure.
         notes: lines below.
         colormap: matplotlib name; inferno if None. Signed maps keep the diverging one.
 
     Raises:
-        UsageError: a row without any map or of another length; maps of different units, or of methods with and without a ReLU,
+        UsageError: a row without any map or of another length; maps of different units, or of
+            methods with and without a ReLU,
             that were to share a scale; an unknown colormap.
     """
     check_colormap(colormap)
@@ -121,7 +125,9 @@ def comparison_grid(
 def method_comparison(
     rows: Sequence[GridRow], title: str = "", notes: Sequence[str] = ()
 ) -> Figure:
-    """Methods side by side, each map on its own stated scale: their units differ, and so does what a unit means."""
+    """Methods side by side, each map on its own stated scale: their units differ, and so does what
+    a unit means.
+    """
     names = [next(e for e in maps if e is not None) for maps in zip(*(row.maps for row in rows))]
     return comparison_grid(
         rows, [str(e.provenance.get("method", e.method)) for e in names], title=title, notes=notes
@@ -151,7 +157,9 @@ def outline_colours(names: Sequence[str]) -> dict[str, str]:
 
 
 def outline(axes: Axes, masks: Mapping[str, Mask], colours: Mapping[str, str]) -> None:
-    """Draw the edge of each mask, name → (H, W), in the colour of its name; nothing for an empty one."""
+    """Draw the edge of each mask, name → (H, W), in the colour of its name; nothing for an empty
+    one.
+    """
     for name, mask in masks.items():
         if mask.any():
             padded = np.pad(mask, 1)  # an edge on the image's border is an edge too
@@ -206,7 +214,9 @@ def bare(axes: Axes) -> None:
 
 
 def mark_synthetic(axes: Axes, synthetic: bool, at: float = 0.5) -> None:
-    """SYNTHETIC at the lower edge of a panel, ``at`` this share of its width: films bear their own letters above."""
+    """SYNTHETIC at the lower edge of a panel, ``at`` this share of its width: films bear their own
+    letters above.
+    """
     if synthetic:
         dark = {"facecolor": "black", "alpha": 0.4, "edgecolor": "none", "pad": 1.5}
         style: dict[str, Any] = {
@@ -286,7 +296,9 @@ def _bars(
     shared: Share,
     colormap: str | None,
 ) -> None:
-    """One bar a kind of map: in their unit where all share a scale, else in shares of each panel's full colour."""
+    """One bar a kind of map: in their unit where all share a scale, else in shares of each panel's
+    full colour.
+    """
     pairs = [(e, scale) for row, line in zip(rows, scales) for e, scale in zip(row.maps, line)]
     maps = [
         (e, e.signed if signed is None else signed)

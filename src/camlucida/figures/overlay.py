@@ -1,4 +1,6 @@
-"""The map over the image, in original pixels, with a caption bar below: the pixels keep their place."""
+"""The map over the image, in original pixels, with a caption bar below: the pixels keep their
+place.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +19,17 @@ from camlucida.core.errors import UsageError, did_you_mean
 
 DEFAULT_COLORMAP = "inferno"
 SIGNED_COLORMAP = "bwr"
-"""Diverging, for maps with evidence for (red) and against (blue): its ends are bright, so they show on a dark film."""
+"""Diverging, for maps with evidence for (red) and against (blue): its ends are bright, so they
+show on a dark film.
+"""
 NOTICE = "Research use only"
 
 
 def colormap_for(
     explanation: Explanation, asked: str | None = None, signed: bool | None = None
 ) -> Any:
-    """The matplotlib colormap: what was asked for, else inferno; always a diverging one for a signed map.
+    """The matplotlib colormap: what was asked for, else inferno; always a diverging one for a
+    signed map.
 
     Args:
         signed: whether it is drawn as a signed map; None: if it has a negative cell.
@@ -38,7 +43,9 @@ def colormap_for(
 
 
 def reduced(picture: NDArray[np.float32], longest: int) -> NDArray[np.uint8]:
-    """(H, W, 3) in [0, 1] as 8 bits, its longer side brought to ``longest`` pixels where it is more: what a panel can show."""
+    """(H, W, 3) in [0, 1] as 8 bits, its longer side brought to ``longest`` pixels where it is
+    more: what a panel can show.
+    """
     image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=None)
     return np.asarray(image)
@@ -69,10 +76,12 @@ def blend(
     limit: float | None = None,
     signed: bool | None = None,
 ) -> NDArray[np.float32]:
-    """The overlay as (H, W, 3) in [0, 1]: opacity is ``alpha`` × the scaled magnitude, pixel by pixel; nothing where it is 0.
+    """The overlay as (H, W, 3) in [0, 1]: opacity is ``alpha`` × the scaled magnitude, pixel by
+    pixel; nothing where it is 0.
 
     Args:
-        signed: as in :func:`colormap_for`: maps that share a colour bar are all drawn so if one of them has a negative cell.
+        signed: as in :func:`colormap_for`: maps that share a colour bar are all drawn so if one of
+            them has a negative cell.
     """
     if len(explanation.grid) != 2:
         raise UsageError(
@@ -137,7 +146,9 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def with_caption(picture: Image.Image, text: str, synthetic: bool) -> Image.Image:
-    """Add a bar below that says what this is, that it is for research, and SYNTHETIC where it is."""
+    """Add a bar below that says what this is, that it is for research, and SYNTHETIC where it
+    is.
+    """
     width, height = picture.size
     font = _font(max(9, min(width // 48, 26)))
     line = round(font.size * 1.4)

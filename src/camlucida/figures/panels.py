@@ -1,4 +1,6 @@
-"""Figures of one image: heat map with its colour bar, three panels, and the strip of its labels. 300 dpi."""
+"""Figures of one image: heat map with its colour bar, three panels, and the strip of its labels.
+300 dpi.
+"""
 
 from __future__ import annotations
 
@@ -72,7 +74,9 @@ def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure
 
 
 def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None) -> Figure:
-    """The original and one overlay a label, "{label} {probability:.2%}" above each; every panel on its own stated scale."""
+    """The original and one overlay a label, "{label} {probability:.2%}" above each; every panel on
+    its own stated scale.
+    """
     width, height = _panel_size(explanations[0])
     figure = Figure(
         figsize=((len(explanations) + 1) * width + 0.3, height + 1.1), layout="constrained"
@@ -101,7 +105,8 @@ def strip_title(explanation: Explanation) -> str:
 
 
 def plain_texts(figure: Figure) -> None:
-    """Draw every text as it stands: names of files, labels and groups are no formulas, and may have Chinese signs.
+    """Draw every text as it stands: names of files, labels and groups are no formulas, and may
+    have Chinese signs.
 
     Signs that the font lacks are taken from another that is installed.
     """

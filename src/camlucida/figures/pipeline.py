@@ -1,4 +1,6 @@
-"""How Grad-CAM comes about, drawn from a real case: input, activations, gradients, weights, weighted sum, ReLU, map, overlay."""
+"""How Grad-CAM comes about, drawn from a real case: input, activations, gradients, weights,
+weighted sum, ReLU, map, overlay.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,8 @@ CHANNELS = 4
 
 
 def pipeline_figure(stages: Stages) -> Figure:
-    """The steps of :func:`~camlucida.attribution.stages.grad_cam_stages`, left to right; every number and cell is of this case.
+    """The steps of :func:`~camlucida.attribution.stages.grad_cam_stages`, left to right; every
+    number and cell is of this case.
 
     Raises:
         UsageError: a map that is not of two axes.
@@ -123,7 +126,9 @@ def pipeline_figure(stages: Stages) -> Figure:
 def _column(
     part: Any, title: str, maps: Tensor, signed: bool, below: list[int] | list[str] | None
 ) -> None:
-    """Small maps one below the other; ``below``: what stands under each (a channel's number, its weight); None: one scale."""
+    """Small maps one below the other; ``below``: what stands under each (a channel's number, its
+    weight); None: one scale.
+    """
     panels: list[Axes] = list(part.subplots(len(maps), 1, squeeze=False)[:, 0])
     largest = float(maps.abs().max())
     for number, (axes, values) in enumerate(zip(panels, maps)):

@@ -1,4 +1,6 @@
-"""Figures of predictions: what was said against what is true. Intervals and chance levels come from the table of figures."""
+"""Figures of predictions: what was said against what is true. Intervals and chance levels come
+from the table of figures.
+"""
 
 from __future__ import annotations
 
@@ -55,14 +57,16 @@ def prediction_figures(
 ) -> Iterator[tuple[str, Figure]]:
     """(file name, figure) of one model's predictions, by task.
 
-    - Regression: ``evaluation_results.png``, ``bland_altman.png``, and where there are groups ``group_comparison.png``.
+    - Regression: ``evaluation_results.png``, ``bland_altman.png``, and where there are groups
+      ``group_comparison.png``.
     - Multi-class: ``confusion_matrix.png``.
     - Multi-label: ``roc_pr_curves.png``, ``calibration.png``.
 
     Args:
         predictions: whose they are.
         frame: the model's rows.
-        figures: the model's rows of :func:`~camlucida.evaluation.predictions.tables.evaluate_predictions`.
+        figures: the model's rows of
+            :func:`~camlucida.evaluation.predictions.tables.evaluate_predictions`.
         threshold: of the decisions, marked on the curves.
     """
     synthetic = predictions.synthetic
@@ -114,7 +118,9 @@ def regression_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: boo
 
 
 def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: bool) -> Figure:
-    """Error over the mean of predicted and true, with the bias, the limits of agreement, and the intervals of all three."""
+    """Error over the mean of predicted and true, with the bias, the limits of agreement, and the
+    intervals of all three.
+    """
     frame = known_rows(frame)
     truth, value = frame["truth"].to_numpy(np.float64), frame["value"].to_numpy(np.float64)
     limits = agreement(frame)
@@ -171,7 +177,9 @@ def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
 def confusion_figure(
     frame: pd.DataFrame, classes: Sequence[str], figures: pd.DataFrame, synthetic: bool
 ) -> Figure:
-    """Counts by true (down) and predicted class (across), shaded by their share of the true class."""
+    """Counts by true (down) and predicted class (across), shaded by their share of the true
+    class.
+    """
     matrix = confusion(frame, classes)
     shares = matrix / np.maximum(matrix.sum(1, keepdims=True), 1)
     side = max(4.6, 1.8 + 0.75 * len(classes))
@@ -219,7 +227,9 @@ def curves_figure(
     threshold: float,
     synthetic: bool,
 ) -> Figure:
-    """ROC (blue) and precision over recall (orange) of each label; dotted: chance; dot: at the threshold."""
+    """ROC (blue) and precision over recall (orange) of each label; dotted: chance; dot: at the
+    threshold.
+    """
     figure, panels = _grid(len(labels))
     for axes, label in zip(panels, labels):
         truth, score, probability = _of_label(frame, label)
@@ -254,7 +264,9 @@ def curves_figure(
 def calibration_figure(
     frame: pd.DataFrame, labels: Sequence[str], figures: pd.DataFrame, synthetic: bool
 ) -> Figure:
-    """Share truly positive over the mean probability of each bin; the dot's area grows with its rows."""
+    """Share truly positive over the mean probability of each bin; the dot's area grows with its
+    rows.
+    """
     figure, panels = _grid(len(labels))
     for axes, label in zip(panels, labels):
         truth, _, probability = _of_label(frame, label)
@@ -322,7 +334,9 @@ def _points(axes: Axes, across: Floats, up: Floats) -> None:
 
 
 def _beside(axes: Axes, levels: Sequence[float], words: Sequence[str]) -> None:
-    """What the lines of −1.96 SD, bias and +1.96 SD are, right of them and apart where they are not."""
+    """What the lines of −1.96 SD, bias and +1.96 SD are, right of them and apart where they are
+    not.
+    """
     bottom, top = axes.get_ylim()
     low, bias, high = ((level - bottom) / (top - bottom) for level in levels)
     apart = 0.085  # of the panel's height: two lines of text
@@ -353,7 +367,9 @@ def _dot(axes: Axes, place: int, line: pd.Series, colour: str) -> None:
 
 
 def _bins(values: Floats) -> int:
-    """Freedman and Diaconis's number of bins, at most :data:`MOST_BINS`: one far outlier would ask for billions."""
+    """Freedman and Diaconis's number of bins, at most :data:`MOST_BINS`: one far outlier would ask
+    for billions.
+    """
     low, high = np.percentile(values, [25, 75])
     width = 2 * (high - low) / np.cbrt(len(values))
     return int(np.clip(np.ceil(np.ptp(values) / width), 1, MOST_BINS)) if width > 0 else 1
@@ -365,7 +381,9 @@ def _room_for_a_legend(axes: Axes) -> None:
 
 
 def _of_label(frame: pd.DataFrame, label: str) -> tuple[Floats, Floats, Floats]:
-    """Truth, score (the logit where all rows have one) and probability of the rows that have truth and probability."""
+    """Truth, score (the logit where all rows have one) and probability of the rows that have truth
+    and probability.
+    """
     rows = frame[(frame["label"] == label) & frame["truth"].notna() & frame["probability"].notna()]
     truth, logit, probability = (
         rows[name].to_numpy(np.float64) for name in ("truth", "logit", "probability")

@@ -1,4 +1,6 @@
-"""One case of a regression: where the reader marked the image, and what raised and what lowered the value."""
+"""One case of a regression: where the reader marked the image, and what raised and what lowered
+the value.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +83,8 @@ class ValueCase:
 def both_signs(raises: Explanation, lowers: Explanation | None = None) -> Explanation:
     """One signed map of what raises and what lowers a value, of the maps of the two.
 
-    A method that ends in a ReLU shows either in a map of its own: their difference is the signed map (for Grad-CAM it is the
+    A method that ends in a ReLU shows either in a map of its own: their difference is the signed
+    map (for Grad-CAM it is the
     map before the ReLU, exactly). A signed method has both in one already.
 
     Args:
@@ -96,7 +99,9 @@ def both_signs(raises: Explanation, lowers: Explanation | None = None) -> Explan
 
 
 def shared_limit(cases: Sequence[ValueCase]) -> float:
-    """The value of full colour of cases that are compared: the largest magnitude of any of their maps."""
+    """The value of full colour of cases that are compared: the largest magnitude of any of their
+    maps.
+    """
     return max((case.explanation.limit for case in cases), default=0.0)
 
 
@@ -109,7 +114,8 @@ def value_figure(
     colormap: str | None = None,
     notes: Sequence[str] = (),
 ) -> Figure:
-    """Image and mask | image and map | the map alone with its colour bar; above them true value, prediction and error.
+    """Image and mask | image and map | the map alone with its colour bar; above them true value,
+    prediction and error.
 
     Args:
         case: what is shown.
@@ -197,7 +203,9 @@ def value_figure(
 
 
 def _heads(case: ValueCase, threshold: float, width: float) -> list[tuple[str, dict[str, Any]]]:
-    """Lines above the panels, each with its look: the file, the values, the error; as many as ``width`` inches need."""
+    """Lines above the panels, each with its look: the file, the values, the error; as many as
+    ``width`` inches need.
+    """
     error = abs(case.value - case.truth)
     colour, where = (
         (GREEN, f"below {threshold:g}") if error < threshold else (RED, f"{threshold:g} or more")

@@ -20,7 +20,8 @@ from camlucida.metrics.regions import MASK_FRACTION, binary_mask, boxes
 def save_explanation(
     explanation: Explanation, directory: Path, colormap: str | None = None, stem: str | None = None
 ) -> dict[str, Any]:
-    """Write overlay, heat map, three panels, numeric maps and mask; each file appears whole or not at all.
+    """Write overlay, heat map, three panels, numeric maps and mask; each file appears whole or not
+    at all.
 
     Args:
         explanation: what to write.

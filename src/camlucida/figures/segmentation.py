@@ -1,4 +1,6 @@
-"""The analysis sheet of one map: image, map, overlay, truth and prediction, heat inside and outside a region, numbers."""
+"""The analysis sheet of one map: image, map, overlay, truth and prediction, heat inside and
+outside a region, numbers.
+"""
 
 from __future__ import annotations
 
@@ -100,7 +102,9 @@ def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
 
 
 def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
-    """Shares of the pixels inside and outside, by the map's value; logarithmic, for most pixels are cold."""
+    """Shares of the pixels inside and outside, by the map's value; logarithmic, for most pixels
+    are cold.
+    """
     window = tuple(slice(*span) for span in explanation.scan.geometry.seen())
     values, inside = explanation.numpy()[window], region[window]
     limit = explanation.limit or 1.0

@@ -1,4 +1,6 @@
-"""Sentences that would lie in an odd run: each is of the numbers that this run has, or is not there."""
+"""Sentences that would lie in an odd run: each is of the numbers that this run has, or is not
+there.
+"""
 
 from __future__ import annotations
 

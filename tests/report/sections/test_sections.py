@@ -1,4 +1,6 @@
-"""The measured sections: every sentence changes with its number, and is not there without it; every task, both languages."""
+"""The measured sections: every sentence changes with its number, and is not there without it;
+every task, both languages.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +96,9 @@ def test_every_section_of_every_task_in_both_languages(runs, task, tmp_path):
 
 
 def test_a_chinese_report_has_no_english_sentence(small_run, tmp_path):
-    """A broken film, images without a mask and an item without one of its maps: errors are quoted, all else is said."""
+    """A broken film, images without a mask and an item without one of its maps: errors are quoted,
+    all else is said.
+    """
     first, *others = small_run.entries
     missing = MissingMap("", "gradcam", "x", "image", "1 is strange, as nothing is")
     entries = (

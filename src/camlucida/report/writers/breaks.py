@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 
 LONG = 16
-"""A run of signs longer than this may be broken after a separator; and anywhere, as a hash, where it has no separators either."""
+"""A run of signs longer than this may be broken after a separator; and anywhere, as a hash, where
+it has no separators either.
+"""
 
 _STEP = 8
 

@@ -1,4 +1,5 @@
-r"""A generated section in a LaTeX file of somebody's own: only what stands between two comment lines is ever written.
+r"""A generated section in a LaTeX file of somebody's own: only what stands between two comment
+lines is ever written.
 
 % camlucida:begin NAME
 …
@@ -33,16 +34,20 @@ _CODECS = {"utf8x": "utf-8", "latin9": "iso8859-15", "ansinew": "cp1252", "apple
 
 
 def insert_section(tex: Path, name: str, body: str) -> bool:
-    r"""Put ``body`` between the markers of ``name`` in the file ``tex``; everything else stays as it is, byte for byte.
+    r"""Put ``body`` between the markers of ``name`` in the file ``tex``; everything else stays as
+    it is, byte for byte.
 
-    Where the file has no such markers, they are added before ``\end{document}``, or at the end of a file without it; a file
-    that is not there is made. Line ends and encoding are the file's. The same body again changes nothing.
+    Where the file has no such markers, they are added before ``\end{document}``, or at the end of
+    a file without it; a file
+    that is not there is made. Line ends and encoding are the file's. The same body again changes
+    nothing.
 
     Returns:
         Whether the file changed.
 
     Raises:
-        UsageError: broken markers (one without the other, nested, twice), by their lines; a name or a body that cannot stand
+        UsageError: broken markers (one without the other, nested, twice), by their lines; a name
+            or a body that cannot stand
             there; the file is untouched.
     """
     if any(_MARKER.fullmatch(line) for line in _LINE.findall(body.encode())):
@@ -57,7 +62,9 @@ def insert_section(tex: Path, name: str, body: str) -> bool:
 
 
 def check_insertable(tex: Path, name: str) -> None:
-    """Raise what :func:`insert_section` would raise of the file and its markers, before there is a body."""
+    """Raise what :func:`insert_section` would raise of the file and its markers, before there is a
+    body.
+    """
     _blocks(list(_visible(_checked(tex, name))), tex)
 
 
@@ -74,7 +81,8 @@ def section_name(words: Sequence[str]) -> str:
 def root_of(tex: Path) -> Path:
     r"""The folder in which LaTeX is run, from which the paths of pictures start.
 
-    The file's own if it has a ``\documentclass``; else the nearest of its own and the three above it in which a file has one;
+    The file's own if it has a ``\documentclass``; else the nearest of its own and the three above
+    it in which a file has one;
     else its own.
     """
     own = tex.absolute().parent
@@ -125,7 +133,9 @@ def _with_section(data: bytes, name: str, body: str, tex: Path) -> bytes:
 
 
 def _visible(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """(number, offset, line) of the lines that TeX reads as code or comment: none of a verbatim text."""
+    """(number, offset, line) of the lines that TeX reads as code or comment: none of a verbatim
+    text.
+    """
     inside, offset = b"", 0
     for number, line in enumerate(_LINE.findall(data), 1):
         if inside:
@@ -187,7 +197,9 @@ def _blocks(lines: Sequence[tuple[int, int, bytes]], tex: Path) -> dict[str, tup
 def _before_the_end(
     data: bytes, lines: Sequence[tuple[int, int, bytes]], blocks: Sequence[tuple[int, int]]
 ) -> int:
-    r"""Where ``\end{document}`` stands outside all blocks: its line, if nothing stands before it there."""
+    r"""Where ``\end{document}`` stands outside all blocks: its line, if nothing stands before it
+    there.
+    """
     for _, offset, line in lines:
         end = _END.search(_code(line))
         if end and not any(start <= offset < stop for start, stop in blocks):

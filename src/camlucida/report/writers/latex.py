@@ -101,7 +101,9 @@ def section(report: RenderedDocument, folder: Path, name: str, place: str) -> st
 
 
 def _chinese(lines: Sequence[str]) -> list[str]:
-    """In the environment of CJKutf8 where needed; a host with another way of setting Chinese keeps its own."""
+    """In the environment of CJKutf8 where needed; a host with another way of setting Chinese keeps
+    its own.
+    """
     if not has_chinese("".join(lines)):
         return list(lines)
     begin, end = r"\begin{CJK*}{UTF8}{gbsn}", r"\end{CJK*}"

@@ -1,6 +1,7 @@
 """Any text as LaTeX that compiles with pdfLaTeX, in any encoding of the host file.
 
-Latin letters and signs become commands of the fonts that every TeX has as outlines; Chinese is left as it is, for the CJK
+Latin letters and signs become commands of the fonts that every TeX has as outlines; Chinese is
+left as it is, for the CJK
 package; what no usual font has is written as its code point.
 """
 
@@ -205,7 +206,9 @@ def escape(text: str) -> str:
 
 
 def _between(before: str, run: str) -> str:
-    """Chinese and Latin may part at the end of a line, which the CJK package does not know; punctuation stays in its place."""
+    """Chinese and Latin may part at the end of a line, which the CJK package does not know;
+    punctuation stays in its place.
+    """
     if (
         not before
         or has_chinese(before[-1]) == has_chinese(run[0])
