@@ -250,7 +250,7 @@ def test_seeds_that_look_at_the_background_are_flagged(cohort, quick):
     assert f"artefact {len(flagged)}, review" in line
     assert "each by itself has heat on artefacts in: seed 44 " in line
     text = " ".join((cohort / "assets/density_model.tex").read_text("utf-8").split())
-    assert f"{len(flagged)} with heat on artefacts" in text
+    assert f"{len(flagged)} with attribution on artefacts" in text
     assert "seed 44: by this rule, its heat lies on artefacts in" in text
 
 

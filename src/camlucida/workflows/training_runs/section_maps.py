@@ -11,6 +11,9 @@ from camlucida.analysis.comparison import Comparison
 from camlucida.analysis.comparison.summary import by_verdict, on_artefacts
 from camlucida.analysis.comparison.verdict import VERDICTS, verdict_name
 from camlucida.core.messages import Estimate, Message, Value, declare
+
+# Some messages of the pack are those of a report; its sections declare their texts.
+from camlucida.report import sections  # noqa: F401
 from camlucida.report.document import Block, Paragraph, Picture, Points, Table
 from camlucida.workflows.training_runs.results import TrainingResults
 from camlucida.workflows.training_runs.section_tables import classes_of, column_per_run, estimate
