@@ -264,7 +264,7 @@ def test_two_methods_with_one_map_cost_one():
         p for _ in range(2) for p in plans(case(native.clone(), image), ["road", "average_drop"])
     ]
     list(evaluate(both, linear(1.0), count=count))
-    assert (count.images, count.asked) == (10, 22)
+    assert (count.images, count.requested) == (10, 22)
 
 
 def test_alterations_happen_before_the_models_normalisation():

@@ -56,7 +56,11 @@ def test_scores_go_back_where_they_came_from(workers, batch_size):
         assert found["all"].tolist() == expected.tolist()
         assert found["sum"].tolist() == expected.sum(0).tolist()
     asked = sum(len(p.steps) for p in plans)
-    assert (count.asked, count.images, count.forwards) == (asked, asked, -(-asked // batch_size))
+    assert (count.requested, count.images, count.forwards) == (
+        asked,
+        asked,
+        -(-asked // batch_size),
+    )
     assert all(size == batch_size for size in model.sizes[:-1])
 
 
@@ -74,7 +78,7 @@ def test_equal_steps_of_an_image_run_once(workers):
     ]
     assert results == [6, 13, 4, 11]
     assert sorted(model.seen) == [1, 2, 3, 5, 6, 9]
-    assert (count.asked, count.images) == (10, 6)
+    assert (count.requested, count.images) == (10, 6)
     assert forwards_needed(plans) == 6
 
 

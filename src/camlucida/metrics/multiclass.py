@@ -131,8 +131,8 @@ def _kappa(totals: Floats, have: Floats, called: Floats, n: Floats) -> Floats:
 def _chances(matrix: Floats) -> tuple[list[float], list[Floats]]:
     """Of the overall figures, and of those of each class."""
     n = matrix.sum(keepdims=True)[0]
-    share, said = divide(matrix.sum(1), n), divide(matrix.sum(0), n)
-    f1 = divide(2 * share * said, share + said)
+    share, predicted_share = divide(matrix.sum(1), n), divide(matrix.sum(0), n)
+    f1 = divide(2 * share * predicted_share, share + predicted_share)
     there = int((share > 0).sum())
     overall = [
         float(share.max()),
@@ -140,4 +140,10 @@ def _chances(matrix: Floats) -> tuple[list[float], list[Floats]]:
         0.0,
         float(mean_of_known(f1[None])[0]),
     ]
-    return overall, [said, share, f1, np.full_like(share, np.nan), np.full_like(share, np.nan)]
+    return overall, [
+        predicted_share,
+        share,
+        f1,
+        np.full_like(share, np.nan),
+        np.full_like(share, np.nan),
+    ]

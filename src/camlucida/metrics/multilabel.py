@@ -105,14 +105,16 @@ class _Label:
         """
         if not len(self.truth):
             return dict.fromkeys(METRICS, float("nan"))
-        share, said = float(self.truth.mean()), float(self.predicted.mean())
+        share, predicted_share = float(self.truth.mean()), float(self.predicted.mean())
         return {
             "auc": 0.5,
             "ap": share,
-            "sensitivity": said,
-            "specificity": 1 - said,
+            "sensitivity": predicted_share,
+            "specificity": 1 - predicted_share,
             "precision": share,
-            "f1": 2 * share * said / (share + said) if share + said else float("nan"),
+            "f1": 2 * share * predicted_share / (share + predicted_share)
+            if share + predicted_share
+            else float("nan"),
             "brier": share * (1 - share),
             "ece": _calibrated_ece(self.probability),
             "prevalence": float("nan"),

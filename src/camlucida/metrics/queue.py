@@ -75,11 +75,11 @@ class Done:
 
 @dataclass
 class Count:
-    """What a queue has done: ``asked`` steps, ``images`` altered images run, ``forwards`` of the
+    """Work of a queue: ``requested`` steps, ``images`` altered images run, ``forwards`` of the
     model.
     """
 
-    asked: int = 0
+    requested: int = 0
     images: int = 0
     forwards: int = 0
 
@@ -191,15 +191,15 @@ def _items(plans: Iterable[Plan], count: Count) -> Iterator[_Item]:
     A plan opens with its last new step, or without one.
     """
     scores: _Scores | None = None
-    asked: set[Hashable] = set()
+    requested: set[Hashable] = set()
     for plan in plans:
         if not plan.steps:
             raise UsageError(f"a plan for {plan.image!r} has no steps")
         if scores is None or plan.image != scores.image:
-            scores, asked = _Scores(plan.image), set()
-        count.asked += len(plan.steps)
-        new = {step.key: step for step in plan.steps if step.key not in asked}
-        asked |= set(new)
+            scores, requested = _Scores(plan.image), set()
+        count.requested += len(plan.steps)
+        new = {step.key: step for step in plan.steps if step.key not in requested}
+        requested |= set(new)
         for step in new.values():
             yield scores, step, None
         yield scores, None, _Open(plan, scores, {step.key for step in plan.steps})

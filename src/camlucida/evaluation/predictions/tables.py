@@ -170,10 +170,10 @@ def records(frame: pd.DataFrame) -> list[Document]:
 
 def never_predicted(figures: pd.DataFrame) -> list[str]:
     """Labels or classes that no row was called, of the figures of one model and everybody."""
-    said = figures[
+    shares = figures[
         (figures["metric"] == "predicted_share") & ~figures["label"].isin([MEAN, MEAN_ENOUGH])
     ]
-    return list(said["label"][said["estimate"] == 0])
+    return list(shares["label"][shares["estimate"] == 0])
 
 
 def _figures(
