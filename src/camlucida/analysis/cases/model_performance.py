@@ -6,6 +6,7 @@ Their predictions become the table that a file of predictions would be read into
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import pandas as pd
 
@@ -111,11 +112,9 @@ def _tables(runs: Sequence[Run]) -> Iterator[_Table]:
 def _names(runs: Sequence[Run]) -> dict[tuple[int, str], str]:
     """(index of the run, model) → its name, after the run's folder or path where runs share it."""
     places = [run.folder.root.absolute() for run in runs]
-    models = [
-        (place, str(model["name"]))
-        for place, run in enumerate(runs)
-        for model in run.about["models"]
-    ]
+    models: list[tuple[int, str]] = []
+    for place, run in enumerate(runs):
+        models += [(place, str(model["name"])) for model in run.about["models"]]
     for before in (
         [""] * len(runs),
         [f"{path.name}: " for path in places],
@@ -145,11 +144,8 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
     task, notes = _task(tables), _notes(runs)
     frames: list[pd.DataFrame] = []
     labels: dict[str, tuple[str, ...]] = {}
-    groups = list(
-        dict.fromkeys(
-            column for _, _, rows in tables for column in rows.columns if column.startswith(GROUP)
-        )
-    )
+    columns = chain.from_iterable(rows.columns for _, _, rows in tables)
+    groups = list(dict.fromkeys(column for column in columns if column.startswith(GROUP)))
     for _, model, rows in tables:
         base = rows[["image", "patient"]].assign(model=model)
         for column in groups:
@@ -167,7 +163,7 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
             "the runs are of several sets of classes", "evaluate those of one set together"
         )
     whole = pd.concat(frames, ignore_index=True)
-    every = tuple(dict.fromkeys(label for known in labels.values() for label in known))
+    every = tuple(dict.fromkeys(chain.from_iterable(labels.values())))
     kind = KINDS[task]
     if kind == "multilabel":
         silent = [label for label in every if whole["truth"][whole["label"] == label].isna().all()]

@@ -185,7 +185,9 @@ def _row(
     top = _joined([part.similarity.top for part in parts])
     nulls = _joined([np.full(len(part.rows), part.null) for part in parts])
     top_nulls = _joined([np.full(len(part.rows), part.top_null) for part in parts])
-    patients = [patient for part in parts for patient in part.rows["patient"]]
+    patients: list[str] = []
+    for part in parts:
+        patients += part.rows["patient"].tolist()
     interval = mean_interval(_joined([part.excess for part in parts]), patients)
     pairs_of_all = sum(len(part.similarity.nulls) for part in parts)
     return {

@@ -254,9 +254,10 @@ def _check_distinct(records: Sequence[Record], by: str) -> None:
 
 
 def _nothing_varies(records: Sequence[Record], by: str) -> UsageError:
-    values = {
-        name: list(dict.fromkeys(r[name] for r in records if r[name] is not None)) for name in BY
-    }
+    values: dict[str, list[Any]] = {}
+    for name in BY:
+        stated = [record[name] for record in records if record[name] is not None]
+        values[name] = list(dict.fromkeys(stated))
     varying = [
         f"{name} ({', '.join(map(str, different))})"
         for name, different in values.items()

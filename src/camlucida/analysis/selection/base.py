@@ -229,23 +229,23 @@ def typical(
         groups: the name is the role.
         last: further clauses.
     """
-    known = [(name, rows) for name, rows in groups if len(rows)]
-    parts = [(name, first(rows, nearest(rows["loss"]), request.count)) for name, rows in known]
-    every = pd.concat([rows for _, rows in known])
-    values: dict[str, Value] = {
-        "what": what,
-        "loss": pool.loss or Message("words.nothing"),
-        "counts": [
-            Message("selection.counted", {"name": name, "count": len(rows)}) for name, rows in known
-        ],
-    }
-    said = Message("selection.typical", values)
+    filled = [(name, rows) for name, rows in groups if len(rows)]
+    counts: list[Message] = []
+    indices: list[Any] = []
+    roles: list[Message] = []
+    for name, rows in filled:
+        chosen = first(rows, nearest(rows["loss"]), request.count)
+        counts.append(Message("selection.counted", {"name": name, "count": len(rows)}))
+        indices += chosen.index.tolist()
+        roles += numbered(name, len(chosen))
+    loss = pool.loss or Message("words.nothing")
+    values: dict[str, Value] = {"what": what, "loss": loss, "counts": counts}
+    description = Message("selection.typical", values)
     if request.count > 1:
-        said = Message("selection.typical_several", {**values, "count": request.count})
-    said = chain("words.clause", [said, *last])
-    roles = [role for name, rows in parts for role in numbered(name, len(rows))]
-    rows = [index for _, rows in parts for index in rows.index]
-    return Selected(request.text, pool.whole(said, every), rows, roles)
+        description = Message("selection.typical_several", {**values, "count": request.count})
+    clauses = chain("words.clause", [description, *last])
+    every = pd.concat([rows for _, rows in filled])
+    return Selected(request.text, pool.whole(clauses, every), indices, roles)
 
 
 def nearest(losses: pd.Series) -> ArrayLike:

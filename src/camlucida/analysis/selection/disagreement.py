@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 
 from camlucida.analysis.selection.base import RuleRequest, Selected, nothing, rule
@@ -56,27 +58,27 @@ def disagreement(pool: Pool, request: RuleRequest) -> Selected:
     if column == "dice" and not every["dice"].notna().any():
         column = "probability"
     groups = every.groupby(["path", every["label"].where(~of_classes(every), "")], sort=False)
-    found = [_compared(rows, column, classes) for _, rows in groups if len(rows) > 1]
-    table = pd.DataFrame(
-        found, columns=["image", "label", "path", "rows", "classes", "range"]
-    ).dropna(subset=["range"])
+    compared = [_compared(rows, column, classes) for _, rows in groups if len(rows) > 1]
+    table = pd.DataFrame(compared, columns=["image", "label", "path", "rows", "classes", "range"])
+    table = table.dropna(subset=["range"])
     measured = Message(f"selection.{column}")
     if table.empty:
         return nothing(request, Message("selection.none_shared", {"measured": measured}))
     ahead = (table["classes"] > 1) * (1 + table["range"].max())
     chosen = first(table, -(table["range"] + ahead), request.count)
-    rows = [row for of_case in chosen["rows"] for row in of_case]
+    rows: list[Any] = []
+    for of_case in chosen["rows"]:
+        rows += of_case
     ahead_of = Message("selection.other_classes", {"count": int((table["classes"] > 1).sum())})
     values: dict[str, Value] = {
         "measured": measured,
         "models": len(parts),
         "first": ahead_of if classes else Message("words.nothing"),
     }
-    said = Message("selection.disagreement", {**share(request.count, len(table)), **values})
-    told = chain("words.clause", [said, Message("selection.equal")])
-    return Selected(
-        request.text, told, rows, [named(str(model)) for model in every.loc[rows, "model"]]
-    )
+    message = Message("selection.disagreement", {**share(request.count, len(table)), **values})
+    description = chain("words.clause", [message, Message("selection.equal")])
+    roles = [named(str(model)) for model in every.loc[rows, "model"]]
+    return Selected(request.text, description, rows, roles)
 
 
 def _compared(rows: pd.DataFrame, column: str, classes: bool) -> tuple[object, ...]:
