@@ -256,8 +256,8 @@ def _check_distinct(records: Sequence[Record], by: str) -> None:
 def _nothing_varies(records: Sequence[Record], by: str) -> UsageError:
     values: dict[str, list[Any]] = {}
     for name in BY:
-        stated = [record[name] for record in records if record[name] is not None]
-        values[name] = list(dict.fromkeys(stated))
+        named = [record[name] for record in records if record[name] is not None]
+        values[name] = list(dict.fromkeys(named))
     varying = [
         f"{name} ({', '.join(map(str, different))})"
         for name, different in values.items()
