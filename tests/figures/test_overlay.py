@@ -22,7 +22,7 @@ from camlucida.figures.panels import (
 )
 
 
-def explanation(raw, relu=True, synthetic=False, size=(40, 60), empty=""):
+def explanation(raw, relu=True, synthetic=False, size=(40, 60), empty=None):
     display = np.full(size, 100, np.uint8)
     scan = Scan(
         torch.zeros(1, *size), display, Geometry.identity(size), "film", synthetic=synthetic
