@@ -9,6 +9,7 @@ import torch
 from camlucida.analysis.comparison import compare
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.geometry import Geometry
+from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.figures.consistency import (
     all_series_figure,
@@ -41,7 +42,7 @@ def reader(runs):
             synthetic=True,
         )
         (raw,) = runs[run].raw([index])
-        empty = "" if bool(raw.any()) else "all zero"
+        empty = None if bool(raw.any()) else Message("empty.zero")
         return Explanation(
             raw, 1.0, 0.9, "x", "gradcam", "last", True, scan, empty, {"unit": "logit"}
         )
