@@ -24,8 +24,8 @@ OPTION_HEAD = ("option", "default", "meaning")
 
 CLI_PAGE = """# Command line
 
-Every command and option, generated from the program. `camlucida COMMAND --help` prints the same. Results go to standard
-output; errors, notes and the progress bar go to standard error.
+Every command and option, generated from the program. `camlucida COMMAND --help` prints the same.
+Results go to standard output; errors, notes and the progress bar go to standard error.
 
 | exit code | meaning |
 |---|---|

@@ -20,7 +20,7 @@ settings.load_profile("suite")
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Folder of sample images kept beside the repository; the test is skipped where it is absent."""
+    """Folder of sample images beside the repository; without it the test is skipped."""
     folder = REPOSITORY / "../shared/data"
     if not folder.is_dir():
         pytest.skip("the sample images (../shared/data) are not here")
@@ -29,7 +29,7 @@ def shared_data() -> Path:
 
 @pytest.fixture(scope="session")
 def small_run(tmp_path_factory) -> Run:
-    """Six random films of three patients, one of them broken; two labels with truth, one without."""
+    """Six random films of three patients, one broken; two labels with ground truth, one without."""
     folder = tmp_path_factory.mktemp("report")
     about = {"command": "camlucida run cohort.toml", "versions": {"camlucida": "0", "torch": "0"}}
     execute(write_cohort(folder / "cohort"), folder / "run", device="cpu", about=about)

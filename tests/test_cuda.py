@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 
 @pytest.fixture(autouse=True)
 def full_precision():
-    """TF32 keeps 10 bits of a product's factors: what is left of float32 then says nothing of this package."""
+    """TF32 keeps 10 bits of a product's factors, which would hide what this package does."""
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False, deterministic=True):
         yield
 
@@ -35,7 +35,7 @@ def both(
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-4)])
 @pytest.mark.parametrize("method", list(METHODS))
 def test_every_method_gives_the_map_of_the_cpu(method, dtype, tolerance):
-    """``features`` is followed by a ReLU in place, which must not change what is captured on one of the two."""
+    """``features`` precedes an in-place ReLU, which must not change the capture on either device."""
     net, inputs = nets.seeded(nets.Cnn()), nets.images(3, 3, 12, 10)
     layer = "act" if method == "cam" else "features"
     cpu, cuda = both(net, inputs, method, layer, dtype)
