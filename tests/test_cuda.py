@@ -35,7 +35,7 @@ def both(
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-9), (torch.float32, 2e-4)])
 @pytest.mark.parametrize("method", list(METHODS))
 def test_every_method_gives_the_map_of_the_cpu(method, dtype, tolerance):
-    """``features`` precedes an in-place ReLU, which must not change the capture on either device."""
+    """``features`` precedes an in-place ReLU, which must not change the capture on a GPU."""
     net, inputs = nets.seeded(nets.Cnn()), nets.images(3, 3, 12, 10)
     layer = "act" if method == "cam" else "features"
     cpu, cuda = both(net, inputs, method, layer, dtype)
