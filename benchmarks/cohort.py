@@ -276,8 +276,8 @@ def _bytes(path: Path) -> bytes | None:
 
 def _ledger(root: Path) -> list[list[tuple[object, ...]]]:
     items = (
-        "SELECT image, model, position, state, identity, part, row, failure, missing FROM items ORDER "
-        "BY image, model"
+        "SELECT image, model, position, state, identity, part, row, failure, missing FROM items "
+        "ORDER BY image, model"
     )
     with closing(sqlite3.connect(root / "ledger.sqlite")) as db:
         return [

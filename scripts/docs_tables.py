@@ -104,7 +104,11 @@ def _one_line(text: str) -> str:
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     lines = [head, ("---",) * len(head), *rows]
-    return "\n".join(f"| {' | '.join(_cell(cell) for cell in line)} |" for line in lines)
+    return "\n".join(_row(line) for line in lines)
+
+
+def _row(line: tuple[str, ...]) -> str:
+    return f"| {' | '.join(_cell(cell) for cell in line)} |"
 
 
 def _cell(text: str) -> str:

@@ -214,12 +214,11 @@ def _twin_logits(
     model: nn.Module, twins: list[tuple[list[str], str | None]]
 ) -> list[NDArray[np.float64]]:
     seeds = range(HELD_OUT_SEEDS["twins"], HELD_OUT_SEEDS["twins"] + TWINS)
-    return [
-        logits_of(
-            model, torch.stack([shrink(phantom.image(s, findings, marker, FILM_PX)) for s in seeds])
-        )
-        for findings, marker in twins
-    ]
+    logits = []
+    for findings, marker in twins:
+        films = [shrink(phantom.image(seed, findings, marker, FILM_PX)) for seed in seeds]
+        logits.append(logits_of(model, torch.stack(films)))
+    return logits
 
 
 def reliance(model: nn.Module) -> dict[str, Any]:

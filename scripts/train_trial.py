@@ -300,12 +300,16 @@ def describe(arm: Arm, held_out: dict[str, Any], fall: dict[str, Any]) -> str:
         "{} {:.3f} ({:.3f} to {:.3f})".format(label, figure["auc"], *figure["interval95"])
         for label, figure in held_out.items()
     )
-    what = "; ".join(
-        "{} by its evidence {}, by bars of that area in its stead {}, by the tag {}".format(
-            label, *(round(fall[part][label], 1) + 0.0 for part in ("evidence", "bar", "tag"))
+    falls = []
+    for label in LABELS:
+        evidence, bar, tag = (
+            round(fall[part][label], 1) + 0.0 for part in ("evidence", "bar", "tag")
         )
-        for label in LABELS
-    )
+        falls.append(
+            f"{label} by its evidence {evidence}, by bars of that area in its stead {bar}, "
+            f"by the tag {tag}"
+        )
+    what = "; ".join(falls)
     return (
         "A small network trained on SYNTHETIC chest films of camlucida.phantom.trial to put "
         "explanations to the test; of no use "

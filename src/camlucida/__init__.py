@@ -1,4 +1,6 @@
-"""camlucida: what a medical-imaging model used, laid over the image, and measured. For research use only.
+"""camlucida: what a medical-imaging model used, laid over the image, and measured.
+
+For research use only.
 
 >>> import camlucida as cl
 >>> model = cl.load_model("card.toml")                          # doctest: +SKIP
@@ -13,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
-# Names are imported when first used: `import camlucida` must not cost the seconds that importing torch takes.
+# Names are imported when first used: `import camlucida` must not cost the seconds that importing
+# torch takes.
 _HOMES = {
     "explain": "camlucida.attribution.engine",
     "evaluate": "camlucida.evaluation.maps.api",

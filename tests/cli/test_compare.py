@@ -153,7 +153,8 @@ def test_folds_stand_side_by_side(runs, tmp_path, capsys):
         (
             ["fold1"],
             "seed",
-            "these runs have one seed (42): nothing to compare (what varies: method (gradcam, hirescam))",
+            "these runs have one seed (42): nothing to compare "
+            "(what varies: method (gradcam, hirescam))",
         ),
         (["seeds"], "layer", "these runs have one layer (features): nothing to compare"),
         (["seeds"], "colour", "cannot compare by 'colour'"),

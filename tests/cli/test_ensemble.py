@@ -1,4 +1,4 @@
-"""``camlucida ensemble`` as a user meets it: the folder, the tables, what fails and what goes on."""
+"""``camlucida ensemble`` as a user meets it: the folder, the tables, what fails, what goes on."""
 
 import json
 import re
@@ -39,7 +39,10 @@ def run(*arguments):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two classifiers that share two labels, a third that is not there, three films of two patients, one of which is broken."""
+    """Two classifiers that share two labels, and a third whose file is missing.
+
+    Three films of two patients; one film is broken.
+    """
     folder = tmp_path_factory.mktemp("ensemble")
     for name, labels in (
         ("a", ("Nodule", "Pleural Effusion", "Mass")),
@@ -241,7 +244,8 @@ def test_no_classifier_at_all(folder, tmp_path, capsys):
 def test_two_classifiers_of_one_name_keep_their_boxes_apart(folder, tmp_path):
     (tmp_path / "two.toml").write_text(
         "".join(
-            f'[classifiers.{key}]\nname = "Net"\nmodel_type = "card"\nweights = "{folder}/{key}/card.toml"\n'
+            f'[classifiers.{key}]\nname = "Net"\nmodel_type = "card"\n'
+            f'weights = "{folder}/{key}/card.toml"\n'
             for key in "ab"
         )
     )

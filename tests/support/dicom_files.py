@@ -10,7 +10,10 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, SecondaryCaptureImageStorag
 
 
 def dicom_dataset(array: np.ndarray, bits: int | None = None, **elements: Any) -> Dataset:
-    """A secondary capture of (H, W), (F, H, W) or (H, W, 3); keywords set or (with None) remove elements."""
+    """A secondary capture of (H, W), (F, H, W) or (H, W, 3).
+
+    Keywords set or (with None) remove elements.
+    """
     colour = array.ndim == 3 and array.shape[-1] == 3
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()

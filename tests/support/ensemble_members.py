@@ -21,7 +21,7 @@ def made(
     geometry: Geometry | None = None,
     relu: bool = True,
 ) -> Explanation:
-    """A map over a grey film of ``size``; the whole film is seen, unless a geometry says otherwise."""
+    """A map over a grey film of ``size``; all of it is seen, unless a geometry is given."""
     cells = torch.tensor(raw, dtype=torch.float32)
     geometry = geometry or Geometry.identity(size)
     display = np.full(geometry.original, 90, np.uint8)

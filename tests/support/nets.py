@@ -35,7 +35,10 @@ def images(*shape: int, seed: int = 0) -> Tensor:
 def probing(
     net: nn.Module, inputs: Tensor, layer: str, label: int = 1, image: int = 0
 ) -> Iterator[Probe]:
-    """The probe that ``explain`` would hand to a method, for one image of a batch and the (mean) logit of one label."""
+    """The probe that ``explain`` would hand to a method.
+
+    It is for one image of a batch and the (mean) logit of one label.
+    """
     with frozen(net), torch.no_grad():
         forward = capture(net, (inputs,), [layer], record=True)
         reference = forward.logits[image : image + 1]
@@ -50,7 +53,10 @@ def probing(
 
 
 class Cnn(nn.Module):
-    """stem → features (signed) → ReLU in place → GAP → head, in 1, 2 or 3 dimensions; ``calls`` counts forwards."""
+    """stem → features (signed) → ReLU in place → GAP → head, in 1, 2 or 3 dimensions.
+
+    ``calls`` counts forward passes.
+    """
 
     def __init__(
         self, labels: int = 4, rank: int = 2, channels: int = 6, final: nn.Module | None = None
@@ -109,7 +115,10 @@ class TwoInputs(nn.Module):
 
 
 class Glue(nn.Module):
-    """Functional glue of every kind between the modules: in-place sums, cat, pooling, ``view(x.size(0), -1)``."""
+    """Functional glue of every kind between the modules.
+
+    In-place sums, cat, pooling, ``view(x.size(0), -1)``.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -203,7 +212,10 @@ class ListNet(nn.Module):
 
 
 class ChannelsLast(nn.Module):
-    """Feature maps (B, *grid, K) behind a patch embedding, then tokens whose attention is no picture of the image."""
+    """Feature maps (B, *grid, K) behind a patch embedding, then tokens.
+
+    The attention of the tokens is no picture of the image.
+    """
 
     def __init__(self, heads: int = 2) -> None:
         super().__init__()

@@ -1,8 +1,10 @@
-"""Adapters around the two peer libraries, for parity tests: run them, reproduce what they do to a raw map, and isolate
-their formulas.
+"""Adapters around the two peer libraries, for parity tests.
 
-PGC is `pytorch_grad_cam` (grad-cam 1.5.7), TC is `torchcam` (0.5.0). An adapter leaves the model as it found it
-(training flags, `.grad`), silences the progress bars, and lets no warning out, since warnings are errors here.
+They run the libraries, reproduce what these do to a raw map, and isolate their formulas.
+
+PGC is `pytorch_grad_cam` (grad-cam 1.5.7), TC is `torchcam` (0.5.0). An adapter leaves the model
+unchanged (training flags, `.grad`), silences the progress bars, and lets no warning out, since
+warnings are errors here.
 """
 
 import warnings
@@ -49,7 +51,10 @@ TORCHCAM_METHODS: dict[str, type] = {
 
 @contextmanager
 def quiet(model: nn.Module | None = None) -> Iterator[None]:
-    """No warnings, no progress bars, gradients on; the model's training flags and `.grad` as before."""
+    """No warnings, no progress bars, gradients on.
+
+    The model's training flags and `.grad` are restored afterwards.
+    """
     modules = [] if model is None else [(module, module.training) for module in model.modules()]
     grads = (
         []
@@ -84,8 +89,9 @@ def categories(category: Category, batch: int) -> list[int]:
 def autograd_evidence(
     model: nn.Module, layer: nn.Module, inputs: Tensor, category: Category
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Activations of the layer, gradients of the class score there, and the scores (B,), by `torch.autograd.grad`.
+    """Activations of the layer, gradients of the class score there, and the scores (B,).
 
+    The gradients are those of `torch.autograd.grad`.
     The hook hands a copy on, so nothing later in the network can write into what was captured.
     """
     kept: list[Tensor] = []
@@ -106,14 +112,17 @@ def autograd_evidence(
     return kept[0].detach(), gradients.detach(), scores.detach()
 
 
-# --- pytorch_grad_cam ---------------------------------------------------------------------------------------------
+# --- pytorch_grad_cam -----------------------------------------------------------------------------
 
 
 @contextmanager
 def pgc_cam(
     model: nn.Module, layers: Sequence[nn.Module], cls: type, **options: Any
 ) -> Iterator[Any]:
-    """A PGC object, its hooks removed afterwards. Its own `with` block swallows an IndexError, so it is not used."""
+    """A PGC object, its hooks removed afterwards.
+
+    The object's `with` block swallows an IndexError, so it is not used.
+    """
     with quiet(model):
         cam = cls(model=model, target_layers=list(layers), **options)
         try:
@@ -134,7 +143,10 @@ def pgc_map(
     cls: type | str,
     **options: Any,
 ) -> np.ndarray:
-    """PGC's finished map, (B, H, W) float32 in 0…1 at the input's size. `cls`: a class or a name in `PGC_METHODS`."""
+    """PGC's finished map, (B, H, W) float32 in 0…1 at the input's size.
+
+    `cls`: a class or a name in `PGC_METHODS`.
+    """
     cls = PGC_METHODS[cls] if isinstance(cls, str) else cls
     layers = [layer] if isinstance(layer, nn.Module) else list(layer)
     with pgc_cam(model, layers, cls, **options) as cam:
@@ -142,7 +154,10 @@ def pgc_map(
 
 
 def pgc_min_max(maps: Tensor) -> Tensor:
-    """Per sample (x − min) / (1e-7 + max(x − min)). A constant map becomes zeros, whatever its height."""
+    """Per sample (x − min) / (1e-7 + max(x − min)).
+
+    A constant map becomes zeros, whatever its height.
+    """
     flat = maps.flatten(1)
     flat = flat - flat.amin(1, keepdim=True)
     return (flat / (1e-7 + flat.amax(1, keepdim=True))).view_as(maps)
@@ -151,14 +166,15 @@ def pgc_min_max(maps: Tensor) -> Tensor:
 def pgc_postprocess(raw: Tensor | Sequence[Tensor], size: Sequence[int]) -> np.ndarray:
     """What PGC does to raw 2-D maps (B, h, w), one a layer.
 
-    max(·, 0) → min-max at the layer's resolution → float32 → bilinear to `size` → max(·, 0) → mean over layers →
-    min-max.
+    max(·, 0) → min-max at the layer's resolution → float32 → bilinear to `size` → max(·, 0) →
+    mean over layers → min-max.
     """
     scaled = []
     for layer_map in [raw] if isinstance(raw, Tensor) else raw:
         if layer_map.ndim != 3:
             raise ValueError(
-                f"pgc_postprocess: 2-D maps (B, h, w), got {tuple(layer_map.shape)}; PGC resizes volumes by spline"
+                f"pgc_postprocess: 2-D maps (B, h, w), got {tuple(layer_map.shape)}; "
+                "PGC resizes volumes by spline"
             )
         small = pgc_min_max(layer_map.detach().clamp(min=0)).float()
         scaled.append(
@@ -170,7 +186,10 @@ def pgc_postprocess(raw: Tensor | Sequence[Tensor], size: Sequence[int]) -> np.n
 
 
 def pgc_weights(cls: type | str, activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """The channel weights (B, K) PGC's formula gives for these arrays, without a model (Grad-CAM, ++ and XGrad-CAM)."""
+    """The channel weights (B, K) PGC's formula gives for these arrays, without a model.
+
+    Defined for Grad-CAM, Grad-CAM++ and XGrad-CAM.
+    """
     cls = PGC_METHODS[cls] if isinstance(cls, str) else cls
     with quiet():
         return cls.get_cam_weights(
@@ -179,7 +198,10 @@ def pgc_weights(cls: type | str, activations: np.ndarray, gradients: np.ndarray)
 
 
 def pgc_raw(cls: type | str, activations: np.ndarray, gradients: np.ndarray) -> np.ndarray:
-    """The raw map (B, *grid) PGC's formula gives for these arrays, without a model and before its post-processing."""
+    """The raw map (B, *grid) PGC's formula gives for these arrays.
+
+    It needs no model, and is the map before post-processing.
+    """
     cls = PGC_METHODS[cls] if isinstance(cls, str) else cls
     bare = SimpleNamespace(get_cam_weights=partial(cls.get_cam_weights, None))
     with quiet():
@@ -199,8 +221,8 @@ def pgc_score_weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     """PGC's Score-CAM weights (B, K), float32, and the activations it used.
 
-    UpsamplingBilinear2d (align_corners=True) → min-max (ε 1e-8) → score of mask × input, no baseline → softmax over
-    all K.
+    UpsamplingBilinear2d (align_corners=True) → min-max (ε 1e-8) → score of mask × input,
+    no baseline → softmax over all K.
     """
     with pgc_cam(model, [layer], pgc.ScoreCAM) as cam:
         cam.batch_size = batch_size
@@ -216,7 +238,8 @@ def pgc_ablation_weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     """PGC's Ablation-CAM weights (B, K), float32, and the activations it used.
 
-    (y − y_k)/y with channel k set to 0 only if the smallest activation is exactly 0, else to the smallest value − 1e7.
+    (y − y_k)/y with channel k set to 0 only if the smallest activation is exactly 0, else to the
+    smallest value − 1e7.
     """
     options = {"ablation_layer": AblationLayer(), "batch_size": batch_size}
     with pgc_cam(model, [layer], pgc.AblationCAM, **options) as cam:
@@ -227,7 +250,7 @@ def pgc_ablation_weights(
         return np.asarray(weights), activations
 
 
-# --- torchcam -----------------------------------------------------------------------------------------------------
+# --- torchcam -------------------------------------------------------------------------------------
 
 
 def torchcam_maps(
@@ -264,7 +287,10 @@ def torchcam_map(
 
 
 def torchcam_postprocess(raw: Tensor) -> np.ndarray:
-    """What TC does to a raw map (B, *grid): ReLU → per sample (x − min) / (max(x − min) + 1e-8), no resize."""
+    """What TC does to a raw map (B, *grid).
+
+    ReLU → per sample (x − min) / (max(x − min) + 1e-8), no resize.
+    """
     flat = raw.detach().clamp(min=0).flatten(1)
     flat = flat - flat.amin(1, keepdim=True)
     return (flat / (flat.amax(1, keepdim=True) + 1e-8)).view_as(raw).numpy()
@@ -289,7 +315,10 @@ def torchcam_fuse(maps: Sequence[Tensor], layercam: bool = False) -> np.ndarray:
 
 
 def torchcam_weights(cls: type | str, activations: Tensor, gradients: Tensor) -> np.ndarray:
-    """The weights TC's formula gives for these tensors, without a model: (B, K), or (B, K, *grid) for LayerCAM."""
+    """The weights TC's formula gives for these tensors, without a model.
+
+    Shape (B, K), or (B, K, *grid) for LayerCAM.
+    """
     cls = TORCHCAM_METHODS[cls] if isinstance(cls, str) else cls
     bare = SimpleNamespace(
         hook_a=[activations.clone()], hook_g=[gradients.clone()], _backprop=lambda *_, **__: None
@@ -303,7 +332,8 @@ def torchcam_score_weights(
 ) -> tuple[np.ndarray, np.ndarray]:
     """TC's Score-CAM weights (B, K) and the activations it used.
 
-    Min-max (ε 1e-8) → bilinear half-pixel upsampling → score of mask × input less the input's own → softmax over all K.
+    Min-max (ε 1e-8) → bilinear half-pixel upsampling → score of mask × input less that of the input
+    → softmax over all K.
     """
     with quiet(model), torch.no_grad(), tc.ScoreCAM(model, layer, batch_size=batch_size) as cam:
         model(inputs)
@@ -312,18 +342,24 @@ def torchcam_score_weights(
         return weights.numpy(), activations.numpy()
 
 
-# --- Score-CAM masks, and weights from masks ----------------------------------------------------------------------
+# --- Score-CAM masks, and weights from masks ------------------------------------------------------
 
 
 def pgc_score_masks(activations: Tensor, size: Sequence[int]) -> Tensor:
-    """PGC's masks (B, K, H, W): upsample with align_corners=True, then (x − min) / (max − min + 1e-8)."""
+    """PGC's masks (B, K, H, W).
+
+    Upsample with align_corners=True, then (x − min) / (max − min + 1e-8).
+    """
     large = F.interpolate(activations, size=tuple(size), mode="bilinear", align_corners=True)
     low, high = large.amin((2, 3), keepdim=True), large.amax((2, 3), keepdim=True)
     return (large - low) / (high - low + 1e-8)
 
 
 def torchcam_score_masks(activations: Tensor, size: Sequence[int]) -> Tensor:
-    """TC's masks (B, K, H, W): (x − min) / (max(x − min) + 1e-8) on the layer's grid, then half-pixel upsampling."""
+    """TC's masks (B, K, H, W).
+
+    (x − min) / (max(x − min) + 1e-8) on the layer's grid, then half-pixel upsampling.
+    """
     small = activations - activations.amin((2, 3), keepdim=True)
     small = small / (small.amax((2, 3), keepdim=True) + 1e-8)
     return F.interpolate(small, size=tuple(size), mode="bilinear", align_corners=False)
@@ -346,7 +382,10 @@ def masked_scores(
 def zeroed_channel_scores(
     model: nn.Module, layer: nn.Module, inputs: Tensor, category: Category
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The class score (B,), and (B, K) with channel k of the layer set to 0 by a plain hook, a full forward each."""
+    """The class score (B,), and (B, K) with channel k of the layer set to 0.
+
+    A plain hook sets the channel to 0; each score is a full forward pass.
+    """
     chosen = torch.tensor(categories(category, len(inputs))).view(-1, 1)
     channel: list[int | None] = [None]
     count: list[int] = []

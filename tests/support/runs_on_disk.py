@@ -1,4 +1,4 @@
-"""Runs of tiny models of every task, whose predictions and maps are known, and hand-made case tables."""
+"""Runs of tiny models of every task with known predictions and maps; hand-made case tables."""
 
 from pathlib import Path
 
@@ -30,7 +30,10 @@ def run_of(
     more: str = "",
     outputs: int | None = None,
 ) -> Run:
-    """A run of ``tests.support.models_on_disk``'s net of seed 0 over four random films, with a table and further lines of cohort.toml."""
+    """A run of ``tests.support.models_on_disk``'s net of seed 0 over four random films.
+
+    It is given a table and further lines of cohort.toml.
+    """
     (folder / "films").mkdir(parents=True)
     (folder / "net.py").write_text(NET)
     card = CARD.format(task=task, labels=list(labels), outputs=outputs or len(labels))
@@ -60,11 +63,17 @@ def save(path: Path, values: np.ndarray) -> Path:
 
 
 def segmentation_run(folder: Path, masks: str = 'masks = "masks"') -> Run:
-    """Films 32 × 32 with a bright square, which the model segments exactly: ``whole`` and ``part`` have it at 8:24, ``none`` has
-    none. The mask of ``whole`` is the square, that of ``part`` its upper half, that of ``none`` is missing."""
+    """Films 32 × 32 with a bright square, which the model segments exactly.
+
+    ``whole`` and ``part`` have it at 8:24, ``none`` has none. The mask of ``whole`` is the square,
+    that of ``part`` its upper half, that of ``none`` is missing.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "net.py").write_text(SEGMENTER)
-    text = 'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\nlayer = "0"\n[input]\nsize = 32\nchannels = 1\n'
+    text = (
+        'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\nlayer = "0"\n'
+        "[input]\nsize = 32\nchannels = 1\n"
+    )
     (folder / "card.toml").write_text(text)
     film = np.zeros((32, 32), np.uint8)
     save(folder / "films/none.png", film)
@@ -81,7 +90,10 @@ def segmentation_run(folder: Path, masks: str = 'masks = "masks"') -> Run:
 
 
 def hand_made(rows: list[dict[str, object]], **common: object) -> pd.DataFrame:
-    """A case table of these rows; columns that they leave out are as of a multi-label map without truth."""
+    """A case table of these rows.
+
+    Columns that they leave out are as of a multi-label map without truth.
+    """
     usual = {
         **dict.fromkeys(COLUMNS, np.nan),
         **{

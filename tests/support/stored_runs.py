@@ -52,9 +52,11 @@ def world(models, *, task="multilabel", patients=None, heat=None, runs=None):
     """Runs, case table and heat table.
 
     Args:
-        models: a dict each: name, seed, fold, architecture, sha, method, layer, and maps (image, target) → array; said
-            (image, label) → probability, value or run lengths; truth (image, label) → number (of a region its Dice); relu;
-            hash image → text; frame.
+        models: a dict each: name, seed, fold, architecture, sha, method, layer, and
+            maps (image, target) → array;
+            said (image, label) → probability, value or run lengths;
+            truth (image, label) → number (of a region its Dice);
+            relu; hash image → text; frame.
         task: of all of them.
         patients: image → patient; each image its own if None.
         heat: (model, image, target) → (share, area); (0, 0.1) where not given.
@@ -171,7 +173,10 @@ def _said(model, image, label, number, task, patients):
 
 
 def one_hot(cell, side=3):
-    """A map of ``side``² cells, all zero but one: two different ones correlate with r = −1 ÷ (cells − 1)."""
+    """A map of ``side``² cells, all zero but one.
+
+    Two different ones correlate with r = −1 ÷ (cells − 1).
+    """
     heat = np.zeros(side * side)
     heat[cell] = 1
     return heat.reshape(side, side)

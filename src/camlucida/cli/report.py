@@ -30,7 +30,8 @@ def report_command(
         list[str] | None,
         typer.Option(
             "--rule",
-            help="How cases are chosen: best:2, worst, random:3:seed=1, … Repeatable. Default: by task.",
+            help="How cases are chosen: best:2, worst, random:3:seed=1, … Repeatable. "
+            "Default: by task.",
         ),
     ] = None,
     language: Annotated[str, typer.Option(help="en or zh.")] = "en",

@@ -101,7 +101,8 @@ def show_command(
     run: Annotated[Path, typer.Argument(help="Folder of a run.")],
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """Show a run: its models and methods, what is done, what failed and why, where the files are."""
+    """Show a run: its models and methods, what is done, what failed and why,
+    where the files are."""
     from camlucida.runs import Run
 
     opened = Run.open(run)

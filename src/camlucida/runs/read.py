@@ -157,7 +157,7 @@ class Run:
         return self._restored(index, raw, None)
 
     def explanations_of(self, indices: Sequence[int], scan: Scan) -> list[Explanation]:
-        """The stored maps of these rows of :meth:`explanations`, with an image that is read already.
+        """The stored maps of these rows of :meth:`explanations`, with an image already read.
 
         Args:
             indices: rows of one image.

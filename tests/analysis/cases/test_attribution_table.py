@@ -1,4 +1,7 @@
-"""The heat table: closed forms on a net whose map is its image, and agreement with the metrics of ``evaluate``."""
+"""The heat table: closed forms, and agreement with the metrics of ``evaluate``.
+
+The closed forms are those of a net whose map is its image.
+"""
 
 import numpy as np
 import pytest
@@ -71,7 +74,10 @@ def test_closed_form(tmp_path):
 
 @pytest.fixture(scope="module")
 def classified(tmp_path_factory) -> Run:
-    more = '[explain]\ntarget = "all"\nmethod = ["gradcam", "hirescam"]\nlayer = ["features.0", "features.2"]\n'
+    more = (
+        '[explain]\ntarget = "all"\nmethod = ["gradcam", "hirescam"]\n'
+        'layer = ["features.0", "features.2"]\n'
+    )
     return run_of(
         tmp_path_factory.mktemp("run"),
         "multilabel",
@@ -242,7 +248,10 @@ def test_a_mask_that_names_no_label_and_one_of_the_column(tmp_path):
     save(masked / "masks/Mass/1.png", ~mask)
     save(masked / "other.png", mask[:, ::-1])
     more = 'masks = "masks"\n[columns]\nmask = "where"\nbox = "box"\n[explain]\ntarget = "all"\n'
-    table = 'image,Nodule,Mass,where,box\n0,1,0,other.png,"0, 0, 32, 48"\n1,0,1,,\n2,0,0,nowhere.png,\n3,0,0,,\n'
+    table = (
+        'image,Nodule,Mass,where,box\n0,1,0,other.png,"0, 0, 32, 48"\n1,0,1,,\n'
+        "2,0,0,nowhere.png,\n3,0,0,,\n"
+    )
     run = run_of(masked, "multilabel", LABELS, table, more)
     cases = case_table([run])
     heat = attribution_table([run], cases)

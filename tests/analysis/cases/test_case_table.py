@@ -12,7 +12,10 @@ LABELS = ("Nodule", "Mass")
 
 def test_multilabel(tmp_path):
     table = "image,patient,sex,Nodule,Mass\n0,p0,f,1,0\n1,p0,,0,-1\n2,p1,m,1,1\n3,p1,m,0,0\n"
-    more = '[columns]\ngroups = "sex"\n[explain]\ntarget = ["all", "diff:Nodule|Mass"]\nmethod = ["gradcam", "hirescam"]\n'
+    more = (
+        '[columns]\ngroups = "sex"\n[explain]\ntarget = ["all", "diff:Nodule|Mass"]\n'
+        'method = ["gradcam", "hirescam"]\n'
+    )
     run = run_of(tmp_path, "multilabel", LABELS, table, more)
     cases = case_table([run, run])
     assert list(cases.columns) == [*COLUMNS, "group_sex"]

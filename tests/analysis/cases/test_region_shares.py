@@ -85,6 +85,9 @@ def test_no_mask_no_row():
 
 def test_one_image_in_words():
     cases, heat = tables([0.4], [0.1], negative=0.2)
-    said = "heat: 80.0% raises the value, 40.0% of that inside the mask; 20.0% lowers the value, 20.0% of that inside the mask"
+    shares = (
+        "heat: 80.0% raises the value, 40.0% of that inside the mask; "
+        "20.0% lowers the value, 20.0% of that inside the mask"
+    )
     area = "the mask covers 10.0% of the image, which is the chance level"
-    assert str(share_inside(cases, heat)) == f"{said}; {area}"
+    assert str(share_inside(cases, heat)) == f"{shares}; {area}"

@@ -18,7 +18,10 @@ def before():
 
 
 def moved(image, degrees=0.0, magnification=1.0, shift=(0.0, 0.0)):
-    """The film turned clockwise and magnified about its centre, then shifted; and (matrix, offset) from before to after."""
+    """The film turned clockwise and magnified about its centre, then shifted.
+
+    Also returns (matrix, offset) from before to after.
+    """
     turn = np.radians(degrees)
     matrix = magnification * np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     centre = (np.array(image.shape) - 1) / 2

@@ -153,7 +153,10 @@ def test_values_correlate_and_agree_within_a_gap():
 
 
 def test_regions_overlap_by_dice():
-    """Runs down the columns of 2 × 2 pixels, the first outside: [0, 2, 2] is the left column, [0, 3, 1] three pixels."""
+    """Runs down the columns of 2 × 2 pixels, the first outside.
+
+    [0, 2, 2] is the left column, [0, 3, 1] three pixels.
+    """
     runs = {"left": [0, 2, 2], "three": [0, 3, 1], "right": [2, 2], "none": [4]}
 
     def regions(names):

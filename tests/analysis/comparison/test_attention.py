@@ -30,7 +30,10 @@ def test_the_same_maps_have_similarity_one():
 
 
 def test_shifted_maps_against_the_null_by_hand():
-    """Map series 2 marks the next cell: r = −1/8 everywhere; of 72 pairs of different images 9 mark one cell, so the null is 1/64."""
+    """Map series 2 marks the next cell: r = −1/8 everywhere.
+
+    Of 72 pairs of different images 9 mark one cell, so the null is 1/64.
+    """
     found = map_similarity(
         [stored(one_hot(k)) for k in range(9)],
         [stored(one_hot((k + 1) % 9)) for k in range(9)],
@@ -97,7 +100,10 @@ def test_cells_that_do_not_divide_are_weighed_by_area():
 
 
 def test_models_that_see_other_windows_meet_where_both_see():
-    """The fine map covers columns 2 to 6 of 8, one cell a pixel; the coarse one the whole film, two pixels a cell."""
+    """The fine map covers columns 2 to 6 of 8, one cell a pixel.
+
+    The coarse one covers the whole film, two pixels a cell.
+    """
     window = Geometry((8, 8), (8, 4), (1.0, 1.0), (0.0, -2.0))
     fine = np.tile([1.0, 3.0, 5.0, 7.0], (8, 1))
     averaged, own = common_cells(stored(fine, geometry=window), stored(np.ones((4, 4))))

@@ -64,7 +64,11 @@ def test_two_seeds_with_the_same_cells_but_other_strengths():
 
 
 def test_verdicts_by_hand():
-    """i0 alike; i1 other decisions; i2 maps apart; i3 no evidence in seed 2; i4 heat on the border in both."""
+    """Five images, each with a different relation between the two seeds.
+
+    i0 alike; i1 other decisions; i2 maps apart; i3 no evidence in seed 2; i4 heat on the border in
+    both.
+    """
     second = seed(
         2, [0, 1, 7, 3, 4, 5, 6, 2, 8], said={(i, "x"): 0.2 if i == "i1" else 0.9 for i in IMAGES}
     )

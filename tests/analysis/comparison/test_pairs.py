@@ -35,7 +35,10 @@ def test_the_same_cells_exceed_every_null():
 
 
 def test_the_next_cell_is_less_alike_than_other_films():
-    """r = −1/8; of 72 pairs of different films 9 mark one cell: null 1/64; excess (−1/8 − 1/64) ÷ (63/64) = −1/7."""
+    """r = −1/8; of 72 pairs of different films 9 mark one cell: null 1/64.
+
+    The excess is (−1/8 − 1/64) ÷ (63/64) = −1/7.
+    """
     pair, all_series = pair_of(
         {(f"i{k}", "x"): k for k in range(9)}, {(f"i{k}", "x"): (k + 1) % 9 for k in range(9)}
     )
@@ -49,7 +52,10 @@ def test_the_next_cell_is_less_alike_than_other_films():
 
 
 def test_a_label_of_few_films_takes_the_null_of_all():
-    """x: 72 pairs of null 1/64; y: two films, all maps in one cell, 2 pairs of null 1. Of all 74: (72/64 + 2) ÷ 74."""
+    """x: 72 pairs of null 1/64; y: two films, all maps in one cell, 2 pairs of null 1.
+
+    Of all 74: (72/64 + 2) ÷ 74.
+    """
     few = {("i0", "y"): 4, ("i1", "y"): 4}
     pair, _ = pair_of(
         {(f"i{k}", "x"): k for k in range(9)} | few,

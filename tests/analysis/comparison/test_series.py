@@ -79,7 +79,8 @@ def test_layers_of_one_model():
         (
             [model("m", seed=1)],
             "seed",
-            r"these runs have one seed \(1\): nothing to compare .*one model, method and layer only",
+            r"these runs have one seed \(1\): nothing to compare "
+            r".*one model, method and layer only",
         ),
         (
             [model("m"), model("m", method="scorecam")],

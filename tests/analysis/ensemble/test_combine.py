@@ -1,4 +1,7 @@
-"""Ensemble maps by hand: constant maps, weights, disagreement, what was not seen, faint maps, agreement."""
+"""Ensemble maps by hand.
+
+Constant maps, weights, disagreement, what was not seen, faint maps, agreement.
+"""
 
 import numpy as np
 import pytest

@@ -40,7 +40,8 @@ def test_counts_labels_groups_failures_and_notes(small_run):
     assert "Run “run”: 1 failure, excluded from all results." in said
     assert any("3.png" in line for line in said)
     assert not any("synthetic" in line for line in said)
-    # Image 3 is broken: nodule in 1 and 5 of the five read; mass in four, unknown of image 1; no column of the third label.
+    # Image 3 is broken: nodule in 1 and 5 of the five read; mass in four, unknown of image 1;
+    # no column of the third label.
     assert table(section, "labels") == [
         "Nodule|2|2|3|0|40.0%",
         "Pleural Effusion|0|0|0|5|–",
@@ -118,7 +119,8 @@ def test_other_cohorts(tmp_path, task, table_text, columns, said):
     write_image(tmp_path / "m.png")
     (tmp_path / "table.csv").write_text(table_text)
     (tmp_path / "cohort.toml").write_text(
-        f'images = "films"\ntable = "table.csv"\nmodel = "card.toml"\n[columns]\n{columns}\n[explain]\nlayer = "features.2"\n'
+        'images = "films"\ntable = "table.csv"\nmodel = "card.toml"\n'
+        f'[columns]\n{columns}\n[explain]\nlayer = "features.2"\n'
     )
     execute(tmp_path / "cohort.toml", tmp_path / "run", device="cpu")
     found = sentences(data(gather((Run.open(tmp_path / "run"),), tmp_path)))

@@ -65,7 +65,10 @@ def runs(tmp_path_factory) -> dict[str, Run]:
     folder = tmp_path_factory.mktemp("tasks")
     truths = "image,patient,class\n0,p,A\n1,q,B\n2,q,C\n3,r,A\n"
     values = "image,patient,age\n0,p,20\n1,q,30\n2,q,25.5\n3,r,41\n"
-    columns = '[columns]\nlabels = "class"\n[explain]\nmethod = ["gradcam", "hirescam"]\nlayer = "features.2"\n'
+    columns = (
+        '[columns]\nlabels = "class"\n[explain]\nmethod = ["gradcam", "hirescam"]\n'
+        'layer = "features.2"\n'
+    )
     return {
         "multiclass": run_of(folder / "classes", "multiclass", ("A", "B", "C"), truths, columns),
         "regression": run_of(

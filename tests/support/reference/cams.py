@@ -1,7 +1,8 @@
-"""Class activation maps from their papers: float64, explicit loops over batch, channel and cell, any spatial rank.
+"""Class activation maps from their papers: float64, explicit loops, any spatial rank.
 
-Shapes: activations A and gradients g = ∂score/∂A are (B, K, *grid), a map is (B, *grid). Every map is raw and signed:
-the ReLU that some papers put after the sum over channels is a separate step (`relu`), not part of the functions.
+The loops run over batch, channel and cell. Shapes: activations A and gradients g = ∂score/∂A are
+(B, K, *grid), a map is (B, *grid). Every map is raw and signed: the ReLU that some papers put after
+the sum over channels is a separate step (`relu`), not part of the functions.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +21,10 @@ def cells(grid: tuple[int, ...]) -> Iterator[Cell]:
 
 
 def relu(raw: Array) -> Array:
-    """max(raw, 0), the step that Grad-CAM, Grad-CAM++, XGrad-CAM, LayerCAM, Ablation-CAM and Score-CAM end with."""
+    """max(raw, 0), the last step of several methods.
+
+    Grad-CAM, Grad-CAM++, XGrad-CAM, LayerCAM, Ablation-CAM and Score-CAM end with it.
+    """
     result = np.zeros(raw.shape)
     for cell in cells(raw.shape):
         result[cell] = max(float(raw[cell]), 0.0)
@@ -71,11 +75,14 @@ def _cellwise_sum(
     return result
 
 
-# --- global weights -----------------------------------------------------------------------------------------------
+# --- global weights -------------------------------------------------------------------------------
 
 
 def cam(activations: Array, head_weights: Array) -> Array:
-    """Zhou et al. 2016, Eq. 2: M_c = Σ_k w_ck A_k, with w_c the row (K,) of the linear head after global pooling."""
+    """Zhou et al. 2016, Eq. 2: M_c = Σ_k w_ck A_k.
+
+    w_c is the row (K,) of the linear head after global pooling.
+    """
     batch = np.asarray(activations).shape[0]
     return weighted_sum(
         activations, np.tile(np.asarray(head_weights, dtype=np.float64), (batch, 1))
@@ -95,10 +102,11 @@ def gradcam(activations: Array, gradients: Array) -> Array:
 
 
 def gradcam_pp_alpha(total: float, slope: float) -> float:
-    """Chattopadhay et al. 2018, Eq. 19: α = g² / (2g² + (ΣA)·g³); total is ΣA of the channel, slope is g of the cell.
+    """Chattopadhay et al. 2018, Eq. 19: α = g² / (2g² + (ΣA)·g³).
 
-    0 where g = 0 (0/0 in the equation) and where the denominator is 0. The paper's exp(S) is left out: the score
-    itself, not its exponential, is what g differentiates.
+    total is ΣA of the channel, slope is g of the cell. 0 where g = 0 (0/0 in the equation) and
+    where the denominator is 0. The paper's exp(S) is left out: the score itself, not its
+    exponential, is what g differentiates.
     """
     denominator = 2.0 * slope**2 + total * slope**3
     if slope == 0.0 or denominator == 0.0:
@@ -117,14 +125,15 @@ def gradcam_pp_weights(activations: Array, gradients: Array) -> Array:
 
 
 def gradcam_pp(activations: Array, gradients: Array) -> Array:
-    """Chattopadhay et al. 2018, Σ_k w_k A_k with the weights of Eq. 5 and the α of Eq. 19, before the ReLU."""
+    """Chattopadhay et al. 2018, Σ_k w_k A_k before the ReLU: weights of Eq. 5, α of Eq. 19."""
     return weighted_sum(activations, gradcam_pp_weights(activations, gradients))
 
 
 def xgradcam_weights(activations: Array, gradients: Array) -> Array:
     """Fu et al. 2020, the closed form of w_k in section 3: Σ(g·A)/ΣA.
 
-    A channel whose signed ΣA has cancelled, |ΣA| ≤ 1e-8·Σ|A|, has no such weight: 0. The sign of ΣA is otherwise kept.
+    A channel whose signed ΣA has cancelled, |ΣA| ≤ 1e-8·Σ|A|, has no such weight: 0. The sign of ΣA
+    is otherwise kept.
     """
 
     def weight(values: list[float], slopes: list[float]) -> float:
@@ -142,7 +151,7 @@ def xgradcam(activations: Array, gradients: Array) -> Array:
     return weighted_sum(activations, xgradcam_weights(activations, gradients))
 
 
-# --- weights of each cell -----------------------------------------------------------------------------------------
+# --- weights of each cell -------------------------------------------------------------------------
 
 
 def hirescam(activations: Array, gradients: Array) -> Array:
@@ -151,7 +160,7 @@ def hirescam(activations: Array, gradients: Array) -> Array:
 
 
 def gradcam_elementwise(activations: Array, gradients: Array) -> Array:
-    """HiResCAM with the ReLU on each channel's product (no paper of its own): Σ_k relu(g_k ⊙ A_k)."""
+    """HiResCAM with the ReLU on each channel's product (no paper): Σ_k relu(g_k ⊙ A_k)."""
     return _cellwise_sum(activations, gradients, lambda value, slope: max(slope * value, 0.0))
 
 
@@ -160,7 +169,7 @@ def layercam(activations: Array, gradients: Array) -> Array:
     return _cellwise_sum(activations, gradients, lambda value, slope: max(slope, 0.0) * value)
 
 
-# --- first component ----------------------------------------------------------------------------------------------
+# --- first component ------------------------------------------------------------------------------
 
 
 def _centred_product(left: list[float], right: list[float]) -> float:
@@ -170,10 +179,11 @@ def _centred_product(left: list[float], right: list[float]) -> float:
 
 
 def first_component(features: Array) -> Array:
-    """Project each cell's feature vector on the first right singular vector of the (cells × K) matrix, not centred.
+    """Project each cell's feature vector on the first right singular vector.
 
-    A singular vector has no sign of its own: the one taken correlates (Pearson, so about the means) with Σ_k features.
-    Where that correlation is exactly 0 (a constant map, say) the plain dot product with Σ_k features decides.
+    It is that of the (cells × K) matrix, not centred. A singular vector has no sign of its own: the
+    one taken correlates (Pearson, so about the means) with Σ_k features. Where that correlation is
+    exactly 0 (a constant map, say) the plain dot product with Σ_k features decides.
     """
     features = np.asarray(features, dtype=np.float64)
     batch, channels, *grid = features.shape
@@ -200,7 +210,10 @@ def first_component(features: Array) -> Array:
 
 
 def eigencam(activations: Array, gradients: Array | None = None) -> Array:
-    """Muhammad and Yeasin 2020: A = UΣVᵀ, map = A·v₁. Class-agnostic: the gradients are not read."""
+    """Muhammad and Yeasin 2020: A = UΣVᵀ, map = A·v₁.
+
+    Class-agnostic: the gradients are not read.
+    """
     return first_component(activations)
 
 
@@ -214,12 +227,13 @@ def eigengradcam(activations: Array, gradients: Array) -> Array:
     return first_component(product)
 
 
-# --- perturbation -------------------------------------------------------------------------------------------------
+# --- perturbation ---------------------------------------------------------------------------------
 
 
 def ablationcam_weights(score: Array, ablated_scores: Array) -> Array:
-    """Ramaswamy and Desai 2020, the slope (y − y_k)/y, divided by |y| so that a negative score does not flip the map.
+    """Ramaswamy and Desai 2020, the slope (y − y_k)/y, but divided by |y|.
 
+    A negative score therefore does not flip the map.
     score (B,) is y, ablated_scores (B, K) is y_k with channel k set to zero. y = 0 divides by 1.
     """
     ablated_scores = np.asarray(ablated_scores, dtype=np.float64)
@@ -238,7 +252,10 @@ def ablationcam(activations: Array, score: Array, ablated_scores: Array) -> Arra
 
 
 def _axis_taps(cell: int, source: int, target: int) -> list[tuple[int, float]]:
-    """Linear interpolation along one axis, half-pixel centres: the source indices a target index reads, and weights."""
+    """Linear interpolation along one axis, half-pixel centres.
+
+    Returns the source indices that a target index reads, and their weights.
+    """
     position = min(max((cell + 0.5) * source / target - 0.5, 0.0), source - 1.0)
     low = int(np.floor(position))
     high = min(low + 1, source - 1)
@@ -247,7 +264,10 @@ def _axis_taps(cell: int, source: int, target: int) -> list[tuple[int, float]]:
 
 
 def upsample(volume: Array, size: tuple[int, ...]) -> Array:
-    """(Bi-, tri-)linear resize of (*grid) to (*size): half-pixel centres, edges repeated, no antialiasing."""
+    """(Bi-, tri-)linear resize of (*grid) to (*size).
+
+    Half-pixel centres, edges repeated, no antialiasing.
+    """
     volume = np.asarray(volume, dtype=np.float64)
     result = np.zeros(size)
     for cell in cells(size):
@@ -272,7 +292,10 @@ def has_mask(activations: Array) -> Array:
 
 
 def scorecam_masks(activations: Array, size: tuple[int, ...]) -> Array:
-    """Wang et al. 2020, H_k = s(Up(A_k)): upsample, then min-max per channel. (B, K, *size), zeros without a mask."""
+    """Wang et al. 2020, H_k = s(Up(A_k)): upsample, then min-max per channel.
+
+    Returns (B, K, *size), zeros without a mask.
+    """
     activations = np.asarray(activations, dtype=np.float64)
     batch, channels = activations.shape[:2]
     masks = np.zeros((batch, channels, *size))
@@ -289,7 +312,9 @@ def scorecam_masks(activations: Array, size: tuple[int, ...]) -> Array:
 
 
 def scorecam_weights(activations: Array, channel_scores: Array) -> Array:
-    """Wang et al. 2020, w = softmax over channels of the score of the masked input (B, K), over channels with a mask.
+    """Wang et al. 2020, w = softmax over channels of the score of the masked input (B, K).
+
+    The softmax runs over the channels with a mask.
 
     The baseline score the paper subtracts is one number a sample, so the softmax does not feel it.
     """

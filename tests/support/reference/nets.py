@@ -1,11 +1,17 @@
-"""Small networks for the reference and parity tests: seconds on one core, with what a trap needs and nothing else."""
+"""Small networks for the reference and parity tests.
+
+Seconds on one core, with what a trap needs and nothing else.
+"""
 
 import torch
 from torch import Tensor, nn
 
 
 class ConvNet(nn.Module):
-    """conv → relu → pool → conv (`features`, signed) → relu → conv → tanh → linear, so g differs from cell to cell."""
+    """conv → relu → pool → conv (`features`, signed) → relu → conv → tanh → linear.
+
+    So g differs from cell to cell.
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -20,7 +26,10 @@ class ConvNet(nn.Module):
 
 
 class MeanNet(nn.Module):
-    """A fixed layer then global average pooling and a linear head without bias: every map has a closed form."""
+    """A fixed layer, then global average pooling and a linear head without bias.
+
+    Every map has a closed form.
+    """
 
     def __init__(self, features: nn.Module, head: Tensor) -> None:
         super().__init__()

@@ -90,7 +90,7 @@ class Pool:
 
     @property
     def loss(self) -> Message | None:
-        """What the loss is; None for cases of two or more tasks, whose losses cannot be compared."""
+        """What the loss is; None for cases of two or more tasks: their losses do not compare."""
         tasks = self.cases["task"].unique()
         return Message(f"losses.{tasks[0]}") if len(tasks) == 1 else None
 

@@ -30,8 +30,8 @@ declare(
 
 MEANING = (
     "after = matrix · before + offset, each (row, column), pixel centres at whole numbers; "
-    "rotation in degrees clockwise, magnification beyond the ratio of the images' sizes, shift (rows, "
-    "columns) of the centre in pixels of the image after"
+    "rotation in degrees clockwise, magnification beyond the ratio of the images' sizes, "
+    "shift (rows, columns) of the centre in pixels of the image after"
 )
 
 
