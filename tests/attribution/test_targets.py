@@ -254,6 +254,8 @@ def test_an_empty_region_is_an_error(lungs):
     for words in ("region", "lung", "component:1"):
         with pytest.raises(TargetError):
             names(words, nothing)
+    with pytest.raises(TargetError, match=r"^the predicted region of 'lung' is empty: "):
+        names("lung", nothing)
 
 
 @pytest.mark.parametrize("words", ["top3", "all", "above:0.5", "diff:lung|lung", "truth", "output"])

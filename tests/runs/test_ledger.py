@@ -8,7 +8,7 @@ import pytest
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message
-from camlucida.runs.folder import RunFolder, one_writer
+from camlucida.runs.folder import FORMAT, RunFolder, one_writer
 from camlucida.runs.ledger import FinishedItem, Ledger, MissingMap
 from camlucida.runs.parts import part_name, read_part, write_part
 from camlucida.runs.resume import recover
@@ -199,11 +199,13 @@ def test_a_damaged_or_later_ledger_is_one_line(folder):
     with pytest.raises(UsageError, match=r"empty ledger .*--resume"):
         Ledger.read(folder.ledger)
     folder.ledger.unlink()
-    with sqlite3.connect(folder.ledger) as db:
-        db.execute("PRAGMA user_version = 99")
-    db.close()
-    with pytest.raises(UsageError, match="format 99"):
-        Ledger.read(folder.ledger)
+    for number, fix in ((99, "update"), (FORMAT - 1, "run it again")):
+        with sqlite3.connect(folder.ledger) as db:
+            db.execute(f"PRAGMA user_version = {number}")
+        db.close()
+        for opening in (Ledger.read, Ledger.write):
+            with pytest.raises(UsageError, match=f"format {number},.*{fix}"):
+                opening(folder.ledger)
 
 
 def test_failures_and_missing_maps_come_back_as_data(ledger):

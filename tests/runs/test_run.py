@@ -15,7 +15,7 @@ from camlucida.models import load_model
 from camlucida.runs import Run, execute, find_runs
 from camlucida.runs import run as runs
 from camlucida.runs.compute import Worker
-from camlucida.runs.folder import one_writer
+from camlucida.runs.folder import FORMAT, one_writer
 from camlucida.runs.read import NO_PICTURE, stored_geometry
 from camlucida.runs.resume import DEATHS
 from tests.cli.test_cli import run as command
@@ -497,13 +497,15 @@ def test_bad_folders_and_queries_are_one_line(cohort, tmp_path):
     with pytest.raises(UsageError, match="no explanation -1"):
         run.raw([0, -1])
     about = json.loads((tmp_path / "run/run.json").read_text())
-    (tmp_path / "run/run.json").write_text(json.dumps(about | {"format": 2}))
-    for opening in (
-        lambda: Run.open(tmp_path / "run"),
-        lambda: execute(cohort, tmp_path / "run", resume=True),
-    ):
-        with pytest.raises(UsageError, match="format 2"):
-            opening()
+    for number in (FORMAT - 1, FORMAT + 1):
+        (tmp_path / "run/run.json").write_text(json.dumps(about | {"format": number}))
+        for opening in (
+            lambda: Run.open(tmp_path / "run"),
+            lambda: execute(cohort, tmp_path / "run", resume=True),
+        ):
+            with pytest.raises(UsageError, match=f"format {number}") as refusal:
+                opening()
+            assert "\n" not in str(refusal.value)
 
 
 def test_commands(cohort, tmp_path, capsys, monkeypatch):

@@ -48,7 +48,8 @@ def region_target(
     """
     if not bool(mask.any()):
         raise TargetError(
-            f"the region {name!r} is empty: the model predicts no such pixel here",
+            f"the {origin.source} region of {output.labels[channel]!r} is empty: "
+            "the model predicts no such pixel here",
             "give another label, pixel or mask",
         )
     probability = None

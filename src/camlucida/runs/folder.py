@@ -14,8 +14,8 @@ from typing import Any
 
 from camlucida.core.errors import UsageError
 
-FORMAT = 1
-"""Of the folder; a later one is refused, not guessed at."""
+FORMAT = 2
+"""Of the folder and its ledger; another one is refused, not guessed at."""
 
 FOLDERS = ("maps", "meta", "predictions")
 """Sub-folders of the parts."""
@@ -102,7 +102,7 @@ class RunFolder:
         """The content of ``run.json``.
 
         Raises:
-            UsageError: damaged, of another program, or of a later format.
+            UsageError: damaged, of another program, or of another format.
         """
         try:
             about = dict(json.loads(self.about.read_text("utf-8")))
@@ -112,12 +112,26 @@ class RunFolder:
             raise UsageError(
                 what, "take it away, and go on with --resume: it is written again"
             ) from error
-        if number > FORMAT:
-            raise UsageError(
-                f"{self.about} is of format {number}, and this version reads {FORMAT}",
-                "update camlucida",
-            )
+        check_format(number, self.about)
         return about
+
+
+def check_format(number: int, path: Path) -> None:
+    """Refuse a run of another format.
+
+    Args:
+        number: the format that the file states.
+        path: of that file.
+
+    Raises:
+        UsageError: the format is not :data:`FORMAT`.
+
+    >>> check_format(FORMAT, Path("run.json"))
+    """
+    if number == FORMAT:
+        return
+    fix = "update camlucida" if number > FORMAT else "run it again into a new folder"
+    raise UsageError(f"{path} is of format {number}, and this version reads {FORMAT}", fix)
 
 
 def _is_part(path: Path) -> bool:

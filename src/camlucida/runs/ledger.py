@@ -17,7 +17,7 @@ from typing import Any, Literal
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, chain, prefixed, quoted
-from camlucida.runs.folder import FORMAT
+from camlucida.runs.folder import FORMAT, check_format
 from camlucida.runs.identity import canonical
 
 State = Literal["pending", "done", "failed"]
@@ -348,10 +348,8 @@ def _entry(row: Any) -> LedgerEntry:
 
 def _check_format(db: sqlite3.Connection, path: Path) -> int:
     number = int(db.execute("PRAGMA user_version").fetchone()[0])
-    if number > FORMAT:
-        raise UsageError(
-            f"{path} is of format {number}, and this version reads {FORMAT}", "update camlucida"
-        )
+    if number:  # 0 is that of an empty file
+        check_format(number, path)
     return number
 
 

@@ -60,7 +60,7 @@ class Run:
         """Open the run in a folder.
 
         Raises:
-            UsageError: a folder that is no run, one that is damaged, or one of a later format.
+            UsageError: a folder that is no run, one that is damaged, or one of another format.
         """
         folder = RunFolder(Path(path))
         if not is_run(folder.root):
