@@ -1,9 +1,12 @@
 """Sentences: the words of a language with the values of a run."""
 
+import ast
 import importlib
 import json
 import pkgutil
 import re
+from collections import defaultdict
+from pathlib import Path
 from string import Formatter
 
 import pytest
@@ -236,3 +239,114 @@ def test_references_read_as_references():
         "interpretation. "
         "Nature Machine Intelligence 4:867–878, 2022."
     )
+
+
+SOURCE = Path(camlucida.__file__).parent
+
+
+def module_name(path):
+    parts = ("camlucida", *path.relative_to(SOURCE).with_suffix("").parts)
+    return ".".join(parts).removesuffix(".__init__")
+
+
+TREES = {module_name(path): ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py")}
+
+
+def calls(tree, function):
+    named_calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    return [call for call in named_calls if getattr(call.func, "id", "") == function]
+
+
+def declared_in():
+    """Code, or "table." where names are made at registration → the modules that declare it."""
+    modules = defaultdict(set)
+    for module, tree in TREES.items():
+        for call in calls(tree, "declare"):
+            table, texts = call.args
+            for key in texts.keys:
+                name = key.value if isinstance(key, ast.Constant) else ""
+                modules[f"{table.value}.{name}"].add(module)
+    return modules
+
+
+def codes_of(node):
+    """Codes that the argument may be: (the code or its beginning, whether it is whole)."""
+    if isinstance(node, ast.Constant):
+        return [(node.value, True)]
+    if isinstance(node, ast.IfExp):
+        return codes_of(node.body) + codes_of(node.orelse)
+    if isinstance(node, ast.JoinedStr) and isinstance(node.values[0], ast.Constant):
+        return [(node.values[0].value, False)]
+    return []
+
+
+USES = [
+    (module, *use)
+    for module, tree in TREES.items()
+    for call in calls(tree, "Message")
+    for use in codes_of(call.args[0])
+]
+
+
+def at_import(statements):
+    """Statements that run when a module is imported."""
+    for node in statements:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            continue
+        yield node
+        typing_only = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for branch in ("orelse",) if typing_only else ("body", "orelse", "handlers", "finalbody"):
+            yield from at_import(getattr(node, branch, []))
+
+
+def with_packages(module):
+    parts = module.split(".")
+    return {".".join(parts[:count]) for count in range(1, len(parts) + 1)}
+
+
+def imported_by(module):
+    """The modules of the package that importing ``module`` imports at once."""
+    names = set()
+    for node in at_import(TREES[module].body):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    reached = set().union(*map(with_packages, {module} | (names & set(TREES))))
+    return reached - {module}
+
+
+def loaded_with(module, graph):
+    reached, rest = set(), [module]
+    while rest:
+        name = rest.pop()
+        if name not in reached:
+            reached.add(name)
+            rest += graph[name]
+    return reached
+
+
+def test_every_code_that_is_used_is_declared():
+    import_all()
+    missing = [(module, code) for module, code, whole in USES if whole and code not in ENGLISH]
+    assert not missing
+    begun = [(module, code) for module, code, whole in USES if not whole]
+    assert not [use for use in begun if not any(code.startswith(use[1]) for code in ENGLISH)]
+
+
+def test_who_uses_a_code_imports_the_module_that_declares_it():
+    """A code whose module is not imported would be rendered as the code itself."""
+    graph = {module: imported_by(module) for module in TREES}
+    loaded = {module: loaded_with(module, graph) for module in {use[0] for use in USES}}
+    declared = declared_in()
+    missing = []
+    for module, code, whole in USES:
+        table = f"{code.partition('.')[0]}."
+        if whole:
+            declaring = declared.get(code) or declared.get(table, set())
+        else:
+            texts = (modules for other, modules in declared.items() if other.startswith(code))
+            declaring = set().union(*texts) or declared.get(table, set())
+        if not declaring & loaded[module]:
+            missing.append((module, code, sorted(declaring)))
+    assert not missing

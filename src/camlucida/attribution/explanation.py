@@ -13,22 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-declare(
-    "empty",
-    {
-        "target": "no cell supports the target",
-        "zero": "the map is zero everywhere",
-        "gradient": "the gradient of the score is zero everywhere on this layer",
-        "members": "no member of the ensemble has evidence",
-    },
-)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,19 @@ from typing import Any, Literal, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
+from camlucida.core.messages import declare
+
+# Here because both who finds a map without evidence and who reads one back import this module.
+declare(
+    "empty",
+    {
+        "target": "no cell supports the target",
+        "zero": "the map is zero everywhere",
+        "gradient": "the gradient of the score is zero everywhere on this layer",
+        "members": "no member of the ensemble has evidence",
+    },
+)
+
 Truth = str | int | Sequence[str | int] | Tensor
 """Ground truth of one image: its label or labels; of a segmentation its mask, bool (*original)."""
 

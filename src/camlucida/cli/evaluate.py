@@ -175,7 +175,7 @@ def evaluate_command(
             total = len(job.source.cohort.images)
             with progress_bar(total, f"evaluating {job.name}") as progress:
                 result = evaluate_job(job, command_record(), missing, progress)
-        failures += [line for _, line in result.evaluated.tables.failures]
+        failures += result.evaluated.tables.failures
         notes += result.evaluated.tables.notes
         if result.page is not None:
             _print_summary(result.page, result.summary)

@@ -19,7 +19,6 @@ from camlucida.cli.common import (
     resumable,
 )
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.messages import Message
 
 if TYPE_CHECKING:
     from camlucida.workflows.segmentation import Images, SegmentationOutcome
@@ -133,13 +132,13 @@ def explain_segmentation_command(
 
 def _print_outcome(outcome: SegmentationOutcome) -> None:
     """The messages of the report, the table of ratios, and the files."""
+    from camlucida.workflows.segmentation.page import section_title
     from camlucida.workflows.segmentation.report import HEAD, map_lines
 
     for section, messages in outcome.messages.items():
         # The table holds what the messages on maps state; errors are printed at the end.
         if section not in ("maps", "missing"):
-            title = Message(f"segmentation_page.{section}")
-            print("\n  ".join([f"{title}:", *map(str, messages)]))
+            print("\n  ".join([f"{section_title(section)}:", *map(str, messages)]))
     if len(outcome.summary):
         print_table(HEAD, map_lines(outcome.summary))
     out = outcome.out

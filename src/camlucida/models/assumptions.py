@@ -68,6 +68,24 @@ IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _PREPROCESSING = ("assumed.preprocessing", "assumed.preprocessing_but_size")
 
 
+def taken_for_relu(layers: Sequence[str]) -> Message:
+    """The note on activations of which the checkpoint holds nothing, by their names.
+
+    >>> str(taken_for_relu(["fc.1"]))
+    'fc.1: no weights there, so its kind cannot be known; taken for a ReLU'
+    """
+    return Message("assumed.relu", {"layers": list(layers)})
+
+
+def taken_for_dropout(layers: Sequence[str]) -> Message:
+    """The note on layers without weights that are taken for dropout, by their names.
+
+    >>> str(taken_for_dropout(["fc.2"]))
+    'fc.2: no weights there; taken for a dropout, which does nothing outside training'
+    """
+    return Message("assumed.dropout", {"layers": list(layers)})
+
+
 @dataclass(frozen=True)
 class RecognisedCard:
     """A card made for a checkpoint.

@@ -10,6 +10,7 @@ from itertools import pairwise
 from torch import Tensor
 
 from camlucida.core.messages import Message
+from camlucida.models.assumptions import taken_for_dropout, taken_for_relu
 
 
 @dataclass(frozen=True)
@@ -96,8 +97,8 @@ def _notes(name: str, layers: list[str], activations: list[int]) -> tuple[Messag
     notes = []
     if activations:
         relus = [f"{name}.{index}" for index in activations]
-        notes.append(Message("assumed.relu", {"layers": relus}))
+        notes.append(taken_for_relu(relus))
     idle = [f"{name}.{index}" for index, layer in enumerate(layers) if layer == "Identity"]
     if idle:
-        notes.append(Message("assumed.dropout", {"layers": idle}))
+        notes.append(taken_for_dropout(idle))
     return tuple(notes)

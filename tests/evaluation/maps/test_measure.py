@@ -265,9 +265,9 @@ def test_a_broken_image_costs_itself_alone():
     scans[1] = replace(scans[1], scan=replace(scans[1].scan, tensor=scans[1].scan.tensor + 9))
     tables = measure(net, scans, settings("road"))
     assert set(tables.rows.image) == {"input0", "input2"}
-    ((name, line),) = tables.failures
-    assert name == "input1"
-    assert "not a number" in line
+    (failure,) = tables.failures
+    assert failure.image == "input1"
+    assert "not a number" in failure.what
     with pytest.raises(ModelError):
         measure(net, scans, settings("road"), strict=True)
 

@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.errors import UsageError
+from camlucida.core.failures import Failure
 from camlucida.core.files import write_json
 from camlucida.core.messages import Message, declare, prefixed
 from camlucida.evaluation.maps.choice import with_inputs
@@ -84,9 +85,7 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
         UsageError, LayerError: the request fits no image at all.
     """
     start, settings = time.perf_counter(), source.settings
-    unreadable: list[tuple[str, str]] = [
-        (problem.image, str(problem)) for problem in source.cohort.problems
-    ]
+    unreadable = list(source.cohort.problems)
     few: list[Sample] = []
 
     def kept(samples: Iterable[Sample]) -> Iterator[Sample]:
@@ -188,7 +187,7 @@ def read(out: Path) -> Evaluated:
     for key in BOX_COLUMNS:
         boxes[key] = boxes[key].map(json.loads)
     about = json.loads((out / ABOUT).read_text("utf-8"))
-    failures = [(entry["image"], entry["error"]) for entry in about["failures"]]
+    failures = [Failure(**failure) for failure in about["failures"]]
     notes = [Message.from_json(note) for note in about["notes"]]
     tables = Tables(rows, curves, boxes, failures, notes, Count(**about["count"]))
     return Evaluated(tables, sanity, about["seconds"], about)
@@ -222,7 +221,7 @@ def describe(
         "command": command,
         "versions": versions,
         "device": str(next(model.module.parameters()).device),
-        "failures": [{"image": image, "error": error} for image, error in tables.failures],
+        "failures": [failure.to_json() for failure in tables.failures],
         "notes": tables.notes,
         "box_metrics": list(with_inputs("all boxes", among=settings.metrics)),
         "notice": "Research use only",

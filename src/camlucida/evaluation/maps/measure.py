@@ -24,6 +24,7 @@ from camlucida.attribution.explained_model import (
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.targets import Target, probability_of
 from camlucida.core.errors import CamlucidaError, LayerError, UsageError
+from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, declare
 from camlucida.evaluation.maps import scores
 from camlucida.evaluation.maps.baselines import Atlas, baseline_map
@@ -146,7 +147,7 @@ class _Session:
     any_explained: bool = False
     targets: dict[Any, list[Target]] = field(default_factory=dict)
     builder: TableBuilder = field(default_factory=TableBuilder)
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
 
     # ---- what the queue sees
@@ -186,7 +187,7 @@ class _Session:
             of_request = isinstance(error, (UsageError, LayerError))
             if self.strict or (of_request and not self.any_explained):
                 raise
-            self.failures.append((sample.scan.id, f"{sample.scan.id}: {error}"))
+            self.failures.append(Failure.of(sample.scan.id, error, named=True))
             return []
 
     def take(self, done: Done) -> None:

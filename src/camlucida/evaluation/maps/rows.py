@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.failures import Failure
 from camlucida.core.messages import Message
 from camlucida.evaluation.maps.maps import EvaluatedMap
 from camlucida.evaluation.maps.samples import Sample
@@ -34,7 +35,7 @@ class Tables:
         curves: columns ``CURVE``: one a point of a perturbation curve.
         boxes: columns ``BOXES``: one an image, label, method and layer, for the metrics of all
             boxes.
-        failures: (image, one line) of images that could not be evaluated.
+        failures: images that could not be evaluated.
         notes: for the reader.
         count: of altered images and forward passes.
     """
@@ -42,7 +43,7 @@ class Tables:
     rows: pd.DataFrame
     curves: pd.DataFrame
     boxes: pd.DataFrame
-    failures: list[tuple[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
     count: Count = field(default_factory=Count)
 
@@ -100,7 +101,7 @@ class TableBuilder:
             self._frames.append(pd.DataFrame(self._rows, columns=list(ROW)))
             self._rows.clear()
 
-    def tables(self, failures: list[tuple[str, str]], notes: list[Message], count: Count) -> Tables:
+    def tables(self, failures: list[Failure], notes: list[Message], count: Count) -> Tables:
         """All that was gathered."""
         self.pack()
         rows = pd.DataFrame([], columns=list(ROW))

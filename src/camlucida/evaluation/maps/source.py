@@ -8,6 +8,7 @@ from typing import Any
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.failures import Failure
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.datasets.images import LabelledImage, LabelledImages
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
@@ -71,15 +72,19 @@ class Source:
         """
         return self.sample(next(item for item in self.cohort.images if item.id == image))
 
-    def samples(self, failures: list[tuple[str, str]]) -> Iterator[Sample]:
-        """All that can be read; a line in ``failures`` for each that cannot."""
+    def samples(self, failures: list[Failure]) -> Iterator[Sample]:
+        """All that can be read; ``failures`` gains an entry for each that cannot.
+
+        Raises:
+            UsageError: the annotations do not fit the request.
+        """
         for item in self.cohort.images:
             try:
                 sample = self.sample(item)
             except UsageError:
                 raise
             except CamlucidaError as error:
-                failures.append((str(item.path), str(error)))
+                failures.append(Failure.of(str(item.path), error))
                 continue
             yield sample
 

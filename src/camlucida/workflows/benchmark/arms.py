@@ -314,5 +314,5 @@ def _labelled(tables: Tables, entry: ArmModel, arm: str) -> pd.DataFrame:
 def _failures(entry: ArmModel, *tables: Tables) -> list[str]:
     lines = []
     for table in tables:
-        lines += [f"{entry.name}: {line}" for _, line in table.failures]
+        lines += [f"{entry.name}: {failure}" for failure in table.failures]
     return lines

@@ -63,7 +63,7 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
         forwards=measured.count.images,
         seconds=evaluated.seconds,
         notes=measured.notes,
-        failures=[error for _, error in measured.failures],
+        failures=list(map(str, measured.failures)),
         cases_rule=str(chosen.rule),
         level=LEVEL,
         replicates=REPLICATES,

@@ -192,7 +192,7 @@ def evaluate_job(
         progress: called with the number of images done since the last call.
     """
     evaluated = run(job.source, progress=progress)
-    evaluated.tables.failures[:0] = [(failure.image, str(failure)) for failure in failures]
+    evaluated.tables.failures[:0] = failures
     evaluated.about = describe(job.source, evaluated, about["command"], about["versions"])
     write(job.folder, evaluated)
     result = EvaluationResult(evaluated)

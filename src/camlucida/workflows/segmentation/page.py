@@ -57,6 +57,15 @@ SHOWN = ("ratio", "share", "beyond_chance", "truth_ratio", "truth_share", "relat
 Row = Mapping[str, Any]
 
 
+def section_title(section: str) -> Message:
+    """The title of a section of the report.
+
+    >>> str(section_title("limits"))
+    'What the ratios cannot show'
+    """
+    return Message(f"segmentation_page.{section}")
+
+
 @dataclass(frozen=True)
 class SegmentationReport:
     """What the report holds.
@@ -90,7 +99,7 @@ def write_report(report: SegmentationReport, out: Path) -> Path:
 def report_document(report: SegmentationReport) -> Document:
     """The report: what was measured, the averages, then image by image."""
     sections = [
-        Section(name, (Points(tuple(messages)),), Message(f"segmentation_page.{name}"))
+        Section(name, (Points(tuple(messages)),), section_title(name))
         for name, messages in report.messages.items()
     ]
     averages = Section("averages", tuple(_averages(report)), Message("segmentation_page.averages"))
