@@ -50,6 +50,9 @@ def without_dots(path: Path) -> Path:
 
     Links stay, except one that a ``..`` leads out of.
 
+    Args:
+        path: relative paths count from the working directory.
+
     >>> without_dots(Path("/data/run/../images"))
     PosixPath('/data/images')
     """
@@ -71,6 +74,9 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
         path: its folder is made if missing.
         data: the content.
         mode: permissions.
+
+    Raises:
+        OSError: the system refuses the folder or the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".camlucida-")
@@ -85,7 +91,17 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
 
 
 def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
-    """Write JSON, indented, UTF-8, no NaN; messages as codes with values."""
+    """Write JSON, indented, UTF-8; messages as codes with values.
+
+    Args:
+        path: its folder is made if missing.
+        value: of JSON's kinds, or with ``to_json``.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+        TypeError: a value has no JSON form.
+        OSError: the system refuses the folder or the file.
+    """
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False, default=json_default)
     write_bytes(path, f"{text}\n".encode())
 
@@ -93,8 +109,15 @@ def write_json(path: Path, value: Mapping[str, Any] | Sequence[Any]) -> None:
 def json_default(value: Any) -> Any:
     """The JSON form of what ``json.dumps`` cannot write by itself: anything with ``to_json``.
 
+    Args:
+        value: any object.
+
     Raises:
         TypeError: ``value`` has no ``to_json``.
+
+    >>> from camlucida.core.messages import Message
+    >>> json.dumps([Message("empty.gradient")], default=json_default)
+    '[{"code": "empty.gradient"}]'
     """
     if hasattr(value, "to_json"):
         return value.to_json()
@@ -104,8 +127,15 @@ def json_default(value: Any) -> Any:
 def npy(values: NDArray[Any]) -> bytes:
     """An array as the content of a ``.npy`` file; an array of objects is refused.
 
+    Args:
+        values: of any shape.
+
     Raises:
         ValueError: ``values`` holds objects.
+
+    >>> import numpy as np
+    >>> npy(np.zeros(3))[:6]
+    b'\\x93NUMPY'
     """
     import numpy as np
 
@@ -115,7 +145,17 @@ def npy(values: NDArray[Any]) -> bytes:
 
 
 def write_toml(path: Path, value: Mapping[str, Any]) -> None:
-    """Write TOML, a line a key, tables and lists inline; None is left out."""
+    """Write TOML, a line a key, tables and lists inline; None is left out.
+
+    Args:
+        path: its folder is made if missing.
+        value: of JSON's kinds.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+        TypeError: a value has no TOML form.
+        OSError: the system refuses the folder or the file.
+    """
     lines = [f"{line}\n" for line in _toml_items(value)]
     write_bytes(path, "".join(lines).encode())
 
@@ -143,6 +183,9 @@ def slug(text: str) -> str:
     """A part of a file name: letters, digits, ``-``, ``.`` and ``_``.
 
     Other characters become underscores; a long part is cut, and its hash appended.
+
+    Args:
+        text: any; where nothing of it is left the part is ``x``.
 
     >>> slug("Pleural Effusion")
     'Pleural_Effusion'

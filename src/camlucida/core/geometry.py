@@ -40,7 +40,14 @@ class Geometry:
 
     @staticmethod
     def identity(size: Sequence[int]) -> Geometry:
-        """The geometry of an image that is fed to the model as it is."""
+        """The geometry of an image that is fed to the model as it is.
+
+        Args:
+            size: of the image in pixels, an axis each.
+
+        >>> Geometry.identity((4, 6)).scale
+        (1.0, 1.0)
+        """
         size = tuple(int(n) for n in size)
         return Geometry(size, size, (1.0,) * len(size), (0.0,) * len(size))
 
@@ -50,12 +57,19 @@ class Geometry:
         Args:
             start: its first pixel, in current model pixels; below 0 it pads.
             size: in pixels; beyond the end it pads.
+
+        >>> Geometry.identity((10, 10)).crop((2, 0), (4, 10)).offset
+        (-2.0, 0.0)
         """
         offset = tuple(o - s for o, s in zip(self.offset, start))
         return replace(self, model=tuple(int(n) for n in size), offset=offset)
 
     def pad(self, before: Sequence[int], after: Sequence[int]) -> Geometry:
         """Add pixels before and after each axis.
+
+        Args:
+            before: model pixels before the first, an axis each.
+            after: model pixels after the last, an axis each.
 
         >>> Geometry.identity((4, 4)).pad((1, 0), (1, 0)).model
         (6, 4)
@@ -64,25 +78,53 @@ class Geometry:
         return self.crop([-b for b in before], size)
 
     def resize(self, size: Sequence[int]) -> Geometry:
-        """Stretch the current model image to ``size`` (half-pixel centres)."""
+        """Stretch the current model image to ``size`` (half-pixel centres).
+
+        Args:
+            size: in model pixels, an axis each.
+
+        >>> Geometry.identity((4, 8)).resize((2, 2)).scale
+        (0.5, 0.25)
+        """
         factors = [new / old for new, old in zip(size, self.model)]
         scale = tuple(s * f for s, f in zip(self.scale, factors))
         offset = tuple(o * f for o, f in zip(self.offset, factors))
         return Geometry(self.original, tuple(int(n) for n in size), scale, offset)
 
     def flip(self, axis: int) -> Geometry:
-        """Mirror one axis."""
+        """Mirror one axis.
+
+        Args:
+            axis: its number, from 0.
+
+        >>> Geometry.identity((4, 8)).flip(1).to_model((1, 1))
+        (1.0, 7.0)
+        """
         scale, offset = list(self.scale), list(self.offset)
         scale[axis] = -scale[axis]
         offset[axis] = self.model[axis] - offset[axis]
         return replace(self, scale=tuple(scale), offset=tuple(offset))
 
     def to_model(self, point: Sequence[float]) -> tuple[float, ...]:
-        """Edge coordinates in the original → edge coordinates in the model input."""
+        """Edge coordinates in the original → edge coordinates in the model input.
+
+        Args:
+            point: in original pixels, an axis each; may lie outside the image.
+
+        >>> Geometry.identity((100, 80)).resize((50, 40)).to_model((10, 20))
+        (5.0, 10.0)
+        """
         return tuple(p * s + o for p, s, o in zip(point, self.scale, self.offset))
 
     def to_original(self, point: Sequence[float]) -> tuple[float, ...]:
-        """Edge coordinates in the model input → edge coordinates in the original."""
+        """Edge coordinates in the model input → edge coordinates in the original.
+
+        Args:
+            point: in model pixels, an axis each; may lie outside the input.
+
+        >>> Geometry.identity((100, 80)).resize((50, 40)).to_original((5, 10))
+        (10.0, 20.0)
+        """
         return tuple((p - o) / s for p, s, o in zip(point, self.scale, self.offset))
 
     def seen(self) -> tuple[tuple[int, int], ...]:
@@ -100,6 +142,9 @@ class Geometry:
 
     def cell(self, grid: Sequence[int]) -> tuple[float, ...]:
         """Size of one cell of a grid over the model's input, in original pixels, an axis each.
+
+        Args:
+            grid: number of cells, an axis each.
 
         >>> Geometry.identity((224, 224)).cell((7, 7))
         (32.0, 32.0)

@@ -97,8 +97,14 @@ class Message:
     def from_json(data: Mapping[str, Any]) -> Message:
         """The inverse of :meth:`to_json`.
 
+        Args:
+            data: ``{"code": …, "values": {…}}``; without values they are none.
+
         Raises:
             KeyError: ``data`` has no code.
+
+        >>> Message.from_json({"code": "notes.no_mask", "values": {"count": 2}}).values
+        {'count': 2}
         """
         values = data.get("values", {})
         return Message(data["code"], {name: _from_json(value) for name, value in values.items()})
@@ -117,6 +123,13 @@ class Message:
     def loads(text: str) -> Message:
         """The inverse of :meth:`dumps`.
 
+        Args:
+            text: a code, or the JSON of a message.
+
+        Raises:
+            ValueError: ``text`` begins with a brace and is not JSON.
+            KeyError: it is JSON without a code.
+
         >>> Message.loads(Message("notes.no_mask", {"count": 2}).dumps()).values
         {'count': 2}
         """
@@ -132,6 +145,10 @@ def declare(table: str, texts: Mapping[str, str]) -> None:
 
     The module's docstring lists what a template may hold.
 
+    Args:
+        table: first part of the codes.
+        texts: name → template.
+
     Raises:
         ValueError: a code has another text already.
 
@@ -146,17 +163,42 @@ def declare(table: str, texts: Mapping[str, str]) -> None:
 
 
 def named(text: str) -> Message:
-    """A name, which is the same in every language."""
+    """A name, which is the same in every language.
+
+    Args:
+        text: the name; line breaks become spaces.
+
+    >>> str(named("Grad-CAM"))
+    'Grad-CAM'
+    """
     return Message("words.plain", {"text": text})
 
 
 def quoted(text: str) -> Message:
-    """Text that stays as it is, such as an error: a translation puts it in quotation marks."""
+    """Text that stays as it is, such as an error: a translation puts it in quotation marks.
+
+    Args:
+        text: in English.
+
+    >>> str(quoted("no such file"))
+    'no such file'
+    """
     return Message("words.quoted", {"text": text})
 
 
 def chain(code: str, messages: Sequence[Message]) -> Message:
-    """One or more messages as one: ``code`` joins two, ``{first}`` and ``{then}``."""
+    """One or more messages as one: ``code`` joins two, ``{first}`` and ``{then}``.
+
+    Args:
+        code: of the template with both placeholders.
+        messages: in order.
+
+    Raises:
+        TypeError: there are no messages.
+
+    >>> str(chain("words.clause", [named("a"), named("b"), named("c")]))
+    'a; b; c'
+    """
 
     def join(first: Message, then: Message) -> Message:
         return Message(code, {"first": first, "then": then})
@@ -166,6 +208,10 @@ def chain(code: str, messages: Sequence[Message]) -> Message:
 
 def prefixed(prefix: str, message: Message) -> Message:
     """A message after what it is about: "seed 42: …".
+
+    Args:
+        prefix: what it is about.
+        message: what follows the colon.
 
     >>> str(prefixed("seed 42", named("no mask")))
     'seed 42: no mask'
@@ -224,7 +270,17 @@ class Texts:
     catalogue: Mapping[str, str]
 
     def template(self, code: str) -> str | None:
-        """The template of a code, in English where this language has none."""
+        """The template of a code, in English where this language has none.
+
+        Args:
+            code: ``table.name``.
+
+        Returns:
+            None where no imported module declares the code.
+
+        >>> ENGLISH_TEXTS.template("words.clause")
+        '{first}; {then}'
+        """
         # An empty text is a text: no space between two sentences in Chinese.
         return self.catalogue[code] if code in self.catalogue else ENGLISH.get(code)
 
@@ -234,7 +290,17 @@ class Texts:
         return {code.removeprefix(f"{name}."): self.template(code) or "" for code in codes}
 
     def render(self, message: Message) -> str:
-        """The message as plain text; a citation as ``[@key]``. Raises as :meth:`pieces`."""
+        """The message as plain text; a citation as ``[@key]``.
+
+        Args:
+            message: any.
+
+        Raises:
+            ValueError: as :meth:`pieces`.
+
+        >>> ENGLISH_TEXTS.render(named("Grad-CAM"))
+        'Grad-CAM'
+        """
         pieces = self.pieces(message)
         return "".join(p if isinstance(p, str) else f"[@{p.key}]" for p in pieces)
 
@@ -266,7 +332,17 @@ class Texts:
         return _joined(pieces)
 
     def cell(self, value: Value) -> tuple[Piece, ...]:
-        """A table's cell: an estimate is short, and a number that is missing is a dash."""
+        """A table's cell: an estimate is short, and a number that is missing is a dash.
+
+        Args:
+            value: what the cell shows; NaN is missing.
+
+        Raises:
+            ValueError: as :meth:`pieces`.
+
+        >>> ENGLISH_TEXTS.cell(float("nan")), ENGLISH_TEXTS.cell(0.25)
+        (('–',), ('0.25',))
+        """
         if isinstance(value, Estimate):
             missing = value.estimate != value.estimate
             return (self._form("none") if missing else self._estimate(value, "", "cell"),)
@@ -328,12 +404,28 @@ ENGLISH_TEXTS = Texts("en", ENGLISH)
 
 
 def english(message: Message) -> str:
-    """The message in English. Raises as :meth:`Texts.pieces`."""
+    """The message in English.
+
+    Args:
+        message: any.
+
+    Raises:
+        ValueError: as :meth:`Texts.pieces`.
+
+    >>> english(Message("words.clause", {"first": "one", "then": "two"}))
+    'one; two'
+    """
     return ENGLISH_TEXTS.render(message)
 
 
 def placeholders(template: str) -> set[str]:
     """The names in a template.
+
+    Args:
+        template: in the syntax of ``str.format``.
+
+    Raises:
+        ValueError: a brace is not closed.
 
     >>> sorted(placeholders("{count} {count:|image|images} of {where}"))
     ['count', 'where']

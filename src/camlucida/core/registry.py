@@ -34,6 +34,10 @@ class Registry(Generic[T]):
     def add(self, name: str, item: T) -> T:
         """Register ``item`` and return it.
 
+        Args:
+            name: by which users request it.
+            item: of the registry's kind.
+
         Raises:
             ValueError: the name is taken.
         """
@@ -68,6 +72,13 @@ class Registry(Generic[T]):
         return list(self._items.items())
 
     def remove(self, name: str) -> None:
-        """Forget ``name``, for what is registered for a while, as in a test."""
+        """Forget ``name``, for what is registered for a while, as in a test.
+
+        Args:
+            name: of a registered item.
+
+        Raises:
+            UsageError: there is none of this name.
+        """
         self[name]
         del self._items[name]

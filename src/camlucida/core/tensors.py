@@ -17,6 +17,9 @@ LINEAR_MODE = {1: "linear", 2: "bilinear", 3: "trilinear"}
 def full(x: Tensor) -> Tensor:
     """In at least float32: half precision is for the model, not for the arithmetic of a map.
 
+    Args:
+        x: floating point, of any shape.
+
     >>> full(torch.zeros(1, dtype=torch.float16)).dtype
     torch.float32
     """
@@ -26,6 +29,9 @@ def full(x: Tensor) -> Tensor:
 def spatial(x: Tensor) -> tuple[int, ...]:
     """The spatial axes of (B, K, *grid).
 
+    Args:
+        x: (B, K, *grid).
+
     >>> spatial(torch.zeros(1, 8, 4, 4))
     (2, 3)
     """
@@ -34,6 +40,10 @@ def spatial(x: Tensor) -> tuple[int, ...]:
 
 def over_grid(weights: Tensor, like: Tensor) -> Tensor:
     """Per-channel weights (…, K) with trailing axes that broadcast them over the grid of ``like``.
+
+    Args:
+        weights: (…, K).
+        like: (…, K, *grid).
 
     >>> over_grid(torch.zeros(2, 8), torch.zeros(2, 8, 4, 4)).shape
     torch.Size([2, 8, 1, 1])

@@ -18,6 +18,9 @@ from camlucida.io.tables import fold, numbers, texts
 def class_names(column: pd.Series) -> list[str]:
     """The cells as names: 2.0 is class "2", a blank "".
 
+    Args:
+        column: of any type.
+
     >>> class_names(pd.Series(["2.0", "B", ""]))
     ['2', 'B', '']
     """
@@ -26,6 +29,9 @@ def class_names(column: pd.Series) -> list[str]:
 
 def numeric(names: Iterable[str]) -> bool:
     """Whether all are whole numbers.
+
+    Args:
+        names: of classes.
 
     >>> numeric(["0", "-1"]), numeric(["0", "A"])
     (True, False)

@@ -120,6 +120,9 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
 def mask_beside(image: Path) -> Path | None:
     """Where an image in a folder "Images" has its mask: in the folder "Masks" beside that one.
 
+    Args:
+        image: path of the image.
+
     Returns:
         ``…/Masks/a/b.png``, ``.jpg`` or ``.jpeg`` for ``…/Images/a/b.dcm``, the first that is
         there, else the first; None without a folder "Images".

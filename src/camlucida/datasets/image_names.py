@@ -39,6 +39,9 @@ def image_keys(path: Path, shortest: int = 1) -> list[str]:
 def bare_name(name: str) -> str:
     r"""The name of an image in a table, as :func:`image_keys` writes it.
 
+    Args:
+        name: a path with either separator, with or without suffix.
+
     >>> bare_name(r"valid\p1\view1.jpg")
     'valid/p1/view1'
     """
@@ -52,8 +55,15 @@ def bare_name(name: str) -> str:
 def image_ids(paths: Sequence[Path]) -> tuple[dict[Path, str], list[Failure]]:
     """The id of each image: the shortest end of its path, without suffix, that no other has.
 
+    Args:
+        paths: of the images.
+
     Returns:
         File → id; and a failure for each file that differs from another in its suffix only.
+
+    >>> ids, failures = image_ids([Path("p1/a.png"), Path("p2/a.png"), Path("p2/b.png")])
+    >>> list(ids.values()), failures
+    (['p1/a', 'p2/a', 'b'], [])
     """
     absolute = {path.absolute(): path for path in paths}  # a file that is given twice counts once
     parts = {path: _parts(full) for full, path in absolute.items()}

@@ -67,6 +67,9 @@ def patient_of(cell: str, image: str) -> str:
 def stated_patient(patient: str) -> str:
     """The patient of :func:`patient_of`, "" for one that stands for an image.
 
+    Args:
+        patient: of :func:`patient_of`.
+
     >>> stated_patient("p7"), stated_patient("image:a")
     ('p7', '')
     """
@@ -87,12 +90,25 @@ class Patients:
 
     @classmethod
     def read(cls, frame: pd.DataFrame, column: str | None) -> Patients:
-        """The cells of a column of :func:`find_patient_column`."""
+        """The cells of a column of :func:`find_patient_column`.
+
+        Args:
+            frame: the table.
+            column: of the table; None where it has no patients.
+
+        >>> Patients.read(pd.DataFrame({"Patient ID": ["p"]}), "Patient ID").of(0, "a")
+        'p'
+        """
         cells = [""] * len(frame) if column is None else texts(frame[column])
         return cls(column, cells)
 
     def of(self, row: int, image: str) -> str:
-        """The patient of a row, as :func:`patient_of` has it."""
+        """The patient of a row, as :func:`patient_of` has it.
+
+        Args:
+            row: its number, from 0.
+            image: the id of its image.
+        """
         return patient_of(self.cells[row], image)
 
     def notes(self, images: Sequence[str], rows: Sequence[int], where: object) -> list[Message]:

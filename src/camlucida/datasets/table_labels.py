@@ -68,6 +68,12 @@ class TableLabels:
         Columns that are named as the model's labels are taken first, unless a column is
         ``requested``; then the first of :data:`LABEL_COLUMNS`.
 
+        Args:
+            frame: the table.
+            requested: the column of names that the user named; None to look for one.
+            labels: of the model, in order; "" for a channel without trained weights.
+            where: the table's file, for the messages.
+
         Raises:
             UsageError: two columns of one label; a cell that is neither 1, 0 nor unknown; a
                 requested column that is not there.
@@ -89,7 +95,16 @@ class TableLabels:
         return cls(by_name, {}, [_split(cell, by_name) for cell in texts(frame[column])], where)
 
     def positives(self, row: int) -> tuple[str, ...] | None:
-        """The model's labels that are present, in its order; None where the table holds none."""
+        """The model's labels that are present, in its order; None where the table holds none.
+
+        Args:
+            row: its number, from 0.
+
+        >>> frame = pd.DataFrame({"Finding Labels": ["Mass|Nodule", ""]})
+        >>> table = TableLabels.read(frame, None, ["Nodule", "Mass"], Path("t.csv"))
+        >>> table.positives(0), table.positives(1)
+        (('Nodule', 'Mass'), ())
+        """
         labels = self.labels.values()
         if self.columns:
             positive = {label for label, cells in self.columns.items() if cells[row]}
@@ -100,7 +115,11 @@ class TableLabels:
         return tuple(label for name, label in self.labels.items() if name in present)
 
     def unknown(self, row: int) -> frozenset[str]:
-        """The model's labels of which the row says nothing: no column, a blank cell, or −1."""
+        """The model's labels that are unknown in a row: no column, a blank cell, or −1.
+
+        Args:
+            row: its number, from 0.
+        """
         labels = frozenset(self.labels.values())
         if self.columns:
             stated = {label for label, cells in self.columns.items() if cells[row] is not None}
@@ -110,7 +129,11 @@ class TableLabels:
         return frozenset()
 
     def notes(self, rows: Sequence[int]) -> Iterator[Message]:
-        """What a reader must know of the labels of these rows."""
+        """What a reader must know of the labels of these rows.
+
+        Args:
+            rows: their numbers, from 0.
+        """
         if not self.labels:
             return
         if self.columns:

@@ -59,11 +59,23 @@ class Grey:
 
 
 def number(dataset: Dataset, keyword: str) -> float | None:
-    """The first value of a numeric element; None where it is absent, empty or not finite."""
+    """The first value of a numeric element; None where it is absent, empty or not finite.
+
+    Args:
+        dataset: its header.
+        keyword: DICOM's name of the element, such as ``WindowWidth``.
+
+    Raises:
+        ValueError: the element holds text that is no number.
+
+    >>> dataset = Dataset()
+    >>> dataset.WindowWidth = [400, 80]
+    >>> number(dataset, "WindowWidth"), number(dataset, "WindowCenter")
+    (400.0, None)
+    """
     value = dataset.get(keyword)
-    if isinstance(value, (list, tuple)) or (
-        hasattr(value, "__getitem__") and not isinstance(value, (str, bytes))
-    ):
+    is_text = isinstance(value, (str, bytes))
+    if hasattr(value, "__getitem__") and not is_text:
         value = value[0] if len(value) else None
     if value is None or value == "":
         return None
@@ -77,6 +89,14 @@ def display_grey(
 
     Padding is black. With several windows the first is used; without one, the range of the pixels
     that are no padding.
+
+    Args:
+        dataset: the header.
+        frame: its number, from 0.
+        grey: the frame's stored values.
+
+    Raises:
+        ValueError: a lookup table or a number of the header cannot be used.
     """
     rules = frame_rules(dataset, frame)
     values = _rescaled(rules, grey.stored)
@@ -102,17 +122,27 @@ def display_grey(
 def frame_rules(dataset: Dataset, frame: int) -> Dataset:
     """The display elements that hold for one frame.
 
-    Its own before the shared ones before the top level's.
+    Those of the frame take precedence over the shared ones, and these over the top level's.
+
+    Args:
+        dataset: the header.
+        frame: its number, from 0.
+
+    >>> dataset = Dataset()
+    >>> dataset.WindowWidth = 400
+    >>> number(frame_rules(dataset, 0), "WindowWidth")
+    400.0
     """
     rules = Dataset()
     sources = [dataset]
-    for groups, index in (
-        ("SharedFunctionalGroupsSequence", 0),
-        ("PerFrameFunctionalGroupsSequence", frame),
-    ):
-        items = dataset.get(groups) or []
-        if index < len(items):
-            sources += [items[index][name][0] for name in _FRAME_ITEMS if items[index].get(name)]
+    groups = (("SharedFunctionalGroupsSequence", 0), ("PerFrameFunctionalGroupsSequence", frame))
+    for name_of_groups, index in groups:
+        items = dataset.get(name_of_groups) or []
+        if index >= len(items):
+            continue
+        group = items[index]
+        sources += [group[name][0] for name in _FRAME_ITEMS if group.get(name)]
+    # A later source overwrites an earlier one.
     for source in sources:
         for keyword in _KEYWORDS:
             if keyword in source:
@@ -123,11 +153,21 @@ def frame_rules(dataset: Dataset, frame: int) -> Dataset:
 def ramp(values: NDArray[Any], low: float, high: float, inverted: bool) -> NDArray[np.float64]:
     """Linear from ``low`` (0) to ``high`` (1), clipped; inverted: ``high`` (0) to ``low`` (1).
 
-    A step if they meet.
+    Where the two ends meet it is a step.
+
+    Args:
+        values: of any shape.
+        low: in the unit of ``values``.
+        high: in the unit of ``values``.
+        inverted: whether the lowest value is white.
+
+    >>> ramp(np.array([-1, 5, 20]), 0, 10, inverted=False).tolist()
+    [0.0, 0.5, 1.0]
     """
     if high <= low:
-        return ((values <= low) if inverted else (values > low)).astype(np.float64)
-    part = (high - values) if inverted else (values - low)
+        is_white = values <= low if inverted else values > low
+        return is_white.astype(np.float64)
+    part = high - values if inverted else values - low
     return np.clip(part / (high - low), 0.0, 1.0)
 
 
@@ -138,6 +178,16 @@ def window(
 
     LINEAR: 0 up to c − 0.5 − (w − 1)/2, 1 above c − 0.5 + (w − 1)/2. LINEAR_EXACT: the same with c
     and w themselves. SIGMOID: 1 / (1 + exp(−4 (x − c) / w)).
+
+    Args:
+        values: of any shape, after rescale.
+        center: c, in the unit of ``values``.
+        width: w, in the unit of ``values``; at least 1 for LINEAR, else above 0.
+        function: LINEAR, LINEAR_EXACT or SIGMOID.
+        inverted: whether the lowest value is white.
+
+    >>> window(np.array([0, 50, 100]), 50, 100, "LINEAR_EXACT", inverted=False).tolist()
+    [0.0, 0.5, 1.0]
     """
     if function == "SIGMOID":
         sign = 4.0 if inverted else -4.0
@@ -182,14 +232,27 @@ def _rescaled(rules: Dataset, stored: NDArray[Any]) -> NDArray[np.float64]:
 def table(
     descriptor: Sequence[int], data: Any, little_endian: bool
 ) -> tuple[NDArray[np.int64], int, int]:
-    """(entries, first value mapped, bits an entry) of a lookup table's descriptor and data."""
+    """(entries, first value mapped, bits an entry) of a lookup table's descriptor and data.
+
+    Args:
+        descriptor: number of entries (0 for 2¹⁶), first value mapped, bits an entry.
+        data: the entries, as bytes or numbers.
+        little_endian: byte order of ``data``.
+
+    Raises:
+        ValueError: there are no entries, or entries of no bits or more than 16.
+
+    >>> entries, first, bits = table([2, 10, 8], bytes([0, 255]), little_endian=True)
+    >>> entries.tolist(), first, bits
+    ([0, 255], 10, 8)
+    """
     count, first, bits = (int(value) for value in descriptor)
     count = count or 2**16
     if isinstance(data, bytes):
         packed = len(data) < 2 * count  # 8-bit entries, two to a word
-        data = np.frombuffer(
-            data[: len(data) // 2 * 2], "u1" if packed else "<u2" if little_endian else ">u2"
-        )
+        word = "<u2" if little_endian else ">u2"
+        whole_words = data[: len(data) // 2 * 2]
+        data = np.frombuffer(whole_words, "u1" if packed else word)
     entries = np.atleast_1d(np.asarray(data)).astype(np.int64)[:count]
     if not len(entries) or not 1 <= bits <= 16:
         raise ValueError(f"a lookup table of {len(entries)} entries of {bits} bits")
@@ -200,10 +263,19 @@ def look_up(values: NDArray[Any], entries: NDArray[np.int64], first: int) -> NDA
     """``entries[value - first]``.
 
     Values before the first and after the last take the nearest entry.
+
+    Args:
+        values: of any shape.
+        entries: (N,), N ≥ 1.
+        first: the value that the first entry stands for.
+
+    >>> look_up(np.array([9, 11, 99]), np.array([0, 5, 7]), 10).tolist()
+    [0, 5, 7]
     """
-    index = np.clip(np.rint(values) - first, 0, len(entries) - 1).astype(np.int64)
-    found: NDArray[np.int64] = entries[index]
-    return found
+    position = np.rint(values) - first
+    index = np.clip(position, 0, len(entries) - 1).astype(np.int64)
+    mapped: NDArray[np.int64] = entries[index]
+    return mapped
 
 
 def _item_table(item: Dataset) -> tuple[NDArray[np.int64], int, int]:

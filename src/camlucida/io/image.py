@@ -99,6 +99,9 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
         kind: what it was read as ("a PNG image").
         quote: whether the decoder's own words may be repeated; False where they could hold a
             patient's data.
+
+    Raises:
+        ImageError: the decoder raised anything; an error of this package passes as it is.
     """
     try:
         yield
@@ -109,14 +112,11 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
         # do: only it is ours.
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
-        said = re.sub(
-            r"<[\w.]+ object at 0x[0-9a-f]+>", "it", str(error)
-        )  # an address is another in each process
-        reason = (
-            f"{type(error).__name__}: {said}"[:300]
-            if quote and str(error)
-            else type(error).__name__
-        )
+        # An address is another in each process.
+        detail = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>", "it", str(error))
+        reason = type(error).__name__
+        if quote and str(error):
+            reason = f"{reason}: {detail}"[:300]
         raise ImageError(
             f"cannot read {path} as {kind}: {reason}",
             "the file is damaged or cut short: open it in a viewer, or export it again",
@@ -142,8 +142,16 @@ def quiet(*loggers: str) -> Iterator[None]:
 def check_size(path: Path, rows: int, columns: int, samples: int = 1) -> None:
     """Refuse a frame that claims no pixels, or more than :data:`MAX_PIXELS`, before decoding it.
 
+    Args:
+        path: the file, for the message.
+        rows: of one frame, in pixels.
+        columns: of one frame, in pixels.
+        samples: numbers a pixel.
+
     Raises:
         ImageError: no pixels, or too many.
+
+    >>> check_size(Path("a.png"), 1024, 1024, samples=3)
     """
     if min(rows, columns, samples) < 1:
         raise ImageError(
@@ -160,8 +168,16 @@ def check_size(path: Path, rows: int, columns: int, samples: int = 1) -> None:
 def choose_frame(path: Path, frame: int | None, frames: int) -> tuple[int, tuple[Message, ...]]:
     """The frame to read, counted from 0, and a warning where nobody chose one of several.
 
+    Args:
+        path: the file, for the message.
+        frame: the requested one, counted from 0; None for the first.
+        frames: how many the file has.
+
     Raises:
         ImageError: there is no such frame.
+
+    >>> choose_frame(Path("cine.dcm"), 2, 3)
+    (2, ())
     """
     if frame is None:
         note = Message("image.first_frame", {"frames": frames})
@@ -178,6 +194,13 @@ def image_id(path: Path, frame: int | None) -> str:
     """A short name.
 
     The stem (the whole name where the suffix is none, as in ``1.2.840.10008``), then ``_f{frame}``.
+
+    Args:
+        path: of the file.
+        frame: its number from 0; None where none was chosen.
+
+    >>> image_id(Path("scans/liver.png"), None), image_id(Path("1.2.840.10008"), 2)
+    ('liver', '1.2.840.10008_f2')
     """
     stem = path.stem if path.suffix.lower() in known_suffixes() else path.name
     return stem if frame is None else f"{stem}_f{frame}"
@@ -185,6 +208,9 @@ def image_id(path: Path, frame: int | None) -> str:
 
 def to_display(unit: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
     """[0, 1] → 0–255, rounded.
+
+    Args:
+        unit: of any shape, in [0, 1].
 
     >>> to_display(np.array([0.0, 0.5, 1.0]))
     array([  0, 128, 255], dtype=uint8)

@@ -11,6 +11,9 @@ import pandas as pd
 def records_of(table: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table, each as a mapping from column to value.
 
+    Args:
+        table: its index is left out.
+
     >>> records_of(pd.DataFrame({"image": ["a", "b"]}))
     [{'image': 'a'}, {'image': 'b'}]
     """

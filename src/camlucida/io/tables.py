@@ -75,7 +75,15 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def source(path: Path, frame: pd.DataFrame) -> str:
-    """The file of a table for a message, with the sheet that was read where it has several."""
+    """The file of a table for a message, with the sheet that was read where it has several.
+
+    Args:
+        path: of the file.
+        frame: of :func:`read_table`.
+
+    >>> source(Path("t.csv"), pd.DataFrame({"image": ["a"]}))
+    't.csv'
+    """
     return f"{path} ({frame.attrs['sheet']})" if "sheet" in frame.attrs else str(path)
 
 
@@ -87,8 +95,13 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
     In CSV an apostrophe goes before a text cell or a column name that a spreadsheet would take for
     a formula (:data:`FORMULA_STARTS`); numbers keep their sign. A missing value is a blank cell.
 
+    Args:
+        frame: the table.
+        path: of the file; its folder is made if missing.
+
     Raises:
         UsageError: another suffix.
+        OSError: the system refuses the folder or the file.
     """
     path = Path(path)
     if path.suffix.lower() == ".parquet":
@@ -110,7 +123,11 @@ def write_table(frame: pd.DataFrame, path: str | Path) -> None:
 def fold(name: str) -> str:
     """A name without case, spaces and underscores, for comparison.
 
-    "Patient ID", "patient_id" and "PatientID" are one.
+    Args:
+        name: of a column or a label.
+
+    >>> fold("Patient ID"), fold("patient_id")
+    ('patientid', 'patientid')
     """
     return re.sub(r"[\s_]+", "", name).casefold()
 
@@ -152,7 +169,14 @@ def find_column(
 def texts(column: pd.Series) -> list[str]:
     """The cells of any column as stripped text.
 
-    "" for a missing one, whole numbers without ".0".
+    Args:
+        column: of any type.
+
+    Returns:
+        One a row: "" for a missing cell, whole numbers without ".0".
+
+    >>> texts(pd.Series([" a ", None, 2.0], dtype=object))
+    ['a', '', '2']
     """
     return [_text(cell) for cell in column.tolist()]
 
@@ -160,8 +184,15 @@ def texts(column: pd.Series) -> list[str]:
 def flags(column: pd.Series, where: object) -> list[bool | None]:
     """The cells of a column of 1/true and 0/false; None for unknown: blank, nan or -1.
 
+    Args:
+        column: of any type.
+        where: the table's file, for the message.
+
     Raises:
-        UsageError: any other cell; ``where`` is the table's file, for the message.
+        UsageError: any other cell.
+
+    >>> flags(pd.Series(["1", "0", "-1", ""]), "t.csv")
+    [True, False, None, None]
     """
     values: list[bool | None] = []
     for number, cell in enumerate(texts(column), 1):
@@ -178,9 +209,15 @@ def flags(column: pd.Series, where: object) -> list[bool | None]:
 def numbers(column: pd.Series, where: object) -> NDArray[np.float64]:
     """(rows,) the cells of a column as numbers; NaN where blank.
 
+    Args:
+        column: of any type.
+        where: the table's file, for the message.
+
     Raises:
-        UsageError: another cell, or an infinite one; ``where`` is the table's file, for the
-            message.
+        UsageError: another cell, or an infinite one.
+
+    >>> numbers(pd.Series(["0.5", ""]), "t.csv").tolist()
+    [0.5, nan]
     """
     cells = texts(column)
     parsed = pd.to_numeric(pd.Series(cells, dtype="str"), errors="coerce")
@@ -197,6 +234,10 @@ def numbers(column: pd.Series, where: object) -> NDArray[np.float64]:
 def count(items: Sequence[object], what: str) -> str:
     """How many, with its noun, for a message.
 
+    Args:
+        items: what is counted.
+        what: the noun, in the singular.
+
     >>> count(["a", "b"], "image")
     '2 images'
     """
@@ -205,6 +246,10 @@ def count(items: Sequence[object], what: str) -> str:
 
 def listing(names: Iterable[str], limit: int = 3) -> str:
     """The first names, for a message.
+
+    Args:
+        names: in order; "" is shown as "(blank)".
+        limit: how many are shown.
 
     >>> listing("abcd")
     'a, b, c, …'

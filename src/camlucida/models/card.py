@@ -135,13 +135,27 @@ _FACTORY_HELP = (
 
 
 def is_factory(text: str) -> bool:
-    """Whether ``text`` reads ``where:what`` (it says nothing about either of them existing)."""
+    """Whether ``text`` reads ``where:what``, whether or not these exist.
+
+    Args:
+        text: as the user wrote it.
+
+    >>> is_factory("net.py:build"), is_factory("card.toml")
+    (True, False)
+    """
     where, _, what = text.partition(":")
     return bool(where.strip() and what.strip()) and not text.endswith((".toml", ".py"))
 
 
 def factory_file(factory: str) -> tuple[Path, str] | None:
-    """("net.py", "build") of ``net.py:build``; None when the factory is not the user's own file."""
+    """("net.py", "build") of ``net.py:build``; None when the factory is not the user's own file.
+
+    Args:
+        factory: ``where:what``.
+
+    >>> factory_file("torchvision.models:resnet18") is None
+    True
+    """
     where, _, what = factory.rpartition(":")
     return (Path(where).expanduser(), what) if where.endswith(".py") else None
 

@@ -153,7 +153,14 @@ class Layouts:
 def single(output: Any) -> Tensor | None:
     """The tensor of a module that returns one.
 
-    None for a module that returns several, which need an index.
+    Args:
+        output: of the module.
+
+    Returns:
+        None for a module that returns several, which need an index.
+
+    >>> single([torch.ones(1)]), single((torch.ones(1), torch.ones(1)))
+    (tensor([1.]), None)
     """
     return None if isinstance(output, (list, tuple)) and len(output) > 1 else main_tensor(output)
 

@@ -165,12 +165,27 @@ def on_host(values: Tensor) -> Tensor:
     """Without its graph; (B, C) on the CPU.
 
     One copy, because a GPU would be waited for each time a single number is read.
+
+    Args:
+        values: (B, C), or (B, C, *grid), which stays on its device.
+
+    >>> import torch
+    >>> on_host(torch.ones(1, 1, requires_grad=True))
+    tensor([[1.]])
     """
     return values.detach().cpu() if values.ndim == 2 else values.detach()
 
 
 def with_channels(output: Tensor) -> Tensor:
-    """(B, C, …), also where a model of one output returns (B,) or, for one image, a number."""
+    """(B, C, …), also where a model of one output returns (B,) or, for one image, a number.
+
+    Args:
+        output: (B, C, …), (B,) or ().
+
+    >>> import torch
+    >>> with_channels(torch.zeros(3)).shape
+    torch.Size([3, 1])
+    """
     return output.reshape(-1, 1) if output.ndim < 2 else output
 
 

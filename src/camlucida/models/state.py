@@ -120,6 +120,9 @@ def _uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
 def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
     """What a model raises in its forward becomes one line.
 
+    Args:
+        inputs: of the forward, the images first: (B, C, *spatial).
+
     Raises:
         ModelError: the model does not run on these inputs.
         ModelMismatchError: the same for a single image: the next would fare no better.
@@ -142,12 +145,29 @@ def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
 
 
 def instance_forward(module: nn.Module) -> Any:
-    """The ``forward`` that was put on this one instance; None where it is its class's."""
+    """The ``forward`` that was put on this one instance; None where it is its class's.
+
+    Args:
+        module: any.
+
+    >>> instance_forward(nn.ReLU()) is None
+    True
+    """
     return module.__dict__.get("forward")
 
 
 def set_forward(module: nn.Module, forward: Any) -> None:
-    """Put a ``forward`` on one instance; None gives it back its class's."""
+    """Put a ``forward`` on one instance; None gives it back its class's.
+
+    Args:
+        module: changed in place.
+        forward: callable, or None.
+
+    >>> relu = nn.ReLU()
+    >>> set_forward(relu, lambda x: -x)
+    >>> relu(torch.ones(1))
+    tensor([-1.])
+    """
     if forward is None:
         module.__dict__.pop("forward", None)
     else:
@@ -155,9 +175,17 @@ def set_forward(module: nn.Module, forward: Any) -> None:
 
 
 def main_tensor(output: Any) -> Tensor | None:
-    """The tensor a model or module answers with.
+    """The tensor that a model or module returns, or the main one of several.
 
-    Itself, ``logits`` / ``out`` of a mapping, or the first tensor of a sequence.
+    Args:
+        output: a tensor; a mapping, of which ``logits``, ``out`` or ``output`` is taken before the
+            first tensor; or a sequence, of which the first tensor is taken.
+
+    Returns:
+        None where there is no tensor.
+
+    >>> main_tensor({"aux": torch.zeros(1), "out": torch.ones(1)})
+    tensor([1.])
     """
     if isinstance(output, Tensor):
         return output
@@ -173,6 +201,15 @@ def replace_tensor(output: Any, old: Tensor, new: Tensor) -> Any:
     """``output`` with its tensor ``old`` (found by identity) replaced by ``new``.
 
     Containers are rebuilt, not changed.
+
+    Args:
+        output: a tensor, or tuples, lists and dictionaries of them.
+        old: the tensor to look for.
+        new: what takes its position.
+
+    >>> old, other = torch.zeros(1), torch.zeros(1)
+    >>> replace_tensor((old, other), old, torch.ones(1))
+    (tensor([1.]), tensor([0.]))
     """
     if output is old:
         return new
