@@ -32,8 +32,8 @@ def test_the_folder(films, capsys):
     card = model_cards()["honest_densenet"]
     options = ["--model", card, "--out", out, "--device", "cpu", "--label", "consolidation"]
     assert run("change", films / "first.png", films / "second.png", *options) == 0
-    said = capsys.readouterr().out
-    assert "by movement alone" in said
+    output = capsys.readouterr().out
+    assert "by movement alone" in output
     names = {"change.json", "change.html", "change.npy", "before.npy", "after.npy"}
     assert {path.name for path in out.iterdir()} == names | {
         "change_consolidation.png",
@@ -77,9 +77,9 @@ def test_without_alignment_nothing_is_moved(films, capsys):
         "--json",
     ]
     assert run("change", same, same, *options) == 0
-    said = capsys.readouterr()
-    record = json.loads(said.out)
-    assert "not aligned: no alignment was requested" in said.err
+    captured = capsys.readouterr()
+    record = json.loads(captured.out)
+    assert "not aligned: no alignment was requested" in captured.err
     assert record["labels"][0]["score"]["change"] == 0
     assert record["labels"][0]["moved_map_change"] is None
     assert not np.load(films / "same/change.npy").any()

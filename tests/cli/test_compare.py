@@ -69,9 +69,9 @@ def runs(tmp_path_factory):
 
 def test_seeds_are_compared(runs, tmp_path, capsys):
     assert command("compare", runs / "seeds", "--by", "seed", "--out", tmp_path) == 0
-    said = capsys.readouterr()
-    assert said.out.splitlines()[0].split("\t")[:2] == ["first", "second"]
-    assert "seed 42\tseed 43\t" in said.out
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[0].split("\t")[:2] == ["first", "second"]
+    assert "seed 42\tseed 43\t" in captured.out
     pairs = pd.read_csv(tmp_path / "pairs.csv")
     assert len(pairs) == 3
     cases = pd.read_csv(tmp_path / "cases.csv")

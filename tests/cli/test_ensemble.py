@@ -219,8 +219,10 @@ def test_a_wrong_request_writes_nothing(folder, tmp_path, capsys, options, words
 def test_boxes_of_one_film_need_no_table(folder, tmp_path):
     from camlucida.datasets.ground_truth import read_boxes
 
-    said = read_boxes("mass, 1, 2, 30, 40", ["Mass"], ["0"]).boxes("0", "films/0.png", (48, 64))
-    assert said["Mass"].tolist() == [[1, 2, 30, 40]]
+    film_boxes = read_boxes("mass, 1, 2, 30, 40", ["Mass"], ["0"]).boxes(
+        "0", "films/0.png", (48, 64)
+    )
+    assert film_boxes["Mass"].tolist() == [[1, 2, 30, 40]]
     (tmp_path / "one.csv").write_text("Label,x,y,w,h\nMass,1,2,3,4\nMass,5,6,7,8\n")
     assert (
         len(

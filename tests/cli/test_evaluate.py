@@ -74,10 +74,10 @@ def command(study, *more, out="out"):
 
 def test_tables_figures_page_and_statistics_again(study, capsys):
     assert command(study, "--method", "gradcam", "--method", "layercam") == 0
-    said = capsys.readouterr()
-    assert "cost: 12 images" in said.err
-    assert "Mass: not annotated in any image" in said.err
-    assert "Average precision over area: gradcam" in said.out
+    captured = capsys.readouterr()
+    assert "cost: 12 images" in captured.err
+    assert "Mass: not annotated in any image" in captured.err
+    assert "Average precision over area: gradcam" in captured.out
     out = study / "out"
     rows = pd.read_parquet(out / "rows.parquet")
     assert set(rows.image) == {f"f{i:02d}" for i in range(12)}
@@ -112,12 +112,12 @@ def test_a_bad_truth_costs_its_image_and_the_exit_code(study, capsys):
     Image.fromarray(np.zeros((48, 64), np.uint8)).save(study / "masks" / "Nodule" / "f04.png")
     (study / "films" / "f05.png").write_bytes(b"not an image")
     assert command(study) == 1
-    said = capsys.readouterr().err
-    assert "f03.png" in said
-    assert "24×32" in said
-    assert "48×64" in said
-    assert "f05.png" in said
-    assert "1 empty mask (f04 Nodule)" in said
+    errors = capsys.readouterr().err
+    assert "f03.png" in errors
+    assert "24×32" in errors
+    assert "48×64" in errors
+    assert "f05.png" in errors
+    assert "1 empty mask (f04 Nodule)" in errors
     rows = pd.read_parquet(study / "out" / "rows.parquet")
     assert set(rows.image) == {f"f{i:02d}" for i in range(12)} - {"f03", "f05"}
     assert rows[(rows.image == "f04") & (rows.metric == "hit")].value.isna().all()
@@ -132,9 +132,9 @@ def test_duplicate_ids_and_a_patient_in_two_splits(study, capsys):
     rows += [{**rows[0], "patient": "P9"}]
     write_table(study / "table.csv", rows)
     assert command(study, "--split", "test") == 1
-    said = capsys.readouterr().err
-    assert "f00" in said  # two rows that disagree
-    assert "P1" in said  # in train and in test
+    errors = capsys.readouterr().err
+    assert "f00" in errors  # two rows that disagree
+    assert "P1" in errors  # in train and in test
     assert set(pd.read_parquet(study / "out" / "rows.parquet").patient) == {
         "P0",
         "P2",
@@ -155,7 +155,7 @@ def test_several_models_have_a_folder_each(study):
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "expected"),
     [
         (("--metrics", "rood"), "did you mean road"),
         (("--method", "gradcma"), "did you mean gradcam"),
@@ -167,11 +167,11 @@ def test_several_models_have_a_folder_each(study):
         (("--regions", "nowhere"), "nowhere"),
     ],
 )
-def test_wrong_requests_write_nothing(study, capsys, more, said):
+def test_wrong_requests_write_nothing(study, capsys, more, expected):
     assert command(study, *more) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ")
-    assert said in error
+    assert expected in error
     assert not (study / "out").exists()
 
 

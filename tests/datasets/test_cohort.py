@@ -40,7 +40,7 @@ def films(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('images = "f"\nmodle = "m.toml"', "modle is not a key of a cohort.*did you mean model"),
         (
@@ -70,8 +70,8 @@ def films(tmp_path):
         ('images = "f"\n[models]\ncard = "m"', r"models = .*\[\[models\]\]"),
     ],
 )
-def test_bad_toml_is_one_line(tmp_path, text, said):
-    with pytest.raises(UsageError, match=said) as error:
+def test_bad_toml_is_one_line(tmp_path, text, message):
+    with pytest.raises(UsageError, match=message) as error:
         read_cohort_file(write(tmp_path, text))
     assert "\n" not in str(error.value)
     assert "cohort.toml" in str(error.value)
@@ -184,7 +184,7 @@ def test_rows_that_disagree_cost_that_image(films):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ('images = "nowhere"\nmodel = "m"', "there is no image .*no such file"),
         (
@@ -209,10 +209,10 @@ def test_rows_that_disagree_cost_that_image(films):
         ('images = "Images"\ntable = "t.csv"\nmodel = "m"\nsplit = "test"', "has no split column"),
     ],
 )
-def test_bad_cohorts_are_one_line(films, text, said):
+def test_bad_cohorts_are_one_line(films, text, message):
     (films / "t.csv").write_text("image,age,sex\nf0,1,f\nf1,2,m\nf2,3,f\nf3,4,m\n")
     (films / "bare.csv").write_text("age\n1\n")
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         members(films, text)
 
 

@@ -13,12 +13,12 @@ from camlucida.core.scan import Scan
 from camlucida.figures.cases import boxes_on_film, label_comparison
 from camlucida.figures.pipeline import pipeline_figure
 from camlucida.figures.segmentation import analysis_sheet
-from tests.support.explanations import explanation, pictures, said
+from tests.support.explanations import explanation, figure_text, pictures
 
 
 def test_labels_with_probability_truth_and_scale():
     maps = [explanation([[0.0, float(i)]], target=f"label {i}") for i in range(1, 5)]
-    text = said(label_comparison(maps, [True, False, None, True]))
+    text = figure_text(label_comparison(maps, [True, False, None, True]))
     for words in (
         "label 1 82.00% · true",
         "label 2 82.00% · not true",
@@ -27,12 +27,12 @@ def test_labels_with_probability_truth_and_scale():
     ):
         assert words in text
     shared = label_comparison(maps[:2], shared=True)
-    assert "truth" not in said(shared)  # nothing was told of it
-    assert "true" not in said(shared)
+    assert "truth" not in figure_text(shared)  # nothing was told of it
+    assert "true" not in figure_text(shared)
     assert len(shared.axes) == 2  # no empty row
-    assert ": 2 targets, " in said(shared)
-    assert "strongest 1 of 2 logit" in said(shared)
-    assert "All maps share one scale" in said(shared)
+    assert ": 2 targets, " in figure_text(shared)
+    assert "strongest 1 of 2 logit" in figure_text(shared)
+    assert "All maps share one scale" in figure_text(shared)
     for wrong in ([], [*maps, maps[0]], [maps[0], explanation([[1.0]], image="other")]):
         with pytest.raises(UsageError, match="one to four"):
             label_comparison(wrong)
@@ -46,10 +46,10 @@ def test_boxes_of_the_heat_and_of_the_truth():
         (*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in figure.axes[0].patches
     ]
     assert boxes == [(29.5, 9.5, 20, 10), (-0.5, -0.5, 5, 5), (29.5, 9.5, 20, 10)]
-    assert "with a marked one: 1.00, 0.00." in said(figure)
-    assert "true (2)" in said(figure)
-    assert "No true box is known." in said(boxes_on_film(explanation(raw)))
-    assert "The heat marks no box." in said(
+    assert "with a marked one: 1.00, 0.00." in figure_text(figure)
+    assert "true (2)" in figure_text(figure)
+    assert "No true box is known." in figure_text(boxes_on_film(explanation(raw)))
+    assert "The heat marks no box." in figure_text(
         boxes_on_film(explanation([[-1.0]], empty="none"), [[0, 0, 5, 5]])
     )
 
@@ -113,7 +113,7 @@ def test_stages_are_those_of_explain():
 def test_the_method_figure_prints_the_weights_of_the_case():
     stages = grad_cam_stages(Tiny(), scan([[1.0, 2.0], [-3.0, 4.0]]), 0, "features")
     figure = pipeline_figure(stages)
-    text = said(figure)
+    text = figure_text(figure)
     for words in (
         "channel 0",
         "= +7.50e-01",
@@ -139,7 +139,7 @@ def test_analysis_sheet_says_what_it_was_given():
     figure = analysis_sheet(
         explanation(raw), region, [("ratio", "3")], outlines=masks, warnings=["Circular: x."]
     )
-    text = said(figure)
+    text = figure_text(figure)
     for words in (
         "inside, 200 px, mean 3",
         "outside, 2,200 px, mean 1",
@@ -152,5 +152,5 @@ def test_analysis_sheet_says_what_it_was_given():
     empty = analysis_sheet(
         explanation([[-1.0]], empty="no cell"), region & ~region, [], outlines={}
     )
-    assert "no evidence" in said(empty)
-    assert "map values (no region)" in said(empty)
+    assert "no evidence" in figure_text(empty)
+    assert "map values (no region)" in figure_text(empty)

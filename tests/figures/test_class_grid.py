@@ -7,7 +7,7 @@ from matplotlib.patches import Rectangle
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message
 from camlucida.figures.class_grid import RIGHT, WRONG, Example, class_grid
-from tests.support.explanations import explanation, pictures, said
+from tests.support.explanations import explanation, figure_text, pictures
 
 
 def example(raw, predicted="1", truth="1", confidence=0.875, **words):
@@ -35,7 +35,7 @@ def test_rows_are_classes_and_each_panel_says_prediction_truth_and_confidence():
     assert [axes.get_xlabel() for axes in first] == ["a\nstrongest 1 of 4", "b\nstrongest 2 of 4"]
     assert [row[0].get_ylabel() for row in (first, second)] == ["true class 1", "true class 2"]
     assert second[1].get_title() == ""
-    text = said(figure)
+    text = figure_text(figure)
     for words in (
         "seed 42",
         "Shown: by rule.",
@@ -79,7 +79,7 @@ def test_no_evidence_is_said():
     figure, _ = class_grid(
         {"1": [example([[-1.0]], empty=Message("empty.target")), example([[1.0]])]}, 2
     )
-    assert "no evidence: no cell supports" in said(figure)
+    assert "no evidence: no cell supports" in figure_text(figure)
 
 
 def test_synthetic_is_marked_below_on_the_film():
@@ -88,13 +88,13 @@ def test_synthetic_is_marked_below_on_the_film():
     across, up = mark.get_position()
     assert across < 0.5
     assert up < 0.1
-    assert "Research use only · SYNTHETIC images" in said(figure)
-    assert "SYNTHETIC" not in said(class_grid({"1": [example([[1.0]])]}, 1)[0])
+    assert "Research use only · SYNTHETIC images" in figure_text(figure)
+    assert "SYNTHETIC" not in figure_text(class_grid({"1": [example([[1.0]])]}, 1)[0])
 
 
 def test_signed_maps_have_a_signed_bar_and_units_do_not_mix():
     figure, _ = class_grid({"1": [example([[-2.0, 1.0]], relu=False)]}, 1)
-    assert "< 0 speaks against" in said(figure)
+    assert "< 0 speaks against" in figure_text(figure)
     assert figure.axes[-1].get_ylim() == (-2, 2)
     with pytest.raises(UsageError, match="different units"):
         class_grid({"1": [example([[1.0]]), example([[1.0]], unit="activation")]}, 2)
@@ -114,4 +114,4 @@ def test_maps_without_a_negative_cell_beside_others_of_their_method():
 def test_no_example_at_all_is_no_fault():
     figure, limit = class_grid({"1": [], "2": []}, 2)
     assert limit == 0
-    assert "no image of class 2" in said(figure)
+    assert "no image of class 2" in figure_text(figure)

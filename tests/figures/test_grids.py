@@ -13,7 +13,7 @@ from camlucida.figures.grids import (
     layer_comparison,
     method_comparison,
 )
-from tests.support.explanations import explanation, pictures, said
+from tests.support.explanations import explanation, figure_text, pictures
 
 WEAK, STRONG = [[0.0, 1.0]], [[0.0, 4.0]]
 
@@ -23,12 +23,12 @@ def test_own_scales_are_stated_and_a_shared_one_keeps_the_difference():
     own, shared = (
         comparison_grid([row], ["one", "two"], shared=share) for share in ("none", "row")
     )
-    assert "full colour = 1 logit" in said(own)
-    assert "full colour = 4 logit" in said(own)
-    assert "Each map is on its own scale" in said(own)
+    assert "full colour = 1 logit" in figure_text(own)
+    assert "full colour = 4 logit" in figure_text(own)
+    assert "Each map is on its own scale" in figure_text(own)
     np.testing.assert_allclose(*pictures(own)[1:3])
-    assert "strongest 1 of 4 logit" in said(shared)
-    assert "The maps of a row share one scale" in said(shared)
+    assert "strongest 1 of 4 logit" in figure_text(shared)
+    assert "The maps of a row share one scale" in figure_text(shared)
     first, second = pictures(shared)[1:3]
     assert np.abs(first - second).max() > 0.1
 
@@ -43,7 +43,7 @@ def test_what_shares_a_scale(share, limits):
     ]
     lines = [
         line
-        for line in said(comparison_grid(rows, ["one", "two"], shared=share)).split("\n")
+        for line in figure_text(comparison_grid(rows, ["one", "two"], shared=share)).split("\n")
         if "strongest" in line
     ]
     assert [line.split(" of ")[1] for line in lines] == [
@@ -68,7 +68,7 @@ def test_an_empty_map_and_a_missing_one():
     empty = explanation([[-1.0, -2.0]], empty=Message("empty.target"))
     row = GridRow("a", [empty, None, explanation(WEAK)], missing="the region is empty")
     figure = comparison_grid([row], ["one", "two", "three"])
-    text = said(figure)
+    text = figure_text(figure)
     assert "no evidence: no cell supports" in text
     assert "the region is empty" in text
     np.testing.assert_allclose(pictures(figure)[1], 100 / 255, atol=1e-6)  # the image as it is
@@ -105,19 +105,21 @@ def test_notice_title_and_synthetic():
         notes=["a note"],
     )
     for words in ("Research use only · SYNTHETIC images", "SYNTHETIC", "films", "a note"):
-        assert words in said(figure)
-    assert "SYNTHETIC" not in said(comparison_grid([GridRow("a", [explanation(WEAK)])], ["one"]))
+        assert words in figure_text(figure)
+    assert "SYNTHETIC" not in figure_text(
+        comparison_grid([GridRow("a", [explanation(WEAK)])], ["one"])
+    )
 
 
 def test_methods_and_layers_are_named():
     row = GridRow(
         "a", [explanation(WEAK, "gradcam"), explanation(STRONG, "scorecam", unit="activation")]
     )
-    text = said(method_comparison([row]))
+    text = figure_text(method_comparison([row]))
     assert "GRADCAM" in text
     assert "full colour = 4 activation" in text
     layers = GridRow("a", [explanation(WEAK), explanation([[0.0, 1.0, 2.0]])])
-    text = said(layer_comparison([layers], ["early", "late"]))
+    text = figure_text(layer_comparison([layers], ["early", "late"]))
     assert "early\ngrid 1 × 2" in text
     assert "late\ngrid 1 × 3" in text
 
@@ -131,5 +133,5 @@ def test_maps_of_one_method_share_one_palette_with_or_without_a_negative_cell():
         explanation([[0.0, 2.0]], "hirescam", relu=False),
     )
     figure = comparison_grid([GridRow("a", [both, alone])], ["one", "two"], shared="all")
-    assert said(figure).count("map value (logit units)") == 1
+    assert figure_text(figure).count("map value (logit units)") == 1
     np.testing.assert_allclose(pictures(figure)[2][:, -1], pictures(figure)[1][:, -1])

@@ -119,8 +119,8 @@ def test_curves_and_calibration(drawn):
     )
     assert "no curve" in words(found["roc_pr_curves.png"])
     assert "no rows" in words(found["calibration.png"])
-    said, share = found["calibration.png"].axes[0].lines[1].get_data()
-    assert ((said >= 0) & (said <= 1) & (share >= 0) & (share <= 1)).all()
+    predicted, share = found["calibration.png"].axes[0].lines[1].get_data()
+    assert ((predicted >= 0) & (predicted <= 1) & (share >= 0) & (share <= 1)).all()
 
 
 def test_one_row_can_be_drawn(tmp_path):
@@ -182,6 +182,6 @@ def test_long_and_odd_names_of_groups_leave_room():
 
 def test_one_image_is_one_image_and_has_no_band():
     found = of_values(np.array([3.0]), np.array([1.0]))
-    said = words(found["bland_altman.png"])
-    assert "1 image of 1 patient.\n" in said
-    assert "bands" not in said
+    text_shown = words(found["bland_altman.png"])
+    assert "1 image of 1 patient.\n" in text_shown
+    assert "bands" not in text_shown

@@ -82,14 +82,14 @@ def test_evidence_that_only_lowers_is_evidence():
 
 
 @pytest.mark.parametrize(
-    ("error", "colour", "said"),
+    ("error", "colour", "expected_text"),
     [(-4.99, GREEN, "below 5"), (5.0, RED, "5 or more"), (-7, RED, "5 or more")],
 )
-def test_the_error_is_green_below_the_threshold_and_red_from_it_up(error, colour, said):
+def test_the_error_is_green_below_the_threshold_and_red_from_it_up(error, colour, expected_text):
     figure = value_figure(case(error))
     found = next(text for text in figure.axes[0].texts if "absolute error" in text.get_text())
     assert found.get_color() == colour
-    assert said in found.get_text()
+    assert expected_text in found.get_text()
 
 
 def test_what_every_figure_says():
@@ -99,9 +99,9 @@ def test_what_every_figure_says():
         scale="shared scale",
         notes=["a note"],
     )
-    said = words(figure)
+    text_shown = words(figure)
     for text in ("a.png", "true age 50", "predicted 51", "image; no mask", "gradcam", "grid 2×2"):
-        assert text in said
+        assert text in text_shown
     for text in (
         "best: of 3",
         "heat: all",
@@ -110,8 +110,8 @@ def test_what_every_figure_says():
         "a note",
         "Research use only",
     ):
-        assert text in said
-    assert "SYNTHETIC" not in said
+        assert text in text_shown
+    assert "SYNTHETIC" not in text_shown
     assert words(value_figure(case(synthetic=True))).count("SYNTHETIC") == 4
     assert "> 0 raises age" in figure.axes[-1].get_ylabel()
 

@@ -30,8 +30,8 @@ def rows(truth, predicted, patients=None):
 def drawn(seed, n=200, per_patient=1):
     rng = np.random.default_rng(seed)
     truth = rng.integers(1, 5, n)
-    said = np.clip(truth + rng.integers(-1, 2, n), 1, 4)
-    return rows(map(str, truth), map(str, said), [f"p{k // per_patient}" for k in range(n)])
+    predicted = np.clip(truth + rng.integers(-1, 2, n), 1, 4)
+    return rows(map(str, truth), map(str, predicted), [f"p{k // per_patient}" for k in range(n)])
 
 
 def figures(frame, classes=CLASSES):

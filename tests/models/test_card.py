@@ -64,7 +64,7 @@ def test_a_byte_order_mark_is_no_obstacle(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         (
             'factory = "a:b"\nfactroy = "c:d"',
@@ -149,8 +149,8 @@ def test_a_byte_order_mark_is_no_obstacle(tmp_path):
         ),
     ],
 )
-def test_what_is_wrong_with_a_card(tmp_path, text, said):
-    assert said in refused(tmp_path, text)
+def test_what_is_wrong_with_a_card(tmp_path, text, expected):
+    assert expected in refused(tmp_path, text)
 
 
 def test_several_complaints_share_the_line(tmp_path):

@@ -150,7 +150,7 @@ def test_torchscript_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (b"", "bad.pth is empty"),
         (b"\n<!DOCTYPE html><html>", "bad.pth is a web page, not a checkpoint"),
@@ -164,9 +164,9 @@ def test_torchscript_is_refused(tmp_path):
         (b"PK\x03\x04" + bytes(300), "bad.pth is not a readable checkpoint"),
     ],
 )
-def test_files_that_are_no_checkpoint(tmp_path, content, said):
+def test_files_that_are_no_checkpoint(tmp_path, content, expected):
     (tmp_path / "bad.pth").write_bytes(content)
-    assert said in failure(Net(), tmp_path / "bad.pth")
+    assert expected in failure(Net(), tmp_path / "bad.pth")
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
@@ -189,7 +189,7 @@ def test_no_such_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (
             {"epoch": 3, "optimizer": {"lr": 0.1}},
@@ -200,9 +200,9 @@ def test_no_such_file(tmp_path):
         (torch.zeros(2), "holds a Tensor, not a state dict"),
     ],
 )
-def test_no_state_dict_in_the_file(tmp_path, content, said):
+def test_no_state_dict_in_the_file(tmp_path, content, expected):
     torch.save(content, tmp_path / "best.pth")
-    assert said in failure(Net(), tmp_path / "best.pth")
+    assert expected in failure(Net(), tmp_path / "best.pth")
 
 
 def test_other_shapes_are_listed_and_nothing_is_loaded(tmp_path):

@@ -107,7 +107,7 @@ class TestTheUsersOwnFile:
         assert "unexpected keyword argument 'm'" in failure("net.py:build", net, {"m": 1})
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "expected"),
         [
             ("def build(:", "net.py cannot be imported: SyntaxError: "),
             ("def build(:", "(net.py, line 1)"),
@@ -126,10 +126,10 @@ class TestTheUsersOwnFile:
             ("raise ValueError()", "net.py cannot be imported: ValueError (net.py, line 1)"),
         ],
     )
-    def test_an_error_at_import(self, net, text, said):
+    def test_an_error_at_import(self, net, text, expected):
         (net / "net.py").write_text(text)
         (net / "broken.py").write_text("x = 1\nx =")
-        assert said in failure("net.py:build", net)
+        assert expected in failure("net.py:build", net)
 
     def test_labels_on_the_module(self, net):
         module = build("net.py:build", {}, net, False)

@@ -150,16 +150,18 @@ def test_predictions_are_the_models_and_metrics_follow(folder, metadata, run):
         probabilities = model.module(x).softmax(1).numpy()
     assert np.allclose(table.filter(like="prob_"), probabilities, atol=1e-5)
     assert table["y_pred"].tolist() == (probabilities.argmax(1) + 1).tolist()
-    told = json.loads((folder / run / "metrics" / "val_metrics.json").read_text("utf-8"))
+    reported = json.loads((folder / run / "metrics" / "val_metrics.json").read_text("utf-8"))
     y, p = table["y_true"], table["y_pred"]
-    assert told["n"] == len(table)
-    assert told["accuracy"] == pytest.approx(accuracy_score(y, p))
-    assert told["kappa_quadratic"] == pytest.approx(
+    assert reported["n"] == len(table)
+    assert reported["accuracy"] == pytest.approx(accuracy_score(y, p))
+    assert reported["kappa_quadratic"] == pytest.approx(
         cohen_kappa_score(y, p, weights="quadratic", labels=DENSITIES)
     )
     recall = confusion_matrix(y, p, labels=DENSITIES, normalize="true")
-    assert told["balanced_accuracy"] == pytest.approx(np.diag(recall)[np.isin(DENSITIES, y)].mean())
-    assert told["confusion_matrix"] == confusion_matrix(y, p, labels=DENSITIES).tolist()
+    assert reported["balanced_accuracy"] == pytest.approx(
+        np.diag(recall)[np.isin(DENSITIES, y)].mean()
+    )
+    assert reported["confusion_matrix"] == confusion_matrix(y, p, labels=DENSITIES).tolist()
     read = read_predictions(folder / run / "val_predictions.csv", "multiclass")
     assert read.labels == ("1", "2", "3", "4")
     assert read.frame["truth"].tolist() == y.astype(str).tolist()
@@ -168,9 +170,9 @@ def test_predictions_are_the_models_and_metrics_follow(folder, metadata, run):
 def test_metrics_are_scikit_learns():
     rng = np.random.default_rng(0)
     y, p = rng.integers(1, 5, 200), rng.integers(1, 5, 200)
-    told = val_metrics(pd.DataFrame({"patient": np.arange(200) // 2, "y_true": y, "y_pred": p}))
-    assert told["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(y, p))
-    assert told["macro_f1"] == pytest.approx(f1_score(y, p, average="macro"))
+    reported = val_metrics(pd.DataFrame({"patient": np.arange(200) // 2, "y_true": y, "y_pred": p}))
+    assert reported["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(y, p))
+    assert reported["macro_f1"] == pytest.approx(f1_score(y, p, average="macro"))
 
 
 def test_folds_validate_each_patient_once_and_seeds_everybody(folder, metadata):

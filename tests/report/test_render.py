@@ -41,7 +41,7 @@ def table(name="t", rows=((1, "a"),)):
     return Table(name, Message("cases.table"), (Message("cases.label"), Message("cases.auc")), rows)
 
 
-def said(*blocks, language="en"):
+def rendered_sections(*blocks, language="en"):
     return render_document(Document(TITLE, (Section("cases", blocks),)), texts(language)).sections
 
 
@@ -55,7 +55,7 @@ def test_citations_are_numbered_in_order_of_appearance_and_listed_once(tmp_path)
 
 
 def test_works_are_listed_at_the_end_where_the_document_has_no_place_for_them():
-    sections = said(Paragraph((one(),)))
+    sections = rendered_sections(Paragraph((one(),)))
     assert [section.title for section in sections] == ["Cases", "References"]
     assert isinstance(sections[1].blocks[0], RenderedReferences)
 
@@ -69,7 +69,7 @@ def test_what_is_empty_is_left_out():
 
 
 def test_tables_and_figures_are_numbered_apart_with_anchors_of_their_own():
-    blocks = said(
+    blocks = rendered_sections(
         table(),
         Picture("figures/a b", one("x")),
         table(rows=()),
@@ -86,12 +86,12 @@ def test_tables_and_figures_are_numbered_apart_with_anchors_of_their_own():
 
 
 def test_columns_of_numbers_and_the_note_on_intervals():
-    (block,) = said(table(rows=((1, "a"), ("", 2), (float("nan"), 3))))[0].blocks
+    (block,) = rendered_sections(table(rows=((1, "a"), ("", 2), (float("nan"), 3))))[0].blocks
     assert isinstance(block, RenderedTable)
     assert block.numeric == (True, False)
     assert block.notes == ()
     assert plain(block.rows[2][0]) == "–"
-    (block,) = said(table(rows=(("a", Estimate(0.5)),)))[0].blocks
+    (block,) = rendered_sections(table(rows=(("a", Estimate(0.5)),)))[0].blocks
     assert "no interval" in plain(block.notes[0])
 
 
@@ -149,7 +149,9 @@ def test_blocks_of_pages():
 
 def test_cells_have_notes_and_formats():
     rows = ((Cell(0.1234, spec="+.2f"), Cell("a", note="grey")), (None, float("nan")))
-    (block,) = said(Table("t", "T", (Cell("AUC", note="chance 0.5"), "x"), rows))[0].blocks
+    (block,) = rendered_sections(Table("t", "T", (Cell("AUC", note="chance 0.5"), "x"), rows))[
+        0
+    ].blocks
     assert [plain(cell) for cell in block.rows[0]] == ["+0.12", "a (grey)"]
     assert [plain(cell) for cell in block.rows[1]] == ["–", "–"]
     assert plain(block.head[0]) == "AUC (chance 0.5)"
@@ -158,8 +160,11 @@ def test_cells_have_notes_and_formats():
 
 def test_sentences_follow_each_other_as_the_language_has_it():
     sentences = (Message("cases.table"), Message("cases.table"))
-    assert plain(said(Paragraph(sentences))[0].blocks[0].line) == "Labels. Labels."
-    assert plain(said(Paragraph(sentences), language="zh")[0].blocks[0].line) == "各标签。各标签。"
+    assert plain(rendered_sections(Paragraph(sentences))[0].blocks[0].line) == "Labels. Labels."
+    assert (
+        plain(rendered_sections(Paragraph(sentences), language="zh")[0].blocks[0].line)
+        == "各标签。各标签。"
+    )
 
 
 def test_synthetic_scans_are_announced(tmp_path):

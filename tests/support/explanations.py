@@ -42,7 +42,7 @@ def explanation(
     )
 
 
-def said(figure) -> str:
+def figure_text(figure) -> str:
     """Every text of a figure, a line each; also of its legends and its parts."""
     from matplotlib.text import Text
 

@@ -40,11 +40,11 @@ def test_a_threshold_brings_the_tuned_metrics():
 
 
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("word", "message"),
     [("rood", "did you mean road"), ("pearson", "several models"), ("agreement", "unknown metric")],
 )
-def test_wrong_words(word, said):
-    with pytest.raises(UsageError, match=said):
+def test_wrong_words(word, message):
+    with pytest.raises(UsageError, match=message):
         choose([word])
 
 

@@ -35,11 +35,11 @@ def table(section, name):
 
 def test_counts_labels_groups_failures_and_notes(small_run):
     section = data(gather((small_run,), Path("x")))
-    said = sentences(section)
-    assert said[0] == "The cohort has 6 images of 3 patients."
-    assert "Run “run”: 1 failure, excluded from all results." in said
-    assert any("3.png" in line for line in said)
-    assert not any("synthetic" in line for line in said)
+    lines = sentences(section)
+    assert lines[0] == "The cohort has 6 images of 3 patients."
+    assert "Run “run”: 1 failure, excluded from all results." in lines
+    assert any("3.png" in line for line in lines)
+    assert not any("synthetic" in line for line in lines)
     # Image 3 is broken: nodule in 1 and 5 of the five read; mass in four, unknown of image 1;
     # no column of the third label.
     assert table(section, "labels") == [
@@ -68,7 +68,7 @@ def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
     names = [f"{i}.png" for i in range(LISTED + 4)]
     problems = [Failure(name, "image", f"{name} is broken").to_json() for name in names]
     waiting = tuple(replace(entry, state="pending", failure=None) for entry in small_run.entries)
-    said = sentences(
+    lines = sentences(
         data(
             gather(
                 (
@@ -80,12 +80,12 @@ def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
             )
         )
     )
-    assert "… and 4 more." in said
-    assert "Run “run”: 6 of 6 items not computed yet." in said
+    assert "… and 4 more." in lines
+    assert "Run “run”: 6 of 6 items not computed yet." in lines
 
 
 @pytest.mark.parametrize(
-    ("task", "table_text", "columns", "said"),
+    ("task", "table_text", "columns", "expected_lines"),
     [
         (
             "regression",
@@ -112,7 +112,7 @@ def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
         ),
     ],
 )
-def test_other_cohorts(tmp_path, task, table_text, columns, said):
+def test_other_cohorts(tmp_path, task, table_text, columns, expected_lines):
     write_model(tmp_path, task, ("age",) if task == "regression" else ("A", "B", "C"))
     for i in range(3):
         write_image(tmp_path / f"films/{i}.png", i)
@@ -124,4 +124,4 @@ def test_other_cohorts(tmp_path, task, table_text, columns, said):
     )
     execute(tmp_path / "cohort.toml", tmp_path / "run", device="cpu")
     found = sentences(data(gather((Run.open(tmp_path / "run"),), tmp_path)))
-    assert found[: len(said)] == said
+    assert found[: len(expected_lines)] == expected_lines

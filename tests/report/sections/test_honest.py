@@ -31,7 +31,7 @@ from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
 from camlucida.runs import Run
-from tests.report.sections.test_sections import TEXTS, cells, said
+from tests.report.sections.test_sections import TEXTS, cells, section_lines
 from tests.support.runs_on_disk import done, run_of, segmentation_run
 
 TRUTHS = "image,patient,A,B\n0,p,1,0\n1,q,0,0\n2,q,1,0\n3,r,0,0\n"
@@ -73,7 +73,7 @@ def unsaved(monkeypatch):
 
 
 def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
-    lines = said(summary(gather((runs["labels"],), tmp_path)))
+    lines = section_lines(summary(gather((runs["labels"],), tmp_path)))
     assert lines[0].startswith("1 model (card) on 4 images of 3 patients")
     assert (
         lines[1] == "With fewer than 10 patients, no number has an interval and "
@@ -88,7 +88,7 @@ def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
     assert "it cannot be computed for 1 more, which is positive in no image" in lines[3]
     (several,) = [
         line
-        for line in said(limitations(gather((runs["labels"],), tmp_path)))
+        for line in section_lines(limitations(gather((runs["labels"],), tmp_path)))
         if "images come from" in line
     ]
     assert several.startswith("4 images come from 3 patients, up to 2 of one.")
@@ -107,17 +107,21 @@ def test_a_mean_without_an_interval_has_that_of_the_labels_with_one_beside_it(tm
     sure = table.loc[["A"]].rename(index={"A": MEAN_ENOUGH})
     changed = replace(found, figures=pd.concat([table, sure]).reset_index())
     report = replace(report, performance=(changed,))
-    lines = said(summary(report))
+    lines = section_lines(summary(report))
     (line,) = [line for line in lines if "mean AUC of the 1 label with an interval" in line]
     assert "[0.200, 0.900]" in line
 
 
 def test_images_of_nobody_are_not_so_many_patients(runs, tmp_path):
     report = gather((runs["nobody"],), tmp_path)
-    lines = [*said(summary(report)), *said(data(report)), *said(limitations(report))]
+    lines = [
+        *section_lines(summary(report)),
+        *section_lines(data(report)),
+        *section_lines(limitations(report)),
+    ]
     assert lines[0].startswith("1 model (card) on 4 images (4 of unknown patients)")
     assert not any("of 4 patients" in line for line in lines)
-    both = said(data(gather((runs["nobody"], runs["labels"]), tmp_path)))
+    both = section_lines(data(gather((runs["nobody"], runs["labels"]), tmp_path)))
     assert both[0].startswith("The cohort has 8 images. 4 have no patient identifier")
     assert both[0].endswith("the others are of 3 patients.")
 
@@ -138,17 +142,19 @@ def test_a_mean_of_labels_is_of_so_many_images(runs, tmp_path):
 def test_truth_that_is_there_is_not_called_missing(runs, name, known, tmp_path):
     report = gather((runs[name],), tmp_path)
     for section in (summary(report), data(report), limitations(report)):
-        missing = [line for line in said(section) if "No ground truth is available" in line]
+        missing = [
+            line for line in section_lines(section) if "No ground truth is available" in line
+        ]
         assert bool(missing) != known, missing
 
 
 def test_masks_of_a_folder_are_counted_and_predictions_without_a_map_count(runs, tmp_path):
     report = gather((runs["regions"],), tmp_path)
-    lines = said(data(report))
+    lines = section_lines(data(report))
     assert "Masks are available for 2 of 3 images." in lines
     assert "Run “run”: 1 image has a prediction, which counts, but no map." in lines
     assert not any("excluded from all results" in line for line in lines)
-    assert not any("items failed" in line for line in said(limitations(report)))
+    assert not any("items failed" in line for line in section_lines(limitations(report)))
 
 
 @pytest.mark.usefixtures("unsaved")
@@ -157,20 +163,22 @@ def test_an_empty_mask_is_not_outlined(runs, tmp_path):
     mask = np.zeros((32, 32), bool)
     empty = SimpleNamespace(mask=lambda *_: mask, boxes=lambda *_: None)
     report = replace(report, annotations={(0, "card"): empty})
-    captions = [line for line in said(cases(report)) if "Selected as:" in line]
+    captions = [line for line in section_lines(cases(report)) if "Selected as:" in line]
     assert captions
     assert all("The annotated mask is empty." in line for line in captions)
 
 
 @pytest.mark.usefixtures("unsaved")
 def test_a_value_is_not_called_true(runs, tmp_path, monkeypatch):
-    told = []
+    shown_truths = []
     module = import_module("camlucida.report.sections.cases")
-    monkeypatch.setattr(module, "label_comparison", lambda maps, truths: told.append(truths))
+    monkeypatch.setattr(
+        module, "label_comparison", lambda maps, truths: shown_truths.append(truths)
+    )
     cases(gather((runs["value"],), tmp_path))
     cases(gather((runs["labels"],), tmp_path))
-    assert told[0] is None
-    assert set(told[1]) <= {True, False}
+    assert shown_truths[0] is None
+    assert set(shown_truths[1]) <= {True, False}
 
 
 @pytest.mark.usefixtures("unsaved")
@@ -184,7 +192,7 @@ def test_of_several_tasks_each_has_its_rules_and_nothing_is_compared(runs, tmp_p
             ),
             texts,
         )
-    lines = said(cases(report))
+    lines = section_lines(cases(report))
     assert any(line.startswith("worst (worst), regression: the 1 of 4 cases") for line in lines)
     assert any(
         line.startswith("worst (worst), segmentation: the 1 of 2 cases") and "1 predictions" in line
@@ -214,7 +222,7 @@ def test_groups_of_sets_of_maps_do_not_differ_in_one_thing_alone(tmp_path):
     (tmp_path / "r/net.py").write_text(net)
     shutil.move(run.folder.root, tmp_path / "first")
     report = gather((Run.open(tmp_path / "first"), done(tmp_path / "r")), tmp_path / "out")
-    lines = said(consistency(report))
+    lines = section_lines(consistency(report))
     assert "4 map series in 2 groups; within a group they differ in the method alone." in lines
     panels = [line for line in lines if line.startswith("The same cases by method")]
     assert len(set(panels)) == 2
@@ -240,7 +248,7 @@ def test_an_evaluation_of_other_weights_is_left_out(runs, tmp_path, monkeypatch)
 
 def test_a_design_is_cited_where_it_is_that(runs, tmp_path):
     report = gather((runs["labels"],), tmp_path)
-    assert not any("CheXNet" in line for line in said(model(report)))
+    assert not any("CheXNet" in line for line in section_lines(model(report)))
     run = report.runs[0]
     described = run.about["models"][0]
     chexnet = {
@@ -252,12 +260,12 @@ def test_a_design_is_cited_where_it_is_that(runs, tmp_path):
     )
     assert any(
         "DenseNet-121 with one output per label" in line and "[@rajpurkar2017]" in line
-        for line in said(model(other))
+        for line in section_lines(model(other))
     )
 
 
 def test_of_few_maps_no_half_is_told(runs, tmp_path):
-    lines = said(quality(gather((runs["regions"],), tmp_path)))
+    lines = section_lines(quality(gather((runs["regions"],), tmp_path)))
     assert not any("interquartile range" in line for line in lines)
     assert any("in 2 maps with positive attribution" in line for line in lines)
 
@@ -272,7 +280,7 @@ def test_intervals_without_width_are_no_narrow_ones(runs, tmp_path):
     ]
     images = pd.concat([report.images] * 3, ignore_index=True)
     report = replace(report, images=images.assign(patient=[f"p{i}" for i in range(12)]))
-    lines = said(limitations(report))
+    lines = section_lines(limitations(report))
     assert not any("median width" in line for line in lines)
     assert any("no width" in line for line in lines)
 

@@ -11,8 +11,8 @@ from camlucida.report.sections.provenance import provenance
 
 def test_runs_models_and_weights(small_run):
     texts = load_texts("en")
-    said, run, models = provenance(gather((small_run,), Path("x"))).blocks
-    assert texts.render(said.sentences[0]).startswith(
+    statement, run, models = provenance(gather((small_run,), Path("x"))).blocks
+    assert texts.render(statement.sentences[0]).startswith(
         f"Made by camlucida {__version__} from 1 run."
     )
     (facts,) = run.blocks

@@ -36,7 +36,7 @@ from tests.support.runs_on_disk import run_of, segmentation_run
 TEXTS = {language: load_texts(language) for language in ("en", "zh")}
 
 
-def said(section, language="en") -> list[str]:
+def section_lines(section, language="en") -> list[str]:
     """Paragraphs, points and captions."""
     found = []
     for block in section.blocks:
@@ -149,7 +149,7 @@ def test_shares_in_words_are_those_of_the_maps(report):
     measured.attrs = {"problems": []}
     measured["artefact_share"], measured["artefact_area"] = 0.25, 0.5
     report = replace(report, measured=measured)
-    first = said(quality(report))
+    first = section_lines(quality(report))
     assert any("25.0% on the border" in line and "area 50.0%" in line for line in first)
     assert any(
         "Difference from the area −0.250 (no interval: fewer than 10 patients)" in line
@@ -157,11 +157,12 @@ def test_shares_in_words_are_those_of_the_maps(report):
     )
     measured["artefact_share"] = 0.75
     assert any(
-        "75.0% on the border" in line and "area 0.250" in line for line in said(quality(report))
+        "75.0% on the border" in line and "area 0.250" in line
+        for line in section_lines(quality(report))
     )
     measured["artefact_share"] = np.nan
-    assert not any("on the border" in line for line in said(quality(report)))
-    assert not any("burned-in text" in line for line in said(summary(report)))
+    assert not any("on the border" in line for line in section_lines(quality(report)))
+    assert not any("burned-in text" in line for line in section_lines(summary(report)))
 
 
 def test_more_than_chance_needs_an_interval_that_leaves_out_zero(report):
@@ -177,7 +178,9 @@ def test_more_than_chance_needs_an_interval_that_leaves_out_zero(report):
         (np.linspace(0, 0.2, 12), "not distinguishable from chance"),
     ):
         measured["mask_share"] = shares
-        (line,) = [line for line in said(quality(report)) if "inside the annotated mask" in line]
+        (line,) = [
+            line for line in section_lines(quality(report)) if "inside the annotated mask" in line
+        ]
         assert verdict in line
         assert f"{shares.mean():.1%}" in line
 
@@ -209,7 +212,11 @@ def test_spread_is_of_this_case_and_of_its_peers(report):
     row = report.selected[0].rows[0] if report.selected[0].rows else report.selected[-1].rows[0]
     measured.loc[row, ["spread", "empty_reason"]] = [0.125, ""]
     report = replace(report, measured=measured)
-    lines = [line for line in said(cases(report)) if "Cells at or above half the maximum" in line]
+    lines = [
+        line
+        for line in section_lines(cases(report))
+        if "Cells at or above half the maximum" in line
+    ]
     assert any(
         "Cells at or above half the maximum: 12% (median of these maps 50%)." in line
         for line in lines
@@ -222,10 +229,12 @@ def test_a_label_that_is_never_predicted_is_named(report):
     figures.loc[
         (figures["metric"] == "predicted_share") & (figures["label"] == label), "estimate"
     ] = 0.0
-    assert any(label in line and "for no image" in line for line in said(results(report)))
-    assert any(label in line for line in said(limitations(report)) if "for no image" in line)
+    assert any(label in line and "for no image" in line for line in section_lines(results(report)))
+    assert any(
+        label in line for line in section_lines(limitations(report)) if "for no image" in line
+    )
     figures.loc[figures["metric"] == "predicted_share", "estimate"] = 0.5
-    assert not any("for no image" in line for line in said(results(report)))
+    assert not any("for no image" in line for line in section_lines(results(report)))
 
 
 def test_figures_stand_in_the_table_with_their_chance(report):
@@ -246,11 +255,13 @@ def test_no_truth_no_results(tmp_path):
     run = run_of(tmp_path / "r", "multilabel", ("A", "B"), "image,patient\n0,p\n1,q\n")
     report = gather((run,), tmp_path / "out")
     assert results(report) is None
-    assert any("No ground truth is available" in line for line in said(limitations(report)))
+    assert any(
+        "No ground truth is available" in line for line in section_lines(limitations(report))
+    )
 
 
 def test_few_patients_and_patients_with_several_images_are_limits(report):
-    lines = said(limitations(report))
+    lines = section_lines(limitations(report))
     assert any(line.startswith("6 images of 3 patients: fewer than 10") for line in lines)
     assert any("1 of 6 items failed" in line for line in lines)
     assert any("sanity check" in line and "was not run" in line for line in lines)
@@ -279,7 +290,7 @@ def test_an_empty_map_is_called_so(report):
     measured.attrs = {"problems": []}
     measured["empty_reason"] = "no cell speaks for the target"
     report = replace(report, measured=measured)
-    lines = [line for line in said(cases(report)) if "Selected as:" in line]
+    lines = [line for line in section_lines(cases(report)) if "Selected as:" in line]
     assert lines
     assert all(
         "No evidence: no cell speaks for the target." in line and "Cells at or above" not in line
@@ -297,14 +308,14 @@ def test_asked_rules_choose_and_stand_in_words(small_run, tmp_path):
     report = gather((small_run,), tmp_path, ("random:2:seed=3",))
     section = cases(report)
     assert [chosen.rule for chosen in report.selected] == ["random:2:seed=3"]
-    assert any("seed 3" in line for line in said(section))
+    assert any("seed 3" in line for line in section_lines(section))
 
 
 def test_models_with_their_preprocessing(report):
     section = model(report)
     (row,) = cells(section, "models")
     assert row[0] == report.runs[0].about["models"][0]["name"]
-    assert any("resize" in line or "pixels" in line for line in said(section))
+    assert any("resize" in line or "pixels" in line for line in section_lines(section))
 
 
 def test_cells_in_pixels_and_millimetres(report, tmp_path):

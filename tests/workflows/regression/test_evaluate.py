@@ -275,9 +275,9 @@ def test_a_figure_for_a_notebook(cohort_folder):
 )
 def test_a_wrong_request_is_one_line(cohort_folder, tmp_path, capsys, options, words):
     assert command(cohort_folder, tmp_path / "out", *options) == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert said.count("\n") == 1
+    errors = capsys.readouterr().err
+    assert words in errors
+    assert errors.count("\n") == 1
     assert not (tmp_path / "out/run/ledger.sqlite").exists()
 
 

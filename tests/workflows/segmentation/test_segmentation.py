@@ -465,9 +465,9 @@ def test_command(project, tmp_path, capsys):
             ]
         )
     assert ended.value.code == 1  # film b has no region
-    said = capsys.readouterr()
-    assert "b.png" in said.err
-    assert "encoder_last\tlayercam\tpredicted" in said.out
+    captured = capsys.readouterr()
+    assert "b.png" in captured.err
+    assert "encoder_last\tlayercam\tpredicted" in captured.out
     assert (tmp_path / "out/index.html").is_file()
 
 

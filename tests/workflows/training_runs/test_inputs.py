@@ -145,7 +145,7 @@ def test_two_runs_of_one_seed_are_refused_before_anything_is_written(cohort):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "said"),
+    ("spoil", "message"),
     [
         (lambda run: (run / "summary.json").write_text("{'seed': 42"), "summary.json is no JSON"),
         (
@@ -161,12 +161,12 @@ def test_two_runs_of_one_seed_are_refused_before_anything_is_written(cohort):
         ),
     ],
 )
-def test_what_is_no_training_run_is_one_line(cohort, spoil, said):
+def test_what_is_no_training_run_is_one_line(cohort, spoil, message):
     spoil(cohort / "results_4")
     found, problems = find_training_runs([cohort / "results_4", cohort / "results_5"])
     assert [one.seed for one in found] == [43]
     (line,) = map(str, problems)
-    assert said in line
+    assert message in line
     assert "\n" not in line
 
 
@@ -266,7 +266,7 @@ def test_patients_by_the_folder_of_an_image(cohort):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (
             lambda frame: frame.drop(columns=["path", "filename"]),
@@ -289,9 +289,9 @@ def test_patients_by_the_folder_of_an_image(cohort):
         ),
     ],
 )
-def test_predictions_that_cannot_be_used_are_one_line(cohort, change, said):
+def test_predictions_that_cannot_be_used_are_one_line(cohort, change, message):
     edit_predictions(cohort / "results_4", change)
-    with pytest.raises(UsageError, match=said) as raised:
+    with pytest.raises(UsageError, match=message) as raised:
         read_validation(training(cohort / "results_4"))
     assert "\n" not in str(raised.value)
 

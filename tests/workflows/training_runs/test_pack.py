@@ -110,7 +110,7 @@ def test_every_fold_has_a_figure_of_its_own(density, tmp_path, quick):
 def test_numbers_are_those_of_the_run_and_of_anybody_who_counts(density, article, key):
     run = density / ("results_4" if key == "seed42" else f"{FOLDS}/{key}/results")
     row = pd.read_csv(article[0] / "my assets/seeds_table.csv").set_index("run").loc[key]
-    said = json.loads((run / "metrics/val_metrics.json").read_text("utf-8"))
+    reported = json.loads((run / "metrics/val_metrics.json").read_text("utf-8"))
     rows = pd.read_csv(run / "val_predictions.csv")
     truth, answer = rows["y_true"], rows["y_pred"]
     counted = {
@@ -121,11 +121,13 @@ def test_numbers_are_those_of_the_run_and_of_anybody_who_counts(density, article
     counted["quadratic_kappa"] = (
         cohen_kappa_score(truth, answer, weights="quadratic") if truth.nunique() > 1 else np.nan
     )
-    said["quadratic_kappa"] = np.nan if said["kappa_quadratic"] is None else said["kappa_quadratic"]
+    reported["quadratic_kappa"] = (
+        np.nan if reported["kappa_quadratic"] is None else reported["kappa_quadratic"]
+    )
     for name, value in counted.items():
         np.testing.assert_allclose(row[name], value)
-        np.testing.assert_allclose(row[name], said[name])
-    assert row["images"] == said["n"] == len(rows)
+        np.testing.assert_allclose(row[name], reported[name])
+    assert row["images"] == reported["n"] == len(rows)
     assert row["patients"] == rows["patient"].nunique()
 
 
