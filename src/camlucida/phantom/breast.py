@@ -200,13 +200,13 @@ def outline(
     along, across = grid.x / anatomy.depth, np.abs(off) / reach
     gauge = np.maximum((along**power + across**power) ** (1 / power), 1e-3)
     # Of a gauge of degree one, distance to its unit level is about (1 − gauge) ÷ slope.
-    slope = np.hypot(
-        (along / gauge) ** (power - 1) / anatomy.depth,
-        (across / gauge) ** (power - 1) / reach,
-    )
-    depth = (1 - gauge) / slope
-    share = abs(view.nipple) / (view.up if view.nipple < 0 else view.down)
-    at = (anatomy.depth * (1 - share**view.power) ** (1 / view.power), view.centre + view.nipple)
+    slope_x = (along / gauge) ** (power - 1) / anatomy.depth
+    slope_y = (across / gauge) ** (power - 1) / reach
+    depth = (1 - gauge) / np.hypot(slope_x, slope_y)
+    reach_of_side = view.up if view.nipple < 0 else view.down
+    share = abs(view.nipple) / reach_of_side
+    outwards = (1 - share**view.power) ** (1 / view.power)
+    at = (anatomy.depth * outwards, view.centre + view.nipple)
     bump = 0.42 - np.hypot(grid.x - at[0], grid.y - at[1])
     distance: Array = np.maximum(depth, bump)
     return distance, at
@@ -227,8 +227,10 @@ def muscle_depth(view: View, grid: MammogramGrid) -> Array:
         return np.full((grid.y.size, grid.x.size), -np.inf, np.float32)
     length = low + HEIGHT_CM / 2
     t = (grid.y + (HEIGHT_CM / 2)) / length
-    border = top * (1 - t) + view.bulge * np.sin(np.pi * np.clip(t, 0, 1))
-    depth: Array = (border - grid.x) * (length / float(np.hypot(length, top)))
+    convex = np.sin(np.pi * np.clip(t, 0, 1))
+    border = top * (1 - t) + view.bulge * convex
+    cosine = length / float(np.hypot(length, top))
+    depth: Array = (border - grid.x) * cosine
     return depth
 
 
@@ -236,9 +238,12 @@ def strands(rng: np.random.Generator, grid: MammogramGrid) -> Array:
     """Ligaments in the fat: thin curves where smooth random fields cross zero; 0 to 1, no unit."""
     widths = ((18, 0.14), (30, 0.2), (50, 0.3))
     curves = [np.exp(-((_plane(rng, cells, grid) / width) ** 2)) for cells, width in widths]
-    uneven = np.clip(0.4 + 0.5 * _plane(rng, 9, grid), 0, 1)
-    haze = np.clip(0.35 + 0.35 * _clouds(rng, grid, (10, 20, 40, 80)), 0, 1)
-    web: Array = haze + 0.6 * np.maximum(np.maximum(curves[0], curves[1]), curves[2]) * uneven
+    strength = 0.4 + 0.5 * _plane(rng, 9, grid)
+    uneven = np.clip(strength, 0, 1)
+    clouds = _clouds(rng, grid, (10, 20, 40, 80))
+    haze = np.clip(0.35 + 0.35 * clouds, 0, 1)
+    nearest = np.maximum(np.maximum(curves[0], curves[1]), curves[2])
+    web: Array = haze + 0.6 * nearest * uneven
     return web
 
 
@@ -266,14 +271,15 @@ def dense_field(
     y = grid.y - (view.centre + view.middle)
     u, v = cos * x - sin * y, sin * x + cos * y
     form = (u / (0.46 * anatomy.depth)) ** 2 + (v / (0.62 * anatomy.length)) ** 2
-    near = ramp(
-        2.0 - np.hypot(grid.x - nipple[0], grid.y - nipple[1]),
-        1.0,
-    )
-    under_skin = np.clip(1 - depths.skin / 1.3, 0, 1) ** 2 * (1 - 0.7 * near)
+    from_nipple = np.hypot(grid.x - nipple[0], grid.y - nipple[1])
+    near = ramp(2.0 - from_nipple, 1.0)
+    shallow = np.clip(1 - depths.skin / 1.3, 0, 1)
+    under_skin = shallow**2 * (1 - 0.7 * near)
     wall = np.minimum(grid.x, -depths.muscle)
     before_muscle = np.clip(1 - wall / 2.2, 0, 1) ** 2
-    texture = 0.85 * _clouds(rng, grid, (7, 14, 28, 56)) + 0.6 * _ducts(rng, nipple, grid)
+    clouds = _clouds(rng, grid, (7, 14, 28, 56))
+    ducts = _ducts(rng, nipple, grid)
+    texture = 0.85 * clouds + 0.6 * ducts
     cone = anatomy.rough * texture - np.sqrt(form + 0.1) * 1.5
     field: Array = cone - 3.0 * under_skin - 2.0 * before_muscle
     return field
@@ -284,12 +290,9 @@ def _ducts(rng: np.random.Generator, nipple: tuple[float, float], grid: Mammogra
     dx, dy = nipple[0] + 1.0 - grid.x, grid.y - nipple[1]
     angle, radius = np.arctan2(dy, dx), np.hypot(dx, dy)
     noise = rng.standard_normal((40, 12)).astype(np.float32)
-    where = np.stack(
-        [
-            (angle / np.pi + 1) * 19.5,
-            np.minimum(radius / 2.2, 11),
-        ]
-    )
+    around = (angle / np.pi + 1) * 19.5
+    outwards = np.minimum(radius / 2.2, 11)
+    where = np.stack([around, outwards])
     field: Array = ndimage.map_coordinates(noise, where, order=1, mode="nearest")
     return field
 

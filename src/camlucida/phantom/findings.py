@@ -113,14 +113,10 @@ def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
     edge = cage_half_width(patient, grid.y, ptx.drop) - ptx.gap * np.sqrt(taper)
     # Above the waist the outline slopes; dividing by the slope's length turns a horizontal distance
     # into a true one.
-    up = np.clip(
-        (patient.waist - grid.y) / (patient.waist - patient.apex - ptx.drop),
-        0,
-        0.97,
-    )
-    slope = (
-        (patient.half_width / (patient.waist - patient.apex - ptx.drop)) * up / np.sqrt(1 - up * up)
-    )
+    height = patient.waist - patient.apex - ptx.drop
+    up = np.clip((patient.waist - grid.y) / height, 0, 0.97)
+    steepness = patient.half_width / height
+    slope = steepness * up / np.sqrt(1 - up * up)
     distance: Array = (np.abs(grid.x) - edge) / np.sqrt(1 + slope * slope)
     return distance
 
@@ -206,8 +202,8 @@ def draw_disease(rng: np.random.Generator, patient: Patient, fields: NDArray[np.
     )
     far = (grid.x - patch.at[0]) ** 2 + (grid.y - patch.at[1]) ** 2 > (1.25 * patch.radius) ** 2
     radius = float(rng.uniform(0.75, 1.7))
-    density = float(rng.uniform(1.2, 1.7)) * (
-        1.3 if radius < 1.0 else 1.0
-    )  # a small nodule that shows is calcified
+    # A small nodule that shows is calcified.
+    calcified = 1.3 if radius < 1.0 else 1.0
+    density = float(rng.uniform(1.2, 1.7)) * calcified
     nodule = Nodule(_place(rng, grid, free & far, 0.8 * radius), radius, density)
     return Disease(nodule, effusion, float(rng.uniform(0.57, 0.66)), ptx, patch)

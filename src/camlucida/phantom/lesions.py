@@ -65,16 +65,16 @@ class Lesion:
     @property
     def area(self) -> float:
         """Pixels of FILM_PX² under the lesion; a cavity's without its hole."""
-        return float(np.pi * self.radius**2 * (1 - HOLE**2 if self.kind == "cavity" else 1))
+        solid = 1 - HOLE**2 if self.kind == "cavity" else 1
+        return float(np.pi * self.radius**2 * solid)
 
 
 def _axis(bar: Lesion) -> tuple[float, float, float]:
     """Cosine and sine of a bar's axis, and half the length of the straight part of its edges."""
-    return (
-        float(np.cos(bar.angle)),
-        float(np.sin(bar.angle)),
-        (BAR_LENGTH - 1) * _BAR_HALF_WIDTH * bar.radius,
-    )
+    cos = float(np.cos(bar.angle))
+    sin = float(np.sin(bar.angle))
+    reach = (BAR_LENGTH - 1) * _BAR_HALF_WIDTH * bar.radius
+    return cos, sin, reach
 
 
 def _cover(lesion: Lesion) -> NDArray[np.float64]:
@@ -83,29 +83,42 @@ def _cover(lesion: Lesion) -> NDArray[np.float64]:
         return np.array([[lesion.row, lesion.column, lesion.radius]])
     cos, sin, reach = _axis(lesion)
     along = np.linspace(-reach, reach, 9)
+    rows = lesion.row + along * sin
+    columns = lesion.column + along * cos
     width = np.full(9, _BAR_HALF_WIDTH * lesion.radius)
-    return np.stack([lesion.row + along * sin, lesion.column + along * cos, width], axis=1)
+    return np.stack([rows, columns, width], axis=1)
 
 
 def _is_free(lesion: Lesion, others: Iterable[Lesion]) -> bool:
     """Whether the lesion lies on the film, GAP away from its edges and from all others."""
     discs = _cover(lesion)
+    centres = discs[:, :2]
     spread = discs[:, 2:] + GAP
-    if (discs[:, :2] - spread < 0).any() or (discs[:, :2] + spread > FILM_PX - 1).any():
+    before_edge = centres - spread < 0
+    beyond_edge = centres + spread > FILM_PX - 1
+    if before_edge.any() or beyond_edge.any():
         return False
     taken = np.concatenate([np.empty((0, 3)), *map(_cover, others)])
-    distance = np.hypot(discs[:, None, 0] - taken[:, 0], discs[:, None, 1] - taken[:, 1])
-    return bool((distance > spread + taken[:, 2]).all())
+    rows = discs[:, None, 0] - taken[:, 0]
+    columns = discs[:, None, 1] - taken[:, 1]
+    distance = np.hypot(rows, columns)
+    is_clear = distance > spread + taken[:, 2]
+    return bool(is_clear.all())
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(max(low, high)))))
+    most = max(low, high)
+    exponent = rng.uniform(np.log(low), np.log(most))
+    return float(np.exp(exponent))
 
 
 def _somewhere(rng: np.random.Generator, spots: NDArray[np.intp]) -> tuple[float, float]:
     """Row and column of a uniform point of the pixels ``spots``, flat indices of the film."""
-    row, column = divmod(int(rng.choice(spots)), FILM_PX)
-    return row + float(rng.uniform(-0.5, 0.5)), column + float(rng.uniform(-0.5, 0.5))
+    spot = int(rng.choice(spots))
+    row, column = divmod(spot, FILM_PX)
+    down = float(rng.uniform(-0.5, 0.5))
+    across = float(rng.uniform(-0.5, 0.5))
+    return row + down, column + across
 
 
 def _draw(
@@ -114,17 +127,18 @@ def _draw(
     """One lesion as ``scatter`` describes it, wherever others lie."""
     row, column = _somewhere(rng, spots)
     inside = float(room[round(row), round(column)])
-    radius = _log_uniform(rng, SMALLEST_RADIUS, shrink * min(LARGEST_RADIUS, 2 * inside + 8))
-    small = float(
-        np.clip(np.log(SMALL_RADIUS / radius) / np.log(SMALL_RADIUS / SMALLEST_RADIUS), 0, 1)
-    )
+    most = min(LARGEST_RADIUS, 2 * inside + 8)
+    radius = _log_uniform(rng, SMALLEST_RADIUS, shrink * most)
+    below = np.log(SMALL_RADIUS / radius)
+    widest = np.log(SMALL_RADIUS / SMALLEST_RADIUS)
+    small = float(np.clip(below / widest, 0, 1))
     contrast = _log_uniform(rng, *CONTRAST) * SMALL_GAIN**small
-    angle, ring = float(rng.uniform(0, np.pi)), rng.random() < 0.5
+    angle = float(rng.uniform(0, np.pi))
+    has_area_of_ring = rng.random() < 0.5
     if kind != "bar":
         return Lesion(kind, row, column, radius, contrast)
-    return Lesion(
-        kind, row, column, radius * ((1 - HOLE**2) ** 0.5 if ring else 1.0), contrast, angle
-    )
+    factor = (1 - HOLE**2) ** 0.5 if has_area_of_ring else 1.0
+    return Lesion(kind, row, column, radius * factor, contrast, angle)
 
 
 def scatter(rng: np.random.Generator, room: Array, kinds: Collection[str]) -> tuple[Lesion, ...]:
@@ -175,17 +189,20 @@ def equal_bars(
 def _profile(lesion: Lesion, y: Array, x: Array) -> Array:
     """Share of the peak attenuation at an offset y (H, 1), x (1, W) from the centre; in [0, 1]."""
     if lesion.kind == "nodule":
-        return half_chord((y * y + x * x) / lesion.radius**2)
+        squared = y * y + x * x
+        return half_chord(squared / lesion.radius**2)
     if lesion.kind == "cavity":
         wall = (1 - HOLE) / 2
-        return half_chord(((np.hypot(y, x) / lesion.radius - (1 - wall)) / wall) ** 2)
+        outwards = np.hypot(y, x) / lesion.radius
+        from_middle = (outwards - (1 - wall)) / wall
+        return half_chord(from_middle**2)
     cos, sin, reach = _axis(lesion)
-    along, across = (
-        x * cos + y * sin,
-        y * cos - x * sin,
-    )
+    along = x * cos + y * sin
+    across = y * cos - x * sin
     beyond = np.maximum(np.abs(along) - reach, 0)
-    return half_chord((beyond * beyond + across * across) / (_BAR_HALF_WIDTH * lesion.radius) ** 2)
+    squared = beyond * beyond + across * across
+    half_width = _BAR_HALF_WIDTH * lesion.radius
+    return half_chord(squared / half_width**2)
 
 
 def added_attenuation(lesions: Iterable[Lesion], size: int = FILM_PX) -> Array:
@@ -195,12 +212,14 @@ def added_attenuation(lesions: Iterable[Lesion], size: int = FILM_PX) -> Array:
     ticks = ((np.arange(size) + 0.5) * scale - 0.5).astype(np.float32)
     for lesion in lesions:
         discs = _cover(lesion)
-        low = np.searchsorted(ticks, (discs[:, :2] - discs[:, 2:]).min(axis=0))
-        high = np.searchsorted(ticks, (discs[:, :2] + discs[:, 2:]).max(axis=0))
-        rows, columns = slice(low[0], high[0]), slice(low[1], high[1])
-        y, x = (
-            ticks[rows, None] - lesion.row,
-            ticks[None, columns] - lesion.column,
-        )
+        centres, radii = discs[:, :2], discs[:, 2:]
+        upper_left = (centres - radii).min(axis=0)
+        lower_right = (centres + radii).max(axis=0)
+        low = np.searchsorted(ticks, upper_left)
+        high = np.searchsorted(ticks, lower_right)
+        rows = slice(low[0], high[0])
+        columns = slice(low[1], high[1])
+        y = ticks[rows, None] - lesion.row
+        x = ticks[None, columns] - lesion.column
         added[rows, columns] += lesion.contrast * _profile(lesion, y, x)
     return added

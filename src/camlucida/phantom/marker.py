@@ -49,8 +49,11 @@ def bitmap(text: str) -> Array:
         )
     rows = np.zeros((7, 6 * len(text) - 1), np.float32)
     for i, letter in enumerate(text):
-        bits = np.array(GLYPHS[letter])[:, None] >> np.arange(4, -1, -1) & 1
-        rows[:, 6 * i : 6 * i + 5] = bits
+        numbers = np.array(GLYPHS[letter])[:, None]
+        shifts = np.arange(4, -1, -1)
+        bits = numbers >> shifts & 1
+        start = 6 * i
+        rows[:, start : start + 5] = bits
     return rows
 
 
@@ -68,10 +71,13 @@ def marker_field(text: str, rng: np.random.Generator, size: int) -> Array:
     smooth = Image.fromarray(letters).resize((width, height), Image.Resampling.BICUBIC)
     # Bold, as thin lead would drown in the blur.
     drawn = np.clip(1.8 * np.asarray(smooth, dtype=np.float32), 0, 1)
-    x, y = round((0.8 + 1.6 * jitter_x) * per_cm), round((0.8 + 2.0 * jitter_y) * per_cm)
-    x = x if left else size - width - x
+    from_side = round((0.8 + 1.6 * jitter_x) * per_cm)
+    y = round((0.8 + 2.0 * jitter_y) * per_cm)
+    x = from_side if left else size - width - from_side
     field = np.zeros((size, size), np.float32)
     # A long text on a small film is cut at the edge, as on a real one.
     part = drawn[: size - y, max(0, -x) : size - x]
-    field[y : y + part.shape[0], max(0, x) : max(0, x) + part.shape[1]] = part
+    height, width = part.shape
+    start = max(0, x)
+    field[y : y + height, start : start + width] = part
     return field

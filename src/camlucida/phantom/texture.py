@@ -19,10 +19,10 @@ FINER = 2
 
 def smooth_field(rng: np.random.Generator, cells: int, size: int) -> Array:
     """A smooth random field of about unit variance, (size, size), of ``cells`` values a side."""
-    coarse = Image.fromarray(rng.standard_normal((cells, cells)).astype(np.float32))
-    field: Array = np.asarray(
-        coarse.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32
-    )
+    values = rng.standard_normal((cells, cells)).astype(np.float32)
+    coarse = Image.fromarray(values)
+    fine = coarse.resize((size, size), Image.Resampling.BICUBIC)
+    field: Array = np.asarray(fine, dtype=np.float32)
     return field
 
 
@@ -32,21 +32,29 @@ def _grow(rng: np.random.Generator, side: int) -> tuple[NDArray[np.float64], NDA
     Returns:
         segments (N, 3, 2): start, bend and end, (x, y) in cm; and radii (N,), cm.
     """
-    at = np.tile([side * 3.0, -0.8], (8, 1)) + rng.normal(0, 0.5, (8, 2))
-    angle = np.linspace(-1.35, 1.35, 8) + rng.normal(0, 0.12, 8)
+    hilum = [side * 3.0, -0.8]
+    at = np.tile(hilum, (8, 1)) + rng.normal(0, 0.5, (8, 2))
+    fan = np.linspace(-1.35, 1.35, 8)
+    angle = fan + rng.normal(0, 0.12, 8)
     length, radius = 3.0, 0.5
     segments, radii = [], []
     for _ in range(GENERATIONS):
         n = len(at)
         reach = length * rng.uniform(0.7, 1.25, n)
-        step = reach[:, None] * np.stack([side * np.cos(angle), np.sin(angle)], axis=1)
-        bend = at + 0.5 * step + rng.normal(0, 0.07 * length, (n, 2))
-        segments.append(np.stack([at, bend, at + step], axis=1))
+        across, down = side * np.cos(angle), np.sin(angle)
+        direction = np.stack([across, down], axis=1)
+        step = reach[:, None] * direction
+        wobble = rng.normal(0, 0.07 * length, (n, 2))
+        bend = at + 0.5 * step + wobble
+        end = at + step
+        segments.append(np.stack([at, bend, end], axis=1))
         radii.append(radius * rng.uniform(0.75, 1.15, n))
-        at = np.repeat(at + step, 2, axis=0)
+        at = np.repeat(end, 2, axis=0)
         fork = rng.uniform(0.15, 0.6, n)
-        angle = np.stack([angle - fork, angle + fork], axis=1).reshape(-1)
-        length, radius = 0.84 * length, 0.76 * radius
+        branches = np.stack([angle - fork, angle + fork], axis=1)
+        angle = branches.reshape(-1)
+        length = 0.84 * length
+        radius = 0.76 * radius
     return np.concatenate(segments), np.concatenate(radii)
 
 
@@ -56,21 +64,26 @@ def vessels(patient: Patient, rng: np.random.Generator, size: int) -> Array:
     per_cm = fine / FIELD_CM
     canvas = Image.new("F", (fine, fine), 0.0)
     pen = ImageDraw.Draw(canvas)
-    cos, sin = np.cos(patient.tilt) * patient.zoom, np.sin(patient.tilt) * patient.zoom
+    cos = np.cos(patient.tilt) * patient.zoom
+    sin = np.sin(patient.tilt) * patient.zoom
     pose = np.array([[cos, sin], [-sin, cos]])  # row vectors: patient → film
     trees = [_grow(rng, side) for side in (RIGHT, LEFT)]
-    segments = np.concatenate([tree[0] for tree in trees]) @ pose + np.array(patient.shift)
+    upright = np.concatenate([tree[0] for tree in trees])
+    segments = upright @ pose + np.array(patient.shift)
     radii = np.concatenate([tree[1] for tree in trees])
     pixels = (segments + FIELD_CM / 2) * per_cm
     order = np.argsort(radii, kind="stable")  # thick vessels last: they hide the thin ones
-    widths = 2 * radii[order] * per_cm
+    diameters = 2 * radii[order]
+    widths = diameters * per_cm
     # A vessel thinner than a pixel fills only a part of it. π/4 is the mean over the chord of a
     # round vessel.
-    depths = 2 * radii[order] * (np.pi / 4) * np.minimum(1.0, widths)
+    filled = np.minimum(1.0, widths)
+    depths = diameters * (np.pi / 4) * filled
     # Plain lists, as Pillow is slow with NumPy's numbers.
     lines = pixels[order].reshape(-1, 6).tolist()
     whole_widths = np.maximum(1, np.round(widths)).astype(int).tolist()
     for line, depth, width in zip(lines, depths.tolist(), whole_widths, strict=True):
         pen.line(line, fill=depth, width=width)
-    drawn: Array = np.asarray(canvas.resize((size, size), Image.Resampling.BOX), dtype=np.float32)
+    film = canvas.resize((size, size), Image.Resampling.BOX)
+    drawn: Array = np.asarray(film, dtype=np.float32)
     return drawn

@@ -130,7 +130,17 @@ def digest(text: str) -> str:
 
 
 def file_sha256(path: Path) -> str | None:
-    """SHA-256 of a file's bytes; None where it cannot be read."""
+    """SHA-256 of a file's bytes.
+
+    Args:
+        path: of the file.
+
+    Returns:
+        64 hexadecimal digits; None where the file cannot be read.
+
+    >>> file_sha256(Path("no-such-file")) is None
+    True
+    """
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

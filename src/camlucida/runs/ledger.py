@@ -115,7 +115,17 @@ class LedgerEntry:
 
 
 def count_states(entries: Iterable[LedgerEntry]) -> dict[str, int]:
-    """State → items."""
+    """How many items are in each state.
+
+    Args:
+        entries: of a ledger, in any order.
+
+    Returns:
+        "done", "failed" and "pending" → number of items, ≥ 0.
+
+    >>> count_states([])
+    {'done': 0, 'failed': 0, 'pending': 0}
+    """
     counts = {"done": 0, "failed": 0, "pending": 0}
     for entry in entries:
         counts[entry.state] += 1
@@ -123,7 +133,14 @@ def count_states(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 
 
 def item_notes(entries: Iterable[LedgerEntry]) -> list[Message]:
-    """The note of each item that has one, with the names of image and model before it."""
+    """The note of each item that has one, with the names of image and model before it.
+
+    Args:
+        entries: of a ledger, in the order in which the notes are wanted.
+
+    >>> item_notes([])
+    []
+    """
     notes = ((entry, entry.note) for entry in entries)
     return [prefixed(f"{entry.image}, {entry.model}", note) for entry, note in notes if note]
 

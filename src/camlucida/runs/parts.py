@@ -140,7 +140,15 @@ def part_name(number: int) -> str:
 
 
 def read_part(folder: RunFolder, number: int) -> tuple[list[Row], list[Map], list[Row]]:
-    """Rows, maps and predictions, as they were given to :func:`write_part`."""
+    """Rows, maps and predictions, as they were given to :func:`write_part`.
+
+    Args:
+        folder: of the run.
+        number: of the part, ≥ 0.
+
+    Raises:
+        OSError: a file of the part is missing.
+    """
     paths = folder.part(part_name(number))
     stacks: Mapping[str, NDArray[Any]] = safetensors.numpy.load(paths["maps"].read_bytes())
     rows = _rows(paths["meta"])
@@ -149,7 +157,12 @@ def read_part(folder: RunFolder, number: int) -> tuple[list[Row], list[Map], lis
 
 
 def is_whole(folder: RunFolder, number: int) -> bool:
-    """Whether the three files of a part are there and complete; their content is not read."""
+    """Whether the three files of a part are there and complete; their content is not read.
+
+    Args:
+        folder: of the run.
+        number: of the part, ≥ 0.
+    """
     paths = folder.part(part_name(number))
     try:
         with safe_open(paths["maps"], "np"):

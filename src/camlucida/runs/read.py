@@ -264,7 +264,16 @@ def _missing_maps(entry: LedgerEntry) -> dict[str, Any]:
 
 
 def stored_spec(row: Mapping[Any, Any]) -> TargetSpec:
-    """The target of a row of :meth:`Run.explanations`."""
+    """The target of a row of :meth:`Run.explanations`.
+
+    Args:
+        row: with a column ``target_…`` for each field of a :class:`TargetSpec`; a missing cell
+            stands for the default.
+
+    >>> row = {f"target_{item.name}": None for item in fields(TargetSpec)}
+    >>> stored_spec(row | {"target_kind": "label", "target_label": "nodule"}).label
+    'nodule'
+    """
     values = {item.name: row[f"target_{item.name}"] for item in fields(TargetSpec)}
     present = {name: value for name, value in values.items() if not is_missing(value)}
     # a column with missing cells holds floats
@@ -282,7 +291,15 @@ def is_missing(value: Any) -> bool:
 
 
 def stored_geometry(row: Mapping[Any, Any]) -> Geometry:
-    """Original ↔ model pixels of a row of :meth:`Run.explanations`."""
+    """Original ↔ model pixels of a row of :meth:`Run.explanations`.
+
+    Args:
+        row: "original" and "model_size", sides in pixels; "scale" and "offset", one number an axis.
+
+    >>> row = {"original": [64, 32], "model_size": [32, 16], "scale": [0.5, 0.5], "offset": [0, 0]}
+    >>> stored_geometry(row).model
+    (32, 16)
+    """
     original, model = (tuple(map(int, row[name])) for name in ("original", "model_size"))
     scale, offset = (tuple(map(float, row[name])) for name in ("scale", "offset"))
     return Geometry(original, model, scale, offset)
@@ -302,6 +319,13 @@ def find_runs(folder: Path) -> list[Path]:
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder holds a run."""
+    """Whether a folder holds a run.
+
+    Args:
+        path: of the folder, which need not exist.
+
+    >>> is_run(Path("no-such-folder"))
+    False
+    """
     folder = RunFolder(path)
     return folder.exists() and folder.about.is_file()

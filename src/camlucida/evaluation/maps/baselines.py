@@ -88,12 +88,33 @@ def baseline_map(
 
 
 def edges(image: Floats) -> Floats:
-    """Length of the Sobel gradient of a grey image of any rank."""
+    """Length of the Sobel gradient of a grey image.
+
+    Args:
+        image: (*spatial), two axes or more.
+
+    Returns:
+        (*spatial), ≥ 0, in grey levels (8 times the slope a pixel in two dimensions).
+
+    >>> edges(np.tile(np.arange(4.0), (3, 1)))[1].tolist()
+    [4.0, 8.0, 8.0, 4.0]
+    """
     return np.asarray(np.sqrt(sum(ndimage.sobel(image, axis) ** 2 for axis in range(image.ndim))))
 
 
 def to_grid(values: Tensor, grid: Sequence[int]) -> Tensor:
-    """(*spatial) → (*grid), each cell the mean of its part of the image."""
+    """Reduce a map to a grid: each cell is the mean of its part of the image.
+
+    Args:
+        values: (*spatial), two axes.
+        grid: cells along each axis.
+
+    Returns:
+        (*grid) float32.
+
+    >>> to_grid(torch.tensor([[0.0, 2.0], [4.0, 6.0]]), (1, 2)).tolist()
+    [[2.0, 4.0]]
+    """
     return F.interpolate(values[None, None], tuple(grid), mode="area")[0, 0].float()
 
 
@@ -120,7 +141,19 @@ class Atlas:
 def add_to_atlas(
     sums: dict[str, dict[str, tuple[Floats, int]]], patient: str, masks: Mapping[str, Mask]
 ) -> None:
-    """Count one image's truths; empty ones are no example."""
+    """Add the annotations of one image to the sums of an :class:`Atlas`; empty ones do not count.
+
+    Args:
+        sums: label → patient → (sum, number), changed in place.
+        patient: of the image.
+        masks: label → (H, W) bool.
+
+    >>> sums = {}
+    >>> everywhere, nowhere = np.ones((64, 64), bool), np.zeros((64, 64), bool)
+    >>> add_to_atlas(sums, "p1", {"nodule": everywhere, "mass": nowhere})
+    >>> {label: entry["p1"][1] for label, entry in sums.items()}
+    {'nodule': 1}
+    """
     for label, mask in masks.items():
         if mask.any():
             total, number = sums.setdefault(label, {}).get(

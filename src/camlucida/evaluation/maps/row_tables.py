@@ -100,6 +100,15 @@ def check_rows(rows: pd.DataFrame) -> None:
 
 
 def groups(table: pd.DataFrame, keys: list[str]) -> Iterator[tuple[Key, pd.DataFrame]]:
-    """Groups in order of appearance; none of an empty table, which need not have columns."""
+    """Groups in order of appearance; none of an empty table, which need not have columns.
+
+    Args:
+        table: any.
+        keys: columns whose values make a group; missing values are a group of their own.
+
+    >>> table = pd.DataFrame({"label": ["b", "a", "b"], "value": [1, 2, 3]})
+    >>> [(key, rows["value"].tolist()) for key, rows in groups(table, ["label"])]
+    [(('b',), [1, 3]), (('a',), [2])]
+    """
     if not table.empty:
         yield from table.groupby(keys, sort=False, observed=True, dropna=False)

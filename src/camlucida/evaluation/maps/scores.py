@@ -77,12 +77,23 @@ def _sees_all(geometry: Geometry) -> bool:
 
 
 def best_heat(truth: Mask, grid: Sequence[int], geometry: Geometry) -> Heat:
-    """The best map of a grid, whose scores are the ceilings."""
+    """The best map of a grid, whose scores are the ceilings.
+
+    Args:
+        truth: (*original) bool, the annotation.
+        grid: cells along each axis.
+        geometry: original ↔ model pixels.
+    """
     return Heat.of(area_average(truth, grid, geometry), best_map(truth, grid, geometry), geometry)
 
 
 def description_scores(native: ArrayLike, names: Collection[str]) -> dict[str, Score]:
-    """The metrics of a map on its own grid."""
+    """The metrics of a map on its own grid.
+
+    Args:
+        native: (*grid).
+        names: of the metrics that are wanted; those that need more than the map are passed over.
+    """
     return {name: _scored(METRICS[name], (native,), {}) for name in with_inputs("map", among=names)}
 
 
@@ -127,7 +138,14 @@ def mask_ceilings(
 
 
 def box_scores(heat: Heat, best: Heat, boxes: Floats, names: Collection[str]) -> dict[str, Score]:
-    """The metrics of a map and annotated boxes (N, 4), with their ceilings."""
+    """The metrics of a map and annotated boxes, with their ceilings.
+
+    Args:
+        heat: the map.
+        best: from :func:`best_heat`.
+        boxes: (N, 4) in original pixels.
+        names: of the metrics that are wanted.
+    """
     scores = {}
     for name in with_inputs("boxes", among=names):
         metric = METRICS[name]

@@ -164,12 +164,27 @@ def prediction_records(predictions: Predictions) -> list[Document]:
 
 
 def records(frame: pd.DataFrame) -> list[Document]:
-    """A table as JSON; what does not exist is null."""
+    """A table as JSON records, one a row; a value that does not exist is null.
+
+    Args:
+        frame: any table of numbers and texts.
+
+    >>> records(pd.DataFrame({"image": ["a"], "probability": [float("nan")]}))
+    [{'image': 'a', 'probability': None}]
+    """
     return [_json(record) for record in frame.astype(object).to_dict("records")]
 
 
 def never_predicted(figures: pd.DataFrame) -> list[str]:
-    """Labels or classes that no row was called, of the figures of one model and everybody."""
+    """Labels or classes that the model predicts for no row.
+
+    Args:
+        figures: of one model over all rows, with columns metric, label and estimate.
+
+    >>> figures = {"metric": ["predicted_share"] * 2, "label": ["a", "b"], "estimate": [0.0, 0.4]}
+    >>> never_predicted(pd.DataFrame(figures))
+    ['a']
+    """
     shares = figures[
         (figures["metric"] == "predicted_share") & ~figures["label"].isin([MEAN, MEAN_ENOUGH])
     ]
