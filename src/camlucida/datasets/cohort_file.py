@@ -128,7 +128,10 @@ class CohortFile:
         if file.is_file() or not is_factory(entry.card):
             return {"card": str(file), "checkpoint": checkpoint}
         local = factory_file(entry.card)
-        card = entry.card if local is None else f"{self.resolve(str(local[0]))}:{local[1]}"
+        if local is None:
+            return {"card": entry.card, "checkpoint": checkpoint}
+        source, function = local
+        card = f"{self.resolve(str(source))}:{function}"
         return {"card": card, "checkpoint": checkpoint}
 
 
@@ -169,7 +172,8 @@ def _missing(path: Path) -> UsageError:
             else "write one with two lines, images = … and model = …"
         )
         return UsageError(f"{path} is a folder, not a cohort's TOML file", fix)
-    near = sorted(file.name for file in path.parent.glob("*.toml")) if path.parent.is_dir() else []
+    folder = path.parent
+    near = sorted(file.name for file in folder.glob("*.toml")) if folder.is_dir() else []
     return UsageError(
         f"no cohort {path}", did_you_mean(path.name, near) if near else "give a COHORT.toml"
     )

@@ -249,12 +249,17 @@ _START_OF_FRAME = (set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
 def coded_size(frame: bytes) -> tuple[int, int] | None:
     """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 frame claims; None for others (RLE).
 
+    Args:
+        frame: the compressed frame.
+
     >>> coded_size(bytes.fromhex("ffd8 ffc0 000b 08 0010 0020 01"))
     (16, 32)
     """
     if frame[:4] == b"\xff\x4f\xff\x51":
         # JPEG 2000: SIZ follows; the image is the reference grid less its offset.
-        right, bottom, left, top = (int.from_bytes(frame[i : i + 4]) for i in (8, 12, 16, 20))
+        starts = (8, 12, 16, 20)
+        edges = [int.from_bytes(frame[start : start + 4]) for start in starts]
+        right, bottom, left, top = edges
         return bottom - top, right - left
     position = 2
     while frame[:2] == b"\xff\xd8" and position + 9 <= len(frame) and frame[position] == 0xFF:
@@ -263,7 +268,11 @@ def coded_size(frame: bytes) -> tuple[int, int] | None:
             rows = int.from_bytes(frame[position + 5 : position + 7])
             columns = int.from_bytes(frame[position + 7 : position + 9])
             return rows, columns
-        position += 1 if marker == 0xFF else 2 + int.from_bytes(frame[position + 2 : position + 4])
+        if marker == 0xFF:  # a fill byte
+            position += 1
+            continue
+        length = int.from_bytes(frame[position + 2 : position + 4])
+        position += 2 + length
     return None
 
 
@@ -306,8 +315,9 @@ def _stored(
     if native and 0 < shift <= int(dataset.BitsAllocated) - bits:
         values >>= shift
     if signed:  # not every writer extends the sign through the unused bits
-        values = ((values & (2**bits - 1)) ^ 2 ** (bits - 1)) - 2 ** (bits - 1)
-        return values, ()
+        sign_bit = 2 ** (bits - 1)
+        unsigned = values & (2**bits - 1)
+        return (unsigned ^ sign_bit) - sign_bit, ()
     if values.max() < 2**bits:
         return values, ()
     overlays = (e for e in dataset.group_dataset(0x6000) if e.tag.element == 0x0102)

@@ -327,4 +327,6 @@ def _tiff_samples(
                 f"{path} holds float pixels with transparency", "remove the alpha channel"
             )
         values, note = over_black(values)
-    return (values[..., 0] if values.ndim == 3 and values.shape[-1] == 1 else values), white, note
+    if values.ndim == 3 and values.shape[-1] == 1:
+        values = values[..., 0]
+    return values, white, note

@@ -230,7 +230,10 @@ def _mismatch(path: Path, missing: set[str], unexpected: set[str], total: int) -
 
 
 def _first(names: list[str], separator: str = ", ", limit: int = 5) -> str:
-    return separator.join(names[:limit]) + (f"{separator}…" if len(names) > limit else "")
+    shown = names[:limit]
+    if len(names) > limit:
+        shown = [*shown, "…"]
+    return separator.join(shown)
 
 
 def _shape(tensor: Tensor) -> str:

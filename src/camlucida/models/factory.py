@@ -119,9 +119,12 @@ def _module(where: str) -> ModuleType:
 def _file(path: Path) -> ModuleType:
     """Import the user's file under a unique name: two cards can have a ``net.py`` each."""
     if not path.is_file():
-        near = sorted(p.name for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        folder = path.parent
+        near = sorted(file.name for file in folder.glob("*.py")) if folder.is_dir() else []
         raise ModelError(f"the factory's file {path} does not exist", did_you_mean(path.name, near))
-    name = f"camlucida_factory_{hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:12]}"
+    absolute = str(path.resolve())
+    digest = hashlib.sha256(absolute.encode()).hexdigest()
+    name = f"camlucida_factory_{digest[:12]}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise ModelError(f"{path.name} cannot be imported as Python")

@@ -85,7 +85,8 @@ def unit_scale(spec: InputSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[T
         black, white = spec.range
         return lambda x: (x - black) / (white - black), lambda x: x * (white - black) + black
     if spec.mean is not None and spec.std is not None:
-        mean, std = (torch.tensor(values)[:, None, None] for values in (spec.mean, spec.std))
+        mean = torch.tensor(spec.mean)[:, None, None]
+        std = torch.tensor(spec.std)[:, None, None]
         return lambda x: x * std.to(x) + mean.to(x), lambda x: (x - mean.to(x)) / std.to(x)
     return lambda x: x, lambda x: x
 
@@ -121,8 +122,9 @@ def _fit(
         tensor, geometry, resize = _resize(tensor, geometry, (height, width), spec.resize)
         return tensor, geometry, crop + resize
     if spec.fit == "pad":
-        factor = min(height / tensor.shape[1], width / tensor.shape[2])
-        inner = (max(1, round(tensor.shape[1] * factor)), max(1, round(tensor.shape[2] * factor)))
+        rows, columns = tensor.shape[1:]
+        factor = min(height / rows, width / columns)
+        inner = (max(1, round(rows * factor)), max(1, round(columns * factor)))
         # Resized before padding: the other way round, black would bleed into the image's border.
         tensor, geometry, resize = _resize(tensor, geometry, inner, spec.resize)
         tensor, geometry, pad = _pad(tensor, geometry, (height, width))
@@ -173,16 +175,17 @@ def _resize(
 def _pad(
     tensor: Tensor, geometry: Geometry, size: tuple[int, int]
 ) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
-    rows, columns = size[0] - tensor.shape[1], size[1] - tensor.shape[2]
+    rows = size[0] - tensor.shape[1]
+    columns = size[1] - tensor.shape[2]
     if rows == 0 and columns == 0:
         return tensor, geometry, ()
-    before, after = (rows // 2, columns // 2), (rows - rows // 2, columns - columns // 2)
-    padded = F.pad(tensor, (before[1], after[1], before[0], after[0]))
+    above, left = rows // 2, columns // 2
+    below, right = rows - above, columns - left
+    padded = F.pad(tensor, (left, right, above, below))
     step = Message(
-        "preprocessing.pad",
-        {"above": before[0], "below": after[0], "left": before[1], "right": after[1]},
+        "preprocessing.pad", {"above": above, "below": below, "left": left, "right": right}
     )
-    return padded, geometry.pad(before, after), (step,)
+    return padded, geometry.pad((above, left), (below, right)), (step,)
 
 
 def _scale(tensor: Tensor, spec: InputSpec) -> tuple[Tensor, Message]:

@@ -138,7 +138,8 @@ def _outputs(state: Mapping[str, Tensor]) -> int | None:
 
 
 def _unknown(file: Path, state: Mapping[str, Tensor], task: Task) -> ModelError:
-    keys = [f"{key} {tuple(tensor.shape)}" for key, tensor in list(state.items())[:3]]
+    first = list(state.items())[:3]
+    keys = [f"{key} {tuple(tensor.shape)}" for key, tensor in first]
     kinds = "ResNet-18/34/50/101, DenseNet-121, EfficientNet-B0"
     options = ""
     if task == "segmentation":
