@@ -110,6 +110,13 @@ def test_stages_are_those_of_explain():
         grad_cam_stages(net, one, "above:0.99", "1")
 
 
+def test_stages_run_the_model_once():
+    net, forwards = Tiny(), []
+    net.features.register_forward_hook(lambda *_: forwards.append(1))
+    grad_cam_stages(net, scan([[1.0, 2.0], [-3.0, 4.0]]), [0, 1], "features")
+    assert len(forwards) == 1
+
+
 def test_the_method_figure_prints_the_weights_of_the_case():
     stages = grad_cam_stages(Tiny(), scan([[1.0, 2.0], [-3.0, 4.0]]), 0, "features")
     figure = pipeline_figure(stages)

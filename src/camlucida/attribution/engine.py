@@ -70,17 +70,60 @@ def explain(
     >>> [(e.target, e.grid) for e in explanations]
     [('0', (4, 4)), ('1', (4, 4))]
     """
+    methods = [METHODS[name] for name in _listed(method)]
+    job = _job(model, methods, layer, target)
+    return _explain(explained_model(model, task, labels), inputs, job, truth, batch_size)
+
+
+def explain_by(
+    model: nn.Module | ModelWithCard,
+    inputs: Inputs,
+    method: Method,
+    target: TargetLike | Sequence[TargetLike] | None = None,
+    layer: str | Sequence[str] | None = None,
+) -> list[Explanation]:
+    """:func:`explain` by a method that need not be registered.
+
+    Args:
+        model: as there.
+        inputs: as there.
+        method: the method itself.
+        target: as there.
+        layer: as there.
+
+    Raises:
+        CamlucidaError: as there.
+    """
+    job = _job(model, [method], layer, target)
+    return _explain(explained_model(model), inputs, job)
+
+
+def _job(
+    model: nn.Module | ModelWithCard,
+    methods: Sequence[Method],
+    layer: str | Sequence[str] | None,
+    target: TargetLike | Sequence[TargetLike] | None,
+) -> _Job:
     card = getattr(model, "card", None)
     requested_layer = getattr(card, "layer", "auto") if layer is None else layer
     job = _Job(
-        [METHODS[name] for name in _listed(method)],
+        methods,
         [str(name) for name in _listed(requested_layer)],
         [default_request] if target is None else [parse_target(item) for item in _listed(target)],
     )
     for name, items in (("method", job.methods), ("layer", job.layers), ("target", job.requests)):
         if not items:
             raise UsageError(f"the list of {name}s is empty")
-    explained = explained_model(model, task, labels)
+    return job
+
+
+def _explain(
+    explained: ExplainedModel,
+    inputs: Inputs,
+    job: _Job,
+    truth: Sequence[Truth] | None = None,
+    batch_size: int | None = None,
+) -> list[Explanation]:
     results: list[Explanation] = []
     with frozen(explained.module):
         for batch in batches(explained.module, inputs, batch_size, truth):

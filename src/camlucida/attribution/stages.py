@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor, nn
 
-from camlucida.attribution.capture import capture
-from camlucida.attribution.engine import explain
-from camlucida.attribution.explained_model import ModelWithCard, explained_model
+from camlucida.attribution.engine import explain_by
+from camlucida.attribution.explained_model import ModelWithCard
 from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.methods import METHODS
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import NoEvidenceError
 from camlucida.core.scan import Scan
-from camlucida.core.tensors import full
-from camlucida.models.outputs import interpret
-from camlucida.models.state import frozen
 
 
 @dataclass(frozen=True)
@@ -82,34 +78,18 @@ def grad_cam_stages(
         NoEvidenceError: the request means no target for this image, or the score does not depend on
             the layer.
     """
-    explanations = explain(model, scan, target, "gradcam", layer)
+    gradcam = METHODS["gradcam"]
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def recorded(activations: Tensor, gradients: Tensor) -> Tensor:
+        seen.append((activations, gradients))
+        return gradcam.run(activations, gradients)
+
+    # The stages are those of the very pass that makes the map: the model runs once.
+    explanations = explain_by(model, scan, replace(gradcam, run=recorded), target, layer)
     if not explanations or explanations[0].explained is None:
         raise NoEvidenceError(f"{scan.id}: no target applies", "request another target")
-    explanation = explanations[0]
-    layer_output, gradient = _activations_and_gradient(model, scan, explanation)
-    activations = full(layer_output.detach())[0].cpu()
-    gradients = full(gradient.detach())[0].cpu()
+    activations, gradients = (values[0].cpu() for values in seen[0])
     weights = gradients.flatten(1).mean(1)
     weighted = weights.reshape(-1, *(1,) * (activations.ndim - 1)) * activations
-    return Stages(activations, gradients, weights, weighted, weighted.sum(0), explanation)
-
-
-def _activations_and_gradient(
-    model: nn.Module | ModelWithCard, scan: Scan, explanation: Explanation
-) -> tuple[Tensor, Tensor]:
-    """(1, K, *grid) each, of the explained layer and score."""
-    target = explanation.explained
-    assert target is not None
-    explained = explained_model(model)
-    spec = explained.spec
-    weight = next(explained.module.parameters())
-    image = scan.tensor[None].to(weight.device, weight.dtype)
-    with frozen(explained.module):
-        forward = capture(explained.module, (image,), [explanation.layer], spec.logits_from)
-        output = interpret(forward.logits, forward.output, forward.final, spec, image)
-        with torch.autocast(image.device.type, enabled=False):
-            score = target(output.logits).sum()
-            (gradient,) = forward.gradients(score, keep_graph=False)
-    if gradient is None:  # explain would have raised already
-        raise NoEvidenceError(f"the score does not depend on layer {explanation.layer}")
-    return forward.layers[0].activations, gradient
+    return Stages(activations, gradients, weights, weighted, weighted.sum(0), explanations[0])
