@@ -83,7 +83,8 @@ def grad_cam_stages(
 
     def recorded(activations: Tensor, gradients: Tensor) -> Tensor:
         seen.append((activations, gradients))
-        return gradcam.run(activations, gradients)
+        raw: Tensor = gradcam.run(activations, gradients)
+        return raw
 
     # The stages are those of the very pass that makes the map: the model runs once.
     explanations = explain_by(model, scan, replace(gradcam, run=recorded), target, layer)

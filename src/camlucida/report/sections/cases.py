@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from math import isfinite
 from typing import Any
@@ -124,7 +125,8 @@ def _rules(report: ReportData) -> Iterator[Message]:
 
 def _rows(selected: Sequence[Selected]) -> list[Any]:
     """What the rules chose, each case once."""
-    return list(dict.fromkeys(row for chosen in selected for row in chosen.rows))
+    rows = itertools.chain.from_iterable(chosen.rows for chosen in selected)
+    return list(dict.fromkeys(rows))
 
 
 def rule_name(rule: str) -> Message:

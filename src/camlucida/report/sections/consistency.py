@@ -93,9 +93,9 @@ PANELS = 3
 def consistency(report: ReportData) -> Section | None:
     """One part for each thing that varies; nothing where nothing does."""
     taken: set[str] = set()
-    blocks = [
-        block for comparison in report.comparisons for block in _of(report, comparison, taken)
-    ]
+    blocks: list[Block] = []
+    for comparison in report.comparisons:
+        blocks += _of(report, comparison, taken)
     return Section("consistency", tuple(blocks)) if blocks else None
 
 

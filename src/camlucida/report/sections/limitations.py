@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from math import isfinite
 from statistics import median
 from typing import Any
@@ -140,18 +141,7 @@ def _size(report: ReportData) -> Iterator[Message]:
         key = "limitations.few_none" if report.patients_known else "limitations.few_unknown"
         yield Message(key, {**counts, "needed": MIN_POSITIVES})
     else:
-        bounded = [
-            row["high"] - row["low"] for found in report.performance for row in _bounded(found)
-        ]
-        widths = [width for width in bounded if width > 0]
-        if widths and report.patients_known:
-            yield Message("limitations.width", {"patients": patients, "width": median(widths)})
-        elif widths:
-            yield Message(
-                "limitations.width_unknown", {"images": len(images), "width": median(widths)}
-            )
-        if len(widths) < len(bounded):
-            yield Message("limitations.constant", {"count": len(bounded) - len(widths)})
+        yield from _widths(report, patients)
     if report.patients_known and patients < len(images):
         yield Message(
             "limitations.several", {**counts, "most": int(images["patient"].value_counts().max())}
@@ -161,17 +151,34 @@ def _size(report: ReportData) -> Iterator[Message]:
             "limitations.unknown_patients",
             {"images": len(images), "unknown": int((~report.images["patient_known"]).sum())},
         )
+    yield from _failed(report)
+
+
+def _failed(report: ReportData) -> Iterator[Message]:
+    """Images without a result; those lost for another reason are counted elsewhere."""
     failed = sum(run.counts["failed"] - len(losses(run)[1]) for run in report.runs)
     if failed:
-        yield Message(
-            "limitations.failed",
-            {"failed": failed, "items": sum(sum(run.counts.values()) for run in report.runs)},
-        )
+        items = sum(chain.from_iterable(run.counts.values() for run in report.runs))
+        yield Message("limitations.failed", {"failed": failed, "items": items})
 
 
-def _bounded(found: Performance) -> list[dict[Any, Any]]:
+def _widths(report: ReportData, patients: int) -> Iterator[Message]:
+    """How wide the intervals are, and how many have no width."""
+    bounded = chain.from_iterable(map(_bounded, report.performance))
+    all_widths = [row["high"] - row["low"] for row in bounded]
+    widths = [width for width in all_widths if width > 0]
+    if widths and report.patients_known:
+        yield Message("limitations.width", {"patients": patients, "width": median(widths)})
+    elif widths:
+        images = len(report.images)
+        yield Message("limitations.width_unknown", {"images": images, "width": median(widths)})
+    if len(widths) < len(all_widths):
+        yield Message("limitations.constant", {"count": len(all_widths) - len(widths)})
+
+
+def _bounded(performance: Performance) -> list[dict[Any, Any]]:
     """Figures between 0 and 1 of everybody that have an interval."""
-    figures = found.figures
+    figures = performance.figures
     shares = figures["metric"].isin(["auc", "accuracy", "dice", "balanced_accuracy"]) | figures[
         "metric"
     ].str.startswith("within_")
@@ -253,9 +260,8 @@ def _evidence(report: ReportData) -> Iterator[Message]:
 def _checks(report: ReportData) -> Iterator[Message]:
     gates = [(each, each.gate) for each in report.evaluations if each.gate is not None]
     tested = {evaluation.sha256 for evaluation, _ in gates}
-    models = dict.fromkeys(
-        (model["name"], model["sha256"]) for run in report.runs for model in run.about["models"]
-    )
+    described = chain.from_iterable(run.about["models"] for run in report.runs)
+    models = dict.fromkeys((model["name"], model["sha256"]) for model in described)
     untested = list(dict.fromkeys(name for name, sha256 in models if sha256 not in tested))
     if untested:
         yield Message("limitations.no_sanity", {"models": untested, "count": len(untested)})

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from camlucida.analysis.cases.names import architecture
 from camlucida.core.messages import chain, declare
@@ -106,8 +108,7 @@ def _preprocessing(report: ReportData) -> dict[str, Message]:
 
 def _chexnets(report: ReportData) -> list[str]:
     """Multi-label models by a DenseNet-121."""
-    models = [described for run in report.runs for described in run.about["models"]]
-    cards = {described["name"]: described["resolved"] for described in models}
+    cards = {model["name"]: model["resolved"] for model in _models(report)}
     return [
         name
         for name, card in cards.items()
@@ -115,10 +116,12 @@ def _chexnets(report: ReportData) -> list[str]:
     ]
 
 
+def _models(report: ReportData) -> Iterator[Mapping[str, Any]]:
+    """The record of each model of each run."""
+    return itertools.chain.from_iterable(run.about["models"] for run in report.runs)
+
+
 def _descriptions(report: ReportData) -> dict[str, str]:
-    models = (described for run in report.runs for described in run.about["models"])
-    return {
-        described["name"]: words
-        for described in models
-        if (words := described["resolved"]["description"])
-    }
+    """Model → description, of those that have one."""
+    described = {model["name"]: model["resolved"]["description"] for model in _models(report)}
+    return {name: text for name, text in described.items() if text}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from itertools import combinations
 from math import isfinite
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,6 +13,7 @@ import pandas as pd
 from camlucida.analysis.comparison.attention import stored_maps
 from camlucida.core.messages import declare
 from camlucida.metrics.agreement import different_image_null, pearson
+from camlucida.metrics.annotations import Floats
 from camlucida.report.data import ReportData, SeriesRows
 from camlucida.report.document import (
     NAN,
@@ -156,12 +159,14 @@ def _overview(report: ReportData) -> Table:
         *(Message(f"quality.head_{name}") for name in ("series", "maps", "empty")),
         *(Message(f"quality.head_{column}") for column in columns),
     )
-    rows = tuple(
-        (series.name, len(rows), int((rows["empty_reason"] != "").sum()), *_measured(rows, columns))
-        for series in report.all_series
-        for rows in [report.measured.loc[series.rows]]
-    )
-    return Table("quality", Message("quality.overview"), head, rows)
+    lines = tuple(_overview_row(report, series, columns) for series in report.all_series)
+    return Table("quality", Message("quality.overview"), head, lines)
+
+
+def _overview_row(report: ReportData, series: SeriesRows, columns: list[str]) -> tuple[Any, ...]:
+    rows = report.measured.loc[series.rows]
+    empty = int((rows["empty_reason"] != "").sum())
+    return (series.name, len(rows), empty, *_measured(rows, columns))
 
 
 def _said(report: ReportData) -> Iterator[Message]:
@@ -250,28 +255,36 @@ def _between_labels(report: ReportData, series: SeriesRows) -> tuple[Estimate, f
     several = several[several["task"].isin(["multilabel", "multiclass"])]
     if several["patient"].nunique() < 2:
         return None
-    maps = dict(
-        zip(several.index, (m.cells for m in stored_maps(report.runs[series.run], several)))
-    )
-    pairs = []
-    for _, rows in several.groupby("path", sort=False):
-        first = list(rows.drop_duplicates("label").index)
-        alike = [pearson(maps[a], maps[b]) for i, a in enumerate(first) for b in first[i + 1 :]]
-        pairs.append(
-            {
-                "patient": rows["patient"].iloc[0],
-                "alike": float(np.nanmean(alike)) if np.isfinite(alike).any() else NAN,
-            }
-        )
-    nulls = []
-    for _, rows in several.groupby("label", sort=False):
-        if rows["patient"].nunique() > 1:
-            held = [maps[index] for index in rows.index]
-            owners = rows["patient"].tolist()
-            nulls.append(different_image_null(held, held, similarity=pearson, patients=owners))
-    known = np.concatenate(nulls) if nulls else np.array([])
-    known = known[np.isfinite(known)]
-    within = mean_of(pd.DataFrame(pairs), "alike")
-    if within is None or not isfinite(within.estimate) or not len(known):
+    cells = (stored.cells for stored in stored_maps(report.runs[series.run], several))
+    maps = dict(zip(several.index, cells))
+    within = mean_of(_alike_within_images(several, maps), "alike")
+    null = _null_between_patients(several, maps)
+    if within is None or not isfinite(within.estimate) or not len(null):
         return None
-    return within, float(known.mean())
+    return within, float(null.mean())
+
+
+def _alike_within_images(cases: pd.DataFrame, maps: Mapping[Any, Any]) -> pd.DataFrame:
+    """Of each image its patient, and the mean correlation of its maps of different labels."""
+    images: list[dict[str, Any]] = []
+    for _, rows in cases.groupby("path", sort=False):
+        one_per_label = rows.drop_duplicates("label").index
+        pairs = combinations(one_per_label, 2)
+        alike = [pearson(maps[first], maps[second]) for first, second in pairs]
+        mean = float(np.nanmean(alike)) if np.isfinite(alike).any() else NAN
+        images.append({"patient": rows["patient"].iloc[0], "alike": mean})
+    return pd.DataFrame(images)
+
+
+def _null_between_patients(cases: pd.DataFrame, maps: Mapping[Any, Any]) -> Floats:
+    """Finite correlations of the maps of one label in different patients, of all labels."""
+    nulls: list[Floats] = [np.array([])]
+    for _, rows in cases.groupby("label", sort=False):
+        if rows["patient"].nunique() > 1:
+            of_label = [maps[index] for index in rows.index]
+            patients = rows["patient"].tolist()
+            nulls.append(
+                different_image_null(of_label, of_label, similarity=pearson, patients=patients)
+            )
+    null = np.concatenate(nulls)
+    return null[np.isfinite(null)]

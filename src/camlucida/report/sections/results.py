@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -133,31 +134,37 @@ def _named(task: str, figures: pd.DataFrame) -> bool:
     return bool((figures["label"] != "").any()) and task in OF_LABELS
 
 
-def _labels(found: Performance, model: str, figures: pd.DataFrame) -> Table:
+def _labels(performance: Performance, model: str, figures: pd.DataFrame) -> Table:
     """One row a label, one column a figure."""
-    wanted = [name for name in OF_LABELS[found.task] if (figures["metric"] == name).any()]
+    wanted = [name for name in OF_LABELS[performance.task] if (figures["metric"] == name).any()]
     head = (
         *(Message(f"results.head_{name}") for name in ("label", "n", "positives", "patients")),
         *map(metric_name, wanted),
     )
+    all_images = _images(performance, model)
+    of_labels = figures[(figures["label"] != "") & (figures["n"] > 0)]
     rows: list[tuple[Value, ...]] = []
-    for label, part in figures[(figures["label"] != "") & (figures["n"] > 0)].groupby(
-        "label", sort=False
-    ):
-        by_metric = part.set_index("metric")
-        known = [name for name in wanted if name in by_metric.index]
-        if not known:
-            continue
-        first = part[part["metric"] == known[0]].iloc[0]
-        several = label in MEANS or label == ALL_LABELS
-        called: Value = Message(MEANS[str(label)]) if label in MEANS else str(label)
-        positives: Value = "" if several or pd.isna(first["positives"]) else int(first["positives"])
-        cells = [
-            or_dash(figure_of(by_metric.loc[name])) if name in known else "" for name in wanted
-        ]
-        images: Value = _images(found, model) if several else int(first["n"])
-        rows.append((called, images, positives, int(first["patients"]), *cells))
+    for label, part in of_labels.groupby("label", sort=False):
+        if part["metric"].isin(wanted).any():
+            rows.append(_label_row(str(label), part, wanted, all_images))
     return Table("by_label", Message("results.by_label", {"model": model}), head, tuple(rows))
+
+
+def _label_row(
+    label: str, figures: pd.DataFrame, wanted: Sequence[str], all_images: int | str
+) -> tuple[Value, ...]:
+    by_metric = figures.set_index("metric")
+    known = [name for name in wanted if name in by_metric.index]
+    first: Any = by_metric.loc[known[0]]
+    name: Value = Message(MEANS[label]) if label in MEANS else label
+    images: Value = int(first["n"])
+    positives: Value = "" if pd.isna(first["positives"]) else int(first["positives"])
+    if label in MEANS or label == ALL_LABELS:
+        images, positives = all_images, ""
+    cells: list[Value] = []
+    for metric in wanted:
+        cells.append(or_dash(figure_of(by_metric.loc[metric])) if metric in known else "")
+    return (name, images, positives, int(first["patients"]), *cells)
 
 
 def _images(found: Performance, model: str, group: str = "") -> int | str:

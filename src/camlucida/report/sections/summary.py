@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from math import isfinite
 
 import pandas as pd
@@ -100,9 +101,8 @@ def summary(report: ReportData) -> Section:
 
 
 def _what(report: ReportData) -> Iterator[Message]:
-    models = list(
-        dict.fromkeys(model["name"] for run in report.runs for model in run.about["models"])
-    )
+    described = chain.from_iterable(run.about["models"] for run in report.runs)
+    models = list(dict.fromkeys(model["name"] for model in described))
     values: dict[str, Value] = {
         "models": models,
         "count": len(models),
