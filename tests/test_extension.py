@@ -92,7 +92,7 @@ PACKAGE = {
         from camlucida.analysis.selection.base import by_loss, rule
         from camlucida.core.messages import declare
 
-        words = "the {chosen} of {cases} cases{short} with the smallest {loss} but one"
+        words = "{chosen} of {cases} cases{short}: smallest {loss} but one first"
         declare("selection", {"second_best": words})
 
         @rule("second-best", "the smallest loss but one", title="second best", role="runner-up")

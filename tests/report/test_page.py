@@ -1,4 +1,5 @@
-from camlucida.report.page import number, write_index
+from camlucida.core.numbers import number_or_dash
+from camlucida.report.page import write_index
 
 RUN = {
     "model": {"name": "<script>alert(1)</script>", "description": "", "sha256": "0" * 64},
@@ -57,5 +58,6 @@ def test_the_page_shows_everything_and_escapes_what_is_not_ours(tmp_path):
 
 
 def test_a_number_that_is_missing_is_a_dash():
-    assert number(None) == "–"
-    assert number(0.000123456) == "0.000123"
+    assert number_or_dash(None) == "–"
+    assert number_or_dash(0.000123456) == "0.000123"
+    assert number_or_dash(float("inf")) == "∞"

@@ -203,10 +203,10 @@ def _print_summary(page: Path, summary: Any) -> None:
 
 def _method_line(row: Row) -> str:
     """A method with its estimate and interval."""
-    from camlucida.report.page import number
+    from camlucida.core.numbers import number_or_dash
 
     kind = "baseline " if row["baseline"] else ""
-    bounds = f"[{number(row['low'])}, {number(row['high'])}]"
+    bounds = f"[{number_or_dash(row['low'])}, {number_or_dash(row['high'])}]"
     if row["interval_method"] == "none":
         bounds = f"(no interval: {row['patients']} patients)"
-    return f"{kind}{row['method']} at {row['layer']} {number(row['estimate'])} {bounds}"
+    return f"{kind}{row['method']} at {row['layer']} {number_or_dash(row['estimate'])} {bounds}"

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+_ROUNDING = 1e-12
+"""What is no larger is taken for the rounding of a sum that cancels."""
+
 _ZERO_AND_SIGNS = str.maketrans("", "", "0.,-+%e")
 
 
@@ -30,3 +33,20 @@ def number(value: float, spec: str = "") -> str:
     if rounds_to_zero:
         text = text.replace("-", "")
     return text.replace("-", "−")
+
+
+def number_or_dash(value: float | None, spec: str = ".3g") -> str:
+    """A result: a dash where there is none; what sums that cancel leave is 0.
+
+    Args:
+        value: None or NaN where there is none; it may be infinite, as a ratio to 0 is.
+        spec: as in :func:`number`.
+
+    >>> number_or_dash(None), number_or_dash(1e-17), number_or_dash(-0.12345)
+    ('–', '0', '−0.123')
+    """
+    if value is None or math.isnan(value):
+        return "–"
+    if math.isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return number(value if abs(value) > _ROUNDING else 0, spec)

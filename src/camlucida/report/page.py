@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.attribution.methods import METHODS
-from camlucida.core.numbers import number as number_in_words
+from camlucida.core.numbers import number
 from camlucida.report.document import (
     Block,
     Code,
@@ -30,11 +30,6 @@ from camlucida.report.writers.html import write_page
 
 SHOWN_BOXES = 6
 """Of a map in words; the others are in explanations.json."""
-
-
-def number(value: float | None, digits: int = 3) -> str:
-    """A number for people; a dash where there is none; rounding left by sums that cancel is 0."""
-    return "–" if value is None else f"{value if abs(value) > 1e-12 else 0:.{digits}g}"
 
 
 def write_index(
@@ -134,11 +129,11 @@ def _map(image: str, record: Mapping[str, Any]) -> Subsection:
 
 
 def _result(record: Mapping[str, Any]) -> Iterator[Text]:
-    score = f"{record['score_kind']} {number_in_words(float(record['score']), '.4g')}"
+    score = f"{record['score_kind']} {number(float(record['score']), '.4g')}"
     if record["probability"] is not None:
         score = f"Probability {record['probability']:.3f}, {score}"
     grid = " × ".join(map(str, record["grid"]))
-    low, high = (number_in_words(float(end)) for end in record["raw_range"])
+    low, high = (number(float(end)) for end in record["raw_range"])
     yield f"{score}; grid {grid}; raw map from {low} to {high}."
     if record["empty"]:
         yield Strong(f"No evidence: {record['empty_reason']}.")

@@ -57,19 +57,19 @@ def test_best_worst_and_median_by_error():
     assert images == ["b", "c", "a"]
     assert roles == ["median 1", "median 2", "median 3"]
     assert words.startswith(
-        "the 3 of 5 cases whose |error| is nearest to the median, 2; equal ones by image name"
+        "3 of 5 cases: |error| nearest to the median, 2, first; ties by image name"
     )
-    assert "1 more without a known truth are not among them" in words
-    assert chosen(cases, "worst")[2].startswith("the 1 of 5 cases with the largest |error|")
+    assert "1 case without ground truth excluded" in words
+    assert chosen(cases, "worst")[2].startswith("1 of 5 cases: largest |error| first")
     assert chosen(cases, "worst:9")[2].startswith(
-        "the 5 of 5 cases (9 were asked for) with the largest |error|"
+        "5 of 5 cases (9 requested): largest |error| first"
     )
 
 
 def test_random_is_stated_reproducible_and_blind_to_order_and_truth():
     cases = regression({str(i): np.nan for i in range(20)})
     images, _, words = chosen(cases, "random:5:seed=3")
-    assert "5 of 20 cases drawn at random with seed 3" in words
+    assert "5 of 20 cases, drawn at random with seed 3" in words
     shuffled = cases.sample(frac=1, random_state=1)
     assert chosen(shuffled, "random:seed=3:5")[0] == images
     assert chosen(cases, "random:5")[2].count("seed 0") == 1
@@ -94,7 +94,7 @@ def test_per_class_takes_the_typical_of_each_true_class():
     images, roles, words = chosen(hand_made(rows, task="multiclass"), "per-class")
     assert (images, roles) == (["20", "101"], ["2", "10"])  # of two equally near, the first name
     assert words.startswith(
-        "of each true class the case nearest to its median 1 − probability of the true class"
+        "for each true class, the case nearest to its median 1 − probability of the true class"
     )
     assert "2 (2), 10 (3); no case of 3" in words
     assert chosen(hand_made(rows, task="multiclass"), "per-class:2")[1] == [
@@ -122,7 +122,7 @@ def test_a_multiclass_image_is_one_case_by_the_map_of_the_predicted_class():
     cases = hand_made(rows, task="multiclass")
     assert cases.loc[select(cases, ["worst:3"])[0].rows, "label"].tolist() == ["b"]
     assert chosen(cases, "outcomes")[1] == ["FP", "FN", "TN"]
-    assert "there is no TP among the cases with a map" in chosen(cases, "outcomes")[2]
+    assert "no TP among the cases with a map" in chosen(cases, "outcomes")[2]
     without = cases[cases["label"] != "b"]
     assert without.loc[select(without, ["worst"])[0].rows, "label"].tolist() == ["c"]
 
@@ -134,7 +134,7 @@ def test_per_group():
     images, roles, words = chosen(cases, "per-group:sex")
     assert (images, roles) == (["c"], ["sex = f"])
     assert "sex = f (3)" in words
-    assert "1 more without a sex" in words
+    assert "1 case without a sex excluded" in words
     assert chosen(cases, "per-group:group_sex:2")[0] == ["c", "a"]
     with pytest.raises(UsageError, match="did you mean sex"):
         select(cases, ["per-group:sexx"])
@@ -151,7 +151,7 @@ def test_outcomes_name_what_does_not_exist():
     ]
     images, roles, words = chosen(hand_made(rows), "outcomes")
     assert (images, roles) == (["1", "3"], ["TP", "FN"])
-    assert "TP (3), FN (1); there is no FP, TN among the cases with a map" in words
+    assert "TP (3), FN (1); no FP, TN among the cases with a map" in words
     assert chosen(regression({"a": 1}), "outcomes")[2] == "none: this task has no such outcomes"
 
 
@@ -170,20 +170,20 @@ def test_disagreement_shows_every_model_of_a_case():
     images, roles, words = chosen(cases, "disagreement")
     assert (images, roles) == (["b"] * 3, ["m1", "m2", "m3"])
     assert set(cases.loc[select(cases, ["disagreement"])[0].rows, "method"]) == {"gradcam"}
-    assert "the 1 of 3 cases with a map by two or more of 3 models" in words
-    assert "the widest range of the probability" in words
+    assert "1 of 3 cases with maps by two or more of 3 models" in words
+    assert "widest range of the probability" in words
     assert chosen(cases, "disagreement:2")[0] == ["b"] * 3 + ["a"] * 3  # 0.1 twice: by name
     alone = cases[cases["model"] == "m1"]
     assert chosen(alone, "disagreement") == (
         [],
         [],
-        "none: 1 model, and two are needed to disagree",
+        "none: two models are needed, and there is 1",
     )
     apart = cases[(cases["model"] == "m1") == (cases["image"] == "a")]
     apart = apart[apart["model"] != "m3"]
     assert (
         chosen(apart, "disagreement")[2]
-        == "none: no case has a map and the probability by two models"
+        == "none: no case has a map and the probability from two models"
     )
 
 
@@ -202,7 +202,7 @@ def test_disagreement_on_the_class_comes_first():
     ]
     images, _, words = chosen(hand_made(rows, task="multiclass"), "disagreement:2")
     assert images == ["b", "b", "a", "a"]
-    assert "first those of different predicted classes (1)" in words
+    assert "cases with different predicted classes (1) before all others" in words
 
 
 @pytest.mark.parametrize(("column", "task"), [("value", "regression"), ("dice", "segmentation")])
@@ -238,7 +238,7 @@ def test_low_evidence_is_relative_to_its_own_kind():
     pairs = list(zip(cases.loc[rows, "image"], cases.loc[rows, "label"]))
     assert pairs == [("a", "against"), ("c", "small"), ("c", "big"), ("b", "against")]
     description = select(cases, ["low-evidence:4"])[0].description
-    assert "2 of the 9 have no positive heat at all" in str(description)
+    assert "2 of the 9 have no positive attribution" in str(description)
 
 
 def test_artefact_looks_at_the_heat_table():
@@ -266,9 +266,9 @@ def test_of_several_maps_the_first_model_method_and_layer():
     cases = hand_made(rows)
     images, _, words = chosen(cases, "worst:3")
     assert images == ["c", "a", "b"]  # c is explained by the second model alone
-    assert "each by its first map" in words
+    assert "each case by its first map" in words
     words = chosen(cases[cases["image"] != "c"], "best:2")[2]
-    assert "each by its map of first, gradcam at x" in words
+    assert "each case by the map of first, gradcam at x" in words
     second = cases[cases["model"] == "second"]
     assert chosen(second, "worst:3")[0] == ["a", "b", "c"]
 
@@ -279,19 +279,19 @@ def test_several_tasks_and_no_cases():
     )
     for rule in ("best", "median", "per-class", "outcomes"):
         assert not chosen(mixed, rule)[0]
-    assert "several tasks (regression, multilabel)" in chosen(mixed, "worst")[2]
+    assert "different tasks (regression, multilabel)" in chosen(mixed, "worst")[2]
     none = mixed[:0].assign(group_sex="")
     for rule in RULE:
         assert chosen(none, rule)[2].startswith("none: ")
     unknown = hand_made([{"image": "a"}]).assign(group_sex="f")
     for rule in ("best", "worst", "median", "per-class", "per-group:sex", "outcomes"):
-        assert chosen(unknown, rule) == ([], [], "none: no case has a known truth")
+        assert chosen(unknown, rule) == ([], [], "none: no case has ground truth")
 
 
 def test_predictions_without_a_map_are_said():
     cases = regression({"a": 1.0})
     cases.attrs["without_map"] = 2
-    assert chosen(cases, "worst")[2].endswith("2 predictions that have no map are not among them")
+    assert chosen(cases, "worst")[2].endswith("2 predictions without a map excluded")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from camlucida.core.messages import named
+from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps.summary import (
     best_median_worst,
     differences,
@@ -15,7 +16,6 @@ from camlucida.evaluation.maps.summary import (
     ranking,
     summarise,
 )
-from camlucida.report.page import number
 from camlucida.workflows.evaluation.limits import limits
 from camlucida.workflows.evaluation.page import (
     EvaluationAbout,
@@ -83,16 +83,19 @@ def test_the_numbers_are_those_of_the_tables(page, tables):
     text = page.read_text()
     rows, _, sanity, summary, compared = tables
     for line in summary.query("metric == 'road' and output == 'logit'").to_dict("records"):
-        interval = f"[{number(line['low'])}, {number(line['high'])}]"
+        interval = f"[{number_or_dash(line['low'])}, {number_or_dash(line['high'])}]"
         # Pages set a minus sign, not a hyphen.
-        assert f"{number(line['estimate'])} {interval}".replace("-", "−") in text
+        assert f"{number_or_dash(line['estimate'])} {interval}".replace("-", "−") in text
     for line in over_all_labels(summary).query("metric == 'hit'").to_dict("records"):
-        assert f"chance {number(line['chance'])} · ceiling {number(line['ceiling'])}" in text
-        assert f"÷ ceiling {number(line['over_ceiling'])}" in text
+        assert (
+            f"chance {number_or_dash(line['chance'])} · ceiling {number_or_dash(line['ceiling'])}"
+            in text
+        )
+        assert f"÷ ceiling {number_or_dash(line['over_ceiling'])}" in text
     for line in compared.sample(10, random_state=0).to_dict("records"):
-        assert f">{number(line['p_holm'], 2)}<" in text
+        assert f">{number_or_dash(line['p_holm'], '.2g')}<" in text
     for line in gate_table(sanity).to_dict("records"):
-        assert f">{number(line['similarity'])}<" in text
+        assert f">{number_or_dash(line['similarity'])}<" in text
     assert f"{rows['image'].nunique()} of {rows['patient'].nunique()} patients" in text
     assert "123,456 forward passes of one image" in text
     assert f"{123456 / (12 * 2 * 2 * 7):.1f} a map" in text
@@ -186,7 +189,7 @@ def test_each_limit_has_the_number_of_this_run(tables):
     best = drops.loc[drops["estimate"].idxmin()]
     assert (
         "Average drop (probability) 0.002; "
-        f"the best method, {best['method']}, {number(best['estimate'])}" in text
+        f"the best method, {best['method']}, {number_or_dash(best['estimate'])}" in text
     )
     assert "Increase in confidence (probability) 1; the best method" in text
     assert (

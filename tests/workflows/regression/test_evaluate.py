@@ -191,7 +191,7 @@ def test_best_and_worst_by_the_rule_that_is_stated(cohort_folder):
         found = chosen[f"gradcam_{name}_sample"]
         assert found["image"] == records["file"][place]
         extreme = "smallest" if name == "best" else "largest"
-        assert f"{name}: the 1 of {COUNT} cases with the {extreme} |error|" in str(
+        assert f"{name}: 1 of {COUNT} cases: {extreme} |error| first" in str(
             Message.from_json(found["rule"])
         )
 

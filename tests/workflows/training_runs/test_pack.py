@@ -332,4 +332,4 @@ def test_runs_of_a_pack_share_their_films(density, tmp_path, quick):
     pack(density, "results_4", "results_5", assets=tmp_path)
     runs = [Run.open(tmp_path / ".camlucida" / key) for key in ("seed42", "seed43")]
     (chosen,) = select(case_table(runs), ["disagreement"])
-    assert "of 12 cases with a map by two or more of 2 models" in str(chosen.description)
+    assert "of 12 cases with maps by two or more of 2 models" in str(chosen.description)

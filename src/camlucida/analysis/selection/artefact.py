@@ -9,11 +9,11 @@ declare(
     "selection",
     {
         "artefact": (
-            "the {chosen} of {cases} {cases:|case|cases}{short} with the most heat "
-            "on border, burned-in text and outside the body, as a multiple of their "
-            "area (median {median:.2g}, largest {largest:.2g})"
+            "{chosen} of {cases} {cases:|case|cases}{short}: most attribution on border and "
+            "burned-in text and outside the body first, as a multiple of their area (median "
+            "{median:.2g}, largest {largest:.2g})"
         ),
-        "none_measured": "none: no map has heat that can be measured against its image",
+        "none_measured": "none: no map has attribution that can be compared with its image",
     },
 )
 

@@ -19,11 +19,11 @@ declare(
     "selection",
     {
         "typical": (
-            "of each {what} the case nearest to its median {loss}, of so many cases: {counts:,}"
+            "for each {what}, the case nearest to its median {loss}; cases available: {counts:,}"
         ),
         "typical_several": (
-            "of each {what} the {count} cases nearest to its median {loss}, of so "
-            "many cases: {counts:,}"
+            "for each {what}, the {count} cases nearest to its median {loss}; cases available: "
+            "{counts:,}"
         ),
         "counted": "{name} ({count})",
     },

@@ -7,7 +7,7 @@ from camlucida.core.messages import declare
 declare(
     "selection",
     {
-        "best": "the {chosen} of {cases} {cases:|case|cases}{short} with the smallest {loss}",
+        "best": "{chosen} of {cases} {cases:|case|cases}{short}: smallest {loss} first",
     },
 )
 

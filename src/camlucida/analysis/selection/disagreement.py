@@ -14,16 +14,15 @@ declare(
     "selection",
     {
         "disagreement": (
-            "the {chosen} of {cases} {cases:|case|cases}{short} with a map by two or "
-            "more of {models} models that have the widest range of {measured} over "
-            "the models{first}"
+            "{chosen} of {cases} {cases:|case|cases}{short} with maps by two or more of "
+            "{models} models: widest range of {measured} across the models first{first}"
         ),
-        "other_classes": ", first those of different predicted classes ({count})",
+        "other_classes": ", cases with different predicted classes ({count}) before all others",
         "value": "the value",
         "dice": "the Dice",
         "probability": "the probability",
-        "none_of_two": "none: {models} {models:|model|models}, and two are needed to disagree",
-        "none_shared": "none: no case has a map and {measured} by two models",
+        "none_of_two": "none: two models are needed, and there {models:|is|are} {models}",
+        "none_shared": "none: no case has a map and {measured} from two models",
     },
 )
 

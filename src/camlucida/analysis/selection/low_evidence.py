@@ -10,10 +10,9 @@ declare(
     "selection",
     {
         "low_evidence": (
-            "the {chosen} of {cases} {cases:|case|cases}{short} with the smallest "
-            "peak of the positive map, as a share of the median of the same model, "
-            "method, layer and target; {empty} of the {cases} have no positive heat "
-            "at all"
+            "{chosen} of {cases} {cases:|case|cases}{short}: lowest peak of the positive map "
+            "first, as a share of the median of the same model, method, layer and target; "
+            "{empty} of the {cases} have no positive attribution"
         ),
     },
 )

@@ -8,8 +8,8 @@ declare(
     "selection",
     {
         "median": (
-            "the {chosen} of {cases} {cases:|case|cases}{short} whose {loss} is "
-            "nearest to the median, {middle:.3g}"
+            "{chosen} of {cases} {cases:|case|cases}{short}: {loss} nearest to the median, "
+            "{middle:.3g}, first"
         ),
     },
 )

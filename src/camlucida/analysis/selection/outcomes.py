@@ -8,7 +8,7 @@ declare(
     "selection",
     {
         "outcome": "outcome",
-        "no_outcome": "there is no {outcomes:,} among the cases with a map",
+        "no_outcome": "no {outcomes:,} among the cases with a map",
         "none_of_outcomes": "none: this task has no such outcomes",
     },
 )

@@ -11,7 +11,7 @@ declare(
     "selection",
     {
         "group": "group of {column}",
-        "without_group": "{count} more without a {column}",
+        "without_group": "{count} {count:|case|cases} without a {column} excluded",
         "none_of_column": "none: no case has a {column}",
     },
 )

@@ -25,16 +25,16 @@ declare(
 declare(
     "selection",
     {
-        "asked_for": " ({count} were asked for)",
-        "equal": "equal ones by image name",
-        "of_labels": "a case is an image and a label",
-        "by_map": "each by its map of {model}, {method} at {layer}",
-        "by_first_map": "each by its first map, in the order of runs, models, methods and layers",
-        "without_truth": "{count} more without a known truth are not among them",
-        "without_map": "{count} predictions that have no map are not among them",
-        "none_there": "none: there is no case",
-        "none_judged": "none: no case has a known truth",
-        "none_of_one_task": "none: the losses of several tasks ({tasks:,}) cannot be compared",
+        "requested": " ({count} requested)",
+        "equal": "ties by image name",
+        "of_labels": "a case is one image and one label",
+        "by_map": "each case by the map of {model}, {method} at {layer}",
+        "by_first_map": "each case by its first map, in the order of runs, models, methods and layers",
+        "without_truth": "{count} {count:|case|cases} without ground truth excluded",
+        "without_map": "{count} {count:|prediction|predictions} without a map excluded",
+        "none_there": "none: there are no cases",
+        "none_judged": "none: no case has ground truth",
+        "none_of_one_task": "none: losses of different tasks ({tasks:,}) cannot be compared",
     },
 )
 
@@ -166,7 +166,7 @@ def first(frame: pd.DataFrame, order: ArrayLike, count: int) -> pd.DataFrame:
 def share(count: int, total: int) -> dict[str, Value]:
     """Values that each description has: cases chosen, of how many, and whether too few exist."""
     short = (
-        Message("selection.asked_for", {"count": count})
+        Message("selection.requested", {"count": count})
         if count > total
         else Message("words.nothing")
     )

@@ -10,7 +10,7 @@ declare(
     "selection",
     {
         "random": (
-            "the {chosen} of {cases} {cases:|case|cases}{short} drawn at random with seed {seed}"
+            "{chosen} of {cases} {cases:|case|cases}{short}, drawn at random with seed {seed}"
         ),
     },
 )
@@ -18,7 +18,7 @@ declare(
 
 @rule(
     "random",
-    "drawn by lot, all alike; seed 0 unless another is given",
+    "drawn at random; seed 0 unless another is given",
     takes="seed",
     title="random",
 )

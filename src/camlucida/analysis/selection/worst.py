@@ -7,7 +7,7 @@ from camlucida.core.messages import declare
 declare(
     "selection",
     {
-        "worst": "the {chosen} of {cases} {cases:|case|cases}{short} with the largest {loss}",
+        "worst": "{chosen} of {cases} {cases:|case|cases}{short}: largest {loss} first",
     },
 )
 

@@ -19,8 +19,8 @@ declare(
         "none": "no metric with a direction has a value",
         "rule": (
             "by {quantity}, {direction} is better, among {count} explanations (an image, label, "
-            "method and layer each; baselines left out); the median is number {median}; equal ones "
-            "go by name"
+            "method and layer each; baselines left out); the median is number {median}; ties by "
+            "name"
         ),
         "over_ceiling": "{metric} ÷ the ceiling of its grid",
     },

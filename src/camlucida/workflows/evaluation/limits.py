@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 import pandas as pd
 
 from camlucida.core.messages import Message, Value, chain, declare
+from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
 from camlucida.metrics.bootstrap import MIN_POSITIVES
-from camlucida.report.page import number
 from camlucida.workflows.evaluation.records import Record, records_without_nan
 
 declare(
@@ -167,7 +167,7 @@ def _of_resolution(rows: pd.DataFrame, summary: pd.DataFrame) -> Iterator[Messag
         measured = line["ceiling"] is not None and not line["baseline"]
         if measured and (line["metric"], line["output"]) in shown:
             metric = tables.title(line["metric"], line["output"])
-            value = number(line["ceiling"])
+            value = number_or_dash(line["ceiling"])
             values = {"metric": metric, "layer": line["layer"], "value": value}
             ceilings[Message("evaluation_limits.ceiling_of", values)] = None
     if ceilings:
@@ -225,9 +225,9 @@ def _masking_score(metric: str, measured: Sequence[Record]) -> Message | None:
         return None
     values = {
         "metric": tables.title(metric, output),
-        "fake": number(fake["estimate"]),
+        "fake": number_or_dash(fake["estimate"]),
         "method": methods[0]["method"],
-        "best": number(methods[0]["estimate"]),
+        "best": number_or_dash(methods[0]["estimate"]),
     }
     return Message("evaluation_limits.masking_score", values)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from camlucida.core.files import write_bytes
 from camlucida.core.messages import Message
+from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
 from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_figure
 from camlucida.figures.files import figure_svg
@@ -29,7 +30,6 @@ from camlucida.report.document import (
     Subsection,
     phrase,
 )
-from camlucida.report.page import number
 from camlucida.report.writers.html import write_page
 from camlucida.workflows.evaluation.limits import MAP, limits
 from camlucida.workflows.evaluation.page_tables import (
@@ -281,18 +281,14 @@ def _cases(about: EvaluationAbout, examples: Sequence[Example]) -> Iterator[Bloc
     yield Paragraph((f"Chosen {about.cases_rule}.",))
     for example in examples:
         chosen = example.chosen
-        numbers = f"{number(chosen.value)}; chance level {_or_dash(chosen.chance)}"
-        numbers += f"; ceiling {_or_dash(chosen.ceiling)}"
+        numbers = f"{number_or_dash(chosen.value)}; chance level {number_or_dash(chosen.chance)}"
+        numbers += f"; ceiling {number_or_dash(chosen.ceiling)}"
         if chosen.ceiling == chosen.ceiling and chosen.ceiling:
-            numbers += f"; ÷ ceiling {number(chosen.value / chosen.ceiling)}"
+            numbers += f"; ÷ ceiling {number_or_dash(chosen.value / chosen.ceiling)}"
         alt = f"{chosen.image}: {chosen.method} for {chosen.label}, the ground truth outlined"
         title = f"{chosen.which.capitalize()}: {chosen.image}, {chosen.label}, {chosen.method}"
         picture = Picture.of_file(example.picture, alt=alt)
         yield Subsection(title, (Paragraph((f"{numbers}.",)), picture))
-
-
-def _or_dash(value: float) -> str:
-    return number(value if value == value else None)
 
 
 def _picture(out: Path, name: str, caption: str) -> Iterator[Picture]:

@@ -8,9 +8,9 @@ from typing import TypeAlias
 import pandas as pd
 
 from camlucida.core.messages import NAN, Estimate
+from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
 from camlucida.report.document import Cell, CellValue, Table
-from camlucida.report.page import number
 from camlucida.workflows.evaluation.records import Record, records_without_nan
 
 TableCell: TypeAlias = "CellValue | Cell"
@@ -98,7 +98,7 @@ def rank_table(ranks: pd.DataFrame) -> Table:
         lines.setdefault(key, {})[record["family"]] = record["family_rank"]
     rows: list[tuple[TableCell, ...]] = []
     for key, of_family in lines.items():
-        cells = [number(of_family.get(family)) for family in families]
+        cells = [number_or_dash(of_family.get(family)) for family in families]
         rows.append((_method(first[key]), key[0], *cells))
     return Table("rank_table", None, ("Method", "Layer", *families), tuple(rows))
 
@@ -140,11 +140,13 @@ def _score(record: Record | None) -> TableCell:
     if record is None:
         return None
     chance = record["chance"]
-    chance_words = str(tables.about(record["metric"]).chance) if chance is None else number(chance)
+    chance_words = (
+        str(tables.about(record["metric"]).chance) if chance is None else number_or_dash(chance)
+    )
     notes = [f"chance {chance_words}"]
     if record["ceiling"] is not None:
-        notes.append(f"ceiling {number(record['ceiling'])}")
-        notes.append(f"÷ ceiling {number(record['over_ceiling'])}")
+        notes.append(f"ceiling {number_or_dash(record['ceiling'])}")
+        notes.append(f"÷ ceiling {number_or_dash(record['over_ceiling'])}")
     if record["nan_rate"]:
         notes.append(f"{record['nan_rate']:.1%} without a value")
     return Cell(_estimate(record), note=" · ".join(notes), spec=".3g")
@@ -170,9 +172,9 @@ def _everything_row(record: Record) -> tuple[TableCell, ...]:
         record["layer"],
         Cell(_estimate(record), spec=".3g"),
         record["interval_method"],
-        number(record["chance"]),
-        number(record["ceiling"]),
-        number(record["over_ceiling"]),
+        number_or_dash(record["chance"]),
+        number_or_dash(record["ceiling"]),
+        number_or_dash(record["over_ceiling"]),
         _percent(record["nan_rate"]),
         _percent(record["empty_rate"]),
         int(record["rows"]),
@@ -188,8 +190,8 @@ def _difference_row(record: Record) -> tuple[TableCell, ...]:
         record["layer"],
         f"{record['first']} − {record['second']}{kind}",
         Cell(_estimate(record), spec=".3g"),
-        number(record["p"], 2),
-        number(record["p_holm"], 2),
+        number_or_dash(record["p"], ".2g"),
+        number_or_dash(record["p_holm"], ".2g"),
         record[better] if better else "–",
         int(record["n"]),
         int(record["patients"]),
@@ -203,9 +205,9 @@ def _sanity_row(record: Record) -> tuple[TableCell, ...]:
         record["layer"],
         record["mode"],
         f"{int(record['block']) + 1}: {record['block_name']}",
-        number(record["similarity"]),
-        number(record["null"]),
+        number_or_dash(record["similarity"]),
+        number_or_dash(record["null"]),
         _percent(record["dead_rate"]),
-        number(record["p"], 2),
+        number_or_dash(record["p"], ".2g"),
         verdicts[record["passed"]],
     )
