@@ -46,10 +46,10 @@ def test_boxes_of_the_heat_and_of_the_truth():
         (*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in figure.axes[0].patches
     ]
     assert boxes == [(29.5, 9.5, 20, 10), (-0.5, -0.5, 5, 5), (29.5, 9.5, 20, 10)]
-    assert "with a marked one: 1.00, 0.00." in figure_text(figure)
+    assert "with a box of the heat: 1.00, 0.00." in figure_text(figure)
     assert "true (2)" in figure_text(figure)
-    assert "No true box is known." in figure_text(boxes_on_film(explanation(raw)))
-    assert "The heat marks no box." in figure_text(
+    assert "No true box is available." in figure_text(boxes_on_film(explanation(raw)))
+    assert "The heat contains no box." in figure_text(
         boxes_on_film(explanation([[-1.0]], empty="none"), [[0, 0, 5, 5]])
     )
 

@@ -10,8 +10,8 @@ from camlucida.figures.class_grid import RIGHT, WRONG, Example, class_grid
 from tests.support.explanations import explanation, figure_text, pictures
 
 
-def example(raw, predicted="1", truth="1", confidence=0.875, **words):
-    return Example(explanation(raw, **words), predicted, truth, confidence)
+def example(raw, predicted="1", truth="1", probability=0.875, **words):
+    return Example(explanation(raw, **words), predicted, truth, probability)
 
 
 def panels(figure, columns=2):
@@ -20,7 +20,7 @@ def panels(figure, columns=2):
     return [axes[start : start + columns] for start in range(0, len(axes), columns)]
 
 
-def test_rows_are_classes_and_each_panel_says_prediction_truth_and_confidence():
+def test_rows_are_classes_and_each_panel_says_prediction_truth_and_probability():
     rows = {
         "1": [example([[0.0, 1.0]], image="a"), example([[2.0, 0.0]], "2", image="b")],
         "2": [example([[4.0, 0.0]], "2", "2")],
@@ -29,8 +29,8 @@ def test_rows_are_classes_and_each_panel_says_prediction_truth_and_confidence():
     assert limit == 4
     first, second = panels(figure)
     assert [axes.get_title() for axes in first] == [
-        "says 1: right\nconfidence 0.88",
-        "says 2: wrong\nconfidence 0.88",
+        "predicted 1: right\nprobability 0.88",
+        "predicted 2: wrong\nprobability 0.88",
     ]
     assert [axes.get_xlabel() for axes in first] == ["a\nstrongest 1 of 4", "b\nstrongest 2 of 4"]
     assert [row[0].get_ylabel() for row in (first, second)] == ["true class 1", "true class 2"]
@@ -94,7 +94,7 @@ def test_synthetic_is_marked_below_on_the_film():
 
 def test_signed_maps_have_a_signed_bar_and_units_do_not_mix():
     figure, _ = class_grid({"1": [example([[-2.0, 1.0]], relu=False)]}, 1)
-    assert "< 0 speaks against" in figure_text(figure)
+    assert "< 0 is evidence against" in figure_text(figure)
     assert figure.axes[-1].get_ylim() == (-2, 2)
     with pytest.raises(UsageError, match="different units"):
         class_grid({"1": [example([[1.0]]), example([[1.0]], unit="activation")]}, 2)

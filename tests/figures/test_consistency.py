@@ -106,7 +106,7 @@ def test_the_panel_shows_each_distinct_series_on_one_scale(compared):
     text = words(figure)
     assert "seed 1 = seed 3" in text
     assert "x – ARTEFACT: heat on artefacts in 2 of 2 map series" in text
-    assert "says positive (right)\nx 0.900" in text
+    assert "predicted positive (right)\nx 0.900" in text
     assert "truth: x positive" in text
     assert "strongest 1 of 1 logit" in text
     assert "of 9 cases" in text.replace("\n", " ")
@@ -121,7 +121,7 @@ def test_the_panel_names_the_label_that_probability_and_truth_are_of(compared):
     text = words(
         panel_figure(replace(found, maps=found.maps.assign(target="not x")), "", reader(runs))
     )
-    assert "says positive (right)\nx 0.900" in text
+    assert "predicted positive (right)\nx 0.900" in text
     assert "truth: x positive" in text
 
 

@@ -58,8 +58,8 @@ def label_comparison(
     figure, panels = _panels(
         first, 2 if len(explanations) > 2 else 1, 2 if len(explanations) > 1 else 1
     )
-    told = [""] * 4 if truths is None else [f" · {TRUTHS[truth]}" for truth in truths]
-    for axes, explanation, truth in zip(panels, explanations, told):
+    known = [""] * 4 if truths is None else [f" · {TRUTHS[truth]}" for truth in truths]
+    for axes, explanation, truth in zip(panels, explanations, known):
         axes.imshow(blend(explanation, None, ALPHA, limit, signed))
         axes.set_title(f"{strip_title(explanation)}{truth}", fontsize=9)
         axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), 56)), fontsize=7.5)
@@ -125,20 +125,17 @@ def boxes_on_film(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
 def _overlaps(marked: Floats, true: Floats) -> str:
     """The best overlap of each true box, in words."""
     if not len(true):
-        return "No true box is known."
+        return "No true box is available."
     if not len(marked):
-        return "The heat marks no box."
+        return "The heat contains no box."
     best = box_iou(true, marked).max(1)
-    told = ", ".join(f"{overlap:.2f}" for overlap in best)
-    return f"Best overlap (IoU) of each true box with a marked one: {told}."
+    overlaps = ", ".join(f"{overlap:.2f}" for overlap in best)
+    return f"Best overlap (IoU) of each true box with a box of the heat: {overlaps}."
 
 
 def _draw(axes: Axes, boxes: Floats, colour: str, style: str) -> None:
     for number, (x, y, width, height) in enumerate(boxes, 1):
-        corner = (
-            x - 0.5,
-            y - 0.5,
-        )  # boxes are in edge coordinates, pixel centres are whole numbers
+        corner = (x - 0.5, y - 0.5)  # boxes: edge coordinates; pixel centres are whole numbers
         axes.add_patch(
             Rectangle(
                 corner, width, height, fill=False, edgecolor=colour, linestyle=style, linewidth=1.4

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from textwrap import fill
 
 import matplotlib
@@ -114,17 +115,19 @@ def _titles(panels: list[list[Axes]], change: Change, names: tuple[str, str]) ->
     panels[0][1].set_title(f"After: {names[1]}, {after}", fontsize=9)
     panels[0][2].set_title("Difference of the films", fontsize=9)
     panels[1][0].set_title(
-        _said(change.before.score, change.before.probability, change), fontsize=9
+        _score_text(change.before.score, change.before.probability, change), fontsize=9
     )
-    panels[1][1].set_title(_said(change.after.score, change.after.probability, change), fontsize=9)
+    panels[1][1].set_title(
+        _score_text(change.after.score, change.after.probability, change), fontsize=9
+    )
     panels[1][2].set_title(
-        f"Change: {_said(change.score, change.probability, change, '+')}", fontsize=9
+        f"Change: {_score_text(change.score, change.probability, change, '+')}", fontsize=9
     )
-    for axes in (axes for row in panels for axes in row):
+    for axes in chain.from_iterable(panels):
         axes.set_axis_off()
 
 
-def _said(score: float, probability: float | None, change: Change, sign: str = "") -> str:
+def _score_text(score: float, probability: float | None, change: Change, sign: str = "") -> str:
     kind = change.before.provenance.get("score_kind", "score")
     p = "" if probability is None else f", p {probability:{sign}.3f}"
     return f"{kind} {score:{sign}.2f}{p}"
@@ -136,6 +139,16 @@ def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: flo
         f"{first.target}: {first.provenance.get('method', first.method)} at {first.layer}",
         fontsize=11,
     )
+    words = "\n".join(fill(line, int(width * 16)) for line in _lines(change))
+    synthetic = first.scan.synthetic or change.after.scan.synthetic
+    figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=7)
+    for axes in chain.from_iterable(panels):
+        mark_synthetic(axes, synthetic)
+    return figure
+
+
+def _lines(change: Change) -> list[str]:
+    """Scale, alignment and what to beware of, below the panels."""
     quality = change.alignment
     lines = [
         f"Both maps on one scale: {change.limit or 1.0:.3g} is full colour.",
@@ -143,29 +156,31 @@ def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: flo
     ]
     if quality.moved:
         down, across = quality.shift
-        turned = f"{quality.rotation:+.1f}°, × {quality.magnification:.3f}, {across:+.1f} px across, {down:+.1f} px down"
-        alike = f"{quality.unaligned.correlation:.3f} before, {quality.aligned.correlation:.3f} after it"
-        lines.append(f"Alignment: {turned}; correlation of the films {alike}.")
+        turn = f"{quality.rotation:+.1f}°, × {quality.magnification:.3f}"
+        shift = f"{across:+.1f} px across, {down:+.1f} px down"
+        before, after = quality.unaligned.correlation, quality.aligned.correlation
+        correlation = f"correlation of the films {before:.3f} before, {after:.3f} after it"
+        lines.append(f"Alignment: {turn}, {shift}; {correlation}.")
     else:
         lines.append(f"Not aligned: {quality.refused}.")
     if quality.mirror is not None and quality.mirror.suspected:
         lines.append(
-            "The second film mirrored fits the first better: one of them may be mirrored, or they are of two patients."
+            "The second film mirrored fits the first better: one of them may be mirrored, "
+            "or they are of two patients."
         )
     if change.moved_difference is not None:
-        most, here = (
-            float(np.nanmax(np.abs(values), initial=0.0))
-            for values in (change.moved_difference, change.difference)
-        )
+        largest = _largest(change.difference)
+        by_moving = _largest(change.moved_difference)
         lines.append(
-            f"Largest change of the map {here:.3g}; {most:.3g} when the first film itself is moved so and explained again."
+            f"Largest change of the map {largest:.3g}; {by_moving:.3g} when the first film itself "
+            "is moved so and explained again."
         )
-    synthetic = first.scan.synthetic or change.after.scan.synthetic
-    words = "\n".join(fill(line, int(width * 16)) for line in lines)
-    figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=7)
-    for axes in (axes for row in panels for axes in row):
-        mark_synthetic(axes, synthetic)
-    return figure
+    return lines
+
+
+def _largest(difference: Floats) -> float:
+    """The largest magnitude where the difference is known, 0 if nowhere."""
+    return float(np.nanmax(np.abs(difference), initial=0.0))
 
 
 def _bar(figure: Figure, panels: list[Axes], norm: Normalize, name: str, label: str) -> None:

@@ -1,5 +1,5 @@
-"""Examples of each true class side by side: a row a class, every map on one scale, with what was
-said and what is true.
+"""Examples of each true class side by side: a row a class, every map on one scale, with prediction
+and ground truth.
 """
 
 from __future__ import annotations
@@ -7,6 +7,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from matplotlib import colormaps
@@ -18,7 +19,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
-from camlucida.figures.grids import ALPHA, bare, mark_synthetic, shared_limit
+from camlucida.figures.grids import ALPHA, bare, mark_synthetic, shared_limit, wrapped
 from camlucida.figures.overlay import (
     DEFAULT_COLORMAP,
     NOTICE,
@@ -51,7 +52,7 @@ class Example:
     explanation: Explanation
     predicted: str
     truth: str
-    confidence: float
+    probability: float
 
 
 def class_grid(
@@ -75,7 +76,7 @@ def class_grid(
     Raises:
         UsageError: maps of different units.
     """
-    examples = [example for row in classes.values() for example in row]
+    examples = list(chain.from_iterable(classes.values()))
     limit = shared_limit([e.explanation for e in examples])
     signed = any(e.explanation.signed for e in examples)
     pictures = {id(e): _pair(e.explanation, limit, signed) for e in examples}
@@ -88,31 +89,39 @@ def class_grid(
         len(classes), columns, squeeze=False, gridspec_kw={"height_ratios": heights}
     )
     for axes, (name, row) in zip(grid, classes.items()):
-        for place, panel in enumerate(axes):
-            if place < len(row):
-                _panel(panel, row[place], pictures[id(row[place])], limit)
-            else:
-                panel.set_xlim(0, 1)
-                if not row and place == 0:
-                    panel.text(
-                        0, 0.5, f"no image of class {name}", fontsize=9, va="center", color=UNKNOWN
-                    )
-                bare(panel)
-        axes[0].set_ylabel("\n".join(textwrap.wrap(f"true class {name}", 18)), fontsize=10)
+        for panel, example in zip(axes, row):
+            _panel(panel, example, pictures[id(example)], limit)
+        for panel in axes[len(row) :]:
+            panel.set_xlim(0, 1)
+            bare(panel)
+        _row_texts(axes[0], name, empty=not row)
     if title:
         figure.suptitle(title, fontsize=10)
     _bar(figure, grid, examples, limit, signed)
+    _footer(figure, examples, notes, int(size[0] * 14))
+    return figure, limit
+
+
+def _row_texts(axes: Axes, name: str, *, empty: bool) -> None:
+    """The class of a row, left of its first panel, and in it that there is no example."""
+    if empty:
+        missing = f"no image of class {name}"
+        axes.text(0, 0.5, missing, fontsize=9, va="center", color=UNKNOWN)
+    axes.set_ylabel("\n".join(textwrap.wrap(f"true class {name}", 18)), fontsize=10)
+
+
+def _footer(
+    figure: Figure, examples: Sequence[Example], notes: Sequence[str], letters: int
+) -> None:
+    """How to read the grid, and the notes, in lines of ``letters`` characters."""
     synthetic = any(e.explanation.scan.synthetic for e in examples)
-    wide = int(size[0] * 14)
-    words = [
-        "Left the film, right the map over it. All maps share one scale. Solid frame: right class; dashed frame: wrong.",
+    texts = [
+        "Left the film, right the map over it. All maps share one scale. "
+        "Solid frame: right class; dashed frame: wrong.",
         *notes,
         f"{NOTICE}{' · SYNTHETIC images' if synthetic else ''}",
     ]
-    figure.supxlabel(
-        "\n".join(line for text in words for line in textwrap.wrap(text, wide)), fontsize=7.5
-    )
-    return figure, limit
+    figure.supxlabel("\n".join(wrapped(texts, letters)), fontsize=7.5)
 
 
 def _panel(axes: Axes, example: Example, picture: NDArray[np.uint8], limit: float) -> None:
@@ -122,7 +131,8 @@ def _panel(axes: Axes, example: Example, picture: NDArray[np.uint8], limit: floa
     verdict, colour = ("right", RIGHT) if right else ("wrong", WRONG)
     lines = textwrap.wrap(f"{example.explanation.scan.id}", 30)[:1]
     axes.set_title(
-        f"says {example.predicted}: {verdict}\nconfidence {example.confidence:.2f}", fontsize=8
+        f"predicted {example.predicted}: {verdict}\nprobability {example.probability:.2f}",
+        fontsize=8,
     )
     axes.set_xlabel(
         "\n".join([*lines, *textwrap.wrap(_strength(example.explanation, limit), 34)[:2]]),
@@ -172,7 +182,5 @@ def _bar(
     bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=40)
     bar.ax.tick_params(labelsize=7)
     unit = f" ({', '.join(sorted(units))})" if units else ""
-    bar.set_label(
-        f"map value{unit}; {'< 0 speaks against' if signed else 'dark: no evidence, bright: most'}",
-        fontsize=7.5,
-    )
+    meaning = "< 0 is evidence against" if signed else "dark: no evidence, bright: most"
+    bar.set_label(f"map value{unit}; {meaning}", fontsize=7.5)

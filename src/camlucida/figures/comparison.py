@@ -62,7 +62,8 @@ def comparison_figure(
         axes.set_title(f"{name}\n{axes.get_title()}", fontsize=9)
     target = next(iter(columns.values()))[0].target
     figure.supxlabel(
-        f"Target: {target}. Outlined: finding (blue), marker (green). Each map on its own scale.\n{NOTICE} · SYNTHETIC images",
+        f"Target: {target}. Outlined: finding (blue), marker (green). "
+        f"Each map on its own scale.\n{NOTICE} · SYNTHETIC images",
         fontsize=8,
     )
     return figure

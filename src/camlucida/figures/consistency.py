@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import fill, wrap
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -100,7 +100,7 @@ def consistency_figure(comparison: Comparison) -> Figure:
     figure, panels = _panels(
         3 if say else 2,
         len(shown),
-        _longest([line for name in names for line in name.splitlines()]),
+        _longest("\n".join(names).splitlines()),
     )
     alike, excess = panels[-2:]
     for place, pair in enumerate(_records(shown)):
@@ -132,8 +132,10 @@ def consistency_figure(comparison: Comparison) -> Figure:
         _names(axes, names if axes is panels[0] else [""] * len(names))
     more = f"The first {MOST_PAIRS} of {len(pairs)} pairs. " if len(pairs) > MOST_PAIRS else ""
     note = (
-        f"{more}Null: maps of different patients. Excess: (similarity − null) ÷ (1 − null), 0 no more alike than those, 1 the "
-        f"same; orange line: under {comparison.thresholds.excess:g} a case is to be reviewed. {BARS} The null is taken as fixed."
+        f"{more}Null: maps of different patients. Excess: (similarity − null) ÷ (1 − null), "
+        "0 no more alike than those, 1 the same; orange line: "
+        f"under {comparison.thresholds.excess:g} a case is to be reviewed. "
+        f"{BARS} The null is taken as fixed."
     )
     return _finish(figure, note, comparison.synthetic)
 
@@ -211,36 +213,40 @@ def panel_figure(
     if cases.empty:
         return None
     all_series = comparison.all_series[comparison.all_series["group"] == group]
-    own = all_series[all_series["same_as"] == ""]
+    distinct = all_series[all_series["same_as"] == ""]
     chosen, rule = choose(cases)
-    one_unit = len(own[["architecture", "method", "layer"]].drop_duplicates()) == 1
-    twins = {
-        name: [name, *all_series["name"][all_series["same_as"] == name]] for name in own["name"]
-    }
-    heads = {name: _without(" = ".join(names), group) for name, names in twins.items()}
+    one_unit = len(distinct[["architecture", "method", "layer"]].drop_duplicates()) == 1
+    heads = _heads(all_series, group)
     shown = []
     for number in chosen:
-        lines = _records(
-            comparison.maps[
-                (comparison.maps["case"] == number) & comparison.maps["series"].isin(list(heads))
-            ]
-        )
-        seen = [read(int(line["run"]), int(line["explanation"])) for line in lines]
-        shown.append(_Shown(_records(cases[cases["case"] == number])[0], lines, seen, one_unit))
-    width = max(PANEL * max(case.sides[1] for case in shown), 1.9) * (len(own) + 1) + 0.3
+        of_case = comparison.maps["case"] == number
+        lines = _records(comparison.maps[of_case & comparison.maps["series"].isin(list(heads))])
+        maps = [read(int(line["run"]), int(line["explanation"])) for line in lines]
+        shown.append(_Shown(_records(cases[cases["case"] == number])[0], lines, maps, one_unit))
+    widest = max(case.sides[1] for case in shown)
+    width = max(PANEL * widest, 1.9) * (len(distinct) + 1) + 0.3
     heights = [case.height(width) for case in shown]
     figure = Figure(figsize=(width, sum(heights) + 1.15), layout="constrained")
     places = list(figure.subfigures(len(chosen) + 1, 1, height_ratios=[*heights, 0.55]).flat)  # type: ignore[union-attr]
     for place, case in zip(places, shown):
         _case_row(place, case, heads, width)
-    _bar(places[-1], any(e.signed for case in shown for e in case.seen))
+    _bar(places[-1], any(case.signed for case in shown))
     scale = (
         "The maps of a case share one scale where they have one unit"
         if one_unit
         else "Each map is on its own scale"
     )
-    synthetic = any(e.scan.synthetic for case in shown for e in case.seen)
+    synthetic = any(case.synthetic for case in shown)
     return _finish(figure, f"{group + '. ' if group else ''}{rule} {scale}.", synthetic)
+
+
+def _heads(all_series: pd.DataFrame, group: str) -> dict[str, str]:
+    """Name of a distinct map series → the heading of its column, with those of the same maps."""
+    heads = {}
+    for name in all_series["name"][all_series["same_as"] == ""]:
+        twins = all_series["name"][all_series["same_as"] == name]
+        heads[name] = _without(" = ".join([name, *twins]), group)
+    return heads
 
 
 @dataclass(frozen=True)
@@ -257,6 +263,16 @@ class _Shown:
         """Height and width of the film, the longer being 1."""
         rows, columns = self.seen[0].scan.geometry.original
         return rows / max(rows, columns), columns / max(rows, columns)
+
+    @property
+    def signed(self) -> bool:
+        """Whether any of the maps has evidence against the label."""
+        return any(explanation.signed for explanation in self.seen)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the image is synthetic."""
+        return any(explanation.scan.synthetic for explanation in self.seen)
 
     @property
     def limit(self) -> float | None:
@@ -277,7 +293,7 @@ class _Shown:
 
 
 def _case_row(place: Any, shown: _Shown, heads: Mapping[str, str], width: float) -> None:
-    """The film and one overlay a map series, under what they say of the case."""
+    """The film and one overlay a map series, under its prediction for the case."""
     panels = place.subplots(1, len(shown.lines) + 1)
     first = shown.seen[0]
     panels[0].imshow(reduced(as_rgb(first.scan.picture()), PIXELS))
@@ -287,7 +303,7 @@ def _case_row(place: Any, shown: _Shown, heads: Mapping[str, str], width: float)
     )
     for axes, line, explanation in zip(panels[1:], shown.lines, shown.seen):
         axes.imshow(reduced(blend(explanation, alpha=ALPHA, limit=shown.limit), PIXELS))
-        axes.set_title(f"{fill(heads[line['series']], 34)}\n{_said(line)}", fontsize=7.5)
+        axes.set_title(f"{fill(heads[line['series']], 34)}\n{_prediction(line)}", fontsize=7.5)
         axes.set_xlabel(_scale(explanation, shown.limit), fontsize=7)
     for axes in panels:
         mark_synthetic(axes, first.scan.synthetic)
@@ -298,7 +314,7 @@ def _case_row(place: Any, shown: _Shown, heads: Mapping[str, str], width: float)
 
 
 def _truth(lines: Sequence[Mapping[str, Any]]) -> str:
-    """What is true of the film."""
+    """The ground truth of the film."""
     first = lines[0]
     if first["true_class"]:
         return f"truth: {first['true_class']}"
@@ -309,21 +325,19 @@ def _truth(lines: Sequence[Mapping[str, Any]]) -> str:
     return f"truth: {first['label']} {'positive' if first['truth'] else 'negative'}"
 
 
-def _said(line: Mapping[str, Any]) -> str:
-    """Prediction, confidence, and whether it is right."""
+def _prediction(line: Mapping[str, Any]) -> str:
+    """Prediction, whether it is right, and probability."""
     if np.isfinite(line["value"]):
         return f"value {line['value']:.4g}"
     right = {True: " (right)", False: " (wrong)"}.get(line["correct"], "")
-    said = line["predicted"]
-    named = (
-        line["label"] if said else line["target"]
-    )  # the probability is the label's, also of "not sick"; a region has its own
-    confidence = (
-        f"{named} {line['probability']:.3f}"
-        if np.isfinite(line["probability"])
-        else f"{line['target']}"
-    )
-    return f"says {said}{right}\n{fill(confidence, 36)}" if said else fill(confidence, 36)
+    predicted = line["predicted"]
+    # The probability is that of the label, also for "not sick"; a region has one of its own.
+    named = line["label"] if predicted else line["target"]
+    probability = str(line["target"])
+    if np.isfinite(line["probability"]):
+        probability = f"{named} {line['probability']:.3f}"
+    probability = fill(probability, 36)
+    return f"predicted {predicted}{right}\n{probability}" if predicted else probability
 
 
 def _scale(explanation: Explanation, limit: float | None) -> str:
@@ -361,7 +375,8 @@ def _panels(many: int, rows: int, longest: int) -> tuple[Figure, list[Axes]]:
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in line.items()} for line in table.to_dict("records")]
+    named = table.rename(columns=str)
+    return cast("list[dict[str, Any]]", named.to_dict("records"))
 
 
 def _without(name: str, group: str) -> str:

@@ -63,9 +63,7 @@ def ensemble_figure(
         fontsize=8,
     )
     limit = ensemble.limit
-    signed = any(
-        item.signed for item in (whole, *(member.explanation for member in ensemble.members))
-    )
+    signed = whole.signed or any(member.explanation.signed for member in ensemble.members)
     for axes, member in zip(panels[1:], ensemble.members):
         axes.imshow(blend(member.explanation, colormap, STRENGTH, limit, signed))
         axes.set_title(_member_title(member, titles), fontsize=8)
@@ -101,7 +99,8 @@ def boxes_figure(
     """
     figure, panels, _ = _grid_of(1, film, side=5.0, extra=2.3, titles=0.0)
     panels[0].imshow(as_rgb(film.scan.picture()))
-    # first and wide: where one classifier makes the ensemble, its boxes are the same and stay visible on top
+    # first and wide: where one classifier makes the ensemble, its boxes are the same and stay
+    # visible on top
     _draw(
         panels[0], [(b.x, b.y, b.width, b.height) for b in consolidated], ENSEMBLE_COLOUR, 3.0, "-"
     )
@@ -160,16 +159,16 @@ def _classifiers(ensemble: Ensemble) -> str:
 
 
 def _member_title(member: EnsembleMember, titles: Mapping[str, str]) -> str:
-    found = member.explanation
-    p = "" if found.probability is None else f"p {found.probability:.3f}, "
-    grid = "×".join(map(str, found.grid))
-    heat = (
-        "no evidence"
-        if found.is_empty
-        else f"{'faint: ' if member.faint else ''}heat {member.heat:.3g} {member.unit}"
-    )
-    peak = "" if found.is_empty else f", peak {found.limit:.3g}"
-    return f"{titles.get(member.name, member.name)}\n{p}weight {member.weight:.2f}, grid {grid}\n{heat}{peak}"
+    explanation = member.explanation
+    probability = explanation.probability
+    p = "" if probability is None else f"p {probability:.3f}, "
+    grid = "×".join(map(str, explanation.grid))
+    heat, peak = "no evidence", ""
+    if not explanation.is_empty:
+        heat = f"{'faint: ' if member.faint else ''}heat {member.heat:.3g} {member.unit}"
+        peak = f", peak {explanation.limit:.3g}"
+    title = titles.get(member.name, member.name)
+    return f"{title}\n{p}weight {member.weight:.2f}, grid {grid}\n{heat}{peak}"
 
 
 def _frame_seen(axes: Axes, found: Explanation) -> None:
@@ -192,7 +191,8 @@ def _disagreement(axes: Axes, ensemble: Ensemble, limit: float) -> None:
     agreement = (
         "not defined" if not np.isfinite(ensemble.agreement) else f"{ensemble.agreement:.2f}"
     )
-    title = f"Disagreement\nPearson r between maps {agreement}\npeak {float(np.nanmax(ensemble.disagreement)):.3g}"
+    peak = float(np.nanmax(ensemble.disagreement))
+    title = f"Disagreement\nPearson r between maps {agreement}\npeak {peak:.3g}"
     axes.set_title(title, fontsize=8)
 
 

@@ -79,7 +79,8 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
     )
     return _finish(
         figure,
-        f"Band: interval, patients resampled; none under {MIN_POSITIVES} patients. Grey, dashed: baselines.",
+        f"Band: interval, patients resampled; none under {MIN_POSITIVES} patients. "
+        "Grey, dashed: baselines.",
         synthetic,
     )
 
@@ -96,11 +97,10 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
     columns = headline(summary)
     table = table.assign(baseline=table["baseline"].astype(bool))
     ordered = table.drop_duplicates(["layer", "method"]).sort_values("baseline", kind="stable")
-    contenders = [
-        (layer, method)
-        for layer in dict.fromkeys(table["layer"])
-        for method in ordered["method"][ordered["layer"] == layer]
-    ]
+    contenders: list[tuple[Any, Any]] = []
+    for layer in dict.fromkeys(table["layer"]):
+        methods = ordered["method"][ordered["layer"] == layer]
+        contenders += [(layer, method) for method in methods]
     styles = _styles(table)
     figure = Figure(
         figsize=(2.1 + 2.3 * max(len(columns), 2), 1.9 + 0.3 * len(contenders)),

@@ -5,8 +5,9 @@ scale that is stated.
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 
 import numpy as np
@@ -86,11 +87,8 @@ def comparison_grid(
     """
     check_colormap(colormap)
     scales = _scales(rows, columns, shared)
-    longest = [max(_first(row).scan.geometry.original) for row in rows]
-    sides = [
-        tuple(n / longest[i] for n in _first(row).scan.geometry.original)
-        for i, row in enumerate(rows)
-    ]
+    shapes = [_first(row).scan.geometry.original for row in rows]
+    sides = [(height / max(height, width), width / max(height, width)) for height, width in shapes]
     width = max(1.5, PANEL * max(side[1] for side in sides))
     heights = [max(1.2, PANEL * side[0]) + 0.35 for side in sides]
     size = (
@@ -98,20 +96,12 @@ def comparison_grid(
         sum(heights) + 0.75 + 0.16 * len(notes) + (0.35 if title else 0),
     )
     figure = Figure(figsize=size, layout="constrained")
-    colours = outline_colours([name for row in rows for name in row.outlines])
+    colours = outline_colours(list(chain.from_iterable(row.outlines for row in rows)))
     grid = figure.subplots(
         len(rows), len(columns) + 1, squeeze=False, gridspec_kw={"height_ratios": heights}
     )
-    for r, row in enumerate(rows):
-        first = _first(row)
-        grid[r][0].imshow(as_rgb(first.scan.picture()))
-        for c, explanation in enumerate(row.maps, 1):
-            _panel(grid[r][c], row, explanation, scales[r][c - 1], colormap)
-        for axes, shown in zip(grid[r], [first, *row.maps]):
-            outline(axes, row.outlines if shown is not None else {}, colours)
-            mark_synthetic(axes, first.scan.synthetic)
-            bare(axes)
-        grid[r][0].set_ylabel("\n".join(textwrap.wrap(row.title, 30)), fontsize=8)
+    for panels, row, row_scales in zip(grid, rows, scales):
+        _draw_row(panels, row, row_scales, colours, colormap)
     for axes, name in zip(grid[0], ["original", *columns]):
         axes.set_title(name, fontsize=9)
     if title:
@@ -122,16 +112,36 @@ def comparison_grid(
     return figure
 
 
+def _draw_row(
+    panels: NDArray[np.object_],
+    row: GridRow,
+    scales: Sequence[Scale],
+    colours: Mapping[str, str],
+    colormap: str | None,
+) -> None:
+    """The original and the maps of one row, outlined."""
+    first = _first(row)
+    panels[0].imshow(as_rgb(first.scan.picture()))
+    for axes, explanation, scale in zip(panels[1:], row.maps, scales):
+        _panel(axes, row, explanation, scale, colormap)
+    for axes, shown in zip(panels, [first, *row.maps]):
+        outline(axes, row.outlines if shown is not None else {}, colours)
+        mark_synthetic(axes, first.scan.synthetic)
+        bare(axes)
+    panels[0].set_ylabel("\n".join(textwrap.wrap(row.title, 30)), fontsize=8)
+
+
 def method_comparison(
     rows: Sequence[GridRow], title: str = "", notes: Sequence[str] = ()
 ) -> Figure:
     """Methods side by side, each map on its own stated scale: their units differ, and so does what
     a unit means.
     """
-    names = [next(e for e in maps if e is not None) for maps in zip(*(row.maps for row in rows))]
-    return comparison_grid(
-        rows, [str(e.provenance.get("method", e.method)) for e in names], title=title, notes=notes
-    )
+    names = []
+    for maps in _columns(rows):
+        explanation = next(e for e in maps if e is not None)
+        names.append(str(explanation.provenance.get("method", explanation.method)))
+    return comparison_grid(rows, names, title=title, notes=notes)
 
 
 def layer_comparison(
@@ -143,10 +153,27 @@ def layer_comparison(
         layers: what to call each.
     """
     columns = []
-    for name, maps in zip(layers, zip(*(row.maps for row in rows))):
+    for name, maps in zip(layers, _columns(rows)):
         grids = [explanation.grid for explanation in maps if explanation is not None]
         columns.append(f"{name}\ngrid {' × '.join(map(str, grids[0]))}" if grids else name)
     return comparison_grid(rows, columns, title=title, notes=notes)
+
+
+def _columns(rows: Sequence[GridRow]) -> list[tuple[Explanation | None, ...]]:
+    """The maps of each column, from above."""
+    return list(zip(*[row.maps for row in rows]))
+
+
+def wrapped(texts: Iterable[str], letters: int) -> list[str]:
+    """All texts in lines of at most ``letters`` characters, each beginning a line.
+
+    >>> wrapped(["one two", "three"], 4)
+    ['one', 'two', 'three']
+    """
+    lines: list[str] = []
+    for text in texts:
+        lines += textwrap.wrap(text, letters)
+    return lines
 
 
 def outline_colours(names: Sequence[str]) -> dict[str, str]:
@@ -187,9 +214,9 @@ def shared_limit(explanations: Sequence[Explanation]) -> float:
     """
     kinds = {(e.provenance.get("unit"), not e.relu) for e in explanations if not e.is_empty}
     if len(kinds) > 1:
-        told = ", ".join(sorted(f"{'signed ' if signed else ''}{unit}" for unit, signed in kinds))
+        units = ", ".join(sorted(f"{'signed ' if signed else ''}{unit}" for unit, signed in kinds))
         raise UsageError(
-            f"maps of different units ({told}) cannot share a scale", "give each its own"
+            f"maps of different units ({units}) cannot share a scale", "give each its own"
         )
     return max((explanation.limit for explanation in explanations), default=0.0)
 
@@ -231,10 +258,10 @@ def mark_synthetic(axes: Axes, synthetic: bool, at: float = 0.5) -> None:
 
 
 def _first(row: GridRow) -> Explanation:
-    found = next((explanation for explanation in row.maps if explanation is not None), None)
-    if found is None:
-        raise UsageError(f"row {row.title!r} has no map", "leave it out")
-    return found
+    for explanation in row.maps:
+        if explanation is not None:
+            return explanation
+    raise UsageError(f"row {row.title!r} has no map", "leave it out")
 
 
 Scale = tuple[float | None, bool | None]
@@ -242,28 +269,34 @@ Scale = tuple[float | None, bool | None]
 
 
 def _scales(rows: Sequence[GridRow], columns: Sequence[str], shared: Share) -> list[list[Scale]]:
-    """Of each panel."""
+    """Of each panel.
+
+    Raises:
+        UsageError: a row of another length than ``columns``; as :func:`shared_limit`.
+    """
     for row in rows:
         if len(row.maps) != len(columns):
             raise UsageError(
                 f"row {row.title!r} has {len(row.maps)} maps for {len(columns)} columns",
                 "give one a column",
             )
-    groups: dict[object, list[Explanation]] = {}
-    keys = [
-        [{"none": (r, c), "row": r, "column": c, "all": 0}[shared] for c in range(len(columns))]
-        for r in range(len(rows))
-    ]
-    for row, places in zip(rows, keys):
-        for explanation, key in zip(row.maps, places):
-            if explanation is not None:
-                groups.setdefault(key, []).append(explanation)
     if shared == "none":
         return [[(None, None)] * len(columns) for _ in rows]
-    scales: dict[object, Scale] = {
-        key: (shared_limit(group), any(e.signed for e in group)) for key, group in groups.items()
-    }
-    return [[scales.get(key, (None, None)) for key in places] for places in keys]
+    if shared == "row":
+        return [[_scale_of(row.maps)] * len(columns) for row in rows]
+    if shared == "column":
+        of_columns = [_scale_of(maps) for maps in _columns(rows)]
+        return [of_columns for _ in rows]
+    scale = _scale_of(list(chain.from_iterable(row.maps for row in rows)))
+    return [[scale] * len(columns) for _ in rows]
+
+
+def _scale_of(maps: Sequence[Explanation | None]) -> Scale:
+    """The scale that maps share; none where there is no map."""
+    present = [explanation for explanation in maps if explanation is not None]
+    if not present:
+        return None, None
+    return shared_limit(present), any(explanation.signed for explanation in present)
 
 
 def _panel(
@@ -271,8 +304,8 @@ def _panel(
 ) -> None:
     if explanation is None:
         axes.imshow(np.full((*_first(row).scan.geometry.original, 3), 0.85))
-        said = "\n".join(textwrap.wrap(row.missing, 26)[:6])
-        axes.text(0.5, 0.5, said, transform=axes.transAxes, ha="center", va="center", fontsize=7)
+        reason = "\n".join(textwrap.wrap(row.missing, 26)[:6])
+        axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", fontsize=7)
         return
     limit, signed = scale
     axes.imshow(blend(explanation, colormap, ALPHA, limit, signed))
@@ -299,36 +332,51 @@ def _bars(
     """One bar a kind of map: in their unit where all share a scale, else in shares of each panel's
     full colour.
     """
-    pairs = [(e, scale) for row, line in zip(rows, scales) for e, scale in zip(row.maps, line)]
-    maps = [
-        (e, e.signed if signed is None else signed)
-        for e, (_, signed) in pairs
-        if e is not None and not e.is_empty
+    maps = chain.from_iterable(row.maps for row in rows)
+    drawn = [
+        (explanation, explanation.signed if diverging is None else diverging)
+        for explanation, (_, diverging) in zip(maps, chain.from_iterable(scales))
+        if explanation is not None and not explanation.is_empty
     ]
-    for signed in sorted({signed for _, signed in maps}):
-        name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
-        top = (scales[0][0][0] or 1.0) if shared == "all" else 1.0
-        shown = ScalarMappable(Normalize(-top if signed else 0, top), colormaps[name])
-        bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=30)
-        bar.ax.tick_params(labelsize=7)
-        unit = (
-            f"map value ({_unit(maps[0][0])} units)"
-            if shared == "all"
-            else "share of the full colour stated"
-        )
-        bar.set_label(f"{unit}; < 0 speaks against" if signed else unit, fontsize=7.5)
+    if not drawn:
+        return
+    meaning, top = "share of the full colour stated", 1.0
+    if shared == "all":
+        meaning = f"map value ({_unit(drawn[0][0])} units)"
+        top = scales[0][0][0] or 1.0
+    for signed in sorted({signed for _, signed in drawn}):
+        _bar(figure, grid, signed, top, meaning, colormap)
+
+
+def _bar(
+    figure: Figure,
+    grid: NDArray[np.object_],
+    signed: bool,
+    top: float,
+    meaning: str,
+    colormap: str | None,
+) -> None:
+    """A colour bar of all panels, up to ``top``; diverging where ``signed``."""
+    name, low, label = colormap or DEFAULT_COLORMAP, 0.0, meaning
+    if signed:
+        name, low, label = SIGNED_COLORMAP, -top, f"{meaning}; < 0 is evidence against"
+    shown = ScalarMappable(Normalize(low, top), colormaps[name])
+    bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=30)
+    bar.ax.tick_params(labelsize=7)
+    bar.set_label(label, fontsize=7.5)
 
 
 def _footer(figure: Figure, rows: Sequence[GridRow], shared: Share, notes: Sequence[str]) -> None:
     scales = {
-        "none": "Each map is on its own scale, stated below it: equal colours are not equal strength.",
+        "none": "Each map is on its own scale, stated below it: "
+        "equal colours are not equal strength.",
         "row": "The maps of a row share one scale.",
         "column": "The maps of a column share one scale.",
         "all": "All maps share one scale.",
     }
     synthetic = any(_first(row).scan.synthetic for row in rows)
     width = int(figure.get_figwidth() * 15)
-    lines = [line for text in (scales[shared], *notes) for line in textwrap.wrap(text, width)]
+    lines = wrapped((scales[shared], *notes), width)
     figure.supxlabel(
         "\n".join([*lines, f"{NOTICE}{' · SYNTHETIC images' if synthetic else ''}"]), fontsize=7.5
     )

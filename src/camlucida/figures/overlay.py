@@ -118,7 +118,8 @@ def caption(explanation: Explanation, limit: float | None = None) -> str:
     """Label, score, method, layer and scale in one line."""
     p = "" if explanation.probability is None else f", p {explanation.probability:.3f}"
     kind = explanation.provenance.get("score_kind", "score")
-    head = f"{explanation.target} ({kind} {explanation.score:.3g}{p}) · {explanation.method} at {explanation.layer}"
+    target = f"{explanation.target} ({kind} {explanation.score:.3g}{p})"
+    head = f"{target} · {explanation.method} at {explanation.layer}"
     return f"{head} · {scale_text(explanation, limit)}{unseen_text(explanation)}"
 
 

@@ -153,7 +153,7 @@ def _grid(explanation: Explanation) -> str:
 
 def _title(explanation: Explanation) -> str:
     kind = explanation.provenance.get("score_kind", "score")
-    p = "" if explanation.probability is None else f"confidence {explanation.probability:.3f}, "
+    p = "" if explanation.probability is None else f"probability {explanation.probability:.3f}, "
     return f"{explanation.scan.id}: {explanation.target} ({p}{kind} {explanation.score:.3f})"
 
 

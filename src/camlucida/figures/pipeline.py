@@ -55,11 +55,8 @@ def pipeline_figure(stages: Stages) -> Figure:
     _column(columns[3], "4  wₖ Aₖ\none scale", stages.weighted[channels], True, None)
     image = columns[0].subplots()
     image.imshow(as_rgb(explanation.scan.picture()))
-    _single(
-        image,
-        "1  input",
-        f"{explanation.scan.id}, the model sees {' × '.join(map(str, explanation.scan.geometry.model))} px",
-    )
+    seen = " × ".join(map(str, explanation.scan.geometry.model))
+    _single(image, "1  input", f"{explanation.scan.id}, the model sees {seen} px")
     combined = columns[4].subplots()
     _signed(combined, stages.combined, float(stages.combined.abs().max()))
     low, high = float(stages.combined.min()), float(stages.combined.max())
@@ -107,16 +104,15 @@ def pipeline_figure(stages: Stages) -> Figure:
         arrow.set_in_layout(False)
     p = "" if explanation.probability is None else f", p {explanation.probability:.3f}"
     kind = explanation.provenance.get("score_kind", "score")
-    figure.suptitle(
-        f"Grad-CAM at {explanation.layer} for {explanation.target} ({kind} {explanation.score:.3g}{p})",
-        fontsize=11,
-    )
+    target = f"{explanation.target} ({kind} {explanation.score:.3g}{p})"
+    figure.suptitle(f"Grad-CAM at {explanation.layer} for {target}", fontsize=11)
     share = f"{100 * stages.share(channels):.0f} % of all of it"
     shown = f"The {len(channels)} channels shown are those of the largest Σ|wₖ Aₖ|: {share}"
     lines = [f"{shown}. Columns 2 and 3: each panel on its own scale (3: blue < 0 < red)."]
     if stages.level:
         lines.append(
-            "Every gradient is the same in all cells of its channel here, as where a mean over the cells follows."
+            "Every gradient is the same in all cells of its channel here, "
+            "as where a mean over the cells follows."
         )
     synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
     figure.supxlabel("\n".join([*lines, f"{NOTICE}{synthetic}"]), fontsize=8)

@@ -164,14 +164,17 @@ def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
             axes.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
         axes.set_xlim(left=0)
         axes.set_ylim(len(names) - 0.4, -0.6)
-        axes.set_title(f"{metric.upper()}, everybody:\n{_words(figures, metric)}", fontsize=9)
+        axes.set_title(f"{metric.upper()}, all patients:\n{_words(figures, metric)}", fontsize=9)
         axes.set_xlabel(f"{metric.upper()}, unit of the value")
         sizes = [fill(f"{name}  (n = {rows.loc[name, 'n']})", 36) for name in names]
         axes.set_yticks(
             range(len(names)), sizes if axes is panels[0] else [""] * len(names), fontsize=8.5
         )
-    note = "Bar: interval, patients resampled; hollow: under 10 patients. Dotted: everybody's median (mean) as the answer."
-    return _finish(figure, f"{note} Grey line: everybody.", synthetic)
+    note = (
+        "Bar: interval, patients resampled; hollow: under 10 patients. "
+        "Dotted: the median (mean) of all patients as prediction. Grey line: all patients."
+    )
+    return _finish(figure, note, synthetic)
 
 
 def confusion_figure(
@@ -253,7 +256,10 @@ def curves_figure(
         axes.plot(called[truth == 0].mean(), hit, marker="o", color=PALETTE[0], markersize=5)
         if called.any():
             axes.plot(hit, truth[called].mean(), marker="o", color=PALETTE[1], markersize=5)
-    note = f"Blue: ROC. Orange: precision over recall. Dotted: chance. Dot: at threshold {threshold:g}."
+    note = (
+        "Blue: ROC. Orange: precision over recall. Dotted: chance level. "
+        f"Dot: at threshold {threshold:g}."
+    )
     return _finish(
         figure,
         f"{note} Brackets: interval, patients resampled; none under 10 patients on either side.",
@@ -279,18 +285,18 @@ def calibration_figure(
         if not len(truth):
             _empty(axes, "no rows")
             continue
-        place = bin_of(probability)
-        many = np.bincount(place, minlength=BINS).astype(np.float64)
-        filled = many > 0
-        said = np.bincount(place, probability, BINS)[filled] / many[filled]
-        found = np.bincount(place, truth, BINS)[filled] / many[filled]
-        axes.plot(said, found, color=PALETTE[0], linewidth=0.8, alpha=0.5)
-        axes.scatter(
-            said, found, s=8 + 150 * many[filled] / many.sum(), color=PALETTE[0], alpha=0.85
-        )
+        bins = bin_of(probability)
+        counts = np.bincount(bins, minlength=BINS).astype(np.float64)
+        filled = counts > 0
+        predicted = np.bincount(bins, probability, BINS)[filled] / counts[filled]
+        observed = np.bincount(bins, truth, BINS)[filled] / counts[filled]
+        areas = 8 + 150 * counts[filled] / counts.sum()
+        axes.plot(predicted, observed, color=PALETTE[0], linewidth=0.8, alpha=0.5)
+        axes.scatter(predicted, observed, s=areas, color=PALETTE[0], alpha=0.85)
     return _finish(
         figure,
-        f"{BINS} bins of equal width. Dashed: perfectly calibrated. Area of a dot: rows in the bin.",
+        f"{BINS} bins of equal width. Dashed: perfectly calibrated. "
+        "Area of a dot: rows in the bin.",
         synthetic,
     )
 

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.figures.grids import wrapped
 from camlucida.figures.overlay import (
     NOTICE,
     SIGNED_COLORMAP,
@@ -132,23 +133,22 @@ def value_figure(
     explanation = case.explanation
     limit = (explanation.limit if limit is None else limit) or 1.0
     rows, columns = explanation.scan.geometry.original
-    width, height = (max(PANEL * n / max(rows, columns), 1.6) for n in (columns, rows))
+    longest = max(rows, columns)
+    width, height = max(PANEL * columns / longest, 1.6), max(PANEL * rows / longest, 1.6)
     wide = max(3 * width + 1.6, 7.5)
-    told = (
-        f"no evidence: {explanation.empty_reason}"
-        if explanation.is_empty
-        else f"{scale}: ±{limit:.3g} is full colour"
-    )
-    heads, feet = _heads(case, threshold, wide), _feet(case, told, notes, wide)
+    scale_text = f"{scale}: ±{limit:.3g} is full colour"
+    if explanation.is_empty:
+        scale_text = f"no evidence: {explanation.empty_reason}"
+    heads, feet = _heads(case, threshold, wide), _feet(case, scale_text, notes, wide)
     above, below = HEAD * len(heads), 0.13 * len(feet)
     figure = NotebookFigure(figsize=(wide, height + above + below + 1), layout="constrained")
     grid = figure.add_gridspec(2, 3, height_ratios=[above, height])
     _heading(figure.add_subplot(grid[0, :]), heads)
     panels = [figure.add_subplot(grid[1, k]) for k in range(3)]
     colours = matplotlib.colormaps[colormap or SIGNED_COLORMAP]
-    shown = (
-        explanation.numpy() if not explanation.is_empty else np.zeros((rows, columns), np.float32)
-    )
+    shown = np.zeros((rows, columns), np.float32)
+    if not explanation.is_empty:
+        shown = explanation.numpy()
     panels[0].imshow(_with_mask(case))
     panels[1].imshow(
         _overlay(explanation, shown, limit, colours)
@@ -162,19 +162,9 @@ def value_figure(
         f"{_method(explanation)}, grid {'×'.join(map(str, explanation.grid))}",
     )
     for axes, title in zip(panels, titles):
-        axes.set_title(textwrap.fill(title, int((wide - 1.3) / 3 * 12)), fontsize=9)
-        axes.set_axis_off()
+        _panel_title(axes, textwrap.fill(title, int((wide - 1.3) / 3 * 12)))
         if explanation.scan.synthetic:
-            axes.text(
-                0.5,
-                0.97,
-                "SYNTHETIC",
-                transform=axes.transAxes,
-                color="#8f8f8f",
-                fontsize=9,
-                ha="center",
-                va="top",
-            )
+            _mark_synthetic(axes)
     if explanation.is_empty:
         panels[2].text(
             0.5,
@@ -200,6 +190,17 @@ def value_figure(
     figure.supxlabel("\n".join(feet), fontsize=7.5)
     plain_texts(figure)  # here too: a notebook draws it unsaved
     return figure
+
+
+def _panel_title(axes: Axes, title: str) -> None:
+    axes.set_title(title, fontsize=9)
+    axes.set_axis_off()
+
+
+def _mark_synthetic(axes: Axes) -> None:
+    """SYNTHETIC at the upper edge, in a grey that shows on image and map."""
+    style: dict[str, Any] = {"color": "#8f8f8f", "fontsize": 9, "ha": "center", "va": "top"}
+    axes.text(0.5, 0.97, "SYNTHETIC", transform=axes.transAxes, **style)
 
 
 def _heads(case: ValueCase, threshold: float, width: float) -> list[tuple[str, dict[str, Any]]]:
@@ -273,7 +274,8 @@ def _feet(case: ValueCase, scale: str, notes: Sequence[str], width: float) -> li
     """Lines below the panels, as many as ``width`` inches need."""
     explanation = case.explanation
     cell = " × ".join(f"{side:.0f}" for side in reversed(explanation.cell))
-    where = f"{_method(explanation)} at {explanation.layer}, one cell ≈ {cell} px{unseen_text(explanation)} · {scale}"
-    texts = [text for text in (case.chosen, where, case.inside, *notes) if text]
+    method = f"{_method(explanation)} at {explanation.layer}"
+    provenance = f"{method}, one cell ≈ {cell} px{unseen_text(explanation)} · {scale}"
+    texts = [text for text in (case.chosen, provenance, case.inside, *notes) if text]
     last = f"{NOTICE}{' · SYNTHETIC image' if explanation.scan.synthetic else ''}"
-    return [*(line for text in texts for line in textwrap.wrap(text, int(width * 15))), last]
+    return [*wrapped(texts, int(width * 15)), last]

@@ -4,7 +4,6 @@ outside a region, numbers.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
-from camlucida.figures.grids import legend, mark_synthetic, outline, outline_colours
+from camlucida.figures.grids import legend, mark_synthetic, outline, outline_colours, wrapped
 from camlucida.figures.overlay import NOTICE, as_rgb, blend, caption, colormap_for
 
 Mask = NDArray[np.bool_]
@@ -59,9 +58,7 @@ def analysis_sheet(
     _facts(panels[1, 2], facts)
     legend(figure, colours)
     figure.suptitle(f"{explanation.scan.id}: {explanation.target}", fontsize=11, x=0.02, ha="left")
-    lines = [
-        line for text in (caption(explanation), *warnings) for line in textwrap.wrap(text, 190)
-    ]
+    lines = wrapped((caption(explanation), *warnings), 190)
     synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
     figure.supxlabel("\n".join([*lines, f"{NOTICE}{synthetic}"]), fontsize=7.5)
     return figure

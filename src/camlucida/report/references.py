@@ -54,13 +54,15 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
         ),
         "chattopadhay2018": Reference(
             "Chattopadhay A, Sarkar A, Howlader P, Balasubramanian VN",
-            "Grad-CAM++: Generalized Gradient-Based Visual Explanations for Deep Convolutional Networks",
+            "Grad-CAM++: Generalized Gradient-Based Visual Explanations for Deep "
+            "Convolutional Networks",
             "IEEE Winter Conference on Applications of Computer Vision (WACV)",
             2018,
         ),
         "draelos2020": Reference(
             "Draelos RL, Carin L",
-            "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural networks",
+            "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional "
+            "neural networks",
             "arXiv:2011.08891",
             2020,
         ),
@@ -84,7 +86,8 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
         ),
         "ramaswamy2020": Reference(
             "Ramaswamy HG, Desai S",
-            "Ablation-CAM: Visual Explanations for Deep Convolutional Network via Gradient-free Localization",
+            "Ablation-CAM: Visual Explanations for Deep Convolutional Network via "
+            "Gradient-free Localization",
             "IEEE Winter Conference on Applications of Computer Vision (WACV)",
             2020,
         ),
@@ -102,7 +105,8 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
         ),
         "bland1986": Reference(
             "Bland JM, Altman DG",
-            "Statistical methods for assessing agreement between two methods of clinical measurement",
+            "Statistical methods for assessing agreement between two methods of clinical "
+            "measurement",
             "The Lancet 327(8476):307–310",
             1986,
         ),

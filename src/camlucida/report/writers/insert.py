@@ -165,7 +165,8 @@ def _blocks(lines: Sequence[tuple[int, int, bytes]], tex: Path) -> dict[str, tup
     def broken(what: str) -> UsageError:
         return UsageError(
             f"{tex}: {what}",
-            "mend its lines “% camlucida:begin NAME” and “% camlucida:end NAME”; nothing was written",
+            "mend its lines “% camlucida:begin NAME” and “% camlucida:end NAME”; "
+            "nothing was written",
         )
 
     for number, offset, line in lines:
@@ -175,8 +176,9 @@ def _blocks(lines: Sequence[tuple[int, int, bytes]], tex: Path) -> dict[str, tup
         name = marker[2].decode("utf-8", "replace")
         if marker[1] == b"begin":
             if opened is not None:
+                outer, start, _ = opened
                 raise broken(
-                    f"line {number} begins {name} inside {opened[0]}, which began in line {opened[1]}"
+                    f"line {number} begins {name} inside {outer}, which began in line {start}"
                 )
             if name in first:
                 raise broken(f"{name} begins in line {first[name]} and again in line {number}")

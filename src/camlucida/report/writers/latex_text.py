@@ -252,10 +252,15 @@ def _sign(sign: str) -> str:
     return _accented(sign) or (sign if _is_chinese(sign) else _code_point(sign))
 
 
+_GREEK_LETTERS = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu "
+    "nu xi pi rho sigma tau upsilon phi chi psi omega"
+)
+
+
 def _greek(name: str, capital: bool, sign: str) -> str:
     name = {"LAMDA": "lambda", "FINAL SIGMA": "varsigma"}.get(name, name.lower())
-    known = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
-    if name not in known.split():
+    if name not in _GREEK_LETTERS.split():
         return _code_point(sign)
     return rf"\ensuremath{{\{name.capitalize() if capital else name}}}"
 
