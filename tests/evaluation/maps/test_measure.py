@@ -10,7 +10,7 @@ from torch import nn
 
 from camlucida.attribution.batches import scans_of
 from camlucida.attribution.engine import explain
-from camlucida.core.errors import ModelError
+from camlucida.core.errors import ModelError, UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
 from camlucida.evaluation.maps import scores
@@ -345,3 +345,14 @@ def test_the_model_is_left_as_it_was_found():
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in net.parameters())
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in net.modules())
+
+
+def test_one_baseline_by_name_and_an_unknown_one():
+    model = seeded(Cnn()).eval()
+    table = evaluate(model, images(1, 3, 16, 16), target=0, metrics="gini", baselines="center")
+    assert set(table["method"][table["baseline"]]) == {"center"}
+    assert not evaluate(model, images(1, 3, 16, 16), target=0, metrics="gini", baselines=[])[
+        "baseline"
+    ].any()
+    with pytest.raises(UsageError, match="did you mean center"):
+        evaluate(model, images(1, 3, 16, 16), target=0, metrics="gini", baselines="centre")

@@ -16,7 +16,7 @@ from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import UsageError
 from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
-from camlucida.evaluation.maps.choice import choose
+from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
 from camlucida.io.annotations import boxes_of
 from camlucida.metrics.annotations import Mask, as_mask
@@ -36,7 +36,7 @@ def evaluate(
     masks: Truths | None = None,
     patients: Sequence[str] | None = None,
     metrics: str | Sequence[str] = "default",
-    baselines: Sequence[str] = tuple(BASELINES),
+    baselines: str | Sequence[str] = tuple(BASELINES),
     batch_size: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -51,7 +51,7 @@ def evaluate(
             label → mask, or None.
         patients: whose each image is; None: each its own.
         metrics: names, families, "default" or "all".
-        baselines: names among ``BASELINES``; () for none.
+        baselines: a name or names among ``BASELINES``; () for none.
         batch_size: altered images in one forward.
         seed: of ties and noise.
 
@@ -63,6 +63,7 @@ def evaluate(
         paired tests.
 
     Raises:
+        UsageError: an unknown metric, baseline, method or target.
         CamlucidaError: the first image that cannot be explained or scored.
     """
     scans = _scans(inputs)
@@ -77,7 +78,7 @@ def evaluate(
         methods=tuple(_listed(method)),
         layers=None if layer is None else tuple(_listed(layer)),
         metrics=choose(_listed(metrics)),
-        baselines=tuple(baselines),
+        baselines=choose_baselines(",".join(_listed(baselines)) or "none"),
         batch_size=batch_size,
         seed=seed,
     )
