@@ -36,7 +36,7 @@ def label_comparison(
 
     Args:
         explanations: of one image, the targets in the order to be shown; up to four.
-        truths: whether each target is true, None where it is not known; without it nothing is said.
+        truths: whether each target is true, None where it is unknown; without it none is shown.
         shared: one scale for all, rather than each its own.
 
     Raises:
@@ -155,7 +155,7 @@ def _panels(explanation: Explanation, rows: int, columns: int) -> tuple[Figure, 
     return figure, panels
 
 
-def _signed_off(figure: Figure, explanation: Explanation, said: str) -> Figure:
+def _signed_off(figure: Figure, explanation: Explanation, note: str) -> Figure:
     synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
-    figure.supxlabel(f"{said}\n{NOTICE}{synthetic}", fontsize=7.5)
+    figure.supxlabel(f"{note}\n{NOTICE}{synthetic}", fontsize=7.5)
     return figure

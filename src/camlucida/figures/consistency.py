@@ -158,9 +158,9 @@ def verdicts_figure(comparison: Comparison) -> Figure:
         )
         for place, row in enumerate(rows):
             bars.barh(place, row["cases"], color=COLOURS[row["verdict"]], height=0.62)
-            told = f"{row['cases']} ({row['share']:.0%})"
+            count = f"{row['cases']} ({row['share']:.0%})"
             bars.annotate(
-                told,
+                count,
                 (row["cases"], place),
                 (4, 0),
                 textcoords="offset points",
@@ -205,7 +205,7 @@ def panel_figure(
     own. Map series whose maps are the same are shown once.
 
     Args:
-        comparison: what was found.
+        comparison: of the map series.
         group: name of it.
         read: (run, explanation) → the map.
     """

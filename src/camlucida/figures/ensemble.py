@@ -83,7 +83,7 @@ def ensemble_figure(
 
 def boxes_figure(
     film: Explanation,
-    found: Mapping[str, Sequence[Box]],
+    by_classifier: Mapping[str, Sequence[Box]],
     consolidated: Sequence[Box],
     truth: NDArray[np.floating] | None,
     rule: str,
@@ -92,7 +92,7 @@ def boxes_figure(
 
     Args:
         film: any explanation of the image and label, for picture and names.
-        found: what to call a classifier → its boxes.
+        by_classifier: what to call a classifier → its boxes.
         consolidated: of the ensemble map.
         truth: (N, 4) x, y, width, height; None where no reader marked the label.
         rule: how boxes are made, for the legend.
@@ -105,7 +105,7 @@ def boxes_figure(
         panels[0], [(b.x, b.y, b.width, b.height) for b in consolidated], ENSEMBLE_COLOUR, 3.0, "-"
     )
     lines: list[Line2D] = []
-    for number, (name, boxes) in enumerate(found.items()):
+    for number, (name, boxes) in enumerate(by_classifier.items()):
         colour = COLOURS[number % len(COLOURS)]
         _draw(panels[0], [(b.x, b.y, b.width, b.height) for b in boxes], colour, 1.2, "-")
         lines.append(Line2D([], [], color=colour, lw=1.2, label=f"{name}: {len(boxes)}"))
@@ -171,10 +171,10 @@ def _member_title(member: EnsembleMember, titles: Mapping[str, str]) -> str:
     return f"{title}\n{p}weight {member.weight:.2f}, grid {grid}\n{heat}{peak}"
 
 
-def _frame_seen(axes: Axes, found: Explanation) -> None:
+def _frame_seen(axes: Axes, explanation: Explanation) -> None:
     """A frame around what the model saw, where that is not all of the image."""
-    if unseen_text(found):
-        (top, bottom), (left, right) = found.scan.geometry.seen()
+    if unseen_text(explanation):
+        (top, bottom), (left, right) = explanation.scan.geometry.seen()
         corner = (left - 0.5, top - 0.5)
         size = right - left, bottom - top
         axes.add_patch(

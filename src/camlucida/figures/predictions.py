@@ -1,4 +1,4 @@
-"""Figures of predictions: what was said against what is true. Intervals and chance levels come
+"""Figures of predictions against the ground truth. Intervals and chance levels come
 from the table of figures.
 """
 
@@ -350,10 +350,10 @@ def _beside(axes: Axes, levels: Sequence[float], words: Sequence[str]) -> None:
         ("−1.96 SD", "bias", "+1.96 SD"),
         (min(low, bias - apart), bias, max(high, bias + apart)),
     )
-    for title, place, said in zip(titles, places, words):
+    for title, place, text in zip(titles, places, words):
         if np.isfinite(place):
             axes.annotate(
-                f"{title}\n{said}", (1.01, place), xycoords="axes fraction", fontsize=8, va="center"
+                f"{title}\n{text}", (1.01, place), xycoords="axes fraction", fontsize=8, va="center"
             )
 
 
