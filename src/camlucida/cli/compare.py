@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,7 +48,7 @@ def compare_command(
         result = compare_runs(opened, by, out, command_record(), reading, comparing)
     pairs = result.comparison.pairs
     lines = pairs[pairs["label"] == ALL_LABELS].to_dict("records")
-    print_table(COLUMNS, [tuple(_cell(line[name]) for name in COLUMNS) for line in lines])
+    print_table(COLUMNS, [_row(line) for line in lines])
     verdicts = by_verdict(result.comparison)
     for line in verdicts[verdicts["verdict"] != ""].to_dict("records"):
         group = f"{line['group']}: " if line["group"] else ""
@@ -55,6 +56,10 @@ def compare_command(
         print(f"{group}{name}: {line['cases']} ({line['share']:.0%})")
     print_written(result.written)
     finish(result.failures, result.comparison.notes)
+
+
+def _row(line: Mapping[Any, object]) -> tuple[str, ...]:
+    return tuple(_cell(line[name]) for name in COLUMNS)
 
 
 def _cell(value: object) -> str:

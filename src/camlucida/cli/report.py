@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +12,9 @@ import typer
 from camlucida.cli.common import SOME_FAILED, app, command_with_lists, output_folder, progress_bar
 from camlucida.core.errors import UsageError
 from camlucida.report.locale import load_texts
+
+
+_OUTCOMES = {True: "written", False: "is as it was"}
 
 
 @app.command("report", cls=command_with_lists("--format", "--sections", "--rule"))
@@ -60,14 +64,13 @@ def report_command(
     texts = load_texts(language)
     names = _words(formats) or ["html"]
     writers = [FORMATS[name] for name in names]
-    name = section_name(list(dict.fromkeys(str(run.about["name"]) for run in opened)))
+    cohorts = dict.fromkeys(str(run.about["name"]) for run in opened)
+    name = section_name(list(cohorts))
     if "pdf" in names:  # what is missing is said now, not after the work
         installed()
-    folder = out or (opened[0].folder.root / "report" if len(opened) == 1 else Path("report"))
-    place = ""
+    folder = out or _default_folder([run.folder.root for run in opened])
     if tex is not None:
         check_insertable(tex, name)
-        place = place_of(folder, tex)
     with output_folder(folder):
         with progress_bar(None, "measuring maps") as progress:
             document = build_report(opened, folder, _words(sections), rules or (), progress)
@@ -75,11 +78,22 @@ def report_command(
         for writer in writers:
             print(writer(rendered, folder))
         if tex is not None:
-            changed = insert_section(tex, name, section(rendered, folder, name, place))
-            print(f"{tex}: section {name} {'written' if changed else 'is as it was'}")
-    for failure in rendered.failures:
+            changed = insert_section(
+                tex, name, section(rendered, folder, name, place_of(folder, tex))
+            )
+            print(f"{tex}: section {name} {_OUTCOMES[changed]}")
+    _finish(rendered.failures)
+
+
+def _default_folder(runs: Sequence[Path]) -> Path:
+    return runs[0] / "report" if len(runs) == 1 else Path("report")
+
+
+def _finish(failures: Sequence[object]) -> None:
+    """Print what could not be reported, and end with the exit code for it."""
+    for failure in failures:
         print(f"error: {failure}", file=sys.stderr)
-    if rendered.failures:
+    if failures:
         raise typer.Exit(SOME_FAILED)
 
 
@@ -87,7 +101,7 @@ def _words(options: list[str] | None) -> list[str] | None:
     """Repeated options, each of which may hold several words between commas; each word once."""
     if options is None:
         return None
-    words = [word.strip() for option in options for word in option.split(",")]
+    words = [word.strip() for word in ",".join(options).split(",")]
     if not all(words):
         raise UsageError(
             f"an empty word in {', '.join(options)!r}",

@@ -19,7 +19,7 @@ from camlucida.analysis.cases.outcomes import (
     true_region,
 )
 from camlucida.core.errors import UsageError
-from camlucida.core.messages import Message, declare, prefixed
+from camlucida.core.messages import Message, Value, declare, prefixed
 from camlucida.datasets.patients import NO_PATIENTS
 from camlucida.datasets.predictions import (
     PROBABILITY,
@@ -147,9 +147,7 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
     columns = chain.from_iterable(rows.columns for _, _, rows in tables)
     groups = list(dict.fromkeys(column for column in columns if column.startswith(GROUP)))
     for _, model, rows in tables:
-        base = rows[["image", "patient"]].assign(model=model)
-        for column in groups:
-            base[_group(column)] = rows[column].fillna("").astype(str) if column in rows else ""
+        base = _with_groups(rows, model, groups)
         tidy, known = _tidy(task, tuple(dict.fromkeys(rows["label"])), rows, base)
         if tidy["truth"].replace("", None).notna().any():
             frames.append(tidy)
@@ -166,15 +164,26 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
     every = tuple(dict.fromkeys(chain.from_iterable(labels.values())))
     kind = KINDS[task]
     if kind == "multilabel":
-        silent = [label for label in every if whole["truth"][whole["label"] == label].isna().all()]
-        notes += (
-            [Message("notes.no_truth_labels", {"count": len(silent), "names": listing(silent, 20)})]
-            if silent
-            else []
-        )
+        notes += _labels_without_truth(whole, every)
     synthetic = any(bool(rows["synthetic"].any()) for _, _, rows in tables)
     found = Predictions(kind, whole, every, tuple(map(_group, groups)), tuple(notes), synthetic)
     return check_predictions(found, _where(runs), FIX)
+
+
+def _with_groups(rows: pd.DataFrame, model: str, groups: Sequence[str]) -> pd.DataFrame:
+    """Image, patient, model, and the groups of the cohort; "" where a run has no such group."""
+    base = rows[["image", "patient"]].assign(model=model)
+    for column in groups:
+        base[_group(column)] = rows[column].fillna("").astype(str) if column in rows else ""
+    return base
+
+
+def _labels_without_truth(whole: pd.DataFrame, labels: Sequence[str]) -> list[Message]:
+    silent = [label for label in labels if whole["truth"][whole["label"] == label].isna().all()]
+    if not silent:
+        return []
+    values: dict[str, Value] = {"count": len(silent), "names": listing(silent, 20)}
+    return [Message("notes.no_truth_labels", values)]
 
 
 def _tidy(

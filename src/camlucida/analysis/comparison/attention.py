@@ -192,7 +192,11 @@ def _frame(geometry: Geometry) -> tuple[tuple[int, ...], ...]:
     """Which part of the original the model's input covers, in thousandths of a pixel."""
     start = geometry.to_original([0.0] * len(geometry.model))
     end = geometry.to_original([float(side) for side in geometry.model])
-    return tuple(tuple(round(1000 * position) for position in corner) for corner in (start, end))
+    return _thousandths(start), _thousandths(end)
+
+
+def _thousandths(corner: Sequence[float]) -> tuple[int, ...]:
+    return tuple(round(1000 * position) for position in corner)
 
 
 def _of_seen_cells(metric: Measure) -> Measure:

@@ -130,9 +130,14 @@ def find_groups(
     groups = [members for members in contexts.values() if len(members) > 1]
     if not groups:
         raise _nothing_varies(records, by)
-    varying = [key for key in equal if len({members[0][key] for members in groups}) > 1]
+    firsts = [members[0] for members in groups]
+    varying = [key for key in equal if _varies(firsts, key)]
     notes = _notes_on_left_out(records, list(contexts.values()), by)
     return [_group(members, by, varying) for members in groups], list(notes)
+
+
+def _varies(records: Sequence[Record], key: str) -> bool:
+    return len({record[key] for record in records}) > 1
 
 
 def on_shared_images(
@@ -195,7 +200,9 @@ def _series_records(runs: Sequence[Run], cases: pd.DataFrame) -> list[Record]:
 def _with_model(record: Record, runs: Sequence[Run]) -> Record:
     """With the weights of the model, and its name told apart from namesakes in other runs."""
     run, name = int(record["run"]), str(record["model"])
-    models = [{model["name"]: model for model in other.about["models"]} for other in runs]
+    models = []
+    for other in runs:
+        models.append({model["name"]: model for model in other.about["models"]})
     folders = [other.folder.root.name for other in runs]
     namesakes = [index for index, by_name in enumerate(models) if name in by_name]
     folder = folders[run]

@@ -50,7 +50,10 @@ def localisation(
     scores = _scores(boxes, covered, true_boxes, size)
     steps = _steps(true_boxes, size)
     moved = [_scores(boxes, covered, true_boxes + step, size) for step in steps]
-    chance = {f"{name}_chance": float(np.mean([s[name] for s in moved])) for name in scores}
+    chance = {}
+    for name in scores:
+        values = [moved_scores[name] for moved_scores in moved]
+        chance[f"{name}_chance"] = float(np.mean(values))
     nothing = 1 - float(from_boxes(true_boxes, size).mean())
     return scores | chance | {"pixel_accuracy_nothing": nothing}
 

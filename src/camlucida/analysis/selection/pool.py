@@ -29,7 +29,9 @@ declare(
         "equal": "ties by image name",
         "of_labels": "a case is one image and one label",
         "by_map": "each case by the map of {model}, {method} at {layer}",
-        "by_first_map": "each case by its first map, in the order of runs, models, methods and layers",
+        "by_first_map": (
+            "each case by its first map, in the order of runs, models, methods and layers"
+        ),
         "without_truth": "{count} {count:|case|cases} without ground truth excluded",
         "without_map": "{count} {count:|prediction|predictions} without a map excluded",
         "none_there": "none: there are no cases",

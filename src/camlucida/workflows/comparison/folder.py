@@ -120,8 +120,11 @@ def _panels(
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Records of plain values; None for what does not exist."""
-    records = table.to_dict("records")
-    return [{str(key): _value(value) for key, value in record.items()} for record in records]
+    return [_plain_record(record) for record in table.to_dict("records")]
+
+
+def _plain_record(record: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): _value(value) for key, value in record.items()}
 
 
 def _value(value: Any) -> Any:

@@ -187,16 +187,16 @@ def _image(case: Record, titles: Mapping[str, str]) -> Section:
 
 
 def _probabilities(case: Record, titles: Mapping[str, str]) -> Table:
-    rows = tuple(
-        (row["label"], *(Cell(row[key], spec=".3f") for key in (*titles, ENSEMBLE)))
-        for row in case["probabilities"][:SHOWN]
-    )
+    rows = []
+    for row in case["probabilities"][:SHOWN]:
+        cells = [Cell(row[key], spec=".3f") for key in (*titles, ENSEMBLE)]
+        rows.append((row["label"], *cells))
     more = len(case["probabilities"]) - SHOWN
     notes: tuple[Text, ...] = ()
     if more > 0:
         notes = (phrase(f"{more} less probable labels are in ", Link("ensemble.csv"), "."),)
     head = ("Label", *titles.values(), "Ensemble")
-    return Table(f"{case['folder']}-probabilities", None, head, rows, notes=notes)
+    return Table(f"{case['folder']}-probabilities", None, head, tuple(rows), notes=notes)
 
 
 def _finding(finding: Record, case: Record, titles: Mapping[str, str]) -> Subsection:

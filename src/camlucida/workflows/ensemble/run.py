@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def _check_labels(requested: Sequence[str], labels: Sequence[Sequence[str]]) -> 
     """UsageError for a label that no classifier has, where all of them name theirs."""
     if not all(labels):
         return
-    names = [label for of_model in labels for label in of_model if label]
+    names = [label for label in chain.from_iterable(labels) if label]
     folded = set(map(fold, names))
     for label in requested:
         if fold(label) not in folded:
