@@ -13,7 +13,6 @@ from camlucida.cli.common import SOME_FAILED, app, command_with_lists, output_fo
 from camlucida.core.errors import UsageError
 from camlucida.report.locale import load_texts
 
-
 _OUTCOMES = {True: "written", False: "is as it was"}
 
 
