@@ -80,6 +80,13 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
     Args:
         a, b: as for :func:`pearson`.
 
+    Returns:
+        NaN where a map is constant.
+
+    Raises:
+        UsageError: different grids.
+        NoEvidenceError: a map is not finite.
+
     >>> spearman([[1.0, 2.0, 9.0]], [[1.0, 2.0, 3.0]])
     1.0
     """
@@ -177,6 +184,7 @@ def kendall_w(maps: Sequence[ArrayLike]) -> float:
 
     Raises:
         UsageError: fewer than two maps, or different grids.
+        NoEvidenceError: a map is not finite.
 
     >>> kendall_w([[1, 2, 3], [10, 20, 30]])
     1.0

@@ -21,7 +21,18 @@ Mask = NDArray[np.bool_]
 def as_map(values: ArrayLike) -> Floats:
     """A map of any rank in float64, not to be written to.
 
-    It may be the caller's; NoEvidenceError where a value is not finite.
+    Args:
+        values: map (*grid) of at least one cell, in any unit.
+
+    Returns:
+        (*grid); the caller's array, where it is float64 already.
+
+    Raises:
+        UsageError: an empty map, or a single number.
+        NoEvidenceError: a value is not finite.
+
+    >>> as_map([[0, 1]])
+    array([[0., 1.]])
     """
     heat = np.asarray(values, np.float64)
     if heat.size == 0 or heat.ndim == 0:
@@ -36,7 +47,22 @@ def as_map(values: ArrayLike) -> Floats:
 
 
 def as_mask(mask: ArrayLike, size: Sequence[int], what: str = "mask") -> Mask:
-    """A boolean mask of exactly ``size``; it may be given as bool, 0/1 or 0/255."""
+    """A boolean mask of exactly ``size``; it may be given as bool, 0/1 or 0/255.
+
+    Args:
+        mask: (*size).
+        size: that it must have, in pixels.
+        what: its name in an error.
+
+    Returns:
+        (*size), a copy.
+
+    Raises:
+        UsageError: another size, or other values.
+
+    >>> as_mask([0, 255], (2,))
+    array([False,  True])
+    """
     array = np.asarray(mask)
     if array.shape != tuple(size):
         raise UsageError(
@@ -53,7 +79,22 @@ def as_mask(mask: ArrayLike, size: Sequence[int], what: str = "mask") -> Mask:
 
 
 def as_pair(values: ArrayLike, truth: ArrayLike) -> tuple[Floats, Mask]:
-    """The checked map and truth, of one size."""
+    """The checked map and truth, of one size.
+
+    Args:
+        values: map (*size), finite, in any unit.
+        truth: mask of the same size.
+
+    Returns:
+        The map in float64 and the mask as booleans.
+
+    Raises:
+        UsageError: an empty map, another size, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
+
+    >>> as_pair([1, 2], [0, 1])
+    (array([1., 2.]), array([False,  True]))
+    """
     heat = as_map(values)
     return heat, as_mask(truth, heat.shape)
 
@@ -63,7 +104,18 @@ def _by(size: Sequence[int]) -> str:
 
 
 def box_iou(first: ArrayLike, second: ArrayLike) -> Floats:
-    """(N, M) intersection over union of boxes (N, 4) and (M, 4): x, y, width, height."""
+    """(N, M) intersection over union of boxes (N, 4) and (M, 4): x, y, width, height.
+
+    Args:
+        first: (N, 4) boxes in pixels.
+        second: (M, 4) boxes in the same pixels.
+
+    Returns:
+        (N, M) in [0, 1].
+
+    >>> box_iou([[0, 0, 2, 1]], [[0, 0, 1, 1]])
+    array([[0.5]])
+    """
     a, b = as_boxes(first)[:, None], as_boxes(second)[None]
     reach = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:]) - np.maximum(
         a[..., :2], b[..., :2]

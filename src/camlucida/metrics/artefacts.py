@@ -92,6 +92,13 @@ def border_share(values: ArrayLike, width: float = BORDER) -> float:
         values: map (H, W) in original pixels.
         width: of the border, as a share of each side.
 
+    Returns:
+        NaN without positive heat.
+
+    Raises:
+        UsageError: an empty map.
+        NoEvidenceError: the map is not finite.
+
     >>> border_share(np.ones((20, 20)))
     0.19
     """
@@ -116,6 +123,13 @@ def text_share(values: ArrayLike, image: ArrayLike) -> float:
         values: map (H, W) in original pixels.
         image: (H, W), see :func:`text_region`.
 
+    Returns:
+        In [0, 1]; NaN without positive heat or without text.
+
+    Raises:
+        UsageError: the sizes differ.
+        NoEvidenceError: the map is not finite.
+
     >>> text_share(np.ones((8, 8)), np.zeros((8, 8)))
     nan
     """
@@ -139,6 +153,13 @@ def outside_body_share(values: ArrayLike, image: ArrayLike) -> float:
     Args:
         values: map (H, W) in original pixels.
         image: (H, W), see :func:`outside_body`.
+
+    Returns:
+        In [0, 1]; NaN without positive heat, or where the body fills the image.
+
+    Raises:
+        UsageError: the sizes differ.
+        NoEvidenceError: the map is not finite.
 
     >>> outside_body_share(np.ones((1, 4)), [[0.0, 1.0, 1.0, 0.0]])
     0.5

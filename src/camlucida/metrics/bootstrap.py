@@ -120,14 +120,36 @@ class Sampled:
 
 
 def numbered(patients: Sequence[Hashable]) -> tuple[Integers, int]:
-    """(rows,) number of each row's patient, in order of appearance; and how many there are."""
+    """(rows,) number of each row's patient, in order of appearance; and how many there are.
+
+    Args:
+        patients: (rows,) whose each row is.
+
+    Returns:
+        The numbers (rows,), from 0, and the number of patients.
+
+    >>> numbered(["b", "a", "b"])
+    (array([0, 1, 0]), 2)
+    """
     number: dict[Hashable, int] = {}
     index = np.array([number.setdefault(patient, len(number)) for patient in patients], np.int64)
     return index, len(number)
 
 
 def by_patient(columns: Floats, index: Integers, count: int) -> Floats:
-    """Sums (patients, k) of (rows, k)."""
+    """Sums (patients, k) of (rows, k).
+
+    Args:
+        columns: (rows, k) values to sum.
+        index: (rows,) number of each row's patient, from :func:`numbered`.
+        count: number of patients.
+
+    Returns:
+        (count, k); 0 for a patient without a row.
+
+    >>> by_patient(np.array([[1.0], [2.0], [4.0]]), np.array([0, 1, 0]), 2).tolist()
+    [[5.0], [2.0]]
+    """
     summed = [np.bincount(index, weights=column, minlength=count) for column in columns.T]
     return np.stack(summed, axis=1) if summed else np.zeros((count, 0))
 
@@ -139,6 +161,14 @@ def sampled_sums(formula: Formula, sums: Floats, sampling: Sampling) -> Sampled:
         formula: (r, k) totals → (r, …).
         sums: (patients, k).
         sampling: of the draws.
+
+    Returns:
+        Figures of all patients, of each replicate and of each jackknife sample.
+
+    >>> count_and_sum = np.array([[1.0, 2.0], [1.0, 4.0]])
+    >>> mean = sampled_sums(lambda totals: totals[:, 1:] / totals[:, :1], count_and_sum, Sampling())
+    >>> mean.estimate.tolist(), mean.drawn.shape, mean.left_out.tolist()
+    ([3.0], (2000, 1), [[4.0], [2.0]])
     """
     total = sums.sum(0)
     parts = [formula(weights @ sums) for weights in _drawn_weights(len(sums), sampling, len(sums))]
@@ -152,6 +182,20 @@ def sampled_weights(formula: Formula, patients: int, rows: int, sampling: Sampli
 
     The jackknife leaves out one patient at a time, or one of :data:`BLOCKS` blocks of patients
     where there are more: the acceleration has the same expectation.
+
+    Args:
+        formula: (r, patients) weights → (r, …).
+        patients: their number, 1 or more.
+        rows: width of the largest table that the formula holds for each replicate.
+        sampling: of the draws.
+
+    Returns:
+        Figures of all patients, of each replicate and of each jackknife sample.
+
+    >>> value = np.array([2.0, 4.0])
+    >>> mean = sampled_weights(lambda weights: weights @ value / weights.sum(1), 2, 2, Sampling())
+    >>> float(mean.estimate), mean.left_out.tolist()
+    (3.0, [4.0, 2.0])
     """
     drawn = [formula(weights) for weights in _drawn_weights(patients, sampling, rows)]
     left_out = [formula(weights) for weights in _without_a_block(patients, rows)]
@@ -176,6 +220,14 @@ def difference_of_means(
         patients: (rows,) who a row belongs to.
         sampling: of the interval, which there is none of under ``MIN_POSITIVES`` patients with a
             value in either.
+
+    Returns:
+        The difference with its interval, in the unit of the values; NaN where a group has no value.
+
+    >>> groups = [np.array([True, False]), np.array([False, True])]
+    >>> difference = difference_of_means(np.array([3.0, 1.0]), groups, ["a", "b"], Sampling())
+    >>> difference.estimate, difference.interval_method
+    (2.0, 'none')
     """
     sides = [side & np.isfinite(values) for side in groups]
     kept = sides[0] | sides[1]
@@ -207,6 +259,13 @@ def _difference(totals: Floats) -> Floats:
 def percentiles(drawn: Floats, level: float) -> tuple[float, float]:
     """Both ends of a percentile interval, undefined replicates left out.
 
+    Args:
+        drawn: replicates of a figure, NaN where it is undefined.
+        level: coverage, in (0, 1).
+
+    Returns:
+        Lower and upper end; NaN where every replicate is undefined.
+
     >>> percentiles(np.arange(101.0), 0.5)
     (25.0, 75.0)
     """
@@ -224,6 +283,9 @@ def limits(
         drawn: (replicates,) of resampled patients, finite.
         left_out: (patients,) the jackknife: without each of them.
         level: coverage, in (0, 1).
+
+    Returns:
+        Lower end, upper end, and "BCa", "percentile" or "constant".
 
     Source: Efron 1987, eq. 2.3 (limits) and 6.6 (acceleration).
 
@@ -247,7 +309,17 @@ def limits(
 
 
 def divide(top: Floats, bottom: Floats) -> Floats:
-    """Quotient; NaN where the divisor is 0."""
+    """Quotient; NaN where the divisor is 0.
+
+    Args:
+        top, bottom: of one shape, or shapes that broadcast.
+
+    Returns:
+        Of the broadcast shape.
+
+    >>> divide(np.array([1.0, 1.0]), np.array([2.0, 0.0]))
+    array([0.5, nan])
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(
             np.where(np.asarray(bottom) == 0, np.nan, np.asarray(top) / np.asarray(bottom))
@@ -255,7 +327,17 @@ def divide(top: Floats, bottom: Floats) -> Floats:
 
 
 def mean_of_known(values: Floats) -> Floats:
-    """Mean over the second axis of (r, k, …), of what is not NaN there; NaN where nothing is."""
+    """Mean over the second axis of (r, k, …), of what is not NaN there; NaN where nothing is.
+
+    Args:
+        values: (r, k, …); NaN or infinite where there is no value.
+
+    Returns:
+        (r, …).
+
+    >>> mean_of_known(np.array([[1.0, np.nan, 3.0]]))
+    array([2.])
+    """
     known = np.isfinite(values)
     return divide(np.where(known, values, 0).sum(1), known.sum(1))
 
@@ -270,6 +352,10 @@ def draws(
         sampling: of the draws.
         step: 1 or more.
         replicates: fewer than those of ``sampling``, where each is slow.
+
+    Yields:
+        Numbers from 0 to ``patients`` − 1, (r, patients) with r ≤ ``step``; the same for one seed,
+        whatever the step.
 
     >>> [part.shape for part in draws(3, Sampling(), 1500)]
     [(1500, 3), (500, 3)]

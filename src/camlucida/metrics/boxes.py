@@ -148,6 +148,17 @@ def heat_boxes(values: ArrayLike, probability: float = 1.0) -> Floats:
 def box_ap30(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> float:
     """:func:`box_ap` at IoU ≥ 0.3.
 
+    Args:
+        predicted, truth: as for :func:`box_ap`.
+
+    Returns:
+        In [0, 1]; NaN without any annotated box.
+
+    Raises:
+        ValueError: not one entry an image in both.
+
+    Source: Everingham 2010 (VOC), all points.
+
     >>> box_ap30([[[0, 0, 2, 1, 0.9]]], [[[0, 0, 1, 1]]])
     1.0
     """
@@ -166,6 +177,17 @@ def box_ap30(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> floa
 )
 def box_ap50(predicted: Sequence[ArrayLike], truth: Sequence[ArrayLike]) -> float:
     """:func:`box_ap` at IoU ≥ 0.5.
+
+    Args:
+        predicted, truth: as for :func:`box_ap`.
+
+    Returns:
+        In [0, 1]; NaN without any annotated box.
+
+    Raises:
+        ValueError: not one entry an image in both.
+
+    Source: Everingham 2010 (VOC), all points.
 
     >>> box_ap50([[[0, 0, 3, 1, 0.9]]], [[[0, 0, 1, 1]]])
     0.0

@@ -30,6 +30,16 @@ def area_average(truth: ArrayLike, grid: Sequence[int], geometry: Geometry | Non
         geometry: from original to model pixels, which the grid divides evenly; None: the grid
             divides the original. What lies outside the original (padding) counts as outside the
             truth.
+
+    Returns:
+        (*grid).
+
+    Raises:
+        UsageError: the truth is not a mask of the geometry's original, or the grid has another
+            number of axes, or an axis without cells.
+
+    >>> area_average(np.eye(4), (2, 2)).tolist()
+    [[0.5, 0.0], [0.0, 0.5]]
     """
     array = np.asarray(truth)
     cells = as_mask(array, array.shape).astype(np.float64)
@@ -52,6 +62,19 @@ def best_map(truth: ArrayLike, grid: Sequence[int], geometry: Geometry | None = 
     """:func:`area_average`, carried back to original pixels as any map of that grid is.
 
     Linear, half-pixel centres.
+
+    Args:
+        truth, grid, geometry: as for :func:`area_average`.
+
+    Returns:
+        (*original) in [0, 1].
+
+    Raises:
+        UsageError: the truth is not a mask of the geometry's original, or the grid has another
+            number of axes, or an axis without cells.
+
+    >>> best_map(np.eye(2), (1, 1)).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
     """
     cells = area_average(truth, grid, geometry)
     geometry = _fitting(geometry, np.shape(truth))
@@ -81,6 +104,10 @@ def ceiling(
     Returns:
         NaN where the mask is empty, or where the model never saw what it marks.
 
+    Raises:
+        UsageError: the truth is not a mask of the geometry's original, or the grid has another
+            number of axes, or an axis without cells.
+
     >>> from camlucida.metrics.localisation import relevance_mass
     >>> ceiling(relevance_mass, np.eye(4), (2, 2))
     0.40625
@@ -92,7 +119,17 @@ def ceiling(
 def over_ceiling(value: float, ceiling: float) -> float:
     """Score ÷ ceiling; NaN where the ceiling is 0 or unknown.
 
-    Above 1 is possible, see :func:`ceilings`.
+    Above 1 is possible, see :func:`ceiling`.
+
+    Args:
+        value: a score.
+        ceiling: its upper bound on the grid, from :func:`ceiling`.
+
+    Returns:
+        0 or more for a score that is.
+
+    >>> over_ceiling(0.3, 0.6)
+    0.5
     """
     return value / ceiling if ceiling > 0 else float("nan")
 
@@ -114,6 +151,9 @@ def coverage(edges: Floats, length: int) -> Floats:
     Args:
         edges: (cells + 1,) of the cells, in pixels.
         length: number of pixels.
+
+    Returns:
+        In [0, 1]; a row sums to less than 1 where its cell reaches outside the image.
 
     >>> coverage(np.array([0.0, 1.5, 3.0]), 3).round(2).tolist()
     [[0.67, 0.33, 0.0], [0.0, 0.33, 0.67]]

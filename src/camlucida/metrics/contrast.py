@@ -78,7 +78,15 @@ def contrast(explanation: Explanation, region: ArrayLike) -> Contrast:
     """Of the map in original pixels, where the model saw the image.
 
     Args:
+        explanation: the map, with the geometry of its image.
         region: mask (H, W) in original pixels.
+
+    Returns:
+        The ratio and its chance levels; where the ratio is NaN, only ``area`` is known.
+
+    Raises:
+        UsageError: the sizes differ, or the region is not a mask.
+        NoEvidenceError: the map is not finite.
     """
     geometry = explanation.scan.geometry
     mask = as_mask(region, geometry.original, "region")
@@ -108,7 +116,17 @@ _UNKNOWN = (Chance(NAN, NAN, NAN), NAN, Chance(NAN, NAN, NAN), NAN)
 
 
 def chance(ratios: ArrayLike) -> Chance:
-    """Median and :data:`RANGE` of ratios."""
+    """Median and :data:`RANGE` of ratios.
+
+    Args:
+        ratios: of any shape, at least one, in [0, ∞].
+
+    Returns:
+        Each is one of the ratios: no value is interpolated between 1 and ∞.
+
+    >>> chance([1.0, 2.0, 4.0])
+    Chance(median=2.0, low=1.0, high=4.0)
+    """
     values = np.asarray(ratios, np.float64).reshape(-1)
     low, median, high = np.percentile(
         values, (RANGE[0], 50, RANGE[1]), method="inverted_cdf"
@@ -120,6 +138,20 @@ def inside_outside(values: ArrayLike, region: ArrayLike) -> float:
     """mean_R E⁺ ÷ mean_¬R E⁺, in [0, ∞]; 1 for a constant map.
 
     NaN where R is empty or everything, or without positive heat.
+
+    Args:
+        values: map (*size), finite, in any unit.
+        region: mask R of the same size.
+
+    Returns:
+        ∞ where all positive heat is inside.
+
+    Raises:
+        UsageError: the sizes differ, or the region is not a mask.
+        NoEvidenceError: the map is not finite.
+
+    >>> inside_outside([[1.0, 3.0]], [[0, 1]])
+    3.0
     """
     heat, mask = as_pair(values, region)
     positive = np.maximum(heat, 0)
@@ -135,6 +167,20 @@ def shifted_ratios(values: ArrayLike, region: ArrayLike) -> Floats:
 
     All shifts at once, as a circular correlation: exact but for the rounding of a Fourier
     transform.
+
+    Args:
+        values: map (*size), finite, in any unit.
+        region: mask of the same size.
+
+    Returns:
+        (*size) in [0, ∞]; NaN where the region is empty or everything, or without positive heat.
+
+    Raises:
+        UsageError: the sizes differ, or the region is not a mask.
+        NoEvidenceError: the map is not finite.
+
+    >>> shifted_ratios([1.0, 3.0], [0, 1]).round(3).tolist()
+    [3.0, 0.333]
     """
     heat, mask = as_pair(values, region)
     positive = np.maximum(heat, 0)
@@ -158,6 +204,21 @@ def grid_ratios(
 
     Enlarging is linear, so that each cell has one weight inside the region and one outside: no map
     is enlarged.
+
+    Args:
+        maps: (*grid) each, at least one.
+        grid: cells, an axis each.
+        region: mask in original pixels.
+        geometry: from original to model pixels.
+
+    Returns:
+        (maps,) in [0, ∞]; NaN without heat, or where nothing is inside or outside.
+
+    Raises:
+        UsageError: the region is not a mask of the size of the original.
+
+    >>> grid_ratios([[[1.0, 3.0]]], (1, 2), [[0, 1]], Geometry.identity((1, 2))).round(6).tolist()
+    [3.0]
     """
     mask = as_mask(region, geometry.original, "region")
     seen = np.zeros(geometry.original, np.bool_)

@@ -65,6 +65,10 @@ def entropy(values: ArrayLike) -> float:
     Returns:
         0 all in one cell, ln n all cells equal; NaN for an all-zero map.
 
+    Raises:
+        UsageError: an empty map.
+        NoEvidenceError: the map is not finite.
+
     >>> entropy([0.0, 0.0, 1.0])
     0.0
     """
@@ -88,6 +92,13 @@ def area_above_half(values: ArrayLike) -> float:
     Args:
         values: map (*grid).
 
+    Returns:
+        In [0, 1].
+
+    Raises:
+        UsageError: an empty map.
+        NoEvidenceError: the map is not finite.
+
     >>> area_above_half([0.0, 0.4, 0.6, 1.0])
     0.5
     """
@@ -107,6 +118,13 @@ def components(values: ArrayLike) -> float:
     Args:
         values: map (*grid).
 
+    Returns:
+        A whole number, 0 or more.
+
+    Raises:
+        UsageError: an empty map.
+        NoEvidenceError: the map is not finite.
+
     >>> components([1.0, 0.0, 0.9])
     2.0
     """
@@ -122,6 +140,10 @@ def centre_of_mass(values: ArrayLike) -> tuple[float, ...]:
 
     Returns:
         0 first edge, ½ middle, 1 last edge; NaN without heat.
+
+    Raises:
+        UsageError: an empty map.
+        NoEvidenceError: the map is not finite.
 
     >>> centre_of_mass([[0.0, 1.0]])
     (0.5, 0.75)
@@ -144,6 +166,16 @@ def _sum_over_others(heat: Floats, axis: int) -> Floats:
 def centre_row(values: ArrayLike) -> float:
     """The last axis but one of :func:`centre_of_mass`: 0 top, 1 bottom.
 
+    Args:
+        values: map (*grid).
+
+    Returns:
+        In (0, 1), 0 top, 1 bottom; ½ for a one-dimensional map; NaN without positive heat.
+
+    Raises:
+        UsageError: an empty map.
+        NoEvidenceError: the map is not finite.
+
     >>> centre_row([[0.0], [1.0]])
     0.75
     """
@@ -155,6 +187,16 @@ def centre_row(values: ArrayLike) -> float:
 )
 def centre_column(values: ArrayLike) -> float:
     """The last axis of :func:`centre_of_mass`: 0 left, 1 right.
+
+    Args:
+        values: map (*grid).
+
+    Returns:
+        In (0, 1), 0 left, 1 right; NaN without positive heat.
+
+    Raises:
+        UsageError: an empty map.
+        NoEvidenceError: the map is not finite.
 
     >>> centre_column([[0.0, 1.0]])
     0.75
@@ -181,6 +223,10 @@ def border_distance(values: ArrayLike) -> float:
 
     Returns:
         In (0, ½]; NaN without heat.
+
+    Raises:
+        UsageError: an empty map.
+        NoEvidenceError: the map is not finite.
 
     >>> border_distance([1.0, 0.0, 0.0, 0.0])
     0.125

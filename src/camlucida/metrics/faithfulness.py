@@ -81,6 +81,9 @@ def plans(
         names: of faithfulness metrics. A plan may make more metrics than these.
         coherency: of the map with the map of ``perturbation.masked()``; needed for "adcc".
 
+    Returns:
+        The plans in the order of registration.
+
     Raises:
         UsageError: an unknown name, or "adcc" without the coherency.
     """
@@ -109,6 +112,17 @@ def _in_order(
 def gamed_by_all_ones(name: str) -> bool:
     """Whether a map of nearly all ones can score well by the metric, though it shows nothing.
 
+    Args:
+        name: of a registered metric.
+
+    Returns:
+        True for the metrics that multiply the image by the map; always False for the others.
+
+    Raises:
+        UsageError: an unknown name.
+
+    Source: Poppi 2021 (Fake-CAM).
+
     >>> gamed_by_all_ones("average_drop"), gamed_by_all_ones("road")
     (True, False)
     """
@@ -122,6 +136,12 @@ def fake_cam(grid: Sequence[int]) -> Tensor:
 
     Args:
         grid: cells, an axis each.
+
+    Returns:
+        (*grid) of zero and ones.
+
+    Raises:
+        IndexError: a grid without cells.
 
     >>> fake_cam((1, 3))
     tensor([[0., 1., 1.]])

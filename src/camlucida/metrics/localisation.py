@@ -109,6 +109,13 @@ def tolerant_hit(values: ArrayLike, truth: ArrayLike, radius: float = TOLERANCE)
         values, truth: as for :func:`hit`.
         radius: in original pixels, 0 or more.
 
+    Returns:
+        In [0, 1]; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
+
     >>> tolerant_hit([[0.0, 1.0, 0.0, 0.0]], [[1, 0, 0, 0]], radius=1)
     1.0
     """
@@ -139,6 +146,10 @@ def relevance_mass(values: ArrayLike, truth: ArrayLike) -> float:
     Returns:
         In [0, 1]; NaN without positive heat or for an empty truth.
 
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
+
     >>> relevance_mass([[1.0, 3.0, -5.0]], [[0, 1, 1]])
     0.75
     """
@@ -166,6 +177,13 @@ def attention_ratio(values: ArrayLike, truth: ArrayLike) -> float:
     Args:
         values, truth: as for :func:`hit`.
 
+    Returns:
+        0 or more; NaN without positive heat or for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
+
     >>> attention_ratio([[1.0, 3.0, 0.0, 0.0]], [[0, 1, 0, 0]])
     3.0
     """
@@ -189,6 +207,13 @@ def relevance_rank(values: ArrayLike, truth: ArrayLike) -> float:
 
     Args:
         values, truth: as for :func:`hit`.
+
+    Returns:
+        In [0, 1]; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
 
     >>> relevance_rank([[3.0, 2.0, 1.0, 0.0]], [[1, 0, 0, 1]])
     0.5
@@ -217,6 +242,10 @@ def roc_auc(values: ArrayLike, truth: ArrayLike) -> float:
     Returns:
         NaN where the truth is empty or everything.
 
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
+
     >>> roc_auc([[3.0, 2.0, 1.0]], [[1, 0, 1]])
     0.5
     """
@@ -242,6 +271,13 @@ def average_precision(values: ArrayLike, truth: ArrayLike) -> float:
 
     Args:
         values, truth: as for :func:`hit`.
+
+    Returns:
+        In (0, 1]; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
 
     >>> round(average_precision([[3.0, 2.0, 1.0]], [[1, 0, 1]]), 3)
     0.833
@@ -272,6 +308,13 @@ def average_precision_lift(values: ArrayLike, truth: ArrayLike) -> float:
     Args:
         values, truth: as for :func:`hit`.
 
+    Returns:
+        1 at chance level; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
+
     >>> average_precision_lift([[3.0, 2.0, 1.0, 0.0]], [[1, 0, 0, 0]])
     4.0
     """
@@ -298,6 +341,10 @@ def class_specificity(values: ArrayLike, own: ArrayLike, other: ArrayLike) -> fl
 
     Returns:
         NaN if either mask is empty; 0 if the masks are the same.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
 
     >>> class_specificity([[1.0, 0.0]], [[1, 0]], [[0, 1]])
     0.5
@@ -326,6 +373,9 @@ def dice(mask: ArrayLike, truth: ArrayLike) -> float:
     Returns:
         NaN for an empty truth.
 
+    Raises:
+        UsageError: the sizes differ, or an array is not a mask.
+
     >>> round(dice([[1, 1, 0]], [[0, 1, 0]]), 3)
     0.667
     """
@@ -346,6 +396,13 @@ def iou_otsu(values: ArrayLike, truth: ArrayLike) -> float:
     Args:
         values, truth: as for :func:`hit`.
 
+    Returns:
+        In [0, 1]; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
+
     >>> iou_otsu([[0.0, 0.0, 5.0, 5.0]], [[0, 0, 0, 1]])
     0.5
     """
@@ -365,6 +422,13 @@ def dice_otsu(values: ArrayLike, truth: ArrayLike) -> float:
 
     Args:
         values, truth: as for :func:`hit`.
+
+    Returns:
+        In [0, 1]; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
 
     >>> round(dice_otsu([[0.0, 0.0, 5.0, 5.0]], [[0, 0, 0, 1]]), 3)
     0.667
@@ -388,6 +452,13 @@ def iou_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
         values, truth: as for :func:`hit`.
         threshold: in [0, 1], tuned on other images. A constant map segments nothing: 0.
 
+    Returns:
+        In [0, 1]; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
+
     >>> iou_tuned([[0.0, 0.4, 0.8, 1.0]], [[0, 0, 1, 1]], 0.3)
     0.6666666666666666
     """
@@ -408,6 +479,13 @@ def dice_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
 
     Args:
         values, truth, threshold: as for :func:`iou_tuned`.
+
+    Returns:
+        In [0, 1]; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
 
     >>> dice_tuned([[0.0, 0.4, 0.8, 1.0]], [[0, 0, 1, 1]], 0.3)
     0.8
@@ -431,6 +509,13 @@ def iou_area_matched(values: ArrayLike, truth: ArrayLike) -> float:
     Args:
         values, truth: as for :func:`hit`.
 
+    Returns:
+        In [0, 1]; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
+
     >>> iou_area_matched([[3.0, 2.0, 1.0, 0.0]], [[1, 0, 0, 1]])
     0.3333333333333333
     """
@@ -443,6 +528,13 @@ def iou_best(values: ArrayLike, truth: ArrayLike) -> float:
 
     Args:
         values, truth: as for :func:`hit`.
+
+    Returns:
+        In [0, 1]; NaN for an empty truth.
+
+    Raises:
+        UsageError: the sizes differ, or the truth is not a mask.
+        NoEvidenceError: the map is not finite.
 
     >>> iou_best([[3.0, 2.0, 1.0]], [[1, 1, 0]])
     1.0

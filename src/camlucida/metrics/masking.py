@@ -113,6 +113,9 @@ def increase_in_confidence(original: ArrayLike, masked: ArrayLike) -> Floats:
     Args:
         original, masked: as for :func:`average_drop`.
 
+    Returns:
+        (…, S) of 0 and 1; NaN where a score is NaN. The published figure is their mean.
+
     >>> increase_in_confidence([0.8, 0.1], [0.2, 0.5])
     array([0., 1.])
     """

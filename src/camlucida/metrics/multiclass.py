@@ -49,6 +49,18 @@ def evaluate_multiclass(
             left out; no figures if all are.
         classes: in their order.
         sampling: of the intervals.
+
+    Returns:
+        A row a figure; kappa in [−1, 1], all others in [0, 1].
+
+    Raises:
+        KeyError: a column is missing.
+        pandas.errors.InvalidIndexError: a class is named twice.
+
+    >>> frame = pd.DataFrame({"patient": range(3), "truth": list("aab"), "predicted": list("abb")})
+    >>> row = evaluate_multiclass(frame, ["a", "b"])[1]
+    >>> row.metric, row.estimate
+    ('balanced_accuracy', 0.75)
     """
     sampling = sampling or Sampling()
     truth, predicted = places(frame["truth"], classes), places(frame["predicted"], classes)
@@ -85,6 +97,21 @@ def confusion(frame: pd.DataFrame, classes: Sequence[str]) -> Integers:
     """(K, K) rows counted by truth (down) and prediction (across), as scikit-learn counts them.
 
     Others are left out.
+
+    Args:
+        frame: columns truth, predicted.
+        classes: K names in their order.
+
+    Returns:
+        (K, K) counts; all 0 if no row has two names of the classes.
+
+    Raises:
+        KeyError: a column is missing.
+        pandas.errors.InvalidIndexError: a class is named twice.
+
+    >>> frame = pd.DataFrame({"patient": range(3), "truth": list("aab"), "predicted": list("abb")})
+    >>> confusion(frame, ["a", "b"]).tolist()
+    [[1, 1], [0, 1]]
     """
     truth, predicted = places(frame["truth"], classes), places(frame["predicted"], classes)
     known = (truth >= 0) & (predicted >= 0)
@@ -96,7 +123,21 @@ def confusion(frame: pd.DataFrame, classes: Sequence[str]) -> Integers:
 
 
 def places(column: pd.Series, classes: Sequence[str]) -> Integers:
-    """(rows,) place of each name among the classes; −1 for another."""
+    """(rows,) place of each name among the classes; −1 for another.
+
+    Args:
+        column: (rows,) of names.
+        classes: in their order.
+
+    Returns:
+        (rows,) from −1 to the number of classes − 1.
+
+    Raises:
+        pandas.errors.InvalidIndexError: a class is named twice.
+
+    >>> places(pd.Series(["b", "x"]), ["a", "b"]).tolist()
+    [1, -1]
+    """
     return np.asarray(pd.Index(list(classes)).get_indexer(pd.Index(column.tolist())), np.int64)
 
 

@@ -154,8 +154,20 @@ def evaluate_multilabel(
         threshold: in [0, 1].
         sampling: of the intervals.
 
+    Returns:
+        A row a label and figure, then those of the means; all figures in [0, 1], NaN where a label
+        lacks what the figure needs.
+
     Raises:
         UsageError: a threshold outside [0, 1].
+        KeyError: a column is missing.
+        ValueError: no labels.
+
+    >>> columns = {"logit": [-1.0, 1.0], "probability": [0.2, 0.8], "truth": [0.0, 1.0]}
+    >>> frame = pd.DataFrame({"patient": [1, 2], "label": "nodule", **columns})
+    >>> row = evaluate_multilabel(frame, ["nodule"])[0]
+    >>> row.metric, row.label, row.estimate
+    ('auc', 'nodule', 1.0)
     """
     if not 0 <= threshold <= 1:
         raise UsageError(
@@ -199,6 +211,15 @@ def bin_of(probability: Floats) -> Integers:
     """Number of the calibration bin of each probability.
 
     [k, k + 1) ÷ BINS, the last with its end.
+
+    Args:
+        probability: (rows,) in [0, 1].
+
+    Returns:
+        (rows,) from 0 to :data:`BINS` − 1.
+
+    >>> bin_of(np.array([0.0, 0.5, 1.0])).tolist()
+    [0, 7, 14]
     """
     return np.minimum((probability * BINS).astype(np.int64), BINS - 1)
 

@@ -66,8 +66,18 @@ def evaluate_regression(
         within: N of ``within_N``: the share of rows with an absolute error of at most N.
         sampling: of the intervals.
 
+    Returns:
+        A row a figure, in the order above; none if no row has both numbers.
+
     Raises:
         UsageError: a tolerance of 0 or less.
+        KeyError: a column is missing.
+
+    >>> frame = pd.DataFrame({"patient": range(12), "truth": np.arange(12.0)})
+    >>> frame["value"] = frame["truth"] + 1
+    >>> row = evaluate_regression(frame)[0]
+    >>> row.metric, row.estimate
+    ('mae', 1.0)
     """
     if any(not tolerance > 0 for tolerance in within):
         raise UsageError(
@@ -115,6 +125,18 @@ def evaluate_group(
         frame: rows of the group, as for :func:`evaluate_regression`.
         everybody: all rows.
         sampling: of the intervals.
+
+    Returns:
+        Two rows; none if no row of the group has both numbers.
+
+    Raises:
+        KeyError: a column is missing.
+
+    >>> frame = pd.DataFrame({"patient": range(12), "truth": np.arange(12.0)})
+    >>> frame["value"] = frame["truth"] + 1
+    >>> row = evaluate_group(frame[:3], frame)[0]
+    >>> row.metric, row.estimate
+    ('mae', 1.0)
     """
     sampling = sampling or Sampling()
     frame, everybody = known_rows(frame), known_rows(everybody)
@@ -136,7 +158,22 @@ def evaluate_group(
 
 
 def agreement(frame: pd.DataFrame) -> Agreement:
-    """Bias and standard deviation of the errors of a frame; the latter NaN for a single row."""
+    """Bias and standard deviation of the errors of a frame; the latter NaN for a single row.
+
+    Args:
+        frame: columns value, truth; a row where either is NaN is left out.
+
+    Returns:
+        In the unit of the value; both NaN without a row.
+
+    Raises:
+        KeyError: a column is missing.
+
+    Source: Bland and Altman 1986.
+
+    >>> agreement(pd.DataFrame({"value": [2.0, 2.0], "truth": [1.0, 1.0]}))
+    Agreement(bias=1.0, sd=0.0)
+    """
     frame = known_rows(frame)
     error = (frame["value"] - frame["truth"]).to_numpy(np.float64)
     return Agreement(
@@ -148,6 +185,19 @@ def outliers(frame: pd.DataFrame) -> pd.DataFrame:
     """Rows whose error lies outside the limits of agreement, the largest first.
 
     With a column ``error``, value − truth.
+
+    Args:
+        frame: columns value, truth; a row where either is NaN is left out.
+
+    Returns:
+        Rows with the columns of the frame and ``error``, by absolute error.
+
+    Raises:
+        KeyError: a column is missing.
+
+    >>> frame = pd.DataFrame({"value": [12.0] + [0.0] * 11, "truth": [0.0] * 12})
+    >>> outliers(frame)["error"].tolist()
+    [12.0]
     """
     frame = known_rows(frame)
     frame = frame.assign(error=frame["value"] - frame["truth"])
@@ -162,6 +212,16 @@ def truth_bins(truth: ArrayLike, width: float) -> Iterator[tuple[str, Flags]]:
 
     (name, rows), only those that hold a row.
 
+    Args:
+        truth: (rows,) in the unit of the value; a row that is not finite is in no group.
+        width: of a group, in the same unit, above 0.
+
+    Yields:
+        Name "low to high" and flags (rows,) of each group [low, high), in ascending order.
+
+    Raises:
+        UsageError: a width of 0 or less.
+
     >>> [name for name, _ in truth_bins([35.0, 39.9, 51.0], 10)]
     ['30 to 40', '50 to 60']
     """
@@ -174,7 +234,20 @@ def truth_bins(truth: ArrayLike, width: float) -> Iterator[tuple[str, Flags]]:
 
 
 def known_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows that have both numbers."""
+    """Rows that have both numbers.
+
+    Args:
+        frame: columns value, truth.
+
+    Returns:
+        The rows where neither is NaN.
+
+    Raises:
+        KeyError: a column is missing.
+
+    >>> len(known_rows(pd.DataFrame({"value": [1.0, 2.0], "truth": [1.0, np.nan]})))
+    1
+    """
     return frame.loc[frame["value"].notna() & frame["truth"].notna()]
 
 

@@ -206,7 +206,16 @@ def independent_randomisation(
 ) -> list[Randomised]:
     """As :func:`cascading_randomisation`, one block at a time, the others as trained.
 
-    Args, returns and errors are the same.
+    Args:
+        model, inputs, explain, count, seed, statistics, similarity: as for
+            :func:`cascading_randomisation`.
+
+    Returns:
+        One entry a block, the one nearest the logits first; similarities in [−1, 1].
+
+    Raises:
+        ModelError: the model has no parameters, or was built under ``torch.inference_mode()``.
+        UsageError: ``explain`` gives another number of maps than before.
 
     >>> layer = nn.Linear(2, 3)
     >>> before = layer.weight.detach().clone()

@@ -66,6 +66,16 @@ def compare_masks(pairs: Iterable[MaskPair]) -> pd.DataFrame:
 
     Raises:
         ImageError: masks of different shape, or not two-dimensional.
+
+    Args:
+        pairs: masks (H, W) of one shape in each pair; pairs may differ in shape.
+
+    Returns:
+        A row a pair; Dice and IoU in [0, 1], the others counts, or means of counts.
+
+    >>> pair = MaskPair("image", "patient", "nodule", np.eye(2) > 0, np.ones((2, 2)) > 0)
+    >>> compare_masks([pair])["iou"].tolist()
+    [0.5]
     """
     return pd.DataFrame(list(map(_row, pairs)), columns=COLUMNS)
 
@@ -74,7 +84,7 @@ def evaluate_segmentation(rows: pd.DataFrame, sampling: Sampling | None = None) 
     """Figures of each label; first of all labels together, where there are several.
 
     - ``dice``, ``iou``: mean over images that are not NaN.
-    - ``component_sensitivity``: true components hit ÷ true components, pooled;
+    - ``component_sensitivity``: true components hit ÷ true components, over all images;
       ``false_components``: mean an image.
 
     BCa intervals by patient; for the first three, none where fewer than 10 patients have a true
@@ -83,6 +93,17 @@ def evaluate_segmentation(rows: pd.DataFrame, sampling: Sampling | None = None) 
     Args:
         rows: of one model, from :func:`compare_masks`.
         sampling: of the intervals.
+
+    Returns:
+        Four rows a label: Dice, IoU and sensitivity in [0, 1], false components 0 or more.
+
+    Raises:
+        KeyError: a column is missing.
+
+    >>> pair = MaskPair("image", "patient", "nodule", np.eye(2) > 0, np.ones((2, 2)) > 0)
+    >>> row = evaluate_segmentation(compare_masks([pair]))[1]
+    >>> row.metric, row.estimate
+    ('iou', 0.5)
     """
     sampling = sampling or Sampling()
     labels = list(dict.fromkeys(rows["label"]))

@@ -150,6 +150,12 @@ def score_change(score: float, noisy_scores: ArrayLike) -> float:
         score: f(x).
         noisy_scores: (copies,) f(y).
 
+    Returns:
+        0 or more; NaN where a score is NaN.
+
+    Raises:
+        ValueError: no noisy copy.
+
     >>> score_change(1.0, [0.5, 1.25])
     0.5
     """

@@ -60,6 +60,9 @@ def mean_interval(
         values: (rows,); NaN where a row has none.
         patients, replicates, level, seed: as for :func:`ratio_interval`.
 
+    Returns:
+        The mean, in the unit of the values, with its interval.
+
     Raises:
         UsageError: as :func:`ratio_interval`.
 
@@ -148,6 +151,10 @@ def paired_difference(
         first, second: (rows,); a row where either is NaN is left out.
         patients, replicates, level, seed: as for :func:`ratio_interval`.
 
+    Returns:
+        The difference, in the unit of the values, and its p-value; no p-value where there is no
+        interval.
+
     Raises:
         UsageError: as :func:`ratio_interval`.
 
@@ -172,6 +179,12 @@ def holm(p_values: ArrayLike) -> Floats:
     Args:
         p_values: (tests,); NaN stays NaN and does not count as a test.
 
+    Returns:
+        (tests,) adjusted p-values in [0, 1].
+
+    Raises:
+        UsageError: not one number a test.
+
     >>> holm([0.01, 0.04, 0.03])
     array([0.03, 0.06, 0.06])
     """
@@ -188,6 +201,12 @@ def holm(p_values: ArrayLike) -> Floats:
 
 def rate(flags: ArrayLike) -> float:
     """Share of True in (rows,), such as of dead maps; NaN for no rows.
+
+    Args:
+        flags: (rows,) of booleans.
+
+    Returns:
+        In [0, 1].
 
     >>> rate([True, False])
     0.5
