@@ -96,7 +96,7 @@ def test_without_alignment_nothing_is_moved(films, capsys):
 )
 def test_a_wrong_request_writes_nothing(films, tmp_path, capsys, second, options, words):
     card = model_cards()["honest_densenet"]
-    asked = [
+    requested = [
         "change",
         films / "first.png",
         films / second,
@@ -107,6 +107,6 @@ def test_a_wrong_request_writes_nothing(films, tmp_path, capsys, second, options
         "--device",
         "cpu",
     ]
-    assert run(*asked, *options) == 2
+    assert run(*requested, *options) == 2
     assert words in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -13,7 +13,19 @@ import pytest
 from tests.support.paths import REPOSITORY
 
 NOWHERE = frozenset(
-    ["voice", "voices", "opinion", "opinions", "steadiness", "spoken", "heard", "law", "laws"]
+    [
+        "voice",
+        "voices",
+        "opinion",
+        "opinions",
+        "steadiness",
+        "spoken",
+        "heard",
+        "law",
+        "laws",
+        "told",
+        "asked",
+    ]
 )
 """Neither in names nor in prose, neither in the code nor in the documentation."""
 

@@ -55,11 +55,11 @@ def test_scores_go_back_where_they_came_from(workers, batch_size):
         assert done.scores.tolist() == expected.tolist()
         assert found["all"].tolist() == expected.tolist()
         assert found["sum"].tolist() == expected.sum(0).tolist()
-    asked = sum(len(p.steps) for p in plans)
+    requested = sum(len(p.steps) for p in plans)
     assert (count.requested, count.images, count.forwards) == (
-        asked,
-        asked,
-        -(-asked // batch_size),
+        requested,
+        requested,
+        -(-requested // batch_size),
     )
     assert all(size == batch_size for size in model.sizes[:-1])
 

@@ -482,16 +482,18 @@ class TestTorchXRayVision:
             f"{tmp_path}/cache" in message
         )
 
-        asked = []
+        requested = []
         monkeypatch.setattr(
             xrv.utils,
             "download",
-            lambda url, to: (asked.append(url), torch.save(trained.model.state_dict(), to)),
+            lambda url, to: (requested.append(url), torch.save(trained.model.state_dict(), to)),
         )
         module = build(
             "torchxrayvision:jfhealthcare", {"apply_sigmoid": True}, tmp_path, pretrained=True
         )
-        assert asked == [f"https://github.com/mlmed/torchxrayvision/releases/download/v1/{file}"]
+        assert requested == [
+            f"https://github.com/mlmed/torchxrayvision/releases/download/v1/{file}"
+        ]
         assert torch.equal(module.model.fc_0.weight, trained.model.fc_0.weight)
         assert (
             defaults("torchxrayvision:jfhealthcare", {}, True, module)["output"] == "probabilities"

@@ -112,7 +112,7 @@ def test_what_is_asked_twice_is_explained_once(tmp_path):
 
 def test_an_undefined_method_costs_that_method_alone(tmp_path, flat):
     images = [write_image(tmp_path / f"{i}.png", i) for i in range(2)]
-    asked = [
+    requested = [
         "--method=cam",
         "--method=gradcam",
         "--layer=1",
@@ -120,7 +120,7 @@ def test_an_undefined_method_costs_that_method_alone(tmp_path, flat):
         "--target=0",
         "--target=1",
     ]
-    code, records, about = explain(tmp_path, images, *asked, card=flat)
+    code, records, about = explain(tmp_path, images, *requested, card=flat)
     assert code == 0
     assert [(r["id"], r["target"], r["method"], r["layer"]) for r in records] == [
         (image, target, "gradcam", layer) for image in "01" for target in "01" for layer in "10"

@@ -1,7 +1,7 @@
 """Figures of an evaluation: perturbation curves, each method's scores with interval, chance and
 ceiling, and the sanity check.
 
-Colours are those of Okabe and Ito (told apart with any colour vision); baselines are grey and
+Colours are those of Okabe and Ito (distinct with any colour vision); baselines are grey and
 dashed.
 """
 

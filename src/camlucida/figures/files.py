@@ -17,7 +17,7 @@ FORMATS = ("png", "pdf")
 
 
 def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) -> list[Path]:
-    """Write ``stem.png`` (300 dpi), ``stem.pdf``, ``stem.svg``, whichever are asked for; the same
+    """Write ``stem.png`` (300 dpi), ``stem.pdf``, ``stem.svg``, whichever are requested; the same
     bytes on every run.
     """
     figure.set_dpi(DPI)

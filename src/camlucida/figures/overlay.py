@@ -26,9 +26,9 @@ NOTICE = "Research use only"
 
 
 def colormap_for(
-    explanation: Explanation, asked: str | None = None, signed: bool | None = None
+    explanation: Explanation, requested: str | None = None, signed: bool | None = None
 ) -> Any:
-    """The matplotlib colormap: what was asked for, else inferno; always a diverging one for a
+    """The matplotlib colormap: the requested one, else inferno; always a diverging one for a
     signed map.
 
     Args:
@@ -37,9 +37,9 @@ def colormap_for(
     Raises:
         UsageError: unknown colormap.
     """
-    check_colormap(asked)
+    check_colormap(requested)
     signed = explanation.signed if signed is None else signed
-    return matplotlib.colormaps[SIGNED_COLORMAP if signed else asked or DEFAULT_COLORMAP]
+    return matplotlib.colormaps[SIGNED_COLORMAP if signed else requested or DEFAULT_COLORMAP]
 
 
 def reduced(picture: NDArray[np.float32], longest: int) -> NDArray[np.uint8]:

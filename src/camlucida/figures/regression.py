@@ -259,7 +259,7 @@ def _with_mask(case: ValueCase) -> NDArray[np.float32]:
 def _overlay(
     explanation: Explanation, values: NDArray[np.float32], limit: float, colours: Any
 ) -> NDArray[np.float32]:
-    """As :func:`~camlucida.figures.overlay.blend`, in the colours that were asked for."""
+    """As :func:`~camlucida.figures.overlay.blend`, in the requested colours."""
     heat = np.clip(values / limit, -1, 1)
     opacity = (ALPHA * np.abs(heat))[..., None]
     base = as_rgb(explanation.scan.picture())

@@ -13,6 +13,7 @@ import torch
 from camlucida.cli import main
 from camlucida.core.errors import LayerError, ModelError, UsageError
 from camlucida.core.messages import named
+from camlucida.core.numbers import number_or_dash
 from camlucida.io import write_synthetic_png
 from camlucida.metrics.contrast import inside_outside
 from camlucida.runs import Run
@@ -25,7 +26,7 @@ from camlucida.workflows.segmentation import (
 )
 from camlucida.workflows.segmentation.image_choice import Images
 from camlucida.workflows.segmentation.inputs import input_of, method_name, target_word
-from camlucida.workflows.segmentation.numbers import number, percent
+from camlucida.workflows.segmentation.numbers import percent
 from camlucida.workflows.segmentation.report import map_messages
 from camlucida.workflows.segmentation.statistics import summarise
 
@@ -306,7 +307,7 @@ def test_intervals_from_ten_patients_on_and_infinite_ratios_left_out():
 
 
 def test_numbers_for_people():
-    assert [number(value) for value in (None, float("nan"), float("inf"), 1.2345)] == [
+    assert [number_or_dash(value) for value in (None, float("nan"), float("inf"), 1.2345)] == [
         "–",
         "–",
         "∞",

@@ -29,10 +29,10 @@ def quick(monkeypatch):
     monkeypatch.setattr("camlucida.workflows.training_runs.pictures.save_figure", blank)
 
 
-def explained(run, out, **asked):
+def explained(run, out, **requested):
     one = training(run)
     return explain_training(
-        one, read_validation(one), ExplainOptions(**asked), out, {}, lambda *a, **k: None
+        one, read_validation(one), ExplainOptions(**requested), out, {}, lambda *a, **k: None
     )
 
 

@@ -198,7 +198,7 @@ def _series_records(runs: Sequence[Run], cases: pd.DataFrame) -> list[Record]:
 
 
 def _with_model(record: Record, runs: Sequence[Run]) -> Record:
-    """With the weights of the model, and its name told apart from namesakes in other runs."""
+    """With the weights of the model, and its name distinguished from namesakes in other runs."""
     run, name = int(record["run"]), str(record["model"])
     models = []
     for other in runs:

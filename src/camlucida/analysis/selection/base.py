@@ -70,7 +70,7 @@ class Rule:
         name: what people write.
         chooses: what it chooses, in words.
         run: from the cases and what was request to what is chosen.
-        takes: what it may be told beside a number of cases.
+        takes: which options it accepts beside a number of cases.
         title: what a report calls it; declared as ``rules.KEY``.
         role: what a chosen case is; declared as ``roles.KEY``.
     """

@@ -115,7 +115,7 @@ declare(
 )
 
 QUARTERS = 4
-"""Maps of which half can be told apart from the rest."""
+"""Maps of which half can be distinguished from the rest."""
 
 LABELS = 12
 """Labels with a row of their own in a table."""

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from camlucida.attribution.methods import METHODS
-from camlucida.metrics.bootstrap import REPLICATES, Floats
+from camlucida.metrics.bootstrap import Floats, Sampling, draws, percentiles
 from camlucida.metrics.correlation import spearman
 from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.metrics.statistics import mean_interval
@@ -127,13 +127,11 @@ def tracking(rows: pd.DataFrame, tag: pd.DataFrame, seed: int = 0) -> Iterator[L
 
 def _correlation(a: Floats, b: Floats, seed: int) -> Line:
     """Spearman's ρ and its percentile interval, films resampled."""
-    rng = np.random.default_rng(seed)
-    draws = [rng.integers(0, len(a), len(a)) for _ in range(REPLICATES)]
-    replicates = np.array([spearman(a[draw], b[draw]) for draw in draws])
-    replicates = replicates[np.isfinite(replicates)]
+    sampling = Sampling(seed=seed)
+    replicates = np.array([spearman(a[row], b[row]) for (row,) in draws(len(a), sampling, 1)])
     low = high = np.nan
-    if len(replicates):
-        low, high = np.quantile(replicates, [0.025, 0.975])
+    if np.isfinite(replicates).any():
+        low, high = percentiles(replicates, sampling.level)
     return {"estimate": spearman(a, b), "low": low, "high": high, "interval_method": "percentile"}
 
 

@@ -23,6 +23,7 @@ from camlucida.core.scan import Scan
 from camlucida.figures.comparison import comparison_figure
 from camlucida.figures.panels import figure_png
 from camlucida.io import RawImage, write_synthetic_png
+from camlucida.metrics.bootstrap import REPLICATES, Sampling, draws, percentiles
 from camlucida.models import LoadedModel, load_model
 from camlucida.models.preprocessing import prepare
 from camlucida.phantom import Film, film, model_cards
@@ -55,7 +56,6 @@ of it, so that a map there is wide whatever the model uses; both are measured.""
 MARKER = "PORT"
 SIZE = 256
 OTHERS = ("nodule", "effusion", "cardiomegaly", "consolidation")
-RESAMPLES = 2000
 SHOWN = 3
 """Films in the side-by-side picture."""
 
@@ -269,9 +269,11 @@ def bootstrap(values: NDArray[np.floating[Any]], seed: int = 0) -> BootstrapMean
     BootstrapMean(mean=0.5, low=0.5, high=0.5)
     """
     values = values[np.isfinite(values)]
-    draws = np.random.default_rng(seed).integers(0, len(values), (RESAMPLES, len(values)))
-    low, high = np.percentile(values[draws].mean(1), [2.5, 97.5])
-    return BootstrapMean(float(values.mean()), float(low), float(high))
+    sampling = Sampling(seed=seed)
+    # Films are few: all replicates are drawn at once.
+    (drawn,) = draws(len(values), sampling, sampling.replicates)
+    low, high = percentiles(values[drawn].mean(1), sampling.level)
+    return BootstrapMean(float(values.mean()), low, high)
 
 
 def _sentence(model: Measured, chance: Mapping[str, float]) -> str:
@@ -296,7 +298,7 @@ def shortcut_document(models: Sequence[Measured], chance: Mapping[str, float]) -
     )
     intervals = (
         f"Means over {FILMS} films; square brackets hold 95% bootstrap intervals "
-        f"({RESAMPLES} resamples of films)."
+        f"({REPLICATES} resamples of films)."
     )
     numbers = phrase("Numbers: ", Link("demo.json"), ".")
     sections = (

@@ -166,7 +166,7 @@ def _load(classifiers: Sequence[Classifier], out: Path, method: str, device: str
 
 
 def _titles(classifiers: Sequence[Classifier]) -> dict[str, str]:
-    """Key → name for people; two of one name are told apart by their keys."""
+    """Key → name for people; two of one name are distinguished by their keys."""
     names = [classifier.title for classifier in classifiers]
     titles = {}
     for classifier in classifiers:

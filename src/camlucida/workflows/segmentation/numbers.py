@@ -10,19 +10,6 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value))
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """A number; a dash where there is none.
-
-    >>> number(1.2345), number(float("inf")), number(None)
-    ('1.23', '∞', '–')
-    """
-    if value is None or math.isnan(value):
-        return "–"
-    if math.isinf(value):
-        return "∞" if value > 0 else "−∞"
-    return f"{value:.{digits}g}"
-
-
 def percent(value: float | None) -> str:
     """A share; a dash where there is none.
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.messages import Message, declare
+from camlucida.core.numbers import number_or_dash
 from camlucida.io.records import records_of
 from camlucida.report.document import (
     Block,
@@ -29,7 +30,7 @@ from camlucida.report.document import (
 from camlucida.report.render import render_document
 from camlucida.report.writers.html import write_page
 from camlucida.report.writers.markdown import write_markdown
-from camlucida.workflows.segmentation.numbers import number, percent
+from camlucida.workflows.segmentation.numbers import percent
 from camlucida.workflows.segmentation.run_view import SegmentationCase, SegmentationRun
 
 declare(
@@ -131,15 +132,15 @@ def _averages(report: SegmentationReport) -> Iterator[Block]:
 
 
 def _average(run: SegmentationRun, row: Row) -> tuple[str | int, ...]:
-    interval = f"{number(row['low'])} to {number(row['high'])}"
+    interval = f"{number_or_dash(row['low'])} to {number_or_dash(row['high'])}"
     return (
         row["layer"],
         row["method"],
         run.target_name(row["label"], row["target"]),
         row["metric"],
-        number(row["estimate"]),
+        number_or_dash(row["estimate"]),
         "none" if row["interval_method"] == "none" else interval,
-        number(row["chance"]),
+        number_or_dash(row["chance"]),
         int(row["images"]),
     )
 
@@ -183,21 +184,25 @@ def _map(run: SegmentationRun, row: Row) -> tuple[str, ...]:
     )
     truth = "–"
     if "truth_ratio" in row:
-        truth = f"{number(row['truth_ratio'])}, {number(row['truth_shifted_median'])}"
+        truth = (
+            f"{number_or_dash(row['truth_ratio'])}, {number_or_dash(row['truth_shifted_median'])}"
+        )
     if row["empty"]:
         return (*names, f"no evidence: {Message.loads(row['empty'])}", *["–"] * 5, truth)
     return (
         *names,
-        number(row["ratio"]),
+        number_or_dash(row["ratio"]),
         _with_range(row, "shifted"),
         percent(row["reached"]),
         _with_range(row, "random"),
-        number(row["centre"]),
+        number_or_dash(row["centre"]),
         f"{percent(row['share'])} on {percent(row['area'])}",
         truth,
     )
 
 
 def _with_range(row: Row, name: str) -> str:
-    median, low, high = (number(row[f"{name}_{part}"]) for part in ("median", "low", "high"))
+    median, low, high = (
+        number_or_dash(row[f"{name}_{part}"]) for part in ("median", "low", "high")
+    )
     return f"{median} ({low}–{high})"

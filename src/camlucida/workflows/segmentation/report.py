@@ -11,12 +11,13 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.messages import Estimate, Message, Value, chain, declare, quoted
+from camlucida.core.numbers import number_or_dash
 from camlucida.io.records import records_of
 from camlucida.metrics.segmentation import ALL_LABELS
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.workflows.segmentation.image_choice import Images
 from camlucida.workflows.segmentation.inputs import input_of
-from camlucida.workflows.segmentation.numbers import is_missing, number, percent
+from camlucida.workflows.segmentation.numbers import is_missing, percent
 from camlucida.workflows.segmentation.run_view import SegmentationRun, target_name
 from camlucida.workflows.segmentation.sheet import behind, circular_region
 from camlucida.workflows.segmentation.statistics import BEYOND, KEYS
@@ -137,7 +138,7 @@ def overlap_messages(figures: pd.DataFrame) -> Iterator[Message]:
             "label": str(row["label"]),
             "value": _estimate(row),
             "images": int(row["n"]),
-            "chance": number(row["chance"]),
+            "chance": number_or_dash(row["chance"]),
         }
         code = "overlap_all" if row["label"] == ALL_LABELS else "overlap"
         yield Message(f"segmentation_report.{code}", values)
@@ -210,7 +211,7 @@ def map_lines(summary: pd.DataFrame) -> list[tuple[str, ...]]:
         )
         name = target_name(label, target, with_label)
         images = str(means["ratio"]["images"])
-        lines.append((str(layer), str(method), name, *map(number, numbers), images))
+        lines.append((str(layer), str(method), name, *map(number_or_dash, numbers), images))
     return lines
 
 
@@ -225,11 +226,11 @@ def _contrast(means: Mapping[str, Row], prefix: str, region_code: str) -> Messag
     if not ratio["images"]:
         return Message("segmentation_report.no_ratio", {"region": region})
     values: dict[str, Value] = {"region": region, "value": _estimate(ratio)}
-    values |= {"images": int(ratio["images"]), "median": number(ratio["median"])}
+    values |= {"images": int(ratio["images"]), "median": number_or_dash(ratio["median"])}
     area = {"share": percent(share["estimate"]), "area": percent(share["chance"])}
     facts = [
         Message("segmentation_report.ratio", values),
-        Message("segmentation_report.moved", {"chance": number(ratio["chance"])}),
+        Message("segmentation_report.moved", {"chance": number_or_dash(ratio["chance"])}),
         Message("segmentation_report.share", area),
     ]
     if not prefix:

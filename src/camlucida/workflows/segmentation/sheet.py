@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from camlucida.core.messages import Message, declare
-from camlucida.workflows.segmentation.numbers import is_missing, number, percent
+from camlucida.core.numbers import number_or_dash
+from camlucida.workflows.segmentation.numbers import is_missing, percent
 
 declare(
     "circular",
@@ -61,11 +62,11 @@ def facts(row: Row) -> list[tuple[str, str]]:
     Args:
         row: of ``statistics.csv``.
     """
-    score = number(row["score"])
+    score = number_or_dash(row["score"])
     if not is_missing(row["probability"]):
-        score += f", mean probability {number(row['probability'])}"
-    sizes = ", ".join(number(row[name]) for name in ("mean", "std", "max"))
-    relative = ", ".join(number(row[name]) for name in ("relative_mean", "relative_std"))
+        score += f", mean probability {number_or_dash(row['probability'])}"
+    sizes = ", ".join(number_or_dash(row[name]) for name in ("mean", "std", "max"))
+    relative = ", ".join(number_or_dash(row[name]) for name in ("relative_mean", "relative_std"))
     lines = [
         ("score: mean logit", score),
         ("map: mean, std, max", f"{sizes} {row['unit']}"),
@@ -77,8 +78,11 @@ def facts(row: Row) -> list[tuple[str, str]]:
     if "dice" in row and not is_missing(row["dice"]):
         hits = f"{int(row['hits'])} of {int(row['components'])}; {int(row['false_components'])}"
         lines += [
-            ("Dice, IoU with the truth", f"{number(row['dice'])}, {number(row['iou'])}"),
-            ("   Dice, displaced", number(row["chance_dice"])),
+            (
+                "Dice, IoU with the truth",
+                f"{number_or_dash(row['dice'])}, {number_or_dash(row['iou'])}",
+            ),
+            ("   Dice, displaced", number_or_dash(row["chance_dice"])),
             ("true components hit; false", hits),
         ]
     return lines
@@ -90,15 +94,17 @@ def _contrast(row: Row, prefix: str, region: str) -> list[tuple[str, str]]:
         return [(head, "– (no heat, or an empty region)")]
     share, area = percent(row[f"{prefix}share"]), percent(row[f"{prefix}area"])
     return [
-        (head, number(row[f"{prefix}ratio"])),
+        (head, number_or_dash(row[f"{prefix}ratio"])),
         ("   region at all positions", _range(row, f"{prefix}shifted")),
         ("   positions that reach it", percent(row[f"{prefix}reached"])),
         ("   random maps", _range(row, f"{prefix}random")),
-        ("   Gaussian in the middle", number(row[f"{prefix}centre"])),
+        ("   Gaussian in the middle", number_or_dash(row[f"{prefix}centre"])),
         ("   heat inside, area", f"{share} on {area}"),
     ]
 
 
 def _range(row: Row, name: str) -> str:
-    median, low, high = (number(row[f"{name}_{part}"]) for part in ("median", "low", "high"))
+    median, low, high = (
+        number_or_dash(row[f"{name}_{part}"]) for part in ("median", "low", "high")
+    )
     return f"{median} (95 %: {low} to {high})"
