@@ -31,6 +31,9 @@ class CamlucidaError(Exception):
     def to_json(self) -> dict[str, str]:
         """As plain data, for the record of a run.
 
+        Returns:
+            ``code``, ``what`` and ``fix``.
+
         >>> ImageError("a.png is empty", "copy it again").to_json()
         {'code': 'image', 'what': 'a.png is empty', 'fix': 'copy it again'}
         """

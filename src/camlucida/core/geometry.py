@@ -45,6 +45,9 @@ class Geometry:
         Args:
             size: of the image in pixels, an axis each.
 
+        Returns:
+            Scale 1 and offset 0 on each axis.
+
         >>> Geometry.identity((4, 6)).scale
         (1.0, 1.0)
         """
@@ -57,6 +60,9 @@ class Geometry:
         Args:
             start: its first pixel, in current model pixels; below 0 it pads.
             size: in pixels; beyond the end it pads.
+
+        Returns:
+            The geometry after the crop; its model size is ``size``.
 
         >>> Geometry.identity((10, 10)).crop((2, 0), (4, 10)).offset
         (-2.0, 0.0)
@@ -71,6 +77,9 @@ class Geometry:
             before: model pixels before the first, an axis each.
             after: model pixels after the last, an axis each.
 
+        Returns:
+            The geometry after the padding.
+
         >>> Geometry.identity((4, 4)).pad((1, 0), (1, 0)).model
         (6, 4)
         """
@@ -82,6 +91,9 @@ class Geometry:
 
         Args:
             size: in model pixels, an axis each.
+
+        Returns:
+            The geometry after the resize; its model size is ``size``.
 
         >>> Geometry.identity((4, 8)).resize((2, 2)).scale
         (0.5, 0.25)
@@ -97,6 +109,9 @@ class Geometry:
         Args:
             axis: its number, from 0.
 
+        Returns:
+            The geometry after the flip.
+
         >>> Geometry.identity((4, 8)).flip(1).to_model((1, 1))
         (1.0, 7.0)
         """
@@ -111,6 +126,9 @@ class Geometry:
         Args:
             point: in original pixels, an axis each; may lie outside the image.
 
+        Returns:
+            The point in model pixels, an axis each.
+
         >>> Geometry.identity((100, 80)).resize((50, 40)).to_model((10, 20))
         (5.0, 10.0)
         """
@@ -121,6 +139,9 @@ class Geometry:
 
         Args:
             point: in model pixels, an axis each; may lie outside the input.
+
+        Returns:
+            The point in original pixels, an axis each.
 
         >>> Geometry.identity((100, 80)).resize((50, 40)).to_original((5, 10))
         (10.0, 20.0)
@@ -146,6 +167,9 @@ class Geometry:
         Args:
             grid: number of cells, an axis each.
 
+        Returns:
+            Original pixels, an axis each; positive also where an axis is flipped.
+
         >>> Geometry.identity((224, 224)).cell((7, 7))
         (32.0, 32.0)
         """
@@ -163,6 +187,9 @@ class Geometry:
 
         Raises:
             ValueError: ``values`` is of another size.
+
+        >>> Geometry.identity((1, 4)).crop((0, 1), (1, 2)).map_to_original(torch.ones(1, 1, 2))
+        tensor([[[0., 1., 1., 0.]]])
         """
         return _resample(values, self.model, self.original, self.scale, self.offset)
 
@@ -177,6 +204,9 @@ class Geometry:
 
         Raises:
             ValueError: ``values`` is of another size.
+
+        >>> Geometry.identity((1, 2)).pad((0, 1), (0, 1)).map_to_model(torch.ones(1, 1, 2))
+        tensor([[[0., 1., 1., 0.]]])
         """
         scale = tuple(1 / s for s in self.scale)
         offset = tuple(-o / s for o, s in zip(self.offset, self.scale))

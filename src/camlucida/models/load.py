@@ -46,6 +46,9 @@ class LoadedModel:
             path: PNG, JPEG, TIFF, DICOM, …; see :func:`camlucida.io.read_image`.
             frame: frame or page, counted from 0; None reads the first.
 
+        Returns:
+            The image as model input (C, H, W) and as the picture for people.
+
         Raises:
             ImageError: the file cannot be read.
         """
@@ -70,6 +73,9 @@ def load_model(
         factory: in place of the card's.
         checkpoint: in place of the card's.
         device: ``auto`` (CUDA, else Apple's GPU, else the CPU), or a torch device.
+
+    Returns:
+        The model on ``device``, in evaluation mode, with its card completed.
 
     Raises:
         UsageError: no such card, a malformed one, or no such device.
