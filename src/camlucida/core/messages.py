@@ -360,7 +360,7 @@ class Texts:
         if isinstance(value, (int, float, Real)):
             return (self._number_or_plural(value, spec),)
         if spec and (isinstance(value, str) or spec != ","):
-            raise ValueError(f"{value!r} is not a number, but has the format {spec}")
+            raise ValueError(f"{value!r} is no number, and has the format {spec}")
         if isinstance(value, str):
             return (clean(value),)
         items = [clean(item) if isinstance(item, str) else self.render(item) for item in value]
