@@ -13,6 +13,7 @@ import pytest
 import camlucida
 from camlucida.core.messages import ENGLISH
 from camlucida.core.registry import Registry
+from tests.support.modules import import_all
 
 SOURCE = Path(camlucida.__file__).parent
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -30,7 +31,11 @@ def _modules_with_examples() -> list[str]:
 
 @pytest.fixture
 def registrations() -> Iterator[None]:
-    """What an example registers or declares is taken back: other tests look at all there is."""
+    """What an example registers or declares is taken back: other tests look at all there is.
+
+    What the import of a module declares is not: a module is imported once.
+    """
+    import_all()
     registries = [item for item in gc.get_objects() if type(item) is Registry]
     tables = [ENGLISH, *(registry._items for registry in registries)]
     before = [dict(table) for table in tables]

@@ -1,9 +1,7 @@
 """Sentences: the words of a language with the values of a run."""
 
 import ast
-import importlib
 import json
-import pkgutil
 import re
 from collections import defaultdict
 from pathlib import Path
@@ -33,6 +31,7 @@ from camlucida.core.numbers import number
 from camlucida.report.document import Estimate
 from camlucida.report.locale import languages, load_texts
 from camlucida.report.references import REFERENCES
+from tests.support.modules import import_all
 
 EN, ZH = load_texts("en"), load_texts("zh")
 NAN = float("nan")
@@ -224,13 +223,6 @@ def test_chains_and_names():
 
 def cited(template):
     return set(re.findall(r"\[@(.*?)\]", template))
-
-
-def import_all():
-    """Every module of the package, so that every text is declared."""
-    for module in pkgutil.walk_packages(camlucida.__path__, "camlucida."):
-        if not module.name.endswith("__main__"):
-            importlib.import_module(module.name)
 
 
 def test_references_read_as_references():

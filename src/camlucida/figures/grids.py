@@ -167,7 +167,7 @@ def _columns(rows: Sequence[GridRow]) -> list[tuple[Explanation | None, ...]]:
 def wrapped(texts: Iterable[str], letters: int) -> list[str]:
     """All texts in lines of at most ``letters`` characters, each beginning a line.
 
-    >>> wrapped(["one two", "three"], 4)
+    >>> wrapped(["one two", "three"], 5)
     ['one', 'two', 'three']
     """
     lines: list[str] = []

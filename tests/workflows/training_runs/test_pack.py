@@ -287,7 +287,7 @@ def test_from_the_command_line(cohort, tmp_path, capsys, quick):
     assert "assumed, not known" not in err
     assert "without a mask" not in err
     assert (
-        "density_gradcam_seed42.png, density_gradcam_seed43.png: of each true class the 3 cases"
+        "density_gradcam_seed42.png, density_gradcam_seed43.png: for each true class, the 3 cases"
         in out
     )
     assert (

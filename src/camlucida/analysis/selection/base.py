@@ -69,7 +69,7 @@ class Rule:
     Attributes:
         name: what people write.
         chooses: what it chooses, in words.
-        run: from the cases and what was request to what is chosen.
+        run: from the pool of cases and the request to the selected cases.
         takes: which options it accepts beside a number of cases.
         title: what a report calls it; declared as ``rules.KEY``.
         role: what a chosen case is; declared as ``roles.KEY``.
