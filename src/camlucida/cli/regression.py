@@ -177,9 +177,9 @@ EVIDENCE_HEADS = (
 
 def _evidence_line(row: Row) -> tuple[str, ...]:
     """A row of the table of evidence as cells."""
-    from camlucida.analysis.cases.region_shares import heat_of_sign
+    from camlucida.analysis.cases.region_shares import ALL_IMAGES, heat_of_sign
 
-    group = row["group"] or "all images"
+    group = "all images" if row["group"] == ALL_IMAGES else row["group"]
     if row["minus"]:
         group = f"{group} minus {row['minus']}"
     return (

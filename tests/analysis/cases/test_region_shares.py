@@ -4,7 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from camlucida.analysis.cases.region_shares import ImageGroup, evidence_table, share_inside
+from camlucida.analysis.cases.region_shares import (
+    ALL_IMAGES,
+    ImageGroup,
+    evidence_table,
+    share_inside,
+)
 
 
 def tables(shares, areas, patients=None, negative=0.25):
@@ -21,7 +26,7 @@ def tables(shares, areas, patients=None, negative=0.25):
     return cases, heat.assign(negative_share=np.tile([negative, 1 - negative], len(shares)))
 
 
-def line(table, sign, group="", minus=""):
+def line(table, sign, group=ALL_IMAGES, minus=""):
     rows = (table["sign"] == sign) & (table["group"] == group) & (table["minus"] == minus)
     return table[rows].iloc[0]
 

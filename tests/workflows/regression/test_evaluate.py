@@ -14,6 +14,7 @@ from PIL import Image
 from torch import nn
 
 from camlucida.analysis.cases.case_table import case_table
+from camlucida.analysis.cases.region_shares import ALL_IMAGES
 from camlucida.cli import main
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message
@@ -224,13 +225,10 @@ def test_evidence_in_the_masks_is_that_of_the_maps(cohort_folder):
     assert records["raises_in_mask"][0] == pytest.approx(
         first[12:36, 16:48].sum() / first.sum(), rel=1e-4
     )
-    everybody = metrics["mask_evidence"][0]
-    assert (everybody["group"], everybody["images"], everybody["interval_method"]) == (
-        "",
-        7,
-        "none",
-    )
-    assert everybody["share"] == pytest.approx(records["raises_in_mask"].mean())
+    all_images = metrics["mask_evidence"][0]
+    assert all_images["group"] == ALL_IMAGES == "all"
+    assert (all_images["images"], all_images["interval_method"]) == (7, "none")
+    assert all_images["share"] == pytest.approx(records["raises_in_mask"].mean())
 
 
 def test_the_same_command_goes_on_with_what_is_there(cohort_folder):

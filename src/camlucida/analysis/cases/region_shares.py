@@ -20,7 +20,7 @@ NAN = float("nan")
 SIGNS = (1, -1)
 """Signs of a target: heat that raises the value, and heat that lowers it."""
 
-ALL_IMAGES = ""
+ALL_IMAGES = "all"
 """Name of the group of all images in a table of evidence."""
 
 declare(
@@ -57,7 +57,7 @@ class EvidenceRow:
 
     Attributes:
         sign: 1 for heat that raises the value, −1 for heat that lowers it.
-        group: name of the group; "" for all images.
+        group: name of the group; :data:`ALL_IMAGES` for all images.
         minus: the group whose excess is subtracted; "" where the row is not a difference.
         images, patients: number of those that are averaged.
         of_heat: mean share of all heat that has this sign; NaN for a difference.

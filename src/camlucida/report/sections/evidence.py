@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.analysis.cases.region_shares import (
+    ALL_IMAGES,
     SIGNS,
     ImageGroup,
     evidence_table,
@@ -103,7 +104,9 @@ def _group_name(line: dict[Any, Any]) -> Value:
     """Of a row of the table: all images, a group, or one group minus another."""
     if line["minus"]:
         return Message("evidence.minus", {"first": line["group"], "second": line["minus"]})
-    return str(line["group"]) or Message("evidence.everybody")
+    if line["group"] == ALL_IMAGES:
+        return Message("evidence.everybody")
+    return str(line["group"])
 
 
 def _table(series: SeriesRows, lines: Sequence[dict[Any, Any]]) -> Table:
@@ -125,7 +128,7 @@ def _excess(line: dict[Any, Any]) -> Estimate:
 
 
 def _sentence(series: SeriesRows, line: dict[Any, Any]) -> list[Message]:
-    """Of everybody, against the area; of a difference, against none."""
+    """Of all images, against the area; of a difference, against none."""
     excess = _excess(line)
     values: dict[str, Value] = {
         "series": series.name,
@@ -133,7 +136,7 @@ def _sentence(series: SeriesRows, line: dict[Any, Any]) -> list[Message]:
         "images": line["images"],
         "excess": excess,
     }
-    if not line["group"]:
+    if line["group"] == ALL_IMAGES:
         shares = {"share": line["share"], "area": line["area"]}
         return [
             Message(
