@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
-from camlucida.metrics import METRICS, chance, localisation
+from camlucida.metrics import METRICS, annotation_overlap, chance, localisation
 from camlucida.metrics import ceiling as c
 from camlucida.metrics.ceiling import ceiling
 
@@ -19,8 +19,8 @@ TABLE = {
     40: {7: (0.89, 0.79, 1, 0.68), 14: (0.96, 0.95, 1, 0.84), 28: (0.98, 0.98, 1, 0.92)},
 }
 COLUMNS = (
-    localisation.iou_best,
-    localisation.iou_otsu,
+    annotation_overlap.iou_best,
+    annotation_overlap.iou_otsu,
     localisation.hit,
     localisation.relevance_mass,
 )

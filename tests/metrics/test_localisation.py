@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from camlucida.core.errors import NoEvidenceError, UsageError
+from camlucida.metrics import annotation_overlap as overlap
 from camlucida.metrics import localisation as m
 from camlucida.metrics.base import METRICS
 
@@ -11,8 +12,8 @@ TRUTH = np.zeros((6, 8), bool)
 TRUTH[1:3, 2:5] = True  # 6 of 48 pixels
 AREA = 6 / 48
 PIXEL = (m.hit, m.tolerant_hit, m.relevance_mass, m.relevance_rank, m.roc_auc, m.average_precision)
-OVERLAP = (m.iou_otsu, m.dice_otsu, m.iou_area_matched)
-ALL = (*PIXEL, m.attention_ratio, m.average_precision_lift, *OVERLAP, m.iou_best)
+OVERLAP = (overlap.iou_otsu, overlap.dice_otsu, overlap.iou_area_matched)
+ALL = (*PIXEL, m.attention_ratio, m.average_precision_lift, *OVERLAP, overlap.iou_best)
 seeds = st.integers(0, 2**32 - 1)
 
 
@@ -25,7 +26,7 @@ def drawn(seed, levels=None):
 
 
 def test_the_perfect_map():
-    for metric in (*PIXEL, *OVERLAP, m.iou_best):
+    for metric in (*PIXEL, *OVERLAP, overlap.iou_best):
         assert metric(TRUTH.astype(float), TRUTH) == pytest.approx(1), metric
     assert m.attention_ratio(TRUTH, TRUTH) == pytest.approx(1 / AREA)
     assert m.average_precision_lift(TRUTH, TRUTH) == pytest.approx(1 / AREA)
@@ -39,14 +40,19 @@ def test_one_pixel_inside_the_truth():
     assert m.relevance_rank(values, TRUTH) == pytest.approx((1 + 5 * tied) / 6)
     assert m.roc_auc(values, TRUTH) == pytest.approx((1 + 5 * 0.5) / 6)
     assert m.average_precision(values, TRUTH) == pytest.approx((1 + 5 * AREA) / 6)
-    assert m.iou_otsu(values, TRUTH) == pytest.approx(1 / 6)
-    assert m.dice_otsu(values, TRUTH) == pytest.approx(2 / 7)
+    assert overlap.iou_otsu(values, TRUTH) == pytest.approx(1 / 6)
+    assert overlap.dice_otsu(values, TRUTH) == pytest.approx(2 / 7)
 
 
 def test_one_pixel_outside_the_truth_is_tolerated_by_its_distance():
     values = np.zeros(TRUTH.shape)
     values[5, 6] = 1  # nearest truth pixel (2, 4): distance √13
-    assert m.hit(values, TRUTH) == m.relevance_mass(values, TRUTH) == m.iou_otsu(values, TRUTH) == 0
+    assert (
+        m.hit(values, TRUTH)
+        == m.relevance_mass(values, TRUTH)
+        == overlap.iou_otsu(values, TRUTH)
+        == 0
+    )
     assert (m.tolerant_hit(values, TRUTH, 3.6), m.tolerant_hit(values, TRUTH, 3.61)) == (0, 1)
 
 
@@ -57,11 +63,11 @@ def test_a_constant_map_scores_chance(level):
         assert metric(flat, TRUTH) == pytest.approx(AREA)
     assert m.roc_auc(flat, TRUTH) == 0.5
     assert m.average_precision_lift(flat, TRUTH) == pytest.approx(1)
-    assert m.iou_area_matched(flat, TRUTH) == pytest.approx(AREA / (2 - AREA))
+    assert overlap.iou_area_matched(flat, TRUTH) == pytest.approx(AREA / (2 - AREA))
     assert (
-        m.iou_otsu(flat, TRUTH)
-        == m.iou_tuned(flat, TRUTH, 0.5)
-        == m.dice_tuned(flat, TRUTH, 0.0)
+        overlap.iou_otsu(flat, TRUTH)
+        == overlap.iou_tuned(flat, TRUTH, 0.5)
+        == overlap.dice_tuned(flat, TRUTH, 0.0)
         == 0
     )
     np.testing.assert_equal(m.relevance_mass(flat, TRUTH), AREA if level else np.nan)
@@ -93,18 +99,6 @@ def test_a_corner_peak_has_256_maxima():
     truth[8:20, 8:20] = True  # 8×8 of the 16×16 maxima; the first maximum is outside
     assert (large == large.max()).sum() == 256
     assert m.hit(large, truth) == 64 / 256
-
-
-def test_thresholds_are_strict_and_on_the_scaled_map():
-    values = np.array([[2.0, 4.0, 6.0]])
-    truth = np.array([[False, False, True]])
-    assert (m.iou_tuned(values, truth, 0.5), m.iou_tuned(values, truth, 0.49)) == (1, 0.5)
-    assert m.dice_tuned(values, truth, 0.49) == pytest.approx(2 / 3)
-
-
-def test_best_iou_over_thresholds():
-    values = np.array([[4.0, 3.0, 2.0, 1.0]])
-    assert m.iou_best(values, np.array([[1, 0, 1, 0]])) == pytest.approx(2 / 3)
 
 
 def test_class_specificity():
@@ -146,8 +140,8 @@ def test_ranges_scale_and_position(seed, levels, factor):
         top = METRICS[metric.__name__].range[1] if metric.__name__ in METRICS else 1
         assert 0 <= score <= (top if top is not None else 1 / truth.mean()) + 1e-12
         if metric not in (
-            m.iou_otsu,
-            m.dice_otsu,
+            overlap.iou_otsu,
+            overlap.dice_otsu,
         ):  # 256 levels: the last bit of a product may change a level
             assert metric(values * factor, truth) == pytest.approx(score, abs=1e-9)
         if metric is not m.tolerant_hit:
@@ -168,8 +162,8 @@ def test_monotone_change_keeps_rank_metrics(seed, levels):
         m.relevance_rank,
         m.roc_auc,
         m.average_precision,
-        m.iou_area_matched,
-        m.iou_best,
+        overlap.iou_area_matched,
+        overlap.iou_best,
     ):
         assert metric(np.exp(values), truth) == pytest.approx(metric(values, truth), abs=1e-12)
     assert m.roc_auc(-values, truth) == pytest.approx(1 - m.roc_auc(values, truth))

@@ -230,6 +230,8 @@ def test_fast_enough():
 
 
 def test_wrong_requests():
+    with pytest.raises(UsageError, match="no labels to evaluate"):
+        evaluate_multilabel(rows([0, 1], [0, 1]), [])
     with pytest.raises(UsageError, match=r"a threshold of 1\.5"):
         figures(rows([0, 1], [0, 1]), threshold=1.5)
     with pytest.raises(UsageError, match="100 bootstrap replicates"):

@@ -108,6 +108,16 @@ def test_outliers_are_outside_the_limits():
     assert figures(frame)["estimate"]["outlier_share"] == 2 / 40
 
 
+@pytest.mark.filterwarnings("error")
+def test_agreement_of_no_row_and_of_one_row():
+    empty = agreement(rows([], []))
+    assert np.isnan([empty.bias, empty.sd, empty.low, empty.high]).all()
+    single = agreement(rows([1.0], [3.0]))
+    assert single.bias == 2
+    assert np.isnan(single.sd)
+    assert outliers(rows([np.nan], [1.0])).empty
+
+
 def test_bins_of_the_truth():
     found = list(truth_bins([-3.0, 0.0, 9.99, 10.0, np.nan, 25.0], 10))
     assert [name for name, _ in found] == ["-10 to 0", "0 to 10", "10 to 20", "20 to 30"]

@@ -66,6 +66,13 @@ def test_sensitivity_by_hand():
     assert np.isnan(max_sensitivity(heat * 0, [heat]))
 
 
+def test_no_noisy_copy_is_an_error():
+    with pytest.raises(UsageError, match="change of the score without a noisy copy"):
+        score_change(1.0, [])
+    with pytest.raises(UsageError, match="max-sensitivity without a noisy copy"):
+        sensitivity(torch.ones(1, 2), [])
+
+
 @given(st.floats(0.01, 100), st.integers(0, 50))
 def test_sensitivity_has_no_units(scale, seed):
     heat, other = noise(4, 4, seed=seed), noise(4, 4, seed=seed + 1)

@@ -7,6 +7,7 @@ The files that register are imported here; this list is the registry.
 
 from camlucida.metrics import (  # noqa: F401
     agreement,
+    annotation_overlap,
     artefacts,
     boxes,
     chexlocalize,

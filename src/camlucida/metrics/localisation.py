@@ -1,9 +1,10 @@
 """Does the heat lie where a reader annotated the finding? In original pixels.
 
-A map is (H, W), or of any rank unless it says boxes; the truth is an annotated mask of the same
-size. With an empty truth every score is NaN. Ties are averaged over, never broken by position: a
-corner peak of a 7×7 map, upsampled to 224², has 256 equal maxima. ``area`` is the share of pixels
-inside the truth. Boxes are in :mod:`camlucida.metrics.boxes`.
+A map is an array of any rank; the truth is an annotated mask of the same size. With an empty truth
+every score is NaN. Ties are averaged over, never broken by position: a corner peak of a 7×7 map,
+upsampled to 224², has 256 equal maxima. ``area`` is the share of pixels inside the truth. Scores at
+a threshold are in :mod:`camlucida.metrics.annotation_overlap`, boxes in
+:mod:`camlucida.metrics.boxes`.
 """
 
 from __future__ import annotations
@@ -15,19 +16,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from camlucida.metrics.annotations import Floats, Mask, as_mask, as_pair
+from camlucida.metrics.annotations import Floats, Mask, as_pair
 from camlucida.metrics.base import Inputs, metric
 from camlucida.metrics.chance import (
-    MOVED,
-    area_matched_iou,
     area_share,
     difference_of_areas,
-    overlap_chance,
     same_for_all,
     widened_area,
 )
-from camlucida.metrics.chexlocalize import mask_iou, otsu_mask, unit
-from camlucida.metrics.overlap import mask_overlap
 
 Run = TypeVar("Run", bound=Callable[..., Any])
 NAN = float("nan")
@@ -36,7 +32,7 @@ TOLERANCE = 15.0
 """Pixels around the truth that still count in the tolerant hit (Zhang 2018)."""
 
 
-def _measured(
+def localisation_metric(
     name: str,
     title: str,
     chance: str,
@@ -46,6 +42,11 @@ def _measured(
     inputs: Inputs = "mask",
     options: tuple[str, ...] = (),
 ) -> Callable[[Run], Run]:
+    """:func:`~camlucida.metrics.base.metric` for the family "localisation": higher is better.
+
+    Args:
+        name, title, chance, chance_level, source, range, inputs, options: as for ``metric``.
+    """
     return metric(
         name,
         title,
@@ -60,15 +61,11 @@ def _measured(
     )
 
 
-def _above(values: ArrayLike, threshold: float) -> Mask:
-    return np.asarray(unit(values) > threshold)
-
-
 # ---- where the peak is
 # ----------------------------------------------------------------------------
 
 
-@_measured(
+@localisation_metric(
     "hit",
     "Pointing game",
     "area",
@@ -95,7 +92,7 @@ def hit(values: ArrayLike, truth: ArrayLike) -> float:
     return float(mask[heat == heat.max()].mean()) if mask.any() else NAN
 
 
-@_measured(
+@localisation_metric(
     "tolerant_hit",
     "Pointing game with tolerance",
     "area of the widened truth",
@@ -127,7 +124,7 @@ def tolerant_hit(values: ArrayLike, truth: ArrayLike, radius: float = TOLERANCE)
 # ---------------------------------------------------------------------
 
 
-@_measured(
+@localisation_metric(
     "relevance_mass",
     "Relevance mass accuracy",
     "area, for a uniform map",
@@ -163,7 +160,7 @@ def relevance_mass(values: ArrayLike, truth: ArrayLike) -> float:
     return float(positive[mask].sum() / positive.sum())
 
 
-@_measured(
+@localisation_metric(
     "attention_ratio",
     "Attention ratio",
     "1",
@@ -192,7 +189,7 @@ def attention_ratio(values: ArrayLike, truth: ArrayLike) -> float:
     return mass / float((mask != 0).mean()) if np.isfinite(mass) else NAN
 
 
-@_measured(
+@localisation_metric(
     "relevance_rank",
     "Relevance rank accuracy",
     "area",
@@ -232,7 +229,9 @@ def relevance_rank(values: ArrayLike, truth: ArrayLike) -> float:
 # ------------------------------------------------------------------------
 
 
-@_measured("roc_auc", "Pixel ROC-AUC", "0.5", same_for_all(0.5), "Hanley 1982; ties count a half")
+@localisation_metric(
+    "roc_auc", "Pixel ROC-AUC", "0.5", same_for_all(0.5), "Hanley 1982; ties count a half"
+)
 def roc_auc(values: ArrayLike, truth: ArrayLike) -> float:
     """P(heat of a pixel inside > heat of one outside), ties a half, in [0, 1].
 
@@ -250,7 +249,7 @@ def roc_auc(values: ArrayLike, truth: ArrayLike) -> float:
     0.5
     """
     heat, mask = as_pair(values, truth)
-    inside_taken, taken = _curve(heat, mask)
+    inside_taken, taken = threshold_curve(heat, mask)
     inside, outside = inside_taken[-1], taken[-1] - inside_taken[-1]
     if not (inside and outside):
         return NAN
@@ -259,7 +258,7 @@ def roc_auc(values: ArrayLike, truth: ArrayLike) -> float:
     return float(np.diff(false) @ (true[1:] + true[:-1]) / 2)
 
 
-@_measured(
+@localisation_metric(
     "average_precision",
     "Average precision",
     "area",
@@ -292,7 +291,7 @@ def average_precision(values: ArrayLike, truth: ArrayLike) -> float:
     return float(counts @ (inside_taken / taken) / inside_taken[0])
 
 
-@_measured(
+@localisation_metric(
     "average_precision_lift",
     "Average precision over area",
     "1",
@@ -322,21 +321,21 @@ def average_precision_lift(values: ArrayLike, truth: ArrayLike) -> float:
     return precision / float((np.asarray(truth) != 0).mean()) if np.isfinite(precision) else NAN
 
 
-@_measured(
+@localisation_metric(
     "class_specificity",
     "Class specificity",
-    "area of own − area of other",
+    "area of the label − area of the other label",
     difference_of_areas,
     "Average precision on two labels' truths",
     (-1, 1),
     "two masks",
 )
-def class_specificity(values: ArrayLike, own: ArrayLike, other: ArrayLike) -> float:
+def class_specificity(values: ArrayLike, truth: ArrayLike, other: ArrayLike) -> float:
     """AP(mask of the label) − AP(mask of another label) of the map of one label, in [−1, 1].
 
     Args:
         values: map of the label.
-        own: mask of the label, same size.
+        truth: mask of the label, same size.
         other: mask of another label in the same image.
 
     Returns:
@@ -349,202 +348,26 @@ def class_specificity(values: ArrayLike, own: ArrayLike, other: ArrayLike) -> fl
     >>> class_specificity([[1.0, 0.0]], [[1, 0]], [[0, 1]])
     0.5
     """
-    return average_precision(values, own) - average_precision(values, other)
+    return average_precision(values, truth) - average_precision(values, other)
 
 
-def _curve(heat: Floats, mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(pixels of the truth taken, pixels taken) at each distinct threshold, hottest first."""
+def threshold_curve(heat: Floats, mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels taken at each distinct threshold of a map, from the highest down.
+
+    Args:
+        heat: map, of any rank.
+        mask: bool, of the same shape.
+
+    Returns:
+        (thresholds,) pixels of the mask at or above the threshold, and all pixels there.
+
+    >>> inside, taken = threshold_curve(np.array([3.0, 1.0, 1.0]), np.array([True, True, False]))
+    >>> inside.tolist(), taken.tolist()
+    ([1, 2], [1, 3])
+    """
     order = np.argsort(heat, axis=None)[::-1]
     ranked = heat.reshape(-1)[order]
+    # Equal values are taken together: a threshold cannot separate them.
     last = np.append(np.flatnonzero(np.diff(ranked)), ranked.size - 1)
-    return np.cumsum(mask.reshape(-1)[order], dtype=np.int64)[last], last + 1
-
-
-# ---- overlap of masks
-# -----------------------------------------------------------------------------
-
-
-def dice(mask: ArrayLike, truth: ArrayLike) -> float:
-    """2 |P ∩ M| / (|P| + |M|) of a predicted and an annotated mask, in [0, 1].
-
-    Args:
-        mask, truth: masks of one size, bool, 0/1 or 0/255.
-
-    Returns:
-        NaN for an empty truth.
-
-    Raises:
-        UsageError: the sizes differ, or an array is not a mask.
-
-    >>> round(dice([[1, 1, 0]], [[0, 1, 0]]), 3)
-    0.667
-    """
-    predicted, inside = _masks(mask, truth)
-    return mask_overlap(predicted, inside).dice if inside.any() else NAN
-
-
-@_measured(
-    "iou_otsu",
-    "IoU at Otsu's threshold",
-    MOVED,
-    overlap_chance(otsu_mask, "iou"),
-    "Otsu 1979, on 256 levels, strictly above",
-)
-def iou_otsu(values: ArrayLike, truth: ArrayLike) -> float:
-    """IoU of the pixels above Otsu's threshold, in [0, 1]. A constant map segments nothing: 0.
-
-    Args:
-        values, truth: as for :func:`hit`.
-
-    Returns:
-        In [0, 1]; NaN for an empty truth.
-
-    Raises:
-        UsageError: the sizes differ, or the truth is not a mask.
-        NoEvidenceError: the map is not finite.
-
-    >>> iou_otsu([[0.0, 0.0, 5.0, 5.0]], [[0, 0, 0, 1]])
-    0.5
-    """
-    heat, mask = as_pair(values, truth)
-    return mask_iou(otsu_mask(heat), mask, true_positives_only=False)
-
-
-@_measured(
-    "dice_otsu",
-    "Dice at Otsu's threshold",
-    MOVED,
-    overlap_chance(otsu_mask, "dice"),
-    "Dice 1945; Otsu 1979",
-)
-def dice_otsu(values: ArrayLike, truth: ArrayLike) -> float:
-    """Dice of the pixels above Otsu's threshold, in [0, 1]. A constant map segments nothing: 0.
-
-    Args:
-        values, truth: as for :func:`hit`.
-
-    Returns:
-        In [0, 1]; NaN for an empty truth.
-
-    Raises:
-        UsageError: the sizes differ, or the truth is not a mask.
-        NoEvidenceError: the map is not finite.
-
-    >>> round(dice_otsu([[0.0, 0.0, 5.0, 5.0]], [[0, 0, 0, 1]]), 3)
-    0.667
-    """
-    heat, mask = as_pair(values, truth)
-    return dice(otsu_mask(heat), mask)
-
-
-@_measured(
-    "iou_tuned",
-    "IoU at a given threshold",
-    MOVED,
-    overlap_chance(_above, "iou"),
-    "Saporta 2022; tuned on validation images only",
-    options=("threshold",),
-)
-def iou_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
-    """IoU of the pixels where (E − min)/(max − min) > ``threshold``, in [0, 1].
-
-    Args:
-        values, truth: as for :func:`hit`.
-        threshold: in [0, 1], tuned on other images. A constant map segments nothing: 0.
-
-    Returns:
-        In [0, 1]; NaN for an empty truth.
-
-    Raises:
-        UsageError: the sizes differ, or the truth is not a mask.
-        NoEvidenceError: the map is not finite.
-
-    >>> iou_tuned([[0.0, 0.4, 0.8, 1.0]], [[0, 0, 1, 1]], 0.3)
-    0.6666666666666666
-    """
-    heat, mask = as_pair(values, truth)
-    return mask_iou(_above(heat, threshold), mask, true_positives_only=False)
-
-
-@_measured(
-    "dice_tuned",
-    "Dice at a given threshold",
-    MOVED,
-    overlap_chance(_above, "dice"),
-    "Dice 1945; tuned on validation images only",
-    options=("threshold",),
-)
-def dice_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
-    """Dice of the pixels where (E − min)/(max − min) > ``threshold``, in [0, 1].
-
-    Args:
-        values, truth, threshold: as for :func:`iou_tuned`.
-
-    Returns:
-        In [0, 1]; NaN for an empty truth.
-
-    Raises:
-        UsageError: the sizes differ, or the truth is not a mask.
-        NoEvidenceError: the map is not finite.
-
-    >>> dice_tuned([[0.0, 0.4, 0.8, 1.0]], [[0, 0, 1, 1]], 0.3)
-    0.8
-    """
-    heat, mask = as_pair(values, truth)
-    return dice(_above(heat, threshold), mask)
-
-
-@_measured(
-    "iou_area_matched",
-    "IoU at the area-matched threshold",
-    "area / (2 − area)",
-    area_matched_iou,
-    "IoU where as many pixels are taken as the truth has",
-)
-def iou_area_matched(values: ArrayLike, truth: ArrayLike) -> float:
-    """r / (2 − r), r the relevance rank accuracy (and the Dice) of the |M| hottest pixels.
-
-    Ties count in proportion.
-
-    Args:
-        values, truth: as for :func:`hit`.
-
-    Returns:
-        In [0, 1]; NaN for an empty truth.
-
-    Raises:
-        UsageError: the sizes differ, or the truth is not a mask.
-        NoEvidenceError: the map is not finite.
-
-    >>> iou_area_matched([[3.0, 2.0, 1.0, 0.0]], [[1, 0, 0, 1]])
-    0.3333333333333333
-    """
-    rank = relevance_rank(values, truth)
-    return rank / (2 - rank)
-
-
-def iou_best(values: ArrayLike, truth: ArrayLike) -> float:
-    """The highest IoU of any threshold, in [0, 1]: a bound, not a score, for it looks at the truth.
-
-    Args:
-        values, truth: as for :func:`hit`.
-
-    Returns:
-        In [0, 1]; NaN for an empty truth.
-
-    Raises:
-        UsageError: the sizes differ, or the truth is not a mask.
-        NoEvidenceError: the map is not finite.
-
-    >>> iou_best([[3.0, 2.0, 1.0]], [[1, 1, 0]])
-    1.0
-    """
-    heat, mask = as_pair(values, truth)
-    inside_taken, taken = _curve(heat, mask)
-    inside = inside_taken[-1]
-    return float((inside_taken / (taken + inside - inside_taken)).max()) if inside else NAN
-
-
-def _masks(mask: ArrayLike, truth: ArrayLike) -> tuple[Mask, Mask]:
-    inside = as_mask(truth, np.shape(truth))
-    return as_mask(mask, inside.shape), inside
+    inside_taken = np.cumsum(mask.reshape(-1)[order], dtype=np.int64)[last]
+    return inside_taken, last + 1

@@ -159,9 +159,8 @@ def evaluate_multilabel(
         lacks what the figure needs.
 
     Raises:
-        UsageError: a threshold outside [0, 1].
+        UsageError: no labels, or a threshold outside [0, 1].
         KeyError: a column is missing.
-        ValueError: no labels.
 
     >>> columns = {"logit": [-1.0, 1.0], "probability": [0.2, 0.8], "truth": [0.0, 1.0]}
     >>> frame = pd.DataFrame({"patient": [1, 2], "label": "nodule", **columns})
@@ -169,6 +168,8 @@ def evaluate_multilabel(
     >>> row.metric, row.label, row.estimate
     ('auc', 'nodule', 1.0)
     """
+    if not labels:
+        raise UsageError("no labels to evaluate", "name one label or more")
     if not 0 <= threshold <= 1:
         raise UsageError(
             f"a threshold of {threshold}", "it is a probability: give a number from 0 to 1"

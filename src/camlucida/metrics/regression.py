@@ -18,6 +18,8 @@ from camlucida.metrics.score_table import Counts, Row, ratio_row, sampled_row
 
 Flags = NDArray[np.bool_]
 
+NAN = float("nan")
+
 WITHIN = (5.0, 10.0, 15.0)
 """Tolerances of the shares, in the unit of the value."""
 
@@ -97,7 +99,7 @@ def evaluate_regression(
         float(truth.std()),
         0.0,
         0.0,
-        *[float("nan")] * 4,
+        *[NAN] * 4,
     ]
     rows = [
         sampled_row(name, sampled, (k,), counts, chances[k], sampling)
@@ -158,13 +160,13 @@ def evaluate_group(
 
 
 def agreement(frame: pd.DataFrame) -> Agreement:
-    """Bias and standard deviation of the errors of a frame; the latter NaN for a single row.
+    """Bias and standard deviation of the errors of a frame.
 
     Args:
         frame: columns value, truth; a row where either is NaN is left out.
 
     Returns:
-        In the unit of the value; both NaN without a row.
+        In the unit of the value; both NaN without a row, ``sd`` NaN for a single row.
 
     Raises:
         KeyError: a column is missing.
@@ -175,10 +177,10 @@ def agreement(frame: pd.DataFrame) -> Agreement:
     Agreement(bias=1.0, sd=0.0)
     """
     frame = known_rows(frame)
-    error = (frame["value"] - frame["truth"]).to_numpy(np.float64)
-    return Agreement(
-        float(error.mean()), float(error.std(ddof=1)) if len(error) > 1 else float("nan")
-    )
+    errors = (frame["value"] - frame["truth"]).to_numpy(np.float64)
+    bias = float(errors.mean()) if len(errors) else NAN
+    sd = float(errors.std(ddof=1)) if len(errors) > 1 else NAN
+    return Agreement(bias, sd)
 
 
 def outliers(frame: pd.DataFrame) -> pd.DataFrame:

@@ -97,7 +97,7 @@ def sensitivity(heat: Tensor, noisy: Sequence[Tensor]) -> Sensitivity:
     Sensitivity(maximum=1.0, mean=0.75)
     """
     if not noisy:
-        raise UsageError("max-sensitivity without a noisy copy")
+        raise UsageError("max-sensitivity without a noisy copy", "give one map or more")
     reference = _array(heat)
     copies = [_same_grid(reference, _array(other)) for other in noisy]
     moved = np.array([np.linalg.norm(copy - reference) for copy in copies])
@@ -154,12 +154,15 @@ def score_change(score: float, noisy_scores: ArrayLike) -> float:
         0 or more; NaN where a score is NaN.
 
     Raises:
-        ValueError: no noisy copy.
+        UsageError: no noisy copy.
 
     >>> score_change(1.0, [0.5, 1.25])
     0.5
     """
-    return float(np.abs(np.asarray(noisy_scores, np.float64) - score).max())
+    noisy = np.asarray(noisy_scores, np.float64)
+    if not noisy.size:
+        raise UsageError("change of the score without a noisy copy", "give one score or more")
+    return float(np.abs(noisy - score).max())
 
 
 def view(image: Tensor, name: str) -> Tensor:

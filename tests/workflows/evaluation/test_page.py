@@ -34,7 +34,7 @@ ABOUT = EvaluationAbout(
     seconds=81.6,
     notes=[named("gradcam and hirescam give the same map")],
     failures=["b.png is truncated"],
-    cases_rule="by hand",
+    cases_rule=named("Chosen by hand."),
     level=0.95,
     replicates=2000,
 )
@@ -58,7 +58,7 @@ def write(out, rows, curves, sanity, about=ABOUT):
 @pytest.fixture(scope="module")
 def page(tables, tmp_path_factory):
     out = tmp_path_factory.mktemp("page")
-    about = replace(ABOUT, cases_rule=str(best_median_worst(tables[0]).rule))
+    about = replace(ABOUT, cases_rule=best_median_worst(tables[0]).rule)
     path = write_evaluation_page(out, EvaluationTables(*tables), about, examples(tables[0]))
     assert path == out / "evaluation.html"
     return path

@@ -16,11 +16,11 @@ from camlucida.evaluation.maps.row_tables import about, check_rows, preferred_sc
 declare(
     "chosen_maps",
     {
-        "none": "no metric with a direction has a value",
+        "none": "No metric with a direction has a value, so no case is shown.",
         "rule": (
-            "by {quantity}, {direction} is better, among {count} explanations (an image, label, "
-            "method and layer each; baselines left out); the median is number {median}; ties by "
-            "name"
+            "Chosen by {quantity} ({direction} is better) among {count} explanations, one for each "
+            "image, label, method and layer; baselines are excluded. The median is number "
+            "{median} in this order; ties are resolved by name."
         ),
         "over_ceiling": "{metric} ÷ the ceiling of its grid",
     },
@@ -57,7 +57,7 @@ class ChosenMaps:
     """The chosen maps, and the rule by which they were chosen.
 
     Attributes:
-        rule: for people.
+        rule: a sentence for the reader: the metric, its better end and the number of maps.
         maps: best first; none where no metric has a better end.
     """
 

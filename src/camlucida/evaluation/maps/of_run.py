@@ -93,6 +93,6 @@ def _done(run: Run, model: str) -> set[str]:
     return {entry.image for entry in of_model if entry.state == "done"}
 
 
-def run_marks(run: Run) -> dict[str, Path | None]:
+def run_annotations(run: Run) -> dict[str, Path | None]:
     """Masks and boxes of the run's cohort, as options of ``evaluate``."""
     return {key: Path(run.about[key]) if run.about[key] else None for key in ("masks", "boxes")}

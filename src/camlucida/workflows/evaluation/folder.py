@@ -64,7 +64,7 @@ def present(out: Path, evaluated: Evaluated, source: Source | None) -> tuple[Pat
         seconds=evaluated.seconds,
         notes=measured.notes,
         failures=list(map(str, measured.failures)),
-        cases_rule=str(chosen.rule),
+        cases_rule=chosen.rule,
         level=LEVEL,
         replicates=REPLICATES,
     )

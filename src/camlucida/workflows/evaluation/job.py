@@ -18,7 +18,7 @@ from camlucida.datasets.images import read_labelled_images
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
 from camlucida.evaluation.maps.measure import MetricSettings
-from camlucida.evaluation.maps.of_run import RunModel, run_marks, run_models
+from camlucida.evaluation.maps.of_run import RunModel, run_annotations, run_models
 from camlucida.evaluation.maps.source import Source
 from camlucida.models import load_model
 from camlucida.runs.read import Run, is_run
@@ -208,7 +208,7 @@ def _models(request: EvaluationRequest) -> tuple[Iterator[RunModel], AnnotationF
     opened = Run.open(request.run)
     annotations = request.annotations
     if not annotations.given:
-        annotations = AnnotationFiles(**run_marks(opened))
+        annotations = AnnotationFiles(**run_annotations(opened))
     return run_models(opened, request.device), annotations, len(opened.about["models"])
 
 

@@ -52,7 +52,8 @@ class EvaluationAbout:
         seconds: of the whole evaluation.
         notes: for the reader.
         failures: a line each.
-        cases_rule: of :class:`~camlucida.evaluation.maps.summary.ChosenMaps`.
+        cases_rule: how the shown cases were chosen; see
+            :class:`~camlucida.evaluation.maps.summary.ChosenMaps`.
         level, replicates: of the intervals.
     """
 
@@ -64,7 +65,7 @@ class EvaluationAbout:
     seconds: float
     notes: Sequence[Message]
     failures: Sequence[str]
-    cases_rule: str
+    cases_rule: Message
     level: float
     replicates: int
 
@@ -278,7 +279,7 @@ def _sanity(out: Path, gate: pd.DataFrame) -> Iterator[Block]:
 
 
 def _cases(about: EvaluationAbout, examples: Sequence[Example]) -> Iterator[Block]:
-    yield Paragraph((f"Chosen {about.cases_rule}.",))
+    yield Paragraph((about.cases_rule,))
     for example in examples:
         chosen = example.chosen
         numbers = f"{number_or_dash(chosen.value)}; chance level {number_or_dash(chosen.chance)}"
