@@ -16,8 +16,8 @@ from pydicom.uid import (
 
 from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message
-from camlucida.io import RawImage, dicom, image, read_image
-from camlucida.io.dicom import coded_size
+from camlucida.io import RawImage, image, read_image
+from camlucida.io.dicom import coded_size, parse
 from tests.support.dicom_files import dicom_dataset, save, write_dicom
 
 RAMP = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
@@ -233,7 +233,7 @@ def test_deflated(tmp_path, monkeypatch):
     with pytest.raises(ImageError, match="cut short"):
         read_image(path)
     path.write_bytes(whole)
-    monkeypatch.setattr(dicom, "MAX_BYTES", 8 * 100)
+    monkeypatch.setattr(parse, "MAX_BYTES", 8 * 100)
     with pytest.raises(ImageError, match="inflates to more than 100"):
         read_image(path)
 

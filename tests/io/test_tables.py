@@ -201,7 +201,7 @@ def test_a_truncated_parquet_and_workbook(tmp_path):
 
 
 def test_a_workbook_that_inflates_beyond_the_limit_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("camlucida.io.tables.MAX_BYTES", 10_000)
+    monkeypatch.setattr("camlucida.io.tables.formats.MAX_BYTES", 10_000)
     with zipfile.ZipFile(tmp_path / "a.xlsx", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("xl/worksheets/sheet1.xml", b" " * 20_000)
     with pytest.raises(UsageError, match="inflates to 20,000 bytes"):

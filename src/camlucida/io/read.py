@@ -11,13 +11,20 @@ from pathlib import Path
 
 from camlucida.core.errors import ImageError, did_you_mean
 from camlucida.core.files import reading
-from camlucida.io import dicom, raster
+from camlucida.io import dicom
 from camlucida.io.image import MAX_BYTES, READERS, RawImage, Reader, known_suffixes, readable
+from camlucida.io.raster import bmp, gif, jpeg, jpeg2000, png, pnm, tiff, webp
 
-# The list of readers, in the order they are tried: DICOM first, for its preamble may hold a whole
-# TIFF header.
-for _name, _kind in (*dicom.readers().items(), *raster.readers().items()):
-    READERS.add(_name, _kind)
+# In the order they are tried: DICOM first, for its preamble may hold a whole TIFF header.
+READERS.add("DICOM", dicom.READER)
+READERS.add("PNG", png.READER)
+READERS.add("JPEG", jpeg.READER)
+READERS.add("JPEG 2000", jpeg2000.READER)
+READERS.add("BMP", bmp.READER)
+READERS.add("GIF", gif.READER)
+READERS.add("WebP", webp.READER)
+READERS.add("PNM", pnm.READER)
+READERS.add("TIFF", tiff.READER)
 
 _OTHER = {
     b"%PDF": "a PDF document",
@@ -98,7 +105,9 @@ def _expand(item: str, errors: list[ImageError]) -> list[Path]:
 
 
 def _match(pattern: str, errors: list[ImageError]) -> list[Path]:
-    matches = sorted(Path(name) for name in glob.glob(pattern, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+    # Not by Path.glob, which takes no absolute pattern.
+    names = glob.glob(pattern, recursive=True)  # noqa: PTH207
+    matches = sorted(map(Path, names))
     before = len(errors)
     images: set[Path] = set()
     for match in matches:

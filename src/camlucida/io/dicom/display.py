@@ -6,8 +6,6 @@ same image stored as MONOCHROME2 give the same numbers, not only the same up to 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +14,8 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from camlucida.core.messages import Message, declare
+from camlucida.io.dicom.header import code, number
+from camlucida.io.dicom.lookup import look_up, table
 
 declare(
     "image",
@@ -56,30 +56,6 @@ class Grey:
     inverted: bool
     padding: NDArray[np.bool_] | None
     full_scale: tuple[int, int]
-
-
-def number(dataset: Dataset, keyword: str) -> float | None:
-    """The first value of a numeric element; None where it is absent, empty or not finite.
-
-    Args:
-        dataset: its header.
-        keyword: DICOM's name of the element, such as ``WindowWidth``.
-
-    Raises:
-        ValueError: the element holds text that is no number.
-
-    >>> dataset = Dataset()
-    >>> dataset.WindowWidth = [400, 80]
-    >>> number(dataset, "WindowWidth"), number(dataset, "WindowCenter")
-    (400.0, None)
-    """
-    value = dataset.get(keyword)
-    is_text = isinstance(value, (str, bytes))
-    if hasattr(value, "__getitem__") and not is_text:
-        value = value[0] if len(value) else None
-    if value is None or value == "":
-        return None
-    return float(value) if math.isfinite(float(value)) else None
 
 
 def display_grey(
@@ -210,7 +186,7 @@ def _windowed(
     center, width = number(rules, "WindowCenter"), number(rules, "WindowWidth")
     if center is None or width is None:
         return None, {}
-    function = str(rules.get("VOILUTFunction") or "LINEAR").strip().upper()
+    function = code(rules, "VOILUTFunction") or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         return None, {"unusable": "its function is none of LINEAR, LINEAR_EXACT, SIGMOID"}
     if width < 1 if function == "LINEAR" else width <= 0:
@@ -229,61 +205,12 @@ def _rescaled(rules: Dataset, stored: NDArray[Any]) -> NDArray[np.float64]:
     return stored * slope + (intercept or 0.0)
 
 
-def table(
-    descriptor: Sequence[int], data: Any, little_endian: bool
-) -> tuple[NDArray[np.int64], int, int]:
-    """(entries, first value mapped, bits an entry) of a lookup table's descriptor and data.
-
-    Args:
-        descriptor: number of entries (0 for 2¹⁶), first value mapped, bits an entry.
-        data: the entries, as bytes or numbers.
-        little_endian: byte order of ``data``.
-
-    Raises:
-        ValueError: there are no entries, or entries of no bits or more than 16.
-
-    >>> entries, first, bits = table([2, 10, 8], bytes([0, 255]), little_endian=True)
-    >>> entries.tolist(), first, bits
-    ([0, 255], 10, 8)
-    """
-    count, first, bits = (int(value) for value in descriptor)
-    count = count or 2**16
-    if isinstance(data, bytes):
-        packed = len(data) < 2 * count  # 8-bit entries, two to a word
-        word = "<u2" if little_endian else ">u2"
-        whole_words = data[: len(data) // 2 * 2]
-        data = np.frombuffer(whole_words, "u1" if packed else word)
-    entries = np.atleast_1d(np.asarray(data)).astype(np.int64)[:count]
-    if not len(entries) or not 1 <= bits <= 16:
-        raise ValueError(f"a lookup table of {len(entries)} entries of {bits} bits")
-    return entries, first, bits
-
-
-def look_up(values: NDArray[Any], entries: NDArray[np.int64], first: int) -> NDArray[np.int64]:
-    """``entries[value - first]``.
-
-    Values before the first and after the last take the nearest entry.
-
-    Args:
-        values: of any shape.
-        entries: (N,), N ≥ 1.
-        first: the value that the first entry stands for.
-
-    >>> look_up(np.array([9, 11, 99]), np.array([0, 5, 7]), 10).tolist()
-    [0, 5, 7]
-    """
-    position = np.rint(values) - first
-    index = np.clip(position, 0, len(entries) - 1).astype(np.int64)
-    mapped: NDArray[np.int64] = entries[index]
-    return mapped
-
-
 def _item_table(item: Dataset) -> tuple[NDArray[np.int64], int, int]:
     return table(item.LUTDescriptor, item.LUTData, item.original_encoding[1] is not False)
 
 
 def _polarity_notes(rules: Dataset, inverted: bool) -> tuple[Message, ...]:
-    shape = str(rules.get("PresentationLUTShape") or "").strip().upper()
+    shape = code(rules, "PresentationLUTShape")
     if shape in ("IDENTITY", "INVERSE") and (shape == "INVERSE") != inverted:
         name = "MONOCHROME1" if inverted else "MONOCHROME2"
         return (Message("image.polarity", {"shape": shape, "name": name}),)

@@ -1,0 +1,144 @@
+"""What is read of a DICOM header: numbers, codes and remarks, nothing about a person."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from pydicom import Dataset
+
+from camlucida.core.messages import Message, declare
+
+declare(
+    "image",
+    {
+        "for_processing": (
+            "this image is FOR PROCESSING (raw detector data), not what a reader sees: "
+            "prefer FOR PRESENTATION"
+        ),
+        "burned_in": (
+            "text is burned into the pixels; it is not removed, "
+            "and may name a person or mislead the model"
+        ),
+        "segmentation": "this is a segmentation, not an image",
+    },
+)
+
+_CODES = {
+    "modality": "Modality",
+    "photometric": "PhotometricInterpretation",
+    "view": "ViewPosition",
+    "laterality": "ImageLaterality",
+}
+
+
+def number(dataset: Dataset, keyword: str) -> float | None:
+    """The first value of a numeric element; None where it is absent, empty or not finite.
+
+    Args:
+        dataset: its header.
+        keyword: DICOM's name of the element, such as ``WindowWidth``.
+
+    Raises:
+        ValueError: the element holds text that is no number.
+
+    >>> dataset = Dataset()
+    >>> dataset.WindowWidth = [400, 80]
+    >>> number(dataset, "WindowWidth"), number(dataset, "WindowCenter")
+    (400.0, None)
+    """
+    value = dataset.get(keyword)
+    is_text = isinstance(value, (str, bytes))
+    if hasattr(value, "__getitem__") and not is_text:
+        value = value[0] if len(value) else None
+    if value is None or value == "":
+        return None
+    return float(value) if math.isfinite(float(value)) else None
+
+
+def code(dataset: Dataset, keyword: str) -> str:
+    """A code string in capitals; "" where it is absent.
+
+    Args:
+        dataset: its header.
+        keyword: DICOM's name of the element, such as ``Modality``.
+
+    >>> dataset = Dataset()
+    >>> dataset.BurnedInAnnotation = "Yes "
+    >>> code(dataset, "BurnedInAnnotation"), code(dataset, "Modality")
+    ('YES', '')
+    """
+    return str(dataset.get(keyword) or "").strip().upper()
+
+
+def photometric(dataset: Dataset) -> str:
+    """The photometric interpretation, such as ``MONOCHROME2``.
+
+    Args:
+        dataset: its header, which must have one.
+    """
+    return code(dataset, "PhotometricInterpretation")
+
+
+def bits_stored(dataset: Dataset) -> int:
+    """Bits of a stored value; those of its cell where the header does not say.
+
+    Args:
+        dataset: its header.
+
+    >>> dataset = Dataset()
+    >>> dataset.BitsAllocated = 16
+    >>> bits_stored(dataset)
+    16
+    """
+    return int(number(dataset, "BitsStored") or dataset.BitsAllocated)
+
+
+def described(dataset: Dataset) -> dict[str, Any]:
+    """What a reader of the result may need of the header.
+
+    Codes and numbers about the image, nothing about a person.
+
+    Args:
+        dataset: its header.
+
+    Returns:
+        Name → text, number or list of numbers; spacing in mm, rows first.
+    """
+    fields: dict[str, Any] = {"bits": bits_stored(dataset)}
+    for name, keyword in _CODES.items():
+        value = str(dataset.get(keyword) or "").strip()
+        # A code string; anything else may be somebody's free text.
+        if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value):
+            fields[name] = value
+    syntax = dataset.file_meta.TransferSyntaxUID
+    fields["transfer_syntax"] = syntax.name if syntax.name != syntax else str(syntax)
+    for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
+        spacing = dataset.get(keyword)
+        if spacing and len(spacing) == 2:
+            fields["spacing_mm"] = [float(step) for step in spacing]
+            fields["spacing_from"] = keyword
+            break
+    return fields
+
+
+def remarks(dataset: Dataset) -> tuple[Message, ...]:
+    """Warnings about what the header says of the pixels.
+
+    Args:
+        dataset: its header.
+
+    >>> dataset = Dataset()
+    >>> dataset.Modality = "SEG"
+    >>> [str(remark) for remark in remarks(dataset)]
+    ['this is a segmentation, not an image']
+    """
+    notes = []
+    if code(dataset, "PresentationIntentType") == "FOR PROCESSING":
+        notes.append(Message("image.for_processing"))
+    if code(dataset, "BurnedInAnnotation") == "YES":
+        notes.append(Message("image.burned_in"))
+    if dataset.get("Modality") == "SEG":
+        notes.append(Message("image.segmentation"))
+    return tuple(notes)
