@@ -3,7 +3,7 @@
 TIFF by Pillow or tifffile, whichever keeps all its bits. One file a format.
 """
 
-from camlucida.io.raster.png import SYNTHETIC_KEY, write_synthetic_png
-from camlucida.io.raster.samples import oriented, over_black
+from camlucida.io.raster.png import write_synthetic_png
+from camlucida.io.raster.samples import SYNTHETIC_KEY, oriented, over_black
 
 __all__ = ["SYNTHETIC_KEY", "oriented", "over_black", "write_synthetic_png"]

@@ -1,17 +1,36 @@
 """Model families: one file each. A new family is a file and a line here; the first match wins."""
 
-from camlucida.models.families import unet, vit, swin, efficientnet, convnext, vgg, densenet, resnet  # noqa: F401, I001
+from torch import nn
+
+from camlucida.models.families import convnext, densenet, efficientnet, resnet, swin, unet, vgg, vit
 from camlucida.models.families.base import FAMILIES, Layout, ModelFamily, image_layout
 
 __all__ = ["FAMILIES", "Layout", "ModelFamily", "find_family", "image_layout"]
 
-from torch import nn
+# Encoder–decoders first, for their encoder is a network of another family.
+FAMILIES.add("unet", unet.FAMILY)
+FAMILIES.add("vit", vit.FAMILY)
+FAMILIES.add("swin", swin.FAMILY)
+FAMILIES.add("efficientnet_torchvision", efficientnet.TORCHVISION)
+FAMILIES.add("efficientnet_timm", efficientnet.TIMM)
+FAMILIES.add("convnext", convnext.FAMILY)
+FAMILIES.add("vgg", vgg.FAMILY)
+FAMILIES.add("densenet", densenet.FAMILY)
+FAMILIES.add("resnet", resnet.FAMILY)
 
 
 def find_family(model: nn.Module) -> tuple[str, ModelFamily] | None:
-    """(path of the network's root inside ``model``, family); the root is "" or a user's backbone.
+    """The family of a model.
 
-    None if unknown.
+    Args:
+        model: a network, or a module around one.
+
+    Returns:
+        (path of the network's root inside ``model``, family); the root is "" or a user's backbone.
+        None if the family is unknown.
+
+    >>> find_family(nn.Sequential(nn.Conv2d(1, 2, 3))) is None
+    True
     """
     for path, module in model.named_modules():
         for _, family in FAMILIES.items():

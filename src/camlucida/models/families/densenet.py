@@ -3,13 +3,10 @@
 The last normalisation, before the functional ReLU.
 """
 
-from camlucida.models.families.base import FAMILIES, ModelFamily, has
+from camlucida.models.families.base import ModelFamily, has
 
-FAMILIES.add(
-    "densenet",
-    ModelFamily(
-        "DenseNet",
-        matches=lambda m: has(m, "features.denseblock1", "features.norm5"),
-        layer=lambda m: "features.norm5",
-    ),
+FAMILY = ModelFamily(
+    "DenseNet",
+    matches=lambda m: has(m, "features.denseblock1", "features.norm5"),
+    layer=lambda m: "features.norm5",
 )

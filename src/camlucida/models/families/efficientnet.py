@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from camlucida.models.families.base import FAMILIES, ModelFamily, class_is, has
+from camlucida.models.families.base import ModelFamily, class_is, has
 
 
 def _timm_layer(model: nn.Module) -> str:
@@ -11,21 +11,15 @@ def _timm_layer(model: nn.Module) -> str:
     return "blocks" if class_is(model, "timm", "MobileNetV3") else "bn2"
 
 
-FAMILIES.add(
-    "efficientnet_torchvision",
-    ModelFamily(
-        "EfficientNet / MobileNet (torchvision)",
-        matches=lambda m: class_is(m, "torchvision", "EfficientNet", "MobileNetV2", "MobileNetV3"),
-        layer=lambda m: "features[-1]",
-    ),
+TORCHVISION = ModelFamily(
+    "EfficientNet / MobileNet (torchvision)",
+    matches=lambda m: class_is(m, "torchvision", "EfficientNet", "MobileNetV2", "MobileNetV3"),
+    layer=lambda m: "features[-1]",
 )
-FAMILIES.add(
-    "efficientnet_timm",
-    ModelFamily(
-        "EfficientNet / MobileNet (timm)",
-        matches=lambda m: (
-            class_is(m, "timm", "EfficientNet", "MobileNetV3") and has(m, "conv_stem", "blocks")
-        ),
-        layer=_timm_layer,
+TIMM = ModelFamily(
+    "EfficientNet / MobileNet (timm)",
+    matches=lambda m: (
+        class_is(m, "timm", "EfficientNet", "MobileNetV3") and has(m, "conv_stem", "blocks")
     ),
+    layer=_timm_layer,
 )

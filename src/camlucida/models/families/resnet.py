@@ -3,13 +3,10 @@
 Of torchvision, timm and TorchXRayVision.
 """
 
-from camlucida.models.families.base import FAMILIES, ModelFamily, has
+from camlucida.models.families.base import ModelFamily, has
 
-FAMILIES.add(
-    "resnet",
-    ModelFamily(
-        "ResNet",
-        matches=lambda m: has(m, "layer1", "layer2", "layer3", "layer4"),
-        layer=lambda m: "layer4",
-    ),
+FAMILY = ModelFamily(
+    "ResNet",
+    matches=lambda m: has(m, "layer1", "layer2", "layer3", "layer4"),
+    layer=lambda m: "layer4",
 )

@@ -5,7 +5,6 @@ from torch import Tensor, nn
 from camlucida.models.families.base import (
     CHANNELS_FIRST,
     CHANNELS_LAST,
-    FAMILIES,
     Layout,
     ModelFamily,
     class_is,
@@ -31,15 +30,12 @@ def _is_grid(cells: tuple[int, ...], input_size: tuple[int, ...]) -> bool:
     return any(map(fits, STRIDES))
 
 
-FAMILIES.add(
-    "swin",
-    ModelFamily(
-        "Swin transformer",
-        matches=lambda m: (
-            class_is(m, "torchvision", "SwinTransformer")
-            or class_is(m, "timm", "SwinTransformer", "SwinTransformerV2")
-        ),
-        layer=lambda m: "norm",
-        layout=_layout,
+FAMILY = ModelFamily(
+    "Swin transformer",
+    matches=lambda m: (
+        class_is(m, "torchvision", "SwinTransformer")
+        or class_is(m, "timm", "SwinTransformer", "SwinTransformerV2")
     ),
+    layer=lambda m: "norm",
+    layout=_layout,
 )

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from camlucida.models.families.base import FAMILIES, ModelFamily, class_is, has
+from camlucida.models.families.base import ModelFamily, class_is, has
 
 # The encoder returns a list of feature maps, strides 1, 2, 4, 8, 16, 32; an index behind its path
 # picks one of them.
@@ -44,12 +44,9 @@ def _aliases(model: nn.Module) -> Mapping[str, str]:
     return ALIASES
 
 
-FAMILIES.add(
-    "unet",
-    ModelFamily(
-        "Encoder–decoder (segmentation-models-pytorch)",
-        matches=_matches,
-        layer=lambda m: "encoder[-1]",
-        aliases=_aliases,
-    ),
+FAMILY = ModelFamily(
+    "Encoder–decoder (segmentation-models-pytorch)",
+    matches=_matches,
+    layer=lambda m: "encoder[-1]",
+    aliases=_aliases,
 )

@@ -5,7 +5,7 @@ The last ReLU before the last pooling, as in the Grad-CAM paper (conv5_3, a grid
 
 from torch import nn
 
-from camlucida.models.families.base import FAMILIES, ModelFamily, class_is
+from camlucida.models.families.base import ModelFamily, class_is
 
 
 def _last_before_pool(model: nn.Module) -> str:
@@ -15,11 +15,8 @@ def _last_before_pool(model: nn.Module) -> str:
     )
 
 
-FAMILIES.add(
-    "vgg",
-    ModelFamily(
-        "VGG",
-        matches=lambda m: class_is(m, "torchvision", "VGG") or class_is(m, "timm", "VGG"),
-        layer=_last_before_pool,
-    ),
+FAMILY = ModelFamily(
+    "VGG",
+    matches=lambda m: class_is(m, "torchvision", "VGG") or class_is(m, "timm", "VGG"),
+    layer=_last_before_pool,
 )

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from camlucida.models.families.base import (
     CHANNELS_FIRST,
     CHANNELS_LAST,
-    FAMILIES,
     Layout,
     ModelFamily,
     class_is,
@@ -63,15 +62,11 @@ def _layer(model: nn.Module) -> str:
     return "blocks[-1].norm1" if hasattr(model, "blocks") else "encoder.layers[-1].ln_1"
 
 
-FAMILIES.add(
-    "vit",
-    ModelFamily(
-        "Vision transformer",
-        matches=lambda m: (
-            class_is(m, "timm", "VisionTransformer")
-            or class_is(m, "torchvision", "VisionTransformer")
-        ),
-        layer=_layer,
-        layout=_layout,
+FAMILY = ModelFamily(
+    "Vision transformer",
+    matches=lambda m: (
+        class_is(m, "timm", "VisionTransformer") or class_is(m, "torchvision", "VisionTransformer")
     ),
+    layer=_layer,
+    layout=_layout,
 )
