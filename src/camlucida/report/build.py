@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.selection import check_rules, select
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.evaluation.predictions.tables import PredictionSettings
-from camlucida.report.data import ReportData, gather
+from camlucida.report.data import ReportData
 from camlucida.report.document import Document, Message, Paragraph, Section
+from camlucida.report.gather import gather
 from camlucida.report.render import failed_section
 from camlucida.report.sections import SECTIONS, SectionEntry
 from camlucida.runs import Run
@@ -57,7 +59,8 @@ def build_report(
                 "finish it with: camlucida run COHORT --resume",
             )
     _check_rules(runs, rules)
-    report = gather(runs, folder, rules, error_threshold, settings, progress)
+    parts = frozenset(chain.from_iterable(entry.needs for entry in entries))
+    report = gather(runs, folder, rules, error_threshold, settings, progress, parts=parts)
     failures = [str(failure) for failure in report.failures]
     made = [_made(entry, report, failures) for entry in entries]
     names = list(dict.fromkeys(str(run.about["name"]) for run in runs))

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from camlucida.core.failures import Failure
-from camlucida.report.data import gather
 from camlucida.report.document import Paragraph, Points, Table
+from camlucida.report.gather import gather
 from camlucida.report.locale import load_texts
 from camlucida.report.sections.data import LISTED, data
 from camlucida.runs import Run, execute

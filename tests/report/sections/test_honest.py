@@ -17,9 +17,9 @@ from camlucida.analysis.comparison import compare
 from camlucida.core.errors import UsageError
 from camlucida.metrics.multilabel import MEAN_ENOUGH
 from camlucida.report.build import build_report
-from camlucida.report.data import gather
 from camlucida.report.document import Document, Message, Picture
 from camlucida.report.evaluations import read_evaluations
+from camlucida.report.gather import gather
 from camlucida.report.render import render_document
 from camlucida.report.sections import SECTIONS
 from camlucida.report.sections.cases import cases

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from camlucida import __version__
-from camlucida.report.data import gather
 from camlucida.report.document import Code
+from camlucida.report.gather import gather
 from camlucida.report.locale import load_texts
 from camlucida.report.sections.provenance import provenance
 

@@ -15,8 +15,9 @@ import pytest
 from camlucida.attribution.methods import METHODS
 from camlucida.core.messages import Message
 from camlucida.report.build import build_report
-from camlucida.report.data import RULES, ReportData, gather, pixel_spacing, series_of
+from camlucida.report.data import ReportData
 from camlucida.report.document import Document, Paragraph, Picture, Points, Table
+from camlucida.report.gather import RULES, gather
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document
 from camlucida.report.sections import SECTIONS
@@ -27,6 +28,7 @@ from camlucida.report.sections.model import model
 from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
+from camlucida.report.tables import pixel_spacing, series_of
 from camlucida.report.writers.markdown import markdown, write_markdown
 from camlucida.runs import Run
 from camlucida.runs.ledger import MissingMap

@@ -86,7 +86,7 @@ NAMED_ROLES = ("per_class", "per_group", "disagreement")
 """Rules whose roles are names, such as a class, which do not say by which rule."""
 
 
-@section("cases", "Cases")
+@section("cases", "Cases", needs=("measured", "chosen"))
 def cases(report: ReportData) -> Section | None:
     """The rules, a figure a case, the targets of one case side by side, best against worst."""
     if report.cases.empty:

@@ -89,7 +89,7 @@ PANELS = 3
 """Groups whose cases are drawn."""
 
 
-@section("consistency", "Consistency")
+@section("consistency", "Consistency", needs=("comparisons",))
 def consistency(report: ReportData) -> Section | None:
     """One part for each thing that varies; nothing where nothing does."""
     taken: set[str] = set()

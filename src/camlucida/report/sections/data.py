@@ -87,7 +87,7 @@ LISTED = 20
 """Failures and notes printed of each run; the rest is counted."""
 
 
-@section("data", "Data")
+@section("data", "Data", needs=("performance",))
 def data(report: ReportData) -> Section:
     """Counts of images, patients, splits, groups and labels; what failed."""
     blocks: list[Block] = [Paragraph(tuple(_cohort(report)))]

@@ -115,7 +115,7 @@ OWN_REGION = r"(?<! true) region$| component \d+$"
 """Targets of a segmentation that it predicted itself."""
 
 
-@section("limitations", "Limitations")
+@section("limitations", "Limitations", needs=("measured", "cells", "performance", "evaluations"))
 def limitations(report: ReportData) -> Section:
     """One list; a point whose number does not call for it is not in it."""
     points = (

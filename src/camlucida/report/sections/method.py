@@ -55,7 +55,7 @@ declare(
 )
 
 
-@section("method", "Method")
+@section("method", "Method", needs=("cells", "chosen"))
 def method(report: ReportData) -> Section:
     """Methods, layers, grids, targets, and the way from an image to its map in a real case."""
     cases = report.cases

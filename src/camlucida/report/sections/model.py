@@ -43,7 +43,7 @@ NAMED = 8
 """Labels named in the table; of more, how many there are."""
 
 
-@section("model", "Models")
+@section("model", "Models", needs=())
 def model(report: ReportData) -> Section:
     """One row a model, and what is done to an image before it."""
     head = tuple(

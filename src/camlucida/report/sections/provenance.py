@@ -47,7 +47,7 @@ declare(
 )
 
 
-@section("provenance", "Provenance")
+@section("provenance", "Provenance", needs=())
 def provenance(report: ReportData) -> Section:
     """Runs, commands and versions; models with the hash of their weights. No date."""
     counts: dict[str, Value] = {"version": __version__, "runs": len(report.runs)}

@@ -121,7 +121,7 @@ LABELS = 12
 """Labels with a row of their own in a table."""
 
 
-@section("quality", "Explanation quality")
+@section("quality", "Explanation quality", needs=("measured", "evaluations"))
 def quality(report: ReportData) -> Section:
     """By series and target; then the evidence of regressions and the stored evaluations."""
     blocks: list[Block] = [_overview(report), Paragraph(tuple(_said(report)))]

@@ -77,7 +77,7 @@ CAPTIONS = {
 }
 
 
-@section("results", "Results")
+@section("results", "Results", needs=("performance",))
 def results(report: ReportData) -> Section | None:
     """Tables and figures of each task and model; nothing where no truth is known."""
     blocks: list[Block] = []

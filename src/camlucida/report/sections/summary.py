@@ -92,7 +92,7 @@ MOST = 3
 """Models or map series that have a sentence here; all are in the tables."""
 
 
-@section("summary", "Summary")
+@section("summary", "Summary", needs=("performance", "measured", "comparisons"))
 def summary(report: ReportData) -> Section:
     """What it is about and how little that may be; then at most a dozen numbers."""
     numbers = (*_right(report), *_heat(report), *_verdicts(report))

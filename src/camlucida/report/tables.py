@@ -1,0 +1,163 @@
+"""The tables of a report that follow from the records of its runs: images, ground truth, cells."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camlucida.analysis.cases.annotations import Annotations
+from camlucida.report.data import SERIES, SeriesRows
+from camlucida.runs import Run
+from camlucida.runs.read import stored_geometry
+
+CELL_COLUMNS = ["height", "width", "mm"]
+
+
+def run_names(runs: Sequence[Run]) -> tuple[str, ...]:
+    """The names of the runs' folders, or their paths where two folders have the same name."""
+    paths = [run.folder.root.absolute() for run in runs]
+    short = [path.name for path in paths]
+    return tuple(short if len(set(short)) == len(short) else map(str, paths))
+
+
+def stacked(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Tables of the runs under each other, with ``run``, the index of the run."""
+    numbered = [table.assign(run=index) for index, table in enumerate(tables)]
+    return pd.concat(numbered, ignore_index=True)
+
+
+def image_table(
+    runs: Sequence[Run], annotations: Mapping[tuple[int, str], Annotations]
+) -> pd.DataFrame:
+    """One row an image of the cohorts; see :class:`~camlucida.report.data.ReportData`."""
+    columns = "SELECT * EXCLUDE (model, positives, unknown, value) FROM cohort"
+    images = stacked([run.query(columns) for run in runs])
+    images = images.drop_duplicates(["image", "path"], ignore_index=True)
+    first_model = [str(run.about["models"][0]["name"]) for run in runs]
+    has_mask: list[bool] = []
+    has_box: list[bool] = []
+    for row in images.to_dict("records"):
+        image = {str(name): value for name, value in row.items()}
+        index = int(image["run"])
+        has_mask.append(annotations[index, first_model[index]].has_mask(image))
+        has_box.append(annotations[index, first_model[index]].has_box(image))
+    known = {index: bool(run.about["patients_known"]) for index, run in enumerate(runs)}
+    patient_known = images["run"].map(known).astype(bool)
+    return images.assign(has_mask=has_mask, has_box=has_box, patient_known=patient_known)
+
+
+def truth_table(predictions: pd.DataFrame) -> pd.DataFrame:
+    """One row an image and label; see :class:`~camlucida.report.data.ReportData`."""
+    columns = ["image", "path", "patient", "task", "label", "truth", "synthetic"]
+    keys = ["image", "path", "task", "label"]
+    return predictions[columns].drop_duplicates(keys, ignore_index=True)
+
+
+def annotations_of(
+    runs: Sequence[Run], predictions: pd.DataFrame
+) -> dict[tuple[int, str], Annotations]:
+    """(index of the run, model) → its masks and boxes."""
+    shared: dict[Hashable, Annotations] = {}
+    by_model: dict[tuple[int, str], Annotations] = {}
+    for index, run in enumerate(runs):
+        rows = predictions[predictions["run"] == index]
+        for model in run.about["models"]:
+            name = str(model["name"])
+            labels = [label for label in model["resolved"]["labels"] if label]
+            # A model has no task here where every image failed.
+            task = next(iter(rows["task"][rows["model"] == name]), "")
+            # Models that share annotations have the same object, so that a file is read once.
+            key = run.about["masks"], run.about["boxes"], tuple(labels), task
+            if key not in shared:
+                shared[key] = Annotations(run, labels, task, [])
+            by_model[index, name] = shared[key]
+    return by_model
+
+
+def cell_table(runs: Sequence[Run], cases: pd.DataFrame) -> pd.DataFrame:
+    """Size of a cell of each map, in original pixels and millimetres."""
+    spacing = {path: pixel_spacing(Path(path)) for path in dict.fromkeys(map(str, cases["path"]))}
+    rows: dict[Any, tuple[float, float, float]] = {}
+    for index in cases["run"].drop_duplicates().tolist():
+        of_run = cases[cases["run"] == index]
+        stored = runs[index].explanations()
+        for case, number, path in zip(of_run.index, of_run["explanation"], of_run["path"]):
+            row = stored.iloc[int(number)].to_dict()
+            sides = stored_geometry(row).cell(row["grid"])
+            rows[case] = (sides[-2], sides[-1], _longer_side(sides, spacing[str(path)]))
+    table = pd.DataFrame.from_dict(rows, orient="index", columns=CELL_COLUMNS)
+    return table.reindex(cases.index)
+
+
+def no_cells(cases: pd.DataFrame) -> pd.DataFrame:
+    """The table of cells where it was not requested: all NaN."""
+    return pd.DataFrame(float("nan"), index=cases.index, columns=CELL_COLUMNS)
+
+
+def _longer_side(sides: Sequence[float], spacing: Sequence[float] | None) -> float:
+    """In millimetres; NaN where the spacing is unknown."""
+    if not spacing or len(sides) != 2:
+        return float("nan")
+    return max(side * step for side, step in zip(sides, spacing))
+
+
+def series_of(cases: pd.DataFrame, names: Sequence[str]) -> tuple[SeriesRows, ...]:
+    """The maps of each model, method and layer; each named by what tells it from the others.
+
+    Args:
+        cases: with ``run``, ``model``, ``method``, ``layer``.
+        names: of the runs.
+    """
+    groups = list(cases.groupby(SERIES, sort=False))
+    vary = {key: cases[key].nunique() > 1 for key in ("model", "method")}
+    layers_vary = bool((cases.groupby(["run", "model"])["layer"].nunique() > 1).any())
+    same_name = bool(cases.drop_duplicates(["run", "model"])["model"].duplicated().any())
+    name_model = vary["model"] or same_name or len(groups) == 1
+    all_series: list[SeriesRows] = []
+    for _, rows in groups:
+        run, model, method, layer = (rows[key].iloc[0] for key in SERIES)
+        parts = [names[run]] if same_name else []
+        parts += [str(model)] if name_model else []
+        parts += [str(method)] if vary["method"] else []
+        parts += [str(layer)] if layers_vary else []
+        name = ", ".join(parts) or str(model)
+        all_series.append(SeriesRows(name, int(run), str(model), list(rows.index)))
+    return tuple(all_series)
+
+
+def cases_by_task(cases: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Task → its cases; ``attrs["without_map"]`` counts its predictions that have no map."""
+    keys = ["run", "image", "model"]
+    tasks: dict[str, pd.DataFrame] = {}
+    for task, rows in cases.groupby("task", sort=False):
+        predicted = predictions[predictions["task"] == task][keys].drop_duplicates()
+        without = len(predicted) - len(rows[keys].drop_duplicates())
+        of_task = rows.copy()
+        of_task.attrs = {**cases.attrs, "without_map": without}
+        tasks[str(task)] = of_task
+    return tasks
+
+
+def pixel_spacing(path: Path) -> list[float] | None:
+    """Millimetres of a pixel (down, across) by the header of a DICOM file.
+
+    None for other files, and where the header does not give it.
+    """
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    keywords = ("PixelSpacing", "ImagerPixelSpacing")
+    try:
+        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(keywords))
+    except (InvalidDicomError, OSError):
+        return None
+    for keyword in keywords:
+        spacing = header.get(keyword)
+        if spacing and len(spacing) == 2:
+            steps = [float(step) for step in spacing]
+            return steps if all(map(isfinite, steps)) else None
+    return None
