@@ -1,50 +1,34 @@
-"""From a document to its words in one language: texts, numbers of tables, figures and citations."""
+"""From a document to its words in one language, its tables and figures numbered."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from math import isfinite
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.files import slug, unique
-from camlucida.core.messages import ENGLISH_TEXTS, Citation, Texts, clean, declare, quoted
-from camlucida.core.messages import Piece as MessagePiece
-from camlucida.core.numbers import number
+from camlucida.core.messages import ENGLISH_TEXTS, Texts, declare, quoted
 from camlucida.report.document import (
-    NAN,
     Block,
-    Cell,
-    CellValue,
-    Code,
     Details,
     Document,
-    Estimate,
     Facts,
     Gallery,
-    Link,
     Links,
     Listing,
     Message,
     Notice,
     Paragraph,
-    Phrase,
     Picture,
     Points,
     References,
     Section,
-    Strong,
     Subsection,
     Table,
-    Text,
 )
+from camlucida.report.lines import LineRenderer, is_numeric, lacks_interval
 from camlucida.report.references import REFERENCES
 from camlucida.report.rendered import (
-    Cited,
-    Line,
-    Linked,
-    Marked,
-    Piece,
     RenderedBlock,
     RenderedDetails,
     RenderedDocument,
@@ -90,7 +74,6 @@ declare(
             "positive for a sensitivity), so no interval is given."
         ),
         "failed": "This section could not be made: {error}",
-        "chance": "chance {level}",
     },
 )
 
@@ -106,7 +89,7 @@ def render_document(document: Document, texts: Texts = ENGLISH_TEXTS) -> Rendere
     which nothing is left. A section whose texts cannot be rendered says so in its place and in
     ``failures``; the rest of the document is as without the failure.
     """
-    renderer = _Renderer(texts)
+    renderer = _Renderer(LineRenderer(texts))
     intro = renderer.blocks(document.intro)
     failures = list(document.failures)
     rendered: list[RenderedSection] = []
@@ -119,12 +102,12 @@ def render_document(document: Document, texts: Texts = ENGLISH_TEXTS) -> Rendere
             renderer = before
             failures.append(f"section {section.name}: {error}")
             rendered.append(renderer.section(failed_section(section, error)))
-    works = RenderedReferences(tuple(str(REFERENCES[key]) for key in renderer.cited))
+    works = RenderedReferences(tuple(str(REFERENCES[key]) for key in renderer.lines.cited))
     words = texts.table("page")
     notices = (words["notice"], *((words["synthetic"],) if document.synthetic else ()))
     return RenderedDocument(
         texts.language,
-        plain(renderer.line(document.title)),
+        plain(renderer.lines.line(document.title)),
         notices,
         intro,
         tuple(_with_references(rendered, works, texts)),
@@ -166,28 +149,27 @@ class _Renderer:
     """Puts blocks into words one after the other, and counts.
 
     Attributes:
-        cited: key of a work → its number.
+        lines: puts texts and cells into words, and counts citations.
         anchors: taken so far, without letters' case.
         explained_missing: whether a table has said why some estimates have no interval.
     """
 
-    texts: Texts
-    cited: dict[str, int] = field(default_factory=dict)
+    lines: LineRenderer
     tables: int = 0
     figures: int = 0
     anchors: set[str] = field(default_factory=set)
     explained_missing: bool = False
 
     def copy(self) -> _Renderer:
-        """With counters of its own."""
-        return replace(self, cited=dict(self.cited), anchors=set(self.anchors))
+        """One that counts apart from here on."""
+        return replace(self, lines=self.lines.copy(), anchors=set(self.anchors))
 
     def section(self, section: Section) -> RenderedSection:
         title = section.title
         if title is None:
             title = Message(f"sections.{section.name}")
         blocks = self.blocks(section.blocks)
-        return RenderedSection(section.name, plain(self.line(title)), blocks)
+        return RenderedSection(section.name, plain(self.lines.line(title)), blocks)
 
     def blocks(self, blocks: Sequence[Block]) -> tuple[RenderedBlock, ...]:
         """Those that hold something."""
@@ -206,10 +188,10 @@ class _Renderer:
                 return RenderedGallery(figures) if figures else None
             case Details(summary, blocks, is_open):
                 inner = self.blocks(blocks)
-                return RenderedDetails(self.line(summary), inner, is_open) if inner else None
+                return RenderedDetails(self.lines.line(summary), inner, is_open) if inner else None
             case Subsection(title, blocks, name):
                 inner = self.blocks(blocks)
-                return RenderedSubsection(self.line(title), inner, name) if inner else None
+                return RenderedSubsection(self.lines.line(title), inner, name) if inner else None
             case References():
                 return RenderedReferences(())
         return self._text_block(block)
@@ -217,28 +199,31 @@ class _Renderer:
     def _text_block(
         self, block: Paragraph | Points | Notice | Listing | Facts | Links
     ) -> RenderedBlock | None:
+        words = self.lines
         match block:
             case Paragraph(sentences, quiet):
-                return RenderedParagraph(self._sentences(sentences), quiet) if sentences else None
+                return RenderedParagraph(words.sentences(sentences), quiet) if sentences else None
             case Notice(sentences):
-                return RenderedNotice(self._sentences(sentences)) if sentences else None
+                return RenderedNotice(words.sentences(sentences)) if sentences else None
             case Points(sentences):
-                lines = tuple(self.line(sentence) for sentence in sentences)
+                lines = tuple(map(words.line, sentences))
                 return RenderedPoints(lines) if lines else None
             case Listing(text):
                 return RenderedListing(text) if text else None
             case Facts(rows):
-                pairs = tuple((self.line(name), self.cell(value)) for name, value in rows)
+                pairs = tuple(
+                    (self.lines.line(name), self.lines.cell(value)) for name, value in rows
+                )
                 return RenderedFacts(pairs) if pairs else None
             case Links(label, links):
-                linked = tuple(self._link(link) for link in links)
-                return RenderedLinks(plain(self.line(label)), linked) if linked else None
+                linked = tuple(map(words.link, links))
+                return RenderedLinks(plain(words.line(label)), linked) if linked else None
 
     def _figure(self, picture: Picture, numbered: bool = True) -> RenderedFigure:
         numbered = numbered and picture.caption is not None
         self.figures += numbered
-        caption = () if picture.caption is None else self.line(picture.caption)
-        alt = plain(self.line(picture.alt)) or plain(caption)
+        caption = () if picture.caption is None else self.lines.line(picture.caption)
+        alt = plain(self.lines.line(picture.alt)) or plain(caption)
         anchor = self._anchor("figure", picture.stem.rpartition("/")[2])
         shown_number = self.figures if numbered else 0
         return RenderedFigure(
@@ -246,163 +231,25 @@ class _Renderer:
         )
 
     def _table(self, table: Table) -> RenderedTable:
+        # zip, below, would silently cut the longer rows.
         if any(len(row) != len(table.head) for row in table.rows):
             raise ValueError(f"table {table.name}: a row has another number of cells than its head")
         captioned = table.caption is not None
         self.tables += captioned
-        caption = self.line(table.caption) if table.caption is not None else ()
+        caption = self.lines.line(table.caption) if table.caption is not None else ()
         columns = list(zip(*table.rows))
-        titles = [self._head(title, column) for title, column in zip(table.head, columns)]
-        cells = [self._column(column) for column in columns]
+        titles = [self.lines.head(title, column) for title, column in zip(table.head, columns)]
+        cells = [self.lines.column(column) for column in columns]
         head = tuple(titles)
         rows = tuple(zip(*cells))
-        numeric = tuple(_is_numeric(column) for column in columns)
-        notes = [self.line(note) for note in table.notes]
-        if not self.explained_missing and any(map(_has_no_interval, columns)):
+        numeric = tuple(is_numeric(column) for column in columns)
+        notes = [self.lines.line(note) for note in table.notes]
+        if not self.explained_missing and any(map(lacks_interval, columns)):
             self.explained_missing = True
-            notes.append((self.texts.render(Message("page.alone")),))
+            notes.append((self.lines.texts.render(Message("page.alone")),))
         anchor = self._anchor("table", table.name)
         shown_number = self.tables if captioned else 0
         return RenderedTable(shown_number, anchor, caption, head, rows, numeric, tuple(notes))
 
-    def _head(self, title: Text | Cell, column: Sequence[CellValue | Cell]) -> Line:
-        """The title of a column, with its chance level where all cells have the same."""
-        levels = _chance_levels(column)
-        if len(levels) != 1:
-            return self.cell(title)
-        level = Message("page.chance", {"level": levels.pop()})
-        return (*self.cell(title), Marked(self.texts.render(level), "note"))
-
-    def _column(self, column: Sequence[CellValue | Cell]) -> list[Line]:
-        """The cells of a column; chance levels that differ stand below their estimates."""
-        differ = len(_chance_levels(column)) > 1
-        lines: list[Line] = []
-        for cell in column:
-            level = _chance_level(cell)
-            if level is None:
-                lines.append(self.cell(cell))
-                continue
-            value = _value_of(cell)
-            assert isinstance(value, Estimate)
-            note = Message("page.chance", {"level": level}) if differ else ""
-            lines.append(self.cell(Cell(replace(value, chance=NAN), note)))
-        return lines
-
     def _anchor(self, kind: str, name: str) -> str:
         return slug(unique(f"{kind}-{name}", self.anchors))
-
-    def _sentences(self, sentences: Sequence[Text]) -> Line:
-        between = self.texts.table("forms")["between"]
-        pieces: list[Piece] = []
-        for sentence in sentences:
-            if pieces:
-                pieces.append(between)
-            pieces += self.line(sentence)
-        return _joined(pieces)
-
-    def line(self, text: Text) -> Line:
-        """A text as a line."""
-        match text:
-            case str():
-                return (_clean(text),) if text else ()
-            case Message():
-                return self._cited(self.texts.pieces(text))
-            case Code(code):
-                return (Marked(_clean(code), "code"),)
-            case Strong(inner):
-                return (Marked(plain(self.line(inner)), "strong"),)
-            case Link():
-                return (self._link(text),)
-            case Phrase(parts):
-                pieces: list[Piece] = []
-                for part in parts:
-                    pieces += self.line(part)
-                return _joined(pieces)
-
-    def _link(self, link: Link) -> Linked:
-        return Linked(plain(self.line(link.text)) or link.target, link.target)
-
-    def cell(self, cell: CellValue | Cell) -> Line:
-        """A cell of a table."""
-        if isinstance(cell, Cell):
-            note = plain(self.line(cell.note))
-            value = self._formatted(cell.value, cell.spec) if cell.spec else self.cell(cell.value)
-            return (*value, Marked(note, "note")) if note else value
-        if cell is None:
-            return self._cited(self.texts.cell(float("nan")))
-        if isinstance(cell, (str, Message, Link, Code, Strong, Phrase)):
-            return self.line(cell)
-        return self._cited(self.texts.cell(cell))
-
-    def _formatted(self, value: CellValue, spec: str) -> Line:
-        """A number by a format spec of its cell."""
-        if isinstance(value, Estimate) and value.estimate == value.estimate:
-            words = number(value.estimate, spec)
-            if value.has_interval:
-                words += f" [{number(value.low, spec)}, {number(value.high, spec)}]"
-            return (words,)
-        if isinstance(value, (int, float)) and value == value:
-            return (number(value, spec),)
-        return self.cell(value)
-
-    def _cited(self, pieces: Sequence[MessagePiece]) -> Line:
-        line: list[Piece] = []
-        for piece in pieces:
-            if isinstance(piece, Citation):
-                line.append(Cited(self.cited.setdefault(piece.key, len(self.cited) + 1)))
-            else:
-                line.append(piece)
-        return _joined(line)
-
-
-def _clean(text: str) -> str:
-    """One line; a space at an end is kept, for the text may stand in a phrase."""
-    before = " " if text[:1].isspace() else ""
-    after = " " if text[-1:].isspace() and text.strip() else ""
-    return f"{before}{clean(text)}{after}"
-
-
-def _joined(pieces: Sequence[Piece]) -> Line:
-    """Neighbouring text in one piece."""
-    joined: list[Piece] = []
-    for piece in pieces:
-        last = joined[-1] if joined else None
-        if isinstance(piece, str) and isinstance(last, str):
-            joined[-1] = last + piece
-        elif piece:
-            joined.append(piece)
-    return tuple(joined)
-
-
-def _value_of(cell: CellValue | Cell) -> CellValue:
-    return cell.value if isinstance(cell, Cell) else cell
-
-
-def _is_numeric(column: Sequence[CellValue | Cell]) -> bool:
-    """Whether a column holds numbers, and else only blanks and dashes."""
-    values = [_value_of(cell) for cell in column]
-    numbers = [isinstance(value, (int, float, Estimate)) for value in values]
-    blank = [value is None or value == "" for value in values]
-    return any(numbers) and all(a or b for a, b in zip(numbers, blank))
-
-
-def _has_no_interval(column: Sequence[CellValue | Cell]) -> bool:
-    """Whether an estimate of the column has no interval."""
-    estimates = [value for value in map(_value_of, column) if isinstance(value, Estimate)]
-    known = [value for value in estimates if value.estimate == value.estimate]
-    return any(not value.has_interval for value in known)
-
-
-def _chance_level(cell: CellValue | Cell) -> str | None:
-    """The chance level of an estimate in words; None without one, or where a cell has a note."""
-    value = _value_of(cell)
-    noted = isinstance(cell, Cell) and bool(cell.note or cell.spec)
-    if noted or not isinstance(value, Estimate) or value.estimate != value.estimate:
-        return None
-    return (
-        number(value.chance, ".1%" if value.percent else ".3f") if isfinite(value.chance) else None
-    )
-
-
-def _chance_levels(column: Sequence[CellValue | Cell]) -> set[str]:
-    return {level for level in map(_chance_level, column) if level is not None}

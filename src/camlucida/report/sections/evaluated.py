@@ -2,15 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isfinite
 
 import pandas as pd
 
+from camlucida.core.messages import declare
+from camlucida.evaluation.maps.row_tables import preferred_score
 from camlucida.evaluation.maps.summary import headline, over_all_labels, title
 from camlucida.report.data import ReportData
-from camlucida.report.document import NAN, Block, Message, Paragraph, Table, Value
+from camlucida.report.document import (
+    NAN,
+    Block,
+    CellValue,
+    Details,
+    Message,
+    Paragraph,
+    Table,
+    Value,
+)
 from camlucida.report.estimates import figure_of
+
+declare(
+    "evaluated",
+    {
+        "others": "All other metrics of the maps of {model} that were measured ({count})",
+        "more": "Other metrics of the maps of {model}, means over maps.",
+    },
+)
+
+COLUMNS = 5
+"""Metrics in one table; more do not fit across a printed page."""
 
 
 def evaluated(report: ReportData) -> list[Block]:
@@ -19,51 +41,74 @@ def evaluated(report: ReportData) -> list[Block]:
     for evaluation in report.evaluations:
         summary = evaluation.summary
         if len(summary):
-            blocks.append(_scores(evaluation.model, summary))
-            if any("road" in name for name, _ in headline(summary)):
+            main = headline(summary)
+            others = other_metrics(summary, main)
+            caption = Message("quality.evaluated", {"model": evaluation.model})
+            blocks.append(_scores("evaluated", caption, summary, main))
+            if any("road" in name for name, _ in [*main, *others]):
                 blocks.append(Paragraph((Message("quality.road"),)))
+            if others:
+                blocks.append(_others(evaluation.model, summary, others))
         if evaluation.gate is not None:
             blocks.append(Paragraph(tuple(_sanity(evaluation.model, evaluation.gate))))
     return blocks
 
 
-def _scores(model: str, summary: pd.DataFrame) -> Table:
-    table, columns = over_all_labels(summary), headline(summary)
-    head = (
-        Message("quality.head_method"),
-        *(Message("words.plain", {"text": title(name, output)}) for name, output in columns),
-    )
-    rows = []
+def other_metrics(summary: pd.DataFrame, main: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """(metric, model output) of the metrics that have a value and are not among ``main``.
+
+    One output of each metric, in the order in which they were measured.
+    """
+    valued = summary[summary["estimate"].notna()]
+    shown = {name for name, _ in main}
+    others: list[tuple[str, str]] = []
+    for name, rows in valued.groupby("metric", sort=False):
+        if name not in shown:
+            others.append((str(name), preferred_score(rows["output"])))
+    return others
+
+
+def _others(model: str, summary: pd.DataFrame, metrics: Sequence[tuple[str, str]]) -> Details:
+    """The metrics that are not the main ones, a few in each table."""
+    caption = Message("evaluated.more", {"model": model})
+    tables: list[Block] = []
+    for start in range(0, len(metrics), COLUMNS):
+        columns = metrics[start : start + COLUMNS]
+        tables.append(_scores("evaluated_others", caption, summary, columns))
+    counts: dict[str, Value] = {"model": model, "count": len(metrics)}
+    return Details(Message("evaluated.others", counts), tuple(tables))
+
+
+def _scores(
+    name: str, caption: Message, summary: pd.DataFrame, columns: Sequence[tuple[str, str]]
+) -> Table:
+    """One row a method and layer, one column a metric."""
+    head = [Message("quality.head_method")]
+    for metric, output in columns:
+        head.append(Message("words.plain", {"text": title(metric, output)}))
+    rows: list[tuple[CellValue, ...]] = []
+    table = over_all_labels(summary)
     for (method, layer), part in table.groupby(["method", "layer"], sort=False):
         kind = "baseline" if bool(part["baseline"].any()) else "candidate"
-        cells = [
-            Message(f"quality.{kind}", {"method": str(method), "layer": str(layer)}),
-            *(_cell(part, *c) for c in columns),
-        ]
-        rows.append(tuple(cells))
-    return Table("evaluated", Message("quality.evaluated", {"model": model}), head, tuple(rows))
+        name_of_row = Message(f"quality.{kind}", {"method": str(method), "layer": str(layer)})
+        cells = [_cell(part, metric, output) for metric, output in columns]
+        rows.append((name_of_row, *cells))
+    return Table(name, caption, tuple(head), tuple(rows))
 
 
-def _cell(part: pd.DataFrame, name: str, output: str) -> Value:
-    line = part[(part["metric"] == name) & (part["output"] == output)]
-    if line.empty or not isfinite(line["estimate"].iloc[0]):
+def _cell(part: pd.DataFrame, metric: str, output: str) -> Value:
+    lines = part[(part["metric"] == metric) & (part["output"] == output)]
+    if lines.empty or not isfinite(lines["estimate"].iloc[0]):
         return NAN
-    row = line.iloc[0]
-    return figure_of(row)
+    return figure_of(lines.iloc[0])
 
 
 def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Message]:
-    for row in gate.itertuples():
-        key = "quality.sanity_passed" if row.passed else "quality.sanity_failed"
-        values = {"similarity": float(row.similarity), "null": float(row.null), "p": float(row.p)}  # type: ignore[arg-type]
-        if all(map(isfinite, values.values())):
-            yield Message(
-                key,
-                {
-                    "model": model,
-                    "method": str(row.method),
-                    "layer": str(row.layer),
-                    "mode": str(row.mode),
-                    **values,
-                },
-            )
+    """A sentence for each method and layer that has numbers."""
+    for row in gate.to_dict("records"):
+        numbers = {name: float(row[name]) for name in ("similarity", "null", "p")}
+        if not all(map(isfinite, numbers.values())):
+            continue
+        where = {name: str(row[name]) for name in ("method", "layer", "mode")}
+        verdict = "passed" if row["passed"] else "failed"
+        yield Message(f"quality.sanity_{verdict}", {"model": model, **where, **numbers})
