@@ -27,7 +27,7 @@ Part: TypeAlias = Literal[
 """A field of :class:`ReportData` that takes long to compute. A section names those that it reads
 (:func:`camlucida.report.sections.base.section`); one that no section reads is left empty."""
 
-PARTS: frozenset[Part] = frozenset(get_args(Part))
+PARTS: tuple[Part, ...] = get_args(Part)
 
 SERIES = ["run", "model", "method", "layer"]
 """What the maps of one series have in common."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -29,14 +29,14 @@ class SectionEntry:
     name: str
     title: str
     make: SectionMaker
-    needs: frozenset[Part] = PARTS
+    needs: tuple[Part, ...] = PARTS
 
 
 SECTIONS: Registry[SectionEntry] = Registry("section")
 
 
 def section(
-    name: str, title: str, needs: Collection[Part] = PARTS
+    name: str, title: str, needs: tuple[Part, ...] = PARTS
 ) -> Callable[[SectionMaker], SectionMaker]:
     """Register a function as a section; reports have them in the order of registration.
 
@@ -48,7 +48,7 @@ def section(
     """
 
     def register(make: SectionMaker) -> SectionMaker:
-        SECTIONS.add(name, SectionEntry(name, title, make, frozenset(needs)))
+        SECTIONS.add(name, SectionEntry(name, title, make, needs))
         declare("sections", {name: title})
         return make
 
