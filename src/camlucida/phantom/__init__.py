@@ -26,4 +26,5 @@ def cohort_cards() -> dict[str, Path]:
 
 
 def _cards(folder: str) -> dict[str, Path]:
-    return {path.stem: path for path in sorted((Path(__file__).parent / folder).glob("*.toml"))}
+    cards = (Path(__file__).parent / folder).glob("*.toml")
+    return {path.stem: path for path in sorted(cards)}

@@ -18,7 +18,6 @@ Array = NDArray[np.floating[Any]]
 
 FIELD_CM = 35.0
 """Side of the square film."""
-RIBS = 10
 RIGHT, LEFT = -1, 1
 """Sides of the patient as the sign of x on the film."""
 
@@ -107,17 +106,27 @@ class Grid(NamedTuple):
 
 def pixel_grid(size: int) -> Grid:
     """Coordinates of pixel centres on the film: x (1, size) and y (size, 1)."""
-    ticks = (((np.arange(size) + 0.5) / size - 0.5) * FIELD_CM).astype(np.float32)
-    return Grid(ticks[None, :], ticks[:, None])
+    share = (np.arange(size) + 0.5) / size
+    from_centre = (share - 0.5) * FIELD_CM
+    ticks = from_centre.astype(np.float32)
+    return Grid(
+        x=ticks[None, :],
+        y=ticks[:, None],
+    )
 
 
 def patient_grid(patient: Patient, size: int) -> Grid:
     """The film's pixels seen from the patient: offset, rotation and magnification undone."""
     film = pixel_grid(size)
-    x, y = film.x - patient.shift[0], film.y - patient.shift[1]
+    right, down = patient.shift
+    x = film.x - right
+    y = film.y - down
     cos = float(np.cos(patient.tilt)) / patient.zoom
     sin = float(np.sin(patient.tilt)) / patient.zoom
-    return Grid(cos * x + sin * y, cos * y - sin * x)
+    return Grid(
+        x=cos * x + sin * y,
+        y=cos * y - sin * x,
+    )
 
 
 def ramp(value: Array, width: float) -> Array:
@@ -126,7 +135,8 @@ def ramp(value: Array, width: float) -> Array:
     >>> ramp(np.float32([-3.0, 0.0, 3.0]), width=2.0).tolist()
     [0.0, 0.5, 1.0]
     """
-    t = np.clip(value / (2 * width) + 0.5, 0, 1)
+    full = 2 * width
+    t = np.clip(value / full + 0.5, 0, 1)
     smooth: Array = t * t * (3 - 2 * t)
     return smooth
 
@@ -137,7 +147,8 @@ def half_chord(q: Array) -> Array:
     >>> half_chord(np.float32([0.0, 0.75, 2.0])).tolist()
     [1.0, 0.5, 0.0]
     """
-    chord: Array = np.sqrt(np.maximum(1 - q, 0), dtype=np.float32)
+    squared = np.maximum(1 - q, 0)
+    chord: Array = np.sqrt(squared, dtype=np.float32)
     return chord
 
 
@@ -153,8 +164,10 @@ def ellipsoid(grid: Grid, centre: tuple[float, float], radii: tuple[float, float
     >>> ellipsoid(line, (0.0, 0.0), (2.0, 1.0)).tolist()
     [1.0, 0.0]
     """
-    u = (grid.x - centre[0]) / radii[0]
-    v = (grid.y - centre[1]) / radii[1]
+    centre_x, centre_y = centre
+    radius_x, radius_y = radii
+    u = (grid.x - centre_x) / radius_x
+    v = (grid.y - centre_y) / radius_y
     return half_chord(u**2 + v**2)
 
 
@@ -164,17 +177,21 @@ def cage_half_width(patient: Patient, y: Array, apex_drop: float = 0.0) -> Array
     ``apex_drop`` lowers its top by so many cm, as that of a collapsing lung.
     """
     apex = patient.apex + apex_drop
-    up = np.clip((patient.waist - y) / (patient.waist - apex), 0, 1)
+    height = patient.waist - apex
+    up = np.clip((patient.waist - y) / height, 0, 1)
     width: Array = patient.half_width * half_chord(up * up)
     return width
 
 
 def cage(patient: Patient, grid: Grid) -> Array:
     """Thickness inside the rib cage, diaphragm and mediastinum not yet taken out."""
-    up = np.clip((patient.waist - grid.y) / (patient.waist - patient.apex), 0, 1)
+    height = patient.waist - patient.apex
+    up = np.clip((patient.waist - grid.y) / height, 0, 1)
+    # The width is 0 above the apex; the floor keeps the quotient finite there.
     width = np.maximum(cage_half_width(patient, grid.y), 1e-3)
     depth = 2 * patient.half_depth * half_chord(up**3)
-    thickness: Array = depth * half_chord((grid.x / width) ** 2)
+    across = grid.x / width
+    thickness: Array = depth * half_chord(across**2)
     return thickness
 
 
@@ -184,11 +201,14 @@ def dome_height(patient: Patient, x: Array) -> Array:
     Two domes, which fall towards the chest wall and a little towards the midline.
     """
     right, left = patient.domes
-    top = right + (left - right) * ramp(x, 2.5)
+    rise = left - right
+    top = right + rise * ramp(x, 2.5)
     off = np.abs(x) - 0.42 * patient.half_width
-    outer = patient.sulcus * (off / (0.58 * patient.half_width)) ** 2
+    to_wall = 0.58 * patient.half_width
+    outer = patient.sulcus * (off / to_wall) ** 2
     inner = 0.045 * off * off
-    height: Array = top + np.where(off > 0, outer, inner)
+    fall = np.where(off > 0, outer, inner)
+    height: Array = top + fall
     return height
 
 
@@ -197,8 +217,11 @@ def under_diaphragm(patient: Patient, grid: Grid) -> Array:
 
     The dome falls to the front and back too, so lung still lies behind its top.
     """
-    below = np.maximum(grid.y - dome_height(patient, grid.x), 0) / (patient.sulcus + 1.0)
-    thickness: Array = 2.1 * patient.half_depth * np.minimum(np.cbrt(below), 1)
+    under_dome = grid.y - dome_height(patient, grid.x)
+    below = np.maximum(under_dome, 0) / (patient.sulcus + 1.0)
+    depth = 2.1 * patient.half_depth
+    share = np.minimum(np.cbrt(below), 1)
+    thickness: Array = depth * share
     return thickness
 
 
@@ -207,9 +230,15 @@ def heart(patient: Patient, grid: Grid, ctr: float) -> Array:
 
     ``ctr`` sets its width over that of the rib cage.
     """
-    cos, sin = float(np.cos(patient.heart_tilt)), float(np.sin(patient.heart_tilt))
-    a, b, cx, right_edge = 5.9, 4.3, 2.3, 3.9
-    ventricle_width = float(np.sqrt((a * cos) ** 2 + (b * sin) ** 2))
+    cos = float(np.cos(patient.heart_tilt))
+    sin = float(np.sin(patient.heart_tilt))
+    # The heart at scale 1, cm: half axes and x of the left ventricle, reach of the right atrium.
+    a = 5.9
+    b = 4.3
+    cx = 2.3
+    right_edge = 3.9
+    squared_width = (a * cos) ** 2 + (b * sin) ** 2
+    ventricle_width = float(np.sqrt(squared_width))
     unit_width = cx + ventricle_width + right_edge
     scale = np.float32(ctr * 2 * patient.half_width / unit_width)
     y0 = 0.5 * sum(patient.domes) - 3.4
@@ -217,10 +246,19 @@ def heart(patient: Patient, grid: Grid, ctr: float) -> Array:
     # carries it.
     x = grid.x / scale
     y = (grid.y - y0 - 1.2) / scale + 1.2
-    along, across = cos * (x - cx) + sin * y, cos * y - sin * (x - cx)
-    ventricle = half_chord((along / a) * (along / a) + (across / b) * (across / b))
-    atrium = ellipsoid(Grid(x, y), (3.0 - right_edge, -0.4), (3.0, 4.4))
-    thickness: Array = np.float32(13.5) * scale * np.maximum(ventricle, 0.8 * atrium)
+    from_ventricle = x - cx
+    along = cos * from_ventricle + sin * y
+    across = cos * y - sin * from_ventricle
+    u = along / a
+    v = across / b
+    ventricle = half_chord(u * u + v * v)
+    atrium = ellipsoid(
+        Grid(x, y),
+        centre=(3.0 - right_edge, -0.4),
+        radii=(3.0, 4.4),
+    )
+    depth = np.float32(13.5) * scale
+    thickness: Array = depth * np.maximum(ventricle, 0.8 * atrium)
     return thickness
 
 
@@ -229,113 +267,80 @@ def great_vessels(patient: Patient, grid: Grid) -> Array:
 
     Vessels, oesophagus, aortic knob, pulmonary trunk, root of the neck.
     """
-    x, y, half = grid.x, grid.y, np.float32(patient.mediastinum)
-    flare = 0.055 * np.maximum(-8.5 - y, 0) ** 2
-    lower = ramp(y + 4.0, 4.0)
+    half = np.float32(patient.mediastinum)
+    above_neck = np.maximum(-8.5 - grid.y, 0)
+    flare = 0.055 * above_neck**2
+    lower = ramp(grid.y + 4.0, 4.0)
     width = half * (1 + 0.12 * lower) + flare
-    column = 2 * patient.half_depth * half_chord((x / width) ** 2)
-    centre = float(np.float32(0.45) * half)
-    knob = 11 * ellipsoid(grid, (centre, -5.6), (0.95 * patient.mediastinum, 2.1))
-    trunk = 9 * ellipsoid(grid, (1.9, -1.9), (2.3, 2.3))
-    thickness: Array = np.maximum(np.maximum(column, knob), trunk)
+    across = grid.x / width
+    column = 2 * patient.half_depth * half_chord(across**2)
+    knob_x = float(np.float32(0.45) * half)
+    knob = ellipsoid(
+        grid,
+        centre=(knob_x, -5.6),
+        radii=(0.95 * patient.mediastinum, 2.1),
+    )
+    trunk = ellipsoid(
+        grid,
+        centre=(1.9, -1.9),
+        radii=(2.3, 2.3),
+    )
+    with_knob = np.maximum(column, 11 * knob)
+    thickness: Array = np.maximum(with_knob, 9 * trunk)
     return thickness
 
 
 def body(patient: Patient, grid: Grid) -> Array:
     """Thickness of the whole body: trunk, shoulders, neck; soft tissue and air spaces together."""
-    x, y = np.abs(grid.x), grid.y
-    width = (patient.half_width + patient.wall) + 0.02 * (y + 4)
+    x = np.abs(grid.x)
+    y = grid.y
+    waist_width = patient.half_width + patient.wall
+    width = waist_width + 0.02 * (y + 4)
     depth = 2 * (patient.half_depth + 0.9 * patient.wall)
     q = (x / width) ** 2
-    shoulder_top = (patient.apex - 1.9) + 0.014 * np.maximum(x - 4, 0) ** 2
-    taper = np.sqrt(np.clip((y - shoulder_top) / 6.5, 0, 1))
-    trunk = depth * np.sqrt(half_chord(q * q)) * taper
+    beside_neck = np.maximum(x - 4, 0)
+    shoulder_top = (patient.apex - 1.9) + 0.014 * beside_neck**2
+    below_shoulder = (y - shoulder_top) / 6.5
+    taper = np.sqrt(np.clip(below_shoulder, 0, 1))
+    profile = np.sqrt(half_chord(q * q))
+    trunk = depth * profile * taper
     armpit = -3.5 + 0.55 * (x - width)
-    arm = 11.5 * ramp(armpit - y, 3.0) * np.minimum(1.25 * taper, 1)
-    neck = 11.5 * half_chord((x / 5.6) ** 2) * ramp(-8 - y, 3.0)
-    breast = ellipsoid(Grid(x, y), (7.2, 4.2), (5.6, 5.0))
-    whole = np.maximum(np.maximum(trunk, arm), neck)
+    above_armpit = ramp(armpit - y, 3.0)
+    shoulder = np.minimum(1.25 * taper, 1)
+    arm = 11.5 * above_armpit * shoulder
+    above_chest = ramp(-8 - y, 3.0)
+    neck = 11.5 * half_chord((x / 5.6) ** 2)
+    breast = ellipsoid(
+        Grid(x, y),
+        centre=(7.2, 4.2),
+        radii=(5.6, 5.0),
+    )
+    trunk_and_arms = np.maximum(trunk, arm)
+    whole = np.maximum(trunk_and_arms, neck * above_chest)
     thickness: Array = whole + patient.breast * breast
     return thickness
 
 
 def airways(patient: Patient, grid: Grid) -> Array:
     """Air in the trachea, the main bronchi and the stomach bubble."""
-    x, fork = grid.x, -4.2
+    x = grid.x
+    fork = -4.2
     down = grid.y - fork
-    trachea = 2.6 * half_chord((x / 0.95) ** 2) * ramp(fork - grid.y, 0.4)
-    bronchi = 1.5 * half_chord(((np.abs(x) - 0.95 * down) / 0.75) ** 2)
-    bronchi = bronchi * (down > 0) * ramp(2.6 - down, 0.8)
-    air: Array = np.maximum(trachea, bronchi)
+    above_fork = ramp(fork - grid.y, 0.4)
+    trachea = 2.6 * half_chord((x / 0.95) ** 2)
+    # The main bronchi run down and outwards from the fork, at 0.95 cm sideways a cm.
+    from_axis = np.abs(x) - 0.95 * down
+    bronchi = 1.5 * half_chord((from_axis / 0.75) ** 2)
+    below_fork = down > 0
+    fading = ramp(2.6 - down, 0.8)
+    bronchi = bronchi * below_fork * fading
+    air: Array = np.maximum(trachea * above_fork, bronchi)
     if patient.gas:
-        centre = (5.6, patient.domes[1] + 1.0 + patient.gas)
-        bubble = ellipsoid(grid, centre, (1.7 * patient.gas, patient.gas))
+        left_dome = patient.domes[1]
+        bubble = ellipsoid(
+            grid,
+            centre=(5.6, left_dome + 1.0 + patient.gas),
+            radii=(1.7 * patient.gas, patient.gas),
+        )
         air = air + 2.6 * patient.gas * bubble
     return air
-
-
-def _tube(distance: Array, radius: float) -> Array:
-    """Chord through a bone with a dense shell, from the distance of the ray to its axis."""
-    q = (distance / radius) ** 2
-    chord: Array = 2 * radius * (half_chord(q) - 0.5 * half_chord(q / 0.55))
-    return chord
-
-
-def ribs(patient: Patient, grid: Grid) -> Array:
-    """Bone of the ribs.
-
-    A rib ring is tilted, so it projects to an ellipse: the back is its upper half, the front its
-    lower.
-    """
-    out = np.zeros_like(grid.x)
-    mid_rows = grid.y[:, grid.y.shape[1] // 2]
-    for i in range(RIBS):
-        y0 = patient.apex + 2.3 + patient.rib_offset + 2.15 * i
-        b = (2.3 + 0.26 * i) * patient.rib_slope
-        level = np.array([y0 + 0.6], np.float32)
-        a = float(cage_half_width(patient, level)[0]) + 0.35
-        # A margin for the tilt of the patient across the film.
-        reach = b + patient.rib_radius + 1.5
-        rows = slice(*np.searchsorted(mid_rows, [y0 - reach, y0 + reach]))
-        x, y = grid.x[rows], grid.y[rows] - y0
-        distance = _ellipse_distance(x, y, a, b)
-        back = ramp(np.abs(x) - 1.6, 0.3) * (y < 0)
-        front = 0.8 * ramp(np.abs(x) - (5.0 + 0.25 * i), 0.8) * (y >= 0)
-        out[rows] += _tube(distance, patient.rib_radius) * (back + front)
-    return out
-
-
-def _ellipse_distance(x: Array, y: Array, a: float, b: float) -> Array:
-    """Distance to an ellipse about the origin, to first order: its equation over the gradient."""
-    fx, fy = x / (a * a), y / (b * b)
-    level = x * fx + y * fy - 1
-    slope = 2 * np.sqrt(fx * fx + fy * fy)
-    distance: Array = level / np.maximum(slope, 1e-4)
-    return distance
-
-
-def other_bones(patient: Patient, grid: Grid) -> Array:
-    """Bone of the clavicles, the shoulder blades, the heads of the upper arms and the spine."""
-    x, y = np.abs(grid.x), grid.y
-    t = (x - 1.6) / 13.0
-    start = patient.apex + 3.6
-    curve = 0.7 * np.sin(2 * np.pi * np.clip(t, 0, 1))
-    axis = start - patient.clavicle_rise * t - curve
-    inside = ramp(t, 0.02) * ramp(1 - t, 0.02)
-    clavicle = _tube(y - axis, 0.68) * inside
-    blade_edge = (patient.half_width - 2.3) + 0.25 * (y + 2.0)
-    above, below = ramp(y - (patient.apex + 3.0), 0.6), ramp(1.0 - y, 1.4)
-    blade = 0.28 * ramp(x - blade_edge, 0.25) * above * below
-    head = 1.2 * ellipsoid(Grid(x, y), (18.0, patient.apex + 2.4), (2.7, 2.7))
-    spine, process = _spine(x, y)
-    bone: Array = clavicle + blade + head + spine + process
-    return bone
-
-
-def _spine(x: Array, y: Array) -> tuple[Array, Array]:
-    """Bone of the vertebrae, and of their spinous processes."""
-    disc = np.cos((2 * np.pi / 2.5) * y)
-    vertebra = 1.05 * half_chord((x / (2.0 - 0.15 * disc)) ** 2)
-    spine = vertebra * (0.82 + 0.18 * ramp(disc + 0.75, 0.3))
-    process = 0.35 * half_chord((x / 0.35) ** 2) * ramp(disc - 0.2, 0.5)
-    return spine, process

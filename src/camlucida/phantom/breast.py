@@ -129,42 +129,51 @@ def draw_breast_anatomy(rng: np.random.Generator) -> BreastAnatomy:
 def draw_view(rng: np.random.Generator, anatomy: BreastAnatomy, view: str) -> View:
     """A random projection: "CC" from above, "MLO" oblique with the pectoral muscle."""
     u = rng.uniform
+    # The order of the draws is part of the film.
     if view == "CC":
-        up, down = anatomy.length * u(0.95, 1.02), anatomy.length * u(0.95, 1.02)
-        centre, nipple = u(-0.4, 0.4), u(-0.8, 0.8)
+        up = anatomy.length * u(0.95, 1.02)
+        down = anatomy.length * u(0.95, 1.02)
+        centre = u(-0.4, 0.4)
+        nipple = u(-0.8, 0.8)
         return View(
-            centre,
-            up,
-            down,
-            u(2.0, 2.4),
-            nipple,
-            (0.0, 0.0),
-            0.0,
-            u(-0.15, 0.15),
-            u(-0.12, 0.04) * up,
+            centre=centre,
+            up=up,
+            down=down,
+            power=u(2.0, 2.4),
+            nipple=nipple,
+            muscle=(0.0, 0.0),
+            bulge=0.0,
+            lean=u(-0.15, 0.15),
+            middle=u(-0.12, 0.04) * up,
         )
     down = min(9.2, anatomy.length * u(0.82, 0.95))
     centre = 11.6 - down - u(0.0, 1.2)
-    muscle = (u(3.0, 5.5), u(-1.0, 6.0))
+    muscle_top = u(3.0, 5.5)
+    muscle_low = u(-1.0, 6.0)
     return View(
-        centre,
-        u(19.0, 27.0),
-        down,
-        u(2.0, 2.3),
-        u(0.0, 1.0),
-        muscle,
-        u(0.1, 0.7),
-        u(0.15, 0.45),
-        u(-2.4, -0.6),
+        centre=centre,
+        up=u(19.0, 27.0),
+        down=down,
+        power=u(2.0, 2.3),
+        nipple=u(0.0, 1.0),
+        muscle=(muscle_top, muscle_low),
+        bulge=u(0.1, 0.7),
+        lean=u(0.15, 0.45),
+        middle=u(-2.4, -0.6),
     )
 
 
 def film_grid(size: int) -> MammogramGrid:
     """The pixels of a film ``size`` high; its width is three quarters of that."""
     width = round(size * WIDTH_CM / HEIGHT_CM)
-    x = (np.arange(width) + 0.5) / width * WIDTH_CM
-    y = ((np.arange(size) + 0.5) / size - 0.5) * HEIGHT_CM
-    return MammogramGrid(x.astype(np.float32)[None, :], y.astype(np.float32)[:, None])
+    across = (np.arange(width) + 0.5) / width
+    down = (np.arange(size) + 0.5) / size
+    x = (across * WIDTH_CM).astype(np.float32)
+    y = ((down - 0.5) * HEIGHT_CM).astype(np.float32)
+    return MammogramGrid(
+        x=x[None, :],
+        y=y[:, None],
+    )
 
 
 def project(anatomy: BreastAnatomy, view: View, rng: np.random.Generator, size: int) -> Breast:
@@ -172,21 +181,29 @@ def project(anatomy: BreastAnatomy, view: View, rng: np.random.Generator, size: 
     grid = film_grid(size)
     depth, nipple = outline(anatomy, view, grid)
     whole = rounded(depth, anatomy.thickness)
-    inner = rounded(depth - anatomy.skin, anatomy.thickness - 2 * anatomy.skin)
+    inner_thickness = anatomy.thickness - 2 * anatomy.skin
+    inner = rounded(depth - anatomy.skin, inner_thickness)
     behind = muscle_depth(view, grid)
-    full = 0.32 * ramp(behind - 0.1, 0.3) + 0.22 * ramp(behind - 1.5, 1.5)
-    muscle = inner * full
+    border = ramp(behind - 0.1, 0.3)
+    deep = ramp(behind - 1.5, 1.5)
+    muscle = inner * (0.32 * border + 0.22 * deep)
+    in_breast = depth > 0
+    before_muscle = behind <= 0
+    # The order of the draws from ``rng`` is part of the film.
     muscle *= 1 + 0.06 * _clouds(rng, grid, (20, 40))
-    inside = (depth > 0) & (behind <= 0)
+    web = anatomy.fibres * strands(rng, grid)
+    depths = Depths(skin=depth, muscle=behind)
+    field = dense_field(anatomy, view, depths, nipple, grid, rng)
+    grain = _clouds(rng, grid, (18, 36, 72))
     return Breast(
-        whole,
-        whole - inner,
-        muscle,
-        anatomy.fibres * strands(rng, grid) * (inner > 0) * (behind <= 0),
-        dense_field(anatomy, view, Depths(depth, behind), nipple, grid, rng),
-        _clouds(rng, grid, (18, 36, 72)),
-        inside,
-        (depth > 0) & (behind > 0),
+        whole=whole,
+        skin=whole - inner,
+        muscle=muscle,
+        fibres=web * (inner > 0) * before_muscle,
+        field=field,
+        grain=grain,
+        inside=in_breast & before_muscle,
+        behind=in_breast & (behind > 0),
     )
 
 
@@ -196,9 +213,13 @@ def outline(
     """Distance from the skin inwards (negative in the air), and (x, y) of the nipple."""
     power = np.float32(view.power)
     off = grid.y - view.centre
-    reach = np.where(off < 0, np.float32(view.up), np.float32(view.down))
-    along, across = grid.x / anatomy.depth, np.abs(off) / reach
-    gauge = np.maximum((along**power + across**power) ** (1 / power), 1e-3)
+    up = np.float32(view.up)
+    down = np.float32(view.down)
+    reach = np.where(off < 0, up, down)
+    along = grid.x / anatomy.depth
+    across = np.abs(off) / reach
+    powers = along**power + across**power
+    gauge = np.maximum(powers ** (1 / power), 1e-3)
     # Of a gauge of degree one, distance to its unit level is about (1 − gauge) ÷ slope.
     slope_x = (along / gauge) ** (power - 1) / anatomy.depth
     slope_y = (across / gauge) ** (power - 1) / reach
@@ -206,16 +227,19 @@ def outline(
     reach_of_side = view.up if view.nipple < 0 else view.down
     share = abs(view.nipple) / reach_of_side
     outwards = (1 - share**view.power) ** (1 / view.power)
-    at = (anatomy.depth * outwards, view.centre + view.nipple)
-    bump = 0.42 - np.hypot(grid.x - at[0], grid.y - at[1])
-    distance: Array = np.maximum(depth, bump)
-    return distance, at
+    nipple_x = anatomy.depth * outwards
+    nipple_y = view.centre + view.nipple
+    from_nipple = np.hypot(grid.x - nipple_x, grid.y - nipple_y)
+    # The nipple is a bump of 0.42 cm on the outline.
+    distance: Array = np.maximum(depth, 0.42 - from_nipple)
+    return distance, (nipple_x, nipple_y)
 
 
 def rounded(depth: Array, thickness: float) -> Array:
     """Thickness of a compressed breast: flat between the plates, with round edges."""
     half = thickness / 2
-    short = 1 - np.clip(depth / half, 0, 1)
+    to_plate = np.clip(depth / half, 0, 1)
+    short = 1 - to_plate
     flat: Array = thickness * half_chord(short * short)
     return flat
 
@@ -224,27 +248,40 @@ def muscle_depth(view: View, grid: MammogramGrid) -> Array:
     """Distance from the pectoral muscle's border into it; negative elsewhere."""
     top, low = view.muscle
     if top == 0:
-        return np.full((grid.y.size, grid.x.size), -np.inf, np.float32)
-    length = low + HEIGHT_CM / 2
-    t = (grid.y + (HEIGHT_CM / 2)) / length
-    convex = np.sin(np.pi * np.clip(t, 0, 1))
+        shape = (grid.y.size, grid.x.size)
+        return np.full(shape, -np.inf, np.float32)
+    upper_edge = HEIGHT_CM / 2
+    length = low + upper_edge
+    t = (grid.y + upper_edge) / length
+    along = np.clip(t, 0, 1)
+    convex = np.sin(np.pi * along)
     border = top * (1 - t) + view.bulge * convex
-    cosine = length / float(np.hypot(length, top))
+    hypotenuse = float(np.hypot(length, top))
+    cosine = length / hypotenuse
     depth: Array = (border - grid.x) * cosine
     return depth
 
 
 def strands(rng: np.random.Generator, grid: MammogramGrid) -> Array:
     """Ligaments in the fat: thin curves where smooth random fields cross zero; 0 to 1, no unit."""
-    widths = ((18, 0.14), (30, 0.2), (50, 0.3))
-    curves = [np.exp(-((_plane(rng, cells, grid) / width) ** 2)) for cells, width in widths]
+    coarse = _zero_curves(rng, grid, cells=18, width=0.14)
+    medium = _zero_curves(rng, grid, cells=30, width=0.2)
+    fine = _zero_curves(rng, grid, cells=50, width=0.3)
     strength = 0.4 + 0.5 * _plane(rng, 9, grid)
     uneven = np.clip(strength, 0, 1)
     clouds = _clouds(rng, grid, (10, 20, 40, 80))
     haze = np.clip(0.35 + 0.35 * clouds, 0, 1)
-    nearest = np.maximum(np.maximum(curves[0], curves[1]), curves[2])
+    strongest = np.maximum(coarse, medium)
+    nearest = np.maximum(strongest, fine)
     web: Array = haze + 0.6 * nearest * uneven
     return web
+
+
+def _zero_curves(rng: np.random.Generator, grid: MammogramGrid, cells: int, width: float) -> Array:
+    """Thin curves where a smooth random field crosses zero, (H, W) in [0, 1]."""
+    level = _plane(rng, cells, grid) / width
+    curves: Array = np.exp(-(level**2))
+    return curves
 
 
 class Depths(NamedTuple):
@@ -266,29 +303,41 @@ def dense_field(
 
     High behind the nipple, low under the skin and before the chest wall, with clouds and ducts.
     """
-    cos, sin = float(np.cos(view.lean)), float(np.sin(view.lean))
+    cos = float(np.cos(view.lean))
+    sin = float(np.sin(view.lean))
     x = grid.x - 0.5 * anatomy.depth
     y = grid.y - (view.centre + view.middle)
-    u, v = cos * x - sin * y, sin * x + cos * y
-    form = (u / (0.46 * anatomy.depth)) ** 2 + (v / (0.62 * anatomy.length)) ** 2
-    from_nipple = np.hypot(grid.x - nipple[0], grid.y - nipple[1])
+    u = cos * x - sin * y
+    v = sin * x + cos * y
+    long_radius = 0.46 * anatomy.depth
+    short_radius = 0.62 * anatomy.length
+    along = (u / long_radius) ** 2
+    across = (v / short_radius) ** 2
+    form = along + across
+    nipple_x, nipple_y = nipple
+    from_nipple = np.hypot(grid.x - nipple_x, grid.y - nipple_y)
     near = ramp(2.0 - from_nipple, 1.0)
     shallow = np.clip(1 - depths.skin / 1.3, 0, 1)
     under_skin = shallow**2 * (1 - 0.7 * near)
     wall = np.minimum(grid.x, -depths.muscle)
-    before_muscle = np.clip(1 - wall / 2.2, 0, 1) ** 2
+    before_wall = np.clip(1 - wall / 2.2, 0, 1)
+    before_muscle = before_wall**2
     clouds = _clouds(rng, grid, (7, 14, 28, 56))
     ducts = _ducts(rng, nipple, grid)
     texture = 0.85 * clouds + 0.6 * ducts
-    cone = anatomy.rough * texture - np.sqrt(form + 0.1) * 1.5
+    fall = np.sqrt(form + 0.1) * 1.5
+    cone = anatomy.rough * texture - fall
     field: Array = cone - 3.0 * under_skin - 2.0 * before_muscle
     return field
 
 
 def _ducts(rng: np.random.Generator, nipple: tuple[float, float], grid: MammogramGrid) -> Array:
     """A random field drawn out towards the nipple."""
-    dx, dy = nipple[0] + 1.0 - grid.x, grid.y - nipple[1]
-    angle, radius = np.arctan2(dy, dx), np.hypot(dx, dy)
+    nipple_x, nipple_y = nipple
+    dx = nipple_x + 1.0 - grid.x
+    dy = grid.y - nipple_y
+    angle = np.arctan2(dy, dx)
+    radius = np.hypot(dx, dy)
     noise = rng.standard_normal((40, 12)).astype(np.float32)
     around = (angle / np.pi + 1) * 19.5
     outwards = np.minimum(radius / 2.2, 11)
@@ -299,15 +348,18 @@ def _ducts(rng: np.random.Generator, nipple: tuple[float, float], grid: Mammogra
 
 def _clouds(rng: np.random.Generator, grid: MammogramGrid, scales: tuple[int, ...]) -> Array:
     """Sum of smooth random fields, finer ones fainter, of about unit variance."""
-    weights = np.sqrt(scales[0] / np.array(scales, np.float32))
-    parts = [
-        weight * _plane(rng, cells, grid) for weight, cells in zip(weights, scales, strict=True)
-    ]
-    field: Array = np.sum(parts, axis=0) / np.sqrt(np.sum(weights**2))
+    all_cells = np.array(scales, np.float32)
+    weights = np.sqrt(scales[0] / all_cells)
+    parts = []
+    for weight, cells in zip(weights, scales, strict=True):
+        parts.append(weight * _plane(rng, cells, grid))
+    norm = np.sqrt(np.sum(weights**2))
+    field: Array = np.sum(parts, axis=0) / norm
     return field
 
 
 def _plane(rng: np.random.Generator, cells: int, grid: MammogramGrid) -> Array:
     """A smooth random field of about unit variance: ``cells`` random values along the height."""
-    field: Array = smooth_field(rng, cells, grid.y.size)[:, : grid.x.size]
+    square = smooth_field(rng, cells, grid.y.size)
+    field: Array = square[:, : grid.x.size]
     return field

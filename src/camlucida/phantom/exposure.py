@@ -18,7 +18,7 @@ EPSILON = 1.0
 SMALLEST, LARGEST = 64, 1024
 """Film sizes in pixels that are worth drawing."""
 LEAST_TRANSMISSION = 1e-6
-"""Share of the quanta below which the detector no longer tells attenuations apart."""
+"""Share of the quanta below which the detector no longer separates attenuations."""
 
 
 class Exposure(NamedTuple):
@@ -66,18 +66,20 @@ def window(attenuation: Array, exposure: Exposure, white: float) -> Array:
     >>> float(window(np.float32([1.0]), exposure, 255)[0])
     127.5
     """
-    x = (attenuation - exposure.black) / (exposure.white - exposure.black)
-    grey: Array = white / (1 + np.exp(-exposure.contrast * (x - exposure.centre)))
+    width = exposure.white - exposure.black
+    x = (attenuation - exposure.black) / width
+    odds = np.exp(-exposure.contrast * (x - exposure.centre))
+    grey: Array = white / (1 + odds)
     return grey
 
 
 def develop(counts: Array, exposure: Exposure) -> Array:
     """Quanta (H, W) → grey levels in [0, 255]: detector blur, logarithm, S-shaped window."""
     size = counts.shape[0]
-    detected = ndimage.gaussian_filter(
-        counts, BLUR_CM * size / FIELD_CM, mode="nearest", truncate=3.0
-    )
-    attenuation = -np.log(np.maximum(detected / exposure.quanta, LEAST_TRANSMISSION))
+    sigma = BLUR_CM * size / FIELD_CM
+    detected = ndimage.gaussian_filter(counts, sigma, mode="nearest", truncate=3.0)
+    transmission = np.maximum(detected / exposure.quanta, LEAST_TRANSMISSION)
+    attenuation = -np.log(transmission)
     return window(attenuation, exposure, 255)
 
 
@@ -87,11 +89,13 @@ def picture(quanta: Array, exposure: Exposure, noise: np.random.Generator) -> ND
     Poisson's distribution in its Gaussian limit: counts are λ + √λ·z, z standard normal.
     """
     z = noise.standard_normal(quanta.shape, dtype=np.float32)
-    grey = develop(np.maximum(quanta + np.sqrt(quanta) * z, 0), exposure)
+    counts = quanta + np.sqrt(quanta) * z
+    grey = develop(np.maximum(counts, 0), exposure)
     return np.round(grey).astype(np.uint8)
 
 
 def changed(film: Array, twin: Array) -> NDArray[np.bool_]:
     """Pixels (H, W) in which two noise-free films differ by more than EPSILON grey levels."""
-    mask: NDArray[np.bool_] = np.abs(twin - film) > EPSILON
+    change = np.abs(twin - film)
+    mask: NDArray[np.bool_] = change > EPSILON
     return mask

@@ -97,9 +97,12 @@ class Disease:
 def effusion_share(patient: Patient, effusion: Effusion, grid: Grid) -> Array:
     """Share of the lung's thickness that fluid replaces, in [0, 1]."""
     wall = cage_half_width(patient, grid.y) - np.abs(grid.x)
-    climb = effusion.rise * np.exp(-np.maximum(wall, 0) / 2.6)
+    from_wall = np.maximum(wall, 0)
+    climb = effusion.rise * np.exp(-from_wall / 2.6)
+    # The surface of a dry side lies far below the film.
     right, left = (np.float32(1e3 if level is None else level) for level in effusion.levels)
-    depth = grid.y - np.where(grid.x < 0, right, left) + climb
+    surface = np.where(grid.x < 0, right, left)
+    depth = grid.y - surface + climb
     share: Array = 0.95 * ramp(depth, 0.7)
     return share
 
@@ -109,23 +112,29 @@ def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
 
     It means something only on the side of ``ptx``.
     """
-    taper = np.clip((ptx.end - grid.y) / (ptx.end - patient.apex), 0, 1)
-    edge = cage_half_width(patient, grid.y, ptx.drop) - ptx.gap * np.sqrt(taper)
+    length = ptx.end - patient.apex
+    taper = np.clip((ptx.end - grid.y) / length, 0, 1)
+    outline = cage_half_width(patient, grid.y, ptx.drop)
+    edge = outline - ptx.gap * np.sqrt(taper)
     # Above the waist the outline slopes; dividing by the slope's length turns a horizontal distance
     # into a true one.
     height = patient.waist - patient.apex - ptx.drop
     up = np.clip((patient.waist - grid.y) / height, 0, 0.97)
     steepness = patient.half_width / height
     slope = steepness * up / np.sqrt(1 - up * up)
-    distance: Array = (np.abs(grid.x) - edge) / np.sqrt(1 + slope * slope)
+    sideways = np.abs(grid.x) - edge
+    distance: Array = sideways / np.sqrt(1 + slope * slope)
     return distance
 
 
 def free_air(patient: Patient, ptx: Pneumothorax, grid: Grid) -> tuple[Array, Array]:
     """Share of the lung that free air replaces, in [0, 1]; thickness of the pleural line, cm."""
     distance = lung_edge(patient, ptx, grid)
-    side = ramp(grid.x * ptx.side - 1.0, 0.6) * ramp(ptx.end - grid.y, 0.5)
-    line = 1.3 * np.exp(-((distance / 0.13) ** 2))
+    off_midline = ramp(grid.x * ptx.side - 1.0, 0.6)
+    above_end = ramp(ptx.end - grid.y, 0.5)
+    side = off_midline * above_end
+    widths = distance / 0.13
+    line = 1.3 * np.exp(-(widths**2))
     share: Array = side * ramp(distance, 0.1)
     return share, side * line
 
@@ -135,15 +144,25 @@ def consolidation_share(consolidation: Consolidation, grid: Grid, rough: Array) 
 
     ``rough``: a smooth random field that frays its edge.
     """
-    x, y = grid.x - consolidation.at[0], grid.y - consolidation.at[1]
-    level = 1 - np.sqrt(x * x + y * y) / consolidation.radius + 0.27 * rough
+    centre_x, centre_y = consolidation.at
+    x = grid.x - centre_x
+    y = grid.y - centre_y
+    radii = np.sqrt(x * x + y * y) / consolidation.radius
+    level = 1 - radii + 0.27 * rough
     share: Array = consolidation.density * ramp(level - 0.4, 0.42)
     return share
 
 
+def _squared_distance(grid: Grid, point: tuple[float, float]) -> Array:
+    """Squared distance of each pixel to a point, cm²."""
+    x, y = point
+    squared: Array = (grid.x - x) ** 2 + (grid.y - y) ** 2
+    return squared
+
+
 def nodule_thickness(nodule: Nodule, grid: Grid) -> Array:
     """Chord through the ball, cm."""
-    q = ((grid.x - nodule.at[0]) ** 2 + (grid.y - nodule.at[1]) ** 2) / nodule.radius**2
+    q = _squared_distance(grid, nodule.at) / nodule.radius**2
     chord: Array = 2 * nodule.radius * half_chord(q)
     return chord
 
@@ -152,39 +171,48 @@ def _place(
     rng: np.random.Generator, grid: Grid, allowed: NDArray[np.bool_], margin: float
 ) -> tuple[float, float]:
     """A uniform point at least ``margin`` cm inside ``allowed``, or else its innermost point."""
-    inside = ndimage.distance_transform_edt(allowed) * abs(float(grid.x[0, 1] - grid.x[0, 0]))
+    first_x = grid.x[0, 0]
+    pixel = abs(float(grid.x[0, 1] - first_x))
+    inside = ndimage.distance_transform_edt(allowed) * pixel
     spots = np.flatnonzero(inside >= margin)
+    # Drawn even where there is no choice, so that later draws do not depend on it.
     pick = rng.random()
-    at = int(spots[int(pick * len(spots))]) if len(spots) else int(np.argmax(inside))
-    return float(grid.x.flat[at]), float(grid.y.flat[at])
+    spot = np.argmax(inside)
+    if len(spots):
+        spot = spots[int(pick * len(spots))]
+    x = grid.x.flat[spot]
+    y = grid.y.flat[spot]
+    return float(x), float(y)
 
 
 def lung_fields(patient: Patient, grid: Grid, mediastinum: Array, cage: Array) -> NDArray[np.bool_]:
     """The lung fields, (H, W) bool: above the diaphragm, beside heart and great vessels."""
-    fields: NDArray[np.bool_] = (
-        (cage > 2) & (mediastinum <= 0) & (grid.y < dome_height(patient, grid.x))
-    )
+    above_diaphragm = grid.y < dome_height(patient, grid.x)
+    fields: NDArray[np.bool_] = (cage > 2) & (mediastinum <= 0) & above_diaphragm
     return fields
 
 
 def _draw_effusion(rng: np.random.Generator, patient: Patient) -> Effusion:
     """Right, left or both sides; from a blunt costophrenic angle to a third of the lung."""
     sides = int(rng.integers(3))
-    levels = [dome + patient.sulcus - rng.uniform(2.6, 8.0) for dome in patient.domes]
+    right, left = (dome + patient.sulcus - rng.uniform(2.6, 8.0) for dome in patient.domes)
     return Effusion(
-        (levels[0] if sides != 1 else None, levels[1] if sides != 0 else None),
-        float(rng.uniform(2.0, 5.5)),
+        levels=(
+            right if sides != 1 else None,
+            left if sides != 0 else None,
+        ),
+        rise=float(rng.uniform(2.0, 5.5)),
     )
 
 
 def _draw_pneumothorax(rng: np.random.Generator) -> Pneumothorax:
     side = RIGHT if rng.random() < 0.5 else LEFT
     return Pneumothorax(
-        side,
-        rng.uniform(0.9, 2.4),
-        rng.uniform(2.0, 4.5),
-        rng.uniform(-3.5, 2.5),
-        rng.uniform(0.75, 1.0),
+        side=side,
+        gap=rng.uniform(0.9, 2.4),
+        drop=rng.uniform(2.0, 4.5),
+        end=rng.uniform(-3.5, 2.5),
+        emptiness=rng.uniform(0.75, 1.0),
     )
 
 
@@ -194,16 +222,34 @@ def draw_disease(rng: np.random.Generator, patient: Patient, fields: NDArray[np.
     ``fields``: healthy lung fields on the PLACING_GRID, beside an enlarged heart.
     """
     grid = patient_grid(patient, PLACING_GRID)
-    effusion, ptx = _draw_effusion(rng, patient), _draw_pneumothorax(rng)
-    free = fields & (effusion_share(patient, effusion, grid) < 0.02)
-    free &= (lung_edge(patient, ptx, grid) < -0.4) | (grid.x * ptx.side < 0) | (grid.y > ptx.end)
+    # The order of the draws is part of the film.
+    effusion = _draw_effusion(rng, patient)
+    ptx = _draw_pneumothorax(rng)
+    dry = effusion_share(patient, effusion, grid) < 0.02
+    in_lung = lung_edge(patient, ptx, grid) < -0.4
+    other_side = grid.x * ptx.side < 0
+    below_air = grid.y > ptx.end
+    free = fields & dry & (in_lung | other_side | below_air)
     patch = Consolidation(
-        _place(rng, grid, free, 1.0), rng.uniform(2.6, 4.6), rng.uniform(0.4, 0.75)
+        at=_place(rng, grid, free, 1.0),
+        radius=rng.uniform(2.6, 4.6),
+        density=rng.uniform(0.4, 0.75),
     )
-    far = (grid.x - patch.at[0]) ** 2 + (grid.y - patch.at[1]) ** 2 > (1.25 * patch.radius) ** 2
+    clearance = 1.25 * patch.radius
+    far = _squared_distance(grid, patch.at) > clearance**2
     radius = float(rng.uniform(0.75, 1.7))
     # A small nodule that shows is calcified.
     calcified = 1.3 if radius < 1.0 else 1.0
     density = float(rng.uniform(1.2, 1.7)) * calcified
-    nodule = Nodule(_place(rng, grid, free & far, 0.8 * radius), radius, density)
-    return Disease(nodule, effusion, float(rng.uniform(0.57, 0.66)), ptx, patch)
+    nodule = Nodule(
+        at=_place(rng, grid, free & far, 0.8 * radius),
+        radius=radius,
+        density=density,
+    )
+    return Disease(
+        nodule=nodule,
+        effusion=effusion,
+        ctr=float(rng.uniform(0.57, 0.66)),
+        pneumothorax=ptx,
+        consolidation=patch,
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +16,13 @@ from camlucida.core.errors import UsageError
 from camlucida.phantom.anatomy import Array, half_chord
 
 FILM_PX = 256
-SMALLEST_RADIUS, LARGEST_RADIUS = 4.0, 64.0
+SMALLEST_RADIUS = 4.0
+LARGEST_RADIUS = 64.0
 CONTRAST = (0.7, 1.6)
 """Peak attenuation of a lesion or bar, log-uniform; raised for small ones (see SMALL_GAIN). A rib's
 is about 0.3."""
-SMALL_GAIN, SMALL_RADIUS = 1.5, 12.0
+SMALL_GAIN = 1.5
+SMALL_RADIUS = 12.0
 """Factor on the contrast at SMALLEST_RADIUS; it falls to 1 at SMALL_RADIUS, linearly in the
 logarithm of the radius."""
 HOLE = 0.55
@@ -35,9 +36,10 @@ TRIES = 60
 are more of them."""
 MOST_PIECES = 64
 
-_BAR_HALF_WIDTH = float(
-    np.sqrt(np.pi / (4 * (BAR_LENGTH - 1) + np.pi))
-)  # of a bar whose area is that of a unit disc
+_BAR_AREA = 4 * (BAR_LENGTH - 1) + np.pi
+"""Area of a bar of half width 1."""
+_BAR_HALF_WIDTH = float(np.sqrt(np.pi / _BAR_AREA))
+"""Half width of a bar whose area is that of a unit disc."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,10 @@ class Lesion:
     @property
     def area(self) -> float:
         """Pixels of FILM_PX² under the lesion; a cavity's without its hole."""
-        solid = 1 - HOLE**2 if self.kind == "cavity" else 1
-        return float(np.pi * self.radius**2 * solid)
+        disc = np.pi * self.radius**2
+        if self.kind == "cavity":
+            disc = disc * (1 - HOLE**2)
+        return float(disc)
 
 
 def _axis(bar: Lesion) -> tuple[float, float, float]:
@@ -80,7 +84,8 @@ def _axis(bar: Lesion) -> tuple[float, float, float]:
 def _cover(lesion: Lesion) -> NDArray[np.float64]:
     """Discs that cover the lesion, (N, 3) as row, column, radius."""
     if lesion.kind != "bar":
-        return np.array([[lesion.row, lesion.column, lesion.radius]])
+        disc = [lesion.row, lesion.column, lesion.radius]
+        return np.array([disc])
     cos, sin, reach = _axis(lesion)
     along = np.linspace(-reach, reach, 9)
     rows = lesion.row + along * sin
@@ -98,17 +103,22 @@ def _is_free(lesion: Lesion, others: Iterable[Lesion]) -> bool:
     beyond_edge = centres + spread > FILM_PX - 1
     if before_edge.any() or beyond_edge.any():
         return False
-    taken = np.concatenate([np.empty((0, 3)), *map(_cover, others)])
-    rows = discs[:, None, 0] - taken[:, 0]
-    columns = discs[:, None, 1] - taken[:, 1]
+    # An empty array first, as there may be no other lesion.
+    nothing = np.empty((0, 3))
+    taken = np.concatenate([nothing, *map(_cover, others)])
+    taken_rows, taken_columns, taken_radii = taken.T
+    rows = discs[:, None, 0] - taken_rows
+    columns = discs[:, None, 1] - taken_columns
     distance = np.hypot(rows, columns)
-    is_clear = distance > spread + taken[:, 2]
+    is_clear = distance > spread + taken_radii
     return bool(is_clear.all())
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     most = max(low, high)
-    exponent = rng.uniform(np.log(low), np.log(most))
+    log_low = np.log(low)
+    log_most = np.log(most)
+    exponent = rng.uniform(log_low, log_most)
     return float(np.exp(exponent))
 
 
@@ -126,7 +136,8 @@ def _draw(
 ) -> Lesion:
     """One lesion as ``scatter`` describes it, wherever others lie."""
     row, column = _somewhere(rng, spots)
-    inside = float(room[round(row), round(column)])
+    nearest = room[round(row), round(column)]
+    inside = float(nearest)
     most = min(LARGEST_RADIUS, 2 * inside + 8)
     radius = _log_uniform(rng, SMALLEST_RADIUS, shrink * most)
     below = np.log(SMALL_RADIUS / radius)
@@ -137,7 +148,8 @@ def _draw(
     has_area_of_ring = rng.random() < 0.5
     if kind != "bar":
         return Lesion(kind, row, column, radius, contrast)
-    factor = (1 - HOLE**2) ** 0.5 if has_area_of_ring else 1.0
+    ring_area = 1 - HOLE**2
+    factor = ring_area**0.5 if has_area_of_ring else 1.0
     return Lesion(kind, row, column, radius * factor, contrast, angle)
 
 
@@ -158,9 +170,14 @@ def scatter(rng: np.random.Generator, room: Array, kinds: Collection[str]) -> tu
     """
     spots = np.flatnonzero(room > 0)
     placed: tuple[Lesion, ...] = ()
-    for kind in kinds if len(spots) else ():
-        drawn = (_draw(rng, spots, room, kind, 0.97**attempt) for attempt in range(TRIES))
-        placed += tuple(islice((lesion for lesion in drawn if _is_free(lesion, placed)), 1))
+    if not len(spots):
+        return placed
+    for kind in kinds:
+        for attempt in range(TRIES):
+            lesion = _draw(rng, spots, room, kind, 0.97**attempt)
+            if _is_free(lesion, placed):
+                placed += (lesion,)
+                break
     return placed
 
 
@@ -173,12 +190,22 @@ def equal_bars(
         UsageError: there is no room even for very small ones.
     """
     spots = np.flatnonzero(room > 0)
-    for pieces in range(1, MOST_PIECES + 1 if len(spots) else 1):
-        radius = (lesion.area / np.pi / pieces) ** 0.5
+    most = MOST_PIECES if len(spots) else 0
+    for pieces in range(1, most + 1):
+        squared_radius = lesion.area / np.pi / pieces
+        radius = squared_radius**0.5
         bars: tuple[Lesion, ...] = ()
         for _ in range(TRIES * pieces):
             row, column = _somewhere(rng, spots)
-            bar = Lesion("bar", row, column, radius, lesion.contrast, float(rng.uniform(0, np.pi)))
+            angle = float(rng.uniform(0, np.pi))
+            bar = Lesion(
+                kind="bar",
+                row=row,
+                column=column,
+                radius=radius,
+                contrast=lesion.contrast,
+                angle=angle,
+            )
             if _is_free(bar, taken + bars):
                 bars += (bar,)
             if len(bars) == pieces:
@@ -209,17 +236,24 @@ def added_attenuation(lesions: Iterable[Lesion], size: int = FILM_PX) -> Array:
     """What the lesions add to the attenuation, (size, size) float32."""
     added = np.zeros((size, size), np.float32)
     scale = FILM_PX / size
-    ticks = ((np.arange(size) + 0.5) * scale - 0.5).astype(np.float32)
+    centres = (np.arange(size) + 0.5) * scale
+    ticks = (centres - 0.5).astype(np.float32)
     for lesion in lesions:
-        discs = _cover(lesion)
-        centres, radii = discs[:, :2], discs[:, 2:]
-        upper_left = (centres - radii).min(axis=0)
-        lower_right = (centres + radii).max(axis=0)
-        low = np.searchsorted(ticks, upper_left)
-        high = np.searchsorted(ticks, lower_right)
-        rows = slice(low[0], high[0])
-        columns = slice(low[1], high[1])
+        rows, columns = _window(lesion, ticks)
         y = ticks[rows, None] - lesion.row
         x = ticks[None, columns] - lesion.column
-        added[rows, columns] += lesion.contrast * _profile(lesion, y, x)
+        profile = _profile(lesion, y, x)
+        added[rows, columns] += lesion.contrast * profile
     return added
+
+
+def _window(lesion: Lesion, ticks: Array) -> tuple[slice, slice]:
+    """Rows and columns that hold the lesion. ``ticks``: pixel centres along a side, (size,)."""
+    discs = _cover(lesion)
+    centres = discs[:, :2]
+    radii = discs[:, 2:]
+    upper_left = (centres - radii).min(axis=0)
+    lower_right = (centres + radii).max(axis=0)
+    first_row, first_column = np.searchsorted(ticks, upper_left)
+    end_row, end_column = np.searchsorted(ticks, lower_right)
+    return slice(first_row, end_row), slice(first_column, end_column)

@@ -131,11 +131,20 @@ def mammogram(
     _check(density, laterality, view, size)
     anatomy, breast, exposure, noise = _projection(seed, view, size)
     low, high = SHARES[density - 1]
-    dense, depth = _dense(breast, low + (high - low) * anatomy.class_position)
-    share = anatomy.fill * (1 - np.exp(-np.maximum(depth, 0) / anatomy.edge))
-    gland = (breast.whole - breast.skin) * share * np.clip(1 + 0.3 * breast.grain, 0, 1.6)
-    values = _develop(_attenuation(breast, gland), breast, exposure, noise)
-    masks = {"breast": breast.inside, "dense": dense, "muscle": breast.behind}
+    width = high - low
+    dense, depth = _dense(breast, low + width * anatomy.class_position)
+    above_threshold = np.maximum(depth, 0)
+    thinning = np.exp(-above_threshold / anatomy.edge)
+    share = anatomy.fill * (1 - thinning)
+    uneven = np.clip(1 + 0.3 * breast.grain, 0, 1.6)
+    gland = (breast.whole - breast.skin) * share * uneven
+    attenuation = _attenuation(breast, gland)
+    values = _develop(attenuation, breast, exposure, noise)
+    masks = {
+        "breast": breast.inside,
+        "dense": dense,
+        "muscle": breast.behind,
+    }
     if laterality == "R":
         values = values[:, ::-1]
         masks = {name: mask[:, ::-1] for name, mask in masks.items()}
@@ -143,16 +152,19 @@ def mammogram(
     if view_label is not None:
         letters = label_field(view_label, laterality, size)
         masks["label"] = letters > 0
-        image = np.maximum(image, np.round(WHITE * letters).astype(np.uint16))
-    truth = float(masks["dense"].sum() / masks["breast"].sum())
+        burned_in = np.round(WHITE * letters)
+        image = np.maximum(image, burned_in.astype(np.uint16))
+    dense_area = masks["dense"].sum()
+    breast_area = masks["breast"].sum()
     return Mammogram(
-        image,
-        {name: mask.copy() for name, mask in masks.items()},
-        density,
-        truth,
-        laterality,
-        view,
-        seed,
+        image=image,
+        # Copies: the projection's arrays are shared.
+        masks={name: mask.copy() for name, mask in masks.items()},
+        density=density,
+        share=float(dense_area / breast_area),
+        laterality=laterality,
+        view=view,
+        seed=seed,
     )
 
 
@@ -166,13 +178,14 @@ def examination(seed: int) -> Examination:
 
 
 def _check(density: int, laterality: str, view: str, size: int) -> None:
-    for name, value, known in (
+    for name, value, allowed in (
         ("density", density, DENSITIES),
         ("laterality", laterality, LATERALITIES),
         ("view", view, VIEWS),
     ):
-        if value not in known:
-            raise UsageError(f"{name}={value!r}", f"one of {', '.join(map(str, known))}")
+        if value not in allowed:
+            listed = ", ".join(map(str, allowed))
+            raise UsageError(f"{name}={value!r}", f"one of {listed}")
     check_size(size)
 
 
@@ -182,21 +195,39 @@ def _projection(seed: int, view: ViewPosition, size: int) -> _Projection:
     anatomy = draw_breast_anatomy(stream(seed, 20))
     number = VIEWS.index(view)
     look = stream(seed, 21 + number)
-    breast = project(anatomy, draw_view(look, anatomy, view), look, size)
-    u = stream(seed, 23 + number).uniform
+    projected = draw_view(look, anatomy, view)
+    breast = project(anatomy, projected, look, size)
+    exposure = _draw_exposure(stream(seed, 23 + number), anatomy, size)
+    grain = stream(seed, 25 + number)
+    noise = grain.standard_normal(breast.whole.shape, dtype=np.float32)
+    return _Projection(anatomy, breast, exposure, noise)
+
+
+def _draw_exposure(rng: np.random.Generator, anatomy: BreastAnatomy, size: int) -> Exposure:
+    """A random exposure; its window follows the thickness, never the density."""
+    u = rng.uniform
+    pixel = HEIGHT_CM / size
     fat = MU_FAT * anatomy.thickness
+    # The order of the draws is part of the film.
     span = (MU_GLAND - MU_FAT) * anatomy.thickness * u(0.65, 1.0)
     black = fat - span * u(0.35, 0.65)
-    quanta = QUANTA_PER_CM2 * u(0.6, 1.6) * (HEIGHT_CM / size) ** 2
-    exposure = Exposure(quanta, black, fat + span * u(0.9, 1.3), u(3.6, 4.8), centre=0.5)
-    noise = stream(seed, 25 + number).standard_normal(breast.whole.shape, dtype=np.float32)
-    return _Projection(anatomy, breast, exposure, noise)
+    quanta = QUANTA_PER_CM2 * u(0.6, 1.6) * pixel**2
+    return Exposure(
+        quanta=quanta,
+        black=black,
+        white=fat + span * u(0.9, 1.3),
+        contrast=u(3.6, 4.8),
+        centre=0.5,
+    )
 
 
 def _dense(breast: Breast, share: float) -> tuple[Mask, Array]:
     """The dense pixels, as many as make up the share, and the field above its threshold."""
-    values = np.sort(breast.field[breast.inside])[::-1]
-    count = min(max(1, round(share * len(values))), len(values) - 1)
+    ascending = np.sort(breast.field[breast.inside])
+    values = ascending[::-1]
+    wanted = round(share * len(values))
+    # At least one pixel is dense, and at least one is not.
+    count = min(max(1, wanted), len(values) - 1)
     depth = breast.field - values[count]
     return breast.inside & (depth > 0), depth
 
@@ -207,13 +238,12 @@ def _attenuation(breast: Breast, gland: Array) -> Array:
     Dense tissue is no thicker than what the strands, skin and muscle leave.
     """
     tissue = breast.whole - breast.skin
-    gland = np.where(
-        breast.inside,
-        np.minimum(np.maximum(gland, breast.fibres), tissue - breast.muscle),
-        0,
-    )
+    with_strands = np.maximum(gland, breast.fibres)
+    thickness = np.minimum(with_strands, tissue - breast.muscle)
+    gland = np.where(breast.inside, thickness, 0)
     fat = tissue - gland - breast.muscle
-    within = MU_FAT * fat + MU_GLAND * gland + MU_MUSCLE * breast.muscle
+    within = MU_FAT * fat + MU_GLAND * gland
+    within = within + MU_MUSCLE * breast.muscle
     total: Array = within + MU_SKIN * breast.skin
     return total
 
@@ -221,13 +251,16 @@ def _attenuation(breast: Breast, gland: Array) -> Array:
 def _develop(attenuation: Array, breast: Breast, exposure: Exposure, noise: Array) -> Array:
     """Attenuation → grey values in [0, WHITE]: counts, blur, logarithm, rim correction, window."""
     expected = exposure.quanta * np.exp(-attenuation)
-    counts = np.maximum(expected + np.sqrt(expected) * noise, 1)
-    seen = ndimage.gaussian_filter(
-        counts, BLUR_CM * len(counts) / HEIGHT_CM, mode="nearest", truncate=3.0
-    )
-    measured = -np.log(seen / exposure.quanta)
-    missing = np.where(breast.whole > 0, breast.whole.max() - breast.whole, 0)
-    return window(measured + RIM * MU_FAT * missing, exposure, WHITE)
+    fluctuation = np.sqrt(expected) * noise
+    # At least one quantum, for the logarithm.
+    counts = np.maximum(expected + fluctuation, 1)
+    sigma = BLUR_CM * len(counts) / HEIGHT_CM
+    detected = ndimage.gaussian_filter(counts, sigma, mode="nearest", truncate=3.0)
+    measured = -np.log(detected / exposure.quanta)
+    thinner = breast.whole.max() - breast.whole
+    missing = np.where(breast.whole > 0, thinner, 0)
+    corrected = measured + RIM * MU_FAT * missing
+    return window(corrected, exposure, WHITE)
 
 
 def label_field(text: str, laterality: Laterality, size: int) -> Array:
@@ -247,10 +280,14 @@ def label_field(text: str, laterality: Laterality, size: int) -> Array:
     margin = round(0.6 * size / HEIGHT_CM)
     if long + 2 * margin > width / 2:
         raise UsageError(f"view label {text!r} is too long", "use letters such as R MLO")
-    drawn = np.asarray(
-        Image.fromarray(letters).resize((long, height), Image.Resampling.BICUBIC), dtype=np.float32
-    )
+    coarse = Image.fromarray(letters)
+    smooth = coarse.resize((long, height), Image.Resampling.BICUBIC)
+    drawn = np.asarray(smooth, dtype=np.float32)
+    # Bold, as thin letters would fade.
+    strokes = np.clip(1.4 * drawn, 0, 1)
     field = np.zeros((size, width), np.float32)
     left = width - margin - long if laterality == "L" else margin
-    field[margin : margin + height, left : left + long] = np.clip(1.4 * drawn, 0, 1)
+    bottom = margin + height
+    right = left + long
+    field[margin:bottom, left:right] = strokes
     return field

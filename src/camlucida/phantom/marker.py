@@ -8,25 +8,25 @@ from PIL import Image
 from camlucida.core.errors import UsageError
 from camlucida.phantom.anatomy import FIELD_CM, Array
 
-# 5 × 7 letters, one number a row, the highest bit on the left. They are drawn here so that no font
-# library can change a film.
+# 5 × 7 letters, one word a row, 1 where there is lead. They are drawn here so that no font library
+# can change a film.
 GLYPHS = {
-    "A": (14, 17, 17, 31, 17, 17, 17),
-    "B": (30, 17, 17, 30, 17, 17, 30),
-    "C": (14, 17, 16, 16, 16, 17, 14),
-    "D": (30, 17, 17, 17, 17, 17, 30),
-    "E": (31, 16, 16, 30, 16, 16, 31),
-    "I": (14, 4, 4, 4, 4, 4, 14),
-    "L": (16, 16, 16, 16, 16, 16, 31),
-    "M": (17, 27, 21, 21, 17, 17, 17),
-    "N": (17, 25, 21, 19, 17, 17, 17),
-    "O": (14, 17, 17, 17, 17, 17, 14),
-    "P": (30, 17, 17, 30, 16, 16, 16),
-    "R": (30, 17, 17, 30, 20, 18, 17),
-    "S": (15, 16, 16, 14, 1, 1, 30),
-    "T": (31, 4, 4, 4, 4, 4, 4),
-    "U": (17, 17, 17, 17, 17, 17, 14),
-    "X": (17, 17, 10, 4, 10, 17, 17),
+    "A": "01110 10001 10001 11111 10001 10001 10001",
+    "B": "11110 10001 10001 11110 10001 10001 11110",
+    "C": "01110 10001 10000 10000 10000 10001 01110",
+    "D": "11110 10001 10001 10001 10001 10001 11110",
+    "E": "11111 10000 10000 11110 10000 10000 11111",
+    "I": "01110 00100 00100 00100 00100 00100 01110",
+    "L": "10000 10000 10000 10000 10000 10000 11111",
+    "M": "10001 11011 10101 10101 10001 10001 10001",
+    "N": "10001 11001 10101 10011 10001 10001 10001",
+    "O": "01110 10001 10001 10001 10001 10001 01110",
+    "P": "11110 10001 10001 11110 10000 10000 10000",
+    "R": "11110 10001 10001 11110 10100 10010 10001",
+    "S": "01111 10000 10000 01110 00001 00001 11110",
+    "T": "11111 00100 00100 00100 00100 00100 00100",
+    "U": "10001 10001 10001 10001 10001 10001 01110",
+    "X": "10001 10001 01010 00100 01010 10001 10001",
 }
 LETTER_CM = 2.5
 """Height of a letter on the film."""
@@ -43,17 +43,15 @@ def bitmap(text: str) -> Array:
     """
     unknown = sorted(set(text) - set(GLYPHS))
     if unknown or not text:
-        raise UsageError(
-            f"marker {text!r}: no shape for {', '.join(unknown) or 'an empty text'}",
-            f"use letters of {''.join(GLYPHS)}",
-        )
+        missing = ", ".join(unknown) or "an empty text"
+        letters = "".join(GLYPHS)
+        raise UsageError(f"marker {text!r}: no shape for {missing}", f"use letters of {letters}")
     rows = np.zeros((7, 6 * len(text) - 1), np.float32)
     for i, letter in enumerate(text):
-        numbers = np.array(GLYPHS[letter])[:, None]
-        shifts = np.arange(4, -1, -1)
-        bits = numbers >> shifts & 1
         start = 6 * i
-        rows[:, start : start + 5] = bits
+        end = start + 5
+        for row, word in zip(rows, GLYPHS[letter].split(), strict=True):
+            row[start:end] = [int(bit) for bit in word]
     return rows
 
 
@@ -68,9 +66,11 @@ def marker_field(text: str, rng: np.random.Generator, size: int) -> Array:
     per_cm = size / FIELD_CM
     height = max(7, round(LETTER_CM * per_cm))
     width = round(height * letters.shape[1] / 7)
-    smooth = Image.fromarray(letters).resize((width, height), Image.Resampling.BICUBIC)
+    coarse = Image.fromarray(letters)
+    smooth = coarse.resize((width, height), Image.Resampling.BICUBIC)
+    values = np.asarray(smooth, dtype=np.float32)
     # Bold, as thin lead would drown in the blur.
-    drawn = np.clip(1.8 * np.asarray(smooth, dtype=np.float32), 0, 1)
+    drawn = np.clip(1.8 * values, 0, 1)
     from_side = round((0.8 + 1.6 * jitter_x) * per_cm)
     y = round((0.8 + 2.0 * jitter_y) * per_cm)
     x = from_side if left else size - width - from_side

@@ -1,9 +1,9 @@
 """Small networks for films of 128 × 128 pixels: three classifiers, a regressor, a U-Net.
 
 A classifier is ``features`` (B, 1, 128, 128) → (B, K, 16, 16), mean over the grid, ``fc`` → (B,
-num_classes) logits. No
-activation works in place: what a hook captures is what the module returned. Dilated convolutions
-widen what a cell of the fine grid sees, to about the whole film, without making the grid coarse.
+num_classes) logits. No activation works in place: what a hook captures is what the module
+returned. Dilated convolutions widen what a cell of the fine grid sees, to about the whole film,
+without making the grid coarse.
 """
 
 from __future__ import annotations
@@ -26,7 +26,9 @@ class Classifier(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, H, W) in [−1, 1] → (B, num_classes) logits."""
-        logits: Tensor = self.fc(torch.flatten(self.pool(self.features(x)), 1))
+        maps = self.features(x)
+        means = torch.flatten(self.pool(maps), 1)
+        logits: Tensor = self.fc(means)
         return logits
 
 
@@ -36,7 +38,16 @@ def conv_norm_relu(
     """Convolution, batch norm, ReLU; the grid only changes by the stride."""
     pad = dilation * (kernel // 2)
     return nn.Sequential(
-        nn.Conv2d(c_in, c_out, kernel, stride, pad, dilation, groups, bias=False),
+        nn.Conv2d(
+            in_channels=c_in,
+            out_channels=c_out,
+            kernel_size=kernel,
+            stride=stride,
+            padding=pad,
+            dilation=dilation,
+            groups=groups,
+            bias=False,
+        ),
         nn.BatchNorm2d(c_out),
         nn.ReLU(),
     )
@@ -49,19 +60,29 @@ class ResidualBlock(nn.Module):
         super().__init__()
         self.first = conv_norm_relu(c_in, c_out, 3, stride, dilation)
         self.second = nn.Sequential(
-            nn.Conv2d(c_out, c_out, 3, padding=dilation, dilation=dilation, bias=False),
+            nn.Conv2d(
+                in_channels=c_out,
+                out_channels=c_out,
+                kernel_size=3,
+                padding=dilation,
+                dilation=dilation,
+                bias=False,
+            ),
             nn.BatchNorm2d(c_out),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or c_in != c_out:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(c_in, c_out, 1, stride, bias=False), nn.BatchNorm2d(c_out)
+                nn.Conv2d(c_in, c_out, 1, stride, bias=False),
+                nn.BatchNorm2d(c_out),
             )
         self.relu = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) → (B, c_out, H / stride, W / stride)."""
-        out: Tensor = self.relu(self.second(self.first(x)) + self.shortcut(x))
+        residual = self.second(self.first(x))
+        total = residual + self.shortcut(x)
+        out: Tensor = self.relu(total)
         return out
 
 
@@ -70,17 +91,26 @@ class DenseLayer(nn.Module):
 
     def __init__(self, c_in: int, growth: int, dilation: int = 1) -> None:
         super().__init__()
-        self.norm1, self.relu1 = nn.BatchNorm2d(c_in), nn.ReLU()
+        self.norm1 = nn.BatchNorm2d(c_in)
+        self.relu1 = nn.ReLU()
         self.squeeze = nn.Conv2d(c_in, 2 * growth, 1, bias=False)
-        self.norm2, self.relu2 = nn.BatchNorm2d(2 * growth), nn.ReLU()
+        self.norm2 = nn.BatchNorm2d(2 * growth)
+        self.relu2 = nn.ReLU()
         self.grow = nn.Conv2d(
-            2 * growth, growth, 3, padding=dilation, dilation=dilation, bias=False
+            in_channels=2 * growth,
+            out_channels=growth,
+            kernel_size=3,
+            padding=dilation,
+            dilation=dilation,
+            bias=False,
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) → (B, c_in + growth, H, W)."""
-        new = self.squeeze(self.relu1(self.norm1(x)))
-        return torch.cat([x, self.grow(self.relu2(self.norm2(new)))], dim=1)
+        squeezed = self.squeeze(self.relu1(self.norm1(x)))
+        activated = self.relu2(self.norm2(squeezed))
+        new = self.grow(activated)
+        return torch.cat([x, new], dim=1)
 
 
 class InvertedResidual(nn.Module):
@@ -99,12 +129,16 @@ class InvertedResidual(nn.Module):
         wide = expand * c_in
         self.widen = conv_norm_relu(c_in, wide, 1)
         self.look = conv_norm_relu(wide, wide, kernel, stride, dilation, groups=wide)
-        self.narrow = nn.Sequential(nn.Conv2d(wide, c_out, 1, bias=False), nn.BatchNorm2d(c_out))
+        self.narrow = nn.Sequential(
+            nn.Conv2d(wide, c_out, 1, bias=False),
+            nn.BatchNorm2d(c_out),
+        )
         self.adds = stride == 1 and c_in == c_out
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, c_in, H, W) → (B, c_out, H / stride, W / stride)."""
-        out: Tensor = self.narrow(self.look(self.widen(x)))
+        wide = self.look(self.widen(x))
+        out: Tensor = self.narrow(wide)
         return x + out if self.adds else out
 
 
@@ -170,7 +204,9 @@ class ResidualBackbone(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, H, W) in [−1, 1] → (B, 64)."""
-        maps = self.layer4(self.layer3(self.layer2(self.layer1(self.stem(x)))))
+        maps = self.stem(x)
+        for layer in (self.layer1, self.layer2, self.layer3, self.layer4):
+            maps = layer(maps)
         return torch.flatten(self.pool(maps), 1)
 
 
@@ -221,16 +257,23 @@ class UNetDecoder(nn.Module):
         skips = (*encoder_channels[-2:0:-1], 0)
         ins = (encoder_channels[-1], *out_channels[:-1])
         self.blocks = nn.ModuleList(
-            nn.Sequential(conv_norm_relu(c_in + skip, c_out), conv_norm_relu(c_out, c_out))
+            nn.Sequential(
+                conv_norm_relu(c_in + skip, c_out),
+                conv_norm_relu(c_out, c_out),
+            )
             for c_in, skip, c_out in zip(ins, skips, out_channels, strict=True)
         )
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """The encoder's maps → (B, last of ``out_channels``, H, W)."""
-        x, skips = maps[-1], maps[-2:0:-1]
+        x = maps[-1]
+        skips = maps[-2:0:-1]
         for i, block in enumerate(self.blocks):
             x = nn.functional.interpolate(x, scale_factor=2.0, mode="nearest")
-            x = block(torch.cat([x, skips[i]], dim=1) if i < len(skips) else x)
+            # The last step reaches the input's grid, of which the encoder has no map.
+            if i < len(skips):
+                x = torch.cat([x, skips[i]], dim=1)
+            x = block(x)
         return x
 
 
@@ -242,12 +285,15 @@ class UNet(nn.Module):
         self.encoder = UNetEncoder((1, 16, 24, 40, 56))
         self.decoder = UNetDecoder(self.encoder.out_channels, (40, 24, 12, 8))
         self.segmentation_head = nn.Sequential(
-            nn.Conv2d(8, num_classes, 3, padding=1), nn.Identity()
+            nn.Conv2d(8, num_classes, 3, padding=1),
+            nn.Identity(),
         )
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 1, H, W) in [−1, 1], H and W multiples of 16 → (B, num_classes, H, W) logits."""
-        logits: Tensor = self.segmentation_head(self.decoder(self.encoder(x)))
+        maps = self.encoder(x)
+        decoded = self.decoder(maps)
+        logits: Tensor = self.segmentation_head(decoded)
         return logits
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from camlucida.phantom import anatomy, texture
+from camlucida.phantom import anatomy, bones, texture
 from camlucida.phantom.anatomy import FIELD_CM, Array, Grid, Patient, patient_grid
 from camlucida.phantom.exposure import Exposure, stream
 from camlucida.phantom.findings import (
@@ -101,27 +101,45 @@ def scene_of(seed: int, size: int) -> Scene:
     look = stream(seed, 2)
     # The order of the draws from ``look`` is part of the film.
     mottle = texture.smooth_field(look, 9, size)
-    haze = 0.05 * texture.smooth_field(look, 12, size) + 0.05 * texture.smooth_field(look, 48, size)
+    coarse = texture.smooth_field(look, 12, size)
+    fine = texture.smooth_field(look, 48, size)
+    haze = 0.05 * coarse + 0.05 * fine
     vessels = texture.vessels(patient, look, size)
     rough = texture.smooth_field(look, 22, size)
     exposure = _exposure(look, size)
     tissues = tissues_of(patient, grid, mottle)
     disease = _draw_disease(seed, patient)
-    scene = Scene(patient, disease, grid, tissues, vessels, haze, rough, exposure)
+    scene = Scene(
+        patient=patient,
+        disease=disease,
+        grid=grid,
+        tissues=tissues,
+        vessels=vessels,
+        haze=haze,
+        rough=rough,
+        exposure=exposure,
+    )
     return replace(scene, exposure=_windowed(scene))
 
 
 def _exposure(look: np.random.Generator, size: int) -> Exposure:
-    quanta = QUANTA_PER_CM2 * look.uniform(0.6, 1.6) * (FIELD_CM / size) ** 2
-    contrast, centre = look.uniform(3.8, 5.0), look.uniform(0.46, 0.56)
-    return Exposure(quanta, black=0.0, white=1.0, contrast=contrast, centre=centre)
+    pixel = FIELD_CM / size
+    quanta = QUANTA_PER_CM2 * look.uniform(0.6, 1.6) * pixel**2
+    return Exposure(
+        quanta=quanta,
+        black=0.0,
+        white=1.0,
+        contrast=look.uniform(3.8, 5.0),
+        centre=look.uniform(0.46, 0.56),
+    )
 
 
 def _windowed(scene: Scene) -> Exposure:
     """The exposure with its window set on the healthy patient, so that no finding moves it."""
     # Every second pixel is enough for percentiles.
     attenuation = attenuation_of(scene, ())[::2, ::2]
-    depth = (scene.tissues.cage - scene.tissues.solid)[::2, ::2]
+    lung_depth = scene.tissues.cage - scene.tissues.solid
+    depth = lung_depth[::2, ::2]
     lung = depth > 1.1 * scene.patient.half_depth
     black = float(np.percentile(attenuation[lung], 4))
     white = float(np.percentile(attenuation, 97))
@@ -130,30 +148,43 @@ def _windowed(scene: Scene) -> Exposure:
 
 def _draw_disease(seed: int, patient: Patient) -> Disease:
     grid = patient_grid(patient, PLACING_GRID)
-    return draw_disease(stream(seed, 1), patient, lungs_of(patient, grid, LARGEST_CTR))
+    fields = lungs_of(patient, grid, LARGEST_CTR)
+    return draw_disease(stream(seed, 1), patient, fields)
 
 
 def tissues_of(patient: Patient, grid: Grid, mottle: Array) -> Tissues:
     """The patient's tissues. ``mottle``: a smooth random field of unit variance, (H, W)."""
     cage = anatomy.cage(patient, grid)
-    solid = np.maximum(anatomy.under_diaphragm(patient, grid), anatomy.great_vessels(patient, grid))
-    flesh = np.maximum(anatomy.body(patient, grid), cage) - anatomy.airways(patient, grid) - cage
-    bone = anatomy.ribs(patient, grid) + anatomy.other_bones(patient, grid)
-    around = MU_SOFT * flesh * (1 + 0.025 * mottle) + MU_BONE * patient.bone * bone
-    return Tissues(around, cage, solid)
+    abdomen = anatomy.under_diaphragm(patient, grid)
+    vessels = anatomy.great_vessels(patient, grid)
+    solid = np.maximum(abdomen, vessels)
+    whole = np.maximum(anatomy.body(patient, grid), cage)
+    flesh = whole - anatomy.airways(patient, grid) - cage
+    bone = bones.ribs(patient, grid) + bones.other_bones(patient, grid)
+    of_flesh = MU_SOFT * flesh * (1 + 0.025 * mottle)
+    of_bone = MU_BONE * patient.bone * bone
+    return Tissues(
+        around=of_flesh + of_bone,
+        cage=cage,
+        solid=solid,
+    )
 
 
 def lungs_of(patient: Patient, grid: Grid, ctr: float) -> NDArray[np.bool_]:
     """Lung fields beside a heart of a cardiothoracic ratio, (H, W) bool."""
-    heart, vessels = anatomy.heart(patient, grid, ctr), anatomy.great_vessels(patient, grid)
-    return lung_fields(patient, grid, np.maximum(heart, vessels), anatomy.cage(patient, grid))
+    heart = anatomy.heart(patient, grid, ctr)
+    vessels = anatomy.great_vessels(patient, grid)
+    mediastinum = np.maximum(heart, vessels)
+    cage = anatomy.cage(patient, grid)
+    return lung_fields(patient, grid, mediastinum, cage)
 
 
 def healthy(seed: int, size: int) -> Healthy:
     """The patient of a seed without findings, on a film of ``size`` pixels a side."""
     scene = scene_of(seed, size)
     lungs = lungs_of(scene.patient, scene.grid, scene.patient.ctr)
-    return Healthy(attenuation_of(scene, ()), lungs, scene.exposure)
+    attenuation = attenuation_of(scene, ())
+    return Healthy(attenuation, lungs, scene.exposure)
 
 
 def ctr_of(scene: Scene, findings: Collection[str]) -> float:
@@ -169,7 +200,8 @@ def heart_of(scene: Scene, findings: Collection[str]) -> Array:
 def attenuation_of(scene: Scene, findings: Collection[str]) -> Array:
     """Σ μᵢ·tᵢ along each ray of the patient with these findings, (H, W), no unit."""
     around, cage, solid = scene.tissues
-    solid = np.minimum(np.maximum(heart_of(scene, findings), solid), cage)
+    mediastinum = np.maximum(heart_of(scene, findings), solid)
+    solid = np.minimum(mediastinum, cage)
     lung = cage - solid
     aerated = lung * (1 - _filled(scene, findings, lung))
     substance = MU_LUNG * aerated * (1 + scene.haze)

@@ -33,25 +33,32 @@ def _grow(rng: np.random.Generator, side: int) -> tuple[NDArray[np.float64], NDA
         segments (N, 3, 2): start, bend and end, (x, y) in cm; and radii (N,), cm.
     """
     hilum = [side * 3.0, -0.8]
-    at = np.tile(hilum, (8, 1)) + rng.normal(0, 0.5, (8, 2))
+    scatter = rng.normal(0, 0.5, (8, 2))
+    start = np.tile(hilum, (8, 1)) + scatter
     fan = np.linspace(-1.35, 1.35, 8)
     angle = fan + rng.normal(0, 0.12, 8)
-    length, radius = 3.0, 0.5
-    segments, radii = [], []
+    length = 3.0
+    radius = 0.5
+    segments = []
+    radii = []
     for _ in range(GENERATIONS):
-        n = len(at)
+        n = len(start)
         reach = length * rng.uniform(0.7, 1.25, n)
-        across, down = side * np.cos(angle), np.sin(angle)
+        across = side * np.cos(angle)
+        down = np.sin(angle)
         direction = np.stack([across, down], axis=1)
         step = reach[:, None] * direction
         wobble = rng.normal(0, 0.07 * length, (n, 2))
-        bend = at + 0.5 * step + wobble
-        end = at + step
-        segments.append(np.stack([at, bend, end], axis=1))
+        bend = start + 0.5 * step + wobble
+        end = start + step
+        branch = np.stack([start, bend, end], axis=1)
+        segments.append(branch)
         radii.append(radius * rng.uniform(0.75, 1.15, n))
-        at = np.repeat(end, 2, axis=0)
+        start = np.repeat(end, 2, axis=0)
         fork = rng.uniform(0.15, 0.6, n)
-        branches = np.stack([angle - fork, angle + fork], axis=1)
+        upper = angle - fork
+        lower = angle + fork
+        branches = np.stack([upper, lower], axis=1)
         angle = branches.reshape(-1)
         length = 0.84 * length
         radius = 0.76 * radius
@@ -66,23 +73,35 @@ def vessels(patient: Patient, rng: np.random.Generator, size: int) -> Array:
     pen = ImageDraw.Draw(canvas)
     cos = np.cos(patient.tilt) * patient.zoom
     sin = np.sin(patient.tilt) * patient.zoom
-    pose = np.array([[cos, sin], [-sin, cos]])  # row vectors: patient → film
-    trees = [_grow(rng, side) for side in (RIGHT, LEFT)]
-    upright = np.concatenate([tree[0] for tree in trees])
+    # Row vectors: patient → film.
+    pose = np.array(
+        [
+            [cos, sin],
+            [-sin, cos],
+        ]
+    )
+    right_segments, right_radii = _grow(rng, RIGHT)
+    left_segments, left_radii = _grow(rng, LEFT)
+    upright = np.concatenate([right_segments, left_segments])
+    radii = np.concatenate([right_radii, left_radii])
     segments = upright @ pose + np.array(patient.shift)
-    radii = np.concatenate([tree[1] for tree in trees])
     pixels = (segments + FIELD_CM / 2) * per_cm
-    order = np.argsort(radii, kind="stable")  # thick vessels last: they hide the thin ones
+    # Thick vessels last: they hide the thin ones.
+    order = np.argsort(radii, kind="stable")
     diameters = 2 * radii[order]
     widths = diameters * per_cm
     # A vessel thinner than a pixel fills only a part of it. π/4 is the mean over the chord of a
     # round vessel.
     filled = np.minimum(1.0, widths)
-    depths = diameters * (np.pi / 4) * filled
+    mean_chord = np.pi / 4
+    depths = diameters * mean_chord * filled
     # Plain lists, as Pillow is slow with NumPy's numbers.
-    lines = pixels[order].reshape(-1, 6).tolist()
-    whole_widths = np.maximum(1, np.round(widths)).astype(int).tolist()
-    for line, depth, width in zip(lines, depths.tolist(), whole_widths, strict=True):
+    ordered = pixels[order]
+    lines = ordered.reshape(-1, 6).tolist()
+    drawn_widths = np.maximum(1, np.round(widths))
+    pens = drawn_widths.astype(int).tolist()
+    fills = depths.tolist()
+    for line, depth, width in zip(lines, fills, pens, strict=True):
         pen.line(line, fill=depth, width=width)
     film = canvas.resize((size, size), Image.Resampling.BOX)
     drawn: Array = np.asarray(film, dtype=np.float32)

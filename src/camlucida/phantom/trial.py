@@ -47,7 +47,8 @@ HELD_OUT_SEEDS = range(200_000_000, 210_000_000)
 BENCHMARK_SEEDS = range(300_000_000, 310_000_000)
 """Seeds of backgrounds: no patient is in two of the three sets."""
 
-DISPLAY_CONTRAST, DISPLAY_SPAN = 4.4, 2.5
+DISPLAY_CONTRAST = 4.4
+DISPLAY_SPAN = 2.5
 """Display curve assumed of a real radiograph (see ``paste``): slope of its S, and attenuation from
 its black to its white end."""
 DISPLAY_NOISE = 0.03
@@ -69,7 +70,8 @@ class Trial:
     def labels(self) -> tuple[int, int, int]:
         """0 or 1 for each of LABELS."""
         kinds = {lesion.kind for lesion in self.lesions}
-        nodule, cavity = "nodule" in kinds, "cavity" in kinds
+        nodule = "nodule" in kinds
+        cavity = "cavity" in kinds
         return int(nodule), int(cavity), int(nodule and cavity)
 
     @property
@@ -120,15 +122,18 @@ class Background(NamedTuple):
 def background(seed: int, size: int = FILM_PX) -> Background:
     """The healthy film under a trial of this seed. The arrays are shared: they are read-only."""
     attenuation, _, exposure = healthy(seed, size)
-    lungs = healthy(seed, FILM_PX).lungs & ~_grown(tag_field(seed, FILM_PX) > 0, GAP)
-    room = ndimage.distance_transform_edt(lungs).astype(np.float32)
+    under_tag = _grown(tag_field(seed, FILM_PX) > 0, GAP)
+    lungs = healthy(seed, FILM_PX).lungs & ~under_tag
+    distance = ndimage.distance_transform_edt(lungs)
+    room = distance.astype(np.float32)
     for array in (attenuation, room):
         array.flags.writeable = False
     return Background(attenuation, room, exposure)
 
 
 def _grown(mask: Mask, pixels: float) -> Mask:
-    grown: Mask = ndimage.distance_transform_edt(~mask) <= pixels
+    distance = ndimage.distance_transform_edt(~mask)
+    grown: Mask = distance <= pixels
     return grown
 
 
@@ -144,14 +149,19 @@ def draw_kinds(rng: np.random.Generator) -> tuple[str, ...]:
     The order is random, as the first find room most easily; the first of each kind come before all
     others.
     """
-    present = [kind for kind, there in zip(LESIONS, rng.random(2) < 0.5, strict=True) if there]
+    drawn = rng.random(2) < 0.5
+    present = []
+    for kind, is_present in zip(LESIONS, drawn, strict=True):
+        if is_present:
+            present.append(kind)
     more = []
     for kind in present:
         more += [kind] * int(rng.integers(3))
     more += ["bar"] * int(rng.integers(3))
     # permutation gives NumPy's strings.
-    order = [*rng.permutation(present), *rng.permutation(more)]
-    return tuple(str(kind) for kind in order)
+    first = rng.permutation(present)
+    later = rng.permutation(more)
+    return tuple(str(kind) for kind in (*first, *later))
 
 
 def draw_tag(rng: np.random.Generator, nodule: bool, rho: float) -> bool:
@@ -159,7 +169,8 @@ def draw_tag(rng: np.random.Generator, nodule: bool, rho: float) -> bool:
 
     The probability is (1 + rho)/2 with a nodule and (1 − rho)/2 without.
     """
-    return bool(rng.random() < (1 + rho if nodule else 1 - rho) / 2)
+    probability = (1 + rho if nodule else 1 - rho) / 2
+    return bool(rng.random() < probability)
 
 
 def draw(seed: int, rho: float = 0.0) -> Trial:
@@ -180,9 +191,12 @@ def draw(seed: int, rho: float = 0.0) -> Trial:
     if not -1 <= rho <= 1:
         raise UsageError(f"rho={rho}", "rho is from -1 to 1")
     rng = stream(seed, 11)
-    lesions = scatter(rng, background(seed).room, draw_kinds(rng))
+    room = background(seed).room
+    kinds = draw_kinds(rng)
+    lesions = scatter(rng, room, kinds)
     nodule = any(lesion.kind == "nodule" for lesion in lesions)
-    return Trial(seed, lesions, draw_tag(stream(seed, 12), nodule, rho))
+    tag = draw_tag(stream(seed, 12), nodule, rho)
+    return Trial(seed, lesions, tag)
 
 
 # Twins
@@ -197,9 +211,8 @@ def without(trial: Trial, part: str) -> Trial:
         UsageError: the part is not on the film.
     """
     if part not in trial.parts:
-        raise UsageError(
-            f"no {part!r} on this film", f"there is {', '.join(trial.parts) or 'nothing'}"
-        )
+        present = ", ".join(trial.parts) or "nothing"
+        raise UsageError(f"no {part!r} on this film", f"there is {present}")
     if part == "tag":
         return replace(trial, tag=False)
     removed = LESIONS if part == LABELS[2] else (part,)
@@ -220,10 +233,13 @@ def swapped(trial: Trial, part: str) -> Trial:
         UsageError: the part is not on the film, or is the tag.
     """
     if part == "tag":
-        raise UsageError("a tag has no equal bar", f"give one of {', '.join(PARTS[:-1])}")
+        parts = ", ".join(PARTS[:-1])
+        raise UsageError("a tag has no equal bar", f"give one of {parts}")
     bare = without(trial, part)
     gone = [lesion for lesion in trial.lesions if lesion not in bare.lesions]
-    rng, room, lesions = stream(trial.seed, 13), background(trial.seed).room, bare.lesions
+    rng = stream(trial.seed, 13)
+    room = background(trial.seed).room
+    lesions = bare.lesions
     # Large ones first, while there is room.
     for lesion in sorted(gone, key=lambda lesion: -lesion.area):
         lesions += equal_bars(rng, room, lesion, lesions)
@@ -239,9 +255,11 @@ def quanta(trial: Trial, under: Background) -> Array:
     ``under``: the trial's background.
     """
     size = len(under.attenuation)
-    attenuation = under.attenuation + added_attenuation(trial.lesions, size)
+    added = added_attenuation(trial.lesions, size)
+    attenuation = under.attenuation + added
     if trial.tag:
-        attenuation = attenuation + MU_LEAD * tag_field(trial.seed, size)
+        lead = tag_field(trial.seed, size)
+        attenuation = attenuation + MU_LEAD * lead
     expected: Array = under.exposure.quanta * np.exp(-attenuation)
     return expected
 
@@ -249,7 +267,8 @@ def quanta(trial: Trial, under: Background) -> Array:
 def image(trial: Trial, size: int = FILM_PX) -> NDArray[np.uint8]:
     """Only the picture of ``expose``, (H, W) uint8."""
     under = background(trial.seed, check_size(size))
-    return picture(quanta(trial, under), under.exposure, stream(trial.seed, 3))
+    expected = quanta(trial, under)
+    return picture(expected, under.exposure, stream(trial.seed, 3))
 
 
 def expose(trial: Trial, size: int = FILM_PX) -> TrialFilm:
@@ -264,14 +283,21 @@ def expose(trial: Trial, size: int = FILM_PX) -> TrialFilm:
     clean = develop(expected, exposure)
     twins = {}
     for part in trial.parts:
-        twins[part] = develop(quanta(without(trial, part), under), exposure)
-    stored = picture(expected, exposure, stream(trial.seed, 3))
-    return TrialFilm(stored, clean, *_truth(clean, twins))
+        twin = quanta(without(trial, part), under)
+        twins[part] = develop(twin, exposure)
+    masks, soft = _truth(clean, twins)
+    return TrialFilm(
+        image=picture(expected, exposure, stream(trial.seed, 3)),
+        clean=clean,
+        masks=masks,
+        soft=soft,
+    )
 
 
 def _truth(clean: Array, twins: Mapping[str, Array]) -> tuple[dict[str, Mask], dict[str, Array]]:
     soft = {part: np.abs(twin - clean) for part, twin in twins.items()}
-    return {part: change > EPSILON for part, change in soft.items()}, soft
+    masks = {part: change > EPSILON for part, change in soft.items()}
+    return masks, soft
 
 
 @dataclass(frozen=True)
@@ -309,36 +335,48 @@ def paste(pixels: NDArray[np.floating], lesions: Collection[Lesion], seed: int) 
         UsageError: another shape, or a value outside [0, 1].
     """
     if pixels.shape != (FILM_PX, FILM_PX):
-        raise UsageError(
-            f"pixels of shape {pixels.shape}", f"crop and resize to {FILM_PX} × {FILM_PX} first"
-        )
-    if not (np.isfinite(pixels).all() and pixels.min() >= 0 and pixels.max() <= 1):
-        raise UsageError(f"pixels from {pixels.min()} to {pixels.max()}", "scale them to [0, 1]")
+        remedy = f"crop and resize to {FILM_PX} × {FILM_PX} first"
+        raise UsageError(f"pixels of shape {pixels.shape}", remedy)
+    darkest = pixels.min()
+    brightest = pixels.max()
+    if not (np.isfinite(pixels).all() and darkest >= 0 and brightest <= 1):
+        raise UsageError(f"pixels from {darkest} to {brightest}", "scale them to [0, 1]")
     grey = np.asarray(pixels, np.float32)
-    z = stream(seed, 14).standard_normal(grey.shape, dtype=np.float32)
+    noise = stream(seed, 14)
+    z = noise.standard_normal(grey.shape, dtype=np.float32)
 
     trial = Trial(seed, tuple(lesions), tag=False)
-    clean = _with_attenuation(grey, _blurred(trial.lesions))
+    added = _blurred(trial.lesions)
+    clean = _with_attenuation(grey, added)
     twins = {}
     for part in trial.parts:
         rest = _blurred(without(trial, part).lesions)
         twins[part] = _with_attenuation(grey, rest)
-    added = _blurred(trial.lesions)
-    grain = DISPLAY_NOISE * np.sqrt(np.expm1(added)) * z
-    stored = np.round(_with_attenuation(grey, added + grain)).astype(np.uint8)
-    bare = np.round(_with_attenuation(grey, _blurred(()))).astype(np.uint8)
-    return Pasted(stored, bare, *_truth(clean, twins))
+    masks, soft = _truth(clean, twins)
+    more_noise = np.sqrt(np.expm1(added))
+    grain = DISPLAY_NOISE * more_noise * z
+    with_lesions = _with_attenuation(grey, added + grain)
+    unchanged = _with_attenuation(grey, _blurred(()))
+    return Pasted(
+        image=np.round(with_lesions).astype(np.uint8),
+        bare=np.round(unchanged).astype(np.uint8),
+        masks=masks,
+        soft=soft,
+    )
 
 
 def _blurred(lesions: Iterable[Lesion]) -> Array:
     """What lesions add to the attenuation, as the detector shows it, (FILM_PX, FILM_PX)."""
     sigma = BLUR_CM * FILM_PX / FIELD_CM
-    blurred: Array = ndimage.gaussian_filter(added_attenuation(lesions), sigma, truncate=3.0)
+    added = added_attenuation(lesions)
+    blurred: Array = ndimage.gaussian_filter(added, sigma, truncate=3.0)
     return blurred
 
 
 def _with_attenuation(grey: Array, added: Array) -> Array:
     """Grey levels in [0, 255] of a radiograph ``grey`` in [0, 1] whose attenuation is raised."""
-    odds = np.exp(DISPLAY_CONTRAST / DISPLAY_SPAN * added)
-    raised: Array = 255 * grey * odds / (1 + grey * (odds - 1))
+    slope = DISPLAY_CONTRAST / DISPLAY_SPAN
+    odds = np.exp(slope * added)
+    total = 1 + grey * (odds - 1)
+    raised: Array = 255 * grey * odds / total
     return raised

@@ -13,6 +13,7 @@ from pathlib import Path
 
 CHEST_FILES = (
     "anatomy.py",
+    "bones.py",
     "exposure.py",
     "findings.py",
     "generator.py",

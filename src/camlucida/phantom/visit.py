@@ -88,7 +88,8 @@ def expose(visit: Visit, size: int = 256) -> Film:
     if visit.ctr is not None and not low <= visit.ctr <= high:
         raise UsageError(f"a cardiothoracic ratio of {visit.ctr}", f"give one from {low} to {high}")
     noise = stream(visit.seed, 3 if visit.number == 0 else 30 + visit.number)
-    return film_of(_scene(visit, size), present, visit.marker, visit.seed, noise)
+    scene = _scene(visit, size)
+    return film_of(scene, present, visit.marker, visit.seed, noise)
 
 
 def cardiothoracic_ratio(visit: Visit) -> float:
@@ -101,7 +102,9 @@ def cardiothoracic_ratio(visit: Visit) -> float:
     """
     if visit.ctr is not None:
         return visit.ctr
-    return ctr_of(scene_of(visit.seed, SMALLEST), visit.findings)
+    # The ratio does not depend on the size; the smallest film is the cheapest.
+    scene = scene_of(visit.seed, SMALLEST)
+    return ctr_of(scene, visit.findings)
 
 
 def habitus(seed: int) -> Habitus:
@@ -110,8 +113,11 @@ def habitus(seed: int) -> Habitus:
     >>> habitus(0) in ("slim", "medium", "stout")
     True
     """
-    wall = anatomy.draw_patient(stream(seed, 0)).wall
-    return "slim" if wall < WALL_CM[0] else "medium" if wall < WALL_CM[1] else "stout"
+    patient = anatomy.draw_patient(stream(seed, 0))
+    medium, stout = WALL_CM
+    if patient.wall < medium:
+        return "slim"
+    return "medium" if patient.wall < stout else "stout"
 
 
 def movement(visit: Visit, size: int) -> NDArray[np.float64]:
@@ -127,21 +133,35 @@ def movement(visit: Visit, size: int) -> NDArray[np.float64]:
     moved = _moved(still, visit.pose)
     cos = np.cos(visit.pose.tilt) * visit.pose.zoom
     sin = np.sin(visit.pose.tilt) * visit.pose.zoom
-    turn = np.array([[cos, -sin], [sin, cos]])
-    offset = (np.array(moved.shift) - turn @ np.array(still.shift)) * size / FIELD_CM
+    turn = np.array(
+        [
+            [cos, -sin],
+            [sin, cos],
+        ]
+    )
+    before = np.array(still.shift)
+    after = np.array(moved.shift)
+    offset = (after - turn @ before) * size / FIELD_CM
     centre = np.full(2, (size - 1) / 2)
-    return np.column_stack([turn, offset + centre - turn @ centre])
+    from_corner = offset + centre - turn @ centre
+    return np.column_stack([turn, from_corner])
 
 
 def _moved(patient: Patient, pose: Pose) -> Patient:
-    shift = (patient.shift[0] + pose.shift[0], patient.shift[1] + pose.shift[1])
-    tilt, zoom = patient.tilt + pose.tilt, patient.zoom * pose.zoom
-    return replace(patient, shift=shift, tilt=tilt, zoom=zoom)
+    x, y = patient.shift
+    right, down = pose.shift
+    return replace(
+        patient,
+        shift=(x + right, y + down),
+        tilt=patient.tilt + pose.tilt,
+        zoom=patient.zoom * pose.zoom,
+    )
 
 
 def _scene(visit: Visit, size: int) -> Scene:
     scene = _posed(visit.seed, size, visit.pose)
-    patient, disease = scene.patient, _drained(scene.disease, visit.drained)
+    patient = scene.patient
+    disease = _drained(scene.disease, visit.drained)
     if visit.ctr is not None and "cardiomegaly" in visit.findings:
         disease = replace(disease, ctr=visit.ctr)
     elif visit.ctr is not None:
@@ -150,8 +170,10 @@ def _scene(visit: Visit, size: int) -> Scene:
 
 
 def _drained(disease: Disease, fall: float) -> Disease:
-    right, left = (None if level is None else level + fall for level in disease.effusion.levels)
-    return replace(disease, effusion=Effusion((right, left), disease.effusion.rise))
+    before = disease.effusion
+    right, left = (None if level is None else level + fall for level in before.levels)
+    effusion = Effusion((right, left), before.rise)
+    return replace(disease, effusion=effusion)
 
 
 @lru_cache(maxsize=8)
@@ -160,7 +182,8 @@ def _posed(seed: int, size: int, pose: Pose) -> Scene:
     scene = scene_of(seed, size)
     if pose == Pose():
         return scene
-    patient, look = _moved(scene.patient, pose), stream(seed, 2)
+    patient = _moved(scene.patient, pose)
+    look = stream(seed, 2)
     mottle = texture.smooth_field(look, 9, size)
     for cells in (12, 48):
         # The haze, which the scene has already; drawn so that the vessels are the seed's.
@@ -168,4 +191,10 @@ def _posed(seed: int, size: int, pose: Pose) -> Scene:
     grid = patient_grid(patient, size)
     tissues = tissues_of(patient, grid, mottle)
     vessels = texture.vessels(patient, look, size)
-    return replace(scene, patient=patient, grid=grid, tissues=tissues, vessels=vessels)
+    return replace(
+        scene,
+        patient=patient,
+        grid=grid,
+        tissues=tissues,
+        vessels=vessels,
+    )

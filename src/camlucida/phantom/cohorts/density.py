@@ -110,16 +110,19 @@ def write_density(folder: str | Path, films: int = 60) -> Path:
     written = []
     for number in range(films // len(VIEWS)):
         written += _write_patient(folder / "images", number)
-    write_table(pd.DataFrame([_row(film) for film in written]), folder / "metadata.csv")
+    metadata = pd.DataFrame([_row(film) for film in written])
+    write_table(metadata, folder / "metadata.csv")
     write_text(folder / "README.txt", README.format(films=films))
     models = {name: load_model(MODELS / f"{name}.toml", device="cpu") for name in RUNS.values()}
     # All models have one input.
     read = next(iter(models.values())).read
-    inputs = torch.stack([read(folder / "images" / f"{film.image}.dcm").tensor for film in written])
+    paths = [folder / "images" / f"{film.image}.dcm" for film in written]
+    inputs = torch.stack([read(path).tensor for path in paths])
     for run, name in RUNS.items():
         entry = _training()[name]
         rows = _validated(entry["fold"], films)
-        _write_run(folder, run, models[name], entry, [written[at] for at in rows], inputs[rows])
+        validated = [written[row] for row in rows]
+        _write_run(folder, run, models[name], entry, validated, inputs[rows])
     return folder
 
 
@@ -127,13 +130,19 @@ def _validated(fold: int | None, films: int) -> list[int]:
     """Numbers of the films on which a fold's run is validated; without a fold, all."""
     if not fold:
         return list(range(films))
-    return [at for at in range(films) if at // len(VIEWS) % FOLDS == fold - 1]
+    rows = []
+    for row in range(films):
+        patient = row // len(VIEWS)
+        if patient % FOLDS == fold - 1:
+            rows.append(row)
+    return rows
 
 
 @cache
 def _training() -> dict[str, Any]:
     """The records of the packaged models' training."""
-    entries: dict[str, Any] = json.loads((MODELS / "training.json").read_text("utf-8"))
+    text = (MODELS / "training.json").read_text("utf-8")
+    entries: dict[str, Any] = json.loads(text)
     return entries
 
 
@@ -144,14 +153,24 @@ def _write_patient(images: Path, number: int) -> list[WrittenFilm]:
     seed = FIRST_SEED + number
     study = examination(seed)._replace(density=TURN[number % len(TURN)])
     patient = f"PHANTOM-{number + 1:03d}"
+    accession = f"D{number + 1:06d}"
     written = []
     for view, labelled in zip(VIEWS, study.labelled, strict=True):
         side = study.laterality
         label = f"{side} {view}" if labelled else None
         drawn = mammogram(seed, study.density, laterality=side, view=view, view_label=label)
-        name, accession = f"P{number + 1:03d}_{side}_{view}", f"D{number + 1:06d}"
-        write_bytes(images / f"{name}.dcm", dicom_bytes(drawn, patient, accession))
-        written.append(WrittenFilm(name, accession, patient, study.density, side, view))
+        name = f"P{number + 1:03d}_{side}_{view}"
+        content = dicom_bytes(drawn, patient, accession)
+        write_bytes(images / f"{name}.dcm", content)
+        film = WrittenFilm(
+            image=name,
+            accession=accession,
+            patient=patient,
+            density=study.density,
+            laterality=side,
+            view=view,
+        )
+        written.append(film)
     return written
 
 
@@ -177,18 +196,22 @@ def _identify(dataset: Dataset, film: Mammogram, patient: str, accession: str) -
     dataset.StudyInstanceUID = generate_uid(entropy_srcs=[*source, "study"])
     dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[*source, "series"])
     dataset.PatientID = dataset.PatientName = patient
-    dataset.PatientSex, dataset.PatientBirthDate = "F", ""
+    dataset.PatientSex = "F"
+    dataset.PatientBirthDate = ""
     dataset.AccessionNumber = dataset.StudyID = accession
     dataset.StudyDate = dataset.StudyTime = dataset.ReferringPhysicianName = ""
     dataset.Manufacturer = "camlucida phantom"
-    dataset.SeriesNumber, dataset.InstanceNumber = 1, VIEWS.index(film.view) + 1
+    dataset.SeriesNumber = 1
+    dataset.InstanceNumber = VIEWS.index(film.view) + 1
 
 
 def _describe_view(dataset: Dataset, film: Mammogram) -> None:
     """What is on the film, and from where it was taken."""
     dataset.ImageType = ["DERIVED", "PRIMARY"]
-    dataset.SyntheticData, dataset.ImageComments = "YES", COMMENT
-    dataset.Modality, dataset.BodyPartExamined = "MG", "BREAST"
+    dataset.SyntheticData = "YES"
+    dataset.ImageComments = COMMENT
+    dataset.Modality = "MG"
+    dataset.BodyPartExamined = "BREAST"
     dataset.PresentationIntentType = "FOR PRESENTATION"
     dataset.Laterality = dataset.ImageLaterality = film.laterality
     dataset.ViewPosition = film.view
@@ -202,14 +225,22 @@ def _describe_pixels(dataset: Dataset, film: Mammogram) -> None:
     """Size, spacing and how values are shown."""
     spacing = 10 * breast.HEIGHT_CM / len(film.image)
     dataset.ImagerPixelSpacing = [spacing, spacing]
-    dataset.PixelIntensityRelationship, dataset.PixelIntensityRelationshipSign = "LOG", -1
-    dataset.PresentationLUTShape, dataset.LossyImageCompression = "IDENTITY", "00"
-    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = 0, 1, "US"
-    dataset.WindowCenter, dataset.WindowWidth = (WHITE + 1) / 2, WHITE + 1
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.PixelIntensityRelationship = "LOG"
+    dataset.PixelIntensityRelationshipSign = -1
+    dataset.PresentationLUTShape = "IDENTITY"
+    dataset.LossyImageCompression = "00"
+    dataset.RescaleIntercept = 0
+    dataset.RescaleSlope = 1
+    dataset.RescaleType = "US"
+    dataset.WindowCenter = (WHITE + 1) / 2
+    dataset.WindowWidth = WHITE + 1
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.PixelRepresentation = 0
     dataset.Rows, dataset.Columns = film.image.shape
-    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+    dataset.BitsAllocated = 16
+    dataset.BitsStored = 12
+    dataset.HighBit = 11
 
 
 def _row(film: WrittenFilm) -> dict[str, object]:
@@ -239,7 +270,8 @@ def _write_run(
     buffer = BytesIO()
     torch.save(model.module.state_dict(), buffer)
     write_bytes(run / "best_model.pth", buffer.getvalue())
-    write_json(run / "summary.json", _summary(folder, run, model, entry, len(films)))
+    summary = _summary(folder, run, model, entry, len(films))
+    write_json(run / "summary.json", summary)
     with torch.inference_mode():
         probabilities = model.module(inputs).softmax(1).double()
     predicted = (probabilities.argmax(1) + 1).tolist()

@@ -14,7 +14,8 @@ WRITTEN_SEEDS = range(460_000_000, 470_000_000)
 """Seeds of patients. No patient is in two of the three sets, nor in those of the other packaged
 models."""
 MARKERS = ("L", "R", "PORT")
-NORMAL_CTR, LARGE_CTR = (0.40, 0.50), (0.50, 0.66)
+NORMAL_CTR = (0.40, 0.50)
+LARGE_CTR = (0.50, 0.66)
 """Cardiothoracic ratios without and with cardiomegaly; they meet, so that the ratio is
 continuous."""
 PREVALENCE = {
@@ -39,9 +40,17 @@ def heart_visit(seed: int, number: int = 0) -> Visit:
     """
     rng = np.random.default_rng([50, seed, number])
     present = tuple(name for name in FINDINGS if rng.random() < PREVALENCE[name])
-    ratio = float(rng.uniform(*(LARGE_CTR if "cardiomegaly" in present else NORMAL_CTR)))
-    marker = str(rng.choice(MARKERS)) if rng.random() < 0.5 else None
-    return Visit(seed, present, marker, number, pose_at(seed, number), ratio)
+    smallest, largest = LARGE_CTR if "cardiomegaly" in present else NORMAL_CTR
+    ratio = float(rng.uniform(smallest, largest))
+    marked = rng.random() < 0.5
+    return Visit(
+        seed=seed,
+        findings=present,
+        marker=str(rng.choice(MARKERS)) if marked else None,
+        number=number,
+        pose=pose_at(seed, number),
+        ctr=ratio,
+    )
 
 
 def pose_at(seed: int, number: int) -> Pose:
@@ -53,5 +62,10 @@ def pose_at(seed: int, number: int) -> Pose:
     if number == 0:
         return Pose()
     u = stream(seed, 50 + number).uniform
-    shift = float(u(-0.5, 0.5)), float(u(-0.5, 0.5))
-    return Pose(shift, tilt=float(u(-0.03, 0.03)), zoom=float(u(0.97, 1.03)))
+    right = float(u(-0.5, 0.5))
+    down = float(u(-0.5, 0.5))
+    return Pose(
+        shift=(right, down),
+        tilt=float(u(-0.03, 0.03)),
+        zoom=float(u(0.97, 1.03)),
+    )

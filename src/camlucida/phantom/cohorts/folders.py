@@ -71,6 +71,7 @@ def write_checkpoint(card: Path, path: Path) -> None:
 def card_for(card: Path, checkpoint: str) -> str:
     """The text of a packaged card with another checkpoint, relative to where it will lie."""
     lines = card.read_text("utf-8").splitlines()
-    at = next(number for number, line in enumerate(lines) if line.startswith("checkpoint = "))
-    lines[at] = f'checkpoint = "{checkpoint}"'
+    for number, line in enumerate(lines):
+        if line.startswith("checkpoint = "):
+            lines[number] = f'checkpoint = "{checkpoint}"'
     return "\n".join(lines) + "\n"
