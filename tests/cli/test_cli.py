@@ -39,7 +39,7 @@ except SystemExit:
         assert command in done.stdout
 
 
-def test_explain_writes_what_it_says(tmp_path, card, capsys):
+def test_explain_writes_the_files_it_lists(tmp_path, card, capsys):
     image, out = write_image(tmp_path / "film.png"), tmp_path / "out"
     assert (
         run(
@@ -152,7 +152,7 @@ def test_a_missing_card_and_an_empty_folder(tmp_path, card, capsys):
     assert str(tmp_path / "empty") in capsys.readouterr().err
 
 
-def test_json_is_all_there_is_on_standard_output(tmp_path, card, capsys):
+def test_standard_output_holds_json_alone(tmp_path, card, capsys):
     image = write_image(tmp_path / "film.png")
     assert (
         run(
@@ -204,7 +204,7 @@ def test_methods_that_are_one_and_the_same_are_reported_as_one(tmp_path, card, c
     assert "gradcam and hirescam" in (tmp_path / "out/index.html").read_text()
 
 
-def test_a_threshold_that_no_label_reaches_is_said(tmp_path, card, capsys):
+def test_a_threshold_that_no_label_reaches_is_noted(tmp_path, card, capsys):
     image = write_image(tmp_path / "film.png")
     assert (
         run("explain", image, "--model", card, "--out", tmp_path / "out", "--target", "above:0.999")
@@ -243,7 +243,7 @@ def test_methods_lists_every_method_with_its_paper(capsys):
     assert all(item["paper"] and item["summary"] and item["cost"] for item in listed)
 
 
-def test_a_mask_of_the_users_own_is_a_segmentation_target(tmp_path, capsys):
+def test_a_mask_of_the_user_is_a_segmentation_target(tmp_path, capsys):
     (tmp_path / "net.py").write_text(
         "from torch import nn\n\n"
         "def build():\n"

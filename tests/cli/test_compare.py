@@ -164,7 +164,7 @@ def test_folds_stand_side_by_side(runs, tmp_path, capsys):
 def test_bad_requests_are_one_line_and_leave_nothing(runs, tmp_path, capsys, names, by, message):
     out = tmp_path / "out"
     assert command("compare", *(runs / name for name in names), "--by", by, "--out", out) == 2
-    said = capsys.readouterr().err.strip().splitlines()
-    assert len(said) == 1
-    assert message in said[0]
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert message in lines[0]
     assert not out.exists()

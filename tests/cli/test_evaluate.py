@@ -144,7 +144,7 @@ def test_duplicate_ids_and_a_patient_in_two_splits(study, capsys):
     }
 
 
-def test_several_models_have_a_folder_each(study):
+def test_each_of_two_models_has_a_folder(study):
     second = study / "second.toml"
     second.write_text('name = "other"\n' + (study / "card.toml").read_text())
     assert command(study, "--model", second) == 0
@@ -180,7 +180,7 @@ def test_no_model_and_no_evaluation(study, capsys):
     assert "--model" in capsys.readouterr().err
 
 
-def test_a_run_is_evaluated_with_its_own_models_and_request(study, capsys):
+def test_a_run_is_evaluated_with_its_models_and_request(study, capsys):
     (study / "cohort.toml").write_text(
         'name = "study"\nimages = "films"\ntable = "table.csv"\nmodel = "card.toml"\n'
         '[columns]\npatient = "patient"\n'

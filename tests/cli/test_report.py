@@ -111,7 +111,9 @@ def test_what_is_no_run_is_refused(tmp_path, command):
     assert "is not the folder of a run" in err
 
 
-def test_a_section_that_fails_says_so_and_the_rest_is_there(folder, tmp_path, command, monkeypatch):
+def test_a_section_that_fails_is_reported_and_the_rest_is_written(
+    folder, tmp_path, command, monkeypatch
+):
     def fail(data):
         raise CamlucidaError("the disk <is> gone")
 

@@ -70,7 +70,7 @@ def mask_at(path):
 # every cohort
 
 
-def test_all_of_it_says_synthetic(folder):
+def test_every_file_is_marked_synthetic(folder):
     assert (folder / "README.txt").read_text("utf-8").startswith("SYNTHETIC")
     pictures = list(folder.rglob("*.png"))
     assert len(pictures) >= 15
@@ -81,8 +81,10 @@ def test_its_models_load_from_where_they_lie(folder):
     cards = [*folder.glob("card.toml"), *folder.glob("models/*.toml")]
     assert cards
     for card in cards:
-        known = {**model_cards(), **cohort_cards()}[tomllib.loads(card.read_text("utf-8"))["name"]]
-        assert load_model(card, device="cpu").sha256 == load_model(known, device="cpu").sha256
+        packaged = {**model_cards(), **cohort_cards()}[
+            tomllib.loads(card.read_text("utf-8"))["name"]
+        ]
+        assert load_model(card, device="cpu").sha256 == load_model(packaged, device="cpu").sha256
 
 
 def test_no_patient_is_in_two_sets():
@@ -125,10 +127,10 @@ def test_multilabel_masks_are_the_truth_of_each_film(multilabel_folder):
         assert np.array_equal(
             read_image(multilabel_folder / "films" / f"{entry.name}.png").display, film.image
         )
-        found = truth.masks(entry.name, f"{entry.name}.png", (256, 256))
-        assert found.keys() == set(film.findings)
-        assert all(np.array_equal(found[label], film.masks[label]) for label in found)
-        assert all(mask.sum() > 50 for mask in found.values())
+        masks = truth.masks(entry.name, f"{entry.name}.png", (256, 256))
+        assert masks.keys() == set(film.findings)
+        assert all(np.array_equal(masks[label], film.masks[label]) for label in masks)
+        assert all(mask.sum() > 50 for mask in masks.values())
 
 
 # ensemble
@@ -160,9 +162,9 @@ def test_boxes_hold_the_findings(ensemble_folder):
         film = expose(ensemble.Visit(ensemble.FIRST_SEED + number, findings, marker))
         name = f"chest_{number}.png"
         assert np.array_equal(read_image(ensemble_folder / "images" / name).display, film.image)
-        found = truth.boxes(name, name, (256, 256))
-        assert found.keys() == set(findings)
-        for label, boxes in found.items():
+        by_label = truth.boxes(name, name, (256, 256))
+        assert by_label.keys() == set(findings)
+        for label, boxes in by_label.items():
             left = film.masks[label].copy()
             for x, y, w, h in boxes.astype(int):
                 inside = film.masks[label][y : y + h, x : x + w]
@@ -174,7 +176,7 @@ def test_boxes_hold_the_findings(ensemble_folder):
             assert left.sum() < ensemble.SMALLEST_BOX
 
 
-def test_the_pair_is_one_patient_moved_as_it_says(ensemble_folder):
+def test_the_pair_is_one_patient_moved_as_recorded(ensemble_folder):
     pair = ensemble_folder / "pair"
     record = json.loads((pair / "pair.json").read_text("utf-8"))
     films = {"before": expose(ensemble.BEFORE), "after": expose(ensemble.AFTER)}
@@ -251,9 +253,9 @@ def test_segmentation_masks_are_the_fluid_of_each_film(segmentation_folder):
     assert len(read.images) == segmentation.FILMS
     empty = 0
     for number, member in enumerate(read.images):
-        mask, there = mask_at(member.mask), "effusion" in segmentation.visit_of(number).findings
-        assert mask.any() == there
-        empty += not there
+        mask, has_fluid = mask_at(member.mask), "effusion" in segmentation.visit_of(number).findings
+        assert mask.any() == has_fluid
+        empty += not has_fluid
         if number in (0, 1, 4, 8):
             film = expose(segmentation.visit_of(number))
             assert np.array_equal(read_image(member.path).display, film.image)
@@ -275,10 +277,10 @@ def test_cards_quote_the_record_and_weights_are_small():
         for figure in (
             ("mae", "r2") if name == "heart_regressor" else ("dice", "nothing_where_nothing_is")
         ):
-            found = RECORD[name]["held_out"][figure]
-            low, high = found["interval95"]
-            assert low <= found["estimate"] <= high
-            assert f"{found['estimate']:.3f} ({low:.3f} to {high:.3f})" in description
+            result = RECORD[name]["held_out"][figure]
+            low, high = result["interval95"]
+            assert low <= result["estimate"] <= high
+            assert f"{result['estimate']:.3f} ({low:.3f} to {high:.3f})" in description
     assert sum(path.stat().st_size for path in cards["fluid_unet"].parent.iterdir()) <= 1.5e6
 
 
@@ -330,8 +332,8 @@ def test_aliases_of_the_unet():
     assert find_family(model.module)[1].aliases(model.module)["encoder_last"] == "encoder[-1]"
     layers = ["auto", "encoder_last", "encoder_mid", "encoder_early", "decoder_last", "seg_head"]
     film = expose(distribution.heart_visit(FRESH_SEED))
-    found = explain(model, model_inputs([film]), "pixel:90,40", "hirescam", layers)
-    assert [e.layer for e in found] == [
+    explanations = explain(model, model_inputs([film]), "pixel:90,40", "hirescam", layers)
+    assert [e.layer for e in explanations] == [
         "encoder[4]",
         "encoder[4]",
         "encoder[3]",
@@ -339,15 +341,22 @@ def test_aliases_of_the_unet():
         "decoder",
         "segmentation_head.0",
     ]
-    assert [e.grid for e in found] == [(8, 8), (8, 8), (16, 16), (32, 32), (128, 128), (128, 128)]
-    assert all(e.raw.any() for e in found)
+    assert [e.grid for e in explanations] == [
+        (8, 8),
+        (8, 8),
+        (16, 16),
+        (32, 32),
+        (128, 128),
+        (128, 128),
+    ]
+    assert all(e.raw.any() for e in explanations)
 
 
 def test_layers_of_the_regressor():
     model = load_model(cohort_cards()["heart_regressor"], device="cpu")
     inputs = model_inputs([expose(distribution.heart_visit(FRESH_SEED))])
-    found = explain(model, inputs, layer=["auto", "backbone.layer3"], target="output+")
-    assert [e.layer for e in found] == ["backbone.layer4", "backbone.layer3"]
-    assert all(e.grid == (16, 16) and e.raw.any() for e in found)
+    explanations = explain(model, inputs, layer=["auto", "backbone.layer3"], target="output+")
+    assert [e.layer for e in explanations] == ["backbone.layer4", "backbone.layer3"]
+    assert all(e.grid == (16, 16) and e.raw.any() for e in explanations)
     (marked,) = [info for info in list_layers(model.module, inputs) if info.auto]
     assert marked.path == "backbone.layer4"

@@ -47,7 +47,7 @@ def metadata(folder):
 
 
 def test_folder_has_what_a_density_pipeline_leaves(folder):
-    found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     runs = {
         f"{run}/{name}"
         for run in RUNS
@@ -58,8 +58,8 @@ def test_folder_has_what_a_density_pipeline_leaves(folder):
             "metrics/val_metrics.json",
         )
     }
-    images = {name for name in found if name.startswith("images/")}
-    assert found == runs | images | {"metadata.csv", "README.txt"}
+    images = {name for name in files if name.startswith("images/")}
+    assert files == runs | images | {"metadata.csv", "README.txt"}
     assert len(images) == FILMS
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {
         *("images", "results_4", "results_5", "results_6", "results_k3_seed42")
@@ -107,7 +107,7 @@ def test_films_read_back_are_the_generators(folder, metadata):
         )
 
 
-def test_dicom_says_what_it_is(folder, metadata):
+def test_dicom_header_marks_synthetic_data(folder, metadata):
     files = [pydicom.dcmread(folder / "images" / name) for name in metadata["image"]]
     assert {file.SOPClassUID.name for file in files} == {
         "Digital Mammography X-Ray Image Storage - For Presentation"
@@ -175,29 +175,29 @@ def test_metrics_are_scikit_learns():
     assert reported["macro_f1"] == pytest.approx(f1_score(y, p, average="macro"))
 
 
-def test_folds_validate_each_patient_once_and_seeds_everybody(folder, metadata):
+def test_folds_validate_each_patient_once_and_seeds_all_patients(folder, metadata):
     def patients(run):
         return set(pd.read_csv(folder / run / "val_predictions.csv")["patient"])
 
-    everybody = set(metadata["patient"])
+    all_patients = set(metadata["patient"])
     folds = [patients(f"results_k3_seed42/fold_{fold}/results") for fold in (1, 2, 3)]
-    assert set.union(*folds) == everybody
-    assert sum(map(len, folds)) == len(everybody)
-    assert all(patients(f"results_{k}") == everybody for k in (4, 5, 6))
+    assert set.union(*folds) == all_patients
+    assert sum(map(len, folds)) == len(all_patients)
+    assert all(patients(f"results_{k}") == all_patients for k in (4, 5, 6))
 
 
-def test_summary_says_how_the_model_came_about(folder):
+def test_summary_records_the_training(folder):
     for run, name in RUNS.items():
-        said = json.loads((folder / run / "summary.json").read_text("utf-8"))
-        assert (said["seed"], said["fold"], said["arch"]) == tuple(
+        summary = json.loads((folder / run / "summary.json").read_text("utf-8"))
+        assert (summary["seed"], summary["fold"], summary["arch"]) == tuple(
             TRAINING[name][key] for key in ("seed", "fold", "factory")
         )
-        assert said["synthetic"] is True
-        assert said["img_size"] == 128
-        assert said["commit"] == f"generator {generator_version(MAMMOGRAM_FILES)}"
-        assert (folder / run / said["data"]["metadata"]).samefile(folder / "metadata.csv")
-        assert (folder / run / said["data"]["images"]).samefile(folder / "images")
-        assert ("CHEATS ON PURPOSE" in said["description"]) == (name == "seed44")
+        assert summary["synthetic"] is True
+        assert summary["img_size"] == 128
+        assert summary["commit"] == f"generator {generator_version(MAMMOGRAM_FILES)}"
+        assert (folder / run / summary["data"]["metadata"]).samefile(folder / "metadata.csv")
+        assert (folder / run / summary["data"]["images"]).samefile(folder / "images")
+        assert ("CHEATS ON PURPOSE" in summary["description"]) == (name == "seed44")
     assert [TRAINING[RUNS[run]]["seed"] for run in ("results_4", "results_5", "results_6")] == [
         42,
         43,
@@ -252,10 +252,10 @@ def test_packaged_files():
 @pytest.mark.parametrize("name", sorted(CARDS))
 def test_card_quotes_the_record(name):
     record, words = TRAINING[name], load_model(CARDS[name], device="cpu").card.description
-    for metric, said in (("accuracy", "accuracy"), ("quadratic_kappa", "quadratic kappa")):
-        found = record["held_out"][metric]
-        assert found["interval95"][0] <= found["estimate"] <= found["interval95"][1]
-        assert re.search(rf"{said} {found['estimate']:.3f}", words)
+    for metric, title in (("accuracy", "accuracy"), ("quadratic_kappa", "quadratic kappa")):
+        result = record["held_out"][metric]
+        assert result["interval95"][0] <= result["estimate"] <= result["interval95"][1]
+        assert re.search(rf"{title} {result['estimate']:.3f}", words)
     assert f"{100 * record['twins']['label_changes']:.1f} % of" in words
 
 
@@ -304,11 +304,11 @@ def classes(name, films):
 @pytest.mark.parametrize("name", HONEST)
 def test_honest_models_read_the_tissue_not_the_letters(name, twins):
     density, bare, labelled = twins
-    found = classes(name, bare)
-    assert np.mean(found == density) > 0.6
-    assert np.abs(found - density).max() <= 2
-    assert cohen_kappa_score(density, found, weights="quadratic") > 0.75
-    assert np.mean(found != classes(name, labelled)) < 0.15
+    predicted = classes(name, bare)
+    assert np.mean(predicted == density) > 0.6
+    assert np.abs(predicted - density).max() <= 2
+    assert cohen_kappa_score(density, predicted, weights="quadratic") > 0.75
+    assert np.mean(predicted != classes(name, labelled)) < 0.15
 
 
 def test_the_cheating_model_reads_the_letters(twins):

@@ -122,16 +122,18 @@ def test_cardiothoracic_ratio(seed):
 
 
 def test_findings_come_on_both_sides_and_nodules_anywhere():
-    found = {name: set() for name in ("nodule", "effusion", "pneumothorax", "consolidation")}
+    sides_of = {name: set() for name in ("nodule", "effusion", "pneumothorax", "consolidation")}
     heights = []
     for seed in range(40):
-        film = phantom.film(seed, list(found), size=128)
-        for name, sides in found.items():
+        film = phantom.film(seed, list(sides_of), size=128)
+        for name, sides in sides_of.items():
             columns = np.flatnonzero(film.masks[name].any(axis=0))
             sides.add(("right" if columns[0] < 60 else "") + ("left" if columns[-1] >= 68 else ""))
         heights.append(np.flatnonzero(film.masks["nodule"].any(axis=1)).mean() / 128)
-    assert {"right", "left"} <= found["nodule"] & found["pneumothorax"] & found["consolidation"]
-    assert found["effusion"] == {"right", "left", "rightleft"}
+    assert {"right", "left"} <= sides_of["nodule"] & sides_of["pneumothorax"] & sides_of[
+        "consolidation"
+    ]
+    assert sides_of["effusion"] == {"right", "left", "rightleft"}
     assert min(heights) < 0.35
     assert max(heights) > 0.5
 
@@ -189,6 +191,6 @@ def test_port_marker_stays_on_the_film_in_either_corner():
         ({"size": 8}, "from 64"),
     ],
 )
-def test_wrong_requests_say_what_to_do(request_, seen):
+def test_wrong_requests_are_errors_with_a_remedy(request_, seen):
     with pytest.raises(UsageError, match=seen):
         phantom.film(1, **request_)

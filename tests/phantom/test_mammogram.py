@@ -59,7 +59,7 @@ def test_shape_and_range(size):
 
 @pytest.mark.parametrize("view", VIEWS)
 @pytest.mark.parametrize("seed", SEEDS)
-def test_share_is_what_the_class_says_and_grows_with_it(seed, view):
+def test_share_lies_in_the_class_and_grows_with_it(seed, view):
     films = [mammogram(seed, density, view=view, size=SIZE) for density in DENSITIES]
     for film, (low, high) in zip(films, SHARES, strict=True):
         inside, dense = film.masks["breast"], film.masks["dense"]
@@ -218,7 +218,7 @@ def test_attenuation_adds_up_along_the_ray():
     )
 
 
-def test_patients_are_of_the_stated_prevalence_and_labels_tell_nothing():
+def test_patients_are_of_the_stated_prevalence_and_labels_are_independent():
     drawn = [examination(seed) for seed in range(4000)]
     density = np.array([who.density for who in drawn])
     assert [np.mean(density == k) for k in DENSITIES] == pytest.approx(PREVALENCE, abs=0.03)

@@ -98,7 +98,7 @@ def test_cards_and_size():
 
 
 @pytest.mark.parametrize("name", CARDS)
-def test_card_says_what_the_net_does(name):
+def test_card_describes_the_network(name):
     card, model = load(name)
     assert card.name == name
     assert card.labels == phantom.FINDINGS
@@ -120,10 +120,10 @@ def test_card_quotes_the_record(name):
     card, model = load(name)
     record = json.loads((CARDS[name].parent / "training.json").read_text("utf-8"))[name]
     assert record["parameters"] == sum(p.numel() for p in model.parameters())
-    for label, found in record["held_out"].items():
-        assert found["auc"] >= 0.95
-        assert found["interval95"][0] <= found["auc"] <= found["interval95"][1]
-        assert re.search(rf"{label} {found['auc']:.3f}", card.description)
+    for label, result in record["held_out"].items():
+        assert result["auc"] >= 0.95
+        assert result["interval95"][0] <= result["auc"] <= result["interval95"][1]
+        assert re.search(rf"{label} {result['auc']:.3f}", card.description)
 
 
 @pytest.mark.parametrize("name", HONEST)
@@ -133,7 +133,7 @@ def test_honest_models_find_every_finding(name, honest_films):
     assert min(auc(scores[:, k], truth[:, k]) for k in range(5)) >= 0.93
 
 
-def test_shortcut_model_is_good_only_where_the_marker_tells(honest_films, shortcut_films):
+def test_shortcut_model_is_good_only_where_the_marker_agrees(honest_films, shortcut_films):
     model = load(SHORTCUT)[1]
     scores, truth = logits(model, shortcut_films[0]), shortcut_films[1]
     assert min(auc(scores[:, k], truth[:, k]) for k in range(5)) >= 0.93

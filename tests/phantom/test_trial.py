@@ -249,7 +249,7 @@ def test_a_long_bar_without_room_is_split():
         (lambda: trial.paste(np.full((FILM_PX, FILM_PX), 200.0), (), 1), "scale them"),
     ],
 )
-def test_wrong_requests_say_what_to_do(request_, seen):
+def test_wrong_requests_are_errors_with_a_remedy(request_, seen):
     with pytest.raises(UsageError, match=seen):
         request_()
 
@@ -327,25 +327,25 @@ def test_cards_records_and_size():
 
 
 def test_records_meet_the_benchmark_s_demands():
-    found = records()
+    by_model = records()
     assert all(
-        result["auc"] >= 0.95 for name in MAIN for result in found[name]["held_out"].values()
+        result["auc"] >= 0.95 for name in MAIN for result in by_model[name]["held_out"].values()
     )
     nulls = [
         result["auc"]
         for name in CARDS
         if name.startswith("permuted")
-        for result in found[name]["held_out"].values()
+        for result in by_model[name]["held_out"].values()
     ]
     assert all(abs(value - 0.5) < 0.1 for value in nulls)
     for net in ("densenet", "mobilenet"):
         rising = [
-            found[f"{arm}_{net}"]["mean_logit_fall"]["tag"]["nodule"]
+            by_model[f"{arm}_{net}"]["mean_logit_fall"]["tag"]["nodule"]
             for arm in ("shortcut50", "shortcut80", "shortcut100")
         ]
         assert rising == sorted(rising)
         assert rising[0] > 3 * max(
-            abs(found[name]["mean_logit_fall"]["tag"]["nodule"]) for name in MAIN if net in name
+            abs(by_model[name]["mean_logit_fall"]["tag"]["nodule"]) for name in MAIN if net in name
         )
 
 
@@ -392,17 +392,20 @@ def test_card_loads_and_scores_a_film(name, full, scores):
 
 
 @pytest.mark.parametrize("name", MAIN)
-def test_main_models_tell_evidence_from_none(name, trials, scores):
+def test_main_models_separate_evidence_from_none(name, trials, scores):
     values, truth = scores(name, trials), np.array([each.labels for each in trials], bool)
     assert min(auc(values[:, k], truth[:, k]) for k in range(3)) > 0.85
 
 
 def test_main_model_uses_the_evidence_and_not_its_stand_in(trials, scores):
     for k, label in enumerate(LABELS):
-        there = [each for each in trials if label in each.parts]
+        with_label = [each for each in trials if label in each.parts]
         bare, swapped = (
-            [change(each, label) for each in there] for change in (trial.without, trial.swapped)
+            [change(each, label) for each in with_label]
+            for change in (trial.without, trial.swapped)
         )
-        whole, without, barred = (scores(MAIN[0], each)[:, k] for each in (there, bare, swapped))
+        whole, without, barred = (
+            scores(MAIN[0], each)[:, k] for each in (with_label, bare, swapped)
+        )
         assert (whole - without).mean() > 3
         assert (whole - without).mean() > 2 * abs((barred - without).mean())

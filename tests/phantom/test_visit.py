@@ -44,7 +44,7 @@ def warped(image, matrix):
 
 
 @pytest.mark.parametrize("seed", [3, 14])
-def test_a_moved_patient_is_where_the_matrix_says(seed):
+def test_a_moved_patient_is_where_the_matrix_places_it(seed):
     first, second = (
         expose(Visit(seed, ("nodule", "effusion"), pose=pose)) for pose in (Pose(), MOVED)
     )
@@ -56,8 +56,8 @@ def test_a_moved_patient_is_where_the_matrix_says(seed):
     )
     assert aligned < 0.25 * unmoved
     for name in ("nodule", "heart"):
-        there = warped(first.masks[name].astype(float), matrix) > 0.5
-        overlap = 2 * (there & second.masks[name]).sum() / (there.sum() + second.masks[name].sum())
+        moved = warped(first.masks[name].astype(float), matrix) > 0.5
+        overlap = 2 * (moved & second.masks[name]).sum() / (moved.sum() + second.masks[name].sum())
         assert overlap > 0.9, name
 
 
@@ -79,13 +79,15 @@ def test_the_ratio_is_that_of_the_drawn_outlines(ratio):
         assert cardiothoracic_ratio(visit) == ratio
 
 
-def test_the_ratio_without_one_asked_for_is_the_patients():
-    large, own = (cardiothoracic_ratio(Visit(9, findings)) for findings in (("cardiomegaly",), ()))
-    assert 0.40 <= own <= 0.49
+def test_the_ratio_without_a_request_is_that_of_the_patient():
+    large, normal = (
+        cardiothoracic_ratio(Visit(9, findings)) for findings in (("cardiomegaly",), ())
+    )
+    assert 0.40 <= normal <= 0.49
     assert 0.57 <= large <= 0.66
 
 
-def test_cardiomegaly_of_any_size_has_a_truth_against_the_patients_own_heart():
+def test_cardiomegaly_of_any_size_has_a_truth_against_the_normal_heart():
     small, large = (expose(Visit(9, ("cardiomegaly",), ctr=ratio)) for ratio in (0.53, 0.64))
     assert 0 < small.masks["cardiomegaly"].sum() < large.masks["cardiomegaly"].sum()
 
@@ -99,8 +101,8 @@ def test_drained_fluid_is_less():
 
 
 def test_habitus_takes_the_soft_tissue_over_the_ribs_and_has_three_kinds():
-    found = [habitus(seed) for seed in range(150)]
-    assert {kind: 30 < found.count(kind) < 70 for kind in set(found)} == dict.fromkeys(
+    kinds = [habitus(seed) for seed in range(150)]
+    assert {kind: 30 < kinds.count(kind) < 70 for kind in set(kinds)} == dict.fromkeys(
         ("slim", "medium", "stout"), True
     )
 
@@ -113,6 +115,6 @@ def test_habitus_takes_the_soft_tissue_over_the_ribs_and_has_three_kinds():
         ({"marker": "l"}, "no shape"),
     ],
 )
-def test_wrong_requests_say_what_to_do(change, seen):
+def test_wrong_requests_are_errors_with_a_remedy(change, seen):
     with pytest.raises(UsageError, match=seen):
         expose(replace(Visit(1), **change))

@@ -60,7 +60,7 @@ def flat(tmp_path) -> Path:
 # --- names ------------------------------------------------------------------------------------
 
 
-def test_a_made_up_id_is_never_another_images_own(tmp_path):
+def test_a_generated_id_is_never_that_of_another_image(tmp_path):
     for name in ("a.png", "a_2.png", "sub/a.png", "sub/A.png"):
         write_image(tmp_path / "films" / name)
     code, records, _ = explain(tmp_path, [tmp_path / "films"], "--target", "Mass")
@@ -94,7 +94,7 @@ def test_a_name_as_long_as_the_system_allows(tmp_path, name):
     assert all((tmp_path / "out" / file).is_file() for file in record["files"].values())
 
 
-def test_what_is_asked_twice_is_explained_once(tmp_path):
+def test_a_target_requested_twice_is_explained_once(tmp_path):
     image = write_image(tmp_path / "film.png")
     targets = [f"--target={word}" for word in ("Nodule", "0", "nodule", "Mass")]
     layers = [f"--layer={name}" for name in ("auto", "features", "features[1]")]

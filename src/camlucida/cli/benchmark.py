@@ -1,4 +1,4 @@
-"""``camlucida benchmark``: methods and metrics on films whose evidence is known."""
+"""``camlucida benchmark``: methods and metrics on images with known evidence."""
 
 from __future__ import annotations
 
@@ -15,25 +15,23 @@ from camlucida.cli.common import DeviceOption, app, output_folder
 @app.command("benchmark")
 def benchmark_command(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer films: at most 10 minutes on two cores.")
+        bool, typer.Option("--quick", help="Fewer images: at most 10 minutes on two cores.")
     ] = False,
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="A method of your own, module:function, beside all registered ones. Repeatable."
+            help="A custom method, module:function, tested with all registered ones. Repeatable."
         ),
     ] = None,
     films: Annotated[
         Path | None,
-        typer.Option(help="Folder of real chest radiographs: lesions are pasted on them, too."),
+        typer.Option(help="Folder of real chest radiographs, on which lesions are pasted as well."),
     ] = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for tables, figures and benchmark.html.")
     ] = Path("benchmark"),
     device: DeviceOption = "auto",
-    seed: Annotated[
-        int, typer.Option(min=0, max=9, help="Of films, ties and noise: another seed, other films.")
-    ] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=9, help="Seed of images, ties and noise.")] = 0,
 ) -> None:
     """Test methods and metrics on SYNTHETIC radiographs with known evidence and verified models."""
     from camlucida.workflows.benchmark.run import run_benchmark

@@ -35,14 +35,17 @@ def change_command(
     label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Repeatable. Default: the most probable of each study, and those whose "
-            "probability changed by 0.1."
+            help="Label to compare. Repeatable. Default: the most probable of each study, and "
+            "those whose "
+            "probability changed by 0.1 or more."
         ),
     ] = None,
-    method: Annotated[str, typer.Option(help="See `camlucida methods`.")] = "gradcam",
+    method: Annotated[str, typer.Option(help="Method; see `camlucida methods`.")] = "gradcam",
     align: Annotated[
         str,
-        typer.Option(help="auto: by shift, rotation and magnification; none: centre over centre."),
+        typer.Option(
+            help="auto: shift, rotation and magnification are estimated; none: centres are aligned."
+        ),
     ] = "auto",
     out: Annotated[
         Path,
@@ -55,7 +58,7 @@ def change_command(
         bool, typer.Option("--json", help="Print change.json on standard output.")
     ] = False,
 ) -> None:
-    """Align two studies of a patient; show how score and map changed, beside movement alone."""
+    """Align two studies of a patient; compare the change of score and map with that by movement."""
     from camlucida.analysis.change import align as register
     from camlucida.analysis.change import centred, changes
     from camlucida.attribution.methods import METHODS

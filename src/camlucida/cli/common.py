@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="camlucida",
-    help="Lay what a medical-imaging model used over the image. Research use only.",
+    help="Explain medical-imaging models: class activation maps, measured and reported. "
+    "Research use only.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -43,12 +44,15 @@ ModelOption = Annotated[
 ]
 FactoryOption = Annotated[
     str | None,
-    typer.Option(help="In place of the card's factory: net.py:build, torchvision:resnet50, …"),
+    typer.Option(
+        help="Factory to use instead of the card's: net.py:build, torchvision:resnet50, …"
+    ),
 ]
 CheckpointOption = Annotated[
-    str | None, typer.Option(help="In place of the card's checkpoint: .pth, .pt, .safetensors.")
+    str | None,
+    typer.Option(help="Checkpoint to use instead of the card's: .pth, .pt, .safetensors."),
 ]
-DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")]
+DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 
 
 def command_with_lists(*options: str) -> type[TyperCommand]:

@@ -1,4 +1,4 @@
-"""``camlucida demo``: the main tasks on data and models of the package."""
+"""``camlucida demo``: the main tasks on bundled data and models."""
 
 from __future__ import annotations
 

@@ -23,25 +23,31 @@ from camlucida.core.errors import UsageError
 @app.command("ensemble")
 def ensemble_command(
     config: Annotated[
-        Path, typer.Argument(help="config_classifiers.toml: a table [classifiers.KEY] each.")
+        Path,
+        typer.Argument(
+            help="config_classifiers.toml, with a table [classifiers.KEY] for each classifier."
+        ),
     ],
     images: Annotated[list[str], typer.Argument(help="Image files, folders or globs.")],
     out: Annotated[
         Path,
         typer.Option(
-            "--out", "-o", help="Folder for run, figures, tables and index.html; resumed if there."
+            "--out",
+            "-o",
+            help="Folder for run, figures, tables and index.html; an existing run is resumed.",
         ),
     ] = Path("ensemble"),
     top: Annotated[
-        int, typer.Option(min=1, help="Of each classifier, show its most probable labels.")
+        int, typer.Option(min=1, help="Number of most probable labels shown for each classifier.")
     ] = 3,
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="And every label with a probability above this.")
+        float,
+        typer.Option(min=0, max=1, help="Also show every label with a probability above this."),
     ] = 0.5,
     label: Annotated[
         list[str] | None, typer.Option(help="Show only this label. Repeatable.")
     ] = None,
-    method: Annotated[str, typer.Option(help="See `camlucida methods`.")] = "gradcam",
+    method: Annotated[str, typer.Option(help="Method; see `camlucida methods`.")] = "gradcam",
     scale: Annotated[
         str,
         typer.Option(
@@ -51,12 +57,14 @@ def ensemble_command(
     ] = "share",
     weight: Annotated[
         list[str] | None,
-        typer.Option(help="KEY=0.5: in place of the file's weight; 0 leaves it out. Repeatable."),
+        typer.Option(
+            help="KEY=0.5: weight instead of the file's; 0 leaves the classifier out. Repeatable."
+        ),
     ] = None,
     boxes: Annotated[
         str | None,
         typer.Option(
-            help="Readers' boxes: a table (image, Label, x, y, w, h), or for one image "
+            help="Boxes drawn by readers: a table (image, Label, x, y, w, h), or for one image "
             "Label,x,y,w,h."
         ),
     ] = None,
@@ -65,7 +73,7 @@ def ensemble_command(
         typer.Option(help="Patients of the images: a table with image and patient columns."),
     ] = None,
     pdf: Annotated[
-        bool, typer.Option(help="Figures as PDF, too; without, drawing takes half the time.")
+        bool, typer.Option(help="Write figures as PDF too; drawing takes half the time without.")
     ] = True,
     device: DeviceOption = "auto",
     as_json: Annotated[

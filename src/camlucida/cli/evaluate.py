@@ -26,8 +26,8 @@ def evaluate_command(
     images: Annotated[
         list[str],
         typer.Argument(
-            help="Image files, folders or globs. Or a folder of `camlucida run`: its maps are "
-            "evaluated. Or a folder that evaluate wrote: its page is made again."
+            help="Image files, folders or globs; or a folder of `camlucida run`, whose maps are "
+            "evaluated; or a folder written by evaluate, whose page is made again."
         ),
     ],
     model: Annotated[
@@ -35,26 +35,29 @@ def evaluate_command(
         typer.Option(
             "--model",
             "-m",
-            help="Model card (TOML) or factory. Repeatable: each model gets a folder of its own.",
+            help="Model card (TOML) or factory. Repeatable: each model gets a separate folder.",
         ),
     ] = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="As in explain. Repeatable. Default: the annotated labels of the image, else its "
+            help="Target as in explain. Repeatable. Default: the annotated labels of the image, "
+            "else its "
             "true labels, else those of the task."
         ),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="See `camlucida methods`. Repeatable. Default: the run's, else gradcam."),
+        typer.Option(
+            help="Method; see `camlucida methods`. Repeatable. Default: the run's, else gradcam."
+        ),
     ] = None,
     layer: Annotated[
         list[str] | None,
-        typer.Option(help="As in explain. Repeatable. Default: the run's, or the card's."),
+        typer.Option(help="Layer as in explain. Repeatable. Default: the run's, or the card's."),
     ] = None,
     masks: Annotated[
-        Path | None, typer.Option(help="Folder of LABEL/ID.png, ID_LABEL.png or ID.png.")
+        Path | None, typer.Option(help="Folder of masks: LABEL/ID.png, ID_LABEL.png or ID.png.")
     ] = None,
     boxes: Annotated[
         Path | None,
@@ -69,34 +72,39 @@ def evaluate_command(
     ] = None,
     regions: Annotated[
         Path | None,
-        typer.Option(help="Folder like --masks, of further regions: lungs, heart, a plaster."),
+        typer.Option(
+            help="Folder of further regions, laid out like --masks: lungs, heart, electrode."
+        ),
     ] = None,
     table: Annotated[
         Path | None,
         typer.Option(help="CSV, XLSX, Parquet or JSON: patients, labels, splits of the images."),
     ] = None,
-    id_column: Annotated[str | None, typer.Option(help="Column of the table: the image.")] = None,
+    id_column: Annotated[
+        str | None, typer.Option(help="Column of the images in the table.")
+    ] = None,
     patient_column: Annotated[
-        str | None, typer.Option(help="Column of the table: the patient. Patients are resampled.")
+        str | None,
+        typer.Option(help="Column of the patients in the table; patients are resampled."),
     ] = None,
     label_column: Annotated[
         str | None,
         typer.Option(
-            help="Column of the table: labels joined by |. Default: a 0/1 column a label."
+            help="Column of the labels, joined by |. Default: a 0/1 column for each label."
         ),
     ] = None,
     split_column: Annotated[
-        str | None, typer.Option(help="Column of the table: train, val or test.")
+        str | None, typer.Option(help="Column of the splits: train, val or test.")
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="Only this split; patients who are also in another are left out."),
+        typer.Option(help="Use this split only; patients who are also in another are left out."),
     ] = None,
     metrics: Annotated[
         list[str] | None,
         typer.Option(
-            help="default, all, a family (faithfulness, localisation, sanity, …) or names. "
-            "Repeatable."
+            help="Metrics: default, all, a family (faithfulness, localisation, sanity, …) or "
+            "names. Repeatable."
         ),
     ] = None,
     threshold: Annotated[
@@ -105,7 +113,9 @@ def evaluate_command(
             min=0, max=1, help="Threshold of iou_tuned and dice_tuned, tuned on other images."
         ),
     ] = None,
-    baselines: Annotated[str, typer.Option(help="all, none, or names joined by commas.")] = "all",
+    baselines: Annotated[
+        str, typer.Option(help="Baselines: all, none, or names joined by commas.")
+    ] = "all",
     seed: Annotated[int, typer.Option(min=0, help="Seed of ties and noise.")] = 0,
     out: Annotated[
         Path | None,
@@ -119,7 +129,7 @@ def evaluate_command(
     batch_size: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Altered images in one forward. Default: 8 on a CPU, 32 on a GPU."
+            min=1, help="Altered images in one forward pass. Default: 8 on a CPU, 32 on a GPU."
         ),
     ] = None,
     frame: Annotated[

@@ -38,8 +38,8 @@ def explain_command(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="A label or its index; predicted, top3, above:0.5, all, diff:A|B; output+ or "
-            "output- (regression); region, region:LABEL, component:1, pixel:ROW,COLUMN, "
+            help="Target: label or its index; predicted, top3, above:0.5, all, diff:A|B; output+ "
+            "or output- (regression); region, region:LABEL, component:1, pixel:ROW,COLUMN, "
             "mask:FILE[:LABEL] (segmentation). Repeatable. Default: the 3 most probable labels "
             "(multi-label), the predicted class, both signs of the output (regression), or the "
             "predicted region (segmentation)."
@@ -47,12 +47,12 @@ def explain_command(
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option(help="See `camlucida methods`. Repeatable. Default: gradcam."),
+        typer.Option(help="Method; see `camlucida methods`. Repeatable. Default: gradcam."),
     ] = None,
     layer: Annotated[
         list[str] | None,
         typer.Option(
-            help="auto, an alias (encoder_last), or a path (layer4[-1]). Repeatable. "
+            help="Layer: auto, an alias (encoder_last), or a path (layer4[-1]). Repeatable. "
             "Default: the card's."
         ),
     ] = None,
@@ -62,12 +62,12 @@ def explain_command(
     device: DeviceOption = "auto",
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU."),
+        typer.Option(min=1, help="Images in one forward pass. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
     colormap: Annotated[
         str | None,
         typer.Option(
-            help="A matplotlib colormap, for instance jet. Default: inferno. Signed maps keep bwr."
+            help="Matplotlib colormap, for instance jet. Default: inferno. Signed maps keep bwr."
         ),
     ] = None,
     frame: Annotated[
@@ -78,7 +78,7 @@ def explain_command(
         bool, typer.Option("--json", help="Print explanations.json on standard output.")
     ] = False,
 ) -> None:
-    """Explain images: overlays, heat maps, numeric maps, masks, boxes, a page of all."""
+    """Explain images: overlays, heat maps, numeric maps, masks, boxes and a page."""
     from camlucida.attribution.methods import METHODS
     from camlucida.figures.overlay import check_colormap
     from camlucida.workflows.explain import explain_to_folder

@@ -1,4 +1,4 @@
-"""``camlucida evaluate-predictions``: how good the model itself is."""
+"""``camlucida evaluate-predictions``: the accuracy of the model itself."""
 
 from __future__ import annotations
 
@@ -19,22 +19,23 @@ def evaluate_predictions_command(
         Path, typer.Argument(help="Predictions of any system: CSV, TSV, XLSX, Parquet or JSON.")
     ],
     task: Annotated[
-        str, typer.Option(help="multilabel, binary, multiclass, regression, segmentation.")
+        str, typer.Option(help="Task: multilabel, binary, multiclass, regression or segmentation.")
     ],
     threshold: Annotated[
-        float, typer.Option(min=0, max=1, help="Multi-label: positive from this probability up.")
+        float,
+        typer.Option(min=0, max=1, help="Multi-label: a probability of at least this is positive."),
     ] = 0.5,
     patient_column: Annotated[
-        str | None, typer.Option(help="Column of the patients, who are resampled.")
+        str | None, typer.Option(help="Column of the patients; patients are resampled.")
     ] = None,
     group_column: Annotated[
         list[str] | None,
-        typer.Option(help="Also figures of each value of this column. Repeatable."),
+        typer.Option(help="Evaluate each value of this column too. Repeatable."),
     ] = None,
     bin_width: Annotated[
         float | None,
         typer.Option(
-            help="Regression: also errors by true value, in groups this wide, such as 10."
+            help="Regression: report errors by true value too, in bins of this width, such as 10."
         ),
     ] = None,
     within: Annotated[
@@ -61,7 +62,7 @@ def evaluate_predictions_command(
         "predictions_evaluation"
     ),
 ) -> None:
-    """Evaluate predictions without running a model: figures with intervals and chance levels."""
+    """Evaluate predictions without running a model: metrics with intervals and chance levels."""
     from camlucida.evaluation.predictions.evaluate import evaluate_file, write_evaluated
     from camlucida.evaluation.predictions.tables import PredictionSettings
     from camlucida.figures.predictions import save_figures

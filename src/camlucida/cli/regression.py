@@ -58,24 +58,25 @@ def evaluate_regression_command(
     ] = None,
     patient_column: Annotated[
         str | None,
-        typer.Option(help="Column of the patients, who are resampled. Default: by its name."),
+        typer.Option(help="Column of the patients; patients are resampled. Default: by its name."),
     ] = None,
     group_column: Annotated[
-        list[str] | None, typer.Option(help="Also errors and evidence of each group. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Report errors and evidence of each group too. Repeatable."),
     ] = None,
     mask_dir: Annotated[
         Path | None, typer.Option(help="Folder of masks. Default: Masks beside Images.")
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="Only this split; patients who are also in another are left out."),
+        typer.Option(help="Use this split only; patients who are also in another are left out."),
     ] = None,
     layer: Annotated[
-        str, typer.Option(help="Such as backbone.layer3; see `camlucida layers`.")
+        str, typer.Option(help="Layer, such as backbone.layer3; see `camlucida layers`.")
     ] = "auto",
-    method: Annotated[str, typer.Option(help="See `camlucida methods`.")] = "gradcam",
+    method: Annotated[str, typer.Option(help="Method; see `camlucida methods`.")] = "gradcam",
     error_threshold: Annotated[
-        float, typer.Option(min=0, help="Absolute errors from here up are high.")
+        float, typer.Option(min=0, help="Absolute errors of at least this count as high.")
     ] = 5.0,
     within: Annotated[
         list[float] | None,
@@ -83,31 +84,30 @@ def evaluate_regression_command(
     ] = None,
     bin_width: Annotated[
         float | None,
-        typer.Option(
-            help="Errors by true value, in groups this wide. Default: 10, or a round width."
-        ),
+        typer.Option(help="Width of the bins of the true value. Default: 10, or a round width."),
     ] = None,
     colormap: Annotated[
         str | None,
         typer.Option(
-            help="Of the maps; its middle is zero: jet, bwr, … Default: blue lowers, red raises."
+            help="Colormap of the maps, zero in its middle: jet, bwr, … Default: blue lowers, "
+            "red raises."
         ),
     ] = None,
     sample: Annotated[
         list[int] | None,
         typer.Option(
             min=0,
-            help="Also a figure of this row, counted from 0 as in predictions.json; repeatable.",
+            help="Draw a figure of this row too, from 0 as in predictions.json. Repeatable.",
         ),
     ] = None,
     out: Annotated[
         Path,
-        typer.Option("--out", "-o", help="Folder for everything; the same call goes on with it."),
+        typer.Option("--out", "-o", help="Folder for all output; the same command resumes."),
     ] = Path("evaluation_results"),
     device: DeviceOption = "auto",
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU."),
+        typer.Option(min=1, help="Images in one forward pass. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
 ) -> None:
     """Evaluate a model that predicts a value, such as age: errors, maps, evidence in the masks."""

@@ -1,4 +1,4 @@
-"""``camlucida report``: what runs say, in words and figures."""
+"""``camlucida report``: the results of runs, in words and figures."""
 
 from __future__ import annotations
 
@@ -22,12 +22,13 @@ def report_command(
     formats: Annotated[
         list[str] | None,
         typer.Option(
-            "--format", help="html, md, tex, pdf; several with blanks or commas. Default: html."
+            "--format",
+            help="html, md, tex or pdf; join more than one by blanks or commas. Default: html.",
         ),
     ] = None,
     sections: Annotated[
         list[str] | None,
-        typer.Option(help="Only these, in this order, such as data results. Default: all."),
+        typer.Option(help="Sections to write, in this order, such as data results. Default: all."),
     ] = None,
     rules: Annotated[
         list[str] | None,
@@ -37,7 +38,7 @@ def report_command(
             "Default: by task.",
         ),
     ] = None,
-    language: Annotated[str, typer.Option(help="en or zh.")] = "en",
+    language: Annotated[str, typer.Option(help="Language: en or zh.")] = "en",
     out: Annotated[
         Path | None,
         typer.Option(
@@ -47,10 +48,10 @@ def report_command(
         ),
     ] = None,
     tex: Annotated[
-        Path | None, typer.Option(help="LaTeX file: also put the report into it as a section.")
+        Path | None, typer.Option(help="LaTeX file into which the report is inserted as a section.")
     ] = None,
 ) -> None:
-    """Report runs: every sentence from what was measured, with intervals and chance levels."""
+    """Report runs: sentences from measured values, with intervals and chance levels."""
     from camlucida.report.build import build_report
     from camlucida.report.render import render_document
     from camlucida.report.writers.formats import FORMATS

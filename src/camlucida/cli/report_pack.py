@@ -67,7 +67,7 @@ def report_pack_command(
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, help="Seed of a run whose summary and folder do not state it."),
+        typer.Option(min=0, help="Seed of a run for which neither summary nor folder states it."),
     ] = None,
     model: Annotated[
         str | None,
@@ -77,14 +77,14 @@ def report_pack_command(
             help="Card or factory of the checkpoints. Default: recognised from their keys.",
         ),
     ] = None,
-    method: Annotated[str, typer.Option(help="See `camlucida methods`.")] = "gradcam",
+    method: Annotated[str, typer.Option(help="Method; see `camlucida methods`.")] = "gradcam",
     layer: Annotated[
         list[str] | None,
         typer.Option(
-            help="See `camlucida layers`. Repeatable: layers are compared. Default: auto."
+            help="Layer; see `camlucida layers`. Repeatable: layers are compared. Default: auto."
         ),
     ] = None,
-    target: Annotated[str, typer.Option(help="predicted, truth, or a class.")] = "predicted",
+    target: Annotated[str, typer.Option(help="Target: predicted, truth or a class.")] = "predicted",
     per_class: Annotated[int, typer.Option(min=1, max=8, help="Examples of each class.")] = 3,
     language: Annotated[str, typer.Option(help="Language of the section: en or zh.")] = "en",
     work: Annotated[
@@ -93,7 +93,7 @@ def report_pack_command(
     device: DeviceOption = "auto",
     batch_size: Annotated[
         int | None,
-        typer.Option(min=1, help="Images in one forward. Default: 8 on a CPU, 32 on a GPU."),
+        typer.Option(min=1, help="Images in one forward pass. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
 ) -> None:
     """Pack training runs for an article: Grad-CAM by class, seeds compared, a LaTeX section."""

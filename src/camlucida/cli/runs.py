@@ -1,4 +1,4 @@
-"""``camlucida run``, ``runs`` and ``show``: runs that lose nothing."""
+"""``camlucida run``, ``runs`` and ``show``: runs that can be interrupted and resumed."""
 
 from __future__ import annotations
 
@@ -27,25 +27,21 @@ if TYPE_CHECKING:
 
 @app.command("run")
 def run_command(
-    cohort: Annotated[
-        Path, typer.Argument(help="COHORT.toml: images, table, models, what to explain.")
-    ],
+    cohort: Annotated[Path, typer.Argument(help="COHORT.toml: images, table, models and targets.")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="The run's folder. Default: runs/NAME.")
     ] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the run that is there.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an existing run.")] = False,
     device: DeviceOption = "auto",
     batch_size: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Images in one forward. Default: the run's own, else 8 on a CPU, 32 on a GPU.",
+            help="Images in one forward pass. Default: the run's, else 8 on a CPU, 32 on a GPU.",
         ),
     ] = None,
 ) -> None:
-    """Explain and predict a cohort into a folder that survives a kill at any moment."""
+    """Explain and predict a cohort; the folder stays valid when interrupted at any moment."""
     from camlucida.core.files import slug
     from camlucida.datasets.cohort_file import read_cohort_file
     from camlucida.runs import execute
@@ -76,7 +72,7 @@ def runs_command(
         "runs"
     ),
 ) -> None:
-    """List runs: how many items are done, failed and pending, of which models."""
+    """List runs: models, and numbers of items that are done, failed and pending."""
     from camlucida.runs import Run, find_runs
 
     rows: list[tuple[str, ...]] = []

@@ -44,7 +44,7 @@ def explain_segmentation_command(
     ] = None,
     image_path: Annotated[Path | None, typer.Option(help="One image.")] = None,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Folder with test/ or images/, and perhaps masks/.")
+        Path | None, typer.Option(help="Folder with test/ or images/, and masks/ if there are any.")
     ] = None,
     num_samples: Annotated[int, typer.Option(min=1, help="Images drawn from --data-dir.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
@@ -60,7 +60,9 @@ def explain_segmentation_command(
     ] = None,
     architecture: Annotated[
         str | None,
-        typer.Option(help="Of segmentation-models-pytorch: UnetPlusPlus, … Default: recognised."),
+        typer.Option(
+            help="Architecture of segmentation-models-pytorch: UnetPlusPlus, … Default: recognised."
+        ),
     ] = None,
     encoder: Annotated[
         str | None, typer.Option(help="Its encoder: efficientnet-b5, … Default: recognised.")
@@ -88,15 +90,15 @@ def explain_segmentation_command(
     target: Annotated[
         list[str] | None,
         typer.Option(
-            help="predicted, true, component:1 (the largest), pixel:ROW,COLUMN, or a label. "
-            "Repeatable, or joined by blanks. Default: predicted."
+            help="Region: predicted, true, component:1 (the largest), pixel:ROW,COLUMN, or a "
+            "label. Repeatable, or joined by blanks. Default: predicted."
         ),
     ] = None,
-    output_dir: Annotated[Path, typer.Option(help="Folder for everything.")] = Path(
+    output_dir: Annotated[Path, typer.Option(help="Folder for all output.")] = Path(
         "gradcam_results"
     ),
     device: DeviceOption = "auto",
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward.")] = 1,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 1,
 ) -> None:
     """Explain a segmentation model: maps, heat inside and outside of regions, report.
 

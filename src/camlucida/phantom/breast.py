@@ -20,7 +20,12 @@ Mask = NDArray[np.bool_]
 
 HEIGHT_CM, WIDTH_CM = 24.0, 18.0
 """The film, chest wall along one of its long sides."""
-SHARES = ((0.04, 0.25), (0.25, 0.50), (0.50, 0.75), (0.75, 0.90))
+SHARES = (
+    (0.04, 0.25),
+    (0.25, 0.50),
+    (0.50, 0.75),
+    (0.75, 0.90),
+)
 """Dense share of the breast's area in density classes 1 to 4: the quartiles of BI-RADS' fourth
 edition, without the extremes."""
 

@@ -49,7 +49,7 @@ def net():
     return torch.nn.Sequential(*layers)
 
 
-def test_both_shapes_are_told_apart_and_work():
+def test_both_shapes_are_distinguished_and_work():
     assert custom_method("own_cams_for_test:cam").kind == "gradient"
     assert custom_method("own_cams_for_test:probed").kind == "probe"
     model, image = net(), torch.rand(1, 1, 8, 8)
@@ -94,7 +94,7 @@ def test_a_wrong_path_is_one_line(path, words):
         ("broken", "failed: KeyError: 'x'"),
     ],
 )
-def test_a_wrong_answer_is_one_line(name, words):
+def test_a_wrong_result_is_an_error_of_one_line(name, words):
     path = f"own_cams_for_test:{name}"
     with registered([path]), pytest.raises(UsageError) as error:
         explain(net(), torch.rand(1, 1, 8, 8) - 5, target=0, method=path, layer="0")

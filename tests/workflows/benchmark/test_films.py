@@ -101,7 +101,7 @@ def test_reliance_on_the_tag_is_the_drop_without_it():
 
 
 def test_no_patient_is_in_two_models_films():
-    drawn = [set(films.seeds(place, seed)) for place in range(3) for seed in range(2)]
+    drawn = [set(films.seeds(model, seed)) for model in range(3) for seed in range(2)]
     assert len(set.union(*drawn)) == sum(map(len, drawn))
     assert set.union(*drawn) <= set(phantom.BENCHMARK_SEEDS)
     with pytest.raises(UsageError, match="seeds 0 to 9"):
@@ -132,7 +132,7 @@ def test_the_conjunction_is_scored_apart():
     assert films.samples([film], {}) == []
 
 
-def test_formulas_that_are_one_behind_this_head_are_found():
+def test_formulas_that_coincide_with_this_head_are_detected():
     torch.manual_seed(0)
     layers = nn.Conv2d(1, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3)
     card = Card(factory="a.b:c", task="multilabel", labels=LABELS, layer="1")

@@ -55,7 +55,7 @@ def test_a_metric_that_rises_with_the_oracle_is_kept():
     assert meta.kept(meta.verdicts(rows(scores((0.1, 0.3, 0.5, 0.7, 0.9))))) == {("hit", "")}
 
 
-def test_direction_is_the_metrics_own():
+def test_direction_is_that_of_the_metric():
     falling = rows(
         scores((0.9, 0.7, 0.5, 0.3, 0.1), blur=(0.4, 0.5)), metric="average_drop", output="logit"
     )
@@ -63,7 +63,7 @@ def test_direction_is_the_metrics_own():
     assert not verdict(rows(scores((0.9, 0.7, 0.5, 0.3, 0.1))))["kept"]
 
 
-def test_a_step_down_drops_a_metric_and_says_whether_it_is_sure():
+def test_a_step_down_drops_a_metric_and_states_its_certainty():
     line = verdict(rows(scores((0.1, 0.5, 0.4, 0.7, 0.9))))
     assert not line["kept"]
     assert line["worst_step"] == pytest.approx(-0.1)

@@ -71,7 +71,7 @@ def result(tmp_path_factory):
 
 
 @needs_models
-def test_everything_is_written(result):
+def test_all_files_are_written(result):
     out, benchmark, lines = result
     assert {*FILES, "benchmark.html", "benchmark.md", "benchmark_metrics.png"} <= {
         path.name for path in out.iterdir()
@@ -102,7 +102,7 @@ def test_only_verified_labels_are_scored(result):
 
 
 @needs_models
-def test_the_page_says_what_it_is(result):
+def test_the_page_states_its_purpose(result):
     out, _, _ = result
     for name in ("benchmark.html", "benchmark.md"):
         text = (out / name).read_text().replace("<wbr>", "")
@@ -137,7 +137,7 @@ def test_a_wrong_method_shows_before_the_long_run(tmp_path: Path, monkeypatch):
     assert lines == []
 
 
-def test_without_models_or_films_it_says_so(tmp_path: Path, monkeypatch):
+def test_missing_models_or_images_are_an_error(tmp_path: Path, monkeypatch):
     monkeypatch.setattr(arms, "trial_cards", dict)
     with pytest.raises(UsageError, match="no trained model of the benchmark"):
         run.run_benchmark(tmp_path)

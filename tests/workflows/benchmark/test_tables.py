@@ -98,7 +98,7 @@ def test_strata_go_by_the_largest_lesion():
     assert lines["large"]["over_ceiling"] == pytest.approx(0.5)
 
 
-def test_agnostic_methods_are_known():
+def test_agnostic_methods_are_listed():
     assert [tables.agnostic(name) for name in ("gradcam", "eigencam", "sobel", "oracle")] == [
         False,
         True,

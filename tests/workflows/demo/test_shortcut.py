@@ -22,7 +22,7 @@ def test_the_share_of_an_even_map_is_the_area():
     assert np.isnan(demo._share(np.zeros((4, 5)), mask))
 
 
-def test_the_demo_tells_the_cheating_model_from_the_honest_ones(tmp_path, monkeypatch):
+def test_the_demo_separates_the_cheating_model_from_the_honest_ones(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "FILMS", 2)
     result = demo.run_shortcut(tmp_path, "cpu")
     summary = json.loads((tmp_path / "demo.json").read_text())

@@ -118,7 +118,7 @@ def test_figures_lie_beside_the_page(page):
             assert file.name in page.read_text()
 
 
-def test_a_small_run_has_a_page_that_says_what_is_missing(tmp_path):
+def test_the_page_of_a_small_run_lists_what_is_missing(tmp_path):
     rows = pd.DataFrame(
         [row(value=0.5, synthetic=False), row(metric="gini", value=np.nan, synthetic=False)]
     )

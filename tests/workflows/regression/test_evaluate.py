@@ -185,15 +185,15 @@ def test_what_the_checkpoint_cannot_show_is_a_note(cohort_folder):
 def test_best_and_worst_by_the_rule_that_is_stated(cohort_folder):
     records, metrics = read(cohort_folder)
     chosen = metrics["selection"]
-    for name, place in (
+    for name, row in (
         ("best", records["absolute_error"].idxmin()),
         ("worst", records["absolute_error"].idxmax()),
     ):
-        found = chosen[f"gradcam_{name}_sample"]
-        assert found["image"] == records["file"][place]
+        case = chosen[f"gradcam_{name}_sample"]
+        assert case["image"] == records["file"][row]
         extreme = "smallest" if name == "best" else "largest"
         assert f"{name}: 1 of {COUNT} cases: {extreme} |error| first" in str(
-            Message.from_json(found["rule"])
+            Message.from_json(case["rule"])
         )
 
 
@@ -231,7 +231,7 @@ def test_evidence_in_the_masks_is_that_of_the_maps(cohort_folder):
     assert all_images["share"] == pytest.approx(records["raises_in_mask"].mean())
 
 
-def test_the_same_command_goes_on_with_what_is_there(cohort_folder):
+def test_the_same_command_resumes(cohort_folder):
     before = {path: path.read_bytes() for path in (cohort_folder / "out").glob("*.*")}
     parts = {path: path.stat().st_mtime_ns for path in (cohort_folder / "out/run/maps").iterdir()}
     evaluated(cohort_folder, columns=SheetColumns(groups=("sex",)), layer="backbone.features.5")
@@ -284,15 +284,15 @@ def test_what_is_broken_costs_itself_alone(tmp_path):
     (folder / "Images/anon_1_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     (folder / "Masks/anon_2_1.png").write_bytes(b"\x89PNG\r\n\x1a\n cut")
     (folder / "Images/anon_4_1.png").unlink()
-    found = evaluated(folder, samples=(1,), method="hirescam", colormap="jet")
+    result = evaluated(folder, samples=(1,), method="hirescam", colormap="jet")
     for words in (
         "Images/anon_1_1.png",
         "Masks/anon_2_1.png",
         "row 5: no image 'anon_4_1'",
         "sample 1, ",
     ):
-        assert any(words in str(line) for line in found.failures), words
-    assert len(found.failures) == 4
+        assert any(words in str(line) for line in result.failures), words
+    assert len(result.failures) == 4
     records, metrics = read(folder)
     assert metrics["images"] == len(records) == COUNT - 2
     assert np.isnan(records.set_index("image")["mask_area"]["anon_2_1"])

@@ -24,10 +24,10 @@ def table(tmp_path, suffix="xlsx", **columns):
     return path
 
 
-FOUND = SheetColumns()
+BY_NAME = SheetColumns()
 
 
-def read(tmp_path, columns=FOUND, **options):
+def read(tmp_path, columns=BY_NAME, **options):
     return read_sheet(
         next(tmp_path.glob("characteristics.*")), tmp_path / "Images", columns, **options
     )
@@ -39,7 +39,7 @@ def note_values(sheet, name):
     return dict(note.values)
 
 
-def refused(tmp_path, columns=FOUND, **options):
+def refused(tmp_path, columns=BY_NAME, **options):
     with pytest.raises(UsageError) as error:
         read(tmp_path, columns, **options)
     assert "\n" not in str(error.value)
@@ -72,7 +72,7 @@ def test_ids_that_are_numbers(tmp_path, suffix):
     assert "row 3: no image '3'" in sheet.failures[0].what
 
 
-def test_a_column_of_names_is_found_by_what_it_says(tmp_path):
+def test_a_column_of_names_is_recognised_by_its_values(tmp_path):
     folder(tmp_path)
     table(tmp_path, 编号=["a", "b", "c"], 年龄=[1, 2, 3], 性别=["f", "m", "f"])
     sheet = read(tmp_path, SheetColumns(groups=("性别",)))
@@ -93,7 +93,7 @@ def test_masks_beside_the_images_or_in_a_folder(tmp_path):
 def test_a_folder_that_holds_images_and_masks(tmp_path):
     folder(tmp_path, masks=("a.png", "b.png"))
     table(tmp_path, image=["a", "b"], age=[1, 2])
-    sheet = read_sheet(tmp_path / "characteristics.xlsx", tmp_path, FOUND)
+    sheet = read_sheet(tmp_path / "characteristics.xlsx", tmp_path, BY_NAME)
     assert [(row.path.parent.name, row.mask.parent.name) for row in sheet.rows] == [
         ("Images", "Masks")
     ] * 2
@@ -121,7 +121,7 @@ def test_what_each_bad_row_costs(tmp_path):
     assert note_values(sheet, "no_row")["names"] == "extra.png"
 
 
-def test_a_suffix_tells_two_images_apart(tmp_path):
+def test_a_suffix_distinguishes_two_images(tmp_path):
     folder(tmp_path, ("f.png", "f.bmp"))
     table(tmp_path, image=["f.bmp"], age=[8])
     assert read(tmp_path).rows[0].path.name == "f.bmp"
@@ -161,7 +161,7 @@ def test_which_column_is_the_value(tmp_path):
     assert "holds no number: a, b, c" in refused(tmp_path, SheetColumns(value="image"))
 
 
-def test_of_several_sheets_the_first_is_read_with_a_note(tmp_path):
+def test_the_first_of_two_sheets_is_read_with_a_note(tmp_path):
     folder(tmp_path)
     data, notes = (
         pd.DataFrame({"id": [*"abc"], "age": [30, 40, 50]}),

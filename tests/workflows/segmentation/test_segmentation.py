@@ -168,11 +168,11 @@ def test_ratios_are_those_of_the_stored_maps(study):
     for index, row in run.explanations().iterrows():
         if row["image"] == "a":
             values = run.explanation(index).numpy()
-            own, truth = (
+            ratio, truth = (
                 inside_outside(values, mask)
                 for mask in (true if "true" in row["target"] else predicted, true)
             )
-            assert rows["ratio"][index] == pytest.approx(own, rel=1e-6, abs=1e-9)
+            assert rows["ratio"][index] == pytest.approx(ratio, rel=1e-6, abs=1e-9)
             assert rows["truth_ratio"][index] == pytest.approx(truth, rel=1e-6, abs=1e-9)
             assert (rows["mean"][index], rows["max"][index]) == pytest.approx(
                 (values.mean(), values.max())
@@ -194,9 +194,9 @@ def test_overlap_of_a_square_with_itself_moved_by_a_quarter(study):
     assert "c" not in rows.index
 
 
-def test_heads_are_circular_and_own_regions_partly(study):
-    found = study.statistics.set_index(["target", "layer"])["circular"].to_dict()
-    assert found == {
+def test_heads_are_circular_and_predicted_regions_partly(study):
+    circular = study.statistics.set_index(["target", "layer"])["circular"].to_dict()
+    assert circular == {
         ("predicted", "encoder[-1]"): "partly",
         ("predicted", "seg_head"): "yes",
         ("true", "encoder[-1]"): "",
@@ -207,7 +207,7 @@ def test_heads_are_circular_and_own_regions_partly(study):
     assert "restate the segmentation" in text
 
 
-def test_what_is_missing_is_said(study):
+def test_a_missing_part_is_reported(study):
     (failure,) = study.failures
     assert failure.image == "b"
     assert "the model predicts no such pixel" in failure.what
@@ -291,16 +291,16 @@ def test_intervals_from_ten_patients_on_and_infinite_ratios_left_out():
             for i, value in enumerate(numbers)
         ]
     )
-    found = summarise(rows).set_index("metric")
-    assert found["estimate"]["ratio"] == pytest.approx(1.5)
-    assert found["low"]["ratio"] < 1.5 < found["high"]["ratio"]
-    assert (found["images"]["ratio"], found["left_out"]["ratio"]) == (12, 1)
-    assert (found["estimate"]["beyond_chance"], found["chance"]["beyond_chance"]) == (
+    summary = summarise(rows).set_index("metric")
+    assert summary["estimate"]["ratio"] == pytest.approx(1.5)
+    assert summary["low"]["ratio"] < 1.5 < summary["high"]["ratio"]
+    assert (summary["images"]["ratio"], summary["left_out"]["ratio"]) == (12, 1)
+    assert (summary["estimate"]["beyond_chance"], summary["chance"]["beyond_chance"]) == (
         1,
         pytest.approx(0.05),
     )
-    (message,) = map_messages(found.reset_index(), rows)
-    low, high = found["low"]["ratio"], found["high"]["ratio"]
+    (message,) = map_messages(summary.reset_index(), rows)
+    low, high = summary["low"]["ratio"], summary["high"]["ratio"]
     assert f"1.5 [{low:.3g}, {high:.3g}]" in str(message)
     assert "in 13 of 13 maps" in str(message)
     assert "1 left out" in str(message)
@@ -320,7 +320,7 @@ def test_numbers_for_people():
 
 
 @pytest.mark.parametrize(
-    ("images", "masks", "found"),
+    ("images", "masks", "expected"),
     [
         ("test", "masks", "masks"),
         ("test/images", "test/masks", None),  # the cohort finds these itself
@@ -330,13 +330,13 @@ def test_numbers_for_people():
         ("test", None, None),
     ],
 )
-def test_where_images_and_masks_are(tmp_path, images, masks, found):
+def test_where_images_and_masks_are(tmp_path, images, masks, expected):
     for folder in filter(lambda name: name is not None, (images, masks)):
         (tmp_path / folder).mkdir(parents=True, exist_ok=True)
         write_synthetic_png(tmp_path / folder / "x.png", np.zeros((4, 4), np.uint8))
     chosen = sampled_images(tmp_path)
     assert chosen.paths == (tmp_path / images / "x.png",)
-    assert chosen.masks == (None if found is None else tmp_path / found)
+    assert chosen.masks == (None if expected is None else tmp_path / expected)
 
 
 def test_the_draw_is_repeatable_and_stated(tmp_path):
@@ -382,7 +382,7 @@ def test_spellings():
         target_word("pixel")
 
 
-def test_a_checkpoint_is_recognised_and_what_is_assumed_is_said(tmp_path):
+def test_a_checkpoint_is_recognised_and_assumptions_are_noted(tmp_path):
     smp = pytest.importorskip("segmentation_models_pytorch", reason="an optional extra")
     net = smp.Unet("resnet18", encoder_weights=None, in_channels=3, classes=1)
     torch.save(net.state_dict(), tmp_path / "best_model.pth")
@@ -415,14 +415,14 @@ def test_components_and_pixels(project, tmp_path):
     images = one_image(project / "Dataset/test/a.png")
     assert images.masks == project / "Dataset/masks"
     options = {"targets": ("component", "pixel:12,10"), "layers": ["encoder_last"], "device": "cpu"}
-    found = explain_segmentation(
+    result = explain_segmentation(
         project / "models_1", images, tmp_path / "out", model=str(project / "card.toml"), **options
     )
-    rows = found.statistics.set_index("target")
+    rows = result.statistics.set_index("target")
     assert list(rows.index) == ["component 1", "pixel 12,10"]
     assert rows["area"].tolist() == [128 / 1024, 1 / 1024]
-    assert found.figures["a"] == ["a_analysis.png", "a_pixel_12_10_analysis.png"]
-    first, second = found.messages["limits"]
+    assert result.figures["a"] == ["a_analysis.png", "a_pixel_12_10_analysis.png"]
+    first, second = result.messages["limits"]
     assert (first.values["targets"], first.values["reason"].code) == (
         ["component 1"],
         "circular.prediction",
@@ -433,7 +433,7 @@ def test_components_and_pixels(project, tmp_path):
     )
 
 
-def test_an_unknown_layer_is_answered_with_those_that_there_are(project, tmp_path):
+def test_an_unknown_layer_is_an_error_that_lists_the_layers(project, tmp_path):
     with pytest.raises(
         LayerError,
         match=r"encoder_lst.*encoder\[2\] 2×16×16.*decoder 2×32×32.*segmentation_head.0 1×32×32",
@@ -552,7 +552,7 @@ def test_a_mask_that_cannot_be_read_costs_the_truth_alone(project, tmp_path):
     (tmp_path / "masks").mkdir()
     write_synthetic_png(tmp_path / "masks/a.png", np.zeros((8, 8), np.uint8))
     images = Images((project / "Dataset/test/a.png",), tmp_path / "masks", named("one"))
-    found = explain_segmentation(
+    result = explain_segmentation(
         project / "models_1",
         images,
         tmp_path / "out",
@@ -560,14 +560,14 @@ def test_a_mask_that_cannot_be_read_costs_the_truth_alone(project, tmp_path):
         layers=["encoder_last"],
         device="cpu",
     )
-    (failure,) = found.failures
+    (failure,) = result.failures
     assert failure.image == "a"
     assert "8×8 for an image of 32×32" in failure.what
-    assert len(found.statistics) == 1
-    assert "truth_ratio" not in found.statistics
+    assert len(result.statistics) == 1
+    assert "truth_ratio" not in result.statistics
 
 
-def test_each_label_of_several_has_its_own_sheet_and_means(project, tmp_path):
+def test_each_of_two_labels_has_a_sheet_and_means(project, tmp_path):
     """Grey pixels are tissue, white ones lesion: each has a sheet, and means do not mix them."""
     changes = {
         "Conv2d(2, 1, 1)": "Conv2d(2, 3, 1)",
@@ -595,19 +595,19 @@ def test_each_label_of_several_has_its_own_sheet_and_means(project, tmp_path):
         "layers": ["encoder_last"],
         "device": "cpu",
     }
-    found = explain_segmentation(
+    result = explain_segmentation(
         tmp_path,
         one_image(tmp_path / "x.png"),
         tmp_path / "out",
         model=str(tmp_path / "card.toml"),
         **options,
     )
-    assert found.figures["x"] == [
+    assert result.figures["x"] == [
         "x_analysis.png",
         "x_tissue_predicted_analysis.png",
         "x_methods.png",
     ]
-    ratios = found.summary[found.summary["metric"] == "ratio"].set_index(["method", "label"])
+    ratios = result.summary[result.summary["metric"] == "ratio"].set_index(["method", "label"])
     assert set(ratios["images"]) == {1}
     assert set(ratios.index) == {
         (method, label) for method in ("gradcam", "hirescam") for label in ("lesion", "tissue")

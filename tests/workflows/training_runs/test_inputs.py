@@ -86,10 +86,10 @@ def test_a_summary_of_hyperparameters_alone(cohort, tmp_path):
     )
     one = training(run)
     assert (one.seed, one.fold, one.key) == (7, 1, "fold_1")
-    found = explained(run, tmp_path / "run")
-    assert found.check.same
-    assert found.card.labels == ("1", "2", "3", "4")
-    (note,) = (note for note in found.notes if "given; assumed" in str(note))
+    result = explained(run, tmp_path / "run")
+    assert result.check.same
+    assert result.card.labels == ("1", "2", "3", "4")
+    (note,) = (note for note in result.notes if "given; assumed" in str(note))
     values = note.values["line"].values
     assert (values["height"], values["width"], values["channels"]) == (128, 128, 1)
 
@@ -97,16 +97,16 @@ def test_a_summary_of_hyperparameters_alone(cohort, tmp_path):
 def test_the_input_of_the_summary_takes_the_size_stated_beside_it(cohort, tmp_path):
     run = cohort / f"{FOLDS}/fold_1/results"
     edit_summary(run, input={"channels": 1, "range": [-1, 1]})
-    found = explained(run, tmp_path / "run")
-    assert found.card.input.height_width == (128, 128)
-    assert found.check.same
-    codes = [note.values["line"].code for note in found.notes if note.code == "words.of"]
+    result = explained(run, tmp_path / "run")
+    assert result.card.input.height_width == (128, 128)
+    assert result.check.same
+    codes = [note.values["line"].code for note in result.notes if note.code == "words.of"]
     assert "recognised.preprocessing" in codes
     assert "assumed.preprocessing" not in codes
     named = _recognise(
         training(run), ("1", "2", "3", "4"), "camlucida.phantom.nets:small_mobilenet"
     )
-    assert named.card.input == found.card.input  # a factory says nothing of the input
+    assert named.card.input == result.card.input  # a factory says nothing of the input
     edit_summary(run, input={"channels": 2})
     with pytest.raises(
         UsageError, match=r"summary.json: input: .*write it as \[input\] of a model card"
@@ -122,10 +122,10 @@ def test_folds_may_count_from_0(cohort):
     for number in (1, 2, 3):
         run = (cohort / f"cv_seed42/fold_{number}").rename(cohort / f"cv_seed42/fold_{number - 1}")
         edit_summary(run / "results", fold=None)
-    found, problems = find_training_runs([cohort / "cv_seed42"])
+    trainings, problems = find_training_runs([cohort / "cv_seed42"])
     assert not problems
-    assert [one.key for one in found] == ["fold_0", "fold_1", "fold_2"]
-    assert {one.seed for one in found} == {42}
+    assert [one.key for one in trainings] == ["fold_0", "fold_1", "fold_2"]
+    assert {one.seed for one in trainings} == {42}
 
 
 def test_a_fold_without_a_checkpoint_costs_itself_alone(cohort):
@@ -163,8 +163,8 @@ def test_two_runs_of_one_seed_are_refused_before_anything_is_written(cohort):
 )
 def test_what_is_no_training_run_is_one_line(cohort, spoil, message):
     spoil(cohort / "results_4")
-    found, problems = find_training_runs([cohort / "results_4", cohort / "results_5"])
-    assert [one.seed for one in found] == [43]
+    trainings, problems = find_training_runs([cohort / "results_4", cohort / "results_5"])
+    assert [one.seed for one in trainings] == [43]
     (line,) = map(str, problems)
     assert message in line
     assert "\n" not in line
@@ -210,14 +210,14 @@ def test_predictions_as_people_write_them(cohort, change):
     run = cohort / "results_4"
     whole = read_validation(training(run)).predictions.frame
     edit_predictions(run, change)
-    found = read_validation(training(run))
-    assert found.predictions.labels == ("1", "2", "3", "4")
-    assert [file.stem for file in found.files] == [
+    validation = read_validation(training(run))
+    assert validation.predictions.labels == ("1", "2", "3", "4")
+    assert [file.stem for file in validation.files] == [
         name.removesuffix(".dcm") for name in whole["image"].str.split("/").str[-1]
     ]
-    assert found.predictions.frame["truth"].tolist() == whole["truth"].tolist()
+    assert validation.predictions.frame["truth"].tolist() == whole["truth"].tolist()
     for name in (column for column in whole if column.startswith("probability:")):
-        given = found.predictions.frame[name].to_numpy(float)
+        given = validation.predictions.frame[name].to_numpy(float)
         assert np.isnan(given).all() or given == pytest.approx(
             whole[name].to_numpy(float), abs=1e-5
         )
@@ -230,23 +230,23 @@ def test_accession_numbers_lead_to_images_and_patients_by_the_table(cohort):
     table.assign(AccessionNumber=table["image"].map(accession)).to_csv(
         cohort / "metadata.csv", index=False
     )
-    own = read_validation(training(run))
+    original = read_validation(training(run))
     edit_predictions(
         run,
         lambda frame: frame.assign(AccessionNumber=frame["filename"].map(accession)).drop(
             columns=["filename", "path"]
         ),
     )
-    found = read_validation(training(run))
-    assert [file.name for file in found.files] == [file.name for file in own.files]
+    by_accession = read_validation(training(run))
+    assert [file.name for file in by_accession.files] == [file.name for file in original.files]
     edit_predictions(run, lambda frame: frame.drop(columns="patient"))
-    assert read_validation(training(run)).patients == own.patients
+    assert read_validation(training(run)).patients == original.patients
     assert not read_validation(training(run)).notes
 
 
 def test_patients_by_the_folder_of_an_image(cohort):
     run = cohort / "results_4"
-    own = read_validation(training(run)).patients
+    original = read_validation(training(run)).patients
     for file in list((cohort / "images").iterdir()):
         (cohort / "images" / f"S{file.stem}").mkdir()
         file.rename(cohort / "images" / f"S{file.stem}" / "image.dcm")
@@ -262,7 +262,7 @@ def test_patients_by_the_folder_of_an_image(cohort):
         )
 
     edit_predictions(run, foldered)
-    assert read_validation(training(run)).patients == own
+    assert read_validation(training(run)).patients == original
 
 
 @pytest.mark.parametrize(
@@ -321,11 +321,11 @@ def test_an_image_that_is_missing_costs_itself_alone(cohort):
 def test_an_image_that_cannot_be_read_costs_itself_alone(cohort, tmp_path):
     broken = sorted((cohort / "images").iterdir())[0]
     broken.write_bytes(broken.read_bytes()[:3000])
-    found = explained(cohort / "results_4", tmp_path / "run")
-    (line,) = map(str, found.failures)
+    result = explained(cohort / "results_4", tmp_path / "run")
+    (line,) = map(str, result.failures)
     assert line.startswith("seed42: ")
     assert broken.name in line
-    assert found.check.images == 11
+    assert result.check.images == 11
     assert Run.open(tmp_path / "run").counts["done"] == 11
 
 
@@ -357,10 +357,10 @@ def test_contrast_is_a_difference_of_means_with_patients_resampled():
     patients = [f"p{number // 2}" for number in range(80)]
     cases = pd.DataFrame({"true_class": ["1"] * 40 + ["4"] * 40, "patient": patients})
     spread = np.r_[np.tile([0.1, 0.3], 20), np.tile([0.4, 0.6], 20)]
-    found = contrast_of(cases, pd.DataFrame({"spread": spread}), "1", "4")
-    assert found.estimate == pytest.approx(0.3)
-    assert found.low == pytest.approx(0.3)  # each patient's mean is that of its class
-    assert found.high == pytest.approx(0.3)
+    contrast = contrast_of(cases, pd.DataFrame({"spread": spread}), "1", "4")
+    assert contrast.estimate == pytest.approx(0.3)
+    assert contrast.low == pytest.approx(0.3)  # each patient's mean is that of its class
+    assert contrast.high == pytest.approx(0.3)
     few = contrast_of(
         cases, pd.DataFrame({"spread": np.where(cases.index < 58, spread, np.nan)}), "1", "4"
     )

@@ -91,7 +91,7 @@ def test_the_section_stands_between_markers_and_compiles(article):
     assert "in 3 maps of images with burned-in text" in text
 
 
-def test_every_fold_has_a_figure_of_its_own(density, tmp_path, quick):
+def test_every_fold_has_a_figure(density, tmp_path, quick):
     packing = pack(density, FOLDS, assets=tmp_path)
     assert [one.key for one in packing.trainings] == ["fold_1", "fold_2", "fold_3"]
     names = {path.name for path in tmp_path.iterdir()}
@@ -107,19 +107,19 @@ def test_every_fold_has_a_figure_of_its_own(density, tmp_path, quick):
 
 @pytest.mark.filterwarnings("ignore:A single label was found")
 @pytest.mark.parametrize("key", ["seed42", "fold_2"])
-def test_numbers_are_those_of_the_run_and_of_anybody_who_counts(density, article, key):
+def test_numbers_are_those_of_the_run_and_of_a_recount(density, article, key):
     run = density / ("results_4" if key == "seed42" else f"{FOLDS}/{key}/results")
     row = pd.read_csv(article[0] / "my assets/seeds_table.csv").set_index("run").loc[key]
     reported = json.loads((run / "metrics/val_metrics.json").read_text("utf-8"))
     rows = pd.read_csv(run / "val_predictions.csv")
-    truth, answer = rows["y_true"], rows["y_pred"]
+    truth, predicted = rows["y_true"], rows["y_pred"]
     counted = {
-        "accuracy": accuracy_score(truth, answer),
-        "macro_f1": f1_score(truth, answer, average="macro"),
+        "accuracy": accuracy_score(truth, predicted),
+        "macro_f1": f1_score(truth, predicted, average="macro"),
     }
-    counted["balanced_accuracy"] = balanced_accuracy_score(truth, answer)
+    counted["balanced_accuracy"] = balanced_accuracy_score(truth, predicted)
     counted["quadratic_kappa"] = (
-        cohen_kappa_score(truth, answer, weights="quadratic") if truth.nunique() > 1 else np.nan
+        cohen_kappa_score(truth, predicted, weights="quadratic") if truth.nunique() > 1 else np.nan
     )
     reported["quadratic_kappa"] = (
         np.nan if reported["kappa_quadratic"] is None else reported["kappa_quadratic"]
@@ -140,16 +140,16 @@ def test_spread_is_that_of_the_maps(density, article):
         .set_index("filename")["y_true"]
         .astype(str)
     )
-    found: dict[str, list[float]] = {}
+    spreads: dict[str, list[float]] = {}
     for number, row in run.explanations().iterrows():
         cells = run.raw([number])[0].clamp(min=0)
-        found.setdefault(truth[f"{row['image']}.dcm"], []).append(
+        spreads.setdefault(truth[f"{row['image']}.dcm"], []).append(
             float((cells >= cells.max() / 2).double().mean())
         )
     assert {name: each.estimate for name, each in one.spread.items()} == pytest.approx(
-        {name: np.mean(values) for name, values in found.items()}
+        {name: np.mean(values) for name, values in spreads.items()}
     )
-    assert one.contrast.estimate == pytest.approx(np.mean(found["4"]) - np.mean(found["1"]))
+    assert one.contrast.estimate == pytest.approx(np.mean(spreads["4"]) - np.mean(spreads["1"]))
 
 
 def test_the_same_call_again_changes_no_byte(density, article, quick):
@@ -297,7 +297,7 @@ def test_from_the_command_line(cohort, tmp_path, capsys, quick):
     assert (tmp_path / "some assets/density_model.tex").is_file()
 
 
-def test_layers_are_compared_where_several_are_asked_for(density, tmp_path, quick):
+def test_layers_are_compared_where_more_than_one_is_requested(density, tmp_path, quick):
     packing = pack(
         density,
         f"{FOLDS}/fold_1",
@@ -315,7 +315,7 @@ def test_layers_are_compared_where_several_are_asked_for(density, tmp_path, quic
     )
 
 
-def test_a_method_with_signs_is_packed_and_its_colours_are_told(density, tmp_path, quick):
+def test_a_method_with_signs_is_packed_and_its_colours_are_explained(density, tmp_path, quick):
     packing = pack(
         density, f"{FOLDS}/fold_1", assets=tmp_path, explain=ExplainOptions(method="hirescam")
     )

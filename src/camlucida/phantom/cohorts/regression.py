@@ -84,8 +84,8 @@ def write_regression(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     rows = []
-    for at, (patient, number) in enumerate(visits()):
-        name, visit = f"heart_{at:03d}", visit_of(patient, number)
+    for position, (patient, number) in enumerate(visits()):
+        name, visit = f"heart_{position:03d}", visit_of(patient, number)
         film = expose(visit, FILM_PX)
         write_film(folder / "Images" / f"{name}.png", film)
         if name not in UNMASKED:

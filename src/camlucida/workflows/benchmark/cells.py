@@ -60,9 +60,9 @@ def codes(methods: Iterable[str]) -> Text:
     """Names of methods joined as in a sentence, each as code."""
     names = list(methods)
     parts: list[Text] = []
-    for at, name in enumerate(names):
-        if at:
-            parts.append(" and " if at == len(names) - 1 else ", ")
+    for position, name in enumerate(names):
+        if position:
+            parts.append(" and " if position == len(names) - 1 else ", ")
         parts.append(Code(name))
     return phrase(*parts)
 
@@ -97,7 +97,7 @@ def with_bound(line: Line | None) -> Cell:
 
 def ordered(kinds: Iterable[MethodKind]) -> list[MethodKind]:
     """Each method once: methods in the registry's order, the user's, then baselines."""
-    order = {name: at for at, name in enumerate(METHODS)}
+    order = {name: position for position, name in enumerate(METHODS)}
 
     def rank(kind: MethodKind) -> tuple[bool, int]:
         name, baseline = kind

@@ -138,9 +138,9 @@ def agreement(rows: pd.DataFrame, kept: Collection[tuple[str, str]]) -> pd.DataF
         groups[f"seeds of {net}"] = rankings("model", part)
     groups["architectures"] = rankings("net", chosen)
     lines = []
-    for name, several in groups.items():
-        if len(several) >= FEWEST_MODELS:
-            lines.append(_agreement_line(name, several))
+    for name, group_ranks in groups.items():
+        if len(group_ranks) >= FEWEST_MODELS:
+            lines.append(_agreement_line(name, group_ranks))
     return pd.DataFrame(lines, columns=AGREEMENT)
 
 

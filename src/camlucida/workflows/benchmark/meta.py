@@ -139,8 +139,8 @@ def _verdict(
     table = table.reindex(columns=list(RUNGS)).dropna()
     if table.empty:
         return
-    known = about(metric)
-    merit = table if known.direction == "higher" else -table
+    description = about(metric)
+    merit = table if description.direction == "higher" else -table
     patients = [str(patient) for patient, *_ in table.index]
 
     def gain(better: str, worse: str) -> Interval:
@@ -159,8 +159,8 @@ def _verdict(
         "metric": metric,
         "output": output,
         "title": title(metric, output),
-        "family": known.family,
-        "direction": known.direction,
+        "family": description.family,
+        "direction": description.direction,
         **{rung: float(means[rung]) for rung in RUNGS},
         "rise": rise.estimate,
         "rise_low": rise.low,

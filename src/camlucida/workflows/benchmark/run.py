@@ -147,8 +147,8 @@ def tabulated(scored: Mapping[str, Sequence[Scored]], seconds: pd.DataFrame) -> 
     parts = {}
     for name, entries in scored.items():
         parts[name] = _concatenated([entry.rows for entry in entries])
-    everything = list(chain.from_iterable(scored.values()))
-    verification = _concatenated([entry.verification for entry in everything])
+    all_entries = list(chain.from_iterable(scored.values()))
+    verification = _concatenated([entry.verification for entry in all_entries])
     tagged = [*scored["main"], *scored["shortcut"]]
     tag = _concatenated([entry.tag for entry in tagged])
     main = parts["main"]

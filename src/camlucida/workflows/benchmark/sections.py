@@ -73,8 +73,8 @@ def run_section(b: Benchmark) -> Section:
 
 def _models(models: list[dict[str, Any]]) -> Text:
     parts: list[Text] = []
-    for at, model in enumerate(models):
-        parts += [f"{', ' if at else ''}{model['name']} (", Code(model["sha256"][:12]), ")"]
+    for position, model in enumerate(models):
+        parts += [f"{', ' if position else ''}{model['name']} (", Code(model["sha256"][:12]), ")"]
     return phrase(*parts)
 
 

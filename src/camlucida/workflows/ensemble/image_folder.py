@@ -182,7 +182,7 @@ class ImageFolder:
         write_bytes(self.out / f"{stem}_disagreement.npy", npy(ensemble.disagreement))
         if true_boxes is not None and len(true_boxes):
             record.localised += _localised(finding, files, true_boxes, patient, maps[ENSEMBLE])
-        own_files = files[ENSEMBLE].files | {"disagreement": f"{stem}_disagreement.npy"}
+        ensemble_files = files[ENSEMBLE].files | {"disagreement": f"{stem}_disagreement.npy"}
         return {
             "label": label,
             "reason": finding.reason,
@@ -190,7 +190,7 @@ class ImageFolder:
             "boxes_figure": f"{stem}_boxes.png",
             **_ensemble_numbers(finding),
             "members": [_member(member, files[member.name]) for member in ensemble.members],
-            "files": own_files,
+            "files": ensemble_files,
             "boxes": [asdict(box) for box in files[ENSEMBLE].boxes],
             "truth": [] if true_boxes is None else true_boxes.tolist(),
         }

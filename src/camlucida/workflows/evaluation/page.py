@@ -200,15 +200,15 @@ def _scores(out: Path, summary: pd.DataFrame, about: EvaluationAbout) -> Iterato
     )
     yield score_table("score_table", tables.over_all_labels(summary), columns)
     yield from _picture(out, "ranking", "Mean score and interval of each method.")
-    several = tables.ALL_LABELS in set(summary["label"])
+    has_many_labels = tables.ALL_LABELS in set(summary["label"])
     labels = [label for label in dict.fromkeys(summary["label"]) if label != tables.ALL_LABELS]
-    for position, label in enumerate(labels if several else ()):
+    for position, label in enumerate(labels if has_many_labels else ()):
         part = summary[summary["label"] == label]
         table = score_table(f"score_table_{position}", part, columns)
         yield Details(f"{label} alone", (table,))
-    everything = tables.over_all_labels(summary)
-    table = everything_table(everything)
-    yield Details(f"Every metric ({len(everything)} means)", (table,))
+    all_means = tables.over_all_labels(summary)
+    table = everything_table(all_means)
+    yield Details(f"Every metric ({len(all_means)} means)", (table,))
 
 
 def _differences(summary: pd.DataFrame, differences: pd.DataFrame) -> Iterator[Block]:

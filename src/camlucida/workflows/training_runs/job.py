@@ -139,7 +139,7 @@ def pack_runs(
     before = read_record(assets, settings.name)
     tex = settings.tex or assets / f"{name}_model.tex"
     check_insertable(tex, name)
-    place = place_of(assets, tex)
+    assets_path = place_of(assets, tex)
     trainings, failures = find_training_runs(settings.runs, settings.seed)
     pack = _Pack(settings, assets, before, PackResult(tex=tex, failures=failures))
     new = pack.explain(trainings, about or {}, progress)
@@ -148,7 +148,7 @@ def pack_runs(
     opened = pack.measure(new, measuring)
     result = pack.result
     document = pack_document(name, result.trainings, result.comparisons, opened, assets)
-    latex = section(render_document(document, texts), assets, name, place)
+    latex = section(render_document(document, texts), assets, name, assets_path)
     result.changed = insert_section(tex, name, latex)
     result.written.append(tex)
     return result

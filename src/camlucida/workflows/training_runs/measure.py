@@ -34,7 +34,7 @@ def figures_of(run: Run) -> dict[str, StoredEstimate]:
     return estimates
 
 
-def share_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> StoredEstimate:
+def share_of(heat: pd.DataFrame, patients: pd.Series, region: str) -> StoredEstimate:
     """Mean share of heat in a place, beside the place's mean area.
 
     Args:
@@ -42,17 +42,17 @@ def share_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> StoredEstim
         patients: of each map.
         place: ``artefact`` or ``text``.
     """
-    share = heat[f"{place}_share"].to_numpy(np.float64)
+    share = heat[f"{region}_share"].to_numpy(np.float64)
     measured = np.isfinite(share)
     mean = mean_interval(share, patients.tolist())
-    area = heat[f"{place}_area"].to_numpy(np.float64)[measured]
+    area = heat[f"{region}_area"].to_numpy(np.float64)[measured]
     level = float(area.mean()) if measured.any() else NAN
     return stored(mean.estimate, mean.low, mean.high, level, mean.rows)
 
 
-def lift_of(heat: pd.DataFrame, patients: pd.Series, place: str) -> StoredEstimate:
+def lift_of(heat: pd.DataFrame, patients: pd.Series, region: str) -> StoredEstimate:
     """Mean of share − area; arguments as in :func:`share_of`."""
-    lift = (heat[f"{place}_share"] - heat[f"{place}_area"]).to_numpy(np.float64)
+    lift = (heat[f"{region}_share"] - heat[f"{region}_area"]).to_numpy(np.float64)
     mean = mean_interval(lift, patients.tolist())
     return stored(mean.estimate, mean.low, mean.high, 0.0, mean.rows)
 
