@@ -86,8 +86,15 @@ READERS: Registry[Reader] = Registry("image format")
 
 
 def known_suffixes() -> frozenset[str]:
-    """Suffixes of every registered reader, lower case with the dot."""
-    return frozenset().union(*(reader.suffixes for _, reader in READERS.items()))
+    """Suffixes of every registered reader, lower case with the dot.
+
+    >>> ".txt" in known_suffixes()
+    False
+    """
+    suffixes: set[str] = set()
+    for _, reader in READERS.items():
+        suffixes.update(reader.suffixes)
+    return frozenset(suffixes)
 
 
 @contextmanager
@@ -125,7 +132,14 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
 
 @contextmanager
 def quiet(*loggers: str) -> Iterator[None]:
-    """Silence a decoder's warnings and log lines, which may quote the header."""
+    """Silence a decoder's warnings and log lines, which may quote the header.
+
+    Args:
+        loggers: names of its loggers; their levels are put back afterwards.
+
+    >>> with quiet("decoder"):
+    ...     logging.getLogger("decoder").error("a name")
+    """
     silenced = [logging.getLogger(name) for name in loggers]
     levels = [logger.level for logger in silenced]
     with warnings.catch_warnings():

@@ -52,6 +52,15 @@ def read_image(path: str | Path, frame: int | None = None) -> RawImage:
     Raises:
         ImageError: missing, empty, damaged, too large, of a kind not read here, or without an image
             in it.
+
+    >>> import numpy as np
+    >>> from tempfile import TemporaryDirectory
+    >>> from camlucida.io import write_synthetic_png
+    >>> with TemporaryDirectory() as folder:
+    ...     write_synthetic_png(f"{folder}/a.png", np.full((2, 2), 51, np.uint8))
+    ...     image = read_image(f"{folder}/a.png")
+    >>> image.id, image.pixels.shape, round(float(image.pixels.max()), 3), image.synthetic
+    ('a', (2, 2), 0.2, True)
     """
     path = Path(path)
     data = _file_bytes(path)
@@ -73,6 +82,14 @@ def expand_paths(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageErr
     Returns:
         (paths, errors): each path once, sorted within an item; one error for each item that gave
         nothing, and for each folder that cannot be searched.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Path(folder, "a.png").touch()
+    ...     Path(folder, "notes.txt").touch()
+    ...     paths, errors = expand_paths([folder])
+    >>> [path.name for path in paths], errors
+    (['a.png'], [])
     """
     paths: dict[Path, None] = {}
     errors: list[ImageError] = []
@@ -129,11 +146,8 @@ def _search(folder: Path, errors: list[ImageError]) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         if "explanations.json" in files:  # what an earlier run wrote, not what it was given
             continue
-        images += [
-            Path(root, name)
-            for name in files
-            if not name.startswith(".") and _is_image(Path(root, name))
-        ]
+        visible = [Path(root, name) for name in files if not name.startswith(".")]
+        images += filter(_is_image, visible)
     return sorted(images)
 
 

@@ -58,7 +58,13 @@ class BoxAnnotation:
     rows: Floats
 
     def boxes(self, size: Size) -> Floats:
-        """The boxes (N, 4), cut at the edge of an image of ``size`` (H, W).
+        """The boxes, cut at the edge of the image.
+
+        Args:
+            size: (H, W) of the image.
+
+        Returns:
+            (N, 4) of x, y, width, height in pixels.
 
         Raises:
             ImageError: a box without width or height, or one that reaches outside the image.
@@ -66,14 +72,25 @@ class BoxAnnotation:
         height, width = size
         with naming(self.where):
             rows = as_boxes(self.rows)
-            first, last = rows[:, :2], rows[:, :2] + rows[:, 2:]
+            first = rows[:, :2]
+            last = first + rows[:, 2:]
             for corners in np.hstack([first, last]).tolist():
                 check_inside(self.where, corners, size)
             low, high = (np.clip(edge, 0, (width, height)) for edge in (first, last))
             return as_boxes(np.hstack([low, high - low]))
 
     def mask(self, size: Size) -> Mask:
-        """The filled boxes (H, W). Raises as :meth:`boxes`."""
+        """The filled boxes.
+
+        Args:
+            size: (H, W) of the image.
+
+        Returns:
+            (H, W) bool.
+
+        Raises:
+            ImageError: as :meth:`boxes`; a box that holds no pixel of the image.
+        """
         rows = self.boxes(size)
         with naming(self.where):
             return from_boxes(rows, size)
@@ -81,7 +98,21 @@ class BoxAnnotation:
 
 @contextmanager
 def naming(where: str) -> Iterator[None]:
-    """Turn errors on one annotation into an ImageError that names it: it costs that image alone."""
+    """Turn errors on one annotation into an ImageError that names it: it costs that image alone.
+
+    Args:
+        where: names the annotation.
+
+    Raises:
+        ImageError: the body raised UsageError, TypeError or ValueError.
+
+    >>> with naming("box 1"):
+    ...     as_boxes([[0, 0, 0, 0]])
+    Traceback (most recent call last):
+        ...
+    camlucida.core.errors.ImageError: box 1: a box without width or height (give x, y, width, \
+height in pixels, the last two above 0)
+    """
     try:
         yield
     except UsageError as error:
@@ -103,6 +134,8 @@ def check_inside(where: str, corners: Sequence[float], size: Size) -> None:
 
     Raises:
         ImageError: it reaches further outside than :data:`OVER_EDGE`.
+
+    >>> check_inside("box 1", (0, 0, 10, 10), (20, 20))
     """
     left, top, right, bottom = corners
     height, width = size

@@ -50,9 +50,20 @@ def read_box_table(
             missing.
         only_image: the image that the boxes belong to where no column names images.
 
+    Returns:
+        The rows that have a box, in pixels of the original image.
+
     Raises:
         UsageError: an unreadable table, one without these columns, or a row with one to three
             numbers.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "boxes.csv")
+    ...     _ = path.write_text("image,label,x1,y1,x2,y2\\na.png,Mass,1,2,31,42\\n")
+    ...     table = read_box_table(path, ["image"], ["label"])
+    >>> table.images, table.labels, table.boxes.tolist()
+    (('a.png',), ('Mass',), [[1.0, 2.0, 30.0, 40.0]])
     """
     frame = read_table(path)
     image_column = find_column(frame, None, image_columns, "image column", path)
@@ -64,9 +75,14 @@ def read_box_table(
             "name the columns image, label, x, y, width, height (or x1, y1, x2, y2)",
         )
     boxes = _boxes(frame, names, path)
-    full = np.flatnonzero(~np.isnan(boxes).any(axis=1)).tolist()
-    images = texts(frame[image_column]) if image_column else [only_image or ""] * len(frame)
-    labels = texts(frame[label_column]) if label_column else [""] * len(frame)
+    blank = np.isnan(boxes).any(axis=1)
+    full = np.flatnonzero(~blank).tolist()
+    images = [only_image or ""] * len(frame)
+    if image_column:
+        images = texts(frame[image_column])
+    labels = [""] * len(frame)
+    if label_column:
+        labels = texts(frame[label_column])
     return BoxTable(
         tuple(images[row] for row in full),
         tuple(labels[row] for row in full),
@@ -78,6 +94,13 @@ def read_box_table(
 def parse_box(text: str, where: str) -> BoxTable:
     """The box of a text ``Label,x,y,w,h``, of an image that is not named.
 
+    Args:
+        text: the label, which may be blank, then left, top, width and height in pixels.
+        where: the text stands, for the message.
+
+    Returns:
+        A table of one box; its image is "".
+
     Raises:
         UsageError: not a label and four numbers.
 
@@ -86,7 +109,8 @@ def parse_box(text: str, where: str) -> BoxTable:
     """
     label, *cells = (cell.strip() for cell in text.split(","))
     try:
-        boxes = np.array([[float(cell) for cell in cells]]).reshape(1, 4)
+        sides = [float(cell) for cell in cells]
+        boxes = np.array(sides).reshape(1, 4)
     except ValueError as error:
         raise UsageError(
             f"{where}: {','.join(cells)} are not four numbers", "write Label,x,y,w,h in pixels"
@@ -126,12 +150,14 @@ def _number_columns(frame: pd.DataFrame) -> tuple[str, ...] | None:
 def _boxes(frame: pd.DataFrame, names: Sequence[str], path: Path) -> Floats:
     """(rows, 4) x, y, width, height; NaN throughout in a row without a box."""
     columns = {fold(name): name for name in reversed(list(frame.columns))}
-    boxes = np.stack([numbers(frame[columns[name]], path) for name in names], axis=1)
+    values = [numbers(frame[columns[name]], path) for name in names]
+    boxes = np.stack(values, axis=1)
     blank = np.isnan(boxes).sum(axis=1)
     partly = np.flatnonzero((blank > 0) & (blank < 4)).tolist()
     if partly:
+        row = partly[0] + 1
         raise UsageError(
-            f"{path}, row {partly[0] + 1}: a box without all four numbers",
+            f"{path}, row {row}: a box without all four numbers",
             "fill them, or leave all four blank",
         )
     if tuple(names) in CORNERS:

@@ -14,7 +14,13 @@ Floats = NDArray[np.float64]
 
 
 def as_boxes(boxes: ArrayLike) -> Floats:
-    """Checked boxes (N, 4) of x, y, width, height; N may be 0.
+    """Checked boxes.
+
+    Args:
+        boxes: (N, 4) of x, y, width, height in pixels; N may be 0.
+
+    Returns:
+        (N, 4) float64.
 
     Raises:
         UsageError: another shape; a width or height that is not above 0.
@@ -26,7 +32,8 @@ def as_boxes(boxes: ArrayLike) -> Floats:
     array = array.reshape(0, 4) if array.size == 0 else array
     if array.ndim != 2 or array.shape[1] != 4:
         raise UsageError(f"boxes of shape {array.shape}", "give N rows of x, y, width, height")
-    if not (np.isfinite(array).all() and (array[:, 2:] > 0).all()):
+    sides = array[:, 2:]
+    if not (np.isfinite(array).all() and (sides > 0).all()):
         raise UsageError(
             "a box without width or height",
             "give x, y, width, height in pixels, the last two above 0",
@@ -53,9 +60,10 @@ def from_boxes(boxes: ArrayLike, size: Sequence[int]) -> NDArray[np.bool_]:
     mask = np.zeros((height, width), np.bool_)
     for x, y, w, h in as_boxes(boxes).tolist():
         # pixel i has its centre at i + ½
-        left, top = max(0, int(np.ceil(x - 0.5))), max(0, int(np.ceil(y - 0.5)))
-        right = min(width, int(np.ceil(x + w - 0.5)))
-        bottom = min(height, int(np.ceil(y + h - 0.5)))
+        left = max(0, _first_centre(x))
+        top = max(0, _first_centre(y))
+        right = min(width, _first_centre(x + w))
+        bottom = min(height, _first_centre(y + h))
         if left >= right or top >= bottom:
             raise UsageError(
                 f"box x {x:g}, y {y:g}, {w:g}×{h:g} holds no pixel of the {height}×{width} image",
@@ -66,15 +74,28 @@ def from_boxes(boxes: ArrayLike, size: Sequence[int]) -> NDArray[np.bool_]:
 
 
 def boxes_of(mask: NDArray[np.bool_]) -> Floats:
-    """Boxes (N, 4) round the connected components (8-neighbourhood) of a mask (H, W).
+    """Boxes round the connected components (8-neighbourhood) of a mask.
+
+    Args:
+        mask: (H, W).
+
+    Returns:
+        (N, 4) of x, y, width, height in pixels, in the order of their first pixels; N is 0 for an
+        empty mask.
 
     >>> import numpy as np
     >>> boxes_of(np.array([[1, 1, 0], [0, 0, 0], [0, 0, 1]], bool)).tolist()
     [[0.0, 0.0, 2.0, 1.0], [2.0, 2.0, 1.0, 1.0]]
     """
     components, _ = ndimage.label(mask, structure=np.ones((3, 3)))
-    boxes = [
-        (columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
-        for rows, columns in ndimage.find_objects(components)
-    ]
+    boxes = []
+    for rows, columns in ndimage.find_objects(components):
+        width = columns.stop - columns.start
+        height = rows.stop - rows.start
+        boxes.append((columns.start, rows.start, width, height))
     return np.array(boxes, np.float64).reshape(-1, 4)
+
+
+def _first_centre(edge: float) -> int:
+    """Index of the first pixel whose centre is at an edge coordinate or after it."""
+    return int(np.ceil(edge - 0.5))

@@ -29,8 +29,19 @@ def read_rle_file(path: Path) -> Iterator[NamedAnnotation]:
         path: JSON, {image: {label: {"size": [H, W], "counts": …}}}; see
             :func:`~camlucida.io.annotations.from_rle`.
 
+    Yields:
+        Image, label and annotation; its mask is decoded when it is needed.
+
     Raises:
         UsageError: the file is missing, damaged or of another structure.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "masks.json")
+    ...     _ = path.write_text('{"a": {"Mass": {"size": [1, 3], "counts": [1, 2]}}}')
+    ...     (image, label, annotation), = read_rle_file(path)
+    >>> image, label, annotation.mask((1, 3)).tolist()
+    ('a', 'Mass', [[False, True, True]])
     """
     for image, label, code in _entries(path):
         where = f"{path}: mask of {label!r} in {image}"
@@ -43,6 +54,9 @@ def read_polygon_file(path: Path) -> Iterator[NamedAnnotation]:
     Args:
         path: JSON, {image: {label: [[[x, y], …], …], "img_size": [H, W]}}; see
             :func:`~camlucida.io.annotations.from_polygons`.
+
+    Yields:
+        Image, label and annotation; its mask is drawn when it is needed.
 
     Raises:
         UsageError: as :func:`read_rle_file`.

@@ -29,15 +29,21 @@ def read_mask_folder(
 
     Raises:
         UsageError: no such folder, or no mask in it.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     Path(folder, "case1_mass.png").touch()
+    ...     annotations, others = read_mask_folder(Path(folder), ["Mass"])
+    >>> [(image, label) for image, label, _ in annotations]
+    [('case1', 'Mass')]
     """
     if not folder.is_dir():
         raise UsageError(
             f"masks: {folder} is not a folder",
             "give the folder that holds LABEL/ID.png, ID_LABEL.png or ID.png",
         )
-    paths = [path.relative_to(folder) for path in sorted(folder.rglob("*")) if path.is_file()]
-    visible = [path for path in paths if not _is_hidden(path)]
-    masks = [path for path in visible if path.suffix.lower() in MASK_SUFFIXES]
+    visible = _visible_files(folder)
+    masks = [path for path in visible if _is_mask(path)]
     if not masks:
         raise UsageError(
             f"no mask in {folder}",
@@ -47,10 +53,23 @@ def read_mask_folder(
     annotations = []
     for path in masks:
         image, label = _image_and_label(path.with_suffix("").parts, by_name)
-        where = f"mask {folder / path}" + (f" of {label!r}" if label else "")
-        annotations.append((image, label, Annotation(where, partial(read_mask, folder / path))))
-    others = [path.as_posix() for path in visible if path.suffix.lower() not in MASK_SUFFIXES]
+        file = folder / path
+        where = f"mask {file} of {label!r}" if label else f"mask {file}"
+        annotation = Annotation(where, partial(read_mask, file))
+        annotations.append((image, label, annotation))
+    others = [path.as_posix() for path in visible if not _is_mask(path)]
     return annotations, others
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    """Files of a folder and its sub-folders, relative to it, in order of their names."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
+    paths = [path.relative_to(folder) for path in files]
+    return [path for path in paths if not _is_hidden(path)]
+
+
+def _is_mask(path: Path) -> bool:
+    return path.suffix.lower() in MASK_SUFFIXES
 
 
 def _is_hidden(path: Path) -> bool:
@@ -63,12 +82,21 @@ def _image_and_label(parts: tuple[str, ...], by_name: Mapping[str, str]) -> tupl
     A folder names the label, or the end of the stem, or nothing does ("").
     """
     *folders, stem = parts
-    at = next((i for i, name in enumerate(folders) if fold(name) in by_name), None)
-    # below the folder of a label, the stem may repeat that label and no other
-    allowed = set(by_name) if at is None else {fold(folders.pop(at))}
-    label = "" if at is None else by_name[fold(parts[at])]
-    for cut in (i for i, sign in enumerate(stem) if sign == "_" and i):
-        if fold(stem[cut + 1 :]) in allowed:
-            stem, label = stem[:cut], by_name[fold(stem[cut + 1 :])]
+    label = ""
+    allowed = set(by_name)
+    for position, name in enumerate(folders):
+        folded = fold(name)
+        if folded in by_name:
+            label = by_name[folded]
+            # below the folder of a label, the stem may repeat that label and no other
+            allowed = {folded}
+            del folders[position]
+            break
+    for cut, sign in enumerate(stem):
+        if sign != "_" or cut == 0:
+            continue
+        ending = fold(stem[cut + 1 :])
+        if ending in allowed:
+            stem, label = stem[:cut], by_name[ending]
             break
     return "/".join([*folders, stem]), label

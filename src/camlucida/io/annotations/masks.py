@@ -33,12 +33,19 @@ def read_mask(path: Path, where: str, size: tuple[int, int]) -> NDArray[np.bool_
         size: (H, W) of the image it belongs to.
 
     Returns:
-        (H, W), True where the file is not 0; all False for an empty mask.
+        (H, W) bool, True where the file is not 0; all False for an empty mask.
 
     Raises:
         ImageError: missing or damaged, several pages, another size, or more than one value (or
             colour) beside 0; of a JPEG, more than :data:`BETWEEN` of its brighter pixels between a
             quarter and three quarters of its largest value.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.npy")
+    ...     np.save(path, np.array([[0, 255], [0, 0]]))
+    ...     read_mask(path, "mask a", (2, 2)).tolist()
+    [[False, True], [False, False]]
     """
     is_array = path.suffix.lower() == ".npy"
     values = _array(path, where) if is_array else _picture(path, where)
@@ -46,8 +53,10 @@ def read_mask(path: Path, where: str, size: tuple[int, int]) -> NDArray[np.bool_
     cells = values.reshape(*size, -1)  # the last axis holds the colours
     mask: NDArray[np.bool_] = (cells != 0).any(-1)
     inside = cells[mask]
+    # A comparison first: np.unique sorts every pixel of a large mask.
     if len(inside) and (inside != inside[0]).any():
-        distinct = len(np.unique(inside, axis=0))
+        colours = np.unique(inside, axis=0)
+        distinct = len(colours)
         raise ImageError(f"{where} holds {distinct} different values beside 0", _FIX)
     return mask
 
@@ -62,17 +71,34 @@ def check_mask_size(where: str, shape: Sequence[int], size: Sequence[int]) -> No
 
     Raises:
         ImageError: it is not.
+
+    >>> check_mask_size("mask a", (2, 3), (2, 3))
     """
     if tuple(shape) != tuple(size):
-        what = f"{where} is {'×'.join(map(str, shape))} for an image of {'×'.join(map(str, size))}"
+        of_mask = "×".join(map(str, shape))
+        of_image = "×".join(map(str, size))
+        what = f"{where} is {of_mask} for an image of {of_image}"
         raise ImageError(what, "bring it to the original pixels of the image, by nearest neighbour")
 
 
 def mask_size(path: Path) -> tuple[int, int]:
     """(H, W) of a mask file.
 
+    Args:
+        path: the file; what is not ``.npy`` is read as an image, whatever its name.
+
+    Returns:
+        Height and width in pixels.
+
     Raises:
         ImageError: missing or damaged, or an array of another rank.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "a.npy")
+    ...     np.save(path, np.zeros((2, 3)))
+    ...     mask_size(path)
+    (2, 3)
     """
     if path.suffix.lower() != ".npy":
         height, width = read_image(path).pixels.shape[:2]
@@ -101,17 +127,21 @@ def _array(path: Path, where: str) -> NDArray[Any]:
 
 def _picture(path: Path, where: str) -> NDArray[np.float32]:
     image = read_image(path)
-    if image.source.get("frames", 1) > 1:
-        raise ImageError(f"{where} has {image.source['frames']} pages", "save one mask a file")
-    return _sharp(image.pixels, where) if image.source["format"] == "JPEG" else image.pixels
+    pages = image.source.get("frames", 1)
+    if pages > 1:
+        raise ImageError(f"{where} has {pages} pages", "save one mask a file")
+    if image.source["format"] == "JPEG":
+        return _sharp(image.pixels, where)
+    return image.pixels
 
 
 def _sharp(pixels: NDArray[np.float32], where: str) -> NDArray[np.float32]:
     """A mask that was saved as JPEG, of 0 and 1 again."""
     values = pixels.max(-1) if pixels.ndim == 3 else pixels
     largest = float(values.max()) or 1.0
-    bright = values >= largest / 4
-    blurred = bright & (values < 3 * largest / 4)
+    quarter = largest / 4
+    bright = values >= quarter
+    blurred = bright & (values < 3 * quarter)
     if blurred.sum() > BETWEEN * bright.sum():
         raise ImageError(f"{where} is a JPEG of more than two values", _FIX)
     return (values >= largest / 2).astype(np.float32)

@@ -19,6 +19,9 @@ def from_polygons(polygons: Sequence[ArrayLike], size: Sequence[int]) -> NDArray
             draws them. A polygon of one point covers nothing.
         size: (H, W) of the image.
 
+    Returns:
+        (H, W) bool; all False without polygons.
+
     Raises:
         UsageError: a polygon of another shape; an image of more than
             :data:`~camlucida.io.annotations.rle.MAX_PIXELS` pixels.

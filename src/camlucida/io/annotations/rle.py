@@ -26,6 +26,9 @@ def from_rle(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
         rle: ``{"size": [H, W], "counts": runs}``; ``counts`` is a list of lengths, or COCO's
             compressed text.
 
+    Returns:
+        (H, W) bool.
+
     Raises:
         UsageError: not a run-length code; runs that do not cover the mask; more than
             :data:`MAX_PIXELS` pixels.
@@ -35,8 +38,7 @@ def from_rle(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
     """
     try:
         height, width = (int(n) for n in rle["size"])
-        counts = rle["counts"]
-        runs = _decompress(counts) if isinstance(counts, (str, bytes)) else [int(n) for n in counts]
+        runs = _runs(rle["counts"])
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise UsageError(
             f"not a run-length code: {type(error).__name__} {error}",
@@ -53,18 +55,36 @@ def from_rle(rle: Mapping[str, Any]) -> NDArray[np.bool_]:
             "the file is damaged",
         )
     inside = np.arange(len(runs)) % 2 == 1
-    return np.ascontiguousarray(np.repeat(inside, runs).reshape(width, height).T)
+    # The runs go down the columns, so the array is read as (W, H) and turned.
+    columns = np.repeat(inside, runs).reshape(width, height)
+    return np.ascontiguousarray(columns.T)
+
+
+def _runs(counts: Any) -> list[int]:
+    if isinstance(counts, (str, bytes)):
+        return _decompress(counts)
+    return [int(n) for n in counts]
 
 
 def to_rle(mask: ArrayLike) -> dict[str, Any]:
-    """The uncompressed COCO run-length code of a mask (H, W), inside where it is not 0.
+    """The uncompressed COCO run-length code of a mask.
+
+    Args:
+        mask: (H, W), inside where it is not 0.
+
+    Returns:
+        ``{"size": [H, W], "counts": runs}``; the runs alternate outside, inside, … down the
+        columns.
 
     >>> to_rle([[False, True], [True, False]])
     {'size': [2, 2], 'counts': [1, 2, 1]}
     """
     array = np.asarray(mask) != 0
     flat = array.T.reshape(-1)
-    edges = np.flatnonzero(np.diff(flat, prepend=False)) if flat.size else np.zeros(0, int)
+    edges = np.zeros(0, int)
+    if flat.size:  # np.diff fails on an empty array
+        changes = np.diff(flat, prepend=False)
+        edges = np.flatnonzero(changes)
     runs = np.diff(edges, prepend=0, append=flat.size)
     return {"size": list(array.shape), "counts": runs.tolist()}
 
@@ -82,8 +102,11 @@ def _decompress(text: str | bytes) -> list[int]:
                 raise ValueError(f"character {chr(codes[at])!r}")
             value |= (code & 31) << shift
             more = bool(code & 32)
-            at, shift = at + 1, shift + 5
-            if not more and code & 16:
+            at += 1
+            shift += 5
+            if not more and code & 16:  # the sign bit
                 value -= 1 << shift
-        runs.append(value + (runs[-2] if len(runs) > 2 else 0))
+        if len(runs) > 2:
+            value += runs[-2]
+        runs.append(value)
     return runs

@@ -81,7 +81,8 @@ def display_grey(
     unit, window = _windowed(rules, values, grey.inverted)
     if unit is None:
         problem = window.get("unusable")
-        notes += (Message("image.window_unusable", {"problem": problem}),) if problem else ()
+        if problem:
+            notes += (Message("image.window_unusable", {"problem": problem}),)
         low, high = float(valid.min()), float(valid.max())
         window = {"from": "pixel range", "low": low, "high": high}
         if low == high:
@@ -144,7 +145,8 @@ def ramp(values: NDArray[Any], low: float, high: float, inverted: bool) -> NDArr
         is_white = values <= low if inverted else values > low
         return is_white.astype(np.float64)
     part = high - values if inverted else values - low
-    return np.clip(part / (high - low), 0.0, 1.0)
+    width = high - low
+    return np.clip(part / width, 0.0, 1.0)
 
 
 def window(
@@ -170,8 +172,10 @@ def window(
         exponent = np.clip(sign * (values - center) / width, -700, 700)  # exp overflows at 710
         return np.asarray(1 / (1 + np.exp(exponent)), np.float64)
     if function == "LINEAR":
-        center, width = center - 0.5, width - 1
-    return ramp(values, center - width / 2, center + width / 2, inverted)
+        center -= 0.5
+        width -= 1
+    half = width / 2
+    return ramp(values, center - half, center + half, inverted)
 
 
 def _windowed(
@@ -179,6 +183,7 @@ def _windowed(
 ) -> tuple[NDArray[np.float64] | None, dict[str, Any]]:
     if rules.get("VOILUTSequence"):
         entries, first, bits = _item_table(rules.VOILUTSequence[0])
+        # Some writers give too few bits; the entries themselves are right.
         top = max(2**bits - 1, int(entries.max()))
         levels = look_up(values, entries, first)
         unit = (top - levels if inverted else levels) / top

@@ -65,7 +65,7 @@ def code(dataset: Dataset, keyword: str) -> str:
         keyword: DICOM's name of the element, such as ``Modality``.
 
     >>> dataset = Dataset()
-    >>> dataset.BurnedInAnnotation = "Yes "
+    >>> dataset.BurnedInAnnotation = "YES"
     >>> code(dataset, "BurnedInAnnotation"), code(dataset, "Modality")
     ('YES', '')
     """
