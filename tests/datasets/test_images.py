@@ -70,8 +70,8 @@ def test_paths_of_another_machine_count_from_their_common_folder_on(table, folde
     cohort = read_labelled_images(paths, table=table("path,patient", *rows))
     assert [item.patient for item in cohort.images] == ["1a", "2a", "2b"]
     where = folder.replace("\\", "/").rstrip("/")
-    (note,) = [note for note in cohort.notes if note.code == "notes.another_place"]
-    assert note.values["place"] == where
+    (note,) = [note for note in cohort.notes if note.code == "notes.other_computer"]
+    assert note.values["folder"] == where
     with pytest.raises(UsageError, match="no row of"):
         read_labelled_images([Path("mine/p3/c.png")], table=table("path,patient", *rows))
 
@@ -184,7 +184,7 @@ def test_rows_without_an_image_are_noted(table):
 def test_a_table_of_other_images_is_a_wrong_request(table):
     with pytest.raises(
         UsageError,
-        match=r"no row of .*t.csv fits any image: its column 'image' says d, e "
+        match=r"no row of .*t.csv fits any image: its column 'image' has d, e "
         r"\(the images are a.png, b",
     ):
         read_labelled_images(ABC, table=table("image,patient", "d,1", "e,1"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +9,11 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-import pandas as pd
-
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, Value, declare
-from camlucida.datasets.image_names import ID_COLUMNS, bare_name, image_ids, image_keys
+from camlucida.datasets.image_names import image_ids
+from camlucida.datasets.image_rows import ImageRows, match_images
 from camlucida.datasets.patients import NO_PATIENTS, Patients, find_patient_column, patient_of
 from camlucida.datasets.table_labels import TableLabels
 from camlucida.io.tables import find_column, listing, read_table, texts
@@ -24,9 +21,9 @@ from camlucida.io.tables import find_column, listing, read_table, texts
 declare(
     "notes",
     {
-        "another_place": (
+        "other_computer": (
             "{where} (column {column}) holds paths of another computer; they are compared "
-            "from {place} on"
+            "from {folder} on"
         ),
         "idle_rows": (
             "{count} {count:|row|rows} of {where} without an image among those given: {names}"
@@ -64,10 +61,10 @@ class LabelledImage:
         id: its stem, with as many parent folders before it (``study1/frontal``) as tell it from
             the other images.
         patient: from the table; see :func:`~camlucida.datasets.patients.patient_of`.
-        split: from the table; None where it does not say.
+        split: from the table; None where the cell is blank.
         positives: the model's labels that are present, in the model's order; None where the table
             holds no labels.
-        rows: of the table that are about it, from 0.
+        rows: of the table that name the image, from 0.
     """
 
     path: Path
@@ -185,7 +182,7 @@ class _Columns:
 
 @dataclass(frozen=True)
 class _Facts:
-    """What one row says of its image; "" where it does not."""
+    """Entries of one row about its image; "" for a blank cell."""
 
     patient: str
     split: str
@@ -198,18 +195,14 @@ class _ImageTable:
 
     Attributes:
         where: its file.
-        column: that names the images.
-        names: the cells of that column.
-        rows: image file → its rows.
-        folder: of another computer, that was left off the names; "" where none was.
+        match: the rows of each image.
+        patients: of the rows.
         splits: cells; "" where unknown.
+        labels: of the rows.
     """
 
     where: Path
-    column: str
-    names: Sequence[str]
-    rows: Mapping[Path, Sequence[int]]
-    folder: str
+    match: ImageRows
     patients: Patients
     splits: Sequence[str]
     labels: TableLabels
@@ -219,7 +212,7 @@ class _ImageTable:
         cls, where: Path, columns: _Columns, labels: Sequence[str], images: Collection[Path]
     ) -> _ImageTable:
         frame = read_table(where)
-        column, rows, folder = _match(frame, columns.id, list(images), where)
+        match = match_images(frame, columns.id, images, where)
         patient = find_patient_column(frame, columns.patient, where)
         split = find_column(frame, columns.split, SPLIT_COLUMNS, "split column", where)
         splits = [""] * len(frame) if split is None else texts(frame[split])
@@ -227,18 +220,17 @@ class _ImageTable:
             _check_split(columns.chosen_split, splits, where)
         table_labels = TableLabels.read(frame, columns.label, labels, where)
         patients = Patients.read(frame, patient)
-        names = texts(frame[column])
-        return cls(where, column, names, rows, folder, patients, splits, table_labels)
+        return cls(where, match, patients, splits, table_labels)
 
     @cached_property
     def fits(self) -> Counter[int]:
         """Row → number of images that it fits."""
-        return Counter(chain.from_iterable(self.rows.values()))
+        return Counter(chain.from_iterable(self.match.rows.values()))
 
     def join(
         self, ids: Mapping[Path, str], problems: Sequence[Failure], split: str | None
     ) -> LabelledImages:
-        """The images with what the table says of them; those of a split, if one is given."""
+        """The images with their entries in the table; those of a split, if one is given."""
         images: list[LabelledImage] = []
         failures = list(problems)
         for path, id_ in ids.items():
@@ -259,19 +251,20 @@ class _ImageTable:
 
     def _image(self, path: Path, id_: str) -> LabelledImage:
         """Raises ImageError where no row, or no single one, is about the image."""
-        rows, where = self.rows[path], f"{self.where} (column {self.column!r})"
+        rows = self.match.rows[path]
+        where = f"{self.where} (column {self.match.column!r})"
         if not rows:
             raise ImageError(
                 f"{path}: no row in {where}",
                 f"name it there {path.name} or {path.stem}, or leave it out",
             )
         if any(self.fits[row] > 1 for row in rows):
-            what = f"{path}: the row {self.names[rows[0]]!r} of {where} fits other images too"
-            raise ImageError(what, "name the images there with their folders")
-        facts = {
-            _Facts(self.patients.cells[row], self.splits[row], self.labels.positives(row))
-            for row in rows
-        }
+            name = self.match.names[rows[0]]
+            raise ImageError(
+                f"{path}: the row {name!r} of {where} fits other images too",
+                "name the images there with their folders",
+            )
+        facts = {self._facts(row) for row in rows}
         if len(facts) > 1:
             differing = [name for name in ("patient", "split", "labels") if _differ(facts, name)]
             what = f"{path}: {len(rows)} rows of {where} disagree on its {' and '.join(differing)}"
@@ -280,17 +273,21 @@ class _ImageTable:
         patient = patient_of(fact.patient, id_)
         return LabelledImage(path, id_, patient, fact.split or None, fact.labels, tuple(rows))
 
+    def _facts(self, row: int) -> _Facts:
+        patient = self.patients.cells[row]
+        return _Facts(patient, self.splits[row], self.labels.positives(row))
+
     def _row_notes(self, images: Sequence[LabelledImage], split: str | None) -> Iterator[Message]:
-        if self.folder:
+        if self.match.folder:
             values: dict[str, Value] = {
                 "where": str(self.where),
-                "column": repr(self.column),
-                "place": self.folder,
+                "column": repr(self.match.column),
+                "folder": self.match.folder,
             }
-            yield Message("notes.another_place", values)
+            yield Message("notes.other_computer", values)
         idle = [
             name
-            for row, name in enumerate(self.names)
+            for row, name in enumerate(self.match.names)
             if row not in self.fits and split in (None, self.splits[row])
         ]
         if idle:
@@ -344,88 +341,6 @@ class _ImageTable:
 
 def _differ(facts: Collection[_Facts], name: str) -> bool:
     return len({getattr(fact, name) for fact in facts}) > 1
-
-
-# ---- the column that names the images -----------------------------------------------------------
-
-_Rows = dict[Path, list[int]]
-"""Image file → rows that name it."""
-
-
-def _match(
-    frame: pd.DataFrame, requested: str | None, images: Sequence[Path], where: Path
-) -> tuple[str, _Rows, str]:
-    """The column that names the images, the rows of each image, and the folder left off the names.
-
-    Where no name fits, the names are compared from their common folder on: paths of another
-    computer.
-    """
-    columns = _id_columns(frame, requested, where)
-    keys = {path: image_keys(path.absolute()) for path in images}
-    cells = {column: texts(frame[column]) for column in columns}
-    column, rows = _best_column(cells, keys)
-    folder = ""
-    if images and not any(rows.values()):
-        relative = {column: _relative(names) for column, names in cells.items()}
-        column, rows = _best_column({name: pair[0] for name, pair in relative.items()}, keys)
-        folder = relative[column][1]
-    if images and not any(rows.values()):
-        raise UsageError(
-            f"no row of {where} fits any image: its column {column!r} says "
-            f"{listing(cells[column])}",
-            f"the images are {listing(path.name for path in images)}; "
-            "name the column, or another table",
-        )
-    return column, rows, folder
-
-
-def _id_columns(frame: pd.DataFrame, requested: str | None, where: Path) -> list[str]:
-    """Columns that may name the images."""
-    if requested is not None:
-        return [str(find_column(frame, requested, (), "id column", where))]
-    usual = [find_column(frame, None, (name,), "id column", where) for name in ID_COLUMNS]
-    columns = [column for column in usual if column is not None]
-    if not columns:
-        raise UsageError(
-            f"{where} has no column that usually names images",
-            f"say which: {listing(frame.columns, 12)}",
-        )
-    return columns
-
-
-def _best_column(
-    cells: Mapping[str, Sequence[str]], keys: Mapping[Path, Sequence[str]]
-) -> tuple[str, _Rows]:
-    """The column that fits most images, and the rows of each image by it."""
-    by_column = {column: _rows_of(names, keys) for column, names in cells.items()}
-    best = max(by_column, key=lambda column: sum(map(bool, by_column[column].values())))
-    return best, by_column[best]
-
-
-def _rows_of(names: Sequence[str], keys: Mapping[Path, Sequence[str]]) -> _Rows:
-    index: dict[str, list[int]] = defaultdict(list)
-    for row, name in enumerate(names):
-        index[bare_name(name)].append(row)
-    rows: _Rows = {}
-    for path, of_image in keys.items():
-        key = next((key for key in of_image if key in index), None)
-        rows[path] = [] if key is None else index[key]
-    return rows
-
-
-def _relative(names: Sequence[str]) -> tuple[list[str], str]:
-    """Absolute paths from their common folder on, and that folder.
-
-    Names that are no such paths stay as they are; the folder is then "".
-    """
-    paths = [name.replace("\\", "/") for name in names]
-    folders = {posixpath.dirname(path) for path in paths if path}
-    absolute = all(folder.startswith("/") for folder in folders)
-    of_a_drive = all(re.match("[A-Za-z]:", folder) for folder in folders)
-    if not folders or not (absolute or of_a_drive):
-        return list(names), ""
-    common = posixpath.commonpath(folders)
-    return [path.removeprefix(common).lstrip("/") for path in paths], common
 
 
 def _check_split(split: str, cells: Sequence[str], where: Path) -> None:

@@ -19,14 +19,18 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import expit, softmax
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.messages import Message, Value, declare
-from camlucida.datasets.classes import as_classes, choose_classes, class_names, numeric, widened
-from camlucida.datasets.columns import choose_columns, label_columns, need, read_records
-from camlucida.datasets.patients import Patients
-from camlucida.io.tables import find_column, flags, fold, listing, numbers, texts
+from camlucida.core.messages import Message, declare
+from camlucida.datasets.classes import widened
+from camlucida.datasets.columns import choose_columns, read_records
+from camlucida.datasets.prediction_file import RESERVED_COLUMNS, PredictionFile, base_columns
+from camlucida.datasets.prediction_tables import (
+    multiclass_table,
+    multilabel_table,
+    regression_table,
+)
+from camlucida.io.tables import find_column, flags
 
 declare(
     "notes",
@@ -34,55 +38,25 @@ declare(
         "rows_left_out": (
             "{count} of {rows} rows without a prediction or without a ground truth, left out"
         ),
-        "no_image_column": (
-            "{where} has no column that names images: they are called row 1, row 2, …"
-        ),
-        "no_prediction": ("no prediction in {where} of {count} {count:|label|labels}: {names}"),
-        "alphabetical": (
-            "classes in alphabetical order ({names}); the quadratic kappa needs their natural "
-            "order: --class"
-        ),
-        "not_one": ("the probabilities of {count} of {rows} rows of {where} do not sum to 1"),
     },
 )
 
 Task = Literal["multilabel", "multiclass", "regression"]
 
-RESERVED_COLUMNS = (
-    "image",
-    "patient",
-    "model",
-    "label",
-    "logit",
-    "probability",
-    "truth",
-    "predicted",
-    "value",
-    "synthetic",
-)
-"""Names that a group column cannot have."""
-
-PROBABILITY = "probability:"
-"""Before the name of a class, in the column of its probability."""
-
-SUM_TOLERANCE = 0.01
-"""How far from 1 the probabilities of all classes may sum."""
-
-Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a model predicted for images, and their ground truth.
+    """Predictions of models for images, and the ground truth.
 
     Attributes:
-        task: of the model.
-        frame: see the module.
+        task: of the models.
+        frame: the tidy table; its columns are those of the module's description.
         labels: labels, or classes in their order; () for a regression.
         groups: names of the group columns.
         notes: what a reader must know.
-        synthetic: whether any image is marked so.
+        synthetic: whether any image is synthetic.
     """
 
     task: Task
@@ -93,7 +67,7 @@ class Predictions:
     synthetic: bool
 
     def of_models(self) -> Iterator[tuple[str, pd.DataFrame]]:
-        """Each model and its rows, in the order of the file."""
+        """Each model's name and rows, in the order of the file."""
         for model in dict.fromkeys(self.frame["model"]):
             yield model, self.frame[self.frame["model"] == model]
 
@@ -135,41 +109,40 @@ def read_predictions(
     by_role = choose_columns(frame, _ROLES[task], given, path)
     if task == "multiclass":
         frame, by_role = widened(frame, by_role, path)
-    source = _Source(path, frame, by_role, tuple(labels))
-    base, notes = _base(source, groups)
-    build = {"multilabel": _multilabel, "multiclass": _multiclass, "regression": _regression}[task]
-    tidy, names, task_notes = build(source, base)
+    source = PredictionFile(path, frame, by_role, tuple(labels))
+    base, notes = base_columns(source, groups)
+    tidy = _BUILDERS[task](source, base)
     synthetic = find_column(frame, None, ("synthetic",), "", path)
-    marked = synthetic is not None and any(flags(frame[synthetic], path))
     predictions = Predictions(
-        _TASKS[task],
-        tidy.reset_index(drop=True),
-        names,
-        tuple(column for column in base.columns if column not in RESERVED_COLUMNS),
-        (*notes, *task_notes),
-        marked,
+        task=_TASKS[task],
+        frame=tidy.frame.reset_index(drop=True),
+        labels=tidy.labels,
+        groups=tuple(column for column in base.columns if column not in RESERVED_COLUMNS),
+        notes=(*notes, *tidy.notes),
+        synthetic=synthetic is not None and any(flags(frame[synthetic], path)),
     )
     fix = "check its columns, or name them with --column"
     return check_predictions(predictions, str(path), fix)
 
 
 def check_predictions(predictions: Predictions, where: str, fix: str) -> Predictions:
-    """The same, with a note of the rows that figures leave out.
+    """Check predictions; return them with a note on the rows that figures leave out.
 
     Args:
-        predictions: a tidy table, of wherever.
-        where: it came from, for messages.
-        fix: what to do where a model has no row with both.
+        predictions: from any source.
+        where: their file, for messages.
+        fix: what to do where a model has no row with both prediction and ground truth.
 
     Raises:
         UsageError: an image twice (in multi-label, with one label); a model without any row with
             prediction and truth.
     """
-    tidy, task = predictions.frame, predictions.task
+    tidy = predictions.frame
     _check_once(tidy, where)
-    whole = _whole_rows(tidy, task)
+    whole = _whole_rows(tidy, predictions.task)
     for model in dict.fromkeys(tidy["model"]):
-        if not whole[(tidy["model"] == model).to_numpy()].any():
+        of_this_model = (tidy["model"] == model).to_numpy()
+        if not whole[of_this_model].any():
             of_model = f" of model {model!r}" if model else ""
             raise UsageError(
                 f"no row{of_model} of {where} has both a prediction and a ground truth", fix
@@ -188,214 +161,11 @@ _ROLES = {
     "multiclass": (*_SCORES, "prediction"),
     "regression": ("image", "patient", "model", "truth", "prediction"),
 }
-_Built = tuple[pd.DataFrame, tuple[str, ...], list[Message]]
-"""Tidy table, labels or classes, and notes."""
-
-
-@dataclass(frozen=True)
-class _Source:
-    """A file as it was read.
-
-    Attributes:
-        by_role: role → column.
-        requested: labels that the caller named.
-    """
-
-    path: Path
-    frame: pd.DataFrame
-    by_role: Mapping[str, str | None]
-    requested: tuple[str, ...]
-
-    def need(self, role: str) -> str:
-        return need(self.by_role, role, self.frame, self.path)
-
-    def cells(self, role: str) -> list[str]:
-        """Of the column of a role; "" throughout for no column."""
-        column = self.by_role[role]
-        return [""] * len(self.frame) if column is None else texts(self.frame[column])
-
-    def numbers(self, column: str | None) -> Floats:
-        """NaN throughout for no column."""
-        if column is None:
-            return np.full(len(self.frame), np.nan)
-        return numbers(self.frame[column], self.path)
-
-    def probabilities(self, column: str | None, logits: Floats) -> Floats:
-        """The sigmoid of the logits for no column."""
-        if column is None:
-            return np.asarray(expit(logits), np.float64)
-        values = self.numbers(column)
-        bad = np.flatnonzero((values < 0) | (values > 1))
-        if len(bad):
-            where = f"{self.path}, row {bad[0] + 1}"
-            raise UsageError(
-                f"{where}: {values[bad[0]]:g} in column {column!r} is no probability",
-                "give numbers from 0 to 1; a score before the sigmoid or softmax is called logit",
-            )
-        return values
-
-    def truth(self, column: str) -> Floats:
-        """1, 0, or NaN for unknown."""
-        cells = flags(self.frame[column], self.path)
-        return np.array([np.nan if flag is None else float(flag) for flag in cells])
-
-    def by_label(self) -> dict[str, dict[str, str]]:
-        return label_columns(self.frame, [column for column in self.by_role.values() if column])
-
-
-def _base(source: _Source, groups: Sequence[str]) -> tuple[pd.DataFrame, list[Message]]:
-    """image, patient, model and groups of each row."""
-    frame, where = source.frame, source.path
-    notes: list[Message] = []
-    rows = [f"row {number}" for number in range(1, len(frame) + 1)]
-    images = [image or row for image, row in zip(source.cells("image"), rows)]
-    if source.by_role["image"] is None:
-        notes.append(Message("notes.no_image_column", {"where": str(where)}))
-    patients = Patients.read(frame, source.by_role["patient"])
-    notes += patients.notes(images, range(len(frame)), where)
-    columns = {
-        "image": images,
-        "patient": [patients.of(row, image) for row, image in enumerate(images)],
-        "model": source.cells("model"),
-    }
-    for name in groups:
-        column = str(find_column(frame, name, (), "group column", where))
-        if column in RESERVED_COLUMNS:
-            raise UsageError(
-                f"a group column of {where} is called {column!r}, as one of the columns read",
-                "rename it",
-            )
-        columns[column] = texts(frame[column])
-    return pd.DataFrame(columns), notes
-
-
-# ---- multi-label --------------------------------------------------------------------------------
-
-
-def _multilabel(source: _Source, base: pd.DataFrame) -> _Built:
-    if source.by_role["probability"] or source.by_role["logit"]:
-        return _rows_of_labels(source, base)
-    return _columns_of_labels(source, base)
-
-
-def _columns_of_labels(source: _Source, base: pd.DataFrame) -> _Built:
-    """A row an image, with columns for each label."""
-    by_role = source.by_label()
-    scored: dict[str, str] = {}
-    for role in ("probability", "logit", "prediction"):
-        scored |= {fold(label): label for label in by_role.get(role, {})}
-    names = list(scored.values())
-    if source.requested:
-        names = [name for name in source.requested if fold(name) in scored]
-    if not names:
-        source.need("probability")
-    parts = [_one_label(source, base, by_role, name) for name in names]
-    missing = [name for name in source.requested if fold(name) not in scored]
-    notes = []
-    if missing:
-        shown = listing(missing, 20)
-        values: dict[str, Value] = {"where": str(source.path), "names": shown}
-        notes.append(Message("notes.no_prediction", {**values, "count": len(missing)}))
-    return pd.concat(parts, ignore_index=True), tuple(names), notes
-
-
-def _one_label(
-    source: _Source, base: pd.DataFrame, by_role: Mapping[str, Mapping[str, str]], name: str
-) -> pd.DataFrame:
-    columns = {}
-    for role, by_label in by_role.items():
-        folded = {fold(label): column for label, column in by_label.items()}
-        columns[role] = folded.get(fold(name))
-    plain = find_column(source.frame, None, (fold(name),), "", source.path)
-    truth = columns.get("truth") or plain
-    if truth is None:
-        raise UsageError(
-            f"no ground truth of {name!r} in {source.path}",
-            f"add a column true_{name} or {name} of 1, 0 or blank",
-        )
-    scored = columns.get("probability")
-    if scored is None and columns.get("logit") is None:
-        scored = columns.get("prediction")
-    logit = source.numbers(columns.get("logit"))
-    probability = source.probabilities(scored, logit)
-    return base.assign(label=name, logit=logit, probability=probability, truth=source.truth(truth))
-
-
-def _rows_of_labels(source: _Source, base: pd.DataFrame) -> _Built:
-    """A row an image and label; or of a single label, whose truth may be called ``label``."""
-    label, truth = source.by_role["label"], source.by_role["truth"]
-    is_truth = set(source.cells("label")) <= {"0", "1", "0.0", "1.0", ""}
-    if truth is None and label is not None and is_truth:
-        label, truth = None, label
-    single = source.requested[0] if source.requested else "positive"
-    names = source.cells("label") if label else [single] * len(source.frame)
-    logit = source.numbers(source.by_role["logit"])
-    probability = source.probabilities(source.by_role["probability"], logit)
-    truths = source.truth(truth or source.need("truth"))
-    tidy = base.assign(label=names, logit=logit, probability=probability, truth=truths)
-    present = [name for name in dict.fromkeys(names) if name]
-    labels = tuple(name for name in source.requested if name in present) or tuple(present)
-    return tidy[tidy["label"].isin(labels)], labels, []
-
-
-# ---- multi-class and regression -----------------------------------------------------------------
-
-
-def _multiclass(source: _Source, base: pd.DataFrame) -> _Built:
-    by_role, frame, where = source.by_role, source.frame, source.path
-    role, scored = _scored_classes(source.by_label())
-    truth = by_role["truth"] or by_role["label"] or source.need("truth")
-    predicted = by_role["prediction"] if scored else source.need("prediction")
-    present = set(class_names(frame[truth]))
-    if predicted:
-        present |= set(class_names(frame[predicted]))
-    classes, columns = choose_classes(source.requested, scored, present - {""}, where)
-    table = _class_probabilities(source, columns, len(classes), role == "logit")
-    tidy = base.assign(truth=as_classes(frame[truth], classes, where))
-    if predicted:
-        tidy["predicted"] = as_classes(frame[predicted], classes, where)
-    else:
-        best = np.array(classes, object)[np.nan_to_num(table, nan=-1).argmax(1)]
-        tidy["predicted"] = np.where(np.isfinite(table).all(1), best, "")
-    notes = []
-    if not source.requested and not scored and not numeric(classes):
-        notes.append(Message("notes.alphabetical", {"names": listing(classes, 8)}))
-    off = int((np.abs(table.sum(1) - 1) > SUM_TOLERANCE).sum())
-    if off:
-        values: dict[str, Value] = {"count": off, "rows": len(base), "where": str(where)}
-        notes.append(Message("notes.not_one", values))
-    probabilities = {PROBABILITY + name: table[:, k] for k, name in enumerate(classes)}
-    return tidy.assign(**probabilities), classes, notes
-
-
-def _scored_classes(by_label: Mapping[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
-    """Role and columns of the classes' scores, probabilities before logits."""
-    for role in ("probability", "logit"):
-        columns = by_label.get(role, {})
-        if len(columns) > 1:
-            return role, columns
-    return "", {}
-
-
-def _class_probabilities(
-    source: _Source, columns: Sequence[str], classes: int, are_logits: bool
-) -> Floats:
-    """(rows, classes); NaN where the file has none."""
-    table = np.full((len(source.frame), classes), np.nan)
-    for k, column in enumerate(columns):
-        if are_logits:
-            table[:, k] = source.numbers(column)
-        else:
-            table[:, k] = source.probabilities(column, table[:, k])
-    return np.asarray(softmax(table, axis=1), np.float64) if are_logits else table
-
-
-def _regression(source: _Source, base: pd.DataFrame) -> _Built:
-    value, truth = source.numbers(source.need("prediction")), source.numbers(source.need("truth"))
-    return base.assign(value=value, truth=truth), (), []
-
-
-# ---- checks of every task -----------------------------------------------------------------------
+_BUILDERS = {
+    "multilabel": multilabel_table,
+    "multiclass": multiclass_table,
+    "regression": regression_table,
+}
 
 
 def _whole_rows(tidy: pd.DataFrame, task: str) -> Flags:

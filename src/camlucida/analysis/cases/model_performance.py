@@ -21,13 +21,9 @@ from camlucida.analysis.cases.outcomes import (
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, Value, declare, prefixed
 from camlucida.datasets.patients import NO_PATIENTS
-from camlucida.datasets.predictions import (
-    PROBABILITY,
-    RESERVED_COLUMNS,
-    Predictions,
-    Task,
-    check_predictions,
-)
+from camlucida.datasets.prediction_file import RESERVED_COLUMNS
+from camlucida.datasets.prediction_tables import PROBABILITY
+from camlucida.datasets.predictions import Predictions, Task, check_predictions
 from camlucida.evaluation.predictions.evaluate import Evaluated, evaluate_pairs, evaluate_table
 from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.io.tables import listing

@@ -19,7 +19,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import write_toml
 from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.patients import NO_PATIENTS
-from camlucida.datasets.predictions import PROBABILITY
+from camlucida.datasets.prediction_tables import PROBABILITY
 from camlucida.io.tables import write_table
 from camlucida.models import Card, InputSpec
 from camlucida.models.assumptions import RecognisedCard

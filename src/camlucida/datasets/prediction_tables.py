@@ -1,0 +1,203 @@
+"""The tidy table of each task, of a file of predictions.
+
+Its columns are described in :mod:`camlucida.datasets.predictions`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.special import softmax
+
+from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, Value, declare
+from camlucida.datasets.classes import as_classes, choose_classes, class_names, numeric
+from camlucida.datasets.prediction_file import Floats, PredictionFile
+from camlucida.io.tables import find_column, fold, listing
+
+declare(
+    "notes",
+    {
+        "no_prediction": ("no prediction in {where} of {count} {count:|label|labels}: {names}"),
+        "alphabetical": (
+            "classes in alphabetical order ({names}); the quadratic kappa needs their natural "
+            "order: --class"
+        ),
+        "not_one": ("the probabilities of {count} of {rows} rows of {where} do not sum to 1"),
+    },
+)
+
+PROBABILITY = "probability:"
+"""Before the name of a class, in the column of its probability."""
+
+SUM_TOLERANCE = 0.01
+"""How far from 1 the probabilities of all classes may sum."""
+
+
+class TidyPredictions(NamedTuple):
+    """A tidy table, its labels or classes in their order, and notes."""
+
+    frame: pd.DataFrame
+    labels: tuple[str, ...]
+    notes: list[Message]
+
+
+def multilabel_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:
+    """A row an image and label, of a file with a row, or columns, for each label.
+
+    Args:
+        source: the file.
+        base: of :func:`~camlucida.datasets.prediction_file.base_columns`.
+
+    Raises:
+        UsageError: a column of scores or of ground truth that is missing; a cell that is no
+            number, probability or flag.
+    """
+    if source.by_role["probability"] or source.by_role["logit"]:
+        return _rows_of_labels(source, base)
+    return _columns_of_labels(source, base)
+
+
+def _columns_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:
+    """A row an image, with columns for each label."""
+    by_role = source.by_label()
+    scored: dict[str, str] = {}
+    for role in ("probability", "logit", "prediction"):
+        scored |= {fold(label): label for label in by_role.get(role, {})}
+    names = list(scored.values())
+    if source.requested:
+        names = [name for name in source.requested if fold(name) in scored]
+    if not names:
+        source.need("probability")
+    parts = [_one_label(source, base, by_role, name) for name in names]
+    missing = [name for name in source.requested if fold(name) not in scored]
+    notes = []
+    if missing:
+        shown = listing(missing, 20)
+        values: dict[str, Value] = {"where": str(source.path), "names": shown}
+        notes.append(Message("notes.no_prediction", {**values, "count": len(missing)}))
+    return TidyPredictions(pd.concat(parts, ignore_index=True), tuple(names), notes)
+
+
+def _one_label(
+    source: PredictionFile, base: pd.DataFrame, by_role: Mapping[str, Mapping[str, str]], name: str
+) -> pd.DataFrame:
+    columns = {}
+    for role, by_label in by_role.items():
+        folded = {fold(label): column for label, column in by_label.items()}
+        columns[role] = folded.get(fold(name))
+    plain = find_column(source.frame, None, (fold(name),), "", source.path)
+    truth = columns.get("truth") or plain
+    if truth is None:
+        raise UsageError(
+            f"no ground truth of {name!r} in {source.path}",
+            f"add a column true_{name} or {name} of 1, 0 or blank",
+        )
+    scored = columns.get("probability")
+    if scored is None and columns.get("logit") is None:
+        scored = columns.get("prediction")
+    logit = source.numbers(columns.get("logit"))
+    probability = source.probabilities(scored, logit)
+    return base.assign(label=name, logit=logit, probability=probability, truth=source.truth(truth))
+
+
+def _rows_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:
+    """A row an image and label; or of a single label, whose truth may be called ``label``."""
+    label, truth = source.by_role["label"], source.by_role["truth"]
+    is_truth = set(source.cells("label")) <= {"0", "1", "0.0", "1.0", ""}
+    if truth is None and label is not None and is_truth:
+        label, truth = None, label
+    single = source.requested[0] if source.requested else "positive"
+    names = source.cells("label") if label else [single] * len(source.frame)
+    logit = source.numbers(source.by_role["logit"])
+    probability = source.probabilities(source.by_role["probability"], logit)
+    truths = source.truth(truth or source.need("truth"))
+    tidy = base.assign(label=names, logit=logit, probability=probability, truth=truths)
+    present = [name for name in dict.fromkeys(names) if name]
+    labels = tuple(name for name in source.requested if name in present) or tuple(present)
+    return TidyPredictions(tidy[tidy["label"].isin(labels)], labels, [])
+
+
+def multiclass_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:
+    """A row an image, with its class, the predicted class and a probability a class.
+
+    Args:
+        source: the file.
+        base: of :func:`~camlucida.datasets.prediction_file.base_columns`.
+
+    Raises:
+        UsageError: no column of ground truth, or of predictions; an unknown class; a cell that is
+            no number or probability.
+    """
+    by_role, frame, where = source.by_role, source.frame, source.path
+    role, scored = _scored_classes(source.by_label())
+    truth = by_role["truth"] or by_role["label"] or source.need("truth")
+    predicted = by_role["prediction"] if scored else source.need("prediction")
+    present = set(class_names(frame[truth]))
+    if predicted:
+        present |= set(class_names(frame[predicted]))
+    classes, columns = choose_classes(source.requested, scored, present - {""}, where)
+    table = _class_probabilities(source, columns, len(classes), role == "logit")
+    tidy = base.assign(truth=as_classes(frame[truth], classes, where))
+    if predicted:
+        tidy["predicted"] = as_classes(frame[predicted], classes, where)
+    else:
+        tidy["predicted"] = _most_probable(table, classes)
+    notes = []
+    if not source.requested and not scored and not numeric(classes):
+        notes.append(Message("notes.alphabetical", {"names": listing(classes, 8)}))
+    deviations = np.abs(table.sum(1) - 1)
+    # Rows without probabilities sum to NaN, which compares as False: they are not counted.
+    off = int((deviations > SUM_TOLERANCE).sum())
+    if off:
+        values: dict[str, Value] = {"count": off, "rows": len(base), "where": str(where)}
+        notes.append(Message("notes.not_one", values))
+    probabilities = {PROBABILITY + name: table[:, k] for k, name in enumerate(classes)}
+    return TidyPredictions(tidy.assign(**probabilities), classes, notes)
+
+
+def _most_probable(table: Floats, classes: Sequence[str]) -> np.ndarray:
+    """The most probable class of each row; "" where a probability is unknown."""
+    best = np.nan_to_num(table, nan=-1).argmax(1)
+    names = np.array(classes, object)[best]
+    return np.where(np.isfinite(table).all(1), names, "")
+
+
+def _scored_classes(by_label: Mapping[str, dict[str, str]]) -> tuple[str, dict[str, str]]:
+    """Role and columns of the classes' scores, probabilities before logits."""
+    for role in ("probability", "logit"):
+        columns = by_label.get(role, {})
+        if len(columns) > 1:
+            return role, columns
+    return "", {}
+
+
+def _class_probabilities(
+    source: PredictionFile, columns: Sequence[str], classes: int, are_logits: bool
+) -> Floats:
+    """(rows, classes); NaN where the file has none."""
+    table = np.full((len(source.frame), classes), np.nan)
+    for k, column in enumerate(columns):
+        if are_logits:
+            table[:, k] = source.numbers(column)
+        else:
+            table[:, k] = source.probabilities(column, table[:, k])
+    return np.asarray(softmax(table, axis=1), np.float64) if are_logits else table
+
+
+def regression_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:
+    """A row an image, with the predicted and the true value.
+
+    Args:
+        source: the file.
+        base: of :func:`~camlucida.datasets.prediction_file.base_columns`.
+
+    Raises:
+        UsageError: no column of predictions or of ground truth; a cell that is no number.
+    """
+    value = source.numbers(source.need("prediction"))
+    truth = source.numbers(source.need("truth"))
+    return TidyPredictions(base.assign(value=value, truth=truth), (), [])
