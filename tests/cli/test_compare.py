@@ -15,6 +15,7 @@ from camlucida.workflows.comparison.limits import limits
 from tests.cli.test_cli import run as command
 from tests.support.models_on_disk import write_image, write_model
 from tests.support.stored_runs import one_hot, world
+from tests.support.worded import assert_worded
 
 TOML = """
 images = "{images}"
@@ -77,6 +78,7 @@ def test_seeds_are_compared(runs, tmp_path, capsys):
     cases = pd.read_csv(tmp_path / "cases.csv")
     assert len(cases) == 5 * 2
     assert set(cases["verdict"]) <= {"artefact", "review", "consistent"}
+    assert_worded(cases, "reason")
     document = json.loads((tmp_path / "comparison.json").read_text())
     assert document["by"] == "seed"
     assert document["thresholds"] == {
@@ -99,6 +101,7 @@ def test_seeds_are_compared(runs, tmp_path, capsys):
     )
     maps = pd.read_csv(tmp_path / "maps.csv")
     assert len(maps) == 2 * len(cases)
+    assert_worded(maps, "empty_reason")
     np.testing.assert_array_equal(maps["artefact_ratio"].isna(), maps["artefact_share"].isna())
 
 

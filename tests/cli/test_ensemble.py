@@ -12,6 +12,7 @@ from camlucida.cli import main
 from camlucida.core.messages import Message
 from camlucida.runs import Run
 from tests.support.models_on_disk import write_image, write_model
+from tests.support.worded import assert_worded
 
 CONFIG = """
 [classifiers.first]
@@ -135,6 +136,9 @@ def test_the_tables(done):
         == table[(table["model"] == "second") & (table["label"] == "Edema")]["probability"].tolist()
     )
     assert set(table.loc[table["shown"], "label"]) == {"Pleural Effusion"}
+    assert_worded(table, "reason")
+    assert_worded(table, "empty_reason")
+    assert table["reason"].notna().equals(table["shown"])
     localised = pd.read_csv(out / "localisation.csv")
     assert localised["model"].tolist() == ["first", "second", "ensemble"]
     assert (localised["true_boxes"] == 1).all()

@@ -283,7 +283,7 @@ class _Shown:
     def words(self, width: float) -> str:
         """Above the row, for a figure of this width in inches."""
         verdict = str(verdict_name(self.case["verdict"])).upper()
-        reason = Message.loads(self.case["reason"])
+        reason = Message.loads(self.case["reason_code"])
         words = f"{self.case['label']} – {verdict}: {reason}"
         return "\n".join(wrap(words, int(width * 14)))
 

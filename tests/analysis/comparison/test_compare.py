@@ -28,7 +28,7 @@ def seed(number, cells=range(9), said=None, truth=None, images=IMAGES, label="x"
 
 def reason(cases, case):
     """Why a case has its verdict, in English."""
-    return str(Message.loads(cases.at[case, "reason"]))
+    return str(Message.loads(cases.at[case, "reason_code"]))
 
 
 def noisy(number, rng=0):

@@ -29,6 +29,7 @@ from camlucida.workflows.segmentation.inputs import input_of, method_name, targe
 from camlucida.workflows.segmentation.numbers import percent
 from camlucida.workflows.segmentation.report import map_messages
 from camlucida.workflows.segmentation.statistics import summarise
+from tests.support.worded import assert_worded
 
 NET = """
 import torch
@@ -139,6 +140,7 @@ def study(project, tmp_path_factory):
 
 def test_a_row_a_map(study):
     rows = pd.read_csv(study.out / "statistics.csv")
+    assert_worded(rows, "empty_reason")
     keys = rows[["image", "target", "method", "layer"]].apply(tuple, axis=1)
     expected = {
         *(
@@ -287,7 +289,7 @@ def test_intervals_from_ten_patients_on_and_infinite_ratios_left_out():
     }
     rows = pd.DataFrame(
         [
-            about | {"ratio": value, "patient": str(i), "empty": ""}
+            about | {"ratio": value, "patient": str(i), "empty_reason_code": ""}
             for i, value in enumerate(numbers)
         ]
     )

@@ -30,6 +30,7 @@ from camlucida.workflows.training_runs.results import read_record
 from camlucida.workflows.training_runs.section import pack_document
 from tests.support.documents import compiled, english_in
 from tests.support.training_runs import FOLDS, SEEDS, blank, edit_summary, pack, patched
+from tests.support.worded import assert_worded
 
 SAVE = "camlucida.workflows.training_runs.pictures.save_figure"
 FIRST = ("results_4", f"{FOLDS}/fold_2")
@@ -180,6 +181,7 @@ def test_a_later_run_joins_and_earlier_ones_stay(density, article, tmp_path, qui
     cases = pd.read_csv(assets / "consistency.csv")
     assert len(cases) == 12
     assert set(cases["verdict"]) <= {"consistent", "review", "artefact"}
+    assert_worded(cases, "reason")
     text = (folder / "sections/density_model.tex").read_text("utf-8")
     assert text.count("camlucida:begin") == 1
     assert "density_gradcam_seed42.pdf" in text
@@ -246,7 +248,7 @@ def test_seeds_that_look_at_the_background_are_flagged(cohort, quick):
     cases = packing.comparisons["seed"].cases
     flagged = cases[cases["verdict"] == "artefact"]
     assert len(flagged) >= 3
-    assert {Message.loads(reason).code for reason in flagged["reason"]} == {"reasons.artefact"}
+    assert {Message.loads(reason).code for reason in flagged["reason_code"]} == {"reasons.artefact"}
     assert not (cases["verdict"] == "consistent").all()
     (line,) = verdict_lines({"seed": packing.comparisons["seed"]})
     assert f"artefact {len(flagged)}, review" in line

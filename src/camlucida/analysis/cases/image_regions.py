@@ -71,19 +71,17 @@ class ImageRegions:
             image = read_image(self._path)
         except ImageError:
             return None
-        picture = image.display
-        grey = (
-            picture.astype(np.float64) if picture.ndim == 2 else picture.astype(np.float64).mean(2)
-        )
-        small = shrink(grey, reduced((grey.shape[0], grey.shape[1])))
-        masks = {
-            DETECTED[name]: mask for name, mask in artefact_places(small, {}, DETECTED).items()
-        }
-        artefact = np.any([border_region(small.shape), *masks.values()], axis=0)
-        places = {
-            name: mask.astype(np.float64) for name, mask in (*masks.items(), ("artefact", artefact))
-        }
-        return str(image.source["sha256"]), places
+        grey = image.display.astype(np.float64)
+        if grey.ndim == 3:
+            grey = grey.mean(2)
+        size = reduced((grey.shape[0], grey.shape[1]))
+        small = shrink(grey, size)
+        detected = artefact_places(small, {}, DETECTED)
+        masks = {DETECTED[metric]: mask for metric, mask in detected.items()}
+        border = border_region(small.shape)
+        masks["artefact"] = np.any([border, *masks.values()], axis=0)
+        shares = {name: mask.astype(np.float64) for name, mask in masks.items()}
+        return str(image.source["sha256"]), shares
 
     def carriers(self, geometry: Geometry, grid: Sequence[int]) -> tuple[Floats, Floats]:
         """(h, rows) and (w, columns): ``down @ cells @ across.T`` is a map on the image.
@@ -92,7 +90,9 @@ class ImageRegions:
         """
 
         def make() -> tuple[Floats, Floats]:
-            down, across = (_carrier(geometry, axis, cells) for axis, cells in enumerate(grid))
+            rows, columns = grid
+            down = _carrier(geometry, 0, rows)
+            across = _carrier(geometry, 1, columns)
             return down, across
 
         return self.once((geometry, *grid), make)
@@ -105,7 +105,9 @@ class ImageRegions:
         """
 
         def make() -> Floats:
-            return geometry.map_to_original(torch.ones(1, *geometry.model))[0].double().numpy()
+            everything = torch.ones(1, *geometry.model)
+            on_image = geometry.map_to_original(everything)[0]
+            return on_image.double().numpy()
 
         return self.once(geometry, make)
 
@@ -113,23 +115,41 @@ class ImageRegions:
 def reduced(original: tuple[int, int]) -> tuple[int, int]:
     """The size at which an image is measured: at most :data:`LONGEST` pixels a side.
 
+    Args:
+        original: (H, W).
+
+    Returns:
+        (h, w) of the same proportions, but for rounding.
+
     >>> reduced((2048, 1024)), reduced((64, 48))
     ((1024, 512), (64, 48))
     """
     factor = min(1.0, LONGEST / max(original))
-    height, width = (max(1, round(n * factor)) for n in original)
-    return height, width
+    height, width = original
+    return max(1, round(height * factor)), max(1, round(width * factor))
 
 
 def to_reduced(geometry: Geometry) -> Geometry:
-    """The geometry with the reduced image in place of the original."""
-    size = reduced((geometry.original[0], geometry.original[1]))
-    scale = tuple(s * n / m for s, n, m in zip(geometry.scale, geometry.original, size))
+    """The geometry with the reduced image in place of the original.
+
+    Args:
+        geometry: of two axes.
+    """
+    height, width = geometry.original
+    size = reduced((height, width))
+    scale = (
+        geometry.scale[0] * height / size[0],
+        geometry.scale[1] * width / size[1],
+    )
     return replace(geometry, original=size, scale=scale)
 
 
 def shrink(values: ArrayLike, size: tuple[int, int]) -> Floats:
     """(H, W) → (h, w) by exact area averaging; of a mask, the share of each pixel that it covers.
+
+    Args:
+        values: (H, W), of any range.
+        size: (h, w), no larger.
 
     >>> shrink([[1, 0], [1, 0]], (1, 2)).tolist()
     [[1.0, 0.0]]
@@ -137,19 +157,25 @@ def shrink(values: ArrayLike, size: tuple[int, int]) -> Floats:
     array = np.asarray(values, np.float64)
     if array.shape == tuple(size):
         return array
-    down, across = (_averaging(old, new) for old, new in zip(array.shape, size))
-    return np.asarray((across @ (down @ array).T).T)
+    down = _averaging(array.shape[0], size[0])
+    across = _averaging(array.shape[1], size[1])
+    # A sparse matrix only multiplies from the left, so the second axis is turned up.
+    fewer_rows = down @ array
+    return np.asarray((across @ fewer_rows.T).T)
 
 
 def _averaging(old: int, new: int) -> sparse.csr_array:
     """(new, old): how much of each new pixel each old one is."""
     edges = np.linspace(0, old, new + 1)
+    starts, ends = edges[:-1, None], edges[1:, None]
+    # A new pixel begins anywhere in an old one, so it touches one more than its length.
     reach = np.arange(int(np.ceil(old / new)) + 1)
-    place = edges[:-1, None].astype(int) + reach
-    cover = np.clip(
-        np.minimum(place + 1, edges[1:, None]) - np.maximum(place, edges[:-1, None]), 0, None
-    ) * (new / old)
-    rows, columns = np.repeat(np.arange(new), len(reach)), np.minimum(place, old - 1).reshape(-1)
+    pixels = starts.astype(int) + reach
+    overlap = np.minimum(pixels + 1, ends) - np.maximum(pixels, starts)
+    cover = np.clip(overlap, 0, None) * (new / old)
+    rows = np.repeat(np.arange(new), len(reach))
+    # Pixels beyond the last have no cover; their index only must exist.
+    columns = np.minimum(pixels, old - 1).reshape(-1)
     return sparse.csr_array((cover.reshape(-1), (rows, columns)), shape=(new, old))
 
 
@@ -157,15 +183,24 @@ def _carrier(geometry: Geometry, axis: int, cells: int) -> Floats:
     """(n, cells) of one axis."""
     axes = (geometry.original, geometry.model, geometry.scale, geometry.offset)
     line = Geometry(*((values[axis],) for values in axes))  # type: ignore[arg-type]
-    return line.map_to_original(resize(torch.eye(cells, dtype=torch.float64), line.model)).numpy().T
+    # Each row of the identity is a map of one cell: carried back, it is a column of the matrix.
+    single_cells = torch.eye(cells, dtype=torch.float64)
+    on_model = resize(single_cells, line.model)
+    return line.map_to_original(on_model).numpy().T
 
 
 def _fixed(size: tuple[int, int]) -> dict[str, Floats]:
     """The regions that depend on the size alone."""
+    height, width = size
+    centre = np.outer(_inner_share(height), _inner_share(width))
+    border = border_region(size).astype(np.float64)
+    return {"border": border, "periphery": 1 - centre}
+
+
+def _inner_share(length: int) -> Floats:
+    """(length,): the part of each pixel of an axis in the central rectangle of half the area."""
     margin = (1 - np.sqrt(0.5)) / 2
-    share = [
-        coverage(np.array([margin, 1 - margin]) * n, n)[0] * n * (1 - 2 * margin) for n in size
-    ]
-    # Of each row and column, the part inside; 1 but for rounding.
-    inner = [np.minimum(rows, 1) for rows in share]
-    return {"border": border_region(size).astype(np.float64), "periphery": 1 - np.outer(*inner)}
+    edges = np.array([margin, 1 - margin]) * length
+    covered = coverage(edges, length)[0] * length * (1 - 2 * margin)
+    # 1 but for rounding.
+    return np.minimum(covered, 1)

@@ -38,6 +38,9 @@ TEXTS = ("predicted", "true_class", "outcome")
 def has_classes(task: str, labels: Sequence[str]) -> bool:
     """Whether exactly one label is predicted: multi-class, and binary with both classes named.
 
+    Args:
+        task, labels: of the model.
+
     >>> has_classes("binary", ["benign", "malignant"]), has_classes("binary", ["malignant"])
     (True, False)
     """
@@ -64,10 +67,12 @@ def judged_predictions(
     elif task == "regression":
         frame = _judged_values(predictions, labels)
     elif has_classes(task, labels):
-        frame = _judged_classes(both_classes(predictions) if task == "binary" else predictions)
+        rows = both_classes(predictions) if task == "binary" else predictions
+        frame = _judged_classes(rows)
     else:
         frame = _judged_labels(predictions)
-    blank: dict[str, Any] = {**dict.fromkeys(VALUES, NAN), **dict.fromkeys(TEXTS, "")}
+    blank: dict[str, Any] = dict.fromkeys(VALUES, NAN)
+    blank |= dict.fromkeys(TEXTS, "")
     blank["correct"] = None
     missing = {name: blank[name] for name in VALUES if name not in frame}
     return frame.assign(**missing)[[*KEYS, *VALUES]]
@@ -75,6 +80,9 @@ def judged_predictions(
 
 def both_classes(predictions: pd.DataFrame) -> pd.DataFrame:
     """Of a binary model of two labels, with the truth of both where that of one is known.
+
+    Args:
+        predictions: a row an image and label; ``truth`` is 1, 0 or NaN for unknown.
 
     >>> frame = pd.DataFrame({"image": ["a", "a"], "truth": [float("nan"), 1.0]})
     >>> both_classes(frame)["truth"].tolist()
@@ -86,6 +94,9 @@ def both_classes(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def most_probable_class(predictions: pd.DataFrame) -> pd.DataFrame:
     """``image``, ``patient`` and ``predicted``, the most probable class, of each image.
+
+    Args:
+        predictions: a row an image and label. Of equal probabilities the first row decides.
 
     >>> rows = {"image": ["a", "a"], "patient": ["p", "p"], "label": ["x", "y"]}
     >>> most_probable_class(pd.DataFrame({**rows, "probability": [0.2, 0.8]}))["predicted"].tolist()
@@ -101,26 +112,46 @@ def most_probable_class(predictions: pd.DataFrame) -> pd.DataFrame:
 def outcomes(positive: pd.Series, true: pd.Series, judged: pd.Series) -> NDArray[Any]:
     """TP, FP, FN or TN of each row; "" where it is not judged.
 
+    Args:
+        positive: whether the prediction is positive.
+        true: whether the ground truth is.
+        judged: whether both are given.
+
     >>> flags = pd.Series([True, False]), pd.Series([True, True]), pd.Series([True, True])
     >>> outcomes(*flags).tolist()
     ['TP', 'FN']
     """
-    names = np.where(positive, np.where(true, "TP", "FP"), np.where(true, "FN", "TN"))
+    of_positive = np.where(true, "TP", "FP")
+    of_negative = np.where(true, "FN", "TN")
+    names = np.where(positive, of_positive, of_negative)
     return np.where(judged, names, "")
 
 
 def predicted_region(row: Mapping[str, Any]) -> Mask | None:
     """(H, W) of a row of predictions of a segmentation, in original pixels.
 
-    None where the image does not have two axes.
+    Args:
+        row: with ``region``, run lengths, and ``original``, (H, W).
+
+    Returns:
+        The mask; None where the image does not have two axes.
+
+    >>> predicted_region({"region": [1, 2, 1], "original": [2, 2]}).tolist()
+    [[False, True], [True, False]]
     """
+    # A missing list is NaN in a table.
     if not isinstance(row["region"], (list, np.ndarray)):
         return None
     return from_rle({"size": row["original"], "counts": row["region"]})
 
 
 def true_region(row: Mapping[str, Any], annotations: Annotations) -> Mask | None:
-    """(H, W) of a row's label, in original pixels; None where there is no mask."""
+    """(H, W) of a row's label, in original pixels; None where there is no mask.
+
+    Args:
+        row: of predictions, with ``image``, ``path``, ``label`` and ``original``.
+        annotations: of the model.
+    """
     if len(row["original"]) != 2:
         return None
     height, width = row["original"]
@@ -153,12 +184,14 @@ def _judged_labels(predictions: pd.DataFrame) -> pd.DataFrame:
 def _judged_classes(predictions: pd.DataFrame) -> pd.DataFrame:
     frame = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
     best = most_probable_class(predictions).set_index("image")["predicted"]
-    true = frame[frame["truth"] == 1]
+    positives = frame[frame["truth"] == 1]
     # An image with several true classes has no true class.
-    true = true[~true["image"].duplicated(keep=False)].set_index("image")
+    ambiguous = positives["image"].duplicated(keep=False)
+    true = positives[~ambiguous].set_index("image")
     predicted = frame["image"].map(best)
     true_class = frame["image"].map(true["label"]).fillna("")
-    judged, is_true = true_class != "", true_class == frame["label"]
+    judged = true_class != ""
+    is_true = true_class == frame["label"]
     return frame.assign(
         predicted=predicted,
         true_class=true_class,
@@ -171,7 +204,8 @@ def _judged_classes(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def _judged_values(predictions: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     frame = predictions[[*KEYS, "value", "truth"]].reset_index(drop=True)
-    if len(labels) > 1:  # a cohort has one value, and does not say of which output
+    # A cohort has one value an image, and does not state to which output it belongs.
+    if len(labels) > 1:
         frame["truth"] = NAN
     error = frame["value"] - frame["truth"]
     return frame.assign(error=error, loss=error.abs())
@@ -182,14 +216,19 @@ def _judged_regions(predictions: pd.DataFrame, annotations: Annotations | None) 
     for record in predictions.to_dict("records"):
         row = {str(name): value for name, value in record.items()}
         mask = None if annotations is None else true_region(row, annotations)
-        region = None if mask is None else predicted_region(row)
-        overlaps.append(NAN if mask is None or region is None else region_dice(region, mask))
-        truths.append(row["truth"] if mask is None else float(mask.any()))
+        if mask is None:
+            overlaps.append(NAN)
+            truths.append(row["truth"])
+            continue
+        region = predicted_region(row)
+        overlaps.append(NAN if region is None else region_dice(region, mask))
+        truths.append(float(mask.any()))
     frame = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
-    return frame.assign(truth=truths, dice=overlaps, loss=1 - np.array(overlaps, float))
+    dice = np.array(overlaps, float)
+    return frame.assign(truth=truths, dice=dice, loss=1 - dice)
 
 
 def _correct(right: pd.Series, judged: pd.Series) -> pd.Series:
     """True, False or None."""
-    values = [bool(r) if known else None for r, known in zip(right, judged)]
+    values = [bool(flag) if counts else None for flag, counts in zip(right, judged)]
     return pd.Series(values, index=right.index, dtype=object)

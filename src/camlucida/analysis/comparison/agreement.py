@@ -90,7 +90,10 @@ Agreements = tuple[dict[str, PredictionAgreement], dict[CaseKey, float]]
 
 
 def agreement_name(kind: Kind) -> Message:
-    """What the agreement of two models is.
+    """What the agreement of two models is a share or correlation of.
+
+    Args:
+        kind: of their predictions.
 
     >>> str(agreement_name("labels"))
     'same decision'
@@ -103,7 +106,11 @@ def agreements(first: SeriesPredictions, second: SeriesPredictions, gap: float) 
 
     Args:
         first, second: predictions of the same images.
-        gap: largest difference at which two values count as the same; NaN where none is known.
+        gap: largest difference at which two values count as the same; NaN where none is defined.
+
+    Returns:
+        Label → agreement, "" for all labels together; and case → 1 where both predict the same, 0
+        where they do not, NaN where it was not measured.
 
     Raises:
         UsageError: the models are of different tasks.
@@ -117,10 +124,11 @@ def _of_labels(first: SeriesPredictions, second: SeriesPredictions, gap: float) 
     both = _merged(first, second, ["probability", "logit"])
     measured = both["probability_1"].notna() & both["probability_2"].notna()
     both = both[measured].reset_index(drop=True)
-    x, y = (both[f"probability_{k}"] >= DECISION_THRESHOLD for k in (1, 2))
+    x = both["probability_1"] >= DECISION_THRESHOLD
+    y = both["probability_2"] >= DECISION_THRESHOLD
     has_logits = both[["logit_1", "logit_2"]].notna().all(axis=None)
-    score = "logit" if has_logits else "probability"
-    u, v = (both[f"{score}_{k}"].to_numpy(np.float64) for k in (1, 2))
+    # Probabilities saturate near 0 and 1; logits keep the differences there.
+    u, v = _columns(both, "logit" if has_logits else "probability")
     by_label = {ALL_LABELS: _of_decisions(both, x, y, u, v)}
     for label in dict.fromkeys(both["label"]):
         rows = (both["label"] == label).to_numpy()
@@ -132,7 +140,8 @@ def _of_classes(first: SeriesPredictions, second: SeriesPredictions, gap: float)
     other = most_probable_class(second.frame)[["image", "predicted"]]
     both = most_probable_class(first.frame).merge(other, on="image", suffixes=("_1", "_2"))
     both = both.assign(label=ALL_LABELS)
-    x, y, no_scores = both["predicted_1"], both["predicted_2"], np.full(len(both), NAN)
+    x, y = both["predicted_1"], both["predicted_2"]
+    no_scores = np.full(len(both), NAN)
     by_label = {ALL_LABELS: _of_decisions(both, x, y, no_scores, no_scores)}
     for label in dict.fromkeys((*first.labels, *second.labels)):
         by_label[label] = _of_decisions(both, x == label, y == label, no_scores, no_scores)
@@ -141,13 +150,15 @@ def _of_classes(first: SeriesPredictions, second: SeriesPredictions, gap: float)
 
 def _of_values(first: SeriesPredictions, second: SeriesPredictions, gap: float) -> Agreements:
     both = _merged(first, second, ["value"])
-    u, v = (both[f"value_{k}"].to_numpy(np.float64) for k in (1, 2))
+    u, v = _columns(both, "value")
     by_label = {}
     for label, rows in _rows_of_labels(both):
         r = _correlation(both[rows], u[rows], v[rows])
-        by_label[label] = PredictionAgreement(*r, 0.0, NAN, *r, n=int(rows.sum()))
-    measured = np.isfinite(u - v) & np.isfinite(gap)
-    return by_label, _by_case(both, _flags(np.abs(u - v) <= gap, measured))
+        n = int(rows.sum())
+        by_label[label] = PredictionAgreement(*r, 0.0, NAN, *r, n=n)
+    difference = np.abs(u - v)
+    measured = np.isfinite(difference) & np.isfinite(gap)
+    return by_label, _by_case(both, _flags(difference <= gap, measured))
 
 
 def _of_regions(first: SeriesPredictions, second: SeriesPredictions, gap: float) -> Agreements:
@@ -157,7 +168,8 @@ def _of_regions(first: SeriesPredictions, second: SeriesPredictions, gap: float)
     dice = np.array(overlaps, np.float64)
     by_label = {}
     for label, rows in _rows_of_labels(both):
-        mean = mean_interval(dice[rows], both["patient"][rows].tolist())
+        patients = both["patient"][rows].tolist()
+        mean = mean_interval(dice[rows], patients)
         by_label[label] = PredictionAgreement(mean.estimate, mean.low, mean.high, n=mean.rows)
     return by_label, _by_case(both, _flags(dice >= OVERLAP, np.isfinite(dice)))
 
@@ -183,21 +195,29 @@ def _of_decisions(
     """Of decisions x and y, and scores u and v; chance and kappa over labels."""
     if frame.empty:
         return PredictionAgreement(NAN, NAN, NAN)
-    mean = mean_interval((x == y).to_numpy(np.float64), frame["patient"].tolist())
+    same = (x == y).to_numpy(np.float64)
+    mean = mean_interval(same, frame["patient"].tolist())
     labels = [frame["label"] == label for label in dict.fromkeys(frame["label"])]
     chances = [_chance(x[rows], y[rows]) for rows in labels]
-    chance = float(np.average(chances, weights=[rows.sum() for rows in labels]))
+    sizes = [rows.sum() for rows in labels]
+    chance = float(np.average(chances, weights=sizes))
+    kappa = NAN
     if len(labels) > 1:
-        kappa = (mean.estimate - chance) / (1 - chance) if chance < 1 else NAN
-    else:
-        kappa = float(cohen_kappa_score(x, y)) if len({*x, *y}) > 1 else NAN
+        if chance < 1:
+            kappa = (mean.estimate - chance) / (1 - chance)
+    elif len({*x, *y}) > 1:
+        kappa = float(cohen_kappa_score(x, y))
     r = _correlation(frame, u, v)
     return PredictionAgreement(mean.estimate, mean.low, mean.high, chance, kappa, *r, n=mean.rows)
 
 
 def _chance(x: pd.Series, y: pd.Series) -> float:
     """Agreement of independent decisions of the same rates."""
-    return sum(float((x == c).mean() * (y == c).mean()) for c in set(x))
+    total = 0.0
+    for decision in set(x):
+        rates = (x == decision).mean(), (y == decision).mean()
+        total += float(rates[0] * rates[1])
+    return total
 
 
 def _correlation(frame: pd.DataFrame, u: Floats, v: Floats) -> tuple[float, float, float]:
@@ -205,14 +225,17 @@ def _correlation(frame: pd.DataFrame, u: Floats, v: Floats) -> tuple[float, floa
 
     NaN where a number is missing or constant.
     """
-    labels, place = np.unique(frame["label"].to_numpy(str), return_inverse=True)
-    if not len(frame) or not (np.isfinite(u).all() and np.isfinite(v).all()):
+    labels, positions = np.unique(frame["label"].to_numpy(str), return_inverse=True)
+    all_finite = np.isfinite(u).all() and np.isfinite(v).all()
+    if frame.empty or not all_finite:
         return NAN, NAN, NAN
-    # r follows from six sums, so a resample of patients costs one product of matrices.
+    # r follows from six sums, so a resample of patients costs one product of matrices. They are
+    # sums of centred numbers: those of large values would lose r to cancellation.
     u, v = u - u.mean(), v - v.mean()
     moments = np.column_stack([np.ones_like(u), u, v, u * u, v * v, u * v])
     index, count = numbered(frame["patient"].tolist())
-    spread = np.eye(len(labels))[place][:, :, None] * moments[:, None]
+    is_label = np.eye(len(labels))[positions]
+    spread = is_label[:, :, None] * moments[:, None]
     sums = by_patient(spread.reshape(len(u), -1), index, count)
     sampled = sampled_sums(_mean_correlation, sums, Sampling())
     estimate = float(sampled.estimate[0])
@@ -224,8 +247,10 @@ def _correlation(frame: pd.DataFrame, u: Floats, v: Floats) -> tuple[float, floa
 
 def _mean_correlation(totals: Floats) -> Floats:
     """(replicates, labels × 6 sums) → (replicates, 1)."""
-    n, u, v, uu, vv, uv = np.moveaxis(totals.reshape(len(totals), -1, 6), -1, 0)
-    spread_u, spread_v = _variation(uu, u, n), _variation(vv, v, n)
+    by_label = totals.reshape(len(totals), -1, 6)
+    n, u, v, uu, vv, uv = np.moveaxis(by_label, -1, 0)
+    spread_u = _variation(uu, u, n)
+    spread_v = _variation(vv, v, n)
     covariation = uv - divide(u * v, n)
     r = divide(covariation, np.sqrt(spread_u * spread_v))
     return mean_of_known(np.clip(r, -1, 1))[:, None]
@@ -236,6 +261,13 @@ def _variation(squares: Floats, sums: Floats, n: Floats) -> Floats:
     variation = squares - divide(sums * sums, n)
     rounding = 1e-12 * np.maximum(squares, 1e-300)
     return np.where(variation <= rounding, 0, variation)
+
+
+def _columns(both: pd.DataFrame, name: str) -> tuple[Floats, Floats]:
+    """The numbers of the first and of the second model."""
+    first = both[f"{name}_1"].to_numpy(np.float64)
+    second = both[f"{name}_2"].to_numpy(np.float64)
+    return first, second
 
 
 def _merged(
@@ -255,11 +287,14 @@ def _flags(same: NDArray[np.bool_], measured: NDArray[np.bool_]) -> Floats:
 
 
 def _by_case(frame: pd.DataFrame, same: Floats) -> dict[CaseKey, float]:
-    return dict(zip(zip(frame["image"], frame["label"]), same.tolist()))
+    cases = zip(frame["image"], frame["label"])
+    return dict(zip(cases, same.tolist()))
 
 
 def _region(record: Mapping[Any, Any], number: int) -> Mask | None:
-    return predicted_region({name: record[f"{name}_{number}"] for name in ("region", "original")})
+    region = record[f"region_{number}"]
+    original = record[f"original_{number}"]
+    return predicted_region({"region": region, "original": original})
 
 
 def _overlap(first: Mask | None, second: Mask | None) -> float:

@@ -75,11 +75,19 @@ class MapSimilarity:
 
 
 def stored_maps(run: Run, rows: pd.DataFrame) -> list[StoredMap]:
-    """The maps of rows of a case table, all of one run."""
+    """The maps of rows of a case table, all of one run.
+
+    Args:
+        run: of the rows.
+        rows: of the case table; the maps come in their order.
+    """
     indices = [int(index) for index in rows["explanation"]]
     records = run.explanations().iloc[indices].to_dict("records")
-    maps = zip(run.raw(indices), records)
-    return [StoredMap(raw.numpy(), bool(row["relu"]), stored_geometry(row)) for raw, row in maps]
+    maps = []
+    for raw, row in zip(run.raw(indices), records):
+        geometry = stored_geometry(row)
+        maps.append(StoredMap(raw.numpy(), bool(row["relu"]), geometry))
+    return maps
 
 
 def map_similarity(
@@ -106,6 +114,9 @@ def same_maps(first: Sequence[StoredMap], second: Sequence[StoredMap]) -> bool |
 
     None where all maps are zero, which decides nothing.
 
+    Args:
+        first, second: maps of the same images, in the same order.
+
     >>> geometry = Geometry.identity((2, 2))
     >>> one, two = (StoredMap(np.eye(2) * k, True, geometry) for k in (1, 7))
     >>> same_maps([one], [two])
@@ -115,14 +126,15 @@ def same_maps(first: Sequence[StoredMap], second: Sequence[StoredMap]) -> bool |
     for a, b in zip(first, second):
         if a.raw.shape != b.raw.shape:
             return False
-        limits = [float(np.abs(stored.raw).max()) for stored in (a, b)]
-        if not any(limits):
+        limit_a = float(np.abs(a.raw).max())
+        limit_b = float(np.abs(b.raw).max())
+        if not (limit_a or limit_b):
             continue
         decided = True
-        if not all(limits):
+        if not (limit_a and limit_b):
             return False
-        difference = a.raw / limits[0] - b.raw / limits[1]
-        if float(np.abs(difference).max()) >= IDENTICAL:
+        difference = np.abs(a.raw / limit_a - b.raw / limit_b)
+        if float(difference.max()) >= IDENTICAL:
             return False
     return True if decided else None
 
@@ -139,8 +151,11 @@ def common_cells(
     Returns:
         Two arrays of that grid; NaN in cells of which either model saw only a part (another crop).
     """
-    a, b = (first.raw, second.raw) if raw else (first.cells, second.cells)
-    if a.shape == b.shape and _frame(first.geometry) == _frame(second.geometry):
+    a, b = first.cells, second.cells
+    if raw:
+        a, b = first.raw, second.raw
+    same_frame = _frame(first.geometry) == _frame(second.geometry)
+    if same_frame and a.shape == b.shape:
         return a, b
     if prod(a.shape) > prod(b.shape):
         averaged, seen = _onto(a, first.geometry, b.shape, second.geometry)
@@ -157,7 +172,8 @@ def _with_null(
     values = np.array([measure(a, b) for a, b in pairs], np.float64)
     if len(set(patients)) < 2:
         return values, np.zeros(0)
-    firsts, seconds = [a for a, _ in pairs], [b for _, b in pairs]
+    firsts = [a for a, _ in pairs]
+    seconds = [b for _, b in pairs]
     nulls = different_image_null(
         firsts, seconds, similarity=measure, patients=patients, pairs=NULL_PAIRS
     )
@@ -171,10 +187,13 @@ def _onto(
     averaged, seen = fine, np.ones(tuple(grid), bool)
     for axis, count in enumerate(grid):
         weights = _weights(axis, fine.shape[axis], fine_geometry, count, geometry)
-        averaged = np.moveaxis(np.tensordot(weights, averaged, (1, axis)), 0, axis)
+        # tensordot puts the new axis first.
+        summed = np.tensordot(weights, averaged, (1, axis))
+        averaged = np.moveaxis(summed, 0, axis)
+        covered = weights.sum(1) > WHOLE
         shape = [1] * len(grid)
         shape[axis] = count
-        seen &= (weights.sum(1) > WHOLE).reshape(shape)
+        seen &= covered.reshape(shape)
     return np.where(seen, averaged, NAN), seen
 
 
@@ -185,7 +204,8 @@ def _weights(
     edges = np.linspace(0, geometry.model[axis], cells + 1)
     original = (edges - geometry.offset[axis]) / geometry.scale[axis]
     pixels = original * fine_geometry.scale[axis] + fine_geometry.offset[axis]
-    return coverage(pixels * fine_cells / fine_geometry.model[axis], fine_cells)
+    fine_edges = pixels * fine_cells / fine_geometry.model[axis]
+    return coverage(fine_edges, fine_cells)
 
 
 def _frame(geometry: Geometry) -> tuple[tuple[int, ...], ...]:
@@ -206,6 +226,8 @@ def _of_seen_cells(metric: Measure) -> Measure:
         if a.shape != b.shape:
             return NAN
         both = np.isfinite(a) & np.isfinite(b)
-        return metric(a[both], b[both]) if both.sum() > CELLS else NAN
+        if both.sum() <= CELLS:
+            return NAN
+        return metric(a[both], b[both])
 
     return measure

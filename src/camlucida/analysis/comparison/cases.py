@@ -41,11 +41,11 @@ COLUMNS = [
     "error",
     "dice",
     "verdict",
-    "reason",
+    "reason_code",
 ]
 """Of the table of cases. ``series_count``: map series with maps of their own; ``empty``: those
 without evidence; ``correct``: share of them whose prediction is correct; ``error``, ``dice``: their
-mean, without sign; ``verdict``: a code; ``reason``: a message, see
+mean, without sign; ``verdict``: a code; ``reason_code``: a message, see
 :meth:`~camlucida.core.messages.Message.loads`."""
 
 MAP_COLUMNS = [
@@ -67,10 +67,10 @@ MAP_COLUMNS = [
     "artefact_area",
     "artefact_ratio",
     "excess",
-    "empty_reason",
+    "empty_reason_code",
 ]
 """Of the table of maps, a row a case and map series. ``run`` and ``explanation`` find the map;
-``excess`` is its mean with the others."""
+``excess`` is its mean with the others; ``empty_reason_code`` is a message, "" with evidence."""
 
 JOINED = " | "
 NAN = float("nan")
@@ -197,6 +197,7 @@ def _map_row(number: int, series: MapSeries, line: Line, evidence: GroupEvidence
         "short": series.short,
         "artefact_ratio": share / area if area > 0 else NAN,
         "excess": _mean(others),
+        "empty_reason_code": line["empty_reason"],
     }
 
 
@@ -230,7 +231,7 @@ def _case_row(
         "error": _mean([abs(line["error"]) for line in distinct]),
         "dice": _mean([line["dice"] for line in distinct]),
         "verdict": verdict,
-        "reason": reason.dumps(),
+        "reason_code": reason.dumps(),
     }
 
 

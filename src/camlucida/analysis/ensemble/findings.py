@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from camlucida.analysis.ensemble.combine import Ensemble, combine, on_common_grid
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.messages import Message, chain, declare, quoted
+from camlucida.core.messages import Message, Value, chain, declare, quoted
 from camlucida.core.scan import Scan
 from camlucida.io.tables import fold
 from camlucida.metrics.agreement import PAIRS, different_image_null, pearson
@@ -110,6 +110,7 @@ class EnsembleFindings:
         for model in self.run.about["models"]:
             spellings += filter(None, model["resolved"]["labels"])
         spellings += self.predictions["label"].tolist()
+        # Of equal keys the last one stays, so the first spelling comes last.
         return {fold(label): label for label in reversed(spellings)}
 
     @cached_property
@@ -145,7 +146,8 @@ class EnsembleFindings:
         unique = spelt.drop_duplicates(["model", "label"])
         wide = unique.pivot(index="label", columns="model", values="probability")
         wide = wide.reindex(columns=list(self.names))
-        weights = np.array([self.weights[name] for name in self.names]) * wide.notna().to_numpy()
+        of_models = np.array([self.weights[name] for name in self.names])
+        weights = of_models * wide.notna().to_numpy()
         total = weights.sum(1)
         sums = np.nansum(wide.to_numpy() * weights, axis=1)
         wide["ensemble"] = sums / np.where(total > 0, total, np.nan)
@@ -176,7 +178,12 @@ class EnsembleFindings:
         return {label: chain("words.clause", why) for label, why in reasons.items() if why}
 
     def findings(self, image: str, chosen: Mapping[str, Message]) -> Iterator[EnsembleFinding]:
-        """The findings with their maps; one that no classifier has a map of is left out."""
+        """The findings with their maps; one of which no classifier has a map is left out.
+
+        Args:
+            image: of the run.
+            chosen: label → why it is shown, as of :meth:`chosen`.
+        """
         for label, reason in chosen.items():
             maps = {name: self.explanation(image, name, label) for name in self.names}
             if any(maps.values()):
@@ -186,10 +193,11 @@ class EnsembleFindings:
     def missing(self, image: str) -> dict[str, Message]:
         """Classifier → why it has no prediction of the image, or which maps are missing."""
         reasons: dict[str, Message] = {}
-        for entry in self.run.entries:
-            if entry.image == image and entry.failure is not None:
+        of_image = [entry for entry in self.run.entries if entry.image == image]
+        for entry in of_image:
+            if entry.failure is not None:
                 reasons[entry.model] = quoted(str(entry.failure))
-            elif entry.image == image and entry.note is not None:
+            elif entry.note is not None:
                 reasons[entry.model] = entry.note
         return reasons
 
@@ -200,17 +208,29 @@ class EnsembleFindings:
         patients, over all pairs of classifiers that have it. NaN and 0 where there are none.
         """
         if label not in self._nulls:
-            pairs = combinations(self.names, 2)
-            values = np.concatenate([np.zeros(0), *(self._null(label, *pair) for pair in pairs)])
+            of_pairs = [np.zeros(0)]
+            for first, second in combinations(self.names, 2):
+                of_pairs.append(self._null(label, first, second))
+            values = np.concatenate(of_pairs)
+            # A constant map has no correlation.
             values = values[np.isfinite(values)]
-            self._nulls[label] = float(values.mean()) if len(values) else NAN, len(values)
+            mean = float(values.mean()) if len(values) else NAN
+            self._nulls[label] = mean, len(values)
         return self._nulls[label]
 
     def explanation(self, image: str, name: str, label: str) -> Explanation | None:
-        """A classifier's map; None where it has none."""
+        """A classifier's map; None where it has none.
+
+        Args:
+            image: of the run.
+            name: of the classifier.
+            label: as it is spelt here.
+        """
         maps = self._maps_of(name, label)
         rows = maps[maps["image"] == image]
-        return self.run.explanation(int(rows.index[0])) if len(rows) else None
+        if rows.empty:
+            return None
+        return self.run.explanation(int(rows.index[0]))
 
     @cached_property
     def _maps(self) -> pd.DataFrame:
@@ -219,21 +239,29 @@ class EnsembleFindings:
         return table.assign(label=spelt, number=table.index)
 
     def _maps_of(self, name: str, label: str) -> pd.DataFrame:
-        return self._maps[(self._maps["model"] == name) & (self._maps["label"] == label)]
+        maps = self._maps
+        wanted = (maps["model"] == name) & (maps["label"] == label)
+        return maps[wanted]
 
     def _null(self, label: str, first: str, second: str) -> Floats:
         """Correlations of two classifiers' maps of different patients' images."""
-        ours, theirs = self._rows(first, label), self._rows(second, label)
-        shared = [image for image in ours if image in theirs]
+        of_first = self._rows(first, label)
+        of_second = self._rows(second, label)
+        shared = [image for image in of_first if image in of_second]
         drawn = np.random.default_rng(0).permutation(len(shared))[:NULL_IMAGES]
         images = [shared[index] for index in np.sort(drawn)]
-        patients = [str(ours[image]["patient"]) for image in images]
+        patients = [str(of_first[image]["patient"]) for image in images]
         if len(set(patients)) < 2:
             return np.zeros(0)
-        pairs = [(self._without_image(ours[x]), self._without_image(theirs[x])) for x in images]
-        cells = [on_common_grid(*pair) for pair in pairs]
+        firsts, seconds = [], []
+        for image in images:
+            a = self._without_image(of_first[image])
+            b = self._without_image(of_second[image])
+            cells = on_common_grid(a, b)
+            firsts.append(cells[0])
+            seconds.append(cells[1])
         return different_image_null(
-            *zip(*cells), similarity=pearson, patients=patients, pairs=PAIRS
+            firsts, seconds, similarity=pearson, patients=patients, pairs=PAIRS
         )
 
     def _rows(self, name: str, label: str) -> dict[str, dict[str, Any]]:
@@ -265,12 +293,12 @@ def _reasons(
     """Labels that a classifier ranks high enough, or calls probable enough."""
     ranked = probabilities.dropna().sort_values(ascending=False, kind="stable")
     for rank, (label, probability) in enumerate(ranked.items(), 1):
-        by_rank, by_threshold = rank <= choice.top, probability > choice.threshold
-        numbers = {"rank": rank} if by_rank else {}
-        thresholds = {"threshold": choice.threshold} if by_threshold else {}
-        if by_rank or by_threshold:
-            code = "_and_".join([*numbers, *thresholds])
-            yield (
-                str(label),
-                Message(f"shown.{code}", {"classifier": name, **numbers, **thresholds}),
-            )
+        numbers: dict[str, Value] = {}
+        if rank <= choice.top:
+            numbers["rank"] = rank
+        if probability > choice.threshold:
+            numbers["threshold"] = choice.threshold
+        if numbers:
+            code = "_and_".join(numbers)
+            values = {"classifier": name, **numbers}
+            yield str(label), Message(f"shown.{code}", values)

@@ -46,47 +46,68 @@ def localisation(
     true_boxes = as_boxes(truth)
     rows = [(box.x, box.y, box.width, box.height) for box in predicted]
     boxes = np.array(rows, float).reshape(-1, 4)
-    covered = from_boxes(boxes, size) if len(boxes) else np.zeros(size, np.bool_)
+    covered = np.zeros(size, np.bool_)
+    if len(boxes):
+        covered = from_boxes(boxes, size)
     scores = _scores(boxes, covered, true_boxes, size)
-    steps = _steps(true_boxes, size)
-    moved = [_scores(boxes, covered, true_boxes + step, size) for step in steps]
+    at_positions = []
+    for step in _steps(true_boxes, size):
+        moved = true_boxes + step
+        at_positions.append(_scores(boxes, covered, moved, size))
     chance = {}
     for name in scores:
-        values = [moved_scores[name] for moved_scores in moved]
+        values = [scores_there[name] for scores_there in at_positions]
         chance[f"{name}_chance"] = float(np.mean(values))
-    nothing = 1 - float(from_boxes(true_boxes, size).mean())
-    return scores | chance | {"pixel_accuracy_nothing": nothing}
+    true_share = float(from_boxes(true_boxes, size).mean())
+    return scores | chance | {"pixel_accuracy_nothing": 1 - true_share}
 
 
 def _scores(
     boxes: Floats, covered: NDArray[np.bool_], true_boxes: Floats, size: tuple[int, int]
 ) -> dict[str, float]:
     truth = from_boxes(true_boxes, size)
-    window = _window(true_boxes, size)  # nothing overlaps outside it
-    both = int(np.count_nonzero(covered[window] & truth[window]))
-    first, second = int(np.count_nonzero(covered)), int(np.count_nonzero(truth))
+    # Nothing overlaps outside the window. It makes the many positions of the chance level cheap.
+    window = _window(true_boxes, size)
+    overlap = covered[window] & truth[window]
+    both = int(np.count_nonzero(overlap))
+    first = int(np.count_nonzero(covered))
+    second = int(np.count_nonzero(truth))
+    differing = first + second - 2 * both
     top = float(box_iou(boxes[:1], true_boxes).max(initial=0))
     scores = {
         "iou": both / (first + second - both),
         "dice": 2 * both / (first + second),
-        "pixel_accuracy": (truth.size - first - second + 2 * both) / truth.size,
+        "pixel_accuracy": (truth.size - differing) / truth.size,
         "top_iou": top,
     }
     for level in LEVELS:
-        scores[f"localised_{round(100 * level)}"] = float(top >= level)
+        name = f"localised_{round(100 * level)}"
+        scores[name] = float(top >= level)
     return scores
 
 
 def _window(boxes: Floats, size: tuple[int, int]) -> tuple[slice, slice]:
     """The part of the image that holds all the boxes."""
-    low, high = np.floor(boxes[:, :2].min(0)), np.ceil((boxes[:, :2] + boxes[:, 2:]).max(0))
-    rows = slice(max(0, int(low[1])), min(size[0], int(high[1])))
-    return rows, slice(max(0, int(low[0])), min(size[1], int(high[0])))
+    low, high = _extent(boxes)
+    left, top = map(int, np.floor(low))
+    right, bottom = map(int, np.ceil(high))
+    height, width = size
+    rows = slice(max(0, top), min(height, bottom))
+    columns = slice(max(0, left), min(width, right))
+    return rows, columns
+
+
+def _extent(boxes: Floats) -> tuple[Floats, Floats]:
+    """(x, y) of the corners of the smallest box around all boxes."""
+    corners = boxes[:, :2]
+    low = np.asarray(corners.min(0))
+    high = np.asarray((corners + boxes[:, 2:]).max(0))
+    return low, high
 
 
 def _steps(boxes: Floats, size: tuple[int, int]) -> Iterator[Floats]:
     """(4,) to add to every box: over a grid of positions with all of them inside the image."""
-    low, high = boxes[:, :2].min(0), (boxes[:, :2] + boxes[:, 2:]).max(0)
+    low, high = _extent(boxes)
     height, width = size
     for dy in _positions(low[1], high[1], height):
         for dx in _positions(low[0], high[0], width):
@@ -95,4 +116,7 @@ def _steps(boxes: Floats, size: tuple[int, int]) -> Iterator[Floats]:
 
 def _positions(low: float, high: float, length: int) -> Floats:
     """Whole pixels by which an extent can be moved along an axis, evenly spread."""
-    return np.unique(np.round(np.linspace(-low, max(-low, length - high), POSITIONS)))
+    first, last = -low, length - high
+    # Boxes as long as the image leave no room: then there is the one position.
+    moves = np.linspace(first, max(first, last), POSITIONS)
+    return np.unique(np.round(moves))

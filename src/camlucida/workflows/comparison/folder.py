@@ -22,6 +22,7 @@ from camlucida.figures.consistency import (
 )
 from camlucida.figures.files import save_figure
 from camlucida.figures.overlay import NOTICE
+from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
 from camlucida.report.writers.html import write_page
 from camlucida.runs import Run
@@ -77,8 +78,8 @@ def _write_tables(out: Path, comparison: Comparison) -> Iterator[Path]:
     tables = {
         "map_series": comparison.all_series,
         "pairs": comparison.pairs,
-        "cases": comparison.cases,
-        "maps": comparison.maps,
+        "cases": add_english(comparison.cases, "reason"),
+        "maps": add_english(comparison.maps, "empty_reason"),
         "performance": comparison.performance,
     }
     for name, table in tables.items():

@@ -235,7 +235,7 @@ def _case_row(comparison: Comparison, row: Mapping[Any, Any]) -> Row:
         row["image"],
         row["label"],
         verdict_name(row["verdict"]),
-        Message.loads(row["reason"]),
+        Message.loads(row["reason_code"]),
         Cell(row["agreement"], spec=".0%"),
         Cell(row["excess"], spec=DIGITS),
         Cell(row["artefact_ratio"], spec=DIGITS),

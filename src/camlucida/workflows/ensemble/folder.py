@@ -15,6 +15,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_json
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.figures.files import FORMATS
+from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
 from camlucida.report.writers.html import write_page
 from camlucida.workflows.ensemble.image_folder import ImageFolder
@@ -86,7 +87,8 @@ def write_ensemble(
         writer = ImageFolder(findings, run.titles, choice, truth, out, folder, formats)
         _add_image(output, writer, image)
         progress(1)
-    write_table(pd.DataFrame(output.rows), out / "ensemble.csv")
+    rows = add_english(pd.DataFrame(output.rows), "reason", "empty_reason")
+    write_table(rows, out / "ensemble.csv")
     (out / "localisation.csv").unlink(missing_ok=True)  # of an earlier request
     if truth is not None:
         localised = pd.DataFrame(output.localised, columns=LOCALISATION_COLUMNS)

@@ -90,7 +90,7 @@ def table_rows(
                 "rank": int(ranks[str(label)]),
                 "weight": weights.get(name),
                 "shown": reason is not None,
-                "reason": reason.dumps() if reason else "",
+                "reason_code": reason.dumps() if reason else "",
             }
             rows.append(row | _map_numbers(name, by_label.get(str(label), {})))
     return rows
@@ -139,7 +139,7 @@ def _map_numbers(name: str, finding: Mapping[str, Any]) -> dict[str, Any]:
     reason = member.get("empty_reason")
     return {
         **{key: member.get(key) for key in _OF_MEMBER},
-        "empty_reason": reason.dumps() if isinstance(reason, Message) else None,
+        "empty_reason_code": reason.dumps() if isinstance(reason, Message) else None,
         "peak": shown.get("peak"),
         "boxes": len(shown.get("boxes", ())),
         **{key: whole.get(key) for key in _OF_ENSEMBLE},

@@ -17,6 +17,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_bytes, write_json
 from camlucida.core.messages import Message
 from camlucida.core.provenance import versions
+from camlucida.io.message_tables import add_english
 from camlucida.io.records import records_of
 from camlucida.models import load_model
 from camlucida.models.assumptions import RecognisedCard
@@ -210,7 +211,7 @@ def _write_tables(
 ) -> None:
     """``statistics.csv``, ``batch_summary.csv``, ``overlap.csv`` and ``batch_summary.json``."""
     tables = {
-        "statistics": outcome.statistics,
+        "statistics": add_english(outcome.statistics, "empty_reason"),
         "batch_summary": outcome.summary,
         "overlap": overlaps,
     }

@@ -187,8 +187,9 @@ def _map(run: SegmentationRun, row: Row) -> tuple[str, ...]:
         truth = (
             f"{number_or_dash(row['truth_ratio'])}, {number_or_dash(row['truth_shifted_median'])}"
         )
-    if row["empty"]:
-        return (*names, f"no evidence: {Message.loads(row['empty'])}", *["–"] * 5, truth)
+    if row["empty_reason_code"]:
+        reason = Message.loads(row["empty_reason_code"])
+        return (*names, f"no evidence: {reason}", *["–"] * 5, truth)
     return (
         *names,
         number_or_dash(row["ratio"]),

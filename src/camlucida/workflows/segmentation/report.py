@@ -162,7 +162,7 @@ def map_messages(summary: pd.DataFrame, rows: pd.DataFrame) -> Iterator[Message]
         of_truth = means.get("truth_ratio")
         if target != "true" and of_truth is not None and of_truth["images"]:
             facts.append(_contrast(means, "truth_", "true_region"))
-        empty = int((of_key["empty"] != "").sum())
+        empty = int((of_key["empty_reason_code"] != "").sum())
         if empty:
             values = {"count": empty, "maps": len(of_key)}
             facts.append(Message("segmentation_report.no_evidence", values))

@@ -120,7 +120,7 @@ def map_row(
         masks = overlaps[of_label].iloc[0]
         numbers |= masks.drop(["image", "patient", "label", "model"]).to_dict()
     reason = explanation.empty_reason
-    return {**numbers, "empty": "" if reason is None else reason.dumps()}
+    return {**numbers, "empty_reason_code": "" if reason is None else reason.dumps()}
 
 
 def summarise(rows: pd.DataFrame) -> pd.DataFrame:

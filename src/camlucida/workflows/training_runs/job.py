@@ -20,6 +20,7 @@ from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, prefixed
+from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document
@@ -265,7 +266,7 @@ class _Pack:
         result, name = self.result, self.settings.file_name
         tables = {"seeds_table": pd.DataFrame([each.table_row() for each in result.trainings])}
         if "seed" in result.comparisons:
-            tables["consistency"] = result.comparisons["seed"].cases
+            tables["consistency"] = add_english(result.comparisons["seed"].cases, "reason")
         if "layer" in result.comparisons:
             tables["layers"] = result.comparisons["layer"].pairs
         for table_name, table in tables.items():
