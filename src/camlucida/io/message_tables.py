@@ -37,7 +37,7 @@ def add_english(frame: pd.DataFrame, *names: str) -> pd.DataFrame:
     for name in names:
         if name + CODE in worded:
             codes = worded[name + CODE]
-            position = worded.columns.get_loc(name + CODE)
+            position = list(worded).index(name + CODE)
             worded.insert(position + 1, name, codes.map(_english).astype(object))
     return worded
 

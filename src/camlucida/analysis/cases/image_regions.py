@@ -203,4 +203,4 @@ def _inner_share(length: int) -> Floats:
     edges = np.array([margin, 1 - margin]) * length
     covered = coverage(edges, length)[0] * length * (1 - 2 * margin)
     # 1 but for rounding.
-    return np.minimum(covered, 1)
+    return np.asarray(np.minimum(covered, 1))
