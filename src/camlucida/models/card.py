@@ -20,6 +20,13 @@ class InputSpec(BaseModel):
     """``[input]``: what the model was trained on. Either ``range``, or ``mean`` and ``std``.
 
     Else [0, 1].
+
+    Raises:
+        ValueError: a field of another type or range; both ``range`` and ``mean``; ``mean`` or
+            ``std`` alone, or not of one value a channel.
+
+    >>> InputSpec(size=512, channels=1, range=(-1, 1)).height_width
+    (512, 512)
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -72,7 +79,31 @@ class InputSpec(BaseModel):
 
 
 class Card(BaseModel):
-    """A model card. See ``docs/reference/model-cards.md`` for the file."""
+    """A model card. See ``docs/reference/model-cards.md`` for the file.
+
+    Attributes:
+        factory: what builds the model: ``net.py:build``, ``package.module:callable``,
+            ``torchvision:resnet50`` and its like.
+        args: keyword arguments of the factory.
+        checkpoint: file of weights, relative to the card.
+        task: "multiclass", "multilabel", "binary", "segmentation" or "regression"; None takes it
+            from the output's shape.
+        labels: one an output channel, in order; "" for a channel that is not trained.
+        output: what ``forward`` returns.
+        logits_from: path of the module whose output is the logits, where ``forward`` returns
+            probabilities.
+        layer: what to explain: "auto", an alias, a path, or more than one of these.
+        name: shown in results; None takes the card's file name.
+        description: free text.
+        input: what the model was trained on.
+
+    Raises:
+        ValueError: an unknown key, a value of another type, or values that contradict each other.
+
+    >>> card = Card(factory="net.py:build", task="binary", labels=("Mass",))
+    >>> card.output, card.layer, card.input.size
+    ('logits', 'auto', 224)
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -89,7 +120,11 @@ class Card(BaseModel):
     input: InputSpec = InputSpec()
 
     def output_spec(self) -> OutputSpec:
-        """The part of the card that ``explain`` needs."""
+        """The part of the card that ``explain`` needs.
+
+        >>> Card(factory="net.py:build", labels=("Mass", "Nodule")).output_spec().labels
+        ('Mass', 'Nodule')
+        """
         return OutputSpec(self.task, self.labels, self.output, self.logits_from)
 
     @model_validator(mode="after")
@@ -172,7 +207,15 @@ def read_card(
         checkpoint: used in place of the card's own; relative to the current directory.
 
     Returns:
-        the card, and the folder that the card's own relative paths start from.
+        The card, and the folder that the card's own relative paths start from.
+
+    Raises:
+        UsageError: no such file, not TOML in UTF-8, an unknown key, a value of another type, or a
+            label that is there twice.
+
+    >>> card, folder = read_card("torchvision:resnet50")
+    >>> card.factory
+    'torchvision:resnet50'
     """
     path = Path(source).expanduser()
     with reading(path, UsageError, "the model card"):
@@ -183,7 +226,8 @@ def read_card(
     if checkpoint is not None:
         data["checkpoint"] = str(Path.cwd() / Path(checkpoint).expanduser())
     card = _validated(data, "the factory" if bare else path.name)
-    twice = [name for name, count in Counter(card.labels).items() if name and count > 1]
+    counts = Counter(card.labels)
+    twice = [name for name, count in counts.items() if name and count > 1]
     if twice:
         raise UsageError(
             f"{path.name}: labels: {twice[0]!r} is there twice", "a label names one output channel"
@@ -197,36 +241,49 @@ def resolve_card(card: Card, defaults: Mapping[str, Any], where: str) -> Card:
     What the card states always wins.
 
     Args:
+        card: as it was read.
         defaults: card fields; ``input`` is a mapping of its own and is merged key by key.
         where: the card's name, for messages.
+
+    Raises:
+        UsageError: what the card states contradicts what is known.
+
+    >>> card = Card(factory="net.py:build", labels=("Mass",))
+    >>> resolve_card(card, {"task": "binary", "labels": ("Nodule",)}, "card.toml").labels
+    ('Mass',)
     """
     stated = card.model_dump(exclude_unset=True)
-    merged = {
-        **defaults,
-        **stated,
-        "input": _merged_input(defaults.get("input", {}), stated.get("input", {})),
-    }
+    merged = {**defaults, **stated}
+    merged["input"] = _merged_input(defaults.get("input", {}), stated.get("input", {}))
     if merged.get("output", "logits") == "logits" and "logits_from" not in stated:
         merged.pop("logits_from", None)
     return _validated(merged, where)
 
 
-def _merged_input(known: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
+_SCALE_KEYS = ("range", "mean", "std")
+
+
+def _merged_input(defaults: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
     """Defaults that contradict a stated key go: the grey scale is one thing, and so is the crop."""
-    known = dict(known)
-    channels = stated.get("channels", known.get("channels", 3))
-    if {"range", "mean", "std"} & set(stated) or len(known.get("mean") or ()) not in (0, channels):
-        for key in ("range", "mean", "std"):
-            known.pop(key, None)
+    kept = dict(defaults)
+    channels = stated.get("channels", kept.get("channels", 3))
+    means = len(kept.get("mean") or ())
+    states_scale = any(key in stated for key in _SCALE_KEYS)
+    if states_scale or means not in (0, channels):
+        for key in _SCALE_KEYS:
+            kept.pop(key, None)
     if stated.get("fit", "center-crop") != "center-crop":
-        known.pop("crop", None)
-    return {**known, **stated}
+        kept.pop("crop", None)
+    return {**kept, **stated}
 
 
 def _from_here(factory: str) -> str:
     """Anchor a factory given on the command line in the current directory."""
-    own = factory_file(factory)
-    return f"{Path.cwd() / own[0]}:{own[1]}" if own else factory
+    user_file = factory_file(factory)
+    if user_file is None:
+        return factory
+    file, function = user_file
+    return f"{Path.cwd() / file}:{function}"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -247,16 +304,17 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def _no_card(path: Path) -> UsageError:
     if path.is_dir():
         what = f"{path} is a folder, not a model card"
-        return UsageError(
-            what, did_you_mean("card.toml", sorted(p.name for p in path.glob("*.toml")))
-        )
+        return UsageError(what, did_you_mean("card.toml", _cards_in(path)))
     if path.suffix != ".toml":
         what = f"{path} is neither a model card nor a factory"
         return UsageError(what, f"a card is a TOML file; for a factory {_FACTORY_HELP}")
     if not path.parent.is_dir():
         return UsageError(f"no model card {path}: there is no folder {path.parent}")
-    cards = sorted(p.name for p in path.parent.glob("*.toml"))
-    return UsageError(f"no model card {path}", did_you_mean(path.name, cards))
+    return UsageError(f"no model card {path}", did_you_mean(path.name, _cards_in(path.parent)))
+
+
+def _cards_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("*.toml"))
 
 
 def _validated(data: Mapping[str, Any], where: str) -> Card:
@@ -282,10 +340,11 @@ def _flattened(
         if fix:
             fixes[key] = fix
     lines = list(complaints.values())
-    rest = f"; and {len(lines) - limit} more" if len(lines) > limit else ""
-    return UsageError(
-        f"{where}: {'; '.join(lines[:limit])}{rest}", "; ".join(list(fixes.values())[:limit])
-    )
+    shown = "; ".join(lines[:limit])
+    others = len(lines) - limit
+    rest = f"; and {others} more" if others > 0 else ""
+    first_fixes = list(fixes.values())[:limit]
+    return UsageError(f"{where}: {shown}{rest}", "; ".join(first_fixes))
 
 
 def _located(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
@@ -296,9 +355,11 @@ def _located(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
     key = ""
     for part in loc:
         if isinstance(data, Mapping) and part in data:
-            data, key = data[str(part)], f"{key}.{part}".lstrip(".")
+            data = data[str(part)]
+            key = f"{key}.{part}".lstrip(".")
         elif isinstance(data, list | tuple) and isinstance(part, int) and part < len(data):
-            data, key = data[part], f"{key}[{part}]"
+            data = data[part]
+            key = f"{key}[{part}]"
         elif isinstance(data, Mapping):
             return f"{key}.{part}".lstrip("."), data
         else:
@@ -308,26 +369,30 @@ def _located(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:
 
 def _explained(kind: str, message: str, key: str, seen: Any) -> tuple[str, str]:
     if kind == "extra_forbidden":
-        name, inside = key.rpartition(".")[2], key.startswith("input.")
+        name = key.rpartition(".")[2]
+        inside = key.startswith("input.")
         fields, others = (InputSpec, Card) if inside else (Card, InputSpec)
         if name in others.model_fields:
-            return f"belongs {'above' if inside else 'under'} [input]", ""
+            position = "above" if inside else "under"
+            return f"belongs {position} [input]", ""
         return "is not a key of a model card", did_you_mean(name, fields.model_fields)
     if kind == "literal_error":
         expected = message.removeprefix("Input should be ")
         quoted = re.findall(r"'([^']*)'", expected)
-        return f"should be {expected}", did_you_mean(str(seen), quoted) if quoted else ""
+        fix = did_you_mean(str(seen), quoted) if quoted else ""
+        return f"should be {expected}", fix
     if kind == "missing":
         return ("is missing", _FACTORY_HELP) if key == "factory" else ("needs two numbers", "")
-    return message.removeprefix("Value error, ").replace("Input should be", "should be"), ""
+    wording = message.removeprefix("Value error, ")
+    return wording.replace("Input should be", "should be"), ""
 
 
 def _complaint(key: str, seen: Any, message: str) -> str:
     if not key:  # about the card as a whole
         return message
-    return (
-        f"{key}: {message}" if isinstance(seen, Mapping) else f"{key} = {_shown(seen)}: {message}"
-    )
+    if isinstance(seen, Mapping):
+        return f"{key}: {message}"
+    return f"{key} = {_shown(seen)}: {message}"
 
 
 def _shown(value: Any) -> str:

@@ -37,9 +37,17 @@ def read_head(state: Mapping[str, Tensor], name: str) -> Head | None:
 
     Returns:
         One Linear layer, or a Sequential of Linear and norm layers; None for another head.
+
+    >>> import torch
+    >>> state = {"fc.weight": torch.zeros(3, 512), "fc.bias": torch.zeros(3)}
+    >>> read_head(state, "fc").layers
+    'Linear 512 3'
     """
     prefix = f"{name}."
-    weights = {key.removeprefix(prefix): w for key, w in state.items() if key.startswith(prefix)}
+    weights = {}
+    for key, tensor in state.items():
+        if key.startswith(prefix):
+            weights[key.removeprefix(prefix)] = tensor
     if set(weights) == {"weight", "bias"}:
         layer = _layer(weights)
         if layer is None or not layer.startswith("Linear"):
@@ -56,23 +64,29 @@ def _by_index(weights: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]] | N
         match = re.fullmatch(r"(\d+)\.(\w+)", key)
         if match is None:
             return None
-        parts.setdefault(int(match[1]), {})[match[2]] = tensor
+        index, kind = match.groups()
+        part = parts.setdefault(int(index), {})
+        part[kind] = tensor
     return parts
 
 
 def _sequential(parts: Mapping[int, Mapping[str, Tensor]], name: str) -> Head | None:
-    layers_by_index = {index: _layer(part) for index, part in sorted(parts.items())}
-    with_weights = {index: layer for index, layer in layers_by_index.items() if layer is not None}
+    with_weights: dict[int, str] = {}
+    for index, part in sorted(parts.items()):
+        layer = _layer(part)
+        if layer is None:
+            return None
+        with_weights[index] = layer
     linear = [index for index, layer in with_weights.items() if layer.startswith("Linear")]
-    all_known = len(with_weights) == len(layers_by_index)
-    if not linear or not all_known or linear[-1] != max(with_weights):
+    if not linear or linear[-1] != max(with_weights):
         return None
-    layers = [with_weights.get(index, "Identity") for index in range(linear[-1] + 1)]
+    last = linear[-1]
+    layers = [with_weights.get(index, "Identity") for index in range(last + 1)]
     gaps = [_first_gap(with_weights, low, high) for low, high in pairwise(linear)]
     activations = [gap for gap in gaps if gap is not None]
     for index in activations:
         layers[index] = "ReLU"
-    outputs = int(parts[linear[-1]]["weight"].shape[0])
+    outputs = int(parts[last]["weight"].shape[0])
     return Head(layers, outputs, _notes(name, layers, activations))
 
 
@@ -82,15 +96,21 @@ def _layer(part: Mapping[str, Tensor]) -> str | None:
     if weight is None or "bias" not in part:
         return None
     if weight.ndim == 2:
-        return f"Linear {weight.shape[1]} {weight.shape[0]}"
+        outputs, inputs = weight.shape
+        return f"Linear {inputs} {outputs}"
     if weight.ndim != 1:
         return None
-    return f"BatchNorm1d {len(weight)}" if "running_mean" in part else f"LayerNorm {len(weight)}"
+    # Only a batch norm keeps running statistics.
+    kind = "BatchNorm1d" if "running_mean" in part else "LayerNorm"
+    return f"{kind} {len(weight)}"
 
 
 def _first_gap(with_weights: Mapping[int, str], low: int, high: int) -> int | None:
     """The first index between two Linear layers without weights; None where there is none."""
-    return next((index for index in range(low + 1, high) if index not in with_weights), None)
+    for index in range(low + 1, high):
+        if index not in with_weights:
+            return index
+    return None
 
 
 def _notes(name: str, layers: list[str], activations: list[int]) -> tuple[Message, ...]:

@@ -5,6 +5,7 @@ And what fires, in order.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,8 +64,21 @@ class LayerInfo:
 def parse_path(model: nn.Module, text: str) -> LayerRef:
     """A dotted path with indices, ``layer4[-1].conv2`` or ``encoder[5]``, as a :class:`LayerRef`.
 
+    Args:
+        model: that the path starts from.
+        text: names of submodules, separated by dots; [i] picks a child of a container, counted from
+            0, or from the end where negative. At the end of the path, behind a module that is no
+            container, it picks one of the module's outputs.
+
+    Returns:
+        The layer, by its first name in ``named_modules()``.
+
     Raises:
         LayerError: no such module; the message names near matches.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.ReLU(), nn.Flatten()))
+    >>> str(parse_path(net, "1[-1]")), str(parse_path(net, "0[2]"))
+    ('1.1', '0[2]')
     """
     steps = _STEP.findall(text)
     if not re.fullmatch(r"([^.\[\]]+|\[-?\d+\])(\.[^.\[\]]+|\[-?\d+\])*", text):
@@ -75,7 +89,8 @@ def parse_path(model: nn.Module, text: str) -> LayerRef:
     module, path = model, ""
     for position, (index, name) in enumerate(steps):
         # Not named_children(), which leaves out a module that has come before under another name.
-        children = {key: child for key, child in module._modules.items() if child is not None}
+        items = module._modules.items()
+        children = {key: child for key, child in items if child is not None}
         is_container = isinstance(module, (nn.Sequential, nn.ModuleList))
         if name in children:
             key = name
@@ -83,12 +98,15 @@ def parse_path(model: nn.Module, text: str) -> LayerRef:
             key = _child_at(list(children), int(index), path, text)
         elif index and path and position == len(steps) - 1:
             # No container: the index picks one of its outputs.
-            return LayerRef(parse_path(model, path).path, int(index))
+            parent = parse_path(model, path)
+            return LayerRef(parent.path, int(index))
         else:
             raise _no_layer(model, text)
-        module, path = children[key], f"{path}.{key}" if path else key
+        module = children[key]
+        path = f"{path}.{key}" if path else key
     # A module that sits in the model under two names is known by the first of them.
-    return LayerRef(next(name for name, other in model.named_modules() if other is module))
+    names = (name for name, other in model.named_modules() if other is module)
+    return LayerRef(next(names))
 
 
 def _no_layer(model: nn.Module, text: str) -> LayerError:
@@ -107,9 +125,22 @@ def _child_at(names: list[str], index: int, path: str, text: str) -> str:
 
 
 def resolve(model: nn.Module, layer: str) -> LayerRef | None:
-    """``auto``, an alias of the model's family, or a path. None.
+    """The layer that a name means: ``auto``, an alias of the model's family, or a path.
 
-    ``auto`` on an unknown family, to be found by running it.
+    Args:
+        model: a network, or a module around one.
+        layer: ``auto``; an alias such as ``encoder_last``; or a path as :func:`parse_path` has it.
+
+    Returns:
+        The layer; None for ``auto`` on an unknown family, whose layer is found by running the
+        model.
+
+    Raises:
+        LayerError: no such module; the message names near matches.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    >>> resolve(net, "auto") is None, str(resolve(net, "[-1]"))
+    (True, '1')
     """
     match = find_family(model)
     if match is None:
@@ -119,14 +150,18 @@ def resolve(model: nn.Module, layer: str) -> LayerRef | None:
     aliases = family.aliases(network)
     if layer != "auto" and layer not in aliases:
         return parse_path(model, layer)
-    ref = parse_path(network, family.layer(network) if layer == "auto" else aliases[layer])
-    return LayerRef(f"{root}.{ref.path}" if root else ref.path, ref.index)
+    inner = family.layer(network) if layer == "auto" else aliases[layer]
+    ref = parse_path(network, inner)
+    path = f"{root}.{ref.path}" if root else ref.path
+    return LayerRef(path, ref.index)
 
 
 class Layouts:
-    """How the outputs of this model's layers lie on a grid.
+    """How the outputs of a model's layers lie on a grid, by its family where that is known.
 
-    Asks the family of the part of the model that a layer is in.
+    Args:
+        model: a network, or a module around one.
+        input_size: in pixels, an axis each.
     """
 
     def __init__(self, model: nn.Module, input_size: tuple[int, ...]) -> None:
@@ -136,18 +171,25 @@ class Layouts:
         self._network = model.get_submodule(self._root)
 
     def __call__(self, path: str, output: Tensor) -> Layout | None:
-        """The layout of ``output``, the tensor that the module at ``path`` returned.
+        """The layout of an output.
 
-        None without a spatial grid.
+        Args:
+            path: of the module.
+            output: the tensor that it returned.
+
+        Returns:
+            None without a spatial grid of more than one cell.
         """
-        inside = not self._root or path == self._root or path.startswith(self._root + ".")
+        # The family knows the layers of its own network, not those that a user put around it.
+        inside = not self._root or f"{path}.".startswith(f"{self._root}.")
         if self._family is not None and inside:
             layout = self._family.layout(self._network, output, self.input_size)
         else:
             layout = image_layout(output, self.input_size)
         if layout is None or not output.is_floating_point():
             return None
-        return layout if max(layout.to_grid(output).shape[2:]) > 1 else None
+        grid = layout.to_grid(output).shape[2:]
+        return layout if max(grid) > 1 else None
 
 
 def single(output: Any) -> Tensor | None:
@@ -162,7 +204,9 @@ def single(output: Any) -> Tensor | None:
     >>> single([torch.ones(1)]), single((torch.ones(1), torch.ones(1)))
     (tensor([1.]), None)
     """
-    return None if isinstance(output, (list, tuple)) and len(output) > 1 else main_tensor(output)
+    if isinstance(output, (list, tuple)) and len(output) > 1:
+        return None
+    return main_tensor(output)
 
 
 def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
@@ -185,12 +229,12 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
     """
     model = unwrap(model)
     images = inputs[0]
-    firing = _Firing(Layouts(model, tuple(images.shape[2:])))
-    handles = [
-        module.register_forward_hook(firing.hook(path))
-        for path, module in model.named_modules()
-        if path
-    ]
+    size = tuple(images.shape[2:])
+    firing = _Firing(Layouts(model, size))
+    handles = []
+    for path, module in model.named_modules():
+        if path:
+            handles.append(module.register_forward_hook(firing.hook(path)))
     try:
         with frozen(model), torch.no_grad(), forwarding(inputs):
             output = main_tensor(model(*inputs))
@@ -198,7 +242,7 @@ def list_layers(model: nn.Module, *inputs: Tensor) -> list[LayerInfo]:
         for handle in handles:
             handle.remove()
     auto = _auto_path(model, firing, images, output)
-    return [firing.info(path, tuple(images.shape[2:]), path == auto) for path in firing.tensors]
+    return [firing.info(path, size, path == auto) for path in firing.tensors]
 
 
 class _Firing:
@@ -221,14 +265,16 @@ class _Firing:
         return lambda module, _, output: self._note(path, type(module).__name__, output)
 
     def _note(self, path: str, kind: str, output: Any) -> None:
-        calls = self.calls[path] = self.calls.get(path, 0) + 1
+        calls = self.calls.get(path, 0) + 1
+        self.calls[path] = calls
         if not isinstance(output, (list, tuple)) or len(output) < 2:
             self._note_single(path, kind, main_tensor(output))
             return
         for i, item in enumerate(output):
             if isinstance(item, Tensor) and self.layouts(path, item) is not None:
-                self._keep(f"{path}[{i}]", kind, item)
-                self.calls[f"{path}[{i}]"] = calls
+                indexed = f"{path}[{i}]"
+                self._keep(indexed, kind, item)
+                self.calls[indexed] = calls
 
     def _note_single(self, path: str, kind: str, tensor: Tensor | None) -> None:
         # The last call is the one explained; of a module that is used with and without a grid, the
@@ -239,12 +285,16 @@ class _Firing:
 
     def _keep(self, path: str, kind: str, tensor: Tensor | None) -> None:
         self.tensors.pop(path, None)  # to the end of the order
-        self.tensors[path], self.types[path] = tensor, kind
+        self.tensors[path] = tensor
+        self.types[path] = kind
 
     def _shape(self, path: str, tensor: Tensor | None) -> tuple[int, ...]:
         """(K, *grid) of a layer's output; () without a grid."""
-        layout = None if tensor is None else self.layouts(path.partition("[")[0], tensor)
-        if layout is None or tensor is None:
+        if tensor is None:
+            return ()
+        module_path, _, _ = path.partition("[")
+        layout = self.layouts(module_path, tensor)
+        if layout is None:
             return ()
         return tuple(layout.to_grid(tensor).shape[1:])
 
@@ -267,11 +317,14 @@ def _auto_path(
     """The layer of ``auto``: the family's if it fired with a grid, else by :func:`pick_auto`."""
     shapes = firing.shapes()
     ref = resolve(model, "auto")
-    path = _as_fired(ref, list(firing.tensors)) if ref else None
-    if path is not None and shapes.get(path):
-        return path
-    dense = output is not None and output.ndim == images.ndim
-    classes = output.shape[1] if dense and output is not None else 0
+    if ref is not None:
+        path = _as_fired(ref, list(firing.tensors))
+        if shapes.get(path):
+            return path
+    classes = 0
+    if output is not None and output.ndim == images.ndim:
+        classes = output.shape[1]
+    # Layers that see each image whole come first: patches are stacked along the batch.
     whole = {}
     for path, tensor in firing.tensors.items():
         one_an_image = tensor is not None and tensor.shape[:1] == images.shape[:1]
@@ -289,9 +342,16 @@ def pick_auto(maps: Mapping[str, tuple[int, ...]], classes: int) -> str | None:
         maps: path → (K, *grid) in the order they fired; () without a grid.
         classes: channels of a dense output, which a layer of as many is likely to be itself; 0 for
             other outputs.
+
+    Returns:
+        The path; None where no layer has a grid.
+
+    >>> pick_auto({"0": (8, 14, 14), "1": (16, 7, 7), "2": ()}, classes=0)
+    '1'
     """
-    cells = {path: torch.Size(shape[1:]).numel() for path, shape in maps.items() if shape}
-    coarsest = [path for path in cells if cells[path] == min(cells.values())]
+    cells = {path: math.prod(shape[1:]) for path, shape in maps.items() if shape}
+    fewest = min(cells.values(), default=0)
+    coarsest = [path for path, number in cells.items() if number == fewest]
     chosen = [path for path in coarsest if maps[path][0] != classes] or coarsest
     return chosen[-1] if chosen else None
 
@@ -300,4 +360,6 @@ def _as_fired(ref: LayerRef, fired: Sequence[str]) -> str:
     if ref.index is None or ref.index >= 0:
         return str(ref)
     outputs = [path for path in fired if path.startswith(f"{ref.path}[")]
-    return outputs[ref.index] if len(outputs) >= -ref.index else str(ref)
+    if len(outputs) < -ref.index:
+        return str(ref)
+    return outputs[ref.index]

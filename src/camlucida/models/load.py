@@ -36,7 +36,7 @@ class LoadedModel:
 
     @property
     def output_spec(self) -> OutputSpec:
-        """What the output means."""
+        """What the output means: task, labels, and whether it holds logits or probabilities."""
         return self.card.output_spec()
 
     def read(self, path: str | Path, frame: int | None = None) -> Scan:
@@ -89,7 +89,8 @@ def load_model(
     if read.checkpoint is not None:
         file = base / Path(read.checkpoint).expanduser()
         load_checkpoint(module, file, optional_keys(read.factory))
-    resolved = resolve_card(read, defaults(read.factory, read.args, pretrained, module), name)
+    known_fields = defaults(read.factory, read.args, pretrained, module)
+    resolved = resolve_card(read, known_fields, name)
     _check_logits_from(module, resolved, name)
     module = module.to(chosen).eval()
     return LoadedModel(module, resolved, name, weights_sha256(module), path)
@@ -100,8 +101,11 @@ def _read(
 ) -> tuple[Card, Path, Path | None]:
     """The card, the folder that its paths start from, and its file."""
     if isinstance(card, Card):
-        given = {"factory": factory, "checkpoint": None if checkpoint is None else str(checkpoint)}
-        update = {key: value for key, value in given.items() if value}
+        update = {}
+        if factory:
+            update["factory"] = factory
+        if checkpoint is not None:
+            update["checkpoint"] = str(checkpoint)
         return card.model_copy(update=update), Path.cwd(), None
     read, base = read_card(card, factory, checkpoint)
     file = Path(card).expanduser()

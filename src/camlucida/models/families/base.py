@@ -44,10 +44,16 @@ def one_stride(grid: Sequence[int], size: Sequence[int]) -> bool:
     """
 
     def fits(lost: int) -> bool:
-        cells = [(g + lost, n) for g, n in zip(grid, size)]
-        return max((g - 1) / n for g, n in cells) < min((g + 1) / n for g, n in cells)
+        # Rounding may have moved each axis by a cell: the strides that it allows must overlap.
+        fewest, most = [], []
+        for cells, pixels in zip(grid, size):
+            whole = cells + lost
+            fewest.append((whole - 1) / pixels)
+            most.append((whole + 1) / pixels)
+        return max(fewest) < min(most)
 
-    return any(fits(lost) for lost in range(min(grid) // 2 + 1))
+    most_lost = min(grid) // 2
+    return any(map(fits, range(most_lost + 1)))
 
 
 def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
@@ -65,8 +71,11 @@ def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
     """
     if output.ndim != len(input_size) + 2:
         return None
-    layouts = ((CHANNELS_FIRST, output.shape[2:]), (CHANNELS_LAST, output.shape[1:-1]))
-    return next((layout for layout, grid in layouts if one_stride(grid, input_size)), None)
+    if one_stride(output.shape[2:], input_size):
+        return CHANNELS_FIRST
+    if one_stride(output.shape[1:-1], input_size):
+        return CHANNELS_LAST
+    return None
 
 
 def tokens(prefix: int, grid: tuple[int, ...]) -> Layout:
@@ -86,7 +95,8 @@ def tokens(prefix: int, grid: tuple[int, ...]) -> Layout:
 
     def from_grid(cells: Tensor, original: Tensor) -> Tensor:
         first = original[:, :prefix].expand(len(cells), -1, -1)
-        return torch.cat([first, cells.flatten(2).transpose(1, 2)], 1)
+        patches = cells.flatten(2).transpose(1, 2)
+        return torch.cat([first, patches], 1)
 
     return Layout(to_grid, from_grid)
 
@@ -99,7 +109,16 @@ def channels_first_only(
 ) -> Layout | None:
     """The layout of convolutional networks.
 
-    (B, K, *grid) with as many spatial axes as the input.
+    Args:
+        model: not used; layouts of other families need it.
+        output: (B, K, *grid).
+        input_size: in pixels, an axis each.
+
+    Returns:
+        None where the output has another number of spatial axes than the input.
+
+    >>> channels_first_only(nn.Identity(), torch.zeros(1, 8), (224, 224)) is None
+    True
     """
     return CHANNELS_FIRST if output.ndim == len(input_size) + 2 else None
 
@@ -130,15 +149,21 @@ FAMILIES: Registry[ModelFamily] = Registry("model family")
 def has(module: nn.Module, *paths: str) -> bool:
     """Whether all these dotted paths are submodules.
 
+    Args:
+        module: that the paths start from.
+        paths: at least one.
+
     >>> has(nn.Sequential(nn.ReLU()), "0"), has(nn.Sequential(nn.ReLU()), "0.conv")
     (True, False)
     """
 
     def child(path: str) -> bool:
-        at: nn.Module | None = module
+        inner: nn.Module | None = module
         for name in path.split("."):
-            at = at._modules.get(name) if at is not None else None
-        return at is not None
+            if inner is None:
+                return False
+            inner = inner._modules.get(name)
+        return inner is not None
 
     return all(child(path) for path in paths)
 
@@ -147,7 +172,17 @@ def class_is(module: nn.Module, package: str, *names: str) -> bool:
     """Whether the module's class, or a base of it, is one of ``names`` below ``package``.
 
     Nothing is imported.
+
+    Args:
+        module: any.
+        package: the first part of the class's module.
+        names: of classes.
+
+    >>> class_is(nn.ReLU(), "torch", "Module"), class_is(nn.ReLU(), "timm", "Module")
+    (True, False)
     """
-    return any(
-        c.__name__ in names and c.__module__.split(".")[0] == package for c in type(module).__mro__
-    )
+    for cls in type(module).__mro__:
+        top, _, _ = cls.__module__.partition(".")
+        if top == package and cls.__name__ in names:
+            return True
+    return False

@@ -6,7 +6,7 @@ The first normalisation of the last block is explained: after the block itself a
 has no gradient left on the patch tokens.
 """
 
-from typing import Any, cast
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -21,36 +21,33 @@ from camlucida.models.families.base import (
 
 
 def _patch(model: nn.Module) -> tuple[int, int]:
-    if hasattr(
-        embed := getattr(model, "patch_embed", None), "feat_ratio"
-    ):  # also counts the stride of a hybrid's backbone
-        ratio: tuple[int, int] = cast(Any, embed).feat_ratio(as_scalar=False)
+    embed: Any = getattr(model, "patch_embed", None)
+    if hasattr(embed, "feat_ratio"):
+        # Also counts the stride of a hybrid's backbone.
+        ratio: tuple[int, int] = embed.feat_ratio(as_scalar=False)
         return ratio
-    size = (
-        cast(Any, model).patch_size
-        if hasattr(model, "patch_size")
-        else cast(Any, model).patch_embed.patch_size
-    )
+    network: Any = model
+    size = network.patch_size if hasattr(model, "patch_size") else embed.patch_size
     return (size, size) if isinstance(size, int) else (size[0], size[1])
 
 
 def _layout(model: nn.Module, output: Tensor, input_size: tuple[int, ...]) -> Layout | None:
-    known = (0, getattr(model, "num_prefix_tokens", 1))
+    prefixes = (0, getattr(model, "num_prefix_tokens", 1))
+    patch = _patch(model)
     # A last patch that the image does not fill is left out, or padded (timm's dynamic_img_pad).
-    for grid in (
-        _cells(input_size, _patch(model), floor=True),
-        _cells(input_size, _patch(model), floor=False),
-    ):
-        if (
-            output.ndim == 4 and tuple(output.shape[2:]) == grid
-        ):  # the patch embedding's convolution
+    for floor in (True, False):
+        grid = _cells(input_size, patch, floor)
+        # The patch embedding's convolution.
+        if output.ndim == 4 and tuple(output.shape[2:]) == grid:
             return CHANNELS_FIRST
-        if (
-            output.ndim == 4 and tuple(output.shape[1:3]) == grid
-        ):  # the patch embedding of a model for any image size
+        # The patch embedding of a model for any image size.
+        if output.ndim == 4 and tuple(output.shape[1:3]) == grid:
             return CHANNELS_LAST
-        if output.ndim == 3 and output.shape[1] - grid[0] * grid[1] in known:
-            return tokens(output.shape[1] - grid[0] * grid[1], grid)
+        if output.ndim != 3:
+            continue
+        prefix = output.shape[1] - grid[0] * grid[1]
+        if prefix in prefixes:
+            return tokens(prefix, grid)
     return None
 
 
