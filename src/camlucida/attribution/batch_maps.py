@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from camlucida.attribution.batches import Batch
-from camlucida.attribution.capture import Captured, Forward, usable_layers
+from camlucida.attribution.capture import Forward, usable_layers
 from camlucida.attribution.explained_model import ExplainedModel, logits_function
 from camlucida.attribution.methods import Method
 from camlucida.attribution.probe import Probe
 from camlucida.attribution.targets import Label, Target
+from camlucida.attribution.watch import Captured
 from camlucida.core.errors import NoEvidenceError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full

@@ -1,27 +1,17 @@
-"""One forward pass, watched: activations of chosen layers, the logits, what a replay needs.
-
-The only hooks on layers are here. A captured layer's output is cut from what came before (so
-nothing upstream builds a graph) and handed on as a clone (so an in-place operation after the layer
-cannot change what was captured).
-"""
+"""One forward pass, watched: activations of chosen layers, the logits, what a replay needs."""
 
 from __future__ import annotations
 
-import math
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import chain
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
-from camlucida.core.errors import LayerError, ModelError
-from camlucida.models.families import Layout
-from camlucida.models.layers import LayerRef, Layouts, list_layers, resolve, single
-from camlucida.models.state import forwarding, main_tensor, replace_tensor
+from camlucida.attribution.watch import Captured, Watch
+from camlucida.core.errors import LayerError
+from camlucida.models.layers import LayerRef, list_layers, resolve
 
 _DISCOVERED: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], LayerRef]] = (
     weakref.WeakKeyDictionary()
@@ -30,30 +20,6 @@ _DISCOVERED: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], LayerRef
 
 It is found by running the model; the next capture then cuts there alone.
 """
-
-_FINAL = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax)
-
-
-@dataclass
-class Captured:
-    """One layer's part of a forward pass.
-
-    Attributes:
-        ref: the layer, output index resolved.
-        activations: (B, K, *grid), part of the graph that leads to the scores.
-        layout: between the layer's output and the grid.
-        call: which call of the module this was (a module can run many times; the last counts).
-        before: outputs of the modules that had finished when the layer fired, by (path, call); only
-            when recorded.
-        output: the layer's whole output, as the module returned it.
-    """
-
-    ref: LayerRef
-    activations: Tensor
-    layout: Layout
-    call: int
-    before: dict[tuple[str, int], Any] = field(default_factory=dict)
-    output: Any = None
 
 
 @dataclass
@@ -123,7 +89,7 @@ def capture(
         remembered[size] if name == "auto" and size in remembered else resolve(model, name)
         for name in layers
     ]
-    watch = _Watch(model, inputs, refs, logits_from, record)
+    watch = Watch(model, inputs, refs, logits_from, record)
     output = watch.run()
     _check_requested(layers, refs, watch)
     if _auto_failed(refs, output, watch):
@@ -142,20 +108,20 @@ def run_output(
     model: nn.Module, inputs: tuple[Tensor, ...], logits_from: str | None = None
 ) -> tuple[Tensor, Tensor, str]:
     """Logits, output and final module of a run without captured layers; see :func:`capture`."""
-    watch = _Watch(model, inputs, [], logits_from, False)
+    watch = Watch(model, inputs, [], logits_from, False)
     output = watch.run()
     logits, final = watch.logits(output)
     return logits, output, final
 
 
-def _check_requested(layers: Sequence[str], refs: Sequence[LayerRef | None], watch: _Watch) -> None:
+def _check_requested(layers: Sequence[str], refs: Sequence[LayerRef | None], watch: Watch) -> None:
     """LayerError for a layer that was named and not captured."""
     for name, ref in zip(layers, refs):
         if ref is not None and ref not in watch.captured and name != "auto":
             raise _not_captured(name, ref, watch)
 
 
-def _auto_failed(refs: Sequence[LayerRef | None], output: Tensor, watch: _Watch) -> bool:
+def _auto_failed(refs: Sequence[LayerRef | None], output: Tensor, watch: Watch) -> bool:
     """Whether ``auto`` has to be found in a run of its own.
 
     So it is where the model does not use its family's layer; where no layer with a grid fired; and
@@ -177,203 +143,6 @@ def _auto_by_running(model: nn.Module, inputs: tuple[Tensor, ...]) -> LayerRef:
         )
     base, bracket, index = path.partition("[")
     return LayerRef(base, int(index.rstrip("]")) if bracket else None)
-
-
-class _Watch:
-    """The hooks of one forward pass."""
-
-    def __init__(
-        self,
-        model: nn.Module,
-        inputs: tuple[Tensor, ...],
-        refs: Sequence[LayerRef | None],
-        logits_from: str | None,
-        record: bool,
-    ) -> None:
-        self.model, self.inputs = model, inputs
-        self.requested: dict[str, list[LayerRef]] = {}
-        for ref in refs:
-            if ref is not None and ref not in self.requested.setdefault(ref.path, []):
-                self.requested[ref.path].append(ref)
-        self.discover = None in refs
-        self.logits_from = logits_from
-        self.record = record
-        self.layouts = Layouts(model, tuple(inputs[0].shape[2:])) if refs else None
-        self.captured: dict[LayerRef, Captured] = {}
-        self.discovered: LayerRef | None = None
-        self.coarsest: float = math.inf
-        self.gridless: dict[str, tuple[int, ...]] = {}
-        self.calls: dict[str, int] = {}
-        self.done: dict[tuple[str, int], Any] = {}
-        self.request_fired = False
-        self.named_logits: Tensor | None = None
-        self.final: tuple[nn.Module, Tensor, Tensor] | None = None
-
-    def run(self) -> Tensor:
-        """The forward pass; hooks are gone afterwards whatever happens."""
-        handles: list[RemovableHandle] = []
-        try:
-            for path, module in self.model.named_modules():
-                if path:
-                    handles += self._hooks(path, module)
-            with forwarding(self.inputs):
-                output = main_tensor(self.model(*self.inputs))
-        finally:
-            for handle in handles:
-                handle.remove()
-        if output is None:
-            raise ModelError(
-                "the model returns no tensor", "wrap it so that forward returns logits (B, C)"
-            )
-        return output
-
-    def _hooks(self, path: str, module: nn.Module) -> Iterator[RemovableHandle]:
-        if path in self.requested or self.discover or self.record:
-            yield module.register_forward_hook(self._layer_hook(path))
-        if path == self.logits_from:
-            yield module.register_forward_hook(self._keep_logits)
-        if isinstance(module, _FINAL):
-            yield module.register_forward_hook(self._keep_final)
-
-    def logits(self, output: Tensor) -> tuple[Tensor, str]:
-        """What to explain, and the name of the final module that was stripped."""
-        if self.logits_from == "":
-            return output, ""
-        if self.logits_from is not None:
-            if self.named_logits is None:
-                raise ModelError(
-                    f"logits_from = {self.logits_from!r} names no module that runs and returns a "
-                    "tensor"
-                )
-            return self.named_logits, self.logits_from
-        if self.final is not None:
-            module, before, after = self.final
-            if _same_numbers(after, output):
-                return before.reshape(output.shape), type(module).__name__
-        return output, ""
-
-    def _keep_logits(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.named_logits = main_tensor(output)
-
-    def _keep_final(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if args and isinstance(args[0], Tensor) and isinstance(output, Tensor):
-            self.final = (module, args[0], output)
-
-    def _layer_hook(self, path: str) -> Any:
-        def hook(module: nn.Module, args: Any, output: Any) -> Any:
-            call = self.calls.get(path, 0)
-            self.calls[path] = call + 1
-            before = self._record(path, call, output)
-            onward = output
-            for ref in self.requested.get(path, ()):
-                onward = self._capture(ref, onward, call, before)
-            if self.discover:
-                onward = self._discover(path, onward, call, before)
-            if self.final is not None and self.final[2] is output:
-                # Captured after the final sigmoid: what it put out now goes by another tensor.
-                self.final = (*self.final[:2], onward)
-            return onward
-
-        return hook
-
-    def _record(self, path: str, call: int, output: Any) -> dict[tuple[str, int], Any]:
-        """Keep a module's output for a replay; what had finished before it."""
-        if self.record:
-            # The module stands for its children from now on: a replay that stubs it skips them.
-            for key in [key for key in self.done if key[0].startswith(path + ".")]:
-                del self.done[key]
-        before = dict(self.done) if path in self.requested or self.discover else {}
-        if self.record:
-            self.done[path, call] = output
-        return before
-
-    def _pick(self, ref: LayerRef, output: Any) -> tuple[LayerRef, Tensor | None]:
-        """The tensor of ``ref`` among a module's outputs, and ``ref`` with a positive index."""
-        outputs = output if isinstance(output, (list, tuple)) else [output]
-        count = len(outputs)
-        if ref.index is None:
-            if count > 1 and sum(isinstance(item, Tensor) for item in outputs) > 1:
-                raise LayerError(
-                    f"layer {ref} returns {count} outputs",
-                    f"choose one: {ref}[0] to {ref}[{count - 1}]",
-                )
-            return ref, main_tensor(output)
-        if count == 1 or not -count <= ref.index < count:
-            what = "one output" if count == 1 else f"{count} outputs"
-            raise LayerError(
-                f"layer {ref}: {ref.path} returns {what}",
-                "`camlucida layers` lists what can be chosen",
-            )
-        item = outputs[ref.index]
-        resolved = LayerRef(ref.path, ref.index % count)
-        return resolved, item if isinstance(item, Tensor) else None
-
-    def _capture(
-        self, ref: LayerRef, output: Any, call: int, before: dict[tuple[str, int], Any]
-    ) -> Any:
-        resolved, tensor = self._pick(ref, output)
-        layout = None
-        if tensor is not None and self.layouts is not None:
-            layout = self.layouts(ref.path, tensor)
-        if tensor is None or layout is None:
-            self.gridless[str(ref)] = tuple(tensor.shape) if tensor is not None else ()
-            return output
-        self.request_fired = True
-        activations = layout.to_grid(tensor)
-        return self._cut(ref, Captured(resolved, activations, layout, call, before, output), tensor)
-
-    def _cut(self, ref: LayerRef, captured: Captured, tensor: Tensor) -> Any:
-        """Keep a layer's activations, and give what goes on instead of its output."""
-        if not captured.activations.requires_grad:
-            # The first captured layer on this path: nothing upstream builds a graph.
-            captured.activations = captured.activations.detach().requires_grad_()
-        self.captured[ref] = captured
-        with torch.enable_grad():  # a model may run its frozen part under no_grad
-            onward = captured.layout.from_grid(captured.activations, tensor)
-            if onward.data_ptr() == captured.activations.data_ptr():
-                # An in-place operation downstream must not touch what was captured.
-                onward = onward.clone()
-            return replace_tensor(captured.output, tensor, onward)
-
-    def _discover(
-        self, path: str, output: Any, call: int, before: dict[tuple[str, int], Any]
-    ) -> Any:
-        """``auto`` without a family: cut at every layer whose grid is no finer than those before.
-
-        The last is the one to explain.
-        """
-        tensor = single(output)
-        if tensor is None or self.layouts is None or tensor.shape[:1] != self.inputs[0].shape[:1]:
-            return output
-        layout = self.layouts(path, tensor)
-        if layout is None:
-            return output
-        grid = layout.to_grid(tensor)
-        cells = grid[0, 0].numel()
-        if cells > self.coarsest:
-            return output
-        self.coarsest = cells
-        requested = self.requested_refs()
-        if self.discovered is not None and self.discovered not in requested:
-            self.captured.pop(self.discovered, None)
-        self.discovered = LayerRef(path)
-        if self.discovered in requested:  # captured just now
-            return output
-        activations = grid if self.request_fired else grid.detach()
-        captured = Captured(self.discovered, activations, layout, call, before, output)
-        return self._cut(self.discovered, captured, tensor)
-
-    def requested_refs(self) -> set[LayerRef]:
-        """All layers that were named."""
-        return set(chain.from_iterable(self.requested.values()))
-
-
-def _same_numbers(a: Tensor, b: Tensor) -> bool:
-    """Whether ``b`` is ``a``, or ``a`` squeezed or reshaped."""
-    if a is b:
-        return True
-    same_memory = a.data_ptr() == b.data_ptr() and a.numel() == b.numel()
-    return same_memory and a.is_contiguous() and b.is_contiguous()
 
 
 def _check_one_image(
@@ -409,7 +178,7 @@ def usable_layers(model: nn.Module, inputs: tuple[Tensor, ...], but: str = "") -
     return f"layers with a grid, last first: {last_first or 'none'}"
 
 
-def _not_captured(name: str, ref: LayerRef, watch: _Watch) -> LayerError:
+def _not_captured(name: str, ref: LayerRef, watch: Watch) -> LayerError:
     fix = usable_layers(watch.model, watch.inputs)
     if str(ref) not in watch.gridless:
         return LayerError(f"layer {name!r} exists but does not run in the forward pass", fix)

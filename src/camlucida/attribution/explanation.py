@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
+from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import resize
@@ -42,15 +44,13 @@ class Explanation:
         spec: what the target is, as data.
         explained: the function logits → score; None for a map that was read from a file.
 
-    >>> import torch
-    >>> from camlucida import Geometry
     >>> scan = Scan(torch.zeros(1, 4, 4), None, Geometry.identity((8, 8)).resize((4, 4)), "film")
     >>> raw = torch.tensor([[-2.0, 0.0], [1.0, 4.0]])
     >>> e = Explanation(raw, 1.5, 0.8, "nodule", "gradcam", "layer4", relu=True, scan=scan)
     >>> e
     Explanation(film: nodule, score=1.5, probability=0.800, gradcam at layer4 2×2)
-    >>> e.cell, e.limit, e.on_original().shape
-    ((4.0, 4.0), 4.0, torch.Size([8, 8]))
+    >>> e.raw.tolist(), e.relu
+    ([[-2.0, 0.0], [1.0, 4.0]], True)
     """
 
     raw: Tensor
@@ -68,30 +68,58 @@ class Explanation:
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """Size of the layer's grid: the true resolution of the map."""
+        """Size of the layer's grid: the true resolution of the map.
+
+        Returns:
+            Cells, an axis each.
+
+        >>> _example().grid
+        (2, 2)
+        """
         return tuple(self.raw.shape)
 
     @property
     def cell(self) -> tuple[float, ...]:
-        """Size of one cell of the grid in original pixels, an axis each."""
+        """Size of one cell of the grid in original pixels: no detail below it is in the map.
+
+        Returns:
+            Original pixels, an axis each.
+
+        >>> _example().cell
+        (4.0, 4.0)
+        """
         return self.scan.geometry.cell(self.grid)
 
     @property
     def is_empty(self) -> bool:
         """Whether the map (after the method's ReLU) is zero everywhere: no evidence.
 
-        An empty map is never stretched into a picture.
+        An empty map is never stretched into a picture; ``empty_reason`` states why it is empty.
+
+        >>> _example().is_empty
+        False
         """
         return self.empty_reason is not None
 
     @property
     def signed(self) -> bool:
-        """Whether :meth:`map` has negative cells: evidence against the target."""
+        """Whether :meth:`map` has negative cells: evidence against the target.
+
+        >>> _example(relu=False).signed, _example(relu=True).signed
+        (True, False)
+        """
         return not self.relu and bool((self.raw < 0).any())
 
     @property
     def limit(self) -> float:
-        """The largest magnitude of the map on its grid, by which :meth:`scaled` divides."""
+        """The largest magnitude of the map on its grid, by which :meth:`scaled` divides.
+
+        Returns:
+            ≥ 0, in the units of ``raw``.
+
+        >>> _example().limit
+        4.0
+        """
         return float(self._cells().abs().max())
 
     def _cells(self) -> Tensor:
@@ -105,7 +133,14 @@ class Explanation:
                 the cells themselves.
 
         Returns:
-            (*size), in the units of ``raw``.
+            (*size), in the units of ``raw``, linear interpolation at half-pixel centres.
+
+        >>> e = _example()
+        >>> e.map().shape
+        torch.Size([4, 4])
+        >>> e.map(e.grid)
+        tensor([[0., 0.],
+                [1., 4.]])
         """
         size = self.scan.geometry.model if size is None else size
         return resize(self._cells()[None], size)[0]
@@ -116,6 +151,9 @@ class Explanation:
         Returns:
             (*original), in the units of ``raw``; 0 where the model saw nothing (see
             ``scan.geometry.seen()``).
+
+        >>> _example().on_original().shape
+        torch.Size([8, 8])
         """
         return self.scan.geometry.map_to_original(self.map()[None])[0]
 
@@ -128,7 +166,15 @@ class Explanation:
                 maps that are compared.
 
         Returns:
-            (*size), in [0, 1], or [−1, 1] for a signed map.
+            (*size), in [0, 1], or [−1, 1] for a signed map; values beyond ``limit`` are cut.
+
+        >>> e = _example()
+        >>> e.scaled(e.grid)
+        tensor([[0.0000, 0.0000],
+                [0.2500, 1.0000]])
+        >>> e.scaled(e.grid, limit=2.0)
+        tensor([[0.0000, 0.0000],
+                [0.5000, 1.0000]])
         """
         values = self.map(size)
         limit = self.limit if limit is None else limit
@@ -145,7 +191,13 @@ class Explanation:
             limit: as in :meth:`scaled`.
 
         Returns:
-            An RGB picture in original pixels.
+            An RGB picture in original pixels, with the caption below.
+
+        Raises:
+            UsageError: there is no such colormap, or the map is not two-dimensional.
+
+        >>> _example().overlay().mode
+        'RGB'
         """
         image: Image = _figures("overlay").overlay_image(self, colormap, alpha, limit)
         return image
@@ -159,6 +211,14 @@ class Explanation:
 
         Returns:
             The record of ``explanations.json``: image, target, score, …, and the file names.
+
+        Raises:
+            UsageError: there is no such colormap.
+            OSError: the system refuses the folder or a file.
+
+        >>> record = _example().save("out")  # doctest: +SKIP
+        >>> record["image"], record["target"]  # doctest: +SKIP
+        ('film', 'nodule')
         """
         record: dict[str, Any] = _figures("save").save_explanation(self, Path(directory), colormap)
         return record
@@ -173,14 +233,31 @@ class Explanation:
         parts = [f"{self.scan.id}: {self.target}", f"score={self.score:.4g}"]
         if self.probability is not None:
             parts.append(f"probability={self.probability:.3f}")
-        parts.append(f"{self.method} at {self.layer} {'×'.join(map(str, self.grid))}")
+        grid = "×".join(map(str, self.grid))
+        parts.append(f"{self.method} at {self.layer} {grid}")
         if self.is_empty:
             parts.append(f"no evidence: {self.empty_reason}")
         return f"Explanation({', '.join(parts)})"
 
     def numpy(self) -> NDArray[np.float32]:
-        """:meth:`on_original` as a float32 array."""
+        """:meth:`on_original` as an array.
+
+        Returns:
+            (*original) float32, in the units of ``raw``.
+
+        >>> _example().numpy().shape
+        (8, 8)
+        """
         return self.on_original().numpy().astype(np.float32)
+
+
+def _example(relu: bool = True) -> Explanation:
+    """The map of the docstrings' examples; its image has 8 × 8 pixels, the model's input 4 × 4."""
+    geometry = Geometry.identity((8, 8)).resize((4, 4))
+    display = np.zeros((8, 8), np.uint8)
+    scan = Scan(torch.zeros(1, 4, 4), display, geometry, "film")
+    raw = torch.tensor([[-2.0, 0.0], [1.0, 4.0]])
+    return Explanation(raw, 1.5, 0.8, "nodule", "gradcam", "layer4", relu, scan)
 
 
 def _figures(module: str) -> Any:

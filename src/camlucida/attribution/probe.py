@@ -9,7 +9,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from camlucida.attribution.capture import Captured
+from camlucida.attribution.watch import Captured
 from camlucida.core.errors import ModelError
 from camlucida.core.tensors import full
 from camlucida.models.state import instance_forward, main_tensor, replace_tensor, set_forward

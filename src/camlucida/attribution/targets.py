@@ -63,7 +63,14 @@ class TargetSpec:
     mask: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """As plain data; what is at its default is left out."""
+        """As plain data; what is at its default is left out.
+
+        Returns:
+            ``kind`` and the attributes that are set, of JSON's kinds.
+
+        >>> TargetSpec("difference", "a", "b").to_json()
+        {'kind': 'difference', 'label': 'a', 'other': 'b'}
+        """
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         values["pixel"] = None if self.pixel is None else list(self.pixel)
         default = TargetSpec(self.kind)
@@ -76,6 +83,12 @@ class TargetSpec:
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> TargetSpec:
         """The inverse of :meth:`to_json`.
+
+        Args:
+            data: ``kind`` and any other attributes.
+
+        Raises:
+            TypeError: ``kind`` is missing, or an attribute is unknown.
 
         >>> TargetSpec.from_json({"kind": "region", "label": "1", "pixel": [3, 4]}).pixel
         (3, 4)
@@ -217,12 +230,29 @@ class Region:
 
 
 def spec_of(target: Target) -> TargetSpec:
-    """The target as data; :data:`CUSTOM` for one that is not of this module."""
+    """The target as data.
+
+    Args:
+        target: any.
+
+    Returns:
+        :data:`CUSTOM` for a target that is not of this module.
+
+    >>> spec_of(Label(0, "nodule"))
+    TargetSpec(kind='label', label='nodule', other='', sign=1, source=None, component=None, ...)
+    """
     return target.spec if isinstance(target, (Label, Difference, Region)) else CUSTOM
 
 
 def target_identity(target: Target) -> Hashable:
-    """Equal for targets that are the same number; one not of this module equals itself alone."""
+    """A key that is equal for targets that are the same number.
+
+    Args:
+        target: any; one that is not of this module equals itself alone.
+
+    >>> target_identity(Label(0, "nodule")) == target_identity(Label(0, "nodule"))
+    True
+    """
     if isinstance(target, Region):
         mask = target.mask.cpu().numpy()
         return target.channel, target.name, mask.shape, mask.tobytes()
@@ -237,7 +267,10 @@ def probability_of(target: Target, probabilities: Tensor | None) -> Tensor:
         probabilities: (B, C, …); None for a regression.
 
     Returns:
-        (B,); NaN where the model has none (a regression, a difference).
+        (B,), in [0, 1]; NaN where the model has none (a regression, a difference).
+
+    >>> probability_of(Label(0, "nodule"), torch.tensor([[0.25], [1.0]]))
+    tensor([0.2500, 1.0000])
     """
     if probabilities is not None and isinstance(target, Region):
         return probabilities[:, target.channel][:, target.mask].mean(1)

@@ -26,7 +26,8 @@ class CamlucidaError(Exception):
     def __init__(self, what: str, fix: str = "") -> None:
         self.what = " ".join(what.split())
         self.fix = " ".join(fix.split())
-        super().__init__(f"{self.what} ({self.fix})" if self.fix else self.what)
+        line = f"{self.what} ({self.fix})" if self.fix else self.what
+        super().__init__(line)
 
     def to_json(self) -> dict[str, str]:
         """As plain data, for the record of a run.
@@ -113,13 +114,18 @@ def did_you_mean(name: str, names: Iterable[str], limit: int = 12) -> str:
     names = [str(candidate) for candidate in names]
     by_word = {candidate.casefold(): candidate for candidate in names}
     for candidate in names:
-        for word in candidate.casefold().replace("_", " ").split():
+        spaced = candidate.casefold().replace("_", " ")
+        for word in spaced.split():
             by_word.setdefault(word, candidate)
-    matches = get_close_matches(name.casefold(), list(by_word), n=3, cutoff=0.6)
+    words = list(by_word)
+    matches = get_close_matches(name.casefold(), words, n=3, cutoff=0.6)
+    # A dict, not a set: the closest match stays first.
     near = dict.fromkeys(by_word[word] for word in matches)
     if near:
-        return f"did you mean {' or '.join(near)}?"
+        choice = " or ".join(near)
+        return f"did you mean {choice}?"
     if not names:
         return "none are known"
+    listed = ", ".join(names[:limit])
     rest = f", … ({len(names)} in all)" if len(names) > limit else ""
-    return f"known: {', '.join(names[:limit])}{rest}"
+    return f"known: {listed}{rest}"

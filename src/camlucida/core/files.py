@@ -63,7 +63,8 @@ def without_dots(path: Path) -> Path:
             result /= part
         else:
             # The parent of a link is that of its target, not of its name.
-            result = (result.resolve() if result.is_symlink() else result).parent
+            entered = result.resolve() if result.is_symlink() else result
+            result = entered.parent
     return result
 
 
@@ -79,14 +80,16 @@ def write_bytes(path: Path, data: bytes, mode: int = 0o644) -> None:
         OSError: the system refuses the folder or the file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".camlucida-")
+    # In the same folder: only within one file system is a rename atomic.
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".camlucida-")
+    temporary = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-        Path(temporary).chmod(mode)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.chmod(mode)  # mkstemp gives 0600
+        temporary.replace(path)
+    except BaseException:  # also when interrupted: nothing half written stays
+        temporary.unlink(missing_ok=True)
         raise
 
 
@@ -121,7 +124,8 @@ def json_default(value: Any) -> Any:
     """
     if hasattr(value, "to_json"):
         return value.to_json()
-    raise TypeError(f"{type(value).__name__} has no JSON form")
+    kind = type(value).__name__
+    raise TypeError(f"{kind} has no JSON form")
 
 
 def npy(values: NDArray[Any]) -> bytes:
@@ -157,16 +161,21 @@ def write_toml(path: Path, value: Mapping[str, Any]) -> None:
         OSError: the system refuses the folder or the file.
     """
     lines = [f"{line}\n" for line in _toml_items(value)]
-    write_bytes(path, "".join(lines).encode())
+    text = "".join(lines)
+    write_bytes(path, text.encode())
 
 
 def _toml_items(table: Mapping[str, Any]) -> list[str]:
-    items = [(key, item) for key, item in table.items() if item is not None]
-    return [f"{_toml_key(key)} = {_toml(item)}" for key, item in items]
+    lines = []
+    for key, item in table.items():
+        if item is not None:
+            lines.append(f"{_toml_key(key)} = {_toml(item)}")
+    return lines
 
 
 def _toml_key(key: str) -> str:
-    return key if re.fullmatch(r"[\w-]+", key, re.ASCII) else _toml(key)
+    is_bare = re.fullmatch(r"[\w-]+", key, re.ASCII)
+    return key if is_bare else _toml(key)
 
 
 def _toml(value: Any) -> str:
@@ -175,8 +184,10 @@ def _toml(value: Any) -> str:
         items = ", ".join(_toml_items(value))
         return f"{{ {items} }}" if items else "{}"
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value, ensure_ascii=False, allow_nan=False).replace("\x7f", "\\u007f")
+        items = ", ".join(map(_toml, value))
+        return f"[{items}]"
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    return text.replace("\x7f", "\\u007f")  # JSON leaves DEL as it is, TOML forbids it
 
 
 def slug(text: str) -> str:
@@ -192,12 +203,14 @@ def slug(text: str) -> str:
     """
     for sign, word in _WORDS.items():
         text = text.replace(sign, f" {word} ")
-    part = re.sub(r"[^\w.-]+", "_", text).strip("_.") or "x"
+    safe = re.sub(r"[^\w.-]+", "_", text)
+    part = safe.strip("_.") or "x"
     encoded = part.encode()
     if len(encoded) <= LONGEST:
         return part
     digest = hashlib.sha256(encoded).hexdigest()[:8]
-    beginning = encoded[: LONGEST - len(digest) - 1].decode(errors="ignore")
+    length = LONGEST - len(digest) - 1
+    beginning = encoded[:length].decode(errors="ignore")  # the cut may halve a character
     return f"{beginning}_{digest}"
 
 
@@ -212,8 +225,10 @@ def unique(name: str, taken: set[str]) -> str:
     'a b_2'
     """
     free, number = name, 1
-    while slug(free).casefold() in taken:
+    key = slug(free).casefold()
+    while key in taken:
         number += 1
         free = f"{name}_{number}"
-    taken.add(slug(free).casefold())
+        key = slug(free).casefold()
+    taken.add(key)
     return free

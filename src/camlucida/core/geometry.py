@@ -52,7 +52,9 @@ class Geometry:
         (1.0, 1.0)
         """
         size = tuple(int(n) for n in size)
-        return Geometry(size, size, (1.0,) * len(size), (0.0,) * len(size))
+        scale = (1.0,) * len(size)
+        offset = (0.0,) * len(size)
+        return Geometry(size, size, scale, offset)
 
     def crop(self, start: Sequence[int], size: Sequence[int]) -> Geometry:
         """Keep a window.
@@ -67,8 +69,9 @@ class Geometry:
         >>> Geometry.identity((10, 10)).crop((2, 0), (4, 10)).offset
         (-2.0, 0.0)
         """
+        model = tuple(int(n) for n in size)
         offset = tuple(o - s for o, s in zip(self.offset, start))
-        return replace(self, model=tuple(int(n) for n in size), offset=offset)
+        return replace(self, model=model, offset=offset)
 
     def pad(self, before: Sequence[int], after: Sequence[int]) -> Geometry:
         """Add pixels before and after each axis.
@@ -83,8 +86,9 @@ class Geometry:
         >>> Geometry.identity((4, 4)).pad((1, 0), (1, 0)).model
         (6, 4)
         """
+        start = [-b for b in before]
         size = [b + n + a for b, n, a in zip(before, self.model, after)]
-        return self.crop([-b for b in before], size)
+        return self.crop(start, size)
 
     def resize(self, size: Sequence[int]) -> Geometry:
         """Stretch the current model image to ``size`` (half-pixel centres).
@@ -99,9 +103,10 @@ class Geometry:
         (0.5, 0.25)
         """
         factors = [new / old for new, old in zip(size, self.model)]
+        model = tuple(int(n) for n in size)
         scale = tuple(s * f for s, f in zip(self.scale, factors))
         offset = tuple(o * f for o, f in zip(self.offset, factors))
-        return Geometry(self.original, tuple(int(n) for n in size), scale, offset)
+        return Geometry(self.original, model, scale, offset)
 
     def flip(self, axis: int) -> Geometry:
         """Mirror one axis.
@@ -115,7 +120,8 @@ class Geometry:
         >>> Geometry.identity((4, 8)).flip(1).to_model((1, 1))
         (1.0, 7.0)
         """
-        scale, offset = list(self.scale), list(self.offset)
+        scale = list(self.scale)
+        offset = list(self.offset)
         scale[axis] = -scale[axis]
         offset[axis] = self.model[axis] - offset[axis]
         return replace(self, scale=tuple(scale), offset=tuple(offset))
@@ -132,7 +138,8 @@ class Geometry:
         >>> Geometry.identity((100, 80)).resize((50, 40)).to_model((10, 20))
         (5.0, 10.0)
         """
-        return tuple(p * s + o for p, s, o in zip(point, self.scale, self.offset))
+        by_axis = zip(point, self.scale, self.offset)
+        return tuple(p * s + o for p, s, o in by_axis)
 
     def to_original(self, point: Sequence[float]) -> tuple[float, ...]:
         """Edge coordinates in the model input → edge coordinates in the original.
@@ -146,7 +153,8 @@ class Geometry:
         >>> Geometry.identity((100, 80)).resize((50, 40)).to_original((5, 10))
         (10.0, 20.0)
         """
-        return tuple((p - o) / s for p, s, o in zip(point, self.scale, self.offset))
+        by_axis = zip(point, self.scale, self.offset)
+        return tuple((p - o) / s for p, s, o in by_axis)
 
     def seen(self) -> tuple[tuple[int, int], ...]:
         """The part of the original that the model saw; the rest was cropped away.
@@ -157,9 +165,11 @@ class Geometry:
         >>> Geometry.identity((10, 10)).crop((2, 0), (4, 10)).seen()
         ((2, 6), (0, 10))
         """
-        first = self.to_original([0.0] * len(self.model))
-        last = self.to_original([float(n) for n in self.model])
-        return tuple(_inside(a, b, size) for a, b, size in zip(first, last, self.original))
+        start = [0.0] * len(self.model)
+        end = [float(n) for n in self.model]
+        first, last = self.to_original(start), self.to_original(end)
+        by_axis = zip(first, last, self.original)
+        return tuple(_inside(a, b, size) for a, b, size in by_axis)
 
     def cell(self, grid: Sequence[int]) -> tuple[float, ...]:
         """Size of one cell of a grid over the model's input, in original pixels, an axis each.
@@ -173,7 +183,8 @@ class Geometry:
         >>> Geometry.identity((224, 224)).cell((7, 7))
         (32.0, 32.0)
         """
-        return tuple(n / cells / abs(s) for n, cells, s in zip(self.model, grid, self.scale))
+        by_axis = zip(self.model, grid, self.scale)
+        return tuple(n / cells / abs(s) for n, cells, s in by_axis)
 
     def map_to_original(self, values: Tensor) -> Tensor:
         """Carry a map on the model's input pixels back to original pixels.
@@ -208,6 +219,7 @@ class Geometry:
         >>> Geometry.identity((1, 2)).pad((0, 1), (0, 1)).map_to_model(torch.ones(1, 1, 2))
         tensor([[[0., 1., 1., 0.]]])
         """
+        # The inverse of the affine: original = (model − offset) / scale.
         scale = tuple(1 / s for s in self.scale)
         offset = tuple(-o / s for o, s in zip(self.offset, self.scale))
         return _resample(values, self.original, self.model, scale, offset)
@@ -215,8 +227,10 @@ class Geometry:
 
 def _inside(a: float, b: float, size: int) -> tuple[int, int]:
     """The pixels between two edges, in order, both ends held inside the image."""
-    low, high = sorted((round(a), round(b)))
-    return min(size, max(0, low)), min(size, max(0, high))
+    low, high = sorted((round(a), round(b)))  # a flipped axis has its edges the other way round
+    first = min(size, max(0, low))
+    last = min(size, max(0, high))
+    return first, last
 
 
 def _resample(
@@ -227,27 +241,37 @@ def _resample(
     offset: tuple[float, ...],
 ) -> Tensor:
     """Sample ``values`` (B, *source) at ``scale * centre + offset`` of each pixel of ``size``."""
-    if tuple(values.shape[1:]) != source:
+    shape = tuple(values.shape)
+    if shape[1:] != source:
         expected = ", ".join(map(str, source))
-        raise ValueError(f"map has shape {tuple(values.shape)}, expected (B, {expected})")
+        raise ValueError(f"map has shape {shape}, expected (B, {expected})")
     # The affine is separable: one axis at a time needs no dense sampling grid, and has no rank
     # limit.
-    for axis, (n, s, o) in enumerate(zip(size, scale, offset), start=1):
-        if (n, s, o) != (source[axis - 1], 1.0, 0.0):
+    by_axis = zip(source, size, scale, offset)
+    for axis, (source_size, n, s, o) in enumerate(by_axis, start=1):
+        unchanged = (n, s, o) == (source_size, 1.0, 0.0)
+        if not unchanged:
             values = _resample_axis(values, axis, n, s, o)
     return values
 
 
 def _resample_axis(values: Tensor, axis: int, size: int, scale: float, offset: float) -> Tensor:
-    last = values.shape[axis]
+    count = values.shape[axis]
+    # float64: in float32 the coordinates of a large image would lose the fraction of a pixel.
     pixels = torch.arange(size, device=values.device, dtype=torch.float64)
-    edge = (pixels + 0.5) * scale + offset
-    centre = (edge - 0.5).clamp(0, last - 1)
+    target_centre = pixels + 0.5
+    edge = target_centre * scale + offset
+    # Edge coordinate → index of pixel centres. Beyond the outer centres the outer value goes on.
+    centre = (edge - 0.5).clamp(0, count - 1)
     low = centre.floor().long()
-    high = (low + 1).clamp(max=last - 1)
+    high = (low + 1).clamp(max=count - 1)
     shape = [1] * values.ndim
     shape[axis] = size
     weight = (centre - low).to(values.dtype).reshape(shape)
-    inside = ((edge >= 0) & (edge <= last)).to(values.dtype).reshape(shape)
-    before, after = values.index_select(axis, low), values.index_select(axis, high)
-    return (before * (1 - weight) + after * weight) * inside
+    after_start, before_end = edge >= 0, edge <= count
+    in_source = after_start & before_end
+    inside = in_source.to(values.dtype).reshape(shape)
+    before = values.index_select(axis, low)
+    after = values.index_select(axis, high)
+    interpolated = before * (1 - weight) + after * weight
+    return interpolated * inside

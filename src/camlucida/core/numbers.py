@@ -27,7 +27,9 @@ def number(value: float, spec: str = "") -> str:
     if not math.isfinite(value):
         raise ValueError(f"{value} is not a number that can be written")
     if not spec and not isinstance(value, int):
-        spec = ".3g" if abs(value) < 999.5 else ".0f"
+        # From 999.5 on ".3g" would round to 1000 and write it as 1e+03.
+        rounds_below_1000 = abs(value) < 999.5
+        spec = ".3g" if rounds_below_1000 else ".0f"
     text = format(value, spec)
     rounds_to_zero = not text.translate(_ZERO_AND_SIGNS)
     if rounds_to_zero:
@@ -49,4 +51,5 @@ def number_or_dash(value: float | None, spec: str = ".3g") -> str:
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return number(value if abs(value) > _ROUNDING else 0, spec)
+    is_rounding = abs(value) <= _ROUNDING
+    return number(0 if is_rounding else value, spec)

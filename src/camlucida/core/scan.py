@@ -59,4 +59,5 @@ class Scan:
         grey = np.nan_to_num(pixels, posinf=0, neginf=0).mean(0)
         low, high = grey.min(), grey.max()
         gain = 255 / (high - low) if high > low else 0
-        return np.asarray(((grey - low) * gain).round(), np.uint8)
+        levels = ((grey - low) * gain).round()
+        return np.asarray(levels, np.uint8)

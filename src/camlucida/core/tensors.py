@@ -23,7 +23,8 @@ def full(x: Tensor) -> Tensor:
     >>> full(torch.zeros(1, dtype=torch.float16)).dtype
     torch.float32
     """
-    return x.float() if x.dtype in (torch.float16, torch.bfloat16) else x
+    is_half = x.dtype in (torch.float16, torch.bfloat16)
+    return x.float() if is_half else x
 
 
 def spatial(x: Tensor) -> tuple[int, ...]:
@@ -48,7 +49,8 @@ def over_grid(weights: Tensor, like: Tensor) -> Tensor:
     >>> over_grid(torch.zeros(2, 8), torch.zeros(2, 8, 4, 4)).shape
     torch.Size([2, 8, 1, 1])
     """
-    return weights.reshape(*weights.shape, *(1,) * (like.ndim - weights.ndim))
+    trailing = (1,) * (like.ndim - weights.ndim)
+    return weights.reshape(*weights.shape, *trailing)
 
 
 def weighted_sum(weights: Tensor, activations: Tensor) -> Tensor:
@@ -80,10 +82,13 @@ def resize(maps: Tensor, size: Sequence[int]) -> Tensor:
     >>> resize(torch.tensor([[0.0, 1.0]]), (4,))
     tensor([[0.0000, 0.2500, 0.7500, 1.0000]])
     """
-    if tuple(maps.shape[1:]) == tuple(size):
+    size = tuple(size)
+    if tuple(maps.shape[1:]) == size:
         return maps
     mode = LINEAR_MODE[maps.ndim - 1]
-    return F.interpolate(maps[:, None], size=tuple(size), mode=mode, align_corners=False)[:, 0]
+    with_channel = maps[:, None]
+    resized = F.interpolate(with_channel, size=size, mode=mode, align_corners=False)
+    return resized[:, 0]
 
 
 def min_max(maps: Tensor) -> tuple[Tensor, Tensor]:
@@ -100,10 +105,13 @@ def min_max(maps: Tensor) -> tuple[Tensor, Tensor]:
             [0., 0.]]), tensor([ True, False]))
     """
     axes = tuple(range(1, maps.ndim))
-    low, high = maps.amin(axes, keepdim=True), maps.amax(axes, keepdim=True)
+    low = maps.amin(axes, keepdim=True)
+    high = maps.amax(axes, keepdim=True)
     span = high - low
     varies = span.flatten(1)[:, 0] > 0
-    return (maps - low) / torch.where(span > 0, span, torch.ones_like(span)), varies
+    divisor = torch.where(span > 0, span, torch.ones_like(span))
+    scaled = (maps - low) / divisor
+    return scaled, varies
 
 
 def first_component(features: Tensor, orient: Tensor) -> Tensor:
@@ -121,17 +129,23 @@ def first_component(features: Tensor, orient: Tensor) -> Tensor:
     tensor([[5., 0.]])
     """
     grid = features.shape[2:]
-    matrix = features.flatten(2).transpose(1, 2).double()  # (B, N, K)
+    rows = features.flatten(2).transpose(1, 2)
+    matrix = rows.double()  # (B, N, K); a Gram matrix squares the condition number
     projection = _first_projection(matrix)
     reference = orient.flatten(1).double()
     centred = projection - projection.mean(1, keepdim=True)
-    agreement = (centred * (reference - reference.mean(1, keepdim=True))).sum(1)
-    rounding = 1e-12 * projection.norm(dim=1) * reference.norm(dim=1)
+    centred_reference = reference - reference.mean(1, keepdim=True)
+    agreement = (centred * centred_reference).sum(1)
+    # A covariance this small beside the norms is what rounding leaves of 0: its sign is chance.
+    length = projection.norm(dim=1)
+    reference_length = reference.norm(dim=1)
+    rounding = 1e-12 * length * reference_length
     dot = (projection * reference).sum(1)
     agreement = torch.where(agreement.abs() <= rounding, dot, agreement)
     sign = torch.where(agreement < 0, -1.0, 1.0)
     oriented: Tensor = projection * sign[:, None]
-    return oriented.to(features.dtype).reshape(-1, *grid)
+    oriented = oriented.to(features.dtype)
+    return oriented.reshape(-1, *grid)
 
 
 def _first_projection(matrix: Tensor) -> Tensor:
@@ -142,9 +156,13 @@ def _first_projection(matrix: Tensor) -> Tensor:
     projection: Tensor
     positions, channels = matrix.shape[1:]
     if positions <= channels:
-        values, vectors = torch.linalg.eigh(matrix @ matrix.mT)
-        projection = vectors[..., -1] * values[..., -1:].clamp(min=0).sqrt()
+        gram = matrix @ matrix.mT
+        values, vectors = torch.linalg.eigh(gram)  # ascending: the largest is the last
+        # Rounding can leave a tiny negative eigenvalue.
+        singular_value = values[..., -1:].clamp(min=0).sqrt()
+        projection = vectors[..., -1] * singular_value
         return projection
-    _, vectors = torch.linalg.eigh(matrix.mT @ matrix)
+    gram = matrix.mT @ matrix
+    _, vectors = torch.linalg.eigh(gram)
     projection = matrix @ vectors[..., -1:]
     return projection[..., 0]

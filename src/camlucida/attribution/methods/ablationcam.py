@@ -39,15 +39,24 @@ def ablationcam(probe: Probe) -> Tensor:
         probe: one image; replays the layer → score part for altered activations.
 
     Returns:
-        (T, *grid), signed.
+        (T, *grid), signed, in activation units.
+
+    The score below is the mean of the only channel, so it falls by all of itself:
+
+    >>> from camlucida import explain
+    >>> net = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> image = torch.tensor([[[[1.0, 2.0], [0.0, 5.0]]]])
+    >>> (explanation,) = explain(net, image, 0, "ablationcam", layer="0")
+    >>> explanation.raw
+    tensor([[1., 2.],
+            [0., 5.]])
     """
     activations = probe.activations[0]
     channels = activations.shape[0]
     without: list[Tensor] = []
     for start in range(0, channels, probe.tail_batch):
-        chunk = torch.arange(
-            start, min(start + probe.tail_batch, channels), device=activations.device
-        )
+        end = min(start + probe.tail_batch, channels)
+        chunk = torch.arange(start, end, device=activations.device)
         altered = activations.expand(len(chunk), *activations.shape).clone()
         altered[torch.arange(len(chunk), device=chunk.device), chunk] = 0
         without.append(probe.score_tail(altered))

@@ -50,7 +50,13 @@ class Method:
 
     @property
     def summary(self) -> str:
-        """First line of the function's docstring."""
+        """First line of the function's docstring.
+
+        >>> def mean_activation(activations, gradients=None):
+        ...     "The mean of the activations over channels."
+        >>> Method("m", "M", mean_activation, "activation", False, False, "none", "", "").summary
+        'The mean of the activations over channels.'
+        """
         return (self.run.__doc__ or "").strip().splitlines()[0]
 
 
@@ -71,7 +77,38 @@ def method(
     cost: str = "1 forward",
     description: str = "",
 ) -> Callable[[F], F]:
-    """Register a function as a method; see :class:`Method` for the arguments."""
+    """Register a function as a method: a decorator.
+
+    Args:
+        name: what the user types; no two methods share it.
+        title: the name in its paper, for people.
+        paper: authors, year, venue, equation.
+        kind: what the function is called with: ``"gradient"``: (activations, gradients), both
+            (B, K, *grid), returning (B, *grid); ``"activation"``: the same, no gradients are
+            computed; ``"probe"``: a :class:`~camlucida.attribution.probe.Probe` of one image and T
+            targets, returning (T, *grid).
+        relu: the paper ends with a ReLU. The function must leave it out: ``Explanation.map()``
+            applies it, and ``raw`` keeps its sign.
+        class_specific: False when the map is the same for every target.
+        unit: of the map: ``"score"``, ``"activation"`` or ``"none"``.
+        cost: in forward passes of one image, for people.
+        description: how the map is made, as a clause of a report; "" takes the first line of the
+            function's docstring.
+
+    Returns:
+        The decorator, which returns the function unchanged.
+
+    Raises:
+        ValueError: the name is taken, or described by another text (raised by the decorator).
+
+    >>> @method("mean_activation", "Mean activation", "none", kind="activation", unit="activation")
+    ... def mean_activation(activations, gradients=None):
+    ...     "The mean of the activations over channels."
+    ...     return activations.mean(1)
+    >>> METHODS["mean_activation"].summary
+    'The mean of the activations over channels.'
+    >>> METHODS.remove("mean_activation")
+    """
 
     def register(run: F) -> F:
         traits = (kind, relu, class_specific, unit, cost, paper)

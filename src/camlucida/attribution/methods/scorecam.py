@@ -32,7 +32,17 @@ def scorecam(probe: Probe) -> Tensor:
         probe: one image; scores altered inputs.
 
     Returns:
-        (T, *grid), ≥ 0 where activations are.
+        (T, *grid), ≥ 0 where activations are, in activation units.
+
+    The weight of the only channel below is 1, whatever its score:
+
+    >>> from camlucida import explain
+    >>> net = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> image = torch.tensor([[[[1.0, 2.0], [0.0, 5.0]]]])
+    >>> (explanation,) = explain(net, image, 0, "scorecam", layer="0")
+    >>> explanation.raw
+    tensor([[1., 2.],
+            [0., 5.]])
     """
     activations = probe.activations[0]
     size = probe.inputs.shape[2:]
@@ -55,20 +65,36 @@ def _varies(activations: Tensor) -> Tensor:
 
 
 def mask_scores(probe: Probe, masks: Tensor, usable: Tensor) -> Tensor:
-    """Scores (T, K) of the image under each mask (K, *input size) in [0, 1].
+    """Scores of the image under each mask.
 
-    −∞ where ``usable`` (K,) is False.
+    Args:
+        probe: one image and T targets.
+        masks: (K, *input size), in [0, 1].
+        usable: (K,) bool: the masks to run.
+
+    Returns:
+        (T, K); −∞ where ``usable`` is False, so that a softmax gives the channel no weight.
     """
-    scores = torch.full(
-        (len(probe.scores), len(masks)), -torch.inf, device=masks.device, dtype=probe.scores.dtype
-    )
+    size = (len(probe.scores), len(masks))
+    scores = torch.full(size, -torch.inf, device=masks.device, dtype=probe.scores.dtype)
     if bool(usable.any()):
-        scores[:, usable] = probe.score(
-            probe.inputs * masks[usable][:, None].to(probe.inputs.dtype)
-        )
+        chosen = masks[usable][:, None].to(probe.inputs.dtype)
+        scores[:, usable] = probe.score(probe.inputs * chosen)
     return scores
 
 
 def channel_softmax(scores: Tensor) -> Tensor:
-    """Softmax over channels of (T, K); all zero when no channel had a mask."""
+    """Softmax over channels; all zero when no channel had a mask.
+
+    Args:
+        scores: (T, K); −∞ for a channel without a mask.
+
+    Returns:
+        (T, K), each row with the sum 1 or 0.
+
+    >>> channel_softmax(torch.tensor([[1.0, 1.0], [-torch.inf, -torch.inf]]))
+    tensor([[0.5000, 0.5000],
+            [0.0000, 0.0000]])
+    """
+    # A softmax of nothing but −∞ is NaN.
     return torch.nan_to_num(scores.softmax(1))

@@ -105,8 +105,15 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Real):  # NumPy's scalars, which the json module refuses
-        return int(value) if isinstance(value, Integral) else float(value)
+        return _plain(value)
     return [_to_json(item) for item in value]
+
+
+def _plain(value: Real | float) -> int | float:
+    """A number as Python's own."""
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value)
 
 
 def _estimate_to_json(value: Estimate) -> dict[str, Any]:
@@ -119,8 +126,10 @@ def _estimate_to_json(value: Estimate) -> dict[str, Any]:
 
 
 def _from_json(value: Any) -> Value:
+    if isinstance(value, Mapping) and "code" in value:
+        return Message.from_json(value)
     if isinstance(value, Mapping):
-        return Message.from_json(value) if "code" in value else Estimate(**value)
+        return Estimate(**value)
     if isinstance(value, list):
         items = [_from_json(item) for item in value]
         return [item for item in items if isinstance(item, (str, Message))]
@@ -152,7 +161,9 @@ class Texts:
         '{before} and {last}'
         """
         # An empty text is a text: no space between two sentences in Chinese.
-        return self.catalogue[code] if code in self.catalogue else ENGLISH.get(code)
+        if code in self.catalogue:
+            return self.catalogue[code]
+        return ENGLISH.get(code)
 
     def table(self, name: str) -> dict[str, str]:
         """All templates of a table.
@@ -182,10 +193,8 @@ class Texts:
         >>> ENGLISH_TEXTS.render(Message("forms.percent", {"number": 12}))
         '12%'
         """
-        texts = [
-            piece if isinstance(piece, str) else f"[@{piece.key}]" for piece in self.pieces(message)
-        ]
-        return "".join(texts)
+        pieces = self.pieces(message)
+        return "".join(map(str, pieces))
 
     def pieces(self, message: Message) -> tuple[Piece, ...]:
         """The message with its citations apart.
@@ -207,9 +216,9 @@ class Texts:
             return (_undeclared(message),)
         names = placeholders(template)
         if names != set(message.values):
+            given = sorted(message.values)
             raise ValueError(
-                f"{message.code} has the placeholders {sorted(names)}, "
-                f"and was given {sorted(message.values)}"
+                f"{message.code} has the placeholders {sorted(names)}, and was given {given}"
             )
         pieces: list[Piece] = []
         for literal, name, spec, _ in Formatter().parse(template):
@@ -254,8 +263,11 @@ class Texts:
             raise ValueError(f"{value!r} is no number, and has the format {spec}")
         if isinstance(value, str):
             return (clean(value),)
-        items = [clean(item) if isinstance(item, str) else self.render(item) for item in value]
+        items = [self._item(item) for item in value]
         return (self._list(items, spec),)
+
+    def _item(self, item: str | Message) -> str:
+        return clean(item) if isinstance(item, str) else self.render(item)
 
     def _number_or_plural(self, value: Real | float, spec: str) -> str:
         if not spec.startswith("|"):
@@ -264,8 +276,7 @@ class Texts:
         return one if value == 1 else many
 
     def _number(self, value: Real | float, spec: str) -> str:
-        plain = int(value) if isinstance(value, Integral) else float(value)
-        text = number(plain, spec)
+        text = number(_plain(value), spec)
         if not text.endswith("%"):
             return text
         return self._form("percent", number=text[:-1])
@@ -275,7 +286,8 @@ class Texts:
         spec = spec or default
         estimate = self._number(value.estimate, spec)
         if value.has_interval:
-            low, high = self._number(value.low, spec), self._number(value.high, spec)
+            low = self._number(value.low, spec)
+            high = self._number(value.high, spec)
             text = self._form(form, estimate=estimate, low=low, high=high)
         else:
             text = self._form(f"{form}_alone", estimate=estimate)
@@ -291,7 +303,8 @@ class Texts:
         comma = self._form("comma")
         if spec or not before:
             return comma.join(items)
-        return self._form("list", before=comma.join(before), last=last)
+        beginning = comma.join(before)
+        return self._form("list", before=beginning, last=last)
 
     def _form(self, name: str, **parts: str) -> str:
         template = self.template(f"forms.{name}") or ""
@@ -319,4 +332,5 @@ def english(message: Message) -> str:
 def _undeclared(message: Message) -> str:
     pairs = [f"{name}={value}" for name, value in message.values.items()]
     values = ", ".join(pairs)
-    return clean(f"{message.code}: {values}" if values else message.code)
+    text = f"{message.code}: {values}" if values else message.code
+    return clean(text)

@@ -58,9 +58,17 @@ def placeholders(template: str) -> set[str]:
 
 @dataclass(frozen=True)
 class Citation:
-    """Where a text cites the work ``key``."""
+    """Where a text cites the work ``key``.
+
+    >>> str(Citation("zhou2016"))
+    '[@zhou2016]'
+    """
 
     key: str
+
+    def __str__(self) -> str:
+        """As templates write it."""
+        return f"[@{self.key}]"
 
 
 Piece: TypeAlias = "str | Citation"
