@@ -262,9 +262,10 @@ def _resample_axis(values: Tensor, axis: int, size: int, scale: float, offset: f
     target_centre = pixels + 0.5
     edge = target_centre * scale + offset
     # Edge coordinate → index of pixel centres. Beyond the outer centres the outer value goes on.
-    centre = (edge - 0.5).clamp(0, count - 1)
+    last = count - 1
+    centre = (edge - 0.5).clamp(0, last)
     low = centre.floor().long()
-    high = (low + 1).clamp(max=count - 1)
+    high = (low + 1).clamp(max=last)
     shape = [1] * values.ndim
     shape[axis] = size
     weight = (centre - low).to(values.dtype).reshape(shape)
@@ -273,5 +274,6 @@ def _resample_axis(values: Tensor, axis: int, size: int, scale: float, offset: f
     inside = in_source.to(values.dtype).reshape(shape)
     before = values.index_select(axis, low)
     after = values.index_select(axis, high)
-    interpolated = before * (1 - weight) + after * weight
-    return interpolated * inside
+    lower_part = before * (1 - weight)
+    upper_part = after * weight
+    return (lower_part + upper_part) * inside
