@@ -161,7 +161,7 @@ def _images(
     if mode not in (None, *MODES):
         raise UsageError(f"unknown mode {mode!r}", did_you_mean(str(mode), MODES))
     if mode is None and image_path is not None and data_dir is not None:
-        fix = "or say which: --mode single or --mode batch"
+        fix = "or choose one by --mode single or --mode batch"
         raise UsageError("give either --image-path or --data-dir", fix)
     if image_path is not None and mode != "batch":
         return one_image(image_path, mask_dir)

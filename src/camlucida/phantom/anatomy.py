@@ -2,7 +2,7 @@
 
 Frame: centimetres on the film, origin at its centre, x to the right of the image (the patient's
 left), y downwards, z along the ray. Every array is (H, W) float32 and holds a thickness in cm along
-z, unless it says otherwise.
+z, unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -172,9 +172,15 @@ def ellipsoid(grid: Grid, centre: tuple[float, float], radii: tuple[float, float
 
 
 def cage_half_width(patient: Patient, y: Array, apex_drop: float = 0.0) -> Array:
-    """Inner half width of the rib cage at height y, cm.
+    """Inner half width of the rib cage.
 
-    ``apex_drop`` lowers its top by so many cm, as that of a collapsing lung.
+    Args:
+        patient: the anatomy.
+        y: heights, cm, any shape.
+        apex_drop: by how much its top is lowered, cm, as that of a collapsing lung.
+
+    Returns:
+        of the shape of ``y``, cm; 0 above the top.
     """
     apex = patient.apex + apex_drop
     height = patient.waist - apex
@@ -226,9 +232,15 @@ def under_diaphragm(patient: Patient, grid: Grid) -> Array:
 
 
 def heart(patient: Patient, grid: Grid, ctr: float) -> Array:
-    """Thickness of the heart: left ventricle, right atrium.
+    """Thickness of the heart: left ventricle and right atrium.
 
-    ``ctr`` sets its width over that of the rib cage.
+    Args:
+        patient: the anatomy.
+        grid: coordinates (H, W), cm.
+        ctr: cardiothoracic ratio: width of the heart over the largest width of the rib cage.
+
+    Returns:
+        (H, W) float32, cm.
     """
     cos = float(np.cos(patient.heart_tilt))
     sin = float(np.sin(patient.heart_tilt))

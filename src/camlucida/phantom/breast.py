@@ -1,7 +1,7 @@
 """The compressed breast along every ray of a mammogram: outline, thickness, muscle, dense tissue.
 
 Frame: centimetres on the film of a LEFT breast, x from the chest wall towards the nipple, y
-downwards from the film's centre. Every array is (H, W) float32, a length in cm unless it says
+downwards from the film's centre. Every array is (H, W) float32, a length in cm unless stated
 otherwise. A right breast is drawn mirrored, by the caller.
 """
 
@@ -115,7 +115,7 @@ class Breast(NamedTuple):
 
 
 def draw_breast_anatomy(rng: np.random.Generator) -> BreastAnatomy:
-    """A random patient; nothing in her tells the density class."""
+    """A random patient; the anatomy is independent of the density class."""
     u = rng.uniform
     depth = u(7.0, 11.0)
     return BreastAnatomy(
@@ -132,7 +132,13 @@ def draw_breast_anatomy(rng: np.random.Generator) -> BreastAnatomy:
 
 
 def draw_view(rng: np.random.Generator, anatomy: BreastAnatomy, view: str) -> View:
-    """A random projection: "CC" from above, "MLO" oblique with the pectoral muscle."""
+    """A random projection.
+
+    Args:
+        rng: draws the outline, the muscle and the place of the dense tissue.
+        anatomy: of the patient.
+        view: "CC", from above, or "MLO", oblique with the pectoral muscle.
+    """
     u = rng.uniform
     # The order of the draws is part of the film.
     if view == "CC":
@@ -182,7 +188,14 @@ def film_grid(size: int) -> MammogramGrid:
 
 
 def project(anatomy: BreastAnatomy, view: View, rng: np.random.Generator, size: int) -> Breast:
-    """One projection on a film ``size`` pixels high. ``rng`` draws the tissue's texture."""
+    """One projection of a breast.
+
+    Args:
+        anatomy: of the patient.
+        view: of this projection.
+        rng: draws the tissue's texture.
+        size: height of the film, pixels.
+    """
     grid = film_grid(size)
     depth, nipple = outline(anatomy, view, grid)
     whole = rounded(depth, anatomy.thickness)
@@ -215,7 +228,16 @@ def project(anatomy: BreastAnatomy, view: View, rng: np.random.Generator, size: 
 def outline(
     anatomy: BreastAnatomy, view: View, grid: MammogramGrid
 ) -> tuple[Array, tuple[float, float]]:
-    """Distance from the skin inwards (negative in the air), and (x, y) of the nipple."""
+    """Outline of the breast.
+
+    Args:
+        anatomy: of the patient.
+        view: of this projection.
+        grid: pixel centres, cm.
+
+    Returns:
+        distance from the skin inwards, (H, W) cm, negative in the air; (x, y) of the nipple, cm.
+    """
     power = np.float32(view.power)
     off = grid.y - view.centre
     up = np.float32(view.up)

@@ -60,7 +60,15 @@ def check_size(size: int) -> int:
 
 
 def window(attenuation: Array, exposure: Exposure, white: float) -> Array:
-    """Attenuation (H, W), no unit → grey levels from 0 to ``white``; white where much attenuates.
+    """Grey levels by an S-shaped window: white / (1 + exp(−contrast · (x − centre))).
+
+    Args:
+        attenuation: (H, W), no unit.
+        exposure: ends of the window, and slope and middle of the S.
+        white: largest grey level.
+
+    Returns:
+        (H, W) from 0 to ``white``; bright where much attenuates.
 
     >>> exposure = Exposure(1e3, black=0.0, white=2.0, contrast=4.0, centre=0.5)
     >>> float(window(np.float32([1.0]), exposure, 255)[0])
@@ -84,9 +92,17 @@ def develop(counts: Array, exposure: Exposure) -> Array:
 
 
 def picture(quanta: Array, exposure: Exposure, noise: np.random.Generator) -> NDArray[np.uint8]:
-    """Expected quanta (H, W) → the stored film, uint8: one draw of the counts, developed, rounded.
+    """The stored film: one draw of the counts, developed and rounded.
 
     Poisson's distribution in its Gaussian limit: counts are λ + √λ·z, z standard normal.
+
+    Args:
+        quanta: expected counts λ, (H, W).
+        exposure: how the film is taken and shown.
+        noise: draws z.
+
+    Returns:
+        (H, W) uint8.
     """
     z = noise.standard_normal(quanta.shape, dtype=np.float32)
     counts = quanta + np.sqrt(quanta) * z
@@ -95,7 +111,11 @@ def picture(quanta: Array, exposure: Exposure, noise: np.random.Generator) -> ND
 
 
 def changed(film: Array, twin: Array) -> NDArray[np.bool_]:
-    """Pixels (H, W) in which two noise-free films differ by more than EPSILON grey levels."""
+    """Pixels (H, W) in which two noise-free films differ by more than EPSILON grey levels.
+
+    >>> changed(np.float32([[10.0, 10.0]]), np.float32([[10.5, 12.0]])).tolist()
+    [[False, True]]
+    """
     change = np.abs(twin - film)
     mask: NDArray[np.bool_] = change > EPSILON
     return mask

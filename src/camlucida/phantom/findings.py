@@ -64,12 +64,12 @@ class Consolidation:
     """A fuzzy patch of lung filled with fluid.
 
     Attributes:
-        at: (x, y) of its centre, cm.
+        centre: (x, y), cm.
         radius: cm.
         density: share of the ray's lung that it takes.
     """
 
-    at: tuple[float, float]
+    centre: tuple[float, float]
     radius: float
     density: float
 
@@ -78,7 +78,7 @@ class Consolidation:
 class Nodule:
     """A ball of soft tissue, partly calcified: ``density`` multiplies its contrast."""
 
-    at: tuple[float, float]
+    centre: tuple[float, float]
     radius: float
     density: float
 
@@ -95,7 +95,16 @@ class Disease:
 
 
 def effusion_share(patient: Patient, effusion: Effusion, grid: Grid) -> Array:
-    """Share of the lung's thickness that fluid replaces, in [0, 1]."""
+    """Share of the lung's thickness that fluid replaces.
+
+    Args:
+        patient: the anatomy.
+        effusion: levels of the fluid.
+        grid: coordinates (H, W), cm.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+    """
     wall = cage_half_width(patient, grid.y) - np.abs(grid.x)
     from_wall = np.maximum(wall, 0)
     climb = effusion.rise * np.exp(-from_wall / 2.6)
@@ -108,9 +117,15 @@ def effusion_share(patient: Patient, effusion: Effusion, grid: Grid) -> Array:
 
 
 def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
-    """Distance outside the collapsed lung's surface, cm: positive in the free air.
+    """Distance outside the collapsed lung's surface.
 
-    It means something only on the side of ``ptx``.
+    Args:
+        patient: the anatomy.
+        ptx: the pneumothorax.
+        grid: coordinates (H, W), cm.
+
+    Returns:
+        (H, W) cm, positive in the free air; it is meaningful on the side of ``ptx`` only.
     """
     length = ptx.end - patient.apex
     taper = np.clip((ptx.end - grid.y) / length, 0, 1)
@@ -128,7 +143,17 @@ def lung_edge(patient: Patient, ptx: Pneumothorax, grid: Grid) -> Array:
 
 
 def free_air(patient: Patient, ptx: Pneumothorax, grid: Grid) -> tuple[Array, Array]:
-    """Share of the lung that free air replaces, in [0, 1]; thickness of the pleural line, cm."""
+    """Free air and pleural line of a pneumothorax.
+
+    Args:
+        patient: the anatomy.
+        ptx: the pneumothorax.
+        grid: coordinates (H, W), cm.
+
+    Returns:
+        share of the lung that air replaces, (H, W) in [0, 1]; thickness of the pleural line,
+        (H, W) cm.
+    """
     distance = lung_edge(patient, ptx, grid)
     off_midline = ramp(grid.x * ptx.side - 1.0, 0.6)
     above_end = ramp(ptx.end - grid.y, 0.5)
@@ -140,11 +165,17 @@ def free_air(patient: Patient, ptx: Pneumothorax, grid: Grid) -> tuple[Array, Ar
 
 
 def consolidation_share(consolidation: Consolidation, grid: Grid, rough: Array) -> Array:
-    """Share of the lung that the patch replaces, in [0, 1].
+    """Share of the lung that the patch replaces.
 
-    ``rough``: a smooth random field that frays its edge.
+    Args:
+        consolidation: centre, radius and density.
+        grid: coordinates (H, W), cm.
+        rough: (H, W), a smooth random field of unit variance that frays the edge.
+
+    Returns:
+        (H, W) float32 in [0, 1].
     """
-    centre_x, centre_y = consolidation.at
+    centre_x, centre_y = consolidation.centre
     x = grid.x - centre_x
     y = grid.y - centre_y
     radii = np.sqrt(x * x + y * y) / consolidation.radius
@@ -161,8 +192,13 @@ def _squared_distance(grid: Grid, point: tuple[float, float]) -> Array:
 
 
 def nodule_thickness(nodule: Nodule, grid: Grid) -> Array:
-    """Chord through the ball, cm."""
-    q = _squared_distance(grid, nodule.at) / nodule.radius**2
+    """Chord through the ball, cm.
+
+    >>> grid = Grid(np.float32([[0.0, 1.0]]), np.float32([[0.0, 0.0]]))
+    >>> nodule_thickness(Nodule((0.0, 0.0), radius=1.0, density=1.0), grid).tolist()
+    [[2.0, 0.0]]
+    """
+    q = _squared_distance(grid, nodule.centre) / nodule.radius**2
     chord: Array = 2 * nodule.radius * half_chord(q)
     return chord
 
@@ -231,18 +267,18 @@ def draw_disease(rng: np.random.Generator, patient: Patient, fields: NDArray[np.
     below_air = grid.y > ptx.end
     free = fields & dry & (in_lung | other_side | below_air)
     patch = Consolidation(
-        at=_place(rng, grid, free, 1.0),
+        centre=_place(rng, grid, free, 1.0),
         radius=rng.uniform(2.6, 4.6),
         density=rng.uniform(0.4, 0.75),
     )
     clearance = 1.25 * patch.radius
-    far = _squared_distance(grid, patch.at) > clearance**2
+    far = _squared_distance(grid, patch.centre) > clearance**2
     radius = float(rng.uniform(0.75, 1.7))
     # A small nodule that shows is calcified.
     calcified = 1.3 if radius < 1.0 else 1.0
     density = float(rng.uniform(1.2, 1.7)) * calcified
     nodule = Nodule(
-        at=_place(rng, grid, free & far, 0.8 * radius),
+        centre=_place(rng, grid, free & far, 0.8 * radius),
         radius=radius,
         density=density,
     )

@@ -49,7 +49,7 @@ class Lesion:
     The profile across each is a half chord, so ``contrast`` is the peak of all three.
 
     Attributes:
-        kind: "nodule", "cavity" or "bar". A bar is a distractor: no label speaks of it.
+        kind: "nodule", "cavity" or "bar". A bar is a distractor: no label includes it.
         row, column: centre.
         radius: outer radius; a bar's is that of the disc of equal area.
         contrast: peak attenuation, no unit.
@@ -66,7 +66,11 @@ class Lesion:
 
     @property
     def area(self) -> float:
-        """Pixels of FILM_PX² under the lesion; a cavity's without its hole."""
+        """Pixels of FILM_PX² under the lesion; a cavity's without its hole.
+
+        >>> round(Lesion("nodule", 100, 100, radius=10, contrast=1.0).area)
+        314
+        """
         disc = np.pi * self.radius**2
         if self.kind == "cavity":
             disc = disc * (1 - HOLE**2)
@@ -186,6 +190,12 @@ def equal_bars(
 ) -> tuple[Lesion, ...]:
     """As few bars as find room, with the area and contrast of a lesion, clear of ``taken``.
 
+    Args:
+        rng: draws places and angles.
+        room: (FILM_PX, FILM_PX) distance to the edge of the allowed places, 0 outside them.
+        lesion: whose area the bars share.
+        taken: other objects on the film.
+
     Raises:
         UsageError: there is no room even for very small ones.
     """
@@ -233,7 +243,12 @@ def _profile(lesion: Lesion, y: Array, x: Array) -> Array:
 
 
 def added_attenuation(lesions: Iterable[Lesion], size: int = FILM_PX) -> Array:
-    """What the lesions add to the attenuation, (size, size) float32."""
+    """What the lesions add to the attenuation, (size, size) float32.
+
+    >>> nodule = Lesion("nodule", row=128, column=128, radius=10, contrast=1.5)
+    >>> float(added_attenuation([nodule])[128, 128])
+    1.5
+    """
     added = np.zeros((size, size), np.float32)
     scale = FILM_PX / size
     centres = (np.arange(size) + 0.5) * scale

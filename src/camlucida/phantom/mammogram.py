@@ -89,8 +89,8 @@ class Examination(NamedTuple):
     """A patient of the packaged models and the bundled cohort: one breast, both VIEWS.
 
     Attributes:
-        labelled: for each of VIEWS, whether the film bears its view label. It tells nothing of the
-            density.
+        labelled: for each of VIEWS, whether the film bears its view label. It is independent
+            of the density.
     """
 
     density: int

@@ -56,9 +56,23 @@ def bitmap(text: str) -> Array:
 
 
 def marker_field(text: str, rng: np.random.Generator, size: int) -> Array:
-    """Share of each pixel under lead, (size, size) in [0, 1].
+    """Share of each pixel under lead.
 
     The letters are near an upper corner: R on the patient's right, L on the left, others on either.
+
+    Args:
+        text: letters of GLYPHS.
+        rng: draws the corner and the offset from it.
+        size: side of the film, pixels.
+
+    Returns:
+        (size, size) float32 in [0, 1].
+
+    Raises:
+        UsageError: a letter without a shape, or no text.
+
+    >>> marker_field("L", np.random.default_rng(0), 64).shape
+    (64, 64)
     """
     letters = bitmap(text)
     corner, jitter_x, jitter_y = rng.uniform(size=3)

@@ -35,7 +35,18 @@ class Classifier(nn.Module):
 def conv_norm_relu(
     c_in: int, c_out: int, kernel: int = 3, stride: int = 1, dilation: int = 1, groups: int = 1
 ) -> nn.Sequential:
-    """Convolution, batch norm, ReLU; the grid only changes by the stride."""
+    """Convolution, batch norm, ReLU; only the stride changes the grid.
+
+    Args:
+        c_in, c_out: channels.
+        kernel: side of the kernel, odd.
+        stride: step between the cells of the output.
+        dilation: distance between the kernel's taps.
+        groups: of channels that are convolved apart.
+
+    >>> conv_norm_relu(1, 4, stride=2)(torch.zeros(1, 1, 8, 8)).shape
+    torch.Size([1, 4, 4, 4])
+    """
     pad = dilation * (kernel // 2)
     return nn.Sequential(
         nn.Conv2d(

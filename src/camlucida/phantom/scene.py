@@ -153,7 +153,13 @@ def _draw_disease(seed: int, patient: Patient) -> Disease:
 
 
 def tissues_of(patient: Patient, grid: Grid, mottle: Array) -> Tissues:
-    """The patient's tissues. ``mottle``: a smooth random field of unit variance, (H, W)."""
+    """The patient's tissues without findings.
+
+    Args:
+        patient: the anatomy.
+        grid: coordinates (H, W), cm.
+        mottle: (H, W), a smooth random field of unit variance: uneven soft tissue.
+    """
     cage = anatomy.cage(patient, grid)
     abdomen = anatomy.under_diaphragm(patient, grid)
     vessels = anatomy.great_vessels(patient, grid)
@@ -171,7 +177,16 @@ def tissues_of(patient: Patient, grid: Grid, mottle: Array) -> Tissues:
 
 
 def lungs_of(patient: Patient, grid: Grid, ctr: float) -> NDArray[np.bool_]:
-    """Lung fields beside a heart of a cardiothoracic ratio, (H, W) bool."""
+    """Lung fields beside a heart of the given size.
+
+    Args:
+        patient: the anatomy.
+        grid: coordinates (H, W), cm.
+        ctr: cardiothoracic ratio.
+
+    Returns:
+        (H, W) bool.
+    """
     heart = anatomy.heart(patient, grid, ctr)
     vessels = anatomy.great_vessels(patient, grid)
     mediastinum = np.maximum(heart, vessels)

@@ -18,7 +18,19 @@ FINER = 2
 
 
 def smooth_field(rng: np.random.Generator, cells: int, size: int) -> Array:
-    """A smooth random field of about unit variance, (size, size), of ``cells`` values a side."""
+    """A smooth random field of about unit variance.
+
+    Args:
+        rng: draws the values.
+        cells: independent values a side; more are finer.
+        size: side of the field, pixels.
+
+    Returns:
+        (size, size) float32.
+
+    >>> smooth_field(np.random.default_rng(0), 4, 32).shape
+    (32, 32)
+    """
     values = rng.standard_normal((cells, cells)).astype(np.float32)
     coarse = Image.fromarray(values)
     fine = coarse.resize((size, size), Image.Resampling.BICUBIC)
@@ -66,7 +78,16 @@ def _grow(rng: np.random.Generator, side: int) -> tuple[NDArray[np.float64], NDA
 
 
 def vessels(patient: Patient, rng: np.random.Generator, size: int) -> Array:
-    """Thickness of lung vessels along each ray, cm, (size, size). Not yet cut to the lungs."""
+    """Thickness of lung vessels along each ray; not yet cut to the lungs.
+
+    Args:
+        patient: its pose turns and shifts the trees.
+        rng: draws one tree for each lung.
+        size: side of the film, pixels.
+
+    Returns:
+        (size, size) float32, cm.
+    """
     fine = size * FINER
     per_cm = fine / FIELD_CM
     canvas = Image.new("F", (fine, fine), 0.0)

@@ -168,6 +168,14 @@ def draw_tag(rng: np.random.Generator, nodule: bool, rho: float) -> bool:
     """Whether the film bears the tag.
 
     The probability is (1 + rho)/2 with a nodule and (1 − rho)/2 without.
+
+    Args:
+        rng: decides.
+        nodule: whether there is a nodule.
+        rho: correlation of the tag with a nodule, −1 to 1.
+
+    >>> draw_tag(np.random.default_rng(0), nodule=True, rho=1.0)
+    True
     """
     probability = (1 + rho if nodule else 1 - rho) / 2
     return bool(rng.random() < probability)

@@ -76,7 +76,7 @@ class _Canonical(ast.NodeTransformer):
     """Removes imports, docstrings and annotations; numbers the local variables of functions."""
 
     def visit_Import(self, node: ast.Import) -> None:
-        """Where a name comes from says nothing about what it does."""
+        """The module of a name does not change what the code does."""
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
         """As for ``import``."""

@@ -152,7 +152,7 @@ def test_which_column_is_the_value(tmp_path):
     assert read(tmp_path).value_column == "ctr"
     table(tmp_path, image=[*"abc"], ctr=[0.4, 0.5, 0.6], weight=[1, 2, 3])
     assert (
-        "several columns that may hold the true value: ctr, weight (say which: --value-column"
+        "several columns that may hold the true value: ctr, weight (name it by --value-column"
         in refused(tmp_path)
     )
     table(tmp_path, image=[*"abc"], age=[1, 2, 3], weight=[1, 2, 3])

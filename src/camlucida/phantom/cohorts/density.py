@@ -175,7 +175,13 @@ def _write_patient(images: Path, number: int) -> list[WrittenFilm]:
 
 
 def dicom_bytes(film: Mammogram, patient: str, accession: str) -> bytes:
-    """A mammogram as a DICOM file for presentation, 12 bits, marked as synthetic data."""
+    """A mammogram as a DICOM file for presentation, 12 bits, marked as synthetic data.
+
+    Args:
+        film: the mammogram.
+        patient: name and identifier.
+        accession: number of the study.
+    """
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian

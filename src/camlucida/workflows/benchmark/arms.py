@@ -4,7 +4,7 @@
   baselines. The tag is on half of the films and is uninformative: a decoy.
 * shortcut: models trained on films on which the tag followed the label with ρ = 0 (two of the main
   models), 0.5, 0.8 and 1.
-* null: models that cannot know the lesions, untrained or trained on permuted labels.
+* null: models without information on the lesions, untrained or trained on permuted labels.
 * semi: the main models on real radiographs with pasted lesions.
 """
 

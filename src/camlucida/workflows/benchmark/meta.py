@@ -3,7 +3,7 @@
 The ladder: α · oracle + (1 − α) · random for rising α. A metric is kept if its score improves from
 0 to 1 and never worsens from one α to the next, beyond the interval of the paired difference. The
 oracle is the share of ground truth in each cell, so its blurred twin must not score better. Shifted
-oracles are shown beside, to tell how large a shift is noticed.
+oracles are shown beside, to show how large a shift is noticed.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ def write_change(
 
 
 def change_notes(images: Mapping[str, RawImage], alignment: Alignment) -> Iterator[Message]:
-    """What the reader should know: warnings of the images, and whether they were aligned."""
+    """Notes for the reader: warnings of the images, and whether they were aligned."""
     for image in images.values():
         for warning in image.warnings:
             yield prefixed(image.id, warning)

@@ -178,7 +178,7 @@ def demo_films() -> list[Film]:
 
 
 def write_films(films: Sequence[Film], folder: Path) -> list[Path]:
-    """Write each film as a PNG that says it is synthetic."""
+    """Write each image as a PNG marked as synthetic."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number, drawn in enumerate(films):

@@ -196,7 +196,7 @@ def _check(classifier: Classifier, model: LoadedModel, method: str) -> None:
         raise ModelMismatchError(what, f"tasks: {', '.join(TASKS)}")
     size = card.input.height_width
     if entry.input_size is not None and size != (entry.input_size,) * 2:
-        what = f"input_size = {entry.input_size}, but its card says {size[0]} × {size[1]}"
+        what = f"input_size = {entry.input_size}, but its card states {size[0]} × {size[1]}"
         raise ModelMismatchError(what, "correct one of them")
     layers = (card.layer,) if isinstance(card.layer, str) else tuple(card.layer)
     Worker(model, "", make_recipe(model, TARGETS, (method,), layers)).check()

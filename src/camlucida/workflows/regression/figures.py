@@ -41,7 +41,7 @@ declare(
 )
 
 THRESHOLD = 5.0
-"""Absolute errors from here up are high, unless the user says otherwise."""
+"""Absolute errors of at least this count as high by default."""
 
 
 def save_predictions(out: Path, predictions: Predictions, figures: pd.DataFrame) -> list[Path]:

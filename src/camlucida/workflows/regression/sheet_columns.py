@@ -56,7 +56,7 @@ def value_column(frame: pd.DataFrame, requested: str | None, table: str) -> str:
     how_many = "several columns" if candidates else "no column"
     names = listing(candidates or list(frame.columns), 12)
     what = f"{table} has {how_many} that may hold the true value: {names}"
-    raise UsageError(what, "say which: --value-column NAME")
+    raise UsageError(what, "name it by --value-column NAME")
 
 
 def image_column(

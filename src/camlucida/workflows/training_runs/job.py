@@ -62,7 +62,7 @@ class PackSettings:
         runs: folders of training runs or of cross-validations.
         explain: how to explain.
         name: of the pack: what its figures and its LaTeX section are called after.
-        images: folder of images; None looks where the run's files say.
+        images: folder of images; None: as the run's files state.
         table: of images and patients; None takes the summary's.
         classes: in their order; empty takes those of the summary or of the predictions.
         seed: of a run that does not state its own.

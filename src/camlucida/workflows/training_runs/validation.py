@@ -107,7 +107,7 @@ def _find_images(
     missing = [name for name, file in zip(names, files) if file is None]
     if len(missing) == len(files):
         what = f"none of the {len(files)} images of {where} was found; the first is {missing[0]!r}"
-        raise UsageError(what, "say where they are: --images DIR, or --table FILE")
+        raise UsageError(what, "give --images DIR or --table FILE")
     failures: list[Failure] = []
     if missing:
         what = f"{where}: {count(missing, 'image')} not found: {listing(missing)}"

@@ -1,0 +1,24 @@
+"""The project that the segmentation workflow explains."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.segmentation_project import write_project
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    return write_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(autouse=True)
+def coarse_figures(monkeypatch):
+    """The same figures with fewer pixels."""
+    for module in ("files", "panels"):
+        monkeypatch.setattr(f"camlucida.figures.{module}.DPI", 40)
+
+
+@pytest.fixture
+def no_figures(monkeypatch):
+    monkeypatch.setattr("camlucida.workflows.segmentation.job.write_pictures", lambda *given: [])
