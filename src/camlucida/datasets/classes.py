@@ -66,13 +66,16 @@ def choose_classes(
     if not requested:
         names = list(present)
         names.sort(key=int if numeric(names) else None)
-        return (_renumbered(scored, names) if scored else tuple(names)), columns
+        classes = _renumbered(scored, names) if scored else tuple(names)
+        return classes, columns
     by_name = {fold(name): column for name, column in scored.items()}
-    if all(fold(name) in by_name for name in requested):
-        return tuple(requested), [by_name[fold(name)] for name in requested]
+    folded = [fold(name) for name in requested]
+    if set(folded) <= set(by_name):
+        return tuple(requested), [by_name[name] for name in folded]
     if scored and len(scored) != len(requested):
+        listed = ", ".join(scored)
         what = (
-            f"{where} has probabilities of {len(scored)} classes ({', '.join(scored)}), "
+            f"{where} has probabilities of {len(scored)} classes ({listed}), "
             f"where {len(requested)} are named"
         )
         raise UsageError(what, "name them all, in the order of the columns")
@@ -86,7 +89,9 @@ def _renumbered(scored: Mapping[str, str], present: Sequence[str]) -> tuple[str,
     some of them.
     """
     names = tuple(scored)
-    if not (numeric(names) and numeric(present)) or set(present) <= set(names):
+    if not (numeric(names) and numeric(present)):
+        return names
+    if set(present) <= set(names):
         return names
     for step in (1, -1):
         moved = tuple(str(int(name) + step) for name in names)
@@ -116,15 +121,22 @@ def as_classes(column: pd.Series, classes: Sequence[str], where: Path) -> list[s
     by_cell: dict[str, str] = {}
     if not numeric(classes) and "0" in cells:
         by_cell = {str(position): name for position, name in enumerate(classes)}
-    by_cell |= {fold(name): name for name in classes} | {"": "", "nan": ""}
+    # A name wins over a position.
+    for name in classes:
+        by_cell[fold(name)] = name
+    by_cell |= {"": "", "nan": ""}
+    of_rows = []
     for row, cell in enumerate(cells, 1):
-        if fold(cell) not in by_cell:
+        folded = fold(cell)
+        if folded not in by_cell:
+            listed = ", ".join(classes)
             raise UsageError(
                 f"{where}, row {row}: {cell!r} in column {column.name!r} is none of the classes "
-                f"{', '.join(classes)}",
+                f"{listed}",
                 f"name the classes in order: --class; {did_you_mean(cell, classes)}",
             )
-    return [by_cell[fold(cell)] for cell in cells]
+        of_rows.append(by_cell[folded])
+    return of_rows
 
 
 def widened(
@@ -150,7 +162,9 @@ def widened(
     image, label = by_role["image"], by_role["label"]
     score = by_role["probability"] or by_role["logit"]
     keys = [name for name in (by_role["model"], image) if name]
-    if not image or not label or not score or not frame.duplicated(keys).any():
+    if not image or not label or not score:
+        return frame, dict(by_role)
+    if not frame.duplicated(keys).any():
         return frame, dict(by_role)
     repeated = frame[frame.duplicated([*keys, label])]
     if len(repeated):
@@ -183,13 +197,17 @@ def _with_true_class(
         return frame
     flags = class_names(frame[truth])
     classes = set(class_names(frame[label]))
-    if not set(flags) <= {"0", "1", ""} or {"0", "1"} & classes:
+    # Where classes are called 0 and 1, the column holds the class itself and not a flag.
+    ambiguous = {"0", "1"} & classes
+    if ambiguous or not set(flags) <= {"0", "1", ""}:
         return frame
-    true = frame[[flag == "1" for flag in flags]]
+    is_true = [flag == "1" for flag in flags]
+    true = frame[is_true]
     repeated = true[true.duplicated(keys)]
     if len(repeated):
+        name = repeated.iloc[0][image]
         raise UsageError(
-            f"{where}: image {repeated.iloc[0][image]!r} has several true classes",
+            f"{where}: image {name!r} has several true classes",
             "that is a multi-label file: --task multilabel",
         )
     names = true[[*keys, label]].rename(columns={label: truth})

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import pandas as pd
 
 from camlucida.core.errors import ImageError, UsageError
@@ -128,14 +129,18 @@ def mask_beside(image: Path) -> Path | None:
         there, else the first; None without a folder "Images".
     """
     parts = list(image.parts)
-    levels = [at for at, part in enumerate(parts[:-1]) if part.casefold() == "images"]
-    if not levels:
+    folders = [part.casefold() for part in parts[:-1]]
+    if "images" not in folders:
         return None
-    at = levels[-1]
-    root = Path(*parts[:at])
-    folders = [name for name in ("Masks", "masks") if (root / name).is_dir()]
-    folder = folders[0] if folders else "Masks"
-    return _mask_in(Path(root, folder, *parts[at + 1 : -1]), image)
+    # The innermost of folders of that name.
+    level = len(folders) - 1 - folders[::-1].index("images")
+    root = Path(*parts[:level])
+    inner = parts[level + 1 : -1]
+    name = "Masks"
+    # File systems of Linux tell the two apart.
+    if not (root / name).is_dir() and (root / "masks").is_dir():
+        name = "masks"
+    return _mask_in(Path(root, name, *inner), image)
 
 
 def _check_annotations(file: CohortFile) -> None:
@@ -145,10 +150,12 @@ def _check_annotations(file: CohortFile) -> None:
         ("masks", config.masks, Path.is_dir),
         ("boxes", config.boxes, Path.is_file),
     ):
-        if path is not None and not exists(file.resolve(path)):
-            raise UsageError(
-                f"{file.path.name}: {key}: {file.resolve(path)} does not exist", "correct the path"
-            )
+        if path is None:
+            continue
+        resolved = file.resolve(path)
+        if not exists(resolved):
+            what = f"{file.path.name}: {key}: {resolved} does not exist"
+            raise UsageError(what, "correct the path")
 
 
 def _image_files(
@@ -161,7 +168,8 @@ def _image_files(
         return _files_of_table(file, frame, table)
     paths: list[Path] = []
     failures: list[Failure] = []
-    for pattern in map(str, map(file.resolve, config.images)):
+    for images in config.images:
+        pattern = str(file.resolve(images))
         files, errors = expand_paths([pattern])
         paths += files
         failures += [Failure.of(pattern, error) for error in errors]
@@ -235,9 +243,12 @@ def _names_in(folder: Path) -> set[str]:
     """Stems of the files in a folder, and each ID of ID_LABEL."""
     names: set[str] = set()
     for path in folder.rglob("*"):
-        if path.is_file():
-            cuts = [at for at, sign in enumerate(path.stem) if sign == "_"]
-            names |= {path.stem, *(path.stem[:at] for at in cuts)}
+        if not path.is_file():
+            continue
+        names.add(path.stem)
+        for index, character in enumerate(path.stem):
+            if character == "_":
+                names.add(path.stem[:index])
     return names
 
 
@@ -273,18 +284,23 @@ class _Cells:
             column = None if name is None else find_column(frame, name, (), option, table)
             return None if column is None else frame[column]
 
-        value, mask = cells(columns.value, "value column"), cells(columns.mask, "mask column")
+        value = cells(columns.value, "value column")
+        mask = cells(columns.mask, "mask column")
         box = cells(columns.box, "box column")
-        groups = {name: cells(name, "group column") for name in columns.groups}
+        groups = {}
+        for name in columns.groups:
+            column = cells(name, "group column")
+            if column is not None:
+                groups[name] = texts(column)
         table_labels = TableLabels.read(frame, columns.labels, labels, table)
         return cls(
-            file,
-            table,
-            () if value is None else _values(value, table),
-            () if mask is None else texts(mask),
-            () if box is None else _boxes(texts(box), table),
-            {name: texts(column) for name, column in groups.items() if column is not None},
-            [table_labels.unknown(row) for row in range(len(frame))],
+            file=file,
+            table=table,
+            values=() if value is None else _values(value, table),
+            masks=() if mask is None else texts(mask),
+            boxes=() if box is None else _boxes(texts(box), table),
+            groups=groups,
+            unknown=[table_labels.unknown(row) for row in range(len(frame))],
         )
 
     def complete(self, image: LabelledImage) -> CohortImage:
@@ -317,7 +333,8 @@ class _Cells:
 
 
 def _values(column: pd.Series, table: Path) -> list[float | None]:
-    return [None if number != number else float(number) for number in numbers(column, table)]
+    values = numbers(column, table)
+    return [None if np.isnan(value) else float(value) for value in values]
 
 
 def _boxes(cells: Sequence[str], table: Path) -> list[Box | None]:

@@ -171,14 +171,17 @@ class GroundTruth:
         Args:
             images: id and file name or path of every image.
         """
-        keys = [_keys(image_id, file_name) for image_id, file_name in images]
-        used = {_first(of_image, self.drawn) for of_image in keys}
-        used |= {_first(of_image, self.boxed) for of_image in keys}
+        keys: set[str] = set()
+        used: set[str | None] = set()
+        for image_id, file_name in images:
+            of_image = _keys(image_id, file_name)
+            keys.update(of_image)
+            used.add(_first(of_image, self.drawn))
+            used.add(_first(of_image, self.boxed))
         annotated = dict.fromkeys([*self.drawn, *self.boxed])
         idle = [name for name in annotated if name not in used]
-        every = set(chain.from_iterable(keys))
-        # a mask of a label that the model does not have is not split into image and label
-        other_labels = {name: _label_within(name, every) for name in idle}
+        # A mask of a label that the model does not have is not split into image and label.
+        other_labels = {name: _label_within(name, keys) for name in idle}
         absent = [name for name in idle if not other_labels[name]]
         strange = self._labels() | set(other_labels.values())
         strange -= {*self.labels, ""}
@@ -243,7 +246,8 @@ def read_ground_truth(
     by_name = {fold(label): label for label in labels if label}
     drawn: dict[str, dict[str, list[Annotation]]] = defaultdict(lambda: defaultdict(list))
     for image, label, annotation in annotations:
-        drawn[bare_name(image)][by_name.get(fold(label), label)].append(annotation)
+        name = by_name.get(fold(label), label)
+        drawn[bare_name(image)][name].append(annotation)
     boxed: dict[str, dict[str, BoxAnnotation]] = {}
     if boxes is not None:
         table = read_box_table(boxes, ID_COLUMNS, BOX_LABELS)
@@ -261,7 +265,7 @@ def read_boxes(text: str, labels: Sequence[str], images: Sequence[str]) -> Groun
     Args:
         text: a table as of :func:`read_ground_truth`, which needs no image column where there is
             one image; or a label and four numbers.
-        labels: known ones.
+        labels: of the models.
         images: ids of the images.
 
     Raises:
@@ -294,7 +298,8 @@ def read_regions(folder: Path) -> GroundTruth:
     """
     names = []
     if folder.is_dir():
-        names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+        folders = [path for path in folder.iterdir() if path.is_dir()]
+        names = sorted(path.name for path in folders)
     return read_ground_truth(masks=folder, labels=names)
 
 
@@ -318,11 +323,13 @@ def _by_image_and_label(
 ) -> dict[str, dict[str, BoxAnnotation]]:
     rows: dict[tuple[str, str], list[int]] = defaultdict(list)
     for row, (image, label) in enumerate(zip(table.images, table.labels)):
-        rows[bare_name(image) or only_image, by_name.get(fold(label), label)].append(row)
+        key = bare_name(image) or only_image
+        name = by_name.get(fold(label), label)
+        rows[key, name].append(row)
     boxed: dict[str, dict[str, BoxAnnotation]] = defaultdict(dict)
     for (image, label), of_label in rows.items():
-        name = f"{where}: box of {label!r} in {image}"
-        boxed[image][label] = BoxAnnotation(name, table.boxes[of_label])
+        where_in_file = f"{where}: box of {label!r} in {image}"
+        boxed[image][label] = BoxAnnotation(where_in_file, table.boxes[of_label])
     return dict(boxed)
 
 
@@ -330,9 +337,11 @@ def _by_image_and_label(
 
 
 def _keys(image_id: str, file_name: str) -> list[str]:
-    parts = image_id.count("/") + 1  # a shorter name would fit other images as well
-    keys = [*image_keys(Path(file_name), parts), *image_keys(Path(image_id), parts)]
-    return list(dict.fromkeys(keys))
+    # A name of fewer parts than the id would fit other images as well.
+    parts = image_id.count("/") + 1
+    by_file = image_keys(Path(file_name), parts)
+    by_id = image_keys(Path(image_id), parts)
+    return list(dict.fromkeys([*by_file, *by_id]))
 
 
 def _first(keys: Iterable[str], source: Mapping[str, object]) -> str | None:
@@ -358,5 +367,7 @@ def _label_within(name: str, images: Set[str]) -> str:
     folder, _, rest = name.partition("/")
     if rest in images:
         return folder
-    ends = [at for at, sign in enumerate(name) if sign == "_" and name[:at] in images]
-    return name[ends[0] + 1 :] if ends else ""
+    for index, character in enumerate(name):
+        if character == "_" and name[:index] in images:
+            return name[index + 1 :]
+    return ""

@@ -29,8 +29,10 @@ def image_keys(path: Path, shortest: int = 1) -> list[str]:
     ['p1/study1/view1', 'study1/view1', 'p1_study1_view1']
     """
     parts = _parts(path)
-    lengths = range(len(parts), shortest - 1, -1)
-    keys = ["/".join(parts[-length:]) for length in lengths]
+    keys = []
+    for length in range(len(parts), shortest - 1, -1):
+        end = parts[-length:]
+        keys.append("/".join(end))
     if len(parts) > 2 and shortest <= 3:
         keys.append("_".join(parts[-3:]))
     return keys
@@ -47,6 +49,7 @@ def bare_name(name: str) -> str:
     """
     path = PurePosixPath(name.replace("\\", "/"))
     parts = [part for part in path.parts if part != "/"]
+    # Only the suffix of an image goes: "view.1" is a whole name.
     if parts and path.suffix.lower() in known_suffixes():
         parts[-1] = path.stem
     return "/".join(parts)
@@ -65,19 +68,22 @@ def image_ids(paths: Sequence[Path]) -> tuple[dict[Path, str], list[Failure]]:
     >>> list(ids.values()), failures
     (['p1/a', 'p2/a', 'b'], [])
     """
-    absolute = {path.absolute(): path for path in paths}  # a file that is given twice counts once
+    # By its absolute path a file that is given twice counts once.
+    absolute = {path.absolute(): path for path in paths}
     parts = {path: _parts(full) for full, path in absolute.items()}
+    unnamed = list(parts)
     ids: dict[Path, str] = {}
     lengths = [len(of_path) for of_path in parts.values()]
     for length in range(1, 1 + max(lengths, default=0)):
-        unnamed = [path for path in parts if path not in ids]
         ends = {path: "/".join(parts[path][-length:]) for path in unnamed}
         occurrences = Counter(ends.values())
         for path, end in ends.items():
             if occurrences[end] == 1:
                 ids[path] = end
-    failures = [_same_name(path) for path in parts if path not in ids]
-    return {path: ids[path] for path in parts if path in ids}, failures
+        unnamed = [path for path in unnamed if path not in ids]
+    failures = [_same_name(path) for path in unnamed]
+    named = [path for path in parts if path in ids]
+    return {path: ids[path] for path in named}, failures
 
 
 def _same_name(path: Path) -> Failure:

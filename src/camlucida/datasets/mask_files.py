@@ -43,8 +43,8 @@ def read_mask_pairs(
     for role in ("truth", "prediction"):
         need(by_role, role, frame, path)
     rows = _rows(frame, by_role)
-    keys = {(row["model"], row["image"], row["label"]) for row in rows}
-    if len(keys) < len(rows):
+    keys = [(row["model"], row["image"], row["label"]) for row in rows]
+    if len(set(keys)) < len(rows):
         raise UsageError(
             f"{path} has an image and label twice",
             "keep one row each; rows of several models need a model column",
@@ -59,9 +59,11 @@ def _rows(frame: pd.DataFrame, by_role: Mapping[str, str | None]) -> list[dict[s
     cells = {}
     for role, column in by_role.items():
         cells[role] = blank if column is None else texts(frame[column])
-    rows = [dict(zip(cells, row)) for row in zip(*cells.values())]
-    for row in rows:
+    rows = []
+    for values in zip(*cells.values()):
+        row = dict(zip(cells, values))
         row["image"] = row["image"] or row["truth"] or row["prediction"]
+        rows.append(row)
     return rows
 
 
@@ -79,8 +81,9 @@ def _masks(folder: Path, truth: str, prediction: str, image: str) -> tuple[Mask,
     if not (truth or prediction):
         raise ImageError(f"{image}: neither a true nor a predicted mask", "name at least one file")
     size = mask_size(folder / (truth or prediction))
-    empty = np.zeros(size, bool)
-    return (
-        read_mask(folder / truth, f"true mask of {image}", size) if truth else empty,
-        read_mask(folder / prediction, f"predicted mask of {image}", size) if prediction else empty,
-    )
+    true_mask = predicted_mask = np.zeros(size, bool)
+    if truth:
+        true_mask = read_mask(folder / truth, f"true mask of {image}", size)
+    if prediction:
+        predicted_mask = read_mask(folder / prediction, f"predicted mask of {image}", size)
+    return true_mask, predicted_mask

@@ -66,7 +66,8 @@ def _columns_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredic
     by_role = source.by_label()
     scored: dict[str, str] = {}
     for role in ("probability", "logit", "prediction"):
-        scored |= {fold(label): label for label in by_role.get(role, {})}
+        for label in by_role.get(role, {}):
+            scored[fold(label)] = label
     names = list(scored.values())
     if source.requested:
         names = [name for name in source.requested if fold(name) in scored]
@@ -76,9 +77,12 @@ def _columns_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredic
     missing = [name for name in source.requested if fold(name) not in scored]
     notes = []
     if missing:
-        shown = listing(missing, 20)
-        values: dict[str, Value] = {"where": str(source.path), "names": shown}
-        notes.append(Message("notes.no_prediction", {**values, "count": len(missing)}))
+        values: dict[str, Value] = {
+            "count": len(missing),
+            "where": str(source.path),
+            "names": listing(missing, 20),
+        }
+        notes.append(Message("notes.no_prediction", values))
     return TidyPredictions(pd.concat(parts, ignore_index=True), tuple(names), notes)
 
 
@@ -97,9 +101,11 @@ def _one_label(
             f"add a column true_{name} or {name} of 1, 0 or blank",
         )
     scored = columns.get("probability")
-    if scored is None and columns.get("logit") is None:
+    logits = columns.get("logit")
+    if scored is None and logits is None:
+        # Many files call a probability the prediction.
         scored = columns.get("prediction")
-    logit = source.numbers(columns.get("logit"))
+    logit = source.numbers(logits)
     probability = source.probabilities(scored, logit)
     return base.assign(label=name, logit=logit, probability=probability, truth=source.truth(truth))
 
@@ -107,17 +113,21 @@ def _one_label(
 def _rows_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:
     """A row an image and label; or of a single label, whose truth may be called ``label``."""
     label, truth = source.by_role["label"], source.by_role["truth"]
-    is_truth = set(source.cells("label")) <= {"0", "1", "0.0", "1.0", ""}
-    if truth is None and label is not None and is_truth:
+    labels_of_rows = source.cells("label")
+    holds_flags = set(labels_of_rows) <= {"0", "1", "0.0", "1.0", ""}
+    if truth is None and label is not None and holds_flags:
         label, truth = None, label
-    single = source.requested[0] if source.requested else "positive"
-    names = source.cells("label") if label else [single] * len(source.frame)
+    names = labels_of_rows
+    if not label:
+        single = source.requested[0] if source.requested else "positive"
+        names = [single] * len(source.frame)
     logit = source.numbers(source.by_role["logit"])
     probability = source.probabilities(source.by_role["probability"], logit)
     truths = source.truth(truth or source.need("truth"))
     tidy = base.assign(label=names, logit=logit, probability=probability, truth=truths)
-    present = [name for name in dict.fromkeys(names) if name]
-    labels = tuple(name for name in source.requested if name in present) or tuple(present)
+    present = tuple(name for name in dict.fromkeys(names) if name)
+    requested = tuple(name for name in source.requested if name in present)
+    labels = requested or present
     return TidyPredictions(tidy[tidy["label"].isin(labels)], labels, [])
 
 
@@ -149,7 +159,8 @@ def multiclass_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredicti
     notes = []
     if not source.requested and not scored and not numeric(classes):
         notes.append(Message("notes.alphabetical", {"names": listing(classes, 8)}))
-    deviations = np.abs(table.sum(1) - 1)
+    sums = table.sum(1)
+    deviations = np.abs(sums - 1)
     # Rows without probabilities sum to NaN, which compares as False: they are not counted.
     off = int((deviations > SUM_TOLERANCE).sum())
     if off:
@@ -185,7 +196,9 @@ def _class_probabilities(
             table[:, k] = source.numbers(column)
         else:
             table[:, k] = source.probabilities(column, table[:, k])
-    return np.asarray(softmax(table, axis=1), np.float64) if are_logits else table
+    if not are_logits:
+        return table
+    return np.asarray(softmax(table, axis=1), np.float64)
 
 
 def regression_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:

@@ -100,15 +100,14 @@ class Annotations:
         foreground = self._labels[1:] if len(self._labels) > 1 else self._labels
         return self._task != "segmentation" or (label,) == foreground
 
-    def _truth(self, place: str | None, kind: str) -> GroundTruth:
+    def _truth(self, path: str | None, kind: str) -> GroundTruth:
         nothing = GroundTruth(self._labels, {}, {})
-        if place is None:
+        if path is None:
             return nothing
-        masks, boxes = (Path(place) if kind == own else None for own in ("masks", "boxes"))
-        return (
-            self._tried(partial(read_ground_truth, masks=masks, boxes=boxes, labels=self._labels))
-            or nothing
-        )
+        masks = Path(path) if kind == "masks" else None
+        boxes = Path(path) if kind == "boxes" else None
+        read = partial(read_ground_truth, masks=masks, boxes=boxes, labels=self._labels)
+        return self._tried(read) or nothing
 
     def _tried(self, read: Callable[[], T | None]) -> T | None:
         try:

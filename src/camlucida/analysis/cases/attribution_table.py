@@ -104,7 +104,8 @@ def attribution_table(
             run = int(str(number))
             maps = runs[run].raw(part["explanation"].tolist())
             for index, raw, explanation in zip(part.index, maps, part["explanation"]):
-                case, row = _plain(part.loc[index]), _plain(stored[run].loc[explanation])
+                case = _plain(part.loc[index])
+                row = _plain(stored[run].loc[explanation])
                 of_model = annotations[run, case["model"]]
                 rows[index] = _measured(raw, row, case, regions, of_model)
                 report(1)
@@ -124,7 +125,8 @@ def _annotations(
         run = runs[number]
         predictions = run.query("SELECT model, label, task FROM predictions ORDER BY position, row")
         for model, rows in predictions.groupby("model", sort=False):
-            labels, task = tuple(dict.fromkeys(rows["label"])), str(rows["task"].iloc[0])
+            labels = tuple(dict.fromkeys(rows["label"]))
+            task = str(rows["task"].iloc[0])
             key = run.about["masks"], run.about["boxes"], labels, task
             if key not in shared:
                 shared[key] = Annotations(run, labels, task, problems)
@@ -136,13 +138,17 @@ def _measured(
     raw: Tensor, row: Row, case: Row, regions: ImageRegions, annotations: Annotations
 ) -> dict[str, float]:
     """Every column of one map."""
-    cells = (raw.relu() if row["relu"] else raw).double().numpy()
-    positive, magnitude = np.maximum(cells, 0), raw.double().abs()
-    has_heat, total = bool(positive.any()), float(magnitude.sum())
-    columns = {
-        name: METRICS[metric].run(positive) if has_heat else NAN for name, metric in NATIVE.items()
-    }
-    columns["negative_share"] = float(magnitude[raw < 0].sum()) / total if total else NAN
+    explained = raw.relu() if row["relu"] else raw
+    cells = explained.double().numpy()
+    positive = np.maximum(cells, 0)
+    has_heat = bool(positive.any())
+    columns = {}
+    for name, metric in NATIVE.items():
+        columns[name] = METRICS[metric].run(positive) if has_heat else NAN
+    magnitude = raw.double().abs()
+    total = float(magnitude.sum())
+    negative = float(magnitude[raw < 0].sum())
+    columns["negative_share"] = negative / total if total else NAN
     if raw.ndim == 2:
         carried = _CarriedMap(cells, to_reduced(stored_geometry(row)), regions)
         size = tuple(map(int, row["original"]))
@@ -171,12 +177,12 @@ class _CarriedMap:
     ) -> dict[str, float]:
         """Every column that is not measured on the map's grid."""
         height, width = original
-        places = self._regions.places(sha256, (height, width))
+        regions = self._regions.shares(sha256, (height, width))
         columns: dict[str, float] = {}
         for name in ("border", "text", "outside", "artefact"):
-            share = self.share(places.get(name), (name, sha256))
+            share = self.share(regions.get(name), (name, sha256))
             columns[f"{name}_share"], columns[f"{name}_area"] = share
-        periphery = self.share(places.get("periphery"), ("periphery", sha256))
+        periphery = self.share(regions.get("periphery"), ("periphery", sha256))
         columns["peripheral"], columns["peripheral_chance"] = periphery
         return columns | self._annotated((height, width), case, annotations) | self._centre()
 
@@ -187,10 +193,12 @@ class _CarriedMap:
         """
         if region is None:
             return NAN, NAN
-        area = self._regions.once(("area", self._geometry, key), lambda: self._area(region))
+        area_key = ("area", self._geometry, key)
+        area = self._regions.once(area_key, lambda: self._area(region))
         if not self._total or np.isnan(area):
             return NAN, area
-        return float(np.vdot(self._positive, region)) / self._total, area
+        inside = float(np.vdot(self._positive, region))
+        return inside / self._total, area
 
     def _annotated(
         self, size: tuple[int, int], case: Row, annotations: Annotations
@@ -211,16 +219,20 @@ class _CarriedMap:
     def _centre(self) -> dict[str, float]:
         """Centre of the heat, in shares of the image's sides."""
         columns: dict[str, float] = {}
+        if not self._total:
+            return columns
         for axis, name in enumerate(("centre_y", "centre_x")):
             length = self._heat.shape[axis]
-            if self._total:
-                moment = self._positive.sum(1 - axis) @ (np.arange(length) + 0.5)
-                columns[name] = float(moment / length / self._total)
+            pixel_centres = np.arange(length) + 0.5
+            moment = self._positive.sum(1 - axis) @ pixel_centres
+            columns[name] = float(moment / length / self._total)
         return columns
 
     def _area(self, region: Floats) -> float:
         seen = self._regions.seen(self._geometry)
-        return float(np.vdot(seen, region) / seen.sum()) if region.any() and seen.any() else NAN
+        if not (region.any() and seen.any()):
+            return NAN
+        return float(np.vdot(seen, region) / seen.sum())
 
     def _against(self, mask: Floats, key: Hashable) -> dict[str, float]:
         """Localisation of the heat in a mask, beside the best share that the grid allows."""
@@ -244,4 +256,7 @@ def _plain(row: pd.Series) -> dict[str, Any]:
 
 
 def _small(mask: Mask | None) -> Floats | None:
-    return None if mask is None else shrink(mask, reduced((mask.shape[0], mask.shape[1])))
+    if mask is None:
+        return None
+    height, width = mask.shape
+    return shrink(mask, reduced((height, width)))

@@ -112,11 +112,13 @@ def _of_run(number: int, run: Run, problems: list[str]) -> pd.DataFrame:
     maps.insert(0, "explanation", range(len(maps)))
     maps.insert(0, "run", number)
     models = {model["name"]: model for model in run.about["models"]}
-    parts = [
-        _of_model(part, predictions[predictions["model"] == name], models[str(name)], run, problems)
-        for name, part in maps.groupby("model", sort=False)
-    ]
-    table = pd.concat(parts).sort_values("explanation", ignore_index=True) if parts else maps
+    parts = []
+    for name, part in maps.groupby("model", sort=False):
+        of_model = predictions[predictions["model"] == name]
+        parts.append(_of_model(part, of_model, models[str(name)], run, problems))
+    table = maps
+    if parts:
+        table = pd.concat(parts).sort_values("explanation", ignore_index=True)
     table["grid"] = _objects(tuple(map(int, grid)) for grid in table["grid"])
     table["mask"] = _objects(path if isinstance(path, str) else None for path in table["mask"])
     table["box"] = _objects(
@@ -124,10 +126,9 @@ def _of_run(number: int, run: Run, problems: list[str]) -> pd.DataFrame:
         for box in table["box"]
     )
     pairs = ["image", "model"]
-    table.attrs = {
-        "without_map": len(predictions[pairs].drop_duplicates())
-        - len(maps[pairs].drop_duplicates())
-    }
+    predicted = predictions[pairs].drop_duplicates()
+    explained = maps[pairs].drop_duplicates()
+    table.attrs = {"without_map": len(predicted) - len(explained)}
     return table
 
 
@@ -139,24 +140,31 @@ def _of_model(
     problems: list[str],
 ) -> pd.DataFrame:
     """The maps of one model, with its predictions, judged."""
-    task, labels = str(predictions["task"].iloc[0]), list(dict.fromkeys(predictions["label"]))
-    annotations = Annotations(run, labels, task, problems) if task == "segmentation" else None
-    own = maps.reset_index(drop=True).rename(columns={"probability": "of_target"})
-    own["task"], own["weight"] = task, float(model["weight"])
-    own["label"] = own["target_label"].where(own["target_label"].isin(labels), "")
-    own["architecture"] = architecture(model["resolved"])
+    task = str(predictions["task"].iloc[0])
+    labels = list(dict.fromkeys(predictions["label"]))
+    annotations = None
+    if task == "segmentation":
+        annotations = Annotations(run, labels, task, problems)
+    cases = maps.reset_index(drop=True).rename(columns={"probability": "of_target"})
+    cases["task"] = task
+    cases["weight"] = float(model["weight"])
+    cases["label"] = cases["target_label"].where(cases["target_label"].isin(labels), "")
+    cases["architecture"] = architecture(model["resolved"])
     for name in ("seed", "fold"):
-        own[name] = _objects([model[name]] * len(own))
+        cases[name] = _objects([model[name]] * len(cases))
     # A class is judged among all of them. Of other labels only those with a map are judged, since
     # a region costs reading a mask.
     if not has_classes(task, labels):
-        predictions = predictions.merge(own[["image", "label"]].drop_duplicates())
+        predictions = predictions.merge(cases[["image", "label"]].drop_duplicates())
     judged = judged_predictions(predictions, task, labels, annotations)
-    own = own.merge(judged, on=["image", "label"], how="left", validate="many_to_one")
-    own["correct"] = _objects(
-        value if isinstance(value, bool) else None for value in own["correct"]
+    cases = cases.merge(judged, on=["image", "label"], how="left", validate="many_to_one")
+    # The merge leaves NaN, which is true, where a case has no prediction.
+    cases["correct"] = _objects(
+        value if isinstance(value, bool) else None for value in cases["correct"]
     )
-    return own.assign(probability=own["of_target"]) if task == "segmentation" else own
+    if task == "segmentation":
+        return cases.assign(probability=cases["of_target"])
+    return cases
 
 
 def _texts(column: pd.Series) -> pd.Series:

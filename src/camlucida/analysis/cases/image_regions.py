@@ -48,7 +48,7 @@ class ImageRegions:
         kept: T = self._kept[key]
         return kept
 
-    def places(self, sha256: str, original: tuple[int, int]) -> dict[str, Floats]:
+    def shares(self, sha256: str, original: tuple[int, int]) -> dict[str, Floats]:
         """Name → (h, w), the share of each pixel that lies in the region.
 
         ``border`` and ``periphery`` (outside the central rectangle of half the area) always.

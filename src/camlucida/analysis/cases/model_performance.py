@@ -96,29 +96,29 @@ def run_predictions(runs: Sequence[Run]) -> Predictions:
 
 
 def _tables(runs: Sequence[Run]) -> Iterator[_Table]:
-    """(place of the run, name of the model, its rows), names made different."""
+    """(index of the run, name of the model, its rows), names made different."""
     if not runs:
         raise UsageError("no run is given", "name at least one")
     names = _names(runs)
-    for place, run in enumerate(runs):
+    for index, run in enumerate(runs):
         for model, rows in run.predictions().groupby("model", sort=False):
-            yield place, names[place, str(model)], rows
+            yield index, names[index, str(model)], rows
 
 
 def _names(runs: Sequence[Run]) -> dict[tuple[int, str], str]:
     """(index of the run, model) → its name, after the run's folder or path where runs share it."""
-    places = [run.folder.root.absolute() for run in runs]
+    paths = [run.folder.root.absolute() for run in runs]
     models: list[tuple[int, str]] = []
-    for place, run in enumerate(runs):
-        models += [(place, str(model["name"])) for model in run.about["models"]]
-    for before in (
+    for index, run in enumerate(runs):
+        models += [(index, str(model["name"])) for model in run.about["models"]]
+    for prefixes in (
         [""] * len(runs),
-        [f"{path.name}: " for path in places],
-        [f"{path}: " for path in places],
+        [f"{path.name}: " for path in paths],
+        [f"{path}: " for path in paths],
     ):
-        found = {(place, name): before[place] + name for place, name in models}
-        if len(set(found.values())) == len(models):
-            return found
+        names = {(index, name): prefixes[index] + name for index, name in models}
+        if len(set(names.values())) == len(models):
+            return names
     raise UsageError(f"a run is given twice: {_where(runs)}", "give each once")
 
 
@@ -144,10 +144,11 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
     groups = list(dict.fromkeys(column for column in columns if column.startswith(GROUP)))
     for _, model, rows in tables:
         base = _with_groups(rows, model, groups)
-        tidy, known = _tidy(task, tuple(dict.fromkeys(rows["label"])), rows, base)
+        model_labels = tuple(dict.fromkeys(rows["label"]))
+        tidy, tidy_labels = _tidy(task, model_labels, rows, base)
         if tidy["truth"].replace("", None).notna().any():
             frames.append(tidy)
-            labels[model] = known
+            labels[model] = tidy_labels
         else:
             notes.append(prefixed(str(model), Message("notes.no_truth")))
     if not frames:
@@ -162,23 +163,36 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
     if kind == "multilabel":
         notes += _labels_without_truth(whole, every)
     synthetic = any(bool(rows["synthetic"].any()) for _, _, rows in tables)
-    found = Predictions(kind, whole, every, tuple(map(_group, groups)), tuple(notes), synthetic)
-    return check_predictions(found, _where(runs), FIX)
+    predictions = Predictions(
+        task=kind,
+        frame=whole,
+        labels=every,
+        groups=tuple(map(_group, groups)),
+        notes=tuple(notes),
+        synthetic=synthetic,
+    )
+    return check_predictions(predictions, _where(runs), FIX)
 
 
 def _with_groups(rows: pd.DataFrame, model: str, groups: Sequence[str]) -> pd.DataFrame:
     """Image, patient, model, and the groups of the cohort; "" where a run has no such group."""
     base = rows[["image", "patient"]].assign(model=model)
     for column in groups:
-        base[_group(column)] = rows[column].fillna("").astype(str) if column in rows else ""
+        # Runs of other cohorts may lack the column.
+        cells = rows[column].fillna("").astype(str) if column in rows else ""
+        base[_group(column)] = cells
     return base
 
 
 def _labels_without_truth(whole: pd.DataFrame, labels: Sequence[str]) -> list[Message]:
-    silent = [label for label in labels if whole["truth"][whole["label"] == label].isna().all()]
-    if not silent:
+    unjudged = []
+    for label in labels:
+        truth = whole["truth"][whole["label"] == label]
+        if truth.isna().all():
+            unjudged.append(label)
+    if not unjudged:
         return []
-    values: dict[str, Value] = {"count": len(silent), "names": listing(silent, 20)}
+    values: dict[str, Value] = {"count": len(unjudged), "names": listing(unjudged, 20)}
     return [Message("notes.no_truth_labels", values)]
 
 
@@ -187,22 +201,23 @@ def _tidy(
 ) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """Of one model, as :mod:`camlucida.datasets.predictions` has it, and its labels there."""
     if task == "regression":
-        return base.assign(
-            value=rows["value"], truth=rows["truth"] if len(labels) == 1 else float("nan")
-        ), ()
+        # A cohort has one value an image, and does not state to which output it belongs.
+        truth = rows["truth"] if len(labels) == 1 else float("nan")
+        return base.assign(value=rows["value"], truth=truth), ()
     if task == "multiclass":
-        said = judged_predictions(rows, task, labels).set_axis(rows.index)
-        base = base.assign(truth=said["true_class"], predicted=said["predicted"]).drop_duplicates(
-            "image"
-        )
-        wide = rows.pivot(index="image", columns="label", values="probability").loc[
-            base["image"], list(labels)
-        ]
-        return base.assign(**{PROBABILITY + name: wide[name].to_numpy() for name in labels}), labels
+        judged = judged_predictions(rows, task, labels).set_axis(rows.index)
+        base = base.assign(truth=judged["true_class"], predicted=judged["predicted"])
+        base = base.drop_duplicates("image")
+        wide = rows.pivot(index="image", columns="label", values="probability")
+        wide = wide.loc[base["image"], list(labels)]
+        probabilities = {PROBABILITY + name: wide[name].to_numpy() for name in labels}
+        return base.assign(**probabilities), labels
     if has_classes(task, labels):
         rows = both_classes(rows)
-        rows, labels = rows[rows["label"] == labels[-1]], labels[-1:]
-    return base.loc[rows.index].join(rows[["label", "logit", "probability", "truth"]]), labels
+        labels = labels[-1:]
+        rows = rows[rows["label"] == labels[0]]
+    columns = rows[["label", "logit", "probability", "truth"]]
+    return base.loc[rows.index].join(columns), labels
 
 
 def _evaluate_masks(
@@ -212,13 +227,15 @@ def _evaluate_masks(
     missing: list[str] = []
 
     def pairs() -> Iterator[MaskPair]:
-        for place, model, rows in tables:
+        for index, model, rows in tables:
             labels = tuple(dict.fromkeys(rows["label"]))
-            annotations = Annotations(runs[place], labels, "segmentation", errors)
-            shown = rows[rows["label"] != labels[0]] if len(labels) > 1 else rows
-            for record in shown.to_dict("records"):
+            annotations = Annotations(runs[index], labels, "segmentation", errors)
+            # The first of two or more channels is the background.
+            foreground = rows[rows["label"] != labels[0]] if len(labels) > 1 else rows
+            for record in foreground.to_dict("records"):
                 row = {str(name): value for name, value in record.items()}
-                truth, prediction = true_region(row, annotations), predicted_region(row)
+                truth = true_region(row, annotations)
+                prediction = predicted_region(row)
                 if truth is None or prediction is None:
                     missing.append(row["image"])
                 else:
@@ -228,15 +245,14 @@ def _evaluate_masks(
 
     rows = compare_masks(pairs())
     if rows.empty:
-        raise UsageError(
-            f"{_where(runs)}: there is no mask to compare with{f': {errors[0]}' if errors else ''}",
-            MASKS,
-        )
+        what = f"{_where(runs)}: there is no mask to compare with"
+        if errors:
+            what = f"{what}: {errors[0]}"
+        raise UsageError(what, MASKS)
     if missing:
         images = list(dict.fromkeys(missing))
-        notes.append(
-            Message("notes.no_readable_mask", {"count": len(images), "names": listing(images)})
-        )
+        values: dict[str, Value] = {"count": len(images), "names": listing(images)}
+        notes.append(Message("notes.no_readable_mask", values))
     return evaluate_pairs(rows, settings, notes, errors)
 
 

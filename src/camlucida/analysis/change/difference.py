@@ -92,7 +92,8 @@ def difference(
     if alignment.size != size:
         what = f"an alignment of an image of {alignment.size} for a map of {size}"
         raise UsageError(what, "align the images that were explained")
-    before_map, after_map = _seen_map(before), alignment.carry(_seen_map(after))
+    before_map = _seen_map(before)
+    after_map = alignment.carry(_seen_map(after))
     change = Change(before, after, alignment, before_map, after_map, after_map - before_map)
     if moved is None:
         return change

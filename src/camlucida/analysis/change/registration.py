@@ -153,15 +153,22 @@ class Alignment:
             return np.stack(planes, axis=-1)
         points = _points(self.size, self.matrix, self.offset)
         sampled = _sampled(values.astype(np.float64), points)
-        return np.asarray(np.where(_inside(points, values.shape), sampled, outside))
+        inside = _inside(points, values.shape)
+        return np.asarray(np.where(inside, sampled, outside))
 
     def back(self, values: NDArray[Any], size: tuple[int, int]) -> Floats:
-        """Values of the image before, (H, W), at the pixels of an image after of ``size``.
+        """Values of the image before, resampled linearly at the pixels of an image after.
 
-        Beyond the edge it is the edge's value.
+        Args:
+            values: (H, W).
+            size: (H', W') of the image after.
+
+        Returns:
+            (H', W'); beyond the edge of the image before, the edge's value.
         """
         matrix = np.asarray(np.linalg.inv(self.matrix), np.float64)
-        points = _points(size, matrix, -matrix @ self.offset)
+        offset = -matrix @ self.offset
+        points = _points(size, matrix, offset)
         return _sampled(values.astype(np.float64), points)
 
 
@@ -244,13 +251,16 @@ def _search(
         if best is not None and side > max(*first.shape, *second.shape) * 1.5:
             break
         small = (_reduced(first, side), _reduced(second, side))
-        starts = [np.zeros(4), _shifted(*small)] if best is None else [best]
-        results = [
-            optimize.minimize(_distance, x, small, "Powell", bounds=_bounds(), tol=1e-5)
-            for x in starts
-        ]
-        result = min(results, key=lambda result: float(result.fun))
-        best, correlation = result.x, 1 - float(result.fun)
+        starts = [best]
+        if best is None:
+            # Phase correlation sees a shift alone; a rotation can mislead it.
+            starts = [np.zeros(4), _shifted(*small)]
+        lowest = float("inf")
+        for x in starts:
+            result = optimize.minimize(_distance, x, small, "Powell", bounds=_bounds(), tol=1e-5)
+            if float(result.fun) < lowest:
+                lowest, best = float(result.fun), result.x
+        correlation = 1 - lowest
     return np.zeros(4) if best is None else best, correlation
 
 
@@ -261,6 +271,7 @@ def _refused(best: Floats, before: AlignmentQuality, after: AlignmentQuality) ->
             return Message("alignment.negative", {"correlation": before.correlation})
         return Message("alignment.unlike", {"correlation": after.correlation})
     reach = np.array([high for _, high in _bounds()])
+    # Powell's method stops a little short of a bound.
     if (np.abs(best) > 0.98 * reach).any():
         return Message("alignment.at_edge")
     if after.correlation <= before.correlation + GAIN:
@@ -276,7 +287,9 @@ def _bounds() -> list[tuple[float, float]]:
 
 
 def _sizes(before: NDArray[Any], after: NDArray[Any]) -> tuple[tuple[int, int], tuple[int, int]]:
-    return (before.shape[0], before.shape[1]), (after.shape[0], after.shape[1])
+    size = (before.shape[0], before.shape[1])
+    other = (after.shape[0], after.shape[1])
+    return size, other
 
 
 def _similarity(x: Floats, size: tuple[int, int], other: tuple[int, int]) -> tuple[Floats, Floats]:
@@ -284,11 +297,14 @@ def _similarity(x: Floats, size: tuple[int, int], other: tuple[int, int]) -> tup
 
     Rows and columns are shares of the longer side.
     """
-    fit = max(b / a for a, b in zip(size, other))
+    fit = max(other[0] / size[0], other[1] / size[1])
     cosine, sine = np.cos(x[2]), np.sin(x[2])
-    matrix = fit * np.exp(x[3]) * np.array([[cosine, sine], [-sine, cosine]])
-    centres = [(np.array(image) - 1) / 2 for image in (size, other)]
-    return matrix, centres[1] + x[:2] * max(other) - matrix @ centres[0]
+    rotation = np.array([[cosine, sine], [-sine, cosine]])
+    matrix = fit * np.exp(x[3]) * rotation
+    centre = (np.array(size) - 1) / 2
+    other_centre = (np.array(other) - 1) / 2
+    shift = x[:2] * max(other)
+    return matrix, other_centre + shift - matrix @ centre
 
 
 def _grey(before: NDArray[Any], after: NDArray[Any]) -> list[Floats]:
@@ -300,7 +316,8 @@ def _grey(before: NDArray[Any], after: NDArray[Any]) -> list[Floats]:
             raise UsageError(what, "give (H, W) or (H, W, 3), 8 pixels a side or more")
         values = np.asarray(image, np.float64)
         grey = values.mean(2) if values.ndim == 3 else values
-        if not np.isfinite(values).all() or np.ptp(grey) == 0:
+        is_finite = np.isfinite(values).all()
+        if not is_finite or np.ptp(grey) == 0:
             what = f"the image {name} has no contrast at all and cannot be aligned"
             raise UsageError(what, "look at it: is it blank?")
         images.append(grey)
@@ -309,7 +326,8 @@ def _grey(before: NDArray[Any], after: NDArray[Any]) -> list[Floats]:
 
 def _reduced(image: Floats, side: int) -> Floats:
     factor = min(1.0, side / max(image.shape))
-    size = tuple(max(8, round(n * factor)) for n in image.shape)
+    height, width = image.shape
+    size = (max(8, round(height * factor)), max(8, round(width * factor)))
     return _resized(image, size)
 
 
@@ -337,7 +355,9 @@ def _sampled(values: Floats, points: Floats) -> Floats:
 def _points(size: Sequence[int], matrix: Floats, offset: Floats) -> Floats:
     """(2, H, W): where each pixel of an image of ``size`` lies on the other."""
     rows, columns = np.indices(tuple(size[:2]), dtype=np.float64)
-    axes = [matrix[i, 0] * rows + matrix[i, 1] * columns + offset[i] for i in (0, 1)]
+    axes = []
+    for row, start in zip(matrix, offset):
+        axes.append(row[0] * rows + row[1] * columns + start)
     return np.stack(axes)
 
 
@@ -345,7 +365,8 @@ def _inside(points: Floats, size: Sequence[int]) -> NDArray[np.bool_]:
     """Which points (2, …) lie on an image of ``size``; its outermost half pixel counts."""
     rows, columns = points
     in_height = (rows >= -0.5) & (rows <= size[0] - 0.5)
-    return np.asarray(in_height & (columns >= -0.5) & (columns <= size[1] - 0.5))
+    in_width = (columns >= -0.5) & (columns <= size[1] - 0.5)
+    return np.asarray(in_height & in_width)
 
 
 def _overlap(
@@ -360,21 +381,29 @@ def _overlap(
 
 def _distance(x: Floats, first: Floats, second: Floats) -> float:
     """1 − correlation; 2 where the images hardly overlap."""
-    a, b, overlap = _overlap(first, second, *_similarity(x, first.shape, second.shape))
-    return 1 - _correlation(a, b) if overlap >= OVERLAP else 2.0
+    matrix, offset = _similarity(x, first.shape, second.shape)
+    a, b, overlap = _overlap(first, second, matrix, offset)
+    if overlap < OVERLAP:
+        return 2.0
+    return 1 - _correlation(a, b)
 
 
 def _correlation(a: Floats, b: Floats) -> float:
-    a, b = a - a.mean(), b - b.mean()
+    a = a - a.mean()
+    b = b - b.mean()
     spread = float(np.sqrt((a @ a) * (b @ b)))
-    return float(a @ b) / spread if spread > 0 else 0.0
+    if not spread > 0:
+        return 0.0
+    return float(a @ b) / spread
 
 
 def _quality(first: Floats, second: Floats, matrix: Floats, offset: Floats) -> AlignmentQuality:
     a, b, overlap = _overlap(first, second, matrix, offset)
     counts, _, _ = np.histogram2d(a, b, BINS)
     joint = counts / counts.sum()
-    independent = joint.sum(1, keepdims=True) * joint.sum(0, keepdims=True)
+    of_first = joint.sum(1, keepdims=True)
+    of_second = joint.sum(0, keepdims=True)
+    independent = of_first * of_second
     filled = joint > 0
     ratio = np.log(joint[filled] / independent[filled])
     information = float((joint[filled] * ratio).sum())

@@ -298,8 +298,8 @@ def _gap(scores: Mapping[str, Sequence[Row]], kind: Kind) -> float:
     if kind != "values":
         return NAN
     errors = [headline(rows, kind) for rows in scores.values()]
-    known = [row.estimate for row in errors if row is not None]
-    return float(np.mean(known)) if known else NAN
+    estimates = [row.estimate for row in errors if row is not None]
+    return float(np.mean(estimates)) if estimates else NAN
 
 
 def _notes(group: SeriesGroup, pairs: Sequence[Pair], unpaired: int) -> Iterator[Message]:

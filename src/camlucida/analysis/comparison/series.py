@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.messages import Message, declare, prefixed
+from camlucida.core.messages import Message, Value, declare, prefixed
 from camlucida.runs import Run
 
 declare(
@@ -147,10 +147,15 @@ def on_shared_images(
 
     An image is the same if its name and its content are. Without a shared image the group stays as
     it is.
+
+    Args:
+        runs: those of the case table.
+        group: of :func:`find_groups`.
     """
     images = {series.name: image_keys(runs, series.rows) for series in group.all_series}
-    everywhere, shared = set.union(*images.values()), set.intersection(*images.values())
-    notes = list(_notes_on_images(list(images), everywhere, shared))
+    every = set.union(*images.values())
+    shared = set.intersection(*images.values())
+    notes = list(_notes_on_images(list(images), every, shared))
     notes = [prefixed(group.name, note) if group.name else note for note in notes]
     if not shared:
         return group, shared, notes
@@ -163,35 +168,46 @@ def on_shared_images(
 
 
 def image_keys(runs: Sequence[Run], rows: pd.DataFrame) -> set[ImageKey]:
-    """The images of the rows of a map series."""
+    """The images of the rows of a map series.
+
+    Args:
+        runs: those of the case table.
+        rows: of the case table, all of one run.
+    """
     return set(_row_keys(runs, rows))
 
 
 def _notes_on_images(
-    names: Sequence[str], everywhere: set[ImageKey], shared: set[ImageKey]
+    names: Sequence[str], every: set[ImageKey], shared: set[ImageKey]
 ) -> Iterator[Message]:
-    namesakes = len(everywhere) - len({name for name, _ in everywhere})
+    distinct_names = {name for name, _ in every}
+    namesakes = len(every) - len(distinct_names)
     if namesakes:
         yield Message("notes.namesakes", {"count": namesakes})
     if not shared:
         yield Message("notes.none_shared", {"names": ", ".join(names)})
-    elif len(shared) < len(everywhere):
-        yield Message("notes.some_shared", {"shared": len(shared), "count": len(everywhere)})
+    elif len(shared) < len(every):
+        values: dict[str, Value] = {"shared": len(shared), "count": len(every)}
+        yield Message("notes.some_shared", values)
 
 
 def _row_keys(runs: Sequence[Run], rows: pd.DataFrame) -> list[ImageKey]:
-    hashes = runs[int(rows["run"].iloc[0])].explanations()["image_sha256"]
-    return list(zip(rows["image"], hashes.iloc[[int(index) for index in rows["explanation"]]]))
+    run = runs[int(rows["run"].iloc[0])]
+    indices = [int(index) for index in rows["explanation"]]
+    hashes = run.explanations()["image_sha256"].iloc[indices]
+    return list(zip(rows["image"], hashes))
 
 
 def _series_records(runs: Sequence[Run], cases: pd.DataFrame) -> list[Record]:
     """Every model, method and layer: its facts, and its rows of the case table."""
-    facts = cases[_FACTS].astype(object).where(cases[_FACTS].notna(), None)
-    labels: dict[tuple[Any, ...], list[Any]] = {}
-    for label, values in zip(cases.index, facts.itertuples(index=False, name=None)):
-        labels.setdefault(tuple(map(_without_fraction, values)), []).append(label)
+    stated = cases[_FACTS]
+    facts = stated.astype(object).where(stated.notna(), None)
+    indices: dict[tuple[Any, ...], list[Any]] = {}
+    for index, values in zip(cases.index, facts.itertuples(index=False, name=None)):
+        series_facts = tuple(map(_without_fraction, values))
+        indices.setdefault(series_facts, []).append(index)
     records = []
-    for values, of_series in labels.items():
+    for values, of_series in indices.items():
         record = _with_model(dict(zip(_FACTS, values)), runs)
         records.append(record | {"rows": cases.loc[of_series]})
     return records
@@ -203,16 +219,17 @@ def _with_model(record: Record, runs: Sequence[Run]) -> Record:
     models = []
     for other in runs:
         models.append({model["name"]: model for model in other.about["models"]})
-    folders = [other.folder.root.name for other in runs]
     namesakes = [index for index, by_name in enumerate(models) if name in by_name]
-    folder = folders[run]
-    if [folders[index] for index in namesakes].count(folder) > 1:
+    folders = [runs[index].folder.root.name for index in namesakes]
+    folder = runs[run].folder.root.name
+    if folders.count(folder) > 1:
         folder = f"{folder}, run {run + 1}"
+    unique_name = f"{name} ({folder})" if len(namesakes) > 1 else name
     return {
         **record,
         "run": run,
         "name_in_run": name,
-        "model": f"{name} ({folder})" if len(namesakes) > 1 else name,
+        "model": unique_name,
         "model_key": (run, name),
         "weights": (name, models[run][name]["sha256"]),
     }
@@ -220,29 +237,37 @@ def _with_model(record: Record, runs: Sequence[Run]) -> Record:
 
 def _without_fraction(cell: Any) -> Any:
     """A seed that became 42.0, because another model has none, is 42."""
-    return int(cell) if isinstance(cell, float) and cell.is_integer() else cell
+    if isinstance(cell, float) and cell.is_integer():
+        return int(cell)
+    return cell
 
 
 def _layer_is_implied(records: Sequence[Record], by: str) -> bool:
     """Whether models are compared that have one layer each, which need not have the same name."""
+    if by not in ("model", "architecture"):
+        return False
     layers: dict[Any, set[str]] = {}
     for record in records:
-        layers.setdefault(record["model_key"], set()).add(record["layer"])
-    return by in ("model", "architecture") and all(len(names) == 1 for names in layers.values())
+        of_model = layers.setdefault(record["model_key"], set())
+        of_model.add(record["layer"])
+    return all(len(names) == 1 for names in layers.values())
 
 
 def _context(record: Record, equal: Sequence[str]) -> tuple[Any, ...]:
     """What must be equal; a model is known by its weights."""
-    return tuple(record["weights"] if key == "model" else record[key] for key in equal)
+    columns = ["weights" if key == "model" else key for key in equal]
+    return tuple(record[column] for column in columns)
 
 
 def _notes_on_left_out(
     records: Sequence[Record], contexts: Sequence[Sequence[Record]], by: str
 ) -> Iterator[Message]:
-    unstated = dict.fromkeys(r["model_key"] for r in records if r[by] is None)
-    names = {record["model_key"]: str(record["model"]) for record in records}
-    for key in unstated:
-        yield prefixed(names[key], Message("notes.unstated", {"by": by}))
+    unstated: dict[Any, str] = {}
+    for record in records:
+        if record[by] is None:
+            unstated[record["model_key"]] = str(record["model"])
+    for name in unstated.values():
+        yield prefixed(name, Message("notes.unstated", {"by": by}))
     for members in contexts:
         if len(members) == 1:
             yield prefixed(_full_name(members[0]), Message("notes.lone", {"by": by}))
@@ -265,11 +290,11 @@ def _nothing_varies(records: Sequence[Record], by: str) -> UsageError:
     for name in BY:
         named = [record[name] for record in records if record[name] is not None]
         values[name] = list(dict.fromkeys(named))
-    varying = [
-        f"{name} ({', '.join(map(str, different))})"
-        for name, different in values.items()
-        if len(different) > 1
-    ]
+    varying = []
+    for name, different in values.items():
+        if len(different) > 1:
+            listed = ", ".join(map(str, different))
+            varying.append(f"{name} ({listed})")
     hint = "there is one model, method and layer only"
     if varying:
         hint = f"what varies: {'; '.join(varying)}"

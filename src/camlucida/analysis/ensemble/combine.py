@@ -175,16 +175,16 @@ def combine(
     _check_weights(weights, explanations)
     _check_maps(maps, list(explanations), scale)
     total = sum(float(weights.get(name, 1.0)) for name in maps)
-    members = tuple(
-        _member(name, float(weights.get(name, 1.0)) / total, part, scale)
-        for name, part in maps.items()
-    )
+    members = []
+    for name, part in maps.items():
+        weight = float(weights.get(name, 1.0)) / total
+        members.append(_member(name, weight, part, scale))
     mean, disagreement = _moments(members)
     agreements = list(_agreements(list(maps.values())))
     first = next(iter(maps.values()))
     return Ensemble(
         label=first.target,
-        members=members,
+        members=tuple(members),
         left_out=tuple(name for name, part in explanations.items() if part is None),
         scale=scale,
         unit=_UNITS.get(scale, _unit(first)),
@@ -205,8 +205,11 @@ def on_common_grid(first: Explanation, second: Explanation) -> tuple[Floats, Flo
         Two arrays (rows, columns) of the fewer rows and the fewer columns of the two maps.
     """
     cells = [min(a, b) for a, b in zip(first.grid, second.grid)]
-    windows = zip(first.scan.geometry.seen(), second.scan.geometry.seen())
-    window = [(max(a[0], b[0]), min(a[1], b[1])) for a, b in windows]
+    seen_by_both = zip(first.scan.geometry.seen(), second.scan.geometry.seen())
+    window = []
+    for a, b in seen_by_both:
+        start, end = max(a[0], b[0]), min(a[1], b[1])
+        window.append((start, end))
     return _cells(first, cells, window), _cells(second, cells, window)
 
 
@@ -258,7 +261,8 @@ def _member(name: str, weight: float, explanation: Explanation, scale: str) -> E
 def _mean_magnitude(explanation: Explanation) -> float:
     """Over the pixels that the model saw."""
     total = np.abs(explanation.numpy(), dtype=np.float64).sum()
-    return float(total / max(1, _seen(explanation.scan.geometry).sum()))
+    pixels = _seen(explanation.scan.geometry).sum()
+    return float(total / max(1, pixels))
 
 
 def _mean_probability(members: Sequence[EnsembleMember]) -> float | None:
@@ -288,7 +292,8 @@ def _moments(members: Sequence[EnsembleMember]) -> tuple[Floats, Floats]:
     divisor = np.where(total > 0, total, 1.0)
     mean = (weights * values).sum(axis=0) / divisor
     variance = (weights * (values - mean) ** 2).sum(axis=0) / divisor
-    deviation = np.where(np.sum(seen, axis=0) > 1, np.sqrt(variance), np.nan)
+    two_or_more = np.sum(seen, axis=0) > 1
+    deviation = np.where(two_or_more, np.sqrt(variance), np.nan)
     return mean.astype(np.float32), deviation.astype(np.float32)
 
 

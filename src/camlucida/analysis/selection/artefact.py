@@ -39,6 +39,6 @@ def artefact(pool: Pool, request: RuleRequest) -> Selected:
     cases = cases.loc[ratio.index]
     chosen = first(cases, -ratio, request.count)
     multiples = {"median": float(ratio.median()), "largest": float(ratio.max())}
-    said = Message("selection.artefact", {**share(request.count, len(cases)), **multiples})
+    message = Message("selection.artefact", {**share(request.count, len(cases)), **multiples})
     roles = numbered(Message("roles.artefact"), len(chosen))
-    return Selected(request.text, pool.whole(said, cases), list(chosen.index), roles)
+    return Selected(request.text, pool.whole(message, cases), list(chosen.index), roles)

@@ -83,8 +83,11 @@ def disagreement(pool: Pool, request: RuleRequest) -> Selected:
 def _compared(rows: pd.DataFrame, column: str, classes: bool) -> tuple[object, ...]:
     """One case by several models: where and what, rows, number of predicted classes, range."""
     head, values = rows.iloc[0], rows[column]
-    known = values.max() - values.min() if values.notna().sum() > 1 else float("nan")
-    other = classes and rows["label"].nunique() > 1  # of other classes, so not to be compared
+    spread = float("nan")
+    if values.notna().sum() > 1:
+        spread = values.max() - values.min()
+    # Probabilities of different classes cannot be compared.
+    other = classes and rows["label"].nunique() > 1
     count = rows["predicted"].nunique() if classes else 1
     return (
         head["image"],
@@ -92,5 +95,5 @@ def _compared(rows: pd.DataFrame, column: str, classes: bool) -> tuple[object, .
         head["path"],
         list(rows.index),
         count,
-        0.0 if other else known,
+        0.0 if other else spread,
     )

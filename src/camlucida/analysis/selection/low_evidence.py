@@ -40,6 +40,8 @@ def low_evidence(pool: Pool, request: RuleRequest) -> Selected:
     order = every.assign(_relative=relative).loc[cases.index, "_relative"].fillna(np.inf)
     empty = int((order == 0).sum())
     chosen = first(cases, order, request.count)
-    said = Message("selection.low_evidence", {**share(request.count, len(cases)), "empty": empty})
+    message = Message(
+        "selection.low_evidence", {**share(request.count, len(cases)), "empty": empty}
+    )
     roles = numbered(Message("roles.low_evidence"), len(chosen))
-    return Selected(request.text, pool.whole(said, cases), list(chosen.index), roles)
+    return Selected(request.text, pool.whole(message, cases), list(chosen.index), roles)

@@ -33,8 +33,9 @@ def per_class(pool: Pool, request: RuleRequest) -> Selected:
         return nothing(
             request, pool.unjudged if judged.empty else Message("selection.none_present")
         )
-    known = [*pool.cases["label"], *pool.cases["predicted"].where(of_classes(pool.cases), "")]
-    missing = in_order({*known} - {*true, ""})
+    predicted = pool.cases["predicted"].where(of_classes(pool.cases), "")
+    every = {*pool.cases["label"], *predicted}
+    missing = in_order(every - {*true, ""})
     last = [Message("selection.no_case", {"classes": missing})] if missing else []
     groups = ((named(name), judged[true == name]) for name in in_order({*true} - {""}))
     what = Message("selection.true_class" if classes.any() else "selection.present_label")

@@ -29,24 +29,20 @@ def per_group(pool: Pool, request: RuleRequest) -> Selected:
     names = [name.removeprefix(GROUP) for name in pool.cases.columns if name.startswith(GROUP)]
     column = request.column.removeprefix(GROUP)
     if column not in names:
-        fix = (
-            did_you_mean(column, names)
-            if names
-            else 'name it in cohort.toml: [columns] groups = "…"'
-        )
+        fix = 'name it in cohort.toml: [columns] groups = "…"'
+        if names:
+            fix = did_you_mean(column, names)
         raise UsageError(f"the cohort has no group column {column!r}", fix)
     judged = pool.judged()
-    own = judged[GROUP + column]
-    if judged.empty or not (own != "").any():
-        return nothing(
-            request,
-            pool.unjudged
-            if judged.empty
-            else Message("selection.none_of_column", {"column": column}),
-        )
-    blank = int((own == "").sum())
-    last = [Message("selection.without_group", {"count": blank, "column": column})] if blank else []
-    groups = (
-        (named(f"{column} = {name}"), judged[own == name]) for name in in_order({*own} - {""})
-    )
+    if judged.empty:
+        return nothing(request, pool.unjudged)
+    values = judged[GROUP + column]
+    if not (values != "").any():
+        return nothing(request, Message("selection.none_of_column", {"column": column}))
+    blank = int((values == "").sum())
+    last = []
+    if blank:
+        last.append(Message("selection.without_group", {"count": blank, "column": column}))
+    names_of_groups = in_order({*values} - {""})
+    groups = ((named(f"{column} = {name}"), judged[values == name]) for name in names_of_groups)
     return typical(pool, request, Message("selection.group", {"column": column}), groups, last)

@@ -31,6 +31,8 @@ def random(pool: Pool, request: RuleRequest) -> Selected:
     chosen = named.iloc[
         np.random.default_rng(request.seed).permutation(len(named))[: request.count]
     ]
-    said = Message("selection.random", {**share(request.count, len(cases)), "seed": request.seed})
+    message = Message(
+        "selection.random", {**share(request.count, len(cases)), "seed": request.seed}
+    )
     roles = numbered(Message("roles.random"), len(chosen))
-    return Selected(request.text, pool.whole(said, cases, ties=False), list(chosen.index), roles)
+    return Selected(request.text, pool.whole(message, cases, ties=False), list(chosen.index), roles)
