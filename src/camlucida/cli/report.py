@@ -56,7 +56,7 @@ def report_command(
     from camlucida.report.render import render_document
     from camlucida.report.writers.formats import FORMATS
     from camlucida.report.writers.insert import check_insertable, insert_section, section_name
-    from camlucida.report.writers.latex import place_of, section
+    from camlucida.report.writers.latex import picture_prefix, section
     from camlucida.report.writers.pdf import installed
     from camlucida.runs import Run
 
@@ -79,7 +79,7 @@ def report_command(
             print(writer(rendered, folder))
         if tex is not None:
             changed = insert_section(
-                tex, name, section(rendered, folder, name, place_of(folder, tex))
+                tex, name, section(rendered, folder, name, picture_prefix(folder, tex))
             )
             print(f"{tex}: section {name} {_OUTCOMES[changed]}")
     _finish(rendered.failures)

@@ -87,7 +87,7 @@ def _made(entry: SectionEntry, report: ReportData, failures: list[str]) -> Secti
         return entry.make(report)
     except Exception as error:  # noqa: BLE001 whatever it is costs this section, never the report
         # A fault that is not one of the inputs is named by its kind, too.
-        known = isinstance(error, CamlucidaError)
-        reason = str(error) if known else f"{type(error).__name__}: {error}"
+        is_expected = isinstance(error, CamlucidaError)
+        reason = str(error) if is_expected else f"{type(error).__name__}: {error}"
         failures.append(f"section {entry.name}: {reason}")
         return failed_section(Section(entry.name, ()), error)

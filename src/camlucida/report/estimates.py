@@ -25,16 +25,15 @@ def mean_of(
         percent: say it as a percentage.
     """
     values = rows[column].to_numpy(np.float64)
-    known = np.isfinite(values)
-    if not known.any():
+    finite = np.isfinite(values)
+    if not finite.any():
         return None
-    found = mean_interval(values, rows["patient"].tolist())
-    level = (
-        float(rows[chance].to_numpy(np.float64)[known].mean())
-        if isinstance(chance, str)
-        else chance
-    )
-    return Estimate(found.estimate, found.low, found.high, level, percent)
+    interval = mean_interval(values, rows["patient"].tolist())
+    level = chance
+    if isinstance(level, str):
+        # Over the same rows, or the mean would be compared with the chance of other maps.
+        level = float(rows[level].to_numpy(np.float64)[finite].mean())
+    return Estimate(interval.estimate, interval.low, interval.high, level, percent)
 
 
 def positive_patients(report: ReportData) -> pd.Series:
@@ -54,10 +53,9 @@ def positive_patients(report: ReportData) -> pd.Series:
 
 def figure_of(row: Any) -> Estimate:
     """A row of the table of prediction figures (:class:`~camlucida.metrics.score_table.Row`)."""
-    known = row["interval_method"] != "none"
-    return Estimate(
-        row["estimate"], row["low"] if known else NAN, row["high"] if known else NAN, row["chance"]
-    )
+    has_interval = row["interval_method"] != "none"
+    low, high = (row["low"], row["high"]) if has_interval else (NAN, NAN)
+    return Estimate(row["estimate"], low, high, row["chance"])
 
 
 def or_dash(estimate: Estimate | None) -> Estimate | float:

@@ -165,8 +165,8 @@ def is_numeric(column: Sequence[CellValue | Cell]) -> bool:
 def lacks_interval(column: Sequence[CellValue | Cell]) -> bool:
     """Whether an estimate of the column has no interval."""
     estimates = [value for value in map(_value_of, column) if isinstance(value, Estimate)]
-    known = [value for value in estimates if value.estimate == value.estimate]
-    return any(not value.has_interval for value in known)
+    numbers = [value for value in estimates if value.estimate == value.estimate]
+    return any(not value.has_interval for value in numbers)
 
 
 def _chance_level(cell: CellValue | Cell) -> str | None:

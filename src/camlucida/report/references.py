@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True)
 class Reference:
-    """A published work, as lists of references have it."""
+    """A published work, as a list of references gives it."""
 
     authors: str
     title: str

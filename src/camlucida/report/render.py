@@ -70,8 +70,8 @@ declare(
         "table": "Table",
         "continued": "continued",
         "alone": (
-            "No brackets: fewer than 10 patients (in all, or of one kind, such as those "
-            "positive for a sensitivity), so no interval is given."
+            "Values without brackets rest on fewer than 10 patients (overall or, for a "
+            "metric such as sensitivity, of the class concerned), so no interval is given."
         ),
         "failed": "This section could not be made: {error}",
     },

@@ -45,14 +45,15 @@ def image_table(
         index = int(image["run"])
         has_mask.append(annotations[index, first_model[index]].has_mask(image))
         has_box.append(annotations[index, first_model[index]].has_box(image))
-    known = {index: bool(run.about["patients_known"]) for index, run in enumerate(runs)}
-    patient_known = images["run"].map(known).astype(bool)
+    has_patients = {index: bool(run.about["patients_known"]) for index, run in enumerate(runs)}
+    patient_known = images["run"].map(has_patients).astype(bool)
     return images.assign(has_mask=has_mask, has_box=has_box, patient_known=patient_known)
 
 
 def truth_table(predictions: pd.DataFrame) -> pd.DataFrame:
     """One row an image and label; see :class:`~camlucida.report.data.ReportData`."""
     columns = ["image", "path", "patient", "task", "label", "truth", "synthetic"]
+    # The same image in another run or by another model has the same ground truth.
     keys = ["image", "path", "task", "label"]
     return predictions[columns].drop_duplicates(keys, ignore_index=True)
 
@@ -147,6 +148,7 @@ def pixel_spacing(path: Path) -> list[float] | None:
 
     None for other files, and where the header does not give it.
     """
+    # Here: importing pydicom takes long, and most cohorts have no DICOM files.
     import pydicom
     from pydicom.errors import InvalidDicomError
 
@@ -155,6 +157,7 @@ def pixel_spacing(path: Path) -> list[float] | None:
         header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(keywords))
     except (InvalidDicomError, OSError):
         return None
+    # ImagerPixelSpacing is that at the detector: the body part is magnified, so it comes second.
     for keyword in keywords:
         spacing = header.get(keyword)
         if spacing and len(spacing) == 2:

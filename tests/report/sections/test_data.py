@@ -27,10 +27,10 @@ def sentences(section, language="en"):
 
 
 def table(section, name):
-    (found,) = [
+    (block,) = [
         block for block in section.blocks if isinstance(block, Table) and block.name == name
     ]
-    return ["|".join("".join(TEXTS["en"].cell(cell)) for cell in row) for row in found.rows]
+    return ["|".join("".join(TEXTS["en"].cell(cell)) for cell in row) for row in block.rows]
 
 
 def test_counts_labels_groups_failures_and_notes(small_run):
@@ -56,12 +56,6 @@ def test_several_runs_count_an_image_once(small_run, tmp_path):
     section = data(gather((small_run, Run.open(tmp_path / "again")), Path("x")))
     assert sentences(section)[0] == "The cohort has 6 images of 3 patients."
     assert table(section, "runs") == ["run|cohort|6|5|1|0", "again|cohort|6|5|1|0"]
-
-
-def test_runs_of_folders_with_one_name_are_called_by_their_paths(small_run, tmp_path):
-    shutil.copytree(small_run.folder.root, tmp_path / "run")
-    names = gather((small_run, Run.open(tmp_path / "run")), Path("x")).names
-    assert names == (str(small_run.folder.root), str(tmp_path / "run"))
 
 
 def test_long_lists_are_cut_and_what_is_pending_is_said(small_run):
@@ -123,5 +117,5 @@ def test_other_cohorts(tmp_path, task, table_text, columns, expected_lines):
         f'[columns]\n{columns}\n[explain]\nlayer = "features.2"\n'
     )
     execute(tmp_path / "cohort.toml", tmp_path / "run", device="cpu")
-    found = sentences(data(gather((Run.open(tmp_path / "run"),), tmp_path)))
-    assert found[: len(expected_lines)] == expected_lines
+    lines = sentences(data(gather((Run.open(tmp_path / "run"),), tmp_path)))
+    assert lines[: len(expected_lines)] == expected_lines

@@ -76,7 +76,7 @@ def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
     lines = section_lines(summary(gather((runs["labels"],), tmp_path)))
     assert lines[0].startswith("1 model (card) on 4 images of 3 patients")
     assert (
-        lines[1] == "With fewer than 10 patients, no number has an interval and "
+        lines[1] == "With fewer than 10 patients, no estimate has an interval and "
         "nothing can be concluded about other patients."
     )
     # A is positive in patients p and q; B in none.
@@ -86,12 +86,12 @@ def test_how_little_can_be_concluded_stands_before_any_figure(runs, tmp_path):
     )
     assert "mean AUC of 1 label" in lines[3]
     assert "it cannot be computed for 1 more, which is positive in no image" in lines[3]
-    (several,) = [
+    (point,) = [
         line
         for line in section_lines(limitations(gather((runs["labels"],), tmp_path)))
         if "images come from" in line
     ]
-    assert several.startswith("4 images come from 3 patients, up to 2 of one.")
+    assert point.startswith("4 images come from 3 patients, up to 2 of one.")
 
 
 def test_a_mean_without_an_interval_has_that_of_the_labels_with_one_beside_it(tmp_path):
@@ -101,11 +101,11 @@ def test_a_mean_without_an_interval_has_that_of_the_labels_with_one_beside_it(tm
         (run_of(tmp_path / "few", "multilabel", ("A", "B"), "image,patient,A,B\n" + rows),),
         tmp_path,
     )
-    (found,) = report.performance
-    table = found.figures[found.figures["metric"] == "auc"].set_index("label")
+    (performance,) = report.performance
+    table = performance.figures[performance.figures["metric"] == "auc"].set_index("label")
     table.loc["A", ["low", "high", "interval_method"]] = [0.2, 0.9, "BCa"]
     sure = table.loc[["A"]].rename(index={"A": MEAN_ENOUGH})
-    changed = replace(found, figures=pd.concat([table, sure]).reset_index())
+    changed = replace(performance, figures=pd.concat([table, sure]).reset_index())
     report = replace(report, performance=(changed,))
     lines = section_lines(summary(report))
     (line,) = [line for line in lines if "mean AUC of the 1 label with an interval" in line]
@@ -137,22 +137,26 @@ def test_a_mean_of_labels_is_of_so_many_images(runs, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "known"), [("unknown", False), ("value", True), ("regions", True), ("labels", True)]
+    ("name", "has_truth"),
+    [("unknown", False), ("value", True), ("regions", True), ("labels", True)],
 )
-def test_truth_that_is_there_is_not_called_missing(runs, name, known, tmp_path):
+def test_truth_that_is_there_is_not_called_missing(runs, name, has_truth, tmp_path):
     report = gather((runs[name],), tmp_path)
     for section in (summary(report), data(report), limitations(report)):
         missing = [
             line for line in section_lines(section) if "No ground truth is available" in line
         ]
-        assert bool(missing) != known, missing
+        assert bool(missing) != has_truth, missing
 
 
 def test_masks_of_a_folder_are_counted_and_predictions_without_a_map_count(runs, tmp_path):
     report = gather((runs["regions"],), tmp_path)
     lines = section_lines(data(report))
     assert "Masks are available for 2 of 3 images." in lines
-    assert "Run “run”: 1 image has a prediction, which counts, but no map." in lines
+    assert (
+        "Run “run”: 1 image has a prediction, which is included in the results, but no map."
+        in lines
+    )
     assert not any("excluded from all results" in line for line in lines)
     assert not any("items failed" in line for line in section_lines(limitations(report)))
 
@@ -224,7 +228,7 @@ def test_groups_of_sets_of_maps_do_not_differ_in_one_thing_alone(tmp_path):
     shutil.move(run.folder.root, tmp_path / "first")
     report = gather((Run.open(tmp_path / "first"), done(tmp_path / "r")), tmp_path / "out")
     lines = section_lines(consistency(report))
-    assert "4 map series in 2 groups; within a group they differ in the method alone." in lines
+    assert "4 map series in 2 groups; within a group they differ only in the method." in lines
     panels = [line for line in lines if line.startswith("The same cases by method")]
     assert len(set(panels)) == 2
 
@@ -233,9 +237,9 @@ def test_an_evaluation_of_other_weights_is_left_out(runs, tmp_path, monkeypatch)
     shutil.copytree(runs["labels"].folder.root, tmp_path / "run")
     (tmp_path / "run/evaluation").mkdir()
     (tmp_path / "run/evaluation/evaluation.json").touch()
-    own = runs["labels"].about["models"][0]
+    described = runs["labels"].about["models"][0]
     run = Run.open(tmp_path / "run")
-    for sha256, count in ((own["sha256"], 1), ("of other weights", 0)):
+    for sha256, count in ((described["sha256"], 1), ("of other weights", 0)):
         stored = SimpleNamespace(
             about={"model": {"name": "another name", "sha256": sha256}},
             tables=SimpleNamespace(rows=pd.DataFrame()),
@@ -243,8 +247,8 @@ def test_an_evaluation_of_other_weights_is_left_out(runs, tmp_path, monkeypatch)
         )
         module = import_module("camlucida.report.evaluations")
         monkeypatch.setattr(module, "read", lambda _, stored=stored: stored)
-        found = list(read_evaluations((run,)))
-        assert [evaluation.model for evaluation in found] == [own["name"]] * count
+        evaluations = list(read_evaluations((run,)))
+        assert [evaluation.model for evaluation in evaluations] == [described["name"]] * count
 
 
 def test_a_design_is_cited_where_it_is_that(runs, tmp_path):

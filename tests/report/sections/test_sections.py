@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from camlucida.attribution.methods import METHODS
@@ -28,7 +26,6 @@ from camlucida.report.sections.model import model
 from camlucida.report.sections.quality import quality
 from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
-from camlucida.report.tables import pixel_spacing, series_of
 from camlucida.report.writers.markdown import markdown, write_markdown
 from camlucida.runs import Run
 from camlucida.runs.ledger import MissingMap
@@ -40,13 +37,13 @@ TEXTS = {language: load_texts(language) for language in ("en", "zh")}
 
 def section_lines(section, language="en") -> list[str]:
     """Paragraphs, points and captions."""
-    found = []
+    lines = []
     for block in section.blocks:
         if isinstance(block, (Paragraph, Points)):
-            found += [TEXTS[language].render(sentence) for sentence in block.sentences]
+            lines += [TEXTS[language].render(sentence) for sentence in block.sentences]
         elif isinstance(block, (Picture, Table)):
-            found.append(TEXTS[language].render(block.caption))
-    return found
+            lines.append(TEXTS[language].render(block.caption))
+    return lines
 
 
 def cells(section, name) -> list[list[str]]:
@@ -241,8 +238,8 @@ def test_a_label_that_is_never_predicted_is_named(report):
 
 def test_figures_stand_in_the_table_with_their_chance(report):
     figures = report.performance[0].figures
-    place = (figures["metric"] == "ap") & (figures["label"] == "Mass") & (figures["group"] == "")
-    figures.loc[place, ["estimate", "low", "high", "interval_method", "chance"]] = [
+    is_ap = (figures["metric"] == "ap") & (figures["label"] == "Mass") & (figures["group"] == "")
+    figures.loc[is_ap, ["estimate", "low", "high", "interval_method", "chance"]] = [
         0.8125,
         0.75,
         0.875,
@@ -267,24 +264,6 @@ def test_few_patients_and_patients_with_several_images_are_limits(report):
     assert any(line.startswith("6 images of 3 patients: fewer than 10") for line in lines)
     assert any("1 of 6 items failed" in line for line in lines)
     assert any("sanity check" in line and "was not run" in line for line in lines)
-
-
-@pytest.mark.parametrize(
-    ("all_series", "names"),
-    [
-        (
-            ["a gradcam last", "a gradcam mid", "b gradcam last", "b gradcam mid"],
-            ["a, last", "a, mid", "b, last", "b, mid"],
-        ),
-        (["a gradcam features", "b gradcam layer4"], ["a", "b"]),  # each model's only layer
-        (["a gradcam last", "a layercam last"], ["gradcam", "layercam"]),
-        (["a gradcam last"], ["a"]),
-    ],
-)
-def test_all_series_have_names_of_their_own(report, all_series, names):
-    rows = [dict(zip(("model", "method", "layer"), series.split())) for series in all_series]
-    all_series_of_rows = series_of(pd.DataFrame(rows).assign(run=0), report.names)
-    assert [series.name for series in all_series_of_rows] == names
 
 
 def test_an_empty_map_is_called_so(report):
@@ -325,7 +304,6 @@ def test_cells_in_pixels_and_millimetres(report, tmp_path):
     geometry = report.explanation(0, 0)
     assert rows[0][3] == " × ".join(f"{side:.0f}" for side in geometry.cell)
     assert rows[0][4] == "–"
-    assert pixel_spacing(Path(report.cases["path"].iloc[0])) is None
 
 
 def test_the_method_figure_needs_the_model_of_the_run(small_run, tmp_path):

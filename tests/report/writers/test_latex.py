@@ -15,7 +15,7 @@ from camlucida.report.document import Document, Estimate, Message, Section, Tabl
 from camlucida.report.render import render_document
 from camlucida.report.writers.breaks import parts
 from camlucida.report.writers.insert import insert_section
-from camlucida.report.writers.latex import place_of, section, write_latex
+from camlucida.report.writers.latex import picture_prefix, section, write_latex
 from camlucida.report.writers.latex_text import escape, has_chinese
 from tests.support.documents import NASTY, compiled, document, texts
 
@@ -117,7 +117,7 @@ def test_a_section_in_an_article_compiles_and_is_the_same_again(
         return insert_section(
             tex,
             "co",
-            section(render_document(made, texts(language)), out, "co", place_of(out, tex)),
+            section(render_document(made, texts(language)), out, "co", picture_prefix(out, tex)),
         )
 
     assert insert()
@@ -145,14 +145,14 @@ def test_pictures_are_where_latex_is_run(tmp_path):
         render_document(document(out), texts()),
         out,
         "x",
-        place_of(out, tmp_path / "paper" / "sections" / "a.tex"),
+        picture_prefix(out, tmp_path / "paper" / "sections" / "a.tex"),
     )
     assert "{assets/figures/case.1_Pleural_Effusion.pdf}" in body
 
 
 def test_a_folder_that_latex_cannot_name_is_refused(tmp_path):
     with pytest.raises(UsageError, match="its name has '%'"):
-        place_of(tmp_path / "50%", tmp_path / "a.tex")
+        picture_prefix(tmp_path / "50%", tmp_path / "a.tex")
 
 
 def test_long_tables_go_on_and_wide_ones_wrap(tmp_path):

@@ -21,7 +21,7 @@ from camlucida.core.messages import Message
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document
 from camlucida.report.writers.insert import insert_section
-from camlucida.report.writers.latex import place_of, section
+from camlucida.report.writers.latex import picture_prefix, section
 from camlucida.runs import Run
 from camlucida.workflows.training_runs import PackSettings, pack_runs
 from camlucida.workflows.training_runs.explain import ExplainOptions
@@ -222,7 +222,10 @@ def test_a_chinese_section_compiles(tmp_path, article):
         tex,
         "density",
         section(
-            render_document(document, load_texts("zh")), assets, "density", place_of(assets, tex)
+            render_document(document, load_texts("zh")),
+            assets,
+            "density",
+            picture_prefix(assets, tex),
         ),
     )
     assert "预测类别和概率均与" in "".join(compiled(folder / "main.tex").split())

@@ -99,7 +99,7 @@ def cases(report: ReportData) -> Section | None:
     if len(roles) > len(shown):
         counts = {"shown": len(shown), "chosen": len(roles)}
         blocks.append(Paragraph((Message("cases.more", counts),)))
-    # What the panels are is said once, not under each figure.
+    # One legend for all figures: repeated in each caption it would hide what differs.
     blocks.append(Paragraph((Message("cases.legend"),)))
     blocks += [_case(report, number, row, roles[row]) for number, row in enumerate(shown, 1)]
     others = [_boxes(report, shown), _targets_of_one(report, shown)]
@@ -249,8 +249,8 @@ def _truths(cases: pd.DataFrame) -> list[bool | None] | None:
     if not cases["task"].isin(["multilabel", "binary", "multiclass"]).all():
         return None
     # The truth of "sick" is not that of "not sick".
-    known = cases["truth"].where(cases["target"] == cases["label"])
-    return [None if pd.isna(truth) else bool(truth) for truth in known]
+    of_target = cases["truth"].where(cases["target"] == cases["label"])
+    return [None if pd.isna(truth) else bool(truth) for truth in of_target]
 
 
 def _ends(report: ReportData, task: str) -> dict[str, Any]:
@@ -270,7 +270,7 @@ def _best_and_worst(report: ReportData, task: str) -> Picture | None:
     maps = {name: report.map_of(row) for name, row in ends.items()}
     shown = [explanation for explanation in maps.values() if not explanation.is_empty]
     if not shown:
-        return None  # each has a figure of its own, which says so
+        return None  # each case has a figure that states it
     lines: list[GridRow] = []
     values: dict[str, Value] = {}
     for name, explanation in maps.items():

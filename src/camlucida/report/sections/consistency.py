@@ -33,12 +33,12 @@ declare(
     "consistency",
     {
         "all_identical": (
-            "All of these maps are the same by construction, so they cannot be compared by {by}."
+            "All of these maps are identical by construction, so they cannot be compared by {by}."
         ),
-        "varies": "{all_series} map series differ in the {by} alone.",
+        "varies": "{all_series} map series differ only in the {by}.",
         "varies_groups": (
             "{all_series} map series in {groups} groups; within a group they differ "
-            "in the {by} alone."
+            "only in the {by}."
         ),
         "all_series": (
             "Map series by {by}, on the images and labels that are compared. "

@@ -32,7 +32,8 @@ declare(
             "are of {patients} {patients:|patient|patients}."
         ),
         "synthetic": (
-            "{synthetic} of {read} {read:|image|images} read {synthetic:|is|are} synthetic."
+            "{synthetic} of {read} {read:|image|images} that were read {synthetic:|is|are} "
+            "synthetic."
         ),
         "split": (
             "Split {split}: {images} {images:|image|images} of {patients} "
@@ -70,11 +71,11 @@ declare(
         "groups_group": "Group",
         "groups_images": "Images",
         "groups_patients": "Patients",
-        "groups_blank": "not given",
+        "groups_blank": "not recorded",
         "failed": ("Run “{run}”: {count} {count:|failure|failures}, excluded from all results."),
         "no_map": (
-            "Run “{run}”: {count} {count:|image has|images have} a prediction, which "
-            "counts, but no map."
+            "Run “{run}”: {count} {count:|image has|images have} a prediction, which is "
+            "included in the results, but no map."
         ),
         "pending": "Run “{run}”: {count} of {items} {items:|item|items} not computed yet.",
         "notes": "Run “{run}”, notes:",
@@ -104,16 +105,16 @@ def data(report: ReportData) -> Section:
 
 def _cohort(report: ReportData) -> Iterator[Message]:
     images = report.images
-    known = images[images["patient_known"]]
-    if len(known) == len(images):
+    identified = images[images["patient_known"]]
+    if len(identified) == len(images):
         yield Message(
             "data.patients", {"images": len(images), "patients": images["patient"].nunique()}
         )
-    elif len(known):
+    elif len(identified):
         counts = {
             "images": len(images),
-            "unknown": len(images) - len(known),
-            "patients": known["patient"].nunique(),
+            "unknown": len(images) - len(identified),
+            "patients": identified["patient"].nunique(),
         }
         yield Message("data.some_patients", counts)
     else:
@@ -138,15 +139,15 @@ def _cohort(report: ReportData) -> Iterator[Message]:
 
 def _values(truth: pd.DataFrame) -> Iterator[Message]:
     """The true values of a regression."""
-    known = truth.drop_duplicates(["image", "path"])["truth"]
-    if known.notna().any():
-        values = {
-            "mean": float(known.mean()),
-            "low": float(known.min()),
-            "high": float(known.max()),
+    values = truth.drop_duplicates(["image", "path"])["truth"]
+    if values.notna().any():
+        summary = {
+            "mean": float(values.mean()),
+            "low": float(values.min()),
+            "high": float(values.max()),
         }
         yield Message(
-            "data.values", {"known": int(known.notna().sum()), "images": len(known), **values}
+            "data.values", {"known": int(values.notna().sum()), "images": len(values), **summary}
         )
 
 
@@ -173,28 +174,28 @@ def _labels(report: ReportData) -> list[Block]:
         return []
     rows, never = [], []
     for label, part in truth.groupby("label", sort=False):
-        known = part["truth"].astype(float)
-        share = mean_interval(known.to_numpy(), part["patient"].tolist())
-        positive = part[known == 1]
-        if known.notna().any() and not len(positive):
+        truths = part["truth"].astype(float)
+        share = mean_interval(truths.to_numpy(), part["patient"].tolist())
+        positive = part[truths == 1]
+        if truths.notna().any() and not len(positive):
             never.append(str(label))
         counts = (
             len(positive),
             positive["patient"].nunique(),
-            int((known == 0).sum()),
-            int(known.isna().sum()),
+            int((truths == 0).sum()),
+            int(truths.isna().sum()),
         )
         rows.append(
             (str(label), *counts, Estimate(share.estimate, share.low, share.high, percent=True))
         )
     columns = ("label", "positive", "positive_patients", "negative", "unknown", "prevalence")
     head = tuple(Message(f"data.labels_{name}") for name in columns)
-    found: list[Block] = [Table("labels", Message("data.labels"), head, tuple(rows))]
+    blocks: list[Block] = [Table("labels", Message("data.labels"), head, tuple(rows))]
     if never:
-        found.append(
+        blocks.append(
             Paragraph((Message("data.never_positive", {"count": len(never), "labels": never}),))
         )
-    return found
+    return blocks
 
 
 def _groups(report: ReportData, column: str) -> Table:
@@ -212,28 +213,28 @@ def _groups(report: ReportData, column: str) -> Table:
 
 def _failures(name: str, run: Run) -> list[Block]:
     """What a run lost, line by line, and what it noted when it read its table."""
-    found: list[Block] = []
+    blocks: list[Block] = []
     for key, lines in zip(("data.failed", "data.no_map"), losses(run)):
         if lines:
-            found += [
+            blocks += [
                 Paragraph((Message(key, {"run": name, "count": len(lines)}),)),
                 _listed(list(map(quoted, lines))),
             ]
     if run.counts["pending"]:
         items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
-        found.append(Paragraph((Message("data.pending", {"run": name, **items}),)))
+        blocks.append(Paragraph((Message("data.pending", {"run": name, **items}),)))
     if run.notes:
-        found += [
+        blocks += [
             Paragraph((Message("data.notes", {"run": name}),)),
             _listed(run.notes),
         ]
-    return found
+    return blocks
 
 
 def losses(run: Run) -> tuple[list[str], list[str]]:
     """What failed altogether, and the items without a map whose prediction counts."""
-    said = run.predictions()
-    predicted = set(zip(said["image"], said["model"]))
+    predictions = run.predictions()
+    predicted = set(zip(predictions["image"], predictions["model"]))
     mapless = [
         entry.failure
         for entry in run.entries

@@ -83,10 +83,10 @@ def _of_series(report: ReportData, series: SeriesRows, rows: pd.DataFrame) -> It
     lines = table.to_dict("records")
     yield _table(series, lines)
     rule = "median" if report.error_threshold is None else "requested"
-    said = [Message(f"evidence.split_{rule}", {"limit": f"{limit:.3g}"})]
+    sentences = [Message(f"evidence.split_{rule}", {"limit": f"{limit:.3g}"})]
     for line in lines:
-        said += _sentence(series, line)
-    yield Paragraph((*said, *_ends(rows, heat)))
+        sentences += _sentence(series, line)
+    yield Paragraph((*sentences, *_ends(rows, heat)))
 
 
 def _groups(rows: pd.DataFrame) -> Iterator[list[ImageGroup]]:
@@ -123,8 +123,9 @@ def _table(series: SeriesRows, lines: Sequence[dict[Any, Any]]) -> Table:
 
 
 def _excess(line: dict[Any, Any]) -> Estimate:
-    known = line["interval_method"] != "none"
-    return Estimate(line["excess"], line["low"] if known else NAN, line["high"] if known else NAN)
+    has_interval = line["interval_method"] != "none"
+    low, high = (line["low"], line["high"]) if has_interval else (NAN, NAN)
+    return Estimate(line["excess"], low, high)
 
 
 def _sentence(series: SeriesRows, line: dict[Any, Any]) -> list[Message]:
@@ -154,14 +155,14 @@ def _sentence(series: SeriesRows, line: dict[Any, Any]) -> list[Message]:
 def _ends(rows: pd.DataFrame, heat: pd.DataFrame) -> Iterator[Message]:
     """The best and the worst case beside each other, where both have a mask."""
     for sign in SIGNS:
-        own = rows[rows["target_sign"] == sign].assign(size=lambda frame: frame["error"].abs())
-        if own["image"].nunique() < 2:
+        signed = rows[rows["target_sign"] == sign].assign(size=lambda frame: frame["error"].abs())
+        if signed["image"].nunique() < 2:
             continue
-        best = own.sort_values(["size", "image"]).index[0]
-        worst = own.sort_values(["size", "image"], ascending=[False, True]).index[0]
+        best = signed.sort_values(["size", "image"]).index[0]
+        worst = signed.sort_values(["size", "image"], ascending=[False, True]).index[0]
         values: dict[str, Value] = {"heat": heat_of_sign(sign)}
         for name, row in (("best", best), ("worst", worst)):
-            values[name] = str(own["image"][row])
+            values[name] = str(signed["image"][row])
             values |= {
                 f"{name}_{column}": float(heat[f"mask_{column}"][row])
                 for column in ("share", "area")

@@ -1,4 +1,4 @@
-"""What these numbers cannot show, each point with the number that says so."""
+"""Limitations, each point with the number on which it rests."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ declare(
         "few_none": (
             "{images} {images:|image|images} of {patients} "
             "{patients:|patient|patients}: fewer than {needed} patients, so no "
-            "number has an interval or applies to other patients."
+            "estimate has an interval or can be generalised to other patients."
         ),
         "few_unknown": (
-            "{images} {images:|image|images}: fewer than {needed}, so no number has "
-            "an interval or applies to other images."
+            "{images} {images:|image|images}: fewer than {needed}, so no estimate has "
+            "an interval or can be generalised to other images."
         ),
         "width": (
-            "With {patients} patients, the intervals of the main figures have a "
+            "With {patients} patients, the intervals of the main metrics have a "
             "median width of {width:.2f}."
         ),
         "constant": (
@@ -40,7 +40,7 @@ declare(
             "patients may."
         ),
         "width_unknown": (
-            "With {images} images, the intervals of the main figures have a median "
+            "With {images} images, the intervals of the main metrics have a median "
             "width of {width:.2f}."
         ),
         "several": (
@@ -191,18 +191,15 @@ def _bounded(performance: Performance) -> list[dict[Any, Any]]:
 def _classes(report: ReportData) -> Iterator[Message]:
     positive = positive_patients(report)
     rare = [str(label) for label, patients in positive.items() if patients < MIN_POSITIVES]
-    if (
-        rare and report.images["patient"].nunique() >= MIN_POSITIVES
-    ):  # else nothing has an interval, and that is said
-        yield Message(
-            "limitations.rare", {"labels": rare, "count": len(rare), "needed": MIN_POSITIVES}
-        )
+    # With fewer patients in all no estimate has an interval, which the first point states.
+    if rare and report.images["patient"].nunique() >= MIN_POSITIVES:
+        counts = {"count": len(rare), "needed": MIN_POSITIVES}
+        yield Message("limitations.rare", {"labels": rare, **counts})
     if not report.has_truth:
         yield Message("summary.no_truth", {"images": len(report.images)})
-    for found in report.performance:
-        for model, figures in found.figures[found.figures["group"] == ""].groupby(
-            "model", sort=False
-        ):
+    for performance in report.performance:
+        everybody = performance.figures[performance.figures["group"] == ""]
+        for model, figures in everybody.groupby("model", sort=False):
             labels = never_predicted(figures)
             if not labels:
                 continue
@@ -265,7 +262,7 @@ def _checks(report: ReportData) -> Iterator[Message]:
     untested = list(dict.fromkeys(name for name, sha256 in models if sha256 not in tested))
     if untested:
         yield Message("limitations.no_sanity", {"models": untested, "count": len(untested)})
-    for found, gate in gates:
+    for evaluation, gate in gates:
         failed = gate[~gate["passed"].astype(bool)]
         if len(failed):
             names = list(
@@ -274,7 +271,7 @@ def _checks(report: ReportData) -> Iterator[Message]:
             yield Message(
                 "limitations.sanity",
                 {
-                    "model": found.model,
+                    "model": evaluation.model,
                     "failed": len(failed),
                     "checks": len(gate),
                     "methods": names,

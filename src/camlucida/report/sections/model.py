@@ -1,4 +1,4 @@
-"""The models: what each answers, what goes in, which weights."""
+"""The models: task, labels, input and preprocessing."""
 
 from __future__ import annotations
 
@@ -72,12 +72,12 @@ def model(report: ReportData) -> Section:
 
 
 def _rows(report: ReportData) -> Iterator[tuple[Value, ...]]:
-    said: set[str] = set()
+    listed: set[str] = set()
     for run in report.runs:
         for described in run.about["models"]:
-            if described["name"] + described["sha256"] in said:  # in several runs
+            if described["name"] + described["sha256"] in listed:  # in several runs
                 continue
-            said.add(described["name"] + described["sha256"])
+            listed.add(described["name"] + described["sha256"])
             card = described["resolved"]
             labels = [label for label in card["labels"] if label]
             size = card["input"]["size"]

@@ -102,29 +102,29 @@ declare(
             "{model}, {method} at {layer}: passed the sanity check [@adebayo2018]. "
             "With randomised weights ({mode}) the maps have a mean similarity of "
             "{similarity:.2f} to those of the trained model; maps of different "
-            "images have {null:.2f} (largest p of a label {p:.2g})."
+            "images have {null:.2f} (largest p value over the labels {p:.2g})."
         ),
         "sanity_failed": (
             "{model}, {method} at {layer}: failed the sanity check [@adebayo2018] "
             "for at least one label. With randomised weights ({mode}) the maps have "
             "a mean similarity of {similarity:.2f} to those of the trained model; "
-            "maps of different images have {null:.2f} (largest p of a label "
-            "{p:.2g}). Such maps do not show what the model learnt."
+            "maps of different images have {null:.2f} (largest p value "
+            "over the labels {p:.2g}). Such maps do not show what the model learnt."
         ),
     },
 )
 
 QUARTERS = 4
-"""Maps of which half can be distinguished from the rest."""
+"""Fewest maps of which quartiles are stated; of fewer, the range."""
 
 LABELS = 12
-"""Labels with a row of their own in a table."""
+"""Most targets that a table by target lists."""
 
 
 @section("quality", "Explanation quality", needs=("measured", "evaluations"))
 def quality(report: ReportData) -> Section:
     """By series and target; then the evidence of regressions and the stored evaluations."""
-    blocks: list[Block] = [_overview(report), Paragraph(tuple(_said(report)))]
+    blocks: list[Block] = [_overview(report), Paragraph(tuple(_sentences(report)))]
     blocks += [
         table for series in report.all_series if (table := _by_label(report, series)) is not None
     ]
@@ -169,7 +169,7 @@ def _overview_row(report: ReportData, series: SeriesRows, columns: list[str]) ->
     return (series.name, len(rows), empty, *_measured(rows, columns))
 
 
-def _said(report: ReportData) -> Iterator[Message]:
+def _sentences(report: ReportData) -> Iterator[Message]:
     for series in report.all_series:
         rows = report.measured.loc[series.rows]
         spread = rows["spread"].dropna()
@@ -197,17 +197,18 @@ def _against_area(
 ) -> Iterator[Message]:
     """The mean difference of attribution and area, with its interval and verdict."""
     share, area = rows[f"{region}_share"], rows[f"{region}_area"]
-    found = mean_of(rows.assign(_lift=share - area), "_lift")
-    if found is None:
+    lift = mean_of(rows.assign(_lift=share - area), "_lift")
+    if lift is None:
         return
-    known = share.notna()
+    has_share = share.notna()
     values: dict[str, Value] = {
         "series": series.name,
         "share": float(share.mean()),
-        "area": float(area[known].mean()),
-        "maps": int(known.sum()),
+        "area": float(area[has_share].mean()),
+        "maps": int(has_share.sum()),
     }
-    yield Message(key, {**values, "lift": found, "verdict": Message(f"quality.{found.verdict}")})
+    verdict = Message(f"quality.{lift.verdict}")
+    yield Message(key, {**values, "lift": lift, "verdict": verdict})
 
 
 def _by_label(report: ReportData, series: SeriesRows) -> Table | None:
@@ -232,10 +233,10 @@ def _by_label(report: ReportData, series: SeriesRows) -> Table | None:
 def _own_maps(report: ReportData) -> Iterator[Message]:
     """Label specificity: maps of an image's labels against maps of one label in patients."""
     for series in report.all_series:
-        found = _between_labels(report, series)
-        if found is None:
+        correlations = _between_labels(report, series)
+        if correlations is None:
             continue
-        within, null = found
+        within, null = correlations
         verdict = ""
         if within.has_interval and (within.low > null or within.high < null):
             verdict = "quality.own_no" if within.low > null else "quality.own_yes"
@@ -251,14 +252,14 @@ def _between_labels(report: ReportData, series: SeriesRows) -> tuple[Estimate, f
     """
     cases = report.cases.loc[series.rows]
     cases = cases[(cases["empty_reason"] == "") & (cases["label"] != "")]
-    several = cases[cases.groupby("path")["label"].transform("nunique") > 1]
-    several = several[several["task"].isin(["multilabel", "multiclass"])]
-    if several["patient"].nunique() < 2:
+    labelled = cases[cases.groupby("path")["label"].transform("nunique") > 1]
+    labelled = labelled[labelled["task"].isin(["multilabel", "multiclass"])]
+    if labelled["patient"].nunique() < 2:
         return None
-    cells = (stored.cells for stored in stored_maps(report.runs[series.run], several))
-    maps = dict(zip(several.index, cells))
-    within = mean_of(_alike_within_images(several, maps), "alike")
-    null = _null_between_patients(several, maps)
+    cells = (stored.cells for stored in stored_maps(report.runs[series.run], labelled))
+    maps = dict(zip(labelled.index, cells))
+    within = mean_of(_alike_within_images(labelled, maps), "alike")
+    null = _null_between_patients(labelled, maps)
     if within is None or not isfinite(within.estimate) or not len(null):
         return None
     return within, float(null.mean())
@@ -267,6 +268,7 @@ def _between_labels(report: ReportData, series: SeriesRows) -> tuple[Estimate, f
 def _alike_within_images(cases: pd.DataFrame, maps: Mapping[Any, Any]) -> pd.DataFrame:
     """Of each image its patient, and the mean correlation of its maps of different labels."""
     images: list[dict[str, Any]] = []
+    # By path: two images may have the same id.
     for _, rows in cases.groupby("path", sort=False):
         one_per_label = rows.drop_duplicates("label").index
         pairs = combinations(one_per_label, 2)

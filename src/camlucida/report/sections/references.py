@@ -9,5 +9,5 @@ from camlucida.report.sections.base import section
 
 @section("references", "References", needs=())
 def references(report: ReportData) -> Section:
-    """Filled when the sentences are said: only then is it known what they cite."""
+    """Empty here: which works are cited is known once the sentences are rendered."""
     return Section("references", (References(),))

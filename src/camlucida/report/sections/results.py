@@ -81,31 +81,27 @@ CAPTIONS = {
 def results(report: ReportData) -> Section | None:
     """Tables and figures of each task and model; nothing where no truth is known."""
     blocks: list[Block] = []
-    for found in report.performance:
-        figures = found.figures
-        task = found.task
+    for performance in report.performance:
+        figures = performance.figures
+        task = performance.task
         everybody = figures[figures["group"] == ""]
         blocks += _overall(task, everybody)
         blocks += [
-            _labels(found, str(name), part)
+            _labels(performance, str(name), part)
             for name, part in everybody.groupby("model", sort=False)
             if _named(task, part)
         ]
         blocks.append(Paragraph(tuple(_never(everybody))))
-        blocks += _groups(found)
-        blocks += _pictures(report, found)
-        if found.notes:
+        blocks += _groups(performance)
+        blocks += _pictures(report, performance)
+        if performance.notes:
             blocks.append(
-                Paragraph(tuple(Message("data.line", {"line": note}) for note in found.notes))
+                Paragraph(tuple(Message("data.line", {"line": note}) for note in performance.notes))
             )
-    if (
-        report.truth["truth"].notna().any()
-    ):  # else nothing can be evaluated, and the limitations say why
-        blocks.append(
-            Paragraph(
-                tuple(Message("results.not_judged", {"error": why}) for why in report.not_evaluated)
-            )
-        )
+    # Without any ground truth nothing can be evaluated, and the limitations say why.
+    if report.truth["truth"].notna().any():
+        reasons = [Message("results.not_judged", {"error": why}) for why in report.not_evaluated]
+        blocks.append(Paragraph(tuple(reasons)))
     return Section("results", tuple(blocks)) if blocks else None
 
 
@@ -154,8 +150,8 @@ def _label_row(
     label: str, figures: pd.DataFrame, wanted: Sequence[str], all_images: int | str
 ) -> tuple[Value, ...]:
     by_metric = figures.set_index("metric")
-    known = [name for name in wanted if name in by_metric.index]
-    first: Any = by_metric.loc[known[0]]
+    available = [name for name in wanted if name in by_metric.index]
+    first: Any = by_metric.loc[available[0]]
     name: Value = Message(MEANS[label]) if label in MEANS else label
     images: Value = int(first["n"])
     positives: Value = "" if pd.isna(first["positives"]) else int(first["positives"])
@@ -163,22 +159,24 @@ def _label_row(
         images, positives = all_images, ""
     cells: list[Value] = []
     for metric in wanted:
-        cells.append(or_dash(figure_of(by_metric.loc[metric])) if metric in known else "")
+        cells.append(or_dash(figure_of(by_metric.loc[metric])) if metric in available else "")
     return (name, images, positives, int(first["patients"]), *cells)
 
 
-def _images(found: Performance, model: str, group: str = "") -> int | str:
+def _images(performance: Performance, model: str, group: str = "") -> int | str:
     """Number of images of a mean over labels, whose count is of images and labels.
 
     It is "" where masks were compared.
     """
-    if found.predictions is None:
+    if performance.predictions is None:
         return ""
-    frame = found.predictions.frame
+    frame = performance.predictions.frame
     frame = frame[(frame["model"] == model) & frame["truth"].notna()]
-    columns = [column for column in found.predictions.groups if group.startswith(f"{column}=")]
-    own = [frame[column].map(f"{column}={{}}".format) == group for column in columns]
-    return int(frame.loc[own[0] if own else frame.index, "image"].nunique())
+    columns = [
+        column for column in performance.predictions.groups if group.startswith(f"{column}=")
+    ]
+    in_group = [frame[column].map(f"{column}={{}}".format) == group for column in columns]
+    return int(frame.loc[in_group[0] if in_group else frame.index, "image"].nunique())
 
 
 def _never(figures: pd.DataFrame) -> Iterator[Message]:
@@ -188,11 +186,11 @@ def _never(figures: pd.DataFrame) -> Iterator[Message]:
             yield Message("results.never", {"model": str(model), "labels": labels})
 
 
-def _groups(found: Performance) -> list[Block]:
+def _groups(performance: Performance) -> list[Block]:
     """The main figure of each group."""
-    figures = found.figures
+    figures = performance.figures
     metric = {"regression": "mae", "multiclass": "accuracy", "segmentation": "dice"}.get(
-        found.task, "auc"
+        performance.task, "auc"
     )
     rows = figures[
         (figures["group"] != "") & (figures["metric"] == metric) & figures["label"].isin(["", MEAN])
@@ -206,7 +204,9 @@ def _groups(found: Performance) -> list[Block]:
     cells = [
         (
             *(str(r["model"]), str(r["group"])),
-            _images(found, str(r["model"]), str(r["group"])) if r["label"] == MEAN else int(r["n"]),
+            _images(performance, str(r["model"]), str(r["group"]))
+            if r["label"] == MEAN
+            else int(r["n"]),
             *(int(r["patients"]), or_dash(figure_of(r))),
         )
         for _, r in rows.iterrows()
@@ -214,14 +214,14 @@ def _groups(found: Performance) -> list[Block]:
     return [Table("by_group", Message("results.by_group"), head, tuple(cells))]
 
 
-def _pictures(report: ReportData, found: Performance) -> list[Block]:
+def _pictures(report: ReportData, performance: Performance) -> list[Block]:
     """Curves, scatter, confusion: whichever the task has, of each model."""
-    if found.predictions is None:
+    if performance.predictions is None:
         return []
     blocks: list[Block] = []
-    for model, frame in found.predictions.of_models():
-        figures = found.figures[found.figures["model"] == model]
-        for name, figure in prediction_figures(found.predictions, frame, figures):
+    for model, frame in performance.predictions.of_models():
+        figures = performance.figures[performance.figures["model"] == model]
+        for name, figure in prediction_figures(performance.predictions, frame, figures):
             stem = f"figures/{slug(str(model) or 'model')}_{name.removesuffix('.png')}"
             save_figure(figure, report.folder / stem)
             blocks.append(

@@ -31,11 +31,11 @@ declare(
             "attribution {maps:|map|maps}."
         ),
         "few": (
-            "With fewer than {needed} patients, no number has an interval and "
+            "With fewer than {needed} patients, no estimate has an interval and "
             "nothing can be concluded about other patients."
         ),
         "few_unknown": (
-            "With fewer than {needed} images, no number has an interval and nothing "
+            "With fewer than {needed} images, no estimate has an interval and nothing "
             "can be concluded about other images."
         ),
         "rare": (
@@ -94,7 +94,7 @@ MOST = 3
 
 @section("summary", "Summary", needs=("performance", "measured", "comparisons"))
 def summary(report: ReportData) -> Section:
-    """What it is about and how little that may be; then at most a dozen numbers."""
+    """Models, images and patients, and what their number permits; then the main results."""
     numbers = (*_right(report), *_heat(report), *_verdicts(report))
     blocks: tuple[Block, ...] = (Paragraph((*_what(report), *_little(report))),)
     return Section("summary", (*blocks, Points(numbers)) if numbers else blocks)
@@ -162,14 +162,14 @@ def _main_metric(model: str, metric: str, rows: pd.DataFrame) -> Iterator[Messag
     by_label = rows[~rows["label"].isin(["", MEAN, MEAN_ENOUGH])]
     # The others are labels of another model, or without ground truth.
     by_label = by_label[by_label["n"] > 0]
-    known = int(by_label["estimate"].notna().sum())
+    computed = int(by_label["estimate"].notna().sum())
     if whole["label"].iloc[0] != MEAN or len(by_label) < 2:
         yield Message("summary.right", values)
-    elif known == len(by_label):
-        yield Message("summary.mean", {**values, "labels": known})
+    elif computed == len(by_label):
+        yield Message("summary.mean", {**values, "labels": computed})
     else:
-        rest = len(by_label) - known
-        yield Message("summary.mean_some", {**values, "known": known, "rest": rest})
+        rest = len(by_label) - computed
+        yield Message("summary.mean_some", {**values, "known": computed, "rest": rest})
     enough = rows[rows["label"] == MEAN_ENOUGH]
     if not estimate.has_interval and len(enough):
         values["value"] = figure_of(enough.iloc[0])

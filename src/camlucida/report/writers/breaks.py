@@ -18,19 +18,19 @@ def parts(text: str) -> list[str]:
     >>> parts("of marker_shortcut_mobilenet")
     ['of', 'marker_', 'shortcut_', 'mobilenet']
     """
-    found: list[str] = []
+    pieces: list[str] = []
     for run in text.split():
         if (
             len(run) <= LONG
             or not re.fullmatch(r"[!-~]+", run)
             or re.fullmatch(r"\W*[A-Za-z]+\W*", run)
         ):
-            found.append(run)  # a word, or a script that has rules of its own
+            pieces.append(run)  # a word, or a script that has rules of its own
             continue
         for part in re.findall(r"[^/_.:=-]*[/_.:=-]+|[^/_.:=-]+", run):
-            found += (
+            pieces += (
                 [part[i : i + _STEP] for i in range(0, len(part), _STEP)]
                 if len(part) > LONG
                 else [part]
             )
-    return found
+    return pieces

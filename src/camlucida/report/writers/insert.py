@@ -85,18 +85,18 @@ def root_of(tex: Path) -> Path:
     it in which a file has one;
     else its own.
     """
-    own = tex.absolute().parent
+    parent = tex.absolute().parent
     with reading(tex, UsageError, "the LaTeX file"):
         if tex.is_file() and _DOCUMENT.search(tex.read_bytes()):
-            return own
-        for folder in [own, *list(own.parents)[:3]]:
+            return parent
+        for folder in [parent, *list(parent.parents)[:3]]:
             if any(
                 _DOCUMENT.search(path.read_bytes())
                 for path in sorted(folder.glob("*.tex"))
                 if path.is_file()
             ):
                 return folder
-    return own
+    return parent
 
 
 def _checked(tex: Path, name: str) -> bytes:
@@ -119,14 +119,14 @@ def _checked(tex: Path, name: str) -> bytes:
 
 def _with_section(data: bytes, name: str, body: str, tex: Path) -> bytes:
     lines = list(_visible(data))
-    places = _blocks(lines, tex)
+    blocks = _blocks(lines, tex)
     end = _line_end(data)
     written = re.split(r"\r\n|\r|\n", body.removesuffix("\n"))
     text = end.join(_encoded(line, data, tex) for line in [*written, ""])
-    if name in places:
-        start, stop = places[name]
+    if name in blocks:
+        start, stop = blocks[name]
         return data[:start] + text + data[stop:]
-    at = _before_the_end(data, lines, list(places.values()))
+    at = _before_the_end(data, lines, list(blocks.values()))
     ahead = end if at and data[at - 1 : at] not in b"\r\n" else b""
     begin, finish = (f"% camlucida:{word} {name}".encode() + end for word in ("begin", "end"))
     return data[:at] + ahead + begin + text + finish + data[at:]
@@ -152,13 +152,13 @@ def _visible(data: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 
 def _code(line: bytes) -> bytes:
-    found = _CODE.match(line)
-    return found[0] if found else b""
+    code = _CODE.match(line)
+    return code[0] if code else b""
 
 
 def _blocks(lines: Sequence[tuple[int, int, bytes]], tex: Path) -> dict[str, tuple[int, int]]:
     """Name → offsets of what stands between its markers."""
-    found: dict[str, tuple[int, int]] = {}
+    blocks: dict[str, tuple[int, int]] = {}
     first: dict[str, int] = {}
     opened: tuple[str, int, int] | None = None
 
@@ -190,10 +190,10 @@ def _blocks(lines: Sequence[tuple[int, int, bytes]], tex: Path) -> dict[str, tup
                 f"line {number} ends {name} inside {opened[0]}, which began in line {opened[1]}"
             )
         else:
-            found[name], opened = (opened[2], offset), None
+            blocks[name], opened = (opened[2], offset), None
     if opened is not None:
         raise broken(f"{opened[0]} begins in line {opened[1]} and has no end")
-    return found
+    return blocks
 
 
 def _before_the_end(

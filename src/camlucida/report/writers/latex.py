@@ -60,31 +60,39 @@ def write_latex(report: RenderedDocument, folder: Path) -> Path:
     return path
 
 
-def place_of(folder: Path, tex: Path) -> str:
-    """How the LaTeX file ``tex`` names the report's folder before the names of its pictures.
+def picture_prefix(folder: Path, tex: Path) -> str:
+    """The path from where LaTeX is run to the report's folder, with which names of pictures begin.
+
+    Args:
+        folder: of the report.
+        tex: the LaTeX file that takes the section.
+
+    Returns:
+        "" or a relative path that ends with a slash.
 
     Raises:
         UsageError: LaTeX can take no pictures from a folder of this name.
     """
-    place = os.path.relpath(folder.absolute(), root_of(tex)).replace(os.sep, "/")
-    odd = [sign for sign in place if sign in '%#{}\\~"$^']
+    prefix = os.path.relpath(folder.absolute(), root_of(tex)).replace(os.sep, "/")
+    odd = [sign for sign in prefix if sign in '%#{}\\~"$^']
     if odd:
         raise UsageError(
-            f"LaTeX takes no pictures from {place}: its name has {odd[0]!r}",
+            f"LaTeX takes no pictures from {prefix}: its name has {odd[0]!r}",
             "give a plain name by --out",
         )
-    return "" if place == "." else f"{place}/"
+    return "" if prefix == "." else f"{prefix}/"
 
 
-def section(report: RenderedDocument, folder: Path, name: str, place: str) -> str:
+def section(report: RenderedDocument, folder: Path, name: str, prefix: str) -> str:
     """The report as a section of an article.
 
     It is what :func:`~camlucida.report.writers.insert.insert_section` inserts.
 
     Args:
+        report: in words.
         folder: the report's, in which the pictures are.
         name: of the section: its labels are ``NAME:figure-…`` and ``NAME:table-…``.
-        place: by :func:`place_of`.
+        prefix: of the paths of pictures, by :func:`picture_prefix`.
     """
     lines = [
         r"% The preamble needs graphicx; with booktabs the tables look better;",
@@ -94,8 +102,8 @@ def section(report: RenderedDocument, folder: Path, name: str, place: str) -> st
             for rule in ("toprule", "midrule", "bottomrule")
         ),
         rf"\section{{{escape(report.title)}}}\label{{{name}}}",
-        *_opening(report, folder, place, name),
-        *_sections(report, folder, place, "subsection", name),
+        *_opening(report, folder, prefix, name),
+        *_sections(report, folder, prefix, "subsection", name),
     ]
     return "\n".join(_chinese(lines)) + "\n"
 
@@ -111,38 +119,38 @@ def _chinese(lines: Sequence[str]) -> list[str]:
     return [loaded.format(begin), *lines, loaded.format(end)]
 
 
-def _opening(report: RenderedDocument, folder: Path, place: str, name: str) -> Iterator[str]:
+def _opening(report: RenderedDocument, folder: Path, prefix: str, name: str) -> Iterator[str]:
     """Notices and what stands before the sections."""
     for notice in report.notices:
         yield rf"\noindent\textbf{{{escape(notice)}}}\par\medskip"
     for block in report.intro:
-        yield from _block(block, report, folder, place, name)
+        yield from _block(block, report, folder, prefix, name)
 
 
 def _sections(
-    report: RenderedDocument, folder: Path, place: str, heading: Heading, name: str
+    report: RenderedDocument, folder: Path, prefix: str, heading: Heading, name: str
 ) -> Iterator[str]:
     for part in report.sections:
         yield f"\n\\{heading}{{{escape(part.title)}}}\\label{{{name}:{part.name}}}"
         for block in part.blocks:
-            yield from _block(block, report, folder, place, name)
+            yield from _block(block, report, folder, prefix, name)
 
 
 def _block(
-    block: RenderedBlock, report: RenderedDocument, folder: Path, place: str, name: str
+    block: RenderedBlock, report: RenderedDocument, folder: Path, prefix: str, name: str
 ) -> Iterator[str]:
     match block:
         case RenderedTable():
             yield from latex_table(block, report, name)
         case RenderedFigure():
-            yield from _figure(block, folder, place, name)
+            yield from _figure(block, folder, prefix, name)
         case RenderedGallery(figures):
             for figure in figures:
-                yield from _figure(figure, folder, place, name)
+                yield from _figure(figure, folder, prefix, name)
         case RenderedDetails(heading, blocks) | RenderedSubsection(heading, blocks):
             yield f"\n\\paragraph{{{escaped(heading)}}}\n"
             for inner in blocks:
-                yield from _block(inner, report, folder, place, name)
+                yield from _block(inner, report, folder, prefix, name)
         case _:
             yield from _text_block(block)
 
@@ -177,9 +185,9 @@ def _itemize(lines: Iterable[str]) -> Iterator[str]:
     yield "\\end{itemize}"
 
 
-def _figure(figure: RenderedFigure, folder: Path, place: str, name: str) -> list[str]:
+def _figure(figure: RenderedFigure, folder: Path, prefix: str, name: str) -> list[str]:
     suffix = "pdf" if (folder / f"{figure.stem}.pdf").is_file() else figure.suffixes[0]
-    path = f"{place}{figure.stem}.{suffix}"
+    path = f"{prefix}{figure.stem}.{suffix}"
     if not path.isascii():  # the CJK package makes commands of its signs
         path = rf"\detokenize{{{path}}}"
     size = r"width=\linewidth,height=.75\textheight,keepaspectratio"

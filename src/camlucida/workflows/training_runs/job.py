@@ -25,7 +25,7 @@ from camlucida.io.tables import write_table
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document
 from camlucida.report.writers.insert import check_insertable, insert_section, section_name
-from camlucida.report.writers.latex import place_of, section
+from camlucida.report.writers.latex import picture_prefix, section
 from camlucida.runs import Run
 from camlucida.runs.read import is_run
 from camlucida.workflows.training_runs.comparisons import compare_training_runs
@@ -140,7 +140,7 @@ def pack_runs(
     before = read_record(assets, settings.name)
     tex = settings.tex or assets / f"{name}_model.tex"
     check_insertable(tex, name)
-    assets_path = place_of(assets, tex)
+    assets_path = picture_prefix(assets, tex)
     trainings, failures = find_training_runs(settings.runs, settings.seed)
     pack = _Pack(settings, assets, before, PackResult(tex=tex, failures=failures))
     new = pack.explain(trainings, about or {}, progress)
