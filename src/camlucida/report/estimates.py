@@ -22,7 +22,11 @@ def mean_of(
         rows: with ``patient``.
         column: of numbers.
         chance: a column, whose mean over the same rows is the chance level, or a number.
-        percent: say it as a percentage.
+        percent: write it as a percentage.
+
+    Returns:
+        The estimate with its 95% interval over patients, as
+        :func:`~camlucida.metrics.statistics.mean_interval` gives it.
     """
     values = rows[column].to_numpy(np.float64)
     finite = np.isfinite(values)
@@ -59,12 +63,20 @@ def figure_of(row: Any) -> Estimate:
 
 
 def or_dash(estimate: Estimate | None) -> Estimate | float:
-    """For a table's cell: NaN is a dash."""
+    """For a table's cell: NaN, which is printed as a dash, where there is no finite estimate.
+
+    >>> or_dash(None), or_dash(Estimate(0.5)).estimate
+    (nan, 0.5)
+    """
     return NAN if estimate is None or not isfinite(estimate.estimate) else estimate
 
 
 def metric_name(name: str) -> Message:
-    """The name of a figure, for people."""
+    """The name of a metric of predictions, for people.
+
+    >>> metric_name("within_5").code, metric_name("auc").code
+    ('metrics.within', 'metrics.auc')
+    """
     if name.startswith("within_"):
         return Message("metrics.within", {"tolerance": name.removeprefix("within_")})
     return Message(f"metrics.{name}")

@@ -155,7 +155,11 @@ def _value_of(cell: CellValue | Cell) -> CellValue:
 
 
 def is_numeric(column: Sequence[CellValue | Cell]) -> bool:
-    """Whether a column holds numbers, and else only blanks and dashes."""
+    """Whether a column holds numbers, and else only blanks and dashes.
+
+    >>> is_numeric([0.5, None]), is_numeric([0.5, "high"]), is_numeric(["", None])
+    (True, False, False)
+    """
     values = [_value_of(cell) for cell in column]
     numbers = [isinstance(value, (int, float, Estimate)) for value in values]
     blank = [value is None or value == "" for value in values]
@@ -163,8 +167,13 @@ def is_numeric(column: Sequence[CellValue | Cell]) -> bool:
 
 
 def lacks_interval(column: Sequence[CellValue | Cell]) -> bool:
-    """Whether an estimate of the column has no interval."""
+    """Whether an estimate of the column has no interval; one that is NaN does not count.
+
+    >>> lacks_interval([Estimate(0.5, 0.4, 0.6), Estimate(0.5)]), lacks_interval([Estimate(NAN)])
+    (True, False)
+    """
     estimates = [value for value in map(_value_of, column) if isinstance(value, Estimate)]
+    # NaN is unequal to itself.
     numbers = [value for value in estimates if value.estimate == value.estimate]
     return any(not value.has_interval for value in numbers)
 

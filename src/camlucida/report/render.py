@@ -88,6 +88,15 @@ def render_document(document: Document, texts: Texts = ENGLISH_TEXTS) -> Rendere
     is empty is left out: a table without rows, references where nothing is cited, a section of
     which nothing is left. A section whose texts cannot be rendered says so in its place and in
     ``failures``; the rest of the document is as without the failure.
+
+    Args:
+        document: of blocks.
+        texts: of the language; English by default.
+
+    >>> section = Section("data", (Paragraph(("12 patients.",)), Paragraph(())), title="Data")
+    >>> rendered = render_document(Document("Report", (section,)))
+    >>> [block.line for block in rendered.sections[0].blocks]
+    [('12 patients.',)]
     """
     renderer = _Renderer(LineRenderer(texts))
     intro = renderer.blocks(document.intro)

@@ -112,6 +112,11 @@ def series_of(cases: pd.DataFrame, names: Sequence[str]) -> tuple[SeriesRows, ..
     Args:
         cases: with ``run``, ``model``, ``method``, ``layer``.
         names: of the runs.
+
+    >>> methods = ["gradcam", "layercam"]
+    >>> cases = pd.DataFrame({"run": 0, "model": "a", "method": methods, "layer": "last"})
+    >>> [series.name for series in series_of(cases, ["run"])]
+    ['gradcam', 'layercam']
     """
     groups = list(cases.groupby(SERIES, sort=False))
     vary = {key: cases[key].nunique() > 1 for key in ("model", "method")}
@@ -146,7 +151,12 @@ def cases_by_task(cases: pd.DataFrame, predictions: pd.DataFrame) -> dict[str, p
 def pixel_spacing(path: Path) -> list[float] | None:
     """Millimetres of a pixel (down, across) by the header of a DICOM file.
 
-    None for other files, and where the header does not give it.
+    Args:
+        path: of any file.
+
+    Returns:
+        ``PixelSpacing``, else ``ImagerPixelSpacing``; None for other files, and where the header
+        gives neither.
     """
     # Here: importing pydicom takes long, and most cohorts have no DICOM files.
     import pydicom

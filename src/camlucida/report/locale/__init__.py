@@ -17,7 +17,11 @@ from camlucida.core.messages import ENGLISH_TEXTS, Texts
 
 
 def languages() -> list[str]:
-    """English, and the languages that have a catalogue."""
+    """English, and the languages that have a catalogue.
+
+    >>> languages()
+    ['en', 'zh']
+    """
     names = [entry.name for entry in files("camlucida.report.locale").iterdir()]
     return sorted(["en", *(n.removesuffix(".toml") for n in names if n.endswith(".toml"))])
 
@@ -25,6 +29,9 @@ def languages() -> list[str]:
 @cache
 def load_texts(language: str) -> Texts:
     """The words of a language.
+
+    Args:
+        language: one of :func:`languages`.
 
     Raises:
         UsageError: there is no catalogue of this language.
