@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from camlucida.core.messages import Message
 from camlucida.models.assumptions import (
@@ -18,6 +17,7 @@ from camlucida.models.assumptions import (
     usual_input,
 )
 from camlucida.models.card import Card, InputSpec
+from camlucida.models.checkpoint import State
 from camlucida.models.factory import build as build_factory
 from camlucida.models.heads import Head, read_head
 from camlucida.models.wrapped import build
@@ -49,8 +49,14 @@ class Backbone:
     note: Message | None = None
 
     def input(self, channels: int) -> tuple[InputSpec, Message]:
-        """The preprocessing that such networks are usually trained with, and the note of it."""
-        return (SMALL_INPUT, SMALL_INPUT_NOTE) if self.channels == 1 else usual_input(channels)
+        """The preprocessing that such networks are usually trained with, and the note of it.
+
+        Args:
+            channels: of the input, 1 or 3.
+        """
+        if self.channels == 1:
+            return SMALL_INPUT, SMALL_INPUT_NOTE
+        return usual_input(channels)
 
 
 def _small(name: str) -> Backbone:
@@ -66,9 +72,14 @@ BACKBONES = (
 )
 
 
-def classifiers(state: Mapping[str, Tensor]) -> Iterator[RecognisedCard]:
-    """Cards whose models have exactly the keys and shapes of a state dict."""
-    wrappers = dict.fromkeys(["", *(key.partition(".")[0] for key in state)])
+def classifiers(state: State) -> Iterator[RecognisedCard]:
+    """Cards whose models have exactly the keys and shapes of a state dict.
+
+    Args:
+        state: the weights.
+    """
+    # A dict keeps the order: the backbone by itself is tried before one inside a module.
+    wrappers = dict.fromkeys(["", *map(_first_name, state)])
     for backbone in BACKBONES:
         for under in wrappers:
             candidate = _candidate(state, backbone, under)
@@ -91,8 +102,12 @@ class SmallNetwork:
     key: str
     last: str
 
-    def cards(self, state: Mapping[str, Tensor]) -> Iterator[RecognisedCard]:
-        """Its card, if the state dict is of this network."""
+    def cards(self, state: State) -> Iterator[RecognisedCard]:
+        """Its card, if the state dict is of this network.
+
+        Args:
+            state: the weights.
+        """
         if self.key not in state or self.last not in state:
             return
         outputs = int(state[self.last].shape[0])
@@ -132,13 +147,13 @@ class _Candidate:
     args: dict[str, Any]
 
 
-def _candidate(state: Mapping[str, Tensor], backbone: Backbone, under: str) -> _Candidate | None:
+def _candidate(state: State, backbone: Backbone, under: str) -> _Candidate | None:
     """How this backbone is used under this name, if the keys look like it."""
     prefix = f"{under}." if under else ""
     first = state.get(f"{prefix}{backbone.first}.weight")
     if first is None or first.ndim != 4 or first.shape[1] not in (1, 3):
         return None
-    others = {key.partition(".")[0] for key in state if not key.startswith(prefix)}
+    others = {_first_name(key) for key in state if not key.startswith(prefix)}
     if len(others) > 1:
         return None
     beside = next(iter(others), "")
@@ -146,8 +161,9 @@ def _candidate(state: Mapping[str, Tensor], backbone: Backbone, under: str) -> _
     if head is None:
         return None
     args: dict[str, Any] = {"backbone": backbone.factory, "head": head.layers, "at": backbone.at}
-    if first.shape[1] != backbone.channels:
-        args |= {"first": backbone.first, "channels": int(first.shape[1])}
+    channels = int(first.shape[1])
+    if channels != backbone.channels:
+        args |= {"first": backbone.first, "channels": channels}
     if under:
         args["under"] = under
     if beside:
@@ -155,7 +171,11 @@ def _candidate(state: Mapping[str, Tensor], backbone: Backbone, under: str) -> _
     return _Candidate(head, under, beside, args)
 
 
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+def _first_name(key: str) -> str:
+    return key.partition(".")[0]
+
+
+def _shapes(state: State) -> dict[str, torch.Size]:
     return {key: tensor.shape for key, tensor in state.items()}
 
 

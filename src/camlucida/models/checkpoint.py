@@ -19,6 +19,9 @@ from torch import Tensor, nn
 from camlucida.core.errors import ModelError, did_you_mean
 from camlucida.core.files import reading
 
+State = Mapping[str, Tensor]
+"""A state dict: names of parameters and buffers → tensors."""
+
 _NESTED = ("state_dict", "model_state_dict", "model")
 """Where training scripts put the state dict when they save more than it."""
 
@@ -36,6 +39,15 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
 
     Returns:
         names → tensors on the CPU, with the names as they are in the file.
+
+    Raises:
+        ModelError: no such file, a damaged one, or one that holds more than tensors.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     torch.save({"state_dict": {"weight": torch.ones(2)}}, f"{folder}/a.pth")
+    ...     load_state(f"{folder}/a.pth")
+    {'weight': tensor([1., 1.])}
     """
     path = Path(path)
     head = _head(path)
@@ -68,24 +80,26 @@ def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[st
         ModelError: the file cannot be read, or a key or shape does not match; nothing is loaded.
     """
     path = Path(path)
-    items = module.state_dict().items()
-    weights = {key: value for key, value in items if isinstance(value, Tensor)}
+    present = module.state_dict()
+    weights = {key: value for key, value in present.items() if isinstance(value, Tensor)}
+    allowed = set(weights)
+    required = allowed - set(optional)
     candidates = list(layouts(load_state(path)))
-    required = set(weights) - set(optional)
-    state = next((s for s in candidates if required <= set(s) <= set(weights)), None)
+    state = next((s for s in candidates if required <= set(s) <= allowed), None)
     if state is None:
         closest = set(max(candidates, key=lambda s: len(required & set(s))))
-        raise _mismatch(path, required - closest, closest - set(weights), len(weights))
+        raise _mismatch(path, required - closest, closest - allowed, len(weights))
     _check_shapes(path, state, weights)
-    module.load_state_dict({**module.state_dict(), **state}, strict=True)
+    # Strict, with the module's own values for what the file may lack.
+    module.load_state_dict({**present, **state}, strict=True)
 
 
-def _check_shapes(path: Path, state: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> None:
-    shapes = [
-        f"{key}: file {_shape(tensor)} vs model {_shape(weights[key])}"
-        for key, tensor in state.items()
-        if tensor.shape != weights[key].shape
-    ]
+def _check_shapes(path: Path, state: State, weights: State) -> None:
+    shapes = []
+    for key, tensor in state.items():
+        expected = weights[key]
+        if tensor.shape != expected.shape:
+            shapes.append(f"{key}: file {_shape(tensor)} vs model {_shape(expected)}")
     if shapes:
         count = f"{len(shapes)} of {len(weights)} shapes differ"
         raise ModelError(
@@ -97,15 +111,24 @@ def _check_shapes(path: Path, state: Mapping[str, Tensor], weights: Mapping[str,
 def weights_sha256(module: nn.Module) -> str:
     """A hash of a state dict's names, types, shapes and bytes, whatever its file or device.
 
+    Args:
+        module: any.
+
+    Returns:
+        64 hexadecimal digits.
+
     >>> weights_sha256(nn.ReLU()) == weights_sha256(nn.Flatten())
     True
     """
     digest = hashlib.sha256()
     for key, value in sorted(module.state_dict().items()):
         if isinstance(value, Tensor):
-            digest.update(f"{key}|{value.dtype}|{tuple(value.shape)}|".encode())
+            head = f"{key}|{value.dtype}|{tuple(value.shape)}|"
+            digest.update(head.encode())
             flat = value.detach().cpu().contiguous().reshape(-1)
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
+            # As bytes, because NumPy has no bfloat16.
+            raw = flat.view(torch.uint8).numpy()
+            digest.update(raw.tobytes())
         else:  # a module's own extra state
             digest.update(f"{key}|{value!r}|".encode())
     return digest.hexdigest()
@@ -143,20 +166,21 @@ def _missing(path: Path) -> ModelError:
     if not path.parent.is_dir():
         return ModelError(f"no checkpoint {path}: there is no folder {path.parent}")
     files = sorted(p.name for p in path.parent.iterdir() if p.suffix in _SUFFIXES)
-    return ModelError(
-        f"no checkpoint {path}",
-        did_you_mean(path.name, files) if files else "there is none in that folder",
-    )
+    fix = "there is none in that folder"
+    if files:
+        fix = did_you_mean(path.name, files)
+    return ModelError(f"no checkpoint {path}", fix)
 
 
 def _refused(path: Path, error: Exception) -> ModelError:
     """What ``torch.load`` could not read, in our words."""
     text = str(error)
-    named = re.search(r"\bGLOBAL ([\w.]+)", text)
-    if named:
+    match = re.search(r"\bGLOBAL ([\w.]+)", text)
+    if match:
+        named = match[1]
         risk = "refused by weights_only, because opening such a file can run any code"
-        what = f"{path.name} holds more than tensors (it names {named[1]}): {risk}"
-        if named[1].startswith("torchxrayvision."):
+        what = f"{path.name} holds more than tensors (it names {named}): {risk}"
+        if named.startswith("torchxrayvision."):
             return ModelError(
                 what,
                 f"without checkpoint the package fetches its own weights; for yours, {_RESAVE}",
@@ -171,7 +195,8 @@ def _refused(path: Path, error: Exception) -> ModelError:
         r"WeightsUnpickler error:\s*(.*?)\s*(?:Check the documentation|$)", text, re.DOTALL
     )
     # The rest of PyTorch's text advises unsafe loading.
-    detail = (reason[1] if reason else _shortened(error)) or type(error).__name__
+    shown = reason[1] if reason else _shortened(error)
+    detail = shown or type(error).__name__
     return ModelError(f"{path.name} is not a readable checkpoint: {detail}", _AGAIN)
 
 
@@ -187,7 +212,7 @@ def _state_of(content: Any, path: Path) -> dict[str, Tensor]:
     raise ModelError(what, f"looked at the whole file and under {', '.join(_NESTED)}; {_RESAVE}")
 
 
-def _is_state(candidate: object) -> TypeGuard[Mapping[str, Tensor]]:
+def _is_state(candidate: object) -> TypeGuard[State]:
     """Whether it is a mapping from names to tensors, and not empty."""
     if not isinstance(candidate, Mapping) or not candidate:
         return False
@@ -195,7 +220,7 @@ def _is_state(candidate: object) -> TypeGuard[Mapping[str, Tensor]]:
     return named and all(isinstance(value, Tensor) for value in candidate.values())
 
 
-def _wrapper(state: Mapping[str, Tensor]) -> str | None:
+def _wrapper(state: State) -> str | None:
     """The first wrapper's prefix that a key begins with."""
     for prefix in _WRAPPERS:
         if any(key.startswith(prefix) for key in state):
@@ -204,7 +229,14 @@ def _wrapper(state: Mapping[str, Tensor]) -> str | None:
 
 
 def layouts(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
-    """The state as it is, with wrappers' prefixes taken off, and with prefixes put on."""
+    """The state as it is, with wrappers' prefixes taken off, and with prefixes put on.
+
+    Args:
+        state: as it is in a file.
+
+    >>> [list(layout) for layout in layouts({"module.weight": torch.ones(1)})]
+    [['module.weight'], ['weight'], ['module.weight'], ['model.weight']]
+    """
     yield state
     stripped = state
     while prefix := _wrapper(stripped):
@@ -218,11 +250,11 @@ def layouts(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
 
 
 def _mismatch(path: Path, missing: set[str], unexpected: set[str], total: int) -> ModelError:
-    parts = [
-        f"{len(keys)} {name} ({_first(sorted(keys))})"
-        for name, keys in (("missing", missing), ("unexpected", unexpected))
-        if keys
-    ]
+    parts = []
+    for name, keys in (("missing", missing), ("unexpected", unexpected)):
+        if keys:
+            examples = _first(sorted(keys))
+            parts.append(f"{len(keys)} {name} ({examples})")
     what = (
         f"{path.name} does not fit the model ({total} keys): {', '.join(parts)}; nothing was loaded"
     )
@@ -237,7 +269,8 @@ def _first(names: list[str], separator: str = ", ", limit: int = 5) -> str:
 
 
 def _shape(tensor: Tensor) -> str:
-    return f"({', '.join(map(str, tensor.shape))})"
+    sizes = ", ".join(map(str, tensor.shape))
+    return f"({sizes})"
 
 
 def _shortened(error: BaseException, limit: int = 200) -> str:

@@ -31,8 +31,14 @@ def build(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
         base: folder of the card.
         pretrained: False when the weights come from a checkpoint: then nothing is downloaded.
 
+    Returns:
+        The module, on the device where the factory put it.
+
     Raises:
         ModelError: no such package, file or callable; or it raises, or returns no module.
+
+    >>> build("torch.nn:Linear", {"in_features": 2, "out_features": 1}, Path(), False)
+    Linear(in_features=2, out_features=1, bias=True)
     """
     args, pretrained = _settled(factory, args, pretrained)
     module = _built(factory, args, base, pretrained)
@@ -61,6 +67,17 @@ def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> D
 
     A module of the user's own may carry ``labels`` (or ``pathologies``, as TorchXRayVision names
     them): strings, one an output channel.
+
+    Args:
+        factory: ``where:what``.
+        args: of the factory.
+        pretrained: False when the weights come from a checkpoint.
+        module: that the factory built.
+
+    >>> module = nn.ReLU()
+    >>> module.labels = ["Mass", "Nodule"]
+    >>> defaults("net.py:build", {}, False, module)
+    {'labels': ('Mass', 'Nodule')}
     """
     args, pretrained = _settled(factory, args, pretrained)
     prefix, _, name = factory.partition(":")
@@ -78,7 +95,14 @@ def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> D
 
 
 def optional_keys(factory: str) -> frozenset[str]:
-    """Keys of the state dict that a checkpoint for this factory may lack."""
+    """Keys of the state dict that a checkpoint for this factory may lack.
+
+    Args:
+        factory: ``where:what``.
+
+    >>> optional_keys("net.py:build")
+    frozenset()
+    """
     zoo = ZOO.get(factory.partition(":")[0])
     return zoo.optional if zoo else frozenset()
 
@@ -104,16 +128,14 @@ def _module(where: str) -> ModuleType:
         with guard(f"{where} cannot be imported"):
             return importlib.import_module(where)
     except ModelError as error:
-        if isinstance(error.__cause__, ModuleNotFoundError) and where.startswith(
-            error.__cause__.name or "-"
-        ):
-            fix = (
-                did_you_mean(where, ZOO)
-                if "." not in where
-                else "a file of your own is written net.py:build"
-            )
-            raise ModelError(f"there is no package {where!r}", fix) from error
-        raise
+        cause = error.__cause__
+        # Another name is that of a package which the user's own module lacks.
+        if not isinstance(cause, ModuleNotFoundError) or not where.startswith(cause.name or "-"):
+            raise
+        fix = "a file of your own is written net.py:build"
+        if "." not in where:
+            fix = did_you_mean(where, ZOO)
+        raise ModelError(f"there is no package {where!r}", fix) from error
 
 
 def _file(path: Path) -> ModuleType:
@@ -143,15 +165,14 @@ def _called(factory: str, module: ModuleType, name: str, args: Args) -> nn.Modul
             for key, value in vars(module).items()
             if callable(value) and not key.startswith("_")
         ]
-        what = "has no" if function is None else f"has a {type(function).__name__}, not a callable,"
-        raise ModelError(
-            f"{factory.rpartition(':')[0]} {what} {name!r}", did_you_mean(name, offered)
-        )
+        where, _, _ = factory.rpartition(":")
+        what = "has no"
+        if function is not None:
+            what = f"has a {type(function).__name__}, not a callable,"
+        raise ModelError(f"{where} {what} {name!r}", did_you_mean(name, offered))
     call: Callable[..., object] = function
-    with (
-        _placed(Path(getattr(module, "__file__", None) or "")),
-        guard(f"{factory} failed{_with(args)}"),
-    ):
+    file = getattr(module, "__file__", None) or ""
+    with _placed(Path(file)), guard(f"{factory} failed{_with(args)}"):
         built = call(**args)
     if not isinstance(built, nn.Module):
         what = f"{factory} returned a {type(built).__name__}, not a torch.nn.Module"
@@ -197,10 +218,13 @@ def _importing_from(path: Path) -> Iterator[None]:
     """
     folder = path.parent.resolve()
     names = _siblings(folder) - sys.stdlib_module_names - {"torch", "camlucida"}
-    others = {key: module for key, module in _loaded(names).items() if not _lies_in(module, folder)}
-    for key in others:
-        del sys.modules[key]
-    before, search = set(_loaded(names)), list(sys.path)
+    others = {}
+    for key, module in _loaded(names).items():
+        if not _lies_in(module, folder):
+            others[key] = module
+            del sys.modules[key]
+    before = set(_loaded(names))
+    search = list(sys.path)
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
     try:
@@ -218,11 +242,12 @@ def _siblings(folder: Path) -> set[str]:
     """Names that ``import`` finds in a folder."""
     if not folder.is_dir():
         return set()
-    return {
-        p.stem
-        for p in folder.iterdir()
-        if p.suffix == ".py" or (p.is_dir() and any(p.glob("*.py")))
-    }
+    names = set()
+    for path in folder.iterdir():
+        is_package = path.is_dir() and any(path.glob("*.py"))
+        if is_package or path.suffix == ".py":
+            names.add(path.stem)
+    return names
 
 
 def _loaded(names: set[str]) -> dict[str, ModuleType]:
@@ -232,4 +257,5 @@ def _loaded(names: set[str]) -> dict[str, ModuleType]:
 
 def _lies_in(module: ModuleType, folder: Path) -> bool:
     paths = [getattr(module, "__file__", None), *getattr(module, "__path__", ())]
-    return any(Path(path).resolve().is_relative_to(folder) for path in paths if path)
+    files = [Path(path).resolve() for path in paths if path]
+    return any(file.is_relative_to(folder) for file in files)

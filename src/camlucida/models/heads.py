@@ -11,6 +11,7 @@ from torch import Tensor
 
 from camlucida.core.messages import Message
 from camlucida.models.assumptions import taken_for_dropout, taken_for_relu
+from camlucida.models.checkpoint import State
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Head:
     notes: tuple[Message, ...] = ()
 
 
-def read_head(state: Mapping[str, Tensor], name: str) -> Head | None:
+def read_head(state: State, name: str) -> Head | None:
     """The head whose keys begin with ``name.``.
 
     Args:
@@ -57,7 +58,7 @@ def read_head(state: Mapping[str, Tensor], name: str) -> Head | None:
     return None if parts is None else _sequential(parts, name)
 
 
-def _by_index(weights: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]] | None:
+def _by_index(weights: State) -> dict[int, dict[str, Tensor]] | None:
     """Index in the Sequential → its weights by name; None where a key has no index."""
     parts: dict[int, dict[str, Tensor]] = {}
     for key, tensor in weights.items():
@@ -70,7 +71,7 @@ def _by_index(weights: Mapping[str, Tensor]) -> dict[int, dict[str, Tensor]] | N
     return parts
 
 
-def _sequential(parts: Mapping[int, Mapping[str, Tensor]], name: str) -> Head | None:
+def _sequential(parts: Mapping[int, State], name: str) -> Head | None:
     with_weights: dict[int, str] = {}
     for index, part in sorted(parts.items()):
         layer = _layer(part)
@@ -90,7 +91,7 @@ def _sequential(parts: Mapping[int, Mapping[str, Tensor]], name: str) -> Head | 
     return Head(layers, outputs, _notes(name, layers, activations))
 
 
-def _layer(part: Mapping[str, Tensor]) -> str | None:
+def _layer(part: State) -> str | None:
     """The layer that has these weights."""
     weight = part.get("weight")
     if weight is None or "bias" not in part:

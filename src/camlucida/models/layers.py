@@ -18,6 +18,8 @@ from camlucida.core.errors import LayerError, did_you_mean
 from camlucida.models.families import Layout, ModelFamily, find_family, image_layout
 from camlucida.models.state import forwarding, frozen, main_tensor, unwrap
 
+_Shape = tuple[int, ...]
+
 _STEP = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
 
 
@@ -288,7 +290,7 @@ class _Firing:
         self.tensors[path] = tensor
         self.types[path] = kind
 
-    def _shape(self, path: str, tensor: Tensor | None) -> tuple[int, ...]:
+    def _shape(self, path: str, tensor: Tensor | None) -> _Shape:
         """(K, *grid) of a layer's output; () without a grid."""
         if tensor is None:
             return ()
@@ -298,11 +300,11 @@ class _Firing:
             return ()
         return tuple(layout.to_grid(tensor).shape[1:])
 
-    def shapes(self) -> dict[str, tuple[int, ...]]:
+    def shapes(self) -> dict[str, _Shape]:
         """Path → (K, *grid); () without a grid."""
         return {path: self._shape(path, tensor) for path, tensor in self.tensors.items()}
 
-    def info(self, path: str, size: tuple[int, ...], auto: bool) -> LayerInfo:
+    def info(self, path: str, size: _Shape, auto: bool) -> LayerInfo:
         """The line of one layer; ``size`` of the input in pixels."""
         tensor = self.tensors[path]
         grid = self._shape(path, tensor)[1:]

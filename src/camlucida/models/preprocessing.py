@@ -39,6 +39,10 @@ declare(
 )
 
 
+_Fitted = tuple[Tensor, Geometry, tuple[Message, ...]]
+"""Model input (C, H, W), its geometry, and what was done to it."""
+
+
 def prepare(image: RawImage, spec: InputSpec) -> Scan:
     """Channels → fit and resize → value scale.
 
@@ -50,9 +54,14 @@ def prepare(image: RawImage, spec: InputSpec) -> Scan:
         A scan whose tensor is (spec.channels, *spec.height_width) float32, in ``range``, or
         normalised by ``mean`` and ``std``, or in [0, 1]; its geometry carries maps back to the
         image's own pixels.
+
+    >>> image = RawImage(np.ones((8, 4), np.float32), np.full((8, 4), 255, np.uint8), "a")
+    >>> prepare(image, InputSpec(size=4, channels=1)).tensor.shape
+    torch.Size([1, 4, 4])
     """
     values, pixels_step = _pixels(image, spec)
-    tensor, channel_steps = _channels(torch.from_numpy(np.array(values, np.float32)), spec.channels)
+    copied = np.array(values, np.float32)  # PyTorch cannot share memory that is read-only
+    tensor, channel_steps = _channels(torch.from_numpy(copied), spec.channels)
     geometry = Geometry.identity(tensor.shape[1:])
     tensor, geometry, fit_steps = _fit(tensor, geometry, spec)
     tensor, scale_step = _scale(tensor, spec)
@@ -83,7 +92,8 @@ def unit_scale(spec: InputSpec) -> tuple[Callable[[Tensor], Tensor], Callable[[T
     """
     if spec.range is not None:
         black, white = spec.range
-        return lambda x: (x - black) / (white - black), lambda x: x * (white - black) + black
+        span = white - black
+        return lambda x: (x - black) / span, lambda x: x * span + black
     if spec.mean is not None and spec.std is not None:
         mean = torch.tensor(spec.mean)[:, None, None]
         std = torch.tensor(spec.std)[:, None, None]
@@ -113,44 +123,47 @@ def _channels(values: Tensor, channels: int) -> tuple[Tensor, tuple[Message, ...
     return values.movedim(-1, 0), ()
 
 
-def _fit(
-    tensor: Tensor, geometry: Geometry, spec: InputSpec
-) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
-    height, width = spec.height_width
+def _fit(tensor: Tensor, geometry: Geometry, spec: InputSpec) -> _Fitted:
+    size = spec.height_width
+    height, width = size
     if spec.fit == "center-crop":
-        tensor, geometry, crop = _center_crop(tensor, geometry, height / width, spec.crop)
-        tensor, geometry, resize = _resize(tensor, geometry, (height, width), spec.resize)
+        aspect = height / width
+        tensor, geometry, crop = _center_crop(tensor, geometry, aspect, spec.crop)
+        tensor, geometry, resize = _resize(tensor, geometry, size, spec.resize)
         return tensor, geometry, crop + resize
     if spec.fit == "pad":
         rows, columns = tensor.shape[1:]
         factor = min(height / rows, width / columns)
-        inner = (max(1, round(rows * factor)), max(1, round(columns * factor)))
+        inner_height = max(1, round(rows * factor))
+        inner_width = max(1, round(columns * factor))
+        inner = (inner_height, inner_width)
         # Resized before padding: the other way round, black would bleed into the image's border.
         tensor, geometry, resize = _resize(tensor, geometry, inner, spec.resize)
-        tensor, geometry, pad = _pad(tensor, geometry, (height, width))
+        tensor, geometry, pad = _pad(tensor, geometry, size)
         return tensor, geometry, resize + pad
-    return _resize(tensor, geometry, (height, width), spec.resize)
+    return _resize(tensor, geometry, size, spec.resize)
 
 
-def _center_crop(
-    tensor: Tensor, geometry: Geometry, aspect: float, share: float
-) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
+def _center_crop(tensor: Tensor, geometry: Geometry, aspect: float, share: float) -> _Fitted:
     """The largest centred window of ``aspect`` (height / width), times ``share``."""
     rows, columns = tensor.shape[1:]
-    height = max(1, round(min(rows, columns * aspect) * share))
-    width = max(1, round(min(columns, rows / aspect) * share))
+    largest_height = min(rows, columns * aspect)
+    largest_width = min(columns, rows / aspect)
+    height = max(1, round(largest_height * share))
+    width = max(1, round(largest_width * share))
     if (height, width) == (rows, columns):
         return tensor, geometry, ()
-    top, left = (rows - height) // 2, (columns - width) // 2
-    ends = {"top": top, "bottom": top + height, "left": left, "right": left + width}
+    top = (rows - height) // 2
+    left = (columns - width) // 2
+    bottom = top + height
+    right = left + width
+    ends = {"top": top, "bottom": bottom, "left": left, "right": right}
     step = Message("preprocessing.crop", {**ends, "rows": rows, "columns": columns})
-    window = tensor[:, top : top + height, left : left + width]
+    window = tensor[:, top:bottom, left:right]
     return window, geometry.crop((top, left), (height, width)), (step,)
 
 
-def _resize(
-    tensor: Tensor, geometry: Geometry, size: tuple[int, int], kind: str
-) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
+def _resize(tensor: Tensor, geometry: Geometry, size: tuple[int, int], kind: str) -> _Fitted:
     rows, columns = tensor.shape[1:]
     if (rows, columns) == size:
         return tensor, geometry, ()
@@ -172,19 +185,17 @@ def _resize(
     return resized[0], geometry.resize(size), (step,)
 
 
-def _pad(
-    tensor: Tensor, geometry: Geometry, size: tuple[int, int]
-) -> tuple[Tensor, Geometry, tuple[Message, ...]]:
-    rows = size[0] - tensor.shape[1]
-    columns = size[1] - tensor.shape[2]
+def _pad(tensor: Tensor, geometry: Geometry, size: tuple[int, int]) -> _Fitted:
+    height, width = size
+    rows = height - tensor.shape[1]
+    columns = width - tensor.shape[2]
     if rows == 0 and columns == 0:
         return tensor, geometry, ()
     above, left = rows // 2, columns // 2
     below, right = rows - above, columns - left
     padded = F.pad(tensor, (left, right, above, below))
-    step = Message(
-        "preprocessing.pad", {"above": above, "below": below, "left": left, "right": right}
-    )
+    sides = {"above": above, "below": below, "left": left, "right": right}
+    step = Message("preprocessing.pad", sides)
     return padded, geometry.pad((above, left), (below, right)), (step,)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from camlucida.core.output_spec import Task
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.backbones import classifiers
 from camlucida.models.card import Card, factory_file, is_factory, read_card
-from camlucida.models.checkpoint import layouts, load_state
+from camlucida.models.checkpoint import State, layouts, load_state
 from camlucida.models.segmenters import segmenters
 from camlucida.models.zoo import ZOO
 
@@ -25,6 +25,12 @@ _SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt")
 
 def find_checkpoint(path: str | Path) -> Path:
     """The checkpoint itself, or the :data:`CHECKPOINT_NAMES` of a folder.
+
+    Args:
+        path: of a file, which need not exist, or of a folder.
+
+    Returns:
+        An absolute path.
 
     Raises:
         ModelError: a folder without one.
@@ -108,9 +114,12 @@ def _bare_first(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
 
     DataParallel or Lightning may have put it there.
     """
-    return sorted(
-        layouts(state), key=lambda layout: len({key.partition(".")[0] for key in layout}) == 1
-    )
+    return sorted(layouts(state), key=_has_one_first_name)
+
+
+def _has_one_first_name(state: State) -> bool:
+    names = {key.partition(".")[0] for key in state}
+    return len(names) == 1
 
 
 def _named(model: str | Path, file: Path, task: Task, outputs: int | None) -> Card:
@@ -130,14 +139,14 @@ def _named(model: str | Path, file: Path, task: Task, outputs: int | None) -> Ca
     return card.model_copy(update=update)
 
 
-def _outputs(state: Mapping[str, Tensor]) -> int | None:
+def _outputs(state: State) -> int | None:
     """Rows of the last weight that has more than one axis."""
     weights = [tensor for key, tensor in state.items() if key.endswith("weight")]
     rows = [int(weight.shape[0]) for weight in weights if weight.ndim > 1]
     return rows[-1] if rows else None
 
 
-def _unknown(file: Path, state: Mapping[str, Tensor], task: Task) -> ModelError:
+def _unknown(file: Path, state: State, task: Task) -> ModelError:
     first = list(state.items())[:3]
     keys = [f"{key} {tuple(tensor.shape)}" for key, tensor in first]
     kinds = "ResNet-18/34/50/101, DenseNet-121, EfficientNet-B0"

@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from camlucida.core.errors import ModelError
 from camlucida.core.messages import Message
 from camlucida.models.assumptions import ACTIVATION, RecognisedCard, usual_input
 from camlucida.models.backbones import UNET
 from camlucida.models.card import Card
+from camlucida.models.checkpoint import State
 from camlucida.models.factory import build
 
 ARCHITECTURES = ("Unet", "UnetPlusPlus")
@@ -32,7 +32,7 @@ ENCODERS = {
 _LAST = "segmentation_head.0.weight"
 
 
-def segmenters(state: Mapping[str, Tensor], encoder: str | None = None) -> Iterator[RecognisedCard]:
+def segmenters(state: State, encoder: str | None = None) -> Iterator[RecognisedCard]:
     """Cards whose models have exactly the keys and shapes of a state dict.
 
     Args:
@@ -56,9 +56,7 @@ def segmenters(state: Mapping[str, Tensor], encoder: str | None = None) -> Itera
                 yield segmenter_card(architecture, name, channels, classes, "encoder")
 
 
-def _fits(
-    state: Mapping[str, Tensor], factory: str, args: Mapping[str, object], named: bool
-) -> bool:
+def _fits(state: State, factory: str, args: Mapping[str, object], named: bool) -> bool:
     try:
         with torch.device("meta"):
             built = build(factory, args, Path(), pretrained=False).state_dict()
