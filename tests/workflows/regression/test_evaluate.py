@@ -3,37 +3,21 @@
 A checkpoint without a card, images, masks, a table.
 """
 
-import ast
-import json
-
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from PIL import Image
-from torch import nn
 
-from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.cases.region_shares import ALL_IMAGES
-from camlucida.cli import main
-from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message
 from camlucida.evaluation.predictions.evaluate import evaluate_file
 from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.models import load_model
-from camlucida.phantom.nets import small_resnet
-from camlucida.report.build import build_report
-from camlucida.report.document import Paragraph, Table
-from camlucida.report.locale import load_texts
 from camlucida.runs import Run
-from camlucida.workflows.regression import (
-    RegressionSettings,
-    evaluate_regression_model,
-    regression_figure,
-)
 from camlucida.workflows.regression.sheet import SheetColumns
-from tests.support.models_on_disk import write_image, write_model
-from tests.support.paths import REPOSITORY
+from tests.support.models_on_disk import write_model
+from tests.support.regression_study import COUNT, command, evaluated, read, write_study
 
 FIGURES = (
     *("evaluation_results", "bland_altman", "age_group_comparison"),
@@ -50,90 +34,6 @@ FILES = {
     *("mask_evidence.csv", "inputs", "run"),
     *(f"{name}.{kind}" for name in FIGURES for kind in ("png", "pdf")),
 }
-COUNT = 8
-
-
-class Net(nn.Module):
-    """A backbone with its head replaced, as training scripts write it."""
-
-    def __init__(self, outputs=1):
-        super().__init__()
-        self.backbone = small_resnet()
-        self.backbone.fc = nn.Sequential(
-            nn.Dropout(0.3), nn.Linear(96, 8), nn.ReLU(), nn.Linear(8, outputs)
-        )
-
-
-def write_study(folder, outputs=1):
-    torch.manual_seed(0)
-    net = Net(outputs)
-    net.backbone.fc[3].bias.data += 50
-    net.backbone.fc[3].weight.data *= 200
-    (folder / "outputs/run_1").mkdir(parents=True)
-    torch.save(
-        {"epoch": 2, "model_state_dict": net.state_dict()}, folder / "outputs/run_1/best_model.pth"
-    )
-    for i in range(COUNT):
-        write_image(folder / f"Images/anon_{i}_1.png", i)
-        if i != 3:
-            mask = np.zeros((48, 64), np.uint8)
-            mask[12:36, 16:48] = 255
-            (folder / "Masks").mkdir(exist_ok=True)
-            Image.fromarray(mask).save(folder / f"Masks/anon_{i}_1.{'jpg' if i % 2 else 'png'}")
-    ages = [30 + 5 * i for i in range(COUNT)]
-    names = [f"anon_{i}_1" for i in range(COUNT)]
-    frame = pd.DataFrame(
-        {
-            "id": names,
-            "patient_id": [f"p{i // 2}" for i in range(COUNT)],
-            "age": ages,
-            "sex": [*"mf"] * 4,
-        }
-    )
-    frame.to_excel(folder / "characteristics.xlsx", index=False)
-    return folder
-
-
-def command(folder, out, *options):
-    """Exit code."""
-    named = {
-        "--checkpoint": "outputs/run_1/best_model.pth",
-        "--image-dir": "Images",
-        "--excel-path": "characteristics.xlsx",
-    }
-    words = [word for option, name in named.items() for word in (option, str(folder / name))]
-    with pytest.raises(SystemExit) as stopped:
-        main(["evaluate-regression", *words, "--size", "64", "--out", str(out), *map(str, options)])
-    return stopped.value.code
-
-
-def evaluated(folder, **options):
-    """The same without the command line and without the report."""
-    named = {
-        "checkpoint": folder / "outputs/run_1/best_model.pth",
-        "images": folder / "Images",
-        "size": 64,
-    }
-    return evaluate_regression_model(
-        RegressionSettings(**named | {"table": folder / "characteristics.xlsx"} | options),
-        folder / "out",
-    )
-
-
-@pytest.fixture(scope="module")
-def cohort_folder(tmp_path_factory):
-    folder = write_study(tmp_path_factory.mktemp("cohort_folder"))
-    assert not evaluated(
-        folder, columns=SheetColumns(groups=("sex",)), samples=(2,), layer="backbone.features.5"
-    ).failures
-    return folder
-
-
-def read(cohort_folder, name="out"):
-    records = pd.DataFrame(
-        json.loads((cohort_folder / name / "predictions.json").read_text("utf-8"))
-    )
-    return records, json.loads((cohort_folder / name / "test_metrics.json").read_text("utf-8"))
 
 
 def test_the_files_of_the_source_system(cohort_folder):
@@ -241,23 +141,6 @@ def test_the_same_command_resumes(cohort_folder):
     } == parts
 
 
-def test_a_figure_for_a_notebook(cohort_folder):
-    figure = regression_figure(cohort_folder / "out", 2)
-    assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
-    assert "row 2 of predictions.json" in figure._supxlabel.get_text()
-    assert "preprocessing: 64 × 64 pixels as given; assumed" in figure._supxlabel.get_text()
-    assert (
-        "(5 or more)" in figure.axes[0].texts[-1].get_text()
-        or "(below 5)" in figure.axes[0].texts[-1].get_text()
-    )
-    assert (
-        "(below 500)"
-        in regression_figure(cohort_folder / "out", 2, threshold=500).axes[0].texts[-1].get_text()
-    )
-    with pytest.raises(UsageError, match="no sample 8"):
-        regression_figure(cohort_folder / "out", 8)
-
-
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -349,80 +232,3 @@ def test_a_named_card_one_image_no_mask_and_no_evidence(tmp_path, capsys):
     assert metrics["mask_evidence"] == []
     assert records["raises_in_mask"].isna().all()
     assert (folder / "out/gradcam_best_sample.png").exists()
-
-
-def test_the_notebook_shows_a_sample_and_the_highest_errors(cohort_folder):
-    book = json.loads((REPOSITORY / "examples/regression/show_sample.ipynb").read_text("utf-8"))
-    cells = ["".join(cell["source"]) for cell in book["cells"] if cell["cell_type"] == "code"]
-    assert not any(cell.get("outputs") for cell in book["cells"])
-    names: dict = {}
-    shown = []
-    for cell in [*cells[:1], f"OUT, INDEX = {str(cohort_folder / 'out')!r}, 2", *cells[1:]]:
-        *lines, last = ast.parse(cell).body
-        exec(ast.unparse(lines), names)
-        if isinstance(last, ast.Expr):
-            shown.append(eval(ast.unparse(last), names))
-        else:
-            exec(ast.unparse(last), names)
-    figure, highest = shown
-    assert figure.axes[0].texts[0].get_text() == "anon_2_1.png"
-    assert figure._repr_png_().startswith(b"\x89PNG")
-    records, _ = read(cohort_folder)
-    assert highest.index[0] == records["absolute_error"].idxmax()
-    assert (highest["error"].abs().diff().dropna() <= 0).all()
-
-
-def test_the_report_holds_the_evidence_against_the_masks(cohort_folder, tmp_path):
-    document = build_report(
-        [Run.open(cohort_folder / "out/run")], tmp_path, ["quality"], error_threshold=5
-    )
-    sentences = [
-        sentence
-        for block in document.sections[0].blocks
-        if isinstance(block, Paragraph)
-        for sentence in block.sentences
-        if isinstance(sentence, Message)
-    ]
-    _, metrics = read(cohort_folder)
-    stored = metrics["mask_evidence"][0]
-    (raising,) = [
-        sentence.values
-        for sentence in sentences
-        if sentence.code == "evidence.everywhere"
-        and sentence.values["heat"] == Message("evidence.raises")
-    ]
-    assert raising["images"] == 7
-    assert raising["share"] == pytest.approx(stored["share"])
-    assert raising["area"] == pytest.approx(stored["area"])
-    assert raising["verdict"] == Message("quality.unsure")
-    lines = [load_texts("en").render(sentence) for sentence in sentences]
-    assert any("|error| ≥ 5 and |error| < 5" in line for line in lines)
-    assert any("sex=f and sex=m" in line for line in lines)
-    assert any(sentence.values.get("limit") == "5" for sentence in sentences)
-    (table,) = [
-        block
-        for block in document.sections[0].blocks
-        if isinstance(block, Table) and block.name == "evidence"
-    ]
-    assert len(table.rows) == len(
-        [row for row in metrics["mask_evidence"] if not row["group"].startswith("truth")]
-    )
-    ends = [sentence for sentence in sentences if sentence.code == "evidence.ends"]
-    best, worst = (
-        metrics["selection"][f"gradcam_{name}_sample"]["image"].removesuffix(".png")
-        for name in ("best", "worst")
-    )
-    assert "anon_3_1" not in (best, worst)  # which has no mask
-    assert ends
-    assert {(sentence.values["best"], sentence.values["worst"]) for sentence in ends} == {
-        (best, worst)
-    }
-    again = build_report([Run.open(cohort_folder / "out/run")], tmp_path, ["quality"])
-    words = str(again.sections[0])
-    assert "evidence.split_median" in words
-
-
-def test_an_architecture_is_that_of_the_backbone(cohort_folder):
-    assert set(case_table([Run.open(cohort_folder / "out/run")])["architecture"]) == {
-        "small_resnet"
-    }

@@ -54,7 +54,7 @@ ByKey = Mapping[tuple[str, str, str], Line]
 
 def tag_section(b: Benchmark) -> Section:
     """Heat on the tag where it is a decoy and where it is a shortcut, and on distractors."""
-    how = (
+    text = (
         f"A false alarm is a map with more than {ALARM_RATIO:g} times the heat on the tag that a "
         "uniform map has, in a model for which the tag is uninformative (main arm).",
         "In the shortcut arms the tag followed the label nodule in training. The reliance of each "
@@ -63,7 +63,7 @@ def tag_section(b: Benchmark) -> Section:
         "nodule.",
     )
     decoy, bars = _lines(b, "decoy", TAG), _lines(b, "distractors", BAR)
-    blocks: list[Block] = [Paragraph(how)]
+    blocks: list[Block] = [Paragraph(text)]
     rows = []
     for method, baseline in _methods(decoy):
         heat, alarms = decoy.get(("all", method, SHARE)), decoy.get(("all", method, ALARMS))
@@ -126,7 +126,7 @@ def _area(lines: ByKey, part: str) -> float:
 
 def null_section(b: Benchmark) -> Section:
     """Scores of null models, less the chance level."""
-    how = (
+    text = (
         "Null models cannot know the lesions, so a localisation score above chance comes from the "
         "map (edges, brightness) and not from the model.",
         "ROAD may remain above chance: a faithful map of an untrained model is still faithful to "
@@ -147,7 +147,7 @@ def null_section(b: Benchmark) -> Section:
         head = ("method", *(title(metric) for metric in metrics))
         caption = f"Score less chance level, {arm} models."
         tables.append(Table(f"null-{arm}", caption, head, tuple(rows)))
-    return Section("null-models", (Paragraph(how), *tables), title="Null models")
+    return Section("null-models", (Paragraph(text), *tables), title="Null models")
 
 
 def _bold(line: Line | None) -> Cell:
@@ -159,14 +159,14 @@ def _bold(line: Line | None) -> Cell:
 def strata_section(b: Benchmark) -> Section:
     """Class specificity, the conjunction, sizes of lesions, real backgrounds."""
     sizes = ", ".join(f"{name} from {low:g}" for name, (low, _) in SIZES.items())
-    how = (
+    text = (
         "Class specificity is the average precision on the label's evidence less that on the other "
         "lesion's, on films with both. A method with one map for all labels scores the difference "
         "that the areas give.",
         f"Size is the radius of the label's largest lesion, in pixels of 256: {sizes}.",
     )
     tables = (_specificity(b), _strata(b), _real(b))
-    return Section("strata", (Paragraph(how), *tables), title="Labels, sizes, real backgrounds")
+    return Section("strata", (Paragraph(text), *tables), title="Labels, sizes, real backgrounds")
 
 
 def _specificity(b: Benchmark) -> Table:

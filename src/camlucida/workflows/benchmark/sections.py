@@ -81,7 +81,7 @@ def _models(models: list[dict[str, Any]]) -> Text:
 def leaderboard_section(b: Benchmark) -> Section:
     """Ranks and scores of the methods, and how far the models agree on them."""
     ranked = listed([title(metric, output) for metric, output in b.metrics] or ["no metric"])
-    how = (
+    text = (
         "Values are means over all verified maps of the main models and all labels; square "
         "brackets hold 95% intervals from resampling patients.",
         "Methods and baselines are ranked within each metric; ranks are averaged over the metrics "
@@ -92,7 +92,7 @@ def leaderboard_section(b: Benchmark) -> Section:
         "A dagger (†) marks methods that give all labels one map.",
         "The cost is that of one image alone.",
     )
-    blocks: list[Block] = [Paragraph(how)]
+    blocks: list[Block] = [Paragraph(text)]
     if b.metrics:
         caption = (
             "Mean score of each method with its interval, chance level and upper bound, for the "
@@ -158,7 +158,7 @@ def _agreement(b: Benchmark) -> Table:
 def metrics_section(b: Benchmark) -> Section:
     """The meta-evaluation of the metrics."""
     maps = int(b.meta["maps"].max()) if len(b.meta) else 0
-    how = (
+    text = (
         f"The metrics score maps whose order of merit is known, on {maps} maps of the main models' "
         "films.",
         "A metric is kept if its mean never worsens from one α to the next, improves from 0 to 1, "
@@ -180,7 +180,7 @@ def metrics_section(b: Benchmark) -> Section:
         scores = [Cell(Estimate(line[rung])) for rung in rungs]
         kept = "yes" if line["kept"] else "no"
         rows.append((line["title"], line["direction"], *scores, gain, kept, line["why"]))
-    blocks: list[Block] = [Paragraph(how)]
+    blocks: list[Block] = [Paragraph(text)]
     if rows:
         caption = "Score of each metric on maps of rising merit, on shifted and on blurred oracles."
         blocks.append(Picture.of_file(METRICS_FIGURE, caption, more=("svg",)))
@@ -191,7 +191,7 @@ def metrics_section(b: Benchmark) -> Section:
 def verification_section(b: Benchmark) -> Section:
     """The proof that the models use the evidence."""
     rules = b.about["rules"]
-    how = (
+    text = (
         "A film passes for a label if the model predicts it (probability above "
         f"{rules['threshold']:g}), if its logit drops when the evidence is removed, and if the "
         f"drop is at least {rules['ratio']:g} times the change that distractors of equal area and "
@@ -215,7 +215,9 @@ def verification_section(b: Benchmark) -> Section:
     )
     caption = "Verified use of the evidence, by model and label; means over films."
     table = Table("verification", caption, head, tuple(rows))
-    return Section("verified-use", (Paragraph((how,)), table), title="Verified use of the evidence")
+    return Section(
+        "verified-use", (Paragraph((text,)), table), title="Verified use of the evidence"
+    )
 
 
 def limitations_section(b: Benchmark) -> Section:

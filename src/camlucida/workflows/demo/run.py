@@ -115,7 +115,7 @@ def run_demo(
 
 def demo_document(finished: Sequence[FinishedPart], shortcut: Sequence[str]) -> Document:
     """The page that links everything. ``shortcut``: lines on the models of the shortcut."""
-    how = phrase(
+    text = phrase(
         "Each part was made by its commands, run in this folder; ",
         Code("inputs/"),
         " holds the files that they read.",
@@ -132,7 +132,7 @@ def demo_document(finished: Sequence[FinishedPart], shortcut: Sequence[str]) -> 
         "Five tasks, from inputs to reports",
         tuple(sections),
         synthetic=True,
-        intro=(Paragraph((how,)), Paragraph((f"{about}.",), quiet=True)),
+        intro=(Paragraph((text,)), Paragraph((f"{about}.",), quiet=True)),
     )
 
 
