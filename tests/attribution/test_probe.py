@@ -90,9 +90,9 @@ def test_tail_replay_is_the_whole_forward(name, layer, batch):
         expected = whole(
             net, module, inputs[image : image + 1], altered, int(index[:-1]) if index else None
         )
-        found = probe.score_tail(altered.clone())
+        scores = probe.score_tail(altered.clone())
         assert probe.replay == "tail"
-    torch.testing.assert_close(found[0], expected, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(scores[0], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -152,21 +152,21 @@ def test_ablation_does_not_run_what_comes_before_the_layer():
     net, inputs = nets.seeded(nets.Cnn()), nets.images(2, 3, 8, 8)
     runs = []
     net.stem[0].register_forward_hook(lambda *_: runs.append(1))
-    found = explain(net, inputs, [0, 1, 2], "ablationcam", "features")
-    assert {e.provenance["replay"] for e in found} == {"tail"}
+    explanations = explain(net, inputs, [0, 1, 2], "ablationcam", "features")
+    assert {e.provenance["replay"] for e in explanations} == {"tail"}
     assert len(runs) == 1
 
 
 def test_the_word_for_the_replay_stands_on_the_methods_that_replay():
     net, inputs = nets.seeded(nets.Cnn()), nets.images(1, 3, 8, 8)
     for methods in (["ablationcam", "scorecam"], ["scorecam", "ablationcam"]):
-        found = {
+        provenance = {
             e.method: e.provenance
             for e in explain(net, inputs, 1, [*methods, "gradcam"], "features")
         }
-        assert found["ablationcam"]["replay"] == "tail"
-        assert "replay" not in found["scorecam"]
-        assert "replay" not in found["gradcam"]
+        assert provenance["ablationcam"]["replay"] == "tail"
+        assert "replay" not in provenance["scorecam"]
+        assert "replay" not in provenance["gradcam"]
 
 
 @pytest.mark.parametrize("layer", ["encoder[0]", "encoder[1]", "up"])
@@ -224,7 +224,7 @@ def test_tail_replay_of_tokens_keeps_the_prefix():
     net, inputs = nets.seeded(net, scale=0.2), nets.images(2, 3, 32, 32)
     with nets.probing(net, inputs, "blocks.1.norm1", image=1) as probe:
         altered = nets.images(3, *probe.activations.shape[1:], seed=7)
-        found = probe.score_tail(altered)
+        scores = probe.score_tail(altered)
         assert probe.replay == "tail"
         expected = []
         for one in altered:
@@ -235,7 +235,7 @@ def test_tail_replay_of_tokens_keeps_the_prefix():
             handle = net.blocks[1].norm1.register_forward_hook(hook)
             expected.append(net(inputs[1:])[0, 1])
             handle.remove()
-    torch.testing.assert_close(found[0], torch.stack(expected), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(scores[0], torch.stack(expected), rtol=1e-4, atol=1e-5)
 
 
 def test_scores_of_altered_inputs_do_not_depend_on_the_batch_size():

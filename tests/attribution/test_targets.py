@@ -332,9 +332,9 @@ def test_the_true_region_of_a_segmentation():
         (mask[:8], "size"),
         (torch.zeros_like(mask), "true region is empty"),
     ]:
-        with pytest.raises(TargetError, match=why) as found:
+        with pytest.raises(TargetError, match=why) as raised:
             names("truth", answer(logits, "segmentation", ("lung",), truth=truth, geometry=CROPPED))
-        assert not isinstance(found.value, UnknownTargetError)  # of this image alone
+        assert not isinstance(raised.value, UnknownTargetError)  # of this image alone
     with pytest.raises(UnknownTargetError, match="multilabel"):
         names("truth", answer([0.0, 2.0], truth=mask))
 

@@ -22,7 +22,7 @@ def test_an_error_is_one_line_of_what_and_how_to_mend(kind):
 
 
 @pytest.mark.parametrize(
-    ("requested", "known", "expected"),
+    ("requested", "names", "expected"),
     [
         ("gradcma", ["gradcam", "eigencam"], "did you mean gradcam?"),
         ("GRADCAM", ["gradcam"], "did you mean gradcam?"),
@@ -36,5 +36,5 @@ def test_an_error_is_one_line_of_what_and_how_to_mend(kind):
         ),
     ],
 )
-def test_did_you_mean(requested, known, expected):
-    assert did_you_mean(requested, known) == expected
+def test_did_you_mean(requested, names, expected):
+    assert did_you_mean(requested, names) == expected

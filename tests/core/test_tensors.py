@@ -56,8 +56,8 @@ def test_min_max(values):
 def test_first_component_from_either_gram_matrix(shape):
     """More cells than channels, and fewer."""
     features = nets.images(*shape).double()
-    found = first_component(features, features.sum(1))
-    np.testing.assert_allclose(found, cams.first_component(features.numpy()), atol=1e-9)
+    component = first_component(features, features.sum(1))
+    np.testing.assert_allclose(component, cams.first_component(features.numpy()), atol=1e-9)
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -72,9 +72,9 @@ def test_first_component_of_nothing_is_nothing():
 
 def test_first_component_keeps_its_type_and_range():
     features = nets.images(1, 3, 4, 4) * 1e-25  # its squares underflow in float32
-    found = first_component(features, features.sum(1))
-    assert found.dtype == torch.float32
-    torch.testing.assert_close(found * 1e25, first_component(features * 1e25, features.sum(1)))
+    component = first_component(features, features.sum(1))
+    assert component.dtype == torch.float32
+    torch.testing.assert_close(component * 1e25, first_component(features * 1e25, features.sum(1)))
 
 
 def test_half_precision_is_widened_and_no_other():

@@ -75,7 +75,12 @@ class BatchMaps:
     replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
 
     def empty_reason(self, key: MapKey, method: Method) -> Message | None:
-        """Why a map has no evidence; None if it has some."""
+        """Why a map has no evidence; None if it has some.
+
+        Args:
+            key: of the map.
+            method: by which it was made.
+        """
         raw = self.raw[key]
         if bool((raw.relu() if method.relu else raw).any()):
             return None
@@ -111,6 +116,7 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
 def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
     """One backward pass for the first target of every image, one for the second, and so on."""
     forward, rounds = explained.forward, explained.rounds
+    # The images of a batch are independent, so the gradient of a sum over them holds each one's.
     for t in range(rounds):
         having = explained.having(t)
         score = _sum(explained.output.logits, having)

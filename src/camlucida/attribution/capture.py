@@ -92,6 +92,7 @@ def capture(
     watch = Watch(model, inputs, refs, logits_from, record)
     output = watch.run()
     _check_requested(layers, refs, watch)
+    # Rare, and once a model and input size: the layer is remembered.
     if _auto_failed(refs, output, watch):
         remembered[size] = _auto_by_running(model, inputs)
         names = [str(remembered[size]) if name == "auto" else name for name in layers]
@@ -107,7 +108,20 @@ def capture(
 def run_output(
     model: nn.Module, inputs: tuple[Tensor, ...], logits_from: str | None = None
 ) -> tuple[Tensor, Tensor, str]:
-    """Logits, output and final module of a run without captured layers; see :func:`capture`."""
+    """Run the model without capturing a layer.
+
+    Args:
+        model: a plain module.
+        inputs: the image batch (B, C, *spatial), then any further inputs.
+        logits_from: as in :func:`capture`.
+
+    Returns:
+        The logits, the model's main output, and the class name of the final module that the logits
+        were taken before ("" if none).
+
+    Raises:
+        ModelError: the model returns no tensor, or ``logits_from`` names no module that runs.
+    """
     watch = Watch(model, inputs, [], logits_from, False)
     output = watch.run()
     logits, final = watch.logits(output)

@@ -27,6 +27,16 @@ def identical_methods(explanations: Sequence[Explanation]) -> set[IdenticalPair]
 
     Args:
         explanations: of one or more images, targets, methods and layers.
+
+    Returns:
+        The pairs; a map that is zero everywhere is identical to none.
+
+    >>> import torch
+    >>> from camlucida import explain
+    >>> net = torch.nn.Sequential(torch.nn.ReLU(), torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    >>> methods = ["gradcam", "hirescam"]
+    >>> identical_methods(explain(net, torch.ones(1, 1, 2, 2), 0, methods, layer="0"))
+    {IdenticalPair(first='gradcam', second='hirescam', layer='0')}
     """
     pairs: set[IdenticalPair] = set()
     for layer in {explanation.layer for explanation in explanations}:
@@ -51,5 +61,7 @@ def _identical(first: Explanation, second: Explanation) -> bool:
     largest = [float(explanation.raw.abs().max()) for explanation in (first, second)]
     if min(largest) == 0:
         return False
-    difference = first.raw / largest[0] - second.raw / largest[1]
-    return float(difference.abs().max()) < IDENTICAL
+    first_scaled = first.raw / largest[0]
+    second_scaled = second.raw / largest[1]
+    difference = (first_scaled - second_scaled).abs()
+    return float(difference.max()) < IDENTICAL

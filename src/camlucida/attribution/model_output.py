@@ -57,6 +57,9 @@ class ModelOutput:
         Args:
             index: of the output channel. Of a single-logit binary model: of its label, the last of
                 which is the positive one (with one label, 0 is that label and 1 its negation).
+
+        Returns:
+            The label with its probability; None for the probability of a regression.
         """
         if self._single_logit:
             return self._binary_label(index)

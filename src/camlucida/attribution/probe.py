@@ -142,6 +142,7 @@ class Probe:
         expected = self._reference.expand(2, *self._reference.shape[1:])
         if again.shape != expected.shape:
             return False
+        # A half-precision model rounds more than the usual tolerances allow.
         precisions = [torch.finfo(x.dtype).eps for x in (again, self._layer.activations)]
         rounding = 4 * max(precisions)
         rtol, atol = max(1e-4, rounding), max(1e-5, rounding)

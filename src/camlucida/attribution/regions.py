@@ -59,11 +59,18 @@ def region_target(
 
 
 def predicted_region(output: ModelOutput, label: Label) -> Region:
-    """The region where a label is predicted."""
+    """The region where a label is predicted.
+
+    Args:
+        output: dense, (C, *spatial).
+        label: whose region it is.
+
+    Raises:
+        TargetError: no pixel is predicted.
+    """
     mask = predicted_mask(output, label.index)
-    return region_target(
-        output, label.index, f"{label.name} region", mask, RegionOrigin("predicted")
-    )
+    name = f"{label.name} region"
+    return region_target(output, label.index, name, mask, RegionOrigin("predicted"))
 
 
 def masked_region(
@@ -102,6 +109,11 @@ def masked_region(
 
 def component_region(output: ModelOutput, label: Label, number: int) -> Region:
     """A connected component of a label's predicted region; 1 is the largest.
+
+    Args:
+        output: dense, (C, *spatial).
+        label: whose region it is.
+        number: of the component, from 1; of equal sizes the first in array order comes first.
 
     Raises:
         TargetError: the region has fewer components.
@@ -155,9 +167,8 @@ def pixel_region(output: ModelOutput, point: Sequence[int], name: str | None) ->
 def foreground(output: ModelOutput, within: Tensor) -> Label:
     """The channel predicted in most pixels of a mask.
 
-    Where none is, that of the highest mean logit.
-
-    Channel 0 of several is the background and never chosen.
+    Where none is, that of the highest mean logit. Where there are two or more channels, channel 0
+    is the background and never chosen.
 
     Args:
         output: dense, (C, *spatial).

@@ -1,4 +1,4 @@
-"""The words that users ask for targets with.
+"""The words by which users request targets.
 
 A *request* ("predicted", "top3", a label …) becomes concrete targets only when the model's output
 for an image is known.
@@ -43,8 +43,22 @@ def parse_target(request: TargetLike) -> Request:
     Args:
         request: the words, a label's index, a target, or a function output → targets.
 
+    Returns:
+        A function from the model's output for an image to its targets. It raises
+        UnknownTargetError where the words do not fit the model, and TargetError where they do not
+        fit the image.
+
     Raises:
         UnknownTargetError: none of these.
+
+    >>> import torch
+    >>> from camlucida.core.geometry import Geometry
+    >>> logits, size = torch.tensor([0.0, 2.0]), Geometry.identity((4, 4))
+    >>> output = ModelOutput(logits, logits.sigmoid(), "multilabel", ("nodule", "mass"), size)
+    >>> [target.name for target in parse_target("top2")(output)]
+    ['mass', 'nodule']
+    >>> [target.name for target in parse_target("diff:nodule|mass")(output)]
+    ['nodule − mass']
     """
     if isinstance(request, Target):
         target: Target = request
@@ -75,6 +89,12 @@ def default_request(output: ModelOutput) -> Sequence[Target]:
 
     Multi-label: the 3 most probable; multi-class and binary: the predicted label; regression: both
     signs of every output; segmentation: the predicted region.
+
+    Args:
+        output: of the model, for one image.
+
+    Raises:
+        TargetError: the model segments nothing in this image.
     """
     if output.task == "regression":
         return _output(output, "")
@@ -90,6 +110,9 @@ def given_mask(mask: Tensor, label: str | int | None = None) -> Request:
         mask: bool (*original), in original pixels.
         label: whose channel is explained; None for the channel that is predicted in most of the
             mask (background 0 left out), else the strongest there.
+
+    Returns:
+        A function as :func:`parse_target` returns it, for segmentation models alone.
     """
 
     def request(output: ModelOutput) -> Sequence[Target]:

@@ -38,7 +38,11 @@ class Stages:
     explanation: Explanation
 
     def strongest(self, count: int) -> list[int]:
-        """Channels of the largest Σ |w_k A_k| over the grid, the largest first."""
+        """Channels of the largest Σ |w_k A_k| over the grid, the largest first.
+
+        Args:
+            count: of channels; a layer with fewer gives them all.
+        """
         return self._magnitudes().argsort(descending=True, stable=True)[:count].tolist()
 
     @property
@@ -52,7 +56,14 @@ class Stages:
         return bool((spread <= 1e-4 * flat.abs().amax()).all())
 
     def share(self, channels: Sequence[int]) -> float:
-        """The part of Σ_k Σ |w_k A_k| in these channels, in [0, 1]; NaN where all of it is 0."""
+        """The part of Σ_k Σ |w_k A_k| in these channels.
+
+        Args:
+            channels: their numbers, from 0.
+
+        Returns:
+            In [0, 1]; NaN where the sum over all channels is 0.
+        """
         magnitudes = self._magnitudes().double()
         return float(magnitudes[list(channels)].sum() / magnitudes.sum())
 

@@ -154,6 +154,11 @@ class Label:
 class Difference:
     """The logit of one label less that of another: what speaks for the first, not the second.
 
+    Attributes:
+        first: the label that is supported.
+        second: the label whose logit is subtracted.
+        probability: None: a difference of logits has none.
+
     >>> Difference(Label(0, "a"), Label(1, "b"))(torch.tensor([[3.0, 1.0]]))
     tensor([2.])
     """

@@ -48,7 +48,21 @@ class Captured:
 
 
 class Watch:
-    """The hooks of one forward pass."""
+    """The hooks of one forward pass, and what they gathered.
+
+    Args:
+        model: a plain module.
+        inputs: the image batch (B, C, *spatial), then any further inputs.
+        refs: the requested layers; None for one that is found while the model runs.
+        logits_from: as in :func:`camlucida.attribution.capture.capture`.
+        record: keep what a tail replay needs.
+
+    Attributes:
+        captured: the last call of each layer.
+        discovered: the layer that stands for None in ``refs``, if any fired.
+        gridless: layers that ran without a spatial grid → shape of their output.
+        calls: path → how often the module ran.
+    """
 
     def __init__(
         self,
@@ -78,7 +92,14 @@ class Watch:
         self.final: tuple[nn.Module, Tensor, Tensor] | None = None
 
     def run(self) -> Tensor:
-        """The forward pass; hooks are gone afterwards whatever happens."""
+        """The forward pass; hooks are gone afterwards whatever happens.
+
+        Returns:
+            The model's main output.
+
+        Raises:
+            ModelError: the model returns no tensor, or cannot run.
+        """
         handles: list[RemovableHandle] = []
         try:
             for path, module in self.model.named_modules():
@@ -104,7 +125,14 @@ class Watch:
             yield module.register_forward_hook(self._keep_final)
 
     def logits(self, output: Tensor) -> tuple[Tensor, str]:
-        """What to explain, and the name of the final module that was stripped."""
+        """What to explain, and the name of the final module that was stripped.
+
+        Args:
+            output: the model's main output.
+
+        Raises:
+            ModelError: ``logits_from`` names no module that runs and returns a tensor.
+        """
         if self.logits_from == "":
             return output, ""
         if self.logits_from is not None:
@@ -240,5 +268,6 @@ def _same_numbers(a: Tensor, b: Tensor) -> bool:
     """Whether ``b`` is ``a``, or ``a`` squeezed or reshaped."""
     if a is b:
         return True
+    # A view, not equal values: two branches can hold equal numbers by chance.
     same_memory = a.data_ptr() == b.data_ptr() and a.numel() == b.numel()
     return same_memory and a.is_contiguous() and b.is_contiguous()

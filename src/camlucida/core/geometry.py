@@ -167,7 +167,8 @@ class Geometry:
         """
         start = [0.0] * len(self.model)
         end = [float(n) for n in self.model]
-        first, last = self.to_original(start), self.to_original(end)
+        first = self.to_original(start)
+        last = self.to_original(end)
         by_axis = zip(first, last, self.original)
         return tuple(_inside(a, b, size) for a, b, size in by_axis)
 
@@ -269,7 +270,8 @@ def _resample_axis(values: Tensor, axis: int, size: int, scale: float, offset: f
     shape = [1] * values.ndim
     shape[axis] = size
     weight = (centre - low).to(values.dtype).reshape(shape)
-    after_start, before_end = edge >= 0, edge <= count
+    after_start = edge >= 0
+    before_end = edge <= count
     in_source = after_start & before_end
     inside = in_source.to(values.dtype).reshape(shape)
     before = values.index_select(axis, low)

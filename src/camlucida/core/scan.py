@@ -57,7 +57,8 @@ class Scan:
             return self.display
         pixels = self.tensor.float().cpu().numpy()
         grey = np.nan_to_num(pixels, posinf=0, neginf=0).mean(0)
-        low, high = grey.min(), grey.max()
+        low = grey.min()
+        high = grey.max()
         gain = 255 / (high - low) if high > low else 0
         levels = ((grey - low) * gain).round()
         return np.asarray(levels, np.uint8)

@@ -160,7 +160,8 @@ def _first_projection(matrix: Tensor) -> Tensor:
         values, vectors = torch.linalg.eigh(gram)  # ascending: the largest is the last
         # Rounding can leave a tiny negative eigenvalue.
         singular_value = values[..., -1:].clamp(min=0).sqrt()
-        projection = vectors[..., -1] * singular_value
+        left_vector = vectors[..., -1]
+        projection = left_vector * singular_value
         return projection
     gram = matrix.mT @ matrix
     _, vectors = torch.linalg.eigh(gram)

@@ -189,13 +189,13 @@ def test_on_gap_and_a_linear_head_the_methods_agree(seed, channels, grid):
     bias = rng.normal(size=2)
     net.head.bias = nn.Parameter(torch.from_numpy(bias))
     inputs = torch.from_numpy(rng.uniform(0.1, 2, size=(1, channels, *grid)))
-    found = explain(net, inputs, 1, ["cam", "gradcam", "hirescam", "xgradcam"], "features")
-    cam, *same = [e.raw for e in found]
+    explanations = explain(net, inputs, 1, ["cam", "gradcam", "hirescam", "xgradcam"], "features")
+    cam, *same = [e.raw for e in explanations]
     cells = inputs[0, 0].numel()
     for raw in same:
         torch.testing.assert_close(raw * cells, cam)
-    assert float(same[1].sum()) == pytest.approx(found[0].score - bias[1])
-    assert float(cam.mean()) == pytest.approx(found[0].score - bias[1])
+    assert float(same[1].sum()) == pytest.approx(explanations[0].score - bias[1])
+    assert float(cam.mean()) == pytest.approx(explanations[0].score - bias[1])
 
 
 @given(st.integers(0, 10_000))

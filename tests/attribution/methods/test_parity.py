@@ -62,8 +62,10 @@ def scene(request):
 
 
 def ours(net, inputs, path, method):
-    found = [explain(net, inputs[i : i + 1], c, method, path)[0] for i, c in enumerate(CATEGORIES)]
-    return torch.stack([e.raw for e in found])
+    explanations = [
+        explain(net, inputs[i : i + 1], c, method, path)[0] for i, c in enumerate(CATEGORIES)
+    ]
+    return torch.stack([e.raw for e in explanations])
 
 
 @pytest.mark.parametrize("name", SAME)

@@ -1,0 +1,264 @@
+"""The hooks of a capture: which layer is taken, what is explained of it, what is refused."""
+
+import pytest
+import torch
+from torch import nn
+
+from camlucida import explain
+from camlucida.attribution.capture import capture, run_output
+from camlucida.core.errors import LayerError, ModelError, NoEvidenceError
+from camlucida.core.messages import Message
+from camlucida.models.layers import list_layers, parse_path
+from camlucida.models.state import frozen, main_tensor, replace_tensor
+from tests.support import nets
+
+GRADIENT = "hirescam"  # the map that shows every error of capture
+KINDS = ["gradcam", "eigencam", "ablationcam", "scorecam"]
+
+
+def cnn(**options) -> tuple[nn.Module, torch.Tensor]:
+    return nets.seeded(nets.Cnn(**options)), nets.images(2, 3, 12, 10)
+
+
+def raws(*args, **kwargs) -> torch.Tensor:
+    return torch.stack([e.raw for e in explain(*args, **kwargs)])
+
+
+# --- layers that cannot be captured ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("head", "no spatial grid"),
+        ("spare", "does not run"),
+        ("heads", "no layer 'heads'"),
+        ("stem[7]", "2 children"),
+        ("features.9", "no layer"),
+        ("a b[", "no dotted path"),
+        ("", "no dotted path"),
+    ],
+)
+def test_an_impossible_layer_is_explained_and_others_offered(layer, message):
+    net, inputs = cnn()
+    net.spare = nn.Conv2d(3, 3, 1)
+    with pytest.raises(LayerError, match=message) as caught:
+        explain(net, inputs, 1, layer=layer)
+    if layer in ("head", "spare"):
+        assert "act, features, stem" in caught.value.fix
+        for name in caught.value.fix.partition(": ")[2].split(", "):
+            assert explain(net, inputs, 1, layer=name)
+
+
+def test_a_layer_the_score_does_not_depend_on():
+    class Branches(nets.Cnn):
+        def forward(self, x):
+            self.branch(x)
+            return super().forward(x)
+
+    net = Branches()
+    net.branch = nn.Conv2d(3, 2, 3)
+    net = nets.seeded(net)
+    with pytest.raises(
+        NoEvidenceError, match=r"does not depend on layer branch .*act, features, stem"
+    ):
+        explain(net, nets.images(1, 3, 8, 8), 1, layer="branch")
+    (e,) = explain(net, nets.images(1, 3, 8, 8), 1, "ablationcam", layer="branch")
+    assert e.is_empty
+
+
+def test_a_model_that_forbids_gradients_inside():
+    net, inputs = cnn()
+    net.forward = torch.no_grad()(net.forward)
+    with pytest.raises(NoEvidenceError, match="scorecam, which needs no gradient"):
+        explain(net, inputs, 1, layer="features")
+    assert not explain(net, inputs, 1, ["scorecam", "ablationcam"], layer="features")[0].is_empty
+
+
+def test_a_head_of_zeros_gives_no_evidence_and_says_so():
+    net, inputs = cnn()
+    nn.init.zeros_(net.head.weight)
+    for e in explain(net, inputs, 1, ["gradcam", "hirescam", "layercam"], "features"):
+        assert e.is_empty
+        assert e.empty_reason == Message("empty.gradient")
+        assert not e.scaled().any()
+
+
+def test_a_model_without_any_grid():
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48, 3))
+    with pytest.raises(LayerError, match="no layer of this model has a spatial grid"):
+        explain(net, nets.images(1, 3, 4, 4))
+
+
+def test_a_model_that_cannot_take_the_input():
+    net, _ = cnn()
+    with pytest.raises(ModelError, match=r"shape \(1, 5, 8, 8\)"):
+        explain(net, nets.images(1, 5, 8, 8))
+
+
+def test_a_model_that_returns_no_tensor():
+    with pytest.raises(ModelError, match="returns no tensor"):
+        explain(nets.Wrapped(nets.Cnn(), lambda x: "yes"), nets.images(1, 3, 8, 8))
+
+
+# --- what counts as the layer ---------------------------------------------------------------------
+
+
+def test_a_module_that_runs_often_is_explained_at_its_last_run_with_a_grid():
+    net, inputs = nets.seeded(nets.SharedRelu()), nets.images(1, 3, 6, 6)
+    with torch.no_grad():
+        last = net.relu(net.b(net.relu(net.a(inputs))))
+    with frozen(net):
+        torch.testing.assert_close(
+            capture(net, (inputs,), ["relu"]).layers[0].activations.detach(), last
+        )
+    (info,) = [info for info in list_layers(net, inputs) if info.path == "relu"]
+    assert info.shape == (1, 5, 6, 6)
+    assert info.calls == 3
+
+
+def test_a_module_under_two_names_is_found_by_both():
+    net, inputs = cnn()
+    net.alias = net.features
+    first, second = explain(net, inputs[:1], 1, layer=["features", "alias"])
+    assert first.layer == second.layer == "features"
+    assert torch.equal(first.raw, second.raw)
+
+
+def test_the_same_layer_asked_twice_is_given_twice():
+    net, inputs = cnn()
+    first, second = explain(net, inputs[:1], 1, GRADIENT, ["features", "features"])
+    assert torch.equal(first.raw, second.raw)
+    assert first.raw.any()
+
+
+def test_several_layers_at_once_are_what_each_is_alone():
+    net, inputs = cnn()
+    layers = ["features", "stem", "stem[0]", "act"]
+    for layer, together in zip(layers, explain(net, inputs[:1], 1, GRADIENT, layers)):
+        (alone,) = explain(net, inputs[:1], 1, GRADIENT, layer)
+        torch.testing.assert_close(together.raw, alone.raw)
+
+
+def test_a_shared_child_counts_at_each_of_its_places():
+    relu = nn.ReLU()
+    net = nn.Sequential(
+        nn.Conv2d(3, 4, 3), relu, nn.Conv2d(4, 4, 3), relu, nn.AdaptiveAvgPool2d(1), nn.Flatten()
+    )
+    assert [str(parse_path(net, f"[{i}]")) for i in (0, 1, 2, 3, -2)] == ["0", "1", "2", "1", "4"]
+
+
+@pytest.mark.parametrize(
+    ("layer", "index"), [("encoder[0]", 0), ("encoder[1]", 1), ("encoder[-1]", 1)]
+)
+def test_an_index_picks_one_of_a_modules_outputs(layer, index):
+    net, inputs = nets.seeded(nets.UNet()), nets.images(1, 3, 8, 8)
+    with frozen(net):
+        (captured,) = capture(net, (inputs,), [layer]).layers
+        torch.testing.assert_close(captured.activations.detach(), net.encoder(inputs)[index])
+    assert str(captured.ref) == f"encoder[{index}]"
+
+
+def test_identity_layers_can_be_explained():
+    net, inputs = nets.seeded(nets.Head()), nets.images(1, 4, 5, 5)
+    with frozen(net):
+        torch.testing.assert_close(
+            capture(net, (inputs,), ["features"]).layers[0].activations.detach(), inputs
+        )
+
+
+# --- final sigmoid, softmax -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("final", [nn.Sigmoid(), nn.Softmax(1), nn.LogSoftmax(1)])
+def test_the_logits_before_a_final_activation_are_explained(final):
+    net, inputs = cnn()
+    plain = explain(net, inputs, 1, KINDS, "features")
+    net.final = final
+    for stripped, expected in zip(explain(net, inputs, 1, KINDS, "features"), plain):
+        torch.testing.assert_close(stripped.raw, expected.raw)
+        assert stripped.score == pytest.approx(expected.score)
+        with torch.no_grad():
+            shown = net(inputs)[int(stripped.scan.id[-1]), 1]
+        shown = shown.exp() if isinstance(final, nn.LogSoftmax) else shown
+        assert stripped.probability == pytest.approx(float(shown))
+        assert stripped.provenance["logits_from"] == type(final).__name__
+
+
+@pytest.mark.parametrize(
+    "squeeze", [lambda x: x.squeeze(1), lambda x: x.view(-1), lambda x: x.squeeze()]
+)
+def test_a_squeezed_final_sigmoid_is_seen(squeeze):
+    net = nets.Wrapped(nets.seeded(nets.Cnn(labels=1, final=nn.Sigmoid())), squeeze)
+    inputs = nets.images(1, 3, 8, 8)
+    with torch.no_grad():
+        p = float(net(inputs).reshape(-1)[0])
+    (e,) = explain(net, inputs, "positive", "scorecam", "net.features")
+    assert e.probability == pytest.approx(p)
+    assert e.provenance["logits_from"] == "Sigmoid"
+
+
+def test_sigmoid_inside_a_captured_container():
+    net = nets.seeded(nets.UNet(final=nn.Sequential(nn.Identity(), nn.Sigmoid())))
+    with pytest.raises(NoEvidenceError, match="does not depend on layer final"):
+        explain(net, nets.images(1, 3, 8, 8), "pixel:1,1", layer="final")
+
+
+def test_run_output_finds_what_capture_finds():
+    net, inputs = cnn(final=nn.Sigmoid())
+    with frozen(net), torch.no_grad():
+        expected = capture(net, (inputs,), ["features"]).logits
+        assert torch.equal(run_output(net, (inputs,))[0], expected)
+        assert torch.equal(run_output(net, (inputs,), "head")[0], expected)
+        assert torch.equal(run_output(net, (inputs,), "")[0], expected.sigmoid())
+
+
+def test_logits_from_that_does_not_run():
+    net, inputs = cnn()
+    with frozen(net), pytest.raises(ModelError, match="logits_from"):
+        capture(net, (inputs,), ["features"], "nowhere")
+
+
+# --- containers -----------------------------------------------------------------------------------
+
+
+def test_main_tensor():
+    a, b = torch.ones(1), torch.zeros(2)
+    assert main_tensor(a) is a
+    assert main_tensor({"aux": b, "out": a}) is a
+    assert main_tensor({"x": 1, "y": b}) is b
+    assert main_tensor((None, b, a)) is b
+    assert main_tensor(nets.Pair(a, b)) is a
+    assert main_tensor(None) is None
+
+
+def test_replace_tensor_rebuilds_containers():
+    a, b, new = torch.ones(1), torch.zeros(2), torch.ones(3)
+    original = {"x": [a, (b, None)], "y": nets.Pair(a, b)}
+    replaced = replace_tensor(original, a, new)
+    assert replaced["x"][0] is replaced["y"].logits is new
+    assert replaced["x"][1][0] is b
+    assert original["x"][0] is a
+
+
+# --- two images -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer", ["shared", ["first", "shared"]])
+def test_the_map_of_one_image_is_never_laid_over_the_other(layer):
+    net, pair = (
+        nets.seeded(nets.Siamese()),
+        (nets.images(1, 3, 8, 8), nets.images(1, 3, 8, 8, seed=1)),
+    )
+    with pytest.raises(LayerError, match="layer shared runs 2 times and the model takes 2 images"):
+        explain(net, pair, 1, layer=layer)
+    assert len(explain(net, pair, 1, layer="first")) == 1
+
+
+@pytest.mark.parametrize("method", KINDS)
+def test_a_backbone_that_the_model_runs_without_gradients(method):
+    net, inputs = nets.seeded(nets.FrozenBackbone()), nets.images(2, 3, 8, 8)
+    plain = nn.Sequential(net.backbone, nn.AdaptiveAvgPool2d(1), nn.Flatten(), net.head)
+    expected = raws(plain, inputs, 1, method, "0")
+    torch.testing.assert_close(raws(net, inputs, 1, method, "backbone"), expected)
+    torch.testing.assert_close(raws(net, inputs, 1, method), expected)
