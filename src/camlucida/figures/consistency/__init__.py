@@ -1,0 +1,17 @@
+"""Figures of a comparison of map series: their accuracy, agreement and verdicts, and cases."""
+
+from camlucida.figures.consistency.cases import panel_figure
+from camlucida.figures.consistency.summaries import (
+    TITLES,
+    all_series_figure,
+    consistency_figure,
+    verdicts_figure,
+)
+
+__all__ = [
+    "TITLES",
+    "all_series_figure",
+    "consistency_figure",
+    "panel_figure",
+    "verdicts_figure",
+]

@@ -1,0 +1,230 @@
+"""The figure of a comparison's cases: each as every map series explains it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from textwrap import fill, wrap
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from camlucida.analysis.comparison.compare import Comparison
+from camlucida.analysis.comparison.summary import choose
+from camlucida.analysis.comparison.verdict import verdict_name
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message
+from camlucida.figures.consistency.layout import INK, name_in_group, table_rows, with_footer
+from camlucida.figures.grids import ALPHA, bare, mark_synthetic
+from camlucida.figures.overlay import (
+    DEFAULT_COLORMAP,
+    SIGNED_COLORMAP,
+    as_rgb,
+    blend,
+    reduced,
+)
+
+PANEL = 2.45
+"""Inches on the longer side of a panel."""
+
+PIXELS = 740
+"""Longest side of a panel's picture: what 300 dpi can show."""
+
+
+def panel_figure(
+    comparison: Comparison, group: str, read: Callable[[int, int], Explanation]
+) -> Figure | None:
+    """Cases of a group with the map of each of its map series; None where no case is shared.
+
+    The maps of a case share one scale where they are in the same unit: one architecture, method
+    and layer. Otherwise each is on its own scale. Map series whose maps are the same are shown
+    once.
+
+    Args:
+        comparison: of the map series.
+        group: name of the group.
+        read: (run, explanation) → the map.
+    """
+    cases = comparison.cases[comparison.cases["group"] == group]
+    if cases.empty:
+        return None
+    all_series = comparison.all_series[comparison.all_series["group"] == group]
+    distinct = all_series[all_series["same_as"] == ""]
+    one_unit = len(distinct[["architecture", "method", "layer"]].drop_duplicates()) == 1
+    headings = _headings(all_series, group)
+    chosen, rule = choose(cases)
+    shown = [_read_case(comparison, number, headings, read, one_unit) for number in chosen]
+    widest = max(case.sides[1] for case in shown)
+    width = max(PANEL * widest, 1.9) * (len(distinct) + 1) + 0.3
+    heights = [case.height(width) for case in shown]
+    figure = Figure(figsize=(width, sum(heights) + 1.15), layout="constrained")
+    rows = figure.subfigures(len(chosen) + 1, 1, height_ratios=[*heights, 0.55])
+    *case_rows, last_row = rows.flat  # type: ignore[union-attr]
+    for row, case in zip(case_rows, shown):
+        _draw_case(row, case, headings, width)
+    _colour_bar(last_row, any(case.signed for case in shown))
+    scale = "Each map is on its own scale"
+    if one_unit:
+        scale = "The maps of a case share one scale where they have one unit"
+    prefix = f"{group}. " if group else ""
+    synthetic = any(case.synthetic for case in shown)
+    return with_footer(figure, f"{prefix}{rule} {scale}.", synthetic)
+
+
+def _headings(all_series: pd.DataFrame, group: str) -> dict[str, str]:
+    """Distinct map series → the heading of its column: its name, and those with the same maps."""
+    headings = {}
+    for name in all_series["name"][all_series["same_as"] == ""]:
+        twins = all_series["name"][all_series["same_as"] == name]
+        names = " = ".join([name, *twins])
+        headings[name] = name_in_group(names, group)
+    return headings
+
+
+@dataclass(frozen=True)
+class _ShownCase:
+    """A case with its maps.
+
+    Attributes:
+        case: its row of the table of cases.
+        rows: a row of the table of maps for each map series.
+        maps: one a row of ``rows``.
+        one_unit: whether all map series are of one architecture, method and layer.
+    """
+
+    case: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    maps: Sequence[Explanation]
+    one_unit: bool
+
+    @property
+    def sides(self) -> tuple[float, float]:
+        """Height and width of the image, the longer being 1."""
+        height, width = self.maps[0].scan.geometry.original
+        longest = max(height, width)
+        return height / longest, width / longest
+
+    @property
+    def signed(self) -> bool:
+        """Whether any of the maps has evidence against the label."""
+        return any(explanation.signed for explanation in self.maps)
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the image is synthetic."""
+        return any(explanation.scan.synthetic for explanation in self.maps)
+
+    @property
+    def limit(self) -> float | None:
+        """The value of full colour of all maps; None where each is on its own scale."""
+        evident = [explanation for explanation in self.maps if not explanation.is_empty]
+        units = {(map_.provenance.get("unit"), map_.signed) for map_ in evident}
+        if not self.one_unit or len(units) != 1:
+            return None
+        return max(explanation.limit for explanation in self.maps)
+
+    def title(self, width: float) -> str:
+        """Label, verdict and reason, for a figure of this width in inches."""
+        verdict = str(verdict_name(self.case["verdict"])).upper()
+        reason = Message.loads(self.case["reason_code"])
+        text = f"{self.case['label']} – {verdict}: {reason}"
+        return "\n".join(wrap(text, int(width * 14)))
+
+    def height(self, width: float) -> float:
+        """Inches of the row, in a figure of this width in inches."""
+        further_lines = self.title(width).count("\n")
+        return max(PANEL * self.sides[0], 1.2) + 0.15 * further_lines + 1.0
+
+
+def _read_case(
+    comparison: Comparison,
+    number: int,
+    headings: Mapping[str, str],
+    read: Callable[[int, int], Explanation],
+    one_unit: bool,
+) -> _ShownCase:
+    """A case with the maps of the map series that have a heading."""
+    is_case = comparison.maps["case"] == number
+    is_distinct = comparison.maps["series"].isin(list(headings))
+    rows = table_rows(comparison.maps[is_case & is_distinct])
+    maps = [read(int(row["run"]), int(row["explanation"])) for row in rows]
+    (case,) = table_rows(comparison.cases[comparison.cases["case"] == number])
+    return _ShownCase(case, rows, maps, one_unit)
+
+
+def _draw_case(row: Any, shown: _ShownCase, headings: Mapping[str, str], width: float) -> None:
+    """The image with its truth, and an overlay with its prediction for each map series."""
+    panels = row.subplots(1, len(shown.rows) + 1)
+    scan = shown.maps[0].scan
+    panels[0].imshow(reduced(as_rgb(scan.picture()), PIXELS))
+    patient = f", patient {shown.case['patient']}" if shown.case["patient"] else ""
+    name = fill(shown.case["image"] + patient, 34)
+    panels[0].set_title(f"{name}\n{_truth_text(shown.rows[0])}", fontsize=7.5)
+    for axes, map_row, explanation in zip(panels[1:], shown.rows, shown.maps):
+        overlay = blend(explanation, alpha=ALPHA, limit=shown.limit)
+        axes.imshow(reduced(overlay, PIXELS))
+        heading = fill(headings[map_row["series"]], 34)
+        axes.set_title(f"{heading}\n{_prediction_text(map_row)}", fontsize=7.5)
+        axes.set_xlabel(_scale_text(explanation, shown.limit), fontsize=7)
+    for axes in panels:
+        mark_synthetic(axes, scan.synthetic)
+        bare(axes)
+    row.suptitle(shown.title(width), fontsize=8.5, color=INK)
+
+
+def _truth_text(row: Mapping[str, Any]) -> str:
+    """The ground truth of the image."""
+    if row["true_class"]:
+        return f"truth: {row['true_class']}"
+    if not np.isfinite(row["truth"]):
+        return "truth unknown"
+    if np.isfinite(row["value"]):
+        return f"truth: {row['truth']:.4g}"
+    return f"truth: {row['label']} {'positive' if row['truth'] else 'negative'}"
+
+
+def _prediction_text(row: Mapping[str, Any]) -> str:
+    """Prediction, whether it is right, and probability."""
+    if np.isfinite(row["value"]):
+        return f"value {row['value']:.4g}"
+    predicted = row["predicted"]
+    probability = str(row["target"])
+    if np.isfinite(row["probability"]):
+        # The probability is that of the label, also for "not sick"; a region has one of its own.
+        name = row["label"] if predicted else row["target"]
+        probability = f"{name} {row['probability']:.3f}"
+    probability = fill(probability, 36)
+    if not predicted:
+        return probability
+    right = {True: " (right)", False: " (wrong)"}.get(row["correct"], "")
+    return f"predicted {predicted}{right}\n{probability}"
+
+
+def _scale_text(explanation: Explanation, limit: float | None) -> str:
+    """What stands below a map: its scale, or how strong it is on the shared one."""
+    if explanation.is_empty:
+        lines = wrap(f"no evidence: {explanation.empty_reason}", 34)
+        return "\n".join(lines[:2])
+    unit = str(explanation.provenance.get("unit", "")).replace("none", "")
+    strongest = f"{explanation.limit:.3g}"
+    if limit is not None:
+        return f"strongest {strongest} of {limit:.3g} {unit}"
+    sign = "±" if explanation.signed else ""
+    return f"full colour = {sign}{strongest} {unit}"
+
+
+def _colour_bar(row: Any, signed: bool) -> None:
+    """What the colours mean, below the last row of cases."""
+    name, low = (SIGNED_COLORMAP, -1) if signed else (DEFAULT_COLORMAP, 0)
+    left, axes, right = row.subplots(1, 3)
+    left.set_axis_off()
+    right.set_axis_off()
+    ramp = np.linspace(low, 1, 256)[None]
+    axes.imshow(ramp, cmap=name, aspect="auto", extent=(low, 1, 0, 1))
+    axes.set_yticks([])
+    axes.set_xticks([low, (low + 1) / 2, 1])
+    axes.tick_params(labelsize=7)
+    against = "; < 0 is evidence against" if signed else ""
+    axes.set_xlabel(f"share of the full colour stated{against}", fontsize=7.5)

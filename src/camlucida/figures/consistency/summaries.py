@@ -1,0 +1,259 @@
+"""Figures of all map series together: their accuracy, the agreement of each pair, and verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from camlucida.analysis.comparison.agreement import agreement_name
+from camlucida.analysis.comparison.compare import Comparison
+from camlucida.analysis.comparison.summary import RIGHT, by_verdict, right_name
+from camlucida.analysis.comparison.verdict import (
+    ARTEFACT,
+    CONSISTENT,
+    NOT_COMPARED,
+    REVIEW,
+    verdict_name,
+)
+from camlucida.figures.consistency.layout import GREY, INK, pair_name, table_rows, with_footer
+from camlucida.figures.evaluation import PALETTE
+
+COLOURS = {ARTEFACT: PALETTE[1], REVIEW: PALETTE[4], CONSISTENT: PALETTE[0], NOT_COMPARED: GREY}
+"""Verdict → colour."""
+
+BARS = "Bar: interval, patients resampled; hollow: too few patients for one."
+
+MOST_PAIRS = 60
+"""Pairs of one figure; the others are in the table."""
+
+TITLES = {"auc": "AUC", "accuracy": "accuracy", "mae": "mean absolute error", "dice": "Dice"}
+"""Metric of a model's accuracy → its name."""
+
+
+def all_series_figure(comparison: Comparison) -> Figure:
+    """Accuracy of each map series, with interval and chance level; beside it the share of its heat
+    on artefacts, and the share that a uniform map would have.
+    """
+    all_series = comparison.all_series
+    metric = next((name for name in all_series["metric"] if name), "")
+    longest = _longest(all_series["name"].tolist())
+    figure, panels = _panels(2 if metric else 1, len(all_series), longest)
+    for position, series in enumerate(table_rows(all_series)):
+        if metric:
+            _draw_estimate(panels[0], position, series, "value", "low", "high", "chance")
+        _draw_estimate(
+            panels[-1],
+            position,
+            series,
+            "artefact_share",
+            "artefact_low",
+            "artefact_high",
+            "artefact_area",
+        )
+    if metric:
+        panels[0].set_title(f"{TITLES[metric]}; dotted: chance", fontsize=9)
+        limits = (0, None) if metric == "mae" else (-0.03, 1.03)
+        panels[0].set_xlim(*limits)
+    panels[-1].set_title("heat on artefacts; dotted: their area", fontsize=9)
+    panels[-1].set_xlim(-0.03, 1.03)
+    names = [fill(name, 34) for name in all_series["name"]]
+    sized = [f"{name} (n = {images})" for name, images in zip(names, all_series["images"])]
+    _name_rows(panels, sized)
+    note = f"n: images. Artefacts: border, burned-in text, outside the body. {BARS}"
+    return with_footer(figure, note, comparison.synthetic)
+
+
+def consistency_figure(comparison: Comparison) -> Figure:
+    """Each pair of map series, over all labels: agreement of predictions, similarity of maps, that
+    of maps of different patients (null), and the excess over it.
+    """
+    pairs = comparison.pairs[comparison.pairs["label"] == ""]
+    shown = pairs[:MOST_PAIRS]
+    has_agreement = bool(shown["agreement"].notna().any())
+    rows = table_rows(shown)
+    names = [pair_name(row) for row in rows]
+    longest = _longest("\n".join(names).splitlines())
+    figure, panels = _panels(3 if has_agreement else 2, len(shown), longest)
+    for position, pair in enumerate(rows):
+        _draw_pair(panels, position, pair)
+    if has_agreement:
+        panels[0].set_title(f"{agreement_name(comparison.kind)}; dotted: chance", fontsize=9)
+    similarity, excess = panels[-2:]
+    similarity.set_title("similarity of maps (Pearson r)\ndotted: null", fontsize=9)
+    excess.set_title("excess similarity", fontsize=9)
+    excess.axvline(0, color=INK, linestyle=":", linewidth=1.3, zorder=0)
+    threshold = comparison.thresholds.excess
+    excess.axvline(threshold, color=COLOURS[REVIEW], linewidth=1, zorder=0)
+    for axes in panels:
+        lowest = axes.get_xlim()[0]
+        axes.set_xlim(min(-0.05, lowest), 1.05)
+    _name_rows(panels, names)
+    left_out = ""
+    if len(pairs) > MOST_PAIRS:
+        left_out = f"The first {MOST_PAIRS} of {len(pairs)} pairs. "
+    note = (
+        f"{left_out}Null: maps of different patients. Excess: (similarity − null) ÷ (1 − null), "
+        "0 no more alike than those, 1 the same; orange line: "
+        f"under {threshold:g} a case is to be reviewed. "
+        f"{BARS} The null is taken as fixed."
+    )
+    return with_footer(figure, note, comparison.synthetic)
+
+
+def _draw_pair(panels: Sequence[Axes], position: int, pair: Mapping[str, Any]) -> None:
+    """A pair's row; ``panels`` are agreement (only where there is one), similarity and excess."""
+    similarity, excess = panels[-2:]
+    if len(panels) > 2:
+        _draw_estimate(
+            panels[0],
+            position,
+            pair,
+            "agreement",
+            "agreement_low",
+            "agreement_high",
+            "agreement_chance",
+        )
+    if pair["identical"]:
+        style: dict[str, Any] = {"fontsize": 8, "color": GREY, "ha": "center", "va": "center"}
+        excess.annotate("the same maps", (0.5, position), **style)
+        return
+    _dot(similarity, position, pair["similarity"], chance=pair["null"], filled=True)
+    _draw_estimate(excess, position, pair, "excess", "excess_low", "excess_high")
+
+
+def verdicts_figure(comparison: Comparison) -> Figure:
+    """Number of cases of each verdict, and how accurate the map series are on them: a row of
+    panels a group.
+    """
+    table = by_verdict(comparison)
+    groups = list(dict.fromkeys(table["group"]))
+    title = str(right_name(comparison.kind))
+    is_error = RIGHT[comparison.kind] == "error"
+    height = 0.34 * max(3, table.groupby("group").size().max() - 1) + 0.95
+    figure = Figure(figsize=(8.4, height * len(groups) + 0.85), layout="constrained")
+    grid = figure.subplots(len(groups), 2, squeeze=False)
+    for (bars, accuracy), group in zip(grid, groups):
+        part = table[table["group"] == group]
+        whole = part[part["verdict"] == ""].iloc[0]
+        rows = table_rows(part[part["verdict"] != ""])
+        _draw_counts(bars, rows)
+        bars.set_title(fill(group, 50), fontsize=9)
+        for position, row in enumerate(rows):
+            colour = COLOURS[row["verdict"]]
+            _draw_estimate(accuracy, position, row, "estimate", "low", "high", colour=colour)
+        if np.isfinite(whole["estimate"]):
+            accuracy.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
+        accuracy.set_title(title if whole["judged"] else f"{title}: no ground truth", fontsize=9)
+        accuracy.set_xlim((0, None) if is_error else (-0.03, 1.03))
+        _plain(accuracy)
+        _name_row(accuracy, [f"n = {row['judged']}" for row in rows])
+    note = (
+        f"n: cases with a ground truth. Grey line: all cases. {BARS} "
+        "A verdict says how far the map series agree, not that they are right."
+    )
+    return with_footer(figure, note, comparison.synthetic)
+
+
+def _draw_counts(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
+    """A bar a verdict: its number of cases."""
+    for position, row in enumerate(rows):
+        cases = row["cases"]
+        axes.barh(position, cases, color=COLOURS[row["verdict"]], height=0.62)
+        axes.annotate(
+            f"{cases} ({row['share']:.0%})",
+            (cases, position),
+            (4, 0),
+            textcoords="offset points",
+            fontsize=8,
+            va="center",
+        )
+    # Room for the numbers right of the longest bar.
+    axes.set_xlim(0, max(row["cases"] for row in rows) * 1.25)
+    axes.set_xlabel("cases", fontsize=8)
+    _plain(axes)
+    _name_row(axes, [str(verdict_name(row["verdict"])) for row in rows])
+
+
+def _panels(number: int, rows: int, longest: int) -> tuple[Figure, list[Axes]]:
+    """Panels of dots side by side, with room on the left for names of ``longest`` characters."""
+    width = 2.9 * number + 0.075 * min(longest, 44) + 0.3
+    figure = Figure(figsize=(width, 0.42 * max(rows, 3) + 1.5), layout="constrained")
+    panels = list(figure.subplots(1, number, squeeze=False)[0])
+    for axes in panels:
+        _plain(axes)
+    return figure, panels
+
+
+def _longest(names: Sequence[str]) -> int:
+    return max(map(len, names), default=0)
+
+
+def _plain(axes: Axes) -> None:
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _name_rows(panels: Sequence[Axes], names: Sequence[str]) -> None:
+    """Names left of the first panel; the others have the same rows without names."""
+    _name_row(panels[0], names)
+    for axes in panels[1:]:
+        _name_row(axes, [""] * len(names))
+
+
+def _name_row(axes: Axes, names: Sequence[str]) -> None:
+    axes.set_yticks(range(len(names)), names, fontsize=8)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+
+
+def _draw_estimate(
+    axes: Axes,
+    position: int,
+    row: Mapping[str, Any],
+    value: str,
+    low: str,
+    high: str,
+    chance: str = "",
+    *,
+    colour: str = PALETTE[0],
+) -> None:
+    """An estimate of a row, given by the names of its columns."""
+    level = row[chance] if chance else math.nan
+    _dot(axes, position, row[value], row[low], row[high], level, colour=colour)
+
+
+def _dot(
+    axes: Axes,
+    position: int,
+    value: float,
+    low: float = math.nan,
+    high: float = math.nan,
+    chance: float = math.nan,
+    *,
+    colour: str = PALETTE[0],
+    filled: bool = False,
+) -> None:
+    """An estimate with its interval and chance level; hollow without an interval, unless
+    ``filled``.
+    """
+    has_interval = bool(np.isfinite(low))
+    if has_interval:
+        axes.hlines(position, low, high, color=colour, linewidth=1.8)
+    if np.isfinite(chance):
+        bottom, top = position - 0.4, position + 0.4
+        axes.vlines(chance, bottom, top, color=INK, linestyle=":", linewidth=1.4)
+    if np.isfinite(value):
+        axes.plot(
+            value,
+            position,
+            marker="o",
+            markersize=5.5,
+            color=colour,
+            markerfacecolor=colour if has_interval or filled else "white",
+            linestyle="",
+        )

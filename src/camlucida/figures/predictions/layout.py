@@ -1,0 +1,71 @@
+"""What the figures of predictions share: panels, estimates in words, and the lines below."""
+
+from __future__ import annotations
+
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from camlucida.figures.notice import notice_line, watermark
+from camlucida.io.tables import count
+
+INK, GREY = "#222222", "#767676"
+
+
+def panels_in_a_row(number: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure of ``number`` panels side by side, each of ``width`` × ``height`` inches."""
+    figure = Figure(figsize=(number * width, height + 0.5), layout="constrained")
+    panels = list(figure.subplots(1, number, squeeze=False)[0])
+    for axes in panels:
+        axes.tick_params(labelsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, panels
+
+
+def estimate_of(figures: pd.DataFrame, metric: str, label: str = "") -> pd.Series | None:
+    """The row of a metric over all patients; None where the table lacks it."""
+    is_metric = (figures["metric"] == metric) & (figures["label"] == label)
+    rows = figures[is_metric & (figures["group"] == "")]
+    return rows.iloc[0] if len(rows) else None
+
+
+def estimate_text(figures: pd.DataFrame, metric: str, label: str = "") -> str:
+    """An estimate with its interval, such as "0.812 [0.760, 0.861]"."""
+    row = estimate_of(figures, metric, label)
+    if row is None or not np.isfinite(row["estimate"]):
+        return "undefined"
+    size = abs(row["estimate"])
+    digits = ".3f" if size < 1 else ".2f" if size < 1e4 else ".3g"
+    interval = ", no interval"
+    if np.isfinite(row["low"]):
+        interval = f" [{row['low']:{digits}}, {row['high']:{digits}}]"
+    text = f"{row['estimate']:{digits}}{interval}"
+    return text.replace("-", "−")
+
+
+def chance_text(figures: pd.DataFrame, metric: str, label: str = "") -> str:
+    """The chance level of a metric, such as "0.500"."""
+    row = estimate_of(figures, metric, label)
+    if row is None or not np.isfinite(row["chance"]):
+        return "undefined"
+    return f"{row['chance']:.3f}"
+
+
+def sample_text(figures: pd.DataFrame) -> str:
+    """How many images and patients the figures are of, such as "60 images of 52 patients."."""
+    first = figures[figures["group"] == ""].iloc[0]
+    images = count(range(first["n"]), "image")
+    patients = count(range(first["patients"]), "patient")
+    return f"{images} of {patients}."
+
+
+def with_footer(figure: Figure, note: str, synthetic: bool) -> Figure:
+    """Add how to read the figure and the notice below it."""
+    width = int(figure.get_figwidth() * 19)
+    figure.supxlabel(f"{fill(note, width)}\n{notice_line(synthetic, 'data')}", fontsize=7.5)
+    if synthetic:
+        watermark(figure, 0.35)
+    return figure

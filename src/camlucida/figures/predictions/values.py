@@ -1,0 +1,214 @@
+"""Figures of a regression: predicted over true value, Bland–Altman plot, and groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from camlucida.figures.evaluation import PALETTE
+from camlucida.figures.predictions.layout import (
+    GREY,
+    INK,
+    estimate_of,
+    estimate_text,
+    panels_in_a_row,
+    sample_text,
+    with_footer,
+)
+from camlucida.metrics.bootstrap import Floats
+from camlucida.metrics.regression import agreement, known_rows
+
+MOST_BINS = 60
+"""Bins of a histogram."""
+
+MANY_POINTS = 300
+"""Points from which a scatter plot is drawn more transparent."""
+
+GROUP_NAME_WIDTH = 36
+"""Characters of a line of a group's name."""
+
+LABEL_DISTANCE = 0.085
+"""Least distance between the labels of two lines, as a share of the panel's height: two lines of
+text.
+"""
+
+
+def regression_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: bool) -> Figure:
+    """Predicted over true value, and the histogram of the errors; in the unit of the value.
+
+    Args:
+        frame: columns ``truth`` and ``value``, a row an image.
+        figures: estimates, for the titles.
+        synthetic: whether the data are synthetic.
+    """
+    truth, value = _truth_and_value(frame)
+    figure, (scatter, histogram) = panels_in_a_row(2, 4.6, 4.3)
+    _draw_scatter(scatter, truth, value)
+    mae = estimate_text(figures, "mae")
+    correlation = estimate_text(figures, "pearson_r")
+    scatter.set_title(f"MAE {mae}\nPearson r {correlation}", fontsize=9)
+    scatter.legend(fontsize=8, frameon=False, loc="upper left")
+    _draw_errors(histogram, value - truth, estimate_text(figures, "bias"))
+    rmse = estimate_text(figures, "rmse")
+    r2 = estimate_text(figures, "r2")
+    histogram.set_title(f"RMSE {rmse}\nR² {r2}", fontsize=9)
+    _add_legend_above(histogram)
+    note = f"{sample_text(figures)} Brackets: interval, patients resampled."
+    return with_footer(figure, note, synthetic)
+
+
+def _draw_scatter(axes: Axes, truth: Floats, value: Floats) -> None:
+    lowest = min(truth.min(), value.min())
+    highest = max(truth.max(), value.max())
+    ends = [lowest, highest]
+    axes.plot(ends, ends, color=GREY, linestyle="--", linewidth=1, label="predicted = true")
+    _draw_points(axes, truth, value)
+    axes.set(xlabel="true value", ylabel="predicted value", aspect="equal")
+
+
+def _draw_errors(axes: Axes, error: Floats, bias: str) -> None:
+    """Histogram of the errors; ``bias`` is their mean with its interval, in words."""
+    bins = _number_of_bins(error)
+    axes.hist(error, bins=bins, color=PALETTE[0], edgecolor="white", linewidth=0.4)
+    axes.axvline(0, color=GREY, linestyle="--", linewidth=1)
+    axes.axvline(error.mean(), color=PALETTE[1], linewidth=1.5, label=f"bias {bias}")
+    axes.set(xlabel="error (predicted − true)", ylabel="images")
+
+
+def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: bool) -> Figure:
+    """Bland–Altman plot: error over the mean of predicted and true value, with bias and limits of
+    agreement, and the interval of each.
+
+    Source: Bland and Altman, Lancet 1986.
+
+    Args:
+        frame: columns ``truth`` and ``value``, a row an image.
+        figures: estimates and their intervals.
+        synthetic: whether the data are synthetic.
+    """
+    truth, value = _truth_and_value(frame)
+    error = value - truth
+    middle = (truth + value) / 2
+    limits = agreement(frame)
+    outside = limits.outside(error) > 0
+    figure, (axes,) = panels_in_a_row(1, 7.0, 4.6)
+    _draw_points(axes, middle[~outside], error[~outside])
+    axes.scatter(middle[outside], error[outside], s=22, marker="x", color=PALETTE[1], linewidth=1.2)
+    note = ""
+    names = ("limit_low", "bias", "limit_high")
+    levels = (limits.low, limits.bias, limits.high)
+    for name, level, style in zip(names, levels, ("--", "-", "--")):
+        axes.axhline(level, color=INK, linestyle=style, linewidth=1.2)
+        row = estimate_of(figures, name)
+        if row is not None and np.isfinite(row["low"]):
+            axes.axhspan(row["low"], row["high"], color=INK, alpha=0.08, linewidth=0)
+            note = " Grey bands: intervals, patients resampled."
+    axes.axhline(0, color=GREY, linewidth=0.6, linestyle=":")
+    axes.set(xlabel="mean of predicted and true value", ylabel="error (predicted − true)")
+    title = f"{int(outside.sum())} of {len(error)} images outside the limits (×)"
+    axes.set_title(title, fontsize=9)
+    _label_lines(axes, levels, [estimate_text(figures, name) for name in names])
+    return with_footer(figure, f"{sample_text(figures)}{note}", synthetic)
+
+
+def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
+    """MAE and RMSE of each group, with interval and chance level.
+
+    Args:
+        figures: estimates, with rows of groups.
+        synthetic: whether the data are synthetic.
+    """
+    grouped = figures[figures["group"] != ""]
+    names = list(dict.fromkeys(grouped["group"]))
+    lines = sum(1 + len(name) // GROUP_NAME_WIDTH for name in names)
+    figure, panels = panels_in_a_row(2, 4.4, 1.6 + 0.32 * lines)
+    for axes, metric, colour in zip(panels, ("mae", "rmse"), PALETTE):
+        rows = grouped[grouped["metric"] == metric].set_index("group")
+        for position, name in enumerate(names):
+            _draw_estimate(axes, position, rows.loc[name], colour)
+        whole = estimate_of(figures, metric)
+        if whole is not None:
+            axes.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
+        axes.set_xlim(left=0)
+        axes.set_ylim(len(names) - 0.4, -0.6)
+        title = f"{metric.upper()}, all patients:\n{estimate_text(figures, metric)}"
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel(f"{metric.upper()}, unit of the value")
+        ticks = [""] * len(names)
+        if axes is panels[0]:
+            sized = [f"{name}  (n = {rows.loc[name, 'n']})" for name in names]
+            ticks = [fill(text, GROUP_NAME_WIDTH) for text in sized]
+        axes.set_yticks(range(len(names)), ticks, fontsize=8.5)
+    note = (
+        "Bar: interval, patients resampled; hollow: under 10 patients. "
+        "Dotted: the median (mean) of all patients as prediction. Grey line: all patients."
+    )
+    return with_footer(figure, note, synthetic)
+
+
+def _truth_and_value(frame: pd.DataFrame) -> tuple[Floats, Floats]:
+    """True and predicted values of the rows that have both."""
+    rows = known_rows(frame)
+    truth = rows["truth"].to_numpy(np.float64)
+    value = rows["value"].to_numpy(np.float64)
+    return truth, value
+
+
+def _draw_points(axes: Axes, across: Floats, up: Floats) -> None:
+    alpha = 0.35 if len(across) > MANY_POINTS else 0.65
+    axes.scatter(across, up, s=12, color=PALETTE[0], alpha=alpha, linewidth=0)
+
+
+def _label_lines(axes: Axes, levels: Sequence[float], texts: Sequence[str]) -> None:
+    """Label the lines of −1.96 SD, bias and +1.96 SD, right of them.
+
+    The labels of the limits are moved away from that of the bias where the lines are too close.
+    """
+    bottom, top = axes.get_ylim()
+    low, bias, high = ((level - bottom) / (top - bottom) for level in levels)
+    heights = (min(low, bias - LABEL_DISTANCE), bias, max(high, bias + LABEL_DISTANCE))
+    titles = ("−1.96 SD", "bias", "+1.96 SD")
+    for title, height, text in zip(titles, heights, texts):
+        # The limits of a single image are not defined.
+        if not np.isfinite(height):
+            continue
+        label = f"{title}\n{text}"
+        axes.annotate(label, (1.01, height), xycoords="axes fraction", fontsize=8, va="center")
+
+
+def _draw_estimate(axes: Axes, position: int, row: pd.Series, colour: str) -> None:
+    """An estimate with its interval, hollow without one, and its chance level."""
+    has_interval = bool(np.isfinite(row["low"]))
+    if has_interval:
+        axes.hlines(position, row["low"], row["high"], color=colour, linewidth=1.8)
+    axes.plot(
+        row["estimate"],
+        position,
+        marker="o",
+        markersize=5.5,
+        color=colour,
+        markerfacecolor=colour if has_interval else "white",
+    )
+    bottom, top = position - 0.4, position + 0.4
+    axes.vlines(row["chance"], bottom, top, color=INK, linestyle=":", linewidth=1.3)
+
+
+def _number_of_bins(values: Floats) -> int:
+    """Freedman and Diaconis's number of bins, at most :data:`MOST_BINS`."""
+    low, high = np.percentile(values, [25, 75])
+    width = 2 * (high - low) / np.cbrt(len(values))
+    if not width > 0:
+        return 1
+    # Their width suits the bulk of the values; one far outlier would need billions of such bins.
+    return int(np.clip(np.ceil(np.ptp(values) / width), 1, MOST_BINS))
+
+
+def _add_legend_above(axes: Axes) -> None:
+    """A legend above the bars of a histogram."""
+    axes.set_ylim(top=axes.get_ylim()[1] * 1.15)
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
