@@ -10,7 +10,7 @@ from camlucida.attribution.stages import grad_cam_stages
 from camlucida.core.errors import NoEvidenceError, UsageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.scan import Scan
-from camlucida.figures.cases import boxes_on_film, label_comparison
+from camlucida.figures.cases import boxes_on_image, label_comparison
 from camlucida.figures.pipeline import pipeline_figure
 from camlucida.figures.segmentation import analysis_sheet
 from tests.support.explanations import explanation, figure_text, pictures
@@ -41,16 +41,16 @@ def test_labels_with_probability_truth_and_scale():
 def test_boxes_of_the_heat_and_of_the_truth():
     raw = np.zeros((40, 60))
     raw[10:20, 30:50] = 2.0
-    figure = boxes_on_film(explanation(raw), [[30, 10, 20, 10], [0, 0, 5, 5]])
+    figure = boxes_on_image(explanation(raw), [[30, 10, 20, 10], [0, 0, 5, 5]])
     boxes = [
         (*patch.get_xy(), patch.get_width(), patch.get_height()) for patch in figure.axes[0].patches
     ]
     assert boxes == [(29.5, 9.5, 20, 10), (-0.5, -0.5, 5, 5), (29.5, 9.5, 20, 10)]
     assert "with a box of the heat: 1.00, 0.00." in figure_text(figure)
     assert "true (2)" in figure_text(figure)
-    assert "No true box is available." in figure_text(boxes_on_film(explanation(raw)))
+    assert "No true box is available." in figure_text(boxes_on_image(explanation(raw)))
     assert "The heat contains no box." in figure_text(
-        boxes_on_film(explanation([[-1.0]], empty="none"), [[0, 0, 5, 5]])
+        boxes_on_image(explanation([[-1.0]], empty="none"), [[0, 0, 5, 5]])
     )
 
 

@@ -16,7 +16,8 @@ from numpy.typing import ArrayLike
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.figures.grids import ALPHA, COLOURS, bare, mark_synthetic, scale_line, shared_limit
-from camlucida.figures.overlay import NOTICE, as_rgb, blend
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import as_rgb, blend
 from camlucida.figures.panels import strip_title
 from camlucida.io.annotations import as_boxes
 from camlucida.metrics.annotations import Floats, box_iou
@@ -75,14 +76,13 @@ def label_comparison(
     return _signed_off(figure, first, scale)
 
 
-def boxes_on_film(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
-    """The film and the overlay with the boxes that the heat marks, and the true ones, in original
-    pixels.
+def boxes_on_image(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
+    """Image and overlay, with the boxes of the heat and the true ones.
 
     Args:
         explanation: its boxes are those of the parts where the map is at least half of its
             maximum, strongest first.
-        truth: (N, 4) x, y, width, height.
+        truth: (N, 4) x, y, width, height in original pixels.
     """
     marked, true = heat_boxes(explanation.numpy())[:, :4], as_boxes(truth)
     figure, panels = _panels(explanation, 1, 2)
@@ -92,7 +92,7 @@ def boxes_on_film(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
         _draw(axes, true, COLOURS[0], "-")
         _draw(axes, marked, COLOURS[3], "--")
         mark_synthetic(axes, explanation.scan.synthetic)
-    panels[0].set_title("film", fontsize=9)
+    panels[0].set_title("image", fontsize=9)
     panels[1].set_title(scale_line(explanation), fontsize=9)
     figure.suptitle(
         f"{explanation.scan.id}: {strip_title(explanation)}", fontsize=10, x=0.02, ha="left"
@@ -156,6 +156,5 @@ def _panels(explanation: Explanation, rows: int, columns: int) -> tuple[Figure, 
 
 
 def _signed_off(figure: Figure, explanation: Explanation, note: str) -> Figure:
-    synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
-    figure.supxlabel(f"{note}\n{NOTICE}{synthetic}", fontsize=7.5)
+    figure.supxlabel(f"{note}\n{notice_line(explanation.scan.synthetic, 'image')}", fontsize=7.5)
     return figure

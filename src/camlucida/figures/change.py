@@ -1,4 +1,4 @@
-"""Two studies and what changed between them: films above, maps below; both maps on one scale."""
+"""Two images of a patient and what changed: images above, maps below; both maps on one scale."""
 
 from __future__ import annotations
 
@@ -14,17 +14,26 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.analysis.change.difference import Change
+from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import mark_synthetic
-from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import DEFAULT_COLORMAP, SIGNED_COLORMAP, as_rgb
 
-FILMS_COLORMAP = "PuOr_r"
-"""Of the difference of films: another than that of maps."""
+IMAGES_COLORMAP = "PuOr_r"
+"""For the difference of the images: another than that of the maps."""
+
+UNKNOWN_COLOUR = "#808080"
+"""Where there is no difference, because one of the images does not show that place."""
+
 STRENGTH = 0.75
+"""Opacity of full colour."""
+
 SIDE = 3.1
 """Inches on the longer side of a panel."""
+
 BRIGHTEST = 99.5
-"""Percentile of the difference of films that is full colour: one bright letter must not hide the
-rest.
+"""Percentile of the difference of the images that is full colour: one bright letter must not hide
+the rest.
 """
 
 Floats = NDArray[np.float64]
@@ -33,157 +42,189 @@ Floats = NDArray[np.float64]
 def change_figure(
     change: Change, names: tuple[str, str] = ("before", "after"), colormap: str | None = None
 ) -> Figure:
-    """Film before | film after, aligned | their difference; map before | map after, aligned | the
-    signed difference.
+    """Images before and after and their difference; below them the maps and their difference.
+
+    The second image and its map are aligned with the first, where that was possible.
 
     Args:
         change: of one label.
-        names: what to call the studies.
-        colormap: of the maps; inferno if None, a diverging one where a map has evidence against
-            the label.
+        names: of the two images.
+        colormap: matplotlib name, for the maps; inferno if None. Where a map has evidence against
+            the label, a diverging one is used.
     """
-    films = [change.before.scan.picture(), change.after.scan.picture()]
-    first, second = as_rgb(films[0]), change.alignment.carry(as_rgb(films[1]))
-    rows, columns = films[0].shape[:2]
-    width, height = (max(SIDE * n / max(rows, columns), 1.6) for n in (columns, rows))
-    figure = Figure(figsize=(3 * width + 1.5, 2 * height + 1.9), layout="constrained")
+    first_picture = change.before.scan.picture()
+    second_picture = change.after.scan.picture()
+    first = as_rgb(first_picture)
+    second = change.alignment.carry(as_rgb(second_picture))
+    rows, columns = first_picture.shape[:2]
+    longest = max(rows, columns)
+    panel_width = max(SIDE * columns / longest, 1.6)
+    panel_height = max(SIDE * rows / longest, 1.6)
+    width = 3 * panel_width + 1.5
+    figure = Figure(figsize=(width, 2 * panel_height + 1.9), layout="constrained")
     panels = [list(row) for row in figure.subplots(2, 3)]
-    lit = np.nan_to_num(second, nan=0.5)
+    second_shown = np.nan_to_num(second, nan=0.5)
     panels[0][0].imshow(first)
-    panels[0][1].imshow(np.clip(lit, 0, 1))
-    _films(figure, panels[0][2], np.asarray(255 * (second.mean(2) - first.mean(2))))
-    signed = bool(np.nanmin([change.before_map, change.after_map]) < 0)
-    name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
-    limit, unit = change.limit or 1.0, change.before.provenance.get("unit", "score")
-    panels[1][0].imshow(_over(first, change.before_map, limit, name, signed))
-    panels[1][1].imshow(_over(lit, change.after_map, limit, name, signed))
-    _bar(
-        figure,
-        panels[1][:2],
-        Normalize(-limit if signed else 0, limit),
-        name,
-        f"map ({unit} units)",
-    )
-    most = float(np.nanmax(np.abs(change.difference), initial=0.0)) or 1.0
-    known = np.where(np.isfinite(change.difference)[..., None], first, 0.5)
-    panels[1][2].imshow(_over(known, change.difference, most, SIGNED_COLORMAP, True))
-    _bar(
-        figure,
-        [panels[1][2]],
-        Normalize(-most, most),
-        SIGNED_COLORMAP,
-        f"after − before ({unit} units)",
-    )
-    _titles(panels, change, names)
-    return _finish(figure, panels, change, 3 * width + 1.5)
+    panels[0][1].imshow(np.clip(second_shown, 0, 1))
+    grey_levels = 255 * (second.mean(2) - first.mean(2))
+    _draw_image_difference(figure, panels[0][2], np.asarray(grey_levels))
+    _draw_maps(figure, panels[1][:2], change, (first, second_shown), colormap)
+    _draw_map_difference(figure, panels[1][2], change, first)
+    _add_titles(panels, change, names)
+    return _with_footer(figure, panels, change, width)
 
 
-def _films(figure: Figure, axes: Axes, values: Floats) -> None:
-    known = np.abs(values[np.isfinite(values)])
-    limit = float(np.percentile(known, BRIGHTEST)) if known.size else 1.0
+def _draw_image_difference(figure: Figure, axes: Axes, values: Floats) -> None:
+    """The difference in grey levels, NaN where it is unknown."""
+    magnitudes = np.abs(values[np.isfinite(values)])
+    limit = float(np.percentile(magnitudes, BRIGHTEST)) if magnitudes.size else 1.0
     limit = limit or 1.0
-    axes.imshow(
-        values,
-        cmap=matplotlib.colormaps[FILMS_COLORMAP].with_extremes(bad="#808080"),
-        vmin=-limit,
-        vmax=limit,
-    )
-    _bar(
-        figure,
-        [axes],
-        Normalize(-limit, limit),
-        FILMS_COLORMAP,
-        "after − before (grey levels of 255)",
-    )
+    colours = matplotlib.colormaps[IMAGES_COLORMAP].with_extremes(bad=UNKNOWN_COLOUR)
+    axes.imshow(values, cmap=colours, vmin=-limit, vmax=limit)
+    norm = Normalize(-limit, limit)
+    _colour_bar(figure, [axes], norm, IMAGES_COLORMAP, "after − before (grey levels of 255)")
 
 
-def _over(
+def _draw_maps(
+    figure: Figure,
+    panels: list[Axes],
+    change: Change,
+    images: tuple[NDArray[np.floating], NDArray[np.floating]],
+    colormap: str | None,
+) -> None:
+    """Both maps over their images, on one scale."""
+    maps = (change.before_map, change.after_map)
+    signed = bool(np.nanmin(maps) < 0)
+    name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
+    limit = change.limit or 1.0
+    for axes, image, values in zip(panels, images, maps):
+        axes.imshow(_overlay(image, values, limit, name, signed))
+    norm = Normalize(-limit if signed else 0, limit)
+    _colour_bar(figure, panels, norm, name, f"map ({_unit(change)} units)")
+
+
+def _draw_map_difference(
+    figure: Figure, axes: Axes, change: Change, image: NDArray[np.floating]
+) -> None:
+    """The difference of the maps over the first image; grey where it is unknown."""
+    difference = change.difference
+    limit = _largest(difference) or 1.0
+    is_known = np.isfinite(difference)[..., None]
+    base = np.where(is_known, image, 0.5)
+    axes.imshow(_overlay(base, difference, limit, SIGNED_COLORMAP, True))
+    norm = Normalize(-limit, limit)
+    label = f"after − before ({_unit(change)} units)"
+    _colour_bar(figure, [axes], norm, SIGNED_COLORMAP, label)
+
+
+def _unit(change: Change) -> str:
+    return str(change.before.provenance.get("unit", "score"))
+
+
+def _overlay(
     base: NDArray[np.floating], values: Floats, limit: float, name: str, signed: bool
 ) -> Floats:
-    """The map over the film; opacity is proportional to the map's magnitude, nothing where it is
-    unknown.
+    """The map over the image, (H, W, 3) in [0, 1]; opacity is proportional to its magnitude, and
+    nothing is drawn where it is unknown.
     """
     heat = np.clip(np.nan_to_num(values) / limit, -1, 1)
-    colours = matplotlib.colormaps[name](heat / 2 + 0.5 if signed else heat)[..., :3]
+    # A colormap takes [0, 1]; the middle of a diverging one is zero.
+    levels = heat / 2 + 0.5 if signed else heat
+    colours = matplotlib.colormaps[name](levels)[..., :3]
     opacity = (STRENGTH * np.abs(heat))[..., None]
     return np.clip(base * (1 - opacity) + colours * opacity, 0, 1)
 
 
-def _titles(panels: list[list[Axes]], change: Change, names: tuple[str, str]) -> None:
-    after = "aligned" if change.alignment.moved else "not aligned"
-    panels[0][0].set_title(f"Before: {names[0]}", fontsize=9)
-    panels[0][1].set_title(f"After: {names[1]}, {after}", fontsize=9)
-    panels[0][2].set_title("Difference of the films", fontsize=9)
-    panels[1][0].set_title(
-        _score_text(change.before.score, change.before.probability, change), fontsize=9
-    )
-    panels[1][1].set_title(
-        _score_text(change.after.score, change.after.probability, change), fontsize=9
-    )
-    panels[1][2].set_title(
-        f"Change: {_score_text(change.score, change.probability, change, '+')}", fontsize=9
-    )
+def _add_titles(panels: list[list[Axes]], change: Change, names: tuple[str, str]) -> None:
+    images, maps = panels
+    aligned = "aligned" if change.alignment.moved else "not aligned"
+    images[0].set_title(f"Before: {names[0]}", fontsize=9)
+    images[1].set_title(f"After: {names[1]}, {aligned}", fontsize=9)
+    images[2].set_title("Difference of the images", fontsize=9)
+    maps[0].set_title(_output_text(change.before), fontsize=9)
+    maps[1].set_title(_output_text(change.after), fontsize=9)
+    maps[2].set_title(f"Change: {_output_change_text(change)}", fontsize=9)
     for axes in chain.from_iterable(panels):
         axes.set_axis_off()
 
 
-def _score_text(score: float, probability: float | None, change: Change, sign: str = "") -> str:
+def _output_text(explanation: Explanation) -> str:
+    """Score and probability, such as "logit 1.20, p = 0.769"."""
+    kind = explanation.provenance.get("score_kind", "score")
+    score = f"{kind} {explanation.score:.2f}"
+    if explanation.probability is None:
+        return score
+    return f"{score}, p = {explanation.probability:.3f}"
+
+
+def _output_change_text(change: Change) -> str:
+    """Change of score and probability, with their signs."""
     kind = change.before.provenance.get("score_kind", "score")
-    p = "" if probability is None else f", p {probability:{sign}.3f}"
-    return f"{kind} {score:{sign}.2f}{p}"
+    score = f"{kind} {change.score:+.2f}"
+    if change.probability is None:
+        return score
+    return f"{score}, p {change.probability:+.3f}"
 
 
-def _finish(figure: Figure, panels: list[list[Axes]], change: Change, width: float) -> Figure:
+def _with_footer(figure: Figure, panels: list[list[Axes]], change: Change, width: float) -> Figure:
+    """Add the title and, below, what to know of scale and alignment; ``width`` in inches."""
     first = change.before
-    figure.suptitle(
-        f"{first.target}: {first.provenance.get('method', first.method)} at {first.layer}",
-        fontsize=11,
-    )
-    words = "\n".join(fill(line, int(width * 16)) for line in _lines(change))
+    method = first.provenance.get("method", first.method)
+    figure.suptitle(f"{first.target}: {method} at {first.layer}", fontsize=11)
+    letters = int(width * 16)
+    lines = [fill(line, letters) for line in _notes(change)]
     synthetic = first.scan.synthetic or change.after.scan.synthetic
-    figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=7)
+    lines.append(notice_line(synthetic))
+    figure.supxlabel("\n".join(lines), fontsize=7)
     for axes in chain.from_iterable(panels):
         mark_synthetic(axes, synthetic)
     return figure
 
 
-def _lines(change: Change) -> list[str]:
-    """Scale, alignment and what to beware of, below the panels."""
-    quality = change.alignment
-    lines = [
+def _notes(change: Change) -> list[str]:
+    """Scale, quality of the alignment, and reservations."""
+    alignment = change.alignment
+    notes = [
         f"Both maps on one scale: {change.limit or 1.0:.3g} is full colour.",
-        "Grey: not on both films, or not seen by the model; no change is computed there.",
+        "Grey: outside one of the images, or not seen by the model; no change is computed there.",
     ]
-    if quality.moved:
-        down, across = quality.shift
-        turn = f"{quality.rotation:+.1f}°, × {quality.magnification:.3f}"
-        shift = f"{across:+.1f} px across, {down:+.1f} px down"
-        before, after = quality.unaligned.correlation, quality.aligned.correlation
-        correlation = f"correlation of the films {before:.3f} before, {after:.3f} after it"
-        lines.append(f"Alignment: {turn}, {shift}; {correlation}.")
+    if alignment.moved:
+        notes.append(_alignment_text(change))
     else:
-        lines.append(f"Not aligned: {quality.refused}.")
-    if quality.mirror is not None and quality.mirror.suspected:
-        lines.append(
-            "The second film mirrored fits the first better: one of them may be mirrored, "
-            "or they are of two patients."
+        notes.append(f"Not aligned: {alignment.refused}.")
+    if alignment.mirror is not None and alignment.mirror.suspected:
+        notes.append(
+            "The mirrored second image fits the first better: one of them may be mirrored, "
+            "or they may be of two patients."
         )
     if change.moved_difference is not None:
         largest = _largest(change.difference)
         by_moving = _largest(change.moved_difference)
-        lines.append(
-            f"Largest change of the map {largest:.3g}; {by_moving:.3g} when the first film itself "
-            "is moved so and explained again."
+        notes.append(
+            f"Largest change of the map {largest:.3g}; {by_moving:.3g} when the first image itself "
+            "is moved by the same alignment and explained again."
         )
-    return lines
+    return notes
+
+
+def _alignment_text(change: Change) -> str:
+    """How the second image was moved, and how well the images correlate before and after that."""
+    alignment = change.alignment
+    down, across = alignment.shift
+    turn = f"{alignment.rotation:+.1f}°, × {alignment.magnification:.3f}"
+    shift = f"{across:+.1f} px across, {down:+.1f} px down"
+    before = alignment.unaligned.correlation
+    after = alignment.aligned.correlation
+    correlation = f"correlation of the images {before:.3f} before, {after:.3f} after alignment"
+    return f"Alignment: {turn}, {shift}; {correlation}."
 
 
 def _largest(difference: Floats) -> float:
-    """The largest magnitude where the difference is known, 0 if nowhere."""
+    """The largest magnitude where the difference is known; 0 if nowhere."""
     return float(np.nanmax(np.abs(difference), initial=0.0))
 
 
-def _bar(figure: Figure, panels: list[Axes], norm: Normalize, name: str, label: str) -> None:
+def _colour_bar(figure: Figure, panels: list[Axes], norm: Normalize, name: str, label: str) -> None:
     bar = figure.colorbar(ScalarMappable(norm, name), ax=panels, fraction=0.035, pad=0.02)
     bar.ax.tick_params(labelsize=7)
     bar.set_label(label, fontsize=7)

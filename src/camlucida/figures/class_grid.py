@@ -20,14 +20,8 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic, shared_limit, wrapped
-from camlucida.figures.overlay import (
-    DEFAULT_COLORMAP,
-    NOTICE,
-    SIGNED_COLORMAP,
-    as_rgb,
-    blend,
-    reduced,
-)
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import DEFAULT_COLORMAP, SIGNED_COLORMAP, as_rgb, blend, reduced
 
 HEIGHT = 2.1
 """Inches of a panel."""
@@ -39,7 +33,7 @@ PIXELS = 720
 """Longest side of a panel's picture: what 300 dpi can show."""
 
 GAP = 0.03
-"""Between film and overlay, in shares of the panel's height."""
+"""Between image and overlay, in shares of the panel's height."""
 
 RIGHT, WRONG, UNKNOWN = "#0072B2", "#D55E00", "#767676"
 """Of the frames; the words say it too."""
@@ -62,7 +56,7 @@ def class_grid(
     title: str = "",
     notes: Sequence[str] = (),
 ) -> tuple[Figure, float]:
-    """Film and overlay of each example; a class without one says so.
+    """Image and overlay of each example; a class without one says so.
 
     Args:
         classes: class → its examples, at most ``columns``.
@@ -116,10 +110,10 @@ def _footer(
     """How to read the grid, and the notes, in lines of ``letters`` characters."""
     synthetic = any(e.explanation.scan.synthetic for e in examples)
     texts = [
-        "Left the film, right the map over it. All maps share one scale. "
+        "Left: the image. Right: the map over it. All maps share one scale. "
         "Solid frame: right class; dashed frame: wrong.",
         *notes,
-        f"{NOTICE}{' · SYNTHETIC images' if synthetic else ''}",
+        notice_line(synthetic),
     ]
     figure.supxlabel("\n".join(wrapped(texts, letters)), fontsize=7.5)
 
@@ -143,7 +137,7 @@ def _panel(axes: Axes, example: Example, picture: NDArray[np.uint8], limit: floa
     )
     frame.set_linestyle("-" if right else (0, (4, 2)))
     axes.add_patch(frame)
-    mark_synthetic(axes, example.explanation.scan.synthetic, 0.25)  # on the film, not over the gap
+    mark_synthetic(axes, example.explanation.scan.synthetic, 0.25)  # on the image, not over the gap
     bare(axes)
 
 
@@ -154,11 +148,12 @@ def _strength(explanation: Explanation, limit: float) -> str:
 
 
 def _pair(explanation: Explanation, limit: float, signed: bool) -> NDArray[np.uint8]:
-    """Film and overlay beside each other, (h, w, 3)."""
+    """Image and overlay beside each other, (h, w, 3)."""
     pictures = as_rgb(explanation.scan.picture()), blend(explanation, None, ALPHA, limit, signed)
-    film, overlay = (reduced(picture, PIXELS) for picture in pictures)
-    gap = np.full((film.shape[0], max(1, round(GAP * film.shape[0])), 3), 255, np.uint8)
-    return np.concatenate([film, gap, overlay], axis=1)
+    image, overlay = (reduced(picture, PIXELS) for picture in pictures)
+    height = image.shape[0]
+    gap = np.full((height, max(1, round(GAP * height)), 3), 255, np.uint8)
+    return np.concatenate([image, gap, overlay], axis=1)
 
 
 def _bar(
@@ -169,11 +164,10 @@ def _bar(
     signed: bool,
 ) -> None:
     """What the colours mean."""
-    units = {
-        str(e.explanation.provenance.get("unit", ""))
-        for e in examples
-        if not e.explanation.is_empty
-    } - {"", "none"}
+    explanations = [example.explanation for example in examples]
+    evident = [explanation for explanation in explanations if not explanation.is_empty]
+    units = {str(explanation.provenance.get("unit", "")) for explanation in evident}
+    units -= {"", "none"}
     top = limit or 1.0
     shown = ScalarMappable(
         Normalize(-top if signed else 0, top),

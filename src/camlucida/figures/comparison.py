@@ -1,4 +1,4 @@
-"""The same films under several models, side by side, with the truth outlined."""
+"""The same images under several models, side by side, with the truth outlined."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
-from camlucida.figures.overlay import NOTICE, as_rgb, blend
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import as_rgb, blend
 
 FINDING_COLOUR, MARKER_COLOUR = "#40e0ff", "#7dff5a"
 FULL_COLOUR = 0.5
@@ -25,11 +26,12 @@ def comparison_figure(
     columns: Mapping[str, Sequence[Explanation]],
     truth: Sequence[tuple[NDArray[np.bool_], NDArray[np.bool_]]],
 ) -> Figure:
-    """One row a film, one column a model.
+    """One row an image, one column a model.
 
     Args:
-        columns: model name → explanations of the same films, in the same order.
-        truth: (finding mask, marker mask) in original pixels for the films to show, from the first.
+        columns: model name → explanations of the same images, in the same order.
+        truth: (finding mask, marker mask) in original pixels of the images to show,
+            from the first.
     """
     names = list(columns)
     figure = Figure(figsize=(2.7 * (len(names) + 1), 2.85 * len(truth) + 0.9), layout="constrained")
@@ -40,9 +42,7 @@ def comparison_figure(
         for axes, explanation in zip(grid[row][1:], explanations):
             limit = explanation.limit * FULL_COLOUR
             axes.imshow(blend(explanation, alpha=0.9, limit=limit))
-            p = "" if explanation.probability is None else f"p {explanation.probability:.3f}, "
-            scale = "no evidence" if explanation.is_empty else f"full colour ≥ {limit:.3g}"
-            axes.set_title(f"{p}{scale}", fontsize=7)
+            axes.set_title(_title(explanation, limit), fontsize=7)
         for axes in grid[row]:
             axes.contour(finding, [0.5], colors=[FINDING_COLOUR], linewidths=0.9)
             axes.add_patch(_frame(marker))
@@ -58,15 +58,23 @@ def comparison_figure(
                 va="top",
                 transform=axes.transAxes,
             )
-    for axes, name in zip(grid[0], ["film", *names]):
+    for axes, name in zip(grid[0], ["image", *names]):
         axes.set_title(f"{name}\n{axes.get_title()}", fontsize=9)
     target = next(iter(columns.values()))[0].target
     figure.supxlabel(
         f"Target: {target}. Outlined: finding (blue), marker (green). "
-        f"Each map on its own scale.\n{NOTICE} · SYNTHETIC images",
+        f"Each map on its own scale.\n{notice_line(synthetic=True)}",
         fontsize=8,
     )
     return figure
+
+
+def _title(explanation: Explanation, limit: float) -> str:
+    """Probability and scale, such as "p = 0.931, full colour ≥ 0.42"."""
+    scale = "no evidence" if explanation.is_empty else f"full colour ≥ {limit:.3g}"
+    if explanation.probability is None:
+        return scale
+    return f"p = {explanation.probability:.3f}, {scale}"
 
 
 def _frame(mask: NDArray[np.bool_]) -> Rectangle:

@@ -1,4 +1,4 @@
-"""Several classifiers side by side, their ensemble and what they disagree on; boxes on the film.
+"""Several classifiers side by side, their ensemble and what they disagree on; boxes on the image.
 One colour scale a figure.
 """
 
@@ -21,14 +21,8 @@ from numpy.typing import NDArray
 from camlucida.analysis.ensemble.combine import Ensemble, EnsembleMember, scale_description
 from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import mark_synthetic
-from camlucida.figures.overlay import (
-    DEFAULT_COLORMAP,
-    NOTICE,
-    SIGNED_COLORMAP,
-    as_rgb,
-    blend,
-    unseen_text,
-)
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import DEFAULT_COLORMAP, SIGNED_COLORMAP, as_rgb, blend, unseen_text
 from camlucida.metrics.regions import Box
 
 DISAGREEMENT_COLORMAP = "viridis"
@@ -46,7 +40,7 @@ COLOURS = ("#40c8ff", "#ff9f40", "#ff70c0", "#b9a0ff", "#ffe14d")
 def ensemble_figure(
     ensemble: Ensemble, titles: Mapping[str, str], colormap: str | None = None
 ) -> Figure:
-    """Film | each classifier's overlay | ensemble | disagreement; maps on one colour scale, in the
+    """Image | each classifier's overlay | ensemble | disagreement; maps on one colour scale, in the
     ensemble's unit.
 
     Args:
@@ -58,10 +52,8 @@ def ensemble_figure(
     whole = ensemble.explanation()
     figure, panels, width = _grid_of(len(ensemble.members) + 3, whole)
     panels[0].imshow(as_rgb(whole.scan.picture()))
-    panels[0].set_title(
-        f"Film\n{whole.scan.id}\n{' × '.join(map(str, whole.scan.geometry.original[::-1]))} px",
-        fontsize=8,
-    )
+    rows, columns = whole.scan.geometry.original
+    panels[0].set_title(f"Image\n{whole.scan.id}\n{columns} × {rows} px", fontsize=8)
     limit = ensemble.limit
     signed = whole.signed or any(member.explanation.signed for member in ensemble.members)
     for axes, member in zip(panels[1:], ensemble.members):
@@ -70,10 +62,11 @@ def ensemble_figure(
         _frame_seen(axes, member.explanation)
     at = len(ensemble.members) + 1
     panels[at].imshow(blend(whole, colormap, STRENGTH, limit, signed))
-    mean = (
-        "no probability" if ensemble.probability is None else f"mean p {ensemble.probability:.3f}"
-    )
-    panels[at].set_title(f"Ensemble\n{mean}\npeak {float(ensemble.mean.max()):.3g}", fontsize=8)
+    mean = "no probability"
+    if ensemble.probability is not None:
+        mean = f"mean probability {ensemble.probability:.3f}"
+    peak = float(ensemble.mean.max())
+    panels[at].set_title(f"Ensemble\n{mean}\npeak {peak:.3g}", fontsize=8)
     _disagreement(panels[at + 1], ensemble, limit)
     _bars(figure, panels[: at + 2], ensemble, limit, signed, colormap)
     figure.suptitle(f"{whole.scan.id}: {ensemble.label}, {_classifiers(ensemble)}", fontsize=10)
@@ -82,23 +75,23 @@ def ensemble_figure(
 
 
 def boxes_figure(
-    film: Explanation,
+    explanation: Explanation,
     by_classifier: Mapping[str, Sequence[Box]],
     consolidated: Sequence[Box],
     truth: NDArray[np.floating] | None,
     rule: str,
 ) -> Figure:
-    """Boxes on the film: each classifier's, the ensemble's, and those a reader drew.
+    """Boxes on the image: each classifier's, the ensemble's, and those a reader drew.
 
     Args:
-        film: any explanation of the image and label, for picture and names.
+        explanation: any explanation of the image and label, for picture and names.
         by_classifier: what to call a classifier → its boxes.
         consolidated: of the ensemble map.
         truth: (N, 4) x, y, width, height; None where no reader marked the label.
         rule: how boxes are made, for the legend.
     """
-    figure, panels, _ = _grid_of(1, film, side=5.0, extra=2.3, titles=0.0)
-    panels[0].imshow(as_rgb(film.scan.picture()))
+    figure, panels, _ = _grid_of(1, explanation, side=5.0, extra=2.3, titles=0.0)
+    panels[0].imshow(as_rgb(explanation.scan.picture()))
     # first and wide: where one classifier makes the ensemble, its boxes are the same and stay
     # visible on top
     _draw(
@@ -128,8 +121,8 @@ def boxes_figure(
     )
     words.set_title("boxes")
     words.get_title().set(color="white", fontsize=8)
-    figure.suptitle(f"{film.scan.id}: {film.target}", fontsize=9)
-    return _footed(figure, panels, rule, film.scan.synthetic)
+    figure.suptitle(f"{explanation.scan.id}: {explanation.target}", fontsize=9)
+    return _footed(figure, panels, rule, explanation.scan.synthetic)
 
 
 def _grid_of(
@@ -141,10 +134,9 @@ def _grid_of(
     rows, columns = whole.scan.geometry.original
     down = 1 if count <= COLUMNS + 1 else ceil(count / COLUMNS)
     across = ceil(count / down)
-    width, height = (
-        max(side * columns / max(rows, columns), 1.6),
-        max(side * rows / max(rows, columns), 1.6),
-    )
+    longest = max(rows, columns)
+    width = max(side * columns / longest, 1.6)
+    height = max(side * rows / longest, 1.6)
     figure = Figure(
         figsize=(across * width + extra, down * (height + titles) + 0.75), layout="constrained"
     )
@@ -161,11 +153,12 @@ def _classifiers(ensemble: Ensemble) -> str:
 def _member_title(member: EnsembleMember, titles: Mapping[str, str]) -> str:
     explanation = member.explanation
     probability = explanation.probability
-    p = "" if probability is None else f"p {probability:.3f}, "
+    p = "" if probability is None else f"p = {probability:.3f}, "
     grid = "×".join(map(str, explanation.grid))
     heat, peak = "no evidence", ""
     if not explanation.is_empty:
-        heat = f"{'faint: ' if member.faint else ''}heat {member.heat:.3g} {member.unit}"
+        faint = "faint: " if member.faint else ""
+        heat = f"{faint}heat {member.heat:.3g} {member.unit}"
         peak = f", peak {explanation.limit:.3g}"
     title = titles.get(member.name, member.name)
     return f"{title}\n{p}weight {member.weight:.2f}, grid {grid}\n{heat}{peak}"
@@ -259,7 +252,7 @@ def _finish(
 
 def _footed(figure: Figure, panels: Sequence[Axes], words: str, synthetic: bool) -> Figure:
     """The words and the notice below; SYNTHETIC on every panel."""
-    figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC image' if synthetic else ''}", fontsize=7)
+    figure.supxlabel(f"{words}\n{notice_line(synthetic, 'image')}", fontsize=7)
     for axes in panels:
         mark_synthetic(axes, synthetic)
     return figure

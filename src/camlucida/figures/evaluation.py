@@ -21,7 +21,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from camlucida.evaluation.maps.summary import about, headline, over_all_labels, title
-from camlucida.figures.overlay import NOTICE
+from camlucida.figures.notice import notice_line, watermark
 from camlucida.metrics.bootstrap import MIN_POSITIVES
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -316,17 +316,7 @@ def _plain(axes: Axes) -> None:
 
 def _finish(figure: Figure, words: str, synthetic: bool) -> Figure:
     """What every figure says: how to read it, and what it is not for."""
-    figure.supxlabel(f"{words}\n{NOTICE}{' · SYNTHETIC images' if synthetic else ''}", fontsize=8)
+    figure.supxlabel(f"{words}\n{notice_line(synthetic)}", fontsize=8)
     if synthetic:
-        figure.text(
-            0.5,
-            0.5,
-            "SYNTHETIC",
-            fontsize=34,
-            color="#8f8f8f",
-            alpha=0.3,
-            ha="center",
-            va="center",
-            rotation=20,
-        )
+        watermark(figure, 0.3)
     return figure

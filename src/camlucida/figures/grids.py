@@ -7,7 +7,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, cycle
 from typing import Any, Literal
 
 import numpy as np
@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
+from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import (
     DEFAULT_COLORMAP,
-    NOTICE,
     SIGNED_COLORMAP,
     as_rgb,
     blend,
@@ -37,7 +37,7 @@ PANEL = 2.5
 """Inches on the longer side of a panel."""
 
 COLOURS = ("#00e5ff", "#7dff5a", "#ff6ad5", "#ffd23f")
-"""Of outlines, in order; they show on dark films and on the warm colours of a map."""
+"""Of outlines, in order; they show on dark images and on the warm colours of a map."""
 
 ALPHA = 0.75
 """Opacity of full colour: small panels need more than a single overlay."""
@@ -87,19 +87,16 @@ def comparison_grid(
     """
     check_colormap(colormap)
     scales = _scales(rows, columns, shared)
-    shapes = [_first(row).scan.geometry.original for row in rows]
-    sides = [(height / max(height, width), width / max(height, width)) for height, width in shapes]
-    width = max(1.5, PANEL * max(side[1] for side in sides))
-    heights = [max(1.2, PANEL * side[0]) + 0.35 for side in sides]
-    size = (
-        width * (len(columns) + 1) + 1.3,
-        sum(heights) + 0.75 + 0.16 * len(notes) + (0.35 if title else 0),
-    )
-    figure = Figure(figsize=size, layout="constrained")
-    colours = outline_colours(list(chain.from_iterable(row.outlines for row in rows)))
-    grid = figure.subplots(
-        len(rows), len(columns) + 1, squeeze=False, gridspec_kw={"height_ratios": heights}
-    )
+    panel_width, heights = _panel_sizes(rows)
+    figure_width = panel_width * (len(columns) + 1) + 1.3
+    figure_height = sum(heights) + 0.75 + 0.16 * len(notes)
+    if title:
+        figure_height += 0.35
+    figure = Figure(figsize=(figure_width, figure_height), layout="constrained")
+    outlined = chain.from_iterable(row.outlines for row in rows)
+    colours = outline_colours(list(outlined))
+    ratios = {"height_ratios": heights}
+    grid = figure.subplots(len(rows), len(columns) + 1, squeeze=False, gridspec_kw=ratios)
     for panels, row, row_scales in zip(grid, rows, scales):
         _draw_row(panels, row, row_scales, colours, colormap)
     for axes, name in zip(grid[0], ["original", *columns]):
@@ -110,6 +107,17 @@ def comparison_grid(
     legend(figure, colours)
     _footer(figure, rows, shared, notes)
     return figure
+
+
+def _panel_sizes(rows: Sequence[GridRow]) -> tuple[float, list[float]]:
+    """Width of every panel, and the height of each row with its texts; inches."""
+    widths, heights = [1.5], []
+    for row in rows:
+        height, width = _first(row).scan.geometry.original
+        longest = max(height, width)
+        widths.append(PANEL * width / longest)
+        heights.append(max(1.2, PANEL * height / longest) + 0.35)
+    return max(widths), heights
 
 
 def _draw_row(
@@ -178,9 +186,8 @@ def wrapped(texts: Iterable[str], letters: int) -> list[str]:
 
 def outline_colours(names: Sequence[str]) -> dict[str, str]:
     """A colour of :data:`COLOURS` a name, in order of appearance."""
-    return {
-        name: COLOURS[number % len(COLOURS)] for number, name in enumerate(dict.fromkeys(names))
-    }
+    distinct = dict.fromkeys(names)
+    return dict(zip(distinct, cycle(COLOURS)))
 
 
 def outline(axes: Axes, masks: Mapping[str, Mask], colours: Mapping[str, str]) -> None:
@@ -212,9 +219,11 @@ def shared_limit(explanations: Sequence[Explanation]) -> float:
     Raises:
         UsageError: maps of different units, or of methods with and without a ReLU.
     """
-    kinds = {(e.provenance.get("unit"), not e.relu) for e in explanations if not e.is_empty}
+    evident = [explanation for explanation in explanations if not explanation.is_empty]
+    kinds = {(explanation.provenance.get("unit"), not explanation.relu) for explanation in evident}
     if len(kinds) > 1:
-        units = ", ".join(sorted(f"{'signed ' if signed else ''}{unit}" for unit, signed in kinds))
+        names = [f"signed {unit}" if signed else f"{unit}" for unit, signed in kinds]
+        units = ", ".join(sorted(names))
         raise UsageError(
             f"maps of different units ({units}) cannot share a scale", "give each its own"
         )
@@ -225,10 +234,11 @@ def scale_line(explanation: Explanation, limit: float | None = None) -> str:
     """What stands below a panel: the map's own scale, or how strong it is on a shared one."""
     if explanation.is_empty:
         return f"no evidence: {explanation.empty_reason}"
-    strongest = f"{'±' if explanation.signed else ''}{explanation.limit:.3g}"
-    scale = (
-        f"full colour = {strongest}" if limit is None else f"strongest {strongest} of {limit:.3g}"
-    )
+    sign = "±" if explanation.signed else ""
+    strongest = f"{sign}{explanation.limit:.3g}"
+    scale = f"full colour = {strongest}"
+    if limit is not None:
+        scale = f"strongest {strongest} of {limit:.3g}"
     return f"{scale} {_unit(explanation)}".rstrip()
 
 
@@ -241,8 +251,8 @@ def bare(axes: Axes) -> None:
 
 
 def mark_synthetic(axes: Axes, synthetic: bool, at: float = 0.5) -> None:
-    """SYNTHETIC at the lower edge of a panel, ``at`` this share of its width: films bear their own
-    letters above.
+    """SYNTHETIC at the lower edge of a panel, ``at`` this share of its width: radiographs bear
+    their letters above.
     """
     if synthetic:
         dark = {"facecolor": "black", "alpha": 0.4, "edgecolor": "none", "pad": 1.5}
@@ -287,7 +297,8 @@ def _scales(rows: Sequence[GridRow], columns: Sequence[str], shared: Share) -> l
     if shared == "column":
         of_columns = [_scale_of(maps) for maps in _columns(rows)]
         return [of_columns for _ in rows]
-    scale = _scale_of(list(chain.from_iterable(row.maps for row in rows)))
+    maps = chain.from_iterable(row.maps for row in rows)
+    scale = _scale_of(list(maps))
     return [[scale] * len(columns) for _ in rows]
 
 
@@ -310,10 +321,10 @@ def _panel(
     limit, signed = scale
     axes.imshow(blend(explanation, colormap, ALPHA, limit, signed))
     rows, columns = explanation.scan.geometry.original
-    letters = max(16, int(15 * PANEL * columns / max(rows, columns)))  # that fit below the image
-    axes.set_xlabel(
-        "\n".join(textwrap.wrap(scale_line(explanation, limit), letters)[:4]), fontsize=7.5
-    )
+    image_width = PANEL * columns / max(rows, columns)
+    letters = max(16, int(15 * image_width))  # that fit below the image
+    lines = textwrap.wrap(scale_line(explanation, limit), letters)
+    axes.set_xlabel("\n".join(lines[:4]), fontsize=7.5)
 
 
 def _unit(explanation: Explanation) -> str:
@@ -333,18 +344,20 @@ def _bars(
     full colour.
     """
     maps = chain.from_iterable(row.maps for row in rows)
-    drawn = [
-        (explanation, explanation.signed if diverging is None else diverging)
-        for explanation, (_, diverging) in zip(maps, chain.from_iterable(scales))
-        if explanation is not None and not explanation.is_empty
-    ]
+    drawn = []
+    kinds = set()
+    for explanation, (_, diverging) in zip(maps, chain.from_iterable(scales)):
+        if explanation is not None and not explanation.is_empty:
+            drawn.append(explanation)
+            kinds.add(explanation.signed if diverging is None else diverging)
     if not drawn:
         return
     meaning, top = "share of the full colour stated", 1.0
     if shared == "all":
-        meaning = f"map value ({_unit(drawn[0][0])} units)"
-        top = scales[0][0][0] or 1.0
-    for signed in sorted({signed for _, signed in drawn}):
+        meaning = f"map value ({_unit(drawn[0])} units)"
+        limit, _ = scales[0][0]
+        top = limit or 1.0
+    for signed in sorted(kinds):
         _bar(figure, grid, signed, top, meaning, colormap)
 
 
@@ -377,6 +390,5 @@ def _footer(figure: Figure, rows: Sequence[GridRow], shared: Share, notes: Seque
     synthetic = any(_first(row).scan.synthetic for row in rows)
     width = int(figure.get_figwidth() * 15)
     lines = wrapped((scales[shared], *notes), width)
-    figure.supxlabel(
-        "\n".join([*lines, f"{NOTICE}{' · SYNTHETIC images' if synthetic else ''}"]), fontsize=7.5
-    )
+    lines.append(notice_line(synthetic))
+    figure.supxlabel("\n".join(lines), fontsize=7.5)

@@ -16,13 +16,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.figures.notice import notice_line
 
 DEFAULT_COLORMAP = "inferno"
 SIGNED_COLORMAP = "bwr"
 """Diverging, for maps with evidence for (red) and against (blue): its ends are bright, so they
-show on a dark film.
+show on a dark image.
 """
-NOTICE = "Research use only"
 
 
 def colormap_for(
@@ -46,7 +46,8 @@ def reduced(picture: NDArray[np.float32], longest: int) -> NDArray[np.uint8]:
     """(H, W, 3) in [0, 1] as 8 bits, its longer side brought to ``longest`` pixels where it is
     more: what a panel can show.
     """
-    image = Image.fromarray((np.clip(picture, 0, 1) * 255).round().astype(np.uint8))
+    levels = (np.clip(picture, 0, 1) * 255).round()
+    image = Image.fromarray(levels.astype(np.uint8))
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=None)
     return np.asarray(image)
 
@@ -62,11 +63,9 @@ def check_colormap(name: str | None) -> None:
 def as_rgb(display: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Display image (H, W) or (H, W, 3) uint8 → (H, W, 3) in [0, 1]."""
     grey = display.astype(np.float32) / np.float32(255)
-    return (
-        np.repeat(grey[..., None], 3, axis=2).astype(np.float32)
-        if grey.ndim == 2
-        else grey.astype(np.float32)
-    )
+    if grey.ndim == 2:
+        grey = np.repeat(grey[..., None], 3, axis=2)
+    return grey.astype(np.float32)
 
 
 def blend(
@@ -94,9 +93,10 @@ def blend(
         return base
     heat = np.clip(explanation.numpy() / limit, -1, 1)
     signed = explanation.signed if signed is None else signed
-    colours = colormap_for(explanation, colormap, signed)(heat / 2 + 0.5 if signed else heat)[
-        ..., :3
-    ]
+    palette = colormap_for(explanation, colormap, signed)
+    # A colormap takes [0, 1]; the middle of a diverging one is zero.
+    levels = heat / 2 + 0.5 if signed else heat
+    colours = palette(levels)[..., :3]
     opacity = (alpha * np.abs(heat))[..., None]
     return np.asarray(base * (1 - opacity) + colours * opacity, dtype=np.float32)
 
@@ -108,17 +108,20 @@ def overlay_image(
     limit: float | None = None,
 ) -> Image.Image:
     """The overlay with its caption bar below; the image's pixels are unmoved."""
-    picture = Image.fromarray(
-        (blend(explanation, colormap, alpha, limit) * 255).round().astype(np.uint8)
-    )
-    return with_caption(picture, caption(explanation, limit), explanation.scan.synthetic)
+    overlay = blend(explanation, colormap, alpha, limit)
+    levels = (overlay * 255).round()
+    picture = Image.fromarray(levels.astype(np.uint8))
+    text = caption(explanation, limit)
+    return with_caption(picture, text, explanation.scan.synthetic)
 
 
 def caption(explanation: Explanation, limit: float | None = None) -> str:
     """Label, score, method, layer and scale in one line."""
-    p = "" if explanation.probability is None else f", p {explanation.probability:.3f}"
+    probability = ""
+    if explanation.probability is not None:
+        probability = f", probability {explanation.probability:.3f}"
     kind = explanation.provenance.get("score_kind", "score")
-    target = f"{explanation.target} ({kind} {explanation.score:.3g}{p})"
+    target = f"{explanation.target} ({kind} {explanation.score:.3g}{probability})"
     head = f"{target} · {explanation.method} at {explanation.layer}"
     return f"{head} · {scale_text(explanation, limit)}{unseen_text(explanation)}"
 
@@ -126,9 +129,12 @@ def caption(explanation: Explanation, limit: float | None = None) -> str:
 def unseen_text(explanation: Explanation) -> str:
     """Which part of the image the model saw, where that is not all of it; else ""."""
     geometry = explanation.scan.geometry
-    (top, bottom), (left, right) = geometry.seen()
-    if ((top, bottom), (left, right)) == tuple((0, n) for n in geometry.original):
+    rows, columns = geometry.seen()
+    height, width = geometry.original
+    if rows == (0, height) and columns == (0, width):
         return ""
+    top, bottom = rows
+    left, right = columns
     return f" · the model saw columns {left}–{right - 1}, rows {top}–{bottom - 1} only"
 
 
@@ -138,7 +144,8 @@ def scale_text(explanation: Explanation, limit: float | None = None) -> str:
         return f"no evidence: {explanation.empty_reason}"
     shown = explanation.limit if limit is None else limit
     whose = "own scale" if limit is None else "shared scale"
-    return f"{whose}: {'±' if explanation.signed else ''}{shown:.3g} is full colour, 0 is none"
+    sign = "±" if explanation.signed else ""
+    return f"{whose}: {sign}{shown:.3g} is full colour, 0 is none"
 
 
 @lru_cache(maxsize=8)
@@ -155,14 +162,16 @@ def with_caption(picture: Image.Image, text: str, synthetic: bool) -> Image.Imag
     line = round(font.size * 1.4)
     lines = [
         *_wrapped(text, font, width - line),
-        f"{NOTICE}{' · SYNTHETIC image' if synthetic else ''}",
+        notice_line(synthetic, "image"),
     ]
     canvas = Image.new("RGB", (width, height + line * len(lines) + line // 2), "black")
     canvas.paste(picture)
     draw = ImageDraw.Draw(canvas)
+    last = len(lines) - 1
     for number, words in enumerate(lines):
-        colour = "#ffcc66" if number == len(lines) - 1 else "white"
-        draw.text((line // 2, height + line // 4 + number * line), words, fill=colour, font=font)
+        colour = "#ffcc66" if number == last else "white"
+        top = height + line // 4 + number * line
+        draw.text((line // 2, top), words, fill=colour, font=font)
     return watermarked(canvas, height) if synthetic else canvas
 
 

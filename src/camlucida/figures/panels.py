@@ -22,7 +22,8 @@ from matplotlib.text import Text
 from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
-from camlucida.figures.overlay import NOTICE, as_rgb, blend, colormap_for, scale_text, unseen_text
+from camlucida.figures.notice import notice_line, watermark
+from camlucida.figures.overlay import as_rgb, blend, colormap_for, scale_text, unseen_text
 
 DPI = 300
 PANEL = 3.6
@@ -55,15 +56,11 @@ def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure
     figure = Figure(figsize=(3 * width + 1.6, height + 1.2), layout="constrained")
     panels = figure.subplots(1, 3)
     panels[0].imshow(as_rgb(explanation.scan.picture()))
-    panels[0].set_title(
-        f"Original ({' × '.join(map(str, explanation.scan.geometry.original[::-1]))} px)",
-        fontsize=9,
-    )
+    rows, columns = explanation.scan.geometry.original
+    panels[0].set_title(f"Original ({columns} × {rows} px)", fontsize=9)
     _heat(panels[1], explanation, colormap)
-    panels[1].set_title(
-        f"{explanation.provenance.get('method', explanation.method)}, grid {_grid(explanation)}",
-        fontsize=9,
-    )
+    method = explanation.provenance.get("method", explanation.method)
+    panels[1].set_title(f"{method}, grid {_grid(explanation)}", fontsize=9)
     panels[2].imshow(blend(explanation, colormap))
     panels[2].set_title("Overlay", fontsize=9)
     for axes in panels:
@@ -90,10 +87,8 @@ def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None
     for axes in panels:
         axes.set_axis_off()
     first = explanations[0]
-    figure.suptitle(
-        f"{first.scan.id} · {first.provenance.get('method', first.method)} at {first.layer}",
-        fontsize=10,
-    )
+    method = first.provenance.get("method", first.method)
+    figure.suptitle(f"{first.scan.id} · {method} at {first.layer}", fontsize=10)
     return _finish(figure, explanations)
 
 
@@ -115,15 +110,15 @@ def plain_texts(figure: Figure) -> None:
         if words and MATHS_OF_TICKS not in words:
             text.set_parse_math(False)
         if not words.isascii():
-            text.set_fontfamily(list(dict.fromkeys([*text.get_fontfamily(), *_more_fonts()])))
+            families = [*text.get_fontfamily(), *_more_fonts()]
+            text.set_fontfamily(list(dict.fromkeys(families)))
 
 
 @lru_cache(maxsize=1)
 def _more_fonts() -> tuple[str, ...]:
     """Those of :data:`MORE_FONTS` that are installed."""
-    return tuple(
-        sorted({font.name for font in fontManager.ttflist} & set(MORE_FONTS), key=MORE_FONTS.index)
-    )
+    installed = {font.name for font in fontManager.ttflist}
+    return tuple(name for name in MORE_FONTS if name in installed)
 
 
 def figure_png(figure: Figure) -> bytes:
@@ -143,7 +138,7 @@ def figure_png(figure: Figure) -> bytes:
 def _panel_size(explanation: Explanation) -> tuple[float, float]:
     rows, columns = explanation.scan.geometry.original
     longest = max(rows, columns)
-    # A very long film keeps a readable narrow side.
+    # A very long image keeps a readable narrow side.
     return max(PANEL * columns / longest, 1.4), max(PANEL * rows / longest, 1.4)
 
 
@@ -168,11 +163,9 @@ def _limits(explanation: Explanation) -> tuple[float, float]:
 
 def _heat(axes: Axes, explanation: Explanation, colormap: str | None) -> None:
     low, high = _limits(explanation)
-    values = (
-        explanation.numpy()
-        if not explanation.is_empty
-        else np.zeros(explanation.scan.geometry.original, np.float32)
-    )
+    values = np.zeros(explanation.scan.geometry.original, np.float32)
+    if not explanation.is_empty:
+        values = explanation.numpy()
     axes.imshow(values, cmap=colormap_for(explanation, colormap), vmin=low, vmax=high)
     axes.set_axis_off()
     if unseen_text(explanation):
@@ -215,19 +208,9 @@ def _finish(figure: Figure, explanations: Sequence[Explanation]) -> Figure:
     where = f"layer {first.layer}, grid {_grid(first)}, one cell ≈ {cell} px{unseen_text(first)}"
     scale = scale_text(first) if len(explanations) == 1 else "each panel on its own scale"
     figure.supxlabel(
-        f"{where} · {scale}\n{NOTICE}{' · SYNTHETIC image' if first.scan.synthetic else ''}",
+        f"{where} · {scale}\n{notice_line(first.scan.synthetic, 'image')}",
         fontsize=7,
     )
     if first.scan.synthetic:
-        figure.text(
-            0.5,
-            0.5,
-            "SYNTHETIC",
-            fontsize=34,
-            color="#8f8f8f",
-            alpha=0.45,
-            ha="center",
-            va="center",
-            rotation=20,
-        )
+        watermark(figure, 0.45)
     return figure

@@ -14,7 +14,8 @@ from torch import Tensor
 from camlucida.attribution.stages import Stages
 from camlucida.core.errors import UsageError
 from camlucida.figures.grids import mark_synthetic
-from camlucida.figures.overlay import DEFAULT_COLORMAP, NOTICE, SIGNED_COLORMAP, as_rgb, blend
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import DEFAULT_COLORMAP, SIGNED_COLORMAP, as_rgb, blend
 
 CHANNELS = 4
 """Of the layer, shown one below the other."""
@@ -102,9 +103,11 @@ def pipeline_figure(stages: Stages) -> Figure:
             arrowprops={"arrowstyle": "->", "linewidth": 1.5},
         )
         arrow.set_in_layout(False)
-    p = "" if explanation.probability is None else f", p {explanation.probability:.3f}"
+    probability = ""
+    if explanation.probability is not None:
+        probability = f", probability {explanation.probability:.3f}"
     kind = explanation.provenance.get("score_kind", "score")
-    target = f"{explanation.target} ({kind} {explanation.score:.3g}{p})"
+    target = f"{explanation.target} ({kind} {explanation.score:.3g}{probability})"
     figure.suptitle(f"Grad-CAM at {explanation.layer} for {target}", fontsize=11)
     share = f"{100 * stages.share(channels):.0f} % of all of it"
     shown = f"The {len(channels)} channels shown are those of the largest Σ|wₖ Aₖ|: {share}"
@@ -114,8 +117,8 @@ def pipeline_figure(stages: Stages) -> Figure:
             "Every gradient is the same in all cells of its channel here, "
             "as where a mean over the cells follows."
         )
-    synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
-    figure.supxlabel("\n".join([*lines, f"{NOTICE}{synthetic}"]), fontsize=8)
+    lines.append(notice_line(explanation.scan.synthetic, "image"))
+    figure.supxlabel("\n".join(lines), fontsize=8)
     return figure
 
 

@@ -20,14 +20,8 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import wrapped
-from camlucida.figures.overlay import (
-    NOTICE,
-    SIGNED_COLORMAP,
-    as_rgb,
-    blend,
-    check_colormap,
-    unseen_text,
-)
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import SIGNED_COLORMAP, as_rgb, blend, check_colormap, unseen_text
 from camlucida.figures.panels import PANEL, plain_texts
 
 SCREEN_DPI = 110
@@ -156,11 +150,10 @@ def value_figure(
         else blend(explanation, None, ALPHA, limit, True)
     )
     panels[2].imshow(shown, cmap=colours, vmin=-limit, vmax=limit)
-    titles = (
-        "image and mask (red)" if case.mask is not None else f"image; {case.no_mask}",
-        f"image and {_method(explanation)}",
-        f"{_method(explanation)}, grid {'×'.join(map(str, explanation.grid))}",
-    )
+    method = _method(explanation)
+    grid_text = "×".join(map(str, explanation.grid))
+    mask_title = "image and mask (red)" if case.mask is not None else f"image; {case.no_mask}"
+    titles = (mask_title, f"image and {method}", f"{method}, grid {grid_text}")
     for axes, title in zip(panels, titles):
         _panel_title(axes, textwrap.fill(title, int((wide - 1.3) / 3 * 12)))
         if explanation.scan.synthetic:
@@ -239,11 +232,10 @@ def _heading(axes: Axes, lines: Sequence[tuple[str, dict[str, Any]]]) -> None:
 
 def _brief(name: str) -> str:
     """The name of a value, its middle left out where it is longer than a heading has room for."""
-    return (
-        name
-        if len(name) <= LONGEST_NAME
-        else f"{name[: LONGEST_NAME // 2]}…{name[-LONGEST_NAME // 2 + 1 :]}"
-    )
+    if len(name) <= LONGEST_NAME:
+        return name
+    half = LONGEST_NAME // 2
+    return f"{name[:half]}…{name[-half + 1 :]}"
 
 
 def _with_mask(case: ValueCase) -> NDArray[np.float32]:
@@ -263,7 +255,8 @@ def _overlay(
     heat = np.clip(values / limit, -1, 1)
     opacity = (ALPHA * np.abs(heat))[..., None]
     base = as_rgb(explanation.scan.picture())
-    return np.asarray(base * (1 - opacity) + colours(heat / 2 + 0.5)[..., :3] * opacity, np.float32)
+    heat_colours = colours(heat / 2 + 0.5)[..., :3]
+    return np.asarray(base * (1 - opacity) + heat_colours * opacity, np.float32)
 
 
 def _method(explanation: Explanation) -> str:
@@ -277,5 +270,5 @@ def _feet(case: ValueCase, scale: str, notes: Sequence[str], width: float) -> li
     method = f"{_method(explanation)} at {explanation.layer}"
     provenance = f"{method}, one cell ≈ {cell} px{unseen_text(explanation)} · {scale}"
     texts = [text for text in (case.chosen, provenance, case.inside, *notes) if text]
-    last = f"{NOTICE}{' · SYNTHETIC image' if explanation.scan.synthetic else ''}"
+    last = notice_line(explanation.scan.synthetic, "image")
     return [*wrapped(texts, int(width * 15)), last]

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import legend, mark_synthetic, outline, outline_colours, wrapped
-from camlucida.figures.overlay import NOTICE, as_rgb, blend, caption, colormap_for
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import as_rgb, blend, caption, colormap_for
 
 Mask = NDArray[np.bool_]
 
@@ -59,8 +60,8 @@ def analysis_sheet(
     legend(figure, colours)
     figure.suptitle(f"{explanation.scan.id}: {explanation.target}", fontsize=11, x=0.02, ha="left")
     lines = wrapped((caption(explanation), *warnings), 190)
-    synthetic = " · SYNTHETIC image" if explanation.scan.synthetic else ""
-    figure.supxlabel("\n".join([*lines, f"{NOTICE}{synthetic}"]), fontsize=7.5)
+    lines.append(notice_line(explanation.scan.synthetic, "image"))
+    figure.supxlabel("\n".join(lines), fontsize=7.5)
     return figure
 
 
@@ -75,7 +76,8 @@ def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
     limit = explanation.limit or 1.0
     low, colours = -limit if explanation.signed else 0.0, colormap_for(explanation)
     axes.imshow(explanation.numpy(), cmap=colours, vmin=low, vmax=limit)
-    axes.set_title(f"map, grid {' × '.join(map(str, explanation.grid))}", fontsize=9)
+    grid = " × ".join(map(str, explanation.grid))
+    axes.set_title(f"map, grid {grid}", fontsize=9)
     axes.set_axis_off()
     mark_synthetic(axes, explanation.scan.synthetic)
     if explanation.is_empty:
@@ -95,7 +97,8 @@ def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
     bar.ax.tick_params(labelsize=7)
     bar.ax.yaxis.get_offset_text().set_fontsize(7)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
-    bar.set_label(f"map value ({explanation.provenance.get('unit', 'score')} units)", fontsize=7.5)
+    unit = explanation.provenance.get("unit", "score")
+    bar.set_label(f"map value ({unit} units)", fontsize=7.5)
 
 
 def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
@@ -107,9 +110,11 @@ def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
     limit = explanation.limit or 1.0
     edges = np.linspace(-limit if explanation.signed else 0.0, limit, BINS + 1).tolist()
     for part, name, colour in ((~inside, "outside", OUTSIDE), (inside, "inside", INSIDE)):
-        if part.any():
-            weights = np.full(int(part.sum()), 1 / part.sum())
-            label = f"{name}, {int(part.sum()):,} px, mean {values[part].mean():.3g}"
+        pixels = int(part.sum())
+        if pixels:
+            weights = np.full(pixels, 1 / pixels)
+            mean = float(values[part].mean())
+            label = f"{name}, {pixels:,} px, mean {mean:.3g}"
             axes.hist(
                 np.clip(values[part], edges[0], limit),
                 edges,
@@ -118,15 +123,15 @@ def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
                 alpha=0.6,
                 label=label,
             )
-            axes.axvline(float(values[part].mean()), color=colour, linestyle="--", linewidth=1.2)
+            axes.axvline(mean, color=colour, linestyle="--", linewidth=1.2)
     axes.set_yscale("log")
     axes.set_xlabel("map value (dashed: means)", fontsize=8)
     axes.set_ylabel("share of pixels", fontsize=8)
     axes.tick_params(labelsize=7)
-    axes.set_title(
-        "map values inside and outside the region" if inside.any() else "map values (no region)",
-        fontsize=9,
-    )
+    title = "map values (no region)"
+    if inside.any():
+        title = "map values inside and outside the region"
+    axes.set_title(title, fontsize=9)
     axes.legend(fontsize=7.5, loc="upper right")
 
 

@@ -14,7 +14,7 @@ from camlucida.analysis.selection.base import message_key
 from camlucida.attribution.methods import METHODS
 from camlucida.core.files import slug
 from camlucida.core.messages import chain, declare
-from camlucida.figures.cases import boxes_on_film, label_comparison
+from camlucida.figures.cases import boxes_on_image, label_comparison
 from camlucida.figures.comparison import FINDING_COLOUR
 from camlucida.figures.files import save_figure
 from camlucida.figures.grids import GridRow, comparison_grid
@@ -299,7 +299,7 @@ def _boxes(report: ReportData, shown: Sequence[Any]) -> Picture | None:
         boxes = report.boxes(row)
         if boxes is not None and len(boxes) and not case["empty_reason"]:
             stem = "figures/boxes"
-            save_figure(boxes_on_film(report.map_of(row), boxes), report.folder / stem)
+            save_figure(boxes_on_image(report.map_of(row), boxes), report.folder / stem)
             values = {"image": case["image"], "target": case["target"], "true": len(boxes)}
             return Picture(stem, Message("cases.boxes", values))
     return None

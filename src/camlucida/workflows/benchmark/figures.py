@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from camlucida.figures.evaluation import DASHES, GREYS, PALETTE
-from camlucida.figures.overlay import NOTICE
+from camlucida.figures.notice import notice_line
 from camlucida.workflows.benchmark.meta import BLEND, BLUR, ORACLE, RUNGS, SHIFT
 from camlucida.workflows.benchmark.tables import LOGIT_DROP, SHARE, TAG
 
@@ -117,7 +117,7 @@ def _plain(axes: Axes, size: float) -> None:
 
 
 def _finish(figure: Figure, caption: str) -> Figure:
-    figure.supxlabel(f"{caption}\n{NOTICE} · SYNTHETIC images", fontsize=8)
+    figure.supxlabel(f"{caption}\n{notice_line(synthetic=True)}", fontsize=8)
     figure.text(
         0.5,
         0.5,

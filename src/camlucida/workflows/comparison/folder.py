@@ -21,7 +21,7 @@ from camlucida.figures.consistency import (
     verdicts_figure,
 )
 from camlucida.figures.files import save_figure
-from camlucida.figures.overlay import NOTICE
+from camlucida.figures.notice import NOTICE
 from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
 from camlucida.report.writers.html import write_page
