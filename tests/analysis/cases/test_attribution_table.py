@@ -12,7 +12,7 @@ from camlucida.analysis.cases import image_regions as film
 from camlucida.analysis.cases.attribution_table import COLUMNS, attribution_table
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.cases.image_regions import shrink
-from camlucida.evaluation.maps.scores import artefact_places, artefact_scores
+from camlucida.evaluation.maps.scores import artefact_regions, artefact_scores
 from camlucida.metrics import localisation
 from camlucida.metrics.ceiling import area_average
 from camlucida.runs import Run, execute
@@ -94,7 +94,7 @@ def test_shares_are_those_of_evaluate(classified):
     names = {"border_share": "border", "text_share": "text", "outside_body_share": "outside"}
     for index, row in heat.iterrows():
         e = classified.explanation(cases["explanation"][index])
-        places = artefact_places(e.scan.picture(), {}, names)
+        places = artefact_regions(e.scan.picture(), {}, names)
         for name, score in artefact_scores(e.on_original().double().numpy(), places).items():
             place = names[name]
             np.testing.assert_allclose(row[f"{place}_share"], score.value, rtol=1e-5, atol=1e-6)

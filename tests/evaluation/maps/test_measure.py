@@ -17,7 +17,7 @@ from camlucida.evaluation.maps import scores
 from camlucida.evaluation.maps.api import evaluate
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
-from camlucida.metrics import METRICS, chexlocalize, faithfulness, localisation
+from camlucida.metrics import METRICS, annotation_overlap, chexlocalize, faithfulness, localisation
 from camlucida.metrics.ceiling import ceiling
 from camlucida.metrics.imputation import Perturbation, PerturbedImage
 from camlucida.metrics.queue import evaluate as run_queue
@@ -53,8 +53,17 @@ def settings(*metrics, **more):
     )
 
 
+LOCALISATION = {
+    "hit": localisation.hit,
+    "average_precision_lift": localisation.average_precision_lift,
+    "relevance_mass": localisation.relevance_mass,
+    "iou_area_matched": annotation_overlap.iou_area_matched,
+    "roc_auc": localisation.roc_auc,
+}
+
+
 def value(rows, metric, output="", label="1", image="input0", method="hirescam", column="value"):
-    (found,) = rows.loc[
+    (cell,) = rows.loc[
         (rows.metric == metric)
         & (rows.output == output)
         & (rows.label == label)
@@ -62,7 +71,7 @@ def value(rows, metric, output="", label="1", image="input0", method="hirescam",
         & (rows.method == method),
         column,
     ].tolist()
-    return found
+    return cell
 
 
 def test_localisation_in_original_pixels_with_chance_and_ceiling():
@@ -71,16 +80,10 @@ def test_localisation_in_original_pixels_with_chance_and_ceiling():
     for i, sample in enumerate(one):
         (e,) = explain(net, [sample.scan], target="1", method="hirescam", layer="features")
         heat = e.on_original().double().numpy()
-        for name in (
-            "hit",
-            "average_precision_lift",
-            "relevance_mass",
-            "iou_area_matched",
-            "roc_auc",
-        ):
+        for name in LOCALISATION:
             at = {"image": f"input{i}"}
             assert value(rows, name, **at) == pytest.approx(
-                getattr(localisation, name)(heat, mask()), nan_ok=True
+                LOCALISATION[name](heat, mask()), nan_ok=True
             )
             assert value(rows, name, column="chance", **at) == pytest.approx(
                 METRICS[name].chance_level(heat, mask())
@@ -88,11 +91,10 @@ def test_localisation_in_original_pixels_with_chance_and_ceiling():
             assert value(rows, name, column="ceiling", **at) == pytest.approx(
                 ceiling(METRICS[name].ceiling, mask(), e.grid)
             )
-        own, other = (
-            localisation.average_precision(heat, mask()),
-            localisation.average_precision(heat, mask(14, 2)),
-        )
-        assert value(rows, "class_specificity", image=f"input{i}") == pytest.approx(own - other)
+        of_label = localisation.average_precision(heat, mask())
+        of_other = localisation.average_precision(heat, mask(14, 2))
+        specificity = value(rows, "class_specificity", image=f"input{i}")
+        assert specificity == pytest.approx(of_label - of_other)
     assert set(rows.patient) == {"P0", "P1", "P2"}
     assert not rows.duplicated(["image", "label", "method", "layer", "metric", "output"]).any()
 
@@ -205,10 +207,11 @@ def test_view_agreement_and_coherency_are_those_of_new_maps():
         return e.map(e.grid)
 
     x = sample.scan.tensor
-    own, flipped = heat(x), {name: heat(view(x, name)) for name in VIEWS}
-    assert value(rows, "view_agreement") == pytest.approx(view_agreement(own, flipped), rel=1e-4)
-    case = Perturbation(PerturbedImage("one", x, (True,)), own)
-    coherency = faithfulness.coherency(own, heat(case.masked()))
+    unchanged, flipped = heat(x), {name: heat(view(x, name)) for name in VIEWS}
+    agreement = view_agreement(unchanged, flipped)
+    assert value(rows, "view_agreement") == pytest.approx(agreement, rel=1e-4)
+    case = Perturbation(PerturbedImage("one", x, (True,)), unchanged)
+    coherency = faithfulness.coherency(unchanged, heat(case.masked()))
     drop = value(
         measure(net, [sample], settings("average_drop")).rows, "average_drop", "probability"
     )

@@ -166,23 +166,21 @@ def limit_texts(rows, sanity=None, failures=1):
 def test_each_limit_has_the_number_of_this_run(tables):
     rows, _, sanity, summary, compared = tables
     text = limit_texts(rows, sanity)
-    assert (
-        "12 patients here. Where fewer than 10 patients have a value, no interval is given: "
-        f"so for 0 of {len(summary)} means" in text
-    )
+    assert "there are 12 patients. No interval is given where fewer than 10 patients" in text
+    assert f"which applies to 0 of {len(summary)} means" in text
     assert "24 of 24 images are synthetic" in text
-    assert "Failed, and in no number: 1" in text
-    assert "Average precision over area of gradcam, 8.3% of them" in text  # 1 of 12 patients
+    assert "1 image failed and is excluded from all results" in text
+    assert "8.3%, is that of gradcam by Average precision over area" in text  # 1 of 12 patients
     assert "gradcam 8.3%, hirescam 0.0%" in text
-    assert f"within a layer; there is one: {LAYER}" in text
+    assert f"within a layer; one layer was evaluated: {LAYER}" in text
     assert f"Pointing game at {LAYER} 0.85" in text
     between = compared[compared["against"] == "method"]
     assert (
         f"Of {len(between)} tested differences between two methods, "
-        f"{(between['better'] != '').sum()} stay" in text
+        f"{(between['better'] != '').sum()} have p < 0.05" in text
     )
     fair = compared[(compared["against"] == "baseline") & (compared["second"] != "oracle")]
-    assert f"in {(fair['better'] == 'second').sum()} the baseline is the better" in text
+    assert f"in {(fair['better'] == 'second').sum()} of these the baseline is better" in text
     drops = over_all_labels(summary).query(
         "metric == 'average_drop' and output == 'probability' and not baseline"
     )
@@ -193,8 +191,8 @@ def test_each_limit_has_the_number_of_this_run(tables):
     )
     assert "Increase in confidence (probability) 1; the best method" in text
     assert (
-        "2 of 3 methods and layers pass it, which does not make them good. "
-        f"Failed: eigencam at {LAYER}" in text
+        "2 of 3 combinations of method and layer pass it, which does not show that their maps are "
+        f"good. Failed: eigencam at {LAYER}" in text
     )
     assert "Kendall's W 0." in text
 
@@ -204,9 +202,12 @@ def test_limits_of_a_run_without_the_gaming_map_and_of_few_patients():
         [row(f"i{k}", f"p{k}", metric="average_drop", output="logit", value=0.1) for k in range(3)]
     )
     text = limit_texts(rows, failures=0)
-    assert "3 patients here" in text
-    assert "so for 1 of 1 means" in text
-    assert "“fake_cam”; it was not measured here" in text
+    assert "there are 3 patients" in text
+    assert "which applies to 1 of 1 means" in text
+    assert (
+        "“fake_cam”, a map of nearly all ones that carries no evidence; it was not measured in this evaluation"
+        in text
+    )
     assert "Failed" not in text
     assert "tested differences" not in text
     assert "average drop" not in limit_texts(pd.DataFrame([row()])).lower()

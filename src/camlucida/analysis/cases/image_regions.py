@@ -15,7 +15,7 @@ from scipy import sparse
 from camlucida.core.errors import ImageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.tensors import resize
-from camlucida.evaluation.maps.scores import artefact_places
+from camlucida.evaluation.maps.scores import artefact_regions
 from camlucida.io import read_image
 from camlucida.metrics.annotations import Floats
 from camlucida.metrics.artefacts import border_region
@@ -76,7 +76,7 @@ class ImageRegions:
             grey = grey.mean(2)
         size = reduced((grey.shape[0], grey.shape[1]))
         small = shrink(grey, size)
-        detected = artefact_places(small, {}, DETECTED)
+        detected = artefact_regions(small, {}, DETECTED)
         masks = {DETECTED[metric]: mask for metric, mask in detected.items()}
         border = border_region(small.shape)
         masks["artefact"] = np.any([border, *masks.values()], axis=0)

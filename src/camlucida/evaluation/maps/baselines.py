@@ -71,16 +71,15 @@ def baseline_map(
         return center(blank)[0]
     if name == "fake_cam":
         return fake_cam(grid)
+    grey = image.float().mean(0).cpu().double()
     if name == "sobel":
-        return to_grid(torch.from_numpy(edges(image.float().mean(0).cpu().double().numpy())), grid)
+        return to_grid(torch.from_numpy(edges(grey.numpy())), grid)
     if name == "intensity":
-        return to_grid(image.float().mean(0).cpu().double(), grid)
+        return to_grid(grey, grid)
     if name == "oracle":
-        return (
-            None
-            if truth is None or not truth.any()
-            else torch.from_numpy(area_average(truth, grid, geometry)).float()
-        )
+        if truth is None or not truth.any():
+            return None
+        return torch.from_numpy(area_average(truth, grid, geometry)).float()
     if prior is None or not prior.any():
         return None
     original = resize(torch.from_numpy(prior)[None], geometry.original)
@@ -99,7 +98,8 @@ def edges(image: Floats) -> Floats:
     >>> edges(np.tile(np.arange(4.0), (3, 1)))[1].tolist()
     [4.0, 8.0, 8.0, 4.0]
     """
-    return np.asarray(np.sqrt(sum(ndimage.sobel(image, axis) ** 2 for axis in range(image.ndim))))
+    squares = [ndimage.sobel(image, axis) ** 2 for axis in range(image.ndim)]
+    return np.asarray(np.sqrt(sum(squares)))
 
 
 def to_grid(values: Tensor, grid: Sequence[int]) -> Tensor:
@@ -115,7 +115,8 @@ def to_grid(values: Tensor, grid: Sequence[int]) -> Tensor:
     >>> to_grid(torch.tensor([[0.0, 2.0], [4.0, 6.0]]), (1, 2)).tolist()
     [[2.0, 4.0]]
     """
-    return F.interpolate(values[None, None], tuple(grid), mode="area")[0, 0].float()
+    reduced = F.interpolate(values[None, None], tuple(grid), mode="area")
+    return reduced[0, 0].float()
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ class Atlas:
 
         None where there is no other patient with one.
         """
-        others = [entry for who, entry in self.sums.get(label, {}).items() if who != patient]
+        of_label = self.sums.get(label, {})
+        others = [entry for other, entry in of_label.items() if other != patient]
         count = sum(number for _, number in others)
         return np.asarray(sum(total for total, _ in others) / count) if count else None
 
@@ -156,7 +158,7 @@ def add_to_atlas(
     """
     for label, mask in masks.items():
         if mask.any():
-            total, number = sums.setdefault(label, {}).get(
-                patient, (np.zeros((ATLAS,) * mask.ndim), 0)
-            )
-            sums[label][patient] = (total + area_average(mask, (ATLAS,) * mask.ndim), number + 1)
+            grid = (ATLAS,) * mask.ndim
+            of_label = sums.setdefault(label, {})
+            total, number = of_label.get(patient, (np.zeros(grid), 0))
+            of_label[patient] = (total + area_average(mask, grid), number + 1)

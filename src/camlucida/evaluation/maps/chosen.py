@@ -126,6 +126,6 @@ def _chosen(name: str, output: str, rows: pd.DataFrame) -> ChosenMaps:
 
 def _picked(ranked: pd.DataFrame, median: int) -> Iterator[ChosenMap]:
     records = ranked[COLUMNS].to_dict("records")
-    places: dict[Which, int] = {"best": 0, "median": median, "worst": len(ranked) - 1}
-    for which, place in places.items():
-        yield ChosenMap(which, *records[place].values())
+    positions: dict[Which, int] = {"best": 0, "median": median, "worst": len(ranked) - 1}
+    for which, position in positions.items():
+        yield ChosenMap(which, *records[position].values())

@@ -50,11 +50,14 @@ def estimate(source: Source) -> Cost:
     gamed = all(faithfulness.gamed_by_all_ones(name) for name in faithful)
     baselines = [name for name in settings.baselines if name != "fake_cam" or gamed]
     layers = settings.layers or (source.model.card.layer,)
-    maps = _labels_an_image(source) * (len(settings.methods) + len(baselines)) * len(layers)
+    methods = len(settings.methods) + len(baselines)
+    maps = _labels_an_image(source) * methods * len(layers)
     images = len(source.cohort.images)
     if not faithful:
         return Cost(0, maps, images, 0.0)
-    return Cost(_altered_images(source, faithful), maps, images, _seconds_an_image(source))
+    a_map = _altered_images(source, faithful)
+    seconds = _seconds_an_image(source)
+    return Cost(a_map, maps, images, seconds)
 
 
 def _altered_images(source: Source, names: tuple[str, ...]) -> int:
@@ -62,20 +65,23 @@ def _altered_images(source: Source, names: tuple[str, ...]) -> int:
     spec = source.model.card.input
     image = torch.zeros(spec.channels, *spec.height_width)
     heat = torch.arange(49.0).reshape(7, 7)
-    perturbation = Perturbation(PerturbedImage("image", image, (False,)), heat)
-    return forwards_needed(faithfulness.plans(perturbation, names, 1.0))
+    perturbed = PerturbedImage("image", image, (False,))
+    plans = faithfulness.plans(Perturbation(perturbed, heat), names, 1.0)
+    return forwards_needed(plans)
 
 
 def _seconds_an_image(source: Source) -> float:
     spec = source.model.card.input
-    size = (source.settings.batch_size or BATCH, spec.channels, *spec.height_width)
-    batch = torch.zeros(size).to(next(source.model.module.parameters()))
+    count = source.settings.batch_size or BATCH
+    weight = next(source.model.module.parameters())
+    batch = torch.zeros(count, spec.channels, *spec.height_width).to(weight)
     with torch.inference_mode():
         # The first pass sets up kernels and buffers.
         source.model.module(batch)
         start = time.perf_counter()
         source.model.module(batch)
-        return (time.perf_counter() - start) / len(batch)
+        seconds = time.perf_counter() - start
+    return seconds / len(batch)
 
 
 def _labels_an_image(source: Source) -> int:
@@ -85,4 +91,5 @@ def _labels_an_image(source: Source) -> int:
     images = source.cohort.images
     annotated = [len(source.annotated_labels(item)) for item in images]
     true = [len(item.positives or ()) for item in images]
-    return max([1, *annotated, *(true if not any(annotated) else [])])
+    counts = annotated if any(annotated) else true
+    return max([1, *counts])

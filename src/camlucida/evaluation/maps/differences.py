@@ -49,9 +49,9 @@ def differences(
 
     Returns:
         Columns ``DIFFERENCES``: ``against`` is "method" or "baseline"; ``p_holm`` is adjusted over
-        all rows of the metric's family, those between methods and those against baselines apart,
-        for they answer two questions; ``better`` is "first", "second", or "" where ``p_holm`` is
-        not under ``SIGNIFICANT``; ``n`` counts the pairs.
+        all rows of the metric's family, separately for those between methods and those against
+        baselines, which are two questions; ``better`` is "first", "second", or "" where
+        ``p_holm`` is not under ``SIGNIFICANT``; ``n`` counts the pairs.
 
     Raises:
         UsageError: as of :func:`~camlucida.evaluation.maps.row_tables.check_rows`.
@@ -63,13 +63,20 @@ def differences(
         metric = about(name)
         if metric.direction == "none":
             continue
-        place = {"layer": layer, "metric": name, "output": output}
-        kind = {"family": metric.family, "direction": metric.direction}
-        lines += [{**place, **kind, **line} for line in _tested_pairs(group, sampling)]
+        common = {
+            "layer": layer,
+            "metric": name,
+            "output": output,
+            "family": metric.family,
+            "direction": metric.direction,
+        }
+        lines += [common | line for line in _tested_pairs(group, sampling)]
     table = pd.DataFrame(lines, columns=TESTED)
     by_family = table.groupby(["family", "against"], sort=False)["p"]
     table["p_holm"] = by_family.transform(holm).astype(float)
-    first_wins = (table["estimate"] > 0) == (table["direction"] == "higher")
+    positive = table["estimate"] > 0
+    higher_is_better = table["direction"] == "higher"
+    first_wins = positive == higher_is_better
     better = np.where(first_wins, "first", "second").astype(object)
     table["better"] = np.where(table["p_holm"] < SIGNIFICANT, better, "")
     return table[DIFFERENCES]
@@ -87,8 +94,14 @@ def _tested_pairs(group: pd.DataFrame, sampling: Sampling) -> Iterator[dict[str,
     for first, second, against in _pairs(group):
         difference = paired_difference(values[first], values[second], patients, **vars(sampling))
         interval = difference.interval
-        names = {"first": first, "second": second, "against": against}
-        yield {**names, "p": difference.p, "n": interval.rows, **vars(interval)}
+        yield {
+            "first": first,
+            "second": second,
+            "against": against,
+            "p": difference.p,
+            "n": interval.rows,
+            **vars(interval),
+        }
 
 
 def _pairs(group: pd.DataFrame) -> list[tuple[str, str, str]]:
@@ -96,8 +109,9 @@ def _pairs(group: pd.DataFrame) -> list[tuple[str, str, str]]:
     is_baseline = dict(zip(group["method"], group["baseline"].astype(bool)))
     methods = [name for name, baseline in is_baseline.items() if not baseline]
     baselines = [name for name, baseline in is_baseline.items() if baseline]
-    between = [(*pair, "method") for pair in combinations(methods, 2)]
-    return between + [(*pair, "baseline") for pair in product(methods, baselines)]
+    between_methods = [(*pair, "method") for pair in combinations(methods, 2)]
+    against_baselines = [(*pair, "baseline") for pair in product(methods, baselines)]
+    return between_methods + against_baselines
 
 
 def ranking(summary: pd.DataFrame) -> pd.DataFrame:
@@ -114,11 +128,15 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
         that a ranking of it lacks.
     """
     table = over_all_labels(summary)
-    table = table[table["direction"] != "none"].copy()
+    has_direction = table["direction"] != "none"
+    table = table[has_direction].copy()
     keys = ["layer", "family", "metric", "output"]
-    loss = table["estimate"].where(table["direction"] == "lower", -table["estimate"])
+    estimate = table["estimate"]
+    lower_is_better = table["direction"] == "lower"
+    loss = estimate.where(lower_is_better, -estimate)
     by_metric = loss.groupby([table[key] for key in keys], sort=False)
-    table["rank"], table["of"] = by_metric.rank(), by_metric.transform("count")
+    table["rank"] = by_metric.rank()
+    table["of"] = by_metric.transform("count")
     table["family_rank"] = _family_rank(table, keys)
     table["order"] = table.groupby(keys, sort=False).ngroup()
     ordered = table.sort_values(["order", "rank"], kind="stable")
@@ -130,9 +148,11 @@ def _family_rank(table: pd.DataFrame, keys: list[str]) -> pd.Series:
 
     NaN where it is not in all of them.
     """
-    ranked = table[table["of"] > 0].drop_duplicates(keys)
-    rankings = ranked.groupby(["layer", "family"], sort=False).size()
-    expected = [rankings.get(pair, 0) for pair in zip(table["layer"], table["family"])]
+    has_ranks = table["of"] > 0
+    rankings = table[has_ranks].drop_duplicates(keys)
+    sizes = rankings.groupby(["layer", "family"], sort=False).size()
+    families = zip(table["layer"], table["family"])
+    expected = [sizes.get(pair, 0) for pair in families]
     ranks = table.groupby(["layer", "family", "method"], sort=False)["rank"]
     complete = ranks.transform("count") == expected
     return ranks.transform("mean").where(complete)
@@ -146,9 +166,8 @@ def disagreement(ranking: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row a layer with two methods or more: ``layer``, ``rankings``, ``methods``, ``winners``
-            (methods
-        that some metric ranks first) and ``kendall_w`` (1: all metrics agree; NaN for one ranking).
-        Rankings that lack a method, and those in which all tie, are left out.
+        (methods that some metric ranks first) and ``kendall_w`` (1: all metrics agree; NaN for one
+        ranking). Rankings that lack a method, and those in which all tie, are left out.
     """
     lines = []
     is_baseline = ranking["baseline"].astype(bool)
@@ -156,7 +175,9 @@ def disagreement(ranking: pd.DataFrame) -> pd.DataFrame:
         methods = list(dict.fromkeys(group["method"]))
         table = group.pivot(index=["metric", "output"], columns="method", values="rank")
         table = table[methods].dropna()
-        ranks = table.rank(axis=1)[table.nunique(axis=1) > 1]
+        # A metric by which all methods tie ranks none of them.
+        distinct = table.nunique(axis=1) > 1
+        ranks = table.rank(axis=1)[distinct]
         if ranks.empty:
             continue
         winners = _winners(ranks, methods)

@@ -27,6 +27,7 @@ from camlucida.core.errors import CamlucidaError, LayerError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, declare
 from camlucida.evaluation.maps import scores
+from camlucida.evaluation.maps.annotation_scores import AnnotationScores
 from camlucida.evaluation.maps.baselines import Atlas, baseline_map
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.maps import EvaluatedMap, Extra, maps_of, targets_of
@@ -241,12 +242,12 @@ class _Session:
         if not maps:
             return
         names = self.settings.metrics
-        places = scores.artefact_places(sample.scan.picture(), sample.regions, names)
-        references = _References(sample, self.settings)
+        regions = scores.artefact_regions(sample.scan.picture(), sample.regions, names)
+        annotation = AnnotationScores(sample, self.settings)
         faithful = with_inputs("altered images", among=names)
         image = self._perturbed_image(key, sample, maps) if faithful else None
         for each in maps:
-            self._score_without_model(sample, each, places, references)
+            self._score_without_model(sample, each, regions, annotation)
             wanted = [name for name in faithful if _measured(each, name)]
             if image is not None and wanted:
                 about = (sample, each)
@@ -270,8 +271,8 @@ class _Session:
         self,
         sample: Sample,
         each: EvaluatedMap,
-        places: Mapping[str, Mask],
-        references: _References,
+        regions: Mapping[str, Mask],
+        annotation: AnnotationScores,
     ) -> None:
         """Rows of the metrics that look at the map alone."""
         names = self.settings.metrics
@@ -279,41 +280,14 @@ class _Session:
         original = each.first.on_original().double().numpy()
         heat = Heat.of(native, original, scan.geometry)
         of_map = scores.description_scores(native.double().numpy(), names)
-        of_map |= scores.artefact_scores(original, places)
+        of_map |= scores.artefact_scores(original, regions)
         for explanation in each.explanations.values():
-            of_label = of_map | self._annotated(sample, each, explanation, heat, references)
+            of_label = of_map | annotation.scores(explanation, heat)
             for name, score in of_label.items():
                 self.builder.score(sample, each, explanation, name, score)
-
-    def _annotated(
-        self,
-        sample: Sample,
-        each: EvaluatedMap,
-        explanation: Explanation,
-        heat: Heat,
-        references: _References,
-    ) -> dict[str, Score]:
-        """Scores against the annotation of the explained label; the row of its boxes."""
-        names = self.settings.metrics
-        label = label_of(explanation)
-        truth = sample.mask(label)
-        if truth is None:
-            return {}
-        found = scores.mask_scores(heat, truth, names, self.settings.options)
-        ceilings = references.ceilings(label, truth, explanation.grid)
-        found = {
-            name: replace(score, ceiling=ceilings.get(name, NAN)) for name, score in found.items()
-        }
-        boxes = sample.boxes.get(sample.annotation_key(label))
-        if boxes is not None:
-            best = references.best(label, truth, explanation.grid)
-            found |= scores.box_scores(heat, best, boxes, names)
-            if with_inputs("all boxes", among=names):
-                probability = 1.0 if explanation.probability is None else explanation.probability
-                table = scores.box_table(heat.original, boxes, probability)
-                self.builder.boxes(sample, each, explanation, table)
-        others = sample.other_masks(label)
-        return found | scores.specificity_scores(heat, truth, others, names)
+            boxes = annotation.boxes(explanation, heat)
+            if boxes is not None:
+                self.builder.boxes(sample, each, explanation, boxes)
 
     def _coherency(self, sample: Sample, each: EvaluatedMap, perturbation: Perturbation) -> float:
         """Similarity of the map to that of the image under it.
@@ -354,35 +328,6 @@ class _Session:
         ):
             each = next(owner for other, owner in owners if other is explanation)
             self.builder.score(sample, each, explanation, name, Score(value))
-
-
-@dataclass
-class _References:
-    """The best map of each label and grid of one image, and its scores.
-
-    Computed once for all maps.
-    """
-
-    sample: Sample
-    settings: MetricSettings
-    _best: dict[tuple[str, tuple[int, ...]], Heat] = field(default_factory=dict)
-    _ceilings: dict[tuple[str, tuple[int, ...]], dict[str, float]] = field(default_factory=dict)
-
-    def best(self, label: str, truth: Mask, grid: tuple[int, ...]) -> Heat:
-        """The best map of a grid for the annotation of a label."""
-        key = (label, grid)
-        if key not in self._best:
-            self._best[key] = scores.best_heat(truth, grid, self.sample.scan.geometry)
-        return self._best[key]
-
-    def ceilings(self, label: str, truth: Mask, grid: tuple[int, ...]) -> dict[str, float]:
-        """Metric → score of the best map."""
-        key = (label, grid)
-        if key not in self._ceilings:
-            best = self.best(label, truth, grid)
-            names, options = self.settings.metrics, self.settings.options
-            self._ceilings[key] = scores.mask_ceilings(best, truth, names, options)
-        return self._ceilings[key]
 
 
 def _measured(each: EvaluatedMap, name: str) -> bool:

@@ -93,7 +93,8 @@ def randomisation_table(
     if not trained:
         return pd.DataFrame([], columns=list(COLUMNS))
     module = explained_model(model).module
-    inputs = samples[0].scan.tensor[None].to(next(module.parameters()))
+    weight = next(module.parameters())
+    inputs = samples[0].scan.tensor[None].to(weight)
 
     def again(_: nn.Module) -> list[Tensor]:
         return _maps_now(model, trained)
@@ -125,9 +126,12 @@ def _rows(
     maps = [trained[i] for i in chosen]
     images = [each.sample.scan.id for each in maps]
     null = _null(maps)
-    null_mean = float(np.nanmean(null)) if np.isfinite(null).any() else float("nan")
+    null_mean = float("nan")
+    if np.isfinite(null).any():
+        null_mean = float(np.nanmean(null))
     for block in range(len(runs[0])):
-        similarity = np.stack([run[block].similarity[list(chosen)] for run in runs], 1)
+        of_seeds = [run[block].similarity[list(chosen)] for run in runs]
+        similarity = np.stack(of_seeds, 1)
         gate = randomisation_gate(_by_image(similarity, images), null)
         about = {"mode": mode, "block": block, "null": null_mean}
         for seed, run in enumerate(runs):

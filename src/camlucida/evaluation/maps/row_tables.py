@@ -48,8 +48,10 @@ def title(metric: str, output: str = "") -> str:
     >>> title("region_share:lungs")
     'Heat in a region: lungs'
     """
+    name = about(metric).title
     region = metric.partition(":")[2]
-    name = about(metric).title + (f": {region}" if region else "")
+    if region:
+        name = f"{name}: {region}"
     return f"{name} ({output})" if output else name
 
 
@@ -61,7 +63,8 @@ def preferred_score(present: Iterable[str]) -> str:
     """
 
     def order(output: str) -> tuple[int, str]:
-        return (OUTPUTS.index(output) if output in OUTPUTS else len(OUTPUTS), output)
+        rank = OUTPUTS.index(output) if output in OUTPUTS else len(OUTPUTS)
+        return rank, output
 
     return min(present, key=order)
 
@@ -92,9 +95,11 @@ def check_rows(rows: pd.DataFrame) -> None:
         raise UsageError(f"a label called {ALL_LABELS!r}", "rename it: the summary uses this name")
     twice = rows.duplicated(ROW)
     if twice.any():
-        example = [str(value) for value in rows.loc[twice, ROW].iloc[0] if value != ""]
+        first = rows.loc[twice, ROW].iloc[0]
+        example = ", ".join(str(value) for value in first if value != "")
+        count = int(twice.sum())
         raise UsageError(
-            f"{int(twice.sum())} rows are there twice, such as {', '.join(example)}",
+            f"{count} rows are there twice, such as {example}",
             "give each image, label and method once",
         )
 

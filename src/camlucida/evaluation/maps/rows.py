@@ -70,7 +70,7 @@ class TableBuilder:
         probability = NAN if explanation.probability is None else explanation.probability
         about = (explanation.is_empty, explanation.score, probability, sample.scan.synthetic)
         numbers = (name, output, score.value, score.chance, score.ceiling)
-        self._rows.append((*_place(sample, each, explanation), *numbers, *about))
+        self._rows.append((*_map_columns(sample, each, explanation), *numbers, *about))
 
     def curve(
         self,
@@ -81,8 +81,8 @@ class TableBuilder:
         points: Sequence[tuple[float, float]],
     ) -> None:
         """The points (altered share, score) of a curve: (name, model output)."""
-        place = (*_place(sample, each, explanation), *curve)
-        self._curves += [(*place, share, value) for share, value in points]
+        common = (*_map_columns(sample, each, explanation), *curve)
+        self._curves += [(*common, share, value) for share, value in points]
 
     def boxes(
         self,
@@ -92,8 +92,8 @@ class TableBuilder:
         table: dict[str, list[Any]],
     ) -> None:
         """One row: the boxes of a map, see :func:`camlucida.evaluation.maps.scores.box_table`."""
-        place = _place(sample, each, explanation)
-        self._boxes.append((*place, table["found"], table["truth"], table["accuracy"]))
+        common = _map_columns(sample, each, explanation)
+        self._boxes.append((*common, table["found"], table["truth"], table["accuracy"]))
 
     def pack(self) -> None:
         """The rows so far as a frame."""
@@ -112,6 +112,6 @@ class TableBuilder:
         return Tables(rows, curves, boxes, failures, notes, count)
 
 
-def _place(sample: Sample, each: EvaluatedMap, explanation: Explanation) -> tuple[Any, ...]:
+def _map_columns(sample: Sample, each: EvaluatedMap, explanation: Explanation) -> tuple[Any, ...]:
     image = (sample.scan.id, sample.patient, explanation.target)
     return (*image, each.method, each.layer, each.baseline)

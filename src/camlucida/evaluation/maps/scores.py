@@ -8,7 +8,7 @@ Each stands with its chance level and its ceiling, both from the registration of
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -70,10 +70,12 @@ class Heat:
 
 def _sees_all(geometry: Geometry) -> bool:
     """Whether the model saw the whole original and nothing else, upright."""
-    if any(geometry.offset) or not all(s > 0 for s in geometry.scale):
+    mirrored = not all(factor > 0 for factor in geometry.scale)
+    if mirrored or any(geometry.offset):
         return False
     sides = zip(geometry.original, geometry.scale)
-    return geometry.model == tuple(round(n * s) for n, s in sides)
+    resized = tuple(round(side * factor) for side, factor in sides)
+    return geometry.model == resized
 
 
 def best_heat(truth: Mask, grid: Sequence[int], geometry: Geometry) -> Heat:
@@ -84,7 +86,9 @@ def best_heat(truth: Mask, grid: Sequence[int], geometry: Geometry) -> Heat:
         grid: cells along each axis.
         geometry: original ↔ model pixels.
     """
-    return Heat.of(area_average(truth, grid, geometry), best_map(truth, grid, geometry), geometry)
+    native = area_average(truth, grid, geometry)
+    original = best_map(truth, grid, geometry)
+    return Heat.of(native, original, geometry)
 
 
 def description_scores(native: ArrayLike, names: Collection[str]) -> dict[str, Score]:
@@ -94,7 +98,8 @@ def description_scores(native: ArrayLike, names: Collection[str]) -> dict[str, S
         native: (*grid).
         names: of the metrics that are wanted; those that need more than the map are passed over.
     """
-    return {name: _scored(METRICS[name], (native,), {}) for name in with_inputs("map", among=names)}
+    wanted = with_inputs("map", among=names)
+    return {name: _scored(METRICS[name], (native,), {}) for name in wanted}
 
 
 def mask_scores(
@@ -150,8 +155,8 @@ def box_scores(heat: Heat, best: Heat, boxes: Floats, names: Collection[str]) ->
     for name in with_inputs("boxes", among=names):
         metric = METRICS[name]
         score = _scored(metric, (heat.original, boxes), {})
-        ceiling = NAN if metric.ceiling is None else metric.ceiling(best.original, boxes)
-        scores[name] = Score(score.value, score.chance, ceiling)
+        ceiling = _level(metric.ceiling, (best.original, boxes), {})
+        scores[name] = replace(score, ceiling=ceiling)
     return scores
 
 
@@ -164,9 +169,10 @@ def specificity_scores(
     scores = {}
     for name in with_inputs("two masks", among=names):
         metric = METRICS[name]
-        each = [_scored(metric, (heat.enlarged_for(metric), truth, other), {}) for other in others]
-        value = float(np.mean([score.value for score in each]))
-        chance = float(np.mean([score.chance for score in each]))
+        values = heat.enlarged_for(metric)
+        pairs = [_scored(metric, (values, truth, other), {}) for other in others]
+        value = float(np.mean([score.value for score in pairs]))
+        chance = float(np.mean([score.chance for score in pairs]))
         scores[name] = Score(value, chance)
     return scores
 
@@ -178,30 +184,32 @@ def box_table(heat: ArrayLike, boxes: Floats, probability: float) -> dict[str, l
         ``found``: the boxes around the heat; ``truth``: the annotated ones; ``accuracy`` at each
         level.
     """
+    predicted = heat_boxes(heat, probability)
+    accuracy = box_accuracy(heat, boxes)
     return {
-        "found": heat_boxes(heat, probability).tolist(),
+        "found": predicted.tolist(),
         "truth": boxes.tolist(),
-        "accuracy": box_accuracy(heat, boxes).ravel().tolist(),
+        "accuracy": accuracy.ravel().tolist(),
     }
 
 
-def artefact_scores(heat: ArrayLike, places: Mapping[str, Mask]) -> dict[str, Score]:
-    """The share of heat in each of :func:`artefact_places`.
+def artefact_scores(heat: ArrayLike, regions: Mapping[str, Mask]) -> dict[str, Score]:
+    """The share of heat in each of :func:`artefact_regions`.
 
     Args:
         heat: (H, W) in original pixels.
-        places: metric name → mask (H, W).
+        regions: metric name → mask (H, W).
     """
-    return {name: _region_score(name, heat, place) for name, place in places.items()}
+    return {name: _region_score(name, heat, region) for name, region in regions.items()}
 
 
-def _region_score(name: str, heat: ArrayLike, place: Mask) -> Score:
-    level = METRICS[name.partition(":")[0]].chance_level
-    chance = NAN if level is None else level(heat, place)
-    return Score(region_share(heat, place), chance)
+def _region_score(name: str, heat: ArrayLike, region: Mask) -> Score:
+    registered, _, _ = name.partition(":")
+    chance = _level(METRICS[registered].chance_level, (heat, region), {})
+    return Score(region_share(heat, region), chance)
 
 
-def artefact_places(
+def artefact_regions(
     picture: NDArray[np.uint8] | Floats, regions: Mapping[str, Mask], names: Collection[str]
 ) -> dict[str, Mask]:
     """The region of each artefact metric in one image, and the regions that are given.
@@ -214,17 +222,21 @@ def artefact_places(
     Returns:
         Metric name → mask (H, W).
     """
-    grey = picture.astype(np.float64) if picture.ndim == 2 else picture.astype(np.float64).mean(2)
+    grey = picture.astype(np.float64)
+    if grey.ndim == 3:
+        grey = grey.mean(2)
     makers = {name: METRICS[name].region for name in with_inputs("region", among=names)}
-    places = {name: make(grey) for name, make in makers.items() if make is not None}
+    masks = {name: make(grey) for name, make in makers.items() if make is not None}
     if REGION in names:
-        places |= {f"{REGION}:{name}": mask for name, mask in regions.items()}
-    return places
+        masks |= {f"{REGION}:{name}": mask for name, mask in regions.items()}
+    return masks
 
 
 def _scored(metric: Metric, inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Score:
     given = _options(metric, options)
-    return Score(float(metric.run(*inputs, **given)), _level(metric.chance_level, inputs, given))
+    value = float(metric.run(*inputs, **given))
+    chance = _level(metric.chance_level, inputs, given)
+    return Score(value, chance)
 
 
 def _options(metric: Metric, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -64,7 +64,9 @@ def stability(
             "views": (heat, views),
         }
         for inputs, pair in given.items():
-            for name in with_inputs(inputs, among=names) if len(pair[1]) else ():
+            if not len(pair[1]):
+                continue
+            for name in with_inputs(inputs, among=names):
                 measure: Callable[..., float] = METRICS[name].run
                 yield explanation, name, measure(*pair)
 
@@ -85,7 +87,9 @@ def _explained_copies(
     tensors: Sequence[Tensor],
 ) -> dict[tuple[str, str, str], list[Explanation]]:
     """Target, method and layer → the explanations of the copies, in their order."""
-    scans = [replace(scan, tensor=tensor, id=f"{scan.id} {i}") for i, tensor in enumerate(tensors)]
+    scans = []
+    for number, tensor in enumerate(tensors):
+        scans.append(replace(scan, tensor=tensor, id=f"{scan.id} {number}"))
     targets = {e.target: e.explained for e in explanations if e.explained is not None}
     methods = list(dict.fromkeys(e.method for e in explanations))
     layers = list(dict.fromkeys(e.layer for e in explanations))

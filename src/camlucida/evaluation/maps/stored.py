@@ -98,7 +98,8 @@ class StoredMaps:
         keys = list(product(targets, settings.methods, layers))
         if not all(key in rows for key in keys):
             return None
-        explanations = self.run.explanations_of([rows[key] for key in keys], sample.scan)
+        numbers = [rows[key] for key in keys]
+        explanations = self.run.explanations_of(numbers, sample.scan)
         return [replace(e, explained=targets[e.spec]) for e in explanations]
 
     def _layers(self, rows: _Rows, settings: MetricSettings) -> list[str] | None:
@@ -112,17 +113,20 @@ class StoredMaps:
     def _specs(
         self, rows: _Rows, wanted: Mapping[str, Any]
     ) -> dict[TargetSpec, Target | None] | None:
-        """The requested targets as data, without the model; None where the data do not tell."""
-        stored = list(dict.fromkeys(spec for spec, _, _ in rows))
-        request = tuple(self.recipe["targets"] or ()) or None
+        """The requested targets as data, without the model.
+
+        None where only the model's output determines them.
+        """
         if "truth" in wanted:
             return dict.fromkeys(_labels(wanted["truth"][0]))
         target = wanted.get("target")
-        if request == (None if target is None else tuple(target)):
-            return dict.fromkeys(stored)
+        request = None if target is None else tuple(target)
+        of_run = tuple(self.recipe["targets"] or ()) or None
+        if request == of_run:
+            return dict.fromkeys(spec for spec, _, _ in rows)
         names = set(self.model.card.labels)
-        if target is not None and set(target) <= names:
-            return dict.fromkeys(_labels(target))
+        if request is not None and set(request) <= names:
+            return dict.fromkeys(_labels(request))
         return None
 
     def _targets(
@@ -135,12 +139,15 @@ class StoredMaps:
         model = explained_model(self.model)
         weight = next(model.module.parameters())
         floating = weight if weight.is_floating_point() else torch.zeros(())
+        inputs = sample.scan.tensor[None].to(floating)
         with frozen(model.module), torch.no_grad():
-            batch = run_batch(model, sample.scan.tensor[None].to(floating))
+            batch = run_batch(model, inputs)
         (output,) = model_outputs(batch, [sample.scan], wanted.get("truth"))
         words = wanted.get("target")
         listed = [words] if isinstance(words, str) else words
-        requests = [default_request] if listed is None else list(map(parse_target, listed))
+        requests = [default_request]
+        if listed is not None:
+            requests = [parse_target(word) for word in listed]
         targets: dict[TargetSpec, Target | None] = {}
         for request in requests:
             targets |= {spec_of(target): target for target in request(output)}
@@ -160,4 +167,5 @@ def _rows(table: pd.DataFrame) -> _Rows:
 
 def _same_image(table: pd.DataFrame, sample: Sample) -> bool:
     """Whether the file is the one that the run explained."""
-    return bool((table["image_sha256"] == sample.scan.source.get("sha256")).all())
+    sha256 = sample.scan.source.get("sha256")
+    return bool((table["image_sha256"] == sha256).all())

@@ -159,16 +159,15 @@ def gate_table(sanity: pd.DataFrame) -> pd.DataFrame:
         Columns ``GATE``, blocks from the logits down. With several labels the worst counts:
         ``passed`` is True where all passed, False where one failed, else None; ``p`` is the
         largest. ``similarity`` leaves dead maps out. ``decisive`` marks the last cascading block,
-        where nothing
-        that was learnt is left: the gate is passed or failed there.
+        after which no learnt weight is left: the gate is passed or failed there.
     """
     lines = []
     for (method, layer, mode), group in groups(sanity, ["method", "layer", "mode"]):
-        place = {"method": method, "layer": layer, "mode": mode}
+        common = {"method": method, "layer": layer, "mode": mode}
         last = group["block"].max()
         for (block,), part in groups(group, ["block"]):
             decisive = mode == "cascading" and block == last
-            lines.append({**place, "block": block, **_gate_line(part), "decisive": decisive})
+            lines.append({**common, "block": block, **_gate_line(part), "decisive": decisive})
     table = pd.DataFrame(lines, columns=GATE).astype({"passed": object})
     order = table.groupby(["method", "layer", "mode"], sort=False).ngroup()
     return table.assign(order=order).sort_values(["order", "block"])[GATE].reset_index(drop=True)

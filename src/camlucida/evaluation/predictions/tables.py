@@ -238,7 +238,7 @@ def _extras(predictions: Predictions, frame: pd.DataFrame, figures: pd.DataFrame
             "confusion_matrix": {"classes": list(predictions.labels), "counts": matrix.tolist()},
         }
     limits = agreement(frame)
-    found = outliers(frame)
+    outlying = outliers(frame)
     return {
         "bland_altman": {
             "bias": limits.bias,
@@ -246,22 +246,22 @@ def _extras(predictions: Predictions, frame: pd.DataFrame, figures: pd.DataFrame
             "limit_low": limits.low,
             "limit_high": limits.high,
         },
-        "outliers": found[["image", "truth", "value", "error"]].to_dict("records"),
+        "outliers": outlying[["image", "truth", "value", "error"]].to_dict("records"),
     }
 
 
 def _of_masks(rows: pd.DataFrame, figures: pd.DataFrame) -> Document:
-    first = next(iter(figures["label"]))
-    overall, named = figures[figures["label"] == first], figures[figures["label"] != first]
+    # The first rows are those of all labels together.
+    is_overall = figures["label"] == figures["label"].iloc[0]
+    overall, named = figures[is_overall], figures[~is_overall]
     document = {
         **_estimates(overall),
         "images": rows["image"].nunique(),
         "patients": rows["patient"].nunique(),
     }
     document["intervals"] = _intervals(overall)
-    return document | {
-        "labels": {label: _intervals(part) for label, part in named.groupby("label", sort=False)}
-    }
+    by_label = named.groupby("label", sort=False)
+    return document | {"labels": {label: _intervals(part) for label, part in by_label}}
 
 
 def _estimates(rows: pd.DataFrame) -> Document:
@@ -275,10 +275,10 @@ def _intervals(rows: pd.DataFrame) -> Document:
 
 def _by_label(rows: pd.DataFrame) -> Document:
     """Figures of a group: those of everything by metric, those of a label under its name."""
-    own, named = _intervals(rows[rows["label"] == ""]), rows[rows["label"] != ""]
-    return own | {
-        str(label): _intervals(part) for label, part in named.groupby("label", sort=False)
-    }
+    is_overall = rows["label"] == ""
+    by_label = rows[~is_overall].groupby("label", sort=False)
+    of_labels = {str(label): _intervals(part) for label, part in by_label}
+    return _intervals(rows[is_overall]) | of_labels
 
 
 def _json(document: Mapping[Any, Any]) -> Document:

@@ -20,71 +20,77 @@ declare(
     "evaluation_limits",
     {
         "patients": (
-            "Intervals resample patients, with all their images and labels: {patients} "
-            "{patients:|patient|patients} here. Where fewer than {needed} patients have a value, "
-            "no interval is given: so for {without} of {means} means."
+            "Confidence intervals resample patients with all their images and labels; there "
+            "{patients:|is|are} {patients} {patients:|patient|patients}. No interval is given "
+            "where fewer than {needed} patients have a value, which applies to {without} of "
+            "{means} means."
         ),
         "synthetic": (
-            "{synthetic} of {images} images are synthetic: the numbers do not apply to radiology."
+            "{synthetic} of {images} images are synthetic, so the results do not apply to "
+            "radiology."
         ),
-        "failed": "Failed, and in no number: {count}.",
+        "failed": (
+            "{count} {count:|image|images} failed and {count:|is|are} excluded from all results."
+        ),
         "missing": (
-            "A mean leaves out maps without a value: most of all {metric} of {method}, "
-            "{share:.1%} of them."
+            "Means exclude maps without a value; the largest share, {share:.1%}, is that of "
+            "{method} by {metric}."
         ),
         "empty": "Maps without evidence: {shares:,}.",
         "empty_share": "{method} {share:.1%}",
         "one_layer": (
-            "ROAD favours blurry maps: compare maps of one resolution. Ranks and differences here "
-            "are within a layer; there is one: {layers:,}."
+            "ROAD favours blurry maps, so only maps of one resolution are comparable. Ranks and "
+            "differences are within a layer; one layer was evaluated: {layers:,}."
         ),
         "layers": (
-            "ROAD favours blurry maps: compare maps of one resolution. Ranks and differences here "
-            "are within a layer; there are {count}: {layers:,}."
+            "ROAD favours blurry maps, so only maps of one resolution are comparable. Ranks and "
+            "differences are within a layer; {count} layers were evaluated: {layers:,}."
         ),
         "ceiling": (
-            "A coarse grid bounds what a map can score. The ground truth itself, averaged over "
-            "the cells of the grid: {ceilings:,}."
+            "The coarse grid limits the score of any map. The ground truth itself, averaged over "
+            "the cells of the grid, scores: {ceilings:,}."
         ),
         "ceiling_of": "{metric} at {layer} {value}",
         "tested": (
-            "Of {tested} tested differences between two methods, {significant} stay under "
-            "{level:g} after Holm's correction within the metric's family."
+            "Of {tested} tested differences between two methods, {significant} "
+            "{significant:|has|have} p < {level:g} after Holm's correction within the metric's "
+            "family."
         ),
         "tested_baselines": (
             "Of {tested} tested differences between a method and a baseline without the ground "
-            "truth, {significant} stay under {level:g} after Holm's correction within the "
-            "metric's family; in {lost} the baseline is the better."
+            "truth, {significant} {significant:|has|have} p < {level:g} after Holm's correction "
+            "within the metric's family; in {lost} of these the baseline is better."
         ),
         "disagree": (
-            "Faithfulness metrics disagree: a rank depends on the metric. At {layer}, {rankings} "
-            "rankings of {methods} methods put first: {winners}."
+            "Ranks depend on the faithfulness metric. At {layer}, {rankings} rankings of "
+            "{methods} methods place first: {winners}."
         ),
         "disagree_w": (
-            "Faithfulness metrics disagree: a rank depends on the metric. At {layer}, {rankings} "
-            "rankings of {methods} methods put first: {winners} (Kendall's W {w:.2f}; 1 is full "
-            "agreement)."
+            "Ranks depend on the faithfulness metric. At {layer}, {rankings} rankings of "
+            "{methods} methods place first: {winners} (Kendall's W {w:.2f}; 1 is full agreement)."
         ),
         "masking": (
-            "Average drop and increase in confidence reward a map of nearly all ones without any "
-            "evidence, “fake_cam”. Here: {scores}."
+            "Average drop and increase in confidence reward “fake_cam”, a map of nearly all ones "
+            "that carries no evidence. In this evaluation: {scores}."
         ),
         "masking_unmeasured": (
-            "Average drop and increase in confidence reward a map of nearly all ones without any "
-            "evidence, “fake_cam”; it was not measured here."
+            "Average drop and increase in confidence reward “fake_cam”, a map of nearly all ones "
+            "that carries no evidence; it was not measured in this evaluation."
         ),
         "masking_score": "{metric} {fake}; the best method, {method}, {best}",
         "no_sanity": (
-            "Parameter randomisation was not run: nothing here shows that the maps depend on what "
+            "Parameter randomisation was not run, so it is not shown that the maps depend on what "
             "the model learnt."
         ),
         "sanity": (
-            "Parameter randomisation is a gate, not a ranking: {passed} of {tested} methods and "
-            "layers pass it, which does not make them good."
+            "Parameter randomisation is a minimum requirement, not a ranking: {passed} of "
+            "{tested} combinations of method and layer pass it, which does not show that their "
+            "maps are good."
         ),
         "sanity_failed": (
-            "Parameter randomisation is a gate, not a ranking: {passed} of {tested} methods and "
-            "layers pass it, which does not make them good. Failed: {failed:,}."
+            "Parameter randomisation is a minimum requirement, not a ranking: {passed} of "
+            "{tested} combinations of method and layer pass it, which does not show that their "
+            "maps are good. Failed: {failed:,}."
         ),
         "method_at": "{method} at {layer}",
     },

@@ -43,15 +43,15 @@ from camlucida.workflows.evaluation.page_tables import (
 
 @dataclass(frozen=True)
 class EvaluationAbout:
-    """What the tables do not hold of an evaluation.
+    """What the page of an evaluation shows beside the tables.
 
     Attributes:
         model, sha256: name and weights.
         command, versions: of the call.
         forwards: inputs that went through the model.
         seconds: of the whole evaluation.
-        notes: for the reader.
-        failures: a line each.
+        notes: remarks on the run, shown above the tables.
+        failures: one line for each image that failed.
         cases_rule: how the shown cases were chosen; see
             :class:`~camlucida.evaluation.maps.summary.ChosenMaps`.
         level, replicates: of the intervals.
@@ -190,19 +190,21 @@ def _scores(out: Path, summary: pd.DataFrame, about: EvaluationAbout) -> Iterato
     columns = tables.headline(summary)
     yield Paragraph(
         (
-            f"Mean over images and labels, in brackets its {100 * about.level:g} % interval "
-            f"({about.replicates} bootstrap resamples of patients, BCa).",
-            "The ceiling is the score of the ground truth averaged over the cells of the map's "
-            "grid; score ÷ ceiling distinguishes a wrong map from a coarse grid.",
-            "Baselines are maps made without the model; “oracle” is the ground truth on the grid.",
+            f"Means over images and labels, with {100 * about.level:g} % confidence intervals in "
+            f"brackets (BCa bootstrap, {about.replicates} resamples of patients).",
+            "The ceiling is the score that the ground truth itself reaches when it is averaged "
+            "over the cells of the map's grid. A low score ÷ ceiling therefore indicates a wrong "
+            "map rather than a coarse grid.",
+            "Baselines are maps computed without the model; “oracle” is the ground truth at the "
+            "resolution of the grid.",
         ),
         quiet=True,
     )
     yield score_table("score_table", tables.over_all_labels(summary), columns)
-    yield from _picture(out, "ranking", "Mean score and interval of each method.")
-    has_many_labels = tables.ALL_LABELS in set(summary["label"])
+    yield from _picture(out, "ranking", "Mean score of each method with its confidence interval.")
     labels = [label for label in dict.fromkeys(summary["label"]) if label != tables.ALL_LABELS]
-    for position, label in enumerate(labels if has_many_labels else ()):
+    # With a single label its table is the one above.
+    for position, label in enumerate(labels if len(labels) > 1 else ()):
         part = summary[summary["label"] == label]
         table = score_table(f"score_table_{position}", part, columns)
         yield Details(f"{label} alone", (table,))
@@ -213,14 +215,16 @@ def _scores(out: Path, summary: pd.DataFrame, about: EvaluationAbout) -> Iterato
 
 def _differences(summary: pd.DataFrame, differences: pd.DataFrame) -> Iterator[Block]:
     if differences.empty:
-        yield Paragraph(("Nothing to compare: one method, and no baseline.",))
+        yield Paragraph(("Nothing to compare: only one method and no baseline were evaluated.",))
         return
     yield Paragraph(
         (
-            "Paired: the same image, label and layer.",
-            "p: two-sided sign-flip test over patients; Holm: corrected within the metric's "
-            "family, methods and baselines apart.",
-            f"“Better” is named where that is under {tables.SIGNIFICANT:g}.",
+            "Differences are paired by image, label and layer.",
+            "p-values are from a two-sided sign-flip test over patients. Holm's correction is "
+            "applied within each family of metrics, separately for the comparisons between "
+            "methods and those with baselines.",
+            "The better of the two is named where the corrected p-value is below "
+            f"{tables.SIGNIFICANT:g}.",
         ),
         quiet=True,
     )
@@ -241,40 +245,43 @@ def _differences(summary: pd.DataFrame, differences: pd.DataFrame) -> Iterator[B
 
 def _ranks(ranks: pd.DataFrame) -> Iterator[Block]:
     if ranks.empty:
-        yield Paragraph(("No metric here has a better end.",))
+        yield Paragraph(("No ranking: none of these metrics has a better direction.",))
         return
     explained = (
-        "Mean rank over the metrics of a family, 1 is best, baselines included; within a layer; "
-        "a dash where a metric was not measured."
+        "Mean rank over the metrics of each family within a layer, baselines included; rank 1 is "
+        "best. A dash marks a method for which a metric of the family was not measured."
     )
-    link = phrase("Metrics rank differently: see ", Link("#limits", "limits"), ".")
+    link = phrase("Metrics can rank methods differently: see ", Link("#limits", "limits"), ".")
     yield Paragraph((explained, link), quiet=True)
     yield rank_table(ranks)
 
 
 def _curves(out: Path) -> Iterator[Block]:
     blocks: list[Block] = list(
-        _picture(out, "curves", "The score while pixels or cells are removed or restored by rank.")
+        _picture(out, "curves", "Model output as pixels or cells are removed or restored by rank.")
     )
     yield from blocks or [Paragraph(("No perturbation curve was measured.",))]
 
 
 def _sanity(out: Path, gate: pd.DataFrame) -> Iterator[Block]:
     if gate.empty:
-        yield Paragraph(("Not run.",))
+        yield Paragraph(("Parameter randomisation was not run.",))
         return
     yield Paragraph(
         (
-            "The model's blocks are randomised from the logits down.",
-            "A method passes if, once all are random, its maps are less similar to the trained "
-            "model's than maps of different images are to each other (one-sided Mann–Whitney "
-            "test; with several labels, for each of them).",
-            "Constant maps are left out; “dead” is their share.",
+            "The blocks of the model are randomised one after another, from the output layer "
+            "to the input.",
+            "A method passes if, with all blocks randomised, its maps resemble those of the "
+            "trained model less than maps of different images resemble each other (one-sided "
+            "Mann–Whitney test, for each label).",
+            "Constant maps are excluded from the similarity; their share is given as “dead”.",
         ),
         quiet=True,
     )
     yield sanity_table("sanity_table", gate[gate["decisive"].astype(bool)])
-    yield from _picture(out, "sanity", "Similarity of maps over the randomised blocks.")
+    yield from _picture(
+        out, "sanity", "Similarity to the maps of the trained model as blocks are randomised."
+    )
     yield Details("Every block", (sanity_table("sanity_blocks", gate),))
 
 
