@@ -66,10 +66,10 @@ def test_text_is_found_where_it_was_drawn_and_nowhere_else():
     assert not a.text_region(image).any()
     marked = with_marker(image)
     letters = marked > 0.9
-    found = a.text_region(marked)
-    assert found[letters].mean() > 0.9
-    assert not found[30:].any()
-    assert not found[:, 60:].any()
+    region = a.text_region(marked)
+    assert region[letters].mean() > 0.9
+    assert not region[30:].any()
+    assert not region[:, 60:].any()
     heat = letters.astype(float)
     assert a.text_share(heat, marked) > 0.9
     assert np.isnan(a.text_share(heat, image))

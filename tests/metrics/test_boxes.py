@@ -44,21 +44,21 @@ def test_max_box_acc_v2_by_hand():
 
 def test_box_ap_by_hand():
     truth = [[[0, 0, 4, 4]], [[0, 0, 4, 4], [6, 6, 2, 2]]]
-    found = [[[0, 0, 4, 4, 0.9], [0, 0, 4, 4, 0.8]], [[0, 0, 4, 2, 0.7]]]
+    predicted = [[[0, 0, 4, 4, 0.9], [0, 0, 4, 4, 0.8]], [[0, 0, 4, 2, 0.7]]]
     # right, double (false), half of the box (right at .5): precision 1, 1/2, 2/3 at recall 1/3,
     # 1/3, 2/3.
-    assert m.box_ap50(found, truth) == pytest.approx(1 / 3 + 2 / 3 / 3)
-    assert m.box_ap30(found, truth) == m.box_ap50(found, truth)
-    assert m.box_ap(found, truth, 0.6) == pytest.approx(1 / 3)
+    assert m.box_ap50(predicted, truth) == pytest.approx(1 / 3 + 2 / 3 / 3)
+    assert m.box_ap30(predicted, truth) == m.box_ap50(predicted, truth)
+    assert m.box_ap(predicted, truth, 0.6) == pytest.approx(1 / 3)
     assert m.box_ap50([[], []], truth) == 0
-    assert np.isnan(m.box_ap50(found, [[], []]))
+    assert np.isnan(m.box_ap50(predicted, [[], []]))
 
 
 @given(seeds)
 def test_box_ap_is_a_share_and_ignores_image_order(seed):
     rng = np.random.default_rng(seed)
     truth = [rng.uniform(1, 6, (rng.integers(0, 3), 4)) for _ in range(4)]
-    found = [np.c_[rng.uniform(1, 6, (3, 4)), rng.integers(0, 3, 3)] for _ in range(4)]
-    score = m.box_ap30(found, truth)
-    np.testing.assert_allclose(m.box_ap30(found[::-1], truth[::-1]), score)
+    predicted = [np.c_[rng.uniform(1, 6, (3, 4)), rng.integers(0, 3, 3)] for _ in range(4)]
+    score = m.box_ap30(predicted, truth)
+    np.testing.assert_allclose(m.box_ap30(predicted[::-1], truth[::-1]), score)
     assert np.isnan(score) or 0 <= score <= 1

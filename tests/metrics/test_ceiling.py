@@ -112,9 +112,9 @@ def test_the_best_map_is_carried_back_like_any_map():
 
 def test_a_grid_as_fine_as_the_image_has_no_ceiling():
     truth = disc(16, 90, 120)[60:140, 80:160]
-    found = ceilings(truth, truth.shape)
+    bounds = ceilings(truth, truth.shape)
     area = truth.mean()
-    for name, value in found.items():
+    for name, value in bounds.items():
         assert value == pytest.approx(
             1 / area if name in ("attention_ratio", "average_precision_lift") else 1
         ), name
@@ -149,8 +149,8 @@ def test_chance_is_what_random_pixels_score():
         "attention_ratio",
         "iou_area_matched",
     ):
-        found = np.mean([BOUNDED[name].run(heat, truth) for heat in maps])
-        assert found == pytest.approx(expected[name], rel=0.03), name
+        mean = np.mean([BOUNDED[name].run(heat, truth) for heat in maps])
+        assert mean == pytest.approx(expected[name], rel=0.03), name
     for name in ("hit", "tolerant_hit"):
         assert np.mean([BOUNDED[name].run(heat, truth) for heat in maps]) == pytest.approx(
             expected[name], abs=0.09

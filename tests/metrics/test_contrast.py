@@ -29,11 +29,13 @@ def explanation(raw, geometry=None, relu=True):
 
 
 def test_a_constant_map_has_ratio_one_and_chance_one():
-    found = contrast(explanation(np.ones((3, 5))), REGION)
-    assert found.ratio == pytest.approx(1)
-    assert (found.shifted.median, found.shifted.low, found.shifted.high) == pytest.approx((1, 1, 1))
-    assert found.reached == 1
-    assert found.share == found.area == pytest.approx(18 / 240)
+    measured = contrast(explanation(np.ones((3, 5))), REGION)
+    assert measured.ratio == pytest.approx(1)
+    assert (measured.shifted.median, measured.shifted.low, measured.shifted.high) == pytest.approx(
+        (1, 1, 1)
+    )
+    assert measured.reached == 1
+    assert measured.share == measured.area == pytest.approx(18 / 240)
 
 
 def test_two_levels():
@@ -48,18 +50,18 @@ def test_two_levels():
 
 @pytest.mark.parametrize("region", [np.zeros(SIZE, bool), np.ones(SIZE, bool)])
 def test_nothing_inside_or_outside(region):
-    found = contrast(explanation(np.ones((3, 5))), region)
+    measured = contrast(explanation(np.ones((3, 5))), region)
     assert np.isnan(
         [
-            found.ratio,
-            found.share,
-            found.shifted.median,
-            found.reached,
-            found.random.median,
-            found.centre,
+            measured.ratio,
+            measured.share,
+            measured.shifted.median,
+            measured.reached,
+            measured.random.median,
+            measured.centre,
         ]
     ).all()
-    assert found.area == region.mean()
+    assert measured.area == region.mean()
 
 
 def test_no_heat_has_no_ratio():
@@ -82,8 +84,8 @@ def test_a_single_hot_pixel():
     values[3, 5] = 1
     moved = shifted_ratios(values, REGION)
     assert (np.isposinf(moved).sum(), (moved == 0).sum()) == (18, 222)
-    found = chance(moved)
-    assert (found.median, found.low, found.high) == (0, 0, np.inf)
+    measured = chance(moved)
+    assert (measured.median, measured.low, measured.high) == (0, 0, np.inf)
 
 
 @pytest.mark.parametrize(
@@ -98,17 +100,17 @@ def test_grids_are_scored_as_they_lie_on_the_original(geometry):
 
 
 def test_only_what_the_model_saw_counts():
-    found = contrast(explanation(np.ones((4, 4)), CROPPED), REGION)
-    assert found.ratio == pytest.approx(1)
-    assert found.area == pytest.approx(18 / 128)
+    measured = contrast(explanation(np.ones((4, 4)), CROPPED), REGION)
+    assert measured.ratio == pytest.approx(1)
+    assert measured.area == pytest.approx(18 / 128)
 
 
 def test_random_maps_know_nothing_and_a_middle_region_favours_the_middle():
     middle = np.zeros(SIZE, bool)
     middle[4:8, 7:13] = True
-    found = contrast(explanation(np.random.default_rng(0).random((6, 10))), middle)
-    assert found.random.low < 1 < found.random.high
-    assert found.random.median == pytest.approx(1, abs=0.1)
-    assert found.centre > 1.5
+    measured = contrast(explanation(np.random.default_rng(0).random((6, 10))), middle)
+    assert measured.random.low < 1 < measured.random.high
+    assert measured.random.median == pytest.approx(1, abs=0.1)
+    assert measured.centre > 1.5
     again = contrast(explanation(np.random.default_rng(0).random((6, 10))), middle)
-    assert found == again
+    assert measured == again

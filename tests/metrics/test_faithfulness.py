@@ -40,10 +40,10 @@ def linear(weights):
 
 
 def run(case, names, score, batch_size=5, coherency=None, count=None):
-    found = {}
+    scores = {}
     for done in evaluate(plans(case, names, coherency), score, batch_size, count=count):
-        found |= done.metrics
-    return found
+        scores |= done.metrics
+    return scores
 
 
 def case(native, image, normalise=None, seed=0):
@@ -72,18 +72,18 @@ def test_masking_by_hand():
     # f(x) = Σ w x over 2 × 2; image 1, w = 1 2 3 4; E = 0 1/3 2/3 1. Y = 10, O = 2/3 + 2 + 4,
     # f(x∘(1−E)) = 10 − O.
     weights = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]).double()
-    found = run(
+    scores = run(
         case(torch.tensor([[0.0, 1.0], [2.0, 3.0]]), torch.ones(1, 2, 2).double()),
         ["average_drop", "increase_in_confidence", "average_gain", "drop_in_deletion"],
         linear(weights),
     )
     kept = 20 / 3
-    assert found["average_drop"] == pytest.approx([1 - kept / 10] * 2)
-    assert found["increase_in_confidence"].tolist() == [0, 0]
-    assert found["average_gain"] == pytest.approx(
+    assert scores["average_drop"] == pytest.approx([1 - kept / 10] * 2)
+    assert scores["increase_in_confidence"].tolist() == [0, 0]
+    assert scores["average_gain"] == pytest.approx(
         [np.nan, np.nan], nan_ok=True
     )  # a logit; and a probability of 1
-    assert found["drop_in_deletion"] == pytest.approx([kept / 10] * 2)
+    assert scores["drop_in_deletion"] == pytest.approx([kept / 10] * 2)
 
 
 def test_masking_arithmetic():
@@ -124,18 +124,18 @@ def test_curves_by_hand():
     # linear model of a flat image).
     weights = torch.tensor([[[1.0, 2.0], [3.0, 4.0]]]).double()
     one = case(weights[0], torch.ones(1, 2, 2).double())
-    found = {}
+    scores = {}
     (done,) = evaluate(
         [faith.curves_plan(one, ["insertion", "deletion", "pixel_flipping"], 4)], linear(weights)
     )
-    found = done.metrics
+    scores = done.metrics
     assert [(share, done.scores[step, 0]) for share, step in done.plan.curves["deletion"]] == [
         *((0, 10), (0.25, 6), (0.5, 3), (0.75, 1), (1, 0))
     ]
     assert [share for share, _ in done.plan.curves["insertion"]] == [0, 0.25, 0.5, 0.75, 1]
-    assert found["deletion"] == pytest.approx([(10 / 2 + 6 + 3 + 1) / 4, 1.5 / 4])
-    assert found["insertion"] == pytest.approx([10, 1])
-    assert found["pixel_flipping"] == pytest.approx([(0 + 4 + 7 + 9 + 10) / 5, 3 / 5])
+    assert scores["deletion"] == pytest.approx([(10 / 2 + 6 + 3 + 1) / 4, 1.5 / 4])
+    assert scores["insertion"] == pytest.approx([10, 1])
+    assert scores["pixel_flipping"] == pytest.approx([(0 + 4 + 7 + 9 + 10) / 5, 3 / 5])
 
 
 def test_cells_by_hand():
@@ -144,8 +144,8 @@ def test_cells_by_hand():
     native = torch.tensor([[4.0, 3.0], [2.0, 1.0]])
     image = native.repeat_interleave(2, 0).repeat_interleave(2, 1)[None].double() / 4
     plan = faith.cells_plan(case(native, image), steps=4, fill="black")
-    (found,) = (done.metrics for done in evaluate([plan], linear(torch.ones(1, 4, 4))))
-    assert found["cell_insertion_deletion"] == pytest.approx(
+    (scores,) = (done.metrics for done in evaluate([plan], linear(torch.ones(1, 4, 4))))
+    assert scores["cell_insertion_deletion"] == pytest.approx(
         [(4 + 7 + 9 + 5) / 4 - (5 + 6 + 3 + 1) / 4, 0.25]
     )
     (reverse,) = (
@@ -155,7 +155,7 @@ def test_cells_by_hand():
             linear(torch.ones(1, 4, 4)),
         )
     )
-    assert reverse["cell_insertion_deletion"] == pytest.approx(-found["cell_insertion_deletion"])
+    assert reverse["cell_insertion_deletion"] == pytest.approx(-scores["cell_insertion_deletion"])
 
 
 def test_road_of_a_one_pixel_map_by_hand():
@@ -165,10 +165,10 @@ def test_road_of_a_one_pixel_map_by_hand():
     image[0, 2, 2] = 1
     native = image[0].float()
     plan = faith.road_plan(case(native, image), shares=(0.04, 0.2), noise=0)
-    (found,) = (done.metrics for done in evaluate([plan], linear(image)))
-    assert found["road_morf"] == pytest.approx([-1, -0.1])
-    assert found["road_lerf"] == pytest.approx([0, 0])
-    assert found["road"] == pytest.approx([0.5, 0.05])
+    (scores,) = (done.metrics for done in evaluate([plan], linear(image)))
+    assert scores["road_morf"] == pytest.approx([-1, -0.1])
+    assert scores["road_lerf"] == pytest.approx([0, 0])
+    assert scores["road"] == pytest.approx([0.5, 0.05])
     wrong = native.clone()
     wrong[2, 2], wrong[0, 0] = -1, 0
     (worst,) = (
@@ -236,9 +236,9 @@ def test_fake_cam_games_average_drop_and_increase_in_confidence():
 def test_all_metrics_share_their_forwards():
     image, native = noise(1, 28, 28), noise(7, 7, seed=1)
     count = Count()
-    found = run(case(native, image), ALL, linear(noise(1, 28, 28, seed=2)), 8, 0.5, count)
-    assert set(ALL) == set(found)
-    assert all(value.shape == (2,) for value in found.values())
+    scores = run(case(native, image), ALL, linear(noise(1, 28, 28, seed=2)), 8, 0.5, count)
+    assert set(ALL) == set(scores)
+    assert all(value.shape == (2,) for value in scores.values())
     # original, masked, unmasked; 27 + black, 27 + blur; 2 × 13 + strong blur; 8 by ROAD
     assert count.images == 3 + 28 + 28 + 27 + 8
     assert count.forwards == -(-count.images // 8)
@@ -292,8 +292,10 @@ def test_inputs_and_generators_are_left_alone():
 def test_a_volume_has_all_but_road():
     image, native = noise(1, 6, 8, 10), noise(3, 4, 5, seed=1)
     names = [name for name in NO_MAP if not name.startswith("road")]
-    found = run(Perturbation(PerturbedImage("v", image, (False, True)), native), names, linear(1.0))
-    assert np.isfinite(found["cell_insertion_deletion"]).all()
+    scores = run(
+        Perturbation(PerturbedImage("v", image, (False, True)), native), names, linear(1.0)
+    )
+    assert np.isfinite(scores["cell_insertion_deletion"]).all()
     with pytest.raises(UsageError, match="2-D"):
         run(Perturbation(PerturbedImage("v", image, (False, True)), native), ["road"], linear(1.0))
 
@@ -377,20 +379,20 @@ def test_average_drop_and_increase_against_torchcam(seed):
         noise(1, 32, 32, seed=seed) - 0.5,
         noise(8, 8, seed=seed + 9),
     )
-    found = run(case(heat, image), ["average_drop"], probabilities(net))
+    scores = run(case(heat, image), ["average_drop"], probabilities(net))
     # torchcam interpolates its map, which is 0 … 1 by then
     theirs = ClassificationMetric(FixedMap(net, case(heat, image).unit), torch.sigmoid)
     theirs.update(image[None], 1)
     summary = theirs.summary()
-    assert found["average_drop"][1] == pytest.approx(summary["avg_drop"], abs=1e-6)
-    assert found["increase_in_confidence"][1] == summary["conf_increase"]
+    assert scores["average_drop"][1] == pytest.approx(summary["avg_drop"], abs=1e-6)
+    assert scores["increase_in_confidence"][1] == summary["conf_increase"]
 
 
 @pytest.mark.parametrize("steps", [8, 16])
 def test_insertion_and_deletion_against_torchcam(steps):
     net, image, heat = small_net(), noise(1, 32, 32), noise(32, 32, seed=3)
     subject = PerturbedImage("image", image, (False, True))
-    (found,) = (
+    (scores,) = (
         done.metrics
         for done in evaluate(
             [faith.curves_plan(Perturbation(subject, heat), ["insertion", "deletion"], steps)],
@@ -407,7 +409,7 @@ def test_insertion_and_deletion_against_torchcam(steps):
         theirs.update(image[None], 1)
         summary = theirs.summary()
         value = next(v for key, v in summary.items() if name[:3] in key)
-        assert found[name][1] == pytest.approx(value, abs=1e-6)
+        assert scores[name][1] == pytest.approx(value, abs=1e-6)
 
 
 @given(st.lists(st.floats(-10, 10), min_size=2, max_size=60))
@@ -431,7 +433,7 @@ def test_road_against_grad_cam(channels):
     plan = faith.road_plan(
         Perturbation(PerturbedImage("image", image, (False,)), heat), shares=shares, noise=0
     )
-    (found,) = (done.metrics for done in evaluate([plan], score))
+    (scores,) = (done.metrics for done in evaluate([plan], score))
     cams = heat.numpy()[None]
 
     def theirs(remove):
@@ -445,9 +447,9 @@ def test_road_against_grad_cam(channels):
         return np.array(values)
 
     morf, lerf = theirs(RemoveMostRelevantFirst), theirs(RemoveLeastRelevantFirst)
-    assert found["road_morf"][0] == pytest.approx(morf.mean(), abs=1e-5)
-    assert found["road_lerf"][0] == pytest.approx(lerf.mean(), abs=1e-5)
-    assert found["road"][0] == pytest.approx(((lerf - morf) / 2).mean(), abs=1e-5)
+    assert scores["road_morf"][0] == pytest.approx(morf.mean(), abs=1e-5)
+    assert scores["road_lerf"][0] == pytest.approx(lerf.mean(), abs=1e-5)
+    assert scores["road"][0] == pytest.approx(((lerf - morf) / 2).mean(), abs=1e-5)
 
 
 def test_road_differs_from_grad_cam_on_ties_as_documented():

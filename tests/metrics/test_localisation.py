@@ -173,11 +173,11 @@ def test_monotone_change_keeps_rank_metrics(seed, levels):
 def test_rank_accuracy_is_the_mean_over_random_tie_breaking(seed, levels):
     values, truth = drawn(seed, levels)
     rng = np.random.default_rng(seed)
-    found = []
+    shares = []
     for _ in range(400):
         order = np.lexsort((rng.random(values.size), -values.reshape(-1)))
-        found.append(truth.reshape(-1)[order[: truth.sum()]].mean())
-    assert m.relevance_rank(values, truth) == pytest.approx(np.mean(found), abs=0.1)
+        shares.append(truth.reshape(-1)[order[: truth.sum()]].mean())
+    assert m.relevance_rank(values, truth) == pytest.approx(np.mean(shares), abs=0.1)
 
 
 @given(seeds, st.sampled_from([None, 2, 5]))

@@ -69,9 +69,9 @@ def figures(frame, **options):
 
 
 def test_four_rows_by_hand():
-    found = figures(rows([0, 1, 0, 1], [-2.0, -1.0, 1.0, 2.0]))["estimate"]["a"]
-    assert found["auc"] == 0.75
-    assert found["ap"] == pytest.approx((1 + 2 / 3) / 2)
+    scores = figures(rows([0, 1, 0, 1], [-2.0, -1.0, 1.0, 2.0]))["estimate"]["a"]
+    assert scores["auc"] == 0.75
+    assert scores["ap"] == pytest.approx((1 + 2 / 3) / 2)
     for metric in (
         "sensitivity",
         "specificity",
@@ -80,26 +80,26 @@ def test_four_rows_by_hand():
         "prevalence",
         "predicted_share",
     ):
-        assert found[metric] == 0.5
+        assert scores[metric] == 0.5
     p = 1 / (1 + np.exp([2.0, 1.0, -1.0, -2.0]))
-    assert found["brier"] == pytest.approx(np.mean((p - [0, 1, 0, 1]) ** 2))
-    assert found["ece"] == pytest.approx(np.abs(p - [0, 1, 0, 1]).mean())  # each alone in its bin
+    assert scores["brier"] == pytest.approx(np.mean((p - [0, 1, 0, 1]) ** 2))
+    assert scores["ece"] == pytest.approx(np.abs(p - [0, 1, 0, 1]).mean())  # each alone in its bin
 
 
 @pytest.mark.parametrize("step", [None, 0.5])
 def test_equal_to_scikit_learn_and_torchmetrics_with_and_without_ties(step):
     frame = drawn(np.random.default_rng(3), 300, step=step)
-    found = figures(frame, threshold=0.4)["estimate"]["a"]
+    scores = figures(frame, threshold=0.4)["estimate"]["a"]
     y, s, p = frame["truth"], frame["logit"], frame["probability"]
-    assert found["auc"] == pytest.approx(roc_auc_score(y, s), abs=1e-12)
-    assert found["ap"] == pytest.approx(average_precision_score(y, s), abs=1e-12)
-    assert found["sensitivity"] == pytest.approx(recall_score(y, p >= 0.4))
-    assert found["specificity"] == pytest.approx(recall_score(1 - y, p < 0.4))
-    assert found["precision"] == pytest.approx(precision_score(y, p >= 0.4))
-    assert found["f1"] == pytest.approx(f1_score(y, p >= 0.4))
-    assert found["brier"] == pytest.approx(brier_score_loss(y, p))
+    assert scores["auc"] == pytest.approx(roc_auc_score(y, s), abs=1e-12)
+    assert scores["ap"] == pytest.approx(average_precision_score(y, s), abs=1e-12)
+    assert scores["sensitivity"] == pytest.approx(recall_score(y, p >= 0.4))
+    assert scores["specificity"] == pytest.approx(recall_score(1 - y, p < 0.4))
+    assert scores["precision"] == pytest.approx(precision_score(y, p >= 0.4))
+    assert scores["f1"] == pytest.approx(f1_score(y, p >= 0.4))
+    assert scores["brier"] == pytest.approx(brier_score_loss(y, p))
     tensors = torch.tensor(p.to_numpy()), torch.tensor(y.to_numpy()).long()
-    assert found["ece"] == pytest.approx(
+    assert scores["ece"] == pytest.approx(
         float(binary_calibration_error(*tensors, n_bins=15)), abs=1e-6
     )
 
@@ -147,8 +147,8 @@ def test_a_slow_bootstrap_of_patients_agrees():
 
 def test_no_interval_without_ten_patients_of_each_kind():
     truth = [1] * 9 + [0] * 30
-    found = figures(rows(truth, np.linspace(-1, 1, 39)))
-    how = found["interval_method"]["a"]
+    scores = figures(rows(truth, np.linspace(-1, 1, 39)))
+    how = scores["interval_method"]["a"]
     assert {metric for metric in METRICS if how[metric] == "none"} == {
         "auc",
         "ap",
@@ -161,39 +161,39 @@ def test_no_interval_without_ten_patients_of_each_kind():
 
 def test_unknown_truth_is_left_out_and_a_label_without_positives_has_no_auc():
     frame = pd.concat([rows([1, np.nan, 0], [1, 9, -1]), rows([0, 0, 0], [-1, -1, -2], label="b")])
-    found = figures(frame)
-    assert found["n"]["a"]["auc"] == 2
-    assert found["estimate"]["a"]["auc"] == 1
-    assert np.isnan(found["estimate"]["b"]["auc"])
-    assert np.isnan(found["estimate"]["b"]["sensitivity"])
-    assert found["estimate"]["b"]["predicted_share"] == 0
-    assert found["estimate"][MEAN]["auc"] == 1  # of the labels that have one
+    scores = figures(frame)
+    assert scores["n"]["a"]["auc"] == 2
+    assert scores["estimate"]["a"]["auc"] == 1
+    assert np.isnan(scores["estimate"]["b"]["auc"])
+    assert np.isnan(scores["estimate"]["b"]["sensitivity"])
+    assert scores["estimate"]["b"]["predicted_share"] == 0
+    assert scores["estimate"][MEAN]["auc"] == 1  # of the labels that have one
 
 
 def test_means_of_labels():
     rng = np.random.default_rng(0)
     rare = rows([1, 1] + [0] * 98, rng.normal(size=100), label="rare")
     frame = pd.concat([drawn(rng, 100, "a"), drawn(rng, 100, "b", 0.5), rare])
-    found = figures(frame)
-    auc = found["estimate"].xs("auc", level="metric")
+    scores = figures(frame)
+    auc = scores["estimate"].xs("auc", level="metric")
     assert auc[MEAN] == pytest.approx(auc[["a", "b", "rare"]].mean())
     assert auc[MEAN_ENOUGH] == pytest.approx(auc[["a", "b"]].mean())
-    assert found["interval_method"][MEAN]["auc"] == "none"
-    assert found["interval_method"][MEAN_ENOUGH]["auc"] == "BCa"
-    assert (MEAN_ENOUGH, "brier") not in found.index
+    assert scores["interval_method"][MEAN]["auc"] == "none"
+    assert scores["interval_method"][MEAN_ENOUGH]["auc"] == "BCa"
+    assert (MEAN_ENOUGH, "brier") not in scores.index
     assert (
-        found["low"][MEAN]["brier"]
-        < found["estimate"][MEAN]["brier"]
-        < found["high"][MEAN]["brier"]
+        scores["low"][MEAN]["brier"]
+        < scores["estimate"][MEAN]["brier"]
+        < scores["high"][MEAN]["brier"]
     )
 
 
 def test_chance_levels_are_what_knowing_nothing_scores():
     rng = np.random.default_rng(2)
     truth, score = rng.random(20000) < 0.2, rng.normal(size=20000) - 0.5
-    found = figures(rows(truth, score)).loc["a"]
+    scores = figures(rows(truth, score)).loc["a"]
     for metric in ("auc", "ap", "sensitivity", "specificity", "precision", "f1"):
-        assert found["estimate"][metric] == pytest.approx(found["chance"][metric], abs=0.015)
+        assert scores["estimate"][metric] == pytest.approx(scores["chance"][metric], abs=0.015)
     p = rng.random(500)
     calibrated = figures(rows(rng.random(500) < p, np.log(p / (1 - p)))).loc["a", "ece"]
     assert calibrated["estimate"] == pytest.approx(calibrated["chance"], rel=0.5)
@@ -210,15 +210,15 @@ def test_a_saturated_probability_is_ranked_by_its_logit():
 def test_the_order_of_rows_does_not_change_a_figure_and_copies_of_a_patient_do_not_narrow_it(seed):
     rng = np.random.default_rng(seed)
     frame = drawn(rng, 60, share=0.5, step=0.25)
-    found = figures(frame)
+    scores = figures(frame)
     shuffled = figures(frame.sample(frac=1, random_state=seed))
-    np.testing.assert_allclose(shuffled["estimate"], found["estimate"], atol=1e-12)
+    np.testing.assert_allclose(shuffled["estimate"], scores["estimate"], atol=1e-12)
     np.testing.assert_allclose(
-        shuffled["high"] - shuffled["low"], found["high"] - found["low"], atol=0.06
+        shuffled["high"] - shuffled["low"], scores["high"] - scores["low"], atol=0.06
     )
     copied = figures(pd.concat([frame, frame.assign(image=frame["image"] + "b")]))
-    np.testing.assert_allclose(copied["low"], found["low"], atol=1e-9)
-    np.testing.assert_allclose(copied["high"], found["high"], atol=1e-9)
+    np.testing.assert_allclose(copied["low"], scores["low"], atol=1e-9)
+    np.testing.assert_allclose(copied["high"], scores["high"], atol=1e-9)
 
 
 def test_fast_enough():

@@ -50,11 +50,11 @@ def test_scores_go_back_where_they_came_from(workers, batch_size):
     results = list(evaluate(plans, model, batch_size, workers=workers, count=count))
     assert [done.plan.about for done in results] == [f"m{image}" for image in range(7)]
     for done in results:
-        found = done.metrics
+        scores = done.metrics
         expected = np.array([[step.key, -step.key] for step in done.plan.steps])
         assert done.scores.tolist() == expected.tolist()
-        assert found["all"].tolist() == expected.tolist()
-        assert found["sum"].tolist() == expected.sum(0).tolist()
+        assert scores["all"].tolist() == expected.tolist()
+        assert scores["sum"].tolist() == expected.sum(0).tolist()
     requested = sum(len(p.steps) for p in plans)
     assert (count.requested, count.images, count.forwards) == (
         requested,

@@ -39,8 +39,8 @@ def figures(frame, **options):
 
 
 def test_by_hand():
-    found = figures(rows([10, 20, 30, 40], [12, 18, 36, 40]), within=(2, 5.5))
-    value = found["estimate"]
+    scores = figures(rows([10, 20, 30, 40], [12, 18, 36, 40]), within=(2, 5.5))
+    value = scores["estimate"]
     assert value["mae"] == 2.5
     assert value["rmse"] == pytest.approx(np.sqrt(11))
     assert value["r2"] == pytest.approx(1 - 44 / 500)
@@ -49,24 +49,24 @@ def test_by_hand():
     assert value["limit_high"] == pytest.approx(1.5 + 1.96 * value["sd"])
     assert value["within_2"] == value["within_5.5"] == 0.75
     assert value["outlier_share"] == 0
-    chance = found["chance"]
+    chance = scores["chance"]
     assert chance["mae"] == 10  # everybody is 25
     assert chance["rmse"] == pytest.approx(np.sqrt(125))
     assert chance["within_5.5"] == 0.5  # 15, 25 or 35 suits two
     assert chance["r2"] == chance["pearson_r"] == 0
     assert np.isnan(chance["bias"])
-    assert set(found["interval_method"]) == {"none"}
+    assert set(scores["interval_method"]) == {"none"}
 
 
 def test_equal_to_scikit_learn_and_scipy():
     frame = drawn(0).assign(
         truth=lambda f: f["truth"] + 1e6, value=lambda f: f["value"] + 1e6
     )  # far from 0
-    found = figures(frame)["estimate"]
-    assert found["mae"] == pytest.approx(mean_absolute_error(frame["truth"], frame["value"]))
-    assert found["rmse"] == pytest.approx(root_mean_squared_error(frame["truth"], frame["value"]))
-    assert found["r2"] == pytest.approx(r2_score(frame["truth"], frame["value"]), abs=1e-9)
-    assert found["pearson_r"] == pytest.approx(
+    scores = figures(frame)["estimate"]
+    assert scores["mae"] == pytest.approx(mean_absolute_error(frame["truth"], frame["value"]))
+    assert scores["rmse"] == pytest.approx(root_mean_squared_error(frame["truth"], frame["value"]))
+    assert scores["r2"] == pytest.approx(r2_score(frame["truth"], frame["value"]), abs=1e-9)
+    assert scores["pearson_r"] == pytest.approx(
         pearsonr(frame["truth"], frame["value"]).statistic, abs=1e-9
     )
 
@@ -92,9 +92,9 @@ def test_the_interval_of_a_correlation_is_that_of_scipy():
 
 
 def test_constants_have_no_correlation_or_r2():
-    found = figures(rows([5.1] * 12, np.arange(12.0)))["estimate"]
-    assert np.isnan(found["pearson_r"])
-    assert np.isnan(found["r2"])
+    scores = figures(rows([5.1] * 12, np.arange(12.0)))["estimate"]
+    assert np.isnan(scores["pearson_r"])
+    assert np.isnan(scores["r2"])
     assert np.isnan(figures(rows(np.arange(12.0), [0.1] * 12))["estimate"]["pearson_r"])
     assert np.isnan(figures(rows([1.0], [2.0]))["estimate"]["sd"])
 
@@ -119,9 +119,9 @@ def test_agreement_of_no_row_and_of_one_row():
 
 
 def test_bins_of_the_truth():
-    found = list(truth_bins([-3.0, 0.0, 9.99, 10.0, np.nan, 25.0], 10))
-    assert [name for name, _ in found] == ["-10 to 0", "0 to 10", "10 to 20", "20 to 30"]
-    assert found[1][1].tolist() == [False, True, True, False, False, False]
+    scores = list(truth_bins([-3.0, 0.0, 9.99, 10.0, np.nan, 25.0], 10))
+    assert [name for name, _ in scores] == ["-10 to 0", "0 to 10", "10 to 20", "20 to 30"]
+    assert scores[1][1].tolist() == [False, True, True, False, False, False]
 
 
 def test_a_group_has_everybodys_answer_as_its_chance():
@@ -149,14 +149,14 @@ def test_every_metric_is_listed():
 @given(st.integers(0, 10**6))
 def test_order_and_copies(seed):
     frame = drawn(seed, 40)
-    found = figures(frame)
+    scores = figures(frame)
     shuffled = figures(frame.sample(frac=1, random_state=seed))
-    np.testing.assert_allclose(shuffled["estimate"], found["estimate"], rtol=1e-9)
+    np.testing.assert_allclose(shuffled["estimate"], scores["estimate"], rtol=1e-9)
     copied = figures(pd.concat([frame, frame])).drop(
         ["sd", "limit_low", "limit_high", "outlier_share"]
     )
     np.testing.assert_allclose(
-        copied[["low", "high"]], found.loc[copied.index, ["low", "high"]], rtol=1e-7, atol=1e-9
+        copied[["low", "high"]], scores.loc[copied.index, ["low", "high"]], rtol=1e-7, atol=1e-9
     )
 
 

@@ -84,14 +84,14 @@ def test_figures_pool_components_and_average_images():
         MaskPair("b", "p2", "x", block((0, 0)), block((10, 10))),
         MaskPair("c", "p3", "x", EMPTY, EMPTY),
     ]
-    found = table(evaluate_segmentation(compare_masks(pairs))).set_index("metric")
-    assert set(found["label"]) == {"x"}
-    assert found["estimate"]["dice"] == pytest.approx((2 * 16 / 48 + 0) / 2)
-    assert found["n"]["dice"] == 2
-    assert found["estimate"]["component_sensitivity"] == pytest.approx(1 / 3)
-    assert found["positives"]["component_sensitivity"] == 3
-    assert found["estimate"]["false_components"] == pytest.approx(1 / 3)
-    assert set(found["interval_method"]) == {"none"}
+    scores = table(evaluate_segmentation(compare_masks(pairs))).set_index("metric")
+    assert set(scores["label"]) == {"x"}
+    assert scores["estimate"]["dice"] == pytest.approx((2 * 16 / 48 + 0) / 2)
+    assert scores["n"]["dice"] == 2
+    assert scores["estimate"]["component_sensitivity"] == pytest.approx(1 / 3)
+    assert scores["positives"]["component_sensitivity"] == 3
+    assert scores["estimate"]["false_components"] == pytest.approx(1 / 3)
+    assert set(scores["interval_method"]) == {"none"}
 
 
 def test_intervals_by_patient_with_a_lesion():

@@ -138,11 +138,11 @@ def test_paired_difference():
     rng = np.random.default_rng(0)
     hard = rng.normal(size=40) * 10  # images differ far more than methods do
     first, second = hard + 0.5 + rng.normal(size=40) * 0.2, hard.copy()
-    found = paired_difference(first, second, range(40))
-    assert 0 < found.interval.low < 0.5 < found.interval.high < 1
-    assert found.p == pytest.approx(1 / (statistics.FLIPS + 1))
+    difference = paired_difference(first, second, range(40))
+    assert 0 < difference.interval.low < 0.5 < difference.interval.high < 1
+    assert difference.p == pytest.approx(1 / (statistics.FLIPS + 1))
     assert paired_difference(second, first, range(40)).interval.estimate == pytest.approx(
-        -found.interval.estimate
+        -difference.interval.estimate
     )
     same = paired_difference(first, first, range(40))
     assert (same.p, same.interval.interval_method) == (1.0, "constant")

@@ -117,8 +117,10 @@ def box_iou(first: ArrayLike, second: ArrayLike) -> Floats:
     array([[0.5]])
     """
     a, b = as_boxes(first)[:, None], as_boxes(second)[None]
-    reach = np.minimum(a[..., :2] + a[..., 2:], b[..., :2] + b[..., 2:]) - np.maximum(
-        a[..., :2], b[..., :2]
-    )
-    overlap = np.maximum(reach, 0).prod(-1)
-    return np.asarray(overlap / (a[..., 2:].prod(-1) + b[..., 2:].prod(-1) - overlap))
+    corner_a, size_a = a[..., :2], a[..., 2:]
+    corner_b, size_b = b[..., :2], b[..., 2:]
+    start = np.maximum(corner_a, corner_b)
+    end = np.minimum(corner_a + size_a, corner_b + size_b)
+    overlap = np.maximum(end - start, 0).prod(-1)
+    union = size_a.prod(-1) + size_b.prod(-1) - overlap
+    return np.asarray(overlap / union)

@@ -107,13 +107,18 @@ class Sampled:
         """The figures that follow from these, replicate by replicate."""
         return Sampled(formula(self.estimate[None])[0], formula(self.drawn), formula(self.left_out))
 
-    def interval(self, place: tuple[int, ...], level: float) -> tuple[float, float, IntervalMethod]:
-        """Bounds of one figure, and how they were found.
+    def interval(self, index: tuple[int, ...], level: float) -> tuple[float, float, IntervalMethod]:
+        """Bounds of one figure, and the method of the interval.
 
         Replicates where it is undefined are left out.
+
+        Args:
+            index: of the figure in ``estimate``.
+            level: coverage, in (0, 1).
         """
-        everywhere: Any = (slice(None), *place)
-        estimate, drawn = float(self.estimate[place]), self.drawn[everywhere]
+        everywhere: Any = (slice(None), *index)
+        estimate = float(self.estimate[index])
+        drawn = self.drawn[everywhere]
         if not np.isfinite(estimate):
             return float("nan"), float("nan"), "none"
         return limits(estimate, drawn[np.isfinite(drawn)], self.left_out[everywhere], level)
@@ -132,8 +137,8 @@ def numbered(patients: Sequence[Hashable]) -> tuple[Integers, int]:
     (array([0, 1, 0]), 2)
     """
     number: dict[Hashable, int] = {}
-    index = np.array([number.setdefault(patient, len(number)) for patient in patients], np.int64)
-    return index, len(number)
+    numbers = [number.setdefault(patient, len(number)) for patient in patients]
+    return np.array(numbers, np.int64), len(number)
 
 
 def by_patient(columns: Floats, index: Integers, count: int) -> Floats:
@@ -171,8 +176,10 @@ def sampled_sums(formula: Formula, sums: Floats, sampling: Sampling) -> Sampled:
     ([3.0], (2000, 1), [[4.0], [2.0]])
     """
     total = sums.sum(0)
-    parts = [formula(weights @ sums) for weights in _drawn_weights(len(sums), sampling, len(sums))]
-    return Sampled(formula(total[None])[0], np.concatenate(parts), formula(total - sums))
+    patients = len(sums)
+    parts = [formula(weights @ sums) for weights in _drawn_weights(patients, sampling, patients)]
+    estimate = formula(total[None])[0]
+    return Sampled(estimate, np.concatenate(parts), formula(total - sums))
 
 
 def sampled_weights(formula: Formula, patients: int, rows: int, sampling: Sampling) -> Sampled:
@@ -199,9 +206,8 @@ def sampled_weights(formula: Formula, patients: int, rows: int, sampling: Sampli
     """
     drawn = [formula(weights) for weights in _drawn_weights(patients, sampling, rows)]
     left_out = [formula(weights) for weights in _without_a_block(patients, rows)]
-    return Sampled(
-        formula(np.ones((1, patients)))[0], np.concatenate(drawn), np.concatenate(left_out)
-    )
+    estimate = formula(np.ones((1, patients)))[0]
+    return Sampled(estimate, np.concatenate(drawn), np.concatenate(left_out))
 
 
 def difference_of_means(
@@ -294,8 +300,10 @@ def limits(
     """
     tails = np.array([(1 - level) / 2, (1 + level) / 2])
     spread = np.ptp(drawn) if len(drawn) else 0.0
+    # Replicates of a constant figure differ by rounding alone.
     if spread <= 1e-12 * max(1e-300, abs(estimate)):
         return estimate, estimate, "constant"
+    # Replicates equal to the estimate count a half, as in SciPy: figures of counts have many.
     below = ((drawn < estimate).mean() + (drawn <= estimate).mean()) / 2
     deviation = left_out.mean() - left_out
     squares = (deviation**2).sum()
@@ -303,7 +311,8 @@ def limits(
         acceleration = (deviation**3).sum() / (6 * squares**1.5)
         bias = ndtri(below)
         reach = bias + ndtri(tails)
-        low, high = np.quantile(drawn, ndtr(bias + reach / (1 - acceleration * reach)))
+        shares = ndtr(bias + reach / (1 - acceleration * reach))
+        low, high = np.quantile(drawn, shares)
         return float(low), float(high), "BCa"
     return *percentiles(drawn, level), "percentile"
 
@@ -320,10 +329,10 @@ def divide(top: Floats, bottom: Floats) -> Floats:
     >>> divide(np.array([1.0, 1.0]), np.array([2.0, 0.0]))
     array([0.5, nan])
     """
+    divisor = np.asarray(bottom)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(
-            np.where(np.asarray(bottom) == 0, np.nan, np.asarray(top) / np.asarray(bottom))
-        )
+        quotient = np.asarray(top) / divisor
+    return np.asarray(np.where(divisor == 0, np.nan, quotient))
 
 
 def mean_of_known(values: Floats) -> Floats:
@@ -338,8 +347,9 @@ def mean_of_known(values: Floats) -> Floats:
     >>> mean_of_known(np.array([[1.0, np.nan, 3.0]]))
     array([2.])
     """
-    known = np.isfinite(values)
-    return divide(np.where(known, values, 0).sum(1), known.sum(1))
+    finite = np.isfinite(values)
+    sums = np.where(finite, values, 0).sum(1)
+    return divide(sums, finite.sum(1))
 
 
 def draws(
@@ -381,7 +391,8 @@ def _without_a_block(patients: int, width: int) -> Iterator[Floats]:
     blocks, step = min(patients, BLOCKS), _step(patients, width)
     block = np.arange(patients) % max(blocks, 1)
     for start in range(0, blocks, step):
-        yield (block != np.arange(start, min(start + step, blocks))[:, None]).astype(np.float64)
+        left_out = np.arange(start, min(start + step, blocks))
+        yield (block != left_out[:, None]).astype(np.float64)
 
 
 def _step(patients: int, width: int) -> int:

@@ -99,7 +99,8 @@ def widened_area(radius: float) -> Callable[[ArrayLike, ArrayLike], float]:
         mask = as_mask(truth, np.shape(truth))
         if not mask.any():
             return NAN
-        return float((ndimage.distance_transform_edt(~mask) <= radius).mean())
+        distance = ndimage.distance_transform_edt(~mask)
+        return float((distance <= radius).mean())
 
     return chance
 
@@ -121,17 +122,18 @@ def shifted_chance(
     truth: ArrayLike,
     positions: int = SHIFTS,
 ) -> float:
-    """Mean score of the same map with the annotation moved elsewhere: what its place is worth.
+    """Mean score of the same map with the annotation moved to other positions in the image.
 
     Args:
         metric: of a map and a mask.
         values: the map, (*original).
         truth: mask (*original). It is moved as a whole, over an even lattice of at most
-            ``positions`` places where it fits; its true place is left out.
-        positions: upper bound of the number of places.
+            ``positions`` positions where it fits; its true position is left out.
+        positions: upper bound of their number.
 
     Returns:
-        NaN where the mask is empty or leaves no room. Places where the score is NaN are left out.
+        NaN where the mask is empty or leaves no room. Positions where the score is NaN are left
+        out.
 
     >>> from camlucida.metrics.localisation import hit
     >>> shifted_chance(hit, [[1.0, 2.0, 3.0]], [[1, 0, 0]])
@@ -141,7 +143,8 @@ def shifted_chance(
     mask = as_mask(truth, heat.shape)
     if not mask.any():
         return NAN
-    scores = [metric(heat, _moved(mask, start)) for start in _places(mask, positions)]
+    corners = _positions(mask, positions)
+    scores = [metric(heat, _moved(mask, corner)) for corner in corners]
     finite = [score for score in scores if np.isfinite(score)]
     return float(np.mean(finite)) if finite else NAN
 
@@ -170,15 +173,17 @@ def shifted_overlap(
         return NAN, NAN
     window = _window(mask)
     piece = mask[window]
-    shared = [
-        int((predicted[_slices(start, piece.shape)] & piece).sum())
-        for start in _places(mask, positions)
-    ]
+    shared = []
+    for corner in _positions(mask, positions):
+        beneath = predicted[_slices(corner, piece.shape)]
+        shared.append(int((beneath & piece).sum()))
     if not shared:
         return NAN, NAN
     both = np.array(shared, np.float64)
     sizes = int(predicted.sum()) + int(piece.sum())
-    return float((both / (sizes - both)).mean()), float((2 * both / sizes).mean())
+    iou = both / (sizes - both)
+    dice = 2 * both / sizes
+    return float(iou.mean()), float(dice.mean())
 
 
 def overlap_chance(segmented: Callable[..., Mask], kind: str) -> Callable[..., float]:
@@ -198,23 +203,29 @@ def overlap_chance(segmented: Callable[..., Mask], kind: str) -> Callable[..., f
 
 def _window(mask: Mask) -> tuple[slice, ...]:
     """The bounding box of a non-empty mask."""
-    return tuple(slice(int(index.min()), int(index.max()) + 1) for index in np.nonzero(mask))
+    spans = [(int(index.min()), int(index.max())) for index in np.nonzero(mask)]
+    return tuple(slice(first, last + 1) for first, last in spans)
 
 
 def _slices(start: tuple[int, ...], size: tuple[int, ...]) -> tuple[slice, ...]:
     return tuple(slice(first, first + length) for first, length in zip(start, size))
 
 
-def _places(mask: Mask, positions: int) -> list[tuple[int, ...]]:
-    """First corners of the bounding box on an even lattice, the mask's true place left out."""
+def _positions(mask: Mask, positions: int) -> list[tuple[int, ...]]:
+    """First corners of the bounding box on an even lattice, the mask's true position left out."""
     window = _window(mask)
-    room = np.array([n - (part.stop - part.start) for n, part in zip(mask.shape, window)])
-    free = room[room > 0]
-    side = max(2, int(positions ** (1 / max(1, len(free))) + 1e-9))
-    axes = [np.unique(np.linspace(0, r, min(side, r + 1)).round().astype(int)) for r in room]
+    lengths = [part.stop - part.start for part in window]
+    room = np.array(mask.shape) - lengths
+    free = max(1, int((room > 0).sum()))
+    # The root of a whole power may fall short of it by rounding: 64 ** (1 / 3) < 4.
+    side = max(2, int(positions ** (1 / free) + 1e-9))
+    axes = []
+    for last in room:
+        steps = np.linspace(0, last, min(side, last + 1))
+        axes.append(np.unique(steps.round().astype(int)))
     lattice = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, mask.ndim)
-    true_place = tuple(part.start for part in window)
-    return [corner for corner in map(tuple, lattice.tolist()) if corner != true_place]
+    true_corner = tuple(part.start for part in window)
+    return [corner for corner in map(tuple, lattice.tolist()) if corner != true_corner]
 
 
 def _moved(mask: Mask, start: tuple[int, ...]) -> Mask:

@@ -26,7 +26,8 @@ def pearson(a: ArrayLike, b: ArrayLike) -> float:
     >>> pearson([1, 2, 3], [2, 4, 6])
     1.0
     """
-    x, y = np.asarray(a, float).reshape(-1), np.asarray(b, float).reshape(-1)
+    x = np.asarray(a, float).reshape(-1)
+    y = np.asarray(b, float).reshape(-1)
     if x.shape != y.shape:
         raise UsageError(
             f"correlation of maps of {x.size} and {y.size} cells", "compare maps on one grid"
@@ -34,9 +35,12 @@ def pearson(a: ArrayLike, b: ArrayLike) -> float:
     finite = np.isfinite(x).all() and np.isfinite(y).all()
     if not x.size or not finite or np.ptp(x) == 0 or np.ptp(y) == 0:
         return NAN
-    # Scaled first, so that tiny maps do not underflow; |r| may still reach 1 + rounding.
-    x, y = (x - x.mean()) / np.ptp(x), (y - y.mean()) / np.ptp(y)
-    return float(np.clip(x @ y / np.sqrt((x @ x) * (y @ y)), -1, 1))
+    # Scaled first, so that tiny maps do not underflow.
+    x = (x - x.mean()) / np.ptp(x)
+    y = (y - y.mean()) / np.ptp(y)
+    r = x @ y / np.sqrt((x @ x) * (y @ y))
+    # Rounding may carry |r| beyond 1.
+    return float(np.clip(r, -1, 1))
 
 
 def spearman(a: ArrayLike, b: ArrayLike) -> float:
@@ -54,6 +58,7 @@ def spearman(a: ArrayLike, b: ArrayLike) -> float:
     >>> spearman([1, 2, 3], [1, 4, 100])
     1.0
     """
-    x, y = np.asarray(a, float).reshape(-1), np.asarray(b, float).reshape(-1)
+    x = np.asarray(a, float).reshape(-1)
+    y = np.asarray(b, float).reshape(-1)
     finite = np.isfinite(x).all() and np.isfinite(y).all()
     return pearson(rankdata(x), rankdata(y)) if finite else NAN

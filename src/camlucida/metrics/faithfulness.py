@@ -87,10 +87,10 @@ def plans(
     Raises:
         UsageError: an unknown name, or "adcc" without the coherency.
     """
-    known = {name: metric.plan for name, metric in METRICS.items() if metric.plan is not None}
+    makers = {name: metric.plan for name, metric in METRICS.items() if metric.plan is not None}
     for name in names:
-        if name not in known:
-            raise UsageError(f"unknown faithfulness metric {name!r}", did_you_mean(name, known))
+        if name not in makers:
+            raise UsageError(f"unknown faithfulness metric {name!r}", did_you_mean(name, makers))
     if "adcc" in names and coherency is None:
         raise UsageError(
             "adcc without the coherency",
@@ -98,15 +98,15 @@ def plans(
         )
     if coherency is not None:
         perturbation = replace(perturbation, coherency=coherency)
-    wanted = _in_order(known, names)
+    wanted = _in_order(makers, names)
     return [make(perturbation, names) for make in wanted]
 
 
 def _in_order(
-    known: dict[str, Callable[[Perturbation, Collection[str]], Plan]], names: Collection[str]
+    makers: dict[str, Callable[[Perturbation, Collection[str]], Plan]], names: Collection[str]
 ) -> list[Callable[[Perturbation, Collection[str]], Plan]]:
     """The plans of ``names``, each once, in the order of registration."""
-    return list(dict.fromkeys(plan for name, plan in known.items() if name in names))
+    return list(dict.fromkeys(plan for name, plan in makers.items() if name in names))
 
 
 def gamed_by_all_ones(name: str) -> bool:

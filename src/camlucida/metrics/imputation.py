@@ -147,15 +147,16 @@ def impute(image: Tensor, removed: Bools, noise: float = NOISE, seed: int = 0) -
         return result
     grey = is_grey(image)
     planes = result[:1] if grey else result
-    known = planes.cpu().double().numpy()
-    filled = _solve(known, removed)
+    values = planes.cpu().double().numpy()
+    filled = _solve(values, removed)
     if noise:
-        shape = (len(known), *removed.shape)
-        filled = filled + noise * np.random.default_rng(seed).standard_normal(shape)[:, removed]
-    values = torch.from_numpy(filled).to(result)
-    result[:, torch.from_numpy(removed).to(result.device)] = (
-        values.expand(len(result), -1) if grey else values
-    )
+        # Drawn for all pixels, so that a pixel has the same noise whatever else is removed.
+        drawn = np.random.default_rng(seed).standard_normal((len(values), *removed.shape))
+        filled = filled + noise * drawn[:, removed]
+    imputed = torch.from_numpy(filled).to(result)
+    if grey:
+        imputed = imputed.expand(len(result), -1)
+    result[:, torch.from_numpy(removed).to(result.device)] = imputed
     return result
 
 
@@ -164,31 +165,32 @@ def is_grey(image: Tensor) -> bool:
     return bool((image == image[:1]).all())
 
 
-def _solve(known: Floats, removed: Bools) -> Floats:
-    """Values (C, N) of the N removed pixels of ``known`` (C, H, W), in row order."""
+def _solve(image: Floats, removed: Bools) -> Floats:
+    """Values (C, N) of the N removed pixels of ``image`` (C, H, W), in row order."""
     rows, columns = removed.shape
     number = np.full((rows + 2, columns + 2), -1, np.int64)  # −1: outside
     number[1:-1, 1:-1] = -2  # known
     down, right = np.nonzero(removed)
     count = len(down)
     number[1:-1, 1:-1][removed] = np.arange(count)
-    own = np.arange(count)
+    equation = np.arange(count)
     total = np.zeros(count)
-    right_side = np.zeros((count, len(known)))
-    places: list[tuple[Integers, Integers, Floats]] = []
+    right_side = np.zeros((count, len(image)))
+    entries: list[tuple[Integers, Integers, Floats]] = []
     for by_row, by_column, weight in NEIGHBOURS:
         other = number[down + by_row + 1, right + by_column + 1]
         total[other != -1] += weight
         given = other == -2
-        right_side[given] += weight * known[:, down[given] + by_row, right[given] + by_column].T
+        neighbours = image[:, down[given] + by_row, right[given] + by_column]
+        right_side[given] += weight * neighbours.T
         unknown = other >= 0
-        places.append((own[unknown], other[unknown], np.full(int(unknown.sum()), -weight)))
-    places.append((own, own, total))
-    i, j, w = (np.concatenate(parts) for parts in zip(*places))
+        weights = np.full(int(unknown.sum()), -weight)
+        entries.append((equation[unknown], other[unknown], weights))
+    entries.append((equation, equation, total))
+    i, j, w = (np.concatenate(parts) for parts in zip(*entries))
     # Symmetric and positive definite: no pivoting, and an ordering for symmetric matrices, halve
-    # the time; panels of one
-    # column take a fifth off (never raise the default of panel_size: above it SuperLU writes past
-    # its workspace).
+    # the time; panels of one column take a fifth off (never raise the default of panel_size: above
+    # it SuperLU writes past its workspace).
     factors = splu(
         csc_matrix((w, (i, j)), shape=(count, count)),
         permc_spec="MMD_AT_PLUS_A",
@@ -277,9 +279,8 @@ class Perturbation:
     def token(self) -> str:
         """Stands for the map and the seed in the keys of altered images."""
         values = self.native.detach().cpu().double().contiguous().numpy()
-        return hashlib.blake2b(
-            values.tobytes() + repr((values.shape, self.seed)).encode(), digest_size=12
-        ).hexdigest()
+        about = repr((values.shape, self.seed)).encode()
+        return hashlib.blake2b(values.tobytes() + about, digest_size=12).hexdigest()
 
     def hottest(self, unit: Unit, count: int) -> Tensor:
         """(*spatial) bool: the ``count`` hottest pixels, or the pixels of the ``count`` hottest
@@ -289,11 +290,10 @@ class Perturbation:
         if unit == "pixels":
             return torch.from_numpy(chosen(self.order, count, size))
         hot = torch.from_numpy(chosen(self.cell_order, count, tuple(self.native.shape)))
-        return (
-            hot
-            if hot.shape == size
-            else F.interpolate(hot[None, None].float(), size, mode="nearest-exact")[0, 0] > 0.5
-        )
+        if hot.shape == size:
+            return hot
+        enlarged = F.interpolate(hot[None, None].float(), size, mode="nearest-exact")
+        return enlarged[0, 0] > 0.5
 
     def masked(self) -> Tensor:
         """The model's input for x∘E, whose own map gives the coherency."""
@@ -309,9 +309,9 @@ class Perturbation:
         """
         image, other = full(self.image.tensor), full(self.image.filled(fill))
         hot = self.hottest(unit, count).to(image.device)
-        return self.image.ready(
-            torch.where(hot, other, image) if how == "delete" else torch.where(hot, image, other)
-        )
+        if how == "insert":
+            image, other = other, image
+        return self.image.ready(torch.where(hot, other, image))
 
     def imputed(self, first: First, count: int, noise: float) -> Tensor:
         """The model's input with exactly ``count`` pixels imputed.

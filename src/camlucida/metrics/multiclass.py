@@ -63,12 +63,13 @@ def evaluate_multiclass(
     ('balanced_accuracy', 0.75)
     """
     sampling = sampling or Sampling()
-    truth, predicted = places(frame["truth"], classes), places(frame["predicted"], classes)
-    known = (truth >= 0) & (predicted >= 0)
-    if not known.any():
+    truth = class_numbers(frame["truth"], classes)
+    predicted = class_numbers(frame["predicted"], classes)
+    both_named = (truth >= 0) & (predicted >= 0)
+    if not both_named.any():
         return []
-    truth, predicted = truth[known], predicted[known]
-    index, count = numbered(frame["patient"][known].tolist())
+    truth, predicted = truth[both_named], predicted[both_named]
+    index, count = numbered(frame["patient"][both_named].tolist())
     many = len(classes)
     cells = np.eye(many * many)[truth * many + predicted]
     sums = by_patient(cells, index, count)
@@ -79,17 +80,21 @@ def evaluate_multiclass(
     called = [len(np.unique(index[predicted == k])) for k in range(many)]
     rarest = min((h for h in have if h), default=0)
     rows = []
-    for place, metric in enumerate(OVERALL):
-        counts = Counts(
-            len(truth), count, rarest if metric in ("balanced_accuracy", "macro_f1") else count
-        )
-        rows.append(sampled_row(metric, sampled, (place,), counts, overall[place], sampling))
+    for number, metric in enumerate(OVERALL):
+        # A mean over classes rests on the rarest class.
+        fewest = rarest if metric in ("balanced_accuracy", "macro_f1") else count
+        counts = Counts(len(truth), count, fewest)
+        rows.append(sampled_row(metric, sampled, (number,), counts, overall[number], sampling))
     for k, name in enumerate(classes):
         needs = {"recall": have[k], "f1": have[k], "precision": called[k]}
-        for place, metric in enumerate(PER_CLASS):
-            counts = Counts(len(truth), count, needs.get(metric, count), float(matrix[k].sum()))
-            where = (len(OVERALL) + place * many + k,)
-            rows.append(sampled_row(metric, sampled, where, counts, each[place][k], sampling, name))
+        positives = float(matrix[k].sum())
+        for number, metric in enumerate(PER_CLASS):
+            counts = Counts(len(truth), count, needs.get(metric, count), positives)
+            index_of_figure = (len(OVERALL) + number * many + k,)
+            chance = each[number][k]
+            rows.append(
+                sampled_row(metric, sampled, index_of_figure, counts, chance, sampling, name)
+            )
     return rows
 
 
@@ -113,17 +118,19 @@ def confusion(frame: pd.DataFrame, classes: Sequence[str]) -> Integers:
     >>> confusion(frame, ["a", "b"]).tolist()
     [[1, 1], [0, 1]]
     """
-    truth, predicted = places(frame["truth"], classes), places(frame["predicted"], classes)
-    known = (truth >= 0) & (predicted >= 0)
-    if not known.any():
+    truth = class_numbers(frame["truth"], classes)
+    predicted = class_numbers(frame["predicted"], classes)
+    both_named = (truth >= 0) & (predicted >= 0)
+    if not both_named.any():
         return np.zeros((len(classes), len(classes)), np.int64)
     return np.asarray(
-        confusion_matrix(truth[known], predicted[known], labels=range(len(classes))), np.int64
+        confusion_matrix(truth[both_named], predicted[both_named], labels=range(len(classes))),
+        np.int64,
     )
 
 
-def places(column: pd.Series, classes: Sequence[str]) -> Integers:
-    """(rows,) place of each name among the classes; −1 for another.
+def class_numbers(column: pd.Series, classes: Sequence[str]) -> Integers:
+    """(rows,) number of each name among the classes, from 0; −1 for another name.
 
     Args:
         column: (rows,) of names.
@@ -135,10 +142,12 @@ def places(column: pd.Series, classes: Sequence[str]) -> Integers:
     Raises:
         pandas.errors.InvalidIndexError: a class is named twice.
 
-    >>> places(pd.Series(["b", "x"]), ["a", "b"]).tolist()
+    >>> class_numbers(pd.Series(["b", "x"]), ["a", "b"]).tolist()
     [1, -1]
     """
-    return np.asarray(pd.Index(list(classes)).get_indexer(pd.Index(column.tolist())), np.int64)
+    index = pd.Index(list(classes))
+    names = pd.Index(column.tolist())
+    return np.asarray(index.get_indexer(names), np.int64)
 
 
 def _figures(totals: Floats) -> Floats:
@@ -163,8 +172,8 @@ def _figures(totals: Floats) -> Floats:
 
 def _kappa(totals: Floats, have: Floats, called: Floats, n: Floats) -> Floats:
     """1 − Σ w·observed ÷ Σ w·expected, w the squared distance of the classes."""
-    place = np.arange(totals.shape[1])
-    weight = np.square(place[:, None] - place).astype(np.float64)
+    number = np.arange(totals.shape[1])
+    weight = np.square(number[:, None] - number).astype(np.float64)
     expected = np.einsum("ri,ij,rj->r", have, weight, called)
     return 1 - divide(n * (totals * weight).sum((1, 2)), expected)
 

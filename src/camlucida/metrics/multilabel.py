@@ -230,12 +230,12 @@ def _part(frame: pd.DataFrame, index: Integers, label: str, threshold: float) ->
     truth, probability, logit = (
         frame[name].to_numpy(np.float64)[here] for name in ("truth", "probability", "logit")
     )
-    known = np.isfinite(truth) & np.isfinite(probability)
-    truth, probability, logit = truth[known], probability[known], logit[known]
+    complete = np.isfinite(truth) & np.isfinite(probability)
+    truth, probability, logit = truth[complete], probability[complete], logit[complete]
     score = logit if np.isfinite(logit).all() else probability
     return _Label(
         label,
-        index[here][known],
+        index[here][complete],
         truth,
         probability,
         score,
@@ -302,42 +302,47 @@ def _summed(totals: Floats) -> Floats:
 class _Ranks:
     """Positives and negatives of a label by score.
 
-    ``below``, ``to``: negatives under each positive, and under or equal.
+    Weighted counts of patients below a score are differences of cumulated weights.
 
-    ``own``: positives under each positive. Weighted counts of these are differences of cumulated
-    weights.
+    Attributes:
+        positive, negative: (positives,) and (negatives,) patient of each, by ascending score.
+        below, up_to: (positives,) negatives with a lower score, and with a lower or equal one.
+        positives_below: (positives,) positives with a lower score.
     """
 
     positive: Integers
     negative: Integers
     below: Integers
-    to: Integers
-    own: Integers
+    up_to: Integers
+    positives_below: Integers
 
     @classmethod
     def of(cls, part: _Label) -> _Ranks:
         order = np.argsort(part.score, kind="stable")
         score, patient, truth = part.score[order], part.patient[order], part.truth[order] > 0
-        pos, neg = score[truth], score[~truth]
-        below, to = np.searchsorted(neg, pos, "left"), np.searchsorted(neg, pos, "right")
-        return cls(patient[truth], patient[~truth], below, to, np.searchsorted(pos, pos, "left"))
+        of_positives, of_negatives = score[truth], score[~truth]
+        return cls(
+            positive=patient[truth],
+            negative=patient[~truth],
+            below=np.searchsorted(of_negatives, of_positives, "left"),
+            up_to=np.searchsorted(of_negatives, of_positives, "right"),
+            positives_below=np.searchsorted(of_positives, of_positives, "left"),
+        )
 
     def figures(self, weights: Floats) -> Floats:
         """(r, 2): AUC and AP of patients' weights (r, patients).
 
-        AUC: share of pairs in order, ties a half (Hanley and McNeil 1982). AP: mean over positives
-            of the precision at the
-        positive's own score, as scikit-learn has it.
+        AUC: share of pairs in order, ties a half (Hanley and McNeil 1982). AP: mean over the
+        positives of the precision at their score, as in scikit-learn.
         """
         positive, negatives = weights[:, self.positive], _cumulated(weights[:, self.negative])
         positives = _cumulated(positive)
         many, others = positives[:, -1], negatives[:, -1]
         under = negatives[:, self.below]
-        auc = divide((positive * (under + negatives[:, self.to])).sum(1) / 2, many * others)
-        hits = many[:, None] - positives[:, self.own]
-        precision = np.nan_to_num(
-            divide(hits, hits + others[:, None] - under)
-        )  # undefined only where the weight is 0
+        auc = divide((positive * (under + negatives[:, self.up_to])).sum(1) / 2, many * others)
+        hits = many[:, None] - positives[:, self.positives_below]
+        # Undefined only where the weight is 0.
+        precision = np.nan_to_num(divide(hits, hits + others[:, None] - under))
         return np.stack([auc, divide((positive * precision).sum(1), many)], axis=1)
 
 

@@ -52,11 +52,11 @@ def binary_mask(values: NDArray[np.floating], fraction: float = MASK_FRACTION) -
 def boxes(mask: NDArray[np.bool_], values: NDArray[np.floating]) -> list[Box]:
     """One box a connected component (8-neighbourhood) of ``mask`` (H, W), highest peak first."""
     parts, _ = ndimage.label(mask, structure=np.ones((3, 3)))
-    found = []
+    drawn = []
     for number, window in enumerate(ndimage.find_objects(parts), start=1):
         inside = values[window][parts[window] == number]
         rows, columns = window
-        found.append(
+        drawn.append(
             Box(
                 columns.start,
                 rows.start,
@@ -67,4 +67,4 @@ def boxes(mask: NDArray[np.bool_], values: NDArray[np.floating]) -> list[Box]:
                 float(inside.mean()),
             )
         )
-    return sorted(found, key=lambda box: -box.peak)
+    return sorted(drawn, key=lambda box: -box.peak)

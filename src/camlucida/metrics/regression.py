@@ -59,9 +59,9 @@ def evaluate_regression(
     ``within_N``, ``outlier_share``.
 
     BCa intervals by patient. The limits hold 95 % of errors only if these are normal; the interval
-    of ``outlier_share`` takes the limits as fixed. Chance: the median of the truth given as
-    everybody's answer (``mae``), their mean (``rmse``, ``r2``), the best constant (``within_N``), 5
-    % outside by normal errors (``outlier_share``).
+    of ``outlier_share`` takes the limits as fixed. Chance level: the best constant prediction,
+    which is the median of the truth for ``mae``, its mean for ``rmse`` and ``r2``, and the centre
+    of the fullest window for ``within_N``; 5 % of normal errors lie outside (``outlier_share``).
 
     Args:
         frame: columns patient, value, truth; a row where either number is NaN is left out.
@@ -93,7 +93,8 @@ def evaluate_regression(
         return []
     index, count = numbered(frame["patient"].tolist())
     counts = Counts(len(frame), count, count)
-    sampled = sampled_sums(_figures, by_patient(_columns(truth, value), index, count), sampling)
+    sums = by_patient(_columns(truth, value), index, count)
+    sampled = sampled_sums(_figures, sums, sampling)
     chances = [
         float(np.abs(truth - np.median(truth)).mean()),
         float(truth.std()),
@@ -106,14 +107,16 @@ def evaluate_regression(
         for k, name in enumerate(OVERALL)
     ]
     errors = value - truth
-    shares = [
-        (f"within_{most:g}", np.abs(errors) <= most, _best_share(truth, most)) for most in within
-    ]
-    shares.append(("outlier_share", agreement(frame).outside(errors) > 0, 0.05))
-    patients, ones = frame["patient"].tolist(), np.ones(len(frame))
-    return rows + [
-        ratio_row(name, flags, ones, patients, chance, sampling) for name, flags, chance in shares
-    ]
+    shares = []
+    for most in within:
+        shares.append((f"within_{most:g}", np.abs(errors) <= most, _best_share(truth, most)))
+    outside = agreement(frame).outside(errors) > 0
+    shares.append(("outlier_share", outside, 0.05))
+    patients = frame["patient"].tolist()
+    ones = np.ones(len(frame))
+    for name, flags, chance in shares:
+        rows.append(ratio_row(name, flags, ones, patients, chance, sampling))
+    return rows
 
 
 def evaluate_group(
@@ -121,7 +124,7 @@ def evaluate_group(
 ) -> list[Row]:
     """``mae`` and ``rmse`` of a group.
 
-    Chance is everybody's median or mean as the answer for the group.
+    The chance level is the median or the mean of all rows as a constant prediction.
 
     Args:
         frame: rows of the group, as for :func:`evaluate_regression`.
@@ -146,7 +149,8 @@ def evaluate_group(
         return []
     truth, value = frame["truth"].to_numpy(np.float64), frame["value"].to_numpy(np.float64)
     index, count = numbered(frame["patient"].tolist())
-    sampled = sampled_sums(_figures, by_patient(_columns(truth, value), index, count), sampling)
+    sums = by_patient(_columns(truth, value), index, count)
+    sampled = sampled_sums(_figures, sums, sampling)
     centre, middle = float(everybody["truth"].mean()), float(everybody["truth"].median())
     chances = [
         float(np.abs(truth - middle).mean()),
@@ -203,8 +207,9 @@ def outliers(frame: pd.DataFrame) -> pd.DataFrame:
     """
     frame = known_rows(frame)
     frame = frame.assign(error=frame["value"] - frame["truth"])
-    found = frame[agreement(frame).outside(frame["error"].to_numpy(np.float64)) > 0]
-    return found.sort_values(
+    errors = frame["error"].to_numpy(np.float64)
+    outside = agreement(frame).outside(errors) > 0
+    return frame[outside].sort_values(
         "error", key=lambda column: -column.abs(), kind="stable", ignore_index=True
     )
 
@@ -258,20 +263,25 @@ def _columns(truth: Floats, value: Floats) -> Floats:
 
     Centred by one number, so that squares keep their digits.
     """
-    y, v, e = truth - truth.mean(), value - truth.mean(), value - truth
+    centre = truth.mean()
+    y, v = truth - centre, value - centre
+    e = value - truth
     return np.column_stack([np.ones_like(y), e, np.abs(e), e * e, y, y * y, v, v * v, v * y])
 
 
 def _figures(totals: Floats) -> Floats:
     """(r, 9) totals → (r, OVERALL)."""
     n, e, absolute, squared, y, yy, v, vv, vy = totals.T
-    of_truth, of_value = yy - divide(y * y, n), vv - divide(v * v, n)
+    of_truth = yy - divide(y * y, n)
+    of_value = vv - divide(v * v, n)
     # A constant leaves rounding here, not 0.
     of_truth = np.where(of_truth <= 1e-12 * np.maximum(yy, 1e-300), 0, of_truth)
     of_value = np.where(of_value <= 1e-12 * np.maximum(vv, 1e-300), 0, of_value)
-    together = divide(vy - divide(v * y, n), np.sqrt(of_truth * of_value))
+    covariance = vy - divide(v * y, n)
+    together = divide(covariance, np.sqrt(of_truth * of_value))
     bias = divide(e, n)
-    sd = np.sqrt(divide(np.maximum(squared - n * bias**2, 0), n - 1))
+    spread = np.maximum(squared - n * bias**2, 0)
+    sd = np.sqrt(divide(spread, n - 1))
     figures = [
         divide(absolute, n),
         np.sqrt(divide(squared, n)),
@@ -288,4 +298,5 @@ def _best_share(truth: Floats, tolerance: float) -> float:
     """
     ordered = np.sort(truth)
     last = np.searchsorted(ordered, ordered + 2 * tolerance, "right")
-    return float((last - np.arange(len(ordered))).max() / len(ordered))
+    in_window = last - np.arange(len(ordered))
+    return float(in_window.max() / len(ordered))

@@ -258,9 +258,10 @@ def randomisation_gate(similarity: ArrayLike, null: ArrayLike, alpha: float = AL
     """
     values = np.asarray(similarity, np.float64)
     values = values[:, None] if values.ndim == 1 else values
-    known = ~np.isnan(values)
-    images = known.any(1)
-    after = np.where(known, values, 0)[images].sum(1) / known[images].sum(1)
+    defined = ~np.isnan(values)
+    images = defined.any(1)
+    sums = np.where(defined, values, 0)[images].sum(1)
+    after = sums / defined[images].sum(1)
     pairs = np.asarray(null, np.float64)
     pairs = pairs[~np.isnan(pairs)]
     here, there = (float(x.mean()) if len(x) else float("nan") for x in (after, pairs))

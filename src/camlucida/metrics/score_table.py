@@ -107,17 +107,26 @@ class Counts:
 def sampled_row(
     metric: str,
     sampled: Sampled,
-    place: tuple[int, ...],
+    index: tuple[int, ...],
     counts: Counts,
     chance: float,
     sampling: Sampling,
     label: str = "",
 ) -> Row:
-    """A resampled figure; without interval where patients are too few."""
+    """A resampled figure; without an interval where there are too few patients.
+
+    Args:
+        metric, label: of the row.
+        sampled: the figures.
+        index: of this figure among them.
+        counts: what it rests on.
+        chance: its chance level.
+        sampling: whose level is that of the interval.
+    """
     bounds: tuple[float, float, IntervalMethod] = (
-        sampled.interval(place, sampling.level) if counts.enough else (NAN, NAN, "none")
+        sampled.interval(index, sampling.level) if counts.enough else (NAN, NAN, "none")
     )
-    estimate = float(sampled.estimate[place])
+    estimate = float(sampled.estimate[index])
     return Row(
         "",
         metric,
@@ -148,9 +157,9 @@ def ratio_row(
     Without interval if ``rarest`` is under ``MIN_POSITIVES``.
     """
     drawn = {"replicates": sampling.replicates, "seed": sampling.seed}
-    found = ratio_interval(top, bottom, patients, level=sampling.level, **drawn)
+    interval = ratio_interval(top, bottom, patients, level=sampling.level, **drawn)
     bounds: tuple[float, float, IntervalMethod] = (
-        (found.low, found.high, found.interval_method)
+        (interval.low, interval.high, interval.interval_method)
         if rarest >= MIN_POSITIVES
         else (NAN, NAN, "none")
     )
@@ -159,10 +168,10 @@ def ratio_row(
         metric,
         label,
         "",
-        found.estimate,
+        interval.estimate,
         *bounds,
-        found.rows,
-        found.patients,
+        interval.rows,
+        interval.patients,
         positives,
         chance,
     )

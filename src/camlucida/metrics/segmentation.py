@@ -123,12 +123,12 @@ def _figures(rows: pd.DataFrame, label: str, sampling: Sampling) -> Iterator[Row
         float(rows["components"].sum()),
     )
     for metric in ("dice", "iou"):
-        known = rows[metric].notna()
-        chance = float(rows[f"chance_{metric}"][known].mean())
+        has_value = rows[metric].notna()
+        chance = float(rows[f"chance_{metric}"][has_value].mean())
         yield ratio_row(
             metric,
             rows[metric],
-            known.astype(float),
+            has_value.astype(float),
             patients,
             chance,
             sampling,
@@ -162,13 +162,16 @@ def _row(pair: MaskPair) -> dict[str, object]:
             f"{pair.image}, {pair.label!r}: true and predicted masks are {sizes}",
             "give both as (H, W) of one image",
         )
-    parts, found = _components(truth), _components(prediction)
+    parts = _components(truth)
+    predicted_parts = _components(prediction)
     rng = np.random.default_rng(0)
-    moved = [
-        _overlap(truth, np.roll(prediction, by, (0, 1)), parts, np.roll(found, by, (0, 1)))
-        for by in _shifts(rng, truth)
-    ]
-    overlap = _overlap(truth, prediction, parts, found)
+    moved = []
+    for shift in _shifts(rng, truth):
+        shifted = np.roll(prediction, shift, (0, 1))
+        # Components of the shifted mask, without counting those that the edge cuts as two.
+        shifted_parts = np.roll(predicted_parts, shift, (0, 1))
+        moved.append(_overlap(truth, shifted, parts, shifted_parts))
+    overlap = _overlap(truth, prediction, parts, predicted_parts)
     chance = {f"chance_{name}": _mean_of(name, moved) for name in overlap}
     about = {"image": pair.image, "patient": pair.patient, "label": pair.label, "model": pair.model}
     return {
@@ -176,7 +179,7 @@ def _row(pair: MaskPair) -> dict[str, object]:
         **overlap,
         **chance,
         "components": int(parts.max(initial=0)),
-        "predicted_components": int(found.max(initial=0)),
+        "predicted_components": int(predicted_parts.max(initial=0)),
     }
 
 
@@ -198,14 +201,15 @@ def _components(mask: Mask) -> NDArray[np.int32]:
 
 
 def _overlap(
-    truth: Mask, prediction: Mask, parts: NDArray[np.int32], found: NDArray[np.int32]
+    truth: Mask, prediction: Mask, parts: NDArray[np.int32], predicted_parts: NDArray[np.int32]
 ) -> dict[str, float]:
     overlap = mask_overlap(prediction, truth)
+    predicted = int(predicted_parts.max(initial=0))
     return {
         "dice": overlap.dice,
         "iou": overlap.iou,
         "hits": _touched(parts, prediction),
-        "false_components": int(found.max(initial=0)) - _touched(found, truth),
+        "false_components": predicted - _touched(predicted_parts, truth),
     }
 
 

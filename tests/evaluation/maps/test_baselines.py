@@ -53,10 +53,10 @@ def test_intensity_is_the_mean_of_each_cell():
 def test_edges_of_a_step_are_at_the_step():
     step = np.zeros((8, 8))
     step[:, 4:] = 1
-    found = edges(step)
-    assert (found[:, 3:5] == 4).all()
-    assert not found[:, :3].any()
-    assert not found[:, 5:].any()
+    gradient = edges(step)
+    assert (gradient[:, 3:5] == 4).all()
+    assert not gradient[:, :3].any()
+    assert not gradient[:, 5:].any()
 
 
 def test_the_oracle_is_the_truth_on_the_grid():

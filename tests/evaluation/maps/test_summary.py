@@ -187,16 +187,16 @@ def test_differences_are_paired_and_those_of_the_statistics(tables, compared):
         first, second = only(group, method=line["first"]), only(group, method=line["second"])
         joined = first.merge(second, on=["image", "label"], how="outer", sort=False)
         joined = joined.set_index(["image", "label"]).loc[list(zip(first["image"], first["label"]))]
-        found = paired_difference(
+        paired = paired_difference(
             joined["value_x"], joined["value_y"], joined["patient_x"].tolist()
         )
-        assert line["p"] == found.p
+        assert line["p"] == paired.p
         assert (line["estimate"], line["low"], line["high"]) == (
-            found.interval.estimate,
-            found.interval.low,
-            found.interval.high,
+            paired.interval.estimate,
+            paired.interval.low,
+            paired.interval.high,
         )
-        assert line["n"] == found.interval.rows == 14 * 2 * len(LABELS)
+        assert line["n"] == paired.interval.rows == 14 * 2 * len(LABELS)
 
 
 def test_pairs_are_by_image_and_label_whatever_the_order():
@@ -316,7 +316,7 @@ def test_a_method_that_a_metric_was_not_asked_of_has_no_family_rank():
         .set_index("method")["family_rank"]
     )
     assert table["gradcam"] == 1.5
-    assert np.isnan(table["fake_cam"])  # it wins all it was asked, one of two
+    assert np.isnan(table["fake_cam"])  # it wins the only one of the two that it has
 
 
 def test_disagreement_by_hand():
@@ -355,8 +355,8 @@ def gate_row(
     null=0.3,
 ):
     common = {"layer": "l", "block_name": f"block {block}", "seed": 0, "dead": np.isnan(similarity)}
-    own = {"method": method, "label": label, "mode": mode, "block": block, "image": image}
-    return {**common, **own, "similarity": similarity, "passed": passed, "p": p, "null": null}
+    varied = {"method": method, "label": label, "mode": mode, "block": block, "image": image}
+    return {**common, **varied, "similarity": similarity, "passed": passed, "p": p, "null": null}
 
 
 def test_the_gate_by_hand():

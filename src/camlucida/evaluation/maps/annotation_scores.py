@@ -5,7 +5,6 @@ The ceilings depend on the annotation and the grid alone, so all maps of a grid 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -63,7 +62,7 @@ class AnnotationScores:
         others = self.sample.other_masks(label)
         return of_label | scores.specificity_scores(heat, truth, others, names)
 
-    def boxes(self, explanation: Explanation, heat: Heat) -> Mapping[str, list[Any]] | None:
+    def boxes(self, explanation: Explanation, heat: Heat) -> dict[str, list[Any]] | None:
         """What the metrics of all boxes together need of this image.
 
         Args:

@@ -55,8 +55,8 @@ def summarise_boxes(
     metrics = with_inputs("all boxes", among=names)
     lines = []
     for (label, method, layer), group in groups:
-        place = {"label": label, "method": method, "layer": layer}
-        lines += [place | _summary_line(name, group, level, seed) for name in metrics]
+        keys = {"label": label, "method": method, "layer": layer}
+        lines += [keys | _summary_line(name, group, level, seed) for name in metrics]
     return pd.DataFrame(lines, columns=SUMMARY)
 
 

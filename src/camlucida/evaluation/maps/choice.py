@@ -111,8 +111,8 @@ def _named(word: str, computable: Sequence[str]) -> set[str]:
             f"metric {word!r} compares maps of several models or methods",
             "it is no measure of one map",
         )
-    known = ["default", "all", *sorted(families), *computable]
-    raise UsageError(f"unknown metric {word!r}", did_you_mean(word, known))
+    choices = ["default", "all", *sorted(families), *computable]
+    raise UsageError(f"unknown metric {word!r}", did_you_mean(word, choices))
 
 
 def choose_baselines(words: str) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from camlucida.attribution.engine import explain
 from camlucida.attribution.explained_model import explained_model, run_batch
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.model_output import model_outputs
-from camlucida.attribution.requests import default_request, parse_target
+from camlucida.attribution.requests import Request, default_request, parse_target
 from camlucida.attribution.targets import Target, TargetSpec, spec_of
 from camlucida.evaluation.maps.choice import NEED_MODEL, with_inputs
 from camlucida.evaluation.maps.samples import MetricSettings, Sample, known_labels
@@ -145,7 +145,7 @@ class StoredMaps:
         (output,) = model_outputs(batch, [sample.scan], wanted.get("truth"))
         words = wanted.get("target")
         listed = [words] if isinstance(words, str) else words
-        requests = [default_request]
+        requests: list[Request] = [default_request]
         if listed is not None:
             requests = [parse_target(word) for word in listed]
         targets: dict[TargetSpec, Target | None] = {}
