@@ -40,31 +40,43 @@ def evaluate(
     batch_size: int | None = None,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Explain images and measure the explanations.
+    """Explain images and score the attribution maps.
 
     Args:
-        model, target, method, layer: as in :func:`camlucida.explain`. Without a target: the labels
-            that have a mask, else the task's default.
-        inputs: a tensor (B, C, H, W), a Scan or Scans. Images of a loaded model are altered in [0,
-            1], before its normalisation; a bare module's are altered as they are, and 0 is black.
-        masks: the truth of each image in original pixels: a mask (whatever label is explained),
-            label → mask, or None.
-        patients: whose each image is; None: each its own.
-        metrics: names, families, "default" or "all".
+        model, target, method, layer: as in :func:`camlucida.explain`. Without a target, the labels
+            that have a mask are explained, else the task's default.
+        inputs: a tensor (B, C, H, W), a Scan or a sequence of Scans. For the faithfulness metrics,
+            images of a loaded model are altered in [0, 1], before its normalisation; those of a
+            bare module are altered as they are, with 0 as black.
+        masks: for each image its annotation in original pixels: a mask (H, W) for whatever label is
+            explained, a mapping from label to mask, or None. Values are bool, 0/1 or 0/255.
+        patients: the patient of each image; None: every image is of another patient.
+        metrics: names, families, "default" or "all"; see ``camlucida metrics``.
         baselines: a name or names among ``BASELINES``; () for none.
-        batch_size: altered images in one forward.
-        seed: of ties and noise.
+        batch_size: altered images in one forward pass, 1 or more; None: chosen by device.
+        seed: of the order of ties and of noise.
 
     Returns:
-        One row an image, label, method, layer, metric and model output: ``image, patient, label,
-        method, layer, baseline, metric, output, value, chance, ceiling, empty, score, probability,
-        synthetic``; ``value`` is NaN where there is none. Give it to
-        :func:`camlucida.evaluation.maps.summary.summarise` for intervals and to ``differences`` for
-        paired tests.
+        One row for each image, label, method, layer, metric and model output: ``image, patient,
+        label, method, layer, baseline, metric, output, value, chance, ceiling, empty, score,
+        probability, synthetic``. ``value`` is NaN where the metric is undefined; ``chance`` is the
+        chance level and ``ceiling`` the score of the ground truth on the grid of the layer, both in
+        the unit of the metric. :func:`camlucida.evaluation.maps.summary.summarise` gives means with
+        confidence intervals, ``differences`` paired tests.
 
     Raises:
-        UsageError: an unknown metric, baseline, method or target.
+        UsageError: an unknown metric, baseline, method or target; masks or patients that do not
+            match the images; two images with one id.
         CamlucidaError: the first image that cannot be explained or scored.
+
+    >>> import torch
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    >>> mask = np.zeros((16, 16), bool)
+    >>> mask[4:8, 4:8] = True
+    >>> options = {"masks": [mask], "metrics": "hit", "baselines": "oracle"}
+    >>> rows = evaluate(net, torch.rand(1, 1, 16, 16), target="1", layer="0", **options)
+    >>> list(zip(rows["method"], rows["metric"], rows["chance"]))
+    [('gradcam', 'hit', 0.0625), ('oracle', 'hit', 0.0625)]
     """
     scans = _scans(inputs)
     masks = _one_each(masks, scans, "masks", None)
@@ -118,7 +130,11 @@ def _listed(value: object) -> list:  # type: ignore[type-arg]
 
 
 def _sample(scan: Scan, truth: ArrayLike | Mapping[str, ArrayLike] | None, patient: str) -> Sample:
-    named = truth if isinstance(truth, Mapping) else {} if truth is None else {"": truth}
+    named: Mapping[str, ArrayLike] = {}
+    if isinstance(truth, Mapping):
+        named = truth
+    elif truth is not None:
+        named = {"": truth}
     size = scan.geometry.original
     masks: dict[str, Mask] = {
         label: as_mask(mask, size, f"{scan.id}: mask") for label, mask in named.items()

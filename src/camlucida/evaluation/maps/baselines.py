@@ -137,7 +137,10 @@ class Atlas:
         of_label = self.sums.get(label, {})
         others = [entry for other, entry in of_label.items() if other != patient]
         count = sum(number for _, number in others)
-        return np.asarray(sum(total for total, _ in others) / count) if count else None
+        if not count:
+            return None
+        total = sum(of_patient for of_patient, _ in others)
+        return np.asarray(total / count)
 
 
 def add_to_atlas(

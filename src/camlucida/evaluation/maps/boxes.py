@@ -113,7 +113,9 @@ def _scorer(name: str, group: pd.DataFrame) -> tuple[Callable[[Integers], float]
     predicted, truth = group["found"].tolist(), group["truth"].tolist()
 
     def score(rows: Integers) -> float:
-        return float(run([predicted[i] for i in rows], [truth[i] for i in rows]))
+        drawn_predicted = [predicted[i] for i in rows]
+        drawn_truth = [truth[i] for i in rows]
+        return float(run(drawn_predicted, drawn_truth))
 
     return score, DRAWS
 

@@ -78,13 +78,15 @@ def differences(
     higher_is_better = table["direction"] == "higher"
     first_wins = positive == higher_is_better
     better = np.where(first_wins, "first", "second").astype(object)
-    table["better"] = np.where(table["p_holm"] < SIGNIFICANT, better, "")
+    significant = table["p_holm"] < SIGNIFICANT
+    table["better"] = np.where(significant, better, "")
     return table[DIFFERENCES]
 
 
 def _tested_pairs(group: pd.DataFrame, sampling: Sampling) -> Iterator[dict[str, object]]:
     """One layer, metric and model output: each pair of methods, tested."""
     cases = group.drop_duplicates(CASE)
+    # Every method is aligned to the same cases; one that lacks a case has NaN there.
     index = pd.MultiIndex.from_frame(cases[CASE])
     patients = cases["patient"].tolist()
     values = {
@@ -191,5 +193,5 @@ def disagreement(ranking: pd.DataFrame) -> pd.DataFrame:
 def _winners(ranks: pd.DataFrame, methods: list[str]) -> str:
     """The methods that some metric ranks first, joined by commas."""
     best = ranks.min(axis=1)
-    first = [name for name in methods if (ranks[name] == best).any()]
-    return ", ".join(first)
+    winners = [name for name in methods if (ranks[name] == best).any()]
+    return ", ".join(winners)

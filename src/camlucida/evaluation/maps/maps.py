@@ -134,4 +134,6 @@ def _grouped(
 
 
 def _same_map(a: Explanation, b: Explanation) -> bool:
-    return (a.method, a.layer) == (b.method, b.layer) and torch.equal(a.raw, b.raw)
+    if (a.method, a.layer) != (b.method, b.layer):
+        return False
+    return torch.equal(a.raw, b.raw)

@@ -102,18 +102,21 @@ def measure(
     strict: bool = False,
     progress: Callable[[int], object] = lambda done: None,
 ) -> Tables:
-    """Explain and score.
+    """Explain images and score the maps.
 
     Args:
         model: a bare module or a loaded model; left as it was found.
-        samples: read as they are needed.
+        samples: the images with their annotations, read as they are needed.
         settings: what is measured.
         maps: where the maps come from; None: the model explains each image.
         atlas: mean annotations, for the baseline "average_mask".
         unit: so that images are altered in [0, 1], before they are normalised; None: as they are.
         extra: more baselines of an image, made from one explanation of each label and layer.
-        strict: raise what costs an image, rather than note it among the failures.
-        progress: called with the number of images done.
+        strict: raise the error of an image that fails, instead of adding it to the failures.
+        progress: called with 1 after each image.
+
+    Returns:
+        The tables of all images; see :class:`~camlucida.evaluation.maps.rows.Tables`.
 
     Raises:
         UsageError, LayerError: the request fits no image at all.
@@ -165,9 +168,9 @@ class _Session:
             probabilities = output.probabilities
             of_image = None if probabilities is None else probabilities[i : i + 1]
             targets = self.targets[image]
-            scores = [target(logits) for target in targets]
-            scores += [_probability(target, of_image, logits) for target in targets]
-            rows.append(torch.cat(scores))
+            outputs = [target(logits) for target in targets]
+            outputs += [_probability(target, of_image, logits) for target in targets]
+            rows.append(torch.cat(outputs))
         return rows
 
     def plans(self, samples: Iterable[Sample], progress: Callable[[int], object]) -> Iterator[Plan]:
@@ -195,14 +198,16 @@ class _Session:
         """Rows and curves of a finished plan."""
         sample, each = cast(tuple[Sample, EvaluatedMap], done.plan.about)
         # Plans come back in order, so that what came before this image is done with.
-        for image in [image for image in self.targets if image < done.plan.image]:
+        finished = [image for image in self.targets if image < done.plan.image]
+        for image in finished:
             del self.targets[image]
         for position, explanation in each.explanations.items():
             for output, column in _outputs(explanation, position, done).items():
                 self._take_scores(sample, each, explanation, done, output, column)
                 for name, points in done.plan.curves.items():
                     values = [(share, done.scores[step, column]) for share, step in points]
-                    self.builder.curve(sample, each, explanation, (name, output), values)
+                    curve = (name, output)
+                    self.builder.curve(sample, each, explanation, curve, values)
 
     def _take_scores(
         self,
@@ -252,8 +257,9 @@ class _Session:
             if image is not None and wanted:
                 about = (sample, each)
                 perturbation = Perturbation(image, each.native, self.settings.seed, about)
-                coherent = "adcc" in wanted
-                coherency = self._coherency(sample, each, perturbation) if coherent else None
+                coherency = None
+                if "adcc" in wanted:
+                    coherency = self._coherency(sample, each, perturbation)
                 yield from faithfulness.plans(perturbation, wanted, coherency)
         self._score_stability(sample, maps)
 
@@ -265,7 +271,9 @@ class _Session:
         count = len(self.targets[cast(int, key)])
         kind = maps[0].first.provenance["score_kind"]
         probability = (kind == "probability",) * count + (True,) * count
-        return PerturbedImage(key, to_unit(tensor) if to_unit else tensor, probability, normalise)
+        if to_unit is not None:
+            tensor = to_unit(tensor)
+        return PerturbedImage(key, tensor, probability, normalise)
 
     def _score_without_model(
         self,
@@ -310,7 +318,8 @@ class _Session:
         scan = replace(sample.scan, tensor=perturbation.masked().float())
         target = each.first.explained
         (again,) = explain(self.model, [scan], target=target, method=each.method, layer=each.layer)
-        return faithfulness.coherency(perturbation.native, again.map(again.grid))
+        of_masked = again.map(again.grid)
+        return faithfulness.coherency(perturbation.native, of_masked)
 
     def _score_stability(self, sample: Sample, maps: Sequence[EvaluatedMap]) -> None:
         """Rows of the stability metrics, of the methods alone.
@@ -323,9 +332,8 @@ class _Session:
                 owners += [(explanation, each) for explanation in each.explanations.values()]
         explanations = [explanation for explanation, _ in owners]
         names, seed = self.settings.metrics, self.settings.seed
-        for explanation, name, value in stability(
-            self.model, sample.scan, explanations, names, seed
-        ):
+        measured = stability(self.model, sample.scan, explanations, names, seed)
+        for explanation, name, value in measured:
             each = next(owner for other, owner in owners if other is explanation)
             self.builder.score(sample, each, explanation, name, Score(value))
 

@@ -56,6 +56,10 @@ class RunModel:
 def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
     """Each model of a run, loaded when it is its turn.
 
+    Args:
+        run: an opened run.
+        device: as of :func:`~camlucida.models.load_model`.
+
     Raises:
         UsageError: the cohort's file is gone, or a model's weights are no longer those of the run.
     """
@@ -94,5 +98,13 @@ def _done(run: Run, model: str) -> set[str]:
 
 
 def run_annotations(run: Run) -> dict[str, Path | None]:
-    """Masks and boxes of the run's cohort, as options of ``evaluate``."""
-    return {key: Path(run.about[key]) if run.about[key] else None for key in ("masks", "boxes")}
+    """Masks and boxes of the run's cohort, as options of ``evaluate``.
+
+    Returns:
+        "masks" and "boxes" → path; None where the run has no such file.
+    """
+    paths: dict[str, Path | None] = {}
+    for key in ("masks", "boxes"):
+        stored = run.about[key]
+        paths[key] = Path(stored) if stored else None
+    return paths

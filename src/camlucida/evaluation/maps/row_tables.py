@@ -83,6 +83,9 @@ def over_all_labels(summary: pd.DataFrame) -> pd.DataFrame:
 def check_rows(rows: pd.DataFrame) -> None:
     """Refuse a table that is not that of an evaluation.
 
+    Args:
+        rows: of an evaluation, with the columns ``NEEDED``.
+
     Raises:
         UsageError: a missing column, a row twice, or a label called as ``ALL_LABELS``.
     """

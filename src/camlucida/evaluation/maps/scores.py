@@ -60,8 +60,10 @@ class Heat:
     @classmethod
     def of(cls, native: ArrayLike, original: Floats, geometry: Geometry) -> Heat:
         """From a map on its own grid and the same carried back."""
-        direct = original.ndim == 2 and _sees_all(geometry)
-        return cls(original, upsample(native, geometry.original) if direct else original)
+        protocol: ArrayLike = original
+        if original.ndim == 2 and _sees_all(geometry):
+            protocol = upsample(native, geometry.original)
+        return cls(original, protocol)
 
     def enlarged_for(self, metric: Metric) -> ArrayLike:
         """The map as the metric is given it."""
@@ -118,7 +120,8 @@ def mask_scores(
     scores = {}
     for name in with_inputs("mask", among=names):
         metric = METRICS[name]
-        scores[name] = _scored(metric, (heat.enlarged_for(metric), truth), options)
+        enlarged = heat.enlarged_for(metric)
+        scores[name] = _scored(metric, (enlarged, truth), options)
     return scores
 
 
@@ -138,7 +141,8 @@ def mask_ceilings(
         metric = METRICS[name]
         if metric.ceiling is not None:
             given = _options(metric, options)
-            ceilings[name] = metric.ceiling(best.enlarged_for(metric), truth, **given)
+            enlarged = best.enlarged_for(metric)
+            ceilings[name] = metric.ceiling(enlarged, truth, **given)
     return ceilings
 
 
@@ -163,7 +167,17 @@ def box_scores(heat: Heat, best: Heat, boxes: Floats, names: Collection[str]) ->
 def specificity_scores(
     heat: Heat, truth: Mask, others: Sequence[Mask], names: Collection[str]
 ) -> dict[str, Score]:
-    """The metrics of a map, the mask of its label and that of another: means over the others."""
+    """The metrics of a map, the mask of its label and that of another: means over the others.
+
+    Args:
+        heat: the map.
+        truth: (*original), the annotation of the explained label.
+        others: (*original) each, the annotations of the other labels.
+        names: of the metrics that are wanted.
+
+    Returns:
+        Metric name → score, without a ceiling; empty where there is nothing to compare with.
+    """
     if not others or not truth.any():
         return {}
     scores = {}

@@ -99,4 +99,6 @@ class Source:
 
     def annotated_labels(self, item: LabelledImage) -> set[str]:
         """The labels that are annotated in an image; nothing is read."""
-        return set() if self.truth is None else set(self.truth.has(item.id, str(item.path)))
+        if self.truth is None:
+            return set()
+        return set(self.truth.has(item.id, str(item.path)))

@@ -37,15 +37,17 @@ def stability(
     names: Sequence[str],
     seed: int,
 ) -> Iterator[tuple[Explanation, str, float]]:
-    """(explanation, metric, value) of the metrics of noisy copies and mirrored views among
-    ``names``.
+    """The metrics of noisy copies and of mirrored views.
 
     Args:
         model: as for ``explain``.
         scan: the image.
         explanations: of ``scan``, by methods, each with the target it explains.
-        names: of the metrics that are wanted.
+        names: of the metrics that are wanted; others are passed over.
         seed: of the noise.
+
+    Yields:
+        (explanation, metric name, value), explanation by explanation.
     """
     copies = _copies(scan, names, seed)
     if not copies.tensors or not explanations:

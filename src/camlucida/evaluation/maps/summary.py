@@ -135,11 +135,20 @@ def headline(summary: pd.DataFrame) -> list[tuple[str, str]]:
 
     Args:
         summary: of :func:`summarise`.
+
+    Returns:
+        At most as many pairs as ``PRIMARY`` has names.
+
+    >>> table = pd.DataFrame({"metric": ["gini", "hit"], "output": ["", ""]})
+    >>> headline(table)
+    [('hit', '')]
     """
     measured = list(dict.fromkeys(zip(summary["metric"], summary["output"])))
     directional = [name for name, _ in measured if about(name).direction != "none"]
     directional = list(dict.fromkeys(directional))
-    names = [name for name in PRIMARY if name in directional] or directional[: len(PRIMARY)]
+    names = [name for name in PRIMARY if name in directional]
+    if not names:
+        names = directional[: len(PRIMARY)]
     first = []
     for name in names:
         outputs = [output for other, output in measured if other == name]

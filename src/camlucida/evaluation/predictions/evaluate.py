@@ -63,6 +63,17 @@ def evaluate_file(
     See :func:`~camlucida.datasets.predictions.read_predictions` and, for masks,
     :func:`~camlucida.datasets.mask_files.read_mask_pairs`.
 
+    Args:
+        path: of the CSV file.
+        task: "multilabel", "multiclass", "regression" or "segmentation".
+        settings: thresholds, tolerances and the sampling of the intervals.
+        columns: meaning of a column → its name in the file, where it differs.
+        groups: names of columns by whose values the rows are grouped.
+        labels: of multi-class predictions: the classes in their order.
+
+    Returns:
+        The figures with their documents.
+
     Raises:
         UsageError: as these; groups or labels of masks; no pair of masks that can be read.
     """
@@ -73,9 +84,8 @@ def evaluate_file(
                 "leave them out; labels come from the label column",
             )
         return _evaluate_masks(path, settings, columns)
-    return evaluate_table(
-        read_predictions(path, task, columns=columns, groups=groups, labels=labels), settings
-    )
+    predictions = read_predictions(path, task, columns=columns, groups=groups, labels=labels)
+    return evaluate_table(predictions, settings)
 
 
 def evaluate_table(predictions: Predictions, settings: PredictionSettings) -> Evaluated:

@@ -51,33 +51,46 @@ class PredictionSettings:
 def evaluate_predictions(
     predictions: Predictions, settings: PredictionSettings | None = None
 ) -> pd.DataFrame:
-    """Every figure of every model, of everybody, then of each group (``column=value``, ``truth 40
-    to 50``).
+    """Every figure of every model: over all rows, then for each group.
 
     Groups of a regression have ``mae`` and ``rmse``; other groups have every figure. Rows without a
     group value are in none.
 
+    Args:
+        predictions: of any task but segmentation.
+        settings: thresholds, tolerances and the sampling of the intervals; None for the defaults.
+
     Returns:
-        Columns of :class:`~camlucida.metrics.score_table.Row`.
+        Columns of :class:`~camlucida.metrics.score_table.Row`; ``group`` is "" for all rows, else
+        ``column=value`` or, for a bin of the truth, such as ``truth 40 to 50``.
     """
     settings = settings or PredictionSettings()
     rows: list[Row] = []
     for model, frame in predictions.of_models():
-        found = list(_figures(predictions, frame, settings))
+        of_model = list(_figures(predictions, frame, settings))
         for name, part in groups_of(predictions, frame, settings.bin_width):
             if predictions.task == "regression":
                 of_group: Sequence[Row] = evaluate_group(part, frame, settings.sampling)
             else:
                 of_group = _figures(predictions, part, settings)
-            found += [replace(row, group=name) for row in of_group]
-        rows += [replace(row, model=model) for row in found]
+            of_model += [replace(row, group=name) for row in of_group]
+        rows += [replace(row, model=model) for row in of_model]
     return table(rows)
 
 
 def groups_of(
     predictions: Predictions, frame: pd.DataFrame, bin_width: float | None
 ) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(name, rows) of each group, by column; then of each bin of the truth of a regression."""
+    """The groups by each column, then by each bin of the truth of a regression.
+
+    Args:
+        predictions: whose columns of groups count.
+        frame: rows of one model.
+        bin_width: in the unit of the value, above 0; None for no bins.
+
+    Yields:
+        Name and rows of each group.
+    """
     for column in predictions.groups:
         for value in sorted(set(frame[column]) - {""}):
             yield f"{column}={value}", frame[frame[column] == value]
@@ -98,10 +111,10 @@ def metrics_document(
     ``never_predicted``, ``confusion_matrix`` (truth down, prediction across), ``outliers`` (images
     outside the limits of agreement).
     """
-    models = {
-        model: _document(predictions, frame, figures[figures["model"] == model])
-        for model, frame in predictions.of_models()
-    }
+    models = {}
+    for model, frame in predictions.of_models():
+        of_model = figures[figures["model"] == model]
+        models[model] = _document(predictions, frame, of_model)
     about: Document = {
         "task": predictions.task,
         "settings": asdict(settings),
