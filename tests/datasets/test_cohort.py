@@ -134,51 +134,51 @@ def test_everything_that_a_table_says(films, suffix):
         writers[suffix](films / f"t.{suffix}", index=False)
     text = f'images = "Images"\ntable = "t.{suffix}"\nmodel = "m"\n'
     text += '[columns]\nid = "file"\npatient = "pat"\nvalue = "age"\n'
-    found = members(films, text + 'mask = "outline"\nbox = "where"\ngroups = ["sex"]')
-    one, two, three, four = found.images
-    assert [m.patient for m in found.images] == ["p0", "p0", "p1", "image:f3"]
-    assert [m.value for m in found.images] == [61.5, 7.0, None, 80.0]
+    result = members(films, text + 'mask = "outline"\nbox = "where"\ngroups = ["sex"]')
+    one, two, three, four = result.images
+    assert [m.patient for m in result.images] == ["p0", "p0", "p1", "image:f3"]
+    assert [m.value for m in result.images] == [61.5, 7.0, None, 80.0]
     assert one.mask == films / "m/f0.png"
     assert two.mask == films / "Masks/f1.png"  # beside "Images", where the table is blank
-    assert [m.box for m in found.images] == [(1, 2, 3, 4), (1, 2, 3, 4.5), None, None]
-    assert [m.groups["sex"] for m in found.images] == ["f", "m", "f", ""]
-    assert [m.positives for m in found.images] == [("Nodule",), (), (), ("Nodule",)]
+    assert [m.box for m in result.images] == [(1, 2, 3, 4), (1, 2, 3, 4.5), None, None]
+    assert [m.groups["sex"] for m in result.images] == ["f", "m", "f", ""]
+    assert [m.positives for m in result.images] == [("Nodule",), (), (), ("Nodule",)]
     assert [sorted(m.unknown) for m in (one, three)] == [["Mass"], ["Mass", "Nodule"]]
-    assert [note.values["count"] for note in found.notes if note.code == "notes.no_mask"] == [4]
+    assert [note.values["count"] for note in result.notes if note.code == "notes.no_mask"] == [4]
     assert four.id == "f3"
 
 
 def test_a_table_can_name_the_images(films):
     (films / "t.csv").write_text("path,label\nImages/f0.png,Mass\nImages/f9.png,\n,Mass\n")
-    found = members(films, 'table = "t.csv"\nmodel = "m"')
-    assert [m.path for m in found.images] == [
+    result = members(films, 'table = "t.csv"\nmodel = "m"')
+    assert [m.path for m in result.images] == [
         films / "Images/f0.png",
         films / "Images/f9.png",
     ]  # a missing file fails later
-    assert [(m.positives, sorted(m.unknown)) for m in found.images] == [
+    assert [(m.positives, sorted(m.unknown)) for m in result.images] == [
         (("Mass",), []),
         ((), ["Mass", "Nodule"]),
     ]
     where = f"{films / 't.csv'}, row 3"
-    assert found.problems == (
+    assert result.problems == (
         Failure(where, "image", f"{where}: no path in column 'path'", "fill it"),
     )
 
 
 def test_a_folder_is_enough(films):
-    found = members(films, 'images = "Images"\nmodel = "m"')
-    assert [m.id for m in found.images] == ["f0", "f1", "f2", "f3"]
-    assert all(m.positives is None for m in found.images)
-    assert not found.patients_known
+    result = members(films, 'images = "Images"\nmodel = "m"')
+    assert [m.id for m in result.images] == ["f0", "f1", "f2", "f3"]
+    assert all(m.positives is None for m in result.images)
+    assert not result.patients_known
 
 
 def test_rows_that_disagree_cost_that_image(films):
     (films / "t.csv").write_text("image,age\nf0,1\nf0,2\nf1,3\nf1,3\nf2,4\n")
-    found = members(
+    result = members(
         films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n[columns]\nvalue = "age"'
     )
-    assert [(m.id, m.value) for m in found.images] == [("f1", 3.0), ("f2", 4.0)]
-    lines = [failure.what for failure in found.problems]
+    assert [(m.id, m.value) for m in result.images] == [("f1", 3.0), ("f2", 4.0)]
+    lines = [failure.what for failure in result.problems]
     assert any("2 rows of" in line and "disagree on its value" in line for line in lines)
     assert any("f3.png: no row" in line for line in lines)
 
@@ -219,11 +219,11 @@ def test_bad_cohorts_are_one_line(films, text, message):
 def test_a_mask_folder_and_masks_beside_images(films):
     write_image(films / "Masks/f1.jpg")
     write_image(films / "other/f2.jpeg")
-    found = members(films, 'images = "Images"\nmodel = "m"')
-    assert found.images[1].mask == films / "Masks/f1.jpg"
-    found = members(films, 'images = "Images"\nmasks = "other"\nmodel = "m"')
-    assert found.images[2].mask == films / "other/f2.jpeg"
-    assert Message("notes.no_mask", {"count": 3, "names": "f0, f1, f3"}) in found.notes
+    result = members(films, 'images = "Images"\nmodel = "m"')
+    assert result.images[1].mask == films / "Masks/f1.jpg"
+    result = members(films, 'images = "Images"\nmasks = "other"\nmodel = "m"')
+    assert result.images[2].mask == films / "other/f2.jpeg"
+    assert Message("notes.no_mask", {"count": 3, "names": "f0, f1, f3"}) in result.notes
     assert mask_beside(Path("a/Images/b/c.dcm")) == Path("a/Masks/b/c.png")
     assert mask_beside(Path("a/films/c.dcm")) is None
 
@@ -254,5 +254,5 @@ def test_files_of_another_machine_are_one_line_not_one_each(films):
         match=r"none of the 4 files in column 'path' .* such as /mnt/other/f0.png .*images = ",
     ):
         members(films, 'table = "t.csv"\nmodel = "m"\n')
-    found = members(films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n')
-    assert [member.patient for member in found.images] == ["p0", "p1", "p2", "p3"]
+    result = members(films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n')
+    assert [member.patient for member in result.images] == ["p0", "p1", "p2", "p3"]

@@ -54,11 +54,11 @@ def strange(count, names):
     return Message("notes.strange_annotations", {"count": count, "names": names})
 
 
-def same(found, expected):
-    assert list(found) == list(expected)
+def same(result, expected):
+    assert list(result) == list(expected)
     for label, mask in expected.items():
-        assert found[label].dtype == np.asarray(mask).dtype
-        np.testing.assert_array_equal(found[label], mask)
+        assert result[label].dtype == np.asarray(mask).dtype
+        np.testing.assert_array_equal(result[label], mask)
 
 
 # ---- folders of masks ---------------------------------------------------------------------------

@@ -43,11 +43,11 @@ def test_a_column_a_label_in_every_kind_of_file(write, suffix):
         "Pleural Effusion": [1, -1],
     }
     content = pd.DataFrame(columns).to_dict("records") if suffix == ".json" else columns
-    found = read_predictions(write(content, f"p{suffix}"), "multilabel", groups=["sex"])
-    assert found.labels == ("Edema", "Pleural Effusion")
-    assert found.groups == ("sex",)
-    assert found.notes == (Message("notes.rows_left_out", {"count": 1, "rows": 4}),)
-    frame = found.frame
+    result = read_predictions(write(content, f"p{suffix}"), "multilabel", groups=["sex"])
+    assert result.labels == ("Edema", "Pleural Effusion")
+    assert result.groups == ("sex",)
+    assert result.notes == (Message("notes.rows_left_out", {"count": 1, "rows": 4}),)
+    frame = result.frame
     assert list(frame) == [
         "image",
         "patient",
@@ -76,10 +76,10 @@ def test_a_column_a_label_in_every_kind_of_file(write, suffix):
     ],
 )
 def test_names_of_columns_of_labels(write, columns):
-    found = read_predictions(write({"image": ["x", "y"], **columns}), "multilabel")
-    assert found.labels == ("A",)
-    assert found.frame["probability"].tolist() == [0.5, 0.5]
-    assert found.frame["truth"].tolist() == [1, 0]
+    result = read_predictions(write({"image": ["x", "y"], **columns}), "multilabel")
+    assert result.labels == ("A",)
+    assert result.frame["probability"].tolist() == [0.5, 0.5]
+    assert result.frame["truth"].tolist() == [1, 0]
 
 
 def test_a_row_an_image_and_label(write):
@@ -100,10 +100,10 @@ def test_a_row_an_image_and_label(write):
 
 def test_one_label(write):
     path = write({"image": list("ab"), "label": [1, 0], "score": [0.9, 0.2]})
-    found = read_predictions(path, "binary")
-    assert found.task == "multilabel"
-    assert found.labels == ("positive",)
-    assert found.frame["truth"].tolist() == [1, 0]
+    result = read_predictions(path, "binary")
+    assert result.task == "multilabel"
+    assert result.labels == ("positive",)
+    assert result.frame["truth"].tolist() == [1, 0]
     assert read_predictions(path, "binary", labels=["tumour"]).labels == ("tumour",)
 
 
@@ -117,12 +117,12 @@ def test_the_density_file_with_cumulative_probabilities(write):
     }
     columns |= {f"p_cls_{k}": [p, q] for k, p, q in ((1, 0.3, 0.0), (2, 0.7, 0.2), (3, 0.0, 0.8))}
     columns |= {f"p_gt_{k}": [0.1, 0.2] for k in (1, 2, 3)}
-    found = read_predictions(write(columns, "val_predictions.csv"), "multiclass")
-    assert found.labels == ("1", "2", "3")
-    assert found.frame["truth"].tolist() == ["1", "3"]
-    assert found.frame["predicted"].tolist() == ["2", "3"]
-    assert found.frame["probability:2"].tolist() == [0.7, 0.2]
-    assert found.notes == ()
+    result = read_predictions(write(columns, "val_predictions.csv"), "multiclass")
+    assert result.labels == ("1", "2", "3")
+    assert result.frame["truth"].tolist() == ["1", "3"]
+    assert result.frame["predicted"].tolist() == ["2", "3"]
+    assert result.frame["probability:2"].tolist() == [0.7, 0.2]
+    assert result.notes == ()
 
 
 @pytest.mark.parametrize(
@@ -136,11 +136,11 @@ def test_the_density_file_with_cumulative_probabilities(write):
 )
 def test_columns_of_classes_may_count_from_elsewhere(write, columns, answers, labels):
     rows = {"image": ["a", "b"], "y_true": answers, "y_pred": answers}
-    found = read_predictions(
+    result = read_predictions(
         write({**rows, **{f"prob_{name}": [0.25, 0.25] for name in columns}}), "multiclass"
     )
-    assert found.labels == tuple(labels)
-    assert found.frame["truth"].tolist() == [str(answer) for answer in answers]
+    assert result.labels == tuple(labels)
+    assert result.frame["truth"].tolist() == [str(answer) for answer in answers]
 
 
 @pytest.mark.parametrize(
@@ -163,12 +163,12 @@ def test_the_most_probable_class_where_none_is_predicted(write):
         "logit_NORMAL": [2, 0, ""],
         "logit_PNEUMONIA": [0, 1, 1],
     }
-    found = read_predictions(write(columns), "multiclass")
-    assert found.labels == ("NORMAL", "PNEUMONIA")
-    assert found.frame["truth"].tolist() == ["NORMAL", "PNEUMONIA", "PNEUMONIA"]  # by place
-    assert found.frame["predicted"].tolist() == ["NORMAL", "PNEUMONIA", ""]
+    result = read_predictions(write(columns), "multiclass")
+    assert result.labels == ("NORMAL", "PNEUMONIA")
+    assert result.frame["truth"].tolist() == ["NORMAL", "PNEUMONIA", "PNEUMONIA"]  # by place
+    assert result.frame["predicted"].tolist() == ["NORMAL", "PNEUMONIA", ""]
     np.testing.assert_allclose(
-        found.frame["probability:NORMAL"][:2], [1 / (1 + np.exp(-2)), 1 / (1 + np.e)]
+        result.frame["probability:NORMAL"][:2], [1 / (1 + np.exp(-2)), 1 / (1 + np.e)]
     )
 
 
@@ -190,15 +190,15 @@ def test_classes_named_by_the_caller(write):
         {"id": "a", "probabilities": [0.1, 0.9], "true": "B"},
         {"id": "b", "probabilities": [0.6, 0.4], "true": "A"},
     ]
-    found = read_predictions(write(records, "p.json"), "multiclass", labels=["A", "B"])
-    assert found.labels == ("A", "B")
-    assert found.frame["predicted"].tolist() == ["B", "A"]
+    result = read_predictions(write(records, "p.json"), "multiclass", labels=["A", "B"])
+    assert result.labels == ("A", "B")
+    assert result.frame["predicted"].tolist() == ["B", "A"]
     with pytest.raises(UsageError, match=r"probabilities of 2 classes \(0, 1\), where 3 are named"):
         read_predictions(write(records, "p.json"), "multiclass", labels=["A", "B", "C"])
     words = write({"image": list("ab"), "truth": ["mild", "severe"], "pred": ["mild", "normal"]})
-    found = read_predictions(words, "multiclass")
-    assert found.labels == ("mild", "normal", "severe")
-    assert found.notes[-1] == Message("notes.alphabetical", {"names": "mild, normal, severe"})
+    result = read_predictions(words, "multiclass")
+    assert result.labels == ("mild", "normal", "severe")
+    assert result.notes[-1] == Message("notes.alphabetical", {"names": "mild, normal, severe"})
     assert read_predictions(words, "multiclass", labels=["normal", "mild", "severe"]).labels == (
         "normal",
         "mild",
@@ -216,10 +216,10 @@ def test_a_row_an_image_and_class(write, truth):
         "probability": [0.2, 0.8, 0.3, 0.7],
         "truth": truth,
     }
-    found = read_predictions(write(columns), "multiclass")
-    assert found.labels == ("x", "y")
-    assert found.frame["truth"].tolist() == ["y", "x"]
-    assert found.frame["predicted"].tolist() == ["y", "y"]
+    result = read_predictions(write(columns), "multiclass")
+    assert result.labels == ("x", "y")
+    assert result.frame["truth"].tolist() == ["y", "x"]
+    assert result.frame["predicted"].tolist() == ["y", "y"]
 
 
 def test_probabilities_that_do_not_sum_to_1_are_said(write):
@@ -253,23 +253,23 @@ AGES = [
     ],
 )
 def test_shapes_of_predictions_json(write, document):
-    found = read_predictions(write(document, "predictions.json"), "regression")
-    assert found.frame["image"].tolist() == ["a.png", "b.png"]
-    assert found.frame["value"].tolist() == [33.5, 61]
-    assert found.frame["truth"].tolist() == [31, 70]
+    result = read_predictions(write(document, "predictions.json"), "regression")
+    assert result.frame["image"].tolist() == ["a.png", "b.png"]
+    assert result.frame["value"].tolist() == [33.5, 61]
+    assert result.frame["truth"].tolist() == [31, 70]
 
 
 def test_images_without_a_name_and_patients_without_one(write):
-    found = read_predictions(write({"truth": [1, 2], "pred": [1, 2]}), "regression")
-    assert found.frame["image"].tolist() == ["row 1", "row 2"]
-    assert [note.code for note in found.notes] == ["notes.no_image_column", "notes.no_patients"]
-    found = read_predictions(
+    result = read_predictions(write({"truth": [1, 2], "pred": [1, 2]}), "regression")
+    assert result.frame["image"].tolist() == ["row 1", "row 2"]
+    assert [note.code for note in result.notes] == ["notes.no_image_column", "notes.no_patients"]
+    result = read_predictions(
         write({"image": list("ab"), "patient": ["p", ""], "truth": [1, 2], "pred": [1, 2]}),
         "regression",
     )
-    assert found.frame["patient"].tolist() == ["p", "image:b"]
-    assert found.notes[0].code == "notes.no_patient"
-    assert (found.notes[0].values["count"], found.notes[0].values["names"]) == (1, "b")
+    assert result.frame["patient"].tolist() == ["p", "image:b"]
+    assert result.notes[0].code == "notes.no_patient"
+    assert (result.notes[0].values["count"], result.notes[0].values["names"]) == (1, "b")
 
 
 def test_a_model_without_truth(write):
@@ -281,8 +281,8 @@ def test_a_model_without_truth(write):
 def test_columns_named_by_the_caller(write):
     path = write({"who": ["p", "q"], "film": ["a", "b"], "y": [1, 2], "h": [3, 4], "w": [0, 0]})
     columns = {"image": "film", "patient": "who", "truth": "y", "prediction": "h"}
-    found = read_predictions(path, "regression", columns=columns, groups=["w"])
-    assert found.frame.to_dict("list") == {
+    result = read_predictions(path, "regression", columns=columns, groups=["w"])
+    assert result.frame.to_dict("list") == {
         "image": ["a", "b"],
         "patient": ["p", "q"],
         "model": ["", ""],
@@ -300,12 +300,12 @@ def test_models_and_synthetic(write):
         "pred": [1, 2, 3, 4],
         "synthetic": [0, 0, 1, 0],
     }
-    found = read_predictions(write(columns), "regression")
-    assert [(name, frame["value"].tolist()) for name, frame in found.of_models()] == [
+    result = read_predictions(write(columns), "regression")
+    assert [(name, frame["value"].tolist()) for name, frame in result.of_models()] == [
         ("m", [1, 3]),
         ("n", [2, 4]),
     ]
-    assert found.synthetic
+    assert result.synthetic
 
 
 @pytest.mark.parametrize(

@@ -42,15 +42,15 @@ def test_any_field_changed_is_another_identity(before, name, data):
 @given(RECIPES, st.text(), st.text(), WORDS)
 def test_image_and_truth_count(recipe, one, other, truth):
     assume(one != other)
-    found = {
+    result = {
         identity(recipe, one),
         identity(recipe, other),
         identity(recipe, one, truth),
         identity(recipe, other, truth),
     }
-    assert len(found) == 4
+    assert len(result) == 4
     assert identity(replace(recipe), one) == identity(recipe, one)
-    assert all(len(text) == 40 for text in found)
+    assert all(len(text) == 40 for text in result)
 
 
 def test_what_changed_is_named():
@@ -146,10 +146,10 @@ def test_all_code_that_a_map_goes_through_is_hashed(start):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("camlucida."):
                 place = root.joinpath(*node.module.split(".")[1:])
                 names = [place / f"{alias.name}.py" for alias in node.names]
-                found = [
+                result = [
                     path
                     for path in (*names, place.with_suffix(".py"), place / "__init__.py")
                     if path.is_file()
                 ]
-                pending += found
+                pending += result
     assert seen <= hashed, sorted(path.relative_to(root).as_posix() for path in seen - hashed)

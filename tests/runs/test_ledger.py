@@ -109,7 +109,7 @@ def test_a_part_comes_back_as_it_was_written(folder):
 
 def test_a_part_without_a_map_is_a_part(folder):
     write_part(folder, 1, [], [], [{"image": "a", "model": "net", "label": "x"}])
-    assert [len(found) for found in read_part(folder, 1)] == [0, 0, 1]
+    assert [len(result) for result in read_part(folder, 1)] == [0, 0, 1]
 
 
 def test_unreferenced_files_go_and_lost_parts_are_computed_again(folder, ledger):

@@ -302,8 +302,10 @@ def test_several_models(tmp_path):
     run = Run.open(tmp_path / "run")
     assert [model["name"] for model in run.about["models"]] == ["card_seed42", "card_fold1"]
     assert run.counts["done"] == 12
-    found = run.query("SELECT model, count(*) AS n FROM explanations GROUP BY model ORDER BY model")
-    assert list(found["n"]) == [18, 18]
+    result = run.query(
+        "SELECT model, count(*) AS n FROM explanations GROUP BY model ORDER BY model"
+    )
+    assert list(result["n"]) == [18, 18]
     cohort.write_text(text.replace("seed = 42", "").replace("fold = 1", ""))
     with pytest.raises(UsageError, match="two models are called 'card'"):
         execute(cohort, tmp_path / "other")
@@ -320,10 +322,10 @@ def test_regression_and_truth(tmp_path, column):
         f'[columns]\nvalue = "{column}"\n'
     )
     execute(cohort, tmp_path / "run")
-    found = Run.open(tmp_path / "run").predictions()
-    assert list(found["truth"].fillna(-1)) == [50, -1, 70.5]
-    assert found["value"].notna().all()
-    assert found["logit"].isna().all()
+    result = Run.open(tmp_path / "run").predictions()
+    assert list(result["truth"].fillna(-1)) == [50, -1, 70.5]
+    assert result["value"].notna().all()
+    assert result["logit"].isna().all()
 
 
 SEGMENTER = """
@@ -358,12 +360,12 @@ def test_segmentation_keeps_regions_and_predictions_without_a_region(tmp_path):
     cohort.write_text('images = "films"\nmodel = "card.toml"\n')
     outcome = execute(cohort, tmp_path / "run")
     assert [failure.image for failure in outcome.failures] == ["empty"]
-    found = Run.open(tmp_path / "run").predictions().set_index("image")
-    assert found["area"].to_dict() == {"empty": 0.0, "lesion": pytest.approx(128, abs=40)}
-    region = from_rle({"size": found["original"]["lesion"], "counts": found["region"]["lesion"]})
-    assert region.sum() == found["area"]["lesion"]
+    result = Run.open(tmp_path / "run").predictions().set_index("image")
+    assert result["area"].to_dict() == {"empty": 0.0, "lesion": pytest.approx(128, abs=40)}
+    region = from_rle({"size": result["original"]["lesion"], "counts": result["region"]["lesion"]})
+    assert region.sum() == result["area"]["lesion"]
     assert region[12, 16]
-    assert found["share"]["lesion"] == found["area"]["lesion"] / 1024
+    assert result["share"]["lesion"] == result["area"]["lesion"] / 1024
     assert list(Run.open(tmp_path / "run").explanations()["target"]) == ["lesion region"]
 
 

@@ -62,15 +62,15 @@ def cohort(tmp_path):
 def test_each_image_is_explained_by_its_own_mask(cohort, tmp_path):
     outcome = execute(cohort, tmp_path / "run")
     assert outcome.counts == {"done": 3, "failed": 0, "pending": 0}
-    found = Run.open(tmp_path / "run").explanations()
-    assert list(zip(found["image"], found["target"])) == [
+    result = Run.open(tmp_path / "run").explanations()
+    assert list(zip(result["image"], result["target"])) == [
         ("a", "lesion region"),
         ("a", "lesion true region"),
         ("b", "lesion region"),
         ("c", "lesion region"),
     ]
     regions = [
-        from_rle({"size": row["original"], "counts": row["region"]}) for _, row in found.iterrows()
+        from_rle({"size": row["original"], "counts": row["region"]}) for _, row in result.iterrows()
     ]
     assert regions[0][12, 16]
     assert not regions[0][24, 8]
@@ -95,12 +95,12 @@ def test_another_mask_is_another_item(cohort, tmp_path):
     run = Run.open(tmp_path / "run")
     after = {entry.image: entry.identity for entry in run.entries}
     assert {name for name in "abc" if before[name] != after[name]} == {"a", "c"}
-    found = run.query(
+    result = run.query(
         "SELECT image, region, original FROM explanations "
         "WHERE target_source = 'true' ORDER BY image"
     )
-    assert list(found["image"]) == ["a", "c"]
-    assert from_rle({"size": found["original"][0], "counts": found["region"][0]})[24, 24]
+    assert list(result["image"]) == ["a", "c"]
+    assert from_rle({"size": result["original"][0], "counts": result["region"][0]})[24, 24]
 
 
 def test_masks_are_no_part_of_an_item_that_does_not_use_them(cohort, tmp_path):

@@ -59,9 +59,10 @@ def match_images(
     >>> match.column, list(match.rows.values())
     ('image', [[0, 2]])
     """
-    columns = _id_columns(frame, requested, where)
+    cells = {}
+    for name in _id_columns(frame, requested, where):
+        cells[name] = texts(frame[name])
     keys = {path: image_keys(path.absolute()) for path in images}
-    cells = {column: texts(frame[column]) for column in columns}
     column, rows = _best_column(cells, keys)
     folder = ""
     if images and not any(rows.values()):
@@ -72,9 +73,10 @@ def match_images(
         column, rows = _best_column(shortened, keys)
         folder = folders[column]
     if images and not any(rows.values()):
+        names_in_table = listing(cells[column])
         names_of_images = listing(path.name for path in images)
         raise UsageError(
-            f"no row of {where} fits any image: its column {column!r} has {listing(cells[column])}",
+            f"no row of {where} fits any image: its column {column!r} has {names_in_table}",
             f"the images are {names_of_images}; name the column, or another table",
         )
     return ImageRows(column, cells[column], rows, folder)
@@ -84,12 +86,16 @@ def _id_columns(frame: pd.DataFrame, requested: str | None, where: Path) -> list
     """Columns that may name the images."""
     if requested is not None:
         return [str(find_column(frame, requested, (), "id column", where))]
-    candidates = [find_column(frame, None, (name,), "id column", where) for name in ID_COLUMNS]
-    columns = [column for column in candidates if column is not None]
+    columns = []
+    for name in ID_COLUMNS:
+        column = find_column(frame, None, (name,), "id column", where)
+        if column is not None:
+            columns.append(column)
     if not columns:
+        listed = listing(frame.columns, 12)
         raise UsageError(
             f"{where} has no column that usually names images",
-            f"say which: {listing(frame.columns, 12)}",
+            f"say which: {listed}",
         )
     return columns
 
@@ -116,8 +122,11 @@ def _rows_of(names: Sequence[str], keys: Mapping[Path, Sequence[str]]) -> _Rows:
     rows: _Rows = {}
     for path, keys_of_image in keys.items():
         # The keys stand longest first, so that ``p1/view1`` wins over a bare ``view1``.
-        key = next((key for key in keys_of_image if key in index), None)
-        rows[path] = [] if key is None else index[key]
+        rows[path] = []
+        for key in keys_of_image:
+            if key in index:
+                rows[path] = index[key]
+                break
     return rows
 
 

@@ -69,8 +69,10 @@ class LedgerEntry:
     """One item: one image and one model.
 
     Attributes:
+        image, model: names.
         position: in the cohort's order; None for an item that is no longer part of the cohort, but
             whose maps are kept.
+        state: pending, done or failed.
         attempts: how often it was begun.
         alone: how often it was begun by itself, after the process had died on its batch, and not
             ended.
@@ -175,10 +177,19 @@ class Ledger:
 
     @classmethod
     def write(cls, path: Path) -> Ledger:
-        """Open for writing, made if missing."""
+        """Open a ledger for writing; a missing one is made.
+
+        Args:
+            path: of the SQLite file.
+
+        Raises:
+            UsageError: a damaged file, or one of another version.
+        """
         db = sqlite3.connect(path, isolation_level=None)
         try:
             _check_format(db, path)
+            # WAL lets `camlucida show` read during a run; FULL, because WAL with NORMAL may
+            # lose the last transactions in a power cut, after their parts were made durable.
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
         except sqlite3.DatabaseError as error:
@@ -193,11 +204,17 @@ class Ledger:
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
-        """Open for reading; another process may write meanwhile."""
+        """Open a ledger for reading; another process may write meanwhile.
+
+        Args:
+            path: of the SQLite file.
+
+        Raises:
+            UsageError: a missing, damaged or empty file, or one of another version.
+        """
+        uri = f"{path.absolute().as_uri()}?mode=ro"
         try:
-            db = sqlite3.connect(
-                f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None
-            )
+            db = sqlite3.connect(uri, uri=True, isolation_level=None)
             if not _check_format(db, path):
                 raise UsageError(
                     f"{path} is an empty ledger", "go on with the run: camlucida run … --resume"
@@ -218,8 +235,9 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Leave a single file, which can be read where nothing can be written."""
-        with suppress(sqlite3.OperationalError):  # somebody is reading; the next writer will do it
+        """Close the ledger as a single file, which can be read where nothing can be written."""
+        # While another process reads, the mode cannot change; the next writer will change it.
+        with suppress(sqlite3.OperationalError):
             self._db.execute("PRAGMA journal_mode = DELETE")
         self._db.close()
 
@@ -238,23 +256,30 @@ class Ledger:
     # ---- reading --------------------------------------------------------------------------------
 
     def entries(self, model: str | None = None) -> list[LedgerEntry]:
-        """Items of one model, or all; those of the cohort first and in its order."""
+        """Items of one model, or all; those of the cohort first and in its order.
+
+        Args:
+            model: its name; None for all models.
+
+        Raises:
+            UsageError: the ledger is damaged.
+        """
         where, values = ("", ()) if model is None else (" WHERE model = ?", (model,))
         order = " ORDER BY position IS NULL, position, image, model"
         rows = self._rows(f"SELECT {_COLUMNS} FROM items{where}{order}", values)
         return list(map(_entry, rows))
 
     def parts(self) -> dict[int, int]:
-        """Number → how many items it was written with."""
+        """Number of each part → how many items it was written with."""
         return dict(self._rows("SELECT number, items FROM parts ORDER BY number"))
 
     def next_part(self) -> int:
-        """A number that no part ever had."""
+        """A number that no part ever had, so that files left by a crash belong to no part."""
         rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'parts'")
         return 1 + sum(int(number) for (number,) in rows)
 
     def provenance(self) -> dict[str, str]:
-        """Hash → JSON text."""
+        """Hash → JSON text of the provenance that maps share."""
         return dict(self._rows("SELECT hash, text FROM provenance"))
 
     def _rows(self, sql: str, values: Sequence[str] = ()) -> list[Any]:
@@ -268,7 +293,10 @@ class Ledger:
     def set_cohort(self, keys: Sequence[Key]) -> None:
         """Make these items, in this order, the cohort.
 
-        New items are pending; others keep what they have.
+        New items are pending; others keep their state, also those that are no longer in the cohort.
+
+        Args:
+            keys: (image, model) of each item.
         """
         sql = (
             "INSERT INTO items (image, model, position) VALUES (?, ?, ?) "
@@ -279,19 +307,32 @@ class Ledger:
             self._db.executemany(sql, [(*key, i) for i, key in enumerate(keys)])
 
     def reset(self, keys: Iterable[Key]) -> None:
-        """Make these items pending, as if never begun."""
+        """Make these items pending, as if never begun.
+
+        Args:
+            keys: (image, model) of each item.
+        """
         with self.transaction():
             self._db.executemany(f"{_RESET} WHERE image = ? AND model = ?", keys)
 
     def begin(self, keys: Iterable[Key]) -> None:
-        """Count an attempt at these items before it, so that a death of the process is counted."""
+        """Count an attempt at these items before it, so that a death of the process is counted.
+
+        Args:
+            keys: (image, model) of each item.
+        """
         with self.transaction():
             self._db.executemany(
                 "UPDATE items SET attempts = attempts + 1 WHERE image = ? AND model = ?", keys
             )
 
     def alone(self, key: Key, begun: bool) -> None:
-        """Count an attempt at one item by itself; ``begun`` False: it ended well."""
+        """Count an attempt at one item by itself.
+
+        Args:
+            key: (image, model).
+            begun: True before the attempt; False after it has ended well, which clears the count.
+        """
         sql = (
             "UPDATE items SET alone = CASE WHEN ? THEN alone + 1 ELSE 0 END "
             "WHERE image = ? AND model = ?"
@@ -300,7 +341,11 @@ class Ledger:
             self._db.execute(sql, (begun, *key))
 
     def spare(self, keys: Iterable[Key]) -> None:
-        """Take back an attempt that ended unfinished, but not by a death of the process."""
+        """Take back an attempt that ended unfinished, but not by a death of the process.
+
+        Args:
+            keys: (image, model) of each item.
+        """
         sql = (
             "UPDATE items SET attempts = max(attempts - 1, 0), alone = 0 "
             "WHERE image = ? AND model = ?"
@@ -326,7 +371,13 @@ class Ledger:
             )
 
     def rewrite(self, old: int, new: int | None, rows: Mapping[Key, int]) -> None:
-        """Items of part ``old`` are now in part ``new``, at these rows; None: none is left."""
+        """Record that the items of a part were moved to a new part.
+
+        Args:
+            old: number of the part that is given up.
+            new: number of the part that holds the items now; None where none is left.
+            rows: (image, model) → first row in the new part.
+        """
         with self.transaction():
             if new is not None:
                 self._db.execute("INSERT INTO parts VALUES (?, ?)", (new, len(rows)))
@@ -335,7 +386,11 @@ class Ledger:
             self._db.execute("DELETE FROM parts WHERE number = ?", (old,))
 
     def forget(self, part: int) -> None:
-        """The files of a part are gone: its items are pending again."""
+        """Make the items of a part pending again, because its files are gone.
+
+        Args:
+            part: its number.
+        """
         with self.transaction():
             self._db.execute(f"{_RESET} WHERE part = ?", (part,))
             self._db.execute("DELETE FROM parts WHERE number = ?", (part,))

@@ -80,6 +80,10 @@ _SPEC = fields(TargetSpec)
 def region_lengths(geometry: Geometry, mask: Tensor) -> list[int] | None:
     """Run lengths, in original pixels, of a mask on the output's grid.
 
+    Args:
+        geometry: of the image.
+        mask: bool, of the output's grid.
+
     Returns:
         As ``counts`` of :func:`camlucida.io.annotations.to_rle`; None for a mask that is not of
         two axes.
@@ -129,12 +133,15 @@ def _regions(output: ModelOutput) -> list[dict[str, Any]]:
 
 
 def _lengths(mask: Tensor) -> list[int] | None:
-    lengths: list[int] | None = to_rle(mask.numpy())["counts"] if mask.ndim == 2 else None
+    if mask.ndim != 2:
+        return None
+    lengths: list[int] = to_rle(mask.numpy())["counts"]
     return lengths
 
 
 def _on_original(geometry: Geometry, mask: Tensor) -> Tensor:
     """Bool (*original): the pixels whose nearest point of the output's grid is in the mask."""
     dense = mask.cpu().float()[None, None]
+    # "nearest" of PyTorch takes the corner of a pixel, not its centre.
     on_model = torch.nn.functional.interpolate(dense, size=geometry.model, mode="nearest-exact")[0]
     return geometry.map_to_original(on_model)[0] > 0.5

@@ -42,18 +42,18 @@ def same_figures(one: pd.DataFrame, other: pd.DataFrame) -> None:
 
 def test_multilabel(tmp_path):
     run = film_run(tmp_path, "multilabel", LABELS, ["1,0", "0,1", "0,-1", "1,1"], "Nodule,Mass")
-    found = evaluate_runs([run], SETTINGS)
-    assert set(found.figures["model"]) == {"card"}
-    assert found.document["task"] == "multilabel"
-    assert found.predictions is not None
-    assert found.predictions.groups == ("sex",)
-    assert Message("notes.rows_left_out", {"count": 3, "rows": 24}) in found.notes
+    result = evaluate_runs([run], SETTINGS)
+    assert set(result.figures["model"]) == {"card"}
+    assert result.document["task"] == "multilabel"
+    assert result.predictions is not None
+    assert result.predictions.groups == ("sex",)
+    assert Message("notes.rows_left_out", {"count": 3, "rows": 24}) in result.notes
     rows = run.predictions().rename(columns={"group_sex": "sex"})[
         ["image", "patient", "sex", "label", "logit", "probability", "truth"]
     ]
     rows.to_csv(tmp_path / "p.csv", index=False)
     same_figures(
-        found.figures,
+        result.figures,
         evaluate_file(tmp_path / "p.csv", "multilabel", SETTINGS, groups=["sex"]).figures,
     )
 
@@ -64,9 +64,9 @@ def test_binary_of_two_labels_is_judged_by_its_positive_one(tmp_path, known):
         (["0,1", "1,0", ","], "well,sick") if known == "both" else (["0", "1", ""], "well")
     )
     run = film_run(tmp_path, "binary", ("well", "sick"), cells, header)
-    found = evaluate_runs([run], SETTINGS)
-    assert found.predictions is not None
-    frame = found.predictions.frame
+    result = evaluate_runs([run], SETTINGS)
+    assert result.predictions is not None
+    frame = result.predictions.frame
     assert set(frame["label"]) == {"sick"}
     np.testing.assert_array_equal(
         frame["truth"], [[1, 0, np.nan][int(image) % 3] for image in frame["image"]]
@@ -84,9 +84,9 @@ def test_multiclass(tmp_path):
         "label",
         '[explain]\ntarget = "predicted"\n',
     )
-    found = evaluate_runs([run], SETTINGS)
-    assert found.predictions is not None
-    assert found.predictions.labels == ("3", "1", "2")
+    result = evaluate_runs([run], SETTINGS)
+    assert result.predictions is not None
+    assert result.predictions.labels == ("3", "1", "2")
     wide = (
         run.predictions()
         .pivot(index="image", columns="label", values="probability")
@@ -97,28 +97,28 @@ def test_multiclass(tmp_path):
     table = wide.assign(
         y_true=wide.index.map(truth), patient=["p" + i for i in wide.index], sex=wide.index.map(sex)
     )
-    order = found.predictions.frame["image"].tolist()
+    order = result.predictions.frame["image"].tolist()
     table.loc[order].to_csv(tmp_path / "p.csv")
     again = evaluate_file(
         tmp_path / "p.csv", "multiclass", SETTINGS, groups=["sex"], labels=["3", "1", "2"]
     )
-    same_figures(found.figures, again.figures)
-    assert found.document["confusion_matrix"] == again.document["confusion_matrix"]
+    same_figures(result.figures, again.figures)
+    assert result.document["confusion_matrix"] == again.document["confusion_matrix"]
 
 
 def test_regression_of_two_seeds(tmp_path):
     folder = tmp_path / "a"
     run = film_run(folder, "regression", ("age",), ["50", "60.5", ""], "years", 'value = "years"\n')
-    found = evaluate_runs([run], SETTINGS)
-    assert found.document["mae"] > 0
-    assert set(found.figures["group"]) == {"", "sex=f", "sex=m"}
+    result = evaluate_runs([run], SETTINGS)
+    assert result.document["mae"] > 0
+    assert set(result.figures["group"]) == {"", "sex=f", "sex=m"}
     execute(folder / "cohort.toml", tmp_path / "b/all")
     both = evaluate_runs([run, Run.open(tmp_path / "b/all")], SETTINGS)
     names = list(dict.fromkeys(both.figures["model"]))
     assert names == [f"{folder / 'all'}: card", f"{tmp_path / 'b/all'}: card"]
     for name in names:
         same_figures(
-            both.figures[both.figures["model"] == name].reset_index(drop=True), found.figures
+            both.figures[both.figures["model"] == name].reset_index(drop=True), result.figures
         )
     with pytest.raises(UsageError, match="a run is given twice"):
         evaluate_runs([run, run], SETTINGS)
@@ -126,15 +126,15 @@ def test_regression_of_two_seeds(tmp_path):
 
 def test_segmentation(tmp_path):
     run = segmentation_run(tmp_path)
-    found = evaluate_runs([run], SETTINGS)
-    dice = found.figures[found.figures["metric"] == "dice"].iloc[0]
+    result = evaluate_runs([run], SETTINGS)
+    dice = result.figures[result.figures["metric"] == "dice"].iloc[0]
     assert dice["estimate"] == pytest.approx((1 + 2 / 3) / 2)
-    assert Message("notes.no_readable_mask", {"count": 1, "names": "none"}) in found.notes
-    assert found.errors == ()
+    assert Message("notes.no_readable_mask", {"count": 1, "names": "none"}) in result.notes
+    assert result.errors == ()
     save(tmp_path / "masks/lesion/none.png", np.zeros((8, 8), bool))
     again = evaluate_runs([run], SETTINGS)
     assert len(again.errors) == 1
-    same_figures(again.figures, found.figures)
+    same_figures(again.figures, result.figures)
     (tmp_path / "masks/lesion/none.png").unlink()
     for name in ("whole", "part"):
         (tmp_path / f"masks/lesion/{name}.png").unlink()
@@ -157,10 +157,10 @@ def test_what_cannot_be_evaluated_is_one_line(tmp_path):
     with pytest.raises(UsageError, match="several tasks: multilabel, multiclass"):
         evaluate_runs([blank, other], SETTINGS)
     known = run_of(tmp_path / "c", "multilabel", LABELS, "image,Mass\n0,1\n1,0\n2,1\n3,0\n")
-    found = evaluate_runs([blank, known], SETTINGS)
+    result = evaluate_runs([blank, known], SETTINGS)
     name = f"{tmp_path / 'a' / 'run'}: card"
-    assert prefixed(name, Message("notes.no_truth")) in found.notes
-    assert Message("notes.no_truth_labels", {"count": 1, "names": "Nodule"}) in found.notes
+    assert prefixed(name, Message("notes.no_truth")) in result.notes
+    assert Message("notes.no_truth_labels", {"count": 1, "names": "Nodule"}) in result.notes
     third = run_of(tmp_path / "d", "multiclass", ("x", "y"), "image,label\n0,x\n1,y\n2,x\n3,x\n")
     with pytest.raises(UsageError, match="several sets of classes"):
         evaluate_runs([other, third], SETTINGS)

@@ -70,10 +70,10 @@ def test_the_interval_of_a_difference():
     shares = np.concatenate([rng.normal(0.5, 0.05, 30), rng.normal(0.3, 0.05, 30)])
     cases, heat = tables(shares, np.full(60, 0.1))
     first, second = group("a", range(30)), group("b", range(30, 60))
-    found = line(evidence_table(cases, heat, [], [(first, second)]), 1, "a", "b")
+    result = line(evidence_table(cases, heat, [], [(first, second)]), 1, "a", "b")
     se = np.hypot(*(part.std(ddof=1) / np.sqrt(30) for part in (shares[:30], shares[30:])))
-    assert found["excess"] == pytest.approx(shares[:30].mean() - shares[30:].mean())
-    assert found["high"] - found["low"] == pytest.approx(2 * 1.96 * se, rel=0.15)
+    assert result["excess"] == pytest.approx(shares[:30].mean() - shares[30:].mean())
+    assert result["high"] - result["low"] == pytest.approx(2 * 1.96 * se, rel=0.15)
     few = group("few", range(9))
     assert (
         line(evidence_table(cases, heat, [], [(few, second)]), 1, "few", "b")["interval_method"]

@@ -29,11 +29,11 @@ def raw_image(image, name):
 
 
 def test_equal_maps_do_not_change():
-    found = difference(made(RAMP), made(RAMP), still())
-    assert np.array_equal(found.difference, np.zeros((8, 8)))
-    assert found.score == 0
-    assert found.probability == 0
-    assert found.moved_difference is None
+    result = difference(made(RAMP), made(RAMP), still())
+    assert np.array_equal(result.difference, np.zeros((8, 8)))
+    assert result.score == 0
+    assert result.probability == 0
+    assert result.moved_difference is None
 
 
 def test_the_difference_is_after_minus_before_on_one_scale():
@@ -41,12 +41,12 @@ def test_the_difference_is_after_minus_before_on_one_scale():
         made(RAMP, probability=0.2),
         replace(made(np.array(RAMP) * 3, probability=0.9), score=4.0),
     )
-    found = difference(before, after, still())
-    assert np.allclose(found.difference, found.after_map - found.before_map)
-    assert np.allclose(found.difference, 2 * found.before_map)
-    assert found.limit == 12
-    assert found.score == 3
-    assert found.probability == pytest.approx(0.7)
+    result = difference(before, after, still())
+    assert np.allclose(result.difference, result.after_map - result.before_map)
+    assert np.allclose(result.difference, 2 * result.before_map)
+    assert result.limit == 12
+    assert result.score == 3
+    assert result.probability == pytest.approx(0.7)
     assert difference(after, before, still()).difference.max() < 0
 
 
@@ -54,16 +54,16 @@ def test_a_map_is_carried_by_the_alignment():
     shift = Alignment(np.eye(2), np.array([0.0, 2.0]), (8, 8), 0.0, 1.0, (0.0, 2.0), NEVER, NEVER)
     columns = np.tile(np.arange(8.0), (8, 1))
     later = np.roll(columns, 2, axis=1)
-    found = difference(made(columns), made(later), shift)
-    assert np.allclose(found.difference[:, :6], 0)
-    assert np.isnan(found.difference[:, 6:]).all()
+    result = difference(made(columns), made(later), shift)
+    assert np.allclose(result.difference[:, :6], 0)
+    assert np.isnan(result.difference[:, 6:]).all()
 
 
 def test_what_the_model_did_not_see_is_not_compared():
     middle = Geometry.identity((8, 8)).crop((0, 2), (8, 4))
-    found = difference(made(RAMP, geometry=middle), made(RAMP), still())
-    assert np.isnan(found.difference[:, :2]).all()
-    assert np.isfinite(found.difference[:, 2:6]).all()
+    result = difference(made(RAMP, geometry=middle), made(RAMP), still())
+    assert np.isnan(result.difference[:, :2]).all()
+    assert np.isfinite(result.difference[:, 2:6]).all()
 
 
 @pytest.mark.parametrize(
@@ -92,10 +92,10 @@ def test_an_unchanged_study_that_was_moved_changes_as_movement_does(model):
     first = raw_image(film(9_700_002, ("consolidation",), None, 128).image, "a")
     second = raw_image(np.roll(first.display, (4, -6), (0, 1)), "b")
     alignment = align(first.display, second.display)
-    found, shown = changes(model, first, second, alignment)
-    assert len(found) == 5
+    result, shown = changes(model, first, second, alignment)
+    assert len(result) == 5
     assert shown == ["consolidation"]
-    (change,) = [item for item in found if item.before.target == "consolidation"]
+    (change,) = [item for item in result if item.before.target == "consolidation"]
     assert change.moved is not None
     assert change.moved_difference is not None
     mean, alone = (
@@ -108,8 +108,8 @@ def test_an_unchanged_study_that_was_moved_changes_as_movement_does(model):
 
 def test_the_same_study_twice_changes_nothing(model):
     first = raw_image(film(9_700_003, ("effusion",), None, 128).image, "a")
-    found, _ = changes(model, first, first, align(first.display, first.display))
-    for change in found:
+    result, _ = changes(model, first, first, align(first.display, first.display))
+    for change in result:
         assert np.nanmax(np.abs(change.difference)) == 0
         assert change.score == 0
         assert change.moved is None
@@ -121,10 +121,10 @@ def test_labels_are_found_and_words_that_differ_refused(model):
         for names in (("effusion",), ("cardiomegaly",))
     )
     still = centred(with_it.display, without.display)
-    found, shown = changes(model, with_it, without, still, labels=["Effusion"])
+    result, shown = changes(model, with_it, without, still, labels=["Effusion"])
     assert shown == ["effusion"]
-    assert found[0].probability is not None
-    assert found[0].probability < -0.5
+    assert result[0].probability is not None
+    assert result[0].probability < -0.5
     with pytest.raises(UsageError, match="name labels"):
         changes(model, with_it, without, still, labels=["top1"])
     with pytest.raises(UsageError, match="unknown label"):

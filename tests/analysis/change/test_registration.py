@@ -34,10 +34,10 @@ def moved(image, degrees=0.0, magnification=1.0, shift=(0.0, 0.0)):
     )
 
 
-def error(found, matrix, offset):
+def error(result, matrix, offset):
     """Largest distance in pixels between where a point is and where it is thought to be."""
     corners = np.array([[r, c] for r in (0, SIZE - 1) for c in (0, SIZE - 1)]).T
-    gap = (found.matrix - matrix) @ corners + (found.offset - offset)[:, None]
+    gap = (result.matrix - matrix) @ corners + (result.offset - offset)[:, None]
     return float(np.hypot(*gap).max())
 
 
@@ -47,52 +47,52 @@ def error(found, matrix, offset):
 )
 def test_a_known_movement_is_found_to_less_than_a_pixel(before, degrees, magnification, shift):
     after, matrix, offset = moved(before, degrees, magnification, shift)
-    found = align(before, 0.6 * after + 20)  # another exposure
-    assert found.moved
-    assert error(found, matrix, offset) < 1
-    assert found.rotation == pytest.approx(degrees, abs=0.4)
-    assert found.magnification == pytest.approx(magnification, abs=0.01)
-    assert np.allclose(found.shift, shift, atol=0.6)
-    assert found.aligned.correlation > 0.98 > found.unaligned.correlation
-    assert found.aligned.information > found.unaligned.information
+    result = align(before, 0.6 * after + 20)  # another exposure
+    assert result.moved
+    assert error(result, matrix, offset) < 1
+    assert result.rotation == pytest.approx(degrees, abs=0.4)
+    assert result.magnification == pytest.approx(magnification, abs=0.01)
+    assert np.allclose(result.shift, shift, atol=0.6)
+    assert result.aligned.correlation > 0.98 > result.unaligned.correlation
+    assert result.aligned.information > result.unaligned.information
 
 
 def test_the_film_is_carried_back_to_its_place(before):
     after, _, _ = moved(before, 3, 1.02, (5, -4))
-    found = align(before, after)
-    carried = found.carry(after)
+    result = align(before, after)
+    carried = result.carry(after)
     inside = np.isfinite(carried)
     assert 0.8 < inside.mean() < 1
-    assert found.aligned.overlap == pytest.approx(inside.mean())
+    assert result.aligned.overlap == pytest.approx(inside.mean())
     assert np.abs(carried - before)[inside].mean() < 2
-    there = found.back(before, after.shape)
+    there = result.back(before, after.shape)
     assert np.abs(there - after)[10:-10, 10:-10].mean() < 2
 
 
 def test_the_same_film_is_not_aligned(before):
-    found = align(before, before)
-    assert not found.moved
-    assert found.refused.code == "alignment.no_gain"
-    assert found.refused.values["correlation"] == pytest.approx(1)
-    assert np.array_equal(found.matrix, np.eye(2))
-    assert np.array_equal(found.carry(before), before)
+    result = align(before, before)
+    assert not result.moved
+    assert result.refused.code == "alignment.no_gain"
+    assert result.refused.values["correlation"] == pytest.approx(1)
+    assert np.array_equal(result.matrix, np.eye(2))
+    assert np.array_equal(result.carry(before), before)
 
 
 def test_what_lies_too_far_is_refused(before):
     after, _, _ = moved(before, 0, 1.0, (0, 45))
-    found = align(before, after)
-    assert not found.moved
-    assert found.refused == Message("alignment.at_edge")
-    assert found.shift == (0, 0)
+    result = align(before, after)
+    assert not result.moved
+    assert result.refused == Message("alignment.at_edge")
+    assert result.shift == (0, 0)
 
 
 def test_films_of_two_sizes_are_laid_centre_on_centre(before):
     larger = np.kron(before, np.ones((2, 2)))
-    found = centred(before, larger)
-    assert np.allclose(found.matrix, 2 * np.eye(2))
-    assert np.allclose(found.offset, 0.5)
-    assert found.refused == Message("alignment.not_requested")
-    assert np.allclose(found.carry(larger), before)
+    result = centred(before, larger)
+    assert np.allclose(result.matrix, 2 * np.eye(2))
+    assert np.allclose(result.offset, 0.5)
+    assert result.refused == Message("alignment.not_requested")
+    assert np.allclose(result.carry(larger), before)
     assert align(before, larger).unaligned.correlation == pytest.approx(1)
 
 
@@ -101,15 +101,15 @@ def test_a_film_with_more_at_its_sides(before):
     assert np.allclose(
         centred(before, wide).matrix, 144 / 128 * np.eye(2)
     )  # as large as it fits into the first
-    found = align(before, wide)
-    assert error(found, np.eye(2), np.array([0, 8])) < 1
-    assert found.magnification == pytest.approx(128 / 144, abs=0.01)
+    result = align(before, wide)
+    assert error(result, np.eye(2), np.array([0, 8])) < 1
+    assert result.magnification == pytest.approx(128 / 144, abs=0.01)
 
 
 def test_colours_are_carried_plane_by_plane(before):
-    found = centred(before, before)
+    result = centred(before, before)
     colours = np.stack([before, before * 2, before * 3], axis=-1)
-    assert np.allclose(found.carry(colours), colours)
+    assert np.allclose(result.carry(colours), colours)
     assert align(colours, colours).refused
 
 
@@ -128,9 +128,9 @@ def test_a_film_without_contrast_is_named(before):
 
 def test_a_mirrored_film_is_noticed(before):
     after, _, _ = moved(before, 2, 1, (3, 4))
-    found = align(before, after[:, ::-1])
-    assert found.mirror.suspected
-    assert found.mirror.mirrored > 0.98 > found.mirror.plain
+    result = align(before, after[:, ::-1])
+    assert result.mirror.suspected
+    assert result.mirror.mirrored > 0.98 > result.mirror.plain
     upright = align(before, after)
     assert not upright.mirror.suspected
     assert upright.mirror.plain > 0.98 > upright.mirror.mirrored

@@ -47,22 +47,24 @@ def labelled(probabilities, labels=("a", "b"), truth=None):
 
 def test_shares_kappa_and_chance():
     x, y = RNG.random((40, 2)), RNG.random((40, 2))
-    found, cases = agreements(labelled(x), labelled(y), NAN)
+    result, cases = agreements(labelled(x), labelled(y), NAN)
     same = (x >= 0.5) == (y >= 0.5)
     for c, name in enumerate("ab"):
         kappa = cohen_kappa_score(x[:, c] >= 0.5, y[:, c] >= 0.5)
-        assert found[name].estimate == pytest.approx(same[:, c].mean())
-        assert found[name].kappa == pytest.approx(kappa)
-        assert (found[name].estimate - found[name].chance) / (
-            1 - found[name].chance
+        assert result[name].estimate == pytest.approx(same[:, c].mean())
+        assert result[name].kappa == pytest.approx(kappa)
+        assert (result[name].estimate - result[name].chance) / (
+            1 - result[name].chance
         ) == pytest.approx(kappa)
-        assert found[name].correlation == pytest.approx(pearsonr(x[:, c], y[:, c]).statistic)
-        assert found[name].low < found[name].estimate < found[name].high
-        assert found[name].correlation_low < found[name].correlation < found[name].correlation_high
-    assert found[""].estimate == pytest.approx(same.mean())
-    assert found[""].chance == pytest.approx(np.mean([found[name].chance for name in "ab"]))
-    assert found[""].correlation == pytest.approx(
-        np.mean([found[name].correlation for name in "ab"])
+        assert result[name].correlation == pytest.approx(pearsonr(x[:, c], y[:, c]).statistic)
+        assert result[name].low < result[name].estimate < result[name].high
+        assert (
+            result[name].correlation_low < result[name].correlation < result[name].correlation_high
+        )
+    assert result[""].estimate == pytest.approx(same.mean())
+    assert result[""].chance == pytest.approx(np.mean([result[name].chance for name in "ab"]))
+    assert result[""].correlation == pytest.approx(
+        np.mean([result[name].correlation for name in "ab"])
     )
     assert cases["i3", "b"] == same[3, 1]
 
@@ -71,15 +73,15 @@ def test_logits_where_all_rows_have_one():
     first, second = labelled(RNG.random((12, 2))), labelled(RNG.random((12, 2)))
     for each in (first, second):
         each.frame["logit"] = RNG.normal(size=24)
-    found, _ = agreements(first, second, NAN)
+    result, _ = agreements(first, second, NAN)
     u, v = (each.frame.loc[each.frame["label"] == "a", "logit"] for each in (first, second))
-    assert found["a"].correlation == pytest.approx(pearsonr(u, v).statistic)
+    assert result["a"].correlation == pytest.approx(pearsonr(u, v).statistic)
 
 
 def test_few_patients_have_no_interval_and_constants_no_kappa():
-    found, _ = agreements(labelled(np.full((6, 2), 0.9)), labelled(np.full((6, 2), 0.8)), NAN)
-    assert found["a"].estimate == found["a"].chance == 1
-    assert np.isnan([found["a"].low, found["a"].kappa, found["a"].correlation]).all()
+    result, _ = agreements(labelled(np.full((6, 2), 0.9)), labelled(np.full((6, 2), 0.8)), NAN)
+    assert result["a"].estimate == result["a"].chance == 1
+    assert np.isnan([result["a"].low, result["a"].kappa, result["a"].correlation]).all()
 
 
 def test_classes_agree_by_image_and_one_against_all():
@@ -92,10 +94,10 @@ def test_classes_agree_by_image_and_one_against_all():
         return predictions("classes", "ABC", rows)
 
     x, y = "ABCAAB" * 3, "ABCBAC" * 3
-    found, cases = agreements(classed(x), classed(y), NAN)
-    assert found[""].estimate == pytest.approx(4 / 6)
-    assert found[""].kappa == pytest.approx(cohen_kappa_score(list(x), list(y)))
-    assert found["B"].estimate == pytest.approx(4 / 6)
+    result, cases = agreements(classed(x), classed(y), NAN)
+    assert result[""].estimate == pytest.approx(4 / 6)
+    assert result[""].kappa == pytest.approx(cohen_kappa_score(list(x), list(y)))
+    assert result["B"].estimate == pytest.approx(4 / 6)
     assert cases["i3", ""] == 0
     assert cases["i4", ""] == 1
     rows = performance(classed(x))
@@ -124,10 +126,10 @@ def test_two_classes_of_which_one_alone_has_a_truth_are_judged_on_every_image():
         for label, truth, p in (("benign", NAN, 1 - malignant), ("malignant", truth, malignant))
     ]
     run = SimpleNamespace(predictions=lambda: pd.DataFrame(rows))
-    found = headline(
+    result = headline(
         performance(SeriesPredictions.of(run, "m", {(f"i{k}", "") for k in range(4)})), "classes"
     )
-    assert (found.n, found.estimate) == (4, 0.75)
+    assert (result.n, result.estimate) == (4, 0.75)
 
 
 def test_values_correlate_and_agree_within_a_gap():
@@ -141,9 +143,9 @@ def test_values_correlate_and_agree_within_a_gap():
             [(f"i{k}", f"p{k}", "age", value, truth[k]) for k, value in enumerate(values)],
         )
 
-    found, cases = agreements(valued(u), valued(v), 5.0)
-    assert found["age"].estimate == found[""].estimate == pytest.approx(pearsonr(u, v).statistic)
-    assert found[""].low < found[""].estimate < found[""].high
+    result, cases = agreements(valued(u), valued(v), 5.0)
+    assert result["age"].estimate == result[""].estimate == pytest.approx(pearsonr(u, v).statistic)
+    assert result[""].low < result[""].estimate < result[""].high
     assert cases["i0", "age"] == (abs(u[0] - v[0]) <= 5)
     _, unknown = agreements(valued(u), valued(v), NAN)
     assert np.isnan(unknown["i0", "age"])
@@ -166,11 +168,11 @@ def test_regions_overlap_by_dice():
             [(f"i{k}", f"p{k}", "lung", runs[name], NAN) for k, name in enumerate(names)],
         )
 
-    found, cases = agreements(
+    result, cases = agreements(
         regions(["left", "left", "none"]), regions(["three", "right", "none"]), NAN
     )
-    assert found[""].estimate == pytest.approx((0.8 + 0) / 2)
-    assert found[""].n == 2
+    assert result[""].estimate == pytest.approx((0.8 + 0) / 2)
+    assert result[""].n == 2
     assert (cases["i0", "lung"], cases["i1", "lung"]) == (1, 0)
     assert np.isnan(cases["i2", "lung"])
 

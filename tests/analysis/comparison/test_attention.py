@@ -22,11 +22,11 @@ def stored(values, relu=False, geometry=WHOLE):
 
 def test_the_same_maps_have_similarity_one():
     maps = [stored(one_hot(k)) for k in range(9)]
-    found = map_similarity(maps, [stored(3 * one_hot(k)) for k in range(9)], PATIENTS)
-    np.testing.assert_allclose(found.similarity, 1)
-    np.testing.assert_allclose(found.top, 1)
-    assert found.identical is True
-    np.testing.assert_allclose(found.nulls, np.full(72, -1 / 8))
+    result = map_similarity(maps, [stored(3 * one_hot(k)) for k in range(9)], PATIENTS)
+    np.testing.assert_allclose(result.similarity, 1)
+    np.testing.assert_allclose(result.top, 1)
+    assert result.identical is True
+    np.testing.assert_allclose(result.nulls, np.full(72, -1 / 8))
 
 
 def test_shifted_maps_against_the_null_by_hand():
@@ -34,14 +34,14 @@ def test_shifted_maps_against_the_null_by_hand():
 
     Of 72 pairs of different images 9 mark one cell, so the null is 1/64.
     """
-    found = map_similarity(
+    result = map_similarity(
         [stored(one_hot(k)) for k in range(9)],
         [stored(one_hot((k + 1) % 9)) for k in range(9)],
         PATIENTS,
     )
-    np.testing.assert_allclose(found.similarity, -1 / 8)
-    assert found.nulls.mean() == pytest.approx(1 / 64)
-    assert found.identical is False
+    np.testing.assert_allclose(result.similarity, -1 / 8)
+    assert result.nulls.mean() == pytest.approx(1 / 64)
+    assert result.identical is False
 
 
 def test_images_of_one_patient_are_not_different():
@@ -54,9 +54,9 @@ def test_images_of_one_patient_are_not_different():
 
 def test_dead_maps_have_no_similarity():
     maps = [stored(one_hot(k)) for k in range(3)]
-    found = map_similarity(maps, [stored(np.zeros((3, 3))), *maps[1:]], PATIENTS[:3])
-    np.testing.assert_array_equal(np.isnan(found.similarity), [True, False, False])
-    assert found.identical is False
+    result = map_similarity(maps, [stored(np.zeros((3, 3))), *maps[1:]], PATIENTS[:3])
+    np.testing.assert_array_equal(np.isnan(result.similarity), [True, False, False])
+    assert result.identical is False
 
 
 def test_relu_counts_unless_the_maps_are_the_same():

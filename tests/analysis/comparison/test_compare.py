@@ -42,8 +42,8 @@ def test_two_seeds_with_the_same_cells_but_other_strengths():
     second = seed(2)
     for heat in second["maps"].values():
         heat[np.unravel_index((np.argmax(heat) + 1) % 9, (3, 3))] = 0.1
-    found = compare(*world([seed(1, truth=[1] * 9), second]), by="seed")
-    (pair,) = found.pairs.to_dict("records")
+    result = compare(*world([seed(1, truth=[1] * 9), second]), by="seed")
+    (pair,) = result.pairs.to_dict("records")
     assert (pair["first"], pair["second"], pair["label"], pair["maps"], pair["dead"]) == (
         "seed 1",
         "seed 2",
@@ -55,12 +55,12 @@ def test_two_seeds_with_the_same_cells_but_other_strengths():
     assert pair["similarity"] == pytest.approx(r)
     assert pair["excess"] == pytest.approx((r - pair["null"]) / (1 - pair["null"]))
     assert not pair["identical"]
-    assert set(found.cases["verdict"]) == {"consistent"}
-    assert list(found.cases["image"]) == IMAGES
-    assert found.cases["agreement"].eq(1).all()
-    np.testing.assert_allclose(found.cases["excess"], pair["excess"])
-    assert list(found.maps["series"][:2]) == ["seed 1", "seed 2"]
-    assert found.notes == ()
+    assert set(result.cases["verdict"]) == {"consistent"}
+    assert list(result.cases["image"]) == IMAGES
+    assert result.cases["agreement"].eq(1).all()
+    np.testing.assert_allclose(result.cases["excess"], pair["excess"])
+    assert list(result.maps["series"][:2]) == ["seed 1", "seed 2"]
+    assert result.notes == ()
 
 
 def test_verdicts_by_hand():
@@ -76,8 +76,8 @@ def test_verdicts_by_hand():
         heat[(0, 1) if heat[0, 1] == 0 else (0, 2)] += 0.05
         heat *= image != "i3"
     heat = {(name, "i4", "x"): (0.5, 0.1) for name in ("m1", "m2")}
-    found = compare(*world([seed(1, truth=[1] * 9), second], heat=heat), by="seed")
-    cases = found.cases.set_index("image")
+    result = compare(*world([seed(1, truth=[1] * 9), second], heat=heat), by="seed")
+    cases = result.cases.set_index("image")
     assert cases["verdict"].to_dict() == {
         **dict.fromkeys(IMAGES, "consistent"),
         **dict.fromkeys(("i1", "i2", "i3", "i7"), "review"),
@@ -89,12 +89,12 @@ def test_verdicts_by_hand():
     assert reason(cases, "i2").startswith("mean excess similarity −0.")
     assert reason(cases, "i3").startswith("no evidence in seed 2 (all zero)")
     assert cases.at["i4", "artefact_ratio"] == pytest.approx(5)
-    assert found.pairs["dead"].tolist() == [1]
-    assert on_artefacts(found) == [("seed 1", 1, 9), ("seed 2", 1, 9)]
-    table = by_verdict(found).set_index("verdict")
+    assert result.pairs["dead"].tolist() == [1]
+    assert on_artefacts(result) == [("seed 1", 1, 9), ("seed 2", 1, 9)]
+    table = by_verdict(result).set_index("verdict")
     assert table["cases"].to_dict() == {"artefact": 1, "review": 4, "consistent": 4, "": 9}
-    chosen, rule = choose(found.cases)
-    assert found.cases["image"][chosen[0]] == "i4"
+    chosen, rule = choose(result.cases)
+    assert result.cases["image"][chosen[0]] == "i4"
     assert len(chosen) == 5
     assert rule == Message("comparison.chosen", {"cases": 9})
 
@@ -103,12 +103,12 @@ def test_the_same_checkpoint_twice_is_one_series():
     twice = [seed(1), seed(2, sha="m1"), noisy(3)]
     for heat in twice[1]["maps"].values():
         heat *= 7
-    found = compare(*world(twice), by="seed")
-    assert found.all_series["same_as"].tolist() == ["", "seed 1", ""]
-    assert found.pairs["identical"].tolist() == [True, False, False]
-    assert found.cases["series_count"].eq(2).all()
+    result = compare(*world(twice), by="seed")
+    assert result.all_series["same_as"].tolist() == ["", "seed 1", ""]
+    assert result.pairs["identical"].tolist() == [True, False, False]
+    assert result.cases["series_count"].eq(2).all()
     names = {"first": "seed 1", "second": "seed 2"}
-    assert Message("notes.same_maps", names) in found.notes
+    assert Message("notes.same_maps", names) in result.notes
     only = compare(*world(twice[:2]), by="seed")
     assert set(only.cases["verdict"]) == {"not_compared"}
     assert only.cases["excess"].isna().all()
@@ -120,11 +120,11 @@ def test_methods_of_one_model_do_not_agree_on_what_it_says():
         {**first, "name": "m", "method": "gradcam"},
         {**second, "name": "m", "method": "scorecam", "seed": 1, "said": {}},
     ]
-    found = compare(*world(pair), by="method")
-    assert found.pairs["agreement"].isna().all()
-    assert found.cases["agreement"].isna().all()
-    assert found.rule.values["differ"] == Message("consistency.differ_none")
-    assert set(found.cases["verdict"]) == {"consistent", "review"}
+    result = compare(*world(pair), by="method")
+    assert result.pairs["agreement"].isna().all()
+    assert result.cases["agreement"].isna().all()
+    assert result.rule.values["differ"] == Message("consistency.differ_none")
+    assert set(result.cases["verdict"]) == {"consistent", "review"}
 
 
 def test_folds_without_a_common_image_stand_side_by_side():
@@ -134,16 +134,16 @@ def test_folds_without_a_common_image_stand_side_by_side():
         seed(1, truth=truth, seed=None, fold=1),
         seed(2, images=apart, truth=truth, seed=None, fold=2),
     ]
-    found = compare(*world(folds, heat={("m1", "i0", "x"): (0.9, 0.1)}, runs=[0, 1]), by="fold")
-    assert found.cases.empty
-    assert found.maps.empty
-    assert found.pairs[["maps", "agreement", "excess"]].iloc[0].tolist()[0] == 0
-    assert found.pairs[["agreement", "excess"]].isna().all(axis=None)
-    assert found.notes[0] == Message("notes.none_shared", {"names": "fold 1, fold 2"})
-    assert found.all_series["metric"].tolist() == ["auc", "auc"]
-    assert found.all_series["value"].tolist() == [0.5, 0.5]
-    assert found.all_series["artefact_share"].tolist() == pytest.approx([0.1, 0])
-    assert by_verdict(found).empty
+    result = compare(*world(folds, heat={("m1", "i0", "x"): (0.9, 0.1)}, runs=[0, 1]), by="fold")
+    assert result.cases.empty
+    assert result.maps.empty
+    assert result.pairs[["maps", "agreement", "excess"]].iloc[0].tolist()[0] == 0
+    assert result.pairs[["agreement", "excess"]].isna().all(axis=None)
+    assert result.notes[0] == Message("notes.none_shared", {"names": "fold 1, fold 2"})
+    assert result.all_series["metric"].tolist() == ["auc", "auc"]
+    assert result.all_series["value"].tolist() == [0.5, 0.5]
+    assert result.all_series["artefact_share"].tolist() == pytest.approx([0.1, 0])
+    assert by_verdict(result).empty
 
 
 def test_classes_that_differ_are_a_case_and_to_be_reviewed():
@@ -162,20 +162,20 @@ def test_classes_that_differ_are_a_case_and_to_be_reviewed():
     models = [classed(1, "AAB"), classed(2, "AAC"), classed(3, "AAB")]
     for heat in models[1]["maps"].values():
         heat += 0.01 * one_hot(8)
-    found = compare(*world(models, task="multiclass"), by="seed")
-    assert found.cases[["image", "label"]].to_numpy().tolist() == [
+    result = compare(*world(models, task="multiclass"), by="seed")
+    assert result.cases[["image", "label"]].to_numpy().tolist() == [
         ["i0", "A"],
         ["i1", "A"],
         ["i2", "B | C"],
     ]
-    assert found.kind == "classes"
-    case = found.cases.iloc[2]
+    assert result.kind == "classes"
+    case = result.cases.iloc[2]
     assert case["verdict"] == "review"
     assert case["agreement"] == 0
     assert case["correct"] == 0
-    assert found.all_series["metric"].unique().tolist() == ["accuracy"]
-    assert found.all_series["value"].tolist() == pytest.approx([2 / 3] * 3)
-    assert found.pairs.loc[found.pairs["label"] == "", "agreement"].tolist() == pytest.approx(
+    assert result.all_series["metric"].unique().tolist() == ["accuracy"]
+    assert result.all_series["value"].tolist() == pytest.approx([2 / 3] * 3)
+    assert result.pairs.loc[result.pairs["label"] == "", "agreement"].tolist() == pytest.approx(
         [2 / 3, 1, 2 / 3]
     )
 
@@ -185,9 +185,9 @@ def test_labels_that_only_one_model_was_asked_for_are_counted():
     second["maps"] = {key: heat + 0.1 * one_hot(4) for key, heat in second["maps"].items()}
     second["maps"]["i0", "y"] = one_hot(3)
     second["said"]["i0", "y"] = 0.7
-    found = compare(*world([seed(1), second]), by="seed")
-    assert len(found.cases) == 9
-    assert found.notes[-1] == Message("notes.other_labels", {"count": 1})
+    result = compare(*world([seed(1), second]), by="seed")
+    assert len(result.cases) == 9
+    assert result.notes[-1] == Message("notes.other_labels", {"count": 1})
 
 
 def test_models_of_other_labels_are_judged_by_those_that_both_have():
@@ -201,9 +201,9 @@ def test_models_of_other_labels_are_judged_by_those_that_both_have():
             0.9 - 0.8 * truth[k],
             float(truth[k]),
         )
-    found = compare(*world([first, second]), by="seed")
-    assert found.all_series["value"].tolist() == [1.0, 1.0]
-    assert set(found.performance["label"]) == {"x", "mean of labels"}
+    result = compare(*world([first, second]), by="seed")
+    assert result.all_series["value"].tolist() == [1.0, 1.0]
+    assert set(result.performance["label"]) == {"x", "mean of labels"}
 
 
 def test_values_are_apart_beyond_the_mean_absolute_error():
@@ -217,13 +217,13 @@ def test_values_are_apart_beyond_the_mean_absolute_error():
         )
     for heat in models[1]["maps"].values():
         heat += 0.01 * one_hot(8)
-    found = compare(*world(models, task="regression"), by="seed")
+    result = compare(*world(models, task="regression"), by="seed")
     # Mean absolute errors 0 and 25/3: values further apart than 25/6 differ.
-    assert found.all_series["value"].tolist() == pytest.approx([0, 25 / 3])
-    assert found.cases["agreement"].tolist() == [1, 1, 0]
-    assert found.cases["verdict"].tolist() == ["consistent", "consistent", "review"]
-    assert "the map series differ: seed 1 70, seed 2 90" in reason(found.cases, 2)
-    assert found.cases["error"].tolist() == pytest.approx([2, 0.5, 10])
+    assert result.all_series["value"].tolist() == pytest.approx([0, 25 / 3])
+    assert result.cases["agreement"].tolist() == [1, 1, 0]
+    assert result.cases["verdict"].tolist() == ["consistent", "consistent", "review"]
+    assert "the map series differ: seed 1 70, seed 2 90" in reason(result.cases, 2)
+    assert result.cases["error"].tolist() == pytest.approx([2, 0.5, 10])
 
 
 def test_regions_that_hardly_overlap_are_to_be_reviewed():
@@ -244,14 +244,14 @@ def test_regions_that_hardly_overlap_are_to_be_reviewed():
         )
     for heat in models[1]["maps"].values():
         heat += 0.01 * one_hot(8)
-    found = compare(*world(models, task="segmentation"), by="seed")
-    assert found.pairs["agreement"].tolist() == pytest.approx([0.4])
-    assert found.cases["agreement"].tolist() == [1, 0]
-    assert found.cases["verdict"].tolist() == ["consistent", "review"]
-    assert found.cases["dice"].tolist() == pytest.approx([0.75, 0.25])
-    assert found.all_series["metric"].tolist() == ["dice", "dice"]
-    assert found.all_series["value"].tolist() == pytest.approx([0.375, 0.625])
-    table = by_verdict(found).set_index("verdict")
+    result = compare(*world(models, task="segmentation"), by="seed")
+    assert result.pairs["agreement"].tolist() == pytest.approx([0.4])
+    assert result.cases["agreement"].tolist() == [1, 0]
+    assert result.cases["verdict"].tolist() == ["consistent", "review"]
+    assert result.cases["dice"].tolist() == pytest.approx([0.75, 0.25])
+    assert result.all_series["metric"].tolist() == ["dice", "dice"]
+    assert result.all_series["value"].tolist() == pytest.approx([0.375, 0.625])
+    table = by_verdict(result).set_index("verdict")
     assert table["estimate"].drop("artefact").tolist() == pytest.approx([0.25, 0.75, 0.5])
 
 

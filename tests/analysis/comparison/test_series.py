@@ -22,10 +22,10 @@ def names(models, by, **about):
 
 
 def test_seeds_of_one_architecture_method_and_layer():
-    found, notes = names(
+    result, notes = names(
         [model("m1", seed=1), model("m2", seed=2), model("n", seed=1, architecture="other")], "seed"
     )
-    assert found == {"": ["seed 1", "seed 2"]}
+    assert result == {"": ["seed 1", "seed 2"]}
     assert notes == [prefixed("n, gradcam at last", Message("notes.lone", {"by": "seed"}))]
 
 
@@ -35,8 +35,8 @@ def test_several_groups_are_named_by_what_tells_them_apart():
         for a in ("res", "dense")
         for k in (1, 2)
     ]
-    found, _ = names(models, "seed")
-    assert found == {
+    result, _ = names(models, "seed")
+    assert result == {
         "res · res.last": ["seed 1 · res · res.last", "seed 2 · res · res.last"],
         "dense · dense.last": ["seed 1 · dense · dense.last", "seed 2 · dense · dense.last"],
     }
@@ -63,8 +63,8 @@ def test_methods_of_one_model_are_found_in_several_runs():
 
 
 def test_namesakes_in_two_runs_are_told_apart():
-    found, _ = names([model("m", sha="1"), model("m", sha="2")], "model", runs=[0, 1])
-    assert found == {"": ["m (run0)", "m (run1)"]}
+    result, _ = names([model("m", sha="1"), model("m", sha="2")], "model", runs=[0, 1])
+    assert result == {"": ["m (run0)", "m (run1)"]}
 
 
 def test_layers_of_one_model():
@@ -110,8 +110,8 @@ def test_requests_that_cannot_be_met(models, by, message):
 
 
 def test_models_without_a_seed_are_left_out_and_named():
-    found, notes = names([model("m1", seed=1), model("m2", seed=2), model("n")], "seed")
-    assert found == {"": ["seed 1", "seed 2"]}
+    result, notes = names([model("m1", seed=1), model("m2", seed=2), model("n")], "seed")
+    assert result == {"": ["seed 1", "seed 2"]}
     assert notes == [prefixed("n", Message("notes.unstated", {"by": "seed"}))]
 
 

@@ -16,57 +16,57 @@ LEFT, RIGHT = [[1.0, 0.0], [1.0, 0.0]], [[0.0, 1.0], [0.0, 1.0]]
 
 
 def test_two_constant_maps_in_one_unit():
-    found = combine({"a": made(ONE), "b": made(THREE)}, {"a": 1, "b": 3}, scale="none")
-    assert np.allclose(found.mean, 0.25 * 1 + 0.75 * 3)
-    assert np.allclose(found.disagreement, np.sqrt(0.25 * 1.5**2 + 0.75 * 0.5**2))
-    assert found.unit == "logit"
-    assert np.isnan(found.agreement)
-    assert found.compared == 0
+    result = combine({"a": made(ONE), "b": made(THREE)}, {"a": 1, "b": 3}, scale="none")
+    assert np.allclose(result.mean, 0.25 * 1 + 0.75 * 3)
+    assert np.allclose(result.disagreement, np.sqrt(0.25 * 1.5**2 + 0.75 * 0.5**2))
+    assert result.unit == "logit"
+    assert np.isnan(result.agreement)
+    assert result.compared == 0
 
 
 def test_weights_are_normalised_and_weigh_probabilities():
-    found = combine(
+    result = combine(
         {"a": made(ONE, probability=0.9), "b": made(ONE, probability=0.1)}, {"a": 6, "b": 2}
     )
-    assert [member.weight for member in found.members] == [0.75, 0.25]
-    assert found.probability == pytest.approx(0.75 * 0.9 + 0.25 * 0.1)
+    assert [member.weight for member in result.members] == [0.75, 0.25]
+    assert result.probability == pytest.approx(0.75 * 0.9 + 0.25 * 0.1)
     assert combine({"a": made(ONE), "b": made(ONE, probability=None)}).probability is None
 
 
 def test_equal_maps_do_not_disagree():
-    found = combine({"a": made(LEFT), "b": made(LEFT), "c": made(LEFT)}, {"a": 1, "b": 2, "c": 5})
-    assert np.allclose(found.disagreement, 0, atol=1e-6)
-    assert np.allclose(found.mean, found.members[0].explanation.numpy())
-    assert found.agreement == pytest.approx(1)
-    assert found.compared == 3
+    result = combine({"a": made(LEFT), "b": made(LEFT), "c": made(LEFT)}, {"a": 1, "b": 2, "c": 5})
+    assert np.allclose(result.disagreement, 0, atol=1e-6)
+    assert np.allclose(result.mean, result.members[0].explanation.numpy())
+    assert result.agreement == pytest.approx(1)
+    assert result.compared == 3
 
 
 def test_share_gives_every_map_the_same_total():
-    found = combine({"a": made(np.array(LEFT) * 1000), "b": made([[0.0, 0.0], [0.0, 4.0]])})
-    for member in found.members:
+    result = combine({"a": made(np.array(LEFT) * 1000), "b": made([[0.0, 0.0], [0.0, 4.0]])})
+    for member in result.members:
         assert member.explanation.numpy().mean() == pytest.approx(1, abs=1e-6)
         assert not member.faint
-    assert found.mean.mean() == pytest.approx(1, abs=1e-6)
-    assert found.members[0].heat == 2000
+    assert result.mean.mean() == pytest.approx(1, abs=1e-6)
+    assert result.members[0].heat == 2000
 
 
 def test_constant_maps_become_one_whatever_their_size():
-    found = combine({"a": made(np.array(ONE) * 7), "b": made(np.array(ONE) * 90)})
-    assert np.allclose(found.mean, 1)
-    assert np.allclose(found.disagreement, 0, atol=1e-6)
+    result = combine({"a": made(np.array(ONE) * 7), "b": made(np.array(ONE) * 90)})
+    assert np.allclose(result.mean, 1)
+    assert np.allclose(result.disagreement, 0, atol=1e-6)
 
 
 def test_limit_divides_by_the_largest_cell():
-    found = combine({"a": made(np.array(LEFT) * 8), "b": made(np.array(RIGHT) * 2)}, scale="limit")
-    assert [member.divisor for member in found.members] == [8, 2]
-    assert found.mean[0, 0] == found.mean[0, -1] == 0.5
-    assert found.disagreement[0, 0] == 0.5
+    result = combine({"a": made(np.array(LEFT) * 8), "b": made(np.array(RIGHT) * 2)}, scale="limit")
+    assert [member.divisor for member in result.members] == [8, 2]
+    assert result.mean[0, 0] == result.mean[0, -1] == 0.5
+    assert result.disagreement[0, 0] == 0.5
 
 
 def test_a_faint_map_is_not_stretched():
     noise = np.array([[1e-6, 0.0], [0.0, 0.0]])
-    found = combine({"yes": made(np.array(LEFT) * 5), "no": made(noise)})
-    faint = found.members[1]
+    result = combine({"yes": made(np.array(LEFT) * 5), "no": made(noise)})
+    faint = result.members[1]
     assert faint.faint
     assert faint.heat == pytest.approx(1e-6)
     assert faint.divisor == FAINT["logit"] / 4
@@ -86,10 +86,10 @@ def test_the_floor_is_continuous():
 
 
 def test_a_map_without_heat_counts_as_zeros():
-    found = combine({"a": made(ONE), "b": made([[-1.0, -2.0], [-3.0, -4.0]])})
-    assert np.allclose(found.mean, 0.5)
-    assert not found.empty
-    assert found.members[1].explanation.is_empty
+    result = combine({"a": made(ONE), "b": made([[-1.0, -2.0], [-3.0, -4.0]])})
+    assert np.allclose(result.mean, 0.5)
+    assert not result.empty
+    assert result.members[1].explanation.is_empty
     both = combine({"b": made([[-1.0, -2.0], [-3.0, -4.0]])})
     assert both.empty
     assert both.limit == 1
@@ -97,35 +97,35 @@ def test_a_map_without_heat_counts_as_zeros():
 
 
 def test_signed_maps_keep_their_sign():
-    found = combine({"a": made([[2.0, -2.0], [2.0, -2.0]], relu=False)})
-    assert found.mean.min() < 0
-    assert np.abs(found.mean).mean() == pytest.approx(1, abs=1e-6)
-    assert found.explanation().signed
+    result = combine({"a": made([[2.0, -2.0], [2.0, -2.0]], relu=False)})
+    assert result.mean.min() < 0
+    assert np.abs(result.mean).mean() == pytest.approx(1, abs=1e-6)
+    assert result.explanation().signed
 
 
 def test_one_model_disagrees_with_nobody():
-    found = combine({"a": made(LEFT), "b": None})
-    assert np.isnan(found.disagreement).all()
-    assert found.left_out == ("b",)
-    assert found.members[0].weight == 1
+    result = combine({"a": made(LEFT), "b": None})
+    assert np.isnan(result.disagreement).all()
+    assert result.left_out == ("b",)
+    assert result.members[0].weight == 1
 
 
 def test_who_did_not_see_a_pixel_has_no_say_there():
     whole = Geometry.identity((4, 8)).resize((4, 4))
     middle = Geometry.identity((4, 8)).crop((0, 2), (4, 4))
-    found = combine(
+    result = combine(
         {"whole": made(ONE, geometry=whole), "middle": made(THREE, geometry=middle)}, scale="none"
     )
-    assert np.allclose(found.mean[:, :2], 1)
-    assert np.allclose(found.mean[:, 2:6], 2)
-    assert np.isnan(found.disagreement[:, :2]).all()
-    assert np.allclose(found.disagreement[:, 2:6], 1)
+    assert np.allclose(result.mean[:, :2], 1)
+    assert np.allclose(result.mean[:, 2:6], 2)
+    assert np.isnan(result.disagreement[:, :2]).all()
+    assert np.allclose(result.disagreement[:, 2:6], 1)
     assert combine({"middle": made(THREE, geometry=middle)}).mean[:, 2:6].mean() == pytest.approx(1)
 
 
 def test_full_colour_is_the_geometric_mean_of_the_peaks():
-    found = combine({"a": made(np.array(ONE) * 2), "b": made(np.array(ONE) * 8)}, scale="none")
-    assert found.limit == pytest.approx(4)
+    result = combine({"a": made(np.array(ONE) * 2), "b": made(np.array(ONE) * 8)}, scale="none")
+    assert result.limit == pytest.approx(4)
 
 
 def test_the_coarser_grid_is_compared():
@@ -138,9 +138,9 @@ def test_the_coarser_grid_is_compared():
 
 
 def test_pairs_with_a_constant_map_are_left_out():
-    found = combine({"a": made(LEFT), "b": made(LEFT), "c": made(ONE)})
-    assert found.agreement == pytest.approx(1)
-    assert found.compared == 1
+    result = combine({"a": made(LEFT), "b": made(LEFT), "c": made(ONE)})
+    assert result.agreement == pytest.approx(1)
+    assert result.compared == 1
 
 
 def test_the_mean_is_an_explanation_in_original_pixels():

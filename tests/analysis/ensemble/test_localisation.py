@@ -12,54 +12,56 @@ def box(x, y, width, height):
 
 
 def test_half_an_overlap():
-    found = localisation([box(0, 0, 10, 10)], [[5, 0, 10, 10]], (20, 20))
-    assert found["iou"] == found["top_iou"] == pytest.approx(50 / 150)
-    assert found["dice"] == pytest.approx(2 * 50 / 200)
-    assert found["pixel_accuracy"] == pytest.approx(300 / 400)
-    assert found["pixel_accuracy_nothing"] == pytest.approx(300 / 400)
-    assert (found["localised_10"], found["localised_30"]) == (1, 1)
+    scores = localisation([box(0, 0, 10, 10)], [[5, 0, 10, 10]], (20, 20))
+    assert scores["iou"] == scores["top_iou"] == pytest.approx(50 / 150)
+    assert scores["dice"] == pytest.approx(2 * 50 / 200)
+    assert scores["pixel_accuracy"] == pytest.approx(300 / 400)
+    assert scores["pixel_accuracy_nothing"] == pytest.approx(300 / 400)
+    assert (scores["localised_10"], scores["localised_30"]) == (1, 1)
 
 
 def test_the_same_box():
-    found = localisation([box(2, 3, 8, 6)], [[2, 3, 8, 6]], (16, 16))
-    assert found["iou"] == found["dice"] == found["pixel_accuracy"] == found["localised_30"] == 1
-    assert found["iou_chance"] < 0.5
+    scores = localisation([box(2, 3, 8, 6)], [[2, 3, 8, 6]], (16, 16))
+    assert (
+        scores["iou"] == scores["dice"] == scores["pixel_accuracy"] == scores["localised_30"] == 1
+    )
+    assert scores["iou_chance"] < 0.5
 
 
 def test_no_box_scores_nothing_but_pixel_accuracy():
-    found = localisation([], [[0, 0, 4, 4]], (8, 8))
-    assert found["iou"] == found["dice"] == found["top_iou"] == found["localised_10"] == 0
+    scores = localisation([], [[0, 0, 4, 4]], (8, 8))
+    assert scores["iou"] == scores["dice"] == scores["top_iou"] == scores["localised_10"] == 0
     assert (
-        found["pixel_accuracy"]
-        == found["pixel_accuracy_chance"]
-        == found["pixel_accuracy_nothing"]
+        scores["pixel_accuracy"]
+        == scores["pixel_accuracy_chance"]
+        == scores["pixel_accuracy_nothing"]
         == 0.75
     )
 
 
 def test_only_the_box_with_the_highest_peak_localises():
     boxes = [box(0, 0, 2, 2), box(10, 10, 6, 6)]
-    found = localisation(boxes, [[10, 10, 6, 6]], (20, 20))
-    assert found["top_iou"] == 0
-    assert found["iou"] == pytest.approx(36 / 40)
+    scores = localisation(boxes, [[10, 10, 6, 6]], (20, 20))
+    assert scores["top_iou"] == 0
+    assert scores["iou"] == pytest.approx(36 / 40)
 
 
 def test_boxes_that_cover_each_other_count_once():
-    found = localisation(
+    scores = localisation(
         [box(0, 0, 10, 10), box(2, 2, 4, 4)], [[0, 0, 10, 10], [1, 1, 3, 3]], (20, 20)
     )
-    assert found["iou"] == 1
+    assert scores["iou"] == 1
 
 
 def test_a_box_of_the_whole_film_has_no_lift_over_chance():
-    found = localisation([box(0, 0, 30, 20)], [[4, 4, 6, 5]], (20, 30))
-    assert found["iou"] == pytest.approx(found["iou_chance"]) == pytest.approx(30 / 600)
+    scores = localisation([box(0, 0, 30, 20)], [[4, 4, 6, 5]], (20, 30))
+    assert scores["iou"] == pytest.approx(scores["iou_chance"]) == pytest.approx(30 / 600)
 
 
 def test_chance_is_the_mean_over_places():
-    found = localisation(
+    scores = localisation(
         [box(0, 0, 1, 4)], [[3, 0, 1, 4]], (4, 16)
     )  # 16 places in a row, one of them right
-    assert found["iou_chance"] == pytest.approx(1 / 16)
-    assert found["localised_30_chance"] == pytest.approx(1 / 16)
-    assert np.isfinite(list(found.values())).all()
+    assert scores["iou_chance"] == pytest.approx(1 / 16)
+    assert scores["localised_30_chance"] == pytest.approx(1 / 16)
+    assert np.isfinite(list(scores.values())).all()

@@ -21,13 +21,13 @@ RULE = [
 
 def chosen(cases: pd.DataFrame, rule: str, heat: pd.DataFrame | None = None):
     """Images, roles and words of one rule."""
-    (found,) = select(cases, [rule], heat)
-    assert found.rule == rule
-    assert len(found.rows) == len(found.roles) == len(set(found.rows))
+    (result,) = select(cases, [rule], heat)
+    assert result.rule == rule
+    assert len(result.rows) == len(result.roles) == len(set(result.rows))
     return (
-        cases.loc[found.rows, "image"].tolist(),
-        [english(role) for role in found.roles],
-        str(found.description),
+        cases.loc[result.rows, "image"].tolist(),
+        [english(role) for role in result.roles],
+        str(result.description),
     )
 
 
@@ -339,8 +339,8 @@ def test_two_models_of_a_real_run(tmp_path):
     table = "image,sex,Nodule,Mass\n0,f,1,0\n1,f,0,1\n2,m,1,1\n3,m,0,0\n"
     run = run_of(tmp_path, "multilabel", ("Nodule", "Mass"), table, more)
     cases = case_table([run, run])
-    for found in select(cases, [f"{name}:2" for name in RULE]):
-        assert found.rows
-        assert set(cases.loc[found.rows, "method"]) == {"gradcam"}
-    (found,) = select(cases, ["worst"])
-    assert cases["loss"][found.rows[0]] == cases["loss"].max()
+    for result in select(cases, [f"{name}:2" for name in RULE]):
+        assert result.rows
+        assert set(cases.loc[result.rows, "method"]) == {"gradcam"}
+    (result,) = select(cases, ["worst"])
+    assert cases["loss"][result.rows[0]] == cases["loss"].max()

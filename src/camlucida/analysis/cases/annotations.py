@@ -66,18 +66,37 @@ class Annotations:
         return self._tried(partial(self._masks.mask, image, path, "", size))
 
     def has_mask(self, case: Mapping[str, Any]) -> bool:
-        """Whether there is a mask in an image, of any label or none; no mask is read."""
+        """Whether there is a mask in an image, of any label or none; no mask is read.
+
+        Args:
+            case: with ``image``, ``path`` and ``mask``.
+        """
         file = case["mask"]
-        has_file = isinstance(file, str) and Path(file).is_file()
-        return has_file or bool(self._masks.has(str(case["image"]), str(case["path"])))
+        if isinstance(file, str) and Path(file).is_file():
+            return True
+        image, path = str(case["image"]), str(case["path"])
+        return bool(self._masks.has(image, path))
 
     def has_box(self, case: Mapping[str, Any]) -> bool:
-        """Whether there is a box of any label in an image, or one that names no label."""
-        has_box = isinstance(case["box"], (list, tuple, np.ndarray))
-        return has_box or bool(self._boxes.has(str(case["image"]), str(case["path"])))
+        """Whether there is a box of any label in an image, or one that names no label.
+
+        Args:
+            case: with ``image``, ``path`` and ``box``.
+        """
+        # A missing box is NaN or None in a table.
+        if isinstance(case["box"], (list, tuple, np.ndarray)):
+            return True
+        image, path = str(case["image"]), str(case["path"])
+        return bool(self._boxes.has(image, path))
 
     def boxed(self, case: Mapping[str, Any], label: str, size: Size) -> Mask | None:
-        """(H, W), filled: :meth:`boxes`."""
+        """(H, W), the boxes of :meth:`boxes`, filled; None where there is none.
+
+        Args:
+            case: with ``image``, ``path`` and ``box``.
+            label: of the model.
+            size: (H, W) of the image.
+        """
         boxes = self.boxes(case, label, size)
         if boxes is None:
             return None
@@ -87,6 +106,9 @@ class Annotations:
         """(N, 4) x, y, width, height; None where there is none.
 
         Those of this label in the table, or those that name no label, or the cohort's box.
+
+        Args:
+            case, label, size: as of :meth:`boxed`.
         """
         image, path = str(case["image"]), str(case["path"])
         for name in (label, ""):
