@@ -11,6 +11,7 @@ from torch import nn
 from camlucida.core.errors import ModelError, UsageError
 from camlucida.models import Card, InputSpec, LoadedModel, load_model
 from camlucida.models.checkpoint import weights_sha256
+from camlucida.models.zoo.package import import_package
 from tests.support.paths import REPOSITORY
 
 EXAMPLES = REPOSITORY / "examples"
@@ -123,7 +124,7 @@ def test_a_bare_factory_gets_what_is_known_of_it():
 
 
 def test_torchxrayvision_gets_its_card_from_us(tmp_path):
-    pytest.importorskip("camlucida.models.zoo")._package("torchxrayvision")
+    import_package("torchxrayvision")
     text = (
         'factory = "torchxrayvision:densenet121-res224-rsna"\nargs = '
         '{ pretrained = false }\n[input]\nfit = "pad"'

@@ -1,0 +1,21 @@
+"""Models from other packages, a prefix each, and what is known of them.
+
+Labels, scale of the input, kind of output. One file a package, which is imported only when a card
+names it.
+"""
+
+from camlucida.models.zoo.package import Args, Defaults, Zoo, guard
+from camlucida.models.zoo.smp import SMP
+from camlucida.models.zoo.timm import TIMM
+from camlucida.models.zoo.torchvision import TORCHVISION
+from camlucida.models.zoo.torchxrayvision import TORCHXRAYVISION, hush, is_xrv, xrv_defaults
+
+__all__ = ["ZOO", "Args", "Defaults", "Zoo", "guard", "hush", "is_xrv", "xrv_defaults"]
+
+ZOO: dict[str, Zoo] = {
+    "torchvision": TORCHVISION,
+    "timm": TIMM,
+    "smp": SMP,
+    "torchxrayvision": TORCHXRAYVISION,
+}
+"""Prefix of a factory → the package behind it."""

@@ -1,0 +1,68 @@
+"""Models of torchvision: their weights, labels and preprocessing."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from torch import nn
+
+from camlucida.core.errors import ModelError, did_you_mean
+from camlucida.models.zoo.package import (
+    Args,
+    Defaults,
+    Zoo,
+    check_name,
+    import_package,
+)
+
+
+def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
+    models = import_package("torchvision").models
+    check_name("torchvision", name, models.list_models())
+    weights = _weights(name, args)
+    options: dict[str, Any] = {key: value for key, value in args.items() if key != "weights"}
+    parameters = inspect.signature(models.get_model_builder(name)).parameters
+    if not pretrained and "weights_backbone" in parameters:
+        options.setdefault("weights_backbone", None)  # its default is a download
+    if not pretrained and name in ("googlenet", "inception_v3"):
+        options.setdefault("init_weights", False)  # slow, and overwritten by the checkpoint
+    module: nn.Module = models.get_model(name, weights=weights if pretrained else None, **options)
+    return module
+
+
+def _weights(name: str, args: Args) -> Any:
+    """The weights that the card names, or the package's default ones; None where it has none."""
+    enum = import_package("torchvision").models.get_model_weights(name)
+    weights = args.get("weights", "DEFAULT")
+    if weights != "DEFAULT" and weights not in enum.__members__:
+        raise ModelError(
+            f"torchvision:{name} has no weights {weights!r}",
+            did_you_mean(str(weights), enum.__members__),
+        )
+    return enum[weights] if enum.__members__ else None
+
+
+def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
+    if ".segmentation" in type(module).__module__:
+        return {"task": "segmentation", "output": "logits"}
+    weights = _weights(name, args)
+    transforms: Any = weights.transforms() if weights is not None else None
+    if type(transforms).__name__ != "ImageClassification":
+        return {}
+    size, short_side = transforms.crop_size[0], transforms.resize_size[0]
+    fields: Defaults = {"task": "multiclass", "output": "logits"}
+    fields["input"] = {"size": size, "mean": tuple(transforms.mean), "std": tuple(transforms.std)}
+    if pretrained or "weights" in args:
+        fields["input"] |= {
+            "fit": "center-crop",
+            "crop": min(1.0, size / short_side),
+            "resize": "antialias",
+        }
+        labels = tuple(weights.meta["categories"])
+        if args.get("num_classes", len(labels)) == len(labels):
+            fields["labels"] = labels
+    return fields
+
+
+TORCHVISION = Zoo(_build, _defaults)
