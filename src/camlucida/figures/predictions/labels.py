@@ -49,7 +49,7 @@ def curves_figure(
         axes.set_title(title, fontsize=8)
         _unit_square(axes, "1 − specificity  |  recall", "sensitivity  |  precision")
         if len(np.unique(truth)) < 2:
-            _write_in(axes, "positives or negatives\nonly: no curve")
+            _write_in(axes, "no positives or\nno negatives: no curve")
             continue
         _draw_curves(axes, truth, score)
         _mark_threshold(axes, truth, probability >= threshold)
