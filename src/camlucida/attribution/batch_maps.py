@@ -11,12 +11,12 @@ from torch import Tensor
 
 from camlucida.attribution.batches import Batch
 from camlucida.attribution.capture import Forward, usable_layers
+from camlucida.attribution.capture_breaks import altered, where_gradient_stops
 from camlucida.attribution.explained_model import ExplainedModel, logits_function
 from camlucida.attribution.methods import Method
 from camlucida.attribution.probe import Probe
 from camlucida.attribution.targets import Label, Target
-from camlucida.attribution.watch import Captured
-from camlucida.core.errors import NoEvidenceError
+from camlucida.core.errors import CamlucidaError, NoEvidenceError
 from camlucida.core.messages import Message
 from camlucida.core.tensors import full
 from camlucida.models.outputs import BatchOutput
@@ -123,7 +123,7 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
         gradients = forward.gradients(score, keep_graph=t + 1 < rounds)
         for index, (layer, gradient) in enumerate(zip(forward.layers, gradients)):
             if gradient is None:
-                raise _independent(explained, layer, having)
+                raise _independent(explained, index, having)
             activations, gradient = full(layer.activations.detach()), full(gradient)
             nonzero = gradient.flatten(1).any(1).tolist()
             maps.zero_gradients.update((i, t, index) for i in having if not nonzero[i])
@@ -198,12 +198,34 @@ def _sum(logits: Tensor, targets: Mapping[int, Target]) -> Tensor:
 
 
 def _independent(
-    explained: ExplainedBatch, layer: Captured, targets: Mapping[int, Target]
+    explained: ExplainedBatch, index: int, targets: Mapping[int, Target]
 ) -> NoEvidenceError:
-    names = sorted({target.name for target in targets.values()})
+    """Why the score has no gradient at a layer: independence, or a broken graph."""
+    layer = explained.forward.layers[index]
+    names = ", ".join(sorted({target.name for target in targets.values()}))
     tensors = explained.batch.tensors
-    others = usable_layers(explained.model.module, tensors, but=str(layer.ref))
-    return NoEvidenceError(
-        f"the score of {', '.join(names)} does not depend on layer {layer.ref}",
-        f"choose an earlier layer, or scorecam, which needs no gradient; {others}",
-    )
+    module = explained.model.module
+    others = usable_layers(module, tensors, but=str(layer.ref))
+    choose = "choose an earlier layer"
+    what = f"the score of {names} does not depend on layer {layer.ref}"
+    depends = _depends(explained, index, next(iter(targets)))
+    where = where_gradient_stops(module, tensors, layer) if depends else ""
+    if where:
+        what = (
+            f"the gradient of {names} does not reach layer {layer.ref}, on which the score "
+            f"depends: a detach(), no_grad or an operation without a gradient lies {where}"
+        )
+        choose = "take it out of forward, or choose a layer behind it"
+    return NoEvidenceError(what, f"{choose}, or scorecam, which needs no gradient; {others}")
+
+
+@torch.no_grad()
+def _depends(explained: ExplainedBatch, index: int, image: int) -> bool:
+    """Whether other activations of the layer change the score, whatever autograd says."""
+    run = logits_function(explained.model, explained.output.logits.device.type)
+    probe = _probe(explained, index, image, run)
+    try:
+        scores = probe.score_tail(altered(probe.activations))
+    except CamlucidaError:
+        return False
+    return not torch.allclose(scores[:, 0], probe.scores)

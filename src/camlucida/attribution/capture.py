@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.watch import Captured, Watch
 from camlucida.core.errors import LayerError
 from camlucida.models.layers import LayerRef, list_layers, resolve
@@ -51,13 +52,18 @@ class Forward:
 
         Returns:
             (B, K, *grid) each; None where the score does not depend on the layer.
+
+        Raises:
+            ModelError: the model's graph cannot be differentiated.
         """
         if not score.requires_grad:
             return [None] * len(self.layers)
         activations = [layer.activations for layer in self.layers]
-        return list(
-            torch.autograd.grad(score, activations, retain_graph=keep_graph, allow_unused=True)
-        )
+        with differentiating():
+            gradients = torch.autograd.grad(
+                score, activations, retain_graph=keep_graph, allow_unused=True
+            )
+        return list(gradients)
 
 
 def capture(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from camlucida.attribution.batch_maps import BatchMaps, ExplainedBatch, MapKey, batch_maps
 from camlucida.attribution.batches import Batch, Inputs, batches
 from camlucida.attribution.capture import capture
+from camlucida.attribution.capture_errors import InPlaceError, values_kept
 from camlucida.attribution.explained_model import ExplainedModel, ModelWithCard, explained_model
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS, Method
@@ -142,6 +143,15 @@ def _explain(
     return results
 
 
+def _explain_batch(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
+    try:
+        return _explain_once(model, batch, job)
+    except InPlaceError:
+        # Rare, and twice the memory: only for models that overwrite what the gradient needs.
+        with values_kept():
+            return _explain_once(model, batch, job)
+
+
 @dataclass(frozen=True)
 class _Job:
     methods: Sequence[Method]
@@ -153,7 +163,7 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _explain_batch(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
+def _explain_once(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
     spec = model.spec
     needs_replay = any(method.kind == "probe" for method in job.methods)
     forward = capture(model.module, batch.tensors, job.layers, spec.logits_from, needs_replay)

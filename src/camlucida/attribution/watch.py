@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from camlucida.attribution.capture_recurrent import without_cudnn
 from camlucida.core.errors import LayerError, ModelError
 from camlucida.models.families import Layout
 from camlucida.models.layers import LayerRef, Layouts, single
@@ -123,6 +124,7 @@ class Watch:
             yield module.register_forward_hook(self._keep_logits)
         if isinstance(module, _FINAL):
             yield module.register_forward_hook(self._keep_final)
+        yield from without_cudnn(module)
 
     def logits(self, output: Tensor) -> tuple[Tensor, str]:
         """What to explain, and the name of the final module that was stripped.

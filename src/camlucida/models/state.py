@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError, ModelMismatchError
+from camlucida.models.recomputation import plain_checkpoints
 
 _LOCKS: weakref.WeakKeyDictionary[nn.Module, threading.RLock] = weakref.WeakKeyDictionary()
 _LOCKS_GUARD = threading.Lock()
@@ -46,7 +47,7 @@ def frozen(model: nn.Module) -> Iterator[None]:
     """Evaluation mode, parameters without gradients, one thread at a time.
 
     Everything is restored afterwards, also after an exception. Works under ``no_grad`` and
-    ``inference_mode``, which it lifts for its body.
+    ``inference_mode``, which it lifts for its body. Gradient checkpointing becomes a plain call.
 
     Args:
         model: a plain module (see :func:`unwrap`).
@@ -63,7 +64,7 @@ def frozen(model: nn.Module) -> Iterator[None]:
     """
     with _LOCKS_GUARD:
         lock = _LOCKS.setdefault(model, threading.RLock())
-    with lock, torch.inference_mode(False), torch.enable_grad():
+    with lock, torch.inference_mode(False), torch.enable_grad(), plain_checkpoints():
         # Walked once: on a large model each walk costs as much as a layer.
         modules = list(model.modules())
         parameters = list(_tensors(module._parameters for module in modules))
@@ -139,6 +140,11 @@ def forwarding(inputs: Sequence[Tensor]) -> Iterator[None]:
     ) as error:
         shapes = ", ".join(str(tuple(x.shape)) for x in inputs)
         what = f"the model cannot run on inputs of shape {shapes}: {error}"
+        if "requires grad" in str(error):
+            raise ModelError(
+                f"forward leaves the graph behind the layer, so no gradient reaches it: {error}",
+                "use torch operations in forward, or explain a layer behind that operation",
+            ) from error
         if isinstance(error, torch.OutOfMemoryError):
             raise ModelError(what, "use a smaller --batch-size") from error
         raise (ModelMismatchError if len(inputs[0]) == 1 else ModelError)(what) from error
