@@ -17,9 +17,9 @@ def explanation(
     unit="logit",
     empty=None,
     synthetic=False,
+    size=(40, 60),
 ):
     """A map of a grey image of 40 × 60 pixels."""
-    size = (40, 60)
     scan = Scan(
         torch.zeros(1, *size),
         np.full(size, 100, np.uint8),

@@ -181,13 +181,14 @@ class Explanation:
         return (values / limit).clamp(-1, 1) if limit > 0 else values * 0
 
     def overlay(
-        self, colormap: str | None = None, alpha: float = 0.5, limit: float | None = None
+        self, colormap: str | None = None, alpha: float | None = None, limit: float | None = None
     ) -> Image:
         """The map over the original image, with a caption bar below.
 
         Args:
             colormap: matplotlib name; None for the default of a signed or unsigned map.
-            alpha: opacity of the map's largest value, in [0, 1]; the rest in proportion.
+            alpha: opacity of the map's largest value, in [0, 1]; None for 0.6. The rest is in
+                proportion where the colour map allows it.
             limit: as in :meth:`scaled`.
 
         Returns:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import DeviceOption, app, output_folder
+from camlucida.cli.common import ColormapOption, DeviceOption, app, output_folder
 
 
 @app.command("benchmark")
@@ -31,6 +31,7 @@ def benchmark_command(
         Path, typer.Option("--out", "-o", help="Folder for tables, figures and benchmark.html.")
     ] = Path("benchmark"),
     device: DeviceOption = "auto",
+    colormap: ColormapOption = None,
     seed: Annotated[int, typer.Option(min=0, max=9, help="Seed of images, ties and noise.")] = 0,
 ) -> None:
     """Test methods and metrics on SYNTHETIC radiographs with known evidence and verified models."""

@@ -10,6 +10,7 @@ import typer
 
 from camlucida.cli.common import (
     CheckpointOption,
+    ColormapOption,
     DeviceOption,
     FactoryOption,
     ModelOption,
@@ -54,6 +55,7 @@ def change_command(
         ),
     ] = Path("change"),
     device: DeviceOption = "auto",
+    colormap: ColormapOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print change.json on standard output.")
     ] = False,

@@ -55,6 +55,28 @@ CheckpointOption = Annotated[
 DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 
 
+def _use_colormap(context: typer.Context, name: str | None) -> str | None:
+    """Draw every figure of the command in this colour map; an unknown one is refused at once."""
+    if name is not None:
+        from camlucida.figures.colours import check_colormap
+        from camlucida.figures.style import drawn_with
+
+        check_colormap(name)
+        context.with_resource(drawn_with(colormap=name))
+    return name
+
+
+ColormapOption = Annotated[
+    str | None,
+    typer.Option(
+        callback=_use_colormap,
+        help="Matplotlib colormap of the maps, for instance jet. Default: lucida (red to amber). "
+        "Maps with both signs keep a diverging one, bwr by default.",
+    ),
+]
+"""Of every command that draws maps; it holds for all of its figures."""
+
+
 def command_with_lists(*options: str) -> type[TyperCommand]:
     """A command whose repeatable ``options`` also take words separated by blanks.
 

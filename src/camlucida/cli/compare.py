@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from camlucida.cli.common import (
+    ColormapOption,
     app,
     command_record,
     finish,
@@ -31,6 +32,7 @@ def compare_command(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for tables, figures and page.")
     ] = Path("comparison"),
+    colormap: ColormapOption = None,
 ) -> None:
     """Compare predictions and maps of the same cases between seeds, folds, models or methods."""
     from camlucida.analysis.comparison.agreement import ALL_LABELS

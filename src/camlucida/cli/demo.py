@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import SOME_FAILED, DeviceOption, app, output_folder, progress_bar
+from camlucida.cli.common import (
+    SOME_FAILED,
+    ColormapOption,
+    DeviceOption,
+    app,
+    output_folder,
+    progress_bar,
+)
 
 
 @app.command("demo")
@@ -17,6 +24,7 @@ def demo_command(
         Path, typer.Option("--out", "-o", help="Folder for everything the demo writes.")
     ] = Path("demo"),
     device: DeviceOption = "auto",
+    colormap: ColormapOption = None,
 ) -> None:
     """Run five tasks on SYNTHETIC images from inputs to report, and test a model's shortcut."""
     from camlucida.workflows.demo import run_demo

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from camlucida.cli.common import (
+    ColormapOption,
     DeviceOption,
     app,
     command_record,
@@ -76,6 +77,7 @@ def ensemble_command(
         bool, typer.Option(help="Write figures as PDF too; drawing takes half the time without.")
     ] = True,
     device: DeviceOption = "auto",
+    colormap: ColormapOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print ensemble.json on standard output.")
     ] = False,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from camlucida.cli.common import (
+    ColormapOption,
     DeviceOption,
     app,
     command_record,
@@ -126,6 +127,7 @@ def evaluate_command(
         ),
     ] = None,
     device: DeviceOption = "auto",
+    colormap: ColormapOption = None,
     batch_size: Annotated[
         int | None,
         typer.Option(

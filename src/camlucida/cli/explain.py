@@ -10,6 +10,7 @@ import typer
 
 from camlucida.cli.common import (
     CheckpointOption,
+    ColormapOption,
     DeviceOption,
     FactoryOption,
     ModelOption,
@@ -64,12 +65,7 @@ def explain_command(
         int | None,
         typer.Option(min=1, help="Images in one forward pass. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
-    colormap: Annotated[
-        str | None,
-        typer.Option(
-            help="Matplotlib colormap, for instance jet. Default: inferno. Signed maps keep bwr."
-        ),
-    ] = None,
+    colormap: ColormapOption = None,
     frame: Annotated[
         int | None,
         typer.Option(min=0, help="Frame of multi-frame files, from 0. Default: the first."),
@@ -80,10 +76,8 @@ def explain_command(
 ) -> None:
     """Explain images: overlays, heat maps, numeric maps, masks, boxes and a page."""
     from camlucida.attribution.methods import METHODS
-    from camlucida.figures.overlay import check_colormap
     from camlucida.workflows.explain import explain_to_folder
 
-    check_colormap(colormap)
     methods = list(dict.fromkeys(method or ["gradcam"]))
     for name in methods:
         METHODS[name]

@@ -9,7 +9,14 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import SOME_FAILED, app, command_with_lists, output_folder, progress_bar
+from camlucida.cli.common import (
+    SOME_FAILED,
+    ColormapOption,
+    app,
+    command_with_lists,
+    output_folder,
+    progress_bar,
+)
 from camlucida.core.errors import UsageError
 from camlucida.report.locale import load_texts
 
@@ -50,6 +57,7 @@ def report_command(
     tex: Annotated[
         Path | None, typer.Option(help="LaTeX file into which the report is inserted as a section.")
     ] = None,
+    colormap: ColormapOption = None,
 ) -> None:
     """Report runs: sentences from measured values, with intervals and chance levels."""
     from camlucida.report.build import build_report

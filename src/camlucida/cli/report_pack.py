@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camlucida.cli.common import (
+    ColormapOption,
     DeviceOption,
     app,
     command_record,
@@ -91,6 +92,7 @@ def report_pack_command(
         Path | None, typer.Option(help="Folder of the maps. Default: .camlucida in --assets-dir.")
     ] = None,
     device: DeviceOption = "auto",
+    colormap: ColormapOption = None,
     batch_size: Annotated[
         int | None,
         typer.Option(min=1, help="Images in one forward pass. Default: 8 on a CPU, 32 on a GPU."),

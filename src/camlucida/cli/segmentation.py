@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camlucida.cli.common import (
+    ColormapOption,
     DeviceOption,
     app,
     command_line,
@@ -98,6 +99,7 @@ def explain_segmentation_command(
         "gradcam_results"
     ),
     device: DeviceOption = "auto",
+    colormap: ColormapOption = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 1,
 ) -> None:
     """Explain a segmentation model: maps, heat inside and outside of regions, report.

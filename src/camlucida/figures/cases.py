@@ -17,12 +17,12 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.figures.grids import ALPHA, COLOURS, bare, mark_synthetic, scale_line, shared_limit
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import as_rgb, blend
-from camlucida.figures.panels import strip_title
+from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes
+from camlucida.figures.panels import mark_weak, strip_title, weak_text
 from camlucida.io.annotations import as_boxes
 from camlucida.metrics.annotations import Floats, box_iou
 from camlucida.metrics.boxes import heat_boxes
-from camlucida.metrics.regions import MASK_FRACTION
+from camlucida.metrics.regions import MASK_FRACTION, WHOLE_IMAGE
 
 TRUTHS = {True: "true", False: "not true", None: "truth unknown"}
 
@@ -61,9 +61,11 @@ def label_comparison(
     )
     known = [""] * 4 if truths is None else [f" · {TRUTHS[truth]}" for truth in truths]
     for axes, explanation, truth in zip(panels, explanations, known):
-        axes.imshow(blend(explanation, None, ALPHA, limit, signed))
+        overlay_on(axes, explanation, None, ALPHA, limit, signed)
         axes.set_title(f"{strip_title(explanation)}{truth}", fontsize=9)
         axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), 56)), fontsize=7.5)
+        if not shared:
+            mark_weak(axes, weak_text(explanation, explanations))
         mark_synthetic(axes, explanation.scan.synthetic)
     method = first.provenance.get("method", first.method)
     number = f"{len(explanations)} target{'s' * (len(explanations) > 1)}"
@@ -87,7 +89,7 @@ def boxes_on_image(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
     marked, true = heat_boxes(explanation.numpy())[:, :4], as_boxes(truth)
     figure, panels = _panels(explanation, 1, 2)
     panels[0].imshow(as_rgb(explanation.scan.picture()))
-    panels[1].imshow(blend(explanation))
+    overlay_on(panels[1], explanation)
     for axes in panels:
         _draw(axes, true, COLOURS[0], "-")
         _draw(axes, marked, COLOURS[3], "--")
@@ -115,11 +117,13 @@ def boxes_on_image(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
         facecolor="#555",
         labelcolor="white",
     )
-    return _signed_off(
-        figure,
-        explanation,
-        f"{explanation.method} at {explanation.layer}. {_overlaps(marked, true)}",
-    )
+    height, width = explanation.scan.geometry.original
+    areas = marked[:, 2] * marked[:, 3]
+    covering = int((areas >= WHOLE_IMAGE * height * width).sum())
+    note = f"{explanation.method} at {explanation.layer}. {_overlaps(marked, true)}"
+    if covering:
+        note += f" {covering} covers nearly all of the image, and locates nothing."
+    return _signed_off(figure, explanation, note)
 
 
 def _overlaps(marked: Floats, true: Floats) -> str:
@@ -156,5 +160,10 @@ def _panels(explanation: Explanation, rows: int, columns: int) -> tuple[Figure, 
 
 
 def _signed_off(figure: Figure, explanation: Explanation, note: str) -> Figure:
-    figure.supxlabel(f"{note}\n{notice_line(explanation.scan.synthetic, 'image')}", fontsize=7.5)
+    lines = [
+        note,
+        " ".join([marks_legend(), *peak_notes()]),
+        notice_line(explanation.scan.synthetic, "image"),
+    ]
+    figure.supxlabel("\n".join(lines), fontsize=7.5)
     return figure

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from camlucida.analysis.change.difference import Change
 from camlucida.attribution.explanation import Explanation
+from camlucida.figures.colours import SIGNED_COLORMAP, colormap_name, mix
 from camlucida.figures.grids import mark_synthetic
+from camlucida.figures.marks import mark_values
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import DEFAULT_COLORMAP, SIGNED_COLORMAP, as_rgb
+from camlucida.figures.overlay import as_rgb, marks_legend
 
 IMAGES_COLORMAP = "PuOr_r"
 """For the difference of the images: another than that of the maps."""
@@ -49,8 +51,8 @@ def change_figure(
     Args:
         change: of one label.
         names: of the two images.
-        colormap: matplotlib name, for the maps; inferno if None. Where a map has evidence against
-            the label, a diverging one is used.
+        colormap: matplotlib name, for the maps; None for the default. Where a map has evidence
+            against the label, a diverging one is used.
     """
     first_picture = change.before.scan.picture()
     second_picture = change.after.scan.picture()
@@ -95,10 +97,14 @@ def _draw_maps(
     """Both maps over their images, on one scale."""
     maps = (change.before_map, change.after_map)
     signed = bool(np.nanmin(maps) < 0)
-    name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
+    name = colormap_name(colormap, signed)
     limit = change.limit or 1.0
+    explanations = (change.before, change.after)
     for axes, image, values in zip(panels, images, maps):
         axes.imshow(_overlay(image, values, limit, name, signed))
+        mark_values(axes, np.nan_to_num(values), limit)
+    if all(explanation.is_empty for explanation in explanations):
+        return
     norm = Normalize(-limit if signed else 0, limit)
     _colour_bar(figure, panels, norm, name, f"map ({_unit(change)} units)")
 
@@ -124,15 +130,9 @@ def _unit(change: Change) -> str:
 def _overlay(
     base: NDArray[np.floating], values: Floats, limit: float, name: str, signed: bool
 ) -> Floats:
-    """The map over the image, (H, W, 3) in [0, 1]; opacity is proportional to its magnitude, and
-    nothing is drawn where it is unknown.
-    """
+    """The map over the image, (H, W, 3) in [0, 1]; nothing is drawn where it is 0 or unknown."""
     heat = np.clip(np.nan_to_num(values) / limit, -1, 1)
-    # A colormap takes [0, 1]; the middle of a diverging one is zero.
-    levels = heat / 2 + 0.5 if signed else heat
-    colours = matplotlib.colormaps[name](levels)[..., :3]
-    opacity = (STRENGTH * np.abs(heat))[..., None]
-    return np.clip(base * (1 - opacity) + colours * opacity, 0, 1)
+    return np.clip(mix(base, heat, name, STRENGTH, signed), 0, 1).astype(np.float64)
 
 
 def _add_titles(panels: list[list[Axes]], change: Change, names: tuple[str, str]) -> None:
@@ -185,7 +185,7 @@ def _notes(change: Change) -> list[str]:
     """Scale, quality of the alignment, and reservations."""
     alignment = change.alignment
     notes = [
-        f"Both maps on one scale: {change.limit or 1.0:.3g} is full colour.",
+        f"Both maps on one scale: {change.limit or 1.0:.3g} is full colour. {marks_legend()}",
         "Grey: outside one of the images, or not seen by the model; no change is computed there.",
     ]
     if alignment.moved:

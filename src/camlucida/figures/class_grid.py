@@ -19,9 +19,10 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.figures.colours import colormap_name
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic, shared_limit, wrapped
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import DEFAULT_COLORMAP, SIGNED_COLORMAP, as_rgb, blend, reduced
+from camlucida.figures.overlay import as_rgb, marks_legend, peak_notes, reduced, reduced_overlay
 
 HEIGHT = 2.1
 """Inches of a panel."""
@@ -77,7 +78,7 @@ def class_grid(
     ratio = max((picture.shape[1] / picture.shape[0] for picture in pictures.values()), default=1.0)
     width = max(HEIGHT * ratio, 1.7)
     heights = [HEIGHT + 0.62 if row else EMPTY for row in classes.values()]
-    size = (width * columns + 1.9, sum(heights) + 0.95 + 0.15 * len(notes) + (0.3 if title else 0))
+    size = (width * columns + 1.9, sum(heights) + 1.1 + 0.15 * len(notes) + (0.3 if title else 0))
     figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(
         len(classes), columns, squeeze=False, gridspec_kw={"height_ratios": heights}
@@ -112,6 +113,7 @@ def _footer(
     texts = [
         "Left: the image. Right: the map over it. All maps share one scale. "
         "Solid frame: right class; dashed frame: wrong.",
+        " ".join([marks_legend(), *peak_notes()]),
         *notes,
         notice_line(synthetic),
     ]
@@ -149,8 +151,8 @@ def _strength(explanation: Explanation, limit: float) -> str:
 
 def _pair(explanation: Explanation, limit: float, signed: bool) -> NDArray[np.uint8]:
     """Image and overlay beside each other, (h, w, 3)."""
-    pictures = as_rgb(explanation.scan.picture()), blend(explanation, None, ALPHA, limit, signed)
-    image, overlay = (reduced(picture, PIXELS) for picture in pictures)
+    image = reduced(as_rgb(explanation.scan.picture()), PIXELS)
+    overlay = reduced_overlay(explanation, PIXELS, ALPHA, limit, signed)
     height = image.shape[0]
     gap = np.full((height, max(1, round(GAP * height)), 3), 255, np.uint8)
     return np.concatenate([image, gap, overlay], axis=1)
@@ -163,15 +165,17 @@ def _bar(
     limit: float,
     signed: bool,
 ) -> None:
-    """What the colours mean."""
+    """What the colours mean; nothing where no map has any evidence."""
     explanations = [example.explanation for example in examples]
     evident = [explanation for explanation in explanations if not explanation.is_empty]
+    if not evident:
+        return
     units = {str(explanation.provenance.get("unit", "")) for explanation in evident}
     units -= {"", "none"}
     top = limit or 1.0
     shown = ScalarMappable(
         Normalize(-top if signed else 0, top),
-        colormaps[SIGNED_COLORMAP if signed else DEFAULT_COLORMAP],
+        colormaps[colormap_name(None, signed)],
     )
     bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=40)
     bar.ax.tick_params(labelsize=7)

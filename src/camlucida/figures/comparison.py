@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import as_rgb, blend
+from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on
 
 FINDING_COLOUR, MARKER_COLOUR = "#40e0ff", "#7dff5a"
 FULL_COLOUR = 0.5
 """Share of a map's maximum from which it has full colour: small panels need it, and each says its
 value.
 """
+ALPHA = 0.75
+"""Opacity of full colour."""
 MARGIN = 4
 """Pixels between the marker and its frame."""
 
@@ -41,7 +43,7 @@ def comparison_figure(
         grid[row][0].imshow(as_rgb(explanations[0].scan.picture()))
         for axes, explanation in zip(grid[row][1:], explanations):
             limit = explanation.limit * FULL_COLOUR
-            axes.imshow(blend(explanation, alpha=0.9, limit=limit))
+            overlay_on(axes, explanation, alpha=ALPHA, limit=limit)
             axes.set_title(_title(explanation, limit), fontsize=7)
         for axes in grid[row]:
             axes.contour(finding, [0.5], colors=[FINDING_COLOUR], linewidths=0.9)
@@ -63,7 +65,7 @@ def comparison_figure(
     target = next(iter(columns.values()))[0].target
     figure.supxlabel(
         f"Target: {target}. Outlined: finding (blue), marker (green). "
-        f"Each map on its own scale.\n{notice_line(synthetic=True)}",
+        f"Each map on its own scale. {marks_legend()}\n{notice_line(synthetic=True)}",
         fontsize=8,
     )
     return figure

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 
 from camlucida.analysis.ensemble.combine import Ensemble, EnsembleMember, scale_description
 from camlucida.attribution.explanation import Explanation
+from camlucida.figures.colours import colormap_name
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import DEFAULT_COLORMAP, SIGNED_COLORMAP, as_rgb, blend, unseen_text
+from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes, unseen_text
 from camlucida.metrics.regions import Box
 
 DISAGREEMENT_COLORMAP = "viridis"
@@ -46,7 +47,7 @@ def ensemble_figure(
     Args:
         ensemble: of one image and label.
         titles: name of a member → what to call it.
-        colormap: matplotlib name, inferno if None; a diverging one where a map has evidence
+        colormap: matplotlib name, the default if None; a diverging one where a map has evidence
             against the label.
     """
     whole = ensemble.explanation()
@@ -57,11 +58,11 @@ def ensemble_figure(
     limit = ensemble.limit
     signed = whole.signed or any(member.explanation.signed for member in ensemble.members)
     for axes, member in zip(panels[1:], ensemble.members):
-        axes.imshow(blend(member.explanation, colormap, STRENGTH, limit, signed))
+        overlay_on(axes, member.explanation, colormap, STRENGTH, limit, signed)
         axes.set_title(_member_title(member, titles), fontsize=8)
         _frame_seen(axes, member.explanation)
     at = len(ensemble.members) + 1
-    panels[at].imshow(blend(whole, colormap, STRENGTH, limit, signed))
+    overlay_on(panels[at], whole, colormap, STRENGTH, limit, signed)
     mean = "no probability"
     if ensemble.probability is not None:
         mean = f"mean probability {ensemble.probability:.3f}"
@@ -71,6 +72,7 @@ def ensemble_figure(
     _bars(figure, panels[: at + 2], ensemble, limit, signed, colormap)
     figure.suptitle(f"{whole.scan.id}: {ensemble.label}, {_classifiers(ensemble)}", fontsize=10)
     words = f"One colour scale for all maps: {limit:.3g} and above is full colour, 0 is none."
+    words = " ".join([words, marks_legend(), *peak_notes(colormap, signed)])
     return _finish(figure, panels[: at + 2], ensemble, words, width)
 
 
@@ -197,7 +199,9 @@ def _bars(
     signed: bool,
     colormap: str | None,
 ) -> None:
-    name = SIGNED_COLORMAP if signed else colormap or DEFAULT_COLORMAP
+    if ensemble.empty:
+        return
+    name = colormap_name(colormap, signed)
     label = f"map ({ensemble.unit})" + (": < 0 against, > 0 for" if signed else "")
     if np.isfinite(ensemble.disagreement).any():
         _bar(

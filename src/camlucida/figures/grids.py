@@ -21,14 +21,9 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
+from camlucida.figures.colours import check_colormap, colormap_name
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import (
-    DEFAULT_COLORMAP,
-    SIGNED_COLORMAP,
-    as_rgb,
-    blend,
-    check_colormap,
-)
+from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes
 
 Mask = NDArray[np.bool_]
 Share = Literal["none", "row", "column", "all"]
@@ -78,7 +73,7 @@ def comparison_grid(
             or "all".
         title: of the figure.
         notes: lines below.
-        colormap: matplotlib name; inferno if None. Signed maps keep the diverging one.
+        colormap: matplotlib name; the default if None. Signed maps keep a diverging one.
 
     Raises:
         UsageError: a row without any map or of another length; maps of different units, or of
@@ -89,7 +84,7 @@ def comparison_grid(
     scales = _scales(rows, columns, shared)
     panel_width, heights = _panel_sizes(rows)
     figure_width = panel_width * (len(columns) + 1) + 1.3
-    figure_height = sum(heights) + 0.75 + 0.16 * len(notes)
+    figure_height = sum(heights) + 0.75 + 0.16 * (len(notes) + 1)
     if title:
         figure_height += 0.35
     figure = Figure(figsize=(figure_width, figure_height), layout="constrained")
@@ -105,7 +100,8 @@ def comparison_grid(
         figure.suptitle(title, fontsize=10)
     _bars(figure, grid, rows, scales, shared, colormap)
     legend(figure, colours)
-    _footer(figure, rows, shared, notes)
+    marks = " ".join([marks_legend(), *peak_notes(colormap)])
+    _footer(figure, rows, shared, (*notes, marks))
     return figure
 
 
@@ -319,7 +315,7 @@ def _panel(
         axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", fontsize=7)
         return
     limit, signed = scale
-    axes.imshow(blend(explanation, colormap, ALPHA, limit, signed))
+    overlay_on(axes, explanation, colormap, ALPHA, limit, signed)
     rows, columns = explanation.scan.geometry.original
     image_width = PANEL * columns / max(rows, columns)
     letters = max(16, int(15 * image_width))  # that fit below the image
@@ -370,9 +366,9 @@ def _bar(
     colormap: str | None,
 ) -> None:
     """A colour bar of all panels, up to ``top``; diverging where ``signed``."""
-    name, low, label = colormap or DEFAULT_COLORMAP, 0.0, meaning
+    name, low, label = colormap_name(colormap, signed), 0.0, meaning
     if signed:
-        name, low, label = SIGNED_COLORMAP, -top, f"{meaning}; < 0 is evidence against"
+        low, label = -top, f"{meaning}; < 0 is evidence against"
     shown = ScalarMappable(Normalize(low, top), colormaps[name])
     bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=30)
     bar.ax.tick_params(labelsize=7)

@@ -11,25 +11,43 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.errors import UsageError, did_you_mean
+from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, declare
+from camlucida.figures.colours import ALPHA, colormap_name, mix, shows_its_peak
+from camlucida.figures.marks import is_marked, mark, marked_picture
 from camlucida.figures.notice import notice_line
+from camlucida.figures.style import label_name, words
+from camlucida.metrics.regions import MASK_FRACTION
 
-DEFAULT_COLORMAP = "inferno"
-SIGNED_COLORMAP = "bwr"
-"""Diverging, for maps with evidence for (red) and against (blue): its ends are bright, so they
-show on a dark image.
-"""
+declare(
+    "overlay",
+    {
+        "probability": "probability {probability:.3f}",
+        "score": "{kind} {score:.3g}",
+        "target": "{target} ({numbers:,})",
+        "method": "{method} at {layer}",
+        "seen": ("the model saw columns {left:.0f}–{right:.0f}, rows {top:.0f}–{bottom:.0f} only"),
+        "empty": "no evidence: {reason}",
+        "scale_alone": "own scale: {limit} is full colour, 0 is none",
+        "scale_shared": "shared scale: {limit} is full colour, 0 is none",
+        "no_peak": (
+            "colour map {colormap}: its top does not stand out most from the film, "
+            "so read the line and the cross"
+        ),
+    },
+)
 
 
 def colormap_for(
     explanation: Explanation, requested: str | None = None, signed: bool | None = None
 ) -> Any:
-    """The matplotlib colormap: the requested one, else inferno; always a diverging one for a
-    signed map.
+    """The matplotlib colormap: the requested one, else that of the command, else the default;
+    always a diverging one for a signed map.
 
     Args:
         signed: whether it is drawn as a signed map; None: if it has a negative cell.
@@ -37,9 +55,8 @@ def colormap_for(
     Raises:
         UsageError: unknown colormap.
     """
-    check_colormap(requested)
     signed = explanation.signed if signed is None else signed
-    return matplotlib.colormaps[SIGNED_COLORMAP if signed else requested or DEFAULT_COLORMAP]
+    return matplotlib.colormaps[colormap_name(requested, signed)]
 
 
 def reduced(picture: NDArray[np.float32], longest: int) -> NDArray[np.uint8]:
@@ -50,14 +67,6 @@ def reduced(picture: NDArray[np.float32], longest: int) -> NDArray[np.uint8]:
     image = Image.fromarray(levels.astype(np.uint8))
     image.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=None)
     return np.asarray(image)
-
-
-def check_colormap(name: str | None) -> None:
-    """Raise a :class:`UsageError` for a colormap that matplotlib does not know."""
-    if name is not None and name not in matplotlib.colormaps:
-        raise UsageError(
-            f"unknown colormap {name!r}", did_you_mean(name, sorted(matplotlib.colormaps))
-        )
 
 
 def as_rgb(display: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -71,14 +80,19 @@ def as_rgb(display: NDArray[np.uint8]) -> NDArray[np.float32]:
 def blend(
     explanation: Explanation,
     colormap: str | None = None,
-    alpha: float = 0.5,
+    alpha: float | None = None,
     limit: float | None = None,
     signed: bool | None = None,
 ) -> NDArray[np.float32]:
-    """The overlay as (H, W, 3) in [0, 1]: opacity is ``alpha`` × the scaled magnitude, pixel by
-    pixel; nothing where it is 0.
+    """The overlay as (H, W, 3) in [0, 1]: the more heat, the more it differs from the bare image.
+
+    The opacity is that of :func:`~camlucida.figures.colours.opacity_law`: ``alpha`` × the scaled
+    magnitude where the colour map allows it, and 0 where the map is 0.
 
     Args:
+        colormap: matplotlib name; None for the default.
+        alpha: opacity of full colour, in [0, 1]; :data:`~camlucida.figures.colours.ALPHA` if None.
+        limit: the value of full colour; None for the map's largest magnitude.
         signed: as in :func:`colormap_for`: maps that share a colour bar are all drawn so if one of
             them has a negative cell.
     """
@@ -93,37 +107,83 @@ def blend(
         return base
     heat = np.clip(explanation.numpy() / limit, -1, 1)
     signed = explanation.signed if signed is None else signed
-    palette = colormap_for(explanation, colormap, signed)
-    # A colormap takes [0, 1]; the middle of a diverging one is zero.
-    levels = heat / 2 + 0.5 if signed else heat
-    colours = palette(levels)[..., :3]
-    opacity = (alpha * np.abs(heat))[..., None]
-    return np.asarray(base * (1 - opacity) + colours * opacity, dtype=np.float32)
+    name = colormap_name(colormap, signed)
+    return mix(base, heat, name, ALPHA if alpha is None else alpha, signed)
+
+
+def overlay_on(
+    axes: Axes,
+    explanation: Explanation,
+    colormap: str | None = None,
+    alpha: float | None = None,
+    limit: float | None = None,
+    signed: bool | None = None,
+) -> None:
+    """Show the overlay of a map in a panel, with its marks.
+
+    Args:
+        axes: of the panel, in original pixels.
+        explanation: the map.
+        colormap, alpha, limit, signed: as in :func:`~camlucida.figures.overlay.blend`.
+    """
+    axes.imshow(blend(explanation, colormap, alpha, limit, signed))
+    mark(axes, explanation, limit)
+
+
+def reduced_overlay(
+    explanation: Explanation,
+    longest: int,
+    alpha: float | None = None,
+    limit: float | None = None,
+    signed: bool | None = None,
+) -> NDArray[np.uint8]:
+    """The overlay with its marks, of at most ``longest`` pixels: for small panels.
+
+    Args:
+        explanation: the map.
+        longest: pixels on the longer side.
+        alpha, limit, signed: as in :func:`blend`.
+
+    Returns:
+        (h, w, 3) in 8 bits.
+    """
+    overlay = reduced(blend(explanation, None, alpha, limit, signed), longest)
+    return np.asarray(marked_picture(Image.fromarray(overlay), explanation, limit))
 
 
 def overlay_image(
     explanation: Explanation,
     colormap: str | None = None,
-    alpha: float = 0.5,
+    alpha: float | None = None,
     limit: float | None = None,
 ) -> Image.Image:
-    """The overlay with its caption bar below; the image's pixels are unmoved."""
+    """The overlay with its marks and its caption bar below; the image's pixels are unmoved."""
     overlay = blend(explanation, colormap, alpha, limit)
     levels = (overlay * 255).round()
     picture = Image.fromarray(levels.astype(np.uint8))
-    text = caption(explanation, limit)
+    text = " · ".join([caption(explanation, limit), *colour_notes(explanation, colormap, limit)])
+    picture = marked_picture(picture, explanation, limit)
     return with_caption(picture, text, explanation.scan.synthetic)
 
 
 def caption(explanation: Explanation, limit: float | None = None) -> str:
     """Label, score, method, layer and scale in one line."""
-    probability = ""
+    parts = [
+        target_text(explanation),
+        words("overlay.method", method=explanation.method, layer=explanation.layer),
+        scale_text(explanation, limit),
+    ]
+    return " · ".join(parts) + unseen_text(explanation)
+
+
+def target_text(explanation: Explanation) -> str:
+    """The target with its score, and its probability where there is one."""
+    kind = str(explanation.provenance.get("score_kind", "score"))
+    numbers = [Message("overlay.score", {"kind": kind, "score": explanation.score})]
     if explanation.probability is not None:
-        probability = f", probability {explanation.probability:.3f}"
-    kind = explanation.provenance.get("score_kind", "score")
-    target = f"{explanation.target} ({kind} {explanation.score:.3g}{probability})"
-    head = f"{target} · {explanation.method} at {explanation.layer}"
-    return f"{head} · {scale_text(explanation, limit)}{unseen_text(explanation)}"
+        probability = {"probability": explanation.probability}
+        numbers.append(Message("overlay.probability", probability))
+    return words("overlay.target", target=label_name(explanation.target), numbers=numbers)
 
 
 def unseen_text(explanation: Explanation) -> str:
@@ -135,17 +195,61 @@ def unseen_text(explanation: Explanation) -> str:
         return ""
     top, bottom = rows
     left, right = columns
-    return f" · the model saw columns {left}–{right - 1}, rows {top}–{bottom - 1} only"
+    seen = words("overlay.seen", top=top, bottom=bottom - 1, left=left, right=right - 1)
+    return f" · {seen}"
 
 
 def scale_text(explanation: Explanation, limit: float | None = None) -> str:
     """How colours relate to numbers."""
-    if explanation.is_empty:
-        return f"no evidence: {explanation.empty_reason}"
+    if explanation.empty_reason is not None:
+        return words("overlay.empty", reason=explanation.empty_reason)
     shown = explanation.limit if limit is None else limit
-    whose = "own scale" if limit is None else "shared scale"
     sign = "±" if explanation.signed else ""
-    return f"{whose}: {sign}{shown:.3g} is full colour, 0 is none"
+    whose = "alone" if limit is None else "shared"
+    return words(f"overlay.scale_{whose}", limit=f"{sign}{shown:.3g}")
+
+
+def colour_notes(
+    explanation: Explanation, colormap: str | None = None, limit: float | None = None
+) -> list[str]:
+    """What the marks are, and whether the colour map can show the peak.
+
+    Args:
+        explanation: what is drawn.
+        colormap: as requested.
+        limit: full colour of a shared scale.
+    """
+    notes = []
+    if is_marked(explanation, limit):
+        notes.append(marks_legend())
+    if not explanation.is_empty:
+        notes += peak_notes(colormap, explanation.signed)
+    return notes
+
+
+def marks_legend() -> str:
+    """What the lines and the cross of a marked map are.
+
+    >>> marks_legend()
+    "Line: 50% of the map's maximum; cross: the maximum."
+    """
+    return words("marks.legend", fraction=MASK_FRACTION)
+
+
+def peak_notes(colormap: str | None = None, signed: bool = False) -> list[str]:
+    """That the colour map cannot show the peak, where it cannot.
+
+    Args:
+        colormap: as requested.
+        signed: whether the maps are drawn with both signs.
+
+    >>> peak_notes("jet"), len(peak_notes("gray"))
+    ([], 1)
+    """
+    name = colormap_name(colormap, signed)
+    if shows_its_peak(name, ALPHA, signed):
+        return []
+    return [words("overlay.no_peak", colormap=name)]
 
 
 @lru_cache(maxsize=8)
@@ -168,10 +272,10 @@ def with_caption(picture: Image.Image, text: str, synthetic: bool) -> Image.Imag
     canvas.paste(picture)
     draw = ImageDraw.Draw(canvas)
     last = len(lines) - 1
-    for number, words in enumerate(lines):
+    for number, text_line in enumerate(lines):
         colour = "#ffcc66" if number == last else "white"
         top = height + line // 4 + number * line
-        draw.text((line // 2, top), words, fill=colour, font=font)
+        draw.text((line // 2, top), text_line, fill=colour, font=font)
     return watermarked(canvas, height) if synthetic else canvas
 
 

@@ -16,14 +16,24 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import declare
+from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line, watermark
-from camlucida.figures.overlay import as_rgb, blend, colormap_for, scale_text, unseen_text
+from camlucida.figures.overlay import (
+    as_rgb,
+    colormap_for,
+    colour_notes,
+    overlay_on,
+    scale_text,
+    target_text,
+    unseen_text,
+)
+from camlucida.figures.style import installed_cjk_fonts, label_name, words
 
 DPI = 300
 PANEL = 3.6
@@ -32,11 +42,27 @@ PANEL = 3.6
 MATHS_OF_TICKS = "\\mathdefault"
 """What matplotlib writes powers of ten with, on a logarithmic axis."""
 
-MORE_FONTS = (
-    *("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
-    *("PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei"),
+WEAK = 0.1
+"""Share of the strongest peak of a strip from which down a panel says how weak its map is: each
+panel is on its own scale, so a hundredth looks like the whole.
+"""
+
+declare(
+    "panels",
+    {
+        "original": "Original ({columns:.0f} × {rows:.0f} px)",
+        "original_alone": "Original",
+        "map": "{method}, grid {grid}",
+        "overlay": "Overlay",
+        "no_evidence": "no evidence",
+        "full_colour": "full colour = {limit}",
+        "weak": "peak 1/{ratio:.0f} of the strongest",
+        "unit": "map value ({unit} units)",
+        "unit_signed": "map value ({unit} units): < 0 against, > 0 for",
+        "where": "layer {layer}, grid {grid}, one cell ≈ {cell} px",
+        "own_scales": "each panel on its own scale",
+    },
 )
-"""For signs that matplotlib's own font lacks: of Linux, macOS and Windows."""
 
 
 def heatmap_figure(explanation: Explanation, colormap: str | None = None) -> Figure:
@@ -46,8 +72,9 @@ def heatmap_figure(explanation: Explanation, colormap: str | None = None) -> Fig
     axes = figure.add_subplot()
     _heat(axes, explanation, colormap)
     axes.set_title(_title(explanation), fontsize=9)
+    mark(axes, explanation)
     _colour_bar(figure, [axes], explanation, colormap)
-    return _finish(figure, [explanation])
+    return _finish(figure, [explanation], colormap)
 
 
 def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure:
@@ -57,22 +84,23 @@ def three_panel(explanation: Explanation, colormap: str | None = None) -> Figure
     panels = figure.subplots(1, 3)
     panels[0].imshow(as_rgb(explanation.scan.picture()))
     rows, columns = explanation.scan.geometry.original
-    panels[0].set_title(f"Original ({columns} × {rows} px)", fontsize=9)
+    panels[0].set_title(words("panels.original", columns=columns, rows=rows), fontsize=9)
     _heat(panels[1], explanation, colormap)
-    method = explanation.provenance.get("method", explanation.method)
-    panels[1].set_title(f"{method}, grid {_grid(explanation)}", fontsize=9)
-    panels[2].imshow(blend(explanation, colormap))
-    panels[2].set_title("Overlay", fontsize=9)
+    method = str(explanation.provenance.get("method", explanation.method))
+    title = words("panels.map", method=method, grid=_grid(explanation))
+    panels[1].set_title(title, fontsize=9)
+    overlay_on(panels[2], explanation, colormap)
+    panels[2].set_title(words("panels.overlay"), fontsize=9)
     for axes in panels:
         axes.set_axis_off()
     figure.suptitle(_title(explanation), fontsize=11)
     _colour_bar(figure, list(panels), explanation, colormap)
-    return _finish(figure, [explanation])
+    return _finish(figure, [explanation], colormap)
 
 
 def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None) -> Figure:
     """The original and one overlay a label, "{label} {probability:.2%}" above each; every panel on
-    its own stated scale.
+    its own stated scale; a map far weaker than the strongest says so.
     """
     width, height = _panel_size(explanations[0])
     figure = Figure(
@@ -80,23 +108,52 @@ def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None
     )
     panels = figure.subplots(1, len(explanations) + 1)
     panels[0].imshow(as_rgb(explanations[0].scan.picture()))
-    panels[0].set_title("Original", fontsize=9)
+    panels[0].set_title(words("panels.original_alone"), fontsize=9)
     for axes, explanation in zip(panels[1:], explanations):
-        axes.imshow(blend(explanation, colormap))
+        overlay_on(axes, explanation, colormap)
         axes.set_title(f"{strip_title(explanation)}\n{_short_scale(explanation)}", fontsize=9)
+        mark_weak(axes, weak_text(explanation, explanations))
     for axes in panels:
         axes.set_axis_off()
     first = explanations[0]
     method = first.provenance.get("method", first.method)
     figure.suptitle(f"{first.scan.id} · {method} at {first.layer}", fontsize=10)
-    return _finish(figure, explanations)
+    return _finish(figure, explanations, colormap)
+
+
+def weak_text(explanation: Explanation, others: Sequence[Explanation]) -> str:
+    """How weak a map is beside the strongest of its unit, where it is far weaker; else "".
+
+    Args:
+        explanation: one of ``others``.
+        others: shown side by side, each on its own scale.
+    """
+    unit = explanation.provenance.get("unit")
+    peaks = [other.limit for other in others if other.provenance.get("unit") == unit]
+    strongest = max(peaks, default=0.0)
+    if explanation.is_empty or explanation.limit > WEAK * strongest or explanation.limit <= 0:
+        return ""
+    return words("panels.weak", ratio=strongest / explanation.limit)
+
+
+def mark_weak(axes: Axes, text: str) -> None:
+    """Write at the lower edge of a panel that its map is weak, and dash its frame."""
+    if not text:
+        return
+    dark = {"facecolor": "black", "alpha": 0.6, "edgecolor": "none", "pad": 2}
+    style: dict[str, Any] = {"color": "white", "fontsize": 8, "ha": "center", "bbox": dark}
+    axes.text(0.5, 0.12, text, transform=axes.transAxes, **style)
+    frame = Rectangle((0, 0), 1, 1, transform=axes.transAxes, fill=False, linestyle="--")
+    frame.set(edgecolor="#8f8f8f", linewidth=2)
+    axes.add_patch(frame)
 
 
 def strip_title(explanation: Explanation) -> str:
     """ "{label} {probability:.2%}", or the value where the model gives none."""
+    target = label_name(explanation.target)
     if explanation.probability is None:
-        return f"{explanation.target} {explanation.score:.4g}"
-    return f"{explanation.target} {explanation.probability:.2%}"
+        return f"{target} {explanation.score:.4g}"
+    return f"{target} {explanation.probability:.2%}"
 
 
 def plain_texts(figure: Figure) -> None:
@@ -110,15 +167,13 @@ def plain_texts(figure: Figure) -> None:
         if words and MATHS_OF_TICKS not in words:
             text.set_parse_math(False)
         if not words.isascii():
-            families = [*text.get_fontfamily(), *_more_fonts()]
+            families = [*text.get_fontfamily(), *_cjk_fonts()]
             text.set_fontfamily(list(dict.fromkeys(families)))
 
 
 @lru_cache(maxsize=1)
-def _more_fonts() -> tuple[str, ...]:
-    """Those of :data:`MORE_FONTS` that are installed."""
-    installed = {font.name for font in fontManager.ttflist}
-    return tuple(name for name in MORE_FONTS if name in installed)
+def _cjk_fonts() -> tuple[str, ...]:
+    return installed_cjk_fonts()
 
 
 def figure_png(figure: Figure) -> bytes:
@@ -147,13 +202,13 @@ def _grid(explanation: Explanation) -> str:
 
 
 def _title(explanation: Explanation) -> str:
-    kind = explanation.provenance.get("score_kind", "score")
-    p = "" if explanation.probability is None else f"probability {explanation.probability:.3f}, "
-    return f"{explanation.scan.id}: {explanation.target} ({p}{kind} {explanation.score:.3f})"
+    return f"{explanation.scan.id}: {target_text(explanation)}"
 
 
 def _short_scale(explanation: Explanation) -> str:
-    return "no evidence" if explanation.is_empty else f"full colour = {explanation.limit:.3g}"
+    if explanation.is_empty:
+        return words("panels.no_evidence")
+    return words("panels.full_colour", limit=f"{explanation.limit:.3g}")
 
 
 def _limits(explanation: Explanation) -> tuple[float, float]:
@@ -180,7 +235,7 @@ def _heat(axes: Axes, explanation: Explanation, colormap: str | None) -> None:
         axes.text(
             0.5,
             0.5,
-            "no evidence",
+            words("panels.no_evidence"),
             color="white",
             ha="center",
             va="center",
@@ -192,25 +247,32 @@ def _heat(axes: Axes, explanation: Explanation, colormap: str | None) -> None:
 def _colour_bar(
     figure: Figure, axes: list[Axes], explanation: Explanation, colormap: str | None
 ) -> None:
+    """What the colours mean; an empty map has none."""
+    if explanation.is_empty:
+        return
     low, high = _limits(explanation)
     shown = ScalarMappable(Normalize(low, high), colormap_for(explanation, colormap))
     bar = figure.colorbar(shown, ax=axes, fraction=0.04, pad=0.02)
     bar.ax.tick_params(labelsize=7)
-    unit = f"map value ({explanation.provenance.get('unit', 'score')} units)"
-    bar.set_label(f"{unit}: < 0 against, > 0 for" if explanation.signed else unit, fontsize=7)
+    unit = str(explanation.provenance.get("unit", "score"))
+    bar.set_label(words("panels.unit_signed" if explanation.signed else "panels.unit", unit=unit))
+    bar.ax.yaxis.label.set_fontsize(7)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
 
 
-def _finish(figure: Figure, explanations: Sequence[Explanation]) -> Figure:
+def _finish(figure: Figure, explanations: Sequence[Explanation], colormap: str | None) -> Figure:
     """What every figure says: what it is at, on what scale, and what it is not for."""
     first = explanations[0]
     cell = " × ".join(f"{side:.0f}" for side in reversed(first.cell))
-    where = f"layer {first.layer}, grid {_grid(first)}, one cell ≈ {cell} px{unseen_text(first)}"
-    scale = scale_text(first) if len(explanations) == 1 else "each panel on its own scale"
-    figure.supxlabel(
-        f"{where} · {scale}\n{notice_line(first.scan.synthetic, 'image')}",
-        fontsize=7,
-    )
+    grid = _grid(first)
+    where = words("panels.where", layer=first.layer, grid=grid, cell=cell) + unseen_text(first)
+    alone = len(explanations) == 1
+    scale = scale_text(first) if alone else words("panels.own_scales")
+    notes: dict[str, None] = {}
+    for explanation in explanations:
+        notes |= dict.fromkeys(colour_notes(explanation, colormap))
+    lines = [f"{where} · {scale}", " ".join(notes), notice_line(first.scan.synthetic, "image")]
+    figure.supxlabel("\n".join(filter(None, lines)), fontsize=7)
     if first.scan.synthetic:
         watermark(figure, 0.45)
     return figure

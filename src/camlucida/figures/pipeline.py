@@ -13,9 +13,10 @@ from torch import Tensor
 
 from camlucida.attribution.stages import Stages
 from camlucida.core.errors import UsageError
+from camlucida.figures.colours import SIGNED_COLORMAP, colormap_name
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import DEFAULT_COLORMAP, SIGNED_COLORMAP, as_rgb, blend
+from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on
 
 CHANNELS = 4
 """Of the layer, shown one below the other."""
@@ -69,7 +70,7 @@ def pipeline_figure(stages: Stages) -> Figure:
     positive = columns[5].subplots()
     positive.imshow(
         stages.combined.relu().numpy(),
-        cmap=colormaps[DEFAULT_COLORMAP],
+        cmap=colormaps[colormap_name(None, False)],
         vmin=0,
         vmax=max(high, 1e-30),
     )
@@ -80,7 +81,7 @@ def pipeline_figure(stages: Stages) -> Figure:
         f"grid {grid}, from 0 to {max(high, 0):.3g} {explanation.provenance.get('unit', '')}",
     )
     overlay = columns[6].subplots()
-    overlay.imshow(blend(explanation))
+    overlay_on(overlay, explanation)
     empty = (
         f"no evidence: {explanation.empty_reason}"
         if explanation.is_empty
@@ -111,7 +112,10 @@ def pipeline_figure(stages: Stages) -> Figure:
     figure.suptitle(f"Grad-CAM at {explanation.layer} for {target}", fontsize=11)
     share = f"{100 * stages.share(channels):.0f} % of all of it"
     shown = f"The {len(channels)} channels shown are those of the largest Σ|wₖ Aₖ|: {share}"
-    lines = [f"{shown}. Columns 2 and 3: each panel on its own scale (3: blue < 0 < red)."]
+    lines = [
+        f"{shown}. Columns 2 and 3: each panel on its own scale (3: blue < 0 < red). "
+        f"{marks_legend()}"
+    ]
     if stages.level:
         lines.append(
             "Every gradient is the same in all cells of its channel here, "

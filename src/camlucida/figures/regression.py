@@ -19,9 +19,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.figures.colours import check_colormap, colormap_name, mix
 from camlucida.figures.grids import wrapped
+from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import SIGNED_COLORMAP, as_rgb, blend, check_colormap, unseen_text
+from camlucida.figures.overlay import as_rgb, marks_legend, unseen_text
 from camlucida.figures.panels import PANEL, plain_texts
 
 SCREEN_DPI = 110
@@ -139,16 +141,15 @@ def value_figure(
     grid = figure.add_gridspec(2, 3, height_ratios=[above, height])
     _heading(figure.add_subplot(grid[0, :]), heads)
     panels = [figure.add_subplot(grid[1, k]) for k in range(3)]
-    colours = matplotlib.colormaps[colormap or SIGNED_COLORMAP]
+    colours = matplotlib.colormaps[colormap or colormap_name(None, True)]
     shown = np.zeros((rows, columns), np.float32)
     if not explanation.is_empty:
         shown = explanation.numpy()
     panels[0].imshow(_with_mask(case))
-    panels[1].imshow(
-        _overlay(explanation, shown, limit, colours)
-        if colormap
-        else blend(explanation, None, ALPHA, limit, True)
-    )
+    name = colormap or colormap_name(None, True)
+    heat = np.clip(shown / limit, -1, 1)
+    panels[1].imshow(mix(as_rgb(explanation.scan.picture()), heat, name, ALPHA, signed=True))
+    mark(panels[1], explanation, limit)
     panels[2].imshow(shown, cmap=colours, vmin=-limit, vmax=limit)
     method = _method(explanation)
     grid_text = "×".join(map(str, explanation.grid))
@@ -168,21 +169,34 @@ def value_figure(
             transform=panels[2].transAxes,
             fontsize=11,
         )
+    if not explanation.is_empty:
+        _bar(figure, panels, case, colours, limit, height)
+    figure.supxlabel("\n".join(feet), fontsize=7.5)
+    plain_texts(figure)  # here too: a notebook draws it unsaved
+    return figure
+
+
+def _bar(
+    figure: Figure,
+    panels: Sequence[Axes],
+    case: ValueCase,
+    colours: Any,
+    limit: float,
+    height: float,
+) -> None:
+    """What the colours mean; ``height`` of a panel in inches."""
     bar = figure.colorbar(
         ScalarMappable(Normalize(-limit, limit), colours),
-        ax=panels,
+        ax=list(panels),
         fraction=0.04,
         pad=0.02,
         shrink=0.85,
     )
     bar.ax.tick_params(labelsize=7.5)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
-    unit = explanation.provenance.get("unit", "score")
+    unit = case.explanation.provenance.get("unit", "score")
     meaning = f"map value ({unit} units): < 0 lowers, > 0 raises {_brief(case.name)}"
     bar.set_label(textwrap.fill(meaning, int(height * 16)), fontsize=7.5)
-    figure.supxlabel("\n".join(feet), fontsize=7.5)
-    plain_texts(figure)  # here too: a notebook draws it unsaved
-    return figure
 
 
 def _panel_title(axes: Axes, title: str) -> None:
@@ -248,17 +262,6 @@ def _with_mask(case: ValueCase) -> NDArray[np.float32]:
     return picture
 
 
-def _overlay(
-    explanation: Explanation, values: NDArray[np.float32], limit: float, colours: Any
-) -> NDArray[np.float32]:
-    """As :func:`~camlucida.figures.overlay.blend`, in the requested colours."""
-    heat = np.clip(values / limit, -1, 1)
-    opacity = (ALPHA * np.abs(heat))[..., None]
-    base = as_rgb(explanation.scan.picture())
-    heat_colours = colours(heat / 2 + 0.5)[..., :3]
-    return np.asarray(base * (1 - opacity) + heat_colours * opacity, np.float32)
-
-
 def _method(explanation: Explanation) -> str:
     return str(explanation.provenance.get("method", explanation.method))
 
@@ -269,6 +272,8 @@ def _feet(case: ValueCase, scale: str, notes: Sequence[str], width: float) -> li
     cell = " × ".join(f"{side:.0f}" for side in reversed(explanation.cell))
     method = f"{_method(explanation)} at {explanation.layer}"
     provenance = f"{method}, one cell ≈ {cell} px{unseen_text(explanation)} · {scale}"
-    texts = [text for text in (case.chosen, provenance, case.inside, *notes) if text]
+    texts = [
+        text for text in (case.chosen, provenance, case.inside, *notes, marks_legend()) if text
+    ]
     last = notice_line(explanation.scan.synthetic, "image")
     return [*wrapped(texts, int(width * 15)), last]

@@ -12,9 +12,19 @@ from PIL import Image
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.files import npy, slug, write_bytes
+from camlucida.core.messages import Message, Value, declare
 from camlucida.figures.overlay import overlay_image, png_bytes
 from camlucida.figures.panels import figure_png, heatmap_figure, three_panel, top_k_strip
-from camlucida.metrics.regions import MASK_FRACTION, binary_mask, boxes
+from camlucida.metrics.regions import MASK_FRACTION, WHOLE_IMAGE, binary_mask, boxes
+
+declare(
+    "boxes",
+    {
+        "whole_image": (
+            "{target}: a box covers {share:.0%} of the image or more, so it locates nothing"
+        ),
+    },
+)
 
 
 def save_explanation(
@@ -26,13 +36,14 @@ def save_explanation(
     Args:
         explanation: what to write.
         directory: made if missing.
-        colormap: matplotlib name; inferno if None.
+        colormap: matplotlib name; the default if None.
         stem: beginning of the file names; from image, target, method and layer if None.
 
     Returns:
         The record of ``explanations.json``; ``files`` are names relative to ``directory``.
     """
     stem = stem or file_stem(explanation)
+    size = explanation.scan.geometry.original
     values = explanation.numpy()
     mask = binary_mask(values)
     contents = {
@@ -47,12 +58,18 @@ def save_explanation(
     for kind, (suffix, data) in contents.items():
         files[kind] = f"{stem}_{kind}{suffix}"
         write_bytes(directory / files[kind], data)
-    return record(explanation, files) | {
+    drawn = boxes(mask, values)
+    entry = record(explanation, files)
+    covering = [box for box in drawn if box.covers((size[0], size[1]))]
+    if covering:
+        about: dict[str, Value] = {"target": explanation.target, "share": WHOLE_IMAGE}
+        entry["warnings"].append(Message("boxes.whole_image", about))
+    return entry | {
         "mask": {
             "rule": f"map ≥ {MASK_FRACTION} × its maximum",
             "threshold": MASK_FRACTION * max(float(values.max()), 0.0),
         },
-        "boxes": [asdict(box) for box in boxes(mask, values)],
+        "boxes": [asdict(box) | {"whole_image": box in covering} for box in drawn],
     }
 
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.figures.grids import legend, mark_synthetic, outline, outline_colours, wrapped
+from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import as_rgb, blend, caption, colormap_for
+from camlucida.figures.overlay import as_rgb, blend, caption, colormap_for, colour_notes
 
 Mask = NDArray[np.bool_]
 
@@ -52,6 +53,7 @@ def analysis_sheet(
     _picture(panels[0, 0], image, f"image, {columns} × {rows} px", explanation)
     _heat(figure, panels[0, 1], explanation)
     _picture(panels[0, 2], blend(explanation), "overlay", explanation)
+    mark(panels[0, 2], explanation)
     _picture(panels[1, 0], image, "outlines" if outlines else "nothing outlined", explanation)
     for axes in (panels[0, 1], panels[0, 2], panels[1, 0]):
         outline(axes, outlines, colours)
@@ -59,7 +61,7 @@ def analysis_sheet(
     _facts(panels[1, 2], facts)
     legend(figure, colours)
     figure.suptitle(f"{explanation.scan.id}: {explanation.target}", fontsize=11, x=0.02, ha="left")
-    lines = wrapped((caption(explanation), *warnings), 190)
+    lines = wrapped((caption(explanation), *colour_notes(explanation), *warnings), 190)
     lines.append(notice_line(explanation.scan.synthetic, "image"))
     figure.supxlabel("\n".join(lines), fontsize=7.5)
     return figure
@@ -91,6 +93,7 @@ def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
             transform=axes.transAxes,
             fontsize=11,
         )
+        return
     bar = figure.colorbar(
         ScalarMappable(Normalize(low, limit), colours), ax=axes, fraction=0.045, pad=0.02
     )

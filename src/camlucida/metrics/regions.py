@@ -14,6 +14,10 @@ shown.
 """
 
 
+WHOLE_IMAGE = 0.8
+"""Share of the image from which up a box says nothing of where the map is high."""
+
+
 @dataclass(frozen=True)
 class Box:
     """The bounding box of one connected component, in pixels of the image.
@@ -34,6 +38,18 @@ class Box:
     area: int
     peak: float
     mean: float
+
+    def covers(self, size: tuple[int, int]) -> bool:
+        """Whether the box covers nearly all of the image, and so locates nothing.
+
+        Args:
+            size: (H, W) of the image.
+
+        >>> Box(0, 0, 9, 10, area=80, peak=1.0, mean=0.9).covers((10, 10))
+        True
+        """
+        height, width = size
+        return self.width * self.height >= WHOLE_IMAGE * height * width
 
 
 def binary_mask(values: NDArray[np.floating], fraction: float = MASK_FRACTION) -> NDArray[np.bool_]:

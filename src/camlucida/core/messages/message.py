@@ -143,10 +143,29 @@ class Texts:
     Attributes:
         language: such as ``en``.
         catalogue: code → template; a code that is missing here is rendered in English.
+        labels: folded name of a label → what it is called in this language.
     """
 
     language: str
     catalogue: Mapping[str, str]
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+    def label(self, name: str) -> str:
+        """A label in this language, with its own name behind it, by which the tables have it.
+
+        Args:
+            name: of the label; blanks, underscores, hyphens and case make no difference.
+
+        Returns:
+            The name as it is, where this language has no word for it.
+
+        >>> Texts("zh", {}, {"pleuraleffusion": "胸腔积液"}).label("Pleural_Effusion")
+        '胸腔积液 (Pleural_Effusion)'
+        >>> ENGLISH_TEXTS.label("Pleural_Effusion")
+        'Pleural_Effusion'
+        """
+        translated = self.labels.get(folded_label(name))
+        return name if translated is None else f"{translated} ({name})"
 
     def template(self, code: str) -> str | None:
         """The template of a code, in English where this language has none.
@@ -309,6 +328,15 @@ class Texts:
     def _form(self, name: str, **parts: str) -> str:
         template = self.template(f"forms.{name}") or ""
         return template.format(**parts)
+
+
+def folded_label(name: str) -> str:
+    """A label without case, blanks and signs, as glossaries of labels are keyed.
+
+    >>> folded_label("Lung_Opacity"), folded_label("lung opacity")
+    ('lungopacity', 'lungopacity')
+    """
+    return "".join(sign for sign in name.casefold() if sign.isalnum())
 
 
 ENGLISH_TEXTS = Texts("en", ENGLISH)

@@ -16,15 +16,10 @@ from camlucida.analysis.comparison.summary import choose
 from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message
+from camlucida.figures.colours import colormap_name
 from camlucida.figures.consistency.layout import INK, name_in_group, table_rows, with_footer
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic
-from camlucida.figures.overlay import (
-    DEFAULT_COLORMAP,
-    SIGNED_COLORMAP,
-    as_rgb,
-    blend,
-    reduced,
-)
+from camlucida.figures.overlay import as_rgb, marks_legend, reduced, reduced_overlay
 
 PANEL = 2.45
 """Inches on the longer side of a panel."""
@@ -70,7 +65,7 @@ def panel_figure(
         scale = "The maps of a case share one scale where they have one unit"
     prefix = f"{group}. " if group else ""
     synthetic = any(case.synthetic for case in shown)
-    return with_footer(figure, f"{prefix}{rule} {scale}.", synthetic)
+    return with_footer(figure, f"{prefix}{rule} {scale}. {marks_legend()}", synthetic)
 
 
 def _headings(all_series: pd.DataFrame, group: str) -> dict[str, str]:
@@ -163,8 +158,7 @@ def _draw_case(row: Any, shown: _ShownCase, headings: Mapping[str, str], width: 
     name = fill(shown.case["image"] + patient, 34)
     panels[0].set_title(f"{name}\n{_truth_text(shown.rows[0])}", fontsize=7.5)
     for axes, map_row, explanation in zip(panels[1:], shown.rows, shown.maps):
-        overlay = blend(explanation, alpha=ALPHA, limit=shown.limit)
-        axes.imshow(reduced(overlay, PIXELS))
+        axes.imshow(reduced_overlay(explanation, PIXELS, ALPHA, shown.limit))
         heading = fill(headings[map_row["series"]], 34)
         axes.set_title(f"{heading}\n{_prediction_text(map_row)}", fontsize=7.5)
         axes.set_xlabel(_scale_text(explanation, shown.limit), fontsize=7)
@@ -217,7 +211,7 @@ def _scale_text(explanation: Explanation, limit: float | None) -> str:
 
 def _colour_bar(row: Any, signed: bool) -> None:
     """What the colours mean, below the last row of cases."""
-    name, low = (SIGNED_COLORMAP, -1) if signed else (DEFAULT_COLORMAP, 0)
+    name, low = colormap_name(None, signed), -1 if signed else 0
     left, axes, right = row.subplots(1, 3)
     left.set_axis_off()
     right.set_axis_off()

@@ -12,7 +12,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message
 from camlucida.evaluation.predictions.tables import PredictionSettings
-from camlucida.figures.overlay import check_colormap
+from camlucida.figures.colours import check_colormap
 from camlucida.metrics.regression import WITHIN
 from camlucida.workflows.regression.figures import THRESHOLD
 from camlucida.workflows.regression.sheet import SheetColumns

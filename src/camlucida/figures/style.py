@@ -1,0 +1,116 @@
+"""What holds for every figure of a command: the requested colour map, and the language.
+
+A figure is drawn many calls below the command that requests it, by functions that differ between
+tasks; as with matplotlib's own settings, the choice holds while a ``with`` block is open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from matplotlib.font_manager import fontManager
+
+from camlucida.core.messages import ENGLISH_TEXTS, Message, Texts, Value
+
+CJK_FONTS = (
+    *("Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei"),
+    *("PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "Arial Unicode MS"),
+)
+"""Fonts with Chinese signs, which matplotlib's own lacks: of Linux, macOS and Windows."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """How figures are drawn.
+
+    Attributes:
+        colormap: matplotlib name; None for the default.
+        texts: the language of the words.
+    """
+
+    colormap: str | None = None
+    texts: Texts = ENGLISH_TEXTS
+
+
+_in_force = [Style()]
+
+
+def style() -> Style:
+    """The style in force.
+
+    >>> style().texts.language
+    'en'
+    """
+    return _in_force[-1]
+
+
+@contextmanager
+def drawn_with(colormap: str | None = None, texts: Texts | None = None) -> Iterator[None]:
+    """Draw every figure of the block in this style; what is None stays as it is outside.
+
+    A language whose signs no installed font has is not used: its figures are in English.
+
+    Args:
+        colormap: matplotlib name, checked by the caller.
+        texts: the language.
+
+    >>> with drawn_with(colormap="jet"):
+    ...     style().colormap
+    'jet'
+    """
+    changed = style()
+    if colormap is not None:
+        changed = replace(changed, colormap=colormap)
+    if texts is not None:
+        changed = replace(changed, texts=texts if can_draw(texts) else ENGLISH_TEXTS)
+    _in_force.append(changed)
+    try:
+        yield
+    finally:
+        _in_force.pop()
+
+
+def installed_cjk_fonts() -> tuple[str, ...]:
+    """Those of :data:`CJK_FONTS` that matplotlib finds, the best first."""
+    installed = {font.name for font in fontManager.ttflist}
+    return tuple(name for name in CJK_FONTS if name in installed)
+
+
+def can_draw(texts: Texts) -> bool:
+    """Whether an installed font has the signs of the language.
+
+    >>> can_draw(ENGLISH_TEXTS)
+    True
+    """
+    return not texts.language.startswith("zh") or bool(installed_cjk_fonts())
+
+
+def words(code: str, **values: Value) -> str:
+    """The text of a message in the language of the figures.
+
+    Args:
+        code: of the message.
+        values: of its placeholders.
+
+    >>> words("forms.percent", number=12)
+    '12%'
+    """
+    return said(Message(code, values))
+
+
+def said(message: Message) -> str:
+    """A message in the language of the figures; citations are left out of pictures."""
+    return style().texts.render(message)
+
+
+def label_name(label: str) -> str:
+    """A label in the language of the figures, as the glossary of that language has it.
+
+    A label that is not in the glossary stays as it is.
+
+    >>> label_name("Cardiomegaly")
+    'Cardiomegaly'
+    """
+    return style().texts.label(label)
