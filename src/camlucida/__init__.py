@@ -25,7 +25,7 @@ _HOMES = {
     "OutputSpec": "camlucida.core.output_spec",
     "Geometry": "camlucida.core.geometry",
     "METHODS": "camlucida.attribution.methods",
-    "list_layers": "camlucida.models.layers",
+    "list_layers": "camlucida.models.layer_list",
     "load_model": "camlucida.models",
     "read_image": "camlucida.io",
     "CamlucidaError": "camlucida.core.errors",
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from camlucida.evaluation.maps.api import evaluate as evaluate
     from camlucida.io import read_image as read_image
     from camlucida.models import load_model as load_model
-    from camlucida.models.layers import list_layers as list_layers
+    from camlucida.models.layer_list import list_layers as list_layers
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,8 @@ from camlucida import explain
 from camlucida.attribution.capture import capture, run_output
 from camlucida.core.errors import LayerError, ModelError, NoEvidenceError
 from camlucida.core.messages import Message
-from camlucida.models.layers import list_layers, parse_path
+from camlucida.models.layer_list import list_layers
+from camlucida.models.layers import parse_path
 from camlucida.models.state import frozen, main_tensor, replace_tensor
 from tests.support import nets
 

@@ -31,7 +31,7 @@ from camlucida.metrics import METRICS
 from camlucida.metrics.regions import Box
 from camlucida.models import Card, InputSpec
 from camlucida.models.families import FAMILIES
-from camlucida.models.layers import LayerInfo
+from camlucida.models.layer_list import LayerInfo
 from camlucida.phantom import FINDINGS, model_cards
 from tests.support.paths import REPOSITORY
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +13,19 @@ from torch import Tensor, nn
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.watch import Captured, Watch
 from camlucida.core.errors import LayerError
-from camlucida.models.layers import LayerRef, list_layers, resolve
+from camlucida.core.messages import Message
+from camlucida.models.families import Layout
+from camlucida.models.grids import TokenGrid, is_attention
+from camlucida.models.layer_list import auto_layer
+from camlucida.models.layers import LayerRef, Layouts, resolve
+from camlucida.models.survey import Survey, survey
 
-_DISCOVERED: weakref.WeakKeyDictionary[nn.Module, dict[tuple[int, ...], LayerRef]] = (
+_SURVEYS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Survey]] = (
     weakref.WeakKeyDictionary()
 )
-"""The ``auto`` layer of models of unknown family, an input size each.
+"""What is known of a model's layers, for each size of its input.
 
-It is found by running the model; the next capture then cuts there alone.
+It is found by running the model once more, where its family does not tell.
 """
 
 
@@ -35,6 +41,7 @@ class Forward:
         final: class name of the final sigmoid or softmax module that the logits were taken before,
             "" if none.
         layers: one a requested layer, in the order of the request.
+        notes: what is to be said of the choice of a layer.
     """
 
     inputs: tuple[Tensor, ...]
@@ -42,6 +49,7 @@ class Forward:
     logits: Tensor
     final: str
     layers: list[Captured]
+    notes: list[Message] = field(default_factory=list)
 
     def gradients(self, score: Tensor, keep_graph: bool) -> list[Tensor | None]:
         """∂score/∂activations of each layer.
@@ -72,43 +80,171 @@ def capture(
     layers: Sequence[str],
     logits_from: str | None = None,
     record: bool = False,
+    stated: TokenGrid | None = None,
 ) -> Forward:
     """Run the model once and capture ``layers``.
+
+    A model of unknown family is surveyed first, once an input size.
 
     Call it inside :func:`camlucida.models.state.frozen`.
 
     Args:
         model: a plain module (see ``unwrap``).
         inputs: the image batch (B, C, *spatial), then any further inputs.
-        layers: as the user wrote them; ``auto`` on an unknown family is found in this same pass.
+        layers: as the user wrote them.
         logits_from: path of the module whose output is the logits; None to look for a final sigmoid
             or softmax module, "" to take the output as it is.
         record: keep what a tail replay needs.
+        stated: what the user states of tokens whose grid cannot be traced.
 
     Raises:
         LayerError: a layer does not exist, does not run, or has no spatial grid.
         ModelError: the model cannot run on these inputs or returns no tensor.
     """
-    size = tuple(inputs[0].shape[1:])
-    remembered = _DISCOVERED.setdefault(model, {})
-    refs = [
-        remembered[size] if name == "auto" and size in remembered else resolve(model, name)
-        for name in layers
-    ]
-    watch = Watch(model, inputs, refs, logits_from, record)
+    known = _Known(model, inputs, logits_from, stated)
+    forward = _watched(known, layers, record)
+    if forward is None:
+        # Rare, and once a model and input size: the survey is remembered.
+        known.survey()
+        forward = _watched(known, layers, record)
+    assert forward is not None
+    return forward
+
+
+class _Known:
+    """What is known of a model's layers before it runs: by its family, or by a survey.
+
+    Args:
+        model, inputs, logits_from, stated: as of :func:`capture`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        inputs: tuple[Tensor, ...],
+        logits_from: str | None = None,
+        stated: TokenGrid | None = None,
+    ) -> None:
+        self.model, self.inputs = model, inputs
+        self.logits_from, self.stated = logits_from, stated
+        self.family = Layouts(model, tuple(inputs[0].shape[2:]))
+        self._remembered = _SURVEYS.setdefault(model, {})
+        self._key = (tuple(inputs[0].shape[1:]), logits_from, stated)
+
+    @property
+    def surveyed(self) -> Survey | None:
+        """The survey, if there has been one."""
+        return self._remembered.get(self._key)
+
+    def survey(self) -> Survey:
+        """The survey; made now if there has been none."""
+        if self.surveyed is None:
+            made = survey(self.model, self.inputs, logits_from=self.logits_from, stated=self.stated)
+            self._remembered[self._key] = made
+        return self._remembered[self._key]
+
+    def refs(self, layers: Sequence[str]) -> list[LayerRef]:
+        """The layers that names mean."""
+        refs = []
+        for name in layers:
+            ref = resolve(self.model, name)
+            if name == "auto" and (ref is None or self.surveyed is not None):
+                ref = auto_layer(self.model, self.survey())
+            if ref is None:
+                raise LayerError(
+                    "no layer of this model has a spatial grid",
+                    "a class activation map needs one; see `camlucida layers`",
+                )
+            refs.append(ref)
+        if self.stated is not None or not all(self.family.covers(ref.path) for ref in refs):
+            self.survey()
+        return refs
+
+    def layout(self, ref: LayerRef, output: Tensor) -> Layout | None:
+        """How a layer's output lies on a grid; None without one."""
+        batch = len(self.inputs[0])
+        layers = self.surveyed
+        layout = None if layers is None else layers.layout(ref, output, batch)
+        if layout is None and output.ndim and len(output) == batch and not is_attention(output):
+            layout = self.family(ref.path, output)
+        return layout
+
+
+def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | None:
+    """The forward pass; None where a survey has to come first."""
+    refs = known.refs(layers)
+    watch = Watch(known.model, known.inputs, refs, known.layout, known.logits_from, record)
     output = watch.run()
-    _check_requested(layers, refs, watch)
-    # Rare, and once a model and input size: the layer is remembered.
-    if _auto_failed(refs, output, watch):
-        remembered[size] = _auto_by_running(model, inputs)
-        names = [str(remembered[size]) if name == "auto" else name for name in layers]
-        return capture(model, inputs, names, logits_from, record)
-    if watch.discovered is not None:
-        remembered[size] = watch.discovered
-    final_refs = [ref or watch.discovered for ref in refs]
-    captured = [watch.captured[ref] for ref in final_refs if ref is not None]
-    _check_one_image(inputs, captured, watch.calls)
-    return Forward(inputs, output, *watch.logits(output), layers=captured)
+    missing = [(name, ref) for name, ref in zip(layers, refs) if ref not in watch.captured]
+    if missing and known.surveyed is None:
+        return None
+    if missing:
+        raise _not_captured(*missing[0], watch, known)
+    logits, final = watch.logits(output)
+    captured = [watch.captured[ref] for ref in refs]
+    autos = [layer for name, layer in zip(layers, captured) if name == "auto"]
+    if known.surveyed is None and not all(reaches(logits, layer.activations) for layer in autos):
+        return None
+    _check_one_image(known.inputs, captured, watch.calls)
+    notes = _notes(known, autos)
+    return Forward(known.inputs, output, logits, final, captured, notes)
+
+
+def _notes(known: _Known, autos: Sequence[Captured]) -> list[Message]:
+    """What is to be said of the layer that ``auto`` took."""
+    layers = known.surveyed
+    if layers is None or layers.auto is None or layers.note is None:
+        return []
+    return [layers.note] if any(layer.ref == layers.auto.ref for layer in autos) else []
+
+
+def reaches(score: Tensor, activations: Tensor) -> bool:
+    """Whether the graph of ``score`` holds ``activations``.
+
+    Args:
+        score: of any shape.
+        activations: a leaf, or part of a graph.
+
+    >>> x = torch.ones(2, requires_grad=True)
+    >>> reaches((2 * x).sum(), x), reaches(torch.ones(2), x)
+    (True, False)
+    """
+    seen, nodes = set(), [score.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        if node is activations.grad_fn or getattr(node, "variable", None) is activations:
+            return True
+        seen.add(node)
+        nodes += [following for following, _ in node.next_functions]
+    return False
+
+
+def score_depends(
+    model: nn.Module,
+    forward: Forward,
+    layer: Captured,
+    stated: TokenGrid | None = None,
+    logits_from: str | None = None,
+) -> bool:
+    """Whether the gradient of any score reaches the cells of a captured layer.
+
+    Call it inside :func:`camlucida.models.state.frozen`.
+
+    Args:
+        model: a plain module.
+        forward: in which the layer was captured.
+        layer: one of its layers.
+        stated, logits_from: as of :func:`capture`.
+    """
+    if not reaches(forward.logits, layer.activations):
+        return False
+    if layer.output is None or not layer.is_tokens:
+        return True
+    # Tokens can be on the score's path by their class token alone.
+    firings = _Known(model, forward.inputs, logits_from, stated).survey().firings
+    return all(firing.connected is not False for firing in firings if firing.ref == layer.ref)
 
 
 def run_output(
@@ -128,41 +264,14 @@ def run_output(
     Raises:
         ModelError: the model returns no tensor, or ``logits_from`` names no module that runs.
     """
-    watch = Watch(model, inputs, [], logits_from, False)
+    watch = Watch(model, inputs, [], _no_layout, logits_from, False)
     output = watch.run()
     logits, final = watch.logits(output)
     return logits, output, final
 
 
-def _check_requested(layers: Sequence[str], refs: Sequence[LayerRef | None], watch: Watch) -> None:
-    """LayerError for a layer that was named and not captured."""
-    for name, ref in zip(layers, refs):
-        if ref is not None and ref not in watch.captured and name != "auto":
-            raise _not_captured(name, ref, watch)
-
-
-def _auto_failed(refs: Sequence[LayerRef | None], output: Tensor, watch: Watch) -> bool:
-    """Whether ``auto`` has to be found in a run of its own.
-
-    So it is where the model does not use its family's layer; where no layer with a grid fired; and
-    of a dense output, where the last layer with a grid is the output itself.
-    """
-    unused = any(ref is not None and ref not in watch.captured for ref in refs)
-    nothing = None in refs and watch.discovered is None
-    images = watch.inputs[0]
-    dense = watch.discovered is not None and output.ndim == images.ndim and output.ndim > 2
-    return unused or nothing or dense
-
-
-def _auto_by_running(model: nn.Module, inputs: tuple[Tensor, ...]) -> LayerRef:
-    path = next((info.path for info in list_layers(model, *inputs) if info.auto), None)
-    if path is None:
-        raise LayerError(
-            "no layer of this model has a spatial grid",
-            "a class activation map needs one; see `camlucida layers`",
-        )
-    base, bracket, index = path.partition("[")
-    return LayerRef(base, int(index.rstrip("]")) if bracket else None)
+def _no_layout(ref: LayerRef, output: Tensor) -> None:
+    return None
 
 
 def _check_one_image(
@@ -185,24 +294,39 @@ def _check_one_image(
 
 
 def usable_layers(model: nn.Module, inputs: tuple[Tensor, ...], but: str = "") -> str:
-    """The last layers with a grid, as the hint of an error.
+    """The last layers with a grid that a score depends on, as the hint of an error.
 
     Args:
         model: a plain module.
         inputs: the image batch (B, C, *spatial), then any further inputs.
         but: the layer that failed, left out.
     """
-    infos = list_layers(model, *inputs)
-    paths = [info.path for info in infos if info.grid and info.path != but]
+    firings = _Known(model, inputs).survey().firings
+    with_grid = [firing for firing in firings if firing.cells and str(firing.ref) != but]
+    connected = [firing for firing in with_grid if firing.connected]
+    paths = [str(firing.ref) for firing in connected or with_grid]
     last_first = ", ".join(reversed(paths[-5:]))
     return f"layers with a grid, last first: {last_first or 'none'}"
 
 
-def _not_captured(name: str, ref: LayerRef, watch: Watch) -> LayerError:
+def _not_captured(name: str, ref: LayerRef, watch: Watch, known: _Known) -> LayerError:
     fix = usable_layers(watch.model, watch.inputs)
     if str(ref) not in watch.gridless:
         return LayerError(f"layer {name!r} exists but does not run in the forward pass", fix)
     shape = watch.gridless[str(ref)]
-    return LayerError(
-        f"layer {name!r} has no spatial grid (its output is {shape or 'no tensor'})", fix
-    )
+    what = f"layer {name!r} has no spatial grid (its output is {shape or 'no tensor'})"
+    firings = known.survey().firings
+    firing = next((firing for firing in firings if firing.ref == ref), None)
+    if firing is not None and firing.windows:
+        above = [other for other in firings if other.cells and _is_inside(ref, other.ref)]
+        block = f"choose the block around it, {above[0].ref}" if above else fix
+        return LayerError(f"layer {name!r} works on windows of the image, {shape}", block)
+    if firing is not None and not firing.depends:
+        return LayerError(f"layer {name!r} does not depend on the image (a table, say)", fix)
+    if len(shape) == 3 and firing is not None:
+        fix = f"{fix}; of tokens that cannot be traced state grid= (and prefix=)"
+    return LayerError(what, fix)
+
+
+def _is_inside(ref: LayerRef, other: LayerRef) -> bool:
+    return ref.path.startswith(f"{other.path}.")

@@ -12,7 +12,13 @@ from torch import Tensor, nn
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import ModelError
 from camlucida.core.tensors import full
-from camlucida.models.state import instance_forward, main_tensor, replace_tensor, set_forward
+from camlucida.models.state import (
+    instance_forward,
+    items_of,
+    main_tensor,
+    replace_tensor,
+    set_forward,
+)
 
 Score = Callable[[Tensor], Tensor]
 """logits (N, C, …) → (N,)"""
@@ -171,7 +177,7 @@ class Probe:
             reached = True
             whole = _repeat(layer.output, self._image, self._batch, count) if tail else run()
             index = layer.ref.index
-            old = cast(Tensor, main_tensor(whole) if index is None else whole[index])
+            old = cast(Tensor, main_tensor(whole) if index is None else items_of(whole)[index])
             new = layer.layout.from_grid(activations.to(old.dtype), old)
             return replace_tensor(whole, old, new)
 

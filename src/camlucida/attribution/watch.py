@@ -7,10 +7,8 @@ cannot change what was captured).
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 import torch
@@ -20,8 +18,11 @@ from torch.utils.hooks import RemovableHandle
 from camlucida.attribution.capture_recurrent import without_cudnn
 from camlucida.core.errors import LayerError, ModelError
 from camlucida.models.families import Layout
-from camlucida.models.layers import LayerRef, Layouts, single
-from camlucida.models.state import forwarding, main_tensor, replace_tensor
+from camlucida.models.layers import LayerRef
+from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
+
+LayoutOf = Callable[[LayerRef, Tensor], Layout | None]
+"""A layer and its output → how that lies on a grid; None without one."""
 
 _FINAL = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax)
 
@@ -47,6 +48,14 @@ class Captured:
     before: dict[tuple[str, int], Any] = field(default_factory=dict)
     output: Any = None
 
+    @property
+    def is_tokens(self) -> bool:
+        """Whether the layer puts out a sequence of tokens, not a map."""
+        tensor = main_tensor(self.output)
+        if self.ref.index is not None:
+            tensor = items_of(self.output)[self.ref.index]
+        return tensor is not None and tensor.ndim < self.activations.ndim
+
 
 class Watch:
     """The hooks of one forward pass, and what they gathered.
@@ -54,13 +63,13 @@ class Watch:
     Args:
         model: a plain module.
         inputs: the image batch (B, C, *spatial), then any further inputs.
-        refs: the requested layers; None for one that is found while the model runs.
+        refs: the requested layers.
+        layouts: of their outputs.
         logits_from: as in :func:`camlucida.attribution.capture.capture`.
         record: keep what a tail replay needs.
 
     Attributes:
         captured: the last call of each layer.
-        discovered: the layer that stands for None in ``refs``, if any fired.
         gridless: layers that ran without a spatial grid → shape of their output.
         calls: path → how often the module ran.
     """
@@ -69,26 +78,23 @@ class Watch:
         self,
         model: nn.Module,
         inputs: tuple[Tensor, ...],
-        refs: Sequence[LayerRef | None],
+        refs: Sequence[LayerRef],
+        layouts: LayoutOf,
         logits_from: str | None,
         record: bool,
     ) -> None:
         self.model, self.inputs = model, inputs
         self.requested: dict[str, list[LayerRef]] = {}
         for ref in refs:
-            if ref is not None and ref not in self.requested.setdefault(ref.path, []):
+            if ref not in self.requested.setdefault(ref.path, []):
                 self.requested[ref.path].append(ref)
-        self.discover = None in refs
         self.logits_from = logits_from
         self.record = record
-        self.layouts = Layouts(model, tuple(inputs[0].shape[2:])) if refs else None
+        self.layouts = layouts
         self.captured: dict[LayerRef, Captured] = {}
-        self.discovered: LayerRef | None = None
-        self.coarsest: float = math.inf
         self.gridless: dict[str, tuple[int, ...]] = {}
         self.calls: dict[str, int] = {}
         self.done: dict[tuple[str, int], Any] = {}
-        self.request_fired = False
         self.named_logits: Tensor | None = None
         self.final: tuple[nn.Module, Tensor, Tensor] | None = None
 
@@ -118,7 +124,7 @@ class Watch:
         return output
 
     def _hooks(self, path: str, module: nn.Module) -> Iterator[RemovableHandle]:
-        if path in self.requested or self.discover or self.record:
+        if path in self.requested or self.record:
             yield module.register_forward_hook(self._layer_hook(path))
         if path == self.logits_from:
             yield module.register_forward_hook(self._keep_logits)
@@ -165,8 +171,6 @@ class Watch:
             onward = output
             for ref in self.requested.get(path, ()):
                 onward = self._capture(ref, onward, call, before)
-            if self.discover:
-                onward = self._discover(path, onward, call, before)
             if self.final is not None and self.final[2] is output:
                 # Captured after the final sigmoid: what it put out now goes by another tensor.
                 self.final = (*self.final[:2], onward)
@@ -180,43 +184,46 @@ class Watch:
             # The module stands for its children from now on: a replay that stubs it skips them.
             for key in [key for key in self.done if key[0].startswith(path + ".")]:
                 del self.done[key]
-        before = dict(self.done) if path in self.requested or self.discover else {}
+        before = dict(self.done) if path in self.requested else {}
         if self.record:
             self.done[path, call] = output
         return before
 
     def _pick(self, ref: LayerRef, output: Any) -> tuple[LayerRef, Tensor | None]:
         """The tensor of ``ref`` among a module's outputs, and ``ref`` with a positive index."""
-        outputs = output if isinstance(output, (list, tuple)) else [output]
+        outputs = items_of(output)
         count = len(outputs)
         if ref.index is None:
-            if count > 1 and sum(isinstance(item, Tensor) for item in outputs) > 1:
+            tensors = [i for i, item in enumerate(outputs) if isinstance(item, Tensor)]
+            if len(tensors) < 2:
+                return ref, main_tensor(output)
+            refs = [LayerRef(ref.path, i) for i in tensors]
+            grids = [item for item in refs if self.layouts(item, outputs[item.index or 0])]
+            if len(grids) != 1:
                 raise LayerError(
                     f"layer {ref} returns {count} outputs",
                     f"choose one: {ref}[0] to {ref}[{count - 1}]",
                 )
-            return ref, main_tensor(output)
-        if count == 1 or not -count <= ref.index < count:
+            ref = grids[0]
+        index = ref.index or 0
+        if count == 1 or not -count <= index < count:
             what = "one output" if count == 1 else f"{count} outputs"
             raise LayerError(
                 f"layer {ref}: {ref.path} returns {what}",
                 "`camlucida layers` lists what can be chosen",
             )
-        item = outputs[ref.index]
-        resolved = LayerRef(ref.path, ref.index % count)
+        item = outputs[index]
+        resolved = LayerRef(ref.path, index % count)
         return resolved, item if isinstance(item, Tensor) else None
 
     def _capture(
         self, ref: LayerRef, output: Any, call: int, before: dict[tuple[str, int], Any]
     ) -> Any:
         resolved, tensor = self._pick(ref, output)
-        layout = None
-        if tensor is not None and self.layouts is not None:
-            layout = self.layouts(ref.path, tensor)
+        layout = None if tensor is None else self.layouts(resolved, tensor)
         if tensor is None or layout is None:
             self.gridless[str(ref)] = tuple(tensor.shape) if tensor is not None else ()
             return output
-        self.request_fired = True
         activations = layout.to_grid(tensor)
         return self._cut(ref, Captured(resolved, activations, layout, call, before, output), tensor)
 
@@ -232,38 +239,6 @@ class Watch:
                 # An in-place operation downstream must not touch what was captured.
                 onward = onward.clone()
             return replace_tensor(captured.output, tensor, onward)
-
-    def _discover(
-        self, path: str, output: Any, call: int, before: dict[tuple[str, int], Any]
-    ) -> Any:
-        """``auto`` without a family: cut at every layer whose grid is no finer than those before.
-
-        The last is the one to explain.
-        """
-        tensor = single(output)
-        if tensor is None or self.layouts is None or tensor.shape[:1] != self.inputs[0].shape[:1]:
-            return output
-        layout = self.layouts(path, tensor)
-        if layout is None:
-            return output
-        grid = layout.to_grid(tensor)
-        cells = grid[0, 0].numel()
-        if cells > self.coarsest:
-            return output
-        self.coarsest = cells
-        requested = self.requested_refs()
-        if self.discovered is not None and self.discovered not in requested:
-            self.captured.pop(self.discovered, None)
-        self.discovered = LayerRef(path)
-        if self.discovered in requested:  # captured just now
-            return output
-        activations = grid if self.request_fired else grid.detach()
-        captured = Captured(self.discovered, activations, layout, call, before, output)
-        return self._cut(self.discovered, captured, tensor)
-
-    def requested_refs(self) -> set[LayerRef]:
-        """All layers that were named."""
-        return set(chain.from_iterable(self.requested.values()))
 
 
 def _same_numbers(a: Tensor, b: Tensor) -> bool:

@@ -38,7 +38,7 @@ def layers_command(
 
     import torch
 
-    from camlucida.models.layers import list_layers
+    from camlucida.models.layer_list import list_layers
     from camlucida.models.state import unwrap
 
     loaded = load(model, factory, checkpoint, device)

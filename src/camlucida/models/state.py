@@ -9,6 +9,8 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
@@ -203,13 +205,31 @@ def main_tensor(output: Any) -> Tensor | None:
     return None
 
 
+def items_of(output: Any) -> list[Any]:
+    """What a module returns, one by one, in order.
+
+    Args:
+        output: a tensor; a sequence, mapping or dataclass of several things; or anything else.
+
+    >>> items_of({"map": 1, "pooled": 2}), items_of("plain")
+    ([1, 2], ['plain'])
+    """
+    if isinstance(output, Mapping):
+        return list(output.values())
+    if isinstance(output, (list, tuple)):
+        return list(output)
+    if is_dataclass(output) and not isinstance(output, type):
+        return [getattr(output, field.name) for field in fields(output)]
+    return [output]
+
+
 def replace_tensor(output: Any, old: Tensor, new: Tensor) -> Any:
     """``output`` with its tensor ``old`` (found by identity) replaced by ``new``.
 
     Containers are rebuilt, not changed.
 
     Args:
-        output: a tensor, or tuples, lists and dictionaries of them.
+        output: a tensor, or tuples, lists, dictionaries and dataclasses of them.
         old: the tensor to look for.
         new: what takes its position.
 
@@ -225,4 +245,11 @@ def replace_tensor(output: Any, old: Tensor, new: Tensor) -> Any:
         return type(output)(replace_tensor(item, old, new) for item in output)
     if isinstance(output, dict):
         return type(output)((key, replace_tensor(item, old, new)) for key, item in output.items())
+    if is_dataclass(output) and not isinstance(output, type):
+        changed = copy(output)
+        for field in fields(output):
+            # Also of a frozen dataclass.
+            value = replace_tensor(getattr(output, field.name), old, new)
+            object.__setattr__(changed, field.name, value)
+        return changed
     return output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -78,25 +79,40 @@ def image_layout(output: Tensor, input_size: Sequence[int]) -> Layout | None:
     return None
 
 
-def tokens(prefix: int, grid: tuple[int, ...]) -> Layout:
-    """The layout of a transformer's tokens, (B, prefix + cells, K), cells in row-major order.
+def tokens(
+    prefix: int, grid: tuple[int, ...], batch_axis: int = 0, channels_last: bool = True
+) -> Layout:
+    """The layout of a transformer's tokens, cells in row-major order.
+
+    Tokens behind the cells are left out, as those before them are.
 
     Args:
-        prefix: number of class and register tokens.
+        prefix: number of class and register tokens before the cells.
         grid: cells an axis.
+        batch_axis: 0 for (B, prefix + cells, K), 1 for (prefix + cells, B, K).
+        channels_last: False for (B, K, prefix + cells).
 
     >>> tokens(1, (14, 14)).to_grid(torch.zeros(2, 197, 768)).shape
     torch.Size([2, 768, 14, 14])
+    >>> tokens(1, (2, 3), batch_axis=1).to_grid(torch.zeros(7, 2, 8)).shape
+    torch.Size([2, 8, 2, 3])
     """
+    end = prefix + math.prod(grid)
+
+    def rows(x: Tensor) -> Tensor:
+        # (B, N, K), whatever the order of the original.
+        return x.movedim(batch_axis, 0) if channels_last else x.transpose(1, 2)
 
     def to_grid(x: Tensor) -> Tensor:
-        cells = x[:, prefix:].transpose(1, 2)
+        cells = rows(x)[:, prefix:end].transpose(1, 2)
         return cells.reshape(*cells.shape[:2], *grid)
 
     def from_grid(cells: Tensor, original: Tensor) -> Tensor:
-        first = original[:, :prefix].expand(len(cells), -1, -1)
-        patches = cells.flatten(2).transpose(1, 2)
-        return torch.cat([first, patches], 1)
+        others = rows(original)
+        first = others[:, :prefix].expand(len(cells), -1, -1)
+        last = others[:, end:].expand(len(cells), -1, -1)
+        whole = torch.cat([first, cells.flatten(2).transpose(1, 2), last], 1)
+        return whole.movedim(0, batch_axis) if channels_last else whole.transpose(1, 2)
 
     return Layout(to_grid, from_grid)
 

@@ -17,7 +17,7 @@ from camlucida.models import Card, LoadedModel
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.checkpoint import load_state
 from camlucida.models.families.unet import restates
-from camlucida.models.layers import list_layers
+from camlucida.models.layer_list import list_layers
 from camlucida.models.recognise import find_checkpoint, recognise
 from camlucida.models.segmenters import segmenter_card
 from camlucida.models.state import frozen, unwrap

@@ -1,0 +1,286 @@
+"""Where the cells of a layer's output lie in the image, traced while a model of any kind runs.
+
+Convolutions show their grid, and so does the projection of patches. Tokens, which follow it, are
+counted: what is not a cell of a known grid is a class or register token.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
+
+from camlucida.models.families import Layout
+from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, one_stride, tokens
+
+Cells = tuple[int, ...]
+
+_CHANNELS_FIRST = (_ConvNd, _NormBase, nn.GroupNorm)
+_CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.RMSNorm, nn.Embedding)
+_TOLERANCE = 1e-5
+"""Relative to a tensor's largest value: what the arithmetic of two equal images may differ by."""
+
+_CHANNELS = 16
+"""Channels by which tokens are compared: enough to tell an image, few enough to cost nothing."""
+
+_USUAL_PREFIXES = (1, 2)
+"""A class token, or one and a distillation token, of networks that do not show their number."""
+
+
+@dataclass(frozen=True)
+class TokenGrid:
+    """What a user states of tokens whose grid cannot be traced.
+
+    Attributes:
+        grid: cells an axis; () where it is not stated.
+        prefix: number of tokens before the cells; None where it is not stated.
+
+    >>> TokenGrid((7, 7)).prefix_of(50), TokenGrid((7, 7), prefix=1).prefix_of(70)
+    (1, 1)
+    """
+
+    grid: Cells = ()
+    prefix: int | None = None
+
+    def prefix_of(self, count: int) -> int | None:
+        """The number of tokens before the cells.
+
+        Args:
+            count: of all tokens.
+
+        Returns:
+            None where the statement does not fit so many tokens.
+        """
+        cells = math.prod(self.grid)
+        prefix = count - cells if self.prefix is None else self.prefix
+        behind = count - cells - prefix
+        # Far more tokens than cells are those of an earlier, finer stage.
+        fits = self.grid and prefix >= 0 and behind >= 0 and prefix + behind <= cells
+        return prefix if fits else None
+
+
+class GridTracer:
+    """How the outputs of layers lie on a grid; called with each output, in the order of a run.
+
+    The run is of two different images, so that tokens which no image changes are seen.
+
+    Args:
+        size: of the input in pixels, an axis each.
+        channels: of the input.
+        batch: images in the run.
+        stated: what the user states of tokens.
+    """
+
+    def __init__(
+        self, size: Sequence[int], channels: int, batch: int, stated: TokenGrid | None = None
+    ) -> None:
+        self._size, self._channels, self._batch = tuple(size), channels, batch
+        self._stated = stated or TokenGrid()
+        self._known: list[Cells] = []
+        self._counts: set[int] = set()
+        self._ends: dict[int, tuple[int, int]] = {}
+        self._others: list[tuple[int, int]] = []
+
+    def __call__(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Layout | None:
+        """The layout of one output.
+
+        Args:
+            module: that returned it.
+            args: that the module was called with.
+            output: a floating-point tensor.
+
+        Returns:
+            None without a grid of more than one cell that is traced.
+        """
+        if output.ndim < 3 or is_attention(output):
+            return None
+        self._learn_patches(module, args, output)
+        layout = None
+        if output.ndim == len(self._size) + 2 and output.shape[0] == self._batch:
+            layout = self._map(module, output)
+        if layout is None and output.ndim == 3:
+            layout = self._tokens(module, output)
+        if layout is None or max(layout.to_grid(output).shape[2:]) < 2:
+            return None
+        return layout
+
+    def windows(self, output: Tensor) -> bool:
+        """Whether an output holds windows of the image, stacked along the batch."""
+        images, rest = divmod(output.shape[0] if output.ndim > 2 else 0, self._batch)
+        return images > 1 and not rest
+
+    def _map(self, module: nn.Module, output: Tensor) -> Layout | None:
+        """Of (B, K, *grid) or (B, *grid, K)."""
+        options = {CHANNELS_FIRST: tuple(output.shape[2:]), CHANNELS_LAST: output.shape[1:-1]}
+        if isinstance(module, _CHANNELS_FIRST):
+            del options[CHANNELS_LAST]
+        elif type(module) in _CHANNELS_LAST:  # subclasses for feature maps are channels first
+            del options[CHANNELS_FIRST]
+        grids = set(self._grids())
+        for layout, cells in options.items():
+            if tuple(cells) in grids:
+                return self._seen(module, layout, cells)
+        if output.shape[-2] in self._counts:
+            return None  # (B, heads, tokens, features of a head, or tokens)
+        for layout, cells in options.items():
+            if one_stride(cells, self._size):
+                return self._seen(module, layout, cells)
+        return None
+
+    def _seen(self, module: nn.Module, layout: Layout, cells: Sequence[int]) -> Layout:
+        if isinstance(module, _ConvNd):
+            self._learn(tuple(cells))
+        return layout
+
+    def _learn(self, cells: Cells) -> None:
+        """The last grid is the first that tokens are compared with."""
+        if math.prod(cells) > 1:
+            self._known = [cells, *(known for known in self._known if known != cells)]
+
+    def _grids(self) -> Iterator[Cells]:
+        """Grids that were seen, then those that merging cells two by two makes of them."""
+        yield from self._known
+        yield from self._merged()
+
+    def _merged(self) -> Iterator[Cells]:
+        for known in self._known:
+            yield tuple(-(-number // 2) for number in known)
+            yield tuple(number // 2 for number in known)
+
+    def _learn_patches(self, module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+        """The grid of patches that a linear layer takes, or that were unfolded."""
+        if isinstance(module, nn.Unfold):
+            self._learn(_unfolded(module, self._size))
+        patches = args[0] if args else None
+        if type(module) not in _CHANNELS_LAST or not isinstance(patches, Tensor):
+            return
+        values = self._channels * math.prod(self._size)
+        if patches.ndim != 3 or patches[0].numel() != values or len(patches) != self._batch:
+            return
+        area = patches.shape[2] / self._channels
+        side = round(area ** (1 / len(self._size)))
+        cells = tuple(pixels // max(side, 1) for pixels in self._size)
+        if math.prod(cells) == patches.shape[1]:
+            self._learn(cells)
+
+    def _tokens(self, module: nn.Module, output: Tensor) -> Layout | None:
+        """Of (B, N, K), (N, B, K) or (B, K, N)."""
+        batch_first = output.shape[0] == self._batch
+        if not batch_first and output.shape[1] != self._batch:
+            return None
+        axis = 0 if batch_first else 1
+        if batch_first and isinstance(module, (nn.Conv1d, nn.BatchNorm1d, nn.Unfold)):
+            return self._layout(output.transpose(1, 2), axis, channels_last=False)
+        return self._layout(output.movedim(axis, 0), axis, channels_last=True)
+
+    def _layout(self, rows: Tensor, axis: int, channels_last: bool) -> Layout | None:
+        """Of tokens (B, N, K), which the layer returns in another order."""
+        match = self._match(rows)
+        if match is None:
+            return None
+        self._counts.add(rows.shape[1])
+        prefix, grid = match
+        self._learn(grid)
+        return tokens(prefix, grid, axis, channels_last)
+
+    def _match(self, rows: Tensor) -> tuple[int, Cells] | None:
+        """Number of tokens before the cells, and the grid of the cells."""
+        count = rows.shape[1]
+        prefix = self._stated.prefix_of(count)
+        if prefix is not None:
+            return prefix, self._stated.grid
+        if self._stated.grid:
+            return None
+        exact = [(0, 0)] if self._stated.prefix is None else [(self._stated.prefix, 0)]
+        match = self._fitting(count, exact, self._known)
+        if match is not None:
+            return match
+        if count not in self._ends:
+            self._ends[count] = _unchanged_ends(rows[..., :_CHANNELS]) if len(rows) == 2 else (0, 0)
+        # Rows that no image changes are queries, which depend on it later: they are no cells.
+        queries = self._ends[count] == (count, 0)
+        grids = self._known if queries else list(self._grids())
+        others = [*exact, *self._others_for(count)] if self._stated.prefix is None else exact
+        return self._fitting(count, others, grids)
+
+    def _fitting(
+        self, count: int, others: Sequence[tuple[int, int]], grids: Sequence[Cells]
+    ) -> tuple[int, Cells] | None:
+        for before, behind in others:
+            for grid in grids:
+                if count == before + math.prod(grid) + behind:
+                    return before, grid
+        return None
+
+    def _others_for(self, count: int) -> list[tuple[int, int]]:
+        """How many tokens before and behind the cells no image changes, likely numbers first."""
+        seen = self._ends[count]
+        if sum(seen) and count - sum(seen) in map(math.prod, self._grids()):
+            self._others = [seen, *(other for other in self._others if other != seen)]
+        return self._others or [(prefix, 0) for prefix in _USUAL_PREFIXES]
+
+
+def differs(output: Tensor) -> bool:
+    """Whether the two images of a run differ in an output, by more than rounding.
+
+    Args:
+        output: (2, …).
+
+    >>> differs(torch.ones(2, 3)), differs(torch.eye(2))
+    (False, True)
+    """
+    if output.ndim == 0 or len(output) != 2:
+        return False
+    first, second = output.detach().float()
+    limit = _TOLERANCE * float(first.abs().max()) if first.numel() else 0
+    return not bool(((first - second).abs() <= limit).all())
+
+
+def _unchanged_ends(rows: Tensor) -> tuple[int, int]:
+    """How many tokens at the beginning and at the end are equal in both images."""
+    first, second = rows.detach().float()
+    change = (first - second).abs().amax(1) > _TOLERANCE * float(first.abs().max())
+    changed = change.nonzero().flatten().tolist()
+    if not changed:
+        return len(change), 0
+    return changed[0], len(change) - 1 - changed[-1]
+
+
+def is_attention(output: Tensor) -> bool:
+    """Whether an output is all but square, and its last axis holds shares of one.
+
+    So it is behind a softmax over tokens. Channels that a network gates are seldom as many as the
+    axis before them.
+
+    Args:
+        output: floating-point, of at least two axes.
+
+    >>> is_attention(torch.rand(1, 2, 9, 9).softmax(-1)), is_attention(torch.rand(1, 2, 9, 9))
+    (True, False)
+    """
+    if output.ndim < 3 or abs(output.shape[-1] - output.shape[-2]) > 2 or not output.numel():
+        return False
+    first = output.detach().flatten(0, -3)[:1].float()
+    sums = first.sum(-1)
+    return bool((first >= 0).all()) and torch.allclose(sums, torch.ones_like(sums), atol=1e-2)
+
+
+def _unfolded(module: nn.Unfold, size: Cells) -> Cells:
+    """Blocks an axis."""
+    fields = (module.kernel_size, module.stride, module.padding, module.dilation)
+    kernel, stride, padding, dilation = (_pair(field, len(size)) for field in fields)
+    cells = []
+    for axis, pixels in enumerate(size):
+        reach = dilation[axis] * (kernel[axis] - 1) + 1
+        cells.append((pixels + 2 * padding[axis] - reach) // stride[axis] + 1)
+    return tuple(cells)
+
+
+def _pair(value: Any, rank: int) -> Sequence[int]:
+    return (value,) * rank if isinstance(value, int) else tuple(value)

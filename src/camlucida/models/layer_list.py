@@ -1,0 +1,108 @@
+"""What fires in a model, in order: the list of ``camlucida layers``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from camlucida.models.grids import TokenGrid
+from camlucida.models.layers import LayerRef, resolve
+from camlucida.models.state import frozen, unwrap
+from camlucida.models.survey import Firing, Survey, survey
+
+
+@dataclass(frozen=True)
+class LayerInfo:
+    """One line of ``camlucida layers``.
+
+    Attributes:
+        path: dotted path (with the output's index where a module returns several).
+        type: class name.
+        shape: of the output, batch first.
+        grid: its spatial axes; () when it has none.
+        stride: input pixels per cell, an axis each; () without a grid.
+        calls: how often the module ran; the last call is the one explained.
+        auto: True for the layer ``auto`` takes.
+    """
+
+    path: str
+    type: str
+    shape: tuple[int, ...]
+    grid: tuple[int, ...]
+    stride: tuple[float, ...]
+    calls: int
+    auto: bool
+
+
+def list_layers(
+    model: nn.Module, *inputs: Tensor, stated: TokenGrid | None = None
+) -> list[LayerInfo]:
+    """Run the model once and list the layers that fire, in order of completion.
+
+    Args:
+        model: any module.
+        inputs: what it is called with; the first is the image batch (B, C, *spatial).
+        stated: what the user states of tokens.
+
+    Returns:
+        One :class:`LayerInfo` a module (the model itself left out); of modules that return several
+        tensors, one for each with a grid.
+
+    Raises:
+        ModelError: the model cannot run on these inputs.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 2, stride=2), nn.Flatten(), nn.Linear(8, 3))
+    >>> [(info.path, info.grid, info.stride) for info in list_layers(net, torch.zeros(1, 1, 4, 4))]
+    [('0', (2, 2), (2.0, 2.0)), ('1', (), ()), ('2', (), ())]
+    """
+    model = unwrap(model)
+    with frozen(model):
+        layers = survey(model, inputs, stated=stated)
+    auto = auto_layer(model, layers)
+    images = inputs[0]
+    size = tuple(images.shape[2:])
+    infos = []
+    for firing in layers.firings:
+        if firing.ref.index is None or firing.cells:
+            infos.append(_info(firing, size, len(images), firing.ref == auto))
+    return infos
+
+
+def auto_layer(model: nn.Module, layers: Survey) -> LayerRef | None:
+    """The layer of ``auto``: the family's if the score depends on it, else the survey's.
+
+    Args:
+        model: a plain module.
+        layers: of the model.
+
+    Returns:
+        None where no layer has a grid.
+    """
+    family = resolve(model, "auto")
+    if family is not None:
+        fired = _as_fired(family, layers.firings)
+        if fired is not None and fired.cells and fired.connected is not False:
+            return fired.ref
+    chosen = layers.auto
+    return None if chosen is None else chosen.ref
+
+
+def _as_fired(ref: LayerRef, firings: Sequence[Firing]) -> Firing | None:
+    """The firing of a layer whose index may count from the end."""
+    outputs = [firing for firing in firings if firing.ref.path == ref.path]
+    if ref.index is None:
+        return next((firing for firing in outputs if firing.ref.index is None), None)
+    indices = [firing.ref.index for firing in outputs if firing.ref.index is not None]
+    index = ref.index if ref.index >= 0 else max(indices, default=-1) + 1 + ref.index
+    return next((firing for firing in outputs if firing.ref.index == index), None)
+
+
+def _info(firing: Firing, size: tuple[int, ...], batch: int, auto: bool) -> LayerInfo:
+    """The line of one layer; ``size`` of the input in pixels."""
+    stride = tuple(round(n / cells, 2) for n, cells in zip(size, firing.cells))
+    shape = firing.shape
+    if firing.depends and shape:
+        shape = (shape[0] * batch, *shape[1:])
+    return LayerInfo(str(firing.ref), firing.type, shape, firing.cells, stride, firing.calls, auto)
