@@ -324,6 +324,7 @@ def test_activations_go_when_the_forward_goes():
 def test_nothing_before_the_layer_builds_a_graph():
     net, inputs = cnn()
     seen = []
+    explain(net, inputs, 1, "gradcam", "features")  # surveyed once
     net.stem.register_forward_hook(lambda m, a, out: seen.append(out.requires_grad))
     explain(net, inputs, 1, "gradcam", "features")
     assert seen == [False]
@@ -337,6 +338,9 @@ def test_nothing_before_the_layer_builds_a_graph():
 )
 def test_many_targets_methods_and_layers_cost_one_forward(layer):
     net, inputs = cnn()
+    explain(net, inputs, 0)
+    assert net.calls == 2  # a model of unknown family is surveyed, once an input size
+    net.calls = 0
     gradient = [
         name for name, method in METHODS.items() if method.kind != "probe" and name != "cam"
     ]

@@ -151,6 +151,7 @@ def test_a_tail_that_enlarges_gets_fewer_alterations_at_once(monkeypatch):
 def test_ablation_does_not_run_what_comes_before_the_layer():
     net, inputs = nets.seeded(nets.Cnn()), nets.images(2, 3, 8, 8)
     runs = []
+    explain(net, inputs, 0, "gradcam", "features")  # surveyed once
     net.stem[0].register_forward_hook(lambda *_: runs.append(1))
     explanations = explain(net, inputs, [0, 1, 2], "ablationcam", "features")
     assert {e.provenance["replay"] for e in explanations} == {"tail"}

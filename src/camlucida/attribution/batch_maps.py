@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from camlucida.attribution.batches import Batch
-from camlucida.attribution.capture import Forward, usable_layers
+from camlucida.attribution.capture import Forward, gradient_reaches, usable_layers
 from camlucida.attribution.capture_breaks import altered, where_gradient_stops
 from camlucida.attribution.explained_model import ExplainedModel, logits_function
 from camlucida.attribution.methods import Method
@@ -68,11 +68,14 @@ class BatchMaps:
         raw: (*grid) signed maps, on the CPU.
         zero_gradients: (image, target, layer) where the score's gradient is zero everywhere.
         replays: (image, method, layer) → how a perturbation method replayed the model.
+        independent: layers that the score does not depend on, as far as methods without a gradient
+            are concerned: their maps are zero.
     """
 
     raw: dict[MapKey, Tensor] = field(default_factory=dict)
     zero_gradients: set[tuple[int, int, int]] = field(default_factory=set)
     replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
+    independent: set[int] = field(default_factory=set)
 
     def empty_reason(self, key: MapKey, method: Method) -> Message | None:
         """Why a map has no evidence; None if it has some.
@@ -84,6 +87,8 @@ class BatchMaps:
         raw = self.raw[key]
         if bool((raw.relu() if method.relu else raw).any()):
             return None
+        if method.kind != "gradient" and key.layer in self.independent:
+            return Message("empty.independent")
         if method.kind == "gradient" and (key.image, key.target, key.layer) in self.zero_gradients:
             return Message("empty.gradient")
         return Message("empty.target" if method.relu else "empty.zero")
@@ -99,6 +104,8 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
     for method in methods:
         by_kind[method.kind].append(method)
     maps = BatchMaps()
+    if (by_kind["activation"] or by_kind["probe"]) and explained.rounds:
+        maps.independent = _independent_layers(explained)
     device_type = explained.output.logits.device.type
     # Autocast is for the model; the arithmetic of the maps needs full precision.
     with torch.autocast(device_type, enabled=False):
@@ -111,6 +118,19 @@ def batch_maps(explained: ExplainedBatch, methods: Sequence[Method]) -> BatchMap
     with torch.autocast(device_type, enabled=False), torch.no_grad():
         _probe_maps(explained, by_kind["probe"], run, maps)
     return maps
+
+
+def _independent_layers(explained: ExplainedBatch) -> set[int]:
+    """The layers that no score depends on, which a method without a gradient would not notice."""
+    image = next(i for i, targets in enumerate(explained.targets) if targets)
+    model, forward = explained.model, explained.forward
+    independent = set()
+    for index, layer in enumerate(forward.layers):
+        logits_from = model.spec.logits_from
+        connected = gradient_reaches(model.module, forward, layer, model.tokens, logits_from)
+        if not connected and not _depends(explained, index, image):
+            independent.add(index)
+    return independent
 
 
 def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
@@ -140,6 +160,8 @@ def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps:
         for method in methods:
             with torch.no_grad():
                 raw = method.run(activations).cpu()
+            if index in maps.independent:
+                raw = torch.zeros_like(raw)
             for i, targets in enumerate(explained.targets):
                 keys = [MapKey(i, t, method.name, index) for t in range(len(targets))]
                 maps.raw.update(dict.fromkeys(keys, raw[i]))
@@ -154,7 +176,10 @@ def _probe_maps(
     """One probe an image, layer and method, for all targets of the image together."""
     for method, index, i in _probed(explained, methods):
         probe = _probe(explained, index, i, run)
-        raw = method.run(probe).cpu()
+        if index in maps.independent:
+            raw = probe.activations.new_zeros(len(probe.scores), *probe.activations.shape[2:]).cpu()
+        else:
+            raw = method.run(probe).cpu()
         keys = [MapKey(i, t, method.name, index) for t in range(len(explained.targets[i]))]
         maps.raw.update(zip(keys, raw))
         maps.replays[i, method.name, index] = probe.replay

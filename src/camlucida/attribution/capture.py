@@ -129,7 +129,9 @@ class _Known:
         self.logits_from, self.stated = logits_from, stated
         self.family = Layouts(model, tuple(inputs[0].shape[2:]))
         self._remembered = _SURVEYS.setdefault(model, {})
-        self._key = (tuple(inputs[0].shape[1:]), logits_from, stated)
+        # A user may change a network's parts between two calls.
+        parts = hash(tuple((path, type(module)) for path, module in model.named_modules()))
+        self._key = (tuple(inputs[0].shape[1:]), parts, logits_from, stated)
 
     @property
     def surveyed(self) -> Survey | None:
@@ -221,7 +223,7 @@ def reaches(score: Tensor, activations: Tensor) -> bool:
     return False
 
 
-def score_depends(
+def gradient_reaches(
     model: nn.Module,
     forward: Forward,
     layer: Captured,

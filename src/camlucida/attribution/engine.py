@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
@@ -22,6 +22,7 @@ from camlucida.attribution.requests import Request, TargetLike, default_request,
 from camlucida.attribution.targets import Difference, Label, Target, Truth, spec_of
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
 from camlucida.core.output_spec import Task
+from camlucida.models.grids import token_grid
 from camlucida.models.outputs import check_numbers, interpret, on_host
 from camlucida.models.state import frozen
 
@@ -35,6 +36,8 @@ def explain(
     *,
     task: Task | None = None,
     labels: Sequence[str] | None = None,
+    grid: Sequence[int] | None = None,
+    prefix: int | None = None,
     truth: Sequence[Truth] | None = None,
     batch_size: int | None = None,
 ) -> list[Explanation]:
@@ -51,6 +54,9 @@ def explain(
             card's, else ``"auto"``.
         task: what the output means, for a bare module; None takes it from the output's shape.
         labels: a name an output channel, for a bare module.
+        grid: of a transformer whose tokens cannot be traced, the cells an axis, rows first. None:
+            the card's, else traced.
+        prefix: number of class and register tokens before the cells. None: the card's, else traced.
         truth: of each image the true label or labels, or the true mask, for ``target="truth"``.
         batch_size: images in one forward. None: a tensor goes through in one piece, Scans by 8
             (CPU) or 32 (GPU).
@@ -73,7 +79,8 @@ def explain(
     """
     methods = [METHODS[name] for name in _listed(method)]
     job = _job(model, methods, layer, target)
-    return _explain(explained_model(model, task, labels), inputs, job, truth, batch_size)
+    about = explained_model(model, task, labels, token_grid(grid, prefix))
+    return _explain(about, inputs, job, truth, batch_size)
 
 
 def explain_by(
@@ -166,7 +173,9 @@ def _listed(value: Any) -> list[Any]:
 def _explain_once(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
     spec = model.spec
     needs_replay = any(method.kind == "probe" for method in job.methods)
-    forward = capture(model.module, batch.tensors, job.layers, spec.logits_from, needs_replay)
+    forward = capture(
+        model.module, batch.tensors, job.layers, spec.logits_from, needs_replay, model.tokens
+    )
     images = batch.tensors[0]
     output = interpret(forward.logits, forward.output, forward.final, spec, images)
     check_numbers(output, batch.scans)
@@ -237,6 +246,8 @@ def _explanation(
     maps: BatchMaps,
 ) -> Explanation:
     scan = explained.batch.scans[key.image]
+    if explained.forward.notes:
+        scan = replace(scan, warnings=(*scan.warnings, *explained.forward.notes))
     layer = str(explained.forward.layers[key.layer].ref)
     raw = maps.raw[key].clone()  # its memory alone: the batch's map would be kept alive whole
     if not bool(torch.isfinite(raw).all()):

@@ -13,6 +13,7 @@ from camlucida import __version__
 from camlucida.attribution.capture import run_output
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.output_spec import OutputSpec, Task
+from camlucida.models.grids import TokenGrid, token_grid
 from camlucida.models.outputs import BatchOutput, interpret, with_channels
 from camlucida.models.state import unwrap
 
@@ -38,17 +39,20 @@ class ExplainedModel:
         module: unwrapped from DataParallel and the like.
         spec: what is known of its output.
         provenance: what to record of it: name, checksum, versions.
+        tokens: what is stated of tokens whose grid cannot be traced.
     """
 
     module: nn.Module
     spec: OutputSpec
     provenance: dict[str, Any]
+    tokens: TokenGrid | None = None
 
 
 def explained_model(
     model: nn.Module | ModelWithCard,
     task: Task | None = None,
     labels: Sequence[str] | None = None,
+    tokens: TokenGrid | None = None,
 ) -> ExplainedModel:
     """A bare module or a loaded model, with what the caller knows of its output.
 
@@ -57,6 +61,8 @@ def explained_model(
         task: what the output means; None leaves it to the card, else to the output's shape.
         labels: a name an output channel; None takes the card's, or a module's ``pathologies`` or
             ``labels``.
+        tokens: the grid of a transformer's tokens, and how many come before them; None takes the
+            card's.
 
     Raises:
         UsageError: no such task.
@@ -78,7 +84,10 @@ def explained_model(
         # A final sigmoid belongs to the value that is explained.
         spec = replace(spec, logits_from="")
     versions = {"camlucida": __version__, "torch": torch.__version__}
-    return ExplainedModel(module, spec, {"model": about, **versions})
+    if tokens is None:
+        card = getattr(model, "card", None)
+        tokens = token_grid(getattr(card, "grid", None), getattr(card, "prefix", None))
+    return ExplainedModel(module, spec, {"model": about, **versions}, tokens)
 
 
 def _labels_of(module: nn.Module) -> Sequence[str] | None:

@@ -22,6 +22,7 @@ declare(
         "target": "no cell supports the target",
         "zero": "the map is zero everywhere",
         "gradient": "the gradient of the score is zero everywhere on this layer",
+        "independent": "the score does not depend on this layer's cells",
         "members": "no member of the ensemble has evidence",
     },
 )

@@ -93,6 +93,7 @@ class Card(BaseModel):
         logits_from: path of the module whose output is the logits, where ``forward`` returns
             probabilities.
         layer: what to explain: "auto", an alias, a path, or more than one of these.
+        grid, prefix: of tokens that cannot be traced: cells an axis, and tokens before them.
         name: shown in results; None takes the card's file name.
         description: free text.
         input: what the model was trained on.
@@ -115,6 +116,8 @@ class Card(BaseModel):
     output: Literal["logits", "probabilities"] = "logits"
     logits_from: str | None = None
     layer: str | tuple[str, ...] = "auto"
+    grid: tuple[Annotated[int, Field(gt=0)], ...] | None = None
+    prefix: Annotated[int, Field(ge=0)] | None = None
     name: str | None = None
     description: str = ""
     input: InputSpec = InputSpec()
@@ -226,8 +229,7 @@ def read_card(
     if checkpoint is not None:
         data["checkpoint"] = str(Path.cwd() / Path(checkpoint).expanduser())
     card = _validated(data, "the factory" if bare else path.name)
-    counts = Counter(card.labels)
-    twice = [name for name, count in counts.items() if name and count > 1]
+    twice = [name for name, count in Counter(card.labels).items() if name and count > 1]
     if twice:
         raise UsageError(
             f"{path.name}: labels: {twice[0]!r} is there twice", "a label names one output channel"
@@ -280,10 +282,7 @@ def _merged_input(defaults: Mapping[str, Any], stated: Mapping[str, Any]) -> dic
 def _from_here(factory: str) -> str:
     """Anchor a factory given on the command line in the current directory."""
     user_file = factory_file(factory)
-    if user_file is None:
-        return factory
-    file, function = user_file
-    return f"{Path.cwd() / file}:{function}"
+    return factory if user_file is None else f"{Path.cwd() / user_file[0]}:{user_file[1]}"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -303,8 +302,8 @@ def _read_toml(path: Path) -> dict[str, Any]:
 
 def _no_card(path: Path) -> UsageError:
     if path.is_dir():
-        what = f"{path} is a folder, not a model card"
-        return UsageError(what, did_you_mean("card.toml", _cards_in(path)))
+        fix = did_you_mean("card.toml", _cards_in(path))
+        return UsageError(f"{path} is a folder, not a model card", fix)
     if path.suffix != ".toml":
         what = f"{path} is neither a model card nor a factory"
         return UsageError(what, f"a card is a TOML file; for a factory {_FACTORY_HELP}")
@@ -343,8 +342,7 @@ def _flattened(
     shown = "; ".join(lines[:limit])
     others = len(lines) - limit
     rest = f"; and {others} more" if others > 0 else ""
-    first_fixes = list(fixes.values())[:limit]
-    return UsageError(f"{where}: {shown}{rest}", "; ".join(first_fixes))
+    return UsageError(f"{where}: {shown}{rest}", "; ".join(list(fixes.values())[:limit]))
 
 
 def _located(loc: tuple[int | str, ...], data: Any) -> tuple[str, Any]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
+from camlucida.core.errors import UsageError
 from camlucida.models.families import Layout
 from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, one_stride, tokens
 
@@ -63,6 +64,32 @@ class TokenGrid:
         # Far more tokens than cells are those of an earlier, finer stage.
         fits = self.grid and prefix >= 0 and behind >= 0 and prefix + behind <= cells
         return prefix if fits else None
+
+
+def token_grid(grid: Sequence[int] | None, prefix: int | None) -> TokenGrid | None:
+    """What a user states of tokens, checked.
+
+    Args:
+        grid: cells an axis, each ≥ 1; None if it is not stated.
+        prefix: number of tokens before the cells, ≥ 0; None if it is not stated.
+
+    Returns:
+        None if nothing is stated.
+
+    Raises:
+        UsageError: a number out of its range.
+
+    >>> token_grid((14, 14), 1)
+    TokenGrid(grid=(14, 14), prefix=1)
+    """
+    if grid is None and prefix is None:
+        return None
+    cells = tuple(grid or ())
+    if not all(isinstance(number, int) and number > 0 for number in cells):
+        raise UsageError(f"grid = {grid!r} is no grid", "write rows and columns, such as (14, 14)")
+    if prefix is not None and prefix < 0:
+        raise UsageError(f"prefix = {prefix} is negative", "it counts the tokens before the cells")
+    return TokenGrid(cells, prefix)
 
 
 class GridTracer:

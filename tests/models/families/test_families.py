@@ -370,7 +370,7 @@ def test_a_layer_of_one_cell_is_no_grid():
     ("name", "size", "layer", "grid"),
     [
         ("mambaout_femto", 64, "stages", (2, 2)),
-        ("pit_ti_224", 224, "transformers.2.pool.conv", (7, 7)),
+        ("pit_ti_224", 224, "transformers.2.blocks.3.norm1", (7, 7)),
     ],
 )
 def test_auto_on_an_unknown_transformer_is_a_grid_of_the_image(name, size, layer, grid):
