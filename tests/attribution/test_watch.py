@@ -242,20 +242,6 @@ def test_replace_tensor_rebuilds_containers():
     assert original["x"][0] is a
 
 
-# --- two images -----------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("layer", ["shared", ["first", "shared"]])
-def test_the_map_of_one_image_is_never_laid_over_the_other(layer):
-    net, pair = (
-        nets.seeded(nets.Siamese()),
-        (nets.images(1, 3, 8, 8), nets.images(1, 3, 8, 8, seed=1)),
-    )
-    with pytest.raises(LayerError, match="layer shared runs 2 times and the model takes 2 images"):
-        explain(net, pair, 1, layer=layer)
-    assert len(explain(net, pair, 1, layer="first")) == 1
-
-
 @pytest.mark.parametrize("method", KINDS)
 def test_a_backbone_that_the_model_runs_without_gradients(method):
     net, inputs = nets.seeded(nets.FrozenBackbone()), nets.images(2, 3, 8, 8)

@@ -29,7 +29,7 @@ class Batch:
 
     Attributes:
         tensors: what the model is called with; the first is the image batch (B, C, *spatial).
-        scans: one an image.
+        scans: one an image, of the first input.
         truth: one entry an image; None if unknown.
         probe_size: altered inputs in one forward of a perturbation method.
     """
@@ -38,6 +38,24 @@ class Batch:
     scans: Sequence[Scan]
     truth: Sequence[Truth] | None
     probe_size: int
+
+    def scan(self, row: int, images: Sequence[int]) -> Scan:
+        """The image that a layer saw: its tensor, geometry and picture.
+
+        Args:
+            row: number of the case in the batch.
+            images: positions of the inputs that the layer saw. Where it is not one alone, the first
+                input stands for the case; its picture is then not the map's.
+
+        Returns:
+            The scan, under the identifier of the case.
+        """
+        first = self.scans[row]
+        if len(images) != 1 or images[0] == 0:
+            return first
+        tensor = self.tensors[images[0]][row].detach().cpu()
+        geometry = Geometry.identity(tuple(tensor.shape[1:]))
+        return Scan(tensor, None, geometry, first.id, preprocessing=first.preprocessing)
 
 
 def batches(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.capture_errors import differentiating
+from camlucida.attribution.capture_inputs import find_images
 from camlucida.attribution.watch import Captured, Watch
 from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
@@ -187,7 +188,7 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
     autos = [layer for name, layer in zip(layers, captured) if name == "auto"]
     if known.surveyed is None and not all(reaches(logits, layer.activations) for layer in autos):
         return None
-    _check_one_image(known.inputs, captured, watch.calls)
+    find_images(known.model, known.inputs, captured)
     notes = _notes(known, autos)
     return Forward(known.inputs, output, logits, final, captured, notes)
 
@@ -274,25 +275,6 @@ def run_output(
 
 def _no_layout(ref: LayerRef, output: Tensor) -> None:
     return None
-
-
-def _check_one_image(
-    inputs: tuple[Tensor, ...], layers: Sequence[Captured], calls: Mapping[str, int]
-) -> None:
-    """LayerError where a layer may have seen another input image last than the first.
-
-    The map would then not be of the image it is laid over.
-    """
-    images = sum(x.ndim == inputs[0].ndim for x in inputs)
-    for layer in layers:
-        runs = calls[layer.ref.path]
-        if images > 1 and runs > 1:
-            raise LayerError(
-                f"layer {layer.ref} runs {runs} times and the model takes {images} images: "
-                "which one it sees is not known",
-                "name a layer that runs once (`calls` in `camlucida layers`), "
-                "or give the other image a copy.deepcopy of it",
-            )
 
 
 def usable_layers(model: nn.Module, inputs: tuple[Tensor, ...], but: str = "") -> str:

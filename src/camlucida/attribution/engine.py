@@ -14,6 +14,7 @@ from camlucida.attribution.batch_maps import BatchMaps, ExplainedBatch, MapKey, 
 from camlucida.attribution.batches import Batch, Inputs, batches
 from camlucida.attribution.capture import capture
 from camlucida.attribution.capture_errors import InPlaceError, values_kept
+from camlucida.attribution.capture_inputs import image_inputs, no_picture
 from camlucida.attribution.explained_model import ExplainedModel, ModelWithCard, explained_model
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.methods import METHODS, Method
@@ -245,10 +246,11 @@ def _explanation(
     score: float,
     maps: BatchMaps,
 ) -> Explanation:
-    scan = explained.batch.scans[key.image]
+    captured = explained.forward.layers[key.layer]
+    scan = explained.batch.scan(key.image, captured.images)
     if explained.forward.notes:
         scan = replace(scan, warnings=(*scan.warnings, *explained.forward.notes))
-    layer = str(explained.forward.layers[key.layer].ref)
+    layer = str(captured.ref)
     raw = maps.raw[key].clone()  # its memory alone: the batch's map would be kept alive whole
     if not bool(torch.isfinite(raw).all()):
         raise NoEvidenceError(
@@ -270,6 +272,8 @@ def _explanation(
     replay = maps.replays.get((key.image, method.name, key.layer))
     if replay:
         provenance["replay"] = replay
+    if len(image_inputs(explained.batch.tensors)) > 1:
+        provenance["image_inputs"] = list(captured.images)
     return Explanation(
         raw=raw,
         score=score,
@@ -283,4 +287,5 @@ def _explanation(
         provenance=provenance,
         spec=spec_of(target),
         explained=target,
+        no_picture=no_picture(captured),
     )

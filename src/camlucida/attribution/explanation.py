@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from camlucida.attribution.targets import CUSTOM, Target, TargetSpec
+from camlucida.core.errors import LayerError
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
@@ -43,6 +44,9 @@ class Explanation:
             again.
         spec: what the target is, as data.
         explained: the function logits → score; None for a map that was read from a file.
+        no_picture: of a model of several images, why the map lies over none of them: its layer saw
+            them together, or which one it saw is not known. There are then numbers on the grid, and
+            no pixels. None: the map lies over ``scan``.
 
     >>> scan = Scan(torch.zeros(1, 4, 4), None, Geometry.identity((8, 8)).resize((4, 4)), "film")
     >>> raw = torch.tensor([[-2.0, 0.0], [1.0, 4.0]])
@@ -65,6 +69,7 @@ class Explanation:
     provenance: dict[str, Any] = field(default_factory=dict)
     spec: TargetSpec = CUSTOM
     explained: Target | None = field(default=None, repr=False, compare=False)
+    no_picture: Message | None = None
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -85,10 +90,29 @@ class Explanation:
         Returns:
             Original pixels, an axis each.
 
+        Raises:
+            LayerError: the map lies over no image, see ``no_picture``.
+
         >>> _example().cell
         (4.0, 4.0)
         """
-        return self.scan.geometry.cell(self.grid)
+        return self.geometry().cell(self.grid)
+
+    def geometry(self) -> Geometry:
+        """Original pixels ↔ model pixels of the image that the map lies over.
+
+        Raises:
+            LayerError: it lies over none, see ``no_picture``.
+
+        >>> _example().geometry().original
+        (8, 8)
+        """
+        if self.no_picture is not None:
+            raise LayerError(
+                str(self.no_picture).rstrip("."),
+                "use .raw or .map(explanation.grid), or name a layer that sees one image",
+            )
+        return self.scan.geometry
 
     @property
     def is_empty(self) -> bool:
@@ -135,6 +159,9 @@ class Explanation:
         Returns:
             (*size), in the units of ``raw``, linear interpolation at half-pixel centres.
 
+        Raises:
+            LayerError: no size is given and the map lies over no image, see ``no_picture``.
+
         >>> e = _example()
         >>> e.map().shape
         torch.Size([4, 4])
@@ -142,7 +169,7 @@ class Explanation:
         tensor([[0., 0.],
                 [1., 4.]])
         """
-        size = self.scan.geometry.model if size is None else size
+        size = self.geometry().model if size is None else size
         return resize(self._cells()[None], size)[0]
 
     def on_original(self) -> Tensor:
@@ -152,10 +179,13 @@ class Explanation:
             (*original), in the units of ``raw``; 0 where the model saw nothing (see
             ``scan.geometry.seen()``).
 
+        Raises:
+            LayerError: the map lies over no image, see ``no_picture``.
+
         >>> _example().on_original().shape
         torch.Size([8, 8])
         """
-        return self.scan.geometry.map_to_original(self.map()[None])[0]
+        return self.geometry().map_to_original(self.map()[None])[0]
 
     def scaled(self, size: Sequence[int] | None = None, limit: float | None = None) -> Tensor:
         """:meth:`map` divided by ``limit``, for display. Zero stays zero.
@@ -225,7 +255,7 @@ class Explanation:
         return record
 
     def _repr_png_(self) -> bytes | None:
-        if len(self.grid) != 2:
+        if len(self.grid) != 2 or self.no_picture is not None:
             return None
         png: bytes = _figures("overlay").png_bytes(self.overlay())
         return png
@@ -238,6 +268,8 @@ class Explanation:
         parts.append(f"{self.method} at {self.layer} {grid}")
         if self.is_empty:
             parts.append(f"no evidence: {self.empty_reason}")
+        if self.no_picture is not None:
+            parts.append(str(self.no_picture).rstrip("."))
         return f"Explanation({', '.join(parts)})"
 
     def numpy(self) -> NDArray[np.float32]:

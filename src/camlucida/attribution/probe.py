@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.watch import Captured
-from camlucida.core.errors import ModelError
+from camlucida.core.errors import LayerError, ModelError
 from camlucida.core.tensors import full
 from camlucida.models.state import (
     instance_forward,
@@ -49,7 +49,6 @@ class Probe:
         batch_size: altered inputs in one forward.
 
     Attributes:
-        inputs: (1, C, *spatial) the image.
         activations: (1, K, *grid) of the layer, in at least float32.
         scores: (T,) of the image as it is.
         batch_size: altered inputs in one forward.
@@ -72,11 +71,30 @@ class Probe:
         self._batch = inputs[0].shape[0]
         self._reference = reference
         self._tail: bool | None = None
-        self.inputs = self._args[0]
         self.activations = full(layer.activations.detach()[image : image + 1])
         self.scores = self._score(reference)[:, 0]
         self.batch_size = batch_size
         self._largest = _bytes(self.activations)
+
+    @property
+    def inputs(self) -> Tensor:
+        """(1, C, *spatial) the image: of several, the one that the layer saw.
+
+        Raises:
+            LayerError: the layer saw several images, or which one it saw is not known.
+        """
+        return self._args[self._position]
+
+    @property
+    def _position(self) -> int:
+        images = self._layer.images
+        if len(images) != 1:
+            raise LayerError(
+                f"layer {self._layer.ref} does not see one image input alone, so none can be "
+                "altered for it",
+                "choose a layer that sees one image, or a method that alters none, as gradcam",
+            )
+        return images[0]
 
     @property
     def replay(self) -> str:
@@ -127,8 +145,10 @@ class Probe:
         return torch.stack([target(full(logits)) for target in self._targets])
 
     def _arguments(self, count: int, images: Tensor | None = None) -> tuple[Tensor, ...]:
-        first = self.inputs.expand(count, *self.inputs.shape[1:]) if images is None else images
-        return (first, *(x.expand(count, *x.shape[1:]) for x in self._args[1:]))
+        repeated = [x.expand(count, *x.shape[1:]) for x in self._args]
+        if images is not None:
+            repeated[self._position] = images
+        return tuple(repeated)
 
     @torch.no_grad()
     def _can_replay_tail(self) -> bool:

@@ -39,6 +39,7 @@ class Captured:
         before: outputs of the modules that had finished when the layer fired, by (path, call); only
             when recorded.
         output: the layer's whole output, as the module returned it.
+        images: positions of the image inputs that the layer saw; () if that is not known.
     """
 
     ref: LayerRef
@@ -47,6 +48,7 @@ class Captured:
     call: int
     before: dict[tuple[str, int], Any] = field(default_factory=dict)
     output: Any = None
+    images: tuple[int, ...] = (0,)
 
     @property
     def is_tokens(self) -> bool:

@@ -101,6 +101,7 @@ def blend(
             f"pictures are for images, and this map has {len(explanation.grid)} axes",
             "use .raw, .map() or .on_original()",
         )
+    explanation.geometry()  # an error where the map lies over no image
     base = as_rgb(explanation.scan.picture())
     limit = explanation.limit if limit is None else limit
     if explanation.is_empty or limit <= 0:

@@ -31,7 +31,7 @@ def save_explanation(
     explanation: Explanation, directory: Path, colormap: str | None = None, stem: str | None = None
 ) -> dict[str, Any]:
     """Write overlay, heat map, three panels, numeric maps and mask; each file appears whole or not
-    at all.
+    at all. A map that lies over no image is written as numbers alone.
 
     Args:
         explanation: what to write.
@@ -43,6 +43,8 @@ def save_explanation(
         The record of ``explanations.json``; ``files`` are names relative to ``directory``.
     """
     stem = stem or file_stem(explanation)
+    if explanation.no_picture is not None:
+        return _save_numbers(explanation, directory, stem)
     size = explanation.scan.geometry.original
     values = explanation.numpy()
     mask = binary_mask(values)
@@ -71,6 +73,15 @@ def save_explanation(
         },
         "boxes": [asdict(box) | {"whole_image": box in covering} for box in drawn],
     }
+
+
+def _save_numbers(explanation: Explanation, directory: Path, stem: str) -> dict[str, Any]:
+    """The raw map alone, of a layer that saw no image alone; its record says why."""
+    name = f"{stem}_raw.npy"
+    write_bytes(directory / name, npy(explanation.raw.numpy()))
+    entry = record(explanation, {"raw": name})
+    warnings = [*entry["warnings"], explanation.no_picture]
+    return entry | {"warnings": warnings, "image_size": None, "seen": None}
 
 
 def save_strip(

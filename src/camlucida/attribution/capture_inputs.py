@@ -1,0 +1,167 @@
+"""Which of a model's image inputs a layer saw, so that its map is laid over that image."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from camlucida.attribution.capture_breaks import altered
+from camlucida.attribution.watch import Captured
+from camlucida.core.errors import CamlucidaError, LayerError
+from camlucida.core.messages import Message, declare
+from camlucida.models.state import forwarding, main_tensor
+
+declare(
+    "image_inputs",
+    {
+        "several": (
+            "Layer {layer} sees inputs {inputs} together, so its map lies over none of them."
+        ),
+        "unknown": (
+            "Which input layer {layer} sees is not known, so its map lies over none of them."
+        ),
+    },
+)
+
+_Key = tuple[str, tuple[tuple[int, ...], ...]]
+
+_SEEN: weakref.WeakKeyDictionary[nn.Module, dict[_Key, tuple[int, ...]]] = (
+    weakref.WeakKeyDictionary()
+)
+"""Layer and sizes of the inputs → the images that the layer saw."""
+
+
+def image_inputs(inputs: Sequence[Tensor]) -> tuple[int, ...]:
+    """Which inputs are images: of floating-point numbers and with spatial axes.
+
+    Args:
+        inputs: what the model is called with; the first is the image batch (B, C, *spatial).
+
+    Returns:
+        Their positions, the first of which is 0. A table (B, F) is none, nor is a sequence of
+        tokens beside an image.
+
+    >>> image, table = torch.zeros(1, 3, 8, 8), torch.zeros(1, 5)
+    >>> image_inputs((image, table, torch.zeros(1, 1, 16, 16)))
+    (0, 2)
+    """
+    axes = inputs[0].ndim
+    return tuple(
+        position
+        for position, tensor in enumerate(inputs)
+        if tensor.is_floating_point() and (tensor.ndim == axes or tensor.ndim >= 4)
+    )
+
+
+def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[Captured]) -> None:
+    """Note in each layer which images it saw: ``Captured.images``.
+
+    Each image in turn is replaced by another, and the layer's activations either follow or not.
+    One forward pass an image, once a model, layer and input size. A gradient would cost less and
+    miss what the model runs under ``no_grad``.
+
+    Args:
+        model: a plain module, frozen.
+        inputs: what it was called with.
+        layers: as they were captured; changed in place.
+
+    Raises:
+        LayerError: a layer mixes images of the batch, so that its first rows are not theirs.
+    """
+    images = image_inputs(inputs)
+    if len(images) < 2:
+        return
+    remembered = _SEEN.setdefault(model, {})
+    sizes = tuple(tuple(tensor.shape) for tensor in inputs)
+    unknown = [layer for layer in layers if (str(layer.ref), sizes) not in remembered]
+    if unknown:
+        follows = [_follow(model, inputs, image, unknown) for image in images]
+        for number, layer in enumerate(unknown):
+            of_layer = [rows[number] for rows in follows]
+            remembered[str(layer.ref), sizes] = _seen(layer, images, of_layer)
+    for layer in layers:
+        layer.images = remembered[str(layer.ref), sizes]
+
+
+@torch.no_grad()
+def _follow(
+    model: nn.Module, inputs: tuple[Tensor, ...], image: int, layers: Sequence[Captured]
+) -> list[Tensor | None]:
+    """Of each layer: (B,) whether its activations change with an image; None if not known."""
+    other = (*inputs[:image], altered(inputs[image]), *inputs[image + 1 :])
+    again: dict[int, Tensor] = {}
+    handles = [
+        model.get_submodule(layer.ref.path).register_forward_hook(_keep(layer, number, again))
+        for number, layer in enumerate(layers)
+    ]
+    try:
+        with forwarding(other):
+            model(*other)
+    except CamlucidaError:  # a model may refuse pixels of these values
+        return [None] * len(layers)
+    finally:
+        for handle in handles:
+            handle.remove()
+    count = len(inputs[0])
+    return [_changed(layer, again.get(number), count) for number, layer in enumerate(layers)]
+
+
+def _keep(layer: Captured, number: int, again: dict[int, Tensor]) -> Callable[..., None]:
+    """The hook that keeps a layer's activations in the call in which it was captured."""
+    calls = 0
+
+    def keep(module: nn.Module, args: Any, output: Any) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == layer.call + 1:
+            index = layer.ref.index
+            tensor = cast(Tensor, main_tensor(output) if index is None else output[index])
+            again[number] = layer.layout.to_grid(tensor).detach().clone()
+
+    return keep
+
+
+def _changed(layer: Captured, again: Tensor | None, count: int) -> Tensor | None:
+    if again is None or again.shape != layer.activations.shape:
+        return None
+    before, after = layer.activations.detach()[:count].float(), again[:count].float()
+    # On a GPU the same numbers may come out differently rounded.
+    tolerance = 1e-5 * before.abs().amax()
+    return ((before - after).abs() > tolerance).flatten(1).any(1)
+
+
+def _seen(
+    layer: Captured, images: Sequence[int], follows: Sequence[Tensor | None]
+) -> tuple[int, ...]:
+    rows = [changed for changed in follows if changed is not None]
+    if len(rows) < len(follows):
+        return ()
+    mixed = any(bool(changed.any()) and not bool(changed.all()) for changed in rows)
+    if mixed and len(layer.activations) != len(rows[0]):
+        raise LayerError(
+            f"layer {layer.ref} sees {len(layer.activations)} images for {len(rows[0])} of the "
+            "batch, in an order that is not known",
+            "explain one image at a time, or a layer that sees each input alone",
+        )
+    return tuple(image for image, changed in zip(images, rows) if bool(changed.any()))
+
+
+def no_picture(layer: Captured) -> Message | None:
+    """Why the map of a layer lies over no image.
+
+    Args:
+        layer: after :func:`find_images`.
+
+    Returns:
+        None where it lies over one.
+    """
+    if len(layer.images) == 1:
+        return None
+    if not layer.images:
+        return Message("image_inputs.unknown", {"layer": str(layer.ref)})
+    numbers = [str(image + 1) for image in layer.images]
+    return Message("image_inputs.several", {"layer": str(layer.ref), "inputs": numbers})

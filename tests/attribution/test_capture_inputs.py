@@ -1,0 +1,177 @@
+"""With several images, a map belongs to the image that its layer saw."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from camlucida import explain
+from camlucida.attribution.capture_inputs import image_inputs
+from camlucida.core.errors import LayerError
+from camlucida.core.messages import Message
+from tests.support import nets
+
+METHODS = ["gradcam", "layercam", "eigencam", "ablationcam"]
+
+
+class TwoViews(nn.Module):
+    """Two views, each with its own network or both with one, and a table."""
+
+    def __init__(self, fusion: str = "late") -> None:
+        super().__init__()
+        self.fusion = fusion
+        self.frontal, self.lateral = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3)
+        self.shared = nn.Conv2d(3, 4, 3)
+        self.early = nn.Conv2d(6, 8, 3)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, a, b, table=None):
+        if self.fusion == "late":
+            features = [self.frontal(a), self.lateral(b)]
+        elif self.fusion == "frozen":
+            with torch.no_grad():
+                features = [self.frontal(a), self.lateral(b)]
+        elif self.fusion == "shared":
+            features = [self.shared(a), self.shared(b)]
+        elif self.fusion == "batch":
+            features = self.shared(torch.cat([a, b])).chunk(2)
+        elif self.fusion == "interleaved":
+            stacked = self.shared(torch.stack([a, b], 1).flatten(0, 1))
+            features = [stacked[::2], stacked[1::2]]
+        else:
+            return self.head(self.early(torch.cat([a, b], 1)).relu().mean((2, 3)))
+        pooled = torch.cat([feature.relu().mean((2, 3)) for feature in features], 1)
+        return self.head(pooled if table is None else pooled * table.mean(1, keepdim=True))
+
+
+def net(fusion="late"):
+    return nets.seeded(TwoViews(fusion))
+
+
+def pair(first=(12, 12), second=(12, 12), count=1):
+    return nets.images(count, 3, *first), nets.images(count, 3, *second, seed=1)
+
+
+@pytest.mark.parametrize("second", [(12, 12), (20, 20)])
+@pytest.mark.parametrize(("layer", "image"), [("frontal", 0), ("lateral", 1)])
+def test_the_map_lies_over_the_image_that_its_layer_saw(second, layer, image):
+    views = pair((12, 12), second, 2)
+    for e in explain(net(), views, 1, METHODS, layer):
+        row = int(e.scan.id.removeprefix("input"))
+        torch.testing.assert_close(e.scan.tensor, views[image][row])
+        assert e.on_original().shape == views[image].shape[2:]
+        assert e.scan.picture().shape == views[image].shape[2:]
+        assert e.grid == tuple(n - 2 for n in views[image].shape[2:])
+        assert e.provenance["image_inputs"] == [image]
+        assert e.no_picture is None
+
+
+def test_grad_cam_of_the_second_view_by_hand():
+    model, (a, b) = net(), pair((12, 12), (20, 20))
+    (e,) = explain(model, (a, b), 1, layer="lateral")
+    activations = model.lateral(b).detach().requires_grad_()
+    pooled = torch.cat([x.relu().mean((2, 3)) for x in (model.frontal(a), activations)], 1)
+    (gradient,) = torch.autograd.grad(model.head(pooled)[0, 1], activations)
+    by_hand = (gradient.mean((2, 3), keepdim=True) * activations).sum(1)[0]
+    torch.testing.assert_close(e.raw, by_hand.detach())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_two_layers_at_once_lie_over_an_image_each(method):
+    views = pair()
+    first, second = explain(net(), views, 1, method, ["frontal", "lateral"])
+    torch.testing.assert_close(first.scan.tensor, views[0][0])
+    torch.testing.assert_close(second.scan.tensor, views[1][0])
+
+
+def test_a_part_under_no_grad_still_says_which_image_it_saw():
+    views = pair()
+    (e,) = explain(net("frozen"), views, 1, layer="lateral")
+    torch.testing.assert_close(e.scan.tensor, views[1][0])
+
+
+def test_a_shared_part_is_explained_at_its_last_run_over_the_image_of_that_run():
+    model, (a, b) = net("shared"), pair()
+    (e,) = explain(model, (a, b), 1, layer="shared")
+    torch.testing.assert_close(e.scan.tensor, b[0])
+    activations = model.shared(b).detach().requires_grad_()
+    pooled = torch.cat([x.relu().mean((2, 3)) for x in (model.shared(a), activations)], 1)
+    (gradient,) = torch.autograd.grad(model.head(pooled)[0, 1], activations)
+    by_hand = (gradient.mean((2, 3), keepdim=True) * activations).sum(1)[0]
+    torch.testing.assert_close(e.raw, by_hand.detach())
+
+
+def test_images_stacked_along_the_batch():
+    (a, b), model = pair(count=2), net("batch")
+    for e, image in zip(explain(model, (a, b), 1, layer="shared"), a):
+        torch.testing.assert_close(e.scan.tensor, image)
+    (e,) = explain(net("interleaved"), pair(), 1, layer="shared")
+    torch.testing.assert_close(e.scan.tensor, pair()[0][0])
+    with pytest.raises(LayerError, match="layer shared sees 4 images for 2 of the batch"):
+        explain(net("interleaved"), (a, b), 1, layer="shared")
+
+
+def test_a_layer_that_sees_both_has_numbers_and_no_picture(tmp_path):
+    views = pair()
+    (e,) = explain(net("early"), views, 1, layer="early")
+    assert e.no_picture == Message("image_inputs.several", {"layer": "early", "inputs": ["1", "2"]})
+    assert "sees inputs 1 and 2 together" in repr(e)
+    assert e.raw.any()
+    assert e.map(e.grid).shape == (10, 10)
+    assert e._repr_png_() is None
+    for refused in (e.on_original, e.numpy, e.overlay, e.map):
+        with pytest.raises(LayerError, match="sees inputs 1 and 2 together"):
+            refused()
+    entry = e.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [entry["files"]["raw"]]
+    np.testing.assert_array_equal(np.load(tmp_path / entry["files"]["raw"]), e.raw)
+    assert e.no_picture in entry["warnings"]
+
+
+def test_a_layer_that_sees_no_image_has_no_picture():
+    class Prior(TwoViews):
+        def forward(self, a, b):
+            return (
+                super().forward(a, b) + self.early(torch.ones(len(a), 6, 9, 9)).mean((2, 3))[:, :2]
+            )
+
+    (e,) = explain(nets.seeded(Prior()), pair(), 1, layer="early")
+    assert e.no_picture == Message("image_inputs.unknown", {"layer": "early"})
+
+
+def test_score_cam_alters_the_image_that_the_layer_saw():
+    a, b = pair((12, 12), (20, 20))
+    model = net()
+    (e,) = explain(model, (a, b), 1, "scorecam", "lateral")
+
+    class Lateral(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x):
+            return self.model(a.expand(len(x), -1, -1, -1), x)
+
+    (alone,) = explain(Lateral().eval(), b, 1, "scorecam", "model.lateral")
+    torch.testing.assert_close(e.raw, alone.raw)
+    with pytest.raises(LayerError, match="does not see one image input alone"):
+        explain(net("early"), pair(), 1, "scorecam", "early")
+
+
+def test_a_table_is_no_image():
+    table = torch.ones(1, 5)
+    assert image_inputs((*pair(), table)) == (0, 1)
+    assert image_inputs((pair()[0], table, torch.zeros(1, 7, 4))) == (0,)
+    (e,) = explain(net(), (*pair(), table), 1, layer="lateral")
+    assert e.provenance["image_inputs"] == [1]
+    single, inputs = nets.seeded(nets.TwoInputs()), (nets.images(1, 3, 8, 8), nets.images(1, 2))
+    (e,) = explain(single, inputs, 1)
+    assert "image_inputs" not in e.provenance
+
+
+def test_which_image_a_layer_saw_is_found_once():
+    model, forwards = net(), []
+    model.register_forward_hook(lambda *_: forwards.append(1))
+    for _ in range(2):
+        explain(model, pair(), 1, layer="lateral")
+    assert len(forwards) == 4  # two to explain, and one for each image
