@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.capture_errors import differentiating
-from camlucida.attribution.capture_inputs import find_images
+from camlucida.attribution.capture_inputs import find_images, image_inputs
 from camlucida.attribution.watch import Captured, Watch
 from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
@@ -19,6 +19,7 @@ from camlucida.models.families import Layout
 from camlucida.models.grids import TokenGrid, is_attention
 from camlucida.models.layer_list import auto_layer
 from camlucida.models.layers import LayerRef, Layouts, resolve
+from camlucida.models.state import main_tensor
 from camlucida.models.survey import Survey, survey
 
 _SURVEYS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Survey]] = (
@@ -128,11 +129,15 @@ class _Known:
     ) -> None:
         self.model, self.inputs = model, inputs
         self.logits_from, self.stated = logits_from, stated
-        self.family = Layouts(model, tuple(inputs[0].shape[2:]))
+        # Views of a patient can have different sizes: a grid is of one of them.
+        by_size = {tuple(inputs[image].shape[1:]): image for image in image_inputs(inputs)[::-1]}
+        self.images = sorted(by_size.values())
+        self.families = [Layouts(model, tuple(inputs[i].shape[2:])) for i in self.images]
         self._remembered = _SURVEYS.setdefault(model, {})
         # A user may change a network's parts between two calls.
         parts = hash(tuple((path, type(module)) for path, module in model.named_modules()))
-        self._key = (tuple(inputs[0].shape[1:]), parts, logits_from, stated)
+        sizes = tuple(tuple(x.shape[1:]) for x in inputs)
+        self._key = (sizes, parts, logits_from, stated)
 
     @property
     def surveyed(self) -> Survey | None:
@@ -142,8 +147,10 @@ class _Known:
     def survey(self) -> Survey:
         """The survey; made now if there has been none."""
         if self.surveyed is None:
-            made = survey(self.model, self.inputs, logits_from=self.logits_from, stated=self.stated)
-            self._remembered[self._key] = made
+            about = (self.logits_from, self.stated)
+            model, inputs = self.model, self.inputs
+            made = [survey(model, inputs, main_tensor, *about, image) for image in self.images]
+            self._remembered[self._key] = _merged(made)
         return self._remembered[self._key]
 
     def refs(self, layers: Sequence[str]) -> list[LayerRef]:
@@ -159,7 +166,7 @@ class _Known:
                     "a class activation map needs one; see `camlucida layers`",
                 )
             refs.append(ref)
-        if self.stated is not None or not all(self.family.covers(ref.path) for ref in refs):
+        if self.stated is not None or not all(self.families[0].covers(ref.path) for ref in refs):
             self.survey()
         return refs
 
@@ -169,8 +176,23 @@ class _Known:
         layers = self.surveyed
         layout = None if layers is None else layers.layout(ref, output, batch)
         if layout is None and output.ndim and len(output) == batch and not is_attention(output):
-            layout = self.family(ref.path, output)
+            layouts = (family(ref.path, output) for family in self.families)
+            layout = next((item for item in layouts if item is not None), None)
         return layout
+
+
+def _merged(surveys: Sequence[Survey]) -> Survey:
+    """What is known of the layers by each size of image; the first that gives a grid counts."""
+    first = surveys[0]
+    firings, layouts = list(first.firings), dict(first.layouts)
+    for other in surveys[1:]:
+        with_grid = {firing.ref: firing for firing in other.firings if firing.cells}
+        for i, firing in enumerate(firings):
+            if not firing.cells:
+                firings[i] = with_grid.get(firing.ref, firing)
+        for ref, known in other.layouts.items():
+            layouts[ref] = [*layouts.get(ref, ()), *known]
+    return Survey(firings, layouts, first.dense)
 
 
 def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | None:

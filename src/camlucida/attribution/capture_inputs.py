@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from camlucida.attribution.capture_breaks import altered
 from camlucida.attribution.watch import Captured
-from camlucida.core.errors import CamlucidaError, LayerError
+from camlucida.core.errors import CamlucidaError
 from camlucida.core.messages import Message, declare
 from camlucida.models.state import forwarding, main_tensor
 
@@ -68,9 +68,6 @@ def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[C
         model: a plain module, frozen.
         inputs: what it was called with.
         layers: as they were captured; changed in place.
-
-    Raises:
-        LayerError: a layer mixes images of the batch, so that its first rows are not theirs.
     """
     images = image_inputs(inputs)
     if len(images) < 2:
@@ -81,8 +78,8 @@ def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[C
     if unknown:
         follows = [_follow(model, inputs, image, unknown) for image in images]
         for number, layer in enumerate(unknown):
-            of_layer = [rows[number] for rows in follows]
-            remembered[str(layer.ref), sizes] = _seen(layer, images, of_layer)
+            of_layer = [changed[number] for changed in follows]
+            remembered[str(layer.ref), sizes] = _seen(images, of_layer)
     for layer in layers:
         layer.images = remembered[str(layer.ref), sizes]
 
@@ -90,8 +87,8 @@ def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[C
 @torch.no_grad()
 def _follow(
     model: nn.Module, inputs: tuple[Tensor, ...], image: int, layers: Sequence[Captured]
-) -> list[Tensor | None]:
-    """Of each layer: (B,) whether its activations change with an image; None if not known."""
+) -> list[bool | None]:
+    """Of each layer: whether its activations change with an image; None if not known."""
     other = (*inputs[:image], altered(inputs[image]), *inputs[image + 1 :])
     again: dict[int, Tensor] = {}
     handles = [
@@ -106,8 +103,7 @@ def _follow(
     finally:
         for handle in handles:
             handle.remove()
-    count = len(inputs[0])
-    return [_changed(layer, again.get(number), count) for number, layer in enumerate(layers)]
+    return [_changed(layer, again.get(number)) for number, layer in enumerate(layers)]
 
 
 def _keep(layer: Captured, number: int, again: dict[int, Tensor]) -> Callable[..., None]:
@@ -125,29 +121,19 @@ def _keep(layer: Captured, number: int, again: dict[int, Tensor]) -> Callable[..
     return keep
 
 
-def _changed(layer: Captured, again: Tensor | None, count: int) -> Tensor | None:
+def _changed(layer: Captured, again: Tensor | None) -> bool | None:
     if again is None or again.shape != layer.activations.shape:
         return None
-    before, after = layer.activations.detach()[:count].float(), again[:count].float()
+    before, after = layer.activations.detach().float(), again.float()
     # On a GPU the same numbers may come out differently rounded.
     tolerance = 1e-5 * before.abs().amax()
-    return ((before - after).abs() > tolerance).flatten(1).any(1)
+    return bool(((before - after).abs() > tolerance).any())
 
 
-def _seen(
-    layer: Captured, images: Sequence[int], follows: Sequence[Tensor | None]
-) -> tuple[int, ...]:
-    rows = [changed for changed in follows if changed is not None]
-    if len(rows) < len(follows):
+def _seen(images: Sequence[int], follows: Sequence[bool | None]) -> tuple[int, ...]:
+    if None in follows:
         return ()
-    mixed = any(bool(changed.any()) and not bool(changed.all()) for changed in rows)
-    if mixed and len(layer.activations) != len(rows[0]):
-        raise LayerError(
-            f"layer {layer.ref} sees {len(layer.activations)} images for {len(rows[0])} of the "
-            "batch, in an order that is not known",
-            "explain one image at a time, or a layer that sees each input alone",
-        )
-    return tuple(image for image, changed in zip(images, rows) if bool(changed.any()))
+    return tuple(image for image, changed in zip(images, follows) if changed)
 
 
 def no_picture(layer: Captured) -> Message | None:

@@ -150,6 +150,7 @@ def survey(
     score: Callable[[Any], Tensor | None] = main_tensor,
     logits_from: str | None = None,
     stated: TokenGrid | None = None,
+    image: int = 0,
 ) -> Survey:
     """Run the model once and see what its layers return.
 
@@ -161,6 +162,7 @@ def survey(
         score: of what the model returns, the tensor that is explained.
         logits_from: path of a module whose output is explained instead.
         stated: what the user states of tokens.
+        image: position of the input whose size the grids are of.
 
     Raises:
         ModelError: the model cannot run on these inputs.
@@ -170,7 +172,7 @@ def survey(
     attempts += [(inputs, True), (inputs, False)]
     error: ModelError | None = None
     for images, differentiable in attempts:
-        run = _Run(model, images, differentiable, stated, logits_from)
+        run = _Run(model, images, differentiable, stated, logits_from, image)
         try:
             with torch.random.fork_rng(devices=[]):
                 output = run.forward()
@@ -218,6 +220,7 @@ class _Run:
     differentiable: bool
     stated: TokenGrid | None
     logits_from: str | None = None
+    image: int = 0
     firings: dict[LayerRef, Firing] = field(default_factory=dict)
     tensors: dict[LayerRef, Tensor] = field(default_factory=dict)
     named: Tensor | None = None
@@ -226,7 +229,7 @@ class _Run:
     calls: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        images = self.inputs[0]
+        images = self.inputs[self.image]
         size = tuple(images.shape[2:])
         self.batch = len(images)
         self.family = Layouts(self.model, size)
