@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 
 from camlucida.analysis.ensemble.findings import EnsembleFindings, FindingChoice
+from camlucida.analysis.ensemble.members import FAINT
+from camlucida.analysis.ensemble.stored import read_maps
 from camlucida.cli import main
 from camlucida.core.messages import Message
 from camlucida.runs import Run
@@ -98,10 +100,14 @@ def test_what_fails_costs_itself_alone(done):
     assert unknown.to_json() in record["notes"]
 
 
+def metadata_of(out):
+    return json.loads((out / "ensemble.json").read_text())
+
+
 def test_the_folder_of_a_film(done):
     _, out = done
     case = out / "cases/0"
-    kinds = ("overlay.png", "heatmap.png", "mask.png", "map.npy")
+    kinds = ("overlay.png", "heatmap.png", "mask.png")
     names = {
         f"{who}_Pleural_Effusion_{kind}"
         for who in ("first", "second", "ensemble")
@@ -109,16 +115,18 @@ def test_the_folder_of_a_film(done):
     }
     assert names < {path.name for path in case.iterdir()}
     more = {"film.png", "metadata.json", "first_top3.png", "second_top3.png"}
-    drawn = {
-        f"Pleural_Effusion_{kind}" for kind in ("side_by_side.png", "boxes.png", "disagreement.npy")
-    }
+    drawn = {f"Pleural_Effusion_{kind}" for kind in ("side_by_side.png", "boxes.png", "maps.npz")}
     assert {path.name for path in case.iterdir()} == names | more | drawn
     metadata = json.loads((case / "metadata.json").read_text())
     (finding,) = metadata["findings"]
-    maps = [np.load(out / member["files"]["map"]) for member in finding["members"]]
-    mean = np.load(out / finding["files"]["map"])
+    stored = read_maps(out / finding["files"]["maps"])
+    maps = [stored.member(member["model"]) for member in finding["members"]]
+    mean = stored.mean()
     assert mean.shape == (48, 64)
-    assert np.allclose(mean, 0.75 * maps[0] + 0.25 * maps[1], atol=1e-6)
+    counts = [member["map_weight"] for member in finding["members"]]
+    assert sum(counts) == pytest.approx(1)
+    assert np.allclose(mean, counts[0] * maps[0] + counts[1] * maps[1], atol=1e-6)
+    assert finding["weighting"] == metadata_of(out)["weighting"] == "probability"
     assert finding["probability"] == pytest.approx(
         sum(m["weight"] * m["probability"] for m in finding["members"])
     )
@@ -160,13 +168,16 @@ def test_the_page_is_whole(done):
     assert "https://" not in page
 
 
-def test_findings_of_the_run(done):
+def test_findings_of_the_run(done, monkeypatch):
     _, out = done
     findings = EnsembleFindings(Run.open(out / "run"))
     assert findings.weights == {"first": 3, "second": 1}
     chosen = findings.chosen("0", FindingChoice(top=1, threshold=1.0), annotated=("Edema",))
     assert "marked by a reader" in str(chosen["Edema"])
     assert all("number 1" in str(reason) for label, reason in chosen.items() if label != "Edema")
+    assert findings.null("Pleural Effusion")[1] == 0  # faint maps: not comparable
+    monkeypatch.setitem(FAINT, "logit", 0.0)
+    findings = EnsembleFindings(Run.open(out / "run"))
     null, pairs = findings.null("Pleural Effusion")
     assert pairs == 2  # two films of two patients, either way round
     assert -1 <= null <= 1

@@ -56,6 +56,13 @@ def ensemble_command(
             "(one unit)."
         ),
     ] = "share",
+    weighting: Annotated[
+        str,
+        typer.Option(
+            help="What a map counts: probability (weight × probability of the label) or equal "
+            "(weight alone)."
+        ),
+    ] = "probability",
     weight: Annotated[
         list[str] | None,
         typer.Option(
@@ -85,6 +92,7 @@ def ensemble_command(
     """Classify and explain images with two or more classifiers: mean map, disagreement, boxes."""
     from camlucida.analysis.ensemble.combine import SCALES
     from camlucida.analysis.ensemble.findings import EnsembleFindings, FindingChoice
+    from camlucida.analysis.ensemble.members import WEIGHTINGS
     from camlucida.core.errors import did_you_mean
     from camlucida.datasets.classifiers import read_classifiers
     from camlucida.datasets.ground_truth import read_boxes
@@ -94,6 +102,8 @@ def ensemble_command(
 
     if scale not in SCALES:
         raise UsageError(f"unknown scale {scale!r}", did_you_mean(scale, SCALES))
+    if weighting not in WEIGHTINGS:
+        raise UsageError(f"unknown weighting {weighting!r}", did_you_mean(weighting, WEIGHTINGS))
     classifiers = read_classifiers(config, _weights(weight or ()))
     if boxes is not None:  # a mistake in it must not cost a run
         read_boxes(boxes, (), [str(path) for path in expand_paths(images)[0]])
@@ -112,7 +122,7 @@ def ensemble_command(
                 about=about,
                 progress=progress,
             )
-        findings = EnsembleFindings(run.run, scale)
+        findings = EnsembleFindings(run.run, scale, weighting)
         choice = FindingChoice(top, threshold, findings.check(labels))
         truth = None
         if boxes is not None:

@@ -18,7 +18,8 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from camlucida.analysis.ensemble.combine import Ensemble, EnsembleMember, scale_description
+from camlucida.analysis.ensemble.combine import Ensemble, scale_description
+from camlucida.analysis.ensemble.members import EnsembleMember, weighting_description
 from camlucida.attribution.explanation import Explanation
 from camlucida.figures.colours import colormap_name
 from camlucida.figures.grids import mark_synthetic
@@ -58,7 +59,7 @@ def ensemble_figure(
     limit = ensemble.limit
     signed = whole.signed or any(member.explanation.signed for member in ensemble.members)
     for axes, member in zip(panels[1:], ensemble.members):
-        overlay_on(axes, member.explanation, colormap, STRENGTH, limit, signed)
+        overlay_on(axes, member.explanation, colormap, STRENGTH, ensemble.limit_of(member), signed)
         axes.set_title(_member_title(member, titles), fontsize=8)
         _frame_seen(axes, member.explanation)
     at = len(ensemble.members) + 1
@@ -72,6 +73,8 @@ def ensemble_figure(
     _bars(figure, panels[: at + 2], ensemble, limit, signed, colormap)
     figure.suptitle(f"{whole.scan.id}: {ensemble.label}, {_classifiers(ensemble)}", fontsize=10)
     words = f"One colour scale for all maps: {limit:.3g} and above is full colour, 0 is none."
+    if ensemble.weighting == "probability":
+        words += " A map that counts less is drawn fainter in proportion."
     words = " ".join([words, marks_legend(), *peak_notes(colormap, signed)])
     return _finish(figure, panels[: at + 2], ensemble, words, width)
 
@@ -161,9 +164,9 @@ def _member_title(member: EnsembleMember, titles: Mapping[str, str]) -> str:
     if not explanation.is_empty:
         faint = "faint: " if member.faint else ""
         heat = f"{faint}heat {member.heat:.3g} {member.unit}"
-        peak = f", peak {explanation.limit:.3g}"
+        peak = f", peak {explanation.limit:.3g}{' (bounded)' * member.bounded}"
     title = titles.get(member.name, member.name)
-    return f"{title}\n{p}weight {member.weight:.2f}, grid {grid}\n{heat}{peak}"
+    return f"{title}\n{p}counts {member.map_weight:.0%}, grid {grid}\n{heat}{peak}"
 
 
 def _frame_seen(axes: Axes, explanation: Explanation) -> None:
@@ -184,7 +187,7 @@ def _disagreement(axes: Axes, ensemble: Ensemble, limit: float) -> None:
     colours = matplotlib.colormaps[DISAGREEMENT_COLORMAP].with_extremes(bad="#808080")
     axes.imshow(ensemble.disagreement, cmap=colours, vmin=0, vmax=limit)
     agreement = (
-        "not defined" if not np.isfinite(ensemble.agreement) else f"{ensemble.agreement:.2f}"
+        "not comparable" if not np.isfinite(ensemble.agreement) else f"{ensemble.agreement:.2f}"
     )
     peak = float(np.nanmax(ensemble.disagreement))
     title = f"Disagreement\nPearson r between maps {agreement}\npeak {peak:.3g}"
@@ -245,7 +248,8 @@ def _finish(
     """What every figure says: how maps were made comparable, on what scale, and what it is not
     for.
     """
-    words = f"{str(scale_description(ensemble.scale)).capitalize()}. {scale}"
+    counted = str(weighting_description(ensemble.weighting))
+    words = f"{str(scale_description(ensemble.scale)).capitalize()}. Counts: {counted}. {scale}"
     return _footed(
         figure,
         panels,

@@ -6,7 +6,8 @@ Constant maps, weights, disagreement, what was not seen, faint maps, agreement.
 import numpy as np
 import pytest
 
-from camlucida.analysis.ensemble.combine import FAINT, combine, on_common_grid
+from camlucida.analysis.ensemble.combine import combine, on_common_grid
+from camlucida.analysis.ensemble.members import FAINT
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
 from tests.support.ensemble_members import made

@@ -14,6 +14,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from camlucida.analysis.ensemble.members import (
+    TIE,
+    WEIGHTINGS,
+    EnsembleMember,
+    make_members,
+    seen_pixels,
+    unit_of,
+)
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.geometry import Geometry
@@ -41,11 +49,6 @@ SCALES = ("share", "limit", "none")
 number of pixels, so every map with heat gets the same total. Where a method's paper ends with a
 ReLU, the map is the one after it."""
 
-FAINT = {"logit": 1.0, "probability": 0.25}
-"""Unit of a map → how much its cells must add up to in order to be stretched to an even spread of
-1. One logit moves a probability by less than 0.25. Without a floor, what is left in the map of a
-model that says no would weigh as much as the heat of one that says yes."""
-
 _UNITS = {"share": "× an even spread", "limit": "of each map's maximum"}
 
 FINE = 8
@@ -55,29 +58,18 @@ NAN = float("nan")
 
 
 @dataclass(frozen=True)
-class EnsembleMember:
-    """One model's part in an ensemble.
+class Dominance:
+    """The member that makes most of the mean map's peak.
 
     Attributes:
         name: of the model.
-        weight: its share; those of all members sum to 1.
-        explanation: the map, divided by ``divisor``: in the unit of the ensemble.
-        divisor: in the map's unit before; 1 for a map without heat.
-        heat: what the magnitudes of the map's cells add up to, in that unit.
-        faint: the heat is below :data:`FAINT`: the map was divided by more than its mean.
+        share: of the mean at its peak, in (0, 1].
+        probability: that the model gives the label; None where it gives none.
     """
 
     name: str
-    weight: float
-    explanation: Explanation
-    divisor: float
-    heat: float
-    faint: bool
-
-    @property
-    def unit(self) -> str:
-        """Of the map before it was divided, and of its heat."""
-        return _unit(self.explanation)
+    share: float
+    probability: float | None
 
 
 @dataclass(frozen=True)
@@ -89,14 +81,18 @@ class Ensemble:
         members: in the order given.
         left_out: models without a map of the label.
         scale: one of :data:`SCALES`.
+        weighting: what the maps count, of
+            :data:`~camlucida.analysis.ensemble.members.WEIGHTINGS`,
+            or "no_probability".
         unit: of every number in the maps.
-        mean: (H, W) original pixels: Σ w·map ÷ Σ w over the members that saw the pixel; 0 where
-            none did.
+        mean: (H, W) original pixels: Σ w·p·map ÷ (p̄ · Σ w) over the members that saw the pixel,
+            where w are the weights, p the probabilities and p̄ the mean probability of all members;
+            0 where none did. Without probabilities p and p̄ are 1.
         disagreement: (H, W) standard deviation with the same weights, same unit; NaN where fewer
             than two members saw the pixel.
         probability: Σ w·probability; None where a member has none.
-        agreement: mean Pearson correlation over the pairs of members, each pair on its coarser
-            grid; pairs with a constant map left out; NaN where none is left.
+        agreement: mean Pearson correlation over the pairs of members that both have evidence, each
+            pair on its coarser grid; pairs with a constant map left out; NaN where none is left.
         compared: number of pairs that are left.
     """
 
@@ -104,6 +100,7 @@ class Ensemble:
     members: tuple[EnsembleMember, ...]
     left_out: tuple[str, ...]
     scale: str
+    weighting: str
     unit: str
     mean: Floats
     disagreement: Floats
@@ -115,13 +112,47 @@ class Ensemble:
     def limit(self) -> float:
         """What is full colour where all maps share one scale.
 
-        The geometric mean of the members' peaks, faint ones left out, so that neither a narrow map
-        nor a wide one hides the other. Larger values are not brighter.
+        The geometric mean of the members' peaks, weighted as the maps are, faint ones left out, so
+        that neither a narrow map nor a wide one hides the other. Larger values are not brighter.
         """
         with_heat = [member for member in self.members if not member.explanation.is_empty]
         bright = [member for member in with_heat if not member.faint] or with_heat
-        peaks = [member.explanation.limit for member in bright]
-        return float(np.exp(np.mean(np.log(peaks)))) if peaks else 1.0
+        if not bright:
+            return 1.0
+        counts = [max(member.map_weight, TIE) for member in bright]
+        logarithms = np.log([member.explanation.limit for member in bright])
+        return float(np.exp(np.average(logarithms, weights=counts)))
+
+    @property
+    def evident(self) -> tuple[EnsembleMember, ...]:
+        """The members with evidence: agreement and boxes are theirs alone."""
+        return tuple(member for member in self.members if member.has_evidence)
+
+    def limit_of(self, member: EnsembleMember) -> float:
+        """Full colour of a member's panel: the less its map counts, the fainter it is drawn.
+
+        The member that counts most is drawn on :attr:`limit`; without probabilities all are.
+
+        Args:
+            member: of this ensemble.
+        """
+        if self.weighting != "probability":
+            return self.limit
+        influence = [each.map_weight / each.weight for each in self.members]
+        share = member.map_weight / member.weight / max(influence)
+        return self.limit / max(share, TIE)
+
+    def dominance(self) -> Dominance | None:
+        """Who makes most of the mean map's peak; None of a single member, or without heat."""
+        if len(self.members) < 2 or float(self.mean.max(initial=0.0)) <= 0:
+            return None
+        place = np.unravel_index(int(self.mean.argmax()), self.mean.shape)
+        parts = [each.map_weight * float(each.explanation.numpy()[place]) for each in self.members]
+        positive = np.clip(parts, 0, None)
+        most = int(positive.argmax())
+        member = self.members[most]
+        share = float(positive[most] / positive.sum())
+        return Dominance(member.name, share, member.explanation.probability)
 
     @property
     def empty(self) -> bool:
@@ -158,6 +189,7 @@ def combine(
     explanations: Mapping[str, Explanation | None],
     weights: Mapping[str, float] | None = None,
     scale: str = "share",
+    weighting: str = "probability",
 ) -> Ensemble:
     """The ensemble map of one image and label.
 
@@ -165,29 +197,30 @@ def combine(
         explanations: model → its map of the label, all of one image; None for a model without one.
         weights: model → weight above 0, 1 if not given; normalised over the models with a map.
         scale: one of :data:`SCALES`.
+        weighting: one of :data:`~camlucida.analysis.ensemble.members.WEIGHTINGS`.
 
     Raises:
         UsageError: no map at all; images of different sizes; a weight that is not above 0; an
-            unknown scale or model; maps of different units where ``scale`` is "none".
+            unknown scale, weighting or model; maps of different units where ``scale`` is "none".
     """
     maps = {name: part for name, part in explanations.items() if part is not None}
     weights = weights or {}
     _check_weights(weights, explanations)
     _check_maps(maps, list(explanations), scale)
-    total = sum(float(weights.get(name, 1.0)) for name in maps)
-    members = []
-    for name, part in maps.items():
-        weight = float(weights.get(name, 1.0)) / total
-        members.append(_member(name, weight, part, scale))
-    mean, disagreement = _moments(members)
-    agreements = list(_agreements(list(maps.values())))
+    if weighting not in WEIGHTINGS:
+        raise UsageError(f"unknown weighting {weighting!r}", did_you_mean(weighting, WEIGHTINGS))
+    members, possible = make_members(maps, weights, scale, weighting)
+    mean, disagreement = mean_and_disagreement(members)
+    evident = [maps[member.name] for member in members if member.has_evidence]
+    agreements = list(_agreements(evident))
     first = next(iter(maps.values()))
     return Ensemble(
         label=first.target,
-        members=tuple(members),
+        members=members,
         left_out=tuple(name for name, part in explanations.items() if part is None),
         scale=scale,
-        unit=_UNITS.get(scale, _unit(first)),
+        weighting=possible,
+        unit=_UNITS.get(scale, unit_of(first)),
         mean=mean,
         disagreement=disagreement,
         probability=_mean_probability(members),
@@ -234,35 +267,10 @@ def _check_maps(maps: Mapping[str, Explanation], models: Sequence[str], scale: s
     if len(set(sizes.values())) > 1:
         what = f"maps of images of different sizes: {sizes}"
         raise UsageError(what, "give maps of one image")
-    units = sorted({_unit(part) for part in maps.values()})
+    units = sorted({unit_of(part) for part in maps.values()})
     if scale == "none" and len(units) > 1:
         what = f"the maps have different units: {', '.join(units)}"
         raise UsageError(what, 'scale them: "share" or "limit"')
-
-
-def _unit(explanation: Explanation) -> str:
-    return str(explanation.provenance.get("unit", "score"))
-
-
-def _member(name: str, weight: float, explanation: Explanation, scale: str) -> EnsembleMember:
-    heat = float(explanation.map(explanation.grid).double().abs().sum())
-    floor = FAINT.get(_unit(explanation), 0.0)
-    divisor = 1.0
-    if scale == "limit":
-        divisor = explanation.limit
-    elif scale == "share":
-        divisor = max(_mean_magnitude(explanation), floor / explanation.raw.numel())
-    divisor = divisor if divisor > 0 else 1.0
-    scaled = replace(explanation, raw=explanation.raw.double() / divisor, explained=None)
-    faint = scale == "share" and heat < floor
-    return EnsembleMember(name, weight, scaled, divisor, heat, faint)
-
-
-def _mean_magnitude(explanation: Explanation) -> float:
-    """Over the pixels that the model saw."""
-    total = np.abs(explanation.numpy(), dtype=np.float64).sum()
-    pixels = _seen(explanation.scan.geometry).sum()
-    return float(total / max(1, pixels))
 
 
 def _mean_probability(members: Sequence[EnsembleMember]) -> float | None:
@@ -282,26 +290,33 @@ def _agreements(maps: Sequence[Explanation]) -> Iterator[float]:
             yield correlation
 
 
-def _moments(members: Sequence[EnsembleMember]) -> tuple[Floats, Floats]:
-    """Weighted mean and standard deviation, pixel by pixel, over the members that saw the pixel."""
+def mean_and_disagreement(members: Sequence[EnsembleMember]) -> tuple[Floats, Floats]:
+    """Weighted mean and standard deviation, pixel by pixel, over the members that saw the pixel.
+
+    Args:
+        members: of one image and label.
+
+    Returns:
+        Two arrays (H, W), as :attr:`Ensemble.mean` and :attr:`Ensemble.disagreement`.
+    """
     maps = [member.explanation.on_original().numpy().astype(np.float64) for member in members]
-    seen = [_seen(member.explanation.scan.geometry) for member in members]
-    weights = np.stack([member.weight * mask for member, mask in zip(members, seen)])
+    seen = np.stack([seen_pixels(member.explanation.scan.geometry) for member in members])
+    given = np.array([member.weight for member in members])[:, None, None] * seen
+    counts = np.array([member.map_weight for member in members])[:, None, None] * seen
     values = np.stack(maps)
-    total = weights.sum(axis=0)
-    divisor = np.where(total > 0, total, 1.0)
-    mean = (weights * values).sum(axis=0) / divisor
-    variance = (weights * (values - mean) ** 2).sum(axis=0) / divisor
+    total = (counts * values).sum(axis=0)
+    # Where only some saw the pixel, they count by what they say there too: hence the given weights.
+    mean = total / _positive(given.sum(axis=0))
+    counted = _positive(counts.sum(axis=0))
+    variance = (counts * (values - total / counted) ** 2).sum(axis=0) / counted
     two_or_more = np.sum(seen, axis=0) > 1
     deviation = np.where(two_or_more, np.sqrt(variance), np.nan)
     return mean.astype(np.float32), deviation.astype(np.float32)
 
 
-def _seen(geometry: Geometry) -> NDArray[np.bool_]:
-    """(*original): the pixels that the model saw."""
-    mask = np.zeros(geometry.original, np.bool_)
-    mask[tuple(slice(first, last) for first, last in geometry.seen())] = True
-    return mask
+def _positive(total: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 instead of 0, to divide by."""
+    return np.where(total > 0, total, 1.0)
 
 
 def _cells(

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from camlucida.analysis.ensemble.combine import Ensemble, combine, on_common_grid
+from camlucida.analysis.ensemble.members import is_evidence
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.messages import Message, Value, chain, declare, quoted
@@ -84,10 +85,12 @@ class EnsembleFindings:
     Attributes:
         run: its models are the classifiers.
         scale: one of :data:`~camlucida.analysis.ensemble.combine.SCALES`.
+        weighting: one of :data:`~camlucida.analysis.ensemble.members.WEIGHTINGS`.
     """
 
     run: Run
     scale: str = "share"
+    weighting: str = "probability"
     _nulls: dict[str, tuple[float, int]] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -187,7 +190,7 @@ class EnsembleFindings:
         for label, reason in chosen.items():
             maps = {name: self.explanation(image, name, label) for name in self.names}
             if any(maps.values()):
-                ensemble = combine(maps, self.weights, self.scale)
+                ensemble = combine(maps, self.weights, self.scale, self.weighting)
                 yield EnsembleFinding(label, reason, ensemble, *self.null(label))
 
     def missing(self, image: str) -> dict[str, Message]:
@@ -205,7 +208,8 @@ class EnsembleFindings:
         """The chance level of agreement, and how many pairs of maps it is the mean of.
 
         Mean Pearson correlation of two classifiers' maps of the label in images of different
-        patients, over all pairs of classifiers that have it. NaN and 0 where there are none.
+        patients, over all pairs of classifiers that have it; maps without evidence are left out, as
+        they are of the agreement. NaN and 0 where there are none.
         """
         if label not in self._nulls:
             of_pairs = [np.zeros(0)]
@@ -251,17 +255,19 @@ class EnsembleFindings:
         drawn = np.random.default_rng(0).permutation(len(shared))[:NULL_IMAGES]
         images = [shared[index] for index in np.sort(drawn)]
         patients = [str(of_first[image]["patient"]) for image in images]
-        if len(set(patients)) < 2:
-            return np.zeros(0)
-        firsts, seconds = [], []
-        for image in images:
+        firsts, seconds, owners = [], [], []
+        for image, patient in zip(images, patients):
             a = self._without_image(of_first[image])
             b = self._without_image(of_second[image])
-            cells = on_common_grid(a, b)
-            firsts.append(cells[0])
-            seconds.append(cells[1])
+            if is_evidence(a) and is_evidence(b):
+                cells = on_common_grid(a, b)
+                firsts.append(cells[0])
+                seconds.append(cells[1])
+                owners.append(patient)
+        if len(set(owners)) < 2:
+            return np.zeros(0)
         return different_image_null(
-            firsts, seconds, similarity=pearson, patients=patients, pairs=PAIRS
+            firsts, seconds, similarity=pearson, patients=owners, pairs=PAIRS
         )
 
     def _rows(self, name: str, label: str) -> dict[str, dict[str, Any]]:
@@ -284,6 +290,7 @@ class EnsembleFindings:
             layer=row["layer"],
             relu=bool(row["relu"]),
             scan=scan,
+            provenance={"unit": row["unit"]},
         )
 
 

@@ -19,7 +19,7 @@ from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
 from camlucida.report.writers.html import write_page
 from camlucida.workflows.ensemble.image_folder import ImageFolder
-from camlucida.workflows.ensemble.page import ensemble_page
+from camlucida.workflows.ensemble.page import dominated_message, ensemble_page
 from camlucida.workflows.ensemble.run import EnsembleRun
 from camlucida.workflows.ensemble.tables import (
     ENSEMBLE,
@@ -38,6 +38,7 @@ class EnsembleOutput:
         rows, localised: of ``ensemble.csv`` and ``localisation.csv``.
         failures: classifiers and images that could not be used, boxes that could not be compared.
         record: content of ``ensemble.json``.
+        titles: key of a classifier → its name for people.
     """
 
     index: Path
@@ -46,13 +47,14 @@ class EnsembleOutput:
     localised: list[dict[str, Any]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     record: dict[str, Any] = field(default_factory=dict)
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     def lines(self) -> Iterator[str]:
         """For the terminal: the findings of each image, their mean probability and agreement."""
         for case in self.images:
             yield f"{case['image']}:" + ("" if case["findings"] else " nothing to show")
             for finding in case["findings"]:
-                yield f"  {finding['label']}: {', '.join(_numbers(finding))}"
+                yield f"  {finding['label']}: {', '.join(_numbers(finding, self.titles))}"
 
 
 def write_ensemble(
@@ -78,7 +80,7 @@ def write_ensemble(
         progress: called with the number of images done since the last call, and once with their
             total.
     """
-    output = EnsembleOutput(out / "index.html", failures=list(run.failures))
+    output = EnsembleOutput(out / "index.html", failures=list(run.failures), titles=run.titles)
     taken: set[str] = set()
     images = findings.images()
     progress(0, total=len(images))
@@ -113,7 +115,7 @@ def _add_image(output: EnsembleOutput, writer: ImageFolder, image: str) -> None:
     output.failures += record.failures
 
 
-def _numbers(finding: Mapping[str, Any]) -> Iterator[str]:
+def _numbers(finding: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
     """What is known of a finding, for a line of the terminal."""
     if finding["probability"] is not None:
         yield f"mean p {finding['probability']:.3f}"
@@ -121,6 +123,11 @@ def _numbers(finding: Mapping[str, Any]) -> Iterator[str]:
         yield f"agreement {finding['agreement']:.2f}"
         if finding["null"] is not None:
             yield f"by chance {finding['null']:.2f}"
+    elif finding["agreement_reason"] is not None:
+        yield str(finding["agreement_reason"])
+    dominated = dominated_message(finding, titles)
+    if dominated is not None:
+        yield str(dominated)
 
 
 def _record(
@@ -142,6 +149,7 @@ def _record(
         "threshold": choice.threshold,
         "labels": list(choice.labels),
         "scale": findings.scale,
+        "weighting": findings.weighting,
         "images": len(output.images),
         "synthetic": any(case.get("synthetic") for case in output.images),
         "failures": [failure.to_json() for failure in output.failures],

@@ -12,14 +12,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from camlucida.analysis.ensemble.combine import EnsembleMember
+from camlucida.analysis.ensemble.combine import Ensemble
 from camlucida.analysis.ensemble.findings import EnsembleFinding, EnsembleFindings, FindingChoice
 from camlucida.analysis.ensemble.localisation import localisation
+from camlucida.analysis.ensemble.members import EnsembleMember
+from camlucida.analysis.ensemble.stored import maps_file
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
-from camlucida.core.files import npy, slug, write_bytes, write_json
-from camlucida.core.messages import Message
+from camlucida.core.files import slug, write_bytes, write_json
+from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.figures.ensemble import boxes_figure, ensemble_figure
 from camlucida.figures.files import save_figure
@@ -31,7 +33,19 @@ from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked
 
 RULE = (
     "Boxes: one round each connected region where a map is at least "
-    f"{MASK_FRACTION:g} of its maximum."
+    f"{MASK_FRACTION:g} of its maximum; none of a map without evidence."
+)
+
+declare(
+    "not_comparable",
+    {
+        "single": "there is one classifier only",
+        "evidence": (
+            "not comparable: {count} of {members} maps {count:|holds|hold} evidence; "
+            "the others are empty or faint"
+        ),
+        "constant": "fewer than two maps vary",
+    },
 )
 
 Floats = NDArray[np.float64]
@@ -173,16 +187,21 @@ class ImageFolder:
         stem = f"{self.folder}/{slug(label)}"
         maps = {member.name: member.explanation for member in ensemble.members}
         maps[ENSEMBLE] = ensemble.explanation()
-        files = {name: self._map_files(name, label, part) for name, part in maps.items()}
+        evident = {member.name for member in ensemble.evident}
+        if evident:
+            evident.add(ENSEMBLE)
+        files = {}
+        for name, part in maps.items():
+            files[name] = self._map_files(name, label, part, name in evident)
         side_by_side = ensemble_figure(ensemble, self.titles)
         save_figure(side_by_side, self.out / f"{stem}_side_by_side", self.formats)
         drawn = {self.titles[name]: files[name].boxes for name in maps if name != ENSEMBLE}
         figure = boxes_figure(maps[ENSEMBLE], drawn, files[ENSEMBLE].boxes, true_boxes, RULE)
         save_figure(figure, self.out / f"{stem}_boxes", self.formats)
-        write_bytes(self.out / f"{stem}_disagreement.npy", npy(ensemble.disagreement))
+        write_bytes(self.out / f"{stem}_maps.npz", maps_file(ensemble))
         if true_boxes is not None and len(true_boxes):
             record.localised += _localised(finding, files, true_boxes, patient, maps[ENSEMBLE])
-        ensemble_files = files[ENSEMBLE].files | {"disagreement": f"{stem}_disagreement.npy"}
+        ensemble_files = files[ENSEMBLE].files | {"maps": f"{stem}_maps.npz"}
         return {
             "label": label,
             "reason": finding.reason,
@@ -195,8 +214,8 @@ class ImageFolder:
             "truth": [] if true_boxes is None else true_boxes.tolist(),
         }
 
-    def _map_files(self, name: str, label: str, part: Explanation) -> MapFiles:
-        """Overlay, heat map, mask and numbers of one map, in original pixels."""
+    def _map_files(self, name: str, label: str, part: Explanation, has_evidence: bool) -> MapFiles:
+        """Overlay, heat map and mask of one map in original pixels; boxes if it is evidence."""
         values = part.numpy()
         mask = binary_mask(values)
         stem = f"{self.folder}/{slug(name)}_{slug(label)}"
@@ -204,13 +223,12 @@ class ImageFolder:
             "overlay": (".png", png_bytes(overlay_image(part))),
             "heatmap": (".png", png_bytes(_heat_image(part, values))),
             "mask": (".png", png_bytes(Image.fromarray(mask.astype(np.uint8) * 255))),
-            "map": (".npy", npy(values)),
         }
         files = {}
         for kind, (suffix, data) in contents.items():
             files[kind] = f"{stem}_{kind}{suffix}"
             write_bytes(self.out / files[kind], data)
-        return MapFiles(files, boxes(mask, values))
+        return MapFiles(files, boxes(mask, values) if has_evidence else [])
 
 
 def _ensemble_numbers(finding: EnsembleFinding) -> dict[str, Any]:
@@ -220,7 +238,11 @@ def _ensemble_numbers(finding: EnsembleFinding) -> dict[str, Any]:
     return {
         "probability": ensemble.probability,
         "agreement": number_or_none(ensemble.agreement),
+        "agreement_reason": _not_comparable(ensemble),
         "compared_pairs": ensemble.compared,
+        "evident": [member.name for member in ensemble.evident],
+        "weighting": ensemble.weighting,
+        "dominated_by": _dominance(ensemble),
         "null": number_or_none(finding.null),
         "null_pairs": finding.pairs,
         "excess": number_or_none(excess(ensemble.agreement, finding.null)),
@@ -230,6 +252,23 @@ def _ensemble_numbers(finding: EnsembleFinding) -> dict[str, Any]:
         "unit": ensemble.unit,
         "left_out": list(ensemble.left_out),
     }
+
+
+def _not_comparable(ensemble: Ensemble) -> Message | None:
+    """Why maps have no agreement; None where they have one."""
+    if np.isfinite(ensemble.agreement):
+        return None
+    counts: dict[str, Value] = {"members": len(ensemble.members), "count": len(ensemble.evident)}
+    if len(ensemble.members) < 2:
+        return Message("not_comparable.single")
+    if len(ensemble.evident) < 2:
+        return Message("not_comparable.evidence", counts)
+    return Message("not_comparable.constant")
+
+
+def _dominance(ensemble: Ensemble) -> dict[str, Any] | None:
+    dominance = ensemble.dominance()
+    return None if dominance is None else asdict(dominance)
 
 
 def _localised(
@@ -256,6 +295,9 @@ def _member(member: EnsembleMember, written: MapFiles) -> dict[str, Any]:
     return {
         "model": member.name,
         "weight": member.weight,
+        "map_weight": member.map_weight,
+        "evidence": member.has_evidence,
+        "bounded": member.bounded,
         "probability": part.probability,
         "score": part.score,
         "score_kind": part.provenance.get("score_kind"),

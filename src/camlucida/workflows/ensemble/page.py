@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from camlucida.analysis.ensemble.combine import scale_description
-from camlucida.core.messages import Estimate, Message
+from camlucida.analysis.ensemble.members import weighting_description
+from camlucida.core.messages import Estimate, Message, Value, declare
+from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.report.document import (
     Block,
     Cell,
@@ -32,6 +34,19 @@ from camlucida.workflows.ensemble.tables import ENSEMBLE, MEASURES
 
 SHOWN = 12
 """Labels of an image on the page; all are in ``ensemble.csv``."""
+
+DOMINANT = 0.5
+"""Share of the ensemble's peak above which a classifier dominates it."""
+
+declare(
+    "ensemble_finding",
+    {
+        "dominated": (
+            "dominated by {classifier}, which says {probability:.2f}: {share:.0%} of the "
+            "ensemble's peak is its map"
+        ),
+    },
+)
 
 MEASURE_TITLES = {
     "iou": "IoU",
@@ -129,6 +144,13 @@ def _how_to_read(record: Record, has_truth: bool) -> Section:
             "that saw the pixel; never of pictures. Disagreement is the standard deviation with "
             "the same weights.",
         ),
+        phrase(
+            "A map counts by ",
+            weighting_description(record["weighting"]),
+            ". A classifier that counts less is drawn fainter.",
+        ),
+        "A map is evidence if its cells add up to 1 logit, or 0.25 of probability. Agreement, its "
+        "chance level and boxes are of maps with evidence only.",
         "The ensemble's probability is the weighted mean of the classifiers' probabilities. The "
         "classifiers need not be equally well calibrated; their mean is a summary of them, not "
         "the probability of a disease.",
@@ -222,11 +244,10 @@ def _probability(finding: Record) -> Text:
 
 
 def _agreement(finding: Record) -> Text:
-    members = len(finding["members"])
     if finding["agreement"] is None:
-        reason = "there is one classifier only" if members < 2 else "fewer than two maps vary"
-        return f"Agreement is not defined: {reason}."
-    pairs = members * (members - 1) // 2
+        return phrase("Agreement: ", finding["agreement_reason"], ".")
+    evident = len(finding["evident"])
+    pairs = evident * (evident - 1) // 2
     text = f"Agreement of the maps {finding['agreement']:.2g}"
     if finding["compared_pairs"] < pairs:
         compared = f"{finding['compared_pairs']} of {pairs} pairs"
@@ -238,6 +259,27 @@ def _agreement(finding: Record) -> Text:
     return f"{text}, {chance}{excess}."
 
 
+def dominated_message(finding: Record, titles: Mapping[str, str]) -> Message | None:
+    """That a classifier which says no makes most of the ensemble's peak; None where none does.
+
+    Args:
+        finding: entry of ``metadata.json``.
+        titles: key of a classifier → its name for people.
+    """
+    dominance = finding["dominated_by"]
+    if dominance is None or dominance["probability"] is None or dominance["share"] <= DOMINANT:
+        return None
+    if dominance["probability"] >= DECISION_THRESHOLD:
+        return None
+    name = dominance["name"]
+    values: dict[str, Value] = {
+        "classifier": titles.get(name, name),
+        "probability": dominance["probability"],
+        "share": dominance["share"],
+    }
+    return Message("ensemble_finding.dominated", values)
+
+
 def _warnings(finding: Record, titles: Mapping[str, str]) -> Iterator[Block]:
     for member in finding["members"]:
         reason: Message | None = member["empty_reason"]
@@ -245,6 +287,12 @@ def _warnings(finding: Record, titles: Mapping[str, str]) -> Iterator[Block]:
             title = titles[member["model"]]
             without = phrase(f"{title}: no evidence: ", reason, ". It counts as a map of zeros.")
             yield Notice((without,))
+        elif member["faint"]:
+            faint = f"{titles[member['model']]}: a faint map, no evidence; no box is drawn of it."
+            yield Paragraph((faint,), quiet=True)
+    dominated = dominated_message(finding, titles)
+    if dominated is not None:
+        yield Notice((phrase(dominated, "."),))
     if finding["left_out"]:
         names = ", ".join(titles[key] for key in finding["left_out"])
         yield Paragraph((f"Without {names}: no map of this label.",))

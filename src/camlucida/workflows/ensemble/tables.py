@@ -39,7 +39,7 @@ LOCALISATION_COLUMNS = [
     "pixel_accuracy_nothing",
 ]
 
-_OF_MEMBER = ("heat", "heat_unit", "faint")
+_OF_MEMBER = ("map_weight", "heat", "heat_unit", "faint", "evidence")
 _OF_ENSEMBLE = ("agreement", "null", "excess", "disagreement")
 
 
