@@ -233,7 +233,7 @@ def test_any_rank(rank):
     [
         lambda x: {"logits": x},
         lambda x: {"aux": x * 0, "out": x},
-        lambda x: (x, x * 0),
+        lambda x: (x, x.argmax(1), x.sum()),
         lambda x: [None, x],
         lambda x: nets.Pair(x, x * 0),
     ],
@@ -272,7 +272,7 @@ def test_binary_of_one_logit(squeeze, images, method):
 
 def test_probabilities_given_by_a_function():
     net, inputs = cnn()
-    model = nets.Wrapped(net, lambda x: x.sigmoid())
+    model = nets.Wrapped(net, lambda x: 1 / (1 + (-x).exp()))
     found = explain(
         described(model, task="multilabel", output="probabilities", labels=tuple("abcd")),
         inputs,
@@ -298,7 +298,7 @@ def test_binary_probability_given_by_a_function():
 
 def test_logits_from_a_named_module():
     net, inputs = cnn()
-    model = nets.Wrapped(net, lambda x: x.sigmoid())
+    model = nets.Wrapped(net, lambda x: 1 / (1 + (-x).exp()))
     found = explain(
         described(model, task="multilabel", logits_from="net.head"),
         inputs,
@@ -321,7 +321,7 @@ def test_final_module_says_the_task():
         net, inputs = cnn(final=final)
         (e, *_) = explain(net, inputs, 1)
         assert e.provenance["task"] == task
-        assert e.provenance["task_from"] == "the output's shape"
+        assert e.provenance["task_from"] == "guessed"
 
 
 def test_regression_explains_the_value_itself():
@@ -366,8 +366,12 @@ def test_features_before_the_logits_are_not_taken_for_a_map():
     net = nets.Wrapped(
         nets.seeded(nets.Cnn()), lambda logits: (torch.zeros(len(logits), 5, 4, 4), logits)
     )
+    images = nets.images(1, 3, 8, 8)
     with pytest.raises(ModelError, match="wrap it so that forward returns the logits"):
-        explain(net, nets.images(1, 3, 8, 8), 0, task="multiclass")
+        explain(net, images, 0, task="multiclass", output=0)
+    (e,) = explain(net, images, 0, task="multiclass")
+    with torch.no_grad():
+        assert e.score == pytest.approx(float(net(images)[1][0, 0]))
 
 
 @pytest.mark.parametrize("labels", [4, 1])
@@ -375,7 +379,7 @@ def test_logits_that_are_said_to_be_probabilities(labels):
     net, inputs = cnn(labels=labels)
     with pytest.raises(
         ModelError,
-        match=r'the card says output = "probabilities", and the model returned -?\d+\.\d+',
+        match=r'output = "probabilities" is stated, and the model returned -?\d+\.\d+',
     ):
         explain(described(net, task="multilabel", output="probabilities"), inputs * 9, 0)
 
@@ -467,7 +471,7 @@ def test_segmentation_region_is_the_mean_logit_over_it(final):
 def test_segmentation_by_probabilities_keeps_the_predicted_region():
     net, inputs = nets.seeded(nets.UNet()), nets.images(1, 3, 8, 8)
     (logit,) = explain(net, inputs, "region", layer="up")
-    model = nets.Wrapped(net, lambda x: x.sigmoid())
+    model = nets.Wrapped(net, lambda x: 1 / (1 + (-x).exp()))
     (p,) = explain(
         described(model, task="segmentation", output="probabilities"),
         inputs,

@@ -8,6 +8,7 @@ from camlucida import explain
 from camlucida.attribution.capture import capture, run_output
 from camlucida.core.errors import LayerError, ModelError, NoEvidenceError
 from camlucida.core.messages import Message
+from camlucida.core.output_spec import OutputSpec
 from camlucida.models.layer_list import list_layers
 from camlucida.models.layers import parse_path
 from camlucida.models.state import frozen, main_tensor, replace_tensor
@@ -209,15 +210,19 @@ def test_run_output_finds_what_capture_finds():
     net, inputs = cnn(final=nn.Sigmoid())
     with frozen(net), torch.no_grad():
         expected = capture(net, (inputs,), ["features"]).logits
-        assert torch.equal(run_output(net, (inputs,))[0], expected)
-        assert torch.equal(run_output(net, (inputs,), "head")[0], expected)
-        assert torch.equal(run_output(net, (inputs,), "")[0], expected.sigmoid())
+        assert torch.equal(run_output(net, (inputs,)).logits, expected)
+        assert torch.equal(
+            run_output(net, (inputs,), OutputSpec(logits_from="head")).logits, expected
+        )
+        assert torch.equal(
+            run_output(net, (inputs,), OutputSpec(logits_from="")).logits, expected.sigmoid()
+        )
 
 
 def test_logits_from_that_does_not_run():
     net, inputs = cnn()
     with frozen(net), pytest.raises(ModelError, match="logits_from"):
-        capture(net, (inputs,), ["features"], "nowhere")
+        capture(net, (inputs,), ["features"], OutputSpec(logits_from="nowhere"))
 
 
 # --- containers -----------------------------------------------------------------------------------

@@ -109,12 +109,17 @@ def test_a_prefix_that_is_the_models_own_stays(tmp_path):
     assert weights_sha256(fresh) == weights_sha256(trained)
 
 
-def test_optional_keys_keep_their_values(tmp_path):
-    trained, fresh = Net(), Net()
-    state = trained.state_dict()
-    del state["norm.running_mean"]
-    torch.save(state, tmp_path / "best.pth")
-    load_checkpoint(fresh, tmp_path / "best.pth", optional={"norm.running_mean"})
+def test_an_empty_buffer_is_the_files_where_it_has_one(tmp_path):
+    trained, fresh, without = Net(), Net(), Net()
+    for net in (trained, fresh, without):
+        net.register_buffer("points", None)
+    torch.save(trained.state_dict(), tmp_path / "without.pth")
+    load_checkpoint(without, tmp_path / "without.pth")
+    assert without.points is None
+    trained.points = torch.tensor([0.1, 0.2])
+    torch.save(trained.state_dict(), tmp_path / "best.pth")
+    load_checkpoint(fresh, tmp_path / "best.pth")
+    assert torch.equal(fresh.points, trained.points)
     assert torch.equal(fresh.fc.weight, trained.fc.weight)
 
 

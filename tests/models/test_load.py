@@ -132,11 +132,7 @@ def test_torchxrayvision_gets_its_card_from_us(tmp_path):
     (tmp_path / "rsna.toml").write_text(text)
     model = load_model(tmp_path / "rsna.toml", device="cpu")
     spec = model.output_spec
-    assert (spec.task, spec.output, spec.logits_from) == (
-        "multilabel",
-        "probabilities",
-        "classifier",
-    )
+    assert (spec.task, spec.task_from, spec.output) == ("multilabel", "module", "logits")
     assert spec.labels[8] == "Pneumonia"
     expected = InputSpec(size=224, channels=1, range=(-1024, 1024), resize="antialias", fit="pad")
     assert model.card.input == expected

@@ -44,7 +44,7 @@ def probing(
         reference = forward.logits[image : image + 1]
 
         def run(*altered: Tensor) -> Tensor:
-            return run_output(net, altered)[0]
+            return run_output(net, altered).logits
 
         def score(logits: Tensor) -> Tensor:
             return logits[:, label].reshape(len(logits), -1).mean(1)

@@ -126,8 +126,7 @@ def _independent_layers(explained: ExplainedBatch) -> set[int]:
     model, forward = explained.model, explained.forward
     independent = set()
     for index, layer in enumerate(forward.layers):
-        logits_from = model.spec.logits_from
-        connected = gradient_reaches(model.module, forward, layer, model.tokens, logits_from)
+        connected = gradient_reaches(model.module, forward, layer, model.spec, model.tokens)
         if not connected and not _depends(explained, index, image):
             independent.add(index)
     return independent
@@ -230,7 +229,7 @@ def _independent(
     names = ", ".join(sorted({target.name for target in targets.values()}))
     tensors = explained.batch.tensors
     module = explained.model.module
-    others = usable_layers(module, tensors, but=str(layer.ref))
+    others = usable_layers(module, tensors, str(layer.ref), explained.model.spec)
     choose = "choose an earlier layer"
     what = f"the score of {names} does not depend on layer {layer.ref}"
     depends = _depends(explained, index, next(iter(targets)))

@@ -12,14 +12,16 @@ from torch import Tensor, nn
 
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.capture_inputs import find_images, image_inputs
+from camlucida.attribution.output_reader import OutputReader, ReadOutput
 from camlucida.attribution.watch import Captured, Watch
 from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
+from camlucida.core.output_spec import OutputSpec
 from camlucida.models.families import Layout
 from camlucida.models.grids import TokenGrid, is_attention
 from camlucida.models.layer_list import auto_layer
 from camlucida.models.layers import LayerRef, Layouts, resolve
-from camlucida.models.state import main_tensor
+from camlucida.models.output_choice import choose
 from camlucida.models.survey import Survey, survey
 
 _SURVEYS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Survey]] = (
@@ -30,6 +32,9 @@ _SURVEYS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Survey]] = 
 It is found by running the model once more, where its family does not tell.
 """
 
+UNKNOWN = OutputSpec()
+"""Nothing is known of the output."""
+
 
 @dataclass
 class Forward:
@@ -37,21 +42,20 @@ class Forward:
 
     Attributes:
         inputs: what the model was called with; the first is the image batch.
-        output: the model's main output tensor.
-        logits: what is explained, (B, C) or (B, C, *spatial): the logits where there are any, else
-            the output.
-        final: class name of the final sigmoid or softmax module that the logits were taken before,
-            "" if none.
+        output: the tensor that is meant, its logits, and what lies between the two.
         layers: one a requested layer, in the order of the request.
         notes: what is to be said of the choice of a layer.
     """
 
     inputs: tuple[Tensor, ...]
-    output: Tensor
-    logits: Tensor
-    final: str
+    output: ReadOutput
     layers: list[Captured]
     notes: list[Message] = field(default_factory=list)
+
+    @property
+    def logits(self) -> Tensor:
+        """What is explained, (B, C) or (B, C, *spatial): logits where there are any."""
+        return self.output.logits
 
     def gradients(self, score: Tensor, keep_graph: bool) -> list[Tensor | None]:
         """∂score/∂activations of each layer.
@@ -80,7 +84,7 @@ def capture(
     model: nn.Module,
     inputs: tuple[Tensor, ...],
     layers: Sequence[str],
-    logits_from: str | None = None,
+    spec: OutputSpec = UNKNOWN,
     record: bool = False,
     stated: TokenGrid | None = None,
 ) -> Forward:
@@ -94,16 +98,16 @@ def capture(
         model: a plain module (see ``unwrap``).
         inputs: the image batch (B, C, *spatial), then any further inputs.
         layers: as the user wrote them.
-        logits_from: path of the module whose output is the logits; None to look for a final sigmoid
-            or softmax module, "" to take the output as it is.
+        spec: what is known of the output: which of several is meant, where its logits are.
         record: keep what a tail replay needs.
         stated: what the user states of tokens whose grid cannot be traced.
 
     Raises:
         LayerError: a layer does not exist, does not run, or has no spatial grid.
-        ModelError: the model cannot run on these inputs or returns no tensor.
+        ModelError: the model cannot run on these inputs or returns no tensor; it is not clear which
+            output is meant, or whether it holds logits.
     """
-    known = _Known(model, inputs, logits_from, stated)
+    known = _Known(model, inputs, spec, stated)
     forward = _watched(known, layers, record)
     if forward is None:
         # Rare, and once a model and input size: the survey is remembered.
@@ -117,18 +121,18 @@ class _Known:
     """What is known of a model's layers before it runs: by its family, or by a survey.
 
     Args:
-        model, inputs, logits_from, stated: as of :func:`capture`.
+        model, inputs, spec, stated: as of :func:`capture`.
     """
 
     def __init__(
         self,
         model: nn.Module,
         inputs: tuple[Tensor, ...],
-        logits_from: str | None = None,
+        spec: OutputSpec = UNKNOWN,
         stated: TokenGrid | None = None,
     ) -> None:
         self.model, self.inputs = model, inputs
-        self.logits_from, self.stated = logits_from, stated
+        self.spec, self.stated = spec, stated
         # Views of a patient can have different sizes: a grid is of one of them.
         by_size = {tuple(inputs[image].shape[1:]): image for image in image_inputs(inputs)[::-1]}
         self.images = sorted(by_size.values())
@@ -137,7 +141,7 @@ class _Known:
         # A user may change a network's parts between two calls.
         parts = hash(tuple((path, type(module)) for path, module in model.named_modules()))
         sizes = tuple(tuple(x.shape[1:]) for x in inputs)
-        self._key = (sizes, parts, logits_from, stated)
+        self._key = (sizes, parts, spec, stated)
 
     @property
     def surveyed(self) -> Survey | None:
@@ -147,11 +151,14 @@ class _Known:
     def survey(self) -> Survey:
         """The survey; made now if there has been none."""
         if self.surveyed is None:
-            about = (self.logits_from, self.stated)
+            about = (self._explained, self.spec.logits_from, self.stated)
             model, inputs = self.model, self.inputs
-            made = [survey(model, inputs, main_tensor, *about, image) for image in self.images]
+            made = [survey(model, inputs, *about, image) for image in self.images]
             self._remembered[self._key] = _merged(made)
         return self._remembered[self._key]
+
+    def _explained(self, returned: Any, images: Tensor) -> Tensor:
+        return choose(returned, self.spec, images)
 
     def refs(self, layers: Sequence[str]) -> list[LayerRef]:
         """The layers that names mean."""
@@ -198,21 +205,27 @@ def _merged(surveys: Sequence[Survey]) -> Survey:
 def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | None:
     """The forward pass; None where a survey has to come first."""
     refs = known.refs(layers)
-    watch = Watch(known.model, known.inputs, refs, known.layout, known.logits_from, record)
-    output = watch.run()
+    graph = torch.is_grad_enabled()
+    reader = OutputReader(known.model, known.inputs[0], known.spec, graph)
+    watch = Watch(known.model, known.inputs, refs, known.layout, reader, record)
+    returned = watch.run()
     missing = [(name, ref) for name, ref in zip(layers, refs) if ref not in watch.captured]
     if missing and known.surveyed is None:
         return None
     if missing:
         raise _not_captured(*missing[0], watch, known)
-    logits, final = watch.logits(output)
+    output = reader.read(returned)
+    if output is None:  # once a model: its final activation has to be followed
+        return _watched(known, layers, record)
     captured = [watch.captured[ref] for ref in refs]
     autos = [layer for name, layer in zip(layers, captured) if name == "auto"]
-    if known.surveyed is None and not all(reaches(logits, layer.activations) for layer in autos):
+    if known.surveyed is None and not all(
+        reaches(output.logits, layer.activations) for layer in autos
+    ):
         return None
     find_images(known.model, known.inputs, captured)
     notes = _notes(known, autos)
-    return Forward(known.inputs, output, logits, final, captured, notes)
+    return Forward(known.inputs, output, captured, notes)
 
 
 def _notes(known: _Known, autos: Sequence[Captured]) -> list[Message]:
@@ -250,8 +263,8 @@ def gradient_reaches(
     model: nn.Module,
     forward: Forward,
     layer: Captured,
+    spec: OutputSpec = UNKNOWN,
     stated: TokenGrid | None = None,
-    logits_from: str | None = None,
 ) -> bool:
     """Whether the gradient of any score reaches the cells of a captured layer.
 
@@ -261,53 +274,51 @@ def gradient_reaches(
         model: a plain module.
         forward: in which the layer was captured.
         layer: one of its layers.
-        stated, logits_from: as of :func:`capture`.
+        spec, stated: as of :func:`capture`.
     """
     if not reaches(forward.logits, layer.activations):
         return False
     if layer.output is None or not layer.is_tokens:
         return True
     # Tokens can be on the score's path by their class token alone.
-    firings = _Known(model, forward.inputs, logits_from, stated).survey().firings
+    firings = _Known(model, forward.inputs, spec, stated).survey().firings
     return all(firing.connected is not False for firing in firings if firing.ref == layer.ref)
 
 
 def run_output(
-    model: nn.Module, inputs: tuple[Tensor, ...], logits_from: str | None = None
-) -> tuple[Tensor, Tensor, str]:
+    model: nn.Module, inputs: tuple[Tensor, ...], spec: OutputSpec = UNKNOWN
+) -> ReadOutput:
     """Run the model without capturing a layer.
 
     Args:
         model: a plain module.
         inputs: the image batch (B, C, *spatial), then any further inputs.
-        logits_from: as in :func:`capture`.
-
-    Returns:
-        The logits, the model's main output, and the class name of the final module that the logits
-        were taken before ("" if none).
+        spec: as in :func:`capture`.
 
     Raises:
-        ModelError: the model returns no tensor, or ``logits_from`` names no module that runs.
+        ModelError: as of :func:`capture`.
     """
-    watch = Watch(model, inputs, [], _no_layout, logits_from, False)
-    output = watch.run()
-    logits, final = watch.logits(output)
-    return logits, output, final
+    reader = OutputReader(model, inputs[0], spec, graph=False)
+    output = reader.read(Watch(model, inputs, [], _no_layout, reader, False).run())
+    return run_output(model, inputs, spec) if output is None else output
 
 
 def _no_layout(ref: LayerRef, output: Tensor) -> None:
     return None
 
 
-def usable_layers(model: nn.Module, inputs: tuple[Tensor, ...], but: str = "") -> str:
+def usable_layers(
+    model: nn.Module, inputs: tuple[Tensor, ...], but: str = "", spec: OutputSpec = UNKNOWN
+) -> str:
     """The last layers with a grid that a score depends on, as the hint of an error.
 
     Args:
         model: a plain module.
         inputs: the image batch (B, C, *spatial), then any further inputs.
         but: the layer that failed, left out.
+        spec: as of :func:`capture`.
     """
-    firings = _Known(model, inputs).survey().firings
+    firings = _Known(model, inputs, spec).survey().firings
     with_grid = [firing for firing in firings if firing.cells and str(firing.ref) != but]
     connected = [firing for firing in with_grid if firing.connected]
     paths = [str(firing.ref) for firing in connected or with_grid]
@@ -316,7 +327,7 @@ def usable_layers(model: nn.Module, inputs: tuple[Tensor, ...], but: str = "") -
 
 
 def _not_captured(name: str, ref: LayerRef, watch: Watch, known: _Known) -> LayerError:
-    fix = usable_layers(watch.model, watch.inputs)
+    fix = usable_layers(watch.model, watch.inputs, spec=known.spec)
     if str(ref) not in watch.gridless:
         return LayerError(f"layer {name!r} exists but does not run in the forward pass", fix)
     shape = watch.gridless[str(ref)]

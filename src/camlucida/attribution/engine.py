@@ -39,6 +39,8 @@ def explain(
     labels: Sequence[str] | None = None,
     grid: Sequence[int] | None = None,
     prefix: int | None = None,
+    output: str | int | None = None,
+    logits_from: str | None = None,
     truth: Sequence[Truth] | None = None,
     batch_size: int | None = None,
 ) -> list[Explanation]:
@@ -53,11 +55,15 @@ def explain(
         method: registry name, or a list of them.
         layer: ``"auto"``, a family alias, a dotted path with indices, or a list. None: the model
             card's, else ``"auto"``.
-        task: what the output means, for a bare module; None takes it from the output's shape.
-        labels: a name an output channel, for a bare module.
+        task: what the output means; None takes it from the card or the module, else guesses it from
+            the output's shape. ``provenance["task_from"]`` says which.
+        labels: a name an output channel; None takes the card's or the module's.
         grid: of a transformer whose tokens cannot be traced, the cells an axis, rows first. None:
             the card's, else traced.
         prefix: number of class and register tokens before the cells. None: the card's, else traced.
+        output: which of several outputs is meant, by name or index; or "probabilities" for a model
+            that returns them in a way that cannot be undone (they are then explained themselves).
+        logits_from: path of the module whose output is the logits; "" takes the output as it is.
         truth: of each image the true label or labels, or the true mask, for ``target="truth"``.
         batch_size: images in one forward. None: a tensor goes through in one piece, Scans by 8
             (CPU) or 32 (GPU).
@@ -80,7 +86,8 @@ def explain(
     """
     methods = [METHODS[name] for name in _listed(method)]
     job = _job(model, methods, layer, target)
-    about = explained_model(model, task, labels, token_grid(grid, prefix))
+    tokens = token_grid(grid, prefix)
+    about = explained_model(model, task, labels, tokens, output, logits_from)
     return _explain(about, inputs, job, truth, batch_size)
 
 
@@ -174,11 +181,9 @@ def _listed(value: Any) -> list[Any]:
 def _explain_once(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explanation]:
     spec = model.spec
     needs_replay = any(method.kind == "probe" for method in job.methods)
-    forward = capture(
-        model.module, batch.tensors, job.layers, spec.logits_from, needs_replay, model.tokens
-    )
-    images = batch.tensors[0]
-    output = interpret(forward.logits, forward.output, forward.final, spec, images)
+    forward = capture(model.module, batch.tensors, job.layers, spec, needs_replay, model.tokens)
+    read, images = forward.output, batch.tensors[0]
+    output = interpret(read.logits, read.output, read.final, spec, images)
     check_numbers(output, batch.scans)
     targets: list[list[Target]] = []
     for image_output in model_outputs(output, batch.scans, batch.truth):

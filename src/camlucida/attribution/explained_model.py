@@ -14,7 +14,8 @@ from camlucida.attribution.capture import run_output
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.output_spec import OutputSpec, Task
 from camlucida.models.grids import TokenGrid, token_grid
-from camlucida.models.outputs import BatchOutput, interpret, with_channels
+from camlucida.models.module_facts import operating_points, spec_of_module
+from camlucida.models.outputs import BatchOutput, interpret, label_axes
 from camlucida.models.state import unwrap
 
 
@@ -53,36 +54,50 @@ def explained_model(
     task: Task | None = None,
     labels: Sequence[str] | None = None,
     tokens: TokenGrid | None = None,
+    output: str | int | None = None,
+    logits_from: str | None = None,
 ) -> ExplainedModel:
     """A bare module or a loaded model, with what the caller knows of its output.
 
     Args:
         model: any module, or what ``load_model`` returns.
-        task: what the output means; None leaves it to the card, else to the output's shape.
-        labels: a name an output channel; None takes the card's, or a module's ``pathologies`` or
-            ``labels``.
+        task: what the output means; None leaves it to the card or the module, else to the output's
+            shape.
+        labels: a name an output channel; None takes the card's or the module's.
         tokens: the grid of a transformer's tokens, and how many come before them; None takes the
             card's.
+        output: which of several outputs is meant, by name or index; "logits" or "probabilities" say
+            what it holds.
+        logits_from: path of the module whose output is the logits.
 
     Raises:
         UsageError: no such task.
     """
     if isinstance(model, nn.Module):
-        module, spec = unwrap(model), OutputSpec()
+        module = unwrap(model)
+        spec = spec_of_module(module)
         about: dict[str, Any] = {"name": type(module).__name__, "sha256": None}
-        labels = _labels_of(module) if labels is None else labels
     else:
         module, spec = unwrap(model.module), model.output_spec
         about = {"name": model.name, "sha256": model.sha256}
+        if spec.task is not None and not spec.task_from:
+            spec = replace(spec, task_from="card")
     if task is not None and task not in get_args(Task):
         raise UsageError(f"unknown task {task!r}", did_you_mean(str(task), get_args(Task)))
     if task is not None:
-        spec = replace(spec, task=task)
+        spec = replace(spec, task=task, task_from="given")
     if labels is not None:
         spec = replace(spec, labels=tuple(labels))
+    if output is not None:
+        spec = spec.with_output(output)
+    if logits_from is not None:
+        _check_path(module, logits_from)
+        returns = "probabilities" if logits_from else "logits"
+        spec = replace(spec.with_output(returns), logits_from=logits_from)
     if spec.task == "regression" and spec.logits_from is None:
         # A final sigmoid belongs to the value that is explained.
         spec = replace(spec, logits_from="")
+    spec = replace(spec, operating_points=operating_points(module))
     versions = {"camlucida": __version__, "torch": torch.__version__}
     if tokens is None:
         card = getattr(model, "card", None)
@@ -90,18 +105,19 @@ def explained_model(
     return ExplainedModel(module, spec, {"model": about, **versions}, tokens)
 
 
-def _labels_of(module: nn.Module) -> Sequence[str] | None:
-    """The names of outputs that a module carries, as those of TorchXRayVision do."""
-    names = getattr(module, "pathologies", None) or getattr(module, "labels", None)
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
-        return None
-    return names
+def _check_path(module: nn.Module, path: str) -> None:
+    paths = [name for name, _ in module.named_modules()]
+    if path and path not in paths:
+        raise UsageError(
+            f"logits_from = {path!r} is not a module of the model",
+            did_you_mean(path, filter(None, paths)),
+        )
 
 
 def run_batch(model: ExplainedModel, inputs: Tensor) -> BatchOutput:
     """Run the model on inputs (B, C, *spatial) and interpret its output."""
-    logits, output, final = run_output(model.module, (inputs,), model.spec.logits_from)
-    return interpret(logits, output, final, model.spec, inputs)
+    read = run_output(model.module, (inputs,), model.spec)
+    return interpret(read.logits, read.output, read.final, model.spec, inputs)
 
 
 def logits_function(model: ExplainedModel, device_type: str) -> Callable[..., Tensor]:
@@ -111,7 +127,7 @@ def logits_function(model: ExplainedModel, device_type: str) -> Callable[..., Te
 
     def run(*inputs: Tensor) -> Tensor:
         with torch.autocast(device_type, dtype, enabled):
-            logits, _, _ = run_output(model.module, inputs, model.spec.logits_from)
-            return with_channels(logits)
+            read = run_output(model.module, inputs, model.spec)
+            return label_axes(read.logits, inputs[0], model.spec.task)
 
     return run

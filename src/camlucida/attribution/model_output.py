@@ -27,6 +27,8 @@ class ModelOutput:
         labels: a name a channel; "" for a channel without trained weights.
         geometry: of the image, for targets given in original pixels.
         truth: the image's true labels, or its true mask, bool (*original); None if unknown.
+        overlapping: whether the channels of a segmentation can overlap, a sigmoid each.
+        scaled: (C,) the model's output where it scales its probabilities to operating points.
 
     >>> import torch
     >>> logits, size = torch.tensor([0.0, 2.0]), Geometry.identity((4, 4))
@@ -41,6 +43,8 @@ class ModelOutput:
     labels: tuple[str, ...]
     geometry: Geometry
     truth: tuple[str | int, ...] | Tensor | None = None
+    overlapping: bool = False
+    scaled: Tensor | None = None
 
     @property
     def count(self) -> int:
@@ -66,7 +70,8 @@ class ModelOutput:
         probability = None
         if self.probabilities is not None and self.probabilities.ndim == 1:
             probability = float(self.probabilities[index])
-        return Label(index, self.labels[index], probability)
+        scaled = None if self.scaled is None else float(self.scaled[index])
+        return Label(index, self.labels[index], probability, scaled=scaled)
 
     def _binary_label(self, index: int) -> Label:
         positive = None if self.probabilities is None else float(self.probabilities[0])
@@ -140,6 +145,7 @@ def model_outputs(
     """
     logits = on_host(batch.logits)
     probabilities = None if batch.probabilities is None else on_host(batch.probabilities)
+    scaled = None if batch.scaled is None else on_host(batch.scaled)
     return [
         ModelOutput(
             logits[i],
@@ -148,6 +154,8 @@ def model_outputs(
             batch.labels,
             scan.geometry,
             None if truth is None else _one_or_more(truth[i]),
+            batch.overlapping,
+            None if scaled is None else scaled[i],
         )
         for i, scan in enumerate(scans)
     ]

@@ -15,7 +15,9 @@ _MASK_NAMES: dict[RegionSource, str] = {"given": "(given mask)", "true": "true r
 
 
 def predicted_mask(output: ModelOutput, channel: int) -> Tensor:
-    """Where ``channel`` is predicted: probability above ½ for one channel, else the largest output.
+    """Where ``channel`` is predicted: the largest output of those that exclude each other.
+
+    Of one channel, or of channels that can overlap: probability above ½.
 
     Args:
         output: dense, (C, *spatial).
@@ -24,11 +26,11 @@ def predicted_mask(output: ModelOutput, channel: int) -> Tensor:
     Returns:
         Bool (*spatial), on the output's grid.
     """
-    if len(output.logits) > 1:
+    if len(output.logits) > 1 and not output.overlapping:
         return output.logits.argmax(0) == channel
     if output.probabilities is not None:
-        return output.probabilities[0] > 0.5
-    return output.logits[0] > 0
+        return output.probabilities[channel] > 0.5
+    return output.logits[channel] > 0
 
 
 def region_target(
@@ -167,8 +169,8 @@ def pixel_region(output: ModelOutput, point: Sequence[int], name: str | None) ->
 def foreground(output: ModelOutput, within: Tensor) -> Label:
     """The channel predicted in most pixels of a mask.
 
-    Where none is, that of the highest mean logit. Where there are two or more channels, channel 0
-    is the background and never chosen.
+    Where none is, that of the highest mean logit. Where two or more channels exclude each other,
+    channel 0 is the background and never chosen.
 
     Args:
         output: dense, (C, *spatial).
@@ -177,6 +179,12 @@ def foreground(output: ModelOutput, within: Tensor) -> Label:
     if len(output.logits) == 1:
         return output.label(0)
     inside = output.logits[:, within]
+    if output.overlapping:
+        masks = [predicted_mask(output, channel)[within] for channel in range(len(inside))]
+        areas = torch.stack([mask.sum() for mask in masks])
+        areas[[not name for name in output.labels]] = -1  # not trained
+        strength = areas if bool((areas > 0).any()) else inside.mean(1)
+        return output.label(int(strength.argmax()))
     counts = torch.bincount(inside.argmax(0), minlength=len(inside))[1:]
     strength = counts if bool(counts.any()) else inside[1:].mean(1)
     return output.label(1 + int(strength.argmax()))

@@ -16,15 +16,14 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from camlucida.attribution.capture_recurrent import without_cudnn
-from camlucida.core.errors import LayerError, ModelError
+from camlucida.attribution.output_reader import OutputReader
+from camlucida.core.errors import LayerError
 from camlucida.models.families import Layout
 from camlucida.models.layers import LayerRef
 from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
 
 LayoutOf = Callable[[LayerRef, Tensor], Layout | None]
 """A layer and its output → how that lies on a grid; None without one."""
-
-_FINAL = (nn.Sigmoid, nn.Softmax, nn.LogSoftmax)
 
 
 @dataclass
@@ -67,7 +66,7 @@ class Watch:
         inputs: the image batch (B, C, *spatial), then any further inputs.
         refs: the requested layers.
         layouts: of their outputs.
-        logits_from: as in :func:`camlucida.attribution.capture.capture`.
+        reader: of the output.
         record: keep what a tail replay needs.
 
     Attributes:
@@ -82,7 +81,7 @@ class Watch:
         inputs: tuple[Tensor, ...],
         refs: Sequence[LayerRef],
         layouts: LayoutOf,
-        logits_from: str | None,
+        reader: OutputReader,
         record: bool,
     ) -> None:
         self.model, self.inputs = model, inputs
@@ -90,80 +89,43 @@ class Watch:
         for ref in refs:
             if ref not in self.requested.setdefault(ref.path, []):
                 self.requested[ref.path].append(ref)
-        self.logits_from = logits_from
+        self.reader = reader
         self.record = record
         self.layouts = layouts
         self.captured: dict[LayerRef, Captured] = {}
         self.gridless: dict[str, tuple[int, ...]] = {}
         self.calls: dict[str, int] = {}
         self.done: dict[tuple[str, int], Any] = {}
-        self.named_logits: Tensor | None = None
-        self.final: tuple[nn.Module, Tensor, Tensor] | None = None
 
-    def run(self) -> Tensor:
+    def run(self) -> Any:
         """The forward pass; hooks are gone afterwards whatever happens.
 
         Returns:
-            The model's main output.
+            What the model returned.
 
         Raises:
-            ModelError: the model returns no tensor, or cannot run.
+            ModelError: the model cannot run.
         """
         handles: list[RemovableHandle] = []
         try:
             for path, module in self.model.named_modules():
                 if path:
                     handles += self._hooks(path, module)
-            with forwarding(self.inputs):
-                output = main_tensor(self.model(*self.inputs))
+            with forwarding(self.inputs), self.reader.following():
+                return self.model(*self.inputs)
         finally:
             for handle in handles:
                 handle.remove()
-        if output is None:
-            raise ModelError(
-                "the model returns no tensor", "wrap it so that forward returns logits (B, C)"
-            )
-        return output
 
     def _hooks(self, path: str, module: nn.Module) -> Iterator[RemovableHandle]:
         if path in self.requested or self.record:
             yield module.register_forward_hook(self._layer_hook(path))
-        if path == self.logits_from:
+        if path == self.reader.spec.logits_from:
             yield module.register_forward_hook(self._keep_logits)
-        if isinstance(module, _FINAL):
-            yield module.register_forward_hook(self._keep_final)
         yield from without_cudnn(module)
 
-    def logits(self, output: Tensor) -> tuple[Tensor, str]:
-        """What to explain, and the name of the final module that was stripped.
-
-        Args:
-            output: the model's main output.
-
-        Raises:
-            ModelError: ``logits_from`` names no module that runs and returns a tensor.
-        """
-        if self.logits_from == "":
-            return output, ""
-        if self.logits_from is not None:
-            if self.named_logits is None:
-                raise ModelError(
-                    f"logits_from = {self.logits_from!r} names no module that runs and returns a "
-                    "tensor"
-                )
-            return self.named_logits, self.logits_from
-        if self.final is not None:
-            module, before, after = self.final
-            if _same_numbers(after, output):
-                return before.reshape(output.shape), type(module).__name__
-        return output, ""
-
     def _keep_logits(self, module: nn.Module, args: Any, output: Any) -> None:
-        self.named_logits = main_tensor(output)
-
-    def _keep_final(self, module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-        if args and isinstance(args[0], Tensor) and isinstance(output, Tensor):
-            self.final = (module, args[0], output)
+        self.reader.named_logits = main_tensor(output)
 
     def _layer_hook(self, path: str) -> Any:
         def hook(module: nn.Module, args: Any, output: Any) -> Any:
@@ -173,9 +135,6 @@ class Watch:
             onward = output
             for ref in self.requested.get(path, ()):
                 onward = self._capture(ref, onward, call, before)
-            if self.final is not None and self.final[2] is output:
-                # Captured after the final sigmoid: what it put out now goes by another tensor.
-                self.final = (*self.final[:2], onward)
             return onward
 
         return hook
@@ -241,12 +200,3 @@ class Watch:
                 # An in-place operation downstream must not touch what was captured.
                 onward = onward.clone()
             return replace_tensor(captured.output, tensor, onward)
-
-
-def _same_numbers(a: Tensor, b: Tensor) -> bool:
-    """Whether ``b`` is ``a``, or ``a`` squeezed or reshaped."""
-    if a is b:
-        return True
-    # A view, not equal values: two branches can hold equal numbers by chance.
-    same_memory = a.data_ptr() == b.data_ptr() and a.numel() == b.numel()
-    return same_memory and a.is_contiguous() and b.is_contiguous()

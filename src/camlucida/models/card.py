@@ -89,9 +89,12 @@ class Card(BaseModel):
         task: "multiclass", "multilabel", "binary", "segmentation" or "regression"; None takes it
             from the output's shape.
         labels: one an output channel, in order; "" for a channel that is not trained.
-        output: what ``forward`` returns.
+        output: "logits" or "probabilities": what ``forward`` returns; or the name or index of the
+            one that is meant, where it returns more than one.
         logits_from: path of the module whose output is the logits, where ``forward`` returns
             probabilities.
+        overlapping: whether the channels of a segmentation can overlap (a sigmoid each) or exclude
+            each other; None where the model's last activation shows it.
         layer: what to explain: "auto", an alias, a path, or more than one of these.
         grid, prefix: of tokens that cannot be traced: cells an axis, and tokens before them.
         name: shown in results; None takes the card's file name.
@@ -113,8 +116,9 @@ class Card(BaseModel):
     checkpoint: str | None = None
     task: Task | None = None
     labels: tuple[str, ...] = ()
-    output: Literal["logits", "probabilities"] = "logits"
+    output: str | int = "logits"
     logits_from: str | None = None
+    overlapping: bool | None = None
     layer: str | tuple[str, ...] = "auto"
     grid: tuple[Annotated[int, Field(gt=0)], ...] | None = None
     prefix: Annotated[int, Field(ge=0)] | None = None
@@ -128,7 +132,10 @@ class Card(BaseModel):
         >>> Card(factory="net.py:build", labels=("Mass", "Nodule")).output_spec().labels
         ('Mass', 'Nodule')
         """
-        return OutputSpec(self.task, self.labels, self.output, self.logits_from)
+        spec = OutputSpec(
+            self.task, self.labels, logits_from=self.logits_from, overlapping=self.overlapping
+        )
+        return spec.with_output(self.output)
 
     @model_validator(mode="after")
     def _consistent(self) -> Card:

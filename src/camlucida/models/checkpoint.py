@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -65,16 +65,16 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     return _state_of(content, path)
 
 
-def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[str] = ()) -> None:
+def load_checkpoint(module: nn.Module, path: str | Path) -> None:
     """Load the weights of a file into a module, all of them or none.
 
     Prefixes that wrappers put before each key (``module.``, ``model.``, ``_orig_mod.``) are taken
-    off, or put on, where that makes the keys match exactly.
+    off, or put on, where that makes the keys match exactly. A buffer that is None in the module may
+    be there or not: the operating points of a TorchXRayVision model belong to its weights.
 
     Args:
         module: changed in place.
         path: see :func:`load_state`.
-        optional: keys of the module that the file may lack; they keep their values.
 
     Raises:
         ModelError: the file cannot be read, or a key or shape does not match; nothing is loaded.
@@ -82,16 +82,29 @@ def load_checkpoint(module: nn.Module, path: str | Path, optional: Collection[st
     path = Path(path)
     present = module.state_dict()
     weights = {key: value for key, value in present.items() if isinstance(value, Tensor)}
-    allowed = set(weights)
-    required = allowed - set(optional)
+    required = set(weights)
+    empty = _empty_buffers(module)
+    allowed = required | set(empty)
     candidates = list(layouts(load_state(path)))
     state = next((s for s in candidates if required <= set(s) <= allowed), None)
     if state is None:
         closest = set(max(candidates, key=lambda s: len(required & set(s))))
         raise _mismatch(path, required - closest, closest - allowed, len(weights))
-    _check_shapes(path, state, weights)
-    # Strict, with the module's own values for what the file may lack.
+    _check_shapes(path, {key: state[key] for key in required}, weights)
+    for key in set(state) - required:
+        owner, name = empty[key]
+        owner.register_buffer(name, torch.zeros_like(state[key]))
     module.load_state_dict({**present, **state}, strict=True)
+
+
+def _empty_buffers(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
+    """Key → module and name of each buffer that is None."""
+    empty = {}
+    for path, part in module.named_modules():
+        for name, value in part._buffers.items():
+            if value is None:
+                empty[f"{path}.{name}".lstrip(".")] = (part, name)
+    return empty
 
 
 def _check_shapes(path: Path, state: State, weights: State) -> None:

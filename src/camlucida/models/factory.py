@@ -17,6 +17,7 @@ from torch import nn
 
 from camlucida.core.errors import ModelError, did_you_mean
 from camlucida.models.card import factory_file
+from camlucida.models.module_facts import module_facts
 from camlucida.models.zoo import ZOO, Args, Defaults, guard, hush, is_xrv, xrv_defaults
 
 
@@ -65,8 +66,8 @@ def _built(factory: str, args: Args, base: Path, pretrained: bool) -> nn.Module:
 def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
     """Card fields that are known without being stated; ``input`` is a mapping of its own.
 
-    A module of the user's own may carry ``labels`` (or ``pathologies``, as TorchXRayVision names
-    them): strings, one an output channel.
+    What the module itself tells is the same for a bare one; see
+    :func:`~camlucida.models.module_facts.module_facts`.
 
     Args:
         factory: ``where:what``.
@@ -85,26 +86,7 @@ def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> D
         return ZOO[prefix].defaults(name, args, pretrained, module)
     if is_xrv(module):
         return xrv_defaults(module)
-    for attribute in ("labels", "pathologies"):
-        labels = getattr(module, attribute, None)
-        if not isinstance(labels, list | tuple) or not labels:
-            continue
-        if all(isinstance(label, str) for label in labels):
-            return {"labels": tuple(labels)}
-    return {}
-
-
-def optional_keys(factory: str) -> frozenset[str]:
-    """Keys of the state dict that a checkpoint for this factory may lack.
-
-    Args:
-        factory: ``where:what``.
-
-    >>> optional_keys("net.py:build")
-    frozenset()
-    """
-    zoo = ZOO.get(factory.partition(":")[0])
-    return zoo.optional if zoo else frozenset()
+    return module_facts(module)
 
 
 def _settled(factory: str, args: Args, pretrained: bool) -> tuple[Args, bool]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from camlucida.core.errors import ModelError, UsageError, did_you_mean
-from camlucida.core.output_spec import OutputSpec
+from camlucida.core.output_spec import OutputSpec, TaskSource
 from camlucida.core.scan import Scan
 from camlucida.models.card import Card, read_card, resolve_card
 from camlucida.models.checkpoint import load_checkpoint, weights_sha256
-from camlucida.models.factory import build, defaults, optional_keys
+from camlucida.models.factory import build, defaults
+from camlucida.models.module_facts import shows_task
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class LoadedModel:
         name: the card's name, else its file's stem, else the factory.
         sha256: of the weights as loaded (:func:`~camlucida.models.checkpoint.weights_sha256`).
         card_path: None when the model was named by its factory alone.
+        task_from: "card" where the card states the task, "module" where the model shows it; ""
+            where it is a default, which the output may overrule.
     """
 
     module: nn.Module
@@ -33,11 +36,15 @@ class LoadedModel:
     name: str
     sha256: str
     card_path: Path | None = None
+    task_from: TaskSource = "card"
 
     @property
     def output_spec(self) -> OutputSpec:
         """What the output means: task, labels, and whether it holds logits or probabilities."""
-        return self.card.output_spec()
+        spec = self.card.output_spec()
+        if spec.task is None or not self.task_from:
+            return replace(spec, task=None)
+        return replace(spec, task_from=self.task_from)
 
     def read(self, path: str | Path, frame: int | None = None) -> Scan:
         """Read an image and prepare it as this model was trained.
@@ -63,6 +70,7 @@ def load_model(
     *,
     factory: str | None = None,
     checkpoint: str | Path | None = None,
+    output: str | int | None = None,
     device: str | torch.device = "auto",
 ) -> LoadedModel:
     """Load a model from its card.
@@ -72,6 +80,7 @@ def load_model(
             paths are then relative to the current directory.
         factory: in place of the card's.
         checkpoint: in place of the card's.
+        output: in place of the card's: which of several outputs is meant, or what it holds.
         device: ``auto`` (CUDA, else Apple's GPU, else the CPU), or a torch device.
 
     Returns:
@@ -83,17 +92,19 @@ def load_model(
     """
     chosen = _device(device)
     read, base, path = _read(card, factory, checkpoint)
+    if output is not None:
+        read = read.model_copy(update={"output": output})
     name = read.name or (path.stem if path else read.factory)
     pretrained = read.checkpoint is None
     module = build(read.factory, read.args, base, pretrained)
     if read.checkpoint is not None:
-        file = base / Path(read.checkpoint).expanduser()
-        load_checkpoint(module, file, optional_keys(read.factory))
+        load_checkpoint(module, base / Path(read.checkpoint).expanduser())
     known_fields = defaults(read.factory, read.args, pretrained, module)
     resolved = resolve_card(read, known_fields, name)
     _check_logits_from(module, resolved, name)
     module = module.to(chosen).eval()
-    return LoadedModel(module, resolved, name, weights_sha256(module), path)
+    source: TaskSource = "card" if read.task else "module" if shows_task(module) else ""
+    return LoadedModel(module, resolved, name, weights_sha256(module), path, source)
 
 
 def _read(

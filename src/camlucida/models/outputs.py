@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from camlucida.core.errors import ModelError, ModelMismatchError, TargetError
 from camlucida.core.output_spec import OutputSpec, Task
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import full
+from camlucida.models.output_choice import is_dense
 
 ROUNDING = 1e-3
 """How far outside [0, 1] a number may lie and still be a probability."""
@@ -26,6 +28,9 @@ class BatchOutput:
             the model's graph.
         probabilities: same shape, no graph; None for a regression.
         task: given, or taken from the output's shape.
+        overlapping: whether the channels of a segmentation have a sigmoid each.
+        scaled: same shape: the model's output where it scales its probabilities to operating
+            points; None elsewhere.
         labels: a name an output channel (both names of a single-logit binary model).
         about: for the record: kind of score, task, where both come from.
     """
@@ -35,6 +40,8 @@ class BatchOutput:
     task: Task
     labels: tuple[str, ...]
     about: dict[str, Any]
+    overlapping: bool = False
+    scaled: Tensor | None = None
 
 
 def interpret(
@@ -43,9 +50,10 @@ def interpret(
     """What the output of one forward pass means.
 
     Args:
-        logits: (B, C) or (B, C, *spatial); (B,) of a model of one output.
+        logits: (B, C) or (B, C, *spatial); (B,) of a model of one output, (C,) of one image.
         output: what the model returned, same shape.
-        final: class name of the sigmoid or softmax module between the two, "" for none.
+        final: kind of the activation between the two ("Sigmoid", "Softmax", "LogSigmoid",
+            "LogSoftmax"), path of the module that gave the logits, or "" for none.
         spec: what is known beforehand.
         images: the inputs (B, C, *spatial).
 
@@ -59,31 +67,79 @@ def interpret(
     >>> interpret(logits, logits, "", OutputSpec(), torch.zeros(1, 1, 4, 4)).probabilities
     tensor([[0.5000, 0.5000]])
     """
-    logits, output = full(with_channels(logits)), full(with_channels(output))
+    logits = full(label_axes(logits, images, spec.task))
+    output = full(label_axes(output, images, spec.task))
     if len(logits) != len(images) or logits.shape[1:] != output.shape[1:]:
         shapes = f"{tuple(output.shape)} and logits {tuple(logits.shape)}"
         raise ModelError(
             f"for {len(images)} images the model returned {shapes}",
             "the first axis of the output must be the image, the second the label",
         )
-    task = spec.task or _task_of(logits, images, final)
+    kind = final if final in _KINDS else _kind_between(logits, output) if final else ""
+    task = spec.task or _task_of(logits, images, kind)
     _check_task(task, logits, images)
     labels = _labels(task, logits.shape[1], spec.labels)
     probabilities = None
     if task != "regression":
+        _check_by_hand(output, final, spec)
         probabilities = _probabilities(logits, output, final, task, spec)
-    about = {
+    about: dict[str, Any] = {
         "score_kind": _score_kind(task, final, spec),
         "task": task,
-        "task_from": "given" if spec.task else "the output's shape",
+        "task_from": spec.task_from or "guessed",
     }
     if final:
         about["logits_from"] = final
-    return BatchOutput(logits, probabilities, task, labels, about)
+    if spec.head is not None:
+        about["output"] = str(spec.head)
+    scaled = None
+    if spec.operating_points and final:
+        scaled, probabilities = probabilities, logits.detach().sigmoid()
+        about["operating_points"] = list(spec.operating_points)
+    overlapping = task == "segmentation" and _overlap(probabilities, kind, spec)
+    return BatchOutput(logits, probabilities, task, labels, about, overlapping, scaled)
+
+
+_KINDS = ("Sigmoid", "Softmax", "LogSigmoid", "LogSoftmax")
+
+
+def _kind_between(logits: Tensor, output: Tensor) -> str:
+    """The activation that leads from logits to an output, by their values; "" for neither."""
+    logits, output = logits.detach(), output.detach()
+    if torch.allclose(logits.sigmoid(), output, atol=ROUNDING):
+        return "Sigmoid"
+    return "Softmax" if torch.allclose(logits.softmax(1), output, atol=ROUNDING) else ""
+
+
+def _overlap(probabilities: Tensor | None, kind: str, spec: OutputSpec) -> bool:
+    """Whether each channel of a segmentation is decided by itself."""
+    if spec.overlapping is not None:
+        return spec.overlapping
+    if kind or probabilities is None or spec.output == "logits":
+        return kind in ("Sigmoid", "LogSigmoid")
+    return not _sums_to_one(probabilities)
+
+
+def _sums_to_one(values: Tensor) -> bool:
+    total = values.sum(1)
+    return values.shape[1] > 1 and torch.allclose(total, torch.ones_like(total), atol=ROUNDING)
+
+
+def _check_by_hand(output: Tensor, final: str, spec: OutputSpec) -> None:
+    """ModelMismatchError for probabilities of which nothing shows how they were made."""
+    if final or spec.output == "probabilities" or spec.logits_from == "":
+        return
+    values = output.detach()
+    if bool((values >= 0).all()) and _sums_to_one(values):
+        raise ModelMismatchError(
+            "the model's outputs are probabilities (they sum to 1), and no softmax is seen that "
+            "could be undone",
+            'say output = "probabilities", or logits_from = the module that returns the logits',
+        )
 
 
 def _check_task(task: Task, logits: Tensor, images: Tensor) -> None:
-    dense = logits.ndim == images.ndim
+    dense = logits.ndim > 2
     if dense != (task == "segmentation"):
         wrap = "wrap it so that forward returns the logits (B, C), or " if dense else ""
         raise ModelMismatchError(
@@ -118,12 +174,12 @@ def _probabilities(
 
     The model's, or by sigmoid or softmax of its logits.
     """
-    returned = output.exp() if final == "LogSoftmax" else output
+    returned = output.exp() if final in ("LogSoftmax", "LogSigmoid") else output
     if spec.output == "probabilities":
         _check_probabilities(returned.detach())
     if final or spec.output == "probabilities":
         return returned.detach()
-    independent = task == "multilabel" or logits.shape[1] == 1
+    independent = task == "multilabel" or logits.shape[1] == 1 or bool(spec.overlapping)
     probabilities = logits.sigmoid() if independent else logits.softmax(1)
     return probabilities.detach()
 
@@ -138,8 +194,7 @@ def _check_probabilities(returned: Tensor) -> None:
     outside = returned[(returned < -ROUNDING) | (returned > 1 + ROUNDING)]
     if len(outside):
         raise ModelError(
-            'the card says output = "probabilities", '
-            f"and the model returned {float(outside[0]):.3f}",
+            f'output = "probabilities" is stated, and the model returned {float(outside[0]):.3f}',
             'write output = "logits"',
         )
 
@@ -176,22 +231,35 @@ def on_host(values: Tensor) -> Tensor:
     return values.detach().cpu() if values.ndim == 2 else values.detach()
 
 
-def with_channels(output: Tensor) -> Tensor:
-    """(B, C, …), also where a model of one output returns (B,) or, for one image, a number.
+def label_axes(output: Tensor, images: Tensor, task: Task | None = None) -> Tensor:
+    """(B, C), or (B, C, *spatial) of a dense output.
 
     Args:
-        output: (B, C, …), (B,) or ().
+        output: (B, C, …); (B,) of a model of one output; (C,) or a number of one image; (B,
+            *spatial) of a dense output of one channel. Spatial axes of size 1 are no axes, unless
+            the task is a segmentation.
+        images: the inputs (B, C, *spatial).
+        task: as far as it is known.
 
     >>> import torch
-    >>> with_channels(torch.zeros(3)).shape
-    torch.Size([3, 1])
+    >>> images = torch.zeros(3, 1, 8, 8)
+    >>> label_axes(torch.zeros(3), images).shape, label_axes(torch.zeros(3, 5, 1, 1), images).shape
+    (torch.Size([3, 1]), torch.Size([3, 5]))
     """
-    return output.reshape(-1, 1) if output.ndim < 2 else output
+    if output.ndim < 2:
+        one_image = len(images) == 1
+        return output.reshape(1, -1) if one_image else output.reshape(-1, 1)
+    if output.ndim == images.ndim - 1 and output.ndim > 2 and output.shape[1:] == images.shape[2:]:
+        return output.unsqueeze(1)
+    if task != "segmentation" and output.ndim > 2 and not is_dense(output, images):
+        positions = output.shape[2:].numel()
+        return output.flatten(1) if positions == 1 else output
+    return output
 
 
-def _task_of(logits: Tensor, images: Tensor, final: str) -> Task:
+def _task_of(logits: Tensor, images: Tensor, kind: str) -> Task:
     """A guess from the output alone, recorded as such."""
-    if logits.ndim == images.ndim:
+    if is_dense(logits, images):
         return "segmentation"
     if logits.ndim != 2:
         raise TargetError(
@@ -200,4 +268,4 @@ def _task_of(logits: Tensor, images: Tensor, final: str) -> Task:
         )
     if logits.shape[1] == 1:
         return "binary"
-    return "multilabel" if final == "Sigmoid" else "multiclass"
+    return "multilabel" if kind in ("Sigmoid", "LogSigmoid") else "multiclass"

@@ -20,6 +20,7 @@ from camlucida.core.messages import Message, declare
 from camlucida.models.families import Layout
 from camlucida.models.grids import GridTracer, TokenGrid, differs, is_attention
 from camlucida.models.layers import LayerRef, Layouts
+from camlucida.models.output_choice import is_dense
 from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
 
 declare(
@@ -144,10 +145,14 @@ def _is_unlaid(firing: Firing) -> bool:
     return not firing.cells and len(firing.shape) > 2 and firing.connected is True
 
 
+def _main(returned: Any, images: Tensor) -> Tensor | None:
+    return main_tensor(returned)
+
+
 def survey(
     model: nn.Module,
     inputs: Inputs,
-    score: Callable[[Any], Tensor | None] = main_tensor,
+    score: Callable[[Any, Tensor], Tensor | None] = _main,
     logits_from: str | None = None,
     stated: TokenGrid | None = None,
     image: int = 0,
@@ -159,7 +164,7 @@ def survey(
     Args:
         model: a plain module.
         inputs: the image batch (B, C, *spatial), then any further inputs.
-        score: of what the model returns, the tensor that is explained.
+        score: of what the model returns for images (B, C, *spatial), the tensor that is explained.
         logits_from: path of a module whose output is explained instead.
         stated: what the user states of tokens.
         image: position of the input whose size the grids are of.
@@ -179,7 +184,8 @@ def survey(
         except ModelError as failure:
             error = failure
             continue
-        return run.survey(score(output) if run.named is None else run.named)
+        explained = score(output, images[0]) if run.named is None else run.named
+        return run.survey(explained)
     assert error is not None
     raise error
 
@@ -359,7 +365,7 @@ class _Run:
         ]
         dense = 0
         images = self.inputs[0]
-        if score is not None and score.ndim == images.ndim and score.ndim > 2:
+        if score is not None and score.ndim > 2 and is_dense(score, images):
             dense = score.shape[1]
         return Survey(firings, self.layouts, dense)
 

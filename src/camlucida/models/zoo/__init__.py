@@ -8,9 +8,25 @@ from camlucida.models.zoo.package import Args, Defaults, Zoo, guard
 from camlucida.models.zoo.smp import SMP
 from camlucida.models.zoo.timm import TIMM
 from camlucida.models.zoo.torchvision import TORCHVISION
-from camlucida.models.zoo.torchxrayvision import TORCHXRAYVISION, hush, is_xrv, xrv_defaults
+from camlucida.models.zoo.torchxrayvision import (
+    TORCHXRAYVISION,
+    hush,
+    is_xrv,
+    operating_points,
+    xrv_defaults,
+)
 
-__all__ = ["ZOO", "Args", "Defaults", "Zoo", "guard", "hush", "is_xrv", "xrv_defaults"]
+__all__ = [
+    "ZOO",
+    "Args",
+    "Defaults",
+    "Zoo",
+    "guard",
+    "hush",
+    "is_xrv",
+    "operating_points",
+    "xrv_defaults",
+]
 
 ZOO: dict[str, Zoo] = {
     "torchvision": TORCHVISION,

@@ -30,12 +30,12 @@ class Zoo:
     Attributes:
         build: (name, args, pretrained) → module. With ``pretrained`` false nothing is downloaded.
         defaults: (name, args, pretrained, module) → card fields.
-        optional: keys of the state dict that a checkpoint may lack.
+        facts: module → what its output means, as card fields; {} for another package's module.
     """
 
     build: Callable[[str, Args, bool], nn.Module]
     defaults: Callable[[str, Args, bool, nn.Module], Defaults]
-    optional: frozenset[str] = frozenset()
+    facts: Callable[[nn.Module], Defaults]
 
 
 @contextmanager
@@ -118,3 +118,17 @@ def check_name(kind: str, name: str, names: list[str]) -> None:
     """
     if name not in names:
         raise ModelError(f"{kind} has no model {name!r}", did_you_mean(name, names))
+
+
+def comes_from(module: nn.Module, *packages: str) -> bool:
+    """Whether a module's class, or one that it inherits from, is of a package.
+
+    Args:
+        module: any.
+        packages: dotted names.
+
+    >>> comes_from(nn.ReLU(), "torch.nn"), comes_from(nn.ReLU(), "timm")
+    (True, False)
+    """
+    names = [f"{cls.__module__}." for cls in type(module).__mro__]
+    return any(name.startswith(f"{package}.") for name in names for package in packages)

@@ -11,6 +11,7 @@ from camlucida.models.zoo.package import (
     Defaults,
     Zoo,
     check_name,
+    comes_from,
     import_package,
 )
 
@@ -27,15 +28,27 @@ def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
     return module
 
 
-def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
-    channels = args.get("in_channels", 3)
-    fields: Defaults = {"task": "segmentation", "output": "logits", "input": {"channels": channels}}
-    if channels == 3:
-        fields["input"] |= _IMAGENET
-    if args.get("activation") in ("sigmoid", "softmax", "softmax2d"):
-        # The module whose output goes into the activation.
-        fields |= {"output": "probabilities", "logits_from": "segmentation_head.1"}
+def _facts(module: nn.Module) -> Defaults:
+    """The masks, of a model that may also classify, and the module before their activation."""
+    if not comes_from(module, "segmentation_models_pytorch"):
+        return {}
+    fields: Defaults = {"task": "segmentation", "output": "logits"}
+    head = getattr(module, "segmentation_head", None)
+    if isinstance(head, nn.Sequential) and len(head) > 1:
+        activation = getattr(head[-1], "activation", None)
+        if isinstance(activation, (nn.Sigmoid, nn.Softmax)):
+            path = f"segmentation_head.{len(head) - 2}"
+            fields |= {"output": "probabilities", "logits_from": path}
     return fields
 
 
-SMP = Zoo(_build, _defaults)
+def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
+    fields = _facts(module)
+    channels = args.get("in_channels", 3)
+    fields["input"] = {"channels": channels}
+    if channels == 3:
+        fields["input"] |= _IMAGENET
+    return fields
+
+
+SMP = Zoo(_build, _defaults, _facts)

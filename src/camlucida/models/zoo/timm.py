@@ -14,6 +14,7 @@ from camlucida.models.zoo.package import (
     Defaults,
     Zoo,
     check_name,
+    comes_from,
     import_package,
 )
 
@@ -38,6 +39,15 @@ def _config(module: nn.Module) -> Mapping[str, Any]:
     return config if isinstance(config, Mapping) else {}
 
 
+def _facts(module: nn.Module) -> Defaults:
+    """Multi-class with the head that it was trained with; another head may mean anything."""
+    if not comes_from(module, "timm"):
+        return {}
+    trained_for = _config(module).get("num_classes") or 0
+    unchanged = getattr(module, "num_classes", None) == trained_for and trained_for > 1
+    return {"task": "multiclass"} if unchanged else {}
+
+
 def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
     config = _config(module)
     if "input_size" not in config:
@@ -55,4 +65,4 @@ def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Def
     return {"task": "multiclass", "output": "logits", "input": fields}
 
 
-TIMM = Zoo(_build, _defaults)
+TIMM = Zoo(_build, _defaults, _facts)

@@ -13,6 +13,7 @@ from camlucida.models.zoo.package import (
     Defaults,
     Zoo,
     check_name,
+    comes_from,
     import_package,
 )
 
@@ -43,15 +44,22 @@ def _weights(name: str, args: Args) -> Any:
     return enum[weights] if enum.__members__ else None
 
 
-def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
-    if ".segmentation" in type(module).__module__:
+def _facts(module: nn.Module) -> Defaults:
+    if comes_from(module, "torchvision.models.segmentation"):
         return {"task": "segmentation", "output": "logits"}
+    return {}
+
+
+def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
+    fields = _facts(module)
+    if fields:
+        return fields
     weights = _weights(name, args)
     transforms: Any = weights.transforms() if weights is not None else None
     if type(transforms).__name__ != "ImageClassification":
         return {}
     size, short_side = transforms.crop_size[0], transforms.resize_size[0]
-    fields: Defaults = {"task": "multiclass", "output": "logits"}
+    fields = {"task": "multiclass", "output": "logits"}
     fields["input"] = {"size": size, "mean": tuple(transforms.mean), "std": tuple(transforms.std)}
     if pretrained or "weights" in args:
         fields["input"] |= {
@@ -65,4 +73,4 @@ def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Def
     return fields
 
 
-TORCHVISION = Zoo(_build, _defaults)
+TORCHVISION = Zoo(_build, _defaults, _facts)

@@ -9,7 +9,6 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
-import torch
 from torch import nn
 
 from camlucida.models.checkpoint import load_checkpoint
@@ -18,11 +17,13 @@ from camlucida.models.zoo.package import (
     Defaults,
     Zoo,
     check_name,
+    comes_from,
     guard,
     import_package,
 )
 
 _JF = "jfhealthcare"
+_BASELINES = "torchxrayvision.baseline_models"
 
 
 def _build(name: str, args: Args, pretrained: bool) -> nn.Module:
@@ -72,6 +73,7 @@ def _resnet(xrv: ModuleType, name: str, args: Args, pretrained: bool) -> nn.Modu
     module = _unbuilt(
         xrv.models.ResNet, model=inner, apply_sigmoid=bool(args.get("apply_sigmoid", False))
     )
+    module.register_buffer("op_threshs", None)  # those of the released weights are theirs alone
     _describe(module, name, about)
     return module
 
@@ -122,16 +124,16 @@ def _unbuilt(cls: type[nn.Module], **attributes: Any) -> nn.Module:
 
 
 def _describe(module: nn.Module, name: str, about: Mapping[str, Any]) -> None:
-    """What the package notes on a model that it loads: labels, operating points, resolution."""
+    """What the package notes on a model that it loads: labels and resolution.
+
+    Not the operating points: they were measured with the released weights, and belong to no others.
+    """
     described: Any = module
     described.weights = name
-    described.targets = described.pathologies = about["labels"]
+    points = about["op_threshs"]
+    labels = ["" if math.isnan(point) else label for label, point in zip(about["labels"], points)]
+    described.targets = described.pathologies = labels
     described.input_resolution = about["input_resolution"]
-    points = torch.tensor(about["op_threshs"])
-    if "op_threshs" in module._buffers:
-        described.op_threshs = points
-    else:
-        module.register_buffer("op_threshs", points)
 
 
 def is_xrv(module: nn.Module) -> bool:
@@ -143,10 +145,7 @@ def is_xrv(module: nn.Module) -> bool:
     >>> is_xrv(nn.ReLU())
     False
     """
-    return type(module).__module__ in (
-        "torchxrayvision.models",
-        "torchxrayvision.baseline_models.jfhealthcare",
-    )
+    return comes_from(module, "torchxrayvision.models", f"{_BASELINES}.{_JF}")
 
 
 def hush(module: nn.Module) -> None:
@@ -165,30 +164,63 @@ def hush(module: nn.Module) -> None:
         done["norm_check"] = done[hash(module)] = True
 
 
-def xrv_defaults(module: nn.Module) -> Defaults:
+def operating_points(module: nn.Module) -> tuple[float, ...]:
+    """The probabilities that a TorchXRayVision classifier scales to 0.5; () where it does not.
+
+    Its ``forward`` maps each sigmoid piecewise linearly, [0, t] to [0, 0.5] and [t, 1] to [0.5, 1].
+
+    Args:
+        module: any.
+
+    Returns:
+        One a label, NaN for a label without one.
+
+    >>> operating_points(nn.ReLU())
+    ()
+    """
+    points = getattr(module, "op_threshs", None) if is_xrv(module) else None
+    return () if points is None else tuple(points.detach().cpu().tolist())
+
+
+def _facts(module: nn.Module) -> Defaults:
+    """What the attributes of a TorchXRayVision model say of its output."""
+    if comes_from(module, f"{_BASELINES}.chestx_det"):
+        # Its 14 structures overlap, the heart and the lungs for instance.
+        structures = tuple(getattr(module, "targets", ()))
+        return {"task": "segmentation", "labels": structures, "overlapping": True}
+    if not is_xrv(module):
+        return {}
+    jf = comes_from(module, f"{_BASELINES}.{_JF}")
+    points = operating_points(module)
+    squashed = bool(points) or bool(getattr(module, "apply_sigmoid", False))
+    fields: Defaults = {"task": "multilabel", "output": "probabilities" if squashed else "logits"}
+    if squashed and not jf:  # jf concatenates its five heads: no one module's output is the logits
+        fields["logits_from"] = "classifier" if hasattr(module, "classifier") else "model.fc"
+    labels = tuple(getattr(module, "pathologies", None) or ())
+    if len(points) == len(labels):
+        # Without an operating point the output is the constant 0.5: there is nothing to explain.
+        labels = tuple("" if math.isnan(point) else name for name, point in zip(labels, points))
+    if labels:
+        fields["labels"] = labels
+    return fields
+
+
+def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
+    return xrv_defaults(module, args.get("in_channels", 1))
+
+
+def xrv_defaults(module: nn.Module, channels: int = 1) -> Defaults:
     """Card fields from the attributes of a TorchXRayVision classifier.
 
     Args:
         module: of which :func:`is_xrv` holds.
+        channels: of its input.
     """
-    jf = type(module).__module__.endswith(_JF)
-    points = getattr(module, "op_threshs", None)
-    squashed = points is not None or bool(getattr(module, "apply_sigmoid", False))
-    fields: Defaults = {"task": "multilabel", "output": "probabilities" if squashed else "logits"}
-    if squashed and not jf:  # jf concatenates its five heads: no one module's output is the logits
-        fields["logits_from"] = "classifier" if hasattr(module, "classifier") else "model.fc"
-    labels = tuple(getattr(module, "pathologies", ()))
-    if points is not None and len(points) == len(labels):
-        # Without an operating point the output is the constant 0.5: there is nothing to explain.
-        labels = tuple(
-            "" if math.isnan(point) else label for label, point in zip(labels, points.tolist())
-        )
-    if labels:
-        fields["labels"] = labels
-    size = getattr(module, "input_resolution", 512 if jf else 224)
+    fields = _facts(module)
+    usual = 512 if comes_from(module, f"{_BASELINES}.{_JF}") else 224
     fields["input"] = {
-        "size": size,
-        "channels": 1,
+        "size": getattr(module, "input_resolution", usual),
+        "channels": channels,
         "range": (-1024, 1024),
         "fit": "center-crop",
         "resize": "antialias",
@@ -196,12 +228,4 @@ def xrv_defaults(module: nn.Module) -> Defaults:
     return fields
 
 
-def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:
-    fields = xrv_defaults(module)
-    fields["input"]["channels"] = args.get("in_channels", 1)
-    return fields
-
-
-# The operating points are the package's own numbers, put on after its weights are loaded; its files
-# lack them.
-TORCHXRAYVISION = Zoo(_build, _defaults, frozenset({"op_threshs"}))
+TORCHXRAYVISION = Zoo(_build, _defaults, _facts)

@@ -168,7 +168,7 @@ def layers_of(model: LoadedModel, names: Sequence[str]) -> list[Layer]:
     grey = torch.full(size, 0.5, device=weight.device, dtype=weight.dtype)
     with frozen(module):
         try:
-            forward = capture(module, (grey,), list(names), model.card.logits_from)
+            forward = capture(module, (grey,), list(names), model.output_spec)
         except LayerError as error:
             shapes = ", ".join(_layer_shapes(module, grey))
             fix = f"layers with a grid (channels×rows×columns): {shapes}"
