@@ -10,6 +10,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Annotated, Any
@@ -51,6 +52,16 @@ FactoryOption = Annotated[
 CheckpointOption = Annotated[
     str | None,
     typer.Option(help="Checkpoint to use instead of the card's: .pth, .pt, .safetensors."),
+]
+GridOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Rows x columns of a transformer's tokens (14x14), where they cannot be traced."
+    ),
+]
+PrefixOption = Annotated[
+    int | None,
+    typer.Option(min=0, help="Class and register tokens before those of the grid."),
 ]
 DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 
@@ -120,6 +131,26 @@ def load(card: str, factory: str | None, checkpoint: str | None, device: str) ->
     from camlucida.models import load_model
 
     return load_model(card, factory=factory, checkpoint=checkpoint, device=device)
+
+
+def with_tokens(model: LoadedModel, grid: str | None, prefix: int | None) -> LoadedModel:
+    """A model with what --grid and --prefix state of its tokens in its card.
+
+    Args:
+        model: loaded.
+        grid: rows and columns, ``14x14``.
+        prefix: number of tokens before the cells.
+
+    Raises:
+        UsageError: ``grid`` is not of this form.
+    """
+    stated: dict[str, Any] = {} if prefix is None else {"prefix": prefix}
+    if grid is not None:
+        numbers = grid.lower().replace("×", "x").split("x")
+        if not all(number.isdecimal() and int(number) for number in numbers):
+            raise UsageError(f"--grid {grid} is no grid", "write rows x columns: 14x14")
+        stated["grid"] = tuple(map(int, numbers))
+    return replace(model, card=model.card.model_copy(update=stated)) if stated else model
 
 
 def find_images(items: Sequence[str]) -> tuple[list[Path], list[Failure]]:

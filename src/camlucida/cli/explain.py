@@ -13,7 +13,9 @@ from camlucida.cli.common import (
     ColormapOption,
     DeviceOption,
     FactoryOption,
+    GridOption,
     ModelOption,
+    PrefixOption,
     app,
     command_line,
     find_images,
@@ -23,6 +25,7 @@ from camlucida.cli.common import (
     print_json,
     progress_bar,
     targets,
+    with_tokens,
 )
 from camlucida.core.messages import Message, prefixed
 
@@ -57,6 +60,8 @@ def explain_command(
             "Default: the card's."
         ),
     ] = None,
+    grid: GridOption = None,
+    prefix: PrefixOption = None,
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for pictures, maps and index.html.")
     ] = Path("explanations"),
@@ -81,7 +86,7 @@ def explain_command(
     methods = list(dict.fromkeys(method or ["gradcam"]))
     for name in methods:
         METHODS[name]
-    loaded = load(model, factory, checkpoint, device)
+    loaded = with_tokens(load(model, factory, checkpoint, device), grid, prefix)
     paths, missing = find_images(images)
     with output_folder(out), progress_bar(len(paths), "explaining") as progress:
         outcome = explain_to_folder(

@@ -11,11 +11,14 @@ from camlucida.cli.common import (
     CheckpointOption,
     DeviceOption,
     FactoryOption,
+    GridOption,
     ModelOption,
+    PrefixOption,
     app,
     load,
     print_json,
     print_table,
+    with_tokens,
 )
 
 METHOD_FIELDS = ("name", "title", "summary", "cost", "class_specific", "relu", "paper")
@@ -28,6 +31,8 @@ def layers_command(
     factory: FactoryOption = None,
     checkpoint: CheckpointOption = None,
     device: DeviceOption = "auto",
+    grid: GridOption = None,
+    prefix: PrefixOption = None,
     every: Annotated[
         bool, typer.Option("--all", help="Also layers without a spatial grid.")
     ] = False,
@@ -38,15 +43,18 @@ def layers_command(
 
     import torch
 
+    from camlucida.models.grids import token_grid
     from camlucida.models.layer_list import list_layers
     from camlucida.models.state import unwrap
 
-    loaded = load(model, factory, checkpoint, device)
+    loaded = with_tokens(load(model, factory, checkpoint, device), grid, prefix)
     spec = loaded.card.input
     weight = next(loaded.module.parameters())
     size = (1, spec.channels, *spec.height_width)
     images = torch.zeros(size, device=weight.device, dtype=weight.dtype)
-    layers = [info for info in list_layers(unwrap(loaded.module), images) if info.grid or every]
+    stated = token_grid(loaded.card.grid, loaded.card.prefix)
+    fired = list_layers(unwrap(loaded.module), images, stated=stated)
+    layers = [info for info in fired if info.grid or every]
     if as_json:
         print_json([asdict(info) for info in layers])
         return
