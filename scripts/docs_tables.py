@@ -19,7 +19,10 @@ from camlucida.metrics import METRICS, Metric
 
 DOCS = Path(__file__).parents[1] / "docs"
 GENERATED = re.compile(r"(<!-- generated: (.+?) -->\n).*?(<!-- end -->)", re.DOTALL)
-METRIC_HEAD = ("metric", "title", "better", "range", "chance level", "forward passes", "source")
+METRIC_HEAD = (
+    *("metric", "title", "better", "range", "chance level", "forward passes"),
+    *("failed our meta-evaluation on", "source"),
+)
 OPTION_HEAD = ("option", "default", "meaning")
 
 CLI_PAGE = """# Command line
@@ -52,7 +55,8 @@ def _metric_block(match: re.Match[str]) -> str:
 
 def _metric_row(item: Metric) -> tuple[str, ...]:
     scale = (item.direction, item.range_text, item.chance)
-    return (f"`{item.name}`", item.title, *scale, item.cost, item.source)
+    failed = ", ".join(output or "the map" for output in item.failures) or "–"
+    return (f"`{item.name}`", item.title, *scale, item.cost, failed, item.source)
 
 
 def _command_line() -> Iterator[str]:

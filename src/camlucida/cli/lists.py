@@ -22,7 +22,9 @@ from camlucida.cli.common import (
 )
 
 METHOD_FIELDS = ("name", "title", "summary", "cost", "class_specific", "relu", "paper")
-METRIC_FIELDS = ("name", "title", "family", "direction", "range", "chance", "cost", "source")
+METRIC_FIELDS = (
+    *("name", "title", "family", "direction", "range", "chance", "cost", "failures", "source"),
+)
 
 
 @app.command("layers")
@@ -84,7 +86,10 @@ def methods_command(
 def metrics_command(
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
-    """List the metrics: family, better end, range, chance level, cost, source."""
+    """List the metrics: family, better end, range, chance level, cost, source.
+
+    "Failed our test" names the model outputs on which a metric failed the meta-evaluation.
+    """
     from camlucida.metrics import METRICS
 
     metrics = [metric for _, metric in METRICS.items()]
@@ -94,8 +99,10 @@ def metrics_command(
     rows = []
     for metric in metrics:
         names = (metric.name, metric.family, metric.direction, metric.range_text)
-        rows.append((*names, metric.chance, metric.cost, metric.source))
-    print_table(("metric", "family", "better", "range", "chance", "cost", "source"), rows)
+        failed = ", ".join(output or "yes" for output in metric.failures)
+        rows.append((*names, metric.chance, metric.cost, failed, metric.source))
+    head = ("metric", "family", "better", "range", "chance", "cost", "failed our test", "source")
+    print_table(head, rows)
 
 
 def _fields(items: Iterable[object], names: Sequence[str]) -> list[dict[str, Any]]:

@@ -115,6 +115,7 @@ def border_share(values: ArrayLike, width: float = BORDER) -> float:
     chance_level=region_area,
     region=lambda grey: text_region(grey),
     source="See text_region",
+    failures={"": ("falls", "flat", "blur")},
 )
 def text_share(values: ArrayLike, image: ArrayLike) -> float:
     """:func:`region_share` of :func:`text_region`, in [0, 1]; NaN where no text is found.

@@ -8,14 +8,15 @@ with the registration, as functions of the same arguments.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, chain, declare
 from camlucida.core.registry import Registry
 from camlucida.metrics.chance import MOVED, shifted_chance
 
@@ -27,6 +28,17 @@ Family = Literal[
     "faithfulness", "localisation", "agreement", "sanity", "stability", "description", "artefact"
 ]
 Direction = Literal["higher", "lower", "none"]
+
+Failure = Literal["falls", "flat", "blur"]
+"""Why a metric fails the meta-evaluation of the benchmark, where maps of a known order are scored:
+
+- falls: a better map scores worse, from one share of ground truth in the map to a larger one.
+- flat: the score does not improve from no ground truth in the map to the ground truth itself.
+- blur: the blurred ground truth scores better than the ground truth.
+"""
+
+Failures = Mapping[str, tuple[Failure, ...]]
+"""Model output ("" for a metric of the map alone) → why the metric fails on it."""
 
 Inputs = Literal[
     "map",
@@ -69,6 +81,16 @@ INPUTS_OF: dict[Family, Inputs] = {
 }
 """What the metrics of a family are given where the registration does not say."""
 
+declare(
+    "meta_evaluation",
+    {
+        "falls": "a better map can score worse",
+        "flat": "the score does not improve with the map",
+        "blur": "a blurred ground truth scores better than the ground truth",
+        "failed": "failed our meta-evaluation: {reasons}",
+    },
+)
+
 NO_CHANCE = "none"
 COMPUTED = "computed of each image"
 """The chance level in words, where the registration gives the function alone."""
@@ -100,6 +122,8 @@ class Metric:
         plan: of a faithfulness metric: see :func:`camlucida.metrics.faithfulness.plans`. Metrics
             with the same plan share its altered images.
         only_probability: whether it has a meaning for a probability alone, not for a logit.
+        failures: why it fails the meta-evaluation of the benchmark, for each model output on which
+            it does. Such a metric is no default and enters no rank.
     """
 
     name: str
@@ -120,6 +144,25 @@ class Metric:
     region: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None
     plan: Callable[[Perturbation, Collection[str]], Plan] | None = None
     only_probability: bool = False
+    failures: Failures = field(default_factory=dict)
+
+    def failure(self, output: str = "") -> Message | None:
+        """Why the metric failed the meta-evaluation on a model output.
+
+        Args:
+            output: "logit", "probability", "value"; "" for a metric of the map alone.
+
+        Returns:
+            None where it did not fail.
+
+        >>> METRICS["hit"].failure() is None
+        True
+        """
+        reasons = self.failures.get(output, ())
+        if not reasons:
+            return None
+        words = [Message(f"meta_evaluation.{reason}") for reason in reasons]
+        return Message("meta_evaluation.failed", {"reasons": chain("words.clause", words)})
 
     @property
     def range_text(self) -> str:
@@ -154,6 +197,7 @@ def metric(
     region: Callable[[NDArray[np.float64]], NDArray[np.bool_]] | None = None,
     plan: Callable[[Perturbation, Collection[str]], Plan] | None = None,
     only_probability: bool = False,
+    failures: Failures | None = None,
 ) -> Callable[[F], F]:
     """Register a function as a metric; for what is not listed here see :class:`Metric`.
 
@@ -208,6 +252,7 @@ def metric(
                 region=region,
                 plan=plan,
                 only_probability=only_probability,
+                failures=failures or {},
             ),
         )
         return run

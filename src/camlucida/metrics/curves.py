@@ -154,6 +154,7 @@ def deletion(scores: ArrayLike, shares: ArrayLike) -> Floats:
     cost=CELL_COST,
     plan=cells_plan,
     source=PETSIUK,
+    failures={"logit": ("blur",), "probability": ("falls", "blur")},
 )
 def cell_insertion_deletion(inserted: ArrayLike, deleted: ArrayLike, shares: ArrayLike) -> Floats:
     """Insertion minus deletion area, cell by cell of the native grid, both against one strong blur.

@@ -77,6 +77,7 @@ def unmasked_plan(perturbation: Perturbation, names: Collection[str] = ()) -> Pl
     cost=MASKED,
     plan=masked_plan,
     source=GRADCAM_PP,
+    failures={"logit": ("falls",), "probability": ("falls",)},
 )
 def average_drop(original: ArrayLike, masked: ArrayLike) -> Floats:
     """max(0, Y − O) / Y: the share of the score Y that is lost on the masked image x∘E.
@@ -106,6 +107,7 @@ def average_drop(original: ArrayLike, masked: ArrayLike) -> Floats:
     cost=MASKED,
     plan=masked_plan,
     source=GRADCAM_PP,
+    failures={"logit": ("falls",), "probability": ("falls",)},
 )
 def increase_in_confidence(original: ArrayLike, masked: ArrayLike) -> Floats:
     """[O > Y]: 1 where the masked image x∘E scores higher than the image itself, else 0.
@@ -134,6 +136,7 @@ def increase_in_confidence(original: ArrayLike, masked: ArrayLike) -> Floats:
     plan=masked_plan,
     only_probability=True,
     source=ZHANG,
+    failures={"probability": ("falls",)},
 )
 def average_gain(original: ArrayLike, masked: ArrayLike) -> Floats:
     """max(0, O − Y) / (1 − Y): the share of the missing probability that masking gains.

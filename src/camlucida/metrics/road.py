@@ -80,6 +80,7 @@ def road_plan(
     cost=ROAD_COST,
     plan=road_plan,
     source=RONG,
+    failures={"logit": ("blur",)},
 )
 def road_morf(original: ArrayLike, scores: ArrayLike) -> Floats:
     """Mean over the shares p of f(x without its hottest p) − f(x), in the unit of the score.

@@ -164,9 +164,7 @@ def test_headline_is_one_score_a_metric(summary):
     assert headline(summary) == [
         ("average_precision_lift", ""),
         ("hit", ""),
-        ("class_specificity", ""),
-        ("road", "logit"),
-        ("cell_insertion_deletion", "logit"),
+        ("road", "probability"),
     ]
     others = summarise(
         pd.DataFrame([row(metric="gini"), row(metric="average_gain", output="probability")])
@@ -299,6 +297,21 @@ def test_ranks_by_hand():
     assert (family["a"], family["c"]) == (1.5, 2.0)
     assert np.isnan(family["b"])  # road does not rank it
     assert only(table, metric="hit")["family_rank"].tolist() == [1, 2.5, 2.5]
+
+
+def test_a_metric_that_failed_the_meta_evaluation_ranks_nothing():
+    values = {
+        ("average_drop", "probability"): (0.1, 0.2),
+        ("road_morf", "logit"): (1.0, 2.0),
+        ("road_morf", "probability"): (1.0, 2.0),
+    }
+    rows = [
+        row(method=method, metric=name, output=output, value=value)
+        for (name, output), two in values.items()
+        for method, value in zip("ab", two)
+    ]
+    table = ranking(summarise(pd.DataFrame(rows)))
+    assert set(zip(table["metric"], table["output"])) == {("road_morf", "probability")}
 
 
 def test_a_method_that_a_metric_was_not_asked_of_has_no_family_rank():
@@ -451,9 +464,9 @@ def test_cases_fall_back_and_follow_what_is_asked():
     rows = pd.DataFrame([*lifts([(np.nan, 4.0)]), *drop, *road])
     by_road = best_median_worst(rows)
     assert [(case.metric, case.output, case.image) for case in by_road.maps] == [
-        ("road", "logit", "i1"),
-        ("road", "logit", "i1"),
-        ("road", "logit", "i0"),
+        ("road", "probability", "i1"),
+        ("road", "probability", "i1"),
+        ("road", "probability", "i0"),
     ]
     by_drop = best_median_worst(rows, "average_drop")
     assert [case.image for case in by_drop.maps] == [

@@ -67,21 +67,21 @@ def test_a_step_down_drops_a_metric_and_states_its_certainty():
     line = verdict(rows(scores((0.1, 0.5, 0.4, 0.7, 0.9))))
     assert not line["kept"]
     assert line["worst_step"] == pytest.approx(-0.1)
-    assert line["why"] == "scores worse from one α to a larger one"
+    assert line["why"] == "falls"
     few = verdict(rows(scores((0.1, 0.5, 0.4, 0.7, 0.9)), films=4))
     assert not few["kept"]
 
 
 def test_a_flat_step_is_no_fall_but_a_flat_ladder_is_no_rise():
     assert verdict(rows(scores((0.1, 0.5, 1.0, 1.0, 1.0))))["kept"]
-    assert verdict(rows(scores((0.5,) * 5)))["why"] == "does not rise with α"
+    assert verdict(rows(scores((0.5,) * 5)))["why"] == "flat"
 
 
 def test_blur_must_gain_beyond_its_interval():
     blend = (0.1, 0.3, 0.5, 0.7, 0.9)
     sure = verdict(rows(scores(blend, blur=(0.8, 0.95))))
     assert sure["blur_improves"]
-    assert sure["why"] == "is improved by blur"
+    assert sure["why"] == "blur"
     assert not sure["kept"]
     unsure = verdict(rows(scores(blend, blur=(0.8, 0.92)), noise=0.3))
     assert unsure["blur_gain"] > 0 > unsure["blur_gain_low"]

@@ -82,7 +82,7 @@ def test_names_are_escaped(page):
 def test_the_numbers_are_those_of_the_tables(page, tables):
     text = page.read_text()
     rows, _, sanity, summary, compared = tables
-    for line in summary.query("metric == 'road' and output == 'logit'").to_dict("records"):
+    for line in summary.query("metric == 'road' and output == 'probability'").to_dict("records"):
         interval = f"[{number_or_dash(line['low'])}, {number_or_dash(line['high'])}]"
         # Pages set a minus sign, not a hyphen.
         assert f"{number_or_dash(line['estimate'])} {interval}".replace("-", "−") in text

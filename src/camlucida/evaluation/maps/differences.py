@@ -119,7 +119,8 @@ def _pairs(group: pd.DataFrame) -> list[tuple[str, str, str]]:
 def ranking(summary: pd.DataFrame) -> pd.DataFrame:
     """Rank of each method, baselines among them, by each metric with a direction.
 
-    Within a layer, over all labels. Metrics rank differently: read it with :func:`disagreement`.
+    Within a layer, over all labels. A metric that failed the meta-evaluation on a model output
+    ranks nothing. Metrics rank differently: read it with :func:`disagreement`.
 
     Args:
         summary: of :func:`~camlucida.evaluation.maps.summary.summarise`.
@@ -130,8 +131,12 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
         that a ranking of it lacks.
     """
     table = over_all_labels(summary)
-    has_direction = table["direction"] != "none"
-    table = table[has_direction].copy()
+    metrics = zip(table["metric"], table["output"], table["direction"])
+    ranks = [
+        direction != "none" and about(name).failure(output) is None
+        for name, output, direction in metrics
+    ]
+    table = table[pd.Series(ranks, index=table.index, dtype=bool)].copy()
     keys = ["layer", "family", "metric", "output"]
     estimate = table["estimate"]
     lower_is_better = table["direction"] == "lower"

@@ -16,8 +16,9 @@ from camlucida.metrics import METRICS, Metric
 ALL_LABELS = "all labels"
 """The label of a summary row over all labels."""
 
-OUTPUTS = ("", "logit", "value", "probability")
-"""Values of ``output``, in order of preference: a probability saturates where a logit does not."""
+OUTPUTS = ("", "probability", "value", "logit")
+"""Values of ``output``, in order of preference: probabilities of models are on one scale, logits
+are not."""
 
 KEYS = ["label", "method", "layer", "metric", "output"]
 ROW = ["image", *KEYS]
@@ -58,8 +59,8 @@ def title(metric: str, output: str = "") -> str:
 def preferred_score(present: Iterable[str]) -> str:
     """The first of ``OUTPUTS`` that is there, else the first by name.
 
-    >>> preferred_score(["probability", "logit"])
-    'logit'
+    >>> preferred_score(["logit", "probability"])
+    'probability'
     """
 
     def order(output: str) -> tuple[int, str]:

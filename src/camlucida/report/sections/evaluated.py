@@ -7,13 +7,14 @@ from math import isfinite
 
 import pandas as pd
 
-from camlucida.core.messages import declare
-from camlucida.evaluation.maps.row_tables import preferred_score
+from camlucida.core.messages import declare, named
+from camlucida.evaluation.maps.row_tables import about, preferred_score
 from camlucida.evaluation.maps.summary import headline, over_all_labels, title
 from camlucida.report.data import ReportData
 from camlucida.report.document import (
     NAN,
     Block,
+    Cell,
     CellValue,
     Details,
     Message,
@@ -83,9 +84,11 @@ def _scores(
     name: str, caption: Message, summary: pd.DataFrame, columns: Sequence[tuple[str, str]]
 ) -> Table:
     """One row a method and layer, one column a metric."""
-    head = [Message("quality.head_method")]
+    head: list[Message | Cell] = [Message("quality.head_method")]
     for metric, output in columns:
-        head.append(Message("words.plain", {"text": title(metric, output)}))
+        words = named(title(metric, output))
+        failure = about(metric).failure(output)
+        head.append(words if failure is None else Cell(words, note=failure))
     rows: list[tuple[CellValue, ...]] = []
     table = over_all_labels(summary)
     for (method, layer), part in table.groupby(["method", "layer"], sort=False):

@@ -9,6 +9,7 @@ import pandas as pd
 from camlucida.evaluation.maps.summary import title
 from camlucida.report.document import Code, Text, phrase
 from camlucida.workflows.benchmark.cells import Line, codes, interval, listed, percent, value
+from camlucida.workflows.benchmark.meta import reason_words
 from camlucida.workflows.benchmark.result import Benchmark
 from camlucida.workflows.benchmark.tables import (
     ABOVE_CHANCE,
@@ -142,12 +143,7 @@ def _metrics(b: Benchmark) -> Iterator[Text]:
     )
     for reason, part in dropped.groupby("why", sort=False):
         titles = listed(part["title"].tolist())
-        yield f"Dropped, because the score {_clause(str(reason))}: {titles}."
-
-
-def _clause(reason: str) -> str:
-    """A reason of the meta-evaluation after the subject "the score"."""
-    return reason.replace("scores worse", "worsens").replace("; ", " and ")
+        yield f"Dropped ({reason_words(str(reason))}): {titles}."
 
 
 def _average_drop(b: Benchmark) -> Iterator[Text]:

@@ -18,10 +18,12 @@ from scipy import ndimage
 from torch import Tensor
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message, chain
 from camlucida.evaluation.maps.baselines import baseline_map
 from camlucida.evaluation.maps.measure import Sample
 from camlucida.evaluation.maps.summary import about, title
 from camlucida.metrics.annotations import Floats
+from camlucida.metrics.base import Failure
 from camlucida.metrics.bootstrap import REPLICATES, Interval
 from camlucida.metrics.ceiling import area_average
 from camlucida.metrics.statistics import mean_interval
@@ -180,13 +182,19 @@ def _verdict(
 
 
 def _reasons(*, falls: bool, rises: bool, improves: bool) -> str:
-    """Why a metric is dropped; empty for one that is kept."""
-    reasons = {
-        "scores worse from one α to a larger one": falls,
-        "does not rise with α": not rises,
-        "is improved by blur": improves,
-    }
-    return "; ".join(reason for reason, holds in reasons.items() if holds)
+    """Why a metric is dropped, as codes of :data:`camlucida.metrics.base.Failure`."""
+    reasons: dict[Failure, bool] = {"falls": falls, "flat": not rises, "blur": improves}
+    return ",".join(reason for reason, holds in reasons.items() if holds)
+
+
+def reason_words(why: str) -> str:
+    """The codes of ``why`` in words; empty for a metric that is kept.
+
+    >>> reason_words("falls,flat")
+    'a better map can score worse; the score does not improve with the map'
+    """
+    words = [Message(f"meta_evaluation.{reason}") for reason in why.split(",") if reason]
+    return str(chain("words.clause", words)) if words else ""
 
 
 def _deciding(bound: float, estimate: float) -> float:

@@ -31,7 +31,7 @@ from camlucida.workflows.benchmark.cells import (
     value,
 )
 from camlucida.workflows.benchmark.leaderboard import SHOWN
-from camlucida.workflows.benchmark.meta import BLEND, BLUR, SHIFT
+from camlucida.workflows.benchmark.meta import BLEND, BLUR, SHIFT, reason_words
 from camlucida.workflows.benchmark.result import Benchmark
 from camlucida.workflows.benchmark.tables import pass_rates
 
@@ -179,7 +179,8 @@ def metrics_section(b: Benchmark) -> Section:
         gain = estimate(line, "blur_gain", "blur_gain_low", "blur_gain_high")
         scores = [Cell(Estimate(line[rung])) for rung in rungs]
         kept = "yes" if line["kept"] else "no"
-        rows.append((line["title"], line["direction"], *scores, gain, kept, line["why"]))
+        reasons = reason_words(line["why"])
+        rows.append((line["title"], line["direction"], *scores, gain, kept, reasons))
     blocks: list[Block] = [Paragraph(text)]
     if rows:
         caption = "Score of each metric on maps of rising merit, on shifted and on blurred oracles."

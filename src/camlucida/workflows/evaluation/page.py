@@ -196,7 +196,9 @@ def _scores(out: Path, summary: pd.DataFrame, about: EvaluationAbout) -> Iterato
             "over the cells of the map's grid. A low score ÷ ceiling therefore indicates a wrong "
             "map rather than a coarse grid.",
             "Baselines are maps computed without the model; “oracle” is the ground truth at the "
-            "resolution of the grid.",
+            "resolution of the grid. The average mask, the mean annotation of the other patients, "
+            "is the reference: a map that scores no higher shows no more than where the finding "
+            "usually is.",
         ),
         quiet=True,
     )
@@ -253,7 +255,18 @@ def _ranks(ranks: pd.DataFrame) -> Iterator[Block]:
     )
     link = phrase("Metrics can rank methods differently: see ", Link("#limits", "limits"), ".")
     yield Paragraph((explained, link), quiet=True)
+    yield Paragraph((f"Metrics that enter: {_entering(ranks)}.",), quiet=True)
     yield rank_table(ranks)
+
+
+def _entering(ranks: pd.DataFrame) -> str:
+    """The metrics that rank, family by family."""
+    families: dict[str, dict[str, None]] = {}
+    for line in ranks.drop_duplicates(["family", "metric", "output"]).to_dict("records"):
+        titles = families.setdefault(line["family"], {})
+        titles[tables.title(line["metric"], line["output"])] = None
+    parts = [f"{family}: {', '.join(titles)}" for family, titles in families.items()]
+    return "; ".join(parts)
 
 
 def _curves(out: Path) -> Iterator[Block]:

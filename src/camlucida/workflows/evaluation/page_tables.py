@@ -15,6 +15,9 @@ from camlucida.workflows.evaluation.records import Record, records_without_nan
 
 TableCell: TypeAlias = "CellValue | Cell"
 
+REFERENCE = "average_mask"
+"""The baseline whose score stands beside each main score: what a method has to exceed."""
+
 
 def score_table(name: str, part: pd.DataFrame, columns: Sequence[tuple[str, str]]) -> Table:
     """The main scores: a line a layer and method, methods first.
@@ -34,7 +37,8 @@ def score_table(name: str, part: pd.DataFrame, columns: Sequence[tuple[str, str]
     layers = list(dict.fromkeys(part["layer"]))
     rows: list[tuple[TableCell, ...]] = []
     for key in sorted(lines, key=lambda key: layers.index(key[0])):
-        cells = [_score(lines[key].get(column)) for column in columns]
+        reference = lines.get((key[0], REFERENCE), {})
+        cells = [_score(lines[key].get(column), reference.get(column)) for column in columns]
         rows.append((_method(first[key]), key[0], *cells))
     return Table(name, None, ("Method", "Layer", *heads), tuple(rows))
 
@@ -128,15 +132,19 @@ def sanity_table(name: str, gate: pd.DataFrame) -> Table:
 
 def _metric_head(metric: str, output: str) -> Cell:
     registered = tables.about(metric)
-    return Cell(tables.title(metric, output), note=f"{registered.direction} is better")
+    failure = registered.failure(output)
+    note = f"{registered.direction} is better"
+    if failure is not None:
+        note += f"; {failure}"
+    return Cell(tables.title(metric, output), note=note)
 
 
 def _method(record: Record) -> str:
     return f"baseline: {record['method']}" if record["baseline"] else str(record["method"])
 
 
-def _score(record: Record | None) -> TableCell:
-    """The estimate; below it the chance level and, where there is one, the ceiling."""
+def _score(record: Record | None, reference: Record | None) -> TableCell:
+    """The estimate; below it the chance level, the score of the average mask, and the ceiling."""
     if record is None:
         return None
     chance = record["chance"]
@@ -147,6 +155,8 @@ def _score(record: Record | None) -> TableCell:
     if record["ceiling"] is not None:
         notes.append(f"ceiling {number_or_dash(record['ceiling'])}")
         notes.append(f"÷ ceiling {number_or_dash(record['over_ceiling'])}")
+    if reference is not None and reference is not record:
+        notes.append(f"average mask {number_or_dash(reference['estimate'])}")
     if record["nan_rate"]:
         notes.append(f"{record['nan_rate']:.1%} without a value")
     return Cell(_estimate(record), note=" · ".join(notes), spec=".3g")
@@ -164,8 +174,10 @@ def _percent(share: float | None) -> str:
 
 def _everything_row(record: Record) -> tuple[TableCell, ...]:
     direction = record["direction"]
+    failure = tables.about(record["metric"]).failure(record["output"])
+    title = tables.title(record["metric"], record["output"])
     return (
-        tables.title(record["metric"], record["output"]),
+        Cell(title, note="" if failure is None else str(failure)),
         record["family"],
         "–" if direction == "none" else direction,
         _method(record),
