@@ -122,6 +122,23 @@ def test_a_number_is_an_index_even_where_labels_are_numbers():
     assert names("0", digits) == ["0"]  # written out, it is a name
 
 
+def test_a_negative_index_counts_from_the_last_label():
+    assert names(-1, FOUR) == names("-1", FOUR) == ["d"]
+    assert names(-4, FOUR) == ["a"]
+    assert names("diff:-1|0", FOUR) == ["d − a"]
+    assert names("truth", answer([0.0, 2.0], truth=(-1,))) == ["b"]
+    assert names(-1, answer([2.5, 1.0], "regression", ("age", "size"))) == ["size"]
+    assert names(-1, answer([1.5], "binary", ("well", "sick"))) == ["sick"]
+    # The negation of a single label is no label.
+    assert names(-1, answer([1.5], "binary", ("sick",))) == ["sick"]
+    assert names("-1", answer([0.0, 1.0], labels=("-1", "0"))) == ["-1"]  # a name
+    for outside in (-5, "-5", 4, "diff:-5|0"):
+        with pytest.raises(
+            TargetError, match=r"outside the model's 4 outputs \(give 0 to 3, or -1"
+        ):
+            names(outside, FOUR)
+
+
 def test_a_label_without_weights_is_never_offered():
     seen = answer([3.0, 0.0, 1.0], labels=("", "b", "c"))
     assert names("all", seen) == ["c", "b"]

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from camlucida.cli import main
+from camlucida.models import load_model
 from tests.support.models_on_disk import write_image, write_model
 
 
@@ -119,6 +120,17 @@ def test_one_bad_image_costs_that_image_alone(tmp_path, card, capsys):
     assert any("broken.png" in line for line in errors)
     assert any("c.png" in line for line in errors)
     assert len(json.loads((out / "run.json").read_text())["failures"]) == 2
+
+
+def test_other_spellings_are_recorded_under_the_names(tmp_path, card):
+    image, out = write_image(tmp_path / "film.png"), tmp_path / "out"
+    words = ["--target", "-1", "--method", "Grad-CAM++", "--method", "hires-cam"]
+    words += ["--layer", "module.features"]
+    assert run("explain", image, "--model", card, "--out", out, *words) == 0
+    records = json.loads((out / "explanations.json").read_text())
+    assert [record["method"] for record in records] == ["gradcam_pp", "hirescam"]
+    assert {record["layer"] for record in records} == {"features"}
+    assert {record["target"] for record in records} == {load_model(card).card.labels[-1]}
 
 
 @pytest.mark.parametrize(

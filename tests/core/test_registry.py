@@ -1,5 +1,6 @@
 import pytest
 
+from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
 from camlucida.core.registry import Registry
 
@@ -37,3 +38,37 @@ def test_a_name_is_taken_once(fruit):
     with pytest.raises(ValueError, match="registered twice"):
         fruit.add("pear", 3)
     assert fruit["pear"] == 2
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("gradcam++", "gradcam_pp"),
+        ("Grad-CAM++", "gradcam_pp"),
+        ("GradCAMPlusPlus", "gradcam_pp"),
+        ("grad-cam-plus-plus", "gradcam_pp"),
+        ("grad_cam", "gradcam"),
+        ("hires-cam", "hirescam"),
+        ("HiResCAM", "hirescam"),
+        ("XGradCAM", "xgradcam"),
+        ("Eigen-CAM", "eigencam"),
+        ("EigenGradCAM", "eigengradcam"),
+        ("Score-CAM", "scorecam"),
+        ("GradCAMElementWise", "gradcam_elementwise"),
+    ],
+)
+def test_methods_are_found_by_other_spellings(spelling, name):
+    assert METHODS.canonical(spelling) == name
+    assert METHODS[spelling].name == name
+    assert spelling not in METHODS
+
+
+def test_other_registries_take_names_as_they_are(fruit):
+    with pytest.raises(UsageError, match="did you mean apple"):
+        fruit["Apple"]
+
+
+@pytest.mark.parametrize("name", ["", "++", "cam cam", "グラッド"])
+def test_what_is_no_spelling_is_refused(name):
+    with pytest.raises(UsageError, match="unknown method"):
+        METHODS.canonical(name)

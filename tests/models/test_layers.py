@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from camlucida import explain, list_layers
+from camlucida import evaluate, explain, list_layers
 from camlucida.attribution.capture import capture
-from camlucida.core.errors import LayerError, ModelError
+from camlucida.core.errors import LayerError, ModelError, UsageError
 from camlucida.models.families.base import one_stride
 from camlucida.models.layers import LayerRef, parse_path, resolve
 from camlucida.models.state import frozen
@@ -39,6 +39,61 @@ def test_paths_and_indices(text, path):
 def test_a_path_that_leads_nowhere(text):
     with pytest.raises(LayerError):
         parse_path(NET, text)
+
+
+class Holder(nn.Module):
+    """A network under another name, as training modules hold it."""
+
+    def __init__(self, **parts: nn.Module) -> None:
+        super().__init__()
+        for name, part in parts.items():
+            setattr(self, name, part)
+        self.first = next(iter(parts))
+
+    def forward(self, x):
+        return getattr(self, self.first)(x)
+
+
+@pytest.mark.parametrize("text", ["features", "module.features", "_orig_mod.features"])
+@pytest.mark.parametrize("prefix", ["", "model.", "module.model.", "self.model.", "net."])
+def test_wrappers_at_the_beginning_of_a_path_do_not_count(text, prefix):
+    assert parse_path(nets.Cnn(), prefix + text) == LayerRef("features")
+    held = Holder(model=nets.Cnn())
+    assert parse_path(held, prefix + text) == LayerRef("model.features")
+    assert parse_path(Holder(net=held), prefix + text) == LayerRef("net.model.features")
+    assert parse_path(Holder(model=nets.UNet()), "encoder[1]") == LayerRef("model.encoder", 1)
+
+
+def test_a_wrapper_of_that_name_is_itself():
+    held = Holder(model=nets.Cnn())
+    assert parse_path(held, "model") == LayerRef("model")
+    assert parse_path(held, "model.features") == LayerRef("model.features")
+    with pytest.raises(LayerError, match=r"more than once .*net\.features"):
+        parse_path(Holder(model=nets.Cnn(), net=nets.Cnn()), "features")
+    with pytest.raises(LayerError, match=r"no layer 'student.features'"):
+        parse_path(held, "student.features")
+
+
+def test_layers_are_given_as_modules_too():
+    net, images = nets.seeded(nets.Cnn()), nets.images(1, 3, 8, 8)
+    by_name = explain(net, images, 1, layer=["stem", "features"])
+    by_module = explain(net, images, 1, layer=[net.stem, net.features])
+    (parallel,) = explain(nn.DataParallel(net), images, 1, layer=net.features)
+    assert [e.layer for e in by_module] == ["stem", "features"]
+    assert parallel.layer == "features"
+    for one, other in zip(by_module, by_name):
+        torch.testing.assert_close(one.raw, other.raw)
+    table = evaluate(net, images, 1, layer=net.features, metrics="gini", baselines=())
+    assert set(table["layer"]) == {"features"}
+    assert set(evaluate(net, images, 1, layer="module.features", metrics="gini")["layer"]) == {
+        "features"
+    }
+    with pytest.raises(LayerError, match="type Conv2d that was given is no part of the model"):
+        explain(net, images, 1, layer=nn.Conv2d(1, 1, 1))
+    with pytest.raises(LayerError, match="is the model itself"):
+        explain(net, images, 1, layer=net)
+    with pytest.raises(UsageError, match="neither a name nor a module"):
+        explain(net, images, 1, layer=4)
 
 
 def test_a_near_miss_is_named():

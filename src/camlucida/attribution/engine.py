@@ -24,8 +24,9 @@ from camlucida.attribution.targets import Difference, Label, Target, Truth, spec
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
 from camlucida.core.output_spec import Task
 from camlucida.models.grids import token_grid
+from camlucida.models.layers import LayerLike, layer_name
 from camlucida.models.outputs import check_numbers, interpret, on_host
-from camlucida.models.state import frozen
+from camlucida.models.state import frozen, unwrap
 
 
 def explain(
@@ -33,7 +34,7 @@ def explain(
     inputs: Inputs,
     target: TargetLike | Sequence[TargetLike] | None = None,
     method: str | Sequence[str] = "gradcam",
-    layer: str | Sequence[str] | None = None,
+    layer: LayerLike | Sequence[LayerLike] | None = None,
     *,
     task: Task | None = None,
     labels: Sequence[str] | None = None,
@@ -53,8 +54,8 @@ def explain(
         target: what to explain, or a list: see
             :func:`camlucida.attribution.requests.parse_target`. None: the task's default.
         method: registry name, or a list of them.
-        layer: ``"auto"``, a family alias, a dotted path with indices, or a list. None: the model
-            card's, else ``"auto"``.
+        layer: ``"auto"``, a family alias, a dotted path with indices, a module of the model, or a
+            list of these. None: the model card's, else ``"auto"``.
         task: what the output means; None takes it from the card or the module, else guesses it from
             the output's shape. ``provenance["task_from"]`` says which.
         labels: a name an output channel; None takes the card's or the module's.
@@ -96,7 +97,7 @@ def explain_by(
     inputs: Inputs,
     method: Method,
     target: TargetLike | Sequence[TargetLike] | None = None,
-    layer: str | Sequence[str] | None = None,
+    layer: LayerLike | Sequence[LayerLike] | None = None,
 ) -> list[Explanation]:
     """:func:`explain` by a method that need not be registered.
 
@@ -128,12 +129,13 @@ def explain_by(
 def _job(
     model: nn.Module | ModelWithCard,
     methods: Sequence[Method],
-    layer: str | Sequence[str] | None,
+    layer: LayerLike | Sequence[LayerLike] | None,
     target: TargetLike | Sequence[TargetLike] | None,
 ) -> _Job:
     card = getattr(model, "card", None)
     requested_layer = getattr(card, "layer", "auto") if layer is None else layer
-    layers = [str(name) for name in _listed(requested_layer)]
+    module = unwrap(model if isinstance(model, nn.Module) else model.module)
+    layers = [layer_name(module, item) for item in _listed(requested_layer)]
     requests: list[Request] = [default_request]
     if target is not None:
         requests = [parse_target(item) for item in _listed(target)]

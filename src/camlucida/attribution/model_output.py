@@ -99,7 +99,8 @@ class ModelOutput:
         """A label by its name or index.
 
         Args:
-            name: an index; or a name, taken exactly, else ignoring case, else as an index.
+            name: an index, counted from the last label where it is negative; or a name, taken
+                exactly, else ignoring case, else as an index.
 
         Raises:
             UnknownTargetError: there is no such label; the message names near matches.
@@ -109,13 +110,18 @@ class ModelOutput:
             if match is not None:
                 return match
         index = int(name)
-        if not -self.count <= index < self.count:
-            raise UnknownTargetError(f"target {index} is outside the model's {self.count} outputs")
+        # The negation of a single label has the index 1, and is not the last label.
+        if not -len(self.labels) <= index < self.count:
+            raise UnknownTargetError(
+                f"target {index} is outside the model's {self.count} outputs",
+                f"give 0 to {self.count - 1}, or -1 for the last",
+            )
+        index = index if index >= 0 else index + len(self.labels)
         if not self.labels[index % len(self.labels)]:
             raise UnknownTargetError(
                 f"output {index} has no trained weights", "choose a label that has a name"
             )
-        return self.label(index % self.count)
+        return self.label(index)
 
     def _by_name(self, name: str) -> Label | None:
         """The label of this name; None for a number that is no label's name."""

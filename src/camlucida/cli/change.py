@@ -67,7 +67,7 @@ def change_command(
     from camlucida.io import read_image
     from camlucida.workflows.change.folder import change_notes, write_change
 
-    METHODS[method]
+    method = METHODS.canonical(method)
     if align not in ALIGN:
         raise UsageError(f"unknown alignment {align!r}", did_you_mean(align, ALIGN))
     images = {"before": read_image(before), "after": read_image(after)}

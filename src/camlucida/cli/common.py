@@ -114,7 +114,7 @@ def _repeated(words: Sequence[str], options: Sequence[str], has_arguments: bool)
     expanded: list[str] = []
     option = ""  # the list whose first word has been read
     for before, word in zip(["", *words], words):
-        if word.startswith("-"):
+        if word.startswith("-") and not word[1:].isdigit():  # -1 is the last label
             option = ""
         elif before.replace("_", "-") in options:
             option = before

@@ -83,9 +83,7 @@ def explain_command(
     from camlucida.attribution.methods import METHODS
     from camlucida.workflows.explain import explain_to_folder
 
-    methods = list(dict.fromkeys(method or ["gradcam"]))
-    for name in methods:
-        METHODS[name]
+    methods = list(dict.fromkeys(map(METHODS.canonical, method or ["gradcam"])))
     loaded = with_tokens(load(model, factory, checkpoint, device), grid, prefix)
     paths, missing = find_images(images)
     with output_folder(out), progress_bar(len(paths), "explaining") as progress:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Generic, TypeVar
 
@@ -10,11 +11,18 @@ from camlucida.core.errors import UsageError, did_you_mean
 T = TypeVar("T")
 
 
+def _plain(name: str) -> str:
+    """A name without what users spell differently; "" matches no other name."""
+    letters = re.sub(r"[^a-z0-9]", "", name.casefold().replace("++", "pp"))
+    return letters.replace("plusplus", "pp") or name
+
+
 class Registry(Generic[T]):
     """Names → items of one kind, in order of registration.
 
     Args:
         kind: what the items are, for error messages.
+        spellings: whether a name is also found by other spellings of it, or of the item's title.
 
     >>> colours: Registry[int] = Registry("colour")
     >>> colours.add("red", 0xFF0000)
@@ -27,8 +35,9 @@ class Registry(Generic[T]):
     camlucida.core.errors.UsageError: unknown colour 'rad' (did you mean red?)
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, spellings: bool = False) -> None:
         self.kind = kind
+        self.spellings = spellings
         self._items: dict[str, T] = {}
 
     def add(self, name: str, item: T) -> T:
@@ -52,11 +61,33 @@ class Registry(Generic[T]):
         Raises:
             UsageError: there is none; the message has near matches.
         """
-        try:
-            return self._items[name]
-        except KeyError:
-            fix = did_you_mean(name, self._items)
-            raise UsageError(f"unknown {self.kind} {name!r}", fix) from None
+        return self._items[self.canonical(name)]
+
+    def canonical(self, name: str) -> str:
+        """The name of an item as it is registered, of whatever spelling.
+
+        Capitals, hyphens, underscores and spaces do not count, and "++", "pp" and "plusplus" are
+        one, in registries made so.
+
+        Args:
+            name: as a user wrote it.
+
+        Raises:
+            UsageError: there is none; the message has near matches.
+
+        >>> from camlucida.attribution.methods import METHODS
+        >>> METHODS.canonical("Grad-CAM++"), METHODS.canonical("HiResCAM")
+        ('gradcam_pp', 'hirescam')
+        """
+        if name in self._items:
+            return name
+        if self.spellings and isinstance(name, str):
+            plain = _plain(name)
+            for registered, item in self._items.items():
+                if plain in (_plain(registered), _plain(getattr(item, "title", ""))):
+                    return registered
+        fix = did_you_mean(str(name), self._items)
+        raise UsageError(f"unknown {self.kind} {name!r}", fix)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._items)

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from camlucida.core.errors import LayerError, did_you_mean
+from camlucida.core.errors import LayerError, UsageError, did_you_mean
 from camlucida.models.families import Layout, ModelFamily, find_family
 
 _STEP = re.compile(r"\[(-?\d+)\]|([^.\[\]]+)")
+
+WRAPPERS = ("module", "_orig_mod", "model", "net", "network", "self")
+"""Names under which DataParallel, torch.compile and training modules hold a network."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,10 @@ class LayerRef:
         return self.path if self.index is None else f"{self.path}[{self.index}]"
 
 
+LayerLike = str | nn.Module
+"""How users request a layer: by its name, or the module itself."""
+
+
 def parse_path(model: nn.Module, text: str) -> LayerRef:
     """A dotted path with indices, ``layer4[-1].conv2`` or ``encoder[5]``, as a :class:`LayerRef`.
 
@@ -37,7 +45,8 @@ def parse_path(model: nn.Module, text: str) -> LayerRef:
         model: that the path starts from.
         text: names of submodules, separated by dots; [i] picks a child of a container, counted from
             0, or from the end where negative. At the end of the path, behind a module that is no
-            container, it picks one of the module's outputs.
+            container, it picks one of the module's outputs. Where there is no such path, wrappers
+            at its beginning are left out or put in, if that leaves one layer.
 
     Returns:
         The layer, by its first name in ``named_modules()``.
@@ -48,7 +57,25 @@ def parse_path(model: nn.Module, text: str) -> LayerRef:
     >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.Sequential(nn.ReLU(), nn.Flatten()))
     >>> str(parse_path(net, "1[-1]")), str(parse_path(net, "0[2]"))
     ('1.1', '0[2]')
+    >>> str(parse_path(net, "module.1[0]"))
+    '1.0'
     """
+    try:
+        return _walk(model, text)
+    except LayerError:
+        refs = dict.fromkeys(_through_wrappers(model, text))
+        if len(refs) > 1:
+            raise LayerError(
+                f"layer {text!r} is in the model more than once",
+                f"choose {' or '.join(map(str, refs))}",
+            ) from None
+        if not refs:
+            raise
+        return next(iter(refs))
+
+
+def _walk(model: nn.Module, text: str) -> LayerRef:
+    """The layer at the end of a path, step by step."""
     steps = _STEP.findall(text)
     if not re.fullmatch(r"([^.\[\]]+|\[-?\d+\])(\.[^.\[\]]+|\[-?\d+\])*", text):
         raise LayerError(
@@ -67,15 +94,77 @@ def parse_path(model: nn.Module, text: str) -> LayerRef:
             key = _child_at(list(children), int(index), path, text)
         elif index and path and position == len(steps) - 1:
             # No container: the index picks one of its outputs.
-            parent = parse_path(model, path)
+            parent = _walk(model, path)
             return LayerRef(parent.path, int(index))
         else:
             raise _no_layer(model, text)
         module = children[key]
         path = f"{path}.{key}" if path else key
-    # A module that sits in the model under two names is known by the first of them.
-    names = (name for name, other in model.named_modules() if other is module)
-    return LayerRef(next(names))
+    return LayerRef(_first_name(model, module) or path)
+
+
+def _through_wrappers(model: nn.Module, text: str) -> Iterator[LayerRef]:
+    """The layers that a path means with wrappers left out, or put in, at its beginning.
+
+    ``module.layer4`` of a checkpoint trained with DataParallel, ``model.layer4`` as it is written
+    in Python, or ``layer4`` of the network in a training module.
+    """
+    first, _, rest = text.partition(".")
+    if first in WRAPPERS and rest:
+        refs = _parsed(model, rest)
+        if refs:
+            yield from refs
+            return
+    for name in WRAPPERS:
+        inner = model._modules.get(name)
+        if inner is not None:
+            for ref in _parsed(inner, text):
+                path = _first_name(model, inner.get_submodule(ref.path))
+                yield LayerRef(path or f"{name}.{ref.path}", ref.index)
+
+
+def _parsed(model: nn.Module, text: str) -> list[LayerRef]:
+    try:
+        return [parse_path(model, text)]
+    except LayerError:
+        return []
+
+
+def _first_name(model: nn.Module, module: nn.Module) -> str | None:
+    """The first of the names under which a module sits in the model."""
+    return next((name for name, other in model.named_modules() if other is module), None)
+
+
+def layer_name(model: nn.Module, layer: LayerLike) -> str:
+    """A layer as it is named in requests and records.
+
+    Args:
+        model: a plain module.
+        layer: a name or path, or the module itself.
+
+    Raises:
+        LayerError: the module is none of the model's.
+        UsageError: neither a name nor a module.
+
+    >>> net = nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU())
+    >>> layer_name(net, net[-1]), layer_name(net, "auto")
+    ('1', 'auto')
+    """
+    if isinstance(layer, nn.Module):
+        name = _first_name(model, layer)
+        if not name:
+            kind = type(layer).__name__
+            what = "is the model itself" if name == "" else "is no part of the model"
+            raise LayerError(
+                f"the layer of type {kind} that was given {what}",
+                "give a module of the model that is explained, or its path",
+            )
+        return name
+    if isinstance(layer, (str, LayerRef)):
+        return str(layer).strip()
+    raise UsageError(
+        f"layer {layer!r} is neither a name nor a module", "write it as layer4[-1].conv2"
+    )
 
 
 def _no_layer(model: nn.Module, text: str) -> LayerError:
@@ -118,11 +207,22 @@ def resolve(model: nn.Module, layer: str) -> LayerRef | None:
     network = model.get_submodule(root)
     aliases = family.aliases(network)
     if layer != "auto" and layer not in aliases:
-        return parse_path(model, layer)
+        return _in_network(model, root, layer)
     inner = family.layer(network) if layer == "auto" else aliases[layer]
     ref = parse_path(network, inner)
     path = f"{root}.{ref.path}" if root else ref.path
     return LayerRef(path, ref.index)
+
+
+def _in_network(model: nn.Module, root: str, text: str) -> LayerRef:
+    """The layer at a path from the model, else from the network of known family inside it."""
+    try:
+        return parse_path(model, text)
+    except LayerError:
+        refs = _parsed(model.get_submodule(root), text) if root else []
+        if not refs:
+            raise
+        return LayerRef(f"{root}.{refs[0].path}", refs[0].index)
 
 
 class Layouts:

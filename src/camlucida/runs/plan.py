@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from camlucida.attribution.methods import METHODS
-from camlucida.core.errors import UsageError
+from camlucida.core.errors import LayerError, UsageError
 from camlucida.datasets.cohort import Cohort, read_cohort
 from camlucida.datasets.cohort_file import CohortFile, ModelEntry
 from camlucida.models import Card, LoadedModel, load_model
+from camlucida.models.layers import resolve
+from camlucida.models.state import unwrap
 from camlucida.runs.compute import Worker
 from camlucida.runs.identity import Recipe, make_recipe
 from camlucida.runs.ledger import Key
@@ -71,7 +73,7 @@ def plan_models(file: CohortFile, loader: Loader) -> list[ModelPlan]:
         UsageError, LayerError, ModelError: an unknown method, target or layer; a model that cannot
             be loaded; two models of one name.
     """
-    for method in file.config.explain.method:
+    for method in _distinct(file.config.explain.method):
         METHODS[method]
     # the last model first, so that the first is still loaded when the run begins
     plans = [_plan(file, entry, loader(entry)) for entry in reversed(file.models())]
@@ -88,11 +90,24 @@ def plan_models(file: CohortFile, loader: Loader) -> list[ModelPlan]:
 def _plan(file: CohortFile, entry: ModelEntry, model: LoadedModel) -> ModelPlan:
     explain = file.config.explain
     layers = model.card.layer if explain.layer is None else explain.layer
-    recipe = make_recipe(model, explain.target, _distinct(explain.method), _distinct(layers))
+    methods = _distinct([METHODS.canonical(name) for name in _distinct(explain.method)])
+    names = _distinct([_layer_name(model, name) for name in _distinct(layers)])
+    recipe = make_recipe(model, explain.target, methods, names)
     Worker(model, "", recipe).check()
     card = model.card.model_dump(mode="json")
     cohort = read_cohort(file, classification_labels(model.card))
     return ModelPlan(_name(entry, model), entry, card, recipe, cohort)
+
+
+def _layer_name(model: LoadedModel, layer: str) -> str:
+    """The path of a layer as the model has it; ``auto``, and what is no layer, stay."""
+    if layer == "auto":
+        return layer
+    try:
+        ref = resolve(unwrap(model.module), layer)
+    except LayerError:  # reported when the request is tried
+        return layer
+    return layer if ref is None else str(ref)
 
 
 def classification_labels(card: Card) -> tuple[str, ...]:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import ModelError, UsageError
 from camlucida.io import write_synthetic_png
 from camlucida.workflows.segmentation import sampled_images, segmentation_card
-from camlucida.workflows.segmentation.inputs import input_of, method_name, target_word
+from camlucida.workflows.segmentation.inputs import input_of, target_word
 
 
 @pytest.mark.parametrize(
@@ -62,13 +63,13 @@ def test_spellings():
         "gradcam_pp",
         "gradcam_elementwise",
     ]
-    assert [method_name(words) for words in spelled] == wanted
+    assert [METHODS.canonical(words) for words in spelled] == wanted
     assert [
         target_word(words)
         for words in ("predicted", "True", "component", "component:2", "pixel:3,4", "lesion")
     ] == [*("region", "truth", "component:1", "component:2", "pixel:3,4", "lesion")]
     with pytest.raises(UsageError, match="did you mean gradcam"):
-        method_name("gradcma")
+        METHODS["gradcma"]
     with pytest.raises(UsageError, match="ROW,COLUMN"):
         target_word("pixel")
 

@@ -60,7 +60,7 @@ class Method:
         return (self.run.__doc__ or "").strip().splitlines()[0]
 
 
-METHODS: Registry[Method] = Registry("method")
+METHODS: Registry[Method] = Registry("method", spellings=True)
 
 F = TypeVar("F", bound=Callable[..., Any])
 

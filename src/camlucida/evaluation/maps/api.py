@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from camlucida.attribution.batches import scans_of
 from camlucida.attribution.explained_model import ModelWithCard
+from camlucida.attribution.methods import METHODS
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import UsageError
 from camlucida.core.scan import Scan
@@ -21,7 +22,9 @@ from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
 from camlucida.io.annotations import boxes_of
 from camlucida.metrics.annotations import Mask, as_mask
 from camlucida.models import LoadedModel
+from camlucida.models.layers import LayerLike, layer_name
 from camlucida.models.preprocessing import unit_scale
+from camlucida.models.state import unwrap
 
 Truths = Sequence[ArrayLike | Mapping[str, ArrayLike] | None]
 
@@ -31,7 +34,7 @@ def evaluate(
     inputs: Tensor | Scan | Sequence[Scan],
     target: TargetLike | Sequence[TargetLike] | None = None,
     method: str | Sequence[str] = "gradcam",
-    layer: str | Sequence[str] | None = None,
+    layer: LayerLike | Sequence[LayerLike] | None = None,
     *,
     masks: Truths | None = None,
     patients: Sequence[str] | None = None,
@@ -85,10 +88,12 @@ def evaluate(
         _sample(scan, mask, scan.id if patient is None else patient)
         for scan, mask, patient in zip(scans, masks, patients)
     ]
+    module = unwrap(model if isinstance(model, nn.Module) else model.module)
+    layers = [layer_name(module, item) for item in _listed(layer)] if layer is not None else []
     settings = MetricSettings(
         targets=None if target is None else tuple(_listed(target)),
-        methods=tuple(_listed(method)),
-        layers=None if layer is None else tuple(_listed(layer)),
+        methods=tuple(dict.fromkeys(map(METHODS.canonical, _listed(method)))),
+        layers=None if layer is None else tuple(layers),
         metrics=choose(_listed(metrics)),
         baselines=choose_baselines(",".join(_listed(baselines)) or "none"),
         batch_size=batch_size,

@@ -112,7 +112,7 @@ def run_ensemble(
         ModelError: no classifier can be loaded.
         UsageError: there is no image, no classifier has a label, or the request fits no image.
     """
-    METHODS[method]
+    method = METHODS.canonical(method)
     loaded = _load(classifiers, out, method, device)
     if not loaded.models:
         reasons = "; ".join(map(str, loaded.failures))

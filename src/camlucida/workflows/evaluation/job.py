@@ -240,7 +240,7 @@ def _source(
     of_model = replace(
         settings,
         targets=request.targets or model.targets,
-        methods=tuple(dict.fromkeys(request.methods or model.methods)),
+        methods=tuple(dict.fromkeys(map(METHODS.canonical, request.methods or model.methods))),
         layers=request.layers or model.layers or None,
     )
     truth = annotations.read(model.model.card.labels)

@@ -9,8 +9,7 @@ from pathlib import Path
 import torch
 
 from camlucida.attribution.capture import capture
-from camlucida.attribution.methods import METHODS
-from camlucida.core.errors import LayerError, UsageError, did_you_mean
+from camlucida.core.errors import LayerError, UsageError
 from camlucida.core.files import write_toml
 from camlucida.core.messages import Message, Value, declare
 from camlucida.models import Card, LoadedModel
@@ -62,32 +61,6 @@ class Layer:
     def behind(self) -> bool:
         """Whether it lies in decoder or head, whose maps restate the segmentation."""
         return restates(self.path)
-
-
-def method_name(spelling: str) -> str:
-    """The registry's name of a method.
-
-    Args:
-        spelling: gradcam++, Grad-CAM, GradCAMPlusPlus, score-cam, …
-
-    Raises:
-        UsageError: no such method.
-
-    >>> method_name("Grad-CAM++"), method_name("score-cam")
-    ('gradcam_pp', 'scorecam')
-    """
-    plain = spelling.strip().casefold().replace("plusplus", "++")
-    for sign in "-_ ":
-        plain = plain.replace(sign, "")
-    names: dict[str, str] = {}
-    for name in METHODS:
-        short = name.replace("_", "")
-        names[short] = name
-        if short.endswith("pp"):
-            names[f"{short.removesuffix('pp')}++"] = name
-    if plain not in names:
-        raise UsageError(f"unknown method {spelling!r}", did_you_mean(spelling, METHODS))
-    return names[plain]
 
 
 def target_word(word: str) -> str:

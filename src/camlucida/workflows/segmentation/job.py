@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug, unique, write_bytes, write_json
@@ -26,7 +27,6 @@ from camlucida.workflows.segmentation import report
 from camlucida.workflows.segmentation.image_choice import Images
 from camlucida.workflows.segmentation.inputs import (
     layers_of,
-    method_name,
     segmentation_card,
     target_word,
     write_cohort,
@@ -104,7 +104,7 @@ def explain_segmentation(
         image_size=image_size,
     )
     requested = list(dict.fromkeys(map(target_word, targets)))
-    names = list(dict.fromkeys(map(method_name, methods)))
+    names = list(dict.fromkeys(map(METHODS.canonical, methods)))
     loaded = load_model(recognised.card, device=device)
     resolved = layers_of(loaded, list(dict.fromkeys(layers)))
     del loaded  # the run loads it again, perhaps in another process
