@@ -114,12 +114,14 @@ def test_a_class_that_is_not_there_or_never_predicted():
 
 def test_intervals_need_ten_patients_of_the_class():
     scores = figures(rows("1" * 30 + "2" * 30 + "3" * 9, "1" * 30 + "2" * 20 + "1" * 10 + "3" * 9))
-    assert scores["interval_method"][""]["accuracy"] == "BCa"
+    assert scores["interval_method"][""]["accuracy"] == "Wilson"
     assert scores["interval_method"][""]["balanced_accuracy"] == "none"
     assert scores["interval_method"]["3"]["recall"] == "none"
     assert scores["interval_method"]["3"]["precision"] == "none"
-    assert scores["interval_method"]["2"]["recall"] == "BCa"
-    assert scores["interval_method"]["1"]["recall"] == "constant"
+    assert scores["interval_method"]["2"]["recall"] == "Wilson"
+    assert scores["interval_method"]["1"]["recall"] == "Wilson"
+    # All 30 are right, which does not make the recall certain.
+    assert scores["low"]["1"]["recall"] == pytest.approx(0.8865, abs=1e-4)
 
 
 def test_rows_without_truth_or_prediction_are_left_out():

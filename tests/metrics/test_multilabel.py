@@ -120,10 +120,13 @@ def test_the_interval_of_an_auc_is_that_of_scipy():
     assert (line["low"], line["high"]) == pytest.approx(bounds, abs=1e-9)
 
 
-def test_replicates_are_those_of_ratio_interval():
+def test_proportions_are_those_of_ratio_interval():
     frame = drawn(np.random.default_rng(7), 90, per_patient=3)
     line = figures(frame).loc["a", "predicted_share"]
-    expected = ratio_interval(frame["probability"] >= 0.5, np.ones(90), frame["patient"].tolist())
+    expected = ratio_interval(
+        frame["probability"] >= 0.5, np.ones(90), frame["patient"].tolist(), proportion=True
+    )
+    assert line["interval_method"] == "Wilson"
     assert (line["estimate"], line["low"], line["high"]) == pytest.approx(
         (expected.estimate, expected.low, expected.high)
     )

@@ -101,7 +101,7 @@ def test_intervals_by_patient_with_a_lesion():
             yield MaskPair(str(k), f"p{k}", "x", truth, block((k, 2 * (k // 2))))
 
     enough = table(evaluate_segmentation(compare_masks(pairs(12)))).set_index("metric")
-    assert enough["interval_method"]["dice"] == "BCa"
+    assert enough["interval_method"]["dice"] == "expanded BCa"
     few = table(evaluate_segmentation(compare_masks(pairs(9)))).set_index("metric")
     assert few["interval_method"][["dice", "iou", "component_sensitivity"]].tolist() == ["none"] * 3
     assert few["interval_method"]["false_components"] != "none"

@@ -135,6 +135,7 @@ def iou_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
     overlap_chance(_above, "dice"),
     "Dice 1945; tuned on validation images only",
     options=("threshold",),
+    counts_with="iou_tuned",
 )
 def dice_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
     """Dice of the pixels where (E − min)/(max − min) > ``threshold``, in [0, 1].
@@ -162,6 +163,7 @@ def dice_tuned(values: ArrayLike, truth: ArrayLike, threshold: float) -> float:
     "area / (2 − area)",
     area_matched_iou,
     "IoU where as many pixels are taken as the truth has",
+    counts_with="relevance_rank",
 )
 def iou_area_matched(values: ArrayLike, truth: ArrayLike) -> float:
     """r / (2 − r), r the relevance rank accuracy (and the Dice) of the |M| hottest pixels.

@@ -124,6 +124,10 @@ class Metric:
         only_probability: whether it has a meaning for a probability alone, not for a logit.
         failures: why it fails the meta-evaluation of the benchmark, for each model output on which
             it does. Such a metric is no default and enters no rank.
+        proportion: whether a score is a yes or no (a fraction where ties are averaged), so that a
+            mean of scores is a proportion with Wilson's interval.
+        counts_with: name of the metric that measures nearly the same; the two count as one test
+            where p-values are corrected. "" for a metric that counts by itself.
     """
 
     name: str
@@ -145,6 +149,8 @@ class Metric:
     plan: Callable[[Perturbation, Collection[str]], Plan] | None = None
     only_probability: bool = False
     failures: Failures = field(default_factory=dict)
+    proportion: bool = False
+    counts_with: str = ""
 
     def failure(self, output: str = "") -> Message | None:
         """Why the metric failed the meta-evaluation on a model output.
@@ -198,6 +204,8 @@ def metric(
     plan: Callable[[Perturbation, Collection[str]], Plan] | None = None,
     only_probability: bool = False,
     failures: Failures | None = None,
+    proportion: bool = False,
+    counts_with: str = "",
 ) -> Callable[[F], F]:
     """Register a function as a metric; for what is not listed here see :class:`Metric`.
 
@@ -253,6 +261,8 @@ def metric(
                 plan=plan,
                 only_probability=only_probability,
                 failures=failures or {},
+                proportion=proportion,
+                counts_with=counts_with,
             ),
         )
         return run

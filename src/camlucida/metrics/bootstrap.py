@@ -13,13 +13,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 from camlucida.core.errors import UsageError
+from camlucida.metrics.intervals import Interval, IntervalMethod, limits
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -39,32 +39,6 @@ BATCH_CELLS = 2_000_000
 
 BLOCKS = 1000
 """Most jackknife values of a figure that is no formula of sums."""
-
-
-IntervalMethod = Literal["BCa", "percentile", "constant", "none"]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """An estimate and its bootstrap interval.
-
-    Attributes:
-        estimate: of all rows with a value; NaN if there is none.
-        low, high: the interval; NaN where ``interval_method`` is "none".
-        interval_method: "BCa"; "percentile" where BCa is undefined (all replicates on one side of
-            the estimate, or a jackknife that does not vary); "constant" where every replicate is
-            the same, low = high; "none" under ``MIN_POSITIVES`` patients.
-        patients, rows: with a value.
-        nan_rate: share of all rows without a value.
-    """
-
-    estimate: float
-    low: float
-    high: float
-    interval_method: IntervalMethod
-    patients: int
-    rows: int
-    nan_rate: float
 
 
 @dataclass(frozen=True)
@@ -260,61 +234,6 @@ def _difference(totals: Floats) -> Floats:
     """(r, 4) counts and sums of two groups → (r, 1) difference of their means."""
     count, total, other_count, other_total = totals.T
     return (divide(total, count) - divide(other_total, other_count))[:, None]
-
-
-def percentiles(drawn: Floats, level: float) -> tuple[float, float]:
-    """Both ends of a percentile interval, undefined replicates left out.
-
-    Args:
-        drawn: replicates of a figure, NaN where it is undefined.
-        level: coverage, in (0, 1).
-
-    Returns:
-        Lower and upper end; NaN where every replicate is undefined.
-
-    >>> percentiles(np.arange(101.0), 0.5)
-    (25.0, 75.0)
-    """
-    low, high = np.nanquantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
-def limits(
-    estimate: float, drawn: Floats, left_out: Floats, level: float
-) -> tuple[float, float, IntervalMethod]:
-    """Both ends of an interval and its method: see :class:`Interval`.
-
-    Args:
-        estimate: of all patients.
-        drawn: (replicates,) of resampled patients, finite.
-        left_out: (patients,) the jackknife: without each of them.
-        level: coverage, in (0, 1).
-
-    Returns:
-        Lower end, upper end, and "BCa", "percentile" or "constant".
-
-    Source: Efron 1987, eq. 2.3 (limits) and 6.6 (acceleration).
-
-    >>> limits(1.0, np.ones(2000), np.ones(10), 0.95)
-    (1.0, 1.0, 'constant')
-    """
-    tails = np.array([(1 - level) / 2, (1 + level) / 2])
-    spread = np.ptp(drawn) if len(drawn) else 0.0
-    # Replicates of a constant figure differ by rounding alone.
-    if spread <= 1e-12 * max(1e-300, abs(estimate)):
-        return estimate, estimate, "constant"
-    # Replicates equal to the estimate count a half, as in SciPy: figures of counts have many.
-    below = ((drawn < estimate).mean() + (drawn <= estimate).mean()) / 2
-    deviation = left_out.mean() - left_out
-    squares = (deviation**2).sum()
-    if 0 < below < 1 and np.isfinite(squares) and squares > 0:
-        acceleration = (deviation**3).sum() / (6 * squares**1.5)
-        bias = ndtri(below)
-        reach = bias + ndtri(tails)
-        shares = ndtr(bias + reach / (1 - acceleration * reach))
-        low, high = np.quantile(drawn, shares)
-        return float(low), float(high), "BCa"
-    return *percentiles(drawn, level), "percentile"
 
 
 def divide(top: Floats, bottom: Floats) -> Floats:

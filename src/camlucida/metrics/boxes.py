@@ -92,6 +92,7 @@ def max_box_acc_v2(tables: ArrayLike) -> float:
     chance=CENTRE,
     inputs="boxes",
     source="Deselaers 2012, at IoU ≥ 0.5",
+    proportion=True,
 )
 def corloc(values: ArrayLike, boxes: ArrayLike) -> float:
     """1 where the box of the hottest component has IoU ≥ 0.5 with an annotated box, else 0.

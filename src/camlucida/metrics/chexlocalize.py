@@ -180,6 +180,8 @@ def chexlocalize_iou(
     chance_level=area_share,
     upsampling="chexlocalize",
     source=SOURCE,
+    proportion=True,
+    counts_with="hit",
 )
 def chexlocalize_hit(values: ArrayLike, truth: ArrayLike) -> float:
     """1 where the first pixel (row by row) at the maximum lies in the truth, else 0.

@@ -41,11 +41,14 @@ def localisation_metric(
     range: tuple[float, float | None] = (0, 1),
     inputs: Inputs = "mask",
     options: tuple[str, ...] = (),
+    proportion: bool = False,
+    counts_with: str = "",
 ) -> Callable[[Run], Run]:
     """:func:`~camlucida.metrics.base.metric` for the family "localisation": higher is better.
 
     Args:
-        name, title, chance, chance_level, source, range, inputs, options: as for ``metric``.
+        name, title, chance, chance_level, source, range, inputs, options, proportion, counts_with:
+            as for ``metric``.
     """
     return metric(
         name,
@@ -58,6 +61,8 @@ def localisation_metric(
         source=source,
         inputs=inputs,
         options=options,
+        proportion=proportion,
+        counts_with=counts_with,
     )
 
 
@@ -71,6 +76,7 @@ def localisation_metric(
     "area",
     area_share,
     "Zhang 2018 (Excitation Backprop), section 4; ties averaged",
+    proportion=True,
 )
 def hit(values: ArrayLike, truth: ArrayLike) -> float:
     """Share of the pixels at the maximum that lie in the truth; 0 or 1 without ties.
@@ -98,6 +104,8 @@ def hit(values: ArrayLike, truth: ArrayLike) -> float:
     "area of the widened truth",
     widened_area(TOLERANCE),
     "Zhang 2018 (Excitation Backprop)",
+    proportion=True,
+    counts_with="hit",
 )
 def tolerant_hit(values: ArrayLike, truth: ArrayLike, radius: float = TOLERANCE) -> float:
     """:func:`hit` where the truth is widened by ``radius`` pixels (Euclidean, centre to centre).
@@ -167,6 +175,7 @@ def relevance_mass(values: ArrayLike, truth: ArrayLike) -> float:
     same_for_all(1.0),
     "Mean positive heat in the truth over that of the image",
     (0, None),
+    counts_with="relevance_mass",
 )
 def attention_ratio(values: ArrayLike, truth: ArrayLike) -> float:
     """mean_M E⁺ / mean E⁺ = relevance mass / area, in [0, 1/area]. NaN without positive heat.
@@ -264,6 +273,7 @@ def roc_auc(values: ArrayLike, truth: ArrayLike) -> float:
     "area",
     area_share,
     "Everingham 2010 without interpolation, as scikit-learn",
+    counts_with="average_precision_lift",
 )
 def average_precision(values: ArrayLike, truth: ArrayLike) -> float:
     """Σ_n (R_n − R_{n−1}) P_n over the distinct values of the map, hottest first, in (0, 1].

@@ -108,6 +108,7 @@ def average_drop(original: ArrayLike, masked: ArrayLike) -> Floats:
     plan=masked_plan,
     source=GRADCAM_PP,
     failures={"logit": ("falls",), "probability": ("falls",)},
+    proportion=True,
 )
 def increase_in_confidence(original: ArrayLike, masked: ArrayLike) -> Floats:
     """[O > Y]: 1 where the masked image x∘E scores higher than the image itself, else 0.

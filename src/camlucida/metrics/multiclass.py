@@ -20,7 +20,7 @@ from camlucida.metrics.bootstrap import (
     numbered,
     sampled_sums,
 )
-from camlucida.metrics.score_table import Counts, Row, sampled_row
+from camlucida.metrics.score_table import Counts, Proportion, Row, sampled_row
 
 OVERALL = ("accuracy", "balanced_accuracy", "quadratic_kappa", "macro_f1")
 PER_CLASS = ("recall", "precision", "f1", "prevalence", "predicted_share")
@@ -39,10 +39,11 @@ def evaluate_multiclass(
     - ``recall``, ``precision``, ``f1`` of a class; ``prevalence``, ``predicted_share``: share of
       rows truly, and called, so.
 
-    BCa intervals; none where fewer than 10 patients truly have the class (``recall``, ``f1``; for
-    ``balanced_accuracy`` and ``macro_f1`` the rarest class there is) or were called so
-    (``precision``). Chance: the commonest class for the accuracy, otherwise answers independent of
-    the truth, each class as often as here.
+    Intervals of ``accuracy``, ``recall``, ``precision`` and the shares are Wilson's, clustered by
+    patient; all others are BCa (:mod:`camlucida.metrics.intervals`). None is given where fewer than
+    10 patients truly have the class (``recall``, ``f1``; for ``balanced_accuracy`` and ``macro_f1``
+    the rarest class there is) or were called so (``precision``). Chance: the commonest class for
+    the accuracy, otherwise answers independent of the truth, each class as often as here.
 
     Args:
         frame: columns patient, truth, predicted; rows where either is not one of the classes are
@@ -74,6 +75,7 @@ def evaluate_multiclass(
     cells = np.eye(many * many)[truth * many + predicted]
     sums = by_patient(cells, index, count)
     sampled = sampled_sums(lambda totals: _figures(totals.reshape(-1, many, many)), sums, sampling)
+    proportions = _proportions(sums.reshape(-1, many, many))
     matrix = cells.sum(0).reshape(many, many)
     overall, each = _chances(matrix)
     have = [len(np.unique(index[truth == k])) for k in range(many)]
@@ -84,7 +86,17 @@ def evaluate_multiclass(
         # A mean over classes rests on the rarest class.
         fewest = rarest if metric in ("balanced_accuracy", "macro_f1") else count
         counts = Counts(len(truth), count, fewest)
-        rows.append(sampled_row(metric, sampled, (number,), counts, overall[number], sampling))
+        rows.append(
+            sampled_row(
+                metric,
+                sampled,
+                (number,),
+                counts,
+                overall[number],
+                sampling,
+                proportion=proportions.get((metric, -1)),
+            )
+        )
     for k, name in enumerate(classes):
         needs = {"recall": have[k], "f1": have[k], "precision": called[k]}
         positives = float(matrix[k].sum())
@@ -93,7 +105,16 @@ def evaluate_multiclass(
             index_of_figure = (len(OVERALL) + number * many + k,)
             chance = each[number][k]
             rows.append(
-                sampled_row(metric, sampled, index_of_figure, counts, chance, sampling, name)
+                sampled_row(
+                    metric,
+                    sampled,
+                    index_of_figure,
+                    counts,
+                    chance,
+                    sampling,
+                    name,
+                    proportions.get((metric, k)),
+                )
             )
     return rows
 
@@ -148,6 +169,19 @@ def class_numbers(column: pd.Series, classes: Sequence[str]) -> Integers:
     index = pd.Index(list(classes))
     names = pd.Index(column.tolist())
     return np.asarray(index.get_indexer(names), np.int64)
+
+
+def _proportions(counts: Floats) -> dict[tuple[str, int], Proportion]:
+    """(figure, class; −1 for all of them) → the proportion, of counts (patients, K, K)."""
+    hits = np.diagonal(counts, axis1=1, axis2=2)
+    have, called, rows = counts.sum(2), counts.sum(1), counts.sum((1, 2))
+    shares = {("accuracy", -1): (hits.sum(1), rows)}
+    for k in range(counts.shape[1]):
+        shares["recall", k] = (hits[:, k], have[:, k])
+        shares["precision", k] = (hits[:, k], called[:, k])
+        shares["prevalence", k] = (have[:, k], rows)
+        shares["predicted_share", k] = (called[:, k], rows)
+    return shares
 
 
 def _figures(totals: Floats) -> Floats:

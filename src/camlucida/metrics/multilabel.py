@@ -25,7 +25,7 @@ from camlucida.metrics.bootstrap import (
     sampled_sums,
     sampled_weights,
 )
-from camlucida.metrics.score_table import Counts, Row, sampled_row
+from camlucida.metrics.score_table import Counts, Proportion, Row, sampled_row
 
 DECISION_THRESHOLD = 0.5
 """A label is predicted from this probability on, wherever no other threshold is given."""
@@ -77,6 +77,23 @@ class _Label:
         return np.column_stack(
             [y * z, (1 - y) * z, y * (1 - z), (1 - y) * (1 - z), (p - y) ** 2, gaps]
         )
+
+    def proportions(self) -> dict[str, Proportion]:
+        """Figure → (patients,) rows that count, and of which they are a share."""
+        y, z, one = self.truth, self.predicted, np.ones_like(self.truth)
+        rows = {
+            "sensitivity": (y * z, y),
+            "specificity": ((1 - y) * (1 - z), 1 - y),
+            "precision": (y * z, z),
+            "prevalence": (y, one),
+            "predicted_share": (z, one),
+        }
+        _, index = np.unique(self.patient, return_inverse=True)
+        sums = {}
+        for metric, columns in rows.items():
+            top, bottom = by_patient(np.column_stack(columns), index, self.patients()).T
+            sums[metric] = (top, bottom)
+        return sums
 
     def patients(self, rows: Floats | None = None) -> int:
         """How many have a row; of those that are marked, if given."""
@@ -140,9 +157,11 @@ def evaluate_multilabel(
     - ``prevalence``, ``predicted_share``: share of rows truly positive, and called so; 0 is a label
       never predicted.
 
-    Intervals are BCa, none where fewer than 10 patients have a positive (``auc``, ``ap``,
-    ``sensitivity``, ``f1``), a negative (``auc``, ``ap``, ``specificity``) or a positive call
-    (``precision``).
+    Intervals of a label's proportions (``sensitivity``, ``specificity``, ``precision``,
+    ``prevalence``, ``predicted_share``) are Wilson's, clustered by patient; all others are BCa
+    (:mod:`camlucida.metrics.intervals`). None is given where fewer than 10 patients have a positive
+    (``auc``, ``ap``, ``sensitivity``, ``f1``), a negative (``auc``, ``ap``, ``specificity``) or a
+    positive call (``precision``).
 
     The rows :data:`MEAN` are over the labels that have the figure, with an interval only if each of
     them has one; where some have none, the rows :data:`MEAN_ENOUGH` are over those that do.
@@ -190,13 +209,19 @@ def evaluate_multilabel(
     columns = [*_columns(RANKED, of_ranks), *_columns(SUMMED, of_sums)]
     rows: list[Row] = []
     for number, part in enumerate(parts):
-        chance = part.chance()
+        chance, proportions = part.chance(), part.proportions()
         for metric, sampled, k in columns:
-            counts = part.counts(metric)
-            at = (number, k)
-            rows.append(
-                sampled_row(metric, sampled, at, counts, chance[metric], sampling, part.name)
+            row = sampled_row(
+                metric,
+                sampled,
+                (number, k),
+                part.counts(metric),
+                chance[metric],
+                sampling,
+                part.name,
+                proportions.get(metric),
             )
+            rows.append(row)
     for metric, sampled, k in columns:
         of_labels = [row for row in rows if row.metric == metric]
         rows += _means(metric, sampled, k, of_labels, parts, sampling)

@@ -58,10 +58,12 @@ def evaluate_regression(
     """``mae``, ``rmse``, ``r2``, ``pearson_r``, ``bias``, ``sd``, ``limit_low``, ``limit_high``,
     ``within_N``, ``outlier_share``.
 
-    BCa intervals by patient. The limits hold 95 % of errors only if these are normal; the interval
-    of ``outlier_share`` takes the limits as fixed. Chance level: the best constant prediction,
-    which is the median of the truth for ``mae``, its mean for ``rmse`` and ``r2``, and the centre
-    of the fullest window for ``within_N``; 5 % of normal errors lie outside (``outlier_share``).
+    Intervals by patient: of the shares Wilson's, of all others BCa
+    (:mod:`camlucida.metrics.intervals`). The limits hold 95 % of errors only if these are normal;
+    the interval of ``outlier_share`` takes the limits as fixed. Chance level: the best constant
+    prediction, which is the median of the truth for ``mae``, its mean for ``rmse`` and ``r2``, and
+    the centre of the fullest window for ``within_N``; 5 % of normal errors lie outside
+    (``outlier_share``).
 
     Args:
         frame: columns patient, value, truth; a row where either number is NaN is left out.
@@ -115,7 +117,7 @@ def evaluate_regression(
     patients = frame["patient"].tolist()
     ones = np.ones(len(frame))
     for name, flags, chance in shares:
-        rows.append(ratio_row(name, flags, ones, patients, chance, sampling))
+        rows.append(ratio_row(name, flags, ones, patients, chance, sampling, proportion=True))
     return rows
 
 

@@ -81,6 +81,7 @@ def road_plan(
     plan=road_plan,
     source=RONG,
     failures={"logit": ("blur",)},
+    counts_with="road",
 )
 def road_morf(original: ArrayLike, scores: ArrayLike) -> Floats:
     """Mean over the shares p of f(x without its hottest p) − f(x), in the unit of the score.
@@ -109,6 +110,7 @@ def road_morf(original: ArrayLike, scores: ArrayLike) -> Floats:
     cost=ROAD_COST,
     plan=road_plan,
     source=RONG,
+    counts_with="road",
 )
 def road_lerf(original: ArrayLike, scores: ArrayLike) -> Floats:
     """Mean over the shares p of f(x without its coldest p) − f(x), in the unit of the score.

@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from camlucida.core.messages import declare
-from camlucida.metrics.bootstrap import MIN_POSITIVES, IntervalMethod, Sampled, Sampling
+from camlucida.metrics.bootstrap import MIN_POSITIVES, Floats, Sampled, Sampling
+from camlucida.metrics.intervals import IntervalMethod, wilson
 from camlucida.metrics.statistics import ratio_interval
 
 declare(
@@ -50,6 +51,9 @@ declare(
 
 NAN = float("nan")
 
+Proportion = tuple[Floats, Floats]
+"""(patients,) rows of each patient that count, and of which they are a share."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -61,7 +65,7 @@ class Row:
         label: label or class; "" for a figure of all of them.
         group: "" for everybody, else ``sex=F`` or ``truth 40 to 50``.
         estimate, low, high, interval_method: the figure and its interval, as in
-            :class:`~camlucida.metrics.bootstrap.Interval`.
+            :class:`~camlucida.metrics.intervals.Interval`.
         n: rows (image and label) it is computed on.
         patients: of those rows.
         positives: rows that truly have the label or class; NaN where the word means nothing.
@@ -112,6 +116,7 @@ def sampled_row(
     chance: float,
     sampling: Sampling,
     label: str = "",
+    proportion: Proportion | None = None,
 ) -> Row:
     """A resampled figure; without an interval where there are too few patients.
 
@@ -122,11 +127,16 @@ def sampled_row(
         counts: what it rests on.
         chance: its chance level.
         sampling: whose level is that of the interval.
+        proportion: of a figure that is one: its interval is Wilson's.
     """
-    bounds: tuple[float, float, IntervalMethod] = (
-        sampled.interval(index, sampling.level) if counts.enough else (NAN, NAN, "none")
-    )
     estimate = float(sampled.estimate[index])
+    bounds: tuple[float, float, IntervalMethod] = (NAN, NAN, "none")
+    if counts.enough and proportion is not None:
+        top, bottom = proportion
+        has_rows = bottom > 0
+        bounds = (*wilson(top[has_rows], bottom[has_rows], sampling.level), "Wilson")
+    elif counts.enough:
+        bounds = sampled.interval(index, sampling.level)
     return Row(
         "",
         metric,
@@ -151,13 +161,21 @@ def ratio_row(
     label: str = "",
     rarest: int = MIN_POSITIVES,
     positives: float = NAN,
+    proportion: bool = False,
 ) -> Row:
     """Σ ``top`` ÷ Σ ``bottom`` where neither is NaN.
 
-    Without interval if ``rarest`` is under ``MIN_POSITIVES``.
+    Without interval if ``rarest`` is under ``MIN_POSITIVES``; Wilson's for a ``proportion``.
     """
-    drawn = {"replicates": sampling.replicates, "seed": sampling.seed}
-    interval = ratio_interval(top, bottom, patients, level=sampling.level, **drawn)
+    interval = ratio_interval(
+        top,
+        bottom,
+        patients,
+        proportion=proportion,
+        replicates=sampling.replicates,
+        level=sampling.level,
+        seed=sampling.seed,
+    )
     bounds: tuple[float, float, IntervalMethod] = (
         (interval.low, interval.high, interval.interval_method)
         if rarest >= MIN_POSITIVES

@@ -87,8 +87,9 @@ def evaluate_segmentation(rows: pd.DataFrame, sampling: Sampling | None = None) 
     - ``component_sensitivity``: true components hit ÷ true components, over all images;
       ``false_components``: mean an image.
 
-    BCa intervals by patient; for the first three, none where fewer than 10 patients have a true
-    pixel. ``positives``: images with one (``component_sensitivity``: components).
+    Intervals by patient: of ``component_sensitivity`` Wilson's, of the means BCa
+    (:mod:`camlucida.metrics.intervals`); for the first three, none where fewer than 10 patients
+    have a true pixel. ``positives``: images with one (``component_sensitivity``: components).
 
     Args:
         rows: of one model, from :func:`compare_masks`.
@@ -139,7 +140,16 @@ def _figures(rows: pd.DataFrame, label: str, sampling: Sampling) -> Iterator[Row
     hits, components = rows["hits"].where(there), rows["components"].where(there)
     chance = float(rows["chance_hits"].sum() / parts) if parts else float("nan")
     yield ratio_row(
-        "component_sensitivity", hits, components, patients, chance, sampling, label, holders, parts
+        "component_sensitivity",
+        hits,
+        components,
+        patients,
+        chance,
+        sampling,
+        label,
+        holders,
+        parts,
+        proportion=True,
     )
     chance, false = float(rows["chance_false_components"].mean()), rows["false_components"]
     yield ratio_row(

@@ -18,19 +18,21 @@ from camlucida.metrics.bootstrap import (
     MIN_POSITIVES,
     REPLICATES,
     Floats,
-    Interval,
     Sampling,
     by_patient,
     divide,
     draws,
-    limits,
     numbered,
 )
+from camlucida.metrics.intervals import ROUNDING, Interval, IntervalMethod, limits, wilson
 
 NAN = float("nan")
 
 FLIPS = 9999
-"""Sign flips of the paired test; the smallest p-value is 1 / (FLIPS + 1)."""
+"""Random sign flips of the paired test; the smallest p-value is 1 / (FLIPS + 1)."""
+
+ENUMERATED = 13
+"""Up to this many patients all sign flips are enumerated: 2¹³ are fewer than ``FLIPS``."""
 
 
 @dataclass(frozen=True)
@@ -50,15 +52,16 @@ def mean_interval(
     values: ArrayLike,
     patients: Sequence[Hashable] | NDArray[np.generic],
     *,
+    proportion: bool = False,
     replicates: int = REPLICATES,
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Mean over the rows with a value, with its patient-level BCa interval.
+    """Mean over the rows with a value, with its patient-level interval.
 
     Args:
         values: (rows,); NaN where a row has none.
-        patients, replicates, level, seed: as for :func:`ratio_interval`.
+        patients, proportion, replicates, level, seed: as for :func:`ratio_interval`.
 
     Returns:
         The mean, in the unit of the values, with its interval.
@@ -66,9 +69,11 @@ def mean_interval(
     Raises:
         UsageError: as :func:`ratio_interval`.
 
-    >>> interval = mean_interval([0.0, 1.0] * 10, range(20))
+    >>> interval = mean_interval([0.0, 1.0] * 20, range(40))
     >>> interval.estimate, interval.interval_method, interval.low < 0.5 < interval.high
     (0.5, 'BCa', True)
+    >>> mean_interval([0.0, 1.0] * 20, range(40), proportion=True).interval_method
+    'Wilson'
     """
     column = _column(values, "values")
     present = np.isfinite(column)
@@ -76,6 +81,7 @@ def mean_interval(
         np.where(present, column, np.nan),
         present.astype(float),
         patients,
+        proportion=proportion,
         replicates=replicates,
         level=level,
         seed=seed,
@@ -87,17 +93,20 @@ def ratio_interval(
     denominator: ArrayLike,
     patients: Sequence[Hashable] | NDArray[np.generic],
     *,
+    proportion: bool = False,
     replicates: int = REPLICATES,
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Σ numerator / Σ denominator with its patient-level BCa interval.
+    """Σ numerator / Σ denominator with its patient-level interval.
 
-    A mean, or a share over all rows together, such as precision.
+    A mean, or a share over all rows together, such as precision. The interval of a proportion is
+    Wilson's, of all others BCa, expanded for few patients.
 
     Args:
         numerator, denominator: (rows,); a row where either is NaN has no value.
         patients: (rows,) who the row belongs to.
+        proportion: whether each numerator counts some of its denominator: 0 to it.
         replicates: at least ``REPLICATES``.
         level: coverage, in (0, 1).
         seed: of the resampling.
@@ -108,7 +117,7 @@ def ratio_interval(
     Raises:
         UsageError: columns of different length, too few replicates, or a coverage outside (0, 1).
 
-    Source: Efron 1987 (bias-corrected and accelerated bootstrap); equal to
+    Source: :mod:`camlucida.metrics.intervals`. BCa (Efron 1987) is equal to
     ``scipy.stats.bootstrap`` (same generator, same draws) where every row is its own patient.
 
     >>> ratio_interval([1, 0, 2], [2, 2, 4], ["a", "b", "c"]).estimate
@@ -128,9 +137,24 @@ def ratio_interval(
     estimate = float(divide(*sums.sum(1)))
     if count < MIN_POSITIVES or not np.isfinite(estimate):
         return Interval(estimate, NAN, NAN, "none", count, rows, nan_rate)
-    left_out = divide(*(sums.sum(1, keepdims=True) - sums))
-    low, high, interval_method = limits(estimate, _replicates(sums, sampling), left_out, level)
+    low, high, interval_method = (
+        _proportion_limits(sums, level) if proportion else _mean_limits(estimate, sums, sampling)
+    )
     return Interval(estimate, low, high, interval_method, count, rows, nan_rate)
+
+
+def _proportion_limits(sums: Floats, level: float) -> tuple[float, float, IntervalMethod]:
+    """Wilson's limits of sums (2, patients); a patient of no row does not count."""
+    top, bottom = sums[:, sums[1] > 0]
+    return *wilson(top, bottom, level), "Wilson"
+
+
+def _mean_limits(
+    estimate: float, sums: Floats, sampling: Sampling
+) -> tuple[float, float, IntervalMethod]:
+    """Bootstrap limits of a ratio of sums (2, patients)."""
+    left_out = divide(*(sums.sum(1, keepdims=True) - sums))
+    return limits(estimate, _replicates(sums, sampling), left_out, sampling.level)
 
 
 def paired_difference(
@@ -145,7 +169,8 @@ def paired_difference(
     """Mean of ``first`` − ``second``, paired by row, with its interval and p-value.
 
     The p-value flips the sign of all differences of a patient together: exact where, without a true
-    difference, the two methods could be swapped.
+    difference, the two methods could be swapped. All sign flips are enumerated for at most
+    ``ENUMERATED`` patients, ``FLIPS`` random ones else.
 
     Args:
         first, second: (rows,); a row where either is NaN is left out.
@@ -164,10 +189,11 @@ def paired_difference(
     a, b = _column(first, "first"), _column(second, "second")
     if len(a) != len(b):
         raise UsageError(f"{len(a)} rows against {len(b)}", "paired methods have the same rows")
-    interval = mean_interval(a - b, patients, replicates=replicates, level=level, seed=seed)
+    gap = _without_rounding(a, b)
+    interval = mean_interval(gap, patients, replicates=replicates, level=level, seed=seed)
     if interval.interval_method == "none":
         return Difference(interval, NAN)
-    (sums,) = _sums((a - b)[:, None], np.isfinite(a - b), patients)
+    (sums,) = _sums(gap[:, None], np.isfinite(gap), patients)
     return Difference(interval, _sign_flip(sums, seed))
 
 
@@ -261,12 +287,26 @@ def _replicates(sums: Floats, sampling: Sampling) -> Floats:
 
 
 def _sign_flip(sums: Floats, seed: int) -> float:
-    """Two-sided p-value of |Σ sums| among random sign flips, the unflipped one included."""
+    """Two-sided p-value of |Σ sums| among sign flips, the unflipped one included.
+
+    Exact for at most ``ENUMERATED`` patients; else among random flips.
+    """
+    observed = abs(sums.sum()) * (1 - 1e-12)
+    if len(sums) <= ENUMERATED:
+        bits = np.arange(2 ** len(sums))[:, None] >> np.arange(len(sums))
+        signs = (bits & 1) * 2.0 - 1
+        return float((np.abs(signs @ sums) >= observed).mean())
     rng = np.random.default_rng(seed)
-    observed = abs(sums.sum())
     step = max(1, BATCH_CELLS // len(sums))
     reached = 0
     for start in range(0, FLIPS, step):
         signs = rng.integers(0, 2, (min(step, FLIPS - start), len(sums)), np.int8) * 2.0 - 1
-        reached += int((np.abs(signs @ sums) >= observed * (1 - 1e-12)).sum())
+        reached += int((np.abs(signs @ sums) >= observed).sum())
     return (reached + 1) / (FLIPS + 1)
+
+
+def _without_rounding(first: Floats, second: Floats) -> Floats:
+    """Differences, 0 where the two numbers differ by rounding alone."""
+    gap = first - second
+    scale = np.maximum(np.abs(first), np.abs(second))
+    return np.where(np.abs(gap) <= ROUNDING * scale, 0.0, gap)

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from camlucida.core.errors import UsageError
+from camlucida.evaluation.maps.row_tables import about
 from camlucida.evaluation.maps.summary import (
     ALL_LABELS,
     best_median_worst,
@@ -18,6 +19,7 @@ from camlucida.evaluation.maps.summary import (
     summarise,
     title,
 )
+from camlucida.metrics import METRICS
 from camlucida.metrics.statistics import holm, mean_interval, paired_difference
 from tests.support.evaluations import BASELINES, LABELS, METHODS, evaluation, row
 
@@ -93,7 +95,9 @@ def test_every_interval_is_that_of_the_statistics(tables, summary):
     for line in picked.to_dict("records"):
         group = only(rows, **{name: line[name] for name in ("method", "metric", "output")})
         group = group if line["label"] == ALL_LABELS else only(group, label=line["label"])
-        expected = mean_interval(group["value"], group["patient"].tolist())
+        proportion = about(line["metric"]).proportion
+        patients = group["patient"].tolist()
+        expected = mean_interval(group["value"], patients, proportion=proportion)
         np.testing.assert_equal({name: line[name] for name in vars(expected)}, vars(expected))
 
 
@@ -220,11 +224,51 @@ def test_holm_is_within_a_family_and_a_question(compared):
     for family in ("localisation", "faithfulness"):
         for against in ("method", "baseline"):
             part = only(compared, family=family, against=against)
-            np.testing.assert_array_equal(part["p_holm"], holm(part["p"]))
+            alone = part[part["counts_with"] == ""]
+            np.testing.assert_array_equal(alone["p_holm"], holm(alone["p"]))
     assert (
         len(only(compared, family="faithfulness")) == 4 * 15
     )  # road and average_drop, on two scores
     assert len(only(compared, family="localisation")) == 15
+
+
+def test_metrics_that_measure_nearly_the_same_count_once():
+    rng = np.random.default_rng(0)
+    names = ("average_precision_lift", "average_precision", "relevance_rank", "iou_area_matched")
+    rows = []
+    for k in range(20):
+        for name, effect in zip(names, (0.4, 0.3, 0.2, 0.1)):
+            for method, shift in (("gradcam", effect), ("layercam", 0.0)):
+                value = shift + rng.normal() / 2
+                rows.append(row(f"i{k}", f"p{k}", method=method, metric=name, value=value))
+    table = differences(pd.DataFrame(rows)).set_index("metric")
+    assert table["counts_with"].to_dict() == dict(zip(names, ("", names[0], "", names[2])))
+    heads = [names[0], names[2]]
+    np.testing.assert_allclose(table["p_holm"][heads], holm(table["p"][heads]))
+    for near, head in ((names[1], names[0]), (names[3], names[2])):
+        assert table["p_holm"][near] == max(table["p"][near], table["p_holm"][head])
+    # Where the metric that would stand for it was not measured, it stands for itself.
+    alone = pd.DataFrame(rows).query("metric == 'average_precision'")
+    (line,) = differences(alone).to_dict("records")
+    assert (line["counts_with"], line["p_holm"]) == ("", line["p"])
+
+
+def test_two_outputs_of_the_model_are_one_test(compared):
+    road = only(compared, metric="road")
+    assert set(only(road, output="logit")["counts_with"]) == {""}
+    assert set(only(road, output="probability")["counts_with"]) == {"road (logit)"}
+
+
+def test_every_metric_counts_with_one_that_counts_by_itself():
+    for _, metric in METRICS.items():
+        if metric.counts_with:
+            assert METRICS[metric.counts_with].counts_with == ""
+            assert METRICS[metric.counts_with].family == metric.family
+
+
+def test_hits_have_the_interval_of_a_proportion(summary):
+    assert set(only(summary, metric="hit")["interval_method"]) == {"Wilson"}
+    assert "Wilson" not in set(only(summary, metric="gini")["interval_method"])
 
 
 @pytest.mark.parametrize(("metric", "better"), [("road", "first"), ("average_drop", "second")])

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 
 from camlucida.core.messages import Message, Value, chain, declare
-from camlucida.metrics.bootstrap import IntervalMethod, Sampling, difference_of_means
+from camlucida.metrics.bootstrap import Sampling, difference_of_means
+from camlucida.metrics.intervals import IntervalMethod
 from camlucida.metrics.statistics import mean_interval
 
 NAN = float("nan")
@@ -66,7 +67,7 @@ class EvidenceRow:
             a difference.
         excess: mean of share − area; for a difference, that of ``group`` less that of ``minus``.
         low, high, interval_method: the interval of ``excess``; see
-            :class:`~camlucida.metrics.bootstrap.Interval`.
+            :class:`~camlucida.metrics.intervals.Interval`.
     """
 
     sign: int

@@ -18,9 +18,9 @@ from camlucida.metrics.bootstrap import (
     Sampling,
     draws,
     numbered,
-    percentiles,
 )
 from camlucida.metrics.boxes import BOX_LEVELS, BOX_OVERLAPS, max_box_acc_v2
+from camlucida.metrics.intervals import percentiles
 
 DRAWS = 500
 """Bootstrap replicates where each is a whole ranking of boxes.

@@ -11,7 +11,13 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
-from camlucida.evaluation.maps.row_tables import about, check_rows, groups, over_all_labels
+from camlucida.evaluation.maps.row_tables import (
+    about,
+    check_rows,
+    groups,
+    over_all_labels,
+    preferred_score,
+)
 from camlucida.metrics.agreement import kendall_w
 from camlucida.metrics.bootstrap import REPLICATES, Sampling
 from camlucida.metrics.statistics import holm, paired_difference
@@ -25,7 +31,8 @@ TESTED = [
 ]
 DIFFERENCES = [
     *("layer", "metric", "output", "family", "direction", "first", "second", "against"),
-    *("estimate", "low", "high", "interval_method", "p", "p_holm", "better", "patients", "n"),
+    *("estimate", "low", "high", "interval_method", "p", "counts_with", "p_holm", "better"),
+    *("patients", "n"),
 ]
 RANKING = [
     *("layer", "family", "metric", "output", "method", "baseline", "rank", "of"),
@@ -48,9 +55,12 @@ def differences(
         replicates, level, seed: as for :func:`~camlucida.metrics.statistics.mean_interval`.
 
     Returns:
-        Columns ``DIFFERENCES``: ``against`` is "method" or "baseline"; ``p_holm`` is adjusted over
-        all rows of the metric's family, separately for those between methods and those against
-        baselines, which are two questions; ``better`` is "first", "second", or "" where
+        Columns ``DIFFERENCES``: ``against`` is "method" or "baseline"; ``counts_with`` is the
+        metric (and its model output) that stands for this one among the corrected tests, "" where
+        it stands for itself; ``p_holm`` is adjusted over those rows of the metric's family that
+        stand for themselves, separately for those between methods and those against baselines,
+        which are two questions. The ``p_holm`` of a row that counts with another is the larger of
+        its ``p`` and the other's ``p_holm``. ``better`` is "first", "second", or "" where
         ``p_holm`` is not under ``SIGNIFICANT``; ``n`` counts the pairs.
 
     Raises:
@@ -72,8 +82,7 @@ def differences(
         }
         lines += [common | line for line in _tested_pairs(group, sampling)]
     table = pd.DataFrame(lines, columns=TESTED)
-    by_family = table.groupby(["family", "against"], sort=False)["p"]
-    table["p_holm"] = by_family.transform(holm).astype(float)
+    table = _corrected(table)
     positive = table["estimate"] > 0
     higher_is_better = table["direction"] == "higher"
     first_wins = positive == higher_is_better
@@ -81,6 +90,47 @@ def differences(
     significant = table["p_holm"] < SIGNIFICANT
     table["better"] = np.where(significant, better, "")
     return table[DIFFERENCES]
+
+
+def _corrected(table: pd.DataFrame) -> pd.DataFrame:
+    """With ``counts_with`` and ``p_holm``: metrics that measure nearly the same count once.
+
+    Their tests would fail or succeed together, so counting each would only weaken the others.
+    """
+    names = list(zip(table["metric"], table["output"]))
+    measured = list(dict.fromkeys(names))
+    stands_for = {name: _representative(name[0], measured) for name in measured}
+    heads = [stands_for[name] for name in names]
+    own = pd.Series([head == name for head, name in zip(heads, names)], table.index, dtype=bool)
+    titles = [f"{name} ({output})" if output else name for name, output in heads]
+    table["counts_with"] = np.where(own, "", np.array(titles, object))
+    tested = table["p"].where(own)
+    by_family = tested.groupby([table["family"], table["against"]], sort=False)
+    adjusted = by_family.transform(holm).astype(float)
+    keys = [table["layer"], table["first"], table["second"]]
+    tests = pd.Series(list(zip(*keys, names)), table.index, dtype=object)
+    of_heads = dict(zip(tests[own], adjusted[own]))
+    followed = [of_heads.get(key) for key in zip(*keys, heads)]
+    of_head = pd.Series(followed, table.index, dtype=float)
+    # A NaN of either stays: without a test of both there is no verdict.
+    of_others = np.maximum(table["p"].astype(float), of_head)
+    table["p_holm"] = adjusted.where(own, of_others)
+    return table
+
+
+def _representative(metric: str, measured: list[tuple[str, str]]) -> tuple[str, str]:
+    """(metric, model output) that stands for all that measure nearly the same as a metric.
+
+    The metric that the registration names, or the first of the others where it was not measured; by
+    the output that a summary begins with.
+    """
+    head = about(metric).counts_with or metric
+    outputs: dict[str, list[str]] = {}
+    for name, output in measured:
+        if head in (name, about(name).counts_with):
+            outputs.setdefault(name, []).append(output)
+    name = head if head in outputs else next(iter(outputs))
+    return name, preferred_score(outputs[name])
 
 
 def _tested_pairs(group: pd.DataFrame, sampling: Sampling) -> Iterator[dict[str, object]]:

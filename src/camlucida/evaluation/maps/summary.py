@@ -82,7 +82,7 @@ def summarise(
 
     Returns:
         Columns ``SUMMARY``. ``estimate`` to ``nan_rate`` are those of
-        :class:`~camlucida.metrics.bootstrap.Interval`; ``chance`` and ``ceiling`` are means over
+        :class:`~camlucida.metrics.intervals.Interval`; ``chance`` and ``ceiling`` are means over
         the rows with a value, ``over_ceiling`` the mean of value ÷ ceiling over those with a
         ceiling above 0; ``empty_rate`` is the share of maps without evidence; a range is NaN where
         unbounded.
@@ -107,7 +107,12 @@ def _summary_line(
     line = dict(zip(KEYS, key))
     metric = about(str(line["metric"]))
     interval = mean_interval(
-        group["value"], group["patient"].tolist(), replicates=replicates, level=level, seed=seed
+        group["value"],
+        group["patient"].tolist(),
+        proportion=metric.proportion,
+        replicates=replicates,
+        level=level,
+        seed=seed,
     )
     valued = group[np.isfinite(group["value"])]
     bounded = valued[valued["ceiling"] > 0]

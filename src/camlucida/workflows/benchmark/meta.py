@@ -24,8 +24,9 @@ from camlucida.evaluation.maps.measure import Sample
 from camlucida.evaluation.maps.summary import about, title
 from camlucida.metrics.annotations import Floats
 from camlucida.metrics.base import Failure
-from camlucida.metrics.bootstrap import REPLICATES, Interval
+from camlucida.metrics.bootstrap import REPLICATES
 from camlucida.metrics.ceiling import area_average
+from camlucida.metrics.intervals import Interval
 from camlucida.metrics.statistics import mean_interval
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)

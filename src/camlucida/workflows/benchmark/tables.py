@@ -10,8 +10,9 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from camlucida.attribution.methods import METHODS
-from camlucida.metrics.bootstrap import Floats, Sampling, draws, percentiles
+from camlucida.metrics.bootstrap import Floats, Sampling, draws
 from camlucida.metrics.correlation import spearman
+from camlucida.metrics.intervals import percentiles
 from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.metrics.statistics import mean_interval
 from camlucida.phantom.trial import LABELS

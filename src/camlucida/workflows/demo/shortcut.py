@@ -23,7 +23,8 @@ from camlucida.core.scan import Scan
 from camlucida.figures.comparison import comparison_figure
 from camlucida.figures.panels import figure_png
 from camlucida.io import RawImage, write_synthetic_png
-from camlucida.metrics.bootstrap import REPLICATES, Sampling, draws, percentiles
+from camlucida.metrics.bootstrap import REPLICATES, Sampling, draws
+from camlucida.metrics.intervals import percentiles
 from camlucida.models import LoadedModel, load_model
 from camlucida.models.preprocessing import prepare
 from camlucida.phantom import Film, film, model_cards
