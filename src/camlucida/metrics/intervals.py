@@ -43,7 +43,9 @@ declare(
 
 Floats = NDArray[np.float64]
 
-IntervalMethod = Literal["Wilson", "BCa", "expanded BCa", "percentile", "constant", "none"]
+IntervalMethod = Literal[
+    "Wilson", "BCa", "expanded BCa", "percentile", "DeLong", "constant", "none"
+]
 
 FEW_PATIENTS = 30
 """Under this many patients a bootstrap interval is expanded."""
