@@ -255,8 +255,8 @@ def test_metrics_that_measure_nearly_the_same_count_once():
 
 def test_two_outputs_of_the_model_are_one_test(compared):
     road = only(compared, metric="road")
-    assert set(only(road, output="logit")["counts_with"]) == {""}
-    assert set(only(road, output="probability")["counts_with"]) == {"road (logit)"}
+    assert set(only(road, output="probability")["counts_with"]) == {""}
+    assert set(only(road, output="logit")["counts_with"]) == {"road (probability)"}
 
 
 def test_every_metric_counts_with_one_that_counts_by_itself():
