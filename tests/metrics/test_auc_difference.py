@@ -52,9 +52,8 @@ def test_one_image_a_patient_is_the_test_of_delong(digits):
 def test_copies_of_images_are_no_evidence():
     truth, first, second, patients = sample(1)
     alone = auc_difference(truth, first, second, patients)
-    copied = auc_difference(
-        *(np.tile(column, 4) for column in (truth, first, second)), patients * 4
-    )
+    columns = [np.tile(column, 4) for column in (truth, first, second)]
+    copied = auc_difference(*columns, patients * 4)
     assert copied.estimate == pytest.approx(alone.estimate)
     assert copied.p == pytest.approx(alone.p)
     naive = auc_difference(*columns, range(240))
