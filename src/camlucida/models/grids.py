@@ -228,9 +228,11 @@ class GridTracer:
         match = self._fitting(count, exact, self._known)
         if match is not None:
             return match
-        if count not in self._ends:
-            self._ends[count] = _unchanged_ends(rows[..., :_CHANNELS]) if len(rows) == 2 else (0, 0)
-        # Rows that no image changes are queries, which depend on it later: they are no cells.
+        # Rows that no image changes are positions, or queries, which depend on it later.
+        if self._ends.get(count, (count, 0)) == (count, 0):
+            ends = _unchanged_ends(rows[..., :_CHANNELS]) if len(rows) == 2 else (0, 0)
+            first = self._ends.setdefault(count, ends)
+            self._ends[count] = ends if sum(ends) else first
         queries = self._ends[count] == (count, 0)
         grids = self._known if queries else list(self._grids())
         others = [*exact, *self._others_for(count)] if self._stated.prefix is None else exact

@@ -187,7 +187,7 @@ def main_tensor(output: Any) -> Tensor | None:
 
     Args:
         output: a tensor; a mapping, of which ``logits``, ``out`` or ``output`` is taken before the
-            first tensor; or a sequence, of which the first tensor is taken.
+            first tensor; or a sequence or dataclass, of which the first tensor is taken.
 
     Returns:
         None where there is no tensor.
@@ -200,9 +200,7 @@ def main_tensor(output: Any) -> Tensor | None:
     if isinstance(output, Mapping):
         named = [output[key] for key in ("logits", "out", "output") if key in output]
         return next((item for item in (*named, *output.values()) if isinstance(item, Tensor)), None)
-    if isinstance(output, (list, tuple)):
-        return next((item for item in output if isinstance(item, Tensor)), None)
-    return None
+    return next((item for item in items_of(output) if isinstance(item, Tensor)), None)
 
 
 def items_of(output: Any) -> list[Any]:
@@ -243,13 +241,21 @@ def replace_tensor(output: Any, old: Tensor, new: Tensor) -> Any:
         return type(output)(*(replace_tensor(item, old, new) for item in output))
     if isinstance(output, (list, tuple)):
         return type(output)(replace_tensor(item, old, new) for item in output)
-    if isinstance(output, dict):
+    is_dict = isinstance(output, dict)
+    with_fields = is_dataclass(output) and not isinstance(output, type)
+    if is_dict and not with_fields:
         return type(output)((key, replace_tensor(item, old, new)) for key, item in output.items())
-    if is_dataclass(output) and not isinstance(output, type):
-        changed = copy(output)
-        for field in fields(output):
-            # Also of a frozen dataclass.
-            value = replace_tensor(getattr(output, field.name), old, new)
-            object.__setattr__(changed, field.name, value)
-        return changed
+    if with_fields:
+        return _with_fields_replaced(output, old, new)
     return output
+
+
+def _with_fields_replaced(output: Any, old: Tensor, new: Tensor) -> Any:
+    """Of a dataclass, also one that is frozen or, as in Hugging Face, a dictionary as well."""
+    changed = copy(output)
+    for field in fields(output):
+        value = replace_tensor(getattr(output, field.name), old, new)
+        object.__setattr__(changed, field.name, value)
+        if isinstance(output, dict) and field.name in output:
+            changed[field.name] = value
+    return changed

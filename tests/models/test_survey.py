@@ -1,0 +1,318 @@
+"""Where cells lie in the outputs of unknown models, and on which layers the score depends."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from camlucida import explain
+from camlucida.attribution.capture import capture
+from camlucida.attribution.methods import METHODS
+from camlucida.core.errors import LayerError, UsageError
+from camlucida.core.messages import Message
+from camlucida.models.grids import GridTracer, TokenGrid
+from camlucida.models.layer_list import list_layers
+from camlucida.models.state import frozen, items_of
+from camlucida.models.survey import Survey, survey
+from tests.support import nets
+from tests.support import transformers as vits
+
+GRADIENT = "hirescam"
+
+
+def surveyed(net: nn.Module, inputs: Tensor) -> Survey:
+    with frozen(net):
+        return survey(net, (inputs,))
+
+
+def grids(net: nn.Module, inputs: Tensor, **options) -> dict[str, tuple[int, ...]]:
+    return {info.path: info.grid for info in list_layers(net, inputs, **options)}
+
+
+def by_hand(net: nn.Module, x: Tensor, layer: str, label: int = 1) -> Tensor:
+    """(B, N, K) of gradient × activation of a layer that returns tokens first."""
+    kept = []
+    handle = net.get_submodule(layer).register_forward_hook(lambda m, a, out: kept.append(out))
+    output = net(x)
+    handle.remove()
+    logits = output if isinstance(output, Tensor) else output.logits
+    tokens = next(item for item in items_of(kept[0]) if isinstance(item, Tensor))
+    (gradient,) = torch.autograd.grad(logits[:, label].sum(), tokens)
+    return (tokens * gradient).detach()
+
+
+# --- tokens ---------------------------------------------------------------------------------------
+
+VITS = {
+    "class token": ({}, "encoder.layer.1.norm1"),
+    "registers": ({"prefix": 5}, "encoder.layer.1.norm1"),
+    "no prefix, mean": ({"prefix": 0, "pool": "mean"}, "norm"),
+    "tokens behind the cells": ({"prefix": 1, "suffix": 3}, "encoder.layer.1.norm1"),
+    "mean of the cells": ({"prefix": 2, "pool": "mean"}, "norm"),
+    "patches by a linear layer": ({"linear": True}, "encoder.layer.1.norm1"),
+    "blocks that return attention": ({"with_attention": True}, "encoder.layer.1.norm1"),
+    "square": ({"size": (32, 32)}, "encoder.layer.1.norm1"),
+    "as many channels as tokens": ({"size": (32, 32), "width": 16}, "encoder.layer.1.norm1"),
+}
+
+
+@pytest.mark.parametrize("name", VITS)
+def test_auto_is_the_last_token_layer_whose_gradient_reaches_the_cells(name):
+    options, layer = VITS[name]
+    net = nets.seeded(vits.Vit(**options)).eval()
+    size = options.get("size", (32, 48))
+    x = nets.images(2, 3, *size)
+    (e, other) = explain(net, x, 1, GRADIENT)
+    assert (e.layer, e.grid) == (layer, net.grid)
+    assert not e.is_empty
+    product = by_hand(net, x, layer)
+    cells = product[:, net.prefix : net.prefix + e.raw.numel()].sum(-1)
+    torch.testing.assert_close(e.raw, cells[0].reshape(net.grid))
+    torch.testing.assert_close(other.raw, cells[1].reshape(net.grid))
+
+
+@pytest.mark.parametrize("layer", ["encoder.layer.0", "encoder.layer[0].norm2", "encoder"])
+def test_a_token_layer_that_is_named_is_explained(layer):
+    net, x = (
+        nets.seeded(vits.Vit(pool="mean", with_attention=True)).eval(),
+        nets.images(1, 3, 32, 48),
+    )
+    (e,) = explain(net, x, 1, GRADIENT, layer)
+    path, _, index = e.layer.partition("[")
+    assert index in ("", "0]")  # a block that also returns its attention has the tokens first
+    product = by_hand(net, x, path)
+    torch.testing.assert_close(e.raw, product[0, 1:].sum(-1).reshape(4, 6))
+
+
+def test_attention_and_tables_of_positions_are_no_grids():
+    net, x = nets.seeded(vits.Vit(size=(32, 32))).eval(), nets.images(1, 3, 32, 32)
+    found = grids(net, x)
+    assert found["encoder.layer.0.attention.softmax"] == ()
+    assert found["encoder.layer.0.attention.dropout"] == ()
+    assert found["encoder.layer.0"] == (4, 4)
+    survey_of = {str(firing.ref): firing for firing in surveyed(net, x).firings}
+    assert not survey_of["positions"].depends
+    assert survey_of["encoder.layer.0"].depends
+    with pytest.raises(LayerError, match="has no spatial grid"):
+        explain(net, x, 1, layer="encoder.layer.0.attention.softmax")
+
+
+def test_the_class_token_alone_does_not_put_a_layer_on_the_path():
+    net, x = nets.seeded(vits.Vit()).eval(), nets.images(1, 3, 32, 48)
+    firings = {str(firing.ref): firing for firing in surveyed(net, x).firings}
+    assert firings["encoder.layer.1.norm1"].connected
+    assert firings["encoder.layer.1"].connected is False  # its class token goes on, no cell
+
+
+def test_tokens_before_the_batch():
+    net, x = nets.seeded(vits.SequenceFirst()).eval(), nets.images(2, 3, 32, 48)
+    (e, _) = explain(net, x, 1, GRADIENT)
+    assert (e.layer, e.grid) == ("ln_1", (4, 6))
+    product = by_hand(net, x, "ln_1")
+    torch.testing.assert_close(e.raw, product[1:, 0].sum(-1).reshape(4, 6))
+    assert explain(net, x, 1, "scorecam")[0].grid == (4, 6)
+
+
+def test_merged_tokens_are_a_coarser_grid():
+    net, x = nets.seeded(vits.Windowed()).eval(), nets.images(1, 3, 32, 48)
+    found = grids(net, x)
+    assert found["block"] == (8, 12)
+    assert found["merge"] == found["norm"] == (4, 6)
+    (e,) = explain(net, x, 1, GRADIENT)
+    assert (e.layer, e.grid) == ("norm", (4, 6))
+
+
+def test_windows_are_refused_with_the_block_around_them():
+    net, x = nets.seeded(vits.Windowed()).eval(), nets.images(1, 3, 32, 48)
+    with pytest.raises(LayerError, match=r"works on windows of the image.*around it, block"):
+        explain(net, x, 1, layer="block.attention.proj")
+
+
+def test_tokens_light_up_where_the_image_does():
+    net = nets.seeded(vits.Vit(prefix=3)).eval()
+    dark, lit = torch.zeros(1, 3, 32, 48), torch.zeros(1, 3, 32, 48)
+    lit[:, :, 8:16, 32:40] = 3.0
+    with frozen(net):
+        forwards = [capture(net, (x,), ["encoder.layer.0.norm1"]) for x in (dark, lit)]
+    cells = [forward.layers[0].activations.detach()[0] for forward in forwards]
+    change = (cells[1] - cells[0]).abs().sum(0)
+    assert change.nonzero().tolist() == [[1, 4]]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_runs_on_tokens(method):
+    net, x = nets.seeded(vits.Vit(pool="mean")).eval(), nets.images(1, 3, 32, 48)
+    assert explain(net, x, 1, method)[0].grid == (4, 6)
+
+
+# --- a grid that the user states ------------------------------------------------------------------
+
+
+def test_a_grid_that_cannot_be_traced_is_stated():
+    net, x = nets.seeded(vits.Hidden()).eval(), nets.images(1, 3, 32, 44)
+    with pytest.raises(LayerError, match=r"no spatial grid.*state grid="):
+        explain(net, x, 1, layer="blocks")
+    (e,) = explain(net, x, 1, GRADIENT, grid=(5, 7))
+    assert (e.layer, e.grid) == ("blocks", (5, 7))
+    product = by_hand(net, x, "blocks")
+    torch.testing.assert_close(e.raw, product[0].sum(-1).reshape(5, 7))
+
+
+def test_a_fallback_to_the_first_projection_is_said():
+    net, x = nets.seeded(vits.Hidden()).eval(), nets.images(1, 3, 32, 44)
+    (e,) = explain(net, x, 1)
+    assert e.layer == "stem"
+    assert e.scan.warnings == (Message("layer.stem", {"layer": "stem"}),)
+    (stated,) = explain(net, x, 1, grid=(5, 7))
+    assert stated.scan.warnings == ()
+
+
+def test_a_stated_prefix():
+    net = nets.seeded(vits.Vit(prefix=1, suffix=2)).eval()
+    x = nets.images(1, 3, 32, 48)
+    (e,) = explain(net, x, 1, GRADIENT, "encoder.layer.1.norm1", grid=(4, 6), prefix=1)
+    (traced,) = explain(net, x, 1, GRADIENT, "encoder.layer.1.norm1")
+    assert torch.equal(e.raw, traced.raw)
+
+
+@pytest.mark.parametrize(("grid", "prefix"), [((0, 4), None), ((4, -1), 0), (None, -1)])
+def test_an_impossible_statement_is_refused(grid, prefix):
+    net, x = nets.seeded(vits.Vit()).eval(), nets.images(1, 3, 32, 48)
+    with pytest.raises(UsageError):
+        explain(net, x, 1, grid=grid, prefix=prefix)
+
+
+def test_what_is_stated_fits_only_such_tokens():
+    assert TokenGrid((4, 6)).prefix_of(25) == 1
+    assert TokenGrid((4, 6), prefix=1).prefix_of(28) == 1  # three more behind the cells
+    assert TokenGrid((4, 6)).prefix_of(24 * 4) is None  # an earlier, finer stage
+    assert TokenGrid((), prefix=1).prefix_of(25) is None
+
+
+# --- the path of the score ------------------------------------------------------------------------
+
+
+class SideBranch(nn.Module):
+    """What fires last, at the coarsest grid, is thrown away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.side = nn.Conv2d(3, 6, 3, 2), nn.Conv2d(6, 6, 3, 2)
+        self.head = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.conv(x).relu()
+        self.side(features)
+        return self.head(features.mean((2, 3)))
+
+
+class Both(nn.Module):
+    """An encoder whose output holds a map beside what the score is made from."""
+
+    def __init__(self, named: bool) -> None:
+        super().__init__()
+        self.encoder, self.head = Pair(named), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(items_of(self.encoder(x))[1])
+
+
+class Pair(nn.Module):
+    def __init__(self, named: bool) -> None:
+        super().__init__()
+        self.conv, self.named = nn.Conv2d(3, 6, 3, 2), named
+
+    def forward(self, x: Tensor) -> dict[str, Tensor] | tuple[Tensor, Tensor]:
+        features = self.conv(x).relu()
+        pair = (features * 1, features.mean((2, 3)))
+        return dict(zip(("map", "pooled"), pair)) if self.named else pair
+
+
+OFF_THE_PATH = {
+    "side branch": (SideBranch(), "conv"),
+    "dict": (Both(True), "encoder.conv"),
+    "tuple": (Both(False), "encoder.conv"),
+}
+
+
+@pytest.mark.parametrize("method", ["gradcam", "eigencam", "ablationcam", "scorecam"])
+@pytest.mark.parametrize("name", OFF_THE_PATH)
+def test_auto_takes_a_layer_that_the_score_depends_on(name, method):
+    net, layer = OFF_THE_PATH[name]
+    e = explain(nets.seeded(net), nets.images(1, 3, 33, 33), 1, method)[0]
+    assert e.layer.startswith(layer)
+    assert bool(e.raw.any())
+
+
+def test_a_family_whose_layer_is_not_used():
+    """Named like a ResNet, but the score comes from its third stage."""
+
+    class Cut(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            for i in range(1, 5):
+                self.add_module(f"layer{i}", nn.Conv2d(3, 3, 3, 2, 1))
+            self.head = nn.Linear(3, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            third = self.layer3(self.layer2(self.layer1(x)))
+            self.layer4(third)
+            return self.head(third.mean((2, 3)))
+
+    net, x = nets.seeded(Cut()), nets.images(1, 3, 64, 64)
+    for method in ("gradcam", "eigencam", "scorecam"):
+        assert explain(net, x, 1, method)[0].layer == "layer3"
+    assert [info.path for info in list_layers(net, x) if info.auto] == ["layer3"]
+
+
+@pytest.mark.parametrize("method", ["eigencam", "ablationcam", "scorecam"])
+def test_a_named_layer_off_the_path_has_an_honest_reason(method):
+    net, x = nets.seeded(SideBranch()), nets.images(1, 3, 33, 33)
+    (e,) = explain(net, x, 1, method, "side")
+    assert e.empty_reason == Message("empty.independent")
+    assert not bool(e.raw.any())
+    token_net, image = nets.seeded(vits.Vit()).eval(), nets.images(1, 3, 32, 48)
+    (e,) = explain(token_net, image, 1, method, "encoder.layer.1")
+    assert e.empty_reason == Message("empty.independent")
+
+
+@pytest.mark.parametrize("final", [nn.Softmax(1), nn.Sigmoid()])
+def test_a_saturated_output_hides_no_layer(final):
+    net = nets.seeded(nets.Cnn(final=final))
+    with torch.no_grad():
+        net.head.weight.mul_(1e4)
+    assert surveyed(net, nets.images(1, 3, 12, 10)).auto.ref.path == "act"
+
+
+# --- one at a time --------------------------------------------------------------------------------
+
+
+def test_a_constant_image_is_surveyed_as_any_other():
+    net = nets.seeded(vits.Vit()).eval()
+    assert explain(net, torch.zeros(1, 3, 32, 48), 1)[0].layer == "encoder.layer.1.norm1"
+
+
+def test_a_model_for_one_image_alone():
+    class Single(nets.Cnn):
+        def forward(self, x: Tensor) -> Tensor:
+            assert len(x) == 1
+            return super().forward(x)
+
+    assert explain(nets.seeded(Single()), nets.images(1, 3, 12, 10), 1)[0].layer == "act"
+
+
+def test_a_survey_leaves_the_random_state_alone():
+    net, x = nets.seeded(nets.Cnn()), nets.images(1, 3, 12, 10)
+    state = torch.get_rng_state()
+    explain(net, x, 1)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_queries_of_a_decoder_are_no_cells():
+    """As many as the merged grid would have: they hold what was asked, not where."""
+    tracer = GridTracer((32, 48), 3, 2)
+    conv, norm = nn.Conv2d(3, 8, 4, 4), nn.LayerNorm(8)
+    assert tracer(conv, (), torch.rand(2, 8, 8, 12)) is not None
+    queries = torch.rand(1, 24, 8).expand(2, -1, -1)
+    assert tracer(norm, (queries,), queries) is None
+    decoded = torch.rand(2, 24, 8)
+    assert tracer(norm, (decoded,), decoded) is None
