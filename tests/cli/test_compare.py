@@ -75,6 +75,12 @@ def test_seeds_are_compared(runs, tmp_path, capsys):
     assert "seed 42\tseed 43\t" in captured.out
     pairs = pd.read_csv(tmp_path / "pairs.csv")
     assert len(pairs) == 3
+    aucs = pd.read_csv(tmp_path / "aucs.csv", keep_default_na=False)
+    # Every film has Mass, so that only Nodule has an AUC; five patients give no interval.
+    assert aucs[["first", "second", "label", "interval_method"]].values.tolist() == [
+        ["seed 42", "seed 43", "Nodule", "none"]
+    ]
+    assert "AUC of seed 42 − seed 43, Nodule: " in captured.out
     cases = pd.read_csv(tmp_path / "cases.csv")
     assert len(cases) == 5 * 2
     assert set(cases["verdict"]) <= {"artefact", "review", "consistent"}
@@ -96,9 +102,8 @@ def test_seeds_are_compared(runs, tmp_path, capsys):
     page = (tmp_path / "comparison.html").read_text()
     assert "Research use only" in page
     assert "seed_panel.png" in page
-    assert (
-        "Intervals resample patients, of whom there are 5: under 10 patients none is given." in page
-    )
+    assert "AUCs compared" in page
+    assert "Intervals are by patient, of whom there are 5: under 10 patients none is given." in page
     maps = pd.read_csv(tmp_path / "maps.csv")
     assert len(maps) == 2 * len(cases)
     assert_worded(maps, "empty_reason")

@@ -36,6 +36,7 @@ def compare_command(
 ) -> None:
     """Compare predictions and maps of the same cases between seeds, folds, models or methods."""
     from camlucida.analysis.comparison.agreement import ALL_LABELS
+    from camlucida.analysis.comparison.aucs import auc_line
     from camlucida.analysis.comparison.summary import by_verdict
     from camlucida.analysis.comparison.verdict import verdict_name
     from camlucida.runs import Run
@@ -51,6 +52,8 @@ def compare_command(
     pairs = result.comparison.pairs
     lines = pairs[pairs["label"] == ALL_LABELS].to_dict("records")
     print_table(COLUMNS, [_row(line) for line in lines])
+    for line in result.comparison.aucs.to_dict("records"):
+        print(auc_line(line))
     verdicts = by_verdict(result.comparison)
     for line in verdicts[verdicts["verdict"] != ""].to_dict("records"):
         group = f"{line['group']}: " if line["group"] else ""

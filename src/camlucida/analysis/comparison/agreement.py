@@ -196,7 +196,7 @@ def _of_decisions(
     if frame.empty:
         return PredictionAgreement(NAN, NAN, NAN)
     same = (x == y).to_numpy(np.float64)
-    mean = mean_interval(same, frame["patient"].tolist())
+    mean = mean_interval(same, frame["patient"].tolist(), proportion=True)
     labels = [frame["label"] == label for label in dict.fromkeys(frame["label"])]
     chances = [_chance(x[rows], y[rows]) for rows in labels]
     sizes = [rows.sum() for rows in labels]

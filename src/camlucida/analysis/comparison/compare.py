@@ -13,6 +13,7 @@ import pandas as pd
 from camlucida.analysis.comparison import cases as per_case
 from camlucida.analysis.comparison import pairs as per_pair
 from camlucida.analysis.comparison.agreement import CaseKey, PredictionAgreement, agreements
+from camlucida.analysis.comparison.aucs import auc_rows, auc_table
 from camlucida.analysis.comparison.cases import GroupEvidence, JudgedCases, judge_cases
 from camlucida.analysis.comparison.pairs import Pair, compare_pair, distinct, nothing_shared
 from camlucida.analysis.comparison.predictions import (
@@ -100,6 +101,9 @@ class Comparison:
             :data:`~camlucida.analysis.comparison.cases.MAP_COLUMNS`.
         performance: every metric of every model, columns of
             :class:`~camlucida.metrics.score_table.Row`, ``model`` being the map series.
+        aucs: AUCs of each two models on the same images,
+            :data:`~camlucida.analysis.comparison.aucs.COLUMNS`; empty where models predict no
+            labels, where all map series are of one model, and without a ground truth.
         rule: of the verdicts.
         thresholds: of the rule.
         notes: for the person who reads the result.
@@ -113,6 +117,7 @@ class Comparison:
     cases: pd.DataFrame
     maps: pd.DataFrame
     performance: pd.DataFrame
+    aucs: pd.DataFrame
     rule: Message
     thresholds: VerdictRule
     notes: tuple[Message, ...]
@@ -128,6 +133,7 @@ class _Tables:
     cases: list[dict[str, Any]]
     maps: list[dict[str, Any]]
     performance: list[Row]
+    aucs: list[dict[str, Any]]
     notes: list[Message]
 
 
@@ -161,7 +167,7 @@ def compare(
     notes += [*_unfinished(runs), *_unmeasured(cases, heat)]
     report(0, total=sum(_pair_count(group) for group in groups))
     one_model = by in ("method", "layer")
-    tables = _Tables([], [], [], [], [], notes)
+    tables = _Tables([], [], [], [], [], [], notes)
     kinds = [
         _GroupComparison(runs, group, heat, rule, one_model, report).add_to(tables)
         for group in groups
@@ -176,6 +182,7 @@ def compare(
         cases=pd.DataFrame(tables.cases, columns=per_case.COLUMNS),
         maps=pd.DataFrame(tables.maps, columns=per_case.MAP_COLUMNS),
         performance=table(tables.performance),
+        aucs=auc_table(tables.aucs),
         rule=rule.description(kinds[0], one_model),
         thresholds=rule,
         notes=tuple(dict.fromkeys(tables.notes)),
@@ -212,6 +219,8 @@ class _GroupComparison:
             tables.performance += [replace(row, model=series.name) for row in scores[series.name]]
         for pair in pairs:
             tables.pairs += pair.rows
+        if images and not self.one_model:
+            tables.aucs += _aucs(group, predictions)
         tables.cases += judged.cases
         tables.maps += judged.maps
         tables.notes += [*notes, *_notes(group, pairs, judged.unpaired)]
@@ -291,6 +300,17 @@ def _scores(
             of_model[series.model_key] = performance(predictions[series.name])
         scores[series.name] = [*of_model[series.model_key], *dice_row(series.rows)]
     return scores
+
+
+def _aucs(group: SeriesGroup, predictions: Mapping[str, SeriesPredictions]) -> list[dict[str, Any]]:
+    """AUCs of each two models; map series of one model have the same predictions."""
+    of_models = {series.model_key: series.name for series in reversed(group.all_series)}
+    names = [series.name for series in group.all_series if series.name in of_models.values()]
+    rows = []
+    for first, second in combinations(names, 2):
+        about = {"group": group.name, "first": first, "second": second}
+        rows += [about | row for row in auc_rows(predictions[first], predictions[second])]
+    return rows
 
 
 def _gap(scores: Mapping[str, Sequence[Row]], kind: Kind) -> float:

@@ -53,13 +53,15 @@ def by_verdict(comparison: Comparison) -> pd.DataFrame:
     Returns:
         A row a group and verdict, then one of all cases of the group (verdict ""). Columns
         ``group``, ``verdict``, ``cases``, ``share`` of the group's cases, ``judged`` (cases with a
-        ground truth), ``estimate``, ``low``, ``high`` (patients resampled).
+        ground truth), ``estimate``, ``low``, ``high`` (by patient).
     """
     rows = []
     for group, cases in comparison.cases.groupby("group", sort=False):
         for verdict, part in _parts(cases):
             right = mean_interval(
-                part[RIGHT[comparison.kind]].to_numpy(np.float64), part["patient"].tolist()
+                part[RIGHT[comparison.kind]].to_numpy(np.float64),
+                part["patient"].tolist(),
+                proportion=comparison.kind in ("labels", "classes"),
             )
             row = {"group": group, "verdict": verdict, "cases": len(part)}
             row |= {"share": len(part) / len(cases), "judged": right.rows}

@@ -68,6 +68,7 @@ def comparison_record(
         "verdicts": _plain(by_verdict(comparison)),
         "map_series": _plain(comparison.all_series),
         "pairs": _plain(comparison.pairs),
+        "aucs": _plain(comparison.aucs),
         "synthetic": comparison.synthetic,
         "notice": NOTICE,
         **about,
@@ -81,6 +82,7 @@ def _write_tables(out: Path, comparison: Comparison) -> Iterator[Path]:
         "cases": add_english(comparison.cases, "reason"),
         "maps": add_english(comparison.maps, "empty_reason"),
         "performance": comparison.performance,
+        "aucs": comparison.aucs,
     }
     for name, table in tables.items():
         write_table(table, out / f"{name}.csv")

@@ -16,9 +16,9 @@ from camlucida.metrics.bootstrap import MIN_POSITIVES
 declare(
     "comparison_limits",
     {
-        "intervals": "Intervals resample patients, of whom there are {patients}.",
+        "intervals": "Intervals are by patient, of whom there are {patients}.",
         "no_intervals": (
-            "Intervals resample patients, of whom there are {patients}: under {needed} patients "
+            "Intervals are by patient, of whom there are {patients}: under {needed} patients "
             "none is given."
         ),
         "range": "{fewest} to {most}, by map series",

@@ -73,6 +73,7 @@ def comparison_page(
         title=f"Compared by {comparison.by}",
         sections=(
             _all_series(comparison, pictures),
+            *_aucs(comparison),
             _pairs(comparison, pictures),
             _verdicts(comparison, pictures),
             _cases(comparison, panels),
@@ -87,7 +88,7 @@ def comparison_page(
 def _all_series(comparison: Comparison, pictures: Mapping[str, Picture]) -> Section:
     explained = (
         "A map series is the maps of one model, method and layer.",
-        "Brackets hold 95% intervals, patients resampled.",
+        "Brackets hold 95% intervals by patient: Wilson for proportions, BCa for all others.",
         "Heat on artefacts lies on the border, on burned-in text and outside the body; its chance "
         "level is their share of the image.",
     )
@@ -126,6 +127,44 @@ def _series_row(row: Mapping[Any, Any]) -> Row:
         Cell(heat, note=f"chance {_number(row['artefact_area'])}", spec=DIGITS),
         int(row["maps"]),
         int(row["empty"]),
+    )
+
+
+def _aucs(comparison: Comparison) -> Iterator[Section]:
+    """The models compared, where there is a ground truth of labels."""
+    if comparison.aucs.empty:
+        return
+    head = (
+        *_group_head(comparison),
+        "Models",
+        "Label",
+        "AUCs",
+        "Difference",
+        "p",
+        "p (Holm)",
+        "Positives",
+        "Images",
+        "Patients",
+    )
+    rows = tuple(_auc_row(comparison, row) for row in comparison.aucs.to_dict("records"))
+    explained = (Message("comparison_aucs.explained"), Message("comparison_aucs.corrected"))
+    blocks = (Paragraph(explained, quiet=True), Table("aucs", None, head, rows))
+    yield Section("aucs", blocks, title="AUCs compared")
+
+
+def _auc_row(comparison: Comparison, row: Mapping[Any, Any]) -> Row:
+    difference = Estimate(row["estimate"], row["low"], row["high"])
+    return (
+        *_group(comparison, row),
+        f"{row['first']} − {row['second']}",
+        row["label"] or Message("comparison_aucs.all"),
+        f"{_number(row['auc_first'])} − {_number(row['auc_second'])}",
+        Cell(difference, spec=DIGITS),
+        Cell(row["p"], spec=".2g"),
+        Cell(row["p_holm"], spec=".2g"),
+        int(row["positives"]),
+        int(row["rows"]),
+        int(row["patients"]),
     )
 
 
