@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from camlucida.evaluation.maps.summary import summarise
 from camlucida.workflows.benchmark import leaderboard as board
-from camlucida.workflows.benchmark import tables
+from camlucida.workflows.benchmark import ranks, tables
 from camlucida.workflows.benchmark.tables import TAG
 
 
@@ -121,17 +122,84 @@ def ranked(values, model="m", net="n"):
 
 def test_ranks_are_means_over_families_in_each_metrics_direction():
     rows = ranked({"good": (0.9, 0.1), "fair": (0.5, 0.1), "poor": (0.1, 0.8)})
-    table = board.mean_ranks(rows, [("hit", ""), ("average_drop", "logit")])
+    table = ranks.mean_ranks(rows, [("hit", ""), ("average_drop", "logit")])
     assert table.loc["good"].to_dict() == {"localisation": 1, "faithfulness": 1.5, "rank": 1.25}
     assert table.loc["poor", "rank"] == 3
-    assert board.mean_ranks(rows, [("roc_auc", "")])["rank"].isna().all()
+    assert ranks.mean_ranks(rows, [("roc_auc", "")])["rank"].isna().all()
+
+
+def many(values, models=("m1", "m2", "m3"), films=8, noise=0.0):
+    """``values``: method → mean score; each film of each model with its own noise."""
+    generator = np.random.default_rng(0)
+    lines = []
+    for model in models:
+        for film in range(films):
+            for method, value in values.items():
+                score = value + noise * generator.normal()
+                common = {"model": model, "net": "n", "patient": f"{model}{film}"}
+                lines.append(row(f"{model}{film}", method, score, "roc_auc", **common))
+    return pd.DataFrame(lines)
+
+
+def test_clear_differences_make_groups_and_noise_does_not():
+    clear = many({"a": 0.9, "b": 0.6, "c": 0.3}, noise=0.01)
+    samples = ranks.rank_replicates(clear, [("roc_auc", "")], replicates=200)
+    intervals = ranks.rank_intervals(samples)
+    assert intervals.loc["a"].tolist() == [1, 1]
+    assert ranks.groups(["a", "b", "c"], ranks.rank_gaps(samples)) == {"a": 0, "b": 1, "c": 2}
+    equal = many({"a": 0.5, "b": 0.5, "c": 0.5}, noise=0.2)
+    samples = ranks.rank_replicates(equal, [("roc_auc", "")], replicates=200)
+    assert set(ranks.groups(["a", "b", "c"], ranks.rank_gaps(samples)).values()) == {0}
+
+
+def test_models_that_disagree_make_no_order():
+    """Each model puts another method first: intervals over models hold all ranks."""
+    turned = pd.concat(
+        [
+            many({"a": 0.9, "b": 0.5, "c": 0.1}, ("m1",), noise=0.01),
+            many({"a": 0.1, "b": 0.9, "c": 0.5}, ("m2",), noise=0.01),
+            many({"a": 0.5, "b": 0.1, "c": 0.9}, ("m3",), noise=0.01),
+        ]
+    )
+    samples = ranks.rank_replicates(turned, [("roc_auc", "")], replicates=500)
+    assert set(ranks.groups(["a", "b", "c"], ranks.rank_gaps(samples)).values()) == {0}
+    agreed = board.agreement(turned, {("roc_auc", "")})
+    assert not board.models_agree(agreed)
+    assert board.models_agree(board.agreement(many({"a": 0.9, "b": 0.1}), {("roc_auc", "")}))
+
+
+def test_identical_methods_are_one_entry_and_no_order_is_printed_without_agreement():
+    turned = pd.concat(
+        [
+            many({"gradcam": 0.9, "eigencam": 0.1}, ("m1",)),
+            many({"gradcam": 0.1, "eigencam": 0.9}, ("m2",)),
+        ]
+    )
+    summary = summarise(turned.assign(layer="l", empty=False, synthetic=True))
+    table = board.leaderboard(
+        turned, summary, {("roc_auc", "")}, pd.DataFrame(), [("gradcam", "xgradcam")]
+    )
+    assert table["position"].isna().all()
+    assert table["method"].tolist() == ["eigencam", "gradcam"]  # by name within the group
+    assert table["also"].tolist() == ["", "xgradcam"]
+    assert (table["rank_low"] <= table["rank_high"]).all()
+
+
+def test_the_permuted_models_are_a_reference():
+    null = many({"gradcam": 0.4, "eigencam": 0.6}, films=12).assign(arm="permuted")
+    null = pd.concat([null, null.assign(arm="untrained", value=9.0)])
+    null["metric"] = "hit"
+    line = board.permuted_reference(null, [("hit", ""), ("road", "probability")])
+    assert line["hit:estimate"] == pytest.approx(0.5)
+    assert "road:estimate" not in line
+    assert board.permuted_reference(pd.DataFrame(), [("hit", "")]).keys() == {"method"}
 
 
 def test_only_metrics_that_passed_rank_and_each_once():
     rows = pd.concat([ranked({"a": (1, 1)}), ranked({"a": (1, 1)}).replace("logit", "probability")])
     passed = {("average_drop", "probability"), ("average_drop", "logit"), ("road", "logit")}
-    assert board.ranked_by(rows, passed) == [("average_drop", "probability")]
-    assert board.ranked_by(rows, {("average_drop", "probability")}) == [
+    assert ranks.ranked_by(rows, passed) == [("average_drop", "probability")]
+    assert ranks.ranked_by(rows, {("average_drop", "probability")}) == [
         ("average_drop", "probability")
     ]
 

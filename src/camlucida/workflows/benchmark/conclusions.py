@@ -9,8 +9,10 @@ import pandas as pd
 from camlucida.evaluation.maps.summary import title
 from camlucida.report.document import Code, Text, phrase
 from camlucida.workflows.benchmark.cells import Line, codes, interval, listed, percent, value
+from camlucida.workflows.benchmark.leaderboard import ALL_MODELS, models_agree
 from camlucida.workflows.benchmark.meta import reason_words
 from camlucida.workflows.benchmark.result import Benchmark
+from camlucida.workflows.benchmark.sections import GROUP_LETTERS
 from camlucida.workflows.benchmark.tables import (
     ABOVE_CHANCE,
     ALARM_RATIO,
@@ -57,43 +59,79 @@ def conclusions(b: Benchmark) -> Iterator[Text]:
 
 
 def _ranking(b: Benchmark) -> Iterator[Text]:
-    ranked = b.board[b.board["position"].notna()]
-    if ranked.empty:
+    """The order of the methods where the models agree on one; else the groups that differ."""
+    methods = b.board[~b.board["baseline"].astype(bool) & b.board["rank"].notna()]
+    if methods.empty:
         yield "No metric passed the meta-evaluation, so the methods are not ranked."
         return
-    best = ranked[ranked["position"] == ranked["position"].min()]
-    worst = ranked[ranked["position"] == ranked["position"].max()]
+    if models_agree(b.agreement):
+        yield from _order(methods)
+    else:
+        yield from _groups_alone(b, methods)
+
+
+def _order(methods: pd.DataFrame) -> Iterator[Text]:
+    best = methods[methods["position"] == methods["position"].min()]
+    worst = methods[methods["position"] == methods["position"].max()]
     yield phrase(
         codes(best["method"]),
-        f" ranks first of {len(ranked)} methods (mean rank {value(best['rank'].iloc[0])}, with "
-        "baselines among the ranked), and ",
+        f" ranks first of {len(methods)} methods (mean rank {_rank(best)}, with baselines among "
+        "the ranked), and ",
         codes(worst["method"]),
-        f" last ({value(worst['rank'].iloc[0])}).",
+        f" last ({_rank(worst)}).",
     )
     for name, role in DEFAULTS.items():
-        line = ranked[ranked["method"] == name]
-        if line.empty:
-            continue
-        position, rank = line["position"].iloc[0], line["rank"].iloc[0]
-        ahead = ranked.loc[ranked["position"] < position, "method"]
-        behind: Text = phrase(", behind ", codes(ahead), ".") if len(ahead) else "."
-        yield phrase(
-            Code(name), f", {role}, is in position {position:.0f} (mean rank {value(rank)})", behind
-        )
+        listed_names = methods["method"] + ", " + methods["also"]
+        line = methods[[name in names.split(", ") for names in listed_names]]
+        if len(line):
+            position = line["position"].iloc[0]
+            yield phrase(
+                Code(name), f", {role}, is in position {position:.0f} (mean rank {_rank(line)})."
+            )
+
+
+def _rank(lines: pd.DataFrame) -> str:
+    """Mean rank of the first line, with its interval."""
+    line = lines.iloc[0]
+    keys = {"estimate": "rank", "low": "rank_low", "high": "rank_high"}
+    return interval({name: line[column] for name, column in keys.items()})
+
+
+def _groups_alone(b: Benchmark, methods: pd.DataFrame) -> Iterator[Text]:
+    of_all = b.agreement.loc[b.agreement["among"] == ALL_MODELS, "kendall_w"]
+    w = f" (Kendall's W {of_all.iloc[0]:.2f})" if len(of_all) and of_all.notna().all() else ""
+    parts: list[Text] = []
+    for number in sorted(methods["group"].unique()):
+        members = methods.loc[methods["group"] == number, "method"]
+        letter = GROUP_LETTERS[int(number)]
+        parts += ["; " if parts else "", f"{letter}: ", codes(members)]
+    yield phrase(
+        f"The models do not agree on an order of the methods{w}, so none is given. Groups whose "
+        "mean ranks differ beyond the interval: ",
+        *parts,
+        ".",
+    )
 
 
 def _baselines(b: Benchmark) -> Iterator[Text]:
-    """Baselines that do not use the model and rank above methods."""
-    blind = b.board[b.board["method"].isin(BLIND_BASELINES) & b.board["rank"].notna()]
-    ranked = b.board[b.board["position"].notna()]
-    for line in blind.to_dict("records"):
-        worse = ranked.loc[ranked["rank"] > line["rank"], "method"]
-        if len(worse):
-            yield phrase(
-                f"The baseline {line['method']}, which does not use the model, ranks above ",
-                codes(worse),
-                ".",
-            )
+    """Baselines that do not use the model and rank above methods beyond the interval."""
+    methods = set(b.board.loc[~b.board["baseline"].astype(bool), "method"])
+    worse: dict[str, list[str]] = {}
+    for gap in b.gaps.to_dict("records"):
+        if gap["high"] < 0:
+            better, other = gap["first"], gap["second"]
+        elif gap["low"] > 0:
+            better, other = gap["second"], gap["first"]
+        else:
+            continue
+        if better in BLIND_BASELINES and other in methods:
+            worse.setdefault(better, []).append(other)
+    for baseline, others in worse.items():
+        yield phrase(
+            f"The baseline {baseline}, which does not use the model, ranks above ",
+            codes(others),
+            " beyond the interval.",
+        )
 
 
 def _paired_losses(b: Benchmark) -> Iterator[Text]:
@@ -130,7 +168,7 @@ def _identical_maps(b: Benchmark) -> Iterator[Text]:
         "Behind global average pooling and one linear layer, these methods give identical maps on "
         "every film: ",
         *groups,
-        ". Each map is scored once, and agreement between such methods is no evidence.",
+        ". Each group is one entry under its first name, and agreement within it is no evidence.",
     )
 
 

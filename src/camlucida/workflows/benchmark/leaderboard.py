@@ -1,8 +1,8 @@
 """The leaderboard: all models together, ranked by the metrics that passed the meta-evaluation.
 
-A rank is over methods and baselines within one metric (ties averaged), then the mean over the
-metrics of a family, then over the families: three faithfulness metrics do not outvote one
-localisation metric. Intervals resample patients (film seeds).
+Ranks, their intervals and the groups that differ are those of
+:mod:`~camlucida.workflows.benchmark.ranks`. Methods whose maps are identical are one entry. An
+order is given only where the models agree on it.
 """
 
 from __future__ import annotations
@@ -16,10 +16,19 @@ import pandas as pd
 from camlucida.attribution.engine import explain
 from camlucida.attribution.methods import METHODS
 from camlucida.core.scan import Scan
-from camlucida.evaluation.maps.summary import about, over_all_labels, preferred_score
+from camlucida.evaluation.maps.summary import about, over_all_labels
 from camlucida.metrics.agreement import kendall_w
 from camlucida.metrics.statistics import mean_interval
 from camlucida.models import LoadedModel
+from camlucida.workflows.benchmark.ranks import (
+    ORDERED_FROM,
+    groups,
+    mean_ranks,
+    rank_gaps,
+    rank_intervals,
+    rank_replicates,
+    ranked_by,
+)
 
 SHOWN = (
     "average_precision",
@@ -28,58 +37,16 @@ SHOWN = (
     "iou_area_matched",
     "class_specificity",
     "road",
-    "cell_insertion_deletion",
 )
 """Metrics that the leaderboard shows, where they passed, beside the ranks by all that passed."""
 REPEATS = 3
 """Timed runs of a method, after one that is not counted."""
-NOT_RANKED = ("fake_cam",)
-"""Scored by few metrics alone: no rank over all."""
 FEWEST_MODELS = 2
 """Rankings that can agree or disagree."""
+ALL_MODELS = "all models"
+PERMUTED = "methods on models of permuted labels"
 AGREEMENT = ["among", "rankings", "kendall_w", "first"]
 """Columns of :func:`agreement`."""
-
-
-def ranked_by(rows: pd.DataFrame, kept: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
-    """(metric, output) that rank: the measured ones among ``kept``, each on one model output.
-
-    The logit is preferred to the probability. Artefact shares describe where heat lies on films
-    whose ground truth lies elsewhere: they pass or fail, and do not rank.
-    """
-    passed = set(kept)
-    outputs: dict[str, list[str]] = {}
-    for metric, output in dict.fromkeys(zip(rows["metric"], rows["output"])):
-        if (metric, output) in passed and about(metric).family != "artefact":
-            outputs.setdefault(metric, []).append(output)
-    return [(metric, preferred_score(measured)) for metric, measured in outputs.items()]
-
-
-def mean_ranks(rows: pd.DataFrame, metrics: Sequence[tuple[str, str]]) -> pd.DataFrame:
-    """Rank of each method, 1 best: a column a family, and ``rank``, their mean.
-
-    A method without a value of some metric has NaN. A metric without any value here (few films,
-    none with both lesions) is left out.
-    """
-    measured = set(zip(rows["metric"], rows["output"]))
-    metrics = [pair for pair in metrics if pair in measured]
-    ranked = rows[~rows["method"].isin(NOT_RANKED)]
-    if not metrics:
-        index = pd.Index(list(dict.fromkeys(rows["method"])), name="method")
-        return pd.DataFrame({"rank": np.nan}, index=index)
-    index = pd.Index(list(dict.fromkeys(ranked["method"])), name="method")
-    means = rows.groupby(["metric", "output", "method"])["value"].mean()
-    ranks = pd.DataFrame(index=index)
-    family_of = {metric: about(metric).family for metric, _ in metrics}
-    for metric, output in metrics:
-        sign = 1 if about(metric).direction == "lower" else -1
-        loss = sign * means.loc[metric, output].reindex(index)
-        ranks[metric] = loss.rank()
-    table = pd.DataFrame(index=index)
-    for family in dict.fromkeys(family_of.values()):
-        members = [metric for metric, other in family_of.items() if other == family]
-        table[family] = ranks[members].mean(axis=1, skipna=False)
-    return table.assign(rank=table.mean(axis=1, skipna=False))
 
 
 def leaderboard(
@@ -87,30 +54,57 @@ def leaderboard(
     summary: pd.DataFrame,
     kept: Collection[tuple[str, str]],
     seconds: pd.DataFrame,
+    same: Sequence[Sequence[str]] = (),
 ) -> pd.DataFrame:
-    """One line a method, best first, baselines among them; ``position`` counts the methods alone.
+    """One line a method or baseline, by group and then by mean rank.
 
     Args:
         rows: of the main arm, all models.
         summary: of these rows, by :func:`~camlucida.evaluation.maps.summary.summarise`.
         kept: (metric, output) that passed the meta-evaluation.
         seconds: from :func:`cost`.
+        same: groups of methods with identical maps; only the first of each is in ``rows``.
+
+    Returns:
+        ``group`` counts from 0, the best: its methods do not differ from the best of them.
+        ``position`` counts the methods alone, NaN where the models agree too little on the order
+        (:data:`~camlucida.workflows.benchmark.ranks.ORDERED_FROM`); within a group the lines are
+        then in the order of their names. ``also`` names the methods with the same maps.
     """
     metrics = ranked_by(rows, kept)
     table = mean_ranks(rows, metrics).sort_values("rank", kind="stable")
-    families = {name: f"rank_{name}" for name in table.columns if name != "rank"}
+    samples = rank_replicates(rows, metrics)
+    if len(samples):
+        table = table.join(rank_intervals(samples))
+    else:
+        table[["rank_low", "rank_high"]] = np.nan
+    numbers = groups([str(name) for name in table.index], rank_gaps(samples))
+    own = ("rank", "rank_low", "rank_high")
+    families = {name: f"rank_{name}" for name in table.columns if name not in own}
     table = table.rename(columns=families).reset_index()
     baselines = set(rows.loc[rows["baseline"].astype(bool), "method"])
     table.insert(1, "baseline", table["method"].isin(baselines))
-    # Equal ranks share a position: methods whose maps are identical behind this head do.
+    also = {group[0]: ", ".join(group[1:]) for group in same}
+    table.insert(2, "also", [also.get(name, "") for name in table["method"]])
     position = table["rank"].where(~table["baseline"]).rank(method="min")
+    table.insert(0, "group", table["method"].map(numbers))
     table.insert(0, "position", position)
+    if not models_agree(agreement(rows, kept)):
+        table["position"] = np.nan
+        table = table.sort_values(["group", "method"], kind="stable").reset_index(drop=True)
     table["class_specific"] = [
         METHODS[name].class_specific if name in METHODS else None for name in table["method"]
     ]
     table["seconds"] = np.nan
     if len(seconds):
         table["seconds"] = table["method"].map(seconds.groupby("method")["seconds"].median())
+    return _with_scores(table, summary, metrics)
+
+
+def _with_scores(
+    table: pd.DataFrame, summary: pd.DataFrame, metrics: Sequence[tuple[str, str]]
+) -> pd.DataFrame:
+    """The board with the means of the metrics that it shows."""
     whole = over_all_labels(summary)
     for metric, output in metrics:
         if metric in SHOWN:
@@ -119,6 +113,42 @@ def leaderboard(
             for column in ("estimate", "low", "high", "chance", "ceiling", "over_ceiling"):
                 table[f"{metric}:{column}"] = table["method"].map(part[column])
     return table
+
+
+def models_agree(agreed: pd.DataFrame) -> bool:
+    """Whether the rankings of all models agree enough for an order to be printed.
+
+    Args:
+        agreed: of :func:`agreement`.
+    """
+    of_all = agreed.loc[agreed["among"] == ALL_MODELS, "kendall_w"]
+    return bool((of_all >= ORDERED_FROM).any())
+
+
+def permuted_reference(
+    null: pd.DataFrame, metrics: Sequence[tuple[str, str]]
+) -> dict[str, float | str]:
+    """Scores of all methods on the models of permuted labels: what a method has to exceed.
+
+    Args:
+        null: rows of the null arms.
+        metrics: (metric, output) that rank.
+
+    Returns:
+        Keys as the columns of :func:`leaderboard`; the mean over methods and maps with its
+        patient-level interval.
+    """
+    line: dict[str, float | str] = {"method": PERMUTED}
+    rows = null[null["arm"] == "permuted"] if len(null) else null
+    for metric, output in metrics:
+        if metric not in SHOWN or rows.empty:
+            continue
+        part = rows[(rows["metric"] == metric) & (rows["output"] == output)]
+        if len(part):
+            interval = mean_interval(part["value"], part["patient"].astype(str).tolist())
+            for name in ("estimate", "low", "high"):
+                line[f"{metric}:{name}"] = getattr(interval, name)
+    return line
 
 
 def agreement(rows: pd.DataFrame, kept: Collection[tuple[str, str]]) -> pd.DataFrame:
@@ -133,12 +163,12 @@ def agreement(rows: pd.DataFrame, kept: Collection[tuple[str, str]]) -> pd.DataF
     def rankings(key: str, part: pd.DataFrame) -> list[pd.Series]:
         return [mean_ranks(group, metrics)["rank"] for _, group in part.groupby(key, sort=True)]
 
-    groups = {"all models": rankings("model", chosen)}
+    by_scope = {ALL_MODELS: rankings("model", chosen)}
     for net, part in chosen.groupby("net", sort=True):
-        groups[f"seeds of {net}"] = rankings("model", part)
-    groups["architectures"] = rankings("net", chosen)
+        by_scope[f"seeds of {net}"] = rankings("model", part)
+    by_scope["architectures"] = rankings("net", chosen)
     lines = []
-    for name, group_ranks in groups.items():
+    for name, group_ranks in by_scope.items():
         if len(group_ranks) >= FEWEST_MODELS:
             lines.append(_agreement_line(name, group_ranks))
     return pd.DataFrame(lines, columns=AGREEMENT)

@@ -1,9 +1,10 @@
 """The meta-evaluation: metrics are tested on maps whose order of merit is known.
 
-The ladder: α · oracle + (1 − α) · random for rising α. A metric is kept if its score improves from
-0 to 1 and never worsens from one α to the next, beyond the interval of the paired difference. The
-oracle is the share of ground truth in each cell, so its blurred twin must not score better. Shifted
-oracles are shown beside, to show how large a shift is noticed.
+The ladder: α · oracle + (1 − α) · random for rising α. A metric is dropped if its score worsens
+from one α to a larger one, if it does not improve from 0 to 1, or if a blurred oracle scores better
+than the oracle, which is the share of ground truth in each cell. A change counts where the whole
+interval of the paired difference is on its side; with too few patients for an interval, where the
+estimate is. Shifted oracles are shown beside, to show how large a shift is noticed.
 """
 
 from __future__ import annotations

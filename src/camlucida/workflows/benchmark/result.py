@@ -23,8 +23,10 @@ class Benchmark:
         agreement: Kendall's W across models.
         seconds: of one map, a row a model and method.
         gains: of each method over each baseline, paired.
+        gaps: differences of the mean ranks of each two methods, with intervals.
+        reference: scores of the methods on models of permuted labels, keyed as the board's columns.
         metrics: (metric, output) that rank.
-        same: groups of methods whose maps are identical.
+        same: groups of methods whose maps are identical; the tables hold the first of each.
         about: the record, for ``benchmark.json``.
     """
 
@@ -37,6 +39,8 @@ class Benchmark:
     agreement: pd.DataFrame
     seconds: pd.DataFrame
     gains: pd.DataFrame
+    gaps: pd.DataFrame
+    reference: dict[str, float | str]
     metrics: list[tuple[str, str]]
     same: list[tuple[str, ...]]
     about: dict[str, Any] = field(default_factory=dict)

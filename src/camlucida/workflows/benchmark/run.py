@@ -32,10 +32,11 @@ from camlucida.workflows.benchmark.leaderboard import (
     cost,
     gains_over_baselines,
     leaderboard,
-    ranked_by,
+    permuted_reference,
 )
 from camlucida.workflows.benchmark.meta import META, RUNGS, kept, verdicts
 from camlucida.workflows.benchmark.page import write_report
+from camlucida.workflows.benchmark.ranks import rank_gaps, rank_replicates, ranked_by
 from camlucida.workflows.benchmark.real_films import RealFilm, pasted, real_films
 from camlucida.workflows.benchmark.result import Benchmark
 from camlucida.workflows.benchmark.tables import ALARM_RATIO, BLIND_BASELINES, arms_table
@@ -144,9 +145,12 @@ def tabulated(scored: Mapping[str, Sequence[Scored]], seconds: pd.DataFrame) -> 
     Raises:
         UsageError: no main model passed the proof on any film.
     """
+    same = _common_duplicates([entry.same for entry in scored["main"] if len(entry.rows)])
+    repeated = {name for group in same for name in group[1:]}
     parts = {}
     for name, entries in scored.items():
-        parts[name] = _concatenated([entry.rows for entry in entries])
+        rows = _concatenated([entry.rows for entry in entries])
+        parts[name] = rows[~rows["method"].isin(repeated)] if len(rows) else rows
     all_entries = list(chain.from_iterable(scored.values()))
     verification = _concatenated([entry.verification for entry in all_entries])
     tagged = [*scored["main"], *scored["shortcut"]]
@@ -167,14 +171,16 @@ def tabulated(scored: Mapping[str, Sequence[Scored]], seconds: pd.DataFrame) -> 
         rows=_concatenated(list(parts.values())),
         meta=meta[list(META)],
         summary=summary,
-        board=leaderboard(main, summary, passed, seconds),
+        board=leaderboard(main, summary, passed, seconds, same),
         verification=verification,
         arms=arms_table(parts | {"verification": main_verification, "tag": tag}),
         agreement=agreement(main, passed),
         seconds=seconds,
         gains=pd.DataFrame(gains),
+        gaps=rank_gaps(rank_replicates(main, metrics)),
+        reference=permuted_reference(parts["null"], metrics),
         metrics=metrics,
-        same=_common_duplicates([entry.same for entry in scored["main"] if len(entry.rows)]),
+        same=same,
     )
 
 
@@ -303,6 +309,8 @@ def _costs(models: Sequence[ArmModel], settings: MetricSettings) -> pd.DataFrame
 
 def _common_duplicates(same: Sequence[Mapping[str, str]]) -> list[tuple[str, ...]]:
     """Groups of methods whose maps are identical for every model."""
+    if not same:
+        return []
     common = set.intersection(*(set(pairs.items()) for pairs in same))
     groups: dict[str, list[str]] = {}
     for name, first in sorted(common):

@@ -30,13 +30,15 @@ from camlucida.workflows.benchmark.cells import (
     share,
     value,
 )
-from camlucida.workflows.benchmark.leaderboard import SHOWN
+from camlucida.workflows.benchmark.leaderboard import SHOWN, models_agree
 from camlucida.workflows.benchmark.meta import BLEND, BLUR, SHIFT, reason_words
+from camlucida.workflows.benchmark.ranks import ORDERED_FROM
 from camlucida.workflows.benchmark.result import Benchmark
 from camlucida.workflows.benchmark.tables import pass_rates
 
 BOARD_FIGURE, METRICS_FIGURE = "benchmark_board.png", "benchmark_metrics.png"
 """Figures beside the page; each has an SVG of the same name."""
+GROUP_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 SHORTEST_MS = 100
 """Milliseconds from which no decimal is shown."""
 
@@ -81,7 +83,7 @@ def _models(models: list[dict[str, Any]]) -> Text:
 def leaderboard_section(b: Benchmark) -> Section:
     """Ranks and scores of the methods, and how far the models agree on them."""
     ranked = listed([title(metric, output) for metric, output in b.metrics] or ["no metric"])
-    text = (
+    text: tuple[Text, ...] = (
         "Values are means over all verified maps of the main models and all labels; square "
         "brackets hold 95% intervals from resampling patients.",
         "Methods and baselines are ranked within each metric; ranks are averaged over the metrics "
@@ -91,7 +93,17 @@ def leaderboard_section(b: Benchmark) -> Section:
         "cells.",
         "A dagger (†) marks methods that give all labels one map.",
         "The cost is that of one image alone.",
+        "The interval of a mean rank resamples models, then patients. A group holds the methods "
+        "that do not differ from its best one (Bonferroni's correction over all pairs).",
+        "Methods whose maps are identical are one entry. The oracle is the ground truth on the "
+        "grid; the last line is the mean of all methods on models of permuted labels.",
     )
+    if not models_agree(b.agreement):
+        text += (
+            "The models agree too little on an order of the methods for one to be given "
+            f"(Kendall's W below {ORDERED_FROM:g}); within a group the lines are in the order of "
+            "their names.",
+        )
     blocks: list[Block] = [Paragraph(text)]
     if b.metrics:
         caption = (
@@ -105,27 +117,47 @@ def leaderboard_section(b: Benchmark) -> Section:
 
 def _board(b: Benchmark) -> Table:
     shown = [(metric, output) for metric, output in b.metrics if metric in SHOWN]
-    families = [column for column in map(str, b.board.columns) if column.startswith("rank_")]
+    ranks = [column for column in map(str, b.board.columns) if column.startswith("rank_")]
+    families = [column for column in ranks if column not in ("rank_low", "rank_high")]
     head = (
         "position",
+        "group",
         "method",
         "mean rank",
         *(f"rank: {family.removeprefix('rank_')}" for family in families),
         *(title(metric, output) for metric, output in shown),
         "ms a map",
     )
-    rows = []
+    rows: list[tuple[CellValue | Cell, ...]] = []
     for line in b.board.to_dict("records"):
         position = "" if pd.isna(line["position"]) else f"{line['position']:.0f}"
-        ranks = [Cell(Estimate(line[column])) for column in ("rank", *families)]
+        of_all = estimate(line, "rank", "rank_low", "rank_high")
+        of_families = [Cell(Estimate(line[column])) for column in families]
         scores = [_score(line, metric) for metric, _ in shown]
-        rows.append((position, _board_name(line), *ranks, *scores, _milliseconds(line)))
+        group = "" if pd.isna(line["group"]) else GROUP_LETTERS[int(line["group"])]
+        names = (position, group, _board_name(line))
+        rows.append((*names, of_all, *of_families, *scores, _milliseconds(line)))
+    rows.append(_reference_row(b, shown, len(families)))
     return Table("leaderboard", "Methods and baselines, best first.", head, tuple(rows))
+
+
+def _reference_row(
+    b: Benchmark, shown: list[tuple[str, str]], families: int
+) -> tuple[CellValue | Cell, ...]:
+    """The scores of all methods on the models of permuted labels."""
+    scores = []
+    for metric, _ in shown:
+        measured = f"{metric}:estimate" in b.reference
+        keys = (f"{metric}:estimate", f"{metric}:low", f"{metric}:high")
+        scores.append(estimate(b.reference if measured else None, *keys))
+    no_ranks = [Cell(None)] * (1 + families)
+    return ("", "", str(b.reference["method"]), *no_ranks, *scores, "")
 
 
 def _board_name(line: dict[Any, Any]) -> Text:
     dagger = " †" if line["class_specific"] is False and not line["baseline"] else ""
-    return phrase(method_name(line["method"], line["baseline"]), dagger)
+    also = f" = {line['also']}" if line["also"] else ""
+    return phrase(method_name(line["method"], line["baseline"]), also, dagger)
 
 
 def _score(line: dict[Any, Any], metric: str) -> Cell:
@@ -161,9 +193,10 @@ def metrics_section(b: Benchmark) -> Section:
     text = (
         f"The metrics score maps whose order of merit is known, on {maps} maps of the main models' "
         "films.",
-        "A metric is kept if its mean never worsens from one α to the next, improves from 0 to 1, "
-        "and does not improve when the oracle is blurred, beyond the interval of the paired gain.",
-        "With few films a mean can worsen by chance; only a change beyond its own interval counts.",
+        "A metric is dropped if its score worsens from one α to a larger one, if it does not "
+        "improve from α = 0 to α = 1, or if a blurred oracle scores better than the oracle.",
+        "A change counts where the whole 95% interval of the paired difference is on its side; "
+        "with fewer than 10 patients there is no interval, and the estimate decides.",
     )
     rungs = [*BLEND, *SHIFT, *BLUR]
     head = (
