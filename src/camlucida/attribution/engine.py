@@ -294,5 +294,6 @@ def _explanation(
         provenance=provenance,
         spec=spec_of(target),
         explained=target,
+        scaled_output=getattr(target, "scaled_output", None),
         no_picture=no_picture(captured),
     )

@@ -44,6 +44,8 @@ class Explanation:
             again.
         spec: what the target is, as data.
         explained: the function logits → score; None for a map that was read from a file.
+        scaled_output: the model's output, where it scales the probability so that its operating
+            point becomes 0.5; None elsewhere.
         no_picture: of a model of several images, why the map lies over none of them: its layer saw
             them together, or which one it saw is not known. There are then numbers on the grid, and
             no pixels. None: the map lies over ``scan``.
@@ -69,6 +71,7 @@ class Explanation:
     provenance: dict[str, Any] = field(default_factory=dict)
     spec: TargetSpec = CUSTOM
     explained: Target | None = field(default=None, repr=False, compare=False)
+    scaled_output: float | None = None
     no_picture: Message | None = None
 
     @property
@@ -264,6 +267,8 @@ class Explanation:
         parts = [f"{self.scan.id}: {self.target}", f"score={self.score:.4g}"]
         if self.probability is not None:
             parts.append(f"probability={self.probability:.3f}")
+        if self.scaled_output is not None:
+            parts.append(f"scaled to the operating point={self.scaled_output:.3f}")
         grid = "×".join(map(str, self.grid))
         parts.append(f"{self.method} at {self.layer} {grid}")
         if self.is_empty:

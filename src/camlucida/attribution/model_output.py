@@ -71,7 +71,7 @@ class ModelOutput:
         if self.probabilities is not None and self.probabilities.ndim == 1:
             probability = float(self.probabilities[index])
         scaled = None if self.scaled is None else float(self.scaled[index])
-        return Label(index, self.labels[index], probability, scaled=scaled)
+        return Label(index, self.labels[index], probability, scaled_output=scaled)
 
     def _binary_label(self, index: int) -> Label:
         positive = None if self.probabilities is None else float(self.probabilities[0])

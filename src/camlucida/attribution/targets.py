@@ -127,8 +127,8 @@ class Label:
         probability: in [0, 1]; None for a regression.
         sign: −1 for the negative class of a single-logit model or for the fall of a regression.
         label: the model's label that it is of; ``name`` if "".
-        scaled: the model's output, where it scales the probability to an operating point (at 0.5);
-            None elsewhere.
+        scaled_output: the model's output, where it scales the probability to an operating point
+            (at 0.5); None elsewhere.
 
     >>> Label(1, "nodule")(torch.tensor([[0.5, 2.0]]))
     tensor([2.])
@@ -139,7 +139,7 @@ class Label:
     probability: float | None = None
     sign: int = 1
     label: str = ""
-    scaled: float | None = None
+    scaled_output: float | None = None
 
     @property
     def spec(self) -> TargetSpec:

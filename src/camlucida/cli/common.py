@@ -63,6 +63,14 @@ PrefixOption = Annotated[
     int | None,
     typer.Option(min=0, help="Class and register tokens before those of the grid."),
 ]
+OutputOption = Annotated[
+    str | None,
+    typer.Option(
+        "--output",
+        help="Of a model that returns more than one output, the name or index of the one that is "
+        "meant; or probabilities. Default: the card's.",
+    ),
+]
 DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 
 
@@ -126,11 +134,17 @@ def _repeated(words: Sequence[str], options: Sequence[str], has_arguments: bool)
     return expanded
 
 
-def load(card: str, factory: str | None, checkpoint: str | None, device: str) -> LoadedModel:
-    """The model that --model, --factory, --checkpoint and --device name."""
+def load(
+    card: str,
+    factory: str | None,
+    checkpoint: str | None,
+    device: str,
+    output: str | None = None,
+) -> LoadedModel:
+    """The model that --model, --factory, --checkpoint, --device and --output name."""
     from camlucida.models import load_model
 
-    return load_model(card, factory=factory, checkpoint=checkpoint, device=device)
+    return load_model(card, factory=factory, checkpoint=checkpoint, output=output, device=device)
 
 
 def with_tokens(model: LoadedModel, grid: str | None, prefix: int | None) -> LoadedModel:

@@ -11,6 +11,7 @@ import typer
 from camlucida.cli.common import (
     ColormapOption,
     DeviceOption,
+    OutputOption,
     app,
     command_record,
     find_images,
@@ -126,6 +127,7 @@ def evaluate_command(
             help="Folder for tables, figures and page. Default: RUN/evaluation, else evaluation.",
         ),
     ] = None,
+    output: OutputOption = None,
     device: DeviceOption = "auto",
     colormap: ColormapOption = None,
     batch_size: Annotated[
@@ -175,6 +177,7 @@ def evaluate_command(
         baselines=baselines,
         seed=seed,
         out=out,
+        output=output,
         device=device,
         batch_size=batch_size,
         frame=frame,

@@ -15,6 +15,7 @@ from camlucida.cli.common import (
     FactoryOption,
     GridOption,
     ModelOption,
+    OutputOption,
     PrefixOption,
     app,
     command_line,
@@ -65,6 +66,7 @@ def explain_command(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for pictures, maps and index.html.")
     ] = Path("explanations"),
+    output: OutputOption = None,
     device: DeviceOption = "auto",
     batch_size: Annotated[
         int | None,
@@ -84,7 +86,7 @@ def explain_command(
     from camlucida.workflows.explain import explain_to_folder
 
     methods = list(dict.fromkeys(map(METHODS.canonical, method or ["gradcam"])))
-    loaded = with_tokens(load(model, factory, checkpoint, device), grid, prefix)
+    loaded = with_tokens(load(model, factory, checkpoint, device, output), grid, prefix)
     paths, missing = find_images(images)
     with output_folder(out), progress_bar(len(paths), "explaining") as progress:
         outcome = explain_to_folder(
@@ -109,6 +111,8 @@ def explain_command(
         print(
             f"{outcome.explained} of {total} images explained, {maps} explanations: {outcome.index}"
         )
+        if outcome.task is not None:
+            print(f"  {outcome.task}")
         for record in outcome.records:
             print(f"  {_map_line(record)}")
     finish(outcome.failures, [*outcome.notes, *_warnings(outcome.records)])
@@ -128,6 +132,8 @@ def _map_line(record: Mapping[str, Any]) -> str:
     score = f"{record['score_kind']} {record['score']:.3f}"
     if probability is not None:
         score += f", p {probability:.3f}"
+    if record["scaled_output"] is not None:
+        score += f", scaled {record['scaled_output']:.3f} (0.5 is the operating point)"
     where = f"{record['method']} at {record['layer']}"
     empty = f"; no evidence: {record['empty_reason']}" if record["empty"] else ""
     return f"{record['id']}: {record['target']} ({score}) {where}{empty}"

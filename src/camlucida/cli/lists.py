@@ -13,6 +13,7 @@ from camlucida.cli.common import (
     FactoryOption,
     GridOption,
     ModelOption,
+    OutputOption,
     PrefixOption,
     app,
     load,
@@ -32,6 +33,7 @@ def layers_command(
     model: ModelOption,
     factory: FactoryOption = None,
     checkpoint: CheckpointOption = None,
+    output: OutputOption = None,
     device: DeviceOption = "auto",
     grid: GridOption = None,
     prefix: PrefixOption = None,
@@ -49,13 +51,14 @@ def layers_command(
     from camlucida.models.layer_list import list_layers
     from camlucida.models.state import unwrap
 
-    loaded = with_tokens(load(model, factory, checkpoint, device), grid, prefix)
+    loaded = with_tokens(load(model, factory, checkpoint, device, output), grid, prefix)
     spec = loaded.card.input
     weight = next(loaded.module.parameters())
     size = (1, spec.channels, *spec.height_width)
     images = torch.zeros(size, device=weight.device, dtype=weight.dtype)
     stated = token_grid(loaded.card.grid, loaded.card.prefix)
-    fired = list_layers(unwrap(loaded.module), images, stated=stated)
+    module, about = unwrap(loaded.module), loaded.output_spec
+    fired = list_layers(module, images, spec=about, stated=stated)
     layers = [info for info in fired if info.grid or every]
     if as_json:
         print_json([asdict(info) for info in layers])

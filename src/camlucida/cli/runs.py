@@ -62,6 +62,8 @@ def run_command(
             about=command_record(),
             progress=progress,
         )
+    for name, task in outcome.tasks.items():
+        print(f"{name}: {task}")
     print(f"{outcome.counts['done']} of {sum(outcome.counts.values())} items done: {folder}")
     finish(outcome.failures, outcome.notes)
 

@@ -55,6 +55,7 @@ class ModelEntry(_Part):
     card: str
     name: str | None = None
     checkpoint: str | None = None
+    output: str | StrictInt | None = None
     seed: int | None = None
     fold: int | str | None = None
     weight: Annotated[float, Field(gt=0)] = 1.0

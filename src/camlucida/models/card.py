@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -93,12 +94,10 @@ class Card(BaseModel):
             one that is meant, where it returns more than one.
         logits_from: path of the module whose output is the logits, where ``forward`` returns
             probabilities.
-        overlapping: whether the channels of a segmentation can overlap (a sigmoid each) or exclude
-            each other; None where the model's last activation shows it.
+        overlapping: whether channels of a segmentation can overlap; None where the model shows it.
         layer: what to explain: "auto", an alias, a path, or more than one of these.
         grid, prefix: of tokens that cannot be traced: cells an axis, and tokens before them.
-        name: shown in results; None takes the card's file name.
-        description: free text.
+        name, description: shown in results; without a name the card's file name.
         input: what the model was trained on.
 
     Raises:
@@ -129,23 +128,19 @@ class Card(BaseModel):
     def output_spec(self) -> OutputSpec:
         """The part of the card that ``explain`` needs.
 
-        >>> Card(factory="net.py:build", labels=("Mass", "Nodule")).output_spec().labels
-        ('Mass', 'Nodule')
+        >>> Card(factory="net.py:build", output="side").output_spec().head
+        'side'
         """
-        spec = OutputSpec(
-            self.task, self.labels, logits_from=self.logits_from, overlapping=self.overlapping
-        )
-        return spec.with_output(self.output)
+        spec = OutputSpec(self.task, self.labels, "logits", self.logits_from)
+        return replace(spec, overlapping=self.overlapping).with_output(self.output)
 
     @model_validator(mode="after")
     def _consistent(self) -> Card:
         if not is_factory(self.factory):
             raise ValueError(f"factory = {self.factory!r} is not a factory: {_FACTORY_HELP}")
         if self.logits_from is not None and self.output == "logits":
-            raise ValueError(
-                'logits_from needs output = "probabilities": '
-                "a model that returns logits has them already"
-            )
+            reason = "a model that returns logits has them already"
+            raise ValueError(f'logits_from needs output = "probabilities": {reason}')
         if self.input.crop < 1 and self.input.fit != "center-crop":
             raise ValueError(f'input.crop = {self.input.crop} needs input.fit = "center-crop"')
         if not self.layer:

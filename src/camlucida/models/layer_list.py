@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 
+from camlucida.core.output_spec import OutputSpec
 from camlucida.models.grids import TokenGrid
 from camlucida.models.layers import LayerRef, resolve
+from camlucida.models.output_choice import choose
 from camlucida.models.state import frozen, unwrap
 from camlucida.models.survey import Firing, Survey, survey
 
@@ -37,13 +41,18 @@ class LayerInfo:
 
 
 def list_layers(
-    model: nn.Module, *inputs: Tensor, stated: TokenGrid | None = None
+    model: nn.Module,
+    *inputs: Tensor,
+    spec: OutputSpec | None = None,
+    stated: TokenGrid | None = None,
 ) -> list[LayerInfo]:
     """Run the model once and list the layers that fire, in order of completion.
 
     Args:
         model: any module.
         inputs: what it is called with; the first is the image batch (B, C, *spatial).
+        spec: what is known of the output: of several, which one the layers have to lead to; None
+            takes the first.
         stated: what the user states of tokens.
 
     Returns:
@@ -51,7 +60,7 @@ def list_layers(
         tensors, one for each with a grid.
 
     Raises:
-        ModelError: the model cannot run on these inputs.
+        ModelError: the model cannot run on these inputs, or it is not clear which output is meant.
 
     >>> net = nn.Sequential(nn.Conv2d(1, 2, 2, stride=2), nn.Flatten(), nn.Linear(8, 3))
     >>> [(info.path, info.grid, info.stride) for info in list_layers(net, torch.zeros(1, 1, 4, 4))]
@@ -59,7 +68,10 @@ def list_layers(
     """
     model = unwrap(model)
     with frozen(model):
-        layers = survey(model, inputs, stated=stated)
+        if spec is None:
+            layers = survey(model, inputs, stated=stated)
+        else:
+            layers = survey(model, inputs, partial(_explained, spec), spec.logits_from, stated)
     auto = auto_layer(model, layers)
     images = inputs[0]
     size = tuple(images.shape[2:])
@@ -68,6 +80,10 @@ def list_layers(
         if firing.ref.index is None or firing.cells:
             infos.append(_info(firing, size, len(images), firing.ref == auto))
     return infos
+
+
+def _explained(spec: OutputSpec, returned: Any, images: Tensor) -> Tensor:
+    return choose(returned, spec, images)
 
 
 def auto_layer(model: nn.Module, layers: Survey) -> LayerRef | None:

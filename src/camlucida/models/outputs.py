@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,10 +10,24 @@ import torch
 from torch import Tensor
 
 from camlucida.core.errors import ModelError, ModelMismatchError, TargetError
+from camlucida.core.messages import Message, declare
 from camlucida.core.output_spec import OutputSpec, Task
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import full
 from camlucida.models.output_choice import is_dense
+
+declare(
+    "task",
+    {
+        "given": "task: {task}, as given",
+        "card": "task: {task}, from the card",
+        "module": "task: {task}, from the model itself",
+        "guessed": (
+            "task: {task}, guessed from the shape and the end of the output; state it if it is "
+            "another"
+        ),
+    },
+)
 
 ROUNDING = 1e-3
 """How far outside [0, 1] a number may lie and still be a probability."""
@@ -197,6 +211,23 @@ def _check_probabilities(returned: Tensor) -> None:
             f'output = "probabilities" is stated, and the model returned {float(outside[0]):.3f}',
             'write output = "logits"',
         )
+
+
+def task_message(about: Mapping[str, Any]) -> Message | None:
+    """The task and where it comes from.
+
+    Args:
+        about: of an output, or the provenance of an explanation.
+
+    Returns:
+        None where it is not recorded.
+
+    >>> str(task_message({"task": "binary", "task_from": "card"}))
+    'task: binary, from the card'
+    """
+    if "task" not in about or "task_from" not in about:
+        return None
+    return Message(f"task.{about['task_from']}", {"task": str(about["task"])})
 
 
 def check_numbers(batch: BatchOutput, scans: Sequence[Scan]) -> None:

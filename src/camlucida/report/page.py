@@ -132,6 +132,8 @@ def _result(record: Mapping[str, Any]) -> Iterator[Text]:
     score = f"{record['score_kind']} {number(float(record['score']), '.4g')}"
     if record["probability"] is not None:
         score = f"Probability {record['probability']:.3f}, {score}"
+    if record["scaled_output"] is not None:
+        score += f"; output scaled to {record['scaled_output']:.3f} (0.5 is the operating point)"
     grid = " × ".join(map(str, record["grid"]))
     low, high = (number(float(end)) for end in record["raw_range"])
     yield f"{score}; grid {grid}; raw map from {low} to {high}."

@@ -28,10 +28,12 @@ from camlucida.core.errors import (
     UsageError,
 )
 from camlucida.core.failures import Failure
+from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.datasets.cohort import CohortImage
 from camlucida.io.annotations import read_mask
 from camlucida.models import LoadedModel
+from camlucida.models.outputs import task_message
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
 from camlucida.runs.ledger import MissingMap
 from camlucida.runs.parts import Map, Row
@@ -82,8 +84,11 @@ class Worker:
     name: str
     recipe: Recipe
 
-    def check(self) -> None:
+    def check(self) -> Message | None:
         """Try the request on a grey image, before anything is written.
+
+        Returns:
+            The model's task and where it comes from; None where the grey image does not show it.
 
         Raises:
             UsageError, LayerError: it fits no image.
@@ -97,11 +102,13 @@ class Worker:
         # methods that probe the model take many forwards, and fail on no request that others pass
         quick = [method.name for method in methods if method.kind != "probe"] or ["eigencam"]
         try:
-            explain(self.model, grey, self._requests(), quick, self.recipe.layers, truth=[truth])
+            requests = self._requests()
+            maps = explain(self.model, grey, requests, quick, self.recipe.layers, truth=[truth])
         except (UsageError, LayerError):
             raise
         except CamlucidaError:
-            pass  # of the grey image alone: no region, no gradient, no number
+            return None  # of the grey image alone: no region, no gradient, no number
+        return task_message(maps[0].provenance) if maps else None
 
     def process(self, images: Sequence[CohortImage]) -> list[ItemResult]:
         """One batch in one forward pass; where that fails, each image by itself.

@@ -46,6 +46,7 @@ META = pa.schema(
         "score": pa.float64(),
         "score_kind": pa.string(),
         "probability": pa.float64(),
+        "scaled_output": pa.float64(),
         "grid": _SIZES,
         "tensor": pa.string(),
         "slot": pa.int64(),
@@ -69,7 +70,8 @@ META = pa.schema(
 ``target``: its name, for people; ``target_…``: the target as
 :class:`~camlucida.attribution.targets.TargetSpec` has it. ``tensor`` and ``slot``: where the map is
 in the part's safetensors; ``low`` and ``high``: its range, signed. ``region``: of a segmentation's
-target, run lengths in original pixels."""
+target, run lengths in original pixels. ``scaled_output``: the model's output where it scales its
+probability so that its operating point becomes 0.5."""
 
 PREDICTIONS = pa.schema(
     {
@@ -81,6 +83,7 @@ PREDICTIONS = pa.schema(
         "label": pa.string(),
         "logit": pa.float64(),
         "probability": pa.float64(),
+        "scaled_output": pa.float64(),
         "value": pa.float64(),
         "area": pa.float64(),
         "share": pa.float64(),

@@ -8,6 +8,7 @@ from typing import Any
 
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import LayerError, UsageError
+from camlucida.core.messages import Message
 from camlucida.datasets.cohort import Cohort, read_cohort
 from camlucida.datasets.cohort_file import CohortFile, ModelEntry
 from camlucida.models import Card, LoadedModel, load_model
@@ -28,6 +29,7 @@ class ModelPlan:
         card: its card, as JSON.
         recipe: weights, code, targets, methods, layers.
         cohort: the images, as the model's labels see them.
+        task: of the model, and where it comes from; None where a grey image does not show it.
     """
 
     name: str
@@ -35,6 +37,7 @@ class ModelPlan:
     card: dict[str, Any]
     recipe: Recipe
     cohort: Cohort
+    task: Message | None = None
 
     @property
     def keys(self) -> list[Key]:
@@ -57,7 +60,12 @@ class Loader:
         """The model of an entry."""
         if self._last is None or self._last[0] != entry:
             self._last = None  # frees its memory before the next is loaded
-            model = load_model(entry.card, checkpoint=entry.checkpoint, device=self._device)
+            model = load_model(
+                entry.card,
+                checkpoint=entry.checkpoint,
+                output=entry.output,
+                device=self._device,
+            )
             self._last = (entry, model)
         return self._last[1]
 
@@ -93,10 +101,10 @@ def _plan(file: CohortFile, entry: ModelEntry, model: LoadedModel) -> ModelPlan:
     methods = _distinct([METHODS.canonical(name) for name in _distinct(explain.method)])
     names = _distinct([_layer_name(model, name) for name in _distinct(layers)])
     recipe = make_recipe(model, explain.target, methods, names)
-    Worker(model, "", recipe).check()
+    task = Worker(model, "", recipe).check()
     card = model.card.model_dump(mode="json")
     cohort = read_cohort(file, classification_labels(model.card))
-    return ModelPlan(_name(entry, model), entry, card, recipe, cohort)
+    return ModelPlan(_name(entry, model), entry, card, recipe, cohort, task)
 
 
 def _layer_name(model: LoadedModel, layer: str) -> str:

@@ -179,7 +179,8 @@ class Run:
         return Explanation(
             raw=raw,
             score=float(row["score"]),
-            probability=None if pd.isna(row["probability"]) else float(row["probability"]),
+            probability=_number_or_none(row["probability"]),
+            scaled_output=_number_or_none(row["scaled_output"]),
             target=row["target"],
             method=row["method"],
             layer=row["layer"],
@@ -329,3 +330,8 @@ def is_run(path: Path) -> bool:
     """
     folder = RunFolder(path)
     return folder.exists() and folder.about.is_file()
+
+
+def _number_or_none(value: Any) -> float | None:
+    """A number of a table; None for an empty cell."""
+    return None if pd.isna(value) else float(value)

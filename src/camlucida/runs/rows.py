@@ -26,7 +26,8 @@ def prediction_rows(output: ModelOutput, probabilities_only: bool) -> list[dict[
     Returns:
         task, label, and
 
-        - classification: ``logit`` and ``probability``;
+        - classification: ``logit``, ``probability``, and ``scaled_output`` where the model scales
+          its probability to an operating point;
         - regression: ``value``, in the model's units;
         - segmentation: of the predicted region in original pixels its ``area``, its ``share`` of
           the image, its run lengths (``region``: column by column, the first of pixels outside, as
@@ -59,6 +60,7 @@ def map_row(explanation: Explanation, provenance: str) -> dict[str, Any]:
         "score": explanation.score,
         "score_kind": explanation.provenance["score_kind"],
         "probability": explanation.probability,
+        "scaled_output": explanation.scaled_output,
         "grid": list(explanation.grid),
         "low": float(explanation.raw.min()),
         "high": float(explanation.raw.max()),
@@ -98,6 +100,7 @@ def _labels(output: ModelOutput, probabilities_only: bool) -> list[dict[str, Any
             "label": label.name,
             "logit": None if probabilities_only else float(label(output.logits[None])),
             "probability": label.probability,
+            "scaled_output": label.scaled_output,
         }
         for label in trained
     ]

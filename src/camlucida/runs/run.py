@@ -53,12 +53,14 @@ class RunOutcome:
         counts: state → items.
         failures: items that failed, and images that could not be items.
         notes: what the reader should know.
+        tasks: name of a model → its task, and where that comes from.
     """
 
     folder: Path
     counts: dict[str, int] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
+    tasks: dict[str, Message] = field(default_factory=dict)
 
 
 def execute(
@@ -119,7 +121,8 @@ def execute(
     failed = [entry.failure for entry in entries if entry.failure is not None]
     failures = _distinct([problems, failed])
     notes += item_notes(entries)
-    return RunOutcome(folder.root, count_states(entries), failures, notes)
+    tasks = {plan.name: plan.task for plan in plans if plan.task is not None}
+    return RunOutcome(folder.root, count_states(entries), failures, notes, tasks)
 
 
 def _report_done(
@@ -213,11 +216,12 @@ def _record(
 
 
 def _model_record(plan: ModelPlan) -> dict[str, Any]:
-    stated = {"card", "checkpoint", "seed", "fold", "weight"}
+    stated = {"card", "checkpoint", "output", "seed", "fold", "weight"}
     return {
         "name": plan.name,
         **plan.entry.model_dump(include=stated),
         "sha256": plan.recipe.weights,
+        "task": plan.task,
         "resolved": plan.card,
         "recipe": json.loads(canonical(asdict(plan.recipe))),
     }

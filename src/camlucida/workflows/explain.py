@@ -21,6 +21,7 @@ from camlucida.core.provenance import versions
 from camlucida.core.scan import Scan
 from camlucida.figures.save import file_stem, save_explanation, save_strip, strip_stem
 from camlucida.models import LoadedModel
+from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
 from camlucida.workflows.explain_batches import BatchExplainer
 
@@ -60,6 +61,7 @@ class ExplainOutcome:
         index: the page.
         strips: image id → file names of its strips.
         synthetic: whether an image is synthetic.
+        task: of the model, and where it comes from; None before the first map.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -69,6 +71,7 @@ class ExplainOutcome:
     index: Path = Path()
     strips: dict[str, list[str]] = field(default_factory=dict)
     synthetic: bool = False
+    task: Message | None = None
 
 
 def explain_to_folder(
@@ -182,6 +185,8 @@ class _Writer:
         self.explainer.explained += 1
         self.outcome.records += records
         self.outcome.synthetic |= scan.synthetic
+        if explanations:
+            self.outcome.task = task_message(explanations[0].provenance)
         if strips:
             self.outcome.strips[scan.id] = strips
         if not explanations:
@@ -250,6 +255,7 @@ def _about(
         "layers": layers or explainer.layers,
         "targets": [_target_name(target) for target in explainer.targets or ()],
         "command": command,
+        "task": outcome.task,
         "versions": versions(),
         "device": str(_device(model)),
         "images": images,

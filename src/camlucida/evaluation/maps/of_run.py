@@ -65,7 +65,12 @@ def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
     """
     file = read_cohort_file(run.about["cohort"])
     for described in run.about["models"]:
-        model = load_model(described["card"], checkpoint=described["checkpoint"], device=device)
+        model = load_model(
+            described["card"],
+            checkpoint=described["checkpoint"],
+            output=described["output"],
+            device=device,
+        )
         if model.sha256 != described["sha256"]:
             raise UsageError(
                 f"the weights of {described['name']} are not those of {run.folder.root} any more",

@@ -134,7 +134,12 @@ def _stages(report: ReportData, case: pd.Series) -> Stages:
     """
     models = report.runs[int(case["run"])].about["models"]
     described = next(model for model in models if model["name"] == case["model"])
-    model = load_model(described["card"], checkpoint=described["checkpoint"], device="cpu")
+    model = load_model(
+        described["card"],
+        checkpoint=described["checkpoint"],
+        output=described["output"],
+        device="cpu",
+    )
     scan = report.map_of(case.name).scan
     if model.sha256 != described["sha256"] or scan.display is None:
         raise UsageError(f"the model or the image of {case['image']} is not that of the run")

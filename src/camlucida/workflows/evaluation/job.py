@@ -96,6 +96,7 @@ class EvaluationRequest:
         baselines: ``all``, ``none``, or names joined by commas.
         seed: of ties and noise.
         out: folder; None: ``evaluation``, in the run's folder if there is one.
+        output: of the models of ``cards``, as in :func:`camlucida.models.load_model`.
         device, batch_size: as in :func:`camlucida.models.load_model`.
         frame: of files that have several; the first if None.
     """
@@ -114,6 +115,7 @@ class EvaluationRequest:
     baselines: str = "all"
     seed: int = 0
     out: Path | None = None
+    output: str | None = None
     device: str = "auto"
     batch_size: int | None = None
     frame: int | None = None
@@ -216,7 +218,7 @@ def _models_of_images(request: EvaluationRequest) -> Iterator[RunModel]:
     """Each model, with the images as its labels see them."""
     table = request.table
     for card in request.cards:
-        model = load_model(card, device=request.device)
+        model = load_model(card, output=request.output, device=request.device)
         images = read_labelled_images(
             list(request.images),
             table=table.path,
