@@ -100,7 +100,10 @@ def test_tail_replay_is_the_whole_forward(name, layer, batch):
     [
         (nets.Glue(), "right"),  # a sum in place on what a module answered, before the layer
         (nets.Recurrent(), "block[0]"),  # inside a block that runs several times
-        (nets.BatchCentred(), "features"),  # the answer for one image depends on how many there are
+        (
+            nets.BatchCentred(),
+            "features:pre",
+        ),  # the answer for one image depends on how many there are
         (nets.Noisy(), "net.features"),
     ],
     ids=["in-place sum", "recurrent", "batch-dependent", "random"],
@@ -170,7 +173,7 @@ def test_the_word_for_the_replay_stands_on_the_methods_that_replay():
         assert "replay" not in provenance["gradcam"]
 
 
-@pytest.mark.parametrize("layer", ["encoder[0]", "encoder[1]", "up"])
+@pytest.mark.parametrize("layer", ["encoder[0]", "encoder[1]", "up:pre"])
 def test_tail_replay_of_a_dense_output_with_skip_connections(layer):
     net, inputs = nets.seeded(nets.UNet()), nets.images(2, 3, 8, 8)
     (e, _) = explain(net, inputs, "pixel:2,2", "ablationcam", layer)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from camlucida.attribution.capture_errors import differentiating
 from camlucida.attribution.capture_inputs import find_images, image_inputs
 from camlucida.attribution.output_reader import OutputReader, ReadOutput
+from camlucida.attribution.rectified import split_pre
 from camlucida.attribution.watch import Captured, Watch
 from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
@@ -97,7 +98,8 @@ def capture(
     Args:
         model: a plain module (see ``unwrap``).
         inputs: the image batch (B, C, *spatial), then any further inputs.
-        layers: as the user wrote them.
+        layers: as the user wrote them. A layer that a ReLU follows is captured after it, as the
+            network uses it; with ``:pre`` behind its name as it is.
         spec: what is known of the output: which of several is meant, where its logits are.
         record: keep what a tail replay needs.
         stated: what the user states of tokens whose grid cannot be traced.
@@ -204,12 +206,13 @@ def _merged(surveys: Sequence[Survey]) -> Survey:
 
 def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | None:
     """The forward pass; None where a survey has to come first."""
-    refs = known.refs(layers)
+    names, pre = zip(*map(split_pre, layers)) if layers else ((), ())
+    refs = known.refs(names)
     graph = torch.is_grad_enabled()
     reader = OutputReader(known.model, known.inputs[0], known.spec, graph)
     watch = Watch(known.model, known.inputs, refs, known.layout, reader, record)
     returned = watch.run()
-    missing = [(name, ref) for name, ref in zip(layers, refs) if ref not in watch.captured]
+    missing = [(name, ref) for name, ref in zip(names, refs) if ref not in watch.captured]
     if missing and known.surveyed is None:
         return None
     if missing:
@@ -217,8 +220,8 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
     output = reader.read(returned)
     if output is None:  # once a model: its final activation has to be followed
         return _watched(known, layers, record)
-    captured = [watch.captured[ref] for ref in refs]
-    autos = [layer for name, layer in zip(layers, captured) if name == "auto"]
+    captured = [watch.as_used(ref, raw, output.logits) for ref, raw in zip(refs, pre)]
+    autos = [layer for name, layer in zip(names, captured) if name == "auto"]
     if known.surveyed is None and not all(
         reaches(output.logits, layer.activations) for layer in autos
     ):

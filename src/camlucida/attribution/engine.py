@@ -22,6 +22,7 @@ from camlucida.attribution.model_output import model_outputs
 from camlucida.attribution.requests import Request, TargetLike, default_request, parse_target
 from camlucida.attribution.targets import Difference, Label, Target, Truth, spec_of
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
+from camlucida.core.messages import Message, Value
 from camlucida.core.output_spec import Task
 from camlucida.models.grids import token_grid
 from camlucida.models.layers import LayerLike, layer_name
@@ -257,7 +258,7 @@ def _explanation(
     scan = explained.batch.scan(key.image, captured.images)
     if explained.forward.notes:
         scan = replace(scan, warnings=(*scan.warnings, *explained.forward.notes))
-    layer = str(captured.ref)
+    layer = captured.name
     raw = maps.raw[key].clone()  # its memory alone: the batch's map would be kept alive whole
     if not bool(torch.isfinite(raw).all()):
         raise NoEvidenceError(
@@ -276,6 +277,10 @@ def _explanation(
         "preprocessing": list(scan.preprocessing),
         "source": scan.source,
     }
+    if captured.activation:
+        values: dict[str, Value] = {"layer": layer, "activation": captured.activation}
+        provenance["activation"] = captured.activation
+        provenance["activation_note"] = Message("activation.rectified", values)
     replay = maps.replays.get((key.image, method.name, key.layer))
     if replay:
         provenance["replay"] = replay

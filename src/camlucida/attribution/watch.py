@@ -8,7 +8,8 @@ cannot change what was captured).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -17,6 +18,7 @@ from torch.utils.hooks import RemovableHandle
 
 from camlucida.attribution.capture_recurrent import without_cudnn
 from camlucida.attribution.output_reader import OutputReader
+from camlucida.attribution.rectified import PRE, Rectifiers
 from camlucida.core.errors import LayerError
 from camlucida.models.families import Layout
 from camlucida.models.layers import LayerRef
@@ -39,6 +41,9 @@ class Captured:
             when recorded.
         output: the layer's whole output, as the module returned it.
         images: positions of the image inputs that the layer saw; () if that is not known.
+        activation: of the network, that ``activations`` are taken after: "relu" and the like; ""
+            for the layer's output as it is.
+        pre: whether that was requested, with ``:pre`` behind the layer's name.
     """
 
     ref: LayerRef
@@ -48,6 +53,13 @@ class Captured:
     before: dict[tuple[str, int], Any] = field(default_factory=dict)
     output: Any = None
     images: tuple[int, ...] = (0,)
+    activation: str = ""
+    pre: bool = False
+
+    @property
+    def name(self) -> str:
+        """The layer as results have it, by which it can be requested again."""
+        return f"{self.ref}{PRE}" if self.pre else str(self.ref)
 
     @property
     def is_tokens(self) -> bool:
@@ -96,6 +108,7 @@ class Watch:
         self.gridless: dict[str, tuple[int, ...]] = {}
         self.calls: dict[str, int] = {}
         self.done: dict[tuple[str, int], Any] = {}
+        self.rectifiers = Rectifiers()
 
     def run(self) -> Any:
         """The forward pass; hooks are gone afterwards whatever happens.
@@ -111,7 +124,8 @@ class Watch:
             for path, module in self.model.named_modules():
                 if path:
                     handles += self._hooks(path, module)
-            with forwarding(self.inputs), self.reader.following():
+            rectifiers = self.rectifiers if self.requested else nullcontext()
+            with forwarding(self.inputs), self.reader.following(), rectifiers:
                 return self.model(*self.inputs)
         finally:
             for handle in handles:
@@ -123,6 +137,21 @@ class Watch:
         if path == self.reader.spec.logits_from:
             yield module.register_forward_hook(self._keep_logits)
         yield from without_cudnn(module)
+
+    def as_used(self, ref: LayerRef, pre: bool, logits: Tensor) -> Captured:
+        """A captured layer as the network uses it: after its ReLU, where one follows.
+
+        Args:
+            ref: the layer.
+            pre: take its output as it is.
+            logits: that are explained.
+        """
+        captured = self.captured[ref]
+        rectified = None if pre else self.rectifiers.result((ref, captured.call), logits)
+        if rectified is None:
+            return replace(captured, pre=pre)
+        activation, activations = rectified.activation, rectified.activations
+        return replace(captured, activations=activations, activation=activation)
 
     def _keep_logits(self, module: nn.Module, args: Any, output: Any) -> None:
         self.reader.named_logits = main_tensor(output)
@@ -199,4 +228,5 @@ class Watch:
             if onward.data_ptr() == captured.activations.data_ptr():
                 # An in-place operation downstream must not touch what was captured.
                 onward = onward.clone()
+            self.rectifiers.watch((ref, captured.call), tensor, onward, captured.layout)
             return replace_tensor(captured.output, tensor, onward)

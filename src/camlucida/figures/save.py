@@ -127,6 +127,7 @@ def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
         "task_from": explanation.provenance.get("task_from"),
         "method": explanation.method,
         "layer": explanation.layer,
+        "activation": explanation.provenance.get("activation"),
         "grid": list(explanation.grid),
         "raw_range": [float(explanation.raw.min()), float(explanation.raw.max())],
         "scale": {"full_colour": explanation.limit, "signed": explanation.signed, "of": "this map"},

@@ -175,6 +175,9 @@ class Run:
         provenance = json.loads(self._provenance[row["provenance"]])
         steps = list(map(Message.from_json, provenance["preprocessing"]))
         provenance["preprocessing"] = steps
+        if "activation_note" in provenance:
+            note = Message.from_json(provenance["activation_note"])
+            provenance["activation_note"] = note
         scan = self._scan(row, provenance) if scan is None else scan
         return Explanation(
             raw=raw,

@@ -102,7 +102,9 @@ def test_ablationcam_as_in_the_paper():
     score, ablated = peers.zeroed_channel_scores(net, net.features, inputs, 1)
     activations, _, _ = peers.autograd_evidence(net, net.features, inputs, 1)
     expected = cams.ablationcam(activations.numpy(), score, ablated)
-    np.testing.assert_allclose(maps(net, inputs, "ablationcam"), expected, atol=1e-9)
+    np.testing.assert_allclose(
+        maps(net, inputs, "ablationcam", "features:pre"), expected, atol=1e-9
+    )
 
 
 @pytest.mark.parametrize("bias", [0.7, -3.0, 0.0])
@@ -134,7 +136,7 @@ def test_scorecam_as_in_the_paper():
     activations, _, _ = peers.autograd_evidence(net, net.features, inputs, 1)
     masks = torch.from_numpy(cams.scorecam_masks(activations.numpy(), (9, 7)))
     expected = cams.scorecam(activations.numpy(), peers.masked_scores(net, inputs, masks, 1))
-    np.testing.assert_allclose(maps(net, inputs, "scorecam"), expected, atol=1e-9)
+    np.testing.assert_allclose(maps(net, inputs, "scorecam", "features:pre"), expected, atol=1e-9)
 
 
 def test_scorecam_gives_a_flat_channel_neither_mask_nor_weight():
