@@ -240,7 +240,7 @@ def test_layers_lists_what_fires_and_marks_auto(card, capsys):
     lines = [line.split("\t") for line in capsys.readouterr().out.splitlines()]
     assert lines[0][1:3] == ["layer", "type"]
     assert [line[1] for line in lines if line[0] == "→"] == ["features"]
-    assert ["", "features.0", "Conv2d", "1×4×16×16", "2", "1"] in lines
+    assert ["", "features.0", "Conv2d", "1×4×16×16", "16×16", "2", "1"] in lines
     assert "head" not in [line[1] for line in lines]
     assert run("layers", "--model", card, "--all", "--json") == 0
     assert "head" in [item["path"] for item in json.loads(capsys.readouterr().out)]
@@ -289,3 +289,56 @@ def test_a_mask_of_the_user_is_a_segmentation_target(tmp_path, capsys):
     assert json.loads((out / "explanations.json").read_text())[0]["target"] == "lesion (given mask)"
     assert run("explain", image, "--model", card, "--out", out, "--target", "mask:none.png") == 2
     assert "mask:none.png" in capsys.readouterr().err
+
+
+TOKENS = """
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem, self.mix = nn.Conv2d(1, 2, 3, padding=1), nn.Linear(2 * 64, 6)
+        self.blocks = nn.Sequential(*(nn.LayerNorm(6) for _ in range(4)))
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x):
+        patches = self.stem(x).unfold(2, 8, 6).unfold(3, 8, 6)
+        tokens = self.mix(patches.permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(1, 2))
+        return self.head(self.blocks(tokens).tanh().mean(1))
+
+
+def build():
+    torch.manual_seed(0)
+    return Net()
+"""
+
+
+def test_the_grid_of_tokens_is_stated_by_option_and_card(tmp_path, capsys):
+    """Without it, the fallback is said on the terminal, on the page and in the record."""
+    (tmp_path / "net.py").write_text(TOKENS)
+    card = tmp_path / "card.toml"
+    text = (
+        'factory = "net.py:build"\nlabels = ["a", "b"]\ntask = "multiclass"\n{}[input]\nsize = 32'
+    )
+    card.write_text(text.format("") + "\nchannels = 1\n")
+    image, out = write_image(tmp_path / "film.png"), tmp_path / "out"
+    assert run("explain", image, "--model", card, "--out", out) == 0
+    assert "the image's first projection" in capsys.readouterr().err
+    assert "the image's first projection" in (out / "index.html").read_text()
+    (record,) = json.loads((out / "explanations.json").read_text())
+    assert record["layer"] == "stem"
+    assert record["warnings"] == [{"code": "layer.stem", "values": {"layer": "stem"}}]
+
+    assert run("explain", image, "--model", card, "--out", out, "--grid", "5x5") == 0
+    (record,) = json.loads((out / "explanations.json").read_text())
+    assert (record["layer"], record["grid"]) == ("blocks", [5, 5])
+    assert run("explain", image, "--model", card, "--out", out, "--grid", "5 by 5") == 2
+
+    card.write_text(text.format("grid = [5, 5]\nprefix = 0\n") + "\nchannels = 1\n")
+    assert run("explain", image, "--model", card, "--out", out) == 0
+    (record,) = json.loads((out / "explanations.json").read_text())
+    assert (record["layer"], record["grid"]) == ("blocks", [5, 5])
+    assert run("layers", "--model", card) == 0
+    assert "→\tblocks\tSequential\t1×25×6\t5×5\t6.4\t1" in capsys.readouterr().out

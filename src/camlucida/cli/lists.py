@@ -63,7 +63,7 @@ def layers_command(
     if as_json:
         print_json([asdict(info) for info in layers])
         return
-    head = ("", "layer", "type", "output", "stride (px)", "calls")
+    head = ("", "layer", "type", "output", "grid", "stride (px)", "calls")
     print_table(head, [_layer_line(info) for info in layers])
 
 
@@ -120,7 +120,8 @@ def _layer_line(info: Any) -> tuple[str, ...]:
     """A row of the table of layers."""
     shape = "×".join(map(str, info.shape))
     mark = "→" if info.auto else ""
-    return (mark, info.path, info.type, shape, _stride(info.stride), str(info.calls))
+    grid = "×".join(map(str, info.grid))
+    return (mark, info.path, info.type, shape, grid, _stride(info.stride), str(info.calls))
 
 
 def _stride(stride: Sequence[float]) -> str:
