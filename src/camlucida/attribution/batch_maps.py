@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -70,12 +70,30 @@ class BatchMaps:
         replays: (image, method, layer) → how a perturbation method replayed the model.
         independent: layers that the score does not depend on, as far as methods without a gradient
             are concerned: their maps are zero.
+        cautions: what is to be said of a map where its method is not defined as in its paper.
     """
 
     raw: dict[MapKey, Tensor] = field(default_factory=dict)
     zero_gradients: set[tuple[int, int, int]] = field(default_factory=set)
     replays: dict[tuple[int, str, int], str] = field(default_factory=dict)
     independent: set[int] = field(default_factory=set)
+    cautions: dict[MapKey, Message] = field(default_factory=dict)
+
+    def note(self, keys: Iterable[MapKey], method: Method, *evidence: Tensor) -> None:
+        """Keep what is to be said of maps.
+
+        Args:
+            keys: of maps of one layer.
+            method: by which they were made.
+            evidence: activations, and gradients of a gradient method.
+        """
+        if method.caution is None:
+            return
+        messages = method.caution(*evidence)
+        for key in keys:
+            message = messages[key.image]
+            if message is not None:
+                self.cautions[key] = message
 
     def empty_reason(self, key: MapKey, method: Method) -> Message | None:
         """Why a map has no evidence; None if it has some.
@@ -149,7 +167,9 @@ def _gradient_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: B
             for method in methods:
                 with torch.no_grad():
                     raw = method.run(activations, gradient).cpu()
-                maps.raw.update({MapKey(i, t, method.name, index): raw[i] for i in having})
+                keys = [MapKey(i, t, method.name, index) for i in having]
+                maps.raw.update({key: raw[key.image] for key in keys})
+                maps.note(keys, method, activations, gradient)
 
 
 def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps: BatchMaps) -> None:
@@ -164,6 +184,8 @@ def _activation_maps(explained: ExplainedBatch, methods: Sequence[Method], maps:
             for i, targets in enumerate(explained.targets):
                 keys = [MapKey(i, t, method.name, index) for t in range(len(targets))]
                 maps.raw.update(dict.fromkeys(keys, raw[i]))
+                if index not in maps.independent:
+                    maps.note(keys, method, activations)
 
 
 def _probe_maps(

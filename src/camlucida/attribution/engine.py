@@ -256,8 +256,11 @@ def _explanation(
 ) -> Explanation:
     captured = explained.forward.layers[key.layer]
     scan = explained.batch.scan(key.image, captured.images)
-    if explained.forward.notes:
-        scan = replace(scan, warnings=(*scan.warnings, *explained.forward.notes))
+    notes = list(explained.forward.notes)
+    if key in maps.cautions:
+        notes.append(maps.cautions[key])
+    if notes:
+        scan = replace(scan, warnings=(*scan.warnings, *notes))
     layer = captured.name
     raw = maps.raw[key].clone()  # its memory alone: the batch's map would be kept alive whole
     if not bool(torch.isfinite(raw).all()):

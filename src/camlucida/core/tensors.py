@@ -114,13 +114,23 @@ def min_max(maps: Tensor) -> tuple[Tensor, Tensor]:
     return scaled, varies
 
 
+ORIENTED = 0.1
+"""A correlation of a smaller magnitude does not tell which sign a component has."""
+
+SEPARATE = 1e-3
+"""Two singular values that differ by a smaller share of the first are equal: any mixture of their
+vectors is as good a first one."""
+
+
 def first_component(features: Tensor, orient: Tensor) -> Tensor:
     """Each position's features, projected on the first right singular vector of (positions × K).
 
     Args:
         features: (B, K, *grid), not centred.
         orient: (B, *grid); the sign of each projection is chosen so that its correlation with this
-            map is ≥ 0. Where a map is constant and has no correlation, their dot product decides.
+            map is ≥ 0. Where a map is constant and has no correlation, or no feature is negative,
+            their dot product decides: by Perron and Frobenius no entry of the first vector of a
+            matrix ≥ 0 is negative.
 
     Returns:
         (B, *grid), in the units of ``features``.
@@ -128,42 +138,81 @@ def first_component(features: Tensor, orient: Tensor) -> Tensor:
     >>> first_component(torch.tensor([[[3.0, 0.0], [4.0, 0.0]]]), torch.tensor([[1.0, 0.0]]))
     tensor([[5., 0.]])
     """
+    return _component(features, orient)[0]
+
+
+def unsigned_component(features: Tensor, orient: Tensor) -> tuple[Tensor, Tensor]:
+    """:func:`first_component`, and its magnitude where its sign or its direction is not determined.
+
+    It is not where the two maps hardly correlate (:data:`ORIENTED`), unless no feature is negative,
+    and where the first two singular values are equal (:data:`SEPARATE`).
+
+    Args:
+        features: (B, K, *grid), not centred.
+        orient: (B, *grid).
+
+    Returns:
+        The maps, (B, *grid), and (B,) bool: False for a map that is a magnitude.
+
+    >>> odd = torch.tensor([[[2.0, -2.0, 0.0], [-1.0, 1.0, 0.0], [-1.0, 1.0, 0.0]]])
+    >>> maps, determined = unsigned_component(odd, odd.sum(1))
+    >>> [round(value, 2) for value in maps[0].tolist()], determined
+    ([2.45, 2.45, 0.0], tensor([False]))
+    """
+    maps, determined = _component(features, orient)
+    shape = (-1, *(1,) * (maps.ndim - 1))
+    return torch.where(determined.reshape(shape), maps, maps.abs()), determined
+
+
+def _component(features: Tensor, orient: Tensor) -> tuple[Tensor, Tensor]:
+    """(B, *grid) the oriented projection, and (B,) whether it is determined."""
     grid = features.shape[2:]
     rows = features.flatten(2).transpose(1, 2)
     matrix = rows.double()  # (B, N, K); a Gram matrix squares the condition number
-    projection = _first_projection(matrix)
+    projection, separate = _first_projection(matrix)
     reference = orient.flatten(1).double()
     centred = projection - projection.mean(1, keepdim=True)
     centred_reference = reference - reference.mean(1, keepdim=True)
-    agreement = (centred * centred_reference).sum(1)
-    # A covariance this small beside the norms is what rounding leaves of 0: its sign is chance.
-    length = projection.norm(dim=1)
-    reference_length = reference.norm(dim=1)
-    rounding = 1e-12 * length * reference_length
+    covariance = (centred * centred_reference).sum(1)
+    length = projection.norm(dim=1) * reference.norm(dim=1)
     dot = (projection * reference).sum(1)
-    agreement = torch.where(agreement.abs() <= rounding, dot, agreement)
+    # A covariance this small beside the norms is what rounding leaves of 0: its sign is chance.
+    rounding = covariance.abs() <= 1e-12 * length
+    varies = (centred.norm(dim=1) > 1e-6 * projection.norm(dim=1)) & (
+        centred_reference.norm(dim=1) > 1e-6 * reference.norm(dim=1)
+    )
+    nonnegative = (matrix >= 0).flatten(1).all(1)
+    by_dot = nonnegative | rounding
+    agreement = torch.where(by_dot, dot, covariance)
     sign = torch.where(agreement < 0, -1.0, 1.0)
     oriented: Tensor = projection * sign[:, None]
     oriented = oriented.to(features.dtype)
-    return oriented.reshape(-1, *grid)
+    spread = centred.norm(dim=1) * centred_reference.norm(dim=1)
+    correlated = torch.where(
+        varies, covariance.abs() >= ORIENTED * spread, dot.abs() > ORIENTED * length
+    )
+    determined = separate & (nonnegative | correlated)
+    return oriented.reshape(-1, *grid), determined
 
 
-def _first_projection(matrix: Tensor) -> Tensor:
+def _first_projection(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """Of (B, N, K) on its first right singular vector, (B, N), the sign arbitrary.
 
-    The smaller Gram matrix is decomposed, which is much cheaper than a full SVD.
+    The smaller Gram matrix is decomposed, which is much cheaper than a full SVD. Also (B,) whether
+    the first singular value is larger than the second, or there is nothing to project.
     """
     projection: Tensor
     positions, channels = matrix.shape[1:]
-    if positions <= channels:
-        gram = matrix @ matrix.mT
-        values, vectors = torch.linalg.eigh(gram)  # ascending: the largest is the last
-        # Rounding can leave a tiny negative eigenvalue.
-        singular_value = values[..., -1:].clamp(min=0).sqrt()
-        left_vector = vectors[..., -1]
-        projection = left_vector * singular_value
-        return projection
-    gram = matrix.mT @ matrix
-    _, vectors = torch.linalg.eigh(gram)
-    projection = matrix @ vectors[..., -1:]
-    return projection[..., 0]
+    wide = positions <= channels
+    gram = matrix @ matrix.mT if wide else matrix.mT @ matrix
+    values, vectors = torch.linalg.eigh(gram)  # ascending: the largest is the last
+    # Rounding can leave a tiny negative eigenvalue.
+    singular = values[..., -2:].clamp(min=0).sqrt()
+    first = singular[..., -1]
+    gap = first - singular[..., 0] if singular.shape[-1] > 1 else first
+    separate = (gap > SEPARATE * first) | (first == 0)
+    if wide:
+        projection = vectors[..., -1] * first[..., None]
+    else:
+        projection = (matrix @ vectors[..., -1:])[..., 0]
+    return projection, separate

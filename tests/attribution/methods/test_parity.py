@@ -95,6 +95,7 @@ def test_gradcam_pp_is_the_peers_where_its_epsilon_vanishes(scene):
     """PGC adds 1e-6 to 2g² + ΣA·g³: nothing beside gradients of 1e3; deep networks have 1e-3."""
     net, layer, _, inputs = scene
     activations, gradients, _ = peers.autograd_evidence(net, layer, inputs, CATEGORIES)
+    activations = activations.relu()  # of signed ones its denominator has a pole
     gradients = gradients * (1e3 / gradients.abs().mean())
     theirs = peers.pgc_raw("gradcam_pp", activations.numpy(), gradients.numpy())
     mine = METHODS["gradcam_pp"].run(activations, gradients).numpy()

@@ -183,7 +183,8 @@ def test_pgc_gradcam_pp_is_the_paper_but_for_its_epsilon():
 def test_pgc_gradcam_pp_divides_by_its_epsilon_where_the_denominator_is_zero():
     theirs = peers.pgc_weights("gradcam_pp", hand.PP_GUARD_ACTIVATIONS, hand.PP_GUARD_GRADIENTS)
     np.testing.assert_allclose(theirs, [[4e6]])  # four cells of α = 1/ε
-    assert not cams.gradcam_pp_weights(hand.PP_GUARD_ACTIVATIONS, hand.PP_GUARD_GRADIENTS).any()
+    ours = cams.gradcam_pp_weights(hand.PP_GUARD_ACTIVATIONS, hand.PP_GUARD_GRADIENTS)
+    np.testing.assert_allclose(ours, [[2.0]])  # four cells of the paper's largest α, ½
 
 
 def test_torchcam_gradcam_pp_never_divides():

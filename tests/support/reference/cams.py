@@ -104,14 +104,13 @@ def gradcam(activations: Array, gradients: Array) -> Array:
 def gradcam_pp_alpha(total: float, slope: float) -> float:
     """Chattopadhay et al. 2018, Eq. 19: α = g² / (2g² + (ΣA)·g³).
 
-    total is ΣA of the channel, slope is g of the cell. 0 where g = 0 (0/0 in the equation) and
-    where the denominator is 0. The paper's exp(S) is left out: the score itself, not its
-    exponential, is what g differentiates.
+    total is ΣA of the channel, slope is g of the cell. 0 where g ≤ 0 (relu(g) is 0 there). The
+    paper's A is rectified: a sum below 0 counts as 0, so that α stays within [0, ½]. The paper's
+    exp(S) is left out: the score itself, not its exponential, is what g differentiates.
     """
-    denominator = 2.0 * slope**2 + total * slope**3
-    if slope == 0.0 or denominator == 0.0:
+    if slope <= 0.0:
         return 0.0
-    return slope**2 / denominator
+    return slope**2 / (2.0 * slope**2 + max(total, 0.0) * slope**3)
 
 
 def gradcam_pp_weights(activations: Array, gradients: Array) -> Array:
@@ -183,7 +182,8 @@ def first_component(features: Array) -> Array:
 
     It is that of the (cells × K) matrix, not centred. A singular vector has no sign of its own: the
     one taken correlates (Pearson, so about the means) with Σ_k features. Where that correlation is
-    exactly 0 (a constant map, say) the plain dot product with Σ_k features decides.
+    exactly 0 (a constant map, say), or no feature is negative, the plain dot product with Σ_k
+    features decides.
     """
     features = np.asarray(features, dtype=np.float64)
     batch, channels, *grid = features.shape
@@ -201,7 +201,7 @@ def first_component(features: Array) -> Array:
         ]
         totals = [sum(matrix[row, k] for k in range(channels)) for row in range(len(places))]
         agreement = _centred_product(projected, totals)
-        if agreement == 0.0:
+        if agreement == 0.0 or matrix.min() >= 0.0:
             agreement = sum(x * y for x, y in zip(projected, totals))
         sign = -1.0 if agreement < 0.0 else 1.0
         for row, cell in enumerate(places):

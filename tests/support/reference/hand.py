@@ -88,10 +88,11 @@ SCORE_MASKS = np.array(
 )
 
 # The guards.
-# Grad-CAM++: ΣA = −2 and g = 1 make 2g² + ΣA·g³ = 0 with g > 0, so every α and the map are 0.
+# Grad-CAM++: ΣA = −2 and g = 1 make 2g² + ΣA·g³ = 0 with g > 0. A sum below 0 counts as 0, so α = ½
+# in each of four cells: w = 2.
 PP_GUARD_ACTIVATIONS = np.array([[[[-1.0, -1.0], [0.0, 0.0]]]])
 PP_GUARD_GRADIENTS = np.ones((1, 1, 2, 2))
-PP_GUARD_MAP = np.zeros((1, 2, 2))
+PP_GUARD_MAP = np.array([[[-2.0, -2.0], [0.0, 0.0]]])
 
 # XGrad-CAM: A₁ = (1, −1, 2, −2) cancels, weight 0;
 # A₂ = (−1, −1, 0, 0), g₂ = 3: w₂ = −6/−2 = 3 keeps its sign.

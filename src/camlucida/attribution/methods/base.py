@@ -5,15 +5,17 @@ No base class, no hooks, no device code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
-from camlucida.core.messages import declare
+from camlucida.core.messages import Message, declare
 from camlucida.core.registry import Registry
 
 Kind = Literal["gradient", "activation", "probe"]
 Unit = Literal["score", "activation", "none"]
+
+Caution = Callable[..., Sequence[Message | None]]
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Method:
         paper: authors, year, venue, equation.
         description: how the map is made, as a clause of a report; may cite, as ``[@key]``. Declared
             as ``methods.NAME`` (:mod:`camlucida.core.messages`).
+        caution: what is to be said of maps where the method is not defined as in its paper:
+            ``f(activations, gradients) →`` a message an image, None for a map without fault.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Method:
     cost: str
     paper: str
     description: str = ""
+    caution: Caution | None = None
 
     @property
     def summary(self) -> str:
@@ -76,6 +81,7 @@ def method(
     unit: Unit = "score",
     cost: str = "1 forward",
     description: str = "",
+    caution: Caution | None = None,
 ) -> Callable[[F], F]:
     """Register a function as a method: a decorator.
 
@@ -94,6 +100,7 @@ def method(
         cost: in forward passes of one image, for people.
         description: how the map is made, as a clause of a report; "" takes the first line of the
             function's docstring.
+        caution: as in :class:`Method`; of gradient and activation methods.
 
     Returns:
         The decorator, which returns the function unchanged.
@@ -112,7 +119,7 @@ def method(
 
     def register(run: F) -> F:
         traits = (kind, relu, class_specific, unit, cost, paper)
-        registered = METHODS.add(name, Method(name, title, run, *traits, description))
+        registered = METHODS.add(name, Method(name, title, run, *traits, description, caution))
         declare("methods", {name: description or registered.summary.rstrip(".")})
         return run
 

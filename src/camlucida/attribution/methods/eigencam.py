@@ -1,9 +1,36 @@
 """Eigen-CAM."""
 
+from __future__ import annotations
+
 from torch import Tensor
 
 from camlucida.attribution.methods.base import method
-from camlucida.core.tensors import first_component
+from camlucida.core.messages import Message, declare
+from camlucida.core.tensors import unsigned_component
+
+declare(
+    "caution",
+    {
+        "orientation": (
+            "the first principal component has no determined sign here: the map is its magnitude, "
+            "and what it is for or against is not known"
+        )
+    },
+)
+
+
+def undetermined(activations: Tensor, gradients: Tensor | None = None) -> list[Message | None]:
+    """What is to be said where the component's sign or direction is not determined.
+
+    Args:
+        activations: (B, K, *grid).
+        gradients: not used.
+
+    Returns:
+        A message an image; None where it is determined.
+    """
+    _, determined = unsigned_component(activations, activations.sum(1))
+    return [None if good else Message("caution.orientation") for good in determined.tolist()]
 
 
 @method(
@@ -17,12 +44,15 @@ from camlucida.core.tensors import first_component
         "the first principal component of the activations; it does not depend on the "
         "target [@muhammad2020]"
     ),
+    caution=undetermined,
 )
 def eigencam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     """First principal component of the activations; the same map for every label.
 
     ``A = U Σ Vᵀ`` with A as (positions × channels), not centred, ``L = A V_1`` (Eq. 4). The sign of
-    V_1 is arbitrary; it is chosen so that L correlates with Σ_k A_k.
+    V_1 is arbitrary, and the paper does not choose one. Of activations ≥ 0, as after a ReLU, L can
+    be ≥ 0 (Perron and Frobenius), and is. Otherwise L correlates with Σ_k A_k; where it hardly does
+    (a correlation within ±0.1), or the first two singular values are equal, |L| is returned.
 
     Args:
         activations: (B, K, *grid).
@@ -37,4 +67,5 @@ def eigencam(activations: Tensor, gradients: Tensor | None = None) -> Tensor:
     tensor([[[1., 2.],
              [0., 4.]]])
     """
-    return first_component(activations, activations.sum(1))
+    maps, _ = unsigned_component(activations, activations.sum(1))
+    return maps

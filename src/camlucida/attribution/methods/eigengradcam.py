@@ -1,9 +1,23 @@
 """EigenGrad-CAM."""
 
+from __future__ import annotations
+
 from torch import Tensor
 
 from camlucida.attribution.methods.base import method
-from camlucida.core.tensors import first_component
+from camlucida.attribution.methods.eigencam import undetermined
+from camlucida.core.messages import Message
+from camlucida.core.tensors import unsigned_component
+
+
+def undetermined_evidence(activations: Tensor, gradients: Tensor) -> list[Message | None]:
+    """As of Eigen-CAM, of gradient × activation.
+
+    Args:
+        activations: (B, K, *grid).
+        gradients: (B, K, *grid).
+    """
+    return undetermined(gradients * activations)
 
 
 @method(
@@ -13,12 +27,13 @@ from camlucida.core.tensors import first_component
     description=(
         "the first principal component of gradient times activation; it has no paper of its own"
     ),
+    caution=undetermined_evidence,
 )
 def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
     """First principal component of gradients × activations.
 
     ``g ⊙ A = U Σ Vᵀ`` as (positions × channels), not centred, ``L = (g ⊙ A) V_1``, with the sign
-    that makes L correlate with Σ_k g_k A_k.
+    that makes L correlate with Σ_k g_k A_k; |L| where that is not determined, as in Eigen-CAM.
 
     Args:
         activations: (B, K, *grid).
@@ -35,4 +50,5 @@ def eigengradcam(activations: Tensor, gradients: Tensor) -> Tensor:
              [0., 0.]]])
     """
     evidence = gradients * activations
-    return first_component(evidence, evidence.sum(1))
+    maps, _ = unsigned_component(evidence, evidence.sum(1))
+    return maps

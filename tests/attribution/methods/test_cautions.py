@@ -1,0 +1,90 @@
+"""Where a method is not defined as in its paper, the map stays sane and the record says so."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from camlucida import explain
+from camlucida.attribution.methods import METHODS
+from camlucida.core.messages import Message
+from camlucida.core.tensors import unsigned_component
+
+gradcam_pp = METHODS["gradcam_pp"].run
+
+
+def _signed(total: float) -> Tensor:
+    """One channel of four cells with this sum, its largest cell 1."""
+    return torch.tensor([[[[1.0, total - 1.0], [0.0, 0.0]]]], dtype=torch.float64)
+
+
+@pytest.mark.parametrize("total", [-1.9, -1.999999, -2.0, -2.000001, -2.1, -50.0])
+def test_gradcam_pp_neither_blows_up_nor_flips_at_the_pole(total: float) -> None:
+    activations = _signed(total)
+    gradients = torch.ones_like(activations)
+    weight = gradcam_pp(activations, gradients)[0, 0, 0]
+    # α = ½ in four cells, the paper's largest.
+    torch.testing.assert_close(weight, torch.tensor(2.0, dtype=torch.float64))
+    (caution,) = METHODS["gradcam_pp"].caution(activations, gradients)
+    assert caution == Message("caution.pole", {"channels": 1, "total": 1})
+
+
+def test_gradcam_pp_of_rectified_activations_is_the_paper_s() -> None:
+    generator = torch.Generator().manual_seed(0)
+    activations = torch.rand(2, 5, 3, 4, generator=generator)
+    gradients = torch.randn(2, 5, 3, 4, generator=generator)
+    total = activations.sum((2, 3), keepdim=True)
+    alpha = gradients**2 / (2 * gradients**2 + gradients**3 * total)
+    weights = (alpha * gradients.relu()).sum((2, 3), keepdim=True)
+    expected = (weights * activations).sum(1)
+    torch.testing.assert_close(gradcam_pp(activations, gradients), expected)
+    assert METHODS["gradcam_pp"].caution(activations, gradients) == [None, None]
+
+
+def test_gradcam_pp_depends_on_the_unit_of_the_score() -> None:
+    activations = torch.tensor([[[[4.0, 0.0]], [[0.0, 1.0]]]])
+    gradients = torch.tensor([[[[1.0, 1.0]], [[1.0, 1.0]]]])
+    low, high = (gradcam_pp(activations, unit * gradients) for unit in (1e-3, 1e3))
+    ratios = [float(raw[0, 0, 0] / raw[0, 0, 1]) for raw in (low, high)]
+    assert ratios == pytest.approx([4, 1], rel=0.01)
+
+
+@pytest.mark.parametrize("name", ["eigencam", "eigengradcam"])
+def test_a_component_of_no_determined_sign_is_unsigned_and_says_so(name: str) -> None:
+    odd = torch.tensor([[[[2.0, -2.0, 0.5]], [[-2.0, 2.0, -0.5]]]])
+    ones = torch.ones_like(odd)
+    for features in (odd, -odd):
+        raw = METHODS[name].run(features, ones)
+        torch.testing.assert_close(raw, 2**0.5 * odd[:, 0].abs())
+        assert METHODS[name].caution(features, ones) == [Message("caution.orientation")]
+
+
+def test_equal_singular_values_have_no_first_component() -> None:
+    features = torch.tensor([[[[3.0, 0.0]], [[0.0, 3.0]]]])
+    maps, determined = unsigned_component(features, features.sum(1))
+    assert not determined.any()
+    assert (maps >= 0).all()
+
+
+def test_activations_after_a_relu_have_a_determined_sign() -> None:
+    """Also where the map correlates negatively with the sum of the channels."""
+    strong = torch.tensor([5.0, 5.0, 5.2, 5.0])
+    weak = torch.tensor([1.0, 1.0, 0.0, 1.0])
+    features = torch.stack([strong, weak]).reshape(1, 2, 2, 2)
+    maps, determined = unsigned_component(features, features.sum(1))
+    assert determined.all()
+    assert (maps > 0).all()
+
+
+def test_the_record_of_the_map_carries_the_caution() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Identity()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x)[:, :1].mean((2, 3)) * x.new_tensor([[400.0, -1.0]])
+
+    x = torch.tensor([[[[2.0, -2.0], [-1.5, 0.5]], [[-2.0, 2.0], [1.5, -0.5]]]])
+    pair = explain(Odd(), x, 0, ["eigencam", "gradcam_pp", "gradcam"], layer="layer")
+    codes = [[warning.code for warning in e.scan.warnings] for e in pair]
+    assert codes == [["caution.orientation"], ["caution.pole"], []]
