@@ -87,7 +87,7 @@ def evaluate_command(
     ] = None,
     patient_column: Annotated[
         str | None,
-        typer.Option(help="Column of the patients in the table; patients are resampled."),
+        typer.Option(help="Column of the patients in the table; intervals are by patient."),
     ] = None,
     label_column: Annotated[
         str | None,
@@ -143,7 +143,7 @@ def evaluate_command(
 ) -> None:
     """Measure explanations: faithfulness, localisation, sanity, stability, beside baselines.
 
-    Intervals resample patients.
+    Intervals are by patient.
     """
     from camlucida.evaluation.maps.cost import estimate
     from camlucida.evaluation.maps.folder import ABOUT, read
@@ -206,12 +206,15 @@ def _print_summary(page: Path, summary: Any) -> None:
     """The first numbers of an evaluation, and where the rest is."""
     from camlucida.evaluation.maps.summary import headline, over_all_labels, title
     from camlucida.io.records import records_of
+    from camlucida.metrics.intervals import interval_notes
 
     table = over_all_labels(summary)
     for name, output in headline(summary):
         part = table[(table["metric"] == name) & (table["output"] == output)]
         for row in records_of(part):
             print(f"{title(name, output)}: {_method_line(row)}")
+    for note in interval_notes(summary["interval_method"]):
+        print(note)
     print(f"tables: {page.parent}/rows.parquet, summary.csv, differences.csv")
     print(f"page:   {page}")
 

@@ -27,14 +27,17 @@ HEADS = (
 
 
 def print_figures(figures: pd.DataFrame) -> None:
-    """Print a table of figures.
+    """Print a table of figures, and how its intervals were made.
 
     Args:
         figures: columns of :class:`~camlucida.metrics.score_table.Row`.
     """
     from camlucida.io.records import records_of
+    from camlucida.metrics.intervals import interval_notes
 
     print_table(HEADS, [_figure_line(row) for row in records_of(figures)])
+    for note in interval_notes(figures["interval_method"]):
+        print(note)
 
 
 def cell(value: object, digits: str = ".4g") -> str:

@@ -26,7 +26,7 @@ def evaluate_predictions_command(
         typer.Option(min=0, max=1, help="Multi-label: a probability of at least this is positive."),
     ] = 0.5,
     patient_column: Annotated[
-        str | None, typer.Option(help="Column of the patients; patients are resampled.")
+        str | None, typer.Option(help="Column of the patients; intervals are by patient.")
     ] = None,
     group_column: Annotated[
         list[str] | None,

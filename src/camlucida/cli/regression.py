@@ -58,7 +58,7 @@ def evaluate_regression_command(
     ] = None,
     patient_column: Annotated[
         str | None,
-        typer.Option(help="Column of the patients; patients are resampled. Default: by its name."),
+        typer.Option(help="Column of the patients, who make the intervals. Default: by its name."),
     ] = None,
     group_column: Annotated[
         list[str] | None,

@@ -79,7 +79,7 @@ def curves_figure(means: pd.DataFrame, synthetic: bool) -> Figure:
     )
     return _finish(
         figure,
-        f"Band: interval, patients resampled; none under {MIN_POSITIVES} patients. "
+        f"Band: 95% interval by patient; none under {MIN_POSITIVES} patients. "
         "Grey, dashed: baselines.",
         synthetic,
     )
@@ -128,9 +128,7 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
     _legend(
         figure,
         [
-            Line2D(
-                [], [], color="#333333", marker="o", label="mean and interval, patients resampled"
-            ),
+            Line2D([], [], color="#333333", marker="o", label="mean and 95% interval by patient"),
             Line2D(
                 [],
                 [],

@@ -16,7 +16,7 @@ from camlucida.report.document import NAN, Estimate, Message
 def mean_of(
     rows: pd.DataFrame, column: str, chance: str | float = NAN, percent: bool = False
 ) -> Estimate | None:
-    """The mean of a column over the rows that have it, patients resampled; None where no row has.
+    """The mean of a column with its interval by patient; None where no row has a value.
 
     Args:
         rows: with ``patient``.

@@ -116,5 +116,18 @@ REFERENCES: Mapping[str, Reference] = MappingProxyType(
             "Journal of the American Statistical Association 82(397):171–185",
             1987,
         ),
+        "wilson1927": Reference(
+            "Wilson EB",
+            "Probable Inference, the Law of Succession, and Statistical Inference",
+            "Journal of the American Statistical Association 22(158):209–212",
+            1927,
+        ),
+        "hesterberg2015": Reference(
+            "Hesterberg TC",
+            "What Teachers Should Know About the Bootstrap: Resampling in the Undergraduate "
+            "Statistics Curriculum",
+            "The American Statistician 69(4):371–386",
+            2015,
+        ),
     }
 )

@@ -62,7 +62,8 @@ declare(
             "Nothing here says anything about radiology or about a real model."
         ),
         "intervals": (
-            "Square brackets hold 95% intervals from resampling patients. The chance "
+            "Square brackets hold 95% intervals by patient: Wilson for proportions, BCa "
+            "bootstrap for all others, expanded under 30 patients. The chance "
             "level is the score of a method that ignores the image."
         ),
         "contents": "Contents",

@@ -27,7 +27,7 @@ from camlucida.figures.evaluation import PALETTE
 COLOURS = {ARTEFACT: PALETTE[1], REVIEW: PALETTE[4], CONSISTENT: PALETTE[0], NOT_COMPARED: GREY}
 """Verdict → colour."""
 
-BARS = "Bar: interval, patients resampled; hollow: too few patients for one."
+BARS = "Bar: 95% interval by patient; hollow: too few patients for one."
 
 MOST_PAIRS = 60
 """Pairs of one figure; the others are in the table."""

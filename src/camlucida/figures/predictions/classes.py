@@ -58,7 +58,7 @@ def confusion_figure(
     kappa = estimate_text(figures, "quadratic_kappa")
     title = f"accuracy {accuracy}, chance {chance}\nquadratic kappa {kappa}"
     axes.set_title(title, fontsize=9)
-    note = f"{sample_text(figures)} Brackets: interval, patients resampled."
+    note = f"{sample_text(figures)} Brackets: 95% interval by patient."
     return with_footer(figure, note, synthetic)
 
 

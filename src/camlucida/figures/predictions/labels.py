@@ -55,7 +55,7 @@ def curves_figure(
         _mark_threshold(axes, truth, probability >= threshold)
     note = (
         "Blue: ROC. Orange: precision over recall. Dotted: chance level. "
-        f"Dot: at threshold {threshold:g}. Brackets: interval, patients resampled; "
+        f"Dot: at threshold {threshold:g}. Brackets: 95% interval by patient; "
         "none with fewer than 10 positive or 10 negative patients."
     )
     return with_footer(figure, note, synthetic)

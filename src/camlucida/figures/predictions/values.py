@@ -58,7 +58,7 @@ def regression_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: boo
     r2 = estimate_text(figures, "r2")
     histogram.set_title(f"RMSE {rmse}\nR² {r2}", fontsize=9)
     _add_legend_above(histogram)
-    note = f"{sample_text(figures)} Brackets: interval, patients resampled."
+    note = f"{sample_text(figures)} Brackets: 95% interval by patient."
     return with_footer(figure, note, synthetic)
 
 
@@ -107,7 +107,7 @@ def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: b
         row = estimate_of(figures, name)
         if row is not None and np.isfinite(row["low"]):
             axes.axhspan(row["low"], row["high"], color=INK, alpha=0.08, linewidth=0)
-            note = " Grey bands: intervals, patients resampled."
+            note = " Grey bands: 95% intervals by patient."
     axes.axhline(0, color=GREY, linewidth=0.6, linestyle=":")
     axes.set(xlabel="mean of predicted and true value", ylabel="error (predicted − true)")
     title = f"{int(outside.sum())} of {len(error)} images outside the limits (×)"
@@ -145,7 +145,7 @@ def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
             ticks = [fill(text, GROUP_NAME_WIDTH) for text in sized]
         axes.set_yticks(range(len(names)), ticks, fontsize=8.5)
     note = (
-        "Bar: interval, patients resampled; hollow: under 10 patients. "
+        "Bar: 95% interval by patient; hollow: under 10 patients. "
         "Dotted: the median (mean) of all patients as prediction. Grey line: all patients."
     )
     return with_footer(figure, note, synthetic)

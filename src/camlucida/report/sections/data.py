@@ -175,7 +175,7 @@ def _labels(report: ReportData) -> list[Block]:
     rows, never = [], []
     for label, part in truth.groupby("label", sort=False):
         truths = part["truth"].astype(float)
-        share = mean_interval(truths.to_numpy(), part["patient"].tolist())
+        share = mean_interval(truths.to_numpy(), part["patient"].tolist(), proportion=True)
         positive = part[truths == 1]
         if truths.notna().any() and not len(positive):
             never.append(str(label))

@@ -46,7 +46,8 @@ declare(
         "several": (
             "{images} images come from {patients} {patients:|patient|patients}, up "
             "to {most} of one. Each image counts in an estimate, but images of one "
-            "patient are not independent; intervals resample patients [@efron1987]."
+            "patient are not independent; intervals are by patient "
+            "[@wilson1927][@efron1987][@hesterberg2015]."
         ),
         "unknown_patients": (
             "{unknown} of {images} {images:|image|images} {unknown:|has|have} no "

@@ -78,7 +78,7 @@ _DESIGN = (
     (
         "Several models.",
         "Three seeds of two architectures are tested, each with patients of its own. Intervals "
-        "resample patients (BCa).",
+        "are by patient (Wilson for proportions, BCa for other means).",
     ),
 )
 _COMMANDS = """\

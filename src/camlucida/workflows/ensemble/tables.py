@@ -15,6 +15,7 @@ ENSEMBLE = "ensemble"
 """Name of the ensemble in the column ``model``."""
 
 MEASURES = ("iou", "dice", "pixel_accuracy", "localised_10", "localised_30")
+PROPORTIONS = ("localised_10", "localised_30")
 """Of ``localisation.csv``, on the page."""
 
 LOCALISATION_COLUMNS = [
@@ -113,7 +114,11 @@ def localisation_summary(
             continue
         measures: dict[str, dict[str, float | None]] = {}
         for measure in MEASURES:
-            interval = mean_interval(part[measure].astype(float), part["patient"].tolist())
+            interval = mean_interval(
+                part[measure].astype(float),
+                part["patient"].tolist(),
+                proportion=measure in PROPORTIONS,
+            )
             measures[measure] = {
                 "estimate": number_or_none(interval.estimate),
                 "low": number_or_none(interval.low),

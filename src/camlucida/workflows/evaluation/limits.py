@@ -20,7 +20,7 @@ declare(
     "evaluation_limits",
     {
         "patients": (
-            "Confidence intervals resample patients with all their images and labels; there "
+            "Confidence intervals are by patient, with all images and labels; there "
             "{patients:|is|are} {patients} {patients:|patient|patients}. No interval is given "
             "where fewer than {needed} patients have a value, which applies to {without} of "
             "{means} means."

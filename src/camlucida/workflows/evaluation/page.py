@@ -15,6 +15,7 @@ from camlucida.evaluation.maps import summary as tables
 from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_figure
 from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
+from camlucida.metrics.intervals import interval_notes
 from camlucida.report.document import (
     Block,
     Code,
@@ -191,7 +192,8 @@ def _scores(out: Path, summary: pd.DataFrame, about: EvaluationAbout) -> Iterato
     yield Paragraph(
         (
             f"Means over images and labels, with {100 * about.level:g} % confidence intervals in "
-            f"brackets (BCa bootstrap, {about.replicates} resamples of patients).",
+            f"brackets, by patient. The bootstrap draws {about.replicates} resamples.",
+            *interval_notes(summary["interval_method"]),
             "The ceiling is the score that the ground truth itself reaches when it is averaged "
             "over the cells of the map's grid. A low score ÷ ceiling therefore indicates a wrong "
             "map rather than a coarse grid.",

@@ -44,7 +44,7 @@ declare(
         "limits": "What the ratios cannot show",
         "missing": "Without a map",
         "averages": "Averages",
-        "intervals": "Intervals resample patients, from ten patients on.",
+        "intervals": "Intervals are by patient, from ten patients on.",
         "chance": (
             "Chance level: of a ratio, that of the same map with the region at all positions of "
             "the image; of a share of heat, the area."

@@ -143,7 +143,7 @@ def summarise(rows: pd.DataFrame) -> pd.DataFrame:
                 means.append(about | {"metric": name} | _mean(part[name], chance, part))
         beyond = (part["reached"] <= BEYOND).astype(float).where(part["reached"].notna())
         level = pd.Series(BEYOND, index=part.index)
-        means.append(about | {"metric": "beyond_chance"} | _mean(beyond, level, part))
+        means.append(about | {"metric": "beyond_chance"} | _mean(beyond, level, part, True))
     return pd.DataFrame(means, columns=list(SUMMARY))
 
 
@@ -192,9 +192,11 @@ def _circular(layer: Layer, source: str) -> str:
     return "" if source == "true" else "partly"
 
 
-def _mean(values: pd.Series, chance: pd.Series | None, rows: pd.DataFrame) -> dict[str, Any]:
+def _mean(
+    values: pd.Series, chance: pd.Series | None, rows: pd.DataFrame, proportion: bool = False
+) -> dict[str, Any]:
     """The mean of a column with its interval, its median and its chance level."""
-    mean = mean_interval(values, list(rows["patient"]))
+    mean = mean_interval(values, list(rows["patient"]), proportion=proportion)
     finite = np.isfinite(values)
     level = np.nan
     if chance is not None and finite.any():
