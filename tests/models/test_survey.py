@@ -161,7 +161,8 @@ def test_a_fallback_to_the_first_projection_is_said():
     net, x = nets.seeded(vits.Hidden()).eval(), nets.images(1, 3, 32, 44)
     (e,) = explain(net, x, 1)
     assert e.layer == "stem"
-    assert e.scan.warnings == (Message("layer.stem", {"layer": "stem"}),)
+    (warning,) = e.scan.warnings
+    assert (warning.code, warning.values["layer"]) == ("layer.stem", "stem")
     (stated,) = explain(net, x, 1, grid=(5, 7))
     assert stated.scan.warnings == ()
 

@@ -172,7 +172,8 @@ class _Known:
             if ref is None:
                 raise LayerError(
                     "no layer of this model has a spatial grid",
-                    "a class activation map needs one; see `camlucida layers`",
+                    "a class activation map needs one; of a transformer whose tokens cannot be "
+                    "traced state grid= (and prefix=)",
                 )
             refs.append(ref)
         if self.stated is not None or not all(self.families[0].covers(ref.path) for ref in refs):

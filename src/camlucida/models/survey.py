@@ -27,8 +27,8 @@ declare(
     "layer",
     {
         "stem": (
-            "the explained layer, {layer}, is the image's first projection: no grid could be "
-            "traced for the layers behind it (state grid and prefix, or name a layer)"
+            "explained at {layer}, the last layer whose grid could be traced; {later} later "
+            "{later:|layer has|layers have} none (if they hold tokens, state grid and prefix)"
         )
     },
 )
@@ -122,7 +122,7 @@ class Survey:
 
     @property
     def note(self) -> Message | None:
-        """What is to be said of ``auto``: that it fell back to the first projection."""
+        """What is to be said of ``auto``: that it fell back to a stem, or a patch embedding."""
         auto = self.auto
         if auto is None:
             return None
@@ -130,7 +130,9 @@ class Survey:
         laid = sum(bool(firing.cells and firing.connected) for firing in self.firings)
         later = self.firings[position + 1 :]
         unlaid = sum(bool(_is_unlaid(firing)) for firing in later)
-        return Message("layer.stem", {"layer": str(auto.ref)}) if unlaid > laid else None
+        if unlaid <= laid:
+            return None
+        return Message("layer.stem", {"layer": str(auto.ref), "later": unlaid})
 
 
 def _is_single(firing: Firing) -> bool:
