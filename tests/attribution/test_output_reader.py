@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import namedtuple
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import camlucida as cl
 from camlucida.attribution.engine import explain
 from camlucida.core.errors import ModelError, ModelMismatchError, UsageError
-from camlucida.models.zoo.package import import_package
 from tests.support import nets
 
 KINDS = ["gradcam", "eigencam", "ablationcam", "scorecam"]
@@ -75,7 +75,7 @@ def test_a_functional_end_is_undone_to_the_logit(name):
 
 def test_the_map_is_that_of_the_logit_by_hand():
     model = wrapped(torch.sigmoid)
-    (e,) = explain(model, INPUTS[:1], 2, layer="net.features", task="multilabel")
+    (e,) = explain(model, INPUTS[:1], 2, layer="net.features:pre", task="multilabel")
     torch.testing.assert_close(e.raw, by_hand(model, INPUTS[:1], lambda z: z[0, 2]))
 
 
@@ -310,84 +310,40 @@ def test_where_the_task_comes_from():
     assert task_from(wrapped(lambda z: z), task="multilabel") == ("multilabel", "given")
 
 
-# --- what a module tells of itself ----------------------------------------------------------------
-
-
-def package(name: str):
-    try:
-        return import_package(name)
-    except ModelError:
-        pytest.skip("the zoo extra is not installed")
-
-
-def xrv_model(name: str = "densenet121-res224-rsna", scale: float = 0.02) -> nn.Module:
-    """As TorchXRayVision loads it, but for the weights."""
-    xrv = package("torchxrayvision")
-    module = xrv.models.DenseNet(weights=None).eval()
-    about = xrv.models.model_urls[name]
-    module.op_threshs = torch.tensor(about["op_threshs"])
-    module.targets = about["labels"]
-    module.pathologies = module.targets
+def test_nearest_upsampling_after_the_sigmoid():
+    plain = nets.seeded(nets.UNet(2))
+    model = nets.Wrapped(plain, lambda z: F.interpolate(z.sigmoid(), scale_factor=2))
     with torch.no_grad():
-        module.classifier.weight.mul_(0).add_(torch.linspace(-scale, scale, 18)[:, None])
-    return module
+        z = plain(INPUTS[:1])[0, 1]
+    (e,) = explain(model, INPUTS[:1], "1", layer="net.up")
+    assert e.score == pytest.approx(z[z > 0].mean().item(), rel=1e-4)
 
 
-def test_a_bare_torchxrayvision_model():
-    module, x = xrv_model(), torch.rand(1, 1, 64, 64) * 2048 - 1024
-    seen = []
-    handle = module.classifier.register_forward_hook(lambda m, args, out: seen.append(out))
+def test_outputs_between_0_and_1_are_doubted():
+    model = wrapped(lambda z: 1 / (1 + (-z).exp()))
+    (e, _) = explain(model, INPUTS, 1, layer="net.features")
+    assert [warning.code for warning in e.scan.warnings] == ["model_output.range"]
+    (e, _) = explain(model, INPUTS, 1, layer="net.features", output="probabilities")
+    assert not e.scan.warnings
+
+
+def test_a_scripted_part():
+    with warnings.catch_warnings():  # scripting is deprecated, and still in use
+        warnings.simplefilter("ignore")
+        final = torch.jit.script(nn.Sigmoid())
+    model = nets.Wrapped(nets.seeded(nets.Cnn()), final)
+    with pytest.raises(ModelMismatchError, match="sigmoid"):
+        explain(model, INPUTS, 1, layer="net.features")
+
+
+def test_evaluate_takes_what_is_stated_of_the_output():
+    model = wrapped(lambda z: {"density": z, "side": z[:, :2]})
+    options = {"layer": "net.features", "metrics": "hit", "baselines": ()}
+    masks = [torch.ones(8, 8).numpy()] * 2
+    with pytest.raises(UsageError, match="density"):
+        cl.evaluate(model, INPUTS, "a", masks=masks, **options)
+    stated = {"output": "side", "labels": ["a", "b"], "task": "multilabel"}
+    rows = cl.evaluate(model, INPUTS, "a", masks=masks, **stated, **options)
     with torch.no_grad():
-        output = module(x)
-    handle.remove()
-    logit = seen[0][0, 8].item()
-    (e,) = explain(module, x, "Pneumonia")
-    assert e.score == pytest.approx(logit, rel=1e-4)
-    assert e.probability == pytest.approx(torch.tensor(logit).sigmoid().item(), rel=1e-4)
-    assert e.scaled_output == pytest.approx(output[0, 8].item(), rel=1e-4)
-    assert (e.provenance["task"], e.provenance["task_from"]) == ("multilabel", "module")
-    assert e.provenance["operating_points"][8] == pytest.approx(module.op_threshs[8].item())
-    assert {e.target for e in explain(module, x, "all")} == {"Pneumonia", "Lung Opacity"}
-
-
-@pytest.mark.parametrize("switch", ["off", "sigmoid"])
-def test_a_torchxrayvision_model_whose_operating_points_are_off(switch):
-    module, x = xrv_model(), torch.rand(1, 1, 64, 64) * 2048 - 1024
-    (scaled,) = explain(module, x, "Pneumonia")
-    module.op_threshs = None
-    module.apply_sigmoid = switch == "sigmoid"
-    (e,) = explain(module, x, "Pneumonia")
-    assert (e.score, e.probability) == pytest.approx((scaled.score, scaled.probability))
-    assert e.scaled_output is None
-    assert "operating_points" not in e.provenance
-
-
-def test_a_module_around_a_torchxrayvision_model_is_asked_about():
-    with pytest.raises(ModelMismatchError, match=r"made by sigmoid, .*logits_from"):
-        explain(nets.Wrapped(xrv_model(), lambda y: y), torch.rand(1, 1, 64, 64) * 2048, 0)
-
-
-def test_a_bare_segmentation_model_and_its_card_agree():
-    smp = package("segmentation_models_pytorch")
-    options = {"encoder_name": "resnet18", "encoder_weights": None, "classes": 3}
-    aux = {"classes": 5, "dropout": None}
-    module = smp.Unet(**options, activation="sigmoid", aux_params=aux).eval()
-    x = nets.images(1, 3, 32, 32)
-    with torch.no_grad():
-        masks, _ = module(x)
-    (e,) = explain(module, x, "1")
-    assert (e.provenance["task"], e.provenance["task_from"]) == ("segmentation", "module")
-    assert torch.equal(e.explained.mask, masks[0, 1] > 0.5)
-    (side,) = explain(module, x, 4, output=1, task="multiclass", logits_from="")
-    assert side.provenance["output"] == "1"
-
-
-def test_the_config_of_a_hugging_face_model():
-    model = wrapped(lambda z: {"loss": None, "logits": z, "hidden_states": (z, z)})
-    names = {0: "none", 1: "mass", 2: "nodule", 3: "effusion"}
-    model.config = SimpleNamespace(problem_type="multi_label_classification", id2label=names)
-    (e,) = explain(model, INPUTS[:1], "mass", layer="net.features")
-    with torch.no_grad():
-        z = model.net(INPUTS)[0, 1]
-    assert (e.score, e.probability) == (pytest.approx(z.item()), pytest.approx(z.sigmoid().item()))
-    assert e.provenance["task_from"] == "module"
+        expected = model.net(INPUTS)[:, 0].sigmoid()
+    assert rows["probability"].tolist() == pytest.approx(expected.tolist())

@@ -256,7 +256,7 @@ def _explanation(
 ) -> Explanation:
     captured = explained.forward.layers[key.layer]
     scan = explained.batch.scan(key.image, captured.images)
-    notes = list(explained.forward.notes)
+    notes = [*explained.forward.notes, *explained.output.notes]
     if key in maps.cautions:
         notes.append(maps.cautions[key])
     if notes:

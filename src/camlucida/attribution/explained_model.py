@@ -33,6 +33,22 @@ class ModelWithCard(Protocol):
 
 
 @dataclass(frozen=True)
+class StatedModel:
+    """A module with what the caller states of its output.
+
+    Attributes:
+        module, name, sha256, output_spec: as of :class:`ModelWithCard`.
+        card: of a loaded model, for its layer and preprocessing; None of a bare one.
+    """
+
+    module: nn.Module
+    name: str
+    sha256: str
+    output_spec: OutputSpec
+    card: Any = None
+
+
+@dataclass(frozen=True)
 class ExplainedModel:
     """The model that is explained.
 
@@ -103,6 +119,26 @@ def explained_model(
         card = getattr(model, "card", None)
         tokens = token_grid(getattr(card, "grid", None), getattr(card, "prefix", None))
     return ExplainedModel(module, spec, {"model": about, **versions}, tokens)
+
+
+def stated_model(
+    model: nn.Module | ModelWithCard,
+    task: Task | None = None,
+    labels: Sequence[str] | None = None,
+    output: str | int | None = None,
+    logits_from: str | None = None,
+) -> nn.Module | ModelWithCard:
+    """A model with what a call states of its output; the model itself where it states nothing.
+
+    Args:
+        model, task, labels, output, logits_from: as of :func:`explained_model`.
+    """
+    if task is labels is output is logits_from is None:
+        return model
+    explained = explained_model(model, task, labels, None, output, logits_from)
+    about = explained.provenance["model"]
+    card = getattr(model, "card", None)
+    return StatedModel(explained.module, about["name"], about["sha256"], explained.spec, card)
 
 
 def _check_path(module: nn.Module, path: str) -> None:

@@ -145,7 +145,8 @@ class FinalActivations(TorchFunctionMode):
         if trace is None:
             return None
         make = trace.make
-        if name in _SHAPES:
+        nearest = name == "interpolate" and str(kwargs.get("mode", "nearest")).startswith("nearest")
+        if name in _SHAPES or nearest:
             return replace(trace, make=lambda values: func(make(values), *rest, **kwargs))
         if name in _BOUNDS and trace.kind in _LOGARITHM:
             return trace
@@ -283,10 +284,11 @@ _THROUGH_NAMES = """
 View UnsafeView Reshape Squeeze Unsqueeze Permute Transpose T Clone Copy ToCopy Select Slice
 Index IndexSelect Split SplitWithSizes Unbind Expand Alias AsStrided Flip Roll Cat Stack Mul Add
 Sub Rsub Div Pow Sqrt Neg Exp Log Log1P Mean Sum Max Min Amax Amin Prod Topk Sort Maximum
-Minimum Where MaskedFill Clamp ClampMin ClampMax IndexPut IndexPutImpl CopySlices Gather Scatter
-ConstantPadNd Round NanToNum Logsumexp UpsampleBilinear2D UpsampleNearest2D UpsampleBicubic2D
-UpsampleTrilinear3D UpsampleNearest3D UpsampleLinear1D AvgPool2D AvgPool3D AdaptiveAvgPool2D
-AdaptiveMaxPool2D MaxPool2DWithIndices Square Reciprocal CopyBackwards
+Cumprod Cumsum Cummax Median Minimum Where MaskedFill Clamp ClampMin ClampMax IndexPut
+IndexPutImpl CopySlices Gather Scatter ConstantPadNd Round NanToNum Logsumexp UpsampleBilinear2D
+UpsampleNearest2D UpsampleBicubic2D UpsampleTrilinear3D UpsampleNearest3D UpsampleLinear1D
+AvgPool2D AvgPool3D AdaptiveAvgPool2D AdaptiveMaxPool2D MaxPool2DWithIndices Square Reciprocal
+CopyBackwards
 """
 _THROUGH = frozenset(_THROUGH_NAMES.split())
 _LIMIT = 256

@@ -122,7 +122,7 @@ class Watch:
         handles: list[RemovableHandle] = []
         try:
             for path, module in self.model.named_modules():
-                if path:
+                if path and not isinstance(module, torch.jit.ScriptModule):
                     handles += self._hooks(path, module)
             rectifiers = self.rectifiers if self.requested else nullcontext()
             with forwarding(self.inputs), self.reader.following(), rectifiers:

@@ -116,7 +116,7 @@ def _through_wrappers(model: nn.Module, text: str) -> Iterator[LayerRef]:
             yield from refs
             return
     for name in WRAPPERS:
-        inner = model._modules.get(name)
+        inner = dict(model.named_children()).get(name)
         if inner is not None:
             for ref in _parsed(inner, text):
                 path = _first_name(model, inner.get_submodule(ref.path))

@@ -73,7 +73,7 @@ def choose(output: Any, spec: OutputSpec, images: Tensor) -> Tensor:
         images: the inputs (B, C, *spatial).
 
     Raises:
-        ModelError: there is no tensor.
+        ModelError: there is no tensor of floating-point numbers.
         ModelMismatchError: there is no such head, or more than one tensor could be meant.
 
     >>> import torch
@@ -84,7 +84,8 @@ def choose(output: Any, spec: OutputSpec, images: Tensor) -> Tensor:
     tensors = tensors_of(output)
     if not tensors:
         raise ModelError(
-            "the model returns no tensor", "wrap it so that forward returns logits (B, C)"
+            "the model returns no tensor of floating-point numbers",
+            "wrap it so that forward returns logits (B, C)",
         )
     if spec.head is not None:
         return _named(tensors, output, spec.head)

@@ -29,6 +29,19 @@ declare(
     },
 )
 
+declare(
+    "model_output",
+    {
+        "range": (
+            "every output lies between 0 and 1 and is taken for a logit: if these are "
+            'probabilities, state output = "probabilities"'
+        )
+    },
+)
+
+MANY = 8
+"""Outputs of which not all lie between 0 and 1 by chance."""
+
 ROUNDING = 1e-3
 """How far outside [0, 1] a number may lie and still be a probability."""
 
@@ -45,6 +58,7 @@ class BatchOutput:
         overlapping: whether the channels of a segmentation have a sigmoid each.
         scaled: same shape: the model's output where it scales its probabilities to operating
             points; None elsewhere.
+        notes: for the person who reads the result.
         labels: a name an output channel (both names of a single-logit binary model).
         about: for the record: kind of score, task, where both come from.
     """
@@ -56,6 +70,7 @@ class BatchOutput:
     about: dict[str, Any]
     overlapping: bool = False
     scaled: Tensor | None = None
+    notes: tuple[Message, ...] = ()
 
 
 def interpret(
@@ -111,7 +126,19 @@ def interpret(
         scaled, probabilities = probabilities, logits.detach().sigmoid()
         about["operating_points"] = list(spec.operating_points)
     overlapping = task == "segmentation" and _overlap(probabilities, kind, spec)
-    return BatchOutput(logits, probabilities, task, labels, about, overlapping, scaled)
+    notes = _notes(output, about)
+    return BatchOutput(logits, probabilities, task, labels, about, overlapping, scaled, notes)
+
+
+def _notes(output: Tensor, about: Mapping[str, Any]) -> tuple[Message, ...]:
+    """A doubt whether logits are what they are taken for."""
+    values = output.detach()
+    taken_for_logits = about["score_kind"] == "logit" and "logits_from" not in about
+    if not taken_for_logits or values.numel() < MANY:
+        return ()
+    if bool(((values >= 0) & (values <= 1)).all()):
+        return (Message("model_output.range"),)
+    return ()
 
 
 _KINDS = ("Sigmoid", "Softmax", "LogSigmoid", "LogSoftmax")

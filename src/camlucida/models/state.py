@@ -104,13 +104,13 @@ def _uncompiled(modules: Sequence[nn.Module]) -> Iterator[None]:
     Compiled code does not notice hooks and replaced forwards.
     """
     compiled = [(m, m._compiled_call_impl) for m in modules if m._compiled_call_impl is not None]
-    wrapped = [m for m in modules if isinstance(m._modules.get("_orig_mod"), nn.Module)]
+    wrapped = [m for m in modules if isinstance(getattr(m, "_orig_mod", None), nn.Module)]
     forwards = [instance_forward(module) for module in wrapped]
     try:
         for module, _ in compiled:
             module._compiled_call_impl = None
         for module in wrapped:
-            set_forward(module, module._modules["_orig_mod"])
+            set_forward(module, module._orig_mod)
         yield
     finally:
         for module, call in compiled:

@@ -248,7 +248,7 @@ class _Run:
         """Run the model; hooks are gone afterwards whatever happens."""
         handles = []
         for path, module in self.model.named_modules():
-            if path:
+            if path and not isinstance(module, torch.jit.ScriptModule):
                 handles.append(module.register_forward_hook(self._hook(path)))
         try:
             with forwarding(self.inputs):

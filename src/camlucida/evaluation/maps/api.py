@@ -11,10 +11,11 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from camlucida.attribution.batches import scans_of
-from camlucida.attribution.explained_model import ModelWithCard
+from camlucida.attribution.explained_model import ModelWithCard, stated_model
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import UsageError
+from camlucida.core.output_spec import Task
 from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose, choose_baselines
@@ -36,6 +37,10 @@ def evaluate(
     method: str | Sequence[str] = "gradcam",
     layer: LayerLike | Sequence[LayerLike] | None = None,
     *,
+    task: Task | None = None,
+    labels: Sequence[str] | None = None,
+    output: str | int | None = None,
+    logits_from: str | None = None,
     masks: Truths | None = None,
     patients: Sequence[str] | None = None,
     metrics: str | Sequence[str] = "default",
@@ -48,6 +53,7 @@ def evaluate(
     Args:
         model, target, method, layer: as in :func:`camlucida.explain`. Without a target, the labels
             that have a mask are explained, else the task's default.
+        task, labels, output, logits_from: of the model's output, as there.
         inputs: a tensor (B, C, H, W), a Scan or a sequence of Scans. For the faithfulness metrics,
             images of a loaded model are altered in [0, 1], before its normalisation; those of a
             bare module are altered as they are, with 0 as black.
@@ -103,7 +109,8 @@ def evaluate(
     for sample in samples:
         add_to_atlas(sums, sample.patient, sample.masks)
     unit = unit_scale(model.card.input) if isinstance(model, LoadedModel) else None
-    tables = measure(model, samples, settings, atlas=Atlas(sums), unit=unit, strict=True)
+    stated = stated_model(model, task, labels, output, logits_from)
+    tables = measure(stated, samples, settings, atlas=Atlas(sums), unit=unit, strict=True)
     return tables.rows
 
 

@@ -178,7 +178,7 @@ def has(module: nn.Module, *paths: str) -> bool:
         for name in path.split("."):
             if inner is None:
                 return False
-            inner = inner._modules.get(name)
+            inner = dict(inner.named_children()).get(name)
         return inner is not None
 
     return all(child(path) for path in paths)
