@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from camlucida.evaluation.maps.folder import ABOUT, read
-from camlucida.evaluation.maps.summary import gate_table, summarise
+from camlucida.evaluation.maps.summary import differences, gate_table, summarise
 from camlucida.runs import Run
 
 SUMMARY_FILE = "summary.csv"
+DIFFERENCES_FILE = "differences.csv"
 
 TEXT_COLUMNS = ("label", "method", "layer", "metric", "output", "family", "interval_method")
 """Of the summary, in which a blank is a text, not a missing number."""
+DIFFERENCE_TEXTS = ("layer", "metric", "output", "family", "first", "second", "better")
+"""The same of the differences."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,14 @@ class Evaluation:
         summary: means with the intervals that the evaluation has; empty where nothing was scored.
         gate: one row a method, layer and mode: whether it passed the sanity check; None where the
             check was not run, or decided nothing.
+        differences: paired differences of methods and baselines; empty where nothing was scored.
     """
 
     model: str
     sha256: str
     summary: pd.DataFrame
     gate: pd.DataFrame | None
+    differences: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def read_evaluations(runs: Sequence[Run]) -> Iterator[Evaluation]:
@@ -45,8 +50,14 @@ def read_evaluations(runs: Sequence[Run]) -> Iterator[Evaluation]:
             evaluated = read(about.parent)
             sha256 = str(evaluated.about["model"]["sha256"])
             if sha256 in names:
-                summary = _summary(about.parent, evaluated.tables.rows)
-                yield Evaluation(names[sha256], sha256, summary, sanity_gate(evaluated.sanity))
+                rows = evaluated.tables.rows
+                yield Evaluation(
+                    model=names[sha256],
+                    sha256=sha256,
+                    summary=_summary(about.parent, rows),
+                    gate=sanity_gate(evaluated.sanity),
+                    differences=_differences(about.parent, rows),
+                )
 
 
 def _summary(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
@@ -54,10 +65,22 @@ def _summary(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
     path = folder / SUMMARY_FILE
     if not path.is_file():
         return summarise(rows) if len(rows) else pd.DataFrame()
-    summary = pd.read_csv(path)
-    texts = [name for name in TEXT_COLUMNS if name in summary]
-    summary[texts] = summary[texts].fillna("").astype(str)
-    return summary
+    return _with_texts(pd.read_csv(path), TEXT_COLUMNS)
+
+
+def _differences(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:
+    """The evaluation's paired differences; computed where they were not written."""
+    path = folder / DIFFERENCES_FILE
+    if not path.is_file():
+        return differences(rows) if len(rows) else pd.DataFrame()
+    return _with_texts(pd.read_csv(path), DIFFERENCE_TEXTS)
+
+
+def _with_texts(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """The table with blanks as texts in these columns."""
+    texts = [name for name in columns if name in table]
+    table[texts] = table[texts].fillna("").astype(str)
+    return table
 
 
 def sanity_gate(sanity: pd.DataFrame) -> pd.DataFrame | None:

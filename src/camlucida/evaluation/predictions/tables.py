@@ -189,7 +189,9 @@ def records(frame: pd.DataFrame) -> list[Document]:
 
 
 def never_predicted(figures: pd.DataFrame) -> list[str]:
-    """Labels or classes that the model predicts for no row.
+    """Labels or classes that are there, and that the model predicts for no row.
+
+    A label without a positive row is none of them: predicting it nowhere is right.
 
     Args:
         figures: of one model over all rows, with columns metric, label and estimate.
@@ -197,11 +199,17 @@ def never_predicted(figures: pd.DataFrame) -> list[str]:
     >>> figures = {"metric": ["predicted_share"] * 2, "label": ["a", "b"], "estimate": [0.0, 0.4]}
     >>> never_predicted(pd.DataFrame(figures))
     ['a']
+    >>> absent = {"metric": ["prevalence"], "label": ["a"], "estimate": [0.0]}
+    >>> never_predicted(pd.concat([pd.DataFrame(figures), pd.DataFrame(absent)]))
+    []
     """
     shares = figures[
         (figures["metric"] == "predicted_share") & ~figures["label"].isin([MEAN, MEAN_ENOUGH])
     ]
-    return list(shares["label"][shares["estimate"] == 0])
+    prevalence = figures[figures["metric"] == "prevalence"]
+    absent = set(prevalence["label"][prevalence["estimate"] == 0])
+    labels = shares["label"][shares["estimate"] == 0]
+    return [str(label) for label in labels if label not in absent]
 
 
 def _figures(

@@ -15,6 +15,7 @@ from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
 from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Message, Paragraph, Points, Section, Value
 from camlucida.report.estimates import figure_of, mean_of, metric_name, positive_patients
+from camlucida.report.findings import findings
 from camlucida.report.sections.base import section
 
 declare(
@@ -92,10 +93,11 @@ MOST = 3
 """Models or map series that have a sentence here; all are in the tables."""
 
 
-@section("summary", "Summary", needs=("performance", "measured", "comparisons"))
+@section("summary", "Summary", needs=("performance", "measured", "comparisons", "evaluations"))
 def summary(report: ReportData) -> Section:
     """Models, images and patients, and what their number permits; then the main results."""
-    numbers = (*_right(report), *_heat(report), *_verdicts(report))
+    decisive = chain.from_iterable(map(findings, report.evaluations))
+    numbers = (*_right(report), *decisive, *_heat(report), *_verdicts(report))
     blocks: tuple[Block, ...] = (Paragraph((*_what(report), *_little(report))),)
     return Section("summary", (*blocks, Points(numbers)) if numbers else blocks)
 

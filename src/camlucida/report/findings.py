@@ -1,0 +1,112 @@
+"""The comparison that decides about a method, in a sentence: does it exceed what ignores the model?
+
+For each evaluated method and main metric: the paired difference from the best of the baselines that
+use neither the model nor the annotation of the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import isfinite
+from typing import Any
+
+import pandas as pd
+
+from camlucida.core.messages import Estimate, Message, Value, declare, named
+from camlucida.evaluation.maps.summary import headline, over_all_labels, title
+from camlucida.metrics.bootstrap import MIN_POSITIVES
+from camlucida.report.evaluations import Evaluation
+
+BLIND = ("average_mask", "sobel", "center", "intensity", "random")
+"""Baselines that use neither the model nor the annotation of the image."""
+
+declare(
+    "findings",
+    {
+        "average_mask": "the average mask of the other patients",
+        "sobel": "an edge filter",
+        "center": "a Gaussian at the image centre",
+        "intensity": "the brightness of the image",
+        "random": "a random map",
+        "better": (
+            "{method} at {layer} ({model}) is better than {baseline}, the best baseline without "
+            "the model, by {metric} (difference {difference})."
+        ),
+        "no_better": (
+            "{method} at {layer} ({model}) is no better than {baseline} by {metric} here "
+            "(difference {difference})."
+        ),
+        "worse": (
+            "{method} at {layer} ({model}) is worse than {baseline} by {metric} (difference "
+            "{difference})."
+        ),
+        "undecided": (
+            "{method} at {layer} ({model}) against {baseline} by {metric}: difference "
+            "{difference}. With fewer than {needed} patients it cannot be said which is better."
+        ),
+    },
+)
+
+
+def findings(evaluation: Evaluation) -> Iterator[Message]:
+    """One sentence a method, layer and main metric that has such a baseline.
+
+    Args:
+        evaluation: with ``summary`` and ``differences``.
+
+    Yields:
+        Codes ``findings.better``, ``.no_better``, ``.worse`` or ``.undecided``. ``difference`` is
+        positive where the method is better, whatever the direction of the metric.
+    """
+    if evaluation.differences.empty or evaluation.summary.empty:
+        return
+    table = over_all_labels(evaluation.summary)
+    for metric, output in headline(evaluation.summary):
+        of_metric = table[(table["metric"] == metric) & (table["output"] == output)]
+        methods = of_metric[~of_metric["baseline"].astype(bool)]
+        for line in methods.to_dict("records"):
+            baseline = _best_baseline(of_metric[of_metric["layer"] == line["layer"]])
+            difference = _difference(evaluation.differences, line, baseline)
+            if difference is not None:
+                yield _finding(evaluation.model, line, baseline, difference)
+
+
+def _best_baseline(rows: pd.DataFrame) -> str:
+    """The blind baseline of the best mean; "" where none was measured."""
+    blind = rows[rows["method"].isin(BLIND) & rows["estimate"].notna()]
+    if blind.empty:
+        return ""
+    falling = blind["direction"].iloc[0] == "lower"
+    return str(blind.sort_values("estimate", ascending=falling, kind="stable")["method"].iloc[0])
+
+
+def _difference(differences: pd.DataFrame, line: dict[Any, Any], baseline: str) -> Estimate | None:
+    """Method minus baseline, positive where the method is better."""
+    keys = {name: line[name] for name in ("metric", "output", "layer")}
+    keys |= {"first": line["method"], "second": baseline}
+    rows = differences
+    for name, value in keys.items():
+        rows = rows[rows[name] == value]
+    if rows.empty or not isfinite(rows["estimate"].iloc[0]):
+        return None
+    first = rows.iloc[0]
+    estimate, low, high = (float(first[name]) for name in ("estimate", "low", "high"))
+    if first["direction"] == "lower":
+        estimate, low, high = -estimate, -high, -low
+    return Estimate(estimate, low, high)
+
+
+def _finding(model: str, line: dict[Any, Any], baseline: str, difference: Estimate) -> Message:
+    values: dict[str, Value] = {
+        "method": str(line["method"]),
+        "layer": str(line["layer"]),
+        "model": model,
+        "baseline": Message(f"findings.{baseline}"),
+        "metric": named(title(line["metric"], line["output"])),
+        "difference": difference,
+    }
+    if not isfinite(difference.low):
+        return Message("findings.undecided", {**values, "needed": MIN_POSITIVES})
+    if difference.low > 0:
+        return Message("findings.better", values)
+    return Message("findings.worse" if difference.high < 0 else "findings.no_better", values)
