@@ -62,6 +62,7 @@ def list_layers(
     Raises:
         ModelError: the model cannot run on these inputs, or it is not clear which output is meant.
 
+    >>> import torch
     >>> net = nn.Sequential(nn.Conv2d(1, 2, 2, stride=2), nn.Flatten(), nn.Linear(8, 3))
     >>> [(info.path, info.grid, info.stride) for info in list_layers(net, torch.zeros(1, 1, 4, 4))]
     [('0', (2, 2), (2.0, 2.0)), ('1', (), ()), ('2', (), ())]
