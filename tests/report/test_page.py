@@ -12,6 +12,7 @@ RUN = {
     "synthetic": True,
 }
 RECORD = {
+    "scaled_output": None,
     "id": "film",
     "image": "film.png",
     "image_sha256": "ab" * 32,
