@@ -7,6 +7,7 @@ from camlucida.core.errors import NoEvidenceError, UsageError
 from camlucida.metrics import annotation_overlap as overlap
 from camlucida.metrics import localisation as m
 from camlucida.metrics.base import METRICS
+from camlucida.metrics.class_specificity import class_specificity, class_specificity_gain
 
 TRUTH = np.zeros((6, 8), bool)
 TRUTH[1:3, 2:5] = True  # 6 of 48 pixels
@@ -78,7 +79,7 @@ def test_an_empty_truth_has_no_score():
     values, empty = np.random.default_rng(0).random((6, 8)), np.zeros((6, 8), bool)
     assert all(np.isnan(metric(values, empty)) for metric in ALL)
     assert np.isnan(m.roc_auc(values, ~empty))
-    assert np.isnan(m.class_specificity(values, TRUTH, empty))
+    assert np.isnan(class_specificity(values, TRUTH, empty))
 
 
 def test_negative_heat_does_not_count_as_mass():
@@ -105,12 +106,13 @@ def test_class_specificity():
     other = np.zeros_like(TRUTH)
     other[4:6, 0:3] = True
     values = TRUTH + 0.5 * other
-    assert (
-        m.class_specificity(values, TRUTH, other)
-        == -m.class_specificity(values, other, TRUTH)
-        > 0.3
-    )
-    assert m.class_specificity(values, TRUTH, TRUTH) == 0
+    assert class_specificity(values, TRUTH, other) == -class_specificity(values, other, TRUTH) > 0.3
+    assert class_specificity(values, TRUTH, TRUTH) == 0
+    # The average mask gains nothing over itself.
+    assert class_specificity_gain(values, TRUTH, other, values) == 0
+    of_average = class_specificity(other, TRUTH, other)
+    expected = class_specificity(values, TRUTH, other) - of_average
+    assert class_specificity_gain(values, TRUTH, other, other) == expected
 
 
 def test_bad_input_is_refused_in_one_line():

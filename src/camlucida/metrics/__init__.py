@@ -11,6 +11,7 @@ from camlucida.metrics import (  # noqa: F401
     artefacts,
     boxes,
     chexlocalize,
+    class_specificity,
     description,
     faithfulness,
     localisation,

@@ -44,6 +44,7 @@ Inputs = Literal[
     "map",
     "mask",
     "two masks",
+    "two masks and an average",
     "boxes",
     "all boxes",
     "region",
@@ -60,6 +61,7 @@ Inputs = Literal[
 - mask: the map and the annotated mask, both (H, W) in original pixels.
 - two masks: these and the mask of another label of the image; the mean over the other labels
   counts.
+- two masks and an average: these, less the score of the baseline "average_mask"; needs ``of_mask``.
 - boxes: the map in original pixels and the annotated boxes (N, 4).
 - all boxes: the boxes of all images together, see :mod:`camlucida.evaluation.maps.boxes`.
 - region: the map and the region of the registration, both in original pixels.
@@ -126,6 +128,7 @@ class Metric:
             it does. Such a metric is no default and enters no rank.
         proportion: whether a score is a yes or no (a fraction where ties are averaged), so that a
             mean of scores is a proportion with Wilson's interval.
+        of_mask: of a metric of two masks that is a difference: the score of the map on one mask.
         counts_with: name of the metric that measures nearly the same; the two count as one test
             where p-values are corrected. "" for a metric that counts by itself.
     """
@@ -151,6 +154,7 @@ class Metric:
     failures: Failures = field(default_factory=dict)
     proportion: bool = False
     counts_with: str = ""
+    of_mask: Callable[..., float] | None = None
 
     def failure(self, output: str = "") -> Message | None:
         """Why the metric failed the meta-evaluation on a model output.
@@ -206,6 +210,7 @@ def metric(
     failures: Failures | None = None,
     proportion: bool = False,
     counts_with: str = "",
+    of_mask: Callable[..., float] | None = None,
 ) -> Callable[[F], F]:
     """Register a function as a metric; for what is not listed here see :class:`Metric`.
 
@@ -263,6 +268,7 @@ def metric(
                 failures=failures or {},
                 proportion=proportion,
                 counts_with=counts_with,
+                of_mask=of_mask,
             ),
         )
         return run

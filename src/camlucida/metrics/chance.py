@@ -105,17 +105,6 @@ def widened_area(radius: float) -> Callable[[ArrayLike, ArrayLike], float]:
     return chance
 
 
-def difference_of_areas(values: ArrayLike, truth: ArrayLike, other: ArrayLike) -> float:
-    """The share of the image inside one mask, less that inside another.
-
-    >>> difference_of_areas(None, [[1, 1, 0, 0]], [[0, 0, 0, 1]])
-    0.25
-    """
-    inside = as_mask(truth, np.shape(truth)).mean()
-    inside_other = as_mask(other, np.shape(other)).mean()
-    return float(inside - inside_other)
-
-
 def shifted_chance(
     metric: Callable[[ArrayLike, ArrayLike], float],
     values: ArrayLike,

@@ -20,7 +20,6 @@ from camlucida.metrics.annotations import Floats, Mask, as_pair
 from camlucida.metrics.base import Inputs, metric
 from camlucida.metrics.chance import (
     area_share,
-    difference_of_areas,
     same_for_all,
     widened_area,
 )
@@ -329,36 +328,6 @@ def average_precision_lift(values: ArrayLike, truth: ArrayLike) -> float:
     """
     precision = average_precision(values, truth)
     return precision / float((np.asarray(truth) != 0).mean()) if np.isfinite(precision) else NAN
-
-
-@localisation_metric(
-    "class_specificity",
-    "Class specificity",
-    "area of the label − area of the other label",
-    difference_of_areas,
-    "Average precision on two labels' truths",
-    (-1, 1),
-    "two masks",
-)
-def class_specificity(values: ArrayLike, truth: ArrayLike, other: ArrayLike) -> float:
-    """AP(mask of the label) − AP(mask of another label) of the map of one label, in [−1, 1].
-
-    Args:
-        values: map of the label.
-        truth: mask of the label, same size.
-        other: mask of another label in the same image.
-
-    Returns:
-        NaN if either mask is empty; 0 if the masks are the same.
-
-    Raises:
-        UsageError: the sizes differ, or the truth is not a mask.
-        NoEvidenceError: the map is not finite.
-
-    >>> class_specificity([[1.0, 0.0]], [[1, 0]], [[0, 1]])
-    0.5
-    """
-    return average_precision(values, truth) - average_precision(values, other)
 
 
 def threshold_curve(heat: Floats, mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -59,8 +59,7 @@ class AnnotationScores:
         if boxes is not None:
             best = self._best_heat(label, truth, grid)
             of_label |= scores.box_scores(heat, best, boxes, names)
-        others = self.sample.other_masks(label)
-        return of_label | scores.specificity_scores(heat, truth, others, names)
+        return of_label
 
     def boxes(self, explanation: Explanation, heat: Heat) -> dict[str, list[Any]] | None:
         """What the metrics of all boxes together need of this image.

@@ -34,6 +34,7 @@ from camlucida.evaluation.maps.maps import EvaluatedMap, Extra, maps_of, targets
 from camlucida.evaluation.maps.rows import TableBuilder, Tables
 from camlucida.evaluation.maps.samples import MetricSettings, Sample, known_labels, label_of
 from camlucida.evaluation.maps.scores import NAN, Heat, Score
+from camlucida.evaluation.maps.specificity import SpecificityScores
 from camlucida.evaluation.maps.stability import stability
 from camlucida.metrics import METRICS, faithfulness
 from camlucida.metrics.annotations import Mask
@@ -249,10 +250,11 @@ class _Session:
         names = self.settings.metrics
         regions = scores.artefact_regions(sample.scan.picture(), sample.regions, names)
         annotation = AnnotationScores(sample, self.settings)
+        specificity = SpecificityScores(sample, self.settings)
         faithful = with_inputs("altered images", among=names)
         image = self._perturbed_image(key, sample, maps) if faithful else None
         for each in maps:
-            self._score_without_model(sample, each, regions, annotation)
+            self._score_without_model(sample, each, regions, annotation, specificity)
             wanted = [name for name in faithful if _measured(each, name)]
             if image is not None and wanted:
                 about = (sample, each)
@@ -261,6 +263,8 @@ class _Session:
                 if "adcc" in wanted:
                     coherency = self._coherency(sample, each, perturbation)
                 yield from faithfulness.plans(perturbation, wanted, coherency)
+        for each, explanation, name, score in specificity.scores():
+            self.builder.score(sample, each, explanation, name, score)
         self._score_stability(sample, maps)
 
     def _perturbed_image(
@@ -281,6 +285,7 @@ class _Session:
         each: EvaluatedMap,
         regions: Mapping[str, Mask],
         annotation: AnnotationScores,
+        specificity: SpecificityScores,
     ) -> None:
         """Rows of the metrics that look at the map alone."""
         names = self.settings.metrics
@@ -296,6 +301,7 @@ class _Session:
             boxes = annotation.boxes(explanation, heat)
             if boxes is not None:
                 self.builder.boxes(sample, each, explanation, boxes)
+        specificity.add(each, heat)
 
     def _coherency(self, sample: Sample, each: EvaluatedMap, perturbation: Perturbation) -> float:
         """Similarity of the map to that of the image under it.

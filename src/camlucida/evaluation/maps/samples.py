@@ -46,11 +46,6 @@ class Sample:
         """The annotated mask of a label, (*original); None where there is none."""
         return self.masks.get(self.annotation_key(label))
 
-    def other_masks(self, label: str) -> list[Mask]:
-        """The masks of the other labels, the empty ones left out."""
-        others = [mask for name, mask in self.masks.items() if name and name != label]
-        return [mask for mask in others if mask.any()]
-
 
 @dataclass(frozen=True)
 class MetricSettings:

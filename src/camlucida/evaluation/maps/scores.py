@@ -164,33 +164,6 @@ def box_scores(heat: Heat, best: Heat, boxes: Floats, names: Collection[str]) ->
     return scores
 
 
-def specificity_scores(
-    heat: Heat, truth: Mask, others: Sequence[Mask], names: Collection[str]
-) -> dict[str, Score]:
-    """The metrics of a map, the mask of its label and that of another: means over the others.
-
-    Args:
-        heat: the map.
-        truth: (*original), the annotation of the explained label.
-        others: (*original) each, the annotations of the other labels.
-        names: of the metrics that are wanted.
-
-    Returns:
-        Metric name → score, without a ceiling; empty where there is nothing to compare with.
-    """
-    if not others or not truth.any():
-        return {}
-    scores = {}
-    for name in with_inputs("two masks", among=names):
-        metric = METRICS[name]
-        values = heat.enlarged_for(metric)
-        pairs = [_scored(metric, (values, truth, other), {}) for other in others]
-        value = float(np.mean([score.value for score in pairs]))
-        chance = float(np.mean([score.chance for score in pairs]))
-        scores[name] = Score(value, chance)
-    return scores
-
-
 def box_table(heat: ArrayLike, boxes: Floats, probability: float) -> dict[str, list[Any]]:
     """What the metrics of all boxes together need of one image.
 

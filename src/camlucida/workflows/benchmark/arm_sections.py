@@ -161,8 +161,8 @@ def strata_section(b: Benchmark) -> Section:
     sizes = ", ".join(f"{name} from {low:g}" for name, (low, _) in SIZES.items())
     text = (
         "Class specificity is the average precision on the label's evidence less that on the other "
-        "lesion's, on films with both. A method with one map for all labels scores the difference "
-        "that the areas give.",
+        "lesion's, on films with both. The chance level permutes the labels of an image's maps; a "
+        "method with one map for all labels scores just that.",
         f"Size is the radius of the label's largest lesion, in pixels of 256: {sizes}.",
     )
     tables = (_specificity(b), _strata(b), _real(b))
