@@ -214,7 +214,7 @@ def test_heads_are_listed_and_chosen():
     model = wrapped(lambda z: {"density": z, "side": z[:, :2] * 2})
     with torch.no_grad():
         z = model.net(INPUTS[:1])[0]
-    with pytest.raises(UsageError, match=r'density \(2, 4\), side \(2, 2\) .*output = "density"'):
+    with pytest.raises(UsageError, match=r'density \(B, 4\), side \(B, 2\) .*output = "density"'):
         explain(model, INPUTS, 0, layer="net.features")
     options = {"layer": "net.features"}
     for output in ("side", 1, "1", -1):

@@ -196,7 +196,10 @@ def is_dense(x: Tensor, images: Tensor) -> bool:
 
 
 def _listed(tensors: Mapping[str, Tensor], limit: int = 8) -> str:
-    lines = [f"{name} {tuple(x.shape)}" for name, x in tensors.items()]
+    lines = []
+    for name, x in tensors.items():
+        sizes = ", ".join(map(str, ("B", *x.shape[1:])))
+        lines.append(f"{name} ({sizes})")
     rest = f", … ({len(lines)} in all)" if len(lines) > limit else ""
     return ", ".join(lines[:limit]) + rest
 
