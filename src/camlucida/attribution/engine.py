@@ -23,7 +23,7 @@ from camlucida.attribution.requests import Request, TargetLike, default_request,
 from camlucida.attribution.targets import Difference, Label, Target, Truth, spec_of
 from camlucida.core.errors import NoEvidenceError, TargetError, UsageError
 from camlucida.core.messages import Message, Value
-from camlucida.core.output_spec import Task
+from camlucida.core.output_spec import RegionScore, Task
 from camlucida.models.grids import token_grid
 from camlucida.models.layers import LayerLike, layer_name
 from camlucida.models.outputs import check_numbers, interpret, on_host
@@ -43,6 +43,7 @@ def explain(
     prefix: int | None = None,
     output: str | int | None = None,
     logits_from: str | None = None,
+    region_score: RegionScore | None = None,
     truth: Sequence[Truth] | None = None,
     batch_size: int | None = None,
 ) -> list[Explanation]:
@@ -66,6 +67,8 @@ def explain(
         output: which of several outputs is meant, by name or index; or "probabilities" for a model
             that returns them in a way that cannot be undone (they are then explained themselves).
         logits_from: path of the module whose output is the logits; "" takes the output as it is.
+        region_score: of a region of a segmentation, the "mean" of its logits or their "sum". None:
+            the card's, else the mean.
         truth: of each image the true label or labels, or the true mask, for ``target="truth"``.
         batch_size: images in one forward. None: a tensor goes through in one piece, Scans by 8
             (CPU) or 32 (GPU).
@@ -89,7 +92,7 @@ def explain(
     methods = [METHODS[name] for name in _listed(method)]
     job = _job(model, methods, layer, target)
     tokens = token_grid(grid, prefix)
-    about = explained_model(model, task, labels, tokens, output, logits_from)
+    about = explained_model(model, task, labels, tokens, output, logits_from, region_score)
     return _explain(about, inputs, job, truth, batch_size)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from camlucida import __version__
 from camlucida.attribution.capture import run_output
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.output_spec import OutputSpec, Task
+from camlucida.core.output_spec import OutputSpec, RegionScore, Task
 from camlucida.models.grids import TokenGrid, token_grid
 from camlucida.models.module_facts import operating_points, spec_of_module
 from camlucida.models.outputs import BatchOutput, interpret, label_axes
@@ -72,6 +72,7 @@ def explained_model(
     tokens: TokenGrid | None = None,
     output: str | int | None = None,
     logits_from: str | None = None,
+    region_score: RegionScore | None = None,
 ) -> ExplainedModel:
     """A bare module or a loaded model, with what the caller knows of its output.
 
@@ -85,9 +86,11 @@ def explained_model(
         output: which of several outputs is meant, by name or index; "logits" or "probabilities" say
             what it holds.
         logits_from: path of the module whose output is the logits.
+        region_score: "mean" or "sum" of the logits of a region; None takes the card's, else the
+            mean.
 
     Raises:
-        UsageError: no such task.
+        UsageError: no such task, or no such score of a region.
     """
     if isinstance(model, nn.Module):
         module = unwrap(model)
@@ -110,6 +113,10 @@ def explained_model(
         _check_path(module, logits_from)
         returns = "probabilities" if logits_from else "logits"
         spec = replace(spec.with_output(returns), logits_from=logits_from)
+    if region_score is not None and region_score not in get_args(RegionScore):
+        raise UsageError(f"unknown region_score {region_score!r}", "give mean or sum")
+    if region_score is not None:
+        spec = replace(spec, region_score=region_score)
     if spec.task == "regression" and spec.logits_from is None:
         # A final sigmoid belongs to the value that is explained.
         spec = replace(spec, logits_from="")

@@ -11,7 +11,7 @@ from torch import Tensor
 from camlucida.attribution.targets import Label, Truth
 from camlucida.core.errors import UnknownTargetError, did_you_mean
 from camlucida.core.geometry import Geometry
-from camlucida.core.output_spec import Task
+from camlucida.core.output_spec import RegionScore, Task
 from camlucida.core.scan import Scan
 from camlucida.models.outputs import BatchOutput, on_host
 
@@ -29,6 +29,7 @@ class ModelOutput:
         truth: the image's true labels, or its true mask, bool (*original); None if unknown.
         overlapping: whether the channels of a segmentation can overlap, a sigmoid each.
         scaled: (C,) the model's output where it scales its probabilities to operating points.
+        region_score: of a region: the mean of its logits, or their sum.
 
     >>> import torch
     >>> logits, size = torch.tensor([0.0, 2.0]), Geometry.identity((4, 4))
@@ -45,6 +46,7 @@ class ModelOutput:
     truth: tuple[str | int, ...] | Tensor | None = None
     overlapping: bool = False
     scaled: Tensor | None = None
+    region_score: RegionScore = "mean"
 
     @property
     def count(self) -> int:
@@ -162,6 +164,7 @@ def model_outputs(
             None if truth is None else _one_or_more(truth[i]),
             batch.overlapping,
             None if scaled is None else scaled[i],
+            batch.region_score,
         )
         for i, scan in enumerate(scans)
     ]

@@ -57,7 +57,10 @@ def region_target(
     probability = None
     if output.probabilities is not None:
         probability = float(output.probabilities[channel][mask].mean())
-    return Region(channel, name, mask, probability, output.labels[channel], origin)
+    score = output.region_score
+    if score == "sum":
+        name = f"{name} (sum)"
+    return Region(channel, name, mask, probability, output.labels[channel], origin, score)
 
 
 def predicted_region(output: ModelOutput, label: Label) -> Region:

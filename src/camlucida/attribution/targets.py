@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from camlucida.core.messages import declare
+from camlucida.core.output_spec import RegionScore
 
 # Here because both who finds a map without evidence and who reads one back import this module.
 declare(
@@ -49,6 +50,7 @@ class TargetSpec:
         component: of a region: number of the connected component, 1 is the largest.
         pixel: of a region: (row, column) in original pixels.
         mask: of a region: hash of the mask on the output's grid.
+        reduction: of a region: whether its score is the mean of its logits or their sum.
 
     >>> TargetSpec("label", "nodule").to_json()
     {'kind': 'label', 'label': 'nodule'}
@@ -62,6 +64,7 @@ class TargetSpec:
     component: int | None = None
     pixel: tuple[int, ...] | None = None
     mask: str | None = None
+    reduction: RegionScore | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; what is at its default is left out.
@@ -197,9 +200,10 @@ class RegionOrigin:
 
 @dataclass(frozen=True)
 class Region:
-    """The mean logit of one channel over a region of a dense output.
+    """The mean logit of one channel over a region of a dense output, or the sum of its logits.
 
-    Seg-Grad-CAM, Vinogradova et al. 2020, AAAI Student Abstracts.
+    Seg-Grad-CAM, Vinogradova et al. 2020, AAAI Student Abstracts, takes the sum. Maps that are
+    linear in the gradient differ by a factor; those of Grad-CAM++ differ in their shape.
 
     Attributes:
         channel: of the output.
@@ -208,6 +212,7 @@ class Region:
         probability: mean over the mask; None for a model without probabilities.
         label: whose channel it is.
         origin: how the mask came about.
+        reduction: "mean" or "sum".
 
     >>> Region(0, "lung", torch.tensor([[True, False]]))(torch.tensor([[[[3.0, 1.0]]]]))
     tensor([3.])
@@ -219,6 +224,7 @@ class Region:
     probability: float | None = None
     label: str = ""
     origin: RegionOrigin = RegionOrigin("given")
+    reduction: RegionScore = "mean"
 
     @property
     def spec(self) -> TargetSpec:
@@ -232,10 +238,12 @@ class Region:
             component=self.origin.component,
             pixel=self.origin.pixel,
             mask=digest,
+            reduction=self.reduction,
         )
 
     def __call__(self, logits: Tensor) -> Tensor:
-        return logits[:, self.channel][:, self.mask].mean(1)
+        inside = logits[:, self.channel][:, self.mask]
+        return inside.sum(1) if self.reduction == "sum" else inside.mean(1)
 
 
 def spec_of(target: Target) -> TargetSpec:
@@ -264,7 +272,7 @@ def target_identity(target: Target) -> Hashable:
     """
     if isinstance(target, Region):
         mask = target.mask.cpu().numpy()
-        return target.channel, target.name, mask.shape, mask.tobytes()
+        return target.channel, target.name, target.reduction, mask.shape, mask.tobytes()
     return target if isinstance(target, (Label, Difference)) else id(target)
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand
@@ -69,6 +69,13 @@ OutputOption = Annotated[
         "--output",
         help="Of a model that returns more than one output, the name or index of the one that is "
         "meant; or probabilities. Default: the card's.",
+    ),
+]
+RegionScoreOption = Annotated[
+    Literal["mean", "sum"] | None,
+    typer.Option(
+        help="Score of a region of a segmentation: mean of its logits, or their sum. "
+        "Default: the card's, else mean."
     ),
 ]
 DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
@@ -140,11 +147,19 @@ def load(
     checkpoint: str | None,
     device: str,
     output: str | None = None,
+    region_score: Literal["mean", "sum"] | None = None,
 ) -> LoadedModel:
-    """The model that --model, --factory, --checkpoint, --device and --output name."""
+    """The model that the options of these names state."""
     from camlucida.models import load_model
 
-    return load_model(card, factory=factory, checkpoint=checkpoint, output=output, device=device)
+    return load_model(
+        card,
+        factory=factory,
+        checkpoint=checkpoint,
+        output=output,
+        region_score=region_score,
+        device=device,
+    )
 
 
 def with_tokens(model: LoadedModel, grid: str | None, prefix: int | None) -> LoadedModel:

@@ -12,6 +12,7 @@ from camlucida.cli.common import (
     ColormapOption,
     DeviceOption,
     OutputOption,
+    RegionScoreOption,
     app,
     command_record,
     find_images,
@@ -128,6 +129,7 @@ def evaluate_command(
         ),
     ] = None,
     output: OutputOption = None,
+    region_score: RegionScoreOption = None,
     device: DeviceOption = "auto",
     colormap: ColormapOption = None,
     batch_size: Annotated[
@@ -178,6 +180,7 @@ def evaluate_command(
         seed=seed,
         out=out,
         output=output,
+        region_score=region_score,
         device=device,
         batch_size=batch_size,
         frame=frame,

@@ -17,6 +17,7 @@ from camlucida.cli.common import (
     ModelOption,
     OutputOption,
     PrefixOption,
+    RegionScoreOption,
     app,
     command_line,
     find_images,
@@ -67,6 +68,7 @@ def explain_command(
         Path, typer.Option("--out", "-o", help="Folder for pictures, maps and index.html.")
     ] = Path("explanations"),
     output: OutputOption = None,
+    region_score: RegionScoreOption = None,
     device: DeviceOption = "auto",
     batch_size: Annotated[
         int | None,
@@ -86,7 +88,8 @@ def explain_command(
     from camlucida.workflows.explain import explain_to_folder
 
     methods = list(dict.fromkeys(map(METHODS.canonical, method or ["gradcam"])))
-    loaded = with_tokens(load(model, factory, checkpoint, device, output), grid, prefix)
+    loaded = load(model, factory, checkpoint, device, output, region_score)
+    loaded = with_tokens(loaded, grid, prefix)
     paths, missing = find_images(images)
     with output_folder(out), progress_bar(len(paths), "explaining") as progress:
         outcome = explain_to_folder(

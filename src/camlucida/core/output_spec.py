@@ -9,6 +9,8 @@ Task = Literal["multilabel", "multiclass", "binary", "regression", "segmentation
 
 TaskSource = Literal["given", "card", "module", ""]
 
+RegionScore = Literal["mean", "sum"]
+
 
 @dataclass(frozen=True)
 class OutputSpec:
@@ -30,6 +32,7 @@ class OutputSpec:
             each other (a softmax); None where the output itself has to show it.
         operating_points: a probability a label, where ``forward`` scales its sigmoid piecewise
             linearly so that this probability becomes 0.5; () where it does not.
+        region_score: of a region of a segmentation, the mean of its logits or their sum.
 
     >>> OutputSpec("multilabel", ("nodule", "effusion")).output
     'logits'
@@ -43,6 +46,7 @@ class OutputSpec:
     task_from: TaskSource = ""
     overlapping: bool | None = None
     operating_points: tuple[float, ...] = ()
+    region_score: RegionScore = "mean"
 
     def with_output(self, output: str | int) -> OutputSpec:
         """With ``output`` as a card or a call states it.

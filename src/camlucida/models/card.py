@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.files import reading
-from camlucida.core.output_spec import OutputSpec, Task
+from camlucida.core.output_spec import OutputSpec, RegionScore, Task
 
 
 class InputSpec(BaseModel):
@@ -85,16 +85,14 @@ class Card(BaseModel):
     Attributes:
         factory: what builds the model: ``net.py:build``, ``package.module:callable``,
             ``torchvision:resnet50`` and its like.
-        args: keyword arguments of the factory.
-        checkpoint: file of weights, relative to the card.
-        task: "multiclass", "multilabel", "binary", "segmentation" or "regression"; None takes it
-            from the output's shape.
+        args, checkpoint: keyword arguments of the factory; file of weights, relative to the card.
+        task: "multiclass", "multilabel", "binary", "segmentation" or "regression"; None guesses it.
         labels: one an output channel, in order; "" for a channel that is not trained.
         output: "logits" or "probabilities": what ``forward`` returns; or the name or index of the
             one that is meant, where it returns more than one.
-        logits_from: path of the module whose output is the logits, where ``forward`` returns
-            probabilities.
+        logits_from: where ``forward`` returns probabilities, path of the module of the logits.
         overlapping: whether channels of a segmentation can overlap; None where the model shows it.
+        region_score: of a region of a segmentation, the "mean" of its logits or their "sum".
         layer: what to explain: "auto", an alias, a path, or more than one of these.
         grid, prefix: of tokens that cannot be traced: cells an axis, and tokens before them.
         name, description: shown in results; without a name the card's file name.
@@ -118,6 +116,7 @@ class Card(BaseModel):
     output: str | int = "logits"
     logits_from: str | None = None
     overlapping: bool | None = None
+    region_score: RegionScore = "mean"
     layer: str | tuple[str, ...] = "auto"
     grid: tuple[Annotated[int, Field(gt=0)], ...] | None = None
     prefix: Annotated[int, Field(ge=0)] | None = None
@@ -132,7 +131,8 @@ class Card(BaseModel):
         'side'
         """
         spec = OutputSpec(self.task, self.labels, "logits", self.logits_from)
-        return replace(spec, overlapping=self.overlapping).with_output(self.output)
+        spec = replace(spec, overlapping=self.overlapping, region_score=self.region_score)
+        return spec.with_output(self.output)
 
     @model_validator(mode="after")
     def _consistent(self) -> Card:

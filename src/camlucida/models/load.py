@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from camlucida.core.errors import ModelError, UsageError, did_you_mean
-from camlucida.core.output_spec import OutputSpec, TaskSource
+from camlucida.core.output_spec import OutputSpec, RegionScore, TaskSource
 from camlucida.core.scan import Scan
 from camlucida.models.card import Card, read_card, resolve_card
 from camlucida.models.checkpoint import load_checkpoint, weights_sha256
@@ -71,6 +71,7 @@ def load_model(
     factory: str | None = None,
     checkpoint: str | Path | None = None,
     output: str | int | None = None,
+    region_score: RegionScore | None = None,
     device: str | torch.device = "auto",
 ) -> LoadedModel:
     """Load a model from its card.
@@ -81,6 +82,7 @@ def load_model(
         factory: in place of the card's.
         checkpoint: in place of the card's.
         output: in place of the card's: which of several outputs is meant, or what it holds.
+        region_score: in place of the card's: "mean" or "sum" of the logits of a region.
         device: ``auto`` (CUDA, else Apple's GPU, else the CPU), or a torch device.
 
     Returns:
@@ -94,6 +96,8 @@ def load_model(
     read, base, path = _read(card, factory, checkpoint)
     if output is not None:
         read = read.model_copy(update={"output": output})
+    if region_score is not None:
+        read = read.model_copy(update={"region_score": region_score})
     name = read.name or (path.stem if path else read.factory)
     pretrained = read.checkpoint is None
     module = build(read.factory, read.args, base, pretrained)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from camlucida.core.errors import ModelError, ModelMismatchError, TargetError
 from camlucida.core.messages import Message, declare
-from camlucida.core.output_spec import OutputSpec, Task
+from camlucida.core.output_spec import OutputSpec, RegionScore, Task
 from camlucida.core.scan import Scan
 from camlucida.core.tensors import full
 from camlucida.models.output_choice import is_dense
@@ -59,6 +59,7 @@ class BatchOutput:
         scaled: same shape: the model's output where it scales its probabilities to operating
             points; None elsewhere.
         notes: for the person who reads the result.
+        region_score: of a region: the mean of its logits, or their sum.
         labels: a name an output channel (both names of a single-logit binary model).
         about: for the record: kind of score, task, where both come from.
     """
@@ -71,6 +72,7 @@ class BatchOutput:
     overlapping: bool = False
     scaled: Tensor | None = None
     notes: tuple[Message, ...] = ()
+    region_score: RegionScore = "mean"
 
 
 def interpret(
@@ -127,7 +129,10 @@ def interpret(
         about["operating_points"] = list(spec.operating_points)
     overlapping = task == "segmentation" and _overlap(probabilities, kind, spec)
     notes = _notes(output, about)
-    return BatchOutput(logits, probabilities, task, labels, about, overlapping, scaled, notes)
+    region = spec.region_score
+    return BatchOutput(
+        logits, probabilities, task, labels, about, overlapping, scaled, notes, region
+    )
 
 
 def _notes(output: Tensor, about: Mapping[str, Any]) -> tuple[Message, ...]:

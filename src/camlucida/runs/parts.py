@@ -43,6 +43,7 @@ META = pa.schema(
         "target_component": pa.int64(),
         "target_pixel": _SIZES,
         "target_mask": pa.string(),
+        "target_reduction": pa.string(),
         "score": pa.float64(),
         "score_kind": pa.string(),
         "probability": pa.float64(),

@@ -13,6 +13,7 @@ from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug
+from camlucida.core.output_spec import RegionScore
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth, read_regions
 from camlucida.datasets.images import read_labelled_images
 from camlucida.evaluation.maps.choice import choose, choose_baselines
@@ -96,7 +97,8 @@ class EvaluationRequest:
         baselines: ``all``, ``none``, or names joined by commas.
         seed: of ties and noise.
         out: folder; None: ``evaluation``, in the run's folder if there is one.
-        output: of the models of ``cards``, as in :func:`camlucida.models.load_model`.
+        output, region_score: of the models of ``cards``, as in
+            :func:`camlucida.models.load_model`.
         device, batch_size: as in :func:`camlucida.models.load_model`.
         frame: of files that have several; the first if None.
     """
@@ -116,6 +118,7 @@ class EvaluationRequest:
     seed: int = 0
     out: Path | None = None
     output: str | None = None
+    region_score: RegionScore | None = None
     device: str = "auto"
     batch_size: int | None = None
     frame: int | None = None
@@ -218,7 +221,12 @@ def _models_of_images(request: EvaluationRequest) -> Iterator[RunModel]:
     """Each model, with the images as its labels see them."""
     table = request.table
     for card in request.cards:
-        model = load_model(card, output=request.output, device=request.device)
+        model = load_model(
+            card,
+            output=request.output,
+            region_score=request.region_score,
+            device=request.device,
+        )
         images = read_labelled_images(
             list(request.images),
             table=table.path,
