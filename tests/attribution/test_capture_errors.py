@@ -66,10 +66,28 @@ def raising(message):
 )
 def test_a_detach_inside_forward_is_named_with_its_place(options, where, layer):
     net = nets.seeded(Net(**options))
-    with pytest.raises(NoEvidenceError, match=rf"a detach\(\), no_grad .* lies {where}"):
+    with pytest.raises(NoEvidenceError, match=rf"depends: .* lies {where}"):
         explain(net, nets.images(2, 3, 8, 8), 1, layer=layer)
     (e, _) = explain(net, nets.images(2, 3, 8, 8), 1, "ablationcam", layer="body")
     assert e.raw.any()
+
+
+@pytest.mark.parametrize("layer", ["auto", "encoder.0"])
+def test_a_block_without_gradients_is_named_by_what_it_surrounds(layer):
+    class Probing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            pooling = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            self.encoder, self.head = nn.Sequential(nn.Conv2d(3, 4, 3), pooling), nn.Linear(4, 2)
+
+        def forward(self, x):
+            with torch.no_grad():
+                x = self.encoder(x)
+            return self.head(x)
+
+    net = nets.seeded(Probing())
+    with pytest.raises(NoEvidenceError, match=r"no_grad\(\) lies around encoder \("):
+        explain(net, nets.images(1, 3, 8, 8), 1, layer=layer)
 
 
 def test_a_module_that_forbids_gradients_is_named():

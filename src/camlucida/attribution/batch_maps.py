@@ -259,7 +259,7 @@ def _independent(
     if where:
         what = (
             f"the gradient of {names} does not reach layer {layer.ref}, on which the score "
-            f"depends: a detach(), no_grad or an operation without a gradient lies {where}"
+            f"depends: {where}"
         )
         choose = "take it out of forward, or choose a layer behind it"
     return NoEvidenceError(what, f"{choose}, or scorecam, which needs no gradient; {others}")

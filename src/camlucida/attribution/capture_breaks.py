@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from camlucida.attribution.watch import Captured
 from camlucida.models.state import main_tensor, replace_tensor
+
+_ANY = "a detach(), no_grad or an operation without a gradient"
 
 
 def altered(activations: Tensor) -> Tensor:
@@ -38,6 +40,7 @@ class _Step:
     output: Tensor
     carries: bool
     entered: bool
+    allowed: bool
 
 
 @dataclass
@@ -78,8 +81,8 @@ class _Trace:
             return
         given = main_tensor(args)
         entered = given is not None and given.requires_grad
-        step = _Step(path, tensor.detach().clone(), tensor.requires_grad, entered)
-        self.steps.append(step)
+        about = (tensor.requires_grad, entered, torch.is_grad_enabled())
+        self.steps.append(_Step(path, tensor.detach().clone(), *about))
 
 
 def where_gradient_stops(model: nn.Module, inputs: tuple[Tensor, ...], layer: Captured) -> str:
@@ -95,7 +98,7 @@ def where_gradient_stops(model: nn.Module, inputs: tuple[Tensor, ...], layer: Ca
         layer: as it was captured.
 
     Returns:
-        ``between A and B``, ``inside A`` or ``after A``, of paths of modules; "" where the gradient
+        What lies where: around, inside or after a module, or between two. "" where the gradient
         goes through the whole model, as it does from a layer behind the logits that are explained.
     """
     tracked, output = _trace(model, inputs, layer, lambda grid: grid.requires_grad_())
@@ -107,8 +110,20 @@ def where_gradient_stops(model: nn.Module, inputs: tuple[Tensor, ...], layer: Ca
         if step.carries:
             last = step.path
         elif _differ(step.output, other.output):
-            return f"inside {step.path}" if step.entered else f"between {last} and {step.path}"
-    return f"after {last}"
+            return _cause(tracked, step, last)
+    return f"{_ANY} lies after {last}"
+
+
+def _cause(steps: Sequence[_Step], broken: _Step, last: str) -> str:
+    """What lies before the first module without a gradient, the last with one being ``last``."""
+    if not broken.allowed:
+        # The outermost module that runs within the block.
+        paths = [step.path for step in steps if not step.allowed]
+        around = [path for path in paths if f"{broken.path}.".startswith(f"{path}.")]
+        return f"torch.no_grad() lies around {min(around, key=len)}"
+    if broken.entered:
+        return f"{_ANY} lies inside {broken.path}"
+    return f"{_ANY} lies between {last} and {broken.path}"
 
 
 def _trace(
