@@ -69,8 +69,9 @@ def test_the_map_lies_over_the_image_that_its_layer_saw(second, layer, image):
 def test_grad_cam_of_the_second_view_by_hand():
     model, (a, b) = net(), pair((12, 12), (20, 20))
     (e,) = explain(model, (a, b), 1, layer="lateral")
-    activations = model.lateral(b).detach().requires_grad_()
-    pooled = torch.cat([x.relu().mean((2, 3)) for x in (model.frontal(a), activations)], 1)
+    # A layer that a ReLU follows is explained after it.
+    activations = model.lateral(b).relu().detach().requires_grad_()
+    pooled = torch.cat([x.mean((2, 3)) for x in (model.frontal(a).relu(), activations)], 1)
     (gradient,) = torch.autograd.grad(model.head(pooled)[0, 1], activations)
     by_hand = (gradient.mean((2, 3), keepdim=True) * activations).sum(1)[0]
     torch.testing.assert_close(e.raw, by_hand.detach())
@@ -94,8 +95,9 @@ def test_a_shared_part_is_explained_at_its_last_run_over_the_image_of_that_run()
     model, (a, b) = net("shared"), pair()
     (e,) = explain(model, (a, b), 1, layer="shared")
     torch.testing.assert_close(e.scan.tensor, b[0])
-    activations = model.shared(b).detach().requires_grad_()
-    pooled = torch.cat([x.relu().mean((2, 3)) for x in (model.shared(a), activations)], 1)
+    # A layer that a ReLU follows is explained after it.
+    activations = model.shared(b).relu().detach().requires_grad_()
+    pooled = torch.cat([x.mean((2, 3)) for x in (model.shared(a).relu(), activations)], 1)
     (gradient,) = torch.autograd.grad(model.head(pooled)[0, 1], activations)
     by_hand = (gradient.mean((2, 3), keepdim=True) * activations).sum(1)[0]
     torch.testing.assert_close(e.raw, by_hand.detach())
@@ -170,4 +172,4 @@ def test_which_image_a_layer_saw_is_found_once():
     model.register_forward_hook(lambda *_: forwards.append(1))
     for _ in range(2):
         explain(model, pair(), 1, layer="lateral")
-    assert len(forwards) == 5  # a survey of the layers, one for each image, and two to explain
+    assert len(forwards) == 6  # a survey, one as it is, one for each image, two to explain

@@ -13,7 +13,7 @@ from camlucida.attribution.capture_breaks import altered
 from camlucida.attribution.watch import Captured
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.messages import Message, declare
-from camlucida.models.state import forwarding, main_tensor
+from camlucida.models.state import forwarding, items_of, main_tensor
 
 declare(
     "image_inputs",
@@ -60,9 +60,9 @@ def image_inputs(inputs: Sequence[Tensor]) -> tuple[int, ...]:
 def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[Captured]) -> None:
     """Note in each layer which images it saw: ``Captured.images``.
 
-    Each image in turn is replaced by another, and the layer's activations either follow or not.
-    One forward pass an image, once a model, layer and input size. A gradient would cost less and
-    miss what the model runs under ``no_grad``.
+    Each image in turn is replaced by another, and the layer's output either follows or not. This
+    takes a forward pass for each image and one more, once a model, layer and input size. A gradient
+    would cost less and miss what the model runs under ``no_grad``.
 
     Args:
         model: a plain module, frozen.
@@ -76,38 +76,41 @@ def find_images(model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[C
     sizes = tuple(tuple(tensor.shape) for tensor in inputs)
     unknown = [layer for layer in layers if (str(layer.ref), sizes) not in remembered]
     if unknown:
-        follows = [_follow(model, inputs, image, unknown) for image in images]
+        before = _activations(model, inputs, unknown)
+        changes = []
+        for image in images:
+            other = (*inputs[:image], altered(inputs[image]), *inputs[image + 1 :])
+            after = _activations(model, other, unknown)
+            changes.append([_changed(*pair) for pair in zip(before, after)])
         for number, layer in enumerate(unknown):
-            of_layer = [changed[number] for changed in follows]
+            of_layer = [changed[number] for changed in changes]
             remembered[str(layer.ref), sizes] = _seen(images, of_layer)
     for layer in layers:
         layer.images = remembered[str(layer.ref), sizes]
 
 
 @torch.no_grad()
-def _follow(
-    model: nn.Module, inputs: tuple[Tensor, ...], image: int, layers: Sequence[Captured]
-) -> list[bool | None]:
-    """Of each layer: whether its activations change with an image; None if not known."""
-    other = (*inputs[:image], altered(inputs[image]), *inputs[image + 1 :])
-    again: dict[int, Tensor] = {}
+def _activations(
+    model: nn.Module, inputs: tuple[Tensor, ...], layers: Sequence[Captured]
+) -> list[Tensor | None]:
+    """Each layer's output in the call in which it was captured; None if it does not run."""
+    outputs: dict[int, Tensor] = {}
     handles = [
-        model.get_submodule(layer.ref.path).register_forward_hook(_keep(layer, number, again))
+        model.get_submodule(layer.ref.path).register_forward_hook(_keep(layer, number, outputs))
         for number, layer in enumerate(layers)
     ]
     try:
-        with forwarding(other):
-            model(*other)
+        with forwarding(inputs):
+            model(*inputs)
     except CamlucidaError:  # a model may refuse pixels of these values
         return [None] * len(layers)
     finally:
         for handle in handles:
             handle.remove()
-    return [_changed(layer, again.get(number)) for number, layer in enumerate(layers)]
+    return [outputs.get(number) for number in range(len(layers))]
 
 
-def _keep(layer: Captured, number: int, again: dict[int, Tensor]) -> Callable[..., None]:
-    """The hook that keeps a layer's activations in the call in which it was captured."""
+def _keep(layer: Captured, number: int, outputs: dict[int, Tensor]) -> Callable[..., None]:
     calls = 0
 
     def keep(module: nn.Module, args: Any, output: Any) -> None:
@@ -115,19 +118,20 @@ def _keep(layer: Captured, number: int, again: dict[int, Tensor]) -> Callable[..
         calls += 1
         if calls == layer.call + 1:
             index = layer.ref.index
-            tensor = cast(Tensor, main_tensor(output) if index is None else output[index])
-            again[number] = layer.layout.to_grid(tensor).detach().clone()
+            tensor = main_tensor(output) if index is None else items_of(output)[index]
+            # A clone, for what follows may change it in place.
+            outputs[number] = cast(Tensor, tensor).detach().clone()
 
     return keep
 
 
-def _changed(layer: Captured, again: Tensor | None) -> bool | None:
-    if again is None or again.shape != layer.activations.shape:
+def _changed(before: Tensor | None, after: Tensor | None) -> bool | None:
+    if before is None or after is None or before.shape != after.shape:
         return None
-    before, after = layer.activations.detach().float(), again.float()
+    first, second = before.float(), after.float()
     # On a GPU the same numbers may come out differently rounded.
-    tolerance = 1e-5 * before.abs().amax()
-    return bool(((before - after).abs() > tolerance).any())
+    tolerance = 1e-5 * first.abs().amax()
+    return bool(((first - second).abs() > tolerance).any())
 
 
 def _seen(images: Sequence[int], follows: Sequence[bool | None]) -> tuple[int, ...]:
