@@ -126,8 +126,8 @@ def test_the_method_figure_prints_the_weights_of_the_case():
         "= +7.50e-01",
         "= -2.50e-01",
         "2 of 2 channels",
-        "100 % of all",
-        "from -3 ",
+        "100% of all",
+        "from −3 ",
         "to 4 ",
         "SYNTHETIC",
     ):

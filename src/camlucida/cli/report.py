@@ -60,7 +60,8 @@ def report_command(
     colormap: ColormapOption = None,
 ) -> None:
     """Report runs: sentences from measured values, with intervals and chance levels."""
-    from camlucida.report.build import build_report
+    from camlucida.figures.style import can_draw, drawn_with
+    from camlucida.report.build import build_report, with_english_figures
     from camlucida.report.render import render_document
     from camlucida.report.writers.formats import FORMATS
     from camlucida.report.writers.insert import check_insertable, insert_section, section_name
@@ -80,8 +81,10 @@ def report_command(
     if tex is not None:
         check_insertable(tex, name)
     with output_folder(folder):
-        with progress_bar(None, "measuring maps") as progress:
+        with progress_bar(None, "measuring maps") as progress, drawn_with(texts=texts):
             document = build_report(opened, folder, _words(sections), rules or (), progress)
+        if not can_draw(texts):
+            document = with_english_figures(document)
         rendered = render_document(document, texts)
         for writer in writers:
             print(writer(rendered, folder))

@@ -4,7 +4,6 @@ boxes.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Sequence
 
 from matplotlib.axes import Axes
@@ -15,16 +14,37 @@ from numpy.typing import ArrayLike
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import declare
 from camlucida.figures.grids import ALPHA, COLOURS, bare, mark_synthetic, scale_line, shared_limit
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes
+from camlucida.figures.overlay import as_rgb, marks_legend, method_text, overlay_on, peak_notes
 from camlucida.figures.panels import mark_weak, strip_title, weak_text
+from camlucida.figures.style import words, wrapped_lines
 from camlucida.io.annotations import as_boxes
 from camlucida.metrics.annotations import Floats, box_iou
 from camlucida.metrics.boxes import heat_boxes
 from camlucida.metrics.regions import MASK_FRACTION, WHOLE_IMAGE
 
-TRUTHS = {True: "true", False: "not true", None: "truth unknown"}
+TRUTHS = {True: "true", False: "false", None: "unknown"}
+"""Ground truth of a label → part of the code of its words."""
+
+declare(
+    "case_figures",
+    {
+        "truth_true": "true",
+        "truth_false": "not true",
+        "truth_unknown": "truth unknown",
+        "targets": "{image}: {count} {count:|target|targets}, {method} at {layer}",
+        "own_scales": ("Each map is on its own scale: equal colours are not equal strength."),
+        "image": "image",
+        "true_boxes": "true ({count})",
+        "heat_boxes": "heat ≥ {fraction:g} of its maximum ({count})",
+        "covering": "{count} covers nearly all of the image, and locates nothing.",
+        "no_true_box": "No true box is available.",
+        "no_heat_box": "The heat contains no box.",
+        "overlap": "Best overlap (IoU) of each true box with a box of the heat: {overlaps}.",
+    },
+)
 
 
 def label_comparison(
@@ -59,22 +79,21 @@ def label_comparison(
     figure, panels = _panels(
         first, 2 if len(explanations) > 2 else 1, 2 if len(explanations) > 1 else 1
     )
-    known = [""] * 4 if truths is None else [f" · {TRUTHS[truth]}" for truth in truths]
+    known = [""] * 4
+    if truths is not None:
+        known = [" · " + words(f"case_figures.truth_{TRUTHS[truth]}") for truth in truths]
     for axes, explanation, truth in zip(panels, explanations, known):
         overlay_on(axes, explanation, None, ALPHA, limit, signed)
         axes.set_title(f"{strip_title(explanation)}{truth}", fontsize=9)
-        axes.set_xlabel("\n".join(textwrap.wrap(scale_line(explanation, limit), 56)), fontsize=7.5)
+        axes.set_xlabel("\n".join(wrapped_lines(scale_line(explanation, limit), 56)), fontsize=7.5)
         if not shared:
             mark_weak(axes, weak_text(explanation, explanations))
         mark_synthetic(axes, explanation.scan.synthetic)
-    method = first.provenance.get("method", first.method)
-    number = f"{len(explanations)} target{'s' * (len(explanations) > 1)}"
-    figure.suptitle(f"{first.scan.id}: {number}, {method} at {first.layer}", fontsize=10)
-    scale = (
-        "All maps share one scale."
-        if shared
-        else "Each map is on its own scale: equal colours are not equal strength."
-    )
+    method = str(first.provenance.get("method", first.method))
+    about = {"image": first.scan.id, "method": method, "layer": first.layer}
+    title = words("case_figures.targets", count=len(explanations), **about)
+    figure.suptitle(title, fontsize=10)
+    scale = words("grids.scale_all") if shared else words("case_figures.own_scales")
     return _signed_off(figure, first, scale)
 
 
@@ -94,19 +113,19 @@ def boxes_on_image(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
         _draw(axes, true, COLOURS[0], "-")
         _draw(axes, marked, COLOURS[3], "--")
         mark_synthetic(axes, explanation.scan.synthetic)
-    panels[0].set_title("image", fontsize=9)
+    panels[0].set_title(words("case_figures.image"), fontsize=9)
     panels[1].set_title(scale_line(explanation), fontsize=9)
     figure.suptitle(
         f"{explanation.scan.id}: {strip_title(explanation)}", fontsize=10, x=0.02, ha="left"
     )
     handles = [
-        Line2D([], [], color=COLOURS[0], label=f"true ({len(true)})"),
+        Line2D([], [], color=COLOURS[0], label=words("case_figures.true_boxes", count=len(true))),
         Line2D(
             [],
             [],
             color=COLOURS[3],
             linestyle="--",
-            label=f"heat ≥ {MASK_FRACTION:g} of its maximum ({len(marked)})",
+            label=words("case_figures.heat_boxes", fraction=MASK_FRACTION, count=len(marked)),
         ),
     ]
     figure.legend(
@@ -120,21 +139,21 @@ def boxes_on_image(explanation: Explanation, truth: ArrayLike = ()) -> Figure:
     height, width = explanation.scan.geometry.original
     areas = marked[:, 2] * marked[:, 3]
     covering = int((areas >= WHOLE_IMAGE * height * width).sum())
-    note = f"{explanation.method} at {explanation.layer}. {_overlaps(marked, true)}"
+    note = ". ".join([method_text(explanation), _overlaps(marked, true)])
     if covering:
-        note += f" {covering} covers nearly all of the image, and locates nothing."
+        note += " " + words("case_figures.covering", count=covering)
     return _signed_off(figure, explanation, note)
 
 
 def _overlaps(marked: Floats, true: Floats) -> str:
     """The best overlap of each true box, in words."""
     if not len(true):
-        return "No true box is available."
+        return words("case_figures.no_true_box")
     if not len(marked):
-        return "The heat contains no box."
+        return words("case_figures.no_heat_box")
     best = box_iou(true, marked).max(1)
     overlaps = ", ".join(f"{overlap:.2f}" for overlap in best)
-    return f"Best overlap (IoU) of each true box with a box of the heat: {overlaps}."
+    return words("case_figures.overlap", overlaps=overlaps)
 
 
 def _draw(axes: Axes, boxes: Floats, colour: str, style: str) -> None:

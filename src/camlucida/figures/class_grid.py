@@ -4,7 +4,6 @@ and ground truth.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -19,10 +18,39 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import declare
 from camlucida.figures.colours import colormap_name
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic, shared_limit, wrapped
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import as_rgb, marks_legend, peak_notes, reduced, reduced_overlay
+from camlucida.figures.overlay import (
+    as_rgb,
+    marks_legend,
+    peak_notes,
+    reduced,
+    reduced_overlay,
+    scale_text,
+)
+from camlucida.figures.style import words, wrapped_lines, wrapped_text
+
+declare(
+    "class_grid",
+    {
+        "no_image": "no image of class {name}",
+        "true_class": "true class {name}",
+        "reading": (
+            "Left: the image. Right: the map over it. All maps share one scale. "
+            "Solid frame: right class; dashed frame: wrong."
+        ),
+        "right": "predicted {predicted}: right",
+        "wrong": "predicted {predicted}: wrong",
+        "probability": "probability {probability:.2f}",
+        "strongest": "strongest {peak:.3g} of {limit:.3g}",
+        "value": "map value",
+        "value_unit": "map value ({unit})",
+        "bar": "{value}; dark: no evidence, bright: most",
+        "bar_signed": "{value}; < 0 is evidence against",
+    },
+)
 
 HEIGHT = 2.1
 """Inches of a panel."""
@@ -100,9 +128,9 @@ def class_grid(
 def _row_texts(axes: Axes, name: str, *, empty: bool) -> None:
     """The class of a row, left of its first panel, and in it that there is no example."""
     if empty:
-        missing = f"no image of class {name}"
+        missing = words("class_grid.no_image", name=name)
         axes.text(0, 0.5, missing, fontsize=9, va="center", color=UNKNOWN)
-    axes.set_ylabel("\n".join(textwrap.wrap(f"true class {name}", 18)), fontsize=10)
+    axes.set_ylabel(wrapped_text(words("class_grid.true_class", name=name), 18), fontsize=10)
 
 
 def _footer(
@@ -111,8 +139,7 @@ def _footer(
     """How to read the grid, and the notes, in lines of ``letters`` characters."""
     synthetic = any(e.explanation.scan.synthetic for e in examples)
     texts = [
-        "Left: the image. Right: the map over it. All maps share one scale. "
-        "Solid frame: right class; dashed frame: wrong.",
+        words("class_grid.reading"),
         " ".join([marks_legend(), *peak_notes()]),
         *notes,
         notice_line(synthetic),
@@ -125,13 +152,12 @@ def _panel(axes: Axes, example: Example, picture: NDArray[np.uint8], limit: floa
     axes.imshow(picture)
     right = example.predicted == example.truth
     verdict, colour = ("right", RIGHT) if right else ("wrong", WRONG)
-    lines = textwrap.wrap(f"{example.explanation.scan.id}", 30)[:1]
-    axes.set_title(
-        f"predicted {example.predicted}: {verdict}\nprobability {example.probability:.2f}",
-        fontsize=8,
-    )
+    lines = wrapped_lines(example.explanation.scan.id, 30)[:1]
+    prediction = words(f"class_grid.{verdict}", predicted=example.predicted)
+    probability = words("class_grid.probability", probability=example.probability)
+    axes.set_title(f"{prediction}\n{probability}", fontsize=8)
     axes.set_xlabel(
-        "\n".join([*lines, *textwrap.wrap(_strength(example.explanation, limit), 34)[:2]]),
+        "\n".join([*lines, *wrapped_lines(_strength(example.explanation, limit), 34)[:2]]),
         fontsize=7,
     )
     frame = Rectangle(
@@ -145,8 +171,8 @@ def _panel(axes: Axes, example: Example, picture: NDArray[np.uint8], limit: floa
 
 def _strength(explanation: Explanation, limit: float) -> str:
     if explanation.is_empty:
-        return f"no evidence: {explanation.empty_reason}"
-    return f"strongest {explanation.limit:.3g} of {limit:.3g}"
+        return scale_text(explanation)
+    return words("class_grid.strongest", peak=explanation.limit, limit=limit)
 
 
 def _pair(explanation: Explanation, limit: float, signed: bool) -> NDArray[np.uint8]:
@@ -179,6 +205,7 @@ def _bar(
     )
     bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=40)
     bar.ax.tick_params(labelsize=7)
-    unit = f" ({', '.join(sorted(units))})" if units else ""
-    meaning = "< 0 is evidence against" if signed else "dark: no evidence, bright: most"
-    bar.set_label(f"map value{unit}; {meaning}", fontsize=7.5)
+    value = words("class_grid.value")
+    if units:
+        value = words("class_grid.value_unit", unit=", ".join(sorted(units)))
+    bar.set_label(words(f"class_grid.bar{'_signed' * signed}", value=value), fontsize=7.5)

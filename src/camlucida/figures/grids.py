@@ -4,7 +4,6 @@ scale that is stated.
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, cycle
@@ -21,12 +20,31 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import declare
 from camlucida.figures.colours import check_colormap, colormap_name
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes
+from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes, scale_text
+from camlucida.figures.style import words, wrapped_lines
 
 Mask = NDArray[np.bool_]
 Share = Literal["none", "row", "column", "all"]
+
+declare(
+    "grids",
+    {
+        "original": "original",
+        "full_colour": "full colour = {limit} {unit}",
+        "strongest": "strongest {peak} of {limit} {unit}",
+        "share": "share of the full colour stated",
+        "against": "{meaning}; < 0 is evidence against",
+        "scale_none": (
+            "Each map is on its own scale, stated below it: equal colours are not equal strength."
+        ),
+        "scale_row": "The maps of a row share one scale.",
+        "scale_column": "The maps of a column share one scale.",
+        "scale_all": "All maps share one scale.",
+    },
+)
 
 PANEL = 2.5
 """Inches on the longer side of a panel."""
@@ -94,7 +112,7 @@ def comparison_grid(
     grid = figure.subplots(len(rows), len(columns) + 1, squeeze=False, gridspec_kw=ratios)
     for panels, row, row_scales in zip(grid, rows, scales):
         _draw_row(panels, row, row_scales, colours, colormap)
-    for axes, name in zip(grid[0], ["original", *columns]):
+    for axes, name in zip(grid[0], [words("grids.original"), *columns]):
         axes.set_title(name, fontsize=9)
     if title:
         figure.suptitle(title, fontsize=10)
@@ -132,7 +150,7 @@ def _draw_row(
         outline(axes, row.outlines if shown is not None else {}, colours)
         mark_synthetic(axes, first.scan.synthetic)
         bare(axes)
-    panels[0].set_ylabel("\n".join(textwrap.wrap(row.title, 30)), fontsize=8)
+    panels[0].set_ylabel("\n".join(wrapped_lines(row.title, 30)), fontsize=8)
 
 
 def method_comparison(
@@ -176,7 +194,7 @@ def wrapped(texts: Iterable[str], letters: int) -> list[str]:
     """
     lines: list[str] = []
     for text in texts:
-        lines += textwrap.wrap(text, letters)
+        lines += wrapped_lines(text, letters)
     return lines
 
 
@@ -229,13 +247,13 @@ def shared_limit(explanations: Sequence[Explanation]) -> float:
 def scale_line(explanation: Explanation, limit: float | None = None) -> str:
     """What stands below a panel: the map's own scale, or how strong it is on a shared one."""
     if explanation.is_empty:
-        return f"no evidence: {explanation.empty_reason}"
+        return scale_text(explanation)
     sign = "±" if explanation.signed else ""
     strongest = f"{sign}{explanation.limit:.3g}"
-    scale = f"full colour = {strongest}"
-    if limit is not None:
-        scale = f"strongest {strongest} of {limit:.3g}"
-    return f"{scale} {_unit(explanation)}".rstrip()
+    unit = _unit(explanation)
+    if limit is None:
+        return words("grids.full_colour", limit=strongest, unit=unit).rstrip()
+    return words("grids.strongest", peak=strongest, limit=f"{limit:.3g}", unit=unit).rstrip()
 
 
 def bare(axes: Axes) -> None:
@@ -311,7 +329,7 @@ def _panel(
 ) -> None:
     if explanation is None:
         axes.imshow(np.full((*_first(row).scan.geometry.original, 3), 0.85))
-        reason = "\n".join(textwrap.wrap(row.missing, 26)[:6])
+        reason = "\n".join(wrapped_lines(row.missing, 26)[:6])
         axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", fontsize=7)
         return
     limit, signed = scale
@@ -319,7 +337,7 @@ def _panel(
     rows, columns = explanation.scan.geometry.original
     image_width = PANEL * columns / max(rows, columns)
     letters = max(16, int(15 * image_width))  # that fit below the image
-    lines = textwrap.wrap(scale_line(explanation, limit), letters)
+    lines = wrapped_lines(scale_line(explanation, limit), letters)
     axes.set_xlabel("\n".join(lines[:4]), fontsize=7.5)
 
 
@@ -348,9 +366,9 @@ def _bars(
             kinds.add(explanation.signed if diverging is None else diverging)
     if not drawn:
         return
-    meaning, top = "share of the full colour stated", 1.0
+    meaning, top = words("grids.share"), 1.0
     if shared == "all":
-        meaning = f"map value ({_unit(drawn[0])} units)"
+        meaning = words("panels.unit", unit=_unit(drawn[0]))
         limit, _ = scales[0][0]
         top = limit or 1.0
     for signed in sorted(kinds):
@@ -368,7 +386,7 @@ def _bar(
     """A colour bar of all panels, up to ``top``; diverging where ``signed``."""
     name, low, label = colormap_name(colormap, signed), 0.0, meaning
     if signed:
-        low, label = -top, f"{meaning}; < 0 is evidence against"
+        low, label = -top, words("grids.against", meaning=meaning)
     shown = ScalarMappable(Normalize(low, top), colormaps[name])
     bar = figure.colorbar(shown, ax=list(grid.reshape(-1)), fraction=0.03, pad=0.015, aspect=30)
     bar.ax.tick_params(labelsize=7)
@@ -376,15 +394,8 @@ def _bar(
 
 
 def _footer(figure: Figure, rows: Sequence[GridRow], shared: Share, notes: Sequence[str]) -> None:
-    scales = {
-        "none": "Each map is on its own scale, stated below it: "
-        "equal colours are not equal strength.",
-        "row": "The maps of a row share one scale.",
-        "column": "The maps of a column share one scale.",
-        "all": "All maps share one scale.",
-    }
     synthetic = any(_first(row).scan.synthetic for row in rows)
     width = int(figure.get_figwidth() * 15)
-    lines = wrapped((scales[shared], *notes), width)
+    lines = wrapped((words(f"grids.scale_{shared}"), *notes), width)
     lines.append(notice_line(synthetic))
     figure.supxlabel("\n".join(lines), fontsize=7.5)

@@ -4,7 +4,20 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
+from camlucida.core.messages import declare
+from camlucida.figures.style import words
+
 NOTICE = "Research use only"
+
+declare(
+    "notice",
+    {
+        "research": NOTICE,
+        "synthetic_image": f"{NOTICE} · SYNTHETIC image",
+        "synthetic_images": f"{NOTICE} · SYNTHETIC images",
+        "synthetic_data": f"{NOTICE} · SYNTHETIC data",
+    },
+)
 
 
 def notice_line(synthetic: bool, what: str = "images") -> str:
@@ -12,12 +25,14 @@ def notice_line(synthetic: bool, what: str = "images") -> str:
 
     Args:
         synthetic: whether anything shown is synthetic.
-        what: what is synthetic then.
+        what: what is synthetic then: "image", "images" or "data".
 
     >>> notice_line(True, "data")
     'Research use only · SYNTHETIC data'
     """
-    return f"{NOTICE} · SYNTHETIC {what}" if synthetic else NOTICE
+    if not synthetic:
+        return words("notice.research")
+    return words(f"notice.synthetic_{what}")
 
 
 def watermark(figure: Figure, opacity: float) -> None:

@@ -21,7 +21,7 @@ from camlucida.core.messages import Message, declare
 from camlucida.figures.colours import ALPHA, colormap_name, mix, shows_its_peak
 from camlucida.figures.marks import is_marked, mark, marked_picture
 from camlucida.figures.notice import notice_line
-from camlucida.figures.style import label_name, words
+from camlucida.figures.style import installed_cjk_fonts, label_name, words, wrapped_lines
 from camlucida.metrics.regions import MASK_FRACTION
 
 declare(
@@ -171,10 +171,15 @@ def caption(explanation: Explanation, limit: float | None = None) -> str:
     """Label, score, method, layer and scale in one line."""
     parts = [
         target_text(explanation),
-        words("overlay.method", method=explanation.method, layer=explanation.layer),
+        method_text(explanation),
         scale_text(explanation, limit),
     ]
     return " · ".join(parts) + unseen_text(explanation)
+
+
+def method_text(explanation: Explanation) -> str:
+    """By which method the map is, and at which layer."""
+    return words("overlay.method", method=explanation.method, layer=explanation.layer)
 
 
 def target_text(explanation: Explanation) -> str:
@@ -254,8 +259,14 @@ def peak_notes(colormap: str | None = None, signed: bool = False) -> list[str]:
 
 
 @lru_cache(maxsize=8)
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(font_manager.findfont("DejaVu Sans"), size)
+def _font(size: int, chinese: bool = False) -> ImageFont.FreeTypeFont:
+    names = installed_cjk_fonts() if chinese else ()
+    name = names[0] if names else "DejaVu Sans"
+    return ImageFont.truetype(font_manager.findfont(name), size)
+
+
+def _has_chinese(text: str) -> bool:
+    return any("\u2e80" <= sign <= "\uffef" for sign in text)
 
 
 def with_caption(picture: Image.Image, text: str, synthetic: bool) -> Image.Image:
@@ -263,11 +274,12 @@ def with_caption(picture: Image.Image, text: str, synthetic: bool) -> Image.Imag
     is.
     """
     width, height = picture.size
-    font = _font(max(9, min(width // 48, 26)))
+    notice = notice_line(synthetic, "image")
+    font = _font(max(9, min(width // 48, 26)), _has_chinese(text + notice))
     line = round(font.size * 1.4)
     lines = [
         *_wrapped(text, font, width - line),
-        notice_line(synthetic, "image"),
+        notice,
     ]
     canvas = Image.new("RGB", (width, height + line * len(lines) + line // 2), "black")
     canvas.paste(picture)
@@ -295,13 +307,12 @@ def watermarked(picture: Image.Image, height: int) -> Image.Image:
 
 
 def _wrapped(text: str, font: ImageFont.FreeTypeFont, width: int) -> list[str]:
-    lines = [""]
-    for word in text.split(" "):
-        longer = f"{lines[-1]} {word}".strip()
-        if font.getlength(longer) <= width or not lines[-1]:
-            lines[-1] = longer
-        else:
-            lines.append(word)
+    """Lines of at most ``width`` pixels, as far as words are short enough."""
+    letters = max(8, int(width / font.getlength("n")))
+    lines = wrapped_lines(text, letters)
+    while letters > 8 and max(map(font.getlength, lines), default=0) > width:
+        letters -= 1
+        lines = wrapped_lines(text, letters)
     return lines
 
 

@@ -116,8 +116,9 @@ def top_k_strip(explanations: Sequence[Explanation], colormap: str | None = None
     for axes in panels:
         axes.set_axis_off()
     first = explanations[0]
-    method = first.provenance.get("method", first.method)
-    figure.suptitle(f"{first.scan.id} · {method} at {first.layer}", fontsize=10)
+    method = str(first.provenance.get("method", first.method))
+    about = words("overlay.method", method=method, layer=first.layer)
+    figure.suptitle(f"{first.scan.id} · {about}", fontsize=10)
     return _finish(figure, explanations, colormap)
 
 

@@ -13,10 +13,43 @@ from torch import Tensor
 
 from camlucida.attribution.stages import Stages
 from camlucida.core.errors import UsageError
+from camlucida.core.messages import declare
 from camlucida.figures.colours import SIGNED_COLORMAP, colormap_name
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.notice import notice_line
-from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on
+from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, scale_text, target_text
+from camlucida.figures.style import words
+
+declare(
+    "pipeline",
+    {
+        "input": "1 input",
+        "seen": "{image}, the model sees {size} px",
+        "activations": "2 activations Aₖ",
+        "channels": "{shown} of {count} channels",
+        "gradients": "3 gradients ∂score/∂Aₖ",
+        "means": "wₖ = their mean",
+        "weighted": "4 wₖ Aₖ",
+        "one_scale": "one scale",
+        "sum": "5 sum over all {count} channels",
+        "range": "from {low:.3g} (blue: against) to {high:.3g} (red: for)",
+        "relu": "6 ReLU: the map",
+        "map": "grid {grid}, from 0 to {high:.3g} {unit}",
+        "overlay": "7 over the original",
+        "enlarged": "enlarged to the original's pixels",
+        "title": "Grad-CAM at {layer} for {target}",
+        "shown": (
+            "The {shown} channels shown are those of the largest Σ|wₖ Aₖ|: {share:.0%} of all of "
+            "it. Columns 2 and 3: each panel on its own scale (3: blue < 0 < red)."
+        ),
+        "level": (
+            "Every gradient is the same in all cells of its channel here, as where a mean over "
+            "the cells follows."
+        ),
+        "up_to": "up to {limit:.2g}",
+        "channel": "channel {number}",
+    },
+)
 
 CHANNELS = 4
 """Of the layer, shown one below the other."""
@@ -37,11 +70,12 @@ def pipeline_figure(stages: Stages) -> Figure:
         )
     channels = stages.strongest(CHANNELS)
     figure = Figure(figsize=(15.2, 6.3), layout="constrained")
+    shown = words("pipeline.channels", shown=len(channels), count=len(stages.weights))
     columns: Any = figure.subfigures(1, 7, width_ratios=(2.3, 1.2, 1.2, 1.2, 2.2, 2.2, 2.4))
     count = len(stages.weights)
     _column(
         columns[1],
-        f"2  activations Aₖ\n{len(channels)} of {count} channels",
+        _two("activations", shown),
         stages.activations[channels],
         False,
         channels,
@@ -49,23 +83,30 @@ def pipeline_figure(stages: Stages) -> Figure:
     weights = [f"w = {float(stages.weights[k]):+.2e}" for k in channels]
     _column(
         columns[2],
-        "3  gradients ∂score/∂Aₖ\nwₖ = their mean",
+        _two("gradients", words("pipeline.means")),
         stages.gradients[channels],
         True,
         weights,
     )
-    _column(columns[3], "4  wₖ Aₖ\none scale", stages.weighted[channels], True, None)
+    _column(
+        columns[3],
+        _two("weighted", words("pipeline.one_scale")),
+        stages.weighted[channels],
+        True,
+        None,
+    )
     image = columns[0].subplots()
     image.imshow(as_rgb(explanation.scan.picture()))
     seen = " × ".join(map(str, explanation.scan.geometry.model))
-    _single(image, "1  input", f"{explanation.scan.id}, the model sees {seen} px")
+    seen_text = words("pipeline.seen", image=explanation.scan.id, size=seen)
+    _single(image, words("pipeline.input"), seen_text)
     combined = columns[4].subplots()
     _signed(combined, stages.combined, float(stages.combined.abs().max()))
     low, high = float(stages.combined.min()), float(stages.combined.max())
     _single(
         combined,
-        f"5  sum over all {count} channels",
-        f"from {low:.3g} (blue: against) to {high:.3g} (red: for)",
+        words("pipeline.sum", count=count),
+        words("pipeline.range", low=low, high=high),
     )
     positive = columns[5].subplots()
     positive.imshow(
@@ -75,19 +116,16 @@ def pipeline_figure(stages: Stages) -> Figure:
         vmax=max(high, 1e-30),
     )
     grid = " × ".join(map(str, explanation.grid))
+    unit = str(explanation.provenance.get("unit", ""))
     _single(
         positive,
-        "6  ReLU: the map",
-        f"grid {grid}, from 0 to {max(high, 0):.3g} {explanation.provenance.get('unit', '')}",
+        words("pipeline.relu"),
+        words("pipeline.map", grid=grid, high=max(high, 0.0), unit=unit),
     )
     overlay = columns[6].subplots()
     overlay_on(overlay, explanation)
-    empty = (
-        f"no evidence: {explanation.empty_reason}"
-        if explanation.is_empty
-        else "enlarged to the original's pixels"
-    )
-    _single(overlay, "7  over the original", empty)
+    below = scale_text(explanation) if explanation.is_empty else words("pipeline.enlarged")
+    _single(overlay, words("pipeline.overlay"), below)
     for axes in (image, overlay):
         mark_synthetic(axes, explanation.scan.synthetic)
     for axes, start, end in (
@@ -104,26 +142,19 @@ def pipeline_figure(stages: Stages) -> Figure:
             arrowprops={"arrowstyle": "->", "linewidth": 1.5},
         )
         arrow.set_in_layout(False)
-    probability = ""
-    if explanation.probability is not None:
-        probability = f", probability {explanation.probability:.3f}"
-    kind = explanation.provenance.get("score_kind", "score")
-    target = f"{explanation.target} ({kind} {explanation.score:.3g}{probability})"
-    figure.suptitle(f"Grad-CAM at {explanation.layer} for {target}", fontsize=11)
-    share = f"{100 * stages.share(channels):.0f} % of all of it"
-    shown = f"The {len(channels)} channels shown are those of the largest Σ|wₖ Aₖ|: {share}"
-    lines = [
-        f"{shown}. Columns 2 and 3: each panel on its own scale (3: blue < 0 < red). "
-        f"{marks_legend()}"
-    ]
+    title = words("pipeline.title", layer=explanation.layer, target=target_text(explanation))
+    figure.suptitle(title, fontsize=11)
+    share = float(stages.share(channels))
+    lines = [words("pipeline.shown", shown=len(channels), share=share) + " " + marks_legend()]
     if stages.level:
-        lines.append(
-            "Every gradient is the same in all cells of its channel here, "
-            "as where a mean over the cells follows."
-        )
+        lines.append(words("pipeline.level"))
     lines.append(notice_line(explanation.scan.synthetic, "image"))
     figure.supxlabel("\n".join(lines), fontsize=8)
     return figure
+
+
+def _two(code: str, below: str) -> str:
+    return f"{words(f'pipeline.{code}')}\n{below}"
 
 
 def _column(
@@ -142,10 +173,10 @@ def _column(
             axes.imshow(values.numpy(), cmap=colormaps["gray"])
         axes.set_xticks([])
         axes.set_yticks([])
-        text = f"up to {own:.2g}" if below is None else below[number]
-        axes.set_xlabel(
-            f"channel {text}" if isinstance(text, int) else text, fontsize=7.5, labelpad=2
-        )
+        text = words("pipeline.up_to", limit=own) if below is None else below[number]
+        if isinstance(text, int):
+            text = words("pipeline.channel", number=text)
+        axes.set_xlabel(text, fontsize=7.5, labelpad=2)
     panels[0].set_title(title, fontsize=9)
 
 

@@ -6,11 +6,15 @@ tasks; as with matplotlib's own settings, the choice holds while a ``with`` bloc
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
 
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import findSystemFonts, fontManager
 
 from camlucida.core.messages import ENGLISH_TEXTS, Message, Texts, Value
 
@@ -19,6 +23,18 @@ CJK_FONTS = (
     *("PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei", "Arial Unicode MS"),
 )
 """Fonts with Chinese signs, which matplotlib's own lacks: of Linux, macOS and Windows."""
+
+_CJK_FILES = (
+    *("notosanscjk", "sourcehansans", "wqy-", "pingfang", "hiragino sans gb", "msyh", "simhei"),
+    "arial unicode",
+)
+"""How the names of their files begin, in small letters."""
+
+_BREAKABLE = re.compile(r"[\u2e80-\u9fff\uff00-\uffef]|[^\s\u2e80-\u9fff\uff00-\uffef]+\s*|\s+")
+"""A Chinese sign, or a word with the blanks after it."""
+
+_CLOSING = set("，。；：、）》”’！？")
+"""Signs that begin no line."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +88,22 @@ def drawn_with(colormap: str | None = None, texts: Texts | None = None) -> Itera
         _in_force.pop()
 
 
+@cache
 def installed_cjk_fonts() -> tuple[str, ...]:
-    """Those of :data:`CJK_FONTS` that matplotlib finds, the best first."""
+    """Those of :data:`CJK_FONTS` that the system has, the best first.
+
+    Matplotlib's own list of fonts may be older than a font: where it has none, the system's files
+    are asked.
+    """
+    if not _known_cjk_fonts():
+        for path in findSystemFonts():
+            stem = Path(path).stem.casefold()
+            if stem.startswith(_CJK_FILES):
+                fontManager.addfont(path)
+    return _known_cjk_fonts()
+
+
+def _known_cjk_fonts() -> tuple[str, ...]:
     installed = {font.name for font in fontManager.ttflist}
     return tuple(name for name in CJK_FONTS if name in installed)
 
@@ -85,6 +115,44 @@ def can_draw(texts: Texts) -> bool:
     True
     """
     return not texts.language.startswith("zh") or bool(installed_cjk_fonts())
+
+
+def wrapped_lines(text: str, letters: int) -> list[str]:
+    """Text in lines; Chinese signs are two letters wide, and a line may end after any of them.
+
+    Args:
+        text: one paragraph.
+        letters: widest line, in Latin letters.
+
+    >>> wrapped_lines("one two three", 8)
+    ['one two', 'three']
+    >>> wrapped_lines("热图的最大值", 8)
+    ['热图的最', '大值']
+    """
+    lines: list[str] = [""]
+    for piece in _BREAKABLE.findall(text):
+        longer = lines[-1] + piece
+        if lines[-1] and _width(longer.rstrip()) > letters and piece not in _CLOSING:
+            lines[-1] = lines[-1].rstrip()
+            longer = piece.lstrip()
+        else:
+            lines.pop()
+        lines.append(longer)
+    lines[-1] = lines[-1].rstrip()
+    return [line for line in lines if line]
+
+
+def wrapped_text(text: str, letters: int) -> str:
+    """As :func:`wrapped_lines`, joined by line breaks.
+
+    >>> wrapped_text("one two three", 8)
+    'one two\\nthree'
+    """
+    return "\n".join(wrapped_lines(text, letters))
+
+
+def _width(text: str) -> int:
+    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def words(code: str, **values: Value) -> str:

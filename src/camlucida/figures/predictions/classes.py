@@ -19,6 +19,7 @@ from camlucida.figures.predictions.layout import (
     sample_text,
     with_footer,
 )
+from camlucida.figures.style import words
 from camlucida.metrics.bootstrap import Floats
 from camlucida.metrics.multiclass import confusion
 
@@ -49,16 +50,18 @@ def confusion_figure(
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     _write_counts(axes, matrix, shares)
     _name_classes(axes, classes, matrix.sum(1).tolist())
-    axes.set(xlabel="predicted", ylabel="true")
+    axes.set_xlabel(words("prediction_figures.predicted"))
+    axes.set_ylabel(words("prediction_figures.true"))
     bar = figure.colorbar(image, ax=axes, fraction=0.045, pad=0.03)
-    bar.set_label("share of the true class", fontsize=8)
+    bar.set_label(words("prediction_figures.class_share"), fontsize=8)
     bar.ax.tick_params(labelsize=7.5)
     accuracy = estimate_text(figures, "accuracy")
     chance = chance_text(figures, "accuracy")
     kappa = estimate_text(figures, "quadratic_kappa")
-    title = f"accuracy {accuracy}, chance {chance}\nquadratic kappa {kappa}"
-    axes.set_title(title, fontsize=9)
-    note = f"{sample_text(figures)} Brackets: 95% interval by patient."
+    first = words("prediction_figures.accuracy", accuracy=accuracy, chance=chance)
+    second = words("prediction_figures.kappa", kappa=kappa)
+    axes.set_title(f"{first}\n{second}", fontsize=9)
+    note = f"{sample_text(figures)} {words('prediction_figures.brackets')}"
     return with_footer(figure, note, synthetic)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from textwrap import fill
 
 import numpy as np
 import pandas as pd
@@ -13,6 +12,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from camlucida.figures.evaluation import PALETTE
 from camlucida.figures.predictions.layout import GREY, chance_text, estimate_text, with_footer
+from camlucida.figures.style import label_name, words, wrapped_text
 from camlucida.metrics.bootstrap import Floats
 from camlucida.metrics.multilabel import BINS, bin_of
 
@@ -42,22 +42,22 @@ def curves_figure(
     figure, panels = _square_panels(len(labels))
     for axes, label in zip(panels, labels):
         truth, score, probability = _cases_of(frame, label)
-        positives = f"{int(truth.sum())} of {len(truth)}"
+        name, positives = label_name(label), int(truth.sum())
+        counts = {"positives": positives, "images": len(truth)}
+        head = words("prediction_figures.positives", label=name, **counts)
         auc = estimate_text(figures, "auc", label)
         precision = estimate_text(figures, "ap", label)
-        title = f"{fill(label, 30)} ({positives})\nAUC {auc}\nAP {precision}"
+        title = f"{wrapped_text(head, 38)}\nAUC {auc}\nAP {precision}"
         axes.set_title(title, fontsize=8)
-        _unit_square(axes, "1 − specificity  |  recall", "sensitivity  |  precision")
+        _unit_square(
+            axes, words("prediction_figures.roc_across"), words("prediction_figures.roc_up")
+        )
         if len(np.unique(truth)) < 2:
-            _write_in(axes, "no positives or\nno negatives: no curve")
+            _write_in(axes, wrapped_text(words("prediction_figures.no_curve"), 22))
             continue
         _draw_curves(axes, truth, score)
         _mark_threshold(axes, truth, probability >= threshold)
-    note = (
-        "Blue: ROC. Orange: precision over recall. Dotted: chance level. "
-        f"Dot: at threshold {threshold:g}. Brackets: 95% interval by patient; "
-        "none with fewer than 10 positive or 10 negative patients."
-    )
+    note = words("prediction_figures.curves", threshold=threshold)
     return with_footer(figure, note, synthetic)
 
 
@@ -96,19 +96,23 @@ def calibration_figure(
     figure, panels = _square_panels(len(labels))
     for axes, label in zip(panels, labels):
         truth, _, probability = _cases_of(frame, label)
-        _unit_square(axes, "probability, mean of the bin", "share truly positive")
+        _unit_square(
+            axes, words("prediction_figures.bin_mean"), words("prediction_figures.share_positive")
+        )
         axes.plot([0, 1], [0, 1], color=GREY, linestyle="--", linewidth=1)
         error = estimate_text(figures, "ece", label)
         expected = chance_text(figures, "ece", label)
-        title = f"{fill(label, 30)}\ncalibration error {error}\nif calibrated {expected}"
-        axes.set_title(title, fontsize=8)
+        lines = [
+            wrapped_text(label_name(label), 38),
+            words("prediction_figures.calibration_error", error=error),
+            words("prediction_figures.if_calibrated", expected=expected),
+        ]
+        axes.set_title("\n".join(lines), fontsize=8)
         if len(truth):
             _draw_bins(axes, truth, probability)
         else:
-            _write_in(axes, "no rows")
-    note = (
-        f"{BINS} bins of equal width. Dashed: perfectly calibrated. Area of a dot: rows in the bin."
-    )
+            _write_in(axes, words("prediction_figures.no_rows"))
+    note = words("prediction_figures.calibration", bins=BINS)
     return with_footer(figure, note, synthetic)
 
 

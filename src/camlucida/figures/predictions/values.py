@@ -20,6 +20,7 @@ from camlucida.figures.predictions.layout import (
     sample_text,
     with_footer,
 )
+from camlucida.figures.style import words
 from camlucida.metrics.bootstrap import Floats
 from camlucida.metrics.regression import agreement, known_rows
 
@@ -58,7 +59,7 @@ def regression_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: boo
     r2 = estimate_text(figures, "r2")
     histogram.set_title(f"RMSE {rmse}\nR² {r2}", fontsize=9)
     _add_legend_above(histogram)
-    note = f"{sample_text(figures)} Brackets: 95% interval by patient."
+    note = f"{sample_text(figures)} {words('prediction_figures.brackets')}"
     return with_footer(figure, note, synthetic)
 
 
@@ -66,9 +67,15 @@ def _draw_scatter(axes: Axes, truth: Floats, value: Floats) -> None:
     lowest = min(truth.min(), value.min())
     highest = max(truth.max(), value.max())
     ends = [lowest, highest]
-    axes.plot(ends, ends, color=GREY, linestyle="--", linewidth=1, label="predicted = true")
+    axes.plot(
+        ends, ends, color=GREY, linestyle="--", linewidth=1, label=words("prediction_figures.equal")
+    )
     _draw_points(axes, truth, value)
-    axes.set(xlabel="true value", ylabel="predicted value", aspect="equal")
+    across, upwards = (
+        words("prediction_figures.true_value"),
+        words("prediction_figures.predicted_value"),
+    )
+    axes.set(xlabel=across, ylabel=upwards, aspect="equal")
 
 
 def _draw_errors(axes: Axes, error: Floats, bias: str) -> None:
@@ -76,8 +83,13 @@ def _draw_errors(axes: Axes, error: Floats, bias: str) -> None:
     bins = _number_of_bins(error)
     axes.hist(error, bins=bins, color=PALETTE[0], edgecolor="white", linewidth=0.4)
     axes.axvline(0, color=GREY, linestyle="--", linewidth=1)
-    axes.axvline(error.mean(), color=PALETTE[1], linewidth=1.5, label=f"bias {bias}")
-    axes.set(xlabel="error (predicted − true)", ylabel="images")
+    axes.axvline(
+        error.mean(),
+        color=PALETTE[1],
+        linewidth=1.5,
+        label=words("prediction_figures.bias", bias=bias),
+    )
+    axes.set(xlabel=words("prediction_figures.error"), ylabel=words("prediction_figures.images"))
 
 
 def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: bool) -> Figure:
@@ -107,10 +119,12 @@ def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: b
         row = estimate_of(figures, name)
         if row is not None and np.isfinite(row["low"]):
             axes.axhspan(row["low"], row["high"], color=INK, alpha=0.08, linewidth=0)
-            note = " Grey bands: 95% intervals by patient."
+            note = " " + words("prediction_figures.bands")
     axes.axhline(0, color=GREY, linewidth=0.6, linestyle=":")
-    axes.set(xlabel="mean of predicted and true value", ylabel="error (predicted − true)")
-    title = f"{int(outside.sum())} of {len(error)} images outside the limits (×)"
+    axes.set_xlabel(words("prediction_figures.mean_value"))
+    axes.set_ylabel(words("prediction_figures.error"))
+    beyond = int(outside.sum())
+    title = words("prediction_figures.outside", outside=beyond, images=len(error))
     axes.set_title(title, fontsize=9)
     _label_lines(axes, levels, [estimate_text(figures, name) for name in names])
     return with_footer(figure, f"{sample_text(figures)}{note}", synthetic)
@@ -136,19 +150,16 @@ def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
             axes.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
         axes.set_xlim(left=0)
         axes.set_ylim(len(names) - 0.4, -0.6)
-        title = f"{metric.upper()}, all patients:\n{estimate_text(figures, metric)}"
+        head = words("prediction_figures.all_patients", metric=metric.upper())
+        title = f"{head}\n{estimate_text(figures, metric)}"
         axes.set_title(title, fontsize=9)
-        axes.set_xlabel(f"{metric.upper()}, unit of the value")
+        axes.set_xlabel(words("prediction_figures.unit", metric=metric.upper()))
         ticks = [""] * len(names)
         if axes is panels[0]:
             sized = [f"{name}  (n = {rows.loc[name, 'n']})" for name in names]
             ticks = [fill(text, GROUP_NAME_WIDTH) for text in sized]
         axes.set_yticks(range(len(names)), ticks, fontsize=8.5)
-    note = (
-        "Bar: 95% interval by patient; hollow: under 10 patients. "
-        "Dotted: the median (mean) of all patients as prediction. Grey line: all patients."
-    )
-    return with_footer(figure, note, synthetic)
+    return with_footer(figure, words("prediction_figures.groups"), synthetic)
 
 
 def _truth_and_value(frame: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -172,7 +183,7 @@ def _label_lines(axes: Axes, levels: Sequence[float], texts: Sequence[str]) -> N
     bottom, top = axes.get_ylim()
     low, bias, high = ((level - bottom) / (top - bottom) for level in levels)
     heights = (min(low, bias - LABEL_DISTANCE), bias, max(high, bias + LABEL_DISTANCE))
-    titles = ("−1.96 SD", "bias", "+1.96 SD")
+    titles = ("−1.96 SD", words("prediction_figures.bias_line"), "+1.96 SD")
     for title, height, text in zip(titles, heights, texts):
         # The limits of a single image are not defined.
         if not np.isfinite(height):

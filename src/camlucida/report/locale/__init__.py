@@ -14,6 +14,9 @@ from typing import Any
 
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.messages import ENGLISH_TEXTS, Texts
+from camlucida.core.messages.message import folded_label
+
+_FOLDER = files("camlucida.report.locale")
 
 
 def languages() -> list[str]:
@@ -22,7 +25,7 @@ def languages() -> list[str]:
     >>> languages()
     ['en', 'zh']
     """
-    names = [entry.name for entry in files("camlucida.report.locale").iterdir()]
+    names = [entry.name for entry in _FOLDER.iterdir()]
     return sorted(["en", *(n.removesuffix(".toml") for n in names if n.endswith(".toml"))])
 
 
@@ -40,8 +43,26 @@ def load_texts(language: str) -> Texts:
         return ENGLISH_TEXTS
     if language not in languages():
         raise UsageError(f"unknown language {language!r}", did_you_mean(language, languages()))
-    catalogue = files("camlucida.report.locale") / f"{language}.toml"
-    return Texts(language, dict(_flat(tomllib.loads(catalogue.read_text("utf-8")))))
+    catalogue = _FOLDER / f"{language}.toml"
+    templates = dict(_flat(tomllib.loads(catalogue.read_text("utf-8"))))
+    return Texts(language, templates, label_glossary(language))
+
+
+@cache
+def label_glossary(language: str) -> dict[str, str]:
+    """Folded label → what it is called in a language; empty where there is no glossary.
+
+    Args:
+        language: such as "zh".
+
+    >>> label_glossary("zh")["pleuraleffusion"]
+    '胸腔积液'
+    """
+    glossary = _FOLDER / "labels" / f"{language}.toml"
+    if not glossary.is_file():
+        return {}
+    names = tomllib.loads(glossary.read_text("utf-8"))
+    return {folded_label(name): word for name, word in names.items()}
 
 
 def _flat(content: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:

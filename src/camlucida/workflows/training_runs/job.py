@@ -20,6 +20,7 @@ from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, prefixed
+from camlucida.figures.style import can_draw, drawn_with
 from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
 from camlucida.report.locale import load_texts
@@ -146,9 +147,12 @@ def pack_runs(
     new = pack.explain(trainings, about or {}, progress)
     if not new:
         return pack.result
-    opened = pack.measure(new, measuring)
-    result = pack.result
-    document = pack_document(name, result.trainings, result.comparisons, opened, assets)
+    with drawn_with(texts=texts):
+        opened = pack.measure(new, measuring)
+        result = pack.result
+        document = pack_document(name, result.trainings, result.comparisons, opened, assets)
+    if not can_draw(texts):
+        result.notes.append(Message("page.figures_in_english"))
     latex = section(render_document(document, texts), assets, name, assets_path)
     result.changed = insert_section(tex, name, latex)
     result.written.append(tex)

@@ -55,7 +55,7 @@ declare(
         "folds": "Runs by fold, each on the validation images of its own fold.",
         "legend": (
             "Colours: where a map is zero, the image shows as it is; growing values cover it "
-            "more and more, from dark purple over red and orange to pale yellow, which is full "
+            "more and more, from dark red over orange to amber, which is full "
             "colour. All panels of a class grid share one scale, which stands beside it; colours "
             "of different figures are not comparable. A map is no probability, and its highest "
             "value does not prove a finding."
