@@ -253,6 +253,16 @@ def test_metrics_that_measure_nearly_the_same_count_once():
     assert (line["counts_with"], line["p_holm"]) == ("", line["p"])
 
 
+def test_specificity_over_the_average_mask_ranks_nothing():
+    rows = [
+        row(f"i{k}", f"p{k}", method=method, metric=name, value=value)
+        for k in range(3)
+        for method, value in (("a", 0.4), ("b", 0.2))
+        for name in ("class_specificity", "class_specificity_gain")
+    ]
+    assert set(ranking(summarise(pd.DataFrame(rows)))["metric"]) == {"class_specificity"}
+
+
 def test_two_outputs_of_the_model_are_one_test(compared):
     road = only(compared, metric="road")
     assert set(only(road, output="probability")["counts_with"]) == {""}

@@ -170,7 +170,8 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
     """Rank of each method, baselines among them, by each metric with a direction.
 
     Within a layer, over all labels. A metric that failed the meta-evaluation on a model output
-    ranks nothing. Metrics rank differently: read it with :func:`disagreement`.
+    ranks nothing, nor does class specificity over the average mask, which orders methods as class
+    specificity does. Metrics rank differently: read it with :func:`disagreement`.
 
     Args:
         summary: of :func:`~camlucida.evaluation.maps.summary.summarise`.
@@ -183,7 +184,7 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
     table = over_all_labels(summary)
     metrics = zip(table["metric"], table["output"], table["direction"])
     ranks = [
-        direction != "none" and about(name).failure(output) is None
+        direction != "none" and about(name).failure(output) is None and _orders(name)
         for name, output, direction in metrics
     ]
     table = table[pd.Series(ranks, index=table.index, dtype=bool)].copy()
@@ -198,6 +199,14 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
     table["order"] = table.groupby(keys, sort=False).ngroup()
     ordered = table.sort_values(["order", "rank"], kind="stable")
     return ordered[RANKING].reset_index(drop=True)
+
+
+def _orders(metric: str) -> bool:
+    """Whether a metric has an order of its own.
+
+    One less the average mask orders methods as it does without: it would count twice.
+    """
+    return about(metric).inputs != "two masks and an average"
 
 
 def _family_rank(table: pd.DataFrame, keys: list[str]) -> pd.Series:
