@@ -11,7 +11,7 @@ from camlucida.figures.colours import (
     SIGNED_COLORMAP,
     colormap_name,
     mix,
-    opacity_law,
+    opacity_table,
     shows_its_peak,
 )
 from camlucida.figures.overlay import peak_notes
@@ -65,7 +65,7 @@ def test_inferno_at_half_opacity_did_not_rise():
 def test_a_requested_map_rises_too(name, alpha):
     assert shows_its_peak(name, alpha)
     distance = differences(name, alpha)
-    assert np.diff(distance, axis=1).min() > -0.1  # between the greys of the law; 1 can be seen
+    assert np.diff(distance, axis=1).min() > -0.1  # between the greys of the table; 1 can be seen
     assert (distance[:, -1:] >= distance).all()
     between = differences(name, alpha, levels=2 * LEVELS - 1)
     assert (between[:, -1:] >= between).all()
@@ -84,9 +84,9 @@ def test_a_map_that_ends_in_grey_cannot_show_its_peak_and_that_is_said():
 
 
 def test_a_map_that_can_be_proportional_is():
-    law, rises = opacity_law("lucida", 0.6)
+    opacity, rises = opacity_table("lucida", 0.6)
     assert rises
-    np.testing.assert_allclose(law, np.linspace(0, 0.6, LEVELS))
+    np.testing.assert_allclose(opacity, np.linspace(0, 0.6, LEVELS))
 
 
 def test_zero_heat_is_the_untouched_film():

@@ -155,7 +155,7 @@ def mix(
     [[[0.5, 0.5, 0.5]]]
     """
     magnitude = np.abs(heat)
-    table, _ = opacity_law(name, alpha, signed)
+    table, _ = opacity_table(name, alpha, signed)
     opacity = np.interp(magnitude, np.linspace(0, 1, LEVELS), table)[..., None]
     colours = overlay_colours(name, heat, signed)
     return np.asarray(base * (1 - opacity) + colours * opacity, np.float32)
@@ -167,11 +167,11 @@ def shows_its_peak(name: str, alpha: float = ALPHA, signed: bool = False) -> boo
     >>> shows_its_peak("lucida"), shows_its_peak("jet"), shows_its_peak("gray")
     (True, True, False)
     """
-    return opacity_law(name, alpha, signed)[1]
+    return opacity_table(name, alpha, signed)[1]
 
 
 @lru_cache(maxsize=64)
-def opacity_law(name: str, alpha: float, signed: bool = False) -> tuple[Floats, bool]:
+def opacity_table(name: str, alpha: float, signed: bool = False) -> tuple[Floats, bool]:
     """Opacity as a function of heat.
 
     It is proportional to the heat where CIEDE2000 between overlay and film then rises with the
@@ -187,8 +187,8 @@ def opacity_law(name: str, alpha: float, signed: bool = False) -> tuple[Floats, 
     Returns:
         (:data:`LEVELS`,) opacities of heat from 0 to 1, and whether the difference rises.
 
-    >>> law, rises = opacity_law("lucida", 0.6)
-    >>> float(law[0]), round(float(law[32]), 3), round(float(law[-1]), 3), rises
+    >>> opacity, rises = opacity_table("lucida", 0.6)
+    >>> float(opacity[0]), round(float(opacity[32]), 3), round(float(opacity[-1]), 3), rises
     (0.0, 0.3, 0.6, True)
     """
     heat = np.linspace(0, 1, LEVELS)

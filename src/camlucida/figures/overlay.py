@@ -86,7 +86,7 @@ def blend(
 ) -> NDArray[np.float32]:
     """The overlay as (H, W, 3) in [0, 1]: the more heat, the more it differs from the bare image.
 
-    The opacity is that of :func:`~camlucida.figures.colours.opacity_law`: ``alpha`` × the scaled
+    The opacity is that of :func:`~camlucida.figures.colours.opacity_table`: ``alpha`` × the scaled
     magnitude where the colour map allows it, and 0 where the map is 0.
 
     Args:

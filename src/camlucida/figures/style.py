@@ -93,7 +93,7 @@ def installed_cjk_fonts() -> tuple[str, ...]:
     """Those of :data:`CJK_FONTS` that the system has, the best first.
 
     Matplotlib's own list of fonts may be older than a font: where it has none, the system's files
-    are asked.
+    are searched.
     """
     if not _known_cjk_fonts():
         for path in findSystemFonts():
