@@ -5,9 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from camlucida import explain
+from camlucida import evaluate, explain
 from camlucida.attribution.capture_inputs import image_inputs
-from camlucida.core.errors import LayerError
+from camlucida.core.errors import LayerError, UsageError
 from camlucida.core.messages import Message
 from tests.support import nets
 
@@ -165,6 +165,11 @@ def test_a_table_is_no_image():
     single, inputs = nets.seeded(nets.TwoInputs()), (nets.images(1, 3, 8, 8), nets.images(1, 2))
     (e,) = explain(single, inputs, 1)
     assert "image_inputs" not in e.provenance
+
+
+def test_evaluation_of_several_inputs_is_refused_in_one_line():
+    with pytest.raises(UsageError, match=r"inputs hold a Tensor .* takes one image"):
+        evaluate(net(), pair(), 1, layer="lateral")
 
 
 def test_which_image_a_layer_saw_is_found_once():

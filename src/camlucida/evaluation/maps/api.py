@@ -118,6 +118,13 @@ def _scans(inputs: Tensor | Scan | Sequence[Scan]) -> list[Scan]:
     if isinstance(inputs, Tensor):
         return scans_of((inputs,))
     scans = [inputs] if isinstance(inputs, Scan) else list(inputs)
+    strangers = [type(scan).__name__ for scan in scans if not isinstance(scan, Scan)]
+    if strangers:
+        raise UsageError(
+            f"inputs hold a {strangers[0]}",
+            "give a tensor (B, C, H, W) or Scans; a model of several inputs can be explained, and "
+            "evaluated by a module that holds the others and takes one image",
+        )
     if len({scan.id for scan in scans}) < len(scans):
         raise UsageError(
             "two images have the same id",
