@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from camlucida import explain
 from camlucida.attribution.capture import capture
+from camlucida.figures.save import record
 from camlucida.models.state import frozen
 
 METHODS = (
@@ -108,6 +109,9 @@ def test_pre_gives_the_layer_as_it_is() -> None:
     assert (raw.layer, used.layer) == ("norm:pre", "norm")
     assert "activation" not in raw.provenance
     assert (used.raw >= 0).all()
+    records = [record(e, {}) for e in (raw, used)]
+    assert [entry["activation"] for entry in records] == [None, "relu"]
+    assert records[1]["activation_note"].code == "activation.rectified"
     identity = Net(nn.Identity())
     (expected,) = explain(identity, _images()[:1], 0, "eigencam", "norm")
     torch.testing.assert_close(raw.raw.abs(), expected.raw.abs())

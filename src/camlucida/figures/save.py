@@ -128,6 +128,7 @@ def record(explanation: Explanation, files: dict[str, str]) -> dict[str, Any]:
         "method": explanation.method,
         "layer": explanation.layer,
         "activation": explanation.provenance.get("activation"),
+        "activation_note": explanation.provenance.get("activation_note"),
         "grid": list(explanation.grid),
         "raw_range": [float(explanation.raw.min()), float(explanation.raw.max())],
         "scale": {"full_colour": explanation.limit, "signed": explanation.signed, "of": "this map"},
