@@ -35,8 +35,10 @@ def print_figures(figures: pd.DataFrame) -> None:
     from camlucida.io.records import records_of
     from camlucida.metrics.intervals import interval_notes
 
-    print_table(HEADS, [_figure_line(row) for row in records_of(figures)])
-    for note in interval_notes(figures["interval_method"]):
+    rows = records_of(figures)
+    print_table(HEADS, [_figure_line(row) for row in rows])
+    # Where nothing could be read the table has no columns at all.
+    for note in interval_notes(row["interval_method"] for row in rows):
         print(note)
 
 
