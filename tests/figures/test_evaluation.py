@@ -8,6 +8,7 @@ import pytest
 from matplotlib.colors import to_hex
 from PIL import Image
 
+from camlucida.evaluation.maps.choice import PRIMARY
 from camlucida.evaluation.maps.summary import curve_means, gate_table, over_all_labels, summarise
 from camlucida.figures.evaluation import (
     GREYS,
@@ -45,7 +46,7 @@ def words(figure):
 
 def test_the_ranking_shows_each_mean_interval_chance_and_ceiling(summary):
     figure = ranking_figure(summary)
-    assert len(figure.axes) == 5
+    assert len(figure.axes) == len(PRIMARY)
     hit = figure.axes[1]
     assert hit.get_title() == "Pointing game\nhigher is better"
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [
