@@ -3,18 +3,15 @@
 import numpy as np
 import pytest
 import torch
-from scipy import stats
 from torch import nn
 
 from camlucida.core.errors import ModelError, UsageError
 from camlucida.metrics import METRICS
 from camlucida.metrics.agreement import different_image_null
 from camlucida.metrics.sanity import (
-    Gate,
     blocks,
     cascading_randomisation,
     independent_randomisation,
-    randomisation_gate,
     redraw,
     restored,
 )
@@ -261,48 +258,6 @@ def test_dead_maps_are_counted_apart():
     lengths = iter((4, 3))
     with pytest.raises(UsageError):
         cascading_randomisation(trained(), X, lambda model: cam(model)[: next(lengths)])
-
-
-# ---- the gate ------------------------------------------------------------------------------------
-# ---------------------------
-
-
-def test_the_gate_is_a_one_sided_mann_whitney_test():
-    rng = np.random.default_rng(0)
-    null = rng.normal(0.5, 0.1, 50)
-    low, high = rng.normal(0.1, 0.1, 30), rng.normal(0.9, 0.05, 30)
-    passed, failed = randomisation_gate(low, null), randomisation_gate(high, null)
-    assert passed.passed is True
-    assert passed.p == stats.mannwhitneyu(low, null, alternative="less").pvalue
-    assert failed.passed is False
-    assert failed.p > 0.99
-    assert passed.excess == pytest.approx((low.mean() - null.mean()) / (1 - null.mean()))
-    assert (
-        randomisation_gate(null, null).passed is False
-    )  # no less alike than other images: not sane by this rule
-
-
-def test_seeds_of_an_image_count_once():
-    rng = np.random.default_rng(1)
-    images, null = rng.normal(0.2, 0.1, (20, 1)), rng.normal(0.25, 0.1, 50)
-    once, thrice = (
-        randomisation_gate(images[:, 0], null),
-        randomisation_gate(np.repeat(images, 3, 1), null),
-    )
-    assert once.p == pytest.approx(thrice.p)
-    assert thrice.images == 20
-    holes = np.repeat(images, 3, 1)
-    holes[0] = np.nan
-    holes[1, :2] = np.nan
-    assert randomisation_gate(holes, null).images == 19
-
-
-def test_too_few_maps_to_say():
-    gate = randomisation_gate(np.full(30, np.nan), np.zeros(50))
-    assert isinstance(gate, Gate)
-    assert (gate.passed, gate.images) == (None, 0)
-    assert np.isnan(gate.p)
-    assert randomisation_gate(np.zeros(9), np.ones(50)).passed is None
 
 
 def test_the_null_pairs_different_images_of_different_patients():

@@ -149,9 +149,21 @@ def _randomised(method, label, skill, random):
                             "image": f"film_{image:03d}_0",
                         },
                         "similarity": np.nan if dead else alike,
-                        **{"dead": dead, "null": 0.2 + skill / 10},
-                        **{
-                            "passed": not insensitive and fall < 0.3,
-                            "p": 0.9 if insensitive or fall >= 0.3 else 1e-4,
-                        },
+                        **{"dead": dead, "null": 0.2 + skill / 10, "pooled": False},
+                        **_verdict(0.85 if insensitive else 0.9 * fall, 0.2 + skill / 10),
                     }
+
+
+def _verdict(alike, null):
+    """Columns of the gate of a mean similarity that is known to ±.02."""
+    margin, difference = 0.2 * (1 - null), alike - null
+    return {
+        "gate_similarity": alike,
+        "excess": difference / (1 - null),
+        "low": difference - 0.02,
+        "high": difference + 0.02,
+        "margin": margin,
+        "patients": 12,
+        "verdict": "depends" if difference + 0.02 <= margin else "unchanged",
+        "more": 0.0,
+    }

@@ -157,8 +157,8 @@ def ranking_figure(summary: pd.DataFrame) -> Figure:
 
 
 def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
-    """Similarity with the trained model's maps as blocks are made random: a panel a method and
-    layer.
+    """|Similarity| with the trained model's maps as blocks are made random, mean over labels: a
+    panel a method and layer.
 
     Args:
         gate: from :func:`~camlucida.evaluation.maps.summary.gate_table`; not empty.
@@ -169,13 +169,13 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
     down = -(-len(panels) // across)
     figure = Figure(figsize=(2.8 * max(across, 2) + 0.6, 2.7 * down + 1.3), layout="constrained")
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
-    low = min(-0.05, float(np.nanmin([gate["similarity"].min(), 0.0])) - 0.05)
+    low = -0.05
     for (method, layer), axes in zip(panels, grid.flat):
         here = gate[(gate["method"] == method) & (gate["layer"] == layer)]
         axes.fill_between(
             [0.5, gate["block"].max() + 1.5],
             low,
-            here["null"].mean(),
+            (here["null"] + here["margin"]).mean(),
             color=NULL_COLOUR,
             linewidth=0,
         )
@@ -183,14 +183,16 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
             ("cascading", PALETTE[0], "-"),
             ("independent", PALETTE[1], "--"),
         ):
-            _randomised(axes, here[here["mode"] == mode], colour, style)
+            means = here[here["mode"] == mode].groupby("block", as_index=False)
+            numbers = means[["similarity", "dead_rate"]].mean()
+            _randomised(axes, numbers, colour, style)
         axes.set_title(f"{method}\n{layer}", fontsize=9)
         axes.set_ylim(low, 1.05)
         axes.set_xticks(range(1, int(gate["block"].max()) + 2))
         _plain(axes)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
-    figure.supylabel("similarity with the trained model's map", fontsize=8.5)
+    figure.supylabel("|similarity| with the trained model's map", fontsize=8.5)
     _legend(
         figure,
         [
@@ -209,7 +211,10 @@ def sanity_figure(gate: pd.DataFrame, synthetic: bool) -> Figure:
                 linestyle="--",
                 label="independent: this block alone",
             ),
-            Patch(color=NULL_COLOUR, label="no more alike than maps of different images"),
+            Patch(
+                color=NULL_COLOUR,
+                label="up to the similarity of different images + margin",
+            ),
         ],
         3 if across > 2 else 1,
     )

@@ -16,6 +16,7 @@ from camlucida.metrics import (  # noqa: F401
     faithfulness,
     localisation,
     sanity,
+    sanity_gate,
     stability,
 )
 from camlucida.metrics.base import METRICS, Metric, metric

@@ -1,7 +1,7 @@
 """Does the map depend on what the model learnt? Weights are made random, block by block, and the
 maps compared.
 
-A gate, not a ranking: a method that passes is not thereby good.
+The test is :func:`camlucida.metrics.sanity_gate.randomisation_gate`.
 """
 
 from __future__ import annotations
@@ -16,15 +16,12 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import mannwhitneyu
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 
 from camlucida.core.errors import ModelError, UsageError
 from camlucida.metrics.base import metric
-from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.metrics.correlation import pearson
-from camlucida.metrics.statistics import excess
 from camlucida.models.state import frozen, unwrap
 
 Floats = NDArray[np.float64]
@@ -36,7 +33,6 @@ Similarity = Callable[[ArrayLike, ArrayLike], float]
 RunningStatistics = Literal["reset", "keep"]
 
 BLOCKS = 6
-ALPHA = 0.05
 EMBEDDING_STD = 0.02
 """Of parameters that are no weight, bias or scale: class tokens, positions, layer scales."""
 
@@ -67,26 +63,6 @@ class Randomised:
     similarity: Floats
     dead: Bools
     maps: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Outcome of :func:`randomisation_gate`.
-
-    Attributes:
-        passed: p < ``ALPHA``; None where there are too few maps to say.
-        p: one-sided p-value, NaN where ``passed`` is None.
-        similarity, null: means of the two samples.
-        excess: (similarity − null) / (1 − null): 0 or less is what a sane method gives.
-        images: with a similarity.
-    """
-
-    passed: bool | None
-    p: float
-    similarity: float
-    null: float
-    excess: float
-    images: int
 
 
 def blocks(
@@ -226,50 +202,6 @@ def independent_randomisation(
     True
     """
     return _randomised(model, inputs, explain, "independent", count, seed, statistics, similarity)
-
-
-@metric(
-    "randomisation_gate",
-    "Randomisation test against different images",
-    "sanity",
-    direction="higher",
-    range=(0, 1),
-    chance=f"passes {ALPHA:.0%} of the time at the null's own similarity",
-    cost="that of cascading_randomisation",
-    inputs="weights",
-    source="Venkatesh 2024; threshold of Arun 2021",
-)
-def randomisation_gate(similarity: ArrayLike, null: ArrayLike, alpha: float = ALPHA) -> Gate:
-    """Whether maps after randomisation are less alike than maps of different images.
-
-    One-sided Mann–Whitney test.
-
-    Args:
-        similarity: (images,) or (images, seeds) after randomisation; averaged over the seeds, since
-            those of one image are not independent. NaN (dead maps) is left out.
-        null: (pairs,) from :func:`camlucida.metrics.agreement.different_image_null`.
-        alpha: of the test.
-
-    Returns:
-        ``passed`` is None with fewer than ``MIN_POSITIVES`` images or pairs.
-
-    >>> randomisation_gate(np.linspace(0, 0.1, 20), np.linspace(0.4, 0.6, 20)).passed
-    True
-    """
-    values = np.asarray(similarity, np.float64)
-    values = values[:, None] if values.ndim == 1 else values
-    defined = ~np.isnan(values)
-    images = defined.any(1)
-    sums = np.where(defined, values, 0)[images].sum(1)
-    after = sums / defined[images].sum(1)
-    pairs = np.asarray(null, np.float64)
-    pairs = pairs[~np.isnan(pairs)]
-    here, there = (float(x.mean()) if len(x) else float("nan") for x in (after, pairs))
-    beyond = excess(here, there)
-    if min(len(after), len(pairs)) < MIN_POSITIVES:
-        return Gate(None, float("nan"), here, there, beyond, len(after))
-    p = float(mannwhitneyu(after, pairs, alternative="less").pvalue)
-    return Gate(p < alpha, p, here, there, beyond, len(after))
 
 
 def _randomised(

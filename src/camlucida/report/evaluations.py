@@ -29,8 +29,8 @@ class Evaluation:
         model: its name in the run.
         sha256: of its weights.
         summary: means with the intervals that the evaluation has; empty where nothing was scored.
-        gate: one row a method, layer and mode: whether it passed the sanity check; None where the
-            check was not run, or decided nothing.
+        gate: one row a method, layer and label: the verdict of the sanity check; None where the
+            check was not run.
         differences: paired differences of methods and baselines; empty where nothing was scored.
     """
 
@@ -84,9 +84,9 @@ def _with_texts(table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def sanity_gate(sanity: pd.DataFrame) -> pd.DataFrame | None:
-    """The rows that decide whether a method passed; None where there are none."""
+    """The rows that decide whether maps depend on the weights; None where there are none."""
     if sanity.empty:
         return None
     gate = gate_table(sanity)
-    gate = gate[gate["decisive"] & gate["passed"].notna()]
+    gate = gate[gate["decisive"].astype(bool)]
     return None if gate.empty else gate

@@ -36,10 +36,14 @@ def test_one_row_a_map_block_and_seed():
     first = table[(table.block == 0) & (table["mode"] == "cascading")]
     eigen = first[first.method == "eigencam"]  # does not look at the head, which is the first block
     assert np.allclose(eigen.similarity, 1)
-    assert not eigen.passed.any()
+    assert set(eigen.verdict) == {"unchanged"}
     assert (first[first.method == "gradcam"].similarity < 0.999).any()
-    for _, group in table.groupby(["method", "mode", "block"]):
-        assert group.p.nunique() == 1  # one gate for all labels
+    for _, group in table.groupby(["method", "mode", "block", "label"]):
+        assert group.high.nunique() == 1  # a test for each label
+    assert not table.pooled.any()
+    maps = table[(table.block == steps - 1) & (table["mode"] == "cascading")]
+    for _, group in maps.groupby(["method", "label"]):
+        assert group.gate_similarity.iloc[0] == pytest.approx(group.similarity.abs().mean())
 
 
 def test_few_images_give_no_verdict():
@@ -47,7 +51,9 @@ def test_few_images_give_no_verdict():
         seeded(Cnn()), samples(3), settings("cascading_randomisation"), seeds=1
     )
     assert set(table["mode"]) == {"cascading"}
-    assert table.passed.isna().all()
+    assert set(table.verdict) == {"unclear"}
+    assert table.pooled.all()  # both labels have three patients
+    assert (table.more == 2).all()
     assert table.null.notna().all()
     assert (
         randomisation_table(seeded(Cnn()), samples(1), settings("randomisation_gate"), seeds=1)

@@ -417,38 +417,38 @@ def gate_row(
     block=0,
     image="i",
     similarity=0.5,
-    passed=True,
-    p=0.01,
-    null=0.3,
+    verdict="depends",
+    pooled=False,
 ):
     common = {"layer": "l", "block_name": f"block {block}", "seed": 0, "dead": np.isnan(similarity)}
     varied = {"method": method, "label": label, "mode": mode, "block": block, "image": image}
-    return {**common, **varied, "similarity": similarity, "passed": passed, "p": p, "null": null}
+    tested = {"verdict": verdict, "pooled": pooled, "gate_similarity": 0.4, "null": 0.3}
+    numbers = {"excess": 0.1, "low": 0.0, "high": 0.2, "margin": 0.14, "patients": 9, "more": 0.0}
+    return {**common, **varied, **tested, **numbers, "similarity": similarity}
 
 
-def test_the_gate_by_hand():
+def test_the_gate_is_one_row_a_label_and_pooled_labels_share_one():
     rows = [
         gate_row(block=1, image="i", similarity=0.1),
         gate_row(block=1, image="j", similarity=np.nan),
-        gate_row(block=1, label="b", similarity=0.3, passed=False, p=0.4, null=0.5),
-        gate_row(block=0, similarity=0.9, passed=None, p=np.nan),
-        gate_row(block=0, label="b", similarity=0.7),
+        gate_row(block=1, label="b", verdict="unchanged"),
+        gate_row(block=1, label="c", verdict="unclear", pooled=True),
+        gate_row(block=1, label="d", verdict="unclear", pooled=True),
+        gate_row(block=0),
         gate_row(mode="independent", block=2),
     ]
-    first, last, alone = gate_table(pd.DataFrame(rows)).to_dict("records")
-    assert (first["block"], first["passed"], first["p"], first["decisive"]) == (
-        0,
-        None,
-        0.01,
-        False,
-    )
-    assert first["similarity"] == pytest.approx(0.8)
-    assert (last["block"], last["passed"], last["p"], last["decisive"]) == (1, False, 0.4, True)
-    assert last["similarity"] == pytest.approx(0.2)
-    assert last["dead_rate"] == pytest.approx(1 / 3)
-    assert last["null"] == pytest.approx((0.3 + 0.3 + 0.5) / 3)
-    assert last["images"] == 2
-    assert (alone["mode"], alone["passed"], alone["decisive"]) == ("independent", True, False)
+    first, *last, alone = gate_table(pd.DataFrame(rows)).to_dict("records")
+    assert (first["block"], first["decisive"]) == (0, False)
+    verdicts = {line["labels"]: (line["verdict"], line["pooled"]) for line in last}
+    assert verdicts == {
+        ("a",): ("depends", False),
+        ("b",): ("unchanged", False),
+        ("c", "d"): ("unclear", True),
+    }
+    assert all(line["decisive"] for line in last)
+    of_a = next(line for line in last if line["labels"] == ("a",))
+    assert (of_a["dead_rate"], of_a["images"], of_a["patients"]) == (0.5, 2, 9)
+    assert (alone["mode"], alone["decisive"]) == ("independent", False)
     assert gate_table(pd.DataFrame(rows)[:0]).empty
 
 

@@ -190,10 +190,9 @@ def test_each_limit_has_the_number_of_this_run(tables):
         f"the best method, {best['method']}, {number_or_dash(best['estimate'])}" in text
     )
     assert "Increase in confidence (probability) 1; the best method" in text
-    assert (
-        "2 of 3 combinations of method and layer pass it, which does not show that their maps are "
-        f"good. Failed: eigencam at {LAYER}" in text
-    )
+    assert "Of 6 tests of a method, layer and label, 4 show that the maps depend" in text
+    assert "0 are unclear, which says nothing against them" in text
+    assert f"learnt: eigencam at {LAYER} (effusion), eigencam at {LAYER} (<b>nodule</b>)" in text
     assert "Kendall's W 0." in text
 
 

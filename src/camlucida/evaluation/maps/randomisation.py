@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -25,23 +26,27 @@ from camlucida.core.errors import (
     UsageError,
 )
 from camlucida.evaluation.maps.measure import MapSource, MetricSettings, ModelMaps, Sample
-from camlucida.metrics.agreement import different_image_null
 from camlucida.metrics.bootstrap import Floats
+from camlucida.metrics.correlation import pearson
 from camlucida.metrics.sanity import (
-    Gate,
     Randomised,
     cascading_randomisation,
     independent_randomisation,
-    randomisation_gate,
 )
+from camlucida.metrics.sanity_gate import MIN_PATIENTS, Gate, randomisation_gate
 
 SEEDS = 3
 IMAGES = 16
-"""Images that are looked at: a gate needs no more, and each costs 6 blocks × 3 seeds maps."""
+"""Images that are looked at.
+
+Enough to tell independent maps apart (see scripts/simulate_gate.py); each costs 6 blocks × 3 seeds
+maps.
+"""
 
 COLUMNS = (
     *("label", "method", "layer", "mode", "block", "block_name", "seed", "image"),
-    *("similarity", "dead", "null", "passed", "p"),
+    *("similarity", "dead", "pooled", "verdict", "gate_similarity", "null", "excess"),
+    *("low", "high", "margin", "patients", "more"),
 )
 MODES: dict[str, Callable[..., list[Randomised]]] = {
     "cascading": cascading_randomisation,
@@ -84,9 +89,9 @@ def randomisation_table(
         maps: where the maps of the trained model come from; None: the model explains the images.
 
     Returns:
-        ``COLUMNS``: one row a map, block, seed and mode; ``null`` (mean similarity of maps of
-        different images and one label), ``passed`` and ``p`` are of the method, layer and block.
-        ``passed`` is None under 10 images, ``null`` NaN under 2.
+        ``COLUMNS``: one row a map, block, seed and mode; ``verdict`` to ``more`` are those of
+        :class:`~camlucida.metrics.sanity_gate.Gate` of the method, layer, block and label. Labels
+        of fewer than ``MIN_PATIENTS`` patients share one test and are ``pooled``.
     """
     modes = _modes(settings)
     trained = _trained(maps or ModelMaps(model), samples, settings) if modes else []
@@ -118,40 +123,55 @@ def _modes(settings: MetricSettings) -> list[str]:
 def _rows(
     mode: str, runs: _Runs, chosen: Sequence[int], trained: Sequence[_Trained]
 ) -> Iterator[dict[str, Any]]:
-    """One method and layer.
-
-    The gate sees one value an image, the mean of its labels and seeds, for those are not
-    independent.
-    """
-    maps = [trained[i] for i in chosen]
-    images = [each.sample.scan.id for each in maps]
-    null = _null(maps)
-    null_mean = float("nan")
-    if np.isfinite(null).any():
-        null_mean = float(np.nanmean(null))
-    for block in range(len(runs[0])):
-        of_seeds = [run[block].similarity[list(chosen)] for run in runs]
-        similarity = np.stack(of_seeds, 1)
-        gate = randomisation_gate(_by_image(similarity, images), null)
-        about = {"mode": mode, "block": block, "null": null_mean}
-        for seed, run in enumerate(runs):
-            of_block = run[block]
-            for each, i, value in zip(maps, chosen, similarity[:, seed]):
-                row = _row(each, of_block, gate)
-                dead = bool(of_block.dead[i])
-                yield about | row | {"seed": seed, "similarity": float(value), "dead": dead}
+    """One method and layer: a test for each label, and one for the labels with few patients."""
+    for pooled, cell in _cells(chosen, trained):
+        null = _null([trained[i] for i in cell])
+        for block in range(len(runs[0])):
+            of_seeds = [run[block].similarity[list(cell)] for run in runs]
+            similarity = np.stack(of_seeds, 1)
+            gate = _tested(similarity, [trained[i] for i in cell], null)
+            about = {"mode": mode, "block": block, "pooled": pooled, **_of_gate(gate)}
+            for seed, run in enumerate(runs):
+                of_block = run[block]
+                for i, value in zip(cell, similarity[:, seed]):
+                    row = _row(trained[i], of_block)
+                    dead = bool(of_block.dead[i])
+                    yield about | row | {"seed": seed, "similarity": float(value), "dead": dead}
 
 
-def _row(each: _Trained, randomised: Randomised, gate: Gate) -> dict[str, Any]:
+def _cells(chosen: Sequence[int], trained: Sequence[_Trained]) -> Iterator[tuple[bool, list[int]]]:
+    """Whether labels are pooled, and the maps of each test."""
+    few: list[list[int]] = []
+    for label in dict.fromkeys(trained[i].explanation.target for i in chosen):
+        of_label = [i for i in chosen if trained[i].explanation.target == label]
+        if len({trained[i].sample.patient for i in of_label}) < MIN_PATIENTS:
+            few.append(of_label)
+        else:
+            yield False, of_label
+    if few:
+        yield len(few) > 1, [i for of_label in few for i in of_label]
+
+
+def _of_gate(gate: Gate) -> dict[str, Any]:
+    names = ("verdict", "null", "excess", "low", "high", "margin", "patients", "more")
+    return {name: getattr(gate, name) for name in names} | {"gate_similarity": gate.similarity}
+
+
+def _row(each: _Trained, randomised: Randomised) -> dict[str, Any]:
     return {
         "label": each.explanation.target,
         "method": each.explanation.method,
         "layer": each.explanation.layer,
         "block_name": randomised.block.name,
         "image": each.sample.scan.id,
-        "passed": gate.passed,
-        "p": gate.p,
     }
+
+
+def _tested(similarity: Floats, maps: Sequence[_Trained], null: Floats) -> Gate:
+    """The gate on images: |similarity| of an image's labels and seeds is averaged first."""
+    images = [each.sample.scan.id for each in maps]
+    patients = {each.sample.scan.id: each.sample.patient for each in maps}
+    return randomisation_gate(_by_image(np.abs(similarity), images), null, list(patients.values()))
 
 
 def _by_image(similarity: Floats, images: Sequence[str]) -> Floats:
@@ -165,18 +185,25 @@ def _by_image(similarity: Floats, images: Sequence[str]) -> Floats:
 
 
 def _null(maps: Sequence[_Trained]) -> Floats:
-    """Similarity of the trained model's maps of different patients, each label apart.
+    """(images, images) mean |similarity| of the trained model's maps of one label.
 
-    Empty where there is but one patient.
+    NaN where two images share no label, or one of them has a constant map.
     """
-    nulls = [np.zeros(0)]
-    for label in dict.fromkeys(each.explanation.target for each in maps):
-        of_label = [each for each in maps if each.explanation.target == label]
-        patients = [each.sample.patient for each in of_label]
-        if len(set(patients)) > 1:
-            heats = [each.explanation.map(each.explanation.grid) for each in of_label]
-            nulls.append(different_image_null(heats, patients=patients))
-    return np.concatenate(nulls)
+    images = {image: at for at, image in enumerate(dict.fromkeys(e.sample.scan.id for e in maps))}
+    sums = np.zeros((len(images), len(images)))
+    counts = np.zeros_like(sums)
+    heats = [np.asarray(e.explanation.map(e.explanation.grid).detach().cpu()) for e in maps]
+    for first, second in combinations(range(len(maps)), 2):
+        a, b = maps[first], maps[second]
+        same = a.explanation.target == b.explanation.target
+        if not same or a.sample.patient == b.sample.patient:
+            continue
+        alike = abs(pearson(heats[first], heats[second]))
+        if np.isfinite(alike):
+            row, column = images[a.sample.scan.id], images[b.sample.scan.id]
+            sums[[row, column], [column, row]] += alike
+            counts[[row, column], [column, row]] += 1
+    return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
 
 
 def _trained(

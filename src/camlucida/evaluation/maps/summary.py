@@ -59,8 +59,9 @@ SUMMARY = [
     *("nan_rate", "empty_rate", "chance", "ceiling", "over_ceiling", "synthetic"),
 ]
 GATE = [
-    *("method", "layer", "mode", "block", "block_name", "similarity", "dead_rate", "null"),
-    *("images", "passed", "p", "decisive"),
+    *("method", "layer", "mode", "block", "block_name", "labels", "pooled", "similarity", "null"),
+    *("excess", "low", "high", "margin", "dead_rate", "images", "patients", "verdict", "more"),
+    "decisive",
 ]
 CURVE_MEANS = [
     *("method", "layer", "baseline", "curve", "output", "share"),
@@ -162,49 +163,44 @@ def headline(summary: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def gate_table(sanity: pd.DataFrame) -> pd.DataFrame:
-    """Parameter randomisation by method, layer, mode and block.
-
-    Means over images, seeds and labels.
+    """Parameter randomisation by method, layer, mode, block and label.
 
     Args:
         sanity: of :func:`~camlucida.evaluation.maps.randomisation.randomisation_table`.
 
     Returns:
-        Columns ``GATE``, blocks from the logits down. With several labels the worst counts:
-        ``passed`` is True where all passed, False where one failed, else None; ``p`` is the
-        largest. ``similarity`` leaves dead maps out. ``decisive`` marks the last cascading block,
-        after which no learnt weight is left: the gate is passed or failed there.
+        Columns ``GATE``, blocks from the logits down; one row a test, of one label or of the labels
+        that were pooled (``labels``, a tuple). ``similarity`` is mean |similarity| without dead
+        maps, ``low`` and ``high`` the bounds of similarity − null, ``verdict`` "depends",
+        "unclear" or "unchanged", ``more`` the patients that are still needed. ``decisive`` marks
+        the last cascading block, after which no learnt weight is left.
     """
     lines = []
     for (method, layer, mode), group in groups(sanity, ["method", "layer", "mode"]):
         common = {"method": method, "layer": layer, "mode": mode}
         last = group["block"].max()
-        for (block,), part in groups(group, ["block"]):
+        cells = group.assign(cell=group["label"].where(~group["pooled"].astype(bool), ""))
+        for (block, _), part in groups(cells, ["block", "cell"]):
             decisive = mode == "cascading" and block == last
             lines.append({**common, "block": block, **_gate_line(part), "decisive": decisive})
-    table = pd.DataFrame(lines, columns=GATE).astype({"passed": object})
+    table = pd.DataFrame(lines, columns=GATE)
     order = table.groupby(["method", "layer", "mode"], sort=False).ngroup()
-    return table.assign(order=order).sort_values(["order", "block"])[GATE].reset_index(drop=True)
+    ordered = table.assign(order=order).sort_values(["order", "block"], kind="stable")
+    return ordered[GATE].reset_index(drop=True)
 
 
 def _gate_line(part: pd.DataFrame) -> dict[str, Any]:
+    tested = ("null", "excess", "low", "high", "margin", "patients", "verdict", "more")
+    first = part.iloc[0]
     return {
-        "block_name": part["block_name"].iloc[0],
-        "similarity": part["similarity"].mean(),
+        "block_name": first["block_name"],
+        "labels": tuple(dict.fromkeys(part["label"])),
+        "pooled": bool(first["pooled"]),
+        "similarity": first["gate_similarity"],
         "dead_rate": rate(part["dead"]),
-        "null": part["null"].mean(),
         "images": part["image"].nunique(),
-        "passed": _worst(part["passed"]),
-        "p": part["p"].max(),
+        **{name: first[name] for name in tested},
     }
-
-
-def _worst(verdicts: pd.Series) -> bool | None:
-    """False if one failed; None if one is unclear; else True."""
-    unclear = verdicts.isna()
-    if not verdicts[~unclear].astype(bool).all():
-        return False
-    return None if unclear.any() else True
 
 
 def curve_means(

@@ -107,11 +107,24 @@ def _cell(part: pd.DataFrame, metric: str, output: str) -> Value:
 
 
 def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Message]:
-    """A sentence for each method and layer that has numbers."""
-    for row in gate.to_dict("records"):
-        numbers = {name: float(row[name]) for name in ("similarity", "null", "p")}
-        if not all(map(isfinite, numbers.values())):
+    """A sentence for each method, layer and verdict, over the labels that have it."""
+    for (method, layer, verdict), part in gate.groupby(["method", "layer", "verdict"], sort=False):
+        values: dict[str, Value] = {"model": model, "method": str(method), "layer": str(layer)}
+        values["labels"] = _labels(part)
+        values["similarity"] = float(part["similarity"].mean())
+        values["null"] = float(part["null"].mean())
+        if not (isfinite(part["similarity"].mean()) and isfinite(part["null"].mean())):
+            yield Message("quality.sanity_undefined", values)
             continue
-        where = {name: str(row[name]) for name in ("method", "layer", "mode")}
-        verdict = "passed" if row["passed"] else "failed"
-        yield Message(f"quality.sanity_{verdict}", {"model": model, **where, **numbers})
+        if verdict == "unclear":
+            most = part["more"].max()
+            code = "unclear" if isfinite(most) else "unclear_more"
+            values["more"] = int(most) if isfinite(most) else 0
+            yield Message(f"quality.sanity_{code}", values)
+        else:
+            yield Message(f"quality.sanity_{verdict}", values)
+
+
+def _labels(part: pd.DataFrame) -> list[str]:
+    """Labels that share a test are joined by a plus sign."""
+    return [" + ".join(map(str, labels)) for labels in part["labels"]]

@@ -97,8 +97,9 @@ declare(
             "whether the maps depend on what {count:|the model|the models} learnt."
         ),
         "sanity": (
-            "{model} failed {failed} of {checks} sanity checks: {methods}. Such maps "
-            "do not show what the model learnt."
+            "The maps of {model} are unchanged by randomisation of the weights in {unchanged} of "
+            "{checks} {checks:|test|tests}: {methods}. It is not shown that these maps reflect "
+            "what the model learnt."
         ),
         "circular": (
             "{circular} of {maps} {maps:|map|maps} of a predicted region "
@@ -264,20 +265,14 @@ def _checks(report: ReportData) -> Iterator[Message]:
     if untested:
         yield Message("limitations.no_sanity", {"models": untested, "count": len(untested)})
     for evaluation, gate in gates:
-        failed = gate[~gate["passed"].astype(bool)]
-        if len(failed):
-            names = list(
-                dict.fromkeys(f"{m} ({mode})" for m, mode in zip(failed["method"], failed["mode"]))
-            )
-            yield Message(
-                "limitations.sanity",
-                {
-                    "model": evaluation.model,
-                    "failed": len(failed),
-                    "checks": len(gate),
-                    "methods": names,
-                },
-            )
+        unchanged = gate[gate["verdict"] == "unchanged"]
+        if len(unchanged):
+            labels = unchanged["labels"].map(" + ".join)
+            pairs = zip(unchanged["method"], labels)
+            names = list(dict.fromkeys(f"{method} ({label})" for method, label in pairs))
+            values: dict[str, Value] = {"model": evaluation.model, "unchanged": len(unchanged)}
+            values |= {"checks": len(gate), "methods": names}
+            yield Message("limitations.sanity", values)
 
 
 def _kind(report: ReportData) -> Iterator[Message]:

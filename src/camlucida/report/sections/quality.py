@@ -98,18 +98,35 @@ declare(
         ),
         "candidate": "{method} at {layer}",
         "baseline": "{method} at {layer} (baseline)",
-        "sanity_passed": (
-            "{model}, {method} at {layer}: passed the sanity check [@adebayo2018]. "
-            "With randomised weights ({mode}) the maps have a mean similarity of "
-            "{similarity:.2f} to those of the trained model; maps of different "
-            "images have {null:.2f} (largest p value over the labels {p:.2g})."
+        "sanity_depends": (
+            "{model}, {method} at {layer} ({labels}): the maps depend on the weights "
+            "[@adebayo2018]. "
+            "With all weights randomised, the mean |similarity| to the maps of the trained model "
+            "is {similarity:.2f}; that of maps of different images is {null:.2f}."
         ),
-        "sanity_failed": (
-            "{model}, {method} at {layer}: failed the sanity check [@adebayo2018] "
-            "for at least one label. With randomised weights ({mode}) the maps have "
-            "a mean similarity of {similarity:.2f} to those of the trained model; "
-            "maps of different images have {null:.2f} (largest p value "
-            "over the labels {p:.2g}). Such maps do not show what the model learnt."
+        "sanity_unclear": (
+            "{model}, {method} at {layer} ({labels}): it is unclear whether the maps "
+            "depend on the weights [@adebayo2018]; about {more} more "
+            "{more:|patient|patients} would be needed to decide. "
+            "With all weights randomised, the mean |similarity| to the maps of the trained model "
+            "is {similarity:.2f}; that of maps of different images is {null:.2f}."
+        ),
+        "sanity_unclear_more": (
+            "{model}, {method} at {layer} ({labels}): it is unclear whether the maps "
+            "depend on the weights [@adebayo2018]. "
+            "With all weights randomised, the mean |similarity| to the maps of the trained model "
+            "is {similarity:.2f}; that of maps of different images is {null:.2f}."
+        ),
+        "sanity_undefined": (
+            "{model}, {method} at {layer} ({labels}): it is unclear whether the maps "
+            "depend on the weights [@adebayo2018], because there are no maps to compare."
+        ),
+        "sanity_unchanged": (
+            "{model}, {method} at {layer} ({labels}): the maps are unchanged by "
+            "randomisation [@adebayo2018], beyond the margin. "
+            "With all weights randomised, the mean |similarity| to the maps of the trained model "
+            "is {similarity:.2f}; that of maps of different images is {null:.2f}, "
+            "so it is not shown that the maps reflect what the model learnt."
         ),
     },
 )

@@ -83,15 +83,16 @@ declare(
             "the model learnt."
         ),
         "sanity": (
-            "Parameter randomisation is a minimum requirement, not a ranking: {passed} of "
-            "{tested} combinations of method and layer pass it, which does not show that their "
-            "maps are good."
+            "Parameter randomisation is a minimum requirement, not a ranking. Of {tested} "
+            "{tested:|test|tests} of a method, layer and label, {depends} "
+            "{depends:|shows|show} that the maps depend on the weights, which does not show that "
+            "they are good; {unclear} {unclear:|is|are} unclear, which says nothing against them."
         ),
-        "sanity_failed": (
-            "Parameter randomisation is a minimum requirement, not a ranking: {passed} of "
-            "{tested} combinations of method and layer pass it, which does not show that their "
-            "maps are good. Failed: {failed:,}."
+        "sanity_unchanged": (
+            "Unchanged by randomisation, so not shown to reflect what the model learnt: "
+            "{unchanged:,}."
         ),
+        "method_for": "{method} at {layer} ({labels:,})",
         "method_at": "{method} at {layer}",
     },
 )
@@ -124,7 +125,7 @@ def limits(
         *_of_resolution(rows, summary),
         *_of_comparisons(differences, ranks),
         *_of_masking(summary),
-        _of_sanity(gate),
+        *_of_sanity(gate),
     ]
 
 
@@ -238,17 +239,20 @@ def _masking_score(metric: str, measured: Sequence[Record]) -> Message | None:
     return Message("evaluation_limits.masking_score", values)
 
 
-def _of_sanity(gate: pd.DataFrame) -> Message:
+def _of_sanity(gate: pd.DataFrame) -> Iterator[Message]:
     decisive = records_without_nan(gate[gate["decisive"].astype(bool)])
     if not decisive:
-        return Message("evaluation_limits.no_sanity")
-    failed = [
-        Message("evaluation_limits.method_at", {"method": each["method"], "layer": each["layer"]})
-        for each in decisive
-        if each["passed"] is False
-    ]
-    passed = sum(each["passed"] is True for each in decisive)
-    values: dict[str, Value] = {"passed": passed, "tested": len(decisive)}
-    if failed:
-        return Message("evaluation_limits.sanity_failed", {**values, "failed": failed})
-    return Message("evaluation_limits.sanity", values)
+        yield Message("evaluation_limits.no_sanity")
+        return
+    counts: dict[str, Value] = {"tested": len(decisive)}
+    for verdict in ("depends", "unclear"):
+        counts[verdict] = sum(each["verdict"] == verdict for each in decisive)
+    yield Message("evaluation_limits.sanity", counts)
+    unchanged = []
+    for each in decisive:
+        if each["verdict"] == "unchanged":
+            values: dict[str, Value] = {"method": each["method"], "layer": each["layer"]}
+            values["labels"] = list(map(str, each["labels"]))
+            unchanged.append(Message("evaluation_limits.method_for", values))
+    if unchanged:
+        yield Message("evaluation_limits.sanity_unchanged", {"unchanged": unchanged})

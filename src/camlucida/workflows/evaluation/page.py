@@ -16,6 +16,7 @@ from camlucida.figures.evaluation import curves_figure, ranking_figure, sanity_f
 from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
 from camlucida.metrics.intervals import interval_notes
+from camlucida.metrics.sanity_gate import MARGIN, MIN_PATIENTS
 from camlucida.report.document import (
     Block,
     Code,
@@ -286,9 +287,13 @@ def _sanity(out: Path, gate: pd.DataFrame) -> Iterator[Block]:
         (
             "The blocks of the model are randomised one after another, from the output layer "
             "to the input.",
-            "A method passes if, with all blocks randomised, its maps resemble those of the "
-            "trained model less than maps of different images resemble each other (one-sided "
-            "Mann–Whitney test, for each label).",
+            "The absolute similarity to the maps of the trained model is compared with that of "
+            "maps of different images, for each label (labels of fewer than "
+            f"{MIN_PATIENTS} patients are pooled).",
+            "Depends on the weights: the upper 95% bound of the difference is within the margin, "
+            f"{MARGIN:.0%} of the way from different images to identical maps. Unchanged by "
+            "randomisation: the lower bound is above the margin. Unclear: too few patients to "
+            "say; this is no evidence against a method.",
             "Constant maps are excluded from the similarity; their share is given as “dead”.",
         ),
         quiet=True,

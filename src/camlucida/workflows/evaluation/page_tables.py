@@ -7,11 +7,21 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from camlucida.core.messages import NAN, Estimate
+from camlucida.core.messages import NAN, Estimate, Message, declare
 from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.maps import summary as tables
 from camlucida.report.document import Cell, CellValue, Table
 from camlucida.workflows.evaluation.records import Record, records_without_nan
+
+declare(
+    "sanity_verdict",
+    {
+        "depends": "depends on the weights",
+        "unclear": "unclear",
+        "unclear_more": "unclear: about {more} more {more:|patient|patients} needed",
+        "unchanged": "unchanged by randomisation",
+    },
+)
 
 TableCell: TypeAlias = "CellValue | Cell"
 
@@ -117,12 +127,14 @@ def sanity_table(name: str, gate: pd.DataFrame) -> Table:
     head = (
         "Method",
         "Layer",
+        "Label",
         "Mode",
         "Block",
-        "Similarity",
+        "|Similarity|",
         "Different images",
+        "Difference (90% interval)",
+        "Margin",
         "Dead",
-        "p",
         "Verdict",
     )
     return Table(
@@ -211,15 +223,33 @@ def _difference_row(record: Record) -> tuple[TableCell, ...]:
 
 
 def _sanity_row(record: Record) -> tuple[TableCell, ...]:
-    verdicts = {None: "too few maps", True: "passed", False: "failed"}
+    labels = ", ".join(map(str, record["labels"]))
+    difference = "–"
+    if record["low"] is not None:
+        middle = record["similarity"] - record["null"]
+        limits = f"{number_or_dash(record['low'])}, {number_or_dash(record['high'])}"
+        difference = f"{number_or_dash(middle)} [{limits}]"
     return (
         record["method"],
         record["layer"],
+        f"{labels} (pooled)" if record["pooled"] else labels,
         record["mode"],
         f"{int(record['block']) + 1}: {record['block_name']}",
         number_or_dash(record["similarity"]),
         number_or_dash(record["null"]),
+        difference,
+        number_or_dash(record["margin"]),
         _percent(record["dead_rate"]),
-        number_or_dash(record["p"], ".2g"),
-        verdicts[record["passed"]],
+        str(verdict_message(record["verdict"], record["more"])),
     )
+
+
+def verdict_message(verdict: str, more: float | None) -> Message:
+    """The verdict in words; an unclear one with the patients that are still needed.
+
+    >>> str(verdict_message("unclear", 3.0))
+    'unclear: about 3 more patients needed'
+    """
+    if verdict == "unclear" and more is not None:
+        return Message("sanity_verdict.unclear_more", {"more": int(more)})
+    return Message(f"sanity_verdict.{verdict}")
