@@ -24,6 +24,7 @@ from camlucida.attribution.methods import METHODS
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.measure import MetricSettings, Sample, Tables, measure
+from camlucida.metrics import METRICS
 from camlucida.models import LoadedModel, load_model
 from camlucida.models.checkpoint import weights_sha256
 from camlucida.models.factory import build
@@ -46,8 +47,10 @@ from camlucida.workflows.benchmark.meta import ladder_maps
 SHORTCUT_LABEL = LABELS[0]
 """The label that the tag followed in the training of the shortcut arms."""
 UNTRAINED = "untrained"
-DEFAULT = choose(["default"])
-"""Metrics of the main arm."""
+DEFAULT = choose(["default", "average_drop"])
+"""Metrics of the main arm: the defaults, and one that a map of all ones games."""
+TESTED = choose([*DEFAULT, *(name for name, metric in METRICS.items() if metric.failures)])
+"""Metrics of the meta-evaluation: these and all that failed it before."""
 SHORT = choose(
     [
         "average_precision_lift",
@@ -208,7 +211,7 @@ def _meta(
     """Scores of maps whose order of merit is known, on the first ``films`` films."""
     names = list(dict.fromkeys(sample.scan.id for sample in chosen))[:films]
     tested = [sample for sample in chosen if sample.scan.id in names]
-    carried = replace(settings, methods=(CARRIER,), baselines=())
+    carried = replace(settings, methods=(CARRIER,), baselines=(), metrics=TESTED)
     unit = unit_scale(entry.model.card.input)
     return measure(entry.model, tested, carried, unit=unit, extra=ladder_maps)
 
