@@ -17,7 +17,8 @@ from pydicom.uid import (
 from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message
 from camlucida.io import RawImage, image, read_image
-from camlucida.io.dicom import coded_size, parse
+from camlucida.io.dicom import parse
+from camlucida.io.dicom.coded import coded_frame
 from tests.support.dicom_files import dicom_dataset, save, write_dicom
 
 RAMP = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
@@ -187,7 +188,7 @@ def test_compressed_frames(tmp_path):
     ):
         file = io.BytesIO()
         Image.fromarray(smooth).save(file, kind, **({"no_jp2": True} if kind == "JPEG2000" else {}))
-        assert coded_size(file.getvalue()) == (32, 48)
+        assert coded_frame(file.getvalue()) == (32, 48, 1, 8)
         path = save(compressed(smooth, file.getvalue(), syntax), tmp_path / "a.dcm")
         image = read_image(path)
         assert np.abs(image.pixels * 255 - smooth).max() <= tolerance + 1e-4
@@ -255,7 +256,7 @@ def test_files_without_an_image(tmp_path):
         ({"PixelData": None}, "no pixel data"),
         ({"EncapsulatedDocument": b"%PDF-1.4"}, "holds a document"),
         ({"Rows": None}, "does not say its Rows"),
-        ({"PixelData": b"\0\0"}, "less than expected"),
+        ({"PixelData": b"\0\0"}, "holds 2 bytes of pixel data where its header means 24"),
     ):
         with pytest.raises(ImageError, match=words):
             read_image(write_dicom(tmp_path / "a.dcm", RAMP, **elements))

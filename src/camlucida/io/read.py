@@ -5,13 +5,16 @@ from __future__ import annotations
 import glob
 import hashlib
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from camlucida.core.errors import ImageError, did_you_mean
 from camlucida.core.files import reading
+from camlucida.core.messages import Message, declare, quoted
 from camlucida.io import dicom
+from camlucida.io.decoder_output import caught_output
 from camlucida.io.image import MAX_BYTES, READERS, RawImage, Reader, known_suffixes, readable
 from camlucida.io.raster import bmp, gif, jpeg, jpeg2000, png, pnm, tiff, webp
 
@@ -25,6 +28,15 @@ READERS.add("GIF", gif.READER)
 READERS.add("WebP", webp.READER)
 READERS.add("PNM", pnm.READER)
 READERS.add("TIFF", tiff.READER)
+
+declare("image", {"decoder": "its decoder remarked: {line}"})
+
+# Words of libtiff, libjpeg and others for damaged pixels; what they say of a tag is a remark.
+_REMARK = re.compile(r"warning|TIFFFetchNormalTag|unknown field", re.IGNORECASE)
+_DAMAGE = re.compile(
+    r"error|corrupt|damag|incorrect|truncat|premature|\bbad\b|invalid|not enough|panicked|not yet",
+    re.IGNORECASE,
+)
 
 _OTHER = {
     b"%PDF": "a PDF document",
@@ -65,10 +77,29 @@ def read_image(path: str | Path, frame: int | None = None) -> RawImage:
     path = Path(path)
     data = _file_bytes(path)
     name, reader = _reader(path, data)
-    with readable(path, name):
+    with caught_output() as lines, readable(path, name):
         image = reader.read(path, data, frame)
-    source = {"path": str(path), "sha256": hashlib.sha256(data).hexdigest(), "format": name}
-    return replace(image, source={**source, "size": image.pixels.shape[:2], **image.source})
+    notes = _decoder_notes(path, name, lines)
+    sha256 = hashlib.sha256(data).hexdigest()
+    source = {
+        "path": str(path),
+        "sha256": sha256,
+        "format": name,
+        "size": image.pixels.shape[:2],
+        **image.source,
+    }
+    return replace(image, source=source, warnings=(*image.warnings, *notes))
+
+
+def _decoder_notes(path: Path, kind: str, lines: list[str]) -> tuple[Message, ...]:
+    """Notes of what the decoder wrote while it read the pixels; a report of damage is an error."""
+    errors = [line for line in lines if _DAMAGE.search(line) and not _REMARK.search(line)]
+    if errors:
+        raise ImageError(
+            f"{path} is a damaged {kind} file: its decoder reports {errors[0][:200]!r}",
+            "open it in a viewer, or export it again",
+        )
+    return tuple(Message("image.decoder", {"line": quoted(line[:200])}) for line in lines[:3])
 
 
 def expand_paths(items: Sequence[str | Path]) -> tuple[list[Path], list[ImageError]]:

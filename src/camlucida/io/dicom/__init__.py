@@ -8,7 +8,6 @@ polarity (``display.py``). No patient attribute leaves this folder; errors and w
 quote the header's free text either.
 """
 
-from camlucida.io.dicom.decode import coded_size
 from camlucida.io.dicom.reader import READER, has_prefix
 
-__all__ = ["READER", "coded_size", "has_prefix"]
+__all__ = ["READER", "has_prefix"]

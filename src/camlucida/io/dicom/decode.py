@@ -12,6 +12,7 @@ from pydicom.pixels.decoders.base import get_decoder
 from pydicom.pixels.utils import pixel_array
 
 from camlucida.core.errors import ImageError
+from camlucida.io.dicom.coded import check_coded, check_frames, check_native
 from camlucida.io.dicom.header import bits_stored
 
 _MENDED_BY = (
@@ -50,22 +51,18 @@ def decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[Any
         (rows, columns) stored values, or (rows, columns, 3) with YBR already turned to RGB.
 
     Raises:
-        ImageError: no decoder for the transfer syntax, or a compressed frame of another size than
-            the header's.
+        ImageError: no decoder for the transfer syntax, or pixel data of another length, number of
+            frames or size than the header's.
     """
     syntax = _transfer_syntax(path, dataset)
     if not syntax.is_encapsulated:
+        check_native(path, dataset, frames)
         # The unused bits are dealt with in pixels.py: pydicom drops the high ones, which is wrong
         # for left-aligned values.
         return pixel_array(dataset, index=index, correct_unused_bits=False)
     plugin = _plugin(path, dataset, syntax)
-    claimed = (int(dataset.Rows), int(dataset.Columns))
-    frame = get_frame(dataset.PixelData, index, number_of_frames=frames)
-    coded = coded_size(frame)
-    if coded is not None and coded != claimed:
-        raise ImageError(
-            f"{path} says {claimed} pixels in its header and {coded} in its compressed frame"
-        )
+    check_frames(path, dataset, frames)
+    check_coded(path, dataset, get_frame(dataset.PixelData, index, number_of_frames=frames))
     return pixel_array(dataset, index=index, decoding_plugin=plugin)
 
 
@@ -101,37 +98,3 @@ def _plugin(path: Path, dataset: Dataset, syntax: uid.UID) -> str:
         )
         raise ImageError(what, _MENDED_BY)
     return plugin
-
-
-_START_OF_FRAME = (set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}) | {0xF7}
-"""Markers of JPEG (SOF0 to SOF15) and JPEG-LS after which the size of the frame follows."""
-
-
-def coded_size(frame: bytes) -> tuple[int, int] | None:
-    """(rows, columns) that a JPEG, JPEG-LS or JPEG 2000 frame claims; None for others (RLE).
-
-    Args:
-        frame: the compressed frame.
-
-    >>> coded_size(bytes.fromhex("ffd8 ffc0 000b 08 0010 0020 01"))
-    (16, 32)
-    """
-    if frame[:4] == b"\xff\x4f\xff\x51":
-        # JPEG 2000: SIZ follows; the image is the reference grid less its offset.
-        starts = (8, 12, 16, 20)
-        edges = [int.from_bytes(frame[start : start + 4]) for start in starts]
-        right, bottom, left, top = edges
-        return bottom - top, right - left
-    position = 2
-    while frame[:2] == b"\xff\xd8" and position + 9 <= len(frame) and frame[position] == 0xFF:
-        marker = frame[position + 1]
-        if marker in _START_OF_FRAME:
-            rows = int.from_bytes(frame[position + 5 : position + 7])
-            columns = int.from_bytes(frame[position + 7 : position + 9])
-            return rows, columns
-        if marker == 0xFF:  # a fill byte
-            position += 1
-            continue
-        length = int.from_bytes(frame[position + 2 : position + 4])
-        position += 2 + length
-    return None

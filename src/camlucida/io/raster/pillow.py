@@ -6,10 +6,12 @@ from collections.abc import Callable
 from functools import partial
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message, declare
 from camlucida.io.image import Reader, check_size, choose_frame
 from camlucida.io.raster.samples import Frame, Samples, over_black, raster_reader, unit_floats
@@ -21,6 +23,19 @@ declare(
         "exif_unreadable": "EXIF data unreadable ({error}): orientation not applied",
     },
 )
+
+_RAW_BITS = {
+    **dict.fromkeys(("1", "1;I", "P;1"), 1),
+    **dict.fromkeys(("P;4",), 4),
+    **dict.fromkeys(("L", "P"), 8),
+    **dict.fromkeys(("I;16B", "BGR;15", "BGR;16"), 16),
+    **dict.fromkeys(("RGB", "BGR"), 24),
+    **dict.fromkeys(("BGRX", "BGRA", "XBGR", "ABGR", "RGBA"), 32),
+}
+"""Bits a pixel by Pillow's names of uncompressed layouts."""
+
+_MOST_PADDING = 3
+"""Bytes that may follow the pixels: a newline, or what some writers add to a bitmap."""
 
 ORIENTATION = 0x0112
 """Tag of the orientation in EXIF and TIFF."""
@@ -56,9 +71,35 @@ def decode_pillow(path: Path, data: bytes, frame: int | None, plugin: str) -> Fr
         frames = int(getattr(image, "n_frames", 1))
         index, notes = choose_frame(path, frame, frames)
         image.seek(index)
+        _check_length(path, image, len(data))
         image.load()
         samples = _samples(path, image)
     return Frame(samples, index, frames, notes)
+
+
+def _check_length(path: Path, image: Image.Image, size: int) -> None:
+    """Refuse an uncompressed bitmap (BMP, PNM) with more or fewer bytes than its header says.
+
+    Read with a wrong width it would be sheared.
+    """
+    # Only an image that was read from a file has tiles.
+    tiles: list[Any] = getattr(image, "tile", [])
+    if image.format not in ("BMP", "PPM") or len(tiles) != 1 or tiles[0][0] != "raw":
+        return
+    _, _, start, layout = tiles[0]
+    bits = _RAW_BITS.get(layout if isinstance(layout, str) else layout[0])
+    if bits is None:
+        return
+    row = (image.width * bits + 7) // 8
+    if image.format == "BMP":
+        row = (row + 3) // 4 * 4  # rows end at multiples of four bytes
+    expected = row * image.height
+    if not expected <= size - start <= expected + _MOST_PADDING:
+        raise ImageError(
+            f"{path} holds {size - start:,} bytes of pixels where its header means {expected:,} "
+            f"({image.height} × {image.width} pixels of {bits} bits)",
+            "the file is damaged or its header was changed: export it again",
+        )
 
 
 def _samples(path: Path, image: Image.Image) -> Samples:

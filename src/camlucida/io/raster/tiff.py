@@ -19,6 +19,10 @@ from camlucida.io.raster.samples import Frame, Samples, over_black, raster_reade
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
+_UNCOMPRESSED = 1
+_YCBCR = 6
+"""Values of TIFF's tags Compression and PhotometricInterpretation."""
+
 
 def _decode(path: Path, data: bytes, frame: int | None) -> Frame:
     import tifffile
@@ -28,6 +32,7 @@ def _decode(path: Path, data: bytes, frame: int | None) -> Frame:
         index, notes = choose_frame(path, frame, frames)
         page = tiff.pages[index].aspage()
         check_size(path, page.imagelength * page.imagedepth, page.imagewidth, page.samplesperpixel)
+        _check_strips(path, page)
         # Pillow reads every compression but cuts colour to 8 bits and leaves 16-bit MINISWHITE
         # negative.
         if page.bitspersample <= 8:
@@ -42,6 +47,30 @@ def _decode(path: Path, data: bytes, frame: int | None) -> Frame:
     if inverted:
         values = (white - values).astype(values.dtype)
     return Frame(Samples(values, white, bits, orientation, more), index, frames, notes)
+
+
+def _check_strips(path: Path, page: TiffPage) -> None:
+    """Refuse an uncompressed page with more or fewer bytes than its tags say: it would be sheared.
+
+    Tiles are padded to their size and are left to the decoder.
+    """
+    subsampled = page.photometric == _YCBCR
+    if page.compression != _UNCOMPRESSED or page.is_tiled or subsampled:
+        return
+    planes, samples = page.samplesperpixel, 1
+    if page.planarconfig == 1:
+        planes, samples = 1, page.samplesperpixel
+    row = (page.imagewidth * samples * page.bitspersample + 7) // 8
+    expected = row * page.imagelength * page.imagedepth * planes
+    stored = sum(page.databytecounts)
+    # A pad byte for each strip.
+    if not expected <= stored <= expected + len(page.databytecounts):
+        raise ImageError(
+            f"{path} holds {stored:,} bytes of pixels where its tags mean {expected:,} "
+            f"({page.imagelength} × {page.imagewidth} pixels of {page.samplesperpixel} × "
+            f"{page.bitspersample} bits)",
+            "the file is damaged or its tags were changed: export it again",
+        )
 
 
 def _page_values(path: Path, data: bytes, index: int, page: TiffPage) -> tuple[NDArray[Any], int]:
