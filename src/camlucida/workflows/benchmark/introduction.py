@@ -150,6 +150,7 @@ _OPTIONS: tuple[tuple[Text, Text], ...] = (
         ),
     ),
     (Code("--seed"), "0 to 9: other films, ties and noise"),
+    (Code("--colormap"), "colours of maps in figures"),
 )
 
 
