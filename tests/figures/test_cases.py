@@ -112,8 +112,10 @@ def test_stages_are_those_of_explain():
 
 def test_stages_run_the_model_once():
     net, forwards = Tiny(), []
+    image = scan([[1.0, 2.0], [-3.0, 4.0]])
+    explain(net, image, 0, layer="features")  # an unknown model is surveyed once
     net.features.register_forward_hook(lambda *_: forwards.append(1))
-    grad_cam_stages(net, scan([[1.0, 2.0], [-3.0, 4.0]]), [0, 1], "features")
+    grad_cam_stages(net, image, [0, 1], "features")
     assert len(forwards) == 1
 
 
