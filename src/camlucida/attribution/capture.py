@@ -23,7 +23,7 @@ from camlucida.models.grids import TokenGrid, is_attention
 from camlucida.models.layer_list import auto_layer
 from camlucida.models.layers import LayerRef, Layouts, resolve
 from camlucida.models.output_choice import choose
-from camlucida.models.survey import Survey, survey
+from camlucida.models.survey import Firing, Survey, survey
 
 _SURVEYS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Survey]] = (
     weakref.WeakKeyDictionary()
@@ -338,15 +338,23 @@ def _not_captured(name: str, ref: LayerRef, watch: Watch, known: _Known) -> Laye
     what = f"layer {name!r} has no spatial grid (its output is {shape or 'no tensor'})"
     firings = known.survey().firings
     firing = next((firing for firing in firings if firing.ref == ref), None)
-    if firing is not None and firing.windows:
-        above = [other for other in firings if other.cells and _is_inside(ref, other.ref)]
-        block = f"choose the block around it, {above[0].ref}" if above else fix
+    if firing is None:
+        return LayerError(what, fix)
+    if firing.windows:
+        around = _block_around(ref, firings)
+        block = f"choose the block around it, {around}" if around else fix
         return LayerError(f"layer {name!r} works on windows of the image, {shape}", block)
-    if firing is not None and not firing.depends:
+    if not firing.depends:
         return LayerError(f"layer {name!r} does not depend on the image (a table, say)", fix)
-    if len(shape) == 3 and firing is not None:
+    if len(shape) == 3:
         fix = f"{fix}; of tokens that cannot be traced state grid= (and prefix=)"
     return LayerError(what, fix)
+
+
+def _block_around(ref: LayerRef, firings: Sequence[Firing]) -> LayerRef | None:
+    """The first layer with a grid that holds ``ref``."""
+    above = [other.ref for other in firings if other.cells and _is_inside(ref, other.ref)]
+    return above[0] if above else None
 
 
 def _is_inside(ref: LayerRef, other: LayerRef) -> bool:

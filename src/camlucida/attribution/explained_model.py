@@ -92,15 +92,41 @@ def explained_model(
     Raises:
         UsageError: no such task, or no such score of a region.
     """
+    module, spec, about = _of_model(model)
+    spec = _stated_spec(module, spec, task, labels, output, logits_from, region_score)
+    if spec.task == "regression" and spec.logits_from is None:
+        # A final sigmoid belongs to the value that is explained.
+        spec = replace(spec, logits_from="")
+    spec = replace(spec, operating_points=operating_points(module))
+    versions = {"camlucida": __version__, "torch": torch.__version__}
+    if tokens is None:
+        card = getattr(model, "card", None)
+        tokens = token_grid(getattr(card, "grid", None), getattr(card, "prefix", None))
+    return ExplainedModel(module, spec, {"model": about, **versions}, tokens)
+
+
+def _of_model(model: nn.Module | ModelWithCard) -> tuple[nn.Module, OutputSpec, dict[str, Any]]:
+    """The plain module, what it or its card says of the output, and its name and checksum."""
     if isinstance(model, nn.Module):
         module = unwrap(model)
-        spec = spec_of_module(module)
-        about: dict[str, Any] = {"name": type(module).__name__, "sha256": None}
-    else:
-        module, spec = unwrap(model.module), model.output_spec
-        about = {"name": model.name, "sha256": model.sha256}
-        if spec.task is not None and not spec.task_from:
-            spec = replace(spec, task_from="card")
+        about = {"name": type(module).__name__, "sha256": None}
+        return module, spec_of_module(module), about
+    spec = model.output_spec
+    if spec.task is not None and not spec.task_from:
+        spec = replace(spec, task_from="card")
+    return unwrap(model.module), spec, {"name": model.name, "sha256": model.sha256}
+
+
+def _stated_spec(
+    module: nn.Module,
+    spec: OutputSpec,
+    task: Task | None,
+    labels: Sequence[str] | None,
+    output: str | int | None,
+    logits_from: str | None,
+    region_score: RegionScore | None,
+) -> OutputSpec:
+    """The spec with what the caller states; arguments as of :func:`explained_model`."""
     if task is not None and task not in get_args(Task):
         raise UsageError(f"unknown task {task!r}", did_you_mean(str(task), get_args(Task)))
     if task is not None:
@@ -117,15 +143,7 @@ def explained_model(
         raise UsageError(f"unknown region_score {region_score!r}", "give mean or sum")
     if region_score is not None:
         spec = replace(spec, region_score=region_score)
-    if spec.task == "regression" and spec.logits_from is None:
-        # A final sigmoid belongs to the value that is explained.
-        spec = replace(spec, logits_from="")
-    spec = replace(spec, operating_points=operating_points(module))
-    versions = {"camlucida": __version__, "torch": torch.__version__}
-    if tokens is None:
-        card = getattr(model, "card", None)
-        tokens = token_grid(getattr(card, "grid", None), getattr(card, "prefix", None))
-    return ExplainedModel(module, spec, {"model": about, **versions}, tokens)
+    return spec
 
 
 def stated_model(

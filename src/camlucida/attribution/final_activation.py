@@ -150,15 +150,11 @@ class FinalActivations(TorchFunctionMode):
             return replace(trace, make=lambda values: func(make(values), *rest, **kwargs))
         if name in _BOUNDS and trace.kind in _LOGARITHM:
             return trace
-        if name == "log" and trace.kind in _LOGARITHM:
-            return replace(trace, kind=_LOGARITHM[trace.kind])
-        if name == "exp" and trace.kind in _EXPONENTIAL:
-            return replace(trace, kind=_EXPONENTIAL[trace.kind])
-        one_minus = name in ("__rsub__", "rsub") and len(rest) == 1 and not kwargs
-        if one_minus and trace.kind == "Sigmoid" and not isinstance(rest[0], Tensor):
-            # 1 − sigmoid(z) = sigmoid(−z)
-            return replace(trace, make=lambda values: -make(values)) if rest[0] == 1 else None
-        return None
+        kinds = {"log": _LOGARITHM, "exp": _EXPONENTIAL}.get(name, {})
+        if trace.kind in kinds:
+            return replace(trace, kind=kinds[trace.kind])
+        subtracted = name in ("__rsub__", "rsub") and len(rest) == 1 and not kwargs
+        return _one_minus(trace, rest[0]) if subtracted else None
 
     def _joined(self, func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> _Trace | None:
         if not isinstance(args[0], (list, tuple)):
@@ -292,6 +288,13 @@ CopyBackwards
 """
 _THROUGH = frozenset(_THROUGH_NAMES.split())
 _LIMIT = 256
+
+
+def _one_minus(trace: _Trace, one: Any) -> _Trace | None:
+    """The trace of 1 − sigmoid(z), which is sigmoid(−z); None for any other difference."""
+    if trace.kind != "Sigmoid" or isinstance(one, Tensor) or one != 1:
+        return None
+    return replace(trace, make=lambda values: -trace.make(values))
 
 
 def probabilities_in(output: Tensor) -> list[str] | None:

@@ -193,10 +193,15 @@ def _bounds(name: str, args: Sequence[Any], options: Mapping[str, Any]) -> _Boun
     if name not in names:
         return None
     low, high = _values(args, options, **dict.fromkeys(names[name]))
+    return _above_zero(low, 1.0 if high is None and name == "hardtanh" else high)
+
+
+def _above_zero(low: Any, high: Any) -> _Bounds | None:
+    """Bounds from 0 up; None for others, and for tensors."""
     if not isinstance(low, (int, float)) or low != 0:
         return None
     if high is None:
-        return 0.0, None if name != "hardtanh" else 1.0
+        return 0.0, None
     return (0.0, float(high)) if isinstance(high, (int, float)) and high > 0 else None
 
 

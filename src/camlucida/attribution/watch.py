@@ -184,17 +184,10 @@ class Watch:
         outputs = items_of(output)
         count = len(outputs)
         if ref.index is None:
-            tensors = [i for i, item in enumerate(outputs) if isinstance(item, Tensor)]
-            if len(tensors) < 2:
+            only = self._only_grid(ref, outputs)
+            if only is None:
                 return ref, main_tensor(output)
-            refs = [LayerRef(ref.path, i) for i in tensors]
-            grids = [item for item in refs if self.layouts(item, outputs[item.index or 0])]
-            if len(grids) != 1:
-                raise LayerError(
-                    f"layer {ref} returns {count} outputs",
-                    f"choose one: {ref}[0] to {ref}[{count - 1}]",
-                )
-            ref = grids[0]
+            ref = only
         index = ref.index or 0
         if count == 1 or not -count <= index < count:
             what = "one output" if count == 1 else f"{count} outputs"
@@ -205,6 +198,20 @@ class Watch:
         item = outputs[index]
         resolved = LayerRef(ref.path, index % count)
         return resolved, item if isinstance(item, Tensor) else None
+
+    def _only_grid(self, ref: LayerRef, outputs: Sequence[Any]) -> LayerRef | None:
+        """The only one of several tensors that has a grid; None where there are not several."""
+        tensors = [i for i, item in enumerate(outputs) if isinstance(item, Tensor)]
+        if len(tensors) < 2:
+            return None
+        refs = [LayerRef(ref.path, i) for i in tensors]
+        grids = [item for item in refs if self.layouts(item, outputs[item.index or 0])]
+        if len(grids) != 1:
+            raise LayerError(
+                f"layer {ref} returns {len(outputs)} outputs",
+                f"choose one: {ref}[0] to {ref}[{len(outputs) - 1}]",
+            )
+        return grids[0]
 
     def _capture(
         self, ref: LayerRef, output: Any, call: int, before: dict[tuple[str, int], Any]

@@ -69,10 +69,10 @@ def report_command(
     from camlucida.report.writers.pdf import installed
     from camlucida.runs import Run
 
-    opened = [Run.open(run) for run in runs]
+    opened = list(map(Run.open, runs))
     texts = load_texts(language)
     names = _words(formats) or ["html"]
-    writers = [FORMATS[name] for name in names]
+    writers = list(map(FORMATS.__getitem__, names))
     cohorts = dict.fromkeys(str(run.about["name"]) for run in opened)
     name = section_name(list(cohorts))
     if "pdf" in names:  # what is missing is said now, not after the work
@@ -83,16 +83,13 @@ def report_command(
     with output_folder(folder):
         with progress_bar(None, "measuring maps") as progress, drawn_with(texts=texts):
             document = build_report(opened, folder, _words(sections), rules or (), progress)
-        if not can_draw(texts):
-            document = with_english_figures(document)
-        rendered = render_document(document, texts)
+        drawn = document if can_draw(texts) else with_english_figures(document)
+        rendered = render_document(drawn, texts)
         for writer in writers:
             print(writer(rendered, folder))
         if tex is not None:
-            changed = insert_section(
-                tex, name, section(rendered, folder, name, picture_prefix(folder, tex))
-            )
-            print(f"{tex}: section {name} {_OUTCOMES[changed]}")
+            text = section(rendered, folder, name, picture_prefix(folder, tex))
+            print(f"{tex}: section {name} {_OUTCOMES[insert_section(tex, name, text)]}")
     _finish(rendered.failures)
 
 

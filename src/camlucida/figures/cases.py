@@ -79,10 +79,7 @@ def label_comparison(
     figure, panels = _panels(
         first, 2 if len(explanations) > 2 else 1, 2 if len(explanations) > 1 else 1
     )
-    known = [""] * 4
-    if truths is not None:
-        known = [" · " + words(f"case_figures.truth_{TRUTHS[truth]}") for truth in truths]
-    for axes, explanation, truth in zip(panels, explanations, known):
+    for axes, explanation, truth in zip(panels, explanations, _truth_texts(truths)):
         overlay_on(axes, explanation, None, ALPHA, limit, signed)
         axes.set_title(f"{strip_title(explanation)}{truth}", fontsize=9)
         axes.set_xlabel("\n".join(wrapped_lines(scale_line(explanation, limit), 56)), fontsize=7.5)
@@ -95,6 +92,13 @@ def label_comparison(
     figure.suptitle(title, fontsize=10)
     scale = words("grids.scale_all") if shared else words("case_figures.own_scales")
     return _signed_off(figure, first, scale)
+
+
+def _truth_texts(truths: Sequence[bool | None] | None) -> list[str]:
+    """What a panel's title says of the ground truth."""
+    if truths is None:
+        return [""] * 4
+    return [" · " + words(f"case_figures.truth_{TRUTHS[truth]}") for truth in truths]
 
 
 def boxes_on_image(explanation: Explanation, truth: ArrayLike = ()) -> Figure:

@@ -141,12 +141,12 @@ def value_figure(
     grid = figure.add_gridspec(2, 3, height_ratios=[above, height])
     _heading(figure.add_subplot(grid[0, :]), heads)
     panels = [figure.add_subplot(grid[1, k]) for k in range(3)]
-    colours = matplotlib.colormaps[colormap or colormap_name(None, True)]
+    name = colormap or colormap_name(None, True)
+    colours = matplotlib.colormaps[name]
     shown = np.zeros((rows, columns), np.float32)
     if not explanation.is_empty:
         shown = explanation.numpy()
     panels[0].imshow(_with_mask(case))
-    name = colormap or colormap_name(None, True)
     heat = np.clip(shown / limit, -1, 1)
     panels[1].imshow(mix(as_rgb(explanation.scan.picture()), heat, name, ALPHA, signed=True))
     mark(panels[1], explanation, limit)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -129,7 +131,7 @@ def mean_auc_difference(labels: Sequence[ScoredRows], level: float = 0.95) -> Au
     Raises:
         UsageError: the columns of a label have different lengths.
     """
-    names = [patient for rows in labels for patient in rows.patients]
+    names = list(chain.from_iterable(rows.patients for rows in labels))
     index, count = numbered(names)
     ends = np.cumsum([len(rows.patients) for rows in labels])
     parts = []
@@ -139,11 +141,7 @@ def mean_auc_difference(labels: Sequence[ScoredRows], level: float = 0.95) -> Au
         if part is not None:
             parts.append(part)
             counted.append((rows, of_label))
-    totals = (
-        sum(len(rows.truth) for rows, _ in counted),
-        sum(int(rows.truth.sum()) for rows, _ in counted),
-        len(np.unique(np.concatenate([of_label for _, of_label in counted]))) if counted else 0,
-    )
+    totals = _totals(counted)
     if not parts:
         return AucDifference(NAN, NAN, NAN, NAN, NAN, "none", NAN, *totals)
     first, second = np.mean([part.auc for part in parts], axis=0)
@@ -158,6 +156,15 @@ def mean_auc_difference(labels: Sequence[ScoredRows], level: float = 0.95) -> Au
     low, high = max(aucs[2] - reach, -1.0), min(aucs[2] + reach, 1.0)
     p = float(2 * ndtr(-abs(aucs[2]) / error))
     return AucDifference(*aucs, float(low), float(high), "DeLong", p, *totals)
+
+
+def _totals(counted: Sequence[tuple[ScoredRows, NDArray[Any]]]) -> tuple[int, int, int]:
+    """Rows, positives and patients of the labels that count, each with its patients' numbers."""
+    rows = sum(len(scored.truth) for scored, _ in counted)
+    positives = sum(int(scored.truth.sum()) for scored, _ in counted)
+    numbers = [of_label for _, of_label in counted]
+    patients = len(np.unique(np.concatenate(numbers))) if numbers else 0
+    return rows, positives, patients
 
 
 def _variance(parts: Sequence[_Parts], count: int) -> float:

@@ -114,15 +114,7 @@ def interpret(
     if task != "regression":
         _check_by_hand(output, final, spec)
         probabilities = _probabilities(logits, output, final, task, spec)
-    about: dict[str, Any] = {
-        "score_kind": _score_kind(task, final, spec),
-        "task": task,
-        "task_from": spec.task_from or "guessed",
-    }
-    if final:
-        about["logits_from"] = final
-    if spec.head is not None:
-        about["output"] = str(spec.head)
+    about = _about(task, final, spec)
     scaled = None
     if spec.operating_points and final:
         scaled, probabilities = probabilities, logits.detach().sigmoid()
@@ -133,6 +125,20 @@ def interpret(
     return BatchOutput(
         logits, probabilities, task, labels, about, overlapping, scaled, notes, region
     )
+
+
+def _about(task: Task, final: str, spec: OutputSpec) -> dict[str, Any]:
+    """What the record says of the output."""
+    about: dict[str, Any] = {
+        "score_kind": _score_kind(task, final, spec),
+        "task": task,
+        "task_from": spec.task_from or "guessed",
+    }
+    if final:
+        about["logits_from"] = final
+    if spec.head is not None:
+        about["output"] = str(spec.head)
+    return about
 
 
 def _notes(output: Tensor, about: Mapping[str, Any]) -> tuple[Message, ...]:

@@ -118,11 +118,14 @@ def execute(
                 progress(len(part))
         tidy(folder, ledger)
         entries = _in_cohort(ledger)
-    failed = [entry.failure for entry in entries if entry.failure is not None]
-    failures = _distinct([problems, failed])
+    failures = _distinct([problems, _failures(entries)])
     notes += item_notes(entries)
     tasks = {plan.name: plan.task for plan in plans if plan.task is not None}
     return RunOutcome(folder.root, count_states(entries), failures, notes, tasks)
+
+
+def _failures(entries: Sequence[LedgerEntry]) -> list[Failure]:
+    return [entry.failure for entry in entries if entry.failure is not None]
 
 
 def _report_done(

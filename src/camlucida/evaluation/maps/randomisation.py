@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Any
 
 import numpy as np
@@ -144,12 +144,13 @@ def _cells(chosen: Sequence[int], trained: Sequence[_Trained]) -> Iterator[tuple
     few: list[list[int]] = []
     for label in dict.fromkeys(trained[i].explanation.target for i in chosen):
         of_label = [i for i in chosen if trained[i].explanation.target == label]
-        if len({trained[i].sample.patient for i in of_label}) < MIN_PATIENTS:
+        patients = {trained[i].sample.patient for i in of_label}
+        if len(patients) < MIN_PATIENTS:
             few.append(of_label)
         else:
             yield False, of_label
     if few:
-        yield len(few) > 1, [i for of_label in few for i in of_label]
+        yield len(few) > 1, list(chain.from_iterable(few))
 
 
 def _of_gate(gate: Gate) -> dict[str, Any]:
@@ -189,7 +190,8 @@ def _null(maps: Sequence[_Trained]) -> Floats:
 
     NaN where two images share no label, or one of them has a constant map.
     """
-    images = {image: at for at, image in enumerate(dict.fromkeys(e.sample.scan.id for e in maps))}
+    names = dict.fromkeys(each.sample.scan.id for each in maps)
+    images = {image: index for index, image in enumerate(names)}
     sums = np.zeros((len(images), len(images)))
     counts = np.zeros_like(sums)
     heats = [np.asarray(e.explanation.map(e.explanation.grid).detach().cpu()) for e in maps]

@@ -131,4 +131,5 @@ def comes_from(module: nn.Module, *packages: str) -> bool:
     (True, False)
     """
     names = [f"{cls.__module__}." for cls in type(module).__mro__]
-    return any(name.startswith(f"{package}.") for name in names for package in packages)
+    prefixes = tuple(f"{package}." for package in packages)
+    return any(name.startswith(prefixes) for name in names)

@@ -196,13 +196,18 @@ def _facts(module: nn.Module) -> Defaults:
     fields: Defaults = {"task": "multilabel", "output": "probabilities" if squashed else "logits"}
     if squashed and not jf:  # jf concatenates its five heads: no one module's output is the logits
         fields["logits_from"] = "classifier" if hasattr(module, "classifier") else "model.fc"
+    labels = _labels(module, points)
+    if labels:
+        fields["labels"] = labels
+    return fields
+
+
+def _labels(module: nn.Module, points: tuple[float, ...]) -> tuple[str, ...]:
     labels = tuple(getattr(module, "pathologies", None) or ())
     if len(points) == len(labels):
         # Without an operating point the output is the constant 0.5: there is nothing to explain.
         labels = tuple("" if math.isnan(point) else name for name, point in zip(labels, points))
-    if labels:
-        fields["labels"] = labels
-    return fields
+    return labels
 
 
 def _defaults(name: str, args: Args, pretrained: bool, module: nn.Module) -> Defaults:

@@ -184,7 +184,8 @@ class _Sums:
         """(replicates, patients): how often each patient is in each sample."""
         generator = np.random.default_rng(seed)
         names = list(dict.fromkeys(self.models))
-        members = [np.flatnonzero([model == name for model in self.models]) for name in names]
+        models = np.array(self.models, object)
+        members = [np.flatnonzero(models == name) for name in names]
         weights = np.zeros((replicates, len(self.models)))
         for row in weights:
             for number in generator.integers(len(names), size=len(names)):

@@ -146,7 +146,7 @@ def tabulated(scored: Mapping[str, Sequence[Scored]], seconds: pd.DataFrame) -> 
         UsageError: no main model passed the proof on any film.
     """
     same = _common_duplicates([entry.same for entry in scored["main"] if len(entry.rows)])
-    repeated = {name for group in same for name in group[1:]}
+    repeated = set(chain.from_iterable(group[1:] for group in same))
     parts = {}
     for name, entries in scored.items():
         rows = _concatenated([entry.rows for entry in entries])
