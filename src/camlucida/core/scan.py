@@ -52,6 +52,11 @@ class Scan:
 
         Returns:
             (H, W) or (H, W, 3) uint8; of a bare tensor its minimum is 0 and its maximum 255.
+
+        >>> import torch
+        >>> tensor = torch.tensor([[[0.0, 0.5, 1.0]]])
+        >>> Scan(tensor, None, Geometry.identity((1, 3)), "ramp").picture()
+        array([[  0, 128, 255]], dtype=uint8)
         """
         if self.display is not None:
             return self.display

@@ -91,6 +91,11 @@ def load_model(
     Raises:
         UsageError: no such card, a malformed one, or no such device.
         ModelError: the model cannot be built, or its weights cannot be loaded.
+
+    >>> from camlucida.phantom import model_cards
+    >>> model = load_model(model_cards()["honest_resnet"])
+    >>> model.name, model.output_spec.task
+    ('honest_resnet', 'multilabel')
     """
     chosen = _device(device)
     read, base, path = _read(card, factory, checkpoint)
