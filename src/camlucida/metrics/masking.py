@@ -107,7 +107,7 @@ def average_drop(original: ArrayLike, masked: ArrayLike) -> Floats:
     cost=MASKED,
     plan=masked_plan,
     source=GRADCAM_PP,
-    failures={"logit": ("falls",), "probability": ("falls",)},
+    failures={"logit": ("flat",), "probability": ("flat",)},
     proportion=True,
 )
 def increase_in_confidence(original: ArrayLike, masked: ArrayLike) -> Floats:
