@@ -90,7 +90,7 @@ def load_checkpoint(module: nn.Module, path: str | Path) -> None:
     if state is None:
         closest = set(max(candidates, key=lambda s: len(required & set(s))))
         raise _mismatch(path, required - closest, closest - allowed, len(weights))
-    _check_shapes(path, {key: state[key] for key in required}, weights)
+    _check_shapes(path, {key: state[key] for key in weights}, weights)
     for key in set(state) - required:
         owner, name = empty[key]
         owner.register_buffer(name, torch.zeros_like(state[key]))
