@@ -20,6 +20,7 @@ from camlucida.attribution.methods import METHODS
 from camlucida.attribution.requests import REQUEST_WORDS
 from camlucida.cli import app
 from camlucida.core.geometry import Geometry
+from camlucida.core.messages.templates import ENGLISH
 from camlucida.core.scan import Scan
 from camlucida.datasets.cohort_file import CohortConfig
 from camlucida.evaluation.maps.baselines import BASELINES
@@ -247,6 +248,7 @@ def test_extension_examples_work(tmp_path: Path) -> None:
     """The blocks marked "executed" run; what they register is used, then taken back."""
     registries = (METHODS, METRICS, FAMILIES, READERS)
     before = [dict(registry._items) for registry in registries]
+    texts = dict(ENGLISH)
     try:
         for _, mark, code in blocks("python"):
             if "executed" in mark:
@@ -256,6 +258,8 @@ def test_extension_examples_work(tmp_path: Path) -> None:
         for registry, items in zip(registries, before, strict=True):
             registry._items.clear()
             registry._items.update(items)
+        ENGLISH.clear()
+        ENGLISH.update(texts)
 
 
 def _use_extensions(folder: Path) -> None:
