@@ -32,9 +32,9 @@ declare(
             "{method} at {layer} ({model}) is better than {baseline}, the best baseline without "
             "the model, by {metric} (difference {difference})."
         ),
-        "no_better": (
-            "{method} at {layer} ({model}) is no better than {baseline} by {metric} here "
-            "(difference {difference})."
+        "not_shown_better": (
+            "{method} at {layer} ({model}) is not shown to be better than {baseline} by {metric} "
+            "here (difference {difference})."
         ),
         "worse": (
             "{method} at {layer} ({model}) is worse than {baseline} by {metric} (difference "
@@ -55,8 +55,8 @@ def findings(evaluation: Evaluation) -> Iterator[Message]:
         evaluation: with ``summary`` and ``differences``.
 
     Yields:
-        Codes ``findings.better``, ``.no_better``, ``.worse`` or ``.undecided``. ``difference`` is
-        positive where the method is better, whatever the direction of the metric.
+        Codes ``findings.better``, ``.not_shown_better``, ``.worse`` or ``.undecided``.
+        ``difference`` is positive where the method is better, whatever the direction of the metric.
     """
     if evaluation.differences.empty or evaluation.summary.empty:
         return
@@ -109,4 +109,4 @@ def _finding(model: str, line: dict[Any, Any], baseline: str, difference: Estima
         return Message("findings.undecided", {**values, "needed": MIN_POSITIVES})
     if difference.low > 0:
         return Message("findings.better", values)
-    return Message("findings.worse" if difference.high < 0 else "findings.no_better", values)
+    return Message("findings.worse" if difference.high < 0 else "findings.not_shown_better", values)
