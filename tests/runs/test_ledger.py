@@ -9,7 +9,8 @@ from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message
 from camlucida.runs.folder import FORMAT, RunFolder, one_writer
-from camlucida.runs.ledger import FinishedItem, Ledger, MissingMap
+from camlucida.runs.items import FinishedItem, MissingMap
+from camlucida.runs.ledger import Ledger
 from camlucida.runs.parts import part_name, read_part, write_part
 from camlucida.runs.resume import recover
 
@@ -45,7 +46,7 @@ def some_part(folder, number, images):
         for image in images
         for label in "xy"
     ]
-    write_part(folder, number, rows, maps, answers)
+    return write_part(folder, number, rows, maps, answers, {"items": [], "provenance": {}})
 
 
 def test_items_begin_pending_in_the_order_given(ledger):
@@ -78,8 +79,8 @@ def test_settling_is_one_transaction(ledger):
 
 def test_a_number_is_never_given_twice(ledger):
     ledger.finish(1, [FinishedItem(KEYS[0], "done", "id", 0)], {})
-    ledger.rewrite(1, 2, {KEYS[0]: 0})
-    ledger.rewrite(2, None, {})
+    ledger.rewrite(1, 2, {KEYS[0]: 0}, {})
+    ledger.rewrite(2, None, {}, {})
     assert (ledger.parts(), ledger.next_part()) == ({}, 3)
 
 
@@ -108,15 +109,15 @@ def test_a_part_comes_back_as_it_was_written(folder):
 
 
 def test_a_part_without_a_map_is_a_part(folder):
-    write_part(folder, 1, [], [], [{"image": "a", "model": "net", "label": "x"}])
+    write_part(folder, 1, [], [], [{"image": "a", "model": "net", "label": "x"}], {})
     assert [len(result) for result in read_part(folder, 1)] == [0, 0, 1]
 
 
 def test_unreferenced_files_go_and_lost_parts_are_computed_again(folder, ledger):
-    some_part(folder, 1, "a")
-    ledger.finish(1, [FinishedItem(KEYS[0], "done", "id", 0)], {})
-    some_part(folder, 2, "b")
-    ledger.finish(2, [FinishedItem(KEYS[1], "done", "id", 0)], {})
+    digests = some_part(folder, 1, "a")
+    ledger.finish(1, [FinishedItem(KEYS[0], "done", "id", 0)], {}, digests)
+    digests = some_part(folder, 2, "b")
+    ledger.finish(2, [FinishedItem(KEYS[1], "done", "id", 0)], {}, digests)
     some_part(folder, 3, "c")  # killed before the ledger knew
     (folder.root / "maps/.camlucida-xyz").write_bytes(b"half")
     folder.part(part_name(2))["meta"].unlink()
@@ -135,16 +136,18 @@ def test_unreferenced_files_go_and_lost_parts_are_computed_again(folder, ledger)
 
 
 @pytest.mark.parametrize("kind", ["maps", "meta", "predictions"])
-@pytest.mark.parametrize("left", [0, 50])
-def test_a_part_that_was_cut_short_is_computed_again(folder, ledger, kind, left):
-    some_part(folder, 1, "a")
+@pytest.mark.parametrize("left", [0, 50, None])  # None: one bit flipped
+def test_a_part_that_was_cut_short_or_changed_is_computed_again(folder, ledger, kind, left):
+    digests = some_part(folder, 1, "a")
     missing = MissingMap("top1", "gradcam", "layer4", "no_evidence", "no gradient")
     item = FinishedItem(KEYS[0], "done", "id", 0, missing=(missing,))
     ledger.begin(KEYS[:1])
-    ledger.finish(1, [item], {})
+    ledger.finish(1, [item], {}, digests)
     assert recover(folder, ledger) == []
     path = folder.part(part_name(1))[kind]
-    path.write_bytes(path.read_bytes()[:left])
+    data = path.read_bytes()
+    flipped = data[:60] + bytes([data[60] ^ 1]) + data[61:]
+    path.write_bytes(flipped if left is None else data[:left])
     assert recover(folder, ledger) == [
         Message("notes.lost_parts", {"count": 1, "names": "part-00001"})
     ]

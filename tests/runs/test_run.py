@@ -465,7 +465,7 @@ def test_damaged_parts_are_one_line_and_mended_by_resume(cohort, tmp_path, kind)
     path = next((tmp_path / "run" / kind).iterdir())
     path.write_bytes(path.read_bytes()[:60])
     run = Run.open(tmp_path / "run")
-    with pytest.raises(UsageError, match=r"cannot be read: .*--resume"):
+    with pytest.raises(UsageError, match=r"missing or damaged.*--resume"):
         run.raw([*range(len(run.explanations()))])
     notes = execute(cohort, tmp_path / "run", resume=True).notes
     assert "notes.lost_parts" in [note.code for note in notes]

@@ -35,7 +35,7 @@ from camlucida.io.annotations import read_mask
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
-from camlucida.runs.ledger import MissingMap
+from camlucida.runs.items import MissingMap
 from camlucida.runs.parts import Map, Row
 from camlucida.runs.rows import map_row, prediction_rows
 

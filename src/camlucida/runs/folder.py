@@ -14,7 +14,7 @@ from typing import Any
 
 from camlucida.core.errors import UsageError
 
-FORMAT = 2
+FORMAT = 3
 """Of the folder and its ledger; another one is refused, not guessed at."""
 
 FOLDERS = ("maps", "meta", "predictions")
@@ -59,8 +59,13 @@ class RunFolder:
         }
 
     def exists(self) -> bool:
-        """Whether a run was begun here."""
-        return self.ledger.is_file()
+        """Whether a run was begun here: there is its ledger, or a part that can restore it."""
+        return self.ledger.is_file() or bool(self.part_numbers())
+
+    def part_numbers(self) -> list[int]:
+        """Numbers of the parts with a file of maps, ascending."""
+        paths = (self.root / "maps").glob("part-*.safetensors")
+        return sorted(int(path.stem.partition("-")[2]) for path in paths if _is_part(path))
 
     def make(self) -> None:
         """Make the folders that are missing; durable."""

@@ -9,23 +9,20 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
-from camlucida.core.messages import Message, chain, prefixed, quoted
 from camlucida.runs.folder import FORMAT, check_format
 from camlucida.runs.identity import canonical
-
-State = Literal["pending", "done", "failed"]
-Key = tuple[str, str]
-"""(image, model)."""
+from camlucida.runs.items import FinishedItem, Key, LedgerEntry, MissingMap
 
 _SCHEMA = (
-    """CREATE TABLE parts (number INTEGER PRIMARY KEY AUTOINCREMENT, items INTEGER NOT NULL)""",
+    """CREATE TABLE parts (
+        number INTEGER PRIMARY KEY AUTOINCREMENT, items INTEGER NOT NULL, digests TEXT NOT NULL)""",
     """CREATE TABLE items (
         image TEXT NOT NULL, model TEXT NOT NULL, position INTEGER,
         state TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'done', 'failed')),
@@ -40,132 +37,15 @@ _RESET = (
     "UPDATE items SET state = 'pending', attempts = 0, alone = 0, identity = NULL, "
     "part = NULL, row = NULL, failure = '', missing = '[]'"
 )
+_ADD_PART = "INSERT INTO parts VALUES (?, ?, ?)"
 _COLUMNS = (
     "image, model, position, state, attempts, alone, "
     "ifnull(identity, ''), part, row, failure, missing"
 )
 
 
-@dataclass(frozen=True)
-class MissingMap:
-    """A map that could not be made of an item.
-
-    Attributes:
-        target: as it was requested; "" for the task's default.
-        method, layer: names.
-        code, what, fix: of the error, as in :class:`~camlucida.core.failures.Failure`.
-    """
-
-    target: str
-    method: str
-    layer: str
-    code: str
-    what: str
-    fix: str = ""
-
-
-@dataclass(frozen=True)
-class LedgerEntry:
-    """One item: one image and one model.
-
-    Attributes:
-        image, model: names.
-        position: in the cohort's order; None for an item that is no longer part of the cohort, but
-            whose maps are kept.
-        state: pending, done or failed.
-        attempts: how often it was begun.
-        alone: how often it was begun by itself, after the process had died on its batch, and not
-            ended.
-        identity: of what is stored, see :mod:`camlucida.runs.identity`; "" while there is nothing.
-        part: number of the part that holds its rows; None while there is none.
-        row: of its first row among the part's ``predictions``.
-        failure: why it failed; None for an item that did not.
-        missing: the maps that could not be made.
-    """
-
-    image: str
-    model: str
-    position: int | None
-    state: State
-    attempts: int
-    alone: int
-    identity: str
-    part: int | None
-    row: int | None
-    failure: Failure | None
-    missing: tuple[MissingMap, ...]
-
-    @property
-    def key(self) -> Key:
-        """Image and model."""
-        return self.image, self.model
-
-    @property
-    def note(self) -> Message | None:
-        """The missing maps of an item that is done, with the reason of each; None without any."""
-        if self.state != "done" or not self.missing:
-            return None
-        by_reason: dict[str, list[str]] = {}
-        for each in self.missing:
-            reason = f"{each.what} ({each.fix})" if each.fix else each.what
-            by_reason.setdefault(reason, []).append(f"{each.method} at {each.layer}")
-        clauses = [
-            prefixed(", ".join(dict.fromkeys(maps)), quoted(reason))
-            for reason, maps in by_reason.items()
-        ]
-        return chain("words.clause", clauses)
-
-
-def count_states(entries: Iterable[LedgerEntry]) -> dict[str, int]:
-    """How many items are in each state.
-
-    Args:
-        entries: of a ledger, in any order.
-
-    Returns:
-        "done", "failed" and "pending" → number of items, ≥ 0.
-
-    >>> count_states([])
-    {'done': 0, 'failed': 0, 'pending': 0}
-    """
-    counts = {"done": 0, "failed": 0, "pending": 0}
-    for entry in entries:
-        counts[entry.state] += 1
-    return counts
-
-
-def item_notes(entries: Iterable[LedgerEntry]) -> list[Message]:
-    """The note of each item that has one, with the names of image and model before it.
-
-    Args:
-        entries: of a ledger, in the order in which the notes are wanted.
-
-    >>> item_notes([])
-    []
-    """
-    notes = ((entry, entry.note) for entry in entries)
-    return [prefixed(f"{entry.image}, {entry.model}", note) for entry, note in notes if note]
-
-
-@dataclass(frozen=True)
-class FinishedItem:
-    """How one item ended.
-
-    Attributes:
-        key: image and model.
-        state: done or failed.
-        identity: see :mod:`camlucida.runs.identity`.
-        row: of its first row in the part; None where it has none.
-        failure: why it failed.
-        missing: the maps that could not be made.
-    """
-
-    key: Key
-    state: State
-    identity: str
-    row: int | None = None
-    failure: Failure | None = None
-    missing: tuple[MissingMap, ...] = ()
+class DamagedLedger(UsageError):
+    """A ledger that is lost or damaged; :mod:`camlucida.runs.restore` makes it again from parts."""
 
 
 class Ledger:
@@ -183,24 +63,39 @@ class Ledger:
             path: of the SQLite file.
 
         Raises:
-            UsageError: a damaged file, or one of another version.
+            DamagedLedger: a damaged file.
+            UsageError: one of another version, or one that cannot be opened.
         """
         db = sqlite3.connect(path, isolation_level=None)
         try:
-            _check_format(db, path)
+            _check(db, path)
             # WAL lets `camlucida show` read during a run; FULL, because WAL with NORMAL may
             # lose the last transactions in a power cut, after their parts were made durable.
             db.execute("PRAGMA journal_mode = WAL")
             db.execute("PRAGMA synchronous = FULL")
         except sqlite3.DatabaseError as error:
             db.close()
-            raise _damaged(path, error) from error
+            raise _unreadable(path, error) from error
         ledger = cls(db, path)
         if not db.execute("PRAGMA user_version").fetchone()[0]:
-            with ledger.transaction():
-                for statement in _SCHEMA:
-                    db.execute(statement)
+            ledger._make_tables()
         return ledger
+
+    @classmethod
+    def in_memory(cls, path: Path) -> Ledger:
+        """An empty ledger that no file holds.
+
+        Args:
+            path: of the file that it stands for, named in messages.
+        """
+        ledger = cls(sqlite3.connect(":memory:", isolation_level=None), path)
+        ledger._make_tables()
+        return ledger
+
+    def _make_tables(self) -> None:
+        with self.transaction():
+            for statement in _SCHEMA:
+                self._db.execute(statement)
 
     @classmethod
     def read(cls, path: Path) -> Ledger:
@@ -210,17 +105,20 @@ class Ledger:
             path: of the SQLite file.
 
         Raises:
-            UsageError: a missing, damaged or empty file, or one of another version.
+            DamagedLedger: a missing, damaged or empty file.
+            UsageError: one of another version, or one that cannot be opened.
         """
+        if not path.is_file():
+            raise DamagedLedger(f"there is no ledger {path}", _RESUME)
         uri = f"{path.absolute().as_uri()}?mode=ro"
+        db = sqlite3.connect(uri, uri=True, isolation_level=None)
         try:
-            db = sqlite3.connect(uri, uri=True, isolation_level=None)
-            if not _check_format(db, path):
-                raise UsageError(
-                    f"{path} is an empty ledger", "go on with the run: camlucida run … --resume"
-                )
+            number = _check(db, path)
         except sqlite3.DatabaseError as error:
-            raise _damaged(path, error) from error
+            db.close()
+            raise _unreadable(path, error) from error
+        if not number:
+            raise DamagedLedger(f"{path} is an empty ledger", _RESUME)
         return cls(db, path)
 
     def __enter__(self) -> Ledger:
@@ -273,6 +171,11 @@ class Ledger:
         """Number of each part → how many items it was written with."""
         return dict(self._rows("SELECT number, items FROM parts ORDER BY number"))
 
+    def digests(self) -> dict[int, dict[str, str]]:
+        """Number of each part → kind of its file → SHA-256 of its bytes."""
+        rows = self._rows("SELECT number, digests FROM parts ORDER BY number")
+        return {number: json.loads(text) for number, text in rows}
+
     def next_part(self) -> int:
         """A number that no part ever had, so that files left by a crash belong to no part."""
         rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'parts'")
@@ -286,7 +189,7 @@ class Ledger:
         try:
             return self._db.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise _damaged(self._path, error) from error
+            raise _unreadable(self._path, error) from error
 
     # ---- changes --------------------------------------------------------------------------------
 
@@ -354,7 +257,11 @@ class Ledger:
             self._db.executemany(sql, keys)
 
     def finish(
-        self, part: int | None, items: Iterable[FinishedItem], provenance: Mapping[str, str]
+        self,
+        part: int | None,
+        items: Iterable[FinishedItem],
+        provenance: Mapping[str, str],
+        digests: Mapping[str, str] | None = None,
     ) -> None:
         """Record how items ended.
 
@@ -363,24 +270,28 @@ class Ledger:
                 where no item has rows.
             items: each with its state.
             provenance: hash → JSON text.
+            digests: of the part's files.
         """
         with self.transaction():
-            self._add(part, list(items))
+            self._add(part, list(items), digests or {})
             self._db.executemany(
                 "INSERT OR IGNORE INTO provenance VALUES (?, ?)", provenance.items()
             )
 
-    def rewrite(self, old: int, new: int | None, rows: Mapping[Key, int]) -> None:
+    def rewrite(
+        self, old: int, new: int | None, rows: Mapping[Key, int], digests: Mapping[str, str]
+    ) -> None:
         """Record that the items of a part were moved to a new part.
 
         Args:
             old: number of the part that is given up.
             new: number of the part that holds the items now; None where none is left.
             rows: (image, model) → first row in the new part.
+            digests: of the new part's files.
         """
         with self.transaction():
             if new is not None:
-                self._db.execute("INSERT INTO parts VALUES (?, ?)", (new, len(rows)))
+                self._db.execute(_ADD_PART, (new, len(rows), canonical(digests)))
                 sql = "UPDATE items SET part = ?, row = ? WHERE image = ? AND model = ?"
                 self._db.executemany(sql, [(new, row, *key) for key, row in rows.items()])
             self._db.execute("DELETE FROM parts WHERE number = ?", (old,))
@@ -395,10 +306,12 @@ class Ledger:
             self._db.execute(f"{_RESET} WHERE part = ?", (part,))
             self._db.execute("DELETE FROM parts WHERE number = ?", (part,))
 
-    def _add(self, part: int | None, items: Sequence[FinishedItem]) -> None:
+    def _add(
+        self, part: int | None, items: Sequence[FinishedItem], digests: Mapping[str, str]
+    ) -> None:
         stored = sum(item.row is not None for item in items)
         if part is not None:
-            self._db.execute("INSERT INTO parts VALUES (?, ?)", (part, stored))
+            self._db.execute(_ADD_PART, (part, stored, canonical(digests)))
         sql = (
             "UPDATE items SET state = ?, identity = ?, part = ?, row = ?, failure = ?, missing = ? "
             "WHERE image = ? AND model = ?"
@@ -418,15 +331,22 @@ def _entry(row: Any) -> LedgerEntry:
     return LedgerEntry(*values, failure=reason, missing=maps)  # type: ignore[misc]
 
 
-def _check_format(db: sqlite3.Connection, path: Path) -> int:
+def _check(db: sqlite3.Connection, path: Path) -> int:
+    """The format of a ledger whose pages are in order; 0 of an empty one."""
     number = int(db.execute("PRAGMA user_version").fetchone()[0])
     if number:  # 0 is that of an empty file
         check_format(number, path)
+    faults = [fault for (fault,) in db.execute("PRAGMA quick_check(1)") if fault != "ok"]
+    if faults:
+        raise DamagedLedger(f"{path} is a damaged ledger", _RESUME)
     return number
 
 
-def _damaged(path: Path, error: sqlite3.Error) -> UsageError:
-    return UsageError(
-        f"{path} cannot be read as a ledger: {error}",
-        "it is damaged, or cannot be opened from here",
-    )
+_RESUME = "camlucida run … --resume restores it from the parts"
+
+
+def _unreadable(path: Path, error: sqlite3.Error) -> UsageError:
+    what = f"{path} cannot be read as a ledger: {error}"
+    if error.sqlite_errorcode in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DamagedLedger(what, _RESUME)
+    return UsageError(what, "check that it can be opened from here")

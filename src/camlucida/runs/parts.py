@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import tempfile
@@ -15,13 +16,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import safetensors.numpy
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 
 from camlucida.core.files import json_default
 from camlucida.runs.folder import TEMPORARY, RunFolder, sync_folder
+from camlucida.runs.identity import file_sha256
 
 Row = dict[str, Any]
+Digests = dict[str, str]
+"""Kind of a part's file → SHA-256 of its bytes."""
 Map = NDArray[np.float32]
+
+_RECORD = "camlucida"
+"""Key of a part's record in the metadata of its Parquet file ``meta``."""
 
 _NUMBERS = pa.list_(pa.float64())
 _SIZES = pa.list_(pa.int64())
@@ -102,7 +108,8 @@ def write_part(
     rows: Sequence[Row],
     maps: Sequence[Map],
     predictions: Sequence[Row],
-) -> None:
+    record: Mapping[str, Any],
+) -> Digests:
     """Write a part durably.
 
     Until the ledger names it, it does not count, and the next writer removes it.
@@ -113,6 +120,11 @@ def write_part(
         rows: of :data:`META`, without ``tensor`` and ``slot``.
         maps: of each row, (*grid) float32, signed, as the method made it.
         predictions: rows of :data:`PREDICTIONS`.
+        record: what the ledger holds of these items, plain data: a ledger that is lost is restored
+            from it.
+
+    Returns:
+        The digest of each file, which the ledger keeps.
     """
     stacks: dict[str, list[Map]] = {}
     meta = []
@@ -124,14 +136,17 @@ def write_part(
     tensors = {key: np.stack(stacks[key]) for key in sorted(stacks)}
     contents = {
         "maps": safetensors.numpy.save(tensors),
-        "meta": _parquet(meta, META),
         "predictions": _parquet(predictions, PREDICTIONS),
     }
+    digests = {kind: _sha256(data) for kind, data in contents.items()}
+    stored = {_RECORD: json.dumps(dict(record) | {"sha256": digests}, default=json_default)}
+    contents["meta"] = _parquet(meta, META.with_metadata(stored))
     paths = folder.part(part_name(number))
     for kind, data in contents.items():
         write_durable(paths[kind], data)
     for path in paths.values():
         sync_folder(path.parent)
+    return digests | {"meta": _sha256(contents["meta"])}
 
 
 def part_name(number: int) -> str:
@@ -160,22 +175,39 @@ def read_part(folder: RunFolder, number: int) -> tuple[list[Row], list[Map], lis
     return rows, maps, _rows(paths["predictions"])
 
 
-def is_whole(folder: RunFolder, number: int) -> bool:
-    """Whether the three files of a part are there and complete; their content is not read.
+def damaged_file(folder: RunFolder, number: int, digests: Mapping[str, str]) -> Path | None:
+    """The first file of a part that is missing, or whose bytes are not those that were written.
 
     Args:
         folder: of the run.
         number: of the part, ≥ 0.
+        digests: of the files to look at, as :func:`write_part` returned them.
     """
     paths = folder.part(part_name(number))
+    different = (path for kind, path in paths.items() if file_sha256(path) != digests.get(kind))
+    return next(different, None)
+
+
+def read_record(folder: RunFolder, number: int) -> tuple[dict[str, Any], Digests] | None:
+    """What a part says of its items, and the digests of its files.
+
+    Args:
+        folder: of the run.
+        number: of the part, ≥ 0.
+
+    Returns:
+        None where the part is damaged or incomplete.
+    """
+    path = folder.part(part_name(number))["meta"]
     try:
-        with safe_open(paths["maps"], "np"):
-            pass
-        pq.read_metadata(paths["meta"])
-        pq.read_metadata(paths["predictions"])
-    except (SafetensorError, OSError, pa.ArrowException):
-        return False
-    return True
+        stored = pq.read_schema(path).metadata[_RECORD.encode()]
+        # The pages carry checksums, since no other file knows the digest of this one.
+        pq.read_table(path, page_checksum_verification=True)
+        record: dict[str, Any] = json.loads(stored)
+    except (OSError, pa.ArrowException, LookupError, TypeError, ValueError):
+        return None
+    digests = record.pop("sha256") | {"meta": file_sha256(path) or ""}
+    return None if damaged_file(folder, number, digests) else (record, digests)
 
 
 def write_durable(path: Path, data: bytes) -> None:
@@ -213,8 +245,13 @@ def write_durable_table(path: Path, rows: Sequence[Row], schema: pa.Schema) -> N
 
 def _parquet(rows: Sequence[Row], schema: pa.Schema) -> bytes:
     buffer = BytesIO()
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=schema), buffer, compression="zstd")
+    table = pa.Table.from_pylist(list(rows), schema=schema)
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     return buffer.getvalue()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _rows(path: Path) -> list[Row]:

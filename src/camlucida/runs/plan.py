@@ -16,7 +16,7 @@ from camlucida.models.layers import resolve
 from camlucida.models.state import unwrap
 from camlucida.runs.compute import Worker
 from camlucida.runs.identity import Recipe, make_recipe
-from camlucida.runs.ledger import Key
+from camlucida.runs.items import Key
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,10 @@ from camlucida.io import read_image
 from camlucida.models import Card
 from camlucida.models.preprocessing import prepare
 from camlucida.runs.folder import RunFolder
-from camlucida.runs.ledger import Ledger, LedgerEntry, count_states, item_notes
+from camlucida.runs.identity import file_sha256
+from camlucida.runs.items import LedgerEntry, count_states, item_notes
+from camlucida.runs.parts import part_name
+from camlucida.runs.restore import read_ledger
 from camlucida.runs.tables import connect
 
 declare(
@@ -49,11 +52,14 @@ class Run:
         folder: where its files are.
         about: the content of ``run.json``.
         entries: the ledger's items that are in the cohort, in its order.
+        restored: a note where the ledger was lost and is restored from the parts.
     """
 
     folder: RunFolder
     about: Mapping[str, Any]
     entries: tuple[LedgerEntry, ...]
+    restored: tuple[Message, ...] = ()
+    _whole: set[Path] = field(default_factory=set, init=False, repr=False, compare=False)
 
     @staticmethod
     def open(path: str | Path) -> Run:
@@ -69,9 +75,10 @@ class Run:
             fix = did_you_mean(str(path), map(str, runs))
             raise UsageError(f"{path} is not the folder of a run", fix)
         about = folder.read_about()
-        with Ledger.read(folder.ledger) as ledger:
+        ledger, notes = read_ledger(folder)
+        with ledger:
             entries = tuple(entry for entry in ledger.entries() if entry.position is not None)
-        return Run(folder, about, entries)
+        return Run(folder, about, entries, tuple(notes))
 
     @property
     def counts(self) -> dict[str, int]:
@@ -88,7 +95,8 @@ class Run:
     @property
     def notes(self) -> list[Message]:
         """What was noted when the cohort was read and the run was resumed, and of single items."""
-        return [*map(Message.from_json, self.about["notes"]), *item_notes(self.entries)]
+        stored = map(Message.from_json, self.about["notes"])
+        return [*self.restored, *stored, *item_notes(self.entries)]
 
     def summary(self) -> dict[str, Any]:
         """What it is, how far it is, what went wrong, where its files are; plain data."""
@@ -103,7 +111,7 @@ class Run:
             "items": self.counts,
             "failures": [failure.to_json() for failure in self.failures],
             "incomplete": list(map(_missing_maps, incomplete)),
-            "notes": [note.to_json() for note in map(Message.from_json, self.about["notes"])],
+            "notes": [*(note.to_json() for note in self.restored), *self.about["notes"]],
             "parts": len(parts),
             "files": {name: str(getattr(self.folder, name)) for name in _FILES},
         }
@@ -119,6 +127,7 @@ class Run:
         """
         import duckdb
 
+        self._check_parts("meta", "predictions")
         try:
             db = connect(self.folder, self.entries)
         except duckdb.Error as error:
@@ -128,6 +137,10 @@ class Run:
         with db:
             try:
                 return db.execute(sql).df()
+            except duckdb.IOException as error:
+                raise UsageError(
+                    f"the tables of {self.folder.root} cannot be read: {error}", DAMAGED
+                ) from error
             except duckdb.Error as error:
                 fix = "tables: items, cohort, predictions, explanations"
                 raise UsageError(f"the query failed: {error}", fix) from error
@@ -213,6 +226,7 @@ class Run:
                     f"no explanation {index}", f"the run has {len(table)}, counted from 0"
                 )
         maps: dict[int, Tensor] = {}
+        self._check_parts("maps", names=set(table.iloc[list(indices)]["part"]))
         for part, rows in table.iloc[list(indices)].groupby("part", sort=False):
             path = self.folder.part(str(part))["maps"]
             try:
@@ -223,9 +237,38 @@ class Run:
                 raise UsageError(f"the maps of {path} cannot be read: {error}", DAMAGED) from error
         return [maps[index] for index in indices]
 
+    def _check_parts(self, *kinds: str, names: Collection[str] | None = None) -> None:
+        """Compare files of parts with the digests of the ledger; each file once.
+
+        Args:
+            kinds: "maps", "meta", "predictions".
+            names: of the parts; None for all that hold an item of the cohort.
+
+        Raises:
+            UsageError: a file is missing or damaged.
+        """
+        numbers = {entry.part for entry in self.entries if entry.part is not None}
+        for number in sorted(numbers):
+            if names is not None and part_name(number) not in names:
+                continue
+            paths = self.folder.part(part_name(number))
+            for kind in kinds:
+                if paths[kind] in self._whole:
+                    continue
+                if file_sha256(paths[kind]) != self._digests[number].get(kind):
+                    raise UsageError(f"{paths[kind]} is missing or damaged", DAMAGED)
+                self._whole.add(paths[kind])
+
+    @cached_property
+    def _digests(self) -> dict[int, dict[str, str]]:
+        ledger, _ = read_ledger(self.folder)
+        with ledger:
+            return ledger.digests()
+
     @cached_property
     def _provenance(self) -> dict[str, str]:
-        with Ledger.read(self.folder.ledger) as ledger:
+        ledger, _ = read_ledger(self.folder)
+        with ledger:
             return ledger.provenance()
 
     def _scan(self, row: Mapping[str, Any], provenance: Mapping[str, Any]) -> Scan:

@@ -10,8 +10,16 @@ from camlucida.io.tables import listing
 from camlucida.runs.compute import item_identity
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import changed, file_sha256
-from camlucida.runs.ledger import Key, Ledger, LedgerEntry
-from camlucida.runs.parts import is_whole, part_name, read_part, write_part
+from camlucida.runs.items import Key, LedgerEntry
+from camlucida.runs.ledger import Ledger
+from camlucida.runs.parts import (
+    Digests,
+    damaged_file,
+    part_name,
+    read_part,
+    read_record,
+    write_part,
+)
 from camlucida.runs.plan import ModelPlan
 
 declare(
@@ -42,12 +50,13 @@ them before it is given up."""
 
 
 def recover(folder: RunFolder, ledger: Ledger) -> list[Message]:
-    """Remove what a killed process left behind, and forget parts whose files are gone or cut short.
+    """Remove what a killed process left behind, and forget parts whose files are gone or damaged.
 
     Returns:
         A note of the parts that are computed again.
     """
-    lost = [number for number in ledger.parts() if not is_whole(folder, number)]
+    digests = ledger.digests()
+    lost = [number for number in digests if damaged_file(folder, number, digests[number])]
     for number in lost:
         ledger.forget(number)
     kept = set(map(part_name, ledger.parts()))
@@ -123,14 +132,25 @@ def _rewrite(
     rows, maps, predictions = read_part(folder, number)
     kept = [i for i, row in enumerate(rows) if (row["image"], row["model"]) in keys]
     kept_predictions = [row for row in predictions if (row["image"], row["model"]) in keys]
-    new = ledger.next_part() if keys else None
-    if new is not None:
-        kept_rows, kept_maps = [rows[i] for i in kept], [maps[i] for i in kept]
-        write_part(folder, new, kept_rows, kept_maps, kept_predictions)
     first = dict.fromkeys(keys, 0)
     for i, row in reversed(list(enumerate(kept_predictions))):
         first[row["image"], row["model"]] = i
-    ledger.rewrite(number, new, first)
+    new = ledger.next_part() if keys else None
+    digests: Digests = {}
+    if new is not None:
+        kept_rows, kept_maps = [rows[i] for i in kept], [maps[i] for i in kept]
+        record = _kept_record(folder, number, first)
+        digests = write_part(folder, new, kept_rows, kept_maps, kept_predictions, record)
+    ledger.rewrite(number, new, first, digests)
+
+
+def _kept_record(folder: RunFolder, number: int, rows: Mapping[Key, int]) -> dict[str, Any]:
+    """The record of a part, of the items in ``rows`` alone, each with its new first row."""
+    stored = read_record(folder, number)
+    record = {"items": [], "provenance": {}} if stored is None else stored[0]
+    items = [item for item in record["items"] if tuple(item["key"]) in rows]
+    moved = [item | {"row": rows[tuple(item["key"])]} for item in items]
+    return record | {"items": moved}
 
 
 def _is_worth_trying(entry: LedgerEntry) -> bool:

@@ -24,17 +24,11 @@ from camlucida.models import LoadedModel
 from camlucida.runs.compute import ItemResult, Worker, item_identity
 from camlucida.runs.folder import FORMAT, RunFolder, one_writer
 from camlucida.runs.identity import canonical, changed, file_sha256, make_recipe
-from camlucida.runs.ledger import (
-    FinishedItem,
-    Key,
-    Ledger,
-    LedgerEntry,
-    State,
-    count_states,
-    item_notes,
-)
-from camlucida.runs.parts import write_durable_json, write_durable_table, write_part
+from camlucida.runs.items import FinishedItem, Key, LedgerEntry, State, count_states, item_notes
+from camlucida.runs.ledger import Ledger
+from camlucida.runs.parts import Digests, write_durable_json, write_durable_table, write_part
 from camlucida.runs.plan import Loader, ModelPlan, plan_models
+from camlucida.runs.restore import write_ledger
 from camlucida.runs.resume import DEATHS, recover, sync, tidy
 from camlucida.runs.tables import cohort_rows, cohort_schema
 
@@ -105,7 +99,7 @@ def execute(
     size = batch_size or earlier.get("batch_size") or DEFAULT_BATCH.get(device_type, 8)
     problems = _distinct(plan.cohort.problems for plan in plans)
     notes = _distinct(plan.cohort.notes for plan in plans)
-    with _writable(folder), one_writer(folder), Ledger.write(folder.ledger) as ledger:
+    with _writable(folder), one_writer(folder), _ledger(folder, notes) as ledger:
         notes += recover(folder, ledger)
         notes += sync(ledger, plans, earlier)
         record = _record(file, plans, size, problems, notes)
@@ -151,6 +145,15 @@ def _writable(folder: RunFolder) -> Iterator[None]:
         reason = (error.strerror if isinstance(error, OSError) else None) or error
         fix = "mend that, then go on with --resume: what was done is kept"
         raise CamlucidaError(f"the run {folder.root} cannot be written: {reason}", fix) from error
+
+
+@contextmanager
+def _ledger(folder: RunFolder, notes: list[Message]) -> Iterator[Ledger]:
+    """The ledger; a note is added where it had to be restored."""
+    ledger, restored = write_ledger(folder)
+    notes += restored
+    with ledger:
+        yield ledger
 
 
 @contextmanager
@@ -266,27 +269,37 @@ def _compute_part(folder: RunFolder, ledger: Ledger, worker: Worker, part: Part,
         results: list[ItemResult] = []
         for batch in _slices(images, size):
             results += worker.process(batch)
-        number = _write_results(folder, ledger, results)
         provenance: dict[str, str] = {}
         for result in results:
             provenance |= result.provenance
-        ledger.finish(number, _finished([*results, *deadly], worker.name), provenance)
+        items = list(_finished([*results, *deadly], worker.name))
+        stored = [result for result in results if result.predicted]
+        number, digests = None, None
+        if stored:
+            number = ledger.next_part()
+            record = _part_record(items, provenance)
+            digests = _write_results(folder, number, stored, record)
+        ledger.finish(number, items, provenance, digests)
 
 
-def _write_results(folder: RunFolder, ledger: Ledger, results: Iterable[ItemResult]) -> int | None:
-    """Write a part, and return its number; None where there is nothing to store."""
-    stored = [result for result in results if result.predicted]
-    if not stored:
-        return None
-    number = ledger.next_part()
-    write_part(
+def _part_record(items: Iterable[FinishedItem], provenance: Mapping[str, str]) -> dict[str, Any]:
+    """What a part says of its items, so that a lost ledger can be restored."""
+    stored = [item.to_json() for item in items if item.row is not None]
+    return {"items": stored, "provenance": dict(provenance)}
+
+
+def _write_results(
+    folder: RunFolder, number: int, stored: Sequence[ItemResult], record: Mapping[str, Any]
+) -> Digests:
+    """Write a part, and return the digests of its files."""
+    return write_part(
         folder,
         number,
         list(chain.from_iterable(result.rows for result in stored)),
         list(chain.from_iterable(result.maps for result in stored)),
         list(chain.from_iterable(result.predictions for result in stored)),
+        record,
     )
-    return number
 
 
 def _finished(results: Iterable[ItemResult], model: str) -> Iterator[FinishedItem]:

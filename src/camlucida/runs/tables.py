@@ -16,7 +16,7 @@ from camlucida.core.files import without_dots
 from camlucida.datasets.cohort import CohortImage
 from camlucida.runs.folder import RunFolder
 from camlucida.runs.identity import canonical
-from camlucida.runs.ledger import LedgerEntry
+from camlucida.runs.items import LedgerEntry
 from camlucida.runs.parts import META, PREDICTIONS, part_name
 
 GROUP = "group_"

@@ -28,7 +28,7 @@ from camlucida.report.sections.results import results
 from camlucida.report.sections.summary import summary
 from camlucida.report.writers.markdown import markdown, write_markdown
 from camlucida.runs import Run
-from camlucida.runs.ledger import MissingMap
+from camlucida.runs.items import MissingMap
 from tests.support.documents import english_in
 from tests.support.runs_on_disk import run_of, segmentation_run
 
