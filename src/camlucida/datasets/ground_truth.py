@@ -91,6 +91,16 @@ class GroundTruth:
         labels = (*dict.fromkeys(filter(None, self.labels)), "")
         return tuple(label for label in labels if label in drawn or label in boxed)
 
+    def listed(self, image_id: str, file_name: str) -> tuple[str, ...]:
+        """Every label that is annotated in an image, also those that the model does not have.
+
+        Args:
+            image_id, file_name: as of :meth:`has`.
+        """
+        drawn = _of_image(self.drawn, image_id, file_name)
+        boxed = _of_image(self.boxed, image_id, file_name)
+        return tuple(dict.fromkeys([*drawn, *boxed]))
+
     def masks(self, image_id: str, file_name: str, size: Size) -> dict[str, Mask]:
         """The masks (H, W) of an image: drawn, or else filled boxes.
 
@@ -165,19 +175,30 @@ class GroundTruth:
         boxed = _of_image(self.boxed, image_id, file_name)
         return boxed[label].boxes(size) if label in boxed else None
 
+    def names_of(self, images: Iterable[tuple[str, str]]) -> set[str]:
+        """The names that the annotations give these images.
+
+        Args:
+            images: id and file name or path of every image.
+        """
+        used: set[str | None] = set()
+        for image_id, file_name in images:
+            of_image = _keys(image_id, file_name)
+            used.add(_first(of_image, self.drawn))
+            used.add(_first(of_image, self.boxed))
+        return {name for name in used if name is not None}
+
     def unused(self, images: Iterable[tuple[str, str]]) -> list[Message]:
         """Notes on annotations that belong to no image or no label; and :attr:`notes`.
 
         Args:
             images: id and file name or path of every image.
         """
+        listed = list(images)
         keys: set[str] = set()
-        used: set[str | None] = set()
-        for image_id, file_name in images:
-            of_image = _keys(image_id, file_name)
-            keys.update(of_image)
-            used.add(_first(of_image, self.drawn))
-            used.add(_first(of_image, self.boxed))
+        for image_id, file_name in listed:
+            keys.update(_keys(image_id, file_name))
+        used = self.names_of(listed)
         annotated = dict.fromkeys([*self.drawn, *self.boxed])
         idle = [name for name in annotated if name not in used]
         # A mask of a label that the model does not have is not split into image and label.

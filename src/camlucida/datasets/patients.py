@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,6 +75,21 @@ def stated_patient(patient: str) -> str:
     ('p7', '')
     """
     return "" if patient.startswith(_IMAGE) else patient
+
+
+def patient_in_name(image: str) -> str:
+    """The patient that the name of a CheXpert image holds; "" for another name.
+
+    Args:
+        image: its path, or its name as CheXlocalize writes it.
+
+    >>> patient_in_name("valid/patient64541/study1/view1_frontal.jpg")
+    'patient64541'
+    >>> patient_in_name("patient64541_study1_view1_frontal"), patient_in_name("a.png")
+    ('patient64541', '')
+    """
+    match = re.search(r"(?:^|[/_\\])(patient\d+)[/_\\]study\d+", image)
+    return match[1] if match else ""
 
 
 @dataclass(frozen=True)

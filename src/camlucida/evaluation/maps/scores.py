@@ -61,7 +61,7 @@ class Heat:
     def of(cls, native: ArrayLike, original: Floats, geometry: Geometry) -> Heat:
         """From a map on its own grid and the same carried back."""
         protocol: ArrayLike = original
-        if original.ndim == 2 and _sees_all(geometry):
+        if original.ndim == 2 and sees_all(geometry):
             protocol = upsample(native, geometry.original)
         return cls(original, protocol)
 
@@ -70,7 +70,7 @@ class Heat:
         return self.protocol if metric.upsampling == "chexlocalize" else self.original
 
 
-def _sees_all(geometry: Geometry) -> bool:
+def sees_all(geometry: Geometry) -> bool:
     """Whether the model saw the whole original and nothing else, upright."""
     mirrored = not all(factor > 0 for factor in geometry.scale)
     if mirrored or any(geometry.offset):

@@ -10,7 +10,7 @@ coordinates: pixel ``i`` covers ``[i, i + 1]``.
 from camlucida.io.annotations.annotation import Annotation, BoxAnnotation
 from camlucida.io.annotations.box_tables import BoxTable, parse_box, parse_sides, read_box_table
 from camlucida.io.annotations.boxes import as_boxes, boxes_of, from_boxes
-from camlucida.io.annotations.documents import read_polygon_file, read_rle_file
+from camlucida.io.annotations.documents import holds_outlines, read_polygon_file, read_rle_file
 from camlucida.io.annotations.mask_folders import read_mask_folder
 from camlucida.io.annotations.masks import MASK_SUFFIXES, check_mask_size, mask_size, read_mask
 from camlucida.io.annotations.polygons import from_polygons
@@ -27,6 +27,7 @@ __all__ = [
     "from_boxes",
     "from_polygons",
     "from_rle",
+    "holds_outlines",
     "mask_size",
     "parse_box",
     "parse_sides",

@@ -73,6 +73,18 @@ def read_polygon_file(path: Path) -> Iterator[NamedAnnotation]:
             )
 
 
+def holds_outlines(path: Path) -> bool:
+    """Whether a JSON file of annotations holds polygons, else run-length codes.
+
+    Args:
+        path: of :func:`read_polygon_file` or :func:`read_rle_file`.
+
+    Raises:
+        UsageError: as :func:`read_rle_file`.
+    """
+    return any(label == _SIZE for _, label, _ in _entries(path))
+
+
 def _entries(path: Path) -> Iterator[tuple[str, str, Any]]:
     """(image, label, value) of a JSON file {image: {label: value}}."""
     try:

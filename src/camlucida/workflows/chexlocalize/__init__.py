@@ -1,0 +1,1 @@
+"""CheXlocalize's protocol on saved maps, from files to tables and a page."""
