@@ -2,7 +2,7 @@
 
 ``patient64541_study1_view1_frontal_Edema_map.pkl`` holds ``map`` (1, 1, h, w), ``cxr_dims`` (width,
 height of the radiograph), ``task``, ``prob``, ``gt`` and ``cxr_img``. It is read without running
-anything of it: :mod:`camlucida.io.inert_pickle`.
+anything of it: :mod:`camlucida.io.pickles`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.files import reading
 from camlucida.io.image import MAX_PIXELS
-from camlucida.io.inert_pickle import InertPickleError, Stub, read_inert_pickle
+from camlucida.io.pickles import PickleDamage, Stub, read_pickled
 from camlucida.io.tables import fold
 
 PATTERN = "*_map.pkl"
@@ -101,11 +101,10 @@ def read_saliency_map(path: Path) -> SaliencyMap:
     >>> saved.values.shape, saved.size, saved.label
     ((2, 3), (20, 30), 'Edema')
     """
-    with reading(path, ImageError, "the map"):
-        data = path.read_bytes()
     try:
-        content = read_inert_pickle(data)
-    except InertPickleError as error:
+        with reading(path, ImageError, "the map"):
+            content = read_pickled(path).content
+    except PickleDamage as error:
         raise ImageError(
             f"{path} is not a readable pickle of a map: {error}",
             "the file is damaged, or holds something else",

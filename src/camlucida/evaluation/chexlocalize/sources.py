@@ -218,10 +218,19 @@ def _with_patients(maps: Sequence[SavedMap], table: PatientTable) -> list[SavedM
     if column is None:
         raise UsageError(f"{where} has no patient column", "name it: --patient-column")
     paths = {Path(saved.path) for saved in maps}
-    rows = match_images(frame, table.id_column, paths, where)
+    # CheXpert's tables begin each path with the folder of the data set.
+    short = frame.apply(lambda cells: cells.map(_without_root))
+    rows = match_images(short, table.id_column, paths, where)
     patients = Patients.read(frame, column)
     by_path = {path: patients.cells[of_path[0]] for path, of_path in rows.rows.items() if of_path}
     return [_of_patient(saved, by_path.get(Path(saved.path), "")) for saved in maps]
+
+
+def _without_root(cell: Any) -> Any:
+    """patient/study/view of a path of CheXpert; any other cell as it is."""
+    if not isinstance(cell, str) or not patient_in_name(cell):
+        return cell
+    return "/".join(cell.replace("\\", "/").split("/")[-3:])
 
 
 def _of_patient(saved: SavedMap, patient: str) -> SavedMap:

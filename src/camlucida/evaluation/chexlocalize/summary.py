@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from camlucida.evaluation.chexlocalize.measure import COUNTS, OTSU, Measured
+from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.metrics.chexlocalize import pixel_rates
 from camlucida.metrics.intervals import Interval, IntervalMethod
 from camlucida.metrics.statistics import mean_interval, ratio_interval
@@ -97,12 +98,26 @@ def _rates(pixels: pd.DataFrame) -> Iterator[Figure]:
         best = part[[f"ceiling_{name}" for name in COUNTS]].to_numpy()
         ceilings = pixel_rates(best)
         chances = _chances(part)
+        positives = part.loc[part["positive"].astype(bool), "patient"].nunique()
         for metric, (top, bottom) in _parts(part).items():
             # An image without such a pixel says nothing, and its patient does not count.
             counted = np.where(bottom > 0, bottom, np.nan)
             interval = ratio_interval(top, counted, part["patient"].tolist())
+            if metric != "specificity":
+                interval = _of_positives(interval, positives)
             names = (*series, label, metric, segmentation)
             yield _figure(names, interval, chances[metric], ceilings[metric], 0)
+
+
+def _of_positives(interval: Interval, positives: int) -> Interval:
+    """Precision and recall rest on the patients who have the finding.
+
+    Where no patient has it, precision is 0 whatever the map, and says nothing of it.
+    """
+    if positives >= MIN_POSITIVES:
+        return interval
+    estimate = interval.estimate if positives else NAN
+    return replace(interval, estimate=estimate, low=NAN, high=NAN, interval_method="none")
 
 
 def _parts(part: pd.DataFrame) -> dict[str, tuple[Any, Any]]:

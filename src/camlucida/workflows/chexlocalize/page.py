@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
 from camlucida.core.messages import Estimate, Message
 from camlucida.core.numbers import number_or_dash
 from camlucida.evaluation.chexlocalize.measure import OTSU
-from camlucida.evaluation.chexlocalize.summary import SERIES, primary
+from camlucida.evaluation.chexlocalize.summary import ALL_LABELS, SERIES, primary
 from camlucida.io.records import records_of
 from camlucida.metrics.intervals import interval_notes
 from camlucida.report.document import (
@@ -152,11 +153,14 @@ def _counts(row: Mapping[str, object] | None) -> tuple[object, object]:
     return row["images"], row["patients"]
 
 
-def _cell(row: Mapping[str, float] | None) -> Cell | None:
+def _cell(row: Mapping[str, Any] | None) -> Cell | None:
     if row is None or row["estimate"] != row["estimate"]:
         return None
     chance, ceiling = (number_or_dash(row[name]) for name in ("chance", "ceiling"))
-    estimate = Estimate(row["estimate"], row["low"], row["high"])
+    estimate: Estimate | float = Estimate(row["estimate"], row["low"], row["high"])
+    if row["label"] == ALL_LABELS:
+        # An estimate without an interval would be said to rest on few patients.
+        estimate = row["estimate"]
     return Cell(estimate, note=f"chance {chance}, ceiling {ceiling}")
 
 
