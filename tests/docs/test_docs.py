@@ -120,6 +120,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
     pages = {
         "layers": "layers.md",
         "evaluate": "evaluate.md",
+        "evaluate-chexlocalize": "evaluate.md",
         "metrics": "metrics.md",
         "benchmark": "benchmark.md",
         "evaluate-predictions": "predictions.md",
