@@ -8,23 +8,36 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 import typer
-from typer.core import TyperCommand
 
+from camlucida.cli.option_words import SourceCommand
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.failures import Failure
 
 if TYPE_CHECKING:
     from camlucida.models import LoadedModel
 
-app = typer.Typer(
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class _Application(typer.Typer):
+    """Whose commands take words as other tools write them."""
+
+    def command(  # type: ignore[override]
+        self, name: str | None = None, *, cls: type[SourceCommand] = SourceCommand
+    ) -> Callable[[Command], Command]:
+        return super().command(name, cls=cls)
+
+
+app = _Application(
     name="camlucida",
     help="Explain medical-imaging models: class activation maps, measured and reported. "
     "Research use only.",
@@ -101,44 +114,6 @@ ColormapOption = Annotated[
     ),
 ]
 """Of every command that draws maps; it holds for all of its figures."""
-
-
-def command_with_lists(*options: str) -> type[TyperCommand]:
-    """A command whose repeatable ``options`` also take words separated by blanks.
-
-    ``--methods gradcam gradcam++`` is read as ``--methods gradcam --methods gradcam++``. In a
-    command that has arguments, a word that is the path of a file or folder stays an argument.
-    """
-
-    class ListCommand(TyperCommand):
-        def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-            has_arguments = any(each.param_type_name == "argument" for each in self.params)
-            return super().parse_args(ctx, _repeated(args, options, has_arguments))
-
-    return ListCommand
-
-
-def _repeated(words: Sequence[str], options: Sequence[str], has_arguments: bool) -> list[str]:
-    """Put the option's name before every further word of its list.
-
-    Args:
-        words: of the command line.
-        options: that take lists.
-        has_arguments: whether words that are paths are left alone.
-    """
-    expanded: list[str] = []
-    option = ""  # the list whose first word has been read
-    for before, word in zip(["", *words], words):
-        if word.startswith("-") and not word[1:].isdigit():  # -1 is the last label
-            option = ""
-        elif before.replace("_", "-") in options:
-            option = before
-        elif has_arguments and Path(word).exists():
-            option = ""
-        elif option:
-            expanded.append(option)
-        expanded.append(word)
-    return expanded
 
 
 def load(

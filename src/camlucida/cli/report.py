@@ -13,10 +13,10 @@ from camlucida.cli.common import (
     SOME_FAILED,
     ColormapOption,
     app,
-    command_with_lists,
     output_folder,
     progress_bar,
 )
+from camlucida.cli.option_words import command_with_lists
 from camlucida.core.errors import UsageError
 from camlucida.report.locale import load_texts
 

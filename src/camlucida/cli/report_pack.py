@@ -21,6 +21,7 @@ from camlucida.cli.common import (
     progress_bar,
     resumable,
 )
+from camlucida.cli.option_words import command_with_lists
 
 if TYPE_CHECKING:
     from camlucida.workflows.training_runs import PackResult
@@ -35,7 +36,7 @@ HEADS = (
 )
 
 
-@app.command("report-pack")
+@app.command("report-pack", cls=command_with_lists("--run", "--layer", "--class"))
 def report_pack_command(
     runs: Annotated[
         list[Path],

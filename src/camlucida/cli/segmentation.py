@@ -12,13 +12,13 @@ from camlucida.cli.common import (
     DeviceOption,
     app,
     command_line,
-    command_with_lists,
     finish,
     output_folder,
     print_table,
     progress_bar,
     resumable,
 )
+from camlucida.cli.option_words import command_with_lists
 from camlucida.core.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ MODES = ("single", "batch")
 @app.command(
     "explain-segmentation",
     cls=command_with_lists("--methods", "--target-layer", "--target"),
-    context_settings={"token_normalize_func": lambda name: name.replace("_", "-")},
 )
 def explain_segmentation_command(
     model_path: Annotated[
