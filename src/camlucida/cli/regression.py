@@ -71,6 +71,12 @@ def evaluate_regression_command(
         str | None,
         typer.Option(help="Use this split only; patients who are also in another are left out."),
     ] = None,
+    min_value: Annotated[
+        float | None, typer.Option(help="Evaluate only rows with a true value of at least this.")
+    ] = None,
+    max_value: Annotated[
+        float | None, typer.Option(help="Evaluate only rows with a true value of at most this.")
+    ] = None,
     layer: Annotated[
         str, typer.Option(help="Layer, such as backbone.layer3; see `camlucida layers`.")
     ] = "auto",
@@ -78,6 +84,12 @@ def evaluate_regression_command(
     error_threshold: Annotated[
         float, typer.Option(min=0, help="Absolute errors of at least this count as high.")
     ] = 5.0,
+    top: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Images in each of the lists of high and of low errors. Default: all."
+        ),
+    ] = None,
     within: Annotated[
         list[float] | None,
         typer.Option(help="Share of errors of at most this. Repeatable. Default: 5, 10, 15."),
@@ -127,6 +139,9 @@ def evaluate_regression_command(
         columns=SheetColumns(value_column, id_column, patient_column, tuple(group_column or ())),
         masks=mask_dir,
         split=split,
+        least=min_value,
+        most=max_value,
+        listed=top,
         model=model,
         layer=layer,
         method=method,

@@ -5,6 +5,7 @@ What cannot be used is one line.
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,11 +16,13 @@ from camlucida.core.errors import UsageError
 from camlucida.core.messages import named
 from camlucida.runs import Run
 from camlucida.workflows.training_runs.explain import ExplainOptions, _recognise, explain_training
-from camlucida.workflows.training_runs.folders import find_training_runs
+from camlucida.workflows.training_runs.folders import find_run_folder, find_training_runs
 from camlucida.workflows.training_runs.lines import check_lines, rule_lines
 from camlucida.workflows.training_runs.measure import contrast_of
 from camlucida.workflows.training_runs.results import PredictionCheck, TrainingResults
+from camlucida.workflows.training_runs.table_validation import read_table_validation
 from camlucida.workflows.training_runs.validation import read_validation
+from tests.support.models_on_disk import write_image
 from tests.support.training_runs import FOLDS, blank, edit_predictions, edit_summary, pack, training
 
 
@@ -152,7 +155,6 @@ def test_two_runs_of_one_seed_are_refused_before_anything_is_written(cohort):
             lambda run: (run / "summary.json").write_text("[]"),
             "summary.json is no table of names and values",
         ),
-        (lambda run: (run / "val_predictions.csv").unlink(), "has no val_predictions.csv"),
         (lambda run: edit_summary(run, seed=None), "states its seed (give --seed)"),
         (lambda run: shutil.rmtree(run), "no folder"),
         (
@@ -168,6 +170,58 @@ def test_what_is_no_training_run_is_one_line(cohort, spoil, message):
     (line,) = map(str, problems)
     assert message in line
     assert "\n" not in line
+
+
+def test_a_run_is_found_by_its_name_below_the_working_directory(cohort, monkeypatch):
+    monkeypatch.chdir(cohort.parent)
+    assert find_run_folder(Path("results_5")).resolve() == (cohort / "results_5").resolve()
+    assert find_run_folder(Path("fold_2")).parts[-2:] == (FOLDS, "fold_2")
+    assert find_run_folder(Path("results_99")) == Path("results_99")
+    shutil.copytree(cohort / "results_5", cohort.parent / "again/results_5")
+    with pytest.raises(UsageError, match=r"2 training runs .* results_5") as caught:
+        find_run_folder(Path("results_5"))
+    shutil.rmtree(cohort.parent / "again")
+    assert "again/results_5" in str(caught.value)
+
+
+# ---- no stored predictions -------------------------------------------------------------------
+
+
+def test_without_stored_predictions_the_table_names_images_and_classes(cohort):
+    (cohort / "results_4/val_predictions.csv").unlink()
+    one = training(cohort / "results_4")
+    validation = read_table_validation(one)
+    table = validation.table()
+    expected = pd.read_csv(cohort / "metadata.csv").set_index("image")
+    names = [Path(path).name for path in table["path"]]
+    assert sorted(names) == sorted(expected.index)
+    assert table["truth"].tolist() == expected.loc[names, "density"].astype(str).tolist()
+    assert table["patient"].tolist() == expected.loc[names, "patient"].astype(str).tolist()
+    (note,) = validation.notes
+    assert "TRAINED ON IS UNKNOWN" in str(note)
+
+
+def test_a_row_of_an_examination_gives_its_class_to_the_images_of_its_folder(cohort, tmp_path):
+    (cohort / "results_4/val_predictions.csv").unlink()
+    rows = []
+    for number in range(2):
+        for view in ("CC", "MLO"):
+            write_image(tmp_path / f"archive/A{number}/{view}.png", number)
+        rows.append({"AccessionNumber": f"A{number}", "Classification": number + 1})
+    rows.append({"AccessionNumber": "A9", "Classification": 1})
+    pd.DataFrame(rows).to_csv(tmp_path / "classes.csv", index=False)
+    one = training(cohort / "results_4")
+    validation = read_table_validation(
+        one, images=tmp_path / "archive", table=tmp_path / "classes.csv"
+    )
+    table = validation.table()
+    assert dict(zip((Path(path).parent.name for path in table["path"]), table["truth"])) == {
+        "A0": "1",
+        "A1": "2",
+    }
+    assert len(table) == 4
+    (failure,) = map(str, validation.failures)
+    assert "1 row without an image: A9" in failure
 
 
 # ---- predictions -----------------------------------------------------------------------------

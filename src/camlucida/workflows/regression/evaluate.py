@@ -91,6 +91,7 @@ def evaluate_regression_model(
         masks=settings.masks,
         split=settings.split,
     )
+    sheet = sheet.within(settings.least, settings.most)
     settings.check_samples(len(sheet.rows))
     recognised = _card(settings, sheet)
     outcome = execute(
@@ -241,7 +242,7 @@ def _evaluate(
     document = _document(settings, run, predictions, result, chosen)
     frame = with_evidence(predictions.frame, cases, pictures.heat)
     result.written += write_tables(
-        out, result.figures, result.evidence, document, frame, settings.threshold
+        out, result.figures, result.evidence, document, frame, settings.threshold, settings.listed
     )
     result.written += save_predictions(out, predictions, result.figures)
     result.written += pictures.save(out, chosen, "shared scale of best and worst")

@@ -29,6 +29,8 @@ class RegressionSettings:
         columns: of the table.
         masks: folder of masks; None looks beside the images.
         split: evaluate only this one.
+        least, most: true values that are evaluated; None for no limit.
+        listed: images in each list of high and low errors; None lists all.
         model: card or factory; None recognises the checkpoint.
         layer, method: of the maps.
         size: of the model's input, in pixels; None takes the card's, or the usual one.
@@ -45,6 +47,9 @@ class RegressionSettings:
     columns: SheetColumns = field(default_factory=SheetColumns)
     masks: Path | None = None
     split: str | None = None
+    least: float | None = None
+    most: float | None = None
+    listed: int | None = None
     model: str | None = None
     layer: str = "auto"
     method: str = "gradcam"
@@ -64,6 +69,10 @@ class RegressionSettings:
         check_colormap(self.colormap)
         METHODS[self.method]
         widths = () if self.bin_width is None else (self.bin_width,)
+        low = float("-inf") if self.least is None else self.least
+        high = float("inf") if self.most is None else self.most
+        if not low <= high:
+            raise UsageError(f"--min-value {low:g} is above --max-value {high:g}", "exchange them")
         for option, numbers in (("--within", self.within), ("--bin-width", widths)):
             wrong = [number for number in numbers if not number > 0]
             if wrong:

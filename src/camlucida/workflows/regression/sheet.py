@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -37,6 +37,9 @@ declare(
         "repeated": (
             "{count} {count:|image|images} with several rows in {table} that agree, "
             "taken once: {names}"
+        ),
+        "out_of_range": (
+            "{count} of {rows} images have a true value outside {least} to {most}, left out"
         ),
         "no_row": (
             "{count} {count:|image|images} of {folder} without a row in {table}, left out: {names}"
@@ -108,6 +111,28 @@ class Sheet:
     patient_column: str
     split_column: str
     groups: tuple[str, ...]
+
+    def within(self, least: float | None, most: float | None) -> Sheet:
+        """The rows whose value lies in a range, with a note on the others.
+
+        Args:
+            least, most: the limits, which belong to the range; None for no limit.
+
+        Raises:
+            UsageError: no row is left.
+        """
+        low = -np.inf if least is None else least
+        high = np.inf if most is None else most
+        kept = tuple(row for row in self.rows if low <= row.value <= high)
+        if len(kept) == len(self.rows):
+            return self
+        values = {"least": f"{low:g}", "most": f"{high:g}"}
+        if not kept:
+            what = f"no image has a true value from {low:g} to {high:g}"
+            raise UsageError(what, "widen --min-value and --max-value")
+        counts = {"count": len(self.rows) - len(kept), "rows": len(self.rows)}
+        note = Message("sheet.out_of_range", {**counts, **values})
+        return replace(self, rows=kept, notes=(*self.notes, note))
 
     def frame(self) -> pd.DataFrame:
         """As a cohort's table: groups, path, value, mask; patient and split if there are any."""

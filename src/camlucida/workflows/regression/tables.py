@@ -105,6 +105,7 @@ def write_tables(
     document: Document,
     frame: pd.DataFrame,
     threshold: float,
+    listed: int | None = None,
 ) -> list[Path]:
     """Write the tables and lists of a regression; their paths.
 
@@ -117,6 +118,7 @@ def write_tables(
         document: of ``test_metrics.json``.
         frame: of :func:`with_evidence`.
         threshold: absolute errors from here up are high.
+        listed: images in each list; None lists all.
     """
     write_table(figures, out / "metrics.csv")
     write_table(evidence, out / "mask_evidence.csv")
@@ -129,17 +131,20 @@ def write_tables(
     low = ascending[ascending["absolute_error"] < threshold]
     total = len(with_truth)
     rule = f"of at least {threshold:g}, largest first: {len(high)} of {total}"
-    _write_list(out / "high_error_samples.txt", high, rule)
+    _write_list(out / "high_error_samples.txt", high, rule, listed)
     rule = f"below {threshold:g}, smallest first: {len(low)} of {total}"
-    _write_list(out / "low_error_samples.txt", low, rule)
+    _write_list(out / "low_error_samples.txt", low, rule, listed)
     names = ("metrics.csv", "mask_evidence.csv", "test_metrics.json", "predictions.json")
     return [out / name for name in (*names, "high_error_samples.txt", "low_error_samples.txt")]
 
 
-def _write_list(path: Path, rows: pd.DataFrame, rule: str) -> None:
+def _write_list(path: Path, rows: pd.DataFrame, rule: str, listed: int | None) -> None:
     """One image a line, after the rule and the names of the columns; separated by tabs."""
     head = f"# images with an absolute error {rule}; error = predicted − true"
     lines = [head, "image\ttrue\tpredicted\terror"]
+    if listed is not None and listed < len(rows):
+        lines.append(f"# the first {listed} of them")
+        rows = rows.head(listed)
     for row in records_of(rows):
         numbers = f"{row['truth']:g}\t{row['value']:.6g}\t{row['error']:+.6g}"
         lines.append(f"{row['file']}\t{numbers}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from camlucida.models.recognise import CHECKPOINT_NAMES, find_checkpoint
 
 PREDICTIONS = "val_predictions.csv"
 SUMMARY = "summary.json"
+CV_SUMMARY = "cv_summary.json"
 FOLD = re.compile(r"fold[_-]?(\d+)", re.IGNORECASE)
 SEED = re.compile(r"seed[_-]?(\d+)", re.IGNORECASE)
 
@@ -29,15 +31,16 @@ class TrainingRun:
     Attributes:
         folder: with the files.
         checkpoint: the weights.
-        predictions: ``val_predictions.csv``.
-        summary: content of ``summary.json``; empty without one.
+        predictions: ``val_predictions.csv``; None for a run that stored none.
+        summary: content of ``summary.json``, and for a fold of the ``cv_summary.json`` beside it;
+            empty without any.
         seed: None where neither summary nor name states it.
         fold: of a cross-validation, as it is numbered there; None for a run that is none.
     """
 
     folder: Path
     checkpoint: Path
-    predictions: Path
+    predictions: Path | None
     summary: Summary
     seed: int | None
     fold: int | None
@@ -67,6 +70,55 @@ def stated_in(summary: Summary, *keys: str) -> Any:
             if table.get(key) is not None:
                 return table[key]
     return None
+
+
+SEARCHED = 6
+"""Folders below the working directory in which a run is looked for by its name."""
+
+
+def find_run_folder(path: Path, start: Path | None = None) -> Path:
+    """The folder itself, or the one of this name below the working directory.
+
+    Training systems name a run ``results_4`` and keep it in a folder of outputs.
+
+    Args:
+        path: as it was given.
+        start: where the search begins; None is the working directory.
+
+    Returns:
+        ``path`` where it exists, or where nothing was found.
+
+    Raises:
+        UsageError: several runs have this name.
+    """
+    if path.is_absolute() or path.is_dir():
+        return path
+    start = start or Path()
+    folders = [
+        folder
+        for folder in _folders_below(start, SEARCHED)
+        if folder.parts[-len(path.parts) :] == path.parts and _is_run(folder)
+    ]
+    if len(folders) > 1:
+        names = ", ".join(map(str, folders[:5]))
+        what = f"{len(folders)} training runs below the working directory are called {path}"
+        raise UsageError(what, f"give one of them: {names}")
+    return folders[0] if folders else path
+
+
+def _folders_below(start: Path, levels: int) -> Iterator[Path]:
+    """Folders, without hidden ones, in the order of their names."""
+    for parent, names, _ in os.walk(start):
+        depth = len(Path(parent).relative_to(start).parts)
+        names[:] = sorted(name for name in names if not name.startswith("."))
+        if depth >= levels:
+            names.clear()
+        yield from (Path(parent) / name for name in names)
+
+
+def _is_run(folder: Path) -> bool:
+    whole = _folder_with_files(folder) is not None
+    return whole or any(_is_fold(child) for child in folder.iterdir())
 
 
 def find_training_runs(
@@ -136,10 +188,11 @@ def _fold_number(folder: Path) -> int:
 def _training_run(folder: Path, given_seed: int | None) -> TrainingRun:
     checkpoint = find_checkpoint(folder)
     predictions = folder / PREDICTIONS
-    if not predictions.is_file():
-        what = f"{folder} has no {PREDICTIONS}"
-        raise UsageError(what, "it lists the images to explain, with their true classes")
-    summary = _read_summary(folder / SUMMARY)
+    # A fold lies in its cross-validation's folder, or in a folder of its own there.
+    above = [_read_summary(parent / CV_SUMMARY) for parent in list(folder.parents)[1::-1]]
+    summary: dict[str, Any] = {}
+    for stated in (*above, _read_summary(folder / SUMMARY)):
+        summary |= stated
     names = list(reversed(folder.resolve().parts))
     fold = _first_number(_whole(stated_in(summary, "fold")), _in_names(FOLD, names[:2]))
     stated_seed = _whole(stated_in(summary, "seed"))
@@ -147,7 +200,8 @@ def _training_run(folder: Path, given_seed: int | None) -> TrainingRun:
     if seed is None and fold is None:
         what = f"{folder}: neither {SUMMARY} nor the folder's name states its seed"
         raise UsageError(what, "give --seed")
-    return TrainingRun(folder, checkpoint, predictions, summary, seed, fold)
+    stored = predictions if predictions.is_file() else None
+    return TrainingRun(folder, checkpoint, stored, summary, seed, fold)
 
 
 def _read_summary(path: Path) -> dict[str, Any]:

@@ -34,10 +34,20 @@ PATH_COLUMNS = (
 """Columns that may lead to an image, the most telling first; folded."""
 
 PARENTS = 4
-"""Folders above a run from which relative paths may start."""
+"""Folders above a run in which a bare file name may lie; a path may start at any parent."""
 
-IMAGE_KEYS = ("images", "image_dir", "images_dir", "archive", "dicom_root")
-TABLE_KEYS = ("metadata", "table", "csv", "data_csv")
+IMAGE_KEYS = (
+    "images",
+    "image_dir",
+    "images_dir",
+    "image_root",
+    "archive",
+    "dicom_root",
+    "dicom_dir",
+    "data_dir",
+    "data_root",
+)
+TABLE_KEYS = ("metadata", "table", "csv", "csv_path", "data_csv", "labels_csv")
 """Where a summary may name the folder of images and the table."""
 
 
@@ -67,16 +77,19 @@ class ImageFinder:
         if images is not None and not images.is_dir():
             raise UsageError(f"no folder {images}", "--images is a folder of images")
         folder = training.folder.absolute()
-        above = [folder, *list(folder.parents)[:PARENTS]]
-        data = training.summary.get("data")
-        summary = data if isinstance(data, Mapping) else training.summary
+        working = Path.cwd()
+        above = list(dict.fromkeys([folder, *folder.parents, working, *working.parents]))
+        summary = _flattened(training.summary)
         self._images = images or _existing(above, summary, IMAGE_KEYS, Path.is_dir)
         self._table = table or _existing(above, summary, TABLE_KEYS, Path.is_file)
         self._starts = list(above)
+        self._near = [folder, *list(folder.parents)[:PARENTS], working]
         if self._images is not None:
             self._starts.insert(0, self._images.absolute())
+            self._near.insert(0, self._images.absolute())
         if self._table is not None:
             self._starts.append(self._table.absolute().parent)
+            self._near.append(self._table.absolute().parent)
 
     def find(self, cell: str) -> Path | None:
         """The image that a cell names.
@@ -87,6 +100,26 @@ class ImageFinder:
         if not cell:
             return None
         return self._direct(cell) or self._by_table(cell) or self._by_name(cell)
+
+    @property
+    def table(self) -> Path | None:
+        """The table of images and patients; None where there is none."""
+        return self._table
+
+    def all_named(self, cells: Sequence[str]) -> list[Path]:
+        """The images that a row names: by one of its cells, or as those of a folder called so.
+
+        Args:
+            cells: of the row, the most telling first.
+        """
+        for cell in filter(None, cells):
+            image = self.find(cell)
+            if image is not None:
+                return [image]
+            inside = self._images_by_folder.get(cell.casefold(), [])
+            if inside:
+                return inside
+        return []
 
     def patients(self, cells: Sequence[str]) -> Iterator[str]:
         """The patients that the table has for these cells.
@@ -103,8 +136,10 @@ class ImageFinder:
                 yield next(iter(patients))
 
     def _direct(self, cell: str) -> Path | None:
-        for start in self._starts:
-            path = start / cell.replace("\\", "/")
+        relative = cell.replace("\\", "/")
+        # Far above, a bare name may be that of an image of another project.
+        for start in self._starts if "/" in relative else self._near:
+            path = start / relative
             try:
                 if path.is_file():
                     return path
@@ -163,6 +198,17 @@ class ImageFinder:
         return owners
 
     @cached_property
+    def _images_by_folder(self) -> dict[str, list[Path]]:
+        """Name of a folder below the folder of images → the images in it, at any depth."""
+        files: dict[str, list[Path]] = {}
+        if self._images is None:
+            return files
+        for file in filter(_is_image, sorted(self._images.rglob("*"))):
+            for name in {part.casefold() for part in file.relative_to(self._images).parts[:-1]}:
+                files.setdefault(name, []).append(file)
+        return files
+
+    @cached_property
     def _images_by_name(self) -> dict[str, list[Path]]:
         """Name with and without suffix → images of the folder of images."""
         files: dict[str, list[Path]] = {}
@@ -172,6 +218,16 @@ class ImageFinder:
             for name in {file.name.casefold(), file.stem.casefold()}:
                 files.setdefault(name, []).append(file)
         return files
+
+
+def _flattened(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of a summary and of the tables in it; those of ``data``, then of the top, win."""
+    flat: dict[str, Any] = {}
+    for value in summary.values():
+        flat |= value if isinstance(value, Mapping) else {}
+    flat |= summary
+    data = summary.get("data")
+    return flat | (dict(data) if isinstance(data, Mapping) else {})
 
 
 def _is_image(file: Path) -> bool:

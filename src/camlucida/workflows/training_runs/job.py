@@ -19,7 +19,7 @@ from camlucida.analysis.comparison import Comparison
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.failures import Failure
-from camlucida.core.messages import Message, prefixed
+from camlucida.core.messages import Message, Value, declare, prefixed
 from camlucida.figures.style import can_draw, drawn_with
 from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
@@ -35,7 +35,11 @@ from camlucida.workflows.training_runs.explain import (
     ExplainOptions,
     explain_training,
 )
-from camlucida.workflows.training_runs.folders import TrainingRun, find_training_runs
+from camlucida.workflows.training_runs.folders import (
+    TrainingRun,
+    find_run_folder,
+    find_training_runs,
+)
 from camlucida.workflows.training_runs.maps import TrainingMaps
 from camlucida.workflows.training_runs.pictures import (
     class_figure,
@@ -49,7 +53,13 @@ from camlucida.workflows.training_runs.results import (
 )
 from camlucida.workflows.training_runs.section import pack_document
 from camlucida.workflows.training_runs.summary import GridFacts, TrainingSummary, summarise
+from camlucida.workflows.training_runs.table_validation import read_table_validation
 from camlucida.workflows.training_runs.validation import read_validation
+
+declare(
+    "pack_job",
+    {"found_by_name": "{name}: the only training run of this name is {folder}, which is taken"},
+)
 
 WORK = ".camlucida"
 Progress = Callable[..., object]
@@ -142,8 +152,13 @@ def pack_runs(
     tex = settings.tex or assets / f"{name}_model.tex"
     check_insertable(tex, name)
     assets_path = picture_prefix(assets, tex)
-    trainings, failures = find_training_runs(settings.runs, settings.seed)
+    folders = [find_run_folder(path) for path in settings.runs]
+    trainings, failures = find_training_runs(folders, settings.seed)
     pack = _Pack(settings, assets, before, PackResult(tex=tex, failures=failures))
+    for path, folder in zip(settings.runs, folders):
+        if folder != path:
+            values: dict[str, Value] = {"name": str(path), "folder": str(folder)}
+            pack.result.notes.append(Message("pack_job.found_by_name", values))
     new = pack.explain(trainings, about or {}, progress)
     if not new:
         return pack.result
@@ -225,7 +240,8 @@ class _Pack:
         self, training: TrainingRun, out: Path, about: Mapping[str, Any], progress: Progress
     ) -> tuple[ExplainedTraining, list[Message]]:
         settings = self.settings
-        validation = read_validation(
+        read = read_table_validation if training.predictions is None else read_validation
+        validation = read(
             training, images=settings.images, table=settings.table, classes=settings.classes
         )
         explained = explain_training(training, validation, settings.explain, out, about, progress)

@@ -79,6 +79,8 @@ def check_lines(trainings: Sequence[TrainingResults]) -> Iterator[Message]:
         if check.same:
             yield Message("pack_lines.same", counts)
             continue
+        if not check.images and check.largest is None:
+            continue  # nothing is stored: a note says so
         line = Message("pack_lines.differ", {**counts, "differ": check.differ})
         if check.largest is not None and check.median is not None:
             numbers: dict[str, Value] = {

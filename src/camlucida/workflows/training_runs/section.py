@@ -35,6 +35,11 @@ declare(
             "{median:.2g}"
         ),
         "check_none": "",
+        "check_no_file": (
+            "{run}: the run stored no predictions. Its figures are of {images} "
+            "{images:|image|images} of a table of classes; which of them the model was trained on "
+            "is unknown, so its accuracy may be too high."
+        ),
         "check_wrong": (
             "{run}: this is more than rounding. The model as loaded here is not the one that "
             "wrote the file, perhaps because of wrong preprocessing: its maps and numbers are "
@@ -129,13 +134,17 @@ def pack_document(
 
 def _checks(trainings: Sequence[TrainingResults]) -> Iterator[Message]:
     """Whether the predictions are those of the runs' files."""
+    values: dict[str, Value]
     same = [training.name for training in trainings if training.check.same]
     if same:
         yield Message("pack.check_same", {"runs": same})
     for training in trainings:
         check = training.check
-        if not check.same:
-            values: dict[str, Value] = {
+        if not check.images and check.largest is None:
+            values = {"run": training.name, "images": training.images}
+            yield Message("pack.check_no_file", values)
+        elif not check.same:
+            values = {
                 "run": training.name,
                 "differ": check.differ,
                 "images": check.images,

@@ -17,7 +17,7 @@ from camlucida.datasets.columns import choose_columns, read_records
 from camlucida.datasets.patients import NO_PATIENTS, stated_patient
 from camlucida.datasets.predictions import Predictions, read_predictions
 from camlucida.io.tables import count, listing, texts
-from camlucida.workflows.training_runs.folders import TrainingRun
+from camlucida.workflows.training_runs.folders import PREDICTIONS, TrainingRun
 from camlucida.workflows.training_runs.image_finder import ImageFinder, path_columns
 
 
@@ -75,7 +75,7 @@ def read_validation(
         UsageError: no column leads to images, or none of the images exists; whatever
             :func:`~camlucida.datasets.predictions.read_predictions` refuses.
     """
-    where = training.predictions
+    where = _stored(training)
     raw = read_records(where)
     columns = path_columns(raw)
     if not columns:
@@ -95,6 +95,18 @@ def read_validation(
     if not any(patients):
         notes.append(prefixed(str(where), NO_PATIENTS))
     return Validation(predictions, files, tuple(patients), tuple(failures), tuple(notes))
+
+
+def _stored(training: TrainingRun) -> Path:
+    """The run's predictions file.
+
+    Raises:
+        UsageError: it stored none.
+    """
+    if training.predictions is None:
+        what = f"{training.folder} has no {PREDICTIONS}"
+        raise UsageError(what, "it lists the images to explain, with their true classes")
+    return training.predictions
 
 
 def _find_images(
@@ -138,25 +150,30 @@ def _read_predictions(
     training: TrainingRun, given: Sequence[str], image_column: str
 ) -> Predictions:
     """The file, with all classes of the model, whether they occur or not."""
+    where = _stored(training)
 
     def read(labels: Sequence[str]) -> Predictions:
         columns = {"image": image_column}
-        return read_predictions(training.predictions, "multiclass", columns=columns, labels=labels)
+        return read_predictions(where, "multiclass", columns=columns, labels=labels)
 
-    names = tuple(given) or _stated_classes(training)
+    names = tuple(given) or stated_classes(training)
     predictions = read(names)
     if not names:
-        names = _numbered_classes(training, predictions.labels)
+        names = numbered_classes(training, predictions.labels)
         predictions = read(names) if names else predictions
     barred = [name for name in predictions.labels if "|" in name]
     if barred:
-        what = f"{training.predictions}: a class is called {barred[0]!r}"
+        what = f"{where}: a class is called {barred[0]!r}"
         raise UsageError(what, "remove the vertical bar from its name")
     return predictions
 
 
-def _stated_classes(training: TrainingRun) -> tuple[str, ...]:
-    """The classes that the summary lists."""
+def stated_classes(training: TrainingRun) -> tuple[str, ...]:
+    """The classes that the summary lists; () where it lists none.
+
+    Args:
+        training: the run.
+    """
     for key in ("classes", "class_names"):
         stated = training.stated(key)
         if isinstance(stated, list) and len(stated) > 1:
@@ -164,8 +181,13 @@ def _stated_classes(training: TrainingRun) -> tuple[str, ...]:
     return ()
 
 
-def _numbered_classes(training: TrainingRun, labels: Sequence[str]) -> tuple[str, ...]:
-    """All numbered classes, where the summary states more than occur in the file."""
+def numbered_classes(training: TrainingRun, labels: Sequence[str]) -> tuple[str, ...]:
+    """All numbered classes, where the summary states more than occur in the file; else ().
+
+    Args:
+        training: the run.
+        labels: that occur.
+    """
     total = training.stated("num_classes", "n_classes")
     if not isinstance(total, int) or total <= len(labels) or not numeric(labels):
         return ()
