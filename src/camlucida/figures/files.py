@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from camlucida.core.files import write_bytes
 from camlucida.figures.panels import DPI, figure_png, plain_texts
+from camlucida.figures.pdf_images import compressed
 
 FORMATS = ("png", "pdf")
 
@@ -33,8 +34,9 @@ def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) ->
 
 
 def figure_pdf(figure: Figure) -> bytes:
-    """One page; text stays text."""
-    return _vector(figure, "pdf", {"CreationDate": None})
+    """One page; text stays text, and pictures become JPEG where the file would be large."""
+    with matplotlib.rc_context({"pdf.compression": 0}):
+        return compressed(_vector(figure, "pdf", {"CreationDate": None}))
 
 
 def figure_svg(figure: Figure) -> bytes:
