@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from camlucida.core.errors import UsageError
-from camlucida.models.card import Card, InputSpec, factory_file, is_factory, read_card, resolve_card
+from camlucida.models.card import Card, factory_file, is_factory, read_card, resolve_card
+from camlucida.models.preprocessing.spec import InputSpec
 
 EXAMPLE = """
 factory = "net.py:build"            # or "torchvision:resnet50"
@@ -72,7 +73,7 @@ def test_a_byte_order_mark_is_no_obstacle(tmp_path):
         ),
         (
             'factory = "a:b"\n[input]\nsizes = 3',
-            "input.sizes = 3: is not a key of a model card (did you mean size or resize?)",
+            "input.sizes = 3: is not a key of a model card (did you mean size or resize or steps?)",
         ),
         ('factory = "a:b"\nsize = 32', "size = 32: belongs under [input]"),
         ('factory = "a:b"\n[input]\nlabels = ["A"]', "input.labels = ['A']: belongs above [input]"),

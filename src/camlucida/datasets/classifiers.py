@@ -12,7 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.files import reading, slug, write_toml
-from camlucida.models.card import Card, InputSpec
+from camlucida.models.card import Card
+from camlucida.models.preprocessing.spec import InputSpec
 
 ModelType = Literal["densenet", "resnet", "jfhealthcare", "card"]
 

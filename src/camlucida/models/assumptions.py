@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from camlucida.core.messages import Message, declare
-from camlucida.models.card import Card, InputSpec
+from camlucida.models.card import Card
+from camlucida.models.preprocessing.spec import InputSpec
 
 declare(
     "recognised",

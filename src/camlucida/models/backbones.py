@@ -16,10 +16,11 @@ from camlucida.models.assumptions import (
     preprocessing_note,
     usual_input,
 )
-from camlucida.models.card import Card, InputSpec
+from camlucida.models.card import Card
 from camlucida.models.checkpoint import State
 from camlucida.models.factory import build as build_factory
 from camlucida.models.heads import Head, read_head
+from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.models.wrapped import build
 
 SMALL_INPUT = InputSpec(size=128, channels=1, range=(-1, 1))

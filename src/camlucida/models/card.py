@@ -8,75 +8,14 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.files import reading
 from camlucida.core.output_spec import OutputSpec, RegionScore, Task
-
-
-class InputSpec(BaseModel):
-    """``[input]``: what the model was trained on. Either ``range``, or ``mean`` and ``std``.
-
-    Else [0, 1].
-
-    Raises:
-        ValueError: a field of another type or range; both ``range`` and ``mean``; ``mean`` or
-            ``std`` alone, or not of one value a channel.
-
-    >>> InputSpec(size=512, channels=1, range=(-1, 1)).height_width
-    (512, 512)
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    size: int | tuple[int, int] = 224
-    """Height and width in pixels, or one number for a square."""
-    channels: Literal[1, 3] = 3
-    range: tuple[float, float] | None = None
-    """Value of black and of white (the ends of the full grey scale, not of this image)."""
-    mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    """Per channel, applied after scaling to [0, 1]."""
-    resize: Literal["antialias", "bilinear", "nearest"] = "antialias"
-    fit: Literal["stretch", "center-crop", "pad"] = "stretch"
-    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
-    """With ``fit = "center-crop"``.
-
-    The share of the largest fitting window that is kept (0.875 for 256 → 224).
-    """
-    dicom: Literal["stored", "windowed"] = "stored"
-    """DICOM pixels for the model.
-
-    The stored values over their bit depth, or the windowed display values.
-    """
-
-    @property
-    def height_width(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
-        return (self.size, self.size) if isinstance(self.size, int) else self.size
-
-    @model_validator(mode="after")
-    def _checked(self) -> InputSpec:
-        self._check_scale()
-        if min(self.height_width) < 1:
-            raise ValueError("size must be at least 1 pixel")
-        return self
-
-    def _check_scale(self) -> None:
-        if self.range is not None and (self.mean is not None or self.std is not None):
-            raise ValueError("give either range, or mean and std, not both")
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("mean and std belong together")
-        for name, values in (("mean", self.mean), ("std", self.std)):
-            if values is not None and len(values) != self.channels:
-                raise ValueError(f"{name} has {len(values)} values for {self.channels} channels")
-        if self.std is not None and min(self.std) <= 0:
-            raise ValueError("std must be positive")
-        if self.range is not None and self.range[0] == self.range[1]:
-            raise ValueError("range needs two different ends")
+from camlucida.models.preprocessing.spec import ALWAYS, InputSpec
 
 
 class Card(BaseModel):
@@ -141,8 +80,9 @@ class Card(BaseModel):
         if self.logits_from is not None and self.output == "logits":
             reason = "a model that returns logits has them already"
             raise ValueError(f'logits_from needs output = "probabilities": {reason}')
-        if self.input.crop < 1 and self.input.fit != "center-crop":
-            raise ValueError(f'input.crop = {self.input.crop} needs input.fit = "center-crop"')
+        if self.input.crop < 1 and self.input.fit not in ("center-crop", "short-side"):
+            fits = 'input.fit = "center-crop" or "short-side"'
+            raise ValueError(f"input.crop = {self.input.crop} needs {fits}")
         if not self.layer:
             raise ValueError('layer is empty: write "auto", a name, or a list of names')
         self._check_labels()
@@ -270,13 +210,18 @@ _SCALE_KEYS = ("range", "mean", "std")
 def _merged_input(defaults: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
     """Defaults that contradict a stated key go: the grey scale is one thing, and so is the crop."""
     kept = dict(defaults)
+    if stated.get("steps") or stated.get("transform"):
+        # The steps are the whole preprocessing: nothing of the factory's is added to them.
+        kept = {key: kept[key] for key in ALWAYS if key in kept and key != "size"}
+        return {**kept, **stated}
     channels = stated.get("channels", kept.get("channels", 3))
     means = len(kept.get("mean") or ())
     states_scale = any(key in stated for key in _SCALE_KEYS)
+    states_scale |= stated.get("intensity") == "z-score"
     if states_scale or means not in (0, channels):
         for key in _SCALE_KEYS:
             kept.pop(key, None)
-    if stated.get("fit", "center-crop") != "center-crop":
+    if stated.get("fit", "center-crop") not in ("center-crop", "short-side"):
         kept.pop("crop", None)
     return {**kept, **stated}
 

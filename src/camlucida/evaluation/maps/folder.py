@@ -26,7 +26,7 @@ from camlucida.evaluation.maps.stored import StoredMaps
 from camlucida.io.tables import listing, read_table, write_table
 from camlucida.metrics import METRICS
 from camlucida.metrics.queue import Count
-from camlucida.models.preprocessing import unit_scale
+from camlucida.models.preprocessing import no_unit_scale, unit_scale
 
 declare(
     "evaluation_notes",
@@ -107,6 +107,9 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
     tables.notes[:0] = source.cohort.notes
     tables.notes += _notes_of_annotations(source, tables)
     tables.notes += _notes_of_maps(source)
+    no_unit = no_unit_scale(source.model.card.input)
+    if no_unit is not None:
+        tables.notes.append(no_unit)
     sanity = randomisation_table(source.model, few, settings, maps=source.map_source)
     return Evaluated(tables, sanity, time.perf_counter() - start)
 

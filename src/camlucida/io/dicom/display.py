@@ -210,6 +210,26 @@ def _rescaled(rules: Dataset, stored: NDArray[Any]) -> NDArray[np.float64]:
     return stored * slope + (intercept or 0.0)
 
 
+def linear_rescale(dataset: Dataset, frame: int) -> dict[str, list[float]]:
+    """The rescale of one frame, as "rescale": [slope, intercept]; {} where it changes nothing.
+
+    Args:
+        dataset: the header.
+        frame: its number, from 0.
+
+    >>> dataset = Dataset()
+    >>> dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
+    >>> linear_rescale(dataset, 0)
+    {'rescale': [1.0, -1024.0]}
+    """
+    rules = frame_rules(dataset, frame)
+    slope = number(rules, "RescaleSlope")
+    intercept = number(rules, "RescaleIntercept") or 0.0
+    if not slope or rules.get("ModalityLUTSequence") or (slope, intercept) == (1.0, 0.0):
+        return {}
+    return {"rescale": [slope, intercept]}
+
+
 def _item_table(item: Dataset) -> tuple[NDArray[np.int64], int, int]:
     return table(item.LUTDescriptor, item.LUTData, item.original_encoding[1] is not False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from pydicom.pixels.processing import apply_color_lut
 
 from camlucida.core.errors import ImageError
 from camlucida.core.messages import Message, declare
-from camlucida.io.dicom.display import Grey, display_grey
+from camlucida.io.dicom.display import Grey, display_grey, linear_rescale
 from camlucida.io.dicom.header import bits_stored, number, photometric
 from camlucida.io.dicom.lookup import look_up, table
 from camlucida.io.image import to_display
@@ -43,6 +43,8 @@ class FrameImage:
         windowed: (H, W) in [0, 1], the display before it is cut to 8 bits; None for colour.
         window: what window the display used.
         notes: warnings.
+        units: how stored values follow from ``pixels``: "lowest" stored value where it is below 0,
+            "rescale" (slope, intercept) where the header has one.
     """
 
     pixels: NDArray[np.float32]
@@ -50,6 +52,7 @@ class FrameImage:
     windowed: NDArray[np.float32] | None
     window: dict[str, Any] | str
     notes: tuple[Message, ...] = ()
+    units: dict[str, Any] = field(default_factory=dict)
 
 
 def grey_image(path: Path, dataset: Dataset, array: NDArray[Any], index: int) -> FrameImage:
@@ -84,7 +87,10 @@ def grey_image(path: Path, dataset: Dataset, array: NDArray[Any], index: int) ->
     used = float(pixels.max() - pixels.min())
     if used < LITTLE_CONTRAST:
         notes += (Message("image.little_contrast", {"used": used, "bits": bits}),)
-    return FrameImage(pixels, to_display(unit), unit.astype(np.float32), window, notes + more)
+    units: dict[str, Any] = {"lowest": lowest} if lowest else {}
+    units |= linear_rescale(dataset, index)
+    windowed = unit.astype(np.float32)
+    return FrameImage(pixels, to_display(unit), windowed, window, notes + more, units)
 
 
 def _stored(

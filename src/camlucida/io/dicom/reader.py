@@ -55,6 +55,7 @@ def _read(path: Path, data: bytes, frame: int | None) -> RawImage:
     shows_frame = frames > 1 or frame is not None
     source: dict[str, Any] = {"frame": index, "frames": frames, **described(dataset)}
     source["window"] = image.window
+    source |= image.units
     return RawImage(
         image.pixels,
         image.display,

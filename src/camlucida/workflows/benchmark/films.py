@@ -22,8 +22,8 @@ from camlucida.io import RawImage
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.models import LoadedModel
-from camlucida.models.card import InputSpec
 from camlucida.models.preprocessing import prepare
+from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.phantom import trial as phantom
 from camlucida.phantom.trial import BENCHMARK_SEEDS, LABELS, Trial
 

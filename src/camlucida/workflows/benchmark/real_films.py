@@ -21,7 +21,7 @@ from scipy import ndimage
 
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.io import expand_paths, read_image
-from camlucida.models.card import InputSpec
+from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.phantom import trial as phantom
 from camlucida.phantom.anatomy import Array
 from camlucida.phantom.exposure import stream

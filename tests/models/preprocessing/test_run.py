@@ -9,8 +9,8 @@ from PIL import Image
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
 from camlucida.io import RawImage, read_image
-from camlucida.models.card import InputSpec
-from camlucida.models.preprocessing import prepare
+from camlucida.models.preprocessing import no_unit_scale, prepare, unit_scale
+from camlucida.models.preprocessing.spec import InputSpec
 from tests.support.dicom_files import write_dicom
 
 SIZES = [(60, 90), (97, 64), (40, 40), (24, 33)]
@@ -73,6 +73,133 @@ def test_a_bright_block_comes_back(size, fit, resize, flip):
         if flip is not None:
             tensor, geometry = tensor.flip(flip), geometry.flip(flip)
         check(tensor, geometry, centre)
+
+
+MISSING = [("torch", "lanczos"), ("skimage", "area"), ("skimage", "lanczos")]
+
+
+@pytest.mark.parametrize("library", ["torch", "pillow", "opencv", "skimage"])
+@pytest.mark.parametrize("resize", ["nearest", "bicubic", "bicubic-antialias", "area", "lanczos"])
+@pytest.mark.parametrize("fit", ["stretch", "short-side", "pad"])
+def test_a_bright_block_through_every_library(fit, resize, library):
+    if (library, resize) in MISSING:
+        with pytest.raises(ValueError, match=f"{library} has no {resize} resize"):
+            InputSpec(resize=resize, library=library)
+        return
+    for size in SIZES:
+        array, centre = block(size)
+        for model in (32, 48):
+            spec = InputSpec(size=model, channels=1, fit=fit, resize=resize, library=library)
+            scan = prepare(raw(array), spec)
+            assert scan.geometry.model == scan.tensor.shape[1:] == (model, model)
+            check(scan.tensor[0].clamp(min=0), scan.geometry, centre)
+
+
+STEPS = {
+    "square first": [{"do": "pad"}, {"do": "resize", "size": [32, 32]}],
+    "corner": [{"do": "resize", "long": 32}, {"do": "pad", "size": [32, 32], "anchor": "top-left"}],
+    "monai": [{"do": "resize", "long": 40}, {"do": "crop", "size": [32, 32], "anchor": "centre"}],
+    "grown crop": [{"do": "crop", "size": [100, 100]}, {"do": "resize", "size": [50, 50]}],
+    "twice": [
+        {"do": "resize", "short": 40, "kernel": "bicubic"},
+        {"do": "crop-share", "share": 0.9},
+        {"do": "resize", "size": [32, 32], "library": "opencv", "kernel": "area"},
+    ],
+    "values between": [
+        {"do": "percentiles", "low": 0, "high": 100},
+        {"do": "resize", "size": [40, 40], "library": "pillow"},
+        {"do": "gamma", "gamma": 0.9},
+        {"do": "crop", "size": [36, 36], "anchor": "floor"},
+    ],
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("steps", STEPS.values(), ids=STEPS)
+def test_a_bright_block_through_written_steps(steps, size):
+    array, centre = block(size)
+    spec = InputSpec.model_validate({"channels": 1, "steps": steps})
+    scan = prepare(raw(array), spec)
+    assert scan.geometry.model == scan.tensor.shape[1:] == spec.height_width
+    check(scan.tensor[0].clamp(min=0), scan.geometry, centre)
+
+
+def test_steps_keep_their_order():
+    image = raw(np.linspace(0, 1, 64).reshape(8, 8))
+    window = {"do": "window", "low": 0, "high": 127.5}
+    resize = {"do": "resize", "size": [2, 2]}
+    first = InputSpec.model_validate({"channels": 1, "steps": [window, resize]})
+    last = InputSpec.model_validate({"channels": 1, "steps": [resize, window]})
+    codes = [step.code for step in prepare(image, first).preprocessing]
+    order = ["stored", "fixed_window", "antialias", "no_scale"]
+    assert codes == [f"preprocessing.{name}" for name in order]
+    assert not torch.equal(prepare(image, first).tensor, prepare(image, last).tensor)
+
+
+@pytest.mark.parametrize(
+    ("steps", "expected"),
+    [
+        ([{"do": "resize", "short": 4}], "steps end without a size"),
+        ([{"do": "normalise", "mean": [0.5], "std": [0.5]}, {"do": "clahe"}], "clahe works on 0"),
+        ([{"do": "gamma", "gamma": 2}, {"do": "window", "low": 0, "high": 1}], "after gamma"),
+        ([{"do": "resize", "size": [4, 4], "short": 3}], "one of size, short"),
+        ([{"do": "normalise", "mean": [0.5, 0.5, 0.5], "std": [1, 1, 1]}], "3 values for 1"),
+        ([{"do": "percentiles", "low": 99, "high": 1}], "low < high"),
+        ([{"do": "sharpen"}], "sharpen"),
+    ],
+)
+def test_steps_that_cannot_be(steps, expected):
+    ends = [{"do": "crop", "size": [4, 4]}] if "without" not in expected else []
+    with pytest.raises(ValueError, match=expected):
+        InputSpec.model_validate({"channels": 1, "steps": [*steps, *ends]})
+
+
+def test_keys_beside_steps():
+    steps = [{"do": "resize", "size": [4, 6]}]
+    assert InputSpec.model_validate({"steps": steps}).height_width == (4, 6)
+    with pytest.raises(ValueError, match="the steps end with"):
+        InputSpec.model_validate({"steps": steps, "size": 5})
+    with pytest.raises(ValueError, match="steps replace mean, std"):
+        InputSpec.model_validate({"steps": steps, "mean": (0, 0, 0), "std": (1, 1, 1)})
+    again = InputSpec.model_validate(InputSpec.model_validate({"steps": steps}).model_dump())
+    assert again.height_width == (4, 6)
+
+
+def test_unit_scale_of_what_it_can():
+    values = torch.rand(3, 4, 4)
+    for fields in (
+        {"range": (-1024, 1024)},
+        {"mean": (0.4, 0.5, 0.6), "std": (0.1, 0.2, 0.3)},
+        {"percentiles": (1, 99), "range": (-1, 1)},
+        {"steps": [{"do": "resize", "size": [4, 4]}, {"do": "scale", "white": 255}]},
+    ):
+        spec = InputSpec.model_validate(fields)
+        to_unit, to_model = unit_scale(spec)
+        torch.testing.assert_close(to_unit(to_model(values)), values)
+        assert no_unit_scale(spec) is None
+    per_image = InputSpec(intensity="z-score")
+    assert unit_scale(per_image) is None
+    assert "z-score" in str(no_unit_scale(per_image))
+
+
+def test_monochrome1_as_the_file_stores_it(tmp_path):
+    stored = np.array([[0, 1000], [3000, 4095]], np.uint16)
+    path = write_dicom(tmp_path / "a.dcm", stored, 12, PhotometricInterpretation="MONOCHROME1")
+    image = read_image(path)
+    same = prepare(image, InputSpec(size=2, channels=1, monochrome1="as-stored"))
+    np.testing.assert_allclose(same.tensor[0], stored / 4095, atol=1e-6)
+    turned = prepare(image, InputSpec(size=2, channels=1))
+    np.testing.assert_allclose(turned.tensor[0], 1 - stored / 4095, atol=1e-6)
+    window = prepare(image, InputSpec(size=2, channels=1, window=(1000, 3000)))
+    np.testing.assert_allclose(window.tensor[0], [[1, 1], [0, 0]], atol=1e-6)
+
+
+def test_a_window_in_hounsfield_units(tmp_path):
+    stored = np.array([[0, 1024], [1424, 4000]], np.uint16)
+    rescale = {"RescaleSlope": 1, "RescaleIntercept": -1024}
+    image = read_image(write_dicom(tmp_path / "a.dcm", stored, 12, **rescale))
+    scan = prepare(image, InputSpec(size=2, channels=1, window=(-200, 400)))
+    np.testing.assert_allclose(scan.tensor[0], [[0, 1 / 3], [1, 1]], atol=1e-5)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
