@@ -5,6 +5,7 @@ Nothing heavy is imported here.
 
 from __future__ import annotations
 
+import errno
 import json
 import shlex
 import sys
@@ -48,6 +49,8 @@ app = _Application(
 )
 
 OK, SOME_FAILED, WRONG_REQUEST = 0, 1, 2
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""Errors of a disk that takes no more."""
 INTERRUPTED = 130
 
 ModelOption = Annotated[
@@ -214,7 +217,18 @@ def _mask_target(words: str) -> Any:
     return given_mask(torch.from_numpy(grey) > 0.5, label or None)
 
 
-def finish(failures: Iterable[object], notes: Iterable[object] = ()) -> None:
+def print_failure(failure: object) -> None:
+    """Print an item that failed, as it happens."""
+    print(f"error: {failure}", file=sys.stderr, flush=True)
+
+
+def finish(
+    failures: Iterable[object],
+    notes: Iterable[object] = (),
+    *,
+    printed: bool = False,
+    interrupted: bool = False,
+) -> None:
     """End a command: print errors and notes, and exit with code 1 if an item failed.
 
     Call it last, after the results are printed. A wrong request is not for here: it is raised,
@@ -223,12 +237,16 @@ def finish(failures: Iterable[object], notes: Iterable[object] = ()) -> None:
     Args:
         failures: items that failed, each with its line as ``str``.
         notes: what the reader should know, each with its line as ``str``.
+        printed: whether the failures were printed as they happened.
+        interrupted: end with the exit code of an interrupt instead.
     """
     failed = dict.fromkeys(map(str, failures))  # several models meet the same bad image
-    for line in failed:
-        print(f"error: {line}", file=sys.stderr)
+    for line in [] if printed else failed:
+        print_failure(line)
     for note in dict.fromkeys(map(str, notes)):
         print(f"note: {note}", file=sys.stderr)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
     if failed:
         raise typer.Exit(SOME_FAILED)
 
@@ -249,6 +267,7 @@ def output_folder(out: Path) -> Iterator[None]:
 
     Raises:
         UsageError: it cannot be written.
+        CamlucidaError: the disk is full, or its quota used up, while the command writes there.
     """
     try:
         new = not out.exists()
@@ -260,6 +279,13 @@ def output_folder(out: Path) -> Iterator[None]:
         raise UsageError(what, "give a folder that can be written") from error
     try:
         yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        what = f"{out} cannot be written: {error.strerror}"
+        raise CamlucidaError(
+            what, "free space there or give another --out, then run it again"
+        ) from error
     except CamlucidaError:
         if new and not any(out.iterdir()):
             out.rmdir()

@@ -24,6 +24,7 @@ from camlucida.cli.common import (
     finish,
     load,
     output_folder,
+    print_failure,
     print_json,
     progress_bar,
     targets,
@@ -105,6 +106,7 @@ def explain_command(
             command=command_line(),
             failures=missing,
             progress=progress,
+            on_failure=print_failure,
         )
     if as_json:
         print_json(outcome.records)
@@ -118,7 +120,8 @@ def explain_command(
             print(f"  {outcome.task}")
         for record in outcome.records:
             print(f"  {_map_line(record)}")
-    finish(outcome.failures, [*outcome.notes, *_warnings(outcome.records)])
+    notes = [*outcome.notes, *_warnings(outcome.records)]
+    finish(outcome.failures, notes, printed=True, interrupted=outcome.interrupted)
 
 
 def _warnings(records: Sequence[Mapping[str, Any]]) -> list[Message]:

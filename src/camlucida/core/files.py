@@ -198,13 +198,13 @@ def slug(text: str) -> str:
     Args:
         text: any; where nothing of it is left the part is ``x``.
 
-    >>> slug("Pleural Effusion")
-    'Pleural_Effusion'
+    >>> slug("Pleural Effusion"), slug("-rf")
+    ('Pleural_Effusion', 'rf')
     """
     for sign, word in _WORDS.items():
         text = text.replace(sign, f" {word} ")
     safe = re.sub(r"[^\w.-]+", "_", text)
-    part = safe.strip("_.") or "x"
+    part = safe.strip("_.").lstrip("-_.") or "x"  # a leading hyphen would read as an option
     encoded = part.encode()
     if len(encoded) <= LONGEST:
         return part

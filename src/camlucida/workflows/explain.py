@@ -16,6 +16,7 @@ from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.files import unique, write_json
+from camlucida.core.growing_list import GrowingList
 from camlucida.core.messages import Message, declare, quoted
 from camlucida.core.provenance import versions
 from camlucida.core.scan import Scan
@@ -33,6 +34,7 @@ declare(
             "their agreement is no evidence."
         ),
         "left_out": "left out of {images} of {explained} images: {method} at {layer}: {reason}",
+        "interrupted": "interrupted after {explained} {explained:|image|images}",
         "stopped": "stopped after {explained} {explained:|image|images}: {reason}",
         "no_target": "{image}: no target applies ({targets:,})",
         "no_default_target": "{image}: none of the task's default targets applies",
@@ -62,6 +64,7 @@ class ExplainOutcome:
         strips: image id → file names of its strips.
         synthetic: whether an image is synthetic.
         task: of the model, and where it comes from; None before the first map.
+        interrupted: whether the user ended it; what was done is written.
     """
 
     records: list[dict[str, Any]] = field(default_factory=list)
@@ -72,6 +75,7 @@ class ExplainOutcome:
     strips: dict[str, list[str]] = field(default_factory=dict)
     synthetic: bool = False
     task: Message | None = None
+    interrupted: bool = False
 
 
 def explain_to_folder(
@@ -88,6 +92,7 @@ def explain_to_folder(
     command: str = "",
     failures: Iterable[Failure] = (),
     progress: Callable[[int], object] = lambda done: None,
+    on_failure: Callable[[Failure], object] = lambda failure: None,
 ) -> ExplainOutcome:
     """Explain images into a folder.
 
@@ -103,6 +108,7 @@ def explain_to_folder(
         command: the command line, for the record.
         failures: images that failed before, for the record.
         progress: called with the number of images done since the last call.
+        on_failure: called with each failure as it happens, also with those before.
 
     Raises:
         UsageError, LayerError: the request fits no image at all; nothing more is written.
@@ -115,19 +121,25 @@ def explain_to_folder(
         _layer_names(model, layers),
         batch_size or DEFAULT_BATCH.get(_device(model).type, 8),
         frame,
-        failures=list(missing),
+        on_failure=on_failure,
     )
+    for failure in missing:
+        explainer.add_failure(failure)
     writer = _Writer(out, colormap, explainer, ExplainOutcome(failures=explainer.failures))
-    for part in _parts(paths, explainer.batch_size):
-        writer.explain(part)
-        progress(len(part))
-        if writer.stopped_by is not None:
-            break
     outcome = writer.outcome
+    try:
+        for part in _parts(paths, explainer.batch_size):
+            writer.explain(part)
+            progress(len(part))
+            if writer.stopped_by is not None:
+                break
+    except KeyboardInterrupt:
+        outcome.interrupted = True
     outcome.explained = explainer.explained
     outcome.notes += writer.closing_notes()
     about = _about(explainer, outcome, command, len(paths) + len(missing))
-    write_json(out / "explanations.json", outcome.records)
+    if not outcome.records:
+        write_json(out / "explanations.json", [])
     write_json(out / "run.json", about)
     outcome.index = write_index(out, about, outcome.records, outcome.strips)
     return outcome
@@ -139,6 +151,7 @@ class _Writer:
 
     Attributes:
         stems: of file names that are taken.
+        records: ``explanations.json``, whole after each image.
         identical: pairs of methods with identical maps in every image so far; None before any.
         stopped_by: the error after which nothing more can be written.
     """
@@ -150,6 +163,10 @@ class _Writer:
     stems: set[str] = field(default_factory=set)
     identical: set[IdenticalPair] | None = None
     stopped_by: WriteError | None = None
+    records: GrowingList = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.records = GrowingList(self.out / "explanations.json")
 
     def explain(self, paths: Sequence[Path]) -> None:
         """One batch, from reading to writing."""
@@ -168,6 +185,8 @@ class _Writer:
             counts = {"images": images, "explained": explained}
             reason = quoted(undefined.reason)
             yield Message("explain.left_out", {**values, **counts, "reason": reason})
+        if self.outcome.interrupted:
+            yield Message("explain.interrupted", {"explained": explained})
         if self.stopped_by is not None:
             reason = quoted(str(self.stopped_by))
             yield Message("explain.stopped", {"explained": explained, "reason": reason})
@@ -177,6 +196,7 @@ class _Writer:
         try:
             records = [self._save(explanation) for explanation in explanations]
             strips = [self._save_strip(group) for group in _strip_groups(explanations)]
+            self.records.add(records)
         except OSError as error:
             failure = WriteError(f"{self.out} cannot be written: {error.strerror}")
             self.explainer.fail(scan, failure)

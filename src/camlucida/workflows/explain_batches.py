@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -38,6 +38,7 @@ class BatchExplainer:
         batch_size: images in one forward.
         frame: of files that have several; the first if None.
         failures: images without an explanation, in the order in which they failed.
+        on_failure: called with each of them as it happens.
         undefined: maps that were left out → in how many images.
         explained: images that were explained so far.
     """
@@ -49,6 +50,7 @@ class BatchExplainer:
     batch_size: int
     frame: int | None = None
     failures: list[Failure] = field(default_factory=list)
+    on_failure: Callable[[Failure], object] = lambda failure: None
     undefined: Counter[UndefinedMap] = field(default_factory=Counter)
     explained: int = 0
     _ids: set[str] = field(default_factory=set)
@@ -65,14 +67,19 @@ class BatchExplainer:
     def fail(self, scan: Scan, error: CamlucidaError) -> None:
         """Record that an image has no explanation."""
         image = str(scan.source.get("path", scan.id))
-        self.failures.append(Failure.of(image, error, named=True))
+        self.add_failure(Failure.of(image, error, named=True))
+
+    def add_failure(self, failure: Failure) -> None:
+        """Record a failure, and tell whoever listens."""
+        self.failures.append(failure)
+        self.on_failure(failure)
 
     def _read(self, paths: Sequence[Path]) -> Iterator[Scan]:
         for path in paths:
             try:
                 scan = self.model.read(path, self.frame)
             except CamlucidaError as error:
-                self.failures.append(Failure.of(str(path), error))
+                self.add_failure(Failure.of(str(path), error))
             else:
                 # Ids that differ only in what a file name cannot hold would overwrite each other.
                 yield replace(scan, id=unique(scan.id, self._ids))

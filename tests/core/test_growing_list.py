@@ -1,0 +1,57 @@
+"""A list in a file that is whole after each addition."""
+
+import json
+
+import pytest
+
+from camlucida.core.files import write_json
+from camlucida.core.growing_list import GrowingList
+from camlucida.core.messages import Message
+
+ITEMS = [{"a": [1, 2.5], "text": "a\n]\nb é"}, {}, [], "x", None, {"note": Message("a.b")}]
+
+
+def test_it_is_what_write_json_writes_after_every_addition(tmp_path):
+    growing = GrowingList(tmp_path / "a.json")
+    for end in range(len(ITEMS)):
+        growing.add(ITEMS[end : end + 1])
+        write_json(tmp_path / "b.json", ITEMS[: end + 1])
+        assert growing.path.read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_nothing_and_several_at_once(tmp_path):
+    growing = GrowingList(tmp_path / "a.json")
+    for part in ([], [1], [], [2, 3], []):
+        growing.add(part)
+    write_json(tmp_path / "b.json", [1, 2, 3])
+    assert growing.path.read_bytes() == (tmp_path / "b.json").read_bytes()
+
+
+def test_an_older_file_is_replaced_by_the_first_addition(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("[1, 2, 3]")
+    growing = GrowingList(path)
+    assert path.read_text() == "[1, 2, 3]"
+    growing.add([4])
+    assert json.loads(path.read_text()) == [4]
+
+
+def test_a_refused_item_or_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
+    growing = GrowingList(tmp_path / "a.json")
+    growing.add([1])
+    before = growing.path.read_bytes()
+    with pytest.raises(ValueError, match="JSON"):
+        growing.add([2, float("nan")])
+    assert growing.path.read_bytes() == before
+
+    def half(file, data):
+        file.write(data[:5])
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("camlucida.core.growing_list._write_all", half)
+        with pytest.raises(OSError, match="No space"):
+            growing.add([{"long": "item"}])
+    assert growing.path.read_bytes() == before
+    growing.add([2])
+    assert json.loads(growing.path.read_text()) == [1, 2]
