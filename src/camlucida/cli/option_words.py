@@ -160,9 +160,17 @@ def _repeated(words: Sequence[str], options: Sequence[str], has_arguments: bool)
             option = ""
         elif before in options:
             option = before
-        elif has_arguments and Path(word).exists():
+        elif has_arguments and _is_path(word):
             option = ""
         elif option:
             expanded.append(option)
         expanded.append(word)
     return expanded
+
+
+def _is_path(word: str) -> bool:
+    """Whether a file or folder has this name; a name that the system refuses has none."""
+    try:
+        return Path(word).exists()
+    except OSError:
+        return False
