@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -88,7 +88,18 @@ def report_pack_command(
     ] = None,
     target: Annotated[str, typer.Option(help="Target: predicted, truth or a class.")] = "predicted",
     per_class: Annotated[int, typer.Option(min=1, max=8, help="Examples of each class.")] = 3,
-    language: Annotated[str, typer.Option(help="Language of the section: en or zh.")] = "en",
+    language: Annotated[str, typer.Option(help="Language of the section: en, pt or zh.")] = "en",
+    section_level: Annotated[
+        Literal["section", "subsection", "subsubsection"],
+        typer.Option(help="Heading of the section in LaTeX."),
+    ] = "section",
+    short: Annotated[
+        bool,
+        typer.Option(
+            "--short",
+            help="A short section: results, class grids, images to look at first, limits.",
+        ),
+    ] = False,
     work: Annotated[
         Path | None, typer.Option(help="Folder of the maps. Default: .camlucida in --assets-dir.")
     ] = None,
@@ -116,6 +127,8 @@ def report_pack_command(
         tex=tex,
         work=work,
         language=language,
+        level=section_level,
+        short=short,
     )
     with (
         resumable(),
@@ -137,6 +150,7 @@ def _print_result(result: PackResult) -> None:
     """The table of runs, what a reader must know of them, and the files."""
     from camlucida.workflows.training_runs.lines import (
         check_lines,
+        look_first_lines,
         row_of,
         rule_lines,
         verdict_lines,
@@ -146,6 +160,8 @@ def _print_result(result: PackResult) -> None:
     for line in rule_lines(result.trainings):
         print(line)
     for line in verdict_lines(result.comparisons):
+        print(line)
+    for line in look_first_lines(result.comparisons):
         print(line)
     for message in check_lines(result.trainings):
         print(message)

@@ -182,10 +182,37 @@ def test_a_later_run_joins_and_earlier_ones_stay(density, article, tmp_path, qui
     assert len(cases) == 12
     assert set(cases["verdict"]) <= {"consistent", "review", "artefact"}
     assert_worded(cases, "reason")
+    first = pd.read_csv(assets / "look_first.csv")
+    assert sorted(first["image"]) == sorted(cases["image"][cases["verdict"] != "consistent"])
+    assert first["rank"].tolist() == list(range(1, len(first) + 1))
+    differ = set(cases["image"][cases["agreement"] < 1])
+    assert set(first["image"][: len(differ)]) == differ
+    assert set(first["kind"][: len(differ)]) <= {"class"}
+    assert_worded(first, "reason")
     text = (folder / "sections/density_model.tex").read_text("utf-8")
+    assert "Images to look at first" in text
     assert text.count("camlucida:begin") == 1
     assert "density_gradcam_seed42.pdf" in text
     assert "density_gradcam_seed43.pdf" in text
+
+
+def test_a_short_section_of_a_lower_level_keeps_results_grids_and_limits(article, tmp_path):
+    folder, packing = article
+    assets = folder / "my assets"
+    opened = {training.key for training in packing.trainings}
+    texts = load_texts("en")
+    lengths = {}
+    for short in (False, True):
+        document = pack_document(
+            "density", packing.trainings, packing.comparisons, opened, assets, short
+        )
+        rendered = render_document(document, texts)
+        lengths[short] = section(rendered, assets, "density", "", "subsection")
+    assert len(lengths[True]) < 0.8 * len(lengths[False])
+    for words in (r"\subsection{Attention maps", r"\subsubsection{Results}", "_gradcam"):
+        assert words in lengths[True]
+    assert r"\section{" not in lengths[True]
+    assert "Explanation quality" not in lengths[True]
 
 
 def test_a_seed_whose_maps_are_gone_keeps_its_numbers(density, article, tmp_path, quick):

@@ -31,6 +31,9 @@ from camlucida.report.writers.latex_text import escape, has_chinese
 
 Heading = Literal["section", "subsection", "subsubsection"]
 
+_BELOW = {"section": "subsection", "subsection": "subsubsection", "subsubsection": "paragraph"}
+"""Heading → the next lower one."""
+
 
 def write_latex(report: RenderedDocument, folder: Path) -> Path:
     """Write ``report.tex``, an article that takes its pictures from ``folder``."""
@@ -83,7 +86,9 @@ def picture_prefix(folder: Path, tex: Path) -> str:
     return "" if prefix == "." else f"{prefix}/"
 
 
-def section(report: RenderedDocument, folder: Path, name: str, prefix: str) -> str:
+def section(
+    report: RenderedDocument, folder: Path, name: str, prefix: str, level: Heading = "section"
+) -> str:
     """The report as a section of an article.
 
     It is what :func:`~camlucida.report.writers.insert.insert_section` inserts.
@@ -93,6 +98,7 @@ def section(report: RenderedDocument, folder: Path, name: str, prefix: str) -> s
         folder: the report's, in which the pictures are.
         name: of the section: its labels are ``NAME:figure-…`` and ``NAME:table-…``.
         prefix: of the paths of pictures, by :func:`picture_prefix`.
+        level: of its heading; its parts have the next lower one.
     """
     lines = [
         r"% The preamble needs graphicx; with booktabs the tables look better;",
@@ -101,9 +107,9 @@ def section(report: RenderedDocument, folder: Path, name: str, prefix: str) -> s
             rf"\providecommand{{\{rule}}}{{\hline}}"
             for rule in ("toprule", "midrule", "bottomrule")
         ),
-        rf"\section{{{escape(report.title)}}}\label{{{name}}}",
+        rf"\{level}{{{escape(report.title)}}}\label{{{name}}}",
         *_opening(report, folder, prefix, name),
-        *_sections(report, folder, prefix, "subsection", name),
+        *_sections(report, folder, prefix, _BELOW[level], name),
     ]
     return "\n".join(_chinese(lines)) + "\n"
 
@@ -128,7 +134,7 @@ def _opening(report: RenderedDocument, folder: Path, prefix: str, name: str) -> 
 
 
 def _sections(
-    report: RenderedDocument, folder: Path, prefix: str, heading: Heading, name: str
+    report: RenderedDocument, folder: Path, prefix: str, heading: str, name: str
 ) -> Iterator[str]:
     for part in report.sections:
         yield f"\n\\{heading}{{{escape(part.title)}}}\\label{{{name}:{part.name}}}"

@@ -16,6 +16,7 @@ import pandas as pd
 from camlucida.analysis.cases.attribution_table import attribution_table
 from camlucida.analysis.cases.case_table import case_table
 from camlucida.analysis.comparison import Comparison
+from camlucida.analysis.comparison.look_first import ranked_disagreements
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.failures import Failure
@@ -26,7 +27,7 @@ from camlucida.io.tables import write_table
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document
 from camlucida.report.writers.insert import check_insertable, insert_section, section_name
-from camlucida.report.writers.latex import picture_prefix, section
+from camlucida.report.writers.latex import Heading, picture_prefix, section
 from camlucida.runs import Run
 from camlucida.runs.read import is_run
 from camlucida.workflows.training_runs.comparisons import compare_training_runs
@@ -81,6 +82,8 @@ class PackSettings:
         tex: file of the section; None: ``NAME_model.tex`` in the assets folder.
         work: folder of the runs' maps; None: ``.camlucida`` in the assets folder.
         language: of the section.
+        level: of the section's heading in LaTeX.
+        short: leave out what an appendix would hold.
     """
 
     runs: tuple[Path, ...]
@@ -94,6 +97,8 @@ class PackSettings:
     tex: Path | None = None
     work: Path | None = None
     language: str = "en"
+    level: Heading = "section"
+    short: bool = False
 
     @property
     def file_name(self) -> str:
@@ -165,10 +170,12 @@ def pack_runs(
     with drawn_with(texts=texts):
         opened = pack.measure(new, measuring)
         result = pack.result
-        document = pack_document(name, result.trainings, result.comparisons, opened, assets)
+        document = pack_document(
+            name, result.trainings, result.comparisons, opened, assets, settings.short
+        )
     if not can_draw(texts):
         result.notes.append(Message("page.figures_in_english"))
-    latex = section(render_document(document, texts), assets, name, assets_path)
+    latex = section(render_document(document, texts), assets, name, assets_path, settings.level)
     result.changed = insert_section(tex, name, latex)
     result.written.append(tex)
     return result
@@ -287,6 +294,8 @@ class _Pack:
         tables = {"seeds_table": pd.DataFrame([each.table_row() for each in result.trainings])}
         if "seed" in result.comparisons:
             tables["consistency"] = add_english(result.comparisons["seed"].cases, "reason")
+            ranked = ranked_disagreements(result.comparisons["seed"])
+            tables["look_first"] = add_english(ranked, "reason")
         if "layer" in result.comparisons:
             tables["layers"] = result.comparisons["layer"].pairs
         for table_name, table in tables.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from camlucida.analysis.comparison import Comparison
+from camlucida.analysis.comparison.look_first import look_first, ranked_disagreements
 from camlucida.analysis.comparison.summary import by_verdict, on_artefacts
 from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.core.messages import Message, Value, declare
@@ -69,6 +70,22 @@ def verdict_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
     for comparison in comparisons.values():
         for note in comparison.notes:
             yield f"{comparison.by}: {note}"
+
+
+FIRST = 5
+"""Images to look at first that the terminal lists."""
+
+
+def look_first_lines(comparisons: Mapping[str, Comparison]) -> Iterator[str]:
+    """The images on which the seeds disagree most, and what differs in each."""
+    seeds = comparisons.get("seed")
+    if seeds is None or seeds.cases.empty:
+        return
+    ranked = ranked_disagreements(seeds)
+    yield str(look_first(ranked, len(seeds.cases), FIRST))
+    for row in ranked.head(FIRST).to_dict("records"):
+        kind = Message(f"disagreement.{row['kind']}")
+        yield f"  {row['rank']}. {row['image']}: {kind}: {Message.loads(row['reason_code'])}"
 
 
 def check_lines(trainings: Sequence[TrainingResults]) -> Iterator[Message]:

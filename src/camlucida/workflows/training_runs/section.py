@@ -106,6 +106,7 @@ def pack_document(
     comparisons: Mapping[str, Comparison],
     opened: set[str],
     assets: Path,
+    short: bool = False,
 ) -> Document:
     """The section, in no language yet.
 
@@ -115,6 +116,7 @@ def pack_document(
         comparisons: by what varies.
         opened: keys of the runs whose maps exist.
         assets: the folder of the figures.
+        short: only tables of results, class grids, the images to look at first, and limits.
     """
     seeds = [training for training in trainings if training.fold is None]
     folds = [training for training in trainings if training.fold is not None]
@@ -122,9 +124,9 @@ def pack_document(
     sections = [
         Section("model", (Points(tuple(_checks(trainings))), Points(tuple(_maps(trainings))))),
         Section("results", tuple(_results(seeds, folds))),
-        Section("cases", (legend, *_pictures(trainings, assets))),
-        Section("quality", tuple(quality(seeds, folds))),
-        Section("consistency", tuple(consistency(name, comparisons, assets))),
+        Section("cases", (legend, *_pictures(trainings, assets, layers=not short))),
+        Section("quality", () if short else tuple(quality(seeds, folds))),
+        Section("consistency", tuple(consistency(name, comparisons, assets, short))),
         Section("limitations", (Points(tuple(_limits(trainings, comparisons, opened))),)),
     ]
     with_content = tuple(section for section in sections if section.blocks)
@@ -230,7 +232,9 @@ def _legend(trainings: Sequence[TrainingResults]) -> Message:
     return Message("pack.legend_signed" if signed else "pack.legend")
 
 
-def _pictures(trainings: Sequence[TrainingResults], assets: Path) -> Iterator[Picture]:
+def _pictures(
+    trainings: Sequence[TrainingResults], assets: Path, layers: bool
+) -> Iterator[Picture]:
     for training in trainings:
         values: dict[str, Value] = {
             "run": training.name,
@@ -240,9 +244,9 @@ def _pictures(trainings: Sequence[TrainingResults], assets: Path) -> Iterator[Pi
         }
         if (assets / f"{training.figure}.png").is_file():
             yield Picture(training.figure, Message("pack.grid", values))
-        layers = training.layers_figure
-        if layers and (assets / f"{layers}.png").is_file():
-            yield Picture(layers, Message("pack.layers", {"run": training.name}))
+        stem = training.layers_figure if layers else ""
+        if stem and (assets / f"{stem}.png").is_file():
+            yield Picture(stem, Message("pack.layers", {"run": training.name}))
 
 
 def _limits(

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.analysis.comparison import Comparison
+from camlucida.analysis.comparison.look_first import look_first, ranked_disagreements
 from camlucida.analysis.comparison.summary import by_verdict, on_artefacts
 from camlucida.analysis.comparison.verdict import VERDICTS, verdict_name
-from camlucida.core.messages import Estimate, Message, Value, declare
+from camlucida.core.messages import Estimate, Message, Value, declare, named
 
 # Some messages of the pack are those of a report; its sections declare their texts.
 from camlucida.report import sections  # noqa: F401
@@ -70,6 +71,9 @@ declare(
 
 _WIDTHS = {"more": "wider", "less": "narrower", "same": "not_apart", "unsure": "unsure"}
 
+SHOWN = 8
+"""Images to look at first that the section lists; all are in the table beside it."""
+
 _SEED_FIGURES = {
     "series": "figure_all_series",
     "consistency": "figure_consistency",
@@ -99,17 +103,23 @@ def quality(seeds: Sequence[TrainingResults], folds: Sequence[TrainingResults]) 
     yield Points(tuple(contrasts))
 
 
-def consistency(name: str, comparisons: Mapping[str, Comparison], assets: Path) -> Iterator[Block]:
+def consistency(
+    name: str, comparisons: Mapping[str, Comparison], assets: Path, short: bool = False
+) -> Iterator[Block]:
     """Seeds, folds and layers compared.
 
     Args:
         name: of the pack.
         comparisons: by what varies.
         assets: folder of the figures.
+        short: only the verdicts and the images to look at first.
     """
     seeds, folds = comparisons.get("seed"), comparisons.get("fold")
     if seeds is not None:
-        yield from _seeds(seeds)
+        yield from _seeds(seeds, short)
+    if short:
+        return
+    if seeds is not None:
         for end, code in _SEED_FIGURES.items():
             if (assets / f"{name}_{end}.png").is_file():
                 yield Picture(f"{name}_{end}", Message(f"pack.{code}"))
@@ -162,7 +172,7 @@ def _contrast(training: TrainingResults) -> Iterator[Message]:
         yield Message("pack.contrast", {**values, "value": difference, "verdict": verdict})
 
 
-def _seeds(seeds: Comparison) -> Iterator[Block]:
+def _seeds(seeds: Comparison, short: bool) -> Iterator[Block]:
     """How many cases have each verdict, by which rule, and how similar each two are."""
     if seeds.cases.empty:
         return
@@ -171,8 +181,27 @@ def _seeds(seeds: Comparison) -> Iterator[Block]:
     for verdict in VERDICTS:
         values[verdict] = int(counts.get(verdict, 0))
     yield Paragraph((Message("summary.verdicts", values), seeds.rule))
-    yield _verdict_table(seeds)
-    yield Points((*_marked(seeds), *_seed_pairs(seeds)))
+    if not short:
+        yield _verdict_table(seeds)
+    yield from _look_first(seeds)
+    if not short:
+        yield Points((*_marked(seeds), *_seed_pairs(seeds)))
+
+
+def _look_first(seeds: Comparison) -> Iterator[Block]:
+    """The cases on which the seeds disagree, ranked, with the reason of each."""
+    ranked = ranked_disagreements(seeds)
+    rule = look_first(ranked, len(seeds.cases), SHOWN)
+    if ranked.empty:
+        yield Paragraph((rule,))
+        return
+    head = tuple(Message(f"disagreement.{key}") for key in ("rank", "image", "kind", "reason"))
+    rows: list[tuple[Value, ...]] = []
+    for row in ranked.head(SHOWN).to_dict("records"):
+        kind = Message(f"disagreement.{row['kind']}")
+        reason = Message.loads(row["reason_code"])
+        rows.append((int(row["rank"]), named(row["image"]), kind, reason))
+    yield Table("pack_look_first", rule, head, tuple(rows))
 
 
 def _verdict_table(seeds: Comparison) -> Table:
