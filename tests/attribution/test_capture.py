@@ -14,7 +14,7 @@ from torch import nn
 from camlucida import explain
 from camlucida.attribution.capture import capture
 from camlucida.attribution.methods import METHODS
-from camlucida.core.errors import ModelError
+from camlucida.core.errors import LayerError, ModelError
 from camlucida.models.state import frozen, unwrap
 from tests.support import nets
 
@@ -347,3 +347,28 @@ def test_many_targets_methods_and_layers_cost_one_forward(layer):
     found = explain(net, inputs, [0, 1, "top2", "diff:0|3"], gradient, layer)
     assert net.calls == 1
     assert len(found) == 2 * 5 * len(gradient) * (len(layer) if isinstance(layer, list) else 1)
+
+
+def test_a_layer_of_one_cell_is_refused_and_auto_takes_one_with_more():
+    net = nn.Sequential(
+        nn.Conv2d(1, 2, 3, 2, 1), nn.ReLU(), nn.Conv2d(2, 2, 4), nn.Flatten(), nn.Linear(2, 3)
+    )
+    x = torch.rand(1, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    (found,) = explain(nets.seeded(net), x, target=0)
+    assert found.grid == (4, 4)
+    with pytest.raises(LayerError, match="layer '2' has one cell alone") as refused:
+        explain(net, x, target=0, layer="2")
+    assert "last first: 1, 0" in refused.value.fix
+
+
+def test_a_model_of_one_cell_alone_is_refused():
+    net = nn.Sequential(nn.Conv2d(1, 2, 8), nn.ReLU(), nn.Flatten(), nn.Linear(2, 3))
+    with pytest.raises(LayerError, match="more than one cell on images of this size"):
+        explain(nets.seeded(net), torch.rand(1, 1, 8, 8), target=0)
+
+
+def test_where_the_usual_layer_of_a_family_has_one_cell_it_is_said():
+    resnet = pytest.importorskip("torchvision").models.resnet18(weights=None)
+    (found,) = explain(resnet.eval(), torch.rand(1, 3, 32, 32), target=0)
+    assert (found.layer, found.grid) == ("layer3", (2, 2))
+    assert [note.code for note in found.scan.warnings] == ["layer.one_cell"]

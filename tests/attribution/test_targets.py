@@ -235,7 +235,7 @@ def test_regions_of_one_channel(lungs):
     assert int(parse_target("component:1")(lungs)[0].mask.sum()) == 6
     assert int(parse_target("component:2:lung")(lungs)[0].mask.sum()) == 2
     assert names("lung", lungs) == names("region:LUNG", lungs) == names(0, lungs) == ["lung region"]
-    with pytest.raises(TargetError, match="2 found"):
+    with pytest.raises(TargetError, match="2 in this image"):
         names("component:3", lungs)
 
 
@@ -271,7 +271,7 @@ def test_an_empty_region_is_an_error(lungs):
     for words in ("region", "lung", "component:1"):
         with pytest.raises(TargetError):
             names(words, nothing)
-    with pytest.raises(TargetError, match=r"^the predicted region of 'lung' is empty: "):
+    with pytest.raises(TargetError, match=r"^the model predicts no pixel of 'lung', "):
         names("lung", nothing)
 
 

@@ -42,9 +42,10 @@ def test_command(project, tmp_path, capsys):
                 *out,
             ]
         )
-    assert ended.value.code == 1  # film b has no region
+    assert ended.value.code == 0  # nothing is predicted in b, which is a result
     captured = capsys.readouterr()
-    assert "b.png" in captured.err
+    assert "error" not in captured.err
+    assert "Nothing is predicted in 1 of 3 images: b." in captured.out
     assert "encoder_last\tlayercam\tpredicted" in captured.out
     assert (tmp_path / "out/index.html").is_file()
 
@@ -60,9 +61,7 @@ def test_the_command_line_of_the_source_system(project, tmp_path, mode, images):
     with pytest.raises(SystemExit) as ended:
         main(words.split())
     rows = pd.read_csv(tmp_path / "out/statistics.csv")
-    assert (ended.value.code, sorted(set(rows["image"]))) == (
-        (0, images) if mode == "single" else (1, images)
-    )
+    assert (ended.value.code, sorted(set(rows["image"]))) == (0, images)
     assert set(rows["layer"]) == {"encoder_last", "seg_head"}
     assert set(rows["method"]) == {"gradcam", "gradcam_pp"}
 
@@ -122,3 +121,14 @@ def test_wrong_requests_leave_nothing(project, tmp_path, capsys, more, why):
         )
     assert ended.value.code == 2
     assert why in capsys.readouterr().err
+
+
+def test_nothing_predicted_is_no_error_of_explain(project, tmp_path, capsys):
+    film, card = str(project / "Dataset/test/b.png"), str(project / "card.toml")
+    request = ["--target", "region", "--target", "pixel:3,3"]
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", film, "-m", card, "-o", str(tmp_path / "out"), *request])
+    captured = capsys.readouterr()
+    assert ended.value.code == 0
+    assert "1 of 1 images explained, 1 explanations" in captured.out
+    assert "1 image: the model predicts no pixel of 'lesion'" in captured.err

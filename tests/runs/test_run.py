@@ -359,7 +359,10 @@ def test_segmentation_keeps_regions_and_predictions_without_a_region(tmp_path):
     cohort = tmp_path / "cohort.toml"
     cohort.write_text('images = "films"\nmodel = "card.toml"\n')
     outcome = execute(cohort, tmp_path / "run")
-    assert [failure.image for failure in outcome.failures] == ["empty"]
+    assert not outcome.failures  # nothing predicted is a result
+    assert outcome.counts == {"done": 2, "failed": 0, "pending": 0}
+    (note,) = [note for note in outcome.notes if note.code == "items.empty_region"]
+    assert (note.values["count"], note.values["names"]) == (1, "empty")
     result = Run.open(tmp_path / "run").predictions().set_index("image")
     assert result["area"].to_dict() == {"empty": 0.0, "lesion": pytest.approx(128, abs=40)}
     region = from_rle({"size": result["original"]["lesion"], "counts": result["region"]["lesion"]})

@@ -19,7 +19,7 @@ from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
 from camlucida.core.output_spec import OutputSpec
 from camlucida.models.families import Layout
-from camlucida.models.grids import TokenGrid, is_attention
+from camlucida.models.grids import TokenGrid, has_one_cell, is_attention
 from camlucida.models.layer_list import auto_layer
 from camlucida.models.layers import LayerRef, Layouts, resolve
 from camlucida.models.output_choice import choose
@@ -170,15 +170,26 @@ class _Known:
             if name == "auto" and (ref is None or self.surveyed is not None):
                 ref = auto_layer(self.model, self.survey())
             if ref is None:
-                raise LayerError(
-                    "no layer of this model has a spatial grid",
-                    "a class activation map needs one; of a transformer whose tokens cannot be "
-                    "traced state grid= (and prefix=)",
-                )
+                raise self._no_grid()
             refs.append(ref)
         if self.stated is not None or not all(self.families[0].covers(ref.path) for ref in refs):
             self.survey()
         return refs
+
+    def _no_grid(self) -> LayerError:
+        """Why ``auto`` has no layer."""
+        firings = self.survey().firings
+        if any(firing.depends and has_one_cell(firing.shape) for firing in firings):
+            return LayerError(
+                "no layer of this model has more than one cell on images of this size, and a map "
+                "of one cell shows nothing of place",
+                "give larger images, or a model that keeps rows and columns",
+            )
+        return LayerError(
+            "no layer of this model has a spatial grid",
+            "a class activation map needs one; of a transformer whose tokens cannot be "
+            "traced state grid= (and prefix=)",
+        )
 
     def layout(self, ref: LayerRef, output: Tensor) -> Layout | None:
         """How a layer's output lies on a grid; None without one."""
@@ -235,9 +246,18 @@ def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | No
 def _notes(known: _Known, autos: Sequence[Captured]) -> list[Message]:
     """What is to be said of the layer that ``auto`` took."""
     layers = known.surveyed
-    if layers is None or layers.auto is None or layers.note is None:
+    if layers is None or layers.auto is None:
         return []
-    return [layers.note] if any(layer.ref == layers.auto.ref for layer in autos) else []
+    chosen = layers.auto.ref
+    if all(layer.ref != chosen for layer in autos):
+        return []
+    notes = [] if layers.note is None else [layers.note]
+    usual = resolve(known.model, "auto")
+    firing = next((firing for firing in layers.firings if firing.ref == usual), None)
+    if firing is not None and has_one_cell(firing.shape):
+        values = {"layer": str(chosen), "usual": str(usual)}
+        notes.append(Message("layer.one_cell", values))
+    return notes
 
 
 def reaches(score: Tensor, activations: Tensor) -> bool:
@@ -346,6 +366,9 @@ def _not_captured(name: str, ref: LayerRef, watch: Watch, known: _Known) -> Laye
         return LayerError(f"layer {name!r} works on windows of the image, {shape}", block)
     if not firing.depends:
         return LayerError(f"layer {name!r} does not depend on the image (a table, say)", fix)
+    if has_one_cell(shape):
+        what = f"layer {name!r} has one cell alone (its output is {shape})"
+        return LayerError(f"{what}, so that a map of it shows nothing of place", fix)
     if len(shape) == 3:
         fix = f"{fix}; of tokens that cannot be traced state grid= (and prefix=)"
     return LayerError(what, fix)

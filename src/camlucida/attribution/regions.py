@@ -9,7 +9,7 @@ from torch import Tensor
 
 from camlucida.attribution.model_output import ModelOutput
 from camlucida.attribution.targets import Label, Region, RegionOrigin, RegionSource
-from camlucida.core.errors import TargetError
+from camlucida.core.errors import EmptyRegionError, TargetError, UnknownTargetError
 
 _MASK_NAMES: dict[RegionSource, str] = {"given": "(given mask)", "true": "true region"}
 
@@ -46,13 +46,14 @@ def region_target(
         origin: how the mask came about.
 
     Raises:
-        TargetError: the mask is empty.
+        EmptyRegionError: the mask is empty.
     """
     if not bool(mask.any()):
-        raise TargetError(
-            f"the {origin.source} region of {output.labels[channel]!r} is empty: "
-            "the model predicts no such pixel here",
-            "give another label, pixel or mask",
+        label = output.labels[channel]
+        of_label = f" of {label!r}" if label else ""
+        raise EmptyRegionError(
+            f"the model predicts no pixel{of_label}, so there is nothing to explain",
+            "explain a pixel or a mask instead",
         )
     probability = None
     if output.probabilities is not None:
@@ -71,7 +72,7 @@ def predicted_region(output: ModelOutput, label: Label) -> Region:
         label: whose region it is.
 
     Raises:
-        TargetError: no pixel is predicted.
+        EmptyRegionError: no pixel is predicted.
     """
     mask = predicted_mask(output, label.index)
     name = f"{label.name} region"
@@ -90,7 +91,8 @@ def masked_region(
         source: "given" or "true".
 
     Raises:
-        TargetError: the mask is of another size, or empty on the output's grid.
+        TargetError: the mask is of another size; a given mask is empty on the output's grid.
+        EmptyRegionError: the true mask is empty there.
     """
     if tuple(mask.shape) != output.geometry.original:
         raise TargetError(
@@ -101,7 +103,8 @@ def masked_region(
     share = torch.nn.functional.interpolate(on_model[None], size=size, mode="area")[0, 0]
     region = share >= 0.5
     if not bool(region.any()):
-        raise TargetError(
+        kind = EmptyRegionError if source == "true" else TargetError
+        raise kind(
             f"the {_MASK_NAMES[source].strip('()')} is empty: "
             "no pixel of the model's output is half inside",
             "give another target",
@@ -121,15 +124,20 @@ def component_region(output: ModelOutput, label: Label, number: int) -> Region:
         number: of the component, from 1; of equal sizes the first in array order comes first.
 
     Raises:
-        TargetError: the region has fewer components.
+        UnknownTargetError: ``number`` is less than 1.
+        EmptyRegionError: the region has fewer components.
     """
     from scipy import ndimage
 
     mask = predicted_mask(output, label.index)
     neighbours = ndimage.generate_binary_structure(mask.ndim, mask.ndim)  # diagonal ones too
     parts, count = ndimage.label(mask.cpu().numpy(), neighbours)
-    if not 1 <= number <= count:
-        raise TargetError(f"component {number} of {label.name!r} does not exist: {count} found")
+    if number < 1:
+        raise UnknownTargetError(f"component {number} does not exist", "they count from 1")
+    if number > count:
+        raise EmptyRegionError(
+            f"component {number} of {label.name!r} does not exist: {count} in this image"
+        )
     sizes = ndimage.sum_labels(parts > 0, parts, range(1, count + 1))
     by_size = (-sizes).argsort(kind="stable")
     chosen = int(by_size[number - 1]) + 1

@@ -83,6 +83,15 @@ class TargetError(CamlucidaError):
     code = "target"
 
 
+class EmptyRegionError(TargetError):
+    """The region to be explained is empty in this image: nothing is predicted, or nothing is true.
+
+    It is a fact about the image, so the image has no map of it and has not failed.
+    """
+
+    code = "empty_region"
+
+
 class UnknownTargetError(TargetError, UsageError):
     """The target can never fit this model, whatever the image: an unknown label, another task.
 

@@ -14,6 +14,7 @@ from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, declare
 from camlucida.datasets.cohort_file import CohortFile
+from camlucida.datasets.image_names import rows_without_image
 from camlucida.datasets.images import LabelledImage, read_labelled_images
 from camlucida.datasets.table_labels import TableLabels
 from camlucida.io import expand_paths
@@ -189,22 +190,23 @@ def _files_of_table(
             f"{file.path.name}: no images are given, and {table} has no path column", fix
         )
     paths: list[Path] = []
-    blank: list[Failure] = []
-    for number, cell in enumerate(texts(frame[column]), 1):
-        if not cell:
-            where = f"{table}, row {number}"
-            error = ImageError(f"{where}: no path in column {column!r}", "fill it")
-            blank.append(Failure.of(where, error))
-            continue
-        candidates = [file.resolve(cell), table.parent / cell]
-        paths.append(next((path for path in candidates if path.is_file()), candidates[0]))
-    if paths and not any(path.exists() for path in paths):
+    missing: list[str] = []
+    for cell in texts(frame[column]):
+        candidates = [file.resolve(cell), table.parent / cell] if cell else []
+        path = next((path for path in candidates if path.exists()), None)
+        if path is None:
+            missing.append(cell)
+        else:
+            paths.append(path)
+    named = [cell for cell in missing if cell]
+    if named and not paths:
         what = (
-            f"{file.path.name}: none of the {count(paths, 'file')} in column {column!r} of {table} "
-            f"is here, such as {paths[0]}"
+            f"{file.path.name}: none of the {count(named, 'file')} in column {column!r} of {table} "
+            f"is here, such as {file.resolve(named[0])}"
         )
         raise UsageError(what, 'write images = "FOLDER": where they lie now')
-    return paths, column, blank
+    failures = [rows_without_image(table, column, missing)] if missing else []
+    return paths, column, failures
 
 
 def _mask_in(folder: Path, image: Path) -> Path:

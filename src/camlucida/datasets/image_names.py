@@ -9,9 +9,14 @@ from pathlib import Path, PurePosixPath
 from camlucida.core.errors import ImageError
 from camlucida.core.failures import Failure
 from camlucida.io.image import image_id, known_suffixes
+from camlucida.io.tables import count, listing
 
 ID_COLUMNS = ("image", "id", "imageid", "filename", "file", "path", "imageindex")
 """Names that a column of image names usually has, folded, the most telling first."""
+
+
+MISSING = "image_missing"
+"""Code of a failure that stands for rows without an image, and so for no image."""
 
 
 def image_keys(path: Path, shortest: int = 1) -> list[str]:
@@ -84,6 +89,32 @@ def image_ids(paths: Sequence[Path]) -> tuple[dict[Path, str], list[Failure]]:
     failures = [_same_name(path) for path in unnamed]
     named = [path for path in parts if path in ids]
     return {path: ids[path] for path in named}, failures
+
+
+def is_of_image(failure: Failure) -> bool:
+    """Whether a failure is that of one image, and does not stand for rows without any.
+
+    >>> is_of_image(Failure("a.png", "image", "a.png: cut short"))
+    True
+    """
+    return failure.code != MISSING
+
+
+def rows_without_image(where: Path, column: str, names: Sequence[str]) -> Failure:
+    """One failure for all rows of a table whose image is not there.
+
+    Args:
+        where: the table's file.
+        column: that names the images.
+        names: the cells of these rows, at least one; "" where the cell is blank.
+
+    >>> print(rows_without_image(Path("labels.csv"), "path", ["a.png", "b.png"]))
+    labels.csv: 2 rows without their image: a.png, b.png (correct column 'path', or drop the rows)
+    """
+    what = f"{where}: {count(names, 'row')} without their image: {listing(names)}"
+    if len(names) == 1:
+        what = f"{where}: 1 row without its image: {listing(names)}"
+    return Failure(str(where), MISSING, what, f"correct column {column!r}, or drop the rows")
 
 
 def _same_name(path: Path) -> Failure:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from camlucida.core.messages import Message
 from camlucida.datasets.columns import choose_columns, need, read_records
 from camlucida.datasets.patients import NO_PATIENTS, patient_of
 from camlucida.io.annotations import mask_size, read_mask
-from camlucida.io.tables import texts
+from camlucida.io.tables import count, listing, texts
 from camlucida.metrics.segmentation import Mask, MaskPair
 
 ROLES = ("image", "patient", "model", "label", "truth", "prediction")
@@ -32,7 +33,8 @@ def read_mask_pairs(
             names are not used.
 
     Returns:
-        Pairs in the order of the rows, an ImageError for one that cannot be read; and notes.
+        Pairs in the order of the rows, an ImageError for one that cannot be read, and before them
+        one for all rows whose files are not there; and notes.
 
     Raises:
         UsageError: no such table or column, or an image and label twice.
@@ -50,7 +52,27 @@ def read_mask_pairs(
             "keep one row each; rows of several models need a model column",
         )
     notes = [NO_PATIENTS] if by_role["patient"] is None else []
-    return (_pair(path.parent, row) for row in rows), notes
+    return chain(_without_files(path, rows), _pairs(path.parent, rows)), notes
+
+
+def _pairs(folder: Path, rows: Sequence[Mapping[str, str]]) -> Iterator[MaskPair | ImageError]:
+    for row in rows:
+        if not _missing_files(folder, row):
+            yield _pair(folder, row)
+
+
+def _without_files(table: Path, rows: Sequence[Mapping[str, str]]) -> Iterator[ImageError]:
+    """One error for all rows whose files are not there."""
+    missing = [row for row in rows if _missing_files(table.parent, row)]
+    if missing:
+        names = listing(chain.from_iterable(_missing_files(table.parent, row) for row in missing))
+        what = f"{table}: {count(missing, 'row')} without a mask file that is there: {names}"
+        yield ImageError(what, f"paths are relative to {table.parent}; correct them")
+
+
+def _missing_files(folder: Path, row: Mapping[str, str]) -> list[str]:
+    names = (row["truth"], row["prediction"])
+    return [name for name in names if name and not (folder / name).exists()]
 
 
 def _rows(frame: pd.DataFrame, by_role: Mapping[str, str | None]) -> list[dict[str, str]]:

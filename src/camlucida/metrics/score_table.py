@@ -46,6 +46,7 @@ declare(
         "iou": "IoU",
         "component_sensitivity": "components found",
         "false_components": "false components an image",
+        "empty_agreement": "empty masks predicted as empty",
     },
 )
 

@@ -24,7 +24,7 @@ ALL_LABELS = "all labels"
 SHIFTS = 32
 """Random displacements of the prediction behind the chance level."""
 
-METRICS = ("dice", "iou", "component_sensitivity", "false_components")
+METRICS = ("dice", "iou", "component_sensitivity", "false_components", "empty_agreement")
 COLUMNS = [
     *(
         "image",
@@ -86,8 +86,10 @@ def evaluate_segmentation(rows: pd.DataFrame, sampling: Sampling | None = None) 
     - ``dice``, ``iou``: mean over images that are not NaN.
     - ``component_sensitivity``: true components hit ÷ true components, over all images;
       ``false_components``: mean an image.
+    - ``empty_agreement``, where a true mask is empty: share of the images without a true pixel in
+      which no pixel is predicted.
 
-    Intervals by patient: of ``component_sensitivity`` Wilson's, of the means BCa
+    Intervals by patient: of the two shares Wilson's, of the means BCa
     (:mod:`camlucida.metrics.intervals`); for the first three, none where fewer than 10 patients
     have a true pixel. ``positives``: images with one (``component_sensitivity``: components).
 
@@ -96,7 +98,7 @@ def evaluate_segmentation(rows: pd.DataFrame, sampling: Sampling | None = None) 
         sampling: of the intervals.
 
     Returns:
-        Four rows a label: Dice, IoU and sensitivity in [0, 1], false components 0 or more.
+        Four or five rows a label: Dice, IoU and shares in [0, 1], false components 0 or more.
 
     Raises:
         KeyError: a column is missing.
@@ -161,6 +163,25 @@ def _figures(rows: pd.DataFrame, label: str, sampling: Sampling) -> Iterator[Row
         sampling,
         label,
         positives=images,
+    )
+    if not there.all():
+        yield _empty_agreement(rows[~there], label, sampling)
+
+
+def _empty_agreement(rows: pd.DataFrame, label: str, sampling: Sampling) -> Row:
+    """Of images without a true pixel. Displaced predictions are as large: there is no chance."""
+    agrees = (rows["predicted_components"] == 0).astype(float)
+    patients = rows["patient"].tolist()
+    return ratio_row(
+        "empty_agreement",
+        agrees,
+        np.ones(len(rows)),
+        patients,
+        float("nan"),
+        sampling,
+        label,
+        positives=float(agrees.sum()),
+        proportion=True,
     )
 
 

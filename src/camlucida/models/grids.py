@@ -281,6 +281,18 @@ def _unchanged_ends(rows: Tensor) -> tuple[int, int]:
     return changed[0], len(change) - 1 - changed[-1]
 
 
+def has_one_cell(shape: Sequence[int]) -> bool:
+    """Whether a feature map has one cell alone, as behind a pooling over the whole image.
+
+    Args:
+        shape: of an output: batch, then channels and grid in either order.
+
+    >>> has_one_cell((1, 512, 1, 1)), has_one_cell((1, 512, 2, 1)), has_one_cell((1, 512))
+    (True, False, False)
+    """
+    return len(shape) > 3 and sorted(shape[1:])[-2] == 1
+
+
 def is_attention(output: Tensor) -> bool:
     """Whether an output is all but square, and its last axis holds shares of one.
 

@@ -29,7 +29,11 @@ declare(
         "stem": (
             "explained at {layer}, the last layer whose grid could be traced; {later} later "
             "{later:|layer has|layers have} none (if they hold tokens, state grid and prefix)"
-        )
+        ),
+        "one_cell": (
+            "explained at {layer}: on images of this size {usual} has one cell alone, which shows "
+            "nothing of place"
+        ),
     },
 )
 

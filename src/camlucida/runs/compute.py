@@ -21,6 +21,7 @@ from camlucida.attribution.requests import Request, TargetLike, default_request
 from camlucida.attribution.targets import Truth, target_identity
 from camlucida.core.errors import (
     CamlucidaError,
+    EmptyRegionError,
     ImageError,
     LayerError,
     NoEvidenceError,
@@ -186,7 +187,9 @@ class Worker:
                 reason = (error.code, error.what, error.fix)
                 missing.append(MissingMap(name, method, layer, *reason))
         result = self._result(image, scan, key, outputs[0], maps)
-        failure = None if maps else _no_map(image, missing)
+        # Where nothing is predicted, or true, there is no map to make, and nothing has failed.
+        empty = all(each.code == EmptyRegionError.code for each in missing)
+        failure = None if maps or empty else _no_map(image, missing)
         return replace(result, missing=tuple(missing), failure=failure)
 
     def _forward(

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from camlucida.core.errors import EmptyRegionError
 from camlucida.core.failures import Failure
-from camlucida.core.messages import Message, chain, prefixed, quoted
+from camlucida.core.messages import Message, Value, chain, declare, prefixed, quoted
+from camlucida.io.tables import listing
+
+declare(
+    "items",
+    {"empty_region": "{model}, {count} {count:|image|images}: {reason} ({names})."},
+)
 
 State = Literal["pending", "done", "failed"]
 Key = tuple[str, str]
@@ -69,6 +76,15 @@ class LedgerEntry:
         return self.image, self.model
 
     @property
+    def nothing_to_explain(self) -> bool:
+        """Whether maps are missing because a region is empty in the image, and for no other reason.
+
+        Nothing is predicted there, or nothing is true, which is a result.
+        """
+        codes = {each.code for each in self.missing}
+        return self.state == "done" and codes == {EmptyRegionError.code}
+
+    @property
     def note(self) -> Message | None:
         """The missing maps of an item that is done, with the reason of each; None without any."""
         if self.state != "done" or not self.missing:
@@ -103,7 +119,9 @@ def count_states(entries: Iterable[LedgerEntry]) -> dict[str, int]:
 
 
 def item_notes(entries: Iterable[LedgerEntry]) -> list[Message]:
-    """The note of each item that has one, with the names of image and model before it.
+    """One note for all images in which a model has nothing to explain, then one of each other item.
+
+    The latter have a missing map, and the names of image and model stand before the note.
 
     Args:
         entries: of a ledger, in the order in which the notes are wanted.
@@ -111,8 +129,25 @@ def item_notes(entries: Iterable[LedgerEntry]) -> list[Message]:
     >>> item_notes([])
     []
     """
-    notes = ((entry, entry.note) for entry in entries)
-    return [prefixed(f"{entry.image}, {entry.model}", note) for entry, note in notes if note]
+    images: dict[tuple[str, str], list[str]] = {}
+    notes: list[Message] = []
+    for entry in entries:
+        if entry.nothing_to_explain:
+            for reason in dict.fromkeys(each.what for each in entry.missing):
+                images.setdefault((entry.model, reason), []).append(entry.image)
+        elif entry.note is not None:
+            notes.append(prefixed(f"{entry.image}, {entry.model}", entry.note))
+    return [*_empty_regions(images), *notes]
+
+
+def _empty_regions(images: Mapping[tuple[str, str], Sequence[str]]) -> list[Message]:
+    """A note for each model and reason."""
+    notes = []
+    for (model, reason), names in images.items():
+        values: dict[str, Value] = {"model": model, "reason": quoted(reason)}
+        values |= {"count": len(names), "names": listing(names)}
+        notes.append(Message("items.empty_region", values))
+    return notes
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from camlucida.core.messages import Message, declare, quoted
 from camlucida.core.provenance import versions
 from camlucida.core.scan import Scan
 from camlucida.figures.save import file_stem, save_explanation, save_strip, strip_stem
+from camlucida.io.tables import listing
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.report.page import write_index
@@ -37,6 +38,7 @@ declare(
         "interrupted": "interrupted after {explained} {explained:|image|images}",
         "stopped": "stopped after {explained} {explained:|image|images}: {reason}",
         "no_target": "{image}: no target applies ({targets:,})",
+        "empty_region": "{count} {count:|image|images}: {reason} ({names})",
         "no_default_target": "{image}: none of the task's default targets applies",
     },
 )
@@ -187,6 +189,10 @@ class _Writer:
             yield Message("explain.left_out", {**values, **counts, "reason": reason})
         if self.outcome.interrupted:
             yield Message("explain.interrupted", {"explained": explained})
+        for what, names in self.explainer.empty.items():
+            counts = {"count": len(names)}
+            about = {"reason": quoted(what), "names": quoted(listing(names))}
+            yield Message("explain.empty_region", {**counts, **about})
         if self.stopped_by is not None:
             reason = quoted(str(self.stopped_by))
             yield Message("explain.stopped", {"explained": explained, "reason": reason})
@@ -209,11 +215,16 @@ class _Writer:
             self.outcome.task = task_message(explanations[0].provenance)
         if strips:
             self.outcome.strips[scan.id] = strips
+        if not explanations and self._has_empty_region(scan):
+            return
         if not explanations:
             self.outcome.notes.append(_no_target(scan, self.explainer.targets))
             return
         pairs = identical_methods(explanations)
         self.identical = pairs if self.identical is None else self.identical & pairs
+
+    def _has_empty_region(self, scan: Scan) -> bool:
+        return any(scan.id in images for images in self.explainer.empty.values())
 
     def _save(self, explanation: Explanation) -> dict[str, Any]:
         stem = unique(file_stem(explanation), self.stems)

@@ -12,7 +12,13 @@ from camlucida.attribution.engine import explain
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.requests import TargetLike
 from camlucida.attribution.targets import target_identity
-from camlucida.core.errors import CamlucidaError, LayerError, NoEvidenceError, UsageError
+from camlucida.core.errors import (
+    CamlucidaError,
+    EmptyRegionError,
+    LayerError,
+    NoEvidenceError,
+    UsageError,
+)
 from camlucida.core.failures import Failure
 from camlucida.core.files import unique
 from camlucida.core.scan import Scan
@@ -41,6 +47,7 @@ class BatchExplainer:
         on_failure: called with each of them as it happens.
         undefined: maps that were left out → in how many images.
         explained: images that were explained so far.
+        empty: reason why a region is empty → images in which it is, each once.
     """
 
     model: LoadedModel
@@ -53,6 +60,7 @@ class BatchExplainer:
     on_failure: Callable[[Failure], object] = lambda failure: None
     undefined: Counter[UndefinedMap] = field(default_factory=Counter)
     explained: int = 0
+    empty: dict[str, list[str]] = field(default_factory=dict)
     _ids: set[str] = field(default_factory=set)
     _undefined_of: dict[str, list[UndefinedMap]] = field(default_factory=dict)
 
@@ -89,7 +97,7 @@ class BatchExplainer:
         if not scans:
             return
         try:
-            explanations = self._maps(scans, self.methods, self.layers)
+            explanations = self._maps(scans, self.targets, self.methods, self.layers)
         except CamlucidaError as error:
             # Before the first image is explained the request is wrong; afterwards, this image is.
             if isinstance(error, (UsageError, LayerError)) and not self.explained:
@@ -116,30 +124,56 @@ class BatchExplainer:
         yield scan, of_scan
 
     def _maps(
-        self, scans: Sequence[Scan], methods: list[str], layers: list[str]
+        self,
+        scans: Sequence[Scan],
+        targets: list[TargetLike] | None,
+        methods: list[str],
+        layers: list[str],
     ) -> list[Explanation]:
         """Run ``explain``; a method that is undefined at a layer, or for an image, costs that map.
 
-        The request is divided until the undefined map stands alone: by method and layer, then
-        by image.
+        So does a region that is empty in an image. The request is divided until the missing map
+        stands alone: by method and layer, or by target; and by image.
         """
         try:
-            return explain(
-                self.model, scans, self.targets, methods, layers, batch_size=self.batch_size
-            )
+            return explain(self.model, scans, targets, methods, layers, batch_size=self.batch_size)
+        except EmptyRegionError as error:
+            return self._without_empty(scans, targets, methods, layers, error)
         except NoEvidenceError as error:
             explanations: list[Explanation] = []
             if len(methods) * len(layers) > 1:
                 for method in methods:
                     for layer in layers:
-                        explanations += self._maps(scans, [method], [layer])
+                        explanations += self._maps(scans, targets, [method], [layer])
             elif len(scans) > 1:
                 for scan in scans:
-                    explanations += self._maps([scan], methods, layers)
+                    explanations += self._maps([scan], targets, methods, layers)
             else:
                 undefined = UndefinedMap(methods[0], layers[0], str(error))
                 self._undefined_of.setdefault(scans[0].id, []).append(undefined)
             return explanations
+
+    def _without_empty(
+        self,
+        scans: Sequence[Scan],
+        targets: list[TargetLike] | None,
+        methods: list[str],
+        layers: list[str],
+        error: EmptyRegionError,
+    ) -> list[Explanation]:
+        """The maps of the other images and targets; the empty region is noted."""
+        explanations: list[Explanation] = []
+        if len(scans) > 1:
+            for scan in scans:
+                explanations += self._maps([scan], targets, methods, layers)
+        elif targets is not None and len(targets) > 1:
+            for target in targets:
+                explanations += self._maps(scans, [target], methods, layers)
+        else:
+            images = self.empty.setdefault(error.what, [])
+            if scans[0].id not in images:
+                images.append(scans[0].id)
+        return explanations
 
 
 def _distinct(explanations: Sequence[Explanation]) -> list[Explanation]:

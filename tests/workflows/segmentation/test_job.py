@@ -14,6 +14,8 @@ from camlucida.core.errors import LayerError
 from camlucida.core.messages import named
 from camlucida.io import write_synthetic_png
 from camlucida.metrics.contrast import inside_outside
+from camlucida.metrics.score_table import table
+from camlucida.metrics.segmentation import evaluate_segmentation
 from camlucida.runs import Run
 from camlucida.runs.compute import Worker
 from camlucida.workflows.segmentation import explain_segmentation, one_image, sampled_images
@@ -116,12 +118,18 @@ def test_heads_are_circular_and_predicted_regions_partly(study):
     assert "restate the segmentation" in text
 
 
+def test_nothing_predicted_as_the_truth_says_is_a_result(study):
+    assert not study.failures
+    figures = table(evaluate_segmentation(pd.read_csv(study.out / "overlap.csv")))
+    agreement = figures.set_index("metric").loc["empty_agreement"]
+    assert (agreement["estimate"], agreement["n"]) == (1, 1)
+    text = "\n".join(map(str, study.messages["segmentation"]))
+    assert "Empty true masks in which nothing is predicted (lesion): 1" in text
+    assert "Nothing is predicted in 1 of 3 images: b. In 1 of the 1" in text
+
+
 def test_a_missing_part_is_reported(study):
-    (failure,) = study.failures
-    assert failure.image == "b"
-    assert "the model predicts no such pixel" in failure.what
     text = (study.out / "report.md").read_text("utf-8")
-    assert "b.png" in text
     assert "c: " in text
     assert "no true mask of this image" in text
     assert "2 of 3 images have a map." in text

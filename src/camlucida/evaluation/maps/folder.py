@@ -18,6 +18,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import write_json
 from camlucida.core.messages import Message, declare, prefixed
+from camlucida.datasets.image_names import is_of_image
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.measure import Sample, Tables, measure
 from camlucida.evaluation.maps.randomisation import IMAGES, randomisation_table
@@ -217,7 +218,7 @@ def describe(
             "card": model.card.model_dump(),
         },
         "settings": {**asdict(replace(settings, targets=None)), "targets": targets},
-        "images": len(source.cohort.images) + len(source.cohort.problems),
+        "images": len(source.cohort.images) + sum(map(is_of_image, source.cohort.problems)),
         "patients_known": source.cohort.patients_known,
         "count": vars(tables.count),
         "seconds": evaluated.seconds,

@@ -23,9 +23,9 @@ from camlucida.attribution.explained_model import (
 )
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.targets import Target, probability_of
-from camlucida.core.errors import CamlucidaError, LayerError, UsageError
+from camlucida.core.errors import CamlucidaError, EmptyRegionError, LayerError, UsageError
 from camlucida.core.failures import Failure
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message, Value, declare, quoted
 from camlucida.evaluation.maps import scores
 from camlucida.evaluation.maps.annotation_scores import AnnotationScores
 from camlucida.evaluation.maps.baselines import Atlas, baseline_map
@@ -36,6 +36,7 @@ from camlucida.evaluation.maps.samples import MetricSettings, Sample, known_labe
 from camlucida.evaluation.maps.scores import NAN, Heat, Score
 from camlucida.evaluation.maps.specificity import SpecificityScores
 from camlucida.evaluation.maps.stability import stability
+from camlucida.io.tables import listing
 from camlucida.metrics import METRICS, faithfulness
 from camlucida.metrics.annotations import Mask
 from camlucida.metrics.imputation import Perturbation, PerturbedImage
@@ -49,7 +50,8 @@ declare(
     {
         "no_label": (
             "{image}: no label is annotated or known to be positive, so no map is evaluated."
-        )
+        ),
+        "empty_region": "{count} {count:|image|images} without a map: {reason} ({names}).",
     },
 )
 
@@ -154,6 +156,7 @@ class _Session:
     builder: TableBuilder = field(default_factory=TableBuilder)
     failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
+    empty: dict[str, list[str]] = field(default_factory=dict)
 
     # ---- what the queue sees
 
@@ -188,6 +191,10 @@ class _Session:
             self.targets[key] = targets_of(maps)
             self.any_explained |= bool(maps)
             return list(self._scored(key, sample, maps))
+        except EmptyRegionError as error:
+            self.any_explained = True  # the request fits; this image has no such region
+            self.empty.setdefault(error.what, []).append(sample.scan.id)
+            return []
         except CamlucidaError as error:
             of_request = isinstance(error, (UsageError, LayerError))
             if self.strict or (of_request and not self.any_explained):
@@ -229,7 +236,8 @@ class _Session:
 
     def tables(self) -> Tables:
         """All that was gathered."""
-        return self.builder.tables(self.failures, self.notes, self.count)
+        notes = [*self.notes, *map(_empty_region, self.empty.items())]
+        return self.builder.tables(self.failures, notes, self.count)
 
     # ---- one image
 
@@ -342,6 +350,16 @@ class _Session:
         for explanation, name, value in measured:
             each = next(owner for other, owner in owners if other is explanation)
             self.builder.score(sample, each, explanation, name, Score(value))
+
+
+def _empty_region(images_of_reason: tuple[str, list[str]]) -> Message:
+    reason, images = images_of_reason
+    values: dict[str, Value] = {
+        "reason": quoted(reason),
+        "count": len(images),
+        "names": listing(images),
+    }
+    return Message("map_evaluation.empty_region", values)
 
 
 def _measured(each: EvaluatedMap, name: str) -> bool:

@@ -55,7 +55,7 @@ declare(
 OF_LABELS = {
     "multilabel": ("auc", "ap", "sensitivity", "specificity", "f1", "ece"),
     "multiclass": ("recall", "precision", "f1", "auc"),
-    "segmentation": ("dice", "iou", "component_sensitivity", "false_components"),
+    "segmentation": ("dice", "iou", "component_sensitivity", "false_components", "empty_agreement"),
 }
 """Task → figures of each label or class that are printed, where they exist."""
 

@@ -16,6 +16,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import without_dots
 from camlucida.core.messages import Message, Value, declare
+from camlucida.datasets.image_names import rows_without_image
 from camlucida.datasets.images import SPLIT_COLUMNS
 from camlucida.datasets.patients import find_patient_column
 from camlucida.io.tables import find_column, listing, read_table, source, texts
@@ -276,8 +277,10 @@ class _Table:
     ) -> tuple[dict[Path, dict[Row, list[int]]], list[Failure]]:
         """Image → its different rows → their numbers in the table, from 1; and rows that fail."""
         by_image: dict[Path, dict[Row, list[int]]] = defaultdict(lambda: defaultdict(list))
-        failures: list[Failure] = []
+        failures = list(self._missing(indices))
         for index in indices:
+            if not self._fitting(index):
+                continue
             try:
                 row = self._row(index)
             except UsageError as error:
@@ -285,6 +288,17 @@ class _Table:
             else:
                 by_image[row.path][row].append(index + 1)
         return by_image, failures
+
+    def _fitting(self, index: int) -> Sequence[Path]:
+        name = self.cells["name"][index]
+        return self.images.named(name) if name else ()
+
+    def _missing(self, indices: Sequence[int]) -> Iterator[Failure]:
+        """One failure for all rows without an image."""
+        missing = [index for index in indices if not self._fitting(index)]
+        if missing:
+            names = [self.cells["name"][index] for index in missing]
+            yield rows_without_image(self.path, self.columns["name"], names)
 
     def _disagreement(self, path: Path, rows: Mapping[Row, Sequence[int]]) -> Failure:
         numbers = sorted(chain.from_iterable(rows.values()))
@@ -312,16 +326,11 @@ class _Table:
         )
 
     def _image(self, index: int) -> Path:
-        """Raises UsageError where the row does not name exactly one image."""
-        where, name = self._where(index), self.cells["name"][index]
-        if not name:
-            raise UsageError(f"{where}: no name in column {self.columns['name']!r}", "fill it")
-        fitting = self.images.named(name)
-        if not fitting:
-            what = f"{where}: no image {name!r} in {self.images.folder}"
-            raise UsageError(what, "correct the name, or leave the row out")
+        """Raises UsageError where the row names more than one image."""
+        fitting = self._fitting(index)
         if len(fitting) > 1:
-            what = f"{where}: {name!r} fits {len(fitting)} images: {listing(map(str, fitting))}"
+            name = self.cells["name"][index]
+            what = f"{self._where(index)}: {name!r} fits {len(fitting)} images: {listing(map(str, fitting))}"
             raise UsageError(what, "name it there with its folder or suffix")
         return fitting[0]
 

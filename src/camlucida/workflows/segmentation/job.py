@@ -193,7 +193,7 @@ def _messages(
     sections = {
         "model": list(report.model_messages(run, recognised)),
         "images": list(report.image_messages(run, images)),
-        "segmentation": list(report.overlap_messages(figures)),
+        "segmentation": [*report.overlap_messages(figures), *report.empty_messages(run)],
     }
     if len(rows):
         sections["maps"] = list(report.map_messages(outcome.summary, rows))

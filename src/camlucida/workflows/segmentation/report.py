@@ -13,6 +13,7 @@ import pandas as pd
 from camlucida.core.messages import Estimate, Message, Value, chain, declare, quoted
 from camlucida.core.numbers import number_or_dash
 from camlucida.io.records import records_of
+from camlucida.io.tables import listing
 from camlucida.metrics.segmentation import ALL_LABELS
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.workflows.segmentation.image_choice import Images
@@ -41,8 +42,17 @@ declare(
         ),
         "dice": "Dice",
         "iou": "IoU",
-        "component_sensitivity": "share of true components hit",
-        "false_components": "false components an image",
+        "component_sensitivity": "Share of true components hit",
+        "false_components": "False components an image",
+        "empty_agreement": "Empty true masks in which nothing is predicted",
+        "agreement": "{metric} ({label}): {value:.3g}, {images} {images:|image|images}.",
+        "nothing_predicted": (
+            "Nothing is predicted in {count} of {total} {total:|image|images}: {names}."
+        ),
+        "truth_of_nothing": (
+            "Nothing is predicted in {count} of {total} {total:|image|images}: {names}. In {empty} "
+            "of the {masks} with a true mask, that mask is empty too."
+        ),
         "overlap": (
             "{metric} ({label}): {value:.3g}, {images} {images:|image|images}; the prediction "
             "displaced at random reaches {chance}."
@@ -83,7 +93,7 @@ HEAD = (
 )
 """Of :func:`map_lines`."""
 
-OVERLAPS = ("dice", "iou", "component_sensitivity", "false_components")
+OVERLAPS = ("dice", "iou", "component_sensitivity", "false_components", "empty_agreement")
 
 Row = Mapping[str, Any]
 
@@ -138,10 +148,27 @@ def overlap_messages(figures: pd.DataFrame) -> Iterator[Message]:
             "label": str(row["label"]),
             "value": _estimate(row),
             "images": int(row["n"]),
-            "chance": number_or_dash(row["chance"]),
         }
-        code = "overlap_all" if row["label"] == ALL_LABELS else "overlap"
+        code = "agreement"
+        if row["metric"] != "empty_agreement":
+            code = "overlap_all" if row["label"] == ALL_LABELS else "overlap"
+            values["chance"] = number_or_dash(row["chance"])
         yield Message(f"segmentation_report.{code}", values)
+
+
+def empty_messages(run: SegmentationRun) -> Iterator[Message]:
+    """Images in which nothing is predicted, and whether their true masks are empty too."""
+    empty = [case for case in run.cases if case.predicts_nothing]
+    if not empty:
+        return
+    masks = [case.truth for case in empty if case.truth is not None]
+    values: dict[str, Value] = {"count": len(empty), "total": len(run.cases)}
+    values["names"] = listing(case.image for case in empty)
+    if not masks:
+        yield Message("segmentation_report.nothing_predicted", values)
+        return
+    values |= {"masks": len(masks), "empty": sum(not mask.any() for mask in masks)}
+    yield Message("segmentation_report.truth_of_nothing", values)
 
 
 def map_messages(summary: pd.DataFrame, rows: pd.DataFrame) -> Iterator[Message]:

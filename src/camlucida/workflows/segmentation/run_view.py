@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from camlucida.core.errors import ImageError
@@ -39,6 +40,13 @@ class SegmentationCase:
     predicted: Mapping[str, Mask]
     maps: tuple[int, ...]
     note: Message | None
+
+    @property
+    def predicts_nothing(self) -> bool:
+        """Whether every label is empty, or the first of several, the background, is everywhere."""
+        first, *others = self.predicted.values()
+        background = bool(others) and bool(first.all())
+        return not any(map(np.any, others)) and (background or not first.any())
 
 
 @dataclass

@@ -151,6 +151,9 @@ def _mask_pairs(run: SegmentationRun) -> Iterator[MaskPair]:
     for case in run.cases:
         explained = list(dict.fromkeys(run.explanations["label"].iloc[list(case.maps)]))
         only_label = run.labels if len(run.labels) == 1 else []
+        if case.truth is not None and not case.truth.any():
+            # An empty mask is the truth of every label, also where nothing could be explained.
+            explained = list(dict.fromkeys([*explained, *run.explanations["label"]]))
         for label in explained or only_label:
             if case.truth is not None and label in case.predicted:
                 predicted = case.predicted[label]

@@ -14,6 +14,7 @@ from camlucida.core.files import without_dots
 from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.classes import class_names, numeric
 from camlucida.datasets.columns import choose_columns, read_records
+from camlucida.datasets.image_names import MISSING
 from camlucida.datasets.patients import NO_PATIENTS, stated_patient
 from camlucida.datasets.predictions import Predictions, read_predictions
 from camlucida.io.tables import count, listing, texts
@@ -123,7 +124,8 @@ def _find_images(
     failures: list[Failure] = []
     if missing:
         what = f"{where}: {count(missing, 'image')} not found: {listing(missing)}"
-        failures.append(Failure(str(where), "image_missing", what))
+        fix = "give --images DIR, or --table FILE that leads to them"
+        failures.append(Failure(str(where), MISSING, what, fix))
     again = pd.Series(files, dtype=object).duplicated() & pd.Series(files, dtype=object).notna()
     kept = tuple(None if twice else file for file, twice in zip(files, again))
     repeated = [name for name, twice in zip(names, again) if twice]
