@@ -347,3 +347,34 @@ def test_evaluate_takes_what_is_stated_of_the_output():
     with torch.no_grad():
         expected = model.net(INPUTS)[:, 0].sigmoid()
     assert rows["probability"].tolist() == pytest.approx(expected.tolist())
+
+
+BOUNDED = {
+    "tanh": (torch.tanh, "tanh"),
+    "module": (nn.Tanh(), "tanh"),
+    "tanh to 0 and 1": (lambda z: (z.tanh() + 1) / 2, "tanh"),
+    "probit": (lambda z: 0.5 * (1 + torch.erf(z)), "erf"),
+    "hardsigmoid": (nn.Hardsigmoid(), "hardsigmoid"),
+    "softplus": (F.softplus, "softplus"),
+    "softsign": (F.softsign, "softsign"),
+    "hardtanh": (nn.Hardtanh(), r"clamp to \[-1, 1\]"),
+    "clamp": (lambda z: z.clamp(0, 1), r"clamp to \[0, 1\]"),
+}
+
+
+@pytest.mark.parametrize("method", ["gradcam", "eigencam"])
+@pytest.mark.parametrize("name", BOUNDED)
+def test_a_bounded_end_holds_no_logits(name, method):
+    end, words = BOUNDED[name]
+    with pytest.raises(ModelMismatchError, match=f"made by {words}: it holds no logits"):
+        explain(wrapped(end), INPUTS, 0, method)
+    (found, _) = explain(
+        wrapped(end), INPUTS, "output+", method, task="regression", labels=["a"] * 4
+    )[:2]
+    assert found.provenance["score_kind"] == "value"
+
+
+@pytest.mark.parametrize("end", [lambda z: 30 * (z / 30).tanh(), lambda z: z.clamp(-10, 10)])
+def test_limited_logits_are_logits(end):
+    plain = explain(wrapped(lambda z: z), INPUTS, 0)[0]
+    assert explain(wrapped(end), INPUTS, 0)[0].score == pytest.approx(plain.score, rel=1e-2)

@@ -413,3 +413,11 @@ def test_targets_are_differentiable_and_one_number_an_image():
     torch.testing.assert_close(
         Region(1, "r", mask)(dense), dense[:, 1].diagonal(dim1=1, dim2=2).mean(1)
     )
+
+
+def test_above_compares_the_scaled_output_of_a_model_with_operating_points():
+    logits = torch.tensor([-2.0, 1.0])
+    scaled = torch.tensor([0.6, 0.4])
+    size = Geometry.identity((4, 4))
+    output = ModelOutput(logits, logits.sigmoid(), "multilabel", ("a", "b"), size, scaled=scaled)
+    assert names("above:0.5", output) == ["a"]

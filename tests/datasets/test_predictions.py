@@ -452,3 +452,12 @@ def test_the_sheet_of_a_workbook_is_named(tmp_path):
         match=r"no column of .*p.xlsx \(sheet 'README', the first of 2\) is called like a",
     ):
         read_predictions(tmp_path / "p.xlsx", "regression")
+
+
+def test_a_column_of_scaled_outputs_decides_and_is_stated(tmp_path):
+    text = "image,label,probability,scaled_output,truth\na,nodule,0.1,0.7,1\nb,nodule,0.02,0.3,0\n"
+    (tmp_path / "p.csv").write_text(text)
+    predictions = read_predictions(tmp_path / "p.csv", "multilabel")
+    assert predictions.frame["scaled_output"].tolist() == [0.7, 0.3]
+    (note,) = [note for note in predictions.notes if note.code == "notes.operating_point"]
+    assert note.values == {"count": 1, "names": "nodule"}

@@ -241,3 +241,19 @@ def test_wrong_requests():
         Sampling(replicates=100)
     with pytest.raises(UsageError, match="a coverage of 95"):
         Sampling(level=95)
+
+
+def test_a_model_with_an_operating_point_is_decided_there():
+    rows = {"patient": list("abcd"), "label": "nodule", "truth": [1.0, 1.0, 0.0, 0.0]}
+    probability = [0.10, 0.05, 0.06, 0.01]
+    frame = pd.DataFrame({**rows, "logit": np.nan, "probability": probability})
+    scaled = frame.assign(scaled_output=[0.6, 0.5, 0.55, 0.1])
+
+    def figure(table: pd.DataFrame, metric: str) -> float:
+        rows = evaluate_multilabel(table, ["nodule"])
+        return next(row.estimate for row in rows if row.metric == metric)
+
+    assert (figure(frame, "sensitivity"), figure(frame, "specificity")) == (0, 1)
+    assert (figure(scaled, "sensitivity"), figure(scaled, "specificity")) == (1, 0.5)
+    for metric in ("brier", "ece", "auc"):  # of the sigmoid, whatever the decision
+        assert figure(scaled, metric) == figure(frame, metric)

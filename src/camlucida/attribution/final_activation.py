@@ -29,6 +29,18 @@ _KINDS = {
 }
 """Name of a function → kind of its output."""
 
+_BOUNDED = {
+    "tanh": "tanh",
+    "tanh_": "tanh",
+    "softplus": "softplus",
+    "hardsigmoid": "hardsigmoid",
+    "erf": "erf",
+    "special_erf": "erf",
+    "atan": "atan",
+    "softsign": "softsign",
+}
+"""Name of a function whose output is no logit, and is not undone → what it is called."""
+
 _LOGARITHM = {"Sigmoid": "LogSigmoid", "Softmax": "LogSoftmax"}
 _EXPONENTIAL = {kind: name for name, kind in _LOGARITHM.items()}
 
@@ -101,6 +113,7 @@ class FinalActivations(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self._traces = WeakTensorKeyDictionary()
+        self._bounded = WeakTensorKeyDictionary()
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
@@ -111,6 +124,16 @@ class FinalActivations(TorchFunctionMode):
             name = getattr(func.__self__, "__name__", "")
         if name in _KINDS:
             return self._activated(name, func, args, kwargs)
+        if name in _BOUNDED:
+            result = func(*args, **kwargs)
+            self._bounded[result] = _BOUNDED[name]
+            return result
+        bounded = self.bounded(args[0]) if args and name in _SHAPES else ""
+        if bounded:
+            result = func(*args, **kwargs)
+            if isinstance(result, Tensor):
+                self._bounded[result] = bounded
+            return result
         if len(self._traces) == 0 or not args:
             return func(*args, **kwargs)
         trace = self._derived(name, func, args, kwargs)
@@ -185,6 +208,11 @@ class FinalActivations(TorchFunctionMode):
             return None
         trace = self._traces.get(x)
         return trace if trace is not None and trace.version == _version(x) else None
+
+    def bounded(self, x: Any) -> str:
+        """The bounded activation that a tensor is the output of, reshaped at most; "" for none."""
+        found = self._bounded.get(x) if isinstance(x, Tensor) else None
+        return found or ""
 
     def undo(self, output: Tensor) -> FinalActivation | None:
         """The logits of an output that ends in a sigmoid or softmax.
@@ -264,71 +292,8 @@ def _log_odds(activation: _Activation) -> Tensor:
     return torch.stack(odds, axis)
 
 
-# ---- what the autograd graph says
-
-_ENDS = {
-    "SigmoidBackward": "sigmoid",
-    "SoftmaxBackward": "softmax",
-    "LogSoftmaxBackward": "log_softmax",
-    "LogSigmoidBackward": "logsigmoid",
-    "HardsigmoidBackward": "hardsigmoid",
-}
-HIDDEN = "a layer"
-"""What :func:`probabilities_in` calls the beginning of a graph: what came before is not in it."""
-
-_THROUGH_NAMES = """
-View UnsafeView Reshape Squeeze Unsqueeze Permute Transpose T Clone Copy ToCopy Select Slice
-Index IndexSelect Split SplitWithSizes Unbind Expand Alias AsStrided Flip Roll Cat Stack Mul Add
-Sub Rsub Div Pow Sqrt Neg Exp Log Log1P Mean Sum Max Min Amax Amin Prod Topk Sort Maximum
-Cumprod Cumsum Cummax Median Minimum Where MaskedFill Clamp ClampMin ClampMax IndexPut
-IndexPutImpl CopySlices Gather Scatter ConstantPadNd Round NanToNum Logsumexp UpsampleBilinear2D
-UpsampleNearest2D UpsampleBicubic2D UpsampleTrilinear3D UpsampleNearest3D UpsampleLinear1D
-AvgPool2D AvgPool3D AdaptiveAvgPool2D AdaptiveMaxPool2D MaxPool2DWithIndices Square Reciprocal
-CopyBackwards
-"""
-_THROUGH = frozenset(_THROUGH_NAMES.split())
-_LIMIT = 256
-
-
 def _one_minus(trace: _Trace, one: Any) -> _Trace | None:
     """The trace of 1 − sigmoid(z), which is sigmoid(−z); None for any other difference."""
     if trace.kind != "Sigmoid" or isinstance(one, Tensor) or one != 1:
         return None
     return replace(trace, make=lambda values: -trace.make(values))
-
-
-def probabilities_in(output: Tensor) -> list[str] | None:
-    """Whether an output is made of nothing but sigmoids and softmaxes, by the graph that made it.
-
-    Args:
-        output: with its graph.
-
-    Returns:
-        The activation, then the operations after it, first to last; :data:`HIDDEN` for an
-        activation that may lie before the captured layer, where the graph begins. None where the
-        last layer with weights comes first on some path, or where there is no graph.
-
-    >>> x = torch.zeros(1, 2, requires_grad=True)
-    >>> probabilities_in(x.sigmoid().mean(1)), probabilities_in(x.tanh() * x.sigmoid())
-    (['sigmoid', 'mean'], None)
-    """
-    if output.grad_fn is None:
-        return None
-    steps: list[str] = []
-    pending, seen = [output.grad_fn], {output.grad_fn}
-    ends: dict[str, None] = {}
-    while pending:
-        node = pending.pop()
-        name = type(node).__name__.rstrip("0123456789")
-        if name in _ENDS or name == "AccumulateGrad":
-            ends[_ENDS.get(name, HIDDEN)] = None
-            continue
-        operation = name.removesuffix("Backward")
-        if operation not in _THROUGH or len(seen) > _LIMIT:
-            return None
-        steps.append(operation.lower())
-        for following, _ in node.next_functions:
-            if following is not None and following not in seen:
-                seen.add(following)
-                pending.append(following)
-    return [*ends, *dict.fromkeys(reversed(steps))] if ends else None

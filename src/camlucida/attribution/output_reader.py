@@ -10,7 +10,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from camlucida.attribution.final_activation import HIDDEN, FinalActivations, probabilities_in
+from camlucida.attribution.final_activation import FinalActivations
+from camlucida.attribution.output_graph import HIDDEN, bounded_end, probabilities_in
 from camlucida.core.errors import ModelError, ModelMismatchError
 from camlucida.core.output_spec import OutputSpec
 from camlucida.models.output_choice import choose, tensors_of
@@ -128,6 +129,9 @@ class OutputReader:
             _ENDS_IN_ACTIVATION[self.model] = True
             return None
         _ENDS_IN_ACTIVATION[self.model] = ends
+        bounded = bounded_end(output) or ("" if self._seen is None else self._seen.bounded(output))
+        if bounded and self.spec.output != "probabilities":
+            raise ModelMismatchError(_not_undone([bounded]), _MEND)
         if made_of and HIDDEN not in made_of and self.spec.output != "probabilities":
             raise ModelMismatchError(_not_undone(made_of), _MEND)
         return ReadOutput(output, output, "")
@@ -135,7 +139,8 @@ class OutputReader:
 
 _MEND = (
     'say what it is: output = "probabilities" (explained as they are), task = "regression" '
-    "(a value), or logits_from = the path of the module that returns the logits"
+    '(a value), or logits_from = the path of the module that returns the logits ("": they are '
+    "logits nevertheless)"
 )
 
 

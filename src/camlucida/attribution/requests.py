@@ -144,7 +144,7 @@ def _predicted(output: ModelOutput) -> Sequence[Target]:
 
 def _above(output: ModelOutput, threshold: str) -> Sequence[Target]:
     _needs(output, f"above:{threshold}", *_LABELLED)
-    return [label for label in output.candidates() if (label.probability or 0.0) > float(threshold)]
+    return [label for label in output.candidates() if label.decided > float(threshold)]
 
 
 def _all(output: ModelOutput) -> Sequence[Target]:

@@ -145,6 +145,16 @@ class Label:
     scaled_output: float | None = None
 
     @property
+    def decided(self) -> float:
+        """What a threshold is compared with: ``scaled_output``, else the probability, else 0.
+
+        >>> Label(0, "nodule", 0.3, scaled_output=0.6).decided, Label(0, "nodule", 0.3).decided
+        (0.6, 0.3)
+        """
+        decided = self.probability if self.scaled_output is None else self.scaled_output
+        return 0.0 if decided is None else decided
+
+    @property
     def spec(self) -> TargetSpec:
         """The target as data.
 

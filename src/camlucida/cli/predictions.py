@@ -23,7 +23,12 @@ def evaluate_predictions_command(
     ],
     threshold: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Multi-label: a probability of at least this is positive."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="Multi-label: a probability of at least this is positive; where the file has a "
+            "column scaled_output, that value (0.5 is then the model's operating point).",
+        ),
     ] = 0.5,
     patient_column: Annotated[
         str | None, typer.Option(help="Column of the patients; intervals are by patient.")

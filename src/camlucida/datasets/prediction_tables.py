@@ -26,6 +26,10 @@ declare(
             "classes in alphabetical order ({names}); the quadratic kappa needs their natural "
             "order: --class"
         ),
+        "operating_point": (
+            "{count} {count:|label is|labels are} decided at the model's operating point, where its "
+            "scaled output is 0.5 ({names}); Brier score and calibration are those of the sigmoid"
+        ),
         "not_one": ("the probabilities of {count} of {rows} rows of {where} do not sum to 1"),
     },
 )
@@ -125,10 +129,28 @@ def _rows_of_labels(source: PredictionFile, base: pd.DataFrame) -> TidyPredictio
     probability = source.probabilities(source.by_role["probability"], logit)
     truths = source.truth(truth or source.need("truth"))
     tidy = base.assign(label=names, logit=logit, probability=probability, truth=truths)
+    scaled = find_column(source.frame, None, ("scaledoutput",), "", source.path)
+    if scaled is not None:
+        tidy["scaled_output"] = source.numbers(scaled)
     present = tuple(name for name in dict.fromkeys(names) if name)
     requested = tuple(name for name in source.requested if name in present)
     labels = requested or present
-    return TidyPredictions(tidy[tidy["label"].isin(labels)], labels, [])
+    return TidyPredictions(tidy[tidy["label"].isin(labels)], labels, operating_point_notes(tidy))
+
+
+def operating_point_notes(frame: pd.DataFrame) -> list[Message]:
+    """Labels that are decided at the model's operating point.
+
+    Args:
+        frame: rows of labels; ``scaled_output`` where the model scales its probability so that 0.5
+            is its operating point.
+    """
+    if "scaled_output" not in frame:
+        return []
+    labels = list(dict.fromkeys(frame["label"][frame["scaled_output"].notna()]))
+    if not labels:
+        return []
+    return [Message("notes.operating_point", {"count": len(labels), "names": listing(labels, 20)})]
 
 
 def multiclass_table(source: PredictionFile, base: pd.DataFrame) -> TidyPredictions:

@@ -150,7 +150,8 @@ def evaluate_multilabel(
     - ``auc``, ``ap``: of the logit where all rows have one (a probability saturates), else of the
       probability; ties averaged.
     - ``sensitivity``, ``specificity``, ``precision``, ``f1``: positive is probability ≥
-      ``threshold``.
+      ``threshold``, or where there is a column ``scaled_output`` that value (0.5 is then the
+      model's operating point).
     - ``brier``: mean squared error; ``ece``: Σ over bins of |Σ truth − Σ probability| ÷ rows,
       :data:`BINS` bins. Its chance level is what a perfectly calibrated model of these
       probabilities would show by the luck of so few rows.
@@ -250,11 +251,32 @@ def bin_of(probability: Floats) -> Integers:
     return np.minimum((probability * BINS).astype(np.int64), BINS - 1)
 
 
+def decision_values(frame: pd.DataFrame) -> Floats:
+    """What a decision compares with its threshold.
+
+    It is the value that the model scales so that 0.5 is its operating point, where it does; else
+    the probability.
+
+    Args:
+        frame: rows with ``probability``, and perhaps ``scaled_output``; both in [0, 1] or NaN.
+
+    >>> frame = pd.DataFrame({"probability": [0.3, 0.3], "scaled_output": [0.6, np.nan]})
+    >>> decision_values(frame).tolist()
+    [0.6, 0.3]
+    """
+    probability = frame["probability"].to_numpy(np.float64)
+    if "scaled_output" not in frame:
+        return probability
+    scaled = pd.to_numeric(frame["scaled_output"]).to_numpy(np.float64)
+    return np.where(np.isfinite(scaled) & np.isfinite(probability), scaled, probability)
+
+
 def _part(frame: pd.DataFrame, index: Integers, label: str, threshold: float) -> _Label:
     here = (frame["label"] == label).to_numpy()
     truth, probability, logit = (
         frame[name].to_numpy(np.float64)[here] for name in ("truth", "probability", "logit")
     )
+    decided = decision_values(frame)[here]
     complete = np.isfinite(truth) & np.isfinite(probability)
     truth, probability, logit = truth[complete], probability[complete], logit[complete]
     score = logit if np.isfinite(logit).all() else probability
@@ -264,7 +286,7 @@ def _part(frame: pd.DataFrame, index: Integers, label: str, threshold: float) ->
         truth,
         probability,
         score,
-        (probability >= threshold).astype(np.float64),
+        (decided[complete] >= threshold).astype(np.float64),
     )
 
 

@@ -22,7 +22,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, Value, declare, prefixed
 from camlucida.datasets.patients import NO_PATIENTS
 from camlucida.datasets.prediction_file import RESERVED_COLUMNS
-from camlucida.datasets.prediction_tables import PROBABILITY
+from camlucida.datasets.prediction_tables import PROBABILITY, operating_point_notes
 from camlucida.datasets.predictions import Predictions, Task, check_predictions
 from camlucida.evaluation.predictions.evaluate import Evaluated, evaluate_pairs, evaluate_table
 from camlucida.evaluation.predictions.tables import PredictionSettings
@@ -161,7 +161,7 @@ def _predictions(runs: Sequence[Run], tables: Sequence[_Table]) -> Predictions:
     every = tuple(dict.fromkeys(chain.from_iterable(labels.values())))
     kind = KINDS[task]
     if kind == "multilabel":
-        notes += _labels_without_truth(whole, every)
+        notes += [*_labels_without_truth(whole, every), *operating_point_notes(whole)]
     synthetic = any(bool(rows["synthetic"].any()) for _, _, rows in tables)
     predictions = Predictions(
         task=kind,
@@ -216,7 +216,7 @@ def _tidy(
         rows = both_classes(rows)
         labels = labels[-1:]
         rows = rows[rows["label"] == labels[0]]
-    columns = rows[["label", "logit", "probability", "truth"]]
+    columns = rows[["label", "logit", "probability", "scaled_output", "truth"]]
     return base.loc[rows.index].join(columns), labels
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from camlucida.analysis.cases.annotations import Annotations
 from camlucida.io.annotations import from_rle
 from camlucida.metrics.annotations import Mask
-from camlucida.metrics.multilabel import DECISION_THRESHOLD
+from camlucida.metrics.multilabel import DECISION_THRESHOLD, decision_values
 from camlucida.metrics.overlap import mask_overlap
 
 POSITIVE, NEGATIVE = "positive", "negative"
@@ -170,7 +170,8 @@ def region_dice(first: Mask, second: Mask) -> float:
 def _judged_labels(predictions: pd.DataFrame) -> pd.DataFrame:
     frame = predictions[[*KEYS, "probability", "truth"]].reset_index(drop=True)
     probability, truth = frame["probability"], frame["truth"]
-    positive, true = probability >= DECISION_THRESHOLD, truth == 1
+    decided = pd.Series(decision_values(predictions), index=frame.index)
+    positive, true = decided >= DECISION_THRESHOLD, truth == 1
     judged = truth.notna() & probability.notna()
     decision = np.where(positive, POSITIVE, NEGATIVE)
     return frame.assign(

@@ -7,7 +7,7 @@ correlation, regions by Dice.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ from camlucida.metrics.bootstrap import (
     numbered,
     sampled_sums,
 )
-from camlucida.metrics.multilabel import DECISION_THRESHOLD
+from camlucida.metrics.multilabel import DECISION_THRESHOLD, decision_values
 from camlucida.metrics.statistics import mean_interval
 
 declare(
@@ -120,12 +120,21 @@ def agreements(first: SeriesPredictions, second: SeriesPredictions, gap: float) 
     return _OF_KIND[first.kind](first, second, gap)
 
 
+_OF_LABELS = ("probability", "logit", "decided")
+
+
+def _with_decisions(predictions: SeriesPredictions) -> SeriesPredictions:
+    """With the column ``decided``, which the decision threshold is compared with."""
+    frame = predictions.frame
+    return replace(predictions, frame=frame.assign(decided=decision_values(frame)))
+
+
 def _of_labels(first: SeriesPredictions, second: SeriesPredictions, gap: float) -> Agreements:
-    both = _merged(first, second, ["probability", "logit"])
+    both = _merged(_with_decisions(first), _with_decisions(second), _OF_LABELS)
     measured = both["probability_1"].notna() & both["probability_2"].notna()
     both = both[measured].reset_index(drop=True)
-    x = both["probability_1"] >= DECISION_THRESHOLD
-    y = both["probability_2"] >= DECISION_THRESHOLD
+    x = both["decided_1"] >= DECISION_THRESHOLD
+    y = both["decided_2"] >= DECISION_THRESHOLD
     has_logits = both[["logit_1", "logit_2"]].notna().all(axis=None)
     # Probabilities saturate near 0 and 1; logits keep the differences there.
     u, v = _columns(both, "logit" if has_logits else "probability")

@@ -1,0 +1,156 @@
+"""What the autograd graph says of how an output came about: by a sigmoid, a softmax, a tanh."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+_ENDS = {
+    "SigmoidBackward": "sigmoid",
+    "SoftmaxBackward": "softmax",
+    "LogSoftmaxBackward": "log_softmax",
+    "LogSigmoidBackward": "logsigmoid",
+    "HardsigmoidBackward": "hardsigmoid",
+}
+HIDDEN = "a layer"
+"""What :func:`probabilities_in` calls the beginning of a graph: what came before is not in it."""
+
+_THROUGH_NAMES = """
+View UnsafeView Reshape Squeeze Unsqueeze Permute Transpose T Clone Copy ToCopy Select Slice
+Index IndexSelect Split SplitWithSizes Unbind Expand Alias AsStrided Flip Roll Cat Stack Mul Add
+Sub Rsub Div Pow Sqrt Neg Exp Log Log1P Mean Sum Max Min Amax Amin Prod Topk Sort Maximum
+Cumprod Cumsum Cummax Median Minimum Where MaskedFill Clamp ClampMin ClampMax IndexPut
+IndexPutImpl CopySlices Gather Scatter ConstantPadNd Round NanToNum Logsumexp UpsampleBilinear2D
+UpsampleNearest2D UpsampleBicubic2D UpsampleTrilinear3D UpsampleNearest3D UpsampleLinear1D
+AvgPool2D AvgPool3D AdaptiveAvgPool2D AdaptiveMaxPool2D MaxPool2DWithIndices Square Reciprocal
+CopyBackwards
+"""
+_THROUGH = frozenset(_THROUGH_NAMES.split())
+_LIMIT = 256
+
+
+_BOUNDED_NODES = {
+    "Tanh": "tanh",
+    "Softplus": "softplus",
+    "Hardsigmoid": "hardsigmoid",
+    "Erf": "erf",
+    "Atan": "atan",
+}
+_RESHAPING_NAMES = """
+View UnsafeView Reshape Squeeze Unsqueeze Permute Transpose T Clone Copy ToCopy Select Slice
+Alias AsStrided Cat Stack Expand
+"""
+_RESHAPING = frozenset(_RESHAPING_NAMES.split())
+_NARROW = 2.0
+"""Widest range of a clamp that is an activation (0 to 1, −1 to 1); a wider one limits logits."""
+
+
+def bounded_end(output: Tensor) -> str:
+    """The bounded activation at the end of a model, by the graph that made its output.
+
+    Args:
+        output: with its graph.
+
+    Returns:
+        Its name, of those that are not undone; "" for none, or where there is no graph.
+
+    >>> import torch
+    >>> x = torch.zeros(1, 2, requires_grad=True)
+    >>> import torch
+    >>> x = torch.zeros(1, 2, requires_grad=True)
+    >>> bounded_end(x.tanh().squeeze(0)), bounded_end(x.clamp(0, 1)), bounded_end(30 * x.tanh())
+    ('tanh', 'clamp to [0, 1]', '')
+    """
+    node, scale = output.grad_fn, 1.0
+    while node is not None:
+        name = _operation(node)
+        if name in _BOUNDED_NODES or _is_softsign(node):
+            # A factor above 1 makes room for logits, which are only limited then.
+            return _BOUNDED_NODES.get(name, "softsign") if scale <= 1 else ""
+        if name in ("Clamp", "Hardtanh"):
+            return _narrow_clamp(node)
+        following = [other for other, _ in node.next_functions if other is not None]
+        if name in _SHIFTING and len(following) == 1:
+            scale *= _factor(node, name)
+        elif name not in _RESHAPING:
+            return ""
+        node = following[0] if following else None
+    return ""
+
+
+_SHIFTING = ("Add", "Sub", "Rsub", "Neg", "Mul", "Div")
+
+
+def _operation(node: Any) -> str:
+    return type(node).__name__.rstrip("0123456789").removesuffix("Backward")
+
+
+def _factor(node: Any, name: str) -> float:
+    """By what a number that is no part of the graph multiplies; infinite where it is no number."""
+    if name not in ("Mul", "Div"):
+        return 1.0
+    number = node._saved_other
+    if number is None or number.numel() != 1:
+        return float("inf")
+    value = abs(float(number))
+    return value if name == "Mul" else 1 / max(value, 1e-12)
+
+
+def _is_softsign(node: Any) -> bool:
+    """Whether an operation is the division of x ÷ (1 + |x|)."""
+    if _operation(node) != "Div" or len(node.next_functions) != 2:
+        return False
+    (above, _), (below, _) = node.next_functions
+    if below is None or _operation(below) != "Add":
+        return False
+    inner = below.next_functions[0][0]
+    return inner is not None and _operation(inner) == "Abs" and inner.next_functions[0][0] is above
+
+
+def _narrow_clamp(node: Any) -> str:
+    """A clamp or hardtanh to a range that no logits would be limited to; "" for a wider one."""
+    suffix = "" if hasattr(node, "_saved_min") else "_val"
+    low = getattr(node, f"_saved_min{suffix}", None)
+    high = getattr(node, f"_saved_max{suffix}", None)
+    if low is None or high is None or high - low > _NARROW:
+        return ""
+    return f"clamp to [{low:g}, {high:g}]"
+
+
+def probabilities_in(output: Tensor) -> list[str] | None:
+    """Whether an output is made of nothing but sigmoids and softmaxes, by the graph that made it.
+
+    Args:
+        output: with its graph.
+
+    Returns:
+        The activation, then the operations after it, first to last; :data:`HIDDEN` for an
+        activation that may lie before the captured layer, where the graph begins. None where the
+        last layer with weights comes first on some path, or where there is no graph.
+
+    >>> import torch
+    >>> x = torch.zeros(1, 2, requires_grad=True)
+    >>> probabilities_in(x.sigmoid().mean(1)), probabilities_in(x.tanh() * x.sigmoid())
+    (['sigmoid', 'mean'], None)
+    """
+    if output.grad_fn is None:
+        return None
+    steps: list[str] = []
+    pending, seen = [output.grad_fn], {output.grad_fn}
+    ends: dict[str, None] = {}
+    while pending:
+        node = pending.pop()
+        name = type(node).__name__.rstrip("0123456789")
+        if name in _ENDS or name == "AccumulateGrad":
+            ends[_ENDS.get(name, HIDDEN)] = None
+            continue
+        operation = _operation(node)
+        if operation not in _THROUGH or len(seen) > _LIMIT:
+            return None
+        steps.append(operation.lower())
+        for following, _ in node.next_functions:
+            if following is not None and following not in seen:
+                seen.add(following)
+                pending.append(following)
+    return [*ends, *dict.fromkeys(reversed(steps))] if ends else None
