@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, from_numpy
 
 from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
@@ -51,7 +51,8 @@ class Scan:
         """The image for people: ``display``, or the tensor's mean over its channels.
 
         Returns:
-            (H, W) or (H, W, 3) uint8; of a bare tensor its minimum is 0 and its maximum 255.
+            (H, W) or (H, W, 3) uint8 in original pixels; of a bare tensor its minimum is 0 and its
+            maximum 255, and what the model did not see is black.
 
         >>> import torch
         >>> tensor = torch.tensor([[[0.0, 0.5, 1.0]]])
@@ -66,4 +67,7 @@ class Scan:
         high = grey.max()
         gain = 255 / (high - low) if high > low else 0
         levels = ((grey - low) * gain).round()
-        return np.asarray(levels, np.uint8)
+        if self.geometry == Geometry.identity(grey.shape):
+            return np.asarray(levels, np.uint8)
+        on_original = self.geometry.map_to_original(from_numpy(levels)[None])[0]
+        return np.asarray(on_original.numpy().round().clip(0, 255), np.uint8)
