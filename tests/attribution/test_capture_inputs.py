@@ -8,7 +8,9 @@ from torch import nn
 from camlucida import evaluate, explain
 from camlucida.attribution.capture_inputs import image_inputs
 from camlucida.core.errors import LayerError, UsageError
+from camlucida.core.geometry import Geometry
 from camlucida.core.messages import Message
+from camlucida.core.scan import Scan
 from tests.support import nets
 
 METHODS = ["gradcam", "layercam", "eigencam", "ablationcam"]
@@ -167,9 +169,87 @@ def test_a_table_is_no_image():
     assert "image_inputs" not in e.provenance
 
 
-def test_evaluation_of_several_inputs_is_refused_in_one_line():
-    with pytest.raises(UsageError, match=r"inputs hold a Tensor .* takes one image"):
-        evaluate(net(), pair(), 1, layer="lateral")
+class OneView(nn.Module):
+    """The network of two views with one of them held."""
+
+    def __init__(self, model: nn.Module, held: torch.Tensor, layer: str) -> None:
+        super().__init__()
+        self.model, self.held, self.layer = model, held, layer
+
+    def forward(self, x):
+        held = self.held.expand(len(x), *self.held.shape[1:])
+        return self.model(held, x) if self.layer == "lateral" else self.model(x, held)
+
+
+@pytest.mark.parametrize(("layer", "image"), [("frontal", 0), ("lateral", 1)])
+def test_evaluation_alters_the_input_that_the_layer_saw_and_holds_the_others(layer, image):
+    views, model = pair((12, 12), (16, 14), 2), net()
+    masks = [np.zeros(tuple(views[image].shape[2:]), bool) for _ in range(2)]
+    for mask in masks:
+        mask[4:8, 4:8] = True
+    options = {"masks": masks, "metrics": ["road", "hit"], "baselines": ["random", "average_mask"]}
+    rows = evaluate(model, views, 1, layer=layer, **options)
+    assert set(rows["layer"]) == {layer}
+    assert rows["image"].unique().tolist() == ["input0", "input1"]
+    rows = rows[~rows["baseline"]]
+    for row in range(2):
+        held = OneView(model, views[1 - image][row : row + 1], layer)
+        alone = dict(options, masks=masks[:1], baselines="none")
+        expected = evaluate(held, views[image][row : row + 1], 1, layer=f"model.{layer}", **alone)
+        of_image = rows[rows["image"] == f"input{row}"]
+        np.testing.assert_allclose(of_image["value"], expected["value"], rtol=1e-5, atol=1e-6)
+
+
+def test_layers_that_see_different_inputs_are_evaluated_each_over_its_own():
+    rows = evaluate(
+        net(), pair(), 1, layer=["lateral", "frontal"], metrics="road", baselines="none"
+    )
+    assert set(rows["layer"]) == {"lateral", "frontal"}
+    assert rows["value"].notna().all()
+
+
+def test_a_layer_that_sees_both_inputs_cannot_be_measured_by_altering_one():
+    with pytest.raises(UsageError, match="'early' does not see one input alone"):
+        evaluate(net("early"), pair(), 1, layer="early", metrics="road")
+
+
+def test_evaluation_with_a_table_beside_the_images():
+    inputs = (*pair(), torch.ones(1, 5))
+    rows = evaluate(net(), inputs, 1, layer="lateral", metrics="road", baselines="none")
+    assert rows["value"].notna().all()
+
+
+def scans(rows: int = 2):
+    """Of each image a scan of each view, with a picture of twice its size."""
+    views = pair((12, 12), (16, 14), rows)
+    cases = []
+    for row in range(rows):
+        case = []
+        for view in views:
+            height, width = view.shape[2:]
+            display = np.full((2 * height, 2 * width), 100 + row, np.uint8)
+            geometry = Geometry((2 * height, 2 * width), (height, width), (0.5, 0.5), (0.0, 0.0))
+            case.append(Scan(view[row], display, geometry, f"patient{row}"))
+        cases.append(tuple(case))
+    return views, cases
+
+
+@pytest.mark.parametrize(("layer", "image"), [("frontal", 0), ("lateral", 1)])
+def test_scans_as_a_tuple_an_image(layer, image):
+    views, cases = scans()
+    expected = explain(net(), views, 1, layer=layer)
+    for e, plain, case in zip(explain(net(), cases, 1, layer=layer), expected, cases, strict=True):
+        torch.testing.assert_close(e.raw, plain.raw)
+        assert e.scan.id == case[0].id
+        assert e.overlay().width == case[image].display.shape[1]
+    rows = evaluate(net(), cases, 1, layer=layer, metrics="road", baselines="none")
+    assert rows["image"].unique().tolist() == ["patient0", "patient1"]
+
+
+def test_images_with_different_numbers_of_scans_are_refused():
+    _, cases = scans()
+    with pytest.raises(UsageError, match="different numbers of inputs: 1, 2"):
+        explain(net(), [cases[0], cases[1][:1]], 1)
 
 
 def test_which_image_a_layer_saw_is_found_once():

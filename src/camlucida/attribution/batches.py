@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import cast
 
 import torch
@@ -20,7 +21,7 @@ declare("preprocessing", {"tensor": "given as a tensor"})
 DEFAULT_BATCH = {"cpu": 8, "cuda": 32}
 """Images in one forward; on a CPU larger batches are slower, not faster."""
 
-Inputs = Tensor | tuple[Tensor, ...] | Scan | Sequence[Scan]
+Inputs = Tensor | tuple[Tensor, ...] | Scan | Sequence[Scan] | Sequence[tuple[Scan, ...]]
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,14 @@ class Batch:
         scans: one an image, of the first input.
         truth: one entry an image; None if unknown.
         probe_size: altered inputs in one forward of a perturbation method.
+        cases: of each image the scan of each input.
     """
 
     tensors: tuple[Tensor, ...]
     scans: Sequence[Scan]
     truth: Sequence[Truth] | None
     probe_size: int
+    cases: Sequence[tuple[Scan, ...]] = ()
 
     def scan(self, row: int, images: Sequence[int]) -> Scan:
         """The image that a layer saw: its tensor, geometry and picture.
@@ -53,6 +56,8 @@ class Batch:
         first = self.scans[row]
         if len(images) != 1 or images[0] == 0:
             return first
+        if self.cases and self.cases[row][images[0]].display is not None:
+            return replace(self.cases[row][images[0]], id=first.id)
         tensor = self.tensors[images[0]][row].detach().cpu()
         geometry = Geometry.identity(tuple(tensor.shape[1:]))
         return Scan(tensor, None, geometry, first.id, preprocessing=first.preprocessing)
@@ -68,7 +73,8 @@ def batches(
 
     Args:
         module: the model.
-        inputs: a tensor (B, C, *spatial), a tuple of tensors (images first), a Scan or Scans.
+        inputs: a tensor (B, C, *spatial), a tuple of tensors (images first), a Scan or Scans; or
+            of each image a tuple of Scans, one an input.
         batch_size: images in one forward. None: tensors go through in one piece, Scans by
             :data:`DEFAULT_BATCH`.
         truth: ground truth, one entry an image.
@@ -80,16 +86,17 @@ def batches(
         raise UsageError(f"batch size is {batch_size}", "give 1 or more")
     device, dtype = _device_and_dtype(module)
     tensors = _tensors_of(inputs)
-    scans = _checked_scans(inputs) if tensors is None else scans_of(tensors)
+    cases = [] if tensors is not None else _checked_cases(inputs)
+    scans = scans_of(tensors) if tensors is not None else [case[0] for case in cases]
     _check_counts(scans, truth)
     default = DEFAULT_BATCH.get(device.type, 8)
     size = batch_size or (default if tensors is None else len(scans))
     for start in range(0, len(scans), size):
         part = slice(start, start + size)
-        rows = _rows(tensors, scans, part)
+        rows = _rows(tensors, cases, part)
         ready = tuple(_ready(x, device, dtype) for x in rows)
         part_truth = None if truth is None else truth[part]
-        yield Batch(ready, scans[part], part_truth, batch_size or default)
+        yield Batch(ready, scans[part], part_truth, batch_size or default, cases[part])
 
 
 def _check_counts(scans: Sequence[Scan], truth: Sequence[Truth] | None) -> None:
@@ -119,30 +126,74 @@ def _tensors_of(inputs: Inputs) -> tuple[Tensor, ...] | None:
     return None
 
 
-def _checked_scans(inputs: Inputs) -> list[Scan]:
+def cases_of(inputs: Inputs) -> list[tuple[Scan, ...]]:
+    """Of each image the scan of each input.
+
+    Args:
+        inputs: as of :func:`batches`; further tensors that are no images are scans all the same.
+
+    Raises:
+        UsageError: there is no image, or the inputs are none of these.
+
+    >>> [len(case) for case in cases_of((torch.zeros(2, 1, 4, 4), torch.zeros(2, 3)))]
+    [2, 2]
+    """
+    tensors = _tensors_of(inputs)
+    cases = _listed_cases(inputs) if tensors is None else _cases_of_tensors(tensors)
+    if not cases:
+        raise UsageError("there is no image", "inputs is empty")
+    return cases
+
+
+def _cases_of_tensors(tensors: tuple[Tensor, ...]) -> list[tuple[Scan, ...]]:
+    cases = []
+    for row, first in enumerate(scans_of(tensors)):
+        others = []
+        for tensor in (x[row] for x in tensors[1:]):
+            size = tuple(tensor.shape[1:])
+            others.append(Scan(tensor.detach(), None, Geometry.identity(size), first.id))
+        cases.append((first, *others))
+    return cases
+
+
+def _listed_cases(inputs: Inputs) -> list[tuple[Scan, ...]]:
     is_collection = isinstance(inputs, Iterable) and not isinstance(inputs, Scan)
-    scans = list(cast(Iterable[Scan], inputs if is_collection else [inputs]))
-    for item in scans:
+    items = list(cast(Iterable[Scan | tuple[Scan, ...]], inputs if is_collection else [inputs]))
+    cases = [item if isinstance(item, tuple) else (item,) for item in items]
+    for item in chain.from_iterable(cases):
         if not isinstance(item, Scan):
             raise UsageError(
                 f"inputs hold a {type(item).__name__}",
                 "give a tensor (B, C, H, W), or Scans: model.read(path)",
             )
-    shapes = {tuple(scan.tensor.shape) for scan in scans}
-    if len(shapes) > 1:
+    counts = sorted(set(map(len, cases)))
+    if len(counts) > 1:
         raise UsageError(
-            f"the scans have different model sizes: {sorted(shapes)}",
-            "explain them one size at a time",
+            f"the images have different numbers of inputs: {', '.join(map(str, counts))}",
+            "give a tuple of Scans an image, one an input of the model",
         )
-    return scans
+    return cases
+
+
+def _checked_cases(inputs: Inputs) -> list[tuple[Scan, ...]]:
+    cases = _listed_cases(inputs)
+    for scans in zip(*cases):
+        shapes = {tuple(scan.tensor.shape) for scan in scans}
+        if len(shapes) > 1:
+            raise UsageError(
+                f"the scans have different model sizes: {sorted(shapes)}",
+                "explain them one size at a time",
+            )
+    return cases
 
 
 def _rows(
-    tensors: tuple[Tensor, ...] | None, scans: Sequence[Scan], part: slice
+    tensors: tuple[Tensor, ...] | None, cases: Sequence[tuple[Scan, ...]], part: slice
 ) -> tuple[Tensor, ...]:
     if tensors is not None:
         return tuple(x[part] for x in tensors)
-    return (torch.stack([scan.tensor for scan in scans[part]]),)
+    inputs = zip(*cases[part])
+    return tuple(torch.stack([scan.tensor for scan in scans]) for scans in inputs)
 
 
 def _ready(x: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from torch import nn
 
-from camlucida.attribution.batches import scans_of
-from camlucida.attribution.explained_model import ModelWithCard, stated_model
+from camlucida.attribution.batches import Inputs, cases_of
+from camlucida.attribution.explained_model import (
+    ExplainedModel,
+    ModelWithCard,
+    explained_model,
+    stated_model,
+)
 from camlucida.attribution.methods import METHODS
 from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import UsageError
@@ -19,6 +25,7 @@ from camlucida.core.output_spec import Task
 from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose, choose_baselines
+from camlucida.evaluation.maps.held_inputs import HELD, SeenInput, held_model, seen_inputs
 from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
 from camlucida.io.annotations import boxes_of
 from camlucida.metrics.annotations import Mask, as_mask
@@ -32,7 +39,7 @@ Truths = Sequence[ArrayLike | Mapping[str, ArrayLike] | None]
 
 def evaluate(
     model: nn.Module | ModelWithCard,
-    inputs: Tensor | Scan | Sequence[Scan],
+    inputs: Inputs,
     target: TargetLike | Sequence[TargetLike] | None = None,
     method: str | Sequence[str] = "gradcam",
     layer: LayerLike | Sequence[LayerLike] | None = None,
@@ -54,10 +61,13 @@ def evaluate(
         model, target, method, layer: as in :func:`camlucida.explain`. Without a target, the labels
             that have a mask are explained, else the task's default.
         task, labels, output, logits_from: of the model's output, as there.
-        inputs: a tensor (B, C, H, W), a Scan or a sequence of Scans. For the faithfulness metrics,
+        inputs: a tensor (B, C, H, W), a Scan or a sequence of Scans; of a model of several inputs a
+            tuple of tensors, or a sequence of tuples of Scans, one an image. Then the input that
+            the layer sees is altered, and the others are held. For the faithfulness metrics,
             images of a loaded model are altered in [0, 1], before its normalisation; those of a
             bare module are altered as they are, with 0 as black.
-        masks: for each image its annotation in original pixels: a mask (H, W) for whatever label is
+        masks: for each image its annotation in original pixels (of several inputs, of the one that
+            the layer sees): a mask (H, W) for whatever label is
             explained, a mapping from label to mask, or None. Values are bool, 0/1 or 0/255.
         patients: the patient of each image; None: every image is of another patient.
         metrics: names, families, "default" or "all"; see ``camlucida metrics``.
@@ -87,13 +97,9 @@ def evaluate(
     >>> list(zip(rows["method"], rows["metric"], rows["chance"]))
     [('gradcam', 'hit', 0.0625), ('oracle', 'hit', 0.0625)]
     """
-    scans = _scans(inputs)
-    masks = _one_each(masks, scans, "masks", None)
-    patients = _one_each(patients, scans, "patients", None)
-    samples = [
-        _sample(scan, mask, scan.id if patient is None else patient)
-        for scan, mask, patient in zip(scans, masks, patients)
-    ]
+    cases = _cases(inputs)
+    masks = _one_each(masks, cases, "masks", None)
+    patients = _one_each(patients, cases, "patients", None)
     module = unwrap(model if isinstance(model, nn.Module) else model.module)
     layers = [layer_name(module, item) for item in _listed(layer)] if layer is not None else []
     settings = MetricSettings(
@@ -105,36 +111,66 @@ def evaluate(
         batch_size=batch_size,
         seed=seed,
     )
+    stated = stated_model(model, task, labels, output, logits_from)
+    if len(cases[0]) == 1:
+        scans = [case[0] for case in cases]
+        unit = unit_scale(model.card.input) if isinstance(model, LoadedModel) else None
+        samples = list(map(_sample, scans, masks, patients))
+        return measure(
+            stated, samples, settings, atlas=_atlas(samples), unit=unit, strict=True
+        ).rows
+    explained = explained_model(stated)
+    requested = settings.layers or (getattr(getattr(model, "card", None), "layer", "auto"),)
+    tensors = tuple(scan.tensor[None] for scan in cases[0])
+    tables = []
+    for seen in seen_inputs(explained, tensors, requested):
+        tables += _evaluate_held(explained, seen, cases, masks, patients, settings)
+    return pd.concat(tables, ignore_index=True)
+
+
+def _evaluate_held(
+    explained: ExplainedModel,
+    seen: SeenInput,
+    cases: Sequence[tuple[Scan, ...]],
+    masks: Sequence[Any],
+    patients: Sequence[Any],
+    settings: MetricSettings,
+) -> list[pd.DataFrame]:
+    """The rows of each image at the layers that see one input, the other inputs held."""
+    scans = [replace(case[seen.position], id=case[0].id) for case in cases]
+    samples = list(map(_sample, scans, masks, patients))
+    atlas = _atlas(samples)
+    layers = tuple(f"{HELD}.{layer}" for layer in seen.layers)
+    of_layers = replace(settings, layers=layers)
+    tables = []
+    for case, sample in zip(cases, samples):
+        inputs = [scan.tensor[None] for scan in case]
+        model = held_model(explained, inputs, seen.position)
+        rows = measure(model, [sample], of_layers, atlas=atlas, strict=True).rows
+        tables.append(rows.assign(layer=rows["layer"].str.removeprefix(f"{HELD}.")))
+    return tables
+
+
+def _atlas(samples: Sequence[Sample]) -> Atlas:
     sums: dict[str, dict[str, tuple[np.ndarray, int]]] = {}
     for sample in samples:
         add_to_atlas(sums, sample.patient, sample.masks)
-    unit = unit_scale(model.card.input) if isinstance(model, LoadedModel) else None
-    stated = stated_model(model, task, labels, output, logits_from)
-    tables = measure(stated, samples, settings, atlas=Atlas(sums), unit=unit, strict=True)
-    return tables.rows
+    return Atlas(sums)
 
 
-def _scans(inputs: Tensor | Scan | Sequence[Scan]) -> list[Scan]:
-    if isinstance(inputs, Tensor):
-        return scans_of((inputs,))
-    scans = [inputs] if isinstance(inputs, Scan) else list(inputs)
-    strangers = [type(scan).__name__ for scan in scans if not isinstance(scan, Scan)]
-    if strangers:
-        raise UsageError(
-            f"inputs hold a {strangers[0]}",
-            "give a tensor (B, C, H, W) or Scans; a model of several inputs can be explained, and "
-            "evaluated by a module that holds the others and takes one image",
-        )
-    if len({scan.id for scan in scans}) < len(scans):
+def _cases(inputs: Inputs) -> list[tuple[Scan, ...]]:
+    """Of each image the scan of each input."""
+    cases = cases_of(inputs)
+    if len({case[0].id for case in cases}) < len(cases):
         raise UsageError(
             "two images have the same id",
             "give each Scan its own id: dataclasses.replace(scan, id=…)",
         )
-    return scans
+    return cases
 
 
 def _one_each(
-    given: Sequence[Any] | None, scans: Sequence[Scan], name: str, default: Any
+    given: Sequence[Any] | None, scans: Sequence[tuple[Scan, ...]], name: str, default: Any
 ) -> Sequence[Any]:
     """One entry an image; ``default`` for each where none is given."""
     if given is None:
@@ -148,7 +184,9 @@ def _listed(value: object) -> list:  # type: ignore[type-arg]
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
 
-def _sample(scan: Scan, truth: ArrayLike | Mapping[str, ArrayLike] | None, patient: str) -> Sample:
+def _sample(
+    scan: Scan, truth: ArrayLike | Mapping[str, ArrayLike] | None, patient: str | None
+) -> Sample:
     named: Mapping[str, ArrayLike] = {}
     if isinstance(truth, Mapping):
         named = truth
@@ -159,4 +197,4 @@ def _sample(scan: Scan, truth: ArrayLike | Mapping[str, ArrayLike] | None, patie
         label: as_mask(mask, size, f"{scan.id}: mask") for label, mask in named.items()
     }
     boxes = {label: boxes_of(mask) for label, mask in masks.items() if mask.ndim == 2}
-    return Sample(scan, patient, masks, boxes)
+    return Sample(scan, scan.id if patient is None else patient, masks, boxes)
