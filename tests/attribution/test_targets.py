@@ -1,6 +1,6 @@
 """From the words a user types to the number that is explained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -393,10 +393,15 @@ class Sum:
         return logits.sum(1)
 
 
-@pytest.mark.parametrize("target", [Label(1, "b"), Difference(Label(0, "a"), Label(1, "b")), Sum()])
+@pytest.mark.parametrize("target", [FOUR.label(1), Difference(Label(0, "a"), Label(1, "b")), Sum()])
 def test_a_ready_target_is_taken_as_it_is(target):
     assert isinstance(target, Target)
     assert parse_target(target)(FOUR) == [target]
+
+
+def test_a_target_of_another_image_has_the_probability_of_this_one():
+    other = replace(FOUR.label(1), probability=0.123)
+    assert parse_target(other)(FOUR) == [FOUR.label(1)]
 
 
 def test_a_request_of_ones_own():

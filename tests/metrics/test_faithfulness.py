@@ -239,8 +239,8 @@ def test_all_metrics_share_their_forwards():
     scores = run(case(native, image), ALL, linear(noise(1, 28, 28, seed=2)), 8, 0.5, count)
     assert set(ALL) == set(scores)
     assert all(value.shape == (2,) for value in scores.values())
-    # original, masked, unmasked; 27 + black, 27 + blur; 2 × 13 + strong blur; 8 by ROAD
-    assert count.images == 3 + 28 + 28 + 27 + 8
+    # original, masked, unmasked; 27 + black, 27 + blur; 2 × 13 + strong blur; 8 by ROAD; 13 + start
+    assert count.images == 3 + 28 + 28 + 27 + 8 + 14
     assert count.forwards == -(-count.images // 8)
 
 
@@ -289,9 +289,10 @@ def test_inputs_and_generators_are_left_alone():
     assert torch.equal(state, torch.get_rng_state())
 
 
-def test_a_volume_has_all_but_road():
+def test_a_volume_has_all_but_road_and_information_curves():
     image, native = noise(1, 6, 8, 10), noise(3, 4, 5, seed=1)
-    names = [name for name in NO_MAP if not name.startswith("road")]
+    of_pictures = ("road", "road_morf", "road_lerf", "aic", "sic")
+    names = [name for name in NO_MAP if name not in of_pictures]
     scores = run(
         Perturbation(PerturbedImage("v", image, (False, True)), native), names, linear(1.0)
     )

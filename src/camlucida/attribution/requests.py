@@ -9,6 +9,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from torch import Tensor
 
@@ -20,7 +21,7 @@ from camlucida.attribution.regions import (
     pixel_region,
     predicted_region,
 )
-from camlucida.attribution.targets import Difference, Label, Target
+from camlucida.attribution.targets import Difference, Label, Region, Target, probability_of
 from camlucida.core.errors import TargetError, UnknownTargetError
 from camlucida.core.output_spec import Task
 
@@ -62,7 +63,7 @@ def parse_target(request: TargetLike) -> Request:
     """
     if isinstance(request, Target):
         target: Target = request
-        return lambda output: [target]
+        return lambda output: [_in_image(output, target)]
     if callable(request):
         return request
     try:
@@ -72,6 +73,22 @@ def parse_target(request: TargetLike) -> Request:
             f"target {request!r} is neither words nor a number nor a Target"
         ) from None
     return lambda output: _targets_of(output, words)
+
+
+def _in_image(output: ModelOutput, target: Target) -> Target:
+    """A target with the probability that this image has: it may have been made of another."""
+    probabilities = output.probabilities
+    if probabilities is None or not isinstance(target, (Label, Region)):
+        return target
+    channel = target.index if isinstance(target, Label) else target.channel
+    size = target.mask.shape if isinstance(target, Region) else ()
+    if channel >= len(probabilities) or size != probabilities.shape[1:]:
+        return target
+    probability = float(probability_of(target, probabilities[None])[0])
+    if isinstance(target, Region):
+        return replace(target, probability=probability)
+    scaled = None if output.scaled is None else float(output.scaled[channel])
+    return replace(target, probability=probability, scaled_output=scaled)
 
 
 def _targets_of(output: ModelOutput, words: str | int) -> Sequence[Target]:

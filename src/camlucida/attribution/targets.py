@@ -286,6 +286,29 @@ def target_identity(target: Target) -> Hashable:
     return target if isinstance(target, (Label, Difference)) else id(target)
 
 
+def decision_thresholds(
+    targets: Sequence[Target], operating_points: Sequence[float]
+) -> tuple[float, ...]:
+    """The probability from which each target is decided for, by a model with operating points.
+
+    Args:
+        targets: of an image.
+        operating_points: in [0, 1], one a label of the model.
+
+    Returns:
+        One a target; NaN for one that has no operating point. () where the model has none.
+
+    >>> decision_thresholds([Label(1, "nodule"), Label(0, "mass", sign=-1)], [0.25, 0.125])
+    (0.125, 0.75)
+    """
+    thresholds = []
+    for target in targets if operating_points else ():
+        point = operating_points[target.index] if isinstance(target, Label) else float("nan")
+        negative = isinstance(target, Label) and target.sign < 0
+        thresholds.append(1 - point if negative else point)
+    return tuple(thresholds)
+
+
 def probability_of(target: Target, probabilities: Tensor | None) -> Tensor:
     """The model's probability of a target.
 

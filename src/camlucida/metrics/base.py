@@ -52,7 +52,10 @@ Inputs = Literal[
     "noisy maps",
     "noisy scores",
     "views",
+    "altered maps",
     "weights",
+    "randomised map",
+    "maps of labels",
     "maps",
 ]
 """What ``camlucida evaluate`` gives to a metric:
@@ -68,7 +71,11 @@ Inputs = Literal[
 - altered images: the model's scores of the plan of the registration.
 - noisy maps, noisy scores: map or score of the image, and of its noisy copies.
 - views: the map, and name → map of its mirrored views.
+- altered maps: map and score of the image, and of copies altered along the gradient and by noise.
 - weights: the model, whose weights are made random.
+- randomised map: the map, and that of the model of random weights, both of the size of its input.
+- maps of labels: overlaps of the maps of all images with each other, their labels, patients and
+  weights; see :mod:`camlucida.evaluation.maps.consistency`.
 - maps: several maps of one image. Not for one map, so ``evaluate`` does not compute it.
 """
 

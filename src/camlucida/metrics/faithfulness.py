@@ -2,10 +2,11 @@
 
 Arithmetic makes metrics of their scores.
 
-The metrics themselves are in :mod:`~camlucida.metrics.masking`, :mod:`~camlucida.metrics.curves`
-and :mod:`~camlucida.metrics.road`. A new one registers with the plan that makes its altered images:
-a function (perturbation, names of the wanted metrics) → :class:`~camlucida.metrics.queue.Plan`
-whose ``measure`` returns name → (S,). Metrics that register with the same plan share its images.
+The metrics themselves are in :mod:`~camlucida.metrics.masking`, :mod:`~camlucida.metrics.curves`,
+:mod:`~camlucida.metrics.road` and :mod:`~camlucida.metrics.information_curves`. A new one registers
+with the plan that makes its altered images: a function (perturbation, names of the wanted metrics)
+→ :class:`~camlucida.metrics.queue.Plan` whose ``measure`` returns name → (S,). Metrics that
+register with the same plan share its images.
 """
 
 from __future__ import annotations

@@ -212,12 +212,17 @@ class PerturbedImage:
         probability: for each of the S scores, whether it is a probability.
         normalise: (C, *spatial) → model input, applied after an alteration; None: alter the model's
             input itself.
+        thresholds: for each of the S scores, the probability from which it is decided; () for ½.
+        sizes: key of a step → bytes of the altered image, noted as it is built, for the metrics
+            that measure information.
     """
 
     id: Hashable
     tensor: Tensor
     probability: Sequence[bool]
     normalise: Callable[[Tensor], Tensor] | None = None
+    thresholds: Sequence[float] = ()
+    sizes: dict[Hashable, int] = field(default_factory=dict, repr=False, compare=False)
     _fills: dict[Fill, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     def ready(self, altered: Tensor) -> Tensor:

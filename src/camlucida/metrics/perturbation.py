@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from camlucida.core.errors import UsageError
 from camlucida.core.tensors import full
 from camlucida.metrics.imputation import Fill, Perturbation, Swap, Unit, exact_count
-from camlucida.metrics.queue import Plan, Step
+from camlucida.metrics.queue import Plan, Reasons, Step
 
 Floats = NDArray[np.float64]
 Range = tuple[float | None, float | None]
@@ -74,10 +74,12 @@ def plan_of(
     steps: Sequence[Step],
     measure: Callable[[Floats], dict[str, Floats]],
     curves: Mapping[str, Sequence[tuple[float, int]]] | None = None,
+    undefined: Reasons | None = None,
 ) -> Plan:
     """The plan of one image and map; see :class:`~camlucida.metrics.queue.Plan`."""
     image = perturbation.image
-    return Plan(image.id, tuple(steps), measure, perturbation.about, curves or {})
+    about = perturbation.about
+    return Plan(image.id, tuple(steps), measure, about, curves or {}, undefined)
 
 
 def original_step(perturbation: Perturbation) -> Step:

@@ -29,6 +29,9 @@ image to image.
 Measure = Callable[[Floats], dict[str, Floats]]
 """Scores (steps, S) → the plan's metrics, (S,) each."""
 
+Reasons = Callable[[Floats], Mapping[str, Sequence[str]]]
+"""Scores (steps, S) → name of a metric → S codes: why it has no value, "" where it has one."""
+
 
 @dataclass(frozen=True)
 class Step:
@@ -55,6 +58,8 @@ class Plan:
         about: passed through: method, label, whatever the caller wants back.
         curves: name → (altered share of the image, step) of each point: scores that are worth
             drawing.
+        undefined: of the scores, why a metric has no value: name → for each of S a code of
+            messages, "" where there is a value; None: no metric of the plan gives a reason.
     """
 
     image: Hashable
@@ -62,6 +67,7 @@ class Plan:
     measure: Measure
     about: Hashable = None
     curves: Mapping[str, Sequence[tuple[float, int]]] = field(default_factory=dict)
+    undefined: Reasons | None = None
 
 
 @dataclass(frozen=True)

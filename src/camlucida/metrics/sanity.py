@@ -287,6 +287,27 @@ def redraw(module: nn.Module, seed: str, statistics: RunningStatistics = "reset"
             module.reset_running_stats()
 
 
+def randomise(model: nn.Module, seed: int = 0) -> None:
+    """New random weights for the whole model, in place: those after the last cascading block.
+
+    Args:
+        model: call it inside :func:`restored`, which puts the weights back.
+        seed: of the weights.
+
+    >>> layer = nn.Linear(2, 2)
+    >>> trained = layer.weight.detach().clone()
+    >>> with restored(layer):
+    ...     randomise(layer)
+    ...     bool((layer.weight == trained).any())
+    False
+    >>> torch.equal(layer.weight, trained)
+    True
+    """
+    for name, module in model.named_modules():
+        if _has_parameters(module):
+            redraw(module, f"{seed}:{name}", "reset")
+
+
 def _fan_in(module: nn.Module, weight: Tensor) -> int:
     transposed = isinstance(module, (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d))
     return max(1, weight.numel() // weight.shape[1 if transposed else 0])

@@ -57,6 +57,7 @@ def result(tmp_path_factory):
         patch.setattr(arms, "trial_cards", lambda: CARDS)
         patch.setattr(arms, "methods", lambda: ("gradcam", "eigencam"))
         patch.setattr(arms, "DEFAULT", choose([METRICS]))
+        patch.setattr(arms, "TESTED", choose([METRICS]))
         patch.setattr(run, "_missing", lambda models: [])
         patch.chdir(folder)
         benchmark = run.run_benchmark(

@@ -163,9 +163,9 @@ def test_models_that_disagree_make_no_order():
     )
     samples = ranks.rank_replicates(turned, [("roc_auc", "")], replicates=500)
     assert set(ranks.groups(["a", "b", "c"], ranks.rank_gaps(samples)).values()) == {0}
-    agreed = board.agreement(turned, {("roc_auc", "")})
+    agreed = board.agreement(turned, [("roc_auc", "")])
     assert not board.models_agree(agreed)
-    assert board.models_agree(board.agreement(many({"a": 0.9, "b": 0.1}), {("roc_auc", "")}))
+    assert board.models_agree(board.agreement(many({"a": 0.9, "b": 0.1}), [("roc_auc", "")]))
 
 
 def test_identical_methods_are_one_entry_and_no_order_is_printed_without_agreement():
@@ -176,9 +176,9 @@ def test_identical_methods_are_one_entry_and_no_order_is_printed_without_agreeme
         ]
     )
     summary = summarise(turned.assign(layer="l", empty=False, synthetic=True))
-    table = board.leaderboard(
-        turned, summary, {("roc_auc", "")}, pd.DataFrame(), [("gradcam", "xgradcam")]
-    )
+    found = board.ranks_of(turned, {("roc_auc", "")})
+    same = [("gradcam", "xgradcam")]
+    table = board.leaderboard(turned, summary, found, pd.DataFrame(), same)
     assert table["position"].isna().all()
     assert table["method"].tolist() == ["eigencam", "gradcam"]  # by name within the group
     assert table["also"].tolist() == ["", "xgradcam"]
@@ -207,14 +207,14 @@ def test_only_metrics_that_passed_rank_and_each_once():
 def test_agreement_of_models_that_agree_and_that_do_not():
     same = {"a": (0.9, 0.1), "b": (0.5, 0.4), "c": (0.1, 0.8)}
     rows = pd.concat([ranked(same, "m1"), ranked(same, "m2"), ranked(same, "m3", "other")])
-    table = board.agreement(rows, {("hit", "")}).set_index("among")
+    table = board.agreement(rows, [("hit", "")]).set_index("among")
     assert table["kendall_w"].tolist() == pytest.approx([1, 1, 1])
     assert table.loc["all models", "rankings"] == 3
     assert table.loc["all models", "first"] == "a"
     turned = pd.concat(
         [ranked(same, "m1"), ranked({"c": (0.9, 0), "b": (0.5, 0), "a": (0.1, 0)}, "m2")]
     )
-    assert board.agreement(turned, {("hit", "")})["kendall_w"].iloc[0] == pytest.approx(0)
+    assert board.agreement(turned, [("hit", "")])["kendall_w"].iloc[0] == pytest.approx(0)
 
 
 def test_gains_over_baselines_are_paired_and_signed():

@@ -31,7 +31,9 @@ NEED_MODEL: tuple[Inputs, ...] = (
     "noisy maps",
     "noisy scores",
     "views",
+    "altered maps",
     "weights",
+    "randomised map",
 )
 """Inputs that only the model can give; all others follow from the map and the annotations."""
 

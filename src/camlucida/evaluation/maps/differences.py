@@ -15,6 +15,7 @@ from camlucida.evaluation.maps.row_tables import (
     about,
     check_rows,
     groups,
+    has_own_order,
     over_all_labels,
     preferred_score,
 )
@@ -184,7 +185,7 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
     table = over_all_labels(summary)
     metrics = zip(table["metric"], table["output"], table["direction"])
     ranks = [
-        direction != "none" and about(name).failure(output) is None and _orders(name)
+        direction != "none" and about(name).failure(output) is None and has_own_order(name)
         for name, output, direction in metrics
     ]
     table = table[pd.Series(ranks, index=table.index, dtype=bool)].copy()
@@ -199,14 +200,6 @@ def ranking(summary: pd.DataFrame) -> pd.DataFrame:
     table["order"] = table.groupby(keys, sort=False).ngroup()
     ordered = table.sort_values(["order", "rank"], kind="stable")
     return ordered[RANKING].reset_index(drop=True)
-
-
-def _orders(metric: str) -> bool:
-    """Whether a metric has an order of its own.
-
-    One less the average mask orders methods as it does without: it would count twice.
-    """
-    return about(metric).inputs != "two masks and an average"
 
 
 def _family_rank(table: pd.DataFrame, keys: list[str]) -> pd.Series:

@@ -22,11 +22,13 @@ from camlucida.attribution.explained_model import (
     run_batch,
 )
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.targets import Target, probability_of
+from camlucida.attribution.targets import Target, decision_thresholds, probability_of
 from camlucida.core.errors import CamlucidaError, EmptyRegionError, LayerError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, Value, declare, quoted
 from camlucida.evaluation.maps import scores
+from camlucida.evaluation.maps.across_images import AcrossImages
+from camlucida.evaluation.maps.altered_maps import altered_scores
 from camlucida.evaluation.maps.annotation_scores import AnnotationScores
 from camlucida.evaluation.maps.baselines import Atlas, baseline_map
 from camlucida.evaluation.maps.choice import with_inputs
@@ -158,6 +160,9 @@ class _Session:
     notes: list[Message] = field(default_factory=list)
     empty: dict[str, list[str]] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        self.across = AcrossImages(self.settings.metrics)
+
     # ---- what the queue sees
 
     def score(self, inputs: Tensor, images: Sequence[Hashable]) -> list[Tensor]:
@@ -209,9 +214,13 @@ class _Session:
         finished = [image for image in self.targets if image < done.plan.image]
         for image in finished:
             del self.targets[image]
+        undefined = done.plan.undefined
+        reasons = {} if undefined is None else undefined(done.scores)
         for position, explanation in each.explanations.items():
             for output, column in _outputs(explanation, position, done).items():
                 self._take_scores(sample, each, explanation, done, output, column)
+                at = (output, column)
+                self.across.add_reasons(sample.scan.id, explanation.target, reasons, at)
                 for name, points in done.plan.curves.items():
                     values = [(share, done.scores[step, column]) for share, step in points]
                     curve = (name, output)
@@ -235,9 +244,11 @@ class _Session:
                 self.builder.score(sample, each, explanation, name, score, output)
 
     def tables(self) -> Tables:
-        """All that was gathered."""
+        """All that was gathered, with the rows of the metrics of many images."""
+        for columns, name, score in self.across.scores(self.model):
+            self.builder.add(columns, name, score)
         notes = [*self.notes, *map(_empty_region, self.empty.items())]
-        return self.builder.tables(self.failures, notes, self.count)
+        return self.builder.tables(self.failures, notes + self.across.undefined.notes(), self.count)
 
     # ---- one image
 
@@ -280,12 +291,13 @@ class _Session:
     ) -> PerturbedImage:
         to_unit, normalise = self.unit if self.unit is not None else (None, None)
         tensor = sample.scan.tensor
-        count = len(self.targets[cast(int, key)])
+        targets = self.targets[cast(int, key)]
+        thresholds = 2 * decision_thresholds(targets, self.explained.spec.operating_points)
         kind = maps[0].first.provenance["score_kind"]
-        probability = (kind == "probability",) * count + (True,) * count
+        probability = (kind == "probability",) * len(targets) + (True,) * len(targets)
         if to_unit is not None:
             tensor = to_unit(tensor)
-        return PerturbedImage(key, tensor, probability, normalise)
+        return PerturbedImage(key, tensor, probability, normalise, thresholds)
 
     def _score_without_model(
         self,
@@ -309,6 +321,7 @@ class _Session:
             boxes = annotation.boxes(explanation, heat)
             if boxes is not None:
                 self.builder.boxes(sample, each, explanation, boxes)
+            self.across.add_map(sample, each, explanation)
         specificity.add(each, heat)
 
     def _coherency(self, sample: Sample, each: EvaluatedMap, perturbation: Perturbation) -> float:
@@ -347,9 +360,12 @@ class _Session:
         explanations = [explanation for explanation, _ in owners]
         names, seed = self.settings.metrics, self.settings.seed
         measured = stability(self.model, sample.scan, explanations, names, seed)
-        for explanation, name, value in measured:
+        scored = [(each, name, Score(value)) for each, name, value in measured]
+        scored += altered_scores(self.model, sample.scan, explanations, names, seed)
+        for explanation, name, score in scored:
             each = next(owner for other, owner in owners if other is explanation)
-            self.builder.score(sample, each, explanation, name, Score(value))
+            self.builder.score(sample, each, explanation, name, score)
+        self.across.add_image(sample, owners)
 
 
 def _empty_region(images_of_reason: tuple[str, list[str]]) -> Message:

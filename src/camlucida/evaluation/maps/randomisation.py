@@ -12,19 +12,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
 from torch import Tensor, nn
 
-from camlucida.attribution.engine import explain
 from camlucida.attribution.explained_model import ModelWithCard, explained_model
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.errors import (
-    CamlucidaError,
-    LayerError,
-    ModelError,
-    NoEvidenceError,
-    UsageError,
-)
+from camlucida.core.errors import CamlucidaError, LayerError, UsageError
+from camlucida.evaluation.maps.explained_again import maps_now
 from camlucida.evaluation.maps.measure import MapSource, MetricSettings, ModelMaps, Sample
 from camlucida.metrics.bootstrap import Floats
 from camlucida.metrics.correlation import pearson
@@ -235,25 +228,5 @@ def _maps_now(model: nn.Module | ModelWithCard, trained: Sequence[_Trained]) -> 
     heats: list[Tensor] = []
     for group in by_image.values():
         explanations = [each.explanation for each in group]
-        heats += _explained_now(model, group[0].sample, explanations)
+        heats += maps_now(model, group[0].sample.scan, explanations)
     return heats
-
-
-def _explained_now(
-    model: nn.Module | ModelWithCard, sample: Sample, explanations: Sequence[Explanation]
-) -> list[Tensor]:
-    """The maps of one image.
-
-    Where the output is no longer finite, a map is as dead as one of zeros.
-    """
-    targets = {e.target: e.explained for e in explanations if e.explained is not None}
-    methods = list(dict.fromkeys(e.method for e in explanations))
-    layers = list(dict.fromkeys(e.layer for e in explanations))
-    try:
-        again = explain(
-            model, [sample.scan], target=list(targets.values()), method=methods, layer=layers
-        )
-    except (ModelError, NoEvidenceError):
-        return [torch.zeros(e.grid) for e in explanations]
-    maps = {(e.target, e.method, e.layer): e.map(e.grid) for e in again}
-    return [maps[e.target, e.method, e.layer] for e in explanations]

@@ -41,6 +41,17 @@ def about(metric: str) -> Metric:
     return METRICS[metric.partition(":")[0]]
 
 
+def has_own_order(metric: str) -> bool:
+    """Whether a metric has an order of its own.
+
+    One less the average mask orders methods as it does without: it would count twice.
+
+    >>> has_own_order("class_specificity"), has_own_order("class_specificity_gain")
+    (True, False)
+    """
+    return about(metric).inputs != "two masks and an average"
+
+
 def title(metric: str, output: str = "") -> str:
     """The name of a metric for people, with its region and the model output that it is of.
 

@@ -26,6 +26,14 @@ CURVE = (*PLACE, "curve", "output", "share", "value")
 BOXES = (*PLACE, "found", "truth", "accuracy")
 
 
+@dataclass(frozen=True)
+class MapColumns:
+    """The columns of a map that are the same in all of its rows: ``PLACE`` and ``EXPLANATION``."""
+
+    place: tuple[Any, ...]
+    explanation: tuple[Any, ...]
+
+
 @dataclass
 class Tables:
     """What was measured.
@@ -67,10 +75,12 @@ class TableBuilder:
         output: str = "",
     ) -> None:
         """One row: the score of a map by the metric ``name``."""
-        probability = NAN if explanation.probability is None else explanation.probability
-        about = (explanation.is_empty, explanation.score, probability, sample.scan.synthetic)
+        self.add(map_columns(sample, each, explanation), name, score, output)
+
+    def add(self, columns: MapColumns, name: str, score: Score, output: str = "") -> None:
+        """One row of a map of which only the columns are at hand; see :func:`map_columns`."""
         numbers = (name, output, score.value, score.chance, score.ceiling)
-        self._rows.append((*_map_columns(sample, each, explanation), *numbers, *about))
+        self._rows.append((*columns.place, *numbers, *columns.explanation))
 
     def curve(
         self,
@@ -81,7 +91,7 @@ class TableBuilder:
         points: Sequence[tuple[float, float]],
     ) -> None:
         """The points (altered share, score) of a curve: (name, model output)."""
-        common = (*_map_columns(sample, each, explanation), *curve)
+        common = (*_place(sample, each, explanation), *curve)
         self._curves += [(*common, share, value) for share, value in points]
 
     def boxes(
@@ -92,7 +102,7 @@ class TableBuilder:
         table: dict[str, list[Any]],
     ) -> None:
         """One row: the boxes of a map, see :func:`camlucida.evaluation.maps.scores.box_table`."""
-        common = _map_columns(sample, each, explanation)
+        common = _place(sample, each, explanation)
         self._boxes.append((*common, table["found"], table["truth"], table["accuracy"]))
 
     def pack(self) -> None:
@@ -112,6 +122,13 @@ class TableBuilder:
         return Tables(rows, curves, boxes, failures, notes, count)
 
 
-def _map_columns(sample: Sample, each: EvaluatedMap, explanation: Explanation) -> tuple[Any, ...]:
+def map_columns(sample: Sample, each: EvaluatedMap, explanation: Explanation) -> MapColumns:
+    """The columns of a map's rows, for metrics that are known once all images are there."""
+    probability = NAN if explanation.probability is None else explanation.probability
+    about = (explanation.is_empty, explanation.score, probability, sample.scan.synthetic)
+    return MapColumns(_place(sample, each, explanation), about)
+
+
+def _place(sample: Sample, each: EvaluatedMap, explanation: Explanation) -> tuple[Any, ...]:
     image = (sample.scan.id, sample.patient, explanation.target)
     return (*image, each.method, each.layer, each.baseline)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
-from camlucida.attribution.engine import explain
 from camlucida.attribution.explained_model import ModelWithCard
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.scan import Scan
 from camlucida.evaluation.maps.choice import with_inputs
+from camlucida.evaluation.maps.explained_again import key_of, of_copies
 from camlucida.metrics import METRICS
 from camlucida.metrics.base import Inputs
 from camlucida.metrics.stability import VIEWS, noisy_copies, view
@@ -52,13 +52,13 @@ def stability(
     copies = _copies(scan, names, seed)
     if not copies.tensors or not explanations:
         return
-    again = _explained_copies(model, scan, explanations, copies.tensors)
+    again = of_copies(model, scan, explanations, copies.tensors)
     split = len(copies.noisy)
     for explanation in explanations:
-        of_copies = again[_key(explanation)]
+        altered = again[key_of(explanation)]
         heat = explanation.map(explanation.grid)
-        maps = [copy.map(copy.grid) for copy in of_copies]
-        scores = [copy.score for copy in of_copies[:split]]
+        maps = [copy.map(copy.grid) for copy in altered]
+        scores = [copy.score for copy in altered[:split]]
         views = dict(zip(copies.views, maps[split:]))
         given: dict[Inputs, tuple[Any, Any]] = {
             "noisy maps": (heat, maps[:split]),
@@ -80,27 +80,3 @@ def _copies(scan: Scan, names: Sequence[str], seed: int) -> _Copies:
     if with_inputs("views", among=names) and scan.tensor.ndim > 2:
         views = {name: view(scan.tensor, name) for name in VIEWS}
     return _Copies(noisy, views)
-
-
-def _explained_copies(
-    model: nn.Module | ModelWithCard,
-    scan: Scan,
-    explanations: Sequence[Explanation],
-    tensors: Sequence[Tensor],
-) -> dict[tuple[str, str, str], list[Explanation]]:
-    """Target, method and layer → the explanations of the copies, in their order."""
-    scans = []
-    for number, tensor in enumerate(tensors):
-        scans.append(replace(scan, tensor=tensor, id=f"{scan.id} {number}"))
-    targets = {e.target: e.explained for e in explanations if e.explained is not None}
-    methods = list(dict.fromkeys(e.method for e in explanations))
-    layers = list(dict.fromkeys(e.layer for e in explanations))
-    again = explain(model, scans, target=list(targets.values()), method=methods, layer=layers)
-    by_key: dict[tuple[str, str, str], list[Explanation]] = {}
-    for explanation in again:
-        by_key.setdefault(_key(explanation), []).append(explanation)
-    return by_key
-
-
-def _key(explanation: Explanation) -> tuple[str, str, str]:
-    return explanation.target, explanation.method, explanation.layer

@@ -24,6 +24,7 @@ from camlucida.attribution.methods import METHODS
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose
 from camlucida.evaluation.maps.measure import MetricSettings, Sample, Tables, measure
+from camlucida.evaluation.maps.specificity import AVERAGE
 from camlucida.metrics import METRICS
 from camlucida.models import LoadedModel, load_model
 from camlucida.models.checkpoint import weights_sha256
@@ -32,6 +33,7 @@ from camlucida.models.preprocessing import unit_scale
 from camlucida.phantom import trial as phantom
 from camlucida.phantom import trial_cards
 from camlucida.phantom.trial import LABELS
+from camlucida.workflows.benchmark.changing_maps import CHANGING, rung_methods
 from camlucida.workflows.benchmark.films import (
     Twins,
     passed,
@@ -49,8 +51,11 @@ SHORTCUT_LABEL = LABELS[0]
 UNTRAINED = "untrained"
 DEFAULT = choose(["default", "average_drop"])
 """Metrics of the main arm: the defaults, and one that a map of all ones games."""
-TESTED = choose([*DEFAULT, *(name for name, metric in METRICS.items() if metric.failures)])
-"""Metrics of the meta-evaluation: these and all that failed it before."""
+CANDIDATES = ("aic", "sic", "c_score")
+"""Metrics of the literature that are tested, and are no defaults so far."""
+FAILED = tuple(name for name, metric in METRICS.items() if metric.failures)
+TESTED = choose(sorted({*DEFAULT, *CANDIDATES, *FAILED} - {*CHANGING}))
+"""Metrics of the meta-evaluation: these, candidates, and all that failed it before."""
 SHORT = choose(
     [
         "average_precision_lift",
@@ -193,7 +198,8 @@ def run_main(
     chosen = samples(films, passed(verification))
     same = duplicates(entry.model, chosen, settings.methods)
     scores = _measured(entry, chosen, settings, same, _atlas(films))
-    meta = _meta(entry, chosen, size.meta if arm == "main" else 0, settings)
+    number = size.meta if arm == "main" else 0
+    meta = meta_scores(entry, chosen, number, settings, _atlas(films))
     reliance = tag_reliance(entry.model, films, SHORTCUT_LABEL)
     return Scored(
         rows=_labelled(scores, entry, arm),
@@ -205,15 +211,32 @@ def run_main(
     )
 
 
-def _meta(
-    entry: ArmModel, chosen: Sequence[Sample], films: int, settings: MetricSettings
+def meta_scores(
+    entry: ArmModel,
+    chosen: Sequence[Sample],
+    films: int,
+    settings: MetricSettings,
+    atlas: Atlas | None = None,
 ) -> Tables:
-    """Scores of maps whose order of merit is known, on the first ``films`` films."""
+    """Scores of maps whose order of merit is known, on the first ``films`` films.
+
+    Args:
+        entry: a main model.
+        chosen: films and labels whose evidence it uses.
+        films: how many of them; none where it is 0.
+        settings: seed and batch size.
+        atlas: mean annotations of the other patients, for the metrics that take them off.
+    """
     names = list(dict.fromkeys(sample.scan.id for sample in chosen))[:films]
     tested = [sample for sample in chosen if sample.scan.id in names]
-    carried = replace(settings, methods=(CARRIER,), baselines=(), metrics=TESTED)
     unit = unit_scale(entry.model.card.input)
-    return measure(entry.model, tested, carried, unit=unit, extra=ladder_maps)
+    carried = replace(settings, methods=(CARRIER,), baselines=(AVERAGE,), metrics=TESTED)
+    tables = measure(entry.model, tested, carried, atlas=atlas, unit=unit, extra=ladder_maps)
+    with rung_methods() as rungs:
+        changing = replace(settings, methods=rungs, baselines=(), metrics=CHANGING)
+        of_changes = measure(entry.model, tested, changing, unit=unit)
+    rows = pd.concat([tables.rows, of_changes.rows], ignore_index=True)
+    return replace(tables, rows=rows, failures=[*tables.failures, *of_changes.failures])
 
 
 def run_shortcut(entry: ArmModel, number: int, seed: int, settings: MetricSettings) -> Scored:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from camlucida.figures.evaluation import DASHES, GREYS, PALETTE
-from camlucida.figures.notice import notice_line
+from camlucida.figures.notice import notice_line, watermark
 from camlucida.workflows.benchmark.meta import BLEND, BLUR, ORACLE, RUNGS, SHIFT
 from camlucida.workflows.benchmark.tables import LOGIT_DROP, SHARE, TAG
 
@@ -118,15 +118,5 @@ def _plain(axes: Axes, size: float) -> None:
 
 def _finish(figure: Figure, caption: str) -> Figure:
     figure.supxlabel(f"{caption}\n{notice_line(synthetic=True)}", fontsize=8)
-    figure.text(
-        0.5,
-        0.5,
-        "SYNTHETIC",
-        fontsize=34,
-        color="#8f8f8f",
-        alpha=0.2,
-        ha="center",
-        va="center",
-        rotation=20,
-    )
+    watermark(figure, 0.2)
     return figure

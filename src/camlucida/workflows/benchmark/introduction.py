@@ -67,7 +67,8 @@ _DESIGN = (
         "Meta-evaluation.",
         "Maps α · oracle + (1 − α) · random improve with α, and a blurred oracle is no better than "
         "the oracle. A metric that ranks them otherwise is not used (compare Tomsett et al. 2020; "
-        "ROAD, Rong et al. 2022, is known to favour blurry maps).",
+        "ROAD, Rong et al. 2022, is known to favour blurry maps). Metrics of how maps change are "
+        "tested on blends of Grad-CAM's map with a random map that is drawn anew each time.",
     ),
     (
         "Baselines.",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -49,10 +50,39 @@ AGREEMENT = ["among", "rankings", "kendall_w", "first"]
 """Columns of :func:`agreement`."""
 
 
+@dataclass(frozen=True)
+class Ranks:
+    """What ranks, by which metrics, and how surely; computed once of the main arm.
+
+    Attributes:
+        metrics: (metric, output) that rank.
+        replicates: of :func:`~camlucida.workflows.benchmark.ranks.rank_replicates`.
+        gaps: of :func:`~camlucida.workflows.benchmark.ranks.rank_gaps`.
+        agreement: of :func:`agreement`.
+    """
+
+    metrics: list[tuple[str, str]]
+    replicates: pd.DataFrame
+    gaps: pd.DataFrame
+    agreement: pd.DataFrame
+
+
+def ranks_of(rows: pd.DataFrame, kept: Collection[tuple[str, str]]) -> Ranks:
+    """The ranks of methods and baselines.
+
+    Args:
+        rows: of the main arm, all models.
+        kept: (metric, output) that passed the meta-evaluation.
+    """
+    metrics = ranked_by(rows, kept)
+    replicates = rank_replicates(rows, metrics)
+    return Ranks(metrics, replicates, rank_gaps(replicates), agreement(rows, metrics))
+
+
 def leaderboard(
     rows: pd.DataFrame,
     summary: pd.DataFrame,
-    kept: Collection[tuple[str, str]],
+    ranks: Ranks,
     seconds: pd.DataFrame,
     same: Sequence[Sequence[str]] = (),
 ) -> pd.DataFrame:
@@ -61,7 +91,7 @@ def leaderboard(
     Args:
         rows: of the main arm, all models.
         summary: of these rows, by :func:`~camlucida.evaluation.maps.summary.summarise`.
-        kept: (metric, output) that passed the meta-evaluation.
+        ranks: of these rows.
         seconds: from :func:`cost`.
         same: groups of methods with identical maps; only the first of each is in ``rows``.
 
@@ -71,14 +101,12 @@ def leaderboard(
         (:data:`~camlucida.workflows.benchmark.ranks.ORDERED_FROM`); within a group the lines are
         then in the order of their names. ``also`` names the methods with the same maps.
     """
-    metrics = ranked_by(rows, kept)
-    table = mean_ranks(rows, metrics).sort_values("rank", kind="stable")
-    samples = rank_replicates(rows, metrics)
-    if len(samples):
-        table = table.join(rank_intervals(samples))
+    table = mean_ranks(rows, ranks.metrics).sort_values("rank", kind="stable")
+    if len(ranks.replicates):
+        table = table.join(rank_intervals(ranks.replicates))
     else:
         table[["rank_low", "rank_high"]] = np.nan
-    numbers = groups([str(name) for name in table.index], rank_gaps(samples))
+    numbers = groups([str(name) for name in table.index], ranks.gaps)
     own = ("rank", "rank_low", "rank_high")
     families = {name: f"rank_{name}" for name in table.columns if name not in own}
     table = table.rename(columns=families).reset_index()
@@ -89,7 +117,7 @@ def leaderboard(
     position = table["rank"].where(~table["baseline"]).rank(method="min")
     table.insert(0, "group", table["method"].map(numbers))
     table.insert(0, "position", position)
-    if not models_agree(agreement(rows, kept)):
+    if not models_agree(ranks.agreement):
         table["position"] = np.nan
         table = table.sort_values(["group", "method"], kind="stable").reset_index(drop=True)
     table["class_specific"] = [
@@ -98,7 +126,7 @@ def leaderboard(
     table["seconds"] = np.nan
     if len(seconds):
         table["seconds"] = table["method"].map(seconds.groupby("method")["seconds"].median())
-    return _with_scores(table, summary, metrics)
+    return _with_scores(table, summary, ranks.metrics)
 
 
 def _with_scores(
@@ -151,13 +179,12 @@ def permuted_reference(
     return line
 
 
-def agreement(rows: pd.DataFrame, kept: Collection[tuple[str, str]]) -> pd.DataFrame:
-    """Kendall's W of the methods' rankings, baselines left out; columns AGREEMENT.
+def agreement(rows: pd.DataFrame, metrics: Sequence[tuple[str, str]]) -> pd.DataFrame:
+    """Kendall's W of the methods' rankings by ``metrics``, baselines left out; columns AGREEMENT.
 
     Among all models, among the seeds of each architecture, and among architectures (all models of
     each together). ``first``: methods that some ranking puts first.
     """
-    metrics = ranked_by(rows, kept)
     chosen = rows[~rows["baseline"].astype(bool)]
 
     def rankings(key: str, part: pd.DataFrame) -> list[pd.Series]:

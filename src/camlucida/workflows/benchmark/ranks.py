@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from camlucida.evaluation.maps.summary import about, preferred_score
+from camlucida.evaluation.maps.row_tables import about, has_own_order, preferred_score
 from camlucida.metrics.annotations import Floats
 
 NOT_RANKED = ("fake_cam",)
@@ -36,12 +36,14 @@ def ranked_by(rows: pd.DataFrame, kept: Collection[tuple[str, str]]) -> list[tup
     """(metric, output) that rank: the measured ones among ``kept``, each on one model output.
 
     The probability is preferred to the logit. Artefact shares describe where heat lies on films
-    whose ground truth lies elsewhere: they pass or fail, and do not rank.
+    whose ground truth lies elsewhere: they pass or fail, and do not rank. Nor does a metric that
+    orders methods as another does.
     """
     passed = set(kept)
     outputs: dict[str, list[str]] = {}
     for metric, output in dict.fromkeys(zip(rows["metric"], rows["output"])):
-        if (metric, output) in passed and about(metric).family != "artefact":
+        without_rank = about(metric).family == "artefact" or not has_own_order(metric)
+        if (metric, output) in passed and not without_rank:
             outputs.setdefault(metric, []).append(output)
     return [(metric, preferred_score(measured)) for metric, measured in outputs.items()]
 

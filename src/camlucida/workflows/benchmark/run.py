@@ -28,15 +28,14 @@ from camlucida.workflows.benchmark.arms import ArmModel, Scored, Size
 from camlucida.workflows.benchmark.custom_method import registered
 from camlucida.workflows.benchmark.films import RATIO, Twins, samples, seeds
 from camlucida.workflows.benchmark.leaderboard import (
-    agreement,
     cost,
     gains_over_baselines,
     leaderboard,
     permuted_reference,
+    ranks_of,
 )
 from camlucida.workflows.benchmark.meta import META, RUNGS, kept, verdicts
 from camlucida.workflows.benchmark.page import write_report
-from camlucida.workflows.benchmark.ranks import rank_gaps, rank_replicates, ranked_by
 from camlucida.workflows.benchmark.real_films import RealFilm, pasted, real_films
 from camlucida.workflows.benchmark.result import Benchmark
 from camlucida.workflows.benchmark.tables import ALARM_RATIO, BLIND_BASELINES, arms_table
@@ -164,22 +163,22 @@ def tabulated(scored: Mapping[str, Sequence[Scored]], seconds: pd.DataFrame) -> 
     meta = verdicts(_concatenated([entry.meta for entry in scored["main"]]))
     passed = kept(meta)
     summary = summarise(main)
-    metrics = ranked_by(main, passed)
+    ranks = ranks_of(main, passed)
     main_verification = verification[verification["arm"] == "main"]
-    gains = gains_over_baselines(main, metrics, BLIND_BASELINES)
+    gains = gains_over_baselines(main, ranks.metrics, BLIND_BASELINES)
     return Benchmark(
         rows=_concatenated(list(parts.values())),
         meta=meta[list(META)],
         summary=summary,
-        board=leaderboard(main, summary, passed, seconds, same),
+        board=leaderboard(main, summary, ranks, seconds, same),
         verification=verification,
         arms=arms_table(parts | {"verification": main_verification, "tag": tag}),
-        agreement=agreement(main, passed),
+        agreement=ranks.agreement,
         seconds=seconds,
         gains=pd.DataFrame(gains),
-        gaps=rank_gaps(rank_replicates(main, metrics)),
-        reference=permuted_reference(parts["null"], metrics),
-        metrics=metrics,
+        gaps=ranks.gaps,
+        reference=permuted_reference(parts["null"], ranks.metrics),
+        metrics=ranks.metrics,
         same=same,
     )
 

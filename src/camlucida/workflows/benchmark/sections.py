@@ -197,6 +197,10 @@ def metrics_section(b: Benchmark) -> Section:
         "improve from α = 0 to α = 1, or if a blurred oracle scores better than the oracle.",
         "A change counts where the whole 95% interval of the paired difference is on its side; "
         "with fewer than 10 patients there is no interval, and the estimate decides.",
+        "Prediction–saliency correlation and efficient MPRT measure how maps change with the "
+        "image or the weights, which the ground truth does not: for them the oracle is Grad-CAM's "
+        "map of the model as it is, and the random map is drawn anew for each copy of the image "
+        "and each draw of the weights.",
     )
     rungs = [*BLEND, *SHIFT, *BLUR]
     head = (
