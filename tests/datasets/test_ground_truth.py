@@ -131,9 +131,9 @@ def test_a_bad_mask_is_one_line_and_costs_one_image(tmp_path):
 
 
 def test_wrong_folders(tmp_path):
-    with pytest.raises(UsageError, match=r"no mask in .*put LABEL/ID.png"):
+    with pytest.raises(UsageError, match=r"no annotations in .*no file"):
         read_ground_truth(masks=tmp_path, labels=LABELS)
-    with pytest.raises(UsageError, match="is not a folder"):
+    with pytest.raises(UsageError, match=r"no annotations .*none \(correct the path\)"):
         read_ground_truth(masks=tmp_path / "none", labels=LABELS)
     with pytest.raises(UsageError, match="masks and polygons are both given"):
         read_ground_truth(masks=tmp_path, polygons=tmp_path, labels=LABELS)
@@ -165,13 +165,8 @@ def test_what_is_not_used_is_noted(tmp_path):
     truth = read_ground_truth(masks=masks, labels=LABELS)
     assert truth.unused([("a", "a.png"), ("b", "b.png")]) == [
         Message(
-            "notes.not_masks",
-            {
-                "count": 1,
-                "where": str(masks),
-                "suffixes": ".png .tif .tiff .bmp .npy",
-                "names": "a.jpg",
-            },
+            "notes.files_not_used",
+            {"count": 1, "where": str(masks), "kind": "masks", "names": "a.jpg"},
         ),
         unused(3, "z, old/x, y"),
         strange(2, "Granuloma, Nodule"),
@@ -255,8 +250,8 @@ def test_polygons(tmp_path):
         ("polygons", {"Mass": [[[0, 0], [1, 1]]]}, "no img_size"),
         (
             "polygons",
-            {"Mass": [[[0, 0], [1, 1]]], "img_size": [3, 4]},
-            "outline of 'Mass' in a is 3×4 for an image of 6×8",
+            {"Mass": [[[0, 0], [1, 1]]], "img_size": [3, 8]},
+            "outline of 'Mass' in a is 3×8 for an image of 6×8",
         ),
         (
             "polygons",

@@ -60,11 +60,23 @@ def evaluate_command(
         typer.Option(help="Layer as in explain. Repeatable. Default: the run's, or the card's."),
     ] = None,
     masks: Annotated[
-        Path | None, typer.Option(help="Folder of masks: LABEL/ID.png, ID_LABEL.png or ID.png.")
+        Path | None,
+        typer.Option(
+            help="Ground truth: a folder of masks (LABEL/ID.png, ID_LABEL.png or ID.png), COCO or "
+            "CheXlocalize JSON, YOLO, Pascal VOC, NIfTI, DICOM SEG or RTSTRUCT. Default: what lies "
+            "beside the images."
+        ),
     ] = None,
     boxes: Annotated[
         Path | None,
-        typer.Option(help="Table of boxes: image, label, x, y, width, height (original pixels)."),
+        typer.Option(
+            help="Boxes: a table of image, label, x, y, width, height (original pixels), or any "
+            "other kind of --masks."
+        ),
+    ] = None,
+    mask_label: Annotated[
+        list[str] | None,
+        typer.Option(help="Name of a value of label maps: 1=mass. Repeatable."),
     ] = None,
     rle: Annotated[
         Path | None, typer.Option(help="CheXlocalize masks: {image: {label: {size, counts}}}.")
@@ -149,6 +161,7 @@ def evaluate_command(
     """
     from camlucida.evaluation.maps.cost import estimate
     from camlucida.evaluation.maps.folder import ABOUT, read
+    from camlucida.io.annotations.class_names import parse_class_names
     from camlucida.workflows.evaluation.folder import present
     from camlucida.workflows.evaluation.job import (
         AnnotationFiles,
@@ -172,7 +185,9 @@ def evaluate_command(
         targets=_tuple(targets(target)) or None,
         methods=_tuple(method),
         layers=_tuple(layer),
-        annotations=AnnotationFiles(masks, boxes, rle, polygons),
+        annotations=AnnotationFiles(
+            masks, boxes, rle, polygons, parse_class_names(mask_label or ())
+        ),
         regions=regions,
         metrics=_tuple(metrics) or ("default",),
         threshold=threshold,

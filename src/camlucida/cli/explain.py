@@ -32,6 +32,9 @@ from camlucida.cli.common import (
 )
 from camlucida.core.messages import Message, prefixed
 
+EVALUATE = "camlucida evaluate … --masks PATH"
+"""What uses annotations that lie beside images."""
+
 
 @app.command("explain")
 def explain_command(
@@ -86,6 +89,7 @@ def explain_command(
 ) -> None:
     """Explain images: overlays, heat maps, numeric maps, masks, boxes and a page."""
     from camlucida.attribution.methods import METHODS
+    from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
     from camlucida.workflows.explain import explain_to_folder
 
     methods = list(dict.fromkeys(map(METHODS.canonical, method or ["gradcam"])))
@@ -120,7 +124,9 @@ def explain_command(
             print(f"  {outcome.task}")
         for record in outcome.records:
             print(f"  {_map_line(record)}")
-    notes = [*outcome.notes, *_warnings(outcome.records)]
+    beside = annotations_beside(paths)
+    unused = [unused_note(beside, EVALUATE)] if beside else []
+    notes = [*outcome.notes, *_warnings(outcome.records), *unused]
     finish(outcome.failures, notes, printed=True, interrupted=outcome.interrupted)
 
 

@@ -13,7 +13,8 @@ import pandas as pd
 from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, declare
-from camlucida.datasets.cohort_file import CohortFile
+from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
+from camlucida.datasets.cohort_file import CohortConfig, CohortFile
 from camlucida.datasets.image_names import rows_without_image
 from camlucida.datasets.images import LabelledImage, read_labelled_images
 from camlucida.datasets.table_labels import TableLabels
@@ -116,6 +117,7 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
         except ImageError as error:
             problems.append(Failure.of(str(image.path), error))
     notes = [*labelled.notes, *_truth_notes(images), *_mask_notes(images, file)]
+    notes += _beside_notes(images, config)
     return Cohort(tuple(images), tuple(problems), tuple(notes), labelled.patients_known)
 
 
@@ -148,8 +150,8 @@ def _check_annotations(file: CohortFile) -> None:
     """Raises UsageError where the folder of masks or the table of boxes is not there."""
     config = file.config
     for key, path, exists in (
-        ("masks", config.masks, Path.is_dir),
-        ("boxes", config.boxes, Path.is_file),
+        ("masks", config.masks, Path.exists),
+        ("boxes", config.boxes, Path.exists),
     ):
         if path is None:
             continue
@@ -239,6 +241,17 @@ def _mask_notes(images: Sequence[CohortImage], file: CohortFile) -> list[Message
     if not missing or not (expected or len(missing) < len(images)):
         return []
     return [Message("notes.no_mask", {"count": len(missing), "names": listing(missing)})]
+
+
+def _beside_notes(images: Sequence[CohortImage], config: CohortConfig) -> list[Message]:
+    """Annotations that lie beside the images, where the cohort names none and uses none."""
+    columns = config.columns
+    if config.masks or config.boxes or columns.mask or columns.box:
+        return []
+    beside = annotations_beside([image.path for image in images])
+    used = {parent for image in images if image.mask for parent in image.mask.absolute().parents}
+    unused = [path for path in beside if path not in used]
+    return [unused_note(unused, 'masks = "PATH" in the cohort')] if unused else []
 
 
 def _names_in(folder: Path) -> set[str]:

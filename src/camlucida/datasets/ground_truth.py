@@ -5,40 +5,43 @@ Annotations are read by :mod:`camlucida.io.annotations`; here they are joined to
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
 from camlucida.core.errors import ImageError, UsageError
-from camlucida.core.messages import Message, Value, declare
-from camlucida.datasets.image_names import ID_COLUMNS, bare_name, image_keys
-from camlucida.datasets.table_labels import LABEL_COLUMNS
+from camlucida.core.messages import Message, declare
+from camlucida.datasets.annotation_join import AnnotationJoin, boxes_by_image
+from camlucida.datasets.image_names import annotation_keys
 from camlucida.io.annotations import (
-    MASK_SUFFIXES,
+    AnnotatedImage,
     Annotation,
+    AnnotationSet,
     BoxAnnotation,
-    BoxTable,
     boxes_of,
+    is_table,
     parse_box,
-    read_box_table,
-    read_mask_folder,
     read_polygon_file,
     read_rle_file,
 )
 from camlucida.io.annotations.annotation import Mask, Size
 from camlucida.io.annotations.boxes import Floats
+from camlucida.io.annotations.dicom_objects import instance_uid
 from camlucida.io.tables import count, fold, listing
 
 declare(
     "notes",
     {
-        "not_masks": (
-            "{count} {count:|file|files} in {where} passed over, not {suffixes}: {names}"
+        "scaled_annotations": (
+            "{count} {count:|annotation was|annotations were} drawn at another size of the same "
+            "shape and scaled to the image: {names}"
         ),
-        "rows_without_box": "{count} {count:|row|rows} of {where} without a box",
+        "renamed_images": (
+            "annotations of {count} {count:|image|images} joined by the name before Roboflow's "
+            "export, which may have changed the {count:|image|images}: {names}"
+        ),
         "unused_annotations": (
             "annotations of {count} {count:|image|images} that are not among those given: {names}"
         ),
@@ -49,9 +52,6 @@ declare(
 )
 
 T = TypeVar("T")
-
-BOX_LABELS = (*LABEL_COLUMNS, "findinglabel", "classname")
-"""Names that the label column of a table of boxes usually has, folded."""
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,18 @@ class GroundTruth:
             as it was written.
         boxed: image → label → boxes.
         notes: what was passed over.
+        aliases: another name of an image → its name in ``drawn`` and ``boxed``.
+        by_uid: images are named by the UID of their DICOM object.
+        scaled: annotations that were read at another size than their image's, as they are read.
     """
 
     labels: tuple[str, ...]
     drawn: Mapping[str, Mapping[str, Sequence[Annotation]]]
     boxed: Mapping[str, Mapping[str, BoxAnnotation]]
     notes: tuple[Message, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    by_uid: bool = False
+    scaled: list[str] = field(default_factory=list, compare=False)
 
     def has(self, image_id: str, file_name: str) -> tuple[str, ...]:
         """The model's labels that are annotated in an image, in its order.
@@ -86,8 +92,8 @@ class GroundTruth:
         Returns:
             The labels; "" last, for annotations that name no label.
         """
-        drawn = _of_image(self.drawn, image_id, file_name)
-        boxed = _of_image(self.boxed, image_id, file_name)
+        drawn = self._of_image(self.drawn, image_id, file_name)
+        boxed = self._of_image(self.boxed, image_id, file_name)
         labels = (*dict.fromkeys(filter(None, self.labels)), "")
         return tuple(label for label in labels if label in drawn or label in boxed)
 
@@ -97,8 +103,8 @@ class GroundTruth:
         Args:
             image_id, file_name: as of :meth:`has`.
         """
-        drawn = _of_image(self.drawn, image_id, file_name)
-        boxed = _of_image(self.boxed, image_id, file_name)
+        drawn = self._of_image(self.drawn, image_id, file_name)
+        boxed = self._of_image(self.boxed, image_id, file_name)
         return tuple(dict.fromkeys([*drawn, *boxed]))
 
     def masks(self, image_id: str, file_name: str, size: Size) -> dict[str, Mask]:
@@ -116,14 +122,15 @@ class GroundTruth:
                 another size; a damaged code or polygon; two masks of one label; a box or polygon
                 that reaches outside the image.
         """
-        drawn = _of_image(self.drawn, image_id, file_name)
-        boxed = _of_image(self.boxed, image_id, file_name)
+        drawn = self._of_image(self.drawn, image_id, file_name)
+        boxed = self._of_image(self.boxed, image_id, file_name)
+        image = self._image(file_name, size)
         masks = {}
         for label in self.has(image_id, file_name):
             if label in drawn:
-                masks[label] = _single(drawn[label]).mask(size)
+                masks[label] = _single(drawn[label]).mask(image)
             else:
-                masks[label] = boxed[label].mask(size)
+                masks[label] = boxed[label].mask(image)
         return masks
 
     def boxes(self, image_id: str, file_name: str, size: Size) -> dict[str, Floats]:
@@ -138,14 +145,15 @@ class GroundTruth:
         Raises:
             ImageError: as :meth:`masks`.
         """
-        drawn = _of_image(self.drawn, image_id, file_name)
-        boxed = _of_image(self.boxed, image_id, file_name)
+        drawn = self._of_image(self.drawn, image_id, file_name)
+        boxed = self._of_image(self.boxed, image_id, file_name)
+        image = self._image(file_name, size)
         boxes = {}
         for label in self.has(image_id, file_name):
             if label in boxed:
-                boxes[label] = boxed[label].boxes(size)
+                boxes[label] = boxed[label].boxes(image)
             else:
-                boxes[label] = boxes_of(_single(drawn[label]).mask(size))
+                boxes[label] = boxes_of(_single(drawn[label]).mask(image))
         return boxes
 
     def mask(self, image_id: str, file_name: str, label: str, size: Size) -> Mask | None:
@@ -158,10 +166,10 @@ class GroundTruth:
         Raises:
             ImageError: as :meth:`masks`, of this label alone.
         """
-        drawn = _of_image(self.drawn, image_id, file_name)
+        drawn = self._of_image(self.drawn, image_id, file_name)
         if label not in drawn:
             return None
-        return _single(drawn[label]).mask(size)
+        return _single(drawn[label]).mask(self._image(file_name, size))
 
     def given_boxes(self, image_id: str, file_name: str, label: str, size: Size) -> Floats | None:
         """The boxes (N, 4) of one label that the table gives, never those round a mask.
@@ -172,8 +180,9 @@ class GroundTruth:
         Raises:
             ImageError: a box without width or height, or one that reaches outside the image.
         """
-        boxed = _of_image(self.boxed, image_id, file_name)
-        return boxed[label].boxes(size) if label in boxed else None
+        boxed = self._of_image(self.boxed, image_id, file_name)
+        image = self._image(file_name, size)
+        return boxed[label].boxes(image) if label in boxed else None
 
     def names_of(self, images: Iterable[tuple[str, str]]) -> set[str]:
         """The names that the annotations give these images.
@@ -183,9 +192,8 @@ class GroundTruth:
         """
         used: set[str | None] = set()
         for image_id, file_name in images:
-            of_image = _keys(image_id, file_name)
-            used.add(_first(of_image, self.drawn))
-            used.add(_first(of_image, self.boxed))
+            of_image = self._keys(image_id, file_name)
+            used.update(self._match(of_image, source) for source in (self.drawn, self.boxed))
         return {name for name in used if name is not None}
 
     def unused(self, images: Iterable[tuple[str, str]]) -> list[Message]:
@@ -196,8 +204,13 @@ class GroundTruth:
         """
         listed = list(images)
         keys: set[str] = set()
+        renamed = []
         for image_id, file_name in listed:
-            keys.update(_keys(image_id, file_name))
+            of_image = self._keys(image_id, file_name)
+            keys.update(of_image)
+            matches = self.names_of([(image_id, file_name)])
+            if matches - set(of_image) and not self.by_uid:
+                renamed.append(image_id)
         used = self.names_of(listed)
         annotated = dict.fromkeys([*self.drawn, *self.boxed])
         idle = [name for name in annotated if name not in used]
@@ -206,12 +219,40 @@ class GroundTruth:
         absent = [name for name in idle if not other_labels[name]]
         strange = self._labels() | set(other_labels.values())
         strange -= {*self.labels, ""}
-        notes = list(self.notes)
+        notes = [*self.notes, *self.scaled_notes()]
+        if renamed:
+            notes.append(_listed("renamed_images", renamed, listing(renamed)))
+        if absent and self.by_uid:  # a UID may lead to a patient
+            absent = [f"DICOM object {number}" for number, _ in enumerate(absent, 1)]
         if absent:
             notes.append(_listed("unused_annotations", absent, listing(absent)))
         if strange:
             notes.append(_listed("strange_annotations", strange, listing(sorted(strange), 20)))
         return notes
+
+    def scaled_notes(self) -> list[Message]:
+        """A note on the annotations that were scaled to their image, of those that were read."""
+        names = list(dict.fromkeys(self.scaled))
+        return [_listed("scaled_annotations", names, listing(names))] if names else []
+
+    def _image(self, file_name: str, size: Size) -> AnnotatedImage:
+        return AnnotatedImage(size, Path(file_name), self.scaled)
+
+    def _keys(self, image_id: str, file_name: str) -> list[str]:
+        keys = annotation_keys(image_id, file_name)
+        uid = instance_uid(Path(file_name)) if self.by_uid else ""
+        return [*keys, uid] if uid else keys
+
+    def _match(self, keys: Sequence[str], source: Mapping[str, object]) -> str | None:
+        """The name by which an image is annotated; its names themselves come first."""
+        aliases = [self.aliases[key] for key in keys if key in self.aliases]
+        return next((key for key in (*keys, *aliases) if key in source), None)
+
+    def _of_image(
+        self, source: Mapping[str, Mapping[str, T]], image_id: str, file_name: str
+    ) -> Mapping[str, T]:
+        key = self._match(self._keys(image_id, file_name), source)
+        return {} if key is None else source[key]
 
     def _labels(self) -> set[str]:
         """All labels that are annotated."""
@@ -225,6 +266,7 @@ def read_ground_truth(
     rle: Path | None = None,
     polygons: Path | None = None,
     labels: Sequence[str],
+    names: Mapping[int, str] | None = None,
 ) -> GroundTruth:
     """Read annotations of any of these kinds.
 
@@ -232,16 +274,19 @@ def read_ground_truth(
     case, spaces and underscores.
 
     Args:
-        masks: a folder with LABEL/ID.png, ID_LABEL.png or ID.png (which names no label and holds
-            for all), or .tif, .bmp, .npy; ID may have folders before it. Inside is bool, 1, 255,
-            or any one value but 0.
-        boxes: a table, a row a box: the image (columns as of a cohort's table); the label, which
-            may be missing; and x, y, width, height, or x, y, w, h, or x1, y1, x2, y2, or xmin,
-            ymin, xmax, ymax, or as in NIH's BBox_List. In pixels of the original image, edge
-            coordinates. A row with four blanks holds no box.
+        masks: a file or folder of any kind that
+            :func:`~camlucida.io.annotations.read_annotations` reads. Masks are called
+            LABEL/ID.png, ID_LABEL.png or ID.png (which names no label and holds for all); ID may
+            have folders before it. Inside is bool, 1, 255, or any one value but 0.
+        boxes: the same, or a table, a row a box: the image (columns as of a cohort's table); the
+            label, which may be missing; and x, y, width, height, or two corners, or centre and
+            sides (see :data:`~camlucida.io.annotations.box_tables.SIDES`). In pixels of the
+            original image, edge coordinates, or as shares of its sides. A row with four blanks
+            holds no box.
         rle: CheXlocalize's JSON: {image: {label: {"size": [H, W], "counts": …}}}.
         polygons: CheXlocalize's JSON: {image: {label: [[[x, y], …], …], "img_size": [H, W]}}.
         labels: the model's label names.
+        names: number → label, of label maps and of YOLO's classes.
 
     Raises:
         UsageError: more than one of masks, rle and polygons; a file or folder that is missing,
@@ -255,29 +300,18 @@ def read_ground_truth(
             f"{' and '.join(given)} are both given as the ground truth",
             "give one; boxes may stand beside it",
         )
-    annotations: Iterable[tuple[str, str, Annotation]] = ()
-    notes: list[Message] = []
+    join = AnnotationJoin(labels)
     if masks is not None:
-        annotations, others = read_mask_folder(masks, labels)
-        notes += _others_note(masks, others)
+        join.add_files(masks, names)
     elif rle is not None:
-        annotations = read_rle_file(rle)
+        join.add(AnnotationSet("run-length codes", list(read_rle_file(rle))))
     elif polygons is not None:
-        annotations = read_polygon_file(polygons)
-    by_name = {fold(label): label for label in labels if label}
-    drawn: dict[str, dict[str, list[Annotation]]] = defaultdict(lambda: defaultdict(list))
-    for image, label, annotation in annotations:
-        name = by_name.get(fold(label), label)
-        drawn[bare_name(image)][name].append(annotation)
-    boxed: dict[str, dict[str, BoxAnnotation]] = {}
-    if boxes is not None:
-        table = read_box_table(boxes, ID_COLUMNS, BOX_LABELS)
-        boxed = _by_image_and_label(table, by_name, str(boxes))
-        if table.blank:
-            values: dict[str, Value] = {"count": table.blank, "where": str(boxes)}
-            notes.append(Message("notes.rows_without_box", values))
-    plain = {image: dict(of_image) for image, of_image in drawn.items()}
-    return GroundTruth(tuple(labels), plain, boxed, tuple(notes))
+        join.add(AnnotationSet("outlines", list(read_polygon_file(polygons))))
+    if boxes is not None and is_table(boxes):
+        join.add_table(boxes)
+    elif boxes is not None:
+        join.add_files(boxes, names)
+    return _joined(join)
 
 
 def read_boxes(text: str, labels: Sequence[str], images: Sequence[str]) -> GroundTruth:
@@ -303,12 +337,15 @@ def read_boxes(text: str, labels: Sequence[str], images: Sequence[str]) -> Groun
                 f"{where}: it names no image, and there are {len(images)}",
                 "give a table with an image column",
             )
-        boxed = _by_image_and_label(table, by_name, where, only_image)
+        boxed = boxes_by_image(table, by_name, where, only_image)
         return GroundTruth(tuple(labels), {}, boxed)
     if only_image is None or not path.is_file():
         return read_ground_truth(boxes=path, labels=labels)
-    table = read_box_table(path, ID_COLUMNS, BOX_LABELS, only_image)
-    return GroundTruth(tuple(labels), {}, _by_image_and_label(table, by_name, str(path)))
+    if not is_table(path):
+        return read_ground_truth(boxes=path, labels=labels)
+    join = AnnotationJoin(labels)
+    join.add_table(path, only_image)
+    return _joined(join)
 
 
 def read_regions(folder: Path) -> GroundTruth:
@@ -324,56 +361,17 @@ def read_regions(folder: Path) -> GroundTruth:
     return read_ground_truth(masks=folder, labels=names)
 
 
+def _joined(join: AnnotationJoin) -> GroundTruth:
+    drawn = {image: dict(of_image) for image, of_image in join.drawn.items()}
+    notes = tuple(join.notes)
+    return GroundTruth(join.labels, drawn, dict(join.boxed), notes, join.aliases, join.by_uid)
+
+
 def _listed(code: str, names: Sized, shown: str) -> Message:
     return Message(f"notes.{code}", {"count": len(names), "names": shown})
 
 
-def _others_note(folder: Path, others: Sequence[str]) -> list[Message]:
-    if not others:
-        return []
-    values: dict[str, Value] = {
-        "count": len(others),
-        "where": str(folder),
-        "names": listing(others),
-    }
-    return [Message("notes.not_masks", {**values, "suffixes": " ".join(MASK_SUFFIXES)})]
-
-
-def _by_image_and_label(
-    table: BoxTable, by_name: Mapping[str, str], where: str, only_image: str = ""
-) -> dict[str, dict[str, BoxAnnotation]]:
-    rows: dict[tuple[str, str], list[int]] = defaultdict(list)
-    for row, (image, label) in enumerate(zip(table.images, table.labels)):
-        key = bare_name(image) or only_image
-        name = by_name.get(fold(label), label)
-        rows[key, name].append(row)
-    boxed: dict[str, dict[str, BoxAnnotation]] = defaultdict(dict)
-    for (image, label), of_label in rows.items():
-        where_in_file = f"{where}: box of {label!r} in {image}"
-        boxed[image][label] = BoxAnnotation(where_in_file, table.boxes[of_label])
-    return dict(boxed)
-
-
 # ---- which annotations belong to an image -------------------------------------------------------
-
-
-def _keys(image_id: str, file_name: str) -> list[str]:
-    # A name of fewer parts than the id would fit other images as well.
-    parts = image_id.count("/") + 1
-    by_file = image_keys(Path(file_name), parts)
-    by_id = image_keys(Path(image_id), parts)
-    return list(dict.fromkeys([*by_file, *by_id]))
-
-
-def _first(keys: Iterable[str], source: Mapping[str, object]) -> str | None:
-    return next((key for key in keys if key in source), None)
-
-
-def _of_image(
-    source: Mapping[str, Mapping[str, T]], image_id: str, file_name: str
-) -> Mapping[str, T]:
-    key = _first(_keys(image_id, file_name), source)
-    return {} if key is None else source[key]
 
 
 def _single(annotations: Sequence[Annotation]) -> Annotation:

@@ -19,6 +19,9 @@ MISSING = "image_missing"
 """Code of a failure that stands for rows without an image, and so for no image."""
 
 
+_FIRST_CHANNEL = "_0000"
+
+
 def image_keys(path: Path, shortest: int = 1) -> list[str]:
     """Names by which a table or an annotation may call an image, without suffix, longest first.
 
@@ -41,6 +44,30 @@ def image_keys(path: Path, shortest: int = 1) -> list[str]:
     if len(parts) > 2 and shortest <= 3:
         keys.append("_".join(parts[-3:]))
     return keys
+
+
+def annotation_keys(image_id: str, file_name: str) -> list[str]:
+    """Names by which an annotation may call an image, the most telling first.
+
+    Args:
+        image_id: of the image.
+        file_name: its file name or path.
+
+    >>> annotation_keys("case_0000", "imagesTr/case_0000.png")
+    ['imagesTr/case_0000', 'case_0000', 'imagesTr/case', 'case']
+    """
+    # A name of fewer parts than the id would fit other images as well.
+    parts = image_id.count("/") + 1
+    by_file = image_keys(Path(file_name), parts)
+    by_id = image_keys(Path(image_id), parts)
+    return list(dict.fromkeys([*by_file, *by_id, *_without_channel(Path(file_name), by_file)]))
+
+
+def _without_channel(path: Path, keys: Sequence[str]) -> list[str]:
+    """nnU-Net's names of cases: ``imagesTr/case_0000.png`` is annotated as ``case``."""
+    if path.parent.name.casefold() not in ("imagestr", "imagests", "imagesval"):
+        return []
+    return [key.removesuffix(_FIRST_CHANNEL) for key in keys if key.endswith(_FIRST_CHANNEL)]
 
 
 def bare_name(name: str) -> str:

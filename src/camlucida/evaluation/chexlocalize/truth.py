@@ -87,8 +87,10 @@ def read_segmentations(path: Path, labels: Sequence[str]) -> Segmentations:
     if path.is_dir():
         return Segmentations(read_ground_truth(masks=path, labels=labels), {}, False)
     outlines = holds_outlines(path)
-    kind = {"polygons": path} if outlines else {"rle": path}
-    truth = read_ground_truth(**kind, labels=labels)
+    if outlines:
+        truth = read_ground_truth(polygons=path, labels=labels)
+    else:
+        truth = read_ground_truth(rle=path, labels=labels)
     return Segmentations(truth, _other_names(truth, labels), outlines)
 
 

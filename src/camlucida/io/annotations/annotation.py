@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from camlucida.core.errors import ImageError, UsageError
+from camlucida.core.messages import Message
 from camlucida.io.annotations.boxes import Floats, as_boxes, from_boxes
 
 Mask = NDArray[np.bool_]
@@ -22,27 +25,74 @@ cut there."""
 
 
 @dataclass(frozen=True)
+class AnnotatedImage:
+    """The image that an annotation is of.
+
+    Attributes:
+        size: (H, W) in original pixels, upright: an EXIF orientation is applied.
+        path: its file, for annotations in millimetres; None where it is not known.
+        scaled: names of annotations that were drawn at another size and scaled are added here.
+    """
+
+    size: Size
+    path: Path | None = None
+    scaled: list[str] = field(default_factory=list)
+
+    def factors(self, where: str, drawn_on: Sequence[int]) -> tuple[float, float]:
+        """Factors (x, y) from the size that an annotation was drawn on to the image's.
+
+        Args:
+            where: names the annotation.
+            drawn_on: (H, W).
+
+        Raises:
+            ImageError: the two differ by more than a scale.
+
+        >>> AnnotatedImage((50, 100)).factors("mask a", (100, 200))
+        (0.5, 0.5)
+        """
+        height, width = self.size
+        rows, columns = (int(side) for side in drawn_on)
+        if (rows, columns) == (height, width):
+            return 1.0, 1.0
+        # Each raster may have been rounded by one of its pixels.
+        difference = abs(rows * width - height * columns)
+        if min(rows, columns) < 1 or difference > max(rows, columns, height, width):
+            what = f"{where} is {rows}×{columns} for an image of {height}×{width}"
+            fix = "bring it to the original pixels of the image, by nearest neighbour"
+            if (rows, columns) == (width, height):
+                fix = "the image is turned by its EXIF orientation: annotate it upright"
+            raise ImageError(what, fix)
+        self.scaled.append(where)
+        return width / columns, height / rows
+
+
+Reader = Callable[[str, AnnotatedImage], Mask]
+"""(where, image) → mask (H, W) of an annotation."""
+
+
+@dataclass(frozen=True)
 class Annotation:
     """A drawn annotation, which is read when its mask is needed.
 
     Attributes:
         where: file and label, for messages.
-        read: (where, size) → mask (H, W); raises ImageError.
+        read: (where, image) → mask (H, W); raises ImageError.
     """
 
     where: str
-    read: Callable[[str, Size], Mask]
+    read: Reader
 
-    def mask(self, size: Size) -> Mask:
+    def mask(self, image: AnnotatedImage) -> Mask:
         """The mask (H, W).
 
         Args:
-            size: (H, W) of the image.
+            image: that it is of.
 
         Raises:
-            ImageError: it cannot be read, or is of another size.
+            ImageError: it cannot be read, or is of another shape.
         """
-        return self.read(self.where, size)
+        return self.read(self.where, image)
 
 
 @dataclass(frozen=True)
@@ -52,16 +102,20 @@ class BoxAnnotation:
     Attributes:
         where: file and label, for messages.
         rows: (N, 4) x, y, width, height, as they were written.
+        relative: the numbers are shares of the image's width and height.
+        drawn_on: (H, W) of the image that they were drawn on; None where the file does not say.
     """
 
     where: str
     rows: Floats
+    relative: bool = False
+    drawn_on: Size | None = None
 
-    def boxes(self, size: Size) -> Floats:
+    def boxes(self, image: AnnotatedImage) -> Floats:
         """The boxes, cut at the edge of the image.
 
         Args:
-            size: (H, W) of the image.
+            image: that they are of.
 
         Returns:
             (N, 4) of x, y, width, height in pixels.
@@ -69,21 +123,26 @@ class BoxAnnotation:
         Raises:
             ImageError: a box without width or height, or one that reaches outside the image.
         """
-        height, width = size
+        height, width = image.size
+        factors = (1.0, 1.0)
+        if self.drawn_on is not None:
+            factors = image.factors(self.where, self.drawn_on)
+        if self.relative:
+            factors = (float(width), float(height))
         with naming(self.where):
-            rows = as_boxes(self.rows)
+            rows = as_boxes(self.rows) * np.tile(factors, 2)
             first = rows[:, :2]
             last = first + rows[:, 2:]
             for corners in np.hstack([first, last]).tolist():
-                check_inside(self.where, corners, size)
+                check_inside(self.where, corners, image.size)
             low, high = (np.clip(edge, 0, (width, height)) for edge in (first, last))
             return as_boxes(np.hstack([low, high - low]))
 
-    def mask(self, size: Size) -> Mask:
+    def mask(self, image: AnnotatedImage) -> Mask:
         """The filled boxes.
 
         Args:
-            size: (H, W) of the image.
+            image: that they are of.
 
         Returns:
             (H, W) bool.
@@ -91,9 +150,53 @@ class BoxAnnotation:
         Raises:
             ImageError: as :meth:`boxes`; a box that holds no pixel of the image.
         """
-        rows = self.boxes(size)
+        rows = self.boxes(image)
         with naming(self.where):
-            return from_boxes(rows, size)
+            return from_boxes(rows, image.size)
+
+
+NamedAnnotation = tuple[str, str, Annotation]
+"""Image and label, as they are written, and what was drawn."""
+
+NamedBoxes = tuple[str, str, BoxAnnotation]
+"""Image and label, as they are written, and the boxes."""
+
+
+@dataclass
+class AnnotationSet:
+    """The annotations of a file or folder.
+
+    Attributes:
+        kind: of the files, for people.
+        drawn: masks; each image and label once, but for files of masks.
+        boxed: boxes, each image and label once.
+        aliases: another name of an image → its name in ``drawn`` and ``boxed``.
+        notes: what a reader must know.
+        by_uid: images are named by the UID of their DICOM object.
+    """
+
+    kind: str
+    drawn: list[NamedAnnotation] = field(default_factory=list)
+    boxed: list[NamedBoxes] = field(default_factory=list)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    notes: list[Message] = field(default_factory=list)
+    by_uid: bool = False
+
+
+def union(parts: Sequence[Reader]) -> Annotation:
+    """One annotation of all its parts, named later by :func:`dataclasses.replace`.
+
+    Args:
+        parts: reader of each, as of :class:`Annotation`.
+    """
+    return Annotation("", partial(_united, tuple(parts)))
+
+
+def _united(parts: Sequence[Reader], where: str, image: AnnotatedImage) -> Mask:
+    mask = np.zeros(image.size, np.bool_)
+    for part in parts:
+        mask |= part(where, image)
+    return mask
 
 
 @contextmanager

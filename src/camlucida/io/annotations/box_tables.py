@@ -10,14 +10,42 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from camlucida.core.errors import UsageError
+from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.io.annotations.boxes import Floats
 from camlucida.io.tables import find_column, fold, listing, numbers, read_table, texts
 
-CORNERS = (("x1", "y1", "x2", "y2"), ("xmin", "ymin", "xmax", "ymax"))
-SIDES = (("x", "y", "width", "height"), ("x", "y", "w", "h"), ("bbox[x", "y", "w", "h]"))
-"""Columns of a table of boxes, folded; the last is what NIH's "Bbox [x,y,w,h]" becomes in a CSV
-header."""
+CORNERS = (
+    ("x1", "y1", "x2", "y2"),
+    ("xmin", "ymin", "xmax", "ymax"),
+    ("x0", "y0", "x1", "y1"),
+    ("left", "top", "right", "bottom"),
+    ("bboxx1", "bboxy1", "bboxx2", "bboxy2"),
+    ("bboxxmin", "bboxymin", "bboxxmax", "bboxymax"),
+)
+SIDES = (
+    ("x", "y", "width", "height"),
+    ("x", "y", "w", "h"),
+    ("bbox[x", "y", "w", "h]"),
+    ("left", "top", "width", "height"),
+    ("xmin", "ymin", "width", "height"),
+    ("bboxx", "bboxy", "bboxw", "bboxh"),
+    ("bboxx", "bboxy", "bboxwidth", "bboxheight"),
+)
+CENTRES = (
+    ("xcenter", "ycenter", "width", "height"),
+    ("xcentre", "ycentre", "width", "height"),
+    ("centerx", "centery", "width", "height"),
+    ("cx", "cy", "w", "h"),
+    ("xc", "yc", "w", "h"),
+)
+"""Columns of a table of boxes, folded: two corners, a corner and sides, or a centre and sides.
+NIH's "Bbox [x,y,w,h]" becomes four columns in a CSV header."""
+
+READER_COLUMNS = ("radid", "reader", "readerid", "radiologist", "annotator", "rater")
+"""Names that the column of readers usually has, folded."""
+
+_IMAGE_SIZE = (("imageheight", "imagewidth"), ("imgheight", "imgwidth"), ("height", "width"))
+"""Columns of the size of the image, folded; the last only where boxes have corners."""
 
 
 @dataclass(frozen=True)
@@ -28,12 +56,18 @@ class BoxTable:
         images, labels: of each box, as they are written; "" for a label that is not given.
         boxes: (N, 4) x, y, width, height.
         blank: number of rows without a box.
+        relative: the numbers are shares of the image's width and height.
+        sizes: (H, W) of each box's image, where the table has it.
+        readers: of each box; empty where the table names none.
     """
 
     images: tuple[str, ...]
     labels: tuple[str, ...]
     boxes: Floats
     blank: int = 0
+    relative: bool = False
+    sizes: tuple[tuple[int, int] | None, ...] = ()
+    readers: tuple[str, ...] = ()
 
 
 def read_box_table(
@@ -45,7 +79,8 @@ def read_box_table(
     """Read a table of boxes.
 
     Args:
-        path: the table; its columns of numbers are :data:`SIDES` or :data:`CORNERS`.
+        path: the table; its columns of numbers are :data:`SIDES`, :data:`CORNERS` or
+            :data:`CENTRES`. Where none is above 1, they are shares of width and height.
         image_columns, label_columns: usual names of these columns, folded; the label's may be
             missing.
         only_image: the image that the boxes belong to where no column names images.
@@ -75,6 +110,9 @@ def read_box_table(
             "name the columns image, label, x, y, width, height (or x1, y1, x2, y2)",
         )
     boxes = _boxes(frame, names, path)
+    sizes = _image_sizes(frame, names, path)
+    reader_column = find_column(frame, None, READER_COLUMNS, "reader column", path)
+    readers = texts(frame[reader_column]) if reader_column else []
     blank = np.isnan(boxes).any(axis=1)
     full = np.flatnonzero(~blank).tolist()
     images = [only_image or ""] * len(frame)
@@ -88,7 +126,43 @@ def read_box_table(
         tuple(labels[row] for row in full),
         boxes[full],
         len(frame) - len(full),
+        bool(full) and bool(np.abs(boxes[full]).max() <= 1),
+        tuple(sizes[row] for row in full) if sizes else (),
+        tuple(readers[row] for row in full) if readers else (),
     )
+
+
+def is_box_table(path: Path, image_columns: Sequence[str]) -> bool:
+    """Whether a table has columns of images and of boxes.
+
+    Args:
+        path: of any file.
+        image_columns: usual names of the image column, folded.
+    """
+    try:
+        frame = read_table(path)
+    except CamlucidaError:
+        return False
+    names = {fold(name) for name in frame.columns}
+    return _number_columns(frame) is not None and not names.isdisjoint(image_columns)
+
+
+def has_box_header(path: Path, image_columns: Sequence[str]) -> bool:
+    """Whether the first line of a text table names images and boxes; the rest is not read.
+
+    Args:
+        path: of a CSV or TSV file.
+        image_columns: usual names of the image column, folded.
+    """
+    try:
+        with path.open("rb") as file:
+            line = file.readline(4096).decode("utf-8-sig", "replace")
+    except OSError:
+        return False
+    cells = re.split(r"[,;\t]", line.strip())
+    names = {fold(cell.strip('"')) for cell in cells}
+    known = (*CORNERS, *CENTRES, *SIDES)
+    return not names.isdisjoint(image_columns) and any(map(names.issuperset, known))
 
 
 def parse_box(text: str, where: str) -> BoxTable:
@@ -144,7 +218,23 @@ def parse_sides(text: str, where: str) -> tuple[float, float, float, float]:
 def _number_columns(frame: pd.DataFrame) -> tuple[str, ...] | None:
     """Folded names of the columns of numbers, the first of the known sets that is there."""
     present = {fold(name) for name in frame.columns}
-    return next((names for names in (*SIDES, *CORNERS) if present.issuperset(names)), None)
+    # Corners first: width and height beside them are those of the image.
+    known = (*CORNERS, *CENTRES, *SIDES)
+    return next((names for names in known if present.issuperset(names)), None)
+
+
+def _image_sizes(
+    frame: pd.DataFrame, names: Sequence[str], path: Path
+) -> list[tuple[int, int] | None]:
+    """(H, W) of the image of each row; empty where no columns give it."""
+    columns = {fold(name): name for name in reversed(list(frame.columns))}
+    for pair in _IMAGE_SIZE:
+        if not columns.keys() >= set(pair) or not set(pair).isdisjoint(names):
+            continue
+        sides = np.stack([numbers(frame[columns[side]], path) for side in pair], axis=1)
+        sizes = [(int(height), int(width)) for height, width in np.nan_to_num(sides).tolist()]
+        return [size if min(size) > 0 else None for size in sizes]
+    return []
 
 
 def _boxes(frame: pd.DataFrame, names: Sequence[str], path: Path) -> Floats:
@@ -162,4 +252,6 @@ def _boxes(frame: pd.DataFrame, names: Sequence[str], path: Path) -> Floats:
         )
     if tuple(names) in CORNERS:
         boxes[:, 2:] -= boxes[:, :2]
+    if tuple(names) in CENTRES:
+        boxes[:, :2] -= boxes[:, 2:] / 2
     return boxes

@@ -11,13 +11,17 @@ from typing import Any
 import numpy as np
 
 from camlucida.core.errors import UsageError
-from camlucida.io.annotations.annotation import Annotation, Mask, Size, check_inside, naming
-from camlucida.io.annotations.masks import check_mask_size
+from camlucida.io.annotations.annotation import (
+    AnnotatedImage,
+    Annotation,
+    Mask,
+    NamedAnnotation,
+    check_inside,
+    naming,
+)
+from camlucida.io.annotations.masks import resized
 from camlucida.io.annotations.polygons import from_polygons
 from camlucida.io.annotations.rle import from_rle
-
-NamedAnnotation = tuple[str, str, Annotation]
-"""Image and label, as they are written, and what was drawn."""
 
 _SIZE = "img_size"
 
@@ -40,7 +44,7 @@ def read_rle_file(path: Path) -> Iterator[NamedAnnotation]:
     ...     path = Path(folder, "masks.json")
     ...     _ = path.write_text('{"a": {"Mass": {"size": [1, 3], "counts": [1, 2]}}}')
     ...     (image, label, annotation), = read_rle_file(path)
-    >>> image, label, annotation.mask((1, 3)).tolist()
+    >>> image, label, annotation.mask(AnnotatedImage((1, 3))).tolist()
     ('a', 'Mass', [[False, True, True]])
     """
     for image, label, code in _entries(path):
@@ -85,10 +89,17 @@ def holds_outlines(path: Path) -> bool:
     return any(label == _SIZE for _, label, _ in _entries(path))
 
 
-def _entries(path: Path) -> Iterator[tuple[str, str, Any]]:
-    """(image, label, value) of a JSON file {image: {label: value}}."""
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Args:
+        path: of the file.
+
+    Raises:
+        UsageError: missing, or damaged.
+    """
     try:
-        document = json.loads(path.read_text("utf-8-sig"))
+        return json.loads(path.read_text("utf-8-sig"))
     except OSError as error:
         raise UsageError(f"cannot open {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
@@ -96,6 +107,36 @@ def _entries(path: Path) -> Iterator[tuple[str, str, Any]]:
             f"cannot read {path} as JSON: {error}",
             "the file is damaged or cut short: copy it again",
         ) from error
+
+
+def json_kind(document: Any) -> str:
+    """What annotations a JSON document by image and label holds.
+
+    Args:
+        document: its content.
+
+    Returns:
+        "rle", "polygons", or "" for anything else.
+
+    >>> json_kind({"a": {"Mass": {"size": [1, 1], "counts": [1]}}})
+    'rle'
+    """
+    if not isinstance(document, dict) or not document:
+        return ""
+    if not all(isinstance(of_image, dict) for of_image in document.values()):
+        return ""
+    values = [value for of_image in document.values() for value in of_image.items()]
+    shapes = [value for label, value in values if label != _SIZE]
+    if shapes and all(isinstance(shape, dict) and "counts" in shape for shape in shapes):
+        return "rle"
+    if len(shapes) < len(values) and all(isinstance(shape, list) for shape in shapes):
+        return "polygons"
+    return ""
+
+
+def _entries(path: Path) -> Iterator[tuple[str, str, Any]]:
+    """(image, label, value) of a JSON file {image: {label: value}}."""
+    document = read_json(path)
     if not isinstance(document, dict) or not all(isinstance(v, dict) for v in document.values()):
         raise UsageError(
             f"{path} holds no annotations by image and label",
@@ -106,22 +147,25 @@ def _entries(path: Path) -> Iterator[tuple[str, str, Any]]:
             yield image, label, value
 
 
-def _from_code(code: Any, where: str, size: Size) -> Mask:
+def _from_code(code: Any, where: str, image: AnnotatedImage) -> Mask:
     with naming(where):
         mask = from_rle(code)
-    check_mask_size(where, mask.shape, size)
-    return mask
+    return resized(mask, where, image)
 
 
-def _from_outline(polygons: Any, drawn_on: Any, where: str, size: Size) -> Mask:
+def _from_outline(polygons: Any, drawn_on: Any, where: str, image: AnnotatedImage) -> Mask:
     with naming(where):
         if not isinstance(drawn_on, list) or len(drawn_on) != 2:
             raise UsageError(
                 "its image has no img_size", 'write "img_size": [height, width] beside its labels'
             )
-        check_mask_size(where, drawn_on, size)
+        factors = image.factors(where, drawn_on)
         vertices = [np.asarray(polygon, np.float64).reshape(-1, 2) for polygon in polygons]
-        points = np.concatenate([np.zeros((0, 2)), *vertices])
+        # A vertex names a pixel: its centre, not its corner, is scaled.
+        scaled = [(polygon + 0.5) * factors - 0.5 for polygon in vertices]
+        if factors == (1.0, 1.0):
+            scaled = vertices
+        points = np.concatenate([np.zeros((0, 2)), *scaled])
         if len(points):
-            check_inside(where, (*points.min(0).tolist(), *points.max(0).tolist()), size)
-        return from_polygons(polygons, size)
+            check_inside(where, (*points.min(0).tolist(), *points.max(0).tolist()), image.size)
+        return from_polygons(scaled, image.size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import slug
 from camlucida.core.output_spec import RegionScore
+from camlucida.datasets.annotation_discovery import read_beside
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth, read_regions
 from camlucida.datasets.images import read_labelled_images
 from camlucida.evaluation.maps.choice import choose, choose_baselines
@@ -35,17 +36,19 @@ class AnnotationFiles:
         boxes: table of boxes.
         rle: CheXlocalize masks.
         polygons: CheXlocalize outlines.
+        names: value → label of label maps, class → label of YOLO's files.
     """
 
     masks: Path | None = None
     boxes: Path | None = None
     rle: Path | None = None
     polygons: Path | None = None
+    names: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def given(self) -> bool:
         """Whether any is given."""
-        return any(asdict(self).values())
+        return any((self.masks, self.boxes, self.rle, self.polygons))
 
     def read(self, labels: Sequence[str]) -> GroundTruth | None:
         """The ground truth; None where no file is given.
@@ -64,6 +67,7 @@ class AnnotationFiles:
             rle=self.rle,
             polygons=self.polygons,
             labels=labels,
+            names=self.names,
         )
 
 
@@ -213,7 +217,8 @@ def _models(request: EvaluationRequest) -> tuple[Iterator[RunModel], AnnotationF
     opened = Run.open(request.run)
     annotations = request.annotations
     if not annotations.given:
-        annotations = AnnotationFiles(**run_annotations(opened))
+        stored = run_annotations(opened)
+        annotations = AnnotationFiles(stored["masks"], stored["boxes"], names=annotations.names)
     return run_models(opened, request.device), annotations, len(opened.about["models"])
 
 
@@ -253,6 +258,12 @@ def _source(
         methods=tuple(dict.fromkeys(map(METHODS.canonical, request.methods or model.methods))),
         layers=request.layers or model.layers or None,
     )
-    truth = annotations.read(model.model.card.labels)
+    labels = model.model.card.labels
+    cohort = model.cohort
+    truth = annotations.read(labels)
+    if truth is None:
+        ids = [image.id for image in cohort.images]
+        truth, notes = read_beside([image.path for image in cohort.images], ids, labels)
+        cohort = replace(cohort, notes=(*cohort.notes, *notes))
     regions = read_regions(request.regions) if request.regions else None
-    return Source(model.model, model.cohort, of_model, truth, regions, request.frame, model.maps)
+    return Source(model.model, cohort, of_model, truth, regions, request.frame, model.maps)
