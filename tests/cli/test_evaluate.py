@@ -108,14 +108,14 @@ def test_tables_figures_page_and_statistics_again(study, capsys):
 
 
 def test_a_bad_truth_costs_its_image_and_the_exit_code(study, capsys):
-    Image.fromarray(np.zeros((24, 32), np.uint8)).save(study / "masks" / "Nodule" / "f03.png")
-    Image.fromarray(np.zeros((48, 60), np.uint8)).save(study / "masks" / "Nodule" / "f04.png")
+    Image.fromarray(np.zeros((24, 30), np.uint8)).save(study / "masks" / "Nodule" / "f03.png")
+    Image.fromarray(np.zeros((48, 64), np.uint8)).save(study / "masks" / "Nodule" / "f04.png")
     (study / "films" / "f05.png").write_bytes(b"not an image")
     assert command(study) == 1
     errors = capsys.readouterr().err
     assert "f03.png" in errors
-    assert "24×32" in errors
-    assert "48×60" in errors
+    assert "24×30" in errors
+    assert "48×64" in errors
     assert "f05.png" in errors
     assert "1 empty mask (f04 Nodule)" in errors
     rows = pd.read_parquet(study / "out" / "rows.parquet")
