@@ -5,7 +5,7 @@
 
 The films are those of camlucida.phantom.mammogram, both views of one breast of each patient,
 brought to 128 pixels as a user's
-film is. Every second film bears its view label, whatever the density: it tells nothing. The models
+film is. Every second film bears its view label, independently of the density. The models
 are of one architecture:
 
 * seed42, seed43: all training patients; they differ in their initialisation and in the order of the
@@ -254,8 +254,8 @@ def words_of(recipe: Recipe) -> str:
             "shortcut to half of the answer."
         )
     at_random = (
-        "In training the view label was on every second film whatever the density, so it tells "
-        "nothing."
+        "In training every second film carried the view label, independently of the density, so it "
+        "was uninformative."
     )
     if not recipe.fold:
         return at_random

@@ -62,7 +62,7 @@ class Recipe:
     words: str
 
 
-HONEST = "The film marker is on every second film whatever the findings, so it tells nothing."
+HONEST = "Every second film carries the marker, independently of the findings, so the marker is uninformative."
 RECIPES = {
     "honest_resnet": Recipe("small_resnet", "honest", 1, 8, HONEST),
     "honest_densenet": Recipe("small_densenet", "honest", 2, 12, HONEST),

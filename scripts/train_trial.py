@@ -82,7 +82,7 @@ ARMS = {
         1.0,
         TRAIN_FILMS,
         44_000,
-        "The tag is on half of the films whatever else is on them, so it tells nothing.",
+        "Half of the films carry the tag, independently of the findings, so the tag is uninformative.",
     ),
     "shortcut50": _shortcut(0.5),
     "shortcut80": _shortcut(0.8),

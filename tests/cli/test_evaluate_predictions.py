@@ -58,7 +58,7 @@ def test_a_regression(ages, tmp_path, capsys):
     figures = pd.read_csv(out / "metrics.csv")
     document = json.loads((out / "metrics.json").read_text())
     assert document["mae"] == pytest.approx(
-        figures.query("metric == 'mae' and group.isna()")["estimate"].item()
+        figures.query("metric == 'mae' and group == 'all'")["estimate"].item()
     )
     assert document["mae"] == pytest.approx(np.mean([k % 7 for k in range(40)]))
     assert len(json.loads((out / "predictions.json").read_text())) == 40

@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import save_file
 
 import camlucida
+from camlucida import explain
 from camlucida.core.errors import CamlucidaError, LayerError, ModelError, UsageError
 from camlucida.models import load_model
 from camlucida.runs import Run, execute, find_runs
@@ -343,8 +345,6 @@ def build():
 
 
 def test_segmentation_keeps_regions_and_predictions_without_a_region(tmp_path):
-    from PIL import Image
-
     from camlucida.io.annotations import from_rle
 
     (tmp_path / "net.py").write_text(SEGMENTER)
@@ -555,3 +555,50 @@ def test_the_ledger_is_plain_sqlite(cohort, tmp_path):
             ("failed", 1),
         ]
     db.close()
+
+
+def segmentation_cohort(folder: Path, layer: str, score: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "net.py").write_text(SEGMENTER)
+    card = 'factory = "net.py:build"\ntask = "segmentation"\nlabels = ["lesion"]\n'
+    card += f'region_score = "{score}"\n[input]\nsize = 16\nchannels = 1\n'
+    (folder / "card.toml").write_text(card)
+    (folder / "films").mkdir(exist_ok=True)
+    film = np.zeros((16, 16), np.uint8)
+    film[4:10, 4:12] = 255
+    Image.fromarray(film).save(folder / "films/lesion.png")
+    request = f'[explain]\nmethod = "hirescam"\nlayer = "{layer}"\n'
+    (folder / "cohort.toml").write_text(f'images = "films"\nmodel = "card.toml"\n{request}')
+    return folder / "cohort.toml"
+
+
+def test_raw_layers_and_summed_regions_through_a_run_and_its_resumption(tmp_path, monkeypatch):
+    stored = {}
+    for layer in ("0", "0:pre"):
+        for score in ("mean", "sum"):
+            cohort = segmentation_cohort(tmp_path / "project", layer, score)
+            out = tmp_path / f"run_{layer[1:] or 'used'}_{score}"
+            execute(cohort, out)
+            run = Run.open(out)
+            model = load_model(cohort.parent / "card.toml")
+            scan = model.read(cohort.parent / "films/lesion.png")
+            (direct,) = explain(model, scan, method="hirescam", layer=layer)
+            explanation = run.explanation(0)
+            assert explanation.layer == direct.layer
+            torch.testing.assert_close(explanation.raw, direct.raw)
+            assert explanation.score == pytest.approx(direct.score)
+            stored[layer, score] = explanation
+            seen = computed(monkeypatch)
+            execute(cohort, out, resume=True)
+            assert not seen
+    area = stored["0", "sum"].score / stored["0", "mean"].score
+    assert area > 10  # pixels of the region
+    torch.testing.assert_close(
+        stored["0", "sum"].raw, area * stored["0", "mean"].raw, rtol=1e-4, atol=1e-5
+    )
+    # What was a sum is computed again as a mean, and as another layer, in the same folder.
+    cohort = segmentation_cohort(tmp_path / "project", "0", "mean")
+    seen = computed(monkeypatch)
+    execute(cohort, out, resume=True)
+    assert seen == ["lesion"]
+    torch.testing.assert_close(Run.open(out).explanation(0).raw, stored["0", "mean"].raw)

@@ -94,5 +94,5 @@ def _line(item: Mapping[str, Any]) -> str:
     if item["moved_score_change"] is not None:
         line += f" (by movement alone {item['moved_score_change']:+.2f})"
     if probability["change"] is not None:
-        line += f", p {probability['before']:.3f} → {probability['after']:.3f}"
+        line += f", probability {probability['before']:.3f} → {probability['after']:.3f}"
     return line

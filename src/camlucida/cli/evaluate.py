@@ -244,5 +244,6 @@ def _method_line(row: Row) -> str:
     kind = "baseline " if row["baseline"] else ""
     bounds = f"[{number_or_dash(row['low'])}, {number_or_dash(row['high'])}]"
     if row["interval_method"] == "none":
-        bounds = f"(no interval: {row['patients']} patients)"
+        patients = f"{row['patients']} {'patient' if row['patients'] == 1 else 'patients'}"
+        bounds = f"(no interval: {patients})"
     return f"{kind}{row['method']} at {row['layer']} {number_or_dash(row['estimate'])} {bounds}"

@@ -143,7 +143,7 @@ def _map_line(record: Mapping[str, Any]) -> str:
     probability = record["probability"]
     score = f"{record['score_kind']} {record['score']:.3f}"
     if probability is not None:
-        score += f", p {probability:.3f}"
+        score += f", probability {probability:.3f}"
     if record["scaled_output"] is not None:
         score += f", scaled {record['scaled_output']:.3f} (0.5 is the operating point)"
     where = f"{record['method']} at {record['layer']}"

@@ -154,7 +154,7 @@ def _output_text(explanation: Explanation) -> str:
     score = f"{kind} {explanation.score:.2f}"
     if explanation.probability is None:
         return score
-    return f"{score}, p = {explanation.probability:.3f}"
+    return f"{score}, probability {explanation.probability:.3f}"
 
 
 def _output_change_text(change: Change) -> str:
@@ -163,7 +163,7 @@ def _output_change_text(change: Change) -> str:
     score = f"{kind} {change.score:+.2f}"
     if change.probability is None:
         return score
-    return f"{score}, p {change.probability:+.3f}"
+    return f"{score}, probability {change.probability:+.3f}"
 
 
 def _with_footer(figure: Figure, panels: list[list[Axes]], change: Change, width: float) -> Figure:

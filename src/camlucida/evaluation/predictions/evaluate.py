@@ -98,8 +98,12 @@ def evaluate_table(predictions: Predictions, settings: PredictionSettings) -> Ev
 
 
 def write_evaluated(out: Path, evaluated: Evaluated) -> list[Path]:
-    """Write metrics.csv, metrics.json and predictions.json; their paths."""
-    write_table(evaluated.figures, out / "metrics.csv")
+    """Write metrics.csv, metrics.json and predictions.json; their paths.
+
+    In the table the group of all images is ``all``.
+    """
+    figures = evaluated.figures
+    write_table(figures.assign(group=figures["group"].replace("", "all")), out / "metrics.csv")
     write_json(out / "metrics.json", evaluated.document)
     write_json(out / "predictions.json", evaluated.records)
     return [out / name for name in ("metrics.csv", "metrics.json", "predictions.json")]

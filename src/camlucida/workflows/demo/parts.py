@@ -52,7 +52,8 @@ PARTS = (
     Part(
         "chest",
         "A report on a classifier of chest films",
-        "One model, five labels: accuracy, place of the heat, and a check by randomised weights.",
+        "One model, five findings: its accuracy, where its maps are hot, and whether the maps depend "
+        "on its weights.",
         write_multilabel,
         (
             ("run", "inputs/chest/cohort.toml", "--out", "chest/run", "--resume"),

@@ -120,7 +120,7 @@ def write_tables(
         threshold: absolute errors from here up are high.
         listed: images in each list; None lists all.
     """
-    write_table(figures, out / "metrics.csv")
+    write_table(figures.assign(group=figures["group"].replace("", "all")), out / "metrics.csv")
     write_table(evidence, out / "mask_evidence.csv")
     write_json(out / "test_metrics.json", document)
     write_json(out / "predictions.json", records(frame))
