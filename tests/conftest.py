@@ -18,6 +18,15 @@ settings.register_profile("suite", derandomize=True, deadline=None, database=Non
 settings.load_profile("suite")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_home(tmp_path_factory):
+    """What is kept for a user, such as the key of patients, lies in a folder of the tests."""
+    patch = pytest.MonkeyPatch()
+    patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("home")))
+    yield
+    patch.undo()
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Folder of sample images beside the repository; without it the test is skipped."""

@@ -413,7 +413,7 @@ def test_a_box_between_pixel_centres_has_no_mask(tmp_path):
         ),
         (("name,x,y,w,h", "a,1,1,1,1"), "not a table of boxes"),
         (("image,x,y,w,h", "a,1,1,,1"), "row 1: a box without all four numbers"),
-        (("image;x;y;w;h", "a;1,5;1;1;1"), "row 1: '1,5' in column 'x'"),
+        (("image;x;y;w;h", "a;1,500;1;1;1"), "row 1: '1,500' in column 'x'"),
     ],
 )
 def test_wrong_tables_of_boxes(tmp_path, lines, words):

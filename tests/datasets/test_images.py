@@ -226,7 +226,7 @@ def test_a_table_without_a_column_of_images(table):
     with pytest.raises(
         UsageError, match=r"no column that usually names images \(say which: name, age\)"
     ):
-        read_labelled_images(ABC, table=table("name,age", "a,1"))
+        read_labelled_images(ABC, table=table("name,age", "x,1", "y,2"))
 
 
 def test_patients_without_a_column_and_without_a_name(table):
@@ -354,10 +354,12 @@ def test_wrong_splits(table):
         UsageError, match=r"no split 'valid' in .*t.csv \(its splits: test, train\)"
     ):
         read_labelled_images(ABC, table=table(*SPLITS), split="valid")
+    named = read_labelled_images(ABC, table=table(*SPLITS), split="Testing")
+    assert facts(named) == {"a": ("1", "test", None)}
     with pytest.raises(UsageError, match="has no split column"):
-        read_labelled_images(ABC, table=table("image,patient,fold", "a,1,1"), split="1")
+        read_labelled_images(ABC, table=table("image,patient,part", "a,1,1"), split="1")
     cohort = read_labelled_images(
-        ABC[:1], table=table("image,patient,fold", "a,1,1"), split="1", split_column="fold"
+        ABC[:1], table=table("image,patient,part", "a,1,1"), split="1", split_column="part"
     )
     assert [item.split for item in cohort.images] == ["1"]
 

@@ -447,11 +447,14 @@ def test_the_sheet_of_a_workbook_is_named(tmp_path):
     with pd.ExcelWriter(tmp_path / "p.xlsx") as book:
         pd.DataFrame({"note": ["read me"]}).to_excel(book, sheet_name="README", index=False)
         pd.DataFrame({"y_true": [1], "y_pred": [2]}).to_excel(book, sheet_name="data", index=False)
+    predictions = read_predictions(tmp_path / "p.xlsx", "regression")
+    assert predictions.frame["value"].tolist() == [2]
+    (note,) = [note for note in predictions.notes if note.code == "table.sheet"]
+    assert note.values["sheet"] == "'data'"
     with pytest.raises(
-        UsageError,
-        match=r"no column of .*p.xlsx \(sheet 'README', the first of 2\) is called like a",
+        UsageError, match=r"no column of .*p.xlsx \(sheet 'README' of 2\) is called"
     ):
-        read_predictions(tmp_path / "p.xlsx", "regression")
+        read_predictions(tmp_path / "p.xlsx", "regression", sheet="README")
 
 
 def test_a_column_of_scaled_outputs_decides_and_is_stated(tmp_path):

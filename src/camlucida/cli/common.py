@@ -94,6 +94,23 @@ RegionScoreOption = Annotated[
         "Default: the card's, else mean."
     ),
 ]
+SheetOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Sheet of a workbook, by name or number. Default: the one that names the images."
+    ),
+]
+IdPatternOption = Annotated[
+    str | None,
+    typer.Option(
+        help="How images are named by the ids of the table, where a row has more than one: "
+        "'{id}_{n}', 'film{id}_*'. Default: found."
+    ),
+]
+ClassNameOption = Annotated[
+    list[str] | None,
+    typer.Option(help="CODE=NAME: the label that a code in the table means. Repeatable."),
+]
 DeviceOption = Annotated[str, typer.Option(help="Device: auto, cpu, cuda, cuda:1 or mps.")]
 
 
@@ -215,6 +232,29 @@ def _mask_target(words: str) -> Any:
         raise UsageError(f"--target mask:{path}: {error.what}", error.fix) from error
     grey = pixels if pixels.ndim == 2 else pixels.mean(2)
     return given_mask(torch.from_numpy(grey) > 0.5, label or None)
+
+
+def pairs(words: Sequence[str] | None, option: str) -> dict[str, str]:
+    """What a repeatable option says as ``KEY=VALUE``.
+
+    Args:
+        words: of the option.
+        option: its name, for the message.
+
+    Raises:
+        UsageError: a word without key or value, or a key twice.
+
+    >>> pairs(["0=1", "1=2"], "--class-name")
+    {'0': '1', '1': '2'}
+    """
+    values: dict[str, str] = {}
+    for word in words or ():
+        key, _, value = (part.strip() for part in word.partition("="))
+        if not key or not value or key in values:
+            reason = "twice" if key in values else "is no pair"
+            raise UsageError(f"{option} {word} {reason}", "write it once as 0=NAME")
+        values[key] = value
+    return values
 
 
 def print_failure(failure: object) -> None:

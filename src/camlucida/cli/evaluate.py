@@ -9,15 +9,19 @@ from typing import Annotated, Any
 import typer
 
 from camlucida.cli.common import (
+    ClassNameOption,
     ColormapOption,
     DeviceOption,
+    IdPatternOption,
     OutputOption,
     RegionScoreOption,
+    SheetOption,
     app,
     command_record,
     find_images,
     finish,
     output_folder,
+    pairs,
     progress_bar,
     targets,
 )
@@ -96,8 +100,11 @@ def evaluate_command(
         typer.Option(help="CSV, XLSX, Parquet or JSON: patients, labels, splits of the images."),
     ] = None,
     id_column: Annotated[
-        str | None, typer.Option(help="Column of the images in the table.")
+        str | None, typer.Option(help="Column of the images in the table, and in that of boxes.")
     ] = None,
+    id_pattern: IdPatternOption = None,
+    sheet: SheetOption = None,
+    class_name: ClassNameOption = None,
     patient_column: Annotated[
         str | None,
         typer.Option(help="Column of the patients in the table; intervals are by patient."),
@@ -181,7 +188,17 @@ def evaluate_command(
         images=tuple(paths),
         cards=tuple(cards),
         run=folder,
-        table=ImageTable(table, id_column, patient_column, label_column, split_column, split),
+        table=ImageTable(
+            table,
+            id_column,
+            patient_column,
+            label_column,
+            split_column,
+            split,
+            sheet=sheet,
+            id_pattern=id_pattern,
+            class_names=pairs(class_name, "--class-name"),
+        ),
         targets=_tuple(targets(target)) or None,
         methods=_tuple(method),
         layers=_tuple(layer),

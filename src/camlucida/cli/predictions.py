@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import app, finish, output_folder, print_written
+from camlucida.cli.common import app, finish, output_folder, pairs, print_written
 from camlucida.cli.figures import print_figures
 from camlucida.core.errors import UsageError
 
@@ -63,6 +63,18 @@ def evaluate_predictions_command(
             help="A label, or the classes in their order. Repeatable. Default: the file's.",
         ),
     ] = None,
+    class_names: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class-name",
+            help="CODE=NAME: what a class of the file is called in results, such as 0=1 for "
+            "BI-RADS. Repeatable.",
+        ),
+    ] = None,
+    sheet: Annotated[
+        str | None,
+        typer.Option(help="Sheet of a workbook, by name or number. Default: that of predictions."),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")] = Path(
         "predictions_evaluation"
     ),
@@ -85,6 +97,8 @@ def evaluate_predictions_command(
             columns=columns,
             groups=group_column or [],
             labels=class_name or [],
+            sheet=sheet,
+            class_names=pairs(class_names, "--class-name"),
         )
         written = write_evaluated(out, evaluated)
         if evaluated.predictions is not None:

@@ -9,6 +9,8 @@ import typer
 
 from camlucida.cli.common import (
     DeviceOption,
+    IdPatternOption,
+    SheetOption,
     app,
     command_record,
     finish,
@@ -56,6 +58,8 @@ def evaluate_regression_command(
         str | None,
         typer.Option(help="Column of the images: stem, file name or path. Default: by its name."),
     ] = None,
+    id_pattern: IdPatternOption = None,
+    sheet: SheetOption = None,
     patient_column: Annotated[
         str | None,
         typer.Option(help="Column of the patients, who make the intervals. Default: by its name."),
@@ -136,7 +140,14 @@ def evaluate_regression_command(
         checkpoint=checkpoint,
         images=image_dir,
         table=excel_path,
-        columns=SheetColumns(value_column, id_column, patient_column, tuple(group_column or ())),
+        columns=SheetColumns(
+            value_column,
+            id_column,
+            patient_column,
+            tuple(group_column or ()),
+            id_pattern=id_pattern,
+            sheet=sheet,
+        ),
         masks=mask_dir,
         split=split,
         least=min_value,

@@ -72,18 +72,22 @@ class AnnotationJoin:
             self.aliases[alias] = bare_name(image)
         self.notes += annotations.notes
 
-    def add_table(self, path: Path, only_image: str | None = None) -> None:
+    def add_table(
+        self, path: Path, only_image: str | None = None, id_column: str | None = None
+    ) -> None:
         """Add a table of boxes.
 
         Args:
-            path, only_image: as of :func:`~camlucida.io.annotations.read_box_table`.
+            path, only_image, id_column: as of
+                :func:`~camlucida.io.annotations.read_box_table`.
         """
-        table = read_box_table(path, ID_COLUMNS, BOX_LABELS, only_image)
+        table = read_box_table(path, ID_COLUMNS, BOX_LABELS, only_image, id_column)
         for image, of_image in boxes_by_image(table, self.by_name, str(path)).items():
             self.boxed[image].update(of_image)
         if table.blank:
             values: dict[str, Value] = {"count": table.blank, "where": str(path)}
             self.notes.append(Message("notes.rows_without_box", values))
+        self.notes += table.notes
         if table.relative:
             self.notes.append(Message("notes.shares", {"where": str(path)}))
 

@@ -15,8 +15,10 @@ from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, declare
 from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
 from camlucida.datasets.cohort_file import CohortConfig, CohortFile
-from camlucida.datasets.image_names import rows_without_image
+from camlucida.datasets.image_names import bare_parts, rows_without_image
+from camlucida.datasets.image_rows import images_named
 from camlucida.datasets.images import LabelledImage, read_labelled_images
+from camlucida.datasets.splits import training_notes
 from camlucida.datasets.table_labels import TableLabels
 from camlucida.io import expand_paths
 from camlucida.io.annotations import parse_sides
@@ -93,8 +95,18 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
     config = file.config
     _check_annotations(file)
     table = file.resolve(config.table) if config.table is not None else None
-    frame = read_table(table) if table is not None else pd.DataFrame()
-    paths, id_column, problems = _image_files(file, frame, table)
+    frame = pd.DataFrame()
+    id_column: str | None
+    if config.images is None:
+        assert table is not None  # checked by CohortConfig
+        frame = read_table(table, sheet=config.sheet)
+        paths, id_column, problems = _files_of_table(file, frame, table)
+    else:
+        paths, problems = _files_given(file, config.images)
+        id_column = config.columns.id or config.columns.path
+        if table is not None and paths:
+            fits = images_named(paths, id_column, config.columns.id_pattern)
+            frame = read_table(table, sheet=config.sheet, fits=fits)
     if not paths:
         reason = str(problems[0]) if problems else ""
         raise UsageError(f"{file.path.name}: there is no image", reason)
@@ -107,6 +119,9 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
         label_column=config.columns.labels,
         split=config.split,
         labels=labels,
+        sheet=config.sheet or frame.attrs.get("title") or None,
+        id_pattern=config.columns.id_pattern,
+        class_names=config.columns.class_names,
     )
     cells = _Cells.read(file, frame, table, labels)
     images = []
@@ -118,6 +133,8 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
             problems.append(Failure.of(str(image.path), error))
     notes = [*labelled.notes, *_truth_notes(images), *_mask_notes(images, file)]
     notes += _beside_notes(images, config)
+    if table is not None and _has_truth(images):
+        notes += training_notes([image.split for image in images], config.split)
     return Cohort(tuple(images), tuple(problems), tuple(notes), labelled.patients_known)
 
 
@@ -161,23 +178,16 @@ def _check_annotations(file: CohortFile) -> None:
             raise UsageError(what, "correct the path")
 
 
-def _image_files(
-    file: CohortFile, frame: pd.DataFrame, table: Path | None
-) -> tuple[list[Path], str | None, list[Failure]]:
-    """Image files, the column that names them, and what is missing."""
-    config = file.config
-    if config.images is None:
-        assert table is not None  # checked by CohortConfig
-        return _files_of_table(file, frame, table)
+def _files_given(file: CohortFile, images: Sequence[str]) -> tuple[list[Path], list[Failure]]:
+    """Image files of folders, files and globs, and what is missing."""
     paths: list[Path] = []
     failures: list[Failure] = []
-    for images in config.images:
-        pattern = str(file.resolve(images))
+    for item in images:
+        pattern = str(file.resolve(item))
         files, errors = expand_paths([pattern])
         paths += files
         failures += [Failure.of(pattern, error) for error in errors]
-    distinct = list(dict.fromkeys(paths))
-    return distinct, config.columns.id or config.columns.path, failures
+    return list(dict.fromkeys(paths)), failures
 
 
 def _files_of_table(
@@ -194,9 +204,8 @@ def _files_of_table(
     paths: list[Path] = []
     missing: list[str] = []
     for cell in texts(frame[column]):
-        candidates = [file.resolve(cell), table.parent / cell] if cell else []
-        path = next((path for path in candidates if path.exists()), None)
-        if path is None:
+        path = _file_of_cell(cell, (file.path.parent, table.parent)) if cell else None
+        if path is None or not path.exists():
             missing.append(cell)
         else:
             paths.append(path)
@@ -209,6 +218,25 @@ def _files_of_table(
         raise UsageError(what, 'write images = "FOLDER": where they lie now')
     failures = [rows_without_image(table, column, missing)] if missing else []
     return paths, column, failures
+
+
+def _file_of_cell(cell: str, folders: Sequence[Path]) -> Path:
+    """The file that a cell names, from any of the folders; else where it should be.
+
+    Backslashes divide folders. Where nothing is there, the path is tried without the folders it
+    begins with, the longest rest first: a dataset's folder may have been renamed, or be this one.
+    """
+    path = Path(cell).expanduser()
+    candidates = [folder / path for folder in folders]
+    parts = bare_parts(cell)
+    for start in range(len(parts)):
+        rest = Path(*parts[start:])
+        candidates += [folder / rest for folder in folders]
+    return next((path for path in candidates if path.is_file()), candidates[0])
+
+
+def _has_truth(images: Sequence[CohortImage]) -> bool:
+    return any(image.positives is not None or image.value is not None for image in images)
 
 
 def _mask_in(folder: Path, image: Path) -> Path:
@@ -307,7 +335,7 @@ class _Cells:
             column = cells(name, "group column")
             if column is not None:
                 groups[name] = texts(column)
-        table_labels = TableLabels.read(frame, columns.labels, labels, table)
+        table_labels = TableLabels.read(frame, columns.labels, labels, table, columns.class_names)
         return cls(
             file=file,
             table=table,

@@ -47,6 +47,8 @@ class CohortColumns(_Part):
     box: str | None = None
     split: str | None = None
     groups: Words | tuple[()] = ()
+    id_pattern: str | None = None
+    class_names: dict[str, str] = Field(default_factory=dict)
 
 
 class ModelEntry(_Part):
@@ -77,6 +79,7 @@ class CohortConfig(_Part):
     name: str | None = None
     images: Words | None = None
     table: str | None = None
+    sheet: str | None = None
     masks: str | None = None
     boxes: str | None = None
     split: str | None = None
@@ -95,8 +98,7 @@ class CohortConfig(_Part):
         if (self.model is None) == (not self.models):
             raise ValueError('give either model = "card.toml" or [[models]]')
         requested = [f"columns.{key}" for key, value in self.columns if value]
-        if self.split is not None:
-            requested.append("split")
+        requested += [key for key in ("split", "sheet") if getattr(self, key) is not None]
         if self.table is None and requested:
             raise ValueError(f"{', '.join(requested)} requested, but no table is given")
         return self

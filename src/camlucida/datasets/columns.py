@@ -13,7 +13,7 @@ import pandas as pd
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.datasets.image_names import ID_COLUMNS
 from camlucida.datasets.patients import PATIENT_COLUMNS
-from camlucida.io.tables import find_column, listing, read_table, source
+from camlucida.io.tables import Fits, find_column, listing, read_table, source
 
 ROLES = ("image", "patient", "model", "label", "truth", "prediction", "probability", "logit")
 """What a column can be."""
@@ -109,7 +109,7 @@ AFFIXES = {
 ``Edema (true)``, ``p_cls_2``, ``p2``."""
 
 
-def read_records(path: Path) -> pd.DataFrame:
+def read_records(path: Path, *, sheet: str | None = None, fits: Fits | None = None) -> pd.DataFrame:
     """A table file, or JSON of another shape than a list of flat records, brought into a table.
 
     JSON may be ``{"predictions": [record, …], …}``, lists of equal length by name
@@ -118,11 +118,18 @@ def read_records(path: Path) -> pd.DataFrame:
     (``probabilities_0``). So does a column of a table whose cells are all lists of numbers in
     brackets, as Python prints lists and arrays.
 
+    Args:
+        path: of the file.
+        sheet, fits: as of :func:`~camlucida.io.tables.read_table`.
+
     Raises:
         UsageError: as :func:`~camlucida.io.tables.read_table`; JSON in which there are no records.
     """
     if path.suffix.lower() != ".json" or not path.is_file():
-        return _lists_widened(read_table(path))
+        frame = read_table(path, sheet=sheet, fits=fits)
+        widened = _lists_widened(frame)
+        widened.attrs = frame.attrs
+        return widened
     try:
         document = json.loads(path.read_bytes().decode("utf-8-sig"))
     except ValueError:

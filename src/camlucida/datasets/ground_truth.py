@@ -267,6 +267,7 @@ def read_ground_truth(
     polygons: Path | None = None,
     labels: Sequence[str],
     names: Mapping[int, str] | None = None,
+    id_column: str | None = None,
 ) -> GroundTruth:
     """Read annotations of any of these kinds.
 
@@ -287,6 +288,8 @@ def read_ground_truth(
         polygons: CheXlocalize's JSON: {image: {label: [[[x, y], …], …], "img_size": [H, W]}}.
         labels: the model's label names.
         names: number → label, of label maps and of YOLO's classes.
+        id_column: of the images in the table of boxes; None, or a column that it has not, for one
+            of a usual name.
 
     Raises:
         UsageError: more than one of masks, rle and polygons; a file or folder that is missing,
@@ -308,7 +311,7 @@ def read_ground_truth(
     elif polygons is not None:
         join.add(AnnotationSet("outlines", list(read_polygon_file(polygons))))
     if boxes is not None and is_table(boxes):
-        join.add_table(boxes)
+        join.add_table(boxes, id_column=id_column)
     elif boxes is not None:
         join.add_files(boxes, names)
     return _joined(join)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from camlucida.core.errors import ImageError
 from camlucida.core.failures import Failure
@@ -20,13 +21,18 @@ MISSING = "image_missing"
 
 
 _FIRST_CHANNEL = "_0000"
+OTHER_SUFFIXES = frozenset(
+    [".nii", ".gz", ".mha", ".mhd", ".nrrd", ".npy", ".npz", ".dicom", ".jp2", ".tif", ".tiff"]
+)
+"""Of files that a table may have been made for, beside those that are read here."""
 
 
 def image_keys(path: Path, shortest: int = 1) -> list[str]:
-    """Names by which a table or an annotation may call an image, without suffix, longest first.
+    r"""Names by which a table or an annotation may call an image, without suffix, longest first.
 
     These are the ends of its path, joined by "/"; then the last three parts joined by "_", as
-    CheXlocalize names ``patient64541/study1/view1_frontal.jpg``.
+    CheXlocalize names ``patient64541/study1/view1_frontal.jpg``. A backslash in a name divides it,
+    as in :func:`bare_name`.
 
     Args:
         path: of the image.
@@ -36,7 +42,7 @@ def image_keys(path: Path, shortest: int = 1) -> list[str]:
     >>> image_keys(Path("p1/study1/view1.jpg"), 2)
     ['p1/study1/view1', 'study1/view1', 'p1_study1_view1']
     """
-    parts = _parts(path)
+    parts = "/".join(_parts(path)).replace("\\", "/").split("/")
     keys = []
     for length in range(len(parts), shortest - 1, -1):
         end = parts[-length:]
@@ -68,6 +74,18 @@ def _without_channel(path: Path, keys: Sequence[str]) -> list[str]:
     if path.parent.name.casefold() not in ("imagestr", "imagests", "imagesval"):
         return []
     return [key.removesuffix(_FIRST_CHANNEL) for key in keys if key.endswith(_FIRST_CHANNEL)]
+def bare_parts(name: str) -> list[str]:
+    r"""The parts of a path of any system, without drive letters' slash, ``.`` and ``..``.
+
+    Args:
+        name: a path with either separator.
+
+    >>> bare_parts(r".\valid\p1\view1.jpg")
+    ['valid', 'p1', 'view1.jpg']
+    """
+    text = name.replace("\\", "/").strip()
+    normal = posixpath.normpath(text) if text else ""
+    return [part for part in normal.split("/") if part not in ("", ".", "..")]
 
 
 def bare_name(name: str) -> str:
@@ -76,14 +94,18 @@ def bare_name(name: str) -> str:
     Args:
         name: a path with either separator, with or without suffix.
 
-    >>> bare_name(r"valid\p1\view1.jpg")
-    'valid/p1/view1'
+    >>> bare_name(r"valid\p1\view1.jpg"), bare_name("./a.nii.gz"), bare_name("../films/a.png")
+    ('valid/p1/view1', 'a', 'films/a')
     """
-    path = PurePosixPath(name.replace("\\", "/"))
-    parts = [part for part in path.parts if part != "/"]
+    parts = bare_parts(name)
     # Only the suffix of an image goes: "view.1" is a whole name.
-    if parts and path.suffix.lower() in known_suffixes():
-        parts[-1] = path.stem
+    for _ in range(2):
+        stem, dot, suffix = parts[-1].rpartition(".") if parts else ("", "", "")
+        if stem and f"{dot}{suffix.lower()}" in known_suffixes() | OTHER_SUFFIXES:
+            parts[-1] = stem
+            if suffix.lower() == "gz":
+                continue
+        break
     return "/".join(parts)
 
 

@@ -13,18 +13,22 @@ from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.image_names import image_ids
-from camlucida.datasets.image_rows import ImageRows, match_images
-from camlucida.datasets.patients import NO_PATIENTS, Patients, find_patient_column, patient_of
+from camlucida.datasets.image_rows import ImageRows, images_named, match_images
+from camlucida.datasets.patients import (
+    NO_PATIENTS,
+    Patients,
+    dicom_notes,
+    dicom_patients,
+    find_patient_column,
+    patient_of,
+)
+from camlucida.datasets.splits import SPLIT_COLUMNS, find_split
 from camlucida.datasets.table_labels import TableLabels
-from camlucida.io.tables import find_column, listing, read_table, texts
+from camlucida.io.tables import find_column, listing, notes_of, read_table, texts
 
 declare(
     "notes",
     {
-        "other_computer": (
-            "{where} (column {column}) holds paths of another computer; they are compared "
-            "from {folder} on"
-        ),
         "idle_rows": (
             "{count} {count:|row|rows} of {where} without an image among those given: {names}"
         ),
@@ -47,9 +51,6 @@ declare(
         ),
     },
 )
-
-SPLIT_COLUMNS = ("split", "subset", "partition")
-"""Names that a split column usually has, folded."""
 
 
 @dataclass(frozen=True)
@@ -103,14 +104,18 @@ def read_labelled_images(
     label_column: str | None = None,
     split: str | None = None,
     labels: Sequence[str] = (),
+    sheet: str | None = None,
+    id_pattern: str | None = None,
+    class_names: Mapping[str, str] | None = None,
 ) -> LabelledImages:
     """Join image files with a table of patients, splits and labels (CSV, TSV, XLSX, Parquet, JSON).
 
     A row belongs to the image whose stem, file name or trailing path
     (``valid/patient1/study1/frontal.jpg``) it names, or whose last three path parts joined by
-    underscores, as in CheXlocalize; suffixes do not matter. The longest name decides. Where no row
-    does, and all name absolute paths, of another computer, only what follows their common folder
-    counts.
+    underscores, as in CheXlocalize; suffixes do not matter. The longest name decides. Names that
+    differ in their root folder, in case or in leading zeros are compared as
+    :func:`~camlucida.datasets.image_rows.match_images` tells, which also finds rows that each
+    belong to several images. All that was done to names is in the notes.
 
     Labels stand in one column for each label, named as the model names it, with 1/true, 0/false,
     and blank or −1 for unknown, which counts as not positive; or in one column of names joined by
@@ -130,13 +135,18 @@ def read_labelled_images(
 
     Args:
         paths: image files.
-        table: without it, each image is a patient of its own and has no labels.
+        table: without it, images have no labels, and DICOM headers alone tell patients apart.
         id_column, patient_column, split_column, label_column: of the table. If not given: the
             first of :data:`~camlucida.datasets.image_names.ID_COLUMNS` (that fits most images), of
-            :data:`~camlucida.datasets.patients.PATIENT_COLUMNS`, of :data:`SPLIT_COLUMNS`; columns
-            named like labels, then :data:`~camlucida.datasets.table_labels.LABEL_COLUMNS`.
+            :data:`~camlucida.datasets.patients.PATIENT_COLUMNS`, of
+            :data:`~camlucida.datasets.splits.SPLIT_COLUMNS`; columns named like labels, then
+            :data:`~camlucida.datasets.table_labels.LABEL_COLUMNS`.
         split: take only this one.
         labels: the model's label names.
+        sheet: of a workbook: its name, or its number from 1. If not given, the one that names
+            most images.
+        id_pattern: how the id column names images: ``{id}_{n}``.
+        class_names: cell of the label column → label of the model.
 
     Raises:
         UsageError: an option that needs a table, an unreadable table, a column that is not there,
@@ -144,18 +154,24 @@ def read_labelled_images(
             above.
     """
     ids, problems = image_ids(paths)
-    columns = _Columns(id_column, patient_column, split_column, label_column, split)
+    columns = _Columns(
+        id_column, patient_column, split_column, label_column, split, sheet, id_pattern
+    )
     if table is not None:
-        return _ImageTable.read(table, columns, labels, ids).join(ids, problems, split)
+        joined = _ImageTable.read(table, columns, labels, ids, class_names or {})
+        return joined.join(ids, problems)
     needing = columns.names()
     if needing:
         raise UsageError(
             f"{', '.join(needing)} requested, but no table is given", "give the table too"
         )
+    patients = dicom_patients(ids)
     images = [
-        LabelledImage(path, id_, patient_of("", id_), None, None) for path, id_ in ids.items()
+        LabelledImage(path, id_, patient_of(patients.get(path, ""), id_), None, None)
+        for path, id_ in ids.items()
     ]
-    return LabelledImages(tuple(images), tuple(problems), (NO_PATIENTS,), False)
+    notes = dicom_notes(patients, len(ids)) if patients else [NO_PATIENTS]
+    return LabelledImages(tuple(images), tuple(problems), tuple(notes), bool(patients))
 
 
 @dataclass(frozen=True)
@@ -167,6 +183,8 @@ class _Columns:
     split: str | None
     label: str | None
     chosen_split: str | None
+    sheet: str | None
+    pattern: str | None
 
     def names(self) -> list[str]:
         """Those that are given, as the user knows them."""
@@ -176,6 +194,8 @@ class _Columns:
             "split column": self.split,
             "label column": self.label,
             "split": self.chosen_split,
+            "sheet": self.sheet,
+            "id pattern": self.pattern,
         }
         return [name for name, value in options.items() if value is not None]
 
@@ -198,39 +218,58 @@ class _ImageTable:
         match: the rows of each image.
         patients: of the rows.
         splits: cells; "" where unknown.
+        split: that is requested, as the table calls it; None for all.
         labels: of the rows.
+        hashes: image file → patient by its DICOM header, where the table has no patients.
+        notes: how the table was read.
     """
 
     where: Path
     match: ImageRows
     patients: Patients
     splits: Sequence[str]
+    split: str | None
     labels: TableLabels
+    hashes: Mapping[Path, str]
+    notes: Sequence[Message]
 
     @classmethod
     def read(
-        cls, where: Path, columns: _Columns, labels: Sequence[str], images: Collection[Path]
+        cls,
+        where: Path,
+        columns: _Columns,
+        labels: Sequence[str],
+        images: Collection[Path],
+        class_names: Mapping[str, str],
     ) -> _ImageTable:
-        frame = read_table(where)
-        match = match_images(frame, columns.id, images, where)
+        fits = images_named(images, columns.id, columns.pattern)
+        frame = read_table(where, sheet=columns.sheet, fits=fits)
+        match = match_images(frame, columns.id, images, where, columns.pattern)
         patient = find_patient_column(frame, columns.patient, where)
         split = find_column(frame, columns.split, SPLIT_COLUMNS, "split column", where)
         splits = [""] * len(frame) if split is None else texts(frame[split])
-        if columns.chosen_split is not None:
-            _check_split(columns.chosen_split, splits, where)
-        table_labels = TableLabels.read(frame, columns.label, labels, where)
+        chosen = columns.chosen_split
+        if chosen is not None:
+            chosen = find_split(chosen, splits, where)
+        table_labels = TableLabels.read(frame, columns.label, labels, where, class_names)
+        notes = [*notes_of(frame), *table_labels.reading]
+        hashes: Mapping[Path, str] = {}
+        if patient is None and match.pattern:
+            # The images of one row are of one subject.
+            patient = match.column
+        elif patient is None:
+            hashes = dicom_patients(images)
         patients = Patients.read(frame, patient)
-        return cls(where, match, patients, splits, table_labels)
+        return cls(where, match, patients, splits, chosen, table_labels, hashes, notes)
 
     @cached_property
     def fits(self) -> Counter[int]:
         """Row → number of images that it fits."""
         return Counter(chain.from_iterable(self.match.rows.values()))
 
-    def join(
-        self, ids: Mapping[Path, str], problems: Sequence[Failure], split: str | None
-    ) -> LabelledImages:
+    def join(self, ids: Mapping[Path, str], problems: Sequence[Failure]) -> LabelledImages:
         """The images with their entries in the table; those of a split, if one is given."""
+        split = self.split
         images: list[LabelledImage] = []
         failures = list(problems)
         for path, id_ in ids.items():
@@ -241,13 +280,23 @@ class _ImageTable:
         kept, torn = self._choose(images, split)
         rows = [image.rows[0] for image in kept]
         notes = [
+            *self.notes,
             *self._row_notes(kept, split),
-            *self.patients.notes([image.id for image in kept], rows, self.where),
+            *self._patient_notes(kept, rows),
             *self._split_notes(images, torn, split),
             *self.labels.notes(rows),
         ]
-        has_patients = self.patients.column is not None
+        has_patients = self.patients.column is not None or bool(self.hashes)
         return LabelledImages(tuple(kept), tuple(failures), tuple(notes), has_patients)
+
+    def _patient_notes(
+        self, images: Sequence[LabelledImage], rows: Sequence[int]
+    ) -> Sequence[Message]:
+        if self.hashes:
+            paths = [image.path for image in images]
+            of_images = {path: self.hashes[path] for path in paths if path in self.hashes}
+            return dicom_notes(of_images, len(images))
+        return self.patients.notes([image.id for image in images], rows, self.where)
 
     def _image(self, path: Path, id_: str) -> LabelledImage:
         """Raises ImageError where no row, or no single one, is about the image."""
@@ -258,7 +307,8 @@ class _ImageTable:
                 f"{path}: no row in {where}",
                 f"name it there {path.name} or {path.stem}, or leave it out",
             )
-        if any(self.fits[row] > 1 for row in rows):
+        # By a pattern, a row is of a subject, and belongs to each of its images.
+        if not self.match.pattern and any(self.fits[row] > 1 for row in rows):
             name = self.match.names[rows[0]]
             raise ImageError(
                 f"{path}: the row {name!r} of {where} fits other images too",
@@ -270,7 +320,7 @@ class _ImageTable:
             what = f"{path}: {len(rows)} rows of {where} disagree on its {' and '.join(differing)}"
             raise ImageError(what, "keep one row an image")
         (fact,) = facts
-        patient = patient_of(fact.patient, id_)
+        patient = patient_of(fact.patient or self.hashes.get(path, ""), id_)
         return LabelledImage(path, id_, patient, fact.split or None, fact.labels, tuple(rows))
 
     def _facts(self, row: int) -> _Facts:
@@ -278,13 +328,7 @@ class _ImageTable:
         return _Facts(patient, self.splits[row], self.labels.positives(row))
 
     def _row_notes(self, images: Sequence[LabelledImage], split: str | None) -> Iterator[Message]:
-        if self.match.folder:
-            values: dict[str, Value] = {
-                "where": str(self.where),
-                "column": repr(self.match.column),
-                "folder": self.match.folder,
-            }
-            yield Message("notes.other_computer", values)
+        yield from self.match.notes
         idle = [
             name
             for row, name in enumerate(self.match.names)
@@ -341,13 +385,3 @@ class _ImageTable:
 
 def _differ(facts: Collection[_Facts], name: str) -> bool:
     return len({getattr(fact, name) for fact in facts}) > 1
-
-
-def _check_split(split: str, cells: Sequence[str], where: Path) -> None:
-    splits = sorted({cell for cell in cells if cell})
-    if not splits:
-        raise UsageError(
-            f"split {split!r} requested, but {where} has no split column", "say which column it is"
-        )
-    if split not in splits:
-        raise UsageError(f"no split {split!r} in {where}", f"its splits: {listing(splits, 12)}")

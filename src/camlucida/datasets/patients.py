@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from camlucida.core.messages import Message, Value, declare
+from camlucida.io.dicom.patients import patient_hash
 from camlucida.io.tables import find_column, listing, texts
 
 declare(
@@ -18,6 +20,11 @@ declare(
         "no_patient": (
             "{count} {count:|image|images} without a patient in {where}, each counted as a "
             "patient of its own: {names}"
+        ),
+        "dicom_patients": (
+            "patients are told apart by the PatientID of the DICOM headers, which is kept as a "
+            "keyed hash only: {patients} {patients:|patient|patients} of {count} "
+            "{count:|image|images}"
         ),
     },
 )
@@ -63,6 +70,34 @@ def patient_of(cell: str, image: str) -> str:
     ('p7', 'image:a')
     """
     return cell or f"{_IMAGE}{image}"
+
+
+def dicom_patients(paths: Iterable[Path]) -> dict[Path, str]:
+    """The patient of each image by its DICOM header, as a keyed hash.
+
+    Args:
+        paths: image files of any kind.
+
+    Returns:
+        Image → hash (:func:`~camlucida.io.dicom.patients.patient_hash`), without images that have
+        none.
+
+    >>> dicom_patients([Path("a.png")])
+    {}
+    """
+    hashes = {path: patient_hash(path) for path in paths}
+    return {path: patient for path, patient in hashes.items() if patient}
+
+
+def dicom_notes(patients: Mapping[Path, str], images: int) -> list[Message]:
+    """That patients come from DICOM headers.
+
+    Args:
+        patients: of :func:`dicom_patients`.
+        images: number of images.
+    """
+    distinct = len(set(patients.values())) + images - len(patients)
+    return [Message("notes.dicom_patients", {"patients": distinct, "count": images})]
 
 
 def stated_patient(patient: str) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -22,15 +23,16 @@ from numpy.typing import NDArray
 
 from camlucida.core.errors import UsageError, did_you_mean
 from camlucida.core.messages import Message, declare
+from camlucida.datasets.class_names import class_names_note, names_beside, with_class_names
 from camlucida.datasets.classes import widened
-from camlucida.datasets.columns import choose_columns, read_records
+from camlucida.datasets.columns import choose_columns, label_columns, read_records
 from camlucida.datasets.prediction_file import RESERVED_COLUMNS, PredictionFile, base_columns
 from camlucida.datasets.prediction_tables import (
     multiclass_table,
     multilabel_table,
     regression_table,
 )
-from camlucida.io.tables import find_column, flags
+from camlucida.io.tables import Fits, comma_notes, find_column, flags, notes_of
 
 declare(
     "notes",
@@ -79,6 +81,8 @@ def read_predictions(
     columns: Mapping[str, str] | None = None,
     groups: Sequence[str] = (),
     labels: Sequence[str] = (),
+    sheet: str | None = None,
+    class_names: Mapping[str, str] | None = None,
 ) -> Predictions:
     """Read a predictions file of any system: CSV, TSV, XLSX, Parquet, JSON.
 
@@ -95,6 +99,9 @@ def read_predictions(
         groups: columns to be kept as groups.
         labels: the labels, or the classes in their order; if not given those of the file, numbers
             in their order, columns as they stand.
+        sheet: of a workbook: its name, or its number from 1. If not given, the one with most of
+            the columns.
+        class_names: class as the file calls it → name for people; others keep theirs.
 
     Raises:
         UsageError: an unreadable file; a column that is not there, not recognised or ambiguous; a
@@ -105,7 +112,7 @@ def read_predictions(
     task = "multilabel" if task == "binary" else task
     if task not in get_args(Task):
         raise UsageError(f"no task {task!r}", did_you_mean(task, ("binary", *get_args(Task))))
-    frame = read_records(path)
+    frame = read_records(path, sheet=sheet, fits=_roles_of(_ROLES[task], given))
     by_role = choose_columns(frame, _ROLES[task], given, path)
     if task == "multiclass":
         frame, by_role = widened(frame, by_role, path)
@@ -118,11 +125,44 @@ def read_predictions(
         frame=tidy.frame.reset_index(drop=True),
         labels=tidy.labels,
         groups=tuple(column for column in base.columns if column not in RESERVED_COLUMNS),
-        notes=(*notes, *tidy.notes),
+        notes=(*notes_of(frame), *_comma_notes(source), *notes, *tidy.notes),
         synthetic=synthetic is not None and any(flags(frame[synthetic], path)),
     )
     fix = "check its columns, or name them with --column"
-    return check_predictions(predictions, str(path), fix)
+    checked = check_predictions(predictions, str(path), fix)
+    names = dict(class_names or {})
+    beside = None
+    if task == "multiclass" and not names:
+        truth = by_role["truth"] or by_role["label"]
+        beside, names = names_beside(frame, truth, checked.labels)
+    if not names:
+        return checked
+    renamed = with_class_names(checked.frame, checked.labels, names, path)
+    note = class_names_note(names, beside, path)
+    return replace(checked, frame=renamed[0], labels=renamed[1], notes=(*checked.notes, note))
+
+
+def _comma_notes(source: PredictionFile) -> list[Message]:
+    of_labels = [columns.values() for columns in source.by_label().values()]
+    by_role = [source.by_role.get(role) for role in ("truth", "prediction", "probability", "logit")]
+    columns = dict.fromkeys([*by_role, *chain.from_iterable(of_labels)])
+    return comma_notes(source.frame, columns, source.path)
+
+
+def _roles_of(roles: Sequence[str], given: Mapping[str, str]) -> Fits:
+    """How many of the columns of predictions a table has."""
+
+    def fits(frame: pd.DataFrame) -> int:
+        named = [column for column in given.values() if column in frame]
+        try:
+            by_role = choose_columns(frame, roles, {}, Path())
+        except UsageError:
+            return 1 + len(named)
+        told = {"truth", "prediction", "probability", "logit"}
+        columns = [column for role, column in by_role.items() if column and role in told]
+        return len(named) + len(columns) + len(label_columns(frame, columns))
+
+    return fits
 
 
 def check_predictions(predictions: Predictions, where: str, fix: str) -> Predictions:

@@ -11,6 +11,8 @@ import pandas as pd
 
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, Value, declare
+from camlucida.datasets.columns import label_columns
+from camlucida.datasets.label_codes import read_codes
 from camlucida.io.tables import find_column, flags, fold, listing, texts
 
 declare(
@@ -36,7 +38,10 @@ declare(
     },
 )
 
-LABEL_COLUMNS = ("labels", "label", "finding", "findinglabels")
+LABEL_COLUMNS = (
+    *("labels", "label", "finding", "findinglabels", "class", "classname", "labelname"),
+    *("diagnosis", "category", "target"),
+)
 """Names that a column of label names usually has, folded."""
 
 SHOWN = 20
@@ -52,31 +57,41 @@ class TableLabels:
         columns: label → cells of its column; empty where the table has no such columns.
         names: row → names in the column that joins them; None where there is no such column.
         where: the table's file.
+        reading: how numbers in place of names were read.
     """
 
     labels: Mapping[str, str]
     columns: Mapping[str, Sequence[bool | None]]
     names: Sequence[Sequence[str]] | None
     where: Path
+    reading: tuple[Message, ...] = ()
 
     @classmethod
     def read(
-        cls, frame: pd.DataFrame, requested: str | None, labels: Sequence[str], where: Path
+        cls,
+        frame: pd.DataFrame,
+        requested: str | None,
+        labels: Sequence[str],
+        where: Path,
+        class_names: Mapping[str, str] | None = None,
     ) -> TableLabels:
         """Read the labels of a table.
 
-        Columns that are named as the model's labels are taken first, unless a column is
-        ``requested``; then the first of :data:`LABEL_COLUMNS`.
+        Columns that are named as the model's labels are taken first, also with a word such as
+        ``true_`` before them, unless a column is ``requested``; then the first of
+        :data:`LABEL_COLUMNS` that holds a name of a label, else the first of them. Numbers there
+        are read as :func:`~camlucida.datasets.label_codes.read_codes` tells.
 
         Args:
             frame: the table.
             requested: the column of names that the user named; None to look for one.
             labels: of the model, in order; "" for a channel without trained weights.
             where: the table's file, for the messages.
+            class_names: cell → label of the model, as the user named them.
 
         Raises:
             UsageError: two columns of one label; a cell that is neither 1, 0 nor unknown; a
-                requested column that is not there.
+                requested column that is not there; numbers that may mean one label or another.
         """
         by_name = {fold(label): label for label in labels if label}
         of_labels = [name for name in frame.columns if requested is None and fold(name) in by_name]
@@ -89,10 +104,24 @@ class TableLabels:
         if of_labels:
             columns = {by_name[fold(name)]: flags(frame[name], where) for name in of_labels}
             return cls(by_name, columns, None, where)
-        column = find_column(frame, requested, LABEL_COLUMNS, "label column", where)
+        affixed = label_columns(frame, []).get("truth", {}) if requested is None else {}
+        named = {by_name[fold(name)]: affixed[name] for name in affixed if fold(name) in by_name}
+        if named:
+            columns = {label: flags(frame[name], where) for label, name in named.items()}
+            label, name = next(iter(named.items()))
+            values: dict[str, Value] = {"where": str(where), "column": repr(name), "name": label}
+            note = Message("notes.label_prefix", values)
+            return cls(by_name, columns, None, where, (note,))
+        column = _label_column(frame, requested, by_name, where)
         if column is None:
             return cls(by_name, {}, None, where)
-        return cls(by_name, {}, [_split(cell, by_name) for cell in texts(frame[column])], where)
+        names = [_split(cell, by_name) for cell in texts(frame[column])]
+        parts = list(dict.fromkeys(chain.from_iterable(names)))
+        codes = read_codes(frame, column, parts, labels, class_names or {}, where)
+        if codes.names:
+            meant = [list(map(codes.name, of_row)) for of_row in names]
+            return cls(by_name, {}, meant, where, codes.notes)
+        return cls(by_name, {}, names, where, codes.notes)
 
     def positives(self, row: int) -> tuple[str, ...] | None:
         """The model's labels that are present, in its order; None where the table holds none.
@@ -111,7 +140,7 @@ class TableLabels:
             return tuple(label for label in labels if label in positive)
         if self.names is None or not self.labels:
             return None
-        present = {fold(name) for name in self.names[row]}
+        present = {fold(name) for name in self.names[row] if name}
         return tuple(label for name, label in self.labels.items() if name in present)
 
     def unknown(self, row: int) -> frozenset[str]:
@@ -169,7 +198,7 @@ class TableLabels:
         if empty:
             yield Message("notes.blank_names", {"count": len(empty), "where": str(self.where)})
         used = set(chain.from_iterable(names[row] for row in rows))
-        strange = sorted(name for name in used if fold(name) not in self.labels)
+        strange = sorted(name for name in used if name and fold(name) not in self.labels)
         if strange:
             yield self._listed("strange_labels", strange)
 
@@ -180,6 +209,21 @@ class TableLabels:
             "names": listing(labels, SHOWN),
         }
         return Message(f"notes.{code}", values)
+
+
+def _label_column(
+    frame: pd.DataFrame, requested: str | None, labels: Mapping[str, str], where: Path
+) -> str | None:
+    """The column of labels: the first of a usual name that holds one, else the first of them."""
+    first = find_column(frame, requested, LABEL_COLUMNS, "label column", where)
+    if requested is not None or first is None:
+        return first
+    usual = [str(name) for name in frame.columns if fold(str(name)) in LABEL_COLUMNS]
+    for column in dict.fromkeys([first, *usual]):
+        parts = chain.from_iterable(_split(cell, labels) for cell in set(texts(frame[column])))
+        if any(fold(part) in labels for part in parts):
+            return column
+    return first
 
 
 def _split(cell: str, labels: Mapping[str, str]) -> list[str]:

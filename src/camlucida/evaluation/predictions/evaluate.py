@@ -57,6 +57,8 @@ def evaluate_file(
     columns: Mapping[str, str] | None = None,
     groups: Sequence[str] = (),
     labels: Sequence[str] = (),
+    sheet: str | None = None,
+    class_names: Mapping[str, str] | None = None,
 ) -> Evaluated:
     """Read and evaluate predictions of any task.
 
@@ -70,6 +72,8 @@ def evaluate_file(
         columns: meaning of a column → its name in the file, where it differs.
         groups: names of columns by whose values the rows are grouped.
         labels: of multi-class predictions: the classes in their order.
+        sheet: of a workbook, by its name or number.
+        class_names: class as the file calls it → name for people.
 
     Returns:
         The figures with their documents.
@@ -84,7 +88,15 @@ def evaluate_file(
                 "leave them out; labels come from the label column",
             )
         return _evaluate_masks(path, settings, columns)
-    predictions = read_predictions(path, task, columns=columns, groups=groups, labels=labels)
+    predictions = read_predictions(
+        path,
+        task,
+        columns=columns,
+        groups=groups,
+        labels=labels,
+        sheet=sheet,
+        class_names=class_names,
+    )
     return evaluate_table(predictions, settings)
 
 

@@ -11,8 +11,17 @@ import numpy as np
 import pandas as pd
 
 from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.messages import Message
 from camlucida.io.annotations.boxes import Floats
-from camlucida.io.tables import find_column, fold, listing, numbers, read_table, texts
+from camlucida.io.tables import (
+    find_column,
+    fold,
+    listing,
+    notes_of,
+    numbers,
+    read_table,
+    texts,
+)
 
 CORNERS = (
     ("x1", "y1", "x2", "y2"),
@@ -59,6 +68,7 @@ class BoxTable:
         relative: the numbers are shares of the image's width and height.
         sizes: (H, W) of each box's image, where the table has it.
         readers: of each box; empty where the table names none.
+        notes: how the table was read.
     """
 
     images: tuple[str, ...]
@@ -68,6 +78,7 @@ class BoxTable:
     relative: bool = False
     sizes: tuple[tuple[int, int] | None, ...] = ()
     readers: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def read_box_table(
@@ -75,6 +86,7 @@ def read_box_table(
     image_columns: Sequence[str],
     label_columns: Sequence[str],
     only_image: str | None = None,
+    id_column: str | None = None,
 ) -> BoxTable:
     """Read a table of boxes.
 
@@ -84,6 +96,8 @@ def read_box_table(
         image_columns, label_columns: usual names of these columns, folded; the label's may be
             missing.
         only_image: the image that the boxes belong to where no column names images.
+        id_column: the column of images that the user named, for this table or another; it counts
+            where this one has it.
 
     Returns:
         The rows that have a box, in pixels of the original image.
@@ -101,13 +115,16 @@ def read_box_table(
     (('a.png',), ('Mass',), [[1.0, 2.0, 30.0, 40.0]])
     """
     frame = read_table(path)
-    image_column = find_column(frame, None, image_columns, "image column", path)
+    folded = {fold(str(name)) for name in frame.columns}
+    requested = id_column if id_column and fold(id_column) in folded else None
+    image_column = find_column(frame, requested, image_columns, "image column", path)
     label_column = find_column(frame, None, label_columns, "label column", path)
     names = _number_columns(frame)
     if names is None or (image_column is None and only_image is None):
         raise UsageError(
             f"{path} is not a table of boxes: its columns are {listing(frame.columns, 12)}",
-            "name the columns image, label, x, y, width, height (or x1, y1, x2, y2)",
+            "name the columns image, label, x, y, width, height (or x1, y1, x2, y2), or that of "
+            "the images by --id-column",
         )
     boxes = _boxes(frame, names, path)
     sizes = _image_sizes(frame, names, path)
@@ -129,6 +146,7 @@ def read_box_table(
         bool(full) and bool(np.abs(boxes[full]).max() <= 1),
         tuple(sizes[row] for row in full) if sizes else (),
         tuple(readers[row] for row in full) if readers else (),
+        tuple(notes_of(frame)),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime, time
 from typing import Any
 
 import numpy as np
@@ -106,6 +107,8 @@ def flags(column: pd.Series, where: object) -> list[bool | None]:
 def numbers(column: pd.Series, where: object) -> NDArray[np.float64]:
     """(rows,) the cells of a column as numbers; NaN where blank.
 
+    Decimal commas count as points where they cannot be anything else (:func:`with_points`).
+
     Args:
         column: (rows,) of any type.
         where: the table's file, for the message.
@@ -116,7 +119,7 @@ def numbers(column: pd.Series, where: object) -> NDArray[np.float64]:
     >>> numbers(pd.Series(["0.5", ""]), "t.csv").tolist()
     [0.5, nan]
     """
-    cells = texts(column)
+    cells = with_points(texts(column))
     parsed = pd.to_numeric(pd.Series(cells, dtype="str"), errors="coerce")
     values = parsed.to_numpy(np.float64)
     for number, (cell, value) in enumerate(zip(cells, values), 1):
@@ -130,6 +133,26 @@ def numbers(column: pd.Series, where: object) -> NDArray[np.float64]:
     return values
 
 
+def with_points(cells: Sequence[str]) -> list[str]:
+    """Cells of numbers with decimal commas, written with points; others as they are.
+
+    Commas are decimal where no cell of the column has a point, or more than one comma, and some
+    cell could not be a number of thousands: "2,5" or "0,125", but not "1,250".
+
+    Args:
+        cells: of one column.
+
+    >>> with_points(["2,5", ""]), with_points(["1,250"])
+    (['2.5', ''], ['1,250'])
+    """
+    with_comma = [cell for cell in cells if "," in cell]
+    plain = all(re.fullmatch(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?", cell) for cell in with_comma)
+    thousands = all(re.fullmatch(r"[-+]?[1-9]\d{0,2},\d{3}", cell) for cell in with_comma)
+    if not with_comma or not plain or thousands or any("." in cell for cell in cells):
+        return list(cells)
+    return [cell.replace(",", ".") for cell in cells]
+
+
 def cell_text(cell: Any) -> str:
     """One cell as stripped text.
 
@@ -137,7 +160,7 @@ def cell_text(cell: Any) -> str:
         cell: of any type.
 
     Returns:
-        "" for a missing cell; a whole number without ".0".
+        "" for a missing cell; a whole number without ".0"; a date without its midnight.
 
     >>> cell_text(2.0), cell_text(" a "), cell_text(None)
     ('2', 'a', '')
@@ -146,6 +169,8 @@ def cell_text(cell: Any) -> str:
         return cell.strip()
     if pd.isna(cell):
         return ""
+    if isinstance(cell, datetime) and cell.time() == time.min:
+        return cell.date().isoformat()
     whole = isinstance(cell, float) and cell.is_integer()
     return str(int(cell)) if whole else str(cell)
 

@@ -17,6 +17,7 @@ from camlucida.core.output_spec import RegionScore
 from camlucida.datasets.annotation_discovery import read_beside
 from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth, read_regions
 from camlucida.datasets.images import read_labelled_images
+from camlucida.datasets.splits import training_notes
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
 from camlucida.evaluation.maps.measure import MetricSettings
@@ -50,11 +51,12 @@ class AnnotationFiles:
         """Whether any is given."""
         return any((self.masks, self.boxes, self.rle, self.polygons))
 
-    def read(self, labels: Sequence[str]) -> GroundTruth | None:
+    def read(self, labels: Sequence[str], id_column: str | None = None) -> GroundTruth | None:
         """The ground truth; None where no file is given.
 
         Args:
             labels: of the model.
+            id_column: of the images in the table of boxes, if it has such a column.
 
         Raises:
             UsageError: a file cannot be read, or two are given.
@@ -68,12 +70,16 @@ class AnnotationFiles:
             polygons=self.polygons,
             labels=labels,
             names=self.names,
+            id_column=id_column,
         )
 
 
 @dataclass(frozen=True)
 class ImageTable:
-    """A table of patients, labels and splits of images; columns are found by name where None."""
+    """A table of patients, labels and splits of images; columns are found by name where None.
+
+    Attributes are the options of :func:`~camlucida.datasets.images.read_labelled_images`.
+    """
 
     path: Path | None = None
     id_column: str | None = None
@@ -81,6 +87,9 @@ class ImageTable:
     label_column: str | None = None
     split_column: str | None = None
     split: str | None = None
+    sheet: str | None = None
+    id_pattern: str | None = None
+    class_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -241,7 +250,12 @@ def _models_of_images(request: EvaluationRequest) -> Iterator[RunModel]:
             label_column=table.label_column,
             split_column=table.split_column,
             split=table.split,
+            sheet=table.sheet,
+            id_pattern=table.id_pattern,
+            class_names=table.class_names,
         )
+        splits = [image.split for image in images.images]
+        images = replace(images, notes=(*images.notes, *training_notes(splits, table.split)))
         yield RunModel(model.name, model, images, ("gradcam",), (), None)
 
 
@@ -260,7 +274,7 @@ def _source(
     )
     labels = model.model.card.labels
     cohort = model.cohort
-    truth = annotations.read(labels)
+    truth = annotations.read(labels, request.table.id_column)
     if truth is None:
         ids = [image.id for image in cohort.images]
         truth, notes = read_beside([image.path for image in cohort.images], ids, labels)

@@ -1,15 +1,13 @@
-"""The images of a folder by any name that a table may call them, and their masks."""
+"""The images of a folder, and their masks."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from camlucida.core.errors import UsageError
 from camlucida.datasets.cohort import MASK_SUFFIXES, mask_beside
-from camlucida.datasets.image_names import bare_name, image_keys
 from camlucida.io import expand_paths
 from camlucida.io.image import image_id
 
@@ -21,13 +19,11 @@ class ImageFolder:
     Attributes:
         folder: searched with its subfolders.
         paths: the images, masks left out.
-        by_name: every name that a table may call an image → images.
         masks: folder of masks; None looks beside each image.
     """
 
     folder: Path
     paths: Sequence[Path]
-    by_name: Mapping[str, Sequence[Path]]
     masks: Path | None
 
     @classmethod
@@ -44,24 +40,7 @@ class ImageFolder:
         if not paths:
             fix = str(errors[0]) if errors else "its masks are not counted"
             raise UsageError(f"there is no image in {folder}", fix)
-        by_name: dict[str, list[Path]] = defaultdict(list)
-        for path in paths:
-            for key in dict.fromkeys(image_keys(path.absolute())):
-                by_name[key].append(path)
-        return cls(folder, paths, by_name, masks)
-
-    def named(self, name: str) -> Sequence[Path]:
-        """The images that a row may mean by ``name``.
-
-        The longest end of the name that fits any image counts; where it fits more than one, the
-        image with the same suffix.
-        """
-        parts = bare_name(name).split("/")
-        ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        fitting = next((self.by_name[end] for end in ends if end in self.by_name), [])
-        file_name = PurePosixPath(name.replace("\\", "/")).name
-        exact = [path for path in fitting if path.name == file_name]
-        return exact if len(exact) == 1 else fitting
+        return cls(folder, paths, masks)
 
     def mask(self, image: Path) -> Path | None:
         """The mask of an image: of its stem in ``masks``, else in the folder Masks beside it."""

@@ -17,16 +17,25 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import without_dots
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.image_names import rows_without_image
-from camlucida.datasets.images import SPLIT_COLUMNS
+from camlucida.datasets.image_rows import ImageRows, images_named, match_images
 from camlucida.datasets.patients import find_patient_column
-from camlucida.io.tables import find_column, listing, read_table, source, texts
+from camlucida.datasets.splits import SPLIT_COLUMNS, find_split
+from camlucida.io.tables import (
+    comma_notes,
+    find_column,
+    listing,
+    notes_of,
+    read_table,
+    source,
+    texts,
+    with_points,
+)
 from camlucida.workflows.regression.image_folder import ImageFolder
-from camlucida.workflows.regression.sheet_columns import image_column, value_column
+from camlucida.workflows.regression.sheet_columns import value_column
 
 declare(
     "sheet",
     {
-        "sheet_read": "{table}: {sheet}, is read",
         "torn_patients": (
             "{count} {count:|patient|patients} in {split} and in another split of {table}, "
             "left out: {names}"
@@ -71,6 +80,8 @@ class SheetColumns:
     id: str | None = None
     patient: str | None = None
     groups: tuple[str, ...] = ()
+    id_pattern: str | None = None
+    sheet: str | None = None
 
 
 @dataclass(frozen=True)
@@ -162,9 +173,9 @@ def read_sheet(
 ) -> Sheet:
     """Find the image and the mask of each row.
 
-    A row names its image by stem, file name or path; of a path from another machine, its end
-    counts. Masks lie in ``masks``, or in the folder ``Masks`` beside the image's ``Images``: same
-    stem, ``.png``, ``.jpg`` or ``.jpeg``.
+    A row names its image as :func:`~camlucida.datasets.image_rows.match_images` tells, or, by a
+    pattern, each of its images. Masks lie in ``masks``, or in the folder ``Masks`` beside the
+    image's ``Images``: same stem, ``.png``, ``.jpg`` or ``.jpeg``.
 
     - Failures: a row without a name, without an image, with several, with a value that is not a
       number; rows that disagree on one image.
@@ -185,16 +196,24 @@ def read_sheet(
     """
     if masks is not None and not masks.is_dir():
         raise UsageError(f"no folder of masks {masks}", "correct --mask-dir, or leave it out")
-    frame = read_table(table)
-    folder, where = ImageFolder.read(images, masks), source(table, frame)
+    folder = ImageFolder.read(images, masks)
+    fits = images_named(folder.paths, columns.id, columns.id_pattern)
+    frame = read_table(table, sheet=columns.sheet, fits=fits)
+    where = source(table, frame)
+    value = value_column(frame, columns.value, where)
+    match = match_images(frame, columns.id, folder.paths, where, columns.id_pattern, "--id-column")
+    patient = find_patient_column(frame, columns.patient, where, "--patient-column")
+    if patient is None and match.pattern:
+        # The images of one row are of one subject.
+        patient = match.column
     names = {
-        "value": value_column(frame, columns.value, where),
-        "name": image_column(frame, columns.id, folder, where),
-        "patient": find_patient_column(frame, columns.patient, where, "--patient-column") or "",
+        "value": value,
+        "name": match.column,
+        "patient": patient or "",
         "split": find_column(frame, None, SPLIT_COLUMNS, "split column", where) or "",
     }
     groups = _group_columns(frame, columns.groups, names, table, where)
-    return _Table(table, frame, names, groups, folder).sheet(split)
+    return _Table(table, frame, names, groups, folder, match).sheet(split)
 
 
 def _group_columns(
@@ -220,6 +239,7 @@ class _Table:
         columns: role → name; "" where there is no such column.
         groups: names of the group columns.
         images: that rows may name.
+        match: the rows of each image.
     """
 
     path: Path
@@ -227,6 +247,21 @@ class _Table:
     columns: Mapping[str, str]
     groups: tuple[str, ...]
     images: ImageFolder
+    match: ImageRows
+
+    @cached_property
+    def images_of_rows(self) -> dict[int, list[Path]]:
+        """Row, from 0 → the images that it names."""
+        images: dict[int, list[Path]] = defaultdict(list)
+        for path, rows in self.match.rows.items():
+            for row in rows:
+                images[row].append(path)
+        return images
+
+    @cached_property
+    def values(self) -> list[str]:
+        """The cells of the values, with decimal points."""
+        return with_points(self.cells["value"])
 
     @cached_property
     def cells(self) -> dict[str, list[str]]:
@@ -257,7 +292,9 @@ class _Table:
             raise UsageError(f"no row of {self.path} can be used", fix)
         repeated = [row.path.name for row, numbers in rows.items() if len(numbers) > 1]
         notes = (
-            *self._sheet_notes(),
+            *notes_of(self.frame),
+            *self.match.notes,
+            *comma_notes(self.frame, [self.columns["value"]], self.path),
             *self._split_notes(split, torn),
             *self._row_notes(blank, repeated),
             *self._image_notes(),
@@ -282,16 +319,16 @@ class _Table:
             if not self._fitting(index):
                 continue
             try:
-                row = self._row(index)
+                rows = [self._row(index, image) for image in self._images(index)]
             except UsageError as error:
                 failures.append(Failure.of(self._where(index), error))
-            else:
+                continue
+            for row in rows:
                 by_image[row.path][row].append(index + 1)
         return by_image, failures
 
     def _fitting(self, index: int) -> Sequence[Path]:
-        name = self.cells["name"][index]
-        return self.images.named(name) if name else ()
+        return self.images_of_rows.get(index, ())
 
     def _missing(self, indices: Sequence[int]) -> Iterator[Failure]:
         """One failure for all rows without an image."""
@@ -308,10 +345,9 @@ class _Table:
     def _where(self, index: int) -> str:
         return f"{self.path}, row {index + 1}"
 
-    def _row(self, index: int) -> Row:
+    def _row(self, index: int, image: Path) -> Row:
         """Raises UsageError where the row cannot be used."""
-        image = self._image(index)
-        value = self.cells["value"][index]
+        value = self.values[index]
         number = pd.to_numeric(value, errors="coerce")
         if not np.isfinite(number):
             what = f"{self._where(index)}: {value!r} in column {self.columns['value']!r}"
@@ -325,26 +361,22 @@ class _Table:
             tuple(cells[index] for cells in self.group_cells),
         )
 
-    def _image(self, index: int) -> Path:
-        """Raises UsageError where the row names more than one image."""
+    def _images(self, index: int) -> Sequence[Path]:
+        """Raises UsageError where the row names several images without a pattern."""
         fitting = self._fitting(index)
-        if len(fitting) > 1:
+        if len(fitting) > 1 and not self.match.pattern:
             name = self.cells["name"][index]
-            what = f"{self._where(index)}: {name!r} fits {len(fitting)} images: {listing(map(str, fitting))}"
+            files = listing(map(str, fitting))
+            what = f"{self._where(index)}: {name!r} fits {len(fitting)} images: {files}"
             raise UsageError(what, "name it there with its folder or suffix")
-        return fitting[0]
+        return fitting
 
     def _of_split(self, split: str | None) -> tuple[list[int], list[str]]:
         """Rows of the split, without patients who are also in another; and these patients."""
         splits, patients = self.cells["split"], self.cells["patient"]
         if split is None:
             return list(range(len(self.frame))), []
-        if split not in splits:
-            names = self._split_names()
-            fix = "it has no split column: leave --split out"
-            if names:
-                fix = f"its splits: {listing(names, 12)}"
-            raise UsageError(f"no split {split!r} in {self.path}", fix)
+        split = find_split(split, splits, self.path)
         pairs = list(zip(patients, splits))
         elsewhere = {patient for patient, part in pairs if patient and part not in ("", split)}
         of_split = [index for index, part in enumerate(splits) if part == split]
@@ -354,11 +386,6 @@ class _Table:
 
     def _split_names(self) -> list[str]:
         return sorted({part for part in self.cells["split"] if part})
-
-    def _sheet_notes(self) -> Iterator[Message]:
-        if "sheet" in self.frame.attrs:
-            values = {"table": str(self.path), "sheet": self.frame.attrs["sheet"]}
-            yield Message("sheet.sheet_read", values)
 
     def _split_notes(self, split: str | None, torn: Sequence[str]) -> Iterator[Message]:
         table = str(self.path)
@@ -379,10 +406,7 @@ class _Table:
             yield Message("sheet.repeated", _counted(repeated) | {"table": str(self.path)})
 
     def _image_notes(self) -> Iterator[Message]:
-        named: set[Path] = set()
-        for name in filter(None, self.cells["name"]):
-            named.update(self.images.named(name))
-        unnamed = [path.name for path in self.images.paths if path not in named]
+        unnamed = [path.name for path in self.images.paths if not self.match.rows[path]]
         if unnamed:
             values = _counted(unnamed)
             values |= {"folder": str(self.images.folder), "table": str(self.path)}

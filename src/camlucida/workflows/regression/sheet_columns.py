@@ -1,8 +1,6 @@
-"""Which columns of a table hold the true value, and the names of the images."""
+"""Which column of a table holds the true value."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -10,8 +8,7 @@ import pandas as pd
 from camlucida.core.errors import UsageError
 from camlucida.datasets.columns import COLUMN_NAMES
 from camlucida.datasets.patients import PATIENT_COLUMNS
-from camlucida.io.tables import find_column, fold, listing, texts
-from camlucida.workflows.regression.image_folder import ImageFolder
+from camlucida.io.tables import find_column, fold, listing, texts, with_points
 
 VALUE_COLUMNS = (
     "age",
@@ -59,57 +56,6 @@ def value_column(frame: pd.DataFrame, requested: str | None, table: str) -> str:
     raise UsageError(what, "name it by --value-column NAME")
 
 
-def image_column(
-    frame: pd.DataFrame, requested: str | None, images: ImageFolder, table: str
-) -> str:
-    """The column that names the images.
-
-    The one requested; else, of those with usual names, the one that names most images; else that
-    of all columns.
-
-    Args:
-        frame: the table.
-        requested: a column's name.
-        images: that rows may name.
-        table: the file, for messages.
-
-    Raises:
-        UsageError: no such column, or none of its rows names an image.
-    """
-    columns = _image_columns(frame, requested, images, table)
-    named = _images_named(frame, columns, images)
-    best = max(columns, key=lambda name: named[name])
-    if named[best]:
-        return best
-    what = f"no row of {table} names an image of {images.folder}"
-    if requested is not None or len(columns) == 1:
-        what += f": its column {best!r} holds {listing(dict.fromkeys(texts(frame[best])))}"
-    files = listing(path.name for path in images.paths)
-    raise UsageError(what, f"the images are {files}; name the column: --id-column")
-
-
-def _image_columns(
-    frame: pd.DataFrame, requested: str | None, images: ImageFolder, table: str
-) -> list[str]:
-    if requested is not None:
-        return [str(find_column(frame, requested, (), "--id-column", table))]
-    usual = [str(name) for name in frame.columns if fold(name) in COLUMN_NAMES["image"]]
-    if any(_images_named(frame, usual, images).values()):
-        return usual
-    return [str(name) for name in frame.columns]
-
-
-def _images_named(
-    frame: pd.DataFrame, columns: Sequence[str], images: ImageFolder
-) -> dict[str, int]:
-    """Column → how many of its rows name exactly one image."""
-    counts = {}
-    for column in columns:
-        cells = [cell for cell in texts(frame[column]) if cell]
-        counts[column] = sum(len(images.named(cell)) == 1 for cell in cells)
-    return counts
-
-
 def _may_be_value(frame: pd.DataFrame, column: object) -> bool:
     """Whether most cells are numbers, and the column does not name images or patients."""
     if fold(str(column)) in {*COLUMN_NAMES["image"], *PATIENT_COLUMNS}:
@@ -122,5 +68,5 @@ def _share_of_numbers(column: pd.Series) -> float:
     cells = [cell for cell in texts(column) if cell]
     if not cells:
         return 0.0
-    numbers = pd.to_numeric(pd.Series(cells, dtype=str), errors="coerce")
+    numbers = pd.to_numeric(pd.Series(with_points(cells), dtype=str), errors="coerce")
     return float(np.isfinite(numbers).mean())

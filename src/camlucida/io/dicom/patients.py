@@ -1,0 +1,78 @@
+"""Whose image a DICOM file is: a keyed hash that groups files, never the patient's identifier."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+from functools import cache
+from pathlib import Path
+
+from pydicom import dcmread
+
+from camlucida.core.files import write_bytes
+from camlucida.io.dicom.reader import READER
+from camlucida.io.image import quiet
+
+KEY_BYTES = 32
+DIGITS = 16
+"""Of a hash, hexadecimal: two of a million patients share one with a chance of 3e-8."""
+
+
+def patient_hash(path: Path) -> str:
+    """A name for the patient of a DICOM file: the same for all files of one patient.
+
+    It is an HMAC of PatientID and IssuerOfPatientID under a secret key of this user
+    (:func:`secret_key`), so it cannot be turned back, nor compared with another computer's.
+
+    Args:
+        path: of any file.
+
+    Returns:
+        ``dicom-`` and 16 digits; "" for another kind of file, a damaged one, or no PatientID.
+
+    >>> patient_hash(Path("no.dcm"))
+    ''
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+        if not READER.matches(head):
+            return ""
+        with quiet("pydicom"):
+            tags = ["PatientID", "IssuerOfPatientID"]
+            header = dcmread(path, stop_before_pixels=True, specific_tags=tags, force=True)
+            parts = [str(header.get(tag) or "").strip() for tag in tags]
+    # Whatever a damaged header raises: the image is read, and refused, elsewhere.
+    except Exception:  # noqa: BLE001
+        return ""
+    if not parts[0]:
+        return ""
+    digest = hmac.new(secret_key(), "\0".join(parts).encode(), hashlib.sha256).hexdigest()
+    return f"dicom-{digest[:DIGITS]}"
+
+
+@cache
+def secret_key() -> bytes:
+    """The key of this user, made at random when it is first needed.
+
+    It is kept in ``$XDG_DATA_HOME/camlucida/patients.key``, readable by the user alone; where
+    that cannot be written, it lasts as long as the process.
+    """
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    path = Path(home, "camlucida", "patients.key")
+    try:
+        key = path.read_bytes()
+        if len(key) == KEY_BYTES:
+            return key
+    except OSError:
+        pass
+    key = secrets.token_bytes(KEY_BYTES)
+    try:
+        write_bytes(path, key, 0o600)
+        # Of two processes that make one at the same time, the last written counts for both.
+        key = path.read_bytes()
+    except OSError:
+        pass
+    return key
