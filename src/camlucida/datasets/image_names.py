@@ -74,6 +74,8 @@ def _without_channel(path: Path, keys: Sequence[str]) -> list[str]:
     if path.parent.name.casefold() not in ("imagestr", "imagests", "imagesval"):
         return []
     return [key.removesuffix(_FIRST_CHANNEL) for key in keys if key.endswith(_FIRST_CHANNEL)]
+
+
 def bare_parts(name: str) -> list[str]:
     r"""The parts of a path of any system, without drive letters' slash, ``.`` and ``..``.
 
