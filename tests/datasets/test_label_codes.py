@@ -126,5 +126,5 @@ def test_decimal_commas_of_predictions_are_told(tmp_path):
     path = write_text(tmp_path / "p.csv", rows, ";")
     predictions = read_predictions(path, "regression")
     assert predictions.frame["truth"].tolist() == [50.5, 60]
-    told = [note for note in predictions.notes if note.code == "table.decimal_comma"]
-    assert [note.values["column"] for note in told] == ["'truth'", "'value'"]
+    commas = [note for note in predictions.notes if note.code == "table.decimal_comma"]
+    assert [note.values["column"] for note in commas] == ["'truth'", "'value'"]

@@ -1,4 +1,4 @@
-"""Patients of DICOM headers: told apart, never told."""
+"""Patients of DICOM headers: distinguished, never named."""
 
 import numpy as np
 import pytest

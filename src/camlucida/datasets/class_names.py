@@ -53,9 +53,9 @@ def names_beside(
     for beside in neighbours:
         if not fold(beside).endswith(NAME_ENDINGS):
             continue
-        found = {pair for pair in zip(codes, texts(frame[beside])) if all(pair)}
-        names = dict(found)
-        one_to_one = len(found) == len(names) == len(set(names.values()))
+        pairs = {pair for pair in zip(codes, texts(frame[beside])) if all(pair)}
+        names = dict(pairs)
+        one_to_one = len(pairs) == len(names) == len(set(names.values()))
         if one_to_one and set(classes) == set(names) and set(classes) != set(names.values()):
             return beside, names
     return None, {}

@@ -306,6 +306,6 @@ def _no_row(
 def _spoilt(cells: Sequence[str]) -> Iterator[str]:
     """That a spreadsheet may have made ids into something else."""
     if any(re.fullmatch(r"\d+([.,]\d+)?E\+?\d+", cell) for cell in cells):
-        yield " (long ids that a spreadsheet shortened cannot be told apart: export them as text)"
+        yield " (a spreadsheet shortened long ids, which cannot be restored: export them as text)"
     if any(re.fullmatch(r"\d{4}-\d\d-\d\d", cell) for cell in cells):
         yield " (dates, which a spreadsheet may have made of ids: export them as text)"

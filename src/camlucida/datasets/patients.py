@@ -22,7 +22,7 @@ declare(
             "patient of its own: {names}"
         ),
         "dicom_patients": (
-            "patients are told apart by the PatientID of the DICOM headers, which is kept as a "
+            "patients are distinguished by the PatientID of the DICOM headers, which is kept as a "
             "keyed hash only: {patients} {patients:|patient|patients} of {count} "
             "{count:|image|images}"
         ),

@@ -158,8 +158,8 @@ def _roles_of(roles: Sequence[str], given: Mapping[str, str]) -> Fits:
             by_role = choose_columns(frame, roles, {}, Path())
         except UsageError:
             return 1 + len(named)
-        told = {"truth", "prediction", "probability", "logit"}
-        columns = [column for role, column in by_role.items() if column and role in told]
+        of_values = {"truth", "prediction", "probability", "logit"}
+        columns = [column for role, column in by_role.items() if column and role in of_values]
         return len(named) + len(columns) + len(label_columns(frame, columns))
 
     return fits

@@ -26,7 +26,7 @@ USUAL_NAMES = frozenset(
         *("filepath", "path", "patient", "patientid", "subject", "subjectid", "study", "case"),
     ]
 )
-"""Folded names of columns by which the sheet of data is told from others."""
+"""Folded names of columns by which the sheet of data is distinguished from others."""
 
 Fits = Callable[[pd.DataFrame], int]
 """How well a table fits what it is read for: 0 for not at all."""
