@@ -152,9 +152,9 @@ def test_what_is_no_character_is_taken_out():
 
 
 def test_unknown_languages_name_the_known():
-    with pytest.raises(UsageError, match=r"unknown language 'pt'.*en, zh"):
-        load_texts("pt")
-    assert {"en", "zh"} <= set(languages())
+    with pytest.raises(UsageError, match=r"unknown language 'xx'.*en, pt, zh"):
+        load_texts("xx")
+    assert {"en", "pt", "zh"} <= set(languages())
 
 
 @pytest.mark.parametrize("language", sorted({*languages()} - {"en"}))
@@ -176,11 +176,20 @@ def test_templates_are_well_formed():
             assert not (spec or "").startswith("|") or spec.count("|") == 2, code
 
 
-def test_chinese_is_complete():
+@pytest.mark.parametrize("language", ["zh", "pt"])
+def test_a_translated_table_is_complete(language):
     """English is the fallback; what stands in a report today is translated."""
     import_all()
-    tables = {code.partition(".")[0] for code in ZH.catalogue}
-    assert {code for code in ENGLISH if code.partition(".")[0] in tables} <= set(ZH.catalogue)
+    catalogue = load_texts(language).catalogue
+    tables = {code.partition(".")[0] for code in catalogue}
+    assert {code for code in ENGLISH if code.partition(".")[0] in tables} <= set(catalogue)
+
+
+def test_portuguese_has_the_tables_of_a_pack_and_of_a_report():
+    pack = {"pack", "disagreement", "consistency", "reasons", "verdicts", "class_grid", "metrics"}
+    report = {"page", "sections", "summary", "model", "results", "quality", "limitations"}
+    tables = {code.partition(".")[0] for code in load_texts("pt").catalogue}
+    assert pack | report <= tables
 
 
 def test_every_citation_has_a_reference():

@@ -5,7 +5,7 @@ import tomllib
 import pytest
 
 from camlucida.core.errors import UsageError
-from camlucida.datasets.classifiers import read_classifiers
+from camlucida.datasets.classifiers import read_cam_method, read_classifiers
 from camlucida.models.card import Card
 
 SOURCE = """
@@ -129,3 +129,12 @@ def test_a_weight_for_nobody_and_a_file_that_is_not_there(tmp_path):
         read_classifiers(path, {"resnet50": -1})
     with pytest.raises(UsageError, match=r"did you mean config_classifiers\.toml"):
         read_classifiers(tmp_path / "config_classifier.toml")
+
+
+def test_the_method_of_the_file(tmp_path):
+    assert read_cam_method(written(tmp_path, SOURCE)) is None
+    assert read_cam_method(written(tmp_path, f'cam_method = "gradcam++"\n{SOURCE}')) == "gradcam++"
+    in_tables = SOURCE.replace("input_size", 'cam_method = "XGradCAM"\ninput_size')
+    assert read_cam_method(written(tmp_path, in_tables)) == "XGradCAM"
+    with pytest.raises(UsageError, match="more than one cam_method: XGradCAM, layercam"):
+        read_cam_method(written(tmp_path, f'cam_method = "layercam"\n{in_tables}'))

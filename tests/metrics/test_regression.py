@@ -126,7 +126,7 @@ def test_bins_of_the_truth():
 
 def test_a_group_has_everybodys_answer_as_its_chance():
     everybody = rows([10, 20, 60], [11, 22, 57])
-    (mae, rmse) = evaluate_group(everybody[:2], everybody)
+    mae, rmse, *_ = evaluate_group(everybody[:2], everybody)
     assert (mae.metric, mae.estimate, mae.chance) == ("mae", 1.5, 5.0)  # the median is 20
     assert rmse.chance == pytest.approx(np.sqrt((20**2 + 10**2) / 2))  # the mean is 30
     assert evaluate_group(everybody[:0], everybody) == []
@@ -165,3 +165,19 @@ def test_wrong_requests():
         evaluate_regression(drawn(0), within=(5, 0))
     with pytest.raises(UsageError, match="0 wide"):
         list(truth_bins([1.0], 0))
+
+
+def test_groups_show_regression_to_the_mean():
+    random = np.random.default_rng(0)
+    truth = random.uniform(20, 80, 400)
+    value = 50 + 0.4 * (truth - 50) + random.normal(0, 2, 400)
+    frame = pd.DataFrame({"patient": range(400), "truth": truth, "value": value})
+    overall = {row.metric: row for row in evaluate_regression(frame)}
+    assert overall["slope"].estimate == pytest.approx(np.polyfit(truth, value, 1)[0])
+    assert overall["slope"].low < 0.4 < overall["slope"].high
+    low = {row.metric: row for row in evaluate_group(frame[truth < 35], frame)}
+    high = {row.metric: row for row in evaluate_group(frame[truth >= 65], frame)}
+    assert low["mean_truth"].estimate == pytest.approx(truth[truth < 35].mean())
+    assert low["mean_value"].estimate == pytest.approx(value[truth < 35].mean())
+    assert low["bias"].estimate == pytest.approx((value - truth)[truth < 35].mean())
+    assert low["bias"].low > 0 > high["bias"].high

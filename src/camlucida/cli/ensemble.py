@@ -48,7 +48,12 @@ def ensemble_command(
     label: Annotated[
         list[str] | None, typer.Option(help="Show only this label. Repeatable.")
     ] = None,
-    method: Annotated[str, typer.Option(help="Method; see `camlucida methods`.")] = "gradcam",
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Method; see `camlucida methods`. Default: the file's cam_method, else gradcam."
+        ),
+    ] = None,
     scale: Annotated[
         str,
         typer.Option(
@@ -94,7 +99,7 @@ def ensemble_command(
     from camlucida.analysis.ensemble.findings import EnsembleFindings, FindingChoice
     from camlucida.analysis.ensemble.members import WEIGHTINGS
     from camlucida.core.errors import did_you_mean
-    from camlucida.datasets.classifiers import read_classifiers
+    from camlucida.datasets.classifiers import read_cam_method, read_classifiers
     from camlucida.datasets.ground_truth import read_boxes
     from camlucida.io import expand_paths
     from camlucida.workflows.ensemble.folder import write_ensemble
@@ -105,6 +110,7 @@ def ensemble_command(
     if weighting not in WEIGHTINGS:
         raise UsageError(f"unknown weighting {weighting!r}", did_you_mean(weighting, WEIGHTINGS))
     classifiers = read_classifiers(config, _weights(weight or ()))
+    method = method or read_cam_method(config) or "gradcam"
     if boxes is not None:  # a mistake in it must not cost a run
         read_boxes(boxes, (), [str(path) for path in expand_paths(images)[0]])
     about, labels = command_record(), label or ()

@@ -102,6 +102,9 @@ def evaluate_regression_command(
         float | None,
         typer.Option(help="Width of the bins of the true value. Default: 10, or a round width."),
     ] = None,
+    unit: Annotated[
+        str, typer.Option(help="Unit of the value, such as years, for the axes of figures.")
+    ] = "",
     colormap: Annotated[
         str | None,
         typer.Option(
@@ -161,6 +164,7 @@ def evaluate_regression_command(
         within=tuple(within or WITHIN),
         bin_width=bin_width,
         colormap=colormap,
+        unit=unit,
         samples=tuple(dict.fromkeys(sample or ())),
     )
     with (

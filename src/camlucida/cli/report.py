@@ -45,7 +45,7 @@ def report_command(
             "Default: by task.",
         ),
     ] = None,
-    language: Annotated[str, typer.Option(help="Language: en or zh.")] = "en",
+    language: Annotated[str, typer.Option(help="Language: en, pt or zh.")] = "en",
     out: Annotated[
         Path | None,
         typer.Option(

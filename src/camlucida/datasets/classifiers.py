@@ -52,12 +52,15 @@ class ClassifierEntry(BaseModel):
     """Text: which of ``weights``. A number: the classifier's weight in the ensemble."""
     weights: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
     num_pathologies: int | None = None
+    cam_method: str | None = None
+    """Method of its maps; that of the ensemble where it has none."""
 
 
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     classifiers: Annotated[dict[str, ClassifierEntry], Field(min_length=1)]
+    cam_method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,29 @@ def read_classifiers(
             f"{path.name}: every classifier has weight 0", "give one of them a weight above 0"
         )
     return classifiers
+
+
+def read_cam_method(path: str | Path) -> str | None:
+    """The method that ``config_classifiers.toml`` states as ``cam_method``; None for none.
+
+    At the top, or in the tables of the classifiers: maps are averaged, so all have one method.
+
+    Args:
+        path: the file, which :func:`read_classifiers` has read.
+
+    Raises:
+        UsageError: more than one method.
+    """
+    path = Path(path).expanduser().absolute()
+    file = _File.model_validate(_read(path))
+    named = [file.cam_method, *(entry.cam_method for entry in file.classifiers.values())]
+    methods = sorted(set(filter(None, named)))
+    if len(methods) > 1:
+        raise UsageError(
+            f"{path.name}: more than one cam_method: {', '.join(methods)}",
+            "maps of one method are averaged: state one, or give --method",
+        )
+    return methods[0] if methods else None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -245,6 +271,7 @@ _WANTED = {
     "weights": "a name or path, or a list of them",
     "input_size": "a whole number of pixels above 0",
     "num_pathologies": "a whole number",
+    "cam_method": "the name of a method, such as gradcam++",
 }
 
 

@@ -26,7 +26,11 @@ WITHIN = (5.0, 10.0, 15.0)
 LIMIT = 1.96
 """Standard deviations from the bias to the limits of agreement (Bland and Altman 1986)."""
 
-OVERALL = ("mae", "rmse", "r2", "pearson_r", "bias", "sd", "limit_low", "limit_high")
+OVERALL = ("mae", "rmse", "r2", "pearson_r", "bias", "sd", "limit_low", "limit_high", "slope")
+OF_GROUP = ("mae", "rmse", "bias", "slope", "mean_truth", "mean_value")
+"""Of a group. A model that tends towards the mean has a positive bias in low groups, a negative one
+in high groups, and a slope under 1."""
+
 METRICS = (*OVERALL, "within_N", "outlier_share")
 
 
@@ -56,7 +60,10 @@ def evaluate_regression(
     frame: pd.DataFrame, within: Sequence[float] = WITHIN, sampling: Sampling | None = None
 ) -> list[Row]:
     """``mae``, ``rmse``, ``r2``, ``pearson_r``, ``bias``, ``sd``, ``limit_low``, ``limit_high``,
-    ``within_N``, ``outlier_share``.
+    ``slope``, ``within_N``, ``outlier_share``.
+
+    ``slope`` is that of the least-squares line of the predicted over the true value: 1 without
+    regression to the mean, 0 for a constant.
 
     Intervals by patient: of the shares Wilson's, of all others BCa
     (:mod:`camlucida.metrics.intervals`). The limits hold 95 % of errors only if these are normal;
@@ -103,6 +110,7 @@ def evaluate_regression(
         0.0,
         0.0,
         *[NAN] * 4,
+        0.0,
     ]
     rows = [
         sampled_row(name, sampled, (k,), counts, chances[k], sampling)
@@ -124,9 +132,10 @@ def evaluate_regression(
 def evaluate_group(
     frame: pd.DataFrame, everybody: pd.DataFrame, sampling: Sampling | None = None
 ) -> list[Row]:
-    """``mae`` and ``rmse`` of a group.
+    """:data:`OF_GROUP`: errors, bias, slope, and the mean true beside the mean predicted value.
 
-    The chance level is the median or the mean of all rows as a constant prediction.
+    The chance level of ``mae`` and ``rmse`` is the median or the mean of all rows as a constant
+    prediction; that of ``slope`` is 0.
 
     Args:
         frame: rows of the group, as for :func:`evaluate_regression`.
@@ -134,7 +143,7 @@ def evaluate_group(
         sampling: of the intervals.
 
     Returns:
-        Two rows; none if no row of the group has both numbers.
+        A row each; none if no row of the group has both numbers.
 
     Raises:
         KeyError: a column is missing.
@@ -152,16 +161,21 @@ def evaluate_group(
     truth, value = frame["truth"].to_numpy(np.float64), frame["value"].to_numpy(np.float64)
     index, count = numbered(frame["patient"].tolist())
     sums = by_patient(_columns(truth, value), index, count)
-    sampled = sampled_sums(_figures, sums, sampling)
+    shift = float(truth.mean())
+    sampled = sampled_sums(lambda totals: _group_figures(totals, shift), sums, sampling)
     centre, middle = float(everybody["truth"].mean()), float(everybody["truth"].median())
     chances = [
         float(np.abs(truth - middle).mean()),
         float(np.sqrt(np.square(truth - centre).mean())),
+        NAN,
+        0.0,
+        NAN,
+        NAN,
     ]
     counts = Counts(len(frame), count, count)
     return [
         sampled_row(name, sampled, (k,), counts, chances[k], sampling)
-        for k, name in enumerate(OVERALL[:2])
+        for k, name in enumerate(OF_GROUP)
     ]
 
 
@@ -290,7 +304,17 @@ def _figures(totals: Floats) -> Floats:
         1 - divide(squared, of_truth),
         np.clip(together, -1, 1),
     ]
-    return np.stack([*figures, bias, sd, bias - LIMIT * sd, bias + LIMIT * sd], axis=1)
+    slope = divide(covariance, of_truth)
+    limits = [bias - LIMIT * sd, bias + LIMIT * sd]
+    return np.stack([*figures, bias, sd, *limits, slope], axis=1)
+
+
+def _group_figures(totals: Floats, centre: float) -> Floats:
+    """(r, 9) totals → (r, OF_GROUP); ``centre`` was taken from truth and value."""
+    n, _, _, _, y, _, v, _, _ = totals.T
+    of_all = dict(zip(OVERALL, _figures(totals).T))
+    means = [divide(y, n) + centre, divide(v, n) + centre]
+    return np.stack([*(of_all[name] for name in OF_GROUP[:4]), *means], axis=1)
 
 
 def _best_share(truth: Floats, tolerance: float) -> float:

@@ -15,7 +15,7 @@ from tests.support.runs_on_disk import hand_made, run_of
 RULE = [
     name if rule.takes != "column" else f"{name}:sex"
     for name, rule in RULES.items()
-    if name != "artefact"
+    if name not in ("artefact", "case")
 ]
 
 
@@ -46,6 +46,29 @@ def regression(errors: dict[str, float], **more: object) -> pd.DataFrame:
         for sign in "↑↓"
     ]
     return hand_made(rows, task="regression", label="age", **more)
+
+
+def test_a_case_by_hand_is_declared_as_such():
+    cases = hand_made(
+        [
+            {"image": image, "path": f"films/{image}.png", "label": label, "loss": 0.5}
+            for image in ("a", "b")
+            for label in ("Mass", "Pleural Effusion")
+        ],
+        task="multilabel",
+    )
+    images, roles, words = chosen(cases, "case:B.png:pleural_effusion")
+    assert images == ["b"]
+    assert roles == ["chosen by hand"]
+    assert words == "chosen by hand, not by a rule: b, Pleural Effusion (4 cases to choose from)"
+    for rule, message in (
+        ("case:c:Mass", "no case of image 'c'"),
+        ("case:a", "2 cases of 'a' fit"),
+        ("case:a:Nodule", "0 cases of 'a' fit .*Mass, Pleural Effusion"),
+        ("case", "names no image"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            select(cases, [rule])
 
 
 def test_best_worst_and_median_by_error():

@@ -4,6 +4,7 @@ What is written, that it is true, and that it stays.
 """
 
 import json
+import re
 import shutil
 
 import numpy as np
@@ -194,6 +195,19 @@ def test_a_later_run_joins_and_earlier_ones_stay(density, article, tmp_path, qui
     assert text.count("camlucida:begin") == 1
     assert "density_gradcam_seed42.pdf" in text
     assert "density_gradcam_seed43.pdf" in text
+
+
+def test_a_portuguese_section_has_no_english(article):
+    folder, packing = article
+    assets = folder / "my assets"
+    opened = {training.key for training in packing.trainings}
+    document = pack_document("density", packing.trainings, packing.comparisons, opened, assets)
+    written = section(render_document(document, load_texts("pt")), assets, "density", "")
+    lines = [line for line in written.splitlines() if not line.startswith("%")]
+    written = "\n".join(lines)
+    assert "para cada classe verdadeira" in written.replace(r"\allowbreak{}", "")
+    english = re.findall(r"\b(?:the|with|images?|patients?|chance|predicted|of)\b", written)
+    assert english == []
 
 
 def test_a_short_section_of_a_lower_level_keeps_results_grids_and_limits(article, tmp_path):

@@ -14,6 +14,7 @@ from camlucida.analysis.selection import outcomes  # noqa: F401
 from camlucida.analysis.selection import disagreement  # noqa: F401
 from camlucida.analysis.selection import low_evidence  # noqa: F401
 from camlucida.analysis.selection import artefact  # noqa: F401
+from camlucida.analysis.selection import case  # noqa: F401
 from camlucida.analysis.selection.base import RULES, Rule, Selected, check_rules, select
 
 __all__ = ["RULES", "Rule", "Selected", "check_rules", "select"]

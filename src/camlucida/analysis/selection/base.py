@@ -29,7 +29,7 @@ declare(
     },
 )
 
-Takes = Literal["", "seed", "column"]
+Takes = Literal["", "seed", "column", "case"]
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class RuleRequest:
     count: int = 1
     seed: int = 0
     column: str = ""
+    image: str = ""
+    label: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,12 @@ class Rule:
     @property
     def usage(self) -> str:
         """How it is written."""
-        pattern = {"": "{}:COUNT", "seed": "{}:COUNT:seed=N", "column": "{}:COLUMN:COUNT"}
+        pattern = {
+            "": "{}:COUNT",
+            "seed": "{}:COUNT:seed=N",
+            "column": "{}:COLUMN:COUNT",
+            "case": "{}:IMAGE:LABEL",
+        }
         return pattern[self.takes].format(self.name)
 
 
@@ -126,12 +133,12 @@ def select(
 ) -> list[Selected]:
     """Choose cases by each rule, in the order given.
 
-    A rule is written ``NAME``, ``NAME:COUNT``, ``random:COUNT:seed=N`` or
-    ``per-group:COLUMN:COUNT``; the count is 1 if not given. A case is an image and a label (of
-    classes: an image); where it has two or more maps, that of the first model, method and layer
-    stands for it, unless the rule compares models. Within a rule a case appears once, and equal
-    cases are in the order of their images' names. Where no case fits, no row is chosen, and the
-    description states why.
+    A rule is written ``NAME``, ``NAME:COUNT``, ``random:COUNT:seed=N``,
+    ``per-group:COLUMN:COUNT`` or ``case:IMAGE:LABEL``; the count is 1 if not given. A case is an
+    image and a label (of classes: an image); where it has two or more maps, that of the first
+    model, method and layer stands for it, unless the rule compares models. Within a rule a case
+    appears once, and equal cases are in the order of their images' names. Where no case fits, no
+    row is chosen, and the description states why.
 
     Args:
         cases: rows of :func:`~camlucida.analysis.cases.case_table.case_table`.
@@ -167,6 +174,11 @@ def _parse(text: str) -> tuple[Rule, RuleRequest]:
     rule = RULES[name]
     fix = f"write {rule.usage}"
     given: dict[str, Any] = {}
+    if rule.takes == "case":
+        if not parts or not parts[0]:
+            raise UsageError(f"rule {text!r} names no image", fix)
+        image, *label = parts
+        return rule, RuleRequest(text.strip(), image=image, label=":".join(label))
     if rule.takes == "column":
         if not parts or not parts[0]:
             raise UsageError(f"rule {text!r} names no column", fix)

@@ -53,6 +53,9 @@ declare(
         "outside": "{outside} of {images} images outside the limits (×)",
         "all_patients": "{metric}, all patients:",
         "unit": "{metric}, unit of the value",
+        "in_unit": "{text} ({unit})",
+        "means": "mean true (ring) and predicted (dot)",
+        "means_title": "slope of predicted over true {slope}",
         "groups": (
             "Bar: 95% interval by patient; hollow: under 10 patients. "
             "Dotted: the median (mean) of all patients as prediction. Grey line: all patients."

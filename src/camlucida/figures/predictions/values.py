@@ -39,22 +39,28 @@ text.
 """
 
 
-def regression_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: bool) -> Figure:
+def regression_figure(
+    frame: pd.DataFrame, figures: pd.DataFrame, synthetic: bool, unit: str = ""
+) -> Figure:
     """Predicted over true value, and the histogram of the errors; in the unit of the value.
 
     Args:
         frame: columns ``truth`` and ``value``, a row an image.
         figures: estimates, for the titles.
         synthetic: whether the data are synthetic.
+        unit: of the value, such as years; "" where it is not known.
     """
     truth, value = _truth_and_value(frame)
     figure, (scatter, histogram) = panels_in_a_row(2, 4.6, 4.3)
     _draw_scatter(scatter, truth, value)
+    _label_axes(scatter, "true_value", "predicted_value", unit)
     mae = estimate_text(figures, "mae")
     correlation = estimate_text(figures, "pearson_r")
     scatter.set_title(f"MAE {mae}\nPearson r {correlation}", fontsize=9)
     scatter.legend(fontsize=8, frameon=False, loc="upper left")
     _draw_errors(histogram, value - truth, estimate_text(figures, "bias"))
+    _label_axes(histogram, "error", "images", unit)
+    histogram.set_ylabel(words("prediction_figures.images"))
     rmse = estimate_text(figures, "rmse")
     r2 = estimate_text(figures, "r2")
     histogram.set_title(f"RMSE {rmse}\nR² {r2}", fontsize=9)
@@ -71,11 +77,17 @@ def _draw_scatter(axes: Axes, truth: Floats, value: Floats) -> None:
         ends, ends, color=GREY, linestyle="--", linewidth=1, label=words("prediction_figures.equal")
     )
     _draw_points(axes, truth, value)
-    across, upwards = (
-        words("prediction_figures.true_value"),
-        words("prediction_figures.predicted_value"),
-    )
-    axes.set(xlabel=across, ylabel=upwards, aspect="equal")
+    axes.set_aspect("equal")
+
+
+def _label_axes(axes: Axes, across: str, upwards: str, unit: str) -> None:
+    """Name both axes, with the unit where it is known."""
+    axes.set_xlabel(_in_unit(words(f"prediction_figures.{across}"), unit))
+    axes.set_ylabel(_in_unit(words(f"prediction_figures.{upwards}"), unit))
+
+
+def _in_unit(text: str, unit: str) -> str:
+    return words("prediction_figures.in_unit", text=text, unit=unit) if unit else text
 
 
 def _draw_errors(axes: Axes, error: Floats, bias: str) -> None:
@@ -89,10 +101,11 @@ def _draw_errors(axes: Axes, error: Floats, bias: str) -> None:
         linewidth=1.5,
         label=words("prediction_figures.bias", bias=bias),
     )
-    axes.set(xlabel=words("prediction_figures.error"), ylabel=words("prediction_figures.images"))
 
 
-def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: bool) -> Figure:
+def bland_altman_figure(
+    frame: pd.DataFrame, figures: pd.DataFrame, synthetic: bool, unit: str = ""
+) -> Figure:
     """Bland–Altman plot: error over the mean of predicted and true value, with bias and limits of
     agreement, and the interval of each.
 
@@ -102,6 +115,7 @@ def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: b
         frame: columns ``truth`` and ``value``, a row an image.
         figures: estimates and their intervals.
         synthetic: whether the data are synthetic.
+        unit: of the value; "" where it is not known.
     """
     truth, value = _truth_and_value(frame)
     error = value - truth
@@ -121,8 +135,7 @@ def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: b
             axes.axhspan(row["low"], row["high"], color=INK, alpha=0.08, linewidth=0)
             note = " " + words("prediction_figures.bands")
     axes.axhline(0, color=GREY, linewidth=0.6, linestyle=":")
-    axes.set_xlabel(words("prediction_figures.mean_value"))
-    axes.set_ylabel(words("prediction_figures.error"))
+    _label_axes(axes, "mean_value", "error", unit)
     beyond = int(outside.sum())
     title = words("prediction_figures.outside", outside=beyond, images=len(error))
     axes.set_title(title, fontsize=9)
@@ -130,17 +143,25 @@ def bland_altman_figure(frame: pd.DataFrame, figures: pd.DataFrame, synthetic: b
     return with_footer(figure, f"{sample_text(figures)}{note}", synthetic)
 
 
-def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
-    """MAE and RMSE of each group, with interval and chance level.
+def group_figure(figures: pd.DataFrame, synthetic: bool, unit: str = "") -> Figure:
+    """MAE and RMSE of each group with interval and chance level; its mean true and mean prediction.
+
+    Predictions that tend towards the mean lie above the true mean in low groups, and below it in
+    high ones.
 
     Args:
         figures: estimates, with rows of groups.
         synthetic: whether the data are synthetic.
+        unit: of the value; "" where it is not known.
     """
     grouped = figures[figures["group"] != ""]
     names = list(dict.fromkeys(grouped["group"]))
     lines = sum(1 + len(name) // GROUP_NAME_WIDTH for name in names)
-    figure, panels = panels_in_a_row(2, 4.4, 1.6 + 0.32 * lines)
+    figure, panels = panels_in_a_row(3, 4.2, 1.6 + 0.32 * lines)
+    _draw_means(panels[2], grouped, names, unit)
+    panels[2].set_title(
+        words("prediction_figures.means_title", slope=estimate_text(figures, "slope")), fontsize=9
+    )
     for axes, metric, colour in zip(panels, ("mae", "rmse"), PALETTE):
         rows = grouped[grouped["metric"] == metric].set_index("group")
         for position, name in enumerate(names):
@@ -153,13 +174,31 @@ def group_figure(figures: pd.DataFrame, synthetic: bool) -> Figure:
         head = words("prediction_figures.all_patients", metric=metric.upper())
         title = f"{head}\n{estimate_text(figures, metric)}"
         axes.set_title(title, fontsize=9)
-        axes.set_xlabel(words("prediction_figures.unit", metric=metric.upper()))
+        label = words("prediction_figures.unit", metric=metric.upper())
+        axes.set_xlabel(_in_unit(metric.upper(), unit) if unit else label)
         ticks = [""] * len(names)
         if axes is panels[0]:
             sized = [f"{name}  (n = {rows.loc[name, 'n']})" for name in names]
             ticks = [fill(text, GROUP_NAME_WIDTH) for text in sized]
         axes.set_yticks(range(len(names)), ticks, fontsize=8.5)
     return with_footer(figure, words("prediction_figures.groups"), synthetic)
+
+
+def _draw_means(axes: Axes, grouped: pd.DataFrame, names: Sequence[str], unit: str) -> None:
+    """Mean true and predicted value of each group, joined by a line."""
+    means: dict[str, dict[str, float]] = {"mean_truth": {}, "mean_value": {}}
+    for metric, of_groups in means.items():
+        rows = grouped[grouped["metric"] == metric]
+        of_groups.update(zip(rows["group"], rows["estimate"].astype(float)))
+    for position, name in enumerate(names):
+        truth = means["mean_truth"][name]
+        value = means["mean_value"][name]
+        axes.plot([truth, value], [position, position], color=GREY, linewidth=1.2, zorder=1)
+        axes.scatter(truth, position, s=34, facecolor="white", edgecolor=INK, zorder=2)
+        axes.scatter(value, position, s=30, color=PALETTE[0], zorder=3)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_yticks(range(len(names)), [""] * len(names))
+    axes.set_xlabel(_in_unit(words("prediction_figures.means"), unit))
 
 
 def _truth_and_value(frame: pd.DataFrame) -> tuple[Floats, Floats]:

@@ -23,7 +23,7 @@ def languages() -> list[str]:
     """English, and the languages that have a catalogue.
 
     >>> languages()
-    ['en', 'zh']
+    ['en', 'pt', 'zh']
     """
     names = [entry.name for entry in _FOLDER.iterdir()]
     return sorted(["en", *(n.removesuffix(".toml") for n in names if n.endswith(".toml"))])

@@ -244,7 +244,7 @@ def _evaluate(
     result.written += write_tables(
         out, result.figures, result.evidence, document, frame, settings.threshold, settings.listed
     )
-    result.written += save_predictions(out, predictions, result.figures)
+    result.written += save_predictions(out, predictions, result.figures, settings.unit)
     result.written += pictures.save(out, chosen, "shared scale of best and worst")
     _save_samples(settings, out, pictures, result)
 

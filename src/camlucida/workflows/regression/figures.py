@@ -44,22 +44,25 @@ THRESHOLD = 5.0
 """Absolute errors of at least this count as high by default."""
 
 
-def save_predictions(out: Path, predictions: Predictions, figures: pd.DataFrame) -> list[Path]:
+def save_predictions(
+    out: Path, predictions: Predictions, figures: pd.DataFrame, unit: str = ""
+) -> list[Path]:
     """Write the figures of all predictions, as PNG and PDF.
 
     Args:
         out: folder of ``evaluation_results``, ``bland_altman`` and ``age_group_comparison``.
         predictions: that were evaluated.
         figures: of them.
+        unit: of the value; "" where it is not known.
 
     Returns:
         The paths.
     """
     frame, synthetic = predictions.frame, predictions.synthetic
     drawn = {
-        "evaluation_results": scatter_figure(frame, figures, synthetic),
-        "bland_altman": bland_altman_figure(frame, figures, synthetic),
-        "age_group_comparison": group_figure(figures, synthetic),
+        "evaluation_results": scatter_figure(frame, figures, synthetic, unit),
+        "bland_altman": bland_altman_figure(frame, figures, synthetic, unit),
+        "age_group_comparison": group_figure(figures, synthetic, unit),
     }
     written: list[Path] = []
     for name, figure in drawn.items():

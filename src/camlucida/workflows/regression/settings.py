@@ -38,6 +38,7 @@ class RegressionSettings:
         within: tolerances of the shares.
         bin_width: of groups of the true value; None: 10, or a round width of at most 12 groups.
         colormap: of the maps; its middle is zero.
+        unit: of the value, such as years, for the axes of figures.
         samples: rows, counted from 0 as in ``predictions.json``, of which figures are drawn.
     """
 
@@ -58,6 +59,7 @@ class RegressionSettings:
     within: tuple[float, ...] = WITHIN
     bin_width: float | None = None
     colormap: str | None = None
+    unit: str = ""
     samples: tuple[int, ...] = ()
 
     def check(self) -> None:
