@@ -76,8 +76,8 @@ def explain_segmentation_command(
     target_layer: Annotated[
         list[str] | None,
         typer.Option(
-            help="encoder_last, encoder_mid, encoder_early, decoder_last, seg_head, or a path. "
-            "Repeatable, or joined by blanks or commas. Default: encoder_last."
+            help="encoder_last, encoder_mid, encoder_early, decoder_mid, decoder_last, seg_head, "
+            "or a path. Repeatable, or joined by blanks or commas. Default: encoder_last."
         ),
     ] = None,
     methods: Annotated[

@@ -12,11 +12,12 @@ from torch import nn
 from camlucida import explain, list_layers
 from camlucida.attribution.capture import capture
 from camlucida.core.messages import Message
-from camlucida.models.families import find_family
+from camlucida.models.families import find_family, unet
 from camlucida.models.families.base import CHANNELS_FIRST, CHANNELS_LAST, tokens
 from camlucida.models.layers import Layouts
 from camlucida.models.state import frozen
 from tests.support import nets
+from tests.support.paths import REPOSITORY
 
 
 def zoo(package: str):
@@ -427,3 +428,35 @@ def test_segmentation_models_with_a_sigmoid_are_explained_by_their_logits():
         p = float(net(inputs)[0, 0, 40, 20])
     assert e.probability == pytest.approx(p, rel=1e-4)
     assert e.score == pytest.approx(float(torch.tensor(p).logit()), rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "last_blocks"),
+    [("efficientnet-b0", (2, 4, 8, 15)), ("efficientnet-b5", (7, 12, 26, 38))],
+)
+def test_block_numbers_of_the_reference_page(encoder, last_blocks):
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    with torch.device("meta"):
+        model = smp.UnetPlusPlus(encoder, encoder_weights=None).eval()
+        outputs = {}
+        for number, block in enumerate(model.encoder._blocks):
+            block.register_forward_hook(lambda _m, _i, out, n=number: outputs.update({n: out}))
+        maps = model.encoder(torch.zeros(1, 3, 64, 64))
+    assert [next(n for n, out in outputs.items() if out is each) for each in maps[2:]] == [
+        *last_blocks
+    ]
+    page = (REPOSITORY / "docs/reference/layers.md").read_text("utf-8")
+    for index, number in enumerate(last_blocks, 2):
+        rows = [line for line in page.splitlines() if line.startswith(f"| `encoder[{index}]` | ")]
+        assert any(f"after block {number} " in row for row in rows)
+
+
+def test_the_middle_of_a_decoder():
+    smp = pytest.importorskip("segmentation_models_pytorch")
+    with torch.device("meta"):
+        nets = [
+            getattr(smp, name)("resnet18", encoder_weights=None)
+            for name in ("Unet", "UnetPlusPlus", "FPN")
+        ]
+    middles = [unet.FAMILY.aliases(net).get("decoder_mid") for net in nets]
+    assert middles == ["decoder.blocks.2", "decoder.blocks.x_0_2", None]

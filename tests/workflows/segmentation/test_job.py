@@ -141,14 +141,17 @@ def test_a_missing_part_is_reported(study):
 def test_figures_and_page(study):
     names = {path.name for path in study.out.iterdir()}
     for image, kinds in {
-        "a": ("analysis", "true_analysis", "methods", "layers"),
-        "c": ("analysis", "methods", "layers"),
+        "a": (
+            *("analysis", "hirescam_analysis", "true_analysis", "true_hirescam_analysis"),
+            *("methods", "layers"),
+        ),
+        "c": ("analysis", "hirescam_analysis", "methods", "layers"),
     }.items():
         assert {f"{image}_{kind}.{suffix}" for kind in kinds for suffix in ("png", "pdf")} <= names
         assert study.figures[image] == [f"{image}_{kind}.png" for kind in kinds]
     assert not any(name.startswith("b_") for name in names)
     page = (study.out / "index.html").read_text("utf-8")
-    assert page.count("<img") == 7
+    assert page.count("<img") == 10
     assert "seg_head (circular)" in page
     assert "SYNTHETIC" in page
 
@@ -278,7 +281,9 @@ def test_each_of_two_labels_has_a_sheet_and_means(project, tmp_path):
     )
     assert result.figures["x"] == [
         "x_analysis.png",
+        "x_hirescam_analysis.png",
         "x_tissue_predicted_analysis.png",
+        "x_tissue_predicted_hirescam_analysis.png",
         "x_methods.png",
     ]
     ratios = result.summary[result.summary["metric"] == "ratio"].set_index(["method", "label"])

@@ -41,7 +41,22 @@ def _matches(model: nn.Module) -> bool:
 
 
 def _aliases(model: nn.Module) -> Mapping[str, str]:
-    return ALIASES
+    middle = _middle_of_decoder(model)
+    return ALIASES if middle is None else {**ALIASES, "decoder_mid": middle}
+
+
+def _middle_of_decoder(model: nn.Module) -> str | None:
+    """The middle block of the decoder; of U-Net++, of its row with the finest grid.
+
+    None where the decoder has no blocks.
+    """
+    blocks = getattr(getattr(model, "decoder", None), "blocks", None)
+    if not isinstance(blocks, (nn.ModuleList, nn.ModuleDict, nn.Sequential)) or not len(blocks):
+        return None
+    names = [name for name, _ in blocks.named_children()]
+    finest = sorted(name for name in names if name.startswith("x_0_"))
+    names = finest or names
+    return f"decoder.blocks.{names[len(names) // 2]}"
 
 
 FAMILY = ModelFamily(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +84,14 @@ class _Pictures:
         return [layer.path for layer in self.run.layers if layer.path in mapped]
 
     def sheets(self, stem: str) -> dict[str, Figure]:
-        """File name → sheet of each target, by the first method at the first layer."""
+        """File name → sheet of each target and method, at the first layer."""
         sheets: dict[str, Figure] = {}
-        for target in self.targets:
-            index = self.index_of.get((target, self.methods[0], self.layers[0]))
+        for target, method in product(self.targets, self.methods):
+            index = self.index_of.get((target, method, self.layers[0]))
             if index is not None:
-                # The first target's sheet has the short name.
+                # The sheet of the first target and method has the short name.
                 part = "" if target == self.targets[0] else f"_{slug(target)}"
+                part += "" if method == self.methods[0] else f"_{slug(method)}"
                 sheets[f"{stem}{part}_analysis"] = self._sheet(target, index)
         return sheets
 
