@@ -75,6 +75,35 @@ def region_share(values: ArrayLike, region: ArrayLike) -> float:
 
 
 @metric(
+    "zone_share",
+    "Heat by lung zone",
+    "artefact",
+    direction="none",
+    range=(0, 1),
+    chance="area",
+    chance_level=region_area,
+    source="Arras 2022, eq. 2",
+)
+def zone_share(values: ArrayLike, zone: ArrayLike) -> float:
+    """:func:`region_share` of a zone of the lungs, in [0, 1].
+
+    Args:
+        values: map (H, W) in original pixels.
+        zone: mask (H, W), of :func:`camlucida.metrics.lung_fields.lung_zones`.
+
+    Returns:
+        NaN for an empty zone or a map without positive heat.
+
+    Raises:
+        UsageError: the sizes differ. NoEvidenceError: the map is not finite.
+
+    >>> zone_share([[1.0, 3.0]], [[1, 0]])
+    0.25
+    """
+    return region_share(values, zone)
+
+
+@metric(
     "border_share",
     "Heat on the border",
     "artefact",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -89,7 +90,9 @@ def gather(
     # Cases are chosen and maps compared by their measures, too.
     if not {"measured", "chosen", "comparisons"}.isdisjoint(parts):
         measures = Message("report_data.maps")
-        heat = _tried(measures, lambda: attribution_table(runs, cases, progress), heat, failures)
+        zones = "measured" in parts
+        measure = partial(attribution_table, runs, cases, progress, zones)
+        heat = _tried(measures, measure, heat, failures)
     unread = [*cases.attrs.get("problems", []), *heat.attrs.get("problems", [])]
     performance: tuple[Performance, ...] = ()
     not_evaluated: tuple[str, ...] = ()

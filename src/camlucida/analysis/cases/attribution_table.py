@@ -8,6 +8,7 @@ image. No model is run.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from camlucida.core.geometry import Geometry
 from camlucida.metrics import METRICS, localisation
 from camlucida.metrics.annotations import Floats, Mask
 from camlucida.metrics.ceiling import area_average
+from camlucida.metrics.lung_fields import ZONES
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
 
@@ -47,6 +49,7 @@ COLUMNS = [
     "negative_share",
     "centre_y",
     "centre_x",
+    *chain.from_iterable((f"{zone}_share", f"{zone}_area") for zone in ZONES),
 ]
 """Columns of :func:`attribution_table`."""
 
@@ -58,7 +61,10 @@ Row = Mapping[str, Any]
 
 
 def attribution_table(
-    runs: Sequence[Run], cases: pd.DataFrame, progress: Callable[..., object] | None = None
+    runs: Sequence[Run],
+    cases: pd.DataFrame,
+    progress: Callable[..., object] | None = None,
+    zones: bool = False,
 ) -> pd.DataFrame:
     """One row a case, of the same index; columns :data:`COLUMNS`, NaN where nothing was measured.
 
@@ -78,7 +84,9 @@ def attribution_table(
 
     Images with a side of more than :data:`~camlucida.analysis.cases.image_regions.LONGEST` pixels
     are reduced to that by area averaging. There a mask is the share of each pixel that it covers,
-    and for ``mask_hit``, ``mask_ap`` and ``mask_ceiling`` the pixels of which it covers half.
+    and for ``mask_hit``, ``mask_ap`` and ``mask_ceiling`` the pixels of which it covers half. The
+    zones of the lungs (:data:`~camlucida.metrics.lung_fields.ZONES`) are NaN where they are not
+    requested, and where no lung fields are detected.
     Regions that are detected in the picture need the image as it was explained: without it they are
     NaN.
 
@@ -87,6 +95,7 @@ def attribution_table(
         cases: rows of :func:`~camlucida.analysis.cases.case_table.case_table`.
         progress: called with the number of maps that were measured since the last call, and once
             with their ``total``.
+        zones: whether the zones of the lungs are detected, which takes about 0.2 s an image.
 
     Returns:
         The table; its ``attrs["problems"]`` has a line for each mask or table of boxes that cannot
@@ -99,7 +108,7 @@ def attribution_table(
     annotations = _annotations(runs, cases, problems)
     rows: dict[Any, dict[str, float]] = {}
     for path, of_image in cases.groupby("path", sort=False):
-        regions = ImageRegions(str(path))  # one image at a time, for all of its maps
+        regions = ImageRegions(str(path), zones)  # one image at a time, for all of its maps
         for number, part in of_image.groupby("run", sort=False):
             run = int(str(number))
             maps = runs[run].raw(part["explanation"].tolist())
@@ -179,7 +188,7 @@ class _CarriedMap:
         height, width = original
         regions = self._regions.shares(sha256, (height, width))
         columns: dict[str, float] = {}
-        for name in ("border", "text", "outside", "artefact"):
+        for name in ("border", "text", "outside", "artefact", *ZONES):
             share = self.share(regions.get(name), (name, sha256))
             columns[f"{name}_share"], columns[f"{name}_area"] = share
         periphery = self.share(regions.get("periphery"), ("periphery", sha256))

@@ -16,10 +16,12 @@ from camlucida.core.errors import ImageError
 from camlucida.core.geometry import Geometry
 from camlucida.core.tensors import resize
 from camlucida.evaluation.maps.scores import artefact_regions
-from camlucida.io import read_image
-from camlucida.metrics.annotations import Floats
+from camlucida.evaluation.maps.zones import image_zones
+from camlucida.io import RawImage, read_image
+from camlucida.metrics.annotations import Floats, Mask
 from camlucida.metrics.artefacts import border_region
 from camlucida.metrics.ceiling import coverage
+from camlucida.metrics.lung_fields import is_colour
 
 T = TypeVar("T")
 
@@ -35,10 +37,12 @@ class ImageRegions:
 
     Args:
         path: its file, read when it is needed.
+        zones: whether the zones of the lungs are detected.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, zones: bool = False) -> None:
         self._path = path
+        self._zones = zones
         self._kept: dict[Hashable, Any] = {}
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -53,7 +57,8 @@ class ImageRegions:
 
         ``border`` and ``periphery`` (outside the central rectangle of half the area) always.
         ``text``, ``outside`` and ``artefact`` (these and the border) if the file is there and has
-        this hash; a region that is not in the picture is empty.
+        this hash; a region that is not in the picture is empty. The zones of the lungs
+        (:data:`camlucida.metrics.lung_fields.ZONES`) where they are requested and detected.
 
         Args:
             sha256: hash of the file as it was explained.
@@ -80,8 +85,17 @@ class ImageRegions:
         masks = {DETECTED[metric]: mask for metric, mask in detected.items()}
         border = border_region(small.shape)
         masks["artefact"] = np.any([border, *masks.values()], axis=0)
+        if self._zones:
+            masks |= self._lung_zones(image, small)
         shares = {name: mask.astype(np.float64) for name, mask in masks.items()}
         return str(image.source["sha256"]), shares
+
+    def _lung_zones(self, image: RawImage, small: Floats) -> dict[str, Mask]:
+        # The reduced picture has lost its colours, by which photographs are told apart.
+        if image.display.ndim == 3 and is_colour(image.display):
+            return {}
+        zones, _ = image_zones(small, image.source)
+        return zones
 
     def carriers(self, geometry: Geometry, grid: Sequence[int]) -> tuple[Floats, Floats]:
         """(h, rows) and (w, columns): ``down @ cells @ across.T`` is a map on the image.

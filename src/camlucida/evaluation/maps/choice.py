@@ -14,7 +14,7 @@ DEFAULT = (
     *("average_precision_lift", "average_precision", "hit", "chexlocalize_iou", "chexlocalize_hit"),
     *("relevance_mass", "relevance_rank", "iou_area_matched", "roc_auc"),
     *("class_specificity", "class_specificity_gain"),
-    *("border_share", "outside_body_share", "region_share"),
+    *("border_share", "outside_body_share", "region_share", "zone_share"),
     *("gini", "entropy", "area_above_half", "components"),
     *("centre_row", "centre_column", "border_distance"),
 )

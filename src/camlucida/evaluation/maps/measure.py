@@ -38,6 +38,7 @@ from camlucida.evaluation.maps.samples import MetricSettings, Sample, known_labe
 from camlucida.evaluation.maps.scores import NAN, Heat, Score
 from camlucida.evaluation.maps.specificity import SpecificityScores
 from camlucida.evaluation.maps.stability import stability
+from camlucida.evaluation.maps.zones import ZONE, Origin, image_zones, origin_note
 from camlucida.io.tables import listing
 from camlucida.metrics import METRICS, faithfulness
 from camlucida.metrics.annotations import Mask
@@ -159,6 +160,7 @@ class _Session:
     failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
     empty: dict[str, list[str]] = field(default_factory=dict)
+    zone_origins: list[Origin] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.across = AcrossImages(self.settings.metrics)
@@ -248,7 +250,8 @@ class _Session:
         for columns, name, score in self.across.scores(self.model):
             self.builder.add(columns, name, score)
         notes = [*self.notes, *map(_empty_region, self.empty.items())]
-        return self.builder.tables(self.failures, notes + self.across.undefined.notes(), self.count)
+        notes += [*origin_note(self.zone_origins), *self.across.undefined.notes()]
+        return self.builder.tables(self.failures, notes, self.count)
 
     # ---- one image
 
@@ -267,7 +270,12 @@ class _Session:
         if not maps:
             return
         names = self.settings.metrics
-        regions = scores.artefact_regions(sample.scan.picture(), sample.regions, names)
+        picture = sample.scan.picture()
+        regions = scores.artefact_regions(picture, sample.regions, names)
+        if ZONE in names:
+            zones, origin = image_zones(picture, sample.scan.source, sample.regions)
+            regions |= {f"{ZONE}:{name}": mask for name, mask in zones.items()}
+            self.zone_origins.append(origin)
         annotation = AnnotationScores(sample, self.settings)
         specificity = SpecificityScores(sample, self.settings)
         faithful = with_inputs("altered images", among=names)

@@ -112,6 +112,10 @@ def described(dataset: Dataset) -> dict[str, Any]:
         # A code string; anything else may be somebody's free text.
         if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value):
             fields[name] = value
+    direction = dataset.get("PatientOrientation")
+    # To which side of the patient the rows run: L, unless the image is mirrored.
+    if direction and re.fullmatch(r"[LRAPHF]{1,3}", str(direction[0])):
+        fields["row_direction"] = str(direction[0])
     syntax = dataset.file_meta.TransferSyntaxUID
     fields["transfer_syntax"] = syntax.name if syntax.name != syntax else str(syntax)
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):

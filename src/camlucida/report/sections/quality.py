@@ -29,6 +29,7 @@ from camlucida.report.estimates import mean_of, or_dash
 from camlucida.report.sections.base import section
 from camlucida.report.sections.evaluated import evaluated
 from camlucida.report.sections.evidence import evidence
+from camlucida.report.sections.zones import zones
 
 declare(
     "quality",
@@ -146,7 +147,7 @@ def quality(report: ReportData) -> Section:
         table for series in report.all_series if (table := _by_label(report, series)) is not None
     ]
     blocks.append(Paragraph(tuple(_own_maps(report))))
-    return Section("quality", (*blocks, *evidence(report), *evaluated(report)))
+    return Section("quality", (*blocks, *zones(report), *evidence(report), *evaluated(report)))
 
 
 _MEASURES: tuple[tuple[str, str | float], ...] = (
