@@ -1,5 +1,6 @@
 """What the figures of a comparison draw, read back from their axes."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,8 @@ from camlucida.figures.consistency import (
     panel_figure,
     verdicts_figure,
 )
+from camlucida.figures.style import can_draw, drawn_with
+from camlucida.report.locale import load_texts
 from tests.analysis.comparison.test_compare import noisy, seed
 from tests.figures.test_evaluation import words
 from tests.support.stored_runs import world
@@ -141,3 +144,21 @@ def test_nothing_to_show_without_shared_images():
     found = compare(runs, cases, heat, by="fold")
     assert panel_figure(found, "", reader(runs)) is None
     assert all_series_figure(found).axes[0].get_title() == "heat on artefacts; dotted: their area"
+
+
+@pytest.mark.skipif(not can_draw(load_texts("zh")), reason="no font with Chinese signs")
+def test_every_figure_is_in_the_language_of_the_report(compared):
+    runs, found = compared
+    with drawn_with(texts=load_texts("zh")):
+        figures = (
+            all_series_figure(found),
+            consistency_figure(found),
+            verdicts_figure(found),
+            panel_figure(found, "", reader(runs)),
+        )
+    text = " ".join(map(words, figures))
+    # What is left in Latin letters are names, units and statistics.
+    names = {"AUC", "SYNTHETIC", "Pearson", "seed", "logit", "gradcam", "last"}
+    left = set(re.findall(r"[A-Za-z]{3,}", text)) - names
+    assert left == set()
+    assert "判定只说明各组热图是否一致" in text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from textwrap import fill, wrap
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,34 @@ from camlucida.analysis.comparison.compare import Comparison
 from camlucida.analysis.comparison.summary import choose
 from camlucida.analysis.comparison.verdict import verdict_name
 from camlucida.attribution.explanation import Explanation
-from camlucida.core.messages import Message
+from camlucida.core.messages import Message, declare
 from camlucida.figures.colours import colormap_name
 from camlucida.figures.consistency.layout import INK, name_in_group, table_rows, with_footer
 from camlucida.figures.grids import ALPHA, bare, mark_synthetic
 from camlucida.figures.overlay import as_rgb, marks_legend, reduced, reduced_overlay
+from camlucida.figures.style import label_name, said, words, wrapped_text
+
+declare(
+    "case_panels",
+    {
+        "one_scale": "The maps of a case share one scale where they have one unit.",
+        "own_scales": "Each map is on its own scale.",
+        "note": "{rule} {scale} {marks}",
+        "of_group": "{group}. {note}",
+        "title": "{label} – {verdict}: {reason}",
+        "of_patient": "{image}, patient {patient}",
+        "truth": "truth: {truth}",
+        "no_truth": "truth unknown",
+        "positive": "truth: {label} positive",
+        "negative": "truth: {label} negative",
+        "value": "value {value}",
+        "predicted": "predicted {label}",
+        "class_positive": "positive",
+        "class_negative": "negative",
+        "right": "predicted {label} (right)",
+        "wrong": "predicted {label} (wrong)",
+    },
+)
 
 PANEL = 2.45
 """Inches on the longer side of a panel."""
@@ -60,12 +82,11 @@ def panel_figure(
     for row, case in zip(case_rows, shown):
         _draw_case(row, case, headings, width)
     _colour_bar(last_row, any(case.signed for case in shown))
-    scale = "Each map is on its own scale"
-    if one_unit:
-        scale = "The maps of a case share one scale where they have one unit"
-    prefix = f"{group}. " if group else ""
-    synthetic = any(case.synthetic for case in shown)
-    return with_footer(figure, f"{prefix}{rule} {scale}. {marks_legend()}", synthetic)
+    scale = words("case_panels.one_scale" if one_unit else "case_panels.own_scales")
+    note = words("case_panels.note", rule=rule, scale=scale, marks=marks_legend())
+    if group:
+        note = words("case_panels.of_group", group=group, note=note)
+    return with_footer(figure, note, any(case.synthetic for case in shown))
 
 
 def _headings(all_series: pd.DataFrame, group: str) -> dict[str, str]:
@@ -122,10 +143,11 @@ class _ShownCase:
 
     def title(self, width: float) -> str:
         """Label, verdict and reason, for a figure of this width in inches."""
-        verdict = str(verdict_name(self.case["verdict"])).upper()
+        verdict = said(verdict_name(self.case["verdict"])).upper()
         reason = Message.loads(self.case["reason_code"])
-        text = f"{self.case['label']} – {verdict}: {reason}"
-        return "\n".join(wrap(text, int(width * 14)))
+        label = label_name(str(self.case["label"]))
+        text = words("case_panels.title", label=label, verdict=verdict, reason=reason)
+        return wrapped_text(text, int(width * 14))
 
     def height(self, width: float) -> float:
         """Inches of the row, in a figure of this width in inches."""
@@ -154,12 +176,15 @@ def _draw_case(row: Any, shown: _ShownCase, headings: Mapping[str, str], width: 
     panels = row.subplots(1, len(shown.rows) + 1)
     scan = shown.maps[0].scan
     panels[0].imshow(reduced(as_rgb(scan.picture()), PIXELS))
-    patient = f", patient {shown.case['patient']}" if shown.case["patient"] else ""
-    name = fill(shown.case["image"] + patient, 34)
+    image = str(shown.case["image"])
+    if shown.case["patient"]:
+        patient = str(shown.case["patient"])
+        image = words("case_panels.of_patient", image=image, patient=patient)
+    name = wrapped_text(image, 34)
     panels[0].set_title(f"{name}\n{_truth_text(shown.rows[0])}", fontsize=7.5)
     for axes, map_row, explanation in zip(panels[1:], shown.rows, shown.maps):
         axes.imshow(reduced_overlay(explanation, PIXELS, ALPHA, shown.limit))
-        heading = fill(headings[map_row["series"]], 34)
+        heading = wrapped_text(headings[map_row["series"]], 34)
         axes.set_title(f"{heading}\n{_prediction_text(map_row)}", fontsize=7.5)
         axes.set_xlabel(_scale_text(explanation, shown.limit), fontsize=7)
     for axes in panels:
@@ -171,42 +196,47 @@ def _draw_case(row: Any, shown: _ShownCase, headings: Mapping[str, str], width: 
 def _truth_text(row: Mapping[str, Any]) -> str:
     """The ground truth of the image."""
     if row["true_class"]:
-        return f"truth: {row['true_class']}"
+        return words("case_panels.truth", truth=label_name(row["true_class"]))
     if not np.isfinite(row["truth"]):
-        return "truth unknown"
+        return words("case_panels.no_truth")
     if np.isfinite(row["value"]):
-        return f"truth: {row['truth']:.4g}"
-    return f"truth: {row['label']} {'positive' if row['truth'] else 'negative'}"
+        return words("case_panels.truth", truth=f"{row['truth']:.4g}")
+    sign = "positive" if row["truth"] else "negative"
+    return words(f"case_panels.{sign}", label=label_name(row["label"]))
 
 
 def _prediction_text(row: Mapping[str, Any]) -> str:
     """Prediction, whether it is right, and probability."""
     if np.isfinite(row["value"]):
-        return f"value {row['value']:.4g}"
+        return words("case_panels.value", value=f"{row['value']:.4g}")
     predicted = row["predicted"]
     probability = str(row["target"])
     if np.isfinite(row["probability"]):
         # The probability is that of the label, also for "not sick"; a region has one of its own.
         name = row["label"] if predicted else row["target"]
-        probability = f"{name} {row['probability']:.3f}"
-    probability = fill(probability, 36)
+        probability = f"{label_name(name)} {row['probability']:.3f}"
+    probability = wrapped_text(probability, 36)
     if not predicted:
         return probability
-    right = {True: " (right)", False: " (wrong)"}.get(row["correct"], "")
-    return f"predicted {predicted}{right}\n{probability}"
+    kind = {True: "right", False: "wrong"}.get(row["correct"], "predicted")
+    name = label_name(predicted)
+    if predicted in ("positive", "negative"):
+        name = words(f"case_panels.class_{predicted}")
+    return f"{words(f'case_panels.{kind}', label=name)}\n{probability}"
 
 
 def _scale_text(explanation: Explanation, limit: float | None) -> str:
     """What stands below a map: its scale, or how strong it is on the shared one."""
     if explanation.is_empty:
-        lines = wrap(f"no evidence: {explanation.empty_reason}", 34)
+        reason = explanation.empty_reason or ""
+        lines = wrapped_text(words("overlay.empty", reason=reason), 34).splitlines()
         return "\n".join(lines[:2])
     unit = str(explanation.provenance.get("unit", "")).replace("none", "")
     strongest = f"{explanation.limit:.3g}"
     if limit is not None:
-        return f"strongest {strongest} of {limit:.3g} {unit}"
+        return words("grids.strongest", peak=strongest, limit=f"{limit:.3g}", unit=unit)
     sign = "±" if explanation.signed else ""
-    return f"full colour = {sign}{strongest} {unit}"
+    return words("grids.full_colour", limit=f"{sign}{strongest}", unit=unit)
 
 
 def _colour_bar(row: Any, signed: bool) -> None:
@@ -220,5 +250,7 @@ def _colour_bar(row: Any, signed: bool) -> None:
     axes.set_yticks([])
     axes.set_xticks([low, (low + 1) / 2, 1])
     axes.tick_params(labelsize=7)
-    against = "; < 0 is evidence against" if signed else ""
-    axes.set_xlabel(f"share of the full colour stated{against}", fontsize=7.5)
+    meaning = words("grids.share")
+    if signed:
+        meaning = words("grids.against", meaning=meaning)
+    axes.set_xlabel(meaning, fontsize=7.5)

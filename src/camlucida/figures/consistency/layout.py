@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from textwrap import fill
 from typing import Any, cast
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from camlucida.figures.notice import notice_line
+from camlucida.figures.style import wrapped_text
 
 GREY, INK = "#767676", "#333333"
 
@@ -38,12 +38,12 @@ def pair_name(pair: Mapping[str, Any]) -> str:
     group = pair["group"]
     first = name_in_group(pair["first"], group)
     second = name_in_group(pair["second"], group)
-    lines = (fill(f"{first} – {second}", 44), fill(group, 44))
+    lines = (wrapped_text(f"{first} – {second}", 44), wrapped_text(group, 44))
     return "\n".join(filter(None, lines))
 
 
 def with_footer(figure: Figure, note: str, synthetic: bool) -> Figure:
     """Add how to read the figure and the notice below it."""
     width = int(figure.get_figwidth() * 17)
-    figure.supxlabel(f"{fill(note, width)}\n{notice_line(synthetic)}", fontsize=7.5)
+    figure.supxlabel(f"{wrapped_text(note, width)}\n{notice_line(synthetic)}", fontsize=7.5)
     return figure

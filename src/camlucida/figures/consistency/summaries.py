@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -21,13 +20,38 @@ from camlucida.analysis.comparison.verdict import (
     REVIEW,
     verdict_name,
 )
+from camlucida.core.messages import Message, declare
 from camlucida.figures.consistency.layout import GREY, INK, pair_name, table_rows, with_footer
 from camlucida.figures.evaluation import PALETTE
+from camlucida.figures.style import said, style, words, wrapped_text
 
 COLOURS = {ARTEFACT: PALETTE[1], REVIEW: PALETTE[4], CONSISTENT: PALETTE[0], NOT_COMPARED: GREY}
 """Verdict → colour."""
 
-BARS = "Bar: 95% interval by patient; hollow: too few patients for one."
+declare(
+    "consistency_figures",
+    {
+        "bars": "Bar: 95% interval by patient; hollow: too few patients for one.",
+        "metric": "{metric}; dotted: chance",
+        "artefacts": "heat on artefacts; dotted: their area",
+        "sized": "{name} (n = {images})",
+        "series_note": "n: images. Artefacts: border, burned-in text, outside the body.",
+        "similarity": "similarity of maps (Pearson r)\ndotted: null",
+        "excess": "excess similarity",
+        "same_maps": "the same maps",
+        "first_pairs": "The first {shown} of {pairs} pairs.",
+        "pairs_note": (
+            "Null: maps of different patients. Excess: (similarity − null) ÷ (1 − null), 0 no more "
+            "alike than those, 1 the same; orange line: under {threshold:g} a case is to be "
+            "reviewed."
+        ),
+        "fixed_null": "The null is taken as fixed.",
+        "no_truth": "{metric}: no ground truth",
+        "cases": "cases",
+        "verdicts_note": "n: cases with a ground truth. Grey line: all cases.",
+        "agreement_only": ("A verdict says how far the map series agree, not that they are right."),
+    },
+)
 
 MOST_PAIRS = 60
 """Pairs of one figure; the others are in the table."""
@@ -57,15 +81,16 @@ def all_series_figure(comparison: Comparison) -> Figure:
             "artefact_area",
         )
     if metric:
-        panels[0].set_title(f"{TITLES[metric]}; dotted: chance", fontsize=9)
+        name = said(Message(f"metrics.{metric}"))
+        panels[0].set_title(words("consistency_figures.metric", metric=name), fontsize=9)
         limits = (0, None) if metric == "mae" else (-0.03, 1.03)
         panels[0].set_xlim(*limits)
-    panels[-1].set_title("heat on artefacts; dotted: their area", fontsize=9)
+    panels[-1].set_title(words("consistency_figures.artefacts"), fontsize=9)
     panels[-1].set_xlim(-0.03, 1.03)
-    names = [fill(name, 34) for name in all_series["name"]]
-    sized = [f"{name} (n = {images})" for name, images in zip(names, all_series["images"])]
+    names = [wrapped_text(name, 34) for name in all_series["name"]]
+    sized = [_sized(name, int(images)) for name, images in zip(names, all_series["images"])]
     _name_rows(panels, sized)
-    note = f"n: images. Artefacts: border, burned-in text, outside the body. {BARS}"
+    note = _sentences("consistency_figures.series_note", "consistency_figures.bars")
     return with_footer(figure, note, comparison.synthetic)
 
 
@@ -83,10 +108,11 @@ def consistency_figure(comparison: Comparison) -> Figure:
     for position, pair in enumerate(rows):
         _draw_pair(panels, position, pair)
     if has_agreement:
-        panels[0].set_title(f"{agreement_name(comparison.kind)}; dotted: chance", fontsize=9)
+        name = said(agreement_name(comparison.kind))
+        panels[0].set_title(words("consistency_figures.metric", metric=name), fontsize=9)
     similarity, excess = panels[-2:]
-    similarity.set_title("similarity of maps (Pearson r)\ndotted: null", fontsize=9)
-    excess.set_title("excess similarity", fontsize=9)
+    similarity.set_title(words("consistency_figures.similarity"), fontsize=9)
+    excess.set_title(words("consistency_figures.excess"), fontsize=9)
     excess.axvline(0, color=INK, linestyle=":", linewidth=1.3, zorder=0)
     threshold = comparison.thresholds.excess
     excess.axvline(threshold, color=COLOURS[REVIEW], linewidth=1, zorder=0)
@@ -94,15 +120,7 @@ def consistency_figure(comparison: Comparison) -> Figure:
         lowest = axes.get_xlim()[0]
         axes.set_xlim(min(-0.05, lowest), 1.05)
     _name_rows(panels, names)
-    left_out = ""
-    if len(pairs) > MOST_PAIRS:
-        left_out = f"The first {MOST_PAIRS} of {len(pairs)} pairs. "
-    note = (
-        f"{left_out}Null: maps of different patients. Excess: (similarity − null) ÷ (1 − null), "
-        "0 no more alike than those, 1 the same; orange line: "
-        f"under {threshold:g} a case is to be reviewed. "
-        f"{BARS} The null is taken as fixed."
-    )
+    note = _pairs_note(len(pairs), threshold)
     return with_footer(figure, note, comparison.synthetic)
 
 
@@ -120,8 +138,8 @@ def _draw_pair(panels: Sequence[Axes], position: int, pair: Mapping[str, Any]) -
             "agreement_chance",
         )
     if pair["identical"]:
-        style: dict[str, Any] = {"fontsize": 8, "color": GREY, "ha": "center", "va": "center"}
-        excess.annotate("the same maps", (0.5, position), **style)
+        look: dict[str, Any] = {"fontsize": 8, "color": GREY, "ha": "center", "va": "center"}
+        excess.annotate(words("consistency_figures.same_maps"), (0.5, position), **look)
         return
     _dot(similarity, position, pair["similarity"], chance=pair["null"], filled=True)
     _draw_estimate(excess, position, pair, "excess", "excess_low", "excess_high")
@@ -133,7 +151,7 @@ def verdicts_figure(comparison: Comparison) -> Figure:
     """
     table = by_verdict(comparison)
     groups = list(dict.fromkeys(table["group"]))
-    title = str(right_name(comparison.kind))
+    title = said(right_name(comparison.kind))
     is_error = RIGHT[comparison.kind] == "error"
     height = 0.34 * max(3, table.groupby("group").size().max() - 1) + 0.95
     figure = Figure(figsize=(8.4, height * len(groups) + 0.85), layout="constrained")
@@ -143,20 +161,20 @@ def verdicts_figure(comparison: Comparison) -> Figure:
         whole = part[part["verdict"] == ""].iloc[0]
         rows = table_rows(part[part["verdict"] != ""])
         _draw_counts(bars, rows)
-        bars.set_title(fill(group, 50), fontsize=9)
+        bars.set_title(wrapped_text(group, 50), fontsize=9)
         for position, row in enumerate(rows):
             colour = COLOURS[row["verdict"]]
             _draw_estimate(accuracy, position, row, "estimate", "low", "high", colour=colour)
         if np.isfinite(whole["estimate"]):
             accuracy.axvline(whole["estimate"], color=GREY, linewidth=1, zorder=0)
-        accuracy.set_title(title if whole["judged"] else f"{title}: no ground truth", fontsize=9)
+        if not whole["judged"]:
+            title = words("consistency_figures.no_truth", metric=said(right_name(comparison.kind)))
+        accuracy.set_title(title, fontsize=9)
         accuracy.set_xlim((0, None) if is_error else (-0.03, 1.03))
         _plain(accuracy)
         _name_row(accuracy, [f"n = {row['judged']}" for row in rows])
-    note = (
-        f"n: cases with a ground truth. Grey line: all cases. {BARS} "
-        "A verdict says how far the map series agree, not that they are right."
-    )
+    codes = ("verdicts_note", "bars", "agreement_only")
+    note = _sentences(*(f"consistency_figures.{name}" for name in codes))
     return with_footer(figure, note, comparison.synthetic)
 
 
@@ -175,9 +193,33 @@ def _draw_counts(axes: Axes, rows: Sequence[Mapping[str, Any]]) -> None:
         )
     # Room for the numbers right of the longest bar.
     axes.set_xlim(0, max(row["cases"] for row in rows) * 1.25)
-    axes.set_xlabel("cases", fontsize=8)
+    axes.set_xlabel(words("consistency_figures.cases"), fontsize=8)
     _plain(axes)
-    _name_row(axes, [str(verdict_name(row["verdict"])) for row in rows])
+    _name_row(axes, [said(verdict_name(row["verdict"])) for row in rows])
+
+
+def _sized(name: str, images: int) -> str:
+    return words("consistency_figures.sized", name=name, images=images)
+
+
+def _pairs_note(pairs: int, threshold: float) -> str:
+    sentences = []
+    if pairs > MOST_PAIRS:
+        shown = Message("consistency_figures.first_pairs", {"shown": MOST_PAIRS, "pairs": pairs})
+        sentences.append(shown)
+    sentences.append(Message("consistency_figures.pairs_note", {"threshold": threshold}))
+    sentences += [Message(f"consistency_figures.{name}") for name in ("bars", "fixed_null")]
+    return _joined(sentences)
+
+
+def _sentences(*codes: str) -> str:
+    return _joined([Message(code) for code in codes])
+
+
+def _joined(sentences: Sequence[Message]) -> str:
+    # Chinese sentences follow each other without a space.
+    space = "" if style().texts.language.startswith("zh") else " "
+    return space.join(map(said, sentences))
 
 
 def _panels(number: int, rows: int, longest: int) -> tuple[Figure, list[Axes]]:
