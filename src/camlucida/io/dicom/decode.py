@@ -9,24 +9,25 @@ from numpy.typing import NDArray
 from pydicom import Dataset, uid
 from pydicom.encaps import get_frame
 from pydicom.pixels.decoders.base import get_decoder
+from pydicom.pixels.processing import convert_color_space
 from pydicom.pixels.utils import pixel_array
 
 from camlucida.core.errors import ImageError
 from camlucida.io.dicom.coded import check_coded, check_frames, check_native
-from camlucida.io.dicom.header import bits_stored
+from camlucida.io.dicom.header import bits_stored, number, photometric
+from camlucida.io.dicom.jpeg import decode_jpeg, has_decoder
 
-_MENDED_BY = (
-    "store it uncompressed first, for instance dcmdjpeg IN OUT, or pip install pylibjpeg-libjpeg "
-    "(GPLv3)"
-)
+_MENDED_BY = "store it uncompressed first, for instance dcmdjpeg IN OUT"
+
+_DAMAGED = "the file is damaged or its header was changed: export it again from the source"
+
+_LOSSLESS = (uid.JPEGLossless, uid.JPEGLosslessSV1)
 
 # One decoder a syntax, by name: pydicom would otherwise try whatever is installed, and gdcm aborts
 # on damaged files.
 _PLUGIN = {
     uid.JPEGBaseline8Bit: "pillow",
     uid.JPEGExtended12Bit: "pillow",
-    uid.JPEGLossless: "pylibjpeg",
-    uid.JPEGLosslessSV1: "pylibjpeg",
     uid.JPEGLSLossless: "pyjpegls",
     uid.JPEGLSNearLossless: "pyjpegls",
     uid.JPEG2000Lossless: "pylibjpeg",
@@ -60,10 +61,40 @@ def decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[Any
         # The unused bits are dealt with in pixels.py: pydicom drops the high ones, which is wrong
         # for left-aligned values.
         return pixel_array(dataset, index=index, correct_unused_bits=False)
-    plugin = _plugin(path, dataset, syntax)
+    in_child = syntax in _LOSSLESS or _has_12_bits(dataset, syntax)
+    if in_child and not has_decoder():
+        raise ImageError(
+            f"{path} is coded as {syntax.name}, and no decoder for it is installed",
+            "pip install 'camlucida[dicom]' reads it",
+        )
+    plugin = "" if in_child else _plugin(path, dataset, syntax)
     check_frames(path, dataset, frames)
-    check_coded(path, dataset, get_frame(dataset.PixelData, index, number_of_frames=frames))
+    coded = get_frame(dataset.PixelData, index, number_of_frames=frames)
+    check_coded(path, dataset, coded)
+    if in_child:
+        return _decoded_in_child(path, dataset, coded)
     return pixel_array(dataset, index=index, decoding_plugin=plugin)
+
+
+def _has_12_bits(dataset: Dataset, syntax: uid.UID) -> bool:
+    """Whether it is a JPEG of more than the 8 bits that Pillow reads."""
+    return syntax == uid.JPEGExtended12Bit and bits_stored(dataset) > 8
+
+
+def _decoded_in_child(path: Path, dataset: Dataset, coded: bytes) -> NDArray[Any]:
+    """A JPEG frame as pydicom would return it."""
+    array = decode_jpeg(path, coded)
+    samples = int(number(dataset, "SamplesPerPixel") or 1)
+    expected = (int(dataset.Rows), int(dataset.Columns), samples)[: 2 + (samples > 1)]
+    if array.shape != expected:
+        raise ImageError(
+            f"{path} says {expected} pixels in its header and {array.shape} are decoded", _DAMAGED
+        )
+    if number(dataset, "PixelRepresentation") == 1:
+        array = array.view(array.dtype.str.replace("u", "i"))
+    if samples == 3 and photometric(dataset).startswith("YBR_FULL"):
+        return convert_color_space(array, "YBR_FULL", "RGB")
+    return array
 
 
 def _transfer_syntax(path: Path, dataset: Dataset) -> uid.UID:
@@ -90,8 +121,6 @@ def _plugin(path: Path, dataset: Dataset, syntax: uid.UID) -> str:
             "store it uncompressed first",
         )
     bits = bits_stored(dataset)
-    if syntax == uid.JPEGExtended12Bit and bits > 8:
-        plugin = "pylibjpeg"  # Pillow reads 8 bits only
     if plugin not in get_decoder(syntax).available_plugins:
         what = (
             f"{path} is coded as {syntax.name} with {bits} bits, and no decoder for it is installed"
