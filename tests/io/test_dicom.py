@@ -332,9 +332,7 @@ def test_a_real_monochrome1_chest_film():
     assert lung.mean() < mediastinum.mean()
 
 
-@pytest.mark.parametrize(
-    "name", ["JPEG-LL.dcm", "JPGExtended.dcm", "MR_truncated.dcm", "rtplan.dcm", "test-SR.dcm"]
-)
+@pytest.mark.parametrize("name", ["MR_truncated.dcm", "rtplan.dcm", "test-SR.dcm"])
 def test_unreadable_samples_say_why(name):
     with pytest.raises(ImageError) as error:
         sample(name)

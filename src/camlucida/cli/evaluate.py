@@ -78,6 +78,13 @@ def evaluate_command(
             "other kind of --masks."
         ),
     ] = None,
+    truth: Annotated[
+        str | None,
+        typer.Option(
+            help="Public ground truth by name: nih, rsna, siim or vinbig. The tables of "
+            "TorchXRayVision are joined to files that are named as in the data set."
+        ),
+    ] = None,
     mask_label: Annotated[
         list[str] | None,
         typer.Option(help="Name of a value of label maps: 1=mass. Repeatable."),
@@ -203,7 +210,7 @@ def evaluate_command(
         methods=_tuple(method),
         layers=_tuple(layer),
         annotations=AnnotationFiles(
-            masks, boxes, rle, polygons, parse_class_names(mask_label or ())
+            masks, boxes, rle, polygons, parse_class_names(mask_label or ()), truth
         ),
         regions=regions,
         metrics=_tuple(metrics) or ("default",),

@@ -314,7 +314,7 @@ def read_ground_truth(
         join.add_table(boxes, id_column=id_column)
     elif boxes is not None:
         join.add_files(boxes, names)
-    return _joined(join)
+    return ground_truth_of(join)
 
 
 def read_boxes(text: str, labels: Sequence[str], images: Sequence[str]) -> GroundTruth:
@@ -348,7 +348,7 @@ def read_boxes(text: str, labels: Sequence[str], images: Sequence[str]) -> Groun
         return read_ground_truth(boxes=path, labels=labels)
     join = AnnotationJoin(labels)
     join.add_table(path, only_image)
-    return _joined(join)
+    return ground_truth_of(join)
 
 
 def read_regions(folder: Path) -> GroundTruth:
@@ -364,7 +364,12 @@ def read_regions(folder: Path) -> GroundTruth:
     return read_ground_truth(masks=folder, labels=names)
 
 
-def _joined(join: AnnotationJoin) -> GroundTruth:
+def ground_truth_of(join: AnnotationJoin) -> GroundTruth:
+    """The ground truth of annotations that were put together.
+
+    Args:
+        join: the annotations.
+    """
     drawn = {image: dict(of_image) for image, of_image in join.drawn.items()}
     notes = tuple(join.notes)
     return GroundTruth(join.labels, drawn, dict(join.boxed), notes, join.aliases, join.by_uid)

@@ -11,6 +11,7 @@ from typing import Any
 from camlucida.attribution.explanation import Explanation
 from camlucida.evaluation.maps import scores
 from camlucida.evaluation.maps.choice import with_inputs
+from camlucida.evaluation.maps.readers import reader_scores
 from camlucida.evaluation.maps.samples import MetricSettings, Sample, label_of
 from camlucida.evaluation.maps.scores import NAN, Heat, Score
 from camlucida.metrics.annotations import Floats, Mask
@@ -59,7 +60,18 @@ class AnnotationScores:
         if boxes is not None:
             best = self._best_heat(label, truth, grid)
             of_label |= scores.box_scores(heat, best, boxes, names)
+        self._score_readers(explanation, heat)
         return of_label
+
+    def _score_readers(self, explanation: Explanation, heat: Heat) -> None:
+        """Add the agreement of a map with each reader, where the ground truth has readers."""
+        label = label_of(explanation)
+        readers = self.sample.readers.get(label)
+        if not readers:
+            return
+        row = {"image": self.sample.scan.id, "label": label, "method": explanation.method}
+        row["layer"] = explanation.layer
+        self.sample.reader_rows.append({**row, **reader_scores(heat.original, readers)})
 
     def boxes(self, explanation: Explanation, heat: Heat) -> dict[str, list[Any]] | None:
         """What the metrics of all boxes together need of this image.

@@ -22,6 +22,7 @@ from camlucida.datasets.image_names import is_of_image
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.measure import Sample, Tables, measure
 from camlucida.evaluation.maps.randomisation import IMAGES, randomisation_table
+from camlucida.evaluation.maps.readers import reader_notes
 from camlucida.evaluation.maps.source import Source
 from camlucida.evaluation.maps.stored import StoredMaps
 from camlucida.io.tables import listing, read_table, write_table
@@ -108,6 +109,7 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
     tables.notes[:0] = source.cohort.notes
     tables.notes += _notes_of_annotations(source, tables)
     tables.notes += _notes_of_maps(source)
+    tables.notes += reader_notes(pd.DataFrame(source.reader_rows))
     no_unit = no_unit_scale(source.model.card.input)
     if no_unit is not None:
         tables.notes.append(no_unit)

@@ -26,6 +26,8 @@ class Sample:
         boxes: label → (N, 4) x, y, width, height.
         regions: name → mask of a region of interest, such as lungs, heart or a plaster.
         positives: labels that are true of it; None if unknown.
+        readers: label → reader → mask, where the ground truth tells readers apart.
+        reader_rows: of all images; scores of maps against readers are added here.
     """
 
     scan: Scan
@@ -34,6 +36,8 @@ class Sample:
     boxes: Mapping[str, Floats] = field(default_factory=dict)
     regions: Mapping[str, Mask] = field(default_factory=dict)
     positives: tuple[str, ...] | None = None
+    readers: Mapping[str, Mapping[str, Mask]] = field(default_factory=dict)
+    reader_rows: list[dict[str, Any]] = field(default_factory=list)
 
     def annotation_key(self, label: str) -> str:
         """The label under which its annotation stands.

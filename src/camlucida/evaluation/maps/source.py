@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from camlucida.attribution.explanation import Explanation
@@ -14,6 +14,9 @@ from camlucida.datasets.images import LabelledImage, LabelledImages
 from camlucida.evaluation.maps.baselines import Atlas, add_to_atlas
 from camlucida.evaluation.maps.measure import MapSource, ModelMaps
 from camlucida.evaluation.maps.samples import MetricSettings, Sample
+from camlucida.io.annotations import AnnotatedImage, BoxAnnotation
+from camlucida.io.image import image_id
+from camlucida.metrics.annotations import Mask
 from camlucida.models import LoadedModel
 
 
@@ -29,6 +32,8 @@ class Source:
         regions: masks of further places, such as lungs or heart.
         frame: of files that have several; the first if None.
         maps: that are stored already; None: the model explains each image.
+        readers: image → label → reader → boxes, where the ground truth tells readers apart.
+        reader_rows: scores of maps against readers, as the images are measured.
     """
 
     model: LoadedModel
@@ -38,6 +43,8 @@ class Source:
     regions: GroundTruth | None = None
     frame: int | None = None
     maps: MapSource | None = None
+    readers: Mapping[str, Mapping[str, Mapping[str, BoxAnnotation]]] = field(default_factory=dict)
+    reader_rows: list[dict[str, Any]] = field(default_factory=list, compare=False)
 
     @property
     def map_source(self) -> MapSource:
@@ -62,7 +69,13 @@ class Source:
         masks = {} if self.truth is None else self.truth.masks(*where)
         boxes = {} if self.truth is None else self.truth.boxes(*where)
         regions = {} if self.regions is None else self.regions.masks(*where)
-        return Sample(scan, item.patient, masks, boxes, regions, item.positives)
+        image = AnnotatedImage((height, width), item.path)
+        readers: dict[str, dict[str, Mask]] = {}
+        for label, of_label in self.readers.get(image_id(item.path, None), {}).items():
+            readers[label] = {reader: boxes.mask(image) for reader, boxes in of_label.items()}
+        return Sample(
+            scan, item.patient, masks, boxes, regions, item.positives, readers, self.reader_rows
+        )
 
     def sample_of(self, image: str) -> Sample:
         """The image of this name with its annotations.

@@ -15,17 +15,29 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import slug
 from camlucida.core.output_spec import RegionScore
 from camlucida.datasets.annotation_discovery import read_beside
-from camlucida.datasets.ground_truth import GroundTruth, read_ground_truth, read_regions
-from camlucida.datasets.images import read_labelled_images
+from camlucida.datasets.ground_truth import (
+    GroundTruth,
+    ground_truth_of,
+    read_ground_truth,
+    read_regions,
+)
+from camlucida.datasets.images import LabelledImages, read_labelled_images
+from camlucida.datasets.patients import NO_PATIENTS
+from camlucida.datasets.public_truth import PublicTruth, read_public_truth
 from camlucida.datasets.splits import training_notes
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
 from camlucida.evaluation.maps.measure import MetricSettings
 from camlucida.evaluation.maps.of_run import RunModel, run_annotations, run_models
 from camlucida.evaluation.maps.source import Source
+from camlucida.io.image import image_id
+from camlucida.io.tables import write_table
 from camlucida.models import load_model
 from camlucida.runs.read import Run, is_run
 from camlucida.workflows.evaluation.folder import present
+
+READERS = "readers.csv"
+"""Agreement of readers, and of maps with them, of each image and label."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,8 @@ class AnnotationFiles:
         rle: CheXlocalize masks.
         polygons: CheXlocalize outlines.
         names: value → label of label maps, class → label of YOLO's files.
+        public: a data set of :data:`~camlucida.datasets.public_truth.NAMES`, whose tables are
+            joined by the images' names.
     """
 
     masks: Path | None = None
@@ -45,11 +59,12 @@ class AnnotationFiles:
     rle: Path | None = None
     polygons: Path | None = None
     names: Mapping[int, str] = field(default_factory=dict)
+    public: str | None = None
 
     @property
     def given(self) -> bool:
         """Whether any is given."""
-        return any((self.masks, self.boxes, self.rle, self.polygons))
+        return any((self.masks, self.boxes, self.rle, self.polygons, self.public))
 
     def read(self, labels: Sequence[str], id_column: str | None = None) -> GroundTruth | None:
         """The ground truth; None where no file is given.
@@ -61,7 +76,10 @@ class AnnotationFiles:
         Raises:
             UsageError: a file cannot be read, or two are given.
         """
-        if not self.given:
+        files = (self.masks, self.boxes, self.rle, self.polygons)
+        if self.public is not None and any(files):
+            raise UsageError("--truth and a file of annotations are both given", "give one of them")
+        if not any(files):
             return None
         return read_ground_truth(
             masks=self.masks,
@@ -213,6 +231,8 @@ def evaluate_job(
     evaluated.tables.failures[:0] = failures
     evaluated.about = describe(job.source, evaluated, about["command"], about["versions"])
     write(job.folder, evaluated)
+    if job.source.reader_rows:
+        write_table(pd.DataFrame(job.source.reader_rows), job.folder / READERS)
     result = EvaluationResult(evaluated)
     if len(evaluated.tables.rows):
         result.page, result.summary = present(job.folder, evaluated, job.source)
@@ -275,9 +295,44 @@ def _source(
     labels = model.model.card.labels
     cohort = model.cohort
     truth = annotations.read(labels, request.table.id_column)
-    if truth is None:
+    readers: Mapping[str, Any] = {}
+    if annotations.public is not None:
+        paths = [image.path for image in cohort.images]
+        public = read_public_truth(annotations.public, paths, labels)
+        truth, readers = ground_truth_of(public.join), public.readers
+        cohort = _with_public_facts(cohort, public)
+    elif truth is None:
         ids = [image.id for image in cohort.images]
         truth, notes = read_beside([image.path for image in cohort.images], ids, labels)
         cohort = replace(cohort, notes=(*cohort.notes, *notes))
     regions = read_regions(request.regions) if request.regions else None
-    return Source(model.model, cohort, of_model, truth, regions, request.frame, model.maps)
+    return Source(model.model, cohort, of_model, truth, regions, request.frame, model.maps, readers)
+
+
+def _with_public_facts(cohort: LabelledImages, public: PublicTruth) -> LabelledImages:
+    """Images with the patients and findings of public tables, where no table of the user has them.
+
+    Patients are known only if the tables have that of every image.
+    """
+    by_path = {image.path: image_id(image.path, None) for image in cohort.images}
+    known = all(stem in public.patients for stem in by_path.values())
+    use_patients = known and not cohort.patients_known
+    images = []
+    for image in cohort.images:
+        stem = by_path[image.path]
+        positives, patient = image.positives, image.patient
+        if positives is None and stem in public.labels:
+            stated = public.labels[stem]
+            positives = tuple(name for name in public.join.labels if name and name in stated)
+        if use_patients:
+            patient = public.patients[stem]
+        images.append(replace(image, positives=positives, patient=patient))
+    notes = cohort.notes
+    if use_patients:
+        notes = tuple(note for note in notes if note != NO_PATIENTS)
+    return replace(
+        cohort,
+        images=tuple(images),
+        notes=notes,
+        patients_known=cohort.patients_known or known,
+    )
