@@ -1,13 +1,14 @@
 # make demo   set up and run the main job on what the package carries
 # make test   set up and run lint, types and tests
 # make docs   set up and build the documentation's site
+# make fuzz   set up and read 10,000 damaged files
 # make bench  set up and compare speed and memory with the peers
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types system docs bench clean
+.PHONY: demo test lint types system docs bench fuzz clean
 
 demo: .venv/.base
 	$(BIN)/camlucida demo --out demo
@@ -42,6 +43,9 @@ bench: .venv/.dev
 .venv/.dev: .venv/bin/python pyproject.toml constraints.txt
 	$(PIP) -e '.[dev]'
 	touch $@ .venv/.base
+
+fuzz: .venv/.dev
+	$(BIN)/python -m tests.support.fuzz 10000
 
 clean:
 	rm -rf .venv demo site explanations .pytest_cache .mypy_cache .ruff_cache .hypothesis
