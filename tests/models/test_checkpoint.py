@@ -11,15 +11,9 @@ import torch
 from torch import nn
 
 from camlucida.core.errors import ModelError
+from camlucida.core.messages import Message
 from camlucida.models.checkpoint import load_checkpoint, load_state, weights_sha256
-
-
-class Net(nn.Module):
-    def __init__(self, classes=2, width=3):
-        super().__init__()
-        self.conv = nn.Conv2d(1, width, 3)
-        self.norm = nn.BatchNorm2d(width)
-        self.fc = nn.Linear(width, classes)
+from tests.support.checkpoints import SHAPES, Net, prefixed, scaled
 
 
 class Wrapped(nn.Module):
@@ -48,10 +42,6 @@ class Shell:
         return os.system, (f"echo owned > {self.path}",)
 
 
-def prefixed(state, prefix):
-    return {prefix + key: value for key, value in state.items()}
-
-
 def failure(module, path):
     with pytest.raises(ModelError) as error:
         load_checkpoint(module, path)
@@ -61,26 +51,94 @@ def failure(module, path):
     return str(error.value)
 
 
-FLAVOURS = {
-    "plain": lambda s: s,
-    "state_dict": lambda s: {"epoch": 3, "state_dict": s, "optimizer": {"lr": 0.1}},
-    "model_state_dict": lambda s: {"model_state_dict": s, "best": 0.9},
-    "model": lambda s: {"model": s, "args": {"lr": 0.1}},
-    "DataParallel": lambda s: prefixed(s, "module."),
-    "Lightning": lambda s: {"state_dict": prefixed(s, "model."), "hyper_parameters": {"lr": 0.1}},
-    "DataParallel in Lightning": lambda s: {"state_dict": prefixed(s, "model.module.")},
-    "compiled": lambda s: prefixed(s, "_orig_mod."),
+@pytest.mark.parametrize("name", SHAPES)
+def test_every_shape_is_loaded(tmp_path, name):
+    trained, fresh = settled(Net()), Net()
+    torch.save(SHAPES[name](trained.state_dict()), tmp_path / "best.pth")
+    notes = load_checkpoint(fresh, tmp_path / "best.pth")
+    for key, value in trained.state_dict().items():
+        if not key.endswith("num_batches_tracked"):
+            stored = value.half() if name == "half" and value.is_floating_point() else value
+            assert torch.equal(fresh.state_dict()[key], stored.to(value.dtype)), key
+    assert [note.code for note in notes] == [f"checkpoint.{code}" for code in NOTES.get(name, ())]
+
+
+NOTES = {
+    "ema": ["averaged"],
+    "ema_state_dict": ["averaged"],
+    "any prefix": ["prefix"],
+    "any long prefix": ["prefix"],
+    "metrics in the module": ["left_out"],
+    "counters": ["left_out"],
+    "an averaged model": ["left_out"],
+    "stored twice": ["twice"],
+    "a part stored twice": ["copies"],
+    "averaged beside": ["averaged_beside"],
+    "averaged beside, timm": ["averaged_beside"],
+    "averaged in the module": ["averaged_beside"],
+    "another network beside": ["others"],
 }
+"""Shape → what is said of it."""
 
 
-@pytest.mark.parametrize("suffix", [".pth", ".pt"])
-@pytest.mark.parametrize("flavour", FLAVOURS)
-def test_flavours(tmp_path, flavour, suffix):
-    trained, fresh = Net(), Net()
-    torch.save(FLAVOURS[flavour](trained.state_dict()), tmp_path / f"best{suffix}")
-    assert weights_sha256(fresh) != weights_sha256(trained)
-    load_checkpoint(fresh, tmp_path / f"best{suffix}")
+def settled(net):
+    """With running statistics that no fresh network has."""
+    torch.manual_seed(0)
+    net.norm.running_mean.normal_()
+    net.norm.num_batches_tracked.fill_(7)
+    return net
+
+
+@pytest.mark.parametrize("zipped", [True, False])
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_key_chooses(tmp_path, whole, zipped):
+    raw = Net().state_dict()
+    content = (
+        {"model": raw, "model_ema": scaled(raw)}
+        if whole
+        else {**prefixed(raw, "model."), **prefixed(scaled(raw), "model_ema.")}
+    )
+    torch.save(content, tmp_path / "a.pth", _use_new_zipfile_serialization=zipped)
+    fresh = Net()
+    notes = load_checkpoint(fresh, tmp_path / "a.pth", "model_ema")
+    assert torch.equal(fresh.fc.weight, raw["fc.weight"] * 0.5)
+    assert "checkpoint.chosen" in [note.code for note in notes] or not whole
+    with pytest.raises(ModelError, match="no network at 'teacher'"):
+        load_checkpoint(fresh, tmp_path / "a.pth", "teacher")
+
+
+def test_several_networks_are_listed(tmp_path):
+    raw = Net().state_dict()
+    torch.save({"fold_0": raw, "fold_1": scaled(raw)}, tmp_path / "a.pth")
+    message = failure(Net(), tmp_path / "a.pth")
+    assert "a.pth holds several networks: 'fold_0', 'fold_1'" in message
+    assert "checkpoint_key" in message
+    fresh = Net()
+    load_checkpoint(fresh, tmp_path / "a.pth", "fold_1")
+    assert torch.equal(fresh.fc.weight, raw["fc.weight"] * 0.5)
+
+
+def test_parts_that_are_saved_apart(tmp_path):
+    class Both(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.backbone, self.head = Net(), nn.Linear(2, 2)
+
+    trained, fresh = Both(), Both()
+    parts = {"backbone": trained.backbone.state_dict(), "head": trained.head.state_dict()}
+    torch.save(parts, tmp_path / "a.pth")
+    load_checkpoint(fresh, tmp_path / "a.pth")
     assert weights_sha256(fresh) == weights_sha256(trained)
+
+
+def test_a_part_of_a_larger_network_is_not_taken_for_it(tmp_path):
+    state = {**prefixed(Net().state_dict(), "encoder."), "decoder.weight": torch.ones(2, 2)}
+    torch.save(state, tmp_path / "a.pth")
+    message = failure(Net(), tmp_path / "a.pth")
+    assert "1 unexpected (decoder.weight)" in message
+    assert 'checkpoint_key = "encoder" takes this part of the file alone' in message
+    notes = load_checkpoint(Net(), tmp_path / "a.pth", "encoder")
+    assert "checkpoint.left_out" in [note.code for note in notes]
 
 
 def test_the_old_file_format(tmp_path):
@@ -130,28 +188,36 @@ def test_a_malicious_pickle_does_not_run(tmp_path, payload, nested, zipped):
     harm = payload(str(tmp_path / "owned.txt"))
     content = {"state_dict": Net().state_dict(), "extra": harm} if nested else harm
     torch.save(content, tmp_path / "evil.pth", _use_new_zipfile_serialization=zipped)
-    message = failure(Net(), tmp_path / "evil.pth")
-    assert "evil.pth holds more than tensors" in message
-    assert "refused by weights_only, because opening such a file can run any code" in message
+    if nested:
+        load_checkpoint(Net(), tmp_path / "evil.pth")
+    else:
+        message = failure(Net(), tmp_path / "evil.pth")
+        assert "evil.pth holds an object (" in message
+        assert "nothing of it was run" in message
+        assert "torch.save(model.state_dict(), 'weights.pth')" in message
     assert not (tmp_path / "owned.txt").exists()
 
 
-def test_a_whole_model_is_refused_and_how_to_mend_it(tmp_path):
-    torch.save(Net(), tmp_path / "whole.pth")
-    message = failure(Net(), tmp_path / "whole.pth")
-    assert (
-        "whole.pth holds more than tensors (it names tests.models.test_checkpoint.Net)" in message
-    )
-    assert (
-        "re-save it where it was trained: torch.save(model.state_dict(), 'weights.pth')" in message
+@pytest.mark.parametrize("zipped", [False, True])
+def test_a_whole_model_is_read_as_data(tmp_path, zipped):
+    trained, fresh = settled(Net()), Net()
+    whole = {"model": trained, "epoch": 3}
+    torch.save(whole, tmp_path / "whole.pth", _use_new_zipfile_serialization=zipped)
+    (note,) = load_checkpoint(fresh, tmp_path / "whole.pth")
+    assert weights_sha256(fresh) == weights_sha256(trained)
+    assert str(note) == (
+        "the file holds a whole module (tests.support.checkpoints.Net); its weights were read as "
+        "data, and none of its code was run"
     )
 
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")
-def test_torchscript_is_refused(tmp_path):
-    torch.jit.save(torch.jit.script(nn.Linear(2, 2)), tmp_path / "net.pt")
-    message = failure(nn.Linear(2, 2), tmp_path / "net.pt")
-    assert "net.pt is a TorchScript program, not a state dict" in message
+def test_torchscript_is_read_as_data(tmp_path):
+    trained, fresh = settled(Net()), Net()
+    torch.jit.save(torch.jit.script(trained), tmp_path / "net.pt")
+    (note,) = load_checkpoint(fresh, tmp_path / "net.pt")
+    assert weights_sha256(fresh) == weights_sha256(trained)
+    assert note == Message("checkpoint.torchscript")
 
 
 @pytest.mark.parametrize(
@@ -235,12 +301,6 @@ def test_other_keys_are_listed_and_nothing_is_loaded(tmp_path):
         "was loaded" in message
     )
     assert weights_sha256(fresh) == before
-
-
-def test_a_loss_weight_beside_a_lightning_model_is_named(tmp_path):
-    state = prefixed(Net().state_dict(), "model.") | {"criterion.pos_weight": torch.ones(2)}
-    torch.save({"state_dict": state}, tmp_path / "best.ckpt")
-    assert "(9 keys): 1 unexpected (criterion.pos_weight)" in failure(Net(), tmp_path / "best.ckpt")
 
 
 def test_load_state_keeps_the_files_names(tmp_path):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from camlucida.core.messages import Message, declare
 from camlucida.models.card import Card
 from camlucida.models.preprocessing.spec import InputSpec
+from camlucida.models.stated import Stated
 
 declare(
     "recognised",
@@ -35,10 +37,6 @@ declare(
 declare(
     "assumed",
     {
-        "tf_padding": (
-            "timm's tf_efficientnet_b0 has the same keys and shapes, and another padding: "
-            "name it with --model if it was that"
-        ),
         "relu": "{layers}: no weights there, so its kind cannot be known; taken for a ReLU",
         "dropout": (
             "{layers:,}: no weights there; taken for a dropout, which does nothing outside training"
@@ -56,6 +54,8 @@ declare(
             "{channels} {channels:|channel|channels}, {scale}"
         ),
         "imagenet": "ImageNet mean and standard deviation",
+        "package": "the mean and standard deviation of the package's weights",
+        "size": "image size assumed, not known: {height} × {width} pixels",
         "unit": "black 0, white 1",
         "symmetric": "black −1, white 1",
     },
@@ -132,9 +132,67 @@ class RecognisedCard:
             spec, Message("recognised.preprocessing", {"source": source})
         )
 
+    def with_stated(self, stated: Stated) -> RecognisedCard:
+        """With what the checkpoint and the files beside it state, in place of assumptions.
+
+        Args:
+            stated: facts with their sources.
+        """
+        card, kinds = self.card, []
+        fields = _scale_and_size(card.input, stated)
+        if fields:
+            kinds += ["size"] if "size" in fields else []
+            kinds += ["mean", "std"] if "mean" in fields else []
+        update: dict[str, object] = {}
+        labels = stated.value("labels")
+        if labels is not None and len(labels) == self.outputs and not card.labels:
+            update["labels"] = labels
+            kinds.append("labels")
+        if card.task is None and stated.value("task") is not None:
+            update["task"] = stated.value("task")
+            kinds.append("task")
+        spec = _updated(card.input, fields)
+        assumed = assumed_preprocessing(self.notes)
+        notes = [note for note in self.notes if note.code not in _PREPROCESSING]
+        notes += stated.notes(kinds)
+        if assumed is not None and kinds:
+            notes += _still_assumed(spec, fields, assumed)
+        elif assumed is not None:
+            notes.append(assumed)
+        return replace(self.update(**update, input=spec), notes=tuple(notes))
+
     def _with_preprocessing(self, spec: InputSpec, note: Message) -> RecognisedCard:
         others = tuple(other for other in self.notes if other.code not in _PREPROCESSING)
         return replace(self.update(input=spec), notes=(*others, note))
+
+
+def _scale_and_size(spec: InputSpec, stated: Stated) -> dict[str, Any]:
+    """What is stated and can be: a mean is one number for each channel of the weights."""
+    fields = dict(stated.input_fields)
+    fields.pop("channels", None)
+    if len(fields.get("mean", ())) not in (0, spec.channels):
+        fields.pop("mean")
+        fields.pop("std")
+    return fields
+
+
+def _updated(spec: InputSpec, fields: Mapping[str, Any]) -> InputSpec:
+    if "mean" in fields:
+        spec = spec.model_copy(update={"range": None})
+    return spec.model_copy(update=dict(fields))
+
+
+def _still_assumed(spec: InputSpec, fields: Mapping[str, Any], assumed: Message) -> list[Message]:
+    """The assumption that is left once some fields are stated."""
+    height, width = spec.height_width
+    values = {**assumed.values, "height": height, "width": width}
+    if "size" in fields and "mean" in fields:
+        return []
+    if "size" in fields:
+        return [Message("assumed.preprocessing_but_size", values)]
+    if "mean" in fields:
+        return [Message("assumed.size", {"height": height, "width": width})]
+    return [assumed]
 
 
 def assumed_preprocessing(notes: Sequence[Message]) -> Message | None:

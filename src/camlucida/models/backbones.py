@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from camlucida.core.errors import ModelError
 from camlucida.core.messages import Message
+from camlucida.models.alternatives import Choice, bare, choose
 from camlucida.models.assumptions import (
     ACTIVATION,
+    IMAGENET,
     RecognisedCard,
     preprocessing_note,
     usual_input,
@@ -19,74 +23,99 @@ from camlucida.models.assumptions import (
 from camlucida.models.card import Card
 from camlucida.models.checkpoint import State
 from camlucida.models.factory import build as build_factory
+from camlucida.models.factory import defaults
+from camlucida.models.fingerprint import Style, named, styles
 from camlucida.models.heads import Head, read_head
+from camlucida.models.key_matching import COUNTER
 from camlucida.models.preprocessing.spec import InputSpec
-from camlucida.models.wrapped import build
+from camlucida.models.stated import Stated
 
 SMALL_INPUT = InputSpec(size=128, channels=1, range=(-1, 1))
 """Of the networks of the phantom cohorts."""
 
 SMALL_INPUT_NOTE = preprocessing_note(SMALL_INPUT, "symmetric")
 
-
-@dataclass(frozen=True)
-class Backbone:
-    """A network whose head may have been replaced.
-
-    Attributes:
-        factory: what builds it.
-        first: path of its first convolution.
-        at: path of the head that it is built with.
-        linear: index of the Linear layer in that head; None where the head is that layer.
-        channels: that it is built for.
-        note: what keys and shapes cannot tell.
-    """
-
-    factory: str
-    first: str
-    at: str
-    linear: int | None = None
-    channels: int = 3
-    note: Message | None = None
-
-    def input(self, channels: int) -> tuple[InputSpec, Message]:
-        """The preprocessing that such networks are usually trained with, and the note of it.
-
-        Args:
-            channels: of the input, 1 or 3.
-        """
-        if self.channels == 1:
-            return SMALL_INPUT, SMALL_INPUT_NOTE
-        return usual_input(channels)
-
-
-def _small(name: str) -> Backbone:
-    return Backbone(f"camlucida.phantom.nets:{name}", "features.0.0", "fc", channels=1)
-
-
-BACKBONES = (
-    *(Backbone(f"torchvision:resnet{depth}", "conv1", "fc") for depth in (18, 34, 50, 101)),
-    Backbone("torchvision:densenet121", "features.conv0", "classifier"),
-    Backbone("torchvision:efficientnet_b0", "features.0.0", "classifier", linear=1),
-    Backbone("timm:efficientnet_b0", "conv_stem", "classifier", note=Message("assumed.tf_padding")),
-    *map(_small, ("small_resnet", "small_densenet", "small_mobilenet")),
+_SMALL = "camlucida.phantom.nets:"
+SMALL_STYLE = Style("features.0.0", ("fc",), ("features",))
+SMALL_NETWORKS = tuple(
+    f"{_SMALL}{n}" for n in ("small_resnet", "small_densenet", "small_mobilenet")
 )
 
+Shapes = dict[str, tuple[int, ...]]
 
-def classifiers(state: State) -> Iterator[RecognisedCard]:
+
+@dataclass(frozen=True)
+class Body:
+    """Networks whose body a state dict has.
+
+    Attributes:
+        names: their factories.
+        style: that they have in common.
+        prefix: of the body's keys; ends in a dot, or "".
+    """
+
+    names: tuple[str, ...]
+    style: Style
+    prefix: str
+
+    @property
+    def under(self) -> str:
+        """Name that the backbone has in the model; "" for none."""
+        return self.prefix.rstrip(".")
+
+
+def classifiers(
+    state: State, stated: Stated | None = None, only: str | None = None
+) -> Iterator[RecognisedCard]:
     """Cards whose models have exactly the keys and shapes of a state dict.
 
     Args:
         state: the weights.
+        only: the factory of the only network to try; None tries all.
+        stated: what the file and its neighbours state; it decides between networks of the same
+            keys and shapes.
+
+    Raises:
+        ModelError: networks with these keys and shapes compute different outputs.
     """
-    # A dict keeps the order: the backbone by itself is tried before one inside a module.
-    wrappers = dict.fromkeys(["", *map(_first_name, state)])
-    for backbone in BACKBONES:
-        for under in wrappers:
-            candidate = _candidate(state, backbone, under)
-            if candidate is not None and _shapes(state) == _shapes_built(candidate):
-                yield _card(backbone, candidate)
+    for body in bodies(state):
+        if only is not None:
+            body = replace(body, names=tuple(name for name in body.names if name == only))
+        card = _card(state, body, stated or Stated())
+        if card is not None:
+            yield card
     yield from REGRESSOR.cards(state)
+
+
+def bodies(state: State) -> Iterator[Body]:
+    """Networks whose body is in a state dict, under any prefix.
+
+    Args:
+        state: the weights.
+    """
+    shapes = shapes_of(state)
+    for style in styles("classifier"):
+        for prefix, inner in _inner(shapes, style):
+            names = named("classifier", style, inner)
+            if names:
+                yield Body(names, style, prefix)
+    for prefix, _ in _inner(shapes, SMALL_STYLE):
+        for name in SMALL_NETWORKS:
+            yield Body((f"{_SMALL}{name}",), SMALL_STYLE, prefix)
+
+
+def _inner(shapes: Shapes, style: Style) -> Iterator[tuple[str, Shapes]]:
+    """Prefix → keys and shapes behind it, wherever a network of this style may begin."""
+    stem = f"{style.first}.weight"
+    for key in shapes:
+        prefix = key.removesuffix(stem)
+        if key.endswith(stem) and (not prefix or prefix.endswith(".")):
+            yield prefix, _behind(shapes, prefix)
+
+
+def _behind(shapes: Shapes, prefix: str) -> Shapes:
+    items = shapes.items()
+    return {key.removeprefix(prefix): shape for key, shape in items if key.startswith(prefix)}
 
 
 @dataclass(frozen=True)
@@ -113,9 +142,7 @@ class SmallNetwork:
             return
         outputs = int(state[self.last].shape[0])
         args = {"num_classes": outputs}
-        with torch.device("meta"):
-            network = build_factory(self.factory, args, Path(), pretrained=False)
-        if _shapes(network.state_dict()) != _shapes(state):
+        if not same_shapes(_built(self.factory, args), shapes_of(state)):
             return
         name = self.factory.partition(":")[2]
         what = Message("recognised.whole", {"network": name, "outputs": outputs})
@@ -131,90 +158,215 @@ UNET = SmallNetwork(
 )
 
 
+def shapes_of(state: State) -> Shapes:
+    """Key → shape.
+
+    Args:
+        state: the weights.
+    """
+    return {key: tuple(tensor.shape) for key, tensor in state.items()}
+
+
+def same_shapes(built: Shapes, present: Shapes) -> bool:
+    """Whether keys and shapes are the same; counters of batch norms may be missing.
+
+    Args:
+        built: of a network.
+        present: of a state dict.
+    """
+    needed = {key: shape for key, shape in built.items() if not key.endswith(COUNTER)}
+    there = {key: shape for key, shape in present.items() if not key.endswith(COUNTER)}
+    return needed == there
+
+
+def _built(factory: str, args: Mapping[str, Any]) -> Shapes:
+    """Keys and shapes of what a factory builds, without memory where it can."""
+    try:
+        with torch.device("meta"):
+            module = build_factory(factory, args, Path(), pretrained=False)
+    except (RuntimeError, NotImplementedError, ModelError):
+        # Some constructors compute with tensors.
+        module = build_factory(factory, args, Path(), pretrained=False)
+    return shapes_of(module.state_dict())
+
+
 @dataclass(frozen=True)
-class _Candidate:
-    """A backbone as the keys suggest that it was used.
+class _Use:
+    """How a model uses a backbone.
 
     Attributes:
+        factory, args: that build the model.
         head: its layers and outputs.
-        under: name that the backbone has in the model; "" for none.
-        beside: name of a head beside the backbone; "" for none.
-        args: of :func:`camlucida.models.wrapped.build`.
+        at: path of the head.
+        under: name of the backbone; "" for none.
+        beside: whether the head is beside the backbone.
     """
 
-    head: Head
-    under: str
-    beside: str
+    factory: str
     args: dict[str, Any]
+    head: Head
+    at: str
+    under: str = ""
+    beside: bool = False
 
 
-def _candidate(state: State, backbone: Backbone, under: str) -> _Candidate | None:
-    """How this backbone is used under this name, if the keys look like it."""
-    prefix = f"{under}." if under else ""
-    first = state.get(f"{prefix}{backbone.first}.weight")
-    if first is None or first.ndim != 4 or first.shape[1] not in (1, 3):
+def _card(state: State, body: Body, stated: Stated) -> RecognisedCard | None:
+    first = state.get(f"{body.prefix}{body.style.first}.weight")
+    if first is None or first.ndim < 2:
         return None
-    others = {_first_name(key) for key in state if not key.startswith(prefix)}
-    if len(others) > 1:
+    fitting: dict[str, _Use] = {}
+    for name in body.names:
+        use = next(_uses(state, body, name), None)
+        if use is not None:
+            fitting[name] = use
+    if not fitting:
         return None
-    beside = next(iter(others), "")
-    head = read_head(state, beside or f"{prefix}{backbone.at}")
-    if head is None:
-        return None
-    args: dict[str, Any] = {"backbone": backbone.factory, "head": head.layers, "at": backbone.at}
-    channels = int(first.shape[1])
-    if channels != backbone.channels:
-        args |= {"first": backbone.first, "channels": channels}
-    if under:
-        args["under"] = under
+    choice = _choice(state, body, fitting, stated)
+    return _recognised(state, body, fitting[choice.name], choice)
+
+
+def _uses(state: State, body: Body, name: str) -> Iterator[_Use]:
+    """The ways to use a network that have exactly these keys and shapes."""
+    for use in _possible(state, body, name):
+        present = shapes_of(state)
+        if not use.beside:
+            present = _behind(present, body.prefix)
+            if len(present) < len(state):
+                continue
+        try:
+            built = _built(use.factory, use.args)
+        except ModelError:
+            continue
+        if same_shapes(built, present):
+            yield use
+
+
+def _possible(state: State, body: Body, name: str) -> Iterator[_Use]:
+    style = body.style
+    head_at = style.heads[0] if style.heads else ""
+    layer = state.get(f"{body.prefix}{head_at}.weight")
+    if layer is not None:  # its head is another only in the number of outputs
+        args = {"num_classes": int(layer.shape[0]), **_size_args(state, body, name)}
+        if _channels(state, body) == _usual_channels(name):
+            yield _Use(name, args, Head("", int(layer.shape[0])), head_at, body.under)
+    others = _first_names(state, body)
+    for at in dict.fromkeys((head_at, *style.roots)):
+        if not others:
+            head = read_head(state, f"{body.prefix}{at}")
+            if head is not None:
+                yield _with_head(state, body, name, head, at)
+        elif len(others) == 1:
+            head = read_head(state, others[0])
+            if head is not None:
+                yield _with_head(state, body, name, head, at, beside=others[0])
+
+
+def _first_names(state: State, body: Body) -> list[str]:
+    """Names of what is beside the backbone; of a backbone without a name, of what is no part."""
+    parts = {*body.style.parts, *body.style.roots}
+    names = []
+    for key in state:
+        inside = key.startswith(body.prefix)
+        first = key.removeprefix(body.prefix).partition(".")[0]
+        if not inside or first not in parts:
+            names.append(key.partition(".")[0])
+    return list(dict.fromkeys(names))
+
+
+def _with_head(state: State, body: Body, name: str, head: Head, at: str, beside: str = "") -> _Use:
+    channels = _channels(state, body)
+    args: dict[str, Any] = {"backbone": name, "head": head.layers, "at": at}
+    if channels != _usual_channels(name):
+        args |= {"first": body.style.first, "channels": channels}
+    size_args = _size_args(state, body, name)
+    if size_args:
+        args["args"] = size_args
     if beside:
-        args["beside"] = beside
-    return _Candidate(head, under, beside, args)
+        args |= {"under": body.under, "beside": beside}
+    factory = "camlucida.models.wrapped:build"
+    return _Use(factory, args, head, beside or at, body.under, beside=bool(beside))
 
 
-def _first_name(key: str) -> str:
-    return key.partition(".")[0]
+def _channels(state: State, body: Body) -> int:
+    return int(state[f"{body.prefix}{body.style.first}.weight"].shape[1])
 
 
-def _shapes(state: State) -> dict[str, torch.Size]:
-    return {key: tensor.shape for key, tensor in state.items()}
+def _usual_channels(name: str) -> int:
+    return 1 if name.startswith(_SMALL) else 3
 
 
-def _shapes_built(candidate: _Candidate) -> dict[str, torch.Size]:
+def _size_args(state: State, body: Body, name: str) -> dict[str, Any]:
+    """The image size of a transformer, which its positional embedding shows."""
+    if not name.startswith("timm:"):
+        return {}
+    positions = state.get(f"{body.prefix}pos_embed")
+    stem = state[f"{body.prefix}{body.style.first}.weight"]
+    if positions is None or positions.ndim != 3 or stem.ndim != 4:
+        return {}
+    rows = int(positions.shape[1] ** 0.5)  # a class token and registers are few
+    return {"img_size": rows * int(stem.shape[-1])}
+
+
+def _choice(state: State, body: Body, fitting: Mapping[str, _Use], stated: Stated) -> Choice:
+    def module(name: str) -> nn.Module:
+        use = fitting[name]
+        return build_factory(use.factory, use.args, Path(), pretrained=False)
+
+    any_use = next(iter(fitting.values()))
+    weights = state if any_use.beside else _weights_behind(state, body.prefix)
+    side = _size_args(state, body, body.names[0]).get("img_size", 224)
+    return choose(list(fitting), module, weights, (_channels(state, body), side, side), stated)
+
+
+def _weights_behind(state: State, prefix: str) -> dict[str, torch.Tensor]:
+    items = state.items()
+    return {key.removeprefix(prefix): value for key, value in items if key.startswith(prefix)}
+
+
+def _recognised(state: State, body: Body, use: _Use, choice: Choice) -> RecognisedCard:
+    channels = _channels(state, body)
+    spec, input_note = _input(choice.name, use, channels)
+    what = _what(choice.name, use)
+    notes = (what, *choice.notes, *use.head.notes, ACTIVATION, input_note)
+    card = Card(factory=use.factory, args=use.args, input=spec, description=str(what))
+    return RecognisedCard(card, use.head.outputs, notes)
+
+
+def _input(name: str, use: _Use, channels: int) -> tuple[InputSpec, Message]:
+    """The preprocessing that such networks are usually trained with, and the note of it."""
+    if name.startswith(_SMALL):
+        return SMALL_INPUT, SMALL_INPUT_NOTE
+    spec, _ = usual_input(3 if channels == 3 else 1)
+    size_args = use.args.get("args", use.args)
+    size = size_args.get("img_size")
     with torch.device("meta"):
-        return _shapes(build(**candidate.args).state_dict())
+        known = _package_input(name)
+    if size is None:
+        size = known.get("size", 224)
+    fields: dict[str, Any] = {"size": size}
+    scale = "unit"
+    if channels == 3:
+        mean, std = known.get("mean", IMAGENET[0]), known.get("std", IMAGENET[1])
+        fields |= {"mean": mean, "std": std}
+        scale = "imagenet" if (mean, std) == IMAGENET else "package"
+    spec = spec.model_copy(update=fields)
+    return spec, preprocessing_note(spec, scale)
 
 
-def _card(backbone: Backbone, candidate: _Candidate) -> RecognisedCard:
-    head = candidate.head
-    spec, input_note = backbone.input(candidate.args.get("channels", backbone.channels))
-    what = _what(backbone, candidate)
-    if _has_its_first_head(backbone, candidate):
-        factory, args = backbone.factory, {"num_classes": head.outputs}
-    else:
-        factory, args = "camlucida.models.wrapped:build", candidate.args
-    backbone_notes = () if backbone.note is None else (backbone.note,)
-    notes = (what, *backbone_notes, *head.notes, ACTIVATION, input_note)
-    card = Card(factory=factory, args=args, input=spec, description=str(what))
-    return RecognisedCard(card, head.outputs, notes)
+def _package_input(name: str) -> Mapping[str, Any]:
+    """[input] as the package has it for its weights."""
+    try:
+        module = build_factory(name, {}, Path(), pretrained=False)
+    except (ModelError, RuntimeError, NotImplementedError):
+        return {}
+    fields: Mapping[str, Any] = defaults(name, {}, False, module).get("input", {})
+    return fields
 
 
-def _what(backbone: Backbone, candidate: _Candidate) -> Message:
+def _what(name: str, use: _Use) -> Message:
     """Which network, under which name, with which head."""
-    network: str | Message = backbone.factory.partition(":")[2]
-    if candidate.under:
-        network = Message("recognised.under", {"network": network, "name": candidate.under})
-    code = "recognised.head_beside" if candidate.beside else "recognised.head_at"
-    head = candidate.beside or backbone.at
-    outputs = candidate.head.outputs
-    return Message(code, {"network": network, "head": head, "outputs": outputs})
-
-
-def _has_its_first_head(backbone: Backbone, candidate: _Candidate) -> bool:
-    """Whether the backbone's factory builds this model as it is."""
-    if {"under", "beside", "channels"} & set(candidate.args):
-        return False
-    layers = candidate.head.layers
-    if isinstance(layers, str):
-        return backbone.linear is None
-    return backbone.linear is not None and layers[:-1] == ["Identity"] * backbone.linear
+    network: str | Message = bare(name)
+    if use.under:
+        network = Message("recognised.under", {"network": network, "name": use.under})
+    code = "recognised.head_beside" if use.beside else "recognised.head_at"
+    return Message(code, {"network": network, "head": use.at, "outputs": use.head.outputs})

@@ -25,6 +25,7 @@ class Card(BaseModel):
         factory: what builds the model: ``net.py:build``, ``package.module:callable``,
             ``torchvision:resnet50`` and its like.
         args, checkpoint: keyword arguments of the factory; file of weights, relative to the card.
+        checkpoint_key: which network of the file, where it holds several.
         task: "multiclass", "multilabel", "binary", "segmentation" or "regression"; None guesses it.
         labels: one an output channel, in order; "" for a channel that is not trained.
         output: "logits" or "probabilities": what ``forward`` returns; or the name or index of the
@@ -50,6 +51,7 @@ class Card(BaseModel):
     factory: str
     args: dict[str, Any] = {}
     checkpoint: str | None = None
+    checkpoint_key: str | None = None
     task: Task | None = None
     labels: tuple[str, ...] = ()
     output: str | int = "logits"

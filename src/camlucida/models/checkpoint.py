@@ -1,47 +1,67 @@
-"""Checkpoints: tensors in, nothing else.
-
-A file that is more than tensors is refused, never opened another way.
-"""
+"""Checkpoints: weights of a file into a module, all of them or none, and nothing that runs."""
 
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeGuard
 
-import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from camlucida.core.errors import ModelError, did_you_mean
-from camlucida.core.files import reading
+from camlucida.core.errors import ModelError
+from camlucida.core.messages import Message, declare
+from camlucida.models.checkpoint_file import CheckpointFile, read_checkpoint
+from camlucida.models.key_matching import COUNTER, Match, distinct, left_over, matches
+from camlucida.models.stored_networks import State, StoredNetwork, is_averaged
 
-State = Mapping[str, Tensor]
-"""A state dict: names of parameters and buffers → tensors."""
+__all__ = ["State", "load_checkpoint", "load_state", "only_network", "weights_sha256"]
 
-_NESTED = ("state_dict", "model_state_dict", "model")
-"""Where training scripts put the state dict when they save more than it."""
+declare(
+    "checkpoint",
+    {
+        "averaged_beside": (
+            "the file holds raw and averaged weights: the raw ones ('{taken}') were taken; "
+            'checkpoint_key = "{averaged}" takes the averaged ones'
+        ),
+        "averaged": "the weights are averaged over training steps ('{taken}')",
+        "chosen": "the weights at '{taken}' were taken, as requested; the file also has {others:,}",
+        "others": "the weights at '{taken}' were taken; the file also holds {others:,}",
+        "twice": "the file stores the same tensors twice, also at {names:,}: read once",
+        "copies": (
+            "{count} {count:|tensor is|tensors are} stored twice, under other names "
+            "({examples:,}): read once"
+        ),
+        "left_out": ("{count} {count:|tensor|tensors} outside the network left out: {examples:,}"),
+        "outputs": ("{outputs} {outputs:|output|outputs}, as the checkpoint has them"),
+        "prefix": "'{prefix}' was taken off the keys of the file",
+        "module": (
+            "the file holds a whole module ({class}); its weights were read as data, and none of "
+            "its code was run"
+        ),
+        "torchscript": (
+            "the file holds a program of TorchScript; its weights were read as data, and none of "
+            "its code was run"
+        ),
+    },
+)
 
 _WRAPPERS = ("module.", "model.", "_orig_mod.")
 """What DataParallel, Lightning and torch.compile put before each key."""
 
-_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".bin")
 
-
-def load_state(path: str | Path) -> dict[str, Tensor]:
-    """Read a state dict from ``.safetensors``, or from ``.pth``/``.pt`` with ``weights_only=True``.
+def load_state(path: str | Path, key: str | None = None) -> dict[str, Tensor]:
+    """The state dict of the only network in a file, or of the one that is not averaged.
 
     Args:
-        path: a plain state dict, or one under ``state_dict``, ``model_state_dict`` or ``model``.
+        path: see :func:`~camlucida.models.checkpoint_file.read_checkpoint`.
+        key: which of several networks: names with dots.
 
     Returns:
         names → tensors on the CPU, with the names as they are in the file.
 
     Raises:
-        ModelError: no such file, a damaged one, or one that holds more than tensors.
+        ModelError: no such file, a damaged one, one without a network, or one with several.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -49,52 +69,168 @@ def load_state(path: str | Path) -> dict[str, Tensor]:
     ...     load_state(f"{folder}/a.pth")
     {'weight': tensor([1., 1.])}
     """
-    path = Path(path)
-    head = _head(path)
-    if path.suffix == ".safetensors" or (head[8:9] == b"{" and head[:2] != b"PK"):
-        try:
-            return safetensors.torch.load_file(path)
-        except (SafetensorError, OSError, ValueError) as error:
-            raise ModelError(
-                f"{path.name} is not a whole safetensors file: {_shortened(error)}", _AGAIN
-            ) from error
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # damaged bytes fail anywhere in the unpickler, with any type
-        raise _refused(path, error) from error
-    return _state_of(content, path)
+    return dict(only_network(read_checkpoint(path), key).state)
 
 
-def load_checkpoint(module: nn.Module, path: str | Path) -> None:
+def only_network(file: CheckpointFile, key: str | None = None) -> StoredNetwork:
+    """The network that is meant where the module is not known yet.
+
+    Args:
+        file: as it was read.
+        key: which of several: names with dots.
+
+    Raises:
+        ModelError: there are several, or none of that name.
+    """
+    single = [network for network in file.networks if not network.combined]
+    if key is not None:
+        named = [network for network in file.networks if network.key == key]
+        if not named:
+            raise _no_such_key(file.path, key, [network.key for network in file.networks])
+        return named[0]
+    raw = [network for network in single if not is_averaged(network.key)]
+    if len(raw) == 1 or len(single) == 1:
+        return (raw or single)[0]
+    raise several_networks(file.path, [network.key for network in single])
+
+
+def load_checkpoint(
+    module: nn.Module, path: str | Path, key: str | None = None
+) -> tuple[Message, ...]:
     """Load the weights of a file into a module, all of them or none.
 
-    Prefixes that wrappers put before each key (``module.``, ``model.``, ``_orig_mod.``) are taken
-    off, or put on, where that makes the keys match exactly. A buffer that is None in the module may
-    be there or not: the operating points of a TorchXRayVision model belong to its weights.
+    The file may hold the state dict under any name, with any one prefix before its keys, more than
+    one network, and losses, metrics and counters beside them. A buffer that is None in the module
+    may be there or not: the operating points of a TorchXRayVision model belong to its weights.
 
     Args:
         module: changed in place.
-        path: see :func:`load_state`.
+        path: see :func:`~camlucida.models.checkpoint_file.read_checkpoint`.
+        key: which network, where several fit: names with dots, as an error lists them.
+
+    Returns:
+        What was taken, where it could have been another, and what was left out.
 
     Raises:
-        ModelError: the file cannot be read, or a key or shape does not match; nothing is loaded.
+        ModelError: the file cannot be read, a key or shape does not match, or more than one network
+            fits; nothing is loaded.
     """
-    path = Path(path)
+    file = read_checkpoint(path)
     present = module.state_dict()
     weights = {key: value for key, value in present.items() if isinstance(value, Tensor)}
-    required = set(weights)
     empty = _empty_buffers(module)
-    allowed = required | set(empty)
-    candidates = list(layouts(load_state(path)))
-    state = next((s for s in candidates if required <= set(s) <= allowed), None)
-    if state is None:
-        closest = set(max(candidates, key=lambda s: len(required & set(s))))
-        raise _mismatch(path, required - closest, closest - allowed, len(weights))
-    _check_shapes(path, {key: state[key] for key in weights}, weights)
-    for key in set(state) - required:
-        owner, name = empty[key]
-        owner.register_buffer(name, torch.zeros_like(state[key]))
-    module.load_state_dict({**present, **state}, strict=True)
+    found = _found(file, set(weights), set(empty), key)
+    if not found:
+        raise _mismatch(file, set(weights), set(empty), key)
+    fitting = [match for match in found if not _differences(match.state, weights)]
+    if not fitting:
+        raise _other_shapes(file.path, found[0].state, weights)
+    match = _chosen(file.path, fitting)
+    twice, outside, unknown = left_over(match, found)
+    if unknown and key is None:
+        raise _unexpected(file.path, match, unknown, len(weights))
+    for name in set(match.state) - set(weights):
+        owner, buffer = empty[name]
+        owner.register_buffer(buffer, torch.zeros_like(match.state[name]))
+    module.load_state_dict({**present, **match.state}, strict=True)
+    return (*_origin(file, match, fitting, key), *_left_out(twice, [*outside, *unknown]))
+
+
+def stored_outputs(module: nn.Module, path: str | Path, key: str | None = None) -> int | None:
+    """How many outputs a file's network has, if it differs from a module in nothing else.
+
+    Args:
+        module: with another number of outputs, perhaps.
+        path: see :func:`~camlucida.models.checkpoint_file.read_checkpoint`.
+        key: which network.
+    """
+    file = read_checkpoint(path)
+    weights = module.state_dict()
+    for match in _found(file, set(weights), set(), key):
+        different = [
+            (tensor.shape, weights[name].shape)
+            for name, tensor in match.state.items()
+            if tensor.shape != weights[name].shape
+        ]
+        counts = {stored[0] for stored, _ in different if stored}
+        if len(counts) == 1 and all(stored[1:] == built[1:] for stored, built in different):
+            return int(counts.pop())
+    return None
+
+
+def _found(
+    file: CheckpointFile, required: set[str], optional: set[str], key: str | None
+) -> list[Match]:
+    """Matches of single networks, else of several that make one together."""
+    for combined in (False, True):
+        found: list[Match] = []
+        for network in file.networks:
+            if network.combined == combined:
+                found += matches(network, required, optional)
+        if key is not None:
+            found = [match for match in found if key.strip(".") in (match.name, match.network.key)]
+        if found:
+            return found
+    return []
+
+
+def _chosen(path: Path, fitting: Sequence[Match]) -> Match:
+    """The match that is meant: the only one, or the only one that is not averaged."""
+    different = distinct(fitting)
+    raw = [match for match in different if not match.averaged]
+    if len(different) > 1 and len(raw) != 1:
+        raise several_networks(path, [match.name for match in different])
+    return (raw or different)[0]
+
+
+def _origin(
+    file: CheckpointFile, match: Match, fitting: Sequence[Match], key: str | None
+) -> Iterator[Message]:
+    """Which weights were taken, where it could have been others."""
+    taken = match.name or "the file itself"
+    names = [other.name for other in distinct(fitting) if other.name != match.name]
+    averaged = [name for name in names if is_averaged(name)]
+    others = _other_networks(file, match, fitting if key is None else [match])
+    if key is not None:
+        if others:
+            yield Message("checkpoint.chosen", {"taken": taken, "others": others})
+        others = []
+    elif averaged:
+        values = {"taken": taken, "averaged": averaged[0]}
+        yield Message("checkpoint.averaged_beside", values)
+    elif match.averaged:
+        yield Message("checkpoint.averaged", {"taken": taken})
+    if others:
+        yield Message("checkpoint.others", {"taken": taken, "others": others})
+    if match.twice:
+        yield Message("checkpoint.twice", {"names": [name or "the top" for name in match.twice]})
+    if match.network.form == "module":
+        yield Message("checkpoint.module", {"class": match.network.class_name})
+    elif match.network.form == "torchscript":
+        yield Message("checkpoint.torchscript")
+    if match.plain_prefix not in ("", "model", "net"):
+        yield Message("checkpoint.prefix", {"prefix": match.prefix})
+
+
+def _other_networks(file: CheckpointFile, match: Match, fitting: Sequence[Match]) -> list[str]:
+    """Networks of the file that are another architecture than the module."""
+    if match.network.combined:
+        return []
+    fit = [id(other.network) for other in fitting]
+    others = [network for network in file.networks if not network.combined]
+    return [network.key for network in others if id(network) not in fit]
+
+
+def _left_out(twice: Sequence[str], outside: Sequence[str]) -> Iterator[Message]:
+    if twice:
+        yield Message("checkpoint.copies", {"count": len(twice), "examples": _few(twice)})
+    named = [key for key in outside if not key.endswith(f".{COUNTER}")]
+    if named:
+        yield Message("checkpoint.left_out", {"count": len(named), "examples": _few(named)})
+
+
+def _few(keys: Sequence[str], limit: int = 3) -> list[str]:
+    return [*keys[:limit], "…"] if len(keys) > limit else list(keys)
 
 
 def _empty_buffers(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
@@ -107,18 +243,23 @@ def _empty_buffers(module: nn.Module) -> dict[str, tuple[nn.Module, str]]:
     return empty
 
 
-def _check_shapes(path: Path, state: State, weights: State) -> None:
+def _differences(state: State, weights: State) -> list[str]:
+    """Tensors whose shapes differ, in the order of the model."""
     shapes = []
-    for key, tensor in state.items():
-        expected = weights[key]
-        if tensor.shape != expected.shape:
+    for key, expected in weights.items():
+        tensor = state.get(key)
+        if tensor is not None and tensor.shape != expected.shape:
             shapes.append(f"{key}: file {_shape(tensor)} vs model {_shape(expected)}")
-    if shapes:
-        count = f"{len(shapes)} of {len(weights)} shapes differ"
-        raise ModelError(
-            f"{path.name} does not fit the model: {count}: {_first(shapes, '; ')}",
-            "the factory's args (number of classes, channels, width) must be those of training",
-        )
+    return shapes
+
+
+def _other_shapes(path: Path, state: State, weights: State) -> ModelError:
+    shapes = _differences(state, weights)
+    count = f"{len(shapes)} of {len(weights)} shapes differ"
+    return ModelError(
+        f"{path.name} does not fit the model: {count}: {_first(shapes, '; ')}",
+        "the factory's args (number of classes, channels, width) must be those of training",
+    )
 
 
 def weights_sha256(module: nn.Module) -> str:
@@ -145,92 +286,6 @@ def weights_sha256(module: nn.Module) -> str:
         else:  # a module's own extra state
             digest.update(f"{key}|{value!r}|".encode())
     return digest.hexdigest()
-
-
-_AGAIN = "it may be cut short or damaged: copy or download it again"
-_RESAVE = "re-save it where it was trained: torch.save(model.state_dict(), 'weights.pth')"
-
-
-def _head(path: Path) -> bytes:
-    """The first bytes of a file that may be a checkpoint."""
-    with reading(path, ModelError, "the checkpoint"):
-        if not path.exists():
-            raise _missing(path)
-        if not path.is_file():
-            raise ModelError(f"the checkpoint {path} is a folder, not a file")
-        with path.open("rb") as file:
-            head = file.read(512)
-    text = head.lstrip().lower()
-    if not head:
-        raise ModelError(f"the checkpoint {path.name} is empty", _AGAIN)
-    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
-        raise ModelError(
-            f"{path.name} is a web page, not a checkpoint",
-            "the download gave a page: fetch the file itself",
-        )
-    if text.startswith(b"version https://git-lfs"):
-        raise ModelError(
-            f"{path.name} is a Git LFS pointer, not the checkpoint", "fetch it with: git lfs pull"
-        )
-    return head
-
-
-def _missing(path: Path) -> ModelError:
-    if not path.parent.is_dir():
-        return ModelError(f"no checkpoint {path}: there is no folder {path.parent}")
-    files = sorted(p.name for p in path.parent.iterdir() if p.suffix in _SUFFIXES)
-    fix = "there is none in that folder"
-    if files:
-        fix = did_you_mean(path.name, files)
-    return ModelError(f"no checkpoint {path}", fix)
-
-
-def _refused(path: Path, error: Exception) -> ModelError:
-    """What ``torch.load`` could not read, in our words."""
-    text = str(error)
-    match = re.search(r"\bGLOBAL ([\w.]+)", text)
-    if match:
-        named = match[1]
-        risk = "refused by weights_only, because opening such a file can run any code"
-        what = f"{path.name} holds more than tensors (it names {named}): {risk}"
-        if named.startswith("torchxrayvision."):
-            return ModelError(
-                what,
-                f"without checkpoint the package fetches its own weights; for yours, {_RESAVE}",
-            )
-        return ModelError(what, _RESAVE)
-    if "TorchScript" in text:
-        what = f"{path.name} is a TorchScript program, not a state dict: refused by weights_only"
-        return ModelError(
-            what, "torch.save(torch.jit.load(file).state_dict(), 'weights.pth') gives one"
-        )
-    reason = re.search(
-        r"WeightsUnpickler error:\s*(.*?)\s*(?:Check the documentation|$)", text, re.DOTALL
-    )
-    # The rest of PyTorch's text advises unsafe loading.
-    shown = reason[1] if reason else _shortened(error)
-    detail = shown or type(error).__name__
-    return ModelError(f"{path.name} is not a readable checkpoint: {detail}", _AGAIN)
-
-
-def _state_of(content: Any, path: Path) -> dict[str, Tensor]:
-    """The state dict itself, or the one nested in what a training script saved."""
-    if not isinstance(content, Mapping):
-        raise ModelError(f"{path.name} holds a {type(content).__name__}, not a state dict", _RESAVE)
-    for candidate in (content, *map(content.get, _NESTED)):
-        if _is_state(candidate):
-            return dict(candidate)
-    keys = _first([str(key) for key in content]) or "nothing"
-    what = f"{path.name} holds no state dict: its keys are {keys}"
-    raise ModelError(what, f"looked at the whole file and under {', '.join(_NESTED)}; {_RESAVE}")
-
-
-def _is_state(candidate: object) -> TypeGuard[State]:
-    """Whether it is a mapping from names to tensors, and not empty."""
-    if not isinstance(candidate, Mapping) or not candidate:
-        return False
-    named = all(isinstance(key, str) for key in candidate)
-    return named and all(isinstance(value, Tensor) for value in candidate.values())
 
 
 def _wrapper(state: State) -> str | None:
@@ -262,14 +317,55 @@ def layouts(state: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
         yield {prefix + key: value for key, value in stripped.items()}
 
 
-def _mismatch(path: Path, missing: set[str], unexpected: set[str], total: int) -> ModelError:
-    parts = []
-    for name, keys in (("missing", missing), ("unexpected", unexpected)):
-        if keys:
-            examples = _first(sorted(keys))
-            parts.append(f"{len(keys)} {name} ({examples})")
+def several_networks(path: Path, names: Sequence[str]) -> ModelError:
+    """The error that asks which of several networks is meant.
+
+    Args:
+        path: of the file.
+        names: of the networks in it.
+    """
+    shown = _first([f"'{name}'" for name in names if name], limit=12)
+    return ModelError(
+        f"{path.name} holds several networks: {shown}",
+        'say which: checkpoint_key = "…" in the card, or --checkpoint-key',
+    )
+
+
+def _no_such_key(path: Path, key: str, names: Sequence[str]) -> ModelError:
+    shown = _first([f"'{name}'" for name in dict.fromkeys(names) if name], limit=12)
+    known = f"it holds {shown}" if shown else "the network is the file itself"
+    return ModelError(f"{path.name} has no network at '{key}'", known)
+
+
+def _unexpected(path: Path, match: Match, keys: Sequence[str], total: int) -> ModelError:
     what = (
-        f"{path.name} does not fit the model ({total} keys): {', '.join(parts)}; nothing was loaded"
+        f"{path.name} does not fit the model ({total} keys): {len(keys)} unexpected "
+        f"({_first(sorted(keys))}); nothing was loaded"
+    )
+    fix = "the factory must build the architecture that was trained"
+    if match.name:
+        fix += f', or checkpoint_key = "{match.name}" takes this part of the file alone'
+    return ModelError(what, fix)
+
+
+def _mismatch(
+    file: CheckpointFile, required: set[str], optional: set[str], key: str | None
+) -> ModelError:
+    networks = [network for network in file.networks if key in (None, network.key)]
+    if not networks:
+        return _no_such_key(file.path, str(key), [network.key for network in file.networks])
+    candidates: list[set[str]] = []
+    for network in networks:
+        candidates += [set(layout) for layout in layouts(dict(network.state))]
+    closest = max(candidates, key=lambda keys: len(required & keys))
+    parts = []
+    unexpected = closest - required - optional
+    for name, keys in (("missing", required - closest), ("unexpected", unexpected)):
+        if keys:
+            parts.append(f"{len(keys)} {name} ({_first(sorted(keys))})")
+    what = (
+        f"{file.path.name} does not fit the model ({len(required)} keys): {', '.join(parts)}; "
+        "nothing was loaded"
     )
     return ModelError(what, "the factory must build the architecture that was trained")
 
@@ -284,8 +380,3 @@ def _first(names: list[str], separator: str = ", ", limit: int = 5) -> str:
 def _shape(tensor: Tensor) -> str:
     sizes = ", ".join(map(str, tensor.shape))
     return f"({sizes})"
-
-
-def _shortened(error: BaseException, limit: int = 200) -> str:
-    text = " ".join(str(error).split())
-    return text if len(text) <= limit else f"{text[:limit]}…"

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from camlucida.core.errors import ModelError, UsageError, did_you_mean
+from camlucida.core.messages import Message
 from camlucida.core.output_spec import OutputSpec, RegionScore, TaskSource
 from camlucida.core.scan import Scan
 from camlucida.models.card import Card, read_card, resolve_card
-from camlucida.models.checkpoint import load_checkpoint, weights_sha256
+from camlucida.models.checkpoint import load_checkpoint, stored_outputs, weights_sha256
+from camlucida.models.checkpoint_file import read_checkpoint
 from camlucida.models.factory import build, defaults
 from camlucida.models.module_facts import shows_task
+from camlucida.models.recognise import COUNTS, find_checkpoint, is_checkpoint, recognise
+from camlucida.models.stated import stated_facts
 
 
 @dataclass(frozen=True)
@@ -29,6 +35,7 @@ class LoadedModel:
         card_path: None when the model was named by its factory alone.
         task_from: "card" where the card states the task, "module" where the model shows it; ""
             where it is a default, which the output may overrule.
+        notes: what was recognised, read from the checkpoint, chosen, left out or assumed.
     """
 
     module: nn.Module
@@ -37,6 +44,7 @@ class LoadedModel:
     sha256: str
     card_path: Path | None = None
     task_from: TaskSource = "card"
+    notes: tuple[Message, ...] = ()
 
     @property
     def output_spec(self) -> OutputSpec:
@@ -70,17 +78,20 @@ def load_model(
     *,
     factory: str | None = None,
     checkpoint: str | Path | None = None,
+    checkpoint_key: str | None = None,
     output: str | int | None = None,
     region_score: RegionScore | None = None,
     device: str | torch.device = "auto",
 ) -> LoadedModel:
-    """Load a model from its card.
+    """Load a model from its card, or from a checkpoint alone, whose network is then recognised.
 
     Args:
-        card: a TOML file; a factory such as ``torchvision:resnet50``; or a :class:`Card`, whose
-            paths are then relative to the current directory.
+        card: a TOML file; a factory such as ``torchvision:resnet50``; a checkpoint such as
+            ``best.pth``; or a :class:`Card`, whose paths are then relative to the current
+            directory.
         factory: in place of the card's.
         checkpoint: in place of the card's.
+        checkpoint_key: in place of the card's: which network of a checkpoint that holds several.
         output: in place of the card's: which of several outputs is meant, or what it holds.
         region_score: in place of the card's: "mean" or "sum" of the logits of a region.
         device: ``auto`` (CUDA, else Apple's GPU, else the CPU), or a torch device.
@@ -98,38 +109,168 @@ def load_model(
     ('honest_resnet', 'multilabel')
     """
     chosen = _device(device)
-    read, base, path = _read(card, factory, checkpoint)
+    source = _read(card, factory, checkpoint, checkpoint_key)
+    update: dict[str, Any] = {}
     if output is not None:
-        read = read.model_copy(update={"output": output})
+        update["output"] = output
     if region_score is not None:
-        read = read.model_copy(update={"region_score": region_score})
-    name = read.name or (path.stem if path else read.factory)
-    pretrained = read.checkpoint is None
-    module = build(read.factory, read.args, base, pretrained)
-    if read.checkpoint is not None:
-        load_checkpoint(module, base / Path(read.checkpoint).expanduser())
-    known_fields = defaults(read.factory, read.args, pretrained, module)
+        update["region_score"] = region_score
+    read = source.card.model_copy(update=update)
+    name = read.name or (source.path.stem if source.path else read.factory)
+    built = _built(replace(source, card=read))
+    read, module = built.card, built.module
+    known_fields = defaults(read.factory, read.args, read.checkpoint is None, module)
+    known_fields, stated_notes = _with_stated(read, source.base, known_fields)
     resolved = resolve_card(read, known_fields, name)
     _check_logits_from(module, resolved, name)
     module = module.to(chosen).eval()
-    source: TaskSource = "card" if read.task else "module" if shows_task(module) else ""
-    return LoadedModel(module, resolved, name, weights_sha256(module), path, source)
+    task_from: TaskSource = "card" if read.task else "module" if shows_task(module) else ""
+    notes = (*source.notes, *built.notes, *stated_notes)
+    unique = tuple(dict.fromkeys(notes))
+    sha256 = weights_sha256(module)
+    return LoadedModel(module, resolved, name, sha256, source.path, task_from, unique)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What is to be built, and where it comes from.
+
+    Attributes:
+        card: as it was read or recognised.
+        base: folder that its paths start from.
+        path: its file, or the checkpoint that it was recognised from.
+        notes: on what was recognised.
+        bare: whether nothing but a factory was named.
+    """
+
+    card: Card
+    base: Path
+    path: Path | None
+    notes: tuple[Message, ...] = ()
+    bare: bool = False
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A module with its weights.
+
+    Attributes:
+        card: with the number of outputs that the checkpoint has.
+        notes: on its weights.
+    """
+
+    module: nn.Module
+    card: Card
+    notes: tuple[Message, ...] = ()
+
+
+def _built(source: _Source) -> _Built:
+    card = source.card
+    module = build(card.factory, card.args, source.base, card.checkpoint is None)
+    if card.checkpoint is None:
+        return _Built(module, card)
+    path = source.base / Path(card.checkpoint).expanduser()
+    key = card.checkpoint_key
+    argument = COUNTS.get(card.factory.partition(":")[0])
+    if argument is None or argument in card.args:
+        return _Built(module, card, load_checkpoint(module, path, key))
+    outputs = stored_outputs(module, path, key)
+    if outputs is not None:
+        card = card.model_copy(update={"args": {**card.args, argument: outputs}})
+        module = build(card.factory, card.args, source.base, False)
+    try:
+        notes = load_checkpoint(module, path, key)
+    except ModelError:
+        if not source.bare:
+            raise
+        return _with_another_head(card, path, key)
+    if outputs is not None:
+        notes = (Message("checkpoint.outputs", {"outputs": outputs}), *notes)
+    return _Built(module, card, notes)
+
+
+def _with_another_head(card: Card, path: Path, key: str | None) -> _Built:
+    """The network that was named, with the head that the checkpoint shows.
+
+    Raises:
+        ModelError: as of loading it without.
+    """
+    recognised = recognise(path, key=key, only=card.factory)
+    stated = recognised.card
+    module = build(stated.factory, stated.args, Path.cwd(), False)
+    notes = load_checkpoint(module, path, key)
+    update = {"factory": stated.factory, "args": stated.args}
+    return _Built(module, card.model_copy(update=update), (*recognised.notes, *notes))
 
 
 def _read(
-    card: str | Path | Card, factory: str | None, checkpoint: str | Path | None
-) -> tuple[Card, Path, Path | None]:
+    card: str | Path | Card,
+    factory: str | None,
+    checkpoint: str | Path | None,
+    key: str | None,
+) -> _Source:
     """The card, the folder that its paths start from, and its file."""
     if isinstance(card, Card):
-        update = {}
+        update: dict[str, Any] = {} if key is None else {"checkpoint_key": key}
         if factory:
             update["factory"] = factory
         if checkpoint is not None:
             update["checkpoint"] = str(checkpoint)
-        return card.model_copy(update=update), Path.cwd(), None
+        return _Source(card.model_copy(update=update), Path.cwd(), None)
+    if is_checkpoint(card):
+        if checkpoint is not None:
+            raise UsageError(f"{card} is a checkpoint already", "give one checkpoint")
+        if factory is None:
+            recognised = recognise(card, key=key)
+            weights = Path(str(recognised.card.checkpoint))
+            return _Source(recognised.card, Path.cwd(), weights, recognised.notes)
+        card, factory, checkpoint = factory, None, find_checkpoint(card)
     read, base = read_card(card, factory, checkpoint)
+    if key is not None:
+        read = read.model_copy(update={"checkpoint_key": key})
     file = Path(card).expanduser()
-    return read, base, file.absolute() if file.is_file() else None
+    path = file.absolute() if file.is_file() else None
+    return _Source(read, base, path, bare=path is None)
+
+
+def _with_stated(
+    card: Card, base: Path, known_fields: dict[str, Any]
+) -> tuple[dict[str, Any], list[Message]]:
+    """Defaults, with what the checkpoint and the files beside it state of the input."""
+    if card.checkpoint is None:
+        return known_fields, []
+    path = base / Path(card.checkpoint).expanduser()
+    stated = stated_facts(path, read_checkpoint(path).content)
+    given = card.input.model_fields_set
+    fields = dict(stated.input_fields)
+    if given & {"steps", "transform"}:
+        return known_fields, []
+    if given & {"range", "mean", "std", "intensity"}:
+        fields.pop("mean", None)
+        fields.pop("std", None)
+    fields = {name: value for name, value in fields.items() if name not in given}
+    known_input = dict(known_fields.get("input", {}))
+    channels = given_channels(card, known_input)
+    fields.pop("channels", None)
+    if len(fields.get("mean", ())) not in (0, channels):
+        fields.pop("mean")
+        fields.pop("std")
+    if "mean" in fields:
+        known_input.pop("range", None)
+    kinds = [kind for kind in ("size", "mean", "std") if kind in fields]
+    return {**known_fields, "input": {**known_input, **fields}}, stated.notes(kinds)
+
+
+def given_channels(card: Card, known_input: Mapping[str, Any]) -> int:
+    """Channels of a model's input.
+
+    Args:
+        card: as it was read.
+        known_input: what its factory tells.
+    """
+    if "channels" in card.input.model_fields_set:
+        return card.input.channels
+    return int(known_input.get("channels", card.input.channels))
 
 
 def _check_logits_from(module: nn.Module, card: Card, name: str) -> None:

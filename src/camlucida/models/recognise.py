@@ -10,17 +10,39 @@ from torch import Tensor
 
 from camlucida.core.errors import ModelError, UsageError
 from camlucida.core.output_spec import Task
+from camlucida.models.alternatives import bare
 from camlucida.models.assumptions import RecognisedCard
-from camlucida.models.backbones import classifiers
+from camlucida.models.backbones import bodies, classifiers
 from camlucida.models.card import Card, factory_file, is_factory, read_card
-from camlucida.models.checkpoint import State, layouts, load_state
+from camlucida.models.checkpoint import State, layouts, only_network, several_networks
+from camlucida.models.checkpoint_file import SUFFIXES, CheckpointFile, read_checkpoint
+from camlucida.models.key_matching import COUNTER, copied_keys, is_outside, same_tensor
 from camlucida.models.segmenters import segmenters
+from camlucida.models.stated import Stated, stated_facts
+from camlucida.models.stored_networks import StoredNetwork, is_averaged
 from camlucida.models.zoo import ZOO
 
 CHECKPOINT_NAMES = ("best_model.pth", "best_model.pt")
 """What training scripts call the checkpoint that they keep; the first that exists is taken."""
 
-_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt")
+
+COUNTS = {"torchvision": "num_classes", "timm": "num_classes", "smp": "classes"}
+"""Package of networks → its argument for the number of outputs."""
+
+
+def is_checkpoint(source: str | Path) -> bool:
+    """Whether a model is named by its checkpoint: by the file, or by a folder that has one.
+
+    Args:
+        source: what names the model.
+
+    >>> is_checkpoint("best.pth"), is_checkpoint("torchvision:resnet18"), is_checkpoint("card.toml")
+    (True, False, False)
+    """
+    path = Path(source).expanduser()
+    if path.suffix in SUFFIXES:
+        return True
+    return any((path / name).is_file() for name in CHECKPOINT_NAMES)
 
 
 def find_checkpoint(path: str | Path) -> Path:
@@ -41,7 +63,7 @@ def find_checkpoint(path: str | Path) -> Path:
     for name in CHECKPOINT_NAMES:
         if (path / name).is_file():
             return path / name
-    others = sorted(file.name for file in path.iterdir() if file.suffix in _SUFFIXES)
+    others = sorted(file.name for file in path.iterdir() if file.suffix in SUFFIXES)
     raise ModelError(
         f"{path} has no {' or '.join(CHECKPOINT_NAMES)}",
         f"name the file: {', '.join(others[:5])}" if others else "there is no checkpoint in it",
@@ -51,62 +73,135 @@ def find_checkpoint(path: str | Path) -> Path:
 def recognise(
     checkpoint: str | Path,
     *,
-    task: Task,
+    task: Task | None = None,
     outputs: int | None = None,
     model: str | Path | None = None,
     encoder: str | None = None,
     size: int | None = None,
+    key: str | None = None,
+    only: str | None = None,
 ) -> RecognisedCard:
-    """A card for a checkpoint, with absolute paths and the task as given, without labels.
+    """A card for a checkpoint, with absolute paths and the task as given.
 
     Args:
-        checkpoint: a file of weights (see :func:`~camlucida.models.checkpoint.load_state`), or a
-            folder with one of :data:`CHECKPOINT_NAMES`.
-        task: of the model.
+        checkpoint: a file of weights (see
+            :func:`~camlucida.models.checkpoint_file.read_checkpoint`), or a folder with one of
+            :data:`CHECKPOINT_NAMES`.
+        task: of the model; None takes what is stated beside the weights, if anything.
         outputs: how many the caller needs; None takes what the file has.
         model: a card, or a factory such as ``timm:tf_efficientnet_b0``, in place of recognising.
         encoder: of a segmentation model, as segmentation-models-pytorch names it.
-        size: of the input, height and width in pixels; None takes that of the card, or the usual
-            one.
+        size: of the input, height and width in pixels; None takes that of the card, the one that
+            is stated beside the weights, or the usual one.
+        key: which of several networks in the file.
+        only: the factory of the only backbone to try.
 
     Returns:
-        The card with notes of what is assumed; no notes where ``model`` is named.
+        The card with notes of what is stated and assumed; no notes where ``model`` is named.
 
     Raises:
         ModelError: unreadable, not recognised, or of another number of outputs.
         UsageError: ``model`` is no card, or one for another task.
     """
-    file = find_checkpoint(checkpoint)
-    state = load_state(file)
+    path = find_checkpoint(checkpoint)
+    file = read_checkpoint(path)
     if model is not None:
-        count = outputs if outputs is not None else _outputs(state)
-        recognised = RecognisedCard(_named(model, file, task, count), count)
+        count = outputs if outputs is not None else _outputs(_first_state(file, key))
+        recognised = RecognisedCard(_named(model, path, task, count), count)
     else:
-        recognised = _recognised(file, state, task, encoder)
+        stated = stated_facts(path, file.content)
+        recognised = _recognised(file, task, encoder, stated, key, only)
         if outputs is not None and recognised.outputs != outputs:
             raise ModelError(
-                f"{file} has {recognised.outputs} outputs, not {outputs}",
+                f"{path} has {recognised.outputs} outputs, not {outputs}",
                 "is it the checkpoint of this task?",
             )
-        recognised = recognised.update(checkpoint=str(file), task=task)
+        fields = {"task": task} if task is not None else {}
+        recognised = recognised.update(checkpoint=str(path), **fields).with_stated(stated)
+    if key is not None:
+        recognised = recognised.update(checkpoint_key=key)
     return recognised if size is None else recognised.with_size(size, given=True)
 
 
+def _first_state(file: CheckpointFile, key: str | None) -> State:
+    return next((n.state for n in file.networks if n.key == key), file.networks[0].state)
+
+
 def _recognised(
-    file: Path, state: dict[str, Tensor], task: Task, encoder: str | None
+    file: CheckpointFile,
+    task: Task | None,
+    encoder: str | None,
+    stated: Stated,
+    key: str | None,
+    only: str | None,
 ) -> RecognisedCard:
-    match = next(_matches(state, task, encoder), None)
-    if match is None:
-        raise _unknown(file, state, task)
-    return match
+    """The network of a file, or the only one of several that is known."""
+    single = [network for network in file.networks if not network.combined]
+    raw = [network for network in single if not is_averaged(network.key)]
+    combined = [network for network in file.networks if network.combined]
+    if key is not None:
+        raw, combined = [_part(file, key)], []
+    matches: dict[str, RecognisedCard] = {}
+    for network in raw or single:
+        match = next(_matches(network.state, task, encoder, stated, only), None)
+        if match is not None:
+            matches[network.key] = match
+    for network in () if matches else combined:
+        match = next(_matches(network.state, task, encoder, stated, only), None)
+        if match is not None:
+            matches[network.key] = match
+    if not matches:
+        raise _unknown(file.path, (raw or single)[0].state, task)
+    if len(matches) > 1 and not _all_the_same(file, list(matches)):
+        raise several_networks(file.path, list(matches))
+    return next(iter(matches.values()))
 
 
-def _matches(state: dict[str, Tensor], task: Task, encoder: str | None) -> Iterator[RecognisedCard]:
-    for layout in _bare_first(state):
-        if task == "segmentation":
-            yield from segmenters(layout, encoder)
-        else:
-            yield from classifiers(layout)
+def _part(file: CheckpointFile, key: str) -> StoredNetwork:
+    """The network of this name, or the part of one whose keys begin with it."""
+    for network in file.networks:
+        if network.key == key:
+            return network
+    for network in file.networks:
+        start = f"{network.key}." if network.key else ""
+        prefix = f"{key.removeprefix(start)}."
+        part = {k: tensor for k, tensor in network.state.items() if k.startswith(prefix)}
+        if part and key.startswith(start):
+            return StoredNetwork(key, part)
+    return only_network(file, key)
+
+
+def _all_the_same(file: CheckpointFile, keys: list[str]) -> bool:
+    states = [network.state for network in file.networks if network.key in keys]
+    first = states[0]
+    for state in states[1:]:
+        if set(state) != set(first):
+            return False
+        if not all(same_tensor(state[name], first[name]) for name in first):
+            return False
+    return True
+
+
+def _matches(
+    state: State, task: Task | None, encoder: str | None, stated: Stated, only: str | None
+) -> Iterator[RecognisedCard]:
+    for version in _versions(state):
+        for layout in _bare_first(version):
+            if task in (None, "segmentation") and only is None:
+                yield from segmenters(layout, encoder, stated)
+            if task != "segmentation":
+                yield from classifiers(layout, stated, only)
+
+
+def _versions(state: State) -> Iterator[dict[str, Tensor]]:
+    """The state dict without what is outside the network, and without second copies."""
+    inside = {}
+    for key, tensor in state.items():
+        if key.endswith(COUNTER) or not is_outside(key):
+            inside[key] = tensor
+    yield inside
+    for copies in copied_keys(inside):
+        yield {key: tensor for key, tensor in inside.items() if key not in copies}
 
 
 def _bare_first(state: dict[str, Tensor]) -> list[dict[str, Tensor]]:
@@ -122,15 +217,15 @@ def _has_one_first_name(state: State) -> bool:
     return len(names) == 1
 
 
-def _named(model: str | Path, file: Path, task: Task, outputs: int | None) -> Card:
+def _named(model: str | Path, file: Path, task: Task | None, outputs: int | None) -> Card:
     """The card that the caller named, with paths that hold anywhere."""
     card, base = read_card(model, checkpoint=file)
-    if card.task not in (None, task):
+    if task is not None and card.task not in (None, task):
         raise UsageError(
             f"{model} is a {card.task} model, not one for {task}", "name a card of this task"
         )
     user_file = factory_file(card.factory)
-    update: dict[str, Any] = {"task": task}
+    update: dict[str, Any] = {} if task is None else {"task": task}
     if user_file is not None:
         update["factory"] = f"{base / user_file[0]}:{user_file[1]}"
     prefix = card.factory.partition(":")[0]
@@ -146,16 +241,20 @@ def _outputs(state: State) -> int | None:
     return rows[-1] if rows else None
 
 
-def _unknown(file: Path, state: State, task: Task) -> ModelError:
+def _unknown(file: Path, state: State, task: Task | None) -> ModelError:
     first = list(state.items())[:3]
     keys = [f"{key} {tuple(tensor.shape)}" for key, tensor in first]
-    kinds = "ResNet-18/34/50/101, DenseNet-121, EfficientNet-B0"
+    kinds = "classification networks of torchvision and timm"
     options = ""
     if task == "segmentation":
-        kinds = "U-Net, U-Net++"
+        kinds = "networks of segmentation-models-pytorch"
         options = "--architecture FPN --encoder resnet34, or "
+    body = next(bodies(state), None)
+    known = ""
+    if body is not None and not body.names[0].startswith("camlucida."):
+        known = f"its body is that of {', '.join(map(bare, body.names[:3]))}, its head is not: "
     return ModelError(
-        f"{file} is no model that can be recognised ({kinds}): "
+        f"{file} is no model that can be recognised ({kinds}): {known}"
         f"its {len(state)} keys begin with {', '.join(keys)}",
         f"say what builds it: give {options}--model CARD",
     )

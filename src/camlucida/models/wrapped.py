@@ -5,8 +5,9 @@ In the place of its own, or beside it on a module around both.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,7 @@ def build(
     channels: int = 3,
     under: str = "",
     beside: str = "",
+    args: Mapping[str, Any] | None = None,
 ) -> nn.Module:
     """Build a classifier or regressor around a known backbone.
 
@@ -57,8 +59,9 @@ def build(
         under: name of the backbone in a module around it; "" where there is none.
         beside: name of the head beside the backbone, whose own head is then an identity; "" where
             it is ``at`` itself.
+        args: of the backbone's factory.
     """
-    module = build_backbone(backbone, {}, Path(), pretrained=False)
+    module = build_backbone(backbone, args or {}, Path(), pretrained=False)
     if first:
         _set_channels(module, first, channels)
     built = _layer(head) if isinstance(head, str) else nn.Sequential(*map(_layer, head))
