@@ -3,6 +3,8 @@
 Real networks of three packages, saved as training scripts save them, and told apart.
 """
 
+import argparse
+
 import pytest
 import torch
 from torch import nn
@@ -161,6 +163,7 @@ def test_what_a_state_dict_cannot_say_is_said(tmp_path):
     size = {"height": 224, "width": 224, "channels": 3}
     assert notes == (
         Message("recognised.head_beside", {"network": network, "head": "head", "outputs": 1}),
+        Message("alternatives.differ", {"network": "resnet18", "others": ["resnetblur18"]}),
         Message("assumed.relu", {"layers": ["head.2"]}),
         Message("assumed.dropout", {"layers": ["head.0", "head.3"]}),
         Message("assumed.activation"),
@@ -170,7 +173,9 @@ def test_what_a_state_dict_cannot_say_is_said(tmp_path):
         "resnet18 under 'backbone' with its head 'head' beside it, 1 output"
     )
     torch.save(timm_net(num_classes=4).state_dict(), tmp_path / "m.pth")
-    assert "assumed.tf_padding" in codes(recognise(tmp_path / "m.pth", task="multiclass"))
+    notes = recognise(tmp_path / "m.pth", task="multiclass").notes
+    (others,) = (note.values["others"] for note in notes if note.code == "alternatives.differ")
+    assert "tf_efficientnet_b0" in others
 
 
 @pytest.mark.parametrize("architecture", ["Unet", "UnetPlusPlus"])
@@ -203,8 +208,6 @@ def test_the_networks_of_the_phantom_cohorts(tmp_path, build, task):
 
 def test_an_encoder_that_is_named(tmp_path):
     torch.save(smp.Unet("vgg11", encoder_weights=None).state_dict(), tmp_path / "m.pth")
-    with pytest.raises(ModelError, match=r"no model that can be recognised.*--model CARD"):
-        recognise(tmp_path / "m.pth", task="segmentation")
     assert (
         recognise(tmp_path / "m.pth", task="segmentation", encoder="vgg11").card.args[
             "encoder_name"
@@ -291,3 +294,113 @@ def test_folders(tmp_path):
         find_checkpoint(tmp_path)
     (tmp_path / "best_model.pt").touch()
     assert find_checkpoint(tmp_path) == tmp_path / "best_model.pt"
+
+
+@pytest.mark.parametrize("name", ["convnext_atto", "regnety_002", "vit_tiny_patch16_224"])
+def test_networks_of_timm(tmp_path, name):
+    model = settled(
+        timm.create_model(name, num_classes=3, img_size=64)
+        if "vit" in name
+        else timm.create_model(name, num_classes=3)
+    )
+    state = {f"model.{key}": value for key, value in model.state_dict().items()}
+    torch.save({"state_dict": state}, tmp_path / "m.ckpt")
+    recognised = recognise(tmp_path / "m.ckpt", task="multiclass")
+    same = {f"timm:{name}", f"timm:{name.replace('vit', 'deit')}"}  # the same network
+    assert recognised.card.factory in same
+    assert recognised.outputs == 3
+    same_output(model, recognised.card)
+
+
+def test_what_the_file_names_decides_between_networks_of_the_same_shapes(tmp_path):
+    model = settled(timm.create_model("tf_mobilenetv3_small_100", num_classes=2))
+    torch.save(
+        {"arch": "tf_mobilenetv3_small_100", "state_dict": model.state_dict()}, tmp_path / "m.pth"
+    )
+    recognised = recognise(tmp_path / "m.pth", task="multiclass")
+    assert recognised.card.factory == "timm:tf_mobilenetv3_small_100"
+    assert "alternatives.differ" not in codes(recognised)
+    assert "stated.architecture" in codes(recognised)
+    same_output(model, recognised.card)
+
+
+def test_networks_that_differ_and_of_which_none_is_usual_are_refused():
+    from camlucida.models.alternatives import choose
+    from camlucida.models.stated import Stated
+
+    def build(name):
+        padding = nn.Conv2d(1, 1, 3, padding=int(name[-1]))
+        return nn.Sequential(padding, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    state = build("net0").state_dict()
+    with pytest.raises(ModelError, match=r"those of net0, net1, which compute different outputs"):
+        choose(["net0", "net1"], build, state, (1, 8, 8), Stated())
+    assert choose(["net0", "other0"], build, state, (1, 8, 8), Stated()).name == "net0"
+    choice = choose(["net0", "tf_net0_1"], build, state, (1, 8, 8), Stated())
+    assert choice.name == "net0"
+    assert choice.notes == (
+        Message("alternatives.differ", {"network": "net0", "others": ["tf_net0_1"]}),
+    )
+
+
+@pytest.mark.parametrize("keep", ["backbone.", ""])
+def test_tensors_under_two_names(tmp_path, keep):
+    model = settled(tv.resnet18(num_classes=2))
+    state = model.state_dict()
+    twice = {**state, **{f"backbone.{key}": value for key, value in state.items()}}
+    if keep:
+        twice = {key: value for key, value in twice.items() if key != "fc.weight"}
+        del twice["fc.bias"]
+    torch.save({"model_state": twice}, tmp_path / "m.pth")
+    card = recognise(tmp_path / "m.pth", task="multiclass").card
+    assert card.factory == "torchvision:resnet18"
+    same_output(model, card)
+
+
+def test_averaged_weights_and_metrics_beside(tmp_path):
+    model = settled(tv.resnet18(num_classes=2))
+    state = {f"model.{key}": value for key, value in model.state_dict().items()}
+    averaged = {f"ema_model.{k.removeprefix('model.')}": v * 0 for k, v in state.items()}
+    metrics = {"val_auc.thresholds": torch.ones(5)}
+    torch.save({"state_dict": {**state, **averaged, **metrics}}, tmp_path / "m.ckpt")
+    same_output(model, recognise(tmp_path / "m.ckpt", task="multiclass").card)
+
+
+def test_a_checkpoint_alone_is_a_model(tmp_path):
+    model = settled(tv.resnet18(num_classes=3))
+    torch.save(
+        {
+            "model": model.state_dict(),
+            "args": argparse.Namespace(img_size=96, mean=[0.5, 0.5, 0.5], std=[0.2, 0.2, 0.2]),
+            "class_names": ["a", "b", "c"],
+        },
+        tmp_path / "best.pth",
+    )
+    loaded = load_model(tmp_path / "best.pth", device="cpu")
+    assert (loaded.name, loaded.card.labels) == ("best", ("a", "b", "c"))
+    assert loaded.card.input.height_width == (96, 96)
+    assert loaded.card.input.mean == (0.5, 0.5, 0.5)
+    lines = list(map(str, loaded.notes))
+    assert "image size 96: read from the checkpoint (args.img_size)" in lines
+    assert not [note for note in loaded.notes if note.code.startswith("assumed.prep")]
+
+
+def test_a_named_network_takes_what_the_checkpoint_states(tmp_path):
+    """Outputs, size and head of the file; a card's statements stay."""
+    torch.save(
+        {"model": tv.resnet18(num_classes=3).state_dict(), "config": {"image_size": [96, 64]}},
+        tmp_path / "best.pth",
+    )
+    loaded = load_model("torchvision:resnet18", checkpoint=tmp_path / "best.pth", device="cpu")
+    assert loaded.card.input.height_width == (96, 64)
+    assert loaded.card.args == {"num_classes": 3}
+    (tmp_path / "card.toml").write_text(
+        'factory = "torchvision:resnet18"\ncheckpoint = "best.pth"\n[input]\nsize = 32\n'
+    )
+    loaded = load_model(tmp_path / "card.toml", device="cpu")
+    assert loaded.card.input.size == 32
+    assert "stated.size" not in [note.code for note in loaded.notes]
+    odd = set_head(tv.resnet18(), "fc", mlp(512, 4))
+    torch.save(odd.state_dict(), tmp_path / "odd.pth")
+    loaded = load_model("torchvision:resnet18", checkpoint=tmp_path / "odd.pth", device="cpu")
+    assert "assumed.relu" in [note.code for note in loaded.notes]

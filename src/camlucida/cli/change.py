@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from camlucida.cli.common import (
+    CheckpointKeyOption,
     CheckpointOption,
     ColormapOption,
     DeviceOption,
@@ -33,6 +34,7 @@ def change_command(
     model: ModelOption,
     factory: FactoryOption = None,
     checkpoint: CheckpointOption = None,
+    checkpoint_key: CheckpointKeyOption = None,
     label: Annotated[
         list[str] | None,
         typer.Option(
@@ -71,7 +73,7 @@ def change_command(
     if align not in ALIGN:
         raise UsageError(f"unknown alignment {align!r}", did_you_mean(align, ALIGN))
     images = {"before": read_image(before), "after": read_image(after)}
-    loaded = load(model, factory, checkpoint, device)
+    loaded = load(model, factory, checkpoint, device, checkpoint_key=checkpoint_key)
     first, second = images["before"], images["after"]
     alignment = (register if align == "auto" else centred)(first.display, second.display)
     every, shown = changes(loaded, first, second, alignment, label or (), method)
@@ -84,7 +86,7 @@ def change_command(
         for item in record["labels"]:
             print(_line(item))
         print(f"page: {out / 'change.html'}")
-    finish((), change_notes(images, alignment))
+    finish((), [*loaded.notes, *change_notes(images, alignment)])
 
 
 def _line(item: Mapping[str, Any]) -> str:

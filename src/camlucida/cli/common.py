@@ -56,7 +56,10 @@ INTERRUPTED = 130
 ModelOption = Annotated[
     str,
     typer.Option(
-        "--model", "-m", help="Model card (TOML), or a factory such as torchvision:resnet50."
+        "--model",
+        "-m",
+        help="Model card (TOML), a factory such as torchvision:resnet50, or a checkpoint such as "
+        "best.pth, whose network is then recognised.",
     ),
 ]
 FactoryOption = Annotated[
@@ -68,6 +71,13 @@ FactoryOption = Annotated[
 CheckpointOption = Annotated[
     str | None,
     typer.Option(help="Checkpoint to use instead of the card's: .pth, .pt, .safetensors."),
+]
+CheckpointKeyOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Of a checkpoint that holds several networks, the one that is meant: names with "
+        "dots, as the error lists them. Default: the card's."
+    ),
 ]
 GridOption = Annotated[
     str | None,
@@ -143,6 +153,7 @@ def load(
     device: str,
     output: str | None = None,
     region_score: Literal["mean", "sum"] | None = None,
+    checkpoint_key: str | None = None,
 ) -> LoadedModel:
     """The model that the options of these names state."""
     from camlucida.models import load_model
@@ -151,6 +162,7 @@ def load(
         card,
         factory=factory,
         checkpoint=checkpoint,
+        checkpoint_key=checkpoint_key,
         output=output,
         region_score=region_score,
         device=device,

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from camlucida.cli.common import (
+    CheckpointKeyOption,
     CheckpointOption,
     ColormapOption,
     DeviceOption,
@@ -45,6 +46,7 @@ def explain_command(
     model: ModelOption,
     factory: FactoryOption = None,
     checkpoint: CheckpointOption = None,
+    checkpoint_key: CheckpointKeyOption = None,
     target: Annotated[
         list[str] | None,
         typer.Option(
@@ -93,7 +95,7 @@ def explain_command(
     from camlucida.workflows.explain import explain_to_folder
 
     methods = list(dict.fromkeys(map(METHODS.canonical, method or ["gradcam"])))
-    loaded = load(model, factory, checkpoint, device, output, region_score)
+    loaded = load(model, factory, checkpoint, device, output, region_score, checkpoint_key)
     loaded = with_tokens(loaded, grid, prefix)
     paths, missing = find_images(images)
     with output_folder(out), progress_bar(len(paths), "explaining") as progress:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from camlucida.cli.common import (
+    CheckpointKeyOption,
     CheckpointOption,
     DeviceOption,
     FactoryOption,
@@ -16,6 +17,7 @@ from camlucida.cli.common import (
     OutputOption,
     PrefixOption,
     app,
+    finish,
     load,
     print_json,
     print_table,
@@ -33,6 +35,7 @@ def layers_command(
     model: ModelOption,
     factory: FactoryOption = None,
     checkpoint: CheckpointOption = None,
+    checkpoint_key: CheckpointKeyOption = None,
     output: OutputOption = None,
     device: DeviceOption = "auto",
     grid: GridOption = None,
@@ -51,7 +54,8 @@ def layers_command(
     from camlucida.models.layer_list import list_layers
     from camlucida.models.state import unwrap
 
-    loaded = with_tokens(load(model, factory, checkpoint, device, output), grid, prefix)
+    loaded = load(model, factory, checkpoint, device, output, checkpoint_key=checkpoint_key)
+    loaded = with_tokens(loaded, grid, prefix)
     spec = loaded.card.input
     weight = next(loaded.module.parameters())
     size = (1, spec.channels, *spec.height_width)
@@ -65,6 +69,7 @@ def layers_command(
         return
     head = ("", "layer", "type", "output", "grid", "stride (px)", "calls")
     print_table(head, [_layer_line(info) for info in layers])
+    finish((), loaded.notes)
 
 
 @app.command("methods")

@@ -37,9 +37,7 @@ SMALL_INPUT_NOTE = preprocessing_note(SMALL_INPUT, "symmetric")
 
 _SMALL = "camlucida.phantom.nets:"
 SMALL_STYLE = Style("features.0.0", ("fc",), ("features",))
-SMALL_NETWORKS = tuple(
-    f"{_SMALL}{n}" for n in ("small_resnet", "small_densenet", "small_mobilenet")
-)
+SMALL_NETWORKS = ("small_resnet", "small_densenet", "small_mobilenet")
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -314,7 +312,7 @@ def _choice(state: State, body: Body, fitting: Mapping[str, _Use], stated: State
 
     any_use = next(iter(fitting.values()))
     weights = state if any_use.beside else _weights_behind(state, body.prefix)
-    side = _size_args(state, body, body.names[0]).get("img_size", 224)
+    side = _size_args(state, body, body.names[0]).get("img_size", 128)
     return choose(list(fitting), module, weights, (_channels(state, body), side, side), stated)
 
 

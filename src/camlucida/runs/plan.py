@@ -30,6 +30,7 @@ class ModelPlan:
         recipe: weights, code, targets, methods, layers.
         cohort: the images, as the model's labels see them.
         task: of the model, and where it comes from; None where a grey image does not show it.
+        notes: on the model: what was read from its checkpoint, chosen or assumed.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ModelPlan:
     recipe: Recipe
     cohort: Cohort
     task: Message | None = None
+    notes: tuple[Message, ...] = ()
 
     @property
     def keys(self) -> list[Key]:
@@ -104,7 +106,7 @@ def _plan(file: CohortFile, entry: ModelEntry, model: LoadedModel) -> ModelPlan:
     task = Worker(model, "", recipe).check()
     card = model.card.model_dump(mode="json")
     cohort = read_cohort(file, classification_labels(model.card))
-    return ModelPlan(_name(entry, model), entry, card, recipe, cohort, task)
+    return ModelPlan(_name(entry, model), entry, card, recipe, cohort, task, model.notes)
 
 
 def _layer_name(model: LoadedModel, layer: str) -> str:

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from camlucida.attribution.batches import DEFAULT_BATCH
 from camlucida.core.errors import CamlucidaError, ModelError, UsageError
 from camlucida.core.failures import Failure
-from camlucida.core.messages import Message
+from camlucida.core.messages import Message, prefixed
 from camlucida.datasets.cohort import CohortImage
 from camlucida.datasets.cohort_file import CohortFile, read_cohort_file
 from camlucida.models import LoadedModel
@@ -99,6 +99,8 @@ def execute(
     size = batch_size or earlier.get("batch_size") or DEFAULT_BATCH.get(device_type, 8)
     problems = _distinct(plan.cohort.problems for plan in plans)
     notes = _distinct(plan.cohort.notes for plan in plans)
+    for plan in plans:
+        notes += [prefixed(plan.name, note) for note in plan.notes]
     with _writable(folder), one_writer(folder), _ledger(folder, notes) as ledger:
         notes += recover(folder, ledger)
         notes += sync(ledger, plans, earlier)

@@ -127,8 +127,8 @@ def explain_to_folder(
     )
     for failure in missing:
         explainer.add_failure(failure)
-    writer = _Writer(out, colormap, explainer, ExplainOutcome(failures=explainer.failures))
-    outcome = writer.outcome
+    outcome = ExplainOutcome(failures=explainer.failures, notes=list(model.notes))
+    writer = _Writer(out, colormap, explainer, outcome)
     try:
         for part in _parts(paths, explainer.batch_size):
             writer.explain(part)
