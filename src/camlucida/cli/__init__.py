@@ -17,6 +17,7 @@ from camlucida.cli import explain  # noqa: F401, in the order of --help
 from camlucida.cli import lists  # noqa: F401
 from camlucida.cli import evaluate  # noqa: F401
 from camlucida.cli import predictions  # noqa: F401
+from camlucida.cli import preprocessing  # noqa: F401
 from camlucida.cli import chexlocalize  # noqa: F401
 from camlucida.cli import runs  # noqa: F401
 from camlucida.cli import report  # noqa: F401

@@ -85,7 +85,7 @@ def evaluate_predictions_command(
     from camlucida.figures.predictions import save_figures
     from camlucida.metrics.regression import WITHIN
 
-    columns = _columns(column or [])
+    columns = columns_of(column or [])
     if patient_column:
         columns["patient"] = patient_column
     settings = PredictionSettings(threshold, tuple(within or WITHIN), bin_width)
@@ -108,8 +108,12 @@ def evaluate_predictions_command(
     finish(evaluated.errors, evaluated.notes)
 
 
-def _columns(words: Sequence[str]) -> dict[str, str]:
-    """Role → column, of ``--column ROLE=NAME``."""
+def columns_of(words: Sequence[str]) -> dict[str, str]:
+    """Role → column, of ``--column ROLE=NAME``.
+
+    >>> columns_of(["truth=age"])
+    {'truth': 'age'}
+    """
     columns = {}
     for word in words:
         role, _, name = word.partition("=")

@@ -160,9 +160,24 @@ def write_toml(path: Path, value: Mapping[str, Any]) -> None:
         TypeError: a value has no TOML form.
         OSError: the system refuses the folder or the file.
     """
+    write_bytes(path, toml_text(value).encode())
+
+
+def toml_text(value: Mapping[str, Any]) -> str:
+    """A mapping as TOML, as :func:`write_toml` writes it.
+
+    Args:
+        value: of JSON's kinds.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+        TypeError: a value has no TOML form.
+
+    >>> toml_text({"size": 64, "steps": [{"do": "invert"}]})
+    'size = 64\\nsteps = [{ do = "invert" }]\\n'
+    """
     lines = [f"{line}\n" for line in _toml_items(value)]
-    text = "".join(lines)
-    write_bytes(path, text.encode())
+    return "".join(lines)
 
 
 def _toml_items(table: Mapping[str, Any]) -> list[str]:

@@ -8,14 +8,14 @@ import importlib.util
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
 from torch import nn
 
-from camlucida.core.errors import ModelError, did_you_mean
+from camlucida.core.errors import ModelError, UsageError, did_you_mean
 from camlucida.models.card import factory_file
 from camlucida.models.module_facts import module_facts
 from camlucida.models.zoo import ZOO, Args, Defaults, guard, hush, is_xrv, xrv_defaults
@@ -87,6 +87,50 @@ def defaults(factory: str, args: Args, pretrained: bool, module: nn.Module) -> D
     if is_xrv(module):
         return xrv_defaults(module)
     return module_facts(module)
+
+
+def load_object(reference: str, base: Path) -> object:
+    """What a Python file or module holds under a name.
+
+    Args:
+        reference: ``train.py:val_transform`` or ``package.module:name``; after the colon dots lead
+            to attributes or keys (``train.py:data_transforms.val``).
+        base: folder that a file is relative to.
+
+    Raises:
+        UsageError: ``reference`` is of another form.
+        ModelError: no such file, module or name; or it cannot be imported.
+
+    >>> load_object("math:pi", Path())
+    3.141592653589793
+    """
+    user_file = factory_file(reference)
+    where, _, name = reference.rpartition(":")
+    if not where or not name:
+        raise UsageError(f"{reference!r} names nothing", "write train.py:val_transform")
+    if user_file is None:
+        module = _module(where)
+    else:
+        path = base / user_file[0]
+        with _importing_from(path):
+            module = _file(path)
+    held: object = module
+    for part in name.split("."):
+        held = _part(held, part, where)
+    return held
+
+
+def _part(held: object, part: str, where: str) -> object:
+    """An attribute, or the value of a key."""
+    if isinstance(held, Mapping):
+        offered = [str(key) for key in held]
+        if part in held:
+            return held[part]
+    else:
+        offered = [key for key in getattr(held, "__dict__", {}) if not key.startswith("_")]
+        if hasattr(held, part):
+            return getattr(held, part)
+    raise ModelError(f"{where} has no {part!r}", did_you_mean(part, offered))
 
 
 def _settled(factory: str, args: Args, pretrained: bool) -> tuple[Args, bool]:

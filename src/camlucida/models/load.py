@@ -21,6 +21,7 @@ from camlucida.models.factory import build, defaults
 from camlucida.models.module_facts import shows_task
 from camlucida.models.recognise import COUNTS, find_checkpoint, is_checkpoint, recognise
 from camlucida.models.stated import stated_facts
+from camlucida.models.transforms import input_of_transform
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ def load_model(
     checkpoint_key: str | None = None,
     output: str | int | None = None,
     region_score: RegionScore | None = None,
+    transform: object | None = None,
     device: str | torch.device = "auto",
 ) -> LoadedModel:
     """Load a model from its card, or from a checkpoint alone, whose network is then recognised.
@@ -94,6 +96,8 @@ def load_model(
         checkpoint_key: in place of the card's: which network of a checkpoint that holds several.
         output: in place of the card's: which of several outputs is meant, or what it holds.
         region_score: in place of the card's: "mean" or "sum" of the logits of a region.
+        transform: the preprocessing, in place of the card's ``[input]``: a transform of
+            torchvision, timm or MONAI, or where it is (``train.py:val_transform``).
         device: ``auto`` (CUDA, else Apple's GPU, else the CPU), or a torch device.
 
     Returns:
@@ -101,6 +105,7 @@ def load_model(
 
     Raises:
         UsageError: no such card, a malformed one, or no such device.
+            Or ``transform`` has a step that a card does not know.
         ModelError: the model cannot be built, or its weights cannot be loaded.
 
     >>> from camlucida.phantom import model_cards
@@ -116,6 +121,7 @@ def load_model(
     if region_score is not None:
         update["region_score"] = region_score
     read = source.card.model_copy(update=update)
+    read = _with_transform(read, transform, source.base)
     name = read.name or (source.path.stem if source.path else read.factory)
     built = _built(replace(source, card=read))
     read, module = built.card, built.module
@@ -271,6 +277,24 @@ def given_channels(card: Card, known_input: Mapping[str, Any]) -> int:
     if "channels" in card.input.model_fields_set:
         return card.input.channels
     return int(known_input.get("channels", card.input.channels))
+
+
+def _with_transform(card: Card, transform: object | None, base: Path) -> Card:
+    """The card with the steps of a transform: the given one, or that which the card names."""
+    if transform is not None:
+        spec = input_of_transform(transform, _stated_channels(card), Path.cwd())
+    elif card.input.transform is not None and card.input.steps is None:
+        stated = card.input.model_dump(exclude_unset=True)
+        spec = input_of_transform(card.input.transform, stated, base)
+    else:
+        return card
+    return card.model_copy(update={"input": spec})
+
+
+def _stated_channels(card: Card) -> dict[str, Any]:
+    """Of an ``[input]`` that a transform replaces, what the transform cannot say."""
+    stated = card.input.model_dump(exclude_unset=True)
+    return {key: stated[key] for key in ("channels", "dicom", "monochrome1") if key in stated}
 
 
 def _check_logits_from(module: nn.Module, card: Card, name: str) -> None:

@@ -1,0 +1,351 @@
+"""From a model, its stored predictions and the images to the card that reproduces them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from camlucida.core.errors import CamlucidaError, UsageError
+from camlucida.core.files import write_toml
+from camlucida.core.messages import Message, Value, declare
+from camlucida.datasets.image_rows import match_images
+from camlucida.datasets.predictions import Predictions, read_predictions
+from camlucida.io import read_image
+from camlucida.io.image import RawImage
+from camlucida.io.read import expand_paths
+from camlucida.models.assumptions import assumed_preprocessing
+from camlucida.models.card import Card, factory_file, is_factory, read_card
+from camlucida.models.load import LoadedModel, load_model
+from camlucida.models.preprocessing.spec import InputSpec
+from camlucida.models.recognise import recognise
+from camlucida.workflows.preprocessing_fit.agreement import StoredOutputs, stored_outputs
+from camlucida.workflows.preprocessing_fit.outputs import Outputs
+from camlucida.workflows.preprocessing_fit.search import FEW, Ranked, Search
+
+declare(
+    "fit",
+    {
+        "estimate": (
+            "{images} of {stored} images; one pipeline takes about {each} s on the first {few} of "
+            "them, the search at most {most}"
+        ),
+        "same": "the first pipeline reproduces the stored predictions",
+        "unchanged": "the card's own preprocessing reproduces the stored predictions",
+        "tied": (
+            "{count} {count:|other pipeline|other pipelines} cannot be told from it by these "
+            "predictions"
+        ),
+        "close": (
+            "no pipeline reproduces the stored predictions; the first comes near them: a step that "
+            "was not tried, another library version, or weights of another epoch"
+        ),
+        "other": (
+            "no pipeline reproduces the stored predictions. The usual causes: the predictions are "
+            "of the last epoch and the checkpoint is the best one (or the reverse), weights of "
+            "another fold, averaged weights (EMA) beside raw ones, classes in another order, "
+            "predictions averaged over augmented images, or another network"
+        ),
+        "cut": "the time ran out before all stages; give more --seconds",
+        "classes_only": (
+            "the file stores classes and no probabilities: pipelines with equal classes cannot be "
+            "told apart"
+        ),
+        "unreadable": "{count} {count:|image|images} could not be read: {names}",
+        "unmatched": "{count} of {rows} rows have no image in {folder}",
+    },
+)
+
+MOST_IMAGES = 32
+"""Images that the final ranking is measured on."""
+
+SECONDS = 600.0
+
+Progress = Callable[..., object]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """What is fitted.
+
+    Attributes:
+        model: card, factory or checkpoint.
+        checkpoint: in place of the card's.
+        predictions: file of stored predictions.
+        images: folder of images.
+        task: of the predictions; None takes the model's.
+        columns: role → column of the file.
+        classes: labels in their order; empty takes the file's, or the card's.
+        most_images: that the final ranking is measured on.
+        seconds: after which no new stage begins.
+        device: of the model.
+    """
+
+    model: str
+    predictions: Path
+    images: Path
+    checkpoint: Path | None = None
+    task: str | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    classes: tuple[str, ...] = ()
+    most_images: int = MOST_IMAGES
+    seconds: float = SECONDS
+    device: str = "auto"
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What was found.
+
+    Attributes:
+        ranking: pipelines, the best first.
+        patients: of the images that they were measured on.
+        verdict: of the best: "same" (it reproduces the predictions), "close" or "other".
+        stated: whether the best is the card's own.
+        tried: number of pipelines.
+        notes: for the reader.
+    """
+
+    ranking: tuple[Ranked, ...]
+    patients: tuple[str, ...]
+    verdict: str
+    stated: bool
+    tried: int
+    notes: tuple[Message, ...]
+
+    @property
+    def best(self) -> Ranked:
+        """The pipeline that agrees best."""
+        return self.ranking[0]
+
+
+def fit_preprocessing(
+    settings: FitSettings,
+    *,
+    out: Path | None = None,
+    progress: Progress = lambda done=0, total=None: None,
+    tell: Callable[[Message], object] = lambda message: None,
+) -> tuple[Fit, Path | None]:
+    """Find the preprocessing that reproduces stored predictions, and write its card.
+
+    Args:
+        settings: the model, its predictions and the images.
+        out: file of the card; None writes none. None is written where no pipeline fits.
+        progress: of the pipelines tried.
+        tell: takes the message of how long it will take.
+
+    Returns:
+        The ranking, and the card that was written.
+
+    Raises:
+        UsageError: no image of the predictions is there; whatever reading them refuses.
+        ModelError: the model cannot be loaded or run.
+    """
+    card, base, open_size = _card(settings)
+    model = load_model(card, device=settings.device)
+    predictions = _predictions(settings, model)
+    files, notes = _files(predictions, settings.images, settings.predictions)
+    stored = stored_outputs(predictions, files)
+    fit = fit_stored(
+        model,
+        stored,
+        open_size=open_size,
+        most_images=settings.most_images,
+        seconds=settings.seconds,
+        progress=progress,
+        tell=tell,
+    )
+    written = None
+    if out is not None and fit.verdict != "other":
+        write_toml(out, card_fields(_portable(card, base), fit.best.spec))
+        written = out
+    fit_notes = (*predictions.notes, *notes, *fit.notes)
+    return Fit(**{**vars(fit), "notes": fit_notes}), written
+
+
+def fit_stored(
+    model: LoadedModel,
+    stored: StoredOutputs,
+    *,
+    open_size: bool = False,
+    most_images: int = MOST_IMAGES,
+    seconds: float = SECONDS,
+    progress: Progress = lambda done=0, total=None: None,
+    tell: Callable[[Message], object] = lambda message: None,
+) -> Fit:
+    """The same of a loaded model, with stored outputs that are read already.
+
+    Args:
+        model: the model, whose card says what is tried first.
+        stored: its stored outputs.
+        open_size: whether the card's size is only assumed.
+        most_images, seconds: as of :class:`FitSettings`.
+        progress, tell: as of :func:`fit_preprocessing`.
+
+    Raises:
+        UsageError: no image can be read, or the model runs with no pipeline.
+    """
+    rows = _chosen(len(stored.files), most_images)
+    images, kept, notes = _read(stored, rows)
+    chosen = stored.rows(kept)
+    outputs = Outputs(model, stored.task, stored.labels)
+    search = Search(outputs, images, chosen, seconds, progress)
+    tell(_estimate(search, model.card.input, len(stored.files), seconds))
+    ranking = search.run(model.card.input, open_size)
+    best = ranking[0]
+    notes += _notes(ranking, best.spec == model.card.input, search.cut)
+    return Fit(
+        ranking=tuple(ranking),
+        patients=chosen.patients,
+        verdict=best.agreement.verdict,
+        stated=best.spec == model.card.input,
+        tried=search.tried,
+        notes=tuple(notes),
+    )
+
+
+def _estimate(search: Search, start: InputSpec, stored: int, seconds: float) -> Message:
+    few = min(len(search.images), FEW)
+    search.measured([start], range(1))  # the first pass is slower than all others
+    begun = time.monotonic()
+    search.measured([start], range(few))
+    each = time.monotonic() - begun
+    # About 400 pipelines, of which the scales of one image share its preparation.
+    most = min(seconds, 400 * each)
+    values: dict[str, Value] = {
+        "images": len(search.images),
+        "stored": stored,
+        "few": few,
+        "each": f"{each:.2g}",
+        "most": f"{most:.0f} s",
+    }
+    return Message("fit.estimate", values)
+
+
+def _notes(ranking: Sequence[Ranked], stated: bool, cut: bool) -> list[Message]:
+    best = ranking[0].agreement
+    notes = []
+    if best.verdict == "same":
+        notes.append(Message("fit.unchanged" if stated else "fit.same"))
+        tied = [each for each in ranking[1:] if each.agreement.rank[0] - best.rank[0] < TIED]
+        if tied:
+            notes.append(Message("fit.tied", {"count": len(tied)}))
+    else:
+        notes.append(Message(f"fit.{best.verdict}"))
+    if best.error != best.error:  # NaN: no probability is stored
+        notes.append(Message("fit.classes_only"))
+    if cut:
+        notes.append(Message("fit.cut"))
+    return notes
+
+
+TIED = 2e-4
+"""Difference of mean errors below which two pipelines are equally good."""
+
+
+def _chosen(count: int, most: int) -> list[int]:
+    """Rows evenly over the table."""
+    if count <= most:
+        return list(range(count))
+    return [round(k * (count - 1) / (most - 1)) for k in range(most)]
+
+
+def _read(
+    stored: StoredOutputs, rows: Sequence[int]
+) -> tuple[list[RawImage], list[int], list[Message]]:
+    images, kept, unread = [], [], []
+    for row in rows:
+        try:
+            images.append(read_image(stored.files[row]))
+            kept.append(row)
+        except CamlucidaError:
+            unread.append(stored.files[row].name)
+    if not images:
+        raise UsageError("none of the images of the predictions can be read")
+    notes = []
+    if unread:
+        names: dict[str, Value] = {"count": len(unread), "names": ", ".join(unread[:5])}
+        notes.append(Message("fit.unreadable", names))
+    return images, kept, notes
+
+
+def _card(settings: FitSettings) -> tuple[Card, Path, bool]:
+    """The card with absolute paths, its folder, and whether its size is only assumed."""
+    path = Path(settings.model).expanduser()
+    if path.suffix == ".toml" or is_factory(settings.model):
+        card, base = read_card(settings.model, checkpoint=settings.checkpoint)
+        return _portable(card, base), base, "size" not in card.input.model_fields_set
+    task: Any = settings.task or "multiclass"
+    recognised = recognise(path, task=task)
+    labels = {"labels": settings.classes} if settings.classes else {}
+    assumed = assumed_preprocessing(recognised.notes) is not None
+    return recognised.update(**labels).card, Path.cwd(), assumed
+
+
+def _portable(card: Card, base: Path) -> Card:
+    """The card with absolute paths."""
+    update: dict[str, Any] = {}
+    user_file = factory_file(card.factory)
+    if user_file is not None:
+        update["factory"] = f"{base / user_file[0]}:{user_file[1]}"
+    if card.checkpoint is not None:
+        update["checkpoint"] = str(base / Path(card.checkpoint).expanduser())
+    transform = card.input.transform
+    if transform is not None and factory_file(transform) is not None:
+        update["input"] = card.input.model_copy(update={"transform": str(base / transform)})
+    return card.model_copy(update=update)
+
+
+def card_fields(card: Card, spec: InputSpec) -> dict[str, Any]:
+    """A card with another preprocessing, as its file has it.
+
+    Args:
+        card: the card.
+        spec: its preprocessing.
+    """
+    fields = card.model_dump(mode="json", exclude_unset=True)
+    keys = spec.model_dump(mode="json", exclude_defaults=True)
+    # Size and channels are written even where they are the usual ones: nothing is left to guess.
+    stated = {"size": list(spec.height_width), "channels": spec.channels}
+    return {**fields, "input": {**stated, **keys, "size": stated["size"]}}
+
+
+def _predictions(settings: FitSettings, model: LoadedModel) -> Predictions:
+    """By the model's task; of a binary model either a label or two classes."""
+    task = settings.task or model.output_spec.task or "multiclass"
+    tasks = ("multilabel", "multiclass") if task == "binary" else (task,)
+    refusal: UsageError | None = None
+    for each in tasks:
+        labels = settings.classes or (model.card.labels if each == "multiclass" else ())
+        for names in dict.fromkeys((tuple(filter(None, labels)), ())):
+            try:
+                return read_predictions(
+                    settings.predictions, each, columns=settings.columns, labels=names
+                )
+            except UsageError as error:
+                refusal = refusal or error
+    assert refusal is not None
+    raise refusal
+
+
+def _files(
+    predictions: Predictions, folder: Path, where: Path
+) -> tuple[list[Path | None], list[Message]]:
+    """The image of each image of the predictions, in their order."""
+    names = list(dict.fromkeys(predictions.frame["image"]))
+    paths, _ = expand_paths([folder])
+    frame = pd.DataFrame({"image": names}, dtype=object)
+    match = match_images(frame, "image", paths, where)
+    files: list[Path | None] = [None] * len(names)
+    for path, rows in match.rows.items():
+        for row in rows:
+            files[row] = path
+    missing = files.count(None)
+    if not missing:
+        return files, []
+    values: dict[str, Value] = {"count": missing, "rows": len(names), "folder": str(folder)}
+    return files, [Message("fit.unmatched", values)]

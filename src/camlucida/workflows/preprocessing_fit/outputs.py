@@ -1,0 +1,78 @@
+"""The model's outputs in the order of a table's labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from camlucida.attribution.explained_model import ExplainedModel, explained_model, run_batch
+from camlucida.core.errors import UsageError
+from camlucida.models.load import LoadedModel
+from camlucida.models.outputs import BatchOutput
+
+Floats = NDArray[np.float64]
+
+BATCH = 8
+"""Images in one forward pass."""
+
+
+class Outputs:
+    """A model that is run on prepared images.
+
+    Args:
+        model: the model.
+        task: of the table.
+        labels: of the table, in the order that the outputs are wanted in.
+    """
+
+    def __init__(self, model: LoadedModel, task: str, labels: Sequence[str]) -> None:
+        self._model: ExplainedModel = explained_model(model)
+        self._task, self._labels = task, tuple(labels)
+        parameter = next(model.module.parameters(), torch.zeros(0))
+        self._device = parameter.device
+
+    def of(self, tensors: Sequence[Tensor]) -> Floats:
+        """The outputs of images (C, H, W) of one size.
+
+        Returns:
+            (images, labels) probabilities, or (images, 1) values.
+
+        Raises:
+            UsageError: the model's labels are not those of the table.
+            ModelError: the model cannot run on them.
+        """
+        parts = []
+        for start in range(0, len(tensors), BATCH):
+            batch = torch.stack(list(tensors[start : start + BATCH]))
+            with torch.no_grad():
+                output = run_batch(self._model, batch.to(self._device))
+            parts.append(self._ordered(output))
+        return np.concatenate(parts)
+
+    def _ordered(self, output: BatchOutput) -> Floats:
+        values = output.probabilities
+        if values is None or self._task == "regression":
+            values = output.logits
+        numbers = values.detach().double().cpu().numpy()
+        if numbers.ndim != 2:
+            raise UsageError("the model's output is an image", "predictions of images are needed")
+        if self._task == "regression":
+            return numbers[:, :1]
+        wanted, names = self._labels, [str(name) for name in output.labels]
+        if numbers.shape[1] == 1 and len(wanted) == 2:
+            numbers = np.concatenate([1 - numbers, numbers], axis=1)
+        if numbers.shape[1] == 1 and len(wanted) == 1:
+            return numbers
+        if set(wanted) <= set(names):
+            return numbers[:, [names.index(label) for label in wanted]]
+        if len(wanted) == numbers.shape[1]:
+            # The model has no names of its own, or others: the order is that of the table.
+            return numbers
+        raise UsageError(
+            f"the model has {numbers.shape[1]} outputs, the predictions {len(wanted)} labels",
+            "are they of this model? Name the labels in the card",
+        )

@@ -1,0 +1,162 @@
+"""A pipeline is forgotten and found again from the predictions that it gave."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+import camlucida as cl
+from camlucida.cli import main
+from camlucida.io import read_image
+from camlucida.models.preprocessing import prepare
+from camlucida.models.preprocessing.spec import InputSpec
+from camlucida.workflows.preprocessing_fit import FitSettings, fit_preprocessing
+from camlucida.workflows.preprocessing_fit.candidates import SIZES, Candidate, distinct, parts_of
+
+NET = """
+import torch
+from torch import nn
+def build(outputs=3):
+    torch.manual_seed(3)
+    net = nn.Sequential(
+        nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 8, 3), nn.ReLU(),
+        nn.AdaptiveMaxPool2d(2), nn.Flatten(), nn.Linear(32, outputs),
+    )
+    for parameter in net.parameters():
+        parameter.data *= 2
+    return net
+"""
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Eight films, a network and its card without preprocessing; a function that predicts."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "images").mkdir()
+    for k in range(8):
+        size = (int(rng.integers(50, 70)), int(rng.integers(40, 60)))
+        noise = rng.normal(90 + 6 * k, 8 + 4 * k, size)
+        levels = np.clip(noise + np.indices(size)[0] * (k % 3), 0, 255).astype(np.uint8)
+        Image.fromarray(levels).save(tmp_path / "images" / f"film{k}.png")
+    (tmp_path / "net.py").write_text(NET)
+
+    def predict(task="multiclass", outputs=3, **keys):
+        card = tmp_path / "card.toml"
+        card.write_text(
+            f'factory = "net.py:build"\nargs = {{ outputs = {outputs} }}\ntask = "{task}"\n'
+            "[input]\nsize = 32\nchannels = 1\n"
+        )
+        spec = InputSpec.model_validate({"size": 32, "channels": 1, **keys})
+        module = cl.load_model(card, device="cpu").module
+        files = sorted((tmp_path / "images").iterdir())
+        with torch.no_grad():
+            batch = torch.stack([prepare(read_image(file), spec).tensor for file in files])
+            logits = module(batch)
+        frame = pd.DataFrame({"image": [file.name for file in files]})
+        if task == "regression":
+            frame["truth"] = frame["prediction"] = logits[:, 0].tolist()
+        elif task == "multilabel":
+            for k in range(outputs):
+                frame[f"prob_{k}"] = logits.sigmoid()[:, k].tolist()
+                frame[f"true_{k}"] = 1
+        else:
+            probabilities = logits.softmax(1).numpy().round(5)
+            frame["true"] = frame["pred"] = probabilities.argmax(1)
+            for k in range(outputs):
+                frame[f"prob_{k}"] = probabilities[:, k]
+        frame.to_csv(tmp_path / "val_predictions.csv", index=False)
+        return spec
+
+    predict.folder = tmp_path
+    return predict
+
+
+def settings(folder, **more):
+    return FitSettings(
+        str(folder / "card.toml"),
+        folder / "val_predictions.csv",
+        folder / "images",
+        device="cpu",
+        **more,
+    )
+
+
+PIPELINES = {
+    "pillow bicubic": {"resize": "bicubic", "library": "pillow", "mean": (0.5,), "std": (0.25,)},
+    "percentiles": {"percentiles": (1.0, 99.0), "range": (-1.0, 1.0)},
+    "short side": {"fit": "short-side", "crop": 0.875, "library": "pillow"},
+    "z-score": {"intensity": "z-score"},
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_forgotten_pipeline_is_found(study, name):
+    true = study(**PIPELINES[name])
+    fit, card = fit_preprocessing(settings(study.folder), out=study.folder / "fitted.toml")
+    assert fit.verdict == "same"
+    assert fit.best.agreement.error < 1e-4
+    files = sorted((study.folder / "images").iterdir())
+    fitted = cl.load_model(card, device="cpu")
+    for file in files:
+        torch.testing.assert_close(fitted.read(file).tensor, prepare(read_image(file), true).tensor)
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regression"])
+def test_other_tasks(study, task):
+    study(task=task, outputs=1 if task == "regression" else 2, intensity="min-max")
+    fit, _ = fit_preprocessing(settings(study.folder))
+    assert fit.verdict == "same"
+    assert fit.best.spec.intensity == "min-max"
+
+
+def test_the_cards_own_pipeline_is_tried_first(study):
+    study()
+    fit, _ = fit_preprocessing(settings(study.folder))
+    assert fit.stated
+    assert fit.verdict == "same"
+    assert len(fit.ranking) == 1
+    assert any(note.code == "fit.unchanged" for note in fit.notes)
+
+
+def test_classes_alone_are_said_to_tell_less(study):
+    study()
+    path = study.folder / "val_predictions.csv"
+    pd.read_csv(path)[["image", "true", "pred"]].to_csv(path, index=False)
+    fit, _ = fit_preprocessing(settings(study.folder))
+    assert fit.best.agreement.same == 1
+    assert any(note.code == "fit.classes_only" for note in fit.notes)
+
+
+def test_no_pipeline_fits_predictions_of_other_weights(study, capsys):
+    study()
+    path = study.folder / "val_predictions.csv"
+    frame = pd.read_csv(path)
+    columns = ["prob_0", "prob_1", "prob_2"]
+    frame[columns] = frame[columns].to_numpy()[::-1]
+    frame["pred"] = frame[columns].to_numpy().argmax(1)
+    frame.to_csv(path, index=False)
+    with pytest.raises(SystemExit) as code:
+        main(
+            [
+                *("fit-preprocessing", "-m", str(study.folder / "card.toml")),
+                *("--predictions", str(path), "--images", str(study.folder / "images")),
+                *("--seconds", "1", "--device", "cpu", "-o", str(study.folder / "out.toml")),
+            ]
+        )
+    assert code.value.code == 1
+    assert not (study.folder / "out.toml").exists()
+    output = capsys.readouterr()
+    assert "of the last epoch and the checkpoint is the best one" in output.err + output.out
+
+
+def test_the_grid_holds_each_pipeline_once():
+    base = Candidate(fixed={"channels": 1})
+    scales = [{"intensity": "z-score"}, {}]
+    intensities = [{"intensity": "min-max"}, {}]
+    both = distinct(base.with_each(scale=scales, intensity=intensities))
+    # A min–max before a z-score changes nothing: it is left out.
+    assert len(both) == 3
+    assert 224 in SIZES
+    spec = InputSpec(channels=1, intensity="z-score", fit="pad", library="opencv")
+    assert parts_of(spec).spec() == spec
