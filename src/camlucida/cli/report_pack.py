@@ -100,6 +100,14 @@ def report_pack_command(
             help="A short section: results, class grids, images to look at first, limits.",
         ),
     ] = False,
+    accept_mismatch: Annotated[
+        bool,
+        typer.Option(
+            "--accept-mismatch",
+            help="Go on with a model that does not reproduce its stored predictions: every figure "
+            "is stamped.",
+        ),
+    ] = False,
     work: Annotated[
         Path | None, typer.Option(help="Folder of the maps. Default: .camlucida in --assets-dir.")
     ] = None,
@@ -129,6 +137,7 @@ def report_pack_command(
         language=language,
         level=section_level,
         short=short,
+        accept_mismatch=accept_mismatch,
     )
     with (
         resumable(),

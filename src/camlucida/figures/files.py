@@ -11,6 +11,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from camlucida.core.files import write_bytes
+from camlucida.figures.notice import stamp
 from camlucida.figures.panels import DPI, figure_png, plain_texts
 from camlucida.figures.pdf_images import compressed
 
@@ -22,6 +23,7 @@ def save_figure(figure: Figure, stem: Path, formats: Sequence[str] = FORMATS) ->
     bytes on every run.
     """
     figure.set_dpi(DPI)
+    stamp(figure)
     plain_texts(figure)
     with warnings.catch_warnings():  # a sign that no font has is drawn as a box
         warnings.filterwarnings("ignore", "Glyph .* missing from font")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from matplotlib.figure import Figure
 
 from camlucida.core.messages import declare
@@ -16,8 +20,52 @@ declare(
         "synthetic_image": f"{NOTICE} · SYNTHETIC image",
         "synthetic_images": f"{NOTICE} · SYNTHETIC images",
         "synthetic_data": f"{NOTICE} · SYNTHETIC data",
+        "mismatch": "NOT THE MODEL OF THE STORED PREDICTIONS",
     },
 )
+
+
+_MISMATCH: ContextVar[bool] = ContextVar("mismatch", default=False)
+
+
+@contextmanager
+def stamped(mismatch: bool) -> Iterator[None]:
+    """Stamp every figure that is drawn and saved inside, where the model is not the stored one's.
+
+    Args:
+        mismatch: whether the model does not reproduce the stored predictions; False stamps
+            nothing, and takes no outer stamp away.
+
+    >>> with stamped(True):
+    ...     notice_line(False)
+    'NOT THE MODEL OF THE STORED PREDICTIONS · Research use only'
+    """
+    token = _MISMATCH.set(mismatch or _MISMATCH.get())
+    try:
+        yield
+    finally:
+        _MISMATCH.reset(token)
+
+
+def stamp(figure: Figure) -> None:
+    """The stamp across a figure, inside of :func:`stamped`; else nothing."""
+    if not _MISMATCH.get():
+        return
+    # Three times, so that no panel cut out of the figure is without it.
+    width = figure.get_size_inches()[0]
+    for height in (0.2, 0.5, 0.8):
+        figure.text(
+            0.5,
+            height,
+            words("notice.mismatch"),
+            fontsize=2.1 * width,  # fits into the width
+            color="#c00000",
+            alpha=0.6,
+            ha="center",
+            va="center",
+            weight="bold",
+            zorder=1000,
+        )
 
 
 def notice_line(synthetic: bool, what: str = "images") -> str:
@@ -30,9 +78,9 @@ def notice_line(synthetic: bool, what: str = "images") -> str:
     >>> notice_line(True, "data")
     'Research use only · SYNTHETIC data'
     """
-    if not synthetic:
-        return words("notice.research")
-    return words(f"notice.synthetic_{what}")
+    code = f"notice.synthetic_{what}" if synthetic else "notice.research"
+    line = words(code)
+    return f"{words('notice.mismatch')} · {line}" if _MISMATCH.get() else line
 
 
 def watermark(figure: Figure, opacity: float) -> None:

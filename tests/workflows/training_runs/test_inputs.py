@@ -71,12 +71,20 @@ def test_a_wrong_preprocessing_is_seen(cohort, tmp_path):
     check = explained(run, tmp_path / "run").check
     assert check.wrong
     packing = pack(cohort, "results_4")
+    assert not packing.trainings
+    assert not (cohort / "assets/density_model.tex").exists()
+    (failure,) = map(str, packing.failures)
+    assert "the model does not reproduce its stored predictions: another class in" in failure
+    # The preprocessing that does is found and said, and how to go on all the same.
+    assert "range -1.0, 1.0" in failure.partition("this preprocessing does: ")[2], failure
+    assert "--accept-mismatch goes on, with every figure stamped" in failure
+    packing = pack(cohort, "results_4", accept_mismatch=True)
     (line,) = map(str, check_lines(packing.trainings))
     assert "WRONG PREPROCESSING OR MODEL? These maps are not to be used" in line
     assert f"({check.worst})" in line
-    assert "its maps and numbers are not to be used" in (
-        cohort / "assets/density_model.tex"
-    ).read_text("utf-8")
+    tex = (cohort / "assets/density_model.tex").read_text("utf-8")
+    assert "its maps and numbers are not to be used" in tex
+    assert "NOT THE MODEL OF THE STORED PREDICTIONS" in tex
 
 
 def test_a_summary_of_hyperparameters_alone(cohort, tmp_path):

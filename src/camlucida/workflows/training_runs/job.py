@@ -21,6 +21,7 @@ from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, Value, declare, prefixed
+from camlucida.figures.notice import stamped
 from camlucida.figures.style import can_draw, drawn_with
 from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
@@ -42,6 +43,7 @@ from camlucida.workflows.training_runs.folders import (
     find_training_runs,
 )
 from camlucida.workflows.training_runs.maps import TrainingMaps
+from camlucida.workflows.training_runs.mismatch import mismatch_error
 from camlucida.workflows.training_runs.pictures import (
     class_figure,
     comparison_figures,
@@ -84,6 +86,8 @@ class PackSettings:
         language: of the section.
         level: of the section's heading in LaTeX.
         short: leave out what an appendix would hold.
+        accept_mismatch: pack a run whose model does not reproduce its stored predictions too;
+            its figures are stamped.
     """
 
     runs: tuple[Path, ...]
@@ -99,6 +103,7 @@ class PackSettings:
     language: str = "en"
     level: Heading = "section"
     short: bool = False
+    accept_mismatch: bool = False
 
     @property
     def file_name(self) -> str:
@@ -231,7 +236,8 @@ class _Pack:
         for key, summary in summaries.items():
             if key in opened:
                 maps = TrainingMaps(opened[key], list(opened).index(key), cases, heat)
-                grid = self._grid(maps, summary, key in new)
+                with stamped(summary.check.wrong):
+                    grid = self._grid(maps, summary, key in new)
                 results[key] = summarise(maps, summary, grid)
             else:
                 results[key] = self.before[key]
@@ -253,6 +259,9 @@ class _Pack:
         )
         explained = explain_training(training, validation, settings.explain, out, about, progress)
         self.result.failures += [*validation.failures, *explained.failures]
+        if explained.check.wrong and not settings.accept_mismatch:
+            device = settings.explain.device
+            raise mismatch_error(training, validation, explained, device)
         return explained, [*validation.notes, *explained.notes]
 
     def _summary(
@@ -302,7 +311,8 @@ class _Pack:
             path = self.assets / f"{table_name}.csv"
             write_table(table, path)
             result.written.append(path)
-        result.written += comparison_figures(self.assets, name, result.comparisons, runs)
+        with stamped(any(each.check.wrong for each in result.trainings)):
+            result.written += comparison_figures(self.assets, name, result.comparisons, runs)
         result.written.append(write_record(self.assets, self.settings.name, results))
 
 

@@ -40,6 +40,7 @@ declare(
             "{images:|image|images} of a table of classes; which of them the model was trained on "
             "is unknown, so its accuracy may be too high."
         ),
+        "stamped": "NOT THE MODEL OF THE STORED PREDICTIONS. {caption}",
         "check_wrong": (
             "{run}: this is more than rounding. The model as loaded here is not the one that "
             "wrote the file, perhaps because of wrong preprocessing: its maps and numbers are "
@@ -243,10 +244,16 @@ def _pictures(
             "scale": training.scale,
         }
         if (assets / f"{training.figure}.png").is_file():
-            yield Picture(training.figure, Message("pack.grid", values))
+            yield Picture(training.figure, _stamped(training, Message("pack.grid", values)))
         stem = training.layers_figure if layers else ""
         if stem and (assets / f"{stem}.png").is_file():
-            yield Picture(stem, Message("pack.layers", {"run": training.name}))
+            caption = Message("pack.layers", {"run": training.name})
+            yield Picture(stem, _stamped(training, caption))
+
+
+def _stamped(training: TrainingResults, caption: Message) -> Message:
+    """The caption, which says where the model is not that of the stored predictions."""
+    return Message("pack.stamped", {"caption": caption}) if training.check.wrong else caption
 
 
 def _limits(
