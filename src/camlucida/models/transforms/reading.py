@@ -1,4 +1,4 @@
-"""What a pipeline of transforms has told so far, and how a step that cannot be read is refused."""
+"""What a pipeline of transforms has stated so far, and how an unknown step is refused."""
 
 from __future__ import annotations
 

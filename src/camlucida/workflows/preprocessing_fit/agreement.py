@@ -27,7 +27,7 @@ Files round, and a GPU with half precision differs in the third decimal.
 """
 
 SAME_SHARE = 0.05
-"""And up to this share of what the stored scores vary by: equal images cannot be told apart."""
+"""And up to this share of what the stored scores vary by: equal images cannot be distinguished."""
 
 CLOSE_SCORES = 0.05
 """Up to this mean error the pipeline is near that of training, and not it."""

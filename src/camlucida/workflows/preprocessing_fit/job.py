@@ -37,8 +37,8 @@ declare(
         "same": "the first pipeline reproduces the stored predictions",
         "unchanged": "the card's own preprocessing reproduces the stored predictions",
         "tied": (
-            "{count} {count:|other pipeline|other pipelines} cannot be told from it by these "
-            "predictions"
+            "{count} {count:|other pipeline|other pipelines} cannot be distinguished from it by "
+            "these predictions"
         ),
         "close": (
             "no pipeline reproduces the stored predictions; the first comes near them: a step that "
@@ -53,7 +53,7 @@ declare(
         "cut": "the time ran out before all stages; give more --seconds",
         "classes_only": (
             "the file stores classes and no probabilities: pipelines with equal classes cannot be "
-            "told apart"
+            "distinguished"
         ),
         "unreadable": "{count} {count:|image|images} could not be read: {names}",
         "unmatched": "{count} of {rows} rows have no image in {folder}",
