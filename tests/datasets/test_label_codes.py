@@ -30,6 +30,7 @@ def labels(columns, of_model, requested=None, **names):
         (["1", "4", "2"], DENSITY, ["1", "4", "2"], None),
         (["1", "3", "2"], DENSITY, ["1", "3", "2"], "label_numbers"),
         (["1", "0", "-1"], ("Mass",), ["Mass", None, None], "label_flag"),
+        (["1", "0", "1"], KINDS[:2], ["benign", "normal", "benign"], "label_positions"),
         (["benign", "NORMAL", ""], KINDS, ["benign", "normal", None], None),
     ],
 )
@@ -50,7 +51,7 @@ def test_joined_positions_and_names():
         assert values == [("benign", "malignant")]
 
 
-@pytest.mark.parametrize("cells", [["1", "2"], ["0", "3"], ["0", "7"], ["1", "5"]])
+@pytest.mark.parametrize("cells", [["1", "2"], ["0", "3"], ["0", "7"], ["1", "5"], ["0", "1"]])
 def test_numbers_that_could_mean_two_labels_are_refused(cells):
     with pytest.raises(UsageError, match=r"--class-name \d=normal"):
         labels({"label": cells}, KINDS)

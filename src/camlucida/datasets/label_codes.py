@@ -83,7 +83,8 @@ def read_codes(
         where: the table's file, for messages.
 
     Raises:
-        UsageError: positions that may be counted from 0 or from 1, or that are beyond the list.
+        UsageError: positions that may be counted from 0 or from 1, or that are beyond the list;
+            0 and 1 alone with more than two labels.
 
     >>> frame = pd.DataFrame({"label": ["0", "3"]})
     >>> read_codes(frame, "label", ["0", "3"], ["1", "2", "3", "4"], {}, "t.csv").names
@@ -166,12 +167,19 @@ def _positions(numbers: set[int], labels: Sequence[str], values: Mapping[str, Va
         return LabelCodes({})
     highest = max(numbers)
     from_zero, from_one = 0 in numbers, highest == len(labels)
-    choices = f"--class-name {min(numbers)}={labels[0] or 'NAME'} and so on"
+    example_name = next(filter(None, labels), "NAME")
+    choices = f"--class-name {min(numbers)}={example_name} and so on"
     if min(numbers) < 0 or highest > len(labels) or (from_zero and from_one):
         raise UsageError(
             f"{where} holds the numbers {min(numbers)} to {highest}, and the model has "
             f"{len(labels)} labels",
             f"say what they mean: {choices}",
+        )
+    if numbers <= {0, 1} and len(labels) > 2:
+        raise UsageError(
+            f"{where} holds 0 and 1 only, and the model has {len(labels)} labels: positions in "
+            "their list, or whether there is any finding",
+            f"say what they mean: {choices}; or name another --label-column",
         )
     if not from_zero and not from_one:
         raise UsageError(
