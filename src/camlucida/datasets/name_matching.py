@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from camlucida.datasets.image_names import bare_name
@@ -220,7 +221,7 @@ def _keep_same_suffix(rows: Rows, names: Sequence[str]) -> None:
 
 def _add_other_spellings(match: NameMatch, index: NameIndex, keys: Keys) -> None:
     """Rows of other case, or without zeros, for images that have none; rows in use stay."""
-    used = {row for rows in match.rows.values() for row in rows}
+    used = set(chain.from_iterable(match.rows.values()))
     free = [path for path, rows in match.rows.items() if not rows]
     for path in free:
         fitting = (name for name in map(same_letters, keys[path]) if name in index.folded)
@@ -228,12 +229,18 @@ def _add_other_spellings(match: NameMatch, index: NameIndex, keys: Keys) -> None
         if name is not None and not used & set(index.folded[name]):
             match.rows[path] += index.folded[name]
             match.by_case.append(path)
+    _add_numbers(match, index, keys, used)
+
+
+def _add_numbers(match: NameMatch, index: NameIndex, keys: Keys, used: set[int]) -> None:
+    """Rows whose number is that of one image alone, for images that have no row."""
+    free = [path for path, rows in match.rows.items() if not rows]
     numbers = Counter(_number(names) for names in keys.values())
     for path in free:
         number = _number(keys[path])
         rows = [] if number is None else index.numbers.get(number, [])
         # 01.png and 001.png would have the same number.
-        if rows and not match.rows[path] and numbers[number] == 1 and not used & set(rows):
+        if rows and numbers[number] == 1 and not used & set(rows):
             match.rows[path] += rows
             match.by_number.append(path)
 

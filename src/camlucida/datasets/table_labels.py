@@ -104,8 +104,7 @@ class TableLabels:
         if of_labels:
             columns = {by_name[fold(name)]: flags(frame[name], where) for name in of_labels}
             return cls(by_name, columns, None, where)
-        affixed = label_columns(frame, []).get("truth", {}) if requested is None else {}
-        named = {by_name[fold(name)]: affixed[name] for name in affixed if fold(name) in by_name}
+        named = _affixed_columns(frame, by_name) if requested is None else {}
         if named:
             columns = {label: flags(frame[name], where) for label, name in named.items()}
             label, name = next(iter(named.items()))
@@ -209,6 +208,12 @@ class TableLabels:
             "names": listing(labels, SHOWN),
         }
         return Message(f"notes.{code}", values)
+
+
+def _affixed_columns(frame: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, str]:
+    """Label → column, of columns such as ``true_Mass``."""
+    affixed = label_columns(frame, []).get("truth", {})
+    return {labels[fold(name)]: affixed[name] for name in affixed if fold(name) in labels}
 
 
 def _label_column(
