@@ -82,6 +82,13 @@ class Reader:
     suffixes: tuple[str, ...] = ()
 
 
+class HeaderError(ValueError):
+    """An element of a header cannot be used.
+
+    Its text names the element and says numbers, and never quotes a text of the file.
+    """
+
+
 READERS: Registry[Reader] = Registry("image format")
 
 
@@ -121,8 +128,12 @@ def readable(path: Path, kind: str, *, quote: bool = True) -> Iterator[None]:
             raise
         # An address is another in each process.
         detail = re.sub(r"<[\w.]+ object at 0x[0-9a-f]+>", "it", str(error))
+        # What a decoder puts in quotes is text of the file.
+        detail = re.sub(r"(['\"]).*?(\1|$)", "…", detail, flags=re.DOTALL)
         reason = type(error).__name__
-        if quote and str(error):
+        if isinstance(error, HeaderError):
+            reason = str(error)
+        elif quote and str(error):
             reason = f"{reason}: {detail}"[:300]
         raise ImageError(
             f"cannot read {path} as {kind}: {reason}",

@@ -14,7 +14,7 @@ from pydicom.pixels.utils import pixel_array
 
 from camlucida.core.errors import ImageError
 from camlucida.io.dicom.coded import check_coded, check_frames, check_native
-from camlucida.io.dicom.header import bits_stored, number, photometric
+from camlucida.io.dicom.header import bits_stored, number, photometric, syntax_name
 from camlucida.io.dicom.jpeg import decode_jpeg, has_decoder
 
 _MENDED_BY = "store it uncompressed first, for instance dcmdjpeg IN OUT"
@@ -64,7 +64,7 @@ def decode(path: Path, dataset: Dataset, index: int, frames: int) -> NDArray[Any
     in_child = syntax in _LOSSLESS or _has_12_bits(dataset, syntax)
     if in_child and not has_decoder():
         raise ImageError(
-            f"{path} is coded as {syntax.name}, and no decoder for it is installed",
+            f"{path} is coded as {syntax_name(syntax)}, and no decoder for it is installed",
             "pip install 'camlucida[dicom]' reads it",
         )
     plugin = "" if in_child else _plugin(path, dataset, syntax)
@@ -117,13 +117,11 @@ def _plugin(path: Path, dataset: Dataset, syntax: uid.UID) -> str:
     plugin = _PLUGIN.get(syntax)
     if plugin is None:
         raise ImageError(
-            f"{path} is coded as {syntax.name}, which is not read here",
+            f"{path} is coded as {syntax_name(syntax)}, which is not read here",
             "store it uncompressed first",
         )
     bits = bits_stored(dataset)
     if plugin not in get_decoder(syntax).available_plugins:
-        what = (
-            f"{path} is coded as {syntax.name} with {bits} bits, and no decoder for it is installed"
-        )
+        what = f"{path} is coded as {syntax_name(syntax)} with {bits} bits, and no decoder for it is installed"
         raise ImageError(what, _MENDED_BY)
     return plugin

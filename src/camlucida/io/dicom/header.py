@@ -9,6 +9,7 @@ from typing import Any
 from pydicom import Dataset
 
 from camlucida.core.messages import Message, declare
+from camlucida.io.image import HeaderError
 
 declare(
     "image",
@@ -33,6 +34,24 @@ _CODES = {
 }
 
 
+_TERMS = {
+    "modality": frozenset(
+        ["CR", "CT", "DX", "MG", "MR", "NM", "PT", "US", "XA", "RF", "IO", "PX", "OT", "SC", "SEG", "ES", "OP", "OPT", "GM", "SM", "XC", "TG", "DG", "BMD", "RTIMAGE"]
+    ),
+    "photometric": frozenset(
+        (
+            *("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422"),
+            *("YBR_PARTIAL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT", "XYB"),
+        )
+    ),
+    "view": frozenset(
+        ["AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LATERAL", "LAT", "OBL", "AXIAL", "TAN", "CC", "MLO", "ML", "LM", "LMO", "FB", "SIO", "XCC"]
+    ),
+    "laterality": frozenset("LRUB"),
+}
+"""DICOM's terms of each of these codes."""
+
+
 def number(dataset: Dataset, keyword: str) -> float | None:
     """The first value of a numeric element; None where it is absent, empty or not finite.
 
@@ -41,7 +60,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
         keyword: DICOM's name of the element, such as ``WindowWidth``.
 
     Raises:
-        ValueError: the element holds text that is no number.
+        HeaderError: the element holds text that is no number.
 
     >>> dataset = Dataset()
     >>> dataset.WindowWidth = [400, 80]
@@ -54,7 +73,12 @@ def number(dataset: Dataset, keyword: str) -> float | None:
         value = value[0] if len(value) else None
     if value is None or value == "":
         return None
-    return float(value) if math.isfinite(float(value)) else None
+    try:
+        finite = float(value)
+    except (TypeError, ValueError):
+        # Not chained: the error of Python quotes the text.
+        raise HeaderError(f"its {keyword} is no number") from None
+    return finite if math.isfinite(finite) else None
 
 
 def code(dataset: Dataset, keyword: str) -> str:
@@ -108,23 +132,39 @@ def described(dataset: Dataset) -> dict[str, Any]:
     """
     fields: dict[str, Any] = {"bits": bits_stored(dataset)}
     for name, keyword in _CODES.items():
-        value = str(dataset.get(keyword) or "").strip()
-        # A code string; anything else may be somebody's free text.
-        if re.fullmatch(r"[A-Z0-9_ ]{1,16}", value):
+        value = code(dataset, keyword)
+        # One of DICOM's terms; anything else may be somebody's free text.
+        if value in _TERMS[name]:
             fields[name] = value
     direction = dataset.get("PatientOrientation")
     # To which side of the patient the rows run: L, unless the image is mirrored.
     if direction and re.fullmatch(r"[LRAPHF]{1,3}", str(direction[0])):
         fields["row_direction"] = str(direction[0])
-    syntax = dataset.file_meta.TransferSyntaxUID
-    fields["transfer_syntax"] = syntax.name if syntax.name != syntax else str(syntax)
+    fields["transfer_syntax"] = syntax_name(dataset.file_meta.TransferSyntaxUID)
     for keyword in ("PixelSpacing", "ImagerPixelSpacing"):
         spacing = dataset.get(keyword)
         if spacing and len(spacing) == 2:
-            fields["spacing_mm"] = [float(step) for step in spacing]
+            try:
+                fields["spacing_mm"] = [float(step) for step in spacing]
+            except (TypeError, ValueError):
+                raise HeaderError(f"its {keyword} holds no numbers") from None
             fields["spacing_from"] = keyword
             break
     return fields
+
+
+def syntax_name(syntax: Any) -> str:
+    """The standard's name of a transfer syntax; never the text of one that it does not know.
+
+    Args:
+        syntax: its UID.
+
+    >>> from pydicom.uid import UID
+    >>> syntax_name(UID("1.2.840.10008.1.2")), syntax_name(UID("1.2.3"))
+    ('Implicit VR Little Endian', 'an unknown transfer syntax')
+    """
+    name = str(getattr(syntax, "name", syntax))
+    return "an unknown transfer syntax" if name == str(syntax) else name
 
 
 def remarks(dataset: Dataset) -> tuple[Message, ...]:

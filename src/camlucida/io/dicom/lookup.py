@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from camlucida.io.image import HeaderError
+
 
 def table(
     descriptor: Sequence[int], data: Any, little_endian: bool
@@ -35,7 +37,7 @@ def table(
         data = np.frombuffer(whole_words, "u1" if packed else word)
     entries = np.atleast_1d(np.asarray(data)).astype(np.int64)[:count]
     if not len(entries) or not 1 <= bits <= 16:
-        raise ValueError(f"a lookup table of {len(entries)} entries of {bits} bits")
+        raise HeaderError(f"a lookup table of {len(entries)} entries of {bits} bits")
     return entries, first, bits
 
 

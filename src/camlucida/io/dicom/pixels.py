@@ -16,7 +16,7 @@ from camlucida.core.messages import Message, declare
 from camlucida.io.dicom.display import Grey, display_grey, linear_rescale
 from camlucida.io.dicom.header import bits_stored, number, photometric
 from camlucida.io.dicom.lookup import look_up, table
-from camlucida.io.image import to_display
+from camlucida.io.image import HeaderError, to_display
 
 declare(
     "image",
@@ -143,7 +143,7 @@ def colour_image(dataset: Dataset, array: NDArray[Any]) -> FrameImage:
     if array.ndim == 2:
         array, bits = _palette(dataset, array)
     if array.shape[-1] != 3 or array.dtype.kind == "i":
-        raise ValueError(f"{array.shape[-1]} samples a pixel of type {array.dtype}")
+        raise HeaderError(f"{array.shape[-1]} samples a pixel of type {array.dtype}")
     white = 2.0**bits - 1
     pixels = np.clip(array / white, 0, 1)
     return FrameImage(pixels.astype(np.float32), to_display(pixels), None, "none (colour)")

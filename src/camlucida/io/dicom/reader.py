@@ -46,14 +46,15 @@ def _read(path: Path, data: bytes, frame: int | None) -> RawImage:
             samples = int(number(dataset, "SamplesPerPixel") or 1)
             check_size(path, int(dataset.Rows), int(dataset.Columns), samples)
         index, notes = choose_frame(path, frame, frames)
-        with readable(path, "the pixels of a DICOM file"):
+        with readable(path, "the pixels of a DICOM file", quote=False):
             array = decode(path, dataset, index, frames)
             if array.ndim == 3 or photometric(dataset) == "PALETTE COLOR":
                 image = colour_image(dataset, array)
             else:
                 image = grey_image(path, dataset, array, index)
     shows_frame = frames > 1 or frame is not None
-    source: dict[str, Any] = {"frame": index, "frames": frames, **described(dataset)}
+    with readable(path, "a DICOM file", quote=False):
+        source: dict[str, Any] = {"frame": index, "frames": frames, **described(dataset)}
     source["window"] = image.window
     source |= image.units
     return RawImage(
