@@ -16,6 +16,7 @@ from camlucida.datasets.cohort_file import (
     ModelEntry,
     read_cohort_file,
 )
+from tests.support.annotation_files import write_coco
 from tests.support.models_on_disk import write_image
 from tests.support.paths import REPOSITORY
 
@@ -257,3 +258,10 @@ def test_files_of_another_machine_are_one_line_not_one_each(films):
         members(films, 'table = "t.csv"\nmodel = "m"\n')
     result = members(films, 'images = "Images"\ntable = "t.csv"\nmodel = "m"\n')
     assert [member.patient for member in result.images] == ["p0", "p1", "p2", "p3"]
+
+
+def test_a_file_of_annotations_names_the_images_without_one(films):
+    write_coco(films / "coco.json", name="f1.png")
+    text = 'images = "Images"\nmasks = "coco.json"\nmodel = "card.toml"\n'
+    notes = members(films, text).notes
+    assert Message("notes.no_mask", {"count": 3, "names": "f0, f2, f3"}) in notes

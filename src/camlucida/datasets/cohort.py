@@ -15,6 +15,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, declare
 from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
 from camlucida.datasets.cohort_file import CohortConfig, CohortFile
+from camlucida.datasets.ground_truth import read_ground_truth
 from camlucida.datasets.image_names import bare_parts, rows_without_image
 from camlucida.datasets.image_rows import images_named
 from camlucida.datasets.images import LabelledImage, read_labelled_images
@@ -263,8 +264,12 @@ def _mask_notes(images: Sequence[CohortImage], file: CohortFile) -> list[Message
     """
     masks = file.config.masks
     folder = file.resolve(masks) if masks is not None else None
-    named = _names_in(folder) if folder is not None else set()
-    missing = [image.id for image in images if not _has_mask(image, named)]
+    if folder is not None and not folder.is_dir():
+        truth = read_ground_truth(masks=folder, labels=())
+        missing = [image.id for image in images if not truth.listed(image.id, str(image.path))]
+    else:
+        named = _names_in(folder) if folder is not None else set()
+        missing = [image.id for image in images if not _has_mask(image, named)]
     expected = folder is not None or file.config.columns.mask is not None
     if not missing or not (expected or len(missing) < len(images)):
         return []

@@ -36,7 +36,11 @@ _CODES = {
 
 _TERMS = {
     "modality": frozenset(
-        ["CR", "CT", "DX", "MG", "MR", "NM", "PT", "US", "XA", "RF", "IO", "PX", "OT", "SC", "SEG", "ES", "OP", "OPT", "GM", "SM", "XC", "TG", "DG", "BMD", "RTIMAGE"]
+        (
+            *("CR", "CT", "DX", "MG", "MR", "NM", "PT", "US", "XA", "RF"),
+            *("IO", "PX", "OT", "SC", "SEG", "ES", "OP", "OPT", "GM", "SM"),
+            *("XC", "TG", "DG", "BMD", "RTIMAGE"),
+        )
     ),
     "photometric": frozenset(
         (
@@ -45,7 +49,10 @@ _TERMS = {
         )
     ),
     "view": frozenset(
-        ["AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LATERAL", "LAT", "OBL", "AXIAL", "TAN", "CC", "MLO", "ML", "LM", "LMO", "FB", "SIO", "XCC"]
+        (
+            *("AP", "PA", "LL", "RL", "RLD", "LLD", "RLO", "LLO", "LATERAL", "LAT"),
+            *("OBL", "AXIAL", "TAN", "CC", "MLO", "ML", "LM", "LMO", "FB", "SIO", "XCC"),
+        )
     ),
     "laterality": frozenset("LRUB"),
 }
