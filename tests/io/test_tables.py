@@ -16,6 +16,7 @@ from camlucida.io.tables import (
     flags,
     fold,
     listing,
+    notes_of,
     numbers,
     read_table,
     texts,
@@ -302,3 +303,19 @@ def test_words_for_messages():
     assert [count("a" * n, "row") for n in range(3)] == ["0 rows", "1 row", "2 rows"]
     assert listing(["a", "", "c"]) == "a, (blank), c"
     assert listing("abcd", 2) == "a, b, …"
+
+
+def test_a_table_that_goes_on_beside_itself_is_read_as_one(tmp_path):
+    book = Workbook()
+    for first, ids in ((1, ("a", "b")), (4, ("c", "d"))):
+        for row, cells in enumerate([("ID", "Age"), *((name, 40 + first) for name in ids)], 1):
+            for column, cell in enumerate(cells):
+                book.active.cell(row, first + column, cell)
+    book.save(tmp_path / "two.xlsx")
+    frame = read_table(tmp_path / "two.xlsx")
+    assert frame["ID"].tolist() == ["a", "b", "c", "d"]
+    assert [float(age) for age in frame["Age"]] == [41, 41, 44, 44]
+    assert any("read as one, 4 rows" in str(note) for note in notes_of(frame))
+    book.active.cell(2, 4, "a")  # the same name in both: two tables
+    book.save(tmp_path / "apart.xlsx")
+    assert len(read_table(tmp_path / "apart.xlsx")) == 2

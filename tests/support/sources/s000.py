@@ -2,7 +2,7 @@
 
 ::
 
-    checkpoints/best_model.pth   model_state_dict, label_names, numpy metrics
+    checkpoints/best_model.pth   model_state_dict, class_names, numpy metrics
     data/images/00000001_000.png …
     data/test_labels.csv         Image Index, Finding Labels (A|B), Patient ID
 """
@@ -62,7 +62,7 @@ def write(folder: Path, films: int = 8, size: int = 64) -> System:
             "epoch": 12,
             "model_state_dict": net.state_dict(),
             "best_val_auc": np.mean([0.6, 0.64]),
-            "label_names": list(LABELS),
+            "class_names": list(LABELS),
             "config": {"img_size": size, "model": "densenet121", "num_classes": len(LABELS)},
         },
         checkpoint,

@@ -14,6 +14,7 @@ from camlucida.core.errors import CamlucidaError, UsageError, did_you_mean
 from camlucida.core.messages import Message, Value
 from camlucida.io.image import quiet
 from camlucida.io.tables.columns import fold, is_text, texts
+from camlucida.io.tables.continued import joined
 from camlucida.io.tables.formats import FORMATS, RawTable
 from camlucida.io.tables.limits import check_bytes, check_names
 from camlucida.io.tables.wording import listing
@@ -89,13 +90,14 @@ def read_table(
             if errors
             else UsageError(f"{path} has no columns", "the first row must name them")
         )
+    tidied, joined_notes = joined(path, tidied, USUAL_NAMES)
     if len(tidied) == 1 and not errors:
         chosen = 0
     else:
         chosen = _best(path, [frame for _, frame in tidied], fits, errors)
     table, frame = tidied[chosen]
     others = [other for number, (other, _) in enumerate(tidied) if number != chosen]
-    notes = [*_choice_notes(path, table, others), *table.notes]
+    notes = [*_choice_notes(path, table, others), *joined_notes, *table.notes]
     frame.attrs[_NOTES] = [note.dumps() for note in notes]
     return frame
 
