@@ -228,6 +228,9 @@ def _named(model: str | Path, file: Path, task: Task | None, outputs: int | None
     update: dict[str, Any] = {} if task is None else {"task": task}
     if user_file is not None:
         update["factory"] = f"{base / user_file[0]}:{user_file[1]}"
+    transform = card.input.transform
+    if transform is not None and factory_file(transform) is not None:
+        update["input"] = card.input.model_copy(update={"transform": str(base / transform)})
     prefix = card.factory.partition(":")[0]
     if prefix in ZOO and is_factory(str(model)) and outputs is not None:
         update["args"] = {"classes" if prefix == "smp" else "num_classes": outputs}

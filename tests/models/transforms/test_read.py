@@ -14,6 +14,7 @@ from camlucida.io import read_image
 from camlucida.models import Card
 from camlucida.models.preprocessing import prepare
 from camlucida.models.preprocessing.spec import InputSpec
+from camlucida.models.recognise import recognise
 from camlucida.models.transforms import input_of_transform
 from camlucida.models.transforms.monai import MONAI
 
@@ -207,3 +208,14 @@ def test_a_transform_is_the_whole_of_the_input(film):
         input_of_transform(PIPELINES["classic"], {"mean": (0.5,), "std": (1.0,)}, film.parent)
     with pytest.raises(ValueError, match="has not been read"):
         InputSpec(transform="train.py:val").pipeline()
+
+
+def test_a_card_that_is_named_keeps_the_path_of_its_transform(tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\ndef build():\n    return nn.Linear(2, 2)\n"
+    )
+    torch.save(torch.nn.Linear(2, 2).state_dict(), tmp_path / "best.pth")
+    text = 'factory = "net.py:build"\n[input]\ntransform = "train.py:val"\n'
+    (tmp_path / "card.toml").write_text(text)
+    named = recognise(tmp_path / "best.pth", task="multiclass", model=tmp_path / "card.toml")
+    assert named.card.input.transform == f"{tmp_path}/train.py:val"
