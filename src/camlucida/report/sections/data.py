@@ -214,12 +214,15 @@ def _groups(report: ReportData, column: str) -> Table:
 def _failures(name: str, run: Run) -> list[Block]:
     """What a run lost, line by line, and what it noted when it read its table."""
     blocks: list[Block] = []
-    for key, lines in zip(("data.failed", "data.no_map"), losses(run)):
+    failed, mapless = losses(run)
+    # What leaves nothing to explain is no failure: its reason stands among the notes.
+    without_map = len(mapless) + len(_nothing_to_explain(run))
+    counted = ("failed", len(failed), failed), ("no_map", without_map, mapless)
+    for key, count, lines in counted:
+        if count:
+            blocks.append(Paragraph((Message(f"data.{key}", {"run": name, "count": count}),)))
         if lines:
-            blocks += [
-                Paragraph((Message(key, {"run": name, "count": len(lines)}),)),
-                _listed(list(map(quoted, lines))),
-            ]
+            blocks.append(_listed(list(map(quoted, lines))))
     if run.counts["pending"]:
         items = {"count": run.counts["pending"], "items": sum(run.counts.values())}
         blocks.append(Paragraph((Message("data.pending", {"run": name, **items}),)))
@@ -231,8 +234,15 @@ def _failures(name: str, run: Run) -> list[Block]:
     return blocks
 
 
+def _nothing_to_explain(run: Run) -> set[tuple[str, str]]:
+    """Image and model of what is done and has no map, because no region was predicted."""
+    explanations = run.explanations()
+    explained = set(zip(explanations["image"], explanations["model"]))
+    return {entry.key for entry in run.entries if entry.nothing_to_explain} - explained
+
+
 def losses(run: Run) -> tuple[list[str], list[str]]:
-    """What failed altogether, and the items without a map whose prediction counts."""
+    """What failed altogether, and what failed without a map although its prediction counts."""
     predictions = run.predictions()
     predicted = set(zip(predictions["image"], predictions["model"]))
     mapless = [
