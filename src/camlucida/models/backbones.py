@@ -207,6 +207,11 @@ class _Use:
     under: str = ""
     beside: bool = False
 
+    @property
+    def has_prefix(self) -> bool:
+        """Whether the model's keys have the prefix of the backbone."""
+        return bool(self.args.get("under"))
+
 
 def _card(state: State, body: Body, stated: Stated) -> RecognisedCard | None:
     first = state.get(f"{body.prefix}{body.style.first}.weight")
@@ -227,7 +232,7 @@ def _uses(state: State, body: Body, name: str) -> Iterator[_Use]:
     """The ways to use a network that have exactly these keys and shapes."""
     for use in _possible(state, body, name):
         present = shapes_of(state)
-        if not use.beside:
+        if not use.has_prefix:
             present = _behind(present, body.prefix)
             if len(present) < len(state):
                 continue
@@ -243,10 +248,13 @@ def _possible(state: State, body: Body, name: str) -> Iterator[_Use]:
     style = body.style
     head_at = style.heads[0] if style.heads else ""
     layer = state.get(f"{body.prefix}{head_at}.weight")
-    if layer is not None:  # its head is another only in the number of outputs
+    whole: list[_Use] = []
+    if layer is not None and _channels(state, body) == _usual_channels(name):
+        # Its head is another only in the number of outputs.
         args = {"num_classes": int(layer.shape[0]), **_size_args(state, body, name)}
-        if _channels(state, body) == _usual_channels(name):
-            yield _Use(name, args, Head("", int(layer.shape[0])), head_at, body.under)
+        whole.append(_Use(name, args, Head("", int(layer.shape[0])), head_at, body.under))
+    if not body.under:
+        yield from whole
     others = _first_names(state, body)
     for at in dict.fromkeys((head_at, *style.roots)):
         if not others:
@@ -257,6 +265,9 @@ def _possible(state: State, body: Body, name: str) -> Iterator[_Use]:
             head = read_head(state, others[0])
             if head is not None:
                 yield _with_head(state, body, name, head, at, beside=others[0])
+    if body.under:
+        # Last, for layers then lose the name that the training script gave the backbone.
+        yield from whole
 
 
 def _first_names(state: State, body: Body) -> list[str]:
@@ -279,6 +290,8 @@ def _with_head(state: State, body: Body, name: str, head: Head, at: str, beside:
     size_args = _size_args(state, body, name)
     if size_args:
         args["args"] = size_args
+    if "." not in body.under:
+        args |= {"under": body.under} if body.under else {}
     if beside:
         args |= {"under": body.under, "beside": beside}
     factory = "camlucida.models.wrapped:build"
@@ -311,7 +324,7 @@ def _choice(state: State, body: Body, fitting: Mapping[str, _Use], stated: State
         return build_factory(use.factory, use.args, Path(), pretrained=False)
 
     any_use = next(iter(fitting.values()))
-    weights = state if any_use.beside else _weights_behind(state, body.prefix)
+    weights = state if any_use.has_prefix else _weights_behind(state, body.prefix)
     side = _size_args(state, body, body.names[0]).get("img_size", 128)
     return choose(list(fitting), module, weights, (_channels(state, body), side, side), stated)
 

@@ -202,21 +202,26 @@ def copied_keys(state: State) -> list[set[str]]:
     Args:
         state: as it is in a file.
 
-    >>> kernel = torch.ones(2)
+    >>> kernel = torch.ones(2, 2)
     >>> copied_keys({"conv.weight": kernel, "net.conv.weight": kernel})
     [{'net.conv.weight'}, {'conv.weight'}]
     """
     by_end: dict[str, list[str]] = {}
     for key in state:
         by_end.setdefault(_end(key), []).append(key)
-    longer: set[str] = set()
-    shorter: set[str] = set()
+    pairs: dict[str, list[tuple[str, str]]] = {}
     for keys in by_end.values():
         for first, second in combinations(keys, 2):
             short, long = sorted((first, second), key=len)
             if long.endswith(f".{short}") and same_tensor(state[short], state[long]):
-                longer.add(long)
-                shorter.add(short)
+                pairs.setdefault(long.removesuffix(short), []).append((short, long))
+    longer: set[str] = set()
+    shorter: set[str] = set()
+    for copies in pairs.values():
+        # The scales of fresh norms are equal by themselves; kernels are not.
+        if any(state[short].ndim > 1 for short, _ in copies):
+            shorter |= {short for short, _ in copies}
+            longer |= {long for _, long in copies}
     return [longer, shorter] if longer else []
 
 
