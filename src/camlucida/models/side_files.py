@@ -14,7 +14,7 @@ NAMES = (
     *("training_config", "train_config", "config", "hparams", "args", "model_config", "summary"),
     "preprocessor_config",
 )
-"""Stems of the files, in the order in which they are asked."""
+"""Stems of the files, in the order in which they are read."""
 
 _INNER_FOLDERS = ("checkpoints", "checkpoint", "weights", "models", "ckpt", "ckpts")
 """Of a training run, whose options lie in the folder above."""

@@ -91,7 +91,7 @@ class ImageRegions:
         return str(image.source["sha256"]), shares
 
     def _lung_zones(self, image: RawImage, small: Floats) -> dict[str, Mask]:
-        # The reduced picture has lost its colours, by which photographs are told apart.
+        # The reduced picture has lost its colours, by which photographs are recognised.
         if image.display.ndim == 3 and is_colour(image.display):
             return {}
         zones, _ = image_zones(small, image.source)
