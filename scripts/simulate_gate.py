@@ -1,6 +1,6 @@
 """Simulate the sanity check's verdicts: prints the table of docs/what-a-map-can-say.md.
 
-Maps of 7 × 7 cells: smooth noise, of which a share is common to all images (this sets the null).
+Maps of 7 × 7 cells: smooth noise, of which a share is common to all (this sets the null). One image a patient.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from camlucida.metrics.sanity_gate import MARGIN, VERDICTS, bounds
 
 Floats = NDArray[np.float64]
 SIDE, SEEDS, RUNS = 7, 3, 400
-IMAGES = (8, 16, 64)
+PATIENTS = (8, 16, 64)
 NULLS = (0.0, 0.15, 0.4, 0.7)
 KINDS = ("independent", "at the margin", "half kept", "negated")
 
@@ -31,18 +31,18 @@ def unit(maps: Floats) -> Floats:
     return np.asarray(centred / np.linalg.norm(centred, axis=-1, keepdims=True))
 
 
-def shares(kind: str, images: int, null: float, runs: int = RUNS, seed: int = 0) -> Floats:
+def shares(kind: str, patients: int, null: float, runs: int = RUNS, seed: int = 0) -> Floats:
     """Share of each of ``VERDICTS`` over simulated evaluations, and the mean null."""
     rng = np.random.default_rng(seed)
     common = noise(rng, runs, 1)
-    trained = _with_common(common, noise(rng, runs, images), null)
+    trained = _with_common(common, noise(rng, runs, patients), null)
     pairs = np.abs(trained @ trained.swapaxes(-1, -2))
-    draws = noise(rng, SEEDS, runs, images)
+    draws = noise(rng, SEEDS, runs, patients)
     after = np.mean([_similarity(kind, trained, common, draw, null) for draw in draws], 0)
-    pairs *= 1 - np.eye(images)
+    pairs *= 1 - np.eye(patients)
     if kind == "at the margin":
         # Shifted so that its expectation lies exactly on the margin.
-        mean_null = pairs.sum() / (runs * images * (images - 1))
+        mean_null = pairs.sum() / (runs * patients * (patients - 1))
         after += mean_null + MARGIN * (1 - mean_null) - after.mean()
     verdicts = bounds(after, pairs).verdicts()
     return np.array([(verdicts == index).mean() for index in range(len(VERDICTS))])
@@ -64,13 +64,13 @@ def _similarity(kind: str, trained: Floats, common: Floats, draw: Floats, null: 
 def table() -> str:
     """The simulation as a Markdown table: depends / unclear / unchanged, in per cent."""
     lines = [
-        "| null | images | " + " | ".join(KINDS) + " |",
+        "| null | patients | " + " | ".join(KINDS) + " |",
         "|---|---|" + "---|" * len(KINDS),
     ]
     for null in NULLS:
-        for images in IMAGES:
-            cells = [_cell(shares(kind, images, null)) for kind in KINDS]
-            lines.append(f"| {null:g} | {images} | " + " | ".join(cells) + " |")
+        for patients in PATIENTS:
+            cells = [_cell(shares(kind, patients, null)) for kind in KINDS]
+            lines.append(f"| {null:g} | {patients} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 

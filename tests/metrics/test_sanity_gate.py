@@ -93,19 +93,19 @@ def test_an_edge_filter_is_unchanged():
 
 
 @pytest.mark.parametrize("null", simulate.NULLS)
-@pytest.mark.parametrize("images", simulate.IMAGES)
-def test_type_i_error_and_power(null, images):
+@pytest.mark.parametrize("patients", simulate.PATIENTS)
+def test_type_i_error_and_power(null, patients):
     """Of 150 simulated evaluations; 5 % of them is 7.5, three standard errors more are 10.3 %."""
     runs = 150
-    depends, _, unchanged = simulate.shares("at the margin", images, null, runs, seed=1)
+    depends, _, unchanged = simulate.shares("at the margin", patients, null, runs, seed=1)
     assert max(depends, unchanged) <= 0.103
     for kind in ("half kept", "negated"):
-        depends, _, unchanged = simulate.shares(kind, images, null, runs, seed=2)
+        depends, _, unchanged = simulate.shares(kind, patients, null, runs, seed=2)
         assert depends == 0
         assert unchanged >= 0.95
-    depends, _, unchanged = simulate.shares("independent", images, null, runs, seed=3)
+    depends, _, unchanged = simulate.shares("independent", patients, null, runs, seed=3)
     assert unchanged <= 0.01
-    assert depends >= (0.95 if images >= 16 else 0.6)
+    assert depends >= (0.95 if patients >= 16 else 0.6)
 
 
 def test_the_documented_table_is_the_simulated_one():

@@ -163,6 +163,7 @@ def _verdict(alike, null):
         "low": difference - 0.02,
         "high": difference + 0.02,
         "margin": margin,
+        "images": 12,
         "patients": 12,
         "verdict": "depends" if difference + 0.02 <= margin else "unchanged",
         "more": 0.0,

@@ -26,7 +26,7 @@ VERDICTS: tuple[Verdict, ...] = ("depends", "unclear", "unchanged")
 ALPHA = 0.05
 MARGIN = 0.2
 """Of the way from the null to 1: a map that keeps half of itself keeps .7 of that way, independent
-maps 0; .2 leaves the first far outside and needs about 16 images for the second.
+maps 0; .2 leaves the first far outside and needs about 16 patients for the second.
 """
 NEAR_ONE = 0.9
 """A mean |similarity| at or above it never counts as dependence, whatever the null is."""
@@ -35,7 +35,7 @@ IDENTICAL = 0.99
 MIN_PATIENTS = 5
 """Under this many patients there is no standard error to rely on."""
 POWER = 0.8
-"""With which the number of missing images is planned."""
+"""With which the number of missing patients is planned."""
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,17 @@
 """The sanity table of a run."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from camlucida.attribution.batches import scans_of
 from camlucida.evaluation.maps.choice import choose
+from camlucida.evaluation.maps.few_images import FewImages
 from camlucida.evaluation.maps.measure import MetricSettings, Sample
 from camlucida.evaluation.maps.randomisation import COLUMNS, randomisation_table
+from camlucida.evaluation.maps.summary import gate_table
 from camlucida.metrics.sanity import blocks
 from tests.support.nets import Cnn, images, seeded
 
@@ -44,6 +48,36 @@ def test_one_row_a_map_block_and_seed():
     maps = table[(table.block == steps - 1) & (table["mode"] == "cascading")]
     for _, group in maps.groupby(["method", "label"]):
         assert group.gate_similarity.iloc[0] == pytest.approx(group.similarity.abs().mean())
+
+
+def test_images_of_one_patient_count_once():
+    pairs = [replace(sample, patient=f"P{i // 2}") for i, sample in enumerate(samples(12))]
+    metrics = settings("randomisation_gate", methods=("eigencam",))
+    table = randomisation_table(seeded(Cnn()), pairs, metrics, seeds=1)
+    gate = gate_table(table).iloc[-1:]
+    assert set(zip(gate["images"], gate["patients"])) == {(12, 6)}
+    alone = randomisation_table(seeded(Cnn()), samples(12), metrics, seeds=1)
+    alone = gate_table(alone).iloc[-1:]
+    assert set(zip(alone["images"], alone["patients"])) == {(12, 12)}
+    # The bound of twice the images is that of their patients.
+    assert not np.allclose(gate["high"], alone["high"])
+
+
+@pytest.mark.parametrize(
+    ("patients", "kept"),
+    [
+        ("aabb", [0, 1, 2, 3]),
+        ("aaaabbcd", [0, 4, 6, 7]),
+        ("aaaaaabb", [0, 1, 2, 6]),
+        ("abcdefa", [0, 1, 2, 3]),
+        ("aaaaaaa", [0, 1, 2, 3]),
+    ],
+)
+def test_few_images_are_of_many_patients(patients, kept):
+    few = FewImages(4)
+    for image, patient in enumerate(patients):
+        few.add(image, patient)
+    assert list(few) == kept
 
 
 def test_few_images_give_no_verdict():

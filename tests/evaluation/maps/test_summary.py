@@ -423,7 +423,8 @@ def gate_row(
     common = {"layer": "l", "block_name": f"block {block}", "seed": 0, "dead": np.isnan(similarity)}
     varied = {"method": method, "label": label, "mode": mode, "block": block, "image": image}
     tested = {"verdict": verdict, "pooled": pooled, "gate_similarity": 0.4, "null": 0.3}
-    numbers = {"excess": 0.1, "low": 0.0, "high": 0.2, "margin": 0.14, "patients": 9, "more": 0.0}
+    numbers = {"excess": 0.1, "low": 0.0, "high": 0.2, "margin": 0.14, "more": 0.0}
+    numbers |= {"images": 18, "patients": 9}
     return {**common, **varied, **tested, **numbers, "similarity": similarity}
 
 
@@ -447,7 +448,7 @@ def test_the_gate_is_one_row_a_label_and_pooled_labels_share_one():
     }
     assert all(line["decisive"] for line in last)
     of_a = next(line for line in last if line["labels"] == ("a",))
-    assert (of_a["dead_rate"], of_a["images"], of_a["patients"]) == (0.5, 2, 9)
+    assert (of_a["dead_rate"], of_a["images"], of_a["patients"]) == (0.5, 18, 9)
     assert (alone["mode"], alone["decisive"]) == ("independent", False)
     assert gate_table(pd.DataFrame(rows)[:0]).empty
 

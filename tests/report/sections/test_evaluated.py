@@ -5,11 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pandas as pd
+import pytest
 
 from camlucida.core.messages import english
 from camlucida.report.document import Details, Table
 from camlucida.report.evaluations import Evaluation
 from camlucida.report.sections.evaluated import COLUMNS, evaluated
+from camlucida.report.locale import load_texts
 
 
 def summary_of(metrics: dict[str, float]) -> pd.DataFrame:
@@ -64,3 +66,20 @@ def test_many_metrics_stand_in_tables_that_fit_a_page():
 def test_only_main_metrics_need_no_further_table():
     blocks = blocks_of({"hit": 0.5})
     assert [type(block) for block in blocks] == [Table]
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "(images: 12–16, patients: 8)"),
+        ("zh", "（图像：12–16，患者：8）"),
+        ("pt", "(imagens: 12–16, pacientes: 8)"),
+    ],
+)
+def test_a_sanity_check_states_images_and_patients(language, words):
+    line = {"method": "gradcam", "layer": "last", "verdict": "depends", "patients": 8}
+    numbers = {"similarity": 0.1, "null": 0.3, "more": 0.0}
+    rows = [{**line, **numbers, "labels": (str(n),), "images": n} for n in (16, 12)]
+    evaluation = Evaluation("m", "0", summary_of({"hit": 0.5}), pd.DataFrame(rows))
+    *_, paragraph = evaluated(SimpleNamespace(evaluations=(evaluation,)))
+    assert words in load_texts(language).render(paragraph.sentences[0])

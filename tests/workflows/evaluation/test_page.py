@@ -96,6 +96,10 @@ def test_the_numbers_are_those_of_the_tables(page, tables):
         assert f">{number_or_dash(line['p_holm'], '.2g')}<" in text
     for line in gate_table(sanity).to_dict("records"):
         assert f">{number_or_dash(line['similarity'])}<" in text
+        block = f"{line['block'] + 1}: {line['block_name']}</td>"
+        row = text[text.index(block) :].replace("\n", "")[:300]
+        assert f">{line['images']}<" in row
+        assert f">{line['patients']}<" in row
     assert f"{rows['image'].nunique()} of {rows['patient'].nunique()} patients" in text
     assert "123,456 forward passes of one image" in text
     assert f"{123456 / (12 * 2 * 2 * 7):.1f} a map" in text

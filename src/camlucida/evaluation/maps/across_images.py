@@ -14,8 +14,9 @@ from camlucida.attribution.explained_model import ModelWithCard
 from camlucida.attribution.explanation import Explanation
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.consistency import ConsistencyScores
+from camlucida.evaluation.maps.few_images import FewImages
 from camlucida.evaluation.maps.maps import EvaluatedMap
-from camlucida.evaluation.maps.randomised_entropy import IMAGES, TrainedMaps, randomised_scores
+from camlucida.evaluation.maps.randomised_entropy import TrainedMaps, randomised_scores
 from camlucida.evaluation.maps.rows import MapColumns, map_columns
 from camlucida.evaluation.maps.samples import Sample
 from camlucida.evaluation.maps.scores import Score
@@ -34,7 +35,7 @@ class AcrossImages:
 
     names: Sequence[str]
     undefined: Undefined = field(default_factory=Undefined)
-    _trained: list[TrainedMaps] = field(default_factory=list)
+    _trained: FewImages[TrainedMaps] = field(default_factory=FewImages)
 
     def __post_init__(self) -> None:
         self._consistency = ConsistencyScores(self.undefined)
@@ -46,12 +47,12 @@ class AcrossImages:
             self._consistency.add(sample, each, explanation, columns)
 
     def add_image(self, sample: Sample, maps: Sequence[tuple[Explanation, EvaluatedMap]]) -> None:
-        """The maps of one image by the methods; those of the first ``IMAGES`` are kept."""
+        """The maps of one image by the methods; those of :class:`FewImages` are kept."""
         wanted = with_inputs("randomised map", among=self.names)
-        if wanted and maps and len(self._trained) < IMAGES:
+        if wanted and maps:
             explanations = [explanation for explanation, _ in maps]
             columns = [map_columns(sample, each, explanation) for explanation, each in maps]
-            self._trained.append(TrainedMaps(sample.scan, explanations, columns))
+            self._trained.add(TrainedMaps(sample.scan, explanations, columns), sample.patient)
 
     def add_reasons(
         self, image: str, target: str, reasons: Mapping[str, Sequence[str]], at: tuple[str, int]
@@ -76,4 +77,4 @@ class AcrossImages:
             model: its weights are made random and restored, where a metric wants it.
         """
         yield from self._consistency.scores()
-        yield from randomised_scores(model, self._trained, self.names)
+        yield from randomised_scores(model, list(self._trained), self.names)

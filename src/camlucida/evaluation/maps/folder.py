@@ -20,8 +20,9 @@ from camlucida.core.files import write_json
 from camlucida.core.messages import Message, declare, prefixed
 from camlucida.datasets.image_names import is_of_image
 from camlucida.evaluation.maps.choice import with_inputs
+from camlucida.evaluation.maps.few_images import FewImages
 from camlucida.evaluation.maps.measure import Sample, Tables, measure
-from camlucida.evaluation.maps.randomisation import IMAGES, randomisation_table
+from camlucida.evaluation.maps.randomisation import randomisation_table
 from camlucida.evaluation.maps.readers import reader_notes
 from camlucida.evaluation.maps.source import Source
 from camlucida.evaluation.maps.stored import StoredMaps
@@ -88,12 +89,11 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
     """
     start, settings = time.perf_counter(), source.settings
     unreadable = list(source.cohort.problems)
-    few: list[Sample] = []
+    few = FewImages[Sample]()
 
     def kept(samples: Iterable[Sample]) -> Iterator[Sample]:
         for sample in samples:
-            if len(few) < IMAGES:
-                few.append(sample)
+            few.add(sample, sample.patient)
             yield sample
 
     tables = measure(
@@ -113,7 +113,7 @@ def run(source: Source, *, progress: Callable[[int], object] = lambda done: None
     no_unit = no_unit_scale(source.model.card.input)
     if no_unit is not None:
         tables.notes.append(no_unit)
-    sanity = randomisation_table(source.model, few, settings, maps=source.map_source)
+    sanity = randomisation_table(source.model, list(few), settings, maps=source.map_source)
     return Evaluated(tables, sanity, time.perf_counter() - start)
 
 

@@ -29,17 +29,12 @@ from camlucida.metrics.sanity import (
 from camlucida.metrics.sanity_gate import MIN_PATIENTS, Gate, randomisation_gate
 
 SEEDS = 3
-IMAGES = 16
-"""Images that are looked at.
-
-Enough to tell independent maps apart (see scripts/simulate_gate.py); each costs 6 blocks × 3 seeds
-maps.
-"""
+"""Random draws of the weights: an image costs 6 blocks × 3 seeds maps."""
 
 COLUMNS = (
     *("label", "method", "layer", "mode", "block", "block_name", "seed", "image"),
     *("similarity", "dead", "pooled", "verdict", "gate_similarity", "null", "excess"),
-    *("low", "high", "margin", "patients", "more"),
+    *("low", "high", "margin", "images", "patients", "more"),
 )
 MODES: dict[str, Callable[..., list[Randomised]]] = {
     "cascading": cascading_randomisation,
@@ -75,7 +70,7 @@ def randomisation_table(
 
     Args:
         model: its weights are made random and restored bit by bit.
-        samples: few are enough; see ``IMAGES``.
+        samples: few are enough; see :class:`~camlucida.evaluation.maps.few_images.FewImages`.
         settings: "cascading_randomisation" and "independent_randomisation" among its metrics are
             the modes; "randomisation_gate" alone means the first.
         seeds: number of random draws of the weights.
@@ -147,7 +142,7 @@ def _cells(chosen: Sequence[int], trained: Sequence[_Trained]) -> Iterator[tuple
 
 
 def _of_gate(gate: Gate) -> dict[str, Any]:
-    names = ("verdict", "null", "excess", "low", "high", "margin", "patients", "more")
+    names = ("verdict", "null", "excess", "low", "high", "margin", "images", "patients", "more")
     return {name: getattr(gate, name) for name in names} | {"gate_similarity": gate.similarity}
 
 

@@ -22,9 +22,6 @@ from camlucida.metrics.efficient_mprt import DRAWS
 from camlucida.metrics.sanity import randomise, restored
 from camlucida.models.state import unwrap
 
-IMAGES = 16
-"""Images whose maps are computed again; the first ones."""
-
 
 @dataclass(frozen=True)
 class TrainedMaps:

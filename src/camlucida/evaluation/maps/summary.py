@@ -171,7 +171,8 @@ def gate_table(sanity: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns ``GATE``, blocks from the logits down; one row a test, of one label or of the labels
         that were pooled (``labels``, a tuple). ``similarity`` is mean |similarity| without dead
-        maps, ``low`` and ``high`` the bounds of similarity − null, ``verdict`` "depends",
+        maps, ``low`` and ``high`` the bounds of similarity − null by patient, ``images`` and
+        ``patients`` those that have a map with a similarity, ``verdict`` "depends",
         "unclear" or "unchanged", ``more`` the patients that are still needed. ``decisive`` marks
         the last cascading block, after which no learnt weight is left.
     """
@@ -190,7 +191,7 @@ def gate_table(sanity: pd.DataFrame) -> pd.DataFrame:
 
 
 def _gate_line(part: pd.DataFrame) -> dict[str, Any]:
-    tested = ("null", "excess", "low", "high", "margin", "patients", "verdict", "more")
+    tested = ("null", "excess", "low", "high", "margin", "images", "patients", "verdict", "more")
     first = part.iloc[0]
     return {
         "block_name": first["block_name"],
@@ -198,7 +199,6 @@ def _gate_line(part: pd.DataFrame) -> dict[str, Any]:
         "pooled": bool(first["pooled"]),
         "similarity": first["gate_similarity"],
         "dead_rate": rate(part["dead"]),
-        "images": part["image"].nunique(),
         **{name: first[name] for name in tested},
     }
 

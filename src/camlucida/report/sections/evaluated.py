@@ -113,6 +113,7 @@ def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Message]:
         values["labels"] = _labels(part)
         values["similarity"] = float(part["similarity"].mean())
         values["null"] = float(part["null"].mean())
+        values["images"], values["patients"] = _span(part["images"]), _span(part["patients"])
         if not (isfinite(part["similarity"].mean()) and isfinite(part["null"].mean())):
             yield Message("quality.sanity_undefined", values)
             continue
@@ -123,6 +124,11 @@ def _sanity(model: str, gate: pd.DataFrame) -> Iterator[Message]:
             yield Message(f"quality.sanity_{code}", values)
         else:
             yield Message(f"quality.sanity_{verdict}", values)
+
+
+def _span(counts: pd.Series) -> str:
+    """The one count, or the fewest and the most of them."""
+    return "–".join(dict.fromkeys([str(int(counts.min())), str(int(counts.max()))]))
 
 
 def _labels(part: pd.DataFrame) -> list[str]:
