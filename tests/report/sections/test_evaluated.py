@@ -10,8 +10,8 @@ import pytest
 from camlucida.core.messages import english
 from camlucida.report.document import Details, Table
 from camlucida.report.evaluations import Evaluation
-from camlucida.report.sections.evaluated import COLUMNS, evaluated
 from camlucida.report.locale import load_texts
+from camlucida.report.sections.evaluated import COLUMNS, evaluated
 
 
 def summary_of(metrics: dict[str, float]) -> pd.DataFrame:
