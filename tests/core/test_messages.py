@@ -189,6 +189,10 @@ PORTUGUESE = {
         "empty",
         "notice",
         "marks",
+        "findings",
+        "discussion",
+        "conclusion",
+        "future",
     ),
 }
 """Tables of a pack and of the core of a report, which are translated into Portuguese."""

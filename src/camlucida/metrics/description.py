@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
+from camlucida.core.errors import UsageError
 from camlucida.metrics.annotations import Floats, as_map
 from camlucida.metrics.base import metric
 from camlucida.metrics.regions import MASK_FRACTION, binary_mask
@@ -103,6 +104,29 @@ def area_above_half(values: ArrayLike) -> float:
     0.5
     """
     return float(binary_mask(as_map(values)).mean())
+
+
+def area_above_half_of_noise(cells: int) -> float:
+    """What :func:`area_above_half` is expected to be for independent uniform values, (n + 1) / 2n.
+
+    Below a maximum M the other values are uniform in [0, M], so that half of them reach M / 2; the
+    maximum itself always does. A map far above it is broad, one far below it focal.
+
+    Args:
+        cells: n, 1 or more.
+
+    Returns:
+        In (0.5, 1].
+
+    Raises:
+        UsageError: no cell.
+
+    >>> area_above_half_of_noise(1), area_above_half_of_noise(50)
+    (1.0, 0.51)
+    """
+    if cells < 1:
+        raise UsageError(f"a map of {cells} cells", "give 1 or more")
+    return (cells + 1) / (2 * cells)
 
 
 @_described(

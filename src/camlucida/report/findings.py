@@ -6,7 +6,9 @@ use neither the model nor the annotation of the image.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
 from math import isfinite
 from typing import Any
 
@@ -16,6 +18,9 @@ from camlucida.core.messages import Estimate, Message, Value, declare, named
 from camlucida.evaluation.maps.summary import headline, over_all_labels, title
 from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.report.evaluations import Evaluation
+
+NAMED = ("sobel", "center")
+"""Baselines that a discussion names each: is a map more than the edges, or the middle?"""
 
 BLIND = ("average_mask", "sobel", "center", "intensity", "random")
 """Baselines that use neither the model nor the annotation of the image."""
@@ -30,19 +35,19 @@ declare(
         "random": "a random map",
         "better": (
             "{method} at {layer} ({model}) is better than {baseline}, the best baseline without "
-            "the model, by {metric} (difference {difference})."
+            "the model, by {metric} (difference {difference:.3g})."
         ),
         "not_shown_better": (
             "{method} at {layer} ({model}) is not shown to be better than {baseline} by {metric} "
-            "here (difference {difference})."
+            "here (difference {difference:.3g})."
         ),
         "worse": (
             "{method} at {layer} ({model}) is worse than {baseline} by {metric} (difference "
-            "{difference})."
+            "{difference:.3g})."
         ),
         "undecided": (
             "{method} at {layer} ({model}) against {baseline} by {metric}: difference "
-            "{difference}. With fewer than {needed} patients it cannot be said which is better."
+            "{difference:.3g}. With fewer than {needed} patients it cannot be said which is better."
         ),
     },
 )
@@ -71,6 +76,54 @@ def findings(evaluation: Evaluation) -> Iterator[Message]:
                 yield _finding(evaluation.model, line, baseline, difference)
 
 
+@dataclass(frozen=True)
+class AgainstBaseline:
+    """The paired difference of a method from a baseline by one main metric.
+
+    Attributes:
+        difference: positive where the method is better, whatever the direction of the metric.
+        patients: with a value of both.
+        favours: "method" or "baseline" where the Holm-adjusted test names one, else "".
+    """
+
+    model: str
+    method: str
+    layer: str
+    metric: str
+    baseline: str
+    difference: Estimate
+    patients: int
+    favours: str
+
+
+def against(evaluation: Evaluation, baselines: Sequence[str] = NAMED) -> Iterator[AgainstBaseline]:
+    """Each evaluated method against each of these baselines, by each main metric.
+
+    Args:
+        evaluation: with ``summary`` and ``differences``.
+        baselines: names of baselines; those that were not measured are left out.
+    """
+    if evaluation.differences.empty or evaluation.summary.empty:
+        return
+    table = over_all_labels(evaluation.summary)
+    for metric, output in headline(evaluation.summary):
+        of_metric = table[(table["metric"] == metric) & (table["output"] == output)]
+        methods = of_metric[~of_metric["baseline"].astype(bool)]
+        for line, baseline in product(methods.to_dict("records"), baselines):
+            row = _difference_row(evaluation.differences, line, baseline)
+            if row is not None:
+                yield AgainstBaseline(
+                    model=evaluation.model,
+                    method=str(line["method"]),
+                    layer=str(line["layer"]),
+                    metric=title(metric, output),
+                    baseline=baseline,
+                    difference=_better_is_more(row),
+                    patients=int(row["patients"]),
+                    favours={"first": "method", "second": "baseline"}.get(row["better"], ""),
+                )
+
+
 def _best_baseline(rows: pd.DataFrame) -> str:
     """The blind baseline of the best mean; "" where none was measured."""
     blind = rows[rows["method"].isin(BLIND) & rows["estimate"].notna()]
@@ -82,6 +135,14 @@ def _best_baseline(rows: pd.DataFrame) -> str:
 
 def _difference(differences: pd.DataFrame, line: dict[Any, Any], baseline: str) -> Estimate | None:
     """Method minus baseline, positive where the method is better."""
+    row = _difference_row(differences, line, baseline)
+    return None if row is None else _better_is_more(row)
+
+
+def _difference_row(
+    differences: pd.DataFrame, line: dict[Any, Any], baseline: str
+) -> dict[Any, Any] | None:
+    """The row of a method against a baseline; None where there is no finite difference."""
     keys = {name: line[name] for name in ("metric", "output", "layer")}
     keys |= {"first": line["method"], "second": baseline}
     rows = differences
@@ -89,9 +150,12 @@ def _difference(differences: pd.DataFrame, line: dict[Any, Any], baseline: str) 
         rows = rows[rows[name] == value]
     if rows.empty or not isfinite(rows["estimate"].iloc[0]):
         return None
-    first = rows.iloc[0]
-    estimate, low, high = (float(first[name]) for name in ("estimate", "low", "high"))
-    if first["direction"] == "lower":
+    return dict(rows.iloc[0])
+
+
+def _better_is_more(row: dict[Any, Any]) -> Estimate:
+    estimate, low, high = (float(row[name]) for name in ("estimate", "low", "high"))
+    if row["direction"] == "lower":
         estimate, low, high = -estimate, -high, -low
     return Estimate(estimate, low, high)
 

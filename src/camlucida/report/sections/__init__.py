@@ -12,7 +12,10 @@ from camlucida.report.sections import results  # noqa: F401
 from camlucida.report.sections import cases  # noqa: F401
 from camlucida.report.sections import quality  # noqa: F401
 from camlucida.report.sections import consistency  # noqa: F401
+from camlucida.report.sections import discussion  # noqa: F401
 from camlucida.report.sections import limitations  # noqa: F401
+from camlucida.report.sections import conclusion  # noqa: F401
+from camlucida.report.sections import future  # noqa: F401
 from camlucida.report.sections import references  # noqa: F401
 from camlucida.report.sections import provenance  # noqa: F401
 from camlucida.report.sections.base import SECTIONS, SectionEntry, SectionMaker, section

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import chain
 from math import isfinite
 from statistics import median
@@ -258,10 +258,7 @@ def _evidence(report: ReportData) -> Iterator[Message]:
 
 def _checks(report: ReportData) -> Iterator[Message]:
     gates = [(each, each.gate) for each in report.evaluations if each.gate is not None]
-    tested = {evaluation.sha256 for evaluation, _ in gates}
-    described = chain.from_iterable(run.about["models"] for run in report.runs)
-    models = dict.fromkeys((model["name"], model["sha256"]) for model in described)
-    untested = list(dict.fromkeys(name for name, sha256 in models if sha256 not in tested))
+    untested = models_without(report, {evaluation.sha256 for evaluation, _ in gates})
     if untested:
         yield Message("limitations.no_sanity", {"models": untested, "count": len(untested)})
     for evaluation, gate in gates:
@@ -273,6 +270,13 @@ def _checks(report: ReportData) -> Iterator[Message]:
             values: dict[str, Value] = {"model": evaluation.model, "unchanged": len(unchanged)}
             values |= {"checks": len(gate), "methods": names}
             yield Message("limitations.sanity", values)
+
+
+def models_without(report: ReportData, weights: Collection[str]) -> list[str]:
+    """Names of the models of the runs whose weights are not among these SHA-256."""
+    described = chain.from_iterable(run.about["models"] for run in report.runs)
+    models = dict.fromkeys((model["name"], model["sha256"]) for model in described)
+    return list(dict.fromkeys(name for name, sha256 in models if sha256 not in weights))
 
 
 def _kind(report: ReportData) -> Iterator[Message]:

@@ -12,6 +12,7 @@ from camlucida.analysis.comparison.verdict import VERDICTS
 from camlucida.core.messages import declare
 from camlucida.metrics.bootstrap import MIN_POSITIVES
 from camlucida.metrics.multilabel import MEAN, MEAN_ENOUGH
+from camlucida.report.against_chance import MAIN
 from camlucida.report.data import ReportData
 from camlucida.report.document import Block, Message, Paragraph, Points, Section, Value
 from camlucida.report.estimates import figure_of, mean_of, metric_name, positive_patients
@@ -83,12 +84,6 @@ declare(
     },
 )
 
-MAIN = {
-    "multilabel": ("auc",),
-    "multiclass": ("accuracy", "quadratic_kappa"),
-    "regression": ("mae", "r2"),
-    "segmentation": ("dice",),
-}
 MOST = 3
 """Models or map series that have a sentence here; all are in the tables."""
 
