@@ -202,7 +202,7 @@ def more_patients(difference: Estimate, patients: int) -> int | None:
         patients: n, on which it rests.
 
     Returns:
-        1 or more; None where it is told already, has no interval, or is zero.
+        1 or more; None where it is decided, has no interval, or is zero.
 
     >>> more_patients(Estimate(0.1, -0.1, 0.3), 20)
     144
