@@ -8,7 +8,7 @@ import pytest
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message
-from camlucida.datasets.cohort import mask_beside, read_cohort
+from camlucida.datasets.cohort import read_cohort
 from camlucida.datasets.cohort_file import (
     CohortColumns,
     CohortConfig,
@@ -16,6 +16,7 @@ from camlucida.datasets.cohort_file import (
     ModelEntry,
     read_cohort_file,
 )
+from camlucida.datasets.mask_paths import mask_beside
 from tests.support.annotation_files import write_coco
 from tests.support.models_on_disk import write_image
 from tests.support.paths import REPOSITORY

@@ -1,5 +1,6 @@
 """Runs that explain the true region of a segmentation: a mask's bytes belong to the item."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -110,3 +111,47 @@ def test_masks_are_no_part_of_an_item_that_does_not_use_them(cohort, tmp_path):
     draw(tmp_path / "masks/a.png", slice(0, 4), slice(0, 4))
     execute(cohort, tmp_path / "run", resume=True)
     assert [entry.identity for entry in Run.open(tmp_path / "run").entries] == before
+
+
+def test_annotations_give_each_label_its_region(cohort, tmp_path):
+    """COCO JSON in place of masks: a map a label, computed again when the file changes."""
+    net = NET.replace("nn.Conv2d(4, 1, 1)", "nn.Conv2d(4, 2, 1)")
+    (tmp_path / "net.py").write_text(net)
+    (tmp_path / "card.toml").write_text(CARD.replace('["lesion"]', '["heart", "lung"]'))
+    text = COHORT.replace('"masks"', '"x.json"').replace('["region", "truth"]', '["truth"]')
+    cohort.write_text(text)
+    corners = {"Lung": (4, 8, 16, 24), "heart": (16, 16, 28, 28)}
+    write_coco(tmp_path / "x.json", corners)
+    execute(cohort, tmp_path / "run")
+    result = Run.open(tmp_path / "run").explanations()
+    assert sorted(result["target"]) == ["heart true region", "lung true region"]
+    assert set(result["image"]) == {"a"}
+    for _, row in result.iterrows():
+        region = from_rle({"size": row["original"], "counts": row["region"]})
+        left, top, right, bottom = corners[row["target_label"].replace("lung", "Lung")]
+        rows, columns = np.nonzero(region)
+        assert (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1) == (
+            *(left, top),
+            *(right, bottom),
+        )
+    before = {entry.image: entry.identity for entry in Run.open(tmp_path / "run").entries}
+    write_coco(tmp_path / "x.json", corners | {"heart": (2, 2, 20, 20)})
+    execute(cohort, tmp_path / "run", resume=True)
+    after = {entry.image: entry.identity for entry in Run.open(tmp_path / "run").entries}
+    assert before["a"] != after["a"]
+    assert before["b"] == after["b"]
+
+
+def write_coco(path: Path, corners: dict[str, tuple[int, int, int, int]]) -> None:
+    items = []
+    for number, (left, top, right, bottom) in enumerate(corners.values()):
+        outline = [left, top, right, top, right, bottom, left, bottom]
+        items.append(
+            {"id": number, "image_id": 0, "category_id": number, "segmentation": [outline]}
+        )
+    document = {
+        "images": [{"id": 0, "file_name": "a.png", "height": 32, "width": 32}],
+        "categories": [{"id": number, "name": name} for number, name in enumerate(corners)],
+        "annotations": items,
+    }
+    path.write_text(json.dumps(document), "utf-8")

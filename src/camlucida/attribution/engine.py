@@ -69,7 +69,8 @@ def explain(
         logits_from: path of the module whose output is the logits; "" takes the output as it is.
         region_score: of a region of a segmentation, the "mean" of its logits or their "sum". None:
             the card's, else the mean.
-        truth: of each image the true label or labels, or the true mask, for ``target="truth"``.
+        truth: of each image the true label or labels, or the true mask or label → mask, for
+            ``target="truth"``.
         batch_size: images in one forward. None: a tensor goes through in one piece, Scans by 8
             (CPU) or 32 (GPU).
 

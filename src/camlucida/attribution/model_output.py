@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -26,7 +26,8 @@ class ModelOutput:
         task: how to read them.
         labels: a name a channel; "" for a channel without trained weights.
         geometry: of the image, for targets given in original pixels.
-        truth: the image's true labels, or its true mask, bool (*original); None if unknown.
+        truth: the image's true labels, or its true mask, bool (*original), or label → mask; None
+            if unknown.
         overlapping: whether the channels of a segmentation can overlap, a sigmoid each.
         scaled: (C,) the model's output where it scales its probabilities to operating points.
         region_score: of a region: the mean of its logits, or their sum.
@@ -43,7 +44,7 @@ class ModelOutput:
     task: Task
     labels: tuple[str, ...]
     geometry: Geometry
-    truth: tuple[str | int, ...] | Tensor | None = None
+    truth: tuple[str | int, ...] | Tensor | Mapping[str, Tensor] | None = None
     overlapping: bool = False
     scaled: Tensor | None = None
     region_score: RegionScore = "mean"
@@ -170,7 +171,7 @@ def model_outputs(
     ]
 
 
-def _one_or_more(truth: Truth) -> tuple[str | int, ...] | Tensor:
-    if isinstance(truth, Tensor):
+def _one_or_more(truth: Truth) -> tuple[str | int, ...] | Tensor | Mapping[str, Tensor]:
+    if isinstance(truth, (Tensor, Mapping)):
         return truth
     return (truth,) if isinstance(truth, (str, int)) else tuple(truth)

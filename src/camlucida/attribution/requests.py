@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from torch import Tensor
@@ -22,7 +22,7 @@ from camlucida.attribution.regions import (
     predicted_region,
 )
 from camlucida.attribution.targets import Difference, Label, Region, Target, probability_of
-from camlucida.core.errors import TargetError, UnknownTargetError
+from camlucida.core.errors import EmptyRegionError, TargetError, UnknownTargetError
 from camlucida.core.output_spec import Task
 
 Request = Callable[[ModelOutput], Sequence[Target]]
@@ -177,18 +177,34 @@ def _truth(output: ModelOutput) -> Sequence[Target]:
             "pass truth=[…], one entry an image",
         )
     if output.task == "segmentation":
+        if isinstance(output.truth, Mapping) and output.truth:
+            return _true_regions(output, output.truth)
         if not isinstance(output.truth, Tensor):
             raise TargetError(
                 "target 'truth': no true mask of this image is known",
                 "give masks, or another target",
             )
         return [masked_region(output, output.truth, None, "true")]
-    if isinstance(output.truth, Tensor):
+    if isinstance(output.truth, (Tensor, Mapping)):
         raise UnknownTargetError(
             f"target 'truth': a mask is given, and this model's task is {output.task}",
             "give labels",
         )
     return [output.find(name) for name in output.truth]
+
+
+def _true_regions(output: ModelOutput, masks: Mapping[str, Tensor]) -> Sequence[Target]:
+    """The true region of each label; EmptyRegionError where all are empty."""
+    regions = []
+    empty: EmptyRegionError | None = None
+    for label, mask in masks.items():
+        try:
+            regions.append(masked_region(output, mask, label, "true"))
+        except EmptyRegionError as error:
+            empty = error
+    if empty is not None and not regions:
+        raise empty
+    return regions
 
 
 def _difference(output: ModelOutput, first: str, second: str) -> Sequence[Target]:

@@ -28,8 +28,9 @@ declare(
     },
 )
 
-Truth = str | int | Sequence[str | int] | Tensor
-"""Ground truth of one image: its label or labels; of a segmentation its mask, bool (*original)."""
+Truth = str | int | Sequence[str | int] | Tensor | Mapping[str, Tensor]
+"""Ground truth of one image: its label or labels; of a segmentation its mask, bool (*original), or
+label → mask."""
 
 
 TargetKind = Literal["label", "difference", "region", "custom"]

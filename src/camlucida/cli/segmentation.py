@@ -50,7 +50,10 @@ def explain_segmentation_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
     mask_dir: Annotated[
         Path | None,
-        typer.Option(help="Folder of true masks named like the images. Default: masks/ or Masks/."),
+        typer.Option(
+            help="True masks: a folder of files named like the images, or COCO JSON, Pascal VOC, "
+            "DICOM SEG. Default: masks/, Masks/, or annotations beside the images."
+        ),
     ] = None,
     model: Annotated[
         str | None,

@@ -47,6 +47,7 @@ class AnnotationJoin:
         self.aliases: dict[str, str] = {}
         self.notes: list[Message] = []
         self.by_uid = False
+        self.files: list[Path] = []
 
     def add_files(self, path: Path, names: Mapping[int, str] | None) -> None:
         """Add a file or folder of any kind.
@@ -56,6 +57,7 @@ class AnnotationJoin:
         """
         annotations, tables = read_annotations(path, self.labels, names)
         self.by_uid |= annotations.by_uid
+        self.files += annotations.files
         self.add(annotations)
         for table in tables:
             self.add_table(table)

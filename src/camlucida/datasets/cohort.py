@@ -19,8 +19,16 @@ from camlucida.datasets.ground_truth import read_ground_truth
 from camlucida.datasets.image_names import bare_parts, rows_without_image
 from camlucida.datasets.image_rows import images_named
 from camlucida.datasets.images import LabelledImage, read_labelled_images
+from camlucida.datasets.mask_paths import (
+    mask_beside,
+    mask_in,
+    mask_of_name,
+    masks_note,
+    split_masks,
+)
 from camlucida.datasets.splits import training_notes
 from camlucida.datasets.table_labels import TableLabels
+from camlucida.datasets.true_masks import TrueMasks
 from camlucida.io import expand_paths
 from camlucida.io.annotations import parse_sides
 from camlucida.io.image import image_id
@@ -43,8 +51,6 @@ Box = tuple[float, float, float, float]
 PATH_COLUMNS = ("path", "file", "filename", "image")
 """Columns that hold the images' files where no images are given; folded."""
 
-MASK_SUFFIXES = (".png", ".jpg", ".jpeg")
-
 
 @dataclass(frozen=True)
 class CohortImage(LabelledImage):
@@ -56,6 +62,7 @@ class CohortImage(LabelledImage):
         box: x, y, width, height in original pixels; None if unknown.
         groups: name of each group column → group, "" where the table is blank.
         unknown: labels of the model of which the table says nothing: no column, blank, or −1.
+        true_masks: of the cohort; None where it was not read from one.
     """
 
     value: float | None = None
@@ -63,6 +70,7 @@ class CohortImage(LabelledImage):
     box: Box | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
+    true_masks: TrueMasks | None = None
 
 
 @dataclass(frozen=True)
@@ -98,12 +106,14 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
     table = file.resolve(config.table) if config.table is not None else None
     frame = pd.DataFrame()
     id_column: str | None
+    masks: list[Path] = []
     if config.images is None:
         assert table is not None  # checked by CohortConfig
         frame = read_table(table, sheet=config.sheet)
         paths, id_column, problems = _files_of_table(file, frame, table)
     else:
-        paths, problems = _files_given(file, config.images)
+        files, problems = _files_given(file, config.images)
+        paths, masks = split_masks(files)
         id_column = config.columns.id or config.columns.path
         if table is not None and paths:
             fits = images_named(paths, id_column, config.columns.id_pattern)
@@ -132,36 +142,11 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
             images.append(cells.complete(image))
         except ImageError as error:
             problems.append(Failure.of(str(image.path), error))
-    notes = [*labelled.notes, *_truth_notes(images), *_mask_notes(images, file)]
+    notes = [*masks_note(masks), *labelled.notes, *_truth_notes(images), *_mask_notes(images, file)]
     notes += _beside_notes(images, config)
     if table is not None and _has_truth(images):
         notes += training_notes([image.split for image in images], config.split)
     return Cohort(tuple(images), tuple(problems), tuple(notes), labelled.patients_known)
-
-
-def mask_beside(image: Path) -> Path | None:
-    """Where an image in a folder "Images" has its mask: in the folder "Masks" beside that one.
-
-    Args:
-        image: path of the image.
-
-    Returns:
-        ``…/Masks/a/b.png``, ``.jpg`` or ``.jpeg`` for ``…/Images/a/b.dcm``, the first that is
-        there, else the first; None without a folder "Images".
-    """
-    parts = list(image.parts)
-    folders = [part.casefold() for part in parts[:-1]]
-    if "images" not in folders:
-        return None
-    # The innermost of folders of that name.
-    level = len(folders) - 1 - folders[::-1].index("images")
-    root = Path(*parts[:level])
-    inner = parts[level + 1 : -1]
-    name = "Masks"
-    # File systems of Linux tell the two apart.
-    if not (root / name).is_dir() and (root / "masks").is_dir():
-        name = "masks"
-    return _mask_in(Path(root, name, *inner), image)
 
 
 def _check_annotations(file: CohortFile) -> None:
@@ -240,13 +225,6 @@ def _has_truth(images: Sequence[CohortImage]) -> bool:
     return any(image.positives is not None or image.value is not None for image in images)
 
 
-def _mask_in(folder: Path, image: Path) -> Path:
-    """The mask file of the image's stem that is there; the first suffix where none is."""
-    stem = image_id(image, None)
-    candidates = [folder / f"{stem}{suffix}" for suffix in MASK_SUFFIXES]
-    return next((path for path in candidates if path.is_file()), candidates[0])
-
-
 # ---- notes --------------------------------------------------------------------------------------
 
 
@@ -319,13 +297,16 @@ class _Cells:
     boxes: Sequence[Box | None]
     groups: Mapping[str, Sequence[str]]
     unknown: Sequence[frozenset[str]]
+    true_masks: TrueMasks
 
     @classmethod
     def read(
         cls, file: CohortFile, frame: pd.DataFrame, table: Path | None, labels: Sequence[str]
     ) -> _Cells:
+        masks = file.config.masks
+        true_masks = TrueMasks(None if masks is None else file.resolve(masks), tuple(labels))
         if table is None:
-            return cls(file, None, (), (), (), {}, ())
+            return cls(file, None, (), (), (), {}, (), true_masks)
         columns = file.config.columns
 
         def cells(name: str | None, option: str) -> pd.Series | None:
@@ -349,6 +330,7 @@ class _Cells:
             boxes=() if box is None else _boxes(texts(box), table),
             groups=groups,
             unknown=[table_labels.unknown(row) for row in range(len(frame))],
+            true_masks=true_masks,
         )
 
     def complete(self, image: LabelledImage) -> CohortImage:
@@ -364,6 +346,7 @@ class _Cells:
             box=self._one(image, "box", self.boxes, None),
             groups=groups,
             unknown=self._one(image, "labels", self.unknown, frozenset()),
+            true_masks=self.true_masks,
         )
 
     def _one(self, image: LabelledImage, what: str, cells: Sequence[T], blank: T) -> T:
@@ -376,8 +359,9 @@ class _Cells:
     def _usual_mask(self, image: LabelledImage) -> Path | None:
         folder = self.file.config.masks
         if folder is None:
-            return mask_beside(image.path)
-        return _mask_in(self.file.resolve(folder), image.path)
+            return mask_of_name(image.path) or mask_beside(image.path)
+        resolved = self.file.resolve(folder)
+        return None if resolved.is_file() else mask_in(resolved, image.path)
 
 
 def _values(column: pd.Series, table: Path) -> list[float | None]:

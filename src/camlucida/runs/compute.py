@@ -32,7 +32,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.messages import Message
 from camlucida.core.scan import Scan
 from camlucida.datasets.cohort import CohortImage
-from camlucida.io.annotations import read_mask
+from camlucida.datasets.true_masks import TrueMasks
 from camlucida.models import LoadedModel
 from camlucida.models.outputs import task_message
 from camlucida.runs.identity import Recipe, canonical, digest, file_sha256, identity
@@ -210,16 +210,17 @@ class Worker:
         return outputs, maps
 
     def _truth(self, image: CohortImage, scan: Scan) -> Truth:
-        """The image's true labels; of a segmentation its mask, or () where there is no mask."""
+        """The image's true labels; of a segmentation its masks, or () where there is none."""
         if not explains_masks(self.recipe):
             return image.positives or ()
-        if image.mask is None or not image.mask.is_file():
-            return ()
         height, width = scan.geometry.original
+        source = image.true_masks or TrueMasks(None, ())
         try:
-            return torch.from_numpy(read_mask(image.mask, f"mask {image.mask}", (height, width)))
-        except ImageError as error:
+            masks = source.of_image(image.id, image.path, image.mask, (height, width))
+        except (ImageError, UsageError) as error:
             raise TargetError(error.what, error.fix) from error
+        tensors = {label: torch.from_numpy(mask) for label, mask in masks.items()}
+        return tensors.get("", tensors or ())
 
     def _result(
         self,
@@ -268,6 +269,9 @@ def item_identity(recipe: Recipe, image: CohortImage, sha256: str) -> str:
     if explains_masks(recipe):
         mask = None if image.mask is None else file_sha256(image.mask)
         truth = ("mask", mask or "")
+        source = image.true_masks
+        if source is not None and source.is_used(image.id, image.path, image.mask):
+            truth = (*truth, source.digest)
     elif "truth" in (recipe.targets or ()):
         truth = image.positives or ()
     return identity(recipe, sha256, truth)

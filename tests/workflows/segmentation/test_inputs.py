@@ -31,6 +31,21 @@ def test_where_images_and_masks_are(tmp_path, images, masks, expected):
     assert chosen.masks == (None if expected is None else tmp_path / expected)
 
 
+def test_masks_by_their_name_are_no_images(tmp_path):
+    for name in ("x", "x_mask", "y", "y-seg"):
+        write_synthetic_png(tmp_path / f"{name}.png", np.zeros((4, 4), np.uint8))
+    chosen = sampled_images(tmp_path)
+    assert [path.name for path in chosen.paths] == ["x.png", "y.png"]
+    assert [note.values["names"] for note in chosen.notes] == ["x_mask.png, y-seg.png"]
+
+
+def test_a_mask_dir_that_holds_no_annotations_is_refused(tmp_path):
+    write_synthetic_png(tmp_path / "x.png", np.zeros((4, 4), np.uint8))
+    (tmp_path / "notes.json").write_text("{}", "utf-8")
+    with pytest.raises(UsageError, match="no annotations"):
+        sampled_images(tmp_path, tmp_path / "notes.json")
+
+
 def test_the_draw_is_repeatable_and_stated(tmp_path):
     for i in range(9):
         write_synthetic_png(tmp_path / f"{i}.png", np.zeros((4, 4), np.uint8))

@@ -173,6 +173,7 @@ class AnnotationSet:
         aliases: another name of an image → its name in ``drawn`` and ``boxed``.
         notes: what a reader must know.
         by_uid: images are named by the UID of their DICOM object.
+        files: that hold them.
     """
 
     kind: str
@@ -181,6 +182,7 @@ class AnnotationSet:
     aliases: Mapping[str, str] = field(default_factory=dict)
     notes: list[Message] = field(default_factory=list)
     by_uid: bool = False
+    files: list[Path] = field(default_factory=list)
 
 
 def union(parts: Sequence[Reader]) -> Annotation:

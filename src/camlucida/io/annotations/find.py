@@ -120,6 +120,7 @@ def read_annotations(
             f"boxes, or masks ({' '.join(MASK_SUFFIXES)})",
         )
     result = _read(path, kinds[0], files, labels, names)
+    result.files = _files_read(files, kinds[0])
     _note_others(result, path, files)
     return result, files.tables
 
@@ -226,6 +227,15 @@ def _note_others(result: AnnotationSet, path: Path, files: _Files) -> None:
     values: dict[str, Value] = {"count": len(others), "where": str(path), "names": names}
     values["kind"] = result.kind
     result.notes.append(Message("notes.files_not_used", values))
+
+
+def _files_read(files: _Files, kind: str) -> list[Path]:
+    content = getattr(files, kind)
+    if kind == "yolo":
+        return list(content.values())
+    if kind == "voc":
+        return [file for file, _ in content.values()]
+    return list(content)
 
 
 def _example(files: _Files, kind: str) -> str:

@@ -55,6 +55,20 @@ def bare_stem(path: Path) -> str:
     return path.name[:-7] if path.name.lower().endswith(".nii.gz") else path.stem
 
 
+def without_mask_ending(stem: str) -> str:
+    """The name of an image, from that of its mask; a name without such an ending is unchanged.
+
+    >>> without_mask_ending("x_mask"), without_mask_ending("x-seg"), without_mask_ending("mask")
+    ('x', 'x', 'mask')
+    """
+    folded = stem.casefold()
+    for ending in _ENDINGS:
+        for sign in ("_", "-", " "):
+            if folded.endswith(sign + ending) and len(stem) > len(ending) + 1:
+                return stem[: -len(ending) - 1]
+    return stem
+
+
 def is_mask_file(path: Path) -> bool:
     """Whether a file's suffix is of :data:`~camlucida.io.annotations.masks.MASK_SUFFIXES`.
 

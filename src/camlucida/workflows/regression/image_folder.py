@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from camlucida.core.errors import UsageError
-from camlucida.datasets.cohort import MASK_SUFFIXES, mask_beside
+from camlucida.datasets.mask_paths import MASK_SUFFIXES, mask_beside
 from camlucida.io import expand_paths
 from camlucida.io.image import image_id
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from camlucida.core.errors import UsageError
+from camlucida.core.errors import CamlucidaError, UsageError
 from camlucida.core.messages import Message, declare
-from camlucida.datasets.cohort import mask_beside
+from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
+from camlucida.datasets.ground_truth import read_ground_truth
+from camlucida.datasets.mask_paths import mask_folder_beside, masks_note, split_masks
 from camlucida.io import expand_paths
 
 IMAGE_FOLDERS = ("test/images", "test", "images", "")
@@ -36,13 +39,16 @@ class Images:
 
     Attributes:
         paths: sorted.
-        masks: folder of their masks; None to look for ``/Images/`` → ``/Masks/``.
+        masks: folder of their masks, or file or folder of annotations of any kind; None to look
+            for ``/Images/`` → ``/Masks/`` and ``x_mask.png`` beside ``x.png``.
         rule: how they were chosen.
+        notes: on masks among the images, and on annotations that are seen and not used.
     """
 
     paths: tuple[Path, ...]
     masks: Path | None
     rule: Message
+    notes: tuple[Message, ...] = ()
 
 
 def one_image(path: str | Path, masks: Path | None = None) -> Images:
@@ -61,8 +67,12 @@ def one_image(path: str | Path, masks: Path | None = None) -> Images:
     if len(paths) > 1:
         fix = "give one of them, or the folder as --data-dir"
         raise UsageError(f"{path} holds {len(paths)} images", fix)
-    folder = _existing(masks) or _mask_folder(paths[0].parent)
-    return Images(tuple(paths), folder, Message("image_choice.one", {"path": str(path)}))
+    masks = _existing(masks) or _mask_folder(paths[0].parent)
+    notes: list[Message] = []
+    if masks is None:
+        masks, notes = _annotations(paths)
+    rule = Message("image_choice.one", {"path": str(path)})
+    return Images(tuple(paths), masks, rule, tuple(notes))
 
 
 def sampled_images(
@@ -83,14 +93,19 @@ def sampled_images(
     data_dir = Path(data_dir).expanduser()
     if not data_dir.is_dir():
         raise UsageError(f"no folder {data_dir}", "give the folder that holds test/ or images/")
-    folder, paths = _first_with_images(data_dir)
+    folder, files = _first_with_images(data_dir)
+    paths, among = split_masks(files)
+    notes = masks_note(among)
     masks = _existing(masks) or _mask_folder(folder, data_dir)
+    if masks is None and not among:
+        masks, notes = _annotations(paths)
     values: dict[str, str | int] = {"folder": str(folder), "count": len(paths)}
     if count >= len(paths):
-        return Images(tuple(paths), masks, Message("image_choice.all", values))
+        return Images(tuple(paths), masks, Message("image_choice.all", values), tuple(notes))
     values |= {"count": count, "total": len(paths), "seed": seed}
     drawn = sorted(random.Random(seed).sample(paths, count))
-    return Images(tuple(drawn), masks, Message("image_choice.sample", values))
+    rule = Message("image_choice.sample", values)
+    return Images(tuple(drawn), masks, rule, tuple(notes))
 
 
 def _first_with_images(data_dir: Path) -> tuple[Path, list[Path]]:
@@ -123,10 +138,34 @@ def _below_masks(path: Path) -> bool:
 
 
 def _existing(masks: Path | None) -> Path | None:
-    if masks is not None and not masks.is_dir():
-        fix = "give the folder that holds a mask of the same stem for each image"
-        raise UsageError(f"--mask-dir: no folder {masks}", fix)
+    if masks is None:
+        return None
+    if not masks.exists():
+        fix = "give the folder that holds a mask of the same stem for each image, or COCO JSON"
+        raise UsageError(f"--mask-dir: no folder or file {masks}", fix)
+    if masks.is_file():
+        read_ground_truth(masks=masks, labels=())  # fails before the model is loaded
     return masks
+
+
+def _annotations(images: Sequence[Path]) -> tuple[Path | None, list[Message]]:
+    """The one file of annotations beside images that names any of them, and notes on others."""
+    fitting = []
+    notes: list[Message] = []
+    if mask_folder_beside(images[0]):
+        return None, notes  # the cohort finds these itself
+    for path in annotations_beside(images):
+        try:
+            truth = read_ground_truth(masks=path, labels=())
+        except CamlucidaError:
+            notes.append(unused_note([path], "--mask-dir"))
+            continue
+        # A table of boxes holds no mask.
+        if truth.drawn and truth.names_of([(image.stem, str(image)) for image in images]):
+            fitting.append(path)
+    if len(fitting) == 1:
+        return fitting[0], notes
+    return None, [*notes, unused_note(fitting, "--mask-dir")] if fitting else notes
 
 
 def _mask_folder(folder: Path, top: Path | None = None) -> Path | None:
@@ -134,8 +173,7 @@ def _mask_folder(folder: Path, top: Path | None = None) -> Path | None:
 
     None where the cohort finds the masks itself: ``/Images/`` → ``/Masks/``.
     """
-    beside = mask_beside(folder.absolute() / "x.png")
-    if beside is not None and beside.parent.is_dir():
+    if mask_folder_beside(folder / "x.png"):
         return None
     for parent in (folder, folder.absolute().parent, top or folder):
         for path in sorted(parent.iterdir()):

@@ -144,7 +144,7 @@ class _Pictures:
 
     def _outlines(self, label: str) -> dict[str, Mask]:
         """Ground truth and prediction, where there is one; empty ones are named so."""
-        masks = {"truth": self.case.truth, "prediction": self.case.predicted.get(label)}
+        masks = {"truth": self.case.truth(label), "prediction": self.case.predicted.get(label)}
         outlines = {}
         for name, mask in masks.items():
             if mask is not None:

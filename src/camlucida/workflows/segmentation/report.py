@@ -123,14 +123,15 @@ def image_messages(run: SegmentationRun, images: Images) -> Iterator[Message]:
     yield Message("segmentation_report.with_map", {"count": with_map, "total": total})
     if not run.run.about["patients_known"]:
         yield Message("segmentation_report.no_patients")
-    with_mask = sum(case.truth is not None for case in run.cases)
+    with_mask = sum(bool(case.truths) for case in run.cases)
     values: dict[str, Value] = {"count": with_mask, "total": len(run.cases)}
     if images.masks is None:
         yield Message("segmentation_report.with_mask", values)
     else:
         values["folder"] = str(images.masks)
         yield Message("segmentation_report.with_mask_of", values)
-    if with_mask and len(run.labels) > 1:
+    yield from (*images.notes, *run.true_masks.notes, *run.true_masks.truth.scaled_notes())
+    if len(run.labels) > 1 and any("" in case.truths for case in run.cases):
         yield Message("segmentation_report.mask_label")
 
 
@@ -161,13 +162,13 @@ def empty_messages(run: SegmentationRun) -> Iterator[Message]:
     empty = [case for case in run.cases if case.predicts_nothing]
     if not empty:
         return
-    masks = [case.truth for case in empty if case.truth is not None]
+    masks = [case for case in empty if case.truths]
     values: dict[str, Value] = {"count": len(empty), "total": len(run.cases)}
     values["names"] = listing(case.image for case in empty)
     if not masks:
         yield Message("segmentation_report.nothing_predicted", values)
         return
-    values |= {"masks": len(masks), "empty": sum(not mask.any() for mask in masks)}
+    values |= {"masks": len(masks), "empty": sum(case.truth_is_empty for case in masks)}
     yield Message("segmentation_report.truth_of_nothing", values)
 
 

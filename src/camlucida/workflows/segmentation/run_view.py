@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from camlucida.core.errors import ImageError
+from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, quoted
+from camlucida.datasets.true_masks import TrueMasks
 from camlucida.io.annotations import from_rle
-from camlucida.io.annotations.masks import read_mask
 from camlucida.metrics.segmentation import Mask
 from camlucida.runs import Run
 from camlucida.runs.read import is_missing
@@ -27,7 +27,8 @@ class SegmentationCase:
 
     Attributes:
         image, patient, path: of the image.
-        truth: (H, W) of its mask file; None where there is none that can be read.
+        truths: label → (H, W) of its true mask, "" for one that names no label; empty where there
+            is none that can be read.
         predicted: label → (H, W).
         maps: rows of the run's explanations.
         note: why maps are missing; None if none is.
@@ -36,10 +37,23 @@ class SegmentationCase:
     image: str
     patient: str
     path: Path
-    truth: Mask | None
+    truths: Mapping[str, Mask]
     predicted: Mapping[str, Mask]
     maps: tuple[int, ...]
     note: Message | None
+
+    def truth(self, label: str) -> Mask | None:
+        """The true mask (H, W) of a label, or the one that names no label; None without any.
+
+        Args:
+            label: of the model.
+        """
+        return self.truths.get(label, self.truths.get(""))
+
+    @property
+    def truth_is_empty(self) -> bool:
+        """Whether there are true masks, and all are empty."""
+        return bool(self.truths) and not any(map(np.any, self.truths.values()))
 
     @property
     def predicts_nothing(self) -> bool:
@@ -80,6 +94,12 @@ class SegmentationRun:
         """Labels that the model predicts."""
         return list(dict.fromkeys(self.run.predictions()["label"]))
 
+    @cached_property
+    def true_masks(self) -> TrueMasks:
+        """True masks of the images."""
+        masks = self.run.about["masks"]
+        return TrueMasks(None if masks is None else Path(masks), tuple(self.labels))
+
     def target_name(self, label: str, region: str) -> str:
         """A target for people: with its label, where the model has more than one."""
         return target_name(label, region, len(self.labels) > 1)
@@ -111,8 +131,9 @@ class SegmentationRun:
             index: row of the map.
         """
         row = self.explanations.iloc[index]
-        if row["target_source"] == "true" and case.truth is not None:
-            return case.truth
+        truth = case.truth(str(row["label"]))
+        if row["target_source"] == "true" and truth is not None:
+            return truth
         return from_rle({"size": list(row["original"]), "counts": list(row["region"])})
 
     def _case(
@@ -123,18 +144,19 @@ class SegmentationRun:
         predicted = {}
         for label, counts in zip(predictions["label"], predictions["region"]):
             predicted[label] = from_rle({"size": size, "counts": counts})
-        truth = self._truth(image, first["mask"], size)
         patient, path = str(first["patient"]), Path(first["path"])
-        return SegmentationCase(image, patient, path, truth, predicted, tuple(maps), note)
+        truths = self._truths(image, path, first["mask"], size)
+        return SegmentationCase(image, patient, path, truths, predicted, tuple(maps), note)
 
-    def _truth(self, image: str, path: object, size: tuple[int, int]) -> Mask | None:
-        if not isinstance(path, str) or not Path(path).is_file():
-            return None
+    def _truths(
+        self, image: str, path: Path, mask: object, size: tuple[int, int]
+    ) -> dict[str, Mask]:
+        file = Path(mask) if isinstance(mask, str) else None
         try:
-            return read_mask(Path(path), f"mask {path}", size)
-        except ImageError as error:
+            return self.true_masks.of_image(image, path, file, size)
+        except CamlucidaError as error:
             self.failures.append(Failure.of(image, error))
-            return None
+            return {}
 
 
 def target_name(label: object, region: object, with_label: bool) -> str:

@@ -112,8 +112,9 @@ def map_row(
         **_columns(contrast(explanation, run.region(case, index))),
         "circular": _circular(layer, row["target_source"]),
     }
-    if case.truth is not None:
-        in_truth = _columns(contrast(explanation, case.truth))
+    truth = case.truth(str(row["label"]))
+    if truth is not None:
+        in_truth = _columns(contrast(explanation, truth))
         numbers |= {f"truth_{name}": value for name, value in in_truth.items()}
     of_label = (overlaps["image"] == case.image) & (overlaps["label"] == row["label"])
     if of_label.any():
@@ -151,13 +152,15 @@ def _mask_pairs(run: SegmentationRun) -> Iterator[MaskPair]:
     for case in run.cases:
         explained = list(dict.fromkeys(run.explanations["label"].iloc[list(case.maps)]))
         only_label = run.labels if len(run.labels) == 1 else []
-        if case.truth is not None and not case.truth.any():
+        if case.truth_is_empty:
             # An empty mask is the truth of every label, also where nothing could be explained.
             explained = list(dict.fromkeys([*explained, *run.explanations["label"]]))
-        for label in explained or only_label:
-            if case.truth is not None and label in case.predicted:
+        annotated = [label for label in case.truths if label]
+        for label in annotated or explained or only_label:
+            truth = case.truth(label)
+            if truth is not None and label in case.predicted:
                 predicted = case.predicted[label]
-                yield MaskPair(case.image, case.patient, label, case.truth, predicted)
+                yield MaskPair(case.image, case.patient, label, truth, predicted)
 
 
 def _sizes(explanation: Explanation) -> dict[str, float]:

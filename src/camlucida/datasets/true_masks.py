@@ -1,0 +1,166 @@
+"""True masks of segmentations: a mask a label, or one mask that names no label."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cached_property
+from pathlib import Path
+
+from camlucida.core.errors import UsageError
+from camlucida.core.messages import Message, Value, declare
+from camlucida.datasets.annotation_join import AnnotationJoin
+from camlucida.datasets.ground_truth import GroundTruth, ground_truth_of
+from camlucida.io.annotations import read_mask
+from camlucida.io.annotations.annotation import Mask, Size
+from camlucida.io.annotations.dicom_objects import dicom_modality
+from camlucida.io.tables import fold, listing
+
+declare(
+    "notes",
+    {
+        "only_label": (
+            "the annotations of {label} in {where} are taken for {of_model}, the only label of "
+            "the model"
+        ),
+        "no_label_matches": (
+            "{where} annotates {names}, and the model predicts {labels}: no mask of it is used; "
+            "rename one of them"
+        ),
+        "masks_unread": "{where} is read as plain mask files only: {problem}",
+    },
+)
+
+BACKGROUNDS = ("background", "bg", "class0", "none")
+"""Names of a first label that is no finding, folded."""
+
+_DOCUMENTS = (".json", ".xml", ".txt")
+
+
+class TrueMasks:
+    """The true masks of a cohort's images, from plain mask files or annotations of any kind.
+
+    Annotations are read once, when a mask is first needed.
+
+    Args:
+        path: file or folder, of any kind that
+            :func:`~camlucida.io.annotations.read_annotations` reads; None for none.
+        labels: of the model.
+    """
+
+    def __init__(self, path: Path | None, labels: tuple[str, ...]) -> None:
+        self.path = path
+        self.labels = labels
+        self._of_files: dict[Path, TrueMasks] = {}
+
+    def of_image(self, image: str, path: Path, mask: Path | None, size: Size) -> dict[str, Mask]:
+        """The masks (H, W) of an image by label; "" for one that names no label.
+
+        Annotations that name labels of the model have precedence over the plain mask file.
+
+        Args:
+            image: its id in the cohort.
+            path: its file.
+            mask: its mask file; one that does not exist counts as none.
+            size: (H, W) in original pixels.
+
+        Raises:
+            ImageError: a mask that cannot be read or is of another size.
+        """
+        named = self.labels_of(image, path)
+        if not named and mask is not None and mask.is_file():
+            if not _is_document(mask):
+                return {"": read_mask(mask, f"mask {mask}", size)}
+            # one object a file, kept: the same file may annotate every image
+            file = self._of_files.setdefault(mask, TrueMasks(mask, self.labels))
+            return file.of_image(image, path, None, size)
+        masks = {}
+        for label in named or ("",):
+            drawn = self.truth.mask(image, str(path), label, size)
+            if drawn is not None:
+                masks[label] = drawn
+        return masks
+
+    def labels_of(self, image: str, path: Path) -> tuple[str, ...]:
+        """Labels of the model that are annotated in an image; nothing is read but the names.
+
+        Args:
+            image, path: as of :meth:`of_image`.
+        """
+        return tuple(filter(None, self.truth.has(image, str(path))))
+
+    def is_used(self, image: str, path: Path, mask: Path | None) -> bool:
+        """Whether the masks of an image come from the annotations, not from its mask file.
+
+        Args:
+            image, path, mask: as of :meth:`of_image`.
+        """
+        if self.labels_of(image, path):
+            return True
+        has_file = mask is not None and mask.is_file()
+        return not has_file and bool(self.truth.listed(image, str(path)))
+
+    @property
+    def truth(self) -> GroundTruth:
+        """The annotations; without any where there is no path, or plain mask files alone."""
+        return self._read[0]
+
+    @property
+    def notes(self) -> list[Message]:
+        """What a reader must know of the annotations."""
+        of_files = (note for each in self._of_files.values() for note in each.notes)
+        return list(dict.fromkeys([*self._read[2], *of_files]))
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the files of annotations; "" without any."""
+        files = self._read[1]
+        if not files:
+            return ""
+        hashed = hashlib.blake2b(digest_size=20)
+        for file in files:
+            hashed.update(file.read_bytes())
+        return hashed.hexdigest()
+
+    @cached_property
+    def _read(self) -> tuple[GroundTruth, list[Path], list[Message]]:
+        nothing = GroundTruth(self.labels, {}, {})
+        if self.path is None:
+            return nothing, [], []
+        join = AnnotationJoin(self.labels)
+        try:
+            join.add_files(self.path, None)
+        except UsageError as error:
+            if not self.path.is_dir():
+                raise
+            # Plain mask files may be there beside what cannot be read.
+            values: dict[str, Value] = {"where": str(self.path), "problem": error.what}
+            return nothing, [], [Message("notes.masks_unread", values)]
+        notes = [*join.notes, *_match_labels(join, self.path)]
+        return ground_truth_of(join), join.files, notes
+
+
+def _match_labels(join: AnnotationJoin, path: Path) -> list[Message]:
+    """Call the only annotated label as the model's only one; a note where labels do not fit."""
+    annotated = {label for of_image in join.drawn.values() for label in of_image if label}
+    if not annotated or annotated & set(join.labels):
+        return []
+    labels = list(join.labels)
+    if len(labels) == 2 and fold(labels[0]) in BACKGROUNDS:
+        labels = labels[1:]
+    where = str(path)
+    values: dict[str, Value]
+    if len(labels) != 1 or len(annotated) != 1:
+        values = {"where": where, "names": listing(sorted(annotated)), "labels": listing(labels)}
+        return [Message("notes.no_label_matches", values)]
+    (label,) = annotated
+    for of_image in join.drawn.values():
+        if label in of_image:
+            of_image[labels[0]] = of_image.pop(label)
+    values = {"label": label, "where": where, "of_model": labels[0]}
+    return [Message("notes.only_label", values)]
+
+
+def _is_document(path: Path) -> bool:
+    """Whether a file holds annotations that are no picture of a mask."""
+    suffix = path.suffix.lower()
+    return suffix in _DOCUMENTS or dicom_modality(path) in ("SEG", "RTSTRUCT")

@@ -1,0 +1,89 @@
+"""True masks of segmentations: by label, of plain files, and beside the images."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from camlucida.datasets.cohort import read_cohort
+from camlucida.datasets.cohort_file import read_cohort_file
+from camlucida.datasets.true_masks import TrueMasks
+from camlucida.io import write_synthetic_png
+from camlucida.io.annotations import read_mask
+
+SIZE = (6, 8)
+
+
+def coco(path: Path, boxes: dict[str, list[int]]) -> Path:
+    """A file with one rectangle a label, as a polygon, in ``a.png``."""
+    categories = [{"id": number, "name": name} for number, name in enumerate(boxes)]
+    items = []
+    for number, (x, y, width, height) in enumerate(boxes.values()):
+        right, bottom = x + width, y + height
+        outline = [x, y, right, y, right, bottom, x, bottom]
+        items.append(
+            {"id": number, "image_id": 1, "category_id": number, "segmentation": [outline]}
+        )
+    image = {"id": 1, "file_name": "a.png", "height": SIZE[0], "width": SIZE[1]}
+    document = {"images": [image], "annotations": items, "categories": categories}
+    path.write_text(json.dumps(document), "utf-8")
+    return path
+
+
+def masks_of(path: Path, labels: tuple[str, ...], mask: Path | None = None):
+    source = TrueMasks(path, labels)
+    masks = source.of_image("a", Path("a.png"), mask, SIZE)
+    return {label: int(each.sum()) for label, each in masks.items()}, source
+
+
+def test_each_label_has_its_mask(tmp_path):
+    path = coco(tmp_path / "x.json", {"Heart": [0, 0, 2, 3], "lung": [4, 1, 3, 4], "rib": [0] * 4})
+    masks, source = masks_of(path, ("heart", "Lung"))
+    assert masks == {"heart": 6, "Lung": 12}
+    assert source.of_image("b", Path("b.png"), None, SIZE) == {}
+
+
+def test_the_only_label_is_that_of_the_model_and_noted(tmp_path):
+    path = coco(tmp_path / "x.json", {"lesion": [1, 1, 2, 2]})
+    masks, source = masks_of(path, ("foreground",))
+    assert masks == {"foreground": 4}
+    assert [note.code for note in source.notes] == ["notes.only_label"]
+    assert masks_of(path, ("background", "mass"))[0] == {"mass": 4}
+
+
+@pytest.mark.parametrize("labels", [("foreground",), ("left", "right")])
+def test_labels_that_do_not_fit_are_noted_and_not_guessed(tmp_path, labels):
+    path = coco(tmp_path / "x.json", {"heart": [0, 0, 2, 3], "lung": [4, 1, 3, 4]})
+    masks, source = masks_of(path, labels)
+    assert masks == {}
+    assert [note.code for note in source.notes] == ["notes.no_label_matches"]
+
+
+def test_a_mask_column_may_name_annotations(tmp_path):
+    path = coco(tmp_path / "x.json", {"lung": [4, 1, 3, 4]})
+    source = TrueMasks(None, ("heart", "lung"))
+    masks = source.of_image("a", Path("a.png"), path, SIZE)
+    assert {label: int(mask.sum()) for label, mask in masks.items()} == {"lung": 12}
+
+
+def test_the_digest_follows_the_files(tmp_path):
+    first = TrueMasks(coco(tmp_path / "x.json", {"lung": [4, 1, 3, 4]}), ("lung",)).digest
+    again = TrueMasks(coco(tmp_path / "x.json", {"lung": [4, 1, 3, 4]}), ("lung",)).digest
+    moved = TrueMasks(coco(tmp_path / "x.json", {"lung": [3, 1, 3, 4]}), ("lung",)).digest
+    assert first == again != moved
+
+
+def test_a_mask_by_its_name_is_no_image(tmp_path):
+    mask = np.zeros(SIZE, np.uint8)
+    mask[2:4, 2:5] = 255
+    for name, pixels in (("a", np.zeros(SIZE, np.uint8)), ("a_mask", mask), ("b_seg", mask)):
+        write_synthetic_png(tmp_path / f"{name}.png", pixels)
+    (tmp_path / "cohort.toml").write_text(f'images = "{tmp_path}"\nmodel = "x.toml"\n', "utf-8")
+    cohort = read_cohort(read_cohort_file(tmp_path / "cohort.toml"), ("lung",))
+    assert [image.id for image in cohort.images] == ["a", "b_seg"]  # no b.png is there
+    file = cohort.images[0].mask
+    assert file is not None
+    assert read_mask(file, "mask", SIZE).sum() == 6
+    assert cohort.notes[0].code == "notes.masks_among_images"
+    assert cohort.notes[0].values["names"] == "a_mask.png"
