@@ -13,9 +13,9 @@ from camlucida.figures.grids import GridRow, comparison_grid
 from camlucida.figures.overlay import caption, overlay_image
 from camlucida.figures.panels import figure_png, three_panel, top_k_strip
 from camlucida.figures.style import drawn_with, words, wrapped_lines
-from camlucida.report.build import with_english_figures
 from camlucida.report.document import Document
 from camlucida.report.locale import load_texts
+from camlucida.report.render import with_english_figures
 from tests.support.explanations import explanation, figure_text
 
 ZH = load_texts("zh")

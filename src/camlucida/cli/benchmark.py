@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import ColormapOption, DeviceOption, app, output_folder
+from camlucida.cli.common import ColormapOption, DeviceOption, LanguageOption, app, output_folder
 
 
 @app.command("benchmark")
@@ -32,6 +32,7 @@ def benchmark_command(
     ] = Path("benchmark"),
     device: DeviceOption = "auto",
     colormap: ColormapOption = None,
+    language: LanguageOption = "en",
     seed: Annotated[int, typer.Option(min=0, max=9, help="Seed of images, ties and noise.")] = 0,
 ) -> None:
     """Test methods and metrics on SYNTHETIC radiographs with known evidence and verified models."""

@@ -14,6 +14,7 @@ from camlucida.cli.common import (
     ColormapOption,
     DeviceOption,
     FactoryOption,
+    LanguageOption,
     ModelOption,
     app,
     command_record,
@@ -58,6 +59,7 @@ def change_command(
     ] = Path("change"),
     device: DeviceOption = "auto",
     colormap: ColormapOption = None,
+    language: LanguageOption = "en",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print change.json on standard output.")
     ] = False,

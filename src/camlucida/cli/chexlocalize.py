@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from camlucida.cli.common import (
+    LanguageOption,
     app,
     command_record,
     finish,
@@ -80,6 +81,7 @@ def evaluate_chexlocalize_command(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for tables, record and page.")
     ] = Path("chexlocalize"),
+    language: LanguageOption = "en",
 ) -> None:
     """Measure saved maps by the protocol of CheXlocalize; no model runs.
 

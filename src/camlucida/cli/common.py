@@ -146,6 +146,26 @@ ColormapOption = Annotated[
 """Of every command that draws maps; it holds for all of its figures."""
 
 
+def _use_language(context: typer.Context, name: str) -> str:
+    """Write pages and draw figures in this language; an unknown one is refused at once."""
+    if name != "en":
+        from camlucida.figures.style import drawn_with
+        from camlucida.report.locale import load_texts
+
+        context.with_resource(drawn_with(texts=load_texts(name)))
+    return name
+
+
+LanguageOption = Annotated[
+    str,
+    typer.Option(
+        callback=_use_language,
+        help="Language of page and figures: en, pt or zh; what it lacks is in English.",
+    ),
+]
+"""Of every command that writes a page or figures, beside those of reports."""
+
+
 def load(
     card: str,
     factory: str | None,

@@ -10,6 +10,7 @@ import typer
 
 from camlucida.cli.common import (
     ColormapOption,
+    LanguageOption,
     app,
     command_record,
     finish,
@@ -33,6 +34,7 @@ def compare_command(
         Path, typer.Option("--out", "-o", help="Folder for tables, figures and page.")
     ] = Path("comparison"),
     colormap: ColormapOption = None,
+    language: LanguageOption = "en",
 ) -> None:
     """Compare predictions and maps of the same cases between seeds, folds, models or methods."""
     from camlucida.analysis.comparison.agreement import ALL_LABELS

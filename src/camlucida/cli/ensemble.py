@@ -10,6 +10,7 @@ import typer
 from camlucida.cli.common import (
     ColormapOption,
     DeviceOption,
+    LanguageOption,
     app,
     command_record,
     finish,
@@ -90,6 +91,7 @@ def ensemble_command(
     ] = True,
     device: DeviceOption = "auto",
     colormap: ColormapOption = None,
+    language: LanguageOption = "en",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print ensemble.json on standard output.")
     ] = False,

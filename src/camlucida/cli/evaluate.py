@@ -13,6 +13,7 @@ from camlucida.cli.common import (
     ColormapOption,
     DeviceOption,
     IdPatternOption,
+    LanguageOption,
     OutputOption,
     RegionScoreOption,
     SheetOption,
@@ -158,6 +159,7 @@ def evaluate_command(
     region_score: RegionScoreOption = None,
     device: DeviceOption = "auto",
     colormap: ColormapOption = None,
+    language: LanguageOption = "en",
     batch_size: Annotated[
         int | None,
         typer.Option(

@@ -15,6 +15,7 @@ from camlucida.cli.common import (
     DeviceOption,
     FactoryOption,
     GridOption,
+    LanguageOption,
     ModelOption,
     OutputOption,
     PrefixOption,
@@ -81,6 +82,7 @@ def explain_command(
         typer.Option(min=1, help="Images in one forward pass. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
     colormap: ColormapOption = None,
+    language: LanguageOption = "en",
     frame: Annotated[
         int | None,
         typer.Option(min=0, help="Frame of multi-frame files, from 0. Default: the first."),

@@ -8,7 +8,14 @@ from typing import Annotated
 
 import typer
 
-from camlucida.cli.common import app, finish, output_folder, pairs, print_written
+from camlucida.cli.common import (
+    LanguageOption,
+    app,
+    finish,
+    output_folder,
+    pairs,
+    print_written,
+)
 from camlucida.cli.figures import print_figures
 from camlucida.core.errors import UsageError
 
@@ -78,6 +85,7 @@ def evaluate_predictions_command(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")] = Path(
         "predictions_evaluation"
     ),
+    language: LanguageOption = "en",
 ) -> None:
     """Evaluate predictions without running a model: metrics with intervals and chance levels."""
     from camlucida.evaluation.predictions.evaluate import evaluate_file, write_evaluated

@@ -10,6 +10,7 @@ import typer
 from camlucida.cli.common import (
     DeviceOption,
     IdPatternOption,
+    LanguageOption,
     SheetOption,
     app,
     command_record,
@@ -128,6 +129,7 @@ def evaluate_regression_command(
         int | None,
         typer.Option(min=1, help="Images in one forward pass. Default: 8 on a CPU, 32 on a GPU."),
     ] = None,
+    language: LanguageOption = "en",
 ) -> None:
     """Evaluate a model that predicts a value, such as age: errors, maps, evidence in the masks."""
     from camlucida.io.records import records_of

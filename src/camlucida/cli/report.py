@@ -61,8 +61,8 @@ def report_command(
 ) -> None:
     """Report runs: sentences from measured values, with intervals and chance levels."""
     from camlucida.figures.style import can_draw, drawn_with
-    from camlucida.report.build import build_report, with_english_figures
-    from camlucida.report.render import render_document
+    from camlucida.report.build import build_report
+    from camlucida.report.render import render_document, with_english_figures
     from camlucida.report.writers.formats import FORMATS
     from camlucida.report.writers.insert import check_insertable, insert_section, section_name
     from camlucida.report.writers.latex import picture_prefix, section

@@ -10,6 +10,7 @@ import typer
 from camlucida.cli.common import (
     ColormapOption,
     DeviceOption,
+    LanguageOption,
     app,
     command_line,
     finish,
@@ -102,6 +103,7 @@ def explain_segmentation_command(
     ),
     device: DeviceOption = "auto",
     colormap: ColormapOption = None,
+    language: LanguageOption = "en",
     batch_size: Annotated[int, typer.Option(min=1, help="Images in one forward pass.")] = 1,
 ) -> None:
     """Explain a segmentation model: maps, heat inside and outside of regions, report.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from itertools import chain
-from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -15,11 +14,53 @@ from numpy.typing import NDArray
 
 from camlucida.analysis.change.difference import Change
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message, Value, declare
 from camlucida.figures.colours import SIGNED_COLORMAP, colormap_name, mix
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.marks import mark_values
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend
+from camlucida.figures.style import joined_words, label_name, words, wrapped_text
+
+declare(
+    "change_figures",
+    {
+        "before": "Before: {name}",
+        "after": "After: {name}, {aligned}",
+        "aligned": "aligned",
+        "not_aligned": "not aligned",
+        "difference": "Difference of the images",
+        "grey_levels": "after − before (grey levels of 255)",
+        "map": "map ({unit} units)",
+        "map_difference": "after − before ({unit} units)",
+        "score": "{kind} {score:.2f}",
+        "probability": "probability {probability:.3f}",
+        "score_change": "{kind} {score:+.2f}",
+        "probability_change": "probability {probability:+.3f}",
+        "output": "{numbers:,}",
+        "change": "Change: {numbers:,}",
+        "title": "{label}: {method} at {layer}",
+        "one_scale": "Both maps on one scale: {limit} is full colour.",
+        "grey": (
+            "Grey: outside one of the images, or not seen by the model; no change is computed "
+            "there."
+        ),
+        "alignment": (
+            "Alignment: {rotation:+.1f}°, × {magnification:.3f}, {across:+.1f} px across, "
+            "{down:+.1f} px down; correlation of the images {before:.3f} before, {after:.3f} after "
+            "alignment."
+        ),
+        "refused": "Not aligned: {reason}.",
+        "mirror": (
+            "The mirrored second image fits the first better: one of them may be mirrored, or they "
+            "may be of two patients."
+        ),
+        "moved": (
+            "Largest change of the map {largest}; {moved} when the first image itself is moved by "
+            "the same alignment and explained again."
+        ),
+    },
+)
 
 IMAGES_COLORMAP = "PuOr_r"
 """For the difference of the images: another than that of the maps."""
@@ -84,7 +125,7 @@ def _draw_image_difference(figure: Figure, axes: Axes, values: Floats) -> None:
     colours = matplotlib.colormaps[IMAGES_COLORMAP].with_extremes(bad=UNKNOWN_COLOUR)
     axes.imshow(values, cmap=colours, vmin=-limit, vmax=limit)
     norm = Normalize(-limit, limit)
-    _colour_bar(figure, [axes], norm, IMAGES_COLORMAP, "after − before (grey levels of 255)")
+    _colour_bar(figure, [axes], norm, IMAGES_COLORMAP, _text("grey_levels"))
 
 
 def _draw_maps(
@@ -106,7 +147,7 @@ def _draw_maps(
     if all(explanation.is_empty for explanation in explanations):
         return
     norm = Normalize(-limit if signed else 0, limit)
-    _colour_bar(figure, panels, norm, name, f"map ({_unit(change)} units)")
+    _colour_bar(figure, panels, norm, name, _text("map", unit=_unit(change)))
 
 
 def _draw_map_difference(
@@ -119,7 +160,7 @@ def _draw_map_difference(
     base = np.where(is_known, image, 0.5)
     axes.imshow(_overlay(base, difference, limit, SIGNED_COLORMAP, True))
     norm = Normalize(-limit, limit)
-    label = f"after − before ({_unit(change)} units)"
+    label = _text("map_difference", unit=_unit(change))
     _colour_bar(figure, [axes], norm, SIGNED_COLORMAP, label)
 
 
@@ -137,42 +178,43 @@ def _overlay(
 
 def _add_titles(panels: list[list[Axes]], change: Change, names: tuple[str, str]) -> None:
     images, maps = panels
-    aligned = "aligned" if change.alignment.moved else "not aligned"
-    images[0].set_title(f"Before: {names[0]}", fontsize=9)
-    images[1].set_title(f"After: {names[1]}, {aligned}", fontsize=9)
-    images[2].set_title("Difference of the images", fontsize=9)
+    aligned = _text("aligned" if change.alignment.moved else "not_aligned")
+    images[0].set_title(_text("before", name=names[0]), fontsize=9)
+    images[1].set_title(_text("after", name=names[1], aligned=aligned), fontsize=9)
+    images[2].set_title(_text("difference"), fontsize=9)
     maps[0].set_title(_output_text(change.before), fontsize=9)
     maps[1].set_title(_output_text(change.after), fontsize=9)
-    maps[2].set_title(f"Change: {_output_change_text(change)}", fontsize=9)
+    maps[2].set_title(_output_change_text(change), fontsize=9)
     for axes in chain.from_iterable(panels):
         axes.set_axis_off()
 
 
 def _output_text(explanation: Explanation) -> str:
-    """Score and probability, such as "logit 1.20, p = 0.769"."""
-    kind = explanation.provenance.get("score_kind", "score")
-    score = f"{kind} {explanation.score:.2f}"
-    if explanation.probability is None:
-        return score
-    return f"{score}, probability {explanation.probability:.3f}"
+    """Score and probability, such as "logit 1.20, probability 0.769"."""
+    kind = str(explanation.provenance.get("score_kind", "score"))
+    numbers = [_message("score", kind=kind, score=explanation.score)]
+    if explanation.probability is not None:
+        numbers.append(_message("probability", probability=explanation.probability))
+    return _text("output", numbers=numbers)
 
 
 def _output_change_text(change: Change) -> str:
     """Change of score and probability, with their signs."""
-    kind = change.before.provenance.get("score_kind", "score")
-    score = f"{kind} {change.score:+.2f}"
-    if change.probability is None:
-        return score
-    return f"{score}, probability {change.probability:+.3f}"
+    kind = str(change.before.provenance.get("score_kind", "score"))
+    numbers = [_message("score_change", kind=kind, score=change.score)]
+    if change.probability is not None:
+        numbers.append(_message("probability_change", probability=change.probability))
+    return _text("change", numbers=numbers)
 
 
 def _with_footer(figure: Figure, panels: list[list[Axes]], change: Change, width: float) -> Figure:
     """Add the title and, below, what to know of scale and alignment; ``width`` in inches."""
     first = change.before
-    method = first.provenance.get("method", first.method)
-    figure.suptitle(f"{first.target}: {method} at {first.layer}", fontsize=11)
+    method = str(first.provenance.get("method", first.method))
+    title = _text("title", label=label_name(first.target), method=method, layer=first.layer)
+    figure.suptitle(title, fontsize=11)
     letters = int(width * 16)
-    lines = [fill(line, letters) for line in _notes(change)]
+    lines = [wrapped_text(line, letters) for line in _notes(change)]
     synthetic = first.scan.synthetic or change.after.scan.synthetic
     lines.append(notice_line(synthetic))
     figure.supxlabel("\n".join(lines), fontsize=7)
@@ -184,39 +226,42 @@ def _with_footer(figure: Figure, panels: list[list[Axes]], change: Change, width
 def _notes(change: Change) -> list[str]:
     """Scale, quality of the alignment, and reservations."""
     alignment = change.alignment
-    notes = [
-        f"Both maps on one scale: {change.limit or 1.0:.3g} is full colour. {marks_legend()}",
-        "Grey: outside one of the images, or not seen by the model; no change is computed there.",
-    ]
-    if alignment.moved:
-        notes.append(_alignment_text(change))
+    one_scale = _message("one_scale", limit=f"{change.limit or 1.0:.3g}")
+    notes = [joined_words([one_scale, marks_legend()]), _text("grey")]
+    if alignment.refused is not None:
+        notes.append(_text("refused", reason=alignment.refused))
     else:
-        notes.append(f"Not aligned: {alignment.refused}.")
+        notes.append(_alignment_text(change))
     if alignment.mirror is not None and alignment.mirror.suspected:
-        notes.append(
-            "The mirrored second image fits the first better: one of them may be mirrored, "
-            "or they may be of two patients."
-        )
+        notes.append(_text("mirror"))
     if change.moved_difference is not None:
         largest = _largest(change.difference)
         by_moving = _largest(change.moved_difference)
-        notes.append(
-            f"Largest change of the map {largest:.3g}; {by_moving:.3g} when the first image itself "
-            "is moved by the same alignment and explained again."
-        )
+        notes.append(_text("moved", largest=f"{largest:.3g}", moved=f"{by_moving:.3g}"))
     return notes
+
+
+def _text(name: str, /, **values: Value) -> str:
+    return words(f"change_figures.{name}", **values)
+
+
+def _message(name: str, /, **values: Value) -> Message:
+    return Message(f"change_figures.{name}", values)
 
 
 def _alignment_text(change: Change) -> str:
     """How the second image was moved, and how well the images correlate before and after that."""
     alignment = change.alignment
     down, across = alignment.shift
-    turn = f"{alignment.rotation:+.1f}°, × {alignment.magnification:.3f}"
-    shift = f"{across:+.1f} px across, {down:+.1f} px down"
-    before = alignment.unaligned.correlation
-    after = alignment.aligned.correlation
-    correlation = f"correlation of the images {before:.3f} before, {after:.3f} after alignment"
-    return f"Alignment: {turn}, {shift}; {correlation}."
+    return _text(
+        "alignment",
+        rotation=alignment.rotation,
+        magnification=alignment.magnification,
+        across=across,
+        down=down,
+        before=alignment.unaligned.correlation,
+        after=alignment.aligned.correlation,
+    )
 
 
 def _largest(difference: Floats) -> float:

@@ -10,8 +10,24 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message, declare
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on
+from camlucida.figures.style import joined_words, label_name, words
+
+declare(
+    "trial_figures",
+    {
+        "image": "image",
+        "note": (
+            "Target: {target}. Outlined: finding (blue), marker (green). Each map on its own scale."
+        ),
+        "no_evidence": "no evidence",
+        "full_colour": "full colour ≥ {limit}",
+        "probability": "probability {probability:.3f}",
+        "map": "{numbers:,}",
+    },
+)
 
 FINDING_COLOUR, MARKER_COLOUR = "#40e0ff", "#7dff5a"
 FULL_COLOUR = 0.5
@@ -60,23 +76,26 @@ def comparison_figure(
                 va="top",
                 transform=axes.transAxes,
             )
-    for axes, name in zip(grid[0], ["image", *names]):
+    for axes, name in zip(grid[0], [words("trial_figures.image"), *names]):
         axes.set_title(f"{name}\n{axes.get_title()}", fontsize=9)
     target = next(iter(columns.values()))[0].target
-    figure.supxlabel(
-        f"Target: {target}. Outlined: finding (blue), marker (green). "
-        f"Each map on its own scale. {marks_legend()}\n{notice_line(synthetic=True)}",
-        fontsize=8,
-    )
+    note = Message("trial_figures.note", {"target": label_name(target)})
+    lines = (joined_words([note, marks_legend()]), notice_line(synthetic=True))
+    figure.supxlabel("\n".join(lines), fontsize=8)
     return figure
 
 
 def _title(explanation: Explanation, limit: float) -> str:
-    """Probability and scale, such as "p = 0.931, full colour ≥ 0.42"."""
-    scale = "no evidence" if explanation.is_empty else f"full colour ≥ {limit:.3g}"
-    if explanation.probability is None:
-        return scale
-    return f"p = {explanation.probability:.3f}, {scale}"
+    """Probability and scale, such as "probability 0.931, full colour ≥ 0.42"."""
+    numbers = []
+    if explanation.probability is not None:
+        probability = {"probability": explanation.probability}
+        numbers.append(Message("trial_figures.probability", probability))
+    if explanation.is_empty:
+        numbers.append(Message("trial_figures.no_evidence"))
+    else:
+        numbers.append(Message("trial_figures.full_colour", {"limit": f"{limit:.3g}"}))
+    return words("trial_figures.map", numbers=numbers)
 
 
 def _frame(mask: NDArray[np.bool_]) -> Rectangle:

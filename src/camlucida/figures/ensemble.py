@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import ceil
-from textwrap import fill
 
 import matplotlib
 import numpy as np
@@ -21,11 +20,55 @@ from numpy.typing import NDArray
 from camlucida.analysis.ensemble.combine import Ensemble, scale_description
 from camlucida.analysis.ensemble.members import EnsembleMember, weighting_description
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message, Value, declare
 from camlucida.figures.colours import colormap_name
 from camlucida.figures.grids import mark_synthetic
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes, unseen_text
-from camlucida.metrics.regions import Box
+from camlucida.figures.style import joined_words, label_name, said, words, wrapped_text
+from camlucida.metrics.regions import MASK_FRACTION, Box
+
+declare(
+    "ensemble_figures",
+    {
+        "image": "Image\n{image}\n{columns:.0f} × {rows:.0f} px",
+        "title": "{image}: {label}, {count} {count:|classifier|classifiers}",
+        "ensemble": "Ensemble\n{mean}\npeak {peak}",
+        "mean": "mean probability {probability:.3f}",
+        "no_probability": "no probability",
+        "probability": "probability {probability:.3f}",
+        "counts": "counts {weight:.0%}, grid {grid}",
+        "no_evidence": "no evidence",
+        "heat": "heat {heat} {unit}, peak {peak}",
+        "faint": "faint: {heat}",
+        "bounded": "{heat} (bounded)",
+        "member": "{name}\n{numbers:,}\n{heat}",
+        "alone": "Disagreement\n\nneeds two classifiers",
+        "disagreement": "Disagreement\nPearson r between maps {agreement}\npeak {peak}",
+        "not_comparable": "not comparable",
+        "map": "map ({unit})",
+        "signed": "map ({unit}): < 0 against, > 0 for",
+        "spread": "disagreement: standard deviation (same unit)",
+        "one_scale": "One colour scale for all maps: {limit} and above is full colour, 0 is none.",
+        "fainter": "A map that counts less is drawn fainter in proportion.",
+        "comparable": "Maps made comparable: {scale}.",
+        "weighting": "Counts: {weighting}.",
+        "unit_share": "× an even spread",
+        "unit_limit": "of each map's maximum",
+        "boxes": "boxes",
+        "boxes_of": "{name}: {count}",
+        "boxes_ensemble": "ensemble: {count}",
+        "boxes_reader": "reader: {count}",
+        "boxes_title": "{image}: {label}",
+        "rule": (
+            "Boxes: one round each connected region where a map is at least {fraction:g} of its "
+            "maximum; none of a map without evidence."
+        ),
+    },
+)
+
+BOXES_RULE = Message("ensemble_figures.rule", {"fraction": MASK_FRACTION})
+"""How boxes are made of a map."""
 
 DISAGREEMENT_COLORMAP = "viridis"
 COLUMNS = 4
@@ -55,7 +98,8 @@ def ensemble_figure(
     figure, panels, width = _grid_of(len(ensemble.members) + 3, whole)
     panels[0].imshow(as_rgb(whole.scan.picture()))
     rows, columns = whole.scan.geometry.original
-    panels[0].set_title(f"Image\n{whole.scan.id}\n{columns} × {rows} px", fontsize=8)
+    image = _text("image", image=whole.scan.id, columns=columns, rows=rows)
+    panels[0].set_title(image, fontsize=8)
     limit = ensemble.limit
     signed = whole.signed or any(member.explanation.signed for member in ensemble.members)
     for axes, member in zip(panels[1:], ensemble.members):
@@ -64,19 +108,18 @@ def ensemble_figure(
         _frame_seen(axes, member.explanation)
     at = len(ensemble.members) + 1
     overlay_on(panels[at], whole, colormap, STRENGTH, limit, signed)
-    mean = "no probability"
-    if ensemble.probability is not None:
-        mean = f"mean probability {ensemble.probability:.3f}"
-    peak = float(ensemble.mean.max())
-    panels[at].set_title(f"Ensemble\n{mean}\npeak {peak:.3g}", fontsize=8)
+    panels[at].set_title(_ensemble_title(ensemble), fontsize=8)
     _disagreement(panels[at + 1], ensemble, limit)
     _bars(figure, panels[: at + 2], ensemble, limit, signed, colormap)
-    figure.suptitle(f"{whole.scan.id}: {ensemble.label}, {_classifiers(ensemble)}", fontsize=10)
-    words = f"One colour scale for all maps: {limit:.3g} and above is full colour, 0 is none."
+    classifiers = len(ensemble.members)
+    label = label_name(ensemble.label)
+    title = _text("title", image=whole.scan.id, label=label, count=classifiers)
+    figure.suptitle(title, fontsize=10)
+    scale = [Message("ensemble_figures.one_scale", {"limit": f"{limit:.3g}"})]
     if ensemble.weighting == "probability":
-        words += " A map that counts less is drawn fainter in proportion."
-    words = " ".join([words, marks_legend(), *peak_notes(colormap, signed)])
-    return _finish(figure, panels[: at + 2], ensemble, words, width)
+        scale.append(Message("ensemble_figures.fainter"))
+    notes = joined_words([*scale, marks_legend(), *peak_notes(colormap, signed)])
+    return _finish(figure, panels[: at + 2], ensemble, notes, width)
 
 
 def boxes_figure(
@@ -84,7 +127,6 @@ def boxes_figure(
     by_classifier: Mapping[str, Sequence[Box]],
     consolidated: Sequence[Box],
     truth: NDArray[np.floating] | None,
-    rule: str,
 ) -> Figure:
     """Boxes on the image: each classifier's, the ensemble's, and those a reader drew.
 
@@ -93,9 +135,8 @@ def boxes_figure(
         by_classifier: what to call a classifier → its boxes.
         consolidated: of the ensemble map.
         truth: (N, 4) x, y, width, height; None where no reader marked the label.
-        rule: how boxes are made, for the legend.
     """
-    figure, panels, _ = _grid_of(1, explanation, side=5.0, extra=2.3, titles=0.0)
+    figure, panels, width = _grid_of(1, explanation, side=5.0, extra=2.3, titles=0.0)
     panels[0].imshow(as_rgb(explanation.scan.picture()))
     # first and wide: where one classifier makes the ensemble, its boxes are the same and stay
     # visible on top
@@ -106,28 +147,32 @@ def boxes_figure(
     for number, (name, boxes) in enumerate(by_classifier.items()):
         colour = COLOURS[number % len(COLOURS)]
         _draw(panels[0], [(b.x, b.y, b.width, b.height) for b in boxes], colour, 1.2, "-")
-        lines.append(Line2D([], [], color=colour, lw=1.2, label=f"{name}: {len(boxes)}"))
-    lines.append(
-        Line2D([], [], color=ENSEMBLE_COLOUR, lw=3.0, label=f"ensemble: {len(consolidated)}")
-    )
+        label = _text("boxes_of", name=name, count=len(boxes))
+        lines.append(Line2D([], [], color=colour, lw=1.2, label=label))
+    label = _text("boxes_ensemble", count=len(consolidated))
+    lines.append(Line2D([], [], color=ENSEMBLE_COLOUR, lw=3.0, label=label))
     if truth is not None:
-        _draw(panels[0], truth.tolist(), TRUTH_COLOUR, 1.8, (0, (4, 3)))
-        lines.append(
-            Line2D(
-                [], [], color=TRUTH_COLOUR, lw=1.8, ls=(0, (4, 3)), label=f"reader: {len(truth)}"
-            )
-        )
-    words = figure.legend(
+        dashed = (0, (4, 3))
+        _draw(panels[0], truth.tolist(), TRUTH_COLOUR, 1.8, dashed)
+        label = _text("boxes_reader", count=len(truth))
+        lines.append(Line2D([], [], color=TRUTH_COLOUR, lw=1.8, ls=dashed, label=label))
+    legend = figure.legend(
         handles=lines,
         loc="outside right upper",
         fontsize=8,
         facecolor="#404040",
         labelcolor="white",
     )
-    words.set_title("boxes")
-    words.get_title().set(color="white", fontsize=8)
-    figure.suptitle(f"{explanation.scan.id}: {explanation.target}", fontsize=9)
+    legend.set_title(_text("boxes"))
+    legend.get_title().set(color="white", fontsize=8)
+    label = label_name(explanation.target)
+    figure.suptitle(_text("boxes_title", image=explanation.scan.id, label=label), fontsize=9)
+    rule = wrapped_text(said(BOXES_RULE), int(width * 15))
     return _footed(figure, panels, rule, explanation.scan.synthetic)
+
+
+def _text(name: str, /, **values: Value) -> str:
+    return words(f"ensemble_figures.{name}", **values)
 
 
 def _grid_of(
@@ -151,22 +196,45 @@ def _grid_of(
     return figure, panels, across * width + extra
 
 
-def _classifiers(ensemble: Ensemble) -> str:
-    return f"{len(ensemble.members)} classifier{'s' * (len(ensemble.members) > 1)}"
+def _ensemble_title(ensemble: Ensemble) -> str:
+    mean = _message("no_probability")
+    if ensemble.probability is not None:
+        mean = _message("mean", probability=ensemble.probability)
+    return _text("ensemble", mean=mean, peak=f"{float(ensemble.mean.max()):.3g}")
 
 
 def _member_title(member: EnsembleMember, titles: Mapping[str, str]) -> str:
     explanation = member.explanation
-    probability = explanation.probability
-    p = "" if probability is None else f"p = {probability:.3f}, "
+    numbers = []
+    if explanation.probability is not None:
+        numbers.append(_message("probability", probability=explanation.probability))
     grid = "×".join(map(str, explanation.grid))
-    heat, peak = "no evidence", ""
-    if not explanation.is_empty:
-        faint = "faint: " if member.faint else ""
-        heat = f"{faint}heat {member.heat:.3g} {member.unit}"
-        peak = f", peak {explanation.limit:.3g}{' (bounded)' * member.bounded}"
-    title = titles.get(member.name, member.name)
-    return f"{title}\n{p}counts {member.map_weight:.0%}, grid {grid}\n{heat}{peak}"
+    numbers.append(_message("counts", weight=member.map_weight, grid=grid))
+    name = titles.get(member.name, member.name)
+    return _text("member", name=name, numbers=numbers, heat=_heat(member))
+
+
+def _heat(member: EnsembleMember) -> Message:
+    """The heat of a classifier's map and its peak, before maps are made comparable."""
+    explanation = member.explanation
+    if explanation.is_empty:
+        return _message("no_evidence")
+    values = {"heat": f"{member.heat:.3g}", "peak": f"{explanation.limit:.3g}"}
+    heat = _message("heat", unit=member.unit, **values)
+    if member.bounded:
+        heat = _message("bounded", heat=heat)
+    return _message("faint", heat=heat) if member.faint else heat
+
+
+def _message(name: str, /, **values: Value) -> Message:
+    return Message(f"ensemble_figures.{name}", values)
+
+
+def _unit(ensemble: Ensemble) -> str:
+    """The unit of the maps that were made comparable."""
+    if ensemble.scale in ("share", "limit"):
+        return _text(f"unit_{ensemble.scale}")
+    return ensemble.unit
 
 
 def _frame_seen(axes: Axes, explanation: Explanation) -> None:
@@ -182,15 +250,15 @@ def _frame_seen(axes: Axes, explanation: Explanation) -> None:
 
 def _disagreement(axes: Axes, ensemble: Ensemble, limit: float) -> None:
     if not np.isfinite(ensemble.disagreement).any():
-        axes.set_title("Disagreement\n\nneeds two classifiers", fontsize=8)
+        axes.set_title(_text("alone"), fontsize=8)
         return
     colours = matplotlib.colormaps[DISAGREEMENT_COLORMAP].with_extremes(bad="#808080")
     axes.imshow(ensemble.disagreement, cmap=colours, vmin=0, vmax=limit)
-    agreement = (
-        "not comparable" if not np.isfinite(ensemble.agreement) else f"{ensemble.agreement:.2f}"
-    )
+    agreement = _text("not_comparable")
+    if np.isfinite(ensemble.agreement):
+        agreement = f"{ensemble.agreement:.2f}"
     peak = float(np.nanmax(ensemble.disagreement))
-    title = f"Disagreement\nPearson r between maps {agreement}\npeak {peak:.3g}"
+    title = _text("disagreement", agreement=agreement, peak=f"{peak:.3g}")
     axes.set_title(title, fontsize=8)
 
 
@@ -205,15 +273,10 @@ def _bars(
     if ensemble.empty:
         return
     name = colormap_name(colormap, signed)
-    label = f"map ({ensemble.unit})" + (": < 0 against, > 0 for" if signed else "")
+    label = _text("signed" if signed else "map", unit=_unit(ensemble))
     if np.isfinite(ensemble.disagreement).any():
-        _bar(
-            figure,
-            panels,
-            Normalize(0, limit),
-            DISAGREEMENT_COLORMAP,
-            "disagreement: standard deviation (same unit)",
-        )
+        spread = _text("spread")
+        _bar(figure, panels, Normalize(0, limit), DISAGREEMENT_COLORMAP, spread)
     _bar(figure, panels, Normalize(-limit if signed else 0, limit), name, label)
 
 
@@ -248,19 +311,16 @@ def _finish(
     """What every figure says: how maps were made comparable, on what scale, and what it is not
     for.
     """
-    counted = str(weighting_description(ensemble.weighting))
-    words = f"{str(scale_description(ensemble.scale)).capitalize()}. Counts: {counted}. {scale}"
-    return _footed(
-        figure,
-        panels,
-        fill(words, max(40, int(width * 17))),
-        ensemble.members[0].explanation.scan.synthetic,
-    )
+    comparable = _message("comparable", scale=scale_description(ensemble.scale))
+    weighting = _message("weighting", weighting=weighting_description(ensemble.weighting))
+    notes = joined_words([comparable, weighting, scale])
+    synthetic = ensemble.members[0].explanation.scan.synthetic
+    return _footed(figure, panels, wrapped_text(notes, max(40, int(width * 17))), synthetic)
 
 
-def _footed(figure: Figure, panels: Sequence[Axes], words: str, synthetic: bool) -> Figure:
-    """The words and the notice below; SYNTHETIC on every panel."""
-    figure.supxlabel(f"{words}\n{notice_line(synthetic, 'image')}", fontsize=7)
+def _footed(figure: Figure, panels: Sequence[Axes], notes: str, synthetic: bool) -> Figure:
+    """The notes and the notice below; SYNTHETIC on every panel."""
+    figure.supxlabel(f"{notes}\n{notice_line(synthetic, 'image')}", fontsize=7)
     for axes in panels:
         mark_synthetic(axes, synthetic)
     return figure

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
-from camlucida.core.messages import declare
+from camlucida.core.messages import Message, declare
 from camlucida.figures.colours import check_colormap, colormap_name
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on, peak_notes, scale_text
-from camlucida.figures.style import words, wrapped_lines
+from camlucida.figures.style import worded, words, wrapped_lines
 
 Mask = NDArray[np.bool_]
 Share = Literal["none", "row", "column", "all"]
@@ -33,6 +33,8 @@ declare(
     "grids",
     {
         "original": "original",
+        "layer": "{layer}\ngrid {grid}",
+        "no_map": "no map",
         "full_colour": "full colour = {limit} {unit}",
         "strongest": "strongest {peak} of {limit} {unit}",
         "share": "share of the full colour stated",
@@ -45,6 +47,8 @@ declare(
         "scale_all": "All maps share one scale.",
     },
 )
+
+NO_MAP = Message("grids.no_map")
 
 PANEL = 2.5
 """Inches on the longer side of a panel."""
@@ -70,7 +74,7 @@ class GridRow:
     title: str
     maps: Sequence[Explanation | None]
     outlines: Mapping[str, Mask] = field(default_factory=dict)
-    missing: str = "no map"
+    missing: Message | str = NO_MAP
 
 
 def comparison_grid(
@@ -177,7 +181,8 @@ def layer_comparison(
     columns = []
     for name, maps in zip(layers, _columns(rows)):
         grids = [explanation.grid for explanation in maps if explanation is not None]
-        columns.append(f"{name}\ngrid {' × '.join(map(str, grids[0]))}" if grids else name)
+        size = " × ".join(map(str, grids[0])) if grids else ""
+        columns.append(words("grids.layer", layer=name, grid=size) if grids else name)
     return comparison_grid(rows, columns, title=title, notes=notes)
 
 
@@ -219,9 +224,9 @@ def outline(axes: Axes, masks: Mapping[str, Mask], colours: Mapping[str, str]) -
 
 def legend(figure: Figure, colours: Mapping[str, str]) -> None:
     """What the colours of :func:`outline` mean, at the top; nothing without outlines."""
-    lines = [
-        Line2D([], [], color=colour, linewidth=1.6, label=name) for name, colour in colours.items()
-    ]
+    lines = []
+    for name, colour in colours.items():
+        lines.append(Line2D([], [], color=colour, linewidth=1.6, label=name))
     if lines:
         style: dict[str, Any] = {"facecolor": "#555", "labelcolor": "white", "fontsize": 8}
         figure.legend(handles=lines, loc="outside upper right", ncols=len(lines), **style)
@@ -329,7 +334,7 @@ def _panel(
 ) -> None:
     if explanation is None:
         axes.imshow(np.full((*_first(row).scan.geometry.original, 3), 0.85))
-        reason = "\n".join(wrapped_lines(row.missing, 26)[:6])
+        reason = "\n".join(wrapped_lines(worded(row.missing), 26)[:6])
         axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", fontsize=7)
         return
     limit, signed = scale
@@ -396,6 +401,5 @@ def _bar(
 def _footer(figure: Figure, rows: Sequence[GridRow], shared: Share, notes: Sequence[str]) -> None:
     synthetic = any(_first(row).scan.synthetic for row in rows)
     width = int(figure.get_figwidth() * 15)
-    lines = wrapped((words(f"grids.scale_{shared}"), *notes), width)
-    lines.append(notice_line(synthetic))
+    lines = [*wrapped((words(f"grids.scale_{shared}"), *notes), width), notice_line(synthetic)]
     figure.supxlabel("\n".join(lines), fontsize=7.5)

@@ -19,12 +19,41 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message, Value, declare
 from camlucida.figures.colours import check_colormap, colormap_name, mix
 from camlucida.figures.grids import wrapped
 from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, unseen_text
 from camlucida.figures.panels import PANEL, plain_texts
+from camlucida.figures.style import worded, wrapped_lines, wrapped_text
+from camlucida.figures.style import words as message_words
+
+declare(
+    "value_figures",
+    {
+        "own_scale": "own scale",
+        "scale_of_both": "shared scale of best and worst",
+        "scale_of_samples": "shared scale of the requested samples",
+        "scale": "{scale}: ±{limit} is full colour",
+        "no_evidence": "no evidence",
+        "no_evidence_of": "no evidence: {reason}",
+        "no_mask": "no mask",
+        "unreadable_mask": "its mask cannot be read",
+        "image_and_mask": "image and mask (red)",
+        "image": "image; {reason}",
+        "overlay": "image and {method}",
+        "map": "{method}, grid {grid}",
+        "unit": "map value ({unit} units): < 0 lowers, > 0 raises {name}",
+        "values": "true {name} {truth:.4g} · predicted {value:.4g}",
+        "low_error": "absolute error {error:.3g} (below {threshold})",
+        "high_error": "absolute error {error:.3g} ({threshold} or more)",
+        "where": "{method} at {layer}, one cell ≈ {cell} px{unseen} · {scale}",
+    },
+)
+
+OWN_SCALE = Message("value_figures.own_scale")
+NO_MASK = Message("value_figures.no_mask")
 
 SCREEN_DPI = 110
 """Of a figure in a notebook."""
@@ -72,9 +101,9 @@ class ValueCase:
     truth: float
     value: float
     mask: NDArray[np.bool_] | None
-    no_mask: str = "no mask"
-    inside: str = ""
-    chosen: str = ""
+    no_mask: Message | str = NO_MASK
+    inside: Message | str = ""
+    chosen: Message | str = ""
 
 
 def both_signs(raises: Explanation, lowers: Explanation | None = None) -> Explanation:
@@ -106,10 +135,10 @@ def value_figure(
     case: ValueCase,
     limit: float | None = None,
     *,
-    scale: str = "own scale",
+    scale: Message | str = OWN_SCALE,
     threshold: float = 5.0,
     colormap: str | None = None,
-    notes: Sequence[str] = (),
+    notes: Sequence[Message | str] = (),
 ) -> Figure:
     """Image and mask | image and map | the map alone with its colour bar; above them true value,
     prediction and error.
@@ -132,9 +161,9 @@ def value_figure(
     longest = max(rows, columns)
     width, height = max(PANEL * columns / longest, 1.6), max(PANEL * rows / longest, 1.6)
     wide = max(3 * width + 1.6, 7.5)
-    scale_text = f"{scale}: ±{limit:.3g} is full colour"
+    scale_text = _text("scale", scale=scale, limit=f"{limit:.3g}")
     if explanation.is_empty:
-        scale_text = f"no evidence: {explanation.empty_reason}"
+        scale_text = _text("no_evidence_of", reason=explanation.empty_reason or "–")
     heads, feet = _heads(case, threshold, wide), _feet(case, scale_text, notes, wide)
     above, below = HEAD * len(heads), 0.13 * len(feet)
     figure = NotebookFigure(figsize=(wide, height + above + below + 1), layout="constrained")
@@ -153,17 +182,20 @@ def value_figure(
     panels[2].imshow(shown, cmap=colours, vmin=-limit, vmax=limit)
     method = _method(explanation)
     grid_text = "×".join(map(str, explanation.grid))
-    mask_title = "image and mask (red)" if case.mask is not None else f"image; {case.no_mask}"
-    titles = (mask_title, f"image and {method}", f"{method}, grid {grid_text}")
+    mask_title = _text("image_and_mask")
+    if case.mask is None:
+        mask_title = _text("image", reason=case.no_mask)
+    map_title = _text("map", method=method, grid=grid_text)
+    titles = (mask_title, _text("overlay", method=method), map_title)
     for axes, title in zip(panels, titles):
-        _panel_title(axes, textwrap.fill(title, int((wide - 1.3) / 3 * 12)))
+        _panel_title(axes, wrapped_text(title, int((wide - 1.3) / 3 * 12)))
         if explanation.scan.synthetic:
             _mark_synthetic(axes)
     if explanation.is_empty:
         panels[2].text(
             0.5,
             0.5,
-            "no evidence",
+            _text("no_evidence"),
             ha="center",
             va="center",
             transform=panels[2].transAxes,
@@ -194,9 +226,13 @@ def _bar(
     )
     bar.ax.tick_params(labelsize=7.5)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
-    unit = case.explanation.provenance.get("unit", "score")
-    meaning = f"map value ({unit} units): < 0 lowers, > 0 raises {_brief(case.name)}"
-    bar.set_label(textwrap.fill(meaning, int(height * 16)), fontsize=7.5)
+    unit = str(case.explanation.provenance.get("unit", "score"))
+    meaning = _text("unit", unit=unit, name=_brief(case.name))
+    bar.set_label(wrapped_text(meaning, int(height * 16)), fontsize=7.5)
+
+
+def _text(name: str, /, **values: Value) -> str:
+    return message_words(f"value_figures.{name}", **values)
 
 
 def _panel_title(axes: Axes, title: str) -> None:
@@ -215,24 +251,16 @@ def _heads(case: ValueCase, threshold: float, width: float) -> list[tuple[str, d
     ``width`` inches need.
     """
     error = abs(case.value - case.truth)
-    colour, where = (
-        (GREEN, f"below {threshold:g}") if error < threshold else (RED, f"{threshold:g} or more")
-    )
-    values = f"true {_brief(case.name)} {case.truth:.4g}   ·   predicted {case.value:.4g}"
-    return [
-        *(
-            (line, {"fontsize": 11})
-            for line in textwrap.wrap(case.file, int(width * 10), break_on_hyphens=False)
-        ),
-        *(
-            (line, {"fontsize": 10})
-            for line in textwrap.wrap(values, int(width * 11), drop_whitespace=False)
-        ),
-        (
-            f"absolute error {error:.3g} ({where})",
-            {"fontsize": 10, "color": colour, "weight": "bold"},
-        ),
-    ]
+    colour, code = (GREEN, "low_error") if error < threshold else (RED, "high_error")
+    values = _text("values", name=_brief(case.name), truth=case.truth, value=case.value)
+    error_line = _text(code, error=error, threshold=f"{threshold:g}")
+    # Names of files have no blanks: a long one is cut where the line ends.
+    letters = int(width * 10)
+    file = textwrap.wrap(case.file, letters, break_on_hyphens=False)
+    heads: list[tuple[str, dict[str, Any]]] = [(line, {"fontsize": 11}) for line in file]
+    heads += [(line, {"fontsize": 10}) for line in wrapped_lines(values, int(width * 11))]
+    heads.append((error_line, {"fontsize": 10, "color": colour, "weight": "bold"}))
+    return heads
 
 
 def _heading(axes: Axes, lines: Sequence[tuple[str, dict[str, Any]]]) -> None:
@@ -266,14 +294,19 @@ def _method(explanation: Explanation) -> str:
     return str(explanation.provenance.get("method", explanation.method))
 
 
-def _feet(case: ValueCase, scale: str, notes: Sequence[str], width: float) -> list[str]:
+def _feet(case: ValueCase, scale: str, notes: Sequence[Message | str], width: float) -> list[str]:
     """Lines below the panels, as many as ``width`` inches need."""
     explanation = case.explanation
     cell = " × ".join(f"{side:.0f}" for side in reversed(explanation.cell))
-    method = f"{_method(explanation)} at {explanation.layer}"
-    provenance = f"{method}, one cell ≈ {cell} px{unseen_text(explanation)} · {scale}"
-    texts = [
-        text for text in (case.chosen, provenance, case.inside, *notes, marks_legend()) if text
-    ]
+    where = _text(
+        "where",
+        method=_method(explanation),
+        layer=explanation.layer,
+        cell=cell,
+        unseen=unseen_text(explanation),
+        scale=scale,
+    )
+    lines = (case.chosen, where, case.inside, *notes, marks_legend())
+    texts = [worded(line) for line in lines if line]
     last = notice_line(explanation.scan.synthetic, "image")
     return [*wrapped(texts, int(width * 15)), last]

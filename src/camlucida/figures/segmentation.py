@@ -5,6 +5,7 @@ outside a region, numbers.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,12 +15,37 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message, Value, declare
 from camlucida.figures.grids import legend, mark_synthetic, outline, outline_colours, wrapped
 from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, blend, caption, colormap_for, colour_notes
+from camlucida.figures.style import label_name, worded, words
+
+declare(
+    "sheet_figures",
+    {
+        "title": "{image}: {target}",
+        "image": "image, {columns:.0f} × {rows:.0f} px",
+        "overlay": "overlay",
+        "outlines": "outlines",
+        "nothing_outlined": "nothing outlined",
+        "map": "map, grid {grid}",
+        "no_evidence": "no evidence",
+        "unit": "map value ({unit} units)",
+        "inside": "inside, {pixels} px, mean {mean}",
+        "outside": "outside, {pixels} px, mean {mean}",
+        "value": "map value (dashed: means)",
+        "share": "share of pixels",
+        "values": "map values inside and outside the region",
+        "values_alone": "map values (no region)",
+        "numbers": "numbers",
+    },
+)
 
 Mask = NDArray[np.bool_]
+Fact = tuple[Message | str, Message | str]
+"""Name and value of a number, as they are shown."""
 
 BINS = 40
 """Of the histogram of the map's values."""
@@ -30,17 +56,17 @@ INSIDE, OUTSIDE = "#d1495b", "#4c6a92"
 def analysis_sheet(
     explanation: Explanation,
     region: Mask,
-    facts: Sequence[tuple[str, str]],
+    facts: Sequence[Fact],
     *,
     outlines: Mapping[str, Mask],
-    warnings: Sequence[str] = (),
+    warnings: Sequence[Message | str] = (),
 ) -> Figure:
     """Six panels of one map.
 
     Args:
         explanation: the map.
         region: (H, W) in original pixels, what heat inside and outside refers to; may be empty.
-        facts: (name, value), as text: the statistics panel.
+        facts: name and value: the statistics panel.
         outlines: name → (H, W): truth, prediction, whatever is known.
         warnings: lines below, such as that the map restates the prediction.
     """
@@ -50,21 +76,29 @@ def analysis_sheet(
     panels = figure.subplots(2, 3, width_ratios=(1, 1.15, 1.2))
     colours = outline_colours(list(outlines))
     image = as_rgb(explanation.scan.picture())
-    _picture(panels[0, 0], image, f"image, {columns} × {rows} px", explanation)
+    _picture(panels[0, 0], image, _text("image", columns=columns, rows=rows), explanation)
     _heat(figure, panels[0, 1], explanation)
-    _picture(panels[0, 2], blend(explanation), "overlay", explanation)
+    _picture(panels[0, 2], blend(explanation), _text("overlay"), explanation)
     mark(panels[0, 2], explanation)
-    _picture(panels[1, 0], image, "outlines" if outlines else "nothing outlined", explanation)
+    outlined = _text("outlines" if outlines else "nothing_outlined")
+    _picture(panels[1, 0], image, outlined, explanation)
     for axes in (panels[0, 1], panels[0, 2], panels[1, 0]):
         outline(axes, outlines, colours)
     _histogram(panels[1, 1], explanation, region)
     _facts(panels[1, 2], facts)
     legend(figure, colours)
-    figure.suptitle(f"{explanation.scan.id}: {explanation.target}", fontsize=11, x=0.02, ha="left")
-    lines = wrapped((caption(explanation), *colour_notes(explanation), *warnings), 190)
+    target = label_name(explanation.target)
+    title = _text("title", image=explanation.scan.id, target=target)
+    figure.suptitle(title, fontsize=11, x=0.02, ha="left")
+    notes = (caption(explanation), *colour_notes(explanation), *map(worded, warnings))
+    lines = wrapped(notes, 190)
     lines.append(notice_line(explanation.scan.synthetic, "image"))
     figure.supxlabel("\n".join(lines), fontsize=7.5)
     return figure
+
+
+def _text(name: str, /, **values: Value) -> str:
+    return words(f"sheet_figures.{name}", **values)
 
 
 def _picture(axes: Axes, pixels: NDArray[np.float32], title: str, explanation: Explanation) -> None:
@@ -79,14 +113,14 @@ def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
     low, colours = -limit if explanation.signed else 0.0, colormap_for(explanation)
     axes.imshow(explanation.numpy(), cmap=colours, vmin=low, vmax=limit)
     grid = " × ".join(map(str, explanation.grid))
-    axes.set_title(f"map, grid {grid}", fontsize=9)
+    axes.set_title(_text("map", grid=grid), fontsize=9)
     axes.set_axis_off()
     mark_synthetic(axes, explanation.scan.synthetic)
     if explanation.is_empty:
         axes.text(
             0.5,
             0.5,
-            "no evidence",
+            _text("no_evidence"),
             color="white",
             ha="center",
             va="center",
@@ -100,8 +134,8 @@ def _heat(figure: Figure, axes: Axes, explanation: Explanation) -> None:
     bar.ax.tick_params(labelsize=7)
     bar.ax.yaxis.get_offset_text().set_fontsize(7)
     bar.formatter.set_powerlimits((-2, 3))  # type: ignore[attr-defined]
-    unit = explanation.provenance.get("unit", "score")
-    bar.set_label(f"map value ({unit} units)", fontsize=7.5)
+    unit = str(explanation.provenance.get("unit", "score"))
+    bar.set_label(_text("unit", unit=unit), fontsize=7.5)
 
 
 def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
@@ -117,7 +151,7 @@ def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
         if pixels:
             weights = np.full(pixels, 1 / pixels)
             mean = float(values[part].mean())
-            label = f"{name}, {pixels:,} px, mean {mean:.3g}"
+            label = _text(name, pixels=f"{pixels:,}", mean=f"{mean:.3g}")
             axes.hist(
                 np.clip(values[part], edges[0], limit),
                 edges,
@@ -128,21 +162,19 @@ def _histogram(axes: Axes, explanation: Explanation, region: Mask) -> None:
             )
             axes.axvline(mean, color=colour, linestyle="--", linewidth=1.2)
     axes.set_yscale("log")
-    axes.set_xlabel("map value (dashed: means)", fontsize=8)
-    axes.set_ylabel("share of pixels", fontsize=8)
+    axes.set_xlabel(_text("value"), fontsize=8)
+    axes.set_ylabel(_text("share"), fontsize=8)
     axes.tick_params(labelsize=7)
-    title = "map values (no region)"
-    if inside.any():
-        title = "map values inside and outside the region"
-    axes.set_title(title, fontsize=9)
+    axes.set_title(_text("values" if inside.any() else "values_alone"), fontsize=9)
     axes.legend(fontsize=7.5, loc="upper right")
 
 
-def _facts(axes: Axes, facts: Sequence[tuple[str, str]]) -> None:
+def _facts(axes: Axes, facts: Sequence[Fact]) -> None:
     axes.set_axis_off()
-    axes.set_title("numbers", fontsize=9)
+    axes.set_title(_text("numbers"), fontsize=9)
     step = 1 / max(len(facts) + 1, 14)
     for number, (name, value) in enumerate(facts):
         y = 1 - (number + 0.6) * step
-        axes.text(0.0, y, name, transform=axes.transAxes, fontsize=7.5, va="center", color="#444")
-        axes.text(0.48, y, value, transform=axes.transAxes, fontsize=7.5, va="center")
+        look: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 7.5, "va": "center"}
+        axes.text(0.0, y, worded(name), color="#444", **look)
+        axes.text(0.48, y, worded(value), **look)

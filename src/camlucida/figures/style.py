@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -43,11 +43,13 @@ class Style:
 
     Attributes:
         colormap: matplotlib name; None for the default.
-        texts: the language of the words.
+        texts: the language of the words in figures.
+        page_texts: that of the pages beside them; another where no font has its signs.
     """
 
     colormap: str | None = None
     texts: Texts = ENGLISH_TEXTS
+    page_texts: Texts = ENGLISH_TEXTS
 
 
 _in_force = [Style()]
@@ -80,7 +82,8 @@ def drawn_with(colormap: str | None = None, texts: Texts | None = None) -> Itera
     if colormap is not None:
         changed = replace(changed, colormap=colormap)
     if texts is not None:
-        changed = replace(changed, texts=texts if can_draw(texts) else ENGLISH_TEXTS)
+        drawn = texts if can_draw(texts) else ENGLISH_TEXTS
+        changed = replace(changed, texts=drawn, page_texts=texts)
     _in_force.append(changed)
     try:
         yield
@@ -171,6 +174,28 @@ def words(code: str, **values: Value) -> str:
 def said(message: Message) -> str:
     """A message in the language of the figures; citations are left out of pictures."""
     return style().texts.render(message)
+
+
+def joined_words(sentences: Iterable[Message | str]) -> str:
+    """Sentences that follow each other, with the space that the language puts between them.
+
+    Args:
+        sentences: in order; a string is in the language already, and an empty one is left out.
+
+    >>> joined_words(["One.", "", "Two."])
+    'One. Two.'
+    """
+    space = style().texts.template("forms.between") or ""
+    return space.join(filter(None, map(worded, sentences)))
+
+
+def worded(text: Message | str) -> str:
+    """A message in the language of the figures; a string as it is.
+
+    >>> worded("layer4")
+    'layer4'
+    """
+    return said(text) if isinstance(text, Message) else text
 
 
 def label_name(label: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -72,16 +71,6 @@ def build_report(
         failures=tuple(failures),
         intro=(Paragraph((Message("page.intervals"),), quiet=True),),
     )
-
-
-def with_english_figures(document: Document) -> Document:
-    """The document with the statement that its figures are in English, for want of a font.
-
-    Args:
-        document: of :func:`build_report`.
-    """
-    statement = Paragraph((Message("page.figures_in_english"),), quiet=True)
-    return replace(document, intro=(*document.intro, statement))
 
 
 def _check_rules(runs: Sequence[Run], rules: Sequence[str]) -> None:

@@ -86,6 +86,16 @@ declare(
 declare("sections", {"references": "References"})
 
 
+def with_english_figures(document: Document) -> Document:
+    """The document with the statement that its figures are in English, for want of a font.
+
+    Args:
+        document: in no language yet.
+    """
+    statement = Paragraph((Message("page.figures_in_english"),), quiet=True)
+    return replace(document, intro=(*document.intro, statement))
+
+
 def render_document(document: Document, texts: Texts = ENGLISH_TEXTS) -> RenderedDocument:
     """Put a document into words; number tables, figures and citations in order of appearance.
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from camlucida.evaluation.predictions.tables import PredictionSettings
+from camlucida.figures.style import can_draw, style
 from camlucida.report.build import build_report
-from camlucida.report.locale import load_texts
-from camlucida.report.render import render_document
+from camlucida.report.render import render_document, with_english_figures
 from camlucida.report.writers.formats import FORMATS
 from camlucida.runs import Run
 
@@ -20,7 +20,7 @@ def write_report(
     error_threshold: float | None = None,
     settings: PredictionSettings | None = None,
 ) -> tuple[Path, tuple[str, ...]]:
-    """Write ``report.html`` of runs into ``folder``.
+    """Write ``report.html`` of runs into ``folder``, in the language of the command.
 
     Args:
         runs: their folders.
@@ -33,5 +33,7 @@ def write_report(
     document = build_report(
         [Run.open(run) for run in runs], folder, error_threshold=error_threshold, settings=settings
     )
-    rendered = render_document(document, load_texts("en"))
+    texts = style().page_texts
+    drawn = document if can_draw(texts) else with_english_figures(document)
+    rendered = render_document(drawn, texts)
     return FORMATS["html"](rendered, folder), rendered.failures

@@ -20,9 +20,10 @@ from PIL import Image, UnidentifiedImageError
 
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.files import write_bytes
-from camlucida.core.messages import ENGLISH_TEXTS, Texts
+from camlucida.core.messages import Texts
+from camlucida.figures.style import can_draw, style
 from camlucida.report.document import Document
-from camlucida.report.render import render_document
+from camlucida.report.render import render_document, with_english_figures
 from camlucida.report.rendered import RenderedDocument, figures_of, plain
 from camlucida.report.writers.breaks import parts
 
@@ -41,18 +42,20 @@ def write_html(report: RenderedDocument, folder: Path) -> Path:
     return path
 
 
-def write_page(document: Document, path: Path, texts: Texts = ENGLISH_TEXTS) -> Path:
+def write_page(document: Document, path: Path, texts: Texts | None = None) -> Path:
     """Write a page that links to the pictures and files beside it.
 
     Args:
         document: see :mod:`camlucida.report.document` for an example.
         path: of the page; names of files in the document are relative to its folder.
-        texts: the language.
+        texts: the language; None for that of the command.
 
     Returns:
         ``path``.
     """
-    write_bytes(path, html(render_document(document, texts)).encode())
+    texts = style().page_texts if texts is None else texts
+    drawn = document if can_draw(texts) else with_english_figures(document)
+    write_bytes(path, html(render_document(drawn, texts)).encode())
     return path
 
 

@@ -10,6 +10,7 @@ from camlucida.core.files import write_bytes
 from camlucida.figures.evaluation import ranking_figure
 from camlucida.figures.files import figure_svg
 from camlucida.figures.panels import figure_png
+from camlucida.figures.style import style
 from camlucida.report.document import Document, Notice, Points, Section
 from camlucida.report.render import render_document
 from camlucida.report.writers.html import write_page
@@ -41,7 +42,8 @@ def write_report(out: Path, benchmark: Benchmark) -> Path:
         write_bytes(out / file, figure_png(figure))
         write_bytes((out / file).with_suffix(".svg"), figure_svg(figure))
     document = benchmark_document(benchmark)
-    write_bytes(out / "benchmark.md", markdown(render_document(document)).encode())
+    rendered = render_document(document, style().page_texts)
+    write_bytes(out / "benchmark.md", markdown(rendered).encode())
     return write_page(document, out / "benchmark.html")
 
 

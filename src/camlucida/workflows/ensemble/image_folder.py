@@ -27,14 +27,9 @@ from camlucida.figures.ensemble import boxes_figure, ensemble_figure
 from camlucida.figures.files import save_figure
 from camlucida.figures.overlay import caption, colormap_for, overlay_image, png_bytes, with_caption
 from camlucida.figures.panels import top_k_strip
-from camlucida.metrics.regions import MASK_FRACTION, Box, binary_mask, boxes
+from camlucida.metrics.regions import Box, binary_mask, boxes
 from camlucida.metrics.statistics import excess
 from camlucida.workflows.ensemble.tables import ENSEMBLE, number_or_none, ranked, table_rows
-
-RULE = (
-    "Boxes: one round each connected region where a map is at least "
-    f"{MASK_FRACTION:g} of its maximum; none of a map without evidence."
-)
 
 declare(
     "not_comparable",
@@ -196,7 +191,7 @@ class ImageFolder:
         side_by_side = ensemble_figure(ensemble, self.titles)
         save_figure(side_by_side, self.out / f"{stem}_side_by_side", self.formats)
         drawn = {self.titles[name]: files[name].boxes for name in maps if name != ENSEMBLE}
-        figure = boxes_figure(maps[ENSEMBLE], drawn, files[ENSEMBLE].boxes, true_boxes, RULE)
+        figure = boxes_figure(maps[ENSEMBLE], drawn, files[ENSEMBLE].boxes, true_boxes)
         save_figure(figure, self.out / f"{stem}_boxes", self.formats)
         write_bytes(self.out / f"{stem}_maps.npz", maps_file(ensemble))
         if true_boxes is not None and len(true_boxes):

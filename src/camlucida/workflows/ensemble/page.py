@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 from camlucida.analysis.ensemble.combine import scale_description
 from camlucida.analysis.ensemble.members import weighting_description
 from camlucida.core.messages import Estimate, Message, Value, declare
+from camlucida.figures.ensemble import BOXES_RULE
 from camlucida.metrics.multilabel import DECISION_THRESHOLD
 from camlucida.report.document import (
     Block,
@@ -29,7 +30,6 @@ from camlucida.report.document import (
     Text,
     phrase,
 )
-from camlucida.workflows.ensemble.image_folder import RULE
 from camlucida.workflows.ensemble.tables import ENSEMBLE, MEASURES
 
 SHOWN = 12
@@ -158,7 +158,9 @@ def _how_to_read(record: Record, has_truth: bool) -> Section:
         "grid, averaged over the pairs. Chance is the same for maps of different patients' images; "
         "excess is (agreement − chance) ÷ (1 − chance): 0 is no better than chance, 1 is "
         "identical. Classifiers that share a shortcut agree, too.",
-        f"{RULE} The ensemble's boxes are those of its map, never a union of pictures.",
+        phrase(
+            BOXES_RULE, " The ensemble's boxes are those of its map, never a union of pictures."
+        ),
     )
     return Section("reading", (Points(points),), title="How to read this page")
 

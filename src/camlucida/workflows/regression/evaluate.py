@@ -24,6 +24,7 @@ from camlucida.evaluation.predictions.tables import (
     metrics_document,
     records,
 )
+from camlucida.figures.regression import OWN_SCALE
 from camlucida.io.tables import write_table
 from camlucida.models import Card
 from camlucida.models.assumptions import RecognisedCard
@@ -245,7 +246,7 @@ def _evaluate(
         out, result.figures, result.evidence, document, frame, settings.threshold, settings.listed
     )
     result.written += save_predictions(out, predictions, result.figures, settings.unit)
-    result.written += pictures.save(out, chosen, "shared scale of best and worst")
+    result.written += pictures.save(out, chosen, Message("value_figures.scale_of_both"))
     _save_samples(settings, out, pictures, result)
 
 
@@ -304,5 +305,5 @@ def _save_samples(
             samples[f"gradcam_sample_{index}"] = pictures.sample(index)
         except UsageError as error:
             result.failures.append(Failure.of(f"sample {index}", error))
-    scale = "own scale" if len(samples) == 1 else "shared scale of the requested samples"
+    scale = OWN_SCALE if len(samples) == 1 else Message("value_figures.scale_of_samples")
     result.written += pictures.save(out, samples, scale)

@@ -25,7 +25,14 @@ from camlucida.datasets.predictions import Predictions
 from camlucida.figures.files import save_figure
 from camlucida.figures.predictions import bland_altman_figure, group_figure
 from camlucida.figures.predictions import regression_figure as scatter_figure
-from camlucida.figures.regression import ValueCase, both_signs, shared_limit, value_figure
+from camlucida.figures.regression import (
+    NO_MASK,
+    OWN_SCALE,
+    ValueCase,
+    both_signs,
+    shared_limit,
+    value_figure,
+)
 from camlucida.io.annotations.masks import read_mask
 from camlucida.io.tables import read_table
 from camlucida.models.assumptions import assumed_preprocessing
@@ -93,17 +100,17 @@ def regression_figure(
     heat = attribution_table([run], of_image).reindex(cases.index)
     notes = [Message.from_json(note) for note in document.get("notes", ())]
     pictures = CaseFigures(run, cases, heat, threshold, colormap, caption_notes(notes))
-    return pictures.figure(pictures.sample(index).case, None, "own scale")
+    return pictures.figure(pictures.sample(index).case, None, OWN_SCALE)
 
 
-def caption_notes(notes: Sequence[Message]) -> list[str]:
+def caption_notes(notes: Sequence[Message]) -> list[Message]:
     """The lines below each figure: that the preprocessing is assumed, where it is.
 
     Args:
         notes: of the evaluation.
     """
     note = assumed_preprocessing(notes)
-    return [] if note is None else [str(note)]
+    return [] if note is None else [note]
 
 
 def image_of(run: Run, index: int) -> str:
@@ -146,7 +153,7 @@ class CaseFigures:
     heat: pd.DataFrame
     threshold: float = THRESHOLD
     colormap: str | None = None
-    notes: Sequence[str] = ()
+    notes: Sequence[Message] = ()
 
     def best_and_worst(self) -> dict[str, ChosenCase]:
         """``gradcam_best_sample`` and ``gradcam_worst_sample``.
@@ -172,13 +179,13 @@ class CaseFigures:
             raise UsageError(f"sample {index}, {path}, has no map", "see the errors above")
         return self._case(path, Message("regression_cases.sample", {"index": index}))
 
-    def save(self, out: Path, chosen: Mapping[str, ChosenCase], scale: str) -> list[Path]:
+    def save(self, out: Path, chosen: Mapping[str, ChosenCase], scale: Message) -> list[Path]:
         """Write a figure of each case, all on one scale; the paths.
 
         Args:
             out: folder.
             chosen: file name without suffix → case.
-            scale: whose scale it is, in words.
+            scale: whose scale it is.
         """
         cases = {name: each.case for name, each in chosen.items()}
         limit = shared_limit(list(cases.values()))
@@ -187,7 +194,7 @@ class CaseFigures:
             written += save_figure(self.figure(case, limit, scale), out / name)
         return written
 
-    def figure(self, case: ValueCase, limit: float | None, scale: str) -> Figure:
+    def figure(self, case: ValueCase, limit: float | None, scale: Message) -> Figure:
         """Draw one case; see :func:`~camlucida.figures.regression.value_figure`."""
         return value_figure(
             case,
@@ -215,17 +222,17 @@ class CaseFigures:
             value=float(first["value"]),
             mask=mask,
             no_mask=why_none,
-            inside=str(share_inside(rows, self.heat.loc[rows.index]) or ""),
-            chosen=str(rule),
+            inside=share_inside(rows, self.heat.loc[rows.index]) or "",
+            chosen=rule,
         )
         return ChosenCase(case, rule)
 
 
-def _mask(path: str | None, size: Sequence[int]) -> tuple[NDArray[np.bool_] | None, str]:
+def _mask(path: str | None, size: Sequence[int]) -> tuple[NDArray[np.bool_] | None, Message | str]:
     """The mask, or None and why there is none."""
     if path is None or not Path(path).is_file():
-        return None, "no mask"
+        return None, NO_MASK
     try:
         return read_mask(Path(path), "the mask", (size[0], size[1])), ""
     except CamlucidaError:
-        return None, "its mask cannot be read"
+        return None, Message("value_figures.unreadable_mask")

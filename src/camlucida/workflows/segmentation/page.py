@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
+from camlucida.core.files import write_bytes
 from camlucida.core.messages import Message, declare
 from camlucida.core.numbers import number_or_dash
+from camlucida.figures.style import style
 from camlucida.io.records import records_of
 from camlucida.report.document import (
     Block,
@@ -29,7 +31,7 @@ from camlucida.report.document import (
 )
 from camlucida.report.render import render_document
 from camlucida.report.writers.html import write_page
-from camlucida.report.writers.markdown import write_markdown
+from camlucida.report.writers.markdown import markdown
 from camlucida.workflows.segmentation.numbers import percent
 from camlucida.workflows.segmentation.run_view import SegmentationCase, SegmentationRun
 
@@ -93,7 +95,8 @@ class SegmentationReport:
 def write_report(report: SegmentationReport, out: Path) -> Path:
     """Write ``index.html`` and ``report.md`` into ``out``; the path of the page."""
     document = report_document(report)
-    write_markdown(render_document(document), out)
+    rendered = render_document(document, style().page_texts)
+    write_bytes(out / "report.md", markdown(rendered).encode())
     return write_page(document, out / "index.html")
 
 

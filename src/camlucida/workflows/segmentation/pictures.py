@@ -14,13 +14,29 @@ from matplotlib.figure import Figure
 from camlucida.attribution.explanation import Explanation
 from camlucida.attribution.identical import identical_methods
 from camlucida.core.files import slug
-from camlucida.core.messages import Message
+from camlucida.core.messages import Value, declare
 from camlucida.figures.files import save_figure
-from camlucida.figures.grids import GridRow, layer_comparison, method_comparison
+from camlucida.figures.grids import NO_MAP, GridRow, layer_comparison, method_comparison
 from camlucida.figures.segmentation import analysis_sheet
+from camlucida.figures.style import words
 from camlucida.metrics.segmentation import Mask
 from camlucida.workflows.segmentation.run_view import SegmentationCase, SegmentationRun
 from camlucida.workflows.segmentation.sheet import behind, facts, warnings
+
+declare(
+    "segmentation_figures",
+    {
+        "methods": "{image}: methods at {layer}",
+        "layers": "{image}: {method} at {count} layers",
+        "circular": "{layer} (circular)",
+        "explained": "explained: {target}",
+        "target": "target: {target}",
+        "truth": "truth",
+        "prediction": "prediction",
+        "empty": "{name} (empty)",
+        "identical": "{first} and {second} are identical up to scale.",
+    },
+)
 
 
 def write_pictures(
@@ -102,7 +118,7 @@ class _Pictures:
         for target in self.targets:
             keys = ((target, method, layer) for method in self.methods)
             grid[target] = list(map(self.index_of.get, keys))
-        title = f"{self.case.image}: methods at {self.run.layer(layer).name}"
+        title = _text("methods", image=self.case.image, layer=self.run.layer(layer).name)
         return method_comparison(self._grid_rows(grid), title, self._identical(layer))
 
     def layers_figure(self) -> Figure:
@@ -113,33 +129,35 @@ class _Pictures:
             keys = ((target, method, layer) for layer in self.layers)
             grid[target] = list(map(self.index_of.get, keys))
         layers = [self.run.layer(path) for path in self.layers]
-        names = [f"{layer.name} (circular)" if layer.behind else layer.name for layer in layers]
+        names = [
+            _text("circular", layer=layer.name) if layer.behind else layer.name for layer in layers
+        ]
         circular = [layer.name for layer in layers if layer.behind]
         notes = []
         if circular:
-            notes.append(str(Message("circular.line", {"reason": behind(circular)})))
-        title = f"{self.case.image}: {method} at {len(layers)} layers"
+            notes.append(words("circular.line", reason=behind(circular)))
+        title = _text("layers", image=self.case.image, method=method, count=len(layers))
         return layer_comparison(self._grid_rows(grid), names, title, notes)
 
     def _sheet(self, target: str, index: int) -> Figure:
         row, region = self.rows[index], self.run.region(self.case, index)
         outlines = self._outlines(row["label"])
         if row["target_source"] in ("component", "pixel"):
-            outlines[f"explained: {target}"] = region
-        lines = [str(warning) for warning in warnings(row)]
+            outlines[_text("explained", target=target)] = region
+        lines = warnings(row)
         explanation = self.maps[index]
         return analysis_sheet(explanation, region, facts(row), outlines=outlines, warnings=lines)
 
     def _grid_rows(self, grid: Mapping[str, Sequence[int | None]]) -> list[GridRow]:
         """One row a target that has a map."""
         rows = []
-        missing = "no map" if self.case.note is None else str(self.case.note)
+        missing = self.case.note or NO_MAP
         for target, indices in grid.items():
             present = [index for index in indices if index is not None]
             if present:
                 outlines = self._outlines(self.rows[present[0]]["label"])
                 shown = [None if index is None else self.maps[index] for index in indices]
-                rows.append(GridRow(f"target: {target}", shown, outlines, missing))
+                rows.append(GridRow(_text("target", target=target), shown, outlines, missing))
         return rows
 
     def _outlines(self, label: str) -> dict[str, Mask]:
@@ -148,10 +166,15 @@ class _Pictures:
         outlines = {}
         for name, mask in masks.items():
             if mask is not None:
-                outlines[name if mask.any() else f"{name} (empty)"] = mask
+                outlined = _text(name)
+                outlines[outlined if mask.any() else _text("empty", name=outlined)] = mask
         return outlines
 
     def _identical(self, layer: str) -> list[str]:
         at_layer = [each for each in self.maps.values() if each.layer == layer]
         pairs = sorted(identical_methods(at_layer))
-        return [f"{pair.first} and {pair.second} are identical up to scale." for pair in pairs]
+        return [_text("identical", first=pair.first, second=pair.second) for pair in pairs]
+
+
+def _text(name: str, /, **values: Value) -> str:
+    return words(f"segmentation_figures.{name}", **values)

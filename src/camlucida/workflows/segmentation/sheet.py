@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message, Value, declare
 from camlucida.core.numbers import number_or_dash
+from camlucida.figures.segmentation import Fact
 from camlucida.workflows.segmentation.numbers import is_missing, percent
 
 declare(
@@ -23,6 +24,32 @@ declare(
         "pixel": "the score is read at this pixel: some heat there is inevitable",
         "line": "Circular: {reason}.",
         "of_target": "Target {targets:,}: {reason}.",
+    },
+)
+
+declare(
+    "sheet_facts",
+    {
+        "score": "score: mean logit",
+        "score_value": "{score}",
+        "score_probability": "{score}, mean probability {probability}",
+        "map": "map: mean, std, max",
+        "relative": "÷ its max: mean, std",
+        "dice": "Dice, IoU with the truth",
+        "displaced": "· Dice, displaced",
+        "components": "true components hit; false",
+        "hits": "{hits} of {components}; {false_components}",
+        "contrast": "in ÷ out, {region}",
+        "region_of": "{target} region",
+        "true_region": "true region",
+        "no_contrast": "– (no heat, or an empty region)",
+        "shifted": "· region at all positions",
+        "reached": "· positions that reach it",
+        "random": "· random maps",
+        "centre": "· Gaussian in the middle",
+        "inside": "· heat inside, area",
+        "share": "{share} on {area}",
+        "range": "{median} (95 %: {low} to {high})",
     },
 )
 
@@ -56,55 +83,58 @@ def warnings(row: Row) -> list[Message]:
     return []
 
 
-def facts(row: Row) -> list[tuple[str, str]]:
-    """(name, value) of one map, for its sheet.
+def facts(row: Row) -> list[Fact]:
+    """Name and value of the numbers of one map, for its sheet.
 
     Args:
         row: of ``statistics.csv``.
     """
-    score = number_or_dash(row["score"])
+    score = _fact("score_value", score=number_or_dash(row["score"]))
     if not is_missing(row["probability"]):
-        score += f", mean probability {number_or_dash(row['probability'])}"
+        probability = number_or_dash(row["probability"])
+        score = _fact("score_probability", probability=probability, **score.values)
     sizes = ", ".join(number_or_dash(row[name]) for name in ("mean", "std", "max"))
     relative = ", ".join(number_or_dash(row[name]) for name in ("relative_mean", "relative_std"))
-    lines = [
-        ("score: mean logit", score),
-        ("map: mean, std, max", f"{sizes} {row['unit']}"),
-        ("÷ its max: mean, std", relative),
-        *_contrast(row, "", f"{row['target']} region"),
+    lines: list[Fact] = [
+        (_fact("score"), score),
+        (_fact("map"), f"{sizes} {row['unit']}"),
+        (_fact("relative"), relative),
+        *_contrast(row, "", _fact("region_of", target=str(row["target"]))),
     ]
     if "truth_ratio" in row and row["target_source"] != "true":
-        lines += _contrast(row, "truth_", "true region")
+        lines += _contrast(row, "truth_", _fact("true_region"))
     if "dice" in row and not is_missing(row["dice"]):
-        hits = f"{int(row['hits'])} of {int(row['components'])}; {int(row['false_components'])}"
+        counts = {name: int(row[name]) for name in ("hits", "components", "false_components")}
+        dice = f"{number_or_dash(row['dice'])}, {number_or_dash(row['iou'])}"
         lines += [
-            (
-                "Dice, IoU with the truth",
-                f"{number_or_dash(row['dice'])}, {number_or_dash(row['iou'])}",
-            ),
-            ("   Dice, displaced", number_or_dash(row["chance_dice"])),
-            ("true components hit; false", hits),
+            (_fact("dice"), dice),
+            (_fact("displaced"), number_or_dash(row["chance_dice"])),
+            (_fact("components"), _fact("hits", **counts)),
         ]
     return lines
 
 
-def _contrast(row: Row, prefix: str, region: str) -> list[tuple[str, str]]:
-    head = f"in ÷ out, {region}"
+def _fact(name: str, /, **values: Value) -> Message:
+    return Message(f"sheet_facts.{name}", values)
+
+
+def _contrast(row: Row, prefix: str, region: Message) -> list[Fact]:
+    head = _fact("contrast", region=region)
     if is_missing(row[f"{prefix}ratio"]):
-        return [(head, "– (no heat, or an empty region)")]
+        return [(head, _fact("no_contrast"))]
     share, area = percent(row[f"{prefix}share"]), percent(row[f"{prefix}area"])
     return [
         (head, number_or_dash(row[f"{prefix}ratio"])),
-        ("   region at all positions", _range(row, f"{prefix}shifted")),
-        ("   positions that reach it", percent(row[f"{prefix}reached"])),
-        ("   random maps", _range(row, f"{prefix}random")),
-        ("   Gaussian in the middle", number_or_dash(row[f"{prefix}centre"])),
-        ("   heat inside, area", f"{share} on {area}"),
+        (_fact("shifted"), _range(row, f"{prefix}shifted")),
+        (_fact("reached"), percent(row[f"{prefix}reached"])),
+        (_fact("random"), _range(row, f"{prefix}random")),
+        (_fact("centre"), number_or_dash(row[f"{prefix}centre"])),
+        (_fact("inside"), _fact("share", share=share, area=area)),
     ]
 
 
-def _range(row: Row, name: str) -> str:
+def _range(row: Row, name: str) -> Message:
     median, low, high = (
         number_or_dash(row[f"{name}_{part}"]) for part in ("median", "low", "high")
     )
-    return f"{median} (95 %: {low} to {high})"
+    return _fact("range", median=median, low=low, high=high)
