@@ -1,4 +1,7 @@
+from camlucida.core.messages import Message
 from camlucida.core.numbers import number_or_dash
+from camlucida.figures.style import drawn_with
+from camlucida.report.locale import load_texts
 from camlucida.report.page import write_index
 
 RUN = {
@@ -62,3 +65,14 @@ def test_a_number_that_is_missing_is_a_dash():
     assert number_or_dash(None) == "–"
     assert number_or_dash(0.000123456) == "0.000123"
     assert number_or_dash(float("inf")) == "∞"
+
+
+def test_the_page_is_in_the_language_of_the_command(tmp_path):
+    with drawn_with(texts=load_texts("zh")):
+        empty = {**RECORD, "empty": True, "empty_reason": Message("empty.zero")}
+        page = write_index(tmp_path, RUN, [RECORD, empty], {}).read_text("utf-8")
+    assert '<html lang="zh-Hans">' in page
+    for words in ("1张图像的2幅热图", "概率0.800", "没有证据：", "数值热图："):
+        assert words in page
+    for words in ("Weights", "Numeric maps", "No evidence", "original pixels", "raw map"):
+        assert words not in page

@@ -13,7 +13,7 @@ from camlucida.attribution.explanation import Explanation
 from camlucida.core.messages import Message, declare
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, overlay_on
-from camlucida.figures.style import joined_words, label_name, words
+from camlucida.figures.style import joined_words, label_name, words, wrapped_text
 
 declare(
     "trial_figures",
@@ -80,7 +80,8 @@ def comparison_figure(
         axes.set_title(f"{name}\n{axes.get_title()}", fontsize=9)
     target = next(iter(columns.values()))[0].target
     note = Message("trial_figures.note", {"target": label_name(target)})
-    lines = (joined_words([note, marks_legend()]), notice_line(synthetic=True))
+    notes = wrapped_text(joined_words([note, marks_legend()]), int(figure.get_figwidth() * 14))
+    lines = (notes, notice_line(synthetic=True))
     figure.supxlabel("\n".join(lines), fontsize=8)
     return figure
 

@@ -176,7 +176,7 @@ def _text(name: str, /, **values: Value) -> str:
 
 
 def _grid_of(
-    count: int, whole: Explanation, side: float = SIDE, extra: float = 1.1, titles: float = 0.5
+    count: int, whole: Explanation, side: float = SIDE, extra: float = 1.1, titles: float = 0.65
 ) -> tuple[Figure, list[Axes], float]:
     """A figure of ``count`` panels, about :data:`COLUMNS` in a row; its panels, and its width in
     inches.

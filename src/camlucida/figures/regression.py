@@ -26,7 +26,7 @@ from camlucida.figures.marks import mark
 from camlucida.figures.notice import notice_line
 from camlucida.figures.overlay import as_rgb, marks_legend, unseen_text
 from camlucida.figures.panels import PANEL, plain_texts
-from camlucida.figures.style import worded, wrapped_lines, wrapped_text
+from camlucida.figures.style import style, worded, wrapped_lines, wrapped_text
 from camlucida.figures.style import words as message_words
 
 declare(
@@ -48,7 +48,7 @@ declare(
         "values": "true {name} {truth:.4g} · predicted {value:.4g}",
         "low_error": "absolute error {error:.3g} (below {threshold})",
         "high_error": "absolute error {error:.3g} ({threshold} or more)",
-        "where": "{method} at {layer}, one cell ≈ {cell} px{unseen} · {scale}",
+        "where": "{method} at {layer}, one cell ≈ {cell} px",
     },
 )
 
@@ -259,7 +259,9 @@ def _heads(case: ValueCase, threshold: float, width: float) -> list[tuple[str, d
     file = textwrap.wrap(case.file, letters, break_on_hyphens=False)
     heads: list[tuple[str, dict[str, Any]]] = [(line, {"fontsize": 11}) for line in file]
     heads += [(line, {"fontsize": 10}) for line in wrapped_lines(values, int(width * 11))]
-    heads.append((error_line, {"fontsize": 10, "color": colour, "weight": "bold"}))
+    # Fonts with Chinese signs have no bold ones.
+    weight = "bold" if style().texts.language == "en" else "normal"
+    heads.append((error_line, {"fontsize": 10, "color": colour, "weight": weight}))
     return heads
 
 
@@ -298,14 +300,8 @@ def _feet(case: ValueCase, scale: str, notes: Sequence[Message | str], width: fl
     """Lines below the panels, as many as ``width`` inches need."""
     explanation = case.explanation
     cell = " × ".join(f"{side:.0f}" for side in reversed(explanation.cell))
-    where = _text(
-        "where",
-        method=_method(explanation),
-        layer=explanation.layer,
-        cell=cell,
-        unseen=unseen_text(explanation),
-        scale=scale,
-    )
+    where = _text("where", method=_method(explanation), layer=explanation.layer, cell=cell)
+    where = f"{where}{unseen_text(explanation)} · {scale}"
     lines = (case.chosen, where, case.inside, *notes, marks_legend())
     texts = [worded(line) for line in lines if line]
     last = notice_line(explanation.scan.synthetic, "image")

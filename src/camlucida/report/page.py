@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from camlucida.attribution.methods import METHODS
+from camlucida.core.messages import Message, Value, declare
 from camlucida.core.numbers import number
 from camlucida.report.document import (
     Block,
@@ -27,6 +28,43 @@ from camlucida.report.document import (
     phrase,
 )
 from camlucida.report.writers.html import write_page
+
+declare(
+    "index_page",
+    {
+        "title": (
+            "{model}: {maps} {maps:|explanation|explanations} of {images} {images:|image|images}"
+        ),
+        "model": "Model",
+        "weights": "Weights",
+        "methods": "Methods, layers",
+        "methods_at": "{methods:,} at {layers:,}",
+        "command": "Command",
+        "versions": "Versions",
+        "records": "Records: ",
+        "maps": "Numeric maps: ",
+        "maps_unscaled": " (original pixels, after the method's ReLU, unscaled) and ",
+        "maps_signed": " (signed, on the layer's grid).",
+        "mask": "The mask is where the map is at least half its maximum.",
+        "scale": (
+            "Each map has its own colour scale, stated with it: the same colour in two pictures is "
+            "not the same strength."
+        ),
+        "failed": "Failed: {count}",
+        "strip": "{image}: original and one overlay a label",
+        "figure": "{image}: original, heat map and overlay for {target}",
+        "map": "{target} · {method} at {layer}",
+        "probability": "probability {probability:.3f}",
+        "score": "{kind} {score}",
+        "scaled": "output scaled to {output:.3f} (0.5 is the operating point)",
+        "result": "{numbers:,}; grid {grid}; raw map from {low} to {high}.",
+        "empty": "No evidence: {reason}.",
+        "regions": "{count} {count:|region|regions} at or above half the maximum.",
+        "every_target": "This method gives the same map for every target.",
+        "boxes": "Boxes (x, y, width, height in original pixels): {boxes}",
+        "more": "; {count} more in ",
+    },
+)
 
 SHOWN_BOXES = 6
 """Of a map in words; the others are in explanations.json."""
@@ -53,53 +91,57 @@ def write_index(
     images = [(name, list(group)) for name, group in groups]
     sections = [_failures(run["failures"])]
     sections += [_image(name, group, strips.get(name, [])) for name, group in images]
-    maps, films = _counted(len(records), "explanation"), _counted(len(images), "image")
+    counts = {"maps": len(records), "images": len(images)}
     document = Document(
-        f"{run['model']['name']}: {maps} of {films}",
+        _message("title", model=run["model"]["name"], **counts),
         tuple(sections),
         synthetic=bool(run["synthetic"]),
-        intro=(_about(run), _how_to_read(), *(Notice((str(note),)) for note in run["notes"])),
+        intro=(_about(run), _how_to_read(), *(Notice((_text(note),)) for note in run["notes"])),
     )
     return write_page(document, directory / "index.html")
+
+
+def _message(name: str, /, **values: Value) -> Message:
+    return Message(f"index_page.{name}", values)
+
+
+def _text(item: object) -> Message | str:
+    """A message, which is translated; anything else as it reads."""
+    return item if isinstance(item, Message) else str(item)
 
 
 def _about(run: Mapping[str, Any]) -> Facts:
     model = run["model"]
     described = f": {model['description']}" if model["description"] else ""
-    methods = ", ".join(METHODS[name].title for name in run["methods"])
+    methods = [METHODS[name].title for name in run["methods"]]
     versions = [f"{name} {version}" for name, version in run["versions"].items()]
     return Facts(
         (
-            ("Model", f"{model['name']}{described}"),
-            ("Weights", Code(f"sha256 {model['sha256']}")),
-            ("Methods, layers", f"{methods} at {', '.join(run['layers'])}"),
-            ("Command", Code(run["command"])),
-            ("Versions", ", ".join(versions)),
+            (_message("model"), f"{model['name']}{described}"),
+            (_message("weights"), Code(f"sha256 {model['sha256']}")),
+            (_message("methods"), _message("methods_at", methods=methods, layers=run["layers"])),
+            (_message("command"), Code(run["command"])),
+            (_message("versions"), ", ".join(versions)),
         )
     )
 
 
 def _how_to_read() -> Paragraph:
-    records = phrase("Records: ", Link("explanations.json"), ", ", Link("run.json"), ".")
+    records = phrase(_message("records"), Link("explanations.json"), ", ", Link("run.json"), ".")
     files = phrase(
-        "Numeric maps: ",
+        _message("maps"),
         Code("*_map.npy"),
-        " (original pixels, after the method's ReLU, unscaled) and ",
+        _message("maps_unscaled"),
         Code("*_raw.npy"),
-        " (signed, on the layer's grid).",
+        _message("maps_signed"),
     )
-    mask = "The mask is where the map is at least half its maximum."
-    scale = (
-        "Each map has its own colour scale, stated with it: "
-        "the same colour in two pictures is not the same strength."
-    )
-    return Paragraph((records, files, mask, scale), quiet=True)
+    return Paragraph((records, files, _message("mask"), _message("scale")), quiet=True)
 
 
 def _failures(failures: Sequence[object]) -> Section:
     """Empty, and so left out, where nothing failed."""
     lines = tuple(str(failure) for failure in failures)
-    return Section("failures", (Points(lines),), title=f"Failed: {len(failures)}")
+    return Section("failures", (Points(lines),), title=_message("failed", count=len(failures)))
 
 
 def _image(name: str, records: Sequence[Mapping[str, Any]], strips: Sequence[str]) -> Section:
@@ -109,8 +151,8 @@ def _image(name: str, records: Sequence[Mapping[str, Any]], strips: Sequence[str
     if first["image_sha256"]:
         facts.append(f"sha256 {first['image_sha256'][:12]}…")
     blocks: list[Block] = [Paragraph((" · ".join(facts),), quiet=True)]
-    blocks += [Notice((str(warning),)) for warning in first["warnings"]]
-    alt = f"{name}: original and one overlay a label"
+    blocks += [Notice((_text(warning),)) for warning in first["warnings"]]
+    alt = _message("strip", image=name)
     blocks += [Picture.of_file(strip, alt=alt) for strip in strips]
     blocks += [_map(name, record) for record in records]
     return Section(name, tuple(blocks), title=name)
@@ -118,31 +160,33 @@ def _image(name: str, records: Sequence[Mapping[str, Any]], strips: Sequence[str
 
 def _map(image: str, record: Mapping[str, Any]) -> Subsection:
     target = str(record["target"])
-    alt = f"{image}: original, heat map and overlay for {target}"
+    alt = _message("figure", image=image, target=target)
     blocks = (
         Paragraph(tuple(_result(record))),
         Picture.of_file(record["files"]["figure"], alt=alt),
         Paragraph(tuple(_files(record)), quiet=True),
     )
     method = METHODS[record["method"]].title
-    return Subsection(f"{target} · {method} at {record['layer']}", blocks)
+    title = _message("map", target=target, method=method, layer=record["layer"])
+    return Subsection(title, blocks)
 
 
 def _result(record: Mapping[str, Any]) -> Iterator[Text]:
-    score = f"{record['score_kind']} {number(float(record['score']), '.4g')}"
+    score = number(float(record["score"]), ".4g")
+    numbers = [_message("score", kind=record["score_kind"], score=score)]
     if record["probability"] is not None:
-        score = f"Probability {record['probability']:.3f}, {score}"
+        numbers.insert(0, _message("probability", probability=float(record["probability"])))
     if record["scaled_output"] is not None:
-        score += f"; output scaled to {record['scaled_output']:.3f} (0.5 is the operating point)"
+        numbers.append(_message("scaled", output=float(record["scaled_output"])))
     grid = " × ".join(map(str, record["grid"]))
     low, high = (number(float(end)) for end in record["raw_range"])
-    yield f"{score}; grid {grid}; raw map from {low} to {high}."
+    yield _message("result", numbers=numbers, grid=grid, low=low, high=high)
     if record["empty"]:
-        yield Strong(f"No evidence: {record['empty_reason']}.")
+        yield Strong(_message("empty", reason=_text(record["empty_reason"])))
     else:
-        yield f"{_counted(len(record['boxes']), 'region')} at or above half the maximum."
+        yield _message("regions", count=len(record["boxes"]))
     if record["class_specific"] is False:
-        yield "This method gives the same map for every target."
+        yield _message("every_target")
 
 
 def _files(record: Mapping[str, Any]) -> Iterator[Text]:
@@ -153,9 +197,6 @@ def _files(record: Mapping[str, Any]) -> Iterator[Text]:
     shown = [f"{b['x']}, {b['y']}, {b['width']}, {b['height']}" for b in boxes[:SHOWN_BOXES]]
     more: Phrase | str = "."
     if len(boxes) > SHOWN_BOXES:
-        more = phrase(f"; {len(boxes) - SHOWN_BOXES} more in ", Link("explanations.json"), ".")
-    yield phrase(f"Boxes (x, y, width, height in original pixels): {'; '.join(shown)}", more)
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+        hidden = _message("more", count=len(boxes) - SHOWN_BOXES)
+        more = phrase(hidden, Link("explanations.json"), ".")
+    yield phrase(_message("boxes", boxes="; ".join(shown)), more)

@@ -152,6 +152,18 @@ _OPTIONS: tuple[tuple[Text, Text], ...] = (
     ),
     (Code("--seed"), "0 to 9: other films, ties and noise"),
     (Code("--colormap"), "colours of maps in figures"),
+    (
+        Code("--language"),
+        phrase(
+            "language of the page: ",
+            Code("en"),
+            ", ",
+            Code("pt"),
+            " or ",
+            Code("zh"),
+            "; what it lacks is in English",
+        ),
+    ),
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
+from camlucida.core.messages import Message, Value, declare
 from camlucida.core.numbers import number
 from camlucida.report.document import (
     Block,
@@ -24,16 +25,88 @@ from camlucida.report.document import (
     phrase,
 )
 
-LIMITS = (
-    "What shift, rotation and magnification cannot lay over each other (breath, another "
-    "projection, a moved arm) is not comparable, and its difference is not a change of the "
-    "patient.",
-    "That two images can be aligned does not show that they are of one patient. Nothing here "
-    "checks it.",
-    "A map is no finer than its grid: differences smaller than a cell mean nothing.",
-    "How far map and score change between two exposures of an unchanged patient was not measured: "
-    "one image a time point cannot show it.",
+declare(
+    "change_page",
+    {
+        "title": "From {before} to {after}",
+        "before": "Before",
+        "after": "After",
+        "model": "Model",
+        "weights": "Weights",
+        "method": "Method, layer",
+        "method_at": "{method} at {layer}",
+        "command": "Command",
+        "versions": "Versions",
+        "warning": "{when}: {warning}.",
+        "alignment": "Alignment",
+        "refused": "Not aligned: {reason}.",
+        "centred": ("The images lie centre over centre; their correlation is {correlation:.4f}."),
+        "moved": (
+            "From before to after the image is rotated by {rotation:+.2f}° (clockwise), magnified "
+            "{magnification:.4f} times, and its centre moved by {across:+.1f} pixels across and "
+            "{down:+.1f} down."
+        ),
+        "overlap": "{overlap:.0%} of the first image lies on the second.",
+        "correlation": "Correlation of the images",
+        "information": "Mutual information (nats)",
+        "quality_centred": "centre over centre",
+        "quality_aligned": "aligned",
+        "note": "Note: {warning}.",
+        "scores": "Scores",
+        "label": "Label",
+        "score": "Score",
+        "change": "Change",
+        "by_movement": "By movement alone",
+        "probability_before": "Probability before",
+        "probability_after": "Probability after",
+        "probability_change": "Change of probability",
+        "moved_note": (
+            "By movement alone: the first image, moved as the second lies, and explained again."
+        ),
+        "shown_note": (
+            "Shown below: the most probable label of each study, and every one whose probability "
+            "changed by {least:g} or more."
+        ),
+        "map_changes": (
+            "The map changes by {low} to {high} ({unit} units), {mean} on average without sign."
+        ),
+        "not_moved": (
+            "The change by movement alone was not measured, because the images were not moved."
+        ),
+        "movement": (
+            "Movement and resampling alone change it by {low} to {high}, {mean} on average."
+        ),
+        "picture": "{label}: images, their difference, maps and their signed difference",
+        "no_evidence": "{when}: no evidence: {reason}.",
+        "grid": (
+            "Grid {grid}, one cell ≈ {cell} px; {compared:.0%} of the first image can be compared."
+        ),
+        "limits": "Limits",
+        "limit_comparable": (
+            "What shift, rotation and magnification cannot lay over each other (breath, another "
+            "projection, a moved arm) is not comparable, and its difference is not a change of the "
+            "patient."
+        ),
+        "limit_patient": (
+            "That two images can be aligned does not show that they are of one patient. Nothing "
+            "here checks it."
+        ),
+        "limit_grid": (
+            "A map is no finer than its grid: differences smaller than a cell mean nothing."
+        ),
+        "limit_exposure": (
+            "How far map and score change between two exposures of an unchanged patient was not "
+            "measured: one image a time point cannot show it."
+        ),
+        "numbers": "Numbers: ",
+        "arrays": (
+            "Signed differences, and maps before and after, in pixels of the first image, one a "
+            "label in the order of this page, NaN where there is no comparison: "
+        ),
+    },
 )
+
+LIMITS = ("comparable", "patient", "grid", "exposure")
 
 Record: TypeAlias = "Mapping[str, Any]"
 Row: TypeAlias = "tuple[CellValue | Cell, ...]"
@@ -43,32 +116,38 @@ def change_page(record: Record) -> Document:
     """The page of the content of ``change.json``."""
     images = record["images"]
     labels = record["labels"]
+    limits = tuple(_message(f"limit_{name}") for name in LIMITS)
     return Document(
-        title=f"From {images['before']['id']} to {images['after']['id']}",
+        title=_message("title", before=images["before"]["id"], after=images["after"]["id"]),
         sections=(
             _alignment(record["alignment"]),
             _scores(record),
             *(_label(item, index) for index, item in enumerate(labels, 1)),
-            Section("limits", (Points(LIMITS), _files()), title="Limits"),
+            Section("limits", (Points(limits), _files()), title=_message("limits")),
         ),
         synthetic=record["synthetic"],
         intro=(_about(record), *_warnings(images)),
     )
 
 
+def _message(name: str, /, **values: Value) -> Message:
+    return Message(f"change_page.{name}", values)
+
+
 def _about(record: Record) -> Facts:
     model = record["model"]
     described = f": {model['description']}" if model["description"] else ""
     versions = ", ".join(f"{name} {version}" for name, version in record["versions"].items())
+    method = _message("method_at", method=record["method"], layer=record["layer"])
     return Facts(
         (
-            ("Before", _image(record["images"]["before"])),
-            ("After", _image(record["images"]["after"])),
-            ("Model", f"{model['name']}{described}"),
-            ("Weights", Code(f"sha256 {model['sha256']}")),
-            ("Method, layer", f"{record['method']} at {record['layer']}"),
-            ("Command", Code(record["command"])),
-            ("Versions", versions),
+            (_message("before"), _image(record["images"]["before"])),
+            (_message("after"), _image(record["images"]["after"])),
+            (_message("model"), f"{model['name']}{described}"),
+            (_message("weights"), Code(f"sha256 {model['sha256']}")),
+            (_message("method"), method),
+            (_message("command"), Code(record["command"])),
+            (_message("versions"), versions),
         )
     )
 
@@ -82,62 +161,51 @@ def _image(image: Record) -> Text:
 def _warnings(images: Record) -> Iterator[Block]:
     for when, image in images.items():
         for warning in image["warnings"]:
-            yield Notice((phrase(f"{when.capitalize()}: ", warning, "."),))
+            yield Notice((_message("warning", when=_message(when), warning=warning),))
 
 
 def _alignment(alignment: Record) -> Section:
     blocks: list[Block] = []
     centred = alignment["unaligned_quality"]
     if alignment["refused"] is not None:
-        correlation = f"their correlation is {number(centred['correlation'], '.4f')}."
-        refused = phrase("Not aligned: ", alignment["refused"], ".")
-        blocks.append(Notice((refused, f"The images lie centre over centre; {correlation}")))
+        refused = _message("refused", reason=alignment["refused"])
+        where = _message("centred", correlation=centred["correlation"])
+        blocks.append(Notice((refused, where)))
     else:
         aligned = alignment["aligned_quality"]
         down, across = alignment["shift"]
-        moved = (
-            f"From before to after the image is rotated by {number(alignment['rotation'], '+.2f')}°"
-            f" (clockwise), magnified {alignment['magnification']:.4f} times, and its centre moved "
-            f"by {number(across, '+.1f')} pixels across and {number(down, '+.1f')} down."
+        moved = _message(
+            "moved",
+            rotation=alignment["rotation"],
+            magnification=alignment["magnification"],
+            across=across,
+            down=down,
         )
-        overlap = f"{aligned['overlap']:.0%} of the first image lies on the second."
+        overlap = _message("overlap", overlap=aligned["overlap"])
         blocks.append(Paragraph((moved, overlap)))
-        head = ("", "Correlation of the images", "Mutual information (nats)")
-        rows = (_quality("centre over centre", centred), _quality("aligned", aligned))
+        head = ("", _message("correlation"), _message("information"))
+        rows = (_quality("centred", centred), _quality("aligned", aligned))
         blocks.append(Table("alignment_quality", None, head, rows))
     if alignment["mirror_warning"] is not None:
-        blocks.append(Notice((phrase("Note: ", alignment["mirror_warning"], "."),)))
-    return Section("alignment", tuple(blocks), title="Alignment")
+        blocks.append(Notice((_message("note", warning=alignment["mirror_warning"]),)))
+    return Section("alignment", tuple(blocks), title=_message("alignment"))
 
 
 def _quality(name: str, quality: Record) -> Row:
     measures = (quality["correlation"], quality["information"])
-    return (name, *(Cell(measure, spec=".4f") for measure in measures))
+    return (_message(f"quality_{name}"), *(Cell(measure, spec=".4f") for measure in measures))
 
 
 def _scores(record: Record) -> Section:
-    head = (
-        "Label",
-        "Score",
-        "Before",
-        "After",
-        "Change",
-        "By movement alone",
-        "p before",
-        "p after",
-        "Change of p",
-    )
+    scores = ("label", "score", "before", "after", "change", "by_movement")
+    probabilities = ("probability_before", "probability_after", "probability_change")
+    head = tuple(_message(name) for name in (*scores, *probabilities))
     rows = tuple(_score_row(item) for item in (*record["labels"], *record["others"]))
-    notes: list[Text] = [
-        "By movement alone: the first image, moved as the second lies, and explained again."
-    ]
+    notes: list[Text] = [_message("moved_note")]
     if not record["requested"]:
-        notes.append(
-            "Shown below: the most probable label of each study, and every one whose probability "
-            f"changed by {record['shown_from']:g} or more."
-        )
+        notes.append(_message("shown_note", least=record["shown_from"]))
     table = Table("score_changes", None, head, rows, notes=tuple(notes))
-    return Section("scores", (table,), title="Scores")
+    return Section("scores", (table,), title=_message("scores"))
 
 
 def _score_row(item: Record) -> Row:
@@ -158,38 +226,34 @@ def _score_row(item: Record) -> Row:
 def _label(item: Record, index: int) -> Section:
     label = item["label"]
     spread = item["map_change"]
-    changed = (
-        f"The map changes by {_range(spread)} ({item['unit']} units), "
-        f"{number(spread['mean_magnitude'], '.3g')} on average without sign."
-    )
-    alt = f"{label}: images, their difference, maps and their signed difference"
+    changed = _message("map_changes", unit=str(item["unit"]), **_range(spread))
+    alt = _message("picture", label=label)
     grid = " × ".join(map(str, item["grid"]))
     cell = " × ".join(map(str, reversed(item["cell"])))
-    compared = f"{item['compared']:.0%} of the first image can be compared."
+    compared = _message("grid", grid=grid, cell=cell, compared=item["compared"])
     blocks: list[Block] = [Paragraph((changed, _moved(item["moved_map_change"])))]
     for when, reason in item["empty"].items():
         if reason is not None:
-            blocks.append(Notice((phrase(f"{when.capitalize()}: no evidence: ", reason, "."),)))
+            empty = _message("no_evidence", when=_message(when), reason=reason)
+            blocks.append(Notice((empty,)))
     blocks.append(Picture.of_file(item["figure"], more=("pdf",), alt=alt))
-    blocks.append(Paragraph((f"Grid {grid}, one cell ≈ {cell} px; {compared}",), quiet=True))
+    blocks.append(Paragraph((compared,), quiet=True))
     return Section(f"label-{index}", tuple(blocks), title=label)
 
 
-def _moved(spread: Record | None) -> str:
-    if spread is None:
-        return "The change by movement alone was not measured, because the images were not moved."
-    mean = number(spread["mean_magnitude"], ".3g")
-    return f"Movement and resampling alone change it by {_range(spread)}, {mean} on average."
+def _moved(spread: Record | None) -> Message:
+    return _message("not_moved") if spread is None else _message("movement", **_range(spread))
 
 
-def _range(spread: Record) -> str:
-    return f"{number(spread['lowest'], '.3g')} to {number(spread['highest'], '.3g')}"
+def _range(spread: Record) -> dict[str, str]:
+    """From where to where a map changes, and how much on average without sign."""
+    names = {"low": "lowest", "high": "highest", "mean": "mean_magnitude"}
+    return {name: number(spread[key], ".3g") for name, key in names.items()}
 
 
 def _files() -> Paragraph:
     arrays = phrase(
-        "Signed differences, and maps before and after, in pixels of the first image, one a label "
-        "in the order of this page, NaN where there is no comparison: ",
+        _message("arrays"),
         Link("change.npy"),
         ", ",
         Link("before.npy"),
@@ -197,4 +261,4 @@ def _files() -> Paragraph:
         Link("after.npy"),
         ".",
     )
-    return Paragraph((phrase("Numbers: ", Link("change.json"), "."), arrays), quiet=True)
+    return Paragraph((phrase(_message("numbers"), Link("change.json"), "."), arrays), quiet=True)
