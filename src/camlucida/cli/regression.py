@@ -74,7 +74,10 @@ def evaluate_regression_command(
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="Use this split only; patients who are also in another are left out."),
+        typer.Option(
+            help="Use this split only; patients who are also in another are left out. Default: "
+            "the test split that the checkpoint records, else all; `all` takes all."
+        ),
     ] = None,
     min_value: Annotated[
         float | None, typer.Option(help="Evaluate only rows with a true value of at least this.")

@@ -111,6 +111,7 @@ def training_notes(splits: Sequence[str | None], requested: str | None) -> Itera
 # ---- splits that a checkpoint or a configuration records ----------------------------------------
 
 _SEEDS = ("split_seed", "random_state", "seed", "random_seed")
+_COUNTS = ("n_{}", "num_{}", "{}_count", "{}_samples", "n_{}_samples", "num_{}_samples")
 _STRATIFIED = ("stratify", "stratified")
 
 
@@ -173,6 +174,33 @@ folds=0, fold=0)
             int(fold_number) if _whole(fold_number) else 0,
         )
     return None
+
+
+def recorded_counts(metadata: Mapping[str, Any]) -> dict[str, int]:
+    """Split → number of its rows, of the part that records a split; empty where none is recorded.
+
+    Args:
+        metadata: plain values, as they were read.
+
+    >>> recorded_counts({"split": {"seed": 7, "test_size": 0.2, "n_train": 8, "n_test": 2}})
+    {'train': 8, 'test': 2}
+    >>> recorded_counts({"method": "random_split", "lengths": [8, 2], "seed": 1})
+    {'train': 8, 'val': 2}
+    """
+    for part in _parts(metadata):
+        counts = {}
+        for name, words in NAMES.items():
+            keys = [key.format(word) for word in words for key in _COUNTS]
+            count = _first(part, keys)
+            if _whole(count) and count >= 0:
+                counts[name] = int(count)
+        lengths = part.get("lengths")
+        if not counts and isinstance(lengths, Sequence) and all(map(_whole, lengths)):
+            counts = dict(zip(NAMES, map(int, lengths)))
+        # The rows of training alone say nothing on what was held out.
+        if "train" in counts and len(counts) > 1:
+            return counts
+    return {}
 
 
 def reproduce(

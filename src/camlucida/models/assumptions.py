@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from camlucida.core.messages import Message, declare
@@ -95,11 +95,13 @@ class RecognisedCard:
         card: builds the model.
         outputs: that the model has; None if unknown.
         notes: what the checkpoint was recognised as, then what is assumed.
+        options: what the checkpoint holds beside its weights, as plain values.
     """
 
     card: Card
     outputs: int | None
     notes: tuple[Message, ...] = ()
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def update(self, **fields: object) -> RecognisedCard:
         """The same with other values of some of the card's fields."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from camlucida.core.errors import ModelError, UsageError
 from camlucida.core.output_spec import Task
+from camlucida.io.pickles import plain
 from camlucida.models.alternatives import bare
 from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.backbones import bodies, classifiers
@@ -118,6 +120,8 @@ def recognise(
             )
         fields = {"task": task} if task is not None else {}
         recognised = recognised.update(checkpoint=str(path), **fields).with_stated(stated)
+    options = plain(file.content)
+    recognised = replace(recognised, options=options if isinstance(options, dict) else {})
     if key is not None:
         recognised = recognised.update(checkpoint_key=key)
     return recognised if size is None else recognised.with_size(size, given=True)

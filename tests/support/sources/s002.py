@@ -73,7 +73,7 @@ class PlainAgeNet(nn.Module):
         self.backbone = torchvision.models.resnet18()
         self.backbone.fc = nn.Sequential(nn.Linear(512, 32), nn.ReLU(), nn.Linear(32, 1))
 
-    def forward(self, image: Tensor, sex: Tensor) -> Tensor:
+    def forward(self, image: Tensor, sex: Tensor | None = None) -> Tensor:
         """(B, 3, H, W) → (B, 1); the sex is not used."""
         return self.backbone(image)
 

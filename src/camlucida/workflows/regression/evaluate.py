@@ -28,7 +28,7 @@ from camlucida.figures.regression import OWN_SCALE
 from camlucida.io.tables import write_table
 from camlucida.models import Card
 from camlucida.models.assumptions import RecognisedCard
-from camlucida.models.recognise import recognise
+from camlucida.models.recognise import find_checkpoint, recognise
 from camlucida.runs import Run, execute
 from camlucida.runs.tables import GROUP
 from camlucida.workflows.regression.figures import (
@@ -37,6 +37,7 @@ from camlucida.workflows.regression.figures import (
     caption_notes,
     save_predictions,
 )
+from camlucida.workflows.regression.recorded_split import find_recorded_split
 from camlucida.workflows.regression.settings import RegressionResult, RegressionSettings
 from camlucida.workflows.regression.sheet import Sheet, read_sheet
 from camlucida.workflows.regression.tables import (
@@ -85,16 +86,19 @@ def evaluate_regression_model(
         UsageError, ModelError, LayerError: the request is wrong.
     """
     settings.check()
+    recognised = _recognised(settings)
     sheet = read_sheet(
         settings.table,
         settings.images,
         settings.columns,
         masks=settings.masks,
         split=settings.split,
+        recorded=find_recorded_split(find_checkpoint(settings.checkpoint), recognised.options),
     )
     sheet = sheet.within(settings.least, settings.most)
     settings.check_samples(len(sheet.rows))
-    recognised = _card(settings, sheet)
+    if not recognised.card.labels:
+        recognised = recognised.update(labels=(sheet.value_column,))
     outcome = execute(
         _write_cohort(out / "inputs", settings, recognised.card, sheet),
         out / "run",
@@ -161,19 +165,16 @@ def run_predictions(run: Run, sheet: Sheet, notes: Sequence[Message]) -> Predict
     return Predictions("regression", table, (), tuple(sheet.groups), tuple(notes), synthetic)
 
 
-def _card(settings: RegressionSettings, sheet: Sheet) -> RecognisedCard:
-    """The card that the user named, or a recognised one; its label is the value's column."""
+def _recognised(settings: RegressionSettings) -> RecognisedCard:
+    """The card that the user named, or a recognised one."""
     outputs = 1 if settings.model is None else None
-    recognised = recognise(
+    return recognise(
         settings.checkpoint,
         task="regression",
         outputs=outputs,
         model=settings.model,
         size=settings.size,
     )
-    if recognised.card.labels:
-        return recognised
-    return recognised.update(labels=(sheet.value_column,))
 
 
 def _model_notes(recognised: RecognisedCard, settings: RegressionSettings) -> list[Message]:

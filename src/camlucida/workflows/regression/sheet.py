@@ -31,6 +31,7 @@ from camlucida.io.tables import (
     with_points,
 )
 from camlucida.workflows.regression.image_folder import ImageFolder
+from camlucida.workflows.regression.recorded_split import RecordedSplit
 from camlucida.workflows.regression.sheet_columns import value_column
 
 declare(
@@ -170,6 +171,7 @@ def read_sheet(
     *,
     masks: Path | None = None,
     split: str | None = None,
+    recorded: RecordedSplit | None = None,
 ) -> Sheet:
     """Find the image and the mask of each row.
 
@@ -188,7 +190,8 @@ def read_sheet(
         images: a folder, searched with its subfolders.
         columns: that the user names.
         masks: folder of masks.
-        split: take only this one.
+        split: take only this one; ``all`` takes all, if none is called so.
+        recorded: of the checkpoint; it counts where the table has no split column.
 
     Raises:
         UsageError: no table, image or folder; a column that does not exist or is ambiguous; no
@@ -213,7 +216,10 @@ def read_sheet(
         "split": find_column(frame, None, SPLIT_COLUMNS, "split column", where) or "",
     }
     groups = _group_columns(frame, columns.groups, names, table, where)
-    return _Table(table, frame, names, groups, folder, match).sheet(split)
+    rows = _Table(table, frame, names, groups, folder, match)
+    if recorded is not None and not names["split"]:
+        return rows.by_record(recorded, split)
+    return rows.sheet(split)
 
 
 def _group_columns(
@@ -275,8 +281,27 @@ class _Table:
     def group_cells(self) -> list[list[str]]:
         return [texts(self.frame[name]) for name in self.groups]
 
+    def by_record(self, recorded: RecordedSplit, split: str | None) -> Sheet:
+        """The usable rows of a recorded split, if it can be made of this table's rows."""
+        rows = range(len(self.frame))
+        usable = [row for row in rows if self._fitting(row) and self.cells["value"][row]]
+        cells = recorded.cells([rows, usable], self.cells["value"], self.cells["patient"])
+        if cells is None:
+            sheet = self.sheet(split)
+            notes = [recorded.unused_note(len(self.frame), self.path)]
+        else:
+            frame = self.frame.assign(split=cells)
+            split = split or recorded.default
+            table = replace(self, frame=frame, columns={**self.columns, "split": "split"})
+            sheet = table.sheet(split)
+            taken = "" if split == "all" else find_split(split, cells, self.path)
+            notes = [*recorded.used_notes(cells, taken, self.path)]
+        return replace(sheet, notes=(*sheet.notes, *notes))
+
     def sheet(self, split: str | None) -> Sheet:
         """The usable rows, of one split if it is given."""
+        if split == "all" and "all" not in self.cells["split"]:
+            split = None
         chosen, torn = self._of_split(split)
         blank = [index for index in chosen if not self.cells["value"][index]]
         filled = sorted({*chosen} - {*blank})
