@@ -1,0 +1,106 @@
+"""The files of a training project by kind, as far as their names tell it."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from camlucida.core.errors import UsageError
+from camlucida.core.files import reading
+from camlucida.core.messages import declare
+from camlucida.datasets.annotation_discovery import ANNOTATION_FOLDERS
+from camlucida.io import expand_paths
+from camlucida.io.tables import fold
+from camlucida.models.checkpoint_file import SUFFIXES
+from camlucida.models.side_files import NAMES
+from camlucida.workflows.import_project.log import ImportLog
+
+declare(
+    "not_imported",
+    {"others": "{count} other {count:|file|files}: {kinds}"},
+)
+
+SKIPPED_FOLDERS = frozenset(("__pycache__", "node_modules", "site-packages", "venv", "env"))
+"""Folders in which a project has nothing of its own."""
+
+TABLES = (".csv", ".tsv", ".xlsx", ".parquet")
+RECORD = "import.json"
+"""What an import writes; a folder with it is not searched."""
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The files of a project, sorted.
+
+    Attributes:
+        folder: of the project, absolute.
+        checkpoints, tables, documents: by their suffixes; documents are TOML and JSON.
+        images: pictures that lie in no folder of annotations.
+    """
+
+    folder: Path
+    checkpoints: tuple[Path, ...]
+    tables: tuple[Path, ...]
+    documents: tuple[Path, ...]
+    images: tuple[Path, ...]
+
+
+def take_inventory(folder: Path, log: ImportLog) -> Inventory:
+    """Search a folder with its subfolders; hidden ones are left out.
+
+    Args:
+        folder: of the project.
+        log: takes what is of no kind.
+
+    Raises:
+        UsageError: no such folder.
+    """
+    with reading(folder, UsageError, "the project"):
+        if not folder.is_dir():
+            raise UsageError(f"no folder {folder}", "give the folder of a training project")
+    files = sorted(_files(folder))
+    pictures, _ = expand_paths([folder])
+    visible = set(files)
+    images = [path for path in pictures if path in visible and not below_annotations(path, folder)]
+    checkpoints = [path for path in files if path.suffix.lower() in SUFFIXES]
+    tables = [path for path in files if path.suffix.lower() in TABLES]
+    documents = [path for path in files if path.suffix.lower() in (".toml", ".json")]
+    known = {*pictures, *checkpoints, *tables}
+    others = [path for path in files if path not in known and not _is_read_elsewhere(path, folder)]
+    kinds = Counter(path.suffix.lower() or path.name for path in others)
+    if others:
+        shown = [f"{count} {kind}" for kind, count in kinds.most_common(8)]
+        log.leave("others", count=len(others), kinds=", ".join(shown))
+    return Inventory(folder, *map(tuple, (checkpoints, tables, documents, images)))
+
+
+def below_annotations(path: Path, folder: Path) -> bool:
+    """Whether a file lies in a folder of masks or other annotations.
+
+    Args:
+        path: of the file.
+        folder: of the project; names above it do not count.
+    """
+    parents = path.relative_to(folder).parts[:-1]
+    return any(fold(name) in ANNOTATION_FOLDERS for name in parents)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for root, names, files in os.walk(folder):
+        if RECORD in files:
+            names.clear()
+            continue
+        names[:] = [name for name in names if not _is_skipped(name)]
+        yield from (Path(root, name) for name in files if not name.startswith("."))
+
+
+def _is_skipped(name: str) -> bool:
+    return name.startswith(".") or name in SKIPPED_FOLDERS
+
+
+def _is_read_elsewhere(path: Path, folder: Path) -> bool:
+    """Whether a file may state options, or be an annotation: what uses it says so."""
+    return path.stem in NAMES or below_annotations(path, folder) or path.suffix == ".toml"
