@@ -8,7 +8,7 @@ from camlucida.cli.common import app
 from camlucida.figures.style import style
 
 DRAWING = (
-    *("explain", "report", "compare", "ensemble", "change", "evaluate", "demo", "benchmark"),
+    *("explain", "report", "case", "compare", "ensemble", "change", "evaluate", "demo", "benchmark"),
     *("report-pack", "evaluate-regression", "explain-segmentation"),
 )
 

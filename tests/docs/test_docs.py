@@ -126,6 +126,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "evaluate-predictions": "predictions.md",
         "evaluate-regression": "regression.md",
         "ensemble": "ensemble.md",
+        "case": "report.md",
         "change": "change.md",
         "report": "report.md",
         "report-pack": "report-pack.md",

@@ -21,6 +21,7 @@ from camlucida.cli import preprocessing  # noqa: F401
 from camlucida.cli import chexlocalize  # noqa: F401
 from camlucida.cli import runs  # noqa: F401
 from camlucida.cli import report  # noqa: F401
+from camlucida.cli import case  # noqa: F401
 from camlucida.cli import compare  # noqa: F401
 from camlucida.cli import regression  # noqa: F401
 from camlucida.cli import ensemble  # noqa: F401

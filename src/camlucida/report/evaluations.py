@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from camlucida.evaluation.maps.folder import ABOUT, read
+from camlucida.evaluation.maps.folder import ABOUT, Evaluated, read
 from camlucida.evaluation.maps.summary import differences, gate_table, summarise
 from camlucida.runs import Run
 
@@ -44,20 +44,26 @@ class Evaluation:
 def read_evaluations(runs: Sequence[Run]) -> Iterator[Evaluation]:
     """Each evaluation of weights that its run has; others are of another model by now."""
     for run in runs:
-        names = {model["sha256"]: str(model["name"]) for model in run.about["models"]}
-        folder = run.folder.root / "evaluation"
-        for about in sorted([*folder.glob(ABOUT), *folder.glob(f"*/{ABOUT}")]):
-            evaluated = read(about.parent)
-            sha256 = str(evaluated.about["model"]["sha256"])
-            if sha256 in names:
-                rows = evaluated.tables.rows
-                yield Evaluation(
-                    model=names[sha256],
-                    sha256=sha256,
-                    summary=_summary(about.parent, rows),
-                    gate=sanity_gate(evaluated.sanity),
-                    differences=_differences(about.parent, rows),
-                )
+        for folder, model, evaluated in stored_evaluations(run):
+            rows = evaluated.tables.rows
+            yield Evaluation(
+                model=model,
+                sha256=str(evaluated.about["model"]["sha256"]),
+                summary=_summary(folder, rows),
+                gate=sanity_gate(evaluated.sanity),
+                differences=_differences(folder, rows),
+            )
+
+
+def stored_evaluations(run: Run) -> Iterator[tuple[Path, str, Evaluated]]:
+    """Folder, name of the model, and tables of each evaluation of weights that the run has."""
+    names = {model["sha256"]: str(model["name"]) for model in run.about["models"]}
+    root = run.folder.root / "evaluation"
+    for about in sorted([*root.glob(ABOUT), *root.glob(f"*/{ABOUT}")]):
+        evaluated = read(about.parent)
+        sha256 = str(evaluated.about["model"]["sha256"])
+        if sha256 in names:
+            yield about.parent, names[sha256], evaluated
 
 
 def _summary(folder: Path, rows: pd.DataFrame) -> pd.DataFrame:

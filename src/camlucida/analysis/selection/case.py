@@ -28,7 +28,7 @@ def case(pool: Pool, request: RuleRequest) -> Selected:
         UsageError: no such image, no such label of it, or several and none is named.
     """
     candidates = pool.candidates(by_label=True)
-    of_image = candidates[_is_image(candidates, request.image)]
+    of_image = candidates[has_image_name(candidates, request.image)]
     if of_image.empty:
         fix = did_you_mean(request.image, sorted(set(candidates["image"])))
         raise UsageError(f"rule {request.text!r}: no case of image {request.image!r}", fix)
@@ -44,8 +44,13 @@ def case(pool: Pool, request: RuleRequest) -> Selected:
     return Selected(request.text, message, list(chosen.index), [Message("roles.case")])
 
 
-def _is_image(cases: pd.DataFrame, name: str) -> list[bool]:
-    """Whether each case is of this image: its id, file name or stem."""
+def has_image_name(cases: pd.DataFrame, name: str) -> list[bool]:
+    """Whether each case is of this image: its id, file name or stem.
+
+    Args:
+        cases: with ``image`` and ``path``.
+        name: in any case.
+    """
     wanted = name.casefold()
     return [
         wanted in {str(image).casefold(), Path(path).name.casefold(), Path(path).stem.casefold()}
