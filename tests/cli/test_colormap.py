@@ -8,8 +8,8 @@ from camlucida.cli.common import app
 from camlucida.figures.style import style
 
 DRAWING = (
-    *("explain", "report", "case", "compare", "ensemble", "change", "evaluate", "demo", "benchmark"),
-    *("report-pack", "evaluate-regression", "explain-segmentation"),
+    *("explain", "report", "compare", "ensemble", "change", "evaluate", "demo", "benchmark"),
+    *("case", "report-pack", "evaluate-regression", "explain-segmentation"),
 )
 
 
