@@ -22,6 +22,31 @@ def build():
 """
 
 
+TWO_CHANNELS = """
+import torch
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, overlapping):
+        super().__init__()
+        self.overlapping = overlapping
+        self.features = nn.Conv2d(1, 1, 1)
+        with torch.no_grad():
+            self.features.weight.fill_(1), self.features.bias.fill_(-0.5)
+
+    def forward(self, x):
+        bright = self.features(x)
+        if not self.overlapping:
+            return torch.cat([-bright, bright], 1)
+        upper = bright.clone()
+        upper[:, :, 16:] = -1
+        return torch.cat([upper, bright], 1)
+
+def build(overlapping):
+    return Net(overlapping)
+"""
+
+
 def run_of(
     folder: Path,
     task: str,
@@ -86,6 +111,29 @@ def segmentation_run(folder: Path, masks: str = 'masks = "masks"') -> Run:
     mask[16:] = False
     save(folder / "masks/lesion/part.png", mask)
     (folder / "cohort.toml").write_text(f'images = "films"\nmodel = "card.toml"\n{masks}\n')
+    return done(folder)
+
+
+def two_channel_run(folder: Path, overlapping: bool, labels: tuple[str, str]) -> Run:
+    """A run of one film 32 × 32 with a square at 8:24, whose mask is there for each label.
+
+    The second channel is the square. The first is its upper half where channels can overlap (a
+    sigmoid each), else everything but the square.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "net.py").write_text(TWO_CHANNELS)
+    text = (
+        f'factory = "net.py:build"\nargs = {{ overlapping = {str(overlapping).lower()} }}\n'
+        f'task = "segmentation"\nlabels = {list(labels)}\noverlapping = {str(overlapping).lower()}\n'
+        'layer = "features"\n[input]\nsize = 32\nchannels = 1\n'
+    )
+    (folder / "card.toml").write_text(text)
+    film = np.zeros((32, 32), np.uint8)
+    film[8:24, 8:24] = 255
+    save(folder / "films/a.png", film)
+    for label in filter(None, labels):
+        save(folder / f"masks/{label}/a.png", film > 0)
+    (folder / "cohort.toml").write_text('images = "films"\nmodel = "card.toml"\nmasks = "masks"\n')
     return done(folder)
 
 

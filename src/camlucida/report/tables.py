@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from camlucida.analysis.cases.annotations import Annotations
+from camlucida.analysis.cases.annotations import Annotations, background_label
 from camlucida.report.data import SERIES, SeriesRows
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
@@ -70,11 +70,13 @@ def annotations_of(
             name = str(model["name"])
             labels = [label for label in model["resolved"]["labels"] if label]
             # A model has no task here where every image failed.
-            task = next(iter(rows["task"][rows["model"] == name]), "")
+            of_model = rows[rows["model"] == name]
+            task = next(iter(of_model["task"]), "")
+            background = background_label(of_model)
             # Models that share annotations have the same object, so that a file is read once.
-            key = run.about["masks"], run.about["boxes"], tuple(labels), task
+            key = run.about["masks"], run.about["boxes"], tuple(labels), task, background
             if key not in shared:
-                shared[key] = Annotations(run, labels, task, [])
+                shared[key] = Annotations(run, labels, task, [], background)
             by_model[index, name] = shared[key]
     return by_model
 

@@ -95,11 +95,15 @@ PREDICTIONS = pa.schema(
         "area": pa.float64(),
         "share": pa.float64(),
         "region": _SIZES,
+        "background": pa.bool_(),
         "original": _SIZES,
         "synthetic": pa.bool_(),
     }
 )
-"""One row an image, model and label."""
+"""One row an image, model and label.
+
+``background``: of a segmentation, whether the label is the first of channels that exclude each
+other; channels that can overlap have none."""
 
 
 def write_part(

@@ -31,7 +31,8 @@ def prediction_rows(output: ModelOutput, probabilities_only: bool) -> list[dict[
         - regression: ``value``, in the model's units;
         - segmentation: of the predicted region in original pixels its ``area``, its ``share`` of
           the image, its run lengths (``region``: column by column, the first of pixels outside, as
-          in COCO), and the mean ``probability`` over it.
+          in COCO), the mean ``probability`` over it, and whether the label is the ``background``:
+          the first of two or more channels that exclude each other.
     """
     if output.task == "regression":
         rows = _values(output)
@@ -115,6 +116,7 @@ def _values(output: ModelOutput) -> list[dict[str, Any]]:
 
 def _regions(output: ModelOutput) -> list[dict[str, Any]]:
     rows = []
+    has_background = len(output.logits) > 1 and not output.overlapping
     for channel in range(len(output.logits)):
         if not output.labels[channel]:
             continue
@@ -130,6 +132,7 @@ def _regions(output: ModelOutput) -> list[dict[str, Any]]:
             "area": area,
             "share": area / on_original.numel(),
             "region": _lengths(on_original),
+            "background": has_background and channel == 0,
         }
         rows.append(row)
     return rows

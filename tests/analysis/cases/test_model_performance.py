@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from camlucida.analysis.cases.annotations import background_label
 from camlucida.analysis.cases.model_performance import evaluate_runs, run_predictions
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import Message, prefixed
@@ -13,7 +14,7 @@ from camlucida.evaluation.predictions.evaluate import evaluate_file
 from camlucida.evaluation.predictions.tables import PredictionSettings
 from camlucida.runs import Run, execute
 from tests.support.models_on_disk import write_image
-from tests.support.runs_on_disk import run_of, save, segmentation_run
+from tests.support.runs_on_disk import run_of, save, segmentation_run, two_channel_run
 
 SETTINGS = PredictionSettings(within=(5,))
 LABELS = ("Nodule", "Mass")
@@ -131,7 +132,7 @@ def test_segmentation(tmp_path):
     assert dice["estimate"] == pytest.approx((1 + 2 / 3) / 2)
     assert Message("notes.no_readable_mask", {"count": 1, "names": "none"}) in result.notes
     assert result.errors == ()
-    save(tmp_path / "masks/lesion/none.png", np.zeros((8, 8), bool))
+    save(tmp_path / "masks/lesion/none.png", np.zeros((8, 20), bool))
     again = evaluate_runs([run], SETTINGS)
     assert len(again.errors) == 1
     same_figures(again.figures, result.figures)
@@ -143,6 +144,26 @@ def test_segmentation(tmp_path):
         evaluate_runs([run], SETTINGS)
     with pytest.raises(UsageError, match="use evaluate_runs"):
         run_predictions([run])
+
+
+@pytest.mark.parametrize(
+    ("overlapping", "labels", "dice"),
+    [
+        (True, ("upper", "square"), {"upper": 2 / 3, "square": 1.0}),
+        (False, ("rest", "square"), {"square": 1.0}),
+        # An output without a name is not predicted; the rest of the channels are no background.
+        (True, ("", "square"), {"square": 1.0}),
+        (False, ("", "square"), {"square": 1.0}),
+    ],
+)
+def test_channels_that_overlap_have_no_background(tmp_path, overlapping, labels, dice):
+    run = two_channel_run(tmp_path, overlapping, labels)
+    result = evaluate_runs([run], SETTINGS)
+    figures = result.figures[result.figures["metric"] == "dice"]
+    of_labels = dict(zip(figures["label"], figures["estimate"]))
+    of_labels = {label: value for label, value in of_labels.items() if label}
+    assert of_labels == pytest.approx(dice)
+    assert background_label(run.predictions()) == ("rest" if labels[0] == "rest" else None)
 
 
 def test_what_cannot_be_evaluated_is_one_line(tmp_path):

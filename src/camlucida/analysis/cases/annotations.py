@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from camlucida.core.errors import CamlucidaError, ImageError
@@ -24,6 +25,23 @@ T = TypeVar("T")
 Size = tuple[int, int]
 
 
+def background_label(predictions: pd.DataFrame) -> str | None:
+    """The label that stands for the background of a segmentation; None without one.
+
+    Args:
+        predictions: of :meth:`~camlucida.runs.Run.predictions`, of one model, with ``label`` and
+            ``background``.
+
+    >>> rows = {"label": ["none", "lesion"], "background": [True, False]}
+    >>> background_label(pd.DataFrame(rows))
+    'none'
+    >>> background_label(pd.DataFrame({"label": ["heart", "lung"], "background": False}))
+    """
+    # Other tasks have no value there.
+    marked = predictions["background"].eq(True)
+    return next(iter(predictions["label"][marked].astype(str)), None)
+
+
 class Annotations:
     """Masks and boxes of one run and model.
 
@@ -34,10 +52,19 @@ class Annotations:
         labels: of the model.
         task: of the model.
         problems: lines are added here.
+        background: of the labels; see :func:`background_label`.
     """
 
-    def __init__(self, run: Run, labels: Sequence[str], task: str, problems: list[str]) -> None:
+    def __init__(
+        self,
+        run: Run,
+        labels: Sequence[str],
+        task: str,
+        problems: list[str],
+        background: str | None = None,
+    ) -> None:
         self._labels = tuple(labels)
+        self._foreground = tuple(label for label in labels if label != background)
         self._task = task
         self._problems = problems
         self._masks = self._truth(run.about["masks"], "masks")
@@ -119,8 +146,7 @@ class Annotations:
 
     def _shared(self, label: str) -> bool:
         """Whether a mask that names no label holds for this one."""
-        foreground = self._labels[1:] if len(self._labels) > 1 else self._labels
-        return self._task != "segmentation" or (label,) == foreground
+        return self._task != "segmentation" or (label,) == self._foreground
 
     def _truth(self, path: str | None, kind: str) -> GroundTruth:
         nothing = GroundTruth(self._labels, {}, {})

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from camlucida.analysis.cases.annotations import Annotations
+from camlucida.analysis.cases.annotations import Annotations, background_label
 from camlucida.analysis.cases.image_regions import ImageRegions, reduced, shrink, to_reduced
 from camlucida.core.geometry import Geometry
 from camlucida.metrics import METRICS, localisation
@@ -132,13 +132,16 @@ def _annotations(
     of_models = {}
     for number in dict.fromkeys(map(int, cases["run"])):
         run = runs[number]
-        predictions = run.query("SELECT model, label, task FROM predictions ORDER BY position, row")
+        predictions = run.query(
+            "SELECT model, label, task, background FROM predictions ORDER BY position, row"
+        )
         for model, rows in predictions.groupby("model", sort=False):
             labels = tuple(dict.fromkeys(rows["label"]))
             task = str(rows["task"].iloc[0])
-            key = run.about["masks"], run.about["boxes"], labels, task
+            background = background_label(rows)
+            key = run.about["masks"], run.about["boxes"], labels, task, background
             if key not in shared:
-                shared[key] = Annotations(run, labels, task, problems)
+                shared[key] = Annotations(run, labels, task, problems, background)
             of_models[number, str(model)] = shared[key]
     return of_models
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from camlucida.analysis.cases.annotations import Annotations
+from camlucida.analysis.cases.annotations import Annotations, background_label
 from camlucida.analysis.cases.names import architecture
 from camlucida.analysis.cases.outcomes import has_classes, judged_predictions
 from camlucida.runs import Run
@@ -144,7 +144,8 @@ def _of_model(
     labels = list(dict.fromkeys(predictions["label"]))
     annotations = None
     if task == "segmentation":
-        annotations = Annotations(run, labels, task, problems)
+        background = background_label(predictions)
+        annotations = Annotations(run, labels, task, problems, background)
     cases = maps.reset_index(drop=True).rename(columns={"probability": "of_target"})
     cases["task"] = task
     cases["weight"] = float(model["weight"])

@@ -10,7 +10,7 @@ from itertools import chain
 
 import pandas as pd
 
-from camlucida.analysis.cases.annotations import Annotations
+from camlucida.analysis.cases.annotations import Annotations, background_label
 from camlucida.analysis.cases.outcomes import (
     both_classes,
     has_classes,
@@ -62,8 +62,8 @@ def evaluate_runs(runs: Sequence[Run], settings: PredictionSettings | None = Non
     """Metrics of the models of runs with intervals by patient, as of a file of predictions.
 
     Classification and regression: see :func:`run_predictions`. Segmentation: each label's predicted
-    region against its mask in original pixels; images without a mask, and the background of two or
-    more channels, are left out.
+    region against its mask in original pixels; images without a mask, and the background of
+    channels that exclude each other, are left out.
 
     Args:
         runs: all of one task. Where runs share a model's name, their folders tell them apart.
@@ -229,9 +229,9 @@ def _evaluate_masks(
     def pairs() -> Iterator[MaskPair]:
         for index, model, rows in tables:
             labels = tuple(dict.fromkeys(rows["label"]))
-            annotations = Annotations(runs[index], labels, "segmentation", errors)
-            # The first of two or more channels is the background.
-            foreground = rows[rows["label"] != labels[0]] if len(labels) > 1 else rows
+            background = background_label(rows)
+            annotations = Annotations(runs[index], labels, "segmentation", errors, background)
+            foreground = rows[rows["label"] != background]
             for record in foreground.to_dict("records"):
                 row = {str(name): value for name, value in record.items()}
                 truth = true_region(row, annotations)

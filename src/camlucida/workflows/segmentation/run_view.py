@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from camlucida.analysis.cases.annotations import background_label
 from camlucida.core.errors import CamlucidaError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, quoted
@@ -32,6 +33,7 @@ class SegmentationCase:
         predicted: label → (H, W).
         maps: rows of the run's explanations.
         note: why maps are missing; None if none is.
+        background: of the labels; see :func:`~camlucida.analysis.cases.annotations.background_label`.
     """
 
     image: str
@@ -41,6 +43,7 @@ class SegmentationCase:
     predicted: Mapping[str, Mask]
     maps: tuple[int, ...]
     note: Message | None
+    background: str | None = None
 
     def truth(self, label: str) -> Mask | None:
         """The true mask (H, W) of a label, or the one that names no label; None without any.
@@ -57,10 +60,9 @@ class SegmentationCase:
 
     @property
     def predicts_nothing(self) -> bool:
-        """Whether every label is empty, or the first of several, the background, is everywhere."""
-        first, *others = self.predicted.values()
-        background = bool(others) and bool(first.all())
-        return not any(map(np.any, others)) and (background or not first.any())
+        """Whether every label but the background is empty."""
+        regions = [mask for label, mask in self.predicted.items() if label != self.background]
+        return not any(map(np.any, regions))
 
 
 @dataclass
@@ -146,7 +148,16 @@ class SegmentationRun:
             predicted[label] = from_rle({"size": size, "counts": counts})
         patient, path = str(first["patient"]), Path(first["path"])
         truths = self._truths(image, path, first["mask"], size)
-        return SegmentationCase(image, patient, path, truths, predicted, tuple(maps), note)
+        return SegmentationCase(
+            image,
+            patient,
+            path,
+            truths,
+            predicted,
+            tuple(maps),
+            note,
+            background_label(predictions),
+        )
 
     def _truths(
         self, image: str, path: Path, mask: object, size: tuple[int, int]
