@@ -229,7 +229,7 @@ def test_large_films_are_reduced(tmp_path, monkeypatch):
 
 def test_a_bad_mask_is_said_once(tmp_path):
     run = segmentation_run(tmp_path)
-    save(tmp_path / "masks/lesion/part.png", np.zeros((8, 8), bool))
+    save(tmp_path / "masks/lesion/part.png", np.zeros((8, 20), bool))
     cases = case_table([run, run])
     heat = attribution_table([run, run], cases)
     (line,) = heat.attrs["problems"]
