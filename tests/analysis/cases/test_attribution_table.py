@@ -233,7 +233,7 @@ def test_a_bad_mask_is_said_once(tmp_path):
     cases = case_table([run, run])
     heat = attribution_table([run, run], cases)
     (line,) = heat.attrs["problems"]
-    assert "8×8 for an image of 32×32" in line
+    assert "8×20 for an image of 32×32" in line
     bad = (cases["image"] == "part").to_numpy()
     assert heat["mask_share"][bad].isna().all()
     assert heat["border_area"][bad].notna().all()
