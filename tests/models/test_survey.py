@@ -9,10 +9,11 @@ from camlucida.attribution.capture import capture
 from camlucida.attribution.methods import METHODS
 from camlucida.core.errors import LayerError, UsageError
 from camlucida.core.messages import Message
+from camlucida.models.firings import Survey
 from camlucida.models.grids import GridTracer, TokenGrid
 from camlucida.models.layer_list import list_layers
 from camlucida.models.state import frozen, items_of
-from camlucida.models.survey import Survey, survey
+from camlucida.models.survey import survey
 from tests.support import nets
 from tests.support import transformers as vits
 
@@ -317,3 +318,69 @@ def test_queries_of_a_decoder_are_no_cells():
     assert tracer(norm, (queries,), queries) is None
     decoded = torch.rand(2, 24, 8)
     assert tracer(norm, (decoded,), decoded) is None
+
+
+class Counted(torch.autograd.Function):
+    """Hands its input on, and counts passes forwards and backwards."""
+
+    @staticmethod
+    def forward(ctx, x, counts):
+        ctx.counts = counts
+        counts["forward"] += 1
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, gradient):
+        ctx.counts["backward"] += 1
+        return gradient, None
+
+
+class Deep(nn.Module):
+    """Ten convolutions; each counts its passes."""
+
+    def __init__(self):
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(1, 1, 3, padding=1) for _ in range(10)])
+        self.head = nn.Linear(1, 2)
+        self.counts = [{"forward": 0, "backward": 0} for _ in self.convs]
+
+    def forward(self, x):
+        for conv, counts in zip(self.convs, self.counts):
+            x = conv(Counted.apply(x, counts))
+        return self.head(x.mean((2, 3)))
+
+
+def test_a_survey_takes_gradients_from_the_layer_of_auto_on():
+    net = Deep()
+    lazy = surveyed(net, torch.rand(1, 1, 8, 8))
+    assert str(lazy.auto.ref) == "convs.9"
+    assert [counts["forward"] for counts in net.counts] == [1] * 10
+    assert [counts["backward"] for counts in net.counts] == [0] * 10
+    assert len(lazy.untested) == 9
+    assert all(firing.connected for firing in lazy.firings if firing.cells)
+    with frozen(net):
+        whole = survey(net, (torch.rand(1, 1, 8, 8),), whole=True)
+    assert whole.auto.ref == lazy.auto.ref
+    assert not whole.untested
+    assert [counts["backward"] for counts in net.counts] == [0] + [1] * 9
+
+
+class Unused(Deep):
+    """The last eight convolutions are on the graph of the score, which does not depend on them."""
+
+    def forward(self, x):
+        for conv, counts in zip(self.convs[:2], self.counts):
+            x = conv(Counted.apply(x, counts))
+        y = x
+        for conv, counts in zip(self.convs[2:], self.counts[2:]):
+            y = conv(Counted.apply(y, counts))
+        return self.head((x + 0 * y).mean((2, 3)))
+
+
+def test_layers_without_a_gradient_are_passed_over_in_few_backward_passes():
+    net = Unused()
+    lazy = surveyed(net, torch.rand(1, 1, 8, 8))
+    assert str(lazy.auto.ref) == "convs.1"
+    assert max(counts["backward"] for counts in net.counts) <= 4
+    off = [firing.ref.path for firing in lazy.firings if firing.cells and not firing.connected]
+    assert off == [f"convs.{i}" for i in range(2, 10)]

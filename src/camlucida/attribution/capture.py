@@ -19,11 +19,12 @@ from camlucida.core.errors import LayerError
 from camlucida.core.messages import Message
 from camlucida.core.output_spec import OutputSpec
 from camlucida.models.families import Layout
+from camlucida.models.firings import Firing, Survey
 from camlucida.models.grids import TokenGrid, has_one_cell, is_attention
 from camlucida.models.layer_list import auto_layer
 from camlucida.models.layers import LayerRef, Layouts, resolve
 from camlucida.models.output_choice import choose
-from camlucida.models.survey import Firing, Survey, survey
+from camlucida.models.survey import survey
 
 _SURVEYS: weakref.WeakKeyDictionary[nn.Module, dict[tuple[Any, ...], Survey]] = (
     weakref.WeakKeyDictionary()
@@ -150,12 +151,16 @@ class _Known:
         """The survey, if there has been one."""
         return self._remembered.get(self._key)
 
-    def survey(self) -> Survey:
-        """The survey; made now if there has been none."""
-        if self.surveyed is None:
+    def survey(self, whole: bool = False) -> Survey:
+        """The survey; made now if there has been none.
+
+        Args:
+            whole: with the gradient of every layer.
+        """
+        if self.surveyed is None or (whole and self.surveyed.untested):
             about = (self._explained, self.spec.logits_from, self.stated)
             model, inputs = self.model, self.inputs
-            made = [survey(model, inputs, *about, image) for image in self.images]
+            made = [survey(model, inputs, *about, image, whole) for image in self.images]
             self._remembered[self._key] = _merged(made)
         return self._remembered[self._key]
 
@@ -213,7 +218,8 @@ def _merged(surveys: Sequence[Survey]) -> Survey:
                 firings[i] = with_grid.get(firing.ref, firing)
         for ref, known in other.layouts.items():
             layouts[ref] = [*layouts.get(ref, ()), *known]
-    return Survey(firings, layouts, first.dense)
+    untested = first.untested.union(*(other.untested for other in surveys[1:]))
+    return Survey(firings, layouts, first.dense, untested)
 
 
 def _watched(known: _Known, layers: Sequence[str], record: bool) -> Forward | None:
@@ -305,7 +311,11 @@ def gradient_reaches(
     if layer.output is None or not layer.is_tokens:
         return True
     # Tokens can be on the score's path by their class token alone.
-    firings = _Known(model, forward.inputs, spec, stated).survey().firings
+    known = _Known(model, forward.inputs, spec, stated)
+    layers = known.survey()
+    if layer.ref in layers.untested:
+        layers = known.survey(whole=True)
+    firings = layers.firings
     return all(firing.connected is not False for firing in firings if firing.ref == layer.ref)
 
 
@@ -342,7 +352,7 @@ def usable_layers(
         but: the layer that failed, left out.
         spec: as of :func:`capture`.
     """
-    firings = _Known(model, inputs, spec).survey().firings
+    firings = _Known(model, inputs, spec).survey(whole=True).firings
     with_grid = [firing for firing in firings if firing.cells and str(firing.ref) != but]
     connected = [firing for firing in with_grid if firing.connected]
     paths = [str(firing.ref) for firing in connected or with_grid]

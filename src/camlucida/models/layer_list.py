@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,11 +9,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from camlucida.core.output_spec import OutputSpec
+from camlucida.models.firings import Firing, Survey, as_fired
 from camlucida.models.grids import TokenGrid
 from camlucida.models.layers import LayerRef, resolve
 from camlucida.models.output_choice import choose
 from camlucida.models.state import frozen, unwrap
-from camlucida.models.survey import Firing, Survey, survey
+from camlucida.models.survey import survey
 
 
 @dataclass(frozen=True)
@@ -99,21 +99,11 @@ def auto_layer(model: nn.Module, layers: Survey) -> LayerRef | None:
     """
     family = resolve(model, "auto")
     if family is not None:
-        fired = _as_fired(family, layers.firings)
+        fired = as_fired(family, layers.firings)
         if fired is not None and fired.cells and fired.connected is not False:
             return fired.ref
     chosen = layers.auto
     return None if chosen is None else chosen.ref
-
-
-def _as_fired(ref: LayerRef, firings: Sequence[Firing]) -> Firing | None:
-    """The firing of a layer whose index may count from the end."""
-    outputs = [firing for firing in firings if firing.ref.path == ref.path]
-    if ref.index is None:
-        return next((firing for firing in outputs if firing.ref.index is None), None)
-    indices = [firing.ref.index for firing in outputs if firing.ref.index is not None]
-    index = ref.index if ref.index >= 0 else max(indices, default=-1) + 1 + ref.index
-    return next((firing for firing in outputs if firing.ref.index == index), None)
 
 
 def _info(firing: Firing, size: tuple[int, ...], batch: int, auto: bool) -> LayerInfo:

@@ -1,14 +1,13 @@
 """What a model's layers return, where their cells lie, and whether its score depends on them.
 
-A model is surveyed once an input size: by one forward pass of two different images and one backward
-pass. Two images show what no image changes (a table of positions, a class token); the gradient
-shows what the score depends on.
+A model is surveyed once an input size: by one forward pass of two different images and a backward
+pass that goes no further than the layer which ``auto`` takes. Two images show what no image changes
+(a table of positions, a class token); the gradient shows what the score depends on.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,139 +15,17 @@ import torch
 from torch import Tensor, nn
 
 from camlucida.core.errors import ModelError
-from camlucida.core.messages import Message, declare
 from camlucida.models.families import Layout
+from camlucida.models.firings import Firing, Survey, without
 from camlucida.models.grids import GridTracer, TokenGrid, differs, is_attention
-from camlucida.models.layers import LayerRef, Layouts
+from camlucida.models.layers import LayerRef, Layouts, resolve
 from camlucida.models.output_choice import is_dense
+from camlucida.models.score_gradients import ScoreGradients
 from camlucida.models.state import forwarding, items_of, main_tensor, replace_tensor
-
-declare(
-    "layer",
-    {
-        "stem": (
-            "explained at {layer}, the last layer whose grid could be traced; {later} later "
-            "{later:|layer has|layers have} none (if they hold tokens, state grid and prefix)"
-        ),
-        "one_cell": (
-            "explained at {layer}: on images of this size {usual} has one cell alone, which shows "
-            "nothing of place"
-        ),
-    },
-)
 
 Inputs = tuple[Tensor, ...]
 
 _HANDING_ON = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-
-
-@dataclass(frozen=True)
-class Firing:
-    """The output of a module, in the last call that gave it a grid.
-
-    Attributes:
-        ref: the layer; with an index where the module returns several tensors.
-        type: class name of the module.
-        shape: of the output, for one image; its batch axis is 1 where it is known.
-        cells: its grid; () without one.
-        channels: K of an output with a grid, else 0.
-        calls: how often the module ran.
-        windows: whether it holds windows of the image, stacked along the batch.
-        depends: whether it depends on the image.
-        connected: whether the score depends on its cells (on the whole, without a grid); None where
-            the gradient cannot show that.
-        inner: whether it is passed over by ``auto``: its input handed on, or tokens that a linear
-            layer made (a query, a key or a value, say).
-    """
-
-    ref: LayerRef
-    type: str
-    shape: tuple[int, ...]
-    cells: tuple[int, ...] = ()
-    channels: int = 0
-    calls: int = 1
-    windows: bool = False
-    depends: bool = False
-    connected: bool | None = None
-    inner: bool = False
-
-
-@dataclass(frozen=True)
-class Survey:
-    """The layers of a model, as they ran on images of one size.
-
-    Attributes:
-        firings: in order of completion.
-        layouts: path and index → the batch axis, the shape without it, and the layout.
-        dense: channels of an output with the image's axes, else 0.
-    """
-
-    firings: list[Firing]
-    layouts: Mapping[LayerRef, list[tuple[int, tuple[int, ...], Layout]]]
-    dense: int = 0
-
-    def layout(self, ref: LayerRef, output: Tensor, batch: int) -> Layout | None:
-        """The layout of a layer's output.
-
-        Args:
-            ref: the layer; the index says which of several outputs.
-            output: as the module returned it.
-            batch: number of images.
-
-        Returns:
-            None without a grid.
-        """
-        for axis, rest, layout in self.layouts.get(ref, ()):
-            same_axes = output.ndim == len(rest) + 1 and output.shape[axis] == batch
-            if same_axes and _without(tuple(output.shape), axis) == rest:
-                return layout
-        return None
-
-    @property
-    def auto(self) -> Firing | None:
-        """The layer of ``auto``: the last of the coarsest grid that the score depends on.
-
-        A finer one after it is a decoder. Linear projections of tokens, as inside an attention, are
-        passed over. None where no layer has a grid.
-        """
-        candidates = [firing for firing in self.firings if firing.cells and firing.depends]
-        if any(firing.connected for firing in candidates):
-            candidates = [firing for firing in candidates if firing.connected]
-        for wanted in (_is_single, _is_feature, self._is_no_score):
-            candidates = list(filter(wanted, candidates)) or candidates
-        fewest = min((math.prod(firing.cells) for firing in candidates), default=0)
-        coarsest = [firing for firing in candidates if math.prod(firing.cells) == fewest]
-        coarsest = list(filter(self._is_no_score, coarsest)) or coarsest
-        return coarsest[-1] if coarsest else None
-
-    def _is_no_score(self, firing: Firing) -> bool:
-        return firing.channels != self.dense
-
-    @property
-    def note(self) -> Message | None:
-        """What is to be said of ``auto``: that it fell back to a stem, or a patch embedding."""
-        auto = self.auto
-        if auto is None:
-            return None
-        position = self.firings.index(auto)
-        laid = sum(bool(firing.cells and firing.connected) for firing in self.firings)
-        later = self.firings[position + 1 :]
-        unlaid = sum(bool(_is_unlaid(firing)) for firing in later)
-        if unlaid <= laid:
-            return None
-        return Message("layer.stem", {"layer": str(auto.ref), "later": unlaid})
-
-
-def _is_single(firing: Firing) -> bool:
-    return firing.ref.index is None
-
-
-def _is_feature(firing: Firing) -> bool:
-    return not firing.inner
-
-
-def _is_unlaid(firing: Firing) -> bool:
-    return not firing.cells and len(firing.shape) > 2 and firing.connected is True
 
 
 def _main(returned: Any, images: Tensor) -> Tensor | None:
@@ -162,6 +39,7 @@ def survey(
     logits_from: str | None = None,
     stated: TokenGrid | None = None,
     image: int = 0,
+    whole: bool = False,
 ) -> Survey:
     """Run the model once and see what its layers return.
 
@@ -174,6 +52,7 @@ def survey(
         logits_from: path of a module whose output is explained instead.
         stated: what the user states of tokens.
         image: position of the input whose size the grids are of.
+        whole: take the gradient of every layer, not only of those from ``auto`` on.
 
     Raises:
         ModelError: the model cannot run on these inputs.
@@ -191,7 +70,7 @@ def survey(
             error = failure
             continue
         explained = score(output, images[0]) if run.named is None else run.named
-        return run.survey(explained)
+        return run.survey(explained, whole)
     assert error is not None
     raise error
 
@@ -349,7 +228,7 @@ class _Run:
         before = self.firings.get(ref)
         if layout is not None and tensor is not None:
             axis = 0 if tensor.shape[0] == self.batch else 1
-            rest = _without(tuple(tensor.shape), axis)
+            rest = without(tuple(tensor.shape), axis)
             self.layouts.setdefault(ref, []).insert(0, (axis, rest, layout))
         if before is not None and before.cells and layout is None:
             self.firings[ref] = replace(before, calls=self.calls[ref.path])
@@ -363,42 +242,15 @@ class _Run:
         if layout is not None:
             self.current[ref] = layout
 
-    def survey(self, score: Tensor | None) -> Survey:
+    def survey(self, score: Tensor | None, whole: bool) -> Survey:
         """What was seen, with the layers that ``score`` depends on."""
-        connected = self._connected(score)
-        firings = [
-            replace(firing, connected=connected.get(ref)) for ref, firing in self.firings.items()
-        ]
-        dense = 0
         images = self.inputs[0]
-        if score is not None and score.ndim > 2 and is_dense(score, images):
-            dense = score.shape[1]
-        return Survey(firings, self.layouts, dense)
-
-    def _connected(self, score: Tensor | None) -> dict[LayerRef, bool]:
-        """Whether the gradient reaches the cells of each layer; {} where it shows nothing."""
+        is_map = score is not None and score.ndim > 2 and is_dense(score, images)
+        dense = score.shape[1] if score is not None and is_map else 0
+        seen = Survey(list(self.firings.values()), self.layouts, dense)
         if score is None or not score.requires_grad:
-            return {}
-        refs = [ref for ref, tensor in self.tensors.items() if tensor.requires_grad]
-        # Weights drawn at random: the sum of a softmax has no gradient.
-        generator = torch.Generator().manual_seed(0)
-        weights = torch.randn(score.shape, generator=generator).to(score)
-        tensors = [self.tensors[ref] for ref in refs]
-        try:
-            gradients = torch.autograd.grad(score, tensors, weights, allow_unused=True)
-        except (RuntimeError, NotImplementedError):
-            return {}
-        reached = dict.fromkeys(self.tensors, False)
-        reached |= {ref: gradient is not None for ref, gradient in zip(refs, gradients)}
-        nonzero = {}
-        for ref, gradient in zip(refs, gradients):
-            layout = self.current.get(ref)
-            if gradient is not None and layout is not None:
-                gradient = layout.to_grid(gradient)
-            nonzero[ref] = gradient is not None and bool(gradient.any())
-        # A saturated output has no gradient anywhere, which shows nothing.
-        return {**reached, **nonzero} if any(nonzero.values()) else reached
-
-
-def _without(shape: Sequence[int], axis: int) -> tuple[int, ...]:
-    return (*shape[:axis], *shape[axis + 1 :])
+            return seen
+        gradients = ScoreGradients(score, self.tensors, self.current)
+        if whole:
+            return gradients.test_all(seen)
+        return gradients.test_candidates(seen, resolve(self.model, "auto"))
