@@ -199,7 +199,7 @@ def test_a_folder_of_masks_that_is_gone_is_said(tmp_path):
     (tmp_path / "masks").rename(tmp_path / "elsewhere")
     cases = case_table([run])
     assert cases["dice"].isna().all()
-    assert ["not a folder" in line for line in cases.attrs["problems"]] == [True]
+    assert ["no annotations" in line for line in cases.attrs["problems"]] == [True]
 
 
 def test_masks_beside_the_images(tmp_path):
