@@ -33,7 +33,8 @@ class SegmentationCase:
         predicted: label → (H, W).
         maps: rows of the run's explanations.
         note: why maps are missing; None if none is.
-        background: of the labels; see :func:`~camlucida.analysis.cases.annotations.background_label`.
+        background: the label that :func:`~camlucida.analysis.cases.annotations.background_label`
+            names.
     """
 
     image: str
