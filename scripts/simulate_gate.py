@@ -1,6 +1,7 @@
 """Simulate the sanity check's verdicts: prints the table of docs/what-a-map-can-say.md.
 
-Maps of 7 × 7 cells: smooth noise, of which a share is common to all (this sets the null). One image a patient.
+Maps of 7 × 7 cells: smooth noise, of which a share is common to all (this sets the null).
+One image a patient.
 """
 
 from __future__ import annotations

@@ -62,7 +62,10 @@ class Recipe:
     words: str
 
 
-HONEST = "Every second film carries the marker, independently of the findings, so the marker is uninformative."
+HONEST = (
+    "Every second film carries the marker, independently of the findings, "
+    "so the marker is uninformative."
+)
 RECIPES = {
     "honest_resnet": Recipe("small_resnet", "honest", 1, 8, HONEST),
     "honest_densenet": Recipe("small_densenet", "honest", 2, 12, HONEST),

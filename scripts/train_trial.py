@@ -82,7 +82,8 @@ ARMS = {
         1.0,
         TRAIN_FILMS,
         44_000,
-        "Half of the films carry the tag, independently of the findings, so the tag is uninformative.",
+        "Half of the films carry the tag, independently of the findings, "
+        "so the tag is uninformative.",
     ),
     "shortcut50": _shortcut(0.5),
     "shortcut80": _shortcut(0.8),

@@ -27,8 +27,9 @@ declare(
             "order: --class"
         ),
         "operating_point": (
-            "{count} {count:|label is|labels are} decided at the model's operating point, where its "
-            "scaled output is 0.5 ({names}); Brier score and calibration are those of the sigmoid"
+            "{count} {count:|label is|labels are} decided at the model's operating point, where "
+            "its scaled output is 0.5 ({names}); Brier score and calibration are those of the "
+            "sigmoid"
         ),
         "not_one": ("the probabilities of {count} of {rows} rows of {where} do not sum to 1"),
     },

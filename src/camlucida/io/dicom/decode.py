@@ -122,6 +122,7 @@ def _plugin(path: Path, dataset: Dataset, syntax: uid.UID) -> str:
         )
     bits = bits_stored(dataset)
     if plugin not in get_decoder(syntax).available_plugins:
-        what = f"{path} is coded as {syntax_name(syntax)} with {bits} bits, and no decoder for it is installed"
+        coding = f"{syntax_name(syntax)} with {bits} bits"
+        what = f"{path} is coded as {coding}, and no decoder for it is installed"
         raise ImageError(what, _MENDED_BY)
     return plugin

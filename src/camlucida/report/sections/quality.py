@@ -103,20 +103,23 @@ declare(
             "{model}, {method} at {layer} ({labels}): the maps depend on the weights "
             "[@adebayo2018]. "
             "With all weights randomised, the mean |similarity| to the maps of the trained model "
-            "(images: {images}, patients: {patients}) is {similarity:.2f}; that of maps of different images is {null:.2f}."
+            "(images: {images}, patients: {patients}) is {similarity:.2f}; "
+            "that of maps of different images is {null:.2f}."
         ),
         "sanity_unclear": (
             "{model}, {method} at {layer} ({labels}): it is unclear whether the maps "
             "depend on the weights [@adebayo2018]; about {more} more "
             "{more:|patient|patients} would be needed to decide. "
             "With all weights randomised, the mean |similarity| to the maps of the trained model "
-            "(images: {images}, patients: {patients}) is {similarity:.2f}; that of maps of different images is {null:.2f}."
+            "(images: {images}, patients: {patients}) is {similarity:.2f}; "
+            "that of maps of different images is {null:.2f}."
         ),
         "sanity_unclear_more": (
             "{model}, {method} at {layer} ({labels}): it is unclear whether the maps "
             "depend on the weights [@adebayo2018]. "
             "With all weights randomised, the mean |similarity| to the maps of the trained model "
-            "(images: {images}, patients: {patients}) is {similarity:.2f}; that of maps of different images is {null:.2f}."
+            "(images: {images}, patients: {patients}) is {similarity:.2f}; "
+            "that of maps of different images is {null:.2f}."
         ),
         "sanity_undefined": (
             "{model}, {method} at {layer} ({labels}): it is unclear whether the maps "
@@ -126,7 +129,8 @@ declare(
             "{model}, {method} at {layer} ({labels}): the maps are unchanged by "
             "randomisation [@adebayo2018], beyond the margin. "
             "With all weights randomised, the mean |similarity| to the maps of the trained model "
-            "(images: {images}, patients: {patients}) is {similarity:.2f}; that of maps of different images is {null:.2f}, "
+            "(images: {images}, patients: {patients}) is {similarity:.2f}; "
+            "that of maps of different images is {null:.2f}, "
             "so it is not shown that the maps reflect what the model learnt."
         ),
     },

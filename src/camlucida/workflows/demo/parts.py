@@ -52,8 +52,8 @@ PARTS = (
     Part(
         "chest",
         "A report on a classifier of chest films",
-        "One model, five findings: its accuracy, where its maps are hot, and whether the maps depend "
-        "on its weights.",
+        "One model, five findings: its accuracy, where its maps are hot, and whether the maps "
+        "depend on its weights.",
         write_multilabel,
         (
             ("run", "inputs/chest/cohort.toml", "--out", "chest/run", "--resume"),
