@@ -127,6 +127,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "evaluate-regression": "regression.md",
         "ensemble": "ensemble.md",
         "case": "report.md",
+        "import": "runs.md",
         "change": "change.md",
         "report": "report.md",
         "report-pack": "report-pack.md",

@@ -122,9 +122,10 @@ def two_channel_run(folder: Path, overlapping: bool, labels: tuple[str, str]) ->
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "net.py").write_text(TWO_CHANNELS)
+    overlap = str(overlapping).lower()
     text = (
-        f'factory = "net.py:build"\nargs = {{ overlapping = {str(overlapping).lower()} }}\n'
-        f'task = "segmentation"\nlabels = {list(labels)}\noverlapping = {str(overlapping).lower()}\n'
+        f'factory = "net.py:build"\nargs = {{ overlapping = {overlap} }}\n'
+        f'task = "segmentation"\nlabels = {list(labels)}\noverlapping = {overlap}\n'
         'layer = "features"\n[input]\nsize = 32\nchannels = 1\n'
     )
     (folder / "card.toml").write_text(text)
