@@ -91,7 +91,7 @@ def test_formats_languages_and_a_section(folder, tmp_path, command):
         (("--format", "docx"), "unknown format 'docx'"),
         (("--format", "html,,md"), "an empty word"),
         (("--sections", "dat"), "did you mean data?"),
-        (("--language", "pt"), "unknown language 'pt'"),
+        (("--language", "fr"), "unknown language 'fr'"),
         (("--tex", "no/such/a.tex"), "cannot be a LaTeX file"),
     ],
 )

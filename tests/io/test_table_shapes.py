@@ -75,13 +75,23 @@ def test_merged_groups_and_titles_of_a_workbook(tmp_path):
     assert (note.code, note.values["upper"], note.values["row"]) == ("table.two_header_rows", 2, 3)
 
 
-def test_tables_side_by_side_with_the_same_names(tmp_path):
+def test_tables_side_by_side_that_continue_each_other(tmp_path):
     path = write_workbook(tmp_path / "t.xlsx", {"s": tables.two_blocks()})
-    fits = {"f": lambda frame: int(texts(frame["id"])[0] == "f01")}
-    fits["x"] = lambda frame: int(texts(frame["id"])[0] == "x1")
+    frame = read_table(path)
+    assert texts(frame["id"]) == ["f01", "f02", "f03", "x1", "x2", "x3"]
+    assert codes(frame) == ["table.continued"]
+
+
+def test_tables_side_by_side_on_the_same_rows(tmp_path):
+    rows = tables.two_blocks()
+    for row, left in zip(rows[1:], rows[1:]):
+        row[5] = left[0]  # the same ids, so that neither continues the other
+    path = write_workbook(tmp_path / "t.xlsx", {"s": rows})
+    fits = {"f": lambda frame: int("Hernia" not in texts(frame["label"]))}
+    fits["x"] = lambda frame: int("Hernia" in texts(frame["label"]))
     assert cells(read_table(path, fits=fits["f"])) == EXPECTED
     other = read_table(path, fits=fits["x"])
-    assert texts(other["id"]) == ["x1", "x2", "x3"]
+    assert texts(other["label"]) == ["Hernia", "", "Mass"]
     assert codes(other) == ["table.block"]
     with pytest.raises(UsageError, match="side by side that fit equally well"):
         read_table(path, fits=lambda frame: 1)

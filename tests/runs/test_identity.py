@@ -123,7 +123,7 @@ def test_modules_beside_the_factory_that_it_imports_count(tmp_path, how):
     [
         "attribution/engine.py",
         "models/load.py",
-        "models/preprocessing.py",
+        "models/preprocessing/run.py",
         "io/read.py",
         "runs/rows.py",
     ],

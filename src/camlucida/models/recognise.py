@@ -44,7 +44,10 @@ def is_checkpoint(source: str | Path) -> bool:
     path = Path(source).expanduser()
     if path.suffix in SUFFIXES:
         return True
-    return any((path / name).is_file() for name in CHECKPOINT_NAMES)
+    try:
+        return any((path / name).is_file() for name in CHECKPOINT_NAMES)
+    except OSError:  # a name that the system refuses; the reader of the card says which
+        return False
 
 
 def find_checkpoint(path: str | Path) -> Path:

@@ -56,10 +56,10 @@ def joined(
 
 
 def _apart(frames: Sequence[pd.DataFrame], names: Collection[str]) -> bool:
-    """Whether a column names the rows, and no name stands in two tables."""
+    """Whether columns name the rows, and none of their names stands in two tables."""
     columns = [name for name in frames[0].columns if fold(str(name)) in names]
     for column in columns:
         cells = pd.concat([frame[column].drop_duplicates() for frame in frames])
-        if not cells.duplicated().any():
-            return True
-    return False
+        if cells.duplicated().any():
+            return False
+    return bool(columns)
