@@ -12,7 +12,7 @@ from tests.support.sources import s003
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory):
-    return s003.write(tmp_path_factory.mktemp("s003"), exams=4, folds=True)
+    return s003.write(tmp_path_factory.mktemp("s003"), exams=4, size=32, folds=True)
 
 
 def probabilities(run_folder, folder) -> pd.DataFrame:
@@ -21,21 +21,26 @@ def probabilities(run_folder, folder) -> pd.DataFrame:
     return table.assign(path=paths).pivot(index="path", columns="label", values="probability")
 
 
-@pytest.mark.xfail(strict=False, reason="the pack and its --accept-mismatch are new")
-def test_last_epoch_beside_the_best_weights(system, capsys):
+def test_last_epoch_beside_the_best_weights(system, capsys, monkeypatch):
+    # The search for another preprocessing is of other tests.
+    monkeypatch.setattr("camlucida.workflows.training_runs.mismatch.SECONDS", 1.0)
     # As the source writes it: a leading --, and the run by its name.
     command = ("report-pack", "--", "--run", "results_4", "--assets-dir", "Article/assets")
     done = run(capsys, system.folder, *command)
     # The stored predictions are of another epoch: the pack stops.
     assert done.code == 1
-    assert "val_predictions.csv" in done.err
+    assert "the model does not reproduce its stored predictions" in done.err
+    assert "--accept-mismatch goes on, with every figure stamped" in done.err
+    assert not (system.folder / "Article/assets/density_gradcam_seed42.png").exists()
     done = run(capsys, system.folder, *command, "--accept-mismatch")
     assert done.code == 0, done.err
     assets = system.folder / "Article/assets"
     assert (assets / "density_gradcam_seed42.png").is_file()
-    ours = probabilities(assets / ".camlucida/seed42", system.folder)
-    expected = system.probabilities["results_4"].loc[ours.index]
-    assert ours.to_numpy() == pytest.approx(expected.to_numpy(), abs=2e-3)
+    assert "WRONG PREPROCESSING OR MODEL? These maps are not to be used" in done.out
+    # The source windows between percentiles, which nothing states: the pack says what it assumes.
+    assert "assumed, not known: " in done.err
+    tex = (assets / "density_model.tex").read_text("utf-8")
+    assert "NOT THE MODEL OF THE STORED PREDICTIONS" in tex
 
 
 def test_folds_without_predictions(system, capsys):
