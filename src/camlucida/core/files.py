@@ -8,6 +8,7 @@ import json
 import os
 import re
 import tempfile
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,6 +147,42 @@ def npy(values: NDArray[Any]) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, values, allow_pickle=False)
     return buffer.getvalue()
+
+
+DEEPEST = 100
+"""Levels of tables and lists in a TOML file; those of people have two or three."""
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """TOML as data, bounded so that nothing after it exceeds the depth of recursion.
+
+    Args:
+        text: of the file.
+
+    Raises:
+        tomllib.TOMLDecodeError: no TOML, a number of thousands of digits, or nested too deeply.
+
+    >>> parse_toml("a = [1, 2]")
+    {'a': [1, 2]}
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise tomllib.TOMLDecodeError("a number is too long, or it is nested too deeply") from error
+    level: list[Any] = [content]
+    for _ in range(DEEPEST):
+        level = [item for each in level for item in _items_of(each)]
+        if not level:
+            return content
+    raise tomllib.TOMLDecodeError(f"tables and lists are nested more than {DEEPEST} deep")
+
+
+def _items_of(value: Any) -> Sequence[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else ()
 
 
 def write_toml(path: Path, value: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.files import reading, slug, write_toml
+from camlucida.core.files import parse_toml, reading, slug, write_toml
 from camlucida.models.card import Card
 from camlucida.models.preprocessing.spec import InputSpec
 
@@ -192,7 +192,7 @@ def _read(path: Path) -> dict[str, Any]:
             )
         data = path.read_bytes()
     try:
-        return tomllib.loads(data.decode("utf-8-sig"))
+        return parse_toml(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path} is not a text file in UTF-8", "classifiers are described by a TOML file"

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.files import reading
+from camlucida.core.files import parse_toml, reading
 from camlucida.models.card import factory_file, is_factory
 
 
@@ -151,7 +151,7 @@ def read_cohort_file(path: str | Path) -> CohortFile:
             raise _missing(path)
         data = path.read_bytes()
     try:
-        content = tomllib.loads(data.decode("utf-8-sig"))
+        content = parse_toml(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{path} is not a text file in UTF-8", "a cohort is described by a TOML file"

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from camlucida.core.errors import UsageError, did_you_mean
-from camlucida.core.files import reading
+from camlucida.core.files import parse_toml, reading
 from camlucida.core.output_spec import OutputSpec, RegionScore, Task
 from camlucida.models.preprocessing.spec import ALWAYS, InputSpec
 
@@ -238,7 +238,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise _no_card(path)
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return parse_toml(path.read_text(encoding="utf-8-sig"))
     except tomllib.TOMLDecodeError as error:
         raise UsageError(
             f"{path.name} is not valid TOML: {error}", 'strings need quotes: task = "multiclass"'

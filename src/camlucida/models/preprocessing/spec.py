@@ -39,6 +39,10 @@ ALWAYS = ("size", "channels", "grey", "always_grey", "dicom", "monochrome1", "tr
 """Keys that may stand beside ``steps``."""
 
 
+LARGEST = 16_384
+"""Pixels a side of a model's input; a larger one is a slip of the keyboard."""
+
+
 class InputSpec(BaseModel):
     """``[input]``: what the model was trained on. Either ``range``, or ``mean`` and ``std``.
 
@@ -178,6 +182,8 @@ class InputSpec(BaseModel):
         self._check_scale()
         if min(self.height_width) < 1:
             raise ValueError("size must be at least 1 pixel")
+        if max(self.height_width) > LARGEST:
+            raise ValueError(f"size must be at most {LARGEST} pixels a side")
         if self.steps is not None:
             self._check_steps(self.steps)
         elif self.transform is None:
