@@ -53,7 +53,7 @@ def names_beside(
     for beside in neighbours:
         if not fold(beside).endswith(NAME_ENDINGS):
             continue
-        pairs = {pair for pair in zip(codes, texts(frame[beside])) if all(pair)}
+        pairs = dict.fromkeys(filter(all, zip(codes, texts(frame[beside]))))
         names = dict(pairs)
         one_to_one = len(pairs) == len(names) == len(set(names.values()))
         if one_to_one and set(classes) == set(names) and set(classes) != set(names.values()):
