@@ -359,6 +359,14 @@ BOUNDED = {
     "softsign": (F.softsign, "softsign"),
     "hardtanh": (nn.Hardtanh(), r"clamp to \[-1, 1\]"),
     "clamp": (lambda z: z.clamp(0, 1), r"clamp to \[0, 1\]"),
+    "relu": (nn.ReLU(), "relu"),
+    "relu by 2": (lambda z: 2 * F.relu(z).reshape(z.shape), "relu"),
+    "relu in place": (nn.ReLU(inplace=True), "relu"),
+    "relu6": (nn.ReLU6(), r"clamp to \[0, 6\]"),
+    "relu by hand": (lambda z: z.clamp(min=0), "clamp from 0"),
+    "elu": (nn.ELU(), "elu"),
+    "silu": (nn.SiLU(), "silu"),
+    "gelu": (nn.GELU(), "gelu"),
 }
 
 
@@ -374,7 +382,10 @@ def test_a_bounded_end_holds_no_logits(name, method):
     assert found.provenance["score_kind"] == "value"
 
 
-@pytest.mark.parametrize("end", [lambda z: 30 * (z / 30).tanh(), lambda z: z.clamp(-10, 10)])
+LIMITED = [lambda z: 30 * (z / 30).tanh(), lambda z: z.clamp(-10, 10), nn.LeakyReLU(0.999)]
+
+
+@pytest.mark.parametrize("end", LIMITED)
 def test_limited_logits_are_logits(end):
     plain = explain(wrapped(lambda z: z), INPUTS, 0)[0]
     assert explain(wrapped(end), INPUTS, 0)[0].score == pytest.approx(plain.score, rel=1e-2)

@@ -38,6 +38,16 @@ _BOUNDED = {
     "special_erf": "erf",
     "atan": "atan",
     "softsign": "softsign",
+    "relu": "relu",
+    "relu_": "relu",
+    "relu6": "clamp to [0, 6]",
+    "elu": "elu",
+    "celu": "elu",
+    "selu": "elu",
+    "gelu": "gelu",
+    "silu": "silu",
+    "mish": "mish",
+    "hardswish": "hardswish",
 }
 """Name of a function whose output is no logit, and is not undone → what it is called."""
 

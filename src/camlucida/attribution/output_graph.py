@@ -37,6 +37,15 @@ _BOUNDED_NODES = {
     "Erf": "erf",
     "Atan": "atan",
 }
+_RECTIFIERS = {
+    "Relu": "relu",
+    "Elu": "elu",
+    "Gelu": "gelu",
+    "Silu": "silu",
+    "Mish": "mish",
+    "Hardswish": "hardswish",
+}
+"""Bounded on one side near 0, whatever they are multiplied by: no sigmoid of them is below ½."""
 _RESHAPING_NAMES = """
 View UnsafeView Reshape Squeeze Unsqueeze Permute Transpose T Clone Copy ToCopy Select Slice
 Alias AsStrided Cat Stack Expand
@@ -47,7 +56,7 @@ _NARROW = 2.0
 
 
 def bounded_end(output: Tensor) -> str:
-    """The bounded activation at the end of a model, by the graph that made its output.
+    """The bounded activation or rectifier at the end of a model, by the graph of its output.
 
     Args:
         output: with its graph.
@@ -57,14 +66,16 @@ def bounded_end(output: Tensor) -> str:
 
     >>> import torch
     >>> x = torch.zeros(1, 2, requires_grad=True)
-    >>> import torch
-    >>> x = torch.zeros(1, 2, requires_grad=True)
     >>> bounded_end(x.tanh().squeeze(0)), bounded_end(x.clamp(0, 1)), bounded_end(30 * x.tanh())
     ('tanh', 'clamp to [0, 1]', '')
+    >>> bounded_end(2 * x.relu()), bounded_end(x.clamp(min=0)), bounded_end(x.clamp(-10, 10))
+    ('relu', 'clamp from 0', '')
     """
     node, scale = output.grad_fn, 1.0
     while node is not None:
         name = _operation(node)
+        if name in _RECTIFIERS:
+            return _RECTIFIERS[name]
         if name in _BOUNDED_NODES or _is_softsign(node):
             # A factor above 1 makes room for logits, which are only limited then.
             return _BOUNDED_NODES.get(name, "softsign") if scale <= 1 else ""
@@ -113,7 +124,9 @@ def _narrow_clamp(node: Any) -> str:
     suffix = "" if hasattr(node, "_saved_min") else "_val"
     low = getattr(node, f"_saved_min{suffix}", None)
     high = getattr(node, f"_saved_max{suffix}", None)
-    if low is None or high is None or high - low > _NARROW:
+    if high is None:
+        return f"clamp from {low:g}" if low is not None and low >= 0 else ""
+    if low is None or (low < 0 and high - low > _NARROW):
         return ""
     return f"clamp to [{low:g}, {high:g}]"
 
