@@ -68,7 +68,7 @@ class TrueMasks:
         """
         named = self.labels_of(image, path)
         if not named and mask is not None and mask.is_file():
-            if not _is_document(mask):
+            if not is_document(mask):
                 return {"": read_mask(mask, f"mask {mask}", size)}
             # one object a file, kept: the same file may annotate every image
             file = self._of_files.setdefault(mask, TrueMasks(mask, self.labels))
@@ -160,7 +160,11 @@ def _match_labels(join: AnnotationJoin, path: Path) -> list[Message]:
     return [Message("notes.only_label", values)]
 
 
-def _is_document(path: Path) -> bool:
-    """Whether a file holds annotations that are no picture of a mask."""
+def is_document(path: Path) -> bool:
+    """Whether a file holds annotations that are no picture of a mask.
+
+    Args:
+        path: of the file.
+    """
     suffix = path.suffix.lower()
     return suffix in _DOCUMENTS or dicom_modality(path) in ("SEG", "RTSTRUCT")

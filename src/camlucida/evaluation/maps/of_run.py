@@ -5,16 +5,20 @@ The targets, methods and layers are those of the run, and so are the maps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from camlucida.core.errors import UsageError
-from camlucida.core.messages import Message, declare
-from camlucida.datasets.cohort import read_cohort
-from camlucida.datasets.cohort_file import read_cohort_file
+from camlucida.core.messages import Message, Value, declare
+from camlucida.datasets.cohort import CohortImage, read_cohort
+from camlucida.datasets.cohort_file import CohortConfig, read_cohort_file
+from camlucida.datasets.column_truth import truth_of_columns
+from camlucida.datasets.ground_truth import GroundTruth
 from camlucida.datasets.images import LabelledImages
+from camlucida.datasets.true_masks import BACKGROUNDS
 from camlucida.evaluation.maps.stored import StoredMaps
+from camlucida.io.tables import fold
 from camlucida.models import LoadedModel, load_model
 from camlucida.runs.plan import classification_labels
 from camlucida.runs.read import Run
@@ -25,6 +29,14 @@ declare(
         "pending": (
             "{count} {count:|image of the run is|images of the run are} not done, and "
             "{count:|is|are} left out."
+        ),
+        "columns": (
+            "The ground truth is in the cohort's columns {columns}. A mask file or a box there "
+            "names no label, and counts for each label that is explained."
+        ),
+        "no_label": (
+            "The masks in the cohort's column {columns} name no label, and the model segments "
+            "{labels}: they are no ground truth of either. Give a mask a label (--masks)."
         ),
     },
 )
@@ -42,6 +54,7 @@ class RunModel:
         targets: of the run; None for the task's default and for the true labels, which the
             evaluation requests itself.
         maps: that the run stores; None where there is no run.
+        truth: that the cohort's table names; None where it names none.
     """
 
     name: str
@@ -51,6 +64,7 @@ class RunModel:
     layers: tuple[str, ...]
     targets: tuple[str, ...] | None
     maps: StoredMaps | None = None
+    truth: GroundTruth | None = None
 
 
 def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
@@ -83,17 +97,35 @@ def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
         notes = list(members.notes)
         if pending:
             notes.append(Message("evaluated_run.pending", {"count": pending}))
+        truth, of_columns = _truth_of_columns(file.config, items, model)
         recipe = described["recipe"]
         targets = tuple(word for word in recipe["targets"] or () if word != "truth") or None
         yield RunModel(
             described["name"],
             model,
-            LabelledImages(items, members.problems, tuple(notes), members.patients_known),
+            LabelledImages(items, members.problems, (*notes, *of_columns), members.patients_known),
             tuple(recipe["methods"]),
             tuple(recipe["layers"]),
             targets,
             StoredMaps(run, described["name"], model, recipe),
+            truth,
         )
+
+
+def _truth_of_columns(
+    config: CohortConfig, images: Sequence[CohortImage], model: LoadedModel
+) -> tuple[GroundTruth | None, list[Message]]:
+    """The ground truth of a cohort's columns, unless it gives annotations apart from them."""
+    columns = [name for name in (config.columns.mask, config.columns.box) if name is not None]
+    if not columns or config.masks is not None or config.boxes is not None:
+        return None, []
+    values: dict[str, Value] = {"columns": ", ".join(columns)}
+    labels = [label for label in model.card.labels if fold(label) not in BACKGROUNDS]
+    if model.card.task == "segmentation" and len(labels) > 1:
+        values["labels"] = ", ".join(labels)
+        return None, [Message("evaluated_run.no_label", values)]
+    truth = truth_of_columns(images, model.card.labels)
+    return truth, [Message("evaluated_run.columns", values)]
 
 
 def _done(run: Run, model: str) -> set[str]:

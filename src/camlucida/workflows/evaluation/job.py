@@ -294,7 +294,7 @@ def _source(
     )
     labels = model.model.card.labels
     cohort = model.cohort
-    truth = annotations.read(labels, request.table.id_column)
+    truth = annotations.read(labels, request.table.id_column) or model.truth
     readers: Mapping[str, Any] = {}
     if annotations.public is not None:
         paths = [image.path for image in cohort.images]
