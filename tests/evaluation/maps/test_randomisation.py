@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from camlucida.attribution.batches import scans_of
 from camlucida.evaluation.maps.choice import choose
@@ -48,6 +49,22 @@ def test_one_row_a_map_block_and_seed():
     maps = table[(table.block == steps - 1) & (table["mode"] == "cascading")]
     for _, group in maps.groupby(["method", "label"]):
         assert group.gate_similarity.iloc[0] == pytest.approx(group.similarity.abs().mean())
+
+
+def test_eigencam_depends_on_the_blocks_up_to_its_layer_alone():
+    convolutions = [nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3), nn.Conv2d(8, 8, 3)]
+    stages = [part for convolution in convolutions for part in (convolution, nn.ReLU())]
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)]
+    net = seeded(nn.Sequential(*stages, *head))
+    metrics = replace(
+        settings("independent_randomisation", methods=("eigencam",)), layers=("1", "3", "5")
+    )
+    table = randomisation_table(net, samples(8), metrics, seeds=2)
+    assert set(table["block_name"]) == {"0", "2", "4", "8"}
+    after = table["block_name"].astype(int) > table["layer"].astype(int)
+    assert np.allclose(table["similarity"][after], 1)
+    assert set(table["verdict"][after]) == {"unchanged"}
+    assert (table["similarity"][~after] < 0.999).all()
 
 
 def test_images_of_one_patient_count_once():

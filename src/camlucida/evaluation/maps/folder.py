@@ -22,7 +22,7 @@ from camlucida.datasets.image_names import is_of_image
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.few_images import FewImages
 from camlucida.evaluation.maps.measure import Sample, Tables, measure
-from camlucida.evaluation.maps.randomisation import randomisation_table
+from camlucida.evaluation.maps.randomisation import COLUMNS, randomisation_table
 from camlucida.evaluation.maps.readers import reader_notes
 from camlucida.evaluation.maps.source import Source
 from camlucida.evaluation.maps.stored import StoredMaps
@@ -180,7 +180,7 @@ def read(out: Path) -> Evaluated:
     """What :func:`write` wrote.
 
     Raises:
-        UsageError: not such a folder.
+        UsageError: not such a folder, or one of an earlier version.
     """
     missing = [name for name in (*TABLES, ABOUT) if not (out / name).is_file()]
     if missing:
@@ -190,6 +190,12 @@ def read(out: Path) -> Evaluated:
         )
     rows = read_table(out / ROWS)
     curves, sanity, boxes = (pd.read_parquet(out / name) for name in (CURVES, SANITY, BOXES))
+    older = [name for name in COLUMNS if name not in sanity]
+    if len(sanity) and older:
+        raise UsageError(
+            f"{out / SANITY} lacks {', '.join(older)}: an earlier version wrote it",
+            "evaluate again into this folder: camlucida evaluate",
+        )
     for key in BOX_COLUMNS:
         boxes[key] = boxes[key].map(json.loads)
     about = json.loads((out / ABOUT).read_text("utf-8"))

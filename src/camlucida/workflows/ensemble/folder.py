@@ -118,7 +118,7 @@ def _add_image(output: EnsembleOutput, writer: ImageFolder, image: str) -> None:
 def _numbers(finding: Mapping[str, Any], titles: Mapping[str, str]) -> Iterator[str]:
     """What is known of a finding, for a line of the terminal."""
     if finding["probability"] is not None:
-        yield f"mean p {finding['probability']:.3f}"
+        yield f"mean probability {finding['probability']:.3f}"
     if finding["agreement"] is not None:
         yield f"agreement {finding['agreement']:.2f}"
         if finding["null"] is not None:
