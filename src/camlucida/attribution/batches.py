@@ -192,8 +192,11 @@ def _rows(
 ) -> tuple[Tensor, ...]:
     if tensors is not None:
         return tuple(x[part] for x in tensors)
-    inputs = zip(*cases[part])
-    return tuple(torch.stack([scan.tensor for scan in scans]) for scans in inputs)
+    return tuple(map(_stacked, zip(*cases[part])))
+
+
+def _stacked(scans: Iterable[Scan]) -> Tensor:
+    return torch.stack([scan.tensor for scan in scans])
 
 
 def _ready(x: Tensor, device: torch.device, dtype: torch.dtype) -> Tensor:

@@ -11,6 +11,7 @@ import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -173,7 +174,7 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise tomllib.TOMLDecodeError("a number is too long, or it is nested too deeply") from error
     level: list[Any] = [content]
     for _ in range(DEEPEST):
-        level = [item for each in level for item in _items_of(each)]
+        level = list(chain.from_iterable(map(_items_of, level)))
         if not level:
             return content
     raise tomllib.TOMLDecodeError(f"tables and lists are nested more than {DEEPEST} deep")

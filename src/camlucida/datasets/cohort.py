@@ -260,7 +260,10 @@ def _beside_notes(images: Sequence[CohortImage], config: CohortConfig) -> list[M
     if config.masks or config.boxes or columns.mask or columns.box:
         return []
     beside = annotations_beside([image.path for image in images])
-    used = {parent for image in images if image.mask for parent in image.mask.absolute().parents}
+    used: set[Path] = set()
+    for image in images:
+        if image.mask:
+            used.update(image.mask.absolute().parents)
     unused = [path for path in beside if path not in used]
     return [unused_note(unused, 'masks = "PATH" in the cohort')] if unused else []
 

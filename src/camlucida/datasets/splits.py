@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Literal
 
 import numpy as np
@@ -190,7 +191,7 @@ def recorded_counts(metadata: Mapping[str, Any]) -> dict[str, int]:
     for part in _parts(metadata):
         counts = {}
         for name, words in NAMES.items():
-            keys = [key.format(word) for word in words for key in _COUNTS]
+            keys = [key.format(word) for word, key in product(words, _COUNTS)]
             count = _first(part, keys)
             if _whole(count) and count >= 0:
                 counts[name] = int(count)

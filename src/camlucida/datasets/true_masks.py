@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 from camlucida.core.errors import UsageError
@@ -107,8 +108,10 @@ class TrueMasks:
     @property
     def notes(self) -> list[Message]:
         """What a reader must know of the annotations."""
-        of_files = (note for each in self._of_files.values() for note in each.notes)
-        return list(dict.fromkeys([*self._read[2], *of_files]))
+        notes = list(self._read[2])
+        for file in self._of_files.values():
+            notes += file.notes
+        return list(dict.fromkeys(notes))
 
     @cached_property
     def digest(self) -> str:
@@ -141,7 +144,7 @@ class TrueMasks:
 
 def _match_labels(join: AnnotationJoin, path: Path) -> list[Message]:
     """Call the only annotated label as the model's only one; a note where labels do not fit."""
-    annotated = {label for of_image in join.drawn.values() for label in of_image if label}
+    annotated = set(chain.from_iterable(join.drawn.values())) - {""}
     if not annotated or annotated & set(join.labels):
         return []
     labels = list(join.labels)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import zlib
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def compressed(pdf: bytes, largest: int = LARGEST) -> bytes:
 
 
 def _to_jpeg(writer: Any, largest: int) -> None:
-    pictures = [image for page in writer.pages for image in _opaque(page)]
+    pictures = list(chain.from_iterable(map(_opaque, writer.pages)))
     originals = [image.image.convert("RGB") for image in pictures]
     for quality, scale in STEPS:
         scaled = [_scaled(original, scale) for original in originals]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -163,10 +164,14 @@ def _usual(groups: Sequence[list[str]]) -> list[str] | None:
         if any(name.startswith("torchvision:") for name in group):
             return group
     for group in groups:
-        others = [name for other in groups if other is not group for name in other]
-        if any(all(_extends(other, name) for other in others) for name in group):
+        others = list(chain.from_iterable(other for other in groups if other is not group))
+        if any(_is_plainest(name, others) for name in group):
             return group
     return None
+
+
+def _is_plainest(name: str, others: Sequence[str]) -> bool:
+    return all(_extends(other, name) for other in others)
 
 
 def _extends(name: str, plain: str) -> bool:

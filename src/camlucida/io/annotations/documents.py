@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -121,23 +122,31 @@ def json_kind(document: Any) -> str:
     >>> json_kind({"a": {"Mass": {"size": [1, 1], "counts": [1]}}})
     'rle'
     """
-    if not isinstance(document, dict) or not document:
+    if not document or not _is_by_image(document):
         return ""
-    if not all(isinstance(of_image, dict) for of_image in document.values()):
-        return ""
-    values = [value for of_image in document.values() for value in of_image.items()]
-    shapes = [value for label, value in values if label != _SIZE]
-    if shapes and all(isinstance(shape, dict) and "counts" in shape for shape in shapes):
+    pairs = list(chain.from_iterable(of_image.items() for of_image in document.values()))
+    shapes = [value for label, value in pairs if label != _SIZE]
+    if shapes and all(map(_is_rle, shapes)):
         return "rle"
-    if len(shapes) < len(values) and all(isinstance(shape, list) for shape in shapes):
+    if len(shapes) < len(pairs) and all(isinstance(shape, list) for shape in shapes):
         return "polygons"
     return ""
+
+
+def _is_by_image(document: Any) -> bool:
+    if not isinstance(document, dict):
+        return False
+    return all(isinstance(of_image, dict) for of_image in document.values())
+
+
+def _is_rle(shape: Any) -> bool:
+    return isinstance(shape, dict) and "counts" in shape
 
 
 def _entries(path: Path) -> Iterator[tuple[str, str, Any]]:
     """(image, label, value) of a JSON file {image: {label: value}}."""
     document = read_json(path)
-    if not isinstance(document, dict) or not all(isinstance(v, dict) for v in document.values()):
+    if not _is_by_image(document):
         raise UsageError(
             f"{path} holds no annotations by image and label",
             "write {image: {label: …}}, as CheXlocalize does",

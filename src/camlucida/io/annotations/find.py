@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, starmap
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import Element
@@ -98,6 +99,15 @@ def read_annotations(
     if not path.exists():
         raise UsageError(f"no annotations {path}", "correct the path")
     files = _sorted_files(path)
+    kind = _kind(path, files)
+    result = _read(path, kind, files, labels, names)
+    result.files = _files_read(files, kind)
+    _note_others(result, path, files)
+    return result, files.tables
+
+
+def _kind(path: Path, files: _Files) -> str:
+    """The one kind of annotation; pictures that are no usual masks count where there is none."""
     kinds = files.kinds()
     if len(kinds) > 1:
         examples = [f"{kind}: {_example(files, kind)}" for kind in kinds]
@@ -105,24 +115,21 @@ def read_annotations(
             f"{path} holds annotations of {len(kinds)} kinds ({'; '.join(examples)})",
             f"give one of them: --masks {_example(files, kinds[0])}",
         )
-    if not kinds and files.pictures:
-        kinds = [_PICTURES]
+    if kinds:
+        return kinds[0]
+    if files.pictures:
         files.masks = files.pictures
         files.others += files.lossy
-    elif not kinds and any(file.suffix.lower() in _JPEG for file in files.lossy):
-        kinds = [_PICTURES]
+    else:
         files.masks = [file for file in files.lossy if file.suffix.lower() in _JPEG]
-    if not kinds:
-        seen = listing(file.name for file in (*files.others, *files.lossy)) or "no file"
-        raise UsageError(
-            f"no annotations in {path} ({seen})",
-            "give COCO or CheXlocalize JSON, YOLO, Pascal VOC, DICOM SEG or RTSTRUCT, a table of "
-            f"boxes, or masks ({' '.join(MASK_SUFFIXES)})",
-        )
-    result = _read(path, kinds[0], files, labels, names)
-    result.files = _files_read(files, kinds[0])
-    _note_others(result, path, files)
-    return result, files.tables
+    if files.masks:
+        return _PICTURES
+    seen = listing(file.name for file in (*files.others, *files.lossy)) or "no file"
+    raise UsageError(
+        f"no annotations in {path} ({seen})",
+        "give COCO or CheXlocalize JSON, YOLO, Pascal VOC, DICOM SEG or RTSTRUCT, a table of "
+        f"boxes, or masks ({' '.join(MASK_SUFFIXES)})",
+    )
 
 
 def json_kind_of_file(path: Path) -> str:
@@ -162,20 +169,10 @@ def is_table(path: Path) -> bool:
 def _read(
     path: Path, kind: str, files: _Files, labels: Sequence[str], names: Mapping[int, str] | None
 ) -> AnnotationSet:
-    if kind == "coco":
-        return _joined(read_coco(file, content) for file, content in files.coco.items())
-    if kind == "rle":
-        drawn = [entry for file in files.rle for entry in read_rle_file(file)]
-        return AnnotationSet("run-length codes", drawn)
-    if kind == "polygons":
-        drawn = [entry for file in files.polygons for entry in read_polygon_file(file)]
-        return AnnotationSet("outlines", drawn)
-    if kind == "voc":
-        return read_voc(files.voc)
-    if kind == "dicom":
-        return read_dicom_objects(files.dicom)
-    if kind == "tables":
-        return AnnotationSet("a table of boxes")
+    reader = _NAMED_KINDS.get(kind)
+    if reader is not None:
+        return reader(files)
+    # Numbers stand for labels in what is left.
     named, source = names, None
     if not named:
         of_files = [file.parent for file in files.yolo.values()]
@@ -186,6 +183,16 @@ def _read(
     if source is not None:
         result.notes.append(Message("notes.class_names", {"where": str(source)}))
     return result
+
+
+def _rle(files: _Files) -> AnnotationSet:
+    drawn = chain.from_iterable(map(read_rle_file, files.rle))
+    return AnnotationSet("run-length codes", list(drawn))
+
+
+def _outlines(files: _Files) -> AnnotationSet:
+    drawn = chain.from_iterable(map(read_polygon_file, files.polygons))
+    return AnnotationSet("outlines", list(drawn))
 
 
 def _masks(
@@ -207,6 +214,17 @@ def _joined(sets: Iterable[AnnotationSet]) -> AnnotationSet:
         first.boxed += other.boxed
         first.aliases = {**other.aliases, **first.aliases}
     return first
+
+
+_NAMED_KINDS: dict[str, Callable[[_Files], AnnotationSet]] = {
+    "coco": lambda files: _joined(starmap(read_coco, files.coco.items())),
+    "rle": _rle,
+    "polygons": _outlines,
+    "voc": lambda files: read_voc(files.voc),
+    "dicom": lambda files: read_dicom_objects(files.dicom),
+    "tables": lambda _: AnnotationSet("a table of boxes"),
+}
+"""Kinds whose files name the labels."""
 
 
 def _folders_of_names(path: Path, kind: str) -> list[Path]:

@@ -79,10 +79,14 @@ def separator_of(text: str) -> str:
     return max(SEPARATORS, key=lambda sign: ranks[sign])
 
 
+def _has_content(cells: Sequence[str]) -> bool:
+    return any(cell.strip() for cell in cells)
+
+
 def _rank(text: str, sign: str) -> tuple[int, int, int]:
     """How well a separator fits: whether it makes a rectangle, lines above it, use in line 1."""
-    rows = [row for row in _parsed(text, sign) if any(cell.strip() for cell in row)]
-    widths = [len(row) for row in rows]
+    filled = filter(_has_content, _parsed(text, sign))
+    widths = list(map(len, filled))
     if not widths:
         return 0, 0, 0
     usual = Counter(widths).most_common(1)[0][0]

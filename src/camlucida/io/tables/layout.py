@@ -119,7 +119,7 @@ def blocks_of(grid: Sequence[Sequence[Any]]) -> list[Block]:
     """
     if not grid:
         return []
-    texts = [[cell_text(cell) for cell in row] for row in grid]
+    texts = [list(map(cell_text, row)) for row in grid]
     blocks: list[Block] = []
     for columns in _filled_columns(texts):
         block = _block(grid, texts, columns)

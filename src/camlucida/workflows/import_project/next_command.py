@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from camlucida.core.errors import CamlucidaError
@@ -121,14 +122,14 @@ def runs_with(checkpoint: Path, checkpoints: Sequence[Path], log: ImportLog) -> 
     folders = dict.fromkeys(path.parent for path in checkpoints if path.name in CHECKPOINT_NAMES)
     if checkpoint.parent not in folders:
         return ()
-    runs = [run for folder in folders for run in _runs(folder)]
-    stored = [run for run in runs if run.predictions is not None]
-    beside = [run for run in stored if run.folder.parent == checkpoint.parent.parent]
-    if not any(run.folder == checkpoint.parent for run in beside):
+    runs = list(chain.from_iterable(map(_runs, folders)))
+    stored = [run.folder for run in runs if run.predictions is not None]
+    used = tuple(folder for folder in stored if folder.parent == checkpoint.parent.parent)
+    if checkpoint.parent not in used:
         return ()
-    used = tuple(run.folder for run in beside)
     log.use("runs", count=len(used), names=log.names(used))
-    folds = [run.folder for run in runs if run.predictions is None and FOLD.search(run.folder.name)]
+    unstored = [run.folder for run in runs if run.predictions is None]
+    folds = [folder for folder in unstored if FOLD.search(folder.name)]
     if folds:
         log.leave("folds", count=len(folds), names=log.names(folds))
     return used

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -122,7 +123,7 @@ def held_out_rank(*names: str) -> int:
     >>> held_out_rank("test_labels"), held_out_rank("data", "val"), held_out_rank("labels")
     (0, 1, 2)
     """
-    words = {word for name in names for word in _words(name)}
+    words = set(chain.from_iterable(map(_words, names)))
     for rank, split in ((0, "test"), (1, "val"), (3, "train")):
         if words & set(NAMES[split]):
             return rank

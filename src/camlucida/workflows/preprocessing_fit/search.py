@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from torch import Tensor
@@ -37,6 +38,9 @@ REFINED = 3
 
 FEW = 8
 """Images of the coarse stages."""
+
+Axes = dict[str, Sequence[grid.Fields]]
+"""Part of a pipeline → what it may be."""
 
 Progress = Callable[..., object]
 
@@ -89,50 +93,53 @@ class Search:
         base = Candidate() if start.steps is not None else grid.parts_of(start)
         if start.steps is not None:
             base = Candidate(fixed={"channels": start.channels}, size={"size": start.size})
-        best = self._stages(base, start, few, open_size)
+        best = self._refine(base, start, few, open_size)
         final = self.measured([ranked.spec for ranked in best], range(len(self.images)))
         ranked = sorted([*stated, *final], key=lambda each: each.agreement.rank)
         if not ranked:
             raise UsageError("the model runs on no usual input", "say its size and channels")
         return _distinct(ranked)
 
-    def _stages(
+    def _refine(
         self, base: Candidate, start: InputSpec, few: Sequence[int], open_size: bool
     ) -> list[Ranked]:
-        """Intensity and scale first, which matter most; then size, fit and kernel; then again."""
-        dicom = any(image.source.get("format") == "DICOM" for image in self.images)
-        intensities = grid.INTENSITIES + (grid.DICOM_INTENSITIES if dicom else ())
-        intensities = (base.intensity, *intensities)
-        scales = (base.scale, *grid.scales(start.channels))
-        sizes = (base.size, *({"size": size} for size in grid.SIZES)) if open_size else ()
-        fits = (base.fit, *grid.FITS)
-        resizes = (base.resize, *grid.RESIZES)
-        first: dict[str, Sequence[grid.Fields]] = {
-            "size": sizes or (base.size,),
-            "intensity": (base.intensity, *grid.FIRST_INTENSITIES),
-            "scale": scales,
-        }
-        refined: list[dict[str, Sequence[grid.Fields]]] = [
-            {"fit": fits, "resize": resizes},
-            {"size": sizes or (base.size,), "fit": fits},
-            {"intensity": intensities, "scale": scales},
-        ]
-        stages: list[tuple[int, dict[str, Sequence[grid.Fields]]]] = [
-            (1, first),
-            (KEPT, {"intensity": intensities}),
-            (KEPT, {"fit": fits}),
-            (KEPT, {"resize": resizes}),
-            # Refined around the best few: these grids are the largest.
-            *((REFINED, axes) for _ in range(ROUNDS) for axes in refined),
-        ]
         leaders: list[tuple[Candidate, Ranked]] = []
-        for parents, axes in stages:
+        for parents, axes in self._stages(base, start, open_size):
             roots = [candidate for candidate, _ in leaders[:parents]] or [base]
-            wider = [each for root in roots for each in root.with_each(**axes)]
+            wider = chain.from_iterable(root.with_each(**axes) for root in roots)
             leaders = self._best(grid.distinct([*roots, *wider]), few, leaders)
             if self.cut or (leaders and _exact(leaders[0][1])):
                 break
         return [ranked for _, ranked in leaders]
+
+    def _stages(self, base: Candidate, start: InputSpec, open_size: bool) -> list[tuple[int, Axes]]:
+        """How many leaders each stage goes on from, and what it varies.
+
+        Intensity and scale first, which matter most; then size, fit and kernel; then again.
+        """
+        intensities = (base.intensity, *grid.INTENSITIES)
+        if any(image.source.get("format") == "DICOM" for image in self.images):
+            intensities += grid.DICOM_INTENSITIES
+        scales = (base.scale, *grid.scales(start.channels))
+        sizes: tuple[grid.Fields, ...] = (base.size,)
+        if open_size:
+            sizes += tuple({"size": size} for size in grid.SIZES)
+        fits = (base.fit, *grid.FITS)
+        resizes = (base.resize, *grid.RESIZES)
+        first = (base.intensity, *grid.FIRST_INTENSITIES)
+        # Refined around the best few: these grids are the largest.
+        refined: list[tuple[int, Axes]] = [
+            (REFINED, {"fit": fits, "resize": resizes}),
+            (REFINED, {"size": sizes, "fit": fits}),
+            (REFINED, {"intensity": intensities, "scale": scales}),
+        ]
+        return [
+            (1, {"size": sizes, "intensity": first, "scale": scales}),
+            (KEPT, {"intensity": intensities}),
+            (KEPT, {"fit": fits}),
+            (KEPT, {"resize": resizes}),
+            *(ROUNDS * refined),
+        ]
 
     def _best(
         self,
