@@ -129,12 +129,19 @@ class OutputReader:
             _ENDS_IN_ACTIVATION[self.model] = True
             return None
         _ENDS_IN_ACTIVATION[self.model] = ends
-        bounded = bounded_end(output) or ("" if self._seen is None else self._seen.bounded(output))
-        if bounded and self.spec.output != "probabilities":
-            raise ModelMismatchError(_not_undone([bounded]), _MEND)
-        if made_of and HIDDEN not in made_of and self.spec.output != "probabilities":
-            raise ModelMismatchError(_not_undone(made_of), _MEND)
+        if self.spec.output != "probabilities":
+            self._check_end(output, made_of)
         return ReadOutput(output, output, "")
+
+    def _check_end(self, output: Tensor, made_of: list[str] | None) -> None:
+        """Raises ModelMismatchError where the model ends in a function that is not undone."""
+        bounded = bounded_end(output)
+        if not bounded and self._seen is not None:
+            bounded = self._seen.bounded(output)
+        if bounded:
+            raise ModelMismatchError(_not_undone([bounded]), _MEND)
+        if made_of and HIDDEN not in made_of:
+            raise ModelMismatchError(_not_undone(made_of), _MEND)
 
 
 _MEND = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from camlucida.cli.common import (
     progress_bar,
     resumable,
 )
-from camlucida.core.errors import UsageError
+from camlucida.core.errors import UsageError, did_you_mean
 
 
 @app.command("ensemble")
@@ -100,17 +101,14 @@ def ensemble_command(
     from camlucida.analysis.ensemble.combine import SCALES
     from camlucida.analysis.ensemble.findings import EnsembleFindings, FindingChoice
     from camlucida.analysis.ensemble.members import WEIGHTINGS
-    from camlucida.core.errors import did_you_mean
     from camlucida.datasets.classifiers import read_cam_method, read_classifiers
     from camlucida.datasets.ground_truth import read_boxes
     from camlucida.io import expand_paths
     from camlucida.workflows.ensemble.folder import write_ensemble
     from camlucida.workflows.ensemble.run import run_ensemble
 
-    if scale not in SCALES:
-        raise UsageError(f"unknown scale {scale!r}", did_you_mean(scale, SCALES))
-    if weighting not in WEIGHTINGS:
-        raise UsageError(f"unknown weighting {weighting!r}", did_you_mean(weighting, WEIGHTINGS))
+    _check_choice("scale", scale, SCALES)
+    _check_choice("weighting", weighting, WEIGHTINGS)
     classifiers = read_classifiers(config, _weights(weight or ()))
     method = method or read_cam_method(config) or "gradcam"
     if boxes is not None:  # a mistake in it must not cost a run
@@ -144,6 +142,11 @@ def ensemble_command(
             print(line)
         print(f"page: {output.index}")
     finish(output.failures, run.notes)
+
+
+def _check_choice(name: str, word: str, choices: Collection[str]) -> None:
+    if word not in choices:
+        raise UsageError(f"unknown {name} {word!r}", did_you_mean(word, choices))
 
 
 def _weights(words: list[str] | tuple[()]) -> dict[str, float]:

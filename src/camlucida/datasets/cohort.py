@@ -16,23 +16,20 @@ from camlucida.core.messages import Message, declare
 from camlucida.datasets.annotation_discovery import annotations_beside, unused_note
 from camlucida.datasets.cohort_file import CohortConfig, CohortFile
 from camlucida.datasets.ground_truth import read_ground_truth
-from camlucida.datasets.image_names import bare_parts, rows_without_image
-from camlucida.datasets.image_rows import images_named
+from camlucida.datasets.image_files import image_files
 from camlucida.datasets.images import LabelledImage, read_labelled_images
 from camlucida.datasets.mask_paths import (
     mask_beside,
     mask_in,
     mask_of_name,
     masks_note,
-    split_masks,
 )
 from camlucida.datasets.splits import training_notes
 from camlucida.datasets.table_labels import TableLabels
 from camlucida.datasets.true_masks import TrueMasks
-from camlucida.io import expand_paths
 from camlucida.io.annotations import parse_sides
 from camlucida.io.image import image_id
-from camlucida.io.tables import count, find_column, listing, numbers, read_table, texts
+from camlucida.io.tables import find_column, listing, numbers, texts
 
 declare(
     "notes",
@@ -47,9 +44,6 @@ declare(
 
 T = TypeVar("T")
 Box = tuple[float, float, float, float]
-
-PATH_COLUMNS = ("path", "file", "filename", "image")
-"""Columns that hold the images' files where no images are given; folded."""
 
 
 @dataclass(frozen=True)
@@ -104,46 +98,33 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
     config = file.config
     _check_annotations(file)
     table = file.resolve(config.table) if config.table is not None else None
-    frame = pd.DataFrame()
-    id_column: str | None
-    masks: list[Path] = []
-    if config.images is None:
-        assert table is not None  # checked by CohortConfig
-        frame = read_table(table, sheet=config.sheet)
-        paths, id_column, problems = _files_of_table(file, frame, table)
-    else:
-        files, problems = _files_given(file, config.images)
-        paths, masks = split_masks(files)
-        id_column = config.columns.id or config.columns.path
-        if table is not None and paths:
-            fits = images_named(paths, id_column, config.columns.id_pattern)
-            frame = read_table(table, sheet=config.sheet, fits=fits)
-    if not paths:
-        reason = str(problems[0]) if problems else ""
+    listed = image_files(file, table)
+    if not listed.paths:
+        reason = str(listed.problems[0]) if listed.problems else ""
         raise UsageError(f"{file.path.name}: there is no image", reason)
     labelled = read_labelled_images(
-        paths,
+        listed.paths,
         table=table,
-        id_column=id_column,
+        id_column=listed.id_column,
         patient_column=config.columns.patient,
         split_column=config.columns.split,
         label_column=config.columns.labels,
         split=config.split,
         labels=labels,
-        sheet=config.sheet or frame.attrs.get("title") or None,
+        sheet=config.sheet or listed.frame.attrs.get("title") or None,
         id_pattern=config.columns.id_pattern,
         class_names=config.columns.class_names,
     )
-    cells = _Cells.read(file, frame, table, labels)
+    cells = _Cells.read(file, listed.frame, table, labels)
     images = []
-    problems += labelled.problems
+    problems = [*listed.problems, *labelled.problems]
     for image in labelled.images:
         try:
             images.append(cells.complete(image))
         except ImageError as error:
             problems.append(Failure.of(str(image.path), error))
-    notes = [*masks_note(masks), *labelled.notes, *_truth_notes(images), *_mask_notes(images, file)]
-    notes += _beside_notes(images, config)
+    notes = [*masks_note(listed.masks), *labelled.notes]
+    notes += [*_truth_notes(images), *_mask_notes(images, file), *_beside_notes(images, config)]
     if table is not None and _has_truth(images):
         notes += training_notes([image.split for image in images], config.split)
     return Cohort(tuple(images), tuple(problems), tuple(notes), labelled.patients_known)
@@ -162,63 +143,6 @@ def _check_annotations(file: CohortFile) -> None:
         if not exists(resolved):
             what = f"{file.path.name}: {key}: {resolved} does not exist"
             raise UsageError(what, "correct the path")
-
-
-def _files_given(file: CohortFile, images: Sequence[str]) -> tuple[list[Path], list[Failure]]:
-    """Image files of folders, files and globs, and what is missing."""
-    paths: list[Path] = []
-    failures: list[Failure] = []
-    for item in images:
-        pattern = str(file.resolve(item))
-        files, errors = expand_paths([pattern])
-        paths += files
-        failures += [Failure.of(pattern, error) for error in errors]
-    return list(dict.fromkeys(paths)), failures
-
-
-def _files_of_table(
-    file: CohortFile, frame: pd.DataFrame, table: Path
-) -> tuple[list[Path], str, list[Failure]]:
-    """Image files that the table names, relative to COHORT.toml or else to the table."""
-    column = find_column(frame, file.config.columns.path, PATH_COLUMNS, "path column", table)
-    if column is None:
-        columns = listing(frame.columns, 12)
-        fix = f'write images = "FOLDER", or [columns] path = one of: {columns}'
-        raise UsageError(
-            f"{file.path.name}: no images are given, and {table} has no path column", fix
-        )
-    paths: list[Path] = []
-    missing: list[str] = []
-    for cell in texts(frame[column]):
-        path = _file_of_cell(cell, (file.path.parent, table.parent)) if cell else None
-        if path is None or not path.exists():
-            missing.append(cell)
-        else:
-            paths.append(path)
-    named = [cell for cell in missing if cell]
-    if named and not paths:
-        what = (
-            f"{file.path.name}: none of the {count(named, 'file')} in column {column!r} of {table} "
-            f"is here, such as {file.resolve(named[0])}"
-        )
-        raise UsageError(what, 'write images = "FOLDER": where they lie now')
-    failures = [rows_without_image(table, column, missing)] if missing else []
-    return paths, column, failures
-
-
-def _file_of_cell(cell: str, folders: Sequence[Path]) -> Path:
-    """The file that a cell names, from any of the folders; else where it should be.
-
-    Backslashes divide folders. Where nothing is there, the path is tried without the folders it
-    begins with, the longest rest first: a dataset's folder may have been renamed, or be this one.
-    """
-    path = Path(cell).expanduser()
-    candidates = [folder / path for folder in folders]
-    parts = bare_parts(cell)
-    for start in range(len(parts)):
-        rest = Path(*parts[start:])
-        candidates += [folder / rest for folder in folders]
-    return next((path for path in candidates if path.is_file()), candidates[0])
 
 
 def _has_truth(images: Sequence[CohortImage]) -> bool:

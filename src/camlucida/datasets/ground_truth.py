@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence, Set, Sized
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, starmap
 from pathlib import Path
 from typing import TypeVar
 
@@ -203,14 +203,7 @@ class GroundTruth:
             images: id and file name or path of every image.
         """
         listed = list(images)
-        keys: set[str] = set()
-        renamed = []
-        for image_id, file_name in listed:
-            of_image = self._keys(image_id, file_name)
-            keys.update(of_image)
-            matches = self.names_of([(image_id, file_name)])
-            if matches - set(of_image) and not self.by_uid:
-                renamed.append(image_id)
+        keys = set(chain.from_iterable(starmap(self._keys, listed)))
         used = self.names_of(listed)
         annotated = dict.fromkeys([*self.drawn, *self.boxed])
         idle = [name for name in annotated if name not in used]
@@ -219,9 +212,7 @@ class GroundTruth:
         absent = [name for name in idle if not other_labels[name]]
         strange = self._labels() | set(other_labels.values())
         strange -= {*self.labels, ""}
-        notes = [*self.notes, *self.scaled_notes()]
-        if renamed:
-            notes.append(_listed("renamed_images", renamed, listing(renamed)))
+        notes = [*self.notes, *self.scaled_notes(), *self._renamed_notes(listed)]
         if absent and self.by_uid:  # a UID may lead to a patient
             absent = [f"DICOM object {number}" for number, _ in enumerate(absent, 1)]
         if absent:
@@ -229,6 +220,13 @@ class GroundTruth:
         if strange:
             notes.append(_listed("strange_annotations", strange, listing(sorted(strange), 20)))
         return notes
+
+    def _renamed_notes(self, images: Sequence[tuple[str, str]]) -> list[Message]:
+        """A note on the images that are annotated under another name; UIDs are expected to be."""
+        if self.by_uid:
+            return []
+        renamed = [names[0] for names in images if self.names_of([names]) - {*self._keys(*names)}]
+        return [_listed("renamed_images", renamed, listing(renamed))] if renamed else []
 
     def scaled_notes(self) -> list[Message]:
         """A note on the annotations that were scaled to their image, of those that were read."""

@@ -111,22 +111,27 @@ def match_images(
     if chosen is None and requested is None:
         chosen = _best_other_column(frame, usual, keys, where, option)
     if chosen is not None:
-        column, match = chosen
-        names = texts(frame[column])
-        notes = _match_notes(column, names, match, where)
-        if column not in usual:
-            notes = (_example("id_column", column, names, match.rows, where), *notes)
-        return ImageRows(column, names, match.rows, notes)
-    if requested is None:
-        for name in _usual_columns(frame, PATIENT_COLUMNS):
-            cells[name] = texts(frame[name])
-    by_pattern = find_pattern(cells, keys, where) if images else None
-    if by_pattern is not None:
-        return _of_pattern(by_pattern, cells[by_pattern.column], where)
+        return _of_column(frame, *chosen, usual, where)
     if not images:
         column = usual[0] if usual else str(frame.columns[0])
         return ImageRows(column, texts(frame[column]), {})
-    raise _no_row(frame, usual, images, where)
+    if requested is None:
+        patients = _usual_columns(frame, PATIENT_COLUMNS)
+        cells.update((name, texts(frame[name])) for name in patients)
+    by_pattern = find_pattern(cells, keys, where)
+    if by_pattern is None:
+        raise _no_row(frame, usual, images, where)
+    return _of_pattern(by_pattern, cells[by_pattern.column], where)
+
+
+def _of_column(
+    frame: pd.DataFrame, column: str, match: NameMatch, usual: Sequence[str], where: object
+) -> ImageRows:
+    names = texts(frame[column])
+    notes = _match_notes(column, names, match, where)
+    if column not in usual:
+        notes = (_example("id_column", column, names, match.rows, where), *notes)
+    return ImageRows(column, names, match.rows, notes)
 
 
 def images_named(images: Collection[Path], requested: str | None, pattern: str | None) -> Fits:

@@ -50,6 +50,17 @@ class LabelCodes:
         """The label that a cell, or a part of one, means; itself where it is no code."""
         return self.names.get(whole(cell), cell)
 
+    def translated(self, rows: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+        """The label for each code of each row.
+
+        Args:
+            rows: their codes or names.
+
+        >>> LabelCodes({"2": "Mass"}).translated([["2"], []])
+        [['Mass'], []]
+        """
+        return [list(map(self.name, row)) for row in rows] if self.names else rows
+
 
 def whole(cell: str) -> str:
     """A cell without the ".0" of a whole number.
@@ -90,25 +101,31 @@ def read_codes(
     >>> read_codes(frame, "label", ["0", "3"], ["1", "2", "3", "4"], {}, "t.csv").names
     {'0': '1', '1': '2', '2': '3', '3': '4'}
     """
-    codes = [whole(part) for part in parts if part]
+    codes = list(map(whole, filter(None, parts)))
     by_fold = {fold(label): label for label in labels if label}
     values: dict[str, Value] = {"where": str(where), "column": repr(column)}
     if given:
         return _given_names(codes, by_fold, given, values)
-    numbers = {int(code) for code in codes if re.fullmatch(r"-?\d+", code)}
-    if not codes or not labels or len(numbers) < len(set(codes)):
+    numbers = _whole_numbers(codes)
+    if not numbers or not labels:
         return LabelCodes({})
     if len(by_fold) == 1 and numbers <= {0, 1, -1} and not by_fold.keys() & set(codes):
         (name,) = by_fold.values()
         note = Message("notes.label_flag", {**values, "name": name})
         return LabelCodes({"1": name, "0": "", "-1": ""}, (note,))
-    if all(fold(code) in by_fold for code in codes):
+    if by_fold.keys() >= set(map(fold, codes)):
         example: dict[str, Value] = {"code": codes[0], "name": by_fold[fold(codes[0])]}
-        is_doubtful = max(numbers) < len(labels) and by_fold.get("0") is None
-        note = Message("notes.label_numbers", values | example)
-        return LabelCodes({}, (note,) if is_doubtful else ())
+        could_be_positions = max(numbers) < len(labels) and "0" not in by_fold
+        notes = [Message("notes.label_numbers", values | example)] if could_be_positions else []
+        return LabelCodes({}, tuple(notes))
     beside = _names_beside(frame, column, by_fold, values)
     return beside or _positions(numbers - {-1}, labels, values)
+
+
+def _whole_numbers(codes: Sequence[str]) -> set[int]:
+    """The numbers that the codes are; empty unless each is one, and different codes differ."""
+    numbers = {int(code) for code in codes if re.fullmatch(r"-?\d+", code)}
+    return numbers if len(numbers) == len(set(codes)) else set()
 
 
 def _given_names(

@@ -94,33 +94,17 @@ class TableLabels:
                 requested column that is not there; numbers that may mean one label or another.
         """
         by_name = {fold(label): label for label in labels if label}
-        of_labels = [name for name in frame.columns if requested is None and fold(name) in by_name]
-        folded = list(map(fold, of_labels))
-        twice = [name for name in of_labels if folded.count(fold(name)) > 1]
-        if twice:
-            raise UsageError(
-                f"{where} has several columns for one label: {listing(twice)}", "keep one"
-            )
-        if of_labels:
-            columns = {by_name[fold(name)]: flags(frame[name], where) for name in of_labels}
-            return cls(by_name, columns, None, where)
-        named = _affixed_columns(frame, by_name) if requested is None else {}
-        if named:
-            columns = {label: flags(frame[name], where) for label, name in named.items()}
-            label, name = next(iter(named.items()))
-            values: dict[str, Value] = {"where": str(where), "column": repr(name), "name": label}
-            note = Message("notes.label_prefix", values)
-            return cls(by_name, columns, None, where, (note,))
+        if requested is None:
+            columns, notes = _label_columns(frame, by_name, where)
+            if columns:
+                return cls(by_name, columns, None, where, notes)
         column = _label_column(frame, requested, by_name, where)
         if column is None:
             return cls(by_name, {}, None, where)
         names = [_split(cell, by_name) for cell in texts(frame[column])]
         parts = list(dict.fromkeys(chain.from_iterable(names)))
         codes = read_codes(frame, column, parts, labels, class_names or {}, where)
-        if codes.names:
-            meant = [list(map(codes.name, of_row)) for of_row in names]
-            return cls(by_name, {}, meant, where, codes.notes)
-        return cls(by_name, {}, names, where, codes.notes)
+        return cls(by_name, {}, codes.translated(names), where, codes.notes)
 
     def positives(self, row: int) -> tuple[str, ...] | None:
         """The model's labels that are present, in its order; None where the table holds none.
@@ -208,6 +192,25 @@ class TableLabels:
             "names": listing(labels, SHOWN),
         }
         return Message(f"notes.{code}", values)
+
+
+def _label_columns(
+    frame: pd.DataFrame, by_name: Mapping[str, str], where: Path
+) -> tuple[dict[str, Sequence[bool | None]], tuple[Message, ...]]:
+    """Label → cells of the column that is named as it is, and a note where words are added."""
+    plain = [name for name in frame.columns if fold(name) in by_name]
+    folded = list(map(fold, plain))
+    twice = [name for name in plain if folded.count(fold(name)) > 1]
+    if twice:
+        raise UsageError(f"{where} has several columns for one label: {listing(twice)}", "keep one")
+    if plain:
+        return {by_name[fold(name)]: flags(frame[name], where) for name in plain}, ()
+    affixed = _affixed_columns(frame, by_name)
+    notes = []
+    for label, name in list(affixed.items())[:1]:
+        values: dict[str, Value] = {"where": str(where), "column": repr(name), "name": label}
+        notes.append(Message("notes.label_prefix", values))
+    return {label: flags(frame[name], where) for label, name in affixed.items()}, tuple(notes)
 
 
 def _affixed_columns(frame: pd.DataFrame, labels: Mapping[str, str]) -> dict[str, str]:

@@ -171,41 +171,41 @@ def value_figure(
     _heading(figure.add_subplot(grid[0, :]), heads)
     panels = [figure.add_subplot(grid[1, k]) for k in range(3)]
     name = colormap or colormap_name(None, True)
-    colours = matplotlib.colormaps[name]
-    shown = np.zeros((rows, columns), np.float32)
+    _draw_panels(panels, case, limit, name)
+    for axes, title in zip(panels, _titles(case)):
+        _panel_title(axes, wrapped_text(title, int((wide - 1.3) / 3 * 12)))
+        if explanation.scan.synthetic:
+            _mark_synthetic(axes)
+    if not explanation.is_empty:
+        _bar(figure, panels, case, matplotlib.colormaps[name], limit, height)
+    figure.supxlabel("\n".join(feet), fontsize=7.5)
+    plain_texts(figure)  # here too: a notebook draws it unsaved
+    return figure
+
+
+def _draw_panels(panels: Sequence[Axes], case: ValueCase, limit: float, colormap: str) -> None:
+    """The image with its mask, the image with the map, the map alone."""
+    explanation = case.explanation
+    shown = np.zeros(explanation.scan.geometry.original, np.float32)
     if not explanation.is_empty:
         shown = explanation.numpy()
     panels[0].imshow(_with_mask(case))
     heat = np.clip(shown / limit, -1, 1)
-    panels[1].imshow(mix(as_rgb(explanation.scan.picture()), heat, name, ALPHA, signed=True))
+    panels[1].imshow(mix(as_rgb(explanation.scan.picture()), heat, colormap, ALPHA, signed=True))
     mark(panels[1], explanation, limit)
-    panels[2].imshow(shown, cmap=colours, vmin=-limit, vmax=limit)
-    method = _method(explanation)
-    grid_text = "×".join(map(str, explanation.grid))
-    mask_title = _text("image_and_mask")
-    if case.mask is None:
-        mask_title = _text("image", reason=case.no_mask)
-    map_title = _text("map", method=method, grid=grid_text)
-    titles = (mask_title, _text("overlay", method=method), map_title)
-    for axes, title in zip(panels, titles):
-        _panel_title(axes, wrapped_text(title, int((wide - 1.3) / 3 * 12)))
-        if explanation.scan.synthetic:
-            _mark_synthetic(axes)
+    panels[2].imshow(shown, cmap=matplotlib.colormaps[colormap], vmin=-limit, vmax=limit)
     if explanation.is_empty:
-        panels[2].text(
-            0.5,
-            0.5,
-            _text("no_evidence"),
-            ha="center",
-            va="center",
-            transform=panels[2].transAxes,
-            fontsize=11,
-        )
-    if not explanation.is_empty:
-        _bar(figure, panels, case, colours, limit, height)
-    figure.supxlabel("\n".join(feet), fontsize=7.5)
-    plain_texts(figure)  # here too: a notebook draws it unsaved
-    return figure
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "fontsize": 11}
+        panels[2].text(0.5, 0.5, _text("no_evidence"), transform=panels[2].transAxes, **middle)
+
+
+def _titles(case: ValueCase) -> tuple[str, str, str]:
+    of_image = _text("image_and_mask")
+    if case.mask is None:
+        of_image = _text("image", reason=case.no_mask)
+    method = _method(case.explanation)
+    grid = "×".join(map(str, case.explanation.grid))
+    return of_image, _text("overlay", method=method), _text("map", method=method, grid=grid)
 
 
 def _bar(

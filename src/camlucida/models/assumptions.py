@@ -140,11 +140,11 @@ class RecognisedCard:
         Args:
             stated: facts with their sources.
         """
-        card, kinds = self.card, []
+        card = self.card
         fields = _scale_and_size(card.input, stated)
-        if fields:
-            kinds += ["size"] if "size" in fields else []
-            kinds += ["mean", "std"] if "mean" in fields else []
+        kinds = ["size"] if "size" in fields else []
+        if "mean" in fields:
+            kinds += ["mean", "std"]
         update: dict[str, object] = {}
         labels = stated.value("labels")
         if labels is not None and len(labels) == self.outputs and not card.labels:

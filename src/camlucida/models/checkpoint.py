@@ -186,7 +186,21 @@ def _chosen(path: Path, fitting: Sequence[Match]) -> Match:
 def _origin(
     file: CheckpointFile, match: Match, fitting: Sequence[Match], key: str | None
 ) -> Iterator[Message]:
-    """Which weights were taken, where it could have been others."""
+    """Which weights were taken and how, where it could have been others."""
+    yield from _choice(file, match, fitting, key)
+    if match.twice:
+        yield Message("checkpoint.twice", {"names": [name or "the top" for name in match.twice]})
+    if match.network.form == "module":
+        yield Message("checkpoint.module", {"class": match.network.class_name})
+    elif match.network.form == "torchscript":
+        yield Message("checkpoint.torchscript")
+    if match.plain_prefix not in ("", "model", "net"):
+        yield Message("checkpoint.prefix", {"prefix": match.prefix})
+
+
+def _choice(
+    file: CheckpointFile, match: Match, fitting: Sequence[Match], key: str | None
+) -> Iterator[Message]:
     taken = match.name or "the file itself"
     names = [other.name for other in distinct(fitting) if other.name != match.name]
     averaged = [name for name in names if is_averaged(name)]
@@ -202,14 +216,6 @@ def _origin(
         yield Message("checkpoint.averaged", {"taken": taken})
     if others:
         yield Message("checkpoint.others", {"taken": taken, "others": others})
-    if match.twice:
-        yield Message("checkpoint.twice", {"names": [name or "the top" for name in match.twice]})
-    if match.network.form == "module":
-        yield Message("checkpoint.module", {"class": match.network.class_name})
-    elif match.network.form == "torchscript":
-        yield Message("checkpoint.torchscript")
-    if match.plain_prefix not in ("", "model", "net"):
-        yield Message("checkpoint.prefix", {"prefix": match.prefix})
 
 
 def _other_networks(file: CheckpointFile, match: Match, fitting: Sequence[Match]) -> list[str]:

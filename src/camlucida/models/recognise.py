@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -148,20 +149,29 @@ def _recognised(
     combined = [network for network in file.networks if network.combined]
     if key is not None:
         raw, combined = [_part(file, key)], []
-    matches: dict[str, RecognisedCard] = {}
-    for network in raw or single:
-        match = next(_matches(network.state, task, encoder, stated, only), None)
-        if match is not None:
-            matches[network.key] = match
-    for network in () if matches else combined:
-        match = next(_matches(network.state, task, encoder, stated, only), None)
-        if match is not None:
-            matches[network.key] = match
-    if not matches:
+    first_cards = partial(_first_cards, task=task, encoder=encoder, stated=stated, only=only)
+    cards = first_cards(raw or single) or first_cards(combined)
+    if not cards:
         raise _unknown(file.path, (raw or single)[0].state, task)
-    if len(matches) > 1 and not _all_the_same(file, list(matches)):
-        raise several_networks(file.path, list(matches))
-    return next(iter(matches.values()))
+    if len(cards) > 1 and not _all_the_same(file, list(cards)):
+        raise several_networks(file.path, list(cards))
+    return next(iter(cards.values()))
+
+
+def _first_cards(
+    networks: Sequence[StoredNetwork],
+    task: Task | None,
+    encoder: str | None,
+    stated: Stated,
+    only: str | None,
+) -> dict[str, RecognisedCard]:
+    """Key → card that fits best, of each network that is known."""
+    cards = {}
+    for network in networks:
+        card = next(_matches(network.state, task, encoder, stated, only), None)
+        if card is not None:
+            cards[network.key] = card
+    return cards
 
 
 def _part(file: CheckpointFile, key: str) -> StoredNetwork:

@@ -86,12 +86,7 @@ def execute(
             ``resume`` is False; nothing of an earlier run is changed.
         CamlucidaError: the folder cannot be written; what was done is kept.
     """
-    file, folder = read_cohort_file(cohort), RunFolder(out)
-    if folder.exists() and not resume:
-        raise UsageError(
-            f"{out} holds a run already", "add --resume to go on with it, or give another --out"
-        )
-    folder.check_free()
+    file, folder = read_cohort_file(cohort), _folder(out, resume)
     earlier = folder.read_about() if folder.about.is_file() else {}
     loader = Loader(device)
     plans = plan_models(file, loader)
@@ -135,6 +130,16 @@ def _report_done(
 
 def _in_cohort(ledger: Ledger) -> list[LedgerEntry]:
     return [entry for entry in ledger.entries() if entry.position is not None]
+
+
+def _folder(out: Path, resume: bool) -> RunFolder:
+    folder = RunFolder(out)
+    if folder.exists() and not resume:
+        raise UsageError(
+            f"{out} holds a run already", "add --resume to go on with it, or give another --out"
+        )
+    folder.check_free()
+    return folder
 
 
 @contextmanager

@@ -169,28 +169,35 @@ def check_rules(rules: Sequence[str]) -> None:
         _parse(text)
 
 
+_NAMED = {"case": "image", "column": "column"}
+"""What a rule takes → what its text must name."""
+
+
 def _parse(text: str) -> tuple[Rule, RuleRequest]:
-    name, *parts = (part.strip() for part in text.split(":"))
+    name, *parts = map(str.strip, text.split(":"))
     rule = RULES[name]
     fix = f"write {rule.usage}"
     given: dict[str, Any] = {}
+    if rule.takes in _NAMED and not any(parts[:1]):
+        raise UsageError(f"rule {text!r} names no {_NAMED[rule.takes]}", fix)
     if rule.takes == "case":
-        if not parts or not parts[0]:
-            raise UsageError(f"rule {text!r} names no image", fix)
         image, *label = parts
         return rule, RuleRequest(text.strip(), image=image, label=":".join(label))
     if rule.takes == "column":
-        if not parts or not parts[0]:
-            raise UsageError(f"rule {text!r} names no column", fix)
         given["column"] = parts.pop(0)
     for part in parts:
         key, number = part.split("=", 1) if "=" in part else ("count", part)
         if key not in ("count", rule.takes) or key in given:
             raise UsageError(f"rule {text!r}: {part!r} is not understood", fix)
-        if not number.isdecimal() or (key == "count" and int(number) < 1):
+        given[key] = _number(number, at_least=1 if key == "count" else 0)
+        if given[key] is None:
             raise UsageError(f"rule {text!r}: {part!r} is not a number of cases", fix)
-        given[key] = int(number)
     return rule, RuleRequest(text.strip(), **given)
+
+
+def _number(text: str, at_least: int) -> int | None:
+    number = int(text) if text.isdecimal() else -1
+    return number if number >= at_least else None
 
 
 def nothing(request: RuleRequest, why: Message) -> Selected:

@@ -112,18 +112,29 @@ def evaluate(
         seed=seed,
     )
     stated = stated_model(model, task, labels, output, logits_from)
-    if len(cases[0]) == 1:
-        scans = [case[0] for case in cases]
-        unit = unit_scale(model.card.input) if isinstance(model, LoadedModel) else None
-        samples = list(map(_sample, scans, masks, patients))
-        return measure(
-            stated, samples, settings, atlas=_atlas(samples), unit=unit, strict=True
-        ).rows
+    if len(cases[0]) > 1:
+        layer_of_card = getattr(getattr(model, "card", None), "layer", "auto")
+        requested = settings.layers or (layer_of_card,)
+        return _evaluate_each_input(stated, cases, masks, patients, settings, requested)
+    unit = unit_scale(model.card.input) if isinstance(model, LoadedModel) else None
+    scans = [case[0] for case in cases]
+    samples = list(map(_sample, scans, masks, patients))
+    atlas = _atlas(samples)
+    return measure(stated, samples, settings, atlas=atlas, unit=unit, strict=True).rows
+
+
+def _evaluate_each_input(
+    stated: nn.Module | ModelWithCard,
+    cases: Sequence[tuple[Scan, ...]],
+    masks: Sequence[Any],
+    patients: Sequence[Any],
+    settings: MetricSettings,
+    layers: Sequence[LayerLike],
+) -> pd.DataFrame:
     explained = explained_model(stated)
-    requested = settings.layers or (getattr(getattr(model, "card", None), "layer", "auto"),)
     tensors = tuple(scan.tensor[None] for scan in cases[0])
     tables = []
-    for seen in seen_inputs(explained, tensors, requested):
+    for seen in seen_inputs(explained, tensors, layers):
         tables += _evaluate_held(explained, seen, cases, masks, patients, settings)
     return pd.concat(tables, ignore_index=True)
 

@@ -129,25 +129,26 @@ def read_box_table(
     boxes = _boxes(frame, names, path)
     sizes = _image_sizes(frame, names, path)
     reader_column = find_column(frame, None, READER_COLUMNS, "reader column", path)
-    readers = texts(frame[reader_column]) if reader_column else []
     blank = np.isnan(boxes).any(axis=1)
     full = np.flatnonzero(~blank).tolist()
-    images = [only_image or ""] * len(frame)
-    if image_column:
-        images = texts(frame[image_column])
-    labels = [""] * len(frame)
-    if label_column:
-        labels = texts(frame[label_column])
     return BoxTable(
-        tuple(images[row] for row in full),
-        tuple(labels[row] for row in full),
+        _cells(frame, image_column, full) or (only_image or "",) * len(full),
+        _cells(frame, label_column, full) or ("",) * len(full),
         boxes[full],
         len(frame) - len(full),
         bool(full) and bool(np.abs(boxes[full]).max() <= 1),
-        tuple(sizes[row] for row in full) if sizes else (),
-        tuple(readers[row] for row in full) if readers else (),
+        tuple(sizes[row] for row in full if sizes),
+        _cells(frame, reader_column, full),
         tuple(notes_of(frame)),
     )
+
+
+def _cells(frame: pd.DataFrame, column: str | None, rows: Sequence[int]) -> tuple[str, ...]:
+    """Texts of some rows of a column; empty without one."""
+    if not column:
+        return ()
+    cells = texts(frame[column])
+    return tuple(cells[row] for row in rows)
 
 
 def is_box_table(path: Path, image_columns: Sequence[str]) -> bool:

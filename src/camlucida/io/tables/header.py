@@ -122,10 +122,12 @@ def _under_merged(grid: Texts, first: int) -> bool:
     if not all(lower[index] for index in groups):
         return False
     alone = [index for index, cell in enumerate(upper) if cell and index not in groups]
-    # A column of its own has its name above, and nothing or the same name below.
-    if all(lower[index] in ("", upper[index]) for index in alone):
-        return bool(alone) or _names_numbers(grid, first)
-    return _names_numbers(grid, first)
+    return _are_named_above(upper, lower, alone) or _names_numbers(grid, first)
+
+
+def _are_named_above(upper: Sequence[str], lower: Sequence[str], columns: Sequence[int]) -> bool:
+    """Whether there are columns, with their names above, and nothing or the same names below."""
+    return bool(columns) and all(lower[index] in ("", upper[index]) for index in columns)
 
 
 def _under_repeated(grid: Texts, first: int) -> bool:

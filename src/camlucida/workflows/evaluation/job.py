@@ -309,6 +309,13 @@ def _source(
     return Source(model.model, cohort, of_model, truth, regions, request.frame, model.maps, readers)
 
 
+def _public_findings(public: PublicTruth, stem: str) -> tuple[str, ...] | None:
+    stated = public.labels.get(stem)
+    if stated is None:
+        return None
+    return tuple(name for name in public.join.labels if name and name in stated)
+
+
 def _with_public_facts(cohort: LabelledImages, public: PublicTruth) -> LabelledImages:
     """Images with the patients and findings of public tables, where no table of the user has them.
 
@@ -320,12 +327,10 @@ def _with_public_facts(cohort: LabelledImages, public: PublicTruth) -> LabelledI
     images = []
     for image in cohort.images:
         stem = by_path[image.path]
-        positives, patient = image.positives, image.patient
-        if positives is None and stem in public.labels:
-            stated = public.labels[stem]
-            positives = tuple(name for name in public.join.labels if name and name in stated)
-        if use_patients:
-            patient = public.patients[stem]
+        patient = public.patients[stem] if use_patients else image.patient
+        positives = image.positives
+        if positives is None:
+            positives = _public_findings(public, stem)
         images.append(replace(image, positives=positives, patient=patient))
     notes = cohort.notes
     if use_patients:

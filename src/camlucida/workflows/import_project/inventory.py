@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,16 +65,20 @@ def take_inventory(folder: Path, log: ImportLog) -> Inventory:
     pictures, _ = expand_paths([folder])
     visible = set(files)
     images = [path for path in pictures if path in visible and not below_annotations(path, folder)]
-    checkpoints = [path for path in files if path.suffix.lower() in SUFFIXES]
-    tables = [path for path in files if path.suffix.lower() in TABLES]
-    documents = [path for path in files if path.suffix.lower() in (".toml", ".json")]
+    checkpoints = _with_suffix(files, SUFFIXES)
+    tables = _with_suffix(files, TABLES)
+    documents = _with_suffix(files, (".toml", ".json"))
     known = {*pictures, *checkpoints, *tables}
     others = [path for path in files if path not in known and not _is_read_elsewhere(path, folder)]
     kinds = Counter(path.suffix.lower() or path.name for path in others)
     if others:
         shown = [f"{count} {kind}" for kind, count in kinds.most_common(8)]
         log.leave("others", count=len(others), kinds=", ".join(shown))
-    return Inventory(folder, *map(tuple, (checkpoints, tables, documents, images)))
+    return Inventory(folder, checkpoints, tables, documents, tuple(images))
+
+
+def _with_suffix(files: Sequence[Path], suffixes: Collection[str]) -> tuple[Path, ...]:
+    return tuple(path for path in files if path.suffix.lower() in suffixes)
 
 
 def below_annotations(path: Path, folder: Path) -> bool:

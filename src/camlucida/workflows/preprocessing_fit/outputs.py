@@ -53,13 +53,18 @@ class Outputs:
             parts.append(self._ordered(output))
         return np.concatenate(parts)
 
-    def _ordered(self, output: BatchOutput) -> Floats:
+    def _numbers(self, output: BatchOutput) -> Floats:
+        """(B, outputs) values of regression, or probabilities."""
         values = output.probabilities
         if values is None or self._task == "regression":
             values = output.logits
         numbers = values.detach().double().cpu().numpy()
         if numbers.ndim != 2:
             raise UsageError("the model's output is an image", "predictions of images are needed")
+        return numbers
+
+    def _ordered(self, output: BatchOutput) -> Floats:
+        numbers = self._numbers(output)
         if self._task == "regression":
             return numbers[:, :1]
         wanted, names = self._labels, [str(name) for name in output.labels]
