@@ -53,7 +53,7 @@ def names_beside(
     for beside in neighbours:
         if not fold(beside).endswith(NAME_ENDINGS):
             continue
-        pairs = dict.fromkeys(filter(all, zip(codes, texts(frame[beside]))))
+        pairs = list(dict.fromkeys(filter(all, zip(codes, texts(frame[beside])))))
         names = dict(pairs)
         one_to_one = len(pairs) == len(names) == len(set(names.values()))
         if one_to_one and set(classes) == set(names) and set(classes) != set(names.values()):
