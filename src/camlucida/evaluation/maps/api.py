@@ -129,7 +129,7 @@ def _evaluate_each_input(
     masks: Sequence[Any],
     patients: Sequence[Any],
     settings: MetricSettings,
-    layers: Sequence[LayerLike],
+    layers: Sequence[str],
 ) -> pd.DataFrame:
     explained = explained_model(stated)
     tensors = tuple(scan.tensor[None] for scan in cases[0])
