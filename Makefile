@@ -1,5 +1,6 @@
 # make demo   set up and run the main job on what the package carries
 # make test   set up and run lint, types and tests
+# make web    set up and build the web pages' scripts, which the wheel carries; needs Node 20
 # make docs   set up and build the documentation's site
 # make fuzz   set up and read 10,000 damaged files
 # make bench  set up and compare speed and memory with the peers
@@ -8,7 +9,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint types system docs bench fuzz clean
+.PHONY: web demo test lint types system docs bench fuzz clean
 
 demo: .venv/.base
 	$(BIN)/camlucida demo --out demo
@@ -29,6 +30,13 @@ system:
 docs: .venv/.dev
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
+web: web-ui/node_modules/.installed
+	cd web-ui && npx tsc && npx vitest run && node build.mjs
+
+web-ui/node_modules/.installed: web-ui/package.json
+	cd web-ui && npm install --no-package-lock
+	touch $@
+
 bench: .venv/.dev
 	$(BIN)/python benchmarks/engine.py
 
@@ -48,4 +56,4 @@ fuzz: .venv/.dev
 	$(BIN)/python -m tests.support.fuzz 10000
 
 clean:
-	rm -rf .venv demo site explanations .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv demo site explanations .pytest_cache .mypy_cache .ruff_cache .hypothesis web-ui/node_modules

@@ -1,0 +1,19 @@
+"""The interactive viewer of films and maps as plain data, and as a part of a page.
+
+The viewer itself is TypeScript (``web-ui/viewer``), built into ``web/static/viewer.js``. What it is
+given stands in docs/reference/viewer.md.
+"""
+
+from camlucida.report.viewer.data import film_data, map_data, viewer_data
+from camlucida.report.viewer.encode import encode_floats, encode_samples
+from camlucida.report.viewer.palettes import PALETTES, palette_for
+
+__all__ = [
+    "PALETTES",
+    "encode_floats",
+    "encode_samples",
+    "film_data",
+    "map_data",
+    "palette_for",
+    "viewer_data",
+]

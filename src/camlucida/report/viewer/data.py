@@ -1,0 +1,134 @@
+"""Explanations of one image as the data of the viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import UsageError
+from camlucida.core.geometry import Geometry
+from camlucida.figures.style import label_name, words
+from camlucida.report.viewer.encode import encode_floats, encode_samples
+from camlucida.report.viewer.palettes import palette_for
+
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
+
+
+def viewer_data(
+    explanations: Sequence[Explanation],
+    boxes: Sequence[dict[str, Any]] = (),
+    outlines: Sequence[dict[str, Any]] = (),
+    colormap: str | None = None,
+) -> dict[str, Any]:
+    """What the viewer shows of one image.
+
+    Args:
+        explanations: of one image, each with a map that lies over it.
+        boxes: annotated boxes: x, y, width, height in original pixels, and a label.
+        outlines: annotated outlines: a label, and lines of x, y in original pixels.
+        colormap: the one to begin with; the default where it is None or the viewer lacks it.
+
+    Returns:
+        Plain data for JSON; its fields are in docs/reference/viewer.md.
+
+    Raises:
+        UsageError: no explanation, or of several images.
+
+    >>> from camlucida.attribution.explanation import _example
+    >>> data = viewer_data([_example()])
+    >>> data["film"]["width"], data["maps"][0]["target"], data["notice"]
+    (8, 'nodule', 'Research use only')
+    """
+    images = {explanation.scan.id for explanation in explanations}
+    if len(images) != 1:
+        raise UsageError(
+            f"the viewer shows one image, not {len(images)}", "give the explanations of one image"
+        )
+    scan = explanations[0].scan
+    return {
+        "film": film_data(scan.picture(), scan.id),
+        "maps": [map_data(e, str(number)) for number, e in enumerate(explanations)],
+        "boxes": list(boxes),
+        "outlines": list(outlines),
+        "notice": words("notice.research"),
+        "synthetic": scan.synthetic,
+        "colormap": palette_for(colormap),
+    }
+
+
+def film_data(
+    samples: Samples,
+    name: str,
+    window: tuple[float, float] | None = None,
+    invert: bool = False,
+) -> dict[str, Any]:
+    """The film of the viewer.
+
+    Args:
+        samples: (H, W) or (H, W, 3) of 8 bits, or (H, W) of 16 bits.
+        name: of the image.
+        window: samples that are black and white; all that the bits can hold if None.
+        invert: whether low samples are light.
+
+    >>> film_data(np.zeros((2, 3), np.uint16), "blank")["window"]
+    [0, 65535]
+    """
+    height, width = samples.shape[:2]
+    bits = 8 * samples.dtype.itemsize
+    return {
+        "id": name,
+        "width": width,
+        "height": height,
+        "channels": 3 if samples.ndim == 3 else 1,
+        "bits": bits,
+        "data": encode_samples(samples),
+        "window": list(window or (0, 2**bits - 1)),
+        "invert": invert,
+    }
+
+
+def map_data(explanation: Explanation, name: str) -> dict[str, Any]:
+    """A map of the viewer: raw and signed, on its grid.
+
+    Args:
+        explanation: with a map of two axes that lies over an image.
+        name: unique among the maps of the image.
+
+    Raises:
+        LayerError: the map lies over no image.
+    """
+    reason = explanation.empty_reason
+    about = explanation.provenance
+    return {
+        "id": name,
+        "target": label_name(explanation.target),
+        "method": explanation.method,
+        "layer": explanation.layer,
+        "score": explanation.score,
+        "score_kind": str(about.get("score_kind", "score")),
+        "probability": explanation.probability,
+        "unit": str(about.get("unit", "none")),
+        "grid": list(explanation.grid),
+        "values": encode_floats(explanation.raw.numpy()),
+        "relu": explanation.relu,
+        "geometry": geometry_data(explanation.geometry()),
+        "limit": explanation.limit,
+        "empty": None if reason is None else words("overlay.empty", reason=reason),
+    }
+
+
+def geometry_data(geometry: Geometry) -> dict[str, Any]:
+    """How the model's input lies on the film: model = scale × film + offset, rows and columns.
+
+    >>> geometry_data(Geometry.identity((4, 6)))["model"]
+    [4, 6]
+    """
+    return {
+        "model": list(geometry.model),
+        "scale": list(geometry.scale),
+        "offset": list(geometry.offset),
+    }

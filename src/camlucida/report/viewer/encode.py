@@ -1,0 +1,48 @@
+"""Numbers as text in JSON: samples of a film, and cells of a map."""
+
+from __future__ import annotations
+
+import base64
+import zlib
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def encode_samples(samples: NDArray[np.uint8] | NDArray[np.uint16]) -> str:
+    """The samples of a film, without loss.
+
+    Each is its difference from the sample of the same channel on its left (from 0 in the first
+    column), modulo 2^bits; small magnitudes first (0, −1, 1, −2, … are 0, 1, 2, 3, …); of 16 bits
+    first all low bytes, then all high bytes; then zlib, base64. Of a radiograph this is as small
+    as a PNG, and takes a tenth of its time: Huffman codes and runs, without a search for repeats.
+
+    Args:
+        samples: (H, W) or (H, W, 3), 8 or 16 bits.
+
+    >>> encode_samples(np.array([[7, 7, 9]], np.uint8))
+    'eAHjY2ABAAAxABM='
+    """
+    signed = np.dtype(np.int8 if samples.dtype == np.uint8 else np.int16)
+    differences = samples.copy()
+    differences[:, 1:] -= samples[:, :-1]  # modulo 2^bits, as unsigned integers are
+    steps = differences.view(signed)
+    sign = steps >> (8 * signed.itemsize - 1)
+    codes = ((steps << 1) ^ sign).view(samples.dtype)
+    low = (codes & 0xFF).astype(np.uint8).tobytes()
+    high = (codes >> 8).astype(np.uint8).tobytes() if signed.itemsize == 2 else b""
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS, 9, zlib.Z_RLE)
+    packed = packer.compress(low) + packer.compress(high) + packer.flush()
+    return base64.b64encode(packed).decode("ascii")
+
+
+def encode_floats(values: ArrayLike) -> str:
+    """Numbers as little-endian float32 in base64, the last axis first.
+
+    Args:
+        values: of any shape.
+
+    >>> encode_floats([1.0, -2.0])
+    'AACAPwAAAMA='
+    """
+    return base64.b64encode(np.asarray(values, "<f4").tobytes()).decode("ascii")

@@ -1,0 +1,80 @@
+"""The built scripts, the tables and the golden vectors are those of the sources."""
+
+import base64
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from scripts import viewer_tables
+
+from camlucida.report.viewer import PALETTES
+from tests.support.paths import REPOSITORY
+
+STATIC = REPOSITORY / "src" / "camlucida" / "web" / "static"
+
+
+def run(folder, *command):
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_built_scripts_are_current(web_ui, tmp_path):
+    run(web_ui, "node", "build.mjs", str(tmp_path))
+    built = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    carried = {path.name: path.read_bytes() for path in STATIC.glob("*.js")}
+    assert built.keys() == carried.keys(), "run: make web"
+    assert built == carried, "run: make web"
+
+
+def test_types(web_ui):
+    run(web_ui, "npx", "--no-install", "tsc")
+
+
+def test_typescript_has_the_numbers_of_python(web_ui):
+    run(web_ui, "npx", "--no-install", "vitest", "run")
+
+
+def test_the_words_are_current():
+    written = (viewer_tables.WEB_UI / "viewer/generated/words.ts").read_text("utf-8")
+    assert written == viewer_tables.words(), "run: python scripts/viewer_tables.py"
+
+
+def test_the_golden_vectors_are_current():
+    written = json.loads((viewer_tables.WEB_UI / "tests/golden.json").read_text("utf-8"))
+    current = json.loads(json.dumps(viewer_tables.golden()))
+    assert same(written, current), "run: python scripts/viewer_tables.py"
+
+
+def same(a, b):
+    """Equal but for the rounding of another processor; long texts are base64 of numbers."""
+    if isinstance(a, dict):
+        return a.keys() == b.keys() and all(same(a[key], b[key]) for key in a)
+    if isinstance(a, list):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, str) and a != b:
+        return np.allclose(floats(a), floats(b), atol=1e-5)
+    return a == pytest.approx(b, abs=1e-5)
+
+
+def floats(text):
+    return np.frombuffer(base64.b64decode(text), "<f4")
+
+
+@pytest.mark.parametrize("name", PALETTES)
+def test_the_colours_are_current(name):
+    colours = np.rint(255 * viewer_tables.palette_colours(name))
+    assert viewer_tables.text(colours) in tables()
+
+
+@pytest.mark.parametrize(("name", "alpha"), [("lucida", 0.6), ("jet", 1.0), ("bwr", 0.6)])
+def test_the_opacities_are_current(name, alpha):
+    steps = viewer_tables.opacity_steps(name, alpha).astype(np.uint8)
+    _, _, entry = tables().partition(f'"{name}": {{')
+    text = entry.partition('"opacity": "')[2].partition('"')[0]
+    stored = np.frombuffer(base64.b64decode(text), np.uint8).reshape(10, -1)
+    assert stored[round(10 * alpha) - 1].tolist() == steps.tolist()
+
+
+def tables():
+    return (viewer_tables.WEB_UI / "viewer/generated/tables.ts").read_text("utf-8")
