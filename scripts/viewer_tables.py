@@ -18,7 +18,6 @@ import numpy as np
 import torch
 
 from camlucida.core.geometry import Geometry
-from camlucida.core.messages import ENGLISH
 from camlucida.core.tensors import resize
 from camlucida.figures.colours import LEVELS, STEPS, mix, opacity_table, overlay_colours
 from camlucida.figures.marks import half_maximum, peak
@@ -26,7 +25,7 @@ from camlucida.metrics.regions import binary_mask, boxes
 from camlucida.report.viewer import PALETTES, encode_floats, encode_samples
 from camlucida.report.viewer.data import geometry_data
 from camlucida.report.viewer.palettes import DIVERGING
-from camlucida.report.viewer.words import CODES
+from camlucida.report.viewer.words import viewer_words
 
 WEB_UI = Path(__file__).parents[1] / "web-ui"
 OPACITIES = 10
@@ -87,8 +86,7 @@ def text(numbers: np.ndarray) -> str:
 
 def words() -> str:
     """The English words of the viewer by the part of their code after ``viewer.``."""
-    entries = {code: ENGLISH[f"viewer.{code}"] for code in CODES}
-    table = json.dumps(entries, indent=2, ensure_ascii=False)
+    table = json.dumps(viewer_words(), indent=2, ensure_ascii=False)
     return f"{HEAD}export const WORDS = {table} as const;\n"
 
 

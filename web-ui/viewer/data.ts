@@ -72,4 +72,6 @@ export interface ViewerData {
   /** Always shown: "Research use only". */
   readonly notice: string;
   readonly synthetic: boolean;
+  /** The colour map to begin with; null for the viewer's own. */
+  readonly colormap: string | null;
 }

@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from camlucida.attribution.explanation import Explanation
 from camlucida.core.errors import UsageError
 from camlucida.core.geometry import Geometry
-from camlucida.figures.style import label_name, words
+from camlucida.figures.notice import notice_line
+from camlucida.figures.overlay import scale_text
+from camlucida.figures.style import label_name
 from camlucida.report.viewer.encode import encode_floats, encode_samples
 from camlucida.report.viewer.palettes import palette_for
 
@@ -54,7 +56,7 @@ def viewer_data(
         "maps": [map_data(e, str(number)) for number, e in enumerate(explanations)],
         "boxes": list(boxes),
         "outlines": list(outlines),
-        "notice": words("notice.research"),
+        "notice": notice_line(False),
         "synthetic": scan.synthetic,
         "colormap": palette_for(colormap),
     }
@@ -101,7 +103,6 @@ def map_data(explanation: Explanation, name: str) -> dict[str, Any]:
     Raises:
         LayerError: the map lies over no image.
     """
-    reason = explanation.empty_reason
     about = explanation.provenance
     return {
         "id": name,
@@ -117,7 +118,7 @@ def map_data(explanation: Explanation, name: str) -> dict[str, Any]:
         "relu": explanation.relu,
         "geometry": geometry_data(explanation.geometry()),
         "limit": explanation.limit,
-        "empty": None if reason is None else words("overlay.empty", reason=reason),
+        "empty": scale_text(explanation) if explanation.is_empty else None,
     }
 
 

@@ -1,0 +1,79 @@
+/** What a person has set. Plain values; the viewer draws them again after each change. */
+
+import type { ViewerData } from "./data.js";
+import { palette, paletteNames } from "./colour.js";
+
+export type Mode = "one" | "side" | "difference";
+export type Scale = "own" | "shared" | "fixed";
+export type Tool = "pan" | "window" | "region";
+
+export const MODES: readonly Mode[] = ["one", "side", "difference"];
+export const SCALES: readonly Scale[] = ["own", "shared", "fixed"];
+
+export interface Settings {
+  /** Ids of the maps; "" is the film without a map. */
+  map: string;
+  second: string;
+  mode: Mode;
+  shown: boolean;
+  opacity: number;
+  threshold: number;
+  sequential: string;
+  diverging: string;
+  scale: Scale;
+  /** Full colour of the fixed scale. */
+  limit: number;
+  /** Share of the maximum, for the line and the boxes. */
+  level: number;
+  contour: boolean;
+  boxes: boolean;
+  truth: boolean;
+  low: number;
+  high: number;
+  invert: boolean;
+  tool: Tool;
+}
+
+/** As figures/colours.py and metrics/regions.py have them. */
+export const OPACITY = 0.6;
+export const HALF = 0.5;
+
+export function initialSettings(data: ViewerData): Settings {
+  const { film, maps } = data;
+  const requested = data.colormap === null ? null : palette(data.colormap);
+  const isDiverging = requested?.diverging ?? false;
+  return {
+    map: maps[0]?.id ?? "",
+    second: maps[1]?.id ?? "",
+    mode: "one",
+    shown: true,
+    opacity: OPACITY,
+    threshold: 0,
+    sequential: requested !== null && !isDiverging ? requested.name : paletteNames(false)[0]!,
+    diverging: requested !== null && isDiverging ? requested.name : paletteNames(true)[0]!,
+    scale: "own",
+    limit: maps[0]?.limit ?? 1,
+    level: HALF,
+    contour: true,
+    boxes: false,
+    truth: data.boxes.length + data.outlines.length > 0,
+    low: film.window[0],
+    high: film.window[1],
+    invert: film.invert,
+    tool: "pan",
+  };
+}
+
+/** The settings for another image: those of the person stay, those of the film are its own. */
+export function settingsFor(data: ViewerData, before: Settings | null): Settings {
+  const initial = initialSettings(data);
+  if (before === null) return initial;
+  const kept: (keyof Settings)[] = [
+    "mode", "shown", "opacity", "threshold", "sequential", "diverging",
+    "scale", "limit", "level", "contour", "boxes", "tool",
+  ];
+  const settings = { ...initial };
+  for (const name of kept) Object.assign(settings, { [name]: before[name] });
+  if (data.maps.length < 2) settings.mode = "one";
+  return settings;
+}
