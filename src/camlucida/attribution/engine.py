@@ -196,11 +196,26 @@ def _explain_once(model: ExplainedModel, batch: Batch, job: _Job) -> list[Explan
     for image_output in model_outputs(output, batch.scans, batch.truth):
         requested = (request(image_output) for request in job.requests)
         targets.append(list(chain.from_iterable(requested)))
-    explained = ExplainedBatch(model, batch, forward, output, targets)
+    return explanations_of(ExplainedBatch(model, batch, forward, output, targets), job.methods)
+
+
+def explanations_of(explained: ExplainedBatch, methods: Sequence[Method]) -> list[Explanation]:
+    """The explanations of a batch after its forward pass.
+
+    Args:
+        explained: the batch, with the targets of each image.
+        methods: by which the maps are made.
+
+    Returns:
+        One for each image, target, method and layer, in this order of nesting.
+
+    Raises:
+        CamlucidaError: as of :func:`explain`.
+    """
     # Before the maps: a target that does not fit is an error before any backward pass.
     scores = _scores(explained)
-    maps = batch_maps(explained, job.methods)
-    return list(_explanations(explained, scores, maps, job.methods))
+    maps = batch_maps(explained, methods)
+    return list(_explanations(explained, scores, maps, methods))
 
 
 def _scores(explained: ExplainedBatch) -> list[list[float]]:

@@ -7,7 +7,7 @@ with the annotation moved to other places in the image.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -132,10 +132,23 @@ def shifted_chance(
     mask = as_mask(truth, heat.shape)
     if not mask.any():
         return NAN
-    corners = _positions(mask, positions)
-    scores = [metric(heat, _moved(mask, corner)) for corner in corners]
+    scores = [metric(heat, moved) for moved in moved_elsewhere(mask, positions)]
     finite = [score for score in scores if np.isfinite(score)]
     return float(np.mean(finite)) if finite else NAN
+
+
+def moved_elsewhere(mask: Mask, positions: int = SHIFTS) -> Iterator[Mask]:
+    """The mask moved as a whole to other positions in the image, on an even lattice.
+
+    Args:
+        mask: (*original), not empty.
+        positions: upper bound of their number. None fits where the mask spans the image.
+
+    >>> [mask.tolist() for mask in moved_elsewhere(np.array([True, False, False]), 2)]
+    [[False, False, True]]
+    """
+    for corner in _positions(mask, positions):
+        yield _moved(mask, corner)
 
 
 def shifted_overlap(

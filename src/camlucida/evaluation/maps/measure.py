@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from camlucida.attribution.batches import DEFAULT_BATCH
@@ -19,10 +18,9 @@ from camlucida.attribution.explained_model import (
     ExplainedModel,
     ModelWithCard,
     explained_model,
-    run_batch,
 )
 from camlucida.attribution.explanation import Explanation
-from camlucida.attribution.targets import Target, decision_thresholds, probability_of
+from camlucida.attribution.targets import Target, decision_thresholds
 from camlucida.core.errors import CamlucidaError, EmptyRegionError, LayerError, UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.messages import Message, Value, declare, quoted
@@ -38,6 +36,7 @@ from camlucida.evaluation.maps.samples import MetricSettings, Sample, known_labe
 from camlucida.evaluation.maps.scores import NAN, Heat, Score
 from camlucida.evaluation.maps.specificity import SpecificityScores
 from camlucida.evaluation.maps.stability import stability
+from camlucida.evaluation.maps.target_scores import target_scores
 from camlucida.evaluation.maps.zones import ZONE, Origin, image_zones, origin_note
 from camlucida.io.tables import listing
 from camlucida.metrics import METRICS, faithfulness
@@ -169,20 +168,7 @@ class _Session:
 
     def score(self, inputs: Tensor, images: Sequence[Hashable]) -> list[Tensor]:
         """Score, then probability, of each target of the image that an input was made from."""
-        weight = next(self.explained.module.parameters(), None)
-        floating = weight is not None and weight.is_floating_point()
-        like = weight if weight is not None and floating else torch.zeros(())
-        output = run_batch(self.explained, inputs.to(like))
-        rows = []
-        for i, image in enumerate(images):
-            logits = output.logits[i : i + 1]
-            probabilities = output.probabilities
-            of_image = None if probabilities is None else probabilities[i : i + 1]
-            targets = self.targets[image]
-            outputs = [target(logits) for target in targets]
-            outputs += [_probability(target, of_image, logits) for target in targets]
-            rows.append(torch.cat(outputs))
-        return rows
+        return target_scores(self.explained, inputs, [self.targets[image] for image in images])
 
     def plans(self, samples: Iterable[Sample], progress: Callable[[int], object]) -> Iterator[Plan]:
         """Image after image: score what needs no model at once, hand out the plans of the rest."""
@@ -389,13 +375,6 @@ def _empty_region(images_of_reason: tuple[str, list[str]]) -> Message:
 def _measured(each: EvaluatedMap, name: str) -> bool:
     """Whether a faithfulness metric is of interest: "fake_cam" only shows which can be gamed."""
     return each.method != "fake_cam" or faithfulness.gamed_by_all_ones(name)
-
-
-def _probability(target: Target, probabilities: Tensor | None, logits: Tensor) -> Tensor:
-    """(1,) the probability of a target of one image; NaN for a model without probabilities."""
-    if probabilities is None:
-        return logits.new_full((1,), NAN)
-    return probability_of(target, probabilities).to(logits)
 
 
 def _outputs(explanation: Explanation, position: int, done: Done) -> dict[str, int]:
