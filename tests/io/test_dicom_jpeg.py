@@ -13,6 +13,7 @@ from pydicom.uid import JPEGLossless, JPEGLosslessSV1
 
 from camlucida.core.errors import ImageError
 from camlucida.io import read_image
+from camlucida.io.child import Child
 from camlucida.io.dicom import decode, jpeg
 from camlucida.io.dicom.parse import parse
 
@@ -31,7 +32,7 @@ def decoded(path):
 @pytest.fixture(autouse=True)
 def _no_child_left():
     yield
-    jpeg._stop_own()
+    jpeg._DECODER.stop()
 
 
 @pytest.mark.parametrize("name", LOSSLESS)
@@ -93,7 +94,7 @@ def test_damaged_frames_are_one_line_and_the_batch_goes_on():
 def child_that(monkeypatch, tmp_path, body):
     script = tmp_path / "child.py"
     script.write_text(f"import os, sys\nsys.stdin.buffer.read(8)\n{body}\n")
-    monkeypatch.setattr(jpeg, "_CHILD", script)
+    monkeypatch.setattr(jpeg, "_DECODER", Child(script))
 
 
 @pytest.mark.parametrize(
@@ -115,9 +116,9 @@ def test_a_child_that_fails(monkeypatch, tmp_path, body, words):
 
 def test_one_child_serves_all():
     decoded(file_of("JPEG-LL.dcm"))
-    (first,) = jpeg._children.values()
+    (first,) = jpeg._DECODER._processes.values()
     decoded(file_of("JPGExtended.dcm"))
-    (second,) = jpeg._children.values()
+    (second,) = jpeg._DECODER._processes.values()
     assert first.pid == second.pid
 
 

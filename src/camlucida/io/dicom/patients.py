@@ -6,10 +6,11 @@ import hashlib
 import hmac
 import os
 import secrets
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 
 from camlucida.core.files import write_bytes
 from camlucida.io.dicom.reader import READER
@@ -35,22 +36,59 @@ def patient_hash(path: Path) -> str:
     >>> patient_hash(Path("no.dcm"))
     ''
     """
+    tags = ("PatientID", "IssuerOfPatientID")
+    header = _header(path, tags)
+    if header is None:
+        return ""
     try:
-        with path.open("rb") as file:
-            head = file.read(1024)
-        if not READER.matches(head):
-            return ""
-        with quiet("pydicom"):
-            tags = ["PatientID", "IssuerOfPatientID"]
-            header = dcmread(path, stop_before_pixels=True, specific_tags=tags, force=True)
-            parts = [str(header.get(tag) or "").strip() for tag in tags]
-    # Whatever a damaged header raises: the image is read, and refused, elsewhere.
-    except Exception:  # noqa: BLE001
+        parts = [str(header.get(tag) or "").strip() for tag in tags]
+    except Exception:  # noqa: BLE001, a value is read when it is used
         return ""
     if not parts[0]:
         return ""
     digest = hmac.new(secret_key(), "\0".join(parts).encode(), hashlib.sha256).hexdigest()
     return f"dicom-{digest[:DIGITS]}"
+
+
+ATTRIBUTES = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate")
+"""What is shown of a patient to who asks for it."""
+
+
+def patient_attributes(path: Path) -> dict[str, str]:
+    """The patient's attributes in a DICOM file, for a user who asked to see them.
+
+    Args:
+        path: of any file.
+
+    Returns:
+        Keyword → text, of :data:`ATTRIBUTES` those that the file has; none of another kind of file
+        or a damaged one.
+
+    >>> patient_attributes(Path("no.dcm"))
+    {}
+    """
+    header = _header(path, ATTRIBUTES)
+    if header is None:
+        return {}
+    try:
+        texts = {name: str(header.get(name) or "").strip()[:200] for name in ATTRIBUTES}
+    except Exception:  # noqa: BLE001, a value is read when it is used
+        return {}
+    return {name: text for name, text in texts.items() if text}
+
+
+def _header(path: Path, tags: Sequence[str]) -> Dataset | None:
+    """These elements of a DICOM file; None of another kind of file or a damaged one."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(1024)
+        if not READER.matches(head):
+            return None
+        with quiet("pydicom"):
+            return dcmread(path, stop_before_pixels=True, specific_tags=list(tags), force=True)
+    # Whatever a damaged header raises: the image is read, and refused, elsewhere.
+    except Exception:  # noqa: BLE001
+        return None
 
 
 @cache
