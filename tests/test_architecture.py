@@ -13,7 +13,7 @@ from tests.support.paths import REPOSITORY
 ROOT = REPOSITORY / "src" / "camlucida"
 ROOMS = [
     *("core", "io", "models", "attribution", "metrics", "datasets", "runs", "evaluation"),
-    *("analysis", "figures", "report", "phantom", "workflows", "cli"),
+    *("analysis", "figures", "report", "phantom", "workflows", "web", "cli"),
 ]
 """From the ground up: a room imports itself and the rooms before it."""
 FILES = sorted(ROOT.rglob("*.py"))

@@ -41,9 +41,7 @@ class Decoder:
         script = Path(__file__).with_name("decode_child.py")
         self._child = Child(script, tasks=FILES, flags=("-P",))
 
-    def decode(
-        self, path: Path, folder: Path, name: str, patient: bool = False
-    ) -> dict[str, Any]:
+    def decode(self, path: Path, folder: Path, name: str, patient: bool = False) -> dict[str, Any]:
         """Decode a file into a folder, from which :func:`read_decoded` reads it.
 
         Args:

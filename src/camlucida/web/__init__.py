@@ -1,0 +1,1 @@
+"""The workbench: a server on this machine, its documented API, and its pages."""

@@ -1,0 +1,318 @@
+"""The cases of a run: one row a stored map, with its prediction, its outcome and its measurements.
+
+The rows are held in memory as a DuckDB table, so that a page of 10,000 cases is filtered and sorted
+at once.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pandas as pd
+import torch
+
+from camlucida.analysis.cases.case_table import case_table
+from camlucida.attribution.explanation import Explanation
+from camlucida.core.errors import ImageError, UsageError, did_you_mean
+from camlucida.core.scan import Scan
+from camlucida.io.decoded import read_decoded
+from camlucida.metrics import METRICS
+from camlucida.report.evaluations import sanity_gate, stored_evaluations
+from camlucida.runs import Run
+from camlucida.runs.read import stored_geometry
+from camlucida.web.errors import NotFoundError
+from camlucida.web.settings import FilmEntry
+
+SHOWN = (
+    *("image", "patient", "split", "model", "target", "label", "method", "layer"),
+    *("score", "probability", "value", "truth", "predicted", "true_class", "outcome"),
+    *("error", "loss", "empty_reason", "synthetic"),
+)
+"""Columns of the case table that the pages have; the groups of the cohort follow."""
+
+METRIC = "metric_"
+"""Before the name of a metric, in the column of its value."""
+
+JOINED = ("image", "model", "label", "method", "layer")
+MOST = 500
+"""Rows of one page."""
+
+_CONDITION = re.compile(r"(?P<column>\w+)(?P<sign><=|>=|!=|=|<|>|~)(?P<value>.*)", re.DOTALL)
+_SIGNS = {"<=": "<=", ">=": ">=", "!=": "<>", "=": "=", "<": "<", ">": ">", "~": "ILIKE"}
+
+
+@dataclass(frozen=True)
+class CasePage:
+    """Some rows of the cases, in order.
+
+    Attributes:
+        rows: as plain data.
+        total: rows that meet the conditions.
+        next: where the next page begins; None at the end.
+    """
+
+    rows: list[dict[str, Any]]
+    total: int
+    next: int | None
+
+
+@dataclass
+class RunCases:
+    """A run, opened when it is first needed.
+
+    Attributes:
+        id: by which requests name it.
+        path: of its folder.
+    """
+
+    id: str
+    path: Path
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @cached_property
+    def run(self) -> Run:
+        """The run."""
+        return Run.open(self.path)
+
+    @cached_property
+    def _evaluated(self) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+        """Scores of the maps, with the model's name; and verdicts of the sanity check."""
+        rows, gates = [], []
+        for _, model, evaluated in stored_evaluations(self.run):
+            scores = evaluated.tables.rows
+            rows.append(scores[~scores["baseline"].astype(bool)].assign(model=model))
+            gate = sanity_gate(evaluated.sanity)
+            if gate is not None:
+                gates += gate.assign(model=model).to_dict("records")
+        return pd.concat(rows, ignore_index=True) if rows else pd.DataFrame(), gates
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a map; the index is its number."""
+        cases = case_table([self.run])
+        groups = [name for name in cases.columns if name.startswith("group_")]
+        table = cases[[*SHOWN, *groups]].copy()
+        table.insert(0, "case_id", range(len(table)))
+        scores, _ = self._evaluated
+        if scores.empty:
+            return table
+        named = METRIC + scores["metric"].astype(str)
+        # Of a metric of several outputs the one that is explained stands first.
+        first = scores.assign(column=named).drop_duplicates([*JOINED, "column"])
+        wide = first.pivot(index=list(JOINED), columns="column", values="value").reset_index()
+        return table.merge(wide, on=list(JOINED), how="left")
+
+    @cached_property
+    def _db(self) -> duckdb.DuckDBPyConnection:
+        db = duckdb.connect()
+        db.register("frame", self.table)
+        db.execute("CREATE TABLE cases AS SELECT * FROM frame")
+        return db
+
+    def describe(self) -> dict[str, Any]:
+        """What the run is, and the columns of its cases with their values or ranges."""
+        with self._lock:
+            table = self.table
+            columns = [_column(name, table[name]) for name in table.columns if name != "case_id"]
+        summary = self.run.summary()
+        return {
+            "id": self.id,
+            "name": self.path.name,
+            "cases": len(table),
+            "images": summary["images"],
+            "models": [
+                {name: model[name] for name in ("name", "methods", "layers")}
+                for model in summary["models"]
+            ],
+            "items": summary["items"],
+            "columns": columns,
+        }
+
+    def page(
+        self,
+        conditions: Sequence[str] = (),
+        sort: str = "case_id",
+        descending: bool = False,
+        start: int = 0,
+        count: int = 60,
+    ) -> CasePage:
+        """Rows of the cases.
+
+        Args:
+            conditions: each ``COLUMN SIGN VALUE``, without blanks; signs are = != < <= > >= and ~
+                (holds the text).
+            sort: column; rows without a value come last.
+            descending: whether the largest come first.
+            start: rows that are passed over.
+            count: of rows, at most :data:`MOST`.
+
+        Raises:
+            UsageError: there is no such column, or a condition is none.
+        """
+        with self._lock:
+            known = list(self.table.columns)
+            parts, values = [], []
+            for condition in conditions:
+                column, sign, value = _parsed(condition, known)
+                parts.append(_where(column, sign))
+                values.append(f"%{value}%" if sign == "ILIKE" else value)
+            where = f"WHERE {' AND '.join(parts)}" if parts else ""
+            order = "DESC" if descending else "ASC"
+            db = self._db
+            (total,) = db.execute(f"SELECT count(*) FROM cases {where}", values).fetchone() or (0,)
+            by = f'"{_checked(sort, known)}" {order} NULLS LAST, case_id'
+            sql = f"SELECT * FROM cases {where} ORDER BY {by} LIMIT ? OFFSET ?"
+            table = db.execute(sql, [*values, min(count, MOST), start]).df()
+        rows = [_plain_row(row) for row in table.to_dict("records")]
+        end = start + len(rows)
+        return CasePage(rows, int(total), end if end < total else None)
+
+    def case(self, number: int) -> dict[str, Any]:
+        """One row, with the measurements of its map.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self._lock:
+            table = self.table
+            if not 0 <= number < len(table):
+                raise NotFoundError(f"no case {number}", f"the run has {len(table)}, from 0")
+            row = _plain_row({str(key): value for key, value in table.iloc[number].items()})
+            return row | {"trust": list(self._trust(row))}
+
+    def film_of(self, number: int) -> FilmEntry:
+        """The film of a case.
+
+        Raises:
+            NotFoundError: there is no such case.
+        """
+        row = self._row(number)
+        return FilmEntry(str(row["image"]), Path(str(row["path"])))
+
+    def explanations(self, number: int, folder: Path) -> list[Explanation]:
+        """The stored maps of a case's film by its model; that of the case first.
+
+        Args:
+            number: of the case.
+            folder: of the film's arrays.
+
+        Raises:
+            NotFoundError: there is no such case.
+            ImageError: the film is no longer that of the run.
+        """
+        row = self._row(number)
+        maps = self.run.explanations()
+        of_film = maps[(maps["image"] == row["image"]) & (maps["model"] == row["model"])]
+        others = [int(index) for index in of_film.index if index != number]
+        image = read_decoded(folder)
+        if image.source.get("sha256") != row["image_sha256"]:
+            raise ImageError(
+                f"{row['path']} is no longer the film that was explained", "put it back"
+            )
+        geometry = stored_geometry(row)
+        nothing = torch.zeros(1, *geometry.model)  # the model does not run
+        scan = Scan(nothing, image.display, geometry, row["image"], synthetic=image.synthetic)
+        return self.run.explanations_of([number, *others], scan)
+
+    def _row(self, number: int) -> Mapping[Any, Any]:
+        maps = self.run.explanations()
+        if not 0 <= number < len(maps):
+            raise NotFoundError(f"no case {number}", f"the run has {len(maps)}, from 0")
+        return maps.iloc[number].to_dict()
+
+    def _trust(self, row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Each measurement of a map, with what it means."""
+        scores, gates = self._evaluated
+        if not scores.empty:
+            same = np.logical_and.reduce([scores[name] == row[name] for name in JOINED])
+            for score in scores[same].to_dict("records"):
+                metric = METRICS[str(score["metric"]).partition(":")[0]]
+                yield {
+                    "metric": score["metric"],
+                    "title": metric.title,
+                    "output": score["output"] or None,
+                    "value": _plain(score["value"]),
+                    "chance": _plain(score["chance"]),
+                    "ceiling": _plain(score["ceiling"]),
+                    "better": metric.direction,
+                    "meaning": metric.description,
+                }
+        for gate in gates:
+            if all(gate.get(name) == row[name] for name in ("model", "method", "layer")):
+                yield {
+                    "metric": "sanity",
+                    "title": "Sanity check",
+                    "output": str(gate.get("label", "")) or None,
+                    "value": None,
+                    "verdict": str(gate.get("verdict", "")),
+                    "meaning": "Whether maps change when the model's weights are made random.",
+                }
+
+
+def open_runs(folders: Mapping[str, Path]) -> dict[str, RunCases]:
+    """Runs by identifier; each is read when it is first needed.
+
+    Args:
+        folders: identifier → folder.
+    """
+    return {id: RunCases(id, folder) for id, folder in folders.items()}
+
+
+def _parsed(condition: str, known: Sequence[str]) -> tuple[str, str, str]:
+    match = _CONDITION.fullmatch(condition)
+    if match is None:
+        raise UsageError(f"no condition: {condition[:80]!r}", "write COLUMN=VALUE or COLUMN>=VALUE")
+    return _checked(match["column"], known), _SIGNS[match["sign"]], match["value"]
+
+
+def _where(column: str, sign: str) -> str:
+    if sign in ("=", "<>", "ILIKE"):
+        return f'CAST("{column}" AS VARCHAR) {sign} ?'
+    return f'TRY_CAST("{column}" AS DOUBLE) {sign} TRY_CAST(? AS DOUBLE)'
+
+
+def _checked(column: str, known: Sequence[str]) -> str:
+    if column not in known:
+        raise UsageError(f"no column {column[:40]!r}", did_you_mean(column, known))
+    return column
+
+
+FEW = 40
+"""Most values of a column that can be chosen from a list."""
+
+
+def _column(name: str, values: pd.Series) -> dict[str, Any]:
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        numbers = values.dropna()
+        ends = [_plain(numbers.min()), _plain(numbers.max())] if len(numbers) else [None, None]
+        metric = METRICS[name.removeprefix(METRIC).partition(":")[0]] if METRIC in name else None
+        title = name if metric is None else metric.title
+        return {"name": name, "title": title, "kind": "number", "range": ends}
+    texts = values.dropna().astype(str)
+    distinct = sorted(set(texts) - {""})
+    listed = distinct if len(distinct) <= FEW else []
+    return {"name": name, "title": name, "kind": "text", "values": listed}
+
+
+def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in row.items()}
+
+
+def _plain(value: Any) -> Any:
+    """A cell for JSON, which has no NaN."""
+    if isinstance(value, (np.generic,)):
+        value = value.item()
+    if value is None or (isinstance(value, float) and not np.isfinite(value)):
+        return None
+    if value is pd.NA or isinstance(value, (str, int, float, bool)):
+        return None if value is pd.NA else value
+    return json.loads(json.dumps(value, default=str))

@@ -1,0 +1,341 @@
+"""What the process of the models does: predictions, maps, and scores of altered films.
+
+Results are plain data for JSON. The last films are kept after their forward pass, so that another
+label, method or layer needs none.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from camlucida.attribution.explained_model import ExplainedModel, explained_model
+from camlucida.attribution.explanation import Explanation
+from camlucida.attribution.kept import KeptImage
+from camlucida.attribution.methods import METHODS
+from camlucida.attribution.targets import Target, spec_of
+from camlucida.core.errors import EmptyRegionError, UsageError
+from camlucida.evaluation.maps.interventions import Action, Cover, TestedImage
+from camlucida.io.decoded import read_decoded
+from camlucida.metrics.imputation import Fill
+from camlucida.models import LoadedModel, load_model
+from camlucida.models.layer_list import list_layers
+from camlucida.models.preprocessing import prepare, unit_scale
+from camlucida.report.viewer.data import map_data
+from camlucida.web.errors import NotFoundError
+from camlucida.web.settings import ModelEntry
+
+MODELS = 3
+"""Models that are kept in memory."""
+
+IMAGES = 3
+"""Films that are kept after their forward pass."""
+
+FILLS: dict[str, Fill] = {"blur": "strong blur", "mean": "mean"}
+
+Progress = Callable[[int, int], object]
+"""Called with the number of steps that are done, and that there are."""
+
+
+@dataclass
+class OfferedModel:
+    """A loaded model."""
+
+    id: str
+    loaded: LoadedModel
+    explained: ExplainedModel = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.explained = explained_model(self.loaded)
+
+    @cached_property
+    def layers(self) -> list[dict[str, Any]]:
+        """The layers with a grid, in the order in which they run."""
+        spec = self.loaded.card.input
+        weight = next(self.explained.module.parameters())
+        image = torch.zeros(1, spec.channels, *spec.height_width).to(weight)
+        infos = list_layers(
+            self.explained.module,
+            image,
+            spec=self.explained.spec,
+            stated=self.explained.tokens,
+        )
+        with_grid = [info for info in infos if info.grid and max(info.grid) > 1]
+        # A network's stages: of the layers with one grid, the last.
+        last = {info.grid: info.path for info in with_grid}
+        return [
+            {
+                "path": info.path,
+                "type": info.type,
+                "grid": list(info.grid),
+                "auto": info.auto,
+                "stage": info.path in last.values(),
+            }
+            for info in with_grid
+        ]
+
+
+@dataclass
+class Inference:
+    """The models and the films that are in memory.
+
+    Attributes:
+        models: that are offered.
+        device: of the models.
+        threads: of PyTorch; None for its default.
+        progress: of the work that is being done.
+    """
+
+    models: Sequence[ModelEntry]
+    device: str = "auto"
+    threads: int | None = None
+    progress: Progress = field(default=lambda done, total: None)
+
+    def __post_init__(self) -> None:
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        self._loaded: OrderedDict[str, OfferedModel] = OrderedDict()
+        self._images: OrderedDict[tuple[str, str], KeptImage] = OrderedDict()
+
+    def describe(self, model: str) -> dict[str, Any]:
+        """A model: its task, labels, layers and what was noted when it was loaded."""
+        offered = self._model(model)
+        card = offered.loaded.card
+        return {
+            "id": model,
+            "name": offered.loaded.name,
+            "description": card.description,
+            "sha256": offered.loaded.sha256,
+            "task": offered.explained.spec.task,
+            "labels": [label for label in card.labels if label],
+            "input": [card.input.channels, *card.input.height_width],
+            "layers": offered.layers,
+            "notes": [str(note) for note in offered.loaded.notes],
+        }
+
+    def findings(self, model: str, film: str, folder: str) -> dict[str, Any]:
+        """What a model predicts for a film, most probable first."""
+        image = self._image(model, film, folder)
+        output = image.image_output
+        names = [*output.labels] if output.task == "segmentation" else []
+        targets = _targets(image, names or ["output" if output.task == "regression" else "all"])
+        points = image.model.spec.operating_points
+        return {
+            "model": model,
+            "film": film,
+            "task": output.task,
+            "score_kind": image.output.about["score_kind"],
+            "findings": [_finding(image, target, points) for target in targets],
+            "notes": [str(note) for note in image.output.notes],
+        }
+
+    def map(
+        self, model: str, film: str, folder: str, target: str, method: str, layer: str
+    ) -> dict[str, Any]:
+        """One map, in the form of the viewer."""
+        self.progress(0, 1)
+        explanation = self._explanation(model, film, folder, target, method, layer)
+        name = "/".join((model, explanation.layer, method, target))
+        notes = [str(warning) for warning in explanation.scan.warnings]
+        about = explanation.provenance.get("activation_note")
+        extra = {"notes": notes if about is None else [*notes, str(about)]}
+        cell = [round(side, 1) for side in explanation.cell]
+        return map_data(explanation, name) | extra | {"model": model, "cell": cell}
+
+    def region(
+        self,
+        model: str,
+        film: str,
+        folder: str,
+        target: str,
+        box: Sequence[float] | None,
+        mask: str | None,
+        action: Action,
+        cover: Cover,
+        places: int,
+    ) -> dict[str, Any]:
+        """The change of a score when a region is hidden, or alone kept."""
+        image, tested = self._tested(model, film, folder, target)
+        region = _region(tested.scan.geometry.original, box, mask)
+        change = tested.region_change(region, action, cover, places)
+        return {
+            "target": tested.target.name,
+            "score_kind": image.output.about["score_kind"],
+            "share": change.share,
+            "before": _score(change.before),
+            "after": _score(change.after),
+            "elsewhere": [_score(row) for row in change.elsewhere],
+        }
+
+    def occlusion(
+        self, model: str, film: str, folder: str, target: str, cells: int, cover: Cover
+    ) -> dict[str, Any]:
+        """The score with one cell hidden after the other."""
+        image, tested = self._tested(model, film, folder, target, cells**2 + 1)
+        before, after = tested.occlusion(cells, cover)
+        return {
+            "target": tested.target.name,
+            "score_kind": image.output.about["score_kind"],
+            "before": _score(before),
+            "drop": (before[0] - after[..., 0]).tolist(),
+        }
+
+    def curve(
+        self,
+        model: str,
+        film: str,
+        folder: str,
+        target: str,
+        method: str,
+        layer: str,
+        cover: str,
+    ) -> dict[str, Any]:
+        """The score while the hottest cells of a map are hidden, and cells in random orders."""
+        explanation = self._explanation(model, film, folder, target, method, layer)
+        image, tested = self._tested(model, film, folder, target)
+        heat = explanation.map(explanation.grid)
+        curve = tested.deletion_curve(heat, FILLS[cover])
+        return {
+            "target": tested.target.name,
+            "score_kind": image.output.about["score_kind"],
+            "shares": curve.shares.tolist(),
+            "hottest": [_score(row) for row in curve.hottest],
+            "random": [[_score(row) for row in order] for order in curve.random],
+        }
+
+    def _explanation(
+        self, model: str, film: str, folder: str, target: str, method: str, layer: str
+    ) -> Explanation:
+        if method not in METHODS:
+            raise UsageError(f"unknown method {method!r}", "see GET /api/methods")
+        return self._image(model, film, folder).explain(target, method, layer)
+
+    def _tested(
+        self, model: str, film: str, folder: str, target: str, steps: int = 0
+    ) -> tuple[KeptImage, TestedImage]:
+        image = self._image(model, film, folder)
+        (chosen, *_) = _targets(image, [target])
+        done = 0
+
+        def progress(count: int) -> None:
+            nonlocal done
+            done += count
+            self.progress(done, steps)
+
+        card = self._model(model).loaded.card
+        (scan,) = image.batch.scans
+        return image, TestedImage(image.model, scan, chosen, unit_scale(card.input), progress)
+
+    def _model(self, model: str) -> OfferedModel:
+        if model not in self._loaded:
+            entry = next((each for each in self.models if each.id == model), None)
+            if entry is None:
+                raise NotFoundError(f"no model {model!r}", "see GET /api/models")
+            loaded = load_model(entry.source, device=self.device, **entry.options)
+            self._loaded[model] = OfferedModel(model, loaded)
+            while len(self._loaded) > MODELS:
+                gone, _ = self._loaded.popitem(last=False)
+                for key in [key for key in self._images if key[0] == gone]:
+                    del self._images[key]
+        self._loaded.move_to_end(model)
+        return self._loaded[model]
+
+    def _image(self, model: str, film: str, folder: str) -> KeptImage:
+        offered = self._model(model)
+        key = (model, film)
+        if key not in self._images:
+            scan = prepare(read_decoded(Path(folder)), offered.loaded.card.input)
+            self._images[key] = KeptImage.of(offered.explained, scan)
+            while len(self._images) > IMAGES:
+                self._images.popitem(last=False)
+        self._images.move_to_end(key)
+        return self._images[key]
+
+
+def _targets(image: KeptImage, requests: Sequence[str]) -> list[Target]:
+    """The targets of all requests; a region that is empty in the image is left out."""
+    targets: list[Target] = []
+    empty: EmptyRegionError | None = None
+    for request in requests:
+        try:
+            targets += image.targets(request)
+        except EmptyRegionError as error:
+            empty = error
+    if not targets and empty is not None and len(requests) == 1:
+        raise empty
+    return targets
+
+
+def _finding(image: KeptImage, target: Target, points: Sequence[float]) -> dict[str, Any]:
+    logits = image.output.logits.detach()
+    score = float(target(logits))
+    threshold: float | None = 0.5 if image.output.task in ("multilabel", "binary") else None
+    index = getattr(target, "index", None)
+    if points and index is not None:
+        threshold = points[index]
+    probability = target.probability
+    above = None
+    if probability is not None and threshold is not None:
+        above = probability >= threshold
+    return {
+        "target": target.name,
+        "spec": spec_of(target).to_json(),
+        "score": score,
+        "probability": probability,
+        "threshold": threshold,
+        "above": above,
+    }
+
+
+def _score(pair: np.ndarray[Any, Any]) -> dict[str, float | None]:
+    score, probability = map(float, pair)
+    return {"score": score, "probability": None if np.isnan(probability) else probability}
+
+
+def _region(
+    size: tuple[int, ...], box: Sequence[float] | None, mask: str | None
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """A region in pixels of the film: a box x, y, width, height, or runs of a mask.
+
+    The runs are lengths of pixels outside and inside by turns, row by row, outside first.
+    """
+    region = np.zeros(size, bool)
+    if (box is None) == (mask is None):
+        raise UsageError("a region is a box or a mask", "give one of the two")
+    if box is not None:
+        x, y, width, height = box
+        first_row, first_column = max(0, round(y)), max(0, round(x))
+        region[first_row : max(0, round(y + height)), first_column : max(0, round(x + width))] = (
+            True
+        )
+        return region
+    lengths = [int(part) for part in str(mask).split()] if _are_runs(mask) else []
+    if sum(lengths) != region.size:
+        raise UsageError(
+            f"the runs of the mask cover {sum(lengths)} pixels, and the film has {region.size}",
+            "give whole numbers, pixels outside and inside by turns, row by row",
+        )
+    inside = np.arange(len(lengths)) % 2 == 1
+    return np.repeat(inside, lengths).reshape(size)
+
+
+def _are_runs(mask: str | None) -> bool:
+    return bool(mask) and all(part.isdigit() for part in str(mask).split())
+
+
+CALLS: Mapping[str, Callable[..., dict[str, Any]]] = {
+    "describe": Inference.describe,
+    "findings": Inference.findings,
+    "map": Inference.map,
+    "region": Inference.region,
+    "occlusion": Inference.occlusion,
+    "curve": Inference.curve,
+}
+"""What may be called from another process."""

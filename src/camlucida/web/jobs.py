@@ -1,0 +1,163 @@
+"""Long work, one piece after the other in another process; a restart of the server loses none."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from camlucida.core.errors import CamlucidaError
+from camlucida.web.errors import BusyError, NotFoundError
+from camlucida.web.store import Row, Store, as_json
+from camlucida.web.worker import Worker
+
+FINISHED = ("done", "failed", "cancelled")
+KEPT = 500
+"""Finished jobs that are remembered; the oldest are forgotten."""
+
+Prepare = Callable[[Mapping[str, Any]], dict[str, Any]]
+"""The request of a job → the arguments of its call."""
+
+
+class Jobs:
+    """The queue of long work.
+
+    Args:
+        store: that keeps it.
+        worker: that does it, used for nothing else.
+        prepare: makes a call's arguments of a request.
+        limit: jobs that may wait.
+    """
+
+    def __init__(self, store: Store, worker: Worker, prepare: Prepare, limit: int) -> None:
+        self._store, self._worker = store, worker
+        self._prepare, self._limit = prepare, limit
+        self._changed = threading.Condition()
+        self._closed = False
+        # What was running when the server ended is done again.
+        store.write("UPDATE jobs SET state = 'queued', done = 0 WHERE state = 'running'")
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    def add(self, kind: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Put work into the queue.
+
+        Args:
+            kind: name of the call.
+            request: its arguments, as the client gave them.
+
+        Raises:
+            BusyError: the queue is full.
+        """
+        waiting = self._store.rows("SELECT id FROM jobs WHERE state IN ('queued', 'running')")
+        if len(waiting) >= self._limit:
+            raise BusyError(f"{len(waiting)} jobs wait already", "cancel one, or try it later")
+        id = secrets.token_hex(8)
+        self._store.write(
+            "INSERT INTO jobs (id, kind, request, state) VALUES (?, ?, ?, 'queued')",
+            *(id, kind, as_json(request)),
+        )
+        self._store.write(
+            "DELETE FROM jobs WHERE state IN ('done', 'failed', 'cancelled') AND id NOT IN "
+            "(SELECT id FROM jobs ORDER BY added DESC LIMIT ?)",
+            KEPT,
+        )
+        self._notify()
+        return self.job(id)
+
+    def job(self, id: str) -> dict[str, Any]:
+        """One job, as plain data.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        row = self._store.row("SELECT * FROM jobs WHERE id = ?", id)
+        if row is None:
+            raise NotFoundError(f"no job {id[:40]!r}", "see GET /api/jobs")
+        return _plain(row)
+
+    def all(self) -> list[dict[str, Any]]:
+        """All jobs without their results, newest first."""
+        rows = self._store.rows("SELECT * FROM jobs ORDER BY added DESC LIMIT 100")
+        return [{k: v for k, v in _plain(row).items() if k != "result"} for row in rows]
+
+    def cancel(self, id: str) -> dict[str, Any]:
+        """Stop a job that waits or runs; one that is finished stays as it is.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        running = self.job(id)["state"] == "running"
+        sql = "UPDATE jobs SET state = 'cancelled' WHERE id = ? AND state IN ('queued', 'running')"
+        changed = self._store.write(sql, id)
+        if changed and running:
+            self._worker.stop()
+        self._notify()
+        return self.job(id)
+
+    def wait(self, id: str, last: Mapping[str, Any] | None, seconds: float) -> dict[str, Any]:
+        """A job, as soon as it differs from what was last seen of it, or after ``seconds``."""
+        with self._changed:
+            if self.job(id) == last:
+                self._changed.wait(seconds)
+        return self.job(id)
+
+    def close(self) -> None:
+        """End; what runs is done again when the next server starts."""
+        self._closed = True
+        self._worker.stop()
+        self._notify()
+        self._thread.join()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _work(self) -> None:
+        while not self._closed:
+            row = self._store.row(
+                "SELECT * FROM jobs WHERE state = 'queued' ORDER BY added LIMIT 1"
+            )
+            if row is None:
+                with self._changed:
+                    self._changed.wait(1.0)
+                continue
+            self._run(row)
+
+    def _run(self, row: Row) -> None:
+        id = row["id"]
+        self._store.write("UPDATE jobs SET state = 'running' WHERE id = ? AND state = 'queued'", id)
+        self._notify()
+
+        def progress(done: int, total: int) -> None:
+            self._store.write("UPDATE jobs SET done = ?, total = ? WHERE id = ?", done, total, id)
+            self._notify()
+
+        try:
+            arguments = self._prepare(json.loads(row["request"]))
+            result = self._worker.call(row["kind"], progress, **arguments).result()
+            self._finish(id, "done", result=as_json(result))
+        except CamlucidaError as error:
+            if not self._closed:
+                self._finish(id, "failed", error=as_json(error.to_json()))
+
+    def _finish(
+        self, id: str, state: str, result: str | None = None, error: str | None = None
+    ) -> None:
+        # One that was cancelled meanwhile stays so.
+        self._store.write(
+            "UPDATE jobs SET state = ?, result = ?, error = ? WHERE id = ? AND state = 'running'",
+            *(state, result, error, id),
+        )
+        self._notify()
+
+
+def _plain(row: Row) -> dict[str, Any]:
+    request, result, error = (
+        None if row[name] is None else json.loads(row[name])
+        for name in ("request", "result", "error")
+    )
+    about = {name: row[name] for name in ("id", "kind", "state", "done", "total", "added")}
+    return about | {"request": request, "result": result, "error": error}

@@ -1,0 +1,64 @@
+"""Long work: started, followed, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Request
+from fastapi.responses import StreamingResponse
+
+from camlucida.web.jobs import FINISHED
+from camlucida.web.routes.common import PROBLEMS, Bench
+from camlucida.web.routes.maps import CurveJob, MapJob, OcclusionJob
+from camlucida.web.workbench import Workbench
+
+router = APIRouter(prefix="/api/jobs", tags=["jobs"], responses=PROBLEMS)
+
+AnyJob = Annotated[MapJob | OcclusionJob | CurveJob, Body(discriminator="kind")]
+
+SECONDS = 10.0
+"""After which an event is sent though nothing has changed: the connection is still there."""
+
+
+@router.get("")
+async def jobs(bench: Bench) -> list[dict[str, Any]]:
+    """The jobs without their results, newest first."""
+    return bench.jobs.all()
+
+
+@router.post("", status_code=202)
+async def add_job(request: AnyJob, bench: Bench) -> dict[str, Any]:
+    """Put long work into the queue."""
+    bench.films.film(request.film)
+    return bench.jobs.add(request.kind, request.model_dump(exclude={"kind"}))
+
+
+@router.get("/{job}")
+async def job_of(job: str, bench: Bench) -> dict[str, Any]:
+    """A job, with its result or error when it is finished."""
+    return bench.jobs.job(job)
+
+
+@router.delete("/{job}")
+async def cancel_job(job: str, bench: Bench) -> dict[str, Any]:
+    """Cancel a job that waits or runs."""
+    return await asyncio.to_thread(bench.jobs.cancel, job)
+
+
+@router.get("/{job}/events")
+async def job_events(job: str, request: Request, bench: Bench) -> StreamingResponse:
+    """The job as server-sent events, one whenever it changes; the last when it is finished."""
+    bench.jobs.job(job)
+    return StreamingResponse(_events(job, request, bench), media_type="text/event-stream")
+
+
+async def _events(job: str, request: Request, bench: Workbench) -> AsyncIterator[str]:
+    last = None
+    while not await request.is_disconnected():
+        last = await asyncio.to_thread(bench.jobs.wait, job, last, SECONDS)
+        yield f"data: {json.dumps(last)}\n\n"
+        if last["state"] in FINISHED:
+            return

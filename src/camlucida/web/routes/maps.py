@@ -1,0 +1,113 @@
+"""Maps, and the scores of films of which a part is hidden."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from camlucida.attribution.methods import METHODS
+from camlucida.core.errors import UsageError
+from camlucida.evaluation.maps.interventions import PLACES, Action, Cover
+from camlucida.web.routes.common import PROBLEMS, Bench
+
+router = APIRouter(prefix="/api", tags=["maps"], responses=PROBLEMS)
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    model: Name
+    film: Name
+    target: Name
+
+
+class MapRequest(_Request):
+    """Which map.
+
+    Attributes:
+        model, film: identifiers.
+        target: a label, or other words of ``camlucida explain --target``.
+        method: name of a method.
+        layer: "auto" or a path.
+    """
+
+    method: Name = "gradcam"
+    layer: Name = "auto"
+
+
+class RegionRequest(_Request):
+    """A region of a film, and what to do with it.
+
+    Attributes:
+        box: x, y, width, height in pixels of the film.
+        mask: runs of pixels outside and inside by turns, row by row, as numbers with blanks.
+        action: hide the region, or keep it alone.
+        cover: what stands where something is hidden.
+        places: how many equally large regions elsewhere it is compared with; 0 for none.
+    """
+
+    box: tuple[float, float, float, float] | None = None
+    mask: Annotated[str, Field(max_length=900_000)] | None = None
+    action: Action = "hide"
+    cover: Cover = "blur"
+    places: Annotated[int, Field(ge=0, le=100)] = PLACES
+
+
+class OcclusionRequest(_Request):
+    """An even grid of cells, hidden one after the other.
+
+    Attributes:
+        cells: of a side.
+        cover: what stands where a cell is hidden.
+    """
+
+    cells: Annotated[int, Field(ge=2, le=32)] = 8
+    cover: Cover = "blur"
+
+
+class CurveRequest(MapRequest):
+    """A map whose hottest cells are hidden.
+
+    Attributes:
+        cover: what stands where a cell is hidden.
+    """
+
+    cover: Literal["blur", "mean"] = "blur"
+
+
+class MapJob(MapRequest):
+    """A map that takes many forward passes."""
+
+    kind: Literal["map"]
+
+
+class OcclusionJob(OcclusionRequest):
+    """Occlusion of a whole film."""
+
+    kind: Literal["occlusion"]
+
+
+class CurveJob(CurveRequest):
+    """A deletion curve beside random orders."""
+
+    kind: Literal["curve"]
+
+
+@router.post("/maps")
+async def make_map(request: MapRequest, bench: Bench) -> dict[str, Any]:
+    """One map in the form of the viewer. A method of many forward passes is made as a job."""
+    if METHODS[METHODS.canonical(request.method)].kind == "probe":
+        raise UsageError(
+            f"{request.method} takes many forward passes", 'send it to /api/jobs, kind "map"'
+        )
+    return await bench.call("map", **request.model_dump())
+
+
+@router.post("/region")
+async def test_region(request: RegionRequest, bench: Bench) -> dict[str, Any]:
+    """Hide a region, or keep it alone, and see what the score does."""
+    return await bench.call("region", **request.model_dump())

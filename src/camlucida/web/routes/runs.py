@@ -1,0 +1,98 @@
+"""Runs and their cases: filtered, sorted, page by page; one case with its film and its maps."""
+
+from __future__ import annotations
+
+import asyncio
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Response
+from PIL import Image
+
+from camlucida.figures.overlay import reduced_overlay
+from camlucida.report.viewer.data import map_data
+from camlucida.web.cases import MOST, RunCases
+from camlucida.web.errors import NotFoundError
+from camlucida.web.routes.common import PROBLEMS, Bench
+from camlucida.web.workbench import Workbench
+
+router = APIRouter(prefix="/api/runs", tags=["runs"], responses=PROBLEMS)
+
+THUMBNAIL = 192
+"""Pixels of the longer side of a small picture."""
+
+
+@router.get("")
+async def runs(bench: Bench) -> list[dict[str, Any]]:
+    """The runs that the server was started with."""
+    return [{"id": id, "name": cases.path.name} for id, cases in bench.runs.items()]
+
+
+@router.get("/{run}")
+async def run_of(run: str, bench: Bench) -> dict[str, Any]:
+    """A run, and the columns of its cases."""
+    return await asyncio.to_thread(_cases(bench, run).describe)
+
+
+@router.get("/{run}/cases")
+async def cases(
+    run: str,
+    bench: Bench,
+    where: Annotated[list[str], Query(max_length=20)] = [],  # noqa: B006, FastAPI copies it
+    sort: str = "case_id",
+    descending: bool = False,
+    cursor: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 60,
+) -> dict[str, Any]:
+    """Cases that meet every condition (``outcome=FP``, ``probability>=0.5``), in order."""
+    of_run = _cases(bench, run)
+    page = await asyncio.to_thread(of_run.page, where, sort, descending, cursor, limit)
+    return {"cases": page.rows, "total": page.total, "next": page.next}
+
+
+@router.get("/{run}/cases/{number}")
+async def case_of(run: str, number: int, bench: Bench) -> dict[str, Any]:
+    """One case: its row and measurements, its film's identifier and the film's stored maps."""
+    return await asyncio.to_thread(_case, bench, _cases(bench, run), number)
+
+
+@router.get("/{run}/cases/{number}/thumbnail.png", response_class=Response)
+async def thumbnail(run: str, number: int, bench: Bench) -> Response:
+    """A small picture of a case: its map over its film."""
+    png = await asyncio.to_thread(_thumbnail, bench, _cases(bench, run), number)
+    headers = {"cache-control": "private, max-age=3600"}
+    return Response(png, media_type="image/png", headers=headers)
+
+
+def _cases(bench: Workbench, run: str) -> RunCases:
+    if run not in bench.runs:
+        raise NotFoundError(f"no run {run[:40]!r}", "see GET /api/runs")
+    return bench.runs[run]
+
+
+def _case(bench: Workbench, of_run: RunCases, number: int) -> dict[str, Any]:
+    row = of_run.case(number)
+    film = bench.films.add_entry(of_run.film_of(number))
+    explanations = of_run.explanations(number, bench.films.decoded(film))
+    maps = [map_data(each, str(index)) for index, each in enumerate(explanations)]
+    return {"case": row, "film": film, "maps": maps}
+
+
+def _thumbnail(bench: Workbench, of_run: RunCases, number: int) -> bytes:
+    entry = of_run.film_of(number)
+    kept = _thumbnail_file(bench, of_run, number)
+    if not kept.is_file():
+        film = bench.films.add_entry(entry)
+        explanation = of_run.explanations(number, bench.films.decoded(film))[0]
+        buffer = BytesIO()
+        Image.fromarray(reduced_overlay(explanation, THUMBNAIL)).save(buffer, "PNG")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(buffer.getvalue())
+    return kept.read_bytes()
+
+
+def _thumbnail_file(bench: Workbench, of_run: RunCases, number: int) -> Path:
+    row = of_run.run.explanations().iloc[number]
+    name = f"{row['identity']}-{row['part']}-{row['row']}.png"
+    return bench.settings.state / "thumbnails" / of_run.id / name

@@ -1,0 +1,208 @@
+"""What the server is started with, and its start."""
+
+from __future__ import annotations
+
+import os
+import socket
+import webbrowser
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import uvicorn
+
+from camlucida.core.errors import UsageError
+from camlucida.io import expand_paths, write_synthetic_png
+from camlucida.phantom import image, model_cards
+from camlucida.runs import Run
+from camlucida.runs.read import find_runs, is_run
+from camlucida.web.app import create_app, guarded
+from camlucida.web.security import OPEN
+from camlucida.web.settings import (
+    FilmEntry,
+    ModelEntry,
+    Settings,
+    check_host,
+    identifiers,
+)
+
+DEEPEST = 3
+"""Folders below the given one in which runs are looked for."""
+
+PACKAGED_FILMS = (
+    ("healthy", 11, ()),
+    ("pneumothorax", 12, ("pneumothorax",)),
+    ("nodule and effusion", 13, ("nodule", "effusion")),
+    ("consolidation", 14, ("consolidation",)),
+    ("cardiomegaly", 15, ("cardiomegaly",)),
+)
+"""Synthetic films: name, seed and findings."""
+
+FILM_SIZE = 512
+
+
+def settings_of(
+    items: Sequence[str],
+    cards: Sequence[str],
+    state: Path,
+    *,
+    host: str,
+    port: int,
+    device: str,
+    show_phi: bool,
+) -> Settings:
+    """What the user named, as settings.
+
+    Args:
+        items: folders of runs, folders that hold runs, or films.
+        cards: models, in place of those of the runs and the packaged ones.
+        state: folder for what outlives the server.
+        host, port, device, show_phi: as in :class:`~camlucida.web.settings.Settings`.
+
+    Raises:
+        UsageError: an item is neither a run nor a film, or ``host`` can be reached from elsewhere.
+    """
+    check_host(host)
+    folders: list[Path] = []
+    films: list[FilmEntry] = []
+    for item in items:
+        inside = _runs_in(Path(item))
+        folders += inside
+        if not inside:
+            films += _films(item)
+    runs = dict(zip(identifiers([_run_name(folder) for folder in folders]), folders))
+    if not items:
+        films = list(packaged_films(state / "packaged"))
+    models = _named_models(cards) or [*_models_of_runs(folders), *_packaged_models()]
+    return Settings(
+        models=tuple(_distinct(models)),
+        films=tuple(films),
+        runs=runs,
+        state=state,
+        host=host,
+        port=port,
+        device=device,
+        show_phi=show_phi,
+    )
+
+
+def default_state() -> Path:
+    """``$XDG_STATE_HOME/camlucida``, else ``~/.local/state/camlucida``."""
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(home, "camlucida")
+
+
+def packaged_films(folder: Path) -> Iterator[FilmEntry]:
+    """Synthetic films, written where they are missing.
+
+    Args:
+        folder: made if missing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, seed, findings in PACKAGED_FILMS:
+        path = folder / f"{name.replace(' ', '_')}.png"
+        if not path.is_file():
+            write_synthetic_png(path, image(seed, findings, marker="L", size=FILM_SIZE))
+        yield FilmEntry(f"synthetic: {name}", path)
+
+
+def serve(settings: Settings, browser: bool, ready: Callable[[str], object]) -> None:
+    """Run the server until it is interrupted.
+
+    Args:
+        settings: what it is started with.
+        browser: whether the pages are opened in the user's browser.
+        ready: called with the one-time address, as soon as the port is taken.
+
+    Raises:
+        UsageError: the port or the state folder cannot be used.
+    """
+    with _listening(settings) as listener:
+        app = create_app(settings)
+        token = app.state.workbench.sessions.new_token()
+        address = f"{settings.origins[0]}{OPEN}?token={token}"
+        ready(address)
+        if browser:
+            webbrowser.open(address)
+        config = uvicorn.Config(
+            guarded(app), log_level="warning", server_header=False, access_log=False
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _listening(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host.strip("[]"), settings.port))
+        listener.listen()  # a browser that is quicker than the server waits
+    except OSError as error:
+        listener.close()
+        raise UsageError(
+            f"port {settings.port} of {settings.host} cannot be used: {error.strerror}",
+            f"choose another: --port {settings.port + 1}",
+        ) from error
+    return listener
+
+
+def _runs_in(folder: Path, depth: int = DEEPEST) -> list[Path]:
+    """The folder itself if it is a run, else the runs below it."""
+    if not folder.is_dir() or is_run(folder):
+        return [folder] if folder.is_dir() else []
+    runs = find_runs(folder)
+    for inner in sorted(folder.iterdir()):
+        if depth > 1 and inner.is_dir() and inner not in runs:
+            runs += _runs_in(inner, depth - 1)
+    return runs
+
+
+def _run_name(folder: Path) -> str:
+    """Of ``demo/chest/run`` the name is ``chest``."""
+    path = folder.absolute()
+    return path.parent.name if path.name == "run" else path.name
+
+
+def _films(item: str) -> Iterator[FilmEntry]:
+    paths, errors = expand_paths([item])
+    if errors:
+        raise UsageError(f"{errors[0].what}, and no run", "give a run, a folder of runs, or films")
+    for path in paths:
+        yield FilmEntry(path.name, path)
+
+
+def _named_models(cards: Iterable[str]) -> list[tuple[str, ModelEntry]]:
+    entries = []
+    for card in cards:
+        folder = Path(card)
+        files = sorted(folder.glob("*.toml")) if folder.is_dir() else []
+        if folder.is_dir() and not files:
+            raise UsageError(f"no model card (*.toml) in {card}", "give a card or a checkpoint")
+        for source in files or [card]:
+            entries.append((Path(source).stem, ModelEntry("", "", str(source))))
+    return entries
+
+
+def _models_of_runs(folders: Iterable[Path]) -> Iterator[tuple[str, ModelEntry]]:
+    for folder in folders:
+        for model in Run.open(folder).about["models"]:
+            options = {name: model[name] for name in ("checkpoint", "output") if model[name]}
+            entry = ModelEntry("", "", str(model["card"]), options)
+            yield f"{_run_name(folder)}: {model['name']}", entry
+
+
+def _packaged_models() -> Iterator[tuple[str, ModelEntry]]:
+    for name, card in model_cards().items():
+        yield name, ModelEntry("", "", str(card))
+
+
+def _distinct(models: Sequence[tuple[str, ModelEntry]]) -> Iterator[ModelEntry]:
+    """Each model once, with an identifier."""
+    sources = set()
+    kept = []
+    for name, entry in models:
+        key = (entry.source, *sorted(map(str, entry.options.items())))
+        if key not in sources:
+            sources.add(key)
+            kept.append((name, entry))
+    for id, (name, entry) in zip(identifiers([name for name, _ in kept]), kept):
+        yield ModelEntry(id, name, entry.source, entry.options)

@@ -1,0 +1,81 @@
+"""All that the routes need: settings, films, models, jobs and runs of one server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from camlucida.web.cases import RunCases, open_runs
+from camlucida.web.films import Films
+from camlucida.web.jobs import Jobs
+from camlucida.web.security import Sessions
+from camlucida.web.settings import Settings
+from camlucida.web.store import Store
+from camlucida.web.worker import Worker
+
+STATE_FILE = "workbench.sqlite"
+
+
+@dataclass
+class Workbench:
+    """The state of one server.
+
+    Attributes:
+        settings: what it was started with.
+        store: what outlives it.
+        sessions: of browsers.
+        films: by identifier.
+        worker: the process of the models, for what is answered at once.
+        jobs: long work.
+        runs: by identifier.
+    """
+
+    settings: Settings
+    store: Store = field(init=False)
+    sessions: Sessions = field(init=False)
+    films: Films = field(init=False)
+    worker: Worker = field(init=False)
+    jobs: Jobs = field(init=False)
+    runs: dict[str, RunCases] = field(init=False)
+
+    def __post_init__(self) -> None:
+        settings = self.settings
+        self.store = Store(settings.state / STATE_FILE)
+        self.sessions = Sessions(self.store)
+        self.films = Films(
+            self.store, settings.state / "films", settings.films, settings.limits, settings.show_phi
+        )
+        models, device = settings.models, settings.device
+        self.worker = Worker(models, device, settings.limits.waiting)
+        long_worker = Worker(models, device)
+        self.jobs = Jobs(self.store, long_worker, self.with_folder, settings.limits.jobs)
+        self.runs = open_runs(settings.runs)
+
+    def with_folder(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """A request about a film, with the folder of the film's arrays.
+
+        Raises:
+            NotFoundError: there is no such film.
+            ImageError: it cannot be read.
+        """
+        return {**request, "folder": str(self.films.decoded(str(request["film"])))}
+
+    async def call(self, name: str, **arguments: Any) -> dict[str, Any]:
+        """Call the process of the models, and wait for it without holding up others.
+
+        Raises:
+            CamlucidaError: what was raised there, or the film cannot be read.
+        """
+        if "film" in arguments:
+            arguments = await asyncio.to_thread(self.with_folder, arguments)
+        future = await asyncio.to_thread(self.worker.call, name, **arguments)
+        return await asyncio.wrap_future(future)
+
+    def close(self) -> None:
+        """End every process and close the files."""
+        self.jobs.close()
+        self.worker.stop()
+        self.films.close()
+        self.store.close()

@@ -1,0 +1,178 @@
+"""The process that holds the models, and its calls from the server."""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+from camlucida.core.errors import CamlucidaError
+from camlucida.web.errors import BusyError, CancelledError, status_of
+from camlucida.web.settings import ModelEntry
+
+Progress = Callable[[int, int], object]
+
+
+class WorkerError(CamlucidaError):
+    """An error of the models' process, as it was there.
+
+    Attributes:
+        data: code, what and fix.
+        status: of the reply.
+    """
+
+    def __init__(self, data: dict[str, str], status: int) -> None:
+        super().__init__(data["what"], data["fix"])
+        self.data, self.status = data, status
+
+    def to_json(self) -> dict[str, str]:
+        """As it was in the process."""
+        return self.data
+
+
+@dataclass
+class _Call:
+    future: Future[dict[str, Any]]
+    progress: Progress
+
+
+@dataclass
+class Worker:
+    """A process with models, started when it is first needed; calls are done one by one.
+
+    Attributes:
+        models: that it can load.
+        device: of the models.
+        waiting: calls that may wait.
+    """
+
+    models: Sequence[ModelEntry]
+    device: str = "auto"
+    waiting: int = 64
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+    _calls: dict[int, _Call] = field(default_factory=dict, repr=False)
+    _process: Any = None
+    _pipe: Connection | None = None
+    _numbers: Any = field(default_factory=itertools.count, repr=False)
+
+    def call(
+        self, name: str, progress: Progress = lambda done, total: None, **arguments: Any
+    ) -> Future[dict[str, Any]]:
+        """Start a call.
+
+        Args:
+            name: one of :data:`camlucida.web.inference.CALLS`.
+            progress: called from another thread as the work goes on.
+            arguments: of the call.
+
+        Returns:
+            Its result, or the error, when it is done.
+
+        Raises:
+            BusyError: too many calls wait.
+        """
+        future: Future[dict[str, Any]] = Future()
+        with self._lock:
+            if len(self._calls) >= self.waiting:
+                raise BusyError(f"{len(self._calls)} requests wait for the model", "try it later")
+            pipe = self._running()
+            number = next(self._numbers)
+            self._calls[number] = _Call(future, progress)
+            pipe.send((number, name, arguments))
+        return future
+
+    def stop(self) -> None:
+        """End the process; what it was doing is cancelled."""
+        with self._lock:
+            process, self._process, self._pipe = self._process, None, None
+            self._fail()
+        if process is not None:
+            process.kill()
+            process.join()
+
+    def _running(self) -> Connection:
+        if self._pipe is not None and self._process.is_alive():
+            return self._pipe
+        context = multiprocessing.get_context("spawn")
+        here, there = context.Pipe()
+        arguments = (there, tuple(self.models), self.device)
+        self._process = context.Process(target=serve_calls, args=arguments, daemon=True)
+        self._process.start()
+        there.close()
+        self._pipe = here
+        threading.Thread(target=self._receive, args=(here,), daemon=True).start()
+        return here
+
+    def _receive(self, pipe: Connection) -> None:
+        """Hand out what the process sends, until it ends."""
+        while True:
+            try:
+                number, kind, data = pipe.recv()
+            except (EOFError, OSError):
+                break
+            with self._lock:
+                call = (
+                    self._calls.get(number) if kind == "progress" else self._calls.pop(number, None)
+                )
+            if call is not None:
+                _deliver(call, kind, data)
+        with self._lock:
+            if self._pipe is pipe:
+                self._pipe = None
+                self._fail()
+
+    def _fail(self) -> None:
+        """Every call that waits is cancelled."""
+        calls, self._calls = list(self._calls.values()), {}
+        for call in calls:
+            error = CancelledError(
+                "the process of the models ended before this was done", "try again"
+            )
+            call.future.set_exception(error)
+
+
+def _deliver(call: _Call, kind: str, data: Any) -> None:
+    if kind == "progress":
+        call.progress(*data)
+    elif kind == "result":
+        call.future.set_result(data)
+    else:
+        call.future.set_exception(WorkerError(*data))
+
+
+def serve_calls(pipe: Connection, models: Sequence[ModelEntry], device: str) -> None:
+    """What the process runs: calls one by one, until the server is gone.
+
+    Args:
+        pipe: to the server.
+        models: that can be loaded.
+        device: of the models.
+    """
+    from camlucida.web.inference import CALLS, Inference
+
+    inference = Inference(models, device)
+    while True:
+        try:
+            number, name, arguments = pipe.recv()
+        except (EOFError, KeyboardInterrupt):
+            return
+        inference.progress = lambda done, total, n=number: pipe.send((n, "progress", (done, total)))
+        try:
+            pipe.send((number, "result", CALLS[name](inference, **arguments)))
+        except CamlucidaError as error:
+            pipe.send((number, "error", (error.to_json(), status_of(error))))
+        except Exception as error:  # noqa: BLE001, one call costs itself alone
+            traceback.print_exc()
+            what = f"{type(error).__name__}: {error}"[:300]
+            data = {
+                "code": "internal",
+                "what": what,
+                "fix": "the terminal of the server shows more",
+            }
+            pipe.send((number, "error", (data, 500)))

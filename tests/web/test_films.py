@@ -1,0 +1,126 @@
+"""Films that are given: kept under the server's names, decoded apart, refused in one line."""
+
+import base64
+import json
+import random
+import zlib
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+from starlette.testclient import TestClient
+
+from camlucida.web.app import create_app, guarded
+from camlucida.web.settings import Limits
+from tests.support.fuzz import _dicom_files, _pictures, damaged
+from tests.web.conftest import ORIGIN, png, settings
+
+
+def test_a_film_is_given_shown_and_removed(client, film):
+    listed = {each["id"]: each for each in client.get("/api/films").json()}
+    assert (listed[film]["name"], listed[film]["size"], listed[film]["given"]) == (
+        "a.png",
+        [40, 30],
+        True,
+    )
+    shown = client.get(f"/api/films/{film}").json()
+    assert (shown["film"]["height"], shown["film"]["width"], shown["synthetic"]) == (40, 30, False)
+    assert len(zlib.decompress(base64.b64decode(shown["film"]["data"]))) == 40 * 30
+    assert client.delete(f"/api/films/{film}").status_code == 204
+    assert client.get(f"/api/films/{film}").json()["code"] == "not_found"
+    assert client.delete(f"/api/films/{film}").status_code == 404
+
+
+def test_the_same_bytes_are_one_film(client, film):
+    again = client.post("/api/films?name=other.png", content=png()).json()
+    assert (again["id"], again["name"]) == (film, "a.png")
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\films\\a.png", "a.png"),
+        ("\x00\n\u202e", "film"),
+        ("x" * 400, "x" * 120),
+    ],
+)
+def test_a_name_is_for_people_alone(client, app, name, shown):
+    reply = client.post("/api/films", params={"name": name}, content=png(len(name)))
+    assert reply.json()["name"] == shown
+    given = app.state.workbench.settings.state / "films" / "given"
+    assert all(path.name.isalnum() for path in given.iterdir())
+    client.delete(f"/api/films/{reply.json()['id']}")
+
+
+@pytest.mark.parametrize("id", ["%2e%2e", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd", "source"])
+def test_no_path_of_a_client_is_opened(client, id):
+    assert client.get(f"/api/films/{id}").status_code == 404
+    assert client.get(f"/static/{id}").status_code == 404
+
+
+def test_what_is_no_film_is_one_line(client):
+    for body, words in [(b"", "empty"), (b"%PDF-1.4", "PDF"), (png()[:60], "damaged")]:
+        reply = client.post("/api/films?name=b.png", content=body)
+        assert (reply.status_code, reply.json()["code"]) == (422, "image")
+        assert words in f"{reply.json()['what']} {reply.json()['fix']}"
+        assert "/" not in reply.json()["what"]  # no path of the server
+        assert "\n" not in reply.json()["what"]
+
+
+def test_no_damaged_file_stops_the_server(client, tmp_path):
+    whole = [path for kind in (_pictures, _dicom_files) for path, _ in kind(tmp_path)]
+    for number, path in enumerate(whole * 2):
+        body = damaged(path.read_bytes(), random.Random(number))
+        reply = client.post("/api/films?name=damaged", content=body)
+        assert reply.status_code in (201, 413, 422, 507), reply.text
+        if reply.status_code == 201:
+            client.delete(f"/api/films/{reply.json()['id']}")
+    assert client.post("/api/films?name=good.png", content=png(3)).status_code == 201
+
+
+def test_films_have_limits(client, app):
+    assert client.post("/api/films", content=b"0" * (2**20 + 1)).status_code == 413
+    workbench = app.state.workbench
+    workbench.store.write("INSERT INTO films VALUES ('full', 'x', ?, '{}', '')", 2**21)
+    try:
+        reply = client.post("/api/films", content=png(4))
+        assert (reply.status_code, reply.json()["code"]) == (507, "disk_limit")
+    finally:
+        workbench.store.write("DELETE FROM films WHERE id = 'full'")
+
+
+def test_patients_are_shown_to_who_asks_alone(small_run, tmp_path):
+    body = Path(get_testdata_file("CT_small.dcm")).read_bytes()
+    for show in (True, False):  # what an earlier server was allowed to read is not sent either
+        app = create_app(settings(small_run, tmp_path, show_phi=show))
+        with TestClient(guarded(app), base_url=ORIGIN["origin"], headers=ORIGIN) as client:
+            client.get(f"/open?token={app.state.workbench.sessions.new_token()}")
+            given = client.post("/api/films?name=ct.dcm", content=body)
+            shown = client.get(f"/api/films/{given.json()['id']}")
+            for reply in (given, shown, client.get("/api/films")):
+                assert ("CompressedSamples" in reply.text) is show
+
+
+def test_a_film_outlives_the_server(small_run, tmp_path):
+    for visit in (1, 2):
+        app = create_app(settings(small_run, tmp_path, limits=Limits(cache=0)))
+        with TestClient(guarded(app), base_url=ORIGIN["origin"], headers=ORIGIN) as client:
+            client.get(f"/open?token={app.state.workbench.sessions.new_token()}")
+            if visit == 1:
+                film = client.post("/api/films?name=a.png", content=png()).json()["id"]
+                client.post("/api/films?name=b.png", content=png(5))  # the cache holds one
+            assert client.get(f"/api/films/{film}").json()["film"]["width"] == 30
+
+
+def test_the_interface_is_described(client):
+    document = client.get("/api/openapi.json").json()
+    assert document["openapi"].startswith("3.")
+    described = [
+        (path, verb)
+        for path, verbs in document["paths"].items()
+        for verb in verbs
+        if not verbs[verb].get("description")
+    ]
+    assert described == []
+    assert "/api/maps" in json.dumps(document)
