@@ -118,10 +118,31 @@ class Guard:
                 await self._open(scope, guarded)
                 return
             self._check_cookie(scope)
-            limit = self._limit(scope)
-            await self._app(scope, _limited(receive, limit), guarded)
+            await self._limited(scope, receive, guarded)
         except CamlucidaError as error:
             await _refuse(error, scope, guarded)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application, with a body that is counted: a length may be missing, or wrong."""
+        limit = self._limit(scope)
+        size = 0
+
+        async def counted() -> Message:
+            nonlocal size
+            message = await receive()
+            size += len(message.get("body", b""))
+            if size > limit:
+                raise _too_large(limit)
+            return message
+
+        async def unless_too_large(message: Message) -> None:
+            # The application takes the error for that of a damaged body; it is said here.
+            if size <= limit:
+                await send(message)
+
+        await self._app(scope, counted, unless_too_large)
+        if size > limit:
+            raise _too_large(limit)
 
     def _check(self, scope: Scope) -> None:
         headers = _headers(scope)
@@ -162,21 +183,6 @@ class Guard:
         if not length.isdigit() or int(length) > limit:
             raise _too_large(limit)
         return limit
-
-
-def _limited(receive: Receive, limit: int) -> Receive:
-    """The body, counted: a length that is not stated, or is wrong, is noticed here."""
-    size = 0
-
-    async def counted() -> Message:
-        nonlocal size
-        message = await receive()
-        size += len(message.get("body", b""))
-        if size > limit:
-            raise _too_large(limit)
-        return message
-
-    return counted
 
 
 def _too_large(limit: int) -> TooLargeError:
