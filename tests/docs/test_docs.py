@@ -132,6 +132,7 @@ def test_every_command_and_option_is_documented(command: str) -> None:
         "report": "report.md",
         "report-pack": "report-pack.md",
         "compare": "compare.md",
+        "serve": "workbench.md",
         "explain-segmentation": "segmentation.md",
     }
     pages |= dict.fromkeys(("run", "runs", "show"), "runs.md")

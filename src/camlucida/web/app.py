@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
@@ -22,7 +20,7 @@ from camlucida.web.settings import Settings
 from camlucida.web.workbench import Workbench
 from camlucida.web.worker import WorkerError
 
-STATIC = Path(__file__).with_name("static")
+OPENAPI = "/api/openapi.json"
 ROUTERS = (films.router, models.router, maps.router, jobs.router, runs.router)
 ABOUT = (
     "Explains what medical-imaging models used, and measures it. Research use only. Every request "
@@ -53,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
         title="camlucida",
         version=__version__,
         description=ABOUT,
-        openapi_url="/api/openapi.json",
+        openapi_url=OPENAPI,
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,
@@ -65,7 +63,6 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _invalid_request)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(Exception, _internal_error)
-    app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.add_api_route("/", _page, include_in_schema=False)
     return app
 
@@ -76,8 +73,8 @@ def guarded(app: FastAPI) -> ASGIApp:
     return Guard(app, workbench.settings, workbench.sessions)
 
 
-async def _page() -> FileResponse:
-    return FileResponse(STATIC / "index.html", media_type="text/html")
+async def _page() -> RedirectResponse:
+    return RedirectResponse(OPENAPI)
 
 
 async def _typed_error(request: Request, error: Exception) -> JSONResponse:

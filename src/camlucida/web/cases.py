@@ -84,7 +84,7 @@ class RunCases:
         return Run.open(self.path)
 
     @cached_property
-    def _evaluated(self) -> tuple[pd.DataFrame, list[dict[str, Any]]]:
+    def _evaluated(self) -> tuple[pd.DataFrame, list[dict[Any, Any]]]:
         """Scores of the maps, with the model's name; and verdicts of the sanity check."""
         rows, gates = [], []
         for _, model, evaluated in stored_evaluations(self.run):
@@ -129,10 +129,7 @@ class RunCases:
             "name": self.path.name,
             "cases": len(table),
             "images": summary["images"],
-            "models": [
-                {name: model[name] for name in ("name", "methods", "layers")}
-                for model in summary["models"]
-            ],
+            "models": [model["name"] for model in summary["models"]],
             "items": summary["items"],
             "columns": columns,
         }
@@ -186,7 +183,7 @@ class RunCases:
             table = self.table
             if not 0 <= number < len(table):
                 raise NotFoundError(f"no case {number}", f"the run has {len(table)}, from 0")
-            row = _plain_row({str(key): value for key, value in table.iloc[number].items()})
+            row = _plain_row(table.iloc[number].to_dict())
             return row | {"trust": list(self._trust(row))}
 
     def film_of(self, number: int) -> FilmEntry:
@@ -303,8 +300,8 @@ def _column(name: str, values: pd.Series) -> dict[str, Any]:
     return {"name": name, "title": name, "kind": "text", "values": listed}
 
 
-def _plain_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _plain(value) for name, value in row.items()}
+def _plain_row(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(name): _plain(value) for name, value in row.items()}
 
 
 def _plain(value: Any) -> Any:

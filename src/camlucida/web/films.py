@@ -214,9 +214,7 @@ class Films:
     def _trim(self, keep: str) -> None:
         """Drop the arrays that were used longest ago; they are made again when they are needed."""
         folders = sorted(self._cache.iterdir(), key=lambda folder: folder.stat().st_mtime)
-        sizes = {
-            folder: sum(file.stat().st_size for file in folder.iterdir()) for folder in folders
-        }
+        sizes = {folder: _size(folder) for folder in folders}
         used = sum(sizes.values())
         for folder in folders:
             if used <= self._limits.cache:
@@ -234,6 +232,11 @@ class Films:
         if not self._show_phi:  # an earlier server may have been allowed to read them
             about.pop("patient", None)
         return KnownFilm(row["id"], row["name"], path, True, about)
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files in a folder."""
+    return sum(file.stat().st_size for file in folder.iterdir())
 
 
 def _entry_id(entry: FilmEntry) -> str:

@@ -207,7 +207,7 @@ class Inference:
             "score_kind": image.output.about["score_kind"],
             "shares": curve.shares.tolist(),
             "hottest": [_score(row) for row in curve.hottest],
-            "random": [[_score(row) for row in order] for order in curve.random],
+            "random": [list(map(_score, order)) for order in curve.random],
         }
 
     def _explanation(
@@ -242,10 +242,15 @@ class Inference:
             self._loaded[model] = OfferedModel(model, loaded)
             while len(self._loaded) > MODELS:
                 gone, _ = self._loaded.popitem(last=False)
-                for key in [key for key in self._images if key[0] == gone]:
-                    del self._images[key]
+                self._forget(gone)
         self._loaded.move_to_end(model)
         return self._loaded[model]
+
+    def _forget(self, model: str) -> None:
+        """Drop the films that were kept for a model."""
+        of_model = [key for key in self._images if key[0] == model]
+        for key in of_model:
+            del self._images[key]
 
     def _image(self, model: str, film: str, folder: str) -> KeptImage:
         offered = self._model(model)

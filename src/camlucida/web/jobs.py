@@ -81,7 +81,7 @@ class Jobs:
     def all(self) -> list[dict[str, Any]]:
         """All jobs without their results, newest first."""
         rows = self._store.rows("SELECT * FROM jobs ORDER BY added DESC LIMIT 100")
-        return [{k: v for k, v in _plain(row).items() if k != "result"} for row in rows]
+        return [_plain(row | {"result": None}) for row in rows]
 
     def cancel(self, id: str) -> dict[str, Any]:
         """Stop a job that waits or runs; one that is finished stays as it is.

@@ -174,11 +174,11 @@ def _named_models(cards: Iterable[str]) -> list[tuple[str, ModelEntry]]:
     entries = []
     for card in cards:
         folder = Path(card)
-        files = sorted(folder.glob("*.toml")) if folder.is_dir() else []
-        if folder.is_dir() and not files:
+        sources = [str(path) for path in sorted(folder.glob("*.toml"))]
+        if folder.is_dir() and not sources:
             raise UsageError(f"no model card (*.toml) in {card}", "give a card or a checkpoint")
-        for source in files or [card]:
-            entries.append((Path(source).stem, ModelEntry("", "", str(source))))
+        for source in sources or [card]:
+            entries.append((Path(source).stem, ModelEntry("", "", source)))
     return entries
 
 

@@ -96,7 +96,7 @@ class Settings:
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The addresses of the pages; that which the user is told first."""
+        """The addresses of the pages; the one for the user first."""
         host = self.host.strip("[]")
         names = dict.fromkeys((f"[{host}]" if ":" in host else host, *LOCAL_NAMES))
         return tuple(f"http://{name}:{self.port}" for name in names)

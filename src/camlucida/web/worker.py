@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -146,6 +147,10 @@ def _deliver(call: _Call, kind: str, data: Any) -> None:
         call.future.set_exception(WorkerError(*data))
 
 
+def _report(pipe: Connection, number: int, done: int, total: int) -> None:
+    pipe.send((number, "progress", (done, total)))
+
+
 def serve_calls(pipe: Connection, models: Sequence[ModelEntry], device: str) -> None:
     """What the process runs: calls one by one, until the server is gone.
 
@@ -162,7 +167,7 @@ def serve_calls(pipe: Connection, models: Sequence[ModelEntry], device: str) -> 
             number, name, arguments = pipe.recv()
         except (EOFError, KeyboardInterrupt):
             return
-        inference.progress = lambda done, total, n=number: pipe.send((n, "progress", (done, total)))
+        inference.progress = partial(_report, pipe, number)
         try:
             pipe.send((number, "result", CALLS[name](inference, **arguments)))
         except CamlucidaError as error:

@@ -51,11 +51,11 @@ def patient_hash(path: Path) -> str:
 
 
 ATTRIBUTES = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate")
-"""What is shown of a patient to who asks for it."""
+"""What is shown of a patient, where it is wanted."""
 
 
 def patient_attributes(path: Path) -> dict[str, str]:
-    """The patient's attributes in a DICOM file, for a user who asked to see them.
+    """The patient's attributes in a DICOM file, for a user who wants to see them.
 
     Args:
         path: of any file.
