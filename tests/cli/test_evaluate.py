@@ -6,10 +6,13 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from PIL import Image
+from sklearn.model_selection import train_test_split
 
+from camlucida.runs import Run
 from tests.cli.test_cli import run
-from tests.support.models_on_disk import write_image, write_model
+from tests.support.models_on_disk import NET, write_image, write_model
 
 LABELS = ("Nodule", "Pleural Effusion", "Mass")
 
@@ -209,3 +212,39 @@ def test_a_run_without_targets_is_evaluated_with_the_labels_that_evaluate_takes(
     more = ("--masks", study / "masks", "--metrics", "localisation", "--baselines", "none")
     assert run("evaluate", study / "run", *more) == 0
     assert set(pd.read_parquet(study / "run" / "evaluation" / "rows.parquet").method) == {"gradcam"}
+
+
+def record_split(folder):
+    """Weights whose file records a split of the twelve rows, a patient each; those held out."""
+    table = pd.read_csv(folder / "table.csv").drop(columns="patient")
+    table.to_csv(folder / "table.csv", index=False)
+    about = {"seed": 4, "test_size": 0.25, "n_train": 9, "n_test": 3}
+    scope = {}
+    exec(NET, scope)  # the net of the tests, as net.py has it
+    state = scope["build"](3).state_dict()
+    torch.save({"state_dict": state, "split": about}, folder / "best.pth")
+    card = (folder / "card.toml").read_text()
+    (folder / "card.toml").write_text(f'checkpoint = "best.pth"\n{card}')
+    _, test = train_test_split(range(12), test_size=0.25, random_state=4)
+    return [f"f{row:02d}" for row in sorted(test)]
+
+
+def test_the_split_that_the_checkpoint_records(study, capsys):
+    held_out = record_split(study)
+    assert command(study, "--metrics", "hit") == 0
+    assert "the split test is reproduced from best.pth" in capsys.readouterr().err
+    rows = pd.read_csv(study / "out/rows.csv")
+    assert sorted(set(rows["image"])) == held_out
+
+
+def test_a_run_says_which_images_are_of_training(study, capsys):
+    held_out = record_split(study)
+    cohort = 'images = "films"\ntable = "table.csv"\nmodel = "card.toml"\n'
+    (study / "cohort.toml").write_text(cohort)
+    assert run("run", study / "cohort.toml", "--out", study / "all") == 0
+    assert "9 images of the split train" in (shown := capsys.readouterr().err)
+    assert 'split = "test" in the cohort leaves them out' in shown
+    (study / "cohort.toml").write_text(f'{cohort}split = "test"\n')
+    assert run("run", study / "cohort.toml", "--out", study / "test") == 0
+    done = Run.open(study / "test").predictions()
+    assert sorted(set(done["image"])) == held_out

@@ -54,7 +54,8 @@ def test_a_regression(ages, tmp_path, capsys):
     shown = capsys.readouterr()
     assert shown.out.splitlines()[0].split("\t")[:3] == ["model", "metric", "label"]
     assert any(line.split("\t")[1] == "within_2" for line in shown.out.splitlines())
-    assert shown.err.count("\n") == 1  # nothing but what was written
+    assert "note: NO SPLIT IS RECORDED" in shown.err
+    assert shown.err.count("\n") == 2  # and what was written
     figures = pd.read_csv(out / "metrics.csv")
     document = json.loads((out / "metrics.json").read_text())
     assert document["mae"] == pytest.approx(

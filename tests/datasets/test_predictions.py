@@ -46,7 +46,8 @@ def test_a_column_a_label_in_every_kind_of_file(write, suffix):
     result = read_predictions(write(content, f"p{suffix}"), "multilabel", groups=["sex"])
     assert result.labels == ("Edema", "Pleural Effusion")
     assert result.groups == ("sex",)
-    assert result.notes == (Message("notes.rows_left_out", {"count": 1, "rows": 4}),)
+    left_out = Message("notes.rows_left_out", {"count": 1, "rows": 4})
+    assert result.notes == (Message("notes.split_unknown"), left_out)
     frame = result.frame
     assert list(frame) == [
         "image",
@@ -262,13 +263,14 @@ def test_shapes_of_predictions_json(write, document):
 def test_images_without_a_name_and_patients_without_one(write):
     result = read_predictions(write({"truth": [1, 2], "pred": [1, 2]}), "regression")
     assert result.frame["image"].tolist() == ["row 1", "row 2"]
-    assert [note.code for note in result.notes] == ["notes.no_image_column", "notes.no_patients"]
+    codes = ["notes.split_unknown", "notes.no_image_column", "notes.no_patients"]
+    assert [note.code for note in result.notes] == codes
     result = read_predictions(
         write({"image": list("ab"), "patient": ["p", ""], "truth": [1, 2], "pred": [1, 2]}),
         "regression",
     )
     assert result.frame["patient"].tolist() == ["p", "image:b"]
-    assert result.notes[0].code == "notes.no_patient"
+    assert result.notes[1].code == "notes.no_patient"
     assert (result.notes[0].values["count"], result.notes[0].values["names"]) == (1, "b")
 
 

@@ -1,16 +1,16 @@
 """Splits that a table or a training run records, made again by the functions that made them."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold, train_test_split
 
 from camlucida.core.errors import UsageError
+from camlucida.datasets.split_functions import reproduce
+from camlucida.datasets.split_records import recorded_split
 from camlucida.datasets.splits import (
     find_split,
-    recorded_split,
-    reproduce,
-    split_note,
     training_notes,
 )
 
@@ -112,8 +112,58 @@ def test_training_images_are_told_loudly():
     assert not list(training_notes(["test"], None))
 
 
-def test_a_reproduced_split_is_told():
-    record = recorded_split({"seed": 3, "test_size": 0.2})
-    assert str(split_note(record, "test", "best.pth", 4)) == (
-        "the split test is reproduced from best.pth: train_test_split, seed 3, 4 rows"
-    )
+# ---- stratified by numbers, and by bins of a continuous value ------------------------------------
+
+AGES = np.random.default_rng(4).uniform(18, 90, 60).round(1)
+CELLS = [str(age) for age in AGES]
+
+
+def test_numbers_are_strata_in_the_order_of_numbers():
+    grades = np.random.default_rng(1).permutation([8, 9, 10, 11] * 10)
+    _, test = train_test_split(np.arange(40), test_size=0.3, random_state=2, stratify=grades)
+    record = recorded_split({"seed": 2, "test_size": 0.3, "stratify": True})
+    assert of(reproduce(record, [str(grade) for grade in grades]), "test") == sorted(test)
+
+
+@pytest.mark.parametrize(
+    ("about", "bins"),
+    [
+        ({"q": 5}, pd.qcut(AGES, 5)),
+        ({"n_bins": 4, "binning": "quantile"}, pd.qcut(AGES, 4, labels=False)),
+        ({"bins": 6}, pd.cut(AGES, 6)),
+        ({"num_bins": 6, "bin_method": "uniform"}, pd.cut(AGES, bins=6)),
+        (
+            {"age_bins": [0, 30, 50, 70, 120]},
+            pd.cut(AGES, [0, 30, 50, 70, 120], labels=list("abcd")),
+        ),
+        ({"bins": [0, 30, 120], "right": False}, pd.cut(AGES, [0, 30, 120], right=False)),
+        ({"stratify": "pd.qcut(age)", "n_bins": 3}, pd.qcut(AGES, 3)),
+    ],
+)
+def test_a_split_stratified_by_bins(about, bins):
+    codes = pd.Categorical(bins).codes
+    rest, test = train_test_split(np.arange(60), test_size=0.2, random_state=9, stratify=codes)
+    _, val = train_test_split(rest, test_size=0.25, random_state=9, stratify=codes[rest])
+    split = {"seed": 9, "test_size": 0.2, "val_size": 0.25, "stratify": True, **about}
+    splits = reproduce(recorded_split({"split": split}), CELLS)
+    assert (of(splits, "test"), of(splits, "val")) == (sorted(test), sorted(val))
+
+
+@pytest.mark.parametrize(
+    ("about", "problem"),
+    [
+        ({}, "least populated class"),
+        ({"n_bins": 5}, "whether its bins are quantiles is not recorded"),
+        ({"bins": [40, 60, 80]}, "a row is in none of its bins"),
+    ],
+)
+def test_bins_that_are_not_recorded_are_not_guessed(about, problem):
+    record = recorded_split({"seed": 9, "test_size": 0.2, "stratify": True, **about})
+    with pytest.raises(UsageError, match=problem):
+        reproduce(record, CELLS)
+
+
+def test_bins_of_a_label_that_is_no_number_are_refused():
+    record = recorded_split({"seed": 9, "test_size": 0.2, "stratify": True, "q": 4})
+    with pytest.raises(UsageError, match="not every row has one"):
+        reproduce(record, LABELS)

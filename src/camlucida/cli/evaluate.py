@@ -128,7 +128,11 @@ def evaluate_command(
     ] = None,
     split: Annotated[
         str | None,
-        typer.Option(help="Use this split only; patients who are also in another are left out."),
+        typer.Option(
+            help="Use this split only; patients who are also in another are left out. Default: "
+            "the rows that the checkpoint records as held out of training, else all; `all` takes "
+            "all."
+        ),
     ] = None,
     metrics: Annotated[
         list[str] | None,

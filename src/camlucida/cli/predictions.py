@@ -82,6 +82,13 @@ def evaluate_predictions_command(
         str | None,
         typer.Option(help="Sheet of a workbook, by name or number. Default: that of predictions."),
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            help="Use this split only, by the file's split column. Default: what a file beside "
+            "records as held out of training, else all; `all` takes all."
+        ),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for tables and figures.")] = Path(
         "predictions_evaluation"
     ),
@@ -107,6 +114,7 @@ def evaluate_predictions_command(
             labels=class_name or [],
             sheet=sheet,
             class_names=pairs(class_names, "--class-name"),
+            split=split,
         )
         written = write_evaluated(out, evaluated)
         if evaluated.predictions is not None:

@@ -24,6 +24,7 @@ from camlucida.datasets.mask_paths import (
     mask_of_name,
     masks_note,
 )
+from camlucida.datasets.recorded_splits import RecordedSplit, SplitSource
 from camlucida.datasets.splits import training_notes
 from camlucida.datasets.table_labels import TableLabels
 from camlucida.datasets.true_masks import TrueMasks
@@ -84,12 +85,16 @@ class Cohort:
     patients_known: bool
 
 
-def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
+def read_cohort(
+    file: CohortFile, labels: Sequence[str], recorded: RecordedSplit | None = None
+) -> Cohort:
     """The images of a cohort.
 
     Args:
         file: the cohort.
         labels: the model's, in its order.
+        recorded: the split that the model's checkpoint records. It counts where the table has no
+            split column, and leaves images out only if the cohort names a split.
 
     Raises:
         UsageError: no image at all; a table, mask folder or table of boxes that is not there;
@@ -114,6 +119,7 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
         sheet=config.sheet or listed.frame.attrs.get("title") or None,
         id_pattern=config.columns.id_pattern,
         class_names=config.columns.class_names,
+        split_source=SplitSource(recorded, False, _value_column(listed.frame, config, table)),
     )
     cells = _Cells.read(file, listed.frame, table, labels)
     images = []
@@ -126,7 +132,8 @@ def read_cohort(file: CohortFile, labels: Sequence[str]) -> Cohort:
     notes = [*masks_note(listed.masks), *labelled.notes]
     notes += [*_truth_notes(images), *_mask_notes(images, file), *_beside_notes(images, config)]
     if table is not None and _has_truth(images):
-        notes += training_notes([image.split for image in images], config.split)
+        splits = [image.split for image in images]
+        notes += training_notes(splits, config.split, 'split = "{}" in the cohort')
     return Cohort(tuple(images), tuple(problems), tuple(notes), labelled.patients_known)
 
 
@@ -143,6 +150,11 @@ def _check_annotations(file: CohortFile) -> None:
         if not exists(resolved):
             what = f"{file.path.name}: {key}: {resolved} does not exist"
             raise UsageError(what, "correct the path")
+
+
+def _value_column(frame: pd.DataFrame, config: CohortConfig, table: Path | None) -> str | None:
+    name = config.columns.value
+    return None if name is None else find_column(frame, name, (), "value column", table)
 
 
 def _has_truth(images: Sequence[CohortImage]) -> bool:

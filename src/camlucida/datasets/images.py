@@ -22,7 +22,8 @@ from camlucida.datasets.patients import (
     find_patient_column,
     patient_of,
 )
-from camlucida.datasets.splits import SPLIT_COLUMNS, find_split
+from camlucida.datasets.recorded_splits import RowSplits, SplitSource, TableRows, split_rows
+from camlucida.datasets.splits import SPLIT_COLUMNS
 from camlucida.datasets.table_labels import TableLabels
 from camlucida.io.tables import find_column, listing, notes_of, read_table, texts
 
@@ -107,6 +108,7 @@ def read_labelled_images(
     sheet: str | None = None,
     id_pattern: str | None = None,
     class_names: Mapping[str, str] | None = None,
+    split_source: SplitSource | None = None,
 ) -> LabelledImages:
     """Join image files with a table of patients, splits and labels (CSV, TSV, XLSX, Parquet, JSON).
 
@@ -141,12 +143,13 @@ def read_labelled_images(
             :data:`~camlucida.datasets.patients.PATIENT_COLUMNS`, of
             :data:`~camlucida.datasets.splits.SPLIT_COLUMNS`; columns named like labels, then
             :data:`~camlucida.datasets.table_labels.LABEL_COLUMNS`.
-        split: take only this one.
+        split: take only this one; ``all`` takes all.
         labels: the model's label names.
         sheet: of a workbook: its name, or its number from 1. If not given, the one that names
             most images.
         id_pattern: how the id column names images: ``{id}_{n}``.
         class_names: cell of the label column → label of the model.
+        split_source: where splits come from if the table has no split column.
 
     Raises:
         UsageError: an option that needs a table, an unreadable table, a column that is not there,
@@ -158,7 +161,8 @@ def read_labelled_images(
         id_column, patient_column, split_column, label_column, split, sheet, id_pattern
     )
     if table is not None:
-        joined = _ImageTable.read(table, columns, labels, ids, class_names or {})
+        origin = split_source or SplitSource()
+        joined = _ImageTable.read(table, columns, labels, ids, class_names or {}, origin)
         return joined.join(ids, problems)
     needing = columns.names()
     if needing:
@@ -217,8 +221,7 @@ class _ImageTable:
         where: its file.
         match: the rows of each image.
         patients: of the rows.
-        splits: cells; "" where unknown.
-        split: that is requested, as the table calls it; None for all.
+        splits: of the rows.
         labels: of the rows.
         hashes: image file → patient by its DICOM header, where the table has no patients.
         notes: how the table was read.
@@ -227,8 +230,7 @@ class _ImageTable:
     where: Path
     match: ImageRows
     patients: Patients
-    splits: Sequence[str]
-    split: str | None
+    splits: RowSplits
     labels: TableLabels
     hashes: Mapping[Path, str]
     notes: Sequence[Message]
@@ -241,16 +243,13 @@ class _ImageTable:
         labels: Sequence[str],
         images: Collection[Path],
         class_names: Mapping[str, str],
+        origin: SplitSource,
     ) -> _ImageTable:
         fits = images_named(images, columns.id, columns.pattern)
         frame = read_table(where, sheet=columns.sheet, fits=fits)
         match = match_images(frame, columns.id, images, where, columns.pattern)
         patient = find_patient_column(frame, columns.patient, where)
         split = find_column(frame, columns.split, SPLIT_COLUMNS, "split column", where)
-        splits = [""] * len(frame) if split is None else texts(frame[split])
-        chosen = columns.chosen_split
-        if chosen is not None:
-            chosen = find_split(chosen, splits, where)
         table_labels = TableLabels.read(frame, columns.label, labels, where, class_names)
         notes = [*notes_of(frame), *table_labels.reading]
         hashes: Mapping[Path, str] = {}
@@ -260,7 +259,15 @@ class _ImageTable:
         elif patient is None:
             hashes = dicom_patients(images)
         patients = Patients.read(frame, patient)
-        return cls(where, match, patients, splits, chosen, table_labels, hashes, notes)
+        named = sorted({*chain.from_iterable(match.rows.values())})
+        cells, title = table_labels.cells(frame), table_labels.title
+        if origin.value_column is not None:
+            cells, title = texts(frame[origin.value_column]), repr(origin.value_column)
+        usable = [row for row in named if cells[row]]
+        rows = TableRows(where, cells, patients.cells, usable, title)
+        stated = None if split is None else texts(frame[split])
+        splits = split_rows(stated, origin, rows, columns.chosen_split)
+        return cls(where, match, patients, splits, table_labels, hashes, notes)
 
     @cached_property
     def fits(self) -> Counter[int]:
@@ -269,7 +276,7 @@ class _ImageTable:
 
     def join(self, ids: Mapping[Path, str], problems: Sequence[Failure]) -> LabelledImages:
         """The images with their entries in the table; those of a split, if one is given."""
-        split = self.split
+        split = self.splits.split
         images: list[LabelledImage] = []
         failures = list(problems)
         for path, id_ in ids.items():
@@ -284,6 +291,7 @@ class _ImageTable:
             *self._row_notes(kept, split),
             *self._patient_notes(kept, rows),
             *self._split_notes(images, torn, split),
+            *self.splits.notes,
             *self.labels.notes(rows),
         ]
         has_patients = self.patients.column is not None or bool(self.hashes)
@@ -325,14 +333,14 @@ class _ImageTable:
 
     def _facts(self, row: int) -> _Facts:
         patient = self.patients.cells[row]
-        return _Facts(patient, self.splits[row], self.labels.positives(row))
+        return _Facts(patient, self.splits.cells[row], self.labels.positives(row))
 
     def _row_notes(self, images: Sequence[LabelledImage], split: str | None) -> Iterator[Message]:
         yield from self.match.notes
         idle = [
             name
             for row, name in enumerate(self.match.names)
-            if row not in self.fits and split in (None, self.splits[row])
+            if row not in self.fits and split in (None, self.splits.cells[row])
         ]
         if idle:
             yield self._listed("idle_rows", idle)
@@ -353,7 +361,7 @@ class _ImageTable:
     ) -> tuple[list[LabelledImage], list[LabelledImage]]:
         """The images of a split without patients who are also in another; and those patients'."""
         splits: dict[str, set[str]] = defaultdict(set)
-        for patient, name in zip(self.patients.cells, self.splits):
+        for patient, name in zip(self.patients.cells, self.splits.cells):
             if patient and name:
                 splits[patient].add(name)
         chosen = [image for image in images if split in (None, image.split)]
@@ -367,7 +375,7 @@ class _ImageTable:
         self, images: Sequence[LabelledImage], torn: Sequence[LabelledImage], split: str | None
     ) -> Iterator[Message]:
         without = [image.id for image in images if image.split is None]
-        if without and any(self.splits):
+        if without and any(self.splits.cells):
             yield self._listed("no_split" if split is None else "no_split_left_out", without)
         if torn:
             patients = list(dict.fromkeys(image.patient for image in torn))

@@ -13,6 +13,7 @@ from camlucida.core.errors import ImageError, UsageError
 from camlucida.core.messages import Message
 from camlucida.datasets.columns import choose_columns, need, read_records
 from camlucida.datasets.patients import NO_PATIENTS, patient_of
+from camlucida.datasets.prediction_splits import rows_of_split
 from camlucida.io.annotations import mask_size, read_mask
 from camlucida.io.tables import count, listing, texts
 from camlucida.metrics.segmentation import Mask, MaskPair
@@ -21,7 +22,7 @@ ROLES = ("image", "patient", "model", "label", "truth", "prediction")
 
 
 def read_mask_pairs(
-    path: str | Path, columns: Mapping[str, str] | None = None
+    path: str | Path, columns: Mapping[str, str] | None = None, split: str | None = None
 ) -> tuple[Iterator[MaskPair | ImageError], list[Message]]:
     """Pairs of masks, read one at a time, and notes.
 
@@ -31,6 +32,7 @@ def read_mask_pairs(
             cell is an empty mask.
         columns: role (image, patient, model, label, truth, prediction) → column, where the usual
             names are not used.
+        split: take only this one.
 
     Returns:
         Pairs in the order of the rows, an ImageError for one that cannot be read, and before them
@@ -44,6 +46,9 @@ def read_mask_pairs(
     by_role = choose_columns(frame, ROLES, dict(columns or {}), path)
     for role in ("truth", "prediction"):
         need(by_role, role, frame, path)
+    frame, split_notes = rows_of_split(
+        frame, path, split, image=by_role["image"] or by_role["truth"], truth=None
+    )
     rows = _rows(frame, by_role)
     keys = [(row["model"], row["image"], row["label"]) for row in rows]
     if len(set(keys)) < len(rows):
@@ -51,7 +56,7 @@ def read_mask_pairs(
             f"{path} has an image and label twice",
             "keep one row each; rows of several models need a model column",
         )
-    notes = [NO_PATIENTS] if by_role["patient"] is None else []
+    notes = [*split_notes, *([NO_PATIENTS] if by_role["patient"] is None else [])]
     return chain(_without_files(path, rows), _pairs(path.parent, rows)), notes
 
 

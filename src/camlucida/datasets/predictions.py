@@ -27,6 +27,7 @@ from camlucida.datasets.class_names import class_names_note, names_beside, with_
 from camlucida.datasets.classes import widened
 from camlucida.datasets.columns import choose_columns, label_columns, read_records
 from camlucida.datasets.prediction_file import RESERVED_COLUMNS, PredictionFile, base_columns
+from camlucida.datasets.prediction_splits import rows_of_split
 from camlucida.datasets.prediction_tables import (
     multiclass_table,
     multilabel_table,
@@ -83,6 +84,7 @@ def read_predictions(
     labels: Sequence[str] = (),
     sheet: str | None = None,
     class_names: Mapping[str, str] | None = None,
+    split: str | None = None,
 ) -> Predictions:
     """Read a predictions file of any system: CSV, TSV, XLSX, Parquet, JSON.
 
@@ -102,6 +104,8 @@ def read_predictions(
         sheet: of a workbook: its name, or its number from 1. If not given, the one with most of
             the columns.
         class_names: class as the file calls it → name for people; others keep theirs.
+        split: take only this one; see
+            :func:`~camlucida.datasets.prediction_splits.rows_of_split`.
 
     Raises:
         UsageError: an unreadable file; a column that is not there, not recognised or ambiguous; a
@@ -114,6 +118,9 @@ def read_predictions(
         raise UsageError(f"no task {task!r}", did_you_mean(task, ("binary", *get_args(Task))))
     frame = read_records(path, sheet=sheet, fits=_roles_of(_ROLES[task], given))
     by_role = choose_columns(frame, _ROLES[task], given, path)
+    frame, of_split = rows_of_split(
+        frame, path, split, image=by_role["image"], truth=by_role["truth"]
+    )
     if task == "multiclass":
         frame, by_role = widened(frame, by_role, path)
     source = PredictionFile(path, frame, by_role, tuple(labels))
@@ -125,7 +132,7 @@ def read_predictions(
         frame=tidy.frame.reset_index(drop=True),
         labels=tidy.labels,
         groups=tuple(column for column in base.columns if column not in RESERVED_COLUMNS),
-        notes=(*notes_of(frame), *_comma_notes(source), *notes, *tidy.notes),
+        notes=(*notes_of(frame), *_comma_notes(source), *of_split, *notes, *tidy.notes),
         synthetic=synthetic is not None and any(flags(frame[synthetic], path)),
     )
     fix = "check its columns, or name them with --column"

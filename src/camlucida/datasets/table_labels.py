@@ -58,6 +58,7 @@ class TableLabels:
         names: row → names in the column that joins them; None where there is no such column.
         where: the table's file.
         reading: how numbers in place of names were read.
+        column: of names; "" where there is none.
     """
 
     labels: Mapping[str, str]
@@ -65,6 +66,7 @@ class TableLabels:
     names: Sequence[Sequence[str]] | None
     where: Path
     reading: tuple[Message, ...] = ()
+    column: str = ""
 
     @classmethod
     def read(
@@ -104,7 +106,7 @@ class TableLabels:
         names = [_split(cell, by_name) for cell in texts(frame[column])]
         parts = list(dict.fromkeys(chain.from_iterable(names)))
         codes = read_codes(frame, column, parts, labels, class_names or {}, where)
-        return cls(by_name, {}, codes.translated(names), where, codes.notes)
+        return cls(by_name, {}, codes.translated(names), where, codes.notes, column)
 
     def positives(self, row: int) -> tuple[str, ...] | None:
         """The model's labels that are present, in its order; None where the table holds none.
@@ -125,6 +127,28 @@ class TableLabels:
             return None
         present = {fold(name) for name in self.names[row] if name}
         return tuple(label for name, label in self.labels.items() if name in present)
+
+    @property
+    def title(self) -> str:
+        """What the labels' columns are called in messages."""
+        return repr(self.column) if self.column else "the columns of labels"
+
+    def cells(self, frame: pd.DataFrame) -> list[str]:
+        """The label of each row as one cell, by which training may have stratified its split.
+
+        Of columns for each label it holds the positions of those that are present, from 0.
+
+        Args:
+            frame: the table.
+        """
+        if self.column:
+            return texts(frame[self.column])
+        columns = list(self.columns.values())
+        cells = []
+        for of_row in zip(*columns):
+            present = [str(number) for number, flag in enumerate(of_row) if flag]
+            cells.append("|".join(present) or "none")
+        return cells or ["none"] * len(frame)
 
     def unknown(self, row: int) -> frozenset[str]:
         """The model's labels that are unknown in a row: no column, a blank cell, or −1.

@@ -34,6 +34,7 @@ class LoadedModel:
         name: the card's name, else its file's stem, else the factory.
         sha256: of the weights as loaded (:func:`~camlucida.models.checkpoint.weights_sha256`).
         card_path: None when the model was named by its factory alone.
+        checkpoint: file of its weights; None without one.
         task_from: "card" where the card states the task, "module" where the model shows it; ""
             where it is a default, which the output may overrule.
         notes: what was recognised, read from the checkpoint, chosen, left out or assumed.
@@ -44,6 +45,7 @@ class LoadedModel:
     name: str
     sha256: str
     card_path: Path | None = None
+    checkpoint: Path | None = None
     task_from: TaskSource = "card"
     notes: tuple[Message, ...] = ()
 
@@ -134,7 +136,8 @@ def load_model(
     notes = (*source.notes, *built.notes, *stated_notes)
     unique = tuple(dict.fromkeys(notes))
     sha256 = weights_sha256(module)
-    return LoadedModel(module, resolved, name, sha256, source.path, task_from, unique)
+    weights = None if read.checkpoint is None else source.base / Path(read.checkpoint).expanduser()
+    return LoadedModel(module, resolved, name, sha256, source.path, weights, task_from, unique)
 
 
 @dataclass(frozen=True)

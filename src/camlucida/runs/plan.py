@@ -11,6 +11,7 @@ from camlucida.core.errors import LayerError, UsageError
 from camlucida.core.messages import Message
 from camlucida.datasets.cohort import Cohort, read_cohort
 from camlucida.datasets.cohort_file import CohortFile, ModelEntry
+from camlucida.datasets.recorded_splits import RecordedSplit, find_recorded_split
 from camlucida.models import Card, LoadedModel, load_model
 from camlucida.models.layers import resolve
 from camlucida.models.state import unwrap
@@ -105,8 +106,19 @@ def _plan(file: CohortFile, entry: ModelEntry, model: LoadedModel) -> ModelPlan:
     recipe = make_recipe(model, explain.target, methods, names)
     task = Worker(model, "", recipe).check()
     card = model.card.model_dump(mode="json")
-    cohort = read_cohort(file, classification_labels(model.card))
+    recorded = split_of_model(file, model)
+    cohort = read_cohort(file, classification_labels(model.card), recorded)
     return ModelPlan(_name(entry, model), entry, card, recipe, cohort, task, model.notes)
+
+
+def split_of_model(file: CohortFile, model: LoadedModel) -> RecordedSplit | None:
+    """The split that a model's checkpoint records, where a table may need it.
+
+    Args:
+        file: the cohort.
+        model: one of its models.
+    """
+    return None if file.config.table is None else find_recorded_split(model.checkpoint)
 
 
 def _layer_name(model: LoadedModel, layer: str) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from sklearn.model_selection import KFold, train_test_split
 
 from camlucida.core.errors import UsageError
 from camlucida.core.messages import named
@@ -230,6 +231,45 @@ def test_a_row_of_an_examination_gives_its_class_to_the_images_of_its_folder(coh
     assert len(table) == 4
     (failure,) = map(str, validation.failures)
     assert "1 row without an image: A9" in failure
+
+
+def held_out_names(validation):
+    return sorted(Path(path).name for path in validation.table()["path"])
+
+
+def test_a_split_that_the_summary_records_leaves_training_out(cohort):
+    run = cohort / "results_4"
+    (run / "val_predictions.csv").unlink()
+    about = {"seed": 7, "val_size": 4, "stratify": True, "n_train": 8, "n_val": 4}
+    edit_summary(run, split=about)
+    table = pd.read_csv(cohort / "metadata.csv")
+    _, val = train_test_split(table, test_size=4, random_state=7, stratify=table["density"])
+    validation = read_table_validation(training(run))
+    assert held_out_names(validation) == sorted(val["image"])
+    assert set(validation.splits) == {"val"}
+    assert "TRAINED ON IS UNKNOWN" not in "".join(map(str, validation.notes))
+    assert validation.notes[0].values["split"] == "val"
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_the_rows_of_a_recorded_fold_are_held_out(cohort, first):
+    shutil.rmtree(cohort / FOLDS / f"fold_{3 if first == 0 else 0}", ignore_errors=True)
+    if first == 0:
+        (cohort / f"{FOLDS}/fold_1").rename(cohort / f"{FOLDS}/fold_0")
+    run = cohort / f"{FOLDS}/fold_2/results"
+    (run / "val_predictions.csv").unlink()
+    about = {"seed": 7, "n_splits": 3, "n_train": 8, "n_val": 4}
+    edit_summary(run, split=about)
+    table = pd.read_csv(cohort / "metadata.csv")
+    folds = list(KFold(3, shuffle=True, random_state=7).split(table))
+    expected = table["image"].iloc[folds[2 - first][1]]
+    assert held_out_names(read_table_validation(training(run))) == sorted(expected)
+
+
+def test_rows_of_stored_predictions_are_of_the_split_in_the_name(cohort):
+    packed = pack(cohort, "results_4")
+    assert "NO SPLIT" not in " ".join(map(str, packed.notes))
+    assert read_validation(training(cohort / "results_4")).splits[0] == "val"
 
 
 # ---- predictions -----------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from camlucida.datasets.true_masks import BACKGROUNDS
 from camlucida.evaluation.maps.stored import StoredMaps
 from camlucida.io.tables import fold
 from camlucida.models import LoadedModel, load_model
-from camlucida.runs.plan import classification_labels
+from camlucida.runs.plan import classification_labels, split_of_model
 from camlucida.runs.read import Run
 
 declare(
@@ -90,7 +90,8 @@ def run_models(run: Run, device: str = "auto") -> Iterator[RunModel]:
                 f"the weights of {described['name']} are not those of {run.folder.root} any more",
                 "run it again: camlucida run … --resume",
             )
-        members = read_cohort(file, classification_labels(model.card))
+        labels = classification_labels(model.card)
+        members = read_cohort(file, labels, split_of_model(file, model))
         done = _done(run, described["name"])
         items = tuple(member for member in members.images if member.id in done)
         pending = len(members.images) - len(items)

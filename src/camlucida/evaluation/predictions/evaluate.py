@@ -59,6 +59,7 @@ def evaluate_file(
     labels: Sequence[str] = (),
     sheet: str | None = None,
     class_names: Mapping[str, str] | None = None,
+    split: str | None = None,
 ) -> Evaluated:
     """Read and evaluate predictions of any task.
 
@@ -74,6 +75,7 @@ def evaluate_file(
         labels: of multi-class predictions: the classes in their order.
         sheet: of a workbook, by its name or number.
         class_names: class as the file calls it → name for people.
+        split: take only this one.
 
     Returns:
         The figures with their documents.
@@ -87,7 +89,7 @@ def evaluate_file(
                 "groups and classes are not for masks",
                 "leave them out; labels come from the label column",
             )
-        return _evaluate_masks(path, settings, columns)
+        return _evaluate_masks(path, settings, columns, split)
     predictions = read_predictions(
         path,
         task,
@@ -96,6 +98,7 @@ def evaluate_file(
         labels=labels,
         sheet=sheet,
         class_names=class_names,
+        split=split,
     )
     return evaluate_table(predictions, settings)
 
@@ -122,9 +125,9 @@ def write_evaluated(out: Path, evaluated: Evaluated) -> list[Path]:
 
 
 def _evaluate_masks(
-    path: Path, settings: PredictionSettings, columns: Mapping[str, str] | None
+    path: Path, settings: PredictionSettings, columns: Mapping[str, str] | None, split: str | None
 ) -> Evaluated:
-    pairs, notes = read_mask_pairs(path, columns)
+    pairs, notes = read_mask_pairs(path, columns, split)
     errors: list[str] = []
 
     def readable(item: MaskPair | Exception) -> bool:

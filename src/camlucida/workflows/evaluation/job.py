@@ -24,6 +24,7 @@ from camlucida.datasets.ground_truth import (
 from camlucida.datasets.images import LabelledImages, read_labelled_images
 from camlucida.datasets.patients import NO_PATIENTS
 from camlucida.datasets.public_truth import PublicTruth, read_public_truth
+from camlucida.datasets.recorded_splits import SplitSource, find_recorded_split
 from camlucida.datasets.splits import training_notes
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.folder import Evaluated, describe, run, write
@@ -261,6 +262,7 @@ def _models_of_images(request: EvaluationRequest) -> Iterator[RunModel]:
             region_score=request.region_score,
             device=request.device,
         )
+        recorded = None if table.path is None else find_recorded_split(model.checkpoint)
         images = read_labelled_images(
             list(request.images),
             table=table.path,
@@ -273,6 +275,7 @@ def _models_of_images(request: EvaluationRequest) -> Iterator[RunModel]:
             sheet=table.sheet,
             id_pattern=table.id_pattern,
             class_names=table.class_names,
+            split_source=SplitSource(recorded),
         )
         splits = [image.split for image in images.images]
         images = replace(images, notes=(*images.notes, *training_notes(splits, table.split)))

@@ -324,7 +324,7 @@ def _predictions(settings: FitSettings, model: LoadedModel) -> Predictions:
         for names in dict.fromkeys((tuple(filter(None, labels)), ())):
             try:
                 return read_predictions(
-                    settings.predictions, each, columns=settings.columns, labels=names
+                    settings.predictions, each, columns=settings.columns, labels=names, split="all"
                 )
             except UsageError as error:
                 refusal = refusal or error

@@ -17,6 +17,7 @@ from camlucida.core.failures import Failure
 from camlucida.core.files import without_dots, write_toml
 from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.predictions import Predictions
+from camlucida.datasets.recorded_splits import find_recorded_split
 from camlucida.evaluation.predictions.tables import (
     Document,
     PredictionSettings,
@@ -37,7 +38,6 @@ from camlucida.workflows.regression.figures import (
     caption_notes,
     save_predictions,
 )
-from camlucida.workflows.regression.recorded_split import find_recorded_split
 from camlucida.workflows.regression.settings import RegressionResult, RegressionSettings
 from camlucida.workflows.regression.sheet import Sheet, read_sheet
 from camlucida.workflows.regression.tables import (

@@ -19,7 +19,14 @@ from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.image_names import rows_without_image
 from camlucida.datasets.image_rows import ImageRows, images_named, match_images
 from camlucida.datasets.patients import find_patient_column
-from camlucida.datasets.splits import SPLIT_COLUMNS, find_split
+from camlucida.datasets.recorded_splits import (
+    RecordedSplit,
+    RowSplits,
+    SplitSource,
+    TableRows,
+    split_rows,
+)
+from camlucida.datasets.splits import SPLIT_COLUMNS
 from camlucida.io.tables import (
     comma_notes,
     find_column,
@@ -31,7 +38,6 @@ from camlucida.io.tables import (
     with_points,
 )
 from camlucida.workflows.regression.image_folder import ImageFolder
-from camlucida.workflows.regression.recorded_split import RecordedSplit
 from camlucida.workflows.regression.sheet_columns import value_column
 
 declare(
@@ -216,10 +222,7 @@ def read_sheet(
         "split": find_column(frame, None, SPLIT_COLUMNS, "split column", where) or "",
     }
     groups = _group_columns(frame, columns.groups, names, table, where)
-    rows = _Table(table, frame, names, groups, folder, match)
-    if recorded is not None and not names["split"]:
-        return rows.by_record(recorded, split)
-    return rows.sheet(split)
+    return _Table(table, frame, names, groups, folder, match).sheet(recorded, split)
 
 
 def _group_columns(
@@ -281,27 +284,23 @@ class _Table:
     def group_cells(self) -> list[list[str]]:
         return [texts(self.frame[name]) for name in self.groups]
 
-    def by_record(self, recorded: RecordedSplit, split: str | None) -> Sheet:
-        """The usable rows of a recorded split, if it can be made of this table's rows."""
-        rows = range(len(self.frame))
-        usable = [row for row in rows if self._fitting(row) and self.cells["value"][row]]
-        cells = recorded.cells([rows, usable], self.cells["value"], self.cells["patient"])
-        if cells is None:
-            sheet = self.sheet(split)
-            notes = [recorded.unused_note(len(self.frame), self.path)]
-        else:
-            frame = self.frame.assign(split=cells)
-            split = split or recorded.default
-            table = replace(self, frame=frame, columns={**self.columns, "split": "split"})
-            sheet = table.sheet(split)
-            taken = "" if split == "all" else find_split(split, cells, self.path)
-            notes = [*recorded.used_notes(cells, taken, self.path)]
-        return replace(sheet, notes=(*sheet.notes, *notes))
+    def sheet(self, recorded: RecordedSplit | None, requested: str | None) -> Sheet:
+        """The usable rows, of one split if one is requested or recorded."""
+        cells, rows = self.cells, range(len(self.frame))
+        usable = [row for row in rows if self._fitting(row) and cells["value"][row]]
+        split_cells = cells["split"] if self.columns["split"] else None
+        table_rows = TableRows(
+            self.path, cells["value"], cells["patient"], usable, repr(self.columns["value"])
+        )
+        splits = split_rows(split_cells, SplitSource(recorded), table_rows, requested)
+        if split_cells is not None or not any(splits.cells):
+            return self._sheet(splits)
+        frame = self.frame.assign(split=splits.cells)
+        return replace(self, frame=frame, columns={**self.columns, "split": "split"})._sheet(splits)
 
-    def sheet(self, split: str | None) -> Sheet:
-        """The usable rows, of one split if it is given."""
-        if split == "all" and "all" not in self.cells["split"]:
-            split = None
+    def _sheet(self, splits: RowSplits) -> Sheet:
+        """The usable rows of a split, which may be all."""
+        split = splits.split
         chosen, torn = self._of_split(split)
         blank = [index for index in chosen if not self.cells["value"][index]]
         filled = sorted({*chosen} - {*blank})
@@ -323,6 +322,7 @@ class _Table:
             *self._split_notes(split, torn),
             *self._row_notes(blank, repeated),
             *self._image_notes(),
+            *splits.notes,
         )
         return Sheet(
             tuple(rows),
@@ -401,7 +401,6 @@ class _Table:
         splits, patients = self.cells["split"], self.cells["patient"]
         if split is None:
             return list(range(len(self.frame))), []
-        split = find_split(split, splits, self.path)
         pairs = list(zip(patients, splits))
         elsewhere = {patient for patient, part in pairs if patient and part not in ("", split)}
         of_split = [index for index, part in enumerate(splits) if part == split]

@@ -187,7 +187,9 @@ def _write_cohort(
 ) -> Path:
     """COHORT.toml, its table and its model's card; the path of the first."""
     patients_known = bool((table["patient"] != "").any())
-    columns = ["path", "truth", "patient"] if patients_known else ["path", "truth"]
+    splits_known = bool((table["split"] != "").any())
+    known = {"patient": patients_known, "split": splits_known}
+    columns = ["path", "truth", *(name for name, is_known in known.items() if is_known)]
     write_table(table[columns], folder / "images.parquet")
     write_toml(folder / "model.toml", card.model_dump(mode="json", exclude_unset=True))
     model: dict[str, str | int] = {"card": "model.toml", "name": training.key}
@@ -195,12 +197,16 @@ def _write_cohort(
         model["seed"] = training.seed
     if training.fold is not None:
         model["fold"] = training.fold
-    patient = "patient" if patients_known else None
     cohort = {
         "name": training.key,
         "table": "images.parquet",
         "models": [model],
-        "columns": {"path": "path", "labels": "truth", "patient": patient},
+        "columns": {
+            "path": "path",
+            "labels": "truth",
+            "patient": "patient" if patients_known else None,
+            "split": "split" if splits_known else None,
+        },
         "explain": {
             "target": options.target,
             "method": options.method,

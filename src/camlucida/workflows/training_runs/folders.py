@@ -185,6 +185,20 @@ def _fold_number(folder: Path) -> int:
     return int(match[1]) if match else 0
 
 
+def first_fold(training: TrainingRun) -> int:
+    """The number of the first fold beside a run: 0 or 1.
+
+    Args:
+        training: a fold of a cross-validation.
+    """
+    folder = training.folder.resolve()
+    folds = [path for path in (folder, folder.parent) if FOLD.fullmatch(path.name)]
+    if not folds:
+        return 0
+    numbers = [_fold_number(path) for path in folds[0].parent.iterdir() if _is_fold(path)]
+    return min(*numbers, 1)
+
+
 def _training_run(folder: Path, given_seed: int | None) -> TrainingRun:
     checkpoint = find_checkpoint(folder)
     predictions = folder / PREDICTIONS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,26 @@ import pandas as pd
 from camlucida.core.errors import UsageError
 from camlucida.core.failures import Failure
 from camlucida.core.files import without_dots
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message, Value, declare
 from camlucida.datasets.classes import class_names
 from camlucida.datasets.columns import COLUMN_NAMES
 from camlucida.datasets.prediction_tables import PROBABILITY
 from camlucida.datasets.predictions import Predictions
+from camlucida.datasets.recorded_splits import (
+    RecordedSplit,
+    SplitSource,
+    TableRows,
+    find_recorded_split,
+    split_rows,
+)
+from camlucida.datasets.splits import SPLIT_COLUMNS
 from camlucida.io.tables import count, find_column, listing, read_table, texts
-from camlucida.workflows.training_runs.folders import CV_SUMMARY, PREDICTIONS, TrainingRun
+from camlucida.workflows.training_runs.folders import (
+    CV_SUMMARY,
+    PREDICTIONS,
+    TrainingRun,
+    first_fold,
+)
 from camlucida.workflows.training_runs.image_finder import ImageFinder, path_columns
 from camlucida.workflows.training_runs.validation import (
     Validation,
@@ -32,6 +46,10 @@ declare(
             "{folder} has no {file}: the {images} {images:|image|images} of {table} are explained, "
             "with the class in its column {column}. WHICH OF THEM THE MODEL WAS TRAINED ON IS "
             "UNKNOWN: its accuracy may be too high"
+        ),
+        "held_out": (
+            "{folder} has no {file}: the {images} {images:|image|images} of {table} in the split "
+            "{split} are explained, with the class in its column {column}"
         ),
     },
 )
@@ -84,57 +102,116 @@ def read_table_validation(
         what = f"no column of {where} holds the {missing}: it has {listing(frame.columns, 12)}"
         raise UsageError(what, "rename one to class, or to image")
     truth = class_names(frame[column])
-    rows, failures = _rows(finder, frame, names, truth, where)
-    labels = _labels(training, classes, truth)
-    predictions = Predictions("multiclass", _tidy(rows, labels), labels, (), (), False)
-    note = Message(
-        "table_validation.no_predictions",
-        {
-            "folder": str(training.folder),
-            "file": PREDICTIONS,
-            "images": len(rows),
-            "table": str(where),
-            "column": column,
-        },
+    columns = [texts(frame[name]) for name in names]
+    cells = list(zip(*columns))
+    files_of_row = [[without_dots(file) for file in finder.all_named(row)] for row in cells]
+    patients_of_row = [next(finder.patients(row), "") for row in cells]
+    usable = [row for row, files in enumerate(files_of_row) if files and truth[row]]
+    split_column = find_column(frame, None, SPLIT_COLUMNS, "split column", where)
+    splits = split_rows(
+        None if split_column is None else texts(frame[split_column]),
+        SplitSource(recorded_of(training)),
+        TableRows(where, truth, patients_of_row, usable, repr(column)),
+        None,
     )
-    files = tuple(row[0] for row in rows)
-    patients = tuple(row[2] for row in rows)
-    return Validation(predictions, files, patients, tuple(failures), (note,))
+    rows = [
+        _Row(cells[row][0], tuple(files_of_row[row]), truth[row], patients_of_row[row], split)
+        for row, split in enumerate(splits.cells)
+        if splits.split in (None, split)
+    ]
+    members, failures = _images(rows, where)
+    labels = _labels(training, classes, truth)
+    predictions = Predictions("multiclass", _tidy(members, labels), labels, (), (), False)
+    values: dict[str, Value] = {
+        "folder": str(training.folder),
+        "file": PREDICTIONS,
+        "images": len(members),
+        "table": str(where),
+        "column": column,
+    }
+    note = Message("table_validation.no_predictions", values)
+    if splits.split is not None:
+        note = Message("table_validation.held_out", {**values, "split": splits.split})
+    return Validation(
+        predictions,
+        files=tuple(image.file for image in members),
+        patients=tuple(image.patient for image in members),
+        splits=tuple(image.split for image in members),
+        failures=tuple(failures),
+        notes=(note, *splits.notes),
+    )
 
 
-def _rows(
-    finder: ImageFinder, frame: pd.DataFrame, names: Sequence[str], truth: list[str], where: Path
-) -> tuple[list[tuple[Path, str, str]], list[Failure]]:
-    """Image, class and patient of each image; and failures."""
-    classes_of: dict[Path, set[str]] = {}
-    patient_of: dict[Path, str] = {}
-    missing: list[str] = []
-    cells = zip(*(texts(frame[name]) for name in names))
-    for row, name in zip(cells, truth):
-        files = [without_dots(file) for file in finder.all_named(row)]
-        if not files:
-            missing.append(row[0])
-        patient = next(finder.patients(row), "")
-        for file in files:
-            classes_of.setdefault(file, set()).add(name)
-            patient_of[file] = patient
-    torn = [file.name for file, found in classes_of.items() if len(found) > 1]
+def recorded_of(training: TrainingRun) -> RecordedSplit | None:
+    """The split that a training run records; of a fold the one that its folder is called after.
+
+    Args:
+        training: the run.
+    """
+    recorded = find_recorded_split(training.checkpoint, more=[(CV_SUMMARY, training.summary)])
+    if recorded is None or training.fold is None or not recorded.record.folds:
+        return recorded
+    number = training.fold - first_fold(training)
+    return replace(recorded, record=replace(recorded.record, fold=number))
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A row of the table.
+
+    Attributes:
+        name: its first cell that may name an image.
+        files: the images that it names.
+        truth, patient, split: "" where unknown.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    truth: str
+    patient: str
+    split: str
+
+
+@dataclass(frozen=True)
+class _Image:
+    """An image of the table, with what its row says."""
+
+    file: Path
+    truth: str
+    patient: str
+    split: str
+
+
+def _images(rows: Sequence[_Row], where: Path) -> tuple[list[_Image], list[Failure]]:
+    """The images of rows, and failures."""
+    of_file: dict[Path, list[_Row]] = {}
+    for row in rows:
+        for file in row.files:
+            of_file.setdefault(file, []).append(row)
+    missing = [row.name for row in rows if not row.files]
+    torn = [file for file, named in of_file.items() if _disagree(named)]
     failures = []
     if missing:
         what = f"{where}: {count(missing, 'row')} without an image: {listing(missing)}"
         failures.append(Failure(str(where), "image_missing", what))
     if torn:
-        what = f"{where}: {count(torn, 'image')} with more than one class: {listing(torn)}"
+        names = listing(file.name for file in torn)
+        what = f"{where}: {count(torn, 'image')} with more than one class: {names}"
         failures.append(Failure(str(where), "usage", what))
-    rows = [
-        (file, next(iter(names_of)), patient_of[file])
-        for file, names_of in classes_of.items()
-        if len(names_of) == 1 and "" not in names_of
-    ]
-    if not rows:
+    images = []
+    for file, named in of_file.items():
+        row = named[-1]
+        if file not in torn and row.truth:
+            images.append(_Image(file, row.truth, row.patient, row.split))
+    if not images:
         what = f"no row of {where} leads to an image; the first is {listing(missing, 1)}"
         raise UsageError(what, "give --images DIR")
-    return rows, failures
+    return images, failures
+
+
+def _disagree(rows: Sequence[_Row]) -> bool:
+    """Whether rows of one image have different classes."""
+    return any(row.truth != rows[0].truth for row in rows)
 
 
 def _labels(training: TrainingRun, given: Sequence[str], truth: Sequence[str]) -> tuple[str, ...]:
@@ -145,14 +222,14 @@ def _labels(training: TrainingRun, given: Sequence[str], truth: Sequence[str]) -
     return numbered_classes(training, present) or tuple(present)
 
 
-def _tidy(rows: Sequence[tuple[Path, str, str]], labels: Sequence[str]) -> pd.DataFrame:
+def _tidy(images: Sequence[_Image], labels: Sequence[str]) -> pd.DataFrame:
     """As :func:`~camlucida.datasets.predictions.read_predictions` has it, without predictions."""
     frame = pd.DataFrame(
         {
-            "image": [str(file) for file, _, _ in rows],
-            "patient": [patient for _, _, patient in rows],
+            "image": [str(image.file) for image in images],
+            "patient": [image.patient for image in images],
             "model": "",
-            "truth": [name for _, name, _ in rows],
+            "truth": [image.truth for image in images],
             "predicted": "",
         }
     )

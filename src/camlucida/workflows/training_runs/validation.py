@@ -16,8 +16,10 @@ from camlucida.datasets.classes import class_names, numeric
 from camlucida.datasets.columns import choose_columns, read_records
 from camlucida.datasets.image_names import MISSING
 from camlucida.datasets.patients import NO_PATIENTS, stated_patient
+from camlucida.datasets.prediction_splits import split_of_name
 from camlucida.datasets.predictions import Predictions, read_predictions
-from camlucida.io.tables import count, listing, texts
+from camlucida.datasets.splits import SPLIT_COLUMNS
+from camlucida.io.tables import count, find_column, listing, texts
 from camlucida.workflows.training_runs.folders import PREDICTIONS, TrainingRun
 from camlucida.workflows.training_runs.image_finder import ImageFinder, path_columns
 
@@ -30,6 +32,7 @@ class Validation:
         predictions: as the file has them.
         files: the image of each row; None where it was not found, or an earlier row has it.
         patients: of each row; "" where unknown.
+        splits: of each row; "" where unknown.
         failures: rows without an image.
         notes: for the reader.
     """
@@ -37,17 +40,20 @@ class Validation:
     predictions: Predictions
     files: tuple[Path | None, ...]
     patients: tuple[str, ...]
+    splits: tuple[str, ...]
     failures: tuple[Failure, ...]
     notes: tuple[Message, ...]
 
     def table(self) -> pd.DataFrame:
         """One row an image that was found.
 
-        Columns path, patient, truth, predicted, and ``probability:CLASS`` of each class.
+        Columns path, patient, split, truth, predicted, and ``probability:CLASS`` of each class.
         """
         paths = [None if file is None else str(file) for file in self.files]
         frame = self.predictions.frame.reset_index(drop=True).assign(
-            path=pd.Series(paths, dtype=object), patient=list(self.patients)
+            path=pd.Series(paths, dtype=object),
+            patient=list(self.patients),
+            split=list(self.splits),
         )
         return frame[frame["path"].notna()].reset_index(drop=True)
 
@@ -95,7 +101,16 @@ def read_validation(
     notes = [note for note in predictions.notes if note != NO_PATIENTS]
     if not any(patients):
         notes.append(prefixed(str(where), NO_PATIENTS))
-    return Validation(predictions, files, tuple(patients), tuple(failures), tuple(notes))
+    splits = _splits(raw, where)
+    return Validation(predictions, files, tuple(patients), splits, tuple(failures), tuple(notes))
+
+
+def _splits(frame: pd.DataFrame, where: Path) -> tuple[str, ...]:
+    """The split of each row: of its column, else that of the file's name."""
+    column = find_column(frame, None, SPLIT_COLUMNS, "split column", where)
+    if column is None:
+        return (split_of_name(where) or "",) * len(frame)
+    return tuple(texts(frame[column]))
 
 
 def _stored(training: TrainingRun) -> Path:
@@ -156,7 +171,7 @@ def _read_predictions(
 
     def read(labels: Sequence[str]) -> Predictions:
         columns = {"image": image_column}
-        return read_predictions(where, "multiclass", columns=columns, labels=labels)
+        return read_predictions(where, "multiclass", columns=columns, labels=labels, split="all")
 
     names = tuple(given) or stated_classes(training)
     predictions = read(names)
