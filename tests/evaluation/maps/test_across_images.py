@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from camlucida.attribution.batches import scans_of
 from camlucida.attribution.explained_model import explained_model
@@ -156,3 +157,42 @@ def test_from_python():
         baselines=(),
     )
     assert set(rows["metric"]) == {"sic", "psc", "emprt"}
+    (note,) = rows.attrs["notes"]
+    assert "2 explained labels have no value" in note
+
+
+class TwoInputs(nn.Module):
+    """The sum of the logits of two networks, one an input."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = seeded(Cnn()), seeded(Cnn())
+
+    def forward(self, x, y):
+        return self.first(x) + self.second(y)
+
+
+def test_maps_of_several_inputs_are_consistent_as_those_of_one(sure):
+    films = images(FILMS, 3, SIZE, SIZE, seed=3)
+    masks = [{"1": mask(6, 8), "2": mask(14, 2)}] * FILMS
+    options = {"metrics": ["c_score", "emprt"], "baselines": "center", "masks": masks}
+    rows = evaluate(TwoInputs(), (films, films), ["1", "2"], layer="first.features", **options)
+    assert set(rows["layer"]) == {"first.features"}
+    assert (rows["metric"] == "emprt").sum() == 2 * FILMS
+    scores = rows[rows["metric"] == "c_score"].set_index(["method", "label", "image"])["value"]
+    assert len(scores) == 2 * 2 * FILMS
+    alone = evaluate(
+        seeded(Cnn()), films, ["1", "2"], layer="features", task="multiclass", **options
+    )
+    alone = alone[alone["metric"] == "c_score"].set_index(["method", "label", "image"])["value"]
+    assert (scores["center"] == 0).all()
+    # Weights are probabilities, which are sharper for twice the logits.
+    assert scores["gradcam"].corr(alone["gradcam"]) > 0.99
+
+
+def test_a_metric_without_value_is_a_note_of_several_inputs():
+    films = images(2, 3, SIZE, SIZE, seed=3)
+    options = {"metrics": "c_score", "baselines": (), "layer": "first.features"}
+    rows = evaluate(TwoInputs(), (films, films), ["1"], **options)
+    (note,) = rows.attrs["notes"]
+    assert "2 explained labels have no value" in note

@@ -12,6 +12,7 @@ from torch import nn
 
 from camlucida.attribution.explained_model import ModelWithCard
 from camlucida.attribution.explanation import Explanation
+from camlucida.core.messages import Message
 from camlucida.evaluation.maps.choice import with_inputs
 from camlucida.evaluation.maps.consistency import ConsistencyScores
 from camlucida.evaluation.maps.few_images import FewImages
@@ -36,9 +37,24 @@ class AcrossImages:
     names: Sequence[str]
     undefined: Undefined = field(default_factory=Undefined)
     _trained: FewImages[TrainedMaps] = field(default_factory=FewImages)
+    _whole: AcrossImages | None = None
 
     def __post_init__(self) -> None:
-        self._consistency = ConsistencyScores(self.undefined)
+        self._consistency: ConsistencyScores = (
+            ConsistencyScores(self.undefined) if self._whole is None else self._whole._consistency
+        )
+
+    def part(self) -> AcrossImages:
+        """Gathers some of the images: for models that differ from image to image.
+
+        What needs all images is gathered here and scored by :meth:`scores` of this one; what needs
+        the model of the part is scored there.
+        """
+        return AcrossImages(self.names, self.undefined, _whole=self)
+
+    def notes(self) -> list[Message]:
+        """Why metrics have no value on some images; of a part nothing."""
+        return [] if self._whole is not None else self.undefined.notes()
 
     def add_map(self, sample: Sample, each: EvaluatedMap, explanation: Explanation) -> None:
         """One map of one label, of a method or a baseline."""
@@ -76,5 +92,6 @@ class AcrossImages:
         Args:
             model: its weights are made random and restored, where a metric wants it.
         """
-        yield from self._consistency.scores()
+        if self._whole is None:
+            yield from self._consistency.scores()
         yield from randomised_scores(model, list(self._trained), self.names)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,12 +23,15 @@ from camlucida.attribution.requests import TargetLike
 from camlucida.core.errors import UsageError
 from camlucida.core.output_spec import Task
 from camlucida.core.scan import Scan
+from camlucida.evaluation.maps.across_images import AcrossImages
 from camlucida.evaluation.maps.baselines import BASELINES, Atlas, add_to_atlas
 from camlucida.evaluation.maps.choice import choose, choose_baselines
 from camlucida.evaluation.maps.held_inputs import HELD, SeenInput, held_model, seen_inputs
-from camlucida.evaluation.maps.measure import MetricSettings, Sample, measure
+from camlucida.evaluation.maps.measure import MetricSettings, Sample, Tables, measure
+from camlucida.evaluation.maps.rows import TableBuilder
 from camlucida.io.annotations import boxes_of
 from camlucida.metrics.annotations import Mask, as_mask
+from camlucida.metrics.queue import Count
 from camlucida.models import LoadedModel
 from camlucida.models.layers import LayerLike, layer_name
 from camlucida.models.preprocessing import unit_scale
@@ -81,7 +84,8 @@ def evaluate(
         probability, synthetic``. ``value`` is NaN where the metric is undefined; ``chance`` is the
         chance level and ``ceiling`` the score of the ground truth on the grid of the layer, both in
         the unit of the metric. :func:`camlucida.evaluation.maps.summary.summarise` gives means with
-        confidence intervals, ``differences`` paired tests.
+        confidence intervals, ``differences`` paired tests. ``attrs["notes"]`` lists, as texts, what
+        a reader must know, such as why a metric has no value.
 
     Raises:
         UsageError: an unknown metric, baseline, method or target; masks or patients that do not
@@ -120,7 +124,7 @@ def evaluate(
     scans = [case[0] for case in cases]
     samples = list(map(_sample, scans, masks, patients))
     atlas = _atlas(samples)
-    return measure(stated, samples, settings, atlas=atlas, unit=unit, strict=True).rows
+    return _with_notes(measure(stated, samples, settings, atlas=atlas, unit=unit, strict=True))
 
 
 def _evaluate_each_input(
@@ -133,10 +137,11 @@ def _evaluate_each_input(
 ) -> pd.DataFrame:
     explained = explained_model(stated)
     tensors = tuple(scan.tensor[None] for scan in cases[0])
-    tables = []
+    across = AcrossImages(settings.metrics)
+    tables: list[Tables] = []
     for seen in seen_inputs(explained, tensors, layers):
-        tables += _evaluate_held(explained, seen, cases, masks, patients, settings)
-    return pd.concat(tables, ignore_index=True)
+        tables += _evaluate_held(explained, seen, cases, masks, patients, settings, across)
+    return _joined(tables, explained, across)
 
 
 def _evaluate_held(
@@ -146,20 +151,37 @@ def _evaluate_held(
     masks: Sequence[Any],
     patients: Sequence[Any],
     settings: MetricSettings,
-) -> list[pd.DataFrame]:
-    """The rows of each image at the layers that see one input, the other inputs held."""
+    across: AcrossImages,
+) -> Iterator[Tables]:
+    """What is measured of each image at the layers that see one input, the other inputs held."""
     scans = [replace(case[seen.position], id=case[0].id) for case in cases]
     samples = list(map(_sample, scans, masks, patients))
     atlas = _atlas(samples)
     layers = tuple(f"{HELD}.{layer}" for layer in seen.layers)
     of_layers = replace(settings, layers=layers)
-    tables = []
     for case, sample in zip(cases, samples):
         inputs = [scan.tensor[None] for scan in case]
         model = held_model(explained, inputs, seen.position)
-        rows = measure(model, [sample], of_layers, atlas=atlas, strict=True).rows
-        tables.append(rows.assign(layer=rows["layer"].str.removeprefix(f"{HELD}.")))
-    return tables
+        yield measure(model, [sample], of_layers, atlas=atlas, strict=True, across=across.part())
+
+
+def _joined(
+    tables: Sequence[Tables], explained: ExplainedModel, across: AcrossImages
+) -> pd.DataFrame:
+    """The rows of all images, with those of the metrics that need all of them."""
+    builder = TableBuilder()
+    for columns, name, score in across.scores(explained.module):
+        builder.add(columns, name, score)
+    notes = [note for each in tables for note in each.notes]
+    last = builder.tables([], list(dict.fromkeys([*notes, *across.notes()])), Count())
+    rows = pd.concat([*(each.rows for each in tables), last.rows], ignore_index=True)
+    last.rows = rows.assign(layer=rows["layer"].str.removeprefix(f"{HELD}."))
+    return _with_notes(last)
+
+
+def _with_notes(tables: Tables) -> pd.DataFrame:
+    tables.rows.attrs["notes"] = [str(note) for note in tables.notes]
+    return tables.rows
 
 
 def _atlas(samples: Sequence[Sample]) -> Atlas:

@@ -106,6 +106,7 @@ def measure(
     extra: Extra | None = None,
     strict: bool = False,
     progress: Callable[[int], object] = lambda done: None,
+    across: AcrossImages | None = None,
 ) -> Tables:
     """Explain images and score the maps.
 
@@ -119,6 +120,7 @@ def measure(
         extra: more baselines of an image, made from one explanation of each label and layer.
         strict: raise the error of an image that fails, instead of adding it to the failures.
         progress: called with 1 after each image.
+        across: what is gathered of all images; None: of these alone.
 
     Returns:
         The tables of all images; see :class:`~camlucida.evaluation.maps.rows.Tables`.
@@ -128,7 +130,15 @@ def measure(
     """
     explained = explained_model(model)
     session = _Session(
-        model, explained, settings, maps or ModelMaps(model), atlas, unit, extra, strict
+        model,
+        explained,
+        settings,
+        maps or ModelMaps(model),
+        atlas,
+        unit,
+        extra,
+        strict,
+        across or AcrossImages(settings.metrics),
     )
     weight = next(explained.module.parameters(), None)
     device = "cpu" if weight is None else weight.device.type
@@ -152,6 +162,7 @@ class _Session:
     unit: UnitScale | None
     extra: Extra | None
     strict: bool
+    across: AcrossImages
     count: Count = field(default_factory=Count)
     any_explained: bool = False
     targets: dict[Any, list[Target]] = field(default_factory=dict)
@@ -160,9 +171,6 @@ class _Session:
     notes: list[Message] = field(default_factory=list)
     empty: dict[str, list[str]] = field(default_factory=dict)
     zone_origins: list[Origin] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.across = AcrossImages(self.settings.metrics)
 
     # ---- what the queue sees
 
@@ -236,7 +244,7 @@ class _Session:
         for columns, name, score in self.across.scores(self.model):
             self.builder.add(columns, name, score)
         notes = [*self.notes, *map(_empty_region, self.empty.items())]
-        notes += [*origin_note(self.zone_origins), *self.across.undefined.notes()]
+        notes += [*origin_note(self.zone_origins), *self.across.notes()]
         return self.builder.tables(self.failures, notes, self.count)
 
     # ---- one image

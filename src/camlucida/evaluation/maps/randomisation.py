@@ -81,8 +81,8 @@ def randomisation_table(
         :class:`~camlucida.metrics.sanity_gate.Gate` of the method, layer, block and label. Labels
         of fewer than ``MIN_PATIENTS`` patients share one test and are ``pooled``.
     """
-    modes = _modes(settings)
-    trained = _trained(maps or ModelMaps(model), samples, settings) if modes else []
+    wanted = modes(settings.metrics)
+    trained = _trained(maps or ModelMaps(model), samples, settings) if wanted else []
     if not trained:
         return pd.DataFrame([], columns=list(COLUMNS))
     module = explained_model(model).module
@@ -93,7 +93,7 @@ def randomisation_table(
         return _maps_now(model, trained)
 
     rows: list[dict[str, Any]] = []
-    for mode in modes:
+    for mode in wanted:
         runs = [MODES[mode](module, inputs, again, seed=seed) for seed in range(seeds)]
         for group in dict.fromkeys(each.group for each in trained):
             chosen = [i for i, each in enumerate(trained) if each.group == group]
@@ -101,11 +101,19 @@ def randomisation_table(
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _modes(settings: MetricSettings) -> list[str]:
-    modes = [mode for mode in MODES if f"{mode}_randomisation" in settings.metrics]
-    if not modes and "randomisation_gate" in settings.metrics:
-        modes = ["cascading"]
-    return modes
+def modes(names: Sequence[str]) -> list[str]:
+    """The names among ``MODES`` that metrics ask for.
+
+    Args:
+        names: of the metrics; "randomisation_gate" alone means the cascading mode.
+
+    >>> modes(["hit", "randomisation_gate"])
+    ['cascading']
+    """
+    wanted = [mode for mode in MODES if f"{mode}_randomisation" in names]
+    if not wanted and "randomisation_gate" in names:
+        wanted = ["cascading"]
+    return wanted
 
 
 def _rows(
