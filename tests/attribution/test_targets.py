@@ -426,3 +426,5 @@ def test_above_compares_the_scaled_output_of_a_model_with_operating_points():
     size = Geometry.identity((4, 4))
     output = ModelOutput(logits, logits.sigmoid(), "multilabel", ("a", "b"), size, scaled=scaled)
     assert names("above:0.5", output) == ["a"]
+    assert names("top2", output) == ["a", "b"]
+    assert names("predicted", output) == ["a"]

@@ -129,6 +129,18 @@ class Explanation:
         return self.empty_reason is not None
 
     @property
+    def decided(self) -> float | None:
+        """What a threshold is compared with, and labels are ordered by.
+
+        Returns:
+            ``scaled_output``, whose operating point is 0.5, else the probability; None without.
+
+        >>> _example().decided
+        0.8
+        """
+        return self.probability if self.scaled_output is None else self.scaled_output
+
+    @property
     def signed(self) -> bool:
         """Whether :meth:`map` has negative cells: evidence against the target.
 

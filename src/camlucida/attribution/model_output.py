@@ -89,11 +89,12 @@ class ModelOutput:
     def candidates(self) -> list[Label]:
         """Every label with trained weights, most probable first.
 
-        The logit decides between probabilities that have rounded to the same number.
+        A model that scales its output to operating points has its labels in the order of that
+        output. The logit decides between values that have rounded to the same number.
         """
         names = self.labels
         labels = [self.label(i) for i in range(self.count) if names[i % len(names)]]
-        return sorted(labels, key=lambda label: (-(label.probability or 0.0), -self._score(label)))
+        return sorted(labels, key=lambda label: (-label.decided, -self._score(label)))
 
     def _score(self, label: Label) -> float:
         return float(label(self.logits[None])) if self.logits.ndim == 1 else 0.0

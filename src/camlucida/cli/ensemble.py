@@ -45,7 +45,12 @@ def ensemble_command(
     ] = 3,
     threshold: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Also show every label with a probability above this."),
+        typer.Option(
+            min=0,
+            max=1,
+            help="Also show every label with a probability above this, or with an output above "
+            "it that the classifier scales so that 0.5 is its operating point.",
+        ),
     ] = 0.5,
     label: Annotated[
         list[str] | None, typer.Option(help="Show only this label. Repeatable.")

@@ -1,5 +1,7 @@
 """Who leads an ensemble: closed forms of weights, the bound of peaks, evidence, and stored maps."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,6 +25,16 @@ def test_a_map_counts_by_weight_times_probability():
     assert [m.map_weight for m in result.members] == pytest.approx([0.9 / 1.2, 0.3 / 1.2])
     assert result.weighting == "probability"
     assert result.probability == pytest.approx(0.25 * 0.9 + 0.75 * 0.1)
+
+
+def test_a_map_counts_by_the_output_scaled_to_the_operating_point():
+    above = replace(made(WIDE, (30, 30), probability=0.02), scaled_output=0.6)
+    maps = {"above": above, "no": made(NARROW, (30, 30), probability=0.3)}
+    result = combine(maps)
+    assert [m.map_weight for m in result.members] == pytest.approx([0.6 / 0.9, 0.3 / 0.9])
+    dominance = result.dominance()
+    assert (dominance.name, dominance.decided) == ("above", 0.6)
+    assert result.probability == pytest.approx(0.16)
 
 
 def test_the_choice_to_weigh_equally_remains():
@@ -73,7 +85,7 @@ def test_the_largest_contribution_is_of_the_largest_weight_times_probability(dra
 def test_a_member_that_alone_has_evidence_dominates_and_that_is_known():
     maps = {"yes": made(FAINT, probability=0.9), "no": made(WIDE, probability=0.05)}
     dominance = combine(maps).dominance()
-    assert (dominance.name, dominance.probability) == ("no", 0.05)
+    assert (dominance.name, dominance.decided) == ("no", 0.05)
     assert dominance.share > 0.5
 
 

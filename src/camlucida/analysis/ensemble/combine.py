@@ -64,12 +64,13 @@ class Dominance:
     Attributes:
         name: of the model.
         share: of the mean at its peak, in (0, 1].
-        probability: that the model gives the label; None where it gives none.
+        decided: the probability that the model gives the label, or its output scaled to the
+            operating point; None where it gives none.
     """
 
     name: str
     share: float
-    probability: float | None
+    decided: float | None
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ class Ensemble:
         most = int(positive.argmax())
         member = self.members[most]
         share = float(positive[most] / positive.sum())
-        return Dominance(member.name, share, member.explanation.probability)
+        return Dominance(member.name, share, member.explanation.decided)
 
     @property
     def empty(self) -> bool:

@@ -21,7 +21,7 @@ from camlucida.core.messages import Message, Value, chain, declare, quoted
 from camlucida.core.scan import Scan
 from camlucida.io.tables import fold
 from camlucida.metrics.agreement import PAIRS, different_image_null, pearson
-from camlucida.metrics.multilabel import DECISION_THRESHOLD
+from camlucida.metrics.multilabel import DECISION_THRESHOLD, decision_values
 from camlucida.runs import Run
 from camlucida.runs.read import stored_geometry
 
@@ -49,7 +49,8 @@ class FindingChoice:
 
     Attributes:
         top: of each classifier, its most probable labels.
-        threshold: and every label with a probability above it.
+        threshold: and every label with a probability above it, or with an output above it that
+            the classifier scales so that 0.5 is its operating point.
         labels: only these, where any is given.
     """
 
@@ -118,8 +119,9 @@ class EnsembleFindings:
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """As :meth:`Run.predictions`."""
-        return self.run.predictions()
+        """As :meth:`Run.predictions`, with ``decided``: see :meth:`decisions`."""
+        rows = self.run.predictions()
+        return rows.assign(decided=decision_values(rows))
 
     def images(self) -> list[str]:
         """Those that at least one classifier predicts, in the run's order."""
@@ -138,23 +140,39 @@ class EnsembleFindings:
         return tuple(self.labels[fold(label)] for label in labels)
 
     def table(self, image: str) -> pd.DataFrame:
-        """The probabilities of an image, a row a label, the most probable first.
+        """The probabilities of an image, a row a label, in the order of :meth:`decisions`.
 
         Returns:
             A column each classifier, NaN where it has no such label, and ``ensemble``, their
             weighted mean. The index is the labels.
         """
+        return self._wide(image, "probability").reindex(self.decisions(image).index)
+
+    def decisions(self, image: str) -> pd.DataFrame:
+        """What labels are ordered by and thresholds compared with, the highest mean first.
+
+        That is the probability, or the output that a classifier scales so that 0.5 is its operating
+        point.
+
+        Returns:
+            As :meth:`table`.
+        """
+        wide = self._wide(image, "decided")
+        return wide.sort_values("ensemble", ascending=False, kind="stable")
+
+    def _wide(self, image: str, column: str) -> pd.DataFrame:
+        """A column of the predictions by label and classifier, and its weighted mean."""
         rows = self.predictions[self.predictions["image"] == image]
         spelt = rows.assign(label=[self.labels[fold(label)] for label in rows["label"]])
         unique = spelt.drop_duplicates(["model", "label"])
-        wide = unique.pivot(index="label", columns="model", values="probability")
+        wide = unique.pivot(index="label", columns="model", values=column)
         wide = wide.reindex(columns=list(self.names))
         of_models = np.array([self.weights[name] for name in self.names])
         weights = of_models * wide.notna().to_numpy()
         total = weights.sum(1)
         sums = np.nansum(wide.to_numpy() * weights, axis=1)
         wide["ensemble"] = sums / np.where(total > 0, total, np.nan)
-        return wide.sort_values("ensemble", ascending=False, kind="stable")
+        return wide
 
     def chosen(
         self, image: str, choice: FindingChoice, annotated: Sequence[str] = ()
@@ -167,7 +185,7 @@ class EnsembleFindings:
             annotated: labels that a reader marked in the image, so that what the classifiers missed
                 is shown, too.
         """
-        table = self.table(image)
+        table = self.decisions(image)
         if choice.labels:
             requested = Message("shown.requested")
             return {str(label): requested for label in table.index if label in choice.labels}
@@ -294,16 +312,14 @@ class EnsembleFindings:
         )
 
 
-def _reasons(
-    name: str, probabilities: pd.Series, choice: FindingChoice
-) -> Iterator[tuple[str, Message]]:
+def _reasons(name: str, decided: pd.Series, choice: FindingChoice) -> Iterator[tuple[str, Message]]:
     """Labels that a classifier ranks high enough, or calls probable enough."""
-    ranked = probabilities.dropna().sort_values(ascending=False, kind="stable")
-    for rank, (label, probability) in enumerate(ranked.items(), 1):
+    ranked = decided.dropna().sort_values(ascending=False, kind="stable")
+    for rank, (label, value) in enumerate(ranked.items(), 1):
         numbers: dict[str, Value] = {}
         if rank <= choice.top:
             numbers["rank"] = rank
-        if probability > choice.threshold:
+        if value > choice.threshold:
             numbers["threshold"] = choice.threshold
         if numbers:
             code = "_and_".join(numbers)

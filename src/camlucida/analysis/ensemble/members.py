@@ -21,7 +21,8 @@ declare(
     "weightings",
     {
         "probability": (
-            "weight × probability of the label, so that a classifier that says no does not lead; "
+            "weight × probability of the label (the output scaled to its operating point where a "
+            "classifier has one), so that a classifier that says no does not lead; "
             "and no map has a higher peak than that of the classifier with the largest weight × "
             "probability among those with evidence: a narrow map would outvote a probable one; "
             "a faint map adds less than half of what that classifier adds"
@@ -122,7 +123,7 @@ def make_members(
     given = given / given.sum()
     counts = given
     if weighting == "probability":
-        counts = given * np.array([float(part.probability or 0.0) for part in maps.values()])
+        counts = given * np.array([float(part.decided or 0.0) for part in maps.values()])
     total = float(counts.sum())
     counts = counts / total if total > 0 else given
     parts = zip(maps.items(), given.tolist(), counts.tolist())

@@ -56,7 +56,7 @@ class ConsistencyScores:
             columns: of its row.
         """
         label, image = label_of(explanation), sample.scan.id
-        if not _is_true(sample, label) or not _decided(explanation) >= DECISION_THRESHOLD:
+        if not _is_true(sample, label) or not (explanation.decided or 0.0) >= DECISION_THRESHOLD:
             self.undefined.add(NAME, "no_consistency.not_recognised", image, explanation.target)
             return
         kept = self._maps.setdefault((each.method, each.layer, explanation.grid), [])
@@ -82,12 +82,6 @@ class ConsistencyScores:
                     if np.isnan(value):
                         self.undefined.add(NAME, "no_consistency.few", kept.image, label)
                     yield kept.columns, NAME, Score(value, 0.0)
-
-
-def _decided(explanation: Explanation) -> float:
-    """What the decision threshold is compared with: scaled to the operating point where it is."""
-    scaled = explanation.scaled_output
-    return float((explanation.probability if scaled is None else scaled) or 0.0)
 
 
 def _is_true(sample: Sample, label: str) -> bool:

@@ -105,7 +105,7 @@ class ImageFolder:
         Raises:
             CamlucidaError: the image cannot be shown.
         """
-        table = self.findings.table(image)
+        table, decisions = self.findings.table(image), self.findings.decisions(image)
         predictions = self.findings.predictions
         first = predictions[predictions["image"] == image].iloc[0]
         path, patient = str(first["path"]), str(first["patient"])
@@ -114,6 +114,8 @@ class ImageFolder:
         true_boxes = self._true_boxes(image, path, size, record)
         annotated = () if self.truth is None else self.truth.has(image, path)
         chosen = self.findings.chosen(image, self.choice, annotated)
+        most = self.choice.top
+        top = {name: ranked(table, decisions, name, most) for name in self.titles}
         shown: list[dict[str, Any]] = []
         picture: dict[str, Any] = {}
         for finding in self.findings.findings(image, chosen):
@@ -128,13 +130,13 @@ class ImageFolder:
             **picture,
             "missing": self.findings.missing(image),
             "probabilities": _probabilities(table),
-            "top": {name: ranked(table, name, self.choice.top) for name in self.titles},
-            "strips": self._strips(image, table),
+            "top": top,
+            "strips": self._strips(image, top),
             "findings": shown,
         }
         names = (*self.titles, ENSEMBLE)
         weights = self.findings.weights
-        record.rows = table_rows(image, patient, table, names, weights, chosen, shown)
+        record.rows = table_rows(image, patient, table, decisions, names, weights, chosen, shown)
         metadata = record.case | {"notice": "Research use only"}
         write_json(self.out / self.folder / "metadata.json", metadata)
         return record
@@ -157,12 +159,11 @@ class ImageFolder:
         write_bytes(self.out / name, png_bytes(Image.fromarray(scan.picture())))
         return {"film": name, "synthetic": scan.synthetic, "warnings": list(scan.warnings)}
 
-    def _strips(self, image: str, table: pd.DataFrame) -> list[dict[str, str]]:
+    def _strips(self, image: str, top: dict[str, list[tuple[str, float]]]) -> list[dict[str, str]]:
         """Of each classifier its most probable labels, each map on its own scale."""
         strips = []
-        for name in self.titles:
-            labels = [label for label, _ in ranked(table, name, self.choice.top)]
-            maps = [self.findings.explanation(image, name, label) for label in labels]
+        for name, labels in top.items():
+            maps = [self.findings.explanation(image, name, label) for label, _ in labels]
             drawn = [part for part in maps if part is not None]
             if drawn:
                 stem = f"{self.folder}/{slug(name)}_top{len(drawn)}"

@@ -128,7 +128,8 @@ def _classifier_row(model: Record) -> Row:
 def _how_to_read(record: Record, has_truth: bool) -> Section:
     shown = (
         f"the {record['top']} most probable labels of each classifier and every label with a "
-        f"probability above {record['threshold']:g}"
+        f"probability above {record['threshold']:g} (where a classifier scales its output to "
+        "operating points, that output is compared and ordered)"
     )
     if record["labels"]:
         shown = f"the labels requested ({', '.join(record['labels'])})"
@@ -269,14 +270,14 @@ def dominated_message(finding: Record, titles: Mapping[str, str]) -> Message | N
         titles: key of a classifier → its name for people.
     """
     dominance = finding["dominated_by"]
-    if dominance is None or dominance["probability"] is None or dominance["share"] <= DOMINANT:
+    if dominance is None or dominance["decided"] is None or dominance["share"] <= DOMINANT:
         return None
-    if dominance["probability"] >= DECISION_THRESHOLD:
+    if dominance["decided"] >= DECISION_THRESHOLD:
         return None
     name = dominance["name"]
     values: dict[str, Value] = {
         "classifier": titles.get(name, name),
-        "probability": dominance["probability"],
+        "probability": dominance["decided"],
         "share": dominance["share"],
     }
     return Message("ensemble_finding.dominated", values)

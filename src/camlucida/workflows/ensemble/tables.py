@@ -44,22 +44,28 @@ _OF_MEMBER = ("map_weight", "heat", "heat_unit", "faint", "evidence")
 _OF_ENSEMBLE = ("agreement", "null", "excess", "disagreement")
 
 
-def ranked(table: pd.DataFrame, name: str, top: int) -> list[tuple[str, float]]:
+def ranked(
+    table: pd.DataFrame, decisions: pd.DataFrame, name: str, top: int
+) -> list[tuple[str, float]]:
     """The most probable labels of a classifier, with their probabilities.
 
     Args:
         table: of :meth:`~camlucida.analysis.ensemble.findings.EnsembleFindings.table`.
+        decisions: what labels are ordered by, of
+            :meth:`~camlucida.analysis.ensemble.findings.EnsembleFindings.decisions`.
         name: of the classifier.
         top: number of labels.
     """
-    best = table[name].dropna().sort_values(ascending=False, kind="stable")[:top]
-    return [(str(label), float(probability)) for label, probability in best.items()]
+    best = decisions[name].dropna().sort_values(ascending=False, kind="stable")[:top]
+    probabilities = table[name].to_dict()
+    return [(str(label), float(probabilities[label])) for label in best.index]
 
 
 def table_rows(
     image: str,
     patient: str,
     table: pd.DataFrame,
+    decisions: pd.DataFrame,
     names: Sequence[str],
     weights: Mapping[str, float],
     chosen: Mapping[str, Message],
@@ -71,6 +77,7 @@ def table_rows(
         image, patient: of the rows.
         table: probabilities, of
             :meth:`~camlucida.analysis.ensemble.findings.EnsembleFindings.table`.
+        decisions: what labels are ordered by, as of :func:`ranked`.
         names: of the classifiers, and the ensemble.
         weights: of the classifiers.
         chosen: label that is shown → why.
@@ -79,7 +86,8 @@ def table_rows(
     by_label = {finding["label"]: finding for finding in findings}
     rows = []
     for name in names:
-        ranks = table[name].rank(ascending=False, method="first")
+        decided = decisions[name].to_dict()
+        ranks = decisions[name].rank(ascending=False, method="first")
         for label, probability in table[name].dropna().items():
             reason = chosen.get(str(label))
             row = {
@@ -88,6 +96,7 @@ def table_rows(
                 "label": label,
                 "model": name,
                 "probability": probability,
+                "decided": decided[label],
                 "rank": int(ranks[str(label)]),
                 "weight": weights.get(name),
                 "shown": reason is not None,
