@@ -51,5 +51,6 @@ class Failure:
         >>> Failure.of("a.png", NoEvidenceError("no gradient"), named=True)
         Failure(image='a.png', code='no_evidence', what='a.png: no gradient', fix='')
         """
+        named = named and not error.what.startswith(image)
         what = f"{image}: {error.what}" if named else error.what
         return cls(image, error.code, what, error.fix)

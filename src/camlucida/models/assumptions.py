@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from camlucida.core.messages import Message, declare
+from camlucida.core.messages import Message, Value, declare
 from camlucida.models.card import Card
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.models.stated import Stated
@@ -32,6 +32,10 @@ declare(
         ),
         "named": "built as named: {network} with encoder {encoder}",
         "preprocessing": "preprocessing as stated in {source}",
+        "fitted": (
+            "preprocessing recovered from the stored predictions, which it reproduces: {pipeline} "
+            "(mean error {error}, {images} {images:|image|images})"
+        ),
     },
 )
 declare(
@@ -134,6 +138,15 @@ class RecognisedCard:
             spec, Message("recognised.preprocessing", {"source": source})
         )
 
+    def with_fitted(self, spec: InputSpec, values: Mapping[str, Value]) -> RecognisedCard:
+        """The preprocessing that reproduces stored predictions, in place of an assumed one.
+
+        Args:
+            spec: the preprocessing.
+            values: pipeline, error and images, of the note.
+        """
+        return self._with_preprocessing(spec, Message("recognised.fitted", values))
+
     def with_stated(self, stated: Stated) -> RecognisedCard:
         """With what the checkpoint and the files beside it state, in place of assumptions.
 
@@ -204,6 +217,15 @@ def assumed_preprocessing(notes: Sequence[Message]) -> Message | None:
     True
     """
     return next((note for note in notes if note.code in _PREPROCESSING), None)
+
+
+def assumes_size(notes: Sequence[Message]) -> bool:
+    """Whether the notes say that the size of the input is assumed.
+
+    >>> assumes_size([usual_input(1)[1]]), assumes_size([ACTIVATION])
+    (True, False)
+    """
+    return any(note.code in ("assumed.preprocessing", "assumed.size") for note in notes)
 
 
 def usual_input(channels: int) -> tuple[InputSpec, Message]:

@@ -23,7 +23,7 @@ def probabilities(run_folder, folder) -> pd.DataFrame:
 
 def test_last_epoch_beside_the_best_weights(system, capsys, monkeypatch):
     # The search for another preprocessing is of other tests.
-    monkeypatch.setattr("camlucida.workflows.training_runs.mismatch.SECONDS", 1.0)
+    monkeypatch.setattr("camlucida.workflows.training_runs.fitted.SECONDS", 1.0)
     # As the source writes it: a leading --, and the run by its name.
     command = ("report-pack", "--", "--run", "results_4", "--assets-dir", "Article/assets")
     done = run(capsys, system.folder, *command)

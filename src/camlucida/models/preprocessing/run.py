@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -64,10 +64,7 @@ def prepare(image: RawImage, spec: InputSpec) -> Scan:
     >>> prepare(image, InputSpec(size=4, channels=1)).tensor.shape
     torch.Size([1, 4, 4])
     """
-    values, note = _pixels(image, spec)
-    copied = np.array(values, np.float32)  # PyTorch cannot share memory that is read-only
-    tensor, notes = _channels(torch.from_numpy(copied), spec)
-    state = _State(tensor, Geometry.identity(tensor.shape[1:]), (note, *notes), image)
+    state = _begun(image, spec)
     pipeline = spec.pipeline()
     for step in pipeline:
         state = _STEPS[type(step)](state, step)
@@ -84,6 +81,46 @@ def prepare(image: RawImage, spec: InputSpec) -> Scan:
         synthetic=image.synthetic,
         warnings=image.warnings,
     )
+
+
+def prepared_inputs(image: RawImage, specs: Sequence[InputSpec]) -> Iterator[Tensor]:
+    """The tensors of :func:`prepare` for many pipelines: steps that they share are taken once.
+
+    Args:
+        image: the image in its own pixels, [0, 1].
+        specs: the pipelines.
+
+    Yields:
+        (channels, height, width) float32 of each pipeline, in their order.
+
+    >>> image = RawImage(np.ones((8, 4), np.float32), np.full((8, 4), 255, np.uint8), "a")
+    >>> specs = [InputSpec(size=4, channels=1), InputSpec(size=4, channels=1, range=(-1, 1))]
+    >>> [float(tensor.mean()) for tensor in prepared_inputs(image, specs)]
+    [1.0, 1.0]
+    """
+    states: dict[tuple[object, ...], _State] = {}
+    for spec in specs:
+        key: tuple[object, ...] = (
+            *(spec.channels, spec.grey, spec.always_grey),
+            *(spec.dicom, spec.monochrome1),
+        )
+        state = states.get(key) or states.setdefault(key, _begun(image, spec))
+        for step in spec.pipeline():
+            key = (*key, step)
+            earlier = states.get(key)
+            state = earlier or _STEPS[type(step)](state, step)
+            # A scale costs little, and what it returns has a plane for each channel.
+            if not isinstance(step, _SCALES):
+                states[key] = state
+        yield state.tensor.expand(spec.channels, -1, -1).contiguous()
+
+
+def _begun(image: RawImage, spec: InputSpec) -> _State:
+    """The image with its channels, before the first step."""
+    values, note = _pixels(image, spec)
+    copied = np.array(values, np.float32)  # PyTorch cannot share memory that is read-only
+    tensor, notes = _channels(torch.from_numpy(copied), spec)
+    return _State(tensor, Geometry.identity(tensor.shape[1:]), (note, *notes), image)
 
 
 _SCALES = (kinds.Scale, kinds.Normalise, kinds.ZScore)
@@ -191,9 +228,9 @@ def _target(step: kinds.Resize, rows: int, columns: int) -> tuple[int, int]:
         factor = min(step.inside[0] / rows, step.inside[1] / columns)
         return max(1, round(rows * factor)), max(1, round(columns * factor))
     if step.short is not None:
-        # As torchvision: the longer side is cut to whole pixels, not rounded.
         short, long = min(rows, columns), max(rows, columns)
-        other = max(1, int(step.short * long / short))
+        exact = step.short * long / short
+        other = max(1, int(exact) if step.other_side == "cut" else round(exact))
         return (step.short, other) if rows <= columns else (other, step.short)
     assert step.long is not None
     factor = step.long / max(rows, columns)

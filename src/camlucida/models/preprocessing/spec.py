@@ -19,6 +19,7 @@ from camlucida.models.preprocessing.steps import (
     Normalise,
     Pad,
     Percentiles,
+    Quantise,
     Resize,
     Rounding,
     Scale,
@@ -97,6 +98,11 @@ class InputSpec(BaseModel):
     """Of each image: its full scale, its extremes, or its mean and standard deviation."""
     clahe: Clahe | None = None
     gamma: Annotated[float, Field(gt=0)] | None = None
+    eight_bit: Literal["cut", "nearest"] | None = None
+    """Whether the image becomes one of whole 8-bit levels before it is fitted into its size.
+
+    ``(255 * x).astype("uint8")`` cuts the rest off.
+    """
     grey: Literal["mean", "itu"] = "mean"
     """Colour to grey: the mean, or 0.299 red + 0.587 green + 0.114 blue."""
     always_grey: bool = False
@@ -133,6 +139,8 @@ class InputSpec(BaseModel):
             steps.append(self.clahe)
         if self.gamma is not None:
             steps.append(Gamma(gamma=self.gamma))
+        if self.eight_bit is not None:
+            steps.append(Quantise(rounding=self.eight_bit))
         return steps
 
     def _fitting(self) -> list[Step]:

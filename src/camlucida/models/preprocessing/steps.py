@@ -143,6 +143,8 @@ class Resize(_Step):
     Attributes:
         size: height and width in pixels.
         short: shorter side in pixels, the aspect ratio kept.
+        other_side: whether the longer side that follows from ``short`` is cut to whole pixels, as
+            torchvision does, or rounded.
         long: longer side in pixels, the aspect ratio kept.
         inside: the largest size of the image's aspect ratio within this height and width.
         kernel: ``nearest-floor`` is the older nearest of torch and OpenCV, half a pixel off.
@@ -154,6 +156,7 @@ class Resize(_Step):
     do: Literal["resize"] = "resize"
     size: tuple[_Pixels, _Pixels] | None = None
     short: _Pixels | None = None
+    other_side: Literal["cut", "rounded"] = "cut"
     long: _Pixels | None = None
     inside: tuple[_Pixels, _Pixels] | None = None
     kernel: Kernel = "bilinear"

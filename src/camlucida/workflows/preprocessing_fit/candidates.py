@@ -1,4 +1,4 @@
-"""The usual pipelines: a declared grid of sizes, intensities, scales, fits and resizes."""
+"""The usual pipelines: a grid of sizes, intensities, scales, fits and resizes."""
 
 from __future__ import annotations
 
@@ -7,73 +7,94 @@ from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from camlucida.models.assumptions import IMAGENET
-from camlucida.models.preprocessing.spec import InputSpec
+from camlucida.models.preprocessing.spec import ALWAYS, InputSpec
+from camlucida.models.preprocessing.steps import (
+    Anchor,
+    Crop,
+    Resize,
+    Step,
+)
 
 Fields = Mapping[str, Any]
 
 SCALE_KEYS = ("range", "mean", "std")
 
-SIZES = (64, 96, 128, 160, 192, 224, 256, 299, 320, 384, 448, 512)
+Options = tuple[tuple[int, Fields], ...]
+"""What a part of a candidate may be, each with its cost: the likely ones have 0."""
+
+_SIZES = {
+    0: (224,),
+    1: (256,),
+    2: (128, 512, 320, 384, 299),
+    3: (64, 96, 160, 192, 448),
+}
+SIZES: Options = tuple((cost, {"size": size}) for cost, sizes in _SIZES.items() for size in sizes)
 """Heights and widths in pixels that networks are usually trained at."""
 
-INTENSITIES: tuple[Fields, ...] = (
-    {},
-    {"intensity": "min-max"},
-    {"percentiles": (1.0, 99.0)},
-    {"percentiles": (0.5, 99.5)},
-    {"percentiles": (2.0, 98.0)},
-    {"percentiles": (5.0, 95.0)},
-    {"clahe": {"clip": 2.0}},
-    {"clahe": {"clip": 4.0}},
-    {"clahe": {"clip": 0.01, "library": "skimage"}},
-    {"invert": True},
+_CUT = {"eight_bit": "cut"}
+
+INTENSITIES: Options = (
+    (0, {}),
+    (1, {"intensity": "min-max"}),
+    (1, {"intensity": "min-max", **_CUT}),
+    (2, {"percentiles": (1.0, 99.0), **_CUT}),
+    (2, {"percentiles": (1.0, 99.0)}),
+    (3, {"percentiles": (0.5, 99.5), **_CUT}),
+    (3, {"percentiles": (0.5, 99.5)}),
+    (3, {"percentiles": (2.0, 98.0), **_CUT}),
+    (3, {"percentiles": (2.0, 98.0)}),
+    (3, {"clahe": {"clip": 2.0}}),
+    (4, {"percentiles": (5.0, 95.0), **_CUT}),
+    (4, {"percentiles": (5.0, 95.0)}),
+    (4, {"clahe": {"clip": 4.0}}),
+    (4, {"clahe": {"clip": 0.01, "library": "skimage"}}),
+    (4, {"invert": True}),
 )
 
-DICOM_INTENSITIES: tuple[Fields, ...] = (
-    {"dicom": "windowed"},
-    {"monochrome1": "as-stored"},
-    {"monochrome1": "as-stored", "intensity": "min-max"},
-    {"monochrome1": "as-stored", "percentiles": (1.0, 99.0)},
-    {"dicom": "windowed", "clahe": {"clip": 2.0}},
+DICOM_INTENSITIES: Options = (
+    (1, {"dicom": "windowed"}),
+    (2, {"monochrome1": "as-stored"}),
+    (2, {"monochrome1": "as-stored", "intensity": "min-max"}),
+    (2, {"monochrome1": "as-stored", "intensity": "min-max", **_CUT}),
+    (3, {"monochrome1": "as-stored", "percentiles": (1.0, 99.0), **_CUT}),
+    (3, {"dicom": "windowed", "clahe": {"clip": 2.0}}),
 )
 """Only of DICOM files."""
 
-FIRST_INTENSITIES = INTENSITIES[:2]
-"""Those that decide the basin: the file's scale, or that of each image."""
-
-FITS: tuple[Fields, ...] = (
-    {"fit": "stretch"},
-    {"fit": "pad"},
-    {"fit": "short-side"},
-    {"fit": "short-side", "crop": 0.875},
-    {"fit": "short-side", "crop": 0.95},
-    {"fit": "short-side", "crop": 0.9},
-    {"fit": "center-crop"},
+FITS: Options = (
+    (0, {"fit": "stretch"}),
+    (1, {"fit": "short-side"}),
+    (1, {"fit": "pad"}),
+    (1, {"fit": "short-side", "crop": 0.875}),
+    (2, {"fit": "center-crop"}),
+    (3, {"fit": "short-side", "crop": 0.95}),
+    (3, {"fit": "short-side", "crop": 0.9}),
 )
 
-RESIZES: tuple[Fields, ...] = (
-    {"resize": "antialias"},
-    {"resize": "bilinear", "library": "pillow"},
-    {"resize": "bicubic", "library": "pillow"},
-    {"resize": "lanczos", "library": "pillow"},
-    {"resize": "nearest", "library": "pillow"},
-    {"resize": "bilinear", "library": "opencv", "rounding": "8-bit"},
-    {"resize": "bicubic", "library": "opencv", "rounding": "8-bit"},
-    {"resize": "area", "library": "opencv", "rounding": "8-bit"},
-    {"resize": "bilinear"},
-    {"resize": "bicubic"},
-    {"resize": "bicubic-antialias"},
-    {"resize": "antialias", "rounding": "8-bit"},
-    {"resize": "area"},
-    {"resize": "nearest"},
-    {"resize": "antialias", "library": "skimage"},
+RESIZES: Options = (
+    (0, {"resize": "antialias"}),
+    (0, {"resize": "bilinear", "library": "pillow"}),
+    (1, {"resize": "bicubic", "library": "pillow"}),
+    (1, {"resize": "bilinear", "library": "opencv", "rounding": "8-bit"}),
+    (1, {"resize": "area", "library": "opencv", "rounding": "8-bit"}),
+    (1, {"resize": "bilinear"}),
+    (2, {"resize": "lanczos", "library": "pillow"}),
+    (2, {"resize": "nearest", "library": "pillow"}),
+    (2, {"resize": "bicubic", "library": "opencv", "rounding": "8-bit"}),
+    (2, {"resize": "bicubic"}),
+    (2, {"resize": "bicubic-antialias"}),
+    (3, {"resize": "antialias", "rounding": "8-bit"}),
+    (3, {"resize": "area"}),
+    (3, {"resize": "nearest"}),
+    (3, {"resize": "antialias", "library": "skimage"}),
 )
 
 
-def scales(channels: int) -> tuple[Fields, ...]:
+def scales(channels: int) -> Options:
     """The usual scales of a model of this many channels.
 
     Args:
@@ -87,13 +108,13 @@ def scales(channels: int) -> tuple[Fields, ...]:
     half = (0.5,) * channels
     quarter = (0.25,) * channels
     return (
-        {},
-        {"mean": mean, "std": std},
-        {"range": (-1.0, 1.0)},
-        {"range": (-1024.0, 1024.0)},
-        {"range": (0.0, 255.0)},
-        {"mean": half, "std": quarter},
-        {"intensity": "z-score"},
+        (0, {"mean": mean, "std": std}),
+        (1, {}),
+        (1, {"range": (-1.0, 1.0)}),
+        (2, {"intensity": "z-score"}),
+        (3, {"mean": half, "std": quarter}),
+        (3, {"range": (0.0, 255.0)}),
+        (3, {"range": (-1024.0, 1024.0)}),
     )
 
 
@@ -118,14 +139,10 @@ class Candidate:
     scale: Fields = field(default_factory=dict)
 
     @property
-    def unscaled(self) -> dict[str, Any]:
-        """Keys of the image in 0 to 1, before the model's scale."""
-        return {**self.fixed, **self.size, **self.intensity, **self.fit, **self.resize}
-
-    @property
     def keys(self) -> dict[str, Any]:
         """All keys of ``[input]``."""
-        return {**self.unscaled, **self.scale}
+        image = {**self.fixed, **self.size, **self.intensity, **self.fit, **self.resize}
+        return {**image, **self.scale}
 
     def spec(self) -> InputSpec:
         """The pipeline.
@@ -157,6 +174,64 @@ class Candidate:
         return True
 
 
+@dataclass(frozen=True)
+class Grid:
+    """What each part of a pipeline may be, beginning with what a card states.
+
+    Attributes:
+        base: what the card states.
+        options: part → what it may be.
+    """
+
+    base: Candidate
+    options: Mapping[str, Options]
+
+    @classmethod
+    def around(cls, base: Candidate, channels: int, open_size: bool, dicom: bool) -> Grid:
+        """The usual pipelines.
+
+        Args:
+            base: what the card states.
+            channels: of the model's input, 1 or 3.
+            open_size: whether the size is only assumed.
+            dicom: whether there are DICOM files among the images.
+        """
+        usual: dict[str, Options] = {
+            "scale": scales(channels),
+            "fit": FITS,
+            "resize": RESIZES,
+            "intensity": INTENSITIES + (DICOM_INTENSITIES if dicom else ()),
+            "size": SIZES if open_size else (),
+        }
+        return cls(base, {part: _stated_first(getattr(base, part), usual[part]) for part in usual})
+
+    def each(self, *parts: str) -> dict[str, list[Fields]]:
+        """The options of some parts, as :meth:`Candidate.with_each` takes them."""
+        return {part: [fields for _, fields in self.options[part]] for part in parts}
+
+    def by_likelihood(self) -> Iterator[Candidate]:
+        """All pipelines, those of the lowest cost first.
+
+        >>> grid = Grid.around(Candidate(), 1, open_size=False, dicom=False)
+        >>> next(grid.by_likelihood()).keys
+        {}
+        """
+        counts = [len(options) for options in self.options.values()]
+        costs = np.zeros(counts, np.int16)
+        for axis, options in enumerate(self.options.values()):
+            along_axis = [-1 if k == axis else 1 for k in range(len(counts))]
+            costs += np.array([cost for cost, _ in options], np.int16).reshape(along_axis)
+        for flat in costs.argsort(axis=None, kind="stable"):
+            choice = np.unravel_index(flat, counts)
+            parts = zip(self.options.items(), choice)
+            yield replace(self.base, **{part: options[k][1] for (part, options), k in parts})
+
+
+def _stated_first(stated: Fields, usual: Options) -> Options:
+    others = [(cost, fields) for cost, fields in usual if fields != stated]
+    return ((0, stated), *others)
+
+
 def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
     """The candidates that a card can say, each pipeline once.
 
@@ -172,6 +247,39 @@ def distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
         if candidate.possible:
             by_pipeline.setdefault(candidate.spec().model_dump_json(), candidate)
     return list(by_pipeline.values())
+
+
+def stepwise(spec: InputSpec) -> list[InputSpec]:
+    """A pipeline with the rounding of sides and the first pixel of other training scripts.
+
+    No simple key says these; they are written as steps.
+
+    Args:
+        spec: the pipeline.
+
+    >>> len(stepwise(InputSpec(size=64, fit="short-side"))), len(stepwise(InputSpec(size=64)))
+    (5, 0)
+    """
+    stated = spec.model_dump(include=set(ALWAYS) - {"steps", "transform"}, exclude_defaults=True)
+    variants = []
+    for anchor, side in product(ANCHORS, SIDES):
+        steps = tuple(_fitted(step, anchor, side) for step in spec.pipeline())
+        if steps != spec.pipeline():
+            fields = {**stated, "size": spec.size, "steps": steps}
+            variants.append(InputSpec.model_validate(fields))
+    return list(dict.fromkeys(variants))
+
+
+def _fitted(step: Step, anchor: Anchor, side: str) -> Step:
+    if isinstance(step, Crop):
+        return step.model_copy(update={"anchor": anchor})
+    if isinstance(step, Resize) and step.short is not None:
+        return step.model_copy(update={"other_side": side})
+    return step
+
+
+ANCHORS: tuple[Anchor, ...] = ("round", "floor", "centre")
+SIDES = ("cut", "rounded")
 
 
 def parts_of(spec: InputSpec) -> Candidate:
@@ -197,7 +305,7 @@ _PART_OF = {
     "size": ("size",),
     "intensity": (
         *("window", "percentiles", "intensity", "clahe", "gamma", "invert"),
-        *("dicom", "monochrome1"),
+        *("dicom", "monochrome1", "eight_bit"),
     ),
     "fit": ("fit", "crop"),
     "resize": ("resize", "library", "rounding"),

@@ -18,21 +18,22 @@ from camlucida.datasets.predictions import Predictions, read_predictions
 from camlucida.io import read_image
 from camlucida.io.image import RawImage
 from camlucida.io.read import expand_paths
-from camlucida.models.assumptions import assumed_preprocessing
+from camlucida.models.assumptions import assumes_size
 from camlucida.models.card import Card, factory_file, is_factory, read_card
 from camlucida.models.load import LoadedModel, load_model
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.models.recognise import recognise
 from camlucida.workflows.preprocessing_fit.agreement import StoredOutputs, stored_outputs
 from camlucida.workflows.preprocessing_fit.outputs import Outputs
-from camlucida.workflows.preprocessing_fit.search import FEW, Ranked, Search
+from camlucida.workflows.preprocessing_fit.search import IMAGES, Search
+from camlucida.workflows.preprocessing_fit.trials import Ranked, Trials
 
 declare(
     "fit",
     {
         "estimate": (
-            "{images} of {stored} images; one pipeline takes about {each} s on the first {few} of "
-            "them, the search at most {most}"
+            "{images} of {stored} images; one pipeline takes about {each} s an image, the search "
+            "at most {most}"
         ),
         "same": "the first pipeline reproduces the stored predictions",
         "unchanged": "the card's own preprocessing reproduces the stored predictions",
@@ -174,6 +175,7 @@ def fit_stored(
     open_size: bool = False,
     most_images: int = MOST_IMAGES,
     seconds: float = SECONDS,
+    keep_stated: bool = False,
     progress: Progress = lambda done=0, total=None: None,
     tell: Callable[[Message], object] = lambda message: None,
 ) -> Fit:
@@ -184,6 +186,7 @@ def fit_stored(
         stored: its stored outputs.
         open_size: whether the card's size is only assumed.
         most_images, seconds: as of :class:`FitSettings`.
+        keep_stated: whether nothing else is tried where the card's preprocessing reproduces them.
         progress, tell: as of :func:`fit_preprocessing`.
 
     Raises:
@@ -193,37 +196,40 @@ def fit_stored(
     images, kept, notes = _read(stored, rows)
     chosen = stored.rows(kept)
     outputs = Outputs(model, stored.task, stored.labels)
-    search = Search(outputs, images, chosen, seconds, progress)
-    tell(_estimate(search, model.card.input, len(stored.files), seconds))
-    ranking = search.run(model.card.input, open_size)
+    trials = Trials(outputs, images, chosen, seconds, progress)
+    tell(_estimate(trials, model.card.input, len(stored.files)))
+    dicom = any(image.source.get("format") == "DICOM" for image in images)
+    ranking = Search(trials, dicom, keep_stated).run(model.card.input, open_size)
     best = ranking[0]
-    notes += _notes(ranking, best.spec == model.card.input, search.cut)
+    notes += _notes(ranking, best.spec == model.card.input, trials.cut)
     return Fit(
         ranking=tuple(ranking),
         patients=chosen.patients,
         verdict=best.agreement.verdict,
         stated=best.spec == model.card.input,
-        tried=search.tried,
+        tried=trials.tried,
         notes=tuple(notes),
     )
 
 
-def _estimate(search: Search, start: InputSpec, stored: int, seconds: float) -> Message:
-    few = min(len(search.images), FEW)
-    search.measured([start], range(1))  # the first pass is slower than all others
+def _estimate(trials: Trials, start: InputSpec, stored: int) -> Message:
+    rows = trials.informative_rows
+    trials.ranked([start], rows[:1], limited=False)  # the first pass is slower than all others
     begun = time.monotonic()
-    search.measured([start], range(few))
-    each = time.monotonic() - begun
-    # About 400 pipelines, of which the scales of one image share its preparation.
-    most = min(seconds, 400 * each)
+    few = rows[1 : IMAGES[-1]]
+    trials.ranked([start], few, limited=False)
+    each = (time.monotonic() - begun) / max(1, len(few))
     values: dict[str, Value] = {
-        "images": len(search.images),
+        "images": len(trials.images),
         "stored": stored,
-        "few": few,
         "each": f"{each:.2g}",
-        "most": f"{most:.0f} s",
+        "most": f"{min(trials.seconds, RUNS * each):.0f} s",
     }
     return Message("fit.estimate", values)
+
+
+RUNS = 2000
+"""Images that are prepared and run, all stages together, where no pipeline is right."""
 
 
 def _notes(ranking: Sequence[Ranked], stated: bool, cut: bool) -> list[Message]:
@@ -282,8 +288,7 @@ def _card(settings: FitSettings) -> tuple[Card, Path, bool]:
     task: Any = settings.task or "multiclass"
     recognised = recognise(path, task=task)
     labels = {"labels": settings.classes} if settings.classes else {}
-    assumed = assumed_preprocessing(recognised.notes) is not None
-    return recognised.update(**labels).card, Path.cwd(), assumed
+    return recognised.update(**labels).card, Path.cwd(), assumes_size(recognised.notes)
 
 
 def _portable(card: Card, base: Path) -> Card:

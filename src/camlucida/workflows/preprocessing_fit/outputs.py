@@ -16,8 +16,23 @@ from camlucida.models.outputs import BatchOutput
 
 Floats = NDArray[np.float64]
 
-BATCH = 8
-"""Images in one forward pass."""
+BATCH_PIXELS = 16 * 224 * 224
+"""Pixels in one forward pass: many small images share what a pass costs by itself."""
+
+MOST_IN_BATCH = 64
+
+
+def batch_size(size: Sequence[int]) -> int:
+    """Images of a size in one forward pass.
+
+    Args:
+        size: ends in height and width in pixels.
+
+    >>> batch_size((3, 224, 224)), batch_size((3, 32, 32)), batch_size((3, 2048, 2048))
+    (16, 64, 1)
+    """
+    fitting = BATCH_PIXELS // (size[-2] * size[-1])
+    return max(1, min(fitting, MOST_IN_BATCH))
 
 
 class Outputs:
@@ -46,8 +61,9 @@ class Outputs:
             ModelError: the model cannot run on them.
         """
         parts = []
-        for start in range(0, len(tensors), BATCH):
-            batch = torch.stack(list(tensors[start : start + BATCH]))
+        count = batch_size(tensors[0].shape)
+        for start in range(0, len(tensors), count):
+            batch = torch.stack(list(tensors[start : start + count]))
             with torch.no_grad():
                 output = run_batch(self._model, batch.to(self._device))
             parts.append(self._ordered(output))

@@ -26,6 +26,7 @@ from camlucida.models.assumptions import RecognisedCard
 from camlucida.models.card import is_factory
 from camlucida.models.recognise import recognise
 from camlucida.runs import Run, execute
+from camlucida.workflows.training_runs.fitted import with_fitted_input
 from camlucida.workflows.training_runs.folders import SUMMARY, TrainingRun
 from camlucida.workflows.training_runs.results import PredictionCheck
 from camlucida.workflows.training_runs.validation import Validation
@@ -65,6 +66,8 @@ class ExplainedTraining:
         check: of the model against the stored predictions.
         failures: images without a map.
         notes: for the reader.
+        searched: whether a preprocessing that reproduces the stored predictions was looked for,
+            in vain.
     """
 
     run: Run
@@ -72,6 +75,7 @@ class ExplainedTraining:
     check: PredictionCheck
     failures: list[Failure] = field(default_factory=list)
     notes: list[Message] = field(default_factory=list)
+    searched: bool = False
 
 
 def explain_training(
@@ -96,6 +100,9 @@ def explain_training(
             the request is wrong.
     """
     recognised = _recognise(training, validation.predictions.labels, options.model)
+    recognised, searched = with_fitted_input(
+        recognised, training, validation, options.device, out / "inputs"
+    )
     table = validation.table()
     outcome = execute(
         _write_cohort(out / "inputs", training, recognised.card, table, options),
@@ -117,7 +124,7 @@ def explain_training(
     # The predictions file has noted already that patients are unknown.
     notes += [note for note in outcome.notes if note != NO_PATIENTS]
     check = check_predictions(run, table)
-    return ExplainedTraining(run, recognised.card, check, failures, notes)
+    return ExplainedTraining(run, recognised.card, check, failures, notes, searched)
 
 
 def check_predictions(run: Run, table: pd.DataFrame) -> PredictionCheck:

@@ -261,7 +261,7 @@ class _Pack:
         self.result.failures += [*validation.failures, *explained.failures]
         if explained.check.wrong and not settings.accept_mismatch:
             device = settings.explain.device
-            raise mismatch_error(training, validation, explained, device)
+            raise mismatch_error(validation, explained, device)
         return explained, [*validation.notes, *explained.notes]
 
     def _summary(

@@ -2,20 +2,11 @@
 
 from __future__ import annotations
 
-from camlucida.core.errors import CamlucidaError, ModelError
-from camlucida.models.load import load_model
-from camlucida.workflows.preprocessing_fit.agreement import stored_outputs
-from camlucida.workflows.preprocessing_fit.candidates import described
-from camlucida.workflows.preprocessing_fit.job import fit_stored
+from camlucida.core.errors import ModelError
+from camlucida.models.assumptions import RecognisedCard
 from camlucida.workflows.training_runs.explain import ExplainedTraining
-from camlucida.workflows.training_runs.folders import TrainingRun
+from camlucida.workflows.training_runs.fitted import fit_input
 from camlucida.workflows.training_runs.validation import Validation
-
-IMAGES = 16
-"""Images that the usual pipelines are tried on."""
-
-SECONDS = 60.0
-"""After this time no more pipelines are tried."""
 
 GO_ON = "--accept-mismatch goes on, with every figure stamped"
 
@@ -25,13 +16,10 @@ CAUSES = (
 )
 
 
-def mismatch_error(
-    training: TrainingRun, validation: Validation, explained: ExplainedTraining, device: str
-) -> ModelError:
+def mismatch_error(validation: Validation, explained: ExplainedTraining, device: str) -> ModelError:
     """Why a run is not packed, and which preprocessing would reproduce its predictions.
 
     Args:
-        training: the run.
         validation: its stored predictions and their images.
         explained: its maps, whose predictions differ.
         device: that the usual pipelines are tried on.
@@ -40,21 +28,18 @@ def mismatch_error(
     numbers = f"another class in {check.differ} of {check.images} images"
     if check.median is not None:
         numbers += f", probabilities differ by {check.median:.2g} in the median image"
-    what = f"{training.folder}: the model does not reproduce its stored predictions: {numbers}"
+    what = f"the model does not reproduce its stored predictions: {numbers}"
     return ModelError(what, f"{_suggestion(validation, explained, device)}; {GO_ON}")
 
 
 def _suggestion(validation: Validation, explained: ExplainedTraining, device: str) -> str:
-    try:
-        model = load_model(explained.card, device=device)
-        stored = stored_outputs(validation.predictions, validation.files)
-        fit = fit_stored(model, stored, open_size=True, most_images=IMAGES, seconds=SECONDS)
-    except CamlucidaError:
+    if explained.searched:
         return CAUSES
-    if fit.verdict != "same":
+    recognised = RecognisedCard(explained.card, None)
+    fitted = fit_input(recognised, validation, device, open_size=True)
+    if fitted.spec is None:
         return CAUSES
-    pipeline = described(fit.best.keys)
     return (
-        f"this preprocessing does: {pipeline}. camlucida fit-preprocessing writes its card, "
-        "which --model names"
+        f"this preprocessing does: {dict(fitted.values)['pipeline']}. camlucida fit-preprocessing "
+        "writes its card, which --model names"
     )
