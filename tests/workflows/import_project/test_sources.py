@@ -8,8 +8,11 @@ import pytest
 
 from camlucida.datasets.cohort_file import read_cohort_file
 from camlucida.models import load_model
+from camlucida.workflows.preprocessing_fit import candidates
+from camlucida.workflows.training_runs import fitted
 from tests.support.command_line import run
 from tests.support.sources import s000, s001, s002, s003, s004
+from tests.support.training_runs import blank
 
 
 def imported(capsys, folder):
@@ -70,8 +73,26 @@ def test_a_head_that_is_not_recognised(tmp_path, capsys):
         assert done.err.count("\n") == 1
 
 
-def test_seeds_with_stored_predictions(tmp_path, capsys):
-    system = s003.write(tmp_path, exams=4, size=48, runs=2, folds=True, stored="best")
+@pytest.fixture
+def small_grid(monkeypatch):
+    """Some of the usual pipelines: the whole search is tried on smaller networks."""
+    kept = {
+        "INTENSITIES": [{}, {"percentiles": (1.0, 99.0), "eight_bit": "cut"}],
+        "DICOM_INTENSITIES": [{"dicom": "windowed"}],
+        "FITS": [{"fit": "stretch"}, {"fit": "short-side"}],
+        "RESIZES": [{"resize": "antialias"}, {"resize": "bicubic", "library": "pillow"}],
+    }
+    for name, fields in kept.items():
+        options = [option for option in getattr(candidates, name) if option[1] in fields]
+        assert len(options) == len(fields)
+        monkeypatch.setattr(candidates, name, tuple(options))
+    monkeypatch.setattr(candidates, "scales", lambda channels: ((1, {}),))
+    monkeypatch.setattr(fitted, "SECONDS", 600.0)
+    monkeypatch.setattr("camlucida.workflows.training_runs.pictures.save_figure", blank)
+
+
+def test_seeds_with_stored_predictions(tmp_path, capsys, small_grid):
+    system = s003.write(tmp_path, exams=3, size=24, runs=2, folds=True, stored="best")
     out, command = imported(capsys, tmp_path)
     assert "results_5/best_model.pth: chosen of 5" in out
     assert "3 folds without stored predictions" in out

@@ -1,5 +1,7 @@
 """A pipeline is forgotten and found again from the predictions that it gave."""
 
+from itertools import islice
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,11 +10,21 @@ from PIL import Image
 
 import camlucida as cl
 from camlucida.cli import main
+from camlucida.datasets.predictions import read_predictions
 from camlucida.io import read_image
-from camlucida.models.preprocessing import prepare
+from camlucida.io.image import RawImage
+from camlucida.models.preprocessing import prepare, prepared_inputs
 from camlucida.models.preprocessing.spec import InputSpec
 from camlucida.workflows.preprocessing_fit import FitSettings, fit_preprocessing
-from camlucida.workflows.preprocessing_fit.candidates import SIZES, Candidate, distinct, parts_of
+from camlucida.workflows.preprocessing_fit.agreement import stored_outputs
+from camlucida.workflows.preprocessing_fit.candidates import (
+    SIZES,
+    Candidate,
+    Grid,
+    distinct,
+    parts_of,
+)
+from camlucida.workflows.preprocessing_fit.job import fit_stored
 
 NET = """
 import torch
@@ -87,6 +99,11 @@ PIPELINES = {
     "percentiles": {"percentiles": (1.0, 99.0), "range": (-1.0, 1.0)},
     "short side": {"fit": "short-side", "crop": 0.875, "library": "pillow"},
     "z-score": {"intensity": "z-score"},
+    # As source 003 has it: a window cut to 8 bits, Pillow's bicubic, and a centred crop.
+    "mammograms": {
+        **{"percentiles": (1.0, 99.0), "eight_bit": "cut", "fit": "short-side"},
+        **{"resize": "bicubic", "library": "pillow", "mean": (0.449,), "std": (0.226,)},
+    },
 }
 
 
@@ -108,6 +125,34 @@ def test_other_tasks(study, task):
     fit, _ = fit_preprocessing(settings(study.folder))
     assert fit.verdict == "same"
     assert fit.best.spec.intensity == "min-max"
+
+
+def test_a_likely_pipeline_is_tried_before_the_search(study):
+    true = study(**PIPELINES["mammograms"])
+    model = cl.load_model(study.folder / "card.toml", device="cpu")
+    predictions = read_predictions(study.folder / "val_predictions.csv", "multiclass")
+    files = sorted((study.folder / "images").iterdir())
+    fit = fit_stored(model, stored_outputs(predictions, files), likely=[true])
+    assert (fit.verdict, fit.tried) == ("same", 2)
+    assert fit.best.spec == true
+
+
+def test_steps_that_pipelines_share_change_nothing(study):
+    image = read_image(study.folder / "images/film0.png")
+    base = Candidate(fixed={"channels": 1}, size={"size": 32})
+    usual = Grid.around(base, 1, open_size=False, dicom=False)
+    likely = [candidate.spec() for candidate in distinct(islice(usual.by_likelihood(), 60))]
+    for spec, tensor in zip(likely, prepared_inputs(image, likely), strict=True):
+        assert torch.equal(tensor, prepare(image, spec).tensor)
+
+
+def test_a_side_is_cut_or_rounded():
+    image = RawImage(np.ones((96, 72), np.float32), np.ones((96, 72), np.uint8), "a")
+    crop = {"do": "crop", "size": (43, 32)}
+    for side, rows in (("cut", 42), ("rounded", 43)):
+        steps = [{"do": "resize", "short": 32, "other_side": side}, crop]
+        tensor = prepare(image, InputSpec(channels=1, steps=steps)).tensor
+        assert int(tensor[0, :, 0].count_nonzero()) == rows
 
 
 def test_the_cards_own_pipeline_is_tried_first(study):

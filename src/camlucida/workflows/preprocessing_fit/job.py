@@ -176,6 +176,7 @@ def fit_stored(
     most_images: int = MOST_IMAGES,
     seconds: float = SECONDS,
     keep_stated: bool = False,
+    likely: Sequence[InputSpec] = (),
     progress: Progress = lambda done=0, total=None: None,
     tell: Callable[[Message], object] = lambda message: None,
 ) -> Fit:
@@ -187,6 +188,7 @@ def fit_stored(
         open_size: whether the card's size is only assumed.
         most_images, seconds: as of :class:`FitSettings`.
         keep_stated: whether nothing else is tried where the card's preprocessing reproduces them.
+        likely: pipelines that are tried next.
         progress, tell: as of :func:`fit_preprocessing`.
 
     Raises:
@@ -199,7 +201,7 @@ def fit_stored(
     trials = Trials(outputs, images, chosen, seconds, progress)
     tell(_estimate(trials, model.card.input, len(stored.files)))
     dicom = any(image.source.get("format") == "DICOM" for image in images)
-    ranking = Search(trials, dicom, keep_stated).run(model.card.input, open_size)
+    ranking = Search(trials, dicom, keep_stated).run(model.card.input, open_size, likely)
     best = ranking[0]
     notes += _notes(ranking, best.spec == model.card.input, trials.cut)
     return Fit(

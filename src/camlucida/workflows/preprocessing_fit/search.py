@@ -59,12 +59,15 @@ class Search:
     keep_stated: bool = False
     _candidates: dict[InputSpec, Candidate] = field(default_factory=dict)
 
-    def run(self, start: InputSpec, open_size: bool) -> list[Ranked]:
+    def run(
+        self, start: InputSpec, open_size: bool, likely: Sequence[InputSpec] = ()
+    ) -> list[Ranked]:
         """The best pipelines, the best first, measured on all images.
 
         Args:
             start: the card's preprocessing, which is tried first.
             open_size: whether the size is only assumed.
+            likely: what is tried next, such as the preprocessing of a run beside this one.
 
         Raises:
             UsageError: the model runs with none of them.
@@ -73,11 +76,14 @@ class Search:
         stated = self.trials.ranked([start], rows, limited=False)
         if stated and (_exact(stated[0]) or (self.keep_stated and _reproduces(stated[0]))):
             return stated
+        known = self.trials.ranked([start, *likely], rows, limited=False)
+        if known and _exact(known[0]):
+            return known
         base = Candidate() if start.steps is not None else grid.parts_of(start)
         if start.steps is not None:
             base = Candidate(fixed={"channels": start.channels}, size={"size": start.size})
         usual = grid.Grid.around(base, start.channels, open_size, self.dicom)
-        specs = [start, *(ranked.spec for ranked in self._best(usual))]
+        specs = [start, *likely, *(ranked.spec for ranked in self._best(usual))]
         ranking = self.trials.ranked(specs, rows, limited=False)
         if not ranking:
             raise UsageError("the model runs on no usual input", "say its size and channels")

@@ -5,7 +5,7 @@ Every validation image goes through the checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ def explain_training(
     out: Path,
     about: Mapping[str, Any],
     progress: Progress,
+    likely: Sequence[InputSpec] = (),
 ) -> ExplainedTraining:
     """Explain all validation images into the run ``out``, or resume it.
 
@@ -94,6 +95,7 @@ def explain_training(
         options: how to explain.
         out: folder of the maps.
         about, progress: as in :func:`camlucida.runs.execute`.
+        likely: preprocessing of the other runs of the pack.
 
     Raises:
         UsageError, ModelError, LayerError: the checkpoint is not recognised or has other classes;
@@ -101,7 +103,7 @@ def explain_training(
     """
     recognised = _recognise(training, validation.predictions.labels, options.model)
     recognised, searched = with_fitted_input(
-        recognised, training, validation, options.device, out / "inputs"
+        recognised, training, validation, options.device, out / "inputs", likely
     )
     table = validation.table()
     outcome = execute(
@@ -122,9 +124,16 @@ def explain_training(
         raise UsageError(f"{training.folder}: no image could be explained", fix)
     notes = [prefixed("model", note) for note in recognised.notes]
     # The predictions file has noted already that patients are unknown.
-    notes += [note for note in outcome.notes if note != NO_PATIENTS]
+    notes += [_without_name(note, training) for note in outcome.notes if note != NO_PATIENTS]
     check = check_predictions(run, table)
     return ExplainedTraining(run, recognised.card, check, failures, notes, searched)
+
+
+def _without_name(note: Message, training: TrainingRun) -> Message:
+    """The note without the name of the run, which the pack puts before all of them."""
+    line = note.values.get("line")
+    named = note.code == "words.of" and note.values.get("of") == training.key
+    return line if named and isinstance(line, Message) else note
 
 
 def check_predictions(run: Run, table: pd.DataFrame) -> PredictionCheck:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,7 @@ def with_fitted_input(
     validation: Validation,
     device: str,
     work: Path,
+    likely: Sequence[InputSpec] = (),
 ) -> tuple[RecognisedCard, bool]:
     """The card with the preprocessing that reproduces the stored predictions.
 
@@ -67,6 +69,7 @@ def with_fitted_input(
         validation: its stored predictions and their images.
         device: that the usual pipelines are tried on.
         work: folder of the run's inputs.
+        likely: what other runs of the same project were recovered with.
 
     Returns:
         The card, and whether a search was made and no pipeline reproduces the predictions.
@@ -78,7 +81,7 @@ def with_fitted_input(
     fitted = _earlier(work / RECORD, identity)
     if fitted is None:
         open_size = assumes_size(recognised.notes)
-        fitted = fit_input(recognised, validation, device, open_size)
+        fitted = fit_input(recognised, validation, device, open_size, likely)
         spec = None if fitted.spec is None else fitted.spec.model_dump(mode="json")
         write_json(work / RECORD, {**identity, "input": spec, "values": dict(fitted.values)})
     if fitted.spec is None:
@@ -89,7 +92,11 @@ def with_fitted_input(
 
 
 def fit_input(
-    recognised: RecognisedCard, validation: Validation, device: str, open_size: bool
+    recognised: RecognisedCard,
+    validation: Validation,
+    device: str,
+    open_size: bool,
+    likely: Sequence[InputSpec] = (),
 ) -> FittedInput:
     """Search for the preprocessing that reproduces stored predictions.
 
@@ -98,6 +105,7 @@ def fit_input(
         validation: the stored predictions and their images.
         device: of the model.
         open_size: whether the size is only assumed.
+        likely: pipelines that are tried next.
     """
     try:
         model = load_model(recognised.card, device=device)
@@ -111,6 +119,7 @@ def fit_input(
             most_images=IMAGES,
             seconds=SECONDS,
             keep_stated=True,
+            likely=likely,
         )
     except CamlucidaError:
         return FittedInput()

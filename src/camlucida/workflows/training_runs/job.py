@@ -25,6 +25,7 @@ from camlucida.figures.notice import stamped
 from camlucida.figures.style import can_draw, drawn_with
 from camlucida.io.message_tables import add_english
 from camlucida.io.tables import write_table
+from camlucida.models import InputSpec
 from camlucida.report.locale import load_texts
 from camlucida.report.render import render_document
 from camlucida.report.writers.insert import check_insertable, insert_section, section_name
@@ -193,12 +194,14 @@ class _Pack:
     Attributes:
         before: results of earlier calls, by key.
         result: what is made of them and of this call.
+        inputs: preprocessing of the runs whose models reproduce their predictions.
     """
 
     settings: PackSettings
     assets: Path
     before: Mapping[str, TrainingResults]
     result: PackResult
+    inputs: list[InputSpec] = field(default_factory=list)
 
     def explain(
         self, trainings: Sequence[TrainingRun], about: Mapping[str, Any], progress: Progress
@@ -257,11 +260,16 @@ class _Pack:
         validation = read(
             training, images=settings.images, table=settings.table, classes=settings.classes
         )
-        explained = explain_training(training, validation, settings.explain, out, about, progress)
+        likely = tuple(dict.fromkeys(self.inputs))
+        explained = explain_training(
+            training, validation, settings.explain, out, about, progress, likely
+        )
         self.result.failures += [*validation.failures, *explained.failures]
         if explained.check.wrong and not settings.accept_mismatch:
             device = settings.explain.device
             raise mismatch_error(validation, explained, device)
+        if not explained.check.wrong:
+            self.inputs.append(explained.card.input)
         return explained, [*validation.notes, *explained.notes]
 
     def _summary(

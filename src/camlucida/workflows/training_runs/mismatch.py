@@ -36,7 +36,8 @@ def _suggestion(validation: Validation, explained: ExplainedTraining, device: st
     if explained.searched:
         return CAUSES
     recognised = RecognisedCard(explained.card, None)
-    fitted = fit_input(recognised, validation, device, open_size=True)
+    open_size = "size" not in explained.card.input.model_fields_set
+    fitted = fit_input(recognised, validation, device, open_size)
     if fitted.spec is None:
         return CAUSES
     return (
