@@ -26,13 +26,11 @@ SCALE_KEYS = ("range", "mean", "std")
 Options = tuple[tuple[int, Fields], ...]
 """What a part of a candidate may be, each with its cost: the likely ones have 0."""
 
-_SIZES = {
-    0: (224,),
-    1: (256,),
-    2: (128, 512, 320, 384, 299),
-    3: (64, 96, 160, 192, 448),
-}
-SIZES: Options = tuple((cost, {"size": size}) for cost, sizes in _SIZES.items() for size in sizes)
+_SIZES = (
+    *((224, 0), (256, 1), (128, 2), (512, 2), (320, 2), (384, 2), (299, 2)),
+    *((64, 3), (96, 3), (160, 3), (192, 3), (448, 3)),
+)
+SIZES: Options = tuple((cost, {"size": size}) for size, cost in _SIZES)
 """Heights and widths in pixels that networks are usually trained at."""
 
 _CUT = {"eight_bit": "cut"}
@@ -207,7 +205,10 @@ class Grid:
 
     def each(self, *parts: str) -> dict[str, list[Fields]]:
         """The options of some parts, as :meth:`Candidate.with_each` takes them."""
-        return {part: [fields for _, fields in self.options[part]] for part in parts}
+        axes = {}
+        for part in parts:
+            axes[part] = [fields for _, fields in self.options[part]]
+        return axes
 
     def by_likelihood(self) -> Iterator[Candidate]:
         """All pipelines, those of the lowest cost first.
@@ -223,8 +224,13 @@ class Grid:
             costs += np.array([cost for cost, _ in options], np.int16).reshape(along_axis)
         for flat in costs.argsort(axis=None, kind="stable"):
             choice = np.unravel_index(flat, counts)
-            parts = zip(self.options.items(), choice)
-            yield replace(self.base, **{part: options[k][1] for (part, options), k in parts})
+            yield self._candidate(choice)
+
+    def _candidate(self, choice: Sequence[int]) -> Candidate:
+        parts = {}
+        for (part, options), k in zip(self.options.items(), choice):
+            parts[part] = options[k][1]
+        return replace(self.base, **parts)
 
 
 def _stated_first(stated: Fields, usual: Options) -> Options:

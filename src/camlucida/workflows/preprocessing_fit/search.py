@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 from camlucida.core.errors import UsageError
 from camlucida.models.preprocessing.spec import InputSpec
@@ -108,7 +108,7 @@ class Search:
                 return leaders
             roots = [self._candidates[ranked.spec] for ranked in leaders[:parents]]
             axes = usual.each(*parts)
-            wider = [each for root in roots for each in root.with_each(**axes)]
+            wider = chain.from_iterable(root.with_each(**axes) for root in roots)
             leaders = self._race(self._fresh(wider), leaders)
         variants: dict[InputSpec, Candidate] = {}
         for ranked in leaders[:REFINED]:
